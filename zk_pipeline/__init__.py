@@ -1,0 +1,1 @@
+"""zk_pipeline carries every Zammad time accounting into Kimai, once and only once."""

@@ -1,0 +1,1 @@
+"""HTTP connectors: the plug-in contract and the clients for Zammad and Kimai."""

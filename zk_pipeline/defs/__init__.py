@@ -1,0 +1,1 @@
+"""Dagster definitions: thin assets that read, call the domain and write."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: tables, queries, migrations, encryption and the embedded server."""
