@@ -1,0 +1,250 @@
+"""The plug-in contract: what a source of bookings and a target for time sheets must offer.
+
+A third party adds a connector by subclassing `SourceConnector` or `TargetConnector` and naming the class in the entry
+point group `zk_pipeline.sources` or `zk_pipeline.targets`. `zk_pipeline.connectors.conformance` holds the tests
+that every connector must pass.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from importlib.metadata import entry_points
+from types import TracebackType
+from typing import ClassVar, Generic, Self, TypeVar
+
+from zk_pipeline.domain.records import (
+    AccountingChange,
+    AccountingDraft,
+    Customer,
+    Project,
+    SourceDirectory,
+    TargetDirectory,
+    Ticket,
+    TimeAccounting,
+    Timesheet,
+    TimesheetChange,
+    TimesheetDraft,
+    Window,
+)
+
+Row = TypeVar("Row")
+
+SOURCES = "zk_pipeline.sources"
+TARGETS = "zk_pipeline.targets"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a connector talks to. `name` identifies the connector in markers and the ledger; the token never shows."""
+
+    name: str
+    base_url: str
+    token: str = field(repr=False)
+    timeout_seconds: float = 30.0
+    attempts: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Proof of what a sweep saw; only a complete sweep may conclude that something is gone."""
+
+    window: Window
+    pages: int
+    rows: int
+    total_before: int
+    total_after: int
+    high_water: datetime | None
+    complete: bool
+    reason: str = ""
+
+
+class Sweep(Generic[Row]):
+    """A paged read of one window. Iterate over `pages()` once; `certificate` is there when that has ended.
+
+    A failed page raises out of the iteration, and then there is no certificate.
+    """
+
+    def __init__(self, read: Callable[[], Iterator[list[Row] | Certificate]]) -> None:
+        self._read = read
+        self._certificate: Certificate | None = None
+
+    def pages(self) -> Iterator[list[Row]]:
+        """Yield the rows page by page, in the order of the system."""
+        for part in self._read():
+            if isinstance(part, Certificate):
+                self._certificate = part
+            else:
+                yield part
+
+    @property
+    def certificate(self) -> Certificate:
+        """The proof of the whole read. Raises `RuntimeError` while the pages were not read to their end."""
+        if self._certificate is None:
+            raise RuntimeError("The sweep has no certificate yet: read its pages to the end first.")
+        return self._certificate
+
+
+class Level(StrEnum):
+    """How a finding of `validate` is meant."""
+
+    PASS = "pass"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of `validate`: what was looked at, what was seen, and what to do about it."""
+
+    subject: str
+    level: Level
+    text: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What a connector says about its system and account: version, role, missing permissions, zone."""
+
+    version: str | None
+    account: str | None
+    timezone: str | None
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """True when nothing failed; warnings are allowed."""
+        return all(finding.level is not Level.FAIL for finding in self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestCounts:
+    """Requests sent so far, retries included."""
+
+    reads: int
+    writes: int
+
+
+class Connector(ABC):
+    """A client of one outside system. Safe for use by several threads; close it, or use it as a context manager.
+
+    Every method raises the typed errors of `connectors.errors` and nothing else for what the system does.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    @abstractmethod
+    def requests(self) -> RequestCounts:
+        """Requests sent since the connector was made."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release the connections. May be called twice."""
+
+    @abstractmethod
+    def validate(self) -> Validation:
+        """Test connection, version and permissions; problems are findings, not exceptions."""
+
+
+class SourceConnector(Connector):
+    """A system in which people book time on tickets."""
+
+    @abstractmethod
+    def fetch(self, window: Window, *, hint: int | None = None) -> Sweep[TimeAccounting]:
+        """Read the bookings created within the window, oldest first.
+
+        `hint` is the number of rows before the window as an earlier sweep saw it; it may save requests and is never
+        trusted.
+        """
+
+    @abstractmethod
+    def fetch_directory(self) -> SourceDirectory:
+        """Read agents, organizations and activity types."""
+
+    @abstractmethod
+    def fetch_tickets(self, accountings: Iterable[TimeAccounting]) -> list[Ticket]:
+        """Read the tickets of these bookings; what the account may not see is filled as far as the system allows."""
+
+    @abstractmethod
+    def exists(self, accounting_id: int) -> bool:
+        """Tell whether a booking still exists; false only on the system's own proof."""
+
+    @abstractmethod
+    def create(self, draft: AccountingDraft) -> TimeAccounting:
+        """Book time."""
+
+    @abstractmethod
+    def update(self, accounting_id: int, change: AccountingChange) -> TimeAccounting:
+        """Change a booking."""
+
+    @abstractmethod
+    def delete(self, accounting_id: int) -> None:
+        """Delete a booking; one that is already gone is no error."""
+
+
+class TargetConnector(Connector):
+    """A system from which time is billed."""
+
+    @abstractmethod
+    def fetch(self, window: Window) -> Sweep[Timesheet]:
+        """Read the time sheets of all users that begin within the window."""
+
+    @abstractmethod
+    def fetch_directory(self) -> TargetDirectory:
+        """Read the server's settings, users, customers, projects and activities, hidden ones included."""
+
+    @abstractmethod
+    def get(self, timesheet_id: int) -> Timesheet | None:
+        """Read one time sheet, or `None` when the system says that it does not exist."""
+
+    @abstractmethod
+    def find(self, marker: str) -> list[Timesheet]:
+        """Find the time sheets whose description holds the marker as a token, whoever owns them, lowest id first."""
+
+    @abstractmethod
+    def create(self, draft: TimesheetDraft) -> Timesheet:
+        """Create a time sheet with a single attempt; an error with `outcome_unknown` may have created it all the same."""
+
+    @abstractmethod
+    def update(self, current: Timesheet, change: TimesheetChange) -> Timesheet:
+        """Change a time sheet that was read as `current`."""
+
+    @abstractmethod
+    def delete(self, timesheet_id: int) -> None:
+        """Delete a time sheet; one that is already gone is no error."""
+
+    @abstractmethod
+    def create_customer(self, *, name: str, number: str) -> Customer:
+        """Create a customer, or return the one that has this number already."""
+
+    @abstractmethod
+    def create_project(self, *, name: str, number: str, customer_id: int) -> Project:
+        """Create a project, or return the one that has this number already."""
+
+    @abstractmethod
+    def ensure_tags(self, names: Iterable[str]) -> None:
+        """See to it that the tags exist and are visible."""
+
+
+def source_kinds() -> Mapping[str, type[SourceConnector]]:
+    """The installed source connectors by name. Loads each plug-in."""
+    return {point.name: point.load() for point in entry_points(group=SOURCES)}
+
+
+def target_kinds() -> Mapping[str, type[TargetConnector]]:
+    """The installed target connectors by name. Loads each plug-in."""
+    return {point.name: point.load() for point in entry_points(group=TARGETS)}

@@ -1,0 +1,228 @@
+"""Plain rows that sources and targets exchange with the pipeline: what a connector returns and what it is asked to write.
+
+All instants are timezone-aware and in UTC; amounts are `Decimal`; ids are those of the outside system.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A half-open span of time, `start <= t < end`, both in UTC."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TimeAccounting:
+    """One booking as the source has it. `units` is a number without unit (docs/zammad.md §4)."""
+
+    id: int
+    ticket_id: int
+    article_id: int | None
+    units: Decimal
+    type_id: int | None
+    agent_id: int
+    created_at: datetime
+    updated_at: datetime
+    raw: Mapping[str, Any] = field(repr=False, compare=False, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """The ticket a booking belongs to, as it is today; the source keeps no history of it (docs/zammad.md §11).
+
+    `complete` is false when only a report could name the ticket, because the token may not read its group.
+    """
+
+    id: int
+    number: str
+    title: str
+    organization_id: int | None
+    customer_id: int | None
+    group_id: int | None
+    group_name: str | None
+    customer_name: str | None
+    updated_at: datetime | None
+    complete: bool
+    raw: Mapping[str, Any] = field(repr=False, compare=False, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """A person of the source system who may book time."""
+
+    id: int
+    login: str
+    email: str
+    name: str
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """A customer organization of the source system."""
+
+    id: int
+    name: str
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityType:
+    """A kind of work that a booking may carry; inactive types stay on old bookings."""
+
+    id: int
+    name: str
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SourceDirectory:
+    """Everybody and everything a booking can refer to, as the source has it now."""
+
+    agents: tuple[Agent, ...]
+    organizations: tuple[Organization, ...]
+    activity_types: tuple[ActivityType, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountingDraft:
+    """A booking to be written into the source."""
+
+    ticket_id: int
+    units: Decimal
+    type_id: int | None = None
+    article_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountingChange:
+    """Fields of a booking to be changed in the source; `None` leaves a field as it is."""
+
+    units: Decimal | None = None
+    type_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timesheet:
+    """One time sheet as the target returned it, after its own rounding (docs/kimai.md §5, §6).
+
+    `end` is `None` while it is running. `duration_seconds` need not equal `end - begin` there.
+    """
+
+    id: int
+    user_id: int
+    project_id: int
+    activity_id: int
+    begin: datetime
+    end: datetime | None
+    duration_seconds: int
+    description: str
+    tags: tuple[str, ...]
+    exported: bool
+    billable: bool
+    raw: Mapping[str, Any] = field(repr=False, compare=False, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetUser:
+    """A person of the target system. `timezone` is an IANA name."""
+
+    id: int
+    username: str
+    email: str | None
+    name: str
+    enabled: bool
+    timezone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A customer of the target system; `number` is unique there, `name` is not (docs/kimai.md §7)."""
+
+    id: int
+    name: str
+    number: str | None
+    visible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project of the target system. `start` and `end` are compared with today, not with the entry (docs/kimai.md §3)."""
+
+    id: int
+    name: str
+    number: str | None
+    customer_id: int
+    visible: bool
+    start: date | None
+    end: date | None
+    global_activities: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """An activity of the target system; without `project_id` it is global."""
+
+    id: int
+    name: str
+    number: str | None
+    project_id: int | None
+    visible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TargetServer:
+    """What the target tells about itself and about the account that we use (docs/kimai.md §10)."""
+
+    version: str
+    caller_id: int
+    caller_name: str
+    caller_timezone: str
+    tracking_mode: str
+    allow_future_times: bool
+    allow_overlapping: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TargetDirectory:
+    """Everybody and everything a time sheet can refer to, as the target has it now, hidden and ended rows included."""
+
+    server: TargetServer
+    users: tuple[TargetUser, ...]
+    customers: tuple[Customer, ...]
+    projects: tuple[Project, ...]
+    activities: tuple[Activity, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TimesheetDraft:
+    """A time sheet to be created. `begin` and `end` are UTC instants on whole seconds."""
+
+    user_id: int
+    project_id: int
+    activity_id: int
+    begin: datetime
+    end: datetime
+    description: str
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TimesheetChange:
+    """Fields of a time sheet to be changed; `None` leaves a field as it is."""
+
+    user_id: int | None = None
+    project_id: int | None = None
+    activity_id: int | None = None
+    begin: datetime | None = None
+    end: datetime | None = None
+    description: str | None = None
+    tags: tuple[str, ...] | None = None
+    billable: bool | None = None
