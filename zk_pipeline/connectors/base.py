@@ -89,7 +89,7 @@ class Sweep(Generic[Row]):
 class Level(StrEnum):
     """How a finding of `validate` is meant."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 (a level, not a password)
     WARN = "warn"
     FAIL = "fail"
 
@@ -217,7 +217,7 @@ class TargetConnector(Connector):
 
     @abstractmethod
     def create(self, draft: TimesheetDraft) -> Timesheet:
-        """Create a time sheet with a single attempt; an error with `outcome_unknown` may have created it all the same."""
+        """Create a time sheet in a single attempt; an error with `outcome_unknown` may have created it all the same."""
 
     @abstractmethod
     def update(self, current: Timesheet, change: TimesheetChange) -> Timesheet:

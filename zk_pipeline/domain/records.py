@@ -1,4 +1,4 @@
-"""Plain rows that sources and targets exchange with the pipeline: what a connector returns and what it is asked to write.
+"""Plain rows that sources and targets exchange with the pipeline.
 
 All instants are timezone-aware and in UTC; amounts are `Decimal`; ids are those of the outside system.
 """
@@ -154,7 +154,7 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project of the target system. `start` and `end` are compared with today, not with the entry (docs/kimai.md §3)."""
+    """A project of the target. `start` and `end` are compared with today, not with the entry (docs/kimai.md §3)."""
 
     id: int
     name: str
