@@ -1,0 +1,114 @@
+"""The three-way decision over base, source and target.
+
+Base is what the target returned last, source what the entry wants now, target the time sheet as it is now.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from zk_pipeline.domain.ledger import Desired, LedgerRow
+from zk_pipeline.domain.reasons import Reason
+from zk_pipeline.domain.records import Timesheet
+
+Difference = Mapping[str, tuple[str, str]]
+"""Field to (wanted, found), as texts for people."""
+
+SAME_WAY_SECONDS = 60
+
+
+class Status(StrEnum):
+    """What an entry or a time sheet is, seen from the other side."""
+
+    IN_SYNC = "in_sync"
+    MISSING = "missing"
+    MISMATCH = "mismatch"
+    DUPLICATE = "duplicate"
+    ORPHANED = "orphaned"
+    EXCLUDED = "excluded"
+
+
+class Action(StrEnum):
+    """What shall be done. `link` takes a time sheet into the ledger as it is and writes nothing."""
+
+    NONE = "none"
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    LINK = "link"
+    REVIEW = "review"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Status, action and the reason for it."""
+
+    status: Status
+    action: Action
+    reason: Reason | None = None
+    diff: Difference = field(default_factory=dict[str, tuple[str, str]])
+
+
+def decide(ledger: LedgerRow | None, desired: Desired, target: Timesheet, *, locked: bool) -> Decision:
+    """Decide about an entry whose time sheet exists; nothing is written to a `locked` (exported or closed) one."""
+    diff = difference(desired, target)
+    if ledger is None or ledger.asked is None or ledger.base is None:
+        return _without_history(ledger, diff, locked=locked)
+    source_edited = differs(desired, ledger.asked)
+    target_edited = owned(target) != owned(ledger.base)
+    if not source_edited:
+        if not target_edited or locked:
+            return Decision(Status.IN_SYNC, Action.NONE)
+        return Decision(Status.MISMATCH, Action.REVIEW, Reason.KIMAI_EDITED, diff)
+    if not diff:
+        return Decision(Status.IN_SYNC, Action.LINK)
+    if locked:
+        return Decision(Status.MISMATCH, Action.REVIEW, Reason.BILLED, diff)
+    if target_edited:
+        return Decision(Status.MISMATCH, Action.REVIEW, Reason.BOTH_CHANGED, diff)
+    return Decision(Status.MISMATCH, Action.UPDATE, diff=diff)
+
+
+def decide_unwanted(ledger: LedgerRow | None, target: Timesheet, *, locked: bool) -> Decision:
+    """Decide about a time sheet of ours whose booking is gone or was corrected to zero."""
+    if locked:
+        return Decision(Status.ORPHANED, Action.REVIEW, Reason.BILLED)
+    if ledger is not None and ledger.base is not None and owned(target) != owned(ledger.base):
+        return Decision(Status.ORPHANED, Action.REVIEW, Reason.BOTH_CHANGED)
+    return Decision(Status.ORPHANED, Action.REVIEW, Reason.DELETED_IN_ZAMMAD)
+
+
+def owned(row: Timesheet) -> tuple[int, datetime, int, int, int]:
+    """The fields of a time sheet that are ours: user, begin, duration, project and activity."""
+    return (row.user_id, row.begin, row.duration_seconds, row.project_id, row.activity_id)
+
+
+def differs(desired: Desired, asked: Desired) -> bool:
+    """Whether the entry wants something else than was asked for last; a project that got its id is the same one."""
+    return desired.hash != asked.hash
+
+
+def difference(desired: Desired, target: Timesheet) -> dict[str, tuple[str, str]]:
+    """Our fields that differ, as (wanted, found). Less than a minute is the target's rounding (docs/kimai.md §5)."""
+    found: dict[str, tuple[str, str]] = {}
+    if desired.user_id != target.user_id:
+        found["user"] = (str(desired.user_id), str(target.user_id))
+    if desired.activity_id != target.activity_id:
+        found["activity"] = (str(desired.activity_id), str(target.activity_id))
+    if desired.project_id != target.project_id:
+        found["project"] = (desired.project_number or str(desired.project_id), str(target.project_id))
+    if abs((desired.begin - target.begin).total_seconds()) >= SAME_WAY_SECONDS:
+        found["begin"] = (desired.begin.isoformat(), target.begin.isoformat())
+    if abs(desired.seconds - target.duration_seconds) >= SAME_WAY_SECONDS:
+        found["duration"] = (f"{desired.seconds} s", f"{target.duration_seconds} s")
+    return found
+
+
+def _without_history(ledger: LedgerRow | None, diff: Difference, *, locked: bool) -> Decision:
+    """A marked time sheet whose base we do not have: our own unconfirmed write, or one that a lost ledger knew."""
+    if ledger is not None or not diff:
+        return Decision(Status.IN_SYNC, Action.LINK)
+    if locked:
+        return Decision(Status.MISMATCH, Action.REVIEW, Reason.BILLED, diff)
+    return Decision(Status.MISMATCH, Action.REVIEW, Reason.KIMAI_EDITED, diff)

@@ -1,0 +1,77 @@
+"""The unified entry: one row per booking in the format that everything after the source works with."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+
+class SyncStatus(StrEnum):
+    """Whether an entry is to be carried over at all."""
+
+    PENDING = "pending"
+    EXCLUDED = "excluded"
+    CORRECTION_OPEN = "correction_open"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A booking in the unified format, with the policy applied.
+
+    `time_minutes` is what remains after corrections, `booked_minutes` what the source holds. `entry_date` is the local
+    work day. `trace` says which rule gave which value.
+    """
+
+    source: str
+    source_id: str
+    ticket_number: str
+    ticket_id: int
+    ticket_title: str
+    description: str
+    booked_minutes: Decimal
+    time_minutes: Decimal
+    open_minutes: Decimal
+    activity_type_id: int | None
+    activity_name: str | None
+    agent_id: int
+    user_email: str
+    user_name: str
+    organization_id: int | None
+    organization_name: str | None
+    customer_name: str | None
+    group_id: int | None
+    group_name: str | None
+    ticket_known: bool
+    entry_date: date
+    begin_at: datetime
+    end_at: datetime
+    created_at: datetime
+    updated_at: datetime
+    tags: tuple[str, ...]
+    sync_status: SyncStatus
+    trace: Mapping[str, str]
+
+    @property
+    def owned_hash(self) -> str:
+        """A hash of what we own in the target: person, begin, duration, and what decides project and activity."""
+        return stable_hash(
+            {
+                "agent": self.agent_id,
+                "email": self.user_email.casefold(),
+                "begin": self.begin_at.isoformat(),
+                "minutes": str(self.time_minutes.normalize()),
+                "type": self.activity_type_id,
+                "organization": self.organization_id,
+                "ticket": self.ticket_id,
+                "group": self.group_id,
+            }
+        )
+
+
+def stable_hash(value: object) -> str:
+    """A short hash of a JSON value that does not depend on the order of its keys."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

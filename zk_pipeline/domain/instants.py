@@ -1,0 +1,46 @@
+"""Days and instants: the only place where local calendars meet UTC."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from zoneinfo import ZoneInfo
+
+from zk_pipeline.domain.records import Window
+
+
+def local_day(instant: datetime, zone: ZoneInfo) -> date:
+    """The calendar day of an instant in a zone; for a booking's `created_at` this is its work day."""
+    return instant.astimezone(zone).date()
+
+
+def day_start(day: date, zone: ZoneInfo) -> datetime:
+    """The first instant of a local day, in UTC, also where a clock change skips midnight."""
+    midnight = datetime.combine(day, time(), tzinfo=zone)
+    return midnight.astimezone(UTC)
+
+
+def days_window(first: date, last: date, zone: ZoneInfo) -> Window:
+    """The span of the local days `first` to `last`, both included; 23 or 25 hours long around a clock change."""
+    return Window(day_start(first, zone), day_start(last + timedelta(days=1), zone))
+
+
+def days_between(first: date, last: date) -> list[date]:
+    """The days from `first` to `last`, both included."""
+    return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+
+
+def floor_to_grid(instant: datetime, grid_minutes: int, zone: ZoneInfo) -> datetime:
+    """The instant moved back onto the wall-clock grid of its zone, in UTC and never out of its local day."""
+    local = instant.astimezone(zone)
+    past_grid = (local.hour * 60 + local.minute) % grid_minutes
+    moved_by = timedelta(minutes=past_grid, seconds=local.second, microseconds=local.microsecond)
+    return max(instant.astimezone(UTC) - moved_by, day_start(local.date(), zone))
+
+
+def whole_seconds(minutes: Decimal) -> int:
+    """Minutes as whole seconds, half a second rounded up: the target knows no fractions of a second."""
+    return int((minutes * 60).to_integral_value(rounding=ROUND_HALF_UP))
+
+
+def duration(minutes: Decimal) -> timedelta:
+    """Minutes as an exact span of whole seconds."""
+    return timedelta(seconds=whole_seconds(minutes))

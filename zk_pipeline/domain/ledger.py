@@ -1,0 +1,77 @@
+"""What we remember of a write: what we asked for, and the row as the target returned it (the base snapshot)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from zk_pipeline.domain.entries import stable_hash
+from zk_pipeline.domain.records import Timesheet
+
+
+class PushState(StrEnum):
+    """Where a write stands. `intended` without a later state means that its outcome is unknown."""
+
+    INTENDED = "intended"
+    CONFIRMED = "confirmed"
+    FAILED = "failed"
+    PARKED = "parked"
+    UNDONE = "undone"
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What we own of a time sheet, as the entry and the mappings want it.
+
+    `begin` is the policy's instant in UTC, before any move that the target's rules make necessary; the project is
+    known by number before it has an id.
+    """
+
+    user_id: int
+    activity_id: int
+    project_id: int | None
+    project_number: str
+    begin: datetime
+    seconds: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The value for the ledger."""
+        return {
+            "user_id": self.user_id,
+            "activity_id": self.activity_id,
+            "project_id": self.project_id,
+            "project_number": self.project_number,
+            "begin": self.begin.isoformat(),
+            "seconds": self.seconds,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Desired":
+        """The value out of the ledger."""
+        return cls(
+            user_id=value["user_id"],
+            activity_id=value["activity_id"],
+            project_id=value["project_id"],
+            project_number=value["project_number"],
+            begin=datetime.fromisoformat(value["begin"]),
+            seconds=value["seconds"],
+        )
+
+    @property
+    def hash(self) -> str:
+        """A hash that does not change when a project merely gets its id."""
+        return stable_hash({**self.to_json(), "project_id": None if self.project_number else self.project_id})
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """The last write of one entry. `asked` is what was sent, `base` what the target returned; times are UTC."""
+
+    source_id: str
+    state: PushState
+    kimai_id: int | None
+    asked: Desired | None
+    base: Timesheet | None
+    facts_hash: str
+    message: str

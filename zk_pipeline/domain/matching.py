@@ -1,0 +1,214 @@
+"""Matching: which time sheet of the target belongs to which entry, in three tiers and one to one.
+
+Tier 1 is the ledger or the marker. Tier 2 is the same person, ticket, day and duration. Tier 3 is fuzzy and only ever
+offered. Time sheets of other people, without a ticket reference, still running or marked as ours are no candidates.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import IntEnum
+from itertools import chain
+from zoneinfo import ZoneInfo
+
+from rapidfuzz import fuzz
+
+from zk_pipeline.domain.instants import local_day
+from zk_pipeline.domain.markers import has_marker, marked_ids, ticket_references
+from zk_pipeline.domain.records import Timesheet
+
+SAME_DURATION_SECONDS = 60
+FUZZY_SECONDS = 300
+FUZZY_SHARE_PERCENT = 10
+
+
+class Tier(IntEnum):
+    """How sure a match is."""
+
+    OURS = 1
+    SAME = 2
+    FUZZY = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An entry as matching sees it. `user_id` is `None` while the person is not mapped: then only tier 1 can match."""
+
+    source_id: str
+    user_id: int | None
+    ticket_number: str
+    day: date
+    seconds: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A possible pair. `score` is 0 to 100; tier 2 always scores above tier 3."""
+
+    source_id: str
+    timesheet_id: int
+    tier: Tier
+    score: int
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What matching found for one entry.
+
+    `timesheet` is the partner; `candidates` are the pairs considered, best first; `ambiguous` says that equal ones were
+    left, so that nobody was chosen; `clones` are further time sheets with the same marker.
+    """
+
+    timesheet: Timesheet | None = None
+    tier: Tier | None = None
+    ambiguous: bool = False
+    candidates: tuple[Candidate, ...] = ()
+    clones: tuple[Timesheet, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """The result for all entries; `strays` are time sheets with markers that no entry here claimed, as (id, row)."""
+
+    by_source: Mapping[str, Match]
+    strays: tuple[tuple[str, Timesheet], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """How time sheets are recognized as ours: connector name and the ledger (source id to time sheet id)."""
+
+    connector: str
+    ledger: Mapping[str, int]
+
+
+def match(wanted: Sequence[Wanted], timesheets: Iterable[Timesheet], ours: Ours, zone: ZoneInfo) -> Matches:
+    """Assign time sheets to entries. The order of the input does not matter."""
+    rows = sorted(timesheets, key=lambda row: row.id)
+    matched, clones = _by_ledger_or_marker(wanted, rows, ours)
+    ledger_ids = frozenset(ours.ledger.values())
+    free = [row for row in rows if row.end is not None and row.id not in ledger_ids and not has_marker(row.description)]
+    open_wanted = [entry for entry in wanted if entry.source_id not in matched]
+    candidates = _candidates(open_wanted, free, zone)
+    pairs, tied = assign(chain.from_iterable(candidates.values()))
+    by_id = {row.id: row for row in free}
+    by_source = {source_id: Match(row, Tier.OURS, clones=clones[source_id]) for source_id, row in matched.items()} | {
+        entry.source_id: _found(entry.source_id, pairs, tied, candidates.get(entry.source_id, ()), by_id)
+        for entry in open_wanted
+    }
+    return Matches(by_source, _strays(rows, ours.connector, {entry.source_id for entry in wanted}))
+
+
+def assign(candidates: Iterable[Candidate]) -> tuple[dict[str, Candidate], frozenset[str]]:
+    """Choose pairs one to one, best score first; returns the pairs by entry, and the entries left undecided by a tie.
+
+    A tie takes all its entries and time sheets out of the assignment: nobody is chosen by coming first.
+    """
+    levels: dict[int, list[Candidate]] = {}
+    for candidate in candidates:
+        levels.setdefault(candidate.score, []).append(candidate)
+    pairs: dict[str, Candidate] = {}
+    tied: set[str] = set()
+    used: set[int] = set()
+    for score in sorted(levels, reverse=True):
+        open_pairs = [
+            pair
+            for pair in levels[score]
+            if pair.source_id not in pairs and pair.source_id not in tied and pair.timesheet_id not in used
+        ]
+        by_entry = _counts(pair.source_id for pair in open_pairs)
+        by_timesheet = _counts(pair.timesheet_id for pair in open_pairs)
+        for pair in open_pairs:
+            if by_entry[pair.source_id] == 1 and by_timesheet[pair.timesheet_id] == 1:
+                pairs[pair.source_id] = pair
+            else:
+                tied.add(pair.source_id)
+            used.add(pair.timesheet_id)
+    return pairs, frozenset(tied)
+
+
+def _by_ledger_or_marker(
+    wanted: Sequence[Wanted], rows: Sequence[Timesheet], ours: Ours
+) -> tuple[dict[str, Timesheet], dict[str, tuple[Timesheet, ...]]]:
+    by_id = {row.id: row for row in rows}
+    marked: dict[str, list[Timesheet]] = {}
+    for row in rows:
+        for source_id in marked_ids(row.description, ours.connector):
+            marked.setdefault(source_id, []).append(row)
+    owner_of = {timesheet_id: source_id for source_id, timesheet_id in ours.ledger.items()}
+    matched: dict[str, Timesheet] = {}
+    clones: dict[str, tuple[Timesheet, ...]] = {}
+    for entry in sorted(wanted, key=lambda entry: (len(entry.source_id), entry.source_id)):
+        in_ledger = by_id.get(ours.ledger.get(entry.source_id, -1))
+        claimable = [
+            row for row in marked.get(entry.source_id, []) if owner_of.get(row.id, entry.source_id) == entry.source_id
+        ]
+        chosen = in_ledger or next(iter(claimable), None)
+        if chosen is None:
+            continue
+        owner_of[chosen.id] = entry.source_id
+        matched[entry.source_id] = chosen
+        clones[entry.source_id] = tuple(row for row in claimable if row.id != chosen.id)
+    return matched, clones
+
+
+def _candidates(
+    wanted: Sequence[Wanted], free: Sequence[Timesheet], zone: ZoneInfo
+) -> dict[str, tuple[Candidate, ...]]:
+    by_user_and_ticket: dict[tuple[int, str], list[Timesheet]] = {}
+    for row in free:
+        for number in ticket_references(row.description):
+            by_user_and_ticket.setdefault((row.user_id, number), []).append(row)
+    found: dict[str, tuple[Candidate, ...]] = {}
+    for entry in wanted:
+        if entry.user_id is None:
+            continue
+        rows = by_user_and_ticket.get((entry.user_id, entry.ticket_number.lstrip("#")), [])
+        compared = [candidate for row in rows if (candidate := _compare(entry, row, zone))]
+        found[entry.source_id] = tuple(sorted(compared, key=lambda pair: (-pair.score, pair.timesheet_id)))
+    return found
+
+
+def _compare(entry: Wanted, row: Timesheet, zone: ZoneInfo) -> Candidate | None:
+    difference = abs(row.duration_seconds - entry.seconds)
+    days_apart = abs(local_day(row.begin, zone) - entry.day)
+    if not days_apart and difference <= SAME_DURATION_SECONDS:
+        return Candidate(entry.source_id, row.id, Tier.SAME, 100 - difference * 10 // SAME_DURATION_SECONDS)
+    allowed = max(FUZZY_SECONDS, entry.seconds * FUZZY_SHARE_PERCENT // 100)
+    if days_apart > timedelta(days=1) or difference > allowed:
+        return None
+    similarity = float(fuzz.token_set_ratio(entry.text, row.description))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+    text = round(similarity) * 40 // 100
+    closeness = 30 - difference * 30 // (allowed + 1)
+    return Candidate(entry.source_id, row.id, Tier.FUZZY, text + closeness + (0 if days_apart else 15))
+
+
+def _found(
+    source_id: str,
+    pairs: Mapping[str, Candidate],
+    tied: AbstractSet[str],
+    candidates: tuple[Candidate, ...],
+    by_id: Mapping[int, Timesheet],
+) -> Match:
+    pair = pairs.get(source_id)
+    if pair is None:
+        return Match(ambiguous=source_id in tied, candidates=candidates)
+    return Match(by_id[pair.timesheet_id], pair.tier, candidates=candidates)
+
+
+def _strays(rows: Sequence[Timesheet], connector: str, wanted: AbstractSet[str]) -> tuple[tuple[str, Timesheet], ...]:
+    return tuple(
+        (source_id, row)
+        for row in rows
+        for source_id in marked_ids(row.description, connector)
+        if source_id not in wanted
+    )
+
+
+def _counts(values: Iterable[object]) -> dict[object, int]:
+    counts: dict[object, int] = {}
+    for value in values:
+        counts[value] = counts.get(value, 0) + 1
+    return counts

@@ -1,0 +1,44 @@
+"""Names and numbers for customers and projects that the target accepts (docs/kimai.md §7)."""
+
+import string
+import unicodedata
+
+NAME_LENGTHS = (2, 150)
+PROJECT_NUMBER_LENGTH = 10
+_REPLACED = str.maketrans({"<": "(", ">": ")", '"': "'", "=": "-"})
+_DIGITS = string.digits + string.ascii_uppercase
+
+
+def clean_name(name: str, fallback: str) -> str:
+    """A name without forbidden and control characters, cut at a word where too long; `fallback` where too short."""
+    printable = "".join(letter if _is_printable(letter) else " " for letter in name)
+    cleaned = " ".join(printable.translate(_REPLACED).split())
+    shortest, longest = NAME_LENGTHS
+    if len(cleaned) < shortest:
+        return fallback
+    if len(cleaned) <= longest:
+        return cleaned
+    cut = cleaned[: longest - 1]
+    at_word = cut.rsplit(" ", 1)[0] if " " in cut[shortest:] else cut
+    return at_word.rstrip(" ,;:-") + "…"
+
+
+def project_number(prefix: str, source_id: int) -> str:
+    """A project number of at most ten characters, for example `ZO7`; ids that do not fit are written in base 36."""
+    number = f"{prefix}{source_id}"
+    if len(number) <= PROJECT_NUMBER_LENGTH:
+        return number
+    return f"{prefix}X{_base36(source_id)}"
+
+
+def _is_printable(letter: str) -> bool:
+    """Control and format characters are not, but the joiner inside composed emoji is."""
+    return letter == "\u200d" or not unicodedata.category(letter).startswith("C")
+
+
+def _base36(value: int) -> str:
+    digits = ""
+    while value:
+        value, digit = divmod(value, 36)
+        digits = _DIGITS[digit] + digits
+    return digits or "0"

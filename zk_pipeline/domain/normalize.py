@@ -1,0 +1,139 @@
+"""Normalization: bookings of the source become unified entries, by the policy and with a trace of its rules."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+
+from zk_pipeline.domain.corrections import CorrectionGroup, Movement, Netted
+from zk_pipeline.domain.entries import Entry, SyncStatus
+from zk_pipeline.domain.instants import duration, local_day
+from zk_pipeline.domain.markers import marker, without_markers
+from zk_pipeline.domain.placement import Span, Unplaced, place
+from zk_pipeline.domain.policy import Policy
+from zk_pipeline.domain.records import ActivityType, Agent, Organization, SourceDirectory, Ticket, TimeAccounting
+
+
+class Normalizer:
+    """Turns bookings into entries with the directory and the policy of one run. `source` names the connector."""
+
+    def __init__(self, source: str, policy: Policy, directory: SourceDirectory) -> None:
+        self._source = source
+        self._policy = policy
+        self._agents: Mapping[int, Agent] = {agent.id: agent for agent in directory.agents}
+        self._organizations: Mapping[int, Organization] = {row.id: row for row in directory.organizations}
+        self._types: Mapping[int, ActivityType] = {kind.id: kind for kind in directory.activity_types}
+
+    def entries(
+        self,
+        bookings: Sequence[TimeAccounting],
+        tickets: Mapping[int, Ticket],
+        netted: Mapping[int, Netted],
+    ) -> list[Entry]:
+        """The entries of these bookings, one each, in order of their ids.
+
+        `netted` holds what corrections left of a booking; one that is not in it was never corrected. For sequential
+        placement give the bookings of whole days.
+        """
+        left = {row.id: netted.get(row.id) or self._uncorrected(row) for row in bookings}
+        spans = place(
+            (Unplaced(row.id, row.agent_id, row.created_at, duration(left[row.id].minutes)) for row in bookings),
+            self._policy,
+        )
+        ordered = sorted(bookings, key=lambda row: row.id)
+        return [self._entry(row, tickets.get(row.ticket_id), left[row.id], spans[row.id]) for row in ordered]
+
+    def _uncorrected(self, row: TimeAccounting) -> Netted:
+        return Netted(minutes_of(row, self._policy))
+
+    def _entry(self, row: TimeAccounting, ticket: Ticket | None, left: Netted, span: Span) -> Entry:
+        agent = self._agents.get(row.agent_id)
+        organization = self._organizations.get(ticket.organization_id) if ticket and ticket.organization_id else None
+        kind = self._types.get(row.type_id) if row.type_id is not None else None
+        number = f"#{ticket.number}" if ticket else f"id {row.ticket_id}"
+        facts = {
+            "ticket_number": number,
+            "title": ticket.title.strip() if ticket else "",
+            "organization": organization.name if organization else "",
+            "customer": (ticket.customer_name or "") if ticket else "",
+            "activity": kind.name if kind else "",
+            "agent": agent.name if agent else "",
+            "source_id": str(row.id),
+        }
+        return Entry(
+            source=self._source,
+            source_id=str(row.id),
+            ticket_number=number,
+            ticket_id=row.ticket_id,
+            ticket_title=facts["title"],
+            description=self._description(facts, row.id),
+            booked_minutes=minutes_of(row, self._policy),
+            time_minutes=left.minutes,
+            open_minutes=left.open_minutes,
+            activity_type_id=row.type_id,
+            activity_name=kind.name if kind else None,
+            agent_id=row.agent_id,
+            user_email=agent.email if agent else "",
+            user_name=agent.name if agent else f"agent {row.agent_id}",
+            organization_id=ticket.organization_id if ticket else None,
+            organization_name=organization.name if organization else None,
+            customer_name=ticket.customer_name if ticket else None,
+            group_id=ticket.group_id if ticket else None,
+            group_name=ticket.group_name if ticket else None,
+            ticket_known=ticket is not None,
+            entry_date=local_day(row.created_at, self._policy.zone),
+            begin_at=span.begin,
+            end_at=span.end,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+            tags=self._policy.tags,
+            sync_status=_status(left),
+            trace=self._trace(row, left),
+        )
+
+    def _description(self, facts: Mapping[str, str], row_id: int) -> str:
+        text = without_markers(self._policy.description.format_map(facts)).strip().rstrip(":").rstrip()
+        return f"{text} {marker(self._source, str(row_id))}".strip()
+
+    def _trace(self, row: TimeAccounting, left: Netted) -> dict[str, str]:
+        policy = self._policy
+        trace = {
+            "booked_minutes": f"{row.units} units of {policy.minutes_per_unit} minutes",
+            "entry_date": f"local day of created_at in {policy.zone.key}",
+            "begin_at": _placement_rule(policy),
+        }
+        if left.corrected_by:
+            trace["time_minutes"] = f"reduced by correction {_ids(left.corrected_by)}"
+        elif left.corrects:
+            trace["time_minutes"] = f"a correction of {_ids(left.corrects)}"
+        elif left.open_minutes:
+            trace["time_minutes"] = "a correction without an earlier booking to reduce"
+        return trace
+
+
+def minutes_of(row: TimeAccounting, policy: Policy) -> Decimal:
+    """The minutes that a booking means; negative for a correction."""
+    return row.units * policy.minutes_per_unit
+
+
+def movement(row: TimeAccounting, policy: Policy) -> Movement:
+    """A booking as netting sees it."""
+    group = CorrectionGroup(row.ticket_id, row.agent_id, row.type_id)
+    return Movement(row.id, group, row.created_at, minutes_of(row, policy))
+
+
+def _status(left: Netted) -> SyncStatus:
+    if left.minutes > 0:
+        return SyncStatus.PENDING
+    return SyncStatus.CORRECTION_OPEN if left.open_minutes else SyncStatus.EXCLUDED
+
+
+def _placement_rule(policy: Policy) -> str:
+    rules = {
+        "start": f"created_at, down to the {policy.grid_minutes} minute grid",
+        "end": "created_at less the duration, within the day",
+        "sequential": f"after the agent's earlier entries of the day, from {policy.day_start:%H:%M}",
+    }
+    return f"{policy.placement}: {rules[policy.placement]}"
+
+
+def _ids(ids: Iterable[int]) -> str:
+    return ", ".join(str(id_) for id_ in ids)

@@ -1,0 +1,79 @@
+"""The plan's own types: what one day's reconciliation looks at, and the lines it writes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+
+from zk_pipeline.domain.decision import Action, Difference, Status
+from zk_pipeline.domain.entries import Entry
+from zk_pipeline.domain.ledger import Desired, LedgerRow
+from zk_pipeline.domain.mapping import ProjectPlan
+from zk_pipeline.domain.matching import Candidate
+from zk_pipeline.domain.placement import Span
+from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
+from zk_pipeline.domain.records import TargetServer, Timesheet
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Everything that a write needs; `span` is where the time sheet will be put."""
+
+    desired: Desired
+    span: Span
+    project: ProjectPlan
+    description: str
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One line of the plan. `source_id` is missing for a time sheet without entry; `minutes` are the entry's."""
+
+    entry_date: date
+    source_id: str | None
+    kimai_id: int | None
+    status: Status
+    action: Action
+    minutes: Decimal
+    reason: Reason | None = None
+    text: str = ""
+    diff: Difference = field(default_factory=dict[str, tuple[str, str]])
+    candidates: tuple[Candidate, ...] = ()
+    draft: Draft | None = None
+    facts_hash: str = ""
+
+    @property
+    def key(self) -> str:
+        """What identifies the line within its day."""
+        if self.source_id is None or self.reason is Reason.MARKER_CLONED:
+            return f"kimai:{self.kimai_id}"
+        return self.source_id
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything one day's reconciliation looks at.
+
+    `timesheets` are those around the day and those the ledger knows; `ledger` holds the day's entries;
+    `known_sources` are the ids that some stored booking has, whatever its day; `gone` the time sheets that the
+    target proved to be deleted; `locked_before` closes all days before it.
+    """
+
+    day: date
+    entries: Sequence[Entry]
+    timesheets: Sequence[Timesheet]
+    ledger: Mapping[str, LedgerRow]
+    known_sources: frozenset[str]
+    gone: frozenset[int]
+    server: TargetServer
+    today: date
+    locked_before: date | None = None
+
+
+def sentence(result: Result) -> str:
+    """The reason of a line for people: what it means, the particulars, and the next step."""
+    if result.reason is None:
+        return result.text
+    explanation = EXPLANATIONS[result.reason]
+    return " ".join(part for part in (explanation.meaning, result.text, explanation.next_step) if part)

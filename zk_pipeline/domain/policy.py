@@ -1,0 +1,56 @@
+"""The rules an operator may choose: unit, zone, placement, description, tags, projects."""
+
+from dataclasses import dataclass
+from datetime import time
+from decimal import Decimal
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+DEFAULT_DESCRIPTION = "Ticket {ticket_number}: {title}"
+DESCRIPTION_FIELDS = (
+    "ticket_number",
+    "title",
+    "organization",
+    "customer",
+    "activity",
+    "agent",
+    "source_id",
+)
+
+
+class Placement(StrEnum):
+    """Where on its day a booking is put, since the source knows only when it was typed (docs/zammad.md §11)."""
+
+    START = "start"
+    END = "end"
+    SEQUENTIAL = "sequential"
+
+
+class ProjectStrategy(StrEnum):
+    """Which project of the target a booking belongs to."""
+
+    PER_CUSTOMER = "per_customer"
+    PER_TICKET = "per_ticket"
+    PER_GROUP = "per_group"
+    FIXED = "fixed"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How bookings become entries. `zone` is the business zone: it decides the work day of a booking.
+
+    `minutes_per_unit` gives the source's unitless number a meaning (docs/zammad.md §4). `day_start` is local time and
+    used by sequential placement. `description` is a template over `DESCRIPTION_FIELDS`.
+    """
+
+    zone: ZoneInfo
+    minutes_per_unit: Decimal = Decimal(1)
+    placement: Placement = Placement.START
+    grid_minutes: int = 15
+    day_start: time = time(8, 0)
+    description: str = DEFAULT_DESCRIPTION
+    tags: tuple[str, ...] = ("zammad", "synced")
+    project_strategy: ProjectStrategy = ProjectStrategy.PER_CUSTOMER
+    fixed_project: str = ""
+    fallback_customer: str = "Without organization"
+    adopt_by_name: bool = False

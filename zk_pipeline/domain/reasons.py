@@ -1,0 +1,103 @@
+"""Reason codes: why an entry waits for a person, in a plain sentence, and what that person does about it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why an entry is not simply in sync or created."""
+
+    ZERO = "zero"
+    CORRECTED_TO_ZERO = "corrected_to_zero"
+    CORRECTION = "correction"
+    UNMAPPED_USER = "unmapped_user"
+    UNMAPPED_ACTIVITY = "unmapped_activity"
+    UNMAPPED_CUSTOMER = "unmapped_customer"
+    UNKNOWN_TICKET = "unknown_ticket"
+    DUPLICATE = "duplicate"
+    AMBIGUOUS = "ambiguous"
+    FUZZY_CANDIDATE = "fuzzy_candidate"
+    KIMAI_EDITED = "kimai_edited"
+    BOTH_CHANGED = "both_changed"
+    DELETED_IN_KIMAI = "deleted_in_kimai"
+    DELETED_IN_ZAMMAD = "deleted_in_zammad"
+    BILLED = "billed"
+    LOCKED_PERIOD = "locked_period"
+    NO_FREE_PLACE = "no_free_place"
+    UNMATCHED_CORRECTION = "unmatched_correction"
+    REFUSED_BY_KIMAI = "refused_by_kimai"
+    MARKER_CLONED = "marker_cloned"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a reason means and the operator's next step."""
+
+    meaning: str
+    next_step: str
+
+
+EXPLANATIONS: dict[Reason, Explanation] = {
+    Reason.ZERO: Explanation("The booking has zero minutes.", "Nothing to do."),
+    Reason.CORRECTED_TO_ZERO: Explanation("Corrections left nothing of the booking.", "Nothing to do."),
+    Reason.CORRECTION: Explanation("A correction, netted against earlier bookings.", "Nothing to do."),
+    Reason.UNMAPPED_USER: Explanation(
+        "No Kimai user belongs to this agent.",
+        "Give the Kimai user the agent's e-mail, or map the agent: zk mappings set user AGENT-EMAIL KIMAI-USER.",
+    ),
+    Reason.UNMAPPED_ACTIVITY: Explanation(
+        "No Kimai activity belongs to this activity type.",
+        "Map the type: zk mappings set activity TYPE KIMAI-ACTIVITY (TYPE - is for bookings without type).",
+    ),
+    Reason.UNMAPPED_CUSTOMER: Explanation(
+        "It is not clear which Kimai customer or project this belongs to.",
+        "Map the organization: zk mappings set customer ORGANIZATION KIMAI-CUSTOMER (or new, for one of its own).",
+    ),
+    Reason.UNKNOWN_TICKET: Explanation(
+        "The ticket of this booking cannot be read.",
+        "Give the Zammad token's user read access to the ticket's group, then sync the day again.",
+    ),
+    Reason.DUPLICATE: Explanation(
+        "A time sheet typed by hand says the same.", "Link it to the booking, or delete it in Kimai."
+    ),
+    Reason.AMBIGUOUS: Explanation(
+        "Several time sheets or bookings fit each other equally well.",
+        "Delete or change the surplus one, or link the right pair.",
+    ),
+    Reason.FUZZY_CANDIDATE: Explanation(
+        "A time sheet typed by hand is very similar.", "Link it to the booking, or have the booking created beside it."
+    ),
+    Reason.KIMAI_EDITED: Explanation(
+        "Somebody changed the time sheet in Kimai.", "Keep Kimai's version, or write Zammad's again."
+    ),
+    Reason.BOTH_CHANGED: Explanation(
+        "The booking and its time sheet were changed differently.", "Choose the version that holds."
+    ),
+    Reason.DELETED_IN_KIMAI: Explanation(
+        "Somebody deleted the time sheet in Kimai.", "Have it created again, or ignore the booking."
+    ),
+    Reason.DELETED_IN_ZAMMAD: Explanation(
+        "The booking is gone or was corrected to zero, the time sheet is still there.",
+        "Delete the time sheet, or keep it.",
+    ),
+    Reason.BILLED: Explanation(
+        "The booking changed after its time sheet was exported or locked.",
+        "Book the difference as an adjustment in the open period.",
+    ),
+    Reason.LOCKED_PERIOD: Explanation(
+        "The booking belongs to a period that is closed in Kimai.",
+        "Move ZK_LOCKED_BEFORE back, or book the time in the open period.",
+    ),
+    Reason.NO_FREE_PLACE: Explanation(
+        "Kimai forbids overlaps or future times and the agent's day has no free place of this length.",
+        "Shorten or move the agent's other time sheets of the day.",
+    ),
+    Reason.UNMATCHED_CORRECTION: Explanation(
+        "A negative booking found no earlier booking of the same ticket, agent and type to reduce.",
+        "Correct the booking in Zammad, or reduce the right time sheet by hand.",
+    ),
+    Reason.REFUSED_BY_KIMAI: Explanation("Kimai refused the time sheet.", "Do what the message says."),
+    Reason.MARKER_CLONED: Explanation(
+        "A time sheet with our marker was duplicated in Kimai.", "Delete the copy, or remove the marker from it."
+    ),
+}

@@ -1,0 +1,268 @@
+"""Reconciliation: for every entry and every time sheet of ours, what it is and what shall be done. This is the plan."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from zk_pipeline.domain.decision import Action, Decision, Status, decide, decide_unwanted
+from zk_pipeline.domain.entries import Entry, SyncStatus, stable_hash
+from zk_pipeline.domain.instants import day_start, days_window, local_day, whole_seconds
+from zk_pipeline.domain.ledger import Desired, LedgerRow, PushState
+from zk_pipeline.domain.mapping import Assignment, Problem, Resolver
+from zk_pipeline.domain.matching import Candidate, Match, Matches, Ours, Tier, Wanted, match
+from zk_pipeline.domain.placement import Span, free_span
+from zk_pipeline.domain.plan import Draft, Result, Situation
+from zk_pipeline.domain.policy import Policy
+from zk_pipeline.domain.reasons import Reason
+from zk_pipeline.domain.records import Timesheet
+
+DESCRIPTION_BYTES = 65_535
+"""Kimai answers 500 to a longer description (docs/kimai.md §3)."""
+
+
+class Reconciler:
+    """Reconciles days of one source with one target, by the resolver's mappings and the policy."""
+
+    def __init__(self, connector: str, resolver: Resolver, policy: Policy) -> None:
+        self._connector = connector
+        self._resolver = resolver
+        self._policy = policy
+
+    def day(self, situation: Situation) -> list[Result]:
+        """The plan of one day: a line for each entry, then for each stray time sheet and each clone of a marker."""
+        assignments = {entry.source_id: self._resolver.resolve(entry) for entry in situation.entries}
+        wanted = [self._wanted(entry, assignments[entry.source_id]) for entry in situation.entries]
+        bound = {row.source_id: row.kimai_id for row in situation.ledger.values() if row.kimai_id is not None}
+        matches = match(wanted, situation.timesheets, Ours(self._connector, bound), self._policy.zone)
+        lines: list[Result] = []
+        for entry in sorted(situation.entries, key=lambda entry: (entry.created_at, int(entry.source_id))):
+            found = matches.by_source[entry.source_id]
+            lines.append(self._entry(entry, assignments[entry.source_id], found, situation))
+            lines.extend(_clone(entry, clone) for clone in found.clones)
+        lines.extend(self._strays(matches, situation))
+        return self._placed(lines, situation)
+
+    def _wanted(self, entry: Entry, assignment: Assignment | Problem) -> Wanted:
+        user = assignment.user if isinstance(assignment, Assignment) else self._resolver.user(entry)
+        return Wanted(
+            source_id=entry.source_id,
+            user_id=None if isinstance(user, Problem) or entry.sync_status is not SyncStatus.PENDING else user.id,
+            ticket_number=entry.ticket_number,
+            day=entry.entry_date,
+            seconds=whole_seconds(entry.time_minutes),
+            text=f"{entry.ticket_number} {entry.ticket_title}",
+        )
+
+    def _entry(self, entry: Entry, assignment: Assignment | Problem, found: Match, situation: Situation) -> Result:
+        ledger = situation.ledger.get(entry.source_id)
+        ours = found.timesheet if found.tier is Tier.OURS else None
+        if entry.sync_status is not SyncStatus.PENDING:
+            return self._unwanted(entry, ours, ledger, situation)
+        if isinstance(assignment, Problem):
+            status = Status.MISMATCH if ours else Status.MISSING
+            return _review(entry, status, assignment.reason, assignment.text, kimai_id=ours.id if ours else None)
+        draft = self._draft(entry, assignment)
+        if ours is not None:
+            decision = decide(ledger, draft.desired, ours, locked=_is_locked(ours, situation, self._policy))
+            return _decided(entry, decision, ours.id, draft)
+        if ledger is not None and ledger.state is PushState.CONFIRMED and ledger.kimai_id in situation.gone:
+            return _review(entry, Status.MISSING, Reason.DELETED_IN_KIMAI, kimai_id=ledger.kimai_id, draft=draft)
+        if found.ambiguous or found.timesheet is not None:
+            return _offered(entry, found, draft)
+        return self._missing(entry, assignment, draft, ledger, situation)
+
+    def _unwanted(self, entry: Entry, ours: Timesheet | None, ledger: LedgerRow | None, situation: Situation) -> Result:
+        if ours is not None:
+            decision = decide_unwanted(ledger, ours, locked=_is_locked(ours, situation, self._policy))
+            return _decided(entry, decision, ours.id, None)
+        if entry.sync_status is SyncStatus.CORRECTION_OPEN:
+            text = f"{entry.open_minutes.normalize():f} minutes of the correction are open."
+            return _review(entry, Status.EXCLUDED, Reason.UNMATCHED_CORRECTION, text)
+        return Result(
+            entry.entry_date, entry.source_id, None, Status.EXCLUDED, Action.NONE, entry.time_minutes, _excluded(entry)
+        )
+
+    def _missing(
+        self,
+        entry: Entry,
+        assignment: Assignment,
+        draft: Draft,
+        ledger: LedgerRow | None,
+        situation: Situation,
+    ) -> Result:
+        if situation.locked_before is not None and entry.entry_date < situation.locked_before:
+            return _review(entry, Status.MISSING, Reason.LOCKED_PERIOD, draft=draft)
+        obstacles = self._resolver.obstacles(assignment, situation.today)
+        facts = stable_hash({"desired": draft.desired.hash, "obstacles": obstacles, "today": str(situation.today)})
+        if ledger is not None and ledger.state is PushState.PARKED and ledger.facts_hash == facts:
+            result = _review(entry, Status.MISSING, Reason.REFUSED_BY_KIMAI, ledger.message, draft=draft)
+            return replace(result, facts_hash=facts)
+        size = len(draft.description.encode())
+        if size > DESCRIPTION_BYTES:
+            limit = f"Kimai takes {DESCRIPTION_BYTES}"
+            text = f"The description has {size} bytes, {limit}: shorten the ticket's title or ZK_DESCRIPTION."
+            return _review(entry, Status.MISSING, Reason.REFUSED_BY_KIMAI, text, draft=draft)
+        text = " ".join(obstacles)
+        return Result(
+            entry.entry_date,
+            entry.source_id,
+            None,
+            Status.MISSING,
+            Action.CREATE,
+            entry.time_minutes,
+            text=text,
+            draft=draft,
+            facts_hash=facts,
+        )
+
+    def _draft(self, entry: Entry, assignment: Assignment) -> Draft:
+        seconds = whole_seconds(entry.time_minutes)
+        desired = Desired(
+            user_id=assignment.user.id,
+            activity_id=assignment.activity.id,
+            project_id=assignment.project.id,
+            project_number=assignment.project.number,
+            begin=entry.begin_at,
+            seconds=seconds,
+        )
+        span = Span(entry.begin_at, entry.begin_at + timedelta(seconds=seconds))
+        return Draft(desired, span, assignment.project, entry.description, entry.tags)
+
+    def _strays(self, matches: Matches, situation: Situation) -> Iterable[Result]:
+        """Time sheets of this very day whose marker names a booking that is nowhere in the store."""
+        for source_id, row in matches.strays:
+            if source_id not in situation.known_sources and local_day(row.begin, self._policy.zone) == situation.day:
+                yield _stray(source_id, row, situation)
+
+    def _placed(self, lines: Iterable[Result], situation: Situation) -> list[Result]:
+        """Move creates to where the target's rules allow them; what is already there keeps its place."""
+        server = situation.server
+        if server.allow_overlapping and server.allow_future_times:
+            return list(lines)
+        within = days_window(situation.day, situation.day, self._policy.zone)
+        created = {entry.source_id: entry.created_at for entry in situation.entries}
+        taken = _taken(situation.timesheets) if not server.allow_overlapping else {}
+        placed: list[Result] = []
+        for line in lines:
+            if line.action is not Action.CREATE or line.draft is None:
+                placed.append(line)
+                continue
+            spans = taken.setdefault(line.draft.desired.user_id, [])
+            latest = None if server.allow_future_times else created[line.source_id or ""]
+            span = free_span(line.draft.span, spans, within, latest)
+            if span is None:
+                placed.append(replace(line, action=Action.REVIEW, reason=Reason.NO_FREE_PLACE, text=""))
+                continue
+            if not server.allow_overlapping:
+                spans.append(span)
+            placed.append(replace(line, draft=replace(line.draft, span=span)))
+        return placed
+
+
+def _taken(timesheets: Iterable[Timesheet]) -> dict[int, list[Span]]:
+    spans: dict[int, list[Span]] = {}
+    for row in timesheets:
+        if row.end is not None:
+            spans.setdefault(row.user_id, []).append(Span(row.begin, row.end))
+    return spans
+
+
+def _is_locked(row: Timesheet, situation: Situation, policy: Policy) -> bool:
+    if row.exported:
+        return True
+    return situation.locked_before is not None and row.begin < day_start(situation.locked_before, policy.zone)
+
+
+def _excluded(entry: Entry) -> Reason:
+    if entry.booked_minutes < 0:
+        return Reason.CORRECTION
+    return Reason.CORRECTED_TO_ZERO if entry.booked_minutes else Reason.ZERO
+
+
+def _decided(entry: Entry, decision: Decision, kimai_id: int, draft: Draft | None) -> Result:
+    return Result(
+        entry.entry_date,
+        entry.source_id,
+        kimai_id,
+        decision.status,
+        decision.action,
+        entry.time_minutes,
+        decision.reason,
+        diff=decision.diff,
+        draft=draft,
+        facts_hash=stable_hash({"desired": draft.desired.hash if draft else None, "diff": decision.diff}),
+    )
+
+
+def _offered(entry: Entry, found: Match, draft: Draft) -> Result:
+    """A time sheet typed by hand fits: a person decides whether it is this booking."""
+    reason = Reason.DUPLICATE if found.tier is Tier.SAME else Reason.FUZZY_CANDIDATE
+    reason = Reason.AMBIGUOUS if found.ambiguous else reason
+    status = Status.MISSING if reason is Reason.FUZZY_CANDIDATE else Status.DUPLICATE
+    chosen = found.timesheet.id if found.timesheet else None
+    names = ", ".join(f"time sheet {pair.timesheet_id} (score {pair.score})" for pair in found.candidates[:3])
+    return _review(
+        entry, status, reason, f"Candidates: {names}.", kimai_id=chosen, draft=draft, candidates=found.candidates
+    )
+
+
+def _review(
+    entry: Entry,
+    status: Status,
+    reason: Reason,
+    text: str = "",
+    *,
+    kimai_id: int | None = None,
+    draft: Draft | None = None,
+    candidates: tuple[Candidate, ...] = (),
+) -> Result:
+    facts: dict[str, Any] = {
+        "reason": reason,
+        "entry": entry.owned_hash,
+        "desired": draft.desired.hash if draft else None,
+        "kimai": kimai_id,
+        "candidates": [candidate.timesheet_id for candidate in candidates],
+    }
+    return Result(
+        entry.entry_date,
+        entry.source_id,
+        kimai_id,
+        status,
+        Action.REVIEW,
+        entry.time_minutes,
+        reason,
+        text,
+        candidates=candidates,
+        draft=draft,
+        facts_hash=stable_hash(facts),
+    )
+
+
+def _clone(entry: Entry, clone: Timesheet) -> Result:
+    return Result(
+        entry.entry_date,
+        entry.source_id,
+        clone.id,
+        Status.DUPLICATE,
+        Action.REVIEW,
+        Decimal(0),
+        Reason.MARKER_CLONED,
+        f"Time sheet {clone.id} carries the marker of booking {entry.source_id}.",
+        facts_hash=stable_hash({"clone": clone.id}),
+    )
+
+
+def _stray(source_id: str, row: Timesheet, situation: Situation) -> Result:
+    return Result(
+        situation.day,
+        None,
+        row.id,
+        Status.ORPHANED,
+        Action.REVIEW,
+        Decimal(0),
+        Reason.DELETED_IN_ZAMMAD,
+        f"Time sheet {row.id} carries the marker of booking {source_id}, which is not in Zammad.",
+        facts_hash=stable_hash({"stray": row.id}),
+    )
