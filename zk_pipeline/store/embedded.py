@@ -1,0 +1,397 @@
+"""The embedded PostgreSQL server: one per ZK_HOME, running for as long as anybody uses it.
+
+Three locks in the home carry its life cycle. They are flocks, which the kernel releases however a process
+ends, so nothing has to be cleaned up after a `kill -9`:
+
+- `postgres.users.lock` is shared by all users; who can make it exclusive on leaving was the last.
+- `postgres.turn.lock` lets one process at a time start or stop the server.
+- `postgres.alive.lock` is held by the server itself, which inherits it, down to its last process. Unlike the
+  pid in `postmaster.pid` it is never mistaken for another process, and it is seen from other containers too.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import psycopg
+from psycopg import sql
+
+from zk_pipeline.store.embedded_programs import (
+    MAJOR_VERSION,
+    OTHERWISE,
+    Account,
+    EmbeddedServerError,
+    account_for,
+    give,
+    program,
+    run,
+)
+
+__all__ = ["DAGSTER_DATABASE", "DATABASE", "EmbeddedServerError", "Endpoint", "embedded_server"]
+
+DATABASE = "zk"
+DAGSTER_DATABASE = "dagster"
+
+_ROLE = "zk"
+_PORT = 5432  # Only a part of the socket's name: there is no TCP listener.
+_SECONDS_TO_START = 120  # Recovery after a crash included.
+_SECONDS_TO_STOP = 60
+_SECONDS_BETWEEN_LOOKS = 0.01
+_LOG_LIMIT_BYTES = 5_000_000
+_LOG_LINES_SHOWN = 10
+_SOCKET_PATH_LIMIT = 103  # Bytes, on the strictest system; Linux takes 107.
+
+# Of a new cluster; its postgresql.conf is there for whoever wants others.
+_SETTINGS = {
+    "max_connections": "200",  # Dagster opens many short connections.
+    "shared_buffers": "128MB",
+    "fsync": "on",  # This is billing data.
+    "max_parallel_workers_per_gather": "0",  # Parallel plans need more /dev/shm than a container has.
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_checkpoints": "off",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where the server listens: the directory of its Unix socket.
+
+    There is no password. The directory is closed to every account but the one that owns the data files, and
+    root; who is let in there could read the data anyway.
+    """
+
+    host: str
+    port: int = _PORT
+    user: str = _ROLE
+
+    def url(self, database: str = DATABASE) -> str:
+        """SQLAlchemy URL for psycopg 3."""
+        return self._url("postgresql+psycopg", database)
+
+    def dagster_url(self, database: str = DAGSTER_DATABASE) -> str:
+        """SQLAlchemy URL for psycopg2, which drives Dagster's storage."""
+        return self._url("postgresql+psycopg2", database)
+
+    def parameters(self, database: str = DATABASE) -> dict[str, Any]:
+        """Connection parameters by their libpq names."""
+        return {"host": self.host, "port": self.port, "user": self.user, "dbname": database}
+
+    def environment(self) -> dict[str, str]:
+        """Variables that let a child process use this server; the child then starts none of its own."""
+        return {"ZK_DATABASE_URL": self.url(), "ZK_DAGSTER_URL": self.dagster_url()}
+
+    def _url(self, driver: str, database: str) -> str:
+        return f"{driver}://{self.user}@/{database}?host={self.host}&port={self.port}"
+
+
+@contextmanager
+def embedded_server(home: Path) -> Iterator[Endpoint]:
+    """Use the server of `home`: start it if it does not run, stop it on leaving if nobody else uses it.
+
+    The databases `zk` and `dagster` exist inside. A child process is given `Endpoint.environment()` and is not
+    counted as a user of its own, so its parent must outlive it.
+
+    Raises:
+        EmbeddedServerError: the server cannot be started, joined or stopped.
+
+    """
+    cluster, process = _Cluster(home.expanduser().resolve()), os.getpid()
+    with _explained(cluster):
+        cluster.home.mkdir(parents=True, exist_ok=True)
+        turn, users = _lock_file(cluster.turn_lock), _lock_file(cluster.users_lock)
+    with turn, users:
+        try:
+            with _turn(turn), _explained(cluster):
+                fcntl.flock(users, fcntl.LOCK_SH)
+                endpoint = _start_or_join(cluster)
+            yield endpoint
+        finally:
+            if os.getpid() == process:  # A fork that unwinds through here leaves its parent's server alone.
+                with _turn(turn), _explained(cluster):
+                    if _is_last(users, cluster):
+                        _stop(cluster)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cluster:
+    """The files of the server in `home`."""
+
+    home: Path
+
+    @property
+    def data(self) -> Path:
+        return self.home / "postgres"
+
+    @property
+    def pid_file(self) -> Path:
+        return self.data / "postmaster.pid"
+
+    @property
+    def log(self) -> Path:
+        return self.home / "postgres.log"
+
+    @property
+    def turn_lock(self) -> Path:
+        return self.home / "postgres.turn.lock"
+
+    @property
+    def users_lock(self) -> Path:
+        return self.home / "postgres.users.lock"
+
+    @property
+    def alive_lock(self) -> Path:
+        return self.home / "postgres.alive.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class _Postmaster:
+    """What a server has published in its pid file."""
+
+    pid: int
+    endpoint: Endpoint
+    ready: bool
+
+    def listens(self) -> bool:
+        """Whether the server is there: a socket outlives its server, but then refuses connections."""
+        with socket.socket(socket.AF_UNIX) as client:
+            try:
+                client.connect(f"{self.endpoint.host}/.s.PGSQL.{self.endpoint.port}")
+            except OSError:
+                return False
+            return True
+
+
+def _start_or_join(cluster: _Cluster) -> Endpoint:
+    deadline = time.monotonic() + _SECONDS_TO_START
+    log_offset: int | None = None
+    while time.monotonic() < deadline:
+        with _lock_file(cluster.alive_lock) as alive:
+            if _locks_at_once(alive):
+                if log_offset is not None:
+                    raise _failed_start(cluster, log_offset)
+                log_offset = _launch(cluster, alive)
+        postmaster = _postmaster(cluster)
+        if postmaster and postmaster.ready and postmaster.listens():
+            _ensure_databases(postmaster.endpoint)
+            return postmaster.endpoint
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    raise EmbeddedServerError(
+        f"The PostgreSQL server of {cluster.home} runs but cannot be reached from here within {_SECONDS_TO_START} s; "
+        f"see {cluster.log}, use it from the container that started it, {OTHERWISE}."
+    )
+
+
+def _stop(cluster: _Cluster) -> None:
+    deadline = time.monotonic() + _SECONDS_TO_STOP
+    sockets: Path | None = None
+    while _is_alive(cluster):
+        if time.monotonic() > deadline:
+            raise EmbeddedServerError(
+                f"The PostgreSQL server of {cluster.home} does not stop within {_SECONDS_TO_STOP} s; "
+                f"see {cluster.log}. The next user of this home joins it."
+            )
+        postmaster = _postmaster(cluster)
+        if postmaster and postmaster.listens():  # Else its pid may be another process's, or one in another container.
+            sockets = Path(postmaster.endpoint.host)
+            with suppress(ProcessLookupError):
+                os.kill(postmaster.pid, signal.SIGINT)  # Fast shutdown; again if it came too early.
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    if sockets:
+        with suppress(OSError):  # It stays if there is anything else in it.
+            sockets.rmdir()
+
+
+def _launch(cluster: _Cluster, alive: IO[bytes]) -> int:
+    """Start a server that inherits the lock `alive`; return the size that its log had before."""
+    _refuse_foreign_server(cluster)
+    account = account_for(cluster.data)
+    if not cluster.data.exists():
+        _initialize(cluster, account)
+    give(cluster.data, account)
+    _check_version(cluster)
+    sockets = _socket_directory(cluster, account)
+    # The free lock says that no server is left: what the last one wrote is stale, even if its pid is in use again.
+    for leftover in (cluster.pid_file, *sockets.glob(".s.PGSQL.*")):
+        leftover.unlink(missing_ok=True)
+    if cluster.log.exists() and cluster.log.stat().st_size > _LOG_LIMIT_BYTES:
+        cluster.log.replace(f"{cluster.log}.1")
+    postgres = program("postgres")
+    arguments = ["-D", cluster.data, "-p", str(_PORT), "-k", sockets]
+    arguments += ["-c", "listen_addresses=", "-c", "unix_socket_permissions=0700"]
+    with cluster.log.open("ab") as log:
+        offset = log.tell()
+        run(
+            # The shell ends at once, so that the server is no child of ours to be reaped.
+            ["/bin/sh", "-c", '"$@" &', "sh", postgres, *arguments],
+            account,
+            reach=[cluster.data, sockets, postgres],
+            stdout=log,
+            stderr=log,
+            pass_fds=[alive.fileno()],
+            start_new_session=True,  # Ctrl-C in our terminal is not meant for the server.
+        )
+    return offset
+
+
+def _initialize(cluster: _Cluster, account: Account | None) -> None:
+    """Make a cluster beside its place and move it there once it is complete."""
+    for unfinished in cluster.home.glob("postgres.new-*"):
+        shutil.rmtree(unfinished)
+    fresh = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=cluster.home))
+    give(fresh, account)
+    initdb = program("initdb")
+    # The built-in locale sorts and folds Unicode alike everywhere, also on machines without locales.
+    locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    settings = [f"--set={name}={value}" for name, value in _SETTINGS.items()]
+    done = run(
+        [initdb, "-D", fresh, "-U", _ROLE, "--auth-local=trust", "--auth-host=reject", *locale, *settings],
+        account,
+        reach=[fresh, initdb],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if done.returncode != 0:
+        shutil.rmtree(fresh)
+        raise EmbeddedServerError(
+            f"PostgreSQL could not make its data directory in {cluster.home}; remove the cause, {OTHERWISE}. "
+            f"Its last lines:\n{_last_lines(done.stdout)}"
+        )
+    fresh.rename(cluster.data)
+
+
+def _refuse_foreign_server(cluster: _Cluster) -> None:
+    """A server that somebody started by hand holds no lock of ours, but two on the same data destroy it."""
+    postmaster = _postmaster(cluster)
+    if postmaster and postmaster.listens():
+        raise EmbeddedServerError(
+            f"A PostgreSQL server that was started by hand (process {postmaster.pid}) uses {cluster.data}; "
+            f"stop it with `pg_ctl stop -D {cluster.data}`, {OTHERWISE}."
+        )
+
+
+def _check_version(cluster: _Cluster) -> None:
+    version = (cluster.data / "PG_VERSION").read_text().strip()
+    if version != str(MAJOR_VERSION):
+        raise EmbeddedServerError(
+            f"{cluster.data} was made by PostgreSQL {version}, but this release brings {MAJOR_VERSION}; run "
+            f"`zk backup` with the release that made it, move the directory away, run `zk restore`, {OTHERWISE}."
+        )
+
+
+def _socket_directory(cluster: _Cluster, account: Account | None) -> Path:
+    """Make the directory of the socket, where its path is short enough: the length is limited.
+
+    Its name stays over restarts, so that clients can connect again, but differs from that of an earlier cluster
+    in the same home, whose server may still be on its way out and then removes its socket.
+    """
+    system_identifier = (cluster.data / "global" / "pg_control").read_bytes()[:8]
+    name = f"zk-{hashlib.sha256(system_identifier + os.fsencode(cluster.home)).hexdigest()[:16]}"
+    base = tempfile.gettempdir()
+    if not re.fullmatch(r"[\w./-]+", base, re.ASCII) or len(f"{base}/{name}/.s.PGSQL.{_PORT}") > _SOCKET_PATH_LIMIT:
+        base = "/tmp"  # noqa: S108 - whose directory it is gets checked below
+    directory = Path(base, name)
+    with suppress(FileExistsError):
+        directory.mkdir(0o700)
+    status = directory.lstat()
+    private = stat.S_ISDIR(status.st_mode) and stat.S_IMODE(status.st_mode) == 0o700
+    if not private or status.st_uid not in {os.geteuid(), account.uid if account else os.geteuid()}:
+        raise EmbeddedServerError(
+            f"{directory}, the place for the socket of {cluster.home}, belongs to somebody else or is open to others; "
+            f"remove it, point TMPDIR to a directory of your own, {OTHERWISE}."
+        )
+    give(directory, account)
+    return directory
+
+
+def _postmaster(cluster: _Cluster) -> _Postmaster | None:
+    try:
+        lines = cluster.pid_file.read_text().splitlines()
+    except FileNotFoundError:
+        return None
+    if len(lines) < 5:  # Still being written.
+        return None
+    pid, _directory, _start_time, port, host, *rest = lines
+    ready = len(rest) == 3 and rest[2].strip() == "ready"
+    return _Postmaster(int(pid), Endpoint(host=host, port=int(port)), ready)
+
+
+def _ensure_databases(endpoint: Endpoint) -> None:
+    with psycopg.connect(**endpoint.parameters("postgres"), autocommit=True, connect_timeout=10) as connection:
+        existing = {name for (name,) in connection.execute("SELECT datname FROM pg_database")}
+        for name in (DATABASE, DAGSTER_DATABASE):
+            if name not in existing:
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+
+def _failed_start(cluster: _Cluster, log_offset: int) -> EmbeddedServerError:
+    with cluster.log.open("rb") as log:
+        log.seek(log_offset)
+        lines = _last_lines(log.read().decode(errors="replace"))
+    return EmbeddedServerError(
+        f"The PostgreSQL server of {cluster.home} did not start; remove the cause that {cluster.log} names, "
+        f"{OTHERWISE}. Its last lines:\n{lines}"
+    )
+
+
+def _last_lines(text: str) -> str:
+    return "\n".join(text.splitlines()[-_LOG_LINES_SHOWN:])
+
+
+@contextmanager
+def _explained(cluster: _Cluster) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, psycopg.Error) as error:
+        raise EmbeddedServerError(
+            f"The embedded PostgreSQL server cannot use {cluster.home}: {error}; "
+            f"correct that, choose another ZK_HOME, {OTHERWISE}."
+        ) from error
+
+
+def _lock_file(path: Path) -> IO[bytes]:
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "rb+", buffering=0)
+
+
+@contextmanager
+def _turn(lock: IO[bytes]) -> Iterator[None]:
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(lock, fcntl.LOCK_UN)
+
+
+def _locks_at_once(lock: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_alive(cluster: _Cluster) -> bool:
+    with _lock_file(cluster.alive_lock) as alive:
+        return not _locks_at_once(alive)
+
+
+def _is_last(users: IO[bytes], cluster: _Cluster) -> bool:
+    """Whether nobody else uses the server; one whose home was removed meanwhile ends by itself."""
+    with suppress(FileNotFoundError):
+        same_home = os.path.samestat(os.fstat(users.fileno()), cluster.users_lock.stat())
+        return same_home and _locks_at_once(users)
+    return False
