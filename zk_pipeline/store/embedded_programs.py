@@ -132,7 +132,9 @@ def _traversing(account: Account, reach: Sequence[Path]) -> list[str]:
     capability = _held_capability() if setpriv else None
     if setpriv and capability:
         identity = [f"--reuid={account.uid}", f"--regid={account.gid}", "--clear-groups"]
-        return [setpriv, *identity, f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}"]
+        # Without the secure bit access(2), by which PostgreSQL looks at its programs, ignores capabilities.
+        kept = [f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}", "--securebits=+no_setuid_fixup"]
+        return [setpriv, *identity, *kept]
     raise EmbeddedServerError(
         f"The account with the id {account.uid}, which runs PostgreSQL for root, cannot get to one of "
         f"{', '.join(map(str, reach))}; move them below directories that are open to it, run as another account, "
