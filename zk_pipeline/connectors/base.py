@@ -48,7 +48,11 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """Proof of what a sweep saw; only a complete sweep may conclude that something is gone."""
+    """Proof of what a sweep saw; only a complete sweep may conclude that something is gone.
+
+    `pages` counts the page requests, `rows` the rows within the window. The totals are the system's own counts of what
+    the pages were cut from. `rows_before` is the `hint` for the next sweep of the window, where the system has one.
+    """
 
     window: Window
     pages: int
@@ -58,6 +62,7 @@ class Certificate:
     high_water: datetime | None
     complete: bool
     reason: str = ""
+    rows_before: int | None = None
 
 
 class Sweep(Generic[Row]):

@@ -30,9 +30,14 @@ class ConnectorError(Exception):
         self.outcome_unknown = outcome_unknown
         super().__init__(problem)
 
-    def __str__(self) -> str:
+    @property
+    def summary(self) -> str:
+        """What went wrong on which call, without the remedy."""
         answered = f" answered {self.status}" if self.status is not None else ""
-        return f"{self.system}: {self.method} {self.path}{answered}: {self.problem} {self.remedy}".strip()
+        return f"{self.system}: {self.method} {self.path}{answered}: {self.problem}"
+
+    def __str__(self) -> str:
+        return f"{self.summary} {self.remedy}".strip()
 
 
 class AuthenticationError(ConnectorError):
@@ -44,7 +49,7 @@ class PermissionDeniedError(ConnectorError):
 
 
 class NotFoundError(ConnectorError):
-    """The record, or the whole route on an old version, does not exist."""
+    """The record does not exist, on the system's own word; a route that it does not know is a `ProtocolError`."""
 
 
 class ValidationFailedError(ConnectorError):

@@ -1,0 +1,52 @@
+"""Collecting the findings of `validate`: each check is tried, and what goes wrong becomes a finding."""
+
+import re
+from collections.abc import Callable
+from typing import TypeVar
+
+from zk_pipeline.connectors.base import Finding, Level
+from zk_pipeline.connectors.errors import ConnectorError
+
+Result = TypeVar("Result")
+
+
+class Checks:
+    """The findings so far, in the order in which they were made."""
+
+    def __init__(self) -> None:
+        self._findings: list[Finding] = []
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings."""
+        return tuple(self._findings)
+
+    def passed(self, subject: str, text: str) -> None:
+        """Note that a subject is in order."""
+        self._findings.append(Finding(subject, Level.PASS, text))
+
+    def warned(self, subject: str, text: str, remedy: str) -> None:
+        """Note something that works but should be looked at."""
+        self._findings.append(Finding(subject, Level.WARN, text, remedy))
+
+    def failed(self, subject: str, text: str, remedy: str) -> None:
+        """Note something that will not work."""
+        self._findings.append(Finding(subject, Level.FAIL, text, remedy))
+
+    def refused(self, subject: str, error: ConnectorError, level: Level = Level.FAIL) -> None:
+        """Note what a call failed with."""
+        self._findings.append(Finding(subject, level, error.summary, error.remedy))
+
+    def attempt(self, subject: str, call: Callable[[], Result], level: Level = Level.FAIL) -> Result | None:
+        """What the call returns, or `None` with a finding of that level when it fails."""
+        try:
+            return call()
+        except ConnectorError as error:
+            self.refused(subject, error, level)
+            return None
+
+
+def version_numbers(version: str) -> tuple[int, int]:
+    """Major and minor number of a version such as "6.5.0-1745"; zeros where there are none."""
+    match = re.match(r"(\d+)\.(\d+)", version)
+    return (int(match[1]), int(match[2])) if match else (0, 0)

@@ -1,0 +1,330 @@
+"""The HTTP client of the connectors: time limits, bounded retry, typed errors, and no write sent twice.
+
+Which status means what is said by a `Dialect`, one for each system.
+"""
+
+import json
+import logging
+import random
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import httpx
+
+from zk_pipeline.connectors.answer import Answer, Call
+from zk_pipeline.connectors.base import Endpoint, RequestCounts
+from zk_pipeline.connectors.errors import (
+    ConnectorError,
+    ProtocolError,
+    RateLimitedError,
+    UnavailableError,
+)
+
+CONNECT_SECONDS = 10.0
+LONGEST_WAIT_SECONDS = 60.0
+FIRST_WAIT_SECONDS = 0.5
+IDLE_SECONDS = 4.0
+"""Servers commonly close an idle connection after five seconds: leave it before they do, or a write is lost on it."""
+
+Params = Mapping[str, str | int]
+
+_log = logging.getLogger(__name__)
+
+# httpx reports every request with its query string at INFO; search terms and names do not belong in a log.
+logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+class Dialect(Protocol):
+    """What differs between the systems that one client speaks to."""
+
+    product: str
+
+    def authorization(self, token: str) -> str:
+        """The value of the Authorization header."""
+        ...
+
+    def refusal(self, call: Call, status: int, data: Any, headers: Mapping[str, str]) -> ConnectorError:
+        """The error for a 4xx answer; `data` is its JSON, or `None` when there was none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """An attempt that failed: whether another is worth it, whether it certainly had no effect, the wait asked for."""
+
+    error: ConnectorError
+    again: bool = False
+    unsent: bool = False
+    wait: float | None = None
+
+
+class HttpClient:
+    """Sends the calls of one connector. Safe for use by several threads.
+
+    Raises `ValueError` for a base URL or token that cannot be used. Redirects are never followed, since the token would
+    travel with them.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        dialect: Dialect,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._dialect = dialect
+        self._attempts = max(1, endpoint.attempts)
+        self._token = checked_token(endpoint)
+        self._sleep = sleep
+        self._lock = threading.Lock()
+        self._reads = self._writes = 0
+        self.system = (
+            dialect.product if endpoint.name == dialect.product.lower() else f"{dialect.product} ({endpoint.name})"
+        )
+        self._http = httpx.Client(
+            base_url=checked_base_url(endpoint),
+            headers={
+                "Authorization": dialect.authorization(self._token),
+                "Accept": "application/json",
+                "User-Agent": "zk_pipeline",
+            },
+            timeout=httpx.Timeout(endpoint.timeout_seconds, connect=CONNECT_SECONDS),
+            limits=httpx.Limits(keepalive_expiry=IDLE_SECONDS),
+            follow_redirects=False,
+        )
+
+    @property
+    def requests(self) -> RequestCounts:
+        """Requests sent so far, retries included."""
+        with self._lock:
+            return RequestCounts(self._reads, self._writes)
+
+    def close(self) -> None:
+        """Release the connections."""
+        self._http.close()
+
+    def get(self, path: str, params: Params | None = None, *, needs: tuple[str, ...] = ()) -> Answer:
+        """Read. Repeated when it fails for a passing reason."""
+        return self._send(Call(self.system, "GET", path, needs=needs), params, None, repeatable=True)
+
+    def search(self, path: str, body: Mapping[str, Any], *, needs: tuple[str, ...] = ()) -> Answer:
+        """Read by POST: it has no effect there and so is treated as any read."""
+        call = Call(self.system, "POST", path, needs=needs, fields=frozenset(body))
+        return self._send(call, None, body, repeatable=True)
+
+    def write(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        repeatable: bool = False,
+        needs: tuple[str, ...] = (),
+    ) -> Answer:
+        """Write. Unless `repeatable`, it is sent again only when it certainly had no effect."""
+        call = Call(self.system, method, path, writes=True, needs=needs, fields=frozenset(body or ()))
+        return self._send(call, None, body, repeatable=repeatable)
+
+    def _send(self, call: Call, params: Params | None, body: Mapping[str, Any] | None, *, repeatable: bool) -> Answer:
+        in_doubt = False
+        for attempt in range(1, self._attempts + 1):
+            outcome = self._attempt(call, params, body)
+            if isinstance(outcome, Answer):
+                return outcome
+            error = outcome.error
+            in_doubt = in_doubt or error.outcome_unknown
+            error.outcome_unknown = in_doubt
+            may_repeat = outcome.again and (repeatable or outcome.unsent)
+            if not may_repeat or attempt == self._attempts:
+                raise error
+            wait = _waiting_time(attempt, outcome.wait)
+            _log.warning("%s Attempt %d of %d; the next in %.1f s.", error, attempt, self._attempts, wait)
+            self._sleep(wait)
+        raise AssertionError("The last attempt either returns or raises.")
+
+    def _attempt(self, call: Call, params: Params | None, body: Mapping[str, Any] | None) -> Answer | _Failure:
+        with self._lock:
+            if call.writes:
+                self._writes += 1
+            else:
+                self._reads += 1
+        try:
+            response = self._http.request(call.method, call.path, params=params, json=body)
+        except httpx.RequestError as error:
+            return _transport_failure(call, error)
+        return self._judge(call, response)
+
+    def _judge(self, call: Call, response: httpx.Response) -> Answer | _Failure:
+        status = response.status_code
+        if response.is_success:
+            return _answer(call, response)
+        if response.is_redirect or status < 400:
+            return _Failure(_redirected(call, response))
+        if status == 429:
+            return _rate_limited(call, response)
+        if status >= 500 or status == 408:
+            return _server_failure(call, response)
+        data, headers = _json_or_none(response), response.headers
+        error = self._dialect.refusal(call, status, data, headers)
+        error.problem = error.problem.replace(self._token, "***")
+        return _Failure(error, unsent=True)
+
+
+def checked_base_url(endpoint: Endpoint) -> str:
+    """The base URL without trailing slash and pasted `/api` or `/api/v1`. Raises `ValueError` when it is unusable."""
+    name = f"The base URL of the connector {endpoint.name!r}"
+    try:
+        parts = urlsplit(endpoint.base_url.strip())
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError as error:
+        raise ValueError(f"{name} is not a URL. Give it as https://host or https://host/path.") from error
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(f"{name} does not begin with http:// or https:// and a host. Give it as https://host.")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError(f"{name} holds credentials. Take them out: the token is a setting of its own.")
+    if parts.query or parts.fragment:
+        raise ValueError(f"{name} holds a query or fragment. Give scheme, host and path alone.")
+    path = parts.path.rstrip("/")
+    for suffix in ("/api/v1", "/api"):
+        path = path.removesuffix(suffix).rstrip("/")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}{port}{path}"
+
+
+def checked_token(endpoint: Endpoint) -> str:
+    """The token without surrounding blanks; `ValueError` when it is empty or cannot stand in a header."""
+    token = endpoint.token.strip()
+    if not token:
+        raise ValueError(f"The connector {endpoint.name!r} has no token. Set the API token of its account.")
+    if not (token.isascii() and token.isprintable()) or " " in token:
+        raise ValueError(
+            f"The token of the connector {endpoint.name!r} holds blanks or special characters. Copy it again."
+        )
+    return token
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that a Retry-After header asks for, as a number or a date; `None` when it is absent or unreadable."""
+    text = headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+def _waiting_time(attempt: int, told: float | None) -> float:
+    if told is not None:
+        return min(told, LONGEST_WAIT_SECONDS)
+    jitter = random.uniform(0.5, 1.5)  # noqa: S311 (spreads retries, guards nothing)
+    return min(FIRST_WAIT_SECONDS * 2 ** (attempt - 1) * jitter, LONGEST_WAIT_SECONDS)
+
+
+def _answer(call: Call, response: httpx.Response) -> Answer | _Failure:
+    answer = Answer(call, response.status_code, None, response.headers)
+    if not response.content:
+        return answer
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip() or "no content type"
+    if "json" not in kind.lower():
+        return _Failure(
+            answer.fault(
+                f"JSON was expected, but {kind} came.",
+                "Check that the base URL is the system itself and not a login page or proxy.",
+            )
+        )
+    try:
+        data = json.loads(response.content)
+    except ValueError:
+        return _Failure(
+            answer.fault("The JSON of the answer is cut off or broken.", "Try again; look at the proxy's limits.")
+        )
+    return Answer(call, response.status_code, data, response.headers)
+
+
+def _json_or_none(response: httpx.Response) -> Any:
+    if "json" not in response.headers.get("Content-Type", "").lower():
+        return None
+    try:
+        return json.loads(response.content)
+    except ValueError:
+        return None
+
+
+def _redirected(call: Call, response: httpx.Response) -> ProtocolError:
+    target = urlsplit(response.headers.get("Location", ""))
+    where = f" to {target.scheme}://{target.hostname}" if target.hostname else ""
+    return call.error(
+        ProtocolError,
+        f"The call was redirected{where}; redirects are not followed, since the token would travel with them.",
+        status=response.status_code,
+        remedy="Correct the base URL: http or https, the host and the path prefix.",
+        outcome_unknown=call.writes,
+    )
+
+
+def _rate_limited(call: Call, response: httpx.Response) -> _Failure:
+    seconds = retry_after(response.headers)
+    error = call.error(
+        RateLimitedError,
+        "Too many requests.",
+        status=429,
+        retry_after=seconds,
+        remedy="Try again later, or lower the number of requests in flight.",
+    )
+    return _Failure(error, again=True, unsent=True, wait=seconds)
+
+
+def _server_failure(call: Call, response: httpx.Response) -> _Failure:
+    error = call.error(
+        UnavailableError,
+        "The server failed.",
+        status=response.status_code,
+        remedy="Look at the server's own log; try again when it is well.",
+        outcome_unknown=call.writes,
+    )
+    return _Failure(error, again=True, wait=retry_after(response.headers))
+
+
+def _transport_failure(call: Call, error: httpx.RequestError) -> _Failure:
+    if isinstance(error, httpx.DecodingError | httpx.UnsupportedProtocol):
+        problem = "The body of the answer cannot be decoded."
+        return _Failure(call.error(ProtocolError, problem, outcome_unknown=call.writes))
+    if any(isinstance(cause, ssl.SSLError) for cause in _causes(error)):
+        return _Failure(
+            call.error(
+                UnavailableError,
+                "No secure connection: the certificate or the TLS settings of the server are not accepted.",
+                remedy="Install a valid certificate, or name the authority's file in SSL_CERT_FILE.",
+            ),
+            unsent=isinstance(error, httpx.ConnectError),
+        )
+    unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError)
+    problem, remedy = _describe(error, unsent=unsent)
+    lost = call.error(UnavailableError, problem, remedy=remedy, outcome_unknown=call.writes and not unsent)
+    return _Failure(lost, again=True, unsent=unsent)
+
+
+def _describe(error: httpx.RequestError, *, unsent: bool) -> tuple[str, str]:
+    if unsent:
+        return "No connection to the server.", "Check the base URL, the network and that the server runs."
+    if isinstance(error, httpx.TimeoutException):
+        return "No answer within the time limit.", "Try again; raise the time limit if the server is slow."
+    return "The connection broke before the answer was complete.", "Try again; look at the server's own log."
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
