@@ -1,0 +1,162 @@
+"""Reading one window off Zammad's flat list, which can be sorted and paged but not filtered (docs/zammad.md §2, §13).
+
+Sorted by creation the window is one stretch of the list. A search over the starts of the pages finds the page that
+holds its first row, so a window costs at most `log2(N) + rows/1000 + 4` requests, whatever lies outside of it.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from zk_pipeline.connectors import zammad_rows
+from zk_pipeline.connectors.base import Certificate
+from zk_pipeline.connectors.http import HttpClient
+from zk_pipeline.domain.records import TimeAccounting, Window
+
+ACCOUNTINGS = "/api/v1/time_accountings"
+PAGE_SIZE = 1000
+NEEDS = ("admin.time_accounting",)
+
+
+class FlatList:
+    """The list of all time accountings, oldest first; positions count from 0, pages from 1."""
+
+    def __init__(self, http: HttpClient) -> None:
+        self._http = http
+
+    def total(self) -> int:
+        """How many time accountings there are."""
+        answer = self._http.get(ACCOUNTINGS, {"full": "true", "per_page": 1}, needs=NEEDS)
+        return answer.row("count of time accountings").integer("total_count")
+
+    def page(self, number: int, size: int) -> list[TimeAccounting]:
+        """One page; Zammad may lower the size without a word."""
+        # The directions pair with the columns by position: a column without a partner would be dropped.
+        params = {"sort_by": "created_at,id", "order_by": "asc,asc", "per_page": size, "page": number}
+        return zammad_rows.accountings(self._http.get(ACCOUNTINGS, params, needs=NEEDS))
+
+    def created_at(self, position: int) -> datetime | None:
+        """When the row at a position was created; `None` past the end."""
+        rows = self.page(position + 1, 1)
+        return rows[0].created_at if rows else None
+
+
+class WindowSweep:
+    """One read of one window; `run` may be called once."""
+
+    def __init__(self, flat: FlatList, window: Window, hint: int | None) -> None:
+        self._flat = flat
+        self._window = window
+        self._hint = hint
+        self._size = PAGE_SIZE
+        self._pages = 0
+        self._seen: set[int] = set()
+        self._rows = 0
+        self._before = 0
+        self._high_water: datetime | None = None
+        self._last: datetime | None = None
+        self._doubt = ""
+
+    def run(self) -> Iterator[list[TimeAccounting] | Certificate]:
+        """Yield the window's rows page by page, then the certificate."""
+        total = self._flat.total()
+        for page in self._read_on(total) if total else ():
+            rows = self._take(page)
+            if rows:
+                yield rows
+        # A single page is one consistent view; several are only if nothing moved meanwhile.
+        after = self._flat.total() if self._pages > 1 else total
+        if after != total and not self._doubt:
+            self._doubt = f"the number of time accountings went from {total} to {after} during the read"
+        yield Certificate(
+            window=self._window,
+            pages=self._pages,
+            rows=self._rows,
+            total_before=total,
+            total_after=after,
+            high_water=self._high_water,
+            complete=not self._doubt,
+            reason=self._doubt,
+            rows_before=self._before,
+        )
+
+    def _read_on(self, total: int) -> Iterator[list[TimeAccounting]]:
+        number, page = self._first_page(total)
+        first = (number - 1) * self._size
+        self._before = first + sum(row.created_at < self._window.start for row in page)
+        while page and not self._repeats(page):
+            yield page
+            if page[-1].created_at >= self._window.end or first + len(page) == total:
+                return
+            number, first = number + 1, first + len(page)
+            page = self._read(number)
+
+    def _first_page(self, total: int) -> tuple[int, list[TimeAccounting]]:
+        """The page that holds the window's first row, or a page before it."""
+        number, page = self._locate(total)
+        expected = min(self._size, total - (number - 1) * self._size)
+        if 0 < len(page) < expected:
+            # The server gives fewer rows a page than asked for: page numbers count in its size.
+            self._size = len(page)
+            self._hint = None
+            return self._first_page(total)
+        return number, page
+
+    def _locate(self, total: int) -> tuple[int, list[TimeAccounting]]:
+        low, high = 1, -(-total // self._size)
+        if self._hint is not None:
+            # The page of the row before the window: only a row outside proves that none is missed.
+            number = min(max(self._hint - 1, 0) // self._size + 1, high)
+            page = self._read(number)
+            if number > 1 and not self._starts_before(page):
+                high = number - 1
+            elif page and number < high and page[-1].created_at < self._window.start:
+                low = number + 1
+            else:
+                return number, page
+        number = self._search(low, high)
+        page = self._read(number)
+        while number > low and not self._starts_before(page):
+            number -= 1
+            page = self._read(number)
+        return number, page
+
+    def _search(self, low: int, high: int) -> int:
+        """The last page whose first row was created before the window, else `low`; one row is read a step."""
+        while low < high:
+            middle = (low + high + 1) // 2
+            created_at = self._flat.created_at((middle - 1) * self._size)
+            if created_at is not None and created_at < self._window.start:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+    def _starts_before(self, page: list[TimeAccounting]) -> bool:
+        return bool(page) and page[0].created_at < self._window.start
+
+    def _read(self, number: int) -> list[TimeAccounting]:
+        self._pages += 1
+        return self._flat.page(number, self._size)
+
+    def _repeats(self, page: list[TimeAccounting]) -> bool:
+        """True when a page brings nothing new, which would go on for ever."""
+        if any(row.id not in self._seen for row in page):
+            return False
+        self._doubt = "a page came twice"
+        return True
+
+    def _take(self, page: list[TimeAccounting]) -> list[TimeAccounting]:
+        taken: list[TimeAccounting] = []
+        for row in page:
+            if self._last is not None and row.created_at < self._last:
+                self._doubt = "the rows were not sorted by their creation"
+            self._last = row.created_at
+            if row.id in self._seen:
+                self._doubt = self._doubt or "rows moved from page to page during the read"
+                continue
+            self._seen.add(row.id)
+            if self._window.start <= row.created_at < self._window.end:
+                taken.append(row)
+                self._high_water = max(self._high_water or row.updated_at, row.updated_at)
+        self._rows += len(taken)
+        return taken
