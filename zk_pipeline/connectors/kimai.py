@@ -1,0 +1,259 @@
+"""The Kimai connector: time sheets of all users, and the customers, projects, activities and tags they refer to."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from zk_pipeline.connectors import kimai_rows
+from zk_pipeline.connectors.answer import Answer, in_chunks
+from zk_pipeline.connectors.base import Certificate, Endpoint, RequestCounts, Sweep, TargetConnector, Validation
+from zk_pipeline.connectors.checks import version_numbers
+from zk_pipeline.connectors.errors import NotFoundError, UnavailableError
+from zk_pipeline.connectors.http import HttpClient
+from zk_pipeline.connectors.kimai_account import ALL_USERS, ME, USERS, Account
+from zk_pipeline.connectors.kimai_errors import TIMESHEETS, KimaiDialect
+from zk_pipeline.connectors.kimai_pages import PAGE_SIZE, Reading, read_timesheets
+from zk_pipeline.connectors.kimai_registers import (
+    CUSTOMERS,
+    PROJECTS,
+    ensure_tag,
+    is_searchable,
+    same_tag,
+)
+from zk_pipeline.connectors.kimai_times import misread, query_span, wall_clock, with_offset
+from zk_pipeline.connectors.kimai_validation import OLDEST_VERSION, validate
+from zk_pipeline.domain.records import (
+    Customer,
+    Project,
+    TargetDirectory,
+    Timesheet,
+    TimesheetChange,
+    TimesheetDraft,
+    Window,
+)
+
+CREATE = ("create_own_timesheet", "create_other_timesheet")
+EDIT = ("edit_other_timesheet", "edit_exported_timesheet (when exported)")
+DELETE = ("delete_other_timesheet", "edit_exported_timesheet (when exported)")
+VIEW = ("view_other_timesheet",)
+
+_log = logging.getLogger(__name__)
+
+
+class KimaiConnector(TargetConnector):
+    """Reads and writes time sheets of Kimai 2.14 or newer (docs/kimai.md §2, §3, §4)."""
+
+    kind = "kimai"
+
+    def __init__(self, endpoint: Endpoint, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        super().__init__(endpoint)
+        self._http = HttpClient(endpoint, KimaiDialect(), sleep=sleep)
+        self._account = Account(self._http)
+
+    @property
+    def requests(self) -> RequestCounts:
+        """Requests sent since the connector was made."""
+        return self._http.requests
+
+    def close(self) -> None:
+        """Release the connections."""
+        self._http.close()
+
+    def validate(self) -> Validation:
+        """Test connection, version and permissions; creates nothing (docs/kimai.md §1, §11)."""
+        return validate(self._http)
+
+    def fetch(self, window: Window) -> Sweep[Timesheet]:
+        """Read the time sheets of all users that begin within the window, lowest id first (docs/kimai.md §2).
+
+        The rows of one window are held in memory until its totals are known to have stood still.
+        """
+        return Sweep(lambda: self._sweep(window))
+
+    def fetch_directory(self) -> TargetDirectory:
+        """Read server, users, customers, projects and activities in seven requests. Refuses Kimai before 2.14."""
+        answer = self._http.get("/api/version")
+        version = answer.row("version")
+        if version_numbers(version.text("version")) < OLDEST_VERSION:
+            raise answer.fault(f"Kimai {version.text('version')} is too old.", "Update Kimai to 2.14 or newer.")
+        me = self._http.get(ME).row("user")
+        config = self._http.get("/api/config/timesheet").row("configuration")
+        users = self._http.get(USERS, ALL_USERS, needs=("view_user",)).rows("user")
+        activities = self._http.get("/api/activities", {"visible": 3}).rows("activity")
+        directory = TargetDirectory(
+            server=kimai_rows.server(version, me, config),
+            users=tuple(map(kimai_rows.user, users)),
+            customers=tuple(CUSTOMERS.everything(self._http)),
+            projects=tuple(PROJECTS.everything(self._http)),
+            activities=tuple(map(kimai_rows.activity, activities)),
+        )
+        self._account.learn(directory.users)
+        return directory
+
+    def get(self, timesheet_id: int) -> Timesheet | None:
+        """Read one time sheet, or `None` when Kimai says that it does not exist."""
+        try:
+            answer = self._http.get(f"{TIMESHEETS}/{timesheet_id}", needs=VIEW)
+        except NotFoundError:
+            return None
+        return _timesheet(answer)
+
+    def find(self, marker: str) -> list[Timesheet]:
+        """Find the time sheets whose description holds the marker, in brackets or between blanks (docs/kimai.md §12).
+
+        Raises `ValueError` for a marker that Kimai cannot search for, and `UnavailableError` when time sheets moved
+        while they were read, so that one may have been missed.
+        """
+        if not is_searchable(marker):
+            raise ValueError(
+                f"The marker {marker!r} cannot be searched for: use one word without colon or leading '!'."
+            )
+        reading = read_timesheets(self._http, {"term": marker})
+        if reading.doubt:
+            raise UnavailableError(
+                f"The search is not complete: {reading.doubt}.",
+                system=self._http.system,
+                method="GET",
+                path=TIMESHEETS,
+                remedy="Try again when fewer people book.",
+            )
+        return [row for row in reading.rows if _holds(row.description, marker)]
+
+    def create(self, draft: TimesheetDraft) -> Timesheet:
+        """Create a time sheet in a single attempt. Tags that Kimai dropped are missing in the result, and logged.
+
+        Raises `ProtocolError` with `outcome_unknown` when something other than the draft was stored (docs/kimai.md §3).
+        """
+        zone = self._account.caller().zone
+        body = {
+            "user": draft.user_id,
+            "project": draft.project_id,
+            "activity": draft.activity_id,
+            "begin": wall_clock(draft.begin, zone),
+            "end": wall_clock(draft.end, zone),
+            "description": draft.description,
+            "tags": ",".join(draft.tags),
+        }
+        answer = self._http.write("POST", TIMESHEETS, body, needs=CREATE)
+        made = _timesheet(answer)
+        _check_references(answer, body)
+        if misread(draft.begin, made.raw["begin"], zone):
+            self._account.forget()
+            raise answer.fault(
+                f"Time sheet {made.id} begins at {made.begin} instead of {draft.begin}: Kimai read it in another zone.",
+                "The time zone of the account was changed; run again.",
+            )
+        dropped = [name for name in draft.tags if not any(same_tag(name, kept) for kept in made.tags)]
+        if dropped:
+            _log.warning("Kimai dropped the tags %s of time sheet %d: they do not exist there.", dropped, made.id)
+        return made
+
+    def update(self, current: Timesheet, change: TimesheetChange) -> Timesheet:
+        """Change a time sheet that was read as `current`; an empty change sends nothing (docs/kimai.md §4)."""
+        fields = _fields(change)
+        if change.begin is None and change.end is None:
+            return self._patch(current, fields) if fields else current
+        zone = self._account.zone_of_entry(current)
+        changed = self._patch(current, fields | _times(change, zone))
+        if zone is not None and _was_misread(change, changed, zone):
+            # Stored with another zone of the same offset: the form with offset is exact in any.
+            changed = self._patch(current, fields | _times(change, None))
+        return changed
+
+    def delete(self, timesheet_id: int) -> None:
+        """Delete a time sheet; one that is already gone is no error."""
+        with suppress(NotFoundError):
+            self._http.write("DELETE", f"{TIMESHEETS}/{timesheet_id}", repeatable=True, needs=DELETE)
+
+    def create_customer(self, *, name: str, number: str) -> Customer:
+        """Create a customer, or return the one that has this number already (docs/kimai.md §7)."""
+        return CUSTOMERS.obtain(self._http, number, {"name": name})
+
+    def create_project(self, *, name: str, number: str, customer_id: int) -> Project:
+        """Create a project, or return the one that has this number already, whoever's it is (docs/kimai.md §7)."""
+        return PROJECTS.obtain(self._http, number, {"name": name, "customer": customer_id})
+
+    def ensure_tags(self, names: Iterable[str]) -> None:
+        """See to it that the tags exist and are visible. Raises `ValidationFailedError` for a hidden one."""
+        for name in dict.fromkeys(names):
+            ensure_tag(self._http, name)
+
+    def _sweep(self, window: Window) -> Iterator[list[Timesheet] | Certificate]:
+        caller = self._account.caller()
+        begin, end = query_span(window, caller.zone)
+        reading = read_timesheets(self._http, {"begin": begin, "end": end})
+        # Kimai's `end` is inclusive, and in a repeated hour it was asked for more.
+        rows = [row for row in reading.rows if window.start <= row.begin < window.end]
+        yield from in_chunks(rows, PAGE_SIZE)
+        doubt = reading.doubt
+        if not doubt and caller.is_plain and all(row.user_id == caller.id for row in reading.rows):
+            doubt = "nobody else's time sheets came, and the account's role does not see them (view_other_timesheet)"
+        yield _certificate(window, reading, len(rows), doubt)
+
+    def _patch(self, current: Timesheet, body: dict[str, Any]) -> Timesheet:
+        answer = self._http.write("PATCH", f"{TIMESHEETS}/{current.id}", body, repeatable=True, needs=EDIT)
+        _check_references(answer, body)
+        return _timesheet(answer)
+
+
+def _certificate(window: Window, reading: Reading, rows: int, doubt: str) -> Certificate:
+    return Certificate(
+        window=window,
+        pages=reading.pages,
+        rows=rows,
+        total_before=reading.total_before,
+        total_after=reading.total_after,
+        high_water=None,
+        complete=not doubt,
+        reason=doubt,
+    )
+
+
+def _timesheet(answer: Answer) -> Timesheet:
+    return kimai_rows.timesheet(answer.row("time sheet"))
+
+
+def _holds(description: str, marker: str) -> bool:
+    """Kimai finds parts of words, wildcards and any letter case: only this comparison is exact."""
+    bare = marker.removeprefix("[").removesuffix("]")
+    return f"[{bare}]" in description or marker in description.split()
+
+
+def _check_references(answer: Answer, sent: dict[str, Any]) -> None:
+    row = answer.row("time sheet")
+    for name in ("user", "project", "activity"):
+        if name in sent and row.integer(name) != sent[name]:
+            raise answer.fault(
+                f"Time sheet {row.integer('id')} has the {name} {row.integer(name)} instead of {sent[name]}.",
+                "Look at the time sheet in Kimai before it is sent again.",
+            )
+
+
+def _fields(change: TimesheetChange) -> dict[str, Any]:
+    tags = None if change.tags is None else ",".join(change.tags)
+    fields = {
+        "user": change.user_id,
+        "project": change.project_id,
+        "activity": change.activity_id,
+        "description": change.description,
+        "tags": tags,
+        "billable": change.billable,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _times(change: TimesheetChange, zone: ZoneInfo | None) -> dict[str, str]:
+    times = {"begin": change.begin, "end": change.end}
+    return {
+        name: wall_clock(instant, zone) if zone else with_offset(instant)
+        for name, instant in times.items()
+        if instant is not None
+    }
+
+
+def _was_misread(change: TimesheetChange, changed: Timesheet, zone: ZoneInfo) -> bool:
+    sent = {"begin": change.begin, "end": change.end}
+    return any(instant and misread(instant, changed.raw[name], zone) for name, instant in sent.items())

@@ -1,0 +1,57 @@
+"""Reading all pages of Kimai's time sheets, and noticing when rows moved between them (docs/kimai.md §2)."""
+
+from dataclasses import dataclass
+
+from zk_pipeline.connectors import kimai_rows
+from zk_pipeline.connectors.errors import NotFoundError
+from zk_pipeline.connectors.http import HttpClient, Params
+from zk_pipeline.connectors.kimai_errors import TIMESHEETS
+from zk_pipeline.domain.records import Timesheet
+
+PAGE_SIZE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one pass over the pages saw. `doubt` says why it may have missed rows, or is empty."""
+
+    rows: list[Timesheet]
+    pages: int
+    total_before: int
+    total_after: int
+    doubt: str
+
+
+def read_timesheets(http: HttpClient, filters: Params) -> Reading:
+    """Read the time sheets of all users that pass the filters, lowest id first.
+
+    Pages are cut anew for each request; when the total moves between them, all are read once more.
+    """
+    reading = _read_once(http, filters)
+    return _read_once(http, filters) if reading.doubt else reading
+
+
+def _read_once(http: HttpClient, filters: Params) -> Reading:
+    # Only `id` orders rows the same way on every page in every version (docs/kimai.md §2).
+    params = {"user": "all", "orderBy": "id", "order": "ASC", "size": PAGE_SIZE, **filters}
+    rows: dict[int, Timesheet] = {}
+    before = after = 0
+    number = last = 1
+    doubt = ""
+    while number <= last and not doubt:
+        try:
+            answer = http.get(TIMESHEETS, {**params, "page": number}, needs=("view_other_timesheet",))
+        except NotFoundError:
+            # Kimai answers so past the end: the list became shorter meanwhile.
+            doubt = "time sheets disappeared during the read"
+            break
+        after = answer.header_number("X-Total-Count")
+        if number == 1:
+            before, last = after, answer.header_number("X-Total-Pages")
+        rows |= {row.id: row for row in map(kimai_rows.timesheet, answer.rows("time sheet"))}
+        if after != before:
+            doubt = f"the number of time sheets went from {before} to {after} during the read"
+        number += 1
+    if not doubt and len(rows) != before:
+        doubt = f"{before} time sheets were announced, but {len(rows)} came"
+    return Reading([rows[key] for key in sorted(rows)], number - 1, before, after, doubt)
