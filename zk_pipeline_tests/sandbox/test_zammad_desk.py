@@ -1,7 +1,8 @@
 """What changes in the simulated Zammad do to the rows around them (docs/zammad.md §5, §11), and its snapshots."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -124,6 +125,22 @@ def test_an_article_booked_already_cannot_take_over_another_entry(desk, agent, t
     other = desk.book(ticket, agent, 5)
     with pytest.raises(RefusedError, match="already been taken"):
         desk.edit(other, article_id=desk.state.accountings.get(booked).ticket_article_id)
+
+
+def test_instants_are_kept_in_utc_so_that_the_repeated_hour_stays_in_order(desk, agent, ticket):
+    berlin = ZoneInfo("Europe/Berlin")
+    second = desk.book(ticket, agent, 5, None, datetime(2025, 10, 26, 2, 20, fold=1, tzinfo=berlin))
+    first = desk.book(ticket, agent, 5, None, datetime(2025, 10, 26, 2, 40, tzinfo=berlin))
+    rows = desk.state.accountings.page([("created_at", False)], 0, 10)
+    assert [(row.id, row.created_at.hour, row.created_at.utcoffset()) for row in rows] == [
+        (first, 0, timedelta(0)),
+        (second, 1, timedelta(0)),
+    ]
+
+
+def test_a_time_without_zone_is_refused(desk, agent, ticket):
+    with pytest.raises(ValueError, match="has no offset"):
+        desk.book(ticket, agent, 5, None, datetime(2025, 10, 26, 2, 20))  # noqa: DTZ001 - the mistake in question
 
 
 def test_ids_may_be_chosen_ahead_but_never_twice(desk, agent):

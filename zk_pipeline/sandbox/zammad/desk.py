@@ -16,6 +16,7 @@ from zk_pipeline.sandbox.zammad.records import (
     Ticket,
     Token,
     User,
+    stored_instant,
 )
 from zk_pipeline.sandbox.zammad.settings import Settings
 from zk_pipeline.sandbox.zammad.state import State
@@ -39,8 +40,8 @@ class RefusedError(Exception):
 class Desk:
     """The data of a simulated Zammad with its rules. Rows are named by id; times are instants with a zone."""
 
-    def __init__(self) -> None:
-        self.settings = Settings()
+    def __init__(self, settings: Mapping[str, Any] | None = None) -> None:
+        self.settings = Settings().changed(settings or {})
         self.state = State()
         self.add_user("", firstname="-", login="-", active=False)
         self.add_group("Users")
@@ -139,7 +140,7 @@ class Desk:
     ) -> int:
         """A new ticket; its number differs from its id, so that the two cannot be mixed up unnoticed."""
         new_id = self.state.next_id("tickets", ticket_id)
-        now = at or self.settings.clock()
+        now = self._instant(at)
         self.state.tickets[new_id] = Ticket(
             new_id, number or str(FIRST_TICKET_NUMBER + new_id), title, group_id, customer_id, customer_id,
             customer_id, now, now, organization_id=organization_id, owner_id=owner_id,
@@ -148,7 +149,7 @@ class Desk:
 
     def add_article(self, ticket_id: int, author_id: int, body: str, *, at: datetime | None = None) -> int:
         """A new note on a ticket, which touches the ticket."""
-        now = at or self.settings.clock()
+        now = self._instant(at)
         new_id = self.state.next_id("articles")
         self.state.add_article(Article(new_id, ticket_id, body, author_id, now, now))
         self._touch(self.state.tickets[ticket_id], author_id, now)
@@ -175,7 +176,7 @@ class Desk:
         ticket = self.state.tickets.get(ticket_id)
         if ticket is None:
             raise RefusedError("Validation failed: Ticket must exist")
-        now = at or self.settings.clock()
+        now = self._instant(at)
         number = units_of(units)
         self._check_type(type_id)
         self._check_article(ticket, article)
@@ -218,7 +219,7 @@ class Desk:
         ticket = self.state.tickets[row.ticket_id]
         difference = wanted["time_unit"] - row.time_unit
         self._check_total(ticket, difference)
-        now = at or self.settings.clock()
+        now = self._instant(at)
         self.state.accountings.change(row, **changes, updated_at=now)
         self._change_total(ticket, difference, editor_id, now)
 
@@ -228,7 +229,7 @@ class Desk:
         if row is None:
             raise KeyError(accounting_id)
         self.state.accountings.remove(row)
-        now = at or self.settings.clock()
+        now = self._instant(at)
         self._change_total(self.state.tickets[row.ticket_id], -row.time_unit, editor_id, now)
 
     # What happens to the rows around them
@@ -239,7 +240,7 @@ class Desk:
         if booked is not None:
             self.delete(booked.id, at)
         article = self.state.remove_article(article_id)
-        self._touch(self.state.tickets[article.ticket_id], SYSTEM_USER, at or self.settings.clock())
+        self._touch(self.state.tickets[article.ticket_id], SYSTEM_USER, self._instant(at))
 
     def delete_ticket(self, ticket_id: int) -> None:
         """Delete a ticket with its articles and accountings; nothing tells of it afterwards."""
@@ -251,7 +252,7 @@ class Desk:
 
     def merge(self, source_id: int, target_id: int, at: datetime | None = None) -> None:
         """Merge a ticket into another: articles move, accountings and both totals stay where they are."""
-        now = at or self.settings.clock()
+        now = self._instant(at)
         for article in self.state.articles_of(source_id):
             self.state.move_article(article, target_id)
         source = self.state.tickets[source_id]
@@ -275,11 +276,11 @@ class Desk:
         ticket.organization_id = ticket.organization_id if organization_id is KEEP else organization_id
         ticket.group_id = ticket.group_id if group_id is KEEP else group_id
         ticket.owner_id = ticket.owner_id if owner_id is KEEP else owner_id
-        self._touch(ticket, SYSTEM_USER, at or self.settings.clock())
+        self._touch(ticket, SYSTEM_USER, self._instant(at))
 
     def delete_agent(self, user_id: int, at: datetime | None = None) -> None:
         """Delete an agent: their accountings become the system user's, and their `updated_at` jumps."""
-        now = at or self.settings.clock()
+        now = self._instant(at)
         for row in [row for row in self.state.accountings if row.created_by_id == user_id]:
             self.state.accountings.change(row, created_by_id=SYSTEM_USER, updated_at=now)
         for ticket in self.state.tickets.values():
@@ -293,9 +294,13 @@ class Desk:
         row = self.state.types[type_id]
         for name, value in values.items():
             setattr(row, name, value)
-        row.updated_at = at or self.settings.clock()
+        row.updated_at = self._instant(at)
 
     # Rules
+
+    def _instant(self, at: datetime | None) -> datetime:
+        """The instant given, or the present, as the database stores it: UTC, milliseconds."""
+        return self.settings.clock() if at is None else stored_instant(at)
 
     def _check_type(self, type_id: int | None) -> None:
         if type_id is not None and type_id not in self.state.types:

@@ -144,10 +144,14 @@ def iso(instant: datetime | None) -> str | None:
 
 def instant_of(text: str) -> datetime:
     """The instant an ISO text with offset means; ValueError without one."""
-    instant = datetime.fromisoformat(text)
+    return stored_instant(datetime.fromisoformat(text))
+
+
+def stored_instant(instant: datetime) -> datetime:
+    """An instant in UTC to the millisecond; ValueError without a zone."""
     if instant.tzinfo is None:
-        raise ValueError(f"The time {text!r} has no offset; append Z for UTC.")
-    return instant.astimezone(UTC)
+        raise ValueError(f"The time {instant.isoformat()} has no offset; append Z for UTC.")
+    return instant.astimezone(UTC).replace(microsecond=instant.microsecond // 1000 * 1000)
 
 
 def decimal_text(number: Decimal | None) -> str | None:

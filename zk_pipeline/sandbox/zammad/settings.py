@@ -1,12 +1,13 @@
 """Settings of a simulated Zammad: version, zone, clock, and those that concern time accounting."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from zk_pipeline.sandbox.zammad.records import instant_of
+from zk_pipeline.sandbox.zammad.records import instant_of, stored_instant
 
 UNITS = ("", "hour", "quarter", "minute", "custom")
 SEARCH_BACKENDS = ("sql", "elasticsearch_down")
@@ -32,7 +33,7 @@ class Settings:
     types: bool = True
     type_default: int | None = None
 
-    def changed(self, changes: dict[str, Any]) -> "Settings":
+    def changed(self, changes: Mapping[str, Any]) -> "Settings":
         """The settings with some changed; ValueError names an unknown one or a value that cannot be."""
         unknown = sorted(set(changes) - set(asdict(self)))
         if unknown:
@@ -62,5 +63,4 @@ class Settings:
 
     def clock(self) -> datetime:
         """The server's present instant, to the millisecond."""
-        now = datetime.now(UTC) if self.now is None else instant_of(self.now)
-        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+        return stored_instant(datetime.now(UTC) if self.now is None else instant_of(self.now))
