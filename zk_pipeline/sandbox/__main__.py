@@ -1,0 +1,41 @@
+"""Both sandbox servers as one process: prints their addresses and tokens, ends with its standard input."""
+
+import argparse
+import json
+import signal
+import sys
+
+from zk_pipeline.sandbox.control import with_control
+from zk_pipeline.sandbox.demo import KIMAI_TOKEN, ZAMMAD_TOKEN, demo_systems, empty_systems
+from zk_pipeline.sandbox.server import ServerThread
+
+DATA = {"empty": empty_systems, "demo": demo_systems}
+
+
+def main() -> None:
+    """Serve until standard input closes or a SIGTERM arrives."""
+    parser = argparse.ArgumentParser(prog="python -m zk_pipeline.sandbox", description=__doc__)
+    parser.add_argument("--data", choices=DATA, default="demo")
+    parser.add_argument("--zammad-port", type=int, default=0, help="0 takes a free port")
+    parser.add_argument("--kimai-port", type=int, default=0, help="0 takes a free port")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds added to every request")
+    options = parser.parse_args()
+    zammad, kimai = DATA[options.data]()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with (
+        ServerThread(with_control(zammad, latency=options.latency), options.zammad_port) as zammad_server,
+        ServerThread(with_control(kimai, latency=options.latency), options.kimai_port) as kimai_server,
+    ):
+        access = {
+            "zammad_url": zammad_server.url,
+            "zammad_token": ZAMMAD_TOKEN,
+            "kimai_url": kimai_server.url,
+            "kimai_token": KIMAI_TOKEN,
+        }
+        sys.stdout.write(json.dumps(access) + "\n")
+        sys.stdout.flush()
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()
