@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from zk_pipeline.domain.ledger import Desired, LedgerRow
+from zk_pipeline.domain.ledger import Desired, LedgerRow, PushState
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Timesheet
 
@@ -53,9 +53,12 @@ class Decision:
 def decide(ledger: LedgerRow | None, desired: Desired, target: Timesheet, *, locked: bool) -> Decision:
     """Decide about an entry whose time sheet exists; nothing is written to a `locked` (exported or closed) one."""
     diff = difference(desired, target)
-    if ledger is None or ledger.asked is None or ledger.base is None:
-        return _without_history(ledger, diff, locked=locked)
+    if ledger is None or ledger.asked is None:
+        return _without_history(diff, locked=locked)
     source_edited = differs(desired, ledger.asked)
+    if ledger.state is PushState.INTENDED or ledger.base is None:
+        arrived = not source_edited if ledger.base is None else not diff
+        return _in_doubt(diff, arrived=arrived, locked=locked)
     target_edited = owned(target) != owned(ledger.base)
     if not source_edited:
         if not target_edited or locked:
@@ -105,10 +108,17 @@ def difference(desired: Desired, target: Timesheet) -> dict[str, tuple[str, str]
     return found
 
 
-def _without_history(ledger: LedgerRow | None, diff: Difference, *, locked: bool) -> Decision:
-    """A marked time sheet whose base we do not have: our own unconfirmed write, or one that a lost ledger knew."""
-    if ledger is not None or not diff:
+def _without_history(diff: Difference, *, locked: bool) -> Decision:
+    """A time sheet with our marker that a lost ledger knew: taken over when it agrees, else a person decides."""
+    if not diff:
+        return Decision(Status.IN_SYNC, Action.LINK)
+    return Decision(Status.MISMATCH, Action.REVIEW, Reason.BILLED if locked else Reason.KIMAI_EDITED, diff)
+
+
+def _in_doubt(diff: Difference, *, arrived: bool, locked: bool) -> Decision:
+    """The outcome of our last write was unknown, and now we see the time sheet: it `arrived`, or is written again."""
+    if arrived:
         return Decision(Status.IN_SYNC, Action.LINK)
     if locked:
         return Decision(Status.MISMATCH, Action.REVIEW, Reason.BILLED, diff)
-    return Decision(Status.MISMATCH, Action.REVIEW, Reason.KIMAI_EDITED, diff)
+    return Decision(Status.MISMATCH, Action.UPDATE, diff=diff)

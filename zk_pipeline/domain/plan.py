@@ -1,14 +1,15 @@
 """The plan's own types: what one day's reconciliation looks at, and the lines it writes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 
 from zk_pipeline.domain.decision import Action, Difference, Status
 from zk_pipeline.domain.entries import Entry
 from zk_pipeline.domain.ledger import Desired, LedgerRow
-from zk_pipeline.domain.mapping import ProjectPlan
+from zk_pipeline.domain.mapping import CustomerPlan, ProjectPlan
 from zk_pipeline.domain.matching import Candidate
 from zk_pipeline.domain.placement import Span
 from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
@@ -24,6 +25,30 @@ class Draft:
     project: ProjectPlan
     description: str
     tags: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The value for the stored plan."""
+        return {
+            "desired": self.desired.to_json(),
+            "begin": self.span.begin.isoformat(),
+            "end": self.span.end.isoformat(),
+            "project": asdict(self.project),
+            "description": self.description,
+            "tags": list(self.tags),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Draft":
+        """The value out of the stored plan."""
+        project: dict[str, Any] = dict(value["project"])
+        customer = CustomerPlan(**project.pop("customer"))
+        return cls(
+            desired=Desired.from_json(value["desired"]),
+            span=Span(datetime.fromisoformat(value["begin"]), datetime.fromisoformat(value["end"])),
+            project=ProjectPlan(**project, customer=customer),
+            description=value["description"],
+            tags=tuple(value["tags"]),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Reconciliation: for every entry and every time sheet of ours, what it is and what shall be done. This is the plan."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -20,6 +20,15 @@ from zk_pipeline.domain.records import Timesheet
 
 DESCRIPTION_BYTES = 65_535
 """Kimai answers 500 to a longer description (docs/kimai.md §3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A draft with what may make the target refuse it; `facts_hash` changes when another attempt may help."""
+
+    draft: Draft
+    obstacles: str
+    facts_hash: str
 
 
 class Reconciler:
@@ -63,15 +72,18 @@ class Reconciler:
         if isinstance(assignment, Problem):
             status = Status.MISMATCH if ours else Status.MISSING
             return _review(entry, status, assignment.reason, assignment.text, kimai_id=ours.id if ours else None)
-        draft = self._draft(entry, assignment)
+        prepared = self._prepared(entry, assignment, situation)
+        draft = prepared.draft
         if ours is not None:
             decision = decide(ledger, draft.desired, ours, locked=_is_locked(ours, situation, self._policy))
-            return _decided(entry, decision, ours.id, draft)
+            if decision.action is Action.UPDATE and _is_parked(ledger, prepared):
+                return _refused(entry, Status.MISMATCH, ledger.message if ledger else "", prepared, kimai_id=ours.id)
+            return _decided(entry, decision, ours.id, prepared)
         if ledger is not None and ledger.state is PushState.CONFIRMED and ledger.kimai_id in situation.gone:
             return _review(entry, Status.MISSING, Reason.DELETED_IN_KIMAI, kimai_id=ledger.kimai_id, draft=draft)
         if found.ambiguous or found.timesheet is not None:
             return _offered(entry, found, draft)
-        return self._missing(entry, assignment, draft, ledger, situation)
+        return self._missing(entry, prepared, ledger, situation)
 
     def _unwanted(self, entry: Entry, ours: Timesheet | None, ledger: LedgerRow | None, situation: Situation) -> Result:
         if ours is not None:
@@ -84,27 +96,17 @@ class Reconciler:
             entry.entry_date, entry.source_id, None, Status.EXCLUDED, Action.NONE, entry.time_minutes, _excluded(entry)
         )
 
-    def _missing(
-        self,
-        entry: Entry,
-        assignment: Assignment,
-        draft: Draft,
-        ledger: LedgerRow | None,
-        situation: Situation,
-    ) -> Result:
+    def _missing(self, entry: Entry, prepared: Prepared, ledger: LedgerRow | None, situation: Situation) -> Result:
+        draft = prepared.draft
         if situation.locked_before is not None and entry.entry_date < situation.locked_before:
             return _review(entry, Status.MISSING, Reason.LOCKED_PERIOD, draft=draft)
-        obstacles = self._resolver.obstacles(assignment, situation.today)
-        facts = stable_hash({"desired": draft.desired.hash, "obstacles": obstacles, "today": str(situation.today)})
-        if ledger is not None and ledger.state is PushState.PARKED and ledger.facts_hash == facts:
-            result = _review(entry, Status.MISSING, Reason.REFUSED_BY_KIMAI, ledger.message, draft=draft)
-            return replace(result, facts_hash=facts)
+        if _is_parked(ledger, prepared):
+            return _refused(entry, Status.MISSING, ledger.message if ledger else "", prepared)
         size = len(draft.description.encode())
         if size > DESCRIPTION_BYTES:
             limit = f"Kimai takes {DESCRIPTION_BYTES}"
             text = f"The description has {size} bytes, {limit}: shorten the ticket's title or ZK_DESCRIPTION."
-            return _review(entry, Status.MISSING, Reason.REFUSED_BY_KIMAI, text, draft=draft)
-        text = " ".join(obstacles)
+            return _refused(entry, Status.MISSING, text, prepared)
         return Result(
             entry.entry_date,
             entry.source_id,
@@ -112,10 +114,16 @@ class Reconciler:
             Status.MISSING,
             Action.CREATE,
             entry.time_minutes,
-            text=text,
+            text=prepared.obstacles,
             draft=draft,
-            facts_hash=facts,
+            facts_hash=prepared.facts_hash,
         )
+
+    def _prepared(self, entry: Entry, assignment: Assignment, situation: Situation) -> Prepared:
+        draft = self._draft(entry, assignment)
+        obstacles = " ".join(self._resolver.obstacles(assignment, situation.today))
+        facts = {"desired": draft.desired.hash, "obstacles": obstacles, "today": str(situation.today)}
+        return Prepared(draft, obstacles, stable_hash(facts))
 
     def _draft(self, entry: Entry, assignment: Assignment) -> Draft:
         seconds = whole_seconds(entry.time_minutes)
@@ -181,7 +189,9 @@ def _excluded(entry: Entry) -> Reason:
     return Reason.CORRECTED_TO_ZERO if entry.booked_minutes else Reason.ZERO
 
 
-def _decided(entry: Entry, decision: Decision, kimai_id: int, draft: Draft | None) -> Result:
+def _decided(entry: Entry, decision: Decision, kimai_id: int, prepared: Prepared | None) -> Result:
+    diff_hash = stable_hash({"entry": entry.owned_hash, "diff": decision.diff})
+    writes = decision.action is Action.UPDATE and prepared is not None
     return Result(
         entry.entry_date,
         entry.source_id,
@@ -191,9 +201,18 @@ def _decided(entry: Entry, decision: Decision, kimai_id: int, draft: Draft | Non
         entry.time_minutes,
         decision.reason,
         diff=decision.diff,
-        draft=draft,
-        facts_hash=stable_hash({"desired": draft.desired.hash if draft else None, "diff": decision.diff}),
+        draft=prepared.draft if prepared else None,
+        facts_hash=prepared.facts_hash if writes and prepared else diff_hash,
     )
+
+
+def _is_parked(ledger: LedgerRow | None, prepared: Prepared) -> bool:
+    return ledger is not None and ledger.state is PushState.PARKED and ledger.facts_hash == prepared.facts_hash
+
+
+def _refused(entry: Entry, status: Status, message: str, prepared: Prepared, *, kimai_id: int | None = None) -> Result:
+    result = _review(entry, status, Reason.REFUSED_BY_KIMAI, message, kimai_id=kimai_id, draft=prepared.draft)
+    return replace(result, facts_hash=prepared.facts_hash)
 
 
 def _offered(entry: Entry, found: Match, draft: Draft) -> Result:

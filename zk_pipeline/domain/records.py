@@ -37,7 +37,8 @@ class TimeAccounting:
 class Ticket:
     """The ticket a booking belongs to, as it is today; the source keeps no history of it (docs/zammad.md §11).
 
-    `complete` is false when only a report could name the ticket, because the token may not read its group.
+    `complete` is false when only a report could name the ticket, because the token may not read its group. In that case
+    `customer_name` is the customer's full name, otherwise the login.
     """
 
     id: int

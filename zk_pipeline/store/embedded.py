@@ -112,7 +112,7 @@ def embedded_server(home: Path) -> Iterator[Endpoint]:
     cluster, process = _Cluster(home.expanduser().resolve()), os.getpid()
     with _explained(cluster):
         cluster.home.mkdir(parents=True, exist_ok=True)
-        turn, users = _lock_file(cluster.turn_lock), _lock_file(cluster.users_lock)
+        turn, users = _lock_file(cluster.lock("turn")), _lock_file(cluster.lock("users"))
     with turn, users:
         try:
             with _turn(turn), _explained(cluster):
@@ -144,17 +144,8 @@ class _Cluster:
     def log(self) -> Path:
         return self.home / "postgres.log"
 
-    @property
-    def turn_lock(self) -> Path:
-        return self.home / "postgres.turn.lock"
-
-    @property
-    def users_lock(self) -> Path:
-        return self.home / "postgres.users.lock"
-
-    @property
-    def alive_lock(self) -> Path:
-        return self.home / "postgres.alive.lock"
+    def lock(self, name: str) -> Path:
+        return self.home / f"postgres.{name}.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,14 +170,19 @@ def _start_or_join(cluster: _Cluster) -> Endpoint:
     deadline = time.monotonic() + _SECONDS_TO_START
     log_offset: int | None = None
     while time.monotonic() < deadline:
-        with _lock_file(cluster.alive_lock) as alive:
+        with _lock_file(cluster.lock("alive")) as alive:
             if _locks_at_once(alive):
                 if log_offset is not None:
                     raise _failed_start(cluster, log_offset)
                 log_offset = _launch(cluster, alive)
         postmaster = _postmaster(cluster)
         if postmaster and postmaster.ready and postmaster.listens():
-            _ensure_databases(postmaster.endpoint)
+            try:
+                _ensure_databases(postmaster.endpoint)
+            except psycopg.OperationalError:
+                if postmaster.listens():
+                    raise
+                continue  # It was killed just now and is started again.
             return postmaster.endpoint
         time.sleep(_SECONDS_BETWEEN_LOOKS)
     raise EmbeddedServerError(
@@ -220,7 +216,7 @@ def _launch(cluster: _Cluster, alive: IO[bytes]) -> int:
     _refuse_foreign_server(cluster)
     account = account_for(cluster.data)
     if not cluster.data.exists():
-        _initialize(cluster, account)
+        _initialize(cluster, account, alive)
     give(cluster.data, account)
     _check_version(cluster)
     sockets = _socket_directory(cluster, account)
@@ -247,8 +243,11 @@ def _launch(cluster: _Cluster, alive: IO[bytes]) -> int:
     return offset
 
 
-def _initialize(cluster: _Cluster, account: Account | None) -> None:
-    """Make a cluster beside its place and move it there once it is complete."""
+def _initialize(cluster: _Cluster, account: Account | None, alive: IO[bytes]) -> None:
+    """Make a cluster beside its place and move it there once it is complete.
+
+    The program holds the lock `alive` too: left behind by a killed user, it ends before anybody else begins.
+    """
     for unfinished in cluster.home.glob("postgres.new-*"):
         shutil.rmtree(unfinished)
     fresh = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=cluster.home))
@@ -264,6 +263,7 @@ def _initialize(cluster: _Cluster, account: Account | None) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        pass_fds=[alive.fileno()],
     )
     if done.returncode != 0:
         shutil.rmtree(fresh)
@@ -385,13 +385,13 @@ def _locks_at_once(lock: IO[bytes]) -> bool:
 
 
 def _is_alive(cluster: _Cluster) -> bool:
-    with _lock_file(cluster.alive_lock) as alive:
+    with _lock_file(cluster.lock("alive")) as alive:
         return not _locks_at_once(alive)
 
 
 def _is_last(users: IO[bytes], cluster: _Cluster) -> bool:
     """Whether nobody else uses the server; one whose home was removed meanwhile ends by itself."""
     with suppress(FileNotFoundError):
-        same_home = os.path.samestat(os.fstat(users.fileno()), cluster.users_lock.stat())
+        same_home = os.path.samestat(os.fstat(users.fileno()), cluster.lock("users").stat())
         return same_home and _locks_at_once(users)
     return False

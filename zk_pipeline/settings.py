@@ -1,0 +1,132 @@
+"""Typed settings from the environment and `.env` (prefix `ZK_`); `.env.example` explains each one."""
+
+from datetime import date, time
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from zk_pipeline.domain.locks import first_open_day
+from zk_pipeline.domain.policy import DEFAULT_DESCRIPTION, DESCRIPTION_FIELDS, Placement, Policy, ProjectStrategy
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message names it, its value and the remedy."""
+
+
+class Settings(BaseSettings):
+    """Every setting of the product. Secrets never show in a repr or a log."""
+
+    model_config = SettingsConfigDict(env_prefix="ZK_", env_file=".env", env_ignore_empty=True, extra="ignore")
+
+    home: Path = Path(".zk")
+    database_url: SecretStr | None = None
+    dagster_url: SecretStr | None = None
+    encryption_key: SecretStr | None = None
+
+    zammad_url: str = ""
+    zammad_token: SecretStr = SecretStr("")
+    kimai_url: str = ""
+    kimai_token: SecretStr = SecretStr("")
+
+    timezone: str = "UTC"
+    start_date: date = date(2020, 1, 1)
+    minutes_per_unit: Decimal = Field(default=Decimal(1), gt=0)
+    placement: Placement = Placement.START
+    grid_minutes: int = Field(default=15, ge=1, le=720)
+    day_start: time = time(8, 0)
+    description: str = DEFAULT_DESCRIPTION
+    tags: Annotated[tuple[str, ...], NoDecode] = ("zammad", "synced")
+    project_strategy: ProjectStrategy = ProjectStrategy.PER_CUSTOMER
+    fixed_project: str = ""
+    fallback_customer: str = Field(default="Without organization", min_length=2, max_length=150)
+    adopt_by_name: bool = False
+    locked_before: str = ""
+
+    kimai_time_limit: float = Field(default=60.0, ge=0, le=3600)
+    kimai_concurrency: int = Field(default=4, ge=1, le=32)
+    http_timeout: float = Field(default=30.0, gt=0, le=600)
+    http_attempts: int = Field(default=3, ge=1, le=10)
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError("is no time zone; use an IANA name such as Europe/Berlin") from error
+        return value
+
+    @field_validator("tags", mode="before")
+    @classmethod
+    def _split_tags(cls, value: Any) -> Any:
+        return tuple(tag.strip() for tag in value.split(",") if tag.strip()) if isinstance(value, str) else value
+
+    @field_validator("tags")
+    @classmethod
+    def _allowed_tags(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for tag in value:
+            if not 2 <= len(tag) <= 100 or set(tag) & set('<>"='):
+                raise ValueError(f'has the tag {tag!r}; a tag has 2 to 100 characters and none of < > " =')
+        return value
+
+    @field_validator("description")
+    @classmethod
+    def _known_fields(cls, value: str) -> str:
+        try:
+            value.format_map(dict.fromkeys(DESCRIPTION_FIELDS, ""))
+        except (KeyError, ValueError, IndexError, AttributeError) as error:
+            fields = ", ".join(f"{{{name}}}" for name in DESCRIPTION_FIELDS)
+            raise ValueError(f"is no template over the fields {fields}") from error
+        return value
+
+    @field_validator("locked_before")
+    @classmethod
+    def _known_rule(cls, value: str) -> str:
+        first_open_day(value, date(2000, 1, 1))
+        return value
+
+    @field_validator("zammad_url", "kimai_url")
+    @classmethod
+    def _web_address(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("is no web address; begin it with https:// (or http://)")
+        return value.rstrip("/")
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The business zone."""
+        return ZoneInfo(self.timezone)
+
+    @property
+    def policy(self) -> Policy:
+        """The rules for entries that these settings make."""
+        return Policy(
+            zone=self.zone,
+            minutes_per_unit=self.minutes_per_unit,
+            placement=self.placement,
+            grid_minutes=self.grid_minutes,
+            day_start=self.day_start,
+            description=self.description,
+            tags=self.tags,
+            project_strategy=self.project_strategy,
+            fixed_project=self.fixed_project,
+            fallback_customer=self.fallback_customer,
+            adopt_by_name=self.adopt_by_name,
+        )
+
+
+def load_settings(**given: Any) -> Settings:
+    """Read the settings; `given` values win over the environment. Raises `SettingsError` for the first wrong one."""
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "ZK_" + str(first["loc"][0] if first["loc"] else "").upper()
+        secret = any(word in name for word in ("TOKEN", "KEY", "SECRET", "DATABASE_URL", "DAGSTER_URL"))
+        value = "" if secret else f"={first['input']!r}"
+        problem = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"{name}{value}: {problem}. Correct it in the environment or in .env.") from None

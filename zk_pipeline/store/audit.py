@@ -1,0 +1,115 @@
+"""The audit trail: append-only, each row hashed with the one before it; details stand beside the chain.
+
+Erasing a detail leaves its salted hash in the chain, so that the chain still verifies.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, text
+
+from zk_pipeline.store.database import to_json
+from zk_pipeline.store.tables import audit_details, audit_logs
+
+GENESIS = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """Something that was done: `event` names it, `actor` did it, `subject` is what it was done to."""
+
+    event: str
+    actor: str
+    subject: str
+    detail: Mapping[str, Any]
+    run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What a walk along the chain found; `broken_at` is the first row that does not fit."""
+
+    rows: int
+    head: str
+    broken_at: int | None
+
+
+def append(connection: Connection, events: Iterable[AuditEvent]) -> None:
+    """Append events to the chain. Writers are serialized until the transaction ends."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('zk:audit', 0))"))
+    last = connection.execute(
+        select(audit_logs.c.id, audit_logs.c.hash).order_by(audit_logs.c.id.desc()).limit(1)
+    ).first()
+    row_id, previous = (last.id, last.hash) if last else (0, GENESIS)
+    logs: list[dict[str, Any]] = []
+    details: list[dict[str, Any]] = []
+    for event in events:
+        row_id += 1
+        salt = secrets.token_hex(16)
+        # As it will be read back from jsonb: keys in their stored order do not matter, the text is canonical.
+        row = {
+            "id": row_id,
+            "event": event.event,
+            "actor": event.actor,
+            "subject": event.subject,
+            "run_id": event.run_id,
+            "created_at": datetime.now(UTC),
+            "detail_hash": _detail_hash(salt, event.detail),
+            "previous_hash": previous,
+        }
+        previous = _row_hash(row)
+        logs.append({**row, "hash": previous})
+        details.append({"id": row_id, "salt": salt, "detail": dict(event.detail)})
+    if logs:
+        connection.execute(insert(audit_logs), logs)
+        connection.execute(insert(audit_details), details)
+
+
+def verify(connection: Connection) -> Verification:
+    """Walk the whole chain: every hash, every link, and every detail that was not erased."""
+    query = (
+        select(audit_logs, audit_details.c.salt, audit_details.c.detail)
+        .outerjoin(audit_details, audit_details.c.id == audit_logs.c.id)
+        .order_by(audit_logs.c.id)
+        .execution_options(yield_per=5000)
+    )
+    previous, rows = GENESIS, 0
+    for row in connection.execute(query).mappings():
+        rows += 1
+        erased = row["salt"] is None
+        fits = (
+            row["id"] == rows
+            and row["previous_hash"] == previous
+            and row["hash"] == _row_hash(row)
+            and (erased or row["detail_hash"] == _detail_hash(row["salt"], row["detail"]))
+        )
+        if not fits:
+            return Verification(rows, previous, row["id"])
+        previous = row["hash"]
+    return Verification(rows, previous, None)
+
+
+def _detail_hash(salt: str, detail: Mapping[str, Any]) -> str:
+    canonical = to_json(_sorted(detail))
+    return hashlib.sha256(f"{salt}{canonical}".encode()).hexdigest()
+
+
+def _row_hash(row: Mapping[Any, Any]) -> str:
+    instant = row["created_at"].astimezone(UTC).isoformat()
+    parts = (row["id"], row["event"], row["actor"], row["subject"], row["run_id"], instant)
+    return hashlib.sha256(to_json([*parts, row["detail_hash"], row["previous_hash"]]).encode()).hexdigest()
+
+
+def _sorted(value: Any) -> Any:
+    """The value with its keys in order all the way down, since jsonb keeps an order of its own."""
+    match value:
+        case Mapping():
+            return {key: _sorted(value[key]) for key in sorted(value)}
+        case list() | tuple():
+            return [_sorted(item) for item in value]
+        case _:
+            return value

@@ -1,0 +1,66 @@
+"""Queries on the stored connectors: where each system is and, encrypted, the token for it."""
+
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from zk_pipeline.store.encryption import TokenCipher
+from zk_pipeline.store.tables import connectors
+
+
+@dataclass(frozen=True, slots=True)
+class StoredConnector:
+    """One system that we talk to. `role` is `source` or `target`; `kind` names the plug-in."""
+
+    name: str
+    role: str
+    kind: str
+    base_url: str
+    token: str = field(repr=False)
+
+
+def save(connection: Connection, connector: StoredConnector, cipher: TokenCipher) -> None:
+    """Store a connector, or refresh the one of that name. The row is left alone when nothing changed."""
+    current = connection.execute(select(connectors).where(connectors.c.name == connector.name)).first()
+    if current is not None and current.active and _stored(current, cipher) == connector:
+        return
+    values = {
+        "name": connector.name,
+        "role": connector.role,
+        "kind": connector.kind,
+        "base_url": connector.base_url,
+        "token_encrypted": cipher.encrypt(connector.token),
+        "active": True,
+    }
+    changed = {name: value for name, value in values.items() if name != "name"}
+    connection.execute(
+        insert(connectors)
+        .values(values)
+        .on_conflict_do_update(index_elements=[connectors.c.name], set_={**changed, "updated_at": func.now()})
+    )
+
+
+def active(connection: Connection, role: str, cipher: TokenCipher) -> StoredConnector | None:
+    """The active connector of a role, or `None`. Raises the cipher's errors when its token cannot be decrypted."""
+    query = select(connectors).where(connectors.c.role == role, connectors.c.active).order_by(connectors.c.id).limit(1)
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    return _stored(row, cipher)
+
+
+def rotate(connection: Connection, cipher: TokenCipher) -> int:
+    """Encrypt every token again with the newest key; returns how many."""
+    rows = connection.execute(select(connectors.c.id, connectors.c.token_encrypted)).all()
+    for row in rows:
+        connection.execute(
+            update(connectors)
+            .where(connectors.c.id == row.id)
+            .values(token_encrypted=cipher.rotate(row.token_encrypted))
+        )
+    return len(rows)
+
+
+def _stored(row: Row, cipher: TokenCipher) -> StoredConnector:
+    return StoredConnector(row.name, row.role, row.kind, row.base_url, cipher.decrypt(row.token_encrypted))

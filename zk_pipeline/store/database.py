@@ -1,0 +1,129 @@
+"""The connection to PostgreSQL: engine, transactions, locks between processes, and set-wise writes."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, create_engine, text
+from sqlalchemy.exc import OperationalError
+
+Row = Mapping[str, Any]
+
+
+class DatabaseUnavailableError(Exception):
+    """The database cannot be reached; the message tells the operator what to do."""
+
+
+class Database:
+    """One pool of connections to the `zk` database. Safe for threads; dispose of it with `close`."""
+
+    def __init__(self, url: str) -> None:
+        self.engine: Engine = create_engine(
+            url, pool_size=5, max_overflow=10, pool_pre_ping=True, json_serializer=to_json
+        )
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One transaction: committed at the end, rolled back on any error.
+
+        Raises `DatabaseUnavailableError` when no connection can be made.
+        """
+        with self._connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def lock(self, *names: str) -> Iterator[None]:
+        """Hold session advisory locks on these names, waiting for other holders; a dying process releases its own.
+
+        Names are locked in sorted order, so that two callers with overlapping sets cannot block each other for good.
+        """
+        with self._connect() as connection:
+            connection.execution_options(isolation_level="AUTOCOMMIT")
+            for name in sorted(names):
+                connection.execute(text("SELECT pg_advisory_lock(hashtextextended(:name, 0))"), {"name": name})
+            try:
+                yield
+            finally:
+                connection.execute(text("SELECT pg_advisory_unlock_all()"))
+
+    @contextmanager
+    def _connect(self) -> Iterator[Connection]:
+        try:
+            connection = self.engine.connect()
+        except OperationalError as error:
+            where = self.engine.url.render_as_string(hide_password=True)
+            reason = str(error.orig).strip().splitlines()[0]
+            raise DatabaseUnavailableError(
+                f"PostgreSQL at {where} does not answer ({reason}). Start it, or correct ZK_DATABASE_URL."
+            ) from error
+        with connection:
+            yield connection
+
+
+def upsert(
+    connection: Connection,
+    table: Table,
+    rows: Sequence[Row],
+    *,
+    keep: Iterable[str] = (),
+    add: Iterable[str] = (),
+    only_if_changed: bool = False,
+) -> int:
+    """Insert rows, or update those whose primary key exists, in one statement; returns the number written.
+
+    Columns in `keep` are set on insert and left alone on update, those in `add` are added to what is there.
+    `only_if_changed` leaves rows untouched whose other columns are the same.
+    """
+    if not rows:
+        return 0
+    columns = list(rows[0])
+    keys = [column.name for column in table.primary_key]
+    kept, added = set(keep), set(add)
+    changing = [name for name in columns if name not in keys and name not in kept]
+    target = f"{table.schema}.{table.name}"
+    names = ", ".join(f'"{name}"' for name in columns)
+    sets = ", ".join(
+        f'"{name}" = {target}."{name}" + excluded."{name}"' if name in added else f'"{name}" = excluded."{name}"'
+        for name in changing
+    )
+    where = _changed(target, changing) if only_if_changed else ""
+    key_names = ", ".join(f'"{name}"' for name in keys)
+    statement = text(
+        f"INSERT INTO {target} ({names}) SELECT {names} "  # noqa: S608 (names come from our own tables)
+        f"FROM jsonb_populate_recordset(NULL::{target}, CAST(:rows AS jsonb)) "
+        f"ON CONFLICT ({key_names}) DO UPDATE SET {sets} {where}"
+    )
+    return connection.execute(statement, {"rows": to_json(list(rows))}).rowcount
+
+
+def to_json(value: object) -> str:
+    """JSON text of rows: instants and dates as ISO text, amounts as exact text."""
+    return json.dumps(value, default=_plain, ensure_ascii=False)
+
+
+def _changed(target: str, names: Sequence[str]) -> str:
+    compared = [name for name in names if name not in {"seen_at", "last_seen_at", "sweep_id", "normalized_at"}]
+    old = ", ".join(f'{target}."{name}"' for name in compared)
+    new = ", ".join(f'excluded."{name}"' for name in compared)
+    return f"WHERE ({old}) IS DISTINCT FROM ({new})"
+
+
+def _plain(value: object) -> str | list[Any] | dict[Any, Any]:
+    match value:
+        case datetime() | date():
+            return value.isoformat()
+        case Decimal():
+            return str(value)
+        case Mapping():
+            return dict(value)
+        case tuple() | frozenset() | set():
+            return list(value)
+        case _:
+            raise TypeError(f"{type(value).__name__} has no JSON form here.")

@@ -1,0 +1,63 @@
+"""Queries on the unified entries."""
+
+from collections.abc import Iterable
+from datetime import date
+from decimal import Decimal
+from typing import NamedTuple
+
+from sqlalchemy import Connection, delete, func, select
+
+from zk_pipeline.domain.entries import Entry, SyncStatus
+from zk_pipeline.store.database import upsert
+from zk_pipeline.store.tables import normalized_entries
+
+_COLUMNS = [column for column in normalized_entries.c if column.name in Entry.__slots__]
+
+
+class StoredMinutes(NamedTuple):
+    """What a stored entry carried over before it was normalized again."""
+
+    entry_date: date
+    minutes: Decimal
+
+
+def replace_day(connection: Connection, source: str, day: date, entries: Iterable[Entry]) -> int:
+    """Make these the entries of the day; returns how many rows are new or changed."""
+    values = [
+        {**{column.name: getattr(entry, column.name) for column in _COLUMNS}, "owned_hash": entry.owned_hash}
+        for entry in entries
+    ]
+    stale = delete(normalized_entries).where(
+        normalized_entries.c.source == source,
+        normalized_entries.c.entry_date == day,
+        normalized_entries.c.source_id.not_in([value["source_id"] for value in values]),
+    )
+    removed = connection.execute(stale).rowcount
+    return removed + upsert(connection, normalized_entries, values, only_if_changed=True)
+
+
+def entries_of_day(connection: Connection, source: str, day: date) -> list[Entry]:
+    """The entries of one work day."""
+    query = select(*_COLUMNS).where(normalized_entries.c.source == source, normalized_entries.c.entry_date == day)
+    return [
+        Entry(**{**row, "tags": tuple(row["tags"]), "sync_status": SyncStatus(row["sync_status"])})
+        for row in connection.execute(query).mappings()
+    ]
+
+
+def minutes_of(connection: Connection, source: str, source_ids: Iterable[str]) -> dict[str, StoredMinutes]:
+    """Day and minutes of stored entries, to notice which of other days a correction changed."""
+    query = select(
+        normalized_entries.c.source_id, normalized_entries.c.entry_date, normalized_entries.c.time_minutes
+    ).where(normalized_entries.c.source == source, normalized_entries.c.source_id.in_(list(source_ids)))
+    return {row.source_id: StoredMinutes(row.entry_date, row.time_minutes) for row in connection.execute(query)}
+
+
+def minutes_by_day(connection: Connection, source: str, first: date, last: date) -> dict[date, Decimal]:
+    """Minutes to be carried over, by work day."""
+    query = (
+        select(normalized_entries.c.entry_date, func.sum(normalized_entries.c.time_minutes))
+        .where(normalized_entries.c.source == source, normalized_entries.c.entry_date.between(first, last))
+        .group_by(normalized_entries.c.entry_date)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}

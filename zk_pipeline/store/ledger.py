@@ -1,0 +1,126 @@
+"""The ledger of writes: intent before the write, outcome after it, one row for each entry (the outbox of the push)."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from zk_pipeline.domain.ledger import Desired, LedgerRow, PushState
+from zk_pipeline.domain.records import Timesheet
+from zk_pipeline.store.database import upsert
+from zk_pipeline.store.tables import pushes
+from zk_pipeline.store.target import timesheet_from_json, timesheet_json
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write of one entry. `asked` is what is or was wanted; `kimai_id` and `base` are known after it."""
+
+    source_id: str
+    operation: str
+    entry_date: date
+    asked: Desired
+    facts_hash: str
+    kimai_id: int | None = None
+    base: Timesheet | None = None
+
+
+def rows_of(connection: Connection, connector: str, source_ids: Collection[str]) -> dict[str, LedgerRow]:
+    """The ledger of these entries by source id."""
+    query = select(pushes).where(pushes.c.connector == connector, pushes.c.source_id.in_(source_ids))
+    return {row["source_id"]: _ledger_row(row) for row in connection.execute(query).mappings()}
+
+
+def rows_of_day(connection: Connection, connector: str, day: date) -> dict[str, LedgerRow]:
+    """The ledger of the entries of one work day by source id."""
+    query = select(pushes).where(pushes.c.connector == connector, pushes.c.entry_date == day)
+    return {row["source_id"]: _ledger_row(row) for row in connection.execute(query).mappings()}
+
+
+def bound_timesheets(connection: Connection, connector: str, first: date, last: date) -> dict[int, str]:
+    """Ids of the time sheets that the ledger binds to entries of these days, with the source id."""
+    query = select(pushes.c.kimai_id, pushes.c.source_id).where(
+        pushes.c.connector == connector, pushes.c.entry_date.between(first, last), pushes.c.kimai_id.is_not(None)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def intended_at(connection: Connection, connector: str, source_ids: Collection[str]) -> dict[str, datetime]:
+    """When the writes whose outcome is unknown were last intended."""
+    query = select(pushes.c.source_id, pushes.c.intended_at).where(
+        pushes.c.connector == connector,
+        pushes.c.source_id.in_(source_ids),
+        pushes.c.state == PushState.INTENDED,
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def intend(connection: Connection, connector: str, writes: Iterable[Write], run_id: str) -> None:
+    """Record that these writes are about to be sent. Must be committed before the first of them is.
+
+    For an update, what was confirmed before (`asked` and `base`) stays until the new outcome is known.
+    """
+    rows = list(writes)
+    creates = [write for write in rows if write.operation == "create"]
+    updates = [write for write in rows if write.operation != "create"]
+    _save(connection, connector, creates, PushState.INTENDED, run_id)
+    _save(connection, connector, updates, PushState.INTENDED, run_id, keep=("asked", "base", "kimai_id"))
+
+
+def confirm(connection: Connection, connector: str, writes: Iterable[Write], run_id: str) -> None:
+    """Record the outcome: the id and the row as the target returned it."""
+    _save(connection, connector, writes, PushState.CONFIRMED, run_id, keep=("intended_at", "attempts"))
+
+
+def refuse(connection: Connection, connector: str, write: Write, state: PushState, message: str, run_id: str) -> None:
+    """Record that the target refused the write (`parked`) or failed on it (`failed`), with the reason."""
+    keep = ("asked", "base", "kimai_id", "intended_at", "attempts")
+    _save(connection, connector, [write], state, run_id, keep=keep, message=message)
+
+
+def _save(
+    connection: Connection,
+    connector: str,
+    writes: Iterable[Write],
+    state: PushState,
+    run_id: str,
+    *,
+    keep: tuple[str, ...] = (),
+    message: str = "",
+) -> None:
+    now = connection.execute(select(func.clock_timestamp())).scalar_one()
+    values: list[dict[str, Any]] = [
+        {
+            "connector": connector,
+            "source_id": write.source_id,
+            "state": state,
+            "operation": write.operation,
+            "entry_date": write.entry_date,
+            "payload_hash": write.asked.hash,
+            "asked": write.asked.to_json(),
+            "kimai_id": write.kimai_id,
+            "base": timesheet_json(write.base) if write.base else None,
+            "facts_hash": write.facts_hash,
+            "message": message,
+            "attempts": 1,
+            "run_id": run_id,
+            "intended_at": now,
+            "updated_at": now,
+        }
+        for write in writes
+    ]
+    upsert(connection, pushes, values, keep=keep, add=("attempts",))
+
+
+def _ledger_row(row: Any) -> LedgerRow:
+    return LedgerRow(
+        source_id=row["source_id"],
+        state=PushState(row["state"]),
+        kimai_id=row["kimai_id"],
+        asked=Desired.from_json(row["asked"]),
+        base=timesheet_from_json(row["base"]) if row["base"] else None,
+        facts_hash=row["facts_hash"],
+        message=row["message"],
+    )

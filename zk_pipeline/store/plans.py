@@ -1,0 +1,67 @@
+"""Queries on the plan: the lines of reconciliation, day by day."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, delete, select
+
+from zk_pipeline.domain.decision import Action, Status
+from zk_pipeline.domain.plan import Draft, Result
+from zk_pipeline.domain.reasons import Reason
+from zk_pipeline.store.database import upsert
+from zk_pipeline.store.tables import reconciliation_results as results
+
+
+def replace_day(connection: Connection, connector: str, day: date, lines: Iterable[Result], run_id: str) -> None:
+    """Make these the plan of the day."""
+    connection.execute(delete(results).where(results.c.connector == connector, results.c.entry_date == day))
+    values = [
+        {
+            "connector": connector,
+            "entry_date": day,
+            "key": line.key,
+            "source_id": line.source_id,
+            "kimai_id": line.kimai_id,
+            "status": line.status,
+            "action": line.action,
+            "minutes": line.minutes,
+            "reason": line.reason,
+            "text": line.text,
+            "diff": line.diff,
+            "candidates": [asdict(candidate) for candidate in line.candidates],
+            "draft": line.draft.to_json() if line.draft else None,
+            "facts_hash": line.facts_hash,
+            "run_id": run_id,
+        }
+        for line in lines
+    ]
+    upsert(connection, results, values)
+
+
+def writes_of_day(connection: Connection, connector: str, day: date) -> list[Result]:
+    """The lines of the day that are to be carried out, in order of their entries."""
+    query = select(results).where(
+        results.c.connector == connector,
+        results.c.entry_date == day,
+        results.c.action.in_([Action.CREATE, Action.UPDATE, Action.LINK]),
+    )
+    rows = [_result(row) for row in connection.execute(query).mappings()]
+    return sorted(rows, key=lambda line: int(line.source_id or 0))
+
+
+def _result(row: Mapping[Any, Any]) -> Result:
+    return Result(
+        entry_date=row["entry_date"],
+        source_id=row["source_id"],
+        kimai_id=row["kimai_id"],
+        status=Status(row["status"]),
+        action=Action(row["action"]),
+        minutes=row["minutes"],
+        reason=Reason(row["reason"]) if row["reason"] else None,
+        text=row["text"],
+        diff={field: (pair[0], pair[1]) for field, pair in row["diff"].items()},
+        draft=Draft.from_json(row["draft"]) if row["draft"] else None,
+        facts_hash=row["facts_hash"],
+    )

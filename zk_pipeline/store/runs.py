@@ -1,0 +1,34 @@
+"""Counts of runs: what each run read, wrote and left to people, added up stage by stage."""
+
+from collections.abc import Mapping
+from datetime import date
+
+from sqlalchemy import Connection, select, text
+
+from zk_pipeline.store.tables import sync_runs
+
+
+def add(connection: Connection, run_id: str, first: date, last: date, counts: Mapping[str, int]) -> None:
+    """Add a stage's counts to its run."""
+    for name, number in counts.items():
+        connection.execute(_ADD, {"run_id": run_id, "first": first, "last": last, "name": name, "number": number})
+
+
+def counts_of(connection: Connection, run_id: str) -> dict[str, int]:
+    """The counts of a run so far; empty for an unknown one."""
+    return connection.execute(select(sync_runs.c.counts).where(sync_runs.c.run_id == run_id)).scalar() or {}
+
+
+_ADD = text(
+    """
+    INSERT INTO sync.sync_runs AS r (run_id, first_day, last_day, counts)
+    VALUES (:run_id, :first, :last, jsonb_build_object(CAST(:name AS text), CAST(:number AS bigint)))
+    ON CONFLICT (run_id) DO UPDATE SET
+        counts = r.counts || jsonb_build_object(
+            CAST(:name AS text), COALESCE((r.counts ->> CAST(:name AS text))::bigint, 0) + CAST(:number AS bigint)
+        ),
+        first_day = LEAST(r.first_day, excluded.first_day),
+        last_day = GREATEST(r.last_day, excluded.last_day),
+        updated_at = now()
+    """
+)

@@ -1,0 +1,179 @@
+"""Queries on the source's rows: bookings, tickets, and the directory of agents, organizations and types."""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, func, select, text, update
+
+from zk_pipeline.domain.instants import local_day
+from zk_pipeline.domain.records import ActivityType, Agent, Organization, SourceDirectory, Ticket, TimeAccounting
+from zk_pipeline.store.database import upsert
+from zk_pipeline.store.tables import activity_types, agents, organizations, tickets, time_accountings
+
+_KEPT = ("agent_id", "work_day", "first_seen_at")
+_BOOKING = tuple(
+    column for column in time_accountings.c if column.name in TimeAccounting.__slots__ and column.name != "raw"
+)
+
+
+def save_bookings(
+    connection: Connection, connector: str, rows: Iterable[TimeAccounting], zone: ZoneInfo, sweep_id: int
+) -> int:
+    """Store bookings as they are now. The first known agent and the work day never change (docs/zammad.md §11)."""
+    now = connection.execute(select(func.now())).scalar_one()
+    values = [
+        {
+            "connector": connector,
+            "id": row.id,
+            "ticket_id": row.ticket_id,
+            "article_id": row.article_id,
+            "units": row.units,
+            "type_id": row.type_id,
+            "agent_id": row.agent_id,
+            "created_at": row.created_at,
+            "updated_at": row.updated_at,
+            "work_day": local_day(row.created_at, zone),
+            "raw": row.raw,
+            "first_seen_at": now,
+            "last_seen_at": now,
+            "sweep_id": sweep_id,
+            "gone_at": None,
+        }
+        for row in rows
+    ]
+    return upsert(connection, time_accountings, values, keep=_KEPT)
+
+
+def bookings_of_days(connection: Connection, connector: str, first: date, last: date) -> list[TimeAccounting]:
+    """The bookings whose work day lies in `first` to `last` and that are not known to be gone, without raw payload."""
+    query = select(*_BOOKING).where(
+        time_accountings.c.connector == connector,
+        time_accountings.c.work_day.between(first, last),
+        time_accountings.c.gone_at.is_(None),
+    )
+    return [_booking(row) for row in connection.execute(query).mappings()]
+
+
+def bookings_with_corrections(connection: Connection, connector: str, first: date, last: date) -> list[TimeAccounting]:
+    """All bookings, of whatever day, whose group of ticket, agent and type has a correction and touches these days."""
+    query = text(
+        """
+        WITH corrected AS (
+            SELECT DISTINCT ticket_id, agent_id, type_id FROM zammad.time_accountings
+            WHERE connector = :connector AND units < 0 AND gone_at IS NULL
+        ), touched AS (
+            SELECT DISTINCT ticket_id, agent_id, type_id FROM zammad.time_accountings
+            WHERE connector = :connector AND work_day BETWEEN :first AND :last
+        )
+        SELECT b.id, b.ticket_id, b.article_id, b.units, b.type_id, b.agent_id, b.created_at, b.updated_at
+        FROM zammad.time_accountings b
+        JOIN corrected c ON c.ticket_id = b.ticket_id AND c.agent_id = b.agent_id
+            AND c.type_id IS NOT DISTINCT FROM b.type_id
+        JOIN touched t ON t.ticket_id = b.ticket_id AND t.agent_id = b.agent_id
+            AND t.type_id IS NOT DISTINCT FROM b.type_id
+        WHERE b.connector = :connector AND b.gone_at IS NULL
+        """
+    )
+    values = {"connector": connector, "first": first, "last": last}
+    return [_booking(row) for row in connection.execute(query, values).mappings()]
+
+
+def unseen_bookings(connection: Connection, connector: str, first: date, last: date, sweep_id: int) -> list[int]:
+    """Ids of these days that the sweep did not meet: candidates for deletion, not yet proof of it."""
+    query = select(time_accountings.c.id).where(
+        time_accountings.c.connector == connector,
+        time_accountings.c.work_day.between(first, last),
+        time_accountings.c.gone_at.is_(None),
+        time_accountings.c.sweep_id != sweep_id,
+    )
+    return list(connection.execute(query.order_by(time_accountings.c.id)).scalars())
+
+
+def mark_bookings_gone(connection: Connection, connector: str, ids: Collection[int]) -> None:
+    """Record that the source proved these bookings to be deleted."""
+    statement = (
+        update(time_accountings)
+        .where(time_accountings.c.connector == connector, time_accountings.c.id.in_(ids))
+        .values(gone_at=func.now())
+    )
+    connection.execute(statement)
+
+
+def known_bookings(connection: Connection, connector: str, ids: Collection[int]) -> frozenset[int]:
+    """Those of the ids that a stored booking has which is not gone."""
+    query = select(time_accountings.c.id).where(
+        time_accountings.c.connector == connector,
+        time_accountings.c.id.in_(ids),
+        time_accountings.c.gone_at.is_(None),
+    )
+    return frozenset(connection.execute(query).scalars())
+
+
+def save_tickets(connection: Connection, connector: str, rows: Iterable[Ticket]) -> int:
+    """Store tickets as they are today."""
+    values = [
+        {
+            "connector": connector,
+            "id": row.id,
+            "number": row.number,
+            "title": row.title,
+            "organization_id": row.organization_id,
+            "customer_id": row.customer_id,
+            "group_id": row.group_id,
+            "group_name": row.group_name,
+            "customer_name": row.customer_name,
+            "updated_at": row.updated_at,
+            "complete": row.complete,
+            "raw": row.raw,
+        }
+        for row in rows
+    ]
+    return upsert(connection, tickets, values, only_if_changed=True)
+
+
+def tickets_of_days(connection: Connection, connector: str, first: date, last: date) -> dict[int, Ticket]:
+    """The tickets of the days' bookings by id, without raw payload."""
+    columns = [column for column in tickets.c if column.name in Ticket.__slots__ and column.name != "raw"]
+    query = select(*columns).where(
+        tickets.c.connector == connector,
+        tickets.c.id.in_(
+            select(time_accountings.c.ticket_id).where(
+                time_accountings.c.connector == connector, time_accountings.c.work_day.between(first, last)
+            )
+        ),
+    )
+    return {row["id"]: Ticket(**row, raw={}) for row in connection.execute(query).mappings()}
+
+
+def save_directory(connection: Connection, connector: str, directory: SourceDirectory) -> None:
+    """Store the directory. Nobody is removed: an agent deleted in the source still owns his bookings here."""
+    for table, rows in (
+        (agents, directory.agents),
+        (organizations, directory.organizations),
+        (activity_types, directory.activity_types),
+    ):
+        fields = [column.name for column in table.c if column.name not in {"connector", "seen_at"}]
+        values = [{"connector": connector, **{name: getattr(row, name) for name in fields}} for row in rows]
+        upsert(connection, table, values, only_if_changed=True)
+
+
+def load_directory(connection: Connection, connector: str) -> SourceDirectory:
+    """The stored directory."""
+
+    def rows(table: Any) -> list[Mapping[str, Any]]:
+        columns = [column for column in table.c if column.name not in {"connector", "seen_at"}]
+        return [
+            dict(row) for row in connection.execute(select(*columns).where(table.c.connector == connector)).mappings()
+        ]
+
+    return SourceDirectory(
+        tuple(Agent(**row) for row in rows(agents)),
+        tuple(Organization(**row) for row in rows(organizations)),
+        tuple(ActivityType(**row) for row in rows(activity_types)),
+    )
+
+
+def _booking(row: Mapping[Any, Any]) -> TimeAccounting:
+    return TimeAccounting(**row, raw={})

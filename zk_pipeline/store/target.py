@@ -1,0 +1,173 @@
+"""Queries on the target's rows: time sheets, and the directory of users, customers, projects and activities."""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Table, delete, func, or_, select, update
+
+from zk_pipeline.domain.records import (
+    Activity,
+    Customer,
+    Project,
+    TargetDirectory,
+    TargetServer,
+    TargetUser,
+    Timesheet,
+    Window,
+)
+from zk_pipeline.store.database import upsert
+from zk_pipeline.store.tables import activities, customers, kimai_users, projects, servers, timesheets
+
+
+def save_timesheets(
+    connection: Connection, connector: str, rows: Iterable[Timesheet], *, sweep_id: int | None = None
+) -> int:
+    """Store time sheets as the target has them now; a row that was thought gone is back."""
+    now = connection.execute(select(func.now())).scalar_one()
+    values = [
+        {
+            "connector": connector,
+            "id": row.id,
+            "user_id": row.user_id,
+            "project_id": row.project_id,
+            "activity_id": row.activity_id,
+            "begin_at": row.begin,
+            "end_at": row.end,
+            "duration_seconds": row.duration_seconds,
+            "description": row.description,
+            "tags": row.tags,
+            "exported": row.exported,
+            "billable": row.billable,
+            "raw": row.raw,
+            "last_seen_at": now,
+            "sweep_id": sweep_id,
+            "gone_at": None,
+        }
+        for row in rows
+    ]
+    return upsert(connection, timesheets, values)
+
+
+def timesheets_around(connection: Connection, connector: str, window: Window, ids: Collection[int]) -> list[Timesheet]:
+    """The time sheets that begin within the window, and those with these ids wherever they are; none that is gone."""
+    query = select(timesheets).where(
+        timesheets.c.connector == connector,
+        timesheets.c.gone_at.is_(None),
+        or_(
+            (timesheets.c.begin_at >= window.start) & (timesheets.c.begin_at < window.end),
+            timesheets.c.id.in_(ids),
+        ),
+    )
+    return [_timesheet(row) for row in connection.execute(query).mappings()]
+
+
+def timesheets_within(connection: Connection, connector: str, window: Window, sweep_id: int) -> list[int]:
+    """Ids stored within the window that the sweep did not meet: deleted, or moved elsewhere."""
+    query = select(timesheets.c.id).where(
+        timesheets.c.connector == connector,
+        timesheets.c.gone_at.is_(None),
+        timesheets.c.begin_at >= window.start,
+        timesheets.c.begin_at < window.end,
+        timesheets.c.sweep_id.is_distinct_from(sweep_id),
+    )
+    return list(connection.execute(query.order_by(timesheets.c.id)).scalars())
+
+
+def mark_timesheets_gone(connection: Connection, connector: str, ids: Collection[int]) -> None:
+    """Record that the target no longer has these time sheets."""
+    connection.execute(
+        update(timesheets)
+        .where(timesheets.c.connector == connector, timesheets.c.id.in_(ids))
+        .values(gone_at=func.now())
+    )
+
+
+def gone_timesheets(connection: Connection, connector: str, ids: Collection[int]) -> frozenset[int]:
+    """Those of the ids that the target proved to be deleted."""
+    query = select(timesheets.c.id).where(
+        timesheets.c.connector == connector, timesheets.c.id.in_(ids), timesheets.c.gone_at.is_not(None)
+    )
+    return frozenset(connection.execute(query).scalars())
+
+
+def save_directory(connection: Connection, connector: str, directory: TargetDirectory) -> None:
+    """Store the directory; what the target no longer has is removed."""
+    _replace(connection, kimai_users, connector, directory.users)
+    _replace(connection, customers, connector, directory.customers)
+    _replace(connection, projects, connector, directory.projects)
+    _replace(connection, activities, connector, directory.activities)
+    server = directory.server
+    upsert(
+        connection, servers, [{"connector": connector, **{name: getattr(server, name) for name in server.__slots__}}]
+    )
+
+
+def save_customer(connection: Connection, connector: str, customer: Customer) -> None:
+    """Store one customer that was just found or created."""
+    upsert(connection, customers, [_values(customers, connector, customer)])
+
+
+def save_project(connection: Connection, connector: str, project: Project) -> None:
+    """Store one project that was just found or created."""
+    upsert(connection, projects, [_values(projects, connector, project)])
+
+
+def load_directory(connection: Connection, connector: str) -> TargetDirectory | None:
+    """The stored directory, or `None` before the first one was read."""
+
+    def rows(table: Table) -> list[dict[str, Any]]:
+        columns = [column for column in table.c if column.name not in {"connector", "seen_at"}]
+        query = select(*columns).where(table.c.connector == connector)
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+    server = next(iter(rows(servers)), None)
+    if server is None:
+        return None
+    return TargetDirectory(
+        TargetServer(**server),
+        tuple(TargetUser(**row) for row in rows(kimai_users)),
+        tuple(Customer(**row) for row in rows(customers)),
+        tuple(Project(**row) for row in rows(projects)),
+        tuple(Activity(**row) for row in rows(activities)),
+    )
+
+
+def timesheet_json(row: Timesheet) -> dict[str, Any]:
+    """A time sheet as the ledger keeps it."""
+    return {name: getattr(row, name) for name in row.__slots__}
+
+
+def timesheet_from_json(value: Mapping[str, Any]) -> Timesheet:
+    """A time sheet out of the ledger."""
+    instants = {name: value[name] and datetime.fromisoformat(value[name]) for name in ("begin", "end")}
+    return Timesheet(**{**value, **instants, "tags": tuple(value["tags"])})
+
+
+def _replace(connection: Connection, table: Table, connector: str, rows: Iterable[Any]) -> None:
+    values = [_values(table, connector, row) for row in rows]
+    ids = [value["id"] for value in values]
+    connection.execute(delete(table).where(table.c.connector == connector, table.c.id.not_in(ids)))
+    upsert(connection, table, values, only_if_changed=True)
+
+
+def _values(table: Table, connector: str, row: object) -> dict[str, Any]:
+    fields = [column.name for column in table.c if column.name not in {"connector", "seen_at"}]
+    return {"connector": connector, **{name: getattr(row, name) for name in fields}}
+
+
+def _timesheet(row: Mapping[Any, Any]) -> Timesheet:
+    return Timesheet(
+        id=row["id"],
+        user_id=row["user_id"],
+        project_id=row["project_id"],
+        activity_id=row["activity_id"],
+        begin=row["begin_at"],
+        end=row["end_at"],
+        duration_seconds=row["duration_seconds"],
+        description=row["description"],
+        tags=tuple(row["tags"]),
+        exported=row["exported"],
+        billable=row["billable"],
+        raw=row["raw"],
+    )
