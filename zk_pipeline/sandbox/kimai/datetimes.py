@@ -64,8 +64,11 @@ def parse_html5(text: str, where: ZoneInfo) -> int:
     if hours > 24 or minutes > 59 or seconds > 59:
         raise ValueError(f"{text!r} has no valid time of day.")
     midnight = datetime.combine(date.fromisoformat(match["day"]), datetime.min.time())
-    naive = midnight + timedelta(hours=hours, minutes=minutes, seconds=seconds)
-    return _read(naive, match["zone"], where)
+    try:
+        naive = midnight + timedelta(hours=hours, minutes=minutes, seconds=seconds)
+        return _read(naive, match["zone"], where)
+    except OverflowError as error:
+        raise ValueError(f"{text!r} is beyond the calendar.") from error
 
 
 def _read(naive: datetime, suffix: str | None, where: ZoneInfo) -> int:

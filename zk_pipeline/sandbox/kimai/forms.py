@@ -33,7 +33,7 @@ def decoded_body(raw: bytes, content_type: str) -> dict[str, Any]:
     if not raw:
         return {}
     if kind == "application/x-www-form-urlencoded":
-        return {_camel(name): value for name, value in parse_qsl(raw.decode(), keep_blank_values=True)}
+        return {_camel(name): value for name, value in parse_qsl(raw.decode(errors="replace"), keep_blank_values=True)}
     if kind not in {"", "application/json"}:
         return {}
     decoded = json_body(raw)
@@ -132,8 +132,8 @@ class Form:
         if not text:
             return None
         try:
-            amount = Decimal(text.replace(",", "."))
-        except InvalidOperation:
+            amount = decimal(text)
+        except ValueError:
             self.refuse(field, "Please enter a valid money amount.")
             return present
         if amount < 0:
@@ -184,13 +184,21 @@ def trimmed(text: str) -> str:
     return text[start:end]
 
 
+def decimal(text: str) -> Decimal:
+    """A finite number with a point or a comma; ValueError for anything else."""
+    try:
+        number = Decimal(text.replace(",", "."))
+    except InvalidOperation as error:
+        raise ValueError(f"{text!r} is no number.") from error
+    if not number.is_finite():
+        raise ValueError(f"{text!r} is not finite.")
+    return number
+
+
 def parse_duration(text: str) -> int:
     """Seconds of a duration text; ValueError if it is none."""
     if clock := _HOURS_AND_MINUTES.fullmatch(text):
         return int(clock[1]) * 3600 + int(clock[2]) * 60 + int(clock[3] or 0)
     if units := _UNITS.fullmatch(text):
         return int(units[1] or 0) * 3600 + int(units[2] or 0) * 60 + int(units[3] or 0)
-    try:
-        return int(Decimal(text.replace(",", ".")) * 3600)
-    except InvalidOperation as error:
-        raise ValueError(f"{text!r} is no duration.") from error
+    return int(decimal(text) * 3600)

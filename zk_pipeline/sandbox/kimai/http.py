@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -70,9 +70,8 @@ def _refused(refusal: ApiError) -> Response:
 
 async def unrouted(_request: Request, error: Exception) -> Response:
     """Unknown routes and methods: the same body as any other refusal."""
-    if not isinstance(error, HTTPException):
-        raise error
-    return JSONResponse(ApiError(error.status_code).body(), error.status_code, error.headers)
+    refusal = cast("HTTPException", error)
+    return JSONResponse(ApiError(refusal.status_code).body(), refusal.status_code, refusal.headers)
 
 
 def no_content() -> Response:

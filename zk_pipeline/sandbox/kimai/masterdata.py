@@ -67,7 +67,7 @@ def save_customer(caller: Caller, data: Mapping[str, Any], stored: Customer | No
         currency=settings.customer_currency,
     )
     changed = replace(
-        _common(form, base, kimai.customers, repeat=settings.customer_numbers_repeat, longest=50),
+        _common(kimai, form, base, kimai.customers, repeat=settings.customer_numbers_repeat, longest=50),
         name=_name(form, base.name, [NOT_BLANK, _TOO_SHORT]),
         country=_one_of_kind(form, "country", base.country, _ASSIGNABLE_COUNTRY),
         currency=_one_of_kind(form, "currency", base.currency, _CURRENCY),
@@ -88,7 +88,7 @@ def save_project(caller: Caller, data: Mapping[str, Any], stored: Project | None
         id=0, name="", number=generated_number(kimai.projects), customer=0, timezone=caller.user.timezone
     )
     changed = replace(
-        _common(form, base, kimai.projects, repeat=kimai.settings.project_numbers_repeat, longest=10),
+        _common(kimai, form, base, kimai.projects, repeat=kimai.settings.project_numbers_repeat, longest=10),
         name=_name(form, base.name, [NOT_NULL]),
         customer=_customer_id(caller, form, base),
         global_activities=form.flag("globalActivities", present=base.global_activities),
@@ -111,7 +111,7 @@ def save_activity(caller: Caller, data: Mapping[str, Any], stored: Activity | No
         "project", kimai.projects.get(base.project), lambda project_id: _open_project(caller, project_id, base)
     )
     changed = replace(
-        _common(form, base, kimai.activities, repeat=kimai.settings.activity_numbers_repeat, longest=10),
+        _common(kimai, form, base, kimai.activities, repeat=kimai.settings.activity_numbers_repeat, longest=10),
         name=_name(form, base.name, [NOT_BLANK]),
         project=None if project is None else project.id,
         details=_details(form, base.details, ("invoiceText",)),
@@ -243,13 +243,15 @@ def _tag_name_errors(kimai: Installation, name: str) -> Sequence[str]:
     return _name_errors(name, 100, [NOT_BLANK])
 
 
-def _common(form: Form, base: Named, table: Table[Named], *, repeat: bool, longest: int) -> Named:
+def _common(kimai: Installation, form: Form, base: Named, table: Table[Named], *, repeat: bool, longest: int) -> Named:
     """The fields customers, projects and activities share."""
     number = form.text("number", base.number)
     if number is not None and len(number) > longest:
         form.break_rule("number", _too_long(longest))
     elif number is not None and not repeat and _is_taken(table, number, base.id):
         form.break_rule("number", f"The number {number} is already used.")
+    if form.sent("teams") and not _are_teams(kimai, form.raw("teams")):
+        form.refuse("teams", INVALID_CHOICE)
     color = form.text("color", base.color)
     if color is not None and not _COLOR.fullmatch(color):
         form.break_rule("color", "The given value is not a valid color.")
@@ -261,6 +263,10 @@ def _common(form: Form, base: Named, table: Table[Named], *, repeat: bool, longe
         visible=form.flag("visible", present=base.visible),
         billable=form.flag("billable", present=base.billable),
     )
+
+
+def _are_teams(kimai: Installation, ids: Any) -> bool:
+    return isinstance(ids, list) and all(isinstance(team, int) and team in kimai.teams.rows for team in ids)  # pyright: ignore[reportUnknownVariableType]
 
 
 def _is_taken(table: Table[Named], number: str, own_id: int) -> bool:
@@ -335,7 +341,6 @@ def _put(kimai: Installation, table: Table[Named], row: Named, form: Form) -> Na
     saved = table.put(replace(row, id=row.id or table.new_id()))
     if form.sent("teams"):
         kind = next(name for name, candidate in kimai.tables.items() if candidate is table)
-        for team_id in form.raw("teams"):
-            team = kimai.teams.rows[int(team_id)]
+        for team in [kimai.teams.rows[team_id] for team_id in form.raw("teams")]:
             kimai.teams.put(replace(team, **{kind: (*getattr(team, kind), saved.id)}))
     return saved

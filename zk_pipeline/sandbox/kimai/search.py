@@ -25,12 +25,12 @@ class Word:
     negated: bool
 
     def test(self) -> Callable[[str], bool]:
-        """Whether a folded text contains the word, regardless of negation."""
+        """Whether a folded text contains the word, regardless of negation; an empty text is NULL and never does."""
         folded = fold(self.text)
         if not set(folded) & set("%_\\"):
             return lambda text: folded in text
         pattern = _like(f"%{folded}%")
-        return lambda text: pattern.fullmatch(text) is not None
+        return lambda text: text != "" and pattern.fullmatch(text) is not None
 
 
 def _like(pattern: str) -> re.Pattern[str]:

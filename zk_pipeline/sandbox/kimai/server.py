@@ -116,7 +116,7 @@ class KimaiServer:
     def add_customer(self, name: str, number: str | None = None, **values: Any) -> int:
         """A customer; further columns by name."""
         settings, table = self.kimai.settings, self.kimai.customers
-        defaults = {
+        defaults: dict[str, Any] = {
             "timezone": settings.customer_timezone,
             "country": settings.customer_country,
             "currency": settings.customer_currency,
