@@ -332,6 +332,8 @@ def _postmaster(cluster: _Cluster) -> _Postmaster | None:
 
 def _ensure_databases(endpoint: Endpoint) -> None:
     with psycopg.connect(**endpoint.parameters("postgres"), autocommit=True, connect_timeout=10) as connection:
+        # The session of a user killed while creating one ends in its own time: wait for it.
+        connection.execute("SELECT pg_advisory_lock(1)")
         existing = {name for (name,) in connection.execute("SELECT datname FROM pg_database")}
         for name in (DATABASE, DAGSTER_DATABASE):
             if name not in existing:

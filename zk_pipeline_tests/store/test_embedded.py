@@ -190,7 +190,16 @@ def test_a_server_that_died_under_its_users_comes_back_at_the_same_address(home:
             assert runs(endpoint)
 
 
-def test_a_first_start_that_was_cut_off_is_begun_again(tmp_path: Path) -> None:
+def test_a_user_killed_during_the_first_start_is_no_obstacle(tmp_path: Path) -> None:
+    user = User(tmp_path)
+    while not any(tmp_path.glob("postgres.new-*/base")):
+        assert user.process.poll() is None
+    user.kill()
+    with embedded_server(tmp_path) as endpoint:
+        assert runs(endpoint)
+
+
+def test_what_a_cut_off_first_start_left_is_removed(tmp_path: Path) -> None:
     (tmp_path / "postgres.new-cut" / "base").mkdir(parents=True)
     with embedded_server(tmp_path) as endpoint:
         assert runs(endpoint)
@@ -200,11 +209,13 @@ def test_a_first_start_that_was_cut_off_is_begun_again(tmp_path: Path) -> None:
 def test_a_home_removed_under_a_user_is_made_anew_beside_the_old_server(home: Path) -> None:
     user = User(home)
     old = user.endpoint()
+    old_pid = server_pid(home)
     shutil.rmtree(home)
     with embedded_server(home) as new:
         assert new != old
         user.leave()
         assert runs(new)
+    os.kill(old_pid, signal.SIGINT)
 
 
 def test_a_big_log_is_put_aside_at_the_start(home: Path) -> None:
