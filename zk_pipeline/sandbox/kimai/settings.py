@@ -143,7 +143,7 @@ class Settings:
                 raise ValueError(f"Kimai has no setting {key!r}; known are {', '.join(sorted(known))}.")
             try:
                 values[known[key].name] = known[key].metadata["check"](value)
-            except ValueError as error:
+            except (ValueError, TypeError) as error:
                 raise ValueError(f"Setting {key!r} cannot be {value!r}: {error}.") from error
         return replace(self, **values)
 

@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 from zk_pipeline.sandbox.kimai import timesheet_list, timesheets, views
 from zk_pipeline.sandbox.kimai.datetimes import parse_html5
 from zk_pipeline.sandbox.kimai.errors import bad_request
+from zk_pipeline.sandbox.kimai.forms import scalar
 from zk_pipeline.sandbox.kimai.http import Call, Handler, no_content
 
 
@@ -51,11 +52,11 @@ def _stop(call: Call) -> Any:
 
 def _restart(call: Call) -> Any:
     data = call.data
-    copy, begin = data.get("copy"), data.get("begin")
-    if copy not in {None, "", "all"}:
+    copy, begin = scalar(data.get("copy")), scalar(data.get("begin"))
+    if copy not in {"", "all"}:
         raise bad_request()
     try:
-        instant = parse_html5(str(begin), call.caller.zone) if begin else None
+        instant = parse_html5(begin, call.caller.zone) if begin else None
     except ValueError as error:
         raise bad_request() from error
     shown = timesheets.restart(call.caller, call.id, begin=instant, copy_all=copy == "all")

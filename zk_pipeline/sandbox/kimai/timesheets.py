@@ -199,14 +199,14 @@ def toggle_export(caller: Caller, entry_id: int) -> Shown:
 def set_meta(caller: Caller, entry_id: int, data: Mapping[str, Any]) -> Shown:
     """PATCH /meta: sets one declared custom field; `modified_at` does not move."""
     entry = changeable(caller, entry_id, "edit")
-    name, value = data.get("name"), data.get("value")
+    name, value = scalar(data.get("name")), data.get("value")
     if not name:
         raise bad_request()
     if name not in caller.kimai.settings.meta_fields and name not in entry.meta:
         raise not_found()
     if value is None:
         raise bad_request()
-    changed = replace(entry, meta=entry.meta | {str(name): str(value)})
+    changed = replace(entry, meta=entry.meta | {name: scalar(value)})
     return Shown(caller.kimai.timesheets.put(changed), entry.zone)
 
 

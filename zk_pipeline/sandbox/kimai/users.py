@@ -59,12 +59,12 @@ def set_preferences(caller: Caller, user_id: int, changes: Any) -> User:
     user = _editable(caller, user_id)
     preferences = dict(user.preferences)
     for change in _items(changes):
-        name = change.get("name")
+        name = scalar(change.get("name"))
         if name not in PREFERENCES:
             raise not_found()
         if name in RATE_PREFERENCES:
             caller.require(f"hourly-rate_{'own' if user_id == caller.user.id else 'other'}_profile")
-        preferences[str(name)] = scalar(change.get("value")) or None
+        preferences[name] = scalar(change.get("value")) or None
     return caller.kimai.users.put(replace(user, preferences=preferences))
 
 
@@ -104,7 +104,7 @@ def _roles(form: Form, present: tuple[str, ...]) -> tuple[str, ...]:
     if not form.sent("roles"):
         return present
     roles = form.raw("roles")
-    if isinstance(roles, list) and all(role in _GIVEN_ROLES for role in roles):  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(roles, list) and all(scalar(role) in _GIVEN_ROLES for role in roles):  # pyright: ignore[reportUnknownVariableType]
         return tuple(roles)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     form.refuse("roles", INVALID_CHOICE)
     return present
