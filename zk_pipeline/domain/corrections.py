@@ -58,23 +58,26 @@ def net(movements: Iterable[Movement]) -> Mapping[int, Netted]:
 
 def _net_group(movements: list[Movement]) -> dict[int, Netted]:
     left: dict[int, Decimal] = {}
+    reducible: list[int] = []
     corrected_by: dict[int, list[int]] = {}
     corrections: dict[int, Netted] = {}
     for movement in movements:
         if movement.minutes >= 0:
             left[movement.id] = movement.minutes
+            reducible.append(movement.id)
             continue
         still_open = -movement.minutes
         reduced: list[int] = []
-        for earlier in reversed(left):
-            if not still_open:
-                break
+        while still_open and reducible:
+            earlier = reducible[-1]
             part = min(left[earlier], still_open)
             if part:
                 left[earlier] -= part
                 still_open -= part
                 reduced.append(earlier)
                 corrected_by.setdefault(earlier, []).append(movement.id)
+            if not left[earlier]:
+                reducible.pop()
         corrections[movement.id] = Netted(ZERO, still_open, corrects=tuple(reduced))
     remaining = {id_: Netted(minutes, corrected_by=tuple(corrected_by.get(id_, ()))) for id_, minutes in left.items()}
     return remaining | corrections
