@@ -7,7 +7,7 @@ beginning of another (docs/kimai.md §12).
 import re
 
 _MARKER = re.compile(r"\[zk-(?P<connector>[a-z0-9-]+)-(?P<source_id>[a-z0-9]+)\]")
-_TICKET_REFERENCE = re.compile(r"(?:#|\bticket\s*#?\s*)(\d{1,20})\b", re.IGNORECASE)
+_TICKET_REFERENCE = re.compile(r"(?:#|\bticket\s*(?:#\s*)?)(\d{1,20})\b", re.IGNORECASE)
 
 
 def marker(connector: str, source_id: str) -> str:
@@ -27,8 +27,11 @@ def has_marker(description: str) -> bool:
 
 
 def without_markers(text: str) -> str:
-    """A text without anything that looks like a marker, so that nobody's ticket title can claim a time sheet."""
-    return _MARKER.sub("", text)
+    """A text in which nothing is a marker, so that nobody's ticket title can claim a time sheet.
+
+    Markers are opened up rather than cut out: what stood around one could close to the next.
+    """
+    return _MARKER.sub(lambda found: f"({found[0][1:-1]})", text)
 
 
 def ticket_references(description: str) -> frozenset[str]:
