@@ -6,6 +6,7 @@ import unicodedata
 NAME_LENGTHS = (2, 150)
 PROJECT_NUMBER_LENGTH = 10
 _REPLACED = str.maketrans({"<": "(", ">": ")", '"': "'", "=": "-"})
+_JOINER = "\u200d"
 _DIGITS = string.digits + string.ascii_uppercase
 
 
@@ -20,7 +21,8 @@ def clean_name(name: str, fallback: str) -> str:
         return cleaned
     cut = cleaned[: longest - 1]
     at_word = cut.rsplit(" ", 1)[0] if " " in cut[shortest:] else cut
-    return at_word.rstrip(" ,;:-") + "…"
+    ended = at_word.rstrip(f" ,;:-{_JOINER}") + "…"
+    return ended if len(ended) >= shortest else fallback
 
 
 def project_number(prefix: str, source_id: int) -> str:
@@ -33,7 +35,7 @@ def project_number(prefix: str, source_id: int) -> str:
 
 def _is_printable(letter: str) -> bool:
     """Control and format characters are not, but the joiner inside composed emoji is."""
-    return letter == "\u200d" or not unicodedata.category(letter).startswith("C")
+    return letter == _JOINER or not unicodedata.category(letter).startswith("C")
 
 
 def _base36(value: int) -> str:
