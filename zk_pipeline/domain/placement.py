@@ -1,11 +1,11 @@
 """Placement: where on its day a booking is put. The source knows when it was typed, not when the work was done."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
-from zk_pipeline.domain.instants import day_start, days_window, floor_to_grid, local_day
+from zk_pipeline.domain.instants import day_start, floor_to_grid, local_day
 from zk_pipeline.domain.policy import Placement, Policy
 from zk_pipeline.domain.records import Window
 
@@ -43,23 +43,32 @@ def place(bookings: Iterable[Unplaced], policy: Policy) -> Mapping[int, Span]:
 def free_span(wanted: Span, taken: Sequence[Span], within: Window, latest_end: datetime | None) -> Span | None:
     """The free place of the same length nearest to the wanted one, for a target that forbids overlaps or future times.
 
-    Later places are preferred unless `latest_end` forbids them; the search stays `within` one day. `None` when the
-    day is full. Touching spans do not overlap (docs/kimai.md §3).
+    Later places are preferred unless `latest_end`, taken down to its minute, forbids them; the search stays `within`
+    one day. `None` when the day is full. Touching spans do not overlap (docs/kimai.md §3).
     """
     length = wanted.end - wanted.begin
-    bound = min(within.end, latest_end) if latest_end else within.end
-    starts = [wanted.begin, bound - length]
-    starts += [span.end for span in taken] + [span.begin - length for span in taken]
-    fitting = [
-        Span(start, start + length)
-        for start in starts
-        if start >= within.start and start + length <= bound and not _overlaps(start, start + length, taken)
+    bound = min(within.end, latest_end.replace(second=0, microsecond=0)) if latest_end else within.end
+    begins = [
+        min(max(wanted.begin, gap.begin), gap.end - length)
+        for gap in _gaps(taken, within.start, bound)
+        if gap.end - gap.begin >= length
     ]
-    return min(fitting, key=lambda span: (span.begin < wanted.begin, abs(span.begin - wanted.begin)), default=None)
+    begin = min(begins, key=lambda begin: (begin < wanted.begin, abs(begin - wanted.begin)), default=None)
+    return None if begin is None else Span(begin, begin + length)
 
 
-def _overlaps(begin: datetime, end: datetime, taken: Sequence[Span]) -> bool:
-    return any(begin < span.end and span.begin < end for span in taken)
+def _gaps(taken: Sequence[Span], start: datetime, end: datetime) -> Iterator[Span]:
+    """The free spans between `start` and `end`, in order."""
+    for span in sorted(taken):
+        if span.end <= start:
+            continue
+        if span.begin >= end:
+            break
+        if span.begin > start:
+            yield Span(start, span.begin)
+        start = span.end
+    if start < end:
+        yield Span(start, end)
 
 
 def _starting_on_grid(booking: Unplaced, policy: Policy) -> Span:
@@ -74,18 +83,14 @@ def _ending_at_booking(booking: Unplaced, policy: Policy) -> Span:
 
 
 def _one_after_another(ordered: Sequence[Unplaced], policy: Policy) -> dict[int, Span]:
-    cursors: dict[tuple[int, object], datetime] = {}
+    """From the opening of the day on; what would begin after midnight is put at the end of its work day instead."""
+    cursors: dict[tuple[int, date], datetime] = {}
     spans: dict[int, Span] = {}
     for booking in ordered:
         day = local_day(booking.created_at, policy.zone)
         opening = datetime.combine(day, policy.day_start, tzinfo=policy.zone).astimezone(UTC)
-        begin = cursors.get((booking.agent_id, day), opening)
+        latest = max(day_start(day + timedelta(days=1), policy.zone) - booking.length, opening)
+        begin = min(cursors.get((booking.agent_id, day), opening), latest)
         spans[booking.id] = Span(begin, begin + booking.length)
         cursors[booking.agent_id, day] = begin + booking.length
     return spans
-
-
-def day_of(span: Span, policy: Policy) -> Window:
-    """The business day in which a span begins."""
-    day = local_day(span.begin, policy.zone)
-    return days_window(day, day, policy.zone)
