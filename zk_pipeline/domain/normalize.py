@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
-from zk_pipeline.domain.corrections import CorrectionGroup, Movement, Netted
+from zk_pipeline.domain.corrections import ZERO, CorrectionGroup, Movement, Netted
 from zk_pipeline.domain.entries import Entry, SyncStatus
 from zk_pipeline.domain.instants import duration, local_day
 from zk_pipeline.domain.markers import marker, without_markers
@@ -30,7 +30,7 @@ class Normalizer:
     ) -> list[Entry]:
         """The entries of these bookings, one each, in order of their ids.
 
-        `netted` holds what corrections left of a booking; one that is not in it was never corrected. For sequential
+        `netted` holds what corrections left of a booking; one that is not in it has nothing to net with. For sequential
         placement give the bookings of whole days.
         """
         left = {row.id: netted.get(row.id) or self._uncorrected(row) for row in bookings}
@@ -42,7 +42,8 @@ class Normalizer:
         return [self._entry(row, tickets.get(row.ticket_id), left[row.id], spans[row.id]) for row in ordered]
 
     def _uncorrected(self, row: TimeAccounting) -> Netted:
-        return Netted(minutes_of(row, self._policy))
+        minutes = minutes_of(row, self._policy)
+        return Netted(max(minutes, ZERO), max(-minutes, ZERO))
 
     def _entry(self, row: TimeAccounting, ticket: Ticket | None, left: Netted, span: Span) -> Entry:
         agent = self._agents.get(row.agent_id)
