@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -61,7 +61,7 @@ class Entry:
             {
                 "agent": self.agent_id,
                 "email": self.user_email.casefold(),
-                "begin": self.begin_at.isoformat(),
+                "begin": self.begin_at.astimezone(UTC).isoformat(),
                 "minutes": str(self.time_minutes.normalize()),
                 "type": self.activity_type_id,
                 "organization": self.organization_id,
