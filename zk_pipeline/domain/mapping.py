@@ -1,14 +1,18 @@
 """Mapping: which user, activity, customer and project of the target an entry belongs to, or why that is not known."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from typing import TypeVar
 
 from zk_pipeline.domain.entries import Entry
 from zk_pipeline.domain.names import PROJECT_NUMBER_LENGTH, clean_name, project_number
 from zk_pipeline.domain.policy import Policy, ProjectStrategy
 from zk_pipeline.domain.reasons import Reason
-from zk_pipeline.domain.records import Activity, Customer, Project, TargetDirectory, TargetUser
+from zk_pipeline.domain.records import Activity, Customer, Organization, Project, TargetDirectory, TargetUser
+
+_Numbered = TypeVar("_Numbered", Customer, Project)
 
 OWN_CUSTOMER = 0
 """In `Mappings.customers`: the organization gets a customer of its own, whatever names exist already."""
@@ -65,19 +69,29 @@ class Assignment:
 
 
 class Resolver:
-    """Finds the assignment of entries with one directory, the operator's mappings and the policy."""
+    """Finds the assignment of entries with one directory, the operator's mappings and the policy.
 
-    def __init__(self, directory: TargetDirectory, mappings: Mappings, policy: Policy) -> None:
+    `organizations` are those of the source: where several have one name, that name adopts no customer.
+    """
+
+    def __init__(
+        self,
+        directory: TargetDirectory,
+        mappings: Mappings,
+        policy: Policy,
+        organizations: Iterable[Organization] = (),
+    ) -> None:
         self._mappings = mappings
         self._policy = policy
         self._users = {user.id: user for user in directory.users}
         self._users_by_name = _users_by_name(directory)
         self._activities = {activity.id: activity for activity in directory.activities}
         self._customers = {customer.id: customer for customer in directory.customers}
-        self._customers_by_number = {customer.number: customer for customer in directory.customers if customer.number}
+        self._customers_by_number = {row.number: row for row in _newest_first(directory.customers) if row.number}
         self._projects = {project.id: project for project in directory.projects}
-        self._projects_by_number = {project.number: project for project in directory.projects if project.number}
-        self._unclaimed = _unclaimed_by_name(directory)
+        self._projects_by_number = {row.number: row for row in _newest_first(directory.projects) if row.number}
+        self._unclaimed = _unclaimed_by_name(directory, mappings.customers.values())
+        self._organization_names = Counter(clean_name(row.name, "").casefold() for row in organizations)
 
     def resolve(self, entry: Entry) -> Assignment | Problem:
         """The assignment of an entry, or the first problem that stands in its way."""
@@ -102,7 +116,9 @@ class Resolver:
         if mapped is not None:
             return Problem(Reason.UNMAPPED_USER, f"{entry.user_email} is mapped to Kimai user {mapped}, who is gone.")
         who = entry.user_email or f"{entry.user_name} (no e-mail)"
-        return Problem(Reason.UNMAPPED_USER, f"No Kimai user has the e-mail address or user name {who}.")
+        return Problem(
+            Reason.UNMAPPED_USER, f"No Kimai user, or more than one, has the e-mail address or user name {who}."
+        )
 
     def activity(self, entry: Entry) -> Activity | Problem:
         """The activity mapped to the entry's type for its organization, else for every organization."""
@@ -134,9 +150,10 @@ class Resolver:
         existing = self._projects_by_number.get(number)
         if existing is None:
             return _new_project(number, name, customer)
-        if customer.id in {None, existing.customer_id}:
+        if customer.id == existing.customer_id:
             return self._planned(existing)
-        text = f"Project {number} belongs to customer {existing.customer_id}, not to {customer.name} ({customer.id})."
+        wanted = f"{customer.name} ({customer.id or 'new'})"
+        text = f"Project {number} belongs to customer {existing.customer_id}, not to {wanted}: move it in Kimai."
         return Problem(Reason.UNMAPPED_CUSTOMER, text)
 
     def obstacles(self, assignment: Assignment, today: date) -> tuple[str, ...]:
@@ -149,23 +166,13 @@ class Resolver:
             )
         if not activity.visible:
             found.append(f"Activity {activity.name} is hidden: make it visible, or map the type to another activity.")
-        project = self._projects.get(assignment.project.id) if assignment.project.id else None
-        if project is None:
-            return tuple(found)
-        customer = self._customers.get(project.customer_id)
-        if not project.visible or (customer is not None and not customer.visible):
-            found.append(f"Project {project.name} or its customer is hidden: make both visible.")
-        if project.end is not None and project.end < today:
-            found.append(
-                f"Project {project.name} ended on {project.end}: extend its end date for the time of the sync."
-            )
-        if project.start is not None and project.start > today:
-            found.append(f"Project {project.name} begins on {project.start}: set an earlier start date.")
-        if activity.project_id is not None and activity.project_id != project.id:
+        if activity.project_id not in {None, assignment.project.id}:
             found.append(f"Activity {activity.name} belongs to another project: map the type to a global activity.")
-        if activity.project_id is None and not project.global_activities:
-            found.append(f"Project {project.name} allows no global activities: allow them, or map a project activity.")
-        return tuple(found)
+        customer = self._customers.get(assignment.project.customer.id or 0)
+        if customer is not None and not customer.visible:
+            found.append(f"Customer {customer.name} is hidden: make it visible.")
+        project = self._projects.get(assignment.project.id or 0)
+        return (*found, *_project_obstacles(project, activity, today)) if project else tuple(found)
 
     def _fixed_project(self) -> ProjectPlan | Problem:
         wanted = self._policy.fixed_project
@@ -203,7 +210,7 @@ class Resolver:
         namesakes = self._unclaimed.get(name.casefold(), [])
         if len(namesakes) != 1 or mapped == OWN_CUSTOMER:
             return CustomerPlan(None, number, name)
-        if self._policy.adopt_by_name:
+        if self._policy.adopt_by_name and self._organization_names[name.casefold()] <= 1:
             return CustomerPlan(namesakes[0].id, namesakes[0].number or "", namesakes[0].name)
         text = f"Kimai has a customer {name} (id {namesakes[0].id}) that is not ours yet: take that one, or a new one?"
         return Problem(Reason.UNMAPPED_CUSTOMER, text)
@@ -220,6 +227,17 @@ class Resolver:
         return project_number("ZO", organization), customer.name
 
 
+def _project_obstacles(project: Project, activity: Activity, today: date) -> Iterator[str]:
+    if not project.visible:
+        yield f"Project {project.name} is hidden: make it visible."
+    if project.end is not None and project.end < today:
+        yield f"Project {project.name} ended on {project.end}: extend its end date for the time of the sync."
+    if project.start is not None and project.start > today:
+        yield f"Project {project.name} begins on {project.start}: set an earlier start date."
+    if activity.project_id is None and not project.global_activities:
+        yield f"Project {project.name} allows no global activities: allow them, or map a project activity."
+
+
 def _new_project(number: str, name: str, customer: CustomerPlan) -> ProjectPlan | Problem:
     if len(number) <= PROJECT_NUMBER_LENGTH:
         return ProjectPlan(None, number, name, customer)
@@ -229,15 +247,30 @@ def _new_project(number: str, name: str, customer: CustomerPlan) -> ProjectPlan 
     )
 
 
+def _newest_first(rows: Iterable[_Numbered]) -> list[_Numbered]:
+    """For tables by number, in which the last one stays: of several, that is the oldest."""
+    return sorted(rows, key=lambda row: row.id, reverse=True)
+
+
 def _users_by_name(directory: TargetDirectory) -> dict[str, TargetUser]:
-    by_username = {user.username.casefold(): user for user in directory.users}
-    by_email = {user.email.casefold(): user for user in directory.users if user.email}
-    return by_username | by_email
+    by_username = _unique((user.username, user) for user in directory.users)
+    by_email = _unique((user.email, user) for user in directory.users)
+    taken = {(user.email or "").casefold() for user in directory.users}
+    return {name: user for name, user in by_username.items() if name not in taken} | by_email
 
 
-def _unclaimed_by_name(directory: TargetDirectory) -> dict[str, list[Customer]]:
+def _unique(named: Iterable[tuple[str | None, TargetUser]]) -> dict[str, TargetUser]:
+    """By casefolded name, without those that fit several users: time is never given to one of them by chance."""
+    users: dict[str, list[TargetUser]] = {}
+    for name, user in named:
+        if name:
+            users.setdefault(name.casefold(), []).append(user)
+    return {name: found[0] for name, found in users.items() if len(found) == 1}
+
+
+def _unclaimed_by_name(directory: TargetDirectory, mapped: Collection[int]) -> dict[str, list[Customer]]:
     by_name: dict[str, list[Customer]] = {}
     for customer in directory.customers:
-        if not (customer.number or "").startswith("zammad-org-"):
+        if not (customer.number or "").startswith("zammad-org-") and customer.id not in mapped:
             by_name.setdefault(customer.name.casefold(), []).append(customer)
     return by_name
