@@ -70,7 +70,10 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """The result for all entries; `strays` are time sheets with markers that no entry here claimed, as (id, row)."""
+    """The result for all entries; `strays` are time sheets of ours that no entry here has part in, as (id, row).
+
+    A time sheet that the ledger knows is its owner's alone; otherwise each of its markers counts.
+    """
 
     by_source: Mapping[str, Match]
     strays: tuple[tuple[str, Timesheet], ...]
@@ -78,7 +81,10 @@ class Matches:
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """How time sheets are recognized as ours: connector name and the ledger (source id to time sheet id)."""
+    """How time sheets are recognized as ours: connector name and the ledger (source id to time sheet id).
+
+    The ledger may know more entries than are matched: their time sheets are nobody else's.
+    """
 
     connector: str
     ledger: Mapping[str, int]
@@ -87,9 +93,11 @@ class Ours:
 def match(wanted: Sequence[Wanted], timesheets: Iterable[Timesheet], ours: Ours, zone: ZoneInfo) -> Matches:
     """Assign time sheets to entries. The order of the input does not matter."""
     rows = sorted(timesheets, key=lambda row: row.id)
-    matched, clones = _by_ledger_or_marker(wanted, rows, ours)
-    ledger_ids = frozenset(ours.ledger.values())
-    free = [row for row in rows if row.end is not None and row.id not in ledger_ids and not has_marker(row.description)]
+    marked = _by_marker(rows, ours.connector)
+    owners = _owners(ours.ledger)
+    matched = _by_ledger_or_marker(wanted, rows, marked, owners)
+    clones = _clones(matched, marked, owners)
+    free = [row for row in rows if row.end is not None and row.id not in owners and not has_marker(row.description)]
     open_wanted = [entry for entry in wanted if entry.source_id not in matched]
     candidates = _candidates(open_wanted, free, zone)
     pairs, tied = assign(chain.from_iterable(candidates.values()))
@@ -98,7 +106,7 @@ def match(wanted: Sequence[Wanted], timesheets: Iterable[Timesheet], ours: Ours,
         entry.source_id: _found(entry.source_id, pairs, tied, candidates.get(entry.source_id, ()), by_id)
         for entry in open_wanted
     }
-    return Matches(by_source, _strays(rows, ours.connector, {entry.source_id for entry in wanted}))
+    return Matches(by_source, _strays(rows, marked, owners, {entry.source_id for entry in wanted}))
 
 
 def assign(candidates: Iterable[Candidate]) -> tuple[dict[str, Candidate], frozenset[str]]:
@@ -129,29 +137,55 @@ def assign(candidates: Iterable[Candidate]) -> tuple[dict[str, Candidate], froze
     return pairs, frozenset(tied)
 
 
-def _by_ledger_or_marker(
-    wanted: Sequence[Wanted], rows: Sequence[Timesheet], ours: Ours
-) -> tuple[dict[str, Timesheet], dict[str, tuple[Timesheet, ...]]]:
-    by_id = {row.id: row for row in rows}
+def _by_marker(rows: Sequence[Timesheet], connector: str) -> dict[str, list[Timesheet]]:
+    """The time sheets by the source ids in their markers; ours is the first: stopped before running, then by id."""
     marked: dict[str, list[Timesheet]] = {}
-    for row in rows:
-        for source_id in marked_ids(row.description, ours.connector):
+    for row in sorted(rows, key=lambda row: (row.end is None, row.id)):
+        for source_id in marked_ids(row.description, connector):
             marked.setdefault(source_id, []).append(row)
-    owner_of = {timesheet_id: source_id for source_id, timesheet_id in ours.ledger.items()}
+    return marked
+
+
+def _owners(ledger: Mapping[str, int]) -> dict[int, str]:
+    """The source id by time sheet; a time sheet that the ledger names twice belongs to the oldest booking."""
+    owners: dict[int, str] = {}
+    for source_id in sorted(ledger, key=_age):
+        owners.setdefault(ledger[source_id], source_id)
+    return owners
+
+
+def _by_ledger_or_marker(
+    wanted: Sequence[Wanted],
+    rows: Sequence[Timesheet],
+    marked: Mapping[str, Sequence[Timesheet]],
+    owners: dict[int, str],
+) -> dict[str, Timesheet]:
+    """Tier 1. Whoever claims a time sheet by its marker is added to the owners, so that nobody claims it again."""
+    owned = {owners[row.id]: row for row in rows if row.id in owners}
     matched: dict[str, Timesheet] = {}
+    for source_id in sorted((entry.source_id for entry in wanted), key=_age):
+        unowned = (row for row in marked.get(source_id, ()) if row.id not in owners)
+        row = owned.get(source_id) or next(unowned, None)
+        if row is not None:
+            owners[row.id] = source_id
+            matched[source_id] = row
+    return matched
+
+
+def _clones(
+    matched: Mapping[str, Timesheet], marked: Mapping[str, Sequence[Timesheet]], owners: dict[int, str]
+) -> dict[str, tuple[Timesheet, ...]]:
+    """Time sheets that carry a matched entry's marker and belong to nobody; each is the clone of one entry."""
     clones: dict[str, tuple[Timesheet, ...]] = {}
-    for entry in sorted(wanted, key=lambda entry: (len(entry.source_id), entry.source_id)):
-        in_ledger = by_id.get(ours.ledger.get(entry.source_id, -1))
-        claimable = [
-            row for row in marked.get(entry.source_id, []) if owner_of.get(row.id, entry.source_id) == entry.source_id
-        ]
-        chosen = in_ledger or next(iter(claimable), None)
-        if chosen is None:
-            continue
-        owner_of[chosen.id] = entry.source_id
-        matched[entry.source_id] = chosen
-        clones[entry.source_id] = tuple(row for row in claimable if row.id != chosen.id)
-    return matched, clones
+    for source_id in matched:
+        clones[source_id] = tuple(row for row in marked.get(source_id, ()) if row.id not in owners)
+        owners.update({row.id: source_id for row in clones[source_id]})
+    return clones
+
+
+def _age(source_id: str) -> tuple[int, str]:
+    """Sorts the ids of bookings by their number."""
+    return len(source_id), source_id
 
 
 def _candidates(
@@ -198,13 +232,15 @@ def _found(
     return Match(by_id[pair.timesheet_id], pair.tier, candidates=candidates)
 
 
-def _strays(rows: Sequence[Timesheet], connector: str, wanted: AbstractSet[str]) -> tuple[tuple[str, Timesheet], ...]:
-    return tuple(
-        (source_id, row)
-        for row in rows
-        for source_id in marked_ids(row.description, connector)
-        if source_id not in wanted
-    )
+def _strays(
+    rows: Sequence[Timesheet],
+    marked: Mapping[str, Sequence[Timesheet]],
+    owners: Mapping[int, str],
+    wanted: AbstractSet[str],
+) -> tuple[tuple[str, Timesheet], ...]:
+    owned = [(owners[row.id], row) for row in rows if row.id in owners]
+    unowned = [(source_id, row) for source_id, found in marked.items() for row in found if row.id not in owners]
+    return tuple((source_id, row) for source_id, row in owned + unowned if source_id not in wanted)
 
 
 def _counts(values: Iterable[object]) -> dict[object, int]:
