@@ -16,6 +16,7 @@ Difference = Mapping[str, tuple[str, str]]
 """Field to (wanted, found), as texts for people."""
 
 SAME_WAY_SECONDS = 60
+EXACT_SECONDS = 1
 
 
 class Status(StrEnum):
@@ -52,17 +53,18 @@ class Decision:
 
 def decide(ledger: LedgerRow | None, desired: Desired, target: Timesheet, *, locked: bool) -> Decision:
     """Decide about an entry whose time sheet exists; nothing is written to a `locked` (exported or closed) one."""
-    diff = difference(desired, target)
     if ledger is None or ledger.asked is None:
-        return _without_history(diff, locked=locked)
+        return _without_history(difference(desired, target), locked=locked)
     source_edited = differs(desired, ledger.asked)
-    if ledger.state is PushState.INTENDED or ledger.base is None:
-        arrived = not source_edited if ledger.base is None else not diff
-        return _in_doubt(diff, arrived=arrived, locked=locked)
+    if ledger.base is None:
+        return _after_unconfirmed_create(difference(desired, target), source_edited=source_edited, locked=locked)
     target_edited = owned(target) != owned(ledger.base)
+    source_edited = source_edited or ledger.state is PushState.INTENDED
+    if not source_edited and (locked or not target_edited):
+        return Decision(Status.IN_SYNC, Action.NONE if target.id == ledger.kimai_id else Action.LINK)
+    within = SAME_WAY_SECONDS if source_edited and target_edited else EXACT_SECONDS
+    diff = difference(_expected(desired, ledger.asked, ledger.base), target, within)
     if not source_edited:
-        if not target_edited or locked:
-            return Decision(Status.IN_SYNC, Action.NONE)
         return Decision(Status.MISMATCH, Action.REVIEW, Reason.KIMAI_EDITED, diff)
     if not diff:
         return Decision(Status.IN_SYNC, Action.LINK)
@@ -92,8 +94,11 @@ def differs(desired: Desired, asked: Desired) -> bool:
     return desired.hash != asked.hash
 
 
-def difference(desired: Desired, target: Timesheet) -> dict[str, tuple[str, str]]:
-    """Our fields that differ, as (wanted, found). Less than a minute is the target's rounding (docs/kimai.md §5)."""
+def difference(desired: Desired, target: Timesheet, within: int = SAME_WAY_SECONDS) -> dict[str, tuple[str, str]]:
+    """Our fields that differ, as (wanted, found); times that are less than `within` seconds apart are the same.
+
+    The target's rounding makes less than a minute of difference in its default settings (docs/kimai.md §5).
+    """
     found: dict[str, tuple[str, str]] = {}
     if desired.user_id != target.user_id:
         found["user"] = (str(desired.user_id), str(target.user_id))
@@ -101,11 +106,24 @@ def difference(desired: Desired, target: Timesheet) -> dict[str, tuple[str, str]
         found["activity"] = (str(desired.activity_id), str(target.activity_id))
     if desired.project_id != target.project_id:
         found["project"] = (desired.project_number or str(desired.project_id), str(target.project_id))
-    if abs((desired.begin - target.begin).total_seconds()) >= SAME_WAY_SECONDS:
+    if abs((desired.begin - target.begin).total_seconds()) >= within:
         found["begin"] = (desired.begin.isoformat(), target.begin.isoformat())
-    if abs(desired.seconds - target.duration_seconds) >= SAME_WAY_SECONDS:
+    if abs(desired.seconds - target.duration_seconds) >= within:
         found["duration"] = (f"{desired.seconds} s", f"{target.duration_seconds} s")
     return found
+
+
+def _expected(desired: Desired, asked: Desired, base: Timesheet) -> Desired:
+    """What the time sheet should say: the new wish where the source changed, else what the target made of the last."""
+    same_project = desired.project_key == asked.project_key
+    return Desired(
+        user_id=base.user_id if desired.user_id == asked.user_id else desired.user_id,
+        activity_id=base.activity_id if desired.activity_id == asked.activity_id else desired.activity_id,
+        project_id=base.project_id if same_project else desired.project_id,
+        project_number=desired.project_number,
+        begin=base.begin if desired.begin == asked.begin else desired.begin,
+        seconds=base.duration_seconds if desired.seconds == asked.seconds else desired.seconds,
+    )
 
 
 def _without_history(diff: Difference, *, locked: bool) -> Decision:
@@ -115,9 +133,9 @@ def _without_history(diff: Difference, *, locked: bool) -> Decision:
     return Decision(Status.MISMATCH, Action.REVIEW, Reason.BILLED if locked else Reason.KIMAI_EDITED, diff)
 
 
-def _in_doubt(diff: Difference, *, arrived: bool, locked: bool) -> Decision:
-    """The outcome of our last write was unknown, and now we see the time sheet: it `arrived`, or is written again."""
-    if arrived:
+def _after_unconfirmed_create(diff: Difference, *, source_edited: bool, locked: bool) -> Decision:
+    """Our create arrived, though its answer was lost; what the booking changed meanwhile is still to be written."""
+    if not diff or not source_edited:
         return Decision(Status.IN_SYNC, Action.LINK)
     if locked:
         return Decision(Status.MISMATCH, Action.REVIEW, Reason.BILLED, diff)

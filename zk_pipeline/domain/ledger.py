@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -42,7 +42,7 @@ class Desired:
             "activity_id": self.activity_id,
             "project_id": self.project_id,
             "project_number": self.project_number,
-            "begin": self.begin.isoformat(),
+            "begin": self.begin.astimezone(UTC).isoformat(),
             "seconds": self.seconds,
         }
 
@@ -63,10 +63,19 @@ class Desired:
         """A hash that does not change when a project merely gets its id."""
         return stable_hash({**self.to_json(), "project_id": None if self.project_number else self.project_id})
 
+    @property
+    def project_key(self) -> str | int | None:
+        """What identifies the project: its number, or its id where it has none."""
+        return self.project_number or self.project_id
+
 
 @dataclass(frozen=True, slots=True)
 class LedgerRow:
-    """The last write of one entry. `asked` is what was sent, `base` what the target returned; times are UTC."""
+    """The last write of one entry; times are UTC.
+
+    `asked` is what was sent last and `base` what the target returned for it. While a create is unconfirmed there is no
+    `base`; an update leaves both as they were confirmed until its own outcome is known.
+    """
 
     source_id: str
     state: PushState

@@ -80,7 +80,8 @@ class Result:
 class Situation:
     """Everything one day's reconciliation looks at.
 
-    `timesheets` are those around the day and those the ledger knows; `ledger` holds the day's entries;
+    `timesheets` are those around the day and those the ledger knows; `ledger` holds the day's entries, bookings of the
+    day that are gone, and every other entry to which one of the time sheets belongs;
     `known_sources` are the ids that some stored booking has, whatever its day; `gone` the time sheets that the
     target proved to be deleted; `locked_before` closes all days before it.
     """

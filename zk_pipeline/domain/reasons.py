@@ -20,6 +20,7 @@ class Reason(StrEnum):
     KIMAI_EDITED = "kimai_edited"
     BOTH_CHANGED = "both_changed"
     DELETED_IN_KIMAI = "deleted_in_kimai"
+    UNSEEN_IN_KIMAI = "unseen_in_kimai"
     DELETED_IN_ZAMMAD = "deleted_in_zammad"
     BILLED = "billed"
     LOCKED_PERIOD = "locked_period"
@@ -75,6 +76,10 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     ),
     Reason.DELETED_IN_KIMAI: Explanation(
         "Somebody deleted the time sheet in Kimai.", "Have it created again, or ignore the booking."
+    ),
+    Reason.UNSEEN_IN_KIMAI: Explanation(
+        "Kimai does not show the time sheet that was written for this booking, yet does not say that it is gone.",
+        "Give the Kimai token's user access to all time sheets, then sync the day again.",
     ),
     Reason.DELETED_IN_ZAMMAD: Explanation(
         "The booking is gone or was corrected to zero, the time sheet is still there.",

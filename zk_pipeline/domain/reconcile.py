@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 from zk_pipeline.domain.decision import Action, Decision, Status, decide, decide_unwanted
 from zk_pipeline.domain.entries import Entry, SyncStatus, stable_hash
-from zk_pipeline.domain.instants import day_start, days_window, local_day, whole_seconds
+from zk_pipeline.domain.instants import days_window, local_day, whole_seconds
 from zk_pipeline.domain.ledger import Desired, LedgerRow, PushState
 from zk_pipeline.domain.mapping import Assignment, Problem, Resolver
 from zk_pipeline.domain.matching import Candidate, Match, Matches, Ours, Tier, Wanted, match
@@ -67,6 +67,9 @@ class Reconciler:
     def _entry(self, entry: Entry, assignment: Assignment | Problem, found: Match, situation: Situation) -> Result:
         ledger = situation.ledger.get(entry.source_id)
         ours = found.timesheet if found.tier is Tier.OURS else None
+        bound = _bound_to(ledger)
+        if bound is not None and bound not in situation.gone and (ours is None or ours.id != bound):
+            return _review(entry, Status.MISSING, Reason.UNSEEN_IN_KIMAI, f"Time sheet {bound}.", kimai_id=bound)
         if entry.sync_status is not SyncStatus.PENDING:
             return self._unwanted(entry, ours, ledger, situation)
         if isinstance(assignment, Problem):
@@ -75,20 +78,21 @@ class Reconciler:
         prepared = self._prepared(entry, assignment, situation)
         draft = prepared.draft
         if ours is not None:
-            decision = decide(ledger, draft.desired, ours, locked=_is_locked(ours, situation, self._policy))
+            locked = self._is_locked(ours, situation) or _is_closed(entry.entry_date, situation)
+            decision = decide(ledger, draft.desired, ours, locked=locked)
             if decision.action is Action.UPDATE and _is_parked(ledger, prepared):
                 return _refused(entry, Status.MISMATCH, ledger.message if ledger else "", prepared, kimai_id=ours.id)
-            return _decided(entry, decision, ours.id, prepared)
-        if ledger is not None and ledger.state is PushState.CONFIRMED and ledger.kimai_id in situation.gone:
-            return _review(entry, Status.MISSING, Reason.DELETED_IN_KIMAI, kimai_id=ledger.kimai_id, draft=draft)
+            return _decided(entry, decision, ours, prepared)
+        if bound is not None:
+            return _review(entry, Status.MISSING, Reason.DELETED_IN_KIMAI, kimai_id=bound, draft=draft)
         if found.ambiguous or found.timesheet is not None:
             return _offered(entry, found, draft)
         return self._missing(entry, prepared, ledger, situation)
 
     def _unwanted(self, entry: Entry, ours: Timesheet | None, ledger: LedgerRow | None, situation: Situation) -> Result:
         if ours is not None:
-            decision = decide_unwanted(ledger, ours, locked=_is_locked(ours, situation, self._policy))
-            return _decided(entry, decision, ours.id, None)
+            decision = decide_unwanted(ledger, ours, locked=self._is_locked(ours, situation))
+            return _decided(entry, decision, ours, None)
         if entry.sync_status is SyncStatus.CORRECTION_OPEN:
             text = f"{entry.open_minutes.normalize():f} minutes of the correction are open."
             return _review(entry, Status.EXCLUDED, Reason.UNMATCHED_CORRECTION, text)
@@ -98,7 +102,7 @@ class Reconciler:
 
     def _missing(self, entry: Entry, prepared: Prepared, ledger: LedgerRow | None, situation: Situation) -> Result:
         draft = prepared.draft
-        if situation.locked_before is not None and entry.entry_date < situation.locked_before:
+        if _is_closed(entry.entry_date, situation):
             return _review(entry, Status.MISSING, Reason.LOCKED_PERIOD, draft=draft)
         if _is_parked(ledger, prepared):
             return _refused(entry, Status.MISSING, ledger.message if ledger else "", prepared)
@@ -139,10 +143,17 @@ class Reconciler:
         return Draft(desired, span, assignment.project, entry.description, entry.tags)
 
     def _strays(self, matches: Matches, situation: Situation) -> Iterable[Result]:
-        """Time sheets of this very day whose marker names a booking that is nowhere in the store."""
-        for source_id, row in matches.strays:
-            if source_id not in situation.known_sources and local_day(row.begin, self._policy.zone) == situation.day:
-                yield _stray(source_id, row, situation)
+        """Time sheets of this very day that belong to bookings of which none is in the store, each once."""
+        in_use = {row.id for source_id, row in matches.strays if source_id in situation.known_sources}
+        strays = {row.id: (source_id, row) for source_id, row in reversed(matches.strays) if row.id not in in_use}
+        for _, (source_id, row) in sorted(strays.items()):
+            if local_day(row.begin, self._policy.zone) == situation.day:
+                ledger = situation.ledger.get(source_id)
+                decision = decide_unwanted(ledger, row, locked=self._is_locked(row, situation))
+                yield _stray(source_id, row, decision, situation.day)
+
+    def _is_locked(self, row: Timesheet, situation: Situation) -> bool:
+        return row.exported or _is_closed(local_day(row.begin, self._policy.zone), situation)
 
     def _placed(self, lines: Iterable[Result], situation: Situation) -> list[Result]:
         """Move creates to where the target's rules allow them; what is already there keeps its place."""
@@ -151,6 +162,7 @@ class Reconciler:
             return list(lines)
         within = days_window(situation.day, situation.day, self._policy.zone)
         created = {entry.source_id: entry.created_at for entry in situation.entries}
+        day_is_over = situation.day < situation.today
         taken = _taken(situation.timesheets) if not server.allow_overlapping else {}
         placed: list[Result] = []
         for line in lines:
@@ -158,7 +170,7 @@ class Reconciler:
                 placed.append(line)
                 continue
             spans = taken.setdefault(line.draft.desired.user_id, [])
-            latest = None if server.allow_future_times else created[line.source_id or ""]
+            latest = None if server.allow_future_times or day_is_over else created[line.source_id or ""]
             span = free_span(line.draft.span, spans, within, latest)
             if span is None:
                 placed.append(replace(line, action=Action.REVIEW, reason=Reason.NO_FREE_PLACE, text=""))
@@ -177,10 +189,13 @@ def _taken(timesheets: Iterable[Timesheet]) -> dict[int, list[Span]]:
     return spans
 
 
-def _is_locked(row: Timesheet, situation: Situation, policy: Policy) -> bool:
-    if row.exported:
-        return True
-    return situation.locked_before is not None and row.begin < day_start(situation.locked_before, policy.zone)
+def _is_closed(day: date, situation: Situation) -> bool:
+    return situation.locked_before is not None and day < situation.locked_before
+
+
+def _bound_to(ledger: LedgerRow | None) -> int | None:
+    """The time sheet that was written for an entry and not taken back by us."""
+    return None if ledger is None or ledger.state is PushState.UNDONE else ledger.kimai_id
 
 
 def _excluded(entry: Entry) -> Reason:
@@ -189,21 +204,28 @@ def _excluded(entry: Entry) -> Reason:
     return Reason.CORRECTED_TO_ZERO if entry.booked_minutes else Reason.ZERO
 
 
-def _decided(entry: Entry, decision: Decision, kimai_id: int, prepared: Prepared | None) -> Result:
+def _decided(entry: Entry, decision: Decision, ours: Timesheet, prepared: Prepared | None) -> Result:
     diff_hash = stable_hash({"entry": entry.owned_hash, "diff": decision.diff})
     writes = decision.action is Action.UPDATE and prepared is not None
     return Result(
         entry.entry_date,
         entry.source_id,
-        kimai_id,
+        ours.id,
         decision.status,
         decision.action,
         entry.time_minutes,
         decision.reason,
         diff=decision.diff,
-        draft=prepared.draft if prepared else None,
+        draft=_in_place(prepared.draft, ours, decision) if prepared else None,
         facts_hash=prepared.facts_hash if writes and prepared else diff_hash,
     )
+
+
+def _in_place(draft: Draft, ours: Timesheet, decision: Decision) -> Draft:
+    """The draft with the begin that the time sheet has, where placing it anew is not what changes."""
+    if decision.action is not Action.UPDATE or "begin" in decision.diff:
+        return draft
+    return replace(draft, span=Span(ours.begin, ours.begin + timedelta(seconds=draft.desired.seconds)))
 
 
 def _is_parked(ledger: LedgerRow | None, prepared: Prepared) -> bool:
@@ -273,15 +295,15 @@ def _clone(entry: Entry, clone: Timesheet) -> Result:
     )
 
 
-def _stray(source_id: str, row: Timesheet, situation: Situation) -> Result:
+def _stray(source_id: str, row: Timesheet, decision: Decision, day: date) -> Result:
     return Result(
-        situation.day,
+        day,
         None,
         row.id,
-        Status.ORPHANED,
-        Action.REVIEW,
+        decision.status,
+        decision.action,
         Decimal(0),
-        Reason.DELETED_IN_ZAMMAD,
-        f"Time sheet {row.id} carries the marker of booking {source_id}, which is not in Zammad.",
-        facts_hash=stable_hash({"stray": row.id}),
+        decision.reason,
+        f"Time sheet {row.id} belongs to booking {source_id}, which is not in Zammad.",
+        facts_hash=stable_hash({"stray": row.id, "reason": decision.reason}),
     )
