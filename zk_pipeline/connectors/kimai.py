@@ -11,7 +11,7 @@ from zk_pipeline.connectors import kimai_rows
 from zk_pipeline.connectors.answer import Answer, in_chunks
 from zk_pipeline.connectors.base import Certificate, Endpoint, RequestCounts, Sweep, TargetConnector, Validation
 from zk_pipeline.connectors.checks import version_numbers
-from zk_pipeline.connectors.errors import NotFoundError, UnavailableError
+from zk_pipeline.connectors.errors import NotFoundError, UnavailableError, ValidationFailedError
 from zk_pipeline.connectors.http import HttpClient
 from zk_pipeline.connectors.kimai_account import ALL_USERS, ME, USERS, Account
 from zk_pipeline.connectors.kimai_errors import TIMESHEETS, KimaiDialect
@@ -39,6 +39,7 @@ CREATE = ("create_own_timesheet", "create_other_timesheet")
 EDIT = ("edit_other_timesheet", "edit_exported_timesheet (when exported)")
 DELETE = ("delete_other_timesheet", "edit_exported_timesheet (when exported)")
 VIEW = ("view_other_timesheet",)
+LONGEST_DESCRIPTION = 65_535
 
 _log = logging.getLogger(__name__)
 
@@ -128,6 +129,7 @@ class KimaiConnector(TargetConnector):
         Raises `ProtocolError` with `outcome_unknown` when something other than the draft was stored (docs/kimai.md §3).
         """
         zone = self._account.caller().zone
+        self._check_length(draft.description)
         body = {
             "user": draft.user_id,
             "project": draft.project_id,
@@ -153,6 +155,7 @@ class KimaiConnector(TargetConnector):
 
     def update(self, current: Timesheet, change: TimesheetChange) -> Timesheet:
         """Change a time sheet that was read as `current`; an empty change sends nothing (docs/kimai.md §4)."""
+        self._check_length(change.description or "")
         fields = _fields(change)
         if change.begin is None and change.end is None:
             return self._patch(current, fields) if fields else current
@@ -192,6 +195,19 @@ class KimaiConnector(TargetConnector):
         if not doubt and caller.is_plain and all(row.user_id == caller.id for row in reading.rows):
             doubt = "nobody else's time sheets came, and the account's role does not see them (view_other_timesheet)"
         yield _certificate(window, reading, len(rows), doubt)
+
+    def _check_length(self, description: str) -> None:
+        """Kimai fails with a bare 500 where the text does not fit into its column (docs/kimai.md §3)."""
+        size = len(description.encode())
+        if size > LONGEST_DESCRIPTION:
+            raise ValidationFailedError(
+                f"The description has {size} bytes, but Kimai stores {LONGEST_DESCRIPTION} at most.",
+                fields={"description": ("too long",)},
+                system=self._http.system,
+                method="POST",
+                path=TIMESHEETS,
+                remedy="Shorten the ticket's title or the template of the description.",
+            )
 
     def _patch(self, current: Timesheet, body: dict[str, Any]) -> Timesheet:
         answer = self._http.write("PATCH", f"{TIMESHEETS}/{current.id}", body, repeatable=True, needs=EDIT)
@@ -256,4 +272,5 @@ def _times(change: TimesheetChange, zone: ZoneInfo | None) -> dict[str, str]:
 
 def _was_misread(change: TimesheetChange, changed: Timesheet, zone: ZoneInfo) -> bool:
     sent = {"begin": change.begin, "end": change.end}
-    return any(instant and misread(instant, changed.raw[name], zone) for name, instant in sent.items())
+    shown = changed.raw
+    return any(instant and shown[name] and misread(instant, shown[name], zone) for name, instant in sent.items())

@@ -43,7 +43,8 @@ class KimaiDialect:
         if status == 401:
             remedy = "Make a new API token in the profile of an active user and store it for this connector."
             return call.error(AuthenticationError, "The token is unknown or expired.", status=401, remedy=remedy)
-        if not isinstance(data, dict):
+        if not isinstance(data, dict) or str(data.get("code")) != str(status):
+            # Another JSON service at this address must not pass for Kimai: a 404 would read as "deleted".
             return call.error(
                 ProtocolError,
                 "The refusal is not one of Kimai's.",

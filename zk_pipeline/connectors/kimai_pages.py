@@ -42,6 +42,8 @@ def _read_once(http: HttpClient, filters: Params) -> Reading:
         try:
             answer = http.get(TIMESHEETS, {**params, "page": number}, needs=("view_other_timesheet",))
         except NotFoundError:
+            if number == 1:
+                raise
             # Kimai answers so past the end: the list became shorter meanwhile.
             doubt = "time sheets disappeared during the read"
             break

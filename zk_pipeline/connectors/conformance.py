@@ -1,0 +1,330 @@
+"""The tests that every connector must pass; needs pytest.
+
+Subclass `SourceConformance` or `TargetConformance` in a test module, under a name that begins with `Test`, and supply
+the fixtures that its docstring names. The tests write into the system: use one that is made for it.
+"""
+# ruff: noqa: S101, D102 - tests assert, and their names are their docstrings
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Generic, TypeVar
+
+import pytest
+
+from zk_pipeline.connectors.base import Connector, SourceConnector, TargetConnector
+from zk_pipeline.connectors.errors import AuthenticationError, UnavailableError, ValidationFailedError
+from zk_pipeline.domain.records import (
+    AccountingChange,
+    AccountingDraft,
+    TimeAccounting,
+    Timesheet,
+    TimesheetChange,
+    TimesheetDraft,
+    Window,
+)
+
+THREADS = 4
+FAR_FUTURE = Window(datetime(2190, 1, 1, tzinfo=UTC), datetime(2190, 2, 1, tzinfo=UTC))
+NO_ID = 2_000_000_000
+
+Tested = TypeVar("Tested", bound=Connector)
+
+
+class ConnectorConformance(Generic[Tested]):
+    """What sources and targets have in common.
+
+    Fixtures to supply: `connector`; `stranger`, the same with a token that the system does not know; `unreachable`, the
+    same with an address where nothing answers, and one attempt.
+    """
+
+    @pytest.fixture
+    def connector(self) -> Tested:
+        raise NotImplementedError("Supply the fixture 'connector'.")
+
+    @pytest.fixture
+    def stranger(self) -> Tested:
+        raise NotImplementedError("Supply the fixture 'stranger'.")
+
+    @pytest.fixture
+    def unreachable(self) -> Tested:
+        raise NotImplementedError("Supply the fixture 'unreachable'.")
+
+    def read(self, connector: Tested) -> object:
+        """Any read that needs the token."""
+        raise NotImplementedError
+
+    def test_it_names_its_kind(self, connector: Tested) -> None:
+        assert connector.kind
+
+    def test_a_good_account_validates(self, connector: Tested) -> None:
+        validation = connector.validate()
+        assert validation.ok, validation.findings
+        assert validation.account
+
+    def test_an_unknown_token_is_an_authentication_error_with_a_remedy(self, stranger: Tested) -> None:
+        with pytest.raises(AuthenticationError) as caught:
+            self.read(stranger)
+        assert caught.value.remedy
+
+    def test_an_unknown_token_is_a_finding_of_validate_and_no_exception(self, stranger: Tested) -> None:
+        validation = stranger.validate()
+        assert not validation.ok
+        assert any(finding.remedy for finding in validation.findings)
+
+    def test_an_unreachable_system_is_unavailable_and_not_empty(self, unreachable: Tested) -> None:
+        with pytest.raises(UnavailableError) as caught:
+            self.read(unreachable)
+        assert not caught.value.outcome_unknown
+        assert not unreachable.validate().ok
+
+    def test_the_token_shows_in_no_error_finding_or_representation(self, stranger: Tested) -> None:
+        with pytest.raises(AuthenticationError) as caught:
+            self.read(stranger)
+        shown = f"{caught.value} {caught.value!r} {stranger.validate()} {stranger!r} {stranger.endpoint!r}"
+        assert stranger.endpoint.token not in shown
+
+    def test_requests_are_counted(self, connector: Tested) -> None:
+        before = connector.requests
+        self.read(connector)
+        assert connector.requests.reads > before.reads
+        assert connector.requests.writes == before.writes
+
+    def test_several_threads_read_the_same(self, connector: Tested) -> None:
+        alone = self.read(connector)
+        with ThreadPoolExecutor(THREADS) as pool:
+            together = list(pool.map(lambda _: self.read(connector), range(THREADS)))
+        assert together == [alone] * THREADS
+
+    def test_it_may_be_closed_twice(self, connector: Tested) -> None:
+        with connector:
+            connector.close()
+        connector.close()
+
+
+class SourceConformance(ConnectorConformance[SourceConnector]):
+    """Tests of a source. Further fixtures to supply: `window`, that holds at least three bookings of different moments;
+    `ticket_id`, of a ticket on which the account may book.
+    """
+
+    @pytest.fixture
+    def window(self) -> Window:
+        raise NotImplementedError("Supply the fixture 'window'.")
+
+    @pytest.fixture
+    def ticket_id(self) -> int:
+        raise NotImplementedError("Supply the fixture 'ticket_id'.")
+
+    @pytest.fixture
+    def booked(self, connector: SourceConnector, ticket_id: int) -> Iterator[TimeAccounting]:
+        booking = connector.create(AccountingDraft(ticket_id=ticket_id, units=Decimal("0.25")))
+        yield booking
+        connector.delete(booking.id)
+
+    def read(self, connector: SourceConnector) -> object:
+        return connector.fetch_directory()
+
+    def test_a_sweep_gives_each_booking_of_the_window_once_and_oldest_first(
+        self, connector: SourceConnector, window: Window
+    ) -> None:
+        rows = bookings(connector, window)
+        assert len(rows) >= 3
+        assert len({row.id for row in rows}) == len(rows)
+        assert [row.created_at for row in rows] == sorted(row.created_at for row in rows)
+        assert all(window.start <= row.created_at < window.end for row in rows)
+
+    def test_the_certificate_is_there_when_all_pages_were_read(
+        self, connector: SourceConnector, window: Window
+    ) -> None:
+        sweep = connector.fetch(window)
+        with pytest.raises(RuntimeError):
+            _ = sweep.certificate
+        rows = [row for page in sweep.pages() for row in page]
+        assert sweep.certificate.complete, sweep.certificate.reason
+        assert sweep.certificate.window == window
+        assert sweep.certificate.rows == len(rows)
+        assert sweep.certificate.high_water == max(row.updated_at for row in rows)
+
+    def test_the_window_holds_its_start_and_not_its_end(self, connector: SourceConnector, window: Window) -> None:
+        moments = sorted({row.created_at for row in bookings(connector, window)})
+        inner = bookings(connector, Window(moments[1], moments[-1]))
+        assert inner[0].created_at == moments[1]
+        assert inner[-1].created_at < moments[-1]
+
+    def test_an_empty_window_is_complete_and_empty(self, connector: SourceConnector) -> None:
+        sweep = connector.fetch(FAR_FUTURE)
+        assert list(sweep.pages()) == []
+        assert sweep.certificate.complete
+        assert sweep.certificate.rows == 0
+
+    @pytest.mark.parametrize("hint", [0, 1, 10**9])
+    def test_a_wrong_hint_changes_nothing(self, connector: SourceConnector, window: Window, hint: int) -> None:
+        hinted = connector.fetch(window, hint=hint)
+        assert [row for page in hinted.pages() for row in page] == bookings(connector, window)
+
+    def test_amounts_are_exact_and_times_are_utc(self, connector: SourceConnector, window: Window) -> None:
+        for row in bookings(connector, window):
+            assert isinstance(row.units, Decimal)
+            assert row.created_at.utcoffset() == row.updated_at.utcoffset() == timedelta(0)
+
+    def test_the_directory_names_who_booked_and_what(self, connector: SourceConnector, window: Window) -> None:
+        directory = connector.fetch_directory()
+        rows = bookings(connector, window)
+        assert {row.agent_id for row in rows} <= {agent.id for agent in directory.agents}
+        types = {row.type_id for row in rows if row.type_id is not None}
+        assert types <= {kind.id for kind in directory.activity_types}
+
+    def test_there_is_a_ticket_for_every_booking(self, connector: SourceConnector, window: Window) -> None:
+        rows = bookings(connector, window)
+        tickets = {ticket.id: ticket for ticket in connector.fetch_tickets(rows)}
+        assert {row.ticket_id for row in rows} == set(tickets)
+        assert all(ticket.number for ticket in tickets.values())
+
+    def test_a_new_booking_is_as_drafted_and_found_in_its_window(
+        self, connector: SourceConnector, booked: TimeAccounting, ticket_id: int
+    ) -> None:
+        assert (booked.ticket_id, booked.units) == (ticket_id, Decimal("0.25"))
+        assert connector.exists(booked.id)
+        moment = booked.created_at
+        assert booked in bookings(connector, Window(moment, moment + timedelta(milliseconds=1)))
+
+    def test_a_changed_booking_keeps_all_else(self, connector: SourceConnector, booked: TimeAccounting) -> None:
+        changed = connector.update(booked.id, AccountingChange(units=Decimal("1.5")))
+        assert changed == replace(booked, units=Decimal("1.5"), updated_at=changed.updated_at)
+
+    def test_an_empty_change_writes_nothing(self, connector: SourceConnector, booked: TimeAccounting) -> None:
+        before = connector.requests.writes
+        assert connector.update(booked.id, AccountingChange()) == booked
+        assert connector.requests.writes == before
+
+    def test_a_deleted_booking_is_gone_and_may_be_deleted_again(
+        self, connector: SourceConnector, booked: TimeAccounting
+    ) -> None:
+        connector.delete(booked.id)
+        assert not connector.exists(booked.id)
+        connector.delete(booked.id)
+
+
+class TargetConformance(ConnectorConformance[TargetConnector]):
+    """Tests of a target. Further fixture to supply: `draft`, a time sheet for somebody other than the account, on the
+    server's rounding grid, with tags, and with a marker as the last word of its description.
+    """
+
+    @pytest.fixture
+    def draft(self) -> TimesheetDraft:
+        raise NotImplementedError("Supply the fixture 'draft'.")
+
+    @pytest.fixture
+    def made(self, connector: TargetConnector, draft: TimesheetDraft) -> Iterator[Timesheet]:
+        connector.ensure_tags(draft.tags)
+        timesheet = connector.create(draft)
+        yield timesheet
+        connector.delete(timesheet.id)
+
+    def read(self, connector: TargetConnector) -> object:
+        return connector.fetch_directory()
+
+    def test_a_new_time_sheet_is_as_drafted(self, made: Timesheet, draft: TimesheetDraft) -> None:
+        assert (made.user_id, made.project_id, made.activity_id) == (draft.user_id, draft.project_id, draft.activity_id)
+        assert (made.begin, made.end) == (draft.begin, draft.end)
+        assert made.begin.utcoffset() == timedelta(0)
+        assert made.duration_seconds == (draft.end - draft.begin).total_seconds()
+        assert made.description == draft.description
+        assert sorted(made.tags) == sorted(draft.tags)
+
+    def test_a_new_time_sheet_reads_as_it_was_returned(self, connector: TargetConnector, made: Timesheet) -> None:
+        assert connector.get(made.id) == made
+
+    def test_an_unknown_time_sheet_is_none(self, connector: TargetConnector) -> None:
+        assert connector.get(NO_ID) is None
+
+    def test_a_marker_finds_its_time_sheet_and_parts_of_it_do_not(
+        self, connector: TargetConnector, made: Timesheet, draft: TimesheetDraft
+    ) -> None:
+        marker = draft.description.split()[-1]
+        assert connector.find(marker) == [made]
+        assert connector.find(marker[:-2]) == []
+        assert connector.find(f"{marker}0") == []
+
+    def test_copies_are_found_lowest_id_first(
+        self, connector: TargetConnector, made: Timesheet, draft: TimesheetDraft
+    ) -> None:
+        copy = connector.create(draft)
+        assert [row.id for row in connector.find(draft.description.split()[-1])] == [made.id, copy.id]
+        connector.delete(copy.id)
+
+    def test_a_sweep_gives_the_time_sheets_of_others_that_begin_in_the_window(
+        self, connector: TargetConnector, made: Timesheet
+    ) -> None:
+        sweep = connector.fetch(Window(made.begin, made.begin + timedelta(seconds=1)))
+        rows = [row for page in sweep.pages() for row in page]
+        assert made in rows
+        assert sweep.certificate.complete, sweep.certificate.reason
+        assert sweep.certificate.rows == len(rows)
+
+    def test_the_window_does_not_hold_its_end(self, connector: TargetConnector, made: Timesheet) -> None:
+        sweep = connector.fetch(Window(made.begin - timedelta(hours=1), made.begin))
+        assert made.id not in {row.id for page in sweep.pages() for row in page}
+
+    def test_an_empty_window_is_complete_and_empty(self, connector: TargetConnector) -> None:
+        sweep = connector.fetch(FAR_FUTURE)
+        assert list(sweep.pages()) == []
+        assert sweep.certificate.complete
+
+    def test_the_directory_names_what_a_time_sheet_refers_to(self, connector: TargetConnector, made: Timesheet) -> None:
+        directory = connector.fetch_directory()
+        assert made.user_id in {user.id for user in directory.users}
+        assert made.activity_id in {activity.id for activity in directory.activities}
+        project = next(project for project in directory.projects if project.id == made.project_id)
+        assert project.customer_id in {customer.id for customer in directory.customers}
+        assert directory.server.version == connector.validate().version
+
+    def test_a_changed_time_sheet_keeps_all_else(self, connector: TargetConnector, made: Timesheet) -> None:
+        assert made.end is not None
+        later = TimesheetChange(begin=made.begin + timedelta(days=1), end=made.end + timedelta(days=1))
+        assert connector.update(made, later) == replace(made, begin=later.begin, end=later.end)
+
+    def test_an_empty_change_sends_nothing(self, connector: TargetConnector, made: Timesheet) -> None:
+        before = connector.requests
+        assert connector.update(made, TimesheetChange()) == made
+        assert connector.requests == before
+
+    def test_a_deleted_time_sheet_is_gone_and_may_be_deleted_again(
+        self, connector: TargetConnector, made: Timesheet
+    ) -> None:
+        connector.delete(made.id)
+        assert connector.get(made.id) is None
+        connector.delete(made.id)
+
+    def test_a_refused_draft_creates_nothing_and_tells_why(
+        self, connector: TargetConnector, draft: TimesheetDraft
+    ) -> None:
+        with pytest.raises(ValidationFailedError) as caught:
+            connector.create(replace(draft, project_id=NO_ID))
+        assert caught.value.fields
+        assert not caught.value.outcome_unknown
+        assert connector.find(draft.description.split()[-1]) == []
+
+    def test_a_customer_of_one_number_is_created_once(self, connector: TargetConnector) -> None:
+        first = connector.create_customer(name="Conformance Ltd", number="conformance-1")
+        again = connector.create_customer(name="Other name", number="conformance-1")
+        assert (again, first.number) == (first, "conformance-1")
+
+    def test_a_project_of_one_number_is_created_once(self, connector: TargetConnector) -> None:
+        customer = connector.create_customer(name="Conformance Ltd", number="conformance-1")
+        first = connector.create_project(name="Conformance", number="CONF-1", customer_id=customer.id)
+        again = connector.create_project(name="Other name", number="CONF-1", customer_id=customer.id)
+        assert (again, first.customer_id) == (first, customer.id)
+
+    def test_tags_that_exist_are_left_alone(self, connector: TargetConnector, draft: TimesheetDraft) -> None:
+        connector.ensure_tags(draft.tags)
+        before = connector.requests.writes
+        connector.ensure_tags(draft.tags)
+        assert connector.requests.writes == before
+
+
+def bookings(source: SourceConnector, window: Window) -> list[TimeAccounting]:
+    """All bookings of a window."""
+    return [row for page in source.fetch(window).pages() for row in page]

@@ -1,0 +1,75 @@
+"""Both connectors go through the suite that any connector must pass."""
+
+from datetime import timedelta
+from importlib.metadata import entry_points
+
+import pytest
+
+from zk_pipeline.connectors.base import SOURCES, TARGETS, source_kinds, target_kinds
+from zk_pipeline.connectors.conformance import SourceConformance, TargetConformance
+from zk_pipeline.connectors.kimai import KimaiConnector
+from zk_pipeline.connectors.zammad import ZammadConnector
+from zk_pipeline.domain.records import TimesheetDraft, Window
+from zk_pipeline.sandbox.zammad import ZammadServer
+from zk_pipeline_tests.connectors.conftest import DAY, Connect, ConnectKimai, Office
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+class TestZammad(SourceConformance):
+    @pytest.fixture
+    def ticket_id(self, zammad: ZammadServer) -> int:
+        return zammad.add_ticket("Printer on fire")
+
+    @pytest.fixture
+    def window(self, zammad: ZammadServer, ticket_id: int) -> Window:
+        agent = zammad.add_agent("agent@example.com", firstname="Ada", lastname="Agent")
+        kind = zammad.add_type("Remote support")
+        for minute, units in enumerate(["15.0", "-0.25", "0", "7.5"]):
+            zammad.book(ticket_id, agent, units, kind if minute else None, at=DAY + timedelta(minutes=minute))
+        return Window(DAY, DAY + timedelta(days=1))
+
+    @pytest.fixture
+    def connector(self, connect_zammad: Connect) -> ZammadConnector:
+        return connect_zammad()
+
+    @pytest.fixture
+    def stranger(self, connect_zammad: Connect) -> ZammadConnector:
+        return connect_zammad("unknown-token")
+
+    @pytest.fixture
+    def unreachable(self, connect_zammad: Connect) -> ZammadConnector:
+        return connect_zammad(base_url=NOWHERE, attempts=1)
+
+
+class TestKimai(TargetConformance):
+    @pytest.fixture
+    def draft(self, office: Office) -> TimesheetDraft:
+        return TimesheetDraft(
+            user_id=office.anna,
+            project_id=office.project,
+            activity_id=office.activity,
+            begin=DAY + timedelta(hours=8),
+            end=DAY + timedelta(hours=8, minutes=15),
+            description="Ticket #50: Printer on fire [zk-zammad-6]",
+            tags=("synced", "zammad"),
+        )
+
+    @pytest.fixture
+    def connector(self, connect_kimai: ConnectKimai) -> KimaiConnector:
+        return connect_kimai()
+
+    @pytest.fixture
+    def stranger(self, connect_kimai: ConnectKimai) -> KimaiConnector:
+        return connect_kimai("unknown-token")
+
+    @pytest.fixture
+    def unreachable(self, connect_kimai: ConnectKimai) -> KimaiConnector:
+        return connect_kimai(base_url=NOWHERE, attempts=1)
+
+
+@pytest.mark.skipif(not entry_points(group=SOURCES), reason="the package is not installed, so it has no entry points")
+def test_the_connectors_are_found_by_their_entry_points() -> None:
+    assert source_kinds()["zammad"] is ZammadConnector
+    assert entry_points(group=TARGETS)
+    assert target_kinds()["kimai"] is KimaiConnector
