@@ -37,7 +37,10 @@ TARGETS = "zk_pipeline.targets"
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a connector talks to. `name` identifies the connector in markers and the ledger; the token never shows."""
+    """Where a connector talks to. `name` identifies the connector in markers and the ledger; the token never shows.
+
+    `attempts` is how often a call is tried in all before its failure counts.
+    """
 
     name: str
     base_url: str

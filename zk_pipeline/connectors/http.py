@@ -33,6 +33,8 @@ FIRST_WAIT_SECONDS = 0.5
 IDLE_SECONDS = 4.0
 """Servers commonly close an idle connection after five seconds: leave it before they do, or a write is lost on it."""
 
+MASK = "***"
+
 Params = Mapping[str, str | int]
 
 _log = logging.getLogger(__name__)
@@ -80,7 +82,7 @@ class HttpClient:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._dialect = dialect
-        self._attempts = max(1, endpoint.attempts)
+        self._attempts = endpoint.attempts
         self._token = checked_token(endpoint)
         self._sleep = sleep
         self._lock = threading.Lock()
@@ -133,21 +135,20 @@ class HttpClient:
         return self._send(call, None, body, repeatable=repeatable)
 
     def _send(self, call: Call, params: Params | None, body: Mapping[str, Any] | None, *, repeatable: bool) -> Answer:
+        attempt = 1
         in_doubt = False
-        for attempt in range(1, self._attempts + 1):
-            outcome = self._attempt(call, params, body)
-            if isinstance(outcome, Answer):
-                return outcome
+        while isinstance(outcome := self._attempt(call, params, body), _Failure):
             error = outcome.error
-            in_doubt = in_doubt or error.outcome_unknown
-            error.outcome_unknown = in_doubt
+            # What an earlier attempt may have done stays in doubt whatever this one met.
+            in_doubt = error.outcome_unknown = error.outcome_unknown or in_doubt
             may_repeat = outcome.again and (repeatable or outcome.unsent)
-            if not may_repeat or attempt == self._attempts:
+            if not may_repeat or attempt >= self._attempts:
                 raise error
             wait = _waiting_time(attempt, outcome.wait)
             _log.warning("%s Attempt %d of %d; the next in %.1f s.", error, attempt, self._attempts, wait)
             self._sleep(wait)
-        raise AssertionError("The last attempt either returns or raises.")
+            attempt += 1
+        return outcome
 
     def _attempt(self, call: Call, params: Params | None, body: Mapping[str, Any] | None) -> Answer | _Failure:
         with self._lock:
@@ -171,10 +172,17 @@ class HttpClient:
             return _rate_limited(call, response)
         if status >= 500 or status == 408:
             return _server_failure(call, response)
-        data, headers = _json_or_none(response), response.headers
-        error = self._dialect.refusal(call, status, data, headers)
-        error.problem = error.problem.replace(self._token, "***")
-        return _Failure(error, unsent=True)
+        return _Failure(self._dialect.refusal(call, status, *self._without_token(response)))
+
+    def _without_token(self, response: httpx.Response) -> tuple[Any, Mapping[str, str]]:
+        """JSON and headers of a refusal, from which errors quote, in case that the server quotes the token."""
+        headers = {name: value.replace(self._token, MASK) for name, value in response.headers.items()}
+        if "json" not in headers.get("content-type", "").lower():
+            return None, headers
+        try:
+            return json.loads(response.text.replace(self._token, MASK)), headers
+        except ValueError:
+            return None, headers
 
 
 def checked_base_url(endpoint: Endpoint) -> str:
@@ -250,15 +258,6 @@ def _answer(call: Call, response: httpx.Response) -> Answer | _Failure:
             answer.fault("The JSON of the answer is cut off or broken.", "Try again; look at the proxy's limits.")
         )
     return Answer(call, response.status_code, data, response.headers)
-
-
-def _json_or_none(response: httpx.Response) -> Any:
-    if "json" not in response.headers.get("Content-Type", "").lower():
-        return None
-    try:
-        return json.loads(response.content)
-    except ValueError:
-        return None
 
 
 def _redirected(call: Call, response: httpx.Response) -> ProtocolError:
