@@ -95,7 +95,9 @@ class ZammadConnector(SourceConnector):
             answer = self._http.get(f"{ACCOUNTINGS}/{accounting_id}", needs=NEEDS)
         except NotFoundError:
             return False
-        return self._accounting(answer).id == accounting_id
+        if self._accounting(answer).id != accounting_id:
+            raise answer.fault(f"Time accounting {accounting_id} was asked for, but another one came.")
+        return True
 
     def create(self, draft: AccountingDraft) -> TimeAccounting:
         """Book time in the name of the token's owner; Zammad sets the moment itself (docs/zammad.md §2)."""

@@ -31,7 +31,7 @@ class ZammadDialect:
 
     def refusal(self, call: Call, status: int, data: Any, headers: Mapping[str, str]) -> ConnectorError:
         """The typed error for a 4xx answer."""
-        text = _text(data) or headers.get("X-Failure", "")[:LONGEST_TEXT]
+        text = _text(data) or headers.get("x-failure", "")[:LONGEST_TEXT]
         if status == 401:
             return call.error(AuthenticationError, _sentence(text or "Unauthorized"), status=401, remedy=_NEW_TOKEN)
         if not text:

@@ -22,6 +22,8 @@ class FlatList:
 
     def __init__(self, http: HttpClient) -> None:
         self._http = http
+        self.gives_full_pages = False
+        """True once a page of the full size came, so that page numbers are known to count in that size."""
 
     def total(self) -> int:
         """How many time accountings there are."""
@@ -32,7 +34,9 @@ class FlatList:
         """One page; Zammad may lower the size without a word."""
         # The directions pair with the columns by position: a column without a partner would be dropped.
         params = {"sort_by": "created_at,id", "order_by": "asc,asc", "per_page": size, "page": number}
-        return zammad_rows.accountings(self._http.get(ACCOUNTINGS, params, needs=NEEDS))
+        rows = zammad_rows.accountings(self._http.get(ACCOUNTINGS, params, needs=NEEDS))
+        self.gives_full_pages = self.gives_full_pages or len(rows) == PAGE_SIZE
+        return rows
 
     def created_at(self, position: int) -> datetime | None:
         """When the row at a position was created; `None` past the end."""
@@ -93,13 +97,22 @@ class WindowSweep:
     def _first_page(self, total: int) -> tuple[int, list[TimeAccounting]]:
         """The page that holds the window's first row, or a page before it."""
         number, page = self._locate(total)
-        expected = min(self._size, total - (number - 1) * self._size)
-        if 0 < len(page) < expected:
-            # The server gives fewer rows a page than asked for: page numbers count in its size.
-            self._size = len(page)
-            self._hint = None
-            return self._first_page(total)
+        while self._is_capped(number, page, total):
+            self._size, self._hint = len(page), None
+            number, page = self._locate(total)
         return number, page
+
+    def _is_capped(self, number: int, page: list[TimeAccounting], total: int) -> bool:
+        """True when the server gives fewer rows a page than asked for: page numbers then count in its size.
+
+        Where only the short last page was read, nothing but the page after it can tell.
+        """
+        if not page:
+            return False
+        if len(page) < min(self._size, total - (number - 1) * self._size):
+            return True
+        proven = number == 1 or self._size < PAGE_SIZE or self._flat.gives_full_pages
+        return not proven and bool(self._read(number + 1))
 
     def _locate(self, total: int) -> tuple[int, list[TimeAccounting]]:
         low, high = 1, -(-total // self._size)

@@ -1,0 +1,389 @@
+"""Tickets, directory, single bookings, refusals and self-test of the Zammad connector."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from zk_pipeline.connectors.base import Level
+from zk_pipeline.connectors.errors import (
+    AuthenticationError,
+    ConnectorError,
+    NotFoundError,
+    PermissionDeniedError,
+    ProtocolError,
+    UnavailableError,
+    ValidationFailedError,
+)
+from zk_pipeline.connectors.zammad import ZammadConnector
+from zk_pipeline.domain.records import AccountingChange, AccountingDraft, TimeAccounting, Window
+from zk_pipeline.sandbox.client import SandboxControl
+from zk_pipeline.sandbox.zammad import ZammadServer
+from zk_pipeline_tests.connectors.conftest import DAY, Connect, Pauses
+
+EVER = Window(datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+SEARCH = "POST /api/v1/tickets/search"
+REPORT = "GET /api/v1/time_accounting/log/by_activity/{id}/{id}"
+
+
+def all_bookings(source: ZammadConnector) -> list[TimeAccounting]:
+    return [row for page in source.fetch(EVER).pages() for row in page]
+
+
+def hidden_ticket(zammad: ZammadServer, at: datetime) -> int:
+    """A booked ticket in a group that the service user may not read."""
+    group = zammad.add_group("Board")
+    agent = zammad.add_agent("board@example.com")
+    customer = zammad.add_user("c@example.com", firstname="Clara", lastname="Customer")
+    ticket = zammad.add_ticket("Secret", group_id=group, customer_id=customer)
+    zammad.book(ticket, agent, 1, at=at)
+    return ticket
+
+
+class TestTickets:
+    def test_they_are_searched_200_at_a_time(
+        self, source: ZammadConnector, zammad: ZammadServer, zammad_control: SandboxControl
+    ) -> None:
+        agent = zammad.add_agent("agent@example.com")
+        ids = [zammad.add_ticket(f"Ticket {number}") for number in range(450)]
+        for ticket in ids:
+            zammad.book(ticket, agent, 1, at=DAY)
+        bookings = all_bookings(source)
+        zammad_control.reset_requests()
+        tickets = source.fetch_tickets(bookings)
+        assert [ticket.id for ticket in tickets] == ids
+        assert all(ticket.complete for ticket in tickets)
+        assert zammad_control.requests().by_route == {SEARCH: 3}
+
+    def test_they_hold_what_the_search_shows(self, source: ZammadConnector, zammad: ZammadServer) -> None:
+        organization = zammad.add_organization("Acme")
+        customer = zammad.add_user("c@example.com", organization_id=organization)
+        ticket_id = zammad.add_ticket("Printer on fire", customer_id=customer, organization_id=organization)
+        zammad.book(ticket_id, 1, 1, at=DAY)
+        (ticket,) = source.fetch_tickets(all_bookings(source))
+        assert (ticket.number, ticket.title) == (str(71000 + ticket_id), "Printer on fire")
+        assert (ticket.organization_id, ticket.customer_id, ticket.group_name) == (organization, customer, "Users")
+
+    @pytest.mark.parametrize("version", ["6.1.0", "6.4.0", "6.5.0", "7.0.0"])
+    def test_the_search_reads_the_same_in_every_version(
+        self, source: ZammadConnector, zammad: ZammadServer, version: str
+    ) -> None:
+        ticket = zammad.add_ticket("Printer on fire")
+        zammad.book(ticket, 1, 1, at=DAY)
+        zammad.configure({"version": version})
+        assert [row.id for row in source.fetch_tickets(all_bookings(source))] == [ticket]
+
+    def test_a_ticket_in_an_unreadable_group_comes_from_the_report(
+        self, source: ZammadConnector, zammad: ZammadServer
+    ) -> None:
+        hidden = hidden_ticket(zammad, DAY)
+        (ticket,) = source.fetch_tickets(all_bookings(source))
+        assert (ticket.id, ticket.title, ticket.complete) == (hidden, "Secret", False)
+        assert (ticket.customer_name, ticket.group_name) == ("Clara Customer", None)
+
+    @pytest.mark.parametrize(
+        ("version", "zone", "booked"),
+        [
+            ("6.4.0", "America/Los_Angeles", datetime(2025, 9, 1, 3, tzinfo=UTC)),
+            ("6.5.0", "America/Los_Angeles", datetime(2025, 9, 1, 3, tzinfo=UTC)),
+            ("6.5.0", "Pacific/Auckland", datetime(2025, 8, 31, 20, tzinfo=UTC)),
+        ],
+    )
+    def test_the_report_of_the_neighbouring_month_is_asked_where_zones_cut_months_otherwise(
+        self, source: ZammadConnector, zammad: ZammadServer, version: str, zone: str, booked: datetime
+    ) -> None:
+        hidden = hidden_ticket(zammad, booked)
+        zammad.configure({"version": version, "zone": zone})
+        assert [ticket.id for ticket in source.fetch_tickets(all_bookings(source))] == [hidden]
+
+    def test_a_report_is_read_once_for_all_its_tickets(
+        self, source: ZammadConnector, zammad: ZammadServer, zammad_control: SandboxControl
+    ) -> None:
+        for _ in range(5):
+            hidden_ticket(zammad, DAY)
+        assert len(source.fetch_tickets(all_bookings(source))) == 5
+        assert zammad_control.requests().by_route[REPORT] == 1
+
+    def test_a_ticket_that_was_deleted_meanwhile_is_left_out(
+        self, source: ZammadConnector, zammad: ZammadServer
+    ) -> None:
+        ticket = zammad.add_ticket("Printer on fire")
+        zammad.book(ticket, 1, 1, at=DAY)
+        bookings = all_bookings(source)
+        zammad.delete_ticket(ticket)
+        assert source.fetch_tickets(bookings) == []
+
+    def test_none_are_asked_for_without_bookings(self, source: ZammadConnector) -> None:
+        assert source.fetch_tickets([]) == []
+        assert source.requests.reads == 0
+
+    def test_others_than_those_asked_for_are_a_protocol_error(
+        self, source: ZammadConnector, zammad: ZammadServer, zammad_control: SandboxControl
+    ) -> None:
+        asked, other = zammad.add_ticket("Asked"), zammad.add_ticket("Other")
+        zammad.book(asked, 1, 1, at=DAY)
+        zammad.book(other, 1, 1, at=DAY)
+        bookings = all_bookings(source)
+        answer = source.fetch_tickets(bookings)[1].raw
+        zammad_control.add_fault("respond", path="tickets/search", status=200, text=json.dumps([answer]))
+        with pytest.raises(ProtocolError, match="gave others"):
+            source.fetch_tickets(bookings[:1])
+
+
+class TestDirectory:
+    def test_everybody_and_every_type_is_there(self, source: ZammadConnector, zammad: ZammadServer) -> None:
+        ada = zammad.add_agent("ada@example.com", firstname="Ada", lastname="Agent")
+        gone = zammad.add_agent("gone@example.com", active=False)
+        acme = zammad.add_organization("Acme")
+        old = zammad.add_type("Old", active=False)
+        directory = source.fetch_directory()
+        agents = {agent.id: agent for agent in directory.agents}
+        assert (agents[ada].name, agents[ada].email, agents[ada].active) == ("Ada Agent", "ada@example.com", True)
+        assert not agents[gone].active
+        assert agents[gone].name == "gone@example.com"
+        assert [(row.id, row.name) for row in directory.organizations] == [(acme, "Acme")]
+        assert [(row.id, row.active) for row in directory.activity_types] == [(old, False)]
+
+    def test_it_costs_three_requests_when_it_is_small(self, source: ZammadConnector) -> None:
+        source.fetch_directory()
+        assert source.requests.reads == 3
+
+    @pytest.mark.parametrize("count", [99, 100, 998, 999, 2500])
+    def test_long_lists_are_read_to_their_end(self, source: ZammadConnector, zammad: ZammadServer, count: int) -> None:
+        for number in range(count):
+            zammad.add_user(f"user{number}@example.com")
+        assert len(source.fetch_directory().agents) == count + 2  # and the system user and the account
+
+    def test_the_report_by_customer_is_never_asked_for(
+        self, source: ZammadConnector, zammad: ZammadServer, zammad_control: SandboxControl
+    ) -> None:
+        hidden_ticket(zammad, DAY)
+        source.validate()
+        source.fetch_directory()
+        source.fetch_tickets(all_bookings(source))
+        assert not [route for route in zammad_control.requests().by_route if "by_customer" in route]
+
+
+class TestBookings:
+    @pytest.fixture
+    def booked(self, zammad: ZammadServer) -> int:
+        return zammad.book(zammad.add_ticket("Printer on fire"), 1, "15.0", at=DAY)
+
+    @pytest.mark.parametrize("units", ["0.25", "-100", "9999.99", "0", "1E+1"])
+    def test_numbers_are_stored_exactly(self, source: ZammadConnector, zammad: ZammadServer, units: str) -> None:
+        made = source.create(AccountingDraft(zammad.add_ticket("Printer on fire"), Decimal(units)))
+        assert made.units == Decimal(units)
+
+    def test_type_and_article_are_stored(self, source: ZammadConnector, zammad: ZammadServer) -> None:
+        ticket, kind = zammad.add_ticket("Printer on fire"), zammad.add_type("Remote")
+        article = zammad.add_article(ticket, 1, "Called the fire brigade")
+        made = source.create(AccountingDraft(ticket, Decimal(1), type_id=kind, article_id=article))
+        assert (made.type_id, made.article_id) == (kind, article)
+
+    def test_number_and_type_can_be_changed(self, source: ZammadConnector, zammad: ZammadServer, booked: int) -> None:
+        kind = zammad.add_type("Remote")
+        changed = source.update(booked, AccountingChange(units=Decimal(20), type_id=kind))
+        assert (changed.units, changed.type_id) == (Decimal(20), kind)
+
+    def test_a_lost_answer_to_a_booking_is_not_booked_again(
+        self, source: ZammadConnector, zammad: ZammadServer, zammad_control: SandboxControl
+    ) -> None:
+        ticket = zammad.add_ticket("Printer on fire")
+        zammad_control.add_fault("drop_after", method="POST")
+        with pytest.raises(UnavailableError) as caught:
+            source.create(AccountingDraft(ticket, Decimal(1)))
+        assert caught.value.outcome_unknown
+        assert len(all_bookings(source)) == 1
+
+    def test_a_lost_answer_to_a_change_is_sent_again(
+        self, source: ZammadConnector, zammad_control: SandboxControl, booked: int
+    ) -> None:
+        zammad_control.add_fault("drop_after", method="PUT", times=1)
+        assert source.update(booked, AccountingChange(units=Decimal(3))).units == 3
+
+    def test_a_booking_without_number_is_refused_with_the_reason(
+        self, source: ZammadConnector, zammad: ZammadServer
+    ) -> None:
+        with pytest.raises(ValidationFailedError, match="content was refused") as caught:
+            source.create(AccountingDraft(zammad.add_ticket("Printer on fire"), Decimal("99999.99")))
+        assert "" in caught.value.fields
+        assert not caught.value.outcome_unknown
+
+    def test_a_change_of_what_is_gone_is_not_found(self, source: ZammadConnector) -> None:
+        with pytest.raises(NotFoundError):
+            source.update(4711, AccountingChange(units=Decimal(1)))
+
+
+class TestExistence:
+    def test_only_zammads_own_not_found_says_no(self, source: ZammadConnector, zammad: ZammadServer) -> None:
+        booked = zammad.book(zammad.add_ticket("Printer on fire"), 1, 1, at=DAY)
+        assert source.exists(booked)
+        zammad.delete(booked)
+        assert not source.exists(booked)
+
+    @pytest.mark.parametrize(
+        ("fault", "kind"),
+        [
+            ({"kind": "html", "status": 404}, ProtocolError),
+            ({"kind": "respond", "status": 404, "text": '{"detail": "Not Found"}'}, ProtocolError),
+            ({"kind": "respond", "status": 404, "text": '{"error": "This page doesn\'t exist."}'}, ProtocolError),
+            ({"kind": "respond", "status": 401, "text": '{"error": "Unauthorized"}'}, AuthenticationError),
+            ({"kind": "respond", "status": 403, "text": '{"error": "Not authorized"}'}, PermissionDeniedError),
+            ({"kind": "respond", "status": 500, "text": "{}"}, UnavailableError),
+            ({"kind": "respond", "status": 200, "text": "{}"}, ProtocolError),
+            ({"kind": "drop_before"}, UnavailableError),
+        ],
+    )
+    def test_every_other_failure_is_an_error_and_no_absence(
+        self, source: ZammadConnector, zammad_control: SandboxControl, fault: dict[str, Any], kind: type[Exception]
+    ) -> None:
+        zammad_control.add_fault(path=r"time_accountings/\d+$", **fault)
+        with pytest.raises(kind):
+            source.exists(1)
+        with pytest.raises(kind):
+            source.update(1, AccountingChange())
+
+    def test_a_delete_that_a_proxy_answers_is_no_success(
+        self, source: ZammadConnector, zammad_control: SandboxControl
+    ) -> None:
+        zammad_control.add_fault("html", path=r"time_accountings/\d+$", status=404)
+        with pytest.raises(ProtocolError):
+            source.delete(1)
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("status", "text", "kind", "remedy"),
+        [
+            (401, "Can't find User for Token", AuthenticationError, "new token"),
+            (401, "Not authorized (token expired)!", AuthenticationError, "new token"),
+            (403, "Authentication required", AuthenticationError, "new token"),
+            (403, "API token access disabled!", AuthenticationError, "Switch on token access"),
+            (403, "Maintenance mode enabled!", UnavailableError, "maintenance mode"),
+            (403, "Token authorization failed.", PermissionDeniedError, "token the permission admin.time_accounting"),
+            (
+                403,
+                "User authorization failed.",
+                PermissionDeniedError,
+                "role of the token's owner the permission admin",
+            ),
+            (403, "Not authorized", PermissionDeniedError, "group"),
+            (422, "Type must exist", ValidationFailedError, ""),
+        ],
+    )
+    def test_the_text_tells_what_a_refusal_means(
+        self,
+        source: ZammadConnector,
+        zammad_control: SandboxControl,
+        status: int,
+        text: str,
+        kind: type[ConnectorError],
+        remedy: str,
+    ) -> None:
+        zammad_control.add_fault("respond", path="time_accountings", status=status, text=f'{{"error": "{text}"}}')
+        with pytest.raises(kind) as caught:
+            source.exists(1)
+        assert remedy in caught.value.remedy
+        assert text.rstrip(".!") in str(caught.value)
+        assert zammad_control.requests().reads == 1
+
+    def test_the_text_may_stand_in_the_header_alone(
+        self, source: ZammadConnector, zammad_control: SandboxControl
+    ) -> None:
+        headers = {"X-Failure": "Maintenance mode enabled!", "Content-Type": "text/plain"}
+        zammad_control.add_fault("respond", path="time_accountings", status=403, headers=headers)
+        with pytest.raises(UnavailableError, match="Maintenance"):
+            source.exists(1)
+
+    def test_a_refusal_of_a_proxy_is_told_apart(self, source: ZammadConnector, zammad_control: SandboxControl) -> None:
+        zammad_control.add_fault("html", path="time_accountings", status=403)
+        with pytest.raises(ProtocolError, match="not one of Zammad's") as caught:
+            source.exists(1)
+        assert "proxy" in caught.value.remedy
+
+
+def without(*permissions: str) -> Callable[[ZammadServer], None]:
+    """Take permissions from the account and its token."""
+
+    def take(zammad: ZammadServer) -> None:
+        token = next(iter(zammad.state.tokens.values()))
+        for holder in (token, zammad.state.users[token.user_id]):
+            holder.permissions = [name for name in holder.permissions if name not in permissions]
+
+    return take
+
+
+class TestValidation:
+    def test_a_good_account_passes_everything(self, source: ZammadConnector, zammad: ZammadServer) -> None:
+        zammad.book(zammad.add_ticket("Printer on fire"), 1, 1, at=DAY)
+        validation = source.validate()
+        assert {finding.level for finding in validation.findings} == {Level.PASS}
+        assert (validation.version, validation.account, validation.timezone) == (None, "zk-sync@example.net", None)
+
+    def test_a_full_administrator_learns_version_and_zone(self, zammad: ZammadServer, connect_zammad: Connect) -> None:
+        everything = ["admin", "ticket.agent"]
+        boss = zammad.add_user("boss@example.com", permissions=everything, group_rights={1: ["full"]})
+        zammad.add_token(boss, "boss-token", permissions=everything)
+        zammad.configure({"zone": "Europe/Berlin", "version": "6.5.2"})
+        validation = connect_zammad("boss-token").validate()
+        assert (validation.version, validation.timezone) == ("6.5.2", "Europe/Berlin")
+        assert validation.ok
+
+    @pytest.mark.parametrize(
+        ("permission", "subject"), [("admin.time_accounting", "time accountings"), ("ticket.agent", "users")]
+    )
+    def test_each_missing_permission_is_named(
+        self, source: ZammadConnector, zammad: ZammadServer, permission: str, subject: str
+    ) -> None:
+        without(permission)(zammad)
+        validation = source.validate()
+        assert not validation.ok
+        failed = {finding.subject: finding for finding in validation.findings if finding.level is Level.FAIL}
+        assert permission in failed[subject].remedy
+
+    def test_an_old_version_is_refused_with_the_version_needed(
+        self, source: ZammadConnector, zammad: ZammadServer
+    ) -> None:
+        zammad.configure({"version": "6.0.0"})
+        validation = source.validate()
+        assert not validation.ok
+        assert any("6.1 or newer" in finding.remedy for finding in validation.findings)
+
+    def test_groups_that_cannot_be_read_are_warned_of(self, source: ZammadConnector, zammad: ZammadServer) -> None:
+        hidden_ticket(zammad, DAY)
+        zammad.book(zammad.add_ticket("Printer on fire"), 1, 1, at=DAY)
+        (finding,) = [finding for finding in source.validate().findings if finding.subject == "groups"]
+        assert finding.level is Level.WARN
+        assert "1 of the 2 tickets" in finding.text
+        assert "read" in finding.remedy
+
+    def test_the_feature_switched_off_is_warned_of(self, source: ZammadConnector, zammad: ZammadServer) -> None:
+        zammad.configure({"time_accounting": False})
+        findings = {finding.subject: finding.level for finding in source.validate().findings}
+        assert findings["time accounting"] is Level.WARN
+
+    def test_the_unit_is_told(self, source: ZammadConnector, zammad: ZammadServer) -> None:
+        zammad.configure({"unit": "custom", "unit_custom": "beers"})
+        (finding,) = [finding for finding in source.validate().findings if finding.subject == "unit"]
+        assert "custom: beers" in finding.text
+
+    def test_maintenance_mode_is_a_failure_with_a_remedy(self, source: ZammadConnector, zammad: ZammadServer) -> None:
+        zammad.configure({"maintenance_mode": True})
+        (finding,) = source.validate().findings
+        assert (finding.level, "maintenance mode" in finding.remedy) == (Level.FAIL, True)
+
+    def test_it_writes_nothing(self, source: ZammadConnector, zammad_control: SandboxControl) -> None:
+        source.validate()
+        assert zammad_control.requests().reads > 5
+        assert zammad_control.requests().writes == 0
+
+
+def test_a_wait_between_attempts_is_as_long_as_zammad_asks(
+    source: ZammadConnector, zammad_control: SandboxControl, pauses: Pauses
+) -> None:
+    zammad_control.add_fault("respond", path="users", status=429, headers={"Retry-After": "3"}, times=1)
+    source.fetch_directory()
+    assert pauses.seconds == [3.0]

@@ -1,0 +1,299 @@
+"""Reading a window of bookings: complete, in order, within its bound of requests, and honest when rows moved."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from math import log2
+from urllib.parse import parse_qsl, urlencode
+
+import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from zk_pipeline.connectors.base import Endpoint, Sweep
+from zk_pipeline.connectors.errors import PermissionDeniedError, ProtocolError, UnavailableError
+from zk_pipeline.connectors.http import HttpClient
+from zk_pipeline.connectors.zammad import ZammadConnector
+from zk_pipeline.connectors.zammad_errors import ZammadDialect
+from zk_pipeline.connectors.zammad_window import FlatList, WindowSweep
+from zk_pipeline.domain.records import TimeAccounting, Window
+from zk_pipeline.sandbox.client import SandboxControl
+from zk_pipeline.sandbox.server import ServerThread
+from zk_pipeline.sandbox.zammad import ZammadServer
+from zk_pipeline_tests.connectors.conftest import DAY, TOKEN
+
+MANY = 7_300
+LIST = "/api/v1/time_accountings$"
+
+
+def minute(number: float) -> datetime:
+    return DAY + timedelta(minutes=number)
+
+
+def minutes(start: float, end: float) -> Window:
+    return Window(minute(start), minute(end))
+
+
+def rows_of(sweep: Sweep[TimeAccounting]) -> list[TimeAccounting]:
+    return [row for page in sweep.pages() for row in page]
+
+
+def ids_of(sweep: Sweep[TimeAccounting]) -> list[int]:
+    return [row.id for row in rows_of(sweep)]
+
+
+def book(zammad: ZammadServer, count: int, *, at: Callable[[int], datetime] = minute) -> list[int]:
+    """Book one unit a time, on a fresh ticket each thousand bookings, and give the ids."""
+    agent = zammad.add_agent("agent@example.com")
+    ids: list[int] = []
+    for number in range(count):
+        if number % 1000 == 0:
+            ticket = zammad.add_ticket("Printer on fire")
+        ids.append(zammad.book(ticket, agent, 1, at=at(number)))
+    return ids
+
+
+@pytest.fixture
+def many(zammad: ZammadServer) -> list[int]:
+    """Ids of bookings a minute apart; row n begins at minute n."""
+    return book(zammad, MANY)
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        (0, 1),
+        (0, 1000),
+        (999, 1001),
+        (1000, 2000),
+        (1500, 1501),
+        (1001, 6500),
+        (0, MANY),
+        (MANY - 1, MANY + 60),
+        (MANY, MANY + 60),
+        (-60, 0),
+    ],
+)
+def test_a_window_is_read_whole_within_its_bound_of_requests(
+    source: ZammadConnector, many: list[int], start: int, end: int
+) -> None:
+    expected = many[max(start, 0) : max(end, 0)]
+    sweep = source.fetch(minutes(start, end))
+    assert ids_of(sweep) == expected
+    assert sweep.certificate.complete
+    assert sweep.certificate.rows_before == min(max(start, 0), MANY)
+    assert source.requests.reads <= log2(MANY) + len(expected) / 1000 + 4
+
+
+def test_more_than_5000_rows_cost_a_page_each_thousand(source: ZammadConnector, many: list[int]) -> None:
+    sweep = source.fetch(minutes(500, 6500))
+    assert ids_of(sweep) == many[500:6500]
+    assert sweep.certificate.pages == 7
+    assert source.requests.reads <= 7 + 3 + 2  # pages, probes among eight pages, totals
+
+
+def test_a_good_hint_saves_the_search(source: ZammadConnector, many: list[int]) -> None:
+    first = source.fetch(minutes(4100, 4200))
+    rows_of(first)
+    before = source.requests.reads
+    again = source.fetch(minutes(4100, 4200), hint=first.certificate.rows_before)
+    assert ids_of(again) == many[4100:4200]
+    assert source.requests.reads - before == 2  # one total, one page
+
+
+@pytest.mark.parametrize("hint", [0, 1, 1000, 2999, 3000, 3001, 4000, 4001, 5000, MANY, 10**9, -5])
+def test_a_wrong_hint_costs_a_page_and_no_row(source: ZammadConnector, many: list[int], hint: int) -> None:
+    sweep = source.fetch(minutes(3000, 4000), hint=hint)
+    assert ids_of(sweep) == many[3000:4000]
+    assert sweep.certificate.complete
+    assert source.requests.reads <= log2(MANY) + 1 + 4
+
+
+def test_rows_of_the_same_moment_across_pages_are_all_read(source: ZammadConnector, zammad: ZammadServer) -> None:
+    ids = book(zammad, 2500, at=lambda number: minute(0 if number < 600 else 1 if number < 2200 else 2))
+    sweep = source.fetch(minutes(1, 2))
+    assert ids_of(sweep) == ids[600:2200]
+    assert sweep.certificate.rows_before == 600
+
+
+def test_late_bookings_with_early_dates_are_read_in_their_window(source: ZammadConnector, zammad: ZammadServer) -> None:
+    ids = book(zammad, 1500, at=lambda number: minute(-number))
+    assert ids_of(source.fetch(minutes(-1200, -100))) == ids[1200:100:-1]
+
+
+def test_a_window_in_one_page_asks_for_the_total_once(source: ZammadConnector, zammad: ZammadServer) -> None:
+    book(zammad, 20)
+    sweep = source.fetch(minutes(0, 60))
+    rows_of(sweep)
+    assert source.requests.reads == 2
+    assert sweep.certificate.total_before == sweep.certificate.total_after == 20
+
+
+def test_an_empty_zammad_costs_one_request(source: ZammadConnector) -> None:
+    sweep = source.fetch(minutes(0, 60))
+    assert rows_of(sweep) == []
+    assert sweep.certificate.complete
+    assert source.requests.reads == 1
+
+
+def test_a_type_edit_moves_the_high_water_mark(source: ZammadConnector, zammad: ZammadServer) -> None:
+    ids = book(zammad, 3)
+    zammad.edit(ids[0], minute(500), type_id=zammad.add_type("Remote"))
+    sweep = source.fetch(minutes(0, 60))
+    rows_of(sweep)
+    assert sweep.certificate.high_water == minute(500)
+
+
+@pytest.mark.parametrize("change", ["booked", "deleted"])
+def test_a_sweep_during_which_the_total_moved_is_not_complete(
+    source: ZammadConnector, zammad: ZammadServer, many: list[int], change: str
+) -> None:
+    sweep = source.fetch(minutes(0, 5000))
+    pages = sweep.pages()
+    seen = [row.id for row in next(pages)]
+    if change == "booked":
+        zammad.book(1, 1, 1, at=minute(MANY))
+    else:
+        zammad.delete(many[10])
+    seen += [row.id for page in pages for row in page]
+    assert not sweep.certificate.complete
+    assert f"from {MANY} to" in sweep.certificate.reason
+    assert sweep.certificate.total_after == MANY + (1 if change == "booked" else -1)
+    assert len(seen) == len(set(seen)) >= 4999
+
+
+def test_a_row_that_comes_twice_is_kept_once_and_spoils_the_proof(
+    source: ZammadConnector, zammad: ZammadServer, many: list[int]
+) -> None:
+    sweep = source.fetch(minutes(0, 5000))
+    pages = sweep.pages()
+    seen = [row.id for row in next(pages)]
+    zammad.book(1, 1, 1, at=minute(0))
+    zammad.delete(many[-1])
+    seen += [row.id for page in pages for row in page]
+    assert seen == many[:5000]
+    assert sweep.certificate.total_before == sweep.certificate.total_after
+    assert not sweep.certificate.complete
+
+
+class DeletingList(FlatList):
+    """A list from which others delete the oldest rows while the search for a window is on."""
+
+    def __init__(self, http: HttpClient, zammad: ZammadServer, ids: list[int]) -> None:
+        super().__init__(http)
+        self._zammad = zammad
+        self._ids = ids
+
+    def created_at(self, position: int) -> datetime | None:
+        moment = super().created_at(position)
+        for accounting_id in self._ids:
+            self._zammad.delete(accounting_id)
+        self._ids = []
+        return moment
+
+
+def test_rows_that_move_forward_during_the_search_are_not_missed(
+    zammad: ZammadServer, many: list[int], zammad_service: tuple[ZammadServer, str]
+) -> None:
+    http = HttpClient(endpoint_of(zammad_service[1]), ZammadDialect())
+    flat = DeletingList(http, zammad, many[:600])
+    sweep = Sweep(lambda: WindowSweep(flat, minutes(4200, 4300), None).run())
+    assert ids_of(sweep) == many[4200:4300]
+    assert not sweep.certificate.complete
+    http.close()
+
+
+def altered(app: ASGIApp, alter: Callable[[dict[str, str]], dict[str, str]]) -> ASGIApp:
+    """The app behind a proxy that changes the query of the flat list."""
+
+    async def proxy(scope: Scope, receive: Receive, send: Send) -> None:
+        query = dict(parse_qsl(scope.get("query_string", b"").decode()))
+        await app({**scope, "query_string": urlencode(alter(query)).encode()}, receive, send)
+
+    return proxy
+
+
+def endpoint_of(url: str) -> Endpoint:
+    return Endpoint("zammad", url, TOKEN)
+
+
+def test_a_server_with_smaller_pages_is_read_whole(zammad: ZammadServer, many: list[int]) -> None:
+    def capped(query: dict[str, str]) -> dict[str, str]:
+        size = min(int(query.get("per_page", 300)), 300)
+        return query | {"per_page": str(size)}
+
+    with ServerThread(altered(zammad.app(), capped)) as server, ZammadConnector(endpoint_of(server.url)) as source:
+        sweep = source.fetch(minutes(4100, 6000))
+        assert ids_of(sweep) == many[4100:6000]
+        assert sweep.certificate.complete
+        assert source.requests.reads <= log2(MANY) + 1900 / 300 + 6
+        last = source.fetch(minutes(MANY - 10, MANY + 10))
+        assert ids_of(last) == many[-10:]
+
+
+def test_a_server_that_ignores_the_page_ends_the_sweep_without_proof(zammad: ZammadServer, many: list[int]) -> None:
+    def first_page(query: dict[str, str]) -> dict[str, str]:
+        return query | {"page": "1"}
+
+    with ServerThread(altered(zammad.app(), first_page)) as server, ZammadConnector(endpoint_of(server.url)) as source:
+        sweep = source.fetch(minutes(0, MANY))
+        assert ids_of(sweep) == many[:1000]
+        assert sweep.certificate.reason == "a page came twice"
+
+
+def test_a_server_that_ignores_the_sorting_gives_no_proof(zammad: ZammadServer) -> None:
+    def unsorted(query: dict[str, str]) -> dict[str, str]:
+        return {name: value for name, value in query.items() if name not in {"sort_by", "order_by"}}
+
+    book(zammad, 50, at=lambda number: minute(-number))
+    with ServerThread(altered(zammad.app(), unsorted)) as server, ZammadConnector(endpoint_of(server.url)) as source:
+        sweep = source.fetch(minutes(-50, 1))
+        rows_of(sweep)
+        assert not sweep.certificate.complete
+        assert "sorted" in sweep.certificate.reason
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        ({"kind": "respond", "status": 500}, UnavailableError),
+        ({"kind": "respond", "status": 403, "text": '{"error": "Not authorized"}'}, PermissionDeniedError),
+        ({"kind": "html", "status": 200}, ProtocolError),
+        ({"kind": "truncate"}, ProtocolError),
+    ],
+)
+def test_a_page_that_fails_raises_and_leaves_no_certificate(
+    source: ZammadConnector,
+    zammad_control: SandboxControl,
+    many: list[int],
+    fault: dict[str, object],
+    kind: type[Exception],
+) -> None:
+    sweep = source.fetch(minutes(0, 3000))
+    pages = sweep.pages()
+    next(pages)
+    zammad_control.add_fault(path=LIST, **fault)
+    with pytest.raises(kind):
+        list(pages)
+    with pytest.raises(RuntimeError):
+        _ = sweep.certificate
+
+
+def test_a_row_without_its_number_is_a_protocol_error_that_names_the_field(
+    source: ZammadConnector, zammad: ZammadServer, zammad_control: SandboxControl
+) -> None:
+    book(zammad, 1)
+    zammad_control.add_fault("respond", path=LIST, status=200, skip=1, text='[{"id": 1, "ticket_id": 1}]')
+    with pytest.raises(ProtocolError, match="without the field 'ticket_article_id'"):
+        rows_of(source.fetch(minutes(0, 60)))
+
+
+def test_the_bookings_hold_what_zammad_sent(source: ZammadConnector, zammad: ZammadServer) -> None:
+    agent = zammad.add_agent("agent@example.com")
+    ticket = zammad.add_ticket("Printer on fire")
+    kind = zammad.add_type("Remote")
+    booked = zammad.book(ticket, agent, "-0.25", kind, minute(1), article="Called the fire brigade")
+    (row,) = rows_of(source.fetch(minutes(0, 60)))
+    assert (row.id, row.ticket_id, row.agent_id, row.type_id) == (booked, ticket, agent, kind)
+    assert str(row.units) == "-0.25"
+    assert row.created_at == row.updated_at == minute(1)
+    assert row.article_id is not None
+    assert row.raw["time_unit"] == "-0.25"
