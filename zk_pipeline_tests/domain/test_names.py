@@ -1,0 +1,84 @@
+"""Names and numbers of customers and projects that Kimai accepts."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zk_pipeline.domain.names import NAME_LENGTHS, PROJECT_NUMBER_LENGTH, clean_name, project_number
+
+IDS = st.integers(0, 10**9)
+
+
+@pytest.mark.parametrize(
+    ("name", "cleaned"),
+    [
+        ("Acme", "Acme"),
+        ("  Acme\t GmbH\n& Co.  ", "Acme GmbH & Co."),
+        ('A <b> "c" = d', "A (b) 'c' - d"),
+        (
+            "Caf\u00e9 \U0001f468\u200d\U0001f469\u200d\U0001f467 \u00d8resund",
+            "Caf\u00e9 \U0001f468\u200d\U0001f469\u200d\U0001f467 \u00d8resund",
+        ),
+        ("Ac\u00adme\u202e\x00", "Ac me"),
+        ("half a pair \ud83d", "half a pair"),
+    ],
+)
+def test_a_name_keeps_what_kimai_accepts(name: str, cleaned: str):
+    assert clean_name(name, "Organization 7") == cleaned
+
+
+@pytest.mark.parametrize("name", ["", " ", "A", "\x00\x00", "," * 200, "-" * 151])
+def test_a_name_of_which_too_little_is_left_falls_back(name: str):
+    assert clean_name(name, "Organization 7") == "Organization 7"
+
+
+def test_a_long_name_is_cut_at_a_word():
+    assert clean_name("word " * 40, "-") == "word " * 28 + "word…"
+
+
+def test_a_long_name_without_words_is_cut_to_the_limit():
+    assert clean_name("x" * 200, "-") == "x" * 149 + "…"
+
+
+def test_a_name_of_exactly_the_limit_is_not_cut():
+    assert clean_name("x" * 150, "-") == "x" * 150
+
+
+def test_a_family_of_emoji_is_not_left_holding_hands_with_nobody():
+    cut = clean_name("x" * 147 + "\U0001f468\u200d\U0001f469", "-")
+    assert cut == "x" * 147 + "\U0001f468\u200d\U0001f469"
+    assert clean_name("x" * 147 + "\U0001f468\u200d\U0001f469\u200d\U0001f467", "-") == "x" * 147 + "\U0001f468…"
+
+
+@given(st.text(max_size=400) | st.text(' ,-<>="ab\u200d', max_size=400))
+def test_every_name_is_accepted_and_cleaning_it_again_changes_nothing(name: str):
+    cleaned = clean_name(name, "Organization 7")
+    assert NAME_LENGTHS[0] <= len(cleaned) <= NAME_LENGTHS[1]
+    assert not set(cleaned) & set('<>"=')
+    assert cleaned == cleaned.strip()
+    assert clean_name(cleaned, "Organization 7") == cleaned
+
+
+@pytest.mark.parametrize(
+    ("prefix", "source_id", "number"),
+    [("ZO", 7, "ZO7"), ("ZT", 12_345_678, "ZT12345678"), ("ZT", 123_456_789, "ZTX21I3V9"), ("G12O", 3, "G12O3")],
+)
+def test_a_project_number_is_readable_until_it_has_to_be_short(prefix: str, source_id: int, number: str):
+    assert project_number(prefix, source_id) == number
+
+
+@given(IDS, IDS, st.sampled_from(["ZO", "ZT"]))
+def test_two_ids_never_share_a_project_number(one: int, other: int, prefix: str):
+    assert (project_number(prefix, one) == project_number(prefix, other)) == (one == other)
+    assert len(project_number(prefix, one)) <= PROJECT_NUMBER_LENGTH
+
+
+@given(st.tuples(IDS, IDS), st.tuples(IDS, IDS))
+def test_two_pairs_of_group_and_organization_never_share_a_project_number(one: tuple[int, int], other: tuple[int, int]):
+    numbers = {project_number(f"G{group}O", organization) for group, organization in (one, other)}
+    assert len(numbers) == len({one, other})
+
+
+@given(IDS)
+def test_organizations_and_tickets_never_share_a_project_number(id_: int):
+    assert project_number("ZO", id_) != project_number("ZT", id_)
