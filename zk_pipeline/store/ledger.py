@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -47,14 +47,25 @@ def bound_timesheets(connection: Connection, connector: str, first: date, last: 
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def intended_at(connection: Connection, connector: str, source_ids: Collection[str]) -> dict[str, datetime]:
-    """When the writes whose outcome is unknown were last intended."""
-    query = select(pushes.c.source_id, pushes.c.intended_at).where(
+def parked_of_days(connection: Connection, connector: str, first: date, last: date) -> frozenset[str]:
+    """The entries of these days that the target refused."""
+    query = select(pushes.c.source_id).where(
+        pushes.c.connector == connector,
+        pushes.c.entry_date.between(first, last),
+        pushes.c.state == PushState.PARKED,
+    )
+    return frozenset(connection.execute(query).scalars())
+
+
+def seconds_since_intent(connection: Connection, connector: str, source_ids: Collection[str]) -> dict[str, float]:
+    """How long ago the writes were intended whose outcome is unknown, by the database's clock."""
+    age = func.extract("epoch", func.clock_timestamp() - pushes.c.intended_at)
+    query = select(pushes.c.source_id, age).where(
         pushes.c.connector == connector,
         pushes.c.source_id.in_(source_ids),
         pushes.c.state == PushState.INTENDED,
     )
-    return {row[0]: row[1] for row in connection.execute(query)}
+    return {row[0]: float(row[1]) for row in connection.execute(query)}
 
 
 def intend(connection: Connection, connector: str, writes: Iterable[Write], run_id: str) -> None:

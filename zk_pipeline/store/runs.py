@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select, text
 from zk_pipeline.store.tables import sync_runs
 
 
-def add(connection: Connection, run_id: str, first: date, last: date, counts: Mapping[str, int]) -> None:
+def add(connection: Connection, run_id: str, first: date | None, last: date | None, counts: Mapping[str, int]) -> None:
     """Add a stage's counts to its run."""
     for name, number in counts.items():
         connection.execute(_ADD, {"run_id": run_id, "first": first, "last": last, "name": name, "number": number})

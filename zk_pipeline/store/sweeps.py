@@ -1,5 +1,8 @@
 """Sweep certificates: what each paged read of a window saw, and where the next one may look first."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from sqlalchemy import Connection, func, insert, select, update
 
 from zk_pipeline.domain.records import Window
@@ -18,9 +21,10 @@ def begin_sweep(connection: Connection, connector: str, subject: str, window: Wi
     return connection.execute(insert(sweeps).values(values).returning(sweeps.c.id)).scalar_one()
 
 
-def end_sweep(connection: Connection, sweep_id: int, **seen: object) -> None:
+def end_sweep(connection: Connection, sweep_id: int, certificate: Mapping[str, Any]) -> None:
     """Record the certificate of a read that came to its end; a sweep without it counts as incomplete."""
-    connection.execute(update(sweeps).where(sweeps.c.id == sweep_id).values(ended_at=func.now(), **seen))
+    values = {**certificate, "ended_at": func.now()}
+    connection.execute(update(sweeps).where(sweeps.c.id == sweep_id).values(values))
 
 
 def last_position(connection: Connection, connector: str, subject: str, window: Window) -> int | None:

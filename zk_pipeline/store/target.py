@@ -62,6 +62,14 @@ def timesheets_around(connection: Connection, connector: str, window: Window, id
     return [_timesheet(row) for row in connection.execute(query).mappings()]
 
 
+def timesheets_by_id(connection: Connection, connector: str, ids: Collection[int]) -> dict[int, Timesheet]:
+    """Those of the ids that are stored and not gone."""
+    query = select(timesheets).where(
+        timesheets.c.connector == connector, timesheets.c.gone_at.is_(None), timesheets.c.id.in_(ids)
+    )
+    return {row["id"]: _timesheet(row) for row in connection.execute(query).mappings()}
+
+
 def timesheets_within(connection: Connection, connector: str, window: Window, sweep_id: int) -> list[int]:
     """Ids stored within the window that the sweep did not meet: deleted, or moved elsewhere."""
     query = select(timesheets.c.id).where(

@@ -1,0 +1,18 @@
+"""Assembles the Dagster definitions."""
+
+import dagster as dg
+
+from zk_pipeline.defs.automation import jobs
+from zk_pipeline.defs.kimai import assets as kimai
+from zk_pipeline.defs.push import assets as push
+from zk_pipeline.defs.reconcile import assets as reconcile
+from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.defs.zammad import assets as zammad
+
+defs = dg.Definitions(
+    assets=dg.load_assets_from_modules([zammad, kimai, reconcile, push]),
+    jobs=[jobs.sync, jobs.plan],
+    resources={"zk": ZkResource()},
+    # A process for each step would cost seconds of import; the chain is small.
+    executor=dg.in_process_executor,
+)

@@ -1,0 +1,1 @@
+"""Extraction from the target: its directory and its time sheets."""

@@ -1,0 +1,85 @@
+"""Reading the target's time sheets around some days into the store (docs/kimai.md §2)."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from zk_pipeline.connectors.base import Certificate, TargetConnector
+from zk_pipeline.defs.zammad.extraction import certificate_values
+from zk_pipeline.domain.instants import days_window
+from zk_pipeline.domain.records import Window
+from zk_pipeline.runtime import Runtime
+from zk_pipeline.store import ledger, sweeps
+from zk_pipeline.store import target as rows
+
+SUBJECT = "timesheets"
+AROUND = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """What one extraction saw. `asked` are time sheets of ours that were not where they were expected."""
+
+    certificate: Certificate
+    asked: int
+    gone: int
+
+
+def around(first: date, last: date, runtime: Runtime) -> Window:
+    """The days and one more on each side: placement and people may move a time sheet over midnight."""
+    return days_window(first - AROUND, last + AROUND, runtime.settings.zone)
+
+
+def extract_directory(runtime: Runtime, target: TargetConnector) -> dict[str, int]:
+    """Store the server's settings, users, customers, projects and activities; returns their counts."""
+    directory = target.fetch_directory()
+    with runtime.database.transaction() as connection:
+        rows.save_directory(connection, target.endpoint.name, directory)
+    return {
+        "users": len(directory.users),
+        "customers": len(directory.customers),
+        "projects": len(directory.projects),
+        "activities": len(directory.activities),
+    }
+
+
+def extract_timesheets(runtime: Runtime, target: TargetConnector, first: date, last: date, run_id: str) -> Extraction:
+    """Store the time sheets of all users around these days as the target has them now.
+
+    One of ours that the sweep did not meet is asked for by its id: it was moved out of the window, or a 404 proves that
+    it was deleted. Others that a complete sweep did not meet are no longer of interest.
+    """
+    window = around(first, last, runtime)
+    with runtime.database.transaction() as connection:
+        sweep_id = sweeps.begin_sweep(connection, target.endpoint.name, SUBJECT, window, run_id)
+    sweep = target.fetch(window)
+    seen: set[int] = set()
+    for page in sweep.pages():
+        with runtime.database.transaction() as connection:
+            rows.save_timesheets(connection, target.endpoint.name, page, sweep_id=sweep_id)
+        seen.update(row.id for row in page)
+    return _conclude(runtime, target, (first, last), _Seen(window, sweep_id, sweep.certificate, frozenset(seen)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    window: Window
+    sweep_id: int
+    certificate: Certificate
+    ids: frozenset[int]
+
+
+def _conclude(runtime: Runtime, target: TargetConnector, span: tuple[date, date], seen: _Seen) -> Extraction:
+    name = target.endpoint.name
+    with runtime.database.transaction() as connection:
+        ours = ledger.bound_timesheets(connection, name, *span)
+        unseen = rows.timesheets_within(connection, name, seen.window, seen.sweep_id)
+    missing = sorted(ours.keys() - seen.ids)
+    found = [row for timesheet_id in missing if (row := target.get(timesheet_id)) is not None]
+    gone = set(missing) - {row.id for row in found}
+    if seen.certificate.complete:
+        gone |= set(unseen) - {row.id for row in found}
+    with runtime.database.transaction() as connection:
+        rows.save_timesheets(connection, name, found, sweep_id=seen.sweep_id)
+        rows.mark_timesheets_gone(connection, name, gone)
+        sweeps.end_sweep(connection, seen.sweep_id, certificate_values(seen.certificate))
+    return Extraction(seen.certificate, len(missing), len(gone))

@@ -1,0 +1,51 @@
+"""Metadata for people: minutes, small tables with links, for the materialization pages of Dagster's UI."""
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+import dagster as dg
+
+ROWS_SHOWN = 20
+
+
+def minutes(value: Decimal) -> dg.MetadataValue:
+    """Minutes as a number that Dagster can plot; it is for looking at, never for counting."""
+    return dg.MetadataValue.float(float(value))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.MetadataValue:
+    """The first rows as a table; cells may hold links made by `link`."""
+    listed = list(rows)
+    lines = [_line(columns), _line(["---"] * len(columns)), *(_line(row) for row in listed[:ROWS_SHOWN])]
+    if len(listed) > ROWS_SHOWN:
+        lines.append(_line([f"… and {len(listed) - ROWS_SHOWN} more", *[""] * (len(columns) - 1)]))
+    return dg.MetadataValue.md("\n".join(lines))
+
+
+def link(text: str, url: str) -> str:
+    """A link to a page of the source or the target."""
+    return f"[{_plain(text)}]({url})"
+
+
+def ticket_link(base_url: str, number: str, ticket_id: int) -> str:
+    """The ticket in Zammad."""
+    return link(number, f"{base_url}/#ticket/zoom/{ticket_id}")
+
+
+def timesheet_link(base_url: str, timesheet_id: int | None) -> str:
+    """The time sheet in Kimai, or nothing."""
+    return link(str(timesheet_id), f"{base_url}/en/team/timesheet/{timesheet_id}/edit") if timesheet_id else ""
+
+
+def cell(value: object) -> str:
+    """A value that cannot break out of its cell."""
+    return _plain("" if value is None else str(value))
+
+
+def _line(cells: Sequence[object]) -> str:
+    return "| " + " | ".join("" if value is None else str(value) for value in cells) + " |"
+
+
+def _plain(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("|", "\\|").replace("[", "\\[").replace("<", "&lt;")
+    return " ".join(escaped.split())

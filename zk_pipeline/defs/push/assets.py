@@ -1,0 +1,67 @@
+"""The asset `sync/kimai_pushes`."""
+
+from datetime import date
+
+import dagster as dg
+
+from zk_pipeline.defs.common import OWNERS, WHOLE_CHAIN
+from zk_pipeline.defs.days import (
+    DayFailedError,
+    Metadata,
+    add_counts,
+    counted_requests,
+    each_day,
+    stopping_on_system_errors,
+)
+from zk_pipeline.defs.preview import minutes
+from zk_pipeline.defs.push.pusher import Pusher, PushSettings
+from zk_pipeline.defs.reconcile.assets import reconciliation_results
+from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.partitions import days
+from zk_pipeline.store import target
+
+
+@dg.asset(
+    key_prefix="sync",
+    group_name="sync",
+    owners=OWNERS,
+    kinds={"python", "kimai"},
+    partitions_def=days,
+    backfill_policy=WHOLE_CHAIN,
+    deps=[reconciliation_results],
+)
+def kimai_pushes(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
+    """The plan carried out in Kimai: once and only once, with a row of the ledger for each write.
+
+    What Kimai refuses is parked with its reason and the next step, and all others go on.
+    """
+    with stopping_on_system_errors():
+        pusher = Pusher(zk.runtime.database, zk.target, _settings(zk), context.run_id)
+
+    def metadata(day: date) -> Metadata:
+        report = pusher.day(day)
+        add_counts(context, zk, report.counts())
+        for problem in report.problems:
+            context.log.warning("%s: %s", day, problem)
+        if report.failed:
+            raise DayFailedError(f"{report.failed} entries could not be written for now: {'; '.join(report.problems)}")
+        return {
+            "dagster/partition_row_count": report.created + report.updated + report.linked + report.adopted,
+            **report.counts(),
+            "minutes_written": minutes(report.minutes),
+        }
+
+    with counted_requests(context, zk, zk.target):
+        each_day(context, metadata)
+
+
+def _settings(zk: ZkResource) -> PushSettings:
+    settings = zk.runtime.settings
+    with zk.runtime.database.transaction() as connection:
+        directory = target.load_directory(connection, zk.target.endpoint.name)
+    return PushSettings(
+        source=zk.runtime.stored("source").name,
+        concurrency=settings.kimai_concurrency,
+        time_limit=settings.kimai_time_limit,
+        serial_users=directory is not None and not directory.server.allow_overlapping,
+    )

@@ -1,0 +1,108 @@
+"""The push's bookkeeping: every outcome goes into ledger, mirror, conflicts and audit in one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from zk_pipeline.connectors.errors import ConnectorError, ValidationFailedError
+from zk_pipeline.defs.push.delivery import Parcel
+from zk_pipeline.domain.decision import Action
+from zk_pipeline.domain.ledger import Desired, PushState
+from zk_pipeline.domain.plan import Draft
+from zk_pipeline.domain.reasons import Reason
+from zk_pipeline.domain.records import Timesheet
+from zk_pipeline.store import audit, conflicts, ledger
+from zk_pipeline.store import target as rows
+from zk_pipeline.store.audit import AuditEvent
+from zk_pipeline.store.database import Database
+from zk_pipeline.store.ledger import Write
+
+FAR_AWAY = timedelta(hours=1)
+"""No rounding moves a time sheet so far (docs/kimai.md §5)."""
+
+
+class Book:
+    """Writes down what one run does to one target."""
+
+    def __init__(self, database: Database, target_name: str, run_id: str) -> None:
+        self._database = database
+        self._target = target_name
+        self._run_id = run_id
+
+    def intend(self, parcels: Sequence[Parcel], operation: Action) -> None:
+        """Commit that these writes are about to be sent."""
+        with self._database.transaction() as connection:
+            ledger.intend(connection, self._target, [_write(parcel, operation) for parcel in parcels], self._run_id)
+
+    def confirm(self, done: Sequence[tuple[Parcel, Timesheet]], event: str, operation: Action) -> None:
+        """Commit the rows that the target returned."""
+        if not done:
+            return
+        writes = [
+            replace(_write(parcel, operation), asked=asked_of(parcel.draft, row), kimai_id=row.id, base=row)
+            for parcel, row in done
+        ]
+        with self._database.transaction() as connection:
+            ledger.confirm(connection, self._target, writes, self._run_id)
+            rows.save_timesheets(connection, self._target, [row for _, row in done])
+            audit.append(connection, [self._event(event, parcel, row) for parcel, row in done])
+
+    def refuse(self, parcel: Parcel, operation: Action, message: str) -> None:
+        """Park an entry whose content the target refused, and open a conflict for it."""
+        text = " ".join(part for part in (message, parcel.line.text) if part)
+        line = replace(parcel.line, action=Action.REVIEW, reason=Reason.REFUSED_BY_KIMAI, text=text)
+        with self._database.transaction() as connection:
+            write = _write(parcel, operation)
+            ledger.refuse(connection, self._target, write, PushState.PARKED, text, self._run_id)
+            conflicts.open_lines(connection, self._target, [line])
+            audit.append(connection, [self._event("kimai.timesheet.refused", parcel, None, message)])
+
+    def fail(self, parcels: Sequence[Parcel], operation: Action, message: str) -> None:
+        """Record entries that were certainly not written and shall be tried again."""
+        with self._database.transaction() as connection:
+            for parcel in parcels:
+                write = _write(parcel, operation)
+                ledger.refuse(connection, self._target, write, PushState.FAILED, message, self._run_id)
+
+    def _event(self, event: str, parcel: Parcel, row: Timesheet | None, message: str = "") -> AuditEvent:
+        detail = {
+            "day": str(parcel.line.entry_date),
+            "kimai_id": row.id if row else None,
+            "minutes": str(parcel.line.minutes),
+            "asked": parcel.draft.desired.to_json(),
+            "changed": dict(parcel.line.diff),
+            "message": message,
+        }
+        return AuditEvent(event, "pipeline", f"booking:{parcel.source_id}", detail, self._run_id)
+
+
+def asked_of(draft: Draft, row: Timesheet) -> Desired:
+    """What counts as asked for by a row that the target shows.
+
+    Where it holds something else than was sent, that is what counts, so that the next run sees the difference and mends
+    it.
+    """
+    desired = draft.desired
+    return replace(
+        desired,
+        user_id=row.user_id,
+        activity_id=row.activity_id,
+        project_id=row.project_id,
+        project_number=desired.project_number if row.project_id == desired.project_id else "",
+        begin=row.begin if abs(row.begin - draft.span.begin) >= FAR_AWAY else desired.begin,
+    )
+
+
+def refusal_text(error: ConnectorError) -> str:
+    """A refusal for people: which fields, in the target's words, or the error's own sentence."""
+    if not isinstance(error, ValidationFailedError) or not error.fields:
+        return str(error)
+    fields = "; ".join(f"{name or 'time sheet'}: {' '.join(texts)}" for name, texts in error.fields.items())
+    return f"Kimai says {fields}."
+
+
+def _write(parcel: Parcel, operation: Action) -> Write:
+    line = parcel.line
+    return Write(
+        parcel.source_id, operation, line.entry_date, parcel.draft.desired, line.facts_hash, kimai_id=line.kimai_id
+    )

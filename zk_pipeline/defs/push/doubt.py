@@ -1,0 +1,103 @@
+"""Creates whose outcome is unknown: looked up by their marker until it is certain whether they took effect."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from zk_pipeline.connectors.base import TargetConnector
+from zk_pipeline.connectors.errors import ConnectorError
+from zk_pipeline.defs.push.delivery import Parcel
+from zk_pipeline.domain.ledger import LedgerRow, PushState
+from zk_pipeline.domain.markers import marker
+from zk_pipeline.domain.records import Timesheet
+from zk_pipeline.store import ledger
+from zk_pipeline.store.database import Database
+
+LONGEST_PAUSE = 5.0
+ANSWERED_500 = 500
+"""Kimai's own 500 ends the request and leaves no row (docs/kimai.md §3); a proxy's 502 or 504 says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A parcel that may be in the target; until `certain_at` (monotonic seconds) a slow request may still arrive."""
+
+    parcel: Parcel
+    certain_at: float
+    cause: ConnectorError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What looking up found: rows that are there, and parcels that certainly are not."""
+
+    adopted: tuple[tuple[Parcel, Timesheet], ...]
+    absent: tuple[Parcel, ...]
+
+
+class Doubts:
+    """Finds out what became of creates. `time_limit` is the target's own limit for one request, in seconds."""
+
+    def __init__(
+        self,
+        database: Database,
+        target: TargetConnector,
+        source_name: str,
+        time_limit: float,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._database = database
+        self._target = target
+        self._source_name = source_name
+        self._time_limit = time_limit
+        self._pause = pause
+
+    def split(self, parcels: Sequence[Parcel], known: Mapping[str, LedgerRow]) -> tuple[list[Doubt], list[Parcel]]:
+        """Divide parcels into those that an earlier attempt may have written, and those never sent."""
+        tried = {PushState.INTENDED, PushState.FAILED}
+        doubtful = [parcel for parcel in parcels if (row := known.get(parcel.source_id)) and row.state in tried]
+        if not doubtful:
+            return [], list(parcels)
+        with self._database.transaction() as connection:
+            ages = ledger.seconds_since_intent(
+                connection, self._target.endpoint.name, [parcel.source_id for parcel in doubtful]
+            )
+        now = time.monotonic()
+        doubts = [
+            Doubt(parcel, now + max(0.0, self._time_limit - ages.get(parcel.source_id, self._time_limit)))
+            for parcel in doubtful
+        ]
+        ids = {parcel.source_id for parcel in doubtful}
+        return doubts, [parcel for parcel in parcels if parcel.source_id not in ids]
+
+    def about(self, parcel: Parcel, cause: ConnectorError) -> Doubt:
+        """The doubt that an unanswered create leaves."""
+        wait = 0.0 if cause.status == ANSWERED_500 else self._time_limit
+        return Doubt(parcel, time.monotonic() + wait, cause)
+
+    def settle(self, doubts: Sequence[Doubt]) -> Settled:
+        """Look the markers up until each parcel was found, or was not there after its time limit had passed.
+
+        Several hits are a copy made by a person: the lowest id is ours, the next reconciliation reports the others.
+        Raises the connector's errors; the parcels then stay in doubt.
+        """
+        adopted: list[tuple[Parcel, Timesheet]] = []
+        absent: list[Parcel] = []
+        open_doubts, pause = list(doubts), 0.25
+        while open_doubts:
+            still_open: list[Doubt] = []
+            for doubt in open_doubts:
+                looked_at = time.monotonic()
+                hits = self._target.find(marker(self._source_name, doubt.parcel.source_id))
+                if hits:
+                    adopted.append((doubt.parcel, hits[0]))
+                elif looked_at >= doubt.certain_at:
+                    absent.append(doubt.parcel)
+                else:
+                    still_open.append(doubt)
+            open_doubts = still_open
+            if open_doubts:
+                remaining = max(doubt.certain_at for doubt in open_doubts) - time.monotonic()
+                self._pause(max(0.05, min(pause, remaining)))
+                pause = min(pause * 2, LONGEST_PAUSE)
+        return Settled(tuple(adopted), tuple(absent))

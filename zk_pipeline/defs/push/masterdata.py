@@ -1,0 +1,111 @@
+"""Customers, projects and tags of the target that entries need: found by number, created when missing."""
+
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+
+from zk_pipeline.connectors.base import TargetConnector
+from zk_pipeline.connectors.errors import PermissionDeniedError, ValidationFailedError
+from zk_pipeline.domain.mapping import ProjectPlan
+from zk_pipeline.domain.plan import Draft
+from zk_pipeline.store import audit, target
+from zk_pipeline.store.audit import AuditEvent
+from zk_pipeline.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """What was made in the target for the entries of a push."""
+
+    customers: int = 0
+    projects: int = 0
+
+
+class MasterData:
+    """Makes projects real. Refusals are remembered for each project, so that one is asked for only once."""
+
+    def __init__(self, connector: TargetConnector, database: Database, run_id: str) -> None:
+        self._connector = connector
+        self._database = database
+        self._run_id = run_id
+        self._project_ids: dict[str, int] = {}
+        self._customer_ids: dict[str, int] = {}
+        self._refusals: dict[str, str] = {}
+        self._tags: set[str] = set()
+        self.created = Created()
+        self._warnings: list[str] = []
+
+    def prepare(self, drafts: Iterable[Draft]) -> None:
+        """Create what these drafts need and is not there, one writer at a time: numbers are unique by look-up only.
+
+        Raises the connector's errors for a system's problem; a refusal is kept for `refusal`.
+        """
+        plans = {draft.project.number: draft.project for draft in drafts if draft.project.id is None}
+        wanted = [plan for number, plan in sorted(plans.items()) if number not in self._project_ids]
+        tags = {tag for draft in drafts for tag in draft.tags}
+        if not wanted and tags <= self._tags:
+            return
+        with self._database.lock(f"zk:masterdata:{self._connector.endpoint.name}"):
+            self._ensure_tags(tags - self._tags)
+            for plan in wanted:
+                self._create(plan)
+
+    def refusal(self, draft: Draft) -> str | None:
+        """Why the draft's project could not be made, if so."""
+        return self._refusals.get(draft.project.number) if draft.project.id is None else None
+
+    def with_project(self, draft: Draft) -> Draft:
+        """The draft with the id of its project."""
+        if draft.project.id is not None:
+            return draft
+        project_id = self._project_ids[draft.project.number]
+        return replace(
+            draft,
+            desired=replace(draft.desired, project_id=project_id),
+            project=replace(draft.project, id=project_id),
+        )
+
+    def take_warnings(self) -> list[str]:
+        """What the operator should know; each is given once."""
+        warnings, self._warnings = self._warnings, []
+        return warnings
+
+    def _ensure_tags(self, tags: AbstractSet[str]) -> None:
+        try:
+            self._connector.ensure_tags(sorted(tags))
+        except ValidationFailedError as error:
+            # A hidden tag can be assigned all the same (docs/kimai.md §9), so the time sheets need not wait for it.
+            self._warnings.append(str(error))
+        self._tags |= tags
+
+    def _create(self, plan: ProjectPlan) -> None:
+        try:
+            customer_id = plan.customer.id or self._customer(plan)
+            project = self._connector.create_project(name=plan.name, number=plan.number, customer_id=customer_id)
+        except (ValidationFailedError, PermissionDeniedError) as error:
+            self._refusals[plan.number] = f"Project {plan.number} {plan.name!r} could not be made: {error}"
+            return
+        self._project_ids[plan.number] = project.id
+        self.created = replace(self.created, projects=self.created.projects + 1)
+        with self._database.transaction() as connection:
+            target.save_project(connection, self._connector.endpoint.name, project)
+            self._audit(connection, "kimai.project.ensured", f"kimai:project:{project.id}", plan.name, plan.number)
+
+    def _customer(self, plan: ProjectPlan) -> int:
+        customer = plan.customer
+        if customer.number not in self._customer_ids:
+            made = self._connector.create_customer(name=customer.name, number=customer.number)
+            self._customer_ids[customer.number] = made.id
+            self.created = replace(self.created, customers=self.created.customers + 1)
+            with self._database.transaction() as connection:
+                target.save_customer(connection, self._connector.endpoint.name, made)
+                self._audit(
+                    connection, "kimai.customer.ensured", f"kimai:customer:{made.id}", customer.name, customer.number
+                )
+        return self._customer_ids[customer.number]
+
+    def _audit(self, connection: Connection, event: str, subject: str, name: str, number: str) -> None:
+        detail = {"name": name, "number": number}
+        audit.append(connection, [AuditEvent(event, "pipeline", subject, detail, self._run_id)])

@@ -1,0 +1,172 @@
+"""The push of one day: carries out its plan so that each entry is in the target once and only once.
+
+The intent is committed before a write and the outcome after it, so a process may die on any line. Whenever the outcome
+of a create is unknown, its marker is looked up before anything is sent again, and again until the server's own time
+limit has passed, since a slow request may still take effect (docs/kimai.md §12).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+
+from zk_pipeline.connectors.base import TargetConnector
+from zk_pipeline.defs.push.amendment import Amendment
+from zk_pipeline.defs.push.book import Book, refusal_text
+from zk_pipeline.defs.push.delivery import Delivery, Outcome, Parcel, rounds
+from zk_pipeline.defs.push.doubt import ANSWERED_500, Doubt, Doubts
+from zk_pipeline.defs.push.masterdata import MasterData
+from zk_pipeline.defs.push.report import PushReport
+from zk_pipeline.domain.decision import Action
+from zk_pipeline.domain.ledger import LedgerRow, PushState
+from zk_pipeline.domain.plan import Result
+from zk_pipeline.store import ledger, plans
+from zk_pipeline.store import target as rows
+from zk_pipeline.store.database import Database
+
+CHUNK = 32
+"""Intents committed at a time: few enough that a crash leaves little in doubt, enough to keep commits off the way."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushSettings:
+    """How a push behaves. `time_limit` is the target's own limit for one request, in seconds."""
+
+    source: str
+    concurrency: int
+    time_limit: float
+    serial_users: bool
+
+
+class Pusher:
+    """Pushes days to one target, for one run."""
+
+    def __init__(
+        self,
+        database: Database,
+        target: TargetConnector,
+        settings: PushSettings,
+        run_id: str,
+    ) -> None:
+        self._database = database
+        self._target = target
+        self._name = target.endpoint.name
+        self._settings = settings
+        self._book = Book(database, self._name, run_id)
+        self._master = MasterData(target, database, run_id)
+        self._doubts = Doubts(database, target, settings.source, settings.time_limit)
+        self._unknown_in_a_row = 0
+
+    def day(self, day: date) -> PushReport:
+        """Carry out the plan of one day. One run at a time does; a second one waits and then finds it done.
+
+        Raises the connector's errors for what stops the run; what was done until then is in the ledger.
+        """
+        made_before = self._master.created
+        with self._database.lock(f"zk:push:{self._name}:{day}"):
+            with self._database.transaction() as connection:
+                lines = plans.writes_of_day(connection, self._name, day)
+                known = ledger.rows_of(connection, self._name, [line.source_id or "" for line in lines])
+            report = self._links(lines, known)
+            report += self._updates(lines, known)
+            report += self._creates(lines, known)
+        made = self._master.created
+        return replace(
+            report,
+            customers=made.customers - made_before.customers,
+            projects=made.projects - made_before.projects,
+            problems=report.problems + tuple(self._master.take_warnings()),
+        )
+
+    def _links(self, lines: Sequence[Result], known: Mapping[str, LedgerRow]) -> PushReport:
+        """Take time sheets into the ledger as they are; nothing is written to the target."""
+        wanted = [line for line in lines if line.action is Action.LINK and not _is_settled(line, known)]
+        with self._database.transaction() as connection:
+            found = rows.timesheets_by_id(connection, self._name, [line.kimai_id or 0 for line in wanted])
+        linked = [(_parcel(line), found[line.kimai_id]) for line in wanted if line.kimai_id in found]
+        self._book.confirm(linked, "kimai.timesheet.linked", Action.LINK)
+        return PushReport(linked=len(linked), left=len(wanted) - len(linked))
+
+    def _updates(self, lines: Sequence[Result], known: Mapping[str, LedgerRow]) -> PushReport:
+        wanted = [_parcel(line) for line in lines if line.action is Action.UPDATE and not _is_settled(line, known)]
+        report, ready = self._ready(wanted, Action.UPDATE)
+        amendment = Amendment(self._target, self._book)
+        for parcel in ready:
+            report += amendment.carry_out(parcel, known.get(parcel.source_id))
+        return report
+
+    def _creates(self, lines: Sequence[Result], known: Mapping[str, LedgerRow]) -> PushReport:
+        wanted = [_parcel(line) for line in lines if line.action is Action.CREATE and not _is_settled(line, known)]
+        doubts, new = self._doubts.split(wanted, known)
+        report, absent = self._settle(doubts)
+        sent, doubts = self._send([*new, *absent])
+        settled, absent = self._settle(doubts)
+        again, doubts = self._send(absent)
+        return report + sent + settled + again + self._give_up(doubts)
+
+    def _settle(self, doubts: Sequence[Doubt]) -> tuple[PushReport, Sequence[Parcel]]:
+        settled = self._doubts.settle(doubts)
+        self._book.confirm(settled.adopted, "kimai.timesheet.adopted", Action.CREATE)
+        return PushReport(adopted=len(settled.adopted)), settled.absent
+
+    def _send(self, parcels: Sequence[Parcel]) -> tuple[PushReport, list[Doubt]]:
+        """Send creates; returns what came of them, and those in doubt. Once all is booked, raises what stopped it."""
+        report, ready = self._ready(parcels, Action.CREATE)
+        doubts: list[Doubt] = []
+        with Delivery(self._target, self._settings.concurrency) as delivery:
+            for turn in rounds(ready, serial_users=self._settings.serial_users):
+                for outcomes in delivery.send(turn, lambda chunk: self._book.intend(chunk, Action.CREATE), CHUNK):
+                    report += self._book_outcomes(outcomes, delivery)
+                    doubts += [self._doubts.about(out.parcel, out.doubt) for out in outcomes if out.doubt is not None]
+        if delivery.stopped_by is not None:
+            raise delivery.stopped_by
+        return report, doubts
+
+    def _ready(self, parcels: Sequence[Parcel], operation: Action) -> tuple[PushReport, list[Parcel]]:
+        """The parcels with the ids of their projects; those whose project was refused are parked."""
+        self._master.prepare([parcel.draft for parcel in parcels])
+        ready: list[Parcel] = []
+        for parcel in parcels:
+            refusal = self._master.refusal(parcel.draft)
+            if refusal is None:
+                ready.append(replace(parcel, draft=self._master.with_project(parcel.draft)))
+            else:
+                self._book.refuse(parcel, operation, refusal)
+        return PushReport(parked=len(parcels) - len(ready)), ready
+
+    def _book_outcomes(self, outcomes: Sequence[Outcome], delivery: Delivery) -> PushReport:
+        done = [(outcome.parcel, outcome.timesheet) for outcome in outcomes if outcome.timesheet is not None]
+        refused = [(outcome.parcel, outcome.refusal) for outcome in outcomes if outcome.refusal is not None]
+        doubted = [outcome.doubt for outcome in outcomes if outcome.doubt is not None]
+        unsent = [out.parcel for out in outcomes if not (out.timesheet or out.refusal or out.doubt)]
+        self._book.confirm(done, "kimai.timesheet.created", Action.CREATE)
+        for parcel, error in refused:
+            self._book.refuse(parcel, Action.CREATE, refusal_text(error))
+        self._book.fail(unsent, Action.CREATE, f"Not sent: {delivery.stopped_by}")
+        self._unknown_in_a_row = 0 if done or refused else self._unknown_in_a_row + len(doubted)
+        if doubted and self._unknown_in_a_row > 2 * self._settings.concurrency:
+            # So many in a row are no longer the rows' problem but the system's.
+            delivery.stop(doubted[-1])
+        minutes = sum((parcel.line.minutes for parcel, _ in done), Decimal(0))
+        return PushReport(created=len(done), parked=len(refused), minutes=minutes)
+
+    def _give_up(self, doubts: Sequence[Doubt]) -> PushReport:
+        """Twice sent and still no good answer: the next run looks again, and this one says so."""
+        broken = [doubt.parcel for doubt in doubts if doubt.cause is not None and doubt.cause.status == ANSWERED_500]
+        self._book.fail(broken, Action.CREATE, "Kimai answered 500 twice.")
+        problems = tuple(f"Booking {doubt.parcel.source_id}: {doubt.cause}" for doubt in doubts)
+        return PushReport(failed=len(doubts), problems=problems)
+
+
+def _parcel(line: Result) -> Parcel:
+    if line.draft is None:
+        raise ValueError(f"The plan's line {line.key} of {line.entry_date} is to be written but has no draft.")
+    return Parcel(line, line.draft)
+
+
+def _is_settled(line: Result, known: Mapping[str, LedgerRow]) -> bool:
+    """Whether another run has carried the line out since it was planned."""
+    row = known.get(line.source_id or "")
+    if row is None or line.draft is None or row.state is not PushState.CONFIRMED or row.asked is None:
+        return False
+    return row.asked.hash == line.draft.desired.hash

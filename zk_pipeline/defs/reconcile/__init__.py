@@ -1,0 +1,1 @@
+"""Normalization and reconciliation: from bookings to the plan."""

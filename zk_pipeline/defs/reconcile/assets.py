@@ -1,0 +1,92 @@
+"""The assets `sync/normalized_entries` and `sync/reconciliation_results`."""
+
+from collections import Counter
+from datetime import date
+from decimal import Decimal
+
+import dagster as dg
+
+from zk_pipeline.defs.common import OWNERS, WHOLE_CHAIN
+from zk_pipeline.defs.days import Metadata, add_counts, days_of, each_day, stopping_on_system_errors
+from zk_pipeline.defs.preview import cell, minutes, table, timesheet_link
+from zk_pipeline.defs.reconcile.stages import Normalization, Reconciliation
+from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.domain.decision import Action, Status
+from zk_pipeline.domain.plan import sentence
+from zk_pipeline.partitions import days
+
+WRITES = {Action.CREATE, Action.UPDATE}
+
+
+@dg.asset(
+    key_prefix="sync",
+    group_name="sync",
+    owners=OWNERS,
+    kinds={"python", "postgres"},
+    partitions_def=days,
+    backfill_policy=WHOLE_CHAIN,
+    deps=[["zammad", "directory"], ["zammad", "time_accountings"]],
+)
+def normalized_entries(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
+    """One row for each booking in the unified format, with the policy applied: unit, zone, corrections, placement.
+
+    A correction that changes a booking of a day outside of the run asks for that day again.
+    """
+    span = days_of(context)
+    with stopping_on_system_errors():
+        normalization = Normalization(zk.runtime, span[0], span[-1])
+
+    def metadata(day: date) -> Metadata:
+        done = normalization.day(day)
+        add_counts(context, zk, {"entries": done.entries})
+        return {
+            "dagster/partition_row_count": done.entries,
+            "changed": done.changed,
+            "booked_minutes": minutes(done.booked_minutes),
+            "minutes": minutes(done.minutes),
+        }
+
+    each_day(context, metadata)
+    asked = normalization.ask_for_moved_days(span[0], span[-1])
+    if asked:
+        context.log.info(
+            "Corrections changed bookings of other days, which are asked for: %s", ", ".join(map(str, asked))
+        )
+
+
+@dg.asset(
+    key_prefix="sync",
+    group_name="sync",
+    owners=OWNERS,
+    kinds={"python", "postgres"},
+    partitions_def=days,
+    backfill_policy=WHOLE_CHAIN,
+    deps=[normalized_entries, ["kimai", "directory"], ["kimai", "timesheets"]],
+)
+def reconciliation_results(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
+    """For every entry and every time sheet of ours, what it is and what shall be done. This is the plan."""
+    with stopping_on_system_errors():
+        reconciliation = Reconciliation(zk.runtime, zk.now())
+        base_url = zk.runtime.stored("target").base_url
+
+    def metadata(day: date) -> Metadata:
+        lines = reconciliation.day(day, context.run_id)
+        statuses = Counter(line.status for line in lines)
+        actions = Counter(line.action for line in lines)
+        reviewed = [line for line in lines if line.action is Action.REVIEW]
+        add_counts(context, zk, {"in_sync": statuses[Status.IN_SYNC]})
+        return {
+            "dagster/partition_row_count": len(lines),
+            **{f"status/{status}": statuses[status] for status in Status},
+            **{f"action/{action}": actions[action] for action in Action},
+            "minutes_to_write": minutes(sum((line.minutes for line in lines if line.action in WRITES), Decimal(0))),
+            "for_review": table(
+                ("booking", "time sheet", "minutes", "reason"),
+                [
+                    (line.source_id, timesheet_link(base_url, line.kimai_id), line.minutes, cell(sentence(line)))
+                    for line in reviewed
+                ],
+            ),
+        }
+
+    each_day(context, metadata)

@@ -1,0 +1,123 @@
+"""Normalization and reconciliation of stored rows, a day in a transaction."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from sqlalchemy import Connection
+
+from zk_pipeline.defs.kimai.extraction import around
+from zk_pipeline.domain.corrections import Netted, net
+from zk_pipeline.domain.entries import Entry
+from zk_pipeline.domain.instants import local_day
+from zk_pipeline.domain.locks import first_open_day
+from zk_pipeline.domain.mapping import Resolver
+from zk_pipeline.domain.markers import marked_ids
+from zk_pipeline.domain.normalize import Normalizer, movement
+from zk_pipeline.domain.plan import Result, Situation
+from zk_pipeline.domain.reconcile import Reconciler
+from zk_pipeline.domain.records import TargetDirectory
+from zk_pipeline.runtime import Runtime, SetupError
+from zk_pipeline.store import conflicts, entries, ledger, mappings, plans, requests, source, target
+
+
+@dataclass(frozen=True, slots=True)
+class NormalizedDay:
+    """What normalizing one day gave."""
+
+    day: date
+    entries: int
+    changed: int
+    booked_minutes: Decimal
+    minutes: Decimal
+
+
+class Normalization:
+    """Normalizes days with the directory and the corrections as they are now."""
+
+    def __init__(self, runtime: Runtime, first: date, last: date) -> None:
+        self._runtime = runtime
+        self._source = runtime.stored("source").name
+        policy = runtime.settings.policy
+        with runtime.database.transaction() as connection:
+            self._normalizer = Normalizer(self._source, policy, source.load_directory(connection, self._source))
+            corrected = source.bookings_with_corrections(connection, self._source, first, last)
+        self._netted: Mapping[int, Netted] = net(movement(row, policy) for row in corrected)
+        self._corrected = corrected
+
+    def day(self, day: date) -> NormalizedDay:
+        """Normalize one day: its entries are replaced in one transaction."""
+        with self._runtime.database.transaction() as connection:
+            bookings = source.bookings_of_days(connection, self._source, day, day)
+            tickets = source.tickets_of_days(connection, self._source, day, day)
+            rows = self._normalizer.entries(bookings, tickets, self._netted)
+            changed = entries.replace_day(connection, self._source, day, rows)
+        return NormalizedDay(
+            day, len(rows), changed, _booked(rows), sum((row.time_minutes for row in rows), Decimal(0))
+        )
+
+    def ask_for_moved_days(self, first: date, last: date) -> list[date]:
+        """Ask for the days outside of these whose entries a correction changed; returns them."""
+        zone = self._runtime.settings.zone
+        outside = {str(row.id): row for row in self._corrected if not first <= local_day(row.created_at, zone) <= last}
+        with self._runtime.database.transaction() as connection:
+            stored = entries.minutes_of(connection, self._source, outside)
+            changed = [
+                found.entry_date for id_, found in stored.items() if found.minutes != self._netted[int(id_)].minutes
+            ]
+            requests.ask(connection, changed, "correction")
+        return sorted(set(changed))
+
+
+class Reconciliation:
+    """Reconciles days with the target's directory and the mappings as they are now.
+
+    Raises `SetupError` when the target's directory was never read.
+    """
+
+    def __init__(self, runtime: Runtime, now: datetime) -> None:
+        self._runtime = runtime
+        self._source, self._target = runtime.stored("source").name, runtime.stored("target").name
+        settings = runtime.settings
+        with runtime.database.transaction() as connection:
+            directory = target.load_directory(connection, self._target)
+            if directory is None:
+                raise SetupError("Kimai's directory was never read: materialize kimai/directory first.")
+            resolver = Resolver(directory, mappings.load(connection), settings.policy)
+        self._directory: TargetDirectory = directory
+        self._reconciler = Reconciler(self._source, resolver, settings.policy)
+        self._today = local_day(now, settings.zone)
+        self._locked_before = first_open_day(settings.locked_before, self._today)
+
+    def day(self, day: date, run_id: str) -> list[Result]:
+        """Reconcile one day: its plan and its open conflicts are replaced in one transaction."""
+        with self._runtime.database.transaction() as connection:
+            lines = self._reconciler.day(self._situation(connection, day))
+            plans.replace_day(connection, self._target, day, lines, run_id)
+            conflicts.replace_day(connection, self._target, day, lines)
+        return lines
+
+    def _situation(self, connection: Connection, day: date) -> Situation:
+        of_day = ledger.rows_of_day(connection, self._target, day)
+        bound = [row.kimai_id for row in of_day.values() if row.kimai_id is not None]
+        timesheets = target.timesheets_around(connection, self._target, around(day, day, self._runtime), bound)
+        marked = {
+            int(id_) for row in timesheets for id_ in marked_ids(row.description, self._source) if id_.isdecimal()
+        }
+        known = source.known_bookings(connection, self._source, marked)
+        return Situation(
+            day=day,
+            entries=entries.entries_of_day(connection, self._source, day),
+            timesheets=timesheets,
+            ledger=of_day,
+            known_sources=frozenset(str(id_) for id_ in known),
+            gone=target.gone_timesheets(connection, self._target, bound),
+            server=self._directory.server,
+            today=self._today,
+            locked_before=self._locked_before,
+        )
+
+
+def _booked(rows: list[Entry]) -> Decimal:
+    return sum((row.booked_minutes for row in rows), Decimal(0))

@@ -1,0 +1,50 @@
+"""The one resource of the assets: runtime and connectors, opened when first used and shared by a run's steps."""
+
+from contextlib import ExitStack
+from datetime import UTC, datetime
+
+import dagster as dg
+from pydantic import PrivateAttr
+
+from zk_pipeline.connectors.base import SourceConnector, TargetConnector
+from zk_pipeline.runtime import Runtime, open_runtime
+
+
+class ZkResource(dg.ConfigurableResource):
+    """Database, source and target of this deployment, as the environment and the stored connectors give them."""
+
+    _opened: ExitStack = PrivateAttr(default_factory=ExitStack)
+    _runtime: Runtime | None = PrivateAttr(default=None)
+    _source: SourceConnector | None = PrivateAttr(default=None)
+    _target: TargetConnector | None = PrivateAttr(default=None)
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Close what was opened."""
+        del context
+        self._opened.close()
+        self._runtime = self._source = self._target = None
+
+    @property
+    def runtime(self) -> Runtime:
+        """Settings and database."""
+        if self._runtime is None:
+            self._runtime = self._opened.enter_context(open_runtime())
+        return self._runtime
+
+    @property
+    def source(self) -> SourceConnector:
+        """The connector to the source."""
+        if self._source is None:
+            self._source = self._opened.enter_context(self.runtime.source())
+        return self._source
+
+    @property
+    def target(self) -> TargetConnector:
+        """The connector to the target."""
+        if self._target is None:
+            self._target = self._opened.enter_context(self.runtime.target())
+        return self._target
+
+    def now(self) -> datetime:
+        """The present instant, in UTC."""
+        return datetime.now(UTC)

@@ -1,0 +1,1 @@
+"""Extraction from the source: its directory and its bookings."""

@@ -1,0 +1,75 @@
+"""The assets `zammad/directory` and `zammad/time_accountings`."""
+
+from datetime import date
+from decimal import Decimal
+
+import dagster as dg
+
+from zk_pipeline.defs.common import OWNERS, WHOLE_CHAIN
+from zk_pipeline.defs.days import Metadata, counted_requests, days_of, each_day, stopping_on_system_errors
+from zk_pipeline.defs.preview import cell, minutes, table, ticket_link
+from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.defs.zammad.extraction import extract_bookings, extract_directory
+from zk_pipeline.domain.instants import local_day
+from zk_pipeline.domain.normalize import minutes_of
+from zk_pipeline.domain.records import Ticket, TimeAccounting
+from zk_pipeline.partitions import days
+from zk_pipeline.store import source as rows
+
+
+@dg.asset(key_prefix="zammad", group_name="zammad", owners=OWNERS, kinds={"python", "postgres"})
+def directory(context: dg.AssetExecutionContext, zk: ZkResource) -> dg.MaterializeResult:
+    """Agents, organizations and activity types as Zammad has them now."""
+    with stopping_on_system_errors(), counted_requests(context, zk, zk.source):
+        return dg.MaterializeResult(metadata=extract_directory(zk.runtime, zk.source))
+
+
+@dg.asset(
+    key_prefix="zammad",
+    group_name="zammad",
+    owners=OWNERS,
+    kinds={"python", "postgres"},
+    partitions_def=days,
+    backfill_policy=WHOLE_CHAIN,
+)
+def time_accountings(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
+    """Every booking whose local work day this is, as Zammad has it now, with proof of the sweep, and its ticket.
+
+    One sweep reads the whole range of a run, however many days it has.
+    """
+    span = days_of(context)
+    with stopping_on_system_errors(), counted_requests(context, zk, zk.source):
+        extraction = extract_bookings(zk.runtime, zk.source, span[0], span[-1], context.run_id)
+    certificate = extraction.certificate
+    if not certificate.complete:
+        context.log.warning("The sweep is not complete, so nothing counts as deleted: %s", certificate.reason)
+    policy, name = zk.runtime.settings.policy, zk.source.endpoint.name
+    with zk.runtime.database.transaction() as connection:
+        bookings = rows.bookings_of_days(connection, name, span[0], span[-1])
+        tickets = rows.tickets_of_days(connection, name, span[0], span[-1])
+    by_day: dict[date, list[TimeAccounting]] = {}
+    for booking in bookings:
+        by_day.setdefault(local_day(booking.created_at, policy.zone), []).append(booking)
+    base_url = zk.source.endpoint.base_url
+
+    def metadata(day: date) -> Metadata:
+        of_day = by_day.get(day, [])
+        return {
+            "dagster/partition_row_count": len(of_day),
+            "minutes": minutes(sum((minutes_of(row, policy) for row in of_day), Decimal(0))),
+            "agents": len({row.agent_id for row in of_day}),
+            "sweep": f"{certificate.rows} rows in {certificate.pages} pages, {certificate.total_after} in all",
+            "complete": certificate.complete,
+            "deleted": len(extraction.gone),
+            "preview": table(
+                ("booking", "ticket", "units", "created"),
+                [_preview_row(row, tickets.get(row.ticket_id), base_url) for row in of_day],
+            ),
+        }
+
+    each_day(context, metadata)
+
+
+def _preview_row(row: TimeAccounting, ticket: Ticket | None, base_url: str) -> tuple[object, ...]:
+    number = f"#{ticket.number}" if ticket else f"id {row.ticket_id}"
+    return row.id, ticket_link(base_url, number, row.ticket_id), row.units, cell(row.created_at)

@@ -1,0 +1,132 @@
+"""The environment that Dagster and our processes run in: ZK_HOME, databases, keys, and the variables for children."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+from pydantic import SecretStr
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from zk_pipeline.runtime import Runtime, SetupError, open_runtime, store_connectors
+from zk_pipeline.settings import Settings, SettingsError
+from zk_pipeline.store.embedded import embedded_server
+from zk_pipeline.store.encryption import load_or_create_key
+from zk_pipeline.store.schema import migrate
+
+PROJECT = Path(__file__).resolve().parent.parent
+"""Where dagster.yaml and workspace.yaml are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """A prepared environment; `variables` are what a child process needs to share it."""
+
+    runtime: Runtime
+    home: Path
+    variables: dict[str, str]
+
+
+@contextmanager
+def prepared(settings: Settings) -> Iterator[Environment]:
+    """Prepare everything that a command needs, and set the variables for this process and its children.
+
+    Starts the embedded database when no other is given, migrates ours, stores the connectors of the environment. Raises
+    the typed errors of settings, database, schema and encryption.
+    """
+    home = settings.home.expanduser().resolve()
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with ExitStack() as stack:
+        given = _given_databases(settings) or stack.enter_context(embedded_server(home)).environment()
+        key = _encryption_key(settings, home)
+        variables = {
+            **given,
+            "ZK_HOME": str(home),
+            "ZK_ENCRYPTION_KEY": key,
+            "DAGSTER_HOME": str(_dagster_home(home)),
+        }
+        os.environ.update(variables)
+        complete = settings.model_copy(
+            update={
+                "home": home,
+                "database_url": SecretStr(given["ZK_DATABASE_URL"]),
+                "dagster_url": SecretStr(given["ZK_DAGSTER_URL"]),
+                "encryption_key": SecretStr(key),
+            }
+        )
+        runtime = stack.enter_context(open_runtime(complete))
+        migrate(runtime.database)
+        store_connectors(runtime)
+        yield Environment(runtime, home, variables)
+
+
+def _given_databases(settings: Settings) -> dict[str, str] | None:
+    """The URLs of a given server in the form that each driver wants, or `None` for the embedded one."""
+    if settings.database_url is None:
+        if settings.dagster_url is not None:
+            raise SettingsError("ZK_DAGSTER_URL is set but ZK_DATABASE_URL is not: set both, or neither.")
+        return None
+    ours = _url("ZK_DATABASE_URL", settings.database_url).set(drivername="postgresql+psycopg")
+    if settings.dagster_url is not None:
+        dagster = _url("ZK_DAGSTER_URL", settings.dagster_url).set(drivername="postgresql+psycopg2")
+    else:
+        dagster = ours.set(drivername="postgresql+psycopg2", database="dagster")
+        _ensure_database(ours, "dagster")
+    return {
+        "ZK_DATABASE_URL": ours.render_as_string(hide_password=False),
+        "ZK_DAGSTER_URL": dagster.render_as_string(hide_password=False),
+    }
+
+
+def _url(name: str, secret: SecretStr) -> URL:
+    try:
+        url = make_url(secret.get_secret_value())
+    except ArgumentError:
+        url = None
+    if url is None or url.get_backend_name() not in {"postgresql", "postgres"} or not url.database:
+        raise SettingsError(f"{name} is no PostgreSQL URL. Write it as postgresql://user:password@host:5432/zk.")
+    return url
+
+
+def _ensure_database(server: URL, name: str) -> None:
+    plain = server.set(drivername="postgresql").render_as_string(hide_password=False)
+    try:
+        with psycopg.connect(plain, autocommit=True, connect_timeout=10) as connection:
+            if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    except psycopg.errors.DuplicateDatabase:
+        return
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise SetupError(
+            f"The database user may not create the database {name!r}. Create it, or set ZK_DAGSTER_URL."
+        ) from error
+    except psycopg.OperationalError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise SetupError(
+            f"PostgreSQL at {server.render_as_string(hide_password=True)} does not answer ({reason}). "
+            "Start it, or correct ZK_DATABASE_URL."
+        ) from error
+
+
+def _encryption_key(settings: Settings, home: Path) -> str:
+    if settings.encryption_key is not None:
+        return settings.encryption_key.get_secret_value()
+    if settings.database_url is not None:
+        raise SetupError(
+            "ZK_ENCRYPTION_KEY is missing. With a database of your own, set the key that encrypts the tokens in it; "
+            "`zk keys generate` makes a new one."
+        )
+    return load_or_create_key(home)
+
+
+def _dagster_home(home: Path) -> Path:
+    """Dagster's own directory, with the instance's settings in it."""
+    directory = home / "dagster"
+    directory.mkdir(exist_ok=True)
+    shutil.copyfile(PROJECT / "dagster.yaml", directory / "dagster.yaml")
+    return directory

@@ -1,0 +1,102 @@
+"""What every process works with: settings, database, encryption, and the connectors stored there."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal, overload
+
+from zk_pipeline.connectors.base import Endpoint, SourceConnector, TargetConnector, source_kinds, target_kinds
+from zk_pipeline.settings import Settings, load_settings
+from zk_pipeline.store import connections
+from zk_pipeline.store.connections import StoredConnector
+from zk_pipeline.store.database import Database
+from zk_pipeline.store.encryption import TokenCipher
+
+Role = Literal["source", "target"]
+
+
+class SetupError(Exception):
+    """Something that a process needs was not set up; the message tells the operator what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Settings, database and cipher of one process."""
+
+    settings: Settings
+    database: Database
+    cipher: TokenCipher
+
+    @contextmanager
+    def source(self) -> Iterator[SourceConnector]:
+        """The source connector. Raises `SetupError` when none is stored."""
+        stored = self.stored("source")
+        with _plugin(source_kinds(), stored)(self._endpoint(stored)) as connector:
+            yield connector
+
+    @contextmanager
+    def target(self) -> Iterator[TargetConnector]:
+        """The target connector. Raises `SetupError` when none is stored."""
+        stored = self.stored("target")
+        with _plugin(target_kinds(), stored)(self._endpoint(stored)) as connector:
+            yield connector
+
+    def stored(self, role: Role) -> StoredConnector:
+        """The active connector of a role. Raises `SetupError` when none is stored."""
+        with self.database.transaction() as connection:
+            stored = connections.active(connection, role, self.cipher)
+        if stored is not None:
+            return stored
+        variables = "ZK_ZAMMAD_URL and ZK_ZAMMAD_TOKEN" if role == "source" else "ZK_KIMAI_URL and ZK_KIMAI_TOKEN"
+        raise SetupError(f"There is no {role} connector yet. Set {variables}, in the environment or in .env.")
+
+    def _endpoint(self, stored: StoredConnector) -> Endpoint:
+        settings = self.settings
+        return Endpoint(stored.name, stored.base_url, stored.token, settings.http_timeout, settings.http_attempts)
+
+
+@contextmanager
+def open_runtime(settings: Settings | None = None) -> Iterator[Runtime]:
+    """The runtime of a process to which database and key were given by its environment.
+
+    Raises `SetupError` when they were not, and the typed errors of settings, database and encryption.
+    """
+    settings = settings or load_settings()
+    if settings.database_url is None:
+        raise SetupError("There is no database. Start everything with `zk up`, or set ZK_DATABASE_URL.")
+    if settings.encryption_key is None:
+        raise SetupError("ZK_ENCRYPTION_KEY is missing. Set the key that the connectors' tokens were stored with.")
+    cipher = TokenCipher(settings.encryption_key.get_secret_value())
+    database = Database(settings.database_url.get_secret_value())
+    try:
+        yield Runtime(settings, database, cipher)
+    finally:
+        database.close()
+
+
+def store_connectors(runtime: Runtime) -> None:
+    """Create or refresh the connectors whose URL and token the environment holds."""
+    settings = runtime.settings
+    given = (
+        ("zammad", "source", settings.zammad_url, settings.zammad_token.get_secret_value(), "ZK_ZAMMAD"),
+        ("kimai", "target", settings.kimai_url, settings.kimai_token.get_secret_value(), "ZK_KIMAI"),
+    )
+    with runtime.database.transaction() as connection:
+        for kind, role, url, token, prefix in given:
+            if not url and not token:
+                continue
+            if not url or not token:
+                missing = f"{prefix}_TOKEN" if url else f"{prefix}_URL"
+                raise SetupError(f"{missing} is missing: {prefix}_URL and {prefix}_TOKEN belong together.")
+            connections.save(connection, StoredConnector(kind, role, kind, url, token), runtime.cipher)
+
+
+@overload
+def _plugin(kinds: Mapping[str, type[SourceConnector]], stored: StoredConnector) -> type[SourceConnector]: ...
+@overload
+def _plugin(kinds: Mapping[str, type[TargetConnector]], stored: StoredConnector) -> type[TargetConnector]: ...
+def _plugin(kinds: Mapping[str, type], stored: StoredConnector) -> type:
+    if stored.kind in kinds:
+        return kinds[stored.kind]
+    known = ", ".join(sorted(kinds))
+    raise SetupError(f"Connector {stored.name} is of kind {stored.kind!r}, which is not installed; known: {known}.")

@@ -1,0 +1,115 @@
+"""Running the chain through Dagster from a command, and what came of it."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import dagster as dg
+from sqlalchemy import Connection
+
+from zk_pipeline.runtime import Runtime
+from zk_pipeline.store import conflicts, ledger, runs
+
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+LONGEST_RUN = 31
+
+
+class SyncFailedError(Exception):
+    """A run failed; the message holds the sentences for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What a sync of some days did. `conflicts` and `parked` are what is open now; requests include retries."""
+
+    run_ids: tuple[str, ...]
+    first: date
+    last: date
+    counts: dict[str, int]
+    conflicts: int
+    parked: int
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `zk sync --json` prints."""
+        return {
+            "run_id": self.run_ids[-1] if self.run_ids else None,
+            "run_ids": list(self.run_ids),
+            "days": (self.last - self.first).days + 1,
+            "entries": self.counts.get("entries", 0),
+            "created": self.counts.get("created", 0),
+            "updated": self.counts.get("updated", 0),
+            "deleted": self.counts.get("deleted", 0),
+            "linked": self.counts.get("linked", 0) + self.counts.get("adopted", 0),
+            "in_sync": self.counts.get("in_sync", 0),
+            "conflicts": self.conflicts,
+            "parked": self.parked,
+            "failed": self.counts.get("failed", 0),
+            "seconds": round(self.seconds, 3),
+            "requests": {
+                "zammad": {"read": self.counts.get("zammad_read", 0)},
+                "kimai": {"read": self.counts.get("kimai_read", 0), "write": self.counts.get("kimai_write", 0)},
+            },
+        }
+
+    @property
+    def needs_people(self) -> bool:
+        """Whether something waits for a person."""
+        return bool(self.conflicts or self.parked)
+
+
+def sync_days(
+    runtime: Runtime, job: dg.JobDefinition, first: date, last: date, tell: Callable[[str], None]
+) -> SyncReport:
+    """Run the job over these days in runs of at most a month; the runs are in Dagster's history.
+
+    Raises `SyncFailedError` with the sentences of the failed step.
+    """
+    started = time.monotonic()
+    run_ids: list[str] = []
+    counts: dict[str, int] = {}
+    with dg.DagsterInstance.get() as instance:
+        begin = first
+        while begin <= last:
+            end = min(last, begin + timedelta(days=LONGEST_RUN - 1))
+            tell(f"{begin} to {end}")
+            result = _run(instance, job, begin, end)
+            run_ids.append(result.run_id)
+            with runtime.database.transaction() as connection:
+                for name, number in runs.counts_of(connection, result.run_id).items():
+                    counts[name] = counts.get(name, 0) + number
+            if not result.success:
+                raise SyncFailedError(_sentences(result))
+            begin = end + timedelta(days=1)
+    with runtime.database.transaction() as connection:
+        open_count, parked = waiting(connection, runtime, first, last)
+    return SyncReport(tuple(run_ids), first, last, counts, open_count, parked, time.monotonic() - started)
+
+
+def waiting(connection: Connection, runtime: Runtime, first: date, last: date) -> tuple[int, int]:
+    """Open conflicts of these days, and entries parked because the target refused them; each is counted once."""
+    target = runtime.stored("target").name
+    parked = ledger.parked_of_days(connection, target, first, last)
+    rows = conflicts.open_conflicts(connection, first, last)
+    return sum(row.source_id not in parked for row in rows), len(parked)
+
+
+def _run(
+    instance: dg.DagsterInstance, job: dg.JobDefinition, first: date, last: date
+) -> dg.ExecuteInProcessResult:
+    tags = {RANGE_START: first.isoformat(), RANGE_END: last.isoformat(), "zk/reason": "command"}
+    return job.execute_in_process(instance=instance, tags=tags, raise_on_error=False)
+
+
+def _sentences(result: dg.ExecuteInProcessResult) -> str:
+    failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    described = [
+        failure.user_failure_data.description
+        if failure.user_failure_data and failure.user_failure_data.description
+        else (failure.error.message if failure.error else "")
+        for failure in failures
+    ]
+    return " ".join(text.strip() for text in described if text) or f"Run {result.run_id} failed; see it in Dagster."
