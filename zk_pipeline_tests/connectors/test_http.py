@@ -204,7 +204,6 @@ LOST = [
     {"kind": "drop_before"},
     {"kind": "drop_after"},
     {"kind": "delay", "seconds": 30},
-    {"kind": "late", "seconds": 2},
     {"kind": "respond", "status": 500},
     {"kind": "respond", "status": 503, "headers": {"Retry-After": "1"}},
     {"kind": "respond", "status": 200, "text": ""},

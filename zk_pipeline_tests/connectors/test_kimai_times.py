@@ -1,0 +1,80 @@
+"""Wall-clock times for Kimai: exact on every night of the year, in every zone."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zk_pipeline.connectors.kimai_times import misread, query_span, wall_clock, with_offset, zone_named
+from zk_pipeline.domain.records import Window
+
+BERLIN = ZoneInfo("Europe/Berlin")
+ZONES = [ZoneInfo(name) for name in ("UTC", "Europe/Berlin", "America/New_York", "Asia/Tokyo", "Australia/Lord_Howe")]
+INSTANTS = st.integers(1_577_836_800, 1_893_456_000).map(lambda second: datetime.fromtimestamp(second, UTC))
+
+
+def read_by_kimai(text: str, zone: ZoneInfo, *, later: bool) -> datetime:
+    """The instant Kimai sees; which of the two it takes in a repeated hour is its own affair."""
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone, fold=int(later))).astimezone(UTC)
+
+
+@pytest.mark.parametrize(
+    ("instant", "text"),
+    [
+        (datetime(2025, 8, 16, 8, tzinfo=UTC), "2025-08-16T10:00:00"),
+        (datetime(2025, 10, 26, 0, 30, tzinfo=UTC), "2025-10-26T02:30:00+02:00"),
+        (datetime(2025, 10, 26, 1, 30, tzinfo=UTC), "2025-10-26T02:30:00+01:00"),
+        (datetime(2025, 10, 26, 2, 0, tzinfo=UTC), "2025-10-26T03:00:00"),
+        (datetime(2026, 3, 29, 0, 59, tzinfo=UTC), "2026-03-29T01:59:00"),
+        (datetime(2026, 3, 29, 1, 0, tzinfo=UTC), "2026-03-29T03:00:00"),
+    ],
+)
+def test_times_are_naive_but_for_the_hour_that_comes_twice(instant: datetime, text: str) -> None:
+    assert wall_clock(instant, BERLIN) == text
+
+
+@given(instant=INSTANTS, zone=st.sampled_from(ZONES), later=st.booleans())
+def test_every_instant_is_read_as_it_was_meant(instant: datetime, zone: ZoneInfo, later: bool) -> None:
+    assert read_by_kimai(wall_clock(instant, zone), zone, later=later) == instant
+    assert read_by_kimai(with_offset(instant), zone, later=later) == instant
+
+
+@given(
+    start=INSTANTS,
+    length=st.timedeltas(timedelta(minutes=1), timedelta(days=40)),
+    zone=st.sampled_from(ZONES),
+    later=st.booleans(),
+)
+def test_a_query_spans_its_window(start: datetime, length: timedelta, zone: ZoneInfo, later: bool) -> None:
+    window = Window(start, start + length)
+    begin, end = query_span(window, zone)
+    assert read_by_kimai(begin, zone, later=later) <= window.start
+    assert read_by_kimai(end, zone, later=later) >= window.end.replace(microsecond=0)
+
+
+def test_a_query_is_as_wide_as_its_window_on_ordinary_days() -> None:
+    window = Window(datetime(2025, 8, 15, 22, tzinfo=UTC), datetime(2025, 8, 16, 22, tzinfo=UTC))
+    assert query_span(window, BERLIN) == ("2025-08-16T00:00:00", "2025-08-17T00:00:00")
+
+
+@pytest.mark.parametrize(
+    ("shown", "wrong"),
+    [
+        ("2025-08-16T10:00:00+0200", False),
+        ("2025-08-16T09:45:00+0200", False),
+        ("2025-08-16T11:00:00+0200", False),
+        ("2025-08-16T08:00:00+0000", False),
+        ("2025-08-16T10:00:00+0000", True),
+        ("2025-08-16T10:00:00-0400", True),
+    ],
+)
+def test_another_offset_with_another_instant_is_a_misreading_and_rounding_is_not(shown: str, wrong: bool) -> None:
+    assert misread(datetime(2025, 8, 16, 8, tzinfo=UTC), shown, BERLIN) is wrong
+
+
+@pytest.mark.parametrize("name", ["", "Mars/Olympus", "../etc/passwd"])
+def test_a_zone_that_is_not_known_here_is_none(name: str) -> None:
+    assert zone_named(name) is None

@@ -1,0 +1,136 @@
+"""What the Kimai connector says about its account: each missing permission by name, and nothing written to find out."""
+
+import pytest
+
+from zk_pipeline.connectors.base import Endpoint, Finding, Level, Validation
+from zk_pipeline.connectors.kimai import KimaiConnector
+from zk_pipeline.sandbox.client import SandboxControl
+from zk_pipeline.sandbox.kimai import KimaiServer
+from zk_pipeline_tests.connectors.conftest import DAY, ConnectKimai, Office
+
+ROLES = ("ROLE_USER", "ROLE_TEAMLEAD", "ROLE_ADMIN", "ROLE_SUPER_ADMIN")
+
+
+def findings(validation: Validation, level: Level) -> dict[str, Finding]:
+    return {finding.subject: finding for finding in validation.findings if finding.level is level}
+
+
+@pytest.fixture
+def at_home(kimai: KimaiServer) -> KimaiServer:
+    """A Kimai all of whose people live in the account's zone."""
+    kimai.add_user("sync", "sync@example.com", ["ROLE_SUPER_ADMIN"], "Europe/Berlin", "home-token")
+    return kimai
+
+
+def test_a_super_administrator_passes_everything(at_home: KimaiServer, kimai_service: tuple[KimaiServer, str]) -> None:
+    with KimaiConnector(Endpoint("kimai", kimai_service[1], "home-token")) as target:
+        validation = target.validate()
+    assert {finding.level for finding in validation.findings} == {Level.PASS}
+    assert (validation.version, validation.account, validation.timezone) == (
+        "2.65.0",
+        "sync@example.com",
+        "Europe/Berlin",
+    )
+
+
+def test_it_changes_nothing(target: KimaiConnector, kimai: KimaiServer) -> None:
+    before = kimai.snapshot()["tables"]
+    assert target.validate().ok
+    assert kimai.snapshot()["tables"] == before
+
+
+@pytest.mark.parametrize(
+    ("permission", "subject"),
+    [
+        ("create_own_timesheet", "create time sheets"),
+        ("create_other_timesheet", "create time sheets"),
+        ("create_customer", "create customers"),
+        ("create_project", "create projects"),
+        ("create_tag", "create tags"),
+        ("api_access", "version"),
+    ],
+)
+def test_each_missing_permission_is_named(
+    target: KimaiConnector, kimai: KimaiServer, permission: str, subject: str
+) -> None:
+    kimai.configure({"permissions": {role: {permission: False} for role in ROLES}})
+    validation = target.validate()
+    assert not validation.ok
+    assert permission in findings(validation, Level.FAIL)[subject].remedy
+
+
+def test_an_administrator_lacks_view_user(kimai: KimaiServer, connect_kimai: ConnectKimai) -> None:
+    kimai.add_user("boss", "boss@example.com", ["ROLE_ADMIN"], token="boss-token")
+    validation = connect_kimai("boss-token").validate()
+    failed = findings(validation, Level.FAIL)
+    assert set(failed) == {"users"}
+    assert "view_user" in failed["users"].remedy
+
+
+def test_a_plain_user_is_told_everything_at_once(
+    kimai: KimaiServer, office: Office, connect_kimai: ConnectKimai
+) -> None:
+    kimai.add_user("bob", "bob@example.com", token="bob-token")
+    kimai.add_timesheet(office.anna, office.project, office.activity, DAY, DAY)
+    validation = connect_kimai("bob-token").validate()
+    remedies = " ".join(finding.remedy for finding in validation.findings)
+    for permission in (
+        "view_user",
+        "view_other_timesheet",
+        "create_other_timesheet",
+        "create_customer",
+        "create_project",
+        "view_all_data",
+        "edit_other_timesheet",
+        "delete_other_timesheet",
+    ):
+        assert permission in remedies
+    assert not validation.ok
+
+
+def test_a_punch_clock_is_no_obstacle_for_an_account_that_sees_others(
+    target: KimaiConnector, kimai: KimaiServer
+) -> None:
+    kimai.configure({"timesheet.mode": "punch"})
+    validation = target.validate()
+    assert validation.ok
+    assert "'punch'" in findings(validation, Level.PASS)["tracking mode"].text
+
+
+def test_people_in_other_zones_are_warned_of(target: KimaiConnector) -> None:
+    warned = findings(target.validate(), Level.WARN)
+    assert "America/New_York" in warned["time zones"].text
+
+
+@pytest.mark.parametrize(("version", "warnings"), [("2.65.0", 0), ("2.62.0", 1), ("2.44.0", 2), ("2.17.0", 3)])
+def test_an_older_version_is_warned_of(target: KimaiConnector, kimai: KimaiServer, version: str, warnings: int) -> None:
+    kimai.configure({"version": version})
+    validation = target.validate()
+    warned = [
+        finding for finding in validation.findings if finding.subject == "version" and finding.level is Level.WARN
+    ]
+    assert len(warned) == warnings
+    assert validation.version == version
+
+
+def test_a_version_that_is_too_old_fails(target: KimaiConnector, kimai_control: SandboxControl) -> None:
+    kimai_control.add_fault("respond", path="version", status=200, text='{"version": "2.13.9"}')
+    (finding,) = target.validate().findings
+    assert (finding.level, "2.14" in finding.remedy) == (Level.FAIL, True)
+
+
+@pytest.mark.parametrize("kind", ["html", "truncate", "drop_before"])
+def test_a_server_that_is_none_is_a_failure_with_a_remedy(
+    target: KimaiConnector, kimai_control: SandboxControl, kind: str
+) -> None:
+    kimai_control.add_fault(kind, path="version", status=200)
+    (finding,) = target.validate().findings
+    assert finding.level is Level.FAIL
+    assert finding.remedy
+
+
+def test_a_form_that_is_accepted_although_it_cannot_be_right_fails(
+    target: KimaiConnector, kimai_control: SandboxControl
+) -> None:
+    kimai_control.add_fault("respond", method="POST", path="tags", status=200, text="{}")
+    assert "create tags" in findings(target.validate(), Level.FAIL)
