@@ -15,6 +15,8 @@ from zk_pipeline.store import conflicts, ledger, runs
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 LONGEST_RUN = 31
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""The terminal belongs to the command; Dagster keeps its own log of the run."""
 
 
 class SyncFailedError(Exception):
@@ -97,11 +99,9 @@ def waiting(connection: Connection, runtime: Runtime, first: date, last: date) -
     return sum(row.source_id not in parked for row in rows), len(parked)
 
 
-def _run(
-    instance: dg.DagsterInstance, job: dg.JobDefinition, first: date, last: date
-) -> dg.ExecuteInProcessResult:
+def _run(instance: dg.DagsterInstance, job: dg.JobDefinition, first: date, last: date) -> dg.ExecuteInProcessResult:
     tags = {RANGE_START: first.isoformat(), RANGE_END: last.isoformat(), "zk/reason": "command"}
-    return job.execute_in_process(instance=instance, tags=tags, raise_on_error=False)
+    return job.execute_in_process(instance=instance, tags=tags, run_config=QUIET, raise_on_error=False)
 
 
 def _sentences(result: dg.ExecuteInProcessResult) -> str:
@@ -112,4 +112,5 @@ def _sentences(result: dg.ExecuteInProcessResult) -> str:
         else (failure.error.message if failure.error else "")
         for failure in failures
     ]
-    return " ".join(text.strip() for text in described if text) or f"Run {result.run_id} failed; see it in Dagster."
+    sentences = dict.fromkeys(text.strip() for text in described if text)
+    return " ".join(sentences) or f"Run {result.run_id} failed; see it in Dagster."

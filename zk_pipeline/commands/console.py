@@ -1,0 +1,99 @@
+"""What all commands share: the prepared environment, tables for people, JSON for machines, one sentence for errors."""
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from zk_pipeline.connectors.errors import ConnectorError
+from zk_pipeline.local import Environment, prepared
+from zk_pipeline.runtime import SetupError
+from zk_pipeline.settings import SettingsError, load_settings
+from zk_pipeline.store.database import DatabaseUnavailableError
+from zk_pipeline.store.embedded import EmbeddedServerError
+from zk_pipeline.store.encryption import EncryptionError
+from zk_pipeline.store.schema import SchemaError
+
+out = Console()
+err = Console(stderr=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+OPERATOR_ERRORS = (
+    ConnectorError,
+    DatabaseUnavailableError,
+    EmbeddedServerError,
+    EncryptionError,
+    SchemaError,
+    SettingsError,
+    SetupError,
+)
+"""Errors whose text is a sentence for the operator."""
+
+
+class UsageError(Exception):
+    """The command was called with something that does not work; the message names it and the remedy."""
+
+
+@contextmanager
+def explained(*more: type[Exception]) -> Iterator[None]:
+    """End the command with exit code 1 and one sentence on an error that the operator can do something about."""
+    try:
+        yield
+    except (*OPERATOR_ERRORS, UsageError, *more) as error:
+        fail(str(error))
+
+
+@contextmanager
+def environment() -> Iterator[Environment]:
+    """The prepared environment of a command; SIGTERM unwinds it as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, _terminate)
+    with explained(), prepared(load_settings()) as ready:
+        yield ready
+
+
+def fail(sentence: str) -> NoReturn:
+    """End the command with exit code 1."""
+    err.print(f"[bold red]Error:[/] {escape(sentence)}", soft_wrap=True)
+    raise typer.Exit(1)
+
+
+def show_json(value: Any) -> None:
+    """Print one JSON value on standard output."""
+    sys.stdout.write(json.dumps(value, default=str, ensure_ascii=False, indent=2) + "\n")
+
+
+def show_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = ()
+) -> None:
+    """Print a table; columns named in `right` are numbers."""
+    numbers = set(right)
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*("" if value is None else escape(str(value)) for value in row))
+    out.print(table)
+
+
+def teller(*, quiet: bool) -> Callable[[str], None]:
+    """A function that tells progress on standard error, or nothing."""
+
+    def tell(line: str) -> None:
+        if not quiet:
+            err.print(f"[dim]{escape(line)}[/]")
+
+    return tell
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    del frame
+    raise SystemExit(128 + number)

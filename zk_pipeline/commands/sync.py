@@ -1,0 +1,66 @@
+"""`zk sync`: run the chain over some days, through Dagster."""
+
+from datetime import UTC, date, datetime
+from typing import Annotated
+
+import typer
+
+from zk_pipeline.commands.console import AsJson, UsageError, environment, explained, show_json, teller
+from zk_pipeline.commands.report import show_sync
+from zk_pipeline.domain.instants import local_day
+from zk_pipeline.settings import Settings
+
+WAITING_FOR_PEOPLE = 3
+"""Exit code: everything was done, and something waits for a person."""
+
+DAY = "YYYY-MM-DD"
+
+
+def sync(
+    first: Annotated[str, typer.Option("--from", metavar=DAY, help="First day; today by default.")] = "",
+    last: Annotated[str, typer.Option("--to", metavar=DAY, help="Last day; by default the first.")] = "",
+    *,
+    plan: Annotated[bool, typer.Option("--plan", help="Show what would be written, and write nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Carry the bookings of these days into Kimai.
+
+    Exit code 0: done. 1: failed. 3: done, and something waits for a person.
+    """
+    # Dagster takes a second to import, and no other command needs it.
+    from zk_pipeline.definitions import defs  # noqa: PLC0415
+    from zk_pipeline.syncing import SyncFailedError, sync_days  # noqa: PLC0415
+
+    with environment() as ready, explained(SyncFailedError):
+        span = days_given(ready.runtime.settings, first, last)
+        job = defs.resolve_job_def("plan" if plan else "sync")
+        report = sync_days(ready.runtime, job, *span, tell=teller(quiet=as_json))
+        if as_json:
+            show_json(report.to_json())
+        else:
+            show_sync(ready.runtime, report, planned_only=plan)
+    if report.needs_people:
+        raise typer.Exit(WAITING_FOR_PEOPLE)
+
+
+def days_given(settings: Settings, first: str, last: str) -> tuple[date, date]:
+    """The days of the options. Raises `UsageError` on what is no day, in the wrong order or outside the partitions."""
+    today = local_day(datetime.now(UTC), settings.zone)
+    begin = _day("--from", first) if first else today
+    end = _day("--to", last) if last else begin
+    if end < begin:
+        raise UsageError(f"--to {end} lies before --from {begin}. Swap them.")
+    if begin < settings.start_date:
+        raise UsageError(
+            f"--from {begin} lies before ZK_START_DATE={settings.start_date}. Begin later, or set it earlier."
+        )
+    if end > today:
+        raise UsageError(f"--to {end} lies in the future; the last day is today, {today} in {settings.timezone}.")
+    return begin, end
+
+
+def _day(option: str, text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"{option} {text!r} is no day. Write it as 2025-08-31.") from error
