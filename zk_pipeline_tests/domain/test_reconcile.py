@@ -1,0 +1,539 @@
+"""The plan of a day: what every entry and every time sheet of ours is, and what shall be done."""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zk_pipeline.domain.decision import Action, Status
+from zk_pipeline.domain.entries import Entry, SyncStatus
+from zk_pipeline.domain.ledger import LedgerRow, PushState
+from zk_pipeline.domain.mapping import Mappings
+from zk_pipeline.domain.plan import Result, Situation
+from zk_pipeline.domain.policy import Policy
+from zk_pipeline.domain.reasons import Reason
+from zk_pipeline.domain.reconcile import DESCRIPTION_BYTES, Reconciler
+from zk_pipeline.domain.records import Timesheet
+from zk_pipeline_tests.domain.builders import (
+    ACME_PROJECT,
+    ANNA,
+    BEN,
+    DAY,
+    POLICY,
+    SERVER,
+    SUPPORT,
+    at,
+    desired,
+    entry,
+    excluded,
+    ledger_row,
+    ours,
+    reconciler,
+    resolver,
+    situation,
+    target_directory,
+    timesheet,
+)
+
+TOMORROW = DAY + timedelta(days=1)
+BY_HAND = timesheet(200, description="Ticket #50 Printer on fire")
+NO_OVERLAP = replace(SERVER, allow_overlapping=False)
+NO_FUTURE = replace(SERVER, allow_future_times=False)
+
+
+def only_line(facts: Situation, **directory: Any) -> Result:
+    [line] = reconciler(**directory).day(facts)
+    return line
+
+
+def verdict(line: Result) -> tuple[Status, Action, Reason | None, int | None]:
+    return (line.status, line.action, line.reason, line.kimai_id)
+
+
+def review(
+    status: Status, reason: Reason, kimai_id: int | None = None
+) -> tuple[Status, Action, Reason | None, int | None]:
+    return (status, Action.REVIEW, reason, kimai_id)
+
+
+CREATE = (Status.MISSING, Action.CREATE, None, None)
+
+
+def test_a_new_booking_is_created_for_the_right_person_activity_and_project():
+    line = only_line(situation(entry()))
+    assert verdict(line) == CREATE
+    assert line.draft is not None
+    assert line.draft.desired == desired()
+    assert line.draft.span == (at("2025-08-16T08:00"), at("2025-08-16T08:15"))
+    assert line.draft.description.endswith("[zk-zammad-6]")
+    assert (line.minutes, line.text) == (15, "")
+
+
+def test_what_was_written_is_in_sync_and_is_not_written_again():
+    line = only_line(situation(entry(), ledger=(ledger_row(),), timesheets=(ours(),)))
+    assert verdict(line) == (Status.IN_SYNC, Action.NONE, None, 100)
+
+
+def test_a_create_whose_answer_was_lost_is_linked_where_it_arrived_and_sent_where_it_did_not():
+    lost = ledger_row(state=PushState.INTENDED, kimai_id=None, base=None)
+    assert verdict(only_line(situation(entry(), ledger=(lost,), timesheets=(ours(),)))) == (
+        Status.IN_SYNC,
+        Action.LINK,
+        None,
+        100,
+    )
+    assert verdict(only_line(situation(entry(), ledger=(lost,)))) == CREATE
+
+
+def test_an_edited_booking_updates_its_time_sheet():
+    line = only_line(situation(entry(minutes="30"), ledger=(ledger_row(),), timesheets=(ours(),)))
+    assert verdict(line) == (Status.MISMATCH, Action.UPDATE, None, 100)
+    assert line.diff == {"duration": ("1800 s", "900 s")}
+
+
+def test_a_longer_booking_stays_where_kimai_has_it():
+    moved = ours(begin="2025-08-16T11:00")
+    line = only_line(situation(entry(minutes="30"), ledger=(ledger_row(base=moved),), timesheets=(moved,)))
+    assert line.draft is not None
+    assert line.draft.span == (at("2025-08-16T11:00"), at("2025-08-16T11:30"))
+
+
+def test_a_booking_placed_anew_moves_its_time_sheet():
+    line = only_line(situation(entry(begin="2025-08-16T09:00"), ledger=(ledger_row(),), timesheets=(ours(),)))
+    assert (line.action, line.diff.keys()) == (Action.UPDATE, {"begin"})
+    assert line.draft is not None
+    assert line.draft.span.begin == at("2025-08-16T09:00")
+
+
+@pytest.mark.parametrize(
+    "closed",
+    [
+        {"timesheets": (ours(exported=True),)},
+        {"timesheets": (ours(),), "locked_before": TOMORROW},
+        {"timesheets": (ours(begin="2025-08-20T08:00"),), "locked_before": TOMORROW},
+    ],
+    ids=["exported", "its day is closed", "moved out of a closed day"],
+)
+def test_a_booking_that_changed_after_billing_is_reviewed_never_written(closed: dict[str, Any]):
+    row = ledger_row(base=closed["timesheets"][0])
+    line = only_line(situation(entry(minutes="30"), ledger=(row,), **closed))
+    assert verdict(line) == review(Status.MISMATCH, Reason.BILLED, 100)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ledger_row(),
+        ledger_row(state=PushState.INTENDED),
+        ledger_row(state=PushState.PARKED),
+        ledger_row(state=PushState.FAILED),
+    ],
+    ids=lambda row: row.state,
+)
+def test_a_time_sheet_deleted_in_kimai_is_never_created_again_unasked(row: LedgerRow):
+    line = only_line(situation(entry(), ledger=(row,), gone=frozenset({100})))
+    assert verdict(line) == review(Status.MISSING, Reason.DELETED_IN_KIMAI, 100)
+
+
+@pytest.mark.parametrize("timesheets", [(), (ours(101),), (BY_HAND,)], ids=["nothing", "a copy", "typed by hand"])
+@pytest.mark.parametrize("row", [entry(), entry(minutes="30"), excluded()], ids=["same", "edited", "corrected to zero"])
+def test_a_time_sheet_out_of_sight_is_neither_created_again_nor_replaced(row: Entry, timesheets: tuple[Timesheet, ...]):
+    line, *_ = reconciler().day(situation(row, ledger=(ledger_row(),), timesheets=timesheets))
+    assert verdict(line) == review(Status.MISSING, Reason.UNSEEN_IN_KIMAI, 100)
+
+
+def test_a_time_sheet_that_the_ledger_gives_to_two_bookings_is_used_once():
+    rows = (ledger_row("6"), ledger_row("7", base=ours()))
+    first, second = reconciler().day(situation(entry("6"), entry("7"), ledger=rows, timesheets=(ours(),)))
+    assert verdict(first) == (Status.IN_SYNC, Action.NONE, None, 100)
+    assert verdict(second) == review(Status.MISSING, Reason.UNSEEN_IN_KIMAI, 100)
+
+
+def test_the_copy_of_a_deleted_time_sheet_takes_its_place():
+    line = only_line(situation(entry(), ledger=(ledger_row(),), timesheets=(ours(101),), gone=frozenset({100})))
+    assert verdict(line) == (Status.IN_SYNC, Action.LINK, None, 101)
+
+
+def test_what_was_undone_may_be_created_again():
+    assert verdict(only_line(situation(entry(), ledger=(ledger_row(state=PushState.UNDONE),)))) == CREATE
+
+
+def test_a_time_sheet_typed_by_hand_is_offered_not_doubled():
+    line = only_line(situation(entry(), timesheets=(BY_HAND,)))
+    assert verdict(line) == review(Status.DUPLICATE, Reason.DUPLICATE, 200)
+    assert [candidate.timesheet_id for candidate in line.candidates] == [200]
+    assert "time sheet 200 (score 100)" in line.text
+
+
+def test_two_of_them_are_ambiguous():
+    line = only_line(situation(entry(), timesheets=(BY_HAND, replace(BY_HAND, id=201))))
+    assert verdict(line) == review(Status.DUPLICATE, Reason.AMBIGUOUS)
+
+
+def test_a_similar_one_is_offered_too():
+    line = only_line(situation(entry(), timesheets=(replace(BY_HAND, duration_seconds=1100),)))
+    assert verdict(line) == review(Status.MISSING, Reason.FUZZY_CANDIDATE, 200)
+
+
+def test_time_sheets_of_others_get_no_line_and_stop_nothing():
+    foreign = (replace(BY_HAND, user_id=BEN.id), timesheet(201, description="lunch"), timesheet(202, end=None))
+    assert verdict(only_line(situation(entry(), timesheets=foreign))) == CREATE
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"user_email": "carol@example.org"}, Reason.UNMAPPED_USER),
+        ({"activity_type_id": 4}, Reason.UNMAPPED_ACTIVITY),
+        ({"ticket_known": False}, Reason.UNKNOWN_TICKET),
+    ],
+)
+def test_an_unmapped_booking_waits_with_its_reason(change: dict[str, Any], reason: Reason):
+    line = only_line(situation(entry(**change)))
+    assert verdict(line) == review(Status.MISSING, reason)
+    assert line.draft is None
+
+
+def test_an_unclear_customer_waits_with_its_reason():
+    by_hand = replace(target_directory().customers[0], number=None)
+    line = only_line(situation(entry()), customers=(by_hand,), projects=())
+    assert verdict(line) == review(Status.MISSING, Reason.UNMAPPED_CUSTOMER)
+
+
+def test_a_booking_that_lost_its_mapping_keeps_its_time_sheet():
+    facts = situation(entry(activity_type_id=4), ledger=(ledger_row(),), timesheets=(ours(),))
+    assert verdict(only_line(facts)) == review(Status.MISMATCH, Reason.UNMAPPED_ACTIVITY, 100)
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (excluded(), Reason.ZERO),
+        (excluded(booked="15"), Reason.CORRECTED_TO_ZERO),
+        (excluded(booked="-15"), Reason.CORRECTION),
+    ],
+)
+def test_a_booking_of_which_nothing_is_left_is_excluded(row: Entry, reason: Reason):
+    assert verdict(only_line(situation(row))) == (Status.EXCLUDED, Action.NONE, reason, None)
+
+
+def test_an_open_correction_waits_for_a_person():
+    row = excluded(booked="-30", open_minutes=Decimal("30.00"))
+    line = only_line(situation(replace(row, sync_status=SyncStatus.CORRECTION_OPEN)))
+    assert verdict(line) == review(Status.EXCLUDED, Reason.UNMATCHED_CORRECTION)
+    assert line.text == "30 minutes of the correction are open."
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        (ours(), Reason.DELETED_IN_ZAMMAD),
+        (ours(minutes=5), Reason.BOTH_CHANGED),
+        (ours(exported=True), Reason.BILLED),
+    ],
+)
+def test_a_booking_corrected_to_zero_asks_about_its_time_sheet(target: Timesheet, reason: Reason):
+    line = only_line(situation(excluded(booked="15"), ledger=(ledger_row(),), timesheets=(target,)))
+    assert verdict(line) == review(Status.ORPHANED, reason, 100)
+
+
+def test_a_booking_and_a_time_sheet_both_gone_are_done():
+    line = only_line(situation(excluded(booked="15"), ledger=(ledger_row(),), gone=frozenset({100})))
+    assert verdict(line) == (Status.EXCLUDED, Action.NONE, Reason.CORRECTED_TO_ZERO, None)
+
+
+def test_a_copy_of_our_time_sheet_is_shown_beside_it():
+    first, second = reconciler().day(situation(entry(), ledger=(ledger_row(),), timesheets=(ours(), ours(101))))
+    assert verdict(first) == (Status.IN_SYNC, Action.NONE, None, 100)
+    assert verdict(second) == review(Status.DUPLICATE, Reason.MARKER_CLONED, 101)
+    assert (second.key, second.minutes) == ("kimai:101", 0)
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        (ours(100, "8"), Reason.DELETED_IN_ZAMMAD),
+        (ours(100, "8", minutes=5), Reason.BOTH_CHANGED),
+        (ours(100, "8", exported=True), Reason.BILLED),
+        (timesheet(100), Reason.DELETED_IN_ZAMMAD),
+    ],
+    ids=["untouched", "edited", "exported", "its marker removed"],
+)
+def test_the_time_sheet_of_a_booking_gone_from_zammad_is_an_orphan(target: Timesheet, reason: Reason):
+    line = only_line(situation(ledger=(ledger_row("8"),), timesheets=(target,)))
+    assert verdict(line) == review(Status.ORPHANED, reason, 100)
+    assert (line.source_id, line.key) == (None, "kimai:100")
+
+
+def test_a_time_sheet_of_a_booking_of_another_day_is_no_orphan():
+    facts = situation(timesheets=(ours(100, "8"),), known_sources=frozenset({"8"}))
+    assert reconciler().day(facts) == []
+
+
+def test_an_orphan_is_shown_on_the_day_on_which_it_lies():
+    neighbour = ours(100, "8", begin="2025-08-15T08:00")
+    assert reconciler().day(situation(timesheets=(neighbour,))) == []
+
+
+def test_an_orphan_with_several_markers_is_shown_once():
+    row = ours(100, description="[zk-zammad-98] [zk-zammad-97]")
+    assert [line.key for line in reconciler().day(situation(timesheets=(row,)))] == ["kimai:100"]
+
+
+def test_a_time_sheet_that_also_carries_a_living_marker_is_no_orphan():
+    row = ours(100, description="[zk-zammad-98] [zk-zammad-3]")
+    assert reconciler().day(situation(timesheets=(row,), known_sources=frozenset({"3"}))) == []
+
+
+def test_a_closed_day_takes_no_new_time_sheet():
+    line = only_line(situation(entry(), locked_before=TOMORROW))
+    assert verdict(line) == review(Status.MISSING, Reason.LOCKED_PERIOD)
+    assert verdict(only_line(situation(entry(), locked_before=DAY))) == CREATE
+
+
+def test_a_refused_booking_is_tried_again_only_when_something_changed():
+    tried = only_line(situation(entry()))
+    parked = ledger_row(
+        state=PushState.PARKED, kimai_id=None, base=None, facts_hash=tried.facts_hash, message="The project has ended."
+    )
+    line = only_line(situation(entry(), ledger=(parked,)))
+    assert verdict(line) == review(Status.MISSING, Reason.REFUSED_BY_KIMAI)
+    assert (line.text, line.facts_hash) == ("The project has ended.", tried.facts_hash)
+    assert verdict(only_line(situation(entry(minutes="30"), ledger=(parked,)))) == CREATE
+    assert verdict(only_line(situation(entry(), ledger=(parked,), today=TOMORROW + timedelta(days=1)))) == CREATE
+    assert verdict(only_line(situation(entry(), ledger=(parked,)), users=(replace(ANNA, enabled=False), BEN))) == CREATE
+
+
+def test_a_refused_update_is_tried_again_only_when_something_changed():
+    facts = situation(entry(minutes="30"), ledger=(ledger_row(),), timesheets=(ours(),))
+    tried = only_line(facts)
+    parked = ledger_row(state=PushState.PARKED, facts_hash=tried.facts_hash, message="Maximum exceeded.")
+    line = only_line(replace(facts, ledger={"6": parked}))
+    assert verdict(line) == review(Status.MISMATCH, Reason.REFUSED_BY_KIMAI, 100)
+    assert only_line(replace(facts, ledger={"6": parked}, entries=(entry(minutes="45"),))).action is Action.UPDATE
+
+
+def test_what_kimai_will_refuse_is_tried_and_says_why():
+    line = only_line(situation(entry()), projects=(replace(ACME_PROJECT, end=DAY - timedelta(days=1)),))
+    assert verdict(line) == CREATE
+    assert line.text.startswith("Project Acme ended on 2025-08-15")
+
+
+@pytest.mark.parametrize(
+    ("letters", "action"), [(DESCRIPTION_BYTES // 2, Action.CREATE), (DESCRIPTION_BYTES // 2 + 1, Action.REVIEW)]
+)
+def test_an_over_long_description_is_measured_in_bytes_and_not_sent(letters: int, action: Action):
+    line = only_line(situation(entry(description="ü" * letters)))
+    assert line.action is action
+    assert (line.reason is Reason.REFUSED_BY_KIMAI) == (action is Action.REVIEW)
+
+
+def spans_of(lines: list[Result]) -> list[tuple[str, str]]:
+    return [(f"{line.draft.span.begin:%H:%M:%S}", f"{line.draft.span.end:%H:%M:%S}") for line in lines if line.draft]
+
+
+def test_where_overlaps_are_forbidden_new_time_sheets_go_to_the_next_free_place():
+    taken = timesheet(200, begin="2025-08-16T08:00", minutes=30, description="lunch")
+    others = timesheet(201, begin="2025-08-16T08:30", minutes=600, user_id=BEN.id)
+    lines = reconciler().day(situation(entry("7"), entry("6"), server=NO_OVERLAP, timesheets=(taken, others)))
+    assert [line.source_id for line in lines] == ["6", "7"]
+    assert spans_of(lines) == [("08:30:00", "08:45:00"), ("08:45:00", "09:00:00")]
+    assert lines[0].draft is not None
+    assert lines[0].draft.desired.begin == at("2025-08-16T08:00")
+
+
+def test_a_full_day_asks_a_person():
+    full = timesheet(200, begin="2025-08-16T00:00", minutes=1440, description="stand-by")
+    line = only_line(situation(entry(), server=NO_OVERLAP, timesheets=(full,)))
+    assert verdict(line) == review(Status.MISSING, Reason.NO_FREE_PLACE)
+
+
+def test_where_future_times_are_forbidden_todays_work_ends_before_it_was_booked():
+    assert spans_of([only_line(situation(entry(), server=NO_FUTURE, today=DAY))]) == [("07:56:00", "08:11:00")]
+
+
+def test_where_future_times_are_forbidden_past_days_keep_their_places():
+    assert spans_of([only_line(situation(entry(), server=NO_FUTURE))]) == [("08:00:00", "08:15:00")]
+
+
+def test_what_is_already_there_keeps_its_place_where_overlaps_are_forbidden():
+    facts = situation(entry(), ledger=(ledger_row(),), timesheets=(ours(),), server=NO_OVERLAP)
+    assert verdict(only_line(facts)) == (Status.IN_SYNC, Action.NONE, None, 100)
+
+
+def test_a_booking_near_midnight_stays_on_its_local_day():
+    policy = Policy(zone=ZoneInfo("Europe/Berlin"))
+    row = replace(entry(begin="2025-08-15T22:15"), entry_date=DAY)
+    [line] = Reconciler("zammad", resolver(policy=policy), policy).day(situation(row, server=NO_OVERLAP))
+    assert (line.entry_date, line.action) == (DAY, Action.CREATE)
+    assert line.draft is not None
+    assert line.draft.span.begin == at("2025-08-15T22:15")
+
+
+def test_the_operators_decision_about_an_unmapped_type_makes_it_a_create():
+    untyped = entry(activity_type_id=None, activity_name=None)
+    found = resolver(mappings=Mappings(activities={(None, None): SUPPORT.id}))
+    [line] = Reconciler("zammad", found, POLICY).day(situation(untyped))
+    assert verdict(line) == CREATE
+
+
+ENTRIES = st.lists(
+    st.tuples(
+        st.sampled_from(["0", "15", "18", "60.5"]),
+        st.sampled_from(["anna@example.org", "BEN@example.org", "carol@example.org"]),
+        st.sampled_from([3, 4]),
+        st.integers(0, 95),
+    ),
+    max_size=8,
+).map(
+    lambda rows: [
+        entry(
+            str(id_),
+            minutes=minutes,
+            begin=(at("2025-08-16T00:00") + timedelta(minutes=15 * quarter)).isoformat(),
+            user_email=email,
+            activity_type_id=type_id,
+            sync_status=SyncStatus.PENDING if minutes != "0" else SyncStatus.EXCLUDED,
+        )
+        for id_, (minutes, email, type_id, quarter) in enumerate(rows, start=6)
+    ]
+)
+TIMESHEETS = st.lists(
+    st.tuples(
+        st.sampled_from([ANNA.id, BEN.id]),
+        st.integers(0, 95),
+        st.sampled_from([15, 18, 60]),
+        st.sampled_from(
+            [
+                "",
+                "#50 call",
+                "#50 [zk-zammad-6]",
+                "[zk-zammad-7] [zk-zammad-8]",
+                "[zk-zammad-99]",
+                "[zk-zammad-98] [zk-zammad-6]",
+            ]
+        ),
+        st.booleans(),
+    ),
+    max_size=8,
+).map(
+    lambda rows: tuple(
+        timesheet(
+            id_,
+            user_id=user,
+            begin=(at("2025-08-16T00:00") + timedelta(minutes=15 * quarter)).isoformat(),
+            minutes=minutes,
+            description=text,
+            exported=exported,
+        )
+        for id_, (user, quarter, minutes, text, exported) in enumerate(rows, start=100)
+    )
+)
+LEDGERS = st.lists(
+    st.builds(
+        ledger_row,
+        st.integers(5, 14).map(str),
+        state=st.sampled_from(PushState),
+        kimai_id=st.none() | st.integers(100, 110),
+        base=st.none() | st.builds(ours, st.just(100)),
+    ),
+    max_size=6,
+    unique_by=lambda row: row.source_id,
+).map(tuple)
+SERVERS = st.sampled_from([SERVER, NO_OVERLAP, NO_FUTURE, replace(NO_OVERLAP, allow_future_times=False)])
+FACTS = st.builds(
+    lambda entries, ledger, **more: situation(*entries, ledger=ledger, **more),
+    ENTRIES,
+    LEDGERS,
+    timesheets=TIMESHEETS,
+    server=SERVERS,
+    gone=st.frozensets(st.integers(106, 110), max_size=3),
+    today=st.sampled_from([DAY, TOMORROW]),
+    locked_before=st.sampled_from([None, DAY, TOMORROW]),
+)
+
+
+@given(FACTS)
+def test_every_entry_has_exactly_one_line_and_no_key_comes_twice(facts: Situation):
+    lines = reconciler().day(facts)
+    keys = Counter(line.key for line in lines)
+    assert set(keys.values()) <= {1}
+    assert {row.source_id for row in facts.entries} <= keys.keys()
+    assert sum(line.minutes for line in lines) == sum(row.time_minutes for row in facts.entries)
+
+
+@given(FACTS)
+def test_no_time_sheet_is_used_by_two_lines(facts: Situation):
+    shown = {row.id for row in facts.timesheets}
+    used = Counter(
+        line.kimai_id
+        for line in reconciler().day(facts)
+        if line.kimai_id in shown and line.reason is not Reason.UNSEEN_IN_KIMAI
+    )
+    assert set(used.values()) <= {1}
+
+
+@given(FACTS, st.randoms(use_true_random=False))
+def test_the_order_of_the_input_does_not_matter(facts: Situation, random):
+    entries, timesheets, ledger = list(facts.entries), list(facts.timesheets), list(facts.ledger.items())
+    for mixed in (entries, timesheets, ledger):
+        random.shuffle(mixed)
+    shuffled = replace(facts, entries=entries, timesheets=timesheets, ledger=dict(ledger))
+    assert reconciler().day(shuffled) == reconciler().day(facts)
+
+
+@given(FACTS)
+def test_nothing_billed_closed_or_foreign_is_written_and_nothing_is_booked_beside_its_own(facts: Situation):
+    rows = {row.id: row for row in facts.timesheets}
+    for line in reconciler().day(facts):
+        if line.action is Action.UPDATE:
+            assert not rows[line.kimai_id or 0].exported
+        if line.action in {Action.UPDATE, Action.CREATE}:
+            assert facts.locked_before is None or line.entry_date >= facts.locked_before
+            assert line.draft is not None
+        if line.action in {Action.UPDATE, Action.LINK}:
+            bound = {row.kimai_id for row in facts.ledger.values() if row.source_id == line.source_id}
+            assert line.kimai_id in bound or f"[zk-zammad-{line.source_id}]" in rows[line.kimai_id or 0].description
+        if line.action is Action.CREATE:
+            written = facts.ledger.get(line.source_id or "")
+            assert written is None or written.kimai_id is None or written.state is PushState.UNDONE
+
+
+@given(FACTS)
+def test_time_is_written_only_for_the_person_of_the_booking(facts: Situation):
+    people = {"anna@example.org": ANNA.id, "ben@example.org": BEN.id}
+    emails = {row.source_id: row.user_email.casefold() for row in facts.entries}
+    for line in reconciler().day(facts):
+        if line.draft is not None:
+            assert line.draft.desired.user_id == people[emails[line.source_id or ""]]
+
+
+@given(FACTS)
+def test_new_time_sheets_obey_the_servers_rules(facts: Situation):
+    taken = [(row.user_id, row.begin, row.end) for row in facts.timesheets if row.end is not None]
+    for line in reconciler().day(facts):
+        if line.action is not Action.CREATE or line.draft is None:
+            continue
+        user, (begin, end) = line.draft.desired.user_id, line.draft.span
+        assert end - begin == timedelta(seconds=line.draft.desired.seconds)
+        assert (begin.microsecond, begin.date()) == (0, DAY)
+        if not facts.server.allow_overlapping:
+            assert not any(user == other and begin < stop and start < end for other, start, stop in taken)
+            taken.append((user, begin, end))
+
+
+def test_a_crowded_day_is_planned_in_moments():
+    row = entry(begin="2025-08-16T00:00", minutes="1")
+    entries = [
+        replace(row, source_id=str(id_), description=f"[zk-zammad-{id_}]", user_email="ben@example.org")
+        for id_ in range(1, 501)
+    ]
+    rows = tuple(timesheet(id_, user_id=BEN.id, minutes=2, description=f"#{id_} call") for id_ in range(1_000, 5_000))
+    lines = reconciler().day(situation(*entries, timesheets=rows, server=NO_OVERLAP))
+    assert [line.action for line in lines] == [Action.CREATE] * 500
