@@ -9,6 +9,7 @@ from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -22,8 +23,13 @@ from zk_pipeline.store.embedded import EmbeddedServerError
 from zk_pipeline.store.encryption import EncryptionError
 from zk_pipeline.store.schema import SchemaError
 
-out = Console()
+PIPED_WIDTH = 140
+"""Columns where the output goes to a file or another program."""
+
+out = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
 err = Console(stderr=True)
+
+NAME_WIDTH = 44
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
@@ -74,11 +80,18 @@ def show_json(value: Any) -> None:
 def show_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = ()
 ) -> None:
-    """Print a table; columns named in `right` are numbers."""
+    """Print a table; columns named in `right` are numbers and keep their width, the last text column may wrap."""
     numbers = set(right)
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=box.SIMPLE_HEAD)
     for column in columns:
-        table.add_column(column, justify="right" if column in numbers else "left", overflow="fold")
+        wraps = column == columns[-1] and column not in numbers
+        table.add_column(
+            column,
+            justify="right" if column in numbers else "left",
+            no_wrap=not wraps,
+            overflow="fold" if wraps else "ellipsis",
+            max_width=None if wraps or column in numbers else NAME_WIDTH,
+        )
     for row in rows:
         table.add_row(*("" if value is None else escape(str(value)) for value in row))
     out.print(table)

@@ -11,8 +11,6 @@ from zk_pipeline.store import summaries
 from zk_pipeline.store.summaries import Summary
 from zk_pipeline.syncing import SyncReport
 
-NUMBERS = ("entries", "minutes", "to create", "to update", "in Kimai", "excluded", "waiting")
-
 
 def show_sync(runtime: Runtime, report: SyncReport, *, planned_only: bool) -> None:
     """What a sync did, and what is open now."""
@@ -24,10 +22,8 @@ def show_sync(runtime: Runtime, report: SyncReport, *, planned_only: bool) -> No
     _show("Per agent", "agent", agents)
     _show("Per customer", "customer", customers)
     if waiting:
-        rows = [(row.reason, row.entries, hours(row.minutes), row.example) for row in waiting]
-        show_table(
-            "Waiting for you", ("reason", "entries", "hours", "example and next step"), rows, right=("entries", "hours")
-        )
+        cells = [(row.reason, row.entries, hours(row.minutes), row.example) for row in waiting]
+        show_table("Waiting for you", ("reason", "entries", "hours", "for example"), cells, right=("entries", "hours"))
     out.print(f"[bold]{escape(headline(report, planned_only=planned_only))}[/]")
 
 

@@ -101,7 +101,7 @@ EXPLANATIONS: dict[Reason, Explanation] = {
         "A negative booking found no earlier booking of the same ticket, agent and type to reduce.",
         "Correct the booking in Zammad, or reduce the right time sheet by hand.",
     ),
-    Reason.REFUSED_BY_KIMAI: Explanation("Kimai refused the time sheet.", "Do what the message says."),
+    Reason.REFUSED_BY_KIMAI: Explanation("Kimai refused the time sheet.", "Then sync the day again."),
     Reason.MARKER_CLONED: Explanation(
         "A time sheet with our marker was duplicated in Kimai.", "Delete the copy, or remove the marker from it."
     ),

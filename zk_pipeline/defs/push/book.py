@@ -98,7 +98,7 @@ def refusal_text(error: ConnectorError) -> str:
     if not isinstance(error, ValidationFailedError) or not error.fields:
         return str(error)
     fields = "; ".join(f"{name or 'time sheet'}: {' '.join(texts)}" for name, texts in error.fields.items())
-    return f"Kimai says {fields}."
+    return f"Kimai says: {fields.rstrip('.')}."
 
 
 def _write(parcel: Parcel, operation: Action) -> Write:

@@ -1,0 +1,54 @@
+# Every task of the project. `make` alone lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo dev test test-fast lint format bench lock clean
+
+help: ## List the tasks
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Install everything into .venv
+
+$(READY): constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+		|| { echo "Python 3.11, 3.12 or 3.13 is needed; name it with make PYTHON=python3.12 setup"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+		|| { echo "Python has no venv module; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+demo: $(READY) ## Sync a month of demo data, twice
+	@$(BIN)/zk demo
+
+dev: $(READY) ## The demo, kept running with Dagster's UI
+	@$(BIN)/zk demo --serve
+
+test: $(READY) ## Run all tests
+	$(BIN)/python -m pytest -n auto --dist loadgroup
+
+test-fast: $(READY) ## Run the pure tests, in seconds
+	$(BIN)/python -m pytest zk_pipeline_tests/domain zk_pipeline_tests/test_architecture.py
+
+lint: $(READY) ## Check style, types and the layout's arrows
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+
+format: $(READY) ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY) ## Measure against the limits
+	@$(BIN)/python -m benchmarks
+
+lock: ## Resolve constraints.txt anew (needs uv)
+	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate -o constraints.txt
+
+clean: ## Remove what the tasks made
+	rm -rf $(VENV) .zk .pytest_cache .ruff_cache .hypothesis .import_linter_cache build *.egg-info
