@@ -2,7 +2,7 @@
 
 import typer
 
-from zk_pipeline.commands import mappings, sync, up
+from zk_pipeline.commands import audit, conflicts, connectors, demo, keys, mappings, status, sync, up
 
 app = typer.Typer(
     name="zk",
@@ -11,9 +11,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("sync")(sync.sync)
 app.command("up")(up.up)
+app.command("demo")(demo.demo)
+app.command("sync")(sync.sync)
+app.command("status")(status.status)
+app.add_typer(connectors.app, name="connectors")
 app.add_typer(mappings.app, name="mappings")
+app.add_typer(conflicts.app, name="conflicts")
+app.add_typer(audit.app, name="audit")
+app.add_typer(keys.app, name="keys")
 
 
 def main() -> None:

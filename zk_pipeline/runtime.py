@@ -13,6 +13,7 @@ from zk_pipeline.store.database import Database
 from zk_pipeline.store.encryption import TokenCipher
 
 Role = Literal["source", "target"]
+ROLES: tuple[Role, ...] = ("source", "target")
 
 
 class SetupError(Exception):

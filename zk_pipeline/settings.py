@@ -1,5 +1,6 @@
 """Typed settings from the environment and `.env` (prefix `ZK_`); `.env.example` explains each one."""
 
+import os
 from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +14,10 @@ from zk_pipeline.domain.locks import first_open_day
 from zk_pipeline.domain.policy import DEFAULT_DESCRIPTION, DESCRIPTION_FIELDS, Placement, Policy, ProjectStrategy
 
 
+ENV_FILE = "ZK_ENV_FILE"
+"""Names another file than `.env`; the demo names none."""
+
+
 class SettingsError(Exception):
     """A setting is missing or wrong; the message names it, its value and the remedy."""
 
@@ -20,7 +25,7 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """Every setting of the product. Secrets never show in a repr or a log."""
 
-    model_config = SettingsConfigDict(env_prefix="ZK_", env_file=".env", env_ignore_empty=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="ZK_", env_ignore_empty=True, extra="ignore")
 
     home: Path = Path(".zk")
     database_url: SecretStr | None = None
@@ -122,7 +127,7 @@ class Settings(BaseSettings):
 def load_settings(**given: Any) -> Settings:
     """Read the settings; `given` values win over the environment. Raises `SettingsError` for the first wrong one."""
     try:
-        return Settings(**given)
+        return Settings(_env_file=os.environ.get(ENV_FILE, ".env"), **given)
     except ValidationError as error:
         first = error.errors()[0]
         name = "ZK_" + str(first["loc"][0] if first["loc"] else "").upper()

@@ -50,6 +50,13 @@ def active(connection: Connection, role: str, cipher: TokenCipher) -> StoredConn
     return _stored(row, cipher)
 
 
+def listed(connection: Connection) -> list[dict[str, str]]:
+    """Name, role, kind and address of the active connectors."""
+    columns = (connectors.c.name, connectors.c.role, connectors.c.kind, connectors.c.base_url)
+    query = select(*columns).where(connectors.c.active).order_by(connectors.c.id)
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
 def rotate(connection: Connection, cipher: TokenCipher) -> int:
     """Encrypt every token again with the newest key; returns how many."""
     rows = connection.execute(select(connectors.c.id, connectors.c.token_encrypted)).all()

@@ -1,0 +1,96 @@
+"""`zk connectors`: where the two systems are, and whether they let us do our work."""
+
+from typing import Annotated, Any
+
+import typer
+
+from zk_pipeline.commands.console import AsJson, UsageError, environment, out, show_json, show_table
+from zk_pipeline.connectors.base import Level, Validation
+from zk_pipeline.local import Environment
+from zk_pipeline.runtime import ROLES, Role
+from zk_pipeline.store import connections
+from zk_pipeline.store.connections import StoredConnector
+
+app = typer.Typer(help="Where Zammad and Kimai are, and whether they let us do our work.", no_args_is_help=True)
+
+_STYLES = {Level.PASS: "[green]pass[/]", Level.WARN: "[yellow]warn[/]", Level.FAIL: "[red]fail[/]"}
+
+
+@app.command("list")
+def list_connectors(*, as_json: AsJson = False) -> None:
+    """List the stored connectors; tokens are never shown."""
+    with environment() as ready, ready.runtime.database.transaction() as connection:
+        rows = connections.listed(connection)
+    if as_json:
+        show_json(rows)
+        return
+    show_table("Connectors", ("name", "role", "kind", "address"), [tuple(row.values()) for row in rows])
+    if not rows:
+        out.print("None yet: zk connectors set zammad URL, and zk connectors set kimai URL.")
+
+
+@app.command("set")
+def set_connector(
+    kind: Annotated[str, typer.Argument(help="zammad or kimai")],
+    url: Annotated[str, typer.Argument(help="The address, such as https://support.example.com")],
+    token: Annotated[
+        str,
+        typer.Option(prompt=True, hide_input=True, envvar="ZK_CONNECTOR_TOKEN", help="Asked for when not given."),
+    ],
+) -> None:
+    """Store a connector. The token is encrypted at rest and sent to this address only."""
+    with environment() as ready:
+        role = _role_of(kind)
+        if not url.startswith(("http://", "https://")):
+            raise UsageError(f"URL {url!r} is no web address; begin it with https:// (or http://).")
+        connector = StoredConnector(kind, role, kind, url.rstrip("/"), token)
+        with ready.runtime.database.transaction() as connection:
+            connections.save(connection, connector, ready.runtime.cipher)
+    out.print(f"Stored. Try it: zk connectors test {kind}")
+
+
+@app.command("test")
+def test_connectors(*, as_json: AsJson = False) -> None:
+    """Test connections, versions and permissions of both systems. Exit code 1 when something fails."""
+    with environment() as ready:
+        validations = {role: _validated(ready, role) for role in ROLES}
+    if as_json:
+        show_json({role: _plain(validation) for role, validation in validations.items()})
+    else:
+        for validation in validations.values():
+            _show(validation)
+    if not all(validation.ok for validation in validations.values()):
+        raise typer.Exit(1)
+
+
+def _validated(ready: Environment, role: Role) -> Validation:
+    opened = ready.runtime.source() if role == "source" else ready.runtime.target()
+    with opened as connector:
+        return connector.validate()
+
+
+def _role_of(kind: str) -> Role:
+    roles: dict[str, Role] = {"zammad": "source", "kimai": "target"}
+    if kind not in roles:
+        raise UsageError(f"KIND {kind!r} is not known; use zammad or kimai.")
+    return roles[kind]
+
+
+def _show(validation: Validation) -> None:
+    title = " · ".join(part for part in (validation.version, validation.account, validation.timezone) if part)
+    out.print(f"[bold]{title or 'Not reached'}[/]")
+    for finding in validation.findings:
+        out.print(f"  {_STYLES[finding.level]} {finding.subject}: {finding.text} {finding.remedy}".rstrip())
+
+
+def _plain(validation: Validation) -> dict[str, Any]:
+    return {
+        "version": validation.version,
+        "account": validation.account,
+        "timezone": validation.timezone,
+        "ok": validation.ok,
+        "findings": [
+            {"subject": row.subject, "level": row.level, "text": row.text, "remedy": row.remedy}
+            for row in validation.findings
+        ],
+    }

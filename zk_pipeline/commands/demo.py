@@ -1,0 +1,77 @@
+"""`zk demo`: a month of an IT service provider, synced twice from a simulated Zammad into a simulated Kimai."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zk_pipeline.commands.console import UsageError, environment, explained, out, teller
+from zk_pipeline.commands.mappings import import_text
+from zk_pipeline.commands.report import headline, show_sync
+from zk_pipeline.settings import ENV_FILE, load_settings
+
+FIRST, LAST = date(2025, 10, 1), date(2025, 10, 31)
+
+
+def demo(
+    *,
+    serve: Annotated[bool, typer.Option("--serve", help="Keep it running afterwards, with Dagster's UI.")] = False,
+    port: Annotated[int, typer.Option(help="The port of Dagster's UI, with --serve.")] = 3000,
+) -> None:
+    """Sync a month of demo data, twice: the second time nothing is left to write."""
+    # These take a second to import, and no other command needs them.
+    from zk_pipeline.definitions import defs  # noqa: PLC0415
+    from zk_pipeline.syncing import SyncFailedError, sync_days  # noqa: PLC0415
+
+    with explained(), _demo_environment(), environment() as ready, explained(SyncFailedError):
+        out.print("[bold]A month of Nordlicht IT: bookings in Zammad, time sheets in Kimai.[/] Both are simulated.\n")
+        import_text(ready, _mappings())
+        job = defs.resolve_job_def("sync")
+        first = sync_days(ready.runtime, job, FIRST, LAST, tell=teller(quiet=True))
+        show_sync(ready.runtime, first, planned_only=False)
+        out.print("\n[bold]The same month once more:[/]")
+        second = sync_days(ready.runtime, job, FIRST, LAST, tell=teller(quiet=True))
+        out.print(headline(second, planned_only=False))
+        out.print("\nDagster's UI on it: [bold]make dev[/]. What waits for you, one by one: zk conflicts list")
+        if serve:
+            serve_until_stopped(ready, port=port)
+
+
+def _mappings() -> str:
+    from zk_pipeline.sandbox.demo import demo_mappings_csv  # noqa: PLC0415
+
+    return demo_mappings_csv()
+
+
+@contextmanager
+def _demo_environment() -> Iterator[None]:
+    """Point the settings at fresh simulated systems and a fresh home below ZK_HOME; nothing else is touched."""
+    from zk_pipeline.sandbox.server import SandboxProcess  # noqa: PLC0415
+
+    home = load_settings().home.expanduser().resolve() / "demo"
+    _remove(home)
+    for name in [name for name in os.environ if name.startswith("ZK_")]:
+        del os.environ[name]
+    with SandboxProcess("demo") as systems:
+        os.environ |= {
+            ENV_FILE: os.devnull,
+            "ZK_HOME": str(home),
+            "ZK_TIMEZONE": "Europe/Berlin",
+            "ZK_ZAMMAD_URL": systems.zammad_url,
+            "ZK_ZAMMAD_TOKEN": systems.zammad_token,
+            "ZK_KIMAI_URL": systems.kimai_url,
+            "ZK_KIMAI_TOKEN": systems.kimai_token,
+        }
+        yield
+
+
+def _remove(home: Path) -> None:
+    """Remove the data of an earlier demo, unless it is still in use."""
+    if (home / "postgres" / "postmaster.pid").exists():
+        raise UsageError(f"A demo is running on {home}. Stop it first (Ctrl-C where it runs).")
+    shutil.rmtree(home, ignore_errors=True)

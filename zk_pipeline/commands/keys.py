@@ -1,0 +1,23 @@
+"""`zk keys`: the keys that encrypt the stored tokens."""
+
+import typer
+
+from zk_pipeline.commands.console import environment, out
+from zk_pipeline.store import connections
+from zk_pipeline.store.encryption import generate_key
+
+app = typer.Typer(help="The keys that encrypt the stored tokens.", no_args_is_help=True)
+
+
+@app.command("generate")
+def generate() -> None:
+    """Print a new key for ZK_ENCRYPTION_KEY."""
+    typer.echo(generate_key())
+
+
+@app.command("rotate")
+def rotate() -> None:
+    """Encrypt every stored token again with the first key of ZK_ENCRYPTION_KEY."""
+    with environment() as ready, ready.runtime.database.transaction() as connection:
+        number = connections.rotate(connection, ready.runtime.cipher)
+    out.print(f"{number} tokens are encrypted with the first key now; the other keys may be removed.")

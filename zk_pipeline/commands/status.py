@@ -1,0 +1,36 @@
+"""`zk status`: what is connected, what the last runs did, what waits."""
+
+from zk_pipeline.commands.console import AsJson, environment, out, show_json, show_table
+from zk_pipeline.store import overview
+
+
+def status(*, as_json: AsJson = False) -> None:
+    """Show connectors, entries, the last runs and what waits for a person."""
+    with environment() as ready, ready.runtime.database.transaction() as connection:
+        seen = overview.overview(connection)
+    if as_json:
+        show_json(seen)
+        return
+    show_table(
+        "Connectors",
+        ("name", "role", "address"),
+        [(row["name"], row["role"], row["base_url"]) for row in seen["connectors"]],
+    )
+    show_table("Entries by state", ("state", "entries"), seen["pushes"].items(), right=("entries",))
+    show_table("Open conflicts", ("reason", "entries"), seen["conflicts"].items(), right=("entries",))
+    show_table(
+        "Last runs",
+        ("started", "first day", "last day", "created", "updated", "in sync", "failed"),
+        [
+            (
+                row["started_at"].strftime("%Y-%m-%d %H:%M UTC"),
+                row["first_day"],
+                row["last_day"],
+                *(row["counts"].get(name, 0) for name in ("created", "updated", "in_sync", "failed")),
+            )
+            for row in seen["runs"]
+        ],
+        right=("created", "updated", "in sync", "failed"),
+    )
+    if seen["requested_days"]:
+        out.print(f"{seen['requested_days']} days are asked for and not yet run.")
