@@ -13,7 +13,6 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from zk_pipeline.domain.locks import first_open_day
 from zk_pipeline.domain.policy import DEFAULT_DESCRIPTION, DESCRIPTION_FIELDS, Placement, Policy, ProjectStrategy
 
-
 ENV_FILE = "ZK_ENV_FILE"
 """Names another file than `.env`; the demo names none."""
 
@@ -127,7 +126,7 @@ class Settings(BaseSettings):
 def load_settings(**given: Any) -> Settings:
     """Read the settings; `given` values win over the environment. Raises `SettingsError` for the first wrong one."""
     try:
-        return Settings(_env_file=os.environ.get(ENV_FILE, ".env"), **given)
+        return Settings(_env_file=os.environ.get(ENV_FILE, ".env"), **given)  # pyright: ignore[reportCallIssue]
     except ValidationError as error:
         first = error.errors()[0]
         name = "ZK_" + str(first["loc"][0] if first["loc"] else "").upper()

@@ -1,19 +1,24 @@
 """Running the chain through Dagster from a command, and what came of it."""
 
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import chain
 from typing import Any
 
 import dagster as dg
 from sqlalchemy import Connection
 
+from zk_pipeline.domain.instants import days_between
 from zk_pipeline.runtime import Runtime
-from zk_pipeline.store import conflicts, ledger, runs
+from zk_pipeline.store import conflicts, ledger, requests, runs
+from zk_pipeline.store.requests import CORRECTION
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
+SYNC = "sync"
 LONGEST_RUN = 31
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """The terminal belongs to the command; Dagster keeps its own log of the run."""
@@ -68,27 +73,46 @@ def sync_days(
 ) -> SyncReport:
     """Run the job over these days in runs of at most a month; the runs are in Dagster's history.
 
-    Raises `SyncFailedError` with the sentences of the failed step.
+    Days outside of them whose bookings a correction changed are run as well. Raises `SyncFailedError` with the
+    sentences of the failed steps.
     """
     started = time.monotonic()
     run_ids: list[str] = []
-    counts: dict[str, int] = {}
+    counts: Counter[str] = Counter()
     with dg.DagsterInstance.get() as instance:
-        begin = first
-        while begin <= last:
-            end = min(last, begin + timedelta(days=LONGEST_RUN - 1))
+        for begin, end in chain(_months(first, last), _corrected_days(runtime, job)):
             tell(f"{begin} to {end}")
+            with runtime.database.transaction() as connection:
+                newest_request = requests.newest(connection)
             result = _run(instance, job, begin, end)
             run_ids.append(result.run_id)
             with runtime.database.transaction() as connection:
-                for name, number in runs.counts_of(connection, result.run_id).items():
-                    counts[name] = counts.get(name, 0) + number
+                counts.update(runs.counts_of(connection, result.run_id))
+                if result.success and job.name == SYNC:
+                    requests.claim(connection, days_between(begin, end), result.run_id, newest_request)
             if not result.success:
                 raise SyncFailedError(_sentences(result))
-            begin = end + timedelta(days=1)
     with runtime.database.transaction() as connection:
         open_count, parked = waiting(connection, runtime, first, last)
-    return SyncReport(tuple(run_ids), first, last, counts, open_count, parked, time.monotonic() - started)
+    return SyncReport(tuple(run_ids), first, last, dict(counts), open_count, parked, time.monotonic() - started)
+
+
+def _months(first: date, last: date) -> Iterator[tuple[date, date]]:
+    begin = first
+    while begin <= last:
+        end = min(last, begin + timedelta(days=LONGEST_RUN - 1))
+        yield begin, end
+        begin = end + timedelta(days=1)
+
+
+def _corrected_days(runtime: Runtime, job: dg.JobDefinition) -> Iterator[tuple[date, date]]:
+    """The days that corrections asked for, read when the months before them have run."""
+    if job.name != SYNC:
+        return
+    with runtime.database.transaction() as connection:
+        asked = requests.unclaimed(connection, reason=CORRECTION)
+    for day in asked:
+        yield day, day
 
 
 def waiting(connection: Connection, runtime: Runtime, first: date, last: date) -> tuple[int, int]:

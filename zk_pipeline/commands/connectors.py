@@ -50,7 +50,7 @@ def set_connector(
 
 
 @app.command("test")
-def test_connectors(*, as_json: AsJson = False) -> None:
+def try_connectors(*, as_json: AsJson = False) -> None:
     """Test connections, versions and permissions of both systems. Exit code 1 when something fails."""
     with environment() as ready:
         validations = {role: _validated(ready, role) for role in ROLES}

@@ -37,9 +37,10 @@ def headline(report: SyncReport, *, planned_only: bool) -> str:
         f"{counts.get('linked', 0) + counts.get('adopted', 0)} linked"
     )
     requests = f"{counts.get('zammad_read', 0)} reads of Zammad, {counts.get('kimai_read', 0)} of Kimai"
+    before = f"{counts.get('in_sync', 0)} in sync before"
+    waiting = f"{report.conflicts} conflicts, {report.parked} parked"
     return (
-        f"{report.first} to {report.last}: {counts.get('entries', 0)} entries; {written}, {counts.get('in_sync', 0)} in "
-        f"sync before; {report.conflicts} conflicts, {report.parked} parked. "
+        f"{report.first} to {report.last}: {counts.get('entries', 0)} entries; {written}, {before}; {waiting}. "
         f"{requests}, {counts.get('kimai_write', 0)} writes, {report.seconds:.1f} s."
     )
 

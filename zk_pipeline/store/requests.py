@@ -7,6 +7,9 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from zk_pipeline.store.tables import day_requests
 
+CORRECTION = "correction"
+"""A correction changed a booking of another day."""
+
 
 def ask(connection: Connection, days: Iterable[date], reason: str) -> None:
     """Ask for these days, each once."""
@@ -15,9 +18,11 @@ def ask(connection: Connection, days: Iterable[date], reason: str) -> None:
         connection.execute(insert(day_requests), values)
 
 
-def unclaimed(connection: Connection) -> list[date]:
-    """The days asked for that no successful run has claimed yet."""
+def unclaimed(connection: Connection, reason: str | None = None) -> list[date]:
+    """The days asked for, of one reason or of any, that no successful run has claimed yet."""
     query = select(day_requests.c.day).where(day_requests.c.claimed_by_run.is_(None)).distinct()
+    if reason is not None:
+        query = query.where(day_requests.c.reason == reason)
     return list(connection.execute(query.order_by(day_requests.c.day)).scalars())
 
 

@@ -66,7 +66,7 @@ class Normalization:
             changed = [
                 found.entry_date for id_, found in stored.items() if found.minutes != self._netted[int(id_)].minutes
             ]
-            requests.ask(connection, changed, "correction")
+            requests.ask(connection, changed, requests.CORRECTION)
         return sorted(set(changed))
 
 
