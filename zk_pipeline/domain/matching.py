@@ -4,6 +4,7 @@ Tier 1 is the ledger or the marker. Tier 2 is the same person, ticket, day and d
 offered. Time sheets of other people, without a ticket reference, still running or marked as ours are no candidates.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -195,14 +196,33 @@ def _candidates(
     for row in free:
         for number in ticket_references(row.description):
             by_user_and_ticket.setdefault((row.user_id, number), []).append(row)
+    for rows in by_user_and_ticket.values():
+        rows.sort(key=_seconds)
     found: dict[str, tuple[Candidate, ...]] = {}
     for entry in wanted:
         if entry.user_id is None:
             continue
         rows = by_user_and_ticket.get((entry.user_id, entry.ticket_number.lstrip("#")), [])
-        compared = [candidate for row in rows if (candidate := _compare(entry, row, zone))]
+        compared = [
+            candidate for row in _similarly_long(rows, entry.seconds) if (candidate := _compare(entry, row, zone))
+        ]
         found[entry.source_id] = tuple(sorted(compared, key=lambda pair: (-pair.score, pair.timesheet_id)))
     return found
+
+
+def _similarly_long(rows: Sequence[Timesheet], seconds: int) -> Sequence[Timesheet]:
+    """Those of the rows, sorted by duration, that are near enough to be compared at all."""
+    allowed = _allowed_difference(seconds)
+    first = bisect_left(rows, seconds - allowed, key=_seconds)
+    return rows[first : bisect_right(rows, seconds + allowed, key=_seconds)]
+
+
+def _seconds(row: Timesheet) -> int:
+    return row.duration_seconds
+
+
+def _allowed_difference(seconds: int) -> int:
+    return max(FUZZY_SECONDS, seconds * FUZZY_SHARE_PERCENT // 100)
 
 
 def _compare(entry: Wanted, row: Timesheet, zone: ZoneInfo) -> Candidate | None:
@@ -210,7 +230,7 @@ def _compare(entry: Wanted, row: Timesheet, zone: ZoneInfo) -> Candidate | None:
     days_apart = abs(local_day(row.begin, zone) - entry.day)
     if not days_apart and difference <= SAME_DURATION_SECONDS:
         return Candidate(entry.source_id, row.id, Tier.SAME, 100 - difference * 10 // SAME_DURATION_SECONDS)
-    allowed = max(FUZZY_SECONDS, entry.seconds * FUZZY_SHARE_PERCENT // 100)
+    allowed = _allowed_difference(entry.seconds)
     if days_apart > timedelta(days=1) or difference > allowed:
         return None
     similarity = float(fuzz.token_set_ratio(entry.text, row.description))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
