@@ -6,7 +6,8 @@ from pathlib import Path
 
 import grimp
 import pytest
-from importlinter import api
+from importlinter.application.use_cases import lint_imports
+from importlinter.configuration import configure
 
 import zk_pipeline
 
@@ -33,7 +34,8 @@ def imported_by(graph: grimp.ImportGraph, package: str) -> set[str]:
 
 
 def test_imports_keep_to_the_contracts(capsys: pytest.CaptureFixture[str]):
-    kept = api.use_cases.lint_imports(str(CONTRACTS), cache_dir=None, no_logo=True)
+    configure()
+    kept = lint_imports(str(CONTRACTS), cache_dir=None, no_logo=True)
     assert kept, capsys.readouterr().out
 
 

@@ -24,9 +24,9 @@ def unplaced(id_: int, created_at: str, minutes: int = 15, agent_id: int = 1) ->
     return Unplaced(id_, agent_id, at(created_at), timedelta(minutes=minutes))
 
 
-def placed(placement: Placement, *bookings: Unplaced, zone: ZoneInfo = ZONE_UTC) -> list[tuple[datetime, datetime]]:
+def placed(placement: Placement, *bookings: Unplaced, zone: ZoneInfo = ZONE_UTC) -> list[Span]:
     spans = place(bookings, Policy(zone=zone, placement=placement))
-    return [tuple(spans[booking.id]) for booking in bookings]
+    return [spans[booking.id] for booking in bookings]
 
 
 def clock(hour_minute: str) -> datetime:
