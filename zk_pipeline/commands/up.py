@@ -1,0 +1,63 @@
+"""`zk up`: start everything together, and stop it together."""
+
+import sys
+import time
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from zk_pipeline.commands.console import environment, explained, out
+from zk_pipeline.runtime import Runtime, SetupError
+from zk_pipeline.settings import load_settings
+from zk_pipeline.supervisor.home import SupervisorError, possession
+from zk_pipeline.supervisor.parts import HOST, parts, require_free, reserved_port
+from zk_pipeline.supervisor.running import Listener, Supervisor
+
+
+def up(
+    *,
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, envvar="ZK_PORT", help="Port of Dagster's UI on this machine.")
+    ] = 3000,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show what the processes print.")] = False,
+) -> None:
+    """Start database, Dagster's code server, web server and daemon, and keep them running until Ctrl-C."""
+    with explained():
+        embedded = load_settings().database_url is None
+    began = time.monotonic()
+    address = f"http://{HOST}:{port}"
+    with environment() as ready, explained(SupervisorError), possession(ready.home, address) as held:
+        _show_part("database", time.monotonic() - began)
+        require_free(port)
+        _hint_at_missing_connectors(ready.runtime)
+        keeper = [sys.executable, "-m", "zk_pipeline.supervisor.keeper", str(ready.home)]
+        listener = Listener(_tell, _show_part, lambda: _show_address(address), _echo if verbose else None)
+        with reserved_port() as code_port:
+            supervisor = Supervisor(held, listener, keeper=[*keeper, *(["--embedded"] if embedded else [])])
+            supervisor.run(parts(ready.variables, code_port, port))
+    out.print("Stopped. Nothing is left running.")
+
+
+def _hint_at_missing_connectors(runtime: Runtime) -> None:
+    for role in ("source", "target"):
+        try:
+            runtime.stored(role)
+        except SetupError as error:
+            _tell(f"Hint: {error}")
+
+
+def _show_part(name: str, seconds: float) -> None:
+    out.print(f"[green]ok[/]  {name:<12} {seconds:5.1f} s")
+
+
+def _show_address(address: str) -> None:
+    out.print(f"\nDagster's UI: [bold]{address}[/]\nPress Ctrl-C to stop.", soft_wrap=True)
+
+
+def _tell(sentence: str) -> None:
+    out.print(f"[dim]{escape(sentence)}[/]", soft_wrap=True)
+
+
+def _echo(name: str, line: str) -> None:
+    out.print(f"[dim]{name:<12}[/] {escape(line)}", soft_wrap=True, highlight=False)

@@ -1,0 +1,98 @@
+"""What `zk up` runs: Dagster's code server, web server and daemon. One more process is one more line in `parts`."""
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+
+import httpx
+
+from zk_pipeline.local import PROJECT
+from zk_pipeline.supervisor.home import SupervisorError
+from zk_pipeline.supervisor.running import Part
+
+HOST = "127.0.0.1"
+"""Dagster's servers ask for no password, so they are reachable from this machine alone."""
+
+LOCATION = "zk_pipeline"
+"""The code location's name; schedules and sensors are stored under it, so it never changes."""
+
+_CODE = ("-m", "zk_pipeline.definitions", "--location-name", LOCATION)
+_WORKSPACE = ("-w", str(PROJECT / "workspace.yaml"))
+_SECONDS_TO_ANSWER = 5.0
+_FOR_RUNS = 60.0  # Seconds.
+
+_DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { required healthy lastHeartbeatTime } } } }"
+
+
+def parts(variables: Mapping[str, str], code_port: int, port: int) -> list[Part]:
+    """The processes; `variables` are those of the prepared environment."""
+    shared = {**variables, "ZK_CODE_HOST": HOST, "ZK_CODE_PORT": str(code_port), "PYTHONUNBUFFERED": "1"}
+    web = f"http://{HOST}:{port}"
+    began = time.time()
+    python = (sys.executable, "-m")
+    # On SIGTERM `dagster api grpc` ends after its runs; `dagster code-server` around it can take minutes.
+    code_server = (*python, "dagster", "api", "grpc", "-h", HOST, "-p", str(code_port), *_CODE)
+    webserver = (*python, "dagster_webserver", *_WORKSPACE, "-h", HOST, "-p", str(port))
+    daemon = (*python, "dagster._daemon", "run", *_WORKSPACE)
+    return [
+        Part("code server", code_server, shared, lambda: _listens(code_port), order=1, seconds_to_finish=_FOR_RUNS),
+        Part("webserver", webserver, shared, lambda: _answers(web), order=2),
+        Part("daemon", daemon, shared, lambda: _beats(web, began), order=2),
+    ]
+
+
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """A free port of this machine that stays ours, also between a server's end and its restart.
+
+    gRPC shares its port with every process of the same account that asks for it: two code servers on one port
+    would answer in turns. Bound but not listening, our socket keeps others away and takes no connection.
+    """
+    with closing(socket.socket()) as reservation:
+        reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        reservation.bind((HOST, 0))
+        yield reservation.getsockname()[1]
+
+
+def require_free(port: int) -> None:
+    """Raise `SupervisorError` when something else listens on this port."""
+    try:
+        socket.create_server((HOST, port)).close()
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise SupervisorError(
+            f"Port {port} cannot be used ({reason}). Stop what uses it, or choose another with --port or ZK_PORT."
+        ) from error
+
+
+def _listens(port: int) -> bool:
+    """Whether the code server listens, which it does once it has loaded the definitions."""
+    try:
+        socket.create_connection((HOST, port), _SECONDS_TO_ANSWER).close()
+    except OSError:
+        return False
+    return True
+
+
+def _answers(web: str) -> bool:
+    try:
+        return httpx.get(f"{web}/server_info", timeout=_SECONDS_TO_ANSWER, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _beats(web: str, since: float) -> bool:
+    """Whether every daemon has given a sign of life since this instant, as the web server sees it."""
+    try:
+        answer = httpx.post(
+            f"{web}/graphql", json={"query": _DAEMONS}, timeout=_SECONDS_TO_ANSWER, trust_env=False
+        ).raise_for_status()
+    except httpx.HTTPError:
+        return False
+    statuses = answer.json()["data"]["instance"]["daemonHealth"]["allDaemonStatuses"]
+    return all(
+        status["healthy"] and (status["lastHeartbeatTime"] or 0) >= since for status in statuses if status["required"]
+    )

@@ -1,0 +1,259 @@
+"""The supervisor itself: a child process for each part, from its start to its last breath."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import IO
+
+from zk_pipeline.supervisor.groups import SECONDS_TO_END, end_groups, exists
+from zk_pipeline.supervisor.home import Possession, SupervisorError
+
+LOG_LIMIT_BYTES = 5_000_000
+MOST_RESTARTS = 5
+RESTART_WINDOW_SECONDS = 600.0
+
+_SECONDS_TO_START = 120.0
+_SECONDS_BETWEEN_CHECKS = 0.1
+_SECONDS_UNTIL_TOLD = 3.0
+_LOG_LINES_SHOWN = 10
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A process to run. Parts of one `order` start together and stop together, in reverse.
+
+    `ready` tells whether it does its work yet. On stopping it has `seconds_to_finish` for what it has begun.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    ready: Callable[[], bool]
+    order: int
+    seconds_to_finish: float = SECONDS_TO_END
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Who is told what happens: sentences, a part that is ready and its seconds, that all are, lines of output."""
+
+    tell: Callable[[str], None]
+    ready: Callable[[str, float], None]
+    started: Callable[[], None]
+    echo: Callable[[str, str], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Child:
+    part: Part
+    process: subprocess.Popen[bytes]
+
+
+class _StopAsked(Exception):  # noqa: N818 - no error
+    """A signal asked to stop."""
+
+
+def restart_delay(restarts: Collection[float], now: float) -> float | None:
+    """Seconds until a part that was restarted at these instants may start again; `None` if that was too often."""
+    recent = sum(now - instant < RESTART_WINDOW_SECONDS for instant in restarts)
+    return None if recent >= MOST_RESTARTS else float(2**recent)
+
+
+def open_log(path: Path) -> IO[bytes]:
+    """Open a log for appending; one that has grown too long is put aside first."""
+    path.parent.mkdir(exist_ok=True)
+    if path.exists() and path.stat().st_size > LOG_LIMIT_BYTES:
+        path.replace(f"{path}.1")
+    return path.open("ab")
+
+
+class Supervisor:
+    """Runs parts in a home that it holds. Use it in the main thread, because it handles signals."""
+
+    def __init__(self, held: Possession, listener: Listener, *, keeper: Sequence[str]) -> None:
+        self._held = held
+        self._listener = listener
+        self._keeper = keeper
+        self._children: list[_Child] = []
+        self._orphans: list[int] = []  # Groups whose first process has ended, but not all others.
+        self._restarts: dict[str, list[float]] = {}
+        self._due: list[tuple[float, Part]] = []
+        # What a thread or a signal handler has to say: a child that ended, or `None` for a signal to stop.
+        self._events: SimpleQueue[_Child | None] = SimpleQueue()
+
+    def run(self, parts: Sequence[Part]) -> None:
+        """Start the parts in their order and keep them running until a signal; then stop them in reverse.
+
+        Raises `SupervisorError` when one does not start, or ends too often.
+        """
+        with self._signals(), self._kept():
+            try:
+                ordered = sorted(parts, key=lambda part: part.order)
+                for _, together in groupby(ordered, key=lambda part: part.order):
+                    self._start_together(list(together))
+                self._listener.started()
+                self._watch()
+            except _StopAsked:
+                pass
+            finally:
+                self._stop()
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        former = {number: signal.signal(number, lambda *_: self._events.put(None)) for number in _STOP_SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        """Have a keeper that ends the children if this process is killed: then its standard input ends."""
+        with subprocess.Popen(  # noqa: S603 - our own command
+            self._keeper,
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+            pass_fds=[self._held.parts.fileno()],
+        ):
+            yield
+
+    def _start_together(self, parts: Sequence[Part]) -> None:
+        began = time.monotonic()
+        for part in parts:
+            self._start(part)
+        waiting = list(parts)
+        while waiting:
+            ended = self._next_end(_SECONDS_BETWEEN_CHECKS)
+            if ended is not None:
+                raise SupervisorError(self._obituary(ended, "ended before it was ready"))
+            seconds = time.monotonic() - began
+            if seconds > _SECONDS_TO_START:
+                raise SupervisorError(
+                    f"The {waiting[0].name} is not ready after {_SECONDS_TO_START:.0f} s; see {self._log(waiting[0])}."
+                )
+            for part in [part for part in waiting if part.ready()]:
+                waiting.remove(part)
+                self._listener.ready(part.name, time.monotonic() - began)
+
+    def _watch(self) -> None:
+        while True:
+            due = min((instant for instant, _ in self._due), default=None)
+            ended = self._next_end(None if due is None else max(0.0, due - time.monotonic()))
+            if ended is not None:
+                self._plan_restart(ended)
+            now = time.monotonic()
+            for instant, part in list(self._due):
+                if instant <= now:
+                    self._due.remove((instant, part))
+                    self._start(part)
+
+    def _plan_restart(self, ended: _Child) -> None:
+        now = time.monotonic()
+        restarts = self._restarts.setdefault(ended.part.name, [])
+        delay = restart_delay(restarts, now)
+        if delay is None:
+            raise SupervisorError(
+                self._obituary(ended, f"ended again after {MOST_RESTARTS} restarts, so all is stopped")
+            )
+        restarts.append(now)
+        self._due.append((now + delay, ended.part))
+        self._listener.tell(f"The {ended.part.name} ended {_how(ended.process)}; it starts again in {delay:.0f} s.")
+
+    def _start(self, part: Part) -> None:
+        log = open_log(self._log(part))
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            part.argv,
+            env={**os.environ, **part.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if self._listener.echo else log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Its own group, and out of the reach of Ctrl-C in our terminal.
+            pass_fds=[self._held.parts.fileno()],
+        )
+        child = _Child(part, process)
+        self._children.append(child)
+        self._record()
+        threading.Thread(target=self._await_end, args=(child,), daemon=True).start()
+        if self._listener.echo:
+            threading.Thread(target=_copy, args=(child, log, self._listener.echo), daemon=True).start()
+        else:
+            log.close()
+
+    def _await_end(self, child: _Child) -> None:
+        child.process.wait()
+        self._events.put(child)
+
+    def _next_end(self, seconds: float | None) -> _Child | None:
+        """The next child that ended, `None` after these seconds. Raises `_StopAsked` on a signal."""
+        try:
+            ended = self._events.get(timeout=seconds)
+        except Empty:
+            return None
+        if ended is None:
+            raise _StopAsked
+        self._children.remove(ended)
+        self._orphans.append(ended.process.pid)  # Runs go on without the code server that started them.
+        self._record()
+        return ended
+
+    def _record(self) -> None:
+        self._orphans = [group for group in self._orphans if exists(group)]
+        self._held.record([*(child.process.pid for child in self._children), *self._orphans])
+
+    def _stop(self) -> None:
+        ordered = sorted(self._children, key=lambda child: child.part.order, reverse=True)
+        for _, together in groupby(ordered, key=lambda child: child.part.order):
+            self._stop_together(list(together))
+        end_groups(self._orphans)
+        self._record()
+
+    def _stop_together(self, children: Sequence[_Child]) -> None:
+        names = " and the ".join(child.part.name for child in children)
+        self._listener.tell(f"Stopping the {names}.")
+        for child in children:
+            child.process.terminate()  # Not its group: it ends its own children in order.
+        began = time.monotonic()
+        patience = max(child.part.seconds_to_finish for child in children)
+        with suppress(_StopAsked):  # Asked again: no more patience.
+            self._wait_for(children, began + min(patience, _SECONDS_UNTIL_TOLD))
+            if any(child in self._children for child in children):
+                self._listener.tell(f"Waiting up to {patience:.0f} s for what it has begun; Ctrl-C again ends it now.")
+                self._wait_for(children, began + patience)
+        end_groups([child.process.pid for child in children])
+
+    def _wait_for(self, children: Sequence[_Child], deadline: float) -> None:
+        while any(child in self._children for child in children) and time.monotonic() < deadline:
+            self._next_end(max(0.0, deadline - time.monotonic()))
+
+    def _log(self, part: Part) -> Path:
+        return self._held.home / "logs" / f"{part.name.replace(' ', '-')}.log"
+
+    def _obituary(self, ended: _Child, what: str) -> str:
+        path = self._log(ended.part)
+        lines = "\n".join(path.read_text(errors="replace").splitlines()[-_LOG_LINES_SHOWN:])
+        return f"The {ended.part.name} {what} ({_how(ended.process)}); see {path}. Its last lines:\n{lines}"
+
+
+def _copy(child: _Child, log: IO[bytes], echo: Callable[[str, str], None]) -> None:
+    """Copy a child's output into its log and to the listener."""
+    output = child.process.stdout
+    with log:
+        for line in output or ():
+            log.write(line)
+            log.flush()
+            echo(child.part.name, line.decode(errors="replace").rstrip())
+
+
+def _how(process: subprocess.Popen[bytes]) -> str:
+    code = process.returncode
+    return f"by signal {-code}" if code < 0 else f"with code {code}"
