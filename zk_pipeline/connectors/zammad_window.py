@@ -117,9 +117,9 @@ class WindowSweep:
     def _locate(self, total: int) -> tuple[int, list[TimeAccounting]]:
         low, high = 1, -(-total // self._size)
         if self._hint is not None:
-            # The page of the row before the window: only a row outside proves that none is missed.
-            number = min(max(self._hint - 1, 0) // self._size + 1, high)
+            number = min(max(self._hint, 0) // self._size + 1, high)
             page = self._read(number)
+            # Only a row before the window proves that none of the window is missed.
             if number > 1 and not self._starts_before(page):
                 high = number - 1
             elif page and number < high and page[-1].created_at < self._window.start:

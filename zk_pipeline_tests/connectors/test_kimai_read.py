@@ -1,7 +1,7 @@
 """Reading time sheets: whole windows in the caller's zone, pages that stand still, exact markers, honest refusals."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -167,6 +167,23 @@ class TestMovingPages:
         rows, certificate, _ = self.sweep(kimai, lambda: add(kimai, office, DAY), 1)
         assert rows == [*ids, ids[-1] + 1]
         assert certificate.complete
+
+    def test_a_row_that_came_twice_under_one_total_makes_it_start_anew(
+        self, kimai: KimaiServer, office: Office
+    ) -> None:
+        (moved,) = add(kimai, office, DAY + timedelta(days=9))
+        ids = add(kimai, office, *(DAY + timedelta(minutes=minute) for minute in range(1200)))
+        table = kimai.kimai.timesheets
+
+        def swap() -> None:
+            begin = int(DAY.timestamp())
+            table.put(replace(table.rows[moved], begin=begin, end=begin + 900))
+            table.remove(ids[-1])
+
+        rows, certificate, reads = self.sweep(kimai, swap, 1)
+        assert rows == [moved, *ids[:-1]]
+        assert certificate.complete
+        assert reads == 1 + 3 + 3
 
     def test_rows_that_never_stand_still_leave_no_proof(self, kimai: KimaiServer, ids: list[int]) -> None:
         left = iter(ids)

@@ -12,7 +12,17 @@ from zk_pipeline.domain.records import Window
 
 BERLIN = ZoneInfo("Europe/Berlin")
 ZONES = [ZoneInfo(name) for name in ("UTC", "Europe/Berlin", "America/New_York", "Asia/Tokyo", "Australia/Lord_Howe")]
-INSTANTS = st.integers(1_577_836_800, 1_893_456_000).map(lambda second: datetime.fromtimestamp(second, UTC))
+ANY_SECOND = st.integers(1_577_836_800, 1_893_456_000).map(lambda second: datetime.fromtimestamp(second, UTC))
+CHANGES = [
+    datetime(2025, 10, 26, 1, tzinfo=UTC),  # Berlin, autumn
+    datetime(2026, 3, 29, 1, tzinfo=UTC),  # Berlin, spring
+    datetime(2025, 11, 2, 6, tzinfo=UTC),  # New York, autumn
+    datetime(2025, 4, 5, 15, tzinfo=UTC),  # Lord Howe, autumn: half an hour
+]
+AROUND_A_CHANGE = st.builds(
+    lambda change, minutes: change + timedelta(minutes=minutes), st.sampled_from(CHANGES), st.integers(-120, 120)
+)
+INSTANTS = ANY_SECOND | AROUND_A_CHANGE
 
 
 def read_by_kimai(text: str, zone: ZoneInfo, *, later: bool) -> datetime:
@@ -42,17 +52,21 @@ def test_every_instant_is_read_as_it_was_meant(instant: datetime, zone: ZoneInfo
     assert read_by_kimai(with_offset(instant), zone, later=later) == instant
 
 
-@given(
-    start=INSTANTS,
-    length=st.timedeltas(timedelta(minutes=1), timedelta(days=40)),
-    zone=st.sampled_from(ZONES),
-    later=st.booleans(),
-)
-def test_a_query_spans_its_window(start: datetime, length: timedelta, zone: ZoneInfo, later: bool) -> None:
-    window = Window(start, start + length)
+@given(bounds=st.lists(INSTANTS, min_size=2, max_size=2), zone=st.sampled_from(ZONES), later=st.booleans())
+def test_a_query_spans_its_window(bounds: list[datetime], zone: ZoneInfo, later: bool) -> None:
+    window = Window(min(bounds), max(bounds))
     begin, end = query_span(window, zone)
     assert read_by_kimai(begin, zone, later=later) <= window.start
-    assert read_by_kimai(end, zone, later=later) >= window.end.replace(microsecond=0)
+    assert read_by_kimai(end, zone, later=later) >= window.end
+
+
+@pytest.mark.parametrize("later", [True, False])
+@pytest.mark.parametrize("number", range(12))
+def test_a_query_spans_each_quarter_of_the_night_on_which_clocks_go_back(number: int, later: bool) -> None:
+    start = datetime(2025, 10, 26, tzinfo=UTC) + timedelta(minutes=15 * number)
+    begin, end = query_span(Window(start, start + timedelta(minutes=15)), BERLIN)
+    assert read_by_kimai(begin, BERLIN, later=later) <= start
+    assert read_by_kimai(end, BERLIN, later=later) >= start + timedelta(minutes=15)
 
 
 def test_a_query_is_as_wide_as_its_window_on_ordinary_days() -> None:

@@ -270,6 +270,7 @@ class TestUpdate:
         kimai.kimai.users.put(replace(kimai.kimai.users.rows[office.anna], timezone="Asia/Tokyo"))
         changed = target.update(made, TimesheetChange(begin=BEGIN + QUARTER, end=BEGIN + 2 * QUARTER))
         assert changed.begin == stored(kimai, made.id) == BEGIN + QUARTER
+        assert target.requests.writes == 2  # the creation and one change
 
     def test_a_former_zone_of_the_same_offset_is_noticed_and_corrected(
         self, target: KimaiConnector, kimai: KimaiServer, office: Office, made: Timesheet
