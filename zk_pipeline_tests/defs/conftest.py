@@ -1,0 +1,139 @@
+"""The chain between real servers: PostgreSQL, Dagster's instance, and both simulated systems behind sockets."""
+
+import itertools
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import psycopg
+import pytest
+from psycopg import sql
+
+from zk_pipeline.local import PROJECT, prepared
+from zk_pipeline.runtime import open_runtime
+from zk_pipeline.sandbox.client import SandboxControl
+from zk_pipeline.sandbox.control import with_control
+from zk_pipeline.sandbox.kimai import KimaiServer
+from zk_pipeline.sandbox.server import ServerThread
+from zk_pipeline.sandbox.zammad import ZammadServer
+from zk_pipeline.settings import load_settings
+from zk_pipeline.store.embedded import DAGSTER_DATABASE, DATABASE, Endpoint, embedded_server
+from zk_pipeline.store.encryption import generate_key
+from zk_pipeline.store.schema import migrate
+from zk_pipeline_tests.defs.world import KIMAI_TOKEN, ZAMMAD_TOKEN, Desk, Office, World
+
+ENCRYPTION_KEY = generate_key()
+PREPARED = ("ZK_DATABASE_URL", "ZK_DAGSTER_URL", "ZK_ENCRYPTION_KEY", "ZK_HOME", "DAGSTER_HOME")
+"""Variables that preparing an environment sets."""
+
+
+@dataclass
+class Databases:
+    """A PostgreSQL server with a migrated pair of databases to copy from."""
+
+    endpoint: Endpoint
+    numbers: Iterator[int]
+
+    def fresh(self) -> dict[str, str]:
+        """A new pair of databases; the variables that name it."""
+        number = next(self.numbers)
+        names = {name: f"{name}_{number}" for name in (DATABASE, DAGSTER_DATABASE)}
+        with psycopg.connect(**self.endpoint.parameters("postgres"), autocommit=True) as connection:
+            for template, name in names.items():
+                copy = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+                connection.execute(copy.format(sql.Identifier(name), sql.Identifier(template)))
+        return {
+            "ZK_DATABASE_URL": self.endpoint.url(names[DATABASE]),
+            "ZK_DAGSTER_URL": self.endpoint.dagster_url(names[DAGSTER_DATABASE]),
+        }
+
+
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    """One server for the session, with the tables of the product and of Dagster in its templates."""
+    home = tmp_path_factory.mktemp("postgres")
+    with embedded_server(home) as endpoint, pytest.MonkeyPatch.context() as patch:
+        with psycopg.connect(**endpoint.parameters("postgres"), autocommit=True) as connection:
+            # No test pulls the plug of the machine.
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
+        for name in [name for name in os.environ if name.startswith("ZK_")]:
+            patch.delenv(name)
+        patch.setenv("ZK_ENCRYPTION_KEY", ENCRYPTION_KEY)
+        patch.setenv("DAGSTER_HOME", str(home))
+        for name, value in endpoint.environment().items():
+            patch.setenv(name, value)
+        (home / "dagster.yaml").write_text((PROJECT / "dagster.yaml").read_text())
+        with open_runtime() as runtime:
+            migrate(runtime.database)
+        with dg.DagsterInstance.get():
+            pass
+        yield Databases(endpoint, itertools.count(1))
+
+
+@pytest.fixture
+def surroundings(databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment with a fresh pair of databases and nothing else set; the way to set more."""
+    for name in [name for name in os.environ if name.startswith(("ZK_", "DAGSTER_"))]:
+        monkeypatch.delenv(name)
+    for name in PREPARED:
+        monkeypatch.setenv(name, "")
+    values = {
+        **databases.fresh(),
+        "ZK_ENCRYPTION_KEY": ENCRYPTION_KEY,
+        "ZK_HOME": str(tmp_path),
+        "ZK_TIMEZONE": "Europe/Berlin",
+        "ZK_HTTP_ATTEMPTS": "1",
+        "ZK_HTTP_TIMEOUT": "5",
+        "ZK_KIMAI_TIME_LIMIT": "1",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    return monkeypatch
+
+
+@pytest.fixture
+def desk(surroundings: pytest.MonkeyPatch) -> Iterator[Desk]:
+    """A Zammad that the environment points to."""
+    server = ZammadServer({"zone": "Europe/Berlin"})
+    server.add_reader(ZAMMAD_TOKEN)
+    with ServerThread(with_control(server)) as thread, SandboxControl(thread.url) as control:
+        surroundings.setenv("ZK_ZAMMAD_URL", thread.url)
+        surroundings.setenv("ZK_ZAMMAD_TOKEN", ZAMMAD_TOKEN)
+        desk = Desk(server, control)
+        desk.furnish()
+        yield desk
+
+
+@pytest.fixture
+def office(surroundings: pytest.MonkeyPatch) -> Iterator[Office]:
+    """A Kimai that the environment points to."""
+    server = KimaiServer()
+    with ServerThread(with_control(server)) as thread, SandboxControl(thread.url) as control:
+        surroundings.setenv("ZK_KIMAI_URL", thread.url)
+        surroundings.setenv("ZK_KIMAI_TOKEN", KIMAI_TOKEN)
+        office = Office(server, control)
+        office.furnish()
+        yield office
+
+
+@pytest.fixture
+def settings(request: pytest.FixtureRequest, surroundings: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Settings besides the usual ones; a test gives its own with `@pytest.mark.parametrize(..., indirect=True)`."""
+    given: dict[str, Any] = getattr(request, "param", {})
+    for name, value in given.items():
+        surroundings.setenv(name, str(value))
+    return given
+
+
+@pytest.fixture
+def world(desk: Desk, office: Office, settings: dict[str, Any]) -> Iterator[World]:
+    """Both systems and the product between them, its activity types mapped."""
+    with prepared(load_settings()) as environment:
+        world = World(desk, office, environment)
+        world.map_types()
+        yield world
