@@ -1,0 +1,1 @@
+"""Measurements against the limits of docs/performance.md; `python -m benchmarks` runs them."""

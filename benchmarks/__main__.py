@@ -1,0 +1,72 @@
+"""`python -m benchmarks`: one table of all measurements; exit code 1 when a limit is missed."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import memory_year, push_rate, requests_month, requests_window, run_overhead
+from benchmarks.harness import Measurement
+
+BENCHMARKS = {
+    module.__name__.rpartition(".")[2]: module
+    for module in (requests_window, requests_month, push_rate, run_overhead, memory_year)
+}
+
+PRINTED_WIDTH = 140
+"""Columns when the table goes into a file."""
+
+
+def main() -> int:
+    """Measure, print, and say by the exit code whether all limits were kept."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--only", action="append", choices=BENCHMARKS, metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("--quick", action="store_true", help="smaller sizes and fewer repetitions")
+    options = parser.parse_args()
+    # What embedded servers and runs say on the way goes to standard error, so that the result stays readable.
+    progress = Console(stderr=True)
+    measured = [
+        (name, measurement)
+        for name in options.only or BENCHMARKS
+        for measurement in _announced(name, progress, quick=options.quick)
+    ]
+    if options.json:
+        lines = [{"benchmark": name, **asdict(measurement)} for name, measurement in measured]
+        sys.stdout.write(json.dumps({"quick": options.quick, "measurements": lines}, ensure_ascii=False) + "\n")
+    else:
+        Console(width=None if sys.stdout.isatty() else PRINTED_WIDTH).print(_table(measured))
+    return 0 if all(measurement.ok for _, measurement in measured) else 1
+
+
+def _announced(name: str, progress: Console, *, quick: bool) -> Iterator[Measurement]:
+    with progress.status(f"{name}: {BENCHMARKS[name].__doc__}"):
+        yield from BENCHMARKS[name].measure(quick=quick)
+
+
+def _table(measured: list[tuple[str, Measurement]]) -> Table:
+    table = Table("benchmark", "name")
+    for heading in ("measured", "limit"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("ok")
+    table.add_column("note")
+    last = ""
+    for benchmark, line in measured:
+        if benchmark != last:
+            table.add_section()
+        verdict = ("[green]yes[/]" if line.ok else "[bold red]NO[/]") if line.limit else ""
+        value = f"{line.value:,.2f}".removesuffix(".00")
+        table.add_row(
+            benchmark if benchmark != last else "", line.name, f"{value} {line.unit}".strip(), line.limit, verdict,
+            line.note,
+        )  # fmt: skip
+        last = benchmark
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,2 @@
+"""x."""
+def measure(*, quick): return iter(())

@@ -1,0 +1,73 @@
+"""A service provider of any size for the simulated systems: the same bookings at every call."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from zk_pipeline.sandbox.demo import KIMAI_TOKEN, ZAMMAD_TOKEN
+from zk_pipeline.sandbox.kimai import KimaiServer
+from zk_pipeline.sandbox.zammad import ZammadServer
+
+from benchmarks.harness import ZONE
+
+TYPES = ("Remote", "On site", "Consulting")
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """How much there is of everything, and the span over which the bookings are spread evenly."""
+
+    bookings: int
+    tickets: int
+    agents: int
+    organizations: int
+    begin: datetime
+    end: datetime
+
+
+def filled_zammad(company: Company) -> ZammadServer:
+    """A Zammad with the company's bookings; those of one ticket lie close together, as in life."""
+    zammad = ZammadServer({"zone": ZONE, "now": (company.begin - timedelta(days=1)).isoformat()})
+    zammad.add_reader(ZAMMAD_TOKEN)
+    types = [zammad.add_type(name) for name in TYPES]
+    agents = [zammad.add_agent(email) for email in _emails(company)]
+    organizations = [zammad.add_organization(f"Customer {number}") for number in range(company.organizations)]
+    tickets = [
+        zammad.add_ticket(f"Request {number}", organization_id=organizations[number % len(organizations)])
+        for number in range(company.tickets)
+    ]
+    step = (company.end - company.begin) / company.bookings
+    for number in range(company.bookings):
+        zammad.book(
+            tickets[number * company.tickets // company.bookings],
+            agents[number % len(agents)],
+            5 + number % 90,
+            types[number % len(types)],
+            company.begin + number * step,
+        )
+    zammad.configure({"now": None})
+    return zammad
+
+
+def filled_kimai(company: Company) -> tuple[KimaiServer, list[int]]:
+    """A Kimai that knows the company's people, and an activity for each type of work; no time sheets yet."""
+    kimai = KimaiServer()
+    kimai.add_user("zk-sync", "zk-sync@example.net", ["ROLE_SUPER_ADMIN"], ZONE, KIMAI_TOKEN)
+    for email in _emails(company):
+        kimai.add_user(email.split("@")[0], email, timezone=ZONE)
+    return kimai, [kimai.add_activity(name) for name in TYPES]
+
+
+def month_of(bookings: int) -> Company:
+    """A month of thirty agents and twelve organizations, four bookings to a ticket."""
+    return Company(
+        bookings=bookings,
+        tickets=bookings // 4,
+        agents=30,
+        organizations=12,
+        begin=datetime(2025, 9, 1, 5, tzinfo=UTC),
+        end=datetime(2025, 9, 30, 18, tzinfo=UTC),
+    )
+
+
+def _emails(company: Company) -> list[str]:
+    return [f"agent{number}@provider.example" for number in range(company.agents)]
