@@ -25,7 +25,7 @@ from zk_pipeline.connectors.errors import (
     UnavailableError,
     ValidationFailedError,
 )
-from zk_pipeline.connectors.http import HttpClient, checked_base_url
+from zk_pipeline.connectors.http import HttpClient
 from zk_pipeline.sandbox.client import SandboxControl
 from zk_pipeline.sandbox.control import with_control
 from zk_pipeline.sandbox.server import ServerThread
@@ -362,41 +362,3 @@ def test_errors_name_the_connector_when_it_has_a_name_of_its_own(make: Make, con
     control.add_fault("respond", path=THING, status=500, times=1)
     with pytest.raises(UnavailableError, match=r"^Thing \(branch\): GET /api/thing answered 500: "):
         make(name="branch", attempts=1).get(THING)
-
-
-@pytest.mark.parametrize(
-    ("given", "used"),
-    [
-        ("https://desk.example.com", "https://desk.example.com"),
-        (" https://desk.example.com/ ", "https://desk.example.com"),
-        ("https://desk.example.com/api/v1/", "https://desk.example.com"),
-        ("https://example.com:8443/kimai/api", "https://example.com:8443/kimai"),
-        ("http://[::1]:8001/kimai/", "http://[::1]:8001/kimai"),
-    ],
-)
-def test_a_base_url_is_taken_as_people_paste_it(given: str, used: str) -> None:
-    assert checked_base_url(Endpoint("thing", given, TOKEN)) == used
-
-
-@pytest.mark.parametrize(
-    ("given", "problem"),
-    [
-        ("desk.example.com", "http://"),
-        ("ftp://desk.example.com", "http://"),
-        ("https://", "host"),
-        ("https://me:hunter2@desk.example.com", "credentials"),
-        ("https://desk.example.com?key=hunter2", "query"),
-        ("https://desk.example.com:port", "not a URL"),
-    ],
-)
-def test_a_base_url_that_cannot_work_is_refused_without_quoting_it(given: str, problem: str) -> None:
-    with pytest.raises(ValueError, match=problem) as caught:
-        checked_base_url(Endpoint("thing", given, TOKEN))
-    assert "hunter2" not in str(caught.value)
-
-
-@pytest.mark.parametrize("token", ["", "  ", "two words", "line\nbreak", "schlüssel"])
-def test_a_token_that_cannot_stand_in_a_header_is_refused_without_quoting_it(make: Make, token: str) -> None:
-    with pytest.raises(ValueError, match="token") as caught:
-        make(token=token)
-    assert token.strip() == "" or token not in str(caught.value)
