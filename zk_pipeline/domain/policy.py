@@ -7,7 +7,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 DEFAULT_DESCRIPTION = "Ticket {ticket_number}: {title}"
-DESCRIPTION_FIELDS = (
+DESCRIPTION_FIELDS: tuple[str, ...] = (
     "ticket_number",
     "title",
     "organization",

@@ -1,0 +1,36 @@
+"""A migrated database of its own for each test of the queries."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from zk_pipeline.store.database import Database
+from zk_pipeline.store.embedded import Endpoint, embedded_server
+from zk_pipeline.store.schema import migrate
+from zk_pipeline.store.tables import metadata
+
+
+@pytest.fixture(scope="session")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    home: Path = tmp_path_factory.mktemp("store")
+    with embedded_server(home) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def migrated(endpoint: Endpoint) -> Iterator[Database]:
+    database = Database(endpoint.url())
+    migrate(database)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def database(migrated: Database) -> Database:
+    """The migrated database, emptied."""
+    names = ", ".join(f"{table.schema}.{table.name}" for table in metadata.sorted_tables)
+    with migrated.transaction() as connection:
+        connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+    return migrated
