@@ -53,6 +53,11 @@ def test_a_later_booking_is_never_reduced():
     assert netted == {1: Netted(Decimal(0), Decimal(10)), 2: Netted(Decimal(30))}
 
 
+def test_the_time_of_booking_decides_what_is_earlier_not_the_id():
+    netted = net([moved(9, "60", hours=0), moved(1, "-20", hours=1), moved(2, "60", hours=2)])
+    assert (netted[9].minutes, netted[2].minutes, netted[1].open_minutes) == (40, 60, 0)
+
+
 def test_at_the_same_instant_the_lower_id_is_the_earlier_one():
     netted = net([moved(2, "-10", hours=0), moved(1, "10", hours=0)])
     assert netted[1].minutes == 0

@@ -98,6 +98,10 @@ def test_no_grid_leads_out_of_the_day_or_into_the_future(instant: datetime, zone
     assert local_day(floored, zone) == local_day(instant, zone)
 
 
+def test_a_wide_grid_does_not_lead_out_of_a_day_whose_first_hour_is_skipped():
+    assert floor_to_grid(at("2025-04-24T22:10"), 120, ZoneInfo("Africa/Cairo")) == at("2025-04-24T22:00")
+
+
 def test_the_repeated_hour_keeps_its_own_instants():
     summer, winter = at("2025-10-26T00:40"), at("2025-10-26T01:40")
     assert floor_to_grid(summer, 15, BERLIN) == at("2025-10-26T00:30")
