@@ -1,0 +1,104 @@
+"""Lookup: finding things by what people call them, name or id, and naming them so that they are found again."""
+
+import unicodedata
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from rapidfuzz import fuzz, process
+
+_LISTED = 5
+_NEAREST = 3
+_SHOWN_LETTERS = 80
+
+Key = TypeVar("Key", bound=Hashable)
+Key_co = TypeVar("Key_co", bound=Hashable, covariant=True)
+
+
+class NoSingleFitError(Exception):
+    """A value fits nothing, or several things; the message is a sentence with the remedy, without capital."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thing(Generic[Key_co]):
+    """Something that a value can mean, with the names it answers to; `note` tells it from its namesakes."""
+
+    key: Key_co
+    names: tuple[str, ...]
+    note: str = ""
+
+    @property
+    def label(self) -> str:
+        """The thing for people."""
+        return f"{self.names[0] if self.names else '(no name)'} (id {self.key}{self.note})"
+
+
+class Register(Generic[Key]):
+    """The things of one kind in one system.
+
+    Names compare without regard to case and to surrounding or repeated blanks. `id:7` is always the thing with that id;
+    `words` are values with a meaning of their own, whatever else is called so.
+    """
+
+    def __init__(
+        self, noun: str, system: str, things: Iterable[Thing[Key]], words: Mapping[str, Key] | None = None
+    ) -> None:
+        self._noun, self._system = noun, system
+        self._things = {thing.key: thing for thing in things}
+        self._names = {fold(name): name for thing in self._things.values() for name in thing.names}
+        self._meanings: dict[str, list[Thing[Key]]] = {}
+        for thing in self._things.values():
+            for text in {*map(fold, thing.names), str(thing.key)}:
+                self._meanings.setdefault(text, []).append(thing)
+        self._meanings |= {f"id:{key}": [thing] for key, thing in self._things.items() if isinstance(key, int)}
+        own = [Thing(key, (word,)) for word, key in (words or {}).items()]
+        self._meanings |= {thing.names[0]: [thing] for thing in own}
+        self._things |= {thing.key: thing for thing in own}
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._things
+
+    def fitting(self, value: str) -> Sequence[Thing[Key]]:
+        """Everything that the value can mean."""
+        return self._meanings.get(fold(value), ())
+
+    def find(self, value: str) -> Key:
+        """The one thing that the value means. Raises `NoSingleFitError` for none and for several."""
+        things = self.fitting(value)
+        if not things:
+            raise self.nothing(value)
+        if len(things) > 1:
+            raise several(value, [thing.label for thing in things])
+        return things[0].key
+
+    def texts(self, key: Key) -> list[str]:
+        """Values that mean this thing and nothing else, the most readable first; of a thing that is gone, its id."""
+        thing = self._things.get(key)
+        if thing is None:
+            return [key if isinstance(key, str) else f"id:{key}"]
+        texts = (*(" ".join(name.split()) for name in thing.names), str(key), f"id:{key}")
+        return [text for text in texts if text and list(self.fitting(text)) == [thing]]
+
+    def nothing(self, value: str) -> NoSingleFitError:
+        """That nothing fits the value, with the names that come nearest."""
+        nearest = process.extract(fold(value), self._names.keys(), scorer=fuzz.WRatio, limit=_NEAREST)
+        names = ", ".join(self._names[name] for name, *_ in nearest)
+        remedy = f"the nearest: {names}" if names else "there is none at all"
+        return NoSingleFitError(f"no {self._noun} in {self._system} fits {shown(value)}; {remedy}.")
+
+
+def several(value: str, labels: Sequence[str]) -> NoSingleFitError:
+    """That several things fit the value, and how to name one of them."""
+    more = f" and {len(labels) - _LISTED} more" if len(labels) > _LISTED else ""
+    listed = ", ".join(labels[:_LISTED]) + more
+    return NoSingleFitError(f"{shown(value)} fits {len(labels)} things: {listed}; write the id, as in id:7.")
+
+
+def fold(text: str) -> str:
+    """The form in which names are compared."""
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+
+
+def shown(value: str) -> str:
+    """A value as messages show it."""
+    return repr(value if len(value) <= _SHOWN_LETTERS else f"{value[:_SHOWN_LETTERS]}…")

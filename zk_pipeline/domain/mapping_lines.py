@@ -1,0 +1,307 @@
+"""Mapping lines: the operator's mappings as text `kind,zammad,kimai`, with the names of both systems."""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import product
+from typing import ClassVar, TypeVar
+
+from zk_pipeline.domain.lookup import NoSingleFitError, Register, Thing, fold, several, shown
+from zk_pipeline.domain.records import (
+    Activity,
+    ActivityType,
+    Customer,
+    Organization,
+    SourceDirectory,
+    TargetDirectory,
+    TargetUser,
+)
+
+COLUMNS = ("kind", "zammad", "kimai")
+SIZE_LIMIT = 5_000_000
+"""Bytes that a file of mapping lines may have."""
+NOTHING = "-"
+"""In the zammad column: bookings without type, tickets without organization."""
+OWN = "new"
+"""In the kimai column: a customer of its own."""
+
+_LONGEST_VALUE = 600
+_LINE_END = re.compile(r"\r\n?|\n")
+_EXPLICIT_TYPE = re.compile(rf"\s*(id:\d+|{NOTHING})\s*@", re.IGNORECASE)
+_FORMULA = re.compile(r"'*[=+\-@\t]")
+_GUARDED = re.compile(r"'+[=+\-@\t]")
+
+_Found = TypeVar("_Found")
+
+
+class MappingError(Exception):
+    """Mapping lines that cannot be taken over; the message has a line with a sentence for each problem."""
+
+
+class Kind(StrEnum):
+    """What a mapping is about."""
+
+    ACTIVITY = "activity"
+    USER = "user"
+    CUSTOMER = "customer"
+
+
+@dataclass(frozen=True, slots=True)
+class UserMapping:
+    """An agent's e-mail, casefolded, and the target user who stands for it."""
+
+    kind: ClassVar[Kind] = Kind.USER
+    email: str
+    kimai_user_id: int
+
+    @property
+    def key(self) -> Hashable:
+        """What has one mapping at most."""
+        return self.kind, self.email
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityMapping:
+    """A type (`None`: no type), optionally of one organization only, and its activity in the target."""
+
+    kind: ClassVar[Kind] = Kind.ACTIVITY
+    type_id: int | None
+    organization_id: int | None
+    kimai_activity_id: int
+
+    @property
+    def key(self) -> Hashable:
+        """What has one mapping at most."""
+        return self.kind, self.type_id, self.organization_id
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerMapping:
+    """An organization (0: none) and its customer in the target; `None` for a customer of its own."""
+
+    kind: ClassVar[Kind] = Kind.CUSTOMER
+    organization_id: int
+    kimai_customer_id: int | None
+
+    @property
+    def key(self) -> Hashable:
+        """What has one mapping at most."""
+        return self.kind, self.organization_id
+
+
+AnyMapping = UserMapping | ActivityMapping | CustomerMapping
+
+
+@dataclass(frozen=True, slots=True)
+class MappingLine:
+    """A mapping as text. `known` is false when one of the systems no longer has what it names."""
+
+    kind: Kind
+    zammad: str
+    kimai: str
+    known: bool
+
+
+class Vocabulary:
+    """What the values of mapping lines mean, given what both systems have.
+
+    Hidden, disabled and inactive things count too, since old bookings refer to them. A value that fits several things
+    means none of them: time is never given to one by chance.
+    """
+
+    def __init__(self, source: SourceDirectory, target: TargetDirectory) -> None:
+        emails = {fold(row.email): row.email for row in source.agents if row.email}
+        agents = [Thing(email.casefold(), (email,)) for email in emails.values()]
+        types = [_of_source(row) for row in source.activity_types]
+        organizations = [_of_source(row) for row in source.organizations]
+        self._agents = Register[str]("agent's e-mail", "Zammad", agents)
+        self._types = Register[int | None]("activity type", "Zammad", types, {NOTHING: None})
+        self._scopes = Register[int]("organization", "Zammad", organizations)
+        self._organizations = Register[int]("organization", "Zammad", organizations, {NOTHING: 0})
+        self._users = Register[int]("user", "Kimai", map(_user, target.users))
+        self._activities = Register[int]("activity", "Kimai", map(_activity, target.activities))
+        self._customers = Register[int | None]("customer", "Kimai", map(_customer, target.customers), {OWN: None})
+
+    def mapping(self, kind: str, zammad: str, kimai: str) -> AnyMapping:
+        """The mapping that a line means. Raises `MappingError` with a sentence that names the column."""
+        match fold(kind):
+            case Kind.ACTIVITY:
+                of_type = _in_column("zammad", self._bookings, zammad)
+                return ActivityMapping(*of_type, _in_column("kimai", self._activities.find, kimai))
+            case Kind.USER:
+                email = _in_column("zammad", self._agents.find, zammad)
+                return UserMapping(email, _in_column("kimai", self._users.find, kimai))
+            case Kind.CUSTOMER:
+                organization = _in_column("zammad", self._organizations.find, zammad)
+                return CustomerMapping(organization, _in_column("kimai", self._customers.find, kimai))
+            case _:
+                raise MappingError(f"column kind: {shown(kind)} is no kind; write one of {', '.join(Kind)}.")
+
+    def line(self, mapping: AnyMapping) -> MappingLine:
+        """The line that means this mapping and nothing else."""
+        match mapping:
+            case UserMapping(email, user):
+                known = email in self._agents and user in self._users
+                zammad, kimai = self._agents.texts(email)[0], self._users.texts(user)[0]
+            case ActivityMapping(type_id, organization, activity):
+                in_source = type_id in self._types and (organization is None or organization in self._scopes)
+                known = in_source and activity in self._activities
+                zammad, kimai = self._bookings_text(type_id, organization), self._activities.texts(activity)[0]
+            case CustomerMapping(organization, customer):
+                known = organization in self._organizations and customer in self._customers
+                zammad, kimai = self._organizations.texts(organization)[0], self._customers.texts(customer)[0]
+        return MappingLine(mapping.kind, zammad, kimai, known)
+
+    def _bookings(self, value: str) -> tuple[int | None, int | None]:
+        """Type and organization that `TYPE` or `TYPE@ORGANIZATION` mean; names may have an @ of their own."""
+        meanings = self._meanings(value)
+        if len(meanings) == 1:
+            return next(iter(meanings))
+        if meanings:
+            raise several(value, list(meanings.values()))
+        type_value, at, organization = value.partition("@")
+        if at and self._types.fitting(type_value):
+            raise self._scopes.nothing(organization)
+        raise self._types.nothing(type_value)
+
+    def _meanings(self, value: str) -> dict[tuple[int | None, int | None], str]:
+        """Every type with or without organization that the value can mean, with a label."""
+        explicit = _EXPLICIT_TYPE.match(value)
+        if explicit:
+            whole, ends = (), [explicit.end() - 1]
+        else:
+            whole, ends = self._types.fitting(value), [at for at, letter in enumerate(value) if letter == "@"]
+        found: dict[tuple[int | None, int | None], str] = {(type_.key, None): type_.label for type_ in whole}
+        for end in ends:
+            for type_, scope in product(self._types.fitting(value[:end]), self._scopes.fitting(value[end + 1 :])):
+                found[type_.key, scope.key] = f"{type_.label} @ {scope.label}"
+        return found
+
+    def _bookings_text(self, type_id: int | None, organization: int | None) -> str:
+        types = self._types.texts(type_id)
+        if organization is None:
+            texts = types
+        else:
+            texts = [f"{type_}@{scope}" for type_, scope in product(types, self._scopes.texts(organization))]
+        return next((text for text in texts if list(self._meanings(text)) == [(type_id, organization)]), texts[-1])
+
+
+def read_mappings(content: bytes, vocabulary: Vocabulary) -> list[AnyMapping]:
+    """The mappings of a file, each once. Raises `MappingError` with every line's problem; one bad line spoils all."""
+    delimiter, lines = _lines(_decoded(content))
+    mappings: dict[Hashable, tuple[int, AnyMapping]] = {}
+    problems: list[str] = []
+    for number, line in lines:
+        try:
+            cells = _cells(line, delimiter)
+            if not any(cells) or cells[0].startswith("#"):
+                continue
+            mapping = vocabulary.mapping(*_three(cells))
+        except MappingError as error:
+            problems.append(f"Line {number}, {error}")
+            continue
+        first, same = mappings.setdefault(mapping.key, (number, mapping))
+        if same != mapping:
+            problems.append(f"Lines {first} and {number} map {shown(cells[1])} differently: keep one of them.")
+    if problems:
+        raise MappingError("\n".join(problems))
+    return [mapping for _, mapping in mappings.values()]
+
+
+def write_mappings(mappings: Iterable[AnyMapping], vocabulary: Vocabulary) -> str:
+    """A file that `read_mappings` makes the same mappings of; those of things that are gone become comments."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for mapping in mappings:
+        line = vocabulary.line(mapping)
+        if not line.known:
+            text.write("# gone: ")
+        writer.writerow((line.kind, _guarded(line.zammad), _guarded(line.kimai)))
+    return text.getvalue()
+
+
+def _decoded(content: bytes) -> str:
+    if len(content) > SIZE_LIMIT:
+        raise MappingError(f"The file is larger than {SIZE_LIMIT // 1_000_000} MB: that is no list of mappings.")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        number = content.count(b"\n", 0, error.start) + 1
+        raise MappingError(f"The file is not UTF-8 in line {number}: save it as CSV in UTF-8.") from None
+    if not text.strip():
+        raise MappingError(f"The file is empty: begin it with the header {','.join(COLUMNS)}.")
+    return text
+
+
+def _lines(text: str) -> tuple[str, list[tuple[int, str]]]:
+    """The delimiter and the numbered lines below the header. Values have no line breaks."""
+    lines = [
+        (number, line)
+        for number, line in enumerate(_LINE_END.split(text), start=1)
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
+    header = ",".join(COLUMNS)
+    if not lines:
+        raise MappingError(f"The file has nothing but comments: begin it with the header {header}.")
+    number, line = lines[0]
+    delimiter = ";" if ";" in line else ","
+    if [fold(cell) for cell in _cells(line, delimiter)] != list(COLUMNS):
+        raise MappingError(f"Line {number} must be the header {header} but is {shown(line)}: put it there.")
+    return delimiter, lines[1:]
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    try:
+        row = next(csv.reader([line], delimiter=delimiter, strict=True, skipinitialspace=True))
+    except csv.Error as error:
+        raise MappingError(f"quotes: {shown(line)} cannot be read ({error}); close or double them.") from None
+    return [_unguarded(cell.strip()) for cell in row]
+
+
+def _three(cells: list[str]) -> list[str]:
+    if len(cells) == len(COLUMNS):
+        return cells
+    remedy = f"write {', '.join(COLUMNS)}, and quote a value that contains the delimiter"
+    raise MappingError(f"columns: there are {len(cells)} instead of {len(COLUMNS)}; {remedy}.")
+
+
+def _in_column(column: str, find: Callable[[str], _Found], value: str) -> _Found:
+    if not value.strip():
+        raise MappingError(f"column {column}: the value is missing; write a name or an id.")
+    if len(value) > _LONGEST_VALUE:
+        raise MappingError(f"column {column}: {shown(value)} is longer than any name; write a name or an id.")
+    try:
+        return find(value)
+    except NoSingleFitError as error:
+        raise MappingError(f"column {column}: {error}") from None
+
+
+def _guarded(value: str) -> str:
+    """With an apostrophe in front of what a spreadsheet would run as a formula."""
+    return f"'{value}" if value != NOTHING and _FORMULA.match(value) else value
+
+
+def _unguarded(cell: str) -> str:
+    return cell[1:] if _GUARDED.match(cell) else cell
+
+
+def _of_source(row: ActivityType | Organization) -> Thing[int]:
+    return Thing(row.id, (row.name,), "" if row.active else ", inactive")
+
+
+def _user(row: TargetUser) -> Thing[int]:
+    return Thing(row.id, tuple(filter(None, (row.username, row.email))), "" if row.enabled else ", disabled")
+
+
+def _activity(row: Activity) -> Thing[int]:
+    project = f", of project {row.project_id}" if row.project_id else ""
+    return Thing(row.id, (row.name,), project + ("" if row.visible else ", hidden"))
+
+
+def _customer(row: Customer) -> Thing[int]:
+    number = f", number {row.number}" if row.number else ""
+    return Thing(row.id, tuple(filter(None, (row.name, row.number))), number + ("" if row.visible else ", hidden"))
