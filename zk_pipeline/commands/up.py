@@ -28,6 +28,7 @@ def up(
     began = time.monotonic()
     address = f"http://{HOST}:{port}"
     with environment() as ready, explained(SupervisorError), possession(ready.home, address) as held:
+        _tell(f"Starting; the logs are in {ready.home / 'logs'}.")
         _show_part("database", time.monotonic() - began)
         require_free(port)
         _hint_at_missing_connectors(ready.runtime)

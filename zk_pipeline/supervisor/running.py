@@ -1,5 +1,6 @@
 """The supervisor itself: a child process for each part, from its start to its last breath."""
 
+import math
 import os
 import signal
 import subprocess
@@ -23,6 +24,7 @@ RESTART_WINDOW_SECONDS = 600.0
 _SECONDS_TO_START = 120.0
 _SECONDS_BETWEEN_CHECKS = 0.1
 _SECONDS_UNTIL_TOLD = 3.0
+_SECONDS_OF_ONE_REQUEST = 1.0
 _LOG_LINES_SHOWN = 10
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -87,6 +89,7 @@ class Supervisor:
         self._orphans: list[int] = []  # Groups whose first process has ended, but not all others.
         self._restarts: dict[str, list[float]] = {}
         self._due: list[tuple[float, Part]] = []
+        self._asked_at = -math.inf
         # What a thread or a signal handler has to say: a child that ended, or `None` for a signal to stop.
         self._events: SimpleQueue[_Child | None] = SimpleQueue()
 
@@ -200,11 +203,18 @@ class Supervisor:
         except Empty:
             return None
         if ended is None:
-            raise _StopAsked
+            return self._ask_to_stop()
         self._children.remove(ended)
         self._orphans.append(ended.process.pid)  # Runs go on without the code server that started them.
         self._record()
         return ended
+
+    def _ask_to_stop(self) -> None:
+        now = time.monotonic()
+        # A wrapper that passes Ctrl-C on doubles it; that is not impatience.
+        if now - self._asked_at > _SECONDS_OF_ONE_REQUEST:
+            self._asked_at = now
+            raise _StopAsked
 
     def _record(self) -> None:
         self._orphans = [group for group in self._orphans if exists(group)]
