@@ -28,6 +28,11 @@ SOURCES = sorted(
 )
 
 VARIABLES = {f"ZK_{name.upper()}" for name in Settings.model_fields}
+COMMAND_VARIABLES = {
+    name
+    for command in (ROOT / "zk_pipeline" / "commands").glob("*.py")
+    for name in re.findall(r'envvar="(\w+)"', command.read_text(encoding="utf-8"))
+}
 NONE = "none"
 """How the table of settings writes an empty default."""
 
@@ -57,7 +62,8 @@ def template_lines() -> list[str]:
 
 def table_defaults() -> dict[str, str]:
     """Each setting with its cell for the default."""
-    rows = [line for line in CONFIGURATION.read_text(encoding="utf-8").splitlines() if line.startswith("| `ZK_")]
+    lines = CONFIGURATION.read_text(encoding="utf-8").partition("## Variables of single commands")[0].splitlines()
+    rows = [line for line in lines if line.startswith("| `ZK_")]
     cells = [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows]
     assert all(len(row) == 5 and all(row) for row in cells), "A setting lacks one of its five cells."
     return {row[0].strip("` "): row[3] for row in cells}
@@ -120,7 +126,12 @@ def test_each_setting_of_the_template_is_explained() -> None:
 @pytest.mark.parametrize("page", [TEMPLATE, *PAGES], ids=lambda page: page.name)
 def test_no_page_names_a_setting_that_does_not_exist(page: Path) -> None:
     named = set(re.findall(r"\bZK_[A-Z_]*[A-Z]\b", page.read_text(encoding="utf-8")))
-    assert named <= VARIABLES | {ENV_FILE}
+    assert named <= VARIABLES | COMMAND_VARIABLES | {ENV_FILE}
+
+
+def test_the_variables_of_single_commands_are_explained() -> None:
+    text = CONFIGURATION.read_text(encoding="utf-8")
+    assert {name for name in COMMAND_VARIABLES if f"| `{name}` |" not in text} == set()
 
 
 def test_every_reference_in_the_code_points_to_a_section() -> None:
