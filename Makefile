@@ -17,7 +17,7 @@ $(READY): constraints.txt pyproject.toml
 		|| { echo "Python 3.11, 3.12 or 3.13 is needed; name it with make PYTHON=python3.12 setup"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) \
 		|| { echo "Python has no venv module; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(READY)
 

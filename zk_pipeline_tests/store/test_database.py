@@ -115,11 +115,8 @@ def test_a_lost_connection_heals_with_the_next_transaction(database: Database) -
         connection.execute(select(day_requests))
     other = Database(database.engine.url.render_as_string(hide_password=False))
     with other.transaction() as connection:
-        connection.execute(
-            text(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database()"
-            )
-        )
+        others = "pid <> pg_backend_pid() AND datname = current_database()"
+        connection.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"))
     other.close()
     with database.transaction() as connection:
         assert connection.execute(text("SELECT 1")).scalar_one() == 1
