@@ -1,41 +1,51 @@
-"""Queries on the operator's mappings of agents, activity types and organizations."""
+"""Queries on the operator's mappings of agents, activity types and organizations, and on the entries that lack one."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable
+from dataclasses import asdict, dataclass
+from datetime import date
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from zk_pipeline.domain.mapping import OWN_CUSTOMER, Mappings
+from zk_pipeline.domain.mapping_lines import ActivityMapping, AnyMapping, CustomerMapping, UserMapping
+from zk_pipeline.domain.reasons import Reason
+from zk_pipeline.store import audit, requests
 from zk_pipeline.store.tables import activity_mappings, customer_mappings, user_mappings
 
 
 @dataclass(frozen=True, slots=True)
-class UserMapping:
-    """An agent's e-mail and the target user who stands for it."""
+class Change:
+    """A mapping that is not stored like that; `before` is what it replaces."""
 
-    email: str
-    kimai_user_id: int
+    before: AnyMapping | None
+    after: AnyMapping
 
 
 @dataclass(frozen=True, slots=True)
-class ActivityMapping:
-    """A type (`None`: no type), optionally of one organization only, and its activity in the target."""
+class Waiting:
+    """Entries of one day, agent, type and organization that wait for a mapping for the same reason."""
 
+    reason: Reason
+    day: date
+    user_email: str
+    user_name: str
     type_id: int | None
+    type_name: str | None
     organization_id: int | None
-    kimai_activity_id: int
+    organization_name: str | None
+    entries: int
 
-
-@dataclass(frozen=True, slots=True)
-class CustomerMapping:
-    """An organization (0: none) and its customer in the target; `None` for a customer of its own."""
-
-    organization_id: int
-    kimai_customer_id: int | None
-
-
-AnyMapping = UserMapping | ActivityMapping | CustomerMapping
+    def waits_for(self, mapping: AnyMapping) -> bool:
+        """Whether this mapping may be what the entries lack."""
+        match mapping:
+            case UserMapping(email):
+                return self.reason is Reason.UNMAPPED_USER and self.user_email.casefold() == email
+            case ActivityMapping(type_id, organization_id):
+                everywhere = organization_id is None or organization_id == self.organization_id
+                return self.reason is Reason.UNMAPPED_ACTIVITY and self.type_id == type_id and everywhere
+            case CustomerMapping(organization_id):
+                return self.reason is Reason.UNMAPPED_CUSTOMER and (self.organization_id or 0) == organization_id
 
 
 def load(connection: Connection) -> Mappings:
@@ -50,12 +60,78 @@ def load(connection: Connection) -> Mappings:
     )
 
 
-def save(connection: Connection, mappings: Iterable[AnyMapping]) -> None:
-    """Set mappings; one that exists already is replaced."""
+def every(connection: Connection) -> list[AnyMapping]:
+    """All mappings in a stable order."""
+    activities = connection.execute(
+        select(activity_mappings).order_by(
+            activity_mappings.c.type_id.nulls_first(), activity_mappings.c.organization_id.nulls_first()
+        )
+    )
+    users = connection.execute(select(user_mappings).order_by(user_mappings.c.email))
+    customers = connection.execute(select(customer_mappings).order_by(customer_mappings.c.organization_id))
+    return [
+        *(ActivityMapping(row.type_id, row.organization_id, row.kimai_activity_id) for row in activities),
+        *(UserMapping(row.email, row.kimai_user_id) for row in users),
+        *(CustomerMapping(row.organization_id, row.kimai_customer_id) for row in customers),
+    ]
+
+
+def changes(connection: Connection, wanted: Iterable[AnyMapping]) -> list[Change]:
+    """What would change if these mappings were set."""
+    stored: dict[Hashable, AnyMapping] = {mapping.key: mapping for mapping in every(connection)}
+    found = [Change(stored.get(mapping.key), mapping) for mapping in wanted]
+    return [change for change in found if change.before != change.after]
+
+
+def waiting(connection: Connection, source: str, target: str) -> list[Waiting]:
+    """What waits for a mapping, by the open conflicts, oldest day first."""
+    query = text(
+        """
+        SELECT c.reason, c.entry_date AS day, e.user_email, e.user_name, e.activity_type_id AS type_id,
+            e.activity_name AS type_name, e.organization_id, e.organization_name, count(*) AS entries
+        FROM sync.conflicts c
+        JOIN sync.normalized_entries e ON e.source = :source AND e.source_id = c.source_id
+        WHERE c.connector = :target AND c.resolution_status = 'open' AND c.reason = ANY(:reasons)
+        GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
+        ORDER BY 2, 1, 3, 5, 7
+        """
+    )
+    reasons = [Reason.UNMAPPED_USER, Reason.UNMAPPED_ACTIVITY, Reason.UNMAPPED_CUSTOMER]
+    rows = connection.execute(query, {"source": source, "target": target, "reasons": [str(name) for name in reasons]})
+    return [Waiting(**{**row, "reason": Reason(row["reason"])}) for row in rows.mappings()]
+
+
+def days_waiting(connection: Connection, source: str, target: str, mappings: Iterable[AnyMapping]) -> list[date]:
+    """The days with entries that wait for one of these mappings."""
+    wanted = list(mappings)
+    rows = waiting(connection, source, target) if wanted else []
+    return sorted({row.day for row in rows if any(row.waits_for(mapping) for mapping in wanted)})
+
+
+def change(
+    connection: Connection, wanted: Iterable[AnyMapping], *, actor: str, source: str, target: str
+) -> tuple[list[Change], list[date]]:
+    """Set mappings, record each change, and ask for the days that waited; returns the changes and these days."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('zk:mappings', 0))"))
+    made = changes(connection, wanted)
+    _save(connection, [one.after for one in made])
+    audit.append(connection, (_event(one, actor) for one in made))
+    days = days_waiting(connection, source, target, [one.after for one in made])
+    requests.ask(connection, days, "mapping")
+    return made, days
+
+
+def _event(change: Change, actor: str) -> audit.AuditEvent:
+    """The subject has no personal data, since only the detail can be erased."""
+    detail = {"before": change.before and asdict(change.before), "after": asdict(change.after)}
+    return audit.AuditEvent("mapping.set", actor, f"mapping:{change.after.kind}", detail)
+
+
+def _save(connection: Connection, mappings: Iterable[AnyMapping]) -> None:
     for mapping in mappings:
         match mapping:
             case UserMapping(email, user_id):
-                statement = insert(user_mappings).values(email=email.casefold(), kimai_user_id=user_id)
+                statement = insert(user_mappings).values(email=email, kimai_user_id=user_id)
                 keys, changed = [user_mappings.c.email], "kimai_user_id"
             case ActivityMapping(type_id, organization_id, activity_id):
                 statement = insert(activity_mappings).values(
@@ -73,25 +149,3 @@ def save(connection: Connection, mappings: Iterable[AnyMapping]) -> None:
                 index_elements=keys, set_={changed: statement.excluded[changed], "updated_at": func.now()}
             )
         )
-
-
-def clear(connection: Connection) -> None:
-    """Remove all mappings."""
-    for table in (user_mappings, activity_mappings, customer_mappings):
-        connection.execute(delete(table))
-
-
-def every(connection: Connection) -> list[AnyMapping]:
-    """All mappings in a stable order, for export."""
-    activities = connection.execute(
-        select(activity_mappings).order_by(
-            activity_mappings.c.type_id.nulls_first(), activity_mappings.c.organization_id
-        )
-    )
-    users = connection.execute(select(user_mappings).order_by(user_mappings.c.email))
-    customers = connection.execute(select(customer_mappings).order_by(customer_mappings.c.organization_id))
-    return [
-        *(ActivityMapping(row.type_id, row.organization_id, row.kimai_activity_id) for row in activities),
-        *(UserMapping(row.email, row.kimai_user_id) for row in users),
-        *(CustomerMapping(row.organization_id, row.kimai_customer_id) for row in customers),
-    ]

@@ -121,7 +121,7 @@ def test_composed_and_decomposed_letters_are_the_same_name() -> None:
 def test_a_name_that_fits_several_things_lists_them() -> None:
     assert problem(HEADER + "customer,Acme,Meyer KG\n") == (
         "Line 2, column kimai: 'Meyer KG' fits 2 things: Meyer KG (id 31, number 0815), "
-        "Meyer KG (id 32, number 0816, hidden); write the id, as in id:7."
+        "Meyer KG (id 32, number 0816, hidden); write ids instead of names, as in id:7."
     )
 
 

@@ -1,0 +1,157 @@
+"""The real `zk` command on an embedded PostgreSQL and the demo's simulated systems.
+
+`zk("mappings", "list")` runs a command in `zk_home`, whose databases are fresh for each test; `homes.new(like=...)`
+makes further ones. `sandbox` gives the simulated systems, which are as at the start in every test.
+"""
+
+import itertools
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import psycopg
+import pytest
+from click.testing import Result
+from psycopg import sql
+from typer.testing import CliRunner
+
+from zk_pipeline.cli import app
+from zk_pipeline.commands import console
+from zk_pipeline.sandbox.client import SandboxControl
+from zk_pipeline.sandbox.server import SandboxProcess
+from zk_pipeline.settings import ENV_FILE
+from zk_pipeline.store.database import Database
+from zk_pipeline.store.embedded import Endpoint, embedded_server
+from zk_pipeline.store.encryption import generate_key
+from zk_pipeline.store.schema import migrate
+
+ZONE = "Europe/Berlin"
+
+
+@dataclass(frozen=True)
+class Home:
+    """A ZK_HOME with databases of its own, and the variables that a process needs to use it."""
+
+    path: Path
+    databases: tuple[str, str]
+    variables: dict[str, str]
+
+    @contextmanager
+    def database(self) -> Iterator[Database]:
+        """The product's database."""
+        database = Database(self.variables["ZK_DATABASE_URL"])
+        try:
+            yield database
+        finally:
+            database.close()
+
+
+class Homes:
+    """Makes homes on one database server, for the given simulated systems."""
+
+    def __init__(self, server: Endpoint, systems: SandboxProcess, directory: Path) -> None:
+        self._server, self._systems, self._directory = server, systems, directory
+        self._numbers = itertools.count(1)
+        self._key = generate_key()
+
+    def new(self, like: Home | None = None) -> Home:
+        """A fresh home, or one with all the data of another, which no process may be using."""
+        number = next(self._numbers)
+        names = (f"zk_{number}", f"dagster_{number}")
+        templates = like.databases if like else ("zk", "dagster")
+        with psycopg.connect(**self._server.parameters("postgres"), autocommit=True) as connection:
+            for name, template in zip(names, templates, strict=True):
+                statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+                connection.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
+        path = self._directory / str(number)
+        path.mkdir()
+        variables = {
+            ENV_FILE: os.devnull,
+            "ZK_HOME": str(path),
+            "ZK_DATABASE_URL": self._server.url(names[0]),
+            "ZK_DAGSTER_URL": self._server.dagster_url(names[1]),
+            "ZK_ENCRYPTION_KEY": self._key,
+            "ZK_TIMEZONE": ZONE,
+            "ZK_ZAMMAD_URL": self._systems.zammad_url,
+            "ZK_ZAMMAD_TOKEN": self._systems.zammad_token,
+            "ZK_KIMAI_URL": self._systems.kimai_url,
+            "ZK_KIMAI_TOKEN": self._systems.kimai_token,
+        }
+        return Home(path, names, variables)
+
+
+@dataclass(frozen=True)
+class Zk:
+    """Runs `zk` within this process, with nothing of our own settings; `variables` win over the home's."""
+
+    home: Home
+
+    def __call__(self, *arguments: str, **variables: str) -> Result:
+        others = {name: value for name, value in os.environ.items() if not name.startswith(("ZK_", "DAGSTER_"))}
+        handler = signal.getsignal(signal.SIGTERM)
+        try:
+            with patch.dict(os.environ, {**others, **self.home.variables, **variables}, clear=True):
+                return CliRunner().invoke(app, arguments, catch_exceptions=False)
+        finally:
+            signal.signal(signal.SIGTERM, handler)
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """The simulated systems, by their control planes."""
+
+    zammad: SandboxControl
+    kimai: SandboxControl
+
+
+@pytest.fixture(scope="session")
+def _systems() -> Iterator[SandboxProcess]:
+    with SandboxProcess("demo") as systems:
+        yield systems
+
+
+@pytest.fixture(scope="session")
+def _start(_systems: SandboxProcess) -> dict[str, dict[str, Any]]:
+    """The state of both systems before any test."""
+    states: dict[str, dict[str, Any]] = {}
+    for url in (_systems.zammad_url, _systems.kimai_url):
+        with SandboxControl(url) as control:
+            states[url] = control.state()
+    return states
+
+
+@pytest.fixture(scope="session")
+def homes(_systems: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Homes]:
+    with embedded_server(tmp_path_factory.mktemp("server")) as server:
+        template = Database(server.url())
+        migrate(template)
+        template.close()
+        yield Homes(server, _systems, tmp_path_factory.mktemp("homes"))
+
+
+@pytest.fixture
+def sandbox(_systems: SandboxProcess, _start: dict[str, dict[str, Any]]) -> Iterator[Sandbox]:
+    with SandboxControl(_systems.zammad_url) as zammad, SandboxControl(_systems.kimai_url) as kimai:
+        for control in (zammad, kimai):
+            control.reset_requests()
+        yield Sandbox(zammad, kimai)
+        for control, url in ((zammad, _systems.zammad_url), (kimai, _systems.kimai_url)):
+            control.clear_faults()
+            control.restore(_start[url])
+
+
+@pytest.fixture
+def zk_home(homes: Homes) -> Home:
+    return homes.new()
+
+
+@pytest.fixture
+def zk(zk_home: Home, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Zk:
+    for terminal in (console.out, console.err):
+        monkeypatch.setattr(terminal, "_width", 200)
+    return Zk(zk_home)
