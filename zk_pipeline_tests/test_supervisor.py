@@ -1,0 +1,256 @@
+"""The supervisor on small processes: order, restarts, and that nothing outlives it."""
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import yaml
+
+from zk_pipeline.local import PROJECT
+from zk_pipeline.supervisor import running
+from zk_pipeline.supervisor.groups import end_groups, exists, wait_until
+from zk_pipeline.supervisor.home import Possession, Record, SupervisorError, possession
+from zk_pipeline.supervisor.parts import HOST, LOCATION, parts, require_free, reserved_port
+from zk_pipeline.supervisor.running import Listener, Part, Supervisor, open_log, restart_delay
+
+ADDRESS = "http://127.0.0.1:3000"
+KEEPER = [sys.executable, "-m", "zk_pipeline.supervisor.keeper"]
+
+SERVES = """
+import signal, sys
+from pathlib import Path
+journal, name = Path(sys.argv[1]), sys.argv[2]
+def note(what):
+    with journal.open("a") as file: file.write(f"{what} {name}\\n")
+def stop(*_):
+    note("stop")
+    sys.exit()
+signal.signal(signal.SIGTERM, stop)
+note("start")
+print("hello from", name, flush=True)
+while True: signal.pause()
+"""
+
+DIES_ONCE = """
+import os, signal, sys
+from pathlib import Path
+journal = Path(sys.argv[1])
+again = journal.exists()
+with journal.open("a") as file: file.write(f"{os.getpid()}\\n")
+if again: os.kill(os.getppid(), signal.SIGTERM)
+while True: signal.pause()
+"""
+
+IGNORES_SIGTERM = """
+import signal, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("ready", flush=True)
+while True: signal.pause()
+"""
+
+PARENT = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdout=subprocess.PIPE, text=True)
+print(child.stdout.readline() and child.pid, flush=True)
+child.wait()
+"""
+
+
+class Told:
+    """A listener that remembers, and ends the supervisor once all parts are ready."""
+
+    def __init__(self, *, stop: bool = True) -> None:
+        self.sentences: list[str] = []
+        self.ready: list[str] = []
+        self.lines: list[tuple[str, str]] = []
+        self._stop = stop
+
+    def listener(self, *, echo: bool = False) -> Listener:
+        return Listener(
+            self.sentences.append,
+            lambda name, _: self.ready.append(name),
+            self._started,
+            (lambda name, line: self.lines.append((name, line))) if echo else None,
+        )
+
+    def _started(self) -> None:
+        if self._stop:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Iterator[Possession]:
+    with possession(tmp_path, ADDRESS) as held:
+        yield held
+
+
+def serving(journal: Path, name: str, order: int) -> Part:
+    argv = (sys.executable, "-c", SERVES, str(journal), name)
+    return Part(name, argv, {}, lambda: journal.exists() and f"start {name}\n" in journal.read_text(), order)
+
+
+def supervise(held: Possession, told: Told, wanted: Sequence[Part], *, echo: bool = False) -> None:
+    Supervisor(held, told.listener(echo=echo), keeper=[*KEEPER, str(held.home)]).run(wanted)
+
+
+def test_parts_start_in_order_and_stop_in_reverse(held: Possession, tmp_path: Path) -> None:
+    journal, told = tmp_path / "journal", Told()
+    supervise(held, told, [serving(journal, "second", 2), serving(journal, "first", 1)])
+    assert journal.read_text().splitlines() == ["start first", "start second", "stop second", "stop first"]
+    assert told.ready == ["first", "second"]
+
+
+def test_output_goes_to_a_log_for_each_part(held: Possession, tmp_path: Path) -> None:
+    supervise(held, Told(), [serving(tmp_path / "journal", "code server", 1)])
+    assert (tmp_path / "logs" / "code-server.log").read_text() == "hello from code server\n"
+
+
+def test_output_is_shown_as_well_when_asked_for(held: Possession, tmp_path: Path) -> None:
+    told = Told()
+    supervise(held, told, [serving(tmp_path / "journal", "web", 1)], echo=True)
+    assert wait_until(lambda: told.lines == [("web", "hello from web")], 5)
+    assert (tmp_path / "logs" / "web.log").read_text() == "hello from web\n"
+
+
+def test_a_part_that_ends_before_it_is_ready_is_reported_with_its_last_lines(held: Possession, tmp_path: Path) -> None:
+    broken = Part("web", (sys.executable, "-c", "print('no such table'); exit(3)"), {}, lambda: False, 1)
+    with pytest.raises(
+        SupervisorError, match=r"web ended before it was ready \(with code 3\).*web\.log.*\nno such tab"
+    ):
+        supervise(held, Told(), [broken])
+
+
+def test_a_part_that_dies_is_started_again(held: Possession, tmp_path: Path) -> None:
+    journal, told = tmp_path / "journal", Told(stop=False)
+
+    def once_it_waits() -> bool:
+        if not journal.exists():
+            return False
+        os.kill(int(journal.read_text()), signal.SIGKILL)
+        return True
+
+    supervise(held, told, [Part("web", (sys.executable, "-c", DIES_ONCE, str(journal)), {}, once_it_waits, 1)])
+    assert len(journal.read_text().split()) == 2
+    assert told.sentences[0] == "The web ended by signal 9; it starts again in 1 s."
+
+
+def test_a_part_that_dies_too_often_stops_all_and_names_the_log(
+    held: Possession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "MOST_RESTARTS", 0)
+    journal = tmp_path / "journal"
+    dying = Part("web", (sys.executable, "-c", "import sys; sys.exit(4)"), {}, lambda: True, 2)
+    with pytest.raises(SupervisorError, match=r"web ended .*with code 4.*web\.log"):
+        supervise(held, Told(stop=False), [serving(journal, "code", 1), dying])
+    assert journal.read_text().splitlines() == ["start code", "stop code"]
+
+
+def test_restarts_wait_longer_each_time_and_end_after_five_in_ten_minutes() -> None:
+    assert [restart_delay([0.0] * number, 1.0) for number in range(6)] == [1.0, 2.0, 4.0, 8.0, 16.0, None]
+    assert restart_delay([0.0] * 5, 601.0) == 1.0
+
+
+def test_a_log_above_the_limit_is_put_aside(tmp_path: Path) -> None:
+    path = tmp_path / "logs" / "web.log"
+    path.parent.mkdir()
+    path.write_bytes(b"x" * (running.LOG_LIMIT_BYTES + 1))
+    with open_log(path) as log:
+        assert log.tell() == 0
+    assert (tmp_path / "logs" / "web.log.1").stat().st_size == running.LOG_LIMIT_BYTES + 1
+
+
+def test_a_grandchild_that_ignores_sigterm_is_killed_with_its_group() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, IGNORES_SIGTERM], stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as parent:
+        assert parent.stdout is not None
+        grandchild = int(parent.stdout.readline())
+        end_groups([parent.pid], seconds=0.2)
+        assert not exists(parent.pid)
+        with pytest.raises(ProcessLookupError):
+            os.kill(grandchild, 0)
+
+
+def test_the_keeper_ends_what_a_killed_supervisor_left(held: Possession) -> None:
+    with sleeper() as left:
+        held.record([left.pid])
+        with subprocess.Popen([*KEEPER, str(held.home)], stdin=subprocess.PIPE) as keeper:
+            assert keeper.stdin is not None
+            keeper.stdin.close()
+            assert left.wait(20) == -signal.SIGTERM
+
+
+def test_what_is_left_when_the_keeper_was_killed_too_is_ended_by_the_next_supervisor(tmp_path: Path) -> None:
+    with (tmp_path / "up.parts.lock").open("wb") as parts_lock:
+        fcntl.flock(parts_lock, fcntl.LOCK_EX)
+        left = sleeper(parts_lock.fileno())
+    with (tmp_path / "up.lock").open("wb+") as file:
+        Record(ADDRESS, (left.pid,)).write(file)
+    with left, possession(tmp_path, ADDRESS):
+        assert not exists(left.pid)
+
+
+def test_numbers_of_processes_from_before_a_reboot_are_left_alone(tmp_path: Path) -> None:
+    with sleeper() as stranger:
+        with (tmp_path / "up.lock").open("wb+") as file:
+            Record(ADDRESS, (stranger.pid,)).write(file)
+        with possession(tmp_path, ADDRESS):
+            assert stranger.poll() is None
+        stranger.kill()
+
+
+def test_a_second_supervisor_is_told_where_the_first_one_is(held: Possession) -> None:
+    with (
+        pytest.raises(SupervisorError, match=f"runs already on {held.home} at {ADDRESS}"),
+        possession(held.home, "http://127.0.0.1:4000"),
+    ):
+        pytest.fail("Two supervisors held one home.")
+
+
+def test_a_shorter_record_replaces_a_longer_one_whole(tmp_path: Path) -> None:
+    with (tmp_path / "up.lock").open("wb+") as file:
+        Record(ADDRESS, (11111, 22222)).write(file)
+        Record(ADDRESS, (3,)).write(file)
+        assert Record.read(file) == Record.of(tmp_path) == Record(ADDRESS, (3,))
+        assert json.loads((tmp_path / "up.lock").read_text())["groups"] == [3]
+
+
+def test_a_taken_port_is_one_sentence_with_the_remedy() -> None:
+    with socket.create_server((HOST, 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(SupervisorError, match=rf"^Port {port} cannot be used .*in use.*--port or ZK_PORT\.$"):
+            require_free(port)
+
+
+def test_a_reserved_port_refuses_others_and_takes_no_connection() -> None:
+    with reserved_port() as port:
+        with pytest.raises(OSError, match="in use"):
+            socket.create_server((HOST, port))
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((HOST, port))
+        socket.create_server((HOST, port), reuse_port=True).close()
+
+
+def test_dagster_reads_our_workspace_whatever_the_current_directory() -> None:
+    of_workspace = [part for part in parts({}, 4000, 3000) if "-w" in part.argv]
+    assert [part.name for part in of_workspace] == ["webserver", "daemon"]
+    assert {part.argv[part.argv.index("-w") + 1] for part in of_workspace} == {str(PROJECT / "workspace.yaml")}
+
+
+def test_the_location_has_one_name_and_no_second_definition() -> None:
+    workspace = yaml.safe_load((PROJECT / "workspace.yaml").read_text())
+    assert [entry["grpc_server"]["location_name"] for entry in workspace["load_from"]] == [LOCATION]
+    tools = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]
+    assert not {"dg", "dagster"} & tools.keys()
+
+
+def sleeper(*inherited: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(["sleep", "60"], start_new_session=True, pass_fds=inherited)
