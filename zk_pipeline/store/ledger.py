@@ -57,17 +57,6 @@ def parked_of_days(connection: Connection, connector: str, first: date, last: da
     return frozenset(connection.execute(query).scalars())
 
 
-def seconds_since_intent(connection: Connection, connector: str, source_ids: Collection[str]) -> dict[str, float]:
-    """How long ago the writes were intended whose outcome is unknown, by the database's clock."""
-    age = func.extract("epoch", func.clock_timestamp() - pushes.c.intended_at)
-    query = select(pushes.c.source_id, age).where(
-        pushes.c.connector == connector,
-        pushes.c.source_id.in_(source_ids),
-        pushes.c.state == PushState.INTENDED,
-    )
-    return {row[0]: float(row[1]) for row in connection.execute(query)}
-
-
 def intend(connection: Connection, connector: str, writes: Iterable[Write], run_id: str) -> None:
     """Record that these writes are about to be sent. Must be committed before the first of them is.
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select, text, update
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.records import ActivityType, Agent, Organization, SourceDirectory, Ticket, TimeAccounting
 from zk_pipeline.store.database import upsert
-from zk_pipeline.store.tables import activity_types, agents, organizations, tickets, time_accountings
+from zk_pipeline.store.raw_tables import activity_types, agents, organizations, tickets, time_accountings
 
 _KEPT = ("agent_id", "work_day", "first_seen_at")
 _BOOKING = tuple(

@@ -17,7 +17,7 @@ from zk_pipeline.domain.records import (
     Window,
 )
 from zk_pipeline.store.database import upsert
-from zk_pipeline.store.tables import activities, customers, kimai_users, projects, servers, timesheets
+from zk_pipeline.store.raw_tables import activities, customers, kimai_users, projects, servers, timesheets
 
 
 def save_timesheets(

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from zk_pipeline.store import raw_tables, tables
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.embedded import Endpoint, embedded_server
 from zk_pipeline.store.schema import migrate
-from zk_pipeline.store.tables import metadata
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +30,8 @@ def migrated(endpoint: Endpoint) -> Iterator[Database]:
 @pytest.fixture
 def database(migrated: Database) -> Database:
     """The migrated database, emptied."""
-    names = ", ".join(f"{table.schema}.{table.name}" for table in metadata.sorted_tables)
+    assert raw_tables.metadata is tables.metadata
+    names = ", ".join(f"{table.schema}.{table.name}" for table in tables.metadata.sorted_tables)
     with migrated.transaction() as connection:
         connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
     return migrated

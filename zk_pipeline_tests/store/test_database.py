@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import select, text
 
 from zk_pipeline.store.database import Database, DatabaseUnavailableError, upsert
-from zk_pipeline.store.tables import activities, day_requests, pushes
+from zk_pipeline.store.raw_tables import activities
+from zk_pipeline.store.tables import day_requests, pushes
 
 
 def activity(number: int, name: str) -> dict[str, object]:

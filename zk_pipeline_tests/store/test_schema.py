@@ -10,10 +10,10 @@ from alembic.runtime.migration import MigrationContext
 from psycopg import sql
 from sqlalchemy import text
 
-from zk_pipeline.store import schema
+from zk_pipeline.store import raw_tables, schema, tables
+from zk_pipeline.store.columns import SCHEMAS
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.embedded import Endpoint
-from zk_pipeline.store.tables import SCHEMAS, metadata
 
 SEED_INDEXES = {
     ("sync", "normalized_entries", "normalized_entries_pkey"),
@@ -35,12 +35,14 @@ def empty(endpoint: Endpoint) -> Database:
 
 
 def test_the_migrations_make_exactly_the_tables_that_the_queries_know(migrated: Database) -> None:
+    assert raw_tables.metadata is tables.metadata
+
     def ours(name: str | None, kind: str, _parents: object) -> bool:
         return kind != "schema" or name in SCHEMAS
 
     with migrated.transaction() as connection:
         context = MigrationContext.configure(connection, opts={"include_schemas": True, "include_name": ours})
-        assert compare_metadata(context, metadata) == []
+        assert compare_metadata(context, tables.metadata) == []
 
 
 def test_the_queries_of_every_day_have_their_indexes(migrated: Database) -> None:

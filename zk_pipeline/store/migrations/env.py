@@ -2,11 +2,15 @@
 
 from alembic import context
 
-from zk_pipeline.store.tables import SCHEMAS, metadata
+from zk_pipeline.store import (
+    raw_tables,  # noqa: F401 (importing it completes the metadata)
+    tables,
+)
+from zk_pipeline.store.columns import SCHEMAS
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=metadata,
+    target_metadata=tables.metadata,
     include_schemas=True,
     include_name=lambda name, kind, _parents: kind != "schema" or name in SCHEMAS,
 )

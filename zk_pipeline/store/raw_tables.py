@@ -1,0 +1,149 @@
+"""The tables of the schemas `zammad` and `kimai`: what the source and the target say."""
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    Index,
+    Integer,
+    Numeric,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    text,
+)
+
+from zk_pipeline.store.columns import directory_table, instant, json_column, metadata, text_column
+
+time_accountings = Table(
+    "time_accountings",
+    metadata,
+    text_column("connector"),
+    Column("id", BigInteger, nullable=False),
+    Column("ticket_id", BigInteger, nullable=False),
+    Column("article_id", BigInteger),
+    Column("units", Numeric(12, 4), nullable=False),
+    Column("type_id", BigInteger),
+    # The first creator that we saw: the source rewrites it to user 1 when the agent is deleted.
+    Column("agent_id", BigInteger, nullable=False),
+    instant("created_at"),
+    instant("updated_at"),
+    Column("work_day", Date, nullable=False),
+    json_column("raw"),
+    instant("first_seen_at", default=True),
+    instant("last_seen_at", default=True),
+    Column("sweep_id", BigInteger, nullable=False),
+    instant("gone_at", nullable=True),
+    PrimaryKeyConstraint("connector", "id"),
+    Index("time_accountings_work_day_idx", "connector", "work_day"),
+    Index("time_accountings_group_idx", "connector", "ticket_id", "agent_id"),
+    Index("time_accountings_corrections_idx", "connector", "ticket_id", "agent_id", postgresql_where=text("units < 0")),
+    schema="zammad",
+)
+
+tickets = directory_table(
+    "tickets",
+    "zammad",
+    text_column("number"),
+    text_column("title"),
+    Column("organization_id", BigInteger),
+    Column("customer_id", BigInteger),
+    Column("group_id", BigInteger),
+    text_column("group_name", nullable=True),
+    text_column("customer_name", nullable=True),
+    instant("updated_at", nullable=True),
+    Column("complete", Boolean, nullable=False),
+    json_column("raw"),
+)
+
+agents = directory_table(
+    "agents",
+    "zammad",
+    text_column("login"),
+    text_column("email"),
+    text_column("name"),
+    Column("active", Boolean, nullable=False),
+)
+organizations = directory_table(
+    "organizations", "zammad", text_column("name"), Column("active", Boolean, nullable=False)
+)
+activity_types = directory_table(
+    "activity_types", "zammad", text_column("name"), Column("active", Boolean, nullable=False)
+)
+
+timesheets = Table(
+    "timesheets",
+    metadata,
+    text_column("connector"),
+    Column("id", BigInteger, nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("project_id", BigInteger, nullable=False),
+    Column("activity_id", BigInteger, nullable=False),
+    instant("begin_at"),
+    instant("end_at", nullable=True),
+    Column("duration_seconds", Integer, nullable=False),
+    text_column("description"),
+    Column("tags", ARRAY(Text), nullable=False),
+    Column("exported", Boolean, nullable=False),
+    Column("billable", Boolean, nullable=False),
+    json_column("raw"),
+    instant("last_seen_at", default=True),
+    Column("sweep_id", BigInteger),
+    instant("gone_at", nullable=True),
+    PrimaryKeyConstraint("connector", "id"),
+    Index("timesheets_begin_at_idx", "connector", "begin_at"),
+    schema="kimai",
+)
+
+kimai_users = directory_table(
+    "users",
+    "kimai",
+    text_column("username"),
+    text_column("email", nullable=True),
+    text_column("name"),
+    Column("enabled", Boolean, nullable=False),
+    text_column("timezone"),
+)
+customers = directory_table(
+    "customers",
+    "kimai",
+    text_column("name"),
+    text_column("number", nullable=True),
+    Column("visible", Boolean, nullable=False),
+)
+projects = directory_table(
+    "projects",
+    "kimai",
+    text_column("name"),
+    text_column("number", nullable=True),
+    Column("customer_id", BigInteger, nullable=False),
+    Column("visible", Boolean, nullable=False),
+    Column("start", Date),
+    Column("end", Date),
+    Column("global_activities", Boolean, nullable=False),
+)
+activities = directory_table(
+    "activities",
+    "kimai",
+    text_column("name"),
+    text_column("number", nullable=True),
+    Column("project_id", BigInteger),
+    Column("visible", Boolean, nullable=False),
+)
+servers = Table(
+    "servers",
+    metadata,
+    text_column("connector"),
+    text_column("version"),
+    Column("caller_id", BigInteger, nullable=False),
+    text_column("caller_name"),
+    text_column("caller_timezone"),
+    text_column("tracking_mode"),
+    Column("allow_future_times", Boolean, nullable=False),
+    Column("allow_overlapping", Boolean, nullable=False),
+    instant("seen_at", default=True),
+    PrimaryKeyConstraint("connector"),
+    schema="kimai",
+)
