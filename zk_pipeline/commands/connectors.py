@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from zk_pipeline.commands.console import AsJson, UsageError, environment, out, show_json, show_table
-from zk_pipeline.connectors.base import Level, Validation
+from zk_pipeline.connectors.base import Level, Validation, source_kinds, target_kinds
 from zk_pipeline.local import Environment
 from zk_pipeline.runtime import ROLES, Role
 from zk_pipeline.store import connections
@@ -31,7 +31,7 @@ def list_connectors(*, as_json: AsJson = False) -> None:
 
 @app.command("set")
 def set_connector(
-    kind: Annotated[str, typer.Argument(help="zammad or kimai")],
+    kind: Annotated[str, typer.Argument(help="zammad, kimai, or an installed plug-in")],
     url: Annotated[str, typer.Argument(help="The address, such as https://support.example.com")],
     token: Annotated[
         str,
@@ -70,10 +70,12 @@ def _validated(ready: Environment, role: Role) -> Validation:
 
 
 def _role_of(kind: str) -> Role:
-    roles: dict[str, Role] = {"zammad": "source", "kimai": "target"}
-    if kind not in roles:
-        raise UsageError(f"KIND {kind!r} is not known; use zammad or kimai.")
-    return roles[kind]
+    sources, targets = source_kinds(), target_kinds()
+    if kind in sources:
+        return "source"
+    if kind in targets:
+        return "target"
+    raise UsageError(f"KIND {kind!r} is not installed; installed are {', '.join(sorted([*sources, *targets]))}.")
 
 
 def _show(validation: Validation) -> None:

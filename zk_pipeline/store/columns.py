@@ -23,14 +23,17 @@ NOW = text("now()")
 
 
 def instant(name: str, *, nullable: bool = False, default: bool = False) -> Column:
+    """A moment; `default` fills in the present."""
     return Column(name, DateTime(timezone=True), nullable=nullable, server_default=NOW if default else None)
 
 
 def text_column(name: str, *, nullable: bool = False, default: str | None = None) -> Column:
+    """A text; `default` is SQL text."""
     return Column(name, Text, nullable=nullable, server_default=default)
 
 
 def json_column(name: str, *, nullable: bool = False) -> Column:
+    """A JSON value."""
     return Column(name, JSONB, nullable=nullable)
 
 

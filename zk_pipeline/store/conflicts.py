@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from datetime import date
 
-from sqlalchemy import Connection, Row, func, select, tuple_, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Connection, Row, func, select, text, tuple_, update
 
 from zk_pipeline.domain.decision import Action
 from zk_pipeline.domain.plan import Result, sentence
 from zk_pipeline.domain.reasons import Reason
+from zk_pipeline.store.database import to_json
 from zk_pipeline.store.tables import conflicts
 
 _SUGGESTED = {
@@ -50,19 +50,8 @@ def open_lines(connection: Connection, connector: str, lines: Iterable[Result]) 
         }
         for line in lines
     ]
-    if not values:
-        return
-    statement = insert(conflicts).values(values)
-    refreshed = {
-        name: statement.excluded[name] for name in ("entry_date", "kimai_id", "text", "suggested_action", "facts_hash")
-    }
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=[conflicts.c.connector, conflicts.c.key, conflicts.c.reason],
-            index_where=conflicts.c.resolution_status == "open",
-            set_=refreshed,
-        )
-    )
+    if values:
+        connection.execute(_OPEN, {"rows": to_json(values)})
 
 
 def open_conflicts(connection: Connection, first: date | None = None, last: date | None = None) -> list[Row]:
@@ -73,3 +62,18 @@ def open_conflicts(connection: Connection, first: date | None = None, last: date
     if last is not None:
         query = query.where(conflicts.c.entry_date <= last)
     return list(connection.execute(query.order_by(conflicts.c.entry_date, conflicts.c.id)))
+
+
+# The index's condition stands here as a literal: as a parameter it would no longer fit once the statement is prepared.
+_OPEN = text(
+    """
+    INSERT INTO sync.conflicts (
+        connector, entry_date, key, source_id, kimai_id, reason, text, suggested_action, facts_hash
+    )
+    SELECT connector, entry_date, key, source_id, kimai_id, reason, text, suggested_action, facts_hash
+    FROM jsonb_populate_recordset(NULL::sync.conflicts, CAST(:rows AS jsonb))
+    ON CONFLICT (connector, key, reason) WHERE resolution_status = 'open' DO UPDATE SET
+        entry_date = excluded.entry_date, kimai_id = excluded.kimai_id, text = excluded.text,
+        suggested_action = excluded.suggested_action, facts_hash = excluded.facts_hash
+    """
+)

@@ -21,7 +21,10 @@ class StoredConnector:
 
 
 def save(connection: Connection, connector: StoredConnector, cipher: TokenCipher) -> None:
-    """Store a connector, or refresh the one of that name. The row is left alone when nothing changed."""
+    """Store a connector, or refresh the one of that name; it becomes the only active one of its role.
+
+    The row is left alone when nothing changed.
+    """
     current = connection.execute(select(connectors).where(connectors.c.name == connector.name)).first()
     if current is not None and current.active and _stored(current, cipher) == connector:
         return
@@ -39,6 +42,8 @@ def save(connection: Connection, connector: StoredConnector, cipher: TokenCipher
         .values(values)
         .on_conflict_do_update(index_elements=[connectors.c.name], set_={**changed, "updated_at": func.now()})
     )
+    others = (connectors.c.role == connector.role) & (connectors.c.name != connector.name) & connectors.c.active
+    connection.execute(update(connectors).where(others).values(active=False, updated_at=func.now()))
 
 
 def active(connection: Connection, role: str, cipher: TokenCipher) -> StoredConnector | None:

@@ -39,6 +39,12 @@ def rows_of_day(connection: Connection, connector: str, day: date) -> dict[str, 
     return {row["source_id"]: _ledger_row(row) for row in connection.execute(query).mappings()}
 
 
+def rows_of_timesheets(connection: Connection, connector: str, timesheet_ids: Collection[int]) -> dict[str, LedgerRow]:
+    """The ledger of the entries to which these time sheets belong, by source id."""
+    query = select(pushes).where(pushes.c.connector == connector, pushes.c.kimai_id.in_(timesheet_ids))
+    return {row["source_id"]: _ledger_row(row) for row in connection.execute(query).mappings()}
+
+
 def bound_timesheets(connection: Connection, connector: str, first: date, last: date) -> dict[int, str]:
     """Ids of the time sheets that the ledger binds to entries of these days, with the source id."""
     query = select(pushes.c.kimai_id, pushes.c.source_id).where(

@@ -84,7 +84,8 @@ class Reconciliation:
             directory = target.load_directory(connection, self._target)
             if directory is None:
                 raise SetupError("Kimai's directory was never read: materialize kimai/directory first.")
-            resolver = Resolver(directory, mappings.load(connection), settings.policy)
+            organizations = source.load_directory(connection, self._source).organizations
+            resolver = Resolver(directory, mappings.load(connection), settings.policy, organizations)
         self._directory: TargetDirectory = directory
         self._reconciler = Reconciler(self._source, resolver, settings.policy)
         self._today = local_day(now, settings.zone)
@@ -102,15 +103,16 @@ class Reconciliation:
         of_day = ledger.rows_of_day(connection, self._target, day)
         bound = [row.kimai_id for row in of_day.values() if row.kimai_id is not None]
         timesheets = target.timesheets_around(connection, self._target, around(day, day, self._runtime), bound)
-        marked = {
-            int(id_) for row in timesheets for id_ in marked_ids(row.description, self._source) if id_.isdecimal()
-        }
-        known = source.known_bookings(connection, self._source, marked)
+        # Time sheets of other days' entries stand around this day too; they must not be taken for anybody's.
+        of_neighbours = ledger.rows_of_timesheets(connection, self._target, [row.id for row in timesheets])
+        marked = {id_ for row in timesheets for id_ in marked_ids(row.description, self._source)}
+        looked_up = {int(id_) for id_ in marked | of_neighbours.keys() if id_.isdecimal()}
+        known = source.known_bookings(connection, self._source, looked_up)
         return Situation(
             day=day,
             entries=entries.entries_of_day(connection, self._source, day),
             timesheets=timesheets,
-            ledger=of_day,
+            ledger=of_neighbours | of_day,
             known_sources=frozenset(str(id_) for id_ in known),
             gone=target.gone_timesheets(connection, self._target, bound),
             server=self._directory.server,
