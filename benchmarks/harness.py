@@ -49,9 +49,7 @@ def for_information(name: str, value: float, unit: str, note: str = "") -> Measu
     return Measurement(name, value, unit, "", ok=True, note=note)
 
 
-def alternate(
-    first: Callable[[], Value], second: Callable[[], Value], pairs: int
-) -> tuple[list[Value], list[Value]]:
+def alternate(first: Callable[[], Value], second: Callable[[], Value], pairs: int) -> tuple[list[Value], list[Value]]:
     """Both in turn, so that what else the machine does meets them alike; the order changes from pair to pair."""
     firsts: list[Value] = []
     seconds: list[Value] = []
