@@ -1,0 +1,215 @@
+"""`zk up` as a process of its own: what it starts, what it heals, and that nothing outlives it."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from socket import create_server
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from zk_pipeline.sandbox.server import SandboxProcess
+from zk_pipeline.store.embedded import embedded_server
+from zk_pipeline.supervisor.groups import wait_until
+from zk_pipeline.supervisor.home import Record
+
+SECONDS_TO_START = 90
+SECONDS_TO_STOP = 15
+DAY = "2025-10-14"
+
+LOCATIONS = """{ workspaceOrError { ... on Workspace { locationEntries { name locationOrLoadError {
+  ... on RepositoryLocation { repositories { jobs { name } } } } } } } }"""
+LAUNCH = """mutation ($parameters: ExecutionParams!) { launchRun(executionParams: $parameters) {
+  __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+STATUS = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+PARTITIONS = """{ assetNodeOrError(assetKey: {path: ["zammad", "time_accountings"]}) {
+  ... on AssetNode { partitionDefinition { description } } } }"""
+
+
+@dataclass
+class Up:
+    """A running `zk up`, and what it has printed so far."""
+
+    process: subprocess.Popen[str]
+    home: Path
+    url: str
+    lines: list[str] = field(default_factory=list)
+
+    def wait_for(self, text: str, seconds: float = SECONDS_TO_START) -> None:
+        wait_until(lambda: text in self.output or self.process.poll() is not None, seconds)
+        assert text in self.output
+
+    @property
+    def output(self) -> str:
+        return "".join(self.lines)
+
+    def ask(self, query: str, **variables: Any) -> Any:
+        answer = httpx.post(f"{self.url}/graphql", json={"query": query, "variables": variables}, timeout=30)
+        return answer.raise_for_status().json()["data"]
+
+    def launch(self, job: str, day: str) -> str:
+        selector = {"repositoryLocationName": "zk_pipeline", "repositoryName": "__repository__", "jobName": job}
+        tags = [{"key": "dagster/partition", "value": day}]
+        parameters = {"selector": selector, "runConfigData": {}, "executionMetadata": {"tags": tags}}
+        launched = self.ask(LAUNCH, parameters=parameters)["launchRun"]
+        assert launched["__typename"] == "LaunchRunSuccess", launched
+        return launched["run"]["runId"]
+
+    def status(self, run_id: str) -> str:
+        return self.ask(STATUS, id=run_id)["runOrError"]["status"]
+
+    def child(self, text: str) -> int:
+        """The process with this text in its command line."""
+        (pid,) = [pid for pid, command in processes_of(self.home).items() if text in command]
+        return pid
+
+    def stop(self) -> float:
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(60)
+        return time.monotonic() - began
+
+
+def processes_of(home: Path) -> dict[int, str]:
+    """Processes with this home in their environment, and the embedded database's: pid and command line."""
+    found: dict[int, str] = {}
+    mark, data = f"ZK_HOME={home}".encode(), str(home / "postgres")
+    for directory in Path("/proc").iterdir():
+        if not directory.name.isdigit():
+            continue
+        try:
+            environment = (directory / "environ").read_bytes().split(b"\0")
+            command = (directory / "cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
+        except OSError:
+            continue  # It has ended meanwhile, or belongs to the system.
+        if mark in environment or data in command:
+            found[int(directory.name)] = command
+    return found
+
+
+def free_port() -> int:
+    with create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+@contextmanager
+def zk_up(home: Path, variables: dict[str, str], port: int) -> Iterator[Up]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ZK_", "DAGSTER_"))}
+    process = subprocess.Popen(
+        [Path(sys.executable).with_name("zk"), "up", "--port", str(port)],
+        env={**environment, **variables, "ZK_HOME": str(home), "PYTHONUNBUFFERED": "1"},
+        cwd=home,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    started = Up(process, home, f"http://127.0.0.1:{port}")
+    assert process.stdout is not None
+    reader = threading.Thread(target=started.lines.extend, args=(process.stdout,))
+    reader.start()
+    try:
+        yield started
+    finally:
+        if process.poll() is None:
+            started.stop()
+        reader.join()
+
+
+@pytest.fixture(scope="module")
+def systems() -> Iterator[dict[str, str]]:
+    """The variables of a deployment on the demo's systems, which answer slowly enough to see a run at work."""
+    with SandboxProcess("demo", latency=0.02) as sandbox:
+        yield {
+            "ZK_ZAMMAD_URL": sandbox.zammad_url,
+            "ZK_ZAMMAD_TOKEN": sandbox.zammad_token,
+            "ZK_KIMAI_URL": sandbox.kimai_url,
+            "ZK_KIMAI_TOKEN": sandbox.kimai_token,
+            "ZK_TIMEZONE": "Europe/Berlin",
+        }
+
+
+@pytest.fixture(scope="module")
+def running(systems: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """The `zk up` of all tests; the last one kills it."""
+    with zk_up(tmp_path_factory.mktemp("running"), systems, free_port()) as up:
+        up.wait_for("Press Ctrl-C")
+        yield up
+
+
+def test_it_tells_each_part_and_ends_with_the_address(running: Up) -> None:
+    ready = [line.split()[1] for line in running.lines if line.startswith("ok")]
+    assert (ready[:2], sorted(ready[2:])) == (["database", "code"], ["daemon", "webserver"])
+    assert "".join(running.lines[-2:]) == f"Dagster's UI: {running.url}\nPress Ctrl-C to stop.\n"
+
+
+def test_dagster_knows_the_location_and_its_jobs(running: Up) -> None:
+    (entry,) = running.ask(LOCATIONS)["workspaceOrError"]["locationEntries"]
+    (repository,) = entry["locationOrLoadError"]["repositories"]
+    assert entry["name"] == "zk_pipeline"
+    assert {"sync", "plan"} <= {job["name"] for job in repository["jobs"]}
+
+
+def test_the_code_server_has_the_zone_of_the_settings(running: Up) -> None:
+    assert "Europe/Berlin" in running.ask(PARTITIONS)["assetNodeOrError"]["partitionDefinition"]["description"]
+
+
+def test_a_run_launched_in_the_ui_reads_the_systems_and_plans_the_day(running: Up) -> None:
+    run_id = running.launch("plan", DAY)
+    assert wait_until(lambda: running.status(run_id) in {"SUCCESS", "FAILURE", "CANCELED"}, 40)
+    assert running.status(run_id) == "SUCCESS"
+    with embedded_server(running.home) as server, psycopg.connect(**server.parameters()) as connection:
+        query = "SELECT count(*) FROM sync.normalized_entries WHERE entry_date = %s"
+        (entries,) = connection.execute(query, [DAY]).fetchone() or (0,)
+    assert entries > 0
+
+
+def test_a_killed_daemon_is_started_again(running: Up) -> None:
+    killed = running.child("dagster._daemon")
+    os.kill(killed, signal.SIGKILL)
+    running.wait_for("The daemon ended by signal 9; it starts again in 1 s.")
+    assert wait_until(lambda: any("dagster._daemon" in line for line in processes_of(running.home).values()), 10)
+    assert running.child("dagster._daemon") != killed
+
+
+def test_a_second_one_on_the_same_home_is_told_where_the_first_is(running: Up) -> None:
+    with zk_up(running.home, {}, free_port()) as second:
+        assert second.process.wait(20) == 1
+    told = f"`zk up` runs already on {running.home} at {running.url}. Use that one, or stop it with Ctrl-C."
+    assert second.output == f"Error: {told}\n"
+
+
+def test_a_taken_port_is_one_sentence_and_leaves_nothing(running: Up, tmp_path: Path) -> None:
+    port = int(running.url.rpartition(":")[2])
+    with zk_up(tmp_path, {}, port) as up:
+        assert up.process.wait(30) == 1
+    assert f"Error: Port {port} cannot be used (Address already in use)." in up.output
+    assert processes_of(tmp_path) == {}
+
+
+def test_killed_it_leaves_nothing_and_the_next_one_lets_a_run_finish_before_it_stops(
+    running: Up, systems: dict[str, str]
+) -> None:
+    home = running.home
+    running.process.kill()
+    assert wait_until(lambda: processes_of(home) == {}, 20)
+    with zk_up(home, systems, free_port()) as up:
+        up.wait_for("Press Ctrl-C")
+        run_id = up.launch("plan", DAY)
+        assert wait_until(lambda: up.status(run_id) == "STARTED", 30)
+        assert up.stop() < SECONDS_TO_STOP
+    assert up.process.returncode == 0
+    assert up.lines[-1] == "Stopped. Nothing is left running.\n"
+    assert processes_of(home) == {}
+    assert Record.of(home).groups == ()
+    with embedded_server(home) as server, psycopg.connect(**server.parameters("dagster")) as connection:
+        (status,) = connection.execute("SELECT status FROM runs WHERE run_id = %s", [run_id]).fetchone() or ("",)
+    assert status == "SUCCESS"
