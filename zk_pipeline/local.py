@@ -22,6 +22,9 @@ from zk_pipeline.store.schema import migrate
 PROJECT = Path(__file__).resolve().parent.parent
 """Where dagster.yaml and workspace.yaml are."""
 
+EVENT_BATCH = "100"
+"""Materializations that Dagster stores at a time; unset it stores the days of a range one by one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Environment:
@@ -49,6 +52,7 @@ def prepared(settings: Settings) -> Iterator[Environment]:
             "ZK_HOME": str(home),
             "ZK_ENCRYPTION_KEY": key,
             "DAGSTER_HOME": str(_dagster_home(home)),
+            "DAGSTER_EVENT_BATCH_SIZE": EVENT_BATCH,
         }
         os.environ.update(variables)
         complete = settings.model_copy(

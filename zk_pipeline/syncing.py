@@ -20,6 +20,8 @@ RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 SYNC = "sync"
 LONGEST_RUN = 31
+POOL = {"statement_timeout": 60_000, "pool_recycle": 3600, "max_overflow": 8}
+"""Milliseconds a statement may take, seconds a connection is kept, connections besides the one that stays."""
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """The terminal belongs to the command; Dagster keeps its own log of the run."""
 
@@ -79,7 +81,7 @@ def sync_days(
     started = time.monotonic()
     run_ids: list[str] = []
     counts: Counter[str] = Counter()
-    with dg.DagsterInstance.get() as instance:
+    with _pooled_instance() as instance:
         for begin, end in chain(_months(first, last), _corrected_days(runtime, job)):
             tell(f"{begin} to {end}")
             with runtime.database.transaction() as connection:
@@ -95,6 +97,13 @@ def sync_days(
     with runtime.database.transaction() as connection:
         open_count, parked = waiting(connection, runtime, first, last)
     return SyncReport(tuple(run_ids), first, last, dict(counts), open_count, parked, time.monotonic() - started)
+
+
+def _pooled_instance() -> dg.DagsterInstance:
+    """Dagster's instance with a pool of connections as the webserver has it; by default it connects for every event."""
+    instance = dg.DagsterInstance.get()
+    instance.optimize_for_webserver(**POOL)
+    return instance
 
 
 def _months(first: date, last: date) -> Iterator[tuple[date, date]]:
