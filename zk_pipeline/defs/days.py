@@ -85,7 +85,10 @@ def counted_requests(context: dg.AssetExecutionContext, zk: ZkResource, connecto
 
 
 def add_counts(context: dg.AssetExecutionContext, zk: ZkResource, counts: Mapping[str, int]) -> None:
-    """Add to the counts of this run."""
+    """Add to the counts of this run; a stage that did nothing costs nothing."""
+    added = {name: number for name, number in counts.items() if number}
+    if not added:
+        return
     span = days_of(context) if context.has_partition_key or context.has_partition_key_range else []
     with zk.runtime.database.transaction() as connection:
-        runs.add(connection, context.run_id, min(span, default=None), max(span, default=None), counts)
+        runs.add(connection, context.run_id, min(span, default=None), max(span, default=None), added)

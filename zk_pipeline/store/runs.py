@@ -5,13 +5,13 @@ from datetime import date
 
 from sqlalchemy import Connection, select, text
 
+from zk_pipeline.store.database import to_json
 from zk_pipeline.store.tables import sync_runs
 
 
 def add(connection: Connection, run_id: str, first: date | None, last: date | None, counts: Mapping[str, int]) -> None:
     """Add a stage's counts to its run."""
-    for name, number in counts.items():
-        connection.execute(_ADD, {"run_id": run_id, "first": first, "last": last, "name": name, "number": number})
+    connection.execute(_ADD, {"run_id": run_id, "first": first, "last": last, "counts": to_json(counts)})
 
 
 def counts_of(connection: Connection, run_id: str) -> dict[str, int]:
@@ -22,10 +22,16 @@ def counts_of(connection: Connection, run_id: str) -> dict[str, int]:
 _ADD = text(
     """
     INSERT INTO sync.sync_runs AS r (run_id, first_day, last_day, counts)
-    VALUES (:run_id, :first, :last, jsonb_build_object(CAST(:name AS text), CAST(:number AS bigint)))
+    VALUES (:run_id, :first, :last, CAST(:counts AS jsonb))
     ON CONFLICT (run_id) DO UPDATE SET
-        counts = r.counts || jsonb_build_object(
-            CAST(:name AS text), COALESCE((r.counts ->> CAST(:name AS text))::bigint, 0) + CAST(:number AS bigint)
+        counts = (
+            SELECT COALESCE(jsonb_object_agg(name, number), '{}') FROM (
+                SELECT key AS name, sum(value::bigint) AS number
+                FROM (
+                    SELECT * FROM jsonb_each_text(r.counts) UNION ALL SELECT * FROM jsonb_each_text(excluded.counts)
+                ) AS parts
+                GROUP BY key
+            ) AS sums
         ),
         first_day = LEAST(r.first_day, excluded.first_day),
         last_day = GREATEST(r.last_day, excluded.last_day),
