@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from benchmarks.harness import ZONE
 from zk_pipeline.sandbox.demo import KIMAI_TOKEN, ZAMMAD_TOKEN
 from zk_pipeline.sandbox.kimai import KimaiServer
 from zk_pipeline.sandbox.zammad import ZammadServer
-
-from benchmarks.harness import ZONE
 
 TYPES = ("Remote", "On site", "Consulting")
 
