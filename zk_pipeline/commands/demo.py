@@ -36,10 +36,18 @@ def demo(
         show_sync(ready.runtime, first, planned_only=False)
         out.print("\n[bold]The same month once more:[/]")
         second = sync_days(ready.runtime, job, FIRST, LAST, tell=teller(quiet=True))
-        out.print(headline(second, planned_only=False))
-        out.print("\nDagster's UI on it: [bold]make dev[/]. What waits for you, one by one: zk conflicts list")
+        out.print(f"[bold]{headline(second, planned_only=False)}[/]", soft_wrap=True)
+        out.print("\nDagster's UI on it, with every run: [bold]make dev[/]")
+        out.print(
+            f"What waits for you, one by one: [bold]ZK_HOME={_shown(ready.home)} zk conflicts list[/]", soft_wrap=True
+        )
         if serve:
-            serve_until_stopped(ready, port=port)
+            serve(ready, port=port, embedded=True)
+
+
+def _shown(home: Path) -> Path:
+    here = Path.cwd()
+    return home.relative_to(here) if home.is_relative_to(here) else home
 
 
 def _mappings() -> str:

@@ -1,6 +1,6 @@
 """Tables about a sync for people: per agent, per customer, and what waits for them."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from decimal import Decimal
 
 from rich.markup import escape
@@ -8,23 +8,25 @@ from rich.markup import escape
 from zk_pipeline.commands.console import out, show_table
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import summaries
-from zk_pipeline.store.summaries import Summary
+from zk_pipeline.store.summaries import Span, Summary
 from zk_pipeline.syncing import SyncReport
 
 
 def show_sync(runtime: Runtime, report: SyncReport, *, planned_only: bool) -> None:
     """What a sync did, and what is open now."""
+    span = Span(report.first, report.last)
     with runtime.database.transaction() as connection:
         target = runtime.stored("target").name
-        agents = summaries.by_agent(connection, target, report.first, report.last)
-        customers = summaries.by_customer(connection, target, report.first, report.last)
-        waiting = summaries.waiting_by_reason(connection, target, report.first, report.last)
+        agents = summaries.by_agent(connection, target, span, report.run_ids)
+        customers = summaries.by_customer(connection, target, span, report.run_ids)
+        waiting = summaries.waiting_by_reason(connection, target, span)
     _show("Per agent", "agent", agents)
     _show("Per customer", "customer", customers)
     if waiting:
-        cells = [(row.reason, row.entries, hours(row.minutes), row.example) for row in waiting]
-        show_table("Waiting for you", ("reason", "entries", "hours", "for example"), cells, right=("entries", "hours"))
-    out.print(f"[bold]{escape(headline(report, planned_only=planned_only))}[/]")
+        cells = [(row.reason, row.entries, amount(row.minutes), row.example) for row in waiting]
+        columns = ("reason", "entries", "minutes", "for example")
+        show_table("Waiting for you", columns, cells, right=("entries", "minutes"))
+    out.print(f"[bold]{escape(headline(report, planned_only=planned_only))}[/]", soft_wrap=True)
 
 
 def headline(report: SyncReport, *, planned_only: bool) -> str:
@@ -45,28 +47,25 @@ def headline(report: SyncReport, *, planned_only: bool) -> str:
     )
 
 
-def hours(minutes: Decimal) -> str:
-    """Minutes as hours and minutes, exact: 90.5 becomes 1:30:30."""
-    seconds = int(minutes * 60)
-    sign, seconds = ("-" if seconds < 0 else ""), abs(seconds)
-    rest = f":{seconds % 60:02}" if seconds % 60 else ""
-    return f"{sign}{seconds // 3600}:{seconds // 60 % 60:02}{rest}"
+def amount(minutes: Decimal) -> str:
+    """Minutes, exact and without needless zeros: 1,234.5."""
+    text = f"{minutes:,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _show(title: str, name: str, rows: Iterable[Summary]) -> None:
-    listed = list(rows)
-    total = sum(listed, Summary("Total"))
-    columns = (name, "entries", "hours", "in Kimai", "hours there", "excluded", "waiting")
+def _show(title: str, name: str, rows: Sequence[Summary]) -> None:
+    columns = (name, "entries", "minutes", "created", "updated", "in sync", "excluded", "waiting for you")
     cells = [
         (
             row.name,
             row.entries,
-            hours(row.minutes),
-            row.in_kimai,
-            hours(row.minutes_in_kimai),
+            amount(row.minutes),
+            row.created,
+            row.updated,
+            row.in_sync,
             row.excluded,
-            row.waiting,
+            ", ".join(f"{number} {reason}" for reason, number in sorted(row.waiting.items())),
         )
-        for row in (*listed, total)
+        for row in (*rows, sum(rows, Summary("Total")))
     ]
-    show_table(title, columns, cells, right=columns[1:])
+    show_table(title, columns, cells, right=columns[1:-1])

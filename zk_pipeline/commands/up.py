@@ -8,6 +8,7 @@ import typer
 from rich.markup import escape
 
 from zk_pipeline.commands.console import environment, explained, out
+from zk_pipeline.local import Environment
 from zk_pipeline.runtime import Runtime, SetupError
 from zk_pipeline.settings import load_settings
 from zk_pipeline.supervisor.home import SupervisorError, possession
@@ -23,21 +24,27 @@ def up(
     verbose: Annotated[bool, typer.Option("--verbose", help="Show what the processes print.")] = False,
 ) -> None:
     """Start database, Dagster's code server, web server and daemon, and keep them running until Ctrl-C."""
+    began = time.monotonic()
     with explained():
         embedded = load_settings().database_url is None
-    began = time.monotonic()
-    address = f"http://{HOST}:{port}"
-    with environment() as ready, explained(SupervisorError), possession(ready.home, address) as held:
-        _tell(f"Starting; the logs are in {ready.home / 'logs'}.")
+    with environment() as ready:
         _show_part("database", time.monotonic() - began)
-        require_free(port)
         _hint_at_missing_connectors(ready.runtime)
+        serve(ready, port=port, verbose=verbose, embedded=embedded)
+    out.print("Stopped. Nothing is left running.")
+
+
+def serve(ready: Environment, *, port: int, verbose: bool = False, embedded: bool) -> None:
+    """Run Dagster's processes until Ctrl-C. `embedded`: the database belongs to this home and is guarded with it."""
+    address = f"http://{HOST}:{port}"
+    with explained(SupervisorError), possession(ready.home, address) as held:
+        _tell(f"Starting; the logs are in {ready.home / 'logs'}.")
+        require_free(port)
         keeper = [sys.executable, "-m", "zk_pipeline.supervisor.keeper", str(ready.home)]
         listener = Listener(_tell, _show_part, lambda: _show_address(address), _echo if verbose else None)
         with reserved_port() as code_port:
             supervisor = Supervisor(held, listener, keeper=[*keeper, *(["--embedded"] if embedded else [])])
             supervisor.run(parts(ready.variables, code_port, port))
-    out.print("Stopped. Nothing is left running.")
 
 
 def _hint_at_missing_connectors(runtime: Runtime) -> None:

@@ -1,6 +1,8 @@
 """Sums over entries, plan and ledger for people: per agent, per customer, per reason."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import Literal, NamedTuple
@@ -10,27 +12,36 @@ from sqlalchemy import Connection, text
 ZERO = Decimal(0)
 
 
+class Span(NamedTuple):
+    """Days, both included."""
+
+    first: date
+    last: date
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Entries of one agent or customer: booked, in the target by the ledger, left out, and waiting for a person."""
+    """Entries of one agent or customer: written by these runs, there since before, left out, waiting by reason."""
 
     name: str
     entries: int = 0
     minutes: Decimal = ZERO
-    in_kimai: int = 0
-    minutes_in_kimai: Decimal = ZERO
+    created: int = 0
+    updated: int = 0
+    in_sync: int = 0
     excluded: int = 0
-    waiting: int = 0
+    waiting: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def __add__(self, other: "Summary") -> "Summary":
         return Summary(
-            other.name if self.name == "" else self.name,
+            self.name,
             self.entries + other.entries,
             self.minutes + other.minutes,
-            self.in_kimai + other.in_kimai,
-            self.minutes_in_kimai + other.minutes_in_kimai,
+            self.created + other.created,
+            self.updated + other.updated,
+            self.in_sync + other.in_sync,
             self.excluded + other.excluded,
-            self.waiting + other.waiting,
+            Counter(self.waiting) + Counter(other.waiting),
         )
 
 
@@ -43,17 +54,17 @@ class Waiting(NamedTuple):
     example: str
 
 
-def by_agent(connection: Connection, target: str, first: date, last: date) -> list[Summary]:
-    """One row for each agent, by name."""
-    return _summaries(connection, target, first, last, "user_name")
+def by_agent(connection: Connection, target: str, span: Span, run_ids: Sequence[str]) -> list[Summary]:
+    """One row for each agent, by name; `run_ids` are the runs whose writes count as created or updated."""
+    return _summaries(connection, target, span, run_ids, "user_name")
 
 
-def by_customer(connection: Connection, target: str, first: date, last: date) -> list[Summary]:
+def by_customer(connection: Connection, target: str, span: Span, run_ids: Sequence[str]) -> list[Summary]:
     """One row for each organization, by name; bookings without one stand together."""
-    return _summaries(connection, target, first, last, "organization_name")
+    return _summaries(connection, target, span, run_ids, "organization_name")
 
 
-def waiting_by_reason(connection: Connection, target: str, first: date, last: date) -> list[Waiting]:
+def waiting_by_reason(connection: Connection, target: str, span: Span) -> list[Waiting]:
     """Open conflicts by reason, with the sentence of one of them."""
     query = text(
         """
@@ -64,31 +75,45 @@ def waiting_by_reason(connection: Connection, target: str, first: date, last: da
         GROUP BY c.reason ORDER BY count(*) DESC, c.reason
         """
     )
-    rows = connection.execute(query, {"target": target, "first": first, "last": last})
+    rows = connection.execute(query, {"target": target, "first": span.first, "last": span.last})
     return [Waiting(row.reason, row.entries, row.minutes, row.example) for row in rows]
 
 
 def _summaries(
-    connection: Connection, target: str, first: date, last: date, column: Literal["user_name", "organization_name"]
+    connection: Connection,
+    target: str,
+    span: Span,
+    run_ids: Sequence[str],
+    column: Literal["user_name", "organization_name"],
 ) -> list[Summary]:
     query = text(
         f"""
-        SELECT COALESCE(e.{column}, '(without organization)') AS name,
+        WITH rows AS (
+            SELECT COALESCE(e.{column}, '(without organization)') AS name, e.source_id, e.time_minutes, e.sync_status,
+                p.state = 'confirmed' AS there,
+                p.run_id = ANY(:run_ids) AND p.operation = 'create' AS made,
+                p.run_id = ANY(:run_ids) AND p.operation = 'update' AS changed
+            FROM sync.normalized_entries e
+            LEFT JOIN sync.pushes p ON p.connector = :target AND p.source_id = e.source_id
+            WHERE e.entry_date BETWEEN :first AND :last
+        ), reasons AS (
+            SELECT r.name, c.reason, count(*) AS entries
+            FROM rows r JOIN sync.conflicts c ON c.source_id = r.source_id
+            WHERE c.connector = :target AND c.resolution_status = 'open'
+            GROUP BY r.name, c.reason
+        )
+        SELECT name,
             count(*) AS entries,
-            sum(e.time_minutes) AS minutes,
-            count(*) FILTER (WHERE p.state = 'confirmed') AS in_kimai,
-            COALESCE(sum(e.time_minutes) FILTER (WHERE p.state = 'confirmed'), 0) AS minutes_in_kimai,
-            count(*) FILTER (WHERE e.sync_status = 'excluded') AS excluded,
-            count(c.source_id) AS waiting
-        FROM sync.normalized_entries e
-        LEFT JOIN sync.pushes p ON p.connector = :target AND p.source_id = e.source_id
-        LEFT JOIN (
-            SELECT DISTINCT source_id FROM sync.conflicts
-            WHERE connector = :target AND resolution_status = 'open' AND source_id IS NOT NULL
-        ) c ON c.source_id = e.source_id
-        WHERE e.entry_date BETWEEN :first AND :last
-        GROUP BY 1 ORDER BY 1
+            sum(time_minutes) AS minutes,
+            count(*) FILTER (WHERE there AND made) AS created,
+            count(*) FILTER (WHERE there AND changed) AS updated,
+            count(*) FILTER (WHERE there AND NOT made AND NOT changed) AS in_sync,
+            count(*) FILTER (WHERE sync_status = 'excluded') AS excluded,
+            COALESCE(
+                (SELECT jsonb_object_agg(w.reason, w.entries) FROM reasons w WHERE w.name = rows.name), '{{}}'
+            ) AS waiting
+        FROM rows GROUP BY name ORDER BY name
         """  # noqa: S608 (the column is one of two names written above)
     )
-    rows = connection.execute(query, {"target": target, "first": first, "last": last}).mappings()
-    return [Summary(**row) for row in rows]
+    values = {"target": target, "first": span.first, "last": span.last, "run_ids": list(run_ids)}
+    return [Summary(**row) for row in connection.execute(query, values).mappings()]
