@@ -2,16 +2,14 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from zk_pipeline.connectors.base import TargetConnector
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.defs.push.delivery import Parcel
-from zk_pipeline.domain.ledger import LedgerRow, PushState
+from zk_pipeline.domain.ledger import Desired, LedgerRow, PushState
 from zk_pipeline.domain.markers import marker
 from zk_pipeline.domain.records import Timesheet
-from zk_pipeline.store import ledger
-from zk_pipeline.store.database import Database
 
 LONGEST_PAUSE = 5.0
 ANSWERED_500 = 500
@@ -20,11 +18,21 @@ ANSWERED_500 = 500
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A parcel that may be in the target; until `certain_at` (monotonic seconds) a slow request may still arrive."""
+    """A parcel that may be in the target; until `certain_at` (monotonic seconds) a slow request may still arrive.
+
+    `sent` is what an earlier run asked for; the booking may have changed since.
+    """
 
     parcel: Parcel
     certain_at: float
     cause: ConnectorError | None = None
+    sent: Desired | None = None
+
+    @property
+    def as_sent(self) -> Parcel:
+        """The parcel with what was asked for when it was sent."""
+        parcel = self.parcel
+        return replace(parcel, draft=replace(parcel.draft, desired=self.sent)) if self.sent else parcel
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,35 +48,33 @@ class Doubts:
 
     def __init__(
         self,
-        database: Database,
         target: TargetConnector,
         source_name: str,
         time_limit: float,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._database = database
         self._target = target
         self._source_name = source_name
         self._time_limit = time_limit
         self._pause = pause
 
     def split(self, parcels: Sequence[Parcel], known: Mapping[str, LedgerRow]) -> tuple[list[Doubt], list[Parcel]]:
-        """Divide parcels into those that an earlier attempt may have written, and those never sent."""
-        tried = {PushState.INTENDED, PushState.FAILED}
-        doubtful = [parcel for parcel in parcels if (row := known.get(parcel.source_id)) and row.state in tried]
-        if not doubtful:
-            return [], list(parcels)
-        with self._database.transaction() as connection:
-            ages = ledger.seconds_since_intent(
-                connection, self._target.endpoint.name, [parcel.source_id for parcel in doubtful]
-            )
+        """Divide parcels into those that an earlier attempt may have written, and those never sent.
+
+        Nobody else sends while the day is locked, so the wait counts from now: not from the intent, since a request may
+        have been sent long after it.
+        """
         now = time.monotonic()
-        doubts = [
-            Doubt(parcel, now + max(0.0, self._time_limit - ages.get(parcel.source_id, self._time_limit)))
-            for parcel in doubtful
-        ]
-        ids = {parcel.source_id for parcel in doubtful}
-        return doubts, [parcel for parcel in parcels if parcel.source_id not in ids]
+        certain_at = {PushState.INTENDED: now + self._time_limit, PushState.FAILED: now}
+        doubts: list[Doubt] = []
+        new: list[Parcel] = []
+        for parcel in parcels:
+            row = known.get(parcel.source_id)
+            if row is not None and row.state in certain_at:
+                doubts.append(Doubt(parcel, certain_at[row.state], sent=row.asked))
+            else:
+                new.append(parcel)
+        return doubts, new
 
     def about(self, parcel: Parcel, cause: ConnectorError) -> Doubt:
         """The doubt that an unanswered create leaves."""
@@ -90,7 +96,7 @@ class Doubts:
                 looked_at = time.monotonic()
                 hits = self._target.find(marker(self._source_name, doubt.parcel.source_id))
                 if hits:
-                    adopted.append((doubt.parcel, hits[0]))
+                    adopted.append((doubt.as_sent, hits[0]))
                 elif looked_at >= doubt.certain_at:
                     absent.append(doubt.parcel)
                 else:

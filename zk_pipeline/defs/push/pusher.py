@@ -54,7 +54,7 @@ class Pusher:
         self._settings = settings
         self._book = Book(database, self._name, run_id)
         self._master = MasterData(target, database, run_id)
-        self._doubts = Doubts(database, target, settings.source, settings.time_limit)
+        self._doubts = Doubts(target, settings.source, settings.time_limit)
         self._unknown_in_a_row = 0
 
     def day(self, day: date) -> PushReport:
@@ -96,13 +96,15 @@ class Pusher:
         return report
 
     def _creates(self, lines: Sequence[Result], known: Mapping[str, LedgerRow]) -> PushReport:
-        wanted = [_parcel(line) for line in lines if line.action is Action.CREATE and not _is_settled(line, known)]
+        planned = [_parcel(line) for line in lines if line.action is Action.CREATE and not _is_settled(line, known)]
+        wanted = [parcel for parcel in planned if not _is_bound(known.get(parcel.source_id))]
         doubts, new = self._doubts.split(wanted, known)
         report, absent = self._settle(doubts)
         sent, doubts = self._send([*new, *absent])
         settled, absent = self._settle(doubts)
         again, doubts = self._send(absent)
-        return report + sent + settled + again + self._give_up(doubts)
+        left = PushReport(left=len(planned) - len(wanted))
+        return report + sent + settled + again + self._give_up(doubts) + left
 
     def _settle(self, doubts: Sequence[Doubt]) -> tuple[PushReport, Sequence[Parcel]]:
         settled = self._doubts.settle(doubts)
@@ -162,6 +164,11 @@ def _parcel(line: Result) -> Parcel:
     if line.draft is None:
         raise ValueError(f"The plan's line {line.key} of {line.entry_date} is to be written but has no draft.")
     return Parcel(line, line.draft)
+
+
+def _is_bound(row: LedgerRow | None) -> bool:
+    """Whether another run has created the entry since it was planned, though not as this plan wants it."""
+    return row is not None and row.kimai_id is not None and row.state is not PushState.UNDONE
 
 
 def _is_settled(line: Result, known: Mapping[str, LedgerRow]) -> bool:
