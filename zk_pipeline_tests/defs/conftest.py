@@ -23,6 +23,7 @@ from zk_pipeline.settings import load_settings
 from zk_pipeline.store.embedded import DAGSTER_DATABASE, DATABASE, Endpoint, embedded_server
 from zk_pipeline.store.encryption import generate_key
 from zk_pipeline.store.schema import migrate
+from zk_pipeline_tests.defs.gate import Gate
 from zk_pipeline_tests.defs.world import KIMAI_TOKEN, ZAMMAD_TOKEN, Desk, Office, World
 
 ENCRYPTION_KEY = generate_key()
@@ -113,10 +114,11 @@ def desk(surroundings: pytest.MonkeyPatch) -> Iterator[Desk]:
 def office(surroundings: pytest.MonkeyPatch) -> Iterator[Office]:
     """A Kimai that the environment points to."""
     server = KimaiServer()
-    with ServerThread(with_control(server)) as thread, SandboxControl(thread.url) as control:
+    gate = Gate(with_control(server))
+    with ServerThread(gate) as thread, SandboxControl(thread.url) as control:
         surroundings.setenv("ZK_KIMAI_URL", thread.url)
         surroundings.setenv("ZK_KIMAI_TOKEN", KIMAI_TOKEN)
-        office = Office(server, control)
+        office = Office(server, control, gate)
         office.furnish()
         yield office
 

@@ -18,6 +18,7 @@ from zk_pipeline.sandbox.zammad import ZammadServer
 from zk_pipeline.store import conflicts
 from zk_pipeline.store.tables import pushes
 from zk_pipeline.syncing import SyncReport, sync_days
+from zk_pipeline_tests.defs.gate import Gate
 
 ZONE = ZoneInfo("Europe/Berlin")
 MONDAY = date(2025, 10, 6)
@@ -77,6 +78,7 @@ class Office:
 
     server: KimaiServer
     control: SandboxControl
+    gate: Gate
     users: dict[str, int] = field(default_factory=dict)
     activity: int = 0
     other_project: int = 0
@@ -113,6 +115,10 @@ class Office:
             for booking in marked_ids(row.description or "", "zammad"):
                 found.setdefault(int(booking), []).append(row.duration // 60)
         return found
+
+    def creates_sent(self) -> int:
+        """How many requests to create a time sheet have come."""
+        return self.control.requests().by_route.get("POST /api/timesheets", 0)
 
     def change(self, row: Timesheet, **columns: Any) -> None:
         """Edit a time sheet as a person in Kimai would."""
