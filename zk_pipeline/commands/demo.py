@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from zk_pipeline.commands import up
 from zk_pipeline.commands.console import UsageError, environment, explained, out, teller
 from zk_pipeline.commands.mappings import import_text
 from zk_pipeline.commands.report import headline, show_sync
@@ -42,7 +43,7 @@ def demo(
             f"What waits for you, one by one: [bold]ZK_HOME={_shown(ready.home)} zk conflicts list[/]", soft_wrap=True
         )
         if serve:
-            serve(ready, port=port, embedded=True)
+            up.serve(ready, port=port, embedded=True)
 
 
 def _shown(home: Path) -> Path:
