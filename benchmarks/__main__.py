@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -49,7 +50,8 @@ def _announced(name: str, progress: Console, *, quick: bool) -> Iterator[Measure
 
 
 def _table(measured: list[tuple[str, Measurement]]) -> Table:
-    table = Table("benchmark", "name")
+    busy = f"{os.getloadavg()[0]:.1f} processes wanted {os.cpu_count()} cores in the last minute"
+    table = Table("benchmark", "name", caption=f"Seconds and rates are those of this machine: {busy}.")
     for heading in ("measured", "limit"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("ok")

@@ -5,10 +5,10 @@ from datetime import date
 
 from benchmarks.harness import Measurement, at_most, deployment, for_information, sync
 from benchmarks.world import filled_kimai, filled_zammad, month_of
+from zk_pipeline.domain.mapping_lines import ActivityMapping
 from zk_pipeline.sandbox.client import SandboxControl
 from zk_pipeline.sandbox.server import SandboxProcess
 from zk_pipeline.store import mappings
-from zk_pipeline.store.mappings import ActivityMapping
 
 FIRST, LAST = date(2025, 9, 1), date(2025, 9, 30)
 
@@ -26,8 +26,8 @@ def measure(*, quick: bool) -> Iterator[Measurement]:
         zammad_control.restore(filled_zammad(company).snapshot())
         kimai_control.restore(kimai.snapshot())
         with environment.runtime.database.transaction() as connection:
-            types = enumerate(activities, start=1)
-            mappings.save(connection, [ActivityMapping(type_id, None, activity) for type_id, activity in types])
+            wanted = [ActivityMapping(type_id, None, activity) for type_id, activity in enumerate(activities, start=1)]
+            mappings.change(connection, wanted, actor="benchmark", source="zammad", target="kimai")
         for again in (False, True):
             zammad_control.reset_requests()
             kimai_control.reset_requests()
