@@ -1,7 +1,7 @@
 """`zk mappings`: which Kimai user, activity and customer stand for Zammad's, as a file, one by one, or as a list."""
 
-import getpass
 import os
+import pwd
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -198,10 +198,10 @@ def _content(file: Path) -> bytes:
 
 
 def _actor() -> str:
-    """Who is at the command line; an account without a name has its number."""
+    """Who is at the command line, by the account and not by what its environment says; without a name, its number."""
     try:
-        return f"cli:{getpass.getuser()}"
-    except (KeyError, OSError):
+        return f"cli:{pwd.getpwuid(os.getuid()).pw_name}"
+    except KeyError:
         return f"cli:{os.getuid()}"
 
 

@@ -90,8 +90,8 @@ class Register(Generic[Key]):
 def several(value: str, labels: Sequence[str]) -> NoSingleFitError:
     """That several things fit the value, and how to name one of them."""
     more = f" and {len(labels) - _LISTED} more" if len(labels) > _LISTED else ""
-    listed = ", ".join(labels[:_LISTED]) + more
-    return NoSingleFitError(f"{shown(value)} fits {len(labels)} things: {listed}; write ids instead of names, as in id:7.")
+    fits = f"fits {len(labels)} things: {', '.join(labels[:_LISTED])}{more}"
+    return NoSingleFitError(f"{shown(value)} {fits}; write ids instead of names, as in id:7.")
 
 
 def fold(text: str) -> str:

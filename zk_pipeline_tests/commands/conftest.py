@@ -38,7 +38,7 @@ class Home:
     """A ZK_HOME with databases of its own, and the variables that a process needs to use it."""
 
     path: Path
-    databases: tuple[str, str]
+    database_name: str
     variables: dict[str, str]
 
     @contextmanager
@@ -60,10 +60,13 @@ class Homes:
         self._key = generate_key()
 
     def new(self, like: Home | None = None) -> Home:
-        """A fresh home, or one with all the data of another, which no process may be using."""
+        """A fresh home, or one with the product's data of another, which no process may be using.
+
+        Dagster's history is always fresh: it keeps its connections for as long as its process lives.
+        """
         number = next(self._numbers)
         names = (f"zk_{number}", f"dagster_{number}")
-        templates = like.databases if like else ("zk", "dagster")
+        templates = (like.database_name if like else "zk", "dagster")
         with psycopg.connect(**self._server.parameters("postgres"), autocommit=True) as connection:
             for name, template in zip(names, templates, strict=True):
                 statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
@@ -82,7 +85,7 @@ class Homes:
             "ZK_KIMAI_URL": self._systems.kimai_url,
             "ZK_KIMAI_TOKEN": self._systems.kimai_token,
         }
-        return Home(path, names, variables)
+        return Home(path, names[0], variables)
 
 
 @dataclass(frozen=True)
