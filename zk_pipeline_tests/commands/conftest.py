@@ -131,6 +131,9 @@ def _start(_systems: SandboxProcess) -> dict[str, dict[str, Any]]:
 @pytest.fixture(scope="session")
 def homes(_systems: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Homes]:
     with embedded_server(tmp_path_factory.mktemp("server")) as server:
+        with psycopg.connect(**server.parameters(), autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET fsync = off")  # Many databases, none of which outlives the tests.
+            connection.execute("SELECT pg_reload_conf()")
         template = Database(server.url())
         migrate(template)
         template.close()
