@@ -72,9 +72,13 @@ def import_(
 ) -> None:
     """Set the mappings of a file: all of its lines, or none if one of them is wrong.
 
-    kind `activity`: a Zammad activity type, or - for entries without one, or TYPE@ORGANIZATION; and a Kimai activity.
-    kind `user`: an agent's e-mail in Zammad; and a Kimai user. kind `customer`: a Zammad organization, or - for tickets
-    without one; and a Kimai customer, or new for one of its own. Names and ids both work; id:7 is always an id.
+    activity: a Zammad activity type, or - for entries without one, or TYPE@ORGANIZATION; and a Kimai activity.
+
+    user: an agent's e-mail in Zammad; and a Kimai user.
+
+    customer: a Zammad organization, or - for tickets without one; and a Kimai customer, or new for one of its own.
+
+    Names and ids both work; id:7 is always an id.
     """
     with environment() as ready, explained(MappingError):
         outcome = import_content(ready.runtime, _content(file), dry_run=dry_run)
