@@ -1,5 +1,6 @@
 """What Dagster and we cost when there is nothing to do: a run of an empty day, and the import of the definitions."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from benchmarks.harness import (
 from zk_pipeline.sandbox.server import SandboxProcess
 
 EMPTY_DAY = date(2025, 12, 1)
+COMMAND = "from zk_pipeline.cli import main; main()"
 IMPORT = "import time; started = time.perf_counter(); import {module}; print(time.perf_counter() - started)"
 
 
@@ -33,14 +35,24 @@ def measure(*, quick: bool) -> Iterator[Measurement]:
             for _ in range(runs):
                 report = sync(environment, EMPTY_DAY, EMPTY_DAY)
                 seconds.append(_seconds_in_run(instance, report.run_ids[-1]))
+            first_runs = [_seconds_in_run(instance, _sync_command()) for _ in range(3)]
     spread = ", ".join(f"{value:.2f}" for value in sorted(seconds))
     yield at_most("Chain on an empty day", median(seconds), 1.0, "s", f"start to end by the run's record: {spread}")
+    yield at_most("The same in a fresh process", median(first_runs), 1.0, "s", "zk sync, start to end of its run")
     ours, dagsters = alternate(
         lambda: _seconds_to_import("zk_pipeline.definitions"), lambda: _seconds_to_import("dagster"), imports
     )
     ratio = median_ratio(ours, dagsters)
     yield at_most("Import of the definitions / Dagster", ratio, 2.0, note=f"median of {imports} pairs")
     yield for_information("Import of the definitions", median(ours), "s", f"Dagster alone: {median(dagsters):.2f} s")
+
+
+def _sync_command() -> str:
+    """Run the chain on the empty day with the command, in a process of its own; returns the run's id."""
+    day = EMPTY_DAY.isoformat()
+    command = [sys.executable, "-c", COMMAND, "sync", "--from", day, "--to", day, "--json"]
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return json.loads(output)["run_id"]
 
 
 def _seconds_in_run(instance: dg.DagsterInstance, run_id: str) -> float:
