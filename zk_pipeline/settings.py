@@ -3,6 +3,7 @@
 import os
 from datetime import date, time
 from decimal import Decimal
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -19,6 +20,13 @@ ENV_FILE = "ZK_ENV_FILE"
 
 class SettingsError(Exception):
     """A setting is missing or wrong; the message names it, its value and the remedy."""
+
+
+class WhenBusy(StrEnum):
+    """What a schedule does whose job is still running."""
+
+    SKIP = "skip"
+    QUEUE = "queue"
 
 
 class Settings(BaseSettings):
@@ -54,6 +62,26 @@ class Settings(BaseSettings):
     kimai_concurrency: int = Field(default=4, ge=1, le=32)
     http_timeout: float = Field(default=30.0, gt=0, le=600)
     http_attempts: int = Field(default=3, ge=1, le=10)
+
+    port: int = Field(default=3000, ge=1, le=65535)
+    web_port: int = Field(default=8000, ge=1, le=65535)
+    web_host: str = "127.0.0.1"
+    webhook_secret: SecretStr | None = None
+    webhook_rate: int = Field(default=1000, ge=1, le=1_000_000)
+    sensor_seconds: int = Field(default=3, ge=1, le=3600)
+    poll_seconds: int = Field(default=30, ge=5, le=86_400)
+    retry_seconds: int = Field(default=30, ge=1, le=86_400)
+
+    schedules: bool = True
+    schedule_when_busy: WhenBusy = WhenBusy.SKIP
+    catch_up_cron: str = "0 */6 * * *"
+    catch_up_days: int = Field(default=7, ge=1, le=366)
+    deep_check_cron: str = "30 3 * * *"
+    deep_check_days: int = Field(default=62, ge=1, le=366)
+
+    alert_urls: SecretStr = SecretStr("")
+    alert_after: int = Field(default=1, ge=1, le=100)
+    alert_quiet_minutes: int = Field(default=60, ge=0, le=10_080)
 
     @field_validator("timezone")
     @classmethod

@@ -151,6 +151,13 @@ class Row:
         """An object within this one."""
         return Row(self._answer, self._value(name), what)
 
+    def integers(self, name: str) -> list[int]:
+        """A list of whole numbers."""
+        values = self._value(name)
+        if not isinstance(values, list) or not all(isinstance(value, int) for value in values):
+            raise self._answer.fault(f"The field {name!r} of a {self._what} is no list of whole numbers.")
+        return values
+
     def _value(self, name: str) -> Any:
         if name not in self.raw:
             raise self._answer.fault(f"A {self._what} without the field {name!r} came.")

@@ -94,6 +94,14 @@ class Sweep(Generic[Row]):
         return self._certificate
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Bookings that were created or edited lately, newest change first, and how many bookings there are in all."""
+
+    rows: tuple[TimeAccounting, ...]
+    total: int
+
+
 class Level(StrEnum):
     """How a finding of `validate` is meant."""
 
@@ -180,6 +188,17 @@ class SourceConnector(Connector):
         """
 
     @abstractmethod
+    def fetch_changes(self, since: datetime) -> Changes:
+        """Read the bookings created or edited at `since` or later; one request when there is little or nothing.
+
+        Deletions show only in the total.
+        """
+
+    @abstractmethod
+    def fetch_of_ticket(self, ticket_id: int) -> list[TimeAccounting]:
+        """Read the bookings on one ticket. An empty list proves nothing: the ticket itself may be gone."""
+
+    @abstractmethod
     def fetch_directory(self) -> SourceDirectory:
         """Read agents, organizations and activity types."""
 
@@ -210,6 +229,13 @@ class TargetConnector(Connector):
     @abstractmethod
     def fetch(self, window: Window) -> Sweep[Timesheet]:
         """Read the time sheets of all users that begin within the window."""
+
+    @abstractmethod
+    def fetch_changes(self, since: datetime) -> list[Timesheet]:
+        """Read the time sheets of all users that were created or edited at `since` or later, whenever they begin.
+
+        Deletions, and what the target changes past its own timestamps, do not show.
+        """
 
     @abstractmethod
     def fetch_directory(self) -> TargetDirectory:

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,7 +13,7 @@ from zk_pipeline.connectors.answer import Answer, in_chunks
 from zk_pipeline.connectors.base import Certificate, Endpoint, RequestCounts, Sweep, TargetConnector, Validation
 from zk_pipeline.connectors.checks import version_numbers
 from zk_pipeline.connectors.errors import NotFoundError, UnavailableError, ValidationFailedError
-from zk_pipeline.connectors.http import HttpClient
+from zk_pipeline.connectors.http import HttpClient, Params
 from zk_pipeline.connectors.kimai_account import ALL_USERS, ME, USERS, Account
 from zk_pipeline.connectors.kimai_errors import TIMESHEETS, KimaiDialect
 from zk_pipeline.connectors.kimai_pages import PAGE_SIZE, Reading, read_timesheets
@@ -74,6 +75,14 @@ class KimaiConnector(TargetConnector):
         """
         return Sweep(lambda: self._sweep(window))
 
+    def fetch_changes(self, since: datetime) -> list[Timesheet]:
+        """Read what Kimai's own timestamp calls modified; it misses deletions and bulk exports (docs/kimai.md §12).
+
+        Raises `UnavailableError` when rows moved between the pages, so that one may have been missed.
+        """
+        moment = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return self._all({"modified_after": moment})
+
     def fetch_directory(self) -> TargetDirectory:
         """Read server, users, customers, projects and activities in seven requests. Refuses Kimai before 2.14."""
         answer = self._http.get("/api/version")
@@ -112,16 +121,7 @@ class KimaiConnector(TargetConnector):
             raise ValueError(
                 f"The marker {marker!r} cannot be searched for: use one word without colon or leading '!'."
             )
-        reading = read_timesheets(self._http, {"term": marker})
-        if reading.doubt:
-            raise UnavailableError(
-                f"The search is not complete: {reading.doubt}.",
-                system=self._http.system,
-                method="GET",
-                path=TIMESHEETS,
-                remedy="Try again when fewer people book.",
-            )
-        return [row for row in reading.rows if _holds(row.description, marker)]
+        return [row for row in self._all({"term": marker}) if _holds(row.description, marker)]
 
     def create(self, draft: TimesheetDraft) -> Timesheet:
         """Create a time sheet in a single attempt. Tags that Kimai dropped are missing in the result, and logged.
@@ -183,6 +183,18 @@ class KimaiConnector(TargetConnector):
         """See to it that the tags exist and are visible. Raises `ValidationFailedError` for a hidden one."""
         for name in dict.fromkeys(names):
             ensure_tag(self._http, name)
+
+    def _all(self, filters: Params) -> list[Timesheet]:
+        reading = read_timesheets(self._http, filters)
+        if reading.doubt:
+            raise UnavailableError(
+                f"The search is not complete: {reading.doubt}.",
+                system=self._http.system,
+                method="GET",
+                path=TIMESHEETS,
+                remedy="Try again when fewer people book.",
+            )
+        return reading.rows
 
     def _sweep(self, window: Window) -> Iterator[list[Timesheet] | Certificate]:
         caller = self._account.caller()

@@ -8,7 +8,7 @@ from typing import Any
 
 from zk_pipeline.connectors import zammad_rows
 from zk_pipeline.connectors.answer import Answer, Row, in_chunks
-from zk_pipeline.connectors.base import Endpoint, RequestCounts, SourceConnector, Sweep, Validation
+from zk_pipeline.connectors.base import Changes, Endpoint, RequestCounts, SourceConnector, Sweep, Validation
 from zk_pipeline.connectors.errors import NotFoundError
 from zk_pipeline.connectors.http import HttpClient
 from zk_pipeline.connectors.zammad_errors import ZammadDialect
@@ -24,6 +24,7 @@ from zk_pipeline.domain.records import (
 )
 
 LIST_SIZE = 1000
+CHANGES_SIZE = 100
 SMALLEST_LIST_SIZE = 100
 """No list of Zammad has a smaller page: fewer rows are the last (docs/zammad.md §8)."""
 
@@ -59,6 +60,25 @@ class ZammadConnector(SourceConnector):
     def fetch(self, window: Window, *, hint: int | None = None) -> Sweep[TimeAccounting]:
         """Read the bookings created within the window, oldest first (docs/zammad.md §13)."""
         return Sweep(lambda: WindowSweep(self._flat, window, hint).run())
+
+    def fetch_changes(self, since: datetime) -> Changes:
+        """Read the newest changes page by page until one lies before `since` (docs/zammad.md §2, §13)."""
+        changed: dict[int, TimeAccounting] = {}
+        number, total = 1, 0
+        while True:
+            page, total = self._flat.newest_changes(number, CHANGES_SIZE)
+            changed |= {row.id: row for row in page if row.updated_at >= since and row.id not in changed}
+            if len(page) < CHANGES_SIZE or page[-1].updated_at < since:
+                return Changes(tuple(changed.values()), total)
+            number += 1
+
+    def fetch_of_ticket(self, ticket_id: int) -> list[TimeAccounting]:
+        """Read the bookings on one ticket; `[]` also for one that does not exist (docs/zammad.md §2)."""
+        try:
+            answer = self._http.get(f"/api/v1/tickets/{ticket_id}/time_accountings", needs=NEEDS)
+        except NotFoundError:
+            return []
+        return zammad_rows.accountings(answer)
 
     def fetch_directory(self) -> SourceDirectory:
         """Read all users, organizations and activity types (docs/zammad.md §4, §6).

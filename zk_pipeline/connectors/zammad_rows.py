@@ -12,6 +12,15 @@ def accountings(answer: Answer) -> list[TimeAccounting]:
     return [accounting(row) for row in answer.rows("time accounting")]
 
 
+def accountings_with_assets(page: Row) -> list[TimeAccounting]:
+    """The rows of a `full=true` page, in its order: ids in one place, the rows among the assets (docs/zammad.md §2)."""
+    ids = page.integers("record_ids")
+    if not ids:
+        return []
+    rows = page.row("assets", "assets").row("TicketTimeAccounting", "time accountings by id")
+    return [accounting(rows.row(str(id_), "time accounting")) for id_ in ids]
+
+
 def accounting(row: Row) -> TimeAccounting:
     """One time accounting (docs/zammad.md §2)."""
     return TimeAccounting(

@@ -38,6 +38,18 @@ class FlatList:
         self.gives_full_pages = self.gives_full_pages or len(rows) == PAGE_SIZE
         return rows
 
+    def newest_changes(self, number: int, size: int) -> tuple[list[TimeAccounting], int]:
+        """One page by time of change, newest first, with the total of the whole list in the same answer."""
+        params = {
+            "sort_by": "updated_at,id",
+            "order_by": "desc,desc",
+            "per_page": size,
+            "page": number,
+            "full": "true",
+        }
+        answer = self._http.get(ACCOUNTINGS, params, needs=NEEDS).row("page of changes")
+        return zammad_rows.accountings_with_assets(answer), answer.integer("total_count")
+
     def created_at(self, position: int) -> datetime | None:
         """When the row at a position was created; `None` past the end."""
         rows = self.page(position + 1, 1)

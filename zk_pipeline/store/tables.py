@@ -11,6 +11,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     PrimaryKeyConstraint,
     Table,
     Text,
@@ -232,9 +233,62 @@ day_requests = Table(
     text_column("reason"),
     Column("ticket_ids", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
     instant("requested_at", default=True),
+    # How often a run was asked to do it, and when it may be asked again after a failed one.
+    Column("tries", Integer, nullable=False, server_default="0"),
+    instant("not_before", default=True),
     text_column("claimed_by_run", nullable=True),
     instant("claimed_at", nullable=True),
     Index("day_requests_unclaimed_idx", "day", postgresql_where=text("claimed_by_run IS NULL")),
+    schema="sync",
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    text_column("connector"),
+    text_column("delivery_id"),
+    Column("ticket_id", BigInteger, nullable=False),
+    # The bytes as they were signed: serialized anew they would not verify.
+    Column("body", LargeBinary, nullable=False),
+    instant("received_at", default=True),
+    instant("processed_at", nullable=True),
+    text_column("note", default=""),
+    UniqueConstraint("connector", "delivery_id"),
+    Index("webhook_deliveries_unprocessed_idx", "id", postgresql_where=text("processed_at IS NULL")),
+    Index("webhook_deliveries_received_at_idx", "received_at"),
+    schema="sync",
+)
+webhook_rejections = Table(
+    "webhook_rejections",
+    metadata,
+    text_column("connector"),
+    text_column("reason"),
+    Column("day", Date, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    instant("last_at", default=True),
+    PrimaryKeyConstraint("connector", "reason", "day"),
+    schema="sync",
+)
+
+cursors = Table(
+    "cursors",
+    metadata,
+    text_column("connector"),
+    text_column("subject"),
+    json_column("value"),
+    instant("updated_at", default=True),
+    PrimaryKeyConstraint("connector", "subject"),
+    schema="sync",
+)
+
+stored_settings = Table(
+    "settings",
+    metadata,
+    Column("name", Text, primary_key=True),
+    json_column("value"),
+    text_column("updated_by"),
+    instant("updated_at", default=True),
     schema="sync",
 )
 

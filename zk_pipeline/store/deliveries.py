@@ -1,0 +1,69 @@
+"""Queries on webhook deliveries: hints that something happened to a ticket, kept as they came."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from sqlalchemy import Connection, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from zk_pipeline.store.tables import webhook_deliveries, webhook_rejections
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One delivery as it came. `delivery_id` stays the same through the sender's attempts (docs/zammad.md §7)."""
+
+    connector: str
+    delivery_id: str
+    ticket_id: int
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """A stored delivery that was not looked into yet."""
+
+    id: int
+    ticket_id: int
+
+
+def save(connection: Connection, deliveries: Sequence[Delivery]) -> None:
+    """Store deliveries; one that was stored before is left alone."""
+    values = [
+        {"connector": row.connector, "delivery_id": row.delivery_id, "ticket_id": row.ticket_id, "body": row.body}
+        for row in deliveries
+    ]
+    connection.execute(insert(webhook_deliveries).on_conflict_do_nothing(), values)
+
+
+def unprocessed(connection: Connection, connector: str, limit: int) -> list[Hint]:
+    """The oldest hints that were not looked into yet.
+
+    Found by their state and not by a cursor on the id: a row with a lower id may be committed later.
+    """
+    query = (
+        select(webhook_deliveries.c.id, webhook_deliveries.c.ticket_id)
+        .where(webhook_deliveries.c.connector == connector, webhook_deliveries.c.processed_at.is_(None))
+        .order_by(webhook_deliveries.c.id)
+        .limit(limit)
+    )
+    return [Hint(row.id, row.ticket_id) for row in connection.execute(query)]
+
+
+def mark_processed(connection: Connection, ids: Collection[int]) -> None:
+    """Record that these hints were turned into day requests, or needed none."""
+    connection.execute(
+        update(webhook_deliveries).where(webhook_deliveries.c.id.in_(ids)).values(processed_at=func.now())
+    )
+
+
+def count_rejection(connection: Connection, connector: str, reason: str, day: date, number: int = 1) -> None:
+    """Count refused deliveries by reason and day; their content is not stored."""
+    statement = insert(webhook_rejections).values(connector=connector, reason=reason, day=day, number=number)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=list(webhook_rejections.primary_key),
+            set_={"number": webhook_rejections.c.number + statement.excluded.number, "last_at": func.now()},
+        )
+    )
