@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, overload
+from typing import Literal, TypeVar, overload
 
 from zk_pipeline.connectors.base import Endpoint, SourceConnector, TargetConnector, source_kinds, target_kinds
 from zk_pipeline.settings import Settings, load_settings
@@ -13,6 +13,7 @@ from zk_pipeline.store.database import Database
 from zk_pipeline.store.encryption import TokenCipher
 
 Role = Literal["source", "target"]
+Made = TypeVar("Made", SourceConnector, TargetConnector)
 ROLES: tuple[Role, ...] = ("source", "target")
 
 
@@ -30,16 +31,16 @@ class Runtime:
 
     @contextmanager
     def source(self) -> Iterator[SourceConnector]:
-        """The source connector. Raises `SetupError` when none is stored."""
+        """The source connector. Raises `SetupError` when none is stored, or its URL or token cannot be used."""
         stored = self.stored("source")
-        with _plugin(source_kinds(), stored)(self._endpoint(stored)) as connector:
+        with _connected(_plugin(source_kinds(), stored), self._endpoint(stored)) as connector:
             yield connector
 
     @contextmanager
     def target(self) -> Iterator[TargetConnector]:
-        """The target connector. Raises `SetupError` when none is stored."""
+        """The target connector. Raises `SetupError` when none is stored, or its URL or token cannot be used."""
         stored = self.stored("target")
-        with _plugin(target_kinds(), stored)(self._endpoint(stored)) as connector:
+        with _connected(_plugin(target_kinds(), stored), self._endpoint(stored)) as connector:
             yield connector
 
     def stored(self, role: Role) -> StoredConnector:
@@ -90,6 +91,13 @@ def store_connectors(runtime: Runtime) -> None:
                 missing = f"{prefix}_TOKEN" if url else f"{prefix}_URL"
                 raise SetupError(f"{missing} is missing: {prefix}_URL and {prefix}_TOKEN belong together.")
             connections.save(connection, StoredConnector(kind, role, kind, url, token), runtime.cipher)
+
+
+def _connected(kind: type[Made], endpoint: Endpoint) -> Made:
+    try:
+        return kind(endpoint)
+    except ValueError as error:  # What cannot be a URL or a token.
+        raise SetupError(str(error)) from error
 
 
 @overload
