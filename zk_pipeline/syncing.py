@@ -11,9 +11,11 @@ from typing import Any
 import dagster as dg
 from sqlalchemy import Connection
 
+from zk_pipeline.defs.days import CAUSE
 from zk_pipeline.domain.instants import days_between
+from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.runtime import Runtime
-from zk_pipeline.store import conflicts, ledger, requests, runs
+from zk_pipeline.store import conflicts, requests, runs
 from zk_pipeline.store.requests import CORRECTION
 
 RANGE_START = "dagster/asset_partition_range_start"
@@ -95,7 +97,7 @@ def sync_days(
             if not result.success:
                 raise SyncFailedError(_sentences(result))
     with runtime.database.transaction() as connection:
-        open_count, parked = waiting(connection, runtime, first, last)
+        open_count, parked = waiting(connection, first, last)
     return SyncReport(tuple(run_ids), first, last, dict(counts), open_count, parked, time.monotonic() - started)
 
 
@@ -124,12 +126,11 @@ def _corrected_days(runtime: Runtime, job: dg.JobDefinition) -> Iterator[tuple[d
         yield day, day
 
 
-def waiting(connection: Connection, runtime: Runtime, first: date, last: date) -> tuple[int, int]:
-    """Open conflicts of these days, and entries parked because the target refused them; each is counted once."""
-    target = runtime.stored("target").name
-    parked = ledger.parked_of_days(connection, target, first, last)
+def waiting(connection: Connection, first: date, last: date) -> tuple[int, int]:
+    """Open conflicts of these days, and apart from them the entries that the target refuses."""
     rows = conflicts.open_conflicts(connection, first, last)
-    return sum(row.source_id not in parked for row in rows), len(parked)
+    parked = sum(row.reason == Reason.REFUSED_BY_KIMAI for row in rows)
+    return len(rows) - parked, parked
 
 
 def _run(instance: dg.DagsterInstance, job: dg.JobDefinition, first: date, last: date) -> dg.ExecuteInProcessResult:
@@ -138,12 +139,22 @@ def _run(instance: dg.DagsterInstance, job: dg.JobDefinition, first: date, last:
 
 
 def _sentences(result: dg.ExecuteInProcessResult) -> str:
-    failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
-    described = [
-        failure.user_failure_data.description
-        if failure.user_failure_data and failure.user_failure_data.description
-        else (failure.error.message if failure.error else "")
-        for failure in failures
-    ]
-    sentences = dict.fromkeys(text.strip() for text in described if text)
-    return " ".join(sentences) or f"Run {result.run_id} failed; see it in Dagster."
+    """What the failed steps say, once for each cause: two stages that meet a closed door need not both tell of it."""
+    by_cause: dict[str, str] = {}
+    for event in result.all_events:
+        if event.is_step_failure:
+            sentence = _sentence(event)
+            told = event.step_failure_data.user_failure_data
+            cause = told.metadata.get(CAUSE) if told else None
+            by_cause.setdefault(str(cause.value) if cause else sentence, sentence)
+    return " ".join(by_cause.values()) or f"Run {result.run_id} failed; see it in Dagster."
+
+
+def _sentence(failed: dg.DagsterEvent) -> str:
+    told = failed.step_failure_data.user_failure_data
+    if told and told.description:
+        return told.description.strip()
+    error = failed.step_failure_data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error else ""

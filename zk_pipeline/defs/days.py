@@ -19,6 +19,9 @@ from zk_pipeline.store.encryption import EncryptionError
 
 Metadata = Mapping[str, Any]
 
+CAUSE = "cause"
+"""Metadata of a failure by which those of one cause are told apart from others."""
+
 SYSTEM_ERRORS = (ConnectorError, DatabaseUnavailableError, SetupError, SettingsError, EncryptionError)
 """A system's problem: the following days would meet it too, so the run stops."""
 
@@ -66,7 +69,12 @@ def stopping_on_system_errors() -> Iterator[None]:
     try:
         yield
     except SYSTEM_ERRORS as error:
-        raise dg.Failure(description=str(error)) from error
+        raise dg.Failure(description=str(error), metadata={CAUSE: _cause(error)}) from error
+
+
+def _cause(error: Exception) -> str:
+    """The same for all stages that met the same problem of a system, whatever they were calling."""
+    return f"{error.system}: {error.problem} {error.remedy}" if isinstance(error, ConnectorError) else str(error)
 
 
 @contextmanager

@@ -53,16 +53,6 @@ def bound_timesheets(connection: Connection, connector: str, first: date, last: 
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def parked_of_days(connection: Connection, connector: str, first: date, last: date) -> frozenset[str]:
-    """The entries of these days that the target refused."""
-    query = select(pushes.c.source_id).where(
-        pushes.c.connector == connector,
-        pushes.c.entry_date.between(first, last),
-        pushes.c.state == PushState.PARKED,
-    )
-    return frozenset(connection.execute(query).scalars())
-
-
 def intend(connection: Connection, connector: str, writes: Iterable[Write], run_id: str) -> None:
     """Record that these writes are about to be sent. Must be committed before the first of them is.
 
