@@ -3,7 +3,12 @@
 from datetime import timedelta
 
 from zk_pipeline.connectors.base import TargetConnector
-from zk_pipeline.connectors.errors import ConnectorError, PermissionDeniedError, ValidationFailedError
+from zk_pipeline.connectors.errors import (
+    ConnectorError,
+    NotFoundError,
+    PermissionDeniedError,
+    ValidationFailedError,
+)
 from zk_pipeline.defs.push.book import Book, refusal_text
 from zk_pipeline.defs.push.delivery import Parcel
 from zk_pipeline.defs.push.report import PushReport
@@ -27,6 +32,8 @@ class Amendment:
         self._book.intend([parcel], Action.UPDATE)
         try:
             row = self._target.update(current, _change(parcel, current))
+        except NotFoundError:
+            return PushReport(left=1)
         except (ValidationFailedError, PermissionDeniedError) as error:
             self._book.refuse(parcel, Action.UPDATE, refusal_text(error))
             return PushReport(parked=1)
