@@ -3,6 +3,7 @@
 import itertools
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,51 +76,77 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
         yield Databases(endpoint, itertools.count(1))
 
 
-@pytest.fixture
-def surroundings(databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """An environment with a fresh pair of databases and nothing else set; the way to set more."""
+def set_surroundings(databases: Databases, home: Path, patch: pytest.MonkeyPatch) -> None:
+    """An environment with a fresh pair of databases and nothing else."""
     for name in [name for name in os.environ if name.startswith(("ZK_", "DAGSTER_"))]:
-        monkeypatch.delenv(name)
+        patch.delenv(name)
     for name in PREPARED:
-        monkeypatch.setenv(name, "")
+        patch.setenv(name, "")
     values = {
         **databases.fresh(),
         "ZK_ENCRYPTION_KEY": ENCRYPTION_KEY,
-        "ZK_HOME": str(tmp_path),
+        "ZK_HOME": str(home),
         "ZK_TIMEZONE": "Europe/Berlin",
         "ZK_HTTP_ATTEMPTS": "1",
         "ZK_HTTP_TIMEOUT": "5",
         "ZK_KIMAI_TIME_LIMIT": "1",
     }
     for name, value in values.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(tmp_path)
-    return monkeypatch
+        patch.setenv(name, value)
+    patch.chdir(home)
 
 
-@pytest.fixture
-def desk(surroundings: pytest.MonkeyPatch) -> Iterator[Desk]:
+@contextmanager
+def open_desk(patch: pytest.MonkeyPatch) -> Iterator[Desk]:
     """A Zammad that the environment points to."""
     server = ZammadServer({"zone": "Europe/Berlin"})
     server.add_reader(ZAMMAD_TOKEN)
     with ServerThread(with_control(server)) as thread, SandboxControl(thread.url) as control:
-        surroundings.setenv("ZK_ZAMMAD_URL", thread.url)
-        surroundings.setenv("ZK_ZAMMAD_TOKEN", ZAMMAD_TOKEN)
+        patch.setenv("ZK_ZAMMAD_URL", thread.url)
+        patch.setenv("ZK_ZAMMAD_TOKEN", ZAMMAD_TOKEN)
         desk = Desk(server, control)
         desk.furnish()
         yield desk
 
 
-@pytest.fixture
-def office(surroundings: pytest.MonkeyPatch) -> Iterator[Office]:
+@contextmanager
+def open_office(patch: pytest.MonkeyPatch) -> Iterator[Office]:
     """A Kimai that the environment points to."""
     server = KimaiServer()
     gate = Gate(with_control(server))
     with ServerThread(gate) as thread, SandboxControl(thread.url) as control:
-        surroundings.setenv("ZK_KIMAI_URL", thread.url)
-        surroundings.setenv("ZK_KIMAI_TOKEN", KIMAI_TOKEN)
+        patch.setenv("ZK_KIMAI_URL", thread.url)
+        patch.setenv("ZK_KIMAI_TOKEN", KIMAI_TOKEN)
         office = Office(server, control, gate)
         office.furnish()
+        yield office
+
+
+@contextmanager
+def open_world(desk: Desk, office: Office) -> Iterator[World]:
+    """The product between both systems, its activity types mapped."""
+    with prepared(load_settings()) as environment:
+        world = World(desk, office, environment)
+        world.map_types()
+        yield world
+
+
+@pytest.fixture
+def surroundings(databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment of its own for each test; the way to set more."""
+    set_surroundings(databases, tmp_path, monkeypatch)
+    return monkeypatch
+
+
+@pytest.fixture
+def desk(surroundings: pytest.MonkeyPatch) -> Iterator[Desk]:
+    with open_desk(surroundings) as desk:
+        yield desk
+
+
+@pytest.fixture
+def office(surroundings: pytest.MonkeyPatch) -> Iterator[Office]:
+    with open_office(surroundings) as office:
         yield office
 
 
@@ -134,8 +161,6 @@ def settings(request: pytest.FixtureRequest, surroundings: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def world(desk: Desk, office: Office, settings: dict[str, Any]) -> Iterator[World]:
-    """Both systems and the product between them, its activity types mapped."""
-    with prepared(load_settings()) as environment:
-        world = World(desk, office, environment)
-        world.map_types()
+    """Both systems and the product between them."""
+    with open_world(desk, office) as world:
         yield world

@@ -124,6 +124,11 @@ class Office:
         """Edit a time sheet as a person in Kimai would."""
         self.server.kimai.timesheets.put(replace(row, **columns))
 
+    def amend(self, table: str, row_id: int, **columns: Any) -> None:
+        """Change master data as an administrator in Kimai would."""
+        rows = self.server.kimai.tables[table]
+        rows.put(replace(rows.rows[row_id], **columns))
+
     def type_by_hand(self, begin: datetime, minutes: int, description: str, user: str = "anna", **columns: Any) -> int:
         """A time sheet that somebody typed."""
         end = datetime.fromtimestamp(begin.timestamp() + minutes * 60, ZONE)
