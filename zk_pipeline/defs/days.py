@@ -99,4 +99,4 @@ def add_counts(context: dg.AssetExecutionContext, zk: ZkResource, counts: Mappin
         return
     span = days_of(context) if context.has_partition_key or context.has_partition_key_range else []
     with zk.runtime.database.transaction() as connection:
-        runs.add(connection, context.run_id, min(span, default=None), max(span, default=None), added)
+        runs.add(connection, context.run.run_id, min(span, default=None), max(span, default=None), added)

@@ -9,7 +9,7 @@ from zk_pipeline.connectors.errors import (
     PermissionDeniedError,
     ValidationFailedError,
 )
-from zk_pipeline.defs.push.book import Book, refusal_text
+from zk_pipeline.defs.push.book import Book, refusal_of
 from zk_pipeline.defs.push.delivery import Parcel
 from zk_pipeline.defs.push.report import PushReport
 from zk_pipeline.domain.decision import Action, owned
@@ -35,7 +35,7 @@ class Amendment:
         except NotFoundError:
             return PushReport(left=1)
         except (ValidationFailedError, PermissionDeniedError) as error:
-            self._book.refuse(parcel, Action.UPDATE, refusal_text(error))
+            self._book.refuse(parcel, Action.UPDATE, refusal_of(error))
             return PushReport(parked=1)
         except ConnectorError as error:
             if not error.outcome_unknown:

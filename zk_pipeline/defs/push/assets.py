@@ -36,7 +36,7 @@ def kimai_pushes(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     What Kimai refuses is parked with its reason and the next step, and all others go on.
     """
     with stopping_on_system_errors():
-        pusher = Pusher(zk.runtime.database, zk.target, _settings(zk), context.run_id)
+        pusher = Pusher(zk.runtime.database, zk.target, _settings(zk), context.run.run_id)
 
     def metadata(day: date) -> Metadata:
         report = pusher.day(day)

@@ -1,10 +1,10 @@
 """The push's bookkeeping: every outcome goes into ledger, mirror, conflicts and audit in one transaction."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from zk_pipeline.connectors.errors import ConnectorError, ValidationFailedError
+from zk_pipeline.connectors.errors import ConnectorError, PermissionDeniedError, ValidationFailedError
 from zk_pipeline.defs.push.delivery import Parcel
 from zk_pipeline.domain.decision import Action
 from zk_pipeline.domain.ledger import Desired, PushState
@@ -19,6 +19,17 @@ from zk_pipeline.store.ledger import Write
 
 FAR_AWAY = timedelta(hours=1)
 """No rounding moves a time sheet so far (docs/kimai.md §5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why the target did not take an entry, as a sentence.
+
+    With `of_account` the account may not do it: nothing that is read tells when that changes, so every run tries again.
+    """
+
+    text: str
+    of_account: bool = False
 
 
 class Book:
@@ -47,15 +58,18 @@ class Book:
             rows.save_timesheets(connection, self._target, [row for _, row in done])
             audit.append(connection, [self._event(event, parcel, row) for parcel, row in done])
 
-    def refuse(self, parcel: Parcel, operation: Action, message: str) -> None:
-        """Park an entry whose content the target refused, and open a conflict for it."""
-        text = " ".join(part for part in (message, parcel.line.text) if part)
-        line = replace(parcel.line, action=Action.REVIEW, reason=Reason.REFUSED_BY_KIMAI, text=text)
+    def refuse(self, parcel: Parcel, operation: Action, refusal: Refusal) -> None:
+        """Park an entry that the target refused, and open a conflict for it."""
+        text = " ".join(part for part in (refusal.text, parcel.line.text) if part)
+        facts_hash = "" if refusal.of_account else parcel.line.facts_hash
+        line = replace(
+            parcel.line, action=Action.REVIEW, reason=Reason.REFUSED_BY_KIMAI, text=text, facts_hash=facts_hash
+        )
         with self._database.transaction() as connection:
-            write = _write(parcel, operation)
+            write = replace(_write(parcel, operation), facts_hash=facts_hash)
             ledger.refuse(connection, self._target, write, PushState.PARKED, text, self._run_id)
             conflicts.open_lines(connection, self._target, [line])
-            audit.append(connection, [self._event("kimai.timesheet.refused", parcel, None, message)])
+            audit.append(connection, [self._event("kimai.timesheet.refused", parcel, None, refusal.text)])
 
     def fail(self, parcels: Sequence[Parcel], operation: Action, message: str) -> None:
         """Record entries that were certainly not written and shall be tried again."""
@@ -93,12 +107,13 @@ def asked_of(draft: Draft, row: Timesheet) -> Desired:
     )
 
 
-def refusal_text(error: ConnectorError) -> str:
+def refusal_of(error: ConnectorError, what: str = "") -> Refusal:
     """A refusal for people: which fields, in the target's words, or the error's own sentence."""
-    if not isinstance(error, ValidationFailedError) or not error.fields:
-        return str(error)
-    fields = "; ".join(f"{name or 'time sheet'}: {' '.join(texts)}" for name, texts in error.fields.items())
-    return f"Kimai says: {fields.rstrip('.')}."
+    text = str(error)
+    if isinstance(error, ValidationFailedError) and error.fields:
+        fields = "; ".join(f"{name or 'time sheet'}: {' '.join(texts)}" for name, texts in error.fields.items())
+        text = f"Kimai says: {fields.rstrip('.')}."
+    return Refusal(f"{what} {text}".strip(), isinstance(error, PermissionDeniedError))
 
 
 def _write(parcel: Parcel, operation: Action) -> Write:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from zk_pipeline.connectors.base import TargetConnector
 from zk_pipeline.connectors.errors import PermissionDeniedError, ValidationFailedError
+from zk_pipeline.defs.push.book import Refusal, refusal_of
 from zk_pipeline.domain.mapping import ProjectPlan
 from zk_pipeline.domain.plan import Draft
 from zk_pipeline.store import audit, target
@@ -32,7 +33,7 @@ class MasterData:
         self._run_id = run_id
         self._project_ids: dict[str, int] = {}
         self._customer_ids: dict[str, int] = {}
-        self._refusals: dict[str, str] = {}
+        self._refusals: dict[str, Refusal] = {}
         self._tags: set[str] = set()
         self.created = Created()
         self._warnings: list[str] = []
@@ -52,7 +53,7 @@ class MasterData:
             for plan in wanted:
                 self._create(plan)
 
-    def refusal(self, draft: Draft) -> str | None:
+    def refusal(self, draft: Draft) -> Refusal | None:
         """Why the draft's project could not be made, if so."""
         return self._refusals.get(draft.project.number) if draft.project.id is None else None
 
@@ -85,7 +86,7 @@ class MasterData:
             customer_id = plan.customer.id or self._customer(plan)
             project = self._connector.create_project(name=plan.name, number=plan.number, customer_id=customer_id)
         except (ValidationFailedError, PermissionDeniedError) as error:
-            self._refusals[plan.number] = f"Project {plan.number} {plan.name!r} could not be made: {error}"
+            self._refusals[plan.number] = refusal_of(error, f"Project {plan.number} {plan.name!r} could not be made.")
             return
         self._project_ids[plan.number] = project.id
         self.created = replace(self.created, projects=self.created.projects + 1)

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from zk_pipeline.connectors.base import TargetConnector
 from zk_pipeline.defs.push.amendment import Amendment
-from zk_pipeline.defs.push.book import Book, refusal_text
+from zk_pipeline.defs.push.book import Book, refusal_of
 from zk_pipeline.defs.push.delivery import Delivery, Outcome, Parcel, rounds
 from zk_pipeline.defs.push.doubt import ANSWERED_500, Doubt, Doubts
 from zk_pipeline.defs.push.masterdata import MasterData
@@ -143,7 +143,7 @@ class Pusher:
         unsent = [out.parcel for out in outcomes if not (out.timesheet or out.refusal or out.doubt)]
         self._book.confirm(done, "kimai.timesheet.created", Action.CREATE)
         for parcel, error in refused:
-            self._book.refuse(parcel, Action.CREATE, refusal_text(error))
+            self._book.refuse(parcel, Action.CREATE, refusal_of(error))
         self._book.fail(unsent, Action.CREATE, f"Not sent: {delivery.stopped_by}")
         self._unknown_in_a_row = 0 if done or refused else self._unknown_in_a_row + len(doubted)
         if doubted and self._unknown_in_a_row > 2 * self._settings.concurrency:
