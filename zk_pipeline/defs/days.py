@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 import dagster as dg
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from zk_pipeline.connectors.base import Connector
 from zk_pipeline.connectors.errors import ConnectorError
@@ -57,10 +57,18 @@ def each_day(context: dg.AssetExecutionContext, work: Callable[[date], Metadata]
         return
     for day, metadata in good.items():
         context.log_event(dg.AssetMaterialization(context.asset_key, partition=day.isoformat(), metadata=metadata))
-    sentences = " ".join(f"{day}: {error}" for day, error in bad.items())
+    sentences = " ".join(f"{day}: {_told(error)}" for day, error in bad.items())
     raise dg.Failure(description=sentences, metadata={"bad_days": ", ".join(map(str, bad))}) from next(
         iter(bad.values())
     )
+
+
+def _told(error: Exception) -> str:
+    """The error for people: a database's is shown without the statement that it failed on."""
+    if not isinstance(error, DBAPIError):
+        return str(error)
+    reason = str(error.orig).strip().splitlines()[0]
+    return f"The database failed ({reason}). Run the day again; if it stays so, look at PostgreSQL's log."
 
 
 @contextmanager

@@ -22,7 +22,12 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.engine: Engine = create_engine(
-            url, pool_size=5, max_overflow=10, pool_pre_ping=True, json_serializer=to_json
+            url,
+            pool_size=5,
+            max_overflow=10,
+            pool_pre_ping=True,
+            json_serializer=to_json,
+            hide_parameters=True,  # Errors are logged, and rows hold names and addresses.
         )
 
     def close(self) -> None:
@@ -52,6 +57,12 @@ class Database:
                 yield
             finally:
                 connection.execute(text("SELECT pg_advisory_unlock_all()"))
+
+    def is_locked(self, name: str) -> bool:
+        """Whether anybody holds the lock of this name just now."""
+        query = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
+        with self.transaction() as connection:
+            return not connection.execute(query, {"name": name}).scalar_one()
 
     @contextmanager
     def _connect(self) -> Iterator[Connection]:
