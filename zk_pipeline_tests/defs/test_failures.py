@@ -5,9 +5,11 @@ from datetime import date
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from zk_pipeline.local import prepared
 from zk_pipeline.settings import load_settings
+from zk_pipeline.store import ledger
 from zk_pipeline.syncing import SyncFailedError
 from zk_pipeline_tests.defs.conftest import Databases, open_desk, open_office, open_world, set_surroundings
 from zk_pipeline_tests.defs.world import MONDAY, Desk, Office, World, at
@@ -160,15 +162,18 @@ def test_a_setting_that_cannot_be_used_is_named_before_anything_runs(
 
 
 @pytest.mark.parametrize(
-    ("permission", "remedy"),
+    "permission",
     [
-        ("api_access", "api_access"),
-        ("create_customer", "create_customer"),
-        ("create_project", "create_project"),
-        ("create_other_timesheet", "create_other_timesheet"),
+        "api_access",
+        "create_customer",
+        "create_project",
+        "create_tag",
+        "create_other_timesheet",
     ],
 )
-def test_a_permission_that_the_kimai_account_lacks_is_named(world: World, permission: str, remedy: str) -> None:
+def test_a_permission_that_the_kimai_account_lacks_is_named_and_given_helps_at_once(
+    world: World, permission: str
+) -> None:
     booking = world.desk.book(30)
     lacking = {role: {permission: False} for role in ("ROLE_SUPER_ADMIN", "ROLE_USER")}
     world.office.server.configure({"permissions": lacking})
@@ -177,11 +182,20 @@ def test_a_permission_that_the_kimai_account_lacks_is_named(world: World, permis
         told = " ".join(row.text for row in world.conflicts())
     except SyncFailedError as error:
         told = str(error)
-    assert remedy in told
+    assert permission in told
     assert world.office.rows == []
     world.office.server.configure({"permissions": {}})
-    world.execute("UPDATE sync.pushes SET facts_hash = ''")
     world.sync()
+    assert world.office.minutes() == {booking: [30]}
+
+
+def test_an_account_that_no_longer_sees_the_time_sheets_of_others_is_stopped_before_it_writes(world: World) -> None:
+    booking = world.desk.book(30)
+    world.sync()
+    world.desk.book(45)
+    world.office.server.configure({"permissions": {"ROLE_SUPER_ADMIN": {"view_other_timesheet": False}}})
+    assert "view_other_timesheet" in failure_of(world)
+    assert world.value("SELECT count(gone_at) FROM kimai.timesheets") == 0
     assert world.office.minutes() == {booking: [30]}
 
 
@@ -400,3 +414,18 @@ def test_a_time_sheet_that_vanishes_while_it_is_updated_is_a_matter_of_that_entr
     report = world.sync().to_json()
     assert report["updated"] == 1
     assert world.office.sheet(other).duration == 60 * 60
+
+
+def test_a_database_that_drops_its_connections_while_a_day_is_written_loses_and_doubles_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bookings = {world.desk.book(30 + number): [30 + number] for number in range(3)}
+    drop = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "confirm", lambda connection, *_: connection.execute(text(drop)))
+        message = failure_of(world)
+    assert [word for word in (str(MONDAY), "The database failed", "Run the day again") if word not in message] == []
+    assert "SELECT" not in message
+    world.sync()
+    assert world.office.minutes() == bookings
+    assert world.office.creates_sent() == 3
