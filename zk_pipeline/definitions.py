@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from zk_pipeline.defs.automation import jobs
+from zk_pipeline.defs.automation import jobs, sensors
 from zk_pipeline.defs.kimai import assets as kimai
 from zk_pipeline.defs.push import assets as push
 from zk_pipeline.defs.reconcile import assets as reconcile
@@ -12,6 +12,7 @@ from zk_pipeline.defs.zammad import assets as zammad
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules([zammad, kimai, reconcile, push]),
     jobs=[jobs.sync, jobs.plan],
+    sensors=[sensors.demand],
     resources={"zk": ZkResource()},
     # A process for each step would cost seconds of import; the chain is small.
     executor=dg.in_process_executor,

@@ -12,7 +12,6 @@ import dagster as dg
 from sqlalchemy import Connection
 
 from zk_pipeline.defs.days import CAUSE
-from zk_pipeline.domain.instants import days_between
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import conflicts, requests, runs
@@ -86,14 +85,10 @@ def sync_days(
     with _pooled_instance() as instance:
         for begin, end in chain(_months(first, last), _corrected_days(runtime, job)):
             tell(f"{begin} to {end}")
-            with runtime.database.transaction() as connection:
-                newest_request = requests.newest(connection)
             result = _run(instance, job, begin, end)
             run_ids.append(result.run_id)
             with runtime.database.transaction() as connection:
                 counts.update(runs.counts_of(connection, result.run_id))
-                if result.success and job.name == SYNC:
-                    requests.claim(connection, days_between(begin, end), result.run_id, newest_request)
             if not result.success:
                 raise SyncFailedError(_sentences(result))
     with runtime.database.transaction() as connection:
@@ -122,7 +117,7 @@ def _corrected_days(runtime: Runtime, job: dg.JobDefinition) -> Iterator[tuple[d
         return
     with runtime.database.transaction() as connection:
         asked = requests.unclaimed(connection, reason=CORRECTION)
-    for day in asked:
+    for day in sorted({request.day for request in asked}):
         yield day, day
 
 

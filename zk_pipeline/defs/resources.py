@@ -10,13 +10,23 @@ from zk_pipeline.connectors.base import SourceConnector, TargetConnector
 from zk_pipeline.runtime import Runtime, open_runtime
 
 
+def run_lock(run_id: str) -> str:
+    """The name of the lock that a run holds for as long as its process works on it."""
+    return f"zk:run:{run_id}"
+
+
 class ZkResource(dg.ConfigurableResource):
     """Database, source and target of this deployment, as the environment and the stored connectors give them."""
 
+    _run_id: str | None = PrivateAttr(default=None)
     _opened: ExitStack = PrivateAttr(default_factory=ExitStack)
     _runtime: Runtime | None = PrivateAttr(default=None)
     _source: SourceConnector | None = PrivateAttr(default=None)
     _target: TargetConnector | None = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Remember the run, if it is for one."""
+        self._run_id = context.run_id
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         """Close what was opened."""
@@ -29,6 +39,8 @@ class ZkResource(dg.ConfigurableResource):
         """Settings and database."""
         if self._runtime is None:
             self._runtime = self._opened.enter_context(open_runtime())
+            if self._run_id is not None:
+                self._opened.enter_context(self._runtime.database.lock(run_lock(self._run_id)))
         return self._runtime
 
     @property

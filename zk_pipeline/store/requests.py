@@ -1,40 +1,65 @@
 """Queries on day requests: the one table that asks for days to be run again."""
 
-from collections.abc import Iterable
-from datetime import date
+from collections.abc import Collection, Iterable, Mapping
+from datetime import date, datetime
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import ARRAY, BigInteger, Connection, func, literal, select, update
+from sqlalchemy.dialects.postgresql import insert
 
-from zk_pipeline.store.tables import day_requests
+from zk_pipeline.domain.demand import DayRequest
+from zk_pipeline.store.tables import day_requests, sync_runs
 
 CORRECTION = "correction"
 """A correction changed a booking of another day."""
 
 
-def ask(connection: Connection, days: Iterable[date], reason: str) -> None:
-    """Ask for these days, each once."""
-    values = [{"day": day, "reason": reason} for day in sorted(set(days))]
+def ask(
+    connection: Connection, days: Iterable[date], reason: str, ticket_ids: Mapping[date, Collection[int]] | None = None
+) -> None:
+    """Ask for these days, each once; `ticket_ids` says for a day which tickets it is about."""
+    tickets = ticket_ids or {}
+    values = [{"day": day, "reason": reason, "ticket_ids": sorted(tickets.get(day, ()))} for day in sorted(set(days))]
     if values:
         connection.execute(insert(day_requests), values)
 
 
-def unclaimed(connection: Connection, reason: str | None = None) -> list[date]:
-    """The days asked for, of one reason or of any, that no successful run has claimed yet."""
-    query = select(day_requests.c.day).where(day_requests.c.claimed_by_run.is_(None)).distinct()
+def unclaimed(connection: Connection, reason: str | None = None) -> list[DayRequest]:
+    """The requests, of one reason or of any, that no successful run has claimed yet, oldest day first."""
+    columns = (day_requests.c.id, day_requests.c.day, day_requests.c.tries, day_requests.c.not_before)
+    query = select(*columns).where(day_requests.c.claimed_by_run.is_(None))
     if reason is not None:
         query = query.where(day_requests.c.reason == reason)
-    return list(connection.execute(query.order_by(day_requests.c.day)).scalars())
+    rows = connection.execute(query.order_by(day_requests.c.day, day_requests.c.id))
+    return [DayRequest(*row) for row in rows]
 
 
-def claim(connection: Connection, days: Iterable[date], run_id: str, up_to: int) -> None:
-    """Mark the requests for these days as done by a run; `up_to` is the newest request that the run can have seen."""
+def postpone(connection: Connection, ids: Collection[int], until: datetime) -> None:
+    """Record that a run was asked for; if it fails, the requests are due again at `until`."""
     connection.execute(
-        update(day_requests)
-        .where(day_requests.c.day.in_(list(days)), day_requests.c.claimed_by_run.is_(None), day_requests.c.id <= up_to)
-        .values(claimed_by_run=run_id, claimed_at=func.now())
+        update(day_requests).where(day_requests.c.id.in_(ids)).values(tries=day_requests.c.tries + 1, not_before=until)
     )
 
 
-def newest(connection: Connection) -> int:
-    """The id of the newest request, 0 without any."""
-    return connection.execute(select(func.coalesce(func.max(day_requests.c.id), 0))).scalar_one()
+def take_on(connection: Connection, run_id: str, first: date, last: date) -> None:
+    """Note which requests a run answers: those that stand open for its days before it reads anything."""
+    open_ids = select(func.coalesce(func.array_agg(day_requests.c.id), literal([], ARRAY(BigInteger)))).where(
+        day_requests.c.day.between(first, last), day_requests.c.claimed_by_run.is_(None)
+    )
+    statement = insert(sync_runs).values(
+        run_id=run_id, first_day=first, last_day=last, counts={}, request_ids=open_ids.scalar_subquery()
+    )
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=[sync_runs.c.run_id], set_={"request_ids": statement.excluded.request_ids}
+        )
+    )
+
+
+def claim(connection: Connection, day: date, run_id: str) -> None:
+    """Mark the requests for a day as done by the run that took them on; later ones stay open."""
+    taken_on = select(func.unnest(sync_runs.c.request_ids)).where(sync_runs.c.run_id == run_id)
+    connection.execute(
+        update(day_requests)
+        .where(day_requests.c.day == day, day_requests.c.claimed_by_run.is_(None), day_requests.c.id.in_(taken_on))
+        .values(claimed_by_run=run_id, claimed_at=func.now())
+    )

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, func, select, text, update
 
+from zk_pipeline.domain.demand import KnownBooking
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.records import ActivityType, Agent, Organization, SourceDirectory, Ticket, TimeAccounting
 from zk_pipeline.store.database import upsert
@@ -109,6 +110,30 @@ def known_bookings(connection: Connection, connector: str, ids: Collection[int])
         time_accountings.c.gone_at.is_(None),
     )
     return frozenset(connection.execute(query).scalars())
+
+
+def stored_bookings(
+    connection: Connection,
+    connector: str,
+    *,
+    ids: Collection[int] = (),
+    ticket_ids: Collection[int] = (),
+    since: date | None = None,
+) -> list[KnownBooking]:
+    """The bookings with these ids, on these tickets, or of these last days; none that is known to be gone."""
+    table = time_accountings
+    wanted = table.c.id.in_(ids) | table.c.ticket_id.in_(ticket_ids)
+    if since is not None:
+        wanted |= table.c.work_day >= since
+    columns = [table.c[name] for name in ("id", "ticket_id", "work_day", "units", "type_id", "updated_at")]
+    query = select(*columns).where(table.c.connector == connector, table.c.gone_at.is_(None), wanted)
+    return [KnownBooking(**row) for row in connection.execute(query).mappings()]
+
+
+def earliest_day(connection: Connection, connector: str) -> date | None:
+    """The first work day of any stored booking."""
+    query = select(func.min(time_accountings.c.work_day)).where(time_accountings.c.connector == connector)
+    return connection.execute(query).scalar()
 
 
 def save_tickets(connection: Connection, connector: str, rows: Iterable[Ticket]) -> int:

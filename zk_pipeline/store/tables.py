@@ -219,6 +219,8 @@ sync_runs = Table(
     Column("last_day", Date),
     # Added up by the stages: entries, created, updated, ..., requests by system.
     json_column("counts"),
+    # The day requests that stood open when the run began to read: what it answers if it succeeds.
+    Column("request_ids", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
     instant("started_at", default=True),
     instant("updated_at", default=True),
     Index("sync_runs_started_at_idx", text("started_at DESC")),

@@ -18,7 +18,7 @@ from zk_pipeline.defs.push.pusher import Pusher, PushSettings
 from zk_pipeline.defs.reconcile.assets import reconciliation_results
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.partitions import days
-from zk_pipeline.store import target
+from zk_pipeline.store import requests, target
 
 
 @dg.asset(
@@ -45,6 +45,8 @@ def kimai_pushes(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
             context.log.warning("%s: %s", day, problem)
         if report.failed:
             raise DayFailedError(f"{report.failed} entries could not be written for now: {'; '.join(report.problems)}")
+        with zk.runtime.database.transaction() as connection:
+            requests.claim(connection, day, context.run_id)
         return {
             "dagster/partition_row_count": report.created + report.updated + report.linked + report.adopted,
             **report.counts(),

@@ -10,8 +10,8 @@ from zk_pipeline.connectors.errors import ProtocolError
 from zk_pipeline.domain.instants import days_window
 from zk_pipeline.domain.records import TimeAccounting
 from zk_pipeline.runtime import Runtime
+from zk_pipeline.store import requests, sweeps
 from zk_pipeline.store import source as rows
-from zk_pipeline.store import sweeps
 
 SUBJECT = "time_accountings"
 
@@ -46,6 +46,7 @@ def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, las
     name, zone = source.endpoint.name, runtime.settings.zone
     window = days_window(first, last, zone)
     with runtime.database.transaction() as connection:
+        requests.take_on(connection, run_id, first, last)
         hint = sweeps.last_position(connection, name, SUBJECT, window)
         sweep_id = sweeps.begin_sweep(connection, name, SUBJECT, window, run_id)
     sweep = source.fetch(window, hint=hint)

@@ -70,9 +70,15 @@ def upgrade() -> None:
         sa.Column("not_before", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         schema="sync",
     )
+    op.add_column(
+        "sync_runs",
+        sa.Column("request_ids", sa.ARRAY(sa.BigInteger()), server_default=sa.text("'{}'"), nullable=False),
+        schema="sync",
+    )
 
 
 def downgrade() -> None:
+    op.drop_column("sync_runs", "request_ids", schema="sync")
     op.drop_column("day_requests", "not_before", schema="sync")
     op.drop_column("day_requests", "tries", schema="sync")
     op.drop_table("webhook_rejections", schema="sync")

@@ -1,0 +1,78 @@
+"""The sensor that reacts: to webhook hints, to the source's change feed, and to every day that was asked for."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from zk_pipeline.defs.automation.change_feed import ChangeFeed
+from zk_pipeline.defs.automation.dead_runs import bury_dead_runs
+from zk_pipeline.defs.automation.jobs import TARGET_TAG, sync
+from zk_pipeline.defs.days import SYSTEM_ERRORS
+from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.domain.demand import RangeRun, pause_after, runs_for
+from zk_pipeline.runtime import Runtime
+from zk_pipeline.settings import load_settings
+from zk_pipeline.store import requests
+
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+
+UNFINISHED = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+@dg.sensor(
+    name="demand",
+    job=sync,
+    minimum_interval_seconds=load_settings().sensor_seconds,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def demand(context: dg.SensorEvaluationContext, zk: ZkResource) -> dg.SensorResult | dg.SkipReason:
+    """Turns hints and changes of Zammad into day requests, and open day requests into runs.
+
+    A failed read is a skip with its reason, never "nothing changed"; days asked for before are run all the same.
+    """
+    failure = ""
+    try:
+        found = ChangeFeed(zk.runtime).look(zk.now())
+    except SYSTEM_ERRORS as error:
+        failure = str(error)
+    else:
+        if found.days:
+            context.log.info("Changed in Zammad: %s", ", ".join(map(str, found.days)))
+    try:
+        for run_id in bury_dead_runs(zk.runtime, context.instance, zk.now()):
+            context.log.warning("Run %s was dead and is reported as failed.", run_id)
+        wanted = [] if _is_busy(context.instance) else _due_runs(zk.runtime, zk.now())
+    except SYSTEM_ERRORS as error:
+        return dg.SkipReason(str(error))
+    if not wanted:
+        return dg.SkipReason(failure or "Nothing is asked for, or a run is still at it.")
+    return dg.SensorResult(run_requests=[_request(run) for run in wanted])
+
+
+def _is_busy(instance: dg.DagsterInstance) -> bool:
+    """Whether a run writes to the target already: what comes meanwhile is gathered into the next."""
+    tags = dict(TARGET_TAG)
+    return instance.get_runs_count(dg.RunsFilter(statuses=UNFINISHED, tags=tags)) > 0
+
+
+def _due_runs(runtime: Runtime, now: datetime) -> Sequence[RangeRun]:
+    """The runs to ask for; their requests are due again after a pause, should the run fail."""
+    first_pause = timedelta(seconds=runtime.settings.retry_seconds)
+    with runtime.database.transaction() as connection:
+        due = runs_for(requests.unclaimed(connection), now.astimezone(UTC))
+        for run in due:
+            requests.postpone(connection, run.request_ids, now + pause_after(run.tries, first_pause))
+    return due
+
+
+def _request(run: RangeRun) -> dg.RunRequest:
+    tags = {RANGE_START: run.first.isoformat(), RANGE_END: run.last.isoformat(), "zk/reason": "change"}
+    return dg.RunRequest(run_key=run.key, tags=tags)

@@ -1,0 +1,141 @@
+"""Demand: which days changed, and which runs shall be asked for. Pure decisions of the sensor."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from zk_pipeline.domain.instants import local_day
+from zk_pipeline.domain.records import TimeAccounting
+
+LONGEST_RANGE = 31
+BRIDGED_GAP = 2
+"""Days between two asked ones that are run along: cheaper than a run of its own."""
+
+RANGES_AT_ONCE = 10
+LONGEST_PAUSE = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBooking:
+    """A booking as the store has it."""
+
+    id: int
+    ticket_id: int
+    work_day: date
+    units: Decimal
+    type_id: int | None
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A booking that is new, edited or no longer where it was. `key` tells one change from the next of a booking."""
+
+    key: str
+    day: date
+    ticket_id: int
+
+
+def edits(seen: Iterable[TimeAccounting], known: Mapping[int, KnownBooking], zone: ZoneInfo) -> list[Change]:
+    """The bookings that the store does not have, or has otherwise."""
+    changed: list[Change] = []
+    for row in seen:
+        stored = known.get(row.id)
+        if stored is not None and (stored.units, stored.type_id, stored.ticket_id, stored.updated_at) == (
+            row.units,
+            row.type_id,
+            row.ticket_id,
+            row.updated_at,
+        ):
+            continue
+        day = stored.work_day if stored else local_day(row.created_at, zone)
+        changed.append(Change(f"{row.id}@{row.updated_at.isoformat()}", day, row.ticket_id))
+    return changed
+
+
+def absences(seen_ids: Collection[int], expected: Iterable[KnownBooking]) -> list[Change]:
+    """The stored bookings that should have been seen. Their days are asked for; only that run finds the proof."""
+    return [Change(f"{row.id}@gone", row.work_day, row.ticket_id) for row in expected if row.id not in seen_ids]
+
+
+@dataclass(frozen=True, slots=True)
+class FeedState:
+    """Where the change feed left off: the newest change, the highest id, and how many bookings there were."""
+
+    high_water: datetime
+    highest_id: int
+    total: int
+
+    def after(self, rows: Sequence[TimeAccounting], total: int) -> "FeedState":
+        """The state after a read of the newest changes."""
+        return FeedState(
+            max([self.high_water, *(row.updated_at for row in rows)]),
+            max([self.highest_id, *(row.id for row in rows)]),
+            total,
+        )
+
+    def lost_some(self, rows: Sequence[TimeAccounting], total: int) -> bool:
+        """Whether fewer bookings are left than were there before and came since: some were deleted."""
+        came = sum(row.id > self.highest_id for row in rows)
+        return total < self.total + came
+
+
+@dataclass(frozen=True, slots=True)
+class DayRequest:
+    """A day that somebody or something asked for, and that no successful run has claimed."""
+
+    id: int
+    day: date
+    tries: int
+    not_before: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RangeRun:
+    """A run to be asked for. `request_ids` are those that it answers."""
+
+    first: date
+    last: date
+    request_ids: tuple[int, ...]
+    tries: int
+
+    @property
+    def key(self) -> str:
+        """A key that no earlier run has: a run key is never launched twice, so it carries the try."""
+        return f"{self.first}..{self.last}:{max(self.request_ids)}:{self.tries}"
+
+
+def runs_for(requests: Iterable[DayRequest], now: datetime) -> list[RangeRun]:
+    """Group the requests that are due into ranges of days, the earliest first, not more than a handful at once."""
+    by_day: dict[date, list[DayRequest]] = {}
+    for request in requests:
+        if request.not_before <= now:
+            by_day.setdefault(request.day, []).append(request)
+    ranges: list[list[date]] = []
+    for day in sorted(by_day):
+        if ranges and _joins(ranges[-1], day):
+            ranges[-1].append(day)
+        else:
+            ranges.append([day])
+    return [_range_run(days, by_day) for days in ranges[:RANGES_AT_ONCE]]
+
+
+def pause_after(tries: int, first_pause: timedelta) -> timedelta:
+    """How long to wait after so many tries: twice as long each time, up to an hour."""
+    return min(first_pause * 2 ** max(0, tries - 1), LONGEST_PAUSE)
+
+
+def _joins(days: Sequence[date], day: date) -> bool:
+    return (day - days[-1]).days <= BRIDGED_GAP + 1 and (day - days[0]).days < LONGEST_RANGE
+
+
+def _range_run(days: Sequence[date], by_day: Mapping[date, Sequence[DayRequest]]) -> RangeRun:
+    requests = [request for day in days for request in by_day[day]]
+    return RangeRun(
+        days[0],
+        days[-1],
+        tuple(sorted(request.id for request in requests)),
+        max(request.tries for request in requests) + 1,
+    )
