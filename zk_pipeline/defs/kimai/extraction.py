@@ -71,9 +71,11 @@ class _Seen:
 def _conclude(runtime: Runtime, target: TargetConnector, span: tuple[date, date], seen: _Seen) -> Extraction:
     name = target.endpoint.name
     with runtime.database.transaction() as connection:
-        ours = ledger.bound_timesheets(connection, name, *span)
         unseen = rows.timesheets_within(connection, name, seen.window, seen.sweep_id)
-    missing = sorted(ours.keys() - seen.ids)
+        bound = ledger.rows_of_timesheets(connection, name, unseen).values()
+        ours = ledger.bound_timesheets(connection, name, *span).keys() | {row.kimai_id for row in bound if row.kimai_id}
+        known_gone = rows.gone_timesheets(connection, name, ours)
+    missing = sorted(ours - seen.ids - known_gone)
     found = [row for timesheet_id in missing if (row := target.get(timesheet_id)) is not None]
     gone = set(missing) - {row.id for row in found}
     if seen.certificate.complete:
