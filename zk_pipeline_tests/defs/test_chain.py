@@ -159,6 +159,17 @@ def test_an_edit_in_kimai_is_shown_to_people_and_not_written_over(world: World) 
     assert world.office.sheet(booking).duration == 20 * 60
 
 
+def test_a_time_sheet_moved_to_another_week_is_not_taken_for_deleted_by_the_day_before(world: World) -> None:
+    booking = world.desk.book(30, at("09:00", TUESDAY))
+    world.sync(TUESDAY)
+    row, week = world.office.sheet(booking), 7 * 24 * 3600
+    world.office.change(row, begin=row.begin + week, end=(row.end or 0) + week)
+    world.sync(MONDAY)
+    assert world.value("SELECT count(gone_at) FROM kimai.timesheets") == 0
+    world.sync(TUESDAY)
+    assert world.reasons() == ["kimai_edited"]
+
+
 def test_a_correction_of_the_same_day_is_netted_before_anything_is_written(world: World) -> None:
     booking = world.desk.book(120)
     world.desk.book(-100, at("09:04"))

@@ -400,6 +400,11 @@ def test_a_time_sheet_deleted_in_kimai_is_not_written_again_unasked(world: World
     assert report["requests"]["kimai"]["write"] == 0
     assert world.reasons() == ["deleted_in_kimai"]
     assert world.office.rows == []
+    world.office.control.reset_requests()
+    world.sync()
+    assert world.reasons() == ["deleted_in_kimai"]
+    asked = world.office.control.requests().by_route
+    assert "GET /api/timesheets/{id}" not in asked, "what is gone once is gone for good"
 
 
 def test_a_time_sheet_that_vanishes_while_it_is_updated_is_a_matter_of_that_entry(world: World) -> None:
