@@ -2,7 +2,7 @@
 
 import typer
 
-from zk_pipeline.commands import audit, conflicts, connectors, demo, keys, mappings, status, sync, up
+from zk_pipeline.commands import audit, conflicts, connectors, demo, doctor, keys, mappings, status, sync, up
 
 app = typer.Typer(
     name="zk",
@@ -15,6 +15,7 @@ app.command("up")(up.up)
 app.command("demo")(demo.demo)
 app.command("sync")(sync.sync)
 app.command("status")(status.status)
+app.command("doctor")(doctor.doctor)
 app.add_typer(connectors.app, name="connectors")
 app.add_typer(mappings.app, name="mappings")
 app.add_typer(conflicts.app, name="conflicts")

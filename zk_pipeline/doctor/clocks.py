@@ -1,0 +1,82 @@
+"""Clocks: ours against those of the database, Zammad and Kimai."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+import httpx
+from sqlalchemy import text
+
+from zk_pipeline.connectors.base import Finding, Level
+from zk_pipeline.connectors.http import checked_base_url
+from zk_pipeline.doctor.installation import SYSTEMS, Installation
+from zk_pipeline.store.database import Database
+
+WARN_AFTER = timedelta(seconds=5)
+FAIL_AFTER = timedelta(seconds=60)
+
+_HALF_SECOND = timedelta(milliseconds=500)  # The header has whole seconds: on average that much was cut off.
+_SECONDS = 10.0
+
+
+def examine_database(installation: Installation) -> Iterator[Finding]:
+    """Our clock against PostgreSQL's."""
+    yield judge("PostgreSQL", _database_skew(installation.runtime.database))
+
+
+def examine_source(installation: Installation) -> Iterator[Finding]:
+    """Our clock against Zammad's web server's."""
+    with installation.reached_source() as connector:
+        yield judge(SYSTEMS["source"], server_skew(checked_base_url(connector.endpoint)))
+
+
+def examine_target(installation: Installation) -> Iterator[Finding]:
+    """Our clock against Kimai's web server's."""
+    with installation.reached_target() as connector:
+        yield judge(SYSTEMS["target"], server_skew(checked_base_url(connector.endpoint)))
+
+
+def server_skew(base_url: str) -> timedelta | None:
+    """How far a web server's clock is ahead of ours; any answer tells it, so none is asked for that needs a token."""
+    with httpx.Client(timeout=_SECONDS) as http:
+        sent = datetime.now(UTC)
+        answer = http.head(base_url)
+    return header_skew(answer.headers.get("Date", ""), sent, datetime.now(UTC))
+
+
+def header_skew(date_header: str, sent: datetime, received: datetime) -> timedelta | None:
+    """How far the clock behind a Date header is ahead of ours; `None` for a header that cannot be read."""
+    try:
+        theirs = parsedate_to_datetime(date_header)
+    except ValueError:
+        return None
+    if theirs.tzinfo is None:
+        theirs = theirs.replace(tzinfo=UTC)
+    return theirs + _HALF_SECOND - _between(sent, received)
+
+
+def judge(system: str, skew: timedelta | None) -> Finding:
+    """What a skew means."""
+    if skew is None:
+        return Finding(system, Level.PASS, f"{system} does not tell its time.")
+    seconds = round(abs(skew).total_seconds())
+    direction = "ahead of" if skew > timedelta(0) else "behind"
+    if abs(skew) <= WARN_AFTER:
+        return Finding(system, Level.PASS, f"The clocks agree ({seconds} s apart).")
+    return Finding(
+        system,
+        Level.FAIL if abs(skew) > FAIL_AFTER else Level.WARN,
+        f"The clock of {system} is {seconds} s {direction} ours: changes may be overlooked or counted for another day.",
+        "Let both machines set their clocks by NTP (timedatectl set-ntp true).",
+    )
+
+
+def _database_skew(database: Database) -> timedelta:
+    with database.transaction() as connection:
+        sent = datetime.now(UTC)
+        theirs: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+        return theirs - _between(sent, datetime.now(UTC))
+
+
+def _between(sent: datetime, received: datetime) -> datetime:
+    return sent + (received - sent) / 2

@@ -1,0 +1,95 @@
+"""Settings: no default secret, tokens that can be decrypted, somebody to alert, and what the lock rule comes to."""
+
+from collections.abc import Iterator
+
+from sqlalchemy import make_url, select
+
+from zk_pipeline.connectors.base import Finding, Level
+from zk_pipeline.doctor.installation import Installation
+from zk_pipeline.domain.locks import first_open_day
+from zk_pipeline.settings import Settings
+from zk_pipeline.store.encryption import KEY_FILE, UndecryptableError
+from zk_pipeline.store.tables import connectors
+
+SHORTEST_SECRET = 16
+DEFAULTS = frozenset(
+    {"admin", "change-me", "changeme", "default", "example", "password", "postgres", "secret", "test", "zammad", "zk"}
+)
+
+
+def examine(installation: Installation) -> Iterator[Finding]:
+    """Look at the settings that nothing else shows to be wrong before it is too late."""
+    settings = installation.runtime.settings
+    yield from _secrets(settings)
+    yield from _tokens(installation)
+    yield from _key_file(installation)
+    yield _alerts(settings)
+    yield _lock(installation)
+
+
+def judge_secret(name: str, secret: str, shortest: int) -> Finding | None:
+    """The finding for a secret that everybody knows or that can be guessed; `None` for a good one."""
+    remedy = f'Replace it by a long random text: python -c "import secrets; print(secrets.token_urlsafe(32))" ({name}).'
+    if secret.casefold() in DEFAULTS:
+        return Finding("secrets", Level.FAIL, f"{name} holds a text that everybody tries first.", remedy)
+    if len(secret) < shortest:
+        return Finding("secrets", Level.WARN, f"{name} is shorter than {shortest} characters.", remedy)
+    return None
+
+
+def _secrets(settings: Settings) -> Iterator[Finding]:
+    found: list[Finding | None] = []
+    if settings.webhook_secret is not None:
+        found.append(judge_secret("ZK_WEBHOOK_SECRET", settings.webhook_secret.get_secret_value(), SHORTEST_SECRET))
+    for name, url in (("ZK_DATABASE_URL", settings.database_url), ("ZK_DAGSTER_URL", settings.dagster_url)):
+        password = make_url(url.get_secret_value()).password if url else None
+        if password:  # How long it must be is for who runs that server to say.
+            found.append(judge_secret(f"The password in {name}", password, 0))
+    bad = [finding for finding in found if finding]
+    yield from bad or [Finding("secrets", Level.PASS, "No secret is a default or short.")]
+
+
+def _tokens(installation: Installation) -> Iterator[Finding]:
+    """Every stored token against the keys that we have."""
+    query = select(connectors.c.name, connectors.c.token_encrypted).where(connectors.c.active)
+    with installation.runtime.database.transaction() as connection:
+        rows = connection.execute(query.order_by(connectors.c.id)).all()
+    broken: list[str] = []
+    for row in rows:
+        try:
+            installation.runtime.cipher.decrypt(row.token_encrypted)
+        except UndecryptableError:
+            broken.append(row.name)
+    if not broken:
+        yield Finding("encryption", Level.PASS, f"{len(rows)} stored tokens can be decrypted.")
+        return
+    yield Finding(
+        "encryption",
+        Level.FAIL,
+        f"The tokens of {', '.join(broken)} cannot be decrypted with ZK_ENCRYPTION_KEY.",
+        "Add the key that they were stored with, after a comma; or enter the tokens again: zk connectors set",
+    )
+
+
+def _key_file(installation: Installation) -> Iterator[Finding]:
+    path = installation.home / KEY_FILE
+    if path.exists() and path.stat().st_mode & 0o077:
+        text = f"{path} can be read by other accounts of this machine."
+        yield Finding("encryption", Level.FAIL, text, f"chmod 600 {path}")
+
+
+def _alerts(settings: Settings) -> Finding:
+    if settings.alert_urls.get_secret_value().strip():
+        return Finding("alerts", Level.PASS, "Alerts are sent when runs fail.")
+    text = "Nobody is told when runs fail."
+    return Finding("alerts", Level.WARN, text, "Name where alerts go in ZK_ALERT_URLS, such as mailto:// or ntfy://.")
+
+
+def _lock(installation: Installation) -> Finding:
+    rule = installation.runtime.settings.locked_before
+    day = first_open_day(rule, installation.today)
+    if day is None:
+        text = "ZK_LOCKED_BEFORE is not set: what is exported in Kimai, and nothing else, is locked."
+    else:
+        text = f"Nothing before {day} is written (ZK_LOCKED_BEFORE={rule})."
+    return Finding("lock", Level.PASS, text)

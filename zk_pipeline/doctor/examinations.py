@@ -1,0 +1,31 @@
+"""All examinations, in the order in which they are shown."""
+
+from zk_pipeline.doctor import (
+    clocks,
+    configuration,
+    disk,
+    mapped,
+    orchestration,
+    systems,
+    tags,
+    units,
+    webhook,
+    zones,
+)
+from zk_pipeline.doctor.examination import Examination
+
+EXAMINATIONS = (
+    Examination("Zammad", systems.examine_source),
+    Examination("Kimai", systems.examine_target),
+    Examination("Time zones", zones.examine),
+    Examination("Unit", units.examine),
+    Examination("Tags", tags.examine),
+    Examination("Mappings", mapped.examine),
+    Examination("Webhook", webhook.examine),
+    Examination("Clocks", clocks.examine_database),
+    Examination("Clocks", clocks.examine_source),
+    Examination("Clocks", clocks.examine_target),
+    Examination("Dagster", orchestration.examine),
+    Examination("Disk", disk.examine),
+    Examination("Settings", configuration.examine),
+)

@@ -1,0 +1,158 @@
+"""The doctor's rules on given facts: clocks, zones, disk, daemons, secrets and webhook answers."""
+
+import hmac
+import time
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+
+from zk_pipeline.connectors.base import Level
+from zk_pipeline.doctor import clocks, configuration, disk, orchestration, webhook, zones
+from zk_pipeline.domain.records import TargetUser
+from zk_pipeline.settings import Settings
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+HEADER = "Sun, 01 Mar 2026 12:00:00 GMT"
+DAEMONS = ("SCHEDULER", "SENSOR", "QUEUED_RUN_COORDINATOR")
+
+
+def user(number: int, timezone: str) -> TargetUser:
+    return TargetUser(number, f"user{number}", None, f"User {number}", enabled=True, timezone=timezone)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "level"),
+    [(0, Level.PASS), (5, Level.PASS), (-5, Level.PASS), (6, Level.WARN), (-60, Level.WARN), (61, Level.FAIL)],
+)
+def test_a_clock_is_judged_by_how_far_it_is_off(seconds: int, level: Level):
+    assert clocks.judge("Kimai", timedelta(seconds=seconds)).level is level
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(90, "90 s ahead of ours"), (-90, "90 s behind ours")])
+def test_the_direction_is_told(seconds: int, words: str):
+    assert words in clocks.judge("Kimai", timedelta(seconds=seconds)).text
+
+
+def test_the_middle_of_the_request_is_compared_with_the_middle_of_the_headers_second():
+    skew = clocks.header_skew(HEADER, NOW - timedelta(seconds=2), NOW + timedelta(seconds=3))
+    assert skew == timedelta(0)
+
+
+@pytest.mark.parametrize("header", ["", "yesterday", "2026-03-01T12:00:00Z"])
+def test_an_unreadable_date_is_no_skew(header: str):
+    assert clocks.header_skew(header, NOW, NOW) is None
+    assert clocks.judge("Zammad", None).level is Level.PASS
+
+
+def test_a_web_server_whose_clock_is_two_minutes_slow_fails():
+    class Slow(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return super().date_time_string((timestamp or time.time()) - 120)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Keep the tests' output clean."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        skew = clocks.server_skew(f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+    finding = clocks.judge("Zammad", skew)
+    assert finding.level is Level.FAIL
+    assert "behind ours" in finding.text
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "agree"),
+    [
+        ("Europe/Berlin", "Europe/Vienna", True),
+        ("UTC", "Etc/UTC", True),
+        ("Europe/Berlin", "UTC", False),
+        ("Africa/Lagos", "Europe/Berlin", False),  # One hour in winter, two in summer.
+        ("No/Where", "No/Where", True),
+        ("No/Where", "UTC", False),
+    ],
+)
+def test_zones_agree_when_their_clocks_do_all_year(one: str, other: str, agree: bool):
+    assert zones.zones_agree(one, other, NOW) is agree
+
+
+def test_users_elsewhere_are_named_by_zone():
+    users = [user(1, "Europe/Berlin"), user(3, "America/New_York"), user(2, "America/New_York"), user(4, "Asia/Tokyo")]
+    assert zones.users_elsewhere("Europe/Vienna", users, NOW) == {
+        "America/New_York": ["User 2", "User 3"],
+        "Asia/Tokyo": ["User 4"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("free", "total", "level"),
+    [
+        (50 * disk.GIGABYTE, 100 * disk.GIGABYTE, Level.PASS),
+        (9 * disk.GIGABYTE, 100 * disk.GIGABYTE, Level.WARN),
+        (1999 * disk.MEGABYTE, 4 * disk.GIGABYTE, Level.WARN),
+        (500 * disk.MEGABYTE, disk.GIGABYTE, Level.WARN),
+        (499 * disk.MEGABYTE, disk.GIGABYTE, Level.FAIL),
+    ],
+)
+def test_free_space_is_judged_by_size_and_share(free: int, total: int, level: Level):
+    assert disk.judge_space("/data", free, total).level is level
+
+
+@pytest.mark.parametrize(("number", "text"), [(999, "999 bytes"), (8_900_000, "8.9 MB"), (2_000_000_000, "2.0 GB")])
+def test_sizes_are_told_as_people_read_them(number: int, text: str):
+    assert disk.size(number) == text
+
+
+def beats(**ages: int) -> dict[str, float]:
+    return {name: (NOW - timedelta(seconds=seconds)).timestamp() for name, seconds in ages.items()}
+
+
+def test_daemons_that_gave_a_sign_lately_pass():
+    signs = beats(SCHEDULER=10, SENSOR=100, QUEUED_RUN_COORDINATOR=30)
+    assert orchestration.judge_daemons(DAEMONS, signs, NOW).level is Level.PASS
+
+
+@pytest.mark.parametrize("signs", [{}, beats(SCHEDULER=500, SENSOR=500, QUEUED_RUN_COORDINATOR=500)])
+def test_without_any_sign_the_daemon_is_to_be_started(signs: dict[str, float]):
+    finding = orchestration.judge_daemons(DAEMONS, signs, NOW)
+    assert (finding.level, finding.remedy) == (Level.WARN, "Start everything: zk up")
+
+
+def test_a_single_silent_daemon_is_named():
+    finding = orchestration.judge_daemons(DAEMONS, beats(SCHEDULER=10, SENSOR=130, QUEUED_RUN_COORDINATOR=10), NOW)
+    assert finding.level is Level.WARN
+    assert finding.text == "No sign of life for 2 minutes from SENSOR."
+
+
+@pytest.mark.parametrize(
+    ("secret", "level"), [("changeme", Level.FAIL), ("Secret", Level.FAIL), ("short-but-own", Level.WARN)]
+)
+def test_weak_secrets_are_found_and_not_told(secret: str, level: Level):
+    finding = configuration.judge_secret("ZK_WEBHOOK_SECRET", secret, configuration.SHORTEST_SECRET)
+    assert finding is not None
+    assert finding.level is level
+    assert secret not in finding.text + finding.remedy.replace("import secrets", "")
+
+
+def test_a_long_secret_is_good():
+    assert configuration.judge_secret("ZK_WEBHOOK_SECRET", "q7Jx0mCkP3vRt9Zs", 16) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "there"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("zk.lan", "zk.lan")]
+)
+def test_a_server_that_listens_everywhere_is_reached_on_this_machine(host: str, there: str):
+    settings = Settings(_env_file=None, web_host=host, web_port=8123)  # pyright: ignore[reportCallIssue]
+    assert webhook.address(settings) == f"http://{there}:8123/api/v1/webhooks/zammad"
+
+
+def test_a_delivery_is_signed_as_zammad_signs():
+    body = b'{"ticket":{"id":1}}'
+    assert webhook.signature("zammad-test-key", body) == "sha1=cc391c8ea8e37525b5a6c00f462210b3e2cdf966"
+    assert webhook.signature("another", body) == f"sha1={hmac.new(b'another', body, 'sha1').hexdigest()}"
