@@ -62,6 +62,13 @@ def listed(connection: Connection) -> list[dict[str, str]]:
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
+def source_names(connection: Connection) -> dict[str, str]:
+    """The names of the active sources by what a sender may call them: the id as text, or the name."""
+    query = select(connectors.c.id, connectors.c.name).where(connectors.c.role == "source", connectors.c.active)
+    rows = connection.execute(query).all()
+    return {str(row.id): row.name for row in rows} | {row.name: row.name for row in rows}
+
+
 def rotate(connection: Connection, cipher: TokenCipher) -> int:
     """Encrypt every token again with the newest key; returns how many."""
     rows = connection.execute(select(connectors.c.id, connectors.c.token_encrypted)).all()

@@ -1,0 +1,35 @@
+"""Joins the rooms of the web app: the webhook intake and the health check."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import FastAPI
+
+from zk_pipeline.runtime import Runtime
+from zk_pipeline.web import errors
+from zk_pipeline.web.batches import Batches
+from zk_pipeline.web.health import Health
+from zk_pipeline.web.intake import Intake
+from zk_pipeline.web.rejections import Rejections
+
+
+def create_app(runtime: Runtime) -> FastAPI:
+    """The web app on a migrated database. The runtime must outlive it."""
+    batches = Batches(runtime.database)
+    rejections = Rejections(runtime.database, runtime.settings.zone)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        counting = asyncio.create_task(rejections.run())
+        yield
+        counting.cancel()
+        with suppress(asyncio.CancelledError):
+            await counting
+        batches.close()
+
+    app = FastAPI(title="zk_pipeline", lifespan=lifespan, openapi_url=None, redirect_slashes=False)
+    errors.install(app)
+    app.include_router(Health(runtime.database).router)
+    app.include_router(Intake(runtime.settings, batches, rejections).router)
+    return app

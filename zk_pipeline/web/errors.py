@@ -1,0 +1,95 @@
+"""Errors of the web app: each one answered as detail, status code, timestamp and request id."""
+
+import re
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+REQUEST_ID = "X-Request-ID"
+
+_USABLE_ID = re.compile(r"[\w.:-]{1,100}", re.ASCII)
+_SENTENCES = {
+    404: "There is nothing at {path}. Check the address.",
+    405: "{method} is not possible at {path}. Use one of the methods that the header Allow names.",
+}
+
+
+class ProblemError(Exception):
+    """A request that is answered with an error: the sentence for the caller and the HTTP status."""
+
+    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = headers
+
+
+class RequestIds:
+    """Middleware that gives each request an id, the caller's own where it can be used, and names it in the answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; what is no HTTP passes through."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get(REQUEST_ID, "")
+        request_id = given if _USABLE_ID.fullmatch(given) else uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)[REQUEST_ID] = request_id
+            await send(message)
+
+        await self._app(scope, receive, named)
+
+
+def install(app: FastAPI) -> None:
+    """Have every error of the app answered in this form, those of the framework too."""
+    app.add_middleware(RequestIds)
+    app.exception_handler(ProblemError)(_of_problem)
+    app.exception_handler(HTTPException)(_of_framework)
+    app.exception_handler(RequestValidationError)(_of_validation)
+    app.exception_handler(Exception)(_of_defect)
+
+
+def _of_problem(request: Request, error: ProblemError) -> Response:
+    return _answer(request, error.status, error.detail, error.headers)
+
+
+def _of_framework(request: Request, error: HTTPException) -> Response:
+    sentence = _SENTENCES.get(error.status_code)
+    detail = sentence.format(method=request.method, path=request.url.path) if sentence else error.detail
+    return _answer(request, error.status_code, detail, error.headers)
+
+
+def _of_validation(request: Request, error: RequestValidationError) -> Response:
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"])
+    return _answer(request, 422, f"{field}: {first['msg']}. Correct it and send the request again.")
+
+
+def _of_defect(request: Request, _error: Exception) -> Response:
+    """A defect of ours: the server's log has it with its traceback, the caller only learns its id."""
+    detail = "The request failed because of an error in the server. Its log says more under this request id."
+    return _answer(request, 500, detail, {REQUEST_ID: request.state.request_id})
+
+
+def _answer(request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    content = {
+        "detail": detail,
+        "status_code": status,
+        "timestamp": datetime.now(UTC).isoformat(),
+        "request_id": request.state.request_id,
+    }
+    return JSONResponse(content, status, headers)

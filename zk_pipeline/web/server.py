@@ -1,0 +1,42 @@
+"""`python -m zk_pipeline.web.server`: the web app as a process, with the settings of its environment."""
+
+import logging
+import sys
+
+import uvicorn
+
+from zk_pipeline.runtime import SetupError, open_runtime
+from zk_pipeline.settings import SettingsError
+from zk_pipeline.store.encryption import EncryptionError
+from zk_pipeline.web.app import create_app
+
+SECONDS_TO_FINISH = 10
+"""For requests that were begun, once the process is asked to stop."""
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        with open_runtime() as runtime:
+            settings = runtime.settings
+            config = uvicorn.Config(
+                create_app(runtime),
+                host=settings.web_host,
+                port=settings.web_port,
+                loop="uvloop",
+                http="httptools",
+                access_log=False,
+                server_header=False,
+                # The limit of an address must not be a matter of what a caller writes into a header.
+                proxy_headers=False,
+                timeout_graceful_shutdown=SECONDS_TO_FINISH,
+                log_config=None,
+            )
+            uvicorn.Server(config).run()
+    except (SettingsError, SetupError, EncryptionError) as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""The webhook intake over HTTP: what each delivery is answered, and what is stored of it."""
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+
+import httpx
+import pytest
+
+from zk_pipeline.web.intake import BODY_LIMIT
+from zk_pipeline.web.signature import signature
+from zk_pipeline_tests.web.conftest import PATH, PAYLOAD, SECRET, Web
+
+DELIVERY = {"x-zammad-delivery": "5d0a5a3c-8e31-4f0e-9d2a-0d8b5c7f1a11"}
+DEFAULT_PAYLOAD = {
+    "article": {"accounted_time": 15.0, "body": "Fixed \u003cb\u003eit\u003c/b\u003e", "id": 7, "time_unit": "15.0"},
+    "ticket": {
+        "customer": {"email": "nicole@example.com", "id": 3},
+        "id": 42,
+        "number": "31042",
+        "state": "open",
+        "ticket_time_accounting_ids": [1, 2],
+        "time_unit": "30.0",
+    },
+}
+
+
+def refused(answer: httpx.Response, status: int, part: str) -> None:
+    assert answer.status_code == status
+    error = answer.json()
+    assert set(error) == {"detail", "status_code", "timestamp", "request_id"}
+    assert part in error["detail"]
+    assert error["detail"].endswith(".")
+    assert error["status_code"] == status
+    assert datetime.fromisoformat(error["timestamp"]).tzinfo is not None
+    assert error["request_id"] == answer.headers["x-request-id"]
+
+
+def test_a_signed_delivery_is_stored_as_it_came(web: Web):
+    body = json.dumps(DEFAULT_PAYLOAD).encode()
+    answer = web.post(body, DELIVERY)
+    assert (answer.status_code, answer.json()) == (202, {"status": "accepted"})
+    assert web.stored() == [("zammad", DELIVERY["x-zammad-delivery"], 42, body)]
+
+
+def test_a_custom_payload_needs_the_ticket_alone(web: Web):
+    assert web.post(b'{"ticket": {"id": 7}, "text": "more"}').status_code == 202
+    assert [row[2] for row in web.stored()] == [7]
+
+
+def test_a_connector_may_be_called_by_its_id(web: Web):
+    (row,) = web.rows("SELECT id FROM sync.connectors WHERE name = 'zammad'")
+    assert web.post(PAYLOAD, path=f"/api/v1/webhooks/{row[0]}").status_code == 202
+    assert [stored[0] for stored in web.stored()] == ["zammad"]
+
+
+def test_a_repeated_delivery_is_accepted_and_stored_once(web: Web):
+    later = b'{"ticket":{"id":1,"state":"closed"}}'  # The sender builds the body anew for each attempt.
+    assert [web.post(body, DELIVERY).status_code for body in (PAYLOAD, PAYLOAD, later)] == [202, 202, 202]
+    assert [row[3] for row in web.stored()] == [PAYLOAD]
+
+
+@pytest.mark.parametrize("header", [{}, {"x-zammad-delivery": "two words"}, {"x-zammad-delivery": "x" * 5000}])
+def test_without_a_usable_id_a_hash_of_the_body_stands_for_it(web: Web, header: dict[str, str]):
+    assert [web.post(PAYLOAD, header).status_code for _ in range(2)] == [202, 202]
+    ((_, delivery_id, _, _),) = web.stored()
+    assert delivery_id.startswith("sha256:")
+
+
+def test_upper_case_digits_of_the_signature_are_accepted(web: Web):
+    header = "sha1=" + signature(SECRET, PAYLOAD)[5:].upper()
+    assert web.post(PAYLOAD, {"x-hub-signature": header}).status_code == 202
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        signature("another secret", PAYLOAD),
+        signature(SECRET, b'{"ticket":{"id":2}}'),  # Of an earlier body.
+        signature(SECRET, b'{"ticket": {"id": 1}}'),  # Of the body before a proxy serialized it anew.
+        "sha1=",
+    ],
+)
+def test_a_signature_that_does_not_fit_the_bytes_is_refused(web: Web, header: str):
+    refused(web.post(PAYLOAD, {"x-hub-signature": header}), 401, "X-Hub-Signature does not fit this body")
+    assert web.stored() == []
+
+
+def test_an_unsigned_delivery_is_refused(web: Web):
+    answer = web.client.post(PATH, content=PAYLOAD, headers={"content-type": "application/json"})
+    refused(answer, 401, "X-Hub-Signature is missing")
+    assert web.stored() == []
+
+
+@pytest.mark.parametrize("settings", [{"webhook_secret": None}], indirect=True)
+def test_without_a_secret_nothing_is_taken(web: Web):
+    refused(web.post(PAYLOAD), 503, "Set ZK_WEBHOOK_SECRET")
+    assert web.stored() == []
+
+
+def test_a_long_body_is_refused(web: Web):
+    body = b'{"ticket":{"id":1},"x":"' + b"x" * (2 * BODY_LIMIT) + b'"}'
+    refused(web.post(body), 413, "longer than 1048576 bytes")
+    assert web.stored() == []
+
+
+def test_a_long_body_of_unannounced_length_is_refused(web: Web):
+    def chunks() -> Iterator[bytes]:
+        for _ in range(32):
+            yield b" " * 65536
+
+    answer = web.client.post(PATH, content=chunks(), headers={"content-type": "application/json"})
+    refused(answer, 413, "longer than 1048576 bytes")
+
+
+def test_a_body_of_just_the_limit_is_accepted(web: Web):
+    start = b'{"ticket":{"id":1},"x":"'
+    body = start + b"x" * (BODY_LIMIT - len(start) - 2) + b'"}'
+    assert (len(body), web.post(body).status_code) == (BODY_LIMIT, 202)
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "", "application/jsonx"])
+def test_what_is_not_declared_as_json_is_refused(web: Web, media_type: str):
+    refused(web.post(PAYLOAD, {"content-type": media_type}), 415, "Content-Type: application/json")
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"<xml/>", b"[" * 200_000, b'{"ticket":{"id":' + b"9" * 5000])
+def test_a_signed_body_that_is_no_json_is_refused(web: Web, body: bytes):
+    refused(web.post(body), 400, "The body is no JSON")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[]", b"null", b"{}", b'{"ticket":[]}', b'{"ticket":{}}', b'{"ticket":{"id":0}}', b'{"ticket":{"id":-1}}',
+        b'{"ticket":{"id":"1"}}', b'{"ticket":{"id":1.5}}', b'{"ticket":{"id":true}}',
+        b'{"ticket":{"id":9223372036854775808}}',
+    ],
+)  # fmt: skip
+def test_a_payload_without_a_ticket_is_refused(web: Web, body: bytes):
+    refused(web.post(body), 422, "ticket.id is no positive whole number")
+    assert web.stored() == []
+
+
+@pytest.mark.parametrize("name", ["osticket", "kimai", "retired", "999", "%00", "%ff"])
+def test_only_an_active_source_takes_deliveries(web: Web, name: str):
+    refused(web.post(PAYLOAD, path=f"/api/v1/webhooks/{name}"), 404, "no active source connector")
+    assert web.stored() == []
+
+
+@pytest.mark.parametrize("settings", [{"webhook_rate": 2}], indirect=True)
+def test_an_address_that_sends_too_much_is_told_when_to_try_again(web: Web):
+    answers = [web.post(PAYLOAD, {"x-forwarded-for": f"10.0.0.{n}"}) for n in range(3)]
+    assert [answer.status_code for answer in answers[:2]] == [202, 202]
+    refused(answers[2], 429, "ZK_WEBHOOK_RATE")
+    assert answers[2].headers["retry-after"] == "1"
+
+
+@pytest.mark.parametrize("settings", [{"webhook_secret": None, "webhook_rate": 1}], indirect=True)
+def test_what_is_wrong_in_many_ways_is_refused_for_the_first(web: Web):
+    long, plain = b"x" * (BODY_LIMIT + 1), {"content-type": "text/plain"}
+    assert web.post(long, plain).status_code == 413
+    assert web.post(long, plain).status_code == 429
