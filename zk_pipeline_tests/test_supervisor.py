@@ -18,7 +18,7 @@ from zk_pipeline.local import PROJECT
 from zk_pipeline.supervisor import running
 from zk_pipeline.supervisor.groups import end_groups, exists, wait_until
 from zk_pipeline.supervisor.home import Possession, Record, SupervisorError, possession
-from zk_pipeline.supervisor.parts import HOST, LOCATION, parts, require_free, reserved_port
+from zk_pipeline.supervisor.parts import HOST, LOCATION, free_port, parts, reachable_url, reserved_port
 from zk_pipeline.supervisor.running import Listener, Part, Supervisor, open_log, restart_delay
 
 ADDRESS = "http://127.0.0.1:3000"
@@ -223,11 +223,36 @@ def test_a_shorter_record_replaces_a_longer_one_whole(tmp_path: Path) -> None:
         assert json.loads((tmp_path / "up.lock").read_text())["groups"] == [3]
 
 
+def hold(port: int, choose_with: str) -> None:
+    with free_port(HOST, port, choose_with):
+        pass
+
+
 def test_a_taken_port_is_one_sentence_with_the_remedy() -> None:
     with socket.create_server((HOST, 0)) as server:
         port = server.getsockname()[1]
-        with pytest.raises(SupervisorError, match=rf"^Port {port} cannot be used .*in use.*--port or ZK_PORT\.$"):
-            require_free(port)
+        with pytest.raises(SupervisorError, match=rf"^Port {port} cannot be used .*in use.* with ZK_WEB_PORT\.$"):
+            hold(port, "ZK_WEB_PORT")
+
+
+def test_one_port_for_two_servers_is_noticed() -> None:
+    with socket.create_server((HOST, 0)) as server:
+        unused_port = server.getsockname()[1]
+    with free_port(HOST, unused_port, "ZK_PORT"), pytest.raises(SupervisorError, match=r"with ZK_WEB_PORT\.$"):
+        hold(unused_port, "ZK_WEB_PORT")
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8000"),
+        ("0.0.0.0", "http://127.0.0.1:8000"),
+        ("::", "http://[::1]:8000"),
+        ("zk.example", "http://zk.example:8000"),
+    ],
+)
+def test_a_server_is_reached_where_it_listens(host: str, url: str) -> None:
+    assert reachable_url(host, 8000) == url
 
 
 def test_a_reserved_port_refuses_others_and_takes_no_connection() -> None:
@@ -240,7 +265,7 @@ def test_a_reserved_port_refuses_others_and_takes_no_connection() -> None:
 
 
 def test_dagster_reads_our_workspace_whatever_the_current_directory() -> None:
-    of_workspace = [part for part in parts({}, 4000, 3000) if "-w" in part.argv]
+    of_workspace = [part for part in parts({}, 4000, 3000, "http://127.0.0.1:8000") if "-w" in part.argv]
     assert [part.name for part in of_workspace] == ["webserver", "daemon"]
     assert {part.argv[part.argv.index("-w") + 1] for part in of_workspace} == {str(PROJECT / "workspace.yaml")}
 

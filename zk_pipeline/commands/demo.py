@@ -23,13 +23,14 @@ def demo(
     *,
     serve: Annotated[bool, typer.Option("--serve", help="Keep it running afterwards, with Dagster's UI.")] = False,
     port: Annotated[int, typer.Option(help="The port of Dagster's UI, with --serve.")] = 3000,
+    web_port: Annotated[int, typer.Option(min=1, max=65535, help="The port of the web app, with --serve.")] = 8000,
 ) -> None:
     """Sync a month of demo data, twice: the second time nothing is left to write."""
     # These take a second to import, and no other command needs them.
     from zk_pipeline.definitions import defs  # noqa: PLC0415
     from zk_pipeline.syncing import SyncFailedError, sync_days  # noqa: PLC0415
 
-    with explained(), _demo_environment(), environment() as ready, explained(SyncFailedError):
+    with explained(), _demo_environment(web_port), environment() as ready, explained(SyncFailedError):
         out.print("[bold]A month of Nordlicht IT: bookings in Zammad, time sheets in Kimai.[/] Both are simulated.\n")
         import_text(ready, _mappings())
         job = defs.resolve_job_def("sync")
@@ -58,7 +59,7 @@ def _mappings() -> str:
 
 
 @contextmanager
-def _demo_environment() -> Iterator[None]:
+def _demo_environment(web_port: int) -> Iterator[None]:
     """Point the settings at fresh simulated systems and a fresh home below ZK_HOME; nothing else is touched."""
     from zk_pipeline.sandbox.server import SandboxProcess  # noqa: PLC0415
 
@@ -71,6 +72,7 @@ def _demo_environment() -> Iterator[None]:
             ENV_FILE: os.devnull,
             "ZK_HOME": str(home),
             "ZK_TIMEZONE": "Europe/Berlin",
+            "ZK_WEB_PORT": str(web_port),
             "ZK_ZAMMAD_URL": systems.zammad_url,
             "ZK_ZAMMAD_TOKEN": systems.zammad_token,
             "ZK_KIMAI_URL": systems.kimai_url,

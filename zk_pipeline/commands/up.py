@@ -12,7 +12,7 @@ from zk_pipeline.local import Environment
 from zk_pipeline.runtime import Runtime, SetupError
 from zk_pipeline.settings import load_settings
 from zk_pipeline.supervisor.home import SupervisorError, possession
-from zk_pipeline.supervisor.parts import HOST, parts, require_free, reserved_port
+from zk_pipeline.supervisor.parts import HOST, free_port, parts, reachable_url, reserved_port
 from zk_pipeline.supervisor.running import Listener, Supervisor
 
 
@@ -23,7 +23,7 @@ def up(
     ] = 3000,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show what the processes print.")] = False,
 ) -> None:
-    """Start database, Dagster's code server, web server and daemon, and keep them running until Ctrl-C."""
+    """Start database, web app, Dagster's code server, web server and daemon, and keep them running until Ctrl-C."""
     began = time.monotonic()
     with explained():
         embedded = load_settings().database_url is None
@@ -35,16 +35,21 @@ def up(
 
 
 def serve(ready: Environment, *, port: int, verbose: bool = False, embedded: bool) -> None:
-    """Run Dagster's processes until Ctrl-C. `embedded`: the database belongs to this home and is guarded with it."""
-    address = f"http://{HOST}:{port}"
+    """Run all processes until Ctrl-C. `embedded`: the database belongs to this home and is guarded with it."""
+    address, settings = reachable_url(HOST, port), ready.runtime.settings
+    web_url = reachable_url(settings.web_host, settings.web_port)
     with explained(SupervisorError), possession(ready.home, address) as held:
         _tell(f"Starting; the logs are in {ready.home / 'logs'}.")
-        require_free(port)
+        with (
+            free_port(HOST, port, "--port or ZK_PORT"),
+            free_port(settings.web_host, settings.web_port, "ZK_WEB_PORT"),
+        ):
+            pass  # Held together, so that one port for both is noticed too.
         keeper = [sys.executable, "-m", "zk_pipeline.supervisor.keeper", str(ready.home)]
-        listener = Listener(_tell, _show_part, lambda: _show_address(address), _echo if verbose else None)
+        listener = Listener(_tell, _show_part, lambda: _show_addresses(address, web_url), _echo if verbose else None)
         with reserved_port() as code_port:
             supervisor = Supervisor(held, listener, keeper=[*keeper, *(["--embedded"] if embedded else [])])
-            supervisor.run(parts(ready.variables, code_port, port))
+            supervisor.run(parts(ready.variables, code_port, port, web_url))
 
 
 def _hint_at_missing_connectors(runtime: Runtime) -> None:
@@ -59,8 +64,9 @@ def _show_part(name: str, seconds: float) -> None:
     out.print(f"[green]ok[/]  {name:<12} {seconds:5.1f} s")
 
 
-def _show_address(address: str) -> None:
-    out.print(f"\nDagster's UI: [bold]{address}[/]\nPress Ctrl-C to stop.", soft_wrap=True)
+def _show_addresses(dagster: str, web: str) -> None:
+    out.print(f"\nWeb app:      [bold]{web}[/]", soft_wrap=True)
+    out.print(f"Dagster's UI: [bold]{dagster}[/]\nPress Ctrl-C to stop.", soft_wrap=True)
 
 
 def _tell(sentence: str) -> None:

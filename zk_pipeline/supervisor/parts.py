@@ -1,4 +1,4 @@
-"""What `zk up` runs: Dagster's code server, web server and daemon. One more process is one more line in `parts`."""
+"""What `zk up` runs: our web app, Dagster's code server, web server and daemon. One more process is one more line."""
 
 import os
 import socket
@@ -21,26 +21,29 @@ LOCATION = "zk_pipeline"
 
 _CODE = ("-m", "zk_pipeline.definitions", "--location-name", LOCATION)
 _WORKSPACE = ("-w", str(PROJECT / "workspace.yaml"))
+_EVERYWHERE = {"0.0.0.0": HOST, "::": "::1"}  # noqa: S104 (recognized, not bound)
 _SECONDS_TO_ANSWER = 5.0
 _FOR_RUNS = 60.0  # Seconds.
 
 _DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { required healthy lastHeartbeatTime } } } }"
 
 
-def parts(variables: Mapping[str, str], code_port: int, port: int) -> list[Part]:
-    """The processes; `variables` are those of the prepared environment."""
+def parts(variables: Mapping[str, str], code_port: int, port: int, web_url: str) -> list[Part]:
+    """The processes; `variables` are those of the prepared environment, `web_url` is where our web app answers."""
     shared = {**variables, "ZK_CODE_HOST": HOST, "ZK_CODE_PORT": str(code_port), "PYTHONUNBUFFERED": "1"}
-    web = f"http://{HOST}:{port}"
+    dagster = f"http://{HOST}:{port}"
     began = time.time()
     python = (sys.executable, "-m")
     # On SIGTERM `dagster api grpc` ends after its runs; `dagster code-server` around it can take minutes.
     code_server = (*python, "dagster", "api", "grpc", "-h", HOST, "-p", str(code_port), *_CODE)
     webserver = (*python, "dagster_webserver", *_WORKSPACE, "-h", HOST, "-p", str(port))
     daemon = (*python, "dagster._daemon", "run", *_WORKSPACE)
+    web = (*python, "zk_pipeline.web.server")
     return [
+        Part("web app", web, shared, lambda: _answers(f"{web_url}/api/health"), order=1),
         Part("code server", code_server, shared, lambda: _listens(code_port), order=1, seconds_to_finish=_FOR_RUNS),
-        Part("webserver", webserver, shared, lambda: _answers(web), order=2),
-        Part("daemon", daemon, shared, lambda: _beats(web, began), order=2),
+        Part("webserver", webserver, shared, lambda: _answers(f"{dagster}/server_info"), order=2),
+        Part("daemon", daemon, shared, lambda: _beats(dagster, began), order=2),
     ]
 
 
@@ -57,15 +60,24 @@ def reserved_port() -> Iterator[int]:
         yield reservation.getsockname()[1]
 
 
-def require_free(port: int) -> None:
-    """Raise `SupervisorError` when something else listens on this port."""
+def reachable_url(host: str, port: int) -> str:
+    """Where this machine reaches a server that listens on this host and port."""
+    host = _EVERYWHERE.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@contextmanager
+def free_port(host: str, port: int, choose_with: str) -> Iterator[None]:
+    """Hold a port until our own server needs it. Raises `SupervisorError` when something else uses it."""
     try:
-        socket.create_server((HOST, port)).close()
+        held = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
-        reason = os.strerror(error.errno or 0)
+        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
         raise SupervisorError(
-            f"Port {port} cannot be used ({reason}). Stop what uses it, or choose another with --port or ZK_PORT."
+            f"Port {port} cannot be used ({reason}). Stop what uses it, or choose another with {choose_with}."
         ) from error
+    with held:
+        yield
 
 
 def _listens(port: int) -> bool:
@@ -77,9 +89,9 @@ def _listens(port: int) -> bool:
     return True
 
 
-def _answers(web: str) -> bool:
+def _answers(url: str) -> bool:
     try:
-        return httpx.get(f"{web}/server_info", timeout=_SECONDS_TO_ANSWER, trust_env=False).is_success
+        return httpx.get(url, timeout=_SECONDS_TO_ANSWER, trust_env=False).is_success
     except httpx.HTTPError:
         return False
 

@@ -42,6 +42,7 @@ class Up:
     process: subprocess.Popen[str]
     home: Path
     url: str
+    web_url: str
     lines: list[str] = field(default_factory=list)
 
     def wait_for(self, text: str, seconds: float = SECONDS_TO_START) -> None:
@@ -104,15 +105,22 @@ def free_port() -> int:
 @contextmanager
 def zk_up(home: Path, variables: dict[str, str], port: int) -> Iterator[Up]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("ZK_", "DAGSTER_"))}
+    web_port = free_port()
     process = subprocess.Popen(
         [Path(sys.executable).with_name("zk"), "up", "--port", str(port)],
-        env={**environment, **variables, "ZK_HOME": str(home), "PYTHONUNBUFFERED": "1"},
+        env={
+            **environment,
+            "ZK_WEB_PORT": str(web_port),
+            **variables,
+            "ZK_HOME": str(home),
+            "PYTHONUNBUFFERED": "1",
+        },
         cwd=home,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
-    started = Up(process, home, f"http://127.0.0.1:{port}")
+    started = Up(process, home, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{web_port}")
     assert process.stdout is not None
     reader = threading.Thread(target=started.lines.extend, args=(process.stdout,))
     reader.start()
@@ -147,8 +155,16 @@ def running(systems: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
 
 def test_it_tells_each_part_and_ends_with_the_address(running: Up) -> None:
     ready = [line.split()[1] for line in running.lines if line.startswith("ok")]
-    assert (ready[:2], sorted(ready[2:])) == (["database", "code"], ["daemon", "webserver"])
-    assert "".join(running.lines[-2:]) == f"Dagster's UI: {running.url}\nPress Ctrl-C to stop.\n"
+    assert (ready[0], sorted(ready[1:3]), sorted(ready[3:])) == ("database", ["code", "web"], ["daemon", "webserver"])
+    assert running.lines[-3:] == [
+        f"Web app:      {running.web_url}\n",
+        f"Dagster's UI: {running.url}\n",
+        "Press Ctrl-C to stop.\n",
+    ]
+
+
+def test_the_web_app_reaches_the_database(running: Up) -> None:
+    assert httpx.get(f"{running.web_url}/api/health").json() == {"status": "ok", "database": "ok"}
 
 
 def test_dagster_knows_the_location_and_its_jobs(running: Up) -> None:
@@ -188,8 +204,8 @@ def test_a_second_one_on_the_same_home_is_told_where_the_first_is(running: Up) -
 
 
 def test_a_taken_port_is_one_sentence_and_leaves_nothing(running: Up, tmp_path: Path) -> None:
-    port = int(running.url.rpartition(":")[2])
-    with zk_up(tmp_path, {}, port) as up:
+    port = int(running.web_url.rpartition(":")[2])
+    with zk_up(tmp_path, {"ZK_WEB_PORT": str(port)}, free_port()) as up:
         assert up.process.wait(30) == 1
     assert f"Error: Port {port} cannot be used (Address already in use)." in up.output
     assert processes_of(tmp_path) == {}
