@@ -29,6 +29,21 @@ class WhenBusy(StrEnum):
     QUEUE = "queue"
 
 
+class PushMode(StrEnum):
+    """Whether a plan is carried out at once, after somebody approved it, or never."""
+
+    AUTO = "auto"
+    REVIEW = "review"
+    OFF = "off"
+
+
+class OnSourceDelete(StrEnum):
+    """What happens to a time sheet whose booking was deleted in the source."""
+
+    REVIEW = "review"
+    DELETE = "delete"
+
+
 class Settings(BaseSettings):
     """Every setting of the product. Secrets never show in a repr or a log."""
 
@@ -57,6 +72,11 @@ class Settings(BaseSettings):
     fallback_customer: str = Field(default="Without organization", min_length=2, max_length=150)
     adopt_by_name: bool = False
     locked_before: str = ""
+
+    push_mode: PushMode = PushMode.AUTO
+    on_source_delete: OnSourceDelete = OnSourceDelete.REVIEW
+    max_changes: int | None = Field(default=None, ge=0)
+    max_deletes: int = Field(default=20, ge=0)
 
     kimai_time_limit: float = Field(default=60.0, ge=0, le=3600)
     kimai_concurrency: int = Field(default=4, ge=1, le=32)
@@ -148,6 +168,7 @@ class Settings(BaseSettings):
             fixed_project=self.fixed_project,
             fallback_customer=self.fallback_customer,
             adopt_by_name=self.adopt_by_name,
+            delete_unwanted=self.on_source_delete is OnSourceDelete.DELETE,
         )
 
 

@@ -75,12 +75,18 @@ def decide(ledger: LedgerRow | None, desired: Desired, target: Timesheet, *, loc
     return Decision(Status.MISMATCH, Action.UPDATE, diff=diff)
 
 
-def decide_unwanted(ledger: LedgerRow | None, target: Timesheet, *, locked: bool) -> Decision:
-    """Decide about a time sheet of ours whose booking is gone or was corrected to zero."""
+def decide_unwanted(ledger: LedgerRow | None, target: Timesheet, *, locked: bool, delete: bool = False) -> Decision:
+    """Decide about a time sheet of ours whose booking is gone or was corrected to zero.
+
+    `delete` is the operator's rule to delete it without asking; it needs a ledger that knows nobody touched it.
+    """
     if locked:
         return Decision(Status.ORPHANED, Action.REVIEW, Reason.BILLED)
-    if ledger is not None and ledger.base is not None and owned(target) != owned(ledger.base):
-        return Decision(Status.ORPHANED, Action.REVIEW, Reason.BOTH_CHANGED)
+    if ledger is not None and ledger.base is not None:
+        if owned(target) != owned(ledger.base):
+            return Decision(Status.ORPHANED, Action.REVIEW, Reason.BOTH_CHANGED)
+        if delete:
+            return Decision(Status.ORPHANED, Action.DELETE, Reason.DELETED_IN_ZAMMAD)
     return Decision(Status.ORPHANED, Action.REVIEW, Reason.DELETED_IN_ZAMMAD)
 
 

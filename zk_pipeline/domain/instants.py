@@ -28,6 +28,12 @@ def days_between(first: date, last: date) -> list[date]:
     return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
 
 
+def day_ranges(first: date, last: date, longest: int) -> list[tuple[date, date]]:
+    """The days from `first` to `last`, both included, as ranges of at most `longest` days, oldest first."""
+    begins = days_between(first, last)[::longest]
+    return [(begin, min(last, begin + timedelta(days=longest - 1))) for begin in begins]
+
+
 def floor_to_grid(instant: datetime, grid_minutes: int, zone: ZoneInfo) -> datetime:
     """The instant moved back onto the wall-clock grid of its zone, in UTC and never out of its local day."""
     local = instant.astimezone(zone)

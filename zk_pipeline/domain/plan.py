@@ -53,7 +53,11 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One line of the plan. `source_id` is missing for a time sheet without entry; `minutes` are the entry's."""
+    """One line of the plan.
+
+    `source_id` is missing for a time sheet without entry; `minutes` are the entry's; `decided` is what a person
+    decided, if anybody did.
+    """
 
     entry_date: date
     source_id: str | None
@@ -67,6 +71,7 @@ class Result:
     candidates: tuple[Candidate, ...] = ()
     draft: Draft | None = None
     facts_hash: str = ""
+    decided: str = ""
 
     @property
     def key(self) -> str:

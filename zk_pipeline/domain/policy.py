@@ -40,7 +40,8 @@ class Policy:
     """How bookings become entries. `zone` is the business zone: it decides the work day of a booking.
 
     `minutes_per_unit` gives the source's unitless number a meaning (docs/zammad.md §4). `day_start` is local time and
-    used by sequential placement. `description` is a template over `DESCRIPTION_FIELDS`.
+    used by sequential placement. `description` is a template over `DESCRIPTION_FIELDS`. `delete_unwanted` deletes a
+    time sheet whose booking is gone without asking a person.
     """
 
     zone: ZoneInfo
@@ -54,3 +55,4 @@ class Policy:
     fixed_project: str = ""
     fallback_customer: str = "Without organization"
     adopt_by_name: bool = False
+    delete_unwanted: bool = False

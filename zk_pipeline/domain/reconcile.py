@@ -91,7 +91,7 @@ class Reconciler:
 
     def _unwanted(self, entry: Entry, ours: Timesheet | None, ledger: LedgerRow | None, situation: Situation) -> Result:
         if ours is not None:
-            decision = decide_unwanted(ledger, ours, locked=self._is_locked(ours, situation))
+            decision = self._decide_unwanted(ledger, ours, situation)
             return _decided(entry, decision, ours, None)
         if entry.sync_status is SyncStatus.CORRECTION_OPEN:
             text = f"{entry.open_minutes.normalize():f} minutes of the correction are open."
@@ -149,8 +149,12 @@ class Reconciler:
         for _, (source_id, row) in sorted(strays.items()):
             if local_day(row.begin, self._policy.zone) == situation.day:
                 ledger = situation.ledger.get(source_id)
-                decision = decide_unwanted(ledger, row, locked=self._is_locked(row, situation))
+                decision = self._decide_unwanted(ledger, row, situation)
                 yield _stray(source_id, row, decision, situation.day)
+
+    def _decide_unwanted(self, ledger: LedgerRow | None, row: Timesheet, situation: Situation) -> Decision:
+        locked = self._is_locked(row, situation)
+        return decide_unwanted(ledger, row, locked=locked, delete=self._policy.delete_unwanted)
 
     def _is_locked(self, row: Timesheet, situation: Situation) -> bool:
         return row.exported or _is_closed(local_day(row.begin, self._policy.zone), situation)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, null, select, update
 
 from zk_pipeline.domain.ledger import Desired, LedgerRow, PushState
 from zk_pipeline.domain.records import Timesheet
@@ -74,6 +74,17 @@ def refuse(connection: Connection, connector: str, write: Write, state: PushStat
     """Record that the target refused the write (`parked`) or failed on it (`failed`), with the reason."""
     keep = ("asked", "base", "kimai_id", "intended_at", "attempts")
     _save(connection, connector, [write], state, run_id, keep=keep, message=message)
+
+
+def release(connection: Connection, connector: str, source_id: str, message: str, run_id: str) -> None:
+    """Record that the target no longer holds what was written for an entry, because we took it back."""
+    connection.execute(
+        update(pushes)
+        .where(pushes.c.connector == connector, pushes.c.source_id == source_id)
+        .values(
+            state=PushState.UNDONE, kimai_id=None, base=null(), message=message, run_id=run_id, updated_at=func.now()
+        )
+    )
 
 
 def _save(

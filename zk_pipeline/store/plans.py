@@ -33,6 +33,7 @@ def replace_day(connection: Connection, connector: str, day: date, lines: Iterab
             "candidates": [asdict(candidate) for candidate in line.candidates],
             "draft": line.draft.to_json() if line.draft else None,
             "facts_hash": line.facts_hash,
+            "decided": line.decided,
             "run_id": run_id,
         }
         for line in lines
@@ -45,7 +46,7 @@ def writes_of_day(connection: Connection, connector: str, day: date) -> list[Res
     query = select(results).where(
         results.c.connector == connector,
         results.c.entry_date == day,
-        results.c.action.in_([Action.CREATE, Action.UPDATE, Action.LINK]),
+        results.c.action.in_([Action.CREATE, Action.UPDATE, Action.LINK, Action.DELETE]),
     )
     rows = [_result(row) for row in connection.execute(query).mappings()]
     return sorted(rows, key=lambda line: int(line.source_id or 0))
@@ -64,4 +65,5 @@ def _result(row: Mapping[Any, Any]) -> Result:
         diff={field: (pair[0], pair[1]) for field, pair in row["diff"].items()},
         draft=Draft.from_json(row["draft"]) if row["draft"] else None,
         facts_hash=row["facts_hash"],
+        decided=row["decided"],
     )

@@ -116,6 +116,7 @@ reconciliation_results = Table(
     json_column("candidates"),
     json_column("draft", nullable=True),
     text_column("facts_hash"),
+    text_column("decided", default=""),
     text_column("run_id"),
     instant("reconciled_at", default=True),
     PrimaryKeyConstraint("connector", "entry_date", "key"),
@@ -164,7 +165,12 @@ conflicts = Table(
     text_column("text"),
     text_column("suggested_action"),
     text_column("facts_hash"),
+    text_column("status", default=""),
     text_column("resolution_status", default="open"),
+    text_column("decision", nullable=True),
+    Column("decision_timesheet_id", BigInteger),
+    text_column("decided_by", nullable=True),
+    instant("decided_at", nullable=True),
     instant("opened_at", default=True),
     instant("closed_at", nullable=True),
     CheckConstraint("resolution_status IN ('open', 'decided', 'carried_out', 'expired')", name="resolution_status"),
@@ -178,6 +184,40 @@ conflicts = Table(
         unique=True,
         postgresql_where=text("resolution_status = 'open'"),
     ),
+    schema="sync",
+)
+
+# Every write to the target with what was there before it: what `zk undo` takes back and `zk trace` tells.
+writes = Table(
+    "writes",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    text_column("connector"),
+    text_column("run_id"),
+    text_column("operation"),
+    text_column("source_id", nullable=True),
+    Column("kimai_id", BigInteger, nullable=False),
+    Column("entry_date", Date),
+    json_column("before", nullable=True),
+    json_column("after", nullable=True),
+    instant("written_at", default=True),
+    text_column("undone_by", nullable=True),
+    Index("writes_run_id_idx", "run_id"),
+    Index("writes_source_id_idx", "connector", "source_id"),
+    schema="sync",
+)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    text_column("connector"),
+    Column("entry_date", Date, nullable=False),
+    # Key of each approved line to the hash of what it writes.
+    json_column("lines"),
+    text_column("plan_hash"),
+    text_column("approved_by"),
+    instant("approved_at", default=True),
+    PrimaryKeyConstraint("connector", "entry_date"),
     schema="sync",
 )
 

@@ -35,7 +35,7 @@ def timesheets(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     """The time sheets of all users around the day (one day before to one after), as Kimai has them now."""
     span = days_of(context)
     with stopping_on_system_errors(), counted_requests(context, zk, zk.target):
-        extraction = extract_timesheets(zk.runtime, zk.target, span[0], span[-1], context.run_id)
+        extraction = extract_timesheets(zk.runtime, zk.target, span[0], span[-1], context.run.run_id)
     certificate = extraction.certificate
     if not certificate.complete:
         context.log.warning("The sweep is not complete, so nothing counts as deleted: %s", certificate.reason)

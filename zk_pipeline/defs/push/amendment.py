@@ -1,4 +1,4 @@
-"""Updates of time sheets that exist: read again first, and left alone when somebody was faster or billed them."""
+"""Writes to time sheets that exist: each is read again first, and left alone when somebody was faster or billed it."""
 
 from datetime import timedelta
 
@@ -9,11 +9,13 @@ from zk_pipeline.connectors.errors import (
     PermissionDeniedError,
     ValidationFailedError,
 )
-from zk_pipeline.defs.push.book import Book, refusal_of
+from zk_pipeline.defs.push.book import Book, Done, refusal_of
 from zk_pipeline.defs.push.delivery import Parcel
 from zk_pipeline.defs.push.report import PushReport
-from zk_pipeline.domain.decision import Action, owned
+from zk_pipeline.domain.decision import Action, difference, owned
 from zk_pipeline.domain.ledger import LedgerRow, PushState
+from zk_pipeline.domain.markers import has_marker, marker
+from zk_pipeline.domain.plan import Result
 from zk_pipeline.domain.records import Timesheet, TimesheetChange
 
 
@@ -27,7 +29,7 @@ class Amendment:
     def carry_out(self, parcel: Parcel, known: LedgerRow | None) -> PushReport:
         """Write our fields that differ. Repeating it does no harm, so an unknown outcome is left to the next run."""
         current = self._target.get(parcel.line.kimai_id or 0)
-        if current is None or current.exported or _edited_since(current, known):
+        if current is None or current.exported or _edited_since(current, parcel, known):
             return PushReport(left=1)
         self._book.intend([parcel], Action.UPDATE)
         try:
@@ -41,11 +43,66 @@ class Amendment:
             if not error.outcome_unknown:
                 raise
             return PushReport(failed=1, problems=(str(error),))
-        self._book.confirm([(parcel, row)], "kimai.timesheet.updated", Action.UPDATE)
+        self._book.confirm([Done(parcel, row, current)], "kimai.timesheet.updated", Action.UPDATE)
         return PushReport(updated=1, minutes=parcel.line.minutes)
 
 
-def _edited_since(current: Timesheet, known: LedgerRow | None) -> bool:
+class Adoption:
+    """Makes time sheets typed by hand ours, by a person's decision: the marker is added to their text."""
+
+    def __init__(self, target: TargetConnector, book: Book, source_name: str) -> None:
+        self._target = target
+        self._book = book
+        self._source_name = source_name
+
+    def carry_out(self, parcel: Parcel) -> PushReport:
+        """Add the marker; everything else stays as its author wrote it. Repeating it does no harm."""
+        current = self._target.get(parcel.line.kimai_id or 0)
+        if current is None or current.exported:
+            return PushReport(left=1)
+        mark = marker(self._source_name, parcel.source_id)
+        if has_marker(current.description) and mark not in current.description:
+            return PushReport(left=1)
+        row = current
+        if mark not in current.description:
+            try:
+                row = self._target.update(current, TimesheetChange(description=f"{current.description} {mark}".strip()))
+            except (NotFoundError, ValidationFailedError, PermissionDeniedError) as error:
+                return PushReport(left=1, problems=(f"Time sheet {current.id} could not be linked. {error}",))
+        self._book.confirm([Done(parcel, row, current)], "kimai.timesheet.linked", Action.LINK)
+        return PushReport(linked=1)
+
+
+class Removal:
+    """Deletes time sheets: by the operator's rule or a person's decision, never a billed one."""
+
+    def __init__(self, target: TargetConnector, book: Book) -> None:
+        self._target = target
+        self._book = book
+
+    def carry_out(self, line: Result, bound: LedgerRow | None) -> PushReport:
+        """Delete the line's time sheet, unless it was edited since the plan; one that is gone already is done."""
+        current = self._target.get(line.kimai_id or 0)
+        if current is not None:
+            untouched = bound is None or bound.base is None or owned(current) == owned(bound.base)
+            if current.exported or not (untouched or line.decided):
+                return PushReport(left=1)
+            try:
+                self._target.delete(current.id)
+            except PermissionDeniedError as error:
+                return PushReport(left=1, problems=(f"Time sheet {current.id} could not be deleted. {error}",))
+        self._book.delete(line, current, bound)
+        return PushReport(deleted=1)
+
+
+def _edited_since(current: Timesheet, parcel: Parcel, known: LedgerRow | None) -> bool:
+    """Whether somebody edited the time sheet since it was looked at for the plan."""
+    if parcel.line.decided:
+        # A person decided about certain values; others need another decision.
+        seen = difference(parcel.draft.desired, current, within=1)
+        return any(
+            seen.get(name, ("", ""))[1] != found for name, (_, found) in parcel.line.diff.items() if name in seen
+        )
     if known is None or known.base is None or known.state is PushState.INTENDED:
         return False
     return owned(current) != owned(known.base)

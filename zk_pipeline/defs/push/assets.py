@@ -46,9 +46,13 @@ def kimai_pushes(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
         if report.failed:
             raise DayFailedError(f"{report.failed} entries could not be written for now: {'; '.join(report.problems)}")
         with zk.runtime.database.transaction() as connection:
-            requests.claim(connection, day, context.run_id)
+            requests.claim(connection, day, context.run.run_id)
         return {
-            "dagster/partition_row_count": report.created + report.updated + report.linked + report.adopted,
+            "dagster/partition_row_count": report.created
+            + report.updated
+            + report.deleted
+            + report.linked
+            + report.adopted,
             **report.counts(),
             "minutes_written": minutes(report.minutes),
         }

@@ -7,14 +7,16 @@ from datetime import timedelta
 from zk_pipeline.connectors.errors import ConnectorError, PermissionDeniedError, ValidationFailedError
 from zk_pipeline.defs.push.delivery import Parcel
 from zk_pipeline.domain.decision import Action
-from zk_pipeline.domain.ledger import Desired, PushState
-from zk_pipeline.domain.plan import Draft
+from zk_pipeline.domain.ledger import Desired, LedgerRow, PushState
+from zk_pipeline.domain.plan import Draft, Result
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Timesheet
-from zk_pipeline.store import audit, conflicts, ledger
+from zk_pipeline.domain.resolutions import Choice
+from zk_pipeline.store import audit, conflicts, journal, ledger
 from zk_pipeline.store import target as rows
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.database import Database
+from zk_pipeline.store.journal import JournalEntry
 from zk_pipeline.store.ledger import Write
 
 FAR_AWAY = timedelta(hours=1)
@@ -32,6 +34,16 @@ class Refusal:
     of_account: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A row that the target has now for a parcel, and what it had before; not `written`: it was there as it is."""
+
+    parcel: Parcel
+    row: Timesheet
+    before: Timesheet | None = None
+    written: bool = True
+
+
 class Book:
     """Writes down what one run does to one target."""
 
@@ -45,18 +57,38 @@ class Book:
         with self._database.transaction() as connection:
             ledger.intend(connection, self._target, [_write(parcel, operation) for parcel in parcels], self._run_id)
 
-    def confirm(self, done: Sequence[tuple[Parcel, Timesheet]], event: str, operation: Action) -> None:
-        """Commit the rows that the target returned."""
+    def confirm(self, done: Sequence[Done], event: str, operation: Action) -> None:
+        """Commit the rows that the target returned, what was there before them, and that a decision is carried out."""
         if not done:
             return
         writes = [
-            replace(_write(parcel, operation), asked=asked_of(parcel.draft, row), kimai_id=row.id, base=row)
-            for parcel, row in done
+            replace(_write(item.parcel, operation), asked=_asked(item), kimai_id=item.row.id, base=item.row)
+            for item in done
         ]
         with self._database.transaction() as connection:
             ledger.confirm(connection, self._target, writes, self._run_id)
-            rows.save_timesheets(connection, self._target, [row for _, row in done])
-            audit.append(connection, [self._event(event, parcel, row) for parcel, row in done])
+            rows.save_timesheets(connection, self._target, [item.row for item in done])
+            journal.record(
+                connection, self._target, [_entry(item, operation) for item in done if item.written], self._run_id
+            )
+            conflicts.carry_out(connection, self._target, [item.parcel.line for item in done])
+            audit.append(connection, [self._event(event, item.parcel, item.row) for item in done])
+
+    def delete(self, line: Result, gone: Timesheet | None, bound: LedgerRow | None) -> None:
+        """Commit that a time sheet is no longer in the target; `bound` is the ledger of the booking it stood for."""
+        kimai_id = line.kimai_id or 0
+        with self._database.transaction() as connection:
+            if bound is not None:
+                ledger.release(connection, self._target, bound.source_id, "The time sheet was deleted.", self._run_id)
+            rows.mark_timesheets_gone(connection, self._target, [kimai_id])
+            if gone is not None:
+                source_id = bound.source_id if bound else None
+                written = JournalEntry("delete", source_id, kimai_id, line.entry_date, before=gone)
+                journal.record(connection, self._target, [written], self._run_id)
+            conflicts.carry_out(connection, self._target, [line])
+            detail = {"day": str(line.entry_date), "kimai_id": kimai_id, "reason": line.reason, "decided": line.decided}
+            event = AuditEvent("kimai.timesheet.deleted", "pipeline", f"timesheet:{kimai_id}", detail, self._run_id)
+            audit.append(connection, [event])
 
     def refuse(self, parcel: Parcel, operation: Action, refusal: Refusal) -> None:
         """Park an entry that the target refused, and open a conflict for it."""
@@ -88,6 +120,18 @@ class Book:
             "message": message,
         }
         return AuditEvent(event, "pipeline", f"booking:{parcel.source_id}", detail, self._run_id)
+
+
+def _asked(item: Done) -> Desired:
+    """What counts as asked for; by a person's decision the row is what the booking wants, whatever it says."""
+    if item.parcel.line.decided in {Choice.KEEP, Choice.LINK}:
+        return item.parcel.draft.desired
+    return asked_of(item.parcel.draft, item.row)
+
+
+def _entry(item: Done, operation: Action) -> JournalEntry:
+    line = item.parcel.line
+    return JournalEntry(operation, line.source_id, item.row.id, line.entry_date, item.before, item.row)
 
 
 def asked_of(draft: Draft, row: Timesheet) -> Desired:

@@ -11,8 +11,8 @@ from datetime import date
 from decimal import Decimal
 
 from zk_pipeline.connectors.base import TargetConnector
-from zk_pipeline.defs.push.amendment import Amendment
-from zk_pipeline.defs.push.book import Book, refusal_of
+from zk_pipeline.defs.push.amendment import Adoption, Amendment, Removal
+from zk_pipeline.defs.push.book import Book, Done, refusal_of
 from zk_pipeline.defs.push.delivery import Delivery, Outcome, Parcel, rounds
 from zk_pipeline.defs.push.doubt import ANSWERED_500, Doubt, Doubts
 from zk_pipeline.defs.push.masterdata import MasterData
@@ -20,6 +20,7 @@ from zk_pipeline.defs.push.report import PushReport
 from zk_pipeline.domain.decision import Action
 from zk_pipeline.domain.ledger import LedgerRow, PushState
 from zk_pipeline.domain.plan import Result
+from zk_pipeline.domain.resolutions import Choice
 from zk_pipeline.store import ledger, plans
 from zk_pipeline.store import target as rows
 from zk_pipeline.store.database import Database
@@ -69,6 +70,7 @@ class Pusher:
                 known = ledger.rows_of(connection, self._name, [line.source_id or "" for line in lines])
             report = self._links(lines, known)
             report += self._updates(lines, known)
+            report += self._deletes(lines)
             report += self._creates(lines, known)
         made = self._master.created
         return replace(
@@ -79,13 +81,34 @@ class Pusher:
         )
 
     def _links(self, lines: Sequence[Result], known: Mapping[str, LedgerRow]) -> PushReport:
-        """Take time sheets into the ledger as they are; nothing is written to the target."""
+        """Take time sheets into the ledger; those typed by hand that a person chose get the marker first."""
         wanted = [line for line in lines if line.action is Action.LINK and not _is_settled(line, known)]
+        chosen = [_parcel(line) for line in wanted if line.decided == Choice.LINK]
+        report = PushReport()
+        adoption = Adoption(self._target, self._book, self._settings.source)
+        for parcel in chosen:
+            report += adoption.carry_out(parcel)
+        plain = [_parcel(line) for line in wanted if line.decided != Choice.LINK]
         with self._database.transaction() as connection:
-            found = rows.timesheets_by_id(connection, self._name, [line.kimai_id or 0 for line in wanted])
-        linked = [(_parcel(line), found[line.kimai_id]) for line in wanted if line.kimai_id in found]
+            found = rows.timesheets_by_id(connection, self._name, [parcel.line.kimai_id or 0 for parcel in plain])
+        linked = [
+            Done(parcel, found[parcel.line.kimai_id], written=False)
+            for parcel in plain
+            if parcel.line.kimai_id in found
+        ]
         self._book.confirm(linked, "kimai.timesheet.linked", Action.LINK)
-        return PushReport(linked=len(linked), left=len(wanted) - len(linked))
+        return report + PushReport(linked=len(linked), left=len(plain) - len(linked))
+
+    def _deletes(self, lines: Sequence[Result]) -> PushReport:
+        wanted = [line for line in lines if line.action is Action.DELETE]
+        with self._database.transaction() as connection:
+            bound = ledger.rows_of_timesheets(connection, self._name, [line.kimai_id or 0 for line in wanted])
+        by_timesheet = {row.kimai_id: row for row in bound.values()}
+        removal = Removal(self._target, self._book)
+        report = PushReport()
+        for line in wanted:
+            report += removal.carry_out(line, by_timesheet.get(line.kimai_id))
+        return report
 
     def _updates(self, lines: Sequence[Result], known: Mapping[str, LedgerRow]) -> PushReport:
         wanted = [_parcel(line) for line in lines if line.action is Action.UPDATE and not _is_settled(line, known)]
@@ -97,7 +120,7 @@ class Pusher:
 
     def _creates(self, lines: Sequence[Result], known: Mapping[str, LedgerRow]) -> PushReport:
         planned = [_parcel(line) for line in lines if line.action is Action.CREATE and not _is_settled(line, known)]
-        wanted = [parcel for parcel in planned if not _is_bound(known.get(parcel.source_id))]
+        wanted = [parcel for parcel in planned if not _is_bound(known.get(parcel.source_id), parcel)]
         doubts, new = self._doubts.split(wanted, known)
         report, absent = self._settle(doubts)
         sent, doubts = self._send([*new, *absent])
@@ -108,7 +131,8 @@ class Pusher:
 
     def _settle(self, doubts: Sequence[Doubt]) -> tuple[PushReport, Sequence[Parcel]]:
         settled = self._doubts.settle(doubts)
-        self._book.confirm(settled.adopted, "kimai.timesheet.adopted", Action.CREATE)
+        adopted = [Done(parcel, row) for parcel, row in settled.adopted]
+        self._book.confirm(adopted, "kimai.timesheet.adopted", Action.CREATE)
         return PushReport(adopted=len(settled.adopted)), settled.absent
 
     def _send(self, parcels: Sequence[Parcel]) -> tuple[PushReport, list[Doubt]]:
@@ -137,7 +161,7 @@ class Pusher:
         return PushReport(parked=len(parcels) - len(ready)), ready
 
     def _book_outcomes(self, outcomes: Sequence[Outcome], delivery: Delivery) -> PushReport:
-        done = [(outcome.parcel, outcome.timesheet) for outcome in outcomes if outcome.timesheet is not None]
+        done = [Done(outcome.parcel, outcome.timesheet) for outcome in outcomes if outcome.timesheet is not None]
         refused = [(outcome.parcel, outcome.refusal) for outcome in outcomes if outcome.refusal is not None]
         doubted = [outcome.doubt for outcome in outcomes if outcome.doubt is not None]
         unsent = [out.parcel for out in outcomes if not (out.timesheet or out.refusal or out.doubt)]
@@ -149,7 +173,7 @@ class Pusher:
         if doubted and self._unknown_in_a_row > 2 * self._settings.concurrency:
             # So many in a row are no longer the rows' problem but the system's.
             delivery.stop(doubted[-1])
-        minutes = sum((parcel.line.minutes for parcel, _ in done), Decimal(0))
+        minutes = sum((item.parcel.line.minutes for item in done), Decimal(0))
         return PushReport(created=len(done), parked=len(refused), minutes=minutes)
 
     def _give_up(self, doubts: Sequence[Doubt]) -> PushReport:
@@ -166,14 +190,19 @@ def _parcel(line: Result) -> Parcel:
     return Parcel(line, line.draft)
 
 
-def _is_bound(row: LedgerRow | None) -> bool:
+def _is_bound(row: LedgerRow | None, parcel: Parcel) -> bool:
     """Whether another run has created the entry since it was planned, though not as this plan wants it."""
-    return row is not None and row.kimai_id is not None and row.state is not PushState.UNDONE
+    if row is None or row.kimai_id is None or row.state is PushState.UNDONE:
+        return False
+    # By a person's decision it is created again in place of the one that was deleted.
+    return not (parcel.line.decided and parcel.line.kimai_id == row.kimai_id)
 
 
 def _is_settled(line: Result, known: Mapping[str, LedgerRow]) -> bool:
     """Whether another run has carried the line out since it was planned."""
     row = known.get(line.source_id or "")
     if row is None or line.draft is None or row.state is not PushState.CONFIRMED or row.asked is None:
+        return False
+    if line.decided or (line.action is Action.LINK and row.kimai_id != line.kimai_id):
         return False
     return row.asked.hash == line.draft.desired.hash

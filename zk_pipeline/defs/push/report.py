@@ -14,6 +14,7 @@ class PushReport:
 
     created: int = 0
     updated: int = 0
+    deleted: int = 0
     linked: int = 0
     adopted: int = 0
     parked: int = 0
@@ -28,6 +29,11 @@ class PushReport:
         return PushReport(
             **{field.name: getattr(self, field.name) + getattr(other, field.name) for field in fields(self)}
         )
+
+    @property
+    def carried_out(self) -> int:
+        """How many lines of the plan were done."""
+        return self.created + self.updated + self.deleted + self.linked + self.adopted
 
     def counts(self) -> dict[str, int]:
         """The whole numbers by name."""

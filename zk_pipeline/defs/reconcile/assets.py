@@ -70,7 +70,7 @@ def reconciliation_results(context: dg.AssetExecutionContext, zk: ZkResource) ->
         base_url = zk.runtime.stored("target").base_url
 
     def metadata(day: date) -> Metadata:
-        lines = reconciliation.day(day, context.run_id)
+        lines = reconciliation.day(day, context.run.run_id)
         statuses = Counter(line.status for line in lines)
         actions = Counter(line.action for line in lines)
         reviewed = [line for line in lines if line.action is Action.REVIEW]

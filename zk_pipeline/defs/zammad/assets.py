@@ -39,7 +39,7 @@ def time_accountings(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     """
     span = days_of(context)
     with stopping_on_system_errors(), counted_requests(context, zk, zk.source):
-        extraction = extract_bookings(zk.runtime, zk.source, span[0], span[-1], context.run_id)
+        extraction = extract_bookings(zk.runtime, zk.source, span[0], span[-1], context.run.run_id)
     certificate = extraction.certificate
     if not certificate.complete:
         context.log.warning("The sweep is not complete, so nothing counts as deleted: %s", certificate.reason)
