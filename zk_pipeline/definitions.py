@@ -2,16 +2,18 @@
 
 import dagster as dg
 
-from zk_pipeline.defs.automation import jobs, sensors
+from zk_pipeline.defs.automation import jobs, schedules, sensors
 from zk_pipeline.defs.kimai import assets as kimai
+from zk_pipeline.defs.kimai import changes
 from zk_pipeline.defs.push import assets as push
 from zk_pipeline.defs.reconcile import assets as reconcile
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.defs.zammad import assets as zammad
 
 defs = dg.Definitions(
-    assets=dg.load_assets_from_modules([zammad, kimai, reconcile, push]),
-    jobs=[jobs.sync, jobs.plan],
+    assets=dg.load_assets_from_modules([zammad, kimai, changes, reconcile, push]),
+    jobs=[jobs.sync, jobs.plan, jobs.deep_check],
+    schedules=schedules.build_schedules(),
     sensors=[sensors.demand],
     resources={"zk": ZkResource()},
     # A process for each step would cost seconds of import; the chain is small.

@@ -1,13 +1,20 @@
-"""The jobs: the whole chain, and the chain up to the plan."""
+"""The jobs: the whole chain, the chain up to the plan, and the chain with a look at the target's changes."""
 
 import dagster as dg
 
 from zk_pipeline.partitions import days
 
-CHAIN = dg.AssetSelection.groups("zammad", "kimai", "sync")
+CHANGES = dg.AssetSelection.assets(["kimai", "changes"])
+CHAIN = dg.AssetSelection.groups("zammad", "kimai", "sync") - CHANGES
 
 TARGET_TAG = {"zk/target": "kimai"}
 """Runs with this tag write to the same Kimai; dagster.yaml lets one of them run at a time."""
+
+UNFINISHED = [
+    status
+    for status in dg.DagsterRunStatus
+    if status not in {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
+]
 
 sync = dg.define_asset_job(
     "sync",
@@ -21,4 +28,11 @@ plan = dg.define_asset_job(
     selection=CHAIN - dg.AssetSelection.assets(["sync", "kimai_pushes"]),
     partitions_def=days,
     description="Shows what a sync would do, and writes nothing to Kimai.",
+)
+deep_check = dg.define_asset_job(
+    "deep_check",
+    selection=CHAIN | CHANGES,
+    partitions_def=days,
+    tags=TARGET_TAG,
+    description="Carries the bookings of a range into Kimai, and asks for the days of others that were edited there.",
 )

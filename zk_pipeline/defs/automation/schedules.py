@@ -1,0 +1,96 @@
+"""The schedules: the catch-up and the deep check, built from the settings when the definitions are loaded."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC
+from typing import Any
+
+import dagster as dg
+
+from zk_pipeline.defs.automation.jobs import UNFINISHED, deep_check, sync
+from zk_pipeline.defs.tags import REASON_TAG, checked_tag, range_tags
+from zk_pipeline.schedules import CATCH_UP, DEEP_CHECK, ScheduleError, SchedulePlan, plan_of, read_stored
+from zk_pipeline.settings import Settings, WhenBusy, load_settings
+from zk_pipeline.store.database import DatabaseUnavailableError
+
+UNREADABLE = (DatabaseUnavailableError, ScheduleError)
+
+JOBS = {CATCH_UP: sync.name, DEEP_CHECK: deep_check.name}
+DESCRIPTIONS = {
+    CATCH_UP: "Runs the last days again, for what webhooks and the change feed missed.",
+    DEEP_CHECK: "Looks through the last two months on both sides for edits and deletions.",
+}
+
+_log = logging.getLogger(__name__)
+
+
+def build_schedules() -> list[dg.ScheduleDefinition]:
+    """Both schedules as the stored settings say or, when those cannot be read, the environment.
+
+    Raises `ScheduleError` when the environment itself is wrong.
+    """
+    settings = load_settings()
+    try:
+        stored = read_stored(settings)
+    except UNREADABLE as error:
+        _log.warning("The schedules are as the environment says. %s", error)
+        stored = {}
+    return [_schedule(_plan_at_load(settings, name, stored), job) for name, job in JOBS.items()]
+
+
+def _plan_at_load(settings: Settings, name: str, stored: Mapping[str, Any]) -> SchedulePlan:
+    try:
+        return plan_of(settings, name, stored)
+    except ScheduleError as error:
+        plan = plan_of(settings, name, {})
+        _log.warning("The schedule %s is as the environment says. %s", name, error)
+        return plan
+
+
+def _schedule(plan: SchedulePlan, job: str) -> dg.ScheduleDefinition:
+    status = dg.DefaultScheduleStatus.RUNNING if plan.on else dg.DefaultScheduleStatus.STOPPED
+
+    @dg.schedule(
+        name=plan.name,
+        cron_schedule=plan.cron,
+        execution_timezone=plan.zone.key,
+        job_name=job,
+        default_status=status,
+        description=DESCRIPTIONS[plan.name],
+    )
+    def tick(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | Sequence[dg.RunRequest]:
+        # Read anew: a toggle in Dagster's UI wins over the default status, and the definitions may be of yesterday.
+        try:
+            settings = load_settings()
+            now = plan_of(settings, plan.name, read_stored(settings))
+        except UNREADABLE as error:
+            return dg.SkipReason(str(error))
+        return _decide(context, now, job)
+
+    return tick
+
+
+def _decide(
+    context: dg.ScheduleEvaluationContext, plan: SchedulePlan, job: str
+) -> dg.SkipReason | Sequence[dg.RunRequest]:
+    if not plan.on:
+        return dg.SkipReason(f"{plan.name} is off; turn it on with: zk schedule set {plan.name} --on")
+    if plan.when_busy is WhenBusy.SKIP and (busy := _unfinished(context.instance, job, plan.name)):
+        return dg.SkipReason(f"Run {busy} of an earlier tick is not finished; this tick would do the same work again.")
+    tick = context.scheduled_execution_time
+    ranges = plan.ranges(tick)
+    if not ranges:
+        return dg.SkipReason(f"All days lie before ZK_START_DATE={plan.earliest}.")
+    checked = checked_tag(ranges[0][0], ranges[-1][1])
+    return [
+        dg.RunRequest(
+            run_key=f"{tick.astimezone(UTC).isoformat()}/{first}", tags=range_tags(first, last, plan.name) | checked
+        )
+        for first, last in ranges
+    ]
+
+
+def _unfinished(instance: dg.DagsterInstance, job: str, reason: str) -> str | None:
+    """The id of a run that an earlier tick asked for and that waits or is at work."""
+    unfinished = dg.RunsFilter(job_name=job, statuses=UNFINISHED, tags={REASON_TAG: reason})
+    return next((run.run_id for run in instance.get_runs(unfinished, limit=1)), None)

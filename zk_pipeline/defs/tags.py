@@ -1,0 +1,34 @@
+"""The tags of runs: which days one is about, what asked for it, and which days are being checked along with them."""
+
+from collections.abc import Mapping
+from datetime import date
+
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+
+REASON_TAG = "zk/reason"
+"""What asked for the run."""
+
+CHECKED_TAG = "zk/checked"
+"""The days that the runs of one tick look at together, as `first/last`."""
+
+
+def range_tags(first: date, last: date, reason: str) -> dict[str, str]:
+    """The tags of a run over the days `first` to `last`, both included."""
+    return {RANGE_START: first.isoformat(), RANGE_END: last.isoformat(), REASON_TAG: reason}
+
+
+def checked_tag(first: date, last: date) -> dict[str, str]:
+    """The tag for the days that are being checked together."""
+    return {CHECKED_TAG: f"{first}/{last}"}
+
+
+def checked_days(tags: Mapping[str, str]) -> tuple[date, date] | None:
+    """The days being checked: those of the whole tick, else those of the run; `None` for a run without days."""
+    if CHECKED_TAG in tags:
+        first, last = tags[CHECKED_TAG].split("/")
+    elif RANGE_START in tags:
+        first, last = tags[RANGE_START], tags[RANGE_END]
+    else:
+        return None
+    return date.fromisoformat(first), date.fromisoformat(last)
