@@ -2,7 +2,7 @@
 
 import typer
 
-from zk_pipeline.commands import audit, conflicts, connectors, demo, doctor, keys, mappings, status, sync, up
+from zk_pipeline.commands import alerts, audit, conflicts, connectors, demo, doctor, keys, mappings, status, sync, up
 
 app = typer.Typer(
     name="zk",
@@ -19,6 +19,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(connectors.app, name="connectors")
 app.add_typer(mappings.app, name="mappings")
 app.add_typer(conflicts.app, name="conflicts")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(audit.app, name="audit")
 app.add_typer(keys.app, name="keys")
 

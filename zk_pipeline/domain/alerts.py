@@ -1,0 +1,151 @@
+"""Alerts: what is told to people, and when. The first failure, not each one; and that it works again."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+
+LONGEST_SENTENCE = 1000
+MOST_WAITING = 100
+"""Messages kept for an address that takes none; older ones are dropped first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something failed: a job, or a check. Failures of one `cause` are the same to people, whatever they say."""
+
+    subject: str
+    sentence: str
+    cause: str
+    days: tuple[date, ...]
+    link: str
+
+    @property
+    def key(self) -> str:
+        """The same for failures of one subject and one cause."""
+        return hashlib.sha256(f"{self.subject}\n{self.cause}".encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """After how many failures in a row people are told, and for how long the same is not said again."""
+
+    after: int
+    quiet: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What people read."""
+
+    title: str
+    body: str
+    good_news: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A message on its way, to the addresses at these positions (1 is the first)."""
+
+    number: int
+    message: Message
+    positions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """People were told that something fails, and not yet that it works again."""
+
+    since: datetime
+    days: tuple[date, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AlertBook:
+    """All that is remembered: open incidents by subject, when each key was last told, and what waits to be sent."""
+
+    incidents: Mapping[str, Incident] = field(default_factory=dict[str, Incident])
+    told_at: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
+    waiting: tuple[Waiting, ...] = ()
+    last_number: int = 0
+
+    def after_failure(
+        self, trouble: Trouble, failures_in_a_row: int | None, rules: Rules, now: datetime
+    ) -> tuple["AlertBook", Message | None]:
+        """The book after a failure, and what is to be told, if anything. `None`: the threshold does not apply."""
+        if failures_in_a_row is not None and failures_in_a_row < rules.after:
+            return self, None
+        recent = {key: told for key, told in self.told_at.items() if now - told < rules.quiet}
+        if trouble.key in recent:
+            return replace(self, told_at=recent), None
+        before = self.incidents.get(trouble.subject) or Incident(now)
+        incident = replace(before, days=tuple(sorted({*before.days, *trouble.days})))
+        book = replace(
+            self,
+            incidents={**self.incidents, trouble.subject: incident},
+            told_at={**recent, trouble.key: now},
+        )
+        return book, failure_message(trouble)
+
+    def after_recovery(self, subject: str, link: str, now: datetime) -> tuple["AlertBook", Message | None]:
+        """The book after a success; it is told only where the failure was."""
+        incident = self.incidents.get(subject)
+        if incident is None:
+            return self, None
+        incidents = {name: row for name, row in self.incidents.items() if name != subject}
+        return replace(self, incidents=incidents), recovery_message(subject, now - incident.since, link)
+
+    def queued(self, message: Message, addresses: int) -> "AlertBook":
+        """The book with a message on its way to so many addresses."""
+        number = self.last_number + 1
+        row = Waiting(number, message, tuple(range(1, addresses + 1)))
+        return replace(self, waiting=(*self.waiting, row)[-MOST_WAITING:], last_number=number)
+
+    def delivered(self, done: Iterable[tuple[int, int]]) -> "AlertBook":
+        """The book after deliveries: pairs of a message's number and an address's position."""
+        gone = set(done)
+        left = (
+            replace(row, positions=tuple(place for place in row.positions if (row.number, place) not in gone))
+            for row in self.waiting
+        )
+        return replace(self, waiting=tuple(row for row in left if row.positions))
+
+
+def failures_in_a_row(runs: Iterable[tuple[str, bool]], run_id: str) -> int:
+    """How many runs up to this one failed without a success between them; runs are (id, succeeded), newest first."""
+    count = 0
+    reached = False
+    for name, succeeded in runs:
+        reached = reached or name == run_id
+        if not reached:
+            continue
+        if succeeded:
+            break
+        count += 1
+    return max(count, 1)
+
+
+def failure_message(trouble: Trouble) -> Message:
+    """The operator's sentence, the days, and where to look."""
+    days = _span(trouble.days)
+    sentence = trouble.sentence
+    if len(sentence) > LONGEST_SENTENCE:
+        sentence = sentence[:LONGEST_SENTENCE].rsplit(" ", 1)[0] + " …"
+    lines = [sentence, f"Days: {days}" if days else "", trouble.link]
+    title = f"zk_pipeline: {trouble.subject} failed" + (f" for {days}" if days else "")
+    return Message(title, "\n".join(line for line in lines if line))
+
+
+def recovery_message(subject: str, lasted: timedelta, link: str) -> Message:
+    """That it works again, and how long it did not."""
+    minutes = max(1, round(lasted.total_seconds() / 60))
+    length = f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
+    body = "\n".join(line for line in (f"The last one succeeded, {length} after the alert.", link) if line)
+    return Message(f"zk_pipeline: {subject} works again", body, good_news=True)
+
+
+def _span(days: Sequence[date]) -> str:
+    if not days:
+        return ""
+    first, last = min(days), max(days)
+    return str(first) if first == last else f"{first} to {last}"

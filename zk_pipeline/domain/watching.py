@@ -1,0 +1,74 @@
+"""Watching: which assets are behind their schedule, and how to say so. Pure decisions of the checks."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from zk_pipeline.domain.instants import day_start, local_day
+
+DAYS_NAMED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """An asset whose day was not materialized since the instant when it should have been."""
+
+    day: date
+    asset: str
+    materialized_at: datetime | None
+    since: datetime
+
+
+def watched_days(now: datetime, zone: ZoneInfo, look_back: int) -> tuple[date, ...]:
+    """Today and yesterday, as far as a catch-up of so many days takes them along."""
+    today = local_day(now, zone)
+    return (today, today - timedelta(days=1))[:look_back]
+
+
+def stale_assets(
+    materialized: Mapping[str, Mapping[date, datetime]], days: Iterable[date], due: datetime, zone: ZoneInfo
+) -> list[Stale]:
+    """The assets that are behind, day by day. `due` is the last catch-up that has had its time to finish.
+
+    A day must have been materialized since that catch-up, or at least after it ended. A day that begins after that
+    catch-up is not yet due.
+    """
+    behind: list[Stale] = []
+    for day in days:
+        if due < day_start(day, zone):
+            continue
+        since = min(due, day_start(day + timedelta(days=1), zone))
+        for asset, instants in materialized.items():
+            seen = instants.get(day)
+            if seen is None or seen < since:
+                behind.append(Stale(day, asset, seen, since))
+    return behind
+
+
+def stale_sentence(behind: Sequence[Stale], zone: ZoneInfo) -> str:
+    """What is stale, since when, and what to do; it stays the same until a further catch-up is missed."""
+    by_day: dict[date, list[Stale]] = {}
+    for row in behind:
+        by_day.setdefault(row.day, []).append(row)
+    parts = [
+        f"{day} has not been brought up to date since {rows[0].since.astimezone(zone):%Y-%m-%d %H:%M}"
+        f" ({', '.join(row.asset for row in rows)})."
+        for day, rows in sorted(by_day.items())
+    ]
+    return f"{' '.join(parts)} See whether `zk up` runs, then run {sync_command(by_day)}."
+
+
+def failed_sentence(days: Iterable[date]) -> str:
+    """The days whose newest run failed, at most ten of them, and what to do."""
+    ordered = sorted(days)
+    named = ", ".join(map(str, ordered[:DAYS_NAMED]))
+    more = f" and {len(ordered) - DAYS_NAMED} more" if len(ordered) > DAYS_NAMED else ""
+    subject = "The newest run of this day failed" if len(ordered) == 1 else "The newest runs of these days failed"
+    return f"{subject}: {named}{more}. Remove the cause that the run names, then run {sync_command(ordered)}."
+
+
+def sync_command(days: Iterable[date]) -> str:
+    """The command that runs these days again; it takes the days between them along."""
+    ordered = sorted(days)
+    return f"`zk sync --from {ordered[0]} --to {ordered[-1]}`"

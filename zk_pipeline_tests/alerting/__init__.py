@@ -1,0 +1,1 @@
+"""Telling people, over real HTTP and with a real database."""
