@@ -13,7 +13,7 @@ from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.mapping import Resolver
 from zk_pipeline.domain.records import TargetDirectory
 from zk_pipeline.runtime import Role, Runtime, SetupError
-from zk_pipeline.store import mappings, source
+from zk_pipeline.store import connections, mappings, source
 from zk_pipeline.store.encryption import EncryptionError
 from zk_pipeline.store.entries import entries_of_day
 
@@ -50,6 +50,15 @@ class Installation:
         return local_day(self.now, self.runtime.settings.zone)
 
     @cached_property
+    def source_name(self) -> str:
+        """The name of the source connector, whose token need not be readable. Raises `NotReachedError` without one."""
+        with self.runtime.database.transaction() as connection:
+            names = [row["name"] for row in connections.listed(connection) if row["role"] == "source"]
+        if not names:
+            raise NotReachedError(SYSTEMS["source"])
+        return names[0]
+
+    @cached_property
     def source(self) -> Validation:
         """What the source connector says. Raises `SetupError` and the cipher's errors."""
         with self.runtime.source() as connector:
@@ -84,17 +93,16 @@ class Installation:
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
         """The stored entries of the last days."""
-        name = self.runtime.stored("source").name
         days = (self.today - timedelta(days=back) for back in range(DAYS))
         with self.runtime.database.transaction() as connection:
-            return tuple(entry for day in days for entry in entries_of_day(connection, name, day))
+            return tuple(entry for day in days for entry in entries_of_day(connection, self.source_name, day))
 
     @cached_property
     def resolver(self) -> Resolver:
         """Finds users and activities as a run would now. Raises `NotReachedError`."""
-        name = self.runtime.stored("source").name
         with self.runtime.database.transaction() as connection:
-            known, organizations = mappings.load(connection), source.load_directory(connection, name).organizations
+            known = mappings.load(connection)
+            organizations = source.load_directory(connection, self.source_name).organizations
         return Resolver(self.directory, known, self.runtime.settings.policy, organizations)
 
     def _require(self, role: Role) -> None:

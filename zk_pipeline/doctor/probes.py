@@ -1,12 +1,14 @@
 """Reads of Zammad and Kimai that nothing but the doctor needs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
+from zk_pipeline.connectors.answer import Call
 from zk_pipeline.connectors.base import Endpoint
-from zk_pipeline.connectors.errors import PermissionDeniedError, ValidationFailedError
+from zk_pipeline.connectors.errors import ConnectorError, PermissionDeniedError, ValidationFailedError
 from zk_pipeline.connectors.http import Dialect, HttpClient
 from zk_pipeline.connectors.kimai_errors import KimaiDialect
 from zk_pipeline.connectors.kimai_registers import TAGS, same_tag
@@ -47,7 +49,7 @@ def newest_units(endpoint: Endpoint) -> list[Decimal]:
 
 def tag_states(endpoint: Endpoint, names: tuple[str, ...]) -> TagStates:
     """Which tags exist and are visible in Kimai; creates none."""
-    with _client(endpoint, KimaiDialect()) as http:
+    with _client(endpoint, _TagFormDialect()) as http:
         visible = tuple(name for name in names if _is_visible(http, name))
         others = [name for name in names if name not in visible]
         hidden = tuple(name for name in others if _is_taken(http, name))
@@ -64,8 +66,20 @@ def _is_taken(http: HttpClient, name: str) -> bool:
     try:
         http.write("POST", TAGS, {UNKNOWN_FIELD: True, "name": name, "visible": True}, needs=("create_tag",))
     except ValidationFailedError as refusal:
-        return "name" in refusal.fields
+        return "already used" in str(refusal.fields.get("name", ()))
     return False
+
+
+class _TagFormDialect(KimaiDialect):
+    """Keeps what a refused form says about the name; otherwise only the unknown field would be told."""
+
+    def refusal(self, call: Call, status: int, data: Any, headers: Mapping[str, str]) -> ConnectorError:
+        match data:
+            case {"errors": {"children": {"name": {"errors": [*messages]}}}}:
+                fields = {"name": tuple(map(str, messages))}
+                return call.error(ValidationFailedError, "The tag was refused.", status=status, fields=fields)
+            case _:
+                return super().refusal(call, status, data, headers)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ def _stored(installation: Installation) -> list[Decimal]:
     query = (
         select(time_accountings.c.units)
         .where(
-            time_accountings.c.connector == installation.runtime.stored("source").name,
+            time_accountings.c.connector == installation.source_name,
             time_accountings.c.gone_at.is_(None),
         )
         .order_by(time_accountings.c.created_at.desc())

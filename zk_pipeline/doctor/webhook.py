@@ -1,6 +1,5 @@
 """The webhook's round trip: a signed delivery to our own web server is found in the database and taken out again."""
 
-import hmac
 import json
 from collections.abc import Iterator
 from uuid import uuid4
@@ -13,13 +12,38 @@ from zk_pipeline.doctor.installation import Installation
 from zk_pipeline.settings import Settings
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.tables import webhook_deliveries
+from zk_pipeline.web.signature import signature
 
-PATH = "/api/v1/webhooks/zammad"
+PATH = "/api/v1/webhooks"
 NO_TICKET = 2_147_483_647
 """An id that passes for a ticket's and is none."""
 
 _SUBJECT = "round trip"
 _SECONDS = 10.0
+_REFUSALS = {
+    202: (
+        Level.FAIL,
+        "accepted a delivery that is not in our database.",
+        "Give the web server and this command the same ZK_DATABASE_URL.",
+    ),
+    401: (Level.FAIL, "refused our signature.", "It runs with another ZK_WEBHOOK_SECRET: start `zk up` anew."),
+    429: (
+        Level.WARN,
+        "takes no more deliveries from this address at present.",
+        "Try again in a minute, or raise ZK_WEBHOOK_RATE.",
+    ),
+    503: (
+        Level.FAIL,
+        "runs without a secret and takes no deliveries.",
+        "Start `zk up` anew: ZK_WEBHOOK_SECRET is set.",
+    ),
+}
+_OVERLOADED = (Level.FAIL, "could not store a delivery just now.", "Look at the log of the web server.")
+_UNKNOWN = (
+    Level.FAIL,
+    "answered {status} to a delivery.",
+    "Check that ZK_WEB_HOST and ZK_WEB_PORT name our web server and not another program.",
+)
 _EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 (recognized, not bound)
 
 
@@ -34,21 +58,17 @@ def examine(installation: Installation) -> Iterator[Finding]:
             "Set it to a long random text, and the same as the signature token of the webhook in Zammad.",
         )
         return
-    yield round_trip(settings, settings.webhook_secret.get_secret_value(), installation.runtime.database)
+    where = address(settings, installation.source_name)
+    yield round_trip(where, settings.webhook_secret.get_secret_value(), installation.runtime.database)
 
 
-def address(settings: Settings) -> str:
-    """Where this machine reaches its own web server."""
+def address(settings: Settings, connector: str) -> str:
+    """Where this machine reaches its own web server's intake for a connector."""
     host = _EVERYWHERE.get(settings.web_host, settings.web_host)
-    return f"http://{host}:{settings.web_port}{PATH}"
+    return f"http://{host}:{settings.web_port}{PATH}/{connector}"
 
 
-def signature(secret: str, body: bytes) -> str:
-    """The header with which Zammad signs the bytes of a body."""
-    return f"sha1={hmac.new(secret.encode(), body, 'sha1').hexdigest()}"
-
-
-def round_trip(settings: Settings, secret: str, database: Database) -> Finding:
+def round_trip(where: str, secret: str, database: Database) -> Finding:
     """Send one delivery and look for it; nothing of it stays, whatever came of it."""
     delivery = str(uuid4())
     body = json.dumps({"ticket": {"id": NO_TICKET}}).encode()
@@ -57,10 +77,9 @@ def round_trip(settings: Settings, secret: str, database: Database) -> Finding:
         "X-Hub-Signature": signature(secret, body),
         "X-Zammad-Delivery": delivery,
     }
-    where = address(settings)
     try:
         with httpx.Client(timeout=_SECONDS, trust_env=False) as http:
-            status = http.post(where, content=body, headers=headers).status_code
+            answer = http.post(where, content=body, headers=headers)
     except httpx.ConnectError:
         return Finding(
             _SUBJECT, Level.WARN, f"Nothing answers at {where}: the web server does not run.", "Start everything: zk up"
@@ -70,27 +89,17 @@ def round_trip(settings: Settings, secret: str, database: Database) -> Finding:
         return Finding(_SUBJECT, Level.FAIL, text, "Look at the log of the web server, and start `zk up` anew.")
     finally:
         stored = _take_out(database, delivery)
-    return _judged(where, status, stored=stored)
+    return _judged(where, answer, stored=stored)
 
 
-def _judged(where: str, status: int, *, stored: bool) -> Finding:
+def _judged(where: str, answer: httpx.Response, *, stored: bool) -> Finding:
+    status = answer.status_code
     if status == 202 and stored:
         return Finding(_SUBJECT, Level.PASS, f"A signed delivery to {where} was stored.")
-    if status == 202:
-        text = f"{where} accepted a delivery that is not in our database."
-        return Finding(_SUBJECT, Level.FAIL, text, "Give the web server and this command the same ZK_DATABASE_URL.")
-    if status in {401, 403}:
-        text = f"{where} refused our signature ({status})."
-        return Finding(_SUBJECT, Level.FAIL, text, "It runs with another ZK_WEBHOOK_SECRET: start `zk up` anew.")
-    if status == 503:
-        text = f"{where} takes no deliveries (503)."
-        return Finding(_SUBJECT, Level.FAIL, text, "It runs without ZK_WEBHOOK_SECRET: start `zk up` anew.")
-    if status == 429:
-        text = f"{where} takes no more deliveries from this address at present (429)."
-        return Finding(_SUBJECT, Level.WARN, text, "Try again in a minute, or raise ZK_WEBHOOK_RATE.")
-    text = f"{where} answered {status} to a delivery."
-    remedy = "Check that ZK_WEB_HOST and ZK_WEB_PORT name our web server and not another program."
-    return Finding(_SUBJECT, Level.FAIL, text, remedy)
+    level, text, remedy = _REFUSALS.get(status, _UNKNOWN)
+    if status == 503 and "Retry-After" in answer.headers:
+        level, text, remedy = _OVERLOADED
+    return Finding(_SUBJECT, level, f"{where} {text.format(status=status)}", remedy)
 
 
 def _take_out(database: Database, delivery: str) -> bool:

@@ -1,6 +1,5 @@
 """The doctor's rules on given facts: clocks, zones, disk, daemons, secrets and webhook answers."""
 
-import hmac
 import time
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -149,10 +148,4 @@ def test_a_long_secret_is_good():
 )
 def test_a_server_that_listens_everywhere_is_reached_on_this_machine(host: str, there: str):
     settings = Settings(_env_file=None, web_host=host, web_port=8123)  # pyright: ignore[reportCallIssue]
-    assert webhook.address(settings) == f"http://{there}:8123/api/v1/webhooks/zammad"
-
-
-def test_a_delivery_is_signed_as_zammad_signs():
-    body = b'{"ticket":{"id":1}}'
-    assert webhook.signature("zammad-test-key", body) == "sha1=cc391c8ea8e37525b5a6c00f462210b3e2cdf966"
-    assert webhook.signature("another", body) == f"sha1={hmac.new(b'another', body, 'sha1').hexdigest()}"
+    assert webhook.address(settings, "zammad") == f"http://{there}:8123/api/v1/webhooks/zammad"
