@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import patch
 
+import httpx
 import pytest
 
 from zk_pipeline.doctor.installation import Installation
 from zk_pipeline.local import prepared
+from zk_pipeline.sandbox.demo import KIMAI_TOKEN
 from zk_pipeline.settings import load_settings
 from zk_pipeline_tests.commands.conftest import Home, Sandbox, Zk, _start, _systems, homes, sandbox, zk, zk_home
 
@@ -76,3 +78,15 @@ def everything_of(sandbox: Sandbox) -> tuple[Any, Any]:
     for token in zammad["state"]["tokens"]:
         token["last_used_at"] = None
     return zammad, kimai
+
+
+def kimai(home: Home, method: str, path: str, body: Any) -> Any:
+    """A call of Kimai's API, as its administrator may send it."""
+    answer = httpx.request(
+        method,
+        home.variables["ZK_KIMAI_URL"] + path,
+        json=body,
+        headers={"Authorization": f"Bearer {KIMAI_TOKEN}"},
+        trust_env=False,
+    )
+    return answer.raise_for_status().json()
