@@ -35,7 +35,7 @@ def parts(variables: Mapping[str, str], code_port: int, port: int, web_url: str)
     began = time.time()
     python = (sys.executable, "-m")
     # On SIGTERM `dagster api grpc` ends after its runs; `dagster code-server` around it can take minutes.
-    code_server = (*python, "dagster", "api", "grpc", "-h", HOST, "-p", str(code_port), *_CODE)
+    code_server = (*python, "zk_pipeline.supervisor.code_server", "-h", HOST, "-p", str(code_port), *_CODE)
     webserver = (*python, "dagster_webserver", *_WORKSPACE, "-h", HOST, "-p", str(port))
     daemon = (*python, "dagster._daemon", "run", *_WORKSPACE)
     web = (*python, "zk_pipeline.web.server")
