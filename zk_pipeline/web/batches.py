@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from zk_pipeline.store import connections, deliveries
-from zk_pipeline.store.database import Database, DatabaseUnavailableError
+from zk_pipeline.store.database import Database
 from zk_pipeline.store.deliveries import Delivery
+from zk_pipeline.web.outages import OUTAGES, told
 
 MOST_IN_BATCH = 500
 MOST_WAITING = 5_000
@@ -82,8 +81,8 @@ class Batches:
                     _answer(waiting, None)
                 else:
                     _answer(waiting, UnknownConnectorError())
-        except (DatabaseUnavailableError, SQLAlchemyError) as error:
-            _log.warning("%d webhook deliveries were not stored, their senders try again: %s", len(batch), error)
+        except OUTAGES as error:
+            _log.warning("%d webhook deliveries were not stored, their senders try again: %s", len(batch), told(error))
         finally:
             for waiting in batch:
                 _answer(waiting, NotStoredError())

@@ -7,9 +7,9 @@ import time
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 
-from zk_pipeline.store.database import Database, DatabaseUnavailableError
+from zk_pipeline.store.database import Database
+from zk_pipeline.web.outages import OUTAGES, told
 
 PATH = "/api/health"
 SECONDS_TO_ANSWER = 2.0
@@ -46,7 +46,7 @@ class Health:
         try:
             with self._database.transaction() as connection:
                 connection.execute(text("SELECT 1"))
-        except (DatabaseUnavailableError, SQLAlchemyError) as error:
-            _log.warning("The database does not answer: %s", error)
+        except OUTAGES as error:
+            _log.warning("The database does not answer: %s", told(error))
             return False
         return True

@@ -11,11 +11,10 @@ from datetime import datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from zk_pipeline.store import audit, connections, deliveries
 from zk_pipeline.store.audit import AuditEvent
-from zk_pipeline.store.database import Database, DatabaseUnavailableError
+from zk_pipeline.store.database import Database
+from zk_pipeline.web.outages import OUTAGES, told
 
 SECONDS_BETWEEN_WRITES = 2.0
 SECONDS_BETWEEN_AUDITS = 60.0
@@ -75,8 +74,8 @@ class Rejections:
         audited = Counter({reason: self._unaudited.pop(reason) for reason in due})
         try:
             await asyncio.to_thread(self._commit, counted, audited)
-        except (DatabaseUnavailableError, SQLAlchemyError) as error:
-            _log.warning("Refused webhook deliveries could not be counted yet: %s", error)
+        except OUTAGES as error:
+            _log.warning("Refused webhook deliveries could not be counted yet: %s", told(error))
             self._counted += counted
             self._unaudited += audited
             return

@@ -4,7 +4,8 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import httpx
 import psycopg
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import select, text
 
@@ -47,9 +49,8 @@ class _Server(uvicorn.Server):
 class Web:
     """A running web app: how Zammad calls it, and what it has stored."""
 
-    url: str
-    runtime: Runtime
-    client: httpx.Client = field(repr=False)
+    database: Database
+    client: httpx.Client
 
     def post(self, body: bytes, headers: dict[str, str] | None = None, *, path: str = PATH) -> httpx.Response:
         """Send these bytes, signed and declared as Zammad does unless other headers are given."""
@@ -60,20 +61,18 @@ class Web:
         """Connector, delivery id, ticket and body of what is in the database."""
         table = tables.webhook_deliveries.c
         query = select(table.connector, table.delivery_id, table.ticket_id, table.body).order_by(table.id)
-        with self.runtime.database.transaction() as connection:
+        with self.database.transaction() as connection:
             return [tuple(row) for row in connection.execute(query)]
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        with self.runtime.database.transaction() as connection:
+        with self.database.transaction() as connection:
             return [tuple(row) for row in connection.execute(text(query))]
 
 
 @contextmanager
-def serving(runtime: Runtime) -> Iterator[Web]:
-    """The web app of this runtime on a free port; on leaving it is stopped as by a signal."""
-    config = uvicorn.Config(
-        create_app(runtime), log_config=None, access_log=False, proxy_headers=False, timeout_graceful_shutdown=5
-    )
+def serving(app: FastAPI) -> Iterator[httpx.Client]:
+    """A client of this app on a free port; on leaving the app is stopped as by a signal."""
+    config = uvicorn.Config(app, log_config=None, access_log=False, proxy_headers=False, timeout_graceful_shutdown=5)
     server = _Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -82,10 +81,18 @@ def serving(runtime: Runtime) -> Iterator[Web]:
         assert server.listening.wait(20)
         try:
             with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
-                yield Web(url, runtime, client)
+                yield client
         finally:
             server.should_exit = True
             thread.join(20)
+
+
+@contextmanager
+def web_app(database: Database, settings: Settings) -> Iterator[Web]:
+    """The web app on this database."""
+    runtime = Runtime(settings, database, TokenCipher(generate_key()))
+    with serving(create_app(runtime)) as client:
+        yield Web(database, client)
 
 
 @pytest.fixture(scope="session")
@@ -108,15 +115,21 @@ def migrated(endpoint: Endpoint) -> Iterator[Database]:
 
 @pytest.fixture
 def database(migrated: Database) -> Database:
-    """Empty but for two sources of which one is active, and a target."""
+    """Empty but for the connectors."""
     names = ", ".join(f"{table.schema}.{table.name}" for table in tables.metadata.sorted_tables)
-    cipher = TokenCipher(generate_key())
     with migrated.transaction() as connection:
         connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+    connect(migrated)
+    return migrated
+
+
+def connect(database: Database) -> None:
+    """Store two sources, of which one is active, and a target."""
+    cipher = TokenCipher(generate_key())
+    with database.transaction() as connection:
         for name, role in (("retired", "source"), ("zammad", "source"), ("kimai", "target")):
             stored = StoredConnector(name, role, name, f"http://{name}.invalid", "token")
             connections.save(connection, stored, cipher)
-    return migrated
 
 
 @pytest.fixture
@@ -126,7 +139,19 @@ def settings(request: pytest.FixtureRequest) -> Settings:
     return Settings(_env_file=None, **{"webhook_secret": SecretStr(SECRET), **given})
 
 
+def refused(answer: httpx.Response, status: int, part: str) -> None:
+    """Check that an answer is an error of the one form, with this in its sentence."""
+    assert answer.status_code == status
+    error = answer.json()
+    assert set(error) == {"detail", "status_code", "timestamp", "request_id"}
+    assert part in error["detail"]
+    assert error["detail"].endswith(".")
+    assert error["status_code"] == status
+    assert datetime.fromisoformat(error["timestamp"]).tzinfo is not None
+    assert error["request_id"] == answer.headers["x-request-id"]
+
+
 @pytest.fixture
 def web(database: Database, settings: Settings) -> Iterator[Web]:
-    with serving(Runtime(settings, database, TokenCipher(generate_key()))) as running:
+    with web_app(database, settings) as running:
         yield running

@@ -2,14 +2,12 @@
 
 import json
 from collections.abc import Iterator
-from datetime import datetime
 
-import httpx
 import pytest
 
 from zk_pipeline.web.intake import BODY_LIMIT
 from zk_pipeline.web.signature import signature
-from zk_pipeline_tests.web.conftest import PATH, PAYLOAD, SECRET, Web
+from zk_pipeline_tests.web.conftest import PATH, PAYLOAD, SECRET, Web, refused
 
 DELIVERY = {"x-zammad-delivery": "5d0a5a3c-8e31-4f0e-9d2a-0d8b5c7f1a11"}
 DEFAULT_PAYLOAD = {
@@ -23,17 +21,6 @@ DEFAULT_PAYLOAD = {
         "time_unit": "30.0",
     },
 }
-
-
-def refused(answer: httpx.Response, status: int, part: str) -> None:
-    assert answer.status_code == status
-    error = answer.json()
-    assert set(error) == {"detail", "status_code", "timestamp", "request_id"}
-    assert part in error["detail"]
-    assert error["detail"].endswith(".")
-    assert error["status_code"] == status
-    assert datetime.fromisoformat(error["timestamp"]).tzinfo is not None
-    assert error["request_id"] == answer.headers["x-request-id"]
 
 
 def test_a_signed_delivery_is_stored_as_it_came(web: Web):

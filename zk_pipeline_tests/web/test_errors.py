@@ -1,0 +1,68 @@
+"""The one form of errors, whoever raises them, and the id that ties an answer to the log."""
+
+import logging
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from zk_pipeline.web import errors
+from zk_pipeline_tests.web.conftest import PATH, Web, refused, serving
+
+
+@pytest.fixture
+def client() -> Iterator[httpx.Client]:
+    """A small app with what can go wrong."""
+    app = FastAPI()
+    errors.install(app)
+
+    @app.get("/defect")
+    async def defect() -> None:
+        raise RuntimeError("what only the log may know")
+
+    @app.get("/numbers/{number}")
+    async def number_of(number: int) -> int:
+        return number
+
+    with serving(app) as client:
+        yield client
+
+
+def test_a_defect_is_answered_without_its_text_and_logged_with_it(
+    client: httpx.Client, caplog: pytest.LogCaptureFixture
+):
+    with caplog.at_level(logging.ERROR):
+        answer = client.get("/defect")
+    refused(answer, 500, "an error in the server")
+    assert "what only the log may know" not in answer.text
+    assert "what only the log may know" in caplog.text
+
+
+def test_a_wrong_value_is_named(client: httpx.Client):
+    refused(client.get("/numbers/seven"), 422, "path.number: Input should be a valid integer")
+
+
+def test_an_unknown_path_is_named(web: Web):
+    refused(web.client.get("/api/v2/{nothing}"), 404, "There is nothing at /api/v2/")
+
+
+def test_another_method_is_told_the_possible_ones(web: Web):
+    answer = web.client.get(PATH)
+    refused(answer, 405, "GET is not possible")
+    assert answer.headers["allow"] == "POST"
+
+
+def test_the_callers_request_id_is_kept(web: Web):
+    answer = web.client.get("/nothing", headers={"x-request-id": "proxy-7f.3:1"})
+    assert answer.headers["x-request-id"] == answer.json()["request_id"] == "proxy-7f.3:1"
+
+
+@pytest.mark.parametrize("given", ["", "two words", "x" * 101, "a\u00e4", "<script>"])
+def test_a_request_id_that_cannot_be_used_is_replaced(web: Web, given: str):
+    answer = web.client.get("/nothing", headers={"x-request-id": given.encode()})
+    assert answer.headers["x-request-id"] == answer.json()["request_id"] != given
+
+
+def test_good_answers_carry_a_request_id_too(web: Web):
+    assert len(web.client.get("/api/health").headers["x-request-id"]) == 32

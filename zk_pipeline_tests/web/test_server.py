@@ -1,0 +1,54 @@
+"""The web app as a process of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from socket import create_server
+
+import httpx
+
+from zk_pipeline.settings import ENV_FILE
+from zk_pipeline.store.database import Database
+from zk_pipeline.store.embedded import Endpoint
+from zk_pipeline.store.encryption import generate_key
+from zk_pipeline.supervisor.groups import wait_until
+
+
+def start(home: Path, **variables: str) -> subprocess.Popen[str]:
+    others = {name: value for name, value in os.environ.items() if not name.startswith("ZK_")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "zk_pipeline.web.server"],
+        env={**others, ENV_FILE: os.devnull, **variables},
+        cwd=home,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def is_healthy(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/api/health", trust_env=False).is_success
+    except httpx.ConnectError:
+        return False
+
+
+def test_it_serves_where_the_settings_say_until_it_is_stopped(endpoint: Endpoint, database: Database, tmp_path: Path):
+    with create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    variables = {"ZK_DATABASE_URL": endpoint.url(), "ZK_ENCRYPTION_KEY": generate_key(), "ZK_WEB_PORT": str(port)}
+    with start(tmp_path, **variables) as process:
+        try:
+            assert wait_until(lambda: is_healthy(f"http://127.0.0.1:{port}") or process.poll() is not None, 30)
+            assert process.poll() is None
+        finally:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(20) in {0, -signal.SIGTERM}
+
+
+def test_without_a_database_it_ends_with_one_sentence(tmp_path: Path):
+    with start(tmp_path) as process:
+        assert process.wait(20) == 1
+        assert process.stderr is not None
+        assert process.stderr.read() == "There is no database. Start everything with `zk up`, or set ZK_DATABASE_URL.\n"
