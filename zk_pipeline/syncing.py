@@ -2,9 +2,9 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from itertools import chain
 from typing import Any
 
@@ -12,15 +12,15 @@ import dagster as dg
 from sqlalchemy import Connection
 
 from zk_pipeline.defs.days import CAUSE
+from zk_pipeline.defs.tags import range_tags
+from zk_pipeline.domain.demand import LONGEST_RANGE
+from zk_pipeline.domain.instants import day_ranges
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import conflicts, requests, runs
 from zk_pipeline.store.requests import CORRECTION
 
-RANGE_START = "dagster/asset_partition_range_start"
-RANGE_END = "dagster/asset_partition_range_end"
 SYNC = "sync"
-LONGEST_RUN = 31
 POOL = {"statement_timeout": 60_000, "pool_recycle": 3600, "max_overflow": 8}
 """Milliseconds a statement may take, seconds a connection is kept, connections besides the one that stays."""
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -68,11 +68,16 @@ class SyncReport:
     @property
     def needs_people(self) -> bool:
         """Whether something waits for a person."""
-        return bool(self.conflicts or self.parked)
+        return bool(self.conflicts or self.parked or self.counts.get("unapproved"))
 
 
 def sync_days(
-    runtime: Runtime, job: dg.JobDefinition, first: date, last: date, tell: Callable[[str], None]
+    runtime: Runtime,
+    job: dg.JobDefinition,
+    first: date,
+    last: date,
+    tell: Callable[[str], None],
+    tags: Mapping[str, str] | None = None,
 ) -> SyncReport:
     """Run the job over these days in runs of at most a month; the runs are in Dagster's history.
 
@@ -83,9 +88,9 @@ def sync_days(
     run_ids: list[str] = []
     counts: Counter[str] = Counter()
     with _pooled_instance() as instance:
-        for begin, end in chain(_months(first, last), _corrected_days(runtime, job)):
+        for begin, end in chain(day_ranges(first, last, LONGEST_RANGE), _corrected_days(runtime, job)):
             tell(f"{begin} to {end}")
-            result = _run(instance, job, begin, end)
+            result = _run(instance, job, begin, end, tags or {})
             run_ids.append(result.run_id)
             with runtime.database.transaction() as connection:
                 counts.update(runs.counts_of(connection, result.run_id))
@@ -101,14 +106,6 @@ def _pooled_instance() -> dg.DagsterInstance:
     instance = dg.DagsterInstance.get()
     instance.optimize_for_webserver(**POOL)
     return instance
-
-
-def _months(first: date, last: date) -> Iterator[tuple[date, date]]:
-    begin = first
-    while begin <= last:
-        end = min(last, begin + timedelta(days=LONGEST_RUN - 1))
-        yield begin, end
-        begin = end + timedelta(days=1)
 
 
 def _corrected_days(runtime: Runtime, job: dg.JobDefinition) -> Iterator[tuple[date, date]]:
@@ -128,8 +125,10 @@ def waiting(connection: Connection, first: date, last: date) -> tuple[int, int]:
     return len(rows) - parked, parked
 
 
-def _run(instance: dg.DagsterInstance, job: dg.JobDefinition, first: date, last: date) -> dg.ExecuteInProcessResult:
-    tags = {RANGE_START: first.isoformat(), RANGE_END: last.isoformat(), "zk/reason": "command"}
+def _run(
+    instance: dg.DagsterInstance, job: dg.JobDefinition, first: date, last: date, more_tags: Mapping[str, str]
+) -> dg.ExecuteInProcessResult:
+    tags = {**range_tags(first, last, "command"), **more_tags}
     return job.execute_in_process(instance=instance, tags=tags, run_config=QUIET, raise_on_error=False)
 
 

@@ -1,15 +1,20 @@
 """Tables about a sync for people: per agent, per customer, and what waits for them."""
 
 from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
 
 from rich.markup import escape
 
 from zk_pipeline.commands.console import out, show_table
+from zk_pipeline.domain.plan import Result
 from zk_pipeline.runtime import Runtime
-from zk_pipeline.store import summaries
+from zk_pipeline.store import planned, summaries
+from zk_pipeline.store.planned import PlannedWrites
 from zk_pipeline.store.summaries import Span, Summary
 from zk_pipeline.syncing import SyncReport
+
+LINES_SHOWN = 40
 
 
 def show_sync(runtime: Runtime, report: SyncReport, *, planned_only: bool) -> None:
@@ -26,21 +31,53 @@ def show_sync(runtime: Runtime, report: SyncReport, *, planned_only: bool) -> No
         cells = [(row.reason, row.entries, amount(row.minutes), row.example) for row in waiting]
         columns = ("reason", "entries", "minutes", "for example")
         show_table("Waiting for you", columns, cells, right=("entries", "minutes"))
+    if planned_only:
+        show_plan(planned_writes(runtime, span))
     out.print(f"[bold]{escape(headline(report, planned_only=planned_only))}[/]", soft_wrap=True)
+
+
+def planned_writes(runtime: Runtime, span: tuple[date, date]) -> PlannedWrites:
+    """What the stored plan of these days would write."""
+    with runtime.database.transaction() as connection:
+        return planned.writes_of_days(connection, runtime.stored("target").name, *span)
+
+
+def show_plan(plan: PlannedWrites) -> None:
+    """What a plan would write: the sums, and its lines."""
+    right = ("creates", "updates", "deletes", "links", "new customers", "new projects", "minutes")
+    sums = (plan.creates, plan.updates, plan.deletes, plan.links, plan.customers, plan.projects, amount(plan.minutes))
+    show_table("Would be written", right, [sums], right=right)
+    rows = [
+        (line.entry_date, line.key, line.action, line.kimai_id, amount(line.minutes), _changes(line))
+        for line in plan.lines[:LINES_SHOWN]
+    ]
+    columns = ("day", "booking", "action", "time sheet", "minutes", "what")
+    show_table("Line by line", columns, rows, right=("booking", "time sheet", "minutes"))
+    if len(plan.lines) > LINES_SHOWN:
+        out.print(f"… and {len(plan.lines) - LINES_SHOWN} more; all of them with --json")
+
+
+def _changes(line: Result) -> str:
+    if line.diff:
+        return "; ".join(f"{name}: {found} becomes {wanted}" for name, (wanted, found) in line.diff.items())
+    return line.draft.description if line.draft else ""
 
 
 def headline(report: SyncReport, *, planned_only: bool) -> str:
     """One line: what was written and what was not."""
     counts = report.counts
+    deleted = f"{counts['deleted']} deleted, " if counts.get("deleted") else ""
     written = (
         "nothing was written (--plan)"
         if planned_only
         else f"{counts.get('created', 0)} created, {counts.get('updated', 0)} updated, "
-        f"{counts.get('linked', 0) + counts.get('adopted', 0)} linked"
+        f"{deleted}{counts.get('linked', 0) + counts.get('adopted', 0)} linked"
     )
     requests = f"{counts.get('zammad_read', 0)} reads of Zammad, {counts.get('kimai_read', 0)} of Kimai"
     before = f"{counts.get('in_sync', 0)} in sync before"
+    unapproved = counts.get("unapproved", 0)
     waiting = f"{report.conflicts} conflicts, {report.parked} parked"
+    waiting += f", {unapproved} waiting for zk approve" if unapproved else ""
     return (
         f"{report.first} to {report.last}: {counts.get('entries', 0)} entries; {written}, {before}; {waiting}. "
         f"{requests}, {counts.get('kimai_write', 0)} writes, {report.seconds:.1f} s."

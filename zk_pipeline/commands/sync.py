@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from zk_pipeline.commands.console import AsJson, UsageError, environment, explained, show_json, teller
-from zk_pipeline.commands.report import show_sync
+from zk_pipeline.commands.report import planned_writes, show_sync
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.settings import Settings
 
@@ -21,6 +21,7 @@ def sync(
     last: Annotated[str, typer.Option("--to", metavar=DAY, help="Last day; by default the first.")] = "",
     *,
     plan: Annotated[bool, typer.Option("--plan", help="Show what would be written, and write nothing.")] = False,
+    let_pass: Annotated[bool, typer.Option("--let-pass", help="Write even what the limits would stop.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Carry the bookings of these days into Kimai.
@@ -29,14 +30,17 @@ def sync(
     """
     # Dagster takes a second to import, and no other command needs it.
     from zk_pipeline.definitions import defs  # noqa: PLC0415
+    from zk_pipeline.defs.push.guard import ALLOW_TAG  # noqa: PLC0415
     from zk_pipeline.syncing import SyncFailedError, sync_days  # noqa: PLC0415
 
     with environment() as ready, explained(SyncFailedError):
         span = days_given(ready.runtime.settings, first, last)
         job = defs.resolve_job_def("plan" if plan else "sync")
-        report = sync_days(ready.runtime, job, *span, tell=teller(quiet=as_json))
+        tags = {ALLOW_TAG: "yes"} if let_pass else {}
+        report = sync_days(ready.runtime, job, *span, tell=teller(quiet=as_json), tags=tags)
         if as_json:
-            show_json(report.to_json())
+            planned = {"plan": planned_writes(ready.runtime, span).to_json()} if plan else {}
+            show_json({**report.to_json(), **planned})
         else:
             show_sync(ready.runtime, report, planned_only=plan)
     if report.needs_people:

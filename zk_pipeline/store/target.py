@@ -82,6 +82,17 @@ def timesheets_within(connection: Connection, connector: str, window: Window, sw
     return list(connection.execute(query.order_by(timesheets.c.id)).scalars())
 
 
+def count_within(connection: Connection, connector: str, window: Window) -> int:
+    """How many time sheets begin within the window."""
+    query = select(func.count()).where(
+        timesheets.c.connector == connector,
+        timesheets.c.gone_at.is_(None),
+        timesheets.c.begin_at >= window.start,
+        timesheets.c.begin_at < window.end,
+    )
+    return connection.execute(query).scalar_one()
+
+
 def mark_timesheets_gone(connection: Connection, connector: str, ids: Collection[int]) -> None:
     """Record that the target no longer has these time sheets."""
     connection.execute(

@@ -1,6 +1,6 @@
 """A small world for the chain: a simulated Zammad and Kimai with two agents, and the product set up between them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
@@ -145,14 +145,21 @@ class World:
     office: Office
     environment: Environment
 
-    def sync(self, first: date = MONDAY, last: date | None = None, *, job: str = "sync") -> SyncReport:
+    def sync(
+        self,
+        first: date = MONDAY,
+        last: date | None = None,
+        *,
+        job: str = "sync",
+        tags: Mapping[str, str] | None = None,
+    ) -> SyncReport:
         """Run the chain as `zk sync` does."""
         # Importing the definitions takes a second, and the partitions read the settings of the environment.
         from zk_pipeline.definitions import defs  # noqa: PLC0415
 
         told: list[str] = []
         runtime = self.environment.runtime
-        return sync_days(runtime, defs.resolve_job_def(job), first, last or first, told.append)
+        return sync_days(runtime, defs.resolve_job_def(job), first, last or first, told.append, tags)
 
     def map_types(self) -> None:
         """Give the activity to bookings of the one type and to those without any."""

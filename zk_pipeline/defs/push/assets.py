@@ -10,14 +10,17 @@ from zk_pipeline.defs.days import (
     Metadata,
     add_counts,
     counted_requests,
+    days_of,
     each_day,
     stopping_on_system_errors,
 )
 from zk_pipeline.defs.preview import minutes
+from zk_pipeline.defs.push.guard import ALLOW_TAG, require_moderation
 from zk_pipeline.defs.push.pusher import Pusher, PushSettings
 from zk_pipeline.defs.reconcile.assets import reconciliation_results
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.partitions import days
+from zk_pipeline.settings import PushMode
 from zk_pipeline.store import requests, target
 
 
@@ -35,10 +38,15 @@ def kimai_pushes(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
 
     What Kimai refuses is parked with its reason and the next step, and all others go on.
     """
+    settings = zk.runtime.settings
     with stopping_on_system_errors():
+        if settings.push_mode is PushMode.AUTO:
+            require_moderation(zk, days_of(context), let_pass=ALLOW_TAG in context.run.tags)
         pusher = Pusher(zk.runtime.database, zk.target, _settings(zk), context.run.run_id)
 
     def metadata(day: date) -> Metadata:
+        if settings.push_mode is PushMode.OFF:
+            return {"dagster/partition_row_count": 0, "mode": "off: nothing is written"}
         report = pusher.day(day)
         add_counts(context, zk, report.counts())
         for problem in report.problems:
@@ -55,6 +63,7 @@ def kimai_pushes(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
             + report.adopted,
             **report.counts(),
             "minutes_written": minutes(report.minutes),
+            "mode": settings.push_mode.value,
         }
 
     with counted_requests(context, zk, zk.target):
@@ -70,4 +79,5 @@ def _settings(zk: ZkResource) -> PushSettings:
         concurrency=settings.kimai_concurrency,
         time_limit=settings.kimai_time_limit,
         serial_users=directory is not None and not directory.server.allow_overlapping,
+        needs_approval=settings.push_mode is PushMode.REVIEW,
     )

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 
+from sqlalchemy import Connection
+
 from zk_pipeline.connectors.base import TargetConnector
 from zk_pipeline.defs.push.amendment import Adoption, Amendment, Removal
 from zk_pipeline.defs.push.book import Book, Done, refusal_of
@@ -17,11 +19,12 @@ from zk_pipeline.defs.push.delivery import Delivery, Outcome, Parcel, rounds
 from zk_pipeline.defs.push.doubt import ANSWERED_500, Doubt, Doubts
 from zk_pipeline.defs.push.masterdata import MasterData
 from zk_pipeline.defs.push.report import PushReport
+from zk_pipeline.domain.approval import Permitted, permitted
 from zk_pipeline.domain.decision import Action
 from zk_pipeline.domain.ledger import LedgerRow, PushState
 from zk_pipeline.domain.plan import Result
 from zk_pipeline.domain.resolutions import Choice
-from zk_pipeline.store import ledger, plans
+from zk_pipeline.store import approvals, ledger, plans
 from zk_pipeline.store import target as rows
 from zk_pipeline.store.database import Database
 
@@ -37,6 +40,7 @@ class PushSettings:
     concurrency: int
     time_limit: float
     serial_users: bool
+    needs_approval: bool = False
 
 
 class Pusher:
@@ -66,7 +70,9 @@ class Pusher:
         made_before = self._master.created
         with self._database.lock(f"zk:push:{self._name}:{day}"):
             with self._database.transaction() as connection:
-                lines = plans.writes_of_day(connection, self._name, day)
+                plan = plans.writes_of_day(connection, self._name, day)
+                allowed = self._permitted(connection, day, plan)
+                lines = allowed.lines
                 known = ledger.rows_of(connection, self._name, [line.source_id or "" for line in lines])
             report = self._links(lines, known)
             report += self._updates(lines, known)
@@ -77,8 +83,15 @@ class Pusher:
             report,
             customers=made.customers - made_before.customers,
             projects=made.projects - made_before.projects,
-            problems=report.problems + tuple(self._master.take_warnings()),
+            left=report.left + len(allowed.changed),
+            unapproved=len(allowed.waiting),
+            problems=report.problems + tuple(self._master.take_warnings()) + _changed_since(allowed.changed),
         )
+
+    def _permitted(self, connection: Connection, day: date, plan: Sequence[Result]) -> Permitted:
+        if not self._settings.needs_approval:
+            return Permitted(tuple(plan))
+        return permitted(plan, approvals.of_day(connection, self._name, day))
 
     def _links(self, lines: Sequence[Result], known: Mapping[str, LedgerRow]) -> PushReport:
         """Take time sheets into the ledger; those typed by hand that a person chose get the marker first."""
@@ -182,6 +195,10 @@ class Pusher:
         self._book.fail(broken, Action.CREATE, "Kimai answered 500 twice.")
         problems = tuple(f"Booking {doubt.parcel.source_id}: {doubt.cause}" for doubt in doubts)
         return PushReport(failed=len(doubts), problems=problems)
+
+
+def _changed_since(lines: Sequence[Result]) -> tuple[str, ...]:
+    return tuple(f"Booking {line.key} changed since its plan was approved, so it is left out." for line in lines)
 
 
 def _parcel(line: Result) -> Parcel:

@@ -9,7 +9,7 @@ class PushReport:
     """Entries by outcome, minutes written, and the master data made for them.
 
     `linked` were taken into the ledger without a write, `adopted` were found by their marker after an unknown outcome,
-    `left` changed since they were planned and wait for the next run.
+    `left` changed since they were planned and wait for the next run, `unapproved` wait for somebody's approval.
     """
 
     created: int = 0
@@ -20,6 +20,7 @@ class PushReport:
     parked: int = 0
     failed: int = 0
     left: int = 0
+    unapproved: int = 0
     minutes: Decimal = Decimal(0)
     customers: int = 0
     projects: int = 0

@@ -1,0 +1,68 @@
+"""`zk approve`: let the plan of some days be written, where ZK_PUSH_MODE is review."""
+
+from datetime import date
+from typing import Annotated
+
+import typer
+
+from zk_pipeline.commands.console import AsJson, UsageError, actor, environment, out, show_json
+from zk_pipeline.commands.report import planned_writes, show_plan
+from zk_pipeline.domain.approval import approvable, plan_hash
+from zk_pipeline.domain.instants import days_between
+from zk_pipeline.runtime import Runtime
+from zk_pipeline.settings import PushMode
+from zk_pipeline.store import approvals, audit, plans, requests
+from zk_pipeline.store.audit import AuditEvent
+
+
+def approve(
+    days: Annotated[str, typer.Argument(metavar="DAY|FROM..TO", help="2025-10-08, or 2025-10-01..2025-10-31")],
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Approve the plan of these days as it stands; what changes afterwards is left out and said so."""
+    with environment() as ready:
+        if ready.runtime.settings.push_mode is not PushMode.REVIEW:
+            raise UsageError("ZK_PUSH_MODE is not review, so plans need no approval. Set it to review first.")
+        first, last = days_of(days)
+        planned = planned_writes(ready.runtime, (first, last))
+        if not planned.lines:
+            raise UsageError(f"The plan of {days} writes nothing. Make it: zk sync --from {first} --to {last} --plan")
+        if not as_json:
+            show_plan(planned)
+        if not yes and not as_json:
+            typer.confirm(f"Let these {len(planned.lines)} be written?", abort=True)
+        hashes = _store(ready.runtime, first, last)
+    if as_json:
+        show_json({"approved": len(planned.lines), "minutes": str(planned.minutes), "days": hashes})
+    else:
+        out.print(f"Approved. They are written by the next run of these days: zk sync --from {first} --to {last}")
+
+
+def days_of(text: str) -> tuple[date, date]:
+    """One day or a range. Raises `UsageError` on anything else."""
+    first, _, last = text.partition("..")
+    try:
+        span = date.fromisoformat(first), date.fromisoformat(last or first)
+    except ValueError as error:
+        raise UsageError(f"{text!r} is no day and no range. Write 2025-10-08 or 2025-10-01..2025-10-31.") from error
+    if span[1] < span[0]:
+        raise UsageError(f"{text!r} ends before it begins. Swap the days.")
+    return span
+
+
+def _store(runtime: Runtime, first: date, last: date) -> dict[str, str]:
+    """Store the approvals with their hashes in one transaction, and ask for the days."""
+    name, who, hashes = runtime.stored("target").name, actor(), {}
+    with runtime.database.transaction() as connection:
+        for day in days_between(first, last):
+            lines = approvable(plans.writes_of_day(connection, name, day))
+            if not lines:
+                continue
+            hashes[str(day)] = plan_hash(lines)
+            approvals.save(connection, name, day, lines, hashes[str(day)], who)
+            detail = {"lines": len(lines), "plan_hash": hashes[str(day)]}
+            audit.append(connection, [AuditEvent("plan.approved", who, f"day:{day}", detail)])
+            requests.ask(connection, [day], "approval")
+    return hashes

@@ -1,0 +1,36 @@
+"""The guard before the first write: a run that would delete or change unusually much stops and says what to do."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.domain.approval import Limits, objection
+from zk_pipeline.domain.instants import days_window
+from zk_pipeline.runtime import SetupError
+from zk_pipeline.store import plans, target
+
+ALLOW_TAG = "zk/let-pass"
+"""A run with this tag is not stopped by the guard."""
+
+
+class GuardError(SetupError):
+    """The plan is larger than the operator's limits; the message says how to let it pass."""
+
+
+def require_moderation(zk: ZkResource, days: Sequence[date], *, let_pass: bool) -> None:
+    """Raise `GuardError` when the plan of these days exceeds the limits and nobody let it pass."""
+    if let_pass:
+        return
+    settings, name = zk.runtime.settings, zk.target.endpoint.name
+    window = days_window(days[0], days[-1], settings.zone)
+    with zk.runtime.database.transaction() as connection:
+        lines = [line for day in days for line in plans.writes_of_day(connection, name, day)]
+        timesheets = target.count_within(connection, name, window)
+    reason = objection(lines, timesheets, Limits(settings.max_changes, settings.max_deletes))
+    if reason is None:
+        return
+    span = f"--from {days[0]} --to {days[-1]}"
+    raise GuardError(
+        f"Stopped before the first write. {reason} Look at it with `zk sync {span} --plan`; if it is right, "
+        f"let it pass with `zk sync {span} --let-pass`, or in Dagster with the run tag {ALLOW_TAG}."
+    )

@@ -1,0 +1,87 @@
+"""Approval and guard: which lines of a plan may be written, and when a run must stop before it writes any."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from zk_pipeline.domain.decision import Action
+from zk_pipeline.domain.entries import stable_hash
+from zk_pipeline.domain.plan import Result
+
+WRITING = frozenset({Action.CREATE, Action.UPDATE, Action.DELETE})
+DELETED_PERCENT = 5
+
+
+def writes(line: Result) -> bool:
+    """Whether the line writes to the target; taking a time sheet into the ledger as it is does not."""
+    return line.action in WRITING or (line.action is Action.LINK and line.decided == "link")
+
+
+def line_hash(line: Result) -> str:
+    """A hash of what the line writes: it changes when the booking, the mappings or the time sheet do."""
+    return stable_hash(
+        {
+            "action": line.action,
+            "desired": line.draft.desired.hash if line.draft else None,
+            "kimai_id": line.kimai_id,
+            "diff": line.diff,
+            "decided": line.decided,
+        }
+    )
+
+
+def plan_hash(lines: Mapping[str, str]) -> str:
+    """A hash of a whole plan, given as line keys to line hashes."""
+    return stable_hash(dict(lines))
+
+
+def approvable(lines: Sequence[Result]) -> dict[str, str]:
+    """What an approval of these lines covers: the key of each writing line, and the hash of what it writes."""
+    return {line.key: line_hash(line) for line in lines if writes(line)}
+
+
+@dataclass(frozen=True, slots=True)
+class Permitted:
+    """The lines that may be carried out, those that changed since they were approved, and those never approved."""
+
+    lines: tuple[Result, ...]
+    changed: tuple[Result, ...] = ()
+    waiting: tuple[Result, ...] = ()
+
+
+def permitted(lines: Sequence[Result], approved: Mapping[str, str]) -> Permitted:
+    """Divide a plan by its approval; lines that write nothing need none."""
+    allowed: list[Result] = []
+    changed: list[Result] = []
+    waiting: list[Result] = []
+    for line in lines:
+        if not writes(line) or approved.get(line.key) == line_hash(line):
+            allowed.append(line)
+        elif line.key in approved:
+            changed.append(line)
+        else:
+            waiting.append(line)
+    return Permitted(tuple(allowed), tuple(changed), tuple(waiting))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one run may write and delete; `None` is no limit."""
+
+    changes: int | None
+    deletes: int
+
+
+def objection(lines: Collection[Result], timesheets: int, limits: Limits) -> str | None:
+    """Why a run over these lines should not begin to write, if so; `timesheets` is how many its days hold.
+
+    A deletion that a person decided was thought about and does not count.
+    """
+    deletes = sum(line.action is Action.DELETE and not line.decided for line in lines)
+    changes = sum(writes(line) for line in lines)
+    if deletes > limits.deletes:
+        return f"It would delete {deletes} time sheets, more than ZK_MAX_DELETES={limits.deletes}."
+    if deletes * 100 > timesheets * DELETED_PERCENT and deletes > 1:
+        return f"It would delete {deletes} of the {timesheets} time sheets of its days, more than {DELETED_PERCENT} %."
+    if limits.changes is not None and changes > limits.changes:
+        return f"It would write {changes} time sheets, more than ZK_MAX_CHANGES={limits.changes}."
+    return None

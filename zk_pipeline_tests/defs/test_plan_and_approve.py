@@ -1,0 +1,105 @@
+"""Nothing is written beyond what was planned, approved and within the limits."""
+
+from typing import Any
+
+import pytest
+
+from zk_pipeline.commands.report import planned_writes
+from zk_pipeline.defs.push.guard import ALLOW_TAG
+from zk_pipeline.domain.approval import approvable, plan_hash
+from zk_pipeline.store import approvals, plans
+from zk_pipeline.syncing import SyncFailedError
+from zk_pipeline_tests.defs.world import MONDAY, World, at
+
+REVIEW = {"ZK_PUSH_MODE": "review"}
+DELETING = {"ZK_ON_SOURCE_DELETE": "delete"}
+
+
+def approve(world: World) -> int:
+    with world.environment.runtime.database.transaction() as connection:
+        lines = approvable(plans.writes_of_day(connection, "kimai", MONDAY))
+        approvals.save(connection, "kimai", MONDAY, lines, plan_hash(lines), "tester")
+    return len(lines)
+
+
+def book(world: World, number: int) -> list[int]:
+    return [world.desk.book(15, at(f"{8 + index // 4:02}:{index % 4 * 15 + 1:02}")) for index in range(number)]
+
+
+def test_a_plan_shows_what_would_be_written_and_writes_nothing(world: World) -> None:
+    book(world, 3)
+    world.office.control.reset_requests()
+    report = world.sync(job="plan")
+    plan = planned_writes(world.environment.runtime, (MONDAY, MONDAY))
+    assert (plan.creates, plan.updates, plan.deletes, plan.customers, plan.projects) == (3, 0, 0, 1, 1)
+    assert plan.minutes == 45
+    assert world.office.control.requests().writes == 0
+    assert report.counts.get("created", 0) == 0
+
+
+@pytest.mark.parametrize("settings", [{"ZK_PUSH_MODE": "off"}], indirect=True)
+def test_with_the_push_off_nothing_is_ever_written(world: World, settings: dict[str, Any]) -> None:
+    book(world, 2)
+    world.sync()
+    assert world.office.control.requests().writes == 0
+
+
+@pytest.mark.parametrize("settings", [REVIEW], indirect=True)
+def test_a_plan_waits_for_its_approval_and_is_then_carried_out(world: World, settings: dict[str, Any]) -> None:
+    booked = book(world, 3)
+    waiting = world.sync()
+    assert (waiting.counts["unapproved"], waiting.counts.get("created", 0)) == (3, 0)
+    assert waiting.needs_people
+    assert approve(world) == 3
+    assert world.sync().counts["created"] == 3
+    assert set(world.office.minutes()) == set(booked)
+    assert not world.sync().needs_people
+
+
+@pytest.mark.parametrize("settings", [REVIEW], indirect=True)
+def test_a_booking_edited_after_the_approval_is_left_out_and_the_others_are_written(
+    world: World, settings: dict[str, Any]
+) -> None:
+    first, second = book(world, 2)
+    world.sync()
+    approve(world)
+    world.desk.server.edit(second, units="45")
+    report = world.sync()
+    assert (report.counts["created"], report.counts["left"]) == (1, 1)
+    assert world.office.minutes() == {first: [15]}
+
+
+@pytest.mark.parametrize("settings", [{"ZK_MAX_CHANGES": "2"}], indirect=True)
+def test_a_run_that_would_write_more_than_the_limit_stops_before_the_first_write_and_can_be_let_pass(
+    world: World, settings: dict[str, Any]
+) -> None:
+    book(world, 3)
+    with pytest.raises(SyncFailedError, match=r"would write 3 time sheets, more than ZK_MAX_CHANGES=2.*--let-pass"):
+        world.sync()
+    assert world.office.control.requests().writes == 0
+    assert world.sync(tags={ALLOW_TAG: "yes"}).counts["created"] == 3
+
+
+@pytest.mark.parametrize("settings", [DELETING], indirect=True)
+def test_a_deleted_booking_takes_its_time_sheet_along_when_the_rule_says_so(
+    world: World, settings: dict[str, Any]
+) -> None:
+    kept, gone = book(world, 2)
+    world.sync()
+    world.desk.server.delete(gone)
+    assert world.sync().counts["deleted"] == 1
+    assert world.office.minutes() == {kept: [15]}
+    assert world.sync().to_json()["requests"]["kimai"]["write"] == 0
+
+
+@pytest.mark.parametrize("settings", [DELETING], indirect=True)
+def test_a_run_that_would_delete_a_large_part_of_a_day_stops_first(world: World, settings: dict[str, Any]) -> None:
+    booked = book(world, 10)
+    world.sync()
+    for gone in booked[:4]:
+        world.desk.server.delete(gone)
+    with pytest.raises(SyncFailedError, match=r"would delete 4 of the 10 time sheets"):
+        world.sync()
+    assert len(world.office.minutes()) == 10
+    world.sync(tags={ALLOW_TAG: "yes"})
+    assert set(world.office.minutes()) == set(booked[4:])
