@@ -1,0 +1,71 @@
+"""The sensors that tell people: of failed runs, and of what works again. What waits is sent until it arrives."""
+
+from datetime import date
+
+import dagster as dg
+
+from zk_pipeline.alerting.addresses import addresses_of
+from zk_pipeline.alerting.book import deliver, open_incidents, tell_failure, tell_recovery
+from zk_pipeline.defs.automation.failures import RETRIED_TAG, finished_runs, report_of
+from zk_pipeline.defs.automation.history import failed_days
+from zk_pipeline.defs.days import SYSTEM_ERRORS
+from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.domain.alerts import Incident, Trouble, failures_in_a_row
+from zk_pipeline.runtime import Runtime
+from zk_pipeline.settings import Settings
+
+RUNS_LOOKED_AT = 50
+"""Besides as many as the threshold: runs may have come after the one that is told of."""
+
+
+@dg.run_failure_sensor(
+    name="failed_runs",
+    monitor_all_code_locations=True,
+    minimum_interval_seconds=10,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def failed_runs(context: dg.RunFailureSensorContext, zk: ZkResource) -> None:
+    """Notes each failed run of this instance, whatever started it; `alerts` sends what is to be told of it."""
+    run = context.dagster_run
+    if run.tags.get(RETRIED_TAG) == "true":
+        return
+    settings = zk.runtime.settings
+    report = report_of(run, context.failure_event, context.get_step_failure_events())
+    runs = finished_runs(context.instance, run.job_name, settings.alert_after + RUNS_LOOKED_AT)
+    trouble = Trouble(run.job_name, report.sentence, report.cause, report.days, run_link(settings, run.run_id))
+    tell_failure(zk.runtime, trouble, failures_in_a_row(runs, run.run_id))
+
+
+@dg.sensor(name="alerts", minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING)
+def alerts(context: dg.SensorEvaluationContext, zk: ZkResource) -> dg.SkipReason:
+    """Sends the alerts that wait, and tells when a job that people were alerted of works again. It starts no runs."""
+    if not addresses_of(zk.runtime.settings):
+        return dg.SkipReason("Nobody is told of failures: ZK_ALERT_URLS is empty.")
+    try:
+        _tell_recoveries(zk.runtime, context.instance)
+        done = deliver(zk.runtime)
+    except SYSTEM_ERRORS as error:
+        return dg.SkipReason(str(error))
+    for problem in done.problems:
+        context.log.warning("%s It is tried again.", problem)
+    if done.sent or done.waiting:
+        return dg.SkipReason(" ".join((f"Sent {done.sent}, waiting {done.waiting}.", *done.problems)))
+    return dg.SkipReason("Nothing is to be told.")
+
+
+def run_link(settings: Settings, run_id: str) -> str:
+    """The page of a run in Dagster's UI, as this machine reaches it."""
+    return f"http://127.0.0.1:{settings.port}/runs/{run_id}"
+
+
+def _tell_recoveries(runtime: Runtime, instance: dg.DagsterInstance) -> None:
+    for job_name, incident in open_incidents(runtime).items():
+        newest = next(iter(finished_runs(instance, job_name, RUNS_LOOKED_AT)), None)
+        if newest is None or not newest[1] or _still_failed(instance, incident):
+            continue
+        tell_recovery(runtime, job_name, run_link(runtime.settings, newest[0]))
+
+
+def _still_failed(instance: dg.DagsterInstance, incident: Incident) -> set[date]:
+    """The days of an incident that no run has made good: other days succeed long before them."""
+    return failed_days(instance, incident.days) if incident.days else set()
