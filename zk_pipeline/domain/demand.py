@@ -15,6 +15,8 @@ BRIDGED_GAP = 2
 
 RANGES_AT_ONCE = 10
 LONGEST_PAUSE = timedelta(hours=1)
+MOST_DOUBLINGS = 12
+"""Of a second they make the longest pause; many more would overflow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +64,24 @@ def absences(seen_ids: Collection[int], expected: Iterable[KnownBooking]) -> lis
 
 @dataclass(frozen=True, slots=True)
 class FeedState:
-    """Where the change feed left off: the newest change, the highest id, and how many bookings there were."""
+    """Where the change feed left off: the newest change, what was `seen` since when, and how many there were in all."""
 
     high_water: datetime
-    highest_id: int
+    since: datetime
+    seen: frozenset[int]
     total: int
 
-    def after(self, rows: Sequence[TimeAccounting], total: int) -> "FeedState":
-        """The state after a read of the newest changes."""
-        return FeedState(
-            max([self.high_water, *(row.updated_at for row in rows)]),
-            max([self.highest_id, *(row.id for row in rows)]),
-            total,
-        )
+    def after(self, rows: Sequence[TimeAccounting], total: int, since: datetime, now: datetime) -> "FeedState":
+        """The state after all changes since an instant were listed.
+
+        A change from the future, made while the source's clock was wrong, must not hide those until then.
+        """
+        newest = max([self.high_water, *(row.updated_at for row in rows)])
+        return FeedState(min(newest, now), since, frozenset(row.id for row in rows), total)
 
     def lost_some(self, rows: Sequence[TimeAccounting], total: int) -> bool:
         """Whether fewer bookings are left than were there before and came since: some were deleted."""
-        came = sum(row.id > self.highest_id for row in rows)
+        came = sum(row.created_at >= self.since and row.id not in self.seen for row in rows)
         return total < self.total + came
 
 
@@ -94,7 +97,7 @@ class DayRequest:
 
 @dataclass(frozen=True, slots=True)
 class RangeRun:
-    """A run to be asked for. `request_ids` are those that it answers."""
+    """A run to be asked for. `request_ids` are those that it answers; `tries` is how often the newest was asked for."""
 
     first: date
     last: date
@@ -103,15 +106,18 @@ class RangeRun:
 
     @property
     def key(self) -> str:
-        """A key that no earlier run has: a run key is never launched twice, so it carries the try."""
-        return f"{self.first}..{self.last}:{max(self.request_ids)}:{self.tries}"
+        """A key that no earlier run has, since a key is never launched twice: no request is tried twice as often."""
+        return f"{self.first}..{self.last}:{self.request_ids[-1]}:{self.tries}"
 
 
-def runs_for(requests: Iterable[DayRequest], now: datetime) -> list[RangeRun]:
-    """Group the requests that are due into ranges of days, the earliest first, not more than a handful at once."""
+def runs_for(requests: Iterable[DayRequest], now: datetime, first: date, last: date) -> list[RangeRun]:
+    """Group the requests that are due into ranges of days, the earliest first, not more than a handful at once.
+
+    Days outside of `first` to `last` have no partition (yet), and wait.
+    """
     by_day: dict[date, list[DayRequest]] = {}
     for request in requests:
-        if request.not_before <= now:
+        if request.not_before <= now and first <= request.day <= last:
             by_day.setdefault(request.day, []).append(request)
     ranges: list[list[date]] = []
     for day in sorted(by_day):
@@ -124,7 +130,8 @@ def runs_for(requests: Iterable[DayRequest], now: datetime) -> list[RangeRun]:
 
 def pause_after(tries: int, first_pause: timedelta) -> timedelta:
     """How long to wait after so many tries: twice as long each time, up to an hour."""
-    return min(first_pause * 2 ** max(0, tries - 1), LONGEST_PAUSE)
+    doublings = min(max(0, tries - 1), MOST_DOUBLINGS)
+    return min(first_pause * 2**doublings, LONGEST_PAUSE)
 
 
 def _joins(days: Sequence[date], day: date) -> bool:
@@ -132,10 +139,5 @@ def _joins(days: Sequence[date], day: date) -> bool:
 
 
 def _range_run(days: Sequence[date], by_day: Mapping[date, Sequence[DayRequest]]) -> RangeRun:
-    requests = [request for day in days for request in by_day[day]]
-    return RangeRun(
-        days[0],
-        days[-1],
-        tuple(sorted(request.id for request in requests)),
-        max(request.tries for request in requests) + 1,
-    )
+    requests = sorted((request for day in days for request in by_day[day]), key=lambda request: request.id)
+    return RangeRun(days[0], days[-1], tuple(request.id for request in requests), requests[-1].tries + 1)

@@ -6,7 +6,7 @@ tick that dies is simply done again.
 
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -25,8 +25,11 @@ OVERLAP = timedelta(minutes=10)
 DELETION_DAYS = 62
 LONGEST_COMPARISON = 50_000
 HINTS_AT_ONCE = 2000
-TICKETS_AT_ONCE = 100
+TICKETS_AT_ONCE = 50
 READERS = 4
+
+AT_ONCE = {"http_attempts": 1, "http_timeout": 10.0}
+"""A tick must end within a minute, and the next one tries again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,8 @@ class Cursor:
         """The value for the store."""
         return {
             "high_water": self.state.high_water.isoformat(),
-            "highest_id": self.state.highest_id,
+            "since": self.state.since.isoformat(),
+            "seen": sorted(self.state.seen),
             "total": self.state.total,
             "read_at": self.read_at.isoformat(),
             "asked": sorted(self.asked),
@@ -50,8 +54,11 @@ class Cursor:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Cursor":
         """The value out of the store."""
-        state = FeedState(datetime.fromisoformat(value["high_water"]), value["highest_id"], value["total"])
-        return cls(state, datetime.fromisoformat(value["read_at"]), frozenset(value["asked"]))
+        high_water, since, read_at = (
+            datetime.fromisoformat(value[name]) for name in ("high_water", "since", "read_at")
+        )
+        state = FeedState(high_water, since, frozenset(value["seen"]), value["total"])
+        return cls(state, read_at, frozenset(value["asked"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,7 @@ class ChangeFeed:
     """Looks for changes of the source; days before ZK_START_DATE are never asked for."""
 
     def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+        self._runtime = replace(runtime, settings=runtime.settings.model_copy(update=AT_ONCE))
         self._name = runtime.stored("source").name
         self._zone = runtime.settings.zone
 
@@ -97,10 +104,12 @@ class ChangeFeed:
         seen = source.fetch_changes(since)
         changes = self._edits(seen.rows)
         if cursor is None:
-            return changes, FeedState(now - OVERLAP, 0, seen.total).after(seen.rows, seen.total)
-        if cursor.state.lost_some(seen.rows, seen.total):
-            changes += self._deletions(source, seen.total, now)
-        return changes, cursor.state.after(seen.rows, seen.total)
+            before = FeedState(now - OVERLAP, since, frozenset(), 0)
+        else:
+            before = cursor.state
+            if before.lost_some(seen.rows, seen.total):
+                changes += self._deletions(source, seen.total, now)
+        return changes, before.after(seen.rows, seen.total, since, now)
 
     def _deletions(self, source: SourceConnector, total: int, now: datetime) -> list[Change]:
         """Stored bookings that are no longer in the list.

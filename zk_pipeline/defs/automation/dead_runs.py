@@ -17,6 +17,10 @@ SUBJECT = "suspected_runs"
 TIME_TO_BEGIN = timedelta(seconds=60)
 """From the start of a run's process to its lock."""
 
+JOBS = {"sync", "plan", "deep_check"}
+CHAIN = {"zammad", "kimai", "sync"}
+"""First parts of the keys of the assets that work with the database."""
+
 UNDER_WAY = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 
@@ -28,10 +32,17 @@ def bury_dead_runs(runtime: Runtime, instance: dg.DagsterInstance, now: datetime
         cursors.save(connection, "dagster", SUBJECT, {"run_ids": suspects})
     dead = [run_id for run_id in suspects if run_id in before]
     for run_id in dead:
-        run = instance.get_run_by_id(run_id)
-        if run is not None and not run.is_finished:
-            instance.report_run_failed(run, "The process of this run died. Its days are asked for again.")
+        _bury(instance, run_id)
     return dead
+
+
+def _bury(instance: dg.DagsterInstance, run_id: str) -> None:
+    # A restart of the database takes the lock from a living run: that one is stopped, and says so itself.
+    if instance.run_launcher.terminate(run_id):
+        return
+    run = instance.get_run_by_id(run_id)
+    if run is not None and not run.is_finished:
+        instance.report_run_failed(run, "The process of this run died. Its days are asked for again.")
 
 
 def _without_lock(runtime: Runtime, instance: dg.DagsterInstance, now: datetime) -> Sequence[str]:
@@ -41,6 +52,10 @@ def _without_lock(runtime: Runtime, instance: dg.DagsterInstance, now: datetime)
     return [
         record.dagster_run.run_id
         for record in old
-        if record.dagster_run.job_name in {"sync", "plan", "deep_check"}
-        and not runtime.database.is_locked(run_lock(record.dagster_run.run_id))
+        if _takes_lock(record.dagster_run) and not runtime.database.is_locked(run_lock(record.dagster_run.run_id))
     ]
+
+
+def _takes_lock(run: dg.DagsterRun) -> bool:
+    """Whether it is a run of the chain: of a job of ours, or of assets that somebody selected."""
+    return run.job_name in JOBS or any(key.path[0] in CHAIN for key in run.asset_selection or ())

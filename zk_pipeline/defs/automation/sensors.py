@@ -1,30 +1,25 @@
 """The sensor that reacts: to webhook hints, to the source's change feed, and to every day that was asked for."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import dagster as dg
 
 from zk_pipeline.defs.automation.change_feed import ChangeFeed
 from zk_pipeline.defs.automation.dead_runs import bury_dead_runs
-from zk_pipeline.defs.automation.jobs import TARGET_TAG, sync
+from zk_pipeline.defs.automation.jobs import UNFINISHED, sync
 from zk_pipeline.defs.days import SYSTEM_ERRORS
 from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.defs.tags import REASON_TAG, range_tags
 from zk_pipeline.domain.demand import RangeRun, pause_after, runs_for
+from zk_pipeline.domain.instants import local_day
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.settings import load_settings
 from zk_pipeline.store import requests
 
-RANGE_START = "dagster/asset_partition_range_start"
-RANGE_END = "dagster/asset_partition_range_end"
-
-UNFINISHED = [
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
+REASON = "change"
+AHEAD = {"dagster/priority": "1", "dagster/max_retries": "0"}
+"""These runs go before a waiting backfill, and Dagster does not repeat them: their requests do."""
 
 
 @dg.sensor(
@@ -58,21 +53,25 @@ def demand(context: dg.SensorEvaluationContext, zk: ZkResource) -> dg.SensorResu
 
 
 def _is_busy(instance: dg.DagsterInstance) -> bool:
-    """Whether a run writes to the target already: what comes meanwhile is gathered into the next."""
-    tags = dict(TARGET_TAG)
-    return instance.get_runs_count(dg.RunsFilter(statuses=UNFINISHED, tags=tags)) > 0
+    """Whether a run that was asked for here is unfinished: what comes meanwhile is gathered into the next.
+
+    A long backfill does not count. Dagster lets no two runs write at a time, and the next one is ours.
+    """
+    ours = dg.RunsFilter(statuses=UNFINISHED, tags={REASON_TAG: REASON})
+    return instance.get_runs_count(ours) > 0
 
 
 def _due_runs(runtime: Runtime, now: datetime) -> Sequence[RangeRun]:
     """The runs to ask for; their requests are due again after a pause, should the run fail."""
-    first_pause = timedelta(seconds=runtime.settings.retry_seconds)
+    settings = runtime.settings
+    first_pause = timedelta(seconds=settings.retry_seconds)
+    today = local_day(now, settings.zone)
     with runtime.database.transaction() as connection:
-        due = runs_for(requests.unclaimed(connection), now.astimezone(UTC))
+        due = runs_for(requests.unclaimed(connection), now, settings.start_date, today)
         for run in due:
             requests.postpone(connection, run.request_ids, now + pause_after(run.tries, first_pause))
     return due
 
 
 def _request(run: RangeRun) -> dg.RunRequest:
-    tags = {RANGE_START: run.first.isoformat(), RANGE_END: run.last.isoformat(), "zk/reason": "change"}
-    return dg.RunRequest(run_key=run.key, tags=tags)
+    return dg.RunRequest(run_key=run.key, tags={**range_tags(run.first, run.last, REASON), **AHEAD})
