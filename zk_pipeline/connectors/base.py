@@ -270,6 +270,28 @@ class TargetConnector(Connector):
         """Create a project, or return the one that has this number already."""
 
     @abstractmethod
+    def find_customer(self, number: str) -> Customer | None:
+        """The customer of exactly this number, hidden ones included; the oldest should there be several."""
+
+    @abstractmethod
+    def find_project(self, number: str) -> Project | None:
+        """The project of exactly this number, hidden and ended ones included; the oldest should there be several."""
+
+    @abstractmethod
+    def delete_customer(self, customer_id: int, *, number: str) -> None:
+        """Delete the customer if it has this number and nothing refers to it; one that is already gone is no error.
+
+        Raises `StillInUseError` otherwise, and deletes nothing.
+        """
+
+    @abstractmethod
+    def delete_project(self, project_id: int, *, number: str) -> None:
+        """Delete the project if it has this number and nothing refers to it; one that is already gone is no error.
+
+        Raises `StillInUseError` otherwise, and deletes nothing.
+        """
+
+    @abstractmethod
     def ensure_tags(self, names: Iterable[str]) -> None:
         """See to it that the tags exist and are visible."""
 

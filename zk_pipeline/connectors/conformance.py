@@ -15,7 +15,12 @@ from typing import Generic, TypeVar
 import pytest
 
 from zk_pipeline.connectors.base import Connector, SourceConnector, TargetConnector
-from zk_pipeline.connectors.errors import AuthenticationError, UnavailableError, ValidationFailedError
+from zk_pipeline.connectors.errors import (
+    AuthenticationError,
+    StillInUseError,
+    UnavailableError,
+    ValidationFailedError,
+)
 from zk_pipeline.domain.records import (
     AccountingChange,
     AccountingDraft,
@@ -317,6 +322,48 @@ class TargetConformance(ConnectorConformance[TargetConnector]):
         first = connector.create_project(name="Conformance", number="CONF-1", customer_id=customer.id)
         again = connector.create_project(name="Other name", number="CONF-1", customer_id=customer.id)
         assert (again, first.customer_id) == (first, customer.id)
+
+    def test_a_project_and_a_customer_are_found_by_their_exact_number(self, connector: TargetConnector) -> None:
+        customer = connector.create_customer(name="Conformance Ltd", number="conformance-1")
+        project = connector.create_project(name="Conformance", number="CONF-1", customer_id=customer.id)
+        assert connector.find_customer("conformance-1") == customer
+        assert connector.find_project("CONF-1") == project
+        assert connector.find_customer("conformance-") is None
+        assert connector.find_project("CONF") is None
+
+    def test_what_nothing_refers_to_is_deleted_and_may_be_deleted_again(self, connector: TargetConnector) -> None:
+        customer = connector.create_customer(name="Conformance Ltd", number="conformance-2")
+        project = connector.create_project(name="Conformance", number="CONF-2", customer_id=customer.id)
+        with pytest.raises(StillInUseError):
+            connector.delete_customer(customer.id, number="conformance-2")
+        for _ in range(2):
+            connector.delete_project(project.id, number="CONF-2")
+            connector.delete_customer(customer.id, number="conformance-2")
+        assert connector.find_project("CONF-2") is None
+        assert connector.find_customer("conformance-2") is None
+
+    def test_a_project_that_somebody_booked_on_is_not_deleted(
+        self, connector: TargetConnector, made: Timesheet, draft: TimesheetDraft
+    ) -> None:
+        customer = connector.create_customer(name="Conformance Ltd", number="conformance-3")
+        project = connector.create_project(name="Conformance", number="CONF-3", customer_id=customer.id)
+        booked = connector.create(replace(draft, project_id=project.id))
+        with pytest.raises(StillInUseError):
+            connector.delete_project(project.id, number="CONF-3")
+        assert connector.get(booked.id) == booked
+        assert connector.get(made.id) == made
+        connector.delete(booked.id)
+        connector.delete_project(project.id, number="CONF-3")
+        connector.delete_customer(customer.id, number="conformance-3")
+
+    def test_a_project_of_another_number_is_not_deleted(self, connector: TargetConnector) -> None:
+        customer = connector.create_customer(name="Conformance Ltd", number="conformance-1")
+        project = connector.create_project(name="Conformance", number="CONF-1", customer_id=customer.id)
+        with pytest.raises(StillInUseError):
+            connector.delete_project(project.id, number="CONF-9")
+        with pytest.raises(StillInUseError):
+            connector.delete_customer(customer.id, number="")
+        assert connector.find_project("CONF-1") == project
 
     def test_tags_that_exist_are_left_alone(self, connector: TargetConnector, draft: TimesheetDraft) -> None:
         connector.ensure_tags(draft.tags)

@@ -60,6 +60,10 @@ class ValidationFailedError(ConnectorError):
         super().__init__(problem, **where)  # type: ignore[arg-type]
 
 
+class StillInUseError(ConnectorError):
+    """A record was not deleted, because others refer to it or it is not the one meant. Nothing was sent."""
+
+
 class RateLimitedError(ConnectorError):
     """The system asked us to slow down and still did after the last attempt. `retry_after` is in seconds."""
 

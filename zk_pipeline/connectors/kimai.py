@@ -12,7 +12,12 @@ from zk_pipeline.connectors import kimai_rows
 from zk_pipeline.connectors.answer import Answer, in_chunks
 from zk_pipeline.connectors.base import Certificate, Endpoint, RequestCounts, Sweep, TargetConnector, Validation
 from zk_pipeline.connectors.checks import version_numbers
-from zk_pipeline.connectors.errors import NotFoundError, UnavailableError, ValidationFailedError
+from zk_pipeline.connectors.errors import (
+    NotFoundError,
+    PermissionDeniedError,
+    UnavailableError,
+    ValidationFailedError,
+)
 from zk_pipeline.connectors.http import HttpClient, Params
 from zk_pipeline.connectors.kimai_account import ALL_USERS, ME, USERS, Account
 from zk_pipeline.connectors.kimai_errors import TIMESHEETS, KimaiDialect
@@ -24,6 +29,7 @@ from zk_pipeline.connectors.kimai_registers import (
     is_searchable,
     same_tag,
 )
+from zk_pipeline.connectors.kimai_removal import remove_customer, remove_project
 from zk_pipeline.connectors.kimai_times import misread, query_span, wall_clock, with_offset
 from zk_pipeline.connectors.kimai_validation import OLDEST_VERSION, validate
 from zk_pipeline.domain.records import (
@@ -179,6 +185,24 @@ class KimaiConnector(TargetConnector):
         """Create a project, or return the one that has this number already, whoever's it is (docs/kimai.md §7)."""
         return PROJECTS.obtain(self._http, number, {"name": name, "customer": customer_id})
 
+    def find_customer(self, number: str) -> Customer | None:
+        """The customer of exactly this number, hidden ones included; the oldest should there be several."""
+        return CUSTOMERS.find(self._http, number)
+
+    def find_project(self, number: str) -> Project | None:
+        """The project of exactly this number, hidden and ended ones included; the oldest should there be several."""
+        return PROJECTS.find(self._http, number)
+
+    def delete_customer(self, customer_id: int, *, number: str) -> None:
+        """Delete the customer if it has this number and nothing refers to it (docs/kimai.md §7)."""
+        self._expect_view_of_all()
+        remove_customer(self._http, customer_id, number)
+
+    def delete_project(self, project_id: int, *, number: str) -> None:
+        """Delete the project if it has this number and nothing refers to it (docs/kimai.md §7)."""
+        self._expect_view_of_all()
+        remove_project(self._http, project_id, number)
+
     def ensure_tags(self, names: Iterable[str]) -> None:
         """See to it that the tags exist and are visible. Raises `ValidationFailedError` for a hidden one."""
         for name in dict.fromkeys(names):
@@ -207,6 +231,17 @@ class KimaiConnector(TargetConnector):
         if not doubt and caller.is_plain and all(row.user_id == caller.id for row in reading.rows):
             doubt = "nobody else's time sheets came, and the account's role does not see them (view_other_timesheet)"
         yield _certificate(window, reading, len(rows), doubt)
+
+    def _expect_view_of_all(self) -> None:
+        """What others booked must count: an account that does not see it could delete their time sheets."""
+        if self._account.caller().is_plain:
+            raise PermissionDeniedError(
+                "The account does not see whether others use the record.",
+                system=self._http.system,
+                method="GET",
+                path=TIMESHEETS,
+                remedy="Give it a role with the permission view_other_timesheet.",
+            )
 
     def _check_length(self, description: str) -> None:
         """Kimai fails with a bare 500 where the text does not fit into its column (docs/kimai.md §3)."""
