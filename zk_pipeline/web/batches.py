@@ -15,7 +15,7 @@ from zk_pipeline.web.outages import OUTAGES, told
 MOST_IN_BATCH = 500
 MOST_WAITING = 5_000
 SECONDS_TO_STORE = 20.0
-"""Less than the 30 s that Zammad waits for an answer (docs/zammad.md §7)."""
+"""Less than the 30 s that Zammad waits for an answer (docs/webhooks.md)."""
 
 _log = logging.getLogger(__name__)
 

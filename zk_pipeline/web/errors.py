@@ -1,5 +1,6 @@
 """Errors of the web app: each one answered as detail, status code, timestamp and request id."""
 
+import logging
 import re
 import uuid
 from collections.abc import Mapping
@@ -13,6 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 REQUEST_ID = "X-Request-ID"
+
+_log = logging.getLogger(__name__)
 
 _USABLE_ID = re.compile(r"[\w.:-]{1,100}", re.ASCII)
 _SENTENCES = {
@@ -80,7 +83,8 @@ def _of_validation(request: Request, error: RequestValidationError) -> Response:
 
 
 def _of_defect(request: Request, _error: Exception) -> Response:
-    """A defect of ours: the server's log has it with its traceback, the caller only learns its id."""
+    """A defect of ours: the server logs its traceback next, the caller only learns its id."""
+    _log.error("Request %s failed because of a defect:", request.state.request_id)
     detail = "The request failed because of an error in the server. Its log says more under this request id."
     return _answer(request, 500, detail, {REQUEST_ID: request.state.request_id})
 

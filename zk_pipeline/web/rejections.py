@@ -50,8 +50,7 @@ class Rejections:
 
     def count(self, called: str, reason: Reason) -> None:
         """Count one refused delivery to a connector as it was called."""
-        key = (called, reason)
-        self._counted[key if key in self._counted or len(self._counted) < MOST_CALLED else ("", reason)] += 1
+        self._add(called, reason, 1)
         self._unaudited[reason] += 1
 
     async def run(self) -> None:
@@ -62,6 +61,11 @@ class Rejections:
                 await self._write(self._due())
         finally:
             await self._write(list(self._unaudited))
+
+    def _add(self, called: str, reason: Reason, number: int) -> None:
+        key = (called, reason)
+        has_room = key in self._counted or len(self._counted) < MOST_CALLED
+        self._counted[key if has_room else ("", reason)] += number
 
     def _due(self) -> list[Reason]:
         latest = time.monotonic() - SECONDS_BETWEEN_AUDITS
@@ -76,7 +80,8 @@ class Rejections:
             await asyncio.to_thread(self._commit, counted, audited)
         except OUTAGES as error:
             _log.warning("Refused webhook deliveries could not be counted yet: %s", told(error))
-            self._counted += counted
+            for (called, reason), number in counted.items():
+                self._add(called, reason, number)
             self._unaudited += audited
             return
         self._audited_at |= dict.fromkeys(due, time.monotonic())

@@ -37,6 +37,7 @@ def test_a_defect_is_answered_without_its_text_and_logged_with_it(
     refused(answer, 500, "an error in the server")
     assert "what only the log may know" not in answer.text
     assert "what only the log may know" in caplog.text
+    assert answer.json()["request_id"] in caplog.text
 
 
 def test_a_wrong_value_is_named(client: httpx.Client):

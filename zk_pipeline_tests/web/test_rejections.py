@@ -1,6 +1,9 @@
 """Refused deliveries are counted and audited, in few writes and without their content."""
 
+import asyncio
 from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import text
@@ -10,6 +13,7 @@ from zk_pipeline.store import audit
 from zk_pipeline.store.database import Database
 from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline.web import rejections
+from zk_pipeline.web.rejections import Reason, Rejections
 from zk_pipeline_tests.web.conftest import PAYLOAD, SECRET, Web, web_app
 
 COUNTS = "SELECT connector, reason, number FROM sync.webhook_rejections ORDER BY connector, reason"
@@ -59,6 +63,20 @@ def test_a_reason_is_audited_once_a_minute_while_the_count_goes_on(
             assert wait_until(lambda: rows(database, COUNTS) == [("zammad", "bad_signature", number)], 10)  # noqa: B023
         assert len(rows(database, EVENTS)) == 1
     assert [row[2]["number"] for row in rows(database, EVENTS)] == [1, 2]
+
+
+def test_what_cannot_be_written_yet_is_kept_in_bounded_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(rejections, "MOST_CALLED", 3)
+    counting = Rejections(Database(f"postgresql+psycopg://zk@/zk?host={tmp_path}"), ZoneInfo("UTC"))
+
+    async def count_while_the_database_is_away() -> None:
+        for number in range(50):
+            counting.count(f"made-up-{number}", Reason.SIGNATURE)
+            await counting._write([Reason.SIGNATURE])
+
+    asyncio.run(count_while_the_database_is_away())
+    assert (len(counting._counted), counting._counted.total()) == (4, 50)
+    assert counting._unaudited == {Reason.SIGNATURE: 50}
 
 
 def test_made_up_connectors_end_in_one_row(database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch):
