@@ -2,38 +2,16 @@
 
 import json
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import asdict
+from typing import Any
 
 from sqlalchemy import Connection, Row, insert, null, select, update
 
+from zk_pipeline.domain.journal import MASTER_DATA, JournalEntry, Named, Written
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.store.database import to_json
-from zk_pipeline.store.tables import writes
+from zk_pipeline.store.tables import sync_runs, writes
 from zk_pipeline.store.target import timesheet_from_json, timesheet_json
-
-
-@dataclass(frozen=True, slots=True)
-class JournalEntry:
-    """One write: `create` has no `before`, `delete` no `after`; an update or link has both."""
-
-    operation: str
-    source_id: str | None
-    kimai_id: int
-    entry_date: date | None
-    before: Timesheet | None = None
-    after: Timesheet | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A stored entry of the journal."""
-
-    id: int
-    run_id: str
-    entry: JournalEntry
-    written_at: datetime
-    undone_by: str | None
 
 
 def record(connection: Connection, connector: str, entries: Iterable[JournalEntry], run_id: str) -> None:
@@ -47,7 +25,7 @@ def record(connection: Connection, connector: str, entries: Iterable[JournalEntr
             "kimai_id": entry.kimai_id,
             "entry_date": entry.entry_date,
             "before": _plain(entry.before),
-            "after": _plain(entry.after),
+            "after": _plain(entry.after or entry.named),
         }
         for entry in entries
     ]
@@ -63,7 +41,9 @@ def of_run(connection: Connection, connector: str, run_id: str) -> list[Written]
 
 def of_timesheets(connection: Connection, connector: str, ids: Collection[int]) -> list[Written]:
     """The writes to these time sheets, oldest first."""
-    query = select(writes).where(writes.c.connector == connector, writes.c.kimai_id.in_(ids))
+    query = select(writes).where(
+        writes.c.connector == connector, writes.c.kimai_id.in_(ids), writes.c.operation.not_in(MASTER_DATA)
+    )
     return [_written(row) for row in connection.execute(query.order_by(writes.c.id))]
 
 
@@ -72,17 +52,34 @@ def mark_undone(connection: Connection, ids: Collection[int], by: str) -> None:
     connection.execute(update(writes).where(writes.c.id.in_(ids)).values(undone_by=by))
 
 
-def _plain(row: Timesheet | None) -> object:
-    return json.loads(to_json(timesheet_json(row))) if row else null()
+def runs_beginning(connection: Connection, beginning: str) -> list[str]:
+    """The runs that wrote or counted anything and whose id begins so; one whose whole id it is stands alone."""
+    found: set[str] = set()
+    for column in (writes.c.run_id, sync_runs.c.run_id):
+        query = select(column).where(column.startswith(beginning, autoescape=True)).distinct()
+        found.update(connection.execute(query).scalars())
+    return [beginning] if beginning in found else sorted(found)
 
 
-def _written(row: Row) -> Written:
+def _plain(value: Timesheet | Named | None) -> object:
+    match value:
+        case None:
+            return null()
+        case Named():
+            return asdict(value)
+        case Timesheet():
+            return json.loads(to_json(timesheet_json(value)))
+
+
+def _written(row: Row[Any]) -> Written:
+    master_data = row.operation in MASTER_DATA
     entry = JournalEntry(
         row.operation,
         row.source_id,
         row.kimai_id,
         row.entry_date,
         timesheet_from_json(row.before) if row.before else None,
-        timesheet_from_json(row.after) if row.after else None,
+        timesheet_from_json(row.after) if row.after and not master_data else None,
+        Named(**row.after) if master_data else None,
     )
     return Written(row.id, row.run_id, entry, row.written_at, row.undone_by)

@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from sqlalchemy import Connection
 
 from zk_pipeline.connectors.base import TargetConnector
 from zk_pipeline.connectors.errors import PermissionDeniedError, ValidationFailedError
 from zk_pipeline.defs.push.book import Refusal, refusal_of
+from zk_pipeline.domain.journal import JournalEntry, Named, Operation
 from zk_pipeline.domain.mapping import ProjectPlan
 from zk_pipeline.domain.plan import Draft
-from zk_pipeline.store import audit, target
+from zk_pipeline.domain.records import Customer, Project
+from zk_pipeline.store import audit, journal, target
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.database import Database
 
@@ -84,29 +86,46 @@ class MasterData:
     def _create(self, plan: ProjectPlan) -> None:
         try:
             customer_id = plan.customer.id or self._customer(plan)
-            project = self._connector.create_project(name=plan.name, number=plan.number, customer_id=customer_id)
+            found = self._connector.find_project(plan.number)
+            project = found or self._connector.create_project(
+                name=plan.name, number=plan.number, customer_id=customer_id
+            )
         except (ValidationFailedError, PermissionDeniedError) as error:
             self._refusals[plan.number] = refusal_of(error, f"Project {plan.number} {plan.name!r} could not be made.")
             return
         self._project_ids[plan.number] = project.id
-        self.created = replace(self.created, projects=self.created.projects + 1)
         with self._database.transaction() as connection:
             target.save_project(connection, self._connector.endpoint.name, project)
-            self._audit(connection, "kimai.project.ensured", f"kimai:project:{project.id}", plan.name, plan.number)
+            if found is None:
+                self._journal(connection, Operation.CREATE_PROJECT, project)
+        if found is None:
+            self.created = replace(self.created, projects=self.created.projects + 1)
 
     def _customer(self, plan: ProjectPlan) -> int:
         customer = plan.customer
         if customer.number not in self._customer_ids:
-            made = self._connector.create_customer(name=customer.name, number=customer.number)
+            found = self._connector.find_customer(customer.number)
+            made = found or self._connector.create_customer(name=customer.name, number=customer.number)
             self._customer_ids[customer.number] = made.id
-            self.created = replace(self.created, customers=self.created.customers + 1)
             with self._database.transaction() as connection:
                 target.save_customer(connection, self._connector.endpoint.name, made)
-                self._audit(
-                    connection, "kimai.customer.ensured", f"kimai:customer:{made.id}", customer.name, customer.number
-                )
+                if found is None:
+                    self._journal(connection, Operation.CREATE_CUSTOMER, made)
+            if found is None:
+                self.created = replace(self.created, customers=self.created.customers + 1)
         return self._customer_ids[customer.number]
 
-    def _audit(self, connection: Connection, event: str, subject: str, name: str, number: str) -> None:
-        detail = {"name": name, "number": number}
-        audit.append(connection, [AuditEvent(event, "pipeline", subject, detail, self._run_id)])
+    def _journal(self, connection: Connection, operation: Operation, made: Customer | Project) -> None:
+        """Remember what was made here and not merely found: only that may be taken back."""
+        kind = "customer" if isinstance(made, Customer) else "project"
+        named = Named(made.number or "", made.name)
+        journal.record(
+            connection,
+            self._connector.endpoint.name,
+            [JournalEntry(operation, None, made.id, None, named=named)],
+            self._run_id,
+        )
+        event = AuditEvent(
+            f"kimai.{kind}.created", "pipeline", f"kimai:{kind}:{made.id}", asdict(named), self._run_id
+        )
+        audit.append(connection, [event])
