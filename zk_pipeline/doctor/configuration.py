@@ -82,7 +82,7 @@ def _alerts(settings: Settings) -> Finding:
     if settings.alert_urls.get_secret_value().strip():
         return Finding("alerts", Level.PASS, "Alerts are sent when runs fail.")
     text = "Nobody is told when runs fail."
-    return Finding("alerts", Level.WARN, text, "Name where alerts go in ZK_ALERT_URLS, such as mailto:// or ntfy://.")
+    return Finding("alerts", Level.WARN, text, "Name where alerts go in ZK_ALERT_URLS, and try it: zk alerts test")
 
 
 def _lock(installation: Installation) -> Finding:

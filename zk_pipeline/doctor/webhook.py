@@ -89,10 +89,11 @@ def round_trip(where: str, secret: str, database: Database) -> Finding:
         return Finding(_SUBJECT, Level.FAIL, text, "Look at the log of the web server, and start `zk up` anew.")
     finally:
         stored = _take_out(database, delivery)
-    return _judged(where, answer, stored=stored)
+    return judge_answer(where, answer, stored=stored)
 
 
-def _judged(where: str, answer: httpx.Response, *, stored: bool) -> Finding:
+def judge_answer(where: str, answer: httpx.Response, *, stored: bool) -> Finding:
+    """What the web server's answer means; `stored` tells whether the delivery was in our database."""
     status = answer.status_code
     if status == 202 and stored:
         return Finding(_SUBJECT, Level.PASS, f"A signed delivery to {where} was stored.")

@@ -190,6 +190,12 @@ def test_tokens_of_another_key_that_the_environment_holds_too_are_a_failing_line
     assert (told.exit_code, told.failed()) == (1, {"Environment"})
 
 
+def test_a_key_file_that_others_can_read_fails(doctor: Doctor, zk_home: Home):
+    (zk_home.path / "encryption.key").touch(0o644)
+    failed = [row for row in doctor().section("Settings") if row["level"] == "fail"]
+    assert [row["remedy"] for row in failed] == [f"chmod 600 {zk_home.path / 'encryption.key'}"]
+
+
 def test_a_broken_examination_is_a_finding_and_the_others_go_on(doctor: Doctor, zk_home: Home):
     with zk_home.database() as database, database.transaction() as connection:
         connection.execute(text("ALTER TABLE sync.normalized_entries RENAME COLUMN trace TO traces"))

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
+import httpx
 import pytest
 
 from zk_pipeline.connectors.base import Level
@@ -149,3 +150,24 @@ def test_a_long_secret_is_good():
 def test_a_server_that_listens_everywhere_is_reached_on_this_machine(host: str, there: str):
     settings = Settings(_env_file=None, web_host=host, web_port=8123)  # pyright: ignore[reportCallIssue]
     assert webhook.address(settings, "zammad") == f"http://{there}:8123/api/v1/webhooks/zammad"
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "stored", "level", "words"),
+    [
+        (202, {}, True, Level.PASS, "was stored"),
+        (202, {}, False, Level.FAIL, "not in our database"),
+        (401, {}, False, Level.FAIL, "refused our signature"),
+        (404, {}, False, Level.FAIL, "answered 404"),
+        (429, {"Retry-After": "1"}, False, Level.WARN, "no more deliveries"),
+        (503, {}, False, Level.FAIL, "without a secret"),
+        (503, {"Retry-After": "5"}, False, Level.FAIL, "could not store"),
+    ],
+)
+def test_each_answer_to_the_delivery_has_its_meaning(
+    status: int, headers: dict[str, str], stored: bool, level: Level, words: str
+):
+    finding = webhook.judge_answer("http://zk.lan", httpx.Response(status, headers=headers), stored=stored)
+    assert finding.level is level
+    assert words in finding.text
+    assert bool(finding.remedy) is (level is not Level.PASS)
