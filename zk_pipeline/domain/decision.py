@@ -142,7 +142,7 @@ def _without_history(diff: Difference, *, locked: bool) -> Decision:
 def _after_unconfirmed_create(diff: Difference, *, source_edited: bool, locked: bool) -> Decision:
     """Our create arrived, though its answer was lost; what the booking changed meanwhile is still to be written."""
     if not diff or not source_edited:
-        return Decision(Status.IN_SYNC, Action.LINK)
+        return Decision(Status.IN_SYNC, Action.LINK, diff=diff)
     if locked:
         return Decision(Status.MISMATCH, Action.REVIEW, Reason.BILLED, diff)
     return Decision(Status.MISMATCH, Action.UPDATE, diff=diff)

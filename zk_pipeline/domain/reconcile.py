@@ -1,12 +1,12 @@
 """Reconciliation: for every entry and every time sheet of ours, what it is and what shall be done. This is the plan."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
-from zk_pipeline.domain.decision import Action, Decision, Status, decide, decide_unwanted
+from zk_pipeline.domain.decision import Action, Decision, Status, decide, decide_unwanted, owned
 from zk_pipeline.domain.entries import Entry, SyncStatus, stable_hash
 from zk_pipeline.domain.instants import days_window, local_day, whole_seconds
 from zk_pipeline.domain.ledger import Desired, LedgerRow, PushState
@@ -17,6 +17,7 @@ from zk_pipeline.domain.plan import Draft, Result, Situation
 from zk_pipeline.domain.policy import Policy
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Timesheet
+from zk_pipeline.domain.resolutions import Resolution, resolved
 
 DESCRIPTION_BYTES = 65_535
 """Kimai answers 500 to a longer description (docs/kimai.md §3)."""
@@ -39,8 +40,15 @@ class Reconciler:
         self._resolver = resolver
         self._policy = policy
 
-    def day(self, situation: Situation) -> list[Result]:
-        """The plan of one day: a line for each entry, then for each stray time sheet and each clone of a marker."""
+    def day(self, situation: Situation, resolutions: Collection[Resolution] = ()) -> list[Result]:
+        """The plan of one day: a line for each entry, then for each stray time sheet and each clone of a marker.
+
+        The decisions of people are applied before new time sheets are placed, and to those that find no place.
+        """
+        lines = resolved(self._lines(situation), resolutions, situation.locked_before)
+        return resolved(self._placed(lines, situation), resolutions, situation.locked_before)
+
+    def _lines(self, situation: Situation) -> list[Result]:
         assignments = {entry.source_id: self._resolver.resolve(entry) for entry in situation.entries}
         wanted = [self._wanted(entry, assignments[entry.source_id]) for entry in situation.entries]
         bound = {row.source_id: row.kimai_id for row in situation.ledger.values() if row.kimai_id is not None}
@@ -51,7 +59,7 @@ class Reconciler:
             lines.append(self._entry(entry, assignments[entry.source_id], found, situation))
             lines.extend(_clone(entry, clone) for clone in found.clones)
         lines.extend(self._strays(matches, situation))
-        return self._placed(lines, situation)
+        return lines
 
     def _wanted(self, entry: Entry, assignment: Assignment | Problem) -> Wanted:
         user = assignment.user if isinstance(assignment, Assignment) else self._resolver.user(entry)
@@ -81,7 +89,8 @@ class Reconciler:
             locked = self._is_locked(ours, situation) or _is_closed(entry.entry_date, situation)
             decision = decide(ledger, draft.desired, ours, locked=locked)
             if decision.action is Action.UPDATE and _is_parked(ledger, prepared):
-                return _refused(entry, Status.MISMATCH, ledger.message if ledger else "", prepared, kimai_id=ours.id)
+                line = _refused(entry, Status.MISMATCH, ledger.message if ledger else "", prepared, kimai_id=ours.id)
+                return replace(line, diff=decision.diff, draft=_in_place(draft, ours, decision))
             return _decided(entry, decision, ours, prepared)
         if bound is not None:
             return _review(entry, Status.MISSING, Reason.DELETED_IN_KIMAI, kimai_id=bound, draft=draft)
@@ -177,7 +186,7 @@ class Reconciler:
             latest = None if server.allow_future_times or day_is_over else created[line.source_id or ""]
             span = free_span(line.draft.span, spans, within, latest)
             if span is None:
-                placed.append(replace(line, action=Action.REVIEW, reason=Reason.NO_FREE_PLACE, text=""))
+                placed.append(replace(line, action=Action.REVIEW, reason=Reason.NO_FREE_PLACE, text="", decided=""))
                 continue
             if not server.allow_overlapping:
                 spans.append(span)
@@ -209,7 +218,7 @@ def _excluded(entry: Entry) -> Reason:
 
 
 def _decided(entry: Entry, decision: Decision, ours: Timesheet, prepared: Prepared | None) -> Result:
-    diff_hash = stable_hash({"entry": entry.owned_hash, "diff": decision.diff})
+    facts = {"entry": entry.owned_hash, "diff": decision.diff, "kimai": _facts(ours)}
     writes = decision.action is Action.UPDATE and prepared is not None
     return Result(
         entry.entry_date,
@@ -221,8 +230,13 @@ def _decided(entry: Entry, decision: Decision, ours: Timesheet, prepared: Prepar
         decision.reason,
         diff=decision.diff,
         draft=_in_place(prepared.draft, ours, decision) if prepared else None,
-        facts_hash=prepared.facts_hash if writes and prepared else diff_hash,
+        facts_hash=prepared.facts_hash if writes and prepared else stable_hash(facts),
     )
+
+
+def _facts(row: Timesheet) -> list[str]:
+    """What a decision about a time sheet depends on: which one it is, and the fields that are ours."""
+    return [str(row.id), *map(str, owned(row))]
 
 
 def _in_place(draft: Draft, ours: Timesheet, decision: Decision) -> Draft:
@@ -295,7 +309,7 @@ def _clone(entry: Entry, clone: Timesheet) -> Result:
         Decimal(0),
         Reason.MARKER_CLONED,
         f"Time sheet {clone.id} carries the marker of booking {entry.source_id}.",
-        facts_hash=stable_hash({"clone": clone.id}),
+        facts_hash=stable_hash({"clone": _facts(clone)}),
     )
 
 
@@ -309,5 +323,5 @@ def _stray(source_id: str, row: Timesheet, decision: Decision, day: date) -> Res
         Decimal(0),
         decision.reason,
         f"Time sheet {row.id} belongs to booking {source_id}, which is not in Zammad.",
-        facts_hash=stable_hash({"stray": row.id, "reason": decision.reason}),
+        facts_hash=stable_hash({"stray": _facts(row), "reason": decision.reason}),
     )

@@ -5,6 +5,7 @@ A decision holds for the facts it was made about, and no longer: when either sid
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 from enum import StrEnum
 
 from zk_pipeline.domain.decision import Action, Status
@@ -44,7 +45,7 @@ ALLOWED: Mapping[Reason, tuple[Choice, ...]] = {
     Reason.LOCKED_PERIOD: (Choice.IGNORE,),
     Reason.NO_FREE_PLACE: (Choice.IGNORE,),
     Reason.UNMATCHED_CORRECTION: (Choice.IGNORE,),
-    Reason.REFUSED_BY_KIMAI: (Choice.CREATE, Choice.IGNORE),
+    Reason.REFUSED_BY_KIMAI: (Choice.CREATE, Choice.UPDATE, Choice.IGNORE),
     Reason.MARKER_CLONED: (Choice.DELETE, Choice.KEEP),
 }
 """The decisions for each reason that waits for a person; the first is the one suggested."""
@@ -61,28 +62,66 @@ class Resolution:
     timesheet_id: int | None = None
 
 
+EFFECTS: Mapping[Choice, str] = {
+    Choice.CREATE: "A new time sheet is written for the booking.",
+    Choice.UPDATE: "What the booking says is written to the fields of the time sheet that differ.",
+    Choice.LINK: "The time sheet becomes the booking's: the marker is added to its text, all else stays.",
+    Choice.DELETE: "The time sheet is deleted in Kimai.",
+    Choice.KEEP: "The time sheet stays as it is. Nothing is written.",
+    Choice.IGNORE: "Both sides stay as they are. Nothing is written.",
+}
+"""What each decision does, for people."""
+
+_WRITES_NOTHING = frozenset({Choice.KEEP, Choice.IGNORE})
+
+
 def allowed(reason: Reason, status: Status) -> tuple[Choice, ...]:
-    """The decisions that make sense: a time sheet without booking is not updated, one with a booking not deleted."""
-    choices = ALLOWED.get(reason, ())
-    if reason is not Reason.BOTH_CHANGED:
-        return choices
-    senseless = Choice.UPDATE if status is Status.ORPHANED else Choice.DELETE
-    return tuple(choice for choice in choices if choice is not senseless)
+    """The decisions that make sense for a line of this reason and status, the suggested one first."""
+    return tuple(choice for choice in ALLOWED.get(reason, ()) if choice not in _senseless(reason, status))
 
 
-def resolved(lines: Iterable[Result], resolutions: Iterable[Resolution]) -> list[Result]:
-    """The plan with the decisions applied that still fit; each line whose facts changed stays open."""
+def stands(choice: Choice, status: Status) -> bool:
+    """Whether a decision goes on holding after it was carried out, until the facts change.
+
+    Whatever was written, or taken into the ledger as the target has it, is no longer in question: the same question
+    would be a new one.
+    """
+    return choice is Choice.IGNORE or (choice is Choice.KEEP and status is not Status.MISMATCH)
+
+
+def resolved(
+    lines: Iterable[Result], resolutions: Iterable[Resolution], locked_before: date | None = None
+) -> list[Result]:
+    """The plan with the decisions applied that still fit; each line whose facts changed stays open.
+
+    On a day before `locked_before` only decisions that write nothing hold.
+    """
     decisions = {(resolution.key, resolution.reason, resolution.facts_hash): resolution for resolution in resolutions}
-    return [_resolved(line, decisions) for line in lines]
+    return [_resolved(line, decisions, locked_before) for line in lines]
 
 
-def _resolved(line: Result, decisions: Mapping[tuple[str, Reason, str], Resolution]) -> Result:
+def _senseless(reason: Reason, status: Status) -> frozenset[Choice]:
+    match reason:
+        case Reason.BOTH_CHANGED:
+            # A time sheet without booking is not updated, one with a booking not deleted.
+            return frozenset({Choice.UPDATE if status is Status.ORPHANED else Choice.DELETE})
+        case Reason.REFUSED_BY_KIMAI:
+            # What is tried again is what was refused: never a second time sheet for a refused update.
+            return frozenset({Choice.CREATE if status is Status.MISMATCH else Choice.UPDATE})
+        case _:
+            return frozenset()
+
+
+def _resolved(
+    line: Result, decisions: Mapping[tuple[str, Reason, str], Resolution], locked_before: date | None
+) -> Result:
     if line.action is not Action.REVIEW or line.reason is None:
         return line
     decision = decisions.get((line.key, line.reason, line.facts_hash))
     if decision is None or decision.choice not in allowed(line.reason, line.status):
         return line
-    return _decided(line, decision)
+    closed = locked_before is not None and line.entry_date < locked_before
+    return line if closed and decision.choice not in _WRITES_NOTHING else _decided(line, decision)
 
 
 def _decided(line: Result, decision: Resolution) -> Result:

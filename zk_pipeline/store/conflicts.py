@@ -1,18 +1,38 @@
 """Queries on conflicts: what waits for a person, one open row for each line of the plan and reason."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 
-from sqlalchemy import Connection, Row, func, select, text, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select, text, tuple_, update
 
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.plan import Result, sentence
 from zk_pipeline.domain.reasons import Reason
-from zk_pipeline.domain.resolutions import Choice, Resolution, allowed
-from zk_pipeline.store import audit, requests
+from zk_pipeline.domain.resolutions import Choice, Resolution, allowed, stands
+from zk_pipeline.store import audit, plans, requests
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.database import to_json
-from zk_pipeline.store.tables import conflicts
+from zk_pipeline.store.tables import conflicts, normalized_entries
+from zk_pipeline.store.tables import reconciliation_results as results
+
+LIFE = ("open", "decided", "carried_out", "expired")
+"""What becomes of a conflict. A decision that writes nothing goes on holding while it is `carried_out`."""
+
+_LINE = tuple_(conflicts.c.key, conflicts.c.reason, conflicts.c.facts_hash)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which conflicts are meant; what is empty does not narrow. People and customers are named in full, in any case."""
+
+    status: str = "open"
+    reason: str = ""
+    first: date | None = None
+    last: date | None = None
+    agent: str = ""
+    customer: str = ""
 
 
 class DecisionError(Exception):
@@ -22,29 +42,29 @@ class DecisionError(Exception):
 def replace_day(connection: Connection, connector: str, day: date, lines: Sequence[Result]) -> None:
     """Bring the day's conflicts in line with its plan.
 
-    A conflict is opened for every line to be reviewed; those whose facts changed expire, decided ones too; a decision
-    that needs no write is carried out by being in the plan.
+    A conflict is opened for every line to be reviewed. Those without such a line expire, and so do decisions whose
+    facts changed. A decision that needs no write is carried out by being in the plan.
     """
     reviewed = [line for line in lines if line.action is Action.REVIEW and line.reason is not None]
     decided = [line for line in lines if line.decided]
     of_day = (conflicts.c.connector == connector) & (conflicts.c.entry_date == day)
-    line_of = tuple_(conflicts.c.key, conflicts.c.reason)
-    gone = ((conflicts.c.resolution_status == "open") & ~line_of.in_([(row.key, row.reason) for row in reviewed])) | (
-        (conflicts.c.resolution_status == "decided") & ~line_of.in_([(row.key, row.reason) for row in decided])
-    )
+    asked = tuple_(conflicts.c.key, conflicts.c.reason).in_([(line.key, line.reason) for line in reviewed])
+    holds = _LINE.in_([(line.key, line.reason, line.facts_hash) for line in decided])
+    gone = ((conflicts.c.resolution_status == "open") & ~asked) | (_in_force() & ~holds)
     connection.execute(update(conflicts).where(of_day & gone).values(resolution_status="expired", closed_at=func.now()))
     carry_out(connection, connector, [line for line in decided if line.action is Action.NONE])
     open_lines(connection, connector, reviewed)
 
 
 def resolutions_of_day(connection: Connection, connector: str, day: date) -> list[Resolution]:
-    """The decisions that people took about lines of this day, in the order in which the conflicts arose."""
-    query = select(conflicts).where(
-        conflicts.c.connector == connector,
-        conflicts.c.entry_date == day,
-        conflicts.c.resolution_status.in_(["decided", "carried_out"]),
-        conflicts.c.decision.is_not(None),
-    )
+    """The decisions in force about lines of this day, in the order in which the conflicts arose.
+
+    Nobody can decide until the transaction ends: a decision that comes while a day is planned waits, and holds after.
+    """
+    of_day = (conflicts.c.connector == connector) & (conflicts.c.entry_date == day)
+    undecided = select(conflicts.c.id).where(of_day, conflicts.c.resolution_status == "open")
+    connection.execute(undecided.order_by(conflicts.c.id).with_for_update())
+    query = select(conflicts).where(of_day, _in_force())
     return [
         Resolution(
             row.key, Reason(row.reason), Choice(row.decision), row.facts_hash, timesheet_id=row.decision_timesheet_id
@@ -55,40 +75,39 @@ def resolutions_of_day(connection: Connection, connector: str, day: date) -> lis
 
 def carry_out(connection: Connection, connector: str, lines: Iterable[Result]) -> None:
     """Close the decided conflicts of these lines: what was decided is done."""
-    done = [(line.key, line.reason) for line in lines if line.decided]
+    done = [(line.key, line.reason, line.facts_hash) for line in lines if line.decided]
     connection.execute(
         update(conflicts)
         .where(
             conflicts.c.connector == connector,
             conflicts.c.resolution_status == "decided",
-            tuple_(conflicts.c.key, conflicts.c.reason).in_(done),
+            _LINE.in_(done),
         )
         .values(resolution_status="carried_out", closed_at=func.now())
     )
 
 
 def decide(
-    connection: Connection, conflict_id: int, choice: Choice, *, actor: str, timesheet_id: int | None = None
+    connection: Connection,
+    conflict_id: int,
+    choice: Choice,
+    *,
+    actor: str,
+    timesheet_id: int | None = None,
+    seen: str | None = None,
 ) -> Row:
-    """Take a decision on an open conflict, record it, and ask for its day again; returns the conflict.
+    """Take a decision on an open conflict, record it, and ask for its day again; returns the conflict as it was.
 
-    Two at once: the first one holds, the second is told. Raises `DecisionError`.
+    `seen` is the hash of the facts that the person looked at, where that was before now. Two at once: the first one
+    holds, the second is told. Raises `DecisionError`.
     """
-    query = select(conflicts).where(conflicts.c.id == conflict_id).with_for_update()
-    row = connection.execute(query).first()
-    if row is None:
-        raise DecisionError(f"There is no conflict {conflict_id}. zk conflicts list shows those that are open.")
+    row = one(connection, conflict_id, lock=True)
     if row.resolution_status != "open":
         by = f", {row.decision} by {row.decided_by}" if row.decision else ""
         raise DecisionError(f"Conflict {conflict_id} is no longer open ({row.resolution_status}{by}).")
-    reason = Reason(row.reason)
-    possible = allowed(reason, Status(row.status))
-    if choice not in possible:
-        raise DecisionError(
-            f"Conflict {conflict_id} ({reason}) cannot be resolved by {choice}; possible: {', '.join(possible)}."
-        )
-    if choice is Choice.LINK and timesheet_id is None and row.kimai_id is None:
-        raise DecisionError(f"Conflict {conflict_id} has several candidates: name one with --timesheet. {row.text}")
+    if seen not in {None, row.facts_hash}:
+        raise DecisionError(f"Conflict {conflict_id} changed meanwhile: look at it again. {row.text}")
+    _require_possible(connection, row, choice, timesheet_id)
     connection.execute(
         update(conflicts)
         .where(conflicts.c.id == conflict_id)
@@ -100,10 +119,51 @@ def decide(
             decided_at=func.now(),
         )
     )
-    detail = {"reason": reason, "decision": choice, "day": str(row.entry_date), "timesheet": timesheet_id}
+    detail = {"reason": row.reason, "decision": choice, "day": str(row.entry_date), "timesheet": timesheet_id}
     audit.append(connection, [AuditEvent("conflict.decided", actor, f"conflict:{conflict_id}", detail)])
     requests.ask(connection, [row.entry_date], "decision")
     return row
+
+
+def one(connection: Connection, conflict_id: int, *, lock: bool = False) -> Row:
+    """One conflict; with `lock` nobody else changes it until the transaction ends. Raises `DecisionError`."""
+    query = select(conflicts).where(conflicts.c.id == conflict_id)
+    row = connection.execute(query.with_for_update() if lock else query).first()
+    if row is None:
+        raise DecisionError(f"There is no conflict {conflict_id}. zk conflicts list shows those that are open.")
+    return row
+
+
+def _require_possible(connection: Connection, row: Row, choice: Choice, timesheet_id: int | None) -> None:
+    """Raises `DecisionError` for what this reason does not allow, and for a time sheet that was not offered."""
+    possible = allowed(Reason(row.reason), Status(row.status))
+    if choice not in possible:
+        raise DecisionError(
+            f"Conflict {row.id} ({row.reason}) cannot be resolved by {choice}; possible: {', '.join(possible)}."
+        )
+    if timesheet_id is None:
+        if choice is Choice.LINK and row.kimai_id is None:
+            raise DecisionError(f"Conflict {row.id} has several candidates: name one with --timesheet. {row.text}")
+        return
+    if choice is not Choice.LINK:
+        raise DecisionError(f"Conflict {row.id}: --timesheet {timesheet_id} goes with link, not with {choice}.")
+    line = plans.line_of(connection, row.connector, row.entry_date, row.key)
+    offered = sorted({candidate.timesheet_id for candidate in line.candidates} if line else ())
+    if timesheet_id not in offered:
+        names = ", ".join(map(str, offered)) or "none"
+        raise DecisionError(f"Conflict {row.id}: time sheet {timesheet_id} is no candidate; candidates: {names}.")
+
+
+def _in_force() -> ColumnElement[bool]:
+    """The decisions that a plan has to follow as long as their facts stay."""
+    standing = [
+        (conflicts.c.decision == choice) & (conflicts.c.status == status)
+        for choice in Choice
+        for status in Status
+        if stands(choice, status)
+    ]
+    carried_out = conflicts.c.resolution_status == "carried_out"
+    return (conflicts.c.resolution_status == "decided") | (carried_out & or_(*standing))
 
 
 def open_lines(connection: Connection, connector: str, lines: Iterable[Result]) -> None:
@@ -129,12 +189,45 @@ def open_lines(connection: Connection, connector: str, lines: Iterable[Result]) 
 
 def open_conflicts(connection: Connection, first: date | None = None, last: date | None = None) -> list[Row]:
     """The open conflicts of these days, oldest day first."""
-    query = select(conflicts).where(conflicts.c.resolution_status == "open")
-    if first is not None:
-        query = query.where(conflicts.c.entry_date >= first)
-    if last is not None:
-        query = query.where(conflicts.c.entry_date <= last)
-    return list(connection.execute(query.order_by(conflicts.c.entry_date, conflicts.c.id)))
+    return list(connection.execute(_narrowed(select(conflicts), Filter(first=first, last=last))))
+
+
+def matching(connection: Connection, source: str, wanted: Filter) -> list[Row]:
+    """The conflicts that are meant, oldest day first, each with its minutes and the booking's agent and customer."""
+    entry = normalized_entries
+    columns = (entry.c.user_email, entry.c.user_name, entry.c.organization_name, entry.c.customer_name)
+    minutes = func.coalesce(results.c.minutes, entry.c.time_minutes, Decimal(0)).label("minutes")
+    joined = conflicts.outerjoin(
+        entry, (entry.c.source == source) & (entry.c.source_id == conflicts.c.source_id)
+    ).outerjoin(
+        results,
+        (results.c.connector == conflicts.c.connector)
+        & (results.c.entry_date == conflicts.c.entry_date)
+        & (results.c.key == conflicts.c.key),
+    )
+    query = select(conflicts, minutes, *columns).select_from(joined)
+    if wanted.agent:
+        query = query.where(_is_named(wanted.agent, entry.c.user_email, entry.c.user_name))
+    if wanted.customer:
+        query = query.where(_is_named(wanted.customer, entry.c.organization_name, entry.c.customer_name))
+    return list(connection.execute(_narrowed(query, wanted)))
+
+
+def _narrowed(query: Select, wanted: Filter) -> Select:
+    """The query with what a conflict itself tells of the filter, in the order of days."""
+    if wanted.status:
+        query = query.where(conflicts.c.resolution_status == wanted.status)
+    if wanted.reason:
+        query = query.where(conflicts.c.reason == wanted.reason)
+    if wanted.first is not None:
+        query = query.where(conflicts.c.entry_date >= wanted.first)
+    if wanted.last is not None:
+        query = query.where(conflicts.c.entry_date <= wanted.last)
+    return query.order_by(conflicts.c.entry_date, conflicts.c.id)
+
+
+def _is_named(name: str, *columns: ColumnElement[str | None]) -> ColumnElement[bool]:
+    return or_(*(func.lower(column) == name.lower() for column in columns))
 
 
 # The index's condition stands here as a literal: as a parameter it would no longer fit once the statement is prepared.

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, select
 
 from zk_pipeline.domain.decision import Action, Status
+from zk_pipeline.domain.matching import Candidate, Tier
 from zk_pipeline.domain.plan import Draft, Result
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.store.database import upsert
@@ -52,6 +53,13 @@ def writes_of_day(connection: Connection, connector: str, day: date) -> list[Res
     return sorted(rows, key=lambda line: int(line.source_id or 0))
 
 
+def line_of(connection: Connection, connector: str, day: date, key: str) -> Result | None:
+    """One line of the day's plan, if the plan has it."""
+    query = select(results).where(results.c.connector == connector, results.c.entry_date == day, results.c.key == key)
+    row = connection.execute(query).mappings().first()
+    return _result(row) if row else None
+
+
 def _result(row: Mapping[Any, Any]) -> Result:
     return Result(
         entry_date=row["entry_date"],
@@ -63,6 +71,7 @@ def _result(row: Mapping[Any, Any]) -> Result:
         reason=Reason(row["reason"]) if row["reason"] else None,
         text=row["text"],
         diff={field: (pair[0], pair[1]) for field, pair in row["diff"].items()},
+        candidates=tuple(Candidate(**{**pair, "tier": Tier(pair["tier"])}) for pair in row["candidates"]),
         draft=Draft.from_json(row["draft"]) if row["draft"] else None,
         facts_hash=row["facts_hash"],
         decided=row["decided"],

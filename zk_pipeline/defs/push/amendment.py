@@ -12,7 +12,7 @@ from zk_pipeline.connectors.errors import (
 from zk_pipeline.defs.push.book import Book, Done, refusal_of
 from zk_pipeline.defs.push.delivery import Parcel
 from zk_pipeline.defs.push.report import PushReport
-from zk_pipeline.domain.decision import Action, difference, owned
+from zk_pipeline.domain.decision import Action, owned
 from zk_pipeline.domain.ledger import LedgerRow, PushState
 from zk_pipeline.domain.markers import has_marker, marker
 from zk_pipeline.domain.plan import Result
@@ -29,7 +29,7 @@ class Amendment:
     def carry_out(self, parcel: Parcel, known: LedgerRow | None) -> PushReport:
         """Write our fields that differ. Repeating it does no harm, so an unknown outcome is left to the next run."""
         current = self._target.get(parcel.line.kimai_id or 0)
-        if current is None or current.exported or _edited_since(current, parcel, known):
+        if current is None or current.exported or self._edited_since(current, parcel, known):
             return PushReport(left=1)
         self._book.intend([parcel], Action.UPDATE)
         try:
@@ -46,6 +46,14 @@ class Amendment:
         self._book.confirm([Done(parcel, row, current)], "kimai.timesheet.updated", Action.UPDATE)
         return PushReport(updated=1, minutes=parcel.line.minutes)
 
+    def _edited_since(self, current: Timesheet, parcel: Parcel, known: LedgerRow | None) -> bool:
+        """Whether somebody edited the time sheet since it was looked at for the plan."""
+        if parcel.line.decided:
+            return not _unchanged(current, self._book.mirrored(current.id))
+        if known is None or known.base is None or known.state is PushState.INTENDED:
+            return False
+        return owned(current) != owned(known.base)
+
 
 class Adoption:
     """Makes time sheets typed by hand ours, by a person's decision: the marker is added to their text."""
@@ -56,21 +64,27 @@ class Adoption:
         self._source_name = source_name
 
     def carry_out(self, parcel: Parcel) -> PushReport:
-        """Add the marker; everything else stays as its author wrote it. Repeating it does no harm."""
+        """Add the marker; everything else stays as its author wrote it. Repeating it does no harm.
+
+        One that is exported by now is bound by the ledger alone, since nothing is written to it.
+        """
         current = self._target.get(parcel.line.kimai_id or 0)
-        if current is None or current.exported:
-            return PushReport(left=1)
         mark = marker(self._source_name, parcel.source_id)
-        if has_marker(current.description) and mark not in current.description:
+        if current is None or not (mark in current.description or self._is_free(current)):
             return PushReport(left=1)
         row = current
-        if mark not in current.description:
+        if mark not in current.description and not current.exported:
             try:
                 row = self._target.update(current, TimesheetChange(description=f"{current.description} {mark}".strip()))
             except (NotFoundError, ValidationFailedError, PermissionDeniedError) as error:
                 return PushReport(left=1, problems=(f"Time sheet {current.id} could not be linked. {error}",))
-        self._book.confirm([Done(parcel, row, current)], "kimai.timesheet.linked", Action.LINK)
+        done = Done(parcel, row, current, written=row is not current)
+        self._book.confirm([done], "kimai.timesheet.linked", Action.LINK)
         return PushReport(linked=1)
+
+    def _is_free(self, current: Timesheet) -> bool:
+        """Whether it is still the time sheet that was offered, and no other booking's by now."""
+        return not has_marker(current.description) and _unchanged(current, self._book.mirrored(current.id))
 
 
 class Removal:
@@ -84,8 +98,7 @@ class Removal:
         """Delete the line's time sheet, unless it was edited since the plan; one that is gone already is done."""
         current = self._target.get(line.kimai_id or 0)
         if current is not None:
-            untouched = bound is None or bound.base is None or owned(current) == owned(bound.base)
-            if current.exported or not (untouched or line.decided):
+            if current.exported or not self._is_untouched(current, line, bound):
                 return PushReport(left=1)
             try:
                 self._target.delete(current.id)
@@ -94,18 +107,15 @@ class Removal:
         self._book.delete(line, current, bound)
         return PushReport(deleted=1)
 
+    def _is_untouched(self, current: Timesheet, line: Result, bound: LedgerRow | None) -> bool:
+        if line.decided:
+            return _unchanged(current, self._book.mirrored(current.id))
+        return bound is None or bound.base is None or owned(current) == owned(bound.base)
 
-def _edited_since(current: Timesheet, parcel: Parcel, known: LedgerRow | None) -> bool:
-    """Whether somebody edited the time sheet since it was looked at for the plan."""
-    if parcel.line.decided:
-        # A person decided about certain values; others need another decision.
-        seen = difference(parcel.draft.desired, current, within=1)
-        return any(
-            seen.get(name, ("", ""))[1] != found for name, (_, found) in parcel.line.diff.items() if name in seen
-        )
-    if known is None or known.base is None or known.state is PushState.INTENDED:
-        return False
-    return owned(current) != owned(known.base)
+
+def _unchanged(current: Timesheet, seen: Timesheet | None) -> bool:
+    """Whether a time sheet is as it was when a person decided about it; other values need another decision."""
+    return seen is not None and (*owned(current), current.description) == (*owned(seen), seen.description)
 
 
 def _change(parcel: Parcel, current: Timesheet) -> TimesheetChange:

@@ -52,6 +52,11 @@ class Book:
         self._target = target_name
         self._run_id = run_id
 
+    def mirrored(self, kimai_id: int) -> Timesheet | None:
+        """A time sheet as it was last read, before what is written now."""
+        with self._database.transaction() as connection:
+            return rows.timesheets_by_id(connection, self._target, [kimai_id]).get(kimai_id)
+
     def intend(self, parcels: Sequence[Parcel], operation: Action) -> None:
         """Commit that these writes are about to be sent."""
         with self._database.transaction() as connection:
@@ -62,7 +67,7 @@ class Book:
         if not done:
             return
         writes = [
-            replace(_write(item.parcel, operation), asked=_asked(item), kimai_id=item.row.id, base=item.row)
+            replace(_write(item.parcel, operation), asked=_asked(item, operation), kimai_id=item.row.id, base=item.row)
             for item in done
         ]
         with self._database.transaction() as connection:
@@ -100,6 +105,9 @@ class Book:
         with self._database.transaction() as connection:
             write = replace(_write(parcel, operation), facts_hash=facts_hash)
             ledger.refuse(connection, self._target, write, PushState.PARKED, text, self._run_id)
+            if parcel.line.reason is Reason.REFUSED_BY_KIMAI:
+                # Trying again was what a person decided; the new refusal is a new question.
+                conflicts.carry_out(connection, self._target, [parcel.line])
             conflicts.open_lines(connection, self._target, [line])
             audit.append(connection, [self._event("kimai.timesheet.refused", parcel, None, refusal.text)])
 
@@ -122,11 +130,25 @@ class Book:
         return AuditEvent(event, "pipeline", f"booking:{parcel.source_id}", detail, self._run_id)
 
 
-def _asked(item: Done) -> Desired:
-    """What counts as asked for; by a person's decision the row is what the booking wants, whatever it says."""
-    if item.parcel.line.decided in {Choice.KEEP, Choice.LINK}:
-        return item.parcel.draft.desired
-    return asked_of(item.parcel.draft, item.row)
+def _asked(item: Done, operation: Action) -> Desired:
+    """What counts as asked for; by a person's decision the row is what the booking wants, whatever it says.
+
+    Of fields that were not sent the row may say what a person decided before.
+    """
+    line, desired = item.parcel.line, item.parcel.draft.desired
+    if line.decided in {Choice.KEEP, Choice.LINK}:
+        return desired
+    found = asked_of(item.parcel.draft, item.row)
+    if operation is Action.CREATE:
+        return found
+    return replace(
+        desired,
+        user_id=found.user_id if "user" in line.diff else desired.user_id,
+        activity_id=found.activity_id if "activity" in line.diff else desired.activity_id,
+        project_id=found.project_id if "project" in line.diff else desired.project_id,
+        project_number=found.project_number if "project" in line.diff else desired.project_number,
+        begin=found.begin if "begin" in line.diff else desired.begin,
+    )
 
 
 def _entry(item: Done, operation: Action) -> JournalEntry:
@@ -161,7 +183,7 @@ def refusal_of(error: ConnectorError, what: str = "") -> Refusal:
 
 
 def _write(parcel: Parcel, operation: Action) -> Write:
+    """The write before its outcome is known. A new time sheet is bound to none that is there already."""
     line = parcel.line
-    return Write(
-        parcel.source_id, operation, line.entry_date, parcel.draft.desired, line.facts_hash, kimai_id=line.kimai_id
-    )
+    kimai_id = None if operation is Action.CREATE else line.kimai_id
+    return Write(parcel.source_id, operation, line.entry_date, parcel.draft.desired, line.facts_hash, kimai_id=kimai_id)

@@ -23,6 +23,7 @@ from zk_pipeline.domain.approval import Permitted, permitted
 from zk_pipeline.domain.decision import Action
 from zk_pipeline.domain.ledger import LedgerRow, PushState
 from zk_pipeline.domain.plan import Result
+from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.resolutions import Choice
 from zk_pipeline.store import approvals, ledger, plans
 from zk_pipeline.store import target as rows
@@ -212,7 +213,7 @@ def _is_bound(row: LedgerRow | None, parcel: Parcel) -> bool:
     if row is None or row.kimai_id is None or row.state is PushState.UNDONE:
         return False
     # By a person's decision it is created again in place of the one that was deleted.
-    return not (parcel.line.decided and parcel.line.kimai_id == row.kimai_id)
+    return not (parcel.line.reason is Reason.DELETED_IN_KIMAI and parcel.line.kimai_id == row.kimai_id)
 
 
 def _is_settled(line: Result, known: Mapping[str, LedgerRow]) -> bool:

@@ -18,7 +18,6 @@ from zk_pipeline.domain.normalize import Normalizer, movement
 from zk_pipeline.domain.plan import Result, Situation
 from zk_pipeline.domain.reconcile import Reconciler
 from zk_pipeline.domain.records import TargetDirectory
-from zk_pipeline.domain.resolutions import resolved
 from zk_pipeline.runtime import Runtime, SetupError
 from zk_pipeline.store import conflicts, entries, ledger, mappings, plans, requests, source, target
 
@@ -96,7 +95,7 @@ class Reconciliation:
         """Reconcile one day: its plan and its open conflicts are replaced in one transaction."""
         with self._runtime.database.transaction() as connection:
             decisions = conflicts.resolutions_of_day(connection, self._target, day)
-            lines = resolved(self._reconciler.day(self._situation(connection, day)), decisions)
+            lines = self._reconciler.day(self._situation(connection, day), decisions)
             plans.replace_day(connection, self._target, day, lines, run_id)
             conflicts.replace_day(connection, self._target, day, lines)
         return lines
