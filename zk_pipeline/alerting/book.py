@@ -1,5 +1,6 @@
 """What was told to people and what is on its way, kept in the database: it survives restarts."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ SECONDS_TO_DELIVER = 30.0
 """Within one tick of a sensor, which may take a minute; what is left waits for the next."""
 
 _BOOK = TypeAdapter(AlertBook)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +82,12 @@ def deliver(runtime: Runtime) -> Deliveries:
 
 
 def send_at_once(settings: Settings, message: Message) -> bool:
-    """Send a message past the book; returns whether it reached anybody."""
-    reached = [send(address, message) is None for address in addresses_of(settings)]
-    return any(reached)
+    """Send a message past the book; returns whether it reached anybody. What did not arrive is logged and lost."""
+    problems = {address: send(address, message) for address in addresses_of(settings)}
+    for address, reason in problems.items():
+        if reason:
+            _log.warning("The alert did not reach %s: %s", address, reason)
+    return not all(problems.values())
 
 
 def _attempt(
