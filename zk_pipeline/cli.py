@@ -2,7 +2,21 @@
 
 import typer
 
-from zk_pipeline.commands import alerts, audit, conflicts, connectors, demo, doctor, keys, mappings, status, sync, up
+from zk_pipeline.commands import (
+    alerts,
+    approve,
+    audit,
+    conflicts,
+    connectors,
+    demo,
+    doctor,
+    keys,
+    mappings,
+    schedule,
+    status,
+    sync,
+    up,
+)
 
 app = typer.Typer(
     name="zk",
@@ -14,12 +28,14 @@ app = typer.Typer(
 app.command("up")(up.up)
 app.command("demo")(demo.demo)
 app.command("sync")(sync.sync)
+app.command("approve")(approve.approve)
 app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
 app.add_typer(connectors.app, name="connectors")
 app.add_typer(mappings.app, name="mappings")
 app.add_typer(conflicts.app, name="conflicts")
 app.add_typer(alerts.app, name="alerts")
+app.add_typer(schedule.app, name="schedule")
 app.add_typer(audit.app, name="audit")
 app.add_typer(keys.app, name="keys")
 

@@ -16,6 +16,7 @@ from dagster._utils.schedules import (
 from sqlalchemy import Connection, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from zk_pipeline.domain.demand import LONGEST_RANGE
 from zk_pipeline.domain.instants import day_ranges, local_day
 from zk_pipeline.settings import Settings, WhenBusy
 from zk_pipeline.store import audit, stored_settings
@@ -32,9 +33,6 @@ PRESETS: dict[str, dict[str, Any]] = {
     "nightly": {"cron": "30 3 * * *", "on": True},
     "off": {"on": False},
 }
-
-LONGEST_RUN = 31
-"""Days of one run; a longer look-back becomes several."""
 
 MOST_DAYS = 366
 SHORTEST_PAUSE = timedelta(minutes=5)
@@ -67,10 +65,10 @@ class SchedulePlan:
     stored: frozenset[str] = frozenset()
 
     def ranges(self, tick: datetime) -> list[tuple[date, date]]:
-        """The days of a tick as ranges for one run each, oldest first. Empty if all lie before the earliest day."""
+        """The days of a tick as ranges for one run each, oldest first; none if all lie before the earliest day."""
         last = local_day(tick, self.zone)
         first = max(self.earliest, last - timedelta(days=self.days - 1))
-        return day_ranges(first, last, LONGEST_RUN)
+        return day_ranges(first, last, LONGEST_RANGE)
 
     def next_runs(self, after: datetime, number: int = 5) -> list[datetime]:
         """The next executions as Dagster will compute them, in the business zone.

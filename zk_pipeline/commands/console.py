@@ -1,6 +1,8 @@
 """What all commands share: the prepared environment, tables for people, JSON for machines, one sentence for errors."""
 
 import json
+import os
+import pwd
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -70,6 +72,14 @@ def fail(sentence: str) -> NoReturn:
     """End the command with exit code 1."""
     err.print(f"[bold red]Error:[/] {escape(sentence)}", soft_wrap=True)
     raise typer.Exit(1)
+
+
+def actor() -> str:
+    """Who is at the command line, by the account and not by what its environment says; without a name, its number."""
+    try:
+        return f"cli:{pwd.getpwuid(os.getuid()).pw_name}"
+    except KeyError:
+        return f"cli:{os.getuid()}"
 
 
 def show_json(value: Any) -> None:

@@ -1,7 +1,5 @@
 """`zk mappings`: which Kimai user, activity and customer stand for Zammad's, as a file, one by one, or as a list."""
 
-import os
-import pwd
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from zk_pipeline.commands.console import AsJson, UsageError, environment, explained, out, show_json, show_table
+from zk_pipeline.commands.console import AsJson, UsageError, actor, environment, explained, out, show_json, show_table
 from zk_pipeline.defs.kimai import extraction as kimai
 from zk_pipeline.defs.zammad import extraction as zammad
 from zk_pipeline.domain.mapping_lines import (
@@ -188,7 +186,7 @@ def _take_over(
             changes = store.changes(connection, mappings)
             days = store.days_waiting(connection, source, target, [change.after for change in changes])
         else:
-            changes, days = store.change(connection, mappings, actor=_actor(), source=source, target=target)
+            changes, days = store.change(connection, mappings, actor=actor(), source=source, target=target)
     return Outcome(len(mappings), tuple(changes), tuple(days), vocabulary)
 
 
@@ -199,14 +197,6 @@ def _content(file: Path) -> bytes:
             return stream.read(SIZE_LIMIT + 1)
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}. Name a CSV file.") from error
-
-
-def _actor() -> str:
-    """Who is at the command line, by the account and not by what its environment says; without a name, its number."""
-    try:
-        return f"cli:{pwd.getpwuid(os.getuid()).pw_name}"
-    except KeyError:
-        return f"cli:{os.getuid()}"
 
 
 def _show_outcome(outcome: Outcome, *, dry_run: bool) -> None:

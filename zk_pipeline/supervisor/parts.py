@@ -41,7 +41,7 @@ def parts(variables: Mapping[str, str], code_port: int, port: int, web_url: str)
     web = (*python, "zk_pipeline.web.server")
     return [
         Part("web app", web, shared, lambda: _answers(f"{web_url}/api/health"), order=1),
-        Part("code server", code_server, shared, lambda: _listens(code_port), order=1, seconds_to_finish=_FOR_RUNS),
+        Part("code server", code_server, shared, lambda: _listens(code_port), 1, _FOR_RUNS, ends_on_request=True),
         Part("webserver", webserver, shared, lambda: _answers(f"{dagster}/server_info"), order=2),
         Part("daemon", daemon, shared, lambda: _beats(dagster, began), order=2),
     ]

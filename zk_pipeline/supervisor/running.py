@@ -33,7 +33,8 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Part:
     """A process to run. Parts of one `order` start together and stop together, in reverse.
 
-    `ready` tells whether it does its work yet. On stopping it has `seconds_to_finish` for what it has begun.
+    `ready` tells whether it does its work yet. On stopping it has `seconds_to_finish` for what it has begun. One that
+    `ends_on_request` is asked by others to end when there is something new to load; that is no failure.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Part:
     ready: Callable[[], bool]
     order: int
     seconds_to_finish: float = SECONDS_TO_END
+    ends_on_request: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,10 @@ class Supervisor:
 
     def _plan_restart(self, ended: _Child) -> None:
         now = time.monotonic()
+        if ended.part.ends_on_request and ended.process.returncode == 0:
+            self._due.append((now, ended.part))
+            self._listener.tell(f"The {ended.part.name} ended as it was asked to; it starts again.")
+            return
         restarts = self._restarts.setdefault(ended.part.name, [])
         delay = restart_delay(restarts, now)
         if delay is None:
