@@ -14,7 +14,7 @@ from zk_pipeline.sandbox.server import SandboxProcess
 from zk_pipeline.settings import ENV_FILE, load_settings
 
 if TYPE_CHECKING:
-    from zk_pipeline.syncing import SyncReport
+    from zk_pipeline.sync_report import SyncReport
 
 ZONE = "Europe/Berlin"
 """The one zone of all deployments: the partitions take it when they are first imported."""

@@ -1,24 +1,24 @@
-"""Running the chain through Dagster from a command, and what came of it."""
+"""Running the chain, or the undo of a run, through Dagster from a command, and what came of it."""
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import chain
-from typing import Any
 
 import dagster as dg
 from sqlalchemy import Connection
 
 from zk_pipeline.defs.days import CAUSE
-from zk_pipeline.defs.tags import range_tags
+from zk_pipeline.defs.push.undo_job import DONE, LEFT, take_back
+from zk_pipeline.defs.tags import REASON_TAG, range_tags
 from zk_pipeline.domain.demand import LONGEST_RANGE
 from zk_pipeline.domain.instants import day_ranges
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import conflicts, requests, runs
 from zk_pipeline.store.requests import CORRECTION
+from zk_pipeline.sync_report import SyncReport
 
 SYNC = "sync"
 POOL = {"statement_timeout": 60_000, "pool_recycle": 3600, "max_overflow": 8}
@@ -29,46 +29,6 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 class SyncFailedError(Exception):
     """A run failed; the message holds the sentences for the operator."""
-
-
-@dataclass(frozen=True, slots=True)
-class SyncReport:
-    """What a sync of some days did. `conflicts` and `parked` are what is open now; requests include retries."""
-
-    run_ids: tuple[str, ...]
-    first: date
-    last: date
-    counts: dict[str, int]
-    conflicts: int
-    parked: int
-    seconds: float
-
-    def to_json(self) -> dict[str, Any]:
-        """The object that `zk sync --json` prints."""
-        return {
-            "run_id": self.run_ids[-1] if self.run_ids else None,
-            "run_ids": list(self.run_ids),
-            "days": (self.last - self.first).days + 1,
-            "entries": self.counts.get("entries", 0),
-            "created": self.counts.get("created", 0),
-            "updated": self.counts.get("updated", 0),
-            "deleted": self.counts.get("deleted", 0),
-            "linked": self.counts.get("linked", 0) + self.counts.get("adopted", 0),
-            "in_sync": self.counts.get("in_sync", 0),
-            "conflicts": self.conflicts,
-            "parked": self.parked,
-            "failed": self.counts.get("failed", 0),
-            "seconds": round(self.seconds, 3),
-            "requests": {
-                "zammad": {"read": self.counts.get("zammad_read", 0)},
-                "kimai": {"read": self.counts.get("kimai_read", 0), "write": self.counts.get("kimai_write", 0)},
-            },
-        }
-
-    @property
-    def needs_people(self) -> bool:
-        """Whether something waits for a person."""
-        return bool(self.conflicts or self.parked or self.counts.get("unapproved"))
 
 
 def sync_days(
@@ -99,6 +59,29 @@ def sync_days(
     with runtime.database.transaction() as connection:
         open_count, parked = waiting(connection, first, last)
     return SyncReport(tuple(run_ids), first, last, dict(counts), open_count, parked, time.monotonic() - started)
+
+
+@dataclass(frozen=True, slots=True)
+class UndoReport:
+    """What an undo did, by kind, and the writes that it left, each with the reason."""
+
+    run_id: str
+    undone: Mapping[str, int]
+    left: Sequence[Mapping[str, Any]]
+
+
+def undo_run(job: dg.JobDefinition, run_id: str) -> UndoReport:
+    """Take a run back, in a run of its own that is in Dagster's history. Raises `SyncFailedError`."""
+    config = {**QUIET, "ops": {take_back.name: {"config": {"run_id": run_id}}}}
+    with _pooled_instance() as instance:
+        result = job.execute_in_process(
+            instance=instance, tags={REASON_TAG: "command"}, run_config=config, raise_on_error=False
+        )
+    if not result.success:
+        raise SyncFailedError(_sentences(result))
+    (output,) = (event for event in result.all_node_events if event.is_successful_output)
+    told = output.step_output_data.metadata
+    return UndoReport(result.run_id, told[DONE].value, told[LEFT].value)
 
 
 def _pooled_instance() -> dg.DagsterInstance:

@@ -1,6 +1,7 @@
 """`zk demo`: a month of an IT service provider, synced twice from a simulated Zammad into a simulated Kimai."""
 
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,6 +78,7 @@ def _demo_environment(web_port: int) -> Iterator[None]:
             "ZK_ZAMMAD_TOKEN": systems.zammad_token,
             "ZK_KIMAI_URL": systems.kimai_url,
             "ZK_KIMAI_TOKEN": systems.kimai_token,
+            "ZK_WEBHOOK_SECRET": secrets.token_urlsafe(24),
         }
         yield
 

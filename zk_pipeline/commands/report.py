@@ -12,7 +12,7 @@ from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import planned, summaries
 from zk_pipeline.store.planned import PlannedWrites
 from zk_pipeline.store.summaries import Span, Summary
-from zk_pipeline.syncing import SyncReport
+from zk_pipeline.sync_report import SyncReport
 
 LINES_SHOWN = 40
 

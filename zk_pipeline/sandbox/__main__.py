@@ -22,6 +22,8 @@ def main() -> None:
     options = parser.parse_args()
     zammad, kimai = DATA[options.data]()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # Ctrl-C goes to the whole terminal; whoever started us ends us when it is done with us.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     with (
         ServerThread(with_control(zammad, latency=options.latency), options.zammad_port) as zammad_server,
         ServerThread(with_control(kimai, latency=options.latency), options.kimai_port) as kimai_server,

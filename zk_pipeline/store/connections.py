@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from zk_pipeline.store.encryption import TokenCipher
+from zk_pipeline.store.encryption import TokenCipher, UndecryptableError
 from zk_pipeline.store.tables import connectors
 
 
@@ -26,7 +26,7 @@ def save(connection: Connection, connector: StoredConnector, cipher: TokenCipher
     The row is left alone when nothing changed.
     """
     current = connection.execute(select(connectors).where(connectors.c.name == connector.name)).first()
-    if current is not None and current.active and _stored(current, cipher) == connector:
+    if current is not None and current.active and _is_same(current, connector, cipher):
         return
     values = {
         "name": connector.name,
@@ -79,6 +79,13 @@ def rotate(connection: Connection, cipher: TokenCipher) -> int:
             .values(token_encrypted=cipher.rotate(row.token_encrypted))
         )
     return len(rows)
+
+
+def _is_same(row: Row, connector: StoredConnector, cipher: TokenCipher) -> bool:
+    try:
+        return _stored(row, cipher) == connector
+    except UndecryptableError:  # Of a lost key; a fresh token replaces it.
+        return False
 
 
 def _stored(row: Row, cipher: TokenCipher) -> StoredConnector:

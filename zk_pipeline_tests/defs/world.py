@@ -17,7 +17,8 @@ from zk_pipeline.sandbox.kimai.model import Timesheet
 from zk_pipeline.sandbox.zammad import ZammadServer
 from zk_pipeline.store import conflicts
 from zk_pipeline.store.tables import pushes
-from zk_pipeline.syncing import SyncReport, sync_days
+from zk_pipeline.sync_report import SyncReport
+from zk_pipeline.syncing import sync_days
 from zk_pipeline_tests.defs.gate import Gate
 
 ZONE = ZoneInfo("Europe/Berlin")
