@@ -53,6 +53,21 @@ def bound_timesheets(connection: Connection, connector: str, first: date, last: 
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
+def timesheets_of_others(connection: Connection, connector: str, caller_id: int, limit: int = 3) -> tuple[int, ...]:
+    """The ids of some newest time sheets that were confirmed and belong to others than the account that wrote them."""
+    query = (
+        select(pushes.c.kimai_id)
+        .where(
+            pushes.c.connector == connector,
+            pushes.c.state == PushState.CONFIRMED,
+            pushes.c.base["user_id"].as_integer() != caller_id,
+        )
+        .order_by(pushes.c.updated_at.desc())
+        .limit(limit)
+    )
+    return tuple(connection.execute(query).scalars())
+
+
 def intend(connection: Connection, connector: str, writes: Iterable[Write], run_id: str) -> None:
     """Record that these writes are about to be sent. Must be committed before the first of them is.
 

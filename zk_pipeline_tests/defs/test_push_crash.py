@@ -196,3 +196,17 @@ def test_an_update_whose_answers_are_lost_is_made_good_by_the_next_run(world: Wo
         world.sync()
     assert world.sync().counts["linked"] == 1
     assert world.office.minutes() == {booking: [45]}
+
+
+@pytest.mark.parametrize("settings", [{"ZK_KIMAI_TIME_LIMIT": 0.5}], indirect=True)
+def test_a_lost_create_is_not_sent_again_by_an_account_that_could_not_see_it(world: World) -> None:
+    earlier = MONDAY - timedelta(days=30)
+    world.desk.book(15, at("09:00", earlier))
+    world.sync(earlier)
+    booking = world.desk.book(30)
+    world.office.server.configure({"permissions": {"ROLE_SUPER_ADMIN": {"view_other_timesheet": False}}})
+    world.office.control.add_fault("drop_after", **CREATE, times=1)
+    with pytest.raises(SyncFailedError, match="view_other_timesheet"):
+        world.sync()
+    assert world.office.minutes()[booking] == [30]
+    assert world.office.creates_sent() == 2

@@ -21,7 +21,7 @@ from zk_pipeline.defs.reconcile.assets import reconciliation_results
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.partitions import days
 from zk_pipeline.settings import PushMode
-from zk_pipeline.store import requests, target
+from zk_pipeline.store import ledger, requests, target
 
 
 @dg.asset(
@@ -74,10 +74,13 @@ def _settings(zk: ZkResource) -> PushSettings:
     settings = zk.runtime.settings
     with zk.runtime.database.transaction() as connection:
         directory = target.load_directory(connection, zk.target.endpoint.name)
+        caller_id = directory.server.caller_id if directory else 0
+        witnesses = ledger.timesheets_of_others(connection, zk.target.endpoint.name, caller_id)
     return PushSettings(
         source=zk.runtime.stored("source").name,
         concurrency=settings.kimai_concurrency,
         time_limit=settings.kimai_time_limit,
         serial_users=directory is not None and not directory.server.allow_overlapping,
         needs_approval=settings.push_mode is PushMode.REVIEW,
+        witnesses=witnesses,
     )

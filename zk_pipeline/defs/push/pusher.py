@@ -35,13 +35,17 @@ CHUNK = 32
 
 @dataclass(frozen=True, slots=True)
 class PushSettings:
-    """How a push behaves. `time_limit` is the target's own limit for one request, in seconds."""
+    """How a push behaves.
+
+    `time_limit` is the target's own limit for one request, in seconds; `witnesses` are time sheets of other people.
+    """
 
     source: str
     concurrency: int
     time_limit: float
     serial_users: bool
     needs_approval: bool = False
+    witnesses: tuple[int, ...] = ()
 
 
 class Pusher:
@@ -60,7 +64,7 @@ class Pusher:
         self._settings = settings
         self._book = Book(database, self._name, run_id)
         self._master = MasterData(target, database, run_id)
-        self._doubts = Doubts(target, settings.source, settings.time_limit)
+        self._doubts = Doubts(target, settings.source, settings.time_limit, settings.witnesses)
         self._unknown_in_a_row = 0
 
     def day(self, day: date) -> PushReport:
