@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
-from zk_pipeline.commands.console import AsJson, UsageError, environment, explained, show_json, teller
+from zk_pipeline.commands.console import AsJson, UsageError, actor, environment, explained, out, show_json, teller
 from zk_pipeline.commands.report import planned_writes, show_sync
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.settings import Settings
+from zk_pipeline.store import requests
 
 WAITING_FOR_PEOPLE = 3
 """Exit code: everything was done, and something waits for a person."""
@@ -22,12 +23,18 @@ def sync(
     *,
     plan: Annotated[bool, typer.Option("--plan", help="Show what would be written, and write nothing.")] = False,
     let_pass: Annotated[bool, typer.Option("--let-pass", help="Write even what the limits would stop.")] = False,
+    request: Annotated[
+        bool, typer.Option("--request", help="Ask for these days and return at once; `zk up` runs them.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Carry the bookings of these days into Kimai.
 
-    Exit code 0: done. 1: failed. 3: done, and something waits for a person.
+    Exit code 0: done, or asked for. 1: failed. 3: done, and something waits for a person.
     """
+    if request:
+        _request(first, last, alone=not (plan or let_pass), as_json=as_json)
+        return
     # Dagster takes a second to import, and no other command needs it.
     from zk_pipeline.definitions import defs  # noqa: PLC0415
     from zk_pipeline.defs.push.guard import ALLOW_TAG  # noqa: PLC0415
@@ -47,11 +54,24 @@ def sync(
         raise typer.Exit(WAITING_FOR_PEOPLE)
 
 
+def _request(first: str, last: str, *, alone: bool, as_json: bool) -> None:
+    with environment() as ready, explained():
+        if not alone:
+            raise UsageError("--request only asks for a sync; --plan and --let-pass run one now. Use one of them.")
+        begin, end = days_given(ready.runtime.settings, first, last)
+        with ready.runtime.database.transaction() as connection:
+            number = requests.ask_for(connection, begin, end, actor())
+        if as_json:
+            show_json({"first": begin, "last": end, "days": number, "reason": requests.PERSON})
+        else:
+            out.print(f"Asked for {begin} to {end}; a running `zk up` carries it out.", highlight=False)
+
+
 def days_given(settings: Settings, first: str, last: str) -> tuple[date, date]:
     """The days of the options. Raises `UsageError` on what is no day, in the wrong order or outside the partitions."""
     today = local_day(datetime.now(UTC), settings.zone)
-    begin = _day("--from", first) if first else today
-    end = _day("--to", last) if last else begin
+    begin = day_given("--from", first) or today
+    end = day_given("--to", last) or begin
     if end < begin:
         raise UsageError(f"--to {end} lies before --from {begin}. Swap them.")
     if begin < settings.start_date:
@@ -63,7 +83,10 @@ def days_given(settings: Settings, first: str, last: str) -> tuple[date, date]:
     return begin, end
 
 
-def _day(option: str, text: str) -> date:
+def day_given(option: str, text: str) -> date | None:
+    """The day of an option, or `None` when it is not given. Raises `UsageError` on what is no day."""
+    if not text:
+        return None
     try:
         return date.fromisoformat(text)
     except ValueError as error:
