@@ -1,0 +1,405 @@
+"""The demand sensor: whatever changes in Zammad is asked for once, and what could not be read or run is not lost."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster import DagsterEvent, DagsterEventType
+from dagster._core.test_utils import create_run_for_test
+
+from zk_pipeline.defs.automation.dead_runs import bury_dead_runs
+from zk_pipeline.defs.resources import run_lock
+from zk_pipeline.domain.mapping_lines import ActivityMapping
+from zk_pipeline.store import deliveries, mappings, requests
+from zk_pipeline.supervisor.groups import wait_until
+from zk_pipeline_tests.defs.watching import Watch, range_of, today, watching
+from zk_pipeline_tests.defs.world import MONDAY, World, at
+
+TUESDAY = MONDAY + timedelta(days=1)
+FRIDAY = MONDAY + timedelta(days=4)
+POLL = {"GET /api/v1/time_accountings": 1}
+LIST = "/api/v1/time_accountings$"
+RUN_TAGS = {"zk/target": "kimai", "zk/reason": "change"}
+
+
+@pytest.fixture
+def watch(world: World) -> Iterator[Watch]:
+    with watching(world) as watch:
+        yield watch
+
+
+@pytest.fixture
+def settled(world: World) -> Iterator[Watch]:
+    """A watch over two bookings of other days that are in Kimai."""
+    world.desk.book(30)
+    world.desk.book(45, at("10:00", TUESDAY), agent="ben", ticket="globex")
+    world.sync(MONDAY, TUESDAY)
+    with watching(world) as watch:
+        yield watch
+
+
+def first_booking(watch: Watch) -> int:
+    return min(row.id for row in watch.world.desk.server.state.accountings)
+
+
+# What asks for a day
+
+
+def test_a_hint_at_a_booking_brings_it_into_kimai(watch: Watch) -> None:
+    booking = watch.world.desk.book(30)
+    watch.hint(watch.world.desk.tickets["acme"])
+    assert watch.settle() == [(MONDAY, MONDAY)]
+    assert watch.world.office.minutes() == {booking: [30]}
+
+
+def test_a_new_booking_is_found_by_polling_alone(watch: Watch) -> None:
+    booking = watch.world.desk.book(30, datetime.now(UTC))
+    assert watch.ranges() == []
+    watch.let_poll()
+    assert watch.settle() == [(today(), today())]
+    assert watch.world.office.minutes() == {booking: [30]}
+
+
+@pytest.mark.parametrize("edit", [{"units": "50"}, {"type_id": None}], ids=["units", "type"])
+def test_an_edit_of_an_old_booking_is_found_by_polling_alone(settled: Watch, edit: dict[str, Any]) -> None:
+    settled.world.desk.server.edit(first_booking(settled), **edit)
+    settled.let_poll()
+    assert settled.settle() == [(MONDAY, MONDAY)]
+    settled.let_poll()
+    assert settled.ranges() == []
+
+
+def test_a_booking_without_an_article_is_found_by_polling_alone(settled: Watch) -> None:
+    settled.world.desk.server.book(
+        settled.world.desk.tickets["acme"], settled.world.desk.agents["anna"], 20, None, datetime.now(UTC)
+    )
+    settled.let_poll()
+    assert settled.settle() == [(today(), today())]
+
+
+def test_two_bookings_of_the_same_second_are_both_found(watch: Watch) -> None:
+    moment = datetime.now(UTC).replace(microsecond=0)
+    first, second = (watch.world.desk.book(minutes, moment) for minutes in (10, 20))
+    watch.let_poll()
+    assert watch.settle() == [(today(), today())]
+    assert watch.world.office.minutes() == {first: [10], second: [20]}
+
+
+def test_a_booking_that_becomes_visible_late_is_found_within_the_overlap(watch: Watch) -> None:
+    watch.world.desk.book(10, datetime.now(UTC))
+    watch.let_poll()
+    watch.settle()
+    late = watch.world.desk.book(20, datetime.now(UTC) - timedelta(minutes=5))
+    watch.let_poll()
+    assert len(watch.settle()) == 1
+    assert watch.world.office.minutes()[late] == [20]
+
+
+def test_mappings_that_entries_waited_for_ask_for_their_days(world: World) -> None:
+    world.execute("DELETE FROM sync.activity_mappings")
+    booking = world.desk.book(30)
+    world.sync()
+    with watching(world) as watch, world.environment.runtime.database.transaction() as connection:
+        wanted = [ActivityMapping(world.desk.support, None, world.office.activity)]
+        mappings.change(connection, wanted, actor="test", source="zammad", target="kimai")
+        connection.commit()
+        assert watch.settle() == [(MONDAY, MONDAY)]
+    assert world.office.minutes() == {booking: [30]}
+
+
+def test_a_correction_asks_for_the_day_that_it_changes(watch: Watch) -> None:
+    booking = watch.world.desk.book(30)
+    watch.world.sync()
+    watch.world.desk.book(-10, at("09:00", FRIDAY))
+    watch.hint(watch.world.desk.tickets["acme"])
+    assert watch.settle() == [(FRIDAY, FRIDAY), (MONDAY, MONDAY)]
+    assert watch.world.office.minutes() == {booking: [20]}
+
+
+# Deletions
+
+
+def test_a_deletion_is_noticed_by_the_total_and_then_by_ids(settled: Watch) -> None:
+    booking = first_booking(settled)
+    settled.world.desk.server.delete(booking)
+    settled.let_poll()
+    assert settled.ranges() == [(MONDAY, MONDAY)]
+    assert settled.requests_to_zammad()["GET /api/v1/time_accountings"] > 1
+    settled.let_poll()
+    settled.tick()
+    assert settled.requests_to_zammad() == POLL, "compared once"
+
+
+def test_a_deletion_beside_a_new_booking_is_noticed(settled: Watch) -> None:
+    settled.world.desk.server.delete(first_booking(settled))
+    settled.world.desk.book(15, datetime.now(UTC))
+    settled.let_poll()
+    assert settled.ranges() == [(MONDAY, MONDAY), (today(), today())]
+
+
+def test_an_edit_of_an_old_booking_is_not_taken_for_a_deletion(settled: Watch) -> None:
+    settled.world.desk.server.edit(first_booking(settled), units="50")
+    settled.let_poll()
+    settled.tick()
+    assert settled.requests_to_zammad() == POLL
+
+
+def test_a_deleted_ticket_deletes_nothing_by_itself_and_the_run_proves_it(settled: Watch) -> None:
+    booking, ticket = first_booking(settled), settled.world.desk.tickets["acme"]
+    settled.world.desk.server.delete_ticket(ticket)
+    settled.hint(ticket)
+    gone = "SELECT count(*) FROM zammad.time_accountings WHERE gone_at IS NOT NULL"
+    requests = list(settled.tick().run_requests)
+    assert list(map(range_of, requests)) == [(MONDAY, MONDAY)]
+    assert settled.world.value(gone) == 0
+    assert settled.world.office.of(booking)
+    settled.carry_out(requests)
+    assert settled.world.value(gone) == 1
+
+
+def test_an_unknown_ticket_is_looked_into_and_asks_for_nothing(settled: Watch) -> None:
+    settled.hint(987_654)
+    assert settled.ranges() == []
+    assert settled.world.value("SELECT count(*) FROM sync.webhook_deliveries WHERE processed_at IS NULL") == 0
+
+
+# What it costs
+
+
+def test_a_poll_without_changes_is_one_request(settled: Watch) -> None:
+    for _ in range(3):
+        settled.let_poll()
+        settled.tick()
+        assert settled.requests_to_zammad() == POLL
+
+
+def test_between_polls_there_is_no_request(settled: Watch) -> None:
+    for _ in range(3):
+        settled.tick()
+    assert settled.requests_to_zammad() == {}
+
+
+def test_a_burst_for_many_tickets_ends_in_a_handful_of_runs(watch: Watch) -> None:
+    desk = watch.world.desk
+    tickets = [desk.server.add_ticket(f"Request {number}") for number in range(50)]
+    for number, ticket in enumerate(tickets):
+        desk.server.book(ticket, desk.agents["anna"], 5, desk.support, at("08:00", MONDAY + timedelta(days=number % 5)))
+    for _ in range(20):
+        watch.hint(*tickets)
+    assert watch.settle() == [(MONDAY, FRIDAY)]
+    assert len(watch.world.office.rows) == 50
+    assert watch.requests_to_zammad()["GET /api/v1/tickets/{id}/time_accountings"] == 50
+
+
+# What fails
+
+
+FAILURES = {
+    "down": ({"kind": "drop_before"}, "connection"),
+    "html": ({"kind": "html", "status": 200}, "JSON was expected"),
+    "401": ({"kind": "respond", "status": 401}, "401"),
+    "500": ({"kind": "respond", "status": 500}, "500"),
+    "cut": ({"kind": "truncate"}, "cut off"),
+}
+
+
+@pytest.mark.parametrize("path", [LIST, "/tickets/"], ids=["changes", "ticket"])
+@pytest.mark.parametrize(("fault", "reason"), FAILURES.values(), ids=FAILURES)
+def test_a_failed_read_is_a_skip_with_its_reason_and_everything_is_done_at_the_next_tick(
+    settled: Watch, path: str, fault: dict[str, Any], reason: str
+) -> None:
+    settled.world.desk.server.edit(first_booking(settled), units="50")
+    settled.hint(settled.world.desk.tickets["acme"])
+    before = settled.written_down()
+    settled.world.desk.control.add_fault(**fault, path=path)
+    assert reason in settled.reason_to_skip()
+    assert settled.written_down() == before
+    settled.world.desk.control.clear_faults()
+    assert settled.settle() == [(MONDAY, MONDAY)]
+
+
+def test_days_asked_for_before_are_run_although_zammad_cannot_be_read(settled: Watch) -> None:
+    with settled.world.environment.runtime.database.transaction() as connection:
+        requests.ask(connection, [MONDAY], "person")
+    settled.world.desk.control.add_fault("respond", status=500)
+    settled.let_poll()
+    assert settled.ranges() == [(MONDAY, MONDAY)]
+
+
+def test_a_read_is_tried_once_so_that_a_tick_stays_short(settled: Watch, surroundings: pytest.MonkeyPatch) -> None:
+    surroundings.setenv("ZK_HTTP_ATTEMPTS", "5")
+    settled.world.desk.control.add_fault("respond", status=500)
+    settled.let_poll()
+    assert "500" in settled.reason_to_skip()
+    assert settled.requests_to_zammad() == POLL
+
+
+def test_a_delivery_that_is_committed_after_a_later_one_is_not_lost(settled: Watch) -> None:
+    desk = settled.world.desk
+    booking = desk.book(20, at("11:00"))
+    with settled.world.environment.runtime.database.transaction() as held_open:
+        deliveries.save(held_open, [settled.delivery(desk.tickets["acme"])])
+        settled.hint(987_654)
+        assert settled.ranges() == []
+    assert settled.settle() == [(MONDAY, MONDAY)]
+    assert settled.world.office.minutes()[booking] == [20]
+
+
+def test_a_failed_run_is_asked_for_again_after_a_pause_that_grows_and_with_a_new_key(settled: Watch) -> None:
+    settled.world.desk.server.edit(first_booking(settled), units="50")
+    settled.let_poll()
+    keys: list[str] = []
+    pauses: list[float] = []
+    settled.world.office.control.add_fault("respond", status=500)
+    for _ in range(3):
+        (request,) = settled.tick().run_requests
+        asked_at = datetime.now(UTC)
+        keys.append(request.run_key)
+        pauses.append((settled.world.value("SELECT max(not_before) FROM sync.day_requests") - asked_at).total_seconds())
+        assert settled.carry_out([request]) == [False]
+        assert settled.ranges() == [], "not before the pause is over"
+        settled.let_pause()
+    assert pauses == pytest.approx([30, 60, 120], abs=2)
+    assert len(set(keys)) == 3
+    settled.world.office.control.clear_faults()
+    assert settled.settle() == [(MONDAY, MONDAY)]
+    assert settled.world.office.minutes()[first_booking(settled)] == [50]
+
+
+# Once
+
+
+def test_the_same_tick_twice_asks_once(settled: Watch) -> None:
+    settled.world.desk.server.edit(first_booking(settled), units="50")
+    settled.let_poll()
+    assert settled.ranges() == [(MONDAY, MONDAY)]
+    settled.let_poll()
+    assert settled.ranges() == []
+    assert settled.open_days() == [MONDAY]
+
+
+def test_while_a_run_is_unfinished_its_day_is_not_asked_for_again(settled: Watch) -> None:
+    run = create_run_for_test(settled.instance, job_name="sync", status=dg.DagsterRunStatus.STARTED, tags=RUN_TAGS)
+    settled.world.desk.server.edit(first_booking(settled), units="50")
+    settled.let_poll()
+    assert settled.ranges() == []
+    assert settled.open_days() == [MONDAY]
+    settled.instance.report_run_failed(run)
+    assert settled.ranges() == [(MONDAY, MONDAY)]
+
+
+def test_what_happens_now_does_not_wait_for_a_backfill_and_goes_before_the_rest_of_it(settled: Watch) -> None:
+    create_run_for_test(settled.instance, status=dg.DagsterRunStatus.STARTED, tags={"zk/target": "kimai"})
+    settled.world.desk.server.edit(first_booking(settled), units="50")
+    settled.let_poll()
+    (request,) = settled.tick().run_requests
+    assert int(request.tags["dagster/priority"]) > 0
+
+
+def test_a_request_that_comes_during_a_run_is_not_claimed_by_it(settled: Watch) -> None:
+    database = settled.world.environment.runtime.database
+    settled.world.desk.server.edit(first_booking(settled), units="50")
+    settled.let_poll()
+    wanted = list(settled.tick().run_requests)
+    taken_on = "SELECT count(*) FROM sync.sync_runs WHERE cardinality(request_ids) > 0"
+    with ThreadPoolExecutor(1) as pool:
+        with database.lock(f"zk:push:kimai:{MONDAY}"):
+            carried_out = pool.submit(settled.carry_out, wanted)
+            assert wait_until(lambda: settled.world.value(taken_on) == 1, 20)
+            with database.transaction() as connection:
+                requests.ask(connection, [MONDAY], "person")
+        assert carried_out.result() == [True]
+    assert settled.open_days() == [MONDAY]
+    assert settled.settle() == [(MONDAY, MONDAY)]
+    assert settled.open_days() == []
+
+
+@pytest.mark.parametrize("settings", [{"ZK_START_DATE": str(TUESDAY)}], indirect=True)
+def test_days_before_the_start_are_never_asked_for(watch: Watch, settings: object) -> None:
+    desk = watch.world.desk
+    desk.book(30)
+    desk.book(45, at("09:00", TUESDAY))
+    watch.hint(desk.tickets["acme"])
+    with watch.world.environment.runtime.database.transaction() as connection:
+        requests.ask(connection, [MONDAY], "mapping")
+    assert watch.ranges() == [(TUESDAY, TUESDAY)]
+
+
+# Dead runs
+
+
+@pytest.fixture
+def begun(settled: Watch) -> dg.DagsterRun:
+    """A run that is said to be under way."""
+    run = create_run_for_test(settled.instance, job_name="sync", status=dg.DagsterRunStatus.STARTING, tags=RUN_TAGS)
+    start = DagsterEvent(DagsterEventType.RUN_START.value, job_name="sync")
+    settled.instance.report_dagster_event(start, run.run_id)
+    return run
+
+
+def look(watch: Watch, seconds: int) -> list[str]:
+    """A look at the runs, so many seconds from now."""
+    now = datetime.now(UTC) + timedelta(seconds=seconds)
+    return bury_dead_runs(watch.world.environment.runtime, watch.instance, now)
+
+
+def status_of(watch: Watch, run: dg.DagsterRun) -> str:
+    found = watch.instance.get_run_by_id(run.run_id)
+    assert found is not None
+    return found.status.value
+
+
+def test_a_dead_run_is_reported_as_failed_at_the_second_look(settled: Watch, begun: dg.DagsterRun) -> None:
+    assert look(settled, 120) == []
+    assert status_of(settled, begun) == "STARTED"
+    assert look(settled, 125) == [begun.run_id]
+    assert status_of(settled, begun) == "FAILURE"
+    assert look(settled, 130) == []
+
+
+def test_a_run_whose_process_holds_the_lock_is_never_dead(settled: Watch, begun: dg.DagsterRun) -> None:
+    with settled.world.environment.runtime.database.lock(run_lock(begun.run_id)):
+        assert [look(settled, 3600 + number) for number in range(3)] == [[], [], []]
+    assert status_of(settled, begun) == "STARTED"
+
+
+def test_a_run_that_has_the_lock_at_the_second_look_is_suspected_anew(settled: Watch, begun: dg.DagsterRun) -> None:
+    assert look(settled, 120) == []
+    with settled.world.environment.runtime.database.lock(run_lock(begun.run_id)):
+        assert look(settled, 125) == []
+    assert look(settled, 130) == []
+    assert look(settled, 135) == [begun.run_id]
+
+
+def test_a_run_has_a_minute_to_take_the_lock(settled: Watch, begun: dg.DagsterRun) -> None:
+    assert [look(settled, seconds) for seconds in (10, 20, 30)] == [[], [], []]
+
+
+def test_the_days_of_a_dead_run_are_asked_for_again(settled: Watch, begun: dg.DagsterRun) -> None:
+    with settled.world.environment.runtime.database.transaction() as connection:
+        requests.ask(connection, [MONDAY], "person")
+        requests.take_on(connection, begun.run_id, MONDAY, MONDAY)
+    assert settled.ranges() == []
+    look(settled, 120)
+    look(settled, 125)
+    assert settled.ranges() == [(MONDAY, MONDAY)]
+
+
+def test_a_run_of_selected_assets_is_watched_and_one_that_takes_no_lock_is_not(settled: Watch) -> None:
+    runs = [
+        create_run_for_test(
+            settled.instance,
+            job_name="__ASSET_JOB",
+            status=dg.DagsterRunStatus.STARTING,
+            asset_selection=frozenset([dg.AssetKey(key)]),
+        )
+        for key in (["sync", "kimai_pushes"], ["marts", "hours"])
+    ]
+    for run in runs:
+        start = DagsterEvent(DagsterEventType.RUN_START.value, job_name="__ASSET_JOB")
+        settled.instance.report_dagster_event(start, run.run_id)
+    assert look(settled, 120) == []
+    assert look(settled, 125) == [runs[0].run_id]
