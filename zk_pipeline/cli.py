@@ -15,6 +15,7 @@ from zk_pipeline.commands import (
     schedule,
     status,
     sync,
+    trace,
     up,
 )
 
@@ -34,6 +35,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(connectors.app, name="connectors")
 app.add_typer(mappings.app, name="mappings")
 app.add_typer(conflicts.app, name="conflicts")
+app.command("trace")(trace.trace)
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(audit.app, name="audit")

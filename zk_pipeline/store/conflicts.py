@@ -134,6 +134,12 @@ def one(connection: Connection, conflict_id: int, *, lock: bool = False) -> Row:
     return row
 
 
+def history(connection: Connection, connector: str, key: str) -> list[Row]:
+    """All conflicts that there were about one booking or time sheet, oldest first."""
+    query = select(conflicts).where(conflicts.c.connector == connector, conflicts.c.key == key)
+    return list(connection.execute(query.order_by(conflicts.c.id)))
+
+
 def _require_possible(connection: Connection, row: Row, choice: Choice, timesheet_id: int | None) -> None:
     """Raises `DecisionError` for what this reason does not allow, and for a time sheet that was not offered."""
     possible = allowed(Reason(row.reason), Status(row.status))

@@ -1,9 +1,9 @@
 """Queries on the unified entries."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, func, select
 
@@ -39,10 +39,14 @@ def replace_day(connection: Connection, source: str, day: date, entries: Iterabl
 def entries_of_day(connection: Connection, source: str, day: date) -> list[Entry]:
     """The entries of one work day."""
     query = select(*_COLUMNS).where(normalized_entries.c.source == source, normalized_entries.c.entry_date == day)
-    return [
-        Entry(**{**row, "tags": tuple(row["tags"]), "sync_status": SyncStatus(row["sync_status"])})
-        for row in connection.execute(query).mappings()
-    ]
+    return [_entry(row) for row in connection.execute(query).mappings()]
+
+
+def entry_of(connection: Connection, source: str, source_id: str) -> Entry | None:
+    """The entry of one booking, if it has one."""
+    query = select(*_COLUMNS).where(normalized_entries.c.source == source, normalized_entries.c.source_id == source_id)
+    row = connection.execute(query).mappings().first()
+    return _entry(row) if row else None
 
 
 def minutes_of(connection: Connection, source: str, source_ids: Iterable[str]) -> dict[str, StoredMinutes]:
@@ -61,3 +65,7 @@ def minutes_by_day(connection: Connection, source: str, first: date, last: date)
         .group_by(normalized_entries.c.entry_date)
     )
     return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _entry(row: Mapping[Any, Any]) -> Entry:
+    return Entry(**{**row, "tags": tuple(row["tags"]), "sync_status": SyncStatus(row["sync_status"])})
