@@ -49,6 +49,11 @@ if again: os.kill(os.getppid(), signal.SIGTERM)
 while True: signal.pause()
 """
 
+ENDS_WHEN_ASKED = """
+import signal, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+"""
+
 IGNORES_SIGTERM = """
 import signal, sys
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -140,6 +145,24 @@ def test_a_part_that_dies_is_started_again(held: Possession, tmp_path: Path) -> 
     supervise(held, told, [Part("web", (sys.executable, "-c", DIES_ONCE, str(journal)), {}, once_it_waits, 1)])
     assert len(journal.read_text().split()) == 2
     assert told.sentences[0] == "The web ended by signal 9; it starts again in 1 s."
+
+
+def test_a_part_that_was_asked_to_end_is_started_again_at_once_and_uses_up_no_restart(
+    held: Possession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "MOST_RESTARTS", 0)
+    journal, told = tmp_path / "journal", Told(stop=False)
+
+    def once_it_is_asked() -> bool:
+        if not journal.exists():
+            return False
+        os.kill(int(journal.read_text()), signal.SIGTERM)
+        return True
+
+    code = (sys.executable, "-c", ENDS_WHEN_ASKED + DIES_ONCE, str(journal))
+    supervise(held, told, [Part("code", code, {}, once_it_is_asked, 1, ends_on_request=True)])
+    assert len(journal.read_text().split()) == 2
+    assert told.sentences[0] == "The code ended as it was asked to; it starts again."
 
 
 def test_a_part_that_dies_too_often_stops_all_and_names_the_log(

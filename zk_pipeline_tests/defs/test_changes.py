@@ -68,7 +68,7 @@ def test_a_note_in_the_description_asks_for_nothing(world: World) -> None:
 
 
 def test_what_is_ours_by_its_marker_alone_asks_for_the_day_of_the_booking(world: World) -> None:
-    booking = world.desk.book(30)
+    world.desk.book(30)
     world.sync(MONDAY)
     world.execute("DELETE FROM sync.pushes")
     assert look(world).days == (MONDAY,)
