@@ -1,0 +1,192 @@
+"""`zk up` reacting to bookings as real processes: whatever is killed on the way, nothing is lost or doubled."""
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from zk_pipeline.store.embedded import DAGSTER_DATABASE, DATABASE, embedded_server
+from zk_pipeline.supervisor.groups import wait_until
+from zk_pipeline_tests.commands.test_up import Up, free_port, processes_of, zk_up
+from zk_pipeline_tests.defs.conftest import open_desk, open_office
+from zk_pipeline_tests.defs.world import MONDAY, Desk, Office, at
+
+SECONDS = 40
+SYSTEMS = ("ZK_ZAMMAD_URL", "ZK_ZAMMAD_TOKEN", "ZK_KIMAI_URL", "ZK_KIMAI_TOKEN")
+QUICK = {
+    "ZK_TIMEZONE": "Europe/Berlin",
+    "ZK_POLL_SECONDS": "5",
+    "ZK_RETRY_SECONDS": "3",
+    "ZK_KIMAI_TIME_LIMIT": "2",
+}
+UNFINISHED = "SELECT count(*) FROM runs WHERE status NOT IN ('SUCCESS', 'FAILURE', 'CANCELED')"
+BACKFILL = """mutation ($parameters: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $parameters) {
+  __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
+CHAIN = (
+    "zammad/directory",
+    "zammad/time_accountings",
+    "sync/normalized_entries",
+    "kimai/directory",
+    "kimai/timesheets",
+    "sync/reconciliation_results",
+    "sync/kimai_pushes",
+)
+
+
+@dataclass
+class Place:
+    """Everything running between two simulated systems of this process."""
+
+    up: Up
+    desk: Desk
+    office: Office
+    booked: list[int] = field(default_factory=list)
+
+    def book(self, minutes: int = 15) -> int:
+        """Book just now."""
+        self.booked.append(self.desk.book(minutes, datetime.now(UTC)))
+        return self.booked[-1]
+
+    def has_arrived(self, *bookings: int) -> bool:
+        """Whether each of these bookings has one time sheet, within some seconds."""
+        return wait_until(lambda: all(self.office.of(booking) for booking in bookings), SECONDS)
+
+    def is_at_rest(self) -> bool:
+        """Whether every day that was asked for gets done and no run is left, within some seconds."""
+        still_open = "SELECT count(*) FROM sync.day_requests WHERE claimed_by_run IS NULL"
+        return wait_until(lambda: not self.value(still_open) and not self.value(UNFINISHED, DAGSTER_DATABASE), SECONDS)
+
+    def value(self, query: str, database: str = DATABASE) -> Any:
+        """The first value of a query."""
+        with embedded_server(self.up.home) as server, psycopg.connect(**server.parameters(database)) as connection:
+            row = connection.execute(query).fetchone()
+        return row[0] if row else None
+
+    def each_once(self) -> bool:
+        """Whether every booking of just now has exactly one time sheet with its minutes."""
+        rows, sheets = self.desk.server.state.accountings, self.office.minutes()
+        return all(sheets[row.id] == [int(row.time_unit)] for row in rows if row.id in self.booked)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """One `zk up` for all tests, which polls as often as it may."""
+    home = tmp_path_factory.mktemp("reacting")
+    with pytest.MonkeyPatch.context() as patch, open_desk(patch) as desk, open_office(patch) as office:
+        variables = {**QUICK, **{name: os.environ[name] for name in SYSTEMS}, "ZK_WEB_PORT": str(free_port())}
+        with zk_up(home, variables, free_port()) as up:
+            up.wait_for("Press Ctrl-C")
+            with embedded_server(home) as server, psycopg.connect(**server.parameters()) as connection:
+                connection.execute(
+                    "INSERT INTO sync.activity_mappings (type_id, kimai_activity_id) VALUES (%s, %s)",
+                    [desk.support, office.activity],
+                )
+            yield Place(up, desk, office)
+
+
+@pytest.fixture
+def slow_kimai(place: Place) -> Iterator[None]:
+    """A Kimai that answers slowly enough to meet a run at its work."""
+    place.office.control.set_latency(0.3)
+    yield
+    place.office.control.set_latency(0)
+
+
+def run_process(place: Place) -> int:
+    """The process of the run: the child of the one that runs are forked from."""
+    forked_from = {pid for pid, command in processes_of(place.up.home).items() if "forkserver" in command}
+    (run,) = [pid for pid in forked_from if _parent(pid) in forked_from]
+    return run
+
+
+def _parent(pid: int) -> int:
+    return int((Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def backfilled(place: Place) -> dict[int, list[int]]:
+    """Old bookings that nothing tells of, and a backfill of their days; Dagster begins one within half a minute."""
+    days = [MONDAY + timedelta(days=number) for number in range(3)]
+    bookings = {place.desk.book(10, at("09:00", day)): [10] for day in days}
+    parameters = {
+        "assetSelection": [{"path": key.split("/")} for key in CHAIN],
+        "partitionNames": list(map(str, days)),
+    }
+    launched = place.up.ask(BACKFILL, parameters=parameters)["launchPartitionBackfill"]
+    assert launched["__typename"] == "LaunchBackfillSuccess", launched
+    return bookings
+
+
+def test_a_booking_is_in_kimai_within_seconds(place: Place) -> None:
+    booking = place.book()
+    assert place.has_arrived(booking)
+    assert place.is_at_rest()
+    assert place.each_once()
+
+
+def test_a_daemon_killed_between_the_request_and_the_run_loses_nothing(place: Place) -> None:
+    booking = place.book()
+    asked = "SELECT count(*) FROM sync.day_requests WHERE claimed_by_run IS NULL AND tries > 0"
+    assert wait_until(lambda: place.value(asked) > 0, SECONDS)
+    os.kill(place.up.child("dagster._daemon"), signal.SIGKILL)
+    assert place.has_arrived(booking)
+    assert place.is_at_rest()
+    assert place.each_once()
+
+
+def test_a_code_server_killed_in_a_run_loses_nothing(place: Place, slow_kimai: None) -> None:
+    before = place.value("SELECT count(*) FROM sync.sync_runs")
+    booking = place.book()
+    assert wait_until(lambda: place.value("SELECT count(*) FROM sync.sync_runs") > before, SECONDS)
+    os.kill(place.up.child("supervisor.code_server"), signal.SIGKILL)
+    assert place.has_arrived(booking)
+    assert place.is_at_rest()
+    assert place.each_once()
+
+
+def test_a_killed_run_is_done_again(place: Place, slow_kimai: None) -> None:
+    before = place.value("SELECT count(*) FROM sync.sync_runs")
+    booking = place.book()
+    assert wait_until(lambda: place.value("SELECT count(*) FROM sync.sync_runs") > before, SECONDS)
+    os.kill(run_process(place), signal.SIGKILL)
+    assert place.has_arrived(booking)
+    assert place.is_at_rest()
+    assert place.each_once()
+
+
+def test_a_restart_of_the_database_loses_nothing(place: Place) -> None:
+    booking = place.book()
+    postmaster = place.up.home / "postgres" / "postmaster.pid"
+    os.kill(int(postmaster.read_text().split("\n", 1)[0]), signal.SIGINT)
+    assert wait_until(lambda: not postmaster.exists(), SECONDS)
+    with embedded_server(place.up.home):
+        assert place.has_arrived(booking)
+    assert place.is_at_rest()
+    assert place.each_once()
+
+
+def test_what_happened_while_the_daemon_was_away_is_made_up_for(place: Place) -> None:
+    edited, deleted = place.book(20), place.book(25)
+    assert place.has_arrived(edited, deleted)
+    assert place.is_at_rest()
+    daemon = place.up.child("dagster._daemon")
+    os.kill(daemon, signal.SIGSTOP)
+    place.desk.server.edit(edited, units="35")
+    place.desk.server.delete(deleted)
+    booked = place.book(30)
+    os.kill(daemon, signal.SIGCONT)
+    assert place.has_arrived(booked)
+    assert wait_until(lambda: place.office.sheet(edited).duration == 35 * 60, SECONDS)
+    assert place.is_at_rest()
+
+
+def test_a_backfill_from_the_ui_carries_its_days(place: Place, backfilled: dict[int, list[int]]) -> None:
+    assert place.has_arrived(*backfilled)
+    sheets = place.office.minutes()
+    assert {booking: sheets[booking] for booking in backfilled} == backfilled
