@@ -119,7 +119,8 @@ class Reconciler:
         if size > DESCRIPTION_BYTES:
             limit = f"Kimai takes {DESCRIPTION_BYTES}"
             text = f"The description has {size} bytes, {limit}: shorten the ticket's title or ZK_DESCRIPTION."
-            return _refused(entry, Status.MISSING, text, prepared)
+            # Without draft, since no decision makes Kimai take it.
+            return replace(_refused(entry, Status.MISSING, text, prepared), draft=None)
         return Result(
             entry.entry_date,
             entry.source_id,

@@ -121,7 +121,8 @@ def _resolved(
     if decision is None or decision.choice not in allowed(line.reason, line.status):
         return line
     closed = locked_before is not None and line.entry_date < locked_before
-    return line if closed and decision.choice not in _WRITES_NOTHING else _decided(line, decision)
+    unwritable = closed or (line.draft is None and decision.choice is not Choice.DELETE)
+    return line if unwritable and decision.choice not in _WRITES_NOTHING else _decided(line, decision)
 
 
 def _decided(line: Result, decision: Resolution) -> Result:

@@ -1,0 +1,426 @@
+"""Decisions of people, carried out by the chain: each does what it says, and the next run writes nothing."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from zk_pipeline.domain.mapping_lines import ActivityMapping, UserMapping
+from zk_pipeline.domain.resolutions import Choice
+from zk_pipeline.sandbox.kimai.model import Timesheet
+from zk_pipeline.store import conflicts
+from zk_pipeline.store import mappings as stored_mappings
+from zk_pipeline.syncing import SyncReport
+from zk_pipeline_tests.defs.world import MONDAY, World, at
+
+LATER = at("15:00")
+
+
+def decide(world: World, choice: Choice, *, timesheet: int | None = None) -> None:
+    """Decide about the one thing that waits."""
+    (conflict,) = world.conflicts()
+    with world.environment.runtime.database.transaction() as connection:
+        conflicts.decide(connection, conflict.id, choice, actor="cli:anna", timesheet_id=timesheet)
+
+
+def states(world: World) -> list[str]:
+    """What became of each conflict, oldest first."""
+    query = "SELECT coalesce(string_agg(resolution_status, ' ' ORDER BY id), '') FROM sync.conflicts"
+    return str(world.value(query)).split()
+
+
+def writes(report: SyncReport) -> int:
+    return int(report.to_json()["requests"]["kimai"]["write"])
+
+
+def assert_settled(world: World) -> None:
+    """Nothing waits, and another run writes nothing and opens nothing."""
+    before = world.office.rows
+    assert world.reasons() == []
+    report = world.sync()
+    assert (writes(report), report.conflicts, report.parked) == (0, 0, 0)
+    assert world.office.rows == before
+
+
+def booked(world: World, minutes: int = 30) -> int:
+    """A booking that is in Kimai."""
+    booking = world.desk.book(minutes)
+    world.sync()
+    return booking
+
+
+def stretch(world: World, row: Timesheet, minutes: int) -> None:
+    """Somebody changes the duration in Kimai."""
+    world.office.change(row, end=row.begin + minutes * 60, duration=minutes * 60)
+
+
+def typed(world: World, minutes: int = 45, clock: str = "11:25", text: str = "") -> tuple[int, int]:
+    """A booking of 45 minutes, and a time sheet that somebody typed for it."""
+    booking = world.desk.book(45, at("12:10"))
+    row = world.office.type_by_hand(at(clock), minutes, text or f"Ticket {world.desk.number()}")
+    world.sync()
+    return booking, row
+
+
+def refuse(world: World, method: str, *, times: int) -> None:
+    """Kimai refuses so many requests of a method for their content."""
+    text = '{"code": 400, "message": "Validation Failed", "errors": {"errors": ["The budget is used up."]}}'
+    path = "^/api/timesheets(/[0-9]+)?$"
+    world.office.control.add_fault("respond", method=method, path=path, status=400, text=text, times=times)
+
+
+def as_typed(row: Timesheet) -> tuple[object, ...]:
+    """What the author of a time sheet wrote, besides its text."""
+    return (row.user, row.project, row.activity, row.begin, row.end, row.duration, row.tags, row.billable, row.exported)
+
+
+# Time sheets typed by hand
+
+
+@pytest.mark.parametrize(("minutes", "reason"), [(45, "duplicate"), (48, "fuzzy_candidate")])
+def test_link_writes_the_marker_and_nothing_else_and_makes_the_time_sheet_ours(
+    world: World, minutes: int, reason: str
+) -> None:
+    booking, row = typed(world, minutes)
+    before = world.office.rows
+    assert world.reasons() == [reason]
+    decide(world, Choice.LINK)
+    report = world.sync()
+    sheet = world.office.sheet(booking)
+    assert (sheet.id, writes(report), report.counts["linked"]) == (row, 1, 1)
+    assert sheet.description == f"Ticket {world.desk.number()} [zk-zammad-{booking}]"
+    assert [as_typed(old) for old in before] == [as_typed(sheet)]
+    assert states(world) == ["carried_out"]
+    assert_settled(world)
+
+
+def test_a_linked_time_sheet_follows_its_booking_and_keeps_its_author_s_project(world: World) -> None:
+    booking, row = typed(world)
+    decide(world, Choice.LINK)
+    world.sync()
+    world.desk.server.edit(booking, units=50)
+    world.sync()
+    sheet = world.office.sheet(booking)
+    assert (sheet.id, sheet.duration, sheet.project) == (row, 50 * 60, world.office.other_project)
+    assert_settled(world)
+
+
+def test_a_billed_time_sheet_is_linked_without_a_write(world: World) -> None:
+    booking = world.desk.book(45, at("12:10"))
+    row = world.office.type_by_hand(at("11:25"), 45, f"Ticket {world.desk.number()}", exported=True)
+    world.sync()
+    before = world.office.rows
+    decide(world, Choice.LINK)
+    assert writes(world.sync()) == 0
+    assert world.office.rows == before
+    assert world.value(f"SELECT kimai_id FROM sync.pushes WHERE source_id = '{booking}'") == row
+    assert_settled(world)
+
+
+@pytest.mark.parametrize("minutes", [45, 48])
+def test_create_puts_a_time_sheet_beside_the_one_typed_by_hand(world: World, minutes: int) -> None:
+    booking, row = typed(world, minutes)
+    decide(world, Choice.CREATE)
+    report = world.sync()
+    assert (report.counts["created"], world.office.minutes()) == (1, {booking: [45]})
+    assert world.office.sheet(booking).id != row
+    assert_settled(world)
+
+
+def test_a_refused_create_beside_it_does_not_take_the_one_typed_by_hand(world: World) -> None:
+    booking, row = typed(world)
+    decide(world, Choice.CREATE)
+    refuse(world, "POST", times=1)
+    assert world.sync().parked == 1
+    assert world.sync().counts["created"] == 1
+    assert (world.office.minutes(), world.office.sheet(booking).id != row) == ({booking: [45]}, True)
+    assert_settled(world)
+
+
+def test_create_beside_it_finds_a_free_place_where_kimai_forbids_overlaps(world: World) -> None:
+    world.office.server.configure({"timesheet.rules.allow_overlapping_records": False})
+    booking, row = typed(world, clock="12:10")
+    decide(world, Choice.CREATE)
+    world.sync()
+    hand_written = next(sheet for sheet in world.office.rows if sheet.id == row)
+    sheet = world.office.sheet(booking)
+    assert sheet.begin >= (hand_written.end or 0) or (sheet.end or 0) <= hand_written.begin
+    assert_settled(world)
+
+
+def test_of_several_candidates_the_named_one_is_linked(world: World) -> None:
+    world.office.type_by_hand(at("14:00"), 45, f"Ticket {world.desk.number()}")
+    booking, row = typed(world)
+    assert world.reasons() == ["ambiguous"]
+    decide(world, Choice.LINK, timesheet=row)
+    assert writes(world.sync()) == 1
+    assert world.office.sheet(booking).id == row
+    assert_settled(world)
+
+
+def test_a_time_sheet_edited_since_it_was_offered_is_not_linked(world: World) -> None:
+    _, row = typed(world)
+    decide(world, Choice.LINK)
+    stretch(world, next(sheet for sheet in world.office.rows if sheet.id == row), 48)
+    assert writes(world.sync()) == 0
+    assert (world.reasons(), states(world)) == (["fuzzy_candidate"], ["expired", "open"])
+
+
+# Edits
+
+
+def test_update_writes_zammads_version_over_an_edit(world: World) -> None:
+    booking = booked(world)
+    stretch(world, world.office.sheet(booking), 20)
+    world.sync()
+    decide(world, Choice.UPDATE)
+    report = world.sync()
+    assert (report.counts["updated"], writes(report), world.office.minutes()) == (1, 1, {booking: [30]})
+    assert_settled(world)
+
+
+def test_the_same_edit_made_again_after_it_was_written_over_is_a_new_question(world: World) -> None:
+    booking = booked(world)
+    for _ in range(2):
+        stretch(world, world.office.sheet(booking), 20)
+        assert writes(world.sync()) == 0
+        assert world.reasons() == ["kimai_edited"]
+        decide(world, Choice.UPDATE)
+        world.sync()
+    assert states(world) == ["carried_out", "carried_out"]
+
+
+def test_keep_leaves_kimais_version_for_good(world: World) -> None:
+    booking = booked(world)
+    stretch(world, world.office.sheet(booking), 20)
+    world.sync()
+    decide(world, Choice.KEEP)
+    assert writes(world.sync()) == 0
+    assert (world.office.minutes(), states(world)) == ({booking: [20]}, ["carried_out"])
+    assert_settled(world)
+
+
+@pytest.mark.parametrize("minutes", [25, 30])
+def test_a_later_edit_in_kimai_opens_what_was_kept(world: World, minutes: int) -> None:
+    booking = booked(world)
+    stretch(world, world.office.sheet(booking), 20)
+    world.sync()
+    decide(world, Choice.KEEP)
+    world.sync()
+    stretch(world, world.office.sheet(booking), minutes)
+    world.sync()
+    assert (world.reasons(), world.office.minutes()) == (["kimai_edited"], {booking: [minutes]})
+
+
+def test_a_later_edit_in_zammad_updates_its_field_and_leaves_the_others_as_kept(world: World) -> None:
+    booking = booked(world)
+    world.office.change(world.office.sheet(booking), project=world.office.other_project)
+    world.sync()
+    decide(world, Choice.KEEP)
+    world.sync()
+    world.desk.server.edit(booking, units=50)
+    world.sync()
+    sheet = world.office.sheet(booking)
+    assert (sheet.duration, sheet.project) == (50 * 60, world.office.other_project)
+    assert_settled(world)
+
+
+@pytest.mark.parametrize(("choice", "minutes"), [(Choice.UPDATE, 50), (Choice.KEEP, 20)])
+def test_of_two_different_edits_the_chosen_one_holds(world: World, choice: Choice, minutes: int) -> None:
+    booking = booked(world)
+    stretch(world, world.office.sheet(booking), 20)
+    world.desk.server.edit(booking, units=50)
+    world.sync()
+    assert world.reasons() == ["both_changed"]
+    decide(world, choice)
+    world.sync()
+    assert world.office.minutes() == {booking: [minutes]}
+    assert_settled(world)
+
+
+def test_an_edit_made_after_the_decision_is_not_written_over(world: World) -> None:
+    booking = booked(world)
+    stretch(world, world.office.sheet(booking), 20)
+    world.sync()
+    decide(world, Choice.UPDATE)
+    stretch(world, world.office.sheet(booking), 10)
+    assert writes(world.sync()) == 0
+    assert (world.reasons(), world.office.minutes()) == (["kimai_edited"], {booking: [10]})
+
+
+# Deletions
+
+
+def test_create_after_a_deletion_in_kimai_makes_exactly_one(world: World) -> None:
+    booking = booked(world)
+    world.office.server.kimai.timesheets.remove(world.office.sheet(booking).id)
+    world.sync()
+    decide(world, Choice.CREATE)
+    assert world.sync().counts["created"] == 1
+    assert world.office.minutes() == {booking: [30]}
+    assert_settled(world)
+
+
+def test_ignore_after_a_deletion_in_kimai_holds_until_the_booking_changes(world: World) -> None:
+    booking = booked(world)
+    world.office.server.kimai.timesheets.remove(world.office.sheet(booking).id)
+    world.sync()
+    decide(world, Choice.IGNORE)
+    for _ in range(2):
+        assert writes(world.sync()) == 0
+        assert (world.office.rows, world.reasons(), states(world)) == ([], [], ["carried_out"])
+    world.desk.server.edit(booking, units=50)
+    world.sync()
+    assert (world.reasons(), states(world)) == (["deleted_in_kimai"], ["expired", "open"])
+
+
+@pytest.fixture
+def orphan(world: World) -> Timesheet:
+    """A time sheet whose booking was deleted in Zammad, beside a booking that stays."""
+    booking = world.desk.book(45, LATER, agent="ben")
+    gone = booked(world)
+    sheet = world.office.sheet(gone)
+    world.desk.server.delete(gone)
+    world.sync()
+    assert (world.reasons(), world.office.minutes()) == (["deleted_in_zammad"], {booking: [45], gone: [30]})
+    return sheet
+
+
+def test_delete_removes_the_time_sheet_of_a_deleted_booking(world: World, orphan: Timesheet) -> None:
+    decide(world, Choice.DELETE)
+    report = world.sync()
+    assert (report.counts["deleted"], writes(report)) == (1, 1)
+    assert orphan.id not in {row.id for row in world.office.rows}
+    assert states(world) == ["carried_out"]
+    assert_settled(world)
+
+
+def test_keep_leaves_the_time_sheet_of_a_deleted_booking_until_it_is_edited(world: World, orphan: Timesheet) -> None:
+    decide(world, Choice.KEEP)
+    for _ in range(2):
+        assert writes(world.sync()) == 0
+        assert (world.reasons(), orphan in world.office.rows) == ([], True)
+    stretch(world, orphan, 20)
+    world.sync()
+    assert world.reasons() == ["both_changed"]
+
+
+def test_a_time_sheet_edited_or_billed_since_its_deletion_was_decided_stays(world: World, orphan: Timesheet) -> None:
+    decide(world, Choice.DELETE)
+    world.office.change(orphan, exported=True)
+    assert writes(world.sync()) == 0
+    assert (world.reasons(), len(world.office.rows)) == (["billed"], 2)
+
+
+def test_delete_removes_the_copy_and_keeps_the_original(world: World) -> None:
+    booking = booked(world)
+    original = world.office.sheet(booking)
+    world.office.type_by_hand(LATER, 30, original.description or "")
+    world.sync()
+    assert world.reasons() == ["marker_cloned"]
+    decide(world, Choice.DELETE)
+    assert writes(world.sync()) == 1
+    assert world.office.rows == [original]
+    assert_settled(world)
+
+
+# Refusals, bills and mappings
+
+
+def test_create_tries_again_what_was_refused_and_another_refusal_asks_again(world: World) -> None:
+    booking = world.desk.book(30)
+    refuse(world, "POST", times=2)
+    world.sync()
+    decide(world, Choice.CREATE)
+    assert world.sync().parked == 1
+    assert states(world) == ["carried_out", "open"]
+    assert writes(world.sync()) == 0
+    decide(world, Choice.CREATE)
+    assert world.sync().counts["created"] == 1
+    assert world.office.minutes() == {booking: [30]}
+    assert_settled(world)
+
+
+def test_a_refused_update_is_tried_again_and_never_becomes_a_second_time_sheet(world: World) -> None:
+    booking = booked(world)
+    world.desk.server.edit(booking, units=50)
+    refuse(world, "PATCH", times=1)
+    assert world.sync().parked == 1
+    (conflict,) = world.conflicts()
+    assert (conflict.reason, conflict.suggested_action) == ("refused_by_kimai", "update")
+    decide(world, Choice.UPDATE)
+    world.sync()
+    assert world.office.minutes() == {booking: [50]}
+    assert_settled(world)
+
+
+@pytest.mark.parametrize("choice", [Choice.KEEP, Choice.IGNORE])
+def test_a_billed_time_sheet_is_never_written_whatever_was_decided(world: World, choice: Choice) -> None:
+    booking = booked(world)
+    world.office.change(world.office.sheet(booking), exported=True)
+    world.desk.server.edit(booking, units=50)
+    world.sync()
+    assert world.reasons() == ["billed"]
+    decide(world, choice)
+    for _ in range(2):
+        assert writes(world.sync()) == 0
+    assert (world.office.minutes(), world.reasons()) == ({booking: [30]}, [])
+
+
+def test_a_time_sheet_billed_after_the_decision_is_left_alone(world: World) -> None:
+    booking = booked(world)
+    stretch(world, world.office.sheet(booking), 20)
+    world.sync()
+    decide(world, Choice.UPDATE)
+    world.office.change(world.office.sheet(booking), exported=True)
+    assert writes(world.sync()) == 0
+    assert world.office.minutes() == {booking: [20]}
+
+
+@pytest.mark.parametrize("settings", [{"ZK_LOCKED_BEFORE": MONDAY + timedelta(days=1)}], indirect=True)
+def test_in_a_closed_period_only_decisions_that_write_nothing_hold(world: World) -> None:
+    typed(world)
+    before = world.office.rows
+    for choice in (Choice.CREATE, Choice.LINK):
+        decide(world, choice)
+        assert writes(world.sync()) == 0
+        assert world.reasons() == ["duplicate"]
+    decide(world, Choice.IGNORE)
+    world.sync()
+    assert (world.reasons(), world.office.rows) == ([], before)
+
+
+def test_mapping_a_type_resolves_what_waited_for_it(world: World) -> None:
+    travel = world.desk.server.add_type("Travel")
+    booking = world.desk.book(30, type_id=travel)
+    world.sync()
+    assert world.reasons() == ["unmapped_activity"]
+    assert set_mapping(world, ActivityMapping(travel, None, world.office.activity)) == [MONDAY]
+    world.sync()
+    assert (world.office.minutes(), states(world)) == ({booking: [30]}, ["expired"])
+    assert_settled(world)
+
+
+def test_mapping_a_user_resolves_even_what_was_ignored(world: World) -> None:
+    world.desk.agents["carl"] = world.desk.server.add_agent("carl@example.com", firstname="Carl")
+    booking = world.desk.book(30, agent="carl")
+    world.sync()
+    decide(world, Choice.IGNORE)
+    world.sync()
+    assert world.reasons() == []
+    set_mapping(world, UserMapping("carl@example.com", world.office.users["ben"]))
+    world.sync()
+    assert (world.office.minutes(), states(world)) == ({booking: [30]}, ["expired"])
+
+
+def set_mapping(world: World, mapping: ActivityMapping | UserMapping) -> list[date]:
+    """Set a mapping as `zk mappings set` does; the days that are asked for."""
+    runtime = world.environment.runtime
+    with runtime.database.transaction() as connection:
+        _, days = stored_mappings.change(
+            connection,
+            [mapping],
+            actor="cli:anna",
+            source=runtime.stored("source").name,
+            target=runtime.stored("target").name,
+        )
+    return days
