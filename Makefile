@@ -28,7 +28,7 @@ dev: $(READY) ## The demo, kept running with Dagster's UI
 	@$(BIN)/zk demo --serve
 
 test: $(READY) ## Run all tests
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-fast: $(READY) ## Run the pure tests, in seconds
 	$(BIN)/python -m pytest zk_pipeline_tests/domain zk_pipeline_tests/test_architecture.py
