@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,9 +12,10 @@ from hypothesis import strategies as st
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.plan import Result
 from zk_pipeline.domain.reasons import Reason
-from zk_pipeline.domain.resolutions import EFFECTS, Choice, Resolution, allowed, resolved, stands
+from zk_pipeline.domain.resolutions import ALLOWED, EFFECTS, Choice, Resolution, allowed, resolved, stands
 from zk_pipeline_tests.domain.builders import DAY, entry, ours, reconciler, situation, timesheet
 
+PAGE = Path(__file__).parents[2] / "docs" / "conflicts.md"
 DRAFT = reconciler().day(situation(entry()))[0].draft
 
 OUTCOMES: dict[tuple[Reason, Status], dict[Choice, Action]] = {
@@ -84,6 +86,17 @@ def test_each_decision_on_each_reason_does_what_the_table_says_or_nothing(
         assert result == waiting
     else:
         assert (result.action, result.decided) == (action, choice)
+
+
+@pytest.mark.parametrize("reason", list(ALLOWED), ids=str)
+def test_the_page_on_conflicts_names_the_decisions_on_each_reason(reason: Reason) -> None:
+    choices = ", ".join(f"`{choice}`" for choice in ALLOWED[reason])
+    assert f"| `{reason}` | {choices} |" in PAGE.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("choice", list(EFFECTS), ids=str)
+def test_the_page_on_conflicts_says_what_each_decision_does(choice: Choice) -> None:
+    assert f"| `{choice}` | {EFFECTS[choice]} |" in PAGE.read_text(encoding="utf-8")
 
 
 def test_every_reason_that_waits_for_a_person_has_a_decision() -> None:
