@@ -16,6 +16,7 @@ from zk_pipeline.commands import (
     status,
     sync,
     trace,
+    undo,
     up,
 )
 
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.command("up")(up.up)
 app.command("demo")(demo.demo)
 app.command("sync")(sync.sync)
+app.command("undo")(undo.undo)
 app.command("approve")(approve.approve)
 app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)

@@ -6,6 +6,7 @@ from zk_pipeline.defs.automation import alerts, checks, jobs, schedules, sensors
 from zk_pipeline.defs.kimai import assets as kimai
 from zk_pipeline.defs.kimai import changes
 from zk_pipeline.defs.push import assets as push
+from zk_pipeline.defs.push import undo_job
 from zk_pipeline.defs.reconcile import assets as reconcile
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.defs.zammad import assets as zammad
@@ -13,7 +14,7 @@ from zk_pipeline.defs.zammad import assets as zammad
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules([zammad, kimai, changes, reconcile, push]),
     asset_checks=dg.load_asset_checks_from_modules([checks]),
-    jobs=[jobs.sync, jobs.plan, jobs.deep_check, checks.watch],
+    jobs=[jobs.sync, jobs.plan, jobs.deep_check, checks.watch, undo_job.undo],
     schedules=[*schedules.build_schedules(), checks.watch_schedule],
     sensors=[sensors.demand, alerts.failed_runs, alerts.alerts],
     resources={"zk": ZkResource()},

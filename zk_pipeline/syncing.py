@@ -2,9 +2,10 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from itertools import chain
+from typing import Any
 
 import dagster as dg
 from sqlalchemy import Connection
@@ -15,6 +16,7 @@ from zk_pipeline.defs.tags import REASON_TAG, range_tags
 from zk_pipeline.domain.demand import LONGEST_RANGE
 from zk_pipeline.domain.instants import day_ranges
 from zk_pipeline.domain.reasons import Reason
+from zk_pipeline.domain.undo import UndoReport
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import conflicts, requests, runs
 from zk_pipeline.store.requests import CORRECTION
@@ -61,15 +63,6 @@ def sync_days(
     return SyncReport(tuple(run_ids), first, last, dict(counts), open_count, parked, time.monotonic() - started)
 
 
-@dataclass(frozen=True, slots=True)
-class UndoReport:
-    """What an undo did, by kind, and the writes that it left, each with the reason."""
-
-    run_id: str
-    undone: Mapping[str, int]
-    left: Sequence[Mapping[str, Any]]
-
-
 def undo_run(job: dg.JobDefinition, run_id: str) -> UndoReport:
     """Take a run back, in a run of its own that is in Dagster's history. Raises `SyncFailedError`."""
     config = {**QUIET, "ops": {take_back.name: {"config": {"run_id": run_id}}}}
@@ -80,7 +73,7 @@ def undo_run(job: dg.JobDefinition, run_id: str) -> UndoReport:
     if not result.success:
         raise SyncFailedError(_sentences(result))
     (output,) = (event for event in result.all_node_events if event.is_successful_output)
-    told = output.step_output_data.metadata
+    told: Mapping[str, Any] = output.step_output_data.metadata
     return UndoReport(result.run_id, told[DONE].value, told[LEFT].value)
 
 

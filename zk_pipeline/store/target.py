@@ -132,6 +132,16 @@ def save_project(connection: Connection, connector: str, project: Project) -> No
     upsert(connection, projects, [_values(projects, connector, project)])
 
 
+def forget_customer(connection: Connection, connector: str, customer_id: int) -> None:
+    """Remove one customer that was just deleted."""
+    connection.execute(delete(customers).where(customers.c.connector == connector, customers.c.id == customer_id))
+
+
+def forget_project(connection: Connection, connector: str, project_id: int) -> None:
+    """Remove one project that was just deleted."""
+    connection.execute(delete(projects).where(projects.c.connector == connector, projects.c.id == project_id))
+
+
 def load_directory(connection: Connection, connector: str) -> TargetDirectory | None:
     """The stored directory, or `None` before the first one was read."""
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from zk_pipeline.connectors.errors import ConnectorError, PermissionDeniedError, ValidationFailedError
 from zk_pipeline.defs.push.delivery import Parcel
 from zk_pipeline.domain.decision import Action
+from zk_pipeline.domain.journal import JournalEntry
 from zk_pipeline.domain.ledger import Desired, LedgerRow, PushState
 from zk_pipeline.domain.plan import Draft, Result
 from zk_pipeline.domain.reasons import Reason
@@ -16,7 +17,6 @@ from zk_pipeline.store import audit, conflicts, journal, ledger
 from zk_pipeline.store import target as rows
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.database import Database
-from zk_pipeline.store.journal import JournalEntry
 from zk_pipeline.store.ledger import Write
 
 FAR_AWAY = timedelta(hours=1)

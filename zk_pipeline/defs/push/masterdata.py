@@ -125,7 +125,5 @@ class MasterData:
             [JournalEntry(operation, None, made.id, None, named=named)],
             self._run_id,
         )
-        event = AuditEvent(
-            f"kimai.{kind}.created", "pipeline", f"kimai:{kind}:{made.id}", asdict(named), self._run_id
-        )
+        event = AuditEvent(f"kimai.{kind}.created", "pipeline", f"kimai:{kind}:{made.id}", asdict(named), self._run_id)
         audit.append(connection, [event])

@@ -1,0 +1,102 @@
+"""`zk undo`: take the writes of one run back."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from zk_pipeline.commands.console import AsJson, UsageError, environment, explained, out, show_json, show_table
+from zk_pipeline.defs.push.undoing import planned, undo_settings
+from zk_pipeline.domain.undo import Reversal, Step, UndoReport
+from zk_pipeline.runtime import Runtime
+from zk_pipeline.store import journal
+
+Line = Mapping[str, Any]
+"""A step as a line of a table."""
+
+SOMETHING_LEFT = 3
+"""Exit code: all else was undone, or will be, and something is left to people."""
+
+SHORTEST = 6
+"""Letters of a run's id that may stand for it."""
+
+
+def undo(
+    run: Annotated[str, typer.Argument(help=f"The run: its id, or the beginning of it, at least {SHORTEST} letters.")],
+    *,
+    plan: Annotated[bool, typer.Option("--plan", help="Show what would be done, and write nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before writing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take the writes of one run back: what it created, updated, linked and deleted in Kimai.
+
+    Exit code 0: done. 1: failed. 3: something was left, because it is billed or was edited since.
+    """
+    # Dagster takes a second to import, and no other command needs it.
+    from zk_pipeline.definitions import defs  # noqa: PLC0415
+    from zk_pipeline.syncing import SyncFailedError, undo_run  # noqa: PLC0415
+
+    with environment() as ready, explained(SyncFailedError):
+        if as_json and not (plan or yes):
+            raise UsageError("With --json nothing can be asked. Add --plan to look, or --yes to write.")
+        run_id = run_named(ready.runtime, run)
+        steps = _planned(ready.runtime, run_id)
+        left: Sequence[Line] = [step.to_json() for step in steps if step.reversal is Reversal.LEAVE]
+        wanted: Sequence[Line] = [step.to_json() for step in steps if step.reversal is not Reversal.LEAVE]
+        if not as_json:
+            _show_plan(run_id, wanted, left)
+        if plan or not wanted:
+            told = {"run": run_id, "run_id": None, "planned": wanted, "left": left}
+        else:
+            if not yes:
+                typer.confirm(f"Take {len(wanted)} writes back?", abort=True)
+            report = undo_run(defs.resolve_job_def("undo"), run_id)
+            left = report.left
+            told = {"run": run_id, "run_id": report.run_id, "undone": report.undone, "left": left}
+            if not as_json:
+                _show_outcome(report)
+        if as_json:
+            show_json(told)
+    if left:
+        raise typer.Exit(SOMETHING_LEFT)
+
+
+def run_named(runtime: Runtime, text: str) -> str:
+    """The run whose id is or begins with the text. Raises `UsageError` when it is none, or could be several."""
+    if len(text) < SHORTEST:
+        raise UsageError(f"{text!r} is too short for a run. Give at least {SHORTEST} letters of its id.")
+    with runtime.database.transaction() as connection:
+        found = journal.runs_beginning(connection, text)
+    if not found:
+        raise UsageError(f"No run that wrote anything begins with {text!r}. zk status shows the last runs.")
+    if len(found) > 1:
+        raise UsageError(f"{text!r} could be {', '.join(found)}. Give more of the id.")
+    return found[0]
+
+
+def _planned(runtime: Runtime, run_id: str) -> list[Step]:
+    with runtime.target() as target:
+        return planned(runtime.database, target, undo_settings(runtime, datetime.now(UTC)), run_id)
+
+
+def _show_plan(run_id: str, wanted: Sequence[Line], left: Sequence[Line]) -> None:
+    if wanted:
+        _show_lines(f"Undo of run {run_id}", wanted)
+    if left:
+        _show_lines("Left as it is", left)
+    if not (wanted or left):
+        out.print(f"There is nothing to undo of run {run_id}.", soft_wrap=True)
+
+
+def _show_outcome(report: UndoReport) -> None:
+    kinds = ", ".join(f"{number} {kind}" for kind, number in report.undone.items()) or "nothing"
+    out.print(f"[bold]{escape(f'Run {report.run_id} took back: {kinds}; {len(report.left)} left.')}[/]", soft_wrap=True)
+    if report.left:
+        _show_lines("Left as it is", report.left)
+
+
+def _show_lines(title: str, lines: Sequence[Line]) -> None:
+    cells = [[line[name] for name in ("day", "operation", "booking", "kimai_id", "undo", "text")] for line in lines]
+    show_table(title, ("day", "write", "booking", "kimai id", "undo", "why"), cells, right=("booking", "kimai id"))

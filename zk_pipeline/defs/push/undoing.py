@@ -1,0 +1,243 @@
+"""Undoing a run: the reverse of its writes, each read again, sent and committed before the next one.
+
+A killed undo is simply run again: what was sent without being committed is recognized by what stands in the target, and
+a create by its intent and marker, as in every push.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from zk_pipeline.connectors.base import TargetConnector
+from zk_pipeline.connectors.errors import (
+    ConnectorError,
+    NotFoundError,
+    PermissionDeniedError,
+    StillInUseError,
+    ValidationFailedError,
+)
+from zk_pipeline.defs.push.delivery import Parcel
+from zk_pipeline.defs.push.doubt import Doubts
+from zk_pipeline.defs.push.undo_book import UndoBook
+from zk_pipeline.domain import undo
+from zk_pipeline.domain.decision import Action, Status
+from zk_pipeline.domain.instants import days_window, local_day
+from zk_pipeline.domain.journal import Operation, Written
+from zk_pipeline.domain.ledger import Desired, LedgerRow
+from zk_pipeline.domain.locks import first_open_day
+from zk_pipeline.domain.mapping import CustomerPlan, ProjectPlan
+from zk_pipeline.domain.markers import marker
+from zk_pipeline.domain.placement import Span
+from zk_pipeline.domain.plan import Draft, Result
+from zk_pipeline.domain.records import Timesheet, TimesheetChange, TimesheetDraft
+from zk_pipeline.domain.undo import Present, Reversal, Step
+from zk_pipeline.runtime import Runtime
+from zk_pipeline.store import journal, ledger
+from zk_pipeline.store.database import Database
+from zk_pipeline.store.ledger import Write
+
+REFUSED = (NotFoundError, PermissionDeniedError, StillInUseError, ValidationFailedError)
+"""Errors of a single write: it is left, and the others go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class UndoSettings:
+    """How an undo sees the world. `time_limit` is the target's own limit for one request, in seconds."""
+
+    source: str
+    zone: ZoneInfo
+    first_open: date | None
+    time_limit: float
+
+
+def undo_settings(runtime: Runtime, now: datetime) -> UndoSettings:
+    """The settings of this deployment."""
+    settings = runtime.settings
+    today = local_day(now, settings.zone)
+    return UndoSettings(
+        source=runtime.stored("source").name,
+        zone=settings.zone,
+        first_open=first_open_day(settings.locked_before, today),
+        time_limit=settings.kimai_time_limit,
+    )
+
+
+def planned(database: Database, target: TargetConnector, settings: UndoSettings, undone_run: str) -> list[Step]:
+    """What undoing the run would do now. Reads the target and writes nothing."""
+    name = target.endpoint.name
+    with database.transaction() as connection:
+        writes = journal.of_run(connection, name, undone_run)
+    timesheets = _timesheets(target, writes, settings.zone)
+    return undo.plan(writes, _present(settings, timesheets, _ledger(database, name, settings, writes)))
+
+
+class Undoing:
+    """Takes back the writes of one run, for another run."""
+
+    def __init__(self, database: Database, target: TargetConnector, settings: UndoSettings, run_id: str) -> None:
+        self._database = database
+        self._target = target
+        self._name = target.endpoint.name
+        self._settings = settings
+        self._book = UndoBook(database, self._name, run_id)
+        self._doubts = Doubts(target, settings.source, settings.time_limit)
+
+    def carry_out(self, undone_run: str) -> list[Step]:
+        """Undo the run and return a step for each of its writes, as it went.
+
+        Raises the connector's errors for what stops it; what was done until then is committed.
+        """
+        days = {write.entry.entry_date for write in self._open(undone_run)}
+        steps: list[Step] = []
+        for day in sorted((day for day in days if day is not None), reverse=True):
+            with self._database.lock(f"zk:push:{self._name}:{day}"):
+                steps += [self._timesheet(write) for write in self._open(undone_run) if write.entry.entry_date == day]
+        if None in days:
+            with self._database.lock(f"zk:masterdata:{self._name}"):
+                steps += [self._master_data(write) for write in self._open(undone_run) if not write.entry.entry_date]
+        return steps
+
+    def _open(self, undone_run: str) -> list[Written]:
+        """The writes that are not undone yet, newest first."""
+        with self._database.transaction() as connection:
+            return [write for write in journal.of_run(connection, self._name, undone_run) if write.undone_by is None]
+
+    def _timesheet(self, write: Written) -> Step:
+        """Undo one write to a time sheet, which is read again first."""
+        current = None if write.entry.operation == Operation.DELETE else self._target.get(write.entry.kimai_id)
+        known = _ledger(self._database, self._name, self._settings, [write])
+        step = undo.step(write, _present(self._settings, {current.id: current} if current else {}, known))
+        row = known.get(undo.booking_of(write.entry, self._settings.source) or "")
+        try:
+            return self._done(step, current, row)
+        except REFUSED as error:
+            return step.left(str(error))
+
+    def _done(self, step: Step, current: Timesheet | None, known: LedgerRow | None) -> Step:
+        match step.reversal:
+            case Reversal.DELETE:
+                if current is not None:
+                    self._target.delete(current.id)
+                self._book.deleted(step, current)
+            case Reversal.RESTORE if current is not None:
+                change = TimesheetChange() if step.already else undo.change_back(step.write.entry)
+                self._book.restored(step, current, self._target.update(current, change), known)
+            case Reversal.UNLINK if current is not None:
+                before = step.write.entry.before
+                change = TimesheetChange(description=before.description if before and not step.already else None)
+                self._book.unlinked(step, current, self._target.update(current, change))
+            case Reversal.CREATE:
+                return self._create(step, known)
+            case Reversal.NOTHING:
+                self._book.settled(step)
+            case _:
+                pass
+        return step
+
+    def _create(self, step: Step, known: LedgerRow | None) -> Step:
+        """Create a deleted time sheet again. An unknown outcome is looked up when the undo is run again."""
+        parcel = _parcel(step.write, known, self._settings)
+        write = Write(parcel.source_id, Operation.CREATE, parcel.line.entry_date, parcel.draft.desired, "")
+        doubts, _ = self._doubts.split([parcel], {parcel.source_id: known} if known else {})
+        adopted = self._doubts.settle(doubts).adopted
+        if adopted:
+            row = adopted[0][1]
+        else:
+            self._book.intend(write)
+            row = self._sent(parcel)
+        text = f"Time sheet {row.id} stands for it now."
+        before = step.write.entry.before
+        if before is not None and row.billable != before.billable:
+            row, note = self._with_billable(row, billable=before.billable)
+            text = f"{text} {note}".strip()
+        self._book.created(step, replace(write, kimai_id=row.id, base=row), row)
+        return replace(step, text=text)
+
+    def _sent(self, parcel: Parcel) -> Timesheet:
+        desired, span = parcel.draft.desired, parcel.draft.span
+        draft = TimesheetDraft(
+            user_id=desired.user_id,
+            project_id=desired.project_id or 0,
+            activity_id=desired.activity_id,
+            begin=span.begin,
+            end=span.end,
+            description=parcel.draft.description,
+            tags=parcel.draft.tags,
+        )
+        try:
+            return self._target.create(draft)
+        except ConnectorError as error:
+            if not error.outcome_unknown:
+                self._book.withdraw(parcel.source_id)
+            raise
+
+    def _with_billable(self, row: Timesheet, *, billable: bool) -> tuple[Timesheet, str]:
+        """The row with the flag it had; that may take a permission which nothing else needs."""
+        try:
+            return self._target.update(row, TimesheetChange(billable=billable)), ""
+        except PermissionDeniedError as error:
+            return row, f"Its billable flag is another one. {error}"
+
+    def _master_data(self, write: Written) -> Step:
+        step = undo.step(write, _present(self._settings, {}, {}))
+        if step.reversal is not Reversal.REMOVE or write.entry.named is None:
+            return step
+        delete = (
+            self._target.delete_customer
+            if write.entry.operation == Operation.CREATE_CUSTOMER
+            else self._target.delete_project
+        )
+        try:
+            delete(write.entry.kimai_id, number=write.entry.named.number)
+        except REFUSED as error:
+            return step.left(str(error))
+        self._book.removed(step)
+        return replace(step, text="")
+
+
+def _present(settings: UndoSettings, timesheets: dict[int, Timesheet], known: dict[str, LedgerRow]) -> Present:
+    bound = {source_id: row.kimai_id for source_id, row in known.items() if row.kimai_id is not None}
+    return Present(timesheets, bound, settings.source, settings.zone, settings.first_open)
+
+
+def _ledger(
+    database: Database, target_name: str, settings: UndoSettings, writes: Iterable[Written]
+) -> dict[str, LedgerRow]:
+    """The ledger of the bookings that these writes were for."""
+    bookings = {undo.booking_of(write.entry, settings.source) for write in writes}
+    with database.transaction() as connection:
+        return ledger.rows_of(connection, target_name, [booking for booking in bookings if booking is not None])
+
+
+def _timesheets(target: TargetConnector, writes: Sequence[Written], zone: ZoneInfo) -> dict[int, Timesheet]:
+    """The time sheets of these writes as they are now: read day by day, and those moved elsewhere one by one."""
+    wanted = {write.entry.kimai_id for write in writes if write.entry.after is not None and write.undone_by is None}
+    days = {write.entry.entry_date for write in writes if write.entry.kimai_id in wanted}
+    found: dict[int, Timesheet] = {}
+    for day in sorted(day for day in days if day is not None):
+        rows = [row for page in target.fetch(days_window(day, day, zone)).pages() for row in page]
+        found |= {row.id: row for row in rows if row.id in wanted}
+    elsewhere = (target.get(kimai_id) for kimai_id in sorted(wanted - found.keys()))
+    return found | {row.id: row for row in elsewhere if row is not None}
+
+
+def _parcel(write: Written, known: LedgerRow | None, settings: UndoSettings) -> Parcel:
+    """What was deleted, as a create: with the old values, and with the marker even if it had lost it."""
+    before, day = write.entry.before, write.entry.entry_date
+    source_id = undo.booking_of(write.entry, settings.source)
+    if before is None or day is None or source_id is None:
+        raise ValueError(f"The journal does not tell what the write {write.id} deleted.")
+    asked = known.asked if known else None
+    number = asked.project_number if asked and asked.project_id == before.project_id else ""
+    mark = marker(settings.source, source_id)
+    text = before.description if mark in before.description else f"{before.description} {mark}".strip()
+    desired = Desired(
+        before.user_id, before.activity_id, before.project_id, number, before.begin, before.duration_seconds
+    )
+    span = Span(before.begin, before.begin + timedelta(seconds=before.duration_seconds))
+    project = ProjectPlan(before.project_id, number, "", CustomerPlan(None, "", ""))
+    draft = Draft(desired, span, project, text, before.tags)
+    minutes = Decimal(before.duration_seconds) / 60
+    return Parcel(Result(day, source_id, None, Status.MISSING, Action.CREATE, minutes, draft=draft), draft)
