@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -56,19 +57,19 @@ OUTCOMES: dict[tuple[Reason, Status], dict[Choice, Action]] = {
 EXPLAINED_ONLY = {Reason.ZERO, Reason.CORRECTED_TO_ZERO, Reason.CORRECTION}
 
 
-def line(reason: Reason, status: Status, **changes: object) -> Result:
+def line(reason: Reason, status: Status, **changes: Any) -> Result:
     """A line that waits for a person."""
     orphan = status in {Status.ORPHANED, Status.EXCLUDED} or reason is Reason.MARKER_CLONED
     row = Result(
         DAY, "6", 100, status, Action.REVIEW, Decimal(15), reason, draft=None if orphan else DRAFT, facts_hash="f"
     )
-    return replace(row, **changes)  # pyright: ignore[reportArgumentType]
+    return replace(row, **changes)
 
 
-def decision(about: Result, choice: Choice, **changes: object) -> Resolution:
+def decision(about: Result, choice: Choice, **changes: Any) -> Resolution:
     assert about.reason is not None
     row = Resolution(about.key, about.reason, choice, about.facts_hash)
-    return replace(row, **changes)  # pyright: ignore[reportArgumentType]
+    return replace(row, **changes)
 
 
 CELLS = [(reason, status, choice) for reason, status in OUTCOMES for choice in Choice]
@@ -174,7 +175,7 @@ def test_a_decision_never_touches_a_line_of_other_facts(lines: list[Result], res
 
 
 def test_an_edit_of_a_time_sheet_without_booking_opens_its_decision_again() -> None:
-    def stray(**changes: object) -> Result:
+    def stray(**changes: Any) -> Result:
         (found,) = reconciler().day(situation(timesheets=[ours(**changes)]))
         return found
 
