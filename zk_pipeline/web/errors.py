@@ -82,9 +82,9 @@ def _of_validation(request: Request, error: RequestValidationError) -> Response:
     return _answer(request, 422, f"{field}: {first['msg']}. Correct it and send the request again.")
 
 
-def _of_defect(request: Request, _error: Exception) -> Response:
-    """A defect of ours: the server logs its traceback next, the caller only learns its id."""
-    _log.error("Request %s failed because of a defect:", request.state.request_id)
+def _of_defect(request: Request, error: Exception) -> Response:
+    """A defect of ours: the log gets its traceback, the caller only learns its id."""
+    _log.error("Request %s failed because of a defect:", request.state.request_id, exc_info=error)
     detail = "The request failed because of an error in the server. Its log says more under this request id."
     return _answer(request, 500, detail, {REQUEST_ID: request.state.request_id})
 
