@@ -46,28 +46,30 @@ def kimai_pushes(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
 
     def metadata(day: date) -> Metadata:
         if settings.push_mode is PushMode.OFF:
-            return {"dagster/partition_row_count": 0, "mode": "off: nothing is written"}
-        report = pusher.day(day)
-        add_counts(context, zk, report.counts())
-        for problem in report.problems:
-            context.log.warning("%s: %s", day, problem)
-        if report.failed:
-            raise DayFailedError(f"{report.failed} entries could not be written for now: {'; '.join(report.problems)}")
+            told: Metadata = {"dagster/partition_row_count": 0, "mode": "off: nothing is written"}
+        else:
+            told = _push(context, zk, pusher, day)
         with zk.runtime.database.transaction() as connection:
             requests.claim(connection, day, context.run.run_id)
-        return {
-            "dagster/partition_row_count": report.created
-            + report.updated
-            + report.deleted
-            + report.linked
-            + report.adopted,
-            **report.counts(),
-            "minutes_written": minutes(report.minutes),
-            "mode": settings.push_mode.value,
-        }
+        return told
 
     with counted_requests(context, zk, zk.target):
         each_day(context, metadata)
+
+
+def _push(context: dg.AssetExecutionContext, zk: ZkResource, pusher: Pusher, day: date) -> Metadata:
+    report = pusher.day(day)
+    add_counts(context, zk, report.counts())
+    for problem in report.problems:
+        context.log.warning("%s: %s", day, problem)
+    if report.failed:
+        raise DayFailedError(f"{report.failed} entries could not be written for now: {'; '.join(report.problems)}")
+    return {
+        "dagster/partition_row_count": report.carried_out,
+        **report.counts(),
+        "minutes_written": minutes(report.minutes),
+        "mode": zk.runtime.settings.push_mode.value,
+    }
 
 
 def _settings(zk: ZkResource) -> PushSettings:
