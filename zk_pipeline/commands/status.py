@@ -20,9 +20,10 @@ def status(*, as_json: AsJson = False) -> None:
     show_table("Open conflicts", ("reason", "entries"), seen["conflicts"].items(), right=("entries",))
     show_table(
         "Last runs",
-        ("started", "first day", "last day", "created", "updated", "in sync", "failed"),
+        ("run", "started", "first day", "last day", "created", "updated", "in sync", "failed"),
         [
             (
+                row["run_id"][:8],
                 row["started_at"].strftime("%Y-%m-%d %H:%M UTC"),
                 row["first_day"],
                 row["last_day"],

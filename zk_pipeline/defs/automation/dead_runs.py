@@ -17,7 +17,7 @@ SUBJECT = "suspected_runs"
 TIME_TO_BEGIN = timedelta(seconds=60)
 """From the start of a run's process to its lock."""
 
-JOBS = {"sync", "plan", "deep_check"}
+JOBS = {"sync", "plan", "deep_check", "undo"}
 CHAIN = {"zammad", "kimai", "sync"}
 """First parts of the keys of the assets that work with the database."""
 
