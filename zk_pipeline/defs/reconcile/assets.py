@@ -2,7 +2,6 @@
 
 from collections import Counter
 from datetime import date
-from decimal import Decimal
 
 import dagster as dg
 
@@ -11,11 +10,11 @@ from zk_pipeline.defs.days import Metadata, add_counts, days_of, each_day, stopp
 from zk_pipeline.defs.preview import cell, minutes, table, timesheet_link
 from zk_pipeline.defs.reconcile.stages import Normalization, Reconciliation
 from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.domain.approval import writes
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.plan import sentence
 from zk_pipeline.partitions import days
-
-WRITES = {Action.CREATE, Action.UPDATE}
+from zk_pipeline.store.planned import PlannedWrites
 
 
 @dg.asset(
@@ -74,12 +73,15 @@ def reconciliation_results(context: dg.AssetExecutionContext, zk: ZkResource) ->
         statuses = Counter(line.status for line in lines)
         actions = Counter(line.action for line in lines)
         reviewed = [line for line in lines if line.action is Action.REVIEW]
+        plan = PlannedWrites(tuple(line for line in lines if writes(line)))
         add_counts(context, zk, {"in_sync": statuses[Status.IN_SYNC]})
         return {
             "dagster/partition_row_count": len(lines),
             **{f"status/{status}": statuses[status] for status in Status},
             **{f"action/{action}": actions[action] for action in Action},
-            "minutes_to_write": minutes(sum((line.minutes for line in lines if line.action in WRITES), Decimal(0))),
+            "new_customers": plan.customers,
+            "new_projects": plan.projects,
+            "minutes_to_write": minutes(plan.minutes),
             "for_review": table(
                 ("booking", "time sheet", "minutes", "reason"),
                 [
