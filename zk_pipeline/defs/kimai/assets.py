@@ -4,7 +4,7 @@ from datetime import date
 
 import dagster as dg
 
-from zk_pipeline.defs.common import OWNERS, WHOLE_CHAIN
+from zk_pipeline.defs.common import asset_by_day, asset_of_now
 from zk_pipeline.defs.days import Metadata, counted_requests, days_of, each_day, stopping_on_system_errors
 from zk_pipeline.defs.kimai.extraction import around, extract_directory, extract_timesheets
 from zk_pipeline.defs.preview import cell, table, timesheet_link
@@ -12,25 +12,17 @@ from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.markers import has_marker
 from zk_pipeline.domain.records import Timesheet
-from zk_pipeline.partitions import days
 from zk_pipeline.store import target as rows
 
 
-@dg.asset(key_prefix="kimai", group_name="kimai", owners=OWNERS, kinds={"python", "postgres"})
+@asset_of_now("kimai")
 def directory(context: dg.AssetExecutionContext, zk: ZkResource) -> dg.MaterializeResult:
     """Customers, projects, activities, users and server settings as Kimai has them now."""
     with stopping_on_system_errors(), counted_requests(context, zk, zk.target):
         return dg.MaterializeResult(metadata=extract_directory(zk.runtime, zk.target))
 
 
-@dg.asset(
-    key_prefix="kimai",
-    group_name="kimai",
-    owners=OWNERS,
-    kinds={"python", "postgres"},
-    partitions_def=days,
-    backfill_policy=WHOLE_CHAIN,
-)
+@asset_by_day("kimai")
 def timesheets(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     """The time sheets of all users around the day (one day before to one after), as Kimai has them now."""
     span = days_of(context)

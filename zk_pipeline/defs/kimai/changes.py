@@ -8,7 +8,7 @@ import dagster as dg
 from sqlalchemy import Connection
 
 from zk_pipeline.connectors.base import TargetConnector
-from zk_pipeline.defs.common import OWNERS
+from zk_pipeline.defs.common import asset_of_now
 from zk_pipeline.defs.days import counted_requests, stopping_on_system_errors
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.defs.tags import checked_days
@@ -37,7 +37,7 @@ class Look:
     days: tuple[date, ...]
 
 
-@dg.asset(key_prefix="kimai", group_name="kimai", owners=OWNERS, kinds={"python", "postgres"})
+@asset_of_now("kimai")
 def changes(context: dg.AssetExecutionContext, zk: ZkResource) -> dg.MaterializeResult:
     """Asks for the days of our time sheets that were edited in Kimai since the last look and that no check looks at."""
     with stopping_on_system_errors(), counted_requests(context, zk, zk.target):

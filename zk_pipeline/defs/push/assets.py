@@ -4,7 +4,7 @@ from datetime import date
 
 import dagster as dg
 
-from zk_pipeline.defs.common import OWNERS, WHOLE_CHAIN
+from zk_pipeline.defs.common import asset_by_day
 from zk_pipeline.defs.days import (
     DayFailedError,
     Metadata,
@@ -17,22 +17,12 @@ from zk_pipeline.defs.days import (
 from zk_pipeline.defs.preview import minutes
 from zk_pipeline.defs.push.guard import ALLOW_TAG, require_moderation
 from zk_pipeline.defs.push.pusher import Pusher, PushSettings
-from zk_pipeline.defs.reconcile.assets import reconciliation_results
 from zk_pipeline.defs.resources import ZkResource
-from zk_pipeline.partitions import days
 from zk_pipeline.settings import PushMode
 from zk_pipeline.store import ledger, requests, target
 
 
-@dg.asset(
-    key_prefix="sync",
-    group_name="sync",
-    owners=OWNERS,
-    kinds={"python", "kimai"},
-    partitions_def=days,
-    backfill_policy=WHOLE_CHAIN,
-    deps=[reconciliation_results],
-)
+@asset_by_day("sync", deps=[("sync", "reconciliation_results")], kinds=("python", "kimai"))
 def kimai_pushes(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     """The plan carried out in Kimai: once and only once, with a row of the ledger for each write.
 

@@ -5,7 +5,7 @@ from datetime import date
 
 import dagster as dg
 
-from zk_pipeline.defs.common import OWNERS, WHOLE_CHAIN
+from zk_pipeline.defs.common import asset_by_day
 from zk_pipeline.defs.days import Metadata, add_counts, days_of, each_day, stopping_on_system_errors
 from zk_pipeline.defs.preview import cell, minutes, table, timesheet_link
 from zk_pipeline.defs.reconcile.stages import Normalization, Reconciliation
@@ -13,19 +13,10 @@ from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.approval import writes
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.plan import sentence
-from zk_pipeline.partitions import days
 from zk_pipeline.store.planned import PlannedWrites
 
 
-@dg.asset(
-    key_prefix="sync",
-    group_name="sync",
-    owners=OWNERS,
-    kinds={"python", "postgres"},
-    partitions_def=days,
-    backfill_policy=WHOLE_CHAIN,
-    deps=[["zammad", "directory"], ["zammad", "time_accountings"]],
-)
+@asset_by_day("sync", deps=[("zammad", "directory"), ("zammad", "time_accountings")])
 def normalized_entries(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     """One row for each booking in the unified format, with the policy applied: unit, zone, corrections, placement.
 
@@ -53,15 +44,7 @@ def normalized_entries(context: dg.AssetExecutionContext, zk: ZkResource) -> Non
         )
 
 
-@dg.asset(
-    key_prefix="sync",
-    group_name="sync",
-    owners=OWNERS,
-    kinds={"python", "postgres"},
-    partitions_def=days,
-    backfill_policy=WHOLE_CHAIN,
-    deps=[normalized_entries, ["kimai", "directory"], ["kimai", "timesheets"]],
-)
+@asset_by_day("sync", deps=[("sync", "normalized_entries"), ("kimai", "directory"), ("kimai", "timesheets")])
 def reconciliation_results(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     """For every entry and every time sheet of ours, what it is and what shall be done. This is the plan."""
     with stopping_on_system_errors():

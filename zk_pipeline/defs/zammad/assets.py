@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import dagster as dg
 
-from zk_pipeline.defs.common import OWNERS, WHOLE_CHAIN
+from zk_pipeline.defs.common import asset_by_day, asset_of_now
 from zk_pipeline.defs.days import Metadata, counted_requests, days_of, each_day, stopping_on_system_errors
 from zk_pipeline.defs.preview import cell, minutes, table, ticket_link
 from zk_pipeline.defs.resources import ZkResource
@@ -13,25 +13,17 @@ from zk_pipeline.defs.zammad.extraction import extract_bookings, extract_directo
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.normalize import minutes_of
 from zk_pipeline.domain.records import Ticket, TimeAccounting
-from zk_pipeline.partitions import days
 from zk_pipeline.store import source as rows
 
 
-@dg.asset(key_prefix="zammad", group_name="zammad", owners=OWNERS, kinds={"python", "postgres"})
+@asset_of_now("zammad")
 def directory(context: dg.AssetExecutionContext, zk: ZkResource) -> dg.MaterializeResult:
     """Agents, organizations and activity types as Zammad has them now."""
     with stopping_on_system_errors(), counted_requests(context, zk, zk.source):
         return dg.MaterializeResult(metadata=extract_directory(zk.runtime, zk.source))
 
 
-@dg.asset(
-    key_prefix="zammad",
-    group_name="zammad",
-    owners=OWNERS,
-    kinds={"python", "postgres"},
-    partitions_def=days,
-    backfill_policy=WHOLE_CHAIN,
-)
+@asset_by_day("zammad")
 def time_accountings(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     """Every booking whose local work day this is, as Zammad has it now, with proof of the sweep, and its ticket.
 
