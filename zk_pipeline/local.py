@@ -42,16 +42,18 @@ def prepared(settings: Settings) -> Iterator[Environment]:
     Starts the embedded database when no other is given, migrates ours, stores the connectors of the environment. Raises
     the typed errors of settings, database, schema and encryption.
     """
-    home = settings.home.expanduser().resolve()
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    home = _home(settings)
     with ExitStack() as stack:
-        given = _given_databases(settings) or stack.enter_context(embedded_server(home)).environment()
-        key = _encryption_key(settings, home)
+        with _usable(home):
+            home.mkdir(parents=True, exist_ok=True, mode=0o700)
+            given = _given_databases(settings) or stack.enter_context(embedded_server(home)).environment()
+            key = _encryption_key(settings, home)
+            dagster_home = _dagster_home(home)
         variables = {
             **given,
             "ZK_HOME": str(home),
             "ZK_ENCRYPTION_KEY": key,
-            "DAGSTER_HOME": str(_dagster_home(home)),
+            "DAGSTER_HOME": str(dagster_home),
             "DAGSTER_EVENT_BATCH_SIZE": EVENT_BATCH,
         }
         os.environ.update(variables)
@@ -67,6 +69,28 @@ def prepared(settings: Settings) -> Iterator[Environment]:
         migrate(runtime.database)
         store_connectors(runtime)
         yield Environment(runtime, home, variables)
+
+
+def _home(settings: Settings) -> Path:
+    try:
+        return settings.home.expanduser().resolve()
+    except RuntimeError as error:  # No such account, or links in a circle.
+        raise _unusable(settings.home, str(error)) from error
+
+
+@contextmanager
+def _usable(home: Path) -> Iterator[None]:
+    """Name the home where something in it cannot be made, read or written."""
+    try:
+        yield
+    except OSError as error:
+        raise _unusable(home, error.strerror or str(error)) from error
+
+
+def _unusable(home: Path, reason: str) -> SettingsError:
+    return SettingsError(
+        f"ZK_HOME={str(home)!r} cannot be used: {reason.rstrip('.')}. Name a directory that you may write to."
+    )
 
 
 def _given_databases(settings: Settings) -> dict[str, str] | None:
@@ -90,7 +114,7 @@ def _given_databases(settings: Settings) -> dict[str, str] | None:
 def _url(name: str, secret: SecretStr) -> URL:
     try:
         url = make_url(secret.get_secret_value())
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # No URL at all, or no number as its port; both errors may hold the password.
         url = None
     if url is None or url.get_backend_name() not in {"postgresql", "postgres"} or not url.database:
         raise SettingsError(f"{name} is no PostgreSQL URL. Write it as postgresql://user:password@host:5432/zk.")

@@ -181,5 +181,5 @@ def load_settings(**given: Any) -> Settings:
         name = "ZK_" + str(first["loc"][0] if first["loc"] else "").upper()
         secret = any(word in name for word in ("TOKEN", "KEY", "SECRET", "DATABASE_URL", "DAGSTER_URL"))
         value = "" if secret else f"={first['input']!r}"
-        problem = first["msg"].removeprefix("Value error, ")
+        problem = first["msg"].removeprefix("Value error, ").rstrip(".")
         raise SettingsError(f"{name}{value}: {problem}. Correct it in the environment or in .env.") from None

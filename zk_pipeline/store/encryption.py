@@ -7,7 +7,7 @@ from pathlib import Path
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 KEY_FILE = "encryption.key"
-_MAKE_ONE = 'python -c "from zk_pipeline.store.encryption import generate_key; print(generate_key())"'
+_MAKE_ONE = "zk keys generate"
 
 
 class EncryptionError(Exception):
