@@ -18,6 +18,8 @@ from zk_pipeline.store.tables import conflicts, normalized_entries
 from zk_pipeline.store.tables import reconciliation_results as results
 
 LIFE = ("open", "decided", "carried_out", "expired")
+
+_LARGEST_ID = 2**63 - 1  # PostgreSQL compares a bigint with nothing larger.
 """What becomes of a conflict. A decision that writes nothing goes on holding while it is `carried_out`."""
 
 _LINE = tuple_(conflicts.c.key, conflicts.c.reason, conflicts.c.facts_hash)
@@ -128,7 +130,8 @@ def decide(
 def one(connection: Connection, conflict_id: int, *, lock: bool = False) -> Row:
     """One conflict; with `lock` nobody else changes it until the transaction ends. Raises `DecisionError`."""
     query = select(conflicts).where(conflicts.c.id == conflict_id)
-    row = connection.execute(query.with_for_update() if lock else query).first()
+    found = connection.execute(query.with_for_update() if lock else query) if conflict_id <= _LARGEST_ID else None
+    row = found.first() if found else None
     if row is None:
         raise DecisionError(f"There is no conflict {conflict_id}. zk conflicts list shows those that are open.")
     return row
