@@ -1,5 +1,6 @@
 """`zk approve`: let the plan of some days be written, where ZK_PUSH_MODE is review."""
 
+from collections.abc import Iterable
 from datetime import date
 from typing import Annotated
 
@@ -8,7 +9,6 @@ import typer
 from zk_pipeline.commands.console import AsJson, UsageError, actor, environment, out, show_json
 from zk_pipeline.commands.report import planned_writes, show_plan
 from zk_pipeline.domain.approval import approvable, plan_hash
-from zk_pipeline.domain.instants import days_between
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.settings import PushMode
 from zk_pipeline.store import approvals, audit, plans, requests
@@ -25,15 +25,17 @@ def approve(
     with environment() as ready:
         if ready.runtime.settings.push_mode is not PushMode.REVIEW:
             raise UsageError("ZK_PUSH_MODE is not review, so plans need no approval. Set it to review first.")
+        if as_json and not yes:
+            raise UsageError("With --json nothing can be asked. Add --yes to approve.")
         first, last = days_of(days)
         planned = planned_writes(ready.runtime, (first, last))
         if not planned.lines:
             raise UsageError(f"The plan of {days} writes nothing. Make it: zk sync --from {first} --to {last} --plan")
         if not as_json:
             show_plan(planned)
-        if not yes and not as_json:
+        if not yes:
             typer.confirm(f"Let these {len(planned.lines)} be written?", abort=True)
-        hashes = _store(ready.runtime, first, last)
+        hashes = _store(ready.runtime, sorted({line.entry_date for line in planned.lines}))
     if as_json:
         show_json({"approved": len(planned.lines), "minutes": str(planned.minutes), "days": hashes})
     else:
@@ -52,11 +54,11 @@ def days_of(text: str) -> tuple[date, date]:
     return span
 
 
-def _store(runtime: Runtime, first: date, last: date) -> dict[str, str]:
+def _store(runtime: Runtime, days: Iterable[date]) -> dict[str, str]:
     """Store the approvals with their hashes in one transaction, and ask for the days."""
     name, who, hashes = runtime.stored("target").name, actor(), {}
     with runtime.database.transaction() as connection:
-        for day in days_between(first, last):
+        for day in days:
             lines = approvable(plans.writes_of_day(connection, name, day))
             if not lines:
                 continue
