@@ -146,6 +146,8 @@ class Settings(BaseSettings):
     def _web_address(cls, value: str) -> str:
         if value and not value.startswith(("http://", "https://")):
             raise ValueError("is no web address; begin it with https:// (or http://)")
+        if "@" in value:
+            raise ValueError("holds credentials; take them out, the token is a setting of its own")
         return value.rstrip("/")
 
     @property
@@ -180,6 +182,7 @@ def load_settings(**given: Any) -> Settings:
         first = error.errors()[0]
         name = "ZK_" + str(first["loc"][0] if first["loc"] else "").upper()
         secret = any(word in name for word in ("TOKEN", "KEY", "SECRET", "DATABASE_URL", "DAGSTER_URL"))
+        secret = secret or (name.endswith("_URL") and "@" in str(first["input"]))
         value = "" if secret else f"={first['input']!r}"
         problem = first["msg"].removeprefix("Value error, ").rstrip(".")
         raise SettingsError(f"{name}{value}: {problem}. Correct it in the environment or in .env.") from None

@@ -43,6 +43,8 @@ def set_connector(
         role = _role_of(kind)
         if not url.startswith(("http://", "https://")):
             raise UsageError(f"URL {url!r} is no web address; begin it with https:// (or http://).")
+        if "@" in url:
+            raise UsageError("URL holds credentials. Take them out: the token is asked for by itself.")
         connector = StoredConnector(kind, role, kind, url.rstrip("/"), token)
         with ready.runtime.database.transaction() as connection:
             connections.save(connection, connector, ready.runtime.cipher)

@@ -47,3 +47,14 @@ def test_an_approval_for_machines_needs_a_yes(zk: Zk) -> None:
     result = zk("approve", "2025-10-01", "--json", ZK_PUSH_MODE="review")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "Add --yes to approve" in result.stderr
+
+
+def test_a_password_in_an_address_is_refused_before_it_is_stored_or_shown(zk: Zk) -> None:
+    address = "https://zk:hidden@support.example.com"
+    for result in (
+        zk("status", ZK_ZAMMAD_URL=address),
+        zk("connectors", "set", "zammad", address, "--token", "unused"),
+    ):
+        assert result.exit_code == 1
+        assert "holds credentials" in result.stderr
+        assert "hidden" not in result.output
