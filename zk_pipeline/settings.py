@@ -5,10 +5,10 @@ from datetime import date, time
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from zk_pipeline.domain.locks import first_open_day
@@ -150,6 +150,12 @@ class Settings(BaseSettings):
             raise ValueError("holds credentials; take them out, the token is a setting of its own")
         return value.rstrip("/")
 
+    @model_validator(mode="after")
+    def _has_its_project(self) -> Self:
+        if self.project_strategy is ProjectStrategy.FIXED and not self.fixed_project:
+            raise ValueError("ZK_PROJECT_STRATEGY=fixed needs ZK_FIXED_PROJECT, the number or id of the project")
+        return self
+
     @property
     def zone(self) -> ZoneInfo:
         """The business zone."""
@@ -176,11 +182,17 @@ class Settings(BaseSettings):
 
 def load_settings(**given: Any) -> Settings:
     """Read the settings; `given` values win over the environment. Raises `SettingsError` for the first wrong one."""
+    env_file = os.environ.get(ENV_FILE, "")
+    if env_file and (Path(env_file).is_dir() or not Path(env_file).exists()):
+        raise SettingsError(f"{ENV_FILE}={env_file!r} is no file. Correct the name, or unset it to use .env.")
     try:
-        return Settings(_env_file=os.environ.get(ENV_FILE, ".env"), **given)  # pyright: ignore[reportCallIssue]
+        return Settings(_env_file=env_file or ".env", **given)  # pyright: ignore[reportCallIssue]
     except ValidationError as error:
         first = error.errors()[0]
-        name = "ZK_" + str(first["loc"][0] if first["loc"] else "").upper()
+        if not first["loc"]:
+            told = first["msg"].removeprefix("Value error, ").rstrip(".")
+            raise SettingsError(f"{told}. Correct it in the environment or in .env.") from None
+        name = "ZK_" + str(first["loc"][0]).upper()
         secret = any(word in name for word in ("TOKEN", "KEY", "SECRET", "DATABASE_URL", "DAGSTER_URL"))
         secret = secret or (name.endswith("_URL") and "@" in str(first["input"]))
         value = "" if secret else f"={first['input']!r}"

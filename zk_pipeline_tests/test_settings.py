@@ -65,3 +65,17 @@ def test_secrets_show_in_no_repr(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZK_KIMAI_TOKEN", "very-secret")
     monkeypatch.setenv("ZK_DATABASE_URL", "postgresql://zk:very-secret@db/zk")
     assert "very-secret" not in repr(load_settings())
+
+
+def test_a_fixed_project_must_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZK_PROJECT_STRATEGY", "fixed")
+    with pytest.raises(SettingsError, match="needs ZK_FIXED_PROJECT"):
+        load_settings()
+    monkeypatch.setenv("ZK_FIXED_PROJECT", "SUPPORT")
+    assert load_settings().fixed_project == "SUPPORT"
+
+
+def test_a_settings_file_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZK_ENV_FILE", "production.env")
+    with pytest.raises(SettingsError, match=r"ZK_ENV_FILE='production.env' is no file"):
+        load_settings()

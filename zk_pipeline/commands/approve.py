@@ -9,9 +9,10 @@ import typer
 from zk_pipeline.commands.console import AsJson, UsageError, actor, environment, out, show_json
 from zk_pipeline.commands.report import planned_writes, show_plan
 from zk_pipeline.domain.approval import approvable, plan_hash
+from zk_pipeline.domain.plan import Result
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.settings import PushMode
-from zk_pipeline.store import approvals, audit, plans, requests
+from zk_pipeline.store import approvals, audit, requests
 from zk_pipeline.store.audit import AuditEvent
 
 
@@ -35,7 +36,7 @@ def approve(
             show_plan(planned)
         if not yes:
             typer.confirm(f"Let these {len(planned.lines)} be written?", abort=True)
-        hashes = _store(ready.runtime, sorted({line.entry_date for line in planned.lines}))
+        hashes = _store(ready.runtime, planned.lines)
     if as_json:
         show_json({"approved": len(planned.lines), "minutes": str(planned.minutes), "days": hashes})
     else:
@@ -54,17 +55,18 @@ def days_of(text: str) -> tuple[date, date]:
     return span
 
 
-def _store(runtime: Runtime, days: Iterable[date]) -> dict[str, str]:
-    """Store the approvals with their hashes in one transaction, and ask for the days."""
+def _store(runtime: Runtime, shown: Iterable[Result]) -> dict[str, str]:
+    """Approve the lines that were shown, and no others, in one transaction; ask for their days."""
     name, who, hashes = runtime.stored("target").name, actor(), {}
+    by_day: dict[date, list[Result]] = {}
+    for line in shown:
+        by_day.setdefault(line.entry_date, []).append(line)
     with runtime.database.transaction() as connection:
-        for day in days:
-            lines = approvable(plans.writes_of_day(connection, name, day))
-            if not lines:
-                continue
-            hashes[str(day)] = plan_hash(lines)
-            approvals.save(connection, name, day, lines, hashes[str(day)], who)
-            detail = {"lines": len(lines), "plan_hash": hashes[str(day)]}
+        for day, lines in sorted(by_day.items()):
+            approved = approvable(lines)
+            hashes[str(day)] = plan_hash(approved)
+            approvals.save(connection, name, day, approved, hashes[str(day)], who)
+            detail = {"lines": len(approved), "plan_hash": hashes[str(day)]}
             audit.append(connection, [AuditEvent("plan.approved", who, f"day:{day}", detail)])
             requests.ask(connection, [day], "approval")
     return hashes
