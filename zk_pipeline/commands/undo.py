@@ -8,10 +8,9 @@ import typer
 from rich.markup import escape
 
 from zk_pipeline.commands.console import AsJson, UsageError, environment, explained, out, show_json, show_table
-from zk_pipeline.defs.push.undoing import planned, undo_settings
+from zk_pipeline.defs.push.undoing import SHORTEST_ID, UnknownRunError, named_run, planned, undo_settings
 from zk_pipeline.domain.undo import Reversal, Step, UndoReport
 from zk_pipeline.runtime import Runtime
-from zk_pipeline.store import journal
 
 Line = Mapping[str, Any]
 """A step as a line of a table."""
@@ -19,12 +18,11 @@ Line = Mapping[str, Any]
 SOMETHING_LEFT = 3
 """Exit code: all else was undone, or will be, and something is left to people."""
 
-SHORTEST = 6
-"""Letters of a run's id that may stand for it."""
-
 
 def undo(
-    run: Annotated[str, typer.Argument(help=f"The run: its id, or the beginning of it, at least {SHORTEST} letters.")],
+    run: Annotated[
+        str, typer.Argument(help=f"The run: its id, or the beginning of it, at least {SHORTEST_ID} letters.")
+    ],
     *,
     plan: Annotated[bool, typer.Option("--plan", help="Show what would be done, and write nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before writing.")] = False,
@@ -38,10 +36,10 @@ def undo(
     from zk_pipeline.definitions import defs  # noqa: PLC0415
     from zk_pipeline.syncing import SyncFailedError, undo_run  # noqa: PLC0415
 
-    with environment() as ready, explained(SyncFailedError):
+    with environment() as ready, explained(SyncFailedError, UnknownRunError):
         if as_json and not (plan or yes):
             raise UsageError("With --json nothing can be asked. Add --plan to look, or --yes to write.")
-        run_id = run_named(ready.runtime, run)
+        run_id = named_run(ready.runtime.database, run)
         steps = _planned(ready.runtime, run_id)
         left: Sequence[Line] = [step.to_json() for step in steps if step.reversal is Reversal.LEAVE]
         wanted: Sequence[Line] = [step.to_json() for step in steps if step.reversal is not Reversal.LEAVE]
@@ -61,19 +59,6 @@ def undo(
             show_json(told)
     if left:
         raise typer.Exit(SOMETHING_LEFT)
-
-
-def run_named(runtime: Runtime, text: str) -> str:
-    """The run whose id is or begins with the text. Raises `UsageError` when it is none, or could be several."""
-    if len(text) < SHORTEST:
-        raise UsageError(f"{text!r} is too short for a run. Give at least {SHORTEST} letters of its id.")
-    with runtime.database.transaction() as connection:
-        found = journal.runs_beginning(connection, text)
-    if not found:
-        raise UsageError(f"No run that wrote anything begins with {text!r}. zk status shows the last runs.")
-    if len(found) > 1:
-        raise UsageError(f"{text!r} could be {', '.join(found)}. Give more of the id.")
-    return found[0]
 
 
 def _planned(runtime: Runtime, run_id: str) -> list[Step]:

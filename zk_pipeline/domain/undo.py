@@ -4,7 +4,7 @@ Nothing is undone that is billed, that lies in a closed period, or that somebody
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any
@@ -70,7 +70,8 @@ class UndoReport:
 class Present:
     """What stands now: the time sheets of the writes that still exist, and by the ledger the one of each booking.
 
-    `source` is the source's name in the markers; days before `first_open`, in `zone`, are closed.
+    `source` is the source's name in the markers; days before `first_open`, in `zone`, are closed; `hidden` are the time
+    sheets that exist but may not be read, each with the target's reason.
     """
 
     timesheets: Mapping[int, Timesheet]
@@ -78,6 +79,7 @@ class Present:
     source: str
     zone: ZoneInfo
     first_open: date | None = None
+    hidden: Mapping[int, str] = field(default_factory=dict[int, str])
 
 
 def plan(writes: Iterable[Written], present: Present) -> list[Step]:
@@ -91,6 +93,8 @@ def step(write: Written, present: Present) -> Step:
     judge = _JUDGES.get(write.entry.operation)
     if judge is None:
         return Step(write, Reversal.LEAVE, "An undo is undone by syncing the day again.")
+    if write.entry.operation not in MASTER_DATA and write.entry.kimai_id in present.hidden:
+        return Step(write, Reversal.LEAVE, present.hidden[write.entry.kimai_id])
     return judge(write, present)
 
 

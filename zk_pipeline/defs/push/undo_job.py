@@ -7,7 +7,7 @@ import dagster as dg
 
 from zk_pipeline.defs.automation.jobs import TARGET_TAG
 from zk_pipeline.defs.days import stopping_on_system_errors
-from zk_pipeline.defs.push.undoing import Undoing, undo_settings
+from zk_pipeline.defs.push.undoing import Undoing, UnknownRunError, named_run, undo_settings
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.undo import Reversal, Step
 from zk_pipeline.store import runs
@@ -17,7 +17,7 @@ DONE, LEFT = "undone", "left"
 
 
 class UndoConfig(dg.Config):
-    """Which run is undone, by its whole id."""
+    """Which run is undone, by its id or the beginning of it."""
 
     run_id: str
 
@@ -26,10 +26,11 @@ class UndoConfig(dg.Config):
 def take_back(context: dg.OpExecutionContext, config: UndoConfig, zk: ZkResource) -> None:
     """Undo a run: what is billed or was edited since is left, and listed with the reason."""
     with stopping_on_system_errors():
+        undone_run = _named(zk, config.run_id)
         undoing = Undoing(zk.runtime.database, zk.target, undo_settings(zk.runtime, zk.now()), context.run_id)
         steps: list[Step] = []
         try:
-            steps = undoing.carry_out(config.run_id)
+            steps = undoing.carry_out(undone_run)
         finally:
             _add_counts(context.run_id, zk, steps)
     left = [step.to_json() for step in steps if step.reversal is Reversal.LEAVE]
@@ -42,6 +43,13 @@ def take_back(context: dg.OpExecutionContext, config: UndoConfig, zk: ZkResource
 def undo() -> None:
     """The writes of one run, taken back."""
     take_back()
+
+
+def _named(zk: ZkResource, text: str) -> str:
+    try:
+        return named_run(zk.runtime.database, text)
+    except UnknownRunError as error:
+        raise dg.Failure(description=str(error)) from error
 
 
 def done_by_kind(steps: Sequence[Step]) -> dict[str, int]:

@@ -5,7 +5,7 @@ a create by its intent and marker, as in every push.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -42,6 +42,14 @@ REFUSED = (NotFoundError, PermissionDeniedError, StillInUseError, ValidationFail
 """Errors of a single write: it is left, and the others go on."""
 
 
+SHORTEST_ID = 6
+"""Letters of a run's id that may stand for it."""
+
+
+class UnknownRunError(Exception):
+    """A text names no run, or several; the message says which and what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class UndoSettings:
     """How an undo sees the world. `time_limit` is the target's own limit for one request, in seconds."""
@@ -50,6 +58,37 @@ class UndoSettings:
     zone: ZoneInfo
     first_open: date | None
     time_limit: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sightings:
+    """Time sheets as the target has them now; `hidden` are those that it has but does not show, with its reason."""
+
+    timesheets: dict[int, Timesheet] = field(default_factory=dict[int, Timesheet])
+    hidden: dict[int, str] = field(default_factory=dict[int, str])
+
+    def look_at(self, target: TargetConnector, kimai_id: int) -> None:
+        """Read one time sheet."""
+        try:
+            row = target.get(kimai_id)
+        except PermissionDeniedError as error:
+            self.hidden[kimai_id] = str(error)
+            return
+        if row is not None:
+            self.timesheets[kimai_id] = row
+
+
+def named_run(database: Database, text: str) -> str:
+    """The run whose id is or begins with the text. Raises `UnknownRunError` when it is none, or could be several."""
+    if len(text) < SHORTEST_ID:
+        raise UnknownRunError(f"{text!r} is too short for a run. Give at least {SHORTEST_ID} letters of its id.")
+    with database.transaction() as connection:
+        found = journal.runs_beginning(connection, text)
+    if not found:
+        raise UnknownRunError(f"No run that wrote anything begins with {text!r}. zk status --json shows the last runs.")
+    if len(found) > 1:
+        raise UnknownRunError(f"{text!r} could be {', '.join(found)}. Give more of the id.")
+    return found[0]
 
 
 def undo_settings(runtime: Runtime, now: datetime) -> UndoSettings:
@@ -69,8 +108,8 @@ def planned(database: Database, target: TargetConnector, settings: UndoSettings,
     name = target.endpoint.name
     with database.transaction() as connection:
         writes = journal.of_run(connection, name, undone_run)
-    timesheets = _timesheets(target, writes, settings.zone)
-    return undo.plan(writes, _present(settings, timesheets, _ledger(database, name, settings, writes)))
+    found = _sightings(target, [write for write in writes if write.undone_by is None], settings.zone)
+    return undo.plan(writes, _present(settings, found, _ledger(database, name, settings, writes)))
 
 
 class Undoing:
@@ -106,12 +145,14 @@ class Undoing:
 
     def _timesheet(self, write: Written) -> Step:
         """Undo one write to a time sheet, which is read again first."""
-        current = None if write.entry.operation == Operation.DELETE else self._target.get(write.entry.kimai_id)
+        found = Sightings()
+        if write.entry.operation != Operation.DELETE:
+            found.look_at(self._target, write.entry.kimai_id)
         known = _ledger(self._database, self._name, self._settings, [write])
-        step = undo.step(write, _present(self._settings, {current.id: current} if current else {}, known))
+        step = undo.step(write, _present(self._settings, found, known))
         row = known.get(undo.booking_of(write.entry, self._settings.source) or "")
         try:
-            return self._done(step, current, row)
+            return self._done(step, found.timesheets.get(write.entry.kimai_id), row)
         except REFUSED as error:
             return step.left(str(error))
 
@@ -181,7 +222,7 @@ class Undoing:
             return row, f"Its billable flag is another one. {error}"
 
     def _master_data(self, write: Written) -> Step:
-        step = undo.step(write, _present(self._settings, {}, {}))
+        step = undo.step(write, _present(self._settings, Sightings(), {}))
         if step.reversal is not Reversal.REMOVE or write.entry.named is None:
             return step
         delete = (
@@ -197,9 +238,9 @@ class Undoing:
         return replace(step, text="")
 
 
-def _present(settings: UndoSettings, timesheets: dict[int, Timesheet], known: dict[str, LedgerRow]) -> Present:
+def _present(settings: UndoSettings, found: Sightings, known: dict[str, LedgerRow]) -> Present:
     bound = {source_id: row.kimai_id for source_id, row in known.items() if row.kimai_id is not None}
-    return Present(timesheets, bound, settings.source, settings.zone, settings.first_open)
+    return Present(found.timesheets, bound, settings.source, settings.zone, settings.first_open, found.hidden)
 
 
 def _ledger(
@@ -211,16 +252,16 @@ def _ledger(
         return ledger.rows_of(connection, target_name, [booking for booking in bookings if booking is not None])
 
 
-def _timesheets(target: TargetConnector, writes: Sequence[Written], zone: ZoneInfo) -> dict[int, Timesheet]:
+def _sightings(target: TargetConnector, writes: Sequence[Written], zone: ZoneInfo) -> Sightings:
     """The time sheets of these writes as they are now: read day by day, and those moved elsewhere one by one."""
-    wanted = {write.entry.kimai_id for write in writes if write.entry.after is not None and write.undone_by is None}
-    days = {write.entry.entry_date for write in writes if write.entry.kimai_id in wanted}
-    found: dict[int, Timesheet] = {}
-    for day in sorted(day for day in days if day is not None):
-        rows = [row for page in target.fetch(days_window(day, day, zone)).pages() for row in page]
-        found |= {row.id: row for row in rows if row.id in wanted}
-    elsewhere = (target.get(kimai_id) for kimai_id in sorted(wanted - found.keys()))
-    return found | {row.id: row for row in elsewhere if row is not None}
+    wanted = {write.entry.kimai_id: write.entry.entry_date for write in writes if write.entry.after is not None}
+    found = Sightings()
+    for day in sorted({day for day in wanted.values() if day is not None}):
+        rows = (row for page in target.fetch(days_window(day, day, zone)).pages() for row in page)
+        found.timesheets.update({row.id: row for row in rows if row.id in wanted})
+    for kimai_id in sorted(wanted.keys() - found.timesheets.keys()):
+        found.look_at(target, kimai_id)
+    return found
 
 
 def _parcel(write: Written, known: LedgerRow | None, settings: UndoSettings) -> Parcel:
