@@ -1,5 +1,6 @@
 """Runs of the chain in processes of their own, and the places at which such a process can be killed."""
 
+import itertools
 import multiprocessing
 import os
 from collections.abc import Callable, Mapping
@@ -13,10 +14,11 @@ from zk_pipeline.connectors.kimai import KimaiConnector
 from zk_pipeline.definitions import defs
 from zk_pipeline.defs.push.book import Book
 from zk_pipeline.defs.push.pusher import Pusher
+from zk_pipeline.defs.push.undo_book import UndoBook
 from zk_pipeline.local import prepared
 from zk_pipeline.settings import load_settings
-from zk_pipeline.store import audit, ledger
-from zk_pipeline.syncing import sync_days
+from zk_pipeline.store import audit, journal, ledger
+from zk_pipeline.syncing import sync_days, undo_run
 
 KILLED = 9
 """Exit code of a process that was killed where it should be."""
@@ -61,6 +63,23 @@ def _sync(variables: Mapping[str, str], day: date, killed: str, waits_at: str, r
         sync_days(environment.runtime, defs.resolve_job_def("sync"), day, day, lambda _: None)
 
 
+def undo_killed(run_id: str, place: str, number: int = 1) -> int | None:
+    """Undo a run in a process that is killed when it comes to a place of `UNDO_PLACES` the n-th time; its exit code."""
+    variables = {name: value for name, value in os.environ.items() if name.startswith(("ZK_", "DAGSTER_"))}
+    process = PROCESSES.Process(target=_undo, args=(variables, run_id, place, number))
+    process.start()
+    process.join(60)
+    return process.exitcode
+
+
+def _undo(variables: Mapping[str, str], run_id: str, place: str, number: int) -> None:
+    os.environ.update(variables)
+    os.chdir(variables["ZK_HOME"])
+    UNDO_PLACES[place](number)
+    with prepared(load_settings()):
+        undo_run(defs.resolve_job_def("undo"), run_id)
+
+
 def before(owner: Any, name: str, act: Callable[..., object]) -> None:
     """Do something before each call of a function."""
     original = getattr(owner, name)
@@ -86,17 +105,39 @@ def after(owner: Any, name: str, act: Callable[..., object]) -> None:
 
 def _while_sending(method: str, event: str, number: int = 1) -> None:
     """Die at an event of the HTTP connection that carries the n-th write of this method to a time sheet."""
+    _while_requesting(lambda verb, path: verb == method and "/api/timesheets" in path, event, number)
+
+
+def _while_requesting(counts: Callable[[str, str], bool], event: str, number: int) -> None:
+    """Die at an event of the HTTP connection that carries the n-th request of those that count."""
     original = httpx.Client.request
     seen: list[str] = []
 
     def request(client: httpx.Client, verb: str, url: Any, **kwargs: Any) -> httpx.Response:
-        if verb == method and "/api/timesheets" in str(url):
+        if counts(verb, str(url)):
             seen.append(verb)
             if len(seen) == number:
                 kwargs["extensions"] = {"trace": lambda name, _: die() if name == event else None}
         return original(client, verb, url, **kwargs)
 
     httpx.Client.request = request  # type: ignore[method-assign]
+
+
+def _is_write(method: str, path: str) -> bool:
+    del path
+    return method != "GET"
+
+
+def _after_steps(act: Callable[..., None]) -> None:
+    """Do something after each committed step of an undo."""
+    for name in ("deleted", "restored", "unlinked", "created", "removed"):
+        after(UndoBook, name, act)
+
+
+def _at(number: int) -> Callable[..., None]:
+    """Die when called the n-th time."""
+    calls = itertools.count(1)
+    return lambda *_, **__: die() if next(calls) == number else None
 
 
 SENT = "http11.send_request_body.complete"
@@ -123,4 +164,12 @@ PLACES: Mapping[str, Place] = {
     "while in doubt": lambda: after(KimaiConnector, "find", die),
     "when the PATCH was sent": lambda: _while_sending("PATCH", SENT),
     "when the PATCH was answered": lambda: _while_sending("PATCH", ANSWERED),
+}
+
+UNDO_PLACES: Mapping[str, Callable[[int], None]] = {
+    "when a write was sent": lambda number: _while_requesting(_is_write, SENT, number),
+    "when a write was answered": lambda number: _while_requesting(_is_write, ANSWERED, number),
+    "within a commit": lambda number: after(journal, "mark_undone", _at(number)),
+    "after a commit": lambda number: _after_steps(_at(number)),
+    "after the intent": lambda number: after(UndoBook, "intend", _at(number)),
 }

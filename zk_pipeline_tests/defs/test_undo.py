@@ -1,6 +1,5 @@
 """Undoing a run through the real chain: each kind of write, what is left, and an undo that is killed half way."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,10 +7,9 @@ import pytest
 from zk_pipeline.domain.resolutions import Choice
 from zk_pipeline.domain.undo import UndoReport
 from zk_pipeline.store import audit, conflicts, journal
-from zk_pipeline.store.conflicts import DecisionError
 from zk_pipeline.syncing import SyncFailedError, undo_run
-from zk_pipeline_tests.defs.crashing import KILLED, PROCESSES, Child
-from zk_pipeline_tests.defs.world import MONDAY, World, at
+from zk_pipeline_tests.defs.crashing import KILLED, undo_killed
+from zk_pipeline_tests.defs.world import World, at
 
 
 def sync(world: World) -> str:
@@ -19,9 +17,8 @@ def sync(world: World) -> str:
     return world.sync().run_ids[-1]
 
 
-def undo(world: World, run_id: str) -> UndoReport:
+def undo(run_id: str) -> UndoReport:
     """Undo a run as `zk undo` does."""
-    del world
     from zk_pipeline.definitions import defs  # noqa: PLC0415
 
     return undo_run(defs.resolve_job_def("undo"), run_id)
@@ -67,7 +64,7 @@ def test_what_a_run_created_is_deleted_with_its_customers_and_projects(world: Wo
     before = names(world)
     run = sync(world)
     assert len(names(world)[1]) == len(before[1]) + 2
-    report = undo(world, run)
+    report = undo(run)
     assert report.undone == {"delete": 2, "remove": 4}
     assert report.left == []
     assert world.office.rows == []
@@ -80,7 +77,7 @@ def test_sync_undo_and_sync_again_give_the_same_kimai(world: World) -> None:
     world.desk.book(45, agent="ben", ticket="globex")
     run = sync(world)
     expected = state(world), names(world)
-    undo(world, run)
+    undo(run)
     sync(world)
     assert (state(world), names(world)) == expected
     assert world.reasons() == []
@@ -92,7 +89,7 @@ def test_what_a_run_updated_gets_its_old_values_and_the_next_sync_the_new_ones(w
     sync(world)
     world.desk.server.edit(booking, units=45)
     run = sync(world)
-    report = undo(world, run)
+    report = undo(run)
     assert report.undone == {"restore": 1}
     assert world.office.minutes() == {booking: [30]}
     assert world.sync().counts["updated"] == 1
@@ -107,7 +104,7 @@ def test_undone_updates_keep_what_people_wrote_meanwhile(world: World) -> None:
     run = sync(world)
     row = world.office.sheet(booking)
     world.office.change(row, description=f"{row.description} call back", billable=False)
-    undo(world, run)
+    undo(run)
     restored = world.office.sheet(booking)
     assert (restored.duration, restored.description, restored.billable) == (1800, f"{row.description} call back", False)
 
@@ -120,7 +117,7 @@ def test_a_linked_time_sheet_loses_the_marker_and_is_offered_again(world: World)
     decide(world, Choice.LINK)
     run = sync(world)
     assert world.office.sheet(booking).id == typed
-    report = undo(world, run)
+    report = undo(run)
     assert report.undone == {"unlink": 1}
     assert [row.description for row in world.office.rows] == [text]
     sync(world)
@@ -136,7 +133,7 @@ def test_a_linked_time_sheet_whose_text_was_edited_keeps_it(world: World) -> Non
     run = sync(world)
     row = world.office.sheet(booking)
     world.office.change(row, description=f"{row.description} and toner")
-    report = undo(world, run)
+    report = undo(run)
     assert reasons_left(report) == ["Its description was edited since."]
     assert world.office.sheet(booking).description == f"{row.description} and toner"
 
@@ -145,7 +142,7 @@ def test_a_linked_time_sheet_whose_text_was_edited_keeps_it(world: World) -> Non
 def test_what_a_run_deleted_is_created_again_with_its_marker(world: World) -> None:
     booking, run = deleted(world)
     expected = {"confirmed"}
-    report = undo(world, run)
+    report = undo(run)
     assert report.undone == {"create": 1}
     assert world.office.minutes()[booking] == [30]
     assert set(world.ledger().values()) == expected
@@ -157,7 +154,7 @@ def test_what_is_exported_is_left_and_told(world: World) -> None:
     billed, other = world.desk.book(30), world.desk.book(45, agent="ben")
     run = sync(world)
     world.office.change(world.office.sheet(billed), exported=True)
-    report = undo(world, run)
+    report = undo(run)
     assert reasons_left(report)[0] == "It is exported, and so billed."
     assert world.office.minutes() == {billed: [30]}
     assert world.ledger() == {billed: "confirmed", other: "undone"}
@@ -167,7 +164,7 @@ def test_what_was_edited_since_is_left_and_told(world: World) -> None:
     booking = world.desk.book(30)
     run = sync(world)
     world.office.change(world.office.sheet(booking), duration=3000, end=world.office.sheet(booking).begin + 3000)
-    report = undo(world, run)
+    report = undo(run)
     assert reasons_left(report)[0] == "It was edited since: duration 1800 → 3000."
     assert world.office.minutes() == {booking: [50]}
 
@@ -177,7 +174,7 @@ def test_what_lies_in_a_closed_period_is_left_and_told(world: World, monkeypatch
     booking = world.desk.book(30)
     run = sync(world)
     monkeypatch.setenv("ZK_LOCKED_BEFORE", "2025-10-07")
-    report = undo(world, run)
+    report = undo(run)
     assert reasons_left(report)[0] == "2025-10-06 is closed: nothing is written before 2025-10-07."
     assert world.office.minutes() == {booking: [30]}
 
@@ -188,7 +185,7 @@ def test_customers_and_projects_that_somebody_uses_stay(world: World) -> None:
     project = world.office.rows[0].project
     hand = world.office.type_by_hand(at("12:00"), 15, "by hand", "ben")
     world.office.change(world.office.server.kimai.timesheets.rows[hand], project=project)
-    report = undo(world, run)
+    report = undo(run)
     assert report.undone == {"delete": 1}
     assert [line["operation"] for line in report.left] == ["create_project", "create_customer"]
     assert "1 time sheets refer to it." in reasons_left(report)[0]
@@ -202,11 +199,11 @@ def test_customers_and_projects_that_were_only_found_stay(world: World) -> None:
     undo_rows = names(world)
     second_booking = world.desk.book(45)
     second = sync(world)
-    report = undo(world, second)
+    report = undo(second)
     assert report.undone == {"delete": 1}
     assert names(world) == undo_rows
     assert second_booking not in world.office.minutes()
-    assert undo(world, first).undone == {"delete": 1, "remove": 2}
+    assert undo(first).undone == {"delete": 1, "remove": 2}
 
 
 def test_a_run_that_wrote_nothing_has_nothing_to_undo(world: World) -> None:
@@ -215,7 +212,7 @@ def test_a_run_that_wrote_nothing_has_nothing_to_undo(world: World) -> None:
     world.execute("DELETE FROM sync.pushes")
     run = sync(world)
     assert world.ledger() != {}
-    report = undo(world, run)
+    report = undo(run)
     assert (report.undone, report.left) == ({}, [])
     assert len(world.office.rows) == 1
 
@@ -223,9 +220,9 @@ def test_a_run_that_wrote_nothing_has_nothing_to_undo(world: World) -> None:
 def test_undoing_twice_does_it_once(world: World) -> None:
     world.desk.book(30)
     run = sync(world)
-    undo(world, run)
+    undo(run)
     writes = world.office.control.requests().writes
-    report = undo(world, run)
+    report = undo(run)
     assert (report.undone, report.left) == ({}, [])
     assert world.office.control.requests().writes == writes
 
@@ -233,8 +230,8 @@ def test_undoing_twice_does_it_once(world: World) -> None:
 def test_an_undo_can_be_undone_itself(world: World) -> None:
     booking = world.desk.book(30)
     run = sync(world)
-    undone = undo(world, run)
-    report = undo(world, undone.run_id)
+    undone = undo(run)
+    report = undo(undone.run_id)
     assert report.undone == {}
     assert len(report.left) == 3
     sync(world)
@@ -244,7 +241,7 @@ def test_an_undo_can_be_undone_itself(world: World) -> None:
 def test_an_undo_is_journalled_and_audited_and_asks_for_no_day(world: World) -> None:
     booking = world.desk.book(30)
     run = sync(world)
-    report = undo(world, run)
+    report = undo(run)
     with world.environment.runtime.database.transaction() as connection:
         written = journal.of_run(connection, "kimai", report.run_id)
         undone_by = {write.undone_by for write in journal.of_run(connection, "kimai", run)}
@@ -254,3 +251,100 @@ def test_an_undo_is_journalled_and_audited_and_asks_for_no_day(world: World) -> 
     assert undone_by == {report.run_id}
     assert world.value("SELECT count(*) FROM sync.audit_logs WHERE event = 'kimai.write.undone'") == 3
     assert world.value("SELECT count(*) FROM sync.day_requests WHERE claimed_by_run IS NULL") == 0
+
+
+PLACES = ("when a write was sent", "when a write was answered", "within a commit", "after a commit")
+
+
+@pytest.mark.parametrize(
+    ("place", "number"), [*((PLACES[0], number) for number in (1, 2, 3, 4)), *((place, 2) for place in PLACES[1:])]
+)
+def test_an_undo_of_creates_that_is_killed_at_any_write_goes_on_when_run_again(
+    world: World, place: str, number: int
+) -> None:
+    bookings = [world.desk.book(30), world.desk.book(45, agent="ben")]
+    before = names(world)
+    run = sync(world)
+    after_sync = state(world), names(world)
+    assert undo_killed(run, place, number) == KILLED
+    assert undo(run).left == []
+    assert world.office.rows == []
+    assert names(world) == before
+    assert world.ledger() == dict.fromkeys(bookings, "undone")
+    sync(world)
+    assert (state(world), names(world)) == after_sync
+    assert world.reasons() == []
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_an_undo_of_an_update_that_is_killed_goes_on_when_run_again(world: World, place: str) -> None:
+    booking = world.desk.book(30)
+    sync(world)
+    world.desk.server.edit(booking, units=45)
+    run = sync(world)
+    assert undo_killed(run, place) == KILLED
+    assert undo(run).left == []
+    assert world.office.minutes() == {booking: [30]}
+    sync(world)
+    assert world.office.minutes() == {booking: [45]}
+    assert world.reasons() == []
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_an_undo_of_a_link_that_is_killed_goes_on_when_run_again(world: World, place: str) -> None:
+    booking = world.desk.book(30)
+    world.office.type_by_hand(at("09:00"), 30, f"{world.desk.number()} paper")
+    sync(world)
+    text = world.office.rows[0].description
+    decide(world, Choice.LINK)
+    run = sync(world)
+    assert undo_killed(run, place) == KILLED
+    assert undo(run).left == []
+    assert [row.description for row in world.office.rows] == [text]
+    assert world.ledger() == {booking: "undone"}
+
+
+@pytest.mark.parametrize("settings", [{"ZK_ON_SOURCE_DELETE": "delete"}], indirect=True)
+@pytest.mark.parametrize("place", [*PLACES, "after the intent"])
+def test_an_undo_of_a_delete_that_is_killed_creates_it_once(world: World, place: str) -> None:
+    booking, run = deleted(world)
+    assert undo_killed(run, place) == KILLED
+    assert undo(run).left == []
+    assert world.office.minutes()[booking] == [30]
+    assert set(world.ledger().values()) == {"confirmed"}
+
+
+@pytest.mark.parametrize("settings", [{"ZK_ON_SOURCE_DELETE": "delete"}], indirect=True)
+def test_a_create_whose_answer_is_lost_fails_the_undo_and_is_found_by_the_next(world: World) -> None:
+    booking, run = deleted(world)
+    world.office.control.add_fault("drop_after", method="POST", path="/api/timesheets$", times=1)
+    with pytest.raises(SyncFailedError, match="POST /api/timesheets"):
+        undo(run)
+    assert undo(run).undone == {"create": 1}
+    assert world.office.minutes()[booking] == [30]
+
+
+@pytest.mark.parametrize("settings", [{"ZK_ON_SOURCE_DELETE": "delete"}], indirect=True)
+def test_what_kimai_refuses_to_take_again_is_left_with_its_words(world: World) -> None:
+    booking, run = deleted(world)
+    world.office.amend("activities", world.office.activity, visible=False)
+    (line,) = undo(run).left
+    assert "activity" in line["text"]
+    assert world.office.of(booking) == []
+    assert world.ledger()[booking] == "undone"
+
+
+@pytest.mark.parametrize("settings", [{"ZK_ON_SOURCE_DELETE": "delete"}], indirect=True)
+def test_a_time_sheet_that_is_created_again_has_its_billable_flag(world: World) -> None:
+    booking, _ = world.desk.book(30), world.desk.book(45, agent="ben")
+    sync(world)
+    world.office.change(world.office.sheet(booking), billable=False)
+    world.desk.server.delete(booking)
+    run = sync(world)
+    undo(run)
+    assert world.office.sheet(booking).billable is False
+
+
+def test_an_unknown_run_fails_with_a_sentence(world: World) -> None:
+    with pytest.raises(SyncFailedError, match="No run that wrote anything begins with 'nothing-like-it'"):
+        undo("nothing-like-it")
