@@ -90,16 +90,19 @@ class Homes:
 
 @dataclass(frozen=True)
 class Zk:
-    """Runs `zk` within this process, with nothing of our own settings; `variables` win over the home's."""
+    """Runs `zk` within this process, with nothing of our own settings; `variables` win over the home's.
+
+    `answer` is what is typed when it asks.
+    """
 
     home: Home
 
-    def __call__(self, *arguments: str, **variables: str) -> Result:
+    def __call__(self, *arguments: str, answer: str = "", **variables: str) -> Result:
         others = {name: value for name, value in os.environ.items() if not name.startswith(("ZK_", "DAGSTER_"))}
         handler = signal.getsignal(signal.SIGTERM)
         try:
             with patch.dict(os.environ, {**others, **self.home.variables, **variables}, clear=True):
-                return CliRunner().invoke(app, arguments, catch_exceptions=False)
+                return CliRunner().invoke(app, arguments, input=answer, catch_exceptions=False)
         finally:
             signal.signal(signal.SIGTERM, handler)
 

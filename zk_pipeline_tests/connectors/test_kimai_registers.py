@@ -2,15 +2,20 @@
 
 import json
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from zk_pipeline.connectors.errors import ConnectorError, PermissionDeniedError, ValidationFailedError
+from zk_pipeline.connectors.errors import (
+    ConnectorError,
+    PermissionDeniedError,
+    StillInUseError,
+    ValidationFailedError,
+)
 from zk_pipeline.connectors.kimai import KimaiConnector
 from zk_pipeline.sandbox.client import SandboxControl
-from zk_pipeline.sandbox.kimai import KimaiServer
+from zk_pipeline.sandbox.kimai import KimaiServer, views
 from zk_pipeline_tests.connectors.conftest import ConnectKimai, Office
 
 
@@ -166,3 +171,64 @@ def test_messages_of_a_refusal_without_form_are_kept(target: KimaiConnector, kim
     with pytest.raises(ValidationFailedError, match="problem saving") as caught:
         target.create_customer(name="Acme", number="zammad-org-1")
     assert caught.value.fields == {"": ("There was a problem saving.",)}
+
+
+def test_a_project_with_time_sheets_of_others_is_not_deleted(
+    target: KimaiConnector, kimai: KimaiServer, office: Office, kimai_control: SandboxControl
+) -> None:
+    project = kimai.add_project("Ours", office.customer, "ZO1")
+    begin = datetime(2025, 8, 1, 9, tzinfo=UTC)
+    kimai.add_timesheet(office.anna, project, office.activity, begin, begin + timedelta(hours=1), "hers")
+    with pytest.raises(StillInUseError, match="1 time sheets refer to it"):
+        target.delete_project(project, number="ZO1")
+    assert kimai_control.requests().writes == 0
+    assert len(kimai.kimai.timesheets) == 1
+
+
+def test_a_project_with_activities_of_its_own_is_not_deleted(
+    target: KimaiConnector, kimai: KimaiServer, office: Office
+) -> None:
+    project = kimai.add_project("Ours", office.customer, "ZO1")
+    kimai.add_activity("Special", project=project)
+    with pytest.raises(StillInUseError, match="activities of its own"):
+        target.delete_project(project, number="ZO1")
+
+
+def test_a_filter_that_kimai_ignores_deletes_nothing(
+    target: KimaiConnector, kimai: KimaiServer, office: Office, kimai_control: SandboxControl
+) -> None:
+    begin = datetime(2025, 8, 1, 9, tzinfo=UTC)
+    kimai.add_timesheet(office.anna, office.project, office.activity, begin, begin + timedelta(hours=1), "elsewhere")
+    gone = kimai.add_project("Ours", office.customer, "ZO1")
+    row = json.dumps(views.project_entity(kimai.kimai, kimai.kimai.projects.rows[gone]), default=str)
+    target.delete_project(gone, number="ZO1")
+    kimai_control.reset_requests()
+    kimai_control.add_fault("respond", method="GET", path=f"projects/{gone}$", status=200, text=row, times=1)
+    with pytest.raises(StillInUseError, match="1 time sheets refer to it"):
+        target.delete_project(gone, number="ZO1")
+    assert kimai_control.requests().writes == 0
+
+
+def test_a_customer_with_projects_is_not_deleted(target: KimaiConnector, kimai: KimaiServer) -> None:
+    customer = kimai.add_customer("Ours", "zammad-org-1")
+    kimai.add_project("Hidden", customer, visible=False, end=date(2020, 1, 1))
+    with pytest.raises(StillInUseError, match="It has projects"):
+        target.delete_customer(customer, number="zammad-org-1")
+
+
+@pytest.mark.parametrize("number", ["", "ZO2"])
+def test_a_project_of_another_number_is_not_ours_to_delete(
+    target: KimaiConnector, kimai: KimaiServer, office: Office, number: str
+) -> None:
+    project = kimai.add_project("Theirs", office.customer, "ZO1")
+    with pytest.raises(StillInUseError, match="not the one meant"):
+        target.delete_project(project, number=number)
+
+
+def test_an_account_that_sees_only_its_own_time_sheets_deletes_nothing(
+    connect_kimai: ConnectKimai, kimai: KimaiServer, office: Office
+) -> None:
+    kimai.add_user("plain", "plain@example.com", ["ROLE_USER"], "UTC", "token-of-a-plain-user")
+    project = kimai.add_project("Ours", office.customer, "ZO1")
+    with pytest.raises(PermissionDeniedError, match="view_other_timesheet"):
+        connect_kimai("token-of-a-plain-user").delete_project(project, number="ZO1")
