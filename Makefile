@@ -48,7 +48,7 @@ bench: $(READY) ## Measure against the limits
 
 lock: ## Resolve constraints.txt anew (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate -o constraints.txt
+		--generate-hashes --no-header --no-annotate -o constraints.txt
 
 clean: ## Remove what the tasks made
 	rm -rf $(VENV) .zk .pytest_cache .ruff_cache .hypothesis .import_linter_cache build *.egg-info
