@@ -54,7 +54,7 @@ def test_an_altered_token_is_refused() -> None:
 
 @pytest.mark.parametrize("keys", ["", "  ", ",,", " , "])
 def test_no_key_at_all_is_refused_with_a_way_to_make_one(keys: str) -> None:
-    with pytest.raises(InvalidKeyError, match=r"ZK_ENCRYPTION_KEY holds no key; make one with: python -c"):
+    with pytest.raises(InvalidKeyError, match=r"ZK_ENCRYPTION_KEY holds no key; make one with: zk keys generate"):
         TokenCipher(keys)
 
 
