@@ -4,6 +4,7 @@ import os
 from datetime import date, time
 from decimal import Decimal
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -86,6 +87,20 @@ class Settings(BaseSettings):
     port: int = Field(default=3000, ge=1, le=65535)
     web_port: int = Field(default=8000, ge=1, le=65535)
     web_host: str = "127.0.0.1"
+    public_url: str = ""
+    dagster_address: str = ""
+    dagster_ui: str = ""
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+
+    admin_email: str = ""
+    admin_password: SecretStr = SecretStr("")
+    access_minutes: int = Field(default=10, ge=1, le=60)
+    session_hours: int = Field(default=12, ge=1, le=720)
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret: SecretStr = SecretStr("")
+    oidc_role_claim: str = "zk_role"
+
     webhook_secret: SecretStr | None = None
     webhook_rate: int = Field(default=1000, ge=1, le=1_000_000)
     sensor_seconds: int = Field(default=3, ge=1, le=3600)
@@ -98,6 +113,12 @@ class Settings(BaseSettings):
     catch_up_days: int = Field(default=7, ge=1, le=366)
     deep_check_cron: str = "30 3 * * *"
     deep_check_days: int = Field(default=62, ge=1, le=366)
+
+    preview_names: bool = True
+    keep_requests_days: int = Field(default=90, ge=1, le=3650)
+    keep_webhooks_days: int = Field(default=30, ge=1, le=3650)
+    keep_logins_days: int = Field(default=90, ge=1, le=3650)
+    keep_audit_days: int = Field(default=3650, ge=365, le=36_500)
 
     alert_urls: SecretStr = SecretStr("")
     alert_after: int = Field(default=1, ge=1, le=100)
@@ -112,10 +133,10 @@ class Settings(BaseSettings):
             raise ValueError("is no time zone; use an IANA name such as Europe/Berlin") from error
         return value
 
-    @field_validator("tags", mode="before")
+    @field_validator("tags", "trusted_proxies", mode="before")
     @classmethod
-    def _split_tags(cls, value: Any) -> Any:
-        return tuple(tag.strip() for tag in value.split(",") if tag.strip()) if isinstance(value, str) else value
+    def _split_list(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @field_validator("tags")
     @classmethod
@@ -141,7 +162,7 @@ class Settings(BaseSettings):
         first_open_day(value, date(2000, 1, 1))
         return value
 
-    @field_validator("zammad_url", "kimai_url")
+    @field_validator("zammad_url", "kimai_url", "public_url", "dagster_address", "dagster_ui", "oidc_issuer")
     @classmethod
     def _web_address(cls, value: str) -> str:
         if value and not value.startswith(("http://", "https://")):
@@ -155,6 +176,16 @@ class Settings(BaseSettings):
         if self.project_strategy is ProjectStrategy.FIXED and not self.fixed_project:
             raise ValueError("ZK_PROJECT_STRATEGY=fixed needs ZK_FIXED_PROJECT, the number or id of the project")
         return self
+
+    @property
+    def dagster_server(self) -> str:
+        """Where our processes reach Dagster's web server."""
+        return self.dagster_address or f"http://127.0.0.1:{self.port}"
+
+    @property
+    def dagster_link(self) -> str:
+        """Where people's browsers reach Dagster's UI."""
+        return self.dagster_ui or self.dagster_server
 
     @property
     def zone(self) -> ZoneInfo:
@@ -193,7 +224,7 @@ def load_settings(**given: Any) -> Settings:
             told = first["msg"].removeprefix("Value error, ").rstrip(".")
             raise SettingsError(f"{told}. Correct it in the environment or in .env.") from None
         name = "ZK_" + str(first["loc"][0]).upper()
-        secret = any(word in name for word in ("TOKEN", "KEY", "SECRET", "DATABASE_URL", "DAGSTER_URL"))
+        secret = any(word in name for word in ("TOKEN", "KEY", "SECRET", "PASSWORD", "DATABASE_URL", "DAGSTER_URL"))
         secret = secret or (name.endswith("_URL") and "@" in str(first["input"]))
         value = "" if secret else f"={first['input']!r}"
         problem = first["msg"].removeprefix("Value error, ").rstrip(".")

@@ -3,7 +3,7 @@
 import logging
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from fastapi import FastAPI, Request
@@ -12,6 +12,27 @@ from fastapi.responses import JSONResponse, Response
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from zk_pipeline.connectors.errors import ConnectorError
+from zk_pipeline.domain.mapping_lines import MappingError
+from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
+from zk_pipeline.runtime import SetupError
+from zk_pipeline.schedules import ScheduleError
+from zk_pipeline.store.conflicts import DecisionError
+from zk_pipeline.store.database import DatabaseUnavailableError
+
+EXPLAINED: Mapping[type[Exception], int] = {
+    UnknownError: 404,
+    StaleError: 409,
+    DecisionError: 409,
+    SetupError: 409,
+    OperationError: 422,
+    MappingError: 422,
+    ScheduleError: 422,
+    ConnectorError: 502,
+    DatabaseUnavailableError: 503,
+}
+"""Errors whose message is for the person who asked, and the status they are answered with."""
 
 REQUEST_ID = "X-Request-ID"
 
@@ -61,6 +82,8 @@ def install(app: FastAPI) -> None:
     """Have every error of the app answered in this form, those of the framework too."""
     app.add_middleware(RequestIds)
     app.exception_handler(ProblemError)(_of_problem)
+    for kind, status in EXPLAINED.items():
+        app.exception_handler(kind)(_explained(status))
     app.exception_handler(HTTPException)(_of_framework)
     app.exception_handler(RequestValidationError)(_of_validation)
     app.exception_handler(Exception)(_of_defect)
@@ -68,6 +91,13 @@ def install(app: FastAPI) -> None:
 
 def _of_problem(request: Request, error: ProblemError) -> Response:
     return _answer(request, error.status, error.detail, error.headers)
+
+
+def _explained(status: int) -> Callable[[Request, Exception], Response]:
+    def answer(request: Request, error: Exception) -> Response:
+        return _answer(request, status, str(error))
+
+    return answer
 
 
 def _of_framework(request: Request, error: HTTPException) -> Response:

@@ -3,7 +3,9 @@
 from alembic import context
 
 from zk_pipeline.store import (
-    raw_tables,  # noqa: F401 (importing it completes the metadata)
+    account_tables,  # noqa: F401 (importing it completes the metadata, as the next two do)
+    raw_tables,  # noqa: F401
+    request_tables,  # noqa: F401
     tables,
 )
 from zk_pipeline.store.columns import SCHEMAS

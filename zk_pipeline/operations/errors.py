@@ -1,0 +1,13 @@
+"""Why an operation was not done: errors whose message is a sentence for the person who asked."""
+
+
+class OperationError(Exception):
+    """What was asked for cannot be done; nothing was changed. The message names the field, the value and the remedy."""
+
+
+class UnknownError(OperationError):
+    """What it is about does not exist."""
+
+
+class StaleError(OperationError):
+    """It is no longer as it was when the person looked at it, or the state of something else forbids it."""

@@ -1,0 +1,53 @@
+"""What the resources of the API share: the runtime, pages of a list, and strict bodies."""
+
+from typing import Annotated, Generic, TypeVar
+
+from fastapi import Depends, Query, Request
+from pydantic import BaseModel, ConfigDict
+
+from zk_pipeline.runtime import Runtime
+
+PREFIX = "/api/v1"
+LARGEST_PAGE = 200
+
+Row = TypeVar("Row")
+
+
+class Body(BaseModel):
+    """The body of a request: what it does not know is refused rather than ignored."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+
+class Page(BaseModel, Generic[Row]):
+    """One page of a list, and how many rows there are on all pages."""
+
+    items: list[Row]
+    total: int
+    page: int
+    pages: int
+
+
+class Paging(BaseModel):
+    """Which page is wanted, from 1 on, and how many rows it has at most."""
+
+    page: Annotated[int, Query(ge=1, le=1_000_000)] = 1
+    size: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 50
+
+    @property
+    def offset(self) -> int:
+        """Rows on the pages before."""
+        return (self.page - 1) * self.size
+
+    def of(self, items: list[Row], total: int) -> Page[Row]:
+        """The page with these rows."""
+        return Page[Row](items=items, total=total, page=self.page, pages=max(1, -(-total // self.size)))
+
+
+def runtime_of(request: Request) -> Runtime:
+    """Settings, database and cipher of the app."""
+    return request.app.state.runtime
+
+
+Ready = Annotated[Runtime, Depends(runtime_of)]
+Wanted = Annotated[Paging, Query()]
