@@ -112,7 +112,7 @@ def test_the_table_has_every_setting_with_its_default(tmp_path: Path) -> None:
 
 def test_an_empty_default_is_not_shown_where_there_is_one(tmp_path: Path) -> None:
     plain = settings_from(tmp_path, []).model_dump(mode="json")
-    empty = {f"ZK_{name.upper()}" for name, value in plain.items() if value in (None, "")}
+    empty = {f"ZK_{name.upper()}" for name, value in plain.items() if value in (None, "", [])}
     assert {name for name, cell in table_defaults().items() if cell == NONE} == empty
     assert {line.removesuffix("=") for line in template_lines() if line.endswith("=")} == empty
 
