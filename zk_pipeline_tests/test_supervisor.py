@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from zk_pipeline.dagster_server import LOCATION
 from zk_pipeline.local import PROJECT
 from zk_pipeline.supervisor import running
 from zk_pipeline.supervisor.groups import end_groups, exists, wait_until
 from zk_pipeline.supervisor.home import Possession, Record, SupervisorError, possession
-from zk_pipeline.supervisor.parts import HOST, LOCATION, free_port, parts, reachable_url, reserved_port
+from zk_pipeline.supervisor.parts import HOST, free_port, parts, reachable_url, reserved_port
 from zk_pipeline.supervisor.running import Listener, Part, Supervisor, open_log, restart_delay
 
 ADDRESS = "http://127.0.0.1:3000"

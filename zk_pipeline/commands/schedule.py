@@ -16,11 +16,11 @@ from zk_pipeline.commands.console import (
     show_json,
     show_table,
 )
+from zk_pipeline.dagster_server import DagsterServer, DagsterServerError
 from zk_pipeline.local import Environment
 from zk_pipeline.settings import WhenBusy
 from zk_pipeline.store import stored_settings
-from zk_pipeline.supervisor.home import SupervisorError
-from zk_pipeline.supervisor.reloading import Dagster
+from zk_pipeline.supervisor.home import running_dagster
 
 if TYPE_CHECKING:  # It imports Dagster, which takes a second, and no other command needs it.
     from zk_pipeline.schedules import SchedulePlan
@@ -84,7 +84,7 @@ def set_(
     values: dict[str, Any] = dict.fromkeys(FIELDS) if reset else {}
     values |= PRESETS[preset] if preset else {}
     values |= {field: value for field, value in given.items() if value is not None}
-    with environment() as ready, explained(ScheduleError, SupervisorError):
+    with environment() as ready, explained(ScheduleError, DagsterServerError):
         if not values:
             raise UsageError("Nothing to change: give --preset, --cron, --days, --on, --off, --when-busy or --reset.")
         with ready.runtime.database.transaction() as connection:
@@ -98,14 +98,14 @@ def _take_over(ready: Environment, before: "SchedulePlan", after: "SchedulePlan"
     if before == after:
         out.print("Nothing has changed.")
         return
-    dagster = Dagster.of(ready.home)
-    if dagster is None:
+    address = running_dagster(ready.home)
+    if address is None:
         out.print("Stored. No `zk up` runs on this home; it takes effect when Dagster starts.", soft_wrap=True)
         return
     if any(getattr(before, field) != getattr(after, field) for field in LOADED):
         out.print("Stored. Dagster loads the definitions anew; that takes some seconds.", soft_wrap=True)
-        dagster.reload()
-    out.print(f"In effect; see it at {dagster.address}.", soft_wrap=True)
+        DagsterServer(address).reload()
+    out.print(f"In effect; see it at {address}.", soft_wrap=True)
 
 
 def _to_json(plan: "SchedulePlan", now: datetime) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Self
 
-from zk_pipeline.supervisor.groups import end_groups, wait_until
+from zk_pipeline.supervisor.groups import end_groups, exists, wait_until
 
 _SECONDS_TO_HEAL = 30.0
 _RECORD_LIMIT_BYTES = 65536
@@ -66,6 +66,15 @@ class Possession:
     def record(self, groups: Collection[int]) -> None:
         """Write down the process groups that have to be ended if this process is killed."""
         Record(self.address, tuple(groups)).write(self.own)
+
+
+def running_dagster(home: Path) -> str | None:
+    """The address of the Dagster that `zk up` runs on this home, or `None` if none does."""
+    try:
+        record = Record.of(home)
+    except FileNotFoundError:
+        return None
+    return record.address if any(map(exists, record.groups)) else None
 
 
 @contextmanager

@@ -3,12 +3,13 @@
 import os
 import socket
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 
 import httpx
 
+from zk_pipeline.dagster_server import LOCATION, DagsterServer, DagsterServerError
 from zk_pipeline.local import PROJECT
 from zk_pipeline.supervisor.home import SupervisorError
 from zk_pipeline.supervisor.running import Part
@@ -16,23 +17,18 @@ from zk_pipeline.supervisor.running import Part
 HOST = "127.0.0.1"
 """Dagster's servers ask for no password, so they are reachable from this machine alone."""
 
-LOCATION = "zk_pipeline"
-"""The code location's name; schedules and sensors are stored under it, so it never changes."""
-
 _CODE = ("-m", "zk_pipeline.definitions", "--location-name", LOCATION)
 _WORKSPACE = ("-w", str(PROJECT / "workspace.yaml"))
 _EVERYWHERE = {"0.0.0.0": HOST, "::": "::1"}  # noqa: S104 (recognized, not bound)
 _SECONDS_TO_ANSWER = 5.0
 _FOR_RUNS = 60.0  # Seconds.
 
-_DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { required healthy lastHeartbeatTime } } } }"
-
 
 def parts(variables: Mapping[str, str], code_port: int, port: int, web_url: str) -> list[Part]:
     """The processes; `variables` are those of the prepared environment, `web_url` is where our web app answers."""
     shared = {**variables, "ZK_CODE_HOST": HOST, "ZK_CODE_PORT": str(code_port), "PYTHONUNBUFFERED": "1"}
     dagster = f"http://{HOST}:{port}"
-    began = time.time()
+    began = datetime.now(UTC)
     python = (sys.executable, "-m")
     # On SIGTERM `dagster api grpc` ends after its runs; `dagster code-server` around it can take minutes.
     code_server = (*python, "zk_pipeline.supervisor.code_server", "-h", HOST, "-p", str(code_port), *_CODE)
@@ -96,15 +92,11 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _beats(web: str, since: float) -> bool:
+def _beats(web: str, since: datetime) -> bool:
     """Whether every daemon has given a sign of life since this instant, as the web server sees it."""
     try:
-        answer = httpx.post(
-            f"{web}/graphql", json={"query": _DAEMONS}, timeout=_SECONDS_TO_ANSWER, trust_env=False
-        ).raise_for_status()
-    except httpx.HTTPError:
+        daemons = DagsterServer(web).daemons()
+    except DagsterServerError:
         return False
-    statuses = answer.json()["data"]["instance"]["daemonHealth"]["allDaemonStatuses"]
-    return all(
-        status["healthy"] and (status["lastHeartbeatTime"] or 0) >= since for status in statuses if status["required"]
-    )
+    needed = [daemon for daemon in daemons if daemon.required]
+    return all(daemon.healthy and daemon.beat_at is not None and daemon.beat_at >= since for daemon in needed)

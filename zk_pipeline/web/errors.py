@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from zk_pipeline.connectors.errors import ConnectorError
+from zk_pipeline.dagster_server import DagsterServerError
 from zk_pipeline.domain.mapping_lines import MappingError
 from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
 from zk_pipeline.runtime import SetupError
@@ -30,6 +31,7 @@ EXPLAINED: Mapping[type[Exception], int] = {
     MappingError: 422,
     ScheduleError: 422,
     ConnectorError: 502,
+    DagsterServerError: 502,
     DatabaseUnavailableError: 503,
 }
 """Errors whose message is for the person who asked, and the status they are answered with."""

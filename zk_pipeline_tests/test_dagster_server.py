@@ -1,0 +1,64 @@
+"""Dagster's web server as `zk up` runs it: runs are started and followed, and every way to fail is one sentence."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from zk_pipeline.dagster_server import DagsterServer, DagsterServerError, asset_url, partition_url, run_url
+from zk_pipeline.defs.tags import range_tags
+from zk_pipeline.sandbox.server import SandboxProcess
+from zk_pipeline.supervisor.groups import wait_until
+from zk_pipeline_tests.commands.test_up import free_port, zk_up
+
+FIRST, LAST = date(2025, 10, 13), date(2025, 10, 14)
+LINK = "https://dagster.example.com"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DagsterServer]:
+    with SandboxProcess("demo") as systems:
+        variables = {
+            "ZK_ZAMMAD_URL": systems.zammad_url,
+            "ZK_ZAMMAD_TOKEN": systems.zammad_token,
+            "ZK_KIMAI_URL": systems.kimai_url,
+            "ZK_KIMAI_TOKEN": systems.kimai_token,
+        }
+        with zk_up(tmp_path_factory.mktemp("dagster"), variables, free_port()) as up:
+            up.wait_for("Press Ctrl-C")
+            yield DagsterServer(up.url)
+
+
+def test_a_run_over_days_is_started_and_followed_to_its_end(server: DagsterServer) -> None:
+    run_id = server.launch("plan", range_tags(FIRST, LAST, "api"))
+    assert wait_until(lambda: server.run_statuses([run_id])[run_id] in {"SUCCESS", "FAILURE"}, 60)
+    assert server.run_statuses([run_id, "unknown"]) == {run_id: "SUCCESS"}
+
+
+def test_no_runs_have_no_status(server: DagsterServer) -> None:
+    assert server.run_statuses([]) == {}
+
+
+def test_a_job_that_does_not_exist_is_named(server: DagsterServer) -> None:
+    with pytest.raises(DagsterServerError, match=r"did not start a run of nothing: .*nothing.*\. Look at its UI\."):
+        server.launch("nothing", {})
+
+
+def test_every_required_daemon_has_just_given_a_sign_of_life(server: DagsterServer) -> None:
+    needed = [daemon for daemon in server.daemons() if daemon.required]
+    assert {"SCHEDULER", "SENSOR", "QUEUED_RUN_COORDINATOR"} <= {daemon.name for daemon in needed}
+    oldest = datetime.now(UTC) - timedelta(minutes=2)
+    assert all(daemon.healthy and daemon.beat_at and daemon.beat_at > oldest for daemon in needed)
+
+
+def test_a_server_that_does_not_answer_is_named_with_the_remedy() -> None:
+    address = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(DagsterServerError, match=rf"Dagster at {address} does not answer \(ConnectError\)\. Start"):
+        DagsterServer(address).daemons()
+
+
+def test_links_lead_to_the_pages_of_a_run_an_asset_and_a_day() -> None:
+    assert run_url(LINK, "0-1") == f"{LINK}/runs/0-1"
+    assert asset_url(LINK, "sync/kimai_pushes") == f"{LINK}/assets/sync/kimai_pushes"
+    day = partition_url(LINK, "sync/kimai_pushes", FIRST)
+    assert day == f"{LINK}/assets/sync/kimai_pushes?view=partitions&partition=2025-10-13"
