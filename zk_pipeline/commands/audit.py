@@ -1,9 +1,17 @@
 """`zk audit`: the chained trail of everything that was done."""
 
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
-from zk_pipeline.commands.console import AsJson, environment, fail, out, show_json
-from zk_pipeline.store import audit
+from zk_pipeline.commands.console import AsJson, UsageError, environment, explained, fail, out, show_json
+from zk_pipeline.operations import audit
+from zk_pipeline.operations.audit import ExportFormat
+from zk_pipeline.operations.errors import OperationError
+from zk_pipeline.store.trail import TrailFilter
 
 app = typer.Typer(help="The chained trail of everything that was done.", no_args_is_help=True)
 
@@ -11,18 +19,40 @@ app = typer.Typer(help="The chained trail of everything that was done.", no_args
 @app.command("verify")
 def verify(*, as_json: AsJson = False) -> None:
     """Walk the whole chain. Exit code 1 when it is broken."""
-    with environment() as ready, ready.runtime.database.transaction() as connection:
-        found = audit.verify(connection)
+    with environment() as ready:
+        found = audit.verify(ready.runtime)
     if as_json:
         show_json({"rows": found.rows, "head": found.head, "broken_at": found.broken_at})
     if found.broken_at is not None:
-        fail(
-            f"Row {found.broken_at} of the audit trail does not fit the rows before it: it was changed or one is gone."
-        )
+        fail(audit.broken_sentence(found))
     if not as_json:
         out.print(f"{found.rows} rows, unbroken. Head: {found.head}")
 
 
-@app.callback()
-def _group() -> None:
-    """Keep `verify` a word of its own while it is the only one."""
+@app.command("export")
+def export(
+    file: Annotated[Path | None, typer.Argument(help="Where to write it; standard output without.")] = None,
+    kind: Annotated[ExportFormat, typer.Option("--format", help="CSV for spreadsheets, or JSON lines.")] = (
+        ExportFormat.CSV
+    ),
+    event: Annotated[str, typer.Option("--event", help="Only events that begin so, such as kimai.timesheet.")] = "",
+    actor: Annotated[str, typer.Option("--actor", help="Only what they did, such as user:7 or cli:root.")] = "",
+    subject: Annotated[str, typer.Option("--subject", help="Only what was done to this, such as booking:17.")] = "",
+    run: Annotated[str, typer.Option("--run", help="Only this run.")] = "",
+    text: Annotated[str, typer.Option("--text", help="Only rows with this in event, subject or detail.")] = "",
+    since: Annotated[datetime | None, typer.Option("--from", help="Only from this instant on, UTC.")] = None,
+    until: Annotated[datetime | None, typer.Option("--to", help="Only before this instant, UTC.")] = None,
+) -> None:
+    """Write the trail, oldest first. What a spreadsheet would take for a formula begins with an apostrophe."""
+    wanted = TrailFilter(event, actor, subject, run, since, until, text)
+    with environment() as ready, explained(OperationError):
+        pieces = audit.export(ready.runtime, wanted, kind)
+        if file is None:
+            sys.stdout.writelines(pieces)
+            return
+        try:
+            with file.open("w", encoding="utf-8", newline="") as opened:
+                opened.writelines(pieces)
+        except OSError as error:
+            raise UsageError(f"{file} cannot be written: {error.strerror}. Name a file that you may write.") from error
+    out.print(f"Written to {file}.")

@@ -1,0 +1,143 @@
+"""The audit trail for people: pages with the names of those who acted, export as a stream, and verification."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, astuple, dataclass, fields, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from zk_pipeline.operations import spreadsheets
+from zk_pipeline.operations.errors import OperationError
+from zk_pipeline.runtime import Runtime
+from zk_pipeline.store import audit, trail
+from zk_pipeline.store.audit import Verification
+from zk_pipeline.store.database import to_json
+from zk_pipeline.store.trail import TrailFilter, TrailRow
+
+ROWS_AT_ONCE = 1000
+
+
+class ExportFormat(StrEnum):
+    """What an export of the trail can be."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class TrailEntry:
+    """One row of the trail as people see it.
+
+    `actor_name` is empty for what is no user, or none any more; `detail` is `None` once it was erased.
+    """
+
+    id: int
+    at: datetime
+    event: str
+    actor: str
+    actor_name: str
+    subject: str
+    run_id: str | None
+    detail: dict[str, Any] | None
+    hash: str
+
+
+def page(runtime: Runtime, wanted: TrailFilter, limit: int, offset: int) -> tuple[list[TrailEntry], int]:
+    """One page of the trail, newest first, and how many rows fit in all.
+
+    Raises `OperationError` for a span that ends before it begins.
+    """
+    checked = _checked(wanted)
+    with runtime.database.transaction() as connection:
+        total = trail.count(connection, checked)
+        rows = trail.newest(connection, checked, limit, offset)
+        names = trail.names_of(connection, {row.actor for row in rows})
+    return _entries(rows, names), total
+
+
+def export(runtime: Runtime, wanted: TrailFilter, kind: ExportFormat) -> Iterator[str]:
+    """The trail as text, oldest first, in pieces: however long it is, little of it is in memory.
+
+    The first piece is read at once, so that what is wrong is raised before anything is sent.
+    """
+    pieces = _pieces(runtime, _checked(wanted))
+    first = next(pieces)
+    return _written(first, pieces, kind)
+
+
+def verify(runtime: Runtime) -> Verification:
+    """Walk along the whole chain."""
+    with runtime.database.transaction() as connection:
+        return audit.verify(connection)
+
+
+def broken_sentence(found: Verification) -> str:
+    """What a broken chain means and what to do, or nothing when it is whole."""
+    if found.broken_at is None:
+        return ""
+    return (
+        f"Row {found.broken_at} of the audit trail does not fit the rows before it: it was changed or one is gone. "
+        "Compare the trail with a backup, and find out who can write to the database."
+    )
+
+
+def _checked(wanted: TrailFilter) -> TrailFilter:
+    """Times without a zone are taken as UTC."""
+    since, until = _with_zone(wanted.since), _with_zone(wanted.until)
+    if since and until and since >= until:
+        raise OperationError(f"from={since.isoformat()} is not before to={until.isoformat()}. Correct one of them.")
+    return replace(wanted, since=since, until=until)
+
+
+def _with_zone(moment: datetime | None) -> datetime | None:
+    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _pieces(runtime: Runtime, wanted: TrailFilter) -> Iterator[list[TrailEntry]]:
+    """Pieces by the id, each in a transaction of its own: none stays open for as long as a slow client reads."""
+    last = 0
+    while True:
+        with runtime.database.transaction() as connection:
+            rows = trail.following(connection, wanted, last, ROWS_AT_ONCE)
+            names = trail.names_of(connection, {row.actor for row in rows})
+        yield _entries(rows, names)
+        if len(rows) < ROWS_AT_ONCE:
+            return
+        last = rows[-1].id
+
+
+def _written(first: list[TrailEntry], others: Iterator[list[TrailEntry]], kind: ExportFormat) -> Iterator[str]:
+    if kind is ExportFormat.CSV:
+        yield spreadsheets.lines([[field.name for field in fields(TrailEntry)]])
+    yield _text(first, kind)
+    for entries in others:
+        yield _text(entries, kind)
+
+
+def _text(entries: Sequence[TrailEntry], kind: ExportFormat) -> str:
+    if kind is ExportFormat.JSONL:
+        return "".join(f"{to_json(asdict(entry))}\n" for entry in entries)
+    return spreadsheets.lines(
+        [
+            value.isoformat() if isinstance(value, datetime) else to_json(value) if isinstance(value, dict) else value
+            for value in astuple(entry)
+        ]
+        for entry in entries
+    )
+
+
+def _entries(rows: Sequence[TrailRow], names: dict[str, str]) -> list[TrailEntry]:
+    return [
+        TrailEntry(
+            id=row.id,
+            at=row.created_at.astimezone(UTC),
+            event=row.event,
+            actor=row.actor,
+            actor_name=names.get(row.actor, ""),
+            subject=row.subject,
+            run_id=row.run_id,
+            detail=row.detail,
+            hash=row.hash,
+        )
+        for row in rows
+    ]

@@ -1,0 +1,86 @@
+"""`/api/v1/audit`: the trail of everything that was done."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
+
+from zk_pipeline.operations import audit
+from zk_pipeline.operations.audit import ExportFormat
+from zk_pipeline.store.trail import TrailFilter
+from zk_pipeline.web.access import Admin, Viewer
+from zk_pipeline.web.api.common import PREFIX, Page, Ready, Wanted
+
+router = APIRouter(prefix=f"{PREFIX}/audit", tags=["audit"])
+
+MEDIA_TYPES = {ExportFormat.CSV: "text/csv", ExportFormat.JSONL: "application/jsonl"}
+
+Text = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]
+"""PostgreSQL knows no text with a zero character."""
+
+
+class EntryView(BaseModel):
+    """One row of the trail; `detail` is null once it was erased."""
+
+    id: int
+    at: datetime
+    event: str
+    actor: str
+    actor_name: str
+    subject: str
+    run_id: str | None
+    detail: dict[str, Any] | None
+    hash: str
+
+
+class VerificationView(BaseModel):
+    """What a walk along the chain found; `broken_at` is the first row that does not fit."""
+
+    rows: int
+    head: str
+    broken_at: int | None
+    text: str
+
+
+def _filter(
+    event: Text = "",
+    actor: Text = "",
+    subject: Text = "",
+    run: Text = "",
+    text: Text = "",
+    since: Annotated[datetime | None, Query(alias="from")] = None,
+    until: Annotated[datetime | None, Query(alias="to")] = None,
+) -> TrailFilter:
+    return TrailFilter(event, actor, subject, run, since, until, text)
+
+
+Filtered = Annotated[TrailFilter, Depends(_filter)]
+
+
+@router.get("", summary="A page of the trail, newest first")
+def list_trail(_actor: Viewer, ready: Ready, paging: Wanted, wanted: Filtered) -> Page[EntryView]:
+    """`event` stands for everything that begins so; `text` searches event, subject and detail."""
+    entries, total = audit.page(ready, wanted, paging.size, paging.offset)
+    return paging.of([EntryView.model_validate(entry, from_attributes=True) for entry in entries], total)
+
+
+@router.get("/export", summary="The trail as CSV or JSON lines, oldest first", response_class=StreamingResponse)
+def export_trail(
+    _actor: Viewer, ready: Ready, wanted: Filtered, kind: Annotated[ExportFormat, Query(alias="format")]
+) -> StreamingResponse:
+    """Sent as it is read. Cells that a spreadsheet would take for a formula begin with an apostrophe."""
+    pieces: Iterator[str] = audit.export(ready, wanted, kind)
+    name = f'attachment; filename="audit.{kind}"'
+    return StreamingResponse(pieces, media_type=MEDIA_TYPES[kind], headers={"Content-Disposition": name})
+
+
+@router.get("/verification", summary="Whether the chain is unbroken")
+def verification(_actor: Admin, ready: Ready) -> VerificationView:
+    """Walks along the whole chain: every hash, every link, and every detail that was not erased."""
+    found = audit.verify(ready)
+    return VerificationView(
+        rows=found.rows, head=found.head, broken_at=found.broken_at, text=audit.broken_sentence(found)
+    )
