@@ -70,10 +70,14 @@ def take_on(connection: Connection, run_id: str, first: date, last: date) -> Non
 
 
 def claim(connection: Connection, day: date, run_id: str) -> None:
-    """Mark the requests for a day as done by the run that took them on; later ones stay open."""
+    """Note that a run carried out a day: the requests that it took on for it are done; later ones stay open."""
     taken_on = select(func.unnest(sync_runs.c.request_ids)).where(sync_runs.c.run_id == run_id)
     connection.execute(
         update(day_requests)
         .where(day_requests.c.day == day, day_requests.c.claimed_by_run.is_(None), day_requests.c.id.in_(taken_on))
         .values(claimed_by_run=run_id, claimed_at=func.now())
+    )
+    until = func.greatest(sync_runs.c.carried_out_until, day)
+    connection.execute(
+        update(sync_runs).where(sync_runs.c.run_id == run_id).values(carried_out_until=until, carried_out_at=func.now())
     )

@@ -94,7 +94,14 @@ normalized_entries = Table(
     json_column("trace"),
     instant("normalized_at", default=True),
     PrimaryKeyConstraint("source", "source_id"),
-    Index("normalized_entries_entry_date_idx", "entry_date"),
+    Index(
+        "normalized_entries_entry_date_idx", "entry_date", "source", "source_id", postgresql_include=["time_minutes"]
+    ),
+    Index("normalized_entries_ticket_number_idx", "ticket_number"),
+    Index("normalized_entries_user_email_idx", text("lower(user_email)")),
+    Index("normalized_entries_user_name_idx", text("lower(user_name)")),
+    Index("normalized_entries_organization_name_idx", text("lower(organization_name)")),
+    Index("normalized_entries_customer_name_idx", text("lower(customer_name)")),
     Index("normalized_entries_sync_status_idx", "sync_status"),
     schema="sync",
 )
@@ -120,8 +127,10 @@ reconciliation_results = Table(
     text_column("run_id"),
     instant("reconciled_at", default=True),
     PrimaryKeyConstraint("connector", "entry_date", "key"),
-    Index("reconciliation_results_action_idx", "entry_date", "action"),
-    Index("reconciliation_results_reason_idx", "reason"),
+    Index("reconciliation_results_action_idx", "connector", "action", "entry_date", "key"),
+    Index("reconciliation_results_reason_idx", "connector", "reason", "entry_date", "key"),
+    Index("reconciliation_results_source_id_idx", "connector", "source_id"),
+    Index("reconciliation_results_status_idx", "connector", "status", "entry_date", "key"),
     schema="sync",
 )
 
@@ -174,8 +183,9 @@ conflicts = Table(
     instant("opened_at", default=True),
     instant("closed_at", nullable=True),
     CheckConstraint("resolution_status IN ('open', 'decided', 'carried_out', 'expired')", name="resolution_status"),
-    Index("conflicts_resolution_status_idx", "resolution_status"),
+    Index("conflicts_resolution_status_idx", "resolution_status", "entry_date", "id", postgresql_include=["reason"]),
     Index("conflicts_entry_date_idx", "connector", "entry_date"),
+    Index("conflicts_key_idx", "connector", "key"),
     Index(
         "conflicts_one_open_idx",
         "connector",
@@ -261,6 +271,9 @@ sync_runs = Table(
     json_column("counts"),
     # The day requests that stood open when the run began to read: what it answers if it succeeds.
     Column("request_ids", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
+    # The newest day that was carried out, and when the last one was; a plan carries out none.
+    Column("carried_out_until", Date),
+    instant("carried_out_at", nullable=True),
     instant("started_at", default=True),
     instant("updated_at", default=True),
     Index("sync_runs_started_at_idx", text("started_at DESC")),
@@ -281,6 +294,8 @@ day_requests = Table(
     text_column("claimed_by_run", nullable=True),
     instant("claimed_at", nullable=True),
     Index("day_requests_unclaimed_idx", "day", postgresql_where=text("claimed_by_run IS NULL")),
+    # What was asked for at once was asked for at the same instant.
+    Index("day_requests_requested_at_idx", "requested_at"),
     schema="sync",
 )
 
