@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from zk_pipeline.connectors import addresses
 from zk_pipeline.connectors.answer import Answer, Call
 from zk_pipeline.connectors.base import Endpoint, RequestCounts
 from zk_pipeline.connectors.errors import (
@@ -100,6 +101,7 @@ class HttpClient:
             timeout=httpx.Timeout(endpoint.timeout_seconds, connect=CONNECT_SECONDS),
             limits=httpx.Limits(keepalive_expiry=IDLE_SECONDS),
             follow_redirects=False,
+            event_hooks={"request": [addresses.guarded]},
         )
 
     @property
@@ -195,6 +197,8 @@ def checked_base_url(endpoint: Endpoint) -> str:
         raise ValueError(f"{name} is not a URL. Give it as https://host or https://host/path.") from error
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError(f"{name} does not begin with http:// or https:// and a host. Give it as https://host.")
+    if addresses.is_forbidden_host(parts.hostname):
+        raise ValueError(f"{name} is forbidden: {parts.hostname}. {addresses.REMEDY}")
     if parts.username is not None or parts.password is not None:
         raise ValueError(f"{name} holds credentials. Take them out: the token is a setting of its own.")
     if parts.query or parts.fragment:
@@ -299,6 +303,9 @@ def _transport_failure(call: Call, error: httpx.RequestError) -> _Failure:
     if isinstance(error, httpx.DecodingError | httpx.UnsupportedProtocol):
         problem = "The body of the answer cannot be decoded."
         return _Failure(call.error(ProtocolError, problem, outcome_unknown=call.writes))
+    if isinstance(error, addresses.ForbiddenAddressError):
+        problem = "The base URL leads to an address that is forbidden; nothing was sent to it."
+        return _Failure(call.error(UnavailableError, problem, remedy=addresses.REMEDY), unsent=True)
     if any(isinstance(cause, ssl.SSLError) for cause in _causes(error)):
         return _Failure(
             call.error(

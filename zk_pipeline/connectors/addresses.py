@@ -1,0 +1,95 @@
+"""Which addresses no connector may reach: those at which a cloud tells its machines secrets, and those of no server.
+
+Private networks and this machine itself are allowed: many a Zammad runs there. An address counts in whatever form it is
+written, and a name by what it stands for at the moment of connecting, since that may change after it was checked.
+"""
+
+import socket
+from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Any
+
+import httpx
+
+_FORBIDDEN = tuple(
+    map(
+        ip_network,
+        (
+            "0.0.0.0/8",
+            "100.100.100.200/32",  # Metadata at Alibaba.
+            "168.63.129.16/32",  # Metadata at Azure.
+            "169.254.0.0/16",  # Link-local, with most clouds' metadata.
+            "192.0.0.192/32",  # Metadata at Oracle.
+            "224.0.0.0/4",
+            "255.255.255.255/32",
+            "::/128",
+            "fd00:ec2::/32",  # Metadata at Amazon.
+            "fe80::/10",
+            "ff00::/8",
+        ),
+    )
+)
+_FORBIDDEN_NAMES = frozenset({"metadata", "metadata.google.internal", "metadata.goog", "instance-data"})
+_CARRIES_IPV4 = tuple(map(ip_network, ("::/96", "64:ff9b::/96")))
+
+REMEDY = "Give the address of the system itself; link-local, metadata and multicast addresses are never called."
+
+
+class ForbiddenAddressError(httpx.RequestError):
+    """A connection was refused by us, before anything was sent, because of the address it leads to."""
+
+
+def is_forbidden(address: str) -> bool:
+    """Whether an IP address, in its usual form, may not be reached."""
+    plain = _plain(ip_address(address.partition("%")[0]))
+    return any(plain in network for network in _FORBIDDEN)
+
+
+def is_forbidden_host(host: str) -> bool:
+    """Whether a host is a forbidden name or address; an address may be written in any form. Asks no name server."""
+    name = host.rstrip(".").casefold()
+    return name in _FORBIDDEN_NAMES or any(map(is_forbidden, _addresses(name, socket.AI_NUMERICHOST)))
+
+
+def leads_to_forbidden(host: str) -> bool:
+    """Whether a host is forbidden or has such an address now. One that cannot be resolved leads nowhere."""
+    return is_forbidden_host(host) or any(map(is_forbidden, _addresses(host, 0)))
+
+
+def guarded(request: httpx.Request) -> None:
+    """The request hook of a client that shall connect to no forbidden address; it is refused before anything is sent.
+
+    Raises `ForbiddenAddressError` out of the request.
+    """
+    request.extensions["trace"] = _check
+
+
+def _check(event: str, info: Mapping[str, Any]) -> None:
+    """See to what is connected, and to what it was: a name server may answer differently the second time."""
+    if event.endswith("connect_tcp.started") and leads_to_forbidden(info["host"]):
+        raise ForbiddenAddressError(REMEDY)
+    if event.endswith("connect_tcp.complete"):
+        stream = info["return_value"]
+        if is_forbidden(stream.get_extra_info("server_addr")[0]):
+            stream.close()
+            raise ForbiddenAddressError(REMEDY)
+
+
+def _addresses(host: str, flags: int) -> set[str]:
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=flags)
+    except (OSError, UnicodeError):  # Nothing of that name, or nothing that could be a name.
+        return set()
+    return {str(entry[4][0]) for entry in found}
+
+
+def _plain(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """The IPv4 address that an IPv6 address stands for, else the address itself."""
+    if isinstance(address, IPv4Address):
+        return address
+    carried = address.ipv4_mapped or address.sixtofour
+    if carried is not None:
+        return carried
+    if int(address) > 1 and any(address in network for network in _CARRIES_IPV4):
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address
