@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from zk_pipeline.defs.automation import alerts, checks, jobs, schedules, sensors
+from zk_pipeline.defs.automation import alerts, checks, housekeeping, jobs, schedules, sensors
 from zk_pipeline.defs.kimai import assets as kimai
 from zk_pipeline.defs.kimai import changes
 from zk_pipeline.defs.push import assets as push
@@ -14,8 +14,21 @@ from zk_pipeline.defs.zammad import assets as zammad
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules([zammad, kimai, changes, reconcile, push]),
     asset_checks=dg.load_asset_checks_from_modules([checks]),
-    jobs=[jobs.sync, jobs.plan, jobs.deep_check, checks.watch, undo_job.undo],
-    schedules=[*schedules.build_schedules(), checks.watch_schedule],
+    jobs=[
+        jobs.sync,
+        jobs.plan,
+        jobs.deep_check,
+        checks.watch,
+        housekeeping.verify_audit,
+        housekeeping.apply_retention,
+        undo_job.undo,
+    ],
+    schedules=[
+        *schedules.build_schedules(),
+        checks.watch_schedule,
+        housekeeping.verify_audit_schedule,
+        housekeeping.apply_retention_schedule,
+    ],
     sensors=[sensors.demand, alerts.failed_runs, alerts.alerts],
     resources={"zk": ZkResource()},
     # A process for each step would cost seconds of import; the chain is small.

@@ -11,6 +11,7 @@ from zk_pipeline.commands.console import AsJson, UsageError, environment, explai
 from zk_pipeline.operations import audit
 from zk_pipeline.operations.audit import ExportFormat
 from zk_pipeline.operations.errors import OperationError
+from zk_pipeline.store.audit import broken_sentence
 from zk_pipeline.store.trail import TrailFilter
 
 app = typer.Typer(help="The chained trail of everything that was done.", no_args_is_help=True)
@@ -24,7 +25,7 @@ def verify(*, as_json: AsJson = False) -> None:
     if as_json:
         show_json({"rows": found.rows, "head": found.head, "broken_at": found.broken_at})
     if found.broken_at is not None:
-        fail(audit.broken_sentence(found))
+        fail(broken_sentence(found))
     if not as_json:
         out.print(f"{found.rows} rows, unbroken. Head: {found.head}")
 

@@ -71,16 +71,6 @@ def verify(runtime: Runtime) -> Verification:
         return audit.verify(connection)
 
 
-def broken_sentence(found: Verification) -> str:
-    """What a broken chain means and what to do, or nothing when it is whole."""
-    if found.broken_at is None:
-        return ""
-    return (
-        f"Row {found.broken_at} of the audit trail does not fit the rows before it: it was changed or one is gone. "
-        "Compare the trail with a backup, and find out who can write to the database."
-    )
-
-
 def _checked(wanted: TrailFilter) -> TrailFilter:
     """Times without a zone are taken as UTC."""
     since, until = _with_zone(wanted.since), _with_zone(wanted.until)

@@ -93,6 +93,16 @@ def verify(connection: Connection) -> Verification:
     return Verification(rows, previous, None)
 
 
+def broken_sentence(found: Verification) -> str:
+    """What a broken chain means and what to do, or nothing when it is whole."""
+    if found.broken_at is None:
+        return ""
+    return (
+        f"Row {found.broken_at} of the audit trail does not fit the rows before it: it was changed or one is gone. "
+        "Compare the trail with a backup, and find out who can write to the database."
+    )
+
+
 def _detail_hash(salt: str, detail: Mapping[str, Any]) -> str:
     canonical = to_json(_sorted(detail))
     return hashlib.sha256(f"{salt}{canonical}".encode()).hexdigest()

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from zk_pipeline.operations import audit
 from zk_pipeline.operations.audit import ExportFormat
+from zk_pipeline.store.audit import broken_sentence
 from zk_pipeline.store.trail import TrailFilter
 from zk_pipeline.web.access import Admin, Viewer
 from zk_pipeline.web.api.common import PREFIX, Page, Ready, Wanted
@@ -81,6 +82,4 @@ def export_trail(
 def verification(_actor: Admin, ready: Ready) -> VerificationView:
     """Walks along the whole chain: every hash, every link, and every detail that was not erased."""
     found = audit.verify(ready)
-    return VerificationView(
-        rows=found.rows, head=found.head, broken_at=found.broken_at, text=audit.broken_sentence(found)
-    )
+    return VerificationView(rows=found.rows, head=found.head, broken_at=found.broken_at, text=broken_sentence(found))

@@ -1,0 +1,97 @@
+"""The nightly jobs that keep house: walking along the audit chain, and deleting what was kept long enough."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import dagster as dg
+
+from zk_pipeline.defs.days import stopping_on_system_errors
+from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.runtime import Runtime
+from zk_pipeline.settings import Settings, load_settings
+from zk_pipeline.store import audit, retention
+from zk_pipeline.store.audit import AuditEvent
+from zk_pipeline.store.retention import Prune
+
+
+@dg.op(out=dg.Out(dg.Nothing))
+def verify_chain(context: dg.OpExecutionContext, zk: ZkResource) -> None:
+    """Walk along the whole chain. Fails, so that people are told, when a row does not fit."""
+    with stopping_on_system_errors(), zk.runtime.database.transaction() as connection:
+        found = audit.verify(connection)
+    context.add_output_metadata({"rows": found.rows, "head": found.head})
+    if found.broken_at is not None:
+        raise dg.Failure(description=audit.broken_sentence(found), metadata={"broken_at": found.broken_at})
+
+
+@dg.job(name="verify_audit", description="Walks along the audit chain, and fails when a row was changed or is gone.")
+def verify_audit() -> None:
+    """The whole chain, verified."""
+    verify_chain()
+
+
+@dg.op(out=dg.Out(dg.Nothing))
+def prune(context: dg.OpExecutionContext, zk: ZkResource) -> None:
+    """Delete each class of rows that was kept for as long as the settings say."""
+    removed: dict[str, int] = {}
+    with stopping_on_system_errors():
+        try:
+            for name, (remove, days) in _classes(zk.runtime.settings).items():
+                removed[name] = _in_batches(zk, remove, timedelta(days=days))
+        finally:
+            _record(zk.runtime, removed, context.run_id)
+    context.add_output_metadata(removed)
+
+
+@dg.job(name="apply_retention", description="Deletes what was kept for as long as ZK_KEEP_… says.")
+def apply_retention() -> None:
+    """What is too old, deleted."""
+    prune()
+
+
+verify_audit_schedule = dg.ScheduleDefinition(
+    name="verify_audit",
+    job=verify_audit,
+    cron_schedule="0 2 * * *",
+    execution_timezone=load_settings().timezone,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Verifies the audit chain every night.",
+)
+apply_retention_schedule = dg.ScheduleDefinition(
+    name="apply_retention",
+    job=apply_retention,
+    cron_schedule="30 2 * * *",
+    execution_timezone=load_settings().timezone,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Deletes every night what was kept long enough.",
+)
+
+
+def _classes(settings: Settings) -> Mapping[str, tuple[Prune, int]]:
+    """What is deleted, and after how many days."""
+    return {
+        "requests": (retention.requests, settings.keep_requests_days),
+        "webhooks": (retention.webhooks, settings.keep_webhooks_days),
+        "sessions": (retention.ended_sessions, settings.keep_logins_days),
+        "failed_logins": (retention.failed_sign_ins, settings.keep_logins_days),
+        "audit_details": (retention.details, settings.keep_audit_days),
+    }
+
+
+def _in_batches(zk: ZkResource, remove: Prune, age: timedelta) -> int:
+    """Delete batch by batch, each in a transaction of its own; returns how many rows went."""
+    before, total = zk.now() - age, 0
+    while True:
+        with zk.runtime.database.transaction() as connection:
+            removed = remove(connection, before, retention.BATCH)
+        total += removed
+        if removed < retention.BATCH:
+            return total
+
+
+def _record(runtime: Runtime, removed: Mapping[str, int], run_id: str) -> None:
+    """One event for all that went; a night on which nothing did leaves no trace."""
+    if not any(removed.values()):
+        return
+    with runtime.database.transaction() as connection:
+        audit.append(connection, [AuditEvent("retention.applied", "pipeline", "retention", removed, run_id)])

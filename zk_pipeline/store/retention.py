@@ -1,0 +1,49 @@
+"""Deleting what was kept long enough, class by class, in batches that hold nobody up for long."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, Table, delete, or_, select
+
+from zk_pipeline.store.account_tables import failed_logins, sessions
+from zk_pipeline.store.request_tables import request_log
+from zk_pipeline.store.tables import audit_details, audit_logs, webhook_deliveries
+
+BATCH = 5000
+
+Prune = Callable[[Connection, datetime, int], int]
+"""Deletes at most so many rows from before the instant; returns how many."""
+
+
+def requests(connection: Connection, before: datetime, limit: int = BATCH) -> int:
+    """Requests to the target and their answers, by when they were sent."""
+    return _delete(connection, request_log, request_log.c.sent_at < before, limit)
+
+
+def webhooks(connection: Connection, before: datetime, limit: int = BATCH) -> int:
+    """Webhook deliveries, by when they were dealt with; what waits stays, however old."""
+    return _delete(connection, webhook_deliveries, webhook_deliveries.c.processed_at < before, limit)
+
+
+def ended_sessions(connection: Connection, before: datetime, limit: int = BATCH) -> int:
+    """Sessions, by when they were ended or ran out."""
+    over = or_(sessions.c.ended_at < before, sessions.c.expires_at < before)
+    return _delete(connection, sessions, over, limit)
+
+
+def failed_sign_ins(connection: Connection, before: datetime, limit: int = BATCH) -> int:
+    """Failed sign-ins, by when they were tried."""
+    return _delete(connection, failed_logins, failed_logins.c.at < before, limit)
+
+
+def details(connection: Connection, before: datetime, limit: int = BATCH) -> int:
+    """Details of the audit trail, by when their row was written; the chain itself stays, and verifies without them."""
+    old = audit_details.c.id.in_(select(audit_logs.c.id).where(audit_logs.c.created_at < before))
+    return _delete(connection, audit_details, old, limit)
+
+
+def _delete(connection: Connection, table: Table, condition: ColumnElement[bool], limit: int) -> int:
+    """Rows that somebody is working on are left for the next time."""
+    (key,) = table.primary_key
+    chosen = select(key).where(condition).limit(limit).with_for_update(skip_locked=True)
+    return connection.execute(delete(table).where(key.in_(chosen))).rowcount
