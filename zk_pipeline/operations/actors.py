@@ -36,6 +36,12 @@ class Actor:
     role: Role
     address: str = ""
 
+    @property
+    def user_id(self) -> int | None:
+        """The number of the user; `None` for somebody at the command line."""
+        kind, _, number = self.name.partition(":")
+        return int(number) if kind == "user" else None
+
     def did(self, event: str, subject: str, detail: Mapping[str, Any]) -> AuditEvent:
         """The event for the audit trail; the address stands in its detail, which can be erased."""
         address = {"address": self.address} if self.address else {}

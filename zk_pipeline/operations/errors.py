@@ -11,3 +11,7 @@ class UnknownError(OperationError):
 
 class StaleError(OperationError):
     """It is no longer as it was when the person looked at it, or the state of something else forbids it."""
+
+
+class DeniedError(OperationError):
+    """The role of whoever asks does not allow it."""

@@ -11,6 +11,7 @@ from zk_pipeline.web import errors
 from zk_pipeline.web.batches import Batches
 from zk_pipeline.web.health import Health
 from zk_pipeline.web.intake import Intake
+from zk_pipeline.web.recognition import Sessions
 from zk_pipeline.web.rejections import Rejections
 
 
@@ -29,6 +30,8 @@ def create_app(runtime: Runtime) -> FastAPI:
         batches.close()
 
     app = FastAPI(title="zk_pipeline", lifespan=lifespan, openapi_url=None, redirect_slashes=False)
+    app.state.runtime = runtime
+    app.state.recognition = Sessions(runtime)
     errors.install(app)
     app.include_router(Health(runtime.database).router)
     app.include_router(Intake(runtime.settings, batches, rejections).router)

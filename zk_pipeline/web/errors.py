@@ -16,13 +16,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.dagster_server import DagsterServerError
 from zk_pipeline.domain.mapping_lines import MappingError
-from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
+from zk_pipeline.operations.errors import DeniedError, OperationError, StaleError, UnknownError
 from zk_pipeline.runtime import SetupError
 from zk_pipeline.schedules import ScheduleError
 from zk_pipeline.store.conflicts import DecisionError
 from zk_pipeline.store.database import DatabaseUnavailableError
 
 EXPLAINED: Mapping[type[Exception], int] = {
+    DeniedError: 403,
     UnknownError: 404,
     StaleError: 409,
     DecisionError: 409,

@@ -2,10 +2,10 @@
 
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,12 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import select, text
 
+from zk_pipeline.operations import accounts, api_tokens
+from zk_pipeline.operations.accounts import NewUser
+from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.settings import Settings
+from zk_pipeline.store import accounts as stored_accounts
 from zk_pipeline.store import connections, tables
 from zk_pipeline.store.connections import StoredConnector
 from zk_pipeline.store.database import Database
@@ -30,6 +34,7 @@ from zk_pipeline.web.signature import signature
 
 SECRET = "zammad-test-key"
 PATH = "/api/v1/webhooks/zammad"
+TESTER = Actor("cli:tests", Role.ADMIN)
 PAYLOAD = b'{"ticket":{"id":1}}'
 
 
@@ -155,3 +160,26 @@ def refused(answer: httpx.Response, status: int, part: str) -> None:
 def web(database: Database, settings: Settings) -> Iterator[Web]:
     with web_app(database, settings) as running:
         yield running
+
+
+@pytest.fixture
+def as_role(web: Web) -> Iterator[Callable[[str], httpx.Client]]:
+    """`as_role("operator")` is a client of the web app who shows an API token of a user with this role."""
+    with ExitStack() as stack:
+
+        def client(role: str) -> httpx.Client:
+            headers = {"authorization": f"Bearer {token_of(web.database, Role(role))}"}
+            return stack.enter_context(
+                httpx.Client(base_url=web.client.base_url, headers=headers, timeout=30, trust_env=False)
+            )
+
+        yield client
+
+
+def token_of(database: Database, role: Role) -> str:
+    """An API token of a user with this role, who is created by the first call."""
+    email = f"{role}@example.com"
+    with database.transaction() as connection:
+        user = stored_accounts.of_email(connection, email) or accounts.create(connection, TESTER, NewUser(email, role))
+        owner = Actor(f"user:{user.id}", role)
+        return api_tokens.issue(connection, owner, "tests", role, datetime.now(UTC) + timedelta(days=1)).token

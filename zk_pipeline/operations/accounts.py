@@ -1,0 +1,73 @@
+"""Users: who may sign in, and what they may do."""
+
+import re
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from zk_pipeline.operations import passwords
+from zk_pipeline.operations.actors import Actor, Role
+from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
+from zk_pipeline.store import accounts, audit
+from zk_pipeline.store.accounts import User
+
+_EMAIL = re.compile(r"[^@\s<>\",;:\\]{1,64}@[^@\s<>\",;:\\.]+(\.[^@\s<>\",;:\\.]+)*")
+_LONGEST_EMAIL, _LONGEST_NAME = 254, 200
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """Somebody who shall be able to sign in; without a password only through the identity provider or API tokens."""
+
+    email: str
+    role: Role
+    name: str = ""
+    password: str | None = field(default=None, repr=False)
+
+
+def create(connection: Connection, actor: Actor, new: NewUser) -> User:
+    """Store a user.
+
+    Raises `OperationError` for what is no e-mail, name or password, and `StaleError` when the e-mail is taken.
+    """
+    email = checked_email(new.email)
+    password_hash = None if new.password is None else passwords.hashed(new.password)
+    user = accounts.add(
+        connection, email=email, name=checked_name(new.name), role=new.role, password_hash=password_hash
+    )
+    if user is None:
+        raise StaleError(f"There is a user {email} already. Change that one, or choose another e-mail.")
+    audit.append(connection, [actor.did("user.created", f"user:{user.id}", {"email": email, "role": new.role})])
+    return user
+
+
+def checked_email(email: str) -> str:
+    """The e-mail in small letters. Raises `OperationError` when it is none."""
+    tidy = email.strip().lower()
+    if len(tidy) > _LONGEST_EMAIL or not _EMAIL.fullmatch(tidy) or not tidy.isprintable():
+        raise OperationError(f"E-mail {email[:_LONGEST_EMAIL]!r} is no e-mail address. Write it as name@example.com.")
+    return tidy
+
+
+def checked_name(name: str) -> str:
+    """The name without blanks around it. Raises `OperationError` when it is too long or cannot be shown."""
+    tidy = name.strip()
+    if len(tidy) > _LONGEST_NAME or not (tidy.isprintable()):
+        raise OperationError(f"The name has to be {_LONGEST_NAME} printable characters at most. Shorten it.")
+    return tidy
+
+
+def of_id(connection: Connection, user_id: int) -> User:
+    """The user of this number. Raises `UnknownError`."""
+    user = accounts.of_id(connection, user_id)
+    if user is None:
+        raise UnknownError(f"There is no user {user_id}. The list of users names the numbers.")
+    return user
+
+
+def of_email(connection: Connection, email: str) -> User:
+    """The user of this e-mail. Raises `UnknownError`."""
+    user = accounts.of_email(connection, checked_email(email))
+    if user is None:
+        raise UnknownError(f"There is no user {email}. The list of users names the e-mails.")
+    return user

@@ -1,0 +1,85 @@
+"""API tokens: what scripts show instead of a sign-in."""
+
+import hashlib
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection
+
+from zk_pipeline.operations.actors import Actor, Role
+from zk_pipeline.operations.errors import DeniedError, OperationError, UnknownError
+from zk_pipeline.store import api_tokens, audit
+from zk_pipeline.store.api_tokens import ApiToken
+
+PREFIX = "zk_"
+"""By this, scanners for leaked secrets know a token."""
+
+LONGEST_LIFE = timedelta(days=366)
+_LONGEST_NAME = 100
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """A fresh token, which is shown this once."""
+
+    stored: ApiToken
+    token: str = field(repr=False)
+
+
+def issue(connection: Connection, actor: Actor, name: str, role: Role, expires_at: datetime) -> IssuedToken:
+    """Make a token for whoever asks; `expires_at` is an instant.
+
+    Raises `DeniedError` for a role above the actor's, `OperationError` for another value that cannot be.
+    """
+    if actor.user_id is None:
+        raise OperationError("Only users have API tokens. Sign in as the user who shall have it.")
+    if not actor.role.covers(role):
+        raise DeniedError(f"A token with the role {role} is above your own role, {actor.role}. Choose a lower one.")
+    if not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
+        raise OperationError(f"A token needs a name of 1 to {_LONGEST_NAME} printable characters. Say what it is for.")
+    remaining = expires_at - datetime.now(UTC)
+    if not timedelta() < remaining <= LONGEST_LIFE:
+        raise OperationError(
+            f"The expiry {expires_at.isoformat()} is not within the next {LONGEST_LIFE.days} days. Choose one that is."
+        )
+    token = PREFIX + secrets.token_urlsafe(32)
+    stored = api_tokens.add(
+        connection,
+        user_id=actor.user_id,
+        name=name.strip(),
+        role=role,
+        token_hash=_hash(token),
+        expires_at=expires_at,
+    )
+    detail = {"owner": stored.user_id, "role": role, "expires_at": expires_at}
+    audit.append(connection, [actor.did("token.created", f"token:{stored.id}", detail)])
+    return IssuedToken(stored, token)
+
+
+def actor_of(connection: Connection, token: str, address: str) -> Actor | None:
+    """Who shows this token: its user, with the lower of the user's role and the token's. `None` when it does not count.
+
+    `address` is the client's.
+    """
+    bearer = api_tokens.bearer(connection, _hash(token))
+    if bearer is None:
+        return None
+    user_role, token_role = Role(bearer.user_role), Role(bearer.token_role)
+    return Actor(f"user:{bearer.user_id}", token_role if user_role.covers(token_role) else user_role, address)
+
+
+def revoke(connection: Connection, actor: Actor, token_id: int) -> None:
+    """End a token, one's own or, as an admin, anybody's. Raises `UnknownError`."""
+    token = api_tokens.of_id(connection, token_id)
+    if token is None or not (token.user_id == actor.user_id or actor.role.covers(Role.ADMIN)):
+        raise UnknownError(f"There is no token {token_id} of yours. The list of tokens names the numbers.")
+    if token.revoked_at is not None:
+        return
+    api_tokens.revoke(connection, token_id)
+    audit.append(connection, [actor.did("token.revoked", f"token:{token_id}", {"owner": token.user_id})])
+
+
+def _hash(token: str) -> str:
+    # 256 random bits need no slow hash.
+    return hashlib.sha256(token.encode()).hexdigest()
