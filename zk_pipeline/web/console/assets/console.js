@@ -1,0 +1,58 @@
+// What the console does in the browser alone: sections coming into view, being looked at, language, colours, sign-out.
+"use strict";
+
+const zkConsole = {
+  started: false,
+
+  start() {
+    if (this.started) return;
+    this.started = true;
+    const sections = [...document.querySelectorAll("[data-zk-section]")];
+    const load = new IntersectionObserver(
+      (entries) =>
+        entries
+          .filter((entry) => entry.isIntersecting)
+          .forEach((entry) => {
+            load.unobserve(entry.target);
+            emitEvent("zk-in-view", entry.target.dataset.zkSection);
+          }),
+      { rootMargin: "300px" },
+    );
+    const mark = new IntersectionObserver(
+      (entries) => entries.filter((entry) => entry.isIntersecting).forEach((entry) => this.markCurrent(entry.target.id)),
+      { rootMargin: "-25% 0px -70% 0px" },
+    );
+    sections.forEach((section) => {
+      load.observe(section);
+      mark.observe(section);
+    });
+    document.addEventListener("visibilitychange", () => emitEvent("zk-looked-at", !document.hidden));
+  },
+
+  markCurrent(name) {
+    document.querySelectorAll(".zk-nav-link").forEach((link) => {
+      if (link.dataset.section === name) link.setAttribute("aria-current", "location");
+      else link.removeAttribute("aria-current");
+    });
+  },
+
+  remember(name, value) {
+    const secure = location.protocol === "https:" ? "; secure" : "";
+    document.cookie = `${name}=${value}; path=/; max-age=31536000; samesite=lax${secure}`;
+  },
+
+  language(code) {
+    this.remember("zk_language", code);
+    location.reload();
+  },
+
+  theme() {
+    Quasar.Dark.toggle();
+    this.remember("zk_theme", Quasar.Dark.isActive ? "dark" : "light");
+  },
+
+  signIn() {
+    const here = location.pathname + location.search;
+    setTimeout(() => location.assign(`/sign-in?next=${encodeURIComponent(here)}`), 1500);
+  },
+};

@@ -1,0 +1,134 @@
+"""Who may load what of the console: pages and their socket need a session, files do not, all else is not there."""
+
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+from fastapi import Request
+from nicegui import __version__ as nicegui_version
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import RedirectResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from zk_pipeline.web.console.visit import Door, Session, SessionOverError
+from zk_pipeline.web.errors import ProblemError
+
+_FILES = tuple(
+    f"/_nicegui/{nicegui_version}/{kind}/"
+    for kind in ("static", "libraries", "components", "esm", "resources", "dynamic_resources")
+)
+_ICON = "/favicon.ico"
+_SOCKET = "/_nicegui_ws/"
+_UPLOADS = "/_nicegui/client/"
+_REFUSED = {"type": "websocket.close", "code": 1008}
+
+# NiceGUI compiles its templates in the browser and sets styles of single elements, hence the two exceptions.
+_POLICY = (
+    "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; font-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+_HEADERS = {
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Middleware around NiceGUI, which itself asks nobody who they are.
+
+    `pages` are the addresses of the console, `assets` the beginning of its own files.
+    """
+
+    app: ASGIApp
+    door: Door
+    pages: Collection[str]
+    assets: str
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request or a socket through, send a stranger to the sign-in, or say that there is nothing."""
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        path: str = scope["path"]
+        if path in self.pages and scope["type"] == "http":
+            await self._page(scope, receive, send)
+        elif path.startswith((*_FILES, self.assets, _ICON)) and scope["type"] == "http":
+            await self.app(scope, receive, send)
+        elif path.startswith((_SOCKET, _UPLOADS)):
+            await self._belongs_to_a_page(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send(_REFUSED)
+        else:
+            raise ProblemError(404, f"There is nothing at {path}. Check the address.")
+
+    async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
+        session = await self._session(scope)
+        if session is None:
+            await RedirectResponse(await self._way_in(scope), 303)(scope, receive, send)
+            return
+        scope.setdefault("state", {})["session"] = session
+        await self.app(scope, receive, _Protected(send))
+
+    async def _belongs_to_a_page(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Other sites may open sockets to us from a visitor's browser, so what comes must come from our own pages."""
+        if _is_from_here(Headers(scope=scope)) and await self._session(scope) is not None:
+            await self.app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send(_REFUSED)
+        else:
+            raise ProblemError(401, "This belongs to a page of the console. Sign in and load the page again.")
+
+    async def _session(self, scope: Scope) -> Session | None:
+        request = _as_request(scope)
+        try:
+            return await run_in_threadpool(self.door.session_of, request)
+        except SessionOverError:
+            return None
+
+    async def _way_in(self, scope: Scope) -> str:
+        query = scope["query_string"].decode("latin-1")
+        target = quote(scope["path"] + (f"?{query}" if query else ""), safe="/")
+        return await run_in_threadpool(self.door.way_in, _as_request(scope), target)
+
+
+class _Protected:
+    """Sends a page with the headers that protect it; each of its own scripts gets the nonce that lets it run.
+
+    Nothing that comes from outside can hold a script tag here: NiceGUI escapes all data in its pages.
+    """
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._nonce = secrets.token_urlsafe(18)
+        self._start: Message | None = None
+        self._body = bytearray()
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._start = message
+            return
+        self._body += message.get("body", b"")
+        if message.get("more_body") or self._start is None:
+            return
+        body = bytes(self._body).replace(b"<script", f'<script nonce="{self._nonce}"'.encode())
+        headers = MutableHeaders(scope=self._start)
+        headers.update({**_HEADERS, "Content-Security-Policy": _POLICY.format(nonce=self._nonce)})
+        headers["Content-Length"] = str(len(body))
+        await self._send(self._start)
+        await self._send({"type": "http.response.body", "body": body})
+
+
+def _as_request(scope: Scope) -> Request:
+    """The request that opened a page or a socket; both carry the same cookies."""
+    return Request({**scope, "type": "http", "method": scope.get("method", "GET")})
+
+
+def _is_from_here(headers: Headers) -> bool:
+    """Whether a request comes from a page of this host; browsers always say so for sockets and forms."""
+    return urlsplit(headers.get("origin", "")).netloc == headers.get("host")

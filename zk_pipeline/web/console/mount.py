@@ -1,0 +1,36 @@
+"""Joins the console to the web app: NiceGUI with our pages, our files, and the gate around both."""
+
+from pathlib import Path
+
+from fastapi import FastAPI
+from nicegui import app as pages_app
+from nicegui import ui
+
+from zk_pipeline.runtime import Runtime
+from zk_pipeline.web.console import shell
+from zk_pipeline.web.console.gate import Gate
+from zk_pipeline.web.console.sections import SECTIONS
+from zk_pipeline.web.console.visit import Door
+
+ASSETS = "/console/assets"
+
+_FOLDER = Path(__file__).parent / "assets"
+_SECONDS_TO_RECONNECT = 30.0
+
+
+def mount(app: FastAPI, runtime: Runtime, door: Door) -> None:
+    """Serve the console at `/` and at the address of each section. Once in a process: NiceGUI has one app for all."""
+    shown = {"/": SECTIONS, **{f"/{section.name}": (section,) for section in SECTIONS}}
+    for path, sections in shown.items():
+        ui.page(path)(shell.page(runtime, SECTIONS, sections))
+    pages_app.add_static_files(ASSETS, _FOLDER, max_cache_age=3600)
+    pages_app.add_middleware(Gate, door=door, pages=shown.keys(), assets=f"{ASSETS}/")
+    ui.run_with(
+        app,
+        title="zk_pipeline",
+        favicon=_FOLDER / "icon.svg",
+        tailwind=False,
+        binding_refresh_interval=None,
+        reconnect_timeout=_SECONDS_TO_RECONNECT,
+        show_welcome_message=False,
+    )

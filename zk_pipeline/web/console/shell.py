@@ -1,0 +1,117 @@
+"""The frame of every page: skip link, top bar, navigation, the boxes of the sections, and the live refresh."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from copy import copy
+
+from fastapi import Request
+from nicegui import ui
+from nicegui.events import GenericEventArguments
+
+from zk_pipeline.runtime import Runtime
+from zk_pipeline.web.console import parts, top_bar
+from zk_pipeline.web.console.section import Section
+from zk_pipeline.web.console.visit import Session, Visit
+from zk_pipeline.web.console.words import Words, chosen
+
+LANGUAGE_COOKIE = "zk_language"
+THEME_COOKIE = "zk_theme"
+
+_HEAD = """
+<link rel="stylesheet" href="/console/assets/console.css">
+<script src="/console/assets/console.js" defer></script>
+"""
+_THEMES = {"dark": True, "light": False}
+_log = logging.getLogger(__name__)
+
+
+def page(runtime: Runtime, all_sections: Sequence[Section], shown: Sequence[Section]) -> Callable[[Request], None]:
+    """What builds a page with these sections; the navigation always leads to all of them."""
+
+    def build(request: Request) -> None:
+        visit = _begun(runtime, request)
+        ui.add_head_html(_HEAD)
+        drawer = _navigation(visit, all_sections, alone=shown is not all_sections)
+        top_bar.show(visit, drawer)
+        boxes = {section.name: _box(visit, section) for section in shown}
+        _skip_link(visit)
+        _load_in_view(visit, shown, boxes)
+
+    return build
+
+
+def _begun(runtime: Runtime, request: Request) -> Visit:
+    """The visit, and the page in the visitor's language and colours."""
+    client = ui.context.client
+    cookies = request.cookies
+    language = chosen(cookies.get(LANGUAGE_COOKIE, ""), request.headers.get("accept-language", ""))
+    words = Words(language, runtime.settings.zone)
+    own = copy(client.page)
+    own.language = "en-US" if language == "en" else language.value
+    own.dark = _THEMES.get(cookies.get(THEME_COOKIE, ""))
+    client.page = own
+    session: Session = request.state.session
+    visit = Visit(runtime, words, session, session.actor, client)
+    client.on_exception(visit.fail)
+    return visit
+
+
+def _navigation(visit: Visit, sections: Sequence[Section], *, alone: bool) -> ui.left_drawer:
+    drawer = ui.left_drawer(bordered=True).props("width=232 breakpoint=900").classes("zk-drawer")
+    with drawer, parts.box("zk-nav", "nav") as nav:
+        nav.props["aria-label"] = visit.words("navigation")
+        for section in sections:
+            with parts.link("", f"/#{section.name}" if alone else f"#{section.name}") as link:
+                link.classes("zk-nav-link", remove="zk-link").props(f"data-section={section.name}")
+                ui.icon(section.icon)
+                parts.text("span", visit.words(f"{section.name}.title"))
+    return drawer
+
+
+def _box(visit: Visit, section: Section) -> ui.element:
+    """A section with its heading, and the box in it that is filled later."""
+    with parts.box("zk-section", "section") as around:
+        around.props(f"id={section.name} aria-labelledby={section.name}-title data-zk-section={section.name}")
+        with parts.box("zk-section-head"):
+            parts.text("h2", visit.words(f"{section.name}.title"), "zk-section-title").props(f"id={section.name}-title")
+            parts.text("p", visit.words(f"{section.name}.about"), "zk-muted")
+        with parts.box("zk-section-body") as box:
+            parts.skeleton(visit.words("loading"))
+    return box
+
+
+def _skip_link(visit: Visit) -> None:
+    ui.skip_link(visit.words("skip"), target=visit.client.content)
+
+
+def _load_in_view(visit: Visit, sections: Sequence[Section], boxes: dict[str, ui.element]) -> None:
+    """Fill each box when the browser says that it comes into view."""
+    waiting = {section.name: section for section in sections}
+
+    async def load(event: GenericEventArguments) -> None:
+        section = waiting.pop(str(event.args), None)
+        if section is not None:
+            await _fill(visit, section, boxes[section.name])
+
+    ui.on("zk-in-view", load)
+    visit.client.on_connect(lambda: ui.run_javascript("zkConsole.start()"))
+
+
+async def _fill(visit: Visit, section: Section, box: ui.element) -> None:
+    """Let the section draw itself; whatever goes wrong stays within its box."""
+
+    async def drawn() -> None:
+        with box:
+            await section.show(visit)
+
+    box.clear()
+    (outcome,) = await asyncio.gather(drawn(), return_exceptions=True)
+    if isinstance(outcome, Exception):
+        _log.error("The section %s of the console failed because of a defect:", section.name, exc_info=outcome)
+        box.clear()
+        with box:
+            words = visit.words
+            parts.failed(
+                words("error.part"), words("error.defect"), words("try_again"), lambda: _fill(visit, section, box)
+            )

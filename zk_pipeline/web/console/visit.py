@@ -1,0 +1,135 @@
+"""One visit: a page of somebody who is signed in, what they may do there, and what happens when the session ends."""
+
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from inspect import isawaitable
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+from fastapi import Request
+from nicegui import Client, ui
+from starlette.concurrency import run_in_threadpool
+
+from zk_pipeline.operations.actors import Actor, Role
+from zk_pipeline.operations.errors import OperationError
+from zk_pipeline.runtime import Runtime
+from zk_pipeline.web.console.words import Words
+from zk_pipeline.web.errors import EXPLAINED
+
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer")
+
+TOLD: tuple[type[Exception], ...] = tuple(EXPLAINED)
+"""Errors whose message is for the person who asked."""
+
+_log = logging.getLogger(__name__)
+
+
+class SessionOverError(Exception):
+    """Nobody is signed in here, or no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Somebody's session, as a page was loaded with it."""
+
+    actor: Actor
+    name: str
+    """What the visitor is called on the page."""
+    check: Callable[[], Actor]
+    """Who it is and what they may do just now. Raises `SessionOverError` once it ended or was revoked."""
+
+
+class Door(Protocol):
+    """How the console learns who comes in."""
+
+    def session_of(self, request: Request) -> Session:
+        """The session of a request. Raises `SessionOverError` when there is none that counts."""
+        ...
+
+    def way_in(self, request: Request, target: str) -> str:
+        """Where somebody without session is sent, to come back to the target, which is quoted."""
+        ...
+
+
+class NotAllowedError(OperationError):
+    """The role does not allow it."""
+
+
+@dataclass(slots=True)
+class Visit:
+    """What every section works with; see the package's docstring."""
+
+    runtime: Runtime
+    words: Words
+    session: Session
+    actor: Actor
+    client: Client
+    refreshers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    """What is done when something changed while the page is looked at."""
+
+    def may(self, needed: Role) -> bool:
+        """Whether the visitor's role covers this one: what it may not do is not offered."""
+        return self.actor.role.covers(needed)
+
+    async def ask(self, operation: Callable[Given, Answer], *args: Given.args, **kwargs: Given.kwargs) -> Answer:
+        """What an operation returns that runs beside the event loop, for as long as the session lasts.
+
+        Raises `SessionOverError`, and what the operation raises.
+        """
+        return await run_in_threadpool(self._checked, lambda: operation(*args, **kwargs))
+
+    def act(self, needed: Role, handler: Callable[..., Any]) -> Callable[..., Awaitable[None]]:
+        """The handler of an event that checks session and role before it acts, and tells why something cannot be."""
+
+        async def guarded(*args: Any) -> None:
+            with self.telling():
+                await self.ask(self._require, needed)
+                answer = handler(*args)
+                if isawaitable(answer):
+                    await answer
+
+        return guarded
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Show the errors that are meant for people as notices, and leave when the session is over."""
+        try:
+            yield
+        except SessionOverError:
+            self.leave()
+        except TOLD as error:
+            self.warn(str(error))
+
+    def live(self, refresh: Callable[[], Awaitable[None]]) -> None:
+        """Have this done whenever something changed."""
+        self.refreshers.append(refresh)
+
+    def tell(self, text: str) -> None:
+        """A notice that something was done."""
+        ui.notify(text, type="positive", position="bottom", multi_line=True, timeout=6000)
+
+    def warn(self, text: str) -> None:
+        """A notice that something was not done, and why; it stays until it is dismissed."""
+        ui.notify(
+            text, type="negative", position="bottom", multi_line=True, timeout=0, close_button=self.words("close")
+        )
+
+    def fail(self, error: Exception) -> None:
+        """Tell of a defect of ours; the log has the rest."""
+        _log.error("An action in the console failed because of a defect:", exc_info=error)
+        self.warn(self.words("error.defect"))
+
+    def leave(self) -> None:
+        """Say that the session is over and go to the sign-in, from which the way leads back here."""
+        self.warn(self.words("session.over"))
+        ui.run_javascript("zkConsole.signIn()")
+
+    def _checked(self, operation: Callable[[], Answer]) -> Answer:
+        self.actor = self.session.check()
+        return operation()
+
+    def _require(self, needed: Role) -> None:
+        if not self.may(needed):
+            raise NotAllowedError(self.words("error.role", needed=needed, role=self.actor.role))

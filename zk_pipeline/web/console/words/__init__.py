@@ -1,0 +1,112 @@
+"""The console's texts in each language, and values written as that language writes them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from zk_pipeline.web.console.words import audit, dashboard, decisions, reconcile, shell, top_bar
+
+Texts = Mapping[str, tuple[str, str, str]]
+"""A text under its key: English, German, French; `{name}` stands for a value."""
+
+CATALOGS: tuple[Texts, ...] = (
+    shell.WORDS,
+    top_bar.WORDS,
+    dashboard.WORDS,
+    reconcile.WORDS,
+    decisions.WORDS,
+    audit.WORDS,
+)
+
+_ALL: Texts = {key: texts for catalog in CATALOGS for key, texts in catalog.items()}
+_NO_BREAK = "\N{NARROW NO-BREAK SPACE}"
+_DASH = "\N{EN DASH}"
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+class Language(StrEnum):
+    """The languages of the console, in the order of the catalogs."""
+
+    ENGLISH = "en"
+    GERMAN = "de"
+    FRENCH = "fr"
+
+    @property
+    def own_name(self) -> str:
+        """The language in its own words."""
+        return {"en": "English", "de": "Deutsch", "fr": "Français"}[self]
+
+
+_DAYS: Mapping[Language, Callable[[date], str]] = {
+    Language.ENGLISH: lambda day: f"{day.day} {_MONTHS[day.month - 1]} {day.year}",
+    Language.GERMAN: lambda day: f"{day:%d.%m.%Y}",
+    Language.FRENCH: lambda day: f"{day:%d/%m/%Y}",
+}
+_MARKS = {Language.ENGLISH: (",", "."), Language.GERMAN: (".", ","), Language.FRENCH: (_NO_BREAK, ",")}
+"""Between thousands, and before decimals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Texts and values in one language; instants are shown in `zone`, the business zone."""
+
+    language: Language
+    zone: ZoneInfo
+
+    def __call__(self, key: str, **values: object) -> str:
+        """The text under this key with the values in it."""
+        return _ALL[key][tuple(Language).index(self.language)].format(**values)
+
+    def known(self, key: str, otherwise: str) -> str:
+        """The text under a key that may be missing, such as that of an event; else what is given."""
+        return self(key) if key in _ALL else otherwise
+
+    def count(self, key: str, number: int) -> str:
+        """The text under `key.one` or `key.many` with the number in it."""
+        one = number in {0, 1} if self.language is Language.FRENCH else number == 1
+        return self(f"{key}.one" if one else f"{key}.many", number=self.number(number))
+
+    def number(self, value: int | Decimal) -> str:
+        """A number with marks between thousands and before decimals; no decimal is dropped but zeros at the end."""
+        thousands, decimals = _MARKS[self.language]
+        plain = f"{value:,f}" if isinstance(value, Decimal) else f"{value:,}"
+        whole, _, part = plain.partition(".")
+        part = part.rstrip("0")
+        return whole.replace(",", thousands) + (decimals + part if part else "")
+
+    def minutes(self, value: int | Decimal) -> str:
+        """An amount of minutes."""
+        return f"{self.number(value)}{_NO_BREAK}min"
+
+    def day(self, day: date) -> str:
+        """A day of the calendar."""
+        return _DAYS[self.language](day)
+
+    def days(self, first: date, last: date) -> str:
+        """Days, both included."""
+        return self.day(first) if first == last else f"{self.day(first)} {_DASH} {self.day(last)}"
+
+    def rows(self, first: int, last: int, total: int) -> str:
+        """Which rows of how many."""
+        shown = f"{self.number(first)}{_DASH}{self.number(last)}"
+        return f"{shown} {self('pages.of', total=self.number(total))}"
+
+    def instant(self, instant: datetime) -> str:
+        """Day and time in the business zone."""
+        local = instant.astimezone(self.zone)
+        return f"{self.day(local.date())}, {local:%H:%M}"
+
+
+def chosen(wanted: str, accepted: str) -> Language:
+    """The language that a visitor chose, else the first that the browser accepts, else English.
+
+    `accepted` is the header Accept-Language, whose order is taken as it stands.
+    """
+    for name in (wanted, *(part.partition(";")[0] for part in accepted.split(","))):
+        code = name.strip().lower()[:2]
+        if code in set(Language):
+            return Language(code)
+    return Language.ENGLISH

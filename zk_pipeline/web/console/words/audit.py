@@ -1,0 +1,3 @@
+"""Texts of the section Audit."""
+
+WORDS: dict[str, tuple[str, str, str]] = {}

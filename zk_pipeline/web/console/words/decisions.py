@@ -1,0 +1,3 @@
+"""Texts of the section Decisions."""
+
+WORDS: dict[str, tuple[str, str, str]] = {}
