@@ -43,6 +43,16 @@ class Runtime:
         with _connected(_plugin(target_kinds(), stored), self._endpoint(stored)) as connector:
             yield connector
 
+    @contextmanager
+    def opened(self, stored: StoredConnector) -> Iterator[SourceConnector | TargetConnector]:
+        """Any stored connector, used or not. Raises `SetupError` when its kind, URL or token cannot be used."""
+        if stored.role == "source":
+            opened = _connected(_plugin(source_kinds(), stored), self._endpoint(stored))
+        else:
+            opened = _connected(_plugin(target_kinds(), stored), self._endpoint(stored))
+        with opened as connector:
+            yield connector
+
     def stored(self, role: Role) -> StoredConnector:
         """The active connector of a role. Raises `SetupError` when none is stored."""
         with self.database.transaction() as connection:

@@ -4,12 +4,11 @@ from typing import Annotated, Any
 
 import typer
 
-from zk_pipeline.commands.console import AsJson, UsageError, environment, out, show_json, show_table
-from zk_pipeline.connectors.base import Level, Validation, source_kinds, target_kinds
-from zk_pipeline.local import Environment
-from zk_pipeline.runtime import ROLES, Role
-from zk_pipeline.store import connections
-from zk_pipeline.store.connections import StoredConnector
+from zk_pipeline.commands.console import AsJson, environment, explained, out, person, show_json, show_table
+from zk_pipeline.connectors.base import Level, Validation
+from zk_pipeline.operations import connectors
+from zk_pipeline.operations.errors import OperationError
+from zk_pipeline.runtime import ROLES
 
 app = typer.Typer(help="Where Zammad and Kimai are, and whether they let us do our work.", no_args_is_help=True)
 
@@ -19,8 +18,12 @@ _STYLES = {Level.PASS: "[green]pass[/]", Level.WARN: "[yellow]warn[/]", Level.FA
 @app.command("list")
 def list_connectors(*, as_json: AsJson = False) -> None:
     """List the stored connectors; tokens are never shown."""
-    with environment() as ready, ready.runtime.database.transaction() as connection:
-        rows = connections.listed(connection)
+    with environment() as ready:
+        rows = [
+            {"name": row.name, "role": row.role, "kind": row.kind, "base_url": row.base_url}
+            for row in connectors.listed(ready.runtime)
+            if row.active
+        ]
     if as_json:
         show_json(rows)
         return
@@ -39,15 +42,8 @@ def set_connector(
     ],
 ) -> None:
     """Store a connector. The token is encrypted at rest and sent to this address only."""
-    with environment() as ready:
-        role = _role_of(kind)
-        if not url.startswith(("http://", "https://")):
-            raise UsageError(f"URL {url!r} is no web address; begin it with https:// (or http://).")
-        if "@" in url:
-            raise UsageError("URL holds credentials. Take them out: the token is asked for by itself.")
-        connector = StoredConnector(kind, role, kind, url.rstrip("/"), token)
-        with ready.runtime.database.transaction() as connection:
-            connections.save(connection, connector, ready.runtime.cipher)
+    with environment() as ready, explained(OperationError):
+        connectors.put(ready.runtime, person(), kind=kind, base_url=url, token=token)
     out.print(f"Stored. Try it: zk connectors test {kind}")
 
 
@@ -55,7 +51,9 @@ def set_connector(
 def try_connectors(*, as_json: AsJson = False) -> None:
     """Test connections, versions and permissions of both systems. Exit code 1 when something fails."""
     with environment() as ready:
-        validations = {role: _validated(ready, role) for role in ROLES}
+        used = {role: ready.runtime.stored(role).name for role in ROLES}
+        ids = {row.name: row.id for row in connectors.listed(ready.runtime)}
+        validations = {role: connectors.test(ready.runtime, ids[name]) for role, name in used.items()}
     if as_json:
         show_json({role: _plain(validation) for role, validation in validations.items()})
     else:
@@ -63,21 +61,6 @@ def try_connectors(*, as_json: AsJson = False) -> None:
             _show(validation)
     if not all(validation.ok for validation in validations.values()):
         raise typer.Exit(1)
-
-
-def _validated(ready: Environment, role: Role) -> Validation:
-    opened = ready.runtime.source() if role == "source" else ready.runtime.target()
-    with opened as connector:
-        return connector.validate()
-
-
-def _role_of(kind: str) -> Role:
-    sources, targets = source_kinds(), target_kinds()
-    if kind in sources:
-        return "source"
-    if kind in targets:
-        return "target"
-    raise UsageError(f"KIND {kind!r} is not installed; installed are {', '.join(sorted([*sources, *targets]))}.")
 
 
 def _show(validation: Validation) -> None:

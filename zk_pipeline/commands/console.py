@@ -18,6 +18,7 @@ from rich.table import Table
 
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.local import Environment, prepared
+from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.runtime import SetupError
 from zk_pipeline.settings import SettingsError, load_settings
 from zk_pipeline.store.database import DatabaseUnavailableError
@@ -80,6 +81,11 @@ def actor() -> str:
         return f"cli:{pwd.getpwuid(os.getuid()).pw_name}"
     except KeyError:
         return f"cli:{os.getuid()}"
+
+
+def person() -> Actor:
+    """The same as an actor of the operations; whoever may run commands here may do everything."""
+    return Actor(actor(), Role.ADMIN)
 
 
 def show_json(value: Any) -> None:

@@ -53,7 +53,7 @@ class Installation:
     def source_name(self) -> str:
         """The name of the source connector, whose token need not be readable. Raises `NotReachedError` without one."""
         with self.runtime.database.transaction() as connection:
-            names = [row["name"] for row in connections.listed(connection) if row["role"] == "source"]
+            names = [row.name for row in connections.every(connection) if row.active and row.role == "source"]
         if not names:
             raise NotReachedError(SYSTEMS["source"])
         return names[0]

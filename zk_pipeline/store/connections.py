@@ -1,12 +1,24 @@
 """Queries on the stored connectors: where each system is and, encrypted, the token for it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, Table, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from zk_pipeline.store.encryption import TokenCipher, UndecryptableError
-from zk_pipeline.store.tables import connectors
+from zk_pipeline.store.raw_tables import time_accountings, timesheets
+from zk_pipeline.store.tables import (
+    activity_mappings,
+    connectors,
+    customer_mappings,
+    pushes,
+    user_mappings,
+)
+
+_DEPENDENTS: dict[str, Table] = {"bookings": time_accountings, "time sheets": timesheets, "ledger rows": pushes}
+_MAPPINGS = (activity_mappings, user_mappings, customer_mappings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +30,21 @@ class StoredConnector:
     kind: str
     base_url: str
     token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """A stored connector as people may see it: its token stays where it is."""
+
+    id: int
+    name: str
+    role: str
+    kind: str
+    base_url: str
+    active: bool
+    has_token: bool
+    created_at: datetime
+    updated_at: datetime
 
 
 def save(connection: Connection, connector: StoredConnector, cipher: TokenCipher) -> None:
@@ -55,11 +82,77 @@ def active(connection: Connection, role: str, cipher: TokenCipher) -> StoredConn
     return _stored(row, cipher)
 
 
-def listed(connection: Connection) -> list[dict[str, str]]:
-    """Name, role, kind and address of the active connectors."""
-    columns = (connectors.c.name, connectors.c.role, connectors.c.kind, connectors.c.base_url)
-    query = select(*columns).where(connectors.c.active).order_by(connectors.c.id)
-    return [dict(row) for row in connection.execute(query).mappings()]
+def every(connection: Connection) -> list[Connector]:
+    """All connectors, active or not, in the order in which they were stored."""
+    return [_shown(row) for row in connection.execute(select(connectors).order_by(connectors.c.id))]
+
+
+def by_id(connection: Connection, connector_id: int, *, lock: bool = False) -> Connector | None:
+    """One connector, or `None`; with `lock` nobody else changes it before the transaction ends."""
+    query = select(connectors).where(connectors.c.id == connector_id)
+    row = connection.execute(query.with_for_update() if lock else query).first()
+    return None if row is None else _shown(row)
+
+
+def by_name(connection: Connection, name: str) -> Connector | None:
+    """The connector of this name, or `None`."""
+    row = connection.execute(select(connectors).where(connectors.c.name == name)).first()
+    return None if row is None else _shown(row)
+
+
+def with_token(connection: Connection, connector_id: int, cipher: TokenCipher) -> StoredConnector | None:
+    """A connector with what is needed to call it, or `None`. Raises the cipher's errors."""
+    row = connection.execute(select(connectors).where(connectors.c.id == connector_id)).first()
+    return None if row is None else _stored(row, cipher)
+
+
+def insert_new(connection: Connection, connector: StoredConnector, cipher: TokenCipher) -> int | None:
+    """Store a connector that is not active; returns its id, or `None` when there is one of that name."""
+    values = {
+        "name": connector.name,
+        "role": connector.role,
+        "kind": connector.kind,
+        "base_url": connector.base_url,
+        "token_encrypted": cipher.encrypt(connector.token),
+        "active": False,
+    }
+    statement = insert(connectors).values(values).on_conflict_do_nothing(index_elements=[connectors.c.name])
+    return connection.scalar(statement.returning(connectors.c.id))
+
+
+def change(connection: Connection, connector_id: int, cipher: TokenCipher, *, base_url: str, token: str | None) -> None:
+    """Set address and, unless it stays, token of a connector."""
+    secret = {} if token is None else {"token_encrypted": cipher.encrypt(token)}
+    connection.execute(
+        update(connectors)
+        .where(connectors.c.id == connector_id)
+        .values(base_url=base_url, updated_at=func.now(), **secret)
+    )
+
+
+def set_active(connection: Connection, connector_id: int, *, active: bool) -> None:
+    """Activate a connector, which ends the use of the others of its role, or deactivate it."""
+    role = select(connectors.c.role).where(connectors.c.id == connector_id).scalar_subquery()
+    if active:
+        others = (connectors.c.role == role) & (connectors.c.id != connector_id) & connectors.c.active
+        connection.execute(update(connectors).where(others).values(active=False, updated_at=func.now()))
+    connection.execute(
+        update(connectors).where(connectors.c.id == connector_id).values(active=active, updated_at=func.now())
+    )
+
+
+def dependents(connection: Connection, connector: Connector) -> Iterator[str]:
+    """What would be left without this connector. Mappings are about the systems that are active."""
+    for name, table in _DEPENDENTS.items():
+        if connection.scalar(select(exists().where(table.c.connector == connector.name))):
+            yield name
+    if connector.active and any(connection.scalar(select(exists().select_from(table))) for table in _MAPPINGS):
+        yield "mappings"
+
+
+def remove(connection: Connection, connector_id: int) -> None:
+    """Delete a connector with its token."""
+    connection.execute(delete(connectors).where(connectors.c.id == connector_id))
 
 
 def source_names(connection: Connection) -> dict[str, str]:
@@ -90,3 +183,8 @@ def _is_same(row: Row, connector: StoredConnector, cipher: TokenCipher) -> bool:
 
 def _stored(row: Row, cipher: TokenCipher) -> StoredConnector:
     return StoredConnector(row.name, row.role, row.kind, row.base_url, cipher.decrypt(row.token_encrypted))
+
+
+def _shown(row: Row) -> Connector:
+    values = row._asdict()
+    return Connector(has_token=bool(values.pop("token_encrypted")), **values)

@@ -21,6 +21,7 @@ from zk_pipeline.runtime import SetupError
 from zk_pipeline.schedules import ScheduleError
 from zk_pipeline.store.conflicts import DecisionError
 from zk_pipeline.store.database import DatabaseUnavailableError
+from zk_pipeline.store.encryption import EncryptionError
 
 EXPLAINED: Mapping[type[Exception], int] = {
     DeniedError: 403,
@@ -28,6 +29,7 @@ EXPLAINED: Mapping[type[Exception], int] = {
     StaleError: 409,
     DecisionError: 409,
     SetupError: 409,
+    EncryptionError: 409,
     OperationError: 422,
     MappingError: 422,
     ScheduleError: 422,

@@ -1,0 +1,252 @@
+"""Connectors: where the two systems are, with which token, which of them are used, and whether they let us work.
+
+A token goes in and never comes out. It is sent to the address alone that it was given for: whoever changes the address
+gives the token again.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlalchemy import Connection
+
+from zk_pipeline.connectors.addresses import REMEDY, leads_to_forbidden
+from zk_pipeline.connectors.base import (
+    Endpoint,
+    SourceConnector,
+    TargetConnector,
+    Validation,
+    source_kinds,
+    target_kinds,
+)
+from zk_pipeline.connectors.http import checked_base_url, checked_token
+from zk_pipeline.domain.records import SourceDirectory
+from zk_pipeline.operations.actors import Actor
+from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
+from zk_pipeline.runtime import Role, Runtime
+from zk_pipeline.store import audit, connections
+from zk_pipeline.store.connections import Connector, StoredConnector
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """An activity of the target, or a type of the source. `project_id` is set where it belongs to one project only."""
+
+    id: int
+    name: str
+    active: bool
+    project_id: int | None = None
+
+
+def kinds() -> dict[str, Role]:
+    """The installed kinds of connectors, each with its role."""
+    sources: dict[str, Role] = dict.fromkeys(source_kinds(), "source")
+    targets: dict[str, Role] = dict.fromkeys(target_kinds(), "target")
+    return targets | sources
+
+
+def listed(runtime: Runtime) -> list[Connector]:
+    """All connectors, those that are not used as well."""
+    with runtime.database.transaction() as connection:
+        return connections.every(connection)
+
+
+def one(runtime: Runtime, connector_id: int) -> Connector:
+    """One connector. Raises `UnknownError`."""
+    with runtime.database.transaction() as connection:
+        return _found(connection, connector_id)
+
+
+def create(runtime: Runtime, actor: Actor, *, name: str, kind: str, base_url: str, token: str) -> Connector:
+    """Store a connector; it is used at once if there is no other of its role in use.
+
+    `name` stands in the markers of time sheets and never changes. Raises `OperationError` for a value that cannot be,
+    `StaleError` when there is one of that name.
+    """
+    wanted = _checked(name, kind, base_url, token)
+    with runtime.database.transaction() as connection:
+        connector_id = connections.insert_new(connection, wanted, runtime.cipher)
+        if connector_id is None:
+            raise StaleError(f"name: there is a connector {name!r} already. Change that one, or choose another name.")
+        if not any(row.active and row.role == wanted.role for row in connections.every(connection)):
+            connections.set_active(connection, connector_id, active=True)
+        stored = _found(connection, connector_id)
+        _record(connection, actor, "connector.created", stored, _about(stored))
+        return stored
+
+
+def change(
+    runtime: Runtime, actor: Actor, connector_id: int, *, base_url: str | None = None, token: str | None = None
+) -> Connector:
+    """Change address or token of a connector; a new address needs the token again. Kind and role are fixed.
+
+    Raises `UnknownError`, and `OperationError` for a value that cannot be.
+    """
+    with runtime.database.transaction() as connection:
+        current = _found(connection, connector_id, lock=True)
+        return _change(connection, runtime, actor, current, base_url, token)
+
+
+def put(runtime: Runtime, actor: Actor, *, kind: str, base_url: str, token: str) -> Connector:
+    """Store the connector that is named after its kind, or change it, and use it. Raises as `create` does."""
+    wanted = _checked(kind, kind, base_url, token)
+    with runtime.database.transaction() as connection:
+        current = connections.by_name(connection, kind)
+    if current is None:
+        current = create(runtime, actor, name=kind, kind=kind, base_url=base_url, token=token)
+    else:
+        current = change(runtime, actor, current.id, base_url=wanted.base_url, token=token)
+    return activate(runtime, actor, current.id)
+
+
+def activate(runtime: Runtime, actor: Actor, connector_id: int) -> Connector:
+    """Use this connector, and no other of its role. Raises `UnknownError`."""
+    return _switch(runtime, actor, connector_id, active=True)
+
+
+def deactivate(runtime: Runtime, actor: Actor, connector_id: int) -> Connector:
+    """Use this connector no longer; what was done with it stays. Raises `UnknownError`."""
+    return _switch(runtime, actor, connector_id, active=False)
+
+
+def delete(runtime: Runtime, actor: Actor, connector_id: int) -> None:
+    """Remove a connector that nothing depends on. Raises `UnknownError`, and `StaleError` when something does."""
+    with runtime.database.transaction() as connection:
+        current = _found(connection, connector_id, lock=True)
+        dependents = list(connections.dependents(connection, current))
+        if dependents:
+            raise StaleError(
+                f"The connector {current.name!r} cannot be deleted: there are {_enumerated(dependents)} that depend on "
+                "it. Deactivate it instead."
+            )
+        connections.remove(connection, connector_id)
+        _record(connection, actor, "connector.deleted", current, _about(current))
+
+
+def test(runtime: Runtime, connector_id: int) -> Validation:
+    """Try connection, version and permissions; problems are findings. Writes nothing.
+
+    Raises `UnknownError`, and `SetupError` when its kind is not installed or its address or token cannot be used.
+    """
+    with _opened(runtime, connector_id) as connector:
+        return connector.validate()
+
+
+def activities(runtime: Runtime, connector_id: int) -> list[Activity]:
+    """The activities that a target has, or the activity types of a source, as they are there now, by name.
+
+    Raises as `test` does, and the connector's own errors.
+    """
+    with _opened(runtime, connector_id) as connector:
+        directory = connector.fetch_directory()
+    if isinstance(directory, SourceDirectory):
+        found = [Activity(row.id, row.name, row.active) for row in directory.activity_types]
+    else:
+        found = [Activity(row.id, row.name, row.visible, row.project_id) for row in directory.activities]
+    return sorted(found, key=lambda row: (row.name.casefold(), row.id))
+
+
+@contextmanager
+def _opened(runtime: Runtime, connector_id: int) -> Iterator[SourceConnector | TargetConnector]:
+    with runtime.database.transaction() as connection:
+        stored = connections.with_token(connection, connector_id, runtime.cipher)
+    if stored is None:
+        raise _unknown(connector_id)
+    with runtime.opened(stored) as connector:
+        yield connector
+
+
+def _switch(runtime: Runtime, actor: Actor, connector_id: int, *, active: bool) -> Connector:
+    with runtime.database.transaction() as connection:
+        current = _found(connection, connector_id, lock=True)
+        if current.active == active:
+            return current
+        connections.set_active(connection, connector_id, active=active)
+        event = "connector.activated" if active else "connector.deactivated"
+        _record(connection, actor, event, current, _about(current))
+        return _found(connection, connector_id)
+
+
+def _change(
+    connection: Connection,
+    runtime: Runtime,
+    actor: Actor,
+    current: Connector,
+    base_url: str | None,
+    token: str | None,
+) -> Connector:
+    address = current.base_url if base_url is None else _checked_address(current.name, base_url)
+    if address != current.base_url and token is None:
+        raise OperationError(
+            "token: the address changes, and a token is only sent to the address that it was given for. Give the "
+            "token again."
+        )
+    secret = None if token is None else _checked_token(current.name, token)
+    fields = [name for name, differs in (("base_url", address != current.base_url), ("token", secret)) if differs]
+    if not fields:
+        return current
+    connections.change(connection, current.id, runtime.cipher, base_url=address, token=secret)
+    after = _found(connection, current.id)
+    _record(connection, actor, "connector.changed", after, {"fields": fields, "base_url": address})
+    return after
+
+
+def _checked(name: str, kind: str, base_url: str, token: str) -> StoredConnector:
+    installed = kinds()
+    if kind not in installed:
+        known = ", ".join(sorted(installed))
+        raise OperationError(f"kind: {kind!r} is not installed. Choose one of these: {known}.")
+    if not _NAME.fullmatch(name):
+        raise OperationError(
+            f"name: {name[:80]!r} cannot stand in a marker. Use up to 40 small letters, digits and hyphens, a letter "
+            "first."
+        )
+    return StoredConnector(name, installed[kind], kind, _checked_address(name, base_url), _checked_token(name, token))
+
+
+def _checked_address(name: str, base_url: str) -> str:
+    try:
+        address = checked_base_url(Endpoint(name, base_url, ""))
+    except ValueError as error:
+        raise OperationError(f"base_url: {error}") from error
+    host = urlsplit(address).hostname or ""
+    if leads_to_forbidden(host):
+        raise OperationError(f"base_url: {host} leads to an address that is forbidden. {REMEDY}")
+    return address
+
+
+def _checked_token(name: str, token: str) -> str:
+    try:
+        return checked_token(Endpoint(name, "", token))
+    except ValueError as error:
+        raise OperationError(f"token: {error}") from error
+
+
+def _found(connection: Connection, connector_id: int, *, lock: bool = False) -> Connector:
+    found = connections.by_id(connection, connector_id, lock=lock)
+    if found is None:
+        raise _unknown(connector_id)
+    return found
+
+
+def _unknown(connector_id: int) -> UnknownError:
+    return UnknownError(f"There is no connector {connector_id}. Look at the list of connectors.")
+
+
+def _record(connection: Connection, actor: Actor, event: str, connector: Connector, detail: dict[str, Any]) -> None:
+    audit.append(connection, [actor.did(event, f"connector:{connector.name}", detail)])
+
+
+def _about(connector: Connector) -> dict[str, Any]:
+    """What the audit trail keeps: all but the token."""
+    return {"kind": connector.kind, "role": connector.role, "base_url": connector.base_url}
+
+
+def _enumerated(names: list[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last

@@ -1,0 +1,138 @@
+"""`/api/v1/connectors`: where the two systems are, and whether they let us work; a token never comes out."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, Field, SecretStr
+
+from zk_pipeline.connectors.base import Level
+from zk_pipeline.operations import connectors
+from zk_pipeline.store.connections import Connector
+from zk_pipeline.web.access import Admin, Viewer
+from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
+
+router = APIRouter(prefix=f"{PREFIX}/connectors", tags=["connectors"])
+
+Id = Annotated[int, Path(ge=1, le=2**63 - 1, description="The connector's id, as the list has it.")]
+Address = Annotated[str, Field(max_length=500, examples=["https://support.example.com"])]
+Token = Annotated[SecretStr, Field(max_length=1000, description="The API token; it is encrypted and never shown.")]
+
+
+class ConnectorView(BaseModel):
+    """A connector. One source and one target are active at most; the others are kept for their history."""
+
+    id: int
+    name: str
+    role: Literal["source", "target"]
+    kind: str
+    base_url: str
+    active: bool
+    has_token: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class NewConnector(Body):
+    """A connector to be stored. The name stands in the markers of time sheets and never changes."""
+
+    name: Annotated[str, Field(max_length=100, examples=["zammad"])]
+    kind: Annotated[str, Field(max_length=100, description="zammad, kimai, or an installed plug-in.")]
+    base_url: Address
+    token: Token
+
+
+class ConnectorChange(Body):
+    """What to change; what is left out stays. With a new address the token must be given again."""
+
+    base_url: Address | None = None
+    token: Token | None = None
+    active: Annotated[bool | None, Field(description="Use it, and no other of its role; or use it no longer.")] = None
+
+
+class FindingView(BaseModel):
+    """One line of a test: what was looked at, what was seen, and what to do about it."""
+
+    subject: str
+    level: Level
+    text: str
+    remedy: str
+
+
+class TestView(BaseModel):
+    """What a connector says about its system and account; `ok` unless a finding failed."""
+
+    ok: bool
+    version: str | None
+    account: str | None
+    timezone: str | None
+    findings: list[FindingView]
+
+
+class ActivityView(BaseModel):
+    """An activity of a target, or a type of a source; with a project when it belongs to that alone."""
+
+    id: int
+    name: str
+    active: bool
+    project_id: int | None
+
+
+@router.get("", summary="All connectors")
+def list_connectors(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[ConnectorView]:
+    """Those that are not active as well."""
+    rows = connectors.listed(ready)
+    return paging.of([_view(row) for row in rows[paging.offset :][: paging.size]], len(rows))
+
+
+@router.post("", status_code=201, summary="Store a connector")
+def create_connector(actor: Admin, ready: Ready, body: NewConnector) -> ConnectorView:
+    """It becomes active if no other of its role is. Addresses of metadata services and link-local ones are refused."""
+    token = body.token.get_secret_value()
+    return _view(connectors.create(ready, actor, name=body.name, kind=body.kind, base_url=body.base_url, token=token))
+
+
+@router.get("/{connector_id}", summary="One connector")
+def get_connector(_actor: Viewer, ready: Ready, connector_id: Id) -> ConnectorView:
+    """Its address and state; never its token."""
+    return _view(connectors.one(ready, connector_id))
+
+
+@router.patch("/{connector_id}", summary="Change a connector")
+def change_connector(actor: Admin, ready: Ready, connector_id: Id, body: ConnectorChange) -> ConnectorView:
+    """Address, token, or whether it is active. Kind, role and name are fixed."""
+    token = None if body.token is None else body.token.get_secret_value()
+    changed = connectors.change(ready, actor, connector_id, base_url=body.base_url, token=token)
+    if body.active is True:
+        changed = connectors.activate(ready, actor, connector_id)
+    if body.active is False:
+        changed = connectors.deactivate(ready, actor, connector_id)
+    return _view(changed)
+
+
+@router.delete("/{connector_id}", status_code=204, summary="Delete a connector")
+def delete_connector(actor: Admin, ready: Ready, connector_id: Id) -> None:
+    """Refused with 409 while bookings, ledger rows or mappings depend on it: deactivate it instead."""
+    connectors.delete(ready, actor, connector_id)
+
+
+@router.post("/{connector_id}/test", summary="Test a connector")
+def try_connector(_actor: Admin, ready: Ready, connector_id: Id) -> TestView:
+    """Connection, version, account and permissions; what is wrong is a finding with its remedy. Writes nothing."""
+    found = connectors.test(ready, connector_id)
+    findings = [FindingView.model_validate(row, from_attributes=True) for row in found.findings]
+    return TestView(
+        ok=found.ok, version=found.version, account=found.account, timezone=found.timezone, findings=findings
+    )
+
+
+@router.get("/{connector_id}/activities", summary="Activities of a target, or activity types of a source")
+def list_activities(_actor: Viewer, ready: Ready, connector_id: Id, paging: Wanted) -> Page[ActivityView]:
+    """As the system has them now, by name."""
+    rows = connectors.activities(ready, connector_id)
+    shown = rows[paging.offset :][: paging.size]
+    return paging.of([ActivityView.model_validate(row, from_attributes=True) for row in shown], len(rows))
+
+
+def _view(row: Connector) -> ConnectorView:
+    return ConnectorView.model_validate(row, from_attributes=True)
