@@ -1,6 +1,5 @@
 """`zk conflicts`: what waits for a person, both sides of it, and the decisions."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
@@ -9,21 +8,18 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
-from sqlalchemy import Connection, Row
 
 from zk_pipeline.commands.console import AsJson, UsageError, actor, environment, explained, out, show_json, show_table
 from zk_pipeline.commands.sync import DAY, WAITING_FOR_PEOPLE, day_given
-from zk_pipeline.domain.decision import Status, difference
-from zk_pipeline.domain.entries import Entry
-from zk_pipeline.domain.matching import Candidate, Tier
-from zk_pipeline.domain.plan import Result
 from zk_pipeline.domain.reasons import Reason
-from zk_pipeline.domain.records import Timesheet
-from zk_pipeline.domain.resolutions import EFFECTS, Choice, allowed
-from zk_pipeline.domain.sides import Names, Side, compared
-from zk_pipeline.runtime import Runtime
-from zk_pipeline.store import conflicts, entries, plans, target
-from zk_pipeline.store.conflicts import LIFE, DecisionError, Filter
+from zk_pipeline.domain.resolutions import EFFECTS, Choice
+from zk_pipeline.operations import conflicts, decisions
+from zk_pipeline.operations.actors import Actor, Role
+from zk_pipeline.operations.conflicts import Conflict, ConflictTold
+from zk_pipeline.operations.decisions import Outcome
+from zk_pipeline.operations.errors import OperationError
+from zk_pipeline.store.conflict_lists import Filter
+from zk_pipeline.store.conflicts import LIFE, DecisionError
 
 app = typer.Typer(help="What waits for a person, and the decisions about it.", no_args_is_help=True)
 
@@ -48,32 +44,32 @@ def list_conflicts(
     """List conflicts, the open ones by default, each with its next step."""
     with environment() as ready:
         wanted = _filter(status, reason, first, last, agent, customer)
-        rows = _matching(ready.runtime, wanted)
+        found = conflicts.listed(ready.runtime, wanted)
     if as_json:
-        show_json([row._asdict() for row in rows])
+        show_json([asdict(row) for row in found.items])
         return
     show_table(
         f"Conflicts ({status})",
         ("id", "day", "booking", "time sheet", "minutes", "reason", "what and what to do"),
         [
             (row.id, row.entry_date, row.source_id, row.kimai_id, _plain(row.minutes), row.reason, row.text)
-            for row in rows
+            for row in found.items
         ],
         right=("id", "booking", "time sheet", "minutes"),
     )
-    counts = Counter(row.reason for row in rows)
-    out.print(", ".join(f"{number} {name}" for name, number in counts.most_common()) or "Nothing waits for you.")
+    counts = {name: number for name, number in found.counts.items() if reason in {"", name}}
+    out.print(", ".join(f"{number} {name}" for name, number in counts.items()) or "Nothing waits for you.")
 
 
 @app.command()
 def show(conflict_id: Annotated[int, typer.Argument(metavar="ID")], *, as_json: AsJson = False) -> None:
     """Show one conflict: both sides, candidates, what may be decided and what each decision does, its history."""
-    with environment() as ready, explained(DecisionError), ready.runtime.database.transaction() as connection:
-        told = _told(connection, ready.runtime, conflict_id)
+    with environment() as ready, explained(OperationError):
+        told = conflicts.told(ready.runtime, conflict_id)
     if as_json:
-        show_json(told)
+        show_json(_to_json(told))
     else:
-        _show(told)
+        _show(_to_json(told))
 
 
 @app.command()
@@ -96,24 +92,24 @@ def resolve(
     The pipeline carries decisions out: they ask for their days again. With a filter, exit code 3 says that some could
     not be decided; those are listed.
     """
-    with environment() as ready, explained(DecisionError):
+    with environment() as ready, explained(OperationError, DecisionError):
         wanted = _filter("open", reason, first, last, agent, customer)
         conflict_id, choice = _words(words)
         if (conflict_id is None) == (wanted == Filter()):
             raise UsageError("Name either one conflict by its id, or conflicts by --reason, --from, --to, …")
+        who = Actor(actor(), Role.ADMIN)
         if conflict_id is not None:
-            with ready.runtime.database.transaction() as connection:
-                row = conflicts.decide(connection, conflict_id, choice, actor=actor(), timesheet_id=timesheet)
-            _show_decided([row], choice, [], as_json=as_json)
+            row = decisions.decide(ready.runtime, who, conflict_id, choice, timesheet_id=timesheet)
+            _show_decided(Outcome(choice, (row,), ()), as_json=as_json)
             return
         if timesheet is not None:
             raise UsageError("--timesheet goes with one conflict: name it by its id.")
-        rows = _matching(ready.runtime, wanted)
+        rows = conflicts.listed(ready.runtime, wanted).items
         if not _agreed(rows, choice, yes=yes, as_json=as_json):
             return
-        decided, left = _decide_each(ready.runtime, rows, choice)
-        _show_decided(decided, choice, left, as_json=as_json)
-    if left:
+        outcome = decisions.decide_many(ready.runtime, who, choice, {row.id: row.facts_hash for row in rows})
+        _show_decided(outcome, as_json=as_json)
+    if outcome.left:
         raise typer.Exit(WAITING_FOR_PEOPLE)
 
 
@@ -134,16 +130,11 @@ def _words(words: Sequence[str]) -> tuple[int | None, Choice]:
     return (int(numbers[0]) if numbers else None), Choice(name)
 
 
-def _matching(runtime: Runtime, wanted: Filter) -> list[Row]:
-    with runtime.database.transaction() as connection:
-        return conflicts.matching(connection, runtime.stored("source").name, wanted)
-
-
-def _agreed(rows: Sequence[Row], choice: Choice, *, yes: bool, as_json: bool) -> bool:
+def _agreed(rows: Sequence[Conflict], choice: Choice, *, yes: bool, as_json: bool) -> bool:
     """Show how many conflicts and minutes it is about; whether to go on."""
     total = _plain(_minutes(rows))
     if not rows:
-        _show_decided([], choice, [], as_json=as_json)
+        _show_decided(Outcome(choice, (), ()), as_json=as_json)
         return False
     if as_json:
         if not yes:
@@ -153,36 +144,20 @@ def _agreed(rows: Sequence[Row], choice: Choice, *, yes: bool, as_json: bool) ->
     return yes or typer.confirm("Decide so?", abort=True)
 
 
-def _decide_each(runtime: Runtime, rows: Iterable[Row], choice: Choice) -> tuple[list[Row], list[tuple[Row, str]]]:
-    """Each in a transaction of its own, by the facts that were shown; what cannot be decided keeps nobody else up."""
-    decided: list[Row] = []
-    left: list[tuple[Row, str]] = []
-    for row in rows:
-        try:
-            with runtime.database.transaction() as connection:
-                conflicts.decide(connection, row.id, choice, actor=actor(), seen=row.facts_hash)
-        except DecisionError as error:
-            left.append((row, str(error)))
-        else:
-            decided.append(row)
-    return decided, left
-
-
-def _show_decided(decided: Sequence[Row], choice: Choice, left: Sequence[tuple[Row, str]], *, as_json: bool) -> None:
-    days = sorted({row.entry_date for row in decided})
+def _show_decided(outcome: Outcome, *, as_json: bool) -> None:
     if as_json:
         show_json(
             {
-                "decision": choice,
-                "decided": [row.id for row in decided],
-                "left": [{"id": row.id, "why": why} for row, why in left],
-                "days": [str(day) for day in days],
+                "decision": outcome.choice,
+                "decided": [row.id for row in outcome.decided],
+                "left": [asdict(row) for row in outcome.left],
+                "days": [str(day) for day in outcome.days],
             }
         )
         return
-    if left:
-        show_table("Not decided", ("id", "why"), [(row.id, why) for row, why in left], right=("id",))
-    out.print(f"Decided: {len(decided)} ({choice}). {_carried_out(days)}".strip())
+    if outcome.left:
+        show_table("Not decided", ("id", "why"), [(row.id, row.why) for row in outcome.left], right=("id",))
+    out.print(f"Decided: {len(outcome.decided)} ({outcome.choice}). {_carried_out(outcome.days)}".strip())
 
 
 def _carried_out(days: Sequence[date]) -> str:
@@ -191,48 +166,18 @@ def _carried_out(days: Sequence[date]) -> str:
     return f"Their days are asked for; to run them now: zk sync --from {days[0]} --to {days[-1]}"
 
 
-def _told(connection: Connection, runtime: Runtime, conflict_id: int) -> dict[str, Any]:
-    """Everything about one conflict, as `zk conflicts show --json` prints it."""
-    row = conflicts.one(connection, conflict_id)
-    line = plans.line_of(connection, row.connector, row.entry_date, row.key)
-    line = line if line is not None and line.reason == row.reason else None
-    candidates = line.candidates if line else ()
-    ids = {row.kimai_id or 0, *(candidate.timesheet_id for candidate in candidates)}
-    sheets = target.timesheets_by_id(connection, row.connector, ids)
-    names = Names(target.load_directory(connection, row.connector), runtime.settings.zone)
-    entry = entries.entry_of(connection, runtime.stored("source").name, row.source_id or "")
-    sides = _sides(names, line, entry, sheets.get(row.kimai_id or 0))
-    possible = allowed(Reason(row.reason), Status(row.status)) if row.resolution_status == "open" else ()
+def _to_json(told: ConflictTold) -> dict[str, Any]:
+    """The object that `zk conflicts show --json` prints."""
     return {
-        **row._asdict(),
-        "sides": [asdict(side) for side in sides],
+        **asdict(told.conflict),
+        "sides": [asdict(side) for side in told.sides],
         "candidates": [
-            _candidate(candidate, names.of_timesheet(sheets[candidate.timesheet_id]))
-            for candidate in candidates
-            if candidate.timesheet_id in sheets
+            {"timesheet_id": row.timesheet_id, "score": row.score, "kind": row.kind, **row.fields}
+            for row in told.candidates
         ],
-        "choices": [{"choice": choice, "effect": EFFECTS[choice]} for choice in possible],
-        "history": [_event(past) for past in conflicts.history(connection, row.connector, row.key)],
+        "choices": [asdict(row) for row in told.choices],
+        "history": [asdict(row) for row in told.history],
     }
-
-
-def _sides(names: Names, line: Result | None, entry: Entry | None, sheet: Timesheet | None) -> list[Side]:
-    """The booking as it would be written, or in Zammad's words where that is not known; and the time sheet."""
-    found = names.of_timesheet(sheet) if sheet else {}
-    if line is None or line.draft is None:
-        return compared(names.of_entry(entry) if entry else {}, found, ())
-    differing = line.diff or (difference(line.draft.desired, sheet) if sheet else {})
-    return compared(names.of_draft(line.draft), found, differing.keys())
-
-
-def _candidate(candidate: Candidate, fields: Mapping[str, str]) -> dict[str, Any]:
-    kind = "the same" if candidate.tier is Tier.SAME else "similar"
-    return {"timesheet_id": candidate.timesheet_id, "score": candidate.score, "kind": kind, **fields}
-
-
-def _event(row: Row) -> dict[str, Any]:
-    names = ("id", "reason", "resolution_status", "decision", "decided_by", "decided_at", "opened_at", "closed_at")
-    return {name: getattr(row, name) for name in names}
 
 
 def _show(told: Mapping[str, Any]) -> None:
@@ -263,7 +208,7 @@ def _by(row: Mapping[str, Any]) -> str:
     return f"{row['decision']} by {row['decided_by']} at {row['decided_at']}" if row["decision"] else ""
 
 
-def _minutes(rows: Iterable[Row]) -> Decimal:
+def _minutes(rows: Iterable[Conflict]) -> Decimal:
     return sum((row.minutes for row in rows), Decimal(0))
 
 

@@ -5,6 +5,8 @@ from decimal import Decimal
 
 import dagster as dg
 
+from zk_pipeline.domain import pages
+
 ROWS_SHOWN = 20
 
 
@@ -29,12 +31,12 @@ def link(text: str, url: str) -> str:
 
 def ticket_link(base_url: str, number: str, ticket_id: int) -> str:
     """The ticket in Zammad."""
-    return link(number, f"{base_url}/#ticket/zoom/{ticket_id}")
+    return link(number, pages.ticket(base_url, ticket_id))
 
 
 def timesheet_link(base_url: str, timesheet_id: int | None) -> str:
     """The time sheet in Kimai, or nothing."""
-    return link(str(timesheet_id), f"{base_url}/en/team/timesheet/{timesheet_id}/edit") if timesheet_id else ""
+    return link(str(timesheet_id), pages.timesheet(base_url, timesheet_id)) if timesheet_id else ""
 
 
 def cell(value: object) -> str:

@@ -9,6 +9,7 @@ from datetime import date
 from enum import StrEnum
 
 from zk_pipeline.domain.decision import Action, Status
+from zk_pipeline.domain.locks import Locks
 from zk_pipeline.domain.plan import Result
 from zk_pipeline.domain.reasons import Reason
 
@@ -17,13 +18,15 @@ class Choice(StrEnum):
     """What a person decided.
 
     `create` writes a new time sheet, `update` writes the source's version, `link` makes a time sheet typed by hand
-    ours, `delete` removes the time sheet, `keep` takes the target's version as it is, `ignore` leaves all alone.
+    ours, `delete` removes the time sheet, `adjust` books a difference elsewhere that may not be written any more, `keep`
+    takes the target's version as it is, `ignore` leaves all alone.
     """
 
     CREATE = "create"
     UPDATE = "update"
     LINK = "link"
     DELETE = "delete"
+    ADJUST = "adjust"
     KEEP = "keep"
     IGNORE = "ignore"
 
@@ -41,8 +44,8 @@ ALLOWED: Mapping[Reason, tuple[Choice, ...]] = {
     Reason.DELETED_IN_KIMAI: (Choice.CREATE, Choice.IGNORE),
     Reason.UNSEEN_IN_KIMAI: (Choice.IGNORE,),
     Reason.DELETED_IN_ZAMMAD: (Choice.DELETE, Choice.KEEP),
-    Reason.BILLED: (Choice.KEEP, Choice.IGNORE),
-    Reason.LOCKED_PERIOD: (Choice.IGNORE,),
+    Reason.BILLED: (Choice.ADJUST, Choice.KEEP, Choice.IGNORE),
+    Reason.LOCKED_PERIOD: (Choice.ADJUST, Choice.IGNORE),
     Reason.NO_FREE_PLACE: (Choice.IGNORE,),
     Reason.UNMATCHED_CORRECTION: (Choice.IGNORE,),
     Reason.REFUSED_BY_KIMAI: (Choice.CREATE, Choice.UPDATE, Choice.IGNORE),
@@ -53,13 +56,15 @@ ALLOWED: Mapping[Reason, tuple[Choice, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """A decision about the line of this key and reason, made when it had these facts."""
+    """A decision about the line of this key and reason, made when it had these facts, and whose it is."""
 
     key: str
     reason: Reason
     choice: Choice
     facts_hash: str
     timesheet_id: int | None = None
+    decided_by: str = ""
+    decided_at: datetime | None = None
 
 
 EFFECTS: Mapping[Choice, str] = {
@@ -67,12 +72,15 @@ EFFECTS: Mapping[Choice, str] = {
     Choice.UPDATE: "What the booking says is written to the fields of the time sheet that differ.",
     Choice.LINK: "The time sheet becomes the booking's: the marker is added to its text, all else stays.",
     Choice.DELETE: "The time sheet is deleted in Kimai.",
+    Choice.ADJUST: (
+        "The difference is booked in the open period, or stands on the credit list. The billed time sheet stays."
+    ),
     Choice.KEEP: "The time sheet stays as it is. Nothing is written.",
     Choice.IGNORE: "Both sides stay as they are. Nothing is written.",
 }
 """What each decision does, for people."""
 
-_WRITES_NOTHING = frozenset({Choice.KEEP, Choice.IGNORE})
+_WRITES_NOTHING = frozenset({Choice.ADJUST, Choice.KEEP, Choice.IGNORE})
 
 
 def allowed(reason: Reason, status: Status) -> tuple[Choice, ...]:
@@ -90,14 +98,14 @@ def stands(choice: Choice, status: Status) -> bool:
 
 
 def resolved(
-    lines: Iterable[Result], resolutions: Iterable[Resolution], locked_before: date | None = None
+    lines: Iterable[Result], resolutions: Iterable[Resolution], locks: Locks | None = None
 ) -> list[Result]:
     """The plan with the decisions applied that still fit; each line whose facts changed stays open.
 
-    On a day before `locked_before` only decisions that write nothing hold.
+    On a closed day only decisions that write nothing hold.
     """
     decisions = {(resolution.key, resolution.reason, resolution.facts_hash): resolution for resolution in resolutions}
-    return [_resolved(line, decisions, locked_before) for line in lines]
+    return [_resolved(line, decisions, locks) for line in lines]
 
 
 def _senseless(reason: Reason, status: Status) -> frozenset[Choice]:
@@ -112,30 +120,37 @@ def _senseless(reason: Reason, status: Status) -> frozenset[Choice]:
             return frozenset()
 
 
+def outcome(reason: Reason, status: Status, choice: Choice, *, drafted: bool, closed: bool) -> Action | None:
+    """What is done about a line after this decision, or `None` where the line cannot be decided so.
+
+    `drafted`: the plan knows what would be written. `closed`: the day is locked, and only decisions that write nothing
+    hold.
+    """
+    if choice not in allowed(reason, status):
+        return None
+    unwritable = closed or (not drafted and choice is not Choice.DELETE)
+    if unwritable and choice not in _WRITES_NOTHING:
+        return None
+    if choice is Choice.KEEP:
+        # A time sheet that keeps its own version is in agreement from now on; an orphan is merely left alone.
+        return Action.LINK if status is Status.MISMATCH and drafted else Action.NONE
+    return Action.NONE if choice in _WRITES_NOTHING else Action(choice)
+
+
 def _resolved(
-    line: Result, decisions: Mapping[tuple[str, Reason, str], Resolution], locked_before: date | None
+    line: Result, decisions: Mapping[tuple[str, Reason, str], Resolution], locks: Locks | None
 ) -> Result:
     if line.action is not Action.REVIEW or line.reason is None:
         return line
     decision = decisions.get((line.key, line.reason, line.facts_hash))
-    if decision is None or decision.choice not in allowed(line.reason, line.status):
+    if decision is None:
         return line
-    closed = locked_before is not None and line.entry_date < locked_before
-    unwritable = closed or (line.draft is None and decision.choice is not Choice.DELETE)
-    return line if unwritable and decision.choice not in _WRITES_NOTHING else _decided(line, decision)
-
-
-def _decided(line: Result, decision: Resolution) -> Result:
-    action = _action(line, decision.choice)
-    timesheet = decision.timesheet_id if decision.choice is Choice.LINK else None
-    return replace(line, action=action, decided=decision.choice, kimai_id=timesheet or line.kimai_id)
-
-
-def _action(line: Result, choice: Choice) -> Action:
-    if choice is Choice.KEEP:
-        # A time sheet that keeps its own version is in agreement from now on; an orphan is merely left alone.
-        in_ledger = line.status is Status.MISMATCH and line.draft is not None
-        return Action.LINK if in_ledger else Action.NONE
-    if choice is Choice.IGNORE:
-        return Action.NONE
-    return Action(choice)
+    closed = locks is not None and locks.is_closed(line.entry_date)
+    choice = decision.choice
+    if choice is Choice.ADJUST and not (line.owed and line.owed.amounts):
+        choice = Choice.KEEP  # No minutes differ, so there is nothing to book.
+    action = outcome(line.reason, line.status, choice, drafted=line.draft is not None, closed=closed)
+    if action is None:
+        return line
+    timesheet = decision.timesheet_id if choice is Choice.LINK else None
+    return replace(line, action=action, decided=choice, kimai_id=timesheet or line.kimai_id)

@@ -1,11 +1,9 @@
 """Queries on conflicts: what waits for a person, one open row for each line of the plan and reason."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, or_, select, text, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, func, or_, select, text, tuple_, update
 
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.plan import Result, sentence
@@ -14,31 +12,22 @@ from zk_pipeline.domain.resolutions import Choice, Resolution, allowed, stands
 from zk_pipeline.store import audit, plans, requests
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.database import to_json
-from zk_pipeline.store.tables import conflicts, normalized_entries
-from zk_pipeline.store.tables import reconciliation_results as results
+from zk_pipeline.store.tables import conflicts
 
 LIFE = ("open", "decided", "carried_out", "expired")
+"""What becomes of a conflict. A decision that writes nothing goes on holding while it is `carried_out`."""
 
 _LARGEST_ID = 2**63 - 1  # PostgreSQL compares a bigint with nothing larger.
-"""What becomes of a conflict. A decision that writes nothing goes on holding while it is `carried_out`."""
 
 _LINE = tuple_(conflicts.c.key, conflicts.c.reason, conflicts.c.facts_hash)
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which conflicts are meant; what is empty does not narrow. People and customers are named in full, in any case."""
-
-    status: str = "open"
-    reason: str = ""
-    first: date | None = None
-    last: date | None = None
-    agent: str = ""
-    customer: str = ""
-
-
 class DecisionError(Exception):
     """A decision cannot be taken; the message names the conflict, the value and what is possible."""
+
+
+class UnknownConflictError(DecisionError):
+    """There is no such conflict."""
 
 
 def replace_day(connection: Connection, connector: str, day: date, lines: Sequence[Result]) -> None:
@@ -97,11 +86,12 @@ def decide(
     actor: str,
     timesheet_id: int | None = None,
     seen: str | None = None,
+    address: str = "",
 ) -> Row:
     """Take a decision on an open conflict, record it, and ask for its day again; returns the conflict as it was.
 
-    `seen` is the hash of the facts that the person looked at, where that was before now. Two at once: the first one
-    holds, the second is told. Raises `DecisionError`.
+    `seen` is the hash of the facts that the person looked at, where that was before now; `address` is the person's,
+    where there is one. Two at once: the first one holds, the second is told. Raises `DecisionError`.
     """
     row = one(connection, conflict_id, lock=True)
     if row.resolution_status != "open":
@@ -121,19 +111,20 @@ def decide(
             decided_at=func.now(),
         )
     )
-    detail = {"reason": row.reason, "decision": choice, "day": str(row.entry_date), "timesheet": timesheet_id}
+    about = {"reason": row.reason, "decision": choice, "day": str(row.entry_date), "timesheet": timesheet_id}
+    detail = {**about, "address": address} if address else about
     audit.append(connection, [AuditEvent("conflict.decided", actor, f"conflict:{conflict_id}", detail)])
     requests.ask(connection, [row.entry_date], "decision")
     return row
 
 
 def one(connection: Connection, conflict_id: int, *, lock: bool = False) -> Row:
-    """One conflict; with `lock` nobody else changes it until the transaction ends. Raises `DecisionError`."""
+    """One conflict; with `lock` nobody else changes it until the transaction ends. Raises `UnknownConflictError`."""
     query = select(conflicts).where(conflicts.c.id == conflict_id)
     found = connection.execute(query.with_for_update() if lock else query) if conflict_id <= _LARGEST_ID else None
     row = found.first() if found else None
     if row is None:
-        raise DecisionError(f"There is no conflict {conflict_id}. zk conflicts list shows those that are open.")
+        raise UnknownConflictError(f"There is no conflict {conflict_id}. The list of conflicts shows those there are.")
     return row
 
 
@@ -152,7 +143,9 @@ def _require_possible(connection: Connection, row: Row, choice: Choice, timeshee
         )
     if timesheet_id is None:
         if choice is Choice.LINK and row.kimai_id is None:
-            raise DecisionError(f"Conflict {row.id} has several candidates: name one with --timesheet. {row.text}")
+            raise DecisionError(
+                f"Conflict {row.id} has several candidates: name one with --timesheet (timesheet_id). {row.text}"
+            )
         return
     if choice is not Choice.LINK:
         raise DecisionError(f"Conflict {row.id}: --timesheet {timesheet_id} goes with link, not with {choice}.")
@@ -198,45 +191,12 @@ def open_lines(connection: Connection, connector: str, lines: Iterable[Result]) 
 
 def open_conflicts(connection: Connection, first: date | None = None, last: date | None = None) -> list[Row]:
     """The open conflicts of these days, oldest day first."""
-    return list(connection.execute(_narrowed(select(conflicts), Filter(first=first, last=last))))
-
-
-def matching(connection: Connection, source: str, wanted: Filter) -> list[Row]:
-    """The conflicts that are meant, oldest day first, each with its minutes and the booking's agent and customer."""
-    entry = normalized_entries
-    columns = (entry.c.user_email, entry.c.user_name, entry.c.organization_name, entry.c.customer_name)
-    minutes = func.coalesce(results.c.minutes, entry.c.time_minutes, Decimal(0)).label("minutes")
-    joined = conflicts.outerjoin(
-        entry, (entry.c.source == source) & (entry.c.source_id == conflicts.c.source_id)
-    ).outerjoin(
-        results,
-        (results.c.connector == conflicts.c.connector)
-        & (results.c.entry_date == conflicts.c.entry_date)
-        & (results.c.key == conflicts.c.key),
-    )
-    query = select(conflicts, minutes, *columns).select_from(joined)
-    if wanted.agent:
-        query = query.where(_is_named(wanted.agent, entry.c.user_email, entry.c.user_name))
-    if wanted.customer:
-        query = query.where(_is_named(wanted.customer, entry.c.organization_name, entry.c.customer_name))
-    return list(connection.execute(_narrowed(query, wanted)))
-
-
-def _narrowed(query: Select, wanted: Filter) -> Select:
-    """The query with what a conflict itself tells of the filter, in the order of days."""
-    if wanted.status:
-        query = query.where(conflicts.c.resolution_status == wanted.status)
-    if wanted.reason:
-        query = query.where(conflicts.c.reason == wanted.reason)
-    if wanted.first is not None:
-        query = query.where(conflicts.c.entry_date >= wanted.first)
-    if wanted.last is not None:
-        query = query.where(conflicts.c.entry_date <= wanted.last)
-    return query.order_by(conflicts.c.entry_date, conflicts.c.id)
-
-
-def _is_named(name: str, *columns: ColumnElement[str | None]) -> ColumnElement[bool]:
-    return or_(*(func.lower(column) == name.lower() for column in columns))
+    query = select(conflicts).where(conflicts.c.resolution_status == "open")
+    if first is not None:
+        query = query.where(conflicts.c.entry_date >= first)
+    if last is not None:
+        query = query.where(conflicts.c.entry_date <= last)
+    return list(connection.execute(query.order_by(conflicts.c.entry_date, conflicts.c.id)))
 
 
 # The index's condition stands here as a literal: as a parameter it would no longer fit once the statement is prepared.

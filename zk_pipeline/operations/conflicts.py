@@ -1,0 +1,156 @@
+"""What waits for a person: the list of conflicts, and everything about one of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from zk_pipeline.domain.decision import Status
+from zk_pipeline.domain.reasons import Reason
+from zk_pipeline.domain.resolutions import EFFECTS, Choice, allowed
+from zk_pipeline.domain.sides import Side
+from zk_pipeline.operations.errors import UnknownError
+from zk_pipeline.operations.links import Links
+from zk_pipeline.operations.sides import Partner, both_sides
+from zk_pipeline.runtime import Runtime
+from zk_pipeline.store import conflict_lists, conflicts, plans
+from zk_pipeline.store.addresses import addresses
+from zk_pipeline.store.conflict_lists import Filter
+from zk_pipeline.store.conflicts import UnknownConflictError
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A question to a person, with the booking that it is about. `minutes` are the booking's, 0 where there is none.
+
+    `facts_hash` stands for what the question is about: whoever decides names the one that they saw.
+    """
+
+    id: int
+    connector: str
+    entry_date: date
+    key: str
+    source_id: str | None
+    kimai_id: int | None
+    reason: str
+    text: str
+    suggested_action: str
+    facts_hash: str
+    status: str
+    resolution_status: str
+    decision: str | None
+    decision_timesheet_id: int | None
+    decided_by: str | None
+    decided_at: datetime | None
+    opened_at: datetime
+    closed_at: datetime | None
+    minutes: Decimal
+    user_email: str | None
+    user_name: str | None
+    organization_name: str | None
+    customer_name: str | None
+    ticket_id: int | None
+    ticket_number: str | None
+    ticket_title: str | None
+    ticket_url: str | None
+    timesheet_url: str | None
+    day_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictList:
+    """Some conflicts of those that a filter names: `total` of them, `counts` by reason whatever reason it names."""
+
+    items: tuple[Conflict, ...]
+    total: int
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What may be decided, and what that does."""
+
+    choice: Choice
+    effect: str
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A conflict that there was, or is, about the same booking or time sheet."""
+
+    id: int
+    reason: str
+    resolution_status: str
+    decision: str | None
+    decided_by: str | None
+    decided_at: datetime | None
+    opened_at: datetime
+    closed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictTold:
+    """Everything about one conflict; the first of the choices is the one suggested, none are left once it is closed."""
+
+    conflict: Conflict
+    sides: tuple[Side, ...]
+    candidates: tuple[Partner, ...]
+    choices: tuple[Option, ...]
+    history: tuple[Past, ...]
+
+
+def listed(runtime: Runtime, wanted: Filter, limit: int | None = None, offset: int = 0) -> ConflictList:
+    """The conflicts of a filter, oldest day first: all of them, or one page."""
+    with runtime.database.transaction() as connection:
+        names = addresses(connection)
+        links = Links.of(runtime, names)
+        rows = conflict_lists.matching(connection, names.source, wanted, limit, offset)
+        counts = conflict_lists.counts(connection, names.source, wanted)
+    total = counts.get(wanted.reason, 0) if wanted.reason else sum(counts.values())
+    return ConflictList(tuple(_conflict(row, links) for row in rows), total, counts)
+
+
+def told(runtime: Runtime, conflict_id: int) -> ConflictTold:
+    """One conflict with both sides, candidates, choices and history. Raises `UnknownError`."""
+    with runtime.database.transaction() as connection:
+        names = addresses(connection)
+        links = Links.of(runtime, names)
+        conflict = _one(connection, links, conflict_id)
+        line = plans.line_of(connection, conflict.connector, conflict.entry_date, conflict.key)
+        line = line if line is not None and line.reason == conflict.reason else None
+        both = both_sides(connection, runtime, links, line, source_id=conflict.source_id, kimai_id=conflict.kimai_id)
+        history = conflicts.history(connection, conflict.connector, conflict.key)
+    return ConflictTold(conflict, both.sides, both.candidates, options(conflict), tuple(_past(row) for row in history))
+
+
+def options(conflict: Conflict) -> tuple[Option, ...]:
+    """What may be decided about a conflict that is open, the suggested first."""
+    is_open = conflict.resolution_status == "open"
+    possible = allowed(Reason(conflict.reason), Status(conflict.status)) if is_open else ()
+    return tuple(Option(choice, EFFECTS[choice]) for choice in possible)
+
+
+def _one(connection: Connection, links: Links, conflict_id: int) -> Conflict:
+    try:
+        conflicts.one(connection, conflict_id)
+    except UnknownConflictError as error:
+        raise UnknownError(str(error)) from error
+    wanted = Filter(status="", ids=frozenset({conflict_id}))
+    (row,) = conflict_lists.matching(connection, links.addresses.source, wanted)
+    return _conflict(row, links)
+
+
+def _conflict(row: Row[Any], links: Links) -> Conflict:
+    return Conflict(
+        **row._mapping,  # noqa: SLF001 (public in spite of its name)
+        ticket_url=links.ticket(row.ticket_id),
+        timesheet_url=links.timesheet(row.kimai_id),
+        day_url=links.day(row.entry_date),
+    )
+
+
+def _past(row: Row[Any]) -> Past:
+    return Past(**{name: getattr(row, name) for name in Past.__slots__})

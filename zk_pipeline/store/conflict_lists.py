@@ -1,0 +1,151 @@
+"""Queries for lists of conflicts: by filter and page, their counts by reason, and what they have in common."""
+
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, false, func, or_, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+
+from zk_pipeline.store.tables import conflicts, normalized_entries
+from zk_pipeline.store.tables import reconciliation_results as results
+
+_ENTRY = (
+    "user_email",
+    "user_name",
+    "organization_name",
+    "customer_name",
+    "ticket_id",
+    "ticket_number",
+    "ticket_title",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which conflicts are meant; what is empty does not narrow.
+
+    People and customers are named in full, in any case; `search` is a part of ticket number, title, agent or customer.
+    With `ids` only those are meant.
+    """
+
+    status: str = "open"
+    reason: str = ""
+    first: date | None = None
+    last: date | None = None
+    agent: str = ""
+    customer: str = ""
+    search: str = ""
+    ids: frozenset[int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Conflicts for which a decision has the same effect.
+
+    `drafted` says that the plan knows what would be written, `bound` that there is one time sheet, `closed` that the
+    day is locked. `minutes` are those of the bookings.
+    """
+
+    reason: str
+    status: str
+    drafted: bool
+    bound: bool
+    closed: bool
+    number: int
+    minutes: Decimal
+
+
+def matching(
+    connection: Connection, source: str, wanted: Filter, limit: int | None = None, offset: int = 0
+) -> list[Row[Any]]:
+    """The conflicts that are meant, oldest day first, each with its minutes and the booking's agent and customer."""
+    ordered = select(conflicts.c.id).order_by(conflicts.c.entry_date, conflicts.c.id)
+    page = _narrowed(ordered, source, wanted).limit(limit).offset(offset).subquery()
+    entry = normalized_entries
+    columns = [entry.c[name] for name in _ENTRY]
+    joined = _with_entry(conflicts.join(page, page.c.id == conflicts.c.id), source).outerjoin(results, _planned())
+    query = select(conflicts, _minutes(), *columns).select_from(joined)
+    return list(connection.execute(query.order_by(conflicts.c.entry_date, conflicts.c.id)))
+
+
+def counts(connection: Connection, source: str, wanted: Filter) -> dict[str, int]:
+    """How many conflicts there are for each reason, whatever reason the filter names; most first."""
+    number = func.count()
+    query = select(conflicts.c.reason, number).group_by(conflicts.c.reason)
+    narrowed = _narrowed(query, source, replace(wanted, reason="")).order_by(number.desc(), conflicts.c.reason)
+    return {row[0]: row[1] for row in connection.execute(narrowed)}
+
+
+def groups(connection: Connection, source: str, wanted: Filter, locked_before: date | None) -> list[Group]:
+    """The conflicts that are meant, added up by what decides about the effect of a decision."""
+    closed = conflicts.c.entry_date < locked_before if locked_before else false()
+    apart = (
+        conflicts.c.reason,
+        conflicts.c.status,
+        results.c.draft.is_not(None),
+        conflicts.c.kimai_id.is_not(None),
+        closed,
+    )
+    ids = _narrowed(select(conflicts.c.id), source, wanted).subquery()
+    joined = _with_entry(conflicts.join(ids, ids.c.id == conflicts.c.id), source).outerjoin(results, _planned())
+    query = select(*apart, func.count(), func.sum(_minutes())).select_from(joined).group_by(*apart)
+    return [Group(*row) for row in connection.execute(query)]
+
+
+def digest(connection: Connection, source: str, wanted: Filter) -> str:
+    """A hash of which conflicts are meant and of their facts: another one says that the list changed."""
+    told = aggregate_order_by(func.concat(conflicts.c.id, ":", conflicts.c.facts_hash), conflicts.c.id)
+    query = _narrowed(select(func.md5(func.coalesce(func.string_agg(told, ","), ""))), source, wanted)
+    return connection.execute(query).scalar_one()
+
+
+def _minutes() -> ColumnElement[Decimal]:
+    return func.coalesce(results.c.minutes, normalized_entries.c.time_minutes, Decimal(0)).label("minutes")
+
+
+def _planned() -> ColumnElement[bool]:
+    """That a line of the plan is the conflict's."""
+    return (
+        (results.c.connector == conflicts.c.connector)
+        & (results.c.entry_date == conflicts.c.entry_date)
+        & (results.c.key == conflicts.c.key)
+    )
+
+
+def _with_entry(rows: FromClause, source: str) -> Any:
+    entry = normalized_entries
+    return rows.outerjoin(entry, (entry.c.source == source) & (entry.c.source_id == conflicts.c.source_id))
+
+
+def _narrowed(query: Select[Any], source: str, wanted: Filter) -> Select[Any]:
+    """The query over the conflicts that are meant; the bookings are looked at only where the filter speaks of them."""
+    entry = normalized_entries.c
+    if wanted.agent or wanted.customer or wanted.search:
+        query = query.select_from(_with_entry(conflicts, source))
+    else:
+        query = query.select_from(conflicts)
+    if wanted.status:
+        query = query.where(conflicts.c.resolution_status == wanted.status)
+    if wanted.reason:
+        query = query.where(conflicts.c.reason == wanted.reason)
+    if wanted.first is not None:
+        query = query.where(conflicts.c.entry_date >= wanted.first)
+    if wanted.last is not None:
+        query = query.where(conflicts.c.entry_date <= wanted.last)
+    if wanted.ids is not None:
+        query = query.where(conflicts.c.id.in_(wanted.ids))
+    if wanted.agent:
+        query = query.where(is_named(wanted.agent, entry.user_email, entry.user_name))
+    if wanted.customer:
+        query = query.where(is_named(wanted.customer, entry.organization_name, entry.customer_name))
+    if wanted.search:
+        searched = (entry[name] for name in _ENTRY if name != "ticket_id")
+        query = query.where(or_(*(column.icontains(wanted.search, autoescape=True) for column in searched)))
+    return query
+
+
+def is_named(name: str, *columns: ColumnElement[str | None]) -> ColumnElement[bool]:
+    """That one of the columns is this name, in any case."""
+    return or_(*(func.lower(column) == name.lower() for column in columns))
