@@ -27,14 +27,14 @@ from zk_pipeline.connectors.errors import (
     RateLimitedError,
     UnavailableError,
 )
+from zk_pipeline.connectors.exchanges import MASK, listener, presentable, with_query
+from zk_pipeline.domain.exchanges import Exchange
 
 CONNECT_SECONDS = 10.0
 LONGEST_WAIT_SECONDS = 60.0
 FIRST_WAIT_SECONDS = 0.5
 IDLE_SECONDS = 4.0
 """Servers commonly close an idle connection after five seconds: leave it before they do, or a write is lost on it."""
-
-MASK = "***"
 
 Params = Mapping[str, str | int]
 
@@ -158,11 +158,39 @@ class HttpClient:
                 self._writes += 1
             else:
                 self._reads += 1
+        sent_at, started = datetime.now(UTC), time.monotonic()
+        response, outcome = self._request(call, params, body)
+        seconds = time.monotonic() - started
+        hearing = listener()
+        if hearing is not None and hearing.wants(writes=call.writes):
+            error = outcome.error if isinstance(outcome, _Failure) else None
+            exchange = Exchange(
+                method=call.method,
+                path=with_query(call.path, params or {}, self._token),
+                asked=body,
+                status=response.status_code if response is not None else None,
+                answered=self._json(response, outcome),
+                error=str(error or ""),
+                seconds=seconds,
+                sent_at=sent_at,
+            )
+            hearing.tell(presentable(exchange, self._token), in_doubt=error is not None and error.outcome_unknown)
+        return outcome
+
+    def _request(
+        self, call: Call, params: Params | None, body: Mapping[str, Any] | None
+    ) -> tuple[httpx.Response | None, Answer | _Failure]:
+        """What came back, and what it means."""
         try:
             response = self._http.request(call.method, call.path, params=params, json=body)
         except httpx.RequestError as error:
-            return _transport_failure(call, error)
-        return self._judge(call, response)
+            return None, _transport_failure(call, error)
+        return response, self._judge(call, response)
+
+    def _json(self, response: httpx.Response | None, outcome: Answer | _Failure) -> Any:
+        if isinstance(outcome, Answer):
+            return outcome.data
+        return self._without_token(response)[0] if response is not None else None
 
     def _judge(self, call: Call, response: httpx.Response) -> Answer | _Failure:
         status = response.status_code
