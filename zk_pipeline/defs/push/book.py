@@ -1,4 +1,4 @@
-"""The push's bookkeeping: every outcome goes into ledger, mirror, conflicts and audit in one transaction."""
+"""The push's bookkeeping: each outcome goes into ledger, mirror, conflicts, audit and request log at once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from zk_pipeline.connectors.errors import ConnectorError, PermissionDeniedError, ValidationFailedError
 from zk_pipeline.defs.push.delivery import Parcel
+from zk_pipeline.defs.push.exchanges import Exchanges
 from zk_pipeline.domain.decision import Action
 from zk_pipeline.domain.journal import JournalEntry
 from zk_pipeline.domain.ledger import Desired, LedgerRow, PushState
@@ -47,8 +48,9 @@ class Done:
 class Book:
     """Writes down what one run does to one target."""
 
-    def __init__(self, database: Database, target_name: str, run_id: str) -> None:
+    def __init__(self, database: Database, exchanges: Exchanges, target_name: str, run_id: str) -> None:
         self._database = database
+        self._exchanges = exchanges
         self._target = target_name
         self._run_id = run_id
 
@@ -70,7 +72,7 @@ class Book:
             replace(_write(item.parcel, operation), asked=_asked(item, operation), kimai_id=item.row.id, base=item.row)
             for item in done
         ]
-        with self._database.transaction() as connection:
+        with self._exchanges.committed() as connection:
             ledger.confirm(connection, self._target, writes, self._run_id)
             rows.save_timesheets(connection, self._target, [item.row for item in done])
             journal.record(
@@ -82,7 +84,7 @@ class Book:
     def delete(self, line: Result, gone: Timesheet | None, bound: LedgerRow | None) -> None:
         """Commit that a time sheet is no longer in the target; `bound` is the ledger of the booking it stood for."""
         kimai_id = line.kimai_id or 0
-        with self._database.transaction() as connection:
+        with self._exchanges.committed() as connection:
             if bound is not None:
                 ledger.release(connection, self._target, bound.source_id, "The time sheet was deleted.", self._run_id)
             rows.mark_timesheets_gone(connection, self._target, [kimai_id])
@@ -102,7 +104,7 @@ class Book:
         line = replace(
             parcel.line, action=Action.REVIEW, reason=Reason.REFUSED_BY_KIMAI, text=text, facts_hash=facts_hash
         )
-        with self._database.transaction() as connection:
+        with self._exchanges.committed() as connection:
             write = replace(_write(parcel, operation), facts_hash=facts_hash)
             ledger.refuse(connection, self._target, write, PushState.PARKED, text, self._run_id)
             if parcel.line.reason is Reason.REFUSED_BY_KIMAI:
@@ -113,7 +115,7 @@ class Book:
 
     def fail(self, parcels: Sequence[Parcel], operation: Action, message: str) -> None:
         """Record entries that were certainly not written and shall be tried again."""
-        with self._database.transaction() as connection:
+        with self._exchanges.committed() as connection:
             for parcel in parcels:
                 write = _write(parcel, operation)
                 ledger.refuse(connection, self._target, write, PushState.FAILED, message, self._run_id)

@@ -9,6 +9,7 @@ from typing import Self
 
 from zk_pipeline.connectors.base import TargetConnector
 from zk_pipeline.connectors.errors import ConnectorError, PermissionDeniedError, ValidationFailedError
+from zk_pipeline.defs.push.exchanges import Exchanges
 from zk_pipeline.domain.plan import Draft, Result
 from zk_pipeline.domain.records import Timesheet, TimesheetDraft
 
@@ -43,8 +44,9 @@ class Outcome:
 class Delivery:
     """Sends parcels with a pool of threads; the caller keeps the ledger. Use it as a context manager."""
 
-    def __init__(self, target: TargetConnector, concurrency: int) -> None:
+    def __init__(self, target: TargetConnector, exchanges: Exchanges, concurrency: int) -> None:
         self._target = target
+        self._exchanges = exchanges
         self._concurrency = concurrency
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="push")
         self.stopped_by: ConnectorError | None = None
@@ -108,7 +110,8 @@ class Delivery:
             tags=draft.tags,
         )
         try:
-            return Outcome(parcel, timesheet=self._target.create(body))
+            with self._exchanges.of(parcel.source_id):
+                return Outcome(parcel, timesheet=self._target.create(body))
         except (ValidationFailedError, PermissionDeniedError) as error:
             return Outcome(parcel, refusal=error)
         except ConnectorError as error:

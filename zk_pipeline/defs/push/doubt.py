@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from zk_pipeline.connectors.base import TargetConnector
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.defs.push.delivery import Parcel
+from zk_pipeline.defs.push.exchanges import Exchanges
 from zk_pipeline.domain.ledger import Desired, LedgerRow, PushState
 from zk_pipeline.domain.markers import marker
 from zk_pipeline.domain.records import Timesheet
@@ -53,12 +54,14 @@ class Doubts:
     def __init__(
         self,
         target: TargetConnector,
+        exchanges: Exchanges,
         source_name: str,
         time_limit: float,
         witnesses: Sequence[int] = (),
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._target = target
+        self._exchanges = exchanges
         self._source_name = source_name
         self._time_limit = time_limit
         self._witnesses = tuple(witnesses)
@@ -100,7 +103,7 @@ class Doubts:
             still_open: list[Doubt] = []
             for doubt in open_doubts:
                 looked_at = time.monotonic()
-                hits = self._target.find(marker(self._source_name, doubt.parcel.source_id))
+                hits = self._find(doubt.parcel.source_id)
                 if hits:
                     adopted.append((doubt.as_sent, hits[0]))
                 elif looked_at >= doubt.certain_at:
@@ -115,6 +118,10 @@ class Doubts:
         if absent:
             self._require_sight()
         return Settled(tuple(adopted), tuple(absent))
+
+    def _find(self, source_id: str) -> Sequence[Timesheet]:
+        with self._exchanges.of(source_id, in_doubt=True):
+            return self._target.find(marker(self._source_name, source_id))
 
     def _require_sight(self) -> None:
         """Raise `PermissionDeniedError` when the account cannot read what others own. Asked once."""

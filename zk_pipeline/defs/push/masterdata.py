@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from zk_pipeline.connectors.base import TargetConnector
 from zk_pipeline.connectors.errors import PermissionDeniedError, ValidationFailedError
 from zk_pipeline.defs.push.book import Refusal, refusal_of
+from zk_pipeline.defs.push.exchanges import Exchanges
 from zk_pipeline.domain.journal import JournalEntry, Named, Operation
 from zk_pipeline.domain.mapping import ProjectPlan
 from zk_pipeline.domain.plan import Draft
@@ -29,9 +30,10 @@ class Created:
 class MasterData:
     """Makes projects real. Refusals are remembered for each project, so that one is asked for only once."""
 
-    def __init__(self, connector: TargetConnector, database: Database, run_id: str) -> None:
+    def __init__(self, connector: TargetConnector, database: Database, exchanges: Exchanges, run_id: str) -> None:
         self._connector = connector
         self._database = database
+        self._exchanges = exchanges
         self._run_id = run_id
         self._project_ids: dict[str, int] = {}
         self._customer_ids: dict[str, int] = {}
@@ -50,7 +52,7 @@ class MasterData:
         tags = {tag for draft in drafts for tag in draft.tags}
         if not wanted and tags <= self._tags:
             return
-        with self._database.lock(f"zk:masterdata:{self._connector.endpoint.name}"):
+        with self._database.lock(f"zk:masterdata:{self._connector.endpoint.name}"), self._exchanges.of(None):
             self._ensure_tags(tags - self._tags)
             for plan in wanted:
                 self._create(plan)
@@ -94,7 +96,7 @@ class MasterData:
             self._refusals[plan.number] = refusal_of(error, f"Project {plan.number} {plan.name!r} could not be made.")
             return
         self._project_ids[plan.number] = project.id
-        with self._database.transaction() as connection:
+        with self._exchanges.committed() as connection:
             target.save_project(connection, self._connector.endpoint.name, project)
             if found is None:
                 self._journal(connection, Operation.CREATE_PROJECT, project)
@@ -107,7 +109,7 @@ class MasterData:
             found = self._connector.find_customer(customer.number)
             made = found or self._connector.create_customer(name=customer.name, number=customer.number)
             self._customer_ids[customer.number] = made.id
-            with self._database.transaction() as connection:
+            with self._exchanges.committed() as connection:
                 target.save_customer(connection, self._connector.endpoint.name, made)
                 if found is None:
                     self._journal(connection, Operation.CREATE_CUSTOMER, made)

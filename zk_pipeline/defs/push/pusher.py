@@ -17,6 +17,7 @@ from zk_pipeline.defs.push.amendment import Adoption, Amendment, Removal
 from zk_pipeline.defs.push.book import Book, Done, refusal_of
 from zk_pipeline.defs.push.delivery import Delivery, Outcome, Parcel, rounds
 from zk_pipeline.defs.push.doubt import ANSWERED_500, Doubt, Doubts
+from zk_pipeline.defs.push.exchanges import Exchanges
 from zk_pipeline.defs.push.masterdata import MasterData
 from zk_pipeline.defs.push.report import PushReport
 from zk_pipeline.domain.approval import Permitted, permitted
@@ -62,9 +63,10 @@ class Pusher:
         self._target = target
         self._name = target.endpoint.name
         self._settings = settings
-        self._book = Book(database, self._name, run_id)
-        self._master = MasterData(target, database, run_id)
-        self._doubts = Doubts(target, settings.source, settings.time_limit, settings.witnesses)
+        self._exchanges = Exchanges(database, self._name, run_id)
+        self._book = Book(database, self._exchanges, self._name, run_id)
+        self._master = MasterData(target, database, self._exchanges, run_id)
+        self._doubts = Doubts(target, self._exchanges, settings.source, settings.time_limit, settings.witnesses)
         self._unknown_in_a_row = 0
 
     def day(self, day: date) -> PushReport:
@@ -73,7 +75,7 @@ class Pusher:
         Raises the connector's errors for what stops the run; what was done until then is in the ledger.
         """
         made_before = self._master.created
-        with self._database.lock(f"zk:push:{self._name}:{day}"):
+        with self._database.lock(f"zk:push:{self._name}:{day}"), self._exchanges.kept():
             with self._database.transaction() as connection:
                 plan = plans.writes_of_day(connection, self._name, day)
                 allowed = self._permitted(connection, day, plan)
@@ -105,7 +107,8 @@ class Pusher:
         report = PushReport()
         adoption = Adoption(self._target, self._book, self._settings.source)
         for parcel in chosen:
-            report += adoption.carry_out(parcel)
+            with self._exchanges.of(parcel.source_id):
+                report += adoption.carry_out(parcel)
         plain = [_parcel(line) for line in wanted if line.decided != Choice.LINK]
         with self._database.transaction() as connection:
             found = rows.timesheets_by_id(connection, self._name, [parcel.line.kimai_id or 0 for parcel in plain])
@@ -125,7 +128,9 @@ class Pusher:
         removal = Removal(self._target, self._book)
         report = PushReport()
         for line in wanted:
-            report += removal.carry_out(line, by_timesheet.get(line.kimai_id))
+            owner = by_timesheet.get(line.kimai_id)
+            with self._exchanges.of(owner.source_id if owner else line.source_id):
+                report += removal.carry_out(line, owner)
         return report
 
     def _updates(self, lines: Sequence[Result], known: Mapping[str, LedgerRow]) -> PushReport:
@@ -133,7 +138,9 @@ class Pusher:
         report, ready = self._ready(wanted, Action.UPDATE)
         amendment = Amendment(self._target, self._book)
         for parcel in ready:
-            report += amendment.carry_out(parcel, known.get(parcel.source_id))
+            row = known.get(parcel.source_id)
+            with self._exchanges.of(parcel.source_id, in_doubt=row is not None and row.state is PushState.INTENDED):
+                report += amendment.carry_out(parcel, row)
         return report
 
     def _creates(self, lines: Sequence[Result], known: Mapping[str, LedgerRow]) -> PushReport:
@@ -157,7 +164,7 @@ class Pusher:
         """Send creates; returns what came of them, and those in doubt. Once all is booked, raises what stopped it."""
         report, ready = self._ready(parcels, Action.CREATE)
         doubts: list[Doubt] = []
-        with Delivery(self._target, self._settings.concurrency) as delivery:
+        with Delivery(self._target, self._exchanges, self._settings.concurrency) as delivery:
             for turn in rounds(ready, serial_users=self._settings.serial_users):
                 for outcomes in delivery.send(turn, lambda chunk: self._book.intend(chunk, Action.CREATE), CHUNK):
                     report += self._book_outcomes(outcomes, delivery)

@@ -1,4 +1,4 @@
-"""The undo's bookkeeping: what each step did goes into ledger, mirror, journal and audit in one transaction."""
+"""The undo's bookkeeping: what a step did goes into ledger, mirror, journal, audit and request log at once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from zk_pipeline.defs.push.exchanges import Exchanges
 from zk_pipeline.domain.journal import JournalEntry, Operation
 from zk_pipeline.domain.ledger import LedgerRow
 from zk_pipeline.domain.records import Timesheet
@@ -13,7 +14,6 @@ from zk_pipeline.domain.undo import Step, asked_before
 from zk_pipeline.store import audit, journal, ledger
 from zk_pipeline.store import target as rows
 from zk_pipeline.store.audit import AuditEvent
-from zk_pipeline.store.database import Database
 from zk_pipeline.store.ledger import Write
 
 TAKEN_BACK = "The write was taken back."
@@ -23,14 +23,14 @@ TAKEN_BACK = "The write was taken back."
 class UndoBook:
     """Writes down what one undo does to one target. Where nothing had to be sent, `sent` is false."""
 
-    database: Database
+    exchanges: Exchanges
     target: str
     run_id: str
 
     def deleted(self, step: Step, gone: Timesheet | None) -> None:
         """A time sheet that the run had created is no longer there; `gone` is what it was, if we deleted it."""
         entry = step.write.entry
-        with self.database.transaction() as connection:
+        with self.exchanges.committed() as connection:
             self._release(connection, entry)
             rows.mark_timesheets_gone(connection, self.target, [entry.kimai_id])
             self._close(connection, step, self._entry(entry, Operation.DELETE, gone, None) if gone else None)
@@ -38,7 +38,7 @@ class UndoBook:
     def restored(self, step: Step, current: Timesheet, row: Timesheet, known: LedgerRow | None) -> None:
         """A time sheet that the run had updated has its old values again."""
         entry = step.write.entry
-        with self.database.transaction() as connection:
+        with self.exchanges.committed() as connection:
             if known is not None and known.asked is not None and known.kimai_id == row.id and entry.entry_date:
                 asked = asked_before(known.asked, entry)
                 write = Write(known.source_id, Operation.UPDATE, entry.entry_date, asked, known.facts_hash, row.id, row)
@@ -50,7 +50,7 @@ class UndoBook:
     def unlinked(self, step: Step, current: Timesheet, row: Timesheet) -> None:
         """A time sheet that was typed by hand has its old text again and is nobody's."""
         entry = step.write.entry
-        with self.database.transaction() as connection:
+        with self.exchanges.committed() as connection:
             self._release(connection, entry)
             rows.save_timesheets(connection, self.target, [row])
             written = None if row is current else self._entry(entry, Operation.UNLINK, current, row)
@@ -58,18 +58,18 @@ class UndoBook:
 
     def intend(self, write: Write) -> None:
         """Commit that a time sheet is about to be created again."""
-        with self.database.transaction() as connection:
+        with self.exchanges.committed() as connection:
             ledger.intend(connection, self.target, [write], self.run_id)
 
     def withdraw(self, source_id: str) -> None:
         """Record that a time sheet was certainly not created again."""
-        with self.database.transaction() as connection:
+        with self.exchanges.committed() as connection:
             ledger.release(connection, self.target, source_id, TAKEN_BACK, self.run_id)
 
     def created(self, step: Step, write: Write, row: Timesheet) -> None:
         """A time sheet that the run had deleted is there again, under another id."""
         entry = JournalEntry(Operation.CREATE, write.source_id, row.id, write.entry_date, after=row)
-        with self.database.transaction() as connection:
+        with self.exchanges.committed() as connection:
             ledger.confirm(connection, self.target, [write], self.run_id)
             rows.save_timesheets(connection, self.target, [row])
             self._close(connection, step, entry)
@@ -80,7 +80,7 @@ class UndoBook:
         customer = made.operation == Operation.CREATE_CUSTOMER
         operation = Operation.DELETE_CUSTOMER if customer else Operation.DELETE_PROJECT
         entry = JournalEntry(operation, None, made.kimai_id, None, named=made.named)
-        with self.database.transaction() as connection:
+        with self.exchanges.committed() as connection:
             if customer:
                 rows.forget_customer(connection, self.target, made.kimai_id)
             else:
@@ -89,7 +89,7 @@ class UndoBook:
 
     def settled(self, step: Step) -> None:
         """There was nothing to take back."""
-        with self.database.transaction() as connection:
+        with self.exchanges.committed() as connection:
             self._close(connection, step, None)
 
     def _release(self, connection: Connection, entry: JournalEntry) -> None:

@@ -20,6 +20,7 @@ from zk_pipeline.connectors.errors import (
 )
 from zk_pipeline.defs.push.delivery import Parcel
 from zk_pipeline.defs.push.doubt import Doubts
+from zk_pipeline.defs.push.exchanges import Exchanges
 from zk_pipeline.defs.push.undo_book import UndoBook
 from zk_pipeline.domain import undo
 from zk_pipeline.domain.decision import Action, Status
@@ -120,14 +121,19 @@ class Undoing:
         self._target = target
         self._name = target.endpoint.name
         self._settings = settings
-        self._book = UndoBook(database, self._name, run_id)
-        self._doubts = Doubts(target, settings.source, settings.time_limit)
+        self._exchanges = Exchanges(database, self._name, run_id)
+        self._book = UndoBook(self._exchanges, self._name, run_id)
+        self._doubts = Doubts(target, self._exchanges, settings.source, settings.time_limit)
 
     def carry_out(self, undone_run: str) -> list[Step]:
         """Undo the run and return a step for each of its writes, as it went.
 
         Raises the connector's errors for what stops it; what was done until then is committed.
         """
+        with self._exchanges.kept():
+            return self._carry_out(undone_run)
+
+    def _carry_out(self, undone_run: str) -> list[Step]:
         days = {write.entry.entry_date for write in self._open(undone_run)}
         steps: list[Step] = []
         for day in sorted((day for day in days if day is not None), reverse=True):
@@ -150,9 +156,11 @@ class Undoing:
             found.look_at(self._target, write.entry.kimai_id)
         known = _ledger(self._database, self._name, self._settings, [write])
         step = undo.step(write, _present(self._settings, found, known))
-        row = known.get(undo.booking_of(write.entry, self._settings.source) or "")
+        source_id = undo.booking_of(write.entry, self._settings.source)
+        row = known.get(source_id or "")
         try:
-            return self._done(step, found.timesheets.get(write.entry.kimai_id), row)
+            with self._exchanges.of(source_id):
+                return self._done(step, found.timesheets.get(write.entry.kimai_id), row)
         except REFUSED as error:
             return step.left(str(error))
 
@@ -231,7 +239,8 @@ class Undoing:
             else self._target.delete_project
         )
         try:
-            delete(write.entry.kimai_id, number=write.entry.named.number)
+            with self._exchanges.of(None):
+                delete(write.entry.kimai_id, number=write.entry.named.number)
         except REFUSED as error:
             return step.left(str(error))
         self._book.removed(step)
