@@ -1,5 +1,6 @@
 """`zk trace`: the whole story of a booking, of a ticket's bookings, or of a time sheet."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import date, datetime
@@ -14,7 +15,7 @@ from zk_pipeline.store import traces
 from zk_pipeline.store.traces import Fields, Story, Systems, TraceError
 from zk_pipeline.supervisor.parts import HOST, reachable_url
 
-NOT_STORED = "Requests and answers are not stored; what was asked for and what Kimai returned are in ledger and writes."
+LONGEST_CELL = 400
 TIMESHEET = ("user_id", "begin", "duration_seconds", "project_id", "activity_id", "description", "tags", "exported")
 
 
@@ -25,7 +26,7 @@ def trace(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Tell everything that is known: rows, policy, plan, decisions, ledger, each write, who did what, and the runs."""
+    """Tell all that is known: rows, policy, plan, decisions, ledger, writes, requests, who did what, and the runs."""
     with environment() as ready, explained(TraceError):
         runtime = ready.runtime
         systems = Systems(runtime.stored("source").name, runtime.stored("target").name)
@@ -33,11 +34,10 @@ def trace(
             found = traces.stories(connection, systems, reference)
     told = [_to_json(story, runtime) for story in found]
     if as_json:
-        show_json({"reference": reference, "note": NOT_STORED, "stories": told})
+        show_json({"reference": reference, "stories": told})
         return
     for story in told:
         _show(story)
-    out.print(f"[dim]{NOT_STORED}[/]")
 
 
 def _to_json(story: Story, runtime: Runtime) -> Fields:
@@ -53,6 +53,7 @@ def _show(story: Mapping[str, Any]) -> None:
     _show_plan(story)
     _show_ledger(story["ledger"])
     _show_writes(story["writes"])
+    _show_requests(story["requests"])
     events = [
         (row["created_at"], row["actor"], row["event"], row["subject"], _pairs(row["detail"])) for row in story["audit"]
     ]
@@ -138,6 +139,28 @@ def _show_writes(rows: Iterable[Fields]) -> None:
         for row in rows
     ]
     _table("Writes", ("at", "operation", "time sheet", "run", "undone", "before → after"), lines)
+
+
+def _show_requests(rows: Iterable[Fields]) -> None:
+    lines = [
+        (
+            row["sent_at"],
+            f"{row['method']} {row['path']}",
+            _beginning(row["asked"]),
+            row["status"] or "none",
+            "\n".join(part for part in (row["error"], _beginning(row["answered"])) if part),
+            row["seconds"],
+        )
+        for row in rows
+    ]
+    columns = ("at", "request", "asked", "status", "answered, or the error", "seconds")
+    _table("Requests and answers (whole with --json)", columns, lines)
+
+
+def _beginning(value: Any) -> str:
+    """JSON as far as a table has room for it."""
+    text = "" if value is None else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST_CELL else f"{text[:LONGEST_CELL]} …"
 
 
 def _changes(row: Fields) -> str:

@@ -1,6 +1,6 @@
 """Queries for the whole story of a booking or a time sheet, from the row in the source to every write.
 
-None of the tables holds a secret: requests and answers are not stored, but what was asked for and what came back are.
+None of the tables holds a secret: in the log of requests they were masked before anything was stored.
 """
 
 from collections.abc import Collection
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Select, Table, select
 
 from zk_pipeline.domain.journal import MASTER_DATA
 from zk_pipeline.domain.markers import marked_ids
+from zk_pipeline.store import request_log
 from zk_pipeline.store.raw_tables import tickets, time_accountings, timesheets
 from zk_pipeline.store.tables import (
     audit_details,
@@ -60,6 +61,7 @@ class Story:
     ledger: Fields | None
     timesheets: list[Fields]
     writes: list[Fields]
+    requests: list[Fields]
     audit: list[Fields]
     runs: list[Fields]
 
@@ -96,6 +98,7 @@ def _story(connection: Connection, systems: Systems, source_id: str | None, kima
         connection, select(pushes).where(pushes.c.connector == systems.target, pushes.c.source_id == source_id)
     )
     written = _all(connection, _writes(systems, source_id, kimai_id))
+    sent = _all(connection, _requests(systems, source_id, kimai_id))
     bound = {row["kimai_id"] for row in (*written, *([ledger] if ledger else [])) if row["kimai_id"]}
     bound |= {kimai_id} if kimai_id else set()
     keys = [*([source_id] if source_id else []), *(f"kimai:{id_}" for id_ in sorted(bound))]
@@ -104,7 +107,7 @@ def _story(connection: Connection, systems: Systems, source_id: str | None, kima
     sheets = bound | {row["kimai_id"] for row in (*plan, *disputes) if row["kimai_id"]}
     subjects = [f"timesheet:{id_}" for id_ in bound] + [f"conflict:{row['id']}" for row in disputes]
     events = _all(connection, _events([*subjects, f"booking:{source_id}"]))
-    ran = {row["run_id"] for row in (*plan, *written, *events, *([ledger] if ledger else [])) if row["run_id"]}
+    ran = {row["run_id"] for row in (*plan, *written, *sent, *events, *([ledger] if ledger else [])) if row["run_id"]}
     return Story(
         source_id=source_id,
         booking=booking,
@@ -118,6 +121,7 @@ def _story(connection: Connection, systems: Systems, source_id: str | None, kima
         ledger=ledger,
         timesheets=_all(connection, _timesheets(systems, sheets)),
         writes=written,
+        requests=sent,
         audit=events,
         runs=_all(connection, select(sync_runs).where(sync_runs.c.run_id.in_(ran)).order_by(sync_runs.c.started_at)),
     )
@@ -193,6 +197,12 @@ def _writes(systems: Systems, source_id: str | None, kimai_id: int | None) -> Se
     return query.order_by(writes.c.id)
 
 
+def _requests(systems: Systems, source_id: str | None, kimai_id: int | None) -> Select[Any]:
+    if source_id is not None:
+        return request_log.of_booking(systems.target, source_id)
+    return request_log.of_timesheet(systems.target, kimai_id or 0)
+
+
 def _events(subjects: Collection[str]) -> Select[Any]:
     columns = (audit_logs.c.id, audit_logs.c.event, audit_logs.c.actor, audit_logs.c.subject, audit_logs.c.run_id)
     return (
@@ -204,7 +214,7 @@ def _events(subjects: Collection[str]) -> Select[Any]:
 
 
 def _is_known(story: Story) -> bool:
-    return any((story.booking, story.entry, story.plan, story.ledger, story.timesheets, story.writes))
+    return any((story.booking, story.entry, story.plan, story.ledger, story.timesheets, story.writes, story.requests))
 
 
 def _number(text: str, reference: str) -> int:

@@ -1,12 +1,16 @@
 """`zk trace`: the whole story of a booking, a ticket's bookings or a time sheet, and no secret in it."""
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from click.testing import Result
 
+from zk_pipeline.domain.exchanges import Exchange
 from zk_pipeline.sandbox.demo import demo_mappings_csv
+from zk_pipeline.store import request_log
 from zk_pipeline_tests.commands.conftest import Home, Homes, Sandbox, Zk
 
 DAY = ("--from", "2025-10-01", "--to", "2025-10-03")
@@ -93,10 +97,38 @@ def test_a_time_sheet_without_booking_is_told_as_far_as_it_is_known(days: Zk) ->
 def test_the_table_shows_every_chapter_and_the_address_of_the_run(days: Zk) -> None:
     ledger = written(days)
     shown = days("trace", ledger["source_id"]).stdout
-    for chapter in ("Zammad: the booking", "By which policy", "The plan", "The ledger", "Writes", "Audit", "Runs"):
+    for chapter in (
+        "Zammad: the booking",
+        "By which policy",
+        "The plan",
+        "The ledger",
+        "Writes",
+        "Requests",
+        "Audit",
+        "Runs",
+    ):
         assert chapter in shown
     assert f"/runs/{ledger['run_id']}" in shown
-    assert "Requests and answers are not stored" in shown
+
+
+def test_the_requests_for_a_booking_are_told_with_their_answers(days: Zk) -> None:
+    ledger = written(days)
+    (request,) = story(days, ledger["source_id"])["requests"]
+    assert (request["method"], request["path"], request["status"]) == ("POST", "/api/timesheets", 200)
+    assert f"[zk-zammad-{ledger['source_id']}]" in request["asked"]["description"]
+    assert (request["answered"]["id"], request["error"]) == (ledger["kimai_id"], "")
+    assert request["run_id"] == ledger["run_id"]
+
+
+def test_a_request_for_no_booking_is_told_with_its_time_sheet(days: Zk) -> None:
+    with days.home.database() as database, database.transaction() as connection:
+        query = "SELECT id FROM kimai.timesheets WHERE position('[zk-' in description) = 0 LIMIT 1"
+        strange = connection.exec_driver_sql(query).scalar_one()
+        sent = Exchange("DELETE", f"/api/timesheets/{strange}", None, 204, None, "", 0.01, datetime.now(UTC))
+        other = replace(sent, path=f"/api/customers/{strange}")
+        request_log.append(connection, "kimai", [(None, sent), (None, other)], "run")
+    told = story(days, f"kimai:{strange}")["requests"]
+    assert [(row["method"], row["path"], row["status"]) for row in told] == [("DELETE", sent.path, 204)]
 
 
 def test_no_secret_appears(days: Zk) -> None:
