@@ -12,6 +12,7 @@ from zk_pipeline.commands import (
     doctor,
     keys,
     mappings,
+    migrate,
     schedule,
     status,
     sync,
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 app.command("up")(up.up)
 app.command("demo")(demo.demo)
+app.command("migrate")(migrate.migrate)
 app.command("sync")(sync.sync)
 app.command("undo")(undo.undo)
 app.command("approve")(approve.approve)

@@ -7,7 +7,7 @@ import sys
 
 from zk_pipeline.sandbox.control import with_control
 from zk_pipeline.sandbox.demo import KIMAI_TOKEN, ZAMMAD_TOKEN, demo_systems, empty_systems
-from zk_pipeline.sandbox.server import ServerThread
+from zk_pipeline.sandbox.server import HOST, ServerThread
 
 DATA = {"empty": empty_systems, "demo": demo_systems}
 
@@ -16,6 +16,7 @@ def main() -> None:
     """Serve until standard input closes or a SIGTERM arrives."""
     parser = argparse.ArgumentParser(prog="python -m zk_pipeline.sandbox", description=__doc__)
     parser.add_argument("--data", choices=DATA, default="demo")
+    parser.add_argument("--host", default=HOST, help="0.0.0.0 serves other machines too")
     parser.add_argument("--zammad-port", type=int, default=0, help="0 takes a free port")
     parser.add_argument("--kimai-port", type=int, default=0, help="0 takes a free port")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds added to every request")
@@ -25,8 +26,8 @@ def main() -> None:
     # Ctrl-C goes to the whole terminal; whoever started us ends us when it is done with us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with (
-        ServerThread(with_control(zammad, latency=options.latency), options.zammad_port) as zammad_server,
-        ServerThread(with_control(kimai, latency=options.latency), options.kimai_port) as kimai_server,
+        ServerThread(with_control(zammad, latency=options.latency), options.zammad_port, options.host) as zammad_server,
+        ServerThread(with_control(kimai, latency=options.latency), options.kimai_port, options.host) as kimai_server,
     ):
         access = {
             "zammad_url": zammad_server.url,

@@ -41,12 +41,12 @@ class _Server(uvicorn.Server):
 
 
 class ServerThread:
-    """An ASGI app served on 127.0.0.1 by a thread while the `with` block lasts; port 0 takes a free one.
+    """An ASGI app served by a thread, to this machine alone by default, while the `with` block lasts; port 0 takes a free one.
 
     Raises OSError if the port is taken.
     """
 
-    def __init__(self, app: ASGIApp, port: int = 0) -> None:
+    def __init__(self, app: ASGIApp, port: int = 0, host: str = HOST) -> None:
         config = uvicorn.Config(
             app,
             http=_ClosableProtocol,
@@ -56,13 +56,13 @@ class ServerThread:
             timeout_graceful_shutdown=1,
         )
         self._server = _Server(config)
-        self._port = port
+        self._listen_on = (host, port)
         self._thread: threading.Thread | None = None
         self.url = ""
 
     def __enter__(self) -> Self:
-        listener = socket.create_server((HOST, self._port), backlog=512)
-        self.url = f"http://{HOST}:{listener.getsockname()[1]}"
+        listener = socket.create_server(self._listen_on, backlog=512)
+        self.url = f"http://{self._listen_on[0]}:{listener.getsockname()[1]}"
         self._thread = threading.Thread(target=self._server.run, args=([listener],), daemon=True)
         self._thread.start()
         self._server.settled.wait()
