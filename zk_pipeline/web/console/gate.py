@@ -5,15 +5,20 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
-from fastapi import Request
 from nicegui import __version__ as nicegui_version
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from zk_pipeline.web.console.visit import Door, Session, SessionOverError
+from zk_pipeline.operations import accounts
+from zk_pipeline.operations.actors import Actor
+from zk_pipeline.operations.sign_in import SessionOverError
+from zk_pipeline.runtime import Runtime
+from zk_pipeline.web.console.visit import Visitor
 from zk_pipeline.web.errors import ProblemError
+from zk_pipeline.web.recognition import Sessions
 
 _FILES = tuple(
     f"/_nicegui/{nicegui_version}/{kind}/"
@@ -46,7 +51,8 @@ class Gate:
     """
 
     app: ASGIApp
-    door: Door
+    runtime: Runtime
+    sessions: Sessions
     pages: Collection[str]
     assets: str
 
@@ -68,33 +74,38 @@ class Gate:
             raise ProblemError(404, f"There is nothing at {path}. Check the address.")
 
     async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
-        session = await self._session(scope)
-        if session is None:
-            await RedirectResponse(await self._way_in(scope), 303)(scope, receive, send)
+        connection = HTTPConnection(scope)
+        visitor = await run_in_threadpool(self._visitor, connection)
+        if visitor is None:
+            query = connection.url.query
+            target = quote(scope["path"] + (f"?{query}" if query else ""), safe="/")
+            await RedirectResponse(self.sessions.way_in(connection, target), 303)(scope, receive, send)
             return
-        scope.setdefault("state", {})["session"] = session
+        scope.setdefault("state", {})["visitor"] = visitor
         await self.app(scope, receive, _Protected(send))
 
     async def _belongs_to_a_page(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Other sites may open sockets to us from a visitor's browser, so what comes must come from our own pages."""
-        if _is_from_here(Headers(scope=scope)) and await self._session(scope) is not None:
+        connection = HTTPConnection(scope)
+        if _is_from_here(connection.headers) and await run_in_threadpool(self._visitor, connection) is not None:
             await self.app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send(_REFUSED)
         else:
             raise ProblemError(401, "This belongs to a page of the console. Sign in and load the page again.")
 
-    async def _session(self, scope: Scope) -> Session | None:
-        request = _as_request(scope)
+    def _visitor(self, connection: HTTPConnection) -> Visitor | None:
         try:
-            return await run_in_threadpool(self.door.session_of, request)
+            session = self.sessions.session_of(connection)
+            actor = session.actor()
         except SessionOverError:
             return None
+        return Visitor(session, actor, self._name(actor))
 
-    async def _way_in(self, scope: Scope) -> str:
-        query = scope["query_string"].decode("latin-1")
-        target = quote(scope["path"] + (f"?{query}" if query else ""), safe="/")
-        return await run_in_threadpool(self.door.way_in, _as_request(scope), target)
+    def _name(self, actor: Actor) -> str:
+        with self.runtime.database.transaction() as connection:
+            user = accounts.of_id(connection, actor.user_id or 0)
+        return user.name or user.email
 
 
 class _Protected:
@@ -122,11 +133,6 @@ class _Protected:
         headers["Content-Length"] = str(len(body))
         await self._send(self._start)
         await self._send({"type": "http.response.body", "body": body})
-
-
-def _as_request(scope: Scope) -> Request:
-    """The request that opened a page or a socket; both carry the same cookies."""
-    return Request({**scope, "type": "http", "method": scope.get("method", "GET")})
 
 
 def _is_from_here(headers: Headers) -> bool:

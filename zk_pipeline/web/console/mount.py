@@ -10,7 +10,6 @@ from zk_pipeline.runtime import Runtime
 from zk_pipeline.web.console import shell
 from zk_pipeline.web.console.gate import Gate
 from zk_pipeline.web.console.sections import SECTIONS
-from zk_pipeline.web.console.visit import Door
 
 ASSETS = "/console/assets"
 
@@ -18,13 +17,15 @@ _FOLDER = Path(__file__).parent / "assets"
 _SECONDS_TO_RECONNECT = 30.0
 
 
-def mount(app: FastAPI, runtime: Runtime, door: Door) -> None:
+def mount(app: FastAPI, runtime: Runtime) -> None:
     """Serve the console at `/` and at the address of each section. Once in a process: NiceGUI has one app for all."""
     shown = {"/": SECTIONS, **{f"/{section.name}": (section,) for section in SECTIONS}}
     for path, sections in shown.items():
         ui.page(path)(shell.page(runtime, SECTIONS, sections))
     pages_app.add_static_files(ASSETS, _FOLDER, max_cache_age=3600)
-    pages_app.add_middleware(Gate, door=door, pages=shown.keys(), assets=f"{ASSETS}/")
+    pages_app.add_middleware(
+        Gate, runtime=runtime, sessions=app.state.recognition, pages=shown.keys(), assets=f"{ASSETS}/"
+    )
     ui.run_with(
         app,
         title="zk_pipeline",

@@ -7,8 +7,9 @@ from typing import Generic, TypeVar
 
 from nicegui import ui
 
+from zk_pipeline.operations.sign_in import SessionOverError
 from zk_pipeline.web.console import parts
-from zk_pipeline.web.console.visit import TOLD, SessionOverError, Visit
+from zk_pipeline.web.console.visit import TOLD, Visit
 
 Data = TypeVar("Data")
 

@@ -1,8 +1,10 @@
 """The widgets of the console, which have one look and say to screen readers what they are."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Literal
 
 from nicegui import ui
@@ -23,6 +25,9 @@ _KINDS: Mapping[Kind, str] = {
     "quiet": "flat no-caps",
     "danger": "unelevated no-caps",
 }
+
+
+_DAY = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,11 @@ def icon_button(label: str, icon: str, on_click: Handler | None = None) -> ui.bu
     return made.classes("zk-icon-button")
 
 
+def open_button(label: str, on_click: Handler) -> ui.button:
+    """The button in a row that opens what the row is about."""
+    return ui.button(label, on_click=on_click, color=None).props("flat dense no-caps align=left").classes("zk-open")
+
+
 def chip(label: str, tone: Tone = "calm") -> TextElement:
     """A short state; its colour only underlines what it says."""
     return text("span", label, f"zk-chip zk-{tone}")
@@ -89,10 +99,22 @@ def field(label: str, value: str = "", *, hint: str = "", password: bool = False
     return made
 
 
-def day_field(label: str, value: str = "") -> ui.input:
-    """A day, picked or typed; its value is the day in ISO form or empty."""
-    made = ui.input(label, value=value).props('type=date outlined dense stack-label max="9999-12-31"')
-    return made.classes("zk-field zk-day")
+def search(label: str, on_change: Handler) -> ui.input:
+    """A line that narrows a list while it is typed into."""
+    made = ui.input(label, on_change=on_change).props("outlined dense clearable debounce=350 maxlength=200")
+    return made.classes("zk-field")
+
+
+def day_field(label: str, value: date | None = None, on_change: Handler | None = None) -> ui.input:
+    """A day, picked or typed; read it with `day_of`."""
+    made = ui.input(label, value=value.isoformat() if value else "", on_change=on_change)
+    return made.props('type=date outlined dense stack-label max="9999-12-31"').classes("zk-field zk-day")
+
+
+def day_of(made: ui.input) -> date | None:
+    """The day in a field, if there is one."""
+    given = made.value or ""
+    return date.fromisoformat(given) if _DAY.fullmatch(given) else None
 
 
 def choice(label: str, options: Mapping[Any, str], value: Any, on_change: Handler | None = None) -> ui.select:

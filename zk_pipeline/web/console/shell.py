@@ -12,7 +12,7 @@ from nicegui.events import GenericEventArguments
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.web.console import parts, top_bar
 from zk_pipeline.web.console.section import Section
-from zk_pipeline.web.console.visit import Session, Visit
+from zk_pipeline.web.console.visit import Visit, Visitor
 from zk_pipeline.web.console.words import Words, chosen
 
 LANGUAGE_COOKIE = "zk_language"
@@ -23,6 +23,9 @@ _HEAD = """
 <script src="/console/assets/console.js" defer></script>
 """
 _THEMES = {"dark": True, "light": False}
+_SHARE_OF_ACCESS = 0.6
+"""Of its time after which the page renews the token that its requests are recognized by."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -51,8 +54,8 @@ def _begun(runtime: Runtime, request: Request) -> Visit:
     own.language = "en-US" if language == "en" else language.value
     own.dark = _THEMES.get(cookies.get(THEME_COOKIE, ""))
     client.page = own
-    session: Session = request.state.session
-    visit = Visit(runtime, words, session, session.actor, client)
+    visitor: Visitor = request.state.visitor
+    visit = Visit(runtime, words, visitor, visitor.actor, client)
     client.on_exception(visit.fail)
     return visit
 
@@ -95,7 +98,8 @@ def _load_in_view(visit: Visit, sections: Sequence[Section], boxes: dict[str, ui
             await _fill(visit, section, boxes[section.name])
 
     ui.on("zk-in-view", load)
-    visit.client.on_connect(lambda: ui.run_javascript("zkConsole.start()"))
+    minutes = visit.runtime.settings.access_minutes * _SHARE_OF_ACCESS
+    visit.client.on_connect(lambda: ui.run_javascript(f"zkConsole.start({minutes})"))
 
 
 async def _fill(visit: Visit, section: Section, box: ui.element) -> None:

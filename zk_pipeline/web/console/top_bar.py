@@ -21,6 +21,6 @@ def show(visit: Visit, drawer: ui.left_drawer) -> None:
                 item.props(f"lang={language}").on("click", js_handler=f"() => zkConsole.language('{language}')")
         parts.icon_button(words("theme"), "contrast").on("click", js_handler="() => zkConsole.theme()")
         with parts.icon_button(words("account"), "account_circle"), ui.menu().props("auto-close"):
-            parts.text("p", visit.session.name, "zk-menu-name")
+            parts.text("p", visit.visitor.name, "zk-menu-name")
             parts.text("p", words(f"role.{visit.actor.role}"), "zk-menu-note")
             ui.menu_item(words("sign_out")).on("click", js_handler="() => zkConsole.signOut()")

@@ -5,17 +5,18 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from inspect import isawaitable
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
-from fastapi import Request
 from nicegui import Client, ui
 from starlette.concurrency import run_in_threadpool
 
 from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.operations.errors import OperationError
+from zk_pipeline.operations.sign_in import SessionOverError
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.web.console.words import Words
 from zk_pipeline.web.errors import EXPLAINED
+from zk_pipeline.web.recognition import Session
 
 Given = ParamSpec("Given")
 Answer = TypeVar("Answer")
@@ -26,31 +27,13 @@ TOLD: tuple[type[Exception], ...] = tuple(EXPLAINED)
 _log = logging.getLogger(__name__)
 
 
-class SessionOverError(Exception):
-    """Nobody is signed in here, or no longer."""
-
-
 @dataclass(frozen=True, slots=True)
-class Session:
-    """Somebody's session, as a page was loaded with it."""
+class Visitor:
+    """Somebody who came in: their session, who they are and what they are called, as their page was loaded."""
 
+    session: Session
     actor: Actor
     name: str
-    """What the visitor is called on the page."""
-    check: Callable[[], Actor]
-    """Who it is and what they may do just now. Raises `SessionOverError` once it ended or was revoked."""
-
-
-class Door(Protocol):
-    """How the console learns who comes in."""
-
-    def session_of(self, request: Request) -> Session:
-        """The session of a request. Raises `SessionOverError` when there is none that counts."""
-        ...
-
-    def way_in(self, request: Request, target: str) -> str:
-        """Where somebody without session is sent, to come back to the target, which is quoted."""
-        ...
 
 
 class NotAllowedError(OperationError):
@@ -63,7 +46,7 @@ class Visit:
 
     runtime: Runtime
     words: Words
-    session: Session
+    visitor: Visitor
     actor: Actor
     client: Client
     refreshers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
@@ -127,7 +110,7 @@ class Visit:
         ui.run_javascript("zkConsole.signIn()")
 
     def _checked(self, operation: Callable[[], Answer]) -> Answer:
-        self.actor = self.session.check()
+        self.actor = self.visitor.session.actor()
         return operation()
 
     def _require(self, needed: Role) -> None:

@@ -3,8 +3,9 @@
 
 const zkConsole = {
   started: false,
+  renewedAt: Date.now(),
 
-  start() {
+  start(renewMinutes) {
     if (this.started) return;
     this.started = true;
     const sections = [...document.querySelectorAll("[data-zk-section]")];
@@ -26,7 +27,19 @@ const zkConsole = {
       load.observe(section);
       mark.observe(section);
     });
-    document.addEventListener("visibilitychange", () => emitEvent("zk-looked-at", !document.hidden));
+    document.addEventListener("visibilitychange", () => {
+      emitEvent("zk-looked-at", !document.hidden);
+      if (!document.hidden) this.renew();
+    });
+    setInterval(() => this.renew(), 60000 * renewMinutes);
+    window.socket.io.on("reconnect_error", () => this.renew());
+  },
+
+  // The short token that the socket and the links are recognized by; the page outlives it.
+  async renew() {
+    if (document.hidden || Date.now() - this.renewedAt < 20000) return;
+    this.renewedAt = Date.now();
+    await fetch("/api/v1/auth/refresh", { method: "POST" }).catch(() => undefined);
   },
 
   markCurrent(name) {
@@ -49,6 +62,11 @@ const zkConsole = {
   theme() {
     Quasar.Dark.toggle();
     this.remember("zk_theme", Quasar.Dark.isActive ? "dark" : "light");
+  },
+
+  async signOut() {
+    await fetch("/api/v1/auth/logout", { method: "POST" });
+    location.assign("/sign-in");
   },
 
   signIn() {

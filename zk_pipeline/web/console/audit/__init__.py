@@ -1,0 +1,14 @@
+"""The section Audit & history: the runs, the audit trail, and the story of one entry."""
+
+from zk_pipeline.web.console.audit.trace import Tracer
+from zk_pipeline.web.console.audit.trail import Trail
+from zk_pipeline.web.console.section import Section
+from zk_pipeline.web.console.visit import Visit
+
+
+async def _show(visit: Visit) -> None:
+    Tracer(visit)
+    await Trail(visit).refresh()
+
+
+SECTION = Section("audit", "history", _show)
