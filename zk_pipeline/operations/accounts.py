@@ -1,6 +1,7 @@
 """Users: who may sign in, and what they may do."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
@@ -8,7 +9,7 @@ from sqlalchemy import Connection
 from zk_pipeline.operations import passwords
 from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
-from zk_pipeline.store import accounts, audit
+from zk_pipeline.store import accounts, api_tokens, audit, sessions
 from zk_pipeline.store.accounts import User
 
 _EMAIL = re.compile(r"[^@\s<>\",;:\\]{1,64}@[^@\s<>\",;:\\.]+(\.[^@\s<>\",;:\\.]+)*")
@@ -71,3 +72,72 @@ def of_email(connection: Connection, email: str) -> User:
     if user is None:
         raise UnknownError(f"There is no user {email}. The list of users names the e-mails.")
     return user
+
+
+def listed(connection: Connection, *, offset: int, limit: int) -> tuple[Sequence[User], int]:
+    """Some users by e-mail, and how many there are."""
+    return accounts.listed(connection, offset=offset, limit=limit), accounts.number(connection)
+
+
+def change(
+    connection: Connection,
+    actor: Actor,
+    user_id: int,
+    *,
+    name: str | None = None,
+    role: Role | None = None,
+    active: bool | None = None,
+) -> User:
+    """Change what is given of a user.
+
+    Who is deactivated loses sessions and API tokens for good. Raises `UnknownError`, `OperationError`, and `StaleError`
+    where no active admin would be left.
+    """
+    user = of_id(connection, user_id)
+    given = {
+        "name": None if name is None else checked_name(name),
+        "role": role,
+        "active": active,
+    }
+    changes = {key: value for key, value in given.items() if value is not None and value != getattr(user, key)}
+    if not changes:
+        return user
+    if (changes.get("role", Role.ADMIN) != Role.ADMIN or changes.get("active") is False) and _is_last_admin(
+        connection, user_id
+    ):
+        raise StaleError(f"{user.email} is the last active admin. Give another user the role admin first.")
+    accounts.change(connection, user_id, **changes)
+    if changes.get("active") is False:
+        sessions.end_all(connection, user_id)
+        api_tokens.revoke_all(connection, user_id)
+    before = {key: getattr(user, key) for key in changes}
+    audit.append(connection, [actor.did("user.changed", f"user:{user_id}", {"before": before, "after": changes})])
+    return of_id(connection, user_id)
+
+
+def set_password(connection: Connection, actor: Actor, user_id: int, password: str) -> None:
+    """Give a user a new password; all their sessions end. Raises `UnknownError` and `OperationError`."""
+    of_id(connection, user_id)
+    set_password_hash(connection, actor, user_id, passwords.hashed(password))
+
+
+def set_password_hash(connection: Connection, actor: Actor, user_id: int, password_hash: str) -> None:
+    """Give a user the new password of this hash; all their sessions end."""
+    accounts.change(connection, user_id, password_hash=password_hash)
+    sessions.end_all(connection, user_id)
+    audit.append(connection, [actor.did("user.password_set", f"user:{user_id}", {})])
+
+
+def ensure_admin(connection: Connection, email: str, password: str) -> User | None:
+    """Create the first admin from the environment; `None` where there is an active admin already.
+
+    Raises `OperationError` for what is no e-mail or password, `StaleError` where the e-mail belongs to somebody else.
+    """
+    accounts.serialize(connection)
+    if accounts.active_admins(connection):
+        return None
+    return create(connection, Actor("environment", Role.ADMIN), NewUser(email, Role.ADMIN, password=password))
+
+
+def _is_last_admin(connection: Connection, user_id: int) -> bool:
+    return accounts.active_admins(connection) == {user_id}

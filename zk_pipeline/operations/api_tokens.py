@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -67,6 +68,12 @@ def actor_of(connection: Connection, token: str, address: str) -> Actor | None:
         return None
     user_role, token_role = Role(bearer.user_role), Role(bearer.token_role)
     return Actor(f"user:{bearer.user_id}", token_role if user_role.covers(token_role) else user_role, address)
+
+
+def listed(connection: Connection, actor: Actor, *, offset: int, limit: int) -> tuple[Sequence[ApiToken], int]:
+    """Some tokens, the newest first, and how many there are: one's own or, for an admin, everybody's."""
+    owner = None if actor.role.covers(Role.ADMIN) else actor.user_id
+    return api_tokens.listed(connection, owner, offset=offset, limit=limit), api_tokens.number(connection, owner)
 
 
 def revoke(connection: Connection, actor: Actor, token_id: int) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from zk_pipeline.store.account_tables import users
@@ -84,6 +84,11 @@ def active_admins(connection: Connection) -> set[int]:
     """The numbers of the active admins, who stay as they are until the transaction ends."""
     query = select(users.c.id).where(users.c.role == "admin", users.c.active).order_by(users.c.id).with_for_update()
     return set(connection.execute(query).scalars())
+
+
+def serialize(connection: Connection) -> None:
+    """Let nobody else create the first admin until the transaction ends."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('zk:first-admin', 0))"))
 
 
 def change(connection: Connection, user_id: int, **values: Any) -> None:

@@ -101,6 +101,12 @@ def revoke(connection: Connection, token_id: int) -> None:
     connection.execute(update(api_tokens).where(api_tokens.c.id == token_id).values(revoked_at=func.now()))
 
 
+def revoke_all(connection: Connection, user_id: int) -> None:
+    """End all tokens of a user now."""
+    going_on = (api_tokens.c.user_id == user_id) & api_tokens.c.revoked_at.is_(None)
+    connection.execute(update(api_tokens).where(going_on).values(revoked_at=func.now()))
+
+
 def _of(user_id: int | None) -> ColumnElement[bool]:
     return true() if user_id is None else api_tokens.c.user_id == user_id
 

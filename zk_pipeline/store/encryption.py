@@ -2,9 +2,12 @@
 
 import fcntl
 import os
+from base64 import urlsafe_b64decode
 from pathlib import Path
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 KEY_FILE = "encryption.key"
 _MAKE_ONE = "zk keys generate"
@@ -38,6 +41,11 @@ class TokenCipher:
         if not parts:
             raise InvalidKeyError(f"ZK_ENCRYPTION_KEY holds no key; make one with: {_MAKE_ONE}")
         self._fernet = MultiFernet([_fernet(key, position) for position, key in enumerate(parts, start=1)])
+        self._keys = tuple(urlsafe_b64decode(key) for key in parts)
+
+    def derived(self, purpose: str) -> tuple[bytes, ...]:
+        """Keys of 32 bytes for another purpose, one from each key, the newest first; none tells about the others."""
+        return tuple(HKDF(SHA256(), 32, None, purpose.encode()).derive(key) for key in self._keys)
 
     def encrypt(self, secret: str) -> str:
         """Return `secret` as a Fernet token under the newest key."""

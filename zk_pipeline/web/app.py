@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.web import errors
-from zk_pipeline.web.api import audit, connectors
+from zk_pipeline.web.api import audit, connectors, mappings, privacy, sign_in, tokens, users
 from zk_pipeline.web.batches import Batches
 from zk_pipeline.web.health import Health
 from zk_pipeline.web.intake import Intake
@@ -35,8 +35,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.recognition = Sessions(runtime)
     errors.install(app)
     app.include_router(Health(runtime.database).router)
-    app.include_router(audit.router)
     app.include_router(Intake(runtime.settings, batches, rejections).router)
-    for resource in (connectors,):
+    for resource in (audit, connectors, mappings, privacy, sign_in, tokens, users):
         app.include_router(resource.router)
     return app

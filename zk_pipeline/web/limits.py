@@ -49,7 +49,7 @@ class RateLimit:
     def take(self, address: str) -> int:
         """Take a token: 0 when there was one, else the whole seconds after which there is."""
         now = self._clock()
-        network = _network(address)
+        network = network_of(address)
         bucket = self._buckets.setdefault(network, _Bucket(float(self._rate), now))
         self._buckets.move_to_end(network)
         if len(self._buckets) > self._most:
@@ -118,7 +118,8 @@ async def read_body(request: Request, share: Share, *, limit: int, seconds: floa
     return bytes(body)
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
+    """What an address is counted by: itself, or the network of an IPv6 subscriber."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:  # A Unix socket has none.

@@ -93,9 +93,9 @@ def serving(app: FastAPI) -> Iterator[httpx.Client]:
 
 
 @contextmanager
-def web_app(database: Database, settings: Settings) -> Iterator[Web]:
-    """The web app on this database."""
-    runtime = Runtime(settings, database, TokenCipher(generate_key()))
+def web_app(database: Database, settings: Settings, key: str = "") -> Iterator[Web]:
+    """The web app on this database, with a key of its own unless one is given."""
+    runtime = Runtime(settings, database, TokenCipher(key or generate_key()))
     with serving(create_app(runtime)) as client:
         yield Web(database, client)
 

@@ -1,0 +1,204 @@
+"""Signing in and out: sessions, their renewal, and who a session belongs to."""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection
+
+from zk_pipeline.operations import accounts as users
+from zk_pipeline.operations import passwords, throttle
+from zk_pipeline.operations.actors import Actor, Role
+from zk_pipeline.operations.errors import OperationError
+from zk_pipeline.operations.session_tokens import Claim, Purpose, SessionTokens
+from zk_pipeline.operations.throttle import Attempt
+from zk_pipeline.runtime import Runtime
+from zk_pipeline.store import accounts, audit, failed_logins, sessions
+from zk_pipeline.store.accounts import User
+from zk_pipeline.store.audit import AuditEvent
+from zk_pipeline.store.sessions import OpenSession
+
+NOBODY = "nobody"
+"""The actor of a sign-in that failed."""
+
+SECONDS_OF_GRACE = 5.0
+"""Two pages of one browser that are loaded at once renew with one token: so soon, the second one is no thief."""
+
+
+class SignInError(OperationError):
+    """Nobody was recognized; the message is the same whatever was wrong."""
+
+
+class SessionOverError(SignInError):
+    """The session has ended, is over, or was never there; the user may have been deactivated."""
+
+    def __init__(self) -> None:
+        super().__init__("The session is over. Sign in again.")
+
+
+class JustRenewedError(SessionOverError):
+    """The token was renewed a moment ago, by another page of the same browser: go on with what that one got."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Where an attempt comes from: `address` for the audit trail, `network` is what attempts are counted by."""
+
+    address: str
+    network: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A session that was begun or renewed, and its fresh tokens. Instants are in UTC."""
+
+    session_id: str
+    user_id: int
+    role: Role
+    access_token: str = field(repr=False)
+    access_until: datetime
+    refresh_token: str = field(repr=False)
+    until: datetime
+
+
+def with_password(runtime: Runtime, email: str, password: str, caller: Caller) -> SignedIn:
+    """Begin a session of the user with this e-mail and password.
+
+    Raises `SignInError`, after the same work for an unknown account as for a wrong password, and `ThrottledError`.
+    """
+    user = verified(runtime, email, password, caller)
+    with runtime.database.transaction() as connection:
+        return begin(runtime, connection, user, caller.address)
+
+
+def verified(runtime: Runtime, email: str, password: str, caller: Caller) -> User:
+    """The active user whose e-mail and password these are. Raises as `with_password`; a failure is audited."""
+    email = email.strip().lower()
+    attempt = throttle.begin(runtime, email, caller.network)
+    with runtime.database.transaction() as connection:
+        user = accounts.of_email(connection, email)
+        stored = None if user is None else accounts.password_hash(connection, user.id)
+    # Without a connection in the hand: it takes a while, and there are few.
+    fits = passwords.fits(password, stored)
+    with runtime.database.transaction() as connection:
+        if user is None or not fits or not user.active:
+            audit.append(connection, [_failure(user, attempt, caller)])
+        else:
+            failed_logins.forget(connection, attempt.id, attempt.account_hash)
+            return user
+    raise SignInError("E-mail or password is wrong. Try again, or ask an admin for a new password.")
+
+
+def change_own_password(runtime: Runtime, actor: Actor, current: str, new: str, caller: Caller) -> None:
+    """Give oneself a new password; all sessions end. Raises as `with_password`, and `OperationError` for a weak one."""
+    with runtime.database.transaction() as connection:
+        user = users.of_id(connection, actor.user_id or 0)
+    new_hash = passwords.hashed(new)
+    verified(runtime, user.email, current, caller)
+    with runtime.database.transaction() as connection:
+        users.set_password_hash(connection, actor, user.id, new_hash)
+
+
+def begin(runtime: Runtime, connection: Connection, user: User, address: str) -> SignedIn:
+    """Begin a session of a user who was recognized; its id is new, whatever the browser had before."""
+    session = OpenSession(
+        secrets.token_urlsafe(24),
+        user.id,
+        user.role,
+        datetime.now(UTC) + timedelta(hours=runtime.settings.session_hours),
+    )
+    signed_in = _tokens(runtime, session)
+    sessions.add(connection, session.id, user.id, _hash(signed_in.refresh_token), session.expires_at)
+    accounts.has_signed_in(connection, user.id)
+    actor = Actor(f"user:{user.id}", Role(user.role), address)
+    audit.append(connection, [actor.did("user.signed_in", actor.name, {})])
+    return signed_in
+
+
+def renew(runtime: Runtime, refresh_token: str, address: str, *, grace: float = 0.0) -> SignedIn:
+    """Fresh tokens for a session; the refresh token counts no more.
+
+    Raises `SessionOverError`. Whoever shows a token that was renewed before has stolen it, or was stolen from: the
+    session ends for both. Within `grace` seconds of the renewal it raises `JustRenewedError` instead.
+    """
+    claim = SessionTokens(runtime.cipher).read(Purpose.REFRESH, refresh_token)
+    if claim is None:
+        raise SessionOverError
+    shown = _hash(refresh_token)
+    with runtime.database.transaction() as connection:
+        renewal = sessions.renewing(connection, claim.session_id)
+        if renewal is None:
+            raise SessionOverError
+        if hmac.compare_digest(shown, renewal.refresh_hash):
+            signed_in = _tokens(runtime, renewal.session)
+            sessions.renew(connection, claim.session_id, _hash(signed_in.refresh_token))
+            return signed_in
+        if shown == renewal.previous_hash and renewal.seconds < grace:
+            raise JustRenewedError
+    end_as_stolen(runtime, claim.session_id, address)
+    raise SessionOverError
+
+
+def end_as_stolen(runtime: Runtime, session_id: str, address: str) -> None:
+    """End a session of which an earlier refresh token was shown again."""
+    with runtime.database.transaction() as connection:
+        session = sessions.opened(connection, session_id)
+        if session is None:
+            return
+        sessions.end(connection, session_id)
+        detail = {"address": address} if address else {}
+        event = AuditEvent("session.token_reused", NOBODY, f"user:{session.user_id}", detail)
+        audit.append(connection, [event])
+
+
+def actor_of_session(runtime: Runtime, session_id: str, address: str) -> Actor:
+    """Who a session belongs to, with the role that they have now. Raises `SessionOverError` once it does not count."""
+    with runtime.database.transaction() as connection:
+        session = sessions.opened(connection, session_id)
+    if session is None:
+        raise SessionOverError
+    return Actor(f"user:{session.user_id}", Role(session.role), address)
+
+
+def session_of_token(runtime: Runtime, purpose: Purpose, token: str) -> str:
+    """The session that a token names, whether it goes on or not. Raises `SessionOverError` for no token of ours."""
+    claim = SessionTokens(runtime.cipher).read(purpose, token)
+    if claim is None:
+        raise SessionOverError
+    return claim.session_id
+
+
+def sign_out(runtime: Runtime, session_id: str, address: str) -> None:
+    """End a session; one that has ended stays so."""
+    with runtime.database.transaction() as connection:
+        session = sessions.opened(connection, session_id)
+        if session is None or not sessions.end(connection, session_id):
+            return
+        actor = Actor(f"user:{session.user_id}", Role(session.role), address)
+        audit.append(connection, [actor.did("user.signed_out", actor.name, {})])
+
+
+def _tokens(runtime: Runtime, session: OpenSession) -> SignedIn:
+    tokens, claim = SessionTokens(runtime.cipher), Claim(session.id, session.user_id)
+    access_until = datetime.now(UTC) + timedelta(minutes=runtime.settings.access_minutes)
+    return SignedIn(
+        session_id=session.id,
+        user_id=session.user_id,
+        role=Role(session.role),
+        access_token=tokens.sign(Purpose.ACCESS, claim, access_until),
+        access_until=access_until,
+        refresh_token=tokens.sign(Purpose.REFRESH, claim, session.expires_at),
+        until=session.expires_at,
+    )
+
+
+def _failure(user: User | None, attempt: Attempt, caller: Caller) -> AuditEvent:
+    """The event; of somebody unknown it holds a hash alone, since people type their passwords there too."""
+    subject = f"user:{user.id}" if user else f"account:{attempt.account_hash[:16]}"
+    return AuditEvent("user.sign_in_failed", NOBODY, subject, {"address": caller.address} if caller.address else {})
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,60 @@
+"""How often somebody may try to sign in: limits for each account and for each address, kept in the database."""
+
+import hashlib
+import hmac
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+
+from zk_pipeline.operations.errors import OperationError
+from zk_pipeline.runtime import Runtime
+from zk_pipeline.store import failed_logins
+from zk_pipeline.store.failed_logins import Failures
+
+WINDOW = timedelta(minutes=15)
+MOST_OF_ACCOUNT, MOST_OF_ADDRESS = 10, 30
+"""Failures within the window, after which nothing is tried any more until the oldest of them has left it."""
+
+
+class ThrottledError(OperationError):
+    """There were too many attempts; `seconds` later there may be another one."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"There were too many failed sign-ins. Try again in {seconds} seconds.")
+        self.seconds = seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt, which counts as failed until it succeeds."""
+
+    id: int
+    account_hash: str
+
+
+def account_hash(runtime: Runtime, email: str) -> str:
+    """What stands for an e-mail that was tried; without our key nobody can say for which."""
+    key = runtime.cipher.derived("zk_pipeline failed sign-ins")[0]
+    return hmac.new(key, email.encode(), hashlib.sha256).hexdigest()
+
+
+def begin(runtime: Runtime, email: str, network: str) -> Attempt:
+    """Note an attempt before it is made, so that many at once are no way around. Raises `ThrottledError`.
+
+    `network` is what addresses are counted by.
+    """
+    account = account_hash(runtime, email)
+    with runtime.database.transaction() as connection:
+        failed_logins.serialize(connection, account, network)
+        of_account = failed_logins.of_account(connection, account, WINDOW, MOST_OF_ACCOUNT)
+        of_address = failed_logins.of_address(connection, network, WINDOW, MOST_OF_ADDRESS)
+        wait = max(_wait(of_account, MOST_OF_ACCOUNT), _wait(of_address, MOST_OF_ADDRESS))
+        if wait:
+            raise ThrottledError(wait)
+        return Attempt(failed_logins.add(connection, account, network), account)
+
+
+def _wait(failures: Failures, most: int) -> int:
+    if failures.number < most:
+        return 0
+    return max(1, math.ceil(WINDOW.total_seconds() - failures.seconds))

@@ -1,0 +1,142 @@
+"""`/api/v1/auth`: signing in and out, renewing a session, and who one is."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, Field, SecretStr
+
+from zk_pipeline.operations import accounts, sign_in
+from zk_pipeline.operations.actors import Role
+from zk_pipeline.operations.session_tokens import Purpose
+from zk_pipeline.operations.sign_in import SignedIn
+from zk_pipeline.runtime import Runtime
+from zk_pipeline.web import cookies
+from zk_pipeline.web.access import Viewer
+from zk_pipeline.web.api.common import PREFIX, Body, Ready
+from zk_pipeline.web.api.users import Name, UserRow
+from zk_pipeline.web.errors import ProblemError
+from zk_pipeline.web.recognition import CHALLENGE, Recognizing, bearer_of, refusals, refuse_token_in_url
+
+router = APIRouter(prefix=f"{PREFIX}/auth", tags=["Sign-in"], dependencies=[Depends(refuse_token_in_url)])
+
+Secret = Annotated[SecretStr, Field(min_length=1, max_length=4096)]
+
+
+class Credentials(Body):
+    """E-mail and password; with `cookies`, a browser gets the tokens where no script can read them."""
+
+    email: Annotated[str, Field(min_length=1, max_length=254)]
+    password: Secret
+    cookies: bool = False
+
+
+class RefreshToken(Body):
+    """The refresh token of a script; browsers send theirs as a cookie."""
+
+    refresh_token: Secret | None = None
+
+
+class OwnChange(Body):
+    """What people may change about themselves; a new password needs the current one."""
+
+    name: Name | None = None
+    password: Secret | None = None
+    current_password: Secret | None = None
+
+
+class Tokens(BaseModel):
+    """A session. The tokens are null where they went into cookies; instants are in UTC."""
+
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 (the kind of token)
+    access_token: str | None
+    refresh_token: str | None
+    expires_at: datetime
+    session_expires_at: datetime
+    role: Role
+
+
+@router.post("/login", summary="Sign in")
+def login(given: Credentials, request: Request, response: Response, ready: Ready, known: Recognizing) -> Tokens:
+    """Begin a session. Answers 401 to wrong credentials, and 429 with Retry-After to too many of them."""
+    if given.cookies:
+        cookies.require_own_origin(request, ready.settings)
+    with refusals():
+        signed_in = sign_in.with_password(
+            ready, given.email, given.password.get_secret_value(), known.caller_of(request)
+        )
+    return _answer(ready, response, signed_in, in_cookies=given.cookies)
+
+
+@router.post("/refresh", summary="Renew a session")
+def refresh(
+    request: Request, response: Response, ready: Ready, known: Recognizing, given: RefreshToken | None = None
+) -> Tokens:
+    """Fresh tokens for a refresh token, which counts only once: shown again, it ends the session."""
+    in_body = _in_body(given)
+    token = in_body or _in_cookie(request, ready, cookies.REFRESH)
+    if token is None:
+        raise ProblemError(401, "There is no refresh token, in body or cookie. Sign in.", CHALLENGE)
+    with refusals():
+        signed_in = sign_in.renew(ready, token, known.address_of(request))
+    return _answer(ready, response, signed_in, in_cookies=in_body is None)
+
+
+@router.post("/logout", status_code=204, summary="Sign out")
+def logout(
+    request: Request, response: Response, ready: Ready, known: Recognizing, given: RefreshToken | None = None
+) -> None:
+    """End the session that bearer, body or cookies name; it is no error when there is none any more."""
+    shown = (
+        (Purpose.ACCESS, bearer_of(request) or _in_cookie(request, ready, cookies.ACCESS)),
+        (Purpose.REFRESH, _in_body(given) or _in_cookie(request, ready, cookies.REFRESH)),
+    )
+    for purpose, token in shown:
+        if token is not None:
+            known.sign_out(purpose, token, request)
+    cookies.clear_session(response, ready.settings)
+
+
+@router.get("/me", summary="Show who is signed in")
+def me(actor: Viewer, ready: Ready) -> UserRow:
+    """The user of the session or API token; a token may allow less than the user's role."""
+    with ready.database.transaction() as connection:
+        return UserRow.of(accounts.of_id(connection, actor.user_id or 0))
+
+
+@router.patch("/me", summary="Change one's own name or password")
+def change_me(given: OwnChange, actor: Viewer, request: Request, ready: Ready, known: Recognizing) -> UserRow:
+    """Change what is given. A new password ends all one's sessions, this one too."""
+    if given.password is not None:
+        if given.current_password is None:
+            raise ProblemError(422, "current_password is missing. Send it along with the new password.")
+        current, new = given.current_password.get_secret_value(), given.password.get_secret_value()
+        with refusals():
+            sign_in.change_own_password(ready, actor, current, new, known.caller_of(request))
+    with ready.database.transaction() as connection:
+        return UserRow.of(accounts.change(connection, actor, actor.user_id or 0, name=given.name))
+
+
+def _answer(ready: Runtime, response: Response, signed_in: SignedIn, *, in_cookies: bool) -> Tokens:
+    response.headers["Cache-Control"] = "no-store"
+    if in_cookies:
+        cookies.set_session(response, ready.settings, signed_in)
+    return Tokens(
+        access_token=None if in_cookies else signed_in.access_token,
+        refresh_token=None if in_cookies else signed_in.refresh_token,
+        expires_at=signed_in.access_until,
+        session_expires_at=signed_in.until,
+        role=signed_in.role,
+    )
+
+
+def _in_body(given: RefreshToken | None) -> str | None:
+    return given.refresh_token.get_secret_value() if given and given.refresh_token else None
+
+
+def _in_cookie(request: Request, ready: Runtime, name: str) -> str | None:
+    """The token in a cookie, which only our own pages may have sent."""
+    token = cookies.cookie_of(request, ready.settings, name)
+    if token is not None:
+        cookies.require_own_origin(request, ready.settings)
+    return token

@@ -1,0 +1,99 @@
+"""`/api/v1/users`: who may sign in, for admins."""
+
+from datetime import datetime
+from typing import Annotated, Self
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, Field, SecretStr
+
+from zk_pipeline.operations import accounts
+from zk_pipeline.operations.accounts import NewUser
+from zk_pipeline.operations.actors import Role
+from zk_pipeline.store.accounts import User
+from zk_pipeline.web.access import Admin
+from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
+
+router = APIRouter(prefix=f"{PREFIX}/users", tags=["Users"])
+
+Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
+Name = Annotated[str, Field(max_length=200)]
+Password = Annotated[SecretStr, Field(max_length=4096)]
+
+
+class UserRow(BaseModel):
+    """A user. `has_password` is false for somebody who signs in through the identity provider alone."""
+
+    id: int
+    email: str
+    name: str
+    role: Role
+    active: bool
+    has_password: bool
+    created_at: datetime
+    last_login_at: datetime | None
+
+    @classmethod
+    def of(cls, user: User) -> Self:
+        """The row of a user."""
+        return cls.model_validate(user, from_attributes=True)
+
+
+class NewUserBody(Body):
+    """A new user; without password for the identity provider alone."""
+
+    email: Annotated[str, Field(max_length=254)]
+    role: Role
+    name: Name = ""
+    password: Password | None = None
+
+
+class UserChange(Body):
+    """What shall be different about a user."""
+
+    name: Name | None = None
+    role: Role | None = None
+    active: bool | None = None
+
+
+class PasswordBody(Body):
+    """A new password."""
+
+    password: Password
+
+
+@router.get("", summary="List users")
+def list_users(_: Admin, ready: Ready, paging: Wanted) -> Page[UserRow]:
+    """Users by e-mail."""
+    with ready.database.transaction() as connection:
+        users, total = accounts.listed(connection, offset=paging.offset, limit=paging.size)
+    return paging.of([UserRow.of(user) for user in users], total)
+
+
+@router.post("", status_code=201, summary="Create a user")
+def create_user(given: NewUserBody, actor: Admin, ready: Ready) -> UserRow:
+    """Answers 409 when the e-mail is taken, 422 for a weak password."""
+    password = None if given.password is None else given.password.get_secret_value()
+    with ready.database.transaction() as connection:
+        return UserRow.of(accounts.create(connection, actor, NewUser(given.email, given.role, given.name, password)))
+
+
+@router.get("/{user_id}", summary="Show a user")
+def show_user(user_id: Number, _: Admin, ready: Ready) -> UserRow:
+    """One user."""
+    with ready.database.transaction() as connection:
+        return UserRow.of(accounts.of_id(connection, user_id))
+
+
+@router.patch("/{user_id}", summary="Change or deactivate a user")
+def change_user(user_id: Number, given: UserChange, actor: Admin, ready: Ready) -> UserRow:
+    """Change what is given; it counts at once. Answers 409 where no active admin would be left."""
+    with ready.database.transaction() as connection:
+        user = accounts.change(connection, actor, user_id, name=given.name, role=given.role, active=given.active)
+    return UserRow.of(user)
+
+
+@router.put("/{user_id}/password", status_code=204, summary="Set a user's password")
+def set_password(user_id: Number, given: PasswordBody, actor: Admin, ready: Ready) -> None:
+    """All sessions of the user end."""
+    with ready.database.transaction() as connection:
+        accounts.set_password(connection, actor, user_id, given.password.get_secret_value())
