@@ -10,6 +10,7 @@ from zk_pipeline.commands import (
     connectors,
     demo,
     doctor,
+    gdpr,
     keys,
     mappings,
     migrate,
@@ -43,6 +44,7 @@ app.command("trace")(trace.trace)
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(audit.app, name="audit")
+app.add_typer(gdpr.app, name="gdpr")
 app.add_typer(keys.app, name="keys")
 
 

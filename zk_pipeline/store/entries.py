@@ -1,6 +1,6 @@
 """Queries on the unified entries."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, delete, func, select
 
 from zk_pipeline.domain.entries import Entry, SyncStatus
+from zk_pipeline.store import suppression
 from zk_pipeline.store.database import upsert
 from zk_pipeline.store.tables import normalized_entries
 
@@ -25,7 +26,7 @@ def replace_day(connection: Connection, source: str, day: date, entries: Iterabl
     """Make these the entries of the day; returns how many rows are new or changed."""
     values = [
         {**{column.name: getattr(entry, column.name) for column in _COLUMNS}, "owned_hash": entry.owned_hash}
-        for entry in entries
+        for entry in suppression.redactor(connection).rows(entries)
     ]
     stale = delete(normalized_entries).where(
         normalized_entries.c.source == source,
@@ -47,6 +48,14 @@ def entry_of(connection: Connection, source: str, source_id: str) -> Entry | Non
     query = select(*_COLUMNS).where(normalized_entries.c.source == source, normalized_entries.c.source_id == source_id)
     row = connection.execute(query).mappings().first()
     return _entry(row) if row else None
+
+
+def entries_of(connection: Connection, source: str, source_ids: Collection[str]) -> dict[str, Entry]:
+    """The entries of these source ids, by them."""
+    query = select(*_COLUMNS).where(
+        normalized_entries.c.source == source, normalized_entries.c.source_id.in_(source_ids)
+    )
+    return {row["source_id"]: _entry(row) for row in connection.execute(query).mappings()}
 
 
 def minutes_of(connection: Connection, source: str, source_ids: Iterable[str]) -> dict[str, StoredMinutes]:

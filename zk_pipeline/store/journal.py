@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, insert, null, select, update
 
 from zk_pipeline.domain.journal import MASTER_DATA, JournalEntry, Named, Written
 from zk_pipeline.domain.records import Timesheet
+from zk_pipeline.store import suppression
 from zk_pipeline.store.database import to_json
 from zk_pipeline.store.tables import sync_runs, writes
 from zk_pipeline.store.target import timesheet_from_json, timesheet_json
@@ -16,6 +17,7 @@ from zk_pipeline.store.target import timesheet_from_json, timesheet_json
 
 def record(connection: Connection, connector: str, entries: Iterable[JournalEntry], run_id: str) -> None:
     """Append the writes of a run."""
+    redactor = suppression.redactor(connection)
     values = [
         {
             "connector": connector,
@@ -24,8 +26,8 @@ def record(connection: Connection, connector: str, entries: Iterable[JournalEntr
             "source_id": entry.source_id,
             "kimai_id": entry.kimai_id,
             "entry_date": entry.entry_date,
-            "before": _plain(entry.before),
-            "after": _plain(entry.after or entry.named),
+            "before": redactor.value(_plain(entry.before)),
+            "after": redactor.value(_plain(entry.after or entry.named)),
         }
         for entry in entries
     ]

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, null, select, update
 
 from zk_pipeline.domain.ledger import Desired, LedgerRow, PushState
 from zk_pipeline.domain.records import Timesheet
+from zk_pipeline.store import suppression
 from zk_pipeline.store.database import upsert
 from zk_pipeline.store.tables import pushes
 from zk_pipeline.store.target import timesheet_from_json, timesheet_json
@@ -113,6 +114,7 @@ def _save(
     message: str = "",
 ) -> None:
     now = connection.execute(select(func.clock_timestamp())).scalar_one()
+    redactor = suppression.redactor(connection)
     values: list[dict[str, Any]] = [
         {
             "connector": connector,
@@ -123,7 +125,7 @@ def _save(
             "payload_hash": write.asked.hash,
             "asked": write.asked.to_json(),
             "kimai_id": write.kimai_id,
-            "base": timesheet_json(write.base) if write.base else None,
+            "base": redactor.value(timesheet_json(write.base)) if write.base else None,
             "facts_hash": write.facts_hash,
             "message": message,
             "attempts": 1,

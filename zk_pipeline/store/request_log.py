@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, insert, null, select
 
 from zk_pipeline.domain.exchanges import Exchange
+from zk_pipeline.store import suppression
 from zk_pipeline.store.request_tables import request_log
 
 
@@ -13,6 +14,7 @@ def append(
     connection: Connection, connector: str, exchanges: Iterable[tuple[str | None, Exchange]], run_id: str
 ) -> None:
     """Add a run's exchanges, each with the booking it was for, if any."""
+    redactor = suppression.redactor(connection)
     values = [
         {
             "connector": connector,
@@ -20,9 +22,9 @@ def append(
             "source_id": source_id,
             "method": exchange.method,
             "path": exchange.path,
-            "asked": _json(exchange.asked),
+            "asked": redactor.value(_json(exchange.asked)),
             "status": exchange.status,
-            "answered": _json(exchange.answered),
+            "answered": redactor.value(_json(exchange.answered)),
             "error": exchange.error,
             "seconds": round(exchange.seconds, 3),
             "sent_at": exchange.sent_at,

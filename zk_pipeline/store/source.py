@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select, text, update
 from zk_pipeline.domain.demand import KnownBooking
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.records import ActivityType, Agent, Organization, SourceDirectory, Ticket, TimeAccounting
+from zk_pipeline.store import suppression
 from zk_pipeline.store.database import upsert
 from zk_pipeline.store.raw_tables import activity_types, agents, organizations, tickets, time_accountings
 
@@ -42,7 +43,7 @@ def save_bookings(
             "sweep_id": sweep_id,
             "gone_at": None,
         }
-        for row in rows
+        for row in suppression.redactor(connection).rows(rows)
     ]
     return upsert(connection, time_accountings, values, keep=_KEPT)
 
@@ -153,7 +154,7 @@ def save_tickets(connection: Connection, connector: str, rows: Iterable[Ticket])
             "complete": row.complete,
             "raw": row.raw,
         }
-        for row in rows
+        for row in suppression.redactor(connection).rows(rows)
     ]
     return upsert(connection, tickets, values, only_if_changed=True)
 
@@ -174,13 +175,15 @@ def tickets_of_days(connection: Connection, connector: str, first: date, last: d
 
 def save_directory(connection: Connection, connector: str, directory: SourceDirectory) -> None:
     """Store the directory. Nobody is removed: an agent deleted in the source still owns his bookings here."""
+    redactor = suppression.redactor(connection)
     for table, rows in (
         (agents, directory.agents),
         (organizations, directory.organizations),
         (activity_types, directory.activity_types),
     ):
         fields = [column.name for column in table.c if column.name not in {"connector", "seen_at"}]
-        values = [{"connector": connector, **{name: getattr(row, name) for name in fields}} for row in rows]
+        known = redactor.rows(rows)
+        values = [{"connector": connector, **{name: getattr(row, name) for name in fields}} for row in known]
         upsert(connection, table, values, only_if_changed=True)
 
 

@@ -16,6 +16,7 @@ from zk_pipeline.domain.records import (
     Timesheet,
     Window,
 )
+from zk_pipeline.store import suppression
 from zk_pipeline.store.database import upsert
 from zk_pipeline.store.raw_tables import activities, customers, kimai_users, projects, servers, timesheets
 
@@ -44,7 +45,7 @@ def save_timesheets(
             "sweep_id": sweep_id,
             "gone_at": None,
         }
-        for row in rows
+        for row in suppression.redactor(connection).rows(rows)
     ]
     return upsert(connection, timesheets, values)
 
@@ -174,7 +175,7 @@ def timesheet_from_json(value: Mapping[str, Any]) -> Timesheet:
 
 
 def _replace(connection: Connection, table: Table, connector: str, rows: Iterable[Any]) -> None:
-    values = [_values(table, connector, row) for row in rows]
+    values = [_values(table, connector, row) for row in suppression.redactor(connection).rows(rows)]
     ids = [value["id"] for value in values]
     connection.execute(delete(table).where(table.c.connector == connector, table.c.id.not_in(ids)))
     upsert(connection, table, values, only_if_changed=True)

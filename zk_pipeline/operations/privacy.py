@@ -1,0 +1,238 @@
+"""A person's rights: everything stored about them as a file, and their erasure by a plan that is shown first."""
+
+import json
+import re
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any
+
+from sqlalchemy import Connection
+
+from zk_pipeline.domain.entries import stable_hash
+from zk_pipeline.domain.redaction import Erased, Identity, Redactor, erased
+from zk_pipeline.operations.actors import Actor
+from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
+from zk_pipeline.runtime import Runtime
+from zk_pipeline.store import audit, privacy, suppression
+from zk_pipeline.store.privacy import ACCOUNTS, CHAIN, DETAILS, Change
+
+MEMORY_AT_MOST = 8 * 1024 * 1024
+"""What is larger while it is made goes to a temporary file."""
+
+_ADDRESS = re.compile(r"[^\s@\x00]{1,64}@[^\s@\x00]{1,255}")
+
+
+class Fate(StrEnum):
+    """What an erasure does with rows."""
+
+    REMOVED = "removed"
+    PSEUDONYMIZED = "pseudonymized"
+    KEPT = "kept"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanLine:
+    """What happens to some rows of one table, and why."""
+
+    table: str
+    fate: Fate
+    rows: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ErasurePlan:
+    """What an erasure will do; `hash` changes with it. `warnings` are sentences for the person who decides."""
+
+    lines: tuple[PlanLine, ...]
+    warnings: tuple[str, ...]
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """An erasure that was carried out, and what the person is called from now on."""
+
+    pseudonym: str
+    lines: tuple[PlanLine, ...]
+
+
+WHY: Mapping[Fate, str] = {
+    Fate.REMOVED: "It is about the person alone.",
+    Fate.PSEUDONYMIZED: "Name, login and e-mail address are replaced; the rest keeps both systems in step.",
+    Fate.KEPT: "Minutes, days and numbers, which were billed, without a name.",
+}
+PARTICULAR: Mapping[tuple[str, Fate], str] = {
+    ("sync.audit_details", Fate.REMOVED): "Details that name the person; the chain verifies without them.",
+    ("sync.audit_logs", Fate.KEPT): "The chain names user:<number>, which then leads to nobody.",
+    ("kimai.timesheets", Fate.KEPT): "Kimai's own time sheets: whether billed ones may go is decided there.",
+    ("sync.webhook_deliveries", Fate.PSEUDONYMIZED): "The bodies are emptied; the number of the ticket stays.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Person:
+    identity: Identity
+    hashes: Erased
+
+    @property
+    def redactor(self) -> Redactor:
+        return Redactor([self.hashes])
+
+
+def export(runtime: Runtime, email: str, actor: Actor) -> IO[bytes]:
+    """A zip file with everything about a person: a JSON file for each table that has any, and a README.
+
+    The caller closes it. Raises `UnknownError` when nothing is stored, and `OperationError` for what is no address.
+    """
+    address = _address(email)
+    file = SpooledTemporaryFile(MEMORY_AT_MOST)  # noqa: SIM115 (it is the caller's)
+    with runtime.database.transaction() as connection, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        identity = privacy.identity_of(connection, address)
+        found: dict[str, int] = {}
+        for table, searched in privacy.tables(connection).items():
+            rows = privacy.rows_about(connection, table, searched, identity)
+            if number := _write(archive, table, rows):
+                found[table] = number
+        if not found:
+            raise _nothing_stored(address)
+        archive.writestr("README.txt", _readme(identity, found))
+        audit.append(connection, [actor.did("privacy.exported", "person", {"rows": found})])
+    file.seek(0)
+    return file
+
+
+def plan_erasure(runtime: Runtime, email: str) -> ErasurePlan:
+    """What the erasure of a person will do. Raises `UnknownError` and `OperationError` as `export` does."""
+    address = _address(email)
+    with runtime.database.transaction() as connection:
+        return _plan(connection, _person(connection, address))
+
+
+def erase(runtime: Runtime, email: str, plan_hash: str, actor: Actor) -> Erasure:
+    """Carry out a plan that was shown, all of it or nothing; whoever is erased is recognized from then on.
+
+    Raises `StaleError` when the plan is no longer the one that was shown, or when nobody could administrate
+    afterwards, and what `plan_erasure` raises.
+    """
+    address = _address(email)
+    with runtime.database.transaction() as connection:
+        privacy.one_at_a_time(connection)
+        person = _person(connection, address)
+        plan = _plan(connection, person)
+        if plan.hash != plan_hash:
+            raise StaleError("What is stored about this person has changed since the plan was shown. Look at it anew.")
+        if privacy.only_admin(connection, address):
+            raise StaleError("This person is the only admin. Make somebody else an admin first.")
+        privacy.remove_account(connection, address)
+        privacy.make_way_for(connection, person.identity, person.redactor)
+        for column in privacy.columns(connection):
+            if column.table not in CHAIN:
+                found = privacy.changes(connection, column, person.identity, person.redactor, lock=True)
+                privacy.carry_out(connection, found)
+        privacy.remove_details(connection, _details(connection, person))
+        suppression.remember(connection, person.hashes)
+        rows = [{"table": line.table, "fate": line.fate, "rows": line.rows} for line in plan.lines]
+        audit.append(connection, [actor.did("privacy.erased", person.hashes.pseudonym, {"plan": rows})])
+    return Erasure(person.hashes.pseudonym, plan.lines)
+
+
+def _address(email: str) -> str:
+    address = email.strip().lower()
+    if not _ADDRESS.fullmatch(address):
+        raise OperationError(f"email={email!r} is no e-mail address. Write it as name@example.com.")
+    return address
+
+
+def _nothing_stored(address: str) -> UnknownError:
+    return UnknownError(f"Nothing is stored about {address}. Check the address; there may be another for this person.")
+
+
+def _person(connection: Connection, address: str) -> _Person:
+    identity = privacy.identity_of(connection, address)
+    return _Person(identity, erased(identity, suppression.salt(connection)))
+
+
+def _plan(connection: Connection, person: _Person) -> ErasurePlan:
+    belonging = privacy.belonging(connection, person.identity.email)
+    places: dict[str, set[str]] = defaultdict(set)
+    for column in privacy.columns(connection):
+        if column.table not in (*CHAIN, *ACCOUNTS):
+            for change in privacy.changes(connection, column, person.identity, person.redactor):
+                places[column.table].add(change.place)
+    counted = [
+        *((table, Fate.REMOVED, belonging.get(table, 0)) for table in ACCOUNTS),
+        (DETAILS, Fate.REMOVED, len(_details(connection, person))),
+        *((table, Fate.PSEUDONYMIZED, len(found)) for table, found in places.items()),
+        *((table, Fate.KEPT, number) for table, number in belonging.items() if table not in ACCOUNTS),
+    ]
+    lines = tuple(
+        PlanLine(table, fate, rows, PARTICULAR.get((table, fate), WHY[fate])) for table, fate, rows in counted if rows
+    )
+    if not lines:
+        raise _nothing_stored(person.identity.email)
+    told = [asdict(line) for line in lines]
+    warnings = tuple(_warnings(connection, person.identity.email))
+    return ErasurePlan(lines, warnings, stable_hash([person.identity.email, told]))
+
+
+def _details(connection: Connection, person: _Person) -> list[Change]:
+    """The details of the trail that name the person."""
+    (column,) = (column for column in privacy.columns(connection) if (column.table, column.name) == (DETAILS, "detail"))
+    return privacy.changes(connection, column, person.identity, person.redactor)
+
+
+def _warnings(connection: Connection, address: str) -> Iterable[str]:
+    if privacy.is_active_agent(connection, address):
+        yield (
+            "Zammad still lists this person as active. Whatever they book from now on is stored under the pseudonym; "
+            "remove them in Zammad and in Kimai as well."
+        )
+    if privacy.only_admin(connection, address):
+        yield "This person is the only admin, so the erasure will be refused. Make somebody else an admin first."
+    yield (
+        "Zammad, Kimai, backups, and Dagster's run history are not touched: previews in it may show names "
+        "(docs/privacy.md)."
+    )
+
+
+def _write(archive: zipfile.ZipFile, table: str, rows: Iterable[Any]) -> int:
+    """Write the rows as a JSON list, one after another; no file for none."""
+    listed = iter(rows)
+    first = next(listed, None)
+    if first is None:
+        return 0
+    number = 1
+    with archive.open(f"{table.replace('.', '/')}.json", "w") as file:
+        file.write(b"[\n" + _json(first))
+        for row in listed:
+            file.write(b",\n" + _json(row))
+            number += 1
+        file.write(b"\n]\n")
+    return number
+
+
+def _json(row: Any) -> bytes:
+    return json.dumps(row, ensure_ascii=False, indent=2, default=str).encode()
+
+
+def _readme(identity: Identity, found: Mapping[str, int]) -> str:
+    names: Sequence[str] = sorted(identity.names | identity.logins)
+    lines = [f"  {table.replace('.', '/')}.json: {number}" for table, number in found.items()]
+    return "\n".join(
+        (
+            f"Everything that zk_pipeline stores about {identity.email} ({', '.join(names) or 'no name is known'}).",
+            "",
+            "Each file holds the rows of one table as JSON: those that name the person, and those that are theirs by",
+            "the number that Zammad, Kimai or this system gave them. zammad/ and kimai/ are copies of what these",
+            "systems hold, sync/ is what was made of it. Times are in UTC. Passwords and tokens are left out.",
+            "",
+            "Rows by file:",
+            *lines,
+            "",
+        )
+    )

@@ -1,0 +1,32 @@
+"""Queries on the people who were erased: what is read of a system goes through their redactor before it is stored."""
+
+import secrets
+from dataclasses import asdict
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects.postgresql import insert
+
+from zk_pipeline.domain.redaction import Erased, Redactor
+from zk_pipeline.store.privacy_tables import erasures
+
+
+def redactor(connection: Connection) -> Redactor:
+    """Writes the pseudonyms of all who were erased."""
+    query = select(*(column for column in erasures.c if column.name != "erased_at"))
+    return Redactor(
+        Erased(row.pseudonym, row.salt, row.mail, tuple(row.full_names), tuple(row.single_names), tuple(row.words))
+        for row in connection.execute(query)
+    )
+
+
+def salt(connection: Connection) -> str:
+    """The salt of all hashes; a new one before anybody was erased."""
+    return connection.execute(select(erasures.c.salt).limit(1)).scalar() or secrets.token_hex(32)
+
+
+def remember(connection: Connection, person: Erased) -> None:
+    """Recognize this person from now on; whoever is erased again may have further names."""
+    values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(person).items()}
+    statement = insert(erasures).values(values)
+    joined = {name: erasures.c[name] + statement.excluded[name] for name in ("full_names", "single_names", "words")}
+    connection.execute(statement.on_conflict_do_update(index_elements=[erasures.c.pseudonym], set_=joined))
