@@ -1,12 +1,163 @@
-"""The section Dashboard: how things stand."""
+"""The section Dashboard: the figures, the minutes of each day, and the latest runs."""
 
-from zk_pipeline.web.console import parts
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from nicegui import ui
+
+from zk_pipeline.domain.instants import local_day
+from zk_pipeline.operations import kpi, runs
+from zk_pipeline.operations.kpi import DAYS_SHOWN, Kpi
+from zk_pipeline.operations.runs import Run
+from zk_pipeline.store.kpi import DayMinutes
+from zk_pipeline.web.console import parts, run_table
+from zk_pipeline.web.console.panel import Panel
+from zk_pipeline.web.console.parts import Cell, Column
 from zk_pipeline.web.console.section import Section
 from zk_pipeline.web.console.visit import Visit
 
+RUNS_SHOWN = 6
+SECONDS_AT_WORK = 3.0
+"""After which a run that is at work is looked at again."""
+
+_BOTH_SIDES = 2
+
+
+class Dashboard:
+    """The section's parts. The chart has days of its own; one question answers it and the figures."""
+
+    def __init__(self, visit: Visit) -> None:
+        self._visit, words = visit, visit.words
+        self._figures = Panel(visit, self._load, self._show)
+        with parts.card(words("dashboard.minutes")):
+            with parts.box("zk-filters"):
+                today = local_day(datetime.now(visit.words.zone), visit.words.zone)
+                since = today - timedelta(days=DAYS_SHOWN - 1)
+                self._first = parts.day_field(words("from"), since, self._figures.refresh)
+                self._last = parts.day_field(words("to"), today, self._figures.refresh)
+            self._chart = parts.box("zk-chart-box")
+        with parts.card(words("runs.title")):
+            self._runs = Panel(visit, lambda: runs.page(visit.runtime, RUNS_SHOWN, 0)[0], self._show_runs)
+        visit.live(self._figures.refresh)
+        visit.live(self._runs.refresh)
+
+    async def refresh(self) -> None:
+        """Load everything."""
+        await self._figures.refresh()
+        await self._runs.refresh()
+
+    def _load(self) -> Kpi:
+        return kpi.figures(self._visit.runtime, parts.day_of(self._first), parts.day_of(self._last))
+
+    def _show(self, figures: Kpi) -> None:
+        if figures.active_connectors < _BOTH_SIDES:
+            self._first_steps()
+        with parts.box("zk-cards"):
+            for name, value in self._values(figures).items():
+                with parts.card(classes="zk-kpi"):
+                    parts.text("div", self._visit.words(f"kpi.{name}"), "zk-kpi-name")
+                    _value(value)
+        self._chart.clear()
+        with self._chart:
+            _chart(self._visit, figures.series)
+
+    def _values(self, figures: Kpi) -> dict[str, Cell]:
+        words, status = self._visit.words, figures.status
+        lag = status.lag_seconds
+        return {
+            "conflicts": lambda: parts.link(words.number(status.conflicts), "/reconcile?view=conflicts"),
+            "parked": words.number(status.parked),
+            "today": words.minutes(figures.minutes_today),
+            "month": words.minutes(figures.minutes_this_month),
+            "last_run": lambda: self._last_run(figures.last_run),
+            "lag": words("kpi.never") if lag is None else words.span(lag),
+            "waiting": words.number(status.days_asked_for),
+            "connectors": words.number(figures.active_connectors),
+        }
+
+    def _last_run(self, run: Run | None) -> None:
+        words = self._visit.words
+        if run is None:
+            parts.text("div", words("kpi.never"), "zk-kpi-value")
+            return
+        with parts.box("zk-row"):
+            run_table.status(words, run)
+            parts.link(words("dagster"), run.url, outside=True)
+        parts.text("div", words.instant(run.started_at), "zk-muted")
+
+    def _first_steps(self) -> None:
+        words = self._visit.words
+        with parts.box("zk-note"):
+            parts.text("p", words("dashboard.first_steps"))
+            parts.link(words("dashboard.connect"), "/connectors")
+
+    def _show_runs(self, shown: Sequence[Run]) -> None:
+        run_table.show(self._visit.words, shown)
+        if any(run.is_under_way for run in shown):
+            ui.timer(SECONDS_AT_WORK, self._runs.refresh, once=True)
+
+
+def _value(value: Cell) -> None:
+    if isinstance(value, str):
+        parts.text("div", value, "zk-kpi-value")
+        return
+    with parts.box("zk-kpi-value"):
+        value()
+
+
+def _chart(visit: Visit, series: Sequence[DayMinutes]) -> None:
+    words = visit.words
+    if not series:
+        parts.empty(words("dashboard.no_minutes"), words("dashboard.no_minutes.hint"))
+        return
+    ui.echart(_options(visit, series), renderer="svg").classes("zk-chart").props("aria-hidden=true")
+    with parts.box("zk-details", "details"):
+        parts.text("summary", words("dashboard.as_table"))
+        columns = [Column(words("dashboard.day"))]
+        columns += [Column(words(f"dashboard.{name}"), number=True) for name in ("booked", "in_kimai")]
+        rows = [[words.day(row.day), words.minutes(row.booked), words.minutes(row.synced)] for row in series]
+        parts.table(words("dashboard.minutes"), columns, rows)
+
+
+def _options(visit: Visit, series: Sequence[DayMinutes]) -> dict[str, Any]:
+    """The chart; amounts are drawn to a pixel, so here they may be inexact."""
+    words = visit.words
+    line, ink = "var(--zk-line)", "var(--zk-soft)"
+
+    def bars(name: str, amounts: Sequence[Decimal], colour: str) -> dict[str, Any]:
+        data = [float(amount) for amount in amounts]
+        style = {"color": colour, "borderRadius": 3}
+        return {"name": name, "type": "bar", "stack": "minutes", "data": data, "itemStyle": style, "barMaxWidth": 26}
+
+    return {
+        "animation": False,
+        "textStyle": {"fontFamily": "inherit"},
+        "grid": {"left": 8, "right": 8, "top": 34, "bottom": 4, "containLabel": True},
+        "legend": {"left": 0, "top": 0, "textStyle": {"color": ink}, "icon": "roundRect"},
+        "tooltip": {"trigger": "axis", "renderMode": "richText", "confine": True},
+        "xAxis": {
+            "type": "category",
+            "data": [_short(row.day) for row in series],
+            "axisLabel": {"color": ink},
+            "axisLine": {"lineStyle": {"color": line}},
+            "axisTick": {"show": False},
+        },
+        "yAxis": {"type": "value", "axisLabel": {"color": ink}, "splitLine": {"lineStyle": {"color": line}}},
+        "series": [
+            bars(words("dashboard.in_kimai"), [row.synced for row in series], "var(--zk-accent)"),
+            bars(words("dashboard.not_in_kimai"), [row.booked - row.synced for row in series], "var(--zk-line-strong)"),
+        ],
+    }
+
+
+def _short(day: date) -> str:
+    return f"{day.day}.{day.month}."
+
 
 async def _show(visit: Visit) -> None:
-    parts.empty(visit.words("dashboard.title"), visit.words("dashboard.about"))
+    await Dashboard(visit).refresh()
 
 
 SECTION = Section("dashboard", "dashboard", _show)

@@ -11,6 +11,7 @@ from nicegui.events import GenericEventArguments
 
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.web.console import parts, top_bar
+from zk_pipeline.web.console.live import Live
 from zk_pipeline.web.console.section import Section
 from zk_pipeline.web.console.visit import Visit, Visitor
 from zk_pipeline.web.console.words import Words, chosen
@@ -40,6 +41,7 @@ def page(runtime: Runtime, all_sections: Sequence[Section], shown: Sequence[Sect
         boxes = {section.name: _box(visit, section) for section in shown}
         _skip_link(visit)
         _load_in_view(visit, shown, boxes)
+        Live(visit)
 
     return build
 

@@ -94,6 +94,13 @@ class Words:
         shown = f"{self.number(first)}{_DASH}{self.number(last)}"
         return f"{shown} {self('pages.of', total=self.number(total))}"
 
+    def span(self, seconds: int) -> str:
+        """A length of time, roughly."""
+        for name, unit in (("days", 86_400), ("hours", 3_600)):
+            if seconds >= 2 * unit:
+                return self(f"span.{name}", number=self.number(seconds // unit))
+        return self("span.minutes", number=self.number(seconds // 60))
+
     def instant(self, instant: datetime) -> str:
         """Day and time in the business zone."""
         local = instant.astimezone(self.zone)

@@ -1,0 +1,43 @@
+"""The runs as a table: which days, how it went, what was written, and the way to Dagster."""
+
+from collections.abc import Mapping, Sequence
+
+from zk_pipeline.operations.runs import Run
+from zk_pipeline.web.console import parts
+from zk_pipeline.web.console.parts import Cell, Column, Tone
+from zk_pipeline.web.console.words import Words
+
+TONES: Mapping[str, Tone] = {"success": "good", "failure": "bad", "canceled": "warn", "unknown": "calm"}
+
+_COUNTS = ("created", "updated", "deleted", "linked", "conflicts", "parked", "failed")
+
+
+def show(words: Words, runs: Sequence[Run]) -> None:
+    """The table, or that there are none."""
+    if not runs:
+        parts.empty(words("runs.none"), words("runs.none.hint"))
+        return
+    columns = [Column(words(f"runs.{name}")) for name in ("started", "days", "state", "counts", "link")]
+    parts.table(words("runs.title"), columns, [_row(words, run) for run in runs])
+
+
+def status(words: Words, run: Run) -> None:
+    """How a run stands."""
+    parts.chip(words.known(f"run.{run.status}", run.status), TONES.get(run.status, "info"))
+
+
+def counts(words: Words, run: Run) -> str:
+    """What a run did, without what it did not do."""
+    told = [f"{words(f'count.{name}')} {words.number(run.counts[name])}" for name in _COUNTS if run.counts.get(name)]
+    return " · ".join(told) or words("count.nothing")
+
+
+def _row(words: Words, run: Run) -> list[Cell]:
+    days = words.days(run.first, run.last) if run.first and run.last else ""
+    return [
+        words.instant(run.started_at),
+        days,
+        lambda: status(words, run),
+        counts(words, run),
+        lambda: parts.link(run.run_id[:8], run.url, outside=True),
+    ]
