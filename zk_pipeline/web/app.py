@@ -7,9 +7,23 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import FastAPI
 
 from zk_pipeline.runtime import Runtime
-from zk_pipeline.web import errors
-from zk_pipeline.web.api import audit, connectors, mappings, privacy, sign_in, tokens, users
+from zk_pipeline.web import errors, sign_in_page
+from zk_pipeline.web.api import (
+    audit,
+    conflicts,
+    connectors,
+    entries,
+    kpi,
+    mappings,
+    privacy,
+    reconciliation,
+    sign_in,
+    sync,
+    tokens,
+    users,
+)
 from zk_pipeline.web.batches import Batches
+from zk_pipeline.web.etags import EntityTags
 from zk_pipeline.web.health import Health
 from zk_pipeline.web.intake import Intake
 from zk_pipeline.web.recognition import Sessions
@@ -33,9 +47,13 @@ def create_app(runtime: Runtime) -> FastAPI:
     app = FastAPI(title="zk_pipeline", lifespan=lifespan, openapi_url=None, redirect_slashes=False)
     app.state.runtime = runtime
     app.state.recognition = Sessions(runtime)
+    app.add_middleware(EntityTags)
     errors.install(app)
     app.include_router(Health(runtime.database).router)
     app.include_router(Intake(runtime.settings, batches, rejections).router)
+    app.include_router(sign_in_page.router)
     for resource in (audit, connectors, mappings, privacy, sign_in, tokens, users):
+        app.include_router(resource.router)
+    for resource in (conflicts, entries, kpi, reconciliation, sync):
         app.include_router(resource.router)
     return app
