@@ -13,9 +13,9 @@ from typing import Annotated
 import typer
 
 from zk_pipeline.commands import up
-from zk_pipeline.commands.console import UsageError, environment, explained, out, teller
-from zk_pipeline.commands.mappings import import_text
+from zk_pipeline.commands.console import UsageError, environment, explained, out, person, teller
 from zk_pipeline.commands.report import headline, show_sync
+from zk_pipeline.operations import mappings
 from zk_pipeline.settings import ENV_FILE, load_settings
 
 FIRST, LAST = date(2025, 10, 1), date(2025, 10, 31)
@@ -34,7 +34,7 @@ def demo(
 
     with explained(), _demo_environment(web_port), environment() as ready, explained(SyncFailedError):
         out.print("[bold]A month of Nordlicht IT: bookings in Zammad, time sheets in Kimai.[/] Both are simulated.\n")
-        import_text(ready, _mappings())
+        mappings.import_content(ready.runtime, person(), _mappings().encode())
         job = defs.resolve_job_def("sync")
         first = sync_days(ready.runtime, job, FIRST, LAST, tell=teller(quiet=True))
         show_sync(ready.runtime, first, planned_only=False)

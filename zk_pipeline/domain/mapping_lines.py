@@ -4,7 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import product
 from typing import ClassVar, TypeVar
@@ -31,14 +31,32 @@ OWN = "new"
 _LONGEST_VALUE = 600
 _LINE_END = re.compile(r"\r\n?|\n")
 _EXPLICIT_TYPE = re.compile(rf"\s*(id:\d+|{NOTHING})\s*@", re.IGNORECASE)
-_FORMULA = re.compile(r"'*[=+\-@\t]")
-_GUARDED = re.compile(r"'+[=+\-@\t]")
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_GUARDED = re.compile(r"'+[=+\-@\t\r]")
 
 _Found = TypeVar("_Found")
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a line, 0 being no line: a sentence with place, value and remedy, and these by themselves."""
+
+    text: str
+    line: int = 0
+    column: str = ""
+    value: str = ""
+
+    def on_line(self, number: int) -> "Problem":
+        """The same, found on this line of a file."""
+        return replace(self, line=number, text=f"Line {number}, {self.text}")
+
+
 class MappingError(Exception):
     """Mapping lines that cannot be taken over; the message has a line with a sentence for each problem."""
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__("\n".join(problem.text for problem in problems))
+        self.problems = problems
 
 
 class Kind(StrEnum):
@@ -138,7 +156,7 @@ class Vocabulary:
                 organization = _in_column("zammad", self._organizations.find, zammad)
                 return CustomerMapping(organization, _in_column("kimai", self._customers.find, kimai))
             case _:
-                raise MappingError(f"column kind: {shown(kind)} is no kind; write one of {', '.join(Kind)}.")
+                raise _of_column("kind", kind, f"{shown(kind)} is no kind; write one of {', '.join(Kind)}.")
 
     def line(self, mapping: AnyMapping) -> MappingLine:
         """The line that means this mapping and nothing else."""
@@ -193,7 +211,7 @@ def read_mappings(content: bytes, vocabulary: Vocabulary) -> list[AnyMapping]:
     """The mappings of a file, each once. Raises `MappingError` with every line's problem; one bad line spoils all."""
     delimiter, lines = _lines(_decoded(content))
     mappings: dict[Hashable, tuple[int, AnyMapping]] = {}
-    problems: list[str] = []
+    problems: list[Problem] = []
     for number, line in lines:
         try:
             cells = _cells(line, delimiter)
@@ -201,13 +219,14 @@ def read_mappings(content: bytes, vocabulary: Vocabulary) -> list[AnyMapping]:
                 continue
             mapping = vocabulary.mapping(*_three(cells))
         except MappingError as error:
-            problems.append(f"Line {number}, {error}")
+            problems += [problem.on_line(number) for problem in error.problems]
             continue
         first, same = mappings.setdefault(mapping.key, (number, mapping))
         if same != mapping:
-            problems.append(f"Lines {first} and {number} map {shown(cells[1])} differently: keep one of them.")
+            text = f"Lines {first} and {number} map {shown(cells[1])} differently: keep one of them."
+            problems.append(Problem(text, number, "kimai", cells[2]))
     if problems:
-        raise MappingError("\n".join(problems))
+        raise MappingError(*problems)
     return [mapping for _, mapping in mappings.values()]
 
 
@@ -226,14 +245,18 @@ def write_mappings(mappings: Iterable[AnyMapping], vocabulary: Vocabulary) -> st
 
 def _decoded(content: bytes) -> str:
     if len(content) > SIZE_LIMIT:
-        raise MappingError(f"The file is larger than {SIZE_LIMIT // 1_000_000} MB: that is no list of mappings.")
+        raise MappingError(
+            Problem(f"The file is larger than {SIZE_LIMIT // 1_000_000} MB: that is no list of mappings.")
+        )
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         number = content.count(b"\n", 0, error.start) + 1
-        raise MappingError(f"The file is not UTF-8 in line {number}: save it as CSV in UTF-8.") from None
+        raise MappingError(
+            Problem(f"The file is not UTF-8 in line {number}: save it as CSV in UTF-8.", number)
+        ) from None
     if not text.strip():
-        raise MappingError(f"The file is empty: begin it with the header {','.join(COLUMNS)}.")
+        raise MappingError(Problem(f"The file is empty: begin it with the header {','.join(COLUMNS)}."))
     return text
 
 
@@ -246,11 +269,12 @@ def _lines(text: str) -> tuple[str, list[tuple[int, str]]]:
     ]
     header = ",".join(COLUMNS)
     if not lines:
-        raise MappingError(f"The file has nothing but comments: begin it with the header {header}.")
+        raise MappingError(Problem(f"The file has nothing but comments: begin it with the header {header}."))
     number, line = lines[0]
     delimiter = ";" if ";" in line else ","
     if [fold(cell) for cell in _cells(line, delimiter)] != list(COLUMNS):
-        raise MappingError(f"Line {number} must be the header {header} but is {shown(line)}: put it there.")
+        text = f"Line {number} must be the header {header} but is {shown(line)}: put it there."
+        raise MappingError(Problem(text, number, value=line[:_LONGEST_VALUE]))
     return delimiter, lines[1:]
 
 
@@ -258,7 +282,8 @@ def _cells(line: str, delimiter: str) -> list[str]:
     try:
         row = next(csv.reader([line], delimiter=delimiter, strict=True, skipinitialspace=True))
     except csv.Error as error:
-        raise MappingError(f"quotes: {shown(line)} cannot be read ({error}); close or double them.") from None
+        text = f"quotes: {shown(line)} cannot be read ({error}); close or double them."
+        raise MappingError(Problem(text, value=line[:_LONGEST_VALUE])) from None
     return [_unguarded(cell.strip()) for cell in row]
 
 
@@ -266,18 +291,22 @@ def _three(cells: list[str]) -> list[str]:
     if len(cells) == len(COLUMNS):
         return cells
     remedy = f"write {', '.join(COLUMNS)}, and quote a value that contains the delimiter"
-    raise MappingError(f"columns: there are {len(cells)} instead of {len(COLUMNS)}; {remedy}.")
+    raise MappingError(Problem(f"columns: there are {len(cells)} instead of {len(COLUMNS)}; {remedy}."))
 
 
 def _in_column(column: str, find: Callable[[str], _Found], value: str) -> _Found:
     if not value.strip():
-        raise MappingError(f"column {column}: the value is missing; write a name or an id.")
+        raise _of_column(column, value, "the value is missing; write a name or an id.")
     if len(value) > _LONGEST_VALUE:
-        raise MappingError(f"column {column}: {shown(value)} is longer than any name; write a name or an id.")
+        raise _of_column(column, value, f"{shown(value)} is longer than any name; write a name or an id.")
     try:
         return find(value)
     except NoSingleFitError as error:
-        raise MappingError(f"column {column}: {error}") from None
+        raise _of_column(column, value, str(error)) from None
+
+
+def _of_column(column: str, value: str, sentence: str) -> MappingError:
+    return MappingError(Problem(f"column {column}: {sentence}", 0, column, value[:_LONGEST_VALUE]))
 
 
 def _guarded(value: str) -> str:

@@ -4,14 +4,14 @@ from collections.abc import Hashable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import date
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, Delete, delete, exists, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from zk_pipeline.domain.mapping import OWN_CUSTOMER, Mappings
 from zk_pipeline.domain.mapping_lines import ActivityMapping, AnyMapping, CustomerMapping, UserMapping
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.store import audit, requests
-from zk_pipeline.store.tables import activity_mappings, customer_mappings, user_mappings
+from zk_pipeline.store.tables import activity_mappings, customer_mappings, normalized_entries, user_mappings
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,23 +108,76 @@ def days_waiting(connection: Connection, source: str, target: str, mappings: Ite
     return sorted({row.day for row in rows if any(row.waits_for(mapping) for mapping in wanted)})
 
 
+def lock(connection: Connection) -> None:
+    """Wait until nobody else changes mappings, and let nobody until the transaction ends."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('zk:mappings', 0))"))
+
+
 def change(
-    connection: Connection, wanted: Iterable[AnyMapping], *, actor: str, source: str, target: str
+    connection: Connection, wanted: Iterable[AnyMapping], *, actor: str, source: str, target: str, address: str = ""
 ) -> tuple[list[Change], list[date]]:
     """Set mappings, record each change, and ask for the days that waited; returns the changes and these days."""
-    connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('zk:mappings', 0))"))
+    lock(connection)
     made = changes(connection, wanted)
     _save(connection, [one.after for one in made])
-    audit.append(connection, (_event(one, actor) for one in made))
+    audit.append(connection, (_set(one, actor, address) for one in made))
     days = days_waiting(connection, source, target, [one.after for one in made])
     requests.ask(connection, days, "mapping")
     return made, days
 
 
-def _event(change: Change, actor: str) -> audit.AuditEvent:
+def remove(connection: Connection, mapping: AnyMapping, *, actor: str, source: str, address: str = "") -> list[date]:
+    """Delete a mapping, record that, and ask for the days that used it; returns these."""
+    lock(connection)
+    days = _days_using(connection, mapping, source)
+    connection.execute(_delete(mapping))
+    detail = {"before": asdict(mapping), **_from(address)}
+    audit.append(connection, [audit.AuditEvent("mapping.deleted", actor, f"mapping:{mapping.kind}", detail)])
+    requests.ask(connection, days, "mapping")
+    return days
+
+
+def _days_using(connection: Connection, mapping: AnyMapping, source: str) -> list[date]:
+    """The days with an entry that this mapping is for; a type's mapping for one organization goes before the other."""
+    entry = normalized_entries.c
+    match mapping:
+        case UserMapping(email):
+            uses = func.lower(entry.user_email) == email
+        case CustomerMapping(organization_id):
+            uses = func.coalesce(entry.organization_id, 0) == organization_id
+        case ActivityMapping(type_id, None):
+            own = activity_mappings.c.organization_id == entry.organization_id
+            special = exists().where(activity_mappings.c.type_id.is_not_distinct_from(type_id), own)
+            uses = entry.activity_type_id.is_not_distinct_from(type_id) & ~special
+        case ActivityMapping(type_id, organization_id):
+            of_type = entry.activity_type_id.is_not_distinct_from(type_id)
+            uses = of_type & (entry.organization_id == organization_id)
+    query = select(entry.entry_date).distinct().where(entry.source == source, uses).order_by(entry.entry_date)
+    return list(connection.scalars(query))
+
+
+def _set(change: Change, actor: str, address: str) -> audit.AuditEvent:
     """The subject has no personal data, since only the detail can be erased."""
-    detail = {"before": change.before and asdict(change.before), "after": asdict(change.after)}
+    detail = {"before": change.before and asdict(change.before), "after": asdict(change.after), **_from(address)}
     return audit.AuditEvent("mapping.set", actor, f"mapping:{change.after.kind}", detail)
+
+
+def _from(address: str) -> dict[str, str]:
+    return {"address": address} if address else {}
+
+
+def _delete(mapping: AnyMapping) -> Delete:
+    match mapping:
+        case UserMapping(email):
+            return delete(user_mappings).where(user_mappings.c.email == email)
+        case ActivityMapping(type_id, organization_id):
+            columns = activity_mappings.c
+            return delete(activity_mappings).where(
+                columns.type_id.is_not_distinct_from(type_id),
+                columns.organization_id.is_not_distinct_from(organization_id),
+            )
+        case CustomerMapping(organization_id):
+            return delete(customer_mappings).where(customer_mappings.c.organization_id == organization_id)
 
 
 def _save(connection: Connection, mappings: Iterable[AnyMapping]) -> None:

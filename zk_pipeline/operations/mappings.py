@@ -1,0 +1,284 @@
+"""Mappings: which Kimai user, activity and customer stand for Zammad's; one by one, as a file, and what lacks one.
+
+Names are those that both systems have at this moment: whatever sets a mapping reads both first.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from zk_pipeline.defs.kimai import extraction as kimai
+from zk_pipeline.defs.zammad import extraction as zammad
+from zk_pipeline.domain.mapping_lines import (
+    NOTHING,
+    AnyMapping,
+    Kind,
+    MappingError,
+    MappingLine,
+    Problem,
+    Vocabulary,
+    read_mappings,
+    write_mappings,
+)
+from zk_pipeline.domain.reasons import Reason
+from zk_pipeline.domain.records import TargetDirectory
+from zk_pipeline.domain.suggestions import Suggestion, of_activities, of_customers, of_users, suggest
+from zk_pipeline.operations.actors import Actor
+from zk_pipeline.operations.errors import StaleError, UnknownError
+from zk_pipeline.runtime import Runtime
+from zk_pipeline.store import mapping_rows
+from zk_pipeline.store import mappings as store
+from zk_pipeline.store import source as source_rows
+from zk_pipeline.store import target as target_rows
+from zk_pipeline.store.mapping_rows import MappingFilter, MappingRow
+from zk_pipeline.store.mappings import Change, Waiting
+
+Check = Callable[[Connection, Sequence[Change]], None]
+"""Looks at what is about to change while nobody else can change it; raises to prevent it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an import or a single setting changed, or would change; `days` are those that waited for it.
+
+    `problems` are those of a dry run; with any of them, nothing of the file would be taken over.
+    """
+
+    mappings: int
+    changes: tuple[Change, ...]
+    days: tuple[date, ...]
+    vocabulary: Vocabulary
+    problems: tuple[Problem, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `zk mappings import --json` prints."""
+        return {
+            "mappings": self.mappings,
+            "new": sum(change.before is None for change in self.changes),
+            "changed": sum(change.before is not None for change in self.changes),
+            "unchanged": self.mappings - len(self.changes),
+            "changes": [self._change(change) for change in self.changes],
+            "days": [str(day) for day in self.days],
+        }
+
+    def _change(self, change: Change) -> dict[str, Any]:
+        line = self.vocabulary.line(change.after)
+        before = change.before and self.vocabulary.line(change.before).kimai
+        return {"kind": line.kind, "zammad": line.zammad, "kimai": line.kimai, "before": before}
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """What lacks a mapping: `zammad` is the value of an import's column, empty if it can have none until it has a name.
+
+    `suggestions` are what may be meant, best first.
+    """
+
+    kind: Kind
+    zammad: str
+    name: str
+    entries: int
+    suggestions: tuple[Suggestion, ...] = field(default=())
+
+
+def page(
+    runtime: Runtime, kind: Kind, wanted: MappingFilter, *, limit: int, offset: int
+) -> tuple[list[MappingRow], int]:
+    """A page of the mappings of a kind with the names of both sides as last read, and how many there are in all."""
+    source, target = _names(runtime)
+    with runtime.database.transaction() as connection:
+        return mapping_rows.page(connection, kind, source, target, wanted, limit=limit, offset=offset)
+
+
+def one(runtime: Runtime, kind: Kind, key: str) -> MappingRow:
+    """The mapping of this key. Raises `UnknownError`."""
+    source, target = _names(runtime)
+    with runtime.database.transaction() as connection:
+        found = mapping_rows.one(connection, kind, source, target, key)
+    if found is None:
+        raise _unknown(kind, key)
+    return found
+
+
+def every(runtime: Runtime) -> list[MappingLine]:
+    """All mappings as the lines of a file."""
+    vocabulary = stored_vocabulary(runtime) or current_vocabulary(runtime)
+    with runtime.database.transaction() as connection:
+        return [vocabulary.line(mapping) for mapping in store.every(connection)]
+
+
+def unmapped(runtime: Runtime) -> list[Lacking]:
+    """What lacks a mapping and has entries waiting for it, most entries first within a kind."""
+    source, target = _names(runtime)
+    with runtime.database.transaction() as connection:
+        waiting = store.waiting(connection, source, target)
+        directory = target_rows.load_directory(connection, target) if waiting else None
+    lacking = _gathered(waiting)
+    return [_with_suggestions(row, directory) for row in lacking] if directory else lacking
+
+
+def set_one(runtime: Runtime, actor: Actor, kind: str, zammad_value: str, kimai_value: str) -> Outcome:
+    """Set one mapping; the values are those of a line in an import. Raises `MappingError` and connectors' errors."""
+    return _take_over(runtime, actor, _single(kind, zammad_value, kimai_value))
+
+
+def create(runtime: Runtime, actor: Actor, kind: Kind, zammad_value: str, kimai_value: str) -> Outcome:
+    """Set a mapping where there is none. Raises as `set_one` does, and `StaleError` where there is another already."""
+
+    def check(_connection: Connection, changes: Sequence[Change]) -> None:
+        if any(change.before is not None for change in changes):
+            raise StaleError(f"{zammad_value!r} is mapped already. Look at that mapping, and change it.")
+
+    return _take_over(runtime, actor, _single(kind, zammad_value, kimai_value), check=check)
+
+
+def change(
+    runtime: Runtime, actor: Actor, kind: Kind, key: str, kimai_value: str, *, seen: datetime | None = None
+) -> Outcome:
+    """Let a mapping lead elsewhere. `seen` is the `updated_at` that the person looked at, who must not be out of date.
+
+    Raises as `set_one` does, `UnknownError`, and `StaleError` when somebody else changed or deleted it meanwhile.
+    """
+    row = one(runtime, kind, key)
+    source, target = _names(runtime)
+
+    def check(connection: Connection, _changes: Sequence[Change]) -> None:
+        now = mapping_rows.one(connection, kind, source, target, key)
+        if now is None or (seen is not None and now.updated_at != seen):
+            raise StaleError(_changed_meanwhile(now))
+
+    def wanted(vocabulary: Vocabulary) -> list[AnyMapping]:
+        return [vocabulary.mapping(kind, vocabulary.line(row.mapping).zammad, kimai_value)]
+
+    return _take_over(runtime, actor, wanted, check=check)
+
+
+def delete(runtime: Runtime, actor: Actor, kind: Kind, key: str) -> list[date]:
+    """Delete a mapping, and ask for the days that used it; returns these. Raises `UnknownError`."""
+    source, target = _names(runtime)
+    with runtime.database.transaction() as connection:
+        store.lock(connection)
+        row = mapping_rows.one(connection, kind, source, target, key)
+        if row is None:
+            raise _unknown(kind, key)
+        return store.remove(connection, row.mapping, actor=actor.name, source=source, address=actor.address)
+
+
+def import_content(runtime: Runtime, actor: Actor, content: bytes, *, dry_run: bool = False) -> Outcome:
+    """Set the mappings of a file's content. Raises `MappingError`, and the errors of both connectors."""
+    return _take_over(runtime, actor, lambda vocabulary: read_mappings(content, vocabulary), dry_run=dry_run)
+
+
+def try_content(runtime: Runtime, actor: Actor, content: bytes) -> Outcome:
+    """What an import would change, and every bad line if there are any. Changes nothing, raises connectors' errors."""
+    try:
+        return import_content(runtime, actor, content, dry_run=True)
+    except MappingError as error:
+        vocabulary = stored_vocabulary(runtime) or current_vocabulary(runtime)
+        return Outcome(0, (), (), vocabulary, error.problems)
+
+
+def exported(runtime: Runtime) -> str:
+    """All mappings in the format that an import reads, safe to open in a spreadsheet. Raises connectors' errors."""
+    vocabulary = current_vocabulary(runtime)
+    with runtime.database.transaction() as connection:
+        return write_mappings(store.every(connection), vocabulary)
+
+
+def current_vocabulary(runtime: Runtime) -> Vocabulary:
+    """The names of both systems as they are now, read from them and stored."""
+    with runtime.source() as source:
+        zammad.extract_directory(runtime, source)
+    with runtime.target() as target:
+        kimai.extract_directory(runtime, target)
+    vocabulary = stored_vocabulary(runtime)
+    assert vocabulary is not None  # noqa: S101 - both directories were stored just now
+    return vocabulary
+
+
+def stored_vocabulary(runtime: Runtime) -> Vocabulary | None:
+    """The names of both systems as they were last read, or `None` before the first time."""
+    source_name, target_name = _names(runtime)
+    with runtime.database.transaction() as connection:
+        source = source_rows.load_directory(connection, source_name)
+        target = target_rows.load_directory(connection, target_name)
+    return Vocabulary(source, target) if target is not None else None
+
+
+def _take_over(
+    runtime: Runtime,
+    actor: Actor,
+    wanted: Callable[[Vocabulary], Sequence[AnyMapping]],
+    *,
+    dry_run: bool = False,
+    check: Check | None = None,
+) -> Outcome:
+    vocabulary = current_vocabulary(runtime)
+    mappings = wanted(vocabulary)
+    source, target = _names(runtime)
+    with runtime.database.transaction() as connection:
+        if dry_run:
+            changes = store.changes(connection, mappings)
+            days = store.days_waiting(connection, source, target, [change.after for change in changes])
+        else:
+            store.lock(connection)
+            if check is not None:
+                check(connection, store.changes(connection, mappings))
+            changes, days = store.change(
+                connection, mappings, actor=actor.name, source=source, target=target, address=actor.address
+            )
+    return Outcome(len(mappings), tuple(changes), tuple(days), vocabulary)
+
+
+def _single(kind: str, zammad_value: str, kimai_value: str) -> Callable[[Vocabulary], Sequence[AnyMapping]]:
+    return lambda vocabulary: [vocabulary.mapping(kind, zammad_value, kimai_value)]
+
+
+def _names(runtime: Runtime) -> tuple[str, str]:
+    return runtime.stored("source").name, runtime.stored("target").name
+
+
+def _unknown(kind: Kind, key: str) -> UnknownError:
+    return UnknownError(f"There is no {kind} mapping {key[:80]!r}. Look at the list of mappings.")
+
+
+def _changed_meanwhile(now: MappingRow | None) -> str:
+    if now is None:
+        return "Somebody deleted this mapping meanwhile. Look at the list again."
+    leads_to = now.kimai or f"id {now.kimai_id}"
+    return f"Somebody changed this mapping meanwhile: it leads to {leads_to} now. Look at it again."
+
+
+def _gathered(waiting: Iterable[Waiting]) -> list[Lacking]:
+    """What lacks a mapping, each with its number of waiting entries."""
+    found: dict[tuple[Kind, str], Lacking] = {}
+    for row in waiting:
+        kind, value, name = _lacking(row)
+        line = found.get((kind, value or name), Lacking(kind, value, name, 0))
+        found[kind, value or name] = replace(line, entries=line.entries + row.entries)
+    return sorted(found.values(), key=lambda line: (line.kind, -line.entries, line.zammad))
+
+
+def _lacking(row: Waiting) -> tuple[Kind, str, str]:
+    """Kind, value of the zammad column, and name of what the entries lack."""
+    match row.reason:
+        case Reason.UNMAPPED_USER:
+            return Kind.USER, row.user_email, row.user_name
+        case Reason.UNMAPPED_ACTIVITY:
+            return Kind.ACTIVITY, str(row.type_id or NOTHING), row.type_name or "(no type)"
+        case _:
+            return Kind.CUSTOMER, str(row.organization_id or NOTHING), row.organization_name or "(no organization)"
+
+
+def _with_suggestions(row: Lacking, directory: TargetDirectory) -> Lacking:
+    match row.kind:
+        case Kind.USER:
+            found = suggest([row.zammad, row.name], of_users(directory.users))
+        case Kind.ACTIVITY:
+            found = suggest([row.name], of_activities(directory.activities))
+        case Kind.CUSTOMER:
+            found = suggest([row.name], of_customers(directory.customers))
+    return replace(row, suggestions=found)

@@ -1,0 +1,247 @@
+"""`/api/v1/mappings`: which Kimai users, activities and customers stand for Zammad's."""
+
+from collections.abc import AsyncIterator
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from pydantic import BaseModel, Field
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from zk_pipeline.domain.mapping_lines import SIZE_LIMIT, Kind
+from zk_pipeline.operations import mappings
+from zk_pipeline.operations.mappings import Outcome
+from zk_pipeline.store.mapping_rows import MappingFilter
+from zk_pipeline.web.access import Operator, Viewer
+from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
+from zk_pipeline.web.errors import ProblemError
+from zk_pipeline.web.limits import Memory, TooLargeError, TooSlowError, read_body
+
+router = APIRouter(prefix=f"{PREFIX}/mappings", tags=["mappings"])
+
+SECONDS_TO_ARRIVE = 30.0
+_UPLOAD_LIMIT = SIZE_LIMIT + 10_000  # The parts of a form have headers.
+_FILE = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "text/csv": {"schema": {"type": "string"}, "example": "kind,zammad,kimai\nactivity,Remote,Support\n"},
+            "multipart/form-data": {
+                "schema": {"type": "object", "required": ["file"], "properties": {"file": {"type": "string"}}}
+            },
+        },
+    }
+}
+
+
+class Collection(StrEnum):
+    """What mappings are about."""
+
+    ACTIVITIES = "activities"
+    USERS = "users"
+    CUSTOMERS = "customers"
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of these mappings."""
+        return {"activities": Kind.ACTIVITY, "users": Kind.USER, "customers": Kind.CUSTOMER}[self]
+
+
+Key = Annotated[str, Path(pattern=r"^[0-9a-f@-]{1,60}$", description="The mapping's key, as the list has it.")]
+Name = Annotated[str, Field(min_length=1, max_length=600)]
+
+
+class MappingView(BaseModel):
+    """A mapping. `known` is false when one of the systems no longer has what it is about; then a name may be missing.
+
+    `zammad_id` is an activity type or an organization, and `email` an agent's; `organization_id` is set where an
+    activity is mapped for one organization only. Without `kimai_id` an organization gets a customer of its own.
+    """
+
+    key: str
+    email: str | None
+    zammad_id: int | None
+    organization_id: int | None
+    kimai_id: int | None
+    zammad: str | None
+    organization: str | None
+    kimai: str | None
+    known: bool
+    updated_at: datetime
+
+
+class NewMapping(Body):
+    """A mapping in the words of an import: names, e-mails, numbers or ids; `id:7` is always an id."""
+
+    zammad: Annotated[Name, Field(description="Type, TYPE@ORGANIZATION, e-mail or organization; - for none.")]
+    kimai: Annotated[Name, Field(description="Activity, user or customer; new for a customer of its own.")]
+
+
+class MappingChange(Body):
+    """Where a mapping shall lead. With `seen`, its `updated_at` as you know it, no change of others gets lost."""
+
+    kimai: Name
+    seen: datetime | None = None
+
+
+class ChangeView(BaseModel):
+    """One mapping that is set anew; `before` is where it led, null if there was none."""
+
+    kind: Kind
+    zammad: str
+    kimai: str
+    before: str | None
+
+
+class OutcomeView(BaseModel):
+    """What was changed; `days` waited for it and are asked for."""
+
+    mappings: int
+    new: int
+    changed: int
+    unchanged: int
+    changes: list[ChangeView]
+    days: list[date]
+
+
+class ProblemView(BaseModel):
+    """What is wrong with a line of a file, and the remedy; line 0 means the file."""
+
+    line: int
+    column: str
+    value: str
+    text: str
+
+
+class ImportView(OutcomeView):
+    """What an import changed or, as a dry run, would change; with any problem nothing would be changed."""
+
+    dry_run: bool
+    problems: list[ProblemView]
+
+
+class SuggestionView(BaseModel):
+    """What may be meant; the score is 100 for one of the same e-mail, user name or name."""
+
+    id: int
+    name: str
+    score: int
+
+
+class UnmappedView(BaseModel):
+    """What lacks a mapping, how many entries wait for it, and what may be meant. Nothing is taken by itself."""
+
+    kind: Kind
+    zammad: str
+    name: str
+    entries: int
+    suggestions: list[SuggestionView]
+
+
+class DeletionView(BaseModel):
+    """The days that used a deleted mapping; they are asked for."""
+
+    days: list[date]
+
+
+async def _file(request: Request) -> bytes:
+    """The file in the body, which is CSV itself or a form with it."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in {"text/csv", "multipart/form-data"}:
+        raise ProblemError(415, "Send the file as text/csv, or as the part `file` of multipart/form-data.")
+    try:
+        with Memory(_UPLOAD_LIMIT).share() as share:
+            body = await read_body(request, share, limit=_UPLOAD_LIMIT, seconds=SECONDS_TO_ARRIVE)
+    except TooLargeError:
+        raise ProblemError(413, f"A file of mappings has {SIZE_LIMIT // 1_000_000} MB at most.") from None
+    except TooSlowError:
+        raise ProblemError(408, "The file did not arrive completely. Send it again.") from None
+    return body if media_type == "text/csv" else await _part(request, body)
+
+
+async def _part(request: Request, body: bytes) -> bytes:
+    async def whole() -> AsyncIterator[bytes]:
+        yield body
+
+    try:
+        form = await MultiPartParser(request.headers, whole(), max_files=1, max_fields=1).parse()  # pyright: ignore[reportArgumentType]
+    except (MultiPartException, KeyError) as error:
+        raise ProblemError(422, "The form cannot be read. Send the file as its part `file`.") from error
+    part = form.get("file")
+    if not isinstance(part, UploadFile):
+        raise ProblemError(422, "file: the form has no such file. Send the CSV file as its part `file`.")
+    return await part.read()
+
+
+File = Annotated[bytes, Depends(_file)]
+DryRun = Annotated[bool, Query(description="Only tell what would change, and every bad line.")]
+Known = Annotated[bool | None, Query(description="True: both systems have it. False: something of it is gone.")]
+Text = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$", description="Found in a name of either side.")]
+
+
+@router.get("/unmapped", summary="What lacks a mapping")
+def list_unmapped(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[UnmappedView]:
+    """With the number of entries that wait for it, and suggestions."""
+    rows = mappings.unmapped(ready)
+    shown = rows[paging.offset :][: paging.size]
+    return paging.of([UnmappedView.model_validate(row, from_attributes=True) for row in shown], len(rows))
+
+
+@router.get(
+    "/export", summary="All mappings as CSV", response_class=Response, responses={200: {"content": {"text/csv": {}}}}
+)
+def export_mappings(_actor: Viewer, ready: Ready) -> Response:
+    """The file can be imported again. What a spreadsheet would take for a formula begins with an apostrophe."""
+    name = {"Content-Disposition": 'attachment; filename="mappings.csv"'}
+    return Response(mappings.exported(ready), media_type="text/csv", headers=name)
+
+
+@router.post("/import", summary="Set the mappings of a CSV file", openapi_extra=_FILE)
+def import_mappings(actor: Operator, ready: Ready, content: File, *, dry_run: DryRun = False) -> ImportView:
+    """Columns `kind,zammad,kimai`; all lines are taken over, or none if one is wrong. A dry run names each bad line."""
+    if not dry_run:
+        return _imported(mappings.import_content(ready, actor, content), dry_run=False)
+    return _imported(mappings.try_content(ready, actor, content), dry_run=True)
+
+
+@router.get("/{collection}", summary="A page of mappings")
+def list_mappings(
+    _actor: Viewer, ready: Ready, paging: Wanted, collection: Collection, text: Text = "", known: Known = None
+) -> Page[MappingView]:
+    """By name; what is gone comes first."""
+    wanted = MappingFilter(text, known)
+    rows, total = mappings.page(ready, collection.kind, wanted, limit=paging.size, offset=paging.offset)
+    return paging.of([MappingView.model_validate(row, from_attributes=True) for row in rows], total)
+
+
+@router.post("/{collection}", status_code=201, summary="Map something")
+def create_mapping(actor: Operator, ready: Ready, collection: Collection, body: NewMapping) -> OutcomeView:
+    """The days with entries that waited for it are asked for. 409 if it is mapped elsewhere already."""
+    outcome = mappings.create(ready, actor, collection.kind, body.zammad, body.kimai)
+    return OutcomeView.model_validate(outcome.to_json())
+
+
+@router.get("/{collection}/{key}", summary="One mapping")
+def get_mapping(_actor: Viewer, ready: Ready, collection: Collection, key: Key) -> MappingView:
+    """With the names of both sides as they were last read."""
+    return MappingView.model_validate(mappings.one(ready, collection.kind, key), from_attributes=True)
+
+
+@router.put("/{collection}/{key}", summary="Let a mapping lead elsewhere")
+def change_mapping(actor: Operator, ready: Ready, collection: Collection, key: Key, body: MappingChange) -> OutcomeView:
+    """409 if somebody else changed it since `seen`. Time sheets that were written stay as they are."""
+    outcome = mappings.change(ready, actor, collection.kind, key, body.kimai, seen=body.seen)
+    return OutcomeView.model_validate(outcome.to_json())
+
+
+@router.delete("/{collection}/{key}", summary="Delete a mapping")
+def delete_mapping(actor: Operator, ready: Ready, collection: Collection, key: Key) -> DeletionView:
+    """The days that used it are asked for again."""
+    return DeletionView(days=mappings.delete(ready, actor, collection.kind, key))
+
+
+def _imported(outcome: Outcome, *, dry_run: bool) -> ImportView:
+    problems = [ProblemView.model_validate(row, from_attributes=True) for row in outcome.problems]
+    return ImportView.model_validate({**outcome.to_json(), "dry_run": dry_run, "problems": problems})
