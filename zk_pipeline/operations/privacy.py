@@ -16,6 +16,7 @@ from zk_pipeline.domain.entries import stable_hash
 from zk_pipeline.domain.redaction import Erased, Identity, Redactor, erased
 from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
+from zk_pipeline.operations.throttle import account_hash
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import audit, privacy, suppression
 from zk_pipeline.store.privacy import ACCOUNTS, CHAIN, DETAILS, Change
@@ -77,6 +78,7 @@ PARTICULAR: Mapping[tuple[str, Fate], str] = {
 @dataclass(frozen=True, slots=True)
 class _Person:
     identity: Identity
+    keys: privacy.Keys
     hashes: Erased
 
     @property
@@ -92,15 +94,15 @@ def export(runtime: Runtime, email: str, actor: Actor) -> IO[bytes]:
     address = _address(email)
     file = SpooledTemporaryFile(MEMORY_AT_MOST)  # noqa: SIM115 (it is the caller's)
     with runtime.database.transaction() as connection, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        identity = privacy.identity_of(connection, address)
+        person = _person(runtime, connection, address)
         found: dict[str, int] = {}
         for table, searched in privacy.tables(connection).items():
-            rows = privacy.rows_about(connection, table, searched, identity)
+            rows = privacy.rows_about(connection, table, searched, person.identity, person.keys)
             if number := _write(archive, table, rows):
                 found[table] = number
         if not found:
             raise _nothing_stored(address)
-        archive.writestr("README.txt", _readme(identity, found))
+        archive.writestr("README.txt", _readme(person.identity, found))
         audit.append(connection, [actor.did("privacy.exported", "person", {"rows": found})])
     file.seek(0)
     return file
@@ -110,7 +112,7 @@ def plan_erasure(runtime: Runtime, email: str) -> ErasurePlan:
     """What the erasure of a person will do. Raises `UnknownError` and `OperationError` as `export` does."""
     address = _address(email)
     with runtime.database.transaction() as connection:
-        return _plan(connection, _person(connection, address))
+        return _plan(connection, _person(runtime, connection, address))
 
 
 def erase(runtime: Runtime, email: str, plan_hash: str, actor: Actor) -> Erasure:
@@ -122,13 +124,13 @@ def erase(runtime: Runtime, email: str, plan_hash: str, actor: Actor) -> Erasure
     address = _address(email)
     with runtime.database.transaction() as connection:
         privacy.one_at_a_time(connection)
-        person = _person(connection, address)
+        person = _person(runtime, connection, address)
         plan = _plan(connection, person)
         if plan.hash != plan_hash:
             raise StaleError("What is stored about this person has changed since the plan was shown. Look at it anew.")
         if privacy.only_admin(connection, address):
             raise StaleError("This person is the only admin. Make somebody else an admin first.")
-        privacy.remove_account(connection, address)
+        privacy.remove_account(connection, person.keys)
         privacy.make_way_for(connection, person.identity, person.redactor)
         for column in privacy.columns(connection):
             if column.table not in CHAIN:
@@ -152,13 +154,14 @@ def _nothing_stored(address: str) -> UnknownError:
     return UnknownError(f"Nothing is stored about {address}. Check the address; there may be another for this person.")
 
 
-def _person(connection: Connection, address: str) -> _Person:
+def _person(runtime: Runtime, connection: Connection, address: str) -> _Person:
     identity = privacy.identity_of(connection, address)
-    return _Person(identity, erased(identity, suppression.salt(connection)))
+    keys = {"email": address, "account_hash": account_hash(runtime, address)}
+    return _Person(identity, keys, erased(identity, suppression.salt(connection)))
 
 
 def _plan(connection: Connection, person: _Person) -> ErasurePlan:
-    belonging = privacy.belonging(connection, person.identity.email)
+    belonging = privacy.belonging(connection, person.keys)
     places: dict[str, set[str]] = defaultdict(set)
     for column in privacy.columns(connection):
         if column.table not in (*CHAIN, *ACCOUNTS):

@@ -21,7 +21,7 @@ DETAILS = "sync.audit_details"
 CHAIN = ("sync.audit_logs", DETAILS)
 """The trail names nobody in the chain itself; a detail that does is taken out as a whole, since it is hashed."""
 
-ACCOUNTS = ("sync.users", "sync.sessions", "sync.api_tokens")
+ACCOUNTS = ("sync.users", "sync.sessions", "sync.api_tokens", "sync.failed_logins")
 
 _AGENTS = "(SELECT connector, id FROM zammad.agents WHERE lower(email) = :email)"
 _KIMAI_USERS = "(SELECT connector, id FROM kimai.users WHERE :email IN (lower(email), lower(username)))"
@@ -40,9 +40,13 @@ BELONGING: Mapping[str, str] = {
     "sync.users": f"id IN {_ACCOUNT}",
     "sync.sessions": f"user_id IN {_ACCOUNT}",
     "sync.api_tokens": f"user_id IN {_ACCOUNT}",
+    "sync.failed_logins": "account_hash = :account_hash",
     "sync.audit_logs": f"actor IN (SELECT 'user:' || id FROM {_ACCOUNT} AS account)",  # noqa: S608
 }
-"""Which rows of a table are a person's without naming them."""
+"""Which rows of a table are a person's without naming them; the keys are those of `Keys`."""
+
+Keys = Mapping[str, str]
+"""`email` in small letters, and `account_hash`, by which failed sign-ins are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +108,12 @@ def tables(connection: Connection) -> dict[str, list[TextColumn]]:
     return dict(sorted(found.items()))
 
 
-def belonging(connection: Connection, email: str) -> dict[str, int]:
+def belonging(connection: Connection, keys: Keys) -> dict[str, int]:
     """How many rows of each table are the person's without naming them."""
     found: dict[str, int] = {}
     for table, condition in BELONGING.items():
         query = text(f"SELECT count(*) FROM {table} WHERE {condition}")  # noqa: S608 (from the constants above)
-        found[table] = connection.execute(query, {"email": email}).scalar_one()
+        found[table] = connection.execute(query, dict(keys)).scalar_one()
     return {table: number for table, number in found.items() if number}
 
 
@@ -161,9 +165,10 @@ def one_at_a_time(connection: Connection) -> None:
     connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('zk:privacy', 0))"))
 
 
-def remove_account(connection: Connection, email: str) -> None:
-    """Remove the person's account; sessions and API tokens go with it."""
-    connection.execute(text("DELETE FROM sync.users WHERE lower(email) = :email"), {"email": email})
+def remove_account(connection: Connection, keys: Keys) -> None:
+    """Remove the person's account, with its sessions and API tokens, and failed sign-ins by the address."""
+    connection.execute(text("DELETE FROM sync.users WHERE lower(email) = :email"), dict(keys))
+    connection.execute(text("DELETE FROM sync.failed_logins WHERE account_hash = :account_hash"), dict(keys))
 
 
 def remove_details(connection: Connection, found: Sequence[Change]) -> None:
@@ -183,13 +188,15 @@ def make_way_for(connection: Connection, identity: Identity, redactor: Redactor)
     connection.execute(query, {"pseudonym": redactor.value(identity.email), "email": identity.email})
 
 
-def rows_about(connection: Connection, table: str, searched: Sequence[TextColumn], identity: Identity) -> Iterator[Any]:
+def rows_about(
+    connection: Connection, table: str, searched: Sequence[TextColumn], identity: Identity, keys: Keys
+) -> Iterator[Any]:
     """The rows of a table that name the person or belong to them, as JSON values without secrets."""
     conditions = [BELONGING.get(table, "false"), *(_mentions(column, identity) for column in searched)]
     query = text(
         f"SELECT to_jsonb(t) - CAST(:secrets AS text[]) FROM {table} t WHERE {' OR '.join(conditions)}"  # noqa: S608
     )
-    values = {**_terms(identity), "email": identity.email, "secrets": list(SECRETS)}
+    values = {**_terms(identity), **keys, "secrets": list(SECRETS)}
     yield from connection.execute(query.execution_options(yield_per=1000), values).scalars()
 
 

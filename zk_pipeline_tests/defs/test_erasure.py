@@ -12,6 +12,7 @@ from zk_pipeline.operations import privacy
 from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
 from zk_pipeline.operations.privacy import Fate
+from zk_pipeline.operations.throttle import account_hash
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import audit, deliveries
 from zk_pipeline.store.audit import AuditEvent
@@ -170,6 +171,15 @@ def test_the_only_admin_is_not_erased(known: World, runtime: Runtime) -> None:
     with pytest.raises(StaleError, match="the only admin"):
         privacy.erase(runtime, EMAIL, plan.hash, ADMIN)
     assert known.value("SELECT count(*) FROM sync.users") == 2
+
+
+def test_failed_sign_ins_by_the_address_are_removed(known: World, runtime: Runtime) -> None:
+    known.execute(
+        "INSERT INTO sync.failed_logins (account_hash, address) VALUES (:hers, '10.0.0.7'), ('other', '10.0.0.7')",
+        hers=account_hash(runtime, EMAIL),
+    )
+    erase(runtime)
+    assert known.value("SELECT array_agg(account_hash) FROM sync.failed_logins") == ["other"]
 
 
 def test_others_keep_their_names(known: World, runtime: Runtime) -> None:
