@@ -61,7 +61,14 @@ def guarded(request: httpx.Request) -> None:
 
     Raises `ForbiddenAddressError` out of the request.
     """
-    request.extensions["trace"] = _check
+    earlier = request.extensions.get("trace")
+
+    def trace(event: str, info: Mapping[str, Any]) -> None:
+        _check(event, info)
+        if earlier is not None:
+            earlier(event, info)
+
+    request.extensions["trace"] = trace
 
 
 def _check(event: str, info: Mapping[str, Any]) -> None:
