@@ -6,12 +6,10 @@ from decimal import Decimal
 from typing import Any
 
 from zk_pipeline.operations.actors import Role
-from zk_pipeline.operations.errors import UnknownError
-from zk_pipeline.runtime import Runtime
-from zk_pipeline.store import traces
-from zk_pipeline.store.traces import Story, Systems, TraceError
+from zk_pipeline.operations.traces import stories
+from zk_pipeline.store.traces import Fields
 from zk_pipeline.web.console import parts
-from zk_pipeline.web.console.audit.trail import event_text, run_link
+from zk_pipeline.web.console.audit.trail import event_text
 from zk_pipeline.web.console.parts import Cell, Column
 from zk_pipeline.web.console.visit import Visit
 
@@ -40,52 +38,42 @@ class Tracer:
 
 async def tell(visit: Visit, reference: str) -> None:
     """Open the dialog with the stories behind `123`, `#50001` or `kimai:7`."""
-    found = await visit.ask(_stories, visit.runtime, reference)
+    found = await visit.ask(stories, visit.runtime, reference)
     with parts.dialog(visit.words("trace.of", reference=reference), visit.words("close"), wide=True):
         for story in found:
             _Telling(visit, story).show()
 
 
-def _stories(runtime: Runtime, reference: str) -> list[Story]:
-    """Raises `UnknownError` when nothing is known of it."""
-    systems = Systems(runtime.stored("source").name, runtime.stored("target").name)
-    try:
-        with runtime.database.transaction() as connection:
-            return traces.stories(connection, systems, reference)
-    except TraceError as error:
-        raise UnknownError(str(error)) from error
-
-
 class _Telling:
-    def __init__(self, visit: Visit, story: Story) -> None:
+    def __init__(self, visit: Visit, story: Fields) -> None:
         self._visit, self._words, self._story = visit, visit.words, story
 
     def show(self) -> None:
         story, words = self._story, self._words
-        title = words("trace.booking", id=story.source_id) if story.source_id else words("trace.timesheet")
+        title = words("trace.booking", id=story["source_id"]) if story["source_id"] else words("trace.timesheet")
         parts.text("h3", title, "zk-card-title")
-        if story.entry:
-            parts.facts([(words(f"trace.{name}"), self._plain(story.entry[name])) for name in (*_ENTRY, *_AMOUNTS)])
-        self._table("plan", ("entry_date", "status", "action", "reason", "kimai_id"), story.plan)
+        if story["entry"]:
+            parts.facts([(words(f"trace.{name}"), self._plain(story["entry"][name])) for name in (*_ENTRY, *_AMOUNTS)])
+        self._table("plan", ("entry_date", "status", "action", "reason", "kimai_id"), story["plan"])
         self._table(
-            "conflicts", ("opened_at", "reason", "resolution_status", "decision", "decided_by"), story.conflicts
+            "conflicts", ("opened_at", "reason", "resolution_status", "decision", "decided_by"), story["conflicts"]
         )
-        self._table("writes", ("written_at", "operation", "kimai_id"), story.writes)
-        self._table("sheets", ("id", "begin_at", "duration_seconds", "gone_at"), story.timesheets)
+        self._table("writes", ("written_at", "operation", "kimai_id"), story["writes"])
+        self._table("sheets", ("id", "begin_at", "duration_seconds", "gone_at"), story["timesheets"])
         self._events()
         self._runs()
 
     def _events(self) -> None:
         rows: list[list[Cell]] = [
             [self._plain(row["created_at"]), row["actor"], event_text(self._visit, row["event"]), row["subject"]]
-            for row in self._story.audit
+            for row in self._story["audit"]
         ]
         self._drawn("audit", [self._words(f"audit.{name}") for name in ("at", "who", "what", "about_what")], rows)
 
     def _runs(self) -> None:
         rows: list[list[Cell]] = [
-            [self._plain(row["started_at"]), lambda run=row["run_id"]: run_link(self._visit, run)]
-            for row in self._story.runs
+            [self._plain(row["started_at"]), lambda row=row: parts.link(row["run_id"][:8], row["url"], outside=True)]
+            for row in self._story["runs"]
         ]
         self._drawn("runs", [self._words("audit.at"), self._words("audit.run")], rows)
 

@@ -1,0 +1,12 @@
+"""The section Reconcile: the plan line by line, both sides of each, and the decisions that it waits for."""
+
+from zk_pipeline.web.console.reconcile.listing import Listing
+from zk_pipeline.web.console.section import Section
+from zk_pipeline.web.console.visit import Visit
+
+
+async def _show(visit: Visit) -> None:
+    await Listing(visit).open()
+
+
+SECTION = Section("reconcile", "compare_arrows", _show)

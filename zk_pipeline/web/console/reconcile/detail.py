@@ -1,0 +1,165 @@
+"""One line of the plan in a dialog: both sides field by field, what it means, and the decisions it allows."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from nicegui import ui
+
+from zk_pipeline.domain.resolutions import Choice
+from zk_pipeline.domain.sides import Side
+from zk_pipeline.operations import conflicts, decisions, reconciliation
+from zk_pipeline.operations.actors import Role
+from zk_pipeline.operations.conflicts import ConflictTold, Option, Past
+from zk_pipeline.operations.reconciliation import Line
+from zk_pipeline.operations.sides import Partner
+from zk_pipeline.web.console import parts
+from zk_pipeline.web.console.audit.trace import tell
+from zk_pipeline.web.console.parts import Cell, Column
+from zk_pipeline.web.console.visit import Visit
+
+Refresh = Callable[[], Awaitable[None]]
+
+
+async def of_line(visit: Visit, line: Line) -> None:
+    """Open a line that waits for nobody."""
+    told = await visit.ask(reconciliation.told, visit.runtime, line.day, line.key)
+    words = visit.words
+    number = line.booking.ticket_number if line.booking else line.key
+    with parts.dialog(words("detail.line", what=number, day=words.day(line.day)), words("close"), wide=True):
+        if line.booking:
+            parts.text("p", line.booking.ticket_title, "zk-lead")
+        if line.text:
+            parts.text("p", line.text, "zk-note")
+        _sides(visit, told.sides)
+        _links(visit, line.booking.ticket_url if line.booking else None, _url(line), line.day_url, line.key)
+
+
+async def of_conflict(visit: Visit, conflict_id: int, decided: Refresh) -> None:
+    """Open a conflict; `decided` is called after a decision."""
+    told = await visit.ask(conflicts.told, visit.runtime, conflict_id)
+    conflict, words = told.conflict, visit.words
+    reason = words.known(f"reason.{conflict.reason}", conflict.reason)
+    title = f"{reason} · {conflict.ticket_number or conflict.key} · {words.day(conflict.entry_date)}"
+    with parts.dialog(title, words("close"), wide=True) as dialog:
+        _ConflictDialog(visit, told, dialog, decided).show()
+
+
+class _ConflictDialog:
+    def __init__(self, visit: Visit, told: ConflictTold, dialog: ui.dialog, decided: Refresh) -> None:
+        self._visit, self._words, self._told = visit, visit.words, told
+        self._dialog, self._decided = dialog, decided
+        self._candidate: ui.radio | None = None
+
+    def show(self) -> None:
+        conflict, words = self._told.conflict, self._words
+        if conflict.ticket_title:
+            parts.text("p", conflict.ticket_title, "zk-lead")
+        with parts.box("zk-note"):
+            parts.text("p", words.known(f"next.{conflict.reason}", ""))
+            parts.text("p", conflict.text, "zk-muted")
+        _sides(self._visit, self._told.sides)
+        self._candidates()
+        self._choices()
+        _links(self._visit, conflict.ticket_url, conflict.timesheet_url, conflict.day_url, conflict.key)
+        self._history()
+
+    def _candidates(self) -> None:
+        candidates, words = self._told.candidates, self._words
+        if not candidates:
+            return
+        parts.text("h3", words("detail.candidates"), "zk-card-title")
+        columns = [Column(words(f"detail.{name}")) for name in ("sheet", "score")]
+        columns += [Column(words(f"field.{name}")) for name in ("begin", "duration", "description")]
+        parts.table(words("detail.candidates"), columns, [self._candidate_row(row) for row in candidates])
+        if len(candidates) > 1 and self._told.conflict.kimai_id is None:
+            names = {row.timesheet_id: words("reconcile.sheet", id=row.timesheet_id) for row in candidates}
+            with parts.box("", "fieldset").classes("zk-fieldset"):
+                parts.text("legend", words("detail.which"), "zk-muted")
+                self._candidate = ui.radio(names, value=candidates[0].timesheet_id).props("inline")
+
+    def _candidate_row(self, partner: Partner) -> list[Cell]:
+        label = str(partner.timesheet_id)
+        sheet: Cell = label if partner.url is None else lambda: parts.link(label, str(partner.url), outside=True)
+        fields = [partner.fields.get(name, "") for name in ("begin", "duration", "description")]
+        return [sheet, self._words.number(partner.score), *fields]
+
+    def _choices(self) -> None:
+        conflict, words = self._told.conflict, self._words
+        if not self._told.choices:
+            parts.text("p", words("detail.closed", by=conflict.decided_by or ""), "zk-note")
+            return
+        if not self._visit.may(Role.OPERATOR):
+            return
+        parts.text("h3", words("detail.decide"), "zk-card-title")
+        with parts.box("zk-choices"):
+            for number, option in enumerate(self._told.choices):
+                self._choice(option, suggested=number == 0)
+
+    def _choice(self, option: Option, *, suggested: bool) -> None:
+        words, choice = self._words, option.choice
+        kind = "danger" if choice is Choice.DELETE else "primary" if suggested else "plain"
+        with parts.box("zk-choice"):
+            decide = self._visit.act(Role.OPERATOR, lambda: self._decide(choice))
+            button = parts.button(words(f"choice.{choice}"), decide, kind=kind)
+            effect = parts.text("span", words(f"effect.{choice}"), "zk-muted")
+            button.props["aria-describedby"] = effect.html_id
+
+    async def _decide(self, choice: Choice) -> None:
+        visit, conflict = self._visit, self._told.conflict
+        timesheet = self._candidate.value if self._candidate and choice is Choice.LINK else None
+        done = await visit.ask(
+            decisions.decide,
+            visit.runtime,
+            visit.actor,
+            conflict.id,
+            choice,
+            timesheet_id=timesheet,
+            seen=conflict.facts_hash,
+        )
+        self._dialog.close()
+        visit.tell(self._words("detail.decided", choice=self._words(f"choice.{choice}"), day=self._words.day(done.day)))
+        await self._decided()
+
+    def _history(self) -> None:
+        words, past = self._words, [row for row in self._told.history if row.id != self._told.conflict.id]
+        if not past:
+            return
+        parts.text("h3", words("detail.history"), "zk-card-title")
+        columns = [Column(words(f"trace.{name}")) for name in ("opened_at", "reason", "resolution_status", "decision")]
+        parts.table(words("detail.history"), columns, [self._past_row(row) for row in past])
+
+    def _past_row(self, past: Past) -> list[Cell]:
+        words = self._words
+        decision = words.known(f"choice.{past.decision}", past.decision or "")
+        by = " · ".join(filter(None, (decision, past.decided_by)))
+        reason = words.known(f"reason.{past.reason}", past.reason)
+        return [words.instant(past.opened_at), reason, words(f"value.{past.resolution_status}"), by]
+
+
+def _sides(visit: Visit, sides: Sequence[Side]) -> None:
+    words = visit.words
+    columns = [Column(words(f"detail.{name}")) for name in ("field", "booking", "timesheet", "compared")]
+    rows: list[list[Cell]] = [
+        [
+            words.known(f"field.{side.field}", side.field),
+            side.wanted,
+            side.found,
+            lambda side=side: (
+                parts.chip(f"≠ {words('detail.differs')}", "warn") if side.differs else parts.text("i", "")
+            ),
+        ]
+        for side in sides
+    ]
+    parts.table(words("detail.sides"), columns, rows).classes("zk-sides")
+
+
+def _links(visit: Visit, ticket: str | None, timesheet: str | None, day: str, key: str) -> None:
+    words = visit.words
+    with parts.box("zk-row"):
+        for name, target in (("ticket", ticket), ("timesheet", timesheet), ("day", day)):
+            if target:
+                parts.link(words(f"detail.open_{name}"), target, outside=True)
+        parts.button(words("trace.tell"), visit.act(Role.VIEWER, lambda: tell(visit, key)), kind="quiet")
+
+
+def _url(line: Line) -> str | None:
+    return line.timesheet.url if line.timesheet else None
