@@ -20,6 +20,7 @@ from zk_pipeline.commands import (
     trace,
     undo,
     up,
+    users,
 )
 
 app = typer.Typer(
@@ -45,6 +46,7 @@ app.add_typer(alerts.app, name="alerts")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(audit.app, name="audit")
 app.add_typer(gdpr.app, name="gdpr")
+app.add_typer(users.app, name="users")
 app.add_typer(keys.app, name="keys")
 
 

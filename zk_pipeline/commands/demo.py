@@ -15,9 +15,13 @@ import typer
 from zk_pipeline.commands import up
 from zk_pipeline.commands.console import UsageError, environment, explained, out, person, teller
 from zk_pipeline.commands.report import headline, show_sync
-from zk_pipeline.operations import mappings
+from zk_pipeline.local import Environment
+from zk_pipeline.operations import accounts, mappings
+from zk_pipeline.operations.accounts import NewUser
+from zk_pipeline.operations.actors import Role
 from zk_pipeline.settings import ENV_FILE, load_settings
 
+ADMIN = "admin@demo.example"
 FIRST, LAST = date(2025, 10, 1), date(2025, 10, 31)
 
 
@@ -45,7 +49,15 @@ def demo(
         listing = f"ZK_HOME={_shown(ready.home)} {_shown(Path(sys.argv[0]).absolute())} conflicts list"
         out.print(f"What waits for you, one by one: [bold]{listing}[/]", soft_wrap=True)
         if serve:
-            up.serve(ready, port=port, embedded=True)
+            up.serve(ready, port=port, embedded=True, sign_in=_first_sign_in(ready))
+
+
+def _first_sign_in(ready: Environment) -> str:
+    """Create an admin of this demo; their e-mail and password."""
+    password = secrets.token_urlsafe(12)
+    with ready.runtime.database.transaction() as connection:
+        accounts.create(connection, person(), NewUser(ADMIN, Role.ADMIN, "Demo", password))
+    return f"{ADMIN} / {password}"
 
 
 def _shown(home: Path) -> Path:

@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from zk_pipeline.commands.console import environment, explained, out
 from zk_pipeline.local import Environment
+from zk_pipeline.operations import accounts
 from zk_pipeline.runtime import Runtime, SetupError
 from zk_pipeline.settings import load_settings
 from zk_pipeline.supervisor.home import SupervisorError, possession
@@ -30,12 +31,16 @@ def up(
     with environment() as ready:
         _show_part("database", time.monotonic() - began)
         _hint_at_missing_connectors(ready.runtime)
+        _hint_at_missing_users(ready.runtime)
         serve(ready, port=port, verbose=verbose, embedded=embedded)
     out.print("Stopped. Nothing is left running.")
 
 
-def serve(ready: Environment, *, port: int, verbose: bool = False, embedded: bool) -> None:
-    """Run all processes until Ctrl-C. `embedded`: the database belongs to this home and is guarded with it."""
+def serve(ready: Environment, *, port: int, verbose: bool = False, embedded: bool, sign_in: str = "") -> None:
+    """Run all processes until Ctrl-C. `embedded`: the database belongs to this home and is guarded with it.
+
+    `sign_in` is shown with the address of the web app.
+    """
     address, settings = reachable_url(HOST, port), ready.runtime.settings
     web_url = reachable_url(settings.web_host, settings.web_port)
     with explained(SupervisorError), possession(ready.home, address) as held:
@@ -46,7 +51,9 @@ def serve(ready: Environment, *, port: int, verbose: bool = False, embedded: boo
         ):
             pass  # Held together, so that one port for both is noticed too.
         keeper = [sys.executable, "-m", "zk_pipeline.supervisor.keeper", str(ready.home)]
-        listener = Listener(_tell, _show_part, lambda: _show_addresses(address, web_url), _echo if verbose else None)
+        listener = Listener(
+            _tell, _show_part, lambda: _show_addresses(address, web_url, sign_in), _echo if verbose else None
+        )
         with reserved_port() as code_port:
             supervisor = Supervisor(held, listener, keeper=[*keeper, *(["--embedded"] if embedded else [])])
             supervisor.run(parts(ready.variables, code_port, port, web_url))
@@ -60,12 +67,21 @@ def _hint_at_missing_connectors(runtime: Runtime) -> None:
             _tell(f"Hint: {error}")
 
 
+def _hint_at_missing_users(runtime: Runtime) -> None:
+    with runtime.database.transaction() as connection:
+        _, number = accounts.listed(connection, offset=0, limit=1)
+    if number == 0 and not runtime.settings.admin_email:
+        _tell("Hint: Nobody can sign in yet. Create an admin: zk users create EMAIL --role admin")
+
+
 def _show_part(name: str, seconds: float) -> None:
     out.print(f"[green]ok[/]  {name:<12} {seconds:5.1f} s")
 
 
-def _show_addresses(dagster: str, web: str) -> None:
+def _show_addresses(dagster: str, web: str, sign_in: str) -> None:
     out.print(f"\nWeb app:      [bold]{web}[/]", soft_wrap=True)
+    if sign_in:
+        out.print(f"Sign in as:   [bold]{escape(sign_in)}[/]", soft_wrap=True, highlight=False)
     out.print(f"Dagster's UI: [bold]{dagster}[/]\nPress Ctrl-C to stop.", soft_wrap=True)
 
 

@@ -5,7 +5,9 @@ import sys
 
 import uvicorn
 
-from zk_pipeline.runtime import SetupError, open_runtime
+from zk_pipeline.operations import accounts
+from zk_pipeline.operations.errors import OperationError
+from zk_pipeline.runtime import Runtime, SetupError, open_runtime
 from zk_pipeline.settings import SettingsError
 from zk_pipeline.store.encryption import EncryptionError
 from zk_pipeline.web.app import create_app
@@ -20,6 +22,7 @@ def main() -> None:
     try:
         with open_runtime() as runtime:
             settings = runtime.settings
+            create_first_admin(runtime)
             config = uvicorn.Config(
                 create_app(runtime),
                 host=settings.web_host,
@@ -36,6 +39,18 @@ def main() -> None:
             uvicorn.Server(config).run()
     except (SettingsError, SetupError, EncryptionError) as error:
         sys.exit(str(error))
+
+
+def create_first_admin(runtime: Runtime) -> None:
+    """Create the admin whom the environment names, while there is none. Raises `SetupError` when that cannot be."""
+    settings = runtime.settings
+    if not settings.admin_email:
+        return
+    try:
+        with runtime.database.transaction() as connection:
+            accounts.ensure_admin(connection, settings.admin_email, settings.admin_password.get_secret_value())
+    except OperationError as error:
+        raise SetupError(f"ZK_ADMIN_EMAIL and ZK_ADMIN_PASSWORD make no admin. {error}") from error
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 from socket import create_server
 
 import httpx
+from sqlalchemy import text
 
 from zk_pipeline.settings import ENV_FILE
 from zk_pipeline.store.database import Database
@@ -52,3 +53,33 @@ def test_without_a_database_it_ends_with_one_sentence(tmp_path: Path):
         assert process.wait(20) == 1
         assert process.stderr is not None
         assert process.stderr.read() == "There is no database. Start everything with `zk up`, or set ZK_DATABASE_URL.\n"
+
+
+ADMIN = {"ZK_ADMIN_EMAIL": "ops@example.com", "ZK_ADMIN_PASSWORD": "correct horse battery"}
+
+
+def served(endpoint: Endpoint, home: Path, **variables: str) -> str:
+    """What the web app says when it ends: by itself, or stopped after it served."""
+    with create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    given = {"ZK_DATABASE_URL": endpoint.url(), "ZK_ENCRYPTION_KEY": generate_key(), "ZK_WEB_PORT": str(port)}
+    with start(home, **given, **variables) as process:
+        wait_until(lambda: is_healthy(f"http://127.0.0.1:{port}") or process.poll() is not None, 30)
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+        assert process.stderr is not None
+        return process.stderr.read()
+
+
+def test_the_first_admin_comes_from_the_environment_once(endpoint: Endpoint, database: Database, tmp_path: Path):
+    for _ in range(2):
+        served(endpoint, tmp_path, **ADMIN)
+    with database.transaction() as connection:
+        users = connection.execute(text("SELECT email, role FROM sync.users")).all()
+        actors = connection.execute(text("SELECT actor FROM sync.audit_logs WHERE event = 'user.created'")).scalars()
+        assert (users, list(actors)) == ([("ops@example.com", "admin")], ["environment"])
+
+
+def test_there_is_no_default_password(endpoint: Endpoint, database: Database, tmp_path: Path):
+    told = served(endpoint, tmp_path, ZK_ADMIN_EMAIL="ops@example.com")
+    assert "ZK_ADMIN_EMAIL and ZK_ADMIN_PASSWORD make no admin. The password has 0 characters." in told

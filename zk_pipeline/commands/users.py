@@ -1,0 +1,101 @@
+"""`zk users`: who may sign in to the console and the API."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from sqlalchemy import Connection
+
+from zk_pipeline.commands.console import AsJson, environment, explained, out, person, show_json, show_table
+from zk_pipeline.operations import accounts
+from zk_pipeline.operations.accounts import NewUser
+from zk_pipeline.operations.actors import Actor, Role
+from zk_pipeline.operations.errors import OperationError
+
+app = typer.Typer(help="Who may sign in to the console and the API.", no_args_is_help=True)
+
+MOST_LISTED = 10_000
+
+Email = Annotated[str, typer.Argument(help="The e-mail that somebody signs in with.")]
+
+
+@app.command()
+def create(
+    email: Email,
+    *,
+    role: Annotated[Role, typer.Option(help="What they may do.")] = Role.VIEWER,
+    name: Annotated[str, typer.Option(help="What they are called.")] = "",
+    without_password: Annotated[
+        bool, typer.Option("--without-password", help="For somebody who signs in through the identity provider.")
+    ] = False,
+) -> None:
+    """Create a user. The password is asked for, or read from standard input when that is no terminal."""
+    password = None if without_password else _new_password()
+    with _accounts() as (connection, who):
+        user = accounts.create(connection, who, NewUser(email, role, name, password))
+    out.print(f"{user.email} may sign in, with the role {user.role}.", soft_wrap=True)
+
+
+@app.command("list")
+def list_users(*, as_json: AsJson = False) -> None:
+    """List the users."""
+    with _accounts() as (connection, _):
+        users, _ = accounts.listed(connection, offset=0, limit=MOST_LISTED)
+    if as_json:
+        show_json([asdict(user) for user in users])
+        return
+    columns = ("e-mail", "name", "role", "active", "last sign-in")
+    rows = [(user.email, user.name, user.role, "yes" if user.active else "no", user.last_login_at) for user in users]
+    show_table("Users", columns, rows)
+    if not users:
+        out.print("None yet: zk users create EMAIL --role admin")
+
+
+@app.command("set-role")
+def set_role(email: Email, role: Annotated[Role, typer.Argument(help="What they may do.")]) -> None:
+    """Give a user another role; it counts at once."""
+    with _accounts() as (connection, who):
+        user = accounts.change(connection, who, accounts.of_email(connection, email).id, role=role)
+    out.print(f"{user.email} has the role {user.role} now.", soft_wrap=True)
+
+
+@app.command("set-password")
+def set_password(email: Email) -> None:
+    """Give a user a new password, which is asked for or read from standard input; their sessions end."""
+    password = _new_password()
+    with _accounts() as (connection, who):
+        user = accounts.of_email(connection, email)
+        accounts.set_password(connection, who, user.id, password)
+    out.print(f"{user.email} has a new password; all sessions have ended.", soft_wrap=True)
+
+
+@app.command()
+def deactivate(email: Email) -> None:
+    """Shut a user out, at once: sessions and API tokens end for good."""
+    with _accounts() as (connection, who):
+        user = accounts.change(connection, who, accounts.of_email(connection, email).id, active=False)
+    out.print(f"{user.email} cannot sign in any more.", soft_wrap=True)
+
+
+@app.command()
+def activate(email: Email) -> None:
+    """Let a user sign in again."""
+    with _accounts() as (connection, who):
+        user = accounts.change(connection, who, accounts.of_email(connection, email).id, active=True)
+    out.print(f"{user.email} may sign in again.", soft_wrap=True)
+
+
+@contextmanager
+def _accounts() -> Iterator[tuple[Connection, Actor]]:
+    """A transaction on the users, and who is at the command line."""
+    with environment() as ready, explained(OperationError), ready.runtime.database.transaction() as connection:
+        yield connection, person()
+
+
+def _new_password() -> str:
+    if sys.stdin.isatty():
+        return typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return sys.stdin.readline().rstrip("\r\n")

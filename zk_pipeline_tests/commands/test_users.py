@@ -1,0 +1,76 @@
+"""`zk users`: who may sign in, made at the command line."""
+
+import json
+
+import pytest
+
+from zk_pipeline_tests.commands.conftest import Home, Zk
+
+PASSWORD = "correct horse battery"
+
+
+def rows(home: Home, query: str) -> list[tuple[object, ...]]:
+    with home.database() as database, database.transaction() as connection:
+        return [tuple(row) for row in connection.exec_driver_sql(query)]
+
+
+def listed(zk: Zk) -> list[tuple[str, str, bool]]:
+    return [(user["email"], user["role"], user["active"]) for user in json.loads(zk("users", "list", "--json").stdout)]
+
+
+def test_the_first_admin_is_created_with_a_password_from_standard_input(zk: Zk, zk_home: Home):
+    made = zk("users", "create", "Ops@Example.com", "--role", "admin", answer=f"{PASSWORD}\n")
+    assert made.stdout == "ops@example.com may sign in, with the role admin.\n"
+    assert listed(zk) == [("ops@example.com", "admin", True)]
+    ((stored,),) = rows(zk_home, "SELECT password_hash FROM sync.users")
+    assert str(stored).startswith("$argon2id$")
+    assert ("user.created", "user:1") in rows(zk_home, "SELECT event, subject FROM sync.audit_logs")
+
+
+@pytest.mark.parametrize(
+    ("email", "password", "told"),
+    [
+        ("ops@example.com", "too short", "has 9 characters"),
+        ("ops@example.com", "", "has 0 characters"),
+        ("ops", PASSWORD, "'ops' is no e-mail address"),
+        ("a@b@c", PASSWORD, "'a@b@c' is no e-mail address"),
+        ("o ps@example.com", PASSWORD, "is no e-mail address"),
+    ],
+)
+def test_what_cannot_be_a_user_is_refused_with_the_reason(zk: Zk, email: str, password: str, told: str):
+    refused = zk("users", "create", email, answer=f"{password}\n")
+    assert (refused.exit_code, told in refused.stderr) == (1, True)
+    assert listed(zk) == []
+
+
+def test_an_email_is_taken_once(zk: Zk):
+    zk("users", "create", "ops@example.com", "--without-password")
+    again = zk("users", "create", "OPS@example.com", "--without-password")
+    assert (again.exit_code, "There is a user ops@example.com already" in again.stderr) == (1, True)
+
+
+def test_the_last_admin_stays_until_there_is_another(zk: Zk):
+    zk("users", "create", "ops@example.com", "--role", "admin", "--without-password")
+    for arguments in (("set-role", "ops@example.com", "viewer"), ("deactivate", "ops@example.com")):
+        refused = zk("users", *arguments)
+        assert (refused.exit_code, "is the last active admin" in refused.stderr) == (1, True)
+    zk("users", "create", "ada@example.com", "--without-password")
+    assert zk("users", "set-role", "ada@example.com", "admin").exit_code == 0
+    assert zk("users", "deactivate", "ops@example.com").exit_code == 0
+    assert listed(zk) == [("ada@example.com", "admin", True), ("ops@example.com", "admin", False)]
+    assert zk("users", "activate", "ops@example.com").stdout == "ops@example.com may sign in again.\n"
+
+
+def test_a_new_password_ends_the_sessions_of_the_user(zk: Zk, zk_home: Home):
+    zk("users", "create", "ops@example.com", answer=f"{PASSWORD}\n")
+    with zk_home.database() as database, database.transaction() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO sync.sessions (id, user_id, refresh_hash, expires_at) VALUES ('s', 1, 'h', now() + '1 hour')"
+        )
+    assert zk("users", "set-password", "ops@example.com", answer="another long one\n").exit_code == 0
+    assert rows(zk_home, "SELECT id FROM sync.sessions WHERE ended_at IS NULL") == []
+
+
+def test_somebody_unknown_is_named(zk: Zk):
+    refused = zk("users", "set-role", "who@example.com", "admin")
+    assert (refused.exit_code, "There is no user who@example.com" in refused.stderr) == (1, True)
