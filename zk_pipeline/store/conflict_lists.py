@@ -5,7 +5,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, false, func, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, func, or_, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from zk_pipeline.store.tables import conflicts, normalized_entries
@@ -80,7 +80,8 @@ def counts(connection: Connection, source: str, wanted: Filter) -> dict[str, int
 
 def groups(connection: Connection, source: str, wanted: Filter, locked_before: date | None) -> list[Group]:
     """The conflicts that are meant, added up by what decides about the effect of a decision."""
-    closed = conflicts.c.entry_date < locked_before if locked_before else false()
+    # No constant: PostgreSQL takes one in GROUP BY for a column's number.
+    closed = conflicts.c.entry_date < (locked_before or date.min)
     apart = (
         conflicts.c.reason,
         conflicts.c.status,
