@@ -13,13 +13,13 @@ from dagster._utils.schedules import (
     is_valid_cron_string,
     schedule_execution_time_iterator,
 )
-from sqlalchemy import Connection, make_url
+from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from zk_pipeline.domain.demand import LONGEST_RANGE
 from zk_pipeline.domain.instants import day_ranges, local_day
 from zk_pipeline.settings import Settings, WhenBusy
-from zk_pipeline.store import audit, stored_settings
+from zk_pipeline.store import stored_settings
 from zk_pipeline.store.database import Database
 
 CATCH_UP = "catch_up"
@@ -76,7 +76,7 @@ class SchedulePlan:
         A time that a clock change skips is made up for at the end of the gap, one that comes twice is taken the second
         time, and an hourly one comes with every hour that passes.
         """
-        return list(islice(schedule_execution_time_iterator(after.timestamp(), self.cron, self.zone.key), number))
+        return _executions(self.cron, self.zone, after, number)
 
 
 def plan_of(settings: Settings, name: str, stored: Mapping[str, Any]) -> SchedulePlan:
@@ -124,25 +124,12 @@ def read_stored(settings: Settings) -> dict[str, Any]:
         ) from error
 
 
-def change(
-    connection: Connection, settings: Settings, name: str, values: Mapping[str, Any], *, actor: str
-) -> tuple[SchedulePlan, SchedulePlan]:
-    """Store fields of a schedule, with an audit event; `None` returns one to the environment. Plan before and after.
-
-    Raises `ScheduleError` for a value that cannot be, before anything is written.
-    """
-    stored = stored_settings.load(connection)
-    before = plan_of(settings, name, _without_wrong(settings, name, stored))
-    changed = {setting(name, field): value for field, value in values.items()}
-    kept = {key: value for key, value in (stored | changed).items() if value is not None}
-    after = plan_of(settings, name, kept)
-    if after == before:
-        return before, after
-    for key, value in changed.items():
-        stored_settings.save(connection, key, value, actor)
-    detail = {"before": to_json(before), "after": to_json(after)}
-    audit.append(connection, [audit.AuditEvent("schedule.set", actor, f"schedule:{name}", detail)])
-    return before, after
+def preview(cron: str, zone: ZoneInfo, after: datetime, number: int) -> list[datetime]:
+    """The first executions of a cron after an instant. Raises `ScheduleError` for a wrong one."""
+    problem = _problem("cron", cron)
+    if problem:
+        raise ScheduleError(f"cron={cron!r}: {problem}")
+    return _executions(cron, zone, after, number)
 
 
 def setting(name: str, field: str) -> str:
@@ -150,21 +137,8 @@ def setting(name: str, field: str) -> str:
     return f"{name}.{field}"
 
 
-def to_json(plan: SchedulePlan) -> dict[str, Any]:
-    """The plan's fields, each with where it comes from."""
-    return {
-        field: {"value": getattr(plan, field), "from": "stored" if field in plan.stored else "environment"}
-        for field in FIELDS
-    }
-
-
-def _without_wrong(settings: Settings, name: str, stored: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What is stored, or nothing of this schedule if that is wrong: then it must be possible to correct it."""
-    try:
-        plan_of(settings, name, stored)
-    except ScheduleError:
-        return {}
-    return stored
+def _executions(cron: str, zone: ZoneInfo, after: datetime, number: int) -> list[datetime]:
+    return list(islice(schedule_execution_time_iterator(after.timestamp(), cron, zone.key), number))
 
 
 def _problem(field: str, value: Any) -> str:

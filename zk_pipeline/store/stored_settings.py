@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from zk_pipeline.store.tables import stored_settings
@@ -12,6 +12,11 @@ def load(connection: Connection) -> dict[str, Any]:
     """All stored settings by name."""
     rows = connection.execute(select(stored_settings.c.name, stored_settings.c.value))
     return {row.name: row.value for row in rows}
+
+
+def lock(connection: Connection) -> None:
+    """Wait until nobody else changes settings, and let nobody until the transaction ends."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('zk:settings', 0))"))
 
 
 def save(connection: Connection, name: str, value: Any, actor: str) -> None:

@@ -17,6 +17,7 @@ from zk_pipeline.web.api import (
     mappings,
     privacy,
     reconciliation,
+    schedule,
     sign_in,
     sync,
     tokens,
@@ -52,7 +53,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.include_router(Health(runtime.database).router)
     app.include_router(Intake(runtime.settings, batches, rejections).router)
     app.include_router(sign_in_page.router)
-    for resource in (audit, connectors, mappings, privacy, sign_in, tokens, users):
+    for resource in (audit, connectors, mappings, privacy, schedule, sign_in, tokens, users):
         app.include_router(resource.router)
     for resource in (conflicts, entries, kpi, reconciliation, sync):
         app.include_router(resource.router)
