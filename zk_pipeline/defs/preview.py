@@ -8,6 +8,7 @@ import dagster as dg
 from zk_pipeline.domain import pages
 
 ROWS_SHOWN = 20
+HIDDEN = "(hidden)"
 
 
 def minutes(value: Decimal) -> dg.MetadataValue:
@@ -42,6 +43,11 @@ def timesheet_link(base_url: str, timesheet_id: int | None) -> str:
 def cell(value: object) -> str:
     """A value that cannot break out of its cell."""
     return _plain("" if value is None else str(value))
+
+
+def named(value: object, *, shown: bool) -> str:
+    """A value that may name people, customers or tickets: shown only where previews show names (ZK_PREVIEW_NAMES)."""
+    return cell(value) if shown else HIDDEN
 
 
 def _line(cells: Sequence[object]) -> str:

@@ -7,7 +7,7 @@ import dagster as dg
 from zk_pipeline.defs.common import asset_by_day, asset_of_now
 from zk_pipeline.defs.days import Metadata, counted_requests, days_of, each_day, stopping_on_system_errors
 from zk_pipeline.defs.kimai.extraction import around, extract_directory, extract_timesheets
-from zk_pipeline.defs.preview import cell, table, timesheet_link
+from zk_pipeline.defs.preview import cell, named, table, timesheet_link
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.markers import has_marker
@@ -37,7 +37,7 @@ def timesheets(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     by_day: dict[date, list[Timesheet]] = {}
     for row in stored:
         by_day.setdefault(local_day(row.begin, zone), []).append(row)
-    base_url = zk.target.endpoint.base_url
+    base_url, names = zk.target.endpoint.base_url, zk.runtime.settings.preview_names
 
     def metadata(day: date) -> Metadata:
         of_day = by_day.get(day, [])
@@ -55,7 +55,7 @@ def timesheets(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
                         row.user_id,
                         cell(row.begin),
                         row.duration_seconds // 60,
-                        cell(row.description),
+                        named(row.description, shown=names),
                     )
                     for row in of_day
                 ],

@@ -1,6 +1,7 @@
 """The assets `sync/normalized_entries` and `sync/reconciliation_results`."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import date
 
 import dagster as dg
@@ -12,7 +13,7 @@ from zk_pipeline.defs.reconcile.stages import Normalization, Reconciliation
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.approval import writes
 from zk_pipeline.domain.decision import Action, Status
-from zk_pipeline.domain.plan import sentence
+from zk_pipeline.domain.plan import Result, sentence
 from zk_pipeline.store.planned import PlannedWrites
 
 
@@ -49,7 +50,7 @@ def reconciliation_results(context: dg.AssetExecutionContext, zk: ZkResource) ->
     """For every entry and every time sheet of ours, what it is and what shall be done. This is the plan."""
     with stopping_on_system_errors():
         reconciliation = Reconciliation(zk.runtime, zk.now())
-        base_url = zk.runtime.stored("target").base_url
+        base_url, names = zk.runtime.stored("target").base_url, zk.runtime.settings.preview_names
 
     def metadata(day: date) -> Metadata:
         lines = reconciliation.day(day, context.run.run_id)
@@ -68,10 +69,20 @@ def reconciliation_results(context: dg.AssetExecutionContext, zk: ZkResource) ->
             "for_review": table(
                 ("booking", "time sheet", "minutes", "reason"),
                 [
-                    (line.source_id, timesheet_link(base_url, line.kimai_id), line.minutes, cell(sentence(line)))
+                    (
+                        line.source_id,
+                        timesheet_link(base_url, line.kimai_id),
+                        line.minutes,
+                        _reason(line, names=names),
+                    )
                     for line in reviewed
                 ],
             ),
         }
 
     each_day(context, metadata)
+
+
+def _reason(line: Result, *, names: bool) -> str:
+    """Why a line waits; its particulars may name people and customers."""
+    return cell(sentence(line if names else replace(line, text="")))
