@@ -5,7 +5,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, func, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from zk_pipeline.store.tables import conflicts, normalized_entries
@@ -97,8 +97,9 @@ def groups(connection: Connection, source: str, wanted: Filter, locked_before: d
 
 def digest(connection: Connection, source: str, wanted: Filter) -> str:
     """A hash of which conflicts are meant and of their facts: another one says that the list changed."""
-    told = aggregate_order_by(func.concat(conflicts.c.id, ":", conflicts.c.facts_hash), conflicts.c.id)
-    query = _narrowed(select(func.md5(func.coalesce(func.string_agg(told, ","), ""))), source, wanted)
+    fact = func.concat(conflicts.c.id, ":", conflicts.c.facts_hash)
+    facts = func.string_agg(fact, aggregate_order_by(literal(","), conflicts.c.id))
+    query = _narrowed(select(func.md5(func.coalesce(facts, ""))), source, wanted)
     return connection.execute(query).scalar_one()
 
 
