@@ -11,6 +11,7 @@ from zk_pipeline.runtime import Runtime, SetupError, open_runtime
 from zk_pipeline.settings import SettingsError
 from zk_pipeline.store.encryption import EncryptionError
 from zk_pipeline.web.app import create_app
+from zk_pipeline.web.console.mount import mount
 
 SECONDS_TO_FINISH = 10
 """For requests that were begun, once the process is asked to stop."""
@@ -23,8 +24,10 @@ def main() -> None:
         with open_runtime() as runtime:
             settings = runtime.settings
             create_first_admin(runtime)
+            app = create_app(runtime)
+            mount(app, runtime)
             config = uvicorn.Config(
-                create_app(runtime),
+                app,
                 host=settings.web_host,
                 port=settings.web_port,
                 loop="uvloop",
