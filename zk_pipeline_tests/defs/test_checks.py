@@ -17,7 +17,9 @@ from zk_pipeline.defs.automation.checks import (
 from zk_pipeline.defs.automation.history import CHAIN, PUSHES, failed_days
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.instants import local_day
-from zk_pipeline.schedules import CATCH_UP, change, plan_of
+from zk_pipeline.operations.actors import Actor, Role
+from zk_pipeline.operations.schedule import change
+from zk_pipeline.schedules import CATCH_UP, plan_of
 from zk_pipeline.settings import Settings
 from zk_pipeline.syncing import SyncFailedError
 from zk_pipeline_tests.alerting.receiver import Receiver, open_receiver
@@ -106,9 +108,7 @@ def test_nothing_is_stale_before_the_first_sync(instance: dg.DagsterInstance) ->
 
 
 def test_nothing_is_stale_while_the_catch_up_is_off(world: World, instance: dg.DagsterInstance) -> None:
-    runtime = world.environment.runtime
-    with runtime.database.transaction() as connection:
-        change(connection, runtime.settings, CATCH_UP, {"on": False}, actor="test")
+    change(world.environment.runtime, Actor("test", Role.ADMIN), CATCH_UP, {"on": False})
     materialize(instance, MONDAY)
     found = watched(instance, NOW)[FRESHNESS]
     assert (found.passed, found.description) == (True, "The catch-up is off, so no day is due.")

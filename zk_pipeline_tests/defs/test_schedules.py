@@ -12,8 +12,9 @@ from dagster._core.definitions.schedule_definition import ScheduleExecutionData
 from dagster._core.test_utils import create_run_for_test
 from dagster._utils.schedules import schedule_execution_time_iterator
 
+from zk_pipeline.operations.actors import Actor, Role
+from zk_pipeline.operations.schedule import change
 from zk_pipeline.runtime import open_runtime
-from zk_pipeline.schedules import change
 from zk_pipeline.settings import ENV_FILE
 from zk_pipeline.store import stored_settings
 from zk_pipeline_tests.defs.world import ZONE
@@ -56,8 +57,8 @@ def ranges(data: ScheduleExecutionData) -> list[str]:
 
 
 def store(name: str, **values: object) -> None:
-    with open_runtime() as runtime, runtime.database.transaction() as connection:
-        change(connection, runtime.settings, name, values, actor="test")
+    with open_runtime() as runtime:
+        change(runtime, Actor("test", Role.ADMIN), name, values)
 
 
 def requested(instance: dg.DagsterInstance, job: str, reason: str, status: dg.DagsterRunStatus) -> str:

@@ -22,6 +22,6 @@ def runtime_of(home: Home) -> Iterator[Runtime]:
         "database_url": SecretStr(home.variables["ZK_DATABASE_URL"]),
         "encryption_key": SecretStr(home.variables["ZK_ENCRYPTION_KEY"]),
     }
-    settings = Settings(_env_file=None, **given)
+    settings = Settings(_env_file=None, **given)  # pyright: ignore[reportCallIssue]
     with open_runtime(settings) as runtime:
         yield runtime
