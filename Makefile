@@ -19,6 +19,7 @@ $(READY): constraints.txt pyproject.toml
 		|| { echo "Python has no venv module; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m zk_pipeline.defs.marts.project
 	@touch $(READY)
 
 demo: $(READY) ## Sync a month of demo data, twice
@@ -38,6 +39,7 @@ lint: $(READY) ## Check style, types and the layout's arrows
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+	$(BIN)/sqlfluff lint --disable-progress-bar dbt_models
 
 format: $(READY) ## Format the code
 	$(BIN)/ruff check --fix .
@@ -51,4 +53,4 @@ lock: ## Resolve constraints.txt anew (needs uv)
 		--generate-hashes --no-header --no-annotate -o constraints.txt
 
 clean: ## Remove what the tasks made
-	rm -rf $(VENV) .zk .pytest_cache .ruff_cache .hypothesis .import_linter_cache build *.egg-info
+	rm -rf $(VENV) .zk dbt_models/target .pytest_cache .ruff_cache .hypothesis .import_linter_cache build *.egg-info

@@ -2,9 +2,11 @@
 
 import dagster as dg
 
-from zk_pipeline.defs.automation import alerts, checks, housekeeping, jobs, schedules, sensors
+from zk_pipeline.defs.automation import alerts, checks, housekeeping, jobs, schedules, sensors, stored_checks
 from zk_pipeline.defs.kimai import assets as kimai
 from zk_pipeline.defs.kimai import changes
+from zk_pipeline.defs.marts import assets as marts
+from zk_pipeline.defs.marts import automation
 from zk_pipeline.defs.push import assets as push
 from zk_pipeline.defs.push import undo_job
 from zk_pipeline.defs.reconcile import assets as reconcile
@@ -12,8 +14,8 @@ from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.defs.zammad import assets as zammad
 
 defs = dg.Definitions(
-    assets=dg.load_assets_from_modules([zammad, kimai, changes, reconcile, push]),
-    asset_checks=dg.load_asset_checks_from_modules([checks]),
+    assets=dg.load_assets_from_modules([zammad, kimai, changes, reconcile, push, marts]),
+    asset_checks=dg.load_asset_checks_from_modules([checks, stored_checks]),
     jobs=[
         jobs.sync,
         jobs.plan,
@@ -22,6 +24,7 @@ defs = dg.Definitions(
         housekeeping.verify_audit,
         housekeeping.apply_retention,
         undo_job.undo,
+        automation.marts,
     ],
     schedules=[
         *schedules.build_schedules(),
@@ -29,7 +32,7 @@ defs = dg.Definitions(
         housekeeping.verify_audit_schedule,
         housekeeping.apply_retention_schedule,
     ],
-    sensors=[sensors.demand, alerts.failed_runs, alerts.alerts],
+    sensors=[sensors.demand, alerts.failed_runs, alerts.alerts, automation.marts_after_deep_check],
     resources={"zk": ZkResource()},
     # A process for each step would cost seconds of import; the chain is small.
     executor=dg.in_process_executor,

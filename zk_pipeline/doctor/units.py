@@ -3,14 +3,12 @@
 from collections.abc import Iterator
 from decimal import Decimal
 
-from sqlalchemy import select
-
 from zk_pipeline.connectors.base import Endpoint, Finding, Level
 from zk_pipeline.connectors.zammad import ZammadConnector
 from zk_pipeline.doctor import probes
 from zk_pipeline.doctor.installation import Installation
 from zk_pipeline.domain.plausibility import Fit, judge_unit, plain
-from zk_pipeline.store.raw_tables import time_accountings
+from zk_pipeline.store import quality
 
 _LEVELS = {Fit.FITS: Level.PASS, Fit.UNKNOWN: Level.PASS, Fit.DOUBTFUL: Level.WARN, Fit.CONTRADICTED: Level.FAIL}
 
@@ -27,17 +25,8 @@ def examine(installation: Installation) -> Iterator[Finding]:
 
 
 def _stored(installation: Installation) -> list[Decimal]:
-    query = (
-        select(time_accountings.c.units)
-        .where(
-            time_accountings.c.connector == installation.source_name,
-            time_accountings.c.gone_at.is_(None),
-        )
-        .order_by(time_accountings.c.created_at.desc())
-        .limit(probes.NEWEST)
-    )
     with installation.runtime.database.transaction() as connection:
-        return list(connection.execute(query).scalars())
+        return quality.newest_units(connection, installation.source_name, probes.NEWEST)
 
 
 def _newest(endpoint: Endpoint | None) -> list[Decimal]:

@@ -34,7 +34,7 @@ def days_are_fresh(context: dg.AssetCheckExecutionContext, zk: ZkResource) -> dg
         return dg.AssetCheckResult(passed=True, description="No day was synced yet, so none can be stale.")
     days = watched_days(zk.now(), plan.zone, plan.days)
     behind = stale_assets(materialized_at(context.instance, days), days, last_due(plan, zk.now()), plan.zone)
-    return _told(
+    return told(
         context, zk, FRESHNESS, stale_sentence(behind, plan.zone) if behind else "", {row.day for row in behind}
     )
 
@@ -44,7 +44,7 @@ def no_day_is_left_failed(context: dg.AssetCheckExecutionContext, zk: ZkResource
     """No day of the last two months is left as a failed run left it."""
     today = local_day(zk.now(), zk.runtime.settings.zone)
     failed = failed_days(context.instance, days_between(today - timedelta(days=DAYS_WATCHED - 1), today))
-    return _told(context, zk, FAILED_DAYS, failed_sentence(failed) if failed else "", failed)
+    return told(context, zk, FAILED_DAYS, failed_sentence(failed) if failed else "", failed)
 
 
 watch = dg.define_asset_job(
@@ -85,7 +85,7 @@ def _catch_up(runtime: Runtime) -> SchedulePlan:
         raise dg.Failure(description=str(error)) from error
 
 
-def _told(
+def told(
     context: dg.AssetCheckExecutionContext, zk: ZkResource, name: str, sentence: str, days: Collection[date]
 ) -> dg.AssetCheckResult:
     """The result of a check, of which people are told as of a failed run, by the first failure already.

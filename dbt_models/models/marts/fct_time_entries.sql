@@ -1,0 +1,224 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='delete+insert',
+    unique_key='entry_date',
+    on_schema_change='fail',
+    pre_hook="{{ forget_vanished_days() }}",
+    indexes=[{'columns': ['entry_key'], 'unique': true}, {'columns': ['entry_date']}],
+) }}
+{% set days = changed_days() -%}
+{% set closed_before = var('first_open_day') or '-infinity' -%}
+
+with bookings as (
+    select * from {{ ref('stg_bookings') }}
+    where not is_gone
+),
+
+entries as (
+    select * from {{ ref('stg_entries') }}
+    where {{ only_days(days, 'entry_date') }}
+),
+
+timesheets as (
+    select * from {{ ref('stg_timesheets') }}
+),
+
+ledger as (
+    select * from {{ ref('stg_ledger') }}
+),
+
+stray_lines as (
+    -- A time sheet that was moved may stand in the plans of two days; the newer plan counts.
+    select distinct on (kimai_id) *
+    from {{ ref('stg_plan_lines') }}
+    where source_id is null
+    order by kimai_id asc, reconciled_at desc
+),
+
+plan_lines as (
+    select * from {{ ref('stg_plan_lines') }}
+    where source_id = line_key and {{ only_days(days, 'entry_date') }}
+    union all
+    select * from stray_lines
+),
+
+subjects as (
+    select
+        bookings.source_id as entry_key,
+        bookings.source_id,
+        bookings.entry_date,
+        bookings.ticket_id,
+        bookings.agent_id,
+        bookings.activity_type_id,
+        bookings.organization_id,
+        bookings.minutes_booked as minutes_zammad,
+        ledger.kimai_id
+    from bookings
+    left join ledger on bookings.source_id = ledger.source_id
+    where {{ only_days(days, 'bookings.entry_date') }}
+    union all
+    -- Time sheets of ours whose booking is gone.
+    select
+        'kimai:' || ledger.kimai_id as entry_key,
+        ledger.source_id,
+        ledger.entry_date,
+        gone.ticket_id,
+        gone.agent_id,
+        gone.activity_type_id,
+        gone.organization_id,
+        0 as minutes_zammad,
+        ledger.kimai_id
+    from ledger
+    inner join timesheets on ledger.kimai_id = timesheets.kimai_id
+    left join {{ ref('stg_bookings') }} as gone on ledger.source_id = gone.source_id
+    where coalesce(gone.is_gone, true) and {{ only_days(days, 'ledger.entry_date') }}
+    union all
+    -- The same where the ledger does not know them, by their marker.
+    select
+        stray_lines.line_key as entry_key,
+        null as source_id,
+        stray_lines.entry_date,
+        null as ticket_id,
+        null as agent_id,
+        null as activity_type_id,
+        null as organization_id,
+        0 as minutes_zammad,
+        stray_lines.kimai_id
+    from stray_lines
+    inner join timesheets on stray_lines.kimai_id = timesheets.kimai_id
+    left join ledger on stray_lines.kimai_id = ledger.kimai_id
+    where ledger.source_id is null and {{ only_days(days, 'stray_lines.entry_date') }}
+),
+
+measured as (
+    select
+        subjects.entry_key,
+        subjects.source_id,
+        subjects.entry_date,
+        subjects.ticket_id,
+        subjects.minutes_zammad,
+        entries.ticket_number,
+        plan_lines.status,
+        plan_lines.action,
+        plan_lines.decided,
+        plan_lines.reason,
+        plan_lines.customer_id as planned_customer_id,
+        timesheets.kimai_id,
+        timesheets.user_id as kimai_user_id,
+        timesheets.project_id as kimai_project_id,
+        coalesce(entries.agent_id, subjects.agent_id) as agent_id,
+        entries.agent,
+        entries.agent_email,
+        coalesce(entries.activity_type_id, subjects.activity_type_id) as activity_type_id,
+        coalesce(entries.organization_id, subjects.organization_id) as organization_id,
+        coalesce(entries.booked_minutes, 0) as booked,
+        coalesce(entries.time_minutes, 0) as netted_to,
+        coalesce(entries.open_minutes, 0) as still_open,
+        coalesce(plan_lines.minutes, 0) as planned,
+        {{ minutes('ledger.asked_seconds') }} as asked,
+        {{ minutes('ledger.base_seconds') }} as returned,
+        {{ minutes('ledger.base_answer_seconds') }} as answered,
+        coalesce({{ minutes('timesheets.duration_seconds') }}, 0) as minutes_kimai,
+        coalesce({{ minutes('timesheets.answer_seconds') }}, 0) as answered_now,
+        coalesce(timesheets.is_billable, false) as is_billable,
+        coalesce(timesheets.is_billed, false) as is_billed,
+        ledger.is_taken_as_found,
+        ledger.state = 'confirmed' and ledger.updated_at >= plan_lines.reconciled_at as is_written_since,
+        ledger.is_taken_back and ledger.updated_at >= plan_lines.reconciled_at as is_taken_back_since,
+        timesheets.is_billed or subjects.entry_date < '{{ closed_before }}'::date as is_locked
+    from subjects
+    left join entries on subjects.entry_key = entries.source_id
+    left join plan_lines on subjects.entry_key = plan_lines.line_key
+    left join ledger on subjects.source_id = ledger.source_id
+    left join timesheets on subjects.kimai_id = timesheets.kimai_id
+),
+
+judged as (
+    select
+        measured.*,
+        case
+            when action is null then 'unplanned'
+            when decided = 'ignore' then 'ignored'
+            when is_taken_back_since and status <> 'excluded' then 'waiting'
+            when action in ('create', 'update', 'link') and is_written_since then 'in_kimai'
+            when status = 'in_sync' and action = 'none' then 'in_kimai'
+            when decided = 'keep' then 'kept'
+            when action <> 'none' then 'waiting'
+            when status = 'excluded' then 'excluded'
+            else 'unplanned'
+        end as outcome,
+        -- The plan is about the booking as it is now.
+        planned = netted_to as is_current
+    from measured
+),
+
+balanced as (
+    select
+        judged.*,
+        booked - netted_to + still_open as minutes_netted,
+        case when outcome = 'ignored' then 0 else -still_open end as minutes_corrections_open,
+        case
+            when outcome = 'waiting' or (outcome = 'in_kimai' and not is_current) then planned - answered_now
+            else 0
+        end as minutes_waiting,
+        case
+            when outcome = 'ignored' then planned - answered_now - still_open
+            when outcome = 'excluded' then planned - answered_now
+            else 0
+        end as minutes_excluded,
+        case
+            when outcome <> 'in_kimai' or not is_current then 0
+            else
+                -- Kimai knows no fractions of a second; then its own rounding.
+                netted_to - {{ minutes('round(netted_to * 60)') }}
+                + case when is_taken_as_found then 0 else coalesce(asked - returned, 0) end
+        end as minutes_rounding,
+        case
+            when outcome = 'kept' then planned - answered_now
+            when outcome <> 'in_kimai' or not is_current then 0
+            else
+                case when is_taken_as_found then coalesce(asked - returned, 0) else 0 end
+                -- What was edited in Kimai after it was billed or closed holds.
+                + case when is_locked then coalesce(answered - answered_now, 0) else 0 end
+        end as minutes_agreed,
+        0::numeric as minutes_adjusted,
+        case when is_billable then minutes_kimai else 0 end as minutes_billable,
+        case when is_billed then minutes_kimai else 0 end as minutes_billed,
+        case when is_billable and not is_billed then minutes_kimai else 0 end as minutes_to_be_billed
+    from judged
+),
+
+explained as (
+    select
+        balanced.*,
+        minutes_zammad - ({{ balance_parts() | join(' + ') }}) as minutes_unexplained
+    from balanced
+)
+
+select
+    explained.entry_key,
+    explained.source_id,
+    explained.kimai_id,
+    explained.entry_date,
+    explained.ticket_id,
+    explained.ticket_number,
+    explained.agent_id,
+    explained.agent,
+    explained.agent_email,
+    explained.kimai_user_id,
+    explained.activity_type_id,
+    explained.organization_id,
+    explained.kimai_project_id,
+    explained.planned_customer_id,
+    explained.outcome,
+    explained.reason,
+    explained.is_billable,
+    explained.is_billed,
+    {% for column in balance_columns() -%}
+        explained.{{ column }}::numeric(18, 6) as {{ column }},
+    {% endfor -%}
+    versions.day_version,
+    now() as built_at
+from explained
+left join {{ ref('stg_day_versions') }} as versions
+    on explained.entry_date = versions.entry_date and {{ only_days(days, 'versions.entry_date') }}

@@ -1,0 +1,15 @@
+select
+    entry_date,
+    key as line_key,
+    source_id,
+    kimai_id,
+    status,
+    action,
+    reason,
+    decided,
+    minutes,
+    (draft #>> '{project,customer,id}')::bigint as customer_id,
+    reconciled_at,
+    xmin::text as row_version
+from {{ source('sync', 'reconciliation_results') }}
+where connector = '{{ var("target") }}'

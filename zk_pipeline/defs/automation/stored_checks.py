@@ -1,0 +1,162 @@
+"""The checks on what is stored: reads, units, markers, mappings, requests and minutes, each with what to do about it.
+
+They run after the marts are built. All but the balance tell people themselves and let their run succeed; the balance
+fails the run, since nothing may be billed or closed on it.
+"""
+
+from collections.abc import Collection
+from datetime import timedelta
+from decimal import Decimal
+
+import dagster as dg
+
+from zk_pipeline.defs.automation.checks import told
+from zk_pipeline.defs.automation.history import PUSHES
+from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.domain.instants import local_day
+from zk_pipeline.domain.plausibility import Fit, judge_unit, plain
+from zk_pipeline.store import quality
+
+BOOKINGS = dg.AssetKey(["zammad", "time_accountings"])
+TIMESHEETS = dg.AssetKey(["kimai", "timesheets"])
+PLAN = dg.AssetKey(["sync", "reconciliation_results"])
+ENTRIES = dg.AssetKey(["marts", "fct_time_entries"])
+
+READS = "reads_are_complete"
+UNITS = "units_are_plausible"
+MARKERS = "markers_are_unique"
+MAPPED = "bookings_are_mapped"
+ANSWERED = "requests_are_answered"
+BALANCED = "minutes_are_conserved"
+
+WATCHED = timedelta(days=62)
+UNDER_WAY = timedelta(hours=1)
+"""A read that began later may still be at work."""
+
+UNITS_LOOKED_AT = 500
+UNMAPPED_AT_MOST = Decimal("0.05")
+ANSWERED_WITHIN = timedelta(hours=1)
+SHOWN = 10
+
+
+@dg.asset_check(asset=BOOKINGS, name=READS)
+def reads_are_complete(context: dg.AssetCheckExecutionContext, zk: ZkResource) -> dg.AssetCheckResult:
+    """Every window of the last two months that was read was read completely at last.
+
+    If not, deletions in it go unnoticed. What to do: sync its days again, and look at Zammad if that does not help.
+    """
+    now = zk.now()
+    with zk.runtime.database.transaction() as connection:
+        source = zk.runtime.stored("source").name
+        unread = quality.unread_windows(connection, source, now - WATCHED, now - UNDER_WAY)
+    zone = zk.runtime.settings.zone
+    days = {local_day(row.start, zone) for row in unread}
+    sentences = [
+        f"{local_day(row.start, zone)} to {local_day(row.end - timedelta(microseconds=1), zone)} was not read "
+        f"completely: {row.reason or 'the read broke off.'}"
+        for row in unread[:SHOWN]
+    ]
+    remedy = "Sync these days again (zk sync --from DAY --to DAY); if it stays so, look at zk doctor."
+    return told(context, zk, READS, _sentence(sentences, len(unread), remedy), days)
+
+
+@dg.asset_check(asset=BOOKINGS, name=UNITS)
+def units_are_plausible(context: dg.AssetCheckExecutionContext, zk: ZkResource) -> dg.AssetCheckResult:
+    """The newest bookings look like what `ZK_MINUTES_PER_UNIT` says.
+
+    If not, every amount in Kimai is wrong by the same factor. What to do: ask in which unit the agents book.
+    """
+    with zk.runtime.database.transaction() as connection:
+        units = quality.newest_units(connection, zk.runtime.stored("source").name, UNITS_LOOKED_AT)
+    judged = judge_unit(units, zk.runtime.settings.minutes_per_unit)
+    wrong = judged.fit is Fit.CONTRADICTED
+    remedy = "Ask in which unit the agents book, set ZK_MINUTES_PER_UNIT to its minutes, and sync the days again."
+    return told(context, zk, UNITS, f"{judged.text} {remedy}" if wrong else "", ())
+
+
+@dg.asset_check(asset=TIMESHEETS, name=MARKERS)
+def markers_are_unique(context: dg.AssetCheckExecutionContext, zk: ZkResource) -> dg.AssetCheckResult:
+    """No booking's marker stands in two time sheets that are in Kimai now.
+
+    If one does, its time is billed twice. What to do: delete the copy in Kimai, or take the marker out of its text.
+    """
+    with zk.runtime.database.transaction() as connection:
+        source, target = zk.runtime.stored("source").name, zk.runtime.stored("target").name
+        doubled = quality.doubled_markers(connection, source, target)
+    sentences = [
+        f"Booking {booking} stands in the time sheets {', '.join(map(str, ids))}."
+        for booking, ids in list(doubled.items())[:SHOWN]
+    ]
+    remedy = "Delete the copies in Kimai, or take the marker out of their text."
+    return told(context, zk, MARKERS, _sentence(sentences, len(doubled), remedy), ())
+
+
+@dg.asset_check(asset=PLAN, name=MAPPED)
+def bookings_are_mapped(context: dg.AssetCheckExecutionContext, zk: ZkResource) -> dg.AssetCheckResult:
+    """At most one in twenty bookings of the last two months waits for a mapping.
+
+    If more do, they are missing in Kimai. What to do: map what `zk conflicts list` names, with `zk mappings set`.
+    """
+    first = local_day(zk.now() - WATCHED, zk.runtime.settings.zone)
+    with zk.runtime.database.transaction() as connection:
+        share = quality.unmapped_share(connection, zk.runtime.stored("target").name, first)
+    too_many = share.part > share.whole * UNMAPPED_AT_MOST
+    sentence = (
+        f"{share.part} of {share.whole} bookings since {first} ({plain(share.minutes)} minutes) have no mapping. "
+        "See which with zk conflicts list, and map them with zk mappings set."
+    )
+    return told(context, zk, MAPPED, sentence if too_many else "", ())
+
+
+@dg.asset_check(asset=PUSHES, name=ANSWERED)
+def requests_are_answered(context: dg.AssetCheckExecutionContext, zk: ZkResource) -> dg.AssetCheckResult:
+    """No day that was asked for waits longer than an hour for its run.
+
+    If one does, changes in Zammad reach Kimai late. What to do: see whether the sensor and the daemon are at work.
+    """
+    with zk.runtime.database.transaction() as connection:
+        waiting = quality.waiting_since(connection, ANSWERED_WITHIN)
+    zone = zk.runtime.settings.zone
+    sentences = [f"{day} waits since {since.astimezone(zone):%Y-%m-%d %H:%M}." for day, since in waiting.items()]
+    remedy = "See in Dagster whether the sensor demand is on and its runs succeed, or sync the days by hand (zk sync)."
+    return told(context, zk, ANSWERED, _sentence(sentences[:SHOWN], len(waiting), remedy), waiting)
+
+
+@dg.asset_check(asset=ENTRIES, name=BALANCED, blocking=True)
+def minutes_are_conserved(zk: ZkResource) -> dg.AssetCheckResult:
+    """Every minute of Zammad is in Kimai or accounted for, entry by entry and through every stage.
+
+    If not, do not bill and do not close. What to do: sync the days that are named; if a gap stays, `zk trace` shows in
+    which stage the booking changed.
+    """
+    with zk.runtime.database.transaction() as connection:
+        found = quality.balance(connection, zk.runtime.stored("source").name, SHOWN)
+    sentences = [f"{gap.entry_key} of {gap.day}: {plain(gap.minutes)} minutes unexplained." for gap in found.gaps]
+    if found.lost_in_netting:
+        sentences.append(f"Corrections and what they correct differ by {plain(found.lost_in_netting)} minutes.")
+    remedy = "Sync these days again (zk sync --from DAY --to DAY) and build the marts; then look at zk trace BOOKING."
+    number = found.entries + bool(found.lost_in_netting)
+    return dg.AssetCheckResult(
+        passed=not number,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=_sentence(sentences, number, remedy) or None,
+        metadata={"entries": found.entries, "what_to_do": remedy},
+    )
+
+
+of_stored_rows = (
+    reads_are_complete,
+    units_are_plausible,
+    markers_are_unique,
+    bookings_are_mapped,
+    requests_are_answered,
+)
+"""The checks that read no mart."""
+
+
+def _sentence(sentences: Collection[str], number: int, remedy: str) -> str:
+    """The findings with the remedy at the end; nothing where nothing was found."""
+    if not sentences:
+        return ""
+    more = (f"And {number - len(sentences)} more.",) if number > len(sentences) else ()
+    return " ".join((*sentences, *more, remedy))

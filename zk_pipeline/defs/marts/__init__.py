@@ -1,0 +1,1 @@
+"""The marts: dbt models over what the chain stored, outside of its fast path."""

@@ -1,0 +1,130 @@
+"""The dbt project: calling dbt in a process of its own, and what its manifest says of the models.
+
+`dagster_dbt` is not imported: that alone takes longer than all other imports of a run together. What it would make of
+the manifest, a test compares with what is made here.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).resolve().parents[3] / "dbt_models"
+MANIFEST = FOLDER / "target" / "manifest.json"
+
+_CALL = "import sys; from dbt.cli.main import cli; cli(sys.argv[1:])"
+_LINES_SHOWN = 5
+_SECONDS = 3600
+_PRIVATE = {"DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+
+
+class MartsError(Exception):
+    """The marts could not be built; the message names the model and what the database or dbt says of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model of the project; `sources` are the asset keys of the tables that it reads, `models` names of others."""
+
+    name: str
+    description: str
+    materialized: str
+    models: tuple[str, ...]
+    sources: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What dbt's manifest says, as far as it is needed."""
+
+    content: Mapping[str, Any]
+
+    @cached_property
+    def models(self) -> tuple[Model, ...]:
+        """The models by name."""
+        found = [self._model(node) for node in self._nodes("model")]
+        return tuple(sorted(found, key=lambda model: model.name))
+
+    @cached_property
+    def tests(self) -> Mapping[str, str]:
+        """The name of each test with the model that it is about."""
+        names: dict[str, str] = {}
+        for node in self._nodes("test"):
+            model = node.get("attached_node") or next(iter(node["depends_on"]["nodes"]))
+            names[node["name"]] = self.content["nodes"][model]["name"]
+        return names
+
+    def _nodes(self, kind: str) -> Iterator[Mapping[str, Any]]:
+        return (node for node in self.content["nodes"].values() if node["resource_type"] == kind)
+
+    def _model(self, node: Mapping[str, Any]) -> Model:
+        needed: Sequence[str] = node["depends_on"]["nodes"]
+        keys = {self._asset_key(name) for name in needed if name.startswith("source.")}
+        return Model(
+            name=node["name"],
+            description=node["description"],
+            materialized=node["config"]["materialized"],
+            models=tuple(self.content["nodes"][name]["name"] for name in needed if name.startswith("model.")),
+            sources=tuple(sorted(key for key in keys if key)),
+        )
+
+    def _asset_key(self, source: str) -> tuple[str, ...]:
+        meta = self.content["sources"][source]["config"]["meta"]
+        return tuple(meta.get("dagster", {}).get("asset_key", ()))
+
+
+def load_manifest() -> Manifest:
+    """The manifest, made anew when it is missing or older than the project. Needs no database.
+
+    Raises `MartsError` when dbt cannot read the project.
+    """
+    if not MANIFEST.exists() or MANIFEST.stat().st_mtime < _last_change():
+        parse()
+    return Manifest(json.loads(MANIFEST.read_text(encoding="utf-8")))
+
+
+def parse() -> None:
+    """Make the manifest. It is put in place whole, since other processes may read it. Raises `MartsError`."""
+    MANIFEST.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=MANIFEST.parent) as folder:
+        done = call("parse", (), Path(folder), {})
+        made = Path(folder) / MANIFEST.name
+        if done.returncode or not made.exists():
+            raise MartsError(f"dbt cannot read {FOLDER}: {last_lines(done.stdout)}")
+        made.replace(MANIFEST)
+
+
+def call(
+    command: str, arguments: Sequence[str], target: Path, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Call dbt, which writes its artifacts to `target`. It reports nothing to anybody and loads no packages."""
+    options = ["--project-dir", FOLDER, "--profiles-dir", FOLDER, "--target-path", target, "--log-path", target]
+    return subprocess.run(  # noqa: S603 (our own interpreter and arguments)
+        [sys.executable, "-c", _CALL, "--no-use-colors", command, *arguments, *map(str, options)],
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=_SECONDS,
+        env={**os.environ, **environment, **_PRIVATE},
+    )
+
+
+def last_lines(output: str) -> str:
+    """The end of what dbt said, in one line."""
+    return " ".join(line.strip() for line in output.splitlines()[-_LINES_SHOWN:])
+
+
+def _last_change() -> float:
+    files = (path for pattern in ("*.yml", "m*/**/*", "tests/*") for path in FOLDER.glob(pattern) if path.is_file())
+    return max((path.stat().st_mtime for path in files), default=0.0)
+
+
+if __name__ == "__main__":
+    parse()

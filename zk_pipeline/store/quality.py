@@ -1,0 +1,141 @@
+"""Queries of the checks on what is stored: reads, units, markers, mappings, requests, and the minutes' balance."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
+
+from sqlalchemy import Connection, func, select, text
+
+from zk_pipeline.store.raw_tables import time_accountings
+from zk_pipeline.store.tables import day_requests
+
+
+class Share(NamedTuple):
+    """Bookings that something is true of, among all."""
+
+    part: int
+    whole: int
+    minutes: Decimal
+
+
+class Unread(NamedTuple):
+    """A window of which no read since has been complete, with the reason of the last one."""
+
+    start: datetime
+    end: datetime
+    reason: str
+
+
+class Gap(NamedTuple):
+    """An entry whose minutes do not add up, by so many."""
+
+    entry_key: str
+    day: date
+    minutes: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """The marts' account of the minutes: the entries with a gap, and the minutes that netting lost in all."""
+
+    entries: int
+    gaps: tuple[Gap, ...]
+    lost_in_netting: Decimal
+
+
+def newest_units(connection: Connection, source: str, limit: int) -> list[Decimal]:
+    """The numbers of the newest bookings, in the source's unit."""
+    query = select(time_accountings.c.units).where(
+        time_accountings.c.connector == source, time_accountings.c.gone_at.is_(None)
+    )
+    return list(connection.execute(query.order_by(time_accountings.c.created_at.desc()).limit(limit)).scalars())
+
+
+def unread_windows(connection: Connection, source: str, since: datetime, before: datetime) -> list[Unread]:
+    """Windows whose read, begun between these instants, was not complete, and that no later complete one covers."""
+    query = text(
+        """
+        SELECT DISTINCT ON (s.window_start, s.window_end) s.window_start, s.window_end, s.reason
+        FROM sync.sweeps s
+        WHERE s.connector = :source AND NOT s.complete AND s.started_at >= :since AND s.started_at < :before
+            AND NOT EXISTS (
+                SELECT FROM sync.sweeps later
+                WHERE later.connector = s.connector AND later.subject = s.subject AND later.id > s.id
+                    AND later.complete AND later.window_start <= s.window_start AND later.window_end >= s.window_end
+            )
+        ORDER BY s.window_start, s.window_end, s.id DESC
+        """
+    )
+    rows = connection.execute(query, {"source": source, "since": since, "before": before})
+    return [Unread(row.window_start, row.window_end, row.reason) for row in rows]
+
+
+def doubled_markers(connection: Connection, source: str, target: str) -> Mapping[str, list[int]]:
+    """The bookings whose marker stands in several time sheets that are in the target now, with these."""
+    query = text(
+        """
+        SELECT found.id[1] AS source_id, array_agg(DISTINCT t.id ORDER BY t.id) AS timesheets
+        FROM kimai.timesheets t, regexp_matches(t.description, :pattern, 'g') AS found(id)
+        WHERE t.connector = :target AND t.gone_at IS NULL AND strpos(t.description, :beginning) > 0
+        GROUP BY found.id[1] HAVING count(DISTINCT t.id) > 1
+        ORDER BY found.id[1]
+        """
+    )
+    beginning = f"[zk-{source}-"
+    values = {"target": target, "beginning": beginning, "pattern": rf"\[zk-{source}-([a-z0-9]+)\]"}
+    return {row.source_id: list(row.timesheets) for row in connection.execute(query, values)}
+
+
+def unmapped_share(connection: Connection, target: str, first: date) -> Share:
+    """The bookings from this day on that nothing in the target belongs to, by the plan."""
+    query = text(
+        """
+        SELECT count(*) FILTER (WHERE unmapped) AS part, count(*) AS whole,
+            COALESCE(sum(minutes) FILTER (WHERE unmapped), 0) AS minutes
+        FROM (
+            SELECT minutes, action = 'review' AND COALESCE(reason LIKE 'unmapped\\_%', false) AS unmapped
+            FROM sync.reconciliation_results
+            WHERE connector = :target AND entry_date >= :first AND source_id = key AND status <> 'excluded'
+        ) lines
+        """
+    )
+    row = connection.execute(query, {"target": target, "first": first}).one()
+    return Share(row.part, row.whole, row.minutes)
+
+
+def waiting_since(connection: Connection, longer_than: timedelta) -> dict[date, datetime]:
+    """The days that were asked for so long ago and that no run has answered, with the instant of the request."""
+    query = (
+        select(day_requests.c.day, func.min(day_requests.c.requested_at).label("since"))
+        .where(day_requests.c.claimed_by_run.is_(None))
+        .group_by(day_requests.c.day)
+        .having(func.min(day_requests.c.requested_at) < func.now() - longer_than)
+    )
+    return {row.day: row.since for row in connection.execute(query.order_by(day_requests.c.day))}
+
+
+def balance(connection: Connection, source: str, limit: int) -> Balance:
+    """What of the minutes is unexplained: the largest gaps of single entries, and what netting lost."""
+    counted = text("SELECT count(*) FROM marts.fct_time_entries WHERE minutes_unexplained <> 0")
+    largest = text(
+        """
+        SELECT entry_key, entry_date, minutes_unexplained FROM marts.fct_time_entries
+        WHERE minutes_unexplained <> 0 ORDER BY abs(minutes_unexplained) DESC, entry_date, entry_key LIMIT :limit
+        """
+    )
+    netted = text(
+        """
+        SELECT COALESCE(sum(abs(lost)), 0) FROM (
+            SELECT sum(e.booked_minutes - e.time_minutes + e.open_minutes) AS lost
+            FROM sync.normalized_entries e WHERE e.source = :source
+            GROUP BY e.ticket_id, e.agent_id, e.activity_type_id
+        ) groups
+        """
+    )
+    return Balance(
+        connection.execute(counted).scalar_one(),
+        tuple(Gap(*row) for row in connection.execute(largest, {"limit": limit})),
+        connection.execute(netted, {"source": source}).scalar_one(),
+    )

@@ -1,0 +1,80 @@
+"""The dbt project: its own unit tests, its documentation, and what it tells Dagster."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, build_dbt_asset_specs
+
+from zk_pipeline.defs.marts import building, project
+from zk_pipeline.defs.marts.assets import spec_of
+from zk_pipeline_tests.defs.marts.conftest import Marts
+
+
+@pytest.fixture(scope="module")
+def manifest() -> project.Manifest:
+    return project.load_manifest()
+
+
+def test_dbts_own_unit_tests_pass(marts: Marts, tmp_path: Path) -> None:
+    marts.world.desk.book(30)
+    marts.world.sync()
+    marts.build()
+    environment = building._environment(marts.runtime)
+    done = project.call("test", ["--select", "test_type:unit"], tmp_path, environment)
+    assert done.returncode == 0, done.stdout
+    results = json.loads((tmp_path / "run_results.json").read_text(encoding="utf-8"))["results"]
+    assert len(results) >= 10
+    assert {row["status"] for row in results} == {"pass"}
+
+
+def test_every_model_is_described_and_has_a_tested_key(manifest: project.Manifest) -> None:
+    assert [model.name for model in manifest.models if not model.description] == []
+    nodes = [node for node in manifest.content["nodes"].values() if node["resource_type"] == "model"]
+    undescribed = [
+        f"{node['name']}.{name}"
+        for node in nodes
+        for name, column in node["columns"].items()
+        if not column["description"]
+    ]
+    assert undescribed == []
+    tested = set(manifest.tests.values())
+    assert [model.name for model in manifest.models if model.name not in tested] == []
+
+
+def test_dagster_dbt_would_make_the_same_lineage(manifest: project.Manifest) -> None:
+    settings = DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True)
+    theirs = build_dbt_asset_specs(
+        manifest=manifest.content, dagster_dbt_translator=DagsterDbtTranslator(settings), project=None
+    )
+    lineage = {spec.key: {dep.asset_key for dep in spec.deps} for spec in theirs}
+    ours = {spec.key: {dep.asset_key for dep in spec.deps} for spec in map(spec_of, manifest.models)}
+    assert ours.keys() == lineage.keys()
+    # dagster_dbt adds tables that no asset of ours makes.
+    assert {key: deps - lineage[key] for key, deps in ours.items() if deps - lineage[key]} == {}
+
+
+def test_the_manifest_needs_no_database(tmp_path: Path) -> None:
+    done = project.call("parse", (), tmp_path, {"PGHOST": "nowhere.invalid"})
+    assert done.returncode == 0, done.stdout
+    assert (tmp_path / "manifest.json").exists()
+
+
+def test_a_missing_manifest_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(project, "MANIFEST", tmp_path / "target" / "manifest.json")
+    assert "fct_time_entries" in {model.name for model in project.load_manifest().models}
+
+
+def test_the_definitions_import_neither_dbt_nor_dagster_dbt() -> None:
+    code = "import sys, zk_pipeline.definitions; print({'dbt', 'dagster_dbt'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=os.environ)
+    assert done.stdout.strip() == "set()"
+
+
+def test_dbt_reports_to_nobody(manifest: project.Manifest) -> None:
+    flags = (project.FOLDER / "dbt_project.yml").read_text(encoding="utf-8")
+    assert "send_anonymous_usage_stats: false" in flags
+    assert manifest.content["metadata"]["send_anonymous_usage_stats"] is False
