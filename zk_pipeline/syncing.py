@@ -19,7 +19,7 @@ from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.undo import UndoReport
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import conflicts, requests, runs
-from zk_pipeline.store.requests import CORRECTION
+from zk_pipeline.store.requests import ADJUSTMENT, CORRECTION
 from zk_pipeline.sync_report import SyncReport
 
 SYNC = "sync"
@@ -85,11 +85,11 @@ def _pooled_instance() -> dg.DagsterInstance:
 
 
 def _corrected_days(runtime: Runtime, job: dg.JobDefinition) -> Iterator[tuple[date, date]]:
-    """The days that corrections asked for, read when the months before them have run."""
+    """The days that corrections and adjustments asked for, read when the months before them have run."""
     if job.name != SYNC:
         return
     with runtime.database.transaction() as connection:
-        asked = requests.unclaimed(connection, reason=CORRECTION)
+        asked = [row for reason in (CORRECTION, ADJUSTMENT) for row in requests.unclaimed(connection, reason=reason)]
     for day in sorted({request.day for request in asked}):
         yield day, day
 

@@ -71,6 +71,11 @@ class Entry:
         )
 
 
+def age(source_id: str) -> tuple[int, str]:
+    """Sorts source ids by their number: the oldest booking first."""
+    return len(source_id), source_id
+
+
 def stable_hash(value: object) -> str:
     """A short hash of a JSON value that does not depend on the order of its keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

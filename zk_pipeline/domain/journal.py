@@ -8,12 +8,17 @@ from zk_pipeline.domain.records import Timesheet
 
 
 class Operation(StrEnum):
-    """What a write did. `unlink` took the marker off a time sheet again; the last four are about master data."""
+    """What a write did. `unlink` took the marker off a time sheet again, `tag` and `untag` are about its tags.
+
+    The last four are about master data.
+    """
 
     CREATE = "create"
     UPDATE = "update"
     LINK = "link"
     UNLINK = "unlink"
+    TAG = "tag"
+    UNTAG = "untag"
     DELETE = "delete"
     CREATE_CUSTOMER = "create_customer"
     CREATE_PROJECT = "create_project"

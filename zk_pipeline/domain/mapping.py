@@ -156,6 +156,11 @@ class Resolver:
         text = f"Project {number} belongs to customer {existing.customer_id}, not to {wanted}: move it in Kimai."
         return Problem(Reason.UNMAPPED_CUSTOMER, text)
 
+    def project_id(self, number: str) -> int | None:
+        """The project that has this number, if it exists."""
+        project = self._projects_by_number.get(number)
+        return project.id if project else None
+
     def obstacles(self, assignment: Assignment, today: date) -> tuple[str, ...]:
         """Facts of the target that make it refuse a new time sheet (docs/kimai.md §3), as sentences with a remedy."""
         user, activity = assignment.user, assignment.activity

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from rapidfuzz import fuzz
 
+from zk_pipeline.domain.entries import age
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.markers import has_marker, marked_ids, ticket_references
 from zk_pipeline.domain.records import Timesheet
@@ -150,7 +151,7 @@ def _by_marker(rows: Sequence[Timesheet], connector: str) -> dict[str, list[Time
 def _owners(ledger: Mapping[str, int]) -> dict[int, str]:
     """The source id by time sheet; a time sheet that the ledger names twice belongs to the oldest booking."""
     owners: dict[int, str] = {}
-    for source_id in sorted(ledger, key=_age):
+    for source_id in sorted(ledger, key=age):
         owners.setdefault(ledger[source_id], source_id)
     return owners
 
@@ -164,7 +165,7 @@ def _by_ledger_or_marker(
     """Tier 1. Whoever claims a time sheet by its marker is added to the owners, so that nobody claims it again."""
     owned = {owners[row.id]: row for row in rows if row.id in owners}
     matched: dict[str, Timesheet] = {}
-    for source_id in sorted((entry.source_id for entry in wanted), key=_age):
+    for source_id in sorted((entry.source_id for entry in wanted), key=age):
         unowned = (row for row in marked.get(source_id, ()) if row.id not in owners)
         row = owned.get(source_id) or next(unowned, None)
         if row is not None:
@@ -182,11 +183,6 @@ def _clones(
         clones[source_id] = tuple(row for row in marked.get(source_id, ()) if row.id not in owners)
         owners.update({row.id: source_id for row in clones[source_id]})
     return clones
-
-
-def _age(source_id: str) -> tuple[int, str]:
-    """Sorts the ids of bookings by their number."""
-    return len(source_id), source_id
 
 
 def _candidates(

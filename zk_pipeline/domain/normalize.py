@@ -1,6 +1,7 @@
 """Normalization: bookings of the source become unified entries, by the policy and with a trace of its rules."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from zk_pipeline.domain.corrections import ZERO, CorrectionGroup, Movement, Netted
@@ -40,6 +41,19 @@ class Normalizer:
         )
         ordered = sorted(bookings, key=lambda row: row.id)
         return [self._entry(row, tickets.get(row.ticket_id), left[row.id], spans[row.id]) for row in ordered]
+
+    def named(self, entry: Entry) -> Entry:
+        """An entry that was kept without the names of people, and may be old, with the names of today."""
+        agent = self._agents.get(entry.agent_id)
+        organization = self._organizations.get(entry.organization_id or 0)
+        kind = self._types.get(entry.activity_type_id or 0)
+        return replace(
+            entry,
+            user_email=agent.email if agent else "",
+            user_name=agent.name if agent else f"agent {entry.agent_id}",
+            organization_name=organization.name if organization else entry.organization_name,
+            activity_name=kind.name if kind else entry.activity_name,
+        )
 
     def _uncorrected(self, row: TimeAccounting) -> Netted:
         minutes = minutes_of(row, self._policy)

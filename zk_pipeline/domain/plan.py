@@ -6,6 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from zk_pipeline.domain.adjustments import Adjustment, Owed
 from zk_pipeline.domain.decision import Action, Difference, Status
 from zk_pipeline.domain.entries import Entry
 from zk_pipeline.domain.ledger import Desired, LedgerRow
@@ -56,7 +57,7 @@ class Result:
     """One line of the plan.
 
     `source_id` is missing for a time sheet without entry; `minutes` are the entry's; `decided` is what a person
-    decided, if anybody did.
+    decided, if anybody did; `owed` is what an adjustment would book, and is not stored with the plan.
     """
 
     entry_date: date
@@ -72,6 +73,7 @@ class Result:
     draft: Draft | None = None
     facts_hash: str = ""
     decided: str = ""
+    owed: Owed | None = None
 
     @property
     def key(self) -> str:
@@ -88,7 +90,8 @@ class Situation:
     `timesheets` are those around the day and those the ledger knows; `ledger` holds the day's entries, bookings of the
     day that are gone, and every other entry to which one of the time sheets belongs;
     `known_sources` are the ids that some stored booking has, whatever its day; `gone` the time sheets that the
-    target proved to be deleted; `locked_before` closes all days before it.
+    target proved to be deleted; `locked_before` closes all days before it, `closed_months` (by their first days) those
+    of closed periods; `adjusted` holds the adjustments of the day's bookings and of strays, by the booking.
     """
 
     day: date
@@ -100,6 +103,8 @@ class Situation:
     server: TargetServer
     today: date
     locked_before: date | None = None
+    closed_months: frozenset[date] = frozenset()
+    adjusted: Mapping[str, Sequence[Adjustment]] = field(default_factory=dict[str, Sequence[Adjustment]])
 
 
 def sentence(result: Result) -> str:

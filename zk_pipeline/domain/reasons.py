@@ -10,6 +10,7 @@ class Reason(StrEnum):
     ZERO = "zero"
     CORRECTED_TO_ZERO = "corrected_to_zero"
     CORRECTION = "correction"
+    ADJUSTED = "adjusted"
     UNMAPPED_USER = "unmapped_user"
     UNMAPPED_ACTIVITY = "unmapped_activity"
     UNMAPPED_CUSTOMER = "unmapped_customer"
@@ -42,6 +43,9 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     Reason.ZERO: Explanation("The booking has zero minutes.", "Nothing to do."),
     Reason.CORRECTED_TO_ZERO: Explanation("Corrections left nothing of the booking.", "Nothing to do."),
     Reason.CORRECTION: Explanation("A correction, netted against earlier bookings.", "Nothing to do."),
+    Reason.ADJUSTED: Explanation(
+        "The booking changed after it was billed, and adjustments or credits make up for it.", "Nothing to do."
+    ),
     Reason.UNMAPPED_USER: Explanation(
         "No Kimai user belongs to this agent.",
         "Give the Kimai user the agent's e-mail, or map the agent: zk mappings set user AGENT-EMAIL KIMAI-USER.",
@@ -87,11 +91,11 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     ),
     Reason.BILLED: Explanation(
         "The booking changed after its time sheet was exported or locked.",
-        "Book the difference as an adjustment in the open period.",
+        "Adjust it: the difference is booked in the open period, or stands on the credit list.",
     ),
     Reason.LOCKED_PERIOD: Explanation(
-        "The booking belongs to a period that is closed in Kimai.",
-        "Move ZK_LOCKED_BEFORE back, or book the time in the open period.",
+        "The booking belongs to a period that is closed.",
+        "Adjust it: the time is booked in the open period. Or open the period: zk reopen, or ZK_LOCKED_BEFORE.",
     ),
     Reason.NO_FREE_PLACE: Explanation(
         "Kimai forbids overlaps or future times and the agent's day has no free place of this length.",

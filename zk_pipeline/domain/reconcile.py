@@ -6,10 +6,12 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+from zk_pipeline.domain.accounts import Accounts, with_owed
 from zk_pipeline.domain.decision import Action, Decision, Status, decide, decide_unwanted, owned
-from zk_pipeline.domain.entries import Entry, SyncStatus, stable_hash
+from zk_pipeline.domain.entries import Entry, SyncStatus, age, stable_hash
 from zk_pipeline.domain.instants import days_window, local_day, whole_seconds
 from zk_pipeline.domain.ledger import Desired, LedgerRow, PushState
+from zk_pipeline.domain.locks import Locks
 from zk_pipeline.domain.mapping import Assignment, Problem, Resolver
 from zk_pipeline.domain.matching import Candidate, Match, Matches, Ours, Tier, Wanted, match
 from zk_pipeline.domain.placement import Span, free_span
@@ -39,14 +41,16 @@ class Reconciler:
         self._connector = connector
         self._resolver = resolver
         self._policy = policy
+        self._accounts = Accounts(resolver)
 
     def day(self, situation: Situation, resolutions: Collection[Resolution] = ()) -> list[Result]:
         """The plan of one day: a line for each entry, then for each stray time sheet and each clone of a marker.
 
         The decisions of people are applied before new time sheets are placed, and to those that find no place.
         """
-        lines = resolved(self._lines(situation), resolutions, situation.locked_before)
-        return resolved(self._placed(lines, situation), resolutions, situation.locked_before)
+        locks = self._locks(situation)
+        lines = resolved(self._lines(situation), resolutions, locks)
+        return resolved(self._placed(lines, situation), resolutions, locks)
 
     def _lines(self, situation: Situation) -> list[Result]:
         assignments = {entry.source_id: self._resolver.resolve(entry) for entry in situation.entries}
@@ -54,11 +58,12 @@ class Reconciler:
         bound = {row.source_id: row.kimai_id for row in situation.ledger.values() if row.kimai_id is not None}
         matches = match(wanted, situation.timesheets, Ours(self._connector, bound), self._policy.zone)
         lines: list[Result] = []
-        for entry in sorted(situation.entries, key=lambda entry: (entry.created_at, int(entry.source_id))):
+        for entry in sorted(situation.entries, key=lambda entry: (entry.created_at, age(entry.source_id))):
             found = matches.by_source[entry.source_id]
             lines.append(self._entry(entry, assignments[entry.source_id], found, situation))
             lines.extend(_clone(entry, clone) for clone in found.clones)
         lines.extend(self._strays(matches, situation))
+        lines.extend(self._vanished(situation))
         return lines
 
     def _wanted(self, entry: Entry, assignment: Assignment | Problem) -> Wanted:
@@ -79,29 +84,44 @@ class Reconciler:
         if bound is not None and bound not in situation.gone and (ours is None or ours.id != bound):
             return _review(entry, Status.MISSING, Reason.UNSEEN_IN_KIMAI, f"Time sheet {bound}.", kimai_id=bound)
         if entry.sync_status is not SyncStatus.PENDING:
-            return self._unwanted(entry, ours, ledger, situation)
+            return self._unwanted(entry, ours, situation)
         if isinstance(assignment, Problem):
             status = Status.MISMATCH if ours else Status.MISSING
             return _review(entry, status, assignment.reason, assignment.text, kimai_id=ours.id if ours else None)
         prepared = self._prepared(entry, assignment, situation)
         draft = prepared.draft
+        if entry.source_id in situation.adjusted:
+            status = Status.MISMATCH if ours else Status.MISSING
+            line = _review(entry, status, Reason.BILLED, kimai_id=ours.id if ours else None, draft=draft)
+            return self._billed(line, entry, ours, situation)
         if ours is not None:
-            locked = self._is_locked(ours, situation) or _is_closed(entry.entry_date, situation)
-            decision = decide(ledger, draft.desired, ours, locked=locked)
-            if decision.action is Action.UPDATE and _is_parked(ledger, prepared):
-                line = _refused(entry, Status.MISMATCH, ledger.message if ledger else "", prepared, kimai_id=ours.id)
-                return replace(line, diff=decision.diff, draft=_in_place(draft, ours, decision))
-            return _decided(entry, decision, ours, prepared)
+            return self._existing(entry, ours, prepared, situation)
         if bound is not None:
             return _review(entry, Status.MISSING, Reason.DELETED_IN_KIMAI, kimai_id=bound, draft=draft)
         if found.ambiguous or found.timesheet is not None:
             return _offered(entry, found, draft)
         return self._missing(entry, prepared, ledger, situation)
 
-    def _unwanted(self, entry: Entry, ours: Timesheet | None, ledger: LedgerRow | None, situation: Situation) -> Result:
+    def _existing(self, entry: Entry, ours: Timesheet, prepared: Prepared, situation: Situation) -> Result:
+        ledger = situation.ledger.get(entry.source_id)
+        locked = self._is_locked(ours, situation, entry.entry_date)
+        decision = decide(ledger, prepared.draft.desired, ours, locked=locked)
+        if decision.reason is Reason.BILLED:
+            return self._billed(_decided(entry, decision, ours, prepared), entry, ours, situation)
+        if decision.action is Action.UPDATE and _is_parked(ledger, prepared):
+            line = _refused(entry, Status.MISMATCH, ledger.message if ledger else "", prepared, kimai_id=ours.id)
+            return replace(line, diff=decision.diff, draft=_in_place(prepared.draft, ours, decision))
+        return _decided(entry, decision, ours, prepared)
+
+    def _unwanted(self, entry: Entry, ours: Timesheet | None, situation: Situation) -> Result:
         if ours is not None:
-            decision = self._decide_unwanted(ledger, ours, situation)
-            return _decided(entry, decision, ours, None)
+            decision = self._decide_unwanted(entry.source_id, ours, situation)
+            line = _decided(entry, decision, ours, None)
+            return self._billed(line, entry, ours, situation) if decision.reason is Reason.BILLED else line
+        if entry.source_id in situation.adjusted:
+            line = self._billed(_review(entry, Status.ORPHANED, Reason.BILLED), entry, None, situation)
+            if line.action is Action.REVIEW:
+                return line
         if entry.sync_status is SyncStatus.CORRECTION_OPEN:
             text = f"{entry.open_minutes.normalize():f} minutes of the correction are open."
             return _review(entry, Status.EXCLUDED, Reason.UNMATCHED_CORRECTION, text)
@@ -111,8 +131,9 @@ class Reconciler:
 
     def _missing(self, entry: Entry, prepared: Prepared, ledger: LedgerRow | None, situation: Situation) -> Result:
         draft = prepared.draft
-        if _is_closed(entry.entry_date, situation):
-            return _review(entry, Status.MISSING, Reason.LOCKED_PERIOD, draft=draft)
+        if self._locks(situation).is_closed(entry.entry_date):
+            line = _review(entry, Status.MISSING, Reason.LOCKED_PERIOD, draft=draft)
+            return self._billed(line, entry, None, situation)
         if _is_parked(ledger, prepared):
             return _refused(entry, Status.MISSING, ledger.message if ledger else "", prepared)
         size = len(draft.description.encode())
@@ -158,16 +179,46 @@ class Reconciler:
         strays = {row.id: (source_id, row) for source_id, row in reversed(matches.strays) if row.id not in in_use}
         for _, (source_id, row) in sorted(strays.items()):
             if local_day(row.begin, self._policy.zone) == situation.day:
-                ledger = situation.ledger.get(source_id)
-                decision = self._decide_unwanted(ledger, row, situation)
-                yield _stray(source_id, row, decision, situation.day)
+                decision = self._decide_unwanted(source_id, row, situation)
+                line = _stray(source_id, row, decision, situation.day)
+                if decision.reason is Reason.BILLED:
+                    made = situation.adjusted.get(source_id, ())
+                    line = with_owed(line, self._accounts.owed(source_id, situation.day, row, made), made)
+                yield line
 
-    def _decide_unwanted(self, ledger: LedgerRow | None, row: Timesheet, situation: Situation) -> Decision:
-        locked = self._is_locked(row, situation)
+    def _vanished(self, situation: Situation) -> Iterable[Result]:
+        """Adjusted bookings of this very day of which neither booking nor time sheet is left: their adjustments are."""
+        present = {entry.source_id for entry in situation.entries}
+        for source_id, made in sorted(situation.adjusted.items()):
+            bound = _bound_to(situation.ledger.get(source_id))
+            of_day = made[0].original_day == situation.day
+            if not of_day or source_id in present or (bound is not None and bound not in situation.gone):
+                continue
+            owed = self._accounts.owed(source_id, situation.day, None, made)
+            if owed.amounts:
+                line = Result(situation.day, source_id, None, Status.ORPHANED, Action.REVIEW, Decimal(0), Reason.BILLED)
+                yield with_owed(line, owed, made)
+
+    def _billed(self, line: Result, entry: Entry, ours: Timesheet | None, situation: Situation) -> Result:
+        """The line of a booking that may not be written any more, with what it owes."""
+        made = situation.adjusted.get(entry.source_id, ())
+        ledger = situation.ledger.get(entry.source_id)
+        wanted = (entry, line.draft.desired) if line.draft is not None else None
+        owed = self._accounts.owed(entry.source_id, entry.entry_date, ours, made, wanted)
+        return with_owed(line, owed, made, kept=ledger.facts_hash if ledger else "")
+
+    def _decide_unwanted(self, source_id: str, row: Timesheet, situation: Situation) -> Decision:
+        locked = self._is_locked(row, situation) or source_id in situation.adjusted
+        ledger = situation.ledger.get(source_id)
         return decide_unwanted(ledger, row, locked=locked, delete=self._policy.delete_unwanted)
 
-    def _is_locked(self, row: Timesheet, situation: Situation) -> bool:
-        return row.exported or _is_closed(local_day(row.begin, self._policy.zone), situation)
+    def _is_locked(self, row: Timesheet, situation: Situation, day: date | None = None) -> bool:
+        """Whether the time sheet is billed or closed, or the day of its booking is."""
+        locks = self._locks(situation)
+        return bool(locks.why(row)) or (day is not None and locks.is_closed(day))
+
+    def _locks(self, situation: Situation) -> Locks:
+        return Locks(self._policy.zone, situation.locked_before, situation.closed_months)
 
     def _placed(self, lines: Iterable[Result], situation: Situation) -> list[Result]:
         """Move creates to where the target's rules allow them; what is already there keeps its place."""
@@ -201,10 +252,6 @@ def _taken(timesheets: Iterable[Timesheet]) -> dict[int, list[Span]]:
         if row.end is not None:
             spans.setdefault(row.user_id, []).append(Span(row.begin, row.end))
     return spans
-
-
-def _is_closed(day: date, situation: Situation) -> bool:
-    return situation.locked_before is not None and day < situation.locked_before
 
 
 def _bound_to(ledger: LedgerRow | None) -> int | None:

@@ -5,7 +5,7 @@ A decision holds for the facts it was made about, and no longer: when either sid
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import datetime
 from enum import StrEnum
 
 from zk_pipeline.domain.decision import Action, Status
@@ -18,7 +18,7 @@ class Choice(StrEnum):
     """What a person decided.
 
     `create` writes a new time sheet, `update` writes the source's version, `link` makes a time sheet typed by hand
-    ours, `delete` removes the time sheet, `adjust` books a difference elsewhere that may not be written any more, `keep`
+    ours, `delete` removes the time sheet, `adjust` books the difference elsewhere where it is billed or closed, `keep`
     takes the target's version as it is, `ignore` leaves all alone.
     """
 
@@ -97,9 +97,7 @@ def stands(choice: Choice, status: Status) -> bool:
     return choice is Choice.IGNORE or (choice is Choice.KEEP and status is not Status.MISMATCH)
 
 
-def resolved(
-    lines: Iterable[Result], resolutions: Iterable[Resolution], locks: Locks | None = None
-) -> list[Result]:
+def resolved(lines: Iterable[Result], resolutions: Iterable[Resolution], locks: Locks | None = None) -> list[Result]:
     """The plan with the decisions applied that still fit; each line whose facts changed stays open.
 
     On a closed day only decisions that write nothing hold.
@@ -137,9 +135,7 @@ def outcome(reason: Reason, status: Status, choice: Choice, *, drafted: bool, cl
     return Action.NONE if choice in _WRITES_NOTHING else Action(choice)
 
 
-def _resolved(
-    line: Result, decisions: Mapping[tuple[str, Reason, str], Resolution], locks: Locks | None
-) -> Result:
+def _resolved(line: Result, decisions: Mapping[tuple[str, Reason, str], Resolution], locks: Locks | None) -> Result:
     if line.action is not Action.REVIEW or line.reason is None:
         return line
     decision = decisions.get((line.key, line.reason, line.facts_hash))

@@ -5,25 +5,26 @@ Nothing is undone that is billed, that lies in a closed period, or that somebody
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from zk_pipeline.domain.decision import owned
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.journal import MASTER_DATA, JournalEntry, Operation, Written
 from zk_pipeline.domain.ledger import Desired
+from zk_pipeline.domain.locks import Locks
 from zk_pipeline.domain.markers import marked_ids
 from zk_pipeline.domain.records import Timesheet, TimesheetChange
 
 
 class Reversal(StrEnum):
-    """What undoes a write. `unlink` takes the marker off again, `remove` is about a customer or project."""
+    """What undoes a write. `unlink` takes the marker off again, `untag` a tag, `remove` is about master data."""
 
     DELETE = "delete"
     RESTORE = "restore"
     UNLINK = "unlink"
+    UNTAG = "untag"
     CREATE = "create"
     REMOVE = "remove"
     NOTHING = "nothing"
@@ -70,15 +71,14 @@ class UndoReport:
 class Present:
     """What stands now: the time sheets of the writes that still exist, and by the ledger the one of each booking.
 
-    `source` is the source's name in the markers; days before `first_open`, in `zone`, are closed; `hidden` are the time
-    sheets that exist but may not be read, each with the target's reason.
+    `source` is the source's name in the markers; `hidden` are the time sheets that exist but may not be read, each with
+    the target's reason.
     """
 
     timesheets: Mapping[int, Timesheet]
     bound: Mapping[str, int]
     source: str
-    zone: ZoneInfo
-    first_open: date | None = None
+    locks: Locks
     hidden: Mapping[int, str] = field(default_factory=dict[int, str])
 
 
@@ -125,6 +125,12 @@ def asked_before(asked: Desired, entry: JournalEntry) -> Desired:
     )
 
 
+def tags_added(entry: JournalEntry) -> tuple[str, ...]:
+    """The tags that the write added."""
+    before, after = _both(entry)
+    return tuple(tag for tag in after.tags if tag not in before.tags)
+
+
 def booking_of(entry: JournalEntry, source: str) -> str | None:
     """The booking that a write was for: the ledger's, or that of the time sheet's marker."""
     if entry.source_id is not None:
@@ -163,6 +169,17 @@ def _linked(write: Written, present: Present) -> Step:
     return _unless(write, Reversal.UNLINK, obstacle)
 
 
+def _tagged(write: Written, present: Present) -> Step:
+    before, _ = _both(write.entry)
+    current = present.timesheets.get(write.entry.kimai_id)
+    if current is None:
+        return Step(write, Reversal.NOTHING, "The time sheet is gone.", already=True)
+    if not set(tags_added(write.entry)) & set(current.tags):
+        return Step(write, Reversal.UNTAG, "The tag is off already.", already=True)
+    # The tag itself is what bills it: only an export or the closed month stands in the way.
+    return _unless(write, Reversal.UNTAG, present.locks.why(replace(current, tags=before.tags)))
+
+
 def _deleted(write: Written, present: Present) -> Step:
     before, source_id = write.entry.before, booking_of(write.entry, present.source)
     if before is None or source_id is None:
@@ -182,6 +199,7 @@ _JUDGES: Mapping[str, Callable[[Written, Present], Step]] = {
     Operation.CREATE: _created,
     Operation.UPDATE: _updated,
     Operation.LINK: _linked,
+    Operation.TAG: _tagged,
     Operation.DELETE: _deleted,
     Operation.CREATE_CUSTOMER: _made,
     Operation.CREATE_PROJECT: _made,
@@ -194,11 +212,9 @@ def _unless(write: Written, reversal: Reversal, obstacle: str) -> Step:
 
 def _obstacle(current: Timesheet, after: Timesheet, present: Present) -> str:
     """Why the time sheet is left as it is, or nothing."""
-    if current.exported:
-        return "It is exported, and so billed."
-    closed = _closed(current, present)
-    if closed:
-        return closed
+    locked = present.locks.why(current)
+    if locked:
+        return locked
     names = ("user", "begin", "duration", "project", "activity")
     edited = [
         f"{name} {written} → {found}"
@@ -209,10 +225,7 @@ def _obstacle(current: Timesheet, after: Timesheet, present: Present) -> str:
 
 
 def _closed(row: Timesheet, present: Present) -> str:
-    day = local_day(row.begin, present.zone)
-    if present.first_open is None or day >= present.first_open:
-        return ""
-    return f"{day} is closed: nothing is written before {present.first_open}."
+    return present.locks.why_day(local_day(row.begin, present.locks.zone))
 
 
 def _both(entry: JournalEntry) -> tuple[Timesheet, Timesheet]:

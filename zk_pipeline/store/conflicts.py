@@ -51,14 +51,21 @@ def resolutions_of_day(connection: Connection, connector: str, day: date) -> lis
     """The decisions in force about lines of this day, in the order in which the conflicts arose.
 
     Nobody can decide until the transaction ends: a decision that comes while a day is planned waits, and holds after.
+    Another run that plans the day waits too, so that it finds carried out what this one carries out.
     """
     of_day = (conflicts.c.connector == connector) & (conflicts.c.entry_date == day)
-    undecided = select(conflicts.c.id).where(of_day, conflicts.c.resolution_status == "open")
-    connection.execute(undecided.order_by(conflicts.c.id).with_for_update())
+    unfinished = select(conflicts.c.id).where(of_day, conflicts.c.resolution_status.in_(["open", "decided"]))
+    connection.execute(unfinished.order_by(conflicts.c.id).with_for_update())
     query = select(conflicts).where(of_day, _in_force())
     return [
         Resolution(
-            row.key, Reason(row.reason), Choice(row.decision), row.facts_hash, timesheet_id=row.decision_timesheet_id
+            row.key,
+            Reason(row.reason),
+            Choice(row.decision),
+            row.facts_hash,
+            timesheet_id=row.decision_timesheet_id,
+            decided_by=row.decided_by,
+            decided_at=row.decided_at,
         )
         for row in connection.execute(query.order_by(conflicts.c.id))
     ]

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, select
 
 from zk_pipeline.domain.decision import Action, Status
+from zk_pipeline.domain.entries import age
 from zk_pipeline.domain.matching import Candidate, Tier
 from zk_pipeline.domain.plan import Draft, Result
 from zk_pipeline.domain.reasons import Reason
@@ -44,23 +45,29 @@ def replace_day(connection: Connection, connector: str, day: date, lines: Iterab
 
 def writes_of_day(connection: Connection, connector: str, day: date) -> list[Result]:
     """The lines of the day that are to be carried out, in order of their entries."""
+    return writes_of_days(connection, connector, day, day)
+
+
+def writes_of_days(connection: Connection, connector: str, first: date, last: date) -> list[Result]:
+    """The lines of these days that are to be carried out, day by day in order of their entries."""
     query = select(results).where(
         results.c.connector == connector,
-        results.c.entry_date == day,
+        results.c.entry_date.between(first, last),
         results.c.action.in_([Action.CREATE, Action.UPDATE, Action.LINK, Action.DELETE]),
     )
-    rows = [_result(row) for row in connection.execute(query).mappings()]
-    return sorted(rows, key=lambda line: int(line.source_id or 0))
+    rows = [result(row) for row in connection.execute(query).mappings()]
+    return sorted(rows, key=lambda line: (line.entry_date, age(line.source_id or "")))
 
 
 def line_of(connection: Connection, connector: str, day: date, key: str) -> Result | None:
     """One line of the day's plan, if the plan has it."""
     query = select(results).where(results.c.connector == connector, results.c.entry_date == day, results.c.key == key)
     row = connection.execute(query).mappings().first()
-    return _result(row) if row else None
+    return result(row) if row else None
 
 
-def _result(row: Mapping[Any, Any]) -> Result:
+def result(row: Mapping[Any, Any]) -> Result:
+    """The line of a stored row."""
     return Result(
         entry_date=row["entry_date"],
         source_id=row["source_id"],

@@ -14,6 +14,9 @@ from zk_pipeline.store.tables import day_requests, sync_runs
 CORRECTION = "correction"
 """A correction changed a booking of another day."""
 
+ADJUSTMENT = "adjustment"
+"""Somebody decided to book the difference of a billed booking on this day."""
+
 PERSON = "person"
 """Somebody wants the day to be run."""
 

@@ -10,14 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zk_pipeline.domain.adjustments import Holding, Owed, Side
 from zk_pipeline.domain.decision import Action, Status
+from zk_pipeline.domain.locks import Locks
 from zk_pipeline.domain.plan import Result
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.resolutions import ALLOWED, EFFECTS, Choice, Resolution, allowed, resolved, stands
-from zk_pipeline_tests.domain.builders import DAY, entry, ours, reconciler, situation, timesheet
+from zk_pipeline_tests.domain.builders import DAY, ZONE_UTC, entry, ours, reconciler, situation, timesheet
 
 PAGE = Path(__file__).parents[2] / "docs" / "conflicts.md"
 DRAFT = reconciler().day(situation(entry()))[0].draft
+
+OWED = Owed("6", 100, DAY, "The booking says 30 min.", (Holding(Side(10, 40, "ZO7", 20), 900),))
 
 OUTCOMES: dict[tuple[Reason, Status], dict[Choice, Action]] = {
     (Reason.UNMAPPED_USER, Status.MISSING): {Choice.IGNORE: Action.NONE},
@@ -45,23 +49,40 @@ OUTCOMES: dict[tuple[Reason, Status], dict[Choice, Action]] = {
     (Reason.DELETED_IN_KIMAI, Status.MISSING): {Choice.CREATE: Action.CREATE, Choice.IGNORE: Action.NONE},
     (Reason.UNSEEN_IN_KIMAI, Status.MISSING): {Choice.IGNORE: Action.NONE},
     (Reason.DELETED_IN_ZAMMAD, Status.ORPHANED): {Choice.DELETE: Action.DELETE, Choice.KEEP: Action.NONE},
-    (Reason.BILLED, Status.MISMATCH): {Choice.KEEP: Action.LINK, Choice.IGNORE: Action.NONE},
-    (Reason.BILLED, Status.ORPHANED): {Choice.KEEP: Action.NONE, Choice.IGNORE: Action.NONE},
-    (Reason.LOCKED_PERIOD, Status.MISSING): {Choice.IGNORE: Action.NONE},
+    (Reason.BILLED, Status.MISMATCH): {
+        Choice.ADJUST: Action.NONE,
+        Choice.KEEP: Action.LINK,
+        Choice.IGNORE: Action.NONE,
+    },
+    (Reason.BILLED, Status.ORPHANED): {
+        Choice.ADJUST: Action.NONE,
+        Choice.KEEP: Action.NONE,
+        Choice.IGNORE: Action.NONE,
+    },
+    (Reason.LOCKED_PERIOD, Status.MISSING): {Choice.ADJUST: Action.NONE, Choice.IGNORE: Action.NONE},
     (Reason.NO_FREE_PLACE, Status.MISSING): {Choice.IGNORE: Action.NONE},
     (Reason.UNMATCHED_CORRECTION, Status.EXCLUDED): {Choice.IGNORE: Action.NONE},
     (Reason.REFUSED_BY_KIMAI, Status.MISSING): {Choice.CREATE: Action.CREATE, Choice.IGNORE: Action.NONE},
     (Reason.REFUSED_BY_KIMAI, Status.MISMATCH): {Choice.UPDATE: Action.UPDATE, Choice.IGNORE: Action.NONE},
     (Reason.MARKER_CLONED, Status.DUPLICATE): {Choice.DELETE: Action.DELETE, Choice.KEEP: Action.NONE},
 }
-EXPLAINED_ONLY = {Reason.ZERO, Reason.CORRECTED_TO_ZERO, Reason.CORRECTION}
+EXPLAINED_ONLY = {Reason.ZERO, Reason.CORRECTED_TO_ZERO, Reason.CORRECTION, Reason.ADJUSTED}
 
 
 def line(reason: Reason, status: Status, **changes: Any) -> Result:
     """A line that waits for a person."""
     orphan = status in {Status.ORPHANED, Status.EXCLUDED} or reason is Reason.MARKER_CLONED
     row = Result(
-        DAY, "6", 100, status, Action.REVIEW, Decimal(15), reason, draft=None if orphan else DRAFT, facts_hash="f"
+        DAY,
+        "6",
+        100,
+        status,
+        Action.REVIEW,
+        Decimal(15),
+        reason,
+        draft=None if orphan else DRAFT,
+        facts_hash="f",
+        owed=OWED,
     )
     return replace(row, **changes)
 
@@ -121,8 +142,8 @@ def test_on_a_closed_day_only_decisions_that_write_nothing_hold() -> None:
     for (reason, status), outcomes in OUTCOMES.items():
         waiting = line(reason, status)
         for choice in outcomes:
-            (result,) = resolved([waiting], [decision(waiting, choice)], DAY + timedelta(days=1))
-            assert bool(result.decided) == (choice in {Choice.KEEP, Choice.IGNORE})
+            (result,) = resolved([waiting], [decision(waiting, choice)], Locks(ZONE_UTC, DAY + timedelta(days=1)))
+            assert bool(result.decided) == (choice in {Choice.ADJUST, Choice.KEEP, Choice.IGNORE})
 
 
 def test_what_has_no_draft_is_not_written() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from zk_pipeline.domain.decision import owned
 from zk_pipeline.domain.journal import JournalEntry, Named, Operation, Written
 from zk_pipeline.domain.ledger import Desired
+from zk_pipeline.domain.locks import Locks
 from zk_pipeline.domain.records import Timesheet, TimesheetChange
 from zk_pipeline.domain.undo import Present, Reversal, Step, asked_before, change_back, plan, step
 from zk_pipeline_tests.domain.builders import BERLIN, DAY, at, ours, timesheet
@@ -32,7 +33,7 @@ def written(operation: str, before: Timesheet | None = None, after: Timesheet | 
 
 def present(*rows: Timesheet, bound: Mapping[str, int] | None = None, first_open: date | None = None) -> Present:
     """What stands now."""
-    return Present({row.id: row for row in rows}, bound or {}, "zammad", BERLIN, first_open)
+    return Present({row.id: row for row in rows}, bound or {}, "zammad", Locks(BERLIN, first_open))
 
 
 CREATE = written("create", None, AFTER)

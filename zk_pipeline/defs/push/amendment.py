@@ -14,6 +14,7 @@ from zk_pipeline.defs.push.delivery import Parcel
 from zk_pipeline.defs.push.report import PushReport
 from zk_pipeline.domain.decision import Action, owned
 from zk_pipeline.domain.ledger import LedgerRow, PushState
+from zk_pipeline.domain.locks import Locks
 from zk_pipeline.domain.markers import has_marker, marker
 from zk_pipeline.domain.plan import Result
 from zk_pipeline.domain.records import Timesheet, TimesheetChange
@@ -22,14 +23,15 @@ from zk_pipeline.domain.records import Timesheet, TimesheetChange
 class Amendment:
     """Carries out updates, one after another: they are few, and each needs the row as it is at that moment."""
 
-    def __init__(self, target: TargetConnector, book: Book) -> None:
+    def __init__(self, target: TargetConnector, book: Book, locks: Locks) -> None:
         self._target = target
         self._book = book
+        self._locks = locks
 
     def carry_out(self, parcel: Parcel, known: LedgerRow | None) -> PushReport:
         """Write our fields that differ. Repeating it does no harm, so an unknown outcome is left to the next run."""
         current = self._target.get(parcel.line.kimai_id or 0)
-        if current is None or current.exported or self._edited_since(current, parcel, known):
+        if current is None or self._locks.why(current) or self._edited_since(current, parcel, known):
             return PushReport(left=1)
         self._book.intend([parcel], Action.UPDATE)
         try:
@@ -58,22 +60,23 @@ class Amendment:
 class Adoption:
     """Makes time sheets typed by hand ours, by a person's decision: the marker is added to their text."""
 
-    def __init__(self, target: TargetConnector, book: Book, source_name: str) -> None:
+    def __init__(self, target: TargetConnector, book: Book, source_name: str, locks: Locks) -> None:
         self._target = target
         self._book = book
         self._source_name = source_name
+        self._locks = locks
 
     def carry_out(self, parcel: Parcel) -> PushReport:
         """Add the marker; everything else stays as its author wrote it. Repeating it does no harm.
 
-        One that is exported by now is bound by the ledger alone, since nothing is written to it.
+        One that is billed by now is bound by the ledger alone, since nothing is written to it.
         """
         current = self._target.get(parcel.line.kimai_id or 0)
         mark = marker(self._source_name, parcel.source_id)
         if current is None or not (mark in current.description or self._is_free(current)):
             return PushReport(left=1)
         row = current
-        if mark not in current.description and not current.exported:
+        if mark not in current.description and not self._locks.why(current):
             try:
                 row = self._target.update(current, TimesheetChange(description=f"{current.description} {mark}".strip()))
             except (NotFoundError, ValidationFailedError, PermissionDeniedError) as error:
@@ -90,15 +93,16 @@ class Adoption:
 class Removal:
     """Deletes time sheets: by the operator's rule or a person's decision, never a billed one."""
 
-    def __init__(self, target: TargetConnector, book: Book) -> None:
+    def __init__(self, target: TargetConnector, book: Book, locks: Locks) -> None:
         self._target = target
         self._book = book
+        self._locks = locks
 
     def carry_out(self, line: Result, bound: LedgerRow | None) -> PushReport:
         """Delete the line's time sheet, unless it was edited since the plan; one that is gone already is done."""
         current = self._target.get(line.kimai_id or 0)
         if current is not None:
-            if current.exported or not self._is_untouched(current, line, bound):
+            if self._locks.why(current) or not self._is_untouched(current, line, bound):
                 return PushReport(left=1)
             try:
                 self._target.delete(current.id)

@@ -14,6 +14,7 @@ from zk_pipeline.defs.days import (
     each_day,
     stopping_on_system_errors,
 )
+from zk_pipeline.defs.locks import locks_now
 from zk_pipeline.defs.preview import minutes
 from zk_pipeline.defs.push.guard import ALLOW_TAG, require_moderation
 from zk_pipeline.defs.push.pusher import Pusher, PushSettings
@@ -70,6 +71,7 @@ def _settings(zk: ZkResource) -> PushSettings:
         witnesses = ledger.timesheets_of_others(connection, zk.target.endpoint.name, caller_id)
     return PushSettings(
         source=zk.runtime.stored("source").name,
+        locks=lambda connection: locks_now(connection, settings, zk.now()),
         concurrency=settings.kimai_concurrency,
         time_limit=settings.kimai_time_limit,
         serial_users=directory is not None and not directory.server.allow_overlapping,

@@ -5,7 +5,7 @@ of a create is unknown, its marker is looked up before anything is sent again, a
 limit has passed, since a slow request may still take effect (docs/kimai.md §12).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -20,9 +20,10 @@ from zk_pipeline.defs.push.doubt import ANSWERED_500, Doubt, Doubts
 from zk_pipeline.defs.push.exchanges import Exchanges
 from zk_pipeline.defs.push.masterdata import MasterData
 from zk_pipeline.defs.push.report import PushReport
-from zk_pipeline.domain.approval import Permitted, permitted
+from zk_pipeline.domain.approval import Permitted, permitted, writes
 from zk_pipeline.domain.decision import Action
 from zk_pipeline.domain.ledger import LedgerRow, PushState
+from zk_pipeline.domain.locks import Locks
 from zk_pipeline.domain.plan import Result
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.resolutions import Choice
@@ -39,9 +40,11 @@ class PushSettings:
     """How a push behaves.
 
     `time_limit` is the target's own limit for one request, in seconds; `witnesses` are time sheets of other people.
+    `locks` tells what may not be written at the moment of the push.
     """
 
     source: str
+    locks: Callable[[Connection], Locks]
     concurrency: int
     time_limit: float
     serial_users: bool
@@ -79,20 +82,25 @@ class Pusher:
             with self._database.transaction() as connection:
                 plan = plans.writes_of_day(connection, self._name, day)
                 allowed = self._permitted(connection, day, plan)
-                lines = allowed.lines
+                locks = self._settings.locks(connection)
+                closed = [line for line in allowed.lines if writes(line) and locks.is_closed(line.entry_date)]
+                lines = [line for line in allowed.lines if line not in closed]
                 known = ledger.rows_of(connection, self._name, [line.source_id or "" for line in lines])
-            report = self._links(lines, known)
-            report += self._updates(lines, known)
-            report += self._deletes(lines)
+            report = self._links(lines, known, locks)
+            report += self._updates(lines, known, locks)
+            report += self._deletes(lines, locks)
             report += self._creates(lines, known)
         made = self._master.created
         return replace(
             report,
             customers=made.customers - made_before.customers,
             projects=made.projects - made_before.projects,
-            left=report.left + len(allowed.changed),
+            left=report.left + len(allowed.changed) + len(closed),
             unapproved=len(allowed.waiting),
-            problems=report.problems + tuple(self._master.take_warnings()) + _changed_since(allowed.changed),
+            problems=report.problems
+            + tuple(self._master.take_warnings())
+            + _changed_since(allowed.changed)
+            + _closed_since(closed, locks),
         )
 
     def _permitted(self, connection: Connection, day: date, plan: Sequence[Result]) -> Permitted:
@@ -100,12 +108,12 @@ class Pusher:
             return Permitted(tuple(plan))
         return permitted(plan, approvals.of_day(connection, self._name, day))
 
-    def _links(self, lines: Sequence[Result], known: Mapping[str, LedgerRow]) -> PushReport:
+    def _links(self, lines: Sequence[Result], known: Mapping[str, LedgerRow], locks: Locks) -> PushReport:
         """Take time sheets into the ledger; those typed by hand that a person chose get the marker first."""
         wanted = [line for line in lines if line.action is Action.LINK and not _is_settled(line, known)]
         chosen = [_parcel(line) for line in wanted if line.decided == Choice.LINK]
         report = PushReport()
-        adoption = Adoption(self._target, self._book, self._settings.source)
+        adoption = Adoption(self._target, self._book, self._settings.source, locks)
         for parcel in chosen:
             with self._exchanges.of(parcel.source_id):
                 report += adoption.carry_out(parcel)
@@ -120,12 +128,12 @@ class Pusher:
         self._book.confirm(linked, "kimai.timesheet.linked", Action.LINK)
         return report + PushReport(linked=len(linked), left=len(plain) - len(linked))
 
-    def _deletes(self, lines: Sequence[Result]) -> PushReport:
+    def _deletes(self, lines: Sequence[Result], locks: Locks) -> PushReport:
         wanted = [line for line in lines if line.action is Action.DELETE]
         with self._database.transaction() as connection:
             bound = ledger.rows_of_timesheets(connection, self._name, [line.kimai_id or 0 for line in wanted])
         by_timesheet = {row.kimai_id: row for row in bound.values()}
-        removal = Removal(self._target, self._book)
+        removal = Removal(self._target, self._book, locks)
         report = PushReport()
         for line in wanted:
             owner = by_timesheet.get(line.kimai_id)
@@ -133,10 +141,10 @@ class Pusher:
                 report += removal.carry_out(line, owner)
         return report
 
-    def _updates(self, lines: Sequence[Result], known: Mapping[str, LedgerRow]) -> PushReport:
+    def _updates(self, lines: Sequence[Result], known: Mapping[str, LedgerRow], locks: Locks) -> PushReport:
         wanted = [_parcel(line) for line in lines if line.action is Action.UPDATE and not _is_settled(line, known)]
         report, ready = self._ready(wanted, Action.UPDATE)
-        amendment = Amendment(self._target, self._book)
+        amendment = Amendment(self._target, self._book, locks)
         for parcel in ready:
             row = known.get(parcel.source_id)
             with self._exchanges.of(parcel.source_id, in_doubt=row is not None and row.state is PushState.INTENDED):
@@ -211,6 +219,10 @@ class Pusher:
 
 def _changed_since(lines: Sequence[Result]) -> tuple[str, ...]:
     return tuple(f"Booking {line.key} changed since its plan was approved, so it is left out." for line in lines)
+
+
+def _closed_since(lines: Sequence[Result], locks: Locks) -> tuple[str, ...]:
+    return tuple(f"Booking {line.key} is left out. {locks.why_day(line.entry_date)}" for line in lines)
 
 
 def _parcel(line: Result) -> Parcel:

@@ -56,6 +56,13 @@ class UndoBook:
             written = None if row is current else self._entry(entry, Operation.UNLINK, current, row)
             self._close(connection, step, written)
 
+    def untagged(self, step: Step, current: Timesheet, row: Timesheet) -> None:
+        """A time sheet no longer has the tag; who it belongs to and what it says did not change."""
+        with self.exchanges.committed() as connection:
+            rows.save_timesheets(connection, self.target, [row])
+            written = None if row is current else self._entry(step.write.entry, Operation.UNTAG, current, row)
+            self._close(connection, step, written)
+
     def intend(self, write: Write) -> None:
         """Commit that a time sheet is about to be created again."""
         with self.exchanges.committed() as connection:

@@ -4,11 +4,13 @@ A killed undo is simply run again: what was sent without being committed is reco
 a create by its intent and marker, as in every push.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
 
 from zk_pipeline.connectors.base import TargetConnector
 from zk_pipeline.connectors.errors import (
@@ -18,16 +20,17 @@ from zk_pipeline.connectors.errors import (
     StillInUseError,
     ValidationFailedError,
 )
+from zk_pipeline.defs.locks import locks_now
 from zk_pipeline.defs.push.delivery import Parcel
 from zk_pipeline.defs.push.doubt import Doubts
 from zk_pipeline.defs.push.exchanges import Exchanges
 from zk_pipeline.defs.push.undo_book import UndoBook
 from zk_pipeline.domain import undo
 from zk_pipeline.domain.decision import Action, Status
-from zk_pipeline.domain.instants import days_window, local_day
+from zk_pipeline.domain.instants import days_window
 from zk_pipeline.domain.journal import Operation, Written
 from zk_pipeline.domain.ledger import Desired, LedgerRow
-from zk_pipeline.domain.locks import first_open_day
+from zk_pipeline.domain.locks import Locks
 from zk_pipeline.domain.mapping import CustomerPlan, ProjectPlan
 from zk_pipeline.domain.markers import marker
 from zk_pipeline.domain.placement import Span
@@ -57,7 +60,7 @@ class UndoSettings:
 
     source: str
     zone: ZoneInfo
-    first_open: date | None
+    locks: Callable[[Connection], Locks]
     time_limit: float
 
 
@@ -95,11 +98,10 @@ def named_run(database: Database, text: str) -> str:
 def undo_settings(runtime: Runtime, now: datetime) -> UndoSettings:
     """The settings of this deployment."""
     settings = runtime.settings
-    today = local_day(now, settings.zone)
     return UndoSettings(
         source=runtime.stored("source").name,
         zone=settings.zone,
-        first_open=first_open_day(settings.locked_before, today),
+        locks=lambda connection: locks_now(connection, settings, now),
         time_limit=settings.kimai_time_limit,
     )
 
@@ -110,7 +112,7 @@ def planned(database: Database, target: TargetConnector, settings: UndoSettings,
     with database.transaction() as connection:
         writes = journal.of_run(connection, name, undone_run)
     found = _sightings(target, [write for write in writes if write.undone_by is None], settings.zone)
-    return undo.plan(writes, _present(settings, found, _ledger(database, name, settings, writes)))
+    return undo.plan(writes, _present(database, settings, found, _ledger(database, name, settings, writes)))
 
 
 class Undoing:
@@ -155,7 +157,7 @@ class Undoing:
         if write.entry.operation != Operation.DELETE:
             found.look_at(self._target, write.entry.kimai_id)
         known = _ledger(self._database, self._name, self._settings, [write])
-        step = undo.step(write, _present(self._settings, found, known))
+        step = undo.step(write, _present(self._database, self._settings, found, known))
         source_id = undo.booking_of(write.entry, self._settings.source)
         row = known.get(source_id or "")
         try:
@@ -177,6 +179,11 @@ class Undoing:
                 before = step.write.entry.before
                 change = TimesheetChange(description=before.description if before and not step.already else None)
                 self._book.unlinked(step, current, self._target.update(current, change))
+            case Reversal.UNTAG if current is not None:
+                added = undo.tags_added(step.write.entry)
+                kept = tuple(tag for tag in current.tags if tag not in added)
+                change = TimesheetChange(tags=None if step.already else kept)
+                self._book.untagged(step, current, self._target.update(current, change))
             case Reversal.CREATE:
                 return self._create(step, known)
             case Reversal.NOTHING:
@@ -230,7 +237,7 @@ class Undoing:
             return row, f"Its billable flag is another one. {error}"
 
     def _master_data(self, write: Written) -> Step:
-        step = undo.step(write, _present(self._settings, Sightings(), {}))
+        step = undo.step(write, _present(self._database, self._settings, Sightings(), {}))
         if step.reversal is not Reversal.REMOVE or write.entry.named is None:
             return step
         delete = (
@@ -247,9 +254,11 @@ class Undoing:
         return replace(step, text="")
 
 
-def _present(settings: UndoSettings, found: Sightings, known: dict[str, LedgerRow]) -> Present:
+def _present(database: Database, settings: UndoSettings, found: Sightings, known: dict[str, LedgerRow]) -> Present:
     bound = {source_id: row.kimai_id for source_id, row in known.items() if row.kimai_id is not None}
-    return Present(found.timesheets, bound, settings.source, settings.zone, settings.first_open, found.hidden)
+    with database.transaction() as connection:
+        locks = settings.locks(connection)
+    return Present(found.timesheets, bound, settings.source, locks, found.hidden)
 
 
 def _ledger(

@@ -1,25 +1,29 @@
 """Normalization and reconciliation of stored rows, a day in a transaction."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from sqlalchemy import Connection
 
 from zk_pipeline.defs.kimai.extraction import around
+from zk_pipeline.defs.locks import locks_now
+from zk_pipeline.domain.adjustments import Adjustment, entry_of
+from zk_pipeline.domain.closing import booking_day
 from zk_pipeline.domain.corrections import Netted, net
 from zk_pipeline.domain.entries import Entry
 from zk_pipeline.domain.instants import local_day
-from zk_pipeline.domain.locks import first_open_day
 from zk_pipeline.domain.mapping import Resolver
 from zk_pipeline.domain.markers import marked_ids
 from zk_pipeline.domain.normalize import Normalizer, movement
 from zk_pipeline.domain.plan import Result, Situation
 from zk_pipeline.domain.reconcile import Reconciler
 from zk_pipeline.domain.records import TargetDirectory
+from zk_pipeline.domain.resolutions import Choice, Resolution
 from zk_pipeline.runtime import Runtime, SetupError
-from zk_pipeline.store import conflicts, entries, ledger, mappings, plans, requests, source, target
+from zk_pipeline.store import adjustments, conflicts, entries, ledger, mappings, plans, requests, source, target
+from zk_pipeline.store.adjustments import Decided
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,9 @@ class Normalization:
             bookings = source.bookings_of_days(connection, self._source, day, day)
             tickets = source.tickets_of_days(connection, self._source, day, day)
             rows = self._normalizer.entries(bookings, tickets, self._netted)
+            # What was decided to be booked on this day goes the way of all bookings.
+            booked = adjustments.booked_on(connection, self._source, day)
+            rows += [self._normalizer.named(entry_of(row, row.original)) for row in booked if row.original is not None]
             changed = entries.replace_day(connection, self._source, day, rows)
         return NormalizedDay(
             day, len(rows), changed, _booked(rows), sum((row.time_minutes for row in rows), Decimal(0))
@@ -88,14 +95,18 @@ class Reconciliation:
             resolver = Resolver(directory, mappings.load(connection), settings.policy, organizations)
         self._directory: TargetDirectory = directory
         self._reconciler = Reconciler(self._source, resolver, settings.policy)
-        self._today = local_day(now, settings.zone)
-        self._locked_before = first_open_day(settings.locked_before, self._today)
+        self._now, self._today = now, local_day(now, settings.zone)
 
     def day(self, day: date, run_id: str) -> list[Result]:
-        """Reconcile one day: its plan and its open conflicts are replaced in one transaction."""
+        """Reconcile one day: its plan and its open conflicts are replaced in one transaction.
+
+        What people decided to adjust is made in the same one, so that it is made once whatever dies.
+        """
         with self._runtime.database.transaction() as connection:
             decisions = conflicts.resolutions_of_day(connection, self._target, day)
-            lines = self._reconciler.day(self._situation(connection, day), decisions)
+            situation = self._situation(connection, day)
+            lines = self._reconciler.day(situation, decisions)
+            self._adjust(connection, lines, decisions, run_id)
             plans.replace_day(connection, self._target, day, lines, run_id)
             conflicts.replace_day(connection, self._target, day, lines)
         return lines
@@ -107,19 +118,54 @@ class Reconciliation:
         # Time sheets of other days' entries stand around this day too; they must not be taken for anybody's.
         of_neighbours = ledger.rows_of_timesheets(connection, self._target, [row.id for row in timesheets])
         marked = {id_ for row in timesheets for id_ in marked_ids(row.description, self._source)}
-        looked_up = {int(id_) for id_ in marked | of_neighbours.keys() if id_.isdecimal()}
-        known = source.known_bookings(connection, self._source, looked_up)
+        looked_up = marked | of_neighbours.keys()
+        bookings = source.known_bookings(connection, self._source, [int(id_) for id_ in looked_up if id_.isdecimal()])
+        locks = locks_now(connection, self._runtime.settings, self._now)
         return Situation(
             day=day,
             entries=entries.entries_of_day(connection, self._source, day),
             timesheets=timesheets,
             ledger=of_neighbours | of_day,
-            known_sources=frozenset(str(id_) for id_ in known),
+            known_sources=frozenset(map(str, bookings)) | adjustments.known(connection, self._source, looked_up),
             gone=target.gone_timesheets(connection, self._target, bound),
             server=self._directory.server,
             today=self._today,
-            locked_before=self._locked_before,
+            locked_before=locks.locked_before,
+            closed_months=locks.closed_months,
+            adjusted=self._adjusted(connection, day, looked_up | of_day.keys()),
         )
+
+    def _adjusted(
+        self, connection: Connection, day: date, source_ids: Collection[str]
+    ) -> dict[str, Sequence[Adjustment]]:
+        """The adjustments of these bookings and of the day's, with the names in their entries as they are now."""
+        found = adjustments.by_booking(connection, self._source, day, source_ids)
+        own_ids = [row.own_id for rows in found.values() for row in rows]
+        named = entries.entries_of(connection, self._source, own_ids)
+        return {
+            source_id: [replace(row, original=named.get(row.own_id, row.original)) for row in rows]
+            for source_id, rows in found.items()
+        }
+
+    def _adjust(
+        self, connection: Connection, lines: Iterable[Result], decisions: Iterable[Resolution], run_id: str
+    ) -> None:
+        """Store what people decided to adjust, and ask for the days on which it is booked."""
+        adjusted = [line for line in lines if line.decided == Choice.ADJUST]
+        wanted = {(line.key, line.facts_hash): line.owed for line in adjusted if line.owed is not None}
+        if not wanted:
+            return
+        settings = self._runtime.settings
+        day = booking_day(self._today, locks_now(connection, settings, self._now).is_closed)
+        begin = datetime.combine(day, settings.day_start, tzinfo=settings.zone).astimezone(UTC)
+        for decision in decisions:
+            owed = wanted.get((decision.key, decision.facts_hash))
+            if owed is not None and decision.choice is Choice.ADJUST:
+                decided_at = decision.decided_at or self._now
+                decided = Decided(decision.decided_by, decided_at, decision.facts_hash, day, begin)
+                adjustments.make(connection, self._source, owed, decided, run_id)
+        if any(amount.seconds > 0 for owed in wanted.values() for amount in owed.amounts):
+            requests.ask(connection, [day], requests.ADJUSTMENT)
 
 
 def _booked(rows: list[Entry]) -> Decimal:

@@ -1,0 +1,16 @@
+"""The locks as they are now: what the settings close, and which periods were closed."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from zk_pipeline.domain.instants import local_day
+from zk_pipeline.domain.locks import Locks, first_open_day
+from zk_pipeline.settings import Settings
+from zk_pipeline.store import periods
+
+
+def locks_now(connection: Connection, settings: Settings, now: datetime) -> Locks:
+    """What may not be written at this moment. A period that is closed meanwhile waits for the pushes under way."""
+    first_open = first_open_day(settings.locked_before, local_day(now, settings.zone))
+    return Locks(settings.zone, first_open, periods.closed_months(connection))

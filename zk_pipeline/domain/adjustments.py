@@ -1,0 +1,178 @@
+"""Adjustments: what a booking that changed after it was billed still owes, and the entry that carries it.
+
+A billed time sheet is never rewritten. The difference is booked in an open period instead: as an entry of its own where
+minutes are missing, as a credit where there are too many, since the target takes no negative time (docs/kimai.md §3).
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from zk_pipeline.domain.corrections import ZERO
+from zk_pipeline.domain.entries import Entry, SyncStatus
+from zk_pipeline.domain.instants import duration, whole_seconds
+from zk_pipeline.domain.markers import marker, without_markers
+
+PREFIX = "a"
+"""How the source ids of adjustments begin; those of bookings are numbers."""
+
+_EXACT = Decimal("0.0001")
+
+
+class AdjustmentState(StrEnum):
+    """`booked` is carried by an entry; a credit is `open` until a person has `settled` it."""
+
+    BOOKED = "booked"
+    OPEN = "open"
+    SETTLED = "settled"
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Whose account minutes stand on in the target; a project that is not made yet is known by its number."""
+
+    user_id: int
+    project_id: int | None
+    project_number: str
+    activity_id: int
+
+    @property
+    def key(self) -> tuple[int, int | str, int]:
+        """What tells two sides apart."""
+        return (self.user_id, self.project_id or self.project_number, self.activity_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Seconds that stand on one side; negative for a credit."""
+
+    side: Side
+    seconds: int
+
+    @property
+    def minutes(self) -> Decimal:
+        """The same in minutes, from which the seconds can be got back."""
+        return (Decimal(self.seconds) / 60).quantize(_EXACT)
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What a billed booking still owes: the original, an amount for each side, and why, as a sentence.
+
+    `entry` is what the booking wants now; without it there is nothing that a new entry could say.
+    """
+
+    source_id: str
+    kimai_id: int | None
+    day: date
+    reason: str
+    amounts: tuple[Holding, ...]
+    entry: Entry | None = None
+
+    @property
+    def text(self) -> str:
+        """Reason and amounts for people."""
+        parts = [f"{amount.minutes.normalize():+f} min" for amount in self.amounts]
+        credit = " (a credit)" if self.amounts and self.amounts[0].seconds < 0 else ""
+        return f"{self.reason} To be adjusted: {', '.join(parts)}{credit}." if parts else self.reason
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """A stored adjustment of one side. `minutes` are signed; `original` is the entry as it was when this was decided.
+
+    `source_id` and `original_day` are those of the booking that is adjusted, `entry_date` and `begin_at` say where the
+    adjustment itself is booked.
+    """
+
+    id: int
+    source: str
+    source_id: str
+    kimai_id: int | None
+    original_day: date
+    minutes: Decimal
+    reason: str
+    entry_date: date
+    begin_at: datetime
+    decided_at: datetime
+    side: Side
+    original: Entry | None
+
+    @property
+    def own_id(self) -> str:
+        """The source id of the entry that carries it."""
+        return f"{PREFIX}{self.id}"
+
+    @property
+    def holding(self) -> Holding:
+        """What it adds to its side."""
+        return Holding(self.side, whole_seconds(self.minutes))
+
+
+def is_adjustment(source_id: str) -> bool:
+    """Whether a source id is that of an adjustment rather than of a booking."""
+    return source_id.startswith(PREFIX) and source_id[len(PREFIX) :].isdecimal()
+
+
+def owed(wanted: Holding | None, held: Iterable[Holding]) -> tuple[Holding, ...]:
+    """What is wanted and not held, side by side, the credits first; nothing where both agree to the second.
+
+    Without `wanted` only credits come out: of a booking that is gone nothing can be booked anew.
+    """
+    balance: Counter[tuple[int, int | str, int]] = Counter()
+    sides: dict[tuple[int, int | str, int], Side] = {}
+    for holding, sign in [*((holding, -1) for holding in held), *([(wanted, 1)] if wanted else [])]:
+        sides.setdefault(holding.side.key, holding.side)
+        balance[holding.side.key] += sign * holding.seconds
+    amounts = [Holding(side, balance[key]) for key, side in sides.items() if balance[key]]
+    possible = (amount for amount in amounts if wanted is not None or amount.seconds < 0)
+    return tuple(sorted(possible, key=lambda amount: (amount.seconds, str(amount.side.key))))
+
+
+def why(wanted: Holding | None, held: Sequence[Holding]) -> str:
+    """Why something is owed, as a sentence."""
+    had = f"{_minutes(held)} min are billed or adjusted"
+    if wanted is None:
+        return f"The booking is gone or was corrected to zero, {had}."
+    if not held:
+        return "The period was closed before the booking came."
+    if {holding.side.key for holding in held if holding.seconds} - {wanted.side.key}:
+        return f"The booking moved to another person, project or activity, {had}."
+    return f"The booking says {_minutes([wanted])} min, {had}."
+
+
+def entry_of(adjustment: Adjustment, original: Entry) -> Entry:
+    """The unified entry of an adjustment: the original's ticket, person and customer, on a day of its own.
+
+    It was booked nowhere, so `booked_minutes` is zero: the minutes to be carried over come from the original booking.
+    """
+    about = f"Adjustment for Ticket {original.ticket_number} of {adjustment.original_day}"
+    sheet = f" (time sheet {adjustment.kimai_id})" if adjustment.kimai_id else ""
+    text = without_markers(f"{about}{sheet}: {adjustment.reason}")
+    return replace(
+        original,
+        source_id=adjustment.own_id,
+        description=f"{text} {marker(adjustment.source, adjustment.own_id)}",
+        booked_minutes=ZERO,
+        time_minutes=adjustment.minutes,
+        open_minutes=ZERO,
+        entry_date=adjustment.entry_date,
+        begin_at=adjustment.begin_at,
+        end_at=adjustment.begin_at + duration(adjustment.minutes),
+        created_at=adjustment.decided_at,
+        updated_at=adjustment.decided_at,
+        sync_status=SyncStatus.PENDING,
+        trace={
+            "time_minutes": f"adjustment of booking {adjustment.source_id}: {adjustment.reason}",
+            "entry_date": "the open day on which the adjustment was decided",
+            "begin_at": "the beginning of the working day",
+        },
+    )
+
+
+def _minutes(holdings: Iterable[Holding]) -> str:
+    seconds = sum(holding.seconds for holding in holdings)
+    return f"{(Decimal(seconds) / 60).quantize(_EXACT).normalize():f}"

@@ -1,0 +1,122 @@
+"""Closing: months of the business zone, what may close one, and what marks a time sheet as billed."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+
+from zk_pipeline.domain.records import Timesheet
+
+BILLED_TAG = "billed:"
+"""How the tag begins that marks the time sheets of a closed month; Kimai takes a colon in a tag (docs/kimai.md §9)."""
+
+_BILLED = re.compile(r"billed:\d{4}-\d{2}", re.IGNORECASE)
+_MONTH = re.compile(r"(\d{4})-(\d{2})")
+_FURTHEST = 3660
+
+
+class MonthError(ValueError):
+    """A text is no month; the message says how one is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatementTotals:
+    """What decides whether a month may be closed.
+
+    `lines` is `None` while no statement was ever made; `entries` are those of the month, and `asked_days` those of its
+    days for which a run is asked for. Minutes are exact.
+    """
+
+    lines: int | None
+    entries: int
+    minutes_waiting: Decimal
+    minutes_unexplained: Decimal
+    asked_days: Sequence[date] = ()
+
+
+def month_named(text: str) -> date:
+    """The first day of a month that is written as `2025-08`. Raises `MonthError`."""
+    found = _MONTH.fullmatch(text.strip())
+    if found is None or not 1 <= int(found[2]) <= 12 or int(found[1]) < 1:
+        raise MonthError(f"{text!r} is no month. Write year and month, such as 2025-08.")
+    return date(int(found[1]), int(found[2]), 1)
+
+
+def month_of(day: date) -> date:
+    """The month of a day, named by its first day."""
+    return day.replace(day=1)
+
+
+def month_name(month: date) -> str:
+    """A month as people write it: `2025-08`."""
+    return f"{month:%Y-%m}"
+
+
+def last_day(month: date) -> date:
+    """The last day of a month."""
+    return next_month(month) - timedelta(days=1)
+
+
+def next_month(month: date) -> date:
+    """The month after a month."""
+    return month_of(month_of(month) + timedelta(days=31))
+
+
+def billed_tag(month: date) -> str:
+    """The tag of the time sheets that were billed with a month."""
+    return f"{BILLED_TAG}{month_name(month)}"
+
+
+def is_billed(row: Timesheet) -> bool:
+    """Whether a time sheet is on an invoice: exported, which invoices and exports set, or tagged as billed."""
+    return row.exported or any(_BILLED.fullmatch(tag) for tag in row.tags)
+
+
+def booking_day(today: date, is_closed: Callable[[date], bool]) -> date:
+    """The day on which an adjustment is booked: today, or the first day after it that is open.
+
+    Raises `MonthError` when all of the next ten years is closed.
+    """
+    for days in range(_FURTHEST):
+        day = today + timedelta(days=days)
+        if not is_closed(day):
+            return day
+    raise MonthError("No day is open to book an adjustment on. Correct ZK_LOCKED_BEFORE.")
+
+
+def may_close(month: date, totals: StatementTotals, today: date, *, with_waiting: bool = False) -> list[str]:
+    """Why a month may not be closed, as sentences with the remedy; none when it may.
+
+    `with_waiting` closes it although bookings wait for people: what comes of them later is booked in an open period.
+    """
+    name = month_name(month)
+    objections: list[str] = []
+    if last_day(month) >= today:
+        objections.append(f"{name} is not over. Close it from {next_month(month)} on.")
+    if totals.lines is None:
+        objections.append(
+            "There is no statement yet. Build the marts first: materialize marts/statement_lines in Dagster."
+        )
+    elif totals.entries and not totals.lines:
+        objections.append(
+            f"The statement has no line of {name}. Build the marts first: materialize marts/statement_lines in Dagster."
+        )
+    if totals.minutes_unexplained:
+        objections.append(
+            f"{_minutes(totals.minutes_unexplained)} minutes of {name} are unexplained, so its statement does not "
+            f"balance. Look at zk statement {name}, and sync the days again."
+        )
+    if totals.minutes_waiting and not with_waiting:
+        objections.append(
+            f"{_minutes(totals.minutes_waiting)} minutes of {name} wait for people. Decide about them "
+            f"(zk conflicts list --from {month} --to {last_day(month)}), or close with --with-waiting."
+        )
+    if totals.asked_days:
+        days = ", ".join(str(day) for day in totals.asked_days)
+        objections.append(f"Runs of {days} are asked for. Wait for them, or run zk sync for these days.")
+    return objections
+
+
+def _minutes(minutes: Decimal) -> str:
+    return f"{minutes.normalize():f}"

@@ -1,0 +1,178 @@
+"""Queries on adjustments: what was booked or credited for bookings that changed after they were billed."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from zk_pipeline.domain.adjustments import (
+    Adjustment,
+    AdjustmentState,
+    Owed,
+    Side,
+    is_adjustment,
+)
+from zk_pipeline.domain.closing import month_of
+from zk_pipeline.domain.entries import Entry, SyncStatus
+from zk_pipeline.store import audit
+from zk_pipeline.store.audit import AuditEvent
+from zk_pipeline.store.period_tables import adjustments
+from zk_pipeline.store.raw_tables import activities, customers, kimai_users, projects
+
+_OF_PEOPLE = ("user_email", "user_name", "customer_name")
+"""Not stored: the directory of the source knows them, and forgets them when it has to."""
+_INSTANTS = ("begin_at", "end_at", "created_at", "updated_at")
+_MINUTES = ("booked_minutes", "time_minutes", "open_minutes")
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Who decided that something is adjusted and when, about which facts, and where it is booked."""
+
+    by: str
+    at: datetime
+    facts_hash: str
+    entry_date: date
+    begin_at: datetime
+
+
+def make(connection: Connection, connector: str, owed: Owed, decided: Decided, run_id: str) -> None:
+    """Store an adjustment for each amount that is owed, and record that."""
+    for amount in owed.amounts:
+        state = AdjustmentState.BOOKED if amount.seconds > 0 else AdjustmentState.OPEN
+        values = {
+            "connector": connector,
+            "source_id": owed.source_id,
+            "kimai_id": owed.kimai_id,
+            "original_day": owed.day,
+            "original_month": month_of(owed.day),
+            "minutes": amount.minutes,
+            "reason": owed.reason,
+            "entry_date": decided.entry_date,
+            "begin_at": decided.begin_at,
+            "user_id": amount.side.user_id,
+            "project_id": amount.side.project_id,
+            "project_number": amount.side.project_number,
+            "activity_id": amount.side.activity_id,
+            "original": _entry_json(owed.entry) if owed.entry is not None and amount.seconds > 0 else None,
+            "facts_hash": decided.facts_hash,
+            "decided_by": decided.by,
+            "decided_at": decided.at,
+            "state": state,
+        }
+        number = connection.execute(insert(adjustments).values(values).returning(adjustments.c.id)).scalar_one()
+        detail = {"booking": owed.source_id, "minutes": str(amount.minutes), "reason": owed.reason, "state": state}
+        event = AuditEvent("adjustment.made", decided.by, f"adjustment:{number}", detail, run_id)
+        audit.append(connection, [event])
+
+
+def booked_on(connection: Connection, connector: str, day: date) -> list[Adjustment]:
+    """The adjustments that an entry of this day carries, oldest first."""
+    query = select(adjustments).where(
+        adjustments.c.connector == connector,
+        adjustments.c.entry_date == day,
+        adjustments.c.state == AdjustmentState.BOOKED,
+    )
+    return [_adjustment(row) for row in connection.execute(query.order_by(adjustments.c.id)).mappings()]
+
+
+def by_booking(
+    connection: Connection, connector: str, day: date, source_ids: Collection[str]
+) -> dict[str, list[Adjustment]]:
+    """The adjustments of the bookings of this work day, and of these bookings, oldest first."""
+    mine = (adjustments.c.original_day == day) | adjustments.c.source_id.in_(source_ids)
+    query = select(adjustments).where(adjustments.c.connector == connector, mine)
+    found: dict[str, list[Adjustment]] = {}
+    for row in connection.execute(query.order_by(adjustments.c.id)).mappings():
+        found.setdefault(row["source_id"], []).append(_adjustment(row))
+    return found
+
+
+def known(connection: Connection, connector: str, source_ids: Iterable[str]) -> frozenset[str]:
+    """Those of the source ids that are adjustments which we made."""
+    ids = {int(source_id[1:]): source_id for source_id in source_ids if is_adjustment(source_id)}
+    query = select(adjustments.c.id).where(adjustments.c.connector == connector, adjustments.c.id.in_(ids))
+    return frozenset(ids[id_] for id_ in connection.execute(query).scalars())
+
+
+def credit_list(
+    connection: Connection, target: str, month: date | None = None, *, settled: bool = False
+) -> Sequence[Row]:
+    """The credits of a month, or of all, oldest first, with the target's names; the settled ones only if wanted."""
+    table = adjustments
+    user = (kimai_users.c.connector == target) & (kimai_users.c.id == table.c.user_id)
+    project = (projects.c.connector == target) & (projects.c.id == table.c.project_id)
+    customer = (customers.c.connector == target) & (customers.c.id == projects.c.customer_id)
+    activity = (activities.c.connector == target) & (activities.c.id == table.c.activity_id)
+    joined = (
+        table.outerjoin(kimai_users, user)
+        .outerjoin(projects, project)
+        .outerjoin(customers, customer)
+        .outerjoin(activities, activity)
+    )
+    query = select(
+        table,
+        kimai_users.c.username.label("user"),
+        func.coalesce(projects.c.name, table.c.project_number).label("project"),
+        customers.c.name.label("customer"),
+        activities.c.name.label("activity"),
+    ).select_from(joined)
+    query = query.where(table.c.minutes < 0)
+    if month is not None:
+        query = query.where(table.c.original_month == month)
+    if not settled:
+        query = query.where(table.c.state == AdjustmentState.OPEN)
+    return connection.execute(query.order_by(table.c.original_day, table.c.id)).all()
+
+
+def one(connection: Connection, adjustment_id: int) -> Row | None:
+    """One adjustment, which nobody else changes until the transaction ends."""
+    return connection.execute(select(adjustments).where(adjustments.c.id == adjustment_id).with_for_update()).first()
+
+
+def settle(connection: Connection, adjustment_id: int, *, actor: str, note: str) -> None:
+    """Record that a person has settled a credit."""
+    values = {"state": AdjustmentState.SETTLED, "settled_by": actor, "settled_at": func.now(), "note": note}
+    connection.execute(update(adjustments).where(adjustments.c.id == adjustment_id).values(values))
+
+
+def _adjustment(row: Mapping[Any, Any]) -> Adjustment:
+    return Adjustment(
+        id=row["id"],
+        source=row["connector"],
+        source_id=row["source_id"],
+        kimai_id=row["kimai_id"],
+        original_day=row["original_day"],
+        minutes=row["minutes"],
+        reason=row["reason"],
+        entry_date=row["entry_date"],
+        begin_at=row["begin_at"],
+        decided_at=row["decided_at"],
+        side=Side(row["user_id"], row["project_id"], row["project_number"], row["activity_id"]),
+        original=_entry(row["original"]) if row["original"] else None,
+    )
+
+
+def _entry_json(entry: Entry) -> dict[str, Any]:
+    return {name: value for name, value in asdict(entry).items() if name not in _OF_PEOPLE}
+
+
+def _entry(value: Mapping[str, Any]) -> Entry:
+    instants = {name: datetime.fromisoformat(value[name]) for name in _INSTANTS}
+    minutes = {name: Decimal(value[name]) for name in _MINUTES}
+    return Entry(
+        **{
+            **value,
+            **instants,
+            **minutes,
+            "user_email": "",
+            "user_name": "",
+            "customer_name": None,
+            "entry_date": date.fromisoformat(value["entry_date"]),
+            "tags": tuple(value["tags"]),
+            "sync_status": SyncStatus(value["sync_status"]),
+        }
+    )

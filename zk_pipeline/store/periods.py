@@ -1,0 +1,83 @@
+"""Queries on periods: which months are closed, who closed and opened them, and the statement that closing needs."""
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+
+from sqlalchemy import Connection, Row, func, insert, select, text, update
+
+from zk_pipeline.domain.closing import StatementTotals, last_day, month_name
+from zk_pipeline.store.period_tables import periods
+from zk_pipeline.store.tables import day_requests, normalized_entries
+
+# The mart is made by dbt, not by the migrations.
+_STATEMENT = "marts.statement_lines"
+_SUMS = text(
+    """
+    SELECT count(*), coalesce(sum(minutes_waiting), 0), coalesce(sum(abs(minutes_unexplained)), 0)
+    FROM marts.statement_lines WHERE left(month::text, 7) = :month
+    """
+)
+_HASH = text(
+    """
+    SELECT encode(sha256(convert_to(coalesce(string_agg(line::text, chr(10) ORDER BY line::text), ''), 'UTF8')), 'hex')
+    FROM marts.statement_lines AS line WHERE left(line.month::text, 7) = :month
+    """
+)
+
+
+def closed_months(connection: Connection) -> frozenset[date]:
+    """The months that are closed, by their first days."""
+    return frozenset(connection.execute(select(periods.c.month).where(periods.c.reopened_at.is_(None))).scalars())
+
+
+def history(connection: Connection) -> Sequence[Row]:
+    """Every closing of every month, the newest month and closing first."""
+    return connection.execute(select(periods).order_by(periods.c.month.desc(), periods.c.id.desc())).all()
+
+
+def close(
+    connection: Connection, month: date, *, actor: str, audit_head: str, statement_hash: str, waiting: Decimal
+) -> None:
+    """Record that a month is closed from now on."""
+    values = {
+        "month": month,
+        "closed_by": actor,
+        "audit_head": audit_head,
+        "statement_hash": statement_hash,
+        "minutes_waiting": waiting,
+    }
+    connection.execute(insert(periods).values(values))
+
+
+def reopen(connection: Connection, month: date, *, actor: str, reason: str) -> bool:
+    """Open a closed month again; false when it is not closed."""
+    statement = update(periods).where(periods.c.month == month, periods.c.reopened_at.is_(None))
+    values = {"reopened_at": func.now(), "reopened_by": actor, "reopened_reason": reason}
+    return connection.execute(statement.values(values)).rowcount == 1
+
+
+def totals(connection: Connection, source: str, month: date) -> StatementTotals:
+    """The sums of a month's statement, how many entries it has, and for which of its days a run is asked for."""
+    within = (month, last_day(month))
+    entries = select(func.count()).where(
+        normalized_entries.c.source == source, normalized_entries.c.entry_date.between(*within)
+    )
+    asked = select(day_requests.c.day.distinct()).where(
+        day_requests.c.claimed_by_run.is_(None), day_requests.c.day.between(*within)
+    )
+    days = connection.execute(asked.order_by(day_requests.c.day)).scalars().all()
+    counted = connection.execute(entries).scalar_one()
+    if not _has_statement(connection):
+        return StatementTotals(None, counted, Decimal(0), Decimal(0), days)
+    sums = connection.execute(_SUMS, {"month": month_name(month)}).one()
+    return StatementTotals(sums[0], counted, sums[1], sums[2], days)
+
+
+def statement_hash(connection: Connection, month: date) -> str:
+    """A hash (SHA-256) of the lines of a month's statement, whatever their order."""
+    return connection.execute(_HASH, {"month": month_name(month)}).scalar_one()
+
+
+def _has_statement(connection: Connection) -> bool:
+    return connection.execute(text("SELECT to_regclass(:name) IS NOT NULL"), {"name": _STATEMENT}).scalar_one()
