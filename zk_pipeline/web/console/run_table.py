@@ -9,6 +9,9 @@ from zk_pipeline.web.console.words import Words
 
 TONES: Mapping[str, Tone] = {"success": "good", "failure": "bad", "canceled": "warn", "unknown": "calm"}
 
+ENDED = frozenset({"success", "failure", "canceled", "unknown"})
+"""States in which nothing more happens."""
+
 _COUNTS = ("created", "updated", "deleted", "linked", "conflicts", "parked", "failed")
 
 
