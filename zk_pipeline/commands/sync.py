@@ -8,6 +8,9 @@ import typer
 from zk_pipeline.commands.console import AsJson, UsageError, actor, environment, explained, out, show_json, teller
 from zk_pipeline.commands.report import planned_writes, show_sync
 from zk_pipeline.domain.instants import local_day
+from zk_pipeline.operations import sync as operation
+from zk_pipeline.operations.actors import Actor, Role
+from zk_pipeline.operations.errors import OperationError
 from zk_pipeline.settings import Settings
 from zk_pipeline.store import requests
 
@@ -40,7 +43,7 @@ def sync(
     from zk_pipeline.defs.push.guard import ALLOW_TAG  # noqa: PLC0415
     from zk_pipeline.syncing import SyncFailedError, sync_days  # noqa: PLC0415
 
-    with environment() as ready, explained(SyncFailedError):
+    with environment() as ready, explained(SyncFailedError, OperationError):
         span = days_given(ready.runtime.settings, first, last)
         job = defs.resolve_job_def("plan" if plan else "sync")
         tags = {ALLOW_TAG: "yes"} if let_pass else {}
@@ -55,32 +58,22 @@ def sync(
 
 
 def _request(first: str, last: str, *, alone: bool, as_json: bool) -> None:
-    with environment() as ready, explained():
+    with environment() as ready, explained(OperationError):
         if not alone:
             raise UsageError("--request only asks for a sync; --plan and --let-pass run one now. Use one of them.")
         begin, end = days_given(ready.runtime.settings, first, last)
-        with ready.runtime.database.transaction() as connection:
-            number = requests.ask_for(connection, begin, end, actor())
+        asked = operation.request(ready.runtime, Actor(actor(), Role.ADMIN), begin, end)
         if as_json:
-            show_json({"first": begin, "last": end, "days": number, "reason": requests.PERSON})
+            show_json({"first": begin, "last": end, "days": asked.days, "reason": requests.PERSON})
         else:
             out.print(f"Asked for {begin} to {end}; a running `zk up` carries it out.", highlight=False)
 
 
 def days_given(settings: Settings, first: str, last: str) -> tuple[date, date]:
-    """The days of the options. Raises `UsageError` on what is no day, in the wrong order or outside the partitions."""
-    today = local_day(datetime.now(UTC), settings.zone)
-    begin = day_given("--from", first) or today
+    """The days of the options. Raises `UsageError` on what is no day, `OperationError` on days that cannot be run."""
+    begin = day_given("--from", first) or local_day(datetime.now(UTC), settings.zone)
     end = day_given("--to", last) or begin
-    if end < begin:
-        raise UsageError(f"--to {end} lies before --from {begin}. Swap them.")
-    if begin < settings.start_date:
-        raise UsageError(
-            f"--from {begin} lies before ZK_START_DATE={settings.start_date}. Begin later, or set it earlier."
-        )
-    if end > today:
-        raise UsageError(f"--to {end} lies in the future; the last day is today, {today} in {settings.timezone}.")
-    return begin, end
+    return operation.checked_days(settings, begin, end, names=("--from", "--to"))
 
 
 def day_given(option: str, text: str) -> date | None:

@@ -15,6 +15,14 @@ def of_day(connection: Connection, connector: str, day: date) -> dict[str, str]:
     return connection.execute(query).scalar() or {}
 
 
+def hashes(connection: Connection, connector: str, first: date, last: date) -> dict[date, str]:
+    """The hashes of the plans that were approved, by day."""
+    query = select(approvals.c.entry_date, approvals.c.plan_hash).where(
+        approvals.c.connector == connector, approvals.c.entry_date.between(first, last)
+    )
+    return {row.entry_date: row.plan_hash for row in connection.execute(query)}
+
+
 def save(
     connection: Connection, connector: str, day: date, lines: Mapping[str, str], plan_hash: str, actor: str
 ) -> None:

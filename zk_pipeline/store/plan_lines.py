@@ -23,6 +23,7 @@ _LINE = (
     "action",
     "reason",
     "text",
+    "diff",
     "decided",
     "facts_hash",
     "reconciled_at",
@@ -112,7 +113,6 @@ def _told(keys: Select[Any], names: Addresses) -> Select[Any]:
     )
     return select(
         *(results.c[name] for name in _LINE),
-        func.array(select(func.jsonb_object_keys(results.c.diff)).scalar_subquery()).label("differing"),
         *(entry.c[name] for name in _ENTRY),
         entry.c.begin_at.label("entry_begin_at"),
         sheet.c.begin_at.label("sheet_begin_at"),
@@ -127,12 +127,19 @@ def _told(keys: Select[Any], names: Addresses) -> Select[Any]:
 
 
 def _narrowed(query: Select[Any], names: Addresses, wanted: LineFilter) -> Select[Any]:
-    """The query over the lines that are meant; the bookings are looked at only where the filter speaks of them."""
-    entry = normalized_entries
-    speaks_of_entry = wanted.agent or wanted.customer or wanted.ticket
-    bound = (entry.c.source == names.source) & (entry.c.source_id == results.c.source_id)
-    query = query.select_from(results.join(entry, bound) if speaks_of_entry else results)
-    return query.where(results.c.connector == names.target, *_of_line(wanted), *_of_entry(wanted))
+    """The query over the lines that are meant.
+
+    Where the filter speaks of bookings, those are found first: walking along the lines until a page of somebody's is
+    full would take as long as that person is rare.
+    """
+    query = query.where(results.c.connector == names.target, *_of_line(wanted))
+    of_entry = _of_entry(wanted)
+    if not of_entry:
+        return query.select_from(results)
+    entry = normalized_entries.c
+    booked = select(entry.source_id).where(entry.source == names.source, *of_entry).cte("booked")
+    found_first = booked.prefix_with("MATERIALIZED", dialect="postgresql")
+    return query.select_from(results.join(found_first, found_first.c.source_id == results.c.source_id))
 
 
 def _of_line(wanted: LineFilter) -> list[ColumnElement[bool]]:

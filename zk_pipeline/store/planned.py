@@ -9,7 +9,6 @@ from sqlalchemy import Connection
 
 from zk_pipeline.domain.approval import writes
 from zk_pipeline.domain.decision import Action
-from zk_pipeline.domain.instants import days_between
 from zk_pipeline.domain.plan import Result
 from zk_pipeline.store import plans
 
@@ -72,7 +71,7 @@ class PlannedWrites:
 
 def writes_of_days(connection: Connection, connector: str, first: date, last: date) -> PlannedWrites:
     """What the stored plans of these days would write."""
-    lines = [line for day in days_between(first, last) for line in plans.writes_of_day(connection, connector, day)]
+    lines = plans.writes_of_days(connection, connector, first, last)
     return PlannedWrites(tuple(line for line in lines if writes(line)))
 
 

@@ -1,14 +1,12 @@
 """Queries on day requests: the one table that asks for days to be run again."""
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from sqlalchemy import ARRAY, BigInteger, Connection, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from zk_pipeline.domain.demand import DayRequest
-from zk_pipeline.store import audit
-from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.tables import day_requests, sync_runs
 
 CORRECTION = "correction"
@@ -29,15 +27,6 @@ def ask(
     values = [{"day": day, "reason": reason, "ticket_ids": sorted(tickets.get(day, ()))} for day in sorted(set(days))]
     if values:
         connection.execute(insert(day_requests), values)
-
-
-def ask_for(connection: Connection, first: date, last: date, actor: str) -> int:
-    """Ask for the days `first` to `last` in somebody's name, and record that; returns their number."""
-    days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
-    ask(connection, days, PERSON)
-    event = AuditEvent("days.requested", actor, f"days:{first}..{last}", {"first": str(first), "last": str(last)})
-    audit.append(connection, [event])
-    return len(days)
 
 
 def unclaimed(connection: Connection, reason: str | None = None) -> list[DayRequest]:

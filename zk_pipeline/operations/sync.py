@@ -1,0 +1,149 @@
+"""Asking for a sync of some days, what became of it, and how everything stands."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+
+from zk_pipeline.domain.instants import local_day
+from zk_pipeline.operations.actors import Actor
+from zk_pipeline.operations.errors import OperationError, UnknownError
+from zk_pipeline.operations.runs import Run, of_ids
+from zk_pipeline.runtime import Runtime
+from zk_pipeline.settings import Settings
+from zk_pipeline.store import asked_ranges, audit, kpi, run_lists
+from zk_pipeline.store.asked_ranges import AskedRange
+from zk_pipeline.store.kpi import Waiting
+
+LONGEST_REQUEST = 366
+"""Days that can be asked for at once; runs take them a month at a time."""
+
+
+class RequestState(StrEnum):
+    """Where a range of days is on its way."""
+
+    WAITING = "waiting"
+    """No run was asked to do it yet, or a failed one is to be followed by another."""
+    RUNNING = "running"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRequest:
+    """A range of days that somebody asked for; instants are in UTC.
+
+    `due_at` is when the days that are left may next be run; a run that failed makes it later.
+    """
+
+    id: int
+    first: date
+    last: date
+    state: RequestState
+    days: int
+    days_done: int
+    tries: int
+    asked_at: datetime
+    due_at: datetime | None
+    runs: tuple[Run, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SyncStatus:
+    """How everything stands. `lag_seconds` counts from the last sync that reached its own day; `None`: none of late.
+
+    Instants are in UTC. `conflicts` wait for a person, `parked` rows were refused by Kimai.
+    """
+
+    last_synced_at: datetime | None
+    lag_seconds: int | None
+    days_asked_for: int
+    conflicts: int
+    parked: int
+
+
+def checked_days(
+    settings: Settings,
+    first: date,
+    last: date,
+    *,
+    names: tuple[str, str] = ("first", "last"),
+    longest: int | None = None,
+) -> tuple[date, date]:
+    """The range, if it can be run. `names` are what the person calls its ends.
+
+    Raises `OperationError` on days in the wrong order, before the start date, in the future, or too many.
+    """
+    today = local_day(datetime.now(UTC), settings.zone)
+    if last < first:
+        raise OperationError(f"{names[1]} {last} lies before {names[0]} {first}. Swap them.")
+    if first < settings.start_date:
+        raise OperationError(
+            f"{names[0]} {first} lies before ZK_START_DATE={settings.start_date}. Begin later, or set it earlier."
+        )
+    if last > today:
+        raise OperationError(
+            f"{names[1]} {last} lies in the future; the last day is today, {today} in {settings.timezone}."
+        )
+    number = (last - first).days + 1
+    if longest is not None and number > longest:
+        raise OperationError(
+            f"{names[0]} {first} to {names[1]} {last} are {number} days; {longest} can be asked for at once. "
+            "Ask for them in parts."
+        )
+    return first, last
+
+
+def request(runtime: Runtime, actor: Actor, first: date, last: date) -> SyncRequest:
+    """Ask for a range of days. The same range that is still waiting is not asked for twice. Raises `OperationError`."""
+    checked_days(runtime.settings, first, last, longest=LONGEST_REQUEST)
+    with runtime.database.transaction() as connection:
+        asked, is_new = asked_ranges.ask_once(connection, first, last)
+        if is_new:
+            event = actor.did("days.requested", f"days:{first}..{last}", {"first": str(first), "last": str(last)})
+            audit.append(connection, [event])
+    return _told(asked, ())
+
+
+def request_state(runtime: Runtime, request_id: int) -> SyncRequest:
+    """What became of a range that was asked for. Raises `UnknownError`."""
+    with runtime.database.transaction() as connection:
+        asked = asked_ranges.find(connection, request_id)
+        if asked is None:
+            raise UnknownError(f"There is no sync request {request_id}. Take the id that asking for a range returned.")
+        runs = asked_ranges.runs_of(connection, asked)
+    return _told(asked, of_ids(runtime, runs))
+
+
+def status(runtime: Runtime) -> SyncStatus:
+    """How everything stands, by our own tables."""
+    with runtime.database.transaction() as connection:
+        synced_at = run_lists.last_carried_out(connection, runtime.settings.timezone)
+        waiting = kpi.waiting(connection)
+    return status_of(synced_at, waiting)
+
+
+def status_of(synced_at: datetime | None, waiting: Waiting) -> SyncStatus:
+    """How everything stands, out of when the last sync reached its own day and what waits."""
+    lag = None if synced_at is None else max(timedelta(0), datetime.now(UTC) - synced_at)
+    seconds = None if lag is None else int(lag.total_seconds())
+    return SyncStatus(synced_at, seconds, waiting.days, waiting.conflicts, waiting.parked)
+
+
+def _told(asked: AskedRange, runs: tuple[Run, ...]) -> SyncRequest:
+    return SyncRequest(
+        id=asked.id,
+        first=asked.first,
+        last=asked.last,
+        state=_state(asked, runs),
+        days=asked.days,
+        days_done=asked.days_done,
+        tries=asked.tries,
+        asked_at=asked.asked_at.astimezone(UTC),
+        due_at=asked.due_at,
+        runs=runs,
+    )
+
+
+def _state(asked: AskedRange, runs: tuple[Run, ...]) -> RequestState:
+    if asked.days_done == asked.days:
+        return RequestState.DONE
+    return RequestState.RUNNING if any(run.is_under_way for run in runs) else RequestState.WAITING

@@ -1,0 +1,63 @@
+"""Queries for lists of runs: which days each one was about, what it counted, and when days were last carried out."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select
+
+from zk_pipeline.store.tables import sync_runs
+
+LOOKED_BACK = 500
+"""Runs among which the last one that carried out its own day is looked for; there are some dozens a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """What a run left in our tables; instants are in UTC. `updated_at` is when its last stage ended.
+
+    `carried_out_until` is the newest day that it carried out; a plan, or a run that failed, has none.
+    """
+
+    run_id: str
+    first: date | None
+    last: date | None
+    counts: dict[str, int]
+    started_at: datetime
+    updated_at: datetime
+    carried_out_until: date | None
+
+
+def page(connection: Connection, limit: int, offset: int) -> list[StoredRun]:
+    """The runs of one page, newest first."""
+    query = _runs().order_by(sync_runs.c.started_at.desc(), sync_runs.c.run_id).limit(limit).offset(offset)
+    return [StoredRun(*row) for row in connection.execute(query)]
+
+
+def of_ids(connection: Connection, run_ids: Collection[str]) -> list[StoredRun]:
+    """Those of these runs that are known, oldest first."""
+    query = _runs().where(sync_runs.c.run_id.in_(run_ids)).order_by(sync_runs.c.started_at)
+    return [StoredRun(*row) for row in connection.execute(query)]
+
+
+def count(connection: Connection) -> int:
+    """How many runs there are."""
+    return connection.execute(select(func.count()).select_from(sync_runs)).scalar_one()
+
+
+def last_carried_out(connection: Connection, timezone: str) -> datetime | None:
+    """When a run last carried out the day on which it did so, in the business zone; `None` when none of late did."""
+    recent = select(sync_runs.c.carried_out_at, sync_runs.c.carried_out_until)
+    recent = recent.order_by(sync_runs.c.started_at.desc()).limit(LOOKED_BACK).subquery()
+    its_day = func.date(func.timezone(timezone, recent.c.carried_out_at))
+    return connection.execute(
+        select(func.max(recent.c.carried_out_at)).where(recent.c.carried_out_until >= its_day)
+    ).scalar()
+
+
+def _runs() -> Select[Any]:
+    run = sync_runs.c
+    return select(
+        run.run_id, run.first_day, run.last_day, run.counts, run.started_at, run.updated_at, run.carried_out_until
+    )

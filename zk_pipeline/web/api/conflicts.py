@@ -1,0 +1,149 @@
+"""`/api/v1/conflicts`: what waits for a person, and the decisions about it."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Path, Query
+from pydantic import Field, model_validator
+
+from zk_pipeline.domain.reasons import Reason
+from zk_pipeline.domain.resolutions import Choice
+from zk_pipeline.operations import conflicts, decisions
+from zk_pipeline.operations.conflicts import Conflict, ConflictTold
+from zk_pipeline.operations.decisions import Decided, Outcome, Preview
+from zk_pipeline.store.conflict_lists import Filter
+from zk_pipeline.web.access import Operator, Viewer
+from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
+
+router = APIRouter(prefix=f"{PREFIX}/conflicts", tags=["conflicts"])
+
+LARGEST_ID = 2**63 - 1
+MOST_AT_ONCE = 5000
+
+Id = Annotated[int, Field(ge=1, le=LARGEST_ID)]
+Text = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
+"""PostgreSQL knows no text with a zero character."""
+
+Life = Literal["open", "decided", "carried_out", "expired"]
+
+
+class ConflictPage(Page[Conflict]):
+    """One page of conflicts, and how many the filter names for each reason, whatever reason it names itself."""
+
+    counts: Mapping[str, int]
+
+
+class Decision(Body):
+    """What is decided. `facts_hash` is that of the conflict as it was seen; `timesheet_id` goes with `link`."""
+
+    choice: Choice
+    facts_hash: Text
+    timesheet_id: Id | None = None
+
+
+class Seen(Body):
+    """A conflict as it was seen."""
+
+    id: Id
+    facts_hash: Text
+
+
+class FilterBody(Body):
+    """Which open conflicts are meant; what is empty does not narrow."""
+
+    reason: Reason | None = None
+    first: date | None = None
+    last: date | None = None
+    agent: Text = ""
+    customer: Text = ""
+    search: Text = ""
+
+    def wanted(self) -> Filter:
+        """The filter of the operations."""
+        return Filter("open", self.reason or "", self.first, self.last, self.agent, self.customer, self.search)
+
+
+class PreviewRequest(Body):
+    """Either some conflicts by id, or those of a filter."""
+
+    choice: Choice
+    ids: Annotated[list[Id], Field(max_length=MOST_AT_ONCE)] | None = None
+    filter: FilterBody | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "PreviewRequest":
+        if (self.ids is None) == (self.filter is None):
+            raise ValueError("either ids or filter says which conflicts are meant; give one of them")
+        return self
+
+
+class BulkDecision(Body):
+    """Either some conflicts as they were seen, or those of a filter with the digest of its preview."""
+
+    choice: Choice
+    conflicts: Annotated[list[Seen], Field(max_length=MOST_AT_ONCE)] | None = None
+    filter: FilterBody | None = None
+    digest: Text = ""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "BulkDecision":
+        if (self.conflicts is None) == (self.filter is None):
+            raise ValueError("either conflicts or filter says which conflicts are meant; give one of them")
+        if (self.filter is None) != (self.digest == ""):
+            raise ValueError("filter and digest belong together; take the digest from the preview of the filter")
+        return self
+
+
+def _filter(
+    status: Life = "open",
+    reason: Reason | None = None,
+    first: Annotated[date | None, Query(alias="from")] = None,
+    last: Annotated[date | None, Query(alias="to")] = None,
+    agent: Text = "",
+    customer: Text = "",
+    search: Text = "",
+) -> Filter:
+    return Filter(status, reason or "", first, last, agent, customer, search)
+
+
+@router.get("", summary="A page of conflicts, oldest day first")
+def list_conflicts(
+    _actor: Viewer, ready: Ready, paging: Wanted, wanted: Annotated[Filter, Depends(_filter)]
+) -> ConflictPage:
+    """`agent` and `customer` are names in full; `search` is a part of ticket number, title, agent or customer."""
+    found = conflicts.listed(ready, wanted, paging.size, paging.offset)
+    page = paging.of(list(found.items), found.total)
+    return ConflictPage(items=page.items, total=page.total, page=page.page, pages=page.pages, counts=found.counts)
+
+
+@router.get("/{conflict_id}", summary="Everything about one conflict")
+def conflict(_actor: Viewer, ready: Ready, conflict_id: Annotated[int, Path(ge=1, le=LARGEST_ID)]) -> ConflictTold:
+    """Both sides field by field, candidates, what may be decided and what it does, and what was decided before."""
+    return conflicts.told(ready, conflict_id)
+
+
+@router.post("/{conflict_id}/decision", summary="Decide about one conflict")
+def decide(
+    actor: Operator, ready: Ready, conflict_id: Annotated[int, Path(ge=1, le=LARGEST_ID)], body: Decision
+) -> Decided:
+    """409 when somebody was faster, when the facts changed since they were seen, or when it is not possible."""
+    return decisions.decide(
+        ready, actor, conflict_id, body.choice, timesheet_id=body.timesheet_id, seen=body.facts_hash
+    )
+
+
+@router.post("/decisions", summary="Decide alike about many conflicts")
+def decide_many(actor: Operator, ready: Ready, body: BulkDecision) -> Outcome:
+    """Each on its own: what could not be decided is listed with the reason, and keeps the others from nothing."""
+    if body.filter is not None:
+        return decisions.decide_matching(ready, actor, body.choice, body.filter.wanted(), body.digest)
+    seen = {row.id: row.facts_hash for row in body.conflicts or ()}
+    return decisions.decide_many(ready, actor, body.choice, seen)
+
+
+@router.post("/decisions/preview", summary="What deciding alike about many conflicts would write")
+def preview(_actor: Operator, ready: Ready, body: PreviewRequest) -> Preview:
+    """Nothing is changed. Decisions about a filter name the `digest` of this answer."""
+    wanted = body.filter.wanted() if body.filter is not None else Filter(ids=frozenset(body.ids or ()))
+    return decisions.preview(ready, body.choice, wanted)

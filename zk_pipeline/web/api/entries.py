@@ -1,0 +1,22 @@
+"""`/api/v1/entries`: the whole story of a booking."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+
+from zk_pipeline.operations import traces
+from zk_pipeline.web.access import Viewer
+from zk_pipeline.web.api.common import PREFIX, Ready
+
+router = APIRouter(prefix=f"{PREFIX}/entries", tags=["entries"])
+
+Reference = Annotated[str, Path(max_length=100, pattern=r"^(kimai:|#)?[0-9]{1,18}$")]
+
+
+@router.get("/{source_id}/trace", summary="Everything that is known of a booking")
+def trace(_actor: Viewer, ready: Ready, source_id: Reference) -> list[dict[str, Any]]:
+    """Rows, policy, plan, decisions, ledger, each write, who did what, and the runs.
+
+    Of a booking by its id, of a time sheet by `kimai:7`, and of each booking of a ticket by `%2350001`.
+    """
+    return traces.stories(ready, source_id)

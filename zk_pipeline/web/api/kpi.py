@@ -1,0 +1,24 @@
+"""`/api/v1/kpi`: the figures of the dashboard."""
+
+from datetime import date
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from zk_pipeline.operations import kpi
+from zk_pipeline.operations.kpi import Kpi
+from zk_pipeline.web.access import Viewer
+from zk_pipeline.web.api.common import PREFIX, Ready
+
+router = APIRouter(prefix=f"{PREFIX}/kpi", tags=["kpi"])
+
+
+@router.get("", summary="The figures of the dashboard")
+def figures(
+    _actor: Viewer,
+    ready: Ready,
+    first: Annotated[date | None, Query(alias="from")] = None,
+    last: Annotated[date | None, Query(alias="to")] = None,
+) -> Kpi:
+    """The series of minutes per day goes from `from` to `to`, this month and the last 30 days unless given."""
+    return kpi.figures(ready, first, last)

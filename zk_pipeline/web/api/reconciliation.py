@@ -1,0 +1,48 @@
+"""`/api/v1/reconciliation`: the plan line by line, both sides beside each other."""
+
+from datetime import date
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query
+
+from zk_pipeline.domain.decision import Action, Status
+from zk_pipeline.domain.reasons import Reason
+from zk_pipeline.operations import reconciliation
+from zk_pipeline.operations.reconciliation import Line, LineTold
+from zk_pipeline.store.plan_lines import LineFilter, View
+from zk_pipeline.web.access import Viewer
+from zk_pipeline.web.api.common import PREFIX, Page, Ready, Wanted
+
+router = APIRouter(prefix=f"{PREFIX}/reconciliation", tags=["reconciliation"])
+
+Text = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]
+Key = Annotated[str, Path(max_length=100, pattern=r"^(kimai:)?[0-9]{1,18}$")]
+
+
+def _filter(
+    view: View = View.ALL,
+    status: Status | None = None,
+    action: Action | None = None,
+    reason: Reason | None = None,
+    agent: Text = "",
+    customer: Text = "",
+    ticket: Text = "",
+    first: Annotated[date | None, Query(alias="from")] = None,
+    last: Annotated[date | None, Query(alias="to")] = None,
+) -> LineFilter:
+    return LineFilter(view, status or "", action or "", reason or "", agent, customer, ticket, first, last)
+
+
+@router.get("", summary="A page of the plan's lines, newest day first")
+def list_lines(
+    _actor: Viewer, ready: Ready, paging: Wanted, wanted: Annotated[LineFilter, Depends(_filter)]
+) -> Page[Line]:
+    """`agent`, `customer` and `ticket` are given in full: e-mail or name, organization, `#50001` or `50001`."""
+    lines, total = reconciliation.page(ready, wanted, paging.size, paging.offset)
+    return paging.of(list(lines), total)
+
+
+@router.get("/{day}/{key}", summary="One line of a day's plan, field by field")
+def line(_actor: Viewer, ready: Ready, day: date, key: Key) -> LineTold:
+    """`key` is the id of a booking, or `kimai:7` for a time sheet without one."""
+    return reconciliation.told(ready, day, key)

@@ -1,0 +1,95 @@
+"""`/api/v1/sync`: asking for days, plans and their approval, the runs, and how everything stands."""
+
+from datetime import date
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+from pydantic import Field
+
+from zk_pipeline.operations import plans, runs, sync
+from zk_pipeline.operations.plans import Approved, PlannedDay, PlanRun, StoredPlan
+from zk_pipeline.operations.runs import Run
+from zk_pipeline.operations.sync import LONGEST_REQUEST, SyncRequest, SyncStatus
+from zk_pipeline.web.access import Operator, Viewer
+from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
+
+router = APIRouter(prefix=f"{PREFIX}/sync", tags=["sync"])
+
+LARGEST_ID = 2**63 - 1
+First = Annotated[date, Query(alias="from")]
+Last = Annotated[date, Query(alias="to")]
+
+
+class DayRange(Body):
+    """Days of the business zone, both included."""
+
+    first: date
+    last: date
+
+
+class SeenPlan(Body):
+    """The plan of a day as it was seen, by its hash."""
+
+    day: date
+    plan_hash: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Approval(Body):
+    """The plans that somebody wants to be written."""
+
+    days: Annotated[list[SeenPlan], Field(min_length=1, max_length=LONGEST_REQUEST)]
+
+
+@router.post("/requests", summary="Ask for a range of days to be synced", status_code=202)
+def request(actor: Operator, ready: Ready, body: DayRange) -> SyncRequest:
+    """The pipeline carries it out within seconds. The same range that still waits is not asked for twice."""
+    return sync.request(ready, actor, body.first, body.last)
+
+
+@router.get("/requests/{request_id}", summary="What became of a range that was asked for")
+def request_state(_actor: Viewer, ready: Ready, request_id: Annotated[int, Path(ge=1, le=LARGEST_ID)]) -> SyncRequest:
+    """Waiting, running or done, with the runs that took it on."""
+    return sync.request_state(ready, request_id)
+
+
+@router.post("/plans", summary="Have the plan of a range made", status_code=202)
+def make_plan(actor: Operator, ready: Ready, body: DayRange) -> tuple[PlanRun, ...]:
+    """Starts runs that read both systems and write nothing to Kimai; the plan is there when they have ended."""
+    return plans.launch(ready, actor, body.first, body.last)
+
+
+@router.get("/plans", summary="What the stored plans of a range would write")
+def stored_plan(_actor: Viewer, ready: Ready, paging: Wanted, first: First, last: Last) -> StoredPlan:
+    """The sums over the range, and one page of its lines, oldest day first."""
+    return plans.stored(ready, first, last, paging.size, paging.offset)
+
+
+@router.get("/plans/days", summary="The days of a range whose plans can be approved")
+def planned_days(_actor: Viewer, ready: Ready, first: First, last: Last) -> list[PlannedDay]:
+    """At most a month. An approval names the `plan_hash` of each day."""
+    return plans.days(ready, first, last)
+
+
+@router.post("/approvals", summary="Approve the plans of days as they were seen")
+def approve(actor: Operator, ready: Ready, body: Approval) -> Approved:
+    """Days whose plans changed since are refused and listed; 409 when all of them did."""
+    return plans.approve(ready, actor, {row.day: row.plan_hash for row in body.days})
+
+
+@router.get("/runs", summary="A page of runs, newest first")
+def list_runs(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[Run]:
+    """With what each one counted, and its status in Dagster, `unknown` while that does not answer."""
+    rows, total = runs.page(ready, paging.size, paging.offset)
+    return paging.of(list(rows), total)
+
+
+@router.get("/runs/{run_id}", summary="One run")
+def run(_actor: Viewer, ready: Ready, run_id: Annotated[str, Path(max_length=100, pattern=r"^[\w-]+$")]) -> Run:
+    """With what it counted, and its status in Dagster."""
+    return runs.one(ready, run_id)
+
+
+@router.get("/status", summary="How everything stands")
+def status(_actor: Viewer, ready: Ready) -> SyncStatus:
+    """How long ago the last sync reached its own day, and what waits."""
+    return sync.status(ready)
