@@ -221,7 +221,9 @@ def checked_base_url(endpoint: Endpoint) -> str:
     try:
         parts = urlsplit(endpoint.base_url.strip())
         port = f":{parts.port}" if parts.port else ""
-    except ValueError as error:
+        httpx.URL(endpoint.base_url.strip())
+        (parts.hostname or "").encode("idna")
+    except (ValueError, httpx.InvalidURL) as error:
         raise ValueError(f"{name} is not a URL. Give it as https://host or https://host/path.") from error
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError(f"{name} does not begin with http:// or https:// and a host. Give it as https://host.")

@@ -31,6 +31,11 @@ def test_a_base_url_is_taken_as_people_paste_it(given: str, used: str) -> None:
         ("https://me:hunter2@desk.example.com", "credentials"),
         ("https://desk.example.com?key=hunter2", "query"),
         ("https://desk.example.com:port", "not a URL"),
+        ("https://desk.example.com:99999", "not a URL"),
+        ("https://desk\x00.example.com", "not a URL"),
+        ("https://desk..example.com", "not a URL"),
+        (f"https://{'a' * 64}.example.com", "not a URL"),
+        ("https://desk.example.com/\x7f", "not a URL"),
     ],
 )
 def test_a_base_url_that_cannot_work_is_refused_without_quoting_it(given: str, problem: str) -> None:
