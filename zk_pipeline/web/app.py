@@ -27,6 +27,7 @@ from zk_pipeline.web.batches import Batches
 from zk_pipeline.web.etags import EntityTags
 from zk_pipeline.web.health import Health
 from zk_pipeline.web.intake import Intake
+from zk_pipeline.web.metrics import CountedRequests, Metrics
 from zk_pipeline.web.recognition import Sessions
 from zk_pipeline.web.rejections import Rejections
 
@@ -35,6 +36,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     """The web app on a migrated database. The runtime must outlive it."""
     batches = Batches(runtime.database)
     rejections = Rejections(runtime.database, runtime.settings.zone)
+    metrics = Metrics(runtime)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -50,7 +52,9 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.recognition = Sessions(runtime)
     app.add_middleware(EntityTags)
     errors.install(app)
-    app.include_router(Health(runtime.database).router)
+    app.add_middleware(CountedRequests, requests=metrics.requests)
+    app.include_router(Health(runtime).router)
+    app.include_router(metrics.router)
     app.include_router(Intake(runtime.settings, batches, rejections).router)
     app.include_router(sign_in_page.router)
     for resource in (audit, connectors, mappings, privacy, schedule, sign_in, tokens, users):

@@ -164,7 +164,7 @@ def test_it_tells_each_part_and_ends_with_the_address(running: Up) -> None:
 
 
 def test_the_web_app_reaches_the_database(running: Up) -> None:
-    assert httpx.get(f"{running.web_url}/api/health").json() == {"status": "ok", "database": "ok"}
+    assert httpx.get(f"{running.web_url}/api/health").json()["database"] == "ok"
 
 
 def test_dagster_knows_the_location_and_its_jobs(running: Up) -> None:
