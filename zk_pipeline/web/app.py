@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from fastapi import FastAPI
 
 from zk_pipeline.runtime import Runtime
-from zk_pipeline.web import errors, sign_in_page
+from zk_pipeline.web import errors, oidc_pages, sign_in_page
 from zk_pipeline.web.api import (
     audit,
     conflicts,
@@ -57,6 +57,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.include_router(metrics.router)
     app.include_router(Intake(runtime.settings, batches, rejections).router)
     app.include_router(sign_in_page.router)
+    app.include_router(oidc_pages.router)
     for resource in (audit, connectors, mappings, privacy, schedule, sign_in, tokens, users):
         app.include_router(resource.router)
     for resource in (conflicts, entries, kpi, reconciliation, sync):

@@ -1,0 +1,152 @@
+"""The identity provider, asked as OpenID Connect says: code flow with PKCE, state and nonce."""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import jwt
+from authlib.common.security import generate_token
+from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
+
+from zk_pipeline.operations.identities import Identity
+from zk_pipeline.settings import Settings
+
+_SCOPE = "openid email profile"
+_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+"""Of key pairs alone: a secret that we share with the provider must not pass for its signature, nor no key at all."""
+
+
+class ProviderError(Exception):
+    """The provider did not vouch for anybody; the message says why, without any token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What is kept while somebody is at the provider: by `state` the answer is known to belong to this browser, by
+    `nonce` the identity token to this attempt; with `verifier` nobody else can use the code."""
+
+    state: str = field(default_factory=lambda: generate_token(32))
+    nonce: str = field(default_factory=lambda: generate_token(32))
+    verifier: str = field(default_factory=lambda: generate_token(64))
+
+
+class Provider:
+    """The provider that the settings name; `redirect_uri` is where it sends people back to."""
+
+    def __init__(self, settings: Settings, redirect_uri: str) -> None:
+        self._settings = settings
+        self._redirect_uri = redirect_uri
+
+    def address(self, flow: Flow) -> str:
+        """Where somebody signs in at the provider. Raises `ProviderError`."""
+        with self._http() as http:
+            known = self._discovered(http)
+        return prepare_grant_uri(
+            _text(known, "authorization_endpoint"),
+            client_id=self._settings.oidc_client_id,
+            response_type="code",
+            redirect_uri=self._redirect_uri,
+            scope=_SCOPE,
+            state=flow.state,
+            nonce=flow.nonce,
+            code_challenge=create_s256_code_challenge(flow.verifier),
+            code_challenge_method="S256",
+        )
+
+    def identity(self, flow: Flow, code: str) -> Identity:
+        """Whom the provider vouches for with this code. Raises `ProviderError`."""
+        with self._http() as http:
+            known = self._discovered(http)
+            token = self._id_token(http, _text(known, "token_endpoint"), flow, code)
+            keys = _asked(http, "GET", _text(known, "jwks_uri"))
+        claims = self._verified(token, keys, _text(known, "issuer"))
+        if not hmac.compare_digest(str(claims.get("nonce", "")).encode(), flow.nonce.encode()):
+            raise ProviderError("The identity token belongs to another sign-in (nonce). Sign in again.")
+        return self._identity(claims)
+
+    def _http(self) -> httpx.Client:
+        return httpx.Client(timeout=self._settings.http_timeout)
+
+    def _discovered(self, http: httpx.Client) -> Mapping[str, Any]:
+        issuer = self._settings.oidc_issuer
+        known = _asked(http, "GET", f"{issuer}/.well-known/openid-configuration")
+        if _text(known, "issuer").rstrip("/") != issuer:
+            raise ProviderError("The identity provider calls itself otherwise. Correct ZK_OIDC_ISSUER.")
+        return known
+
+    def _id_token(self, http: httpx.Client, endpoint: str, flow: Flow, code: str) -> str:
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": self._redirect_uri,
+            "client_id": self._settings.oidc_client_id,
+            "code_verifier": flow.verifier,
+        }
+        secret = self._settings.oidc_client_secret.get_secret_value()
+        auth = (self._settings.oidc_client_id, secret) if secret else None
+        return _text(_asked(http, "POST", endpoint, data=form, auth=auth), "id_token")
+
+    def _verified(self, token: str, keys: Mapping[str, Any], issuer: str) -> Mapping[str, Any]:
+        client = self._settings.oidc_client_id
+        try:
+            claims = jwt.decode(
+                token,
+                _signing_key(token, keys),
+                _ALGORITHMS,
+                audience=client,
+                issuer=issuer,
+                leeway=30,
+                options={"require": ["iss", "aud", "sub", "exp", "iat"]},
+            )
+        except jwt.PyJWTError as error:
+            raise ProviderError(f"The identity token is not valid: {str(error).rstrip('.')}. Sign in again.") from error
+        if claims.get("azp", client) != client:
+            raise ProviderError("The identity token was made for another application (azp). Sign in again.")
+        return claims
+
+    def _identity(self, claims: Mapping[str, Any]) -> Identity:
+        roles = claims.get(self._settings.oidc_role_claim)
+        return Identity(
+            issuer=claims["iss"],
+            subject=claims["sub"],
+            email=str(claims.get("email") or ""),
+            email_is_verified=claims.get("email_verified") is True,
+            name=str(claims.get("name") or ""),
+            roles=[str(role) for role in (roles if isinstance(roles, list) else [roles])],
+        )
+
+
+def _signing_key(token: str, keys: Mapping[str, Any]) -> jwt.PyJWK:
+    """The provider's key that the token names, or its only one. Raises `jwt.PyJWTError`."""
+    published = [key for key in jwt.PyJWKSet.from_dict(dict(keys)).keys if key.public_key_use in {"sig", None}]
+    wanted = jwt.get_unverified_header(token).get("kid")
+    fitting = [key for key in published if wanted is None or key.key_id == wanted]
+    if len(fitting) != 1:
+        raise jwt.InvalidKeyError("none of the published keys fits it")
+    return fitting[0]
+
+
+def _asked(http: httpx.Client, method: str, address: str, **more: Any) -> Mapping[str, Any]:
+    try:
+        answer = http.request(method, address, **more)
+        answer.raise_for_status()
+        content = answer.json()
+    except httpx.HTTPStatusError as error:
+        raise ProviderError(
+            f"The identity provider answers {error.response.status_code} at {address}. Sign in again, or ask an admin."
+        ) from error
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        raise ProviderError(f"The identity provider does not answer at {address}. Try again later.") from error
+    if not isinstance(content, dict):
+        raise ProviderError(f"The identity provider answers something else than an object at {address}. Ask an admin.")
+    return content
+
+
+def _text(known: Mapping[str, Any], name: str) -> str:
+    value = known.get(name)
+    if not isinstance(value, str) or not value:
+        raise ProviderError(f"The identity provider says nothing of {name}. Ask an admin.")
+    return value
