@@ -1,0 +1,39 @@
+"""Whose word counts about where a request comes from."""
+
+from ipaddress import ip_network
+
+import pytest
+from starlette.requests import HTTPConnection
+
+from zk_pipeline.web.client_address import client_address
+
+TRUSTED = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
+
+
+def seen(peer: str, *forwarded: str) -> str:
+    headers = [(b"x-forwarded-for", value.encode()) for value in forwarded]
+    return client_address(HTTPConnection({"type": "http", "client": (peer, 1), "headers": headers}), TRUSTED)
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "client"),
+    [
+        ("203.0.113.7", (), "203.0.113.7"),
+        ("203.0.113.7", ("198.51.100.1",), "203.0.113.7"),
+        ("10.0.0.2", (), "10.0.0.2"),
+        ("10.0.0.2", ("203.0.113.7",), "203.0.113.7"),
+        ("10.0.0.2", ("198.51.100.1, 203.0.113.7",), "203.0.113.7"),
+        ("10.0.0.2", ("198.51.100.1, 203.0.113.7, 10.0.0.3",), "203.0.113.7"),
+        ("10.0.0.2", ("198.51.100.1", "203.0.113.7"), "203.0.113.7"),
+        ("10.0.0.2", ("203.0.113.7, nonsense",), "10.0.0.2"),
+        ("::ffff:10.0.0.2", ("203.0.113.7",), "203.0.113.7"),
+        ("fd00::1", ("2001:db8::7",), "2001:db8::7"),
+        ("10.0.0.2", ("10.0.0.3, 10.0.0.4",), "10.0.0.3"),
+    ],
+)
+def test_only_trusted_proxies_are_believed(peer: str, forwarded: tuple[str, ...], client: str):
+    assert seen(peer, *forwarded) == client
+
+
+def test_a_unix_socket_has_its_name():
+    assert seen("unix") == "unix"

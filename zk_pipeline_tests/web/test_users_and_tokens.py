@@ -1,0 +1,142 @@
+"""Users and API tokens over the API."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from zk_pipeline_tests.web.conftest import Web, refused
+from zk_pipeline_tests.web.signing_in import LOGIN, ME, PASSWORD, bearer, events
+
+USERS, TOKENS = "/api/v1/users", "/api/v1/tokens"
+AsRole = Callable[[str], httpx.Client]
+
+
+def in_days(days: float) -> str:
+    return (datetime.now(UTC) + timedelta(days=days)).isoformat()
+
+
+def wanted(**changed: Any) -> dict[str, Any]:
+    return {"name": "nightly export", "role": "viewer", "expires_at": in_days(30), **changed}
+
+
+def test_an_admin_creates_changes_and_lists_users(as_role: AsRole, web: Web):
+    admin = as_role("admin")
+    made = admin.post(USERS, json={"email": "Ada@Example.com", "role": "viewer", "password": PASSWORD})
+    assert (made.status_code, made.json()["email"], "password" in made.text.replace("has_password", "")) == (
+        201,
+        "ada@example.com",
+        False,
+    )
+    path = f"{USERS}/{made.json()['id']}"
+    assert admin.patch(path, json={"role": "operator", "name": "Ada"}).json()["role"] == "operator"
+    assert admin.get(path).json()["name"] == "Ada"
+    listed = admin.get(USERS, params={"size": 1, "page": 1}).json()
+    assert (listed["total"], listed["pages"], listed["items"][0]["email"]) == (2, 2, "ada@example.com")
+    assert admin.put(f"{path}/password", json={"password": "another long one"}).status_code == 204
+    answer = web.client.post(LOGIN, json={"email": "ada@example.com", "password": "another long one"})
+    assert answer.status_code == 200
+
+
+def test_changes_of_users_are_audited_with_before_and_after(as_role: AsRole, web: Web):
+    admin = as_role("admin")
+    made = admin.post(USERS, json={"email": "ada@example.com", "role": "viewer"}).json()
+    admin.patch(f"{USERS}/{made['id']}", json={"role": "operator"})
+    assert events(web)[-1] == ("user.changed", "user:1", f"user:{made['id']}")
+    ((detail,),) = web.rows("SELECT detail FROM sync.audit_details ORDER BY id DESC LIMIT 1")
+    assert (detail["before"], detail["after"]) == ({"role": "viewer"}, {"role": "operator"})
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "told"),
+    [
+        ({"email": "admin@example.com", "role": "viewer"}, 409, "There is a user admin@example.com already"),
+        ({"email": "ada", "role": "viewer"}, 422, "is no e-mail address"),
+        ({"email": "ada@example.com", "role": "root"}, 422, "body.role"),
+        ({"email": "ada@example.com", "role": "viewer", "password": "short"}, 422, "has 5 characters"),
+        ({"email": "ada@example.com", "role": "viewer", "id": 7}, 422, "Extra inputs"),
+        ({"email": "ada@example.com", "role": "viewer", "password_hash": "x"}, 422, "Extra inputs"),
+    ],
+)
+def test_what_cannot_be_a_user_is_refused(as_role: AsRole, body: dict[str, Any], status: int, told: str):
+    refused(as_role("admin").post(USERS, json=body), status, told)
+
+
+@pytest.mark.parametrize("change", [{"role": "viewer"}, {"active": False}])
+def test_the_last_admin_cannot_step_down(as_role: AsRole, change: dict[str, Any]):
+    admin = as_role("admin")
+    refused(admin.patch(f"{USERS}/1", json=change), 409, "is the last active admin")
+    assert admin.get(ME).json()["active"] is True
+
+
+@pytest.mark.parametrize("more", [{"password_hash": "x"}, {"email": "x@example.com"}, {"oidc_subject": "x"}])
+def test_a_change_of_a_user_holds_nothing_else(as_role: AsRole, more: dict[str, str]):
+    refused(as_role("admin").patch(f"{USERS}/1", json={"name": "Ada", **more}), 422, "Extra inputs")
+
+
+def test_an_unknown_user_is_named(as_role: AsRole):
+    refused(as_role("admin").get(f"{USERS}/99"), 404, "There is no user 99")
+
+
+def test_a_token_is_shown_once_and_recognized_until_it_is_revoked(as_role: AsRole, web: Web):
+    operator = as_role("operator")
+    made = operator.post(TOKENS, json=wanted()).json()
+    assert made["token"].startswith("zk_")
+    listed = operator.get(TOKENS)
+    assert made["token"] not in listed.text
+    assert listed.json()["items"][0]["name"] == "nightly export"
+    assert web.client.get(ME, headers=bearer(made["token"])).status_code == 200
+    assert operator.get(TOKENS).json()["items"][0]["last_used_at"] is not None
+    assert operator.delete(f"{TOKENS}/{made['id']}").status_code == 204
+    refused(web.client.get(ME, headers=bearer(made["token"])), 401, "The token is not valid")
+
+
+def test_a_token_is_stored_as_its_hash_alone(as_role: AsRole, web: Web):
+    token = as_role("viewer").post(TOKENS, json=wanted()).json()["token"]
+    stored = web.rows("SELECT to_jsonb(api_tokens)::text FROM sync.api_tokens") + web.rows(
+        "SELECT to_jsonb(audit_details)::text FROM sync.audit_details"
+    )
+    assert token not in str(stored)
+    assert token.removeprefix("zk_") not in str(stored)
+
+
+@pytest.mark.parametrize(
+    ("changed", "status", "told"),
+    [
+        ({"role": "admin"}, 403, "is above your own role, operator"),
+        ({"expires_at": in_days(400)}, 422, "is not within the next 366 days"),
+        ({"expires_at": in_days(-1)}, 422, "is not within the next 366 days"),
+        ({"expires_at": "2026-12-01T00:00:00"}, 422, "body.expires_at"),
+        ({"expires_at": None}, 422, "body.expires_at"),
+        ({"name": " "}, 422, "needs a name"),
+        ({"user_id": 1}, 422, "Extra inputs"),
+    ],
+)
+def test_a_token_beyond_its_maker_or_a_year_is_refused(
+    as_role: AsRole, changed: dict[str, Any], status: int, told: str
+):
+    refused(as_role("operator").post(TOKENS, json=wanted(**changed)), status, told)
+
+
+def test_a_token_allows_no_more_than_its_user_does_now(as_role: AsRole):
+    admin, operator = as_role("admin"), as_role("operator")
+    other = as_role("admin")
+    number = operator.get(ME).json()["id"]
+    admin.patch(f"{USERS}/{number}", json={"role": "admin"})
+    refused(operator.get(USERS), 403, "you have operator")
+    admin.patch(f"{USERS}/{number}", json={"role": "viewer"})
+    refused(operator.post(TOKENS, json=wanted(role="operator")), 403, "above your own role, viewer")
+    admin.patch(f"{USERS}/{number}", json={"active": False})
+    refused(operator.get(ME), 401, "The token is not valid")
+    assert other.get(USERS).status_code == 200
+
+
+def test_other_peoples_tokens_are_the_matter_of_admins(as_role: AsRole):
+    viewer, operator, admin = as_role("viewer"), as_role("operator"), as_role("admin")
+    number = operator.post(TOKENS, json=wanted()).json()["id"]
+    assert {token["email"] for token in viewer.get(TOKENS).json()["items"]} == {"viewer@example.com"}
+    refused(viewer.delete(f"{TOKENS}/{number}"), 404, f"There is no token {number} of yours")
+    assert len({token["email"] for token in admin.get(TOKENS).json()["items"]}) == 3
+    assert admin.delete(f"{TOKENS}/{number}").status_code == 204
