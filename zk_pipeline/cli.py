@@ -6,8 +6,11 @@ from zk_pipeline.commands import (
     alerts,
     approve,
     audit,
+    backup,
+    close,
     conflicts,
     connectors,
+    credits,
     demo,
     doctor,
     gdpr,
@@ -32,6 +35,8 @@ app = typer.Typer(
 )
 app.command("up")(up.up)
 app.command("demo")(demo.demo)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
 app.command("migrate")(migrate.migrate)
 app.command("sync")(sync.sync)
 app.command("undo")(undo.undo)
@@ -41,6 +46,9 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(connectors.app, name="connectors")
 app.add_typer(mappings.app, name="mappings")
 app.add_typer(conflicts.app, name="conflicts")
+app.command("close")(close.close)
+app.command("reopen")(close.reopen)
+app.add_typer(credits.app, name="credits")
 app.command("trace")(trace.trace)
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(schedule.app, name="schedule")

@@ -2,13 +2,13 @@
 
 import dagster as dg
 
-from zk_pipeline.defs.automation import alerts, checks, housekeeping, jobs, schedules, sensors, stored_checks
+from zk_pipeline.defs.automation import alerts, backups, checks, housekeeping, jobs, schedules, sensors, stored_checks
 from zk_pipeline.defs.kimai import assets as kimai
 from zk_pipeline.defs.kimai import changes
 from zk_pipeline.defs.marts import assets as marts
 from zk_pipeline.defs.marts import automation
 from zk_pipeline.defs.push import assets as push
-from zk_pipeline.defs.push import undo_job
+from zk_pipeline.defs.push import tag_job, undo_job
 from zk_pipeline.defs.reconcile import assets as reconcile
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.defs.zammad import assets as zammad
@@ -23,7 +23,10 @@ defs = dg.Definitions(
         checks.watch,
         housekeeping.verify_audit,
         housekeeping.apply_retention,
+        backups.backup,
+        backups.rehearse_backup,
         undo_job.undo,
+        tag_job.tag_billed,
         automation.marts,
     ],
     schedules=[
@@ -31,6 +34,7 @@ defs = dg.Definitions(
         checks.watch_schedule,
         housekeeping.verify_audit_schedule,
         housekeeping.apply_retention_schedule,
+        *backups.build_schedules(),
     ],
     sensors=[sensors.demand, alerts.failed_runs, alerts.alerts, automation.marts_after_deep_check],
     resources={"zk": ZkResource()},

@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -35,6 +35,16 @@ class Environment:
     variables: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where everything is, before anything is opened."""
+
+    home: Path
+    database_url: str = field(repr=False)
+    dagster_url: str = field(repr=False)
+    encryption_key: str = field(repr=False)
+
+
 @contextmanager
 def prepared(settings: Settings) -> Iterator[Environment]:
     """Prepare everything that a command needs, and set the variables for this process and its children.
@@ -42,33 +52,44 @@ def prepared(settings: Settings) -> Iterator[Environment]:
     Starts the embedded database when no other is given, migrates ours, stores the connectors of the environment. Raises
     the typed errors of settings, database, schema and encryption.
     """
-    home = _home(settings)
-    with ExitStack() as stack:
-        with _usable(home):
-            home.mkdir(parents=True, exist_ok=True, mode=0o700)
-            given = _given_databases(settings) or stack.enter_context(embedded_server(home)).environment()
-            key = _encryption_key(settings, home)
-            dagster_home = _dagster_home(home)
+    with located(settings) as place:
+        dagster_home = _dagster_home(place.home)
         variables = {
-            **given,
-            "ZK_HOME": str(home),
-            "ZK_ENCRYPTION_KEY": key,
+            "ZK_DATABASE_URL": place.database_url,
+            "ZK_DAGSTER_URL": place.dagster_url,
+            "ZK_HOME": str(place.home),
+            "ZK_ENCRYPTION_KEY": place.encryption_key,
             "DAGSTER_HOME": str(dagster_home),
             "DAGSTER_EVENT_BATCH_SIZE": EVENT_BATCH,
         }
         os.environ.update(variables)
         complete = settings.model_copy(
             update={
-                "home": home,
-                "database_url": SecretStr(given["ZK_DATABASE_URL"]),
-                "dagster_url": SecretStr(given["ZK_DAGSTER_URL"]),
-                "encryption_key": SecretStr(key),
+                "home": place.home,
+                "database_url": SecretStr(place.database_url),
+                "dagster_url": SecretStr(place.dagster_url),
+                "encryption_key": SecretStr(place.encryption_key),
             }
         )
-        runtime = stack.enter_context(open_runtime(complete))
-        migrate(runtime.database)
-        store_connectors(runtime)
-        yield Environment(runtime, home, variables)
+        with open_runtime(complete) as runtime:
+            migrate(runtime.database)
+            store_connectors(runtime)
+            yield Environment(runtime, place.home, variables)
+
+
+@contextmanager
+def located(settings: Settings) -> Iterator[Place]:
+    """Where home, databases and key are; starts the embedded database when no other is given, and touches no data.
+
+    Raises the typed errors of settings, database and encryption.
+    """
+    home = _home(settings)
+    with ExitStack() as stack:
+        with _usable(home):
+            home.mkdir(parents=True, exist_ok=True, mode=0o700)
+            given = _given_databases(settings) or stack.enter_context(embedded_server(home)).environment()
+            key = _encryption_key(settings, home)
+        yield Place(home, given["ZK_DATABASE_URL"], given["ZK_DAGSTER_URL"], key)
 
 
 def _home(settings: Settings) -> Path:

@@ -120,6 +120,11 @@ class Settings(BaseSettings):
     keep_logins_days: int = Field(default=90, ge=1, le=3650)
     keep_audit_days: int = Field(default=3650, ge=365, le=36_500)
 
+    backup_dir: str = ""
+    backup_cron: str = "15 2 * * *"
+    rehearsal_cron: str = "45 4 * * 0"
+    keep_backups_days: int = Field(default=30, ge=1, le=3650)
+
     alert_urls: SecretStr = SecretStr("")
     alert_after: int = Field(default=1, ge=1, le=100)
     alert_quiet_minutes: int = Field(default=60, ge=0, le=10_080)
@@ -186,6 +191,11 @@ class Settings(BaseSettings):
     def dagster_link(self) -> str:
         """Where people's browsers reach Dagster's UI."""
         return self.dagster_ui or self.dagster_server
+
+    @property
+    def backups(self) -> Path:
+        """Where backups are kept."""
+        return Path(self.backup_dir).expanduser() if self.backup_dir else self.home / "backups"
 
     @property
     def zone(self) -> ZoneInfo:

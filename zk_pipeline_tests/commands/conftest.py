@@ -59,14 +59,14 @@ class Homes:
         self._numbers = itertools.count(1)
         self._key = generate_key()
 
-    def new(self, like: Home | None = None) -> Home:
-        """A fresh home, or one with the product's data of another, which no process may be using.
+    def new(self, like: Home | None = None, *, empty: bool = False) -> Home:
+        """A fresh home, or one with the product's data of another, which no process may be using; or empty databases.
 
         Dagster's history is always fresh: it keeps its connections for as long as its process lives.
         """
         number = next(self._numbers)
         names = (f"zk_{number}", f"dagster_{number}")
-        templates = (like.database_name if like else "zk", "dagster")
+        templates = ("template1", "template1") if empty else (like.database_name if like else "zk", "dagster")
         with psycopg.connect(**self._server.parameters("postgres"), autocommit=True) as connection:
             for name, template in zip(names, templates, strict=True):
                 statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")

@@ -1,0 +1,79 @@
+"""The jobs that back up both databases, and prove the newest backup by restoring it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from zk_pipeline import safekeeping
+from zk_pipeline.defs.days import stopping_on_system_errors
+from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.settings import load_settings
+from zk_pipeline.store.backups import BackupError
+
+ACTOR = "pipeline"
+
+
+@dg.op(out=dg.Out(dg.Nothing))
+def make_backup(context: dg.OpExecutionContext, zk: ZkResource) -> None:
+    """Back up both databases into ZK_BACKUP_DIR, and remove what was kept long enough."""
+    with _explained():
+        made = safekeeping.back_up(zk.runtime, zk.runtime.settings.backups, ACTOR, zk.now())
+    context.add_output_metadata(
+        {"file": dg.MetadataValue.path(made.path), "bytes": made.size, "expired": len(made.expired)}
+    )
+
+
+@dg.job(name="backup", description="Backs up both databases into one encrypted file, and removes old ones.")
+def backup() -> None:
+    """Both databases, backed up."""
+    make_backup()
+
+
+@dg.op(out=dg.Out(dg.Nothing))
+def rehearse_restoration(context: dg.OpExecutionContext, zk: ZkResource) -> None:
+    """Restore the newest backup into a scratch database, walk along its audit chain, and compare its rows."""
+    with _explained():
+        found = safekeeping.rehearse(zk.runtime, zk.runtime.settings.backups, ACTOR)
+    context.add_output_metadata(
+        {
+            "file": dg.MetadataValue.path(found.path),
+            "made_at": dg.MetadataValue.timestamp(found.made_at),
+            "seconds": found.seconds,
+            **found.rows,
+        }
+    )
+
+
+@dg.job(
+    name="rehearse_backup", description="Proves the newest backup: restores it beside, and verifies what came back."
+)
+def rehearse_backup() -> None:
+    """The newest backup, proven."""
+    rehearse_restoration()
+
+
+def build_schedules() -> list[dg.ScheduleDefinition]:
+    """When both run, in the business zone."""
+    settings = load_settings()
+    return [
+        dg.ScheduleDefinition(
+            name=job.name,
+            job=job,
+            cron_schedule=cron,
+            execution_timezone=settings.timezone,
+            default_status=dg.DefaultScheduleStatus.RUNNING,
+            description=job.description,
+        )
+        for job, cron in ((backup, settings.backup_cron), (rehearse_backup, settings.rehearsal_cron))
+    ]
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """A backup that fails says so in one sentence, and is not tried again by itself."""
+    with stopping_on_system_errors():
+        try:
+            yield
+        except BackupError as error:
+            raise dg.Failure(description=str(error), allow_retries=False) from error

@@ -1,0 +1,140 @@
+"""`zk backup` and `zk restore` on real databases: what was there comes back, and what is damaged is refused."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from zk_pipeline.sandbox.demo import demo_mappings_csv
+from zk_pipeline_tests.commands.conftest import Home, Homes, Sandbox, Zk
+
+DAYS = ("--from", "2025-10-06", "--to", "2025-10-07")
+
+
+def apart(home: Home, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run `zk` as a process of its own, which leaves no connection of Dagster's behind."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith(("ZK_", "DAGSTER_"))}
+    return subprocess.run(
+        [sys.executable, "-c", "from zk_pipeline.cli import main; main()", *arguments],
+        env={**others, **home.variables},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def synced_days(home: Home, *days: str) -> dict[str, Any]:
+    result = apart(home, "sync", *days, "--json")
+    assert result.returncode in {0, 3}, result.stderr
+    return json.loads(result.stdout)
+
+
+def contents(home: Home) -> dict[str, list[str]]:
+    """Every row of the tables that matter, as text."""
+    tables = ("zammad.time_accountings", "kimai.timesheets", "sync.pushes", "sync.conflicts", "sync.connectors")
+    with home.database() as database, database.transaction() as connection:
+        return {
+            table: sorted(connection.execute(text(f"SELECT row_to_json(t)::text FROM {table} AS t")).scalars())
+            for table in tables
+        }
+
+
+@pytest.fixture
+def synced(zk: Zk, zk_home: Home, sandbox: Sandbox, tmp_path: Path) -> Home:
+    """A home in which two days were synced."""
+    mappings = tmp_path / "mappings.csv"
+    mappings.write_text(demo_mappings_csv())
+    zk("mappings", "import", str(mappings))
+    synced_days(zk_home, *DAYS)
+    return zk_home
+
+
+@pytest.fixture
+def backup(zk: Zk, synced: Home, tmp_path: Path) -> Path:
+    """A backup of it."""
+    return Path(json.loads(zk("backup", "--to", str(tmp_path / "backups"), "--json").stdout)["file"])
+
+
+def test_what_was_there_comes_back_in_empty_databases(zk: Zk, synced: Home, backup: Path, homes: Homes):
+    empty = homes.new(empty=True)
+    result = Zk(empty)("restore", str(backup))
+    assert result.exit_code == 0, result.output
+    assert contents(empty) == contents(synced)
+
+
+def test_the_restored_databases_go_on_without_a_second_time_sheet(zk: Zk, backup: Path, homes: Homes):
+    restored = homes.new(empty=True)
+    Zk(restored)("restore", str(backup))
+    told = synced_days(restored, *DAYS)
+    assert (told["created"], told["requests"]["kimai"]["write"]) == (0, 0)
+
+
+def test_a_database_that_holds_something_is_left_alone(zk: Zk, synced: Home, backup: Path):
+    before = contents(synced)
+    result = zk("restore", str(backup))
+    assert result.exit_code == 1
+    assert "is not empty" in result.output
+    assert "--replace" in result.output
+    assert contents(synced) == before
+
+
+def test_what_came_after_the_backup_is_replaced_when_that_is_asked_for(zk: Zk, synced: Home, backup: Path):
+    before = contents(synced)
+    synced_days(synced, "--from", "2025-10-08", "--to", "2025-10-08")
+    assert contents(synced) != before
+    assert zk("restore", str(backup), "--replace", "--yes").exit_code == 0
+    assert contents(synced) == before
+
+
+def test_time_written_after_the_backup_is_taken_over_by_its_marker(zk: Zk, synced: Home, backup: Path):
+    day = ("--from", "2025-10-08", "--to", "2025-10-08")
+    written = synced_days(synced, *day)["created"]
+    zk("restore", str(backup), "--replace", "--yes")
+    again = synced_days(synced, *day)
+    assert written > 0
+    assert (again["created"], again["linked"]) == (0, written)
+
+
+def test_a_backup_with_one_flipped_byte_is_refused_and_nothing_is_touched(zk: Zk, synced: Home, backup: Path):
+    before = contents(synced)
+    content = bytearray(backup.read_bytes())
+    content[len(content) // 2] ^= 1
+    backup.write_bytes(content)
+    result = zk("restore", str(backup), "--replace", "--yes")
+    assert result.exit_code == 1
+    assert "was altered" in result.output
+    assert contents(synced) == before
+
+
+def test_databases_in_use_are_not_replaced(zk: Zk, synced: Home, backup: Path):
+    with synced.database() as database, database.transaction() as connection:
+        connection.execute(text("SELECT 1"))
+        result = zk("restore", str(backup), "--replace", "--yes")
+    assert result.exit_code == 1
+    assert "Somebody works on the database" in result.output
+
+
+def test_nothing_but_a_backup_is_restored(zk: Zk, tmp_path: Path):
+    other = tmp_path / "notes.txt"
+    other.write_text("not a backup")
+    result = zk("restore", str(other))
+    assert result.exit_code == 1
+    assert "no file that zk sealed" in result.output
+
+
+def test_the_file_shows_no_name_and_no_token(backup: Path, synced: Home):
+    content = backup.read_bytes()
+    assert b"Nordlicht" not in content
+    assert b"time_accountings" not in content
+
+
+def test_a_backup_is_audited(backup: Path, synced: Home):
+    with synced.database() as database, database.transaction() as connection:
+        events = connection.execute(text("SELECT event, subject FROM sync.audit_logs WHERE event = 'backup.made'"))
+        assert [tuple(event) for event in events] == [("backup.made", f"backup:{backup.name}")]

@@ -1,0 +1,101 @@
+"""The jobs that back up and rehearse, executed by Dagster on the product's databases."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from sqlalchemy import text
+
+from zk_pipeline.defs.automation.backups import backup, build_schedules, rehearse_backup
+from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.local import prepared
+from zk_pipeline.runtime import Runtime
+from zk_pipeline.safekeeping import SCRATCH
+from zk_pipeline.settings import load_settings
+from zk_pipeline.store import audit, backups
+from zk_pipeline.store.audit import AuditEvent
+
+
+@pytest.fixture
+def runtime(surroundings: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Runtime]:
+    surroundings.setenv("ZK_BACKUP_DIR", str(tmp_path / "backups"))
+    with prepared(load_settings()) as environment:
+        yield environment.runtime
+
+
+def executed(job: dg.JobDefinition) -> dg.ExecuteInProcessResult:
+    with dg.DagsterInstance.get() as instance:
+        return job.execute_in_process(instance=instance, resources={"zk": ZkResource()}, raise_on_error=False)
+
+
+def failure(result: dg.ExecuteInProcessResult) -> str:
+    (failed,) = [event for event in result.all_events if event.is_step_failure]
+    told = failed.step_failure_data.user_failure_data
+    assert told is not None
+    return told.description or ""
+
+
+def names_of_databases(runtime: Runtime) -> list[str]:
+    with runtime.database.transaction() as connection:
+        return list(connection.execute(text("SELECT datname FROM pg_database")).scalars())
+
+
+def test_a_backup_is_made_and_proven_by_restoring_it(runtime: Runtime):
+    with runtime.database.transaction() as connection:
+        audit.append(connection, [AuditEvent("test", "cli:root", "something", {"number": 1})])
+    assert executed(backup).success
+    result = executed(rehearse_backup)
+    assert result.success
+    (output,) = [event for event in result.all_events if event.is_successful_output]
+    assert output.step_output_data.metadata["sync.audit_logs"].value == 1
+    assert SCRATCH not in names_of_databases(runtime)
+
+
+def test_a_rehearsal_without_a_backup_says_how_to_make_one(runtime: Runtime):
+    assert "zk backup" in failure(executed(rehearse_backup))
+
+
+def test_a_damaged_backup_fails_its_rehearsal(runtime: Runtime):
+    executed(backup)
+    (path,) = backups.stored(runtime.settings.backups)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert "its end is missing" in failure(executed(rehearse_backup))
+
+
+def test_a_chain_that_was_broken_before_the_backup_fails_its_rehearsal(runtime: Runtime):
+    with runtime.database.transaction() as connection:
+        audit.append(connection, [AuditEvent("test", "cli:root", "something", {})])
+        connection.execute(text("UPDATE sync.audit_logs SET actor = 'somebody else'"))
+    executed(backup)
+    assert "audit" in failure(executed(rehearse_backup))
+
+
+def test_a_directory_that_cannot_be_written_fails_the_backup_with_its_name(
+    runtime: Runtime, tmp_path: Path, surroundings: pytest.MonkeyPatch
+):
+    (tmp_path / "file").write_text("")
+    surroundings.setenv("ZK_BACKUP_DIR", str(tmp_path / "file"))
+    assert str(tmp_path / "file") in failure(executed(backup))
+
+
+def test_old_backups_go_and_the_newest_stays(runtime: Runtime, surroundings: pytest.MonkeyPatch):
+    directory = runtime.settings.backups
+    directory.mkdir()
+    old = directory / "zk-20200101T000000Z.zkbackup"
+    somebody_elses = directory / "zk-notes.zkbackup"
+    for path in (old, somebody_elses):
+        path.write_bytes(b"")
+    executed(backup)
+    left = backups.stored(directory)
+    assert old not in left
+    assert somebody_elses in left
+    assert len(left) == 2
+
+
+def test_both_are_scheduled_in_the_business_zone(surroundings: pytest.MonkeyPatch):
+    surroundings.setenv("ZK_TIMEZONE", "Europe/Berlin")
+    assert {(schedule.name, schedule.execution_timezone) for schedule in build_schedules()} == {
+        ("backup", "Europe/Berlin"),
+        ("rehearse_backup", "Europe/Berlin"),
+    }
