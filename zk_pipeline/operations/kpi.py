@@ -34,7 +34,7 @@ class Kpi:
 
 
 def figures(runtime: Runtime, first: date | None = None, last: date | None = None) -> Kpi:
-    """The figures of now, with the minutes per day from `first` to `last`: this month and the last 30 days unless given.
+    """The figures of now, and the minutes per day from `first` to `last`: this month and 30 days unless given.
 
     Raises `OperationError` for a series that ends before it begins, or is too long.
     """

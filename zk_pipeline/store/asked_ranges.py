@@ -64,7 +64,7 @@ def runs_of(connection: Connection, asked: AskedRange) -> list[str]:
     """The runs that took the range on, oldest first; the last one may still be at it."""
     ids = cast(list(asked.request_ids), ARRAY(BigInteger))
     query = select(sync_runs.c.run_id).where(
-        sync_runs.c.started_at >= asked.asked_at, sync_runs.c.request_ids.overlap(ids)
+        sync_runs.c.started_at >= asked.asked_at, sync_runs.c.request_ids.op("&&")(ids)
     )
     return list(connection.execute(query.order_by(sync_runs.c.started_at)).scalars())
 

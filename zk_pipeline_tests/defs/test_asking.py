@@ -1,0 +1,70 @@
+"""What people ask for through the operations is carried out by the real chain: a range, a plan that is approved."""
+
+from typing import Any
+
+import pytest
+
+from zk_pipeline.domain.resolutions import Choice
+from zk_pipeline.operations import decisions, plans, reconciliation, sync
+from zk_pipeline.operations.actors import Actor, Role
+from zk_pipeline.operations.conflicts import listed
+from zk_pipeline.operations.sync import RequestState
+from zk_pipeline.store.conflict_lists import Filter
+from zk_pipeline.store.plan_lines import LineFilter, View
+from zk_pipeline_tests.defs.world import MONDAY, World, at
+
+OPERATOR = Actor("user:1", Role.OPERATOR)
+
+
+def test_a_range_that_was_asked_for_is_done_when_a_run_has_carried_it_out(world: World) -> None:
+    world.desk.book(15)
+    runtime = world.environment.runtime
+    asked = sync.request(runtime, OPERATOR, MONDAY, MONDAY)
+    assert sync.request_state(runtime, asked.id).state is RequestState.WAITING
+    report = world.sync()
+    done = sync.request_state(runtime, asked.id)
+    assert (done.state, done.days_done) == (RequestState.DONE, 1)
+    assert [run.run_id for run in done.runs] == list(report.run_ids)
+    assert done.runs[0].carried_out
+    assert done.runs[0].counts["created"] == 1
+
+
+@pytest.mark.parametrize("settings", [{"ZK_PUSH_MODE": "review"}], indirect=True)
+def test_a_plan_is_made_looked_at_approved_and_then_written(world: World, settings: dict[str, Any]) -> None:
+    booking = world.desk.book(15)
+    runtime = world.environment.runtime
+    world.sync(job="plan")
+    assert plans.stored(runtime, MONDAY, MONDAY, 10, 0).sums.creates == 1
+    assert world.office.minutes() == {}
+    (day,) = plans.days(runtime, MONDAY, MONDAY)
+    assert plans.approve(runtime, OPERATOR, {day.day: day.plan_hash}).days == {MONDAY: 1}
+    assert world.sync().counts["created"] == 1
+    assert world.office.minutes() == {booking: [15]}
+    lines, total = reconciliation.page(runtime, LineFilter(View.MISSING), 10, 0)
+    assert (len(lines), total) == (1, 1), "the plan is the one that was carried out"
+
+
+def test_a_plan_carries_out_nothing(world: World) -> None:
+    world.desk.book(15)
+    runtime = world.environment.runtime
+    asked = sync.request(runtime, OPERATOR, MONDAY, MONDAY)
+    report = world.sync(job="plan")
+    state = sync.request_state(runtime, asked.id)
+    assert (state.state, state.days_done) == (RequestState.WAITING, 0)
+    assert [(run.run_id, run.carried_out) for run in state.runs] == [(report.run_ids[0], False)]
+
+
+def test_the_preview_of_a_decision_says_what_the_chain_then_writes(world: World) -> None:
+    world.office.type_by_hand(at("09:00"), 15, f"Ticket {world.desk.number()}")
+    booking = world.desk.book(15)
+    world.sync()
+    runtime = world.environment.runtime
+    preview = decisions.preview(runtime, Choice.LINK, Filter(reason="duplicate"))
+    assert (preview.conflicts, preview.links, preview.left) == (1, 1, 0)
+    outcome = decisions.decide_matching(
+        runtime, OPERATOR, Choice.LINK, Filter(reason="duplicate"), digest=preview.digest
+    )
+    assert outcome.days == (MONDAY,)
+    assert world.sync().counts["linked"] == 1
+    assert world.office.minutes() == {booking: [15]}
+    assert listed(runtime, Filter()).total == 0

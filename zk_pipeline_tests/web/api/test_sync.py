@@ -1,0 +1,178 @@
+"""`/api/v1/sync`: asking for days once, plans and approvals as they were seen, runs, and how everything stands."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from zk_pipeline.store import planned, requests, runs
+from zk_pipeline.store.database import Database
+from zk_pipeline_tests.domain.builders import DAY
+from zk_pipeline_tests.web.api.planned import MISSING, planned_day, store_plan
+from zk_pipeline_tests.web.conftest import Web, refused
+
+PATH = "/api/v1/sync"
+RANGE = {"first": "2025-08-15", "last": "2025-08-17"}
+OF_DAY = {"from": str(DAY), "to": str(DAY)}
+REVIEW = {"push_mode": "review"}
+NOBODY = {"dagster_address": "http://127.0.0.1:9"}
+
+
+def carry_out(database: Database, run_id: str, first: date, last: date) -> None:
+    """What a successful run leaves of the days."""
+    with database.transaction() as connection:
+        requests.take_on(connection, run_id, first, last)
+        runs.add(connection, run_id, first, last, {"created": 2})
+        for number in range((last - first).days + 1):
+            requests.claim(connection, first + timedelta(days=number), run_id)
+
+
+def test_a_range_is_asked_for_and_told_until_it_is_done(operator: httpx.Client, web: Web) -> None:
+    answer = operator.post(f"{PATH}/requests", json=RANGE)
+    assert answer.status_code == 202
+    asked = answer.json()
+    assert (asked["state"], asked["days"], asked["days_done"], asked["runs"]) == ("waiting", 3, 0, [])
+    assert web.rows("SELECT day::text, reason FROM sync.day_requests ORDER BY day") == [
+        (f"2025-08-{day}", "person") for day in (15, 16, 17)
+    ]
+    carry_out(web.database, "run-1", date(2025, 8, 15), date(2025, 8, 16))
+    assert operator.get(f"{PATH}/requests/{asked['id']}").json()["days_done"] == 2
+    carry_out(web.database, "run-2", date(2025, 8, 17), date(2025, 8, 17))
+    done = operator.get(f"{PATH}/requests/{asked['id']}").json()
+    assert (done["state"], done["days_done"], [run["run_id"] for run in done["runs"]]) == (
+        "done",
+        3,
+        ["run-1", "run-2"],
+    )
+
+
+def test_who_asked_is_in_the_audit_trail(operator: httpx.Client, web: Web) -> None:
+    operator.post(f"{PATH}/requests", json=RANGE)
+    ((actor, subject),) = web.rows("SELECT actor, subject FROM sync.audit_logs WHERE event = 'days.requested'")
+    assert actor.startswith("user:")
+    assert subject == "days:2025-08-15..2025-08-17"
+
+
+def test_a_double_click_asks_once(operator: httpx.Client, web: Web) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: operator.post(f"{PATH}/requests", json=RANGE).json(), range(4)))
+    assert len({answer["id"] for answer in answers}) == 1
+    assert web.rows("SELECT count(*) FROM sync.day_requests") == [(3,)]
+
+
+def test_a_part_of_a_waiting_range_is_a_request_of_its_own(operator: httpx.Client) -> None:
+    whole = operator.post(f"{PATH}/requests", json=RANGE).json()
+    part = operator.post(f"{PATH}/requests", json={**RANGE, "first": "2025-08-16"}).json()
+    assert part["id"] != whole["id"]
+    assert part["days"] == 2
+
+
+def test_what_a_run_was_asked_to_do_may_be_asked_for_again(operator: httpx.Client, web: Web) -> None:
+    first = operator.post(f"{PATH}/requests", json=RANGE).json()
+    with web.database.transaction() as connection:
+        connection.execute(text("UPDATE sync.day_requests SET tries = 1"))
+    assert operator.post(f"{PATH}/requests", json=RANGE).json()["id"] != first["id"]
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ({"first": "2025-08-17", "last": "2025-08-15"}, "last 2025-08-15 lies before first 2025-08-17. Swap them."),
+        ({"first": "2019-12-31", "last": "2020-01-01"}, "first 2019-12-31 lies before ZK_START_DATE=2020-01-01."),
+        ({"first": "2024-01-01", "last": "9999-01-01"}, "last 9999-01-01 lies in the future"),
+        ({"first": "2023-01-01", "last": "2024-12-31"}, "are 731 days; 366 can be asked for at once"),
+        ({"first": "2025-02-30", "last": "2025-03-01"}, "body.first"),
+        ({**RANGE, "reason": "change"}, "body.reason: Extra inputs are not permitted"),
+    ],
+)
+def test_days_that_cannot_be_run_are_refused_and_nothing_is_asked_for(
+    operator: httpx.Client, web: Web, body: dict[str, Any], sentence: str
+) -> None:
+    for resource in ("requests", "plans"):
+        refused(operator.post(f"{PATH}/{resource}", json=body), 422, sentence)
+    assert web.rows("SELECT count(*) FROM sync.day_requests") == [(0,)]
+
+
+@pytest.mark.parametrize("settings", [NOBODY], indirect=True)
+def test_without_dagster_no_plan_is_made_and_runs_are_told_with_unknown_status(
+    operator: httpx.Client, web: Web
+) -> None:
+    carry_out(web.database, "run-1", DAY, DAY)
+    refused(operator.post(f"{PATH}/plans", json=RANGE), 502, "Dagster at http://127.0.0.1:9 does not answer")
+    page = operator.get(f"{PATH}/runs").json()
+    assert page["total"] == 1
+    (run,) = page["items"]
+    assert (run["status"], run["counts"], run["carried_out"]) == ("unknown", {"created": 2}, True)
+    assert run["url"] == "http://127.0.0.1:9/runs/run-1"
+    assert operator.get(f"{PATH}/runs/run-1").json() == run
+    refused(operator.get(f"{PATH}/runs/run-9"), 404, "There is no run run-9")
+
+
+def test_the_stored_plan_has_the_sums_and_a_page_of_lines(viewer: httpx.Client, web: Web) -> None:
+    store_plan(web.database, planned_day())
+    plan = viewer.get(f"{PATH}/plans", params=OF_DAY).json()
+    with web.database.transaction() as connection:
+        expected = planned.writes_of_days(connection, "kimai", DAY, DAY)
+    names = ("creates", "updates", "deletes", "links", "customers", "projects")
+    assert {name: plan["sums"][name] for name in names} == {name: getattr(expected, name) for name in names}
+    assert (plan["sums"]["lines"], plan["sums"]["minutes"], plan["planned_days"]) == (1, "15.0000", 1)
+    (line,) = plan["lines"]
+    assert (line["key"], line["action"], line["minutes"]) == (MISSING, "create", "15.0000")
+    assert line["description"].startswith("Ticket #50: Printer on fire")
+    assert viewer.get(f"{PATH}/plans", params={**OF_DAY, "page": 2}).json()["lines"] == []
+
+
+@pytest.mark.parametrize("settings", [REVIEW], indirect=True)
+def test_a_plan_is_approved_as_it_was_seen_and_its_day_asked_for(operator: httpx.Client, web: Web) -> None:
+    store_plan(web.database, planned_day())
+    (seen,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()
+    assert (seen["lines"], seen["approved"]) == (1, False)
+    body = {"days": [{"day": seen["day"], "plan_hash": seen["plan_hash"]}]}
+    assert operator.post(f"{PATH}/approvals", json=body).json() == {"days": {str(DAY): 1}, "refused": []}
+    assert operator.get(f"{PATH}/plans/days", params=OF_DAY).json() == [{**seen, "approved": True}]
+    assert web.rows("SELECT day, reason FROM sync.day_requests") == [(DAY, "approval")]
+
+
+@pytest.mark.parametrize("settings", [REVIEW], indirect=True)
+def test_a_plan_that_changed_since_it_was_seen_is_not_approved(operator: httpx.Client, web: Web) -> None:
+    store_plan(web.database, planned_day())
+    (seen,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()
+    with web.database.transaction() as connection:
+        connection.execute(text("UPDATE sync.reconciliation_results SET decided = 'create' WHERE action = 'create'"))
+    body = {"days": [{"day": seen["day"], "plan_hash": seen["plan_hash"]}]}
+    refused(operator.post(f"{PATH}/approvals", json=body), 409, "The plan of 2025-08-16 changed since it was shown")
+    assert web.rows("SELECT count(*) FROM sync.approvals") == [(0,)]
+
+
+def test_where_plans_need_no_approval_none_is_taken(operator: httpx.Client) -> None:
+    body = {"days": [{"day": str(DAY), "plan_hash": "x"}]}
+    refused(operator.post(f"{PATH}/approvals", json=body), 422, "ZK_PUSH_MODE is not review")
+
+
+def test_the_lag_counts_from_the_last_sync_that_reached_its_own_day(viewer: httpx.Client, web: Web) -> None:
+    assert viewer.get(f"{PATH}/status").json()["lag_seconds"] is None
+    carry_out(web.database, "backfill", DAY, DAY)
+    assert viewer.get(f"{PATH}/status").json()["lag_seconds"] is None, "a backfill of old days says nothing of today"
+    today = datetime.now(UTC).date()
+    carry_out(web.database, "catch-up", today - timedelta(days=1), today)
+    assert viewer.get(f"{PATH}/status").json()["lag_seconds"] < 60
+
+
+def test_the_status_counts_what_waits(viewer: httpx.Client, operator: httpx.Client, web: Web) -> None:
+    store_plan(web.database, planned_day())
+    operator.post(f"{PATH}/requests", json=RANGE)
+    with web.database.transaction() as connection:
+        connection.execute(text("UPDATE sync.conflicts SET reason = 'refused_by_kimai' WHERE source_id = '7'"))
+    status = viewer.get(f"{PATH}/status").json()
+    assert (status["conflicts"], status["parked"], status["days_asked_for"]) == (1, 1, 3)
+
+
+@pytest.mark.parametrize(
+    ("resource", "body"),
+    [("requests", RANGE), ("plans", RANGE), ("approvals", {"days": [{"day": "2025-08-16", "plan_hash": "x"}]})],
+)
+def test_a_viewer_asks_for_nothing(viewer: httpx.Client, resource: str, body: dict[str, Any]) -> None:
+    refused(viewer.post(f"{PATH}/{resource}", json=body), 403, "role operator")
