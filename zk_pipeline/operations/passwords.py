@@ -1,6 +1,7 @@
 """Passwords: what they must be, and their argon2 hashes."""
 
 from functools import cache
+from threading import BoundedSemaphore
 
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
@@ -11,6 +12,7 @@ SHORTEST, LONGEST = 12, 200
 """Characters of a password. The upper limit keeps a hash cheap; NIST SP 800-63B asks for 64 at least."""
 
 _hashing = PasswordHash((Argon2Hasher(),))
+_at_once = BoundedSemaphore(4)  # A hash takes 64 MiB.
 
 
 def hashed(password: str) -> str:
@@ -19,7 +21,8 @@ def hashed(password: str) -> str:
         raise OperationError(
             f"The password has {len(password)} characters. Choose one of {SHORTEST} to {LONGEST} characters."
         )
-    return _hashing.hash(password)
+    with _at_once:
+        return _hashing.hash(password)
 
 
 def fits(password: str, stored: str | None) -> bool:
@@ -30,7 +33,8 @@ def fits(password: str, stored: str | None) -> bool:
     """
     if len(password) > LONGEST:
         return False
-    matches = _hashing.verify(password, stored or _decoy())
+    with _at_once:
+        matches = _hashing.verify(password, stored or _decoy())
     return matches and stored is not None
 
 

@@ -78,7 +78,8 @@ def verified(runtime: Runtime, email: str, password: str, caller: Caller) -> Use
     email = email.strip().lower()
     attempt = throttle.begin(runtime, email, caller.network)
     with runtime.database.transaction() as connection:
-        user = accounts.of_email(connection, email)
+        # No stored e-mail holds what cannot be printed, and PostgreSQL refuses to look for some of it.
+        user = accounts.of_email(connection, email) if email.isprintable() else None
         stored = None if user is None else accounts.password_hash(connection, user.id)
     # Without a connection in the hand: it takes a while, and there are few.
     fits = passwords.fits(password, stored)

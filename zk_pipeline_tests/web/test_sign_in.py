@@ -154,3 +154,8 @@ def test_nobody_changes_more_about_themselves_than_name_and_password(web: Web, a
     token = signed_in(web)["access_token"]
     refused(web.client.patch(ME, json={"name": "Eve", **more}, headers=bearer(token)), 422, "Extra inputs")
     assert (me(web, token).json()["name"], me(web, token).json()["role"]) == ("Ada", "operator")
+
+
+@pytest.mark.parametrize("email", ["\0", "ada@example.com\0", "ada\n@example.com", "' OR 1=1 --"])
+def test_an_email_that_cannot_be_is_as_wrong_as_any_other(web: Web, email: str):
+    refused(login(web, email), 401, "E-mail or password is wrong")
