@@ -10,7 +10,6 @@ from zk_pipeline.commands import (
     close,
     conflicts,
     connectors,
-    credits,
     demo,
     doctor,
     gdpr,
@@ -24,6 +23,9 @@ from zk_pipeline.commands import (
     undo,
     up,
     users,
+)
+from zk_pipeline.commands import (
+    credits as credit_list,
 )
 
 app = typer.Typer(
@@ -48,7 +50,7 @@ app.add_typer(mappings.app, name="mappings")
 app.add_typer(conflicts.app, name="conflicts")
 app.command("close")(close.close)
 app.command("reopen")(close.reopen)
-app.add_typer(credits.app, name="credits")
+app.add_typer(credit_list.app, name="credits")
 app.command("trace")(trace.trace)
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(schedule.app, name="schedule")

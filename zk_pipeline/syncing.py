@@ -1,4 +1,4 @@
-"""Running the chain, or the undo of a run, through Dagster from a command, and what came of it."""
+"""Running the chain, an undo, or the tagging of a month through Dagster from a command, and what came of it."""
 
 import time
 from collections import Counter
@@ -11,8 +11,9 @@ import dagster as dg
 from sqlalchemy import Connection
 
 from zk_pipeline.defs.days import CAUSE
+from zk_pipeline.defs.push.tag_job import NOT_TAGGED, TAGGED, TagReport
 from zk_pipeline.defs.push.undo_job import DONE, LEFT, take_back
-from zk_pipeline.defs.tags import REASON_TAG, range_tags
+from zk_pipeline.defs.tags import MONTH_TAG, REASON_TAG, range_tags
 from zk_pipeline.domain.demand import LONGEST_RANGE
 from zk_pipeline.domain.instants import day_ranges
 from zk_pipeline.domain.reasons import Reason
@@ -75,6 +76,18 @@ def undo_run(job: dg.JobDefinition, run_id: str) -> UndoReport:
     (output,) = (event for event in result.all_node_events if event.is_successful_output)
     told: Mapping[str, Any] = output.step_output_data.metadata
     return UndoReport(result.run_id, told[DONE].value, told[LEFT].value)
+
+
+def tag_month(job: dg.JobDefinition, month: str) -> TagReport:
+    """Tag a month's time sheets as billed, in a run that is in Dagster's history. Raises `SyncFailedError`."""
+    tags = {REASON_TAG: "command", MONTH_TAG: month}
+    with _pooled_instance() as instance:
+        result = job.execute_in_process(instance=instance, tags=tags, run_config=QUIET, raise_on_error=False)
+    if not result.success:
+        raise SyncFailedError(_sentences(result))
+    (output,) = (event for event in result.all_node_events if event.is_successful_output)
+    told: Mapping[str, Any] = output.step_output_data.metadata
+    return TagReport(result.run_id, told[TAGGED].value, told[NOT_TAGGED].value)
 
 
 def _pooled_instance() -> dg.DagsterInstance:

@@ -33,5 +33,7 @@ def status(*, as_json: AsJson = False) -> None:
         ],
         right=("created", "updated", "in sync", "failed"),
     )
+    if seen["closed_months"]:
+        out.print(f"Closed months: {', '.join(seen['closed_months'])}.", soft_wrap=True)
     if seen["requested_days"]:
         out.print(f"{seen['requested_days']} days are asked for and not yet run.")

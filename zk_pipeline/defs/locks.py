@@ -1,6 +1,6 @@
-"""The locks as they are now: what the settings close, and which periods were closed."""
+"""The locks: what may not be written at this moment, and who waits for whom while a day is written."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import Connection
 
@@ -8,6 +8,11 @@ from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.locks import Locks, first_open_day
 from zk_pipeline.settings import Settings
 from zk_pipeline.store import periods
+
+
+def push_lock(target_name: str, day: date) -> str:
+    """The name of the lock under which a day is written to a target, by one at a time; who closes it waits for it."""
+    return f"zk:push:{target_name}:{day}"
 
 
 def locks_now(connection: Connection, settings: Settings, now: datetime) -> Locks:

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from datetime import date
 
+MONTH_TAG = "zk/month"
+"""The month whose time sheets a run tags, as `2025-08`."""
+
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 

@@ -12,7 +12,8 @@ BILLED_TAG = "billed:"
 """How the tag begins that marks the time sheets of a closed month; Kimai takes a colon in a tag (docs/kimai.md §9)."""
 
 _BILLED = re.compile(r"billed:\d{4}-\d{2}", re.IGNORECASE)
-_MONTH = re.compile(r"(\d{4})-(\d{2})")
+_MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
+_YEARS = range(1970, 9999)
 _FURTHEST = 3660
 
 
@@ -38,7 +39,7 @@ class StatementTotals:
 def month_named(text: str) -> date:
     """The first day of a month that is written as `2025-08`. Raises `MonthError`."""
     found = _MONTH.fullmatch(text.strip())
-    if found is None or not 1 <= int(found[2]) <= 12 or int(found[1]) < 1:
+    if found is None or int(found[1]) not in _YEARS:
         raise MonthError(f"{text!r} is no month. Write year and month, such as 2025-08.")
     return date(int(found[1]), int(found[2]), 1)
 
@@ -50,7 +51,7 @@ def month_of(day: date) -> date:
 
 def month_name(month: date) -> str:
     """A month as people write it: `2025-08`."""
-    return f"{month:%Y-%m}"
+    return month.isoformat()[:7]
 
 
 def last_day(month: date) -> date:

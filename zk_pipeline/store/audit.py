@@ -38,13 +38,17 @@ class Verification:
     broken_at: int | None
 
 
+def head(connection: Connection) -> tuple[int, str]:
+    """The number and the hash of the last row. Nobody appends until the transaction ends."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('zk:audit', 0))"))
+    query = select(audit_logs.c.id, audit_logs.c.hash).order_by(audit_logs.c.id.desc()).limit(1)
+    last = connection.execute(query).first()
+    return (last.id, last.hash) if last else (0, GENESIS)
+
+
 def append(connection: Connection, events: Iterable[AuditEvent]) -> None:
     """Append events to the chain. Writers are serialized until the transaction ends."""
-    connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('zk:audit', 0))"))
-    last = connection.execute(
-        select(audit_logs.c.id, audit_logs.c.hash).order_by(audit_logs.c.id.desc()).limit(1)
-    ).first()
-    row_id, previous = (last.id, last.hash) if last else (0, GENESIS)
+    row_id, previous = head(connection)
     logs: list[dict[str, Any]] = []
     details: list[dict[str, Any]] = []
     for event in events:

@@ -4,6 +4,8 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from zk_pipeline.domain.closing import month_name
+from zk_pipeline.store import periods
 from zk_pipeline.store.tables import conflicts, connectors, day_requests, normalized_entries, pushes, sync_runs
 
 RUNS_SHOWN = 5
@@ -27,5 +29,6 @@ def overview(connection: Connection) -> dict[str, Any]:
         "pushes": {row[0]: row[1] for row in connection.execute(by_state)},
         "conflicts": {row[0]: row[1] for row in connection.execute(by_reason)},
         "runs": [dict(row) for row in connection.execute(last_runs).mappings()],
+        "closed_months": [month_name(month) for month in sorted(periods.closed_months(connection))],
         "requested_days": connection.execute(unclaimed).scalar_one(),
     }

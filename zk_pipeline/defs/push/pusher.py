@@ -13,6 +13,7 @@ from decimal import Decimal
 from sqlalchemy import Connection
 
 from zk_pipeline.connectors.base import TargetConnector
+from zk_pipeline.defs.locks import push_lock
 from zk_pipeline.defs.push.amendment import Adoption, Amendment, Removal
 from zk_pipeline.defs.push.book import Book, Done, refusal_of
 from zk_pipeline.defs.push.delivery import Delivery, Outcome, Parcel, rounds
@@ -78,7 +79,7 @@ class Pusher:
         Raises the connector's errors for what stops the run; what was done until then is in the ledger.
         """
         made_before = self._master.created
-        with self._database.lock(f"zk:push:{self._name}:{day}"), self._exchanges.kept():
+        with self._database.lock(push_lock(self._name, day)), self._exchanges.kept():
             with self._database.transaction() as connection:
                 plan = plans.writes_of_day(connection, self._name, day)
                 allowed = self._permitted(connection, day, plan)

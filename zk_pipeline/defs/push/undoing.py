@@ -20,7 +20,7 @@ from zk_pipeline.connectors.errors import (
     StillInUseError,
     ValidationFailedError,
 )
-from zk_pipeline.defs.locks import locks_now
+from zk_pipeline.defs.locks import locks_now, push_lock
 from zk_pipeline.defs.push.delivery import Parcel
 from zk_pipeline.defs.push.doubt import Doubts
 from zk_pipeline.defs.push.exchanges import Exchanges
@@ -139,7 +139,7 @@ class Undoing:
         days = {write.entry.entry_date for write in self._open(undone_run)}
         steps: list[Step] = []
         for day in sorted((day for day in days if day is not None), reverse=True):
-            with self._database.lock(f"zk:push:{self._name}:{day}"):
+            with self._database.lock(push_lock(self._name, day)):
                 steps += [self._timesheet(write) for write in self._open(undone_run) if write.entry.entry_date == day]
         if None in days:
             with self._database.lock(f"zk:masterdata:{self._name}"):

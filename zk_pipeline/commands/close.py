@@ -1,0 +1,79 @@
+"""`zk close` and `zk reopen`: months that are billed, and their being opened again."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from zk_pipeline.commands.console import AsJson, UsageError, environment, explained, out, person, show_json
+from zk_pipeline.operations import periods
+from zk_pipeline.operations.errors import OperationError
+from zk_pipeline.operations.periods import Standing
+from zk_pipeline.runtime import Runtime
+
+Month = Annotated[str, typer.Argument(metavar="MONTH", help="The month, such as 2025-08.")]
+
+
+def close(
+    month: Month,
+    *,
+    tag: Annotated[bool, typer.Option("--tag", help="Tag the month's time sheets in Kimai: billed:MONTH.")] = False,
+    with_waiting: Annotated[
+        bool, typer.Option("--with-waiting", help="Close although bookings wait for people.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Close a month: nothing is written to it any more, and later changes become adjustments or credits.
+
+    With --tag a month that is closed already is tagged.
+    """
+    with environment() as ready, explained(OperationError):
+        if as_json and not yes:
+            raise UsageError("With --json nothing can be asked. Add --yes to close.")
+        found = periods.standing(ready.runtime, month, with_waiting=with_waiting)
+        told: dict[str, object] = {"month": found.month}
+        if not (found.closed and tag):
+            told |= _closed(ready.runtime, found, with_waiting=with_waiting, yes=yes)
+        if tag:
+            told |= _tagged(found.month, quiet=as_json)
+        if as_json:
+            show_json(told)
+        else:
+            out.print(f"{found.month} is closed.")
+
+
+def reopen(
+    month: Month,
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="Why the month is opened again.")],
+    as_json: AsJson = False,
+) -> None:
+    """Open a closed month again. The closing stays in the history, and tags in Kimai stay."""
+    with environment() as ready, explained(OperationError):
+        period = periods.reopen(ready.runtime, person(), month, reason)
+    if as_json:
+        show_json(asdict(period))
+    else:
+        out.print(f"{period.month} is open again.")
+
+
+def _closed(runtime: Runtime, found: Standing, *, with_waiting: bool, yes: bool) -> dict[str, object]:
+    if not (yes or found.objections or found.closed):
+        waiting = f", with {found.minutes_waiting.normalize():f} minutes waiting" if found.minutes_waiting else ""
+        typer.confirm(f"Close {found.month}{waiting}?", abort=True)
+    return asdict(periods.close(runtime, person(), found.month, with_waiting=with_waiting))
+
+
+def _tagged(month: str, *, quiet: bool) -> dict[str, object]:
+    # Dagster takes a second to import, and only this needs it.
+    from zk_pipeline.definitions import defs  # noqa: PLC0415
+    from zk_pipeline.syncing import SyncFailedError, tag_month  # noqa: PLC0415
+
+    with explained(SyncFailedError):
+        report = tag_month(defs.resolve_job_def(periods.TAG_JOB), month)
+    if not quiet:
+        out.print(f"{report.tagged} time sheets were tagged, by run {report.run_id}.", soft_wrap=True)
+        for sentence in report.left:
+            out.print(sentence, soft_wrap=True, markup=False)
+    return {"run_id": report.run_id, "tagged": report.tagged, "left": report.left}

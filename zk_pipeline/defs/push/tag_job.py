@@ -1,0 +1,64 @@
+"""The job `tag_billed`: sets the tag of a closed month in Kimai, as a run of its own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from zk_pipeline.defs.automation.jobs import TARGET_TAG
+from zk_pipeline.defs.days import stopping_on_system_errors
+from zk_pipeline.defs.push.tagging import Tagged, Tagging
+from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.defs.tags import MONTH_TAG
+from zk_pipeline.domain.closing import MonthError, last_day, month_name, month_named
+from zk_pipeline.store import periods, runs
+
+TAGGED, NOT_TAGGED = "tagged", "left"
+"""Metadata of the step: how many time sheets got the tag, and why others did not."""
+
+
+@dataclass(frozen=True, slots=True)
+class TagReport:
+    """What tagging a month did; `left` are sentences about time sheets that did not get the tag."""
+
+    run_id: str
+    tagged: int
+    left: Sequence[str]
+
+
+@dg.op(out=dg.Out(dg.Nothing))
+def set_tags(context: dg.OpExecutionContext, zk: ZkResource) -> None:
+    """Tag the time sheets of the month that the run's tag zk/month names; it must be closed."""
+    try:
+        month = month_named(context.run_tags.get(MONTH_TAG, ""))
+    except MonthError as error:
+        raise dg.Failure(description=f"The run's tag {MONTH_TAG} is wrong. {error}") from error
+    with stopping_on_system_errors():
+        with zk.runtime.database.transaction() as connection:
+            closed = periods.closed_months(connection)
+        if month not in closed:
+            name = month_name(month)
+            raise dg.Failure(description=f"{name} is not closed. Close it first: zk close {name}")
+        before = zk.target.requests
+        done = Tagging(zk.runtime.database, zk.target, zk.runtime.settings.zone, context.run_id).carry_out(month)
+    after, name = zk.target.requests, zk.target.endpoint.name
+    counts = {
+        "tagged": done.tagged,
+        f"{name}_read": after.reads - before.reads,
+        f"{name}_write": after.writes - before.writes,
+    }
+    with zk.runtime.database.transaction() as connection:
+        runs.add(connection, context.run_id, month, last_day(month), counts)
+    _tell(context, done)
+
+
+@dg.job(name="tag_billed", tags=TARGET_TAG, description="Tags the time sheets of a closed month as billed in Kimai.")
+def tag_billed() -> None:
+    """The time sheets of a closed month, tagged."""
+    set_tags()
+
+
+def _tell(context: dg.OpExecutionContext, done: Tagged) -> None:
+    for sentence in done.left:
+        context.log.warning("%s", sentence)
+    context.add_output_metadata({TAGGED: done.tagged, NOT_TAGGED: dg.MetadataValue.json(done.left)})

@@ -1,0 +1,108 @@
+"""Tagging the time sheets of a month as billed: each read again first, so that no tag of somebody else is lost."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from zk_pipeline.connectors.base import TargetConnector
+from zk_pipeline.connectors.errors import NotFoundError, PermissionDeniedError, ValidationFailedError
+from zk_pipeline.defs.locks import push_lock
+from zk_pipeline.defs.push.exchanges import Exchanges
+from zk_pipeline.domain.closing import billed_tag, last_day
+from zk_pipeline.domain.instants import days_window, local_day
+from zk_pipeline.domain.journal import JournalEntry, Operation
+from zk_pipeline.domain.records import Timesheet, TimesheetChange
+from zk_pipeline.store import audit, journal, ledger
+from zk_pipeline.store import target as rows
+from zk_pipeline.store.audit import AuditEvent
+from zk_pipeline.store.database import Database
+
+
+@dataclass
+class Tagged:
+    """How many time sheets got the tag, and why others did not, as sentences."""
+
+    tagged: int = 0
+    left: list[str] = field(default_factory=list[str])
+
+
+class Tagging:
+    """Sets the tag of a month on its time sheets of ours that are not exported, for one run."""
+
+    def __init__(self, database: Database, target: TargetConnector, zone: ZoneInfo, run_id: str) -> None:
+        self._database = database
+        self._target = target
+        self._name = target.endpoint.name
+        self._zone = zone
+        self._run_id = run_id
+        self._exchanges = Exchanges(database, self._name, run_id)
+
+    def carry_out(self, month: date) -> Tagged:
+        """Tag the month. What has the tag is left alone, so it may be repeated; raises what stops it.
+
+        The tag is made visible first, since Kimai drops unknown ones (docs/kimai.md §9).
+        """
+        tag, done = billed_tag(month), Tagged()
+        by_day = self._untagged(month, tag)
+        if by_day:
+            self._target.ensure_tags([tag])
+        for day, sheets in sorted(by_day.items()):
+            with self._database.lock(push_lock(self._name, day)), self._exchanges.kept():
+                for source_id, row in sheets:
+                    self._tag(row.id, source_id, tag, done)
+        return done
+
+    def _untagged(self, month: date, tag: str) -> dict[date, Sequence[tuple[str, Timesheet]]]:
+        """Our time sheets of the month that lack the tag or whose tag is not in the journal yet, by day."""
+        window = days_window(month, last_day(month), self._zone)
+        found = {row.id: row for page in self._target.fetch(window).pages() for row in page if not row.exported}
+        with self._database.transaction() as connection:
+            ours = ledger.rows_of_timesheets(connection, self._name, list(found))
+            known = rows.timesheets_by_id(connection, self._name, list(found))
+        by_day: dict[date, list[tuple[str, Timesheet]]] = {}
+        for source_id, written in sorted(ours.items()):
+            row = found[written.kimai_id or 0]
+            if not (_has(row, tag) and row.id in known and _has(known[row.id], tag)):
+                by_day.setdefault(local_day(row.begin, self._zone), []).append((source_id, row))
+        return {**by_day}
+
+    def _tag(self, timesheet_id: int, source_id: str, tag: str, done: Tagged) -> None:
+        current = self._target.get(timesheet_id)
+        if current is None or current.exported:
+            return
+        before, row = current, current
+        if _has(current, tag):
+            # An earlier run died between the write and its commit, or a person was faster.
+            before = self._mirrored(timesheet_id) or current
+        else:
+            try:
+                with self._exchanges.of(source_id):
+                    row = self._target.update(current, TimesheetChange(tags=(*current.tags, tag)))
+            except (NotFoundError, PermissionDeniedError, ValidationFailedError) as error:
+                done.left.append(f"Time sheet {timesheet_id} could not be tagged. {error}")
+                return
+        if not _has(row, tag):
+            done.left.append(f"Time sheet {timesheet_id}: Kimai dropped the tag {tag}. Make it visible in Kimai.")
+            return
+        self._commit(source_id, before, row)
+        done.tagged += 1
+
+    def _mirrored(self, timesheet_id: int) -> Timesheet | None:
+        with self._database.transaction() as connection:
+            return rows.timesheets_by_id(connection, self._name, [timesheet_id]).get(timesheet_id)
+
+    def _commit(self, source_id: str, before: Timesheet, row: Timesheet) -> None:
+        day = local_day(row.begin, self._zone)
+        written = JournalEntry(Operation.TAG, source_id, row.id, day, before, row)
+        detail = {"day": str(day), "kimai_id": row.id, "before": list(before.tags), "after": list(row.tags)}
+        event = AuditEvent("kimai.timesheet.tagged", "pipeline", f"booking:{source_id}", detail, self._run_id)
+        with self._exchanges.committed() as connection:
+            rows.save_timesheets(connection, self._name, [row])
+            journal.record(connection, self._name, [written], self._run_id)
+            audit.append(connection, [event])
+
+
+def _has(row: Timesheet, tag: str) -> bool:
+    """Whether the time sheet has the tag; Kimai does not tell letter cases apart (docs/kimai.md §9)."""
+    return tag.casefold() in {name.casefold() for name in row.tags}

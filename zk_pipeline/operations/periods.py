@@ -1,0 +1,177 @@
+"""Closing months and opening them again."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+from sqlalchemy import Connection
+
+from zk_pipeline.dagster_server import DagsterServer
+from zk_pipeline.defs.automation.jobs import TARGET_TAG
+from zk_pipeline.defs.locks import push_lock
+from zk_pipeline.defs.tags import MONTH_TAG, REASON_TAG
+from zk_pipeline.domain.closing import (
+    MonthError,
+    StatementTotals,
+    last_day,
+    may_close,
+    month_name,
+    month_named,
+)
+from zk_pipeline.domain.instants import days_between, local_day
+from zk_pipeline.operations.actors import Actor
+from zk_pipeline.operations.errors import OperationError, StaleError
+from zk_pipeline.runtime import Runtime
+from zk_pipeline.store import audit, conflicts, periods, requests
+
+TAG_JOB = "tag_billed"
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """One closing of a month; the month is closed while nobody opened it again. Instants are in UTC.
+
+    `audit_head` is the hash of the audit chain's last row before the closing, `statement_hash` one of the statement's
+    lines; `minutes_waiting` waited for people and were closed with it.
+    """
+
+    month: str
+    closed: bool
+    closed_at: datetime
+    closed_by: str
+    audit_head: str
+    statement_hash: str
+    minutes_waiting: Decimal
+    reopened_at: datetime | None
+    reopened_by: str | None
+    reopened_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What stands in the way of closing a month, as sentences, and the sums that decide it."""
+
+    month: str
+    closed: bool
+    minutes_waiting: Decimal
+    minutes_unexplained: Decimal
+    objections: tuple[str, ...]
+
+
+def history(runtime: Runtime) -> list[Period]:
+    """Every closing of every month, the newest month and closing first."""
+    with runtime.database.transaction() as connection:
+        return _history(connection)
+
+
+def standing(runtime: Runtime, name: str, *, with_waiting: bool = False) -> Standing:
+    """What stands in the way of closing a month. Raises `OperationError` for what is no month."""
+    month = month_given(name)
+    with runtime.database.transaction() as connection:
+        totals, objections = _objections(connection, runtime, month, with_waiting=with_waiting)
+        closed = month in periods.closed_months(connection)
+    return Standing(month_name(month), closed, totals.minutes_waiting, totals.minutes_unexplained, tuple(objections))
+
+
+def close(runtime: Runtime, actor: Actor, name: str, *, with_waiting: bool = False) -> Period:
+    """Close a month, after the pushes that are under way. Raises `StaleError` with all that stands in its way."""
+    month = month_given(name)
+    with _undisturbed(runtime, month) as connection:
+        if month in periods.closed_months(connection):
+            raise StaleError(f"{month_name(month)} is closed already. Open it first: zk reopen {month_name(month)}")
+        totals, objections = _objections(connection, runtime, month, with_waiting=with_waiting)
+        if objections:
+            raise StaleError(" ".join(objections))
+        statement = periods.statement_hash(connection, month)
+        _, head = audit.head(connection)
+        periods.close(
+            connection,
+            month,
+            actor=actor.name,
+            audit_head=head,
+            statement_hash=statement,
+            waiting=totals.minutes_waiting,
+        )
+        detail = {"audit_head": head, "statement_hash": statement, "minutes_waiting": str(totals.minutes_waiting)}
+        audit.append(connection, [actor.did("period.closed", _subject(month), detail)])
+        _ask_again(connection, month)
+        return _of(connection, month)
+
+
+def reopen(runtime: Runtime, actor: Actor, name: str, reason: str) -> Period:
+    """Open a closed month again, for a reason. Raises `OperationError` without one, `StaleError` if it is open."""
+    month = month_given(name)
+    if not reason.strip():
+        raise OperationError("A reason is missing. Say why the month is opened again: --reason.")
+    with _undisturbed(runtime, month) as connection:
+        if not periods.reopen(connection, month, actor=actor.name, reason=reason.strip()):
+            raise StaleError(f"{month_name(month)} is not closed. zk status shows the closed months.")
+        audit.append(connection, [actor.did("period.reopened", _subject(month), {"reason": reason.strip()})])
+        _ask_again(connection, month)
+        return _of(connection, month)
+
+
+def launch_tagging(runtime: Runtime, name: str) -> str:
+    """Have Dagster tag the time sheets of a closed month; returns the run's id. Raises `DagsterServerError`."""
+    tags = {**TARGET_TAG, REASON_TAG: "person", MONTH_TAG: month_name(month_given(name))}
+    return DagsterServer(runtime.settings.dagster_server).launch(TAG_JOB, tags)
+
+
+def month_given(name: str) -> date:
+    """The first day of a month that somebody wrote as `2025-08`. Raises `OperationError`."""
+    try:
+        return month_named(name)
+    except MonthError as error:
+        raise OperationError(str(error)) from error
+
+
+@contextmanager
+def _undisturbed(runtime: Runtime, month: date) -> Iterator[Connection]:
+    """A transaction while nothing is written to the month's days: pushes under way are waited for."""
+    target = runtime.stored("target").name
+    locks = [push_lock(target, day) for day in days_between(month, last_day(month))]
+    with runtime.database.lock(*locks), runtime.database.transaction() as connection:
+        yield connection
+
+
+def _objections(
+    connection: Connection, runtime: Runtime, month: date, *, with_waiting: bool
+) -> tuple[StatementTotals, list[str]]:
+    today = local_day(datetime.now(UTC), runtime.settings.zone)
+    totals = periods.totals(connection, runtime.stored("source").name, month)
+    return totals, may_close(month, totals, today, with_waiting=with_waiting)
+
+
+def _ask_again(connection: Connection, month: date) -> None:
+    """Ask for the days on which something waits: what may be decided about it is another thing now."""
+    waiting = conflicts.open_conflicts(connection, month, last_day(month))
+    requests.ask(connection, {row.entry_date for row in waiting}, "closing")
+
+
+def _subject(month: date) -> str:
+    return f"period:{month_name(month)}"
+
+
+def _history(connection: Connection) -> list[Period]:
+    return [
+        Period(
+            month=month_name(row.month),
+            closed=row.reopened_at is None,
+            closed_at=row.closed_at,
+            closed_by=row.closed_by,
+            audit_head=row.audit_head,
+            statement_hash=row.statement_hash,
+            minutes_waiting=row.minutes_waiting,
+            reopened_at=row.reopened_at,
+            reopened_by=row.reopened_by,
+            reopened_reason=row.reopened_reason,
+        )
+        for row in periods.history(connection)
+    ]
+
+
+def _of(connection: Connection, month: date) -> Period:
+    """The last closing of a month that was closed at least once."""
+    return next(period for period in _history(connection) if period.month == month_name(month))

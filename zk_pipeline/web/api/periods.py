@@ -1,0 +1,84 @@
+"""`/api/v1/periods` and `/api/v1/credits`: closing months, and what was billed too much."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, Field
+
+from zk_pipeline.operations import credits as credit_list
+from zk_pipeline.operations import periods
+from zk_pipeline.operations.credits import Credit
+from zk_pipeline.operations.periods import Period
+from zk_pipeline.web.access import Admin, Operator, Viewer
+from zk_pipeline.web.api.common import PREFIX, Body, Ready
+
+router = APIRouter(prefix=PREFIX, tags=["periods"])
+
+LARGEST_ID = 2**63 - 1
+MONTH = r"^\d{4}-\d{2}$"
+Month = Annotated[str, Path(pattern=MONTH, description="Year and month, such as 2025-08.")]
+Sentence = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"^[^\x00]*$")]
+
+
+class Closing(Body):
+    """How a month is closed: although bookings wait, and whether its time sheets are tagged in Kimai."""
+
+    with_waiting: bool = False
+    tag: bool = False
+
+
+class Reopening(Body):
+    """Why a month is opened again."""
+
+    reason: Sentence
+
+
+class Settlement(Body):
+    """How a credit was settled."""
+
+    note: Sentence
+
+
+class Closed(BaseModel):
+    """The month as it was closed, and the run that tags its time sheets, if that was wanted."""
+
+    period: Period
+    tag_run_id: str | None = None
+
+
+@router.get("/periods", summary="Every closing of every month")
+def history(_actor: Viewer, ready: Ready) -> list[Period]:
+    """The newest month and closing first. A month is closed while one of its closings was not opened again."""
+    return periods.history(ready)
+
+
+@router.post("/periods/{month}/close", summary="Close a month")
+def close(actor: Admin, ready: Ready, month: Month, body: Closing) -> Closed:
+    """Answers 409 with all that stands in its way. Nothing is written to a closed month any more."""
+    period = periods.close(ready, actor, month, with_waiting=body.with_waiting)
+    return Closed(period=period, tag_run_id=periods.launch_tagging(ready, month) if body.tag else None)
+
+
+@router.post("/periods/{month}/reopen", summary="Open a closed month again")
+def reopen(actor: Admin, ready: Ready, month: Month, body: Reopening) -> Period:
+    """The closing stays in the history, and tags in Kimai stay."""
+    return periods.reopen(ready, actor, month, body.reason)
+
+
+@router.get("/credits", summary="Minutes that were billed too many")
+def listed(
+    _actor: Viewer,
+    ready: Ready,
+    month: Annotated[str, Query(pattern=MONTH)] = "",
+    settled: Annotated[bool, Query(description="Also those that are settled.")] = False,  # noqa: FBT002
+) -> list[Credit]:
+    """Oldest first; `month` is that of the booking."""
+    return credit_list.listed(ready, month, settled=settled)
+
+
+@router.post("/credits/{credit_id}/settle", summary="Record that a credit is settled")
+def settle(
+    actor: Operator, ready: Ready, credit_id: Annotated[int, Path(ge=1, le=LARGEST_ID)], body: Settlement
+) -> Credit:
+    """A credit is settled once; the note says how."""
+    return credit_list.settle(ready, actor, credit_id, body.note)

@@ -1,0 +1,275 @@
+"""Whatever happens to a booking after closing: closed minutes, adjustments and credits are what it says."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zk_pipeline.domain.adjustments import Adjustment, entry_of, is_adjustment
+from zk_pipeline.domain.decision import Action, Status
+from zk_pipeline.domain.entries import Entry, SyncStatus
+from zk_pipeline.domain.mapping import Mappings
+from zk_pipeline.domain.plan import Result, Situation
+from zk_pipeline.domain.reasons import Reason
+from zk_pipeline.domain.reconcile import Reconciler
+from zk_pipeline.domain.records import Timesheet
+from zk_pipeline.domain.resolutions import Choice, Resolution
+from zk_pipeline_tests.domain.builders import (
+    ACME,
+    ACME_PROJECT,
+    ANNA,
+    BEN,
+    DAY,
+    POLICY,
+    SUPPORT,
+    TRAVEL,
+    at,
+    entry,
+    excluded,
+    ledger_row,
+    ours,
+    resolver,
+    situation,
+    target_directory,
+)
+
+CLOSED = frozenset({DAY.replace(day=1)})
+LATER = date(2025, 10, 1)
+GLOBEX_PROJECT = replace(ACME_PROJECT, id=41, name="Globex", number="ZO8", customer_id=31)
+DIRECTORY = target_directory(
+    customers=(ACME, replace(ACME, id=31, name="Globex", number="zammad-org-8")),
+    projects=(ACME_PROJECT, GLOBEX_PROJECT),
+)
+MAPPINGS = Mappings(activities={(3, None): SUPPORT.id, (4, None): TRAVEL.id})
+RECONCILER = Reconciler("zammad", resolver(DIRECTORY, MAPPINGS), POLICY)
+PROJECTS = {7: ACME_PROJECT.id, 8: GLOBEX_PROJECT.id}
+USERS = {1: ANNA, 2: BEN}
+ACTIVITIES = {3: SUPPORT.id, 4: TRAVEL.id}
+
+Side = tuple[int, int, int]
+
+
+@dataclass
+class Month:
+    """A closed month with one booking, which may have been in Kimai, and what was adjusted since."""
+
+    booking: Entry | None
+    sheet: Timesheet | None = field(default_factory=ours)
+    made: list[Adjustment] = field(default_factory=list[Adjustment])
+    closed: frozenset[date] = CLOSED
+
+    def facts(self) -> Situation:
+        return situation(
+            *([self.booking] if self.booking else []),
+            ledger=(ledger_row(),) if self.sheet else (),
+            timesheets=(self.sheet,) if self.sheet else (),
+            closed_months=self.closed,
+            adjusted={"6": self.made} if self.made else {},
+        )
+
+    def line(self, decisions: Sequence[Resolution] = ()) -> Result | None:
+        lines = RECONCILER.day(self.facts(), decisions)
+        assert len(lines) <= 1
+        return lines[0] if lines else None
+
+    def adjust(self) -> Result | None:
+        """Decide `adjust` where somebody is asked, as the stage does; the line as it was decided."""
+        waiting = self.line()
+        if waiting is None or waiting.action is not Action.REVIEW:
+            return waiting
+        assert waiting.reason is not None
+        decided = self.line([Resolution(waiting.key, waiting.reason, Choice.ADJUST, waiting.facts_hash)])
+        assert decided is not None
+        assert decided.owed is not None
+        assert (decided.action, decided.decided) == (Action.NONE, Choice.ADJUST)
+        for amount in decided.owed.amounts:
+            row = Adjustment(
+                id=len(self.made) + 1,
+                source="zammad",
+                source_id=decided.owed.source_id,
+                kimai_id=decided.owed.kimai_id,
+                original_day=DAY,
+                minutes=amount.minutes,
+                reason=decided.owed.reason,
+                entry_date=LATER,
+                begin_at=at("2025-10-01T08:00"),
+                decided_at=at("2025-10-01T12:00"),
+                side=amount.side,
+                original=decided.owed.entry,
+            )
+            self.made.append(row)
+        return decided
+
+    def booked(self) -> Counter[Side]:
+        """Seconds in Kimai's closed month, of adjustments and of credits, by side."""
+        sums: Counter[Side] = Counter()
+        if self.sheet is not None:
+            row = self.sheet
+            sums[row.user_id, row.project_id, row.activity_id] += row.duration_seconds
+        for adjustment in self.made:
+            side = adjustment.side
+            sums[side.user_id, side.project_id or 0, side.activity_id] += adjustment.holding.seconds
+        return Counter({side: seconds for side, seconds in sums.items() if seconds})
+
+
+def wanted(booking: Entry | None) -> Counter[Side]:
+    """Seconds that Zammad says, by side."""
+    if booking is None or not booking.time_minutes:
+        return Counter()
+    side = (
+        USERS[booking.agent_id].id,
+        PROJECTS[booking.organization_id or 0],
+        ACTIVITIES[booking.activity_type_id or 0],
+    )
+    return Counter({side: int(booking.time_minutes * 60)})
+
+
+BOOKINGS = st.none() | st.builds(
+    lambda minutes, organization, agent, kind: entry(
+        minutes=minutes,
+        organization_id=organization,
+        agent_id=agent,
+        user_email=USERS[agent].email,
+        activity_type_id=kind,
+        sync_status=SyncStatus.PENDING if Decimal(minutes) else SyncStatus.EXCLUDED,
+    ),
+    st.sampled_from(["0", "15", "0.25", "18", "60.5", "90"]),
+    st.sampled_from([7, 8]),
+    st.sampled_from([1, 2]),
+    st.sampled_from([3, 4]),
+)
+
+
+@given(st.lists(BOOKINGS, min_size=1, max_size=8), st.booleans(), st.booleans())
+def test_closed_minutes_adjustments_and_credits_are_what_zammad_says(
+    edits: list[Entry | None], was_in_kimai: bool, reopened: bool
+) -> None:
+    month = Month(entry(), sheet=ours() if was_in_kimai else None)
+    month.adjust()
+    closed = month.sheet
+    for edit in edits:
+        month.booking = edit
+        month.adjust()
+        assert month.booked() == wanted(edit)
+        assert month.sheet == closed
+        if reopened and month.made:
+            month.closed = frozenset()
+        quiet = month.line()
+        assert quiet is None or quiet.action in {Action.NONE, Action.LINK}
+
+
+@pytest.mark.parametrize(
+    ("edit", "minutes", "reason"),
+    [
+        (entry(minutes="60"), [45], "The booking says 60 min, 15 min are billed or adjusted."),
+        (entry(minutes="5"), [-10], "The booking says 5 min, 15 min are billed or adjusted."),
+        (excluded(booked="15"), [-15], "The booking is gone or was corrected to zero, 15 min are billed or adjusted."),
+        (None, [-15], "The booking is gone or was corrected to zero, 15 min are billed or adjusted."),
+        (
+            entry(organization_id=8, organization_name="Globex"),
+            [-15, 15],
+            "The booking moved to another person, project or activity, 15 min are billed or adjusted.",
+        ),
+    ],
+    ids=["more", "less", "corrected to zero", "deleted", "moved"],
+)
+def test_each_change_owes_its_difference_and_says_why(edit: Entry | None, minutes: list[int], reason: str) -> None:
+    month = Month(edit)
+    waiting = month.line()
+    assert waiting is not None
+    assert (waiting.action, waiting.reason) == (Action.REVIEW, Reason.BILLED)
+    assert waiting.owed is not None
+    assert [amount.minutes for amount in waiting.owed.amounts] == minutes
+    assert waiting.owed.reason == reason
+    assert reason in waiting.text
+
+
+def test_a_booking_in_a_closed_month_owes_all_of_itself() -> None:
+    waiting = Month(entry(), sheet=None).line()
+    assert waiting is not None
+    assert (waiting.status, waiting.reason) == (Status.MISSING, Reason.LOCKED_PERIOD)
+    assert waiting.owed is not None
+    assert [amount.minutes for amount in waiting.owed.amounts] == [15]
+
+
+def test_a_customer_that_is_renamed_owes_nothing() -> None:
+    line = Month(entry(organization_name="Acme International", ticket_title="Another title")).line()
+    assert line is not None
+    assert (line.status, line.action) == (Status.IN_SYNC, Action.NONE)
+
+
+def test_what_was_adjusted_is_never_created_or_updated_when_its_month_is_opened() -> None:
+    for sheet in (ours(), None):
+        month = Month(entry(minutes="60"), sheet=sheet)
+        month.adjust()
+        month.closed = frozenset()
+        month.booking = entry(minutes="90")
+        waiting = month.line()
+        assert waiting is not None
+        assert (waiting.action, waiting.reason) == (Action.REVIEW, Reason.BILLED)
+        month.adjust()
+        assert month.booked() == wanted(month.booking)
+
+
+def test_a_change_of_mind_asks_again_and_counts_from_the_sum() -> None:
+    month = Month(entry(minutes="60"))
+    for minutes in ("60", "15", "60"):
+        month.booking = entry(minutes=minutes)
+        month.adjust()
+    assert [adjustment.minutes for adjustment in month.made] == [45, -45, 45]
+
+
+def test_a_difference_that_a_person_wrote_off_stays_so_until_the_booking_changes() -> None:
+    month = Month(entry(minutes="60"))
+    month.adjust()
+    month.booking = entry(minutes="75")
+    waiting = month.line()
+    assert waiting is not None
+    row = replace(ledger_row(), facts_hash=waiting.facts_hash)
+    kept = replace(month.facts(), ledger={"6": row})
+    assert RECONCILER.day(kept)[0].action is Action.NONE
+    changed = replace(kept, entries=[entry(minutes="80")])
+    assert RECONCILER.day(changed)[0].action is Action.REVIEW
+
+
+def test_where_no_minutes_differ_adjust_agrees_to_the_time_sheet() -> None:
+    month = Month(entry(begin="2025-08-16T09:00"))
+    waiting = month.line()
+    assert waiting is not None
+    assert waiting.reason is Reason.BILLED
+    decided = month.line([Resolution("6", Reason.BILLED, Choice.ADJUST, waiting.facts_hash)])
+    assert decided is not None
+    assert (decided.action, decided.decided) == (Action.LINK, Choice.KEEP)
+
+
+def test_the_entry_of_an_adjustment_names_the_original_and_carries_its_own_marker() -> None:
+    month = Month(entry(minutes="60"))
+    month.adjust()
+    (made,) = month.made
+    assert made.original is not None
+    found = entry_of(made, made.original)
+    assert is_adjustment(found.source_id)
+    assert found.description == (
+        "Adjustment for Ticket #50 of 2025-08-16 (time sheet 100): "
+        "The booking says 60 min, 15 min are billed or adjusted. [zk-zammad-a1]"
+    )
+    assert (found.entry_date, found.time_minutes, found.booked_minutes) == (LATER, 45, 0)
+    assert found.end_at - found.begin_at == at("2025-10-01T08:45") - at("2025-10-01T08:00")
+
+
+def test_an_adjustment_is_planned_beside_bookings_as_one_of_them() -> None:
+    month = Month(entry(minutes="60"))
+    month.adjust()
+    (made,) = month.made
+    assert made.original is not None
+    adjustment = entry_of(made, made.original)
+    facts = replace(situation(adjustment, entry("7", begin="2025-10-01T09:00")), day=LATER)
+    assert [(line.source_id, line.action) for line in RECONCILER.day(facts)] == [
+        ("7", Action.CREATE),
+        ("a1", Action.CREATE),
+    ]

@@ -1,0 +1,107 @@
+"""What may close a month, what is billed, and where adjustments are booked."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zk_pipeline.domain.closing import (
+    MonthError,
+    StatementTotals,
+    billed_tag,
+    booking_day,
+    is_billed,
+    last_day,
+    may_close,
+    month_name,
+    month_named,
+    month_of,
+    next_month,
+)
+from zk_pipeline.domain.locks import Locks
+from zk_pipeline_tests.domain.builders import BERLIN, timesheet
+
+AUGUST = date(2025, 8, 1)
+TODAY = date(2025, 9, 1)
+EVEN = StatementTotals(12, 40, Decimal(0), Decimal(0))
+
+
+def test_a_balanced_month_that_is_over_may_be_closed() -> None:
+    assert may_close(AUGUST, EVEN, TODAY) == []
+
+
+@pytest.mark.parametrize(
+    ("totals", "today", "told"),
+    [
+        (EVEN, date(2025, 8, 31), "2025-08 is not over. Close it from 2025-09-01 on."),
+        (replace(EVEN, lines=None), TODAY, "There is no statement yet."),
+        (replace(EVEN, lines=0), TODAY, "The statement has no line of 2025-08."),
+        (replace(EVEN, minutes_unexplained=Decimal("0.5000")), TODAY, "0.5 minutes of 2025-08 are unexplained"),
+        (replace(EVEN, minutes_waiting=Decimal(15)), TODAY, "15 minutes of 2025-08 wait for people."),
+        (replace(EVEN, asked_days=[date(2025, 8, 3)]), TODAY, "Runs of 2025-08-03 are asked for."),
+    ],
+)
+def test_what_stands_in_the_way_is_told_with_its_remedy(totals: StatementTotals, today: date, told: str) -> None:
+    (objection,) = may_close(AUGUST, totals, today)
+    assert objection.startswith(told)
+
+
+def test_waiting_minutes_may_be_closed_with_the_month_and_unexplained_ones_never() -> None:
+    waiting = replace(EVEN, minutes_waiting=Decimal(15))
+    assert may_close(AUGUST, waiting, TODAY, with_waiting=True) == []
+    hidden = replace(waiting, minutes_unexplained=Decimal("0.0001"))
+    assert len(may_close(AUGUST, hidden, TODAY, with_waiting=True)) == 1
+
+
+def test_a_month_without_entries_needs_no_line() -> None:
+    assert may_close(AUGUST, replace(EVEN, lines=0, entries=0), TODAY) == []
+
+
+@pytest.mark.parametrize("text", ["", "2025", "2025-13", "2025-00", "2025-8", "0000-01", "9999-12", "2025-08-01", "August"])
+def test_what_is_no_month_is_refused(text: str) -> None:
+    with pytest.raises(MonthError, match="such as 2025-08"):
+        month_named(text)
+
+
+@given(st.dates(date(1970, 1, 1), date(9998, 12, 31)))
+def test_months_are_named_begin_and_end_where_their_days_do(day: date) -> None:
+    month = month_of(day)
+    assert month_named(month_name(month)) == month
+    assert month <= day <= last_day(month)
+    assert next_month(month) == last_day(month) + timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("row", "billed"),
+    [
+        (timesheet(), False),
+        (timesheet(exported=True), True),
+        (timesheet(tags=("zammad", billed_tag(AUGUST))), True),
+        (timesheet(tags=("BILLED:2025-08",)), True),
+        (timesheet(tags=("billed", "billed:soon", "not billed:2025-08")), False),
+    ],
+)
+def test_billed_is_what_is_exported_or_has_the_tag_of_a_month(row, billed: bool) -> None:
+    assert is_billed(row) is billed
+    assert bool(Locks(BERLIN).why(row)) is billed
+
+
+@pytest.mark.parametrize(
+    ("closed", "expected"),
+    [
+        (frozenset(), date(2025, 9, 15)),
+        (frozenset({date(2025, 8, 1)}), date(2025, 9, 15)),
+        (frozenset({date(2025, 9, 1)}), date(2025, 10, 1)),
+        (frozenset({date(2025, 9, 1), date(2025, 10, 1)}), date(2025, 11, 1)),
+    ],
+)
+def test_an_adjustment_is_booked_today_or_on_the_first_open_day_after_it(closed: frozenset[date], expected: date):
+    assert booking_day(date(2025, 9, 15), Locks(BERLIN, closed_months=closed).is_closed) == expected
+
+
+def test_where_everything_is_closed_nothing_is_booked() -> None:
+    with pytest.raises(MonthError, match="ZK_LOCKED_BEFORE"):
+        booking_day(TODAY, lambda _: True)
