@@ -40,6 +40,7 @@ class Dashboard:
             self._chart = parts.box("zk-chart-box")
         with parts.card(words("runs.title")):
             self._runs = Panel(visit, lambda: runs.page(visit.runtime, RUNS_SHOWN, 0)[0], self._show_runs)
+        self._again = ui.timer(SECONDS_AT_WORK, self._runs.refresh, active=False)
         visit.live(self._figures.refresh)
         visit.live(self._runs.refresh)
 
@@ -95,8 +96,7 @@ class Dashboard:
 
     def _show_runs(self, shown: Sequence[Run]) -> None:
         run_table.show(self._visit.words, shown)
-        if any(run.is_under_way for run in shown):
-            ui.timer(SECONDS_AT_WORK, self._runs.refresh, once=True)
+        self._again.active = any(run.is_under_way for run in shown)
 
 
 def _value(value: Cell) -> None:

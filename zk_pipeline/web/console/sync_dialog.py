@@ -1,5 +1,6 @@
 """Sync now: choose days, have their plan made, look at it, and have it carried out."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
@@ -66,7 +67,7 @@ class SyncDialog:
         visit = self._visit
         started = await visit.ask(plans.launch, visit.runtime, visit.actor, *days)
         self._changed()
-        self._watch(lambda: self._look_at_plan(started, days))
+        await self._watch(lambda: self._look_at_plan(started, days))
 
     async def _look_at_plan(self, started: Sequence[PlanRun], days: tuple[date, date]) -> bool:
         visit, words = self._visit, self._words
@@ -118,7 +119,7 @@ class SyncDialog:
         asked = await visit.ask(sync.request, visit.runtime, visit.actor, *self._planned)
         self._run_button.disable()
         self._plan_button.disable()
-        self._watch(lambda: self._look_at_request(asked.id))
+        await self._watch(lambda: self._look_at_request(asked.id))
 
     async def _look_at_request(self, request_id: int) -> bool:
         visit = self._visit
@@ -149,18 +150,13 @@ class SyncDialog:
         self._box.clear()
         return self._box
 
-    def _watch(self, look: Callable[[], Awaitable[bool]]) -> None:
+    async def _watch(self, look: Callable[[], Awaitable[bool]]) -> None:
         """Look again and again until it is done, or the dialog is closed."""
-
-        async def once() -> None:
-            with self._visit.telling():
-                if not await look() and not self._box.is_deleted:
-                    with self._box:
-                        ui.timer(SECONDS, once, once=True)
-
         with self._drawn():
             parts.skeleton(self._words("loading"))
-            ui.timer(0, once, once=True)
+        while not await look() and not self._box.is_deleted:
+            with self._box:
+                await asyncio.sleep(SECONDS)
 
 
 def _state(visit: Visit, status: str, url: str) -> None:

@@ -65,7 +65,7 @@ WORDS = {
     "schedule.preset.off": ("Off", "Aus", "Arrêt"),
     "schedule.cron": ("Cron", "Cron", "Cron"),
     "schedule.days": ("Days back", "Tage zurück", "Jours en arrière"),
-    "schedule.busy": ("While a run is at work", "Wenn noch ein Lauf läuft", "Si une exécution est en cours"),
+    "schedule.busy": ("If one is at work", "Wenn einer läuft", "Si une est en cours"),
     "schedule.busy.skip": ("Skip it", "Auslassen", "Passer"),
     "schedule.busy.queue": ("Wait for it", "Warten", "Attendre"),
     "schedule.next": ("Next runs:", "Nächste Läufe:", "Prochaines exécutions :"),

@@ -1,0 +1,155 @@
+"""The web app as the process that people start, on some synced days of the demo, and browsers that visit it."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from socket import create_server
+
+import httpx
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from zk_pipeline.operations import accounts
+from zk_pipeline.operations.accounts import NewUser
+from zk_pipeline.operations.actors import Actor, Role
+from zk_pipeline.settings import ENV_FILE
+from zk_pipeline.store.database import Database
+from zk_pipeline.supervisor.groups import wait_until
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+SCREENSHOTS = Path(__file__).parents[3] / ".zk-screenshots"
+PASSWORD = "correct horse battery"
+FIRST, LAST = "2025-10-01", "2025-10-03"
+SECONDS_TO_START = 60
+PHONE, DESK = 390, 1280
+
+
+@dataclass(frozen=True)
+class Site:
+    """A running web app with a user of each role."""
+
+    url: str
+    variables: dict[str, str]
+    database: Database
+
+    def email(self, role: Role) -> str:
+        return f"{role}@example.com"
+
+    def add_user(self, email: str, role: Role) -> int:
+        with self.database.transaction() as connection:
+            return accounts.create(
+                connection, Actor("cli:tests", Role.ADMIN), NewUser(email, role, role.title(), PASSWORD)
+            ).id
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """A browser window on the site; `context` is its profile with the cookies."""
+
+    site: Site
+    context: BrowserContext
+    page: Page
+
+    def open(self, address: str = "/") -> Page:
+        """Load a page and wait until its first section has been filled."""
+        self.page.goto(self.site.url + address)
+        self.page.wait_for_function("document.querySelector('.zk-section .zk-panel:not([aria-busy])')")
+        return self.page
+
+
+def environment(variables: dict[str, str]) -> dict[str, str]:
+    """The variables of a process of ours, with nothing of the machine's own settings."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith(("ZK_", "DAGSTER_"))}
+    return {**others, ENV_FILE: os.devnull, **variables}
+
+
+def zk(variables: dict[str, str], *arguments: str) -> None:
+    """Run a command as a process of its own."""
+    command = [sys.executable, "-c", "from zk_pipeline.cli import main; main()", *arguments]
+    done = subprocess.run(command, env=environment(variables), capture_output=True, text=True, check=False)
+    assert done.returncode in {0, 3}, done.stdout + done.stderr
+
+
+@contextmanager
+def serving(variables: dict[str, str], log: Path) -> Iterator[str]:
+    """The web app as a process on a free port; its address."""
+    with create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    command = [sys.executable, "-m", "zk_pipeline.web.server"]
+    url = f"http://127.0.0.1:{port}"
+    with log.open("w") as output:
+        given = environment({**variables, "ZK_WEB_PORT": str(port)})
+        process = subprocess.Popen(command, env=given, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            wait_until(lambda: process.poll() is not None or _answers(url), SECONDS_TO_START)
+            assert process.poll() is None, log.read_text()
+            yield url
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/favicon.ico", trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
+
+
+@contextmanager
+def window(browser: Browser, site: Site, *, width: int = DESK, locale: str = "en-GB", name: str) -> Iterator[Visitor]:
+    """A fresh browser window; what it showed last is kept as a picture."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, locale=locale)
+    context.set_default_timeout(15_000)
+    page = context.new_page()
+    try:
+        yield Visitor(site, context, page)
+    finally:
+        SCREENSHOTS.mkdir(exist_ok=True)
+        page.screenshot(path=SCREENSHOTS / f"{re.sub(r'[^A-Za-z0-9]+', '_', name)}.png")
+        context.close()
+
+
+def sign_in(visitor: Visitor, email: str) -> None:
+    """Begin a session as the sign-in page does, and keep its cookies in the browser."""
+    site = visitor.site
+    answer = visitor.context.request.post(
+        f"{site.url}/api/v1/auth/login",
+        data={"email": email, "password": PASSWORD, "cookies": True},
+        headers={"origin": site.url},
+    )
+    assert answer.ok, answer.text()
+
+
+def unnamed_controls(page: Page) -> Sequence[str]:
+    """Controls on the page that a screen reader could not name."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll("a[href], button, input:not([type=hidden]), textarea, [role=button]")]
+            .filter((one) => one.checkVisibility())
+            .filter((one) => {
+              const label = one.labels && one.labels.length ? one.labels[0].textContent : "";
+              const by = one.getAttribute("aria-labelledby");
+              const named = by && document.getElementById(by) ? document.getElementById(by).textContent : "";
+              const own = one.getAttribute("aria-label") || one.title || "";
+              return !(own + label + named + one.textContent).trim();
+            })
+            .map((one) => one.outerHTML.slice(0, 200))"""
+    )
+
+
+def overflow(page: Page) -> int:
+    """Pixels by which the page is wider than the window."""
+    return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")

@@ -1,0 +1,235 @@
+"""The console in a real browser: what it shows, that everybody can use it, and what decisions lead to."""
+
+import pytest
+from playwright.sync_api import Page, expect
+from sqlalchemy import text
+
+from zk_pipeline.operations.actors import Role
+from zk_pipeline.web.console.sections import SECTIONS
+from zk_pipeline_tests.web.console.conftest import Visit
+from zk_pipeline_tests.web.console.site import PHONE, Site, overflow, unnamed_controls
+
+ADDRESSES = [f"/{section.name}" for section in SECTIONS]
+SCRIPT = "<img src=x onerror=\"document.body.dataset.hacked='yes'\"><script>alert(1)</script> **bold** {{ 7 * 7 }}"
+
+
+def open_conflicts(site: Site) -> list[int]:
+    with site.database.transaction() as connection:
+        rows = connection.execute(
+            text("SELECT id FROM sync.conflicts WHERE resolution_status = 'open' ORDER BY entry_date DESC, key DESC")
+        )
+        return [row[0] for row in rows]
+
+
+def decision_of(site: Site, conflict_id: int) -> tuple[str, str, str]:
+    with site.database.transaction() as connection:
+        query = text("SELECT resolution_status, decision, decided_by FROM sync.conflicts WHERE id = :id")
+        return tuple(connection.execute(query, {"id": conflict_id}).one())
+
+
+def notice(page: Page, part: str) -> None:
+    expect(page.get_by_role("alert").filter(has_text=part).first).to_be_visible()
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_every_section_is_reachable_by_its_own_address(visit: Visit, address: str):
+    page = visit(Role.ADMIN).open(address)
+    assert [section.get_attribute("id") for section in page.locator(".zk-section").all()] == [address[1:]]
+    assert page.locator("h1").count() == 1
+    assert page.locator("main, [role=main]").count() == 1
+    assert page.locator(".zk-failed").count() == 0
+
+
+def test_the_first_page_has_all_sections_and_loads_each_when_it_comes_into_view(visit: Visit):
+    page = visit(Role.ADMIN).open("/")
+    assert [section.get_attribute("id") for section in page.locator(".zk-section").all()] == [
+        section.name for section in SECTIONS
+    ]
+    last = page.locator("#audit")
+    assert last.locator("table").count() == 0
+    page.get_by_role("link", name="Audit & history").click()
+    expect(last.locator("table").first).to_be_visible()
+    expect(page.get_by_role("link", name="Audit & history")).to_have_attribute("aria-current", "location")
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("width", [PHONE, 1280])
+def test_no_page_scrolls_sideways_and_every_control_has_a_name(visit: Visit, address: str, width: int):
+    page = visit(Role.ADMIN, width=width).open(address)
+    assert overflow(page) <= 0
+    assert unnamed_controls(page) == []
+
+
+@pytest.mark.parametrize(("locale", "title"), [("en-GB", "Dashboard"), ("de-DE", "Übersicht"), ("fr-FR", "Tableau")])
+def test_the_page_speaks_the_language_of_the_browser(visit: Visit, locale: str, title: str):
+    page = visit(Role.ADMIN, locale=locale).open("/dashboard")
+    expect(page.get_by_role("heading", level=2).first).to_contain_text(title)
+    assert page.locator("html").get_attribute("lang", timeout=5000).startswith(locale[:2])
+
+
+def test_a_chosen_language_and_colour_are_remembered(visit: Visit):
+    visitor = visit(Role.VIEWER)
+    page = visitor.open("/audit")
+    page.get_by_role("button", name="Light or dark").click()
+    expect(page.locator("body.body--dark")).to_be_attached()
+    page.get_by_role("button", name="Language").click()
+    page.get_by_text("Deutsch").click()
+    expect(page.get_by_role("heading", name="Protokoll & Verlauf")).to_be_visible()
+    expect(page.locator("body.body--dark")).to_be_attached()
+
+
+def test_html_and_script_in_a_ticket_title_are_shown_as_text(visit: Visit, site: Site):
+    with site.database.transaction() as connection:
+        entry = connection.execute(
+            text("SELECT source_id, ticket_title FROM sync.normalized_entries ORDER BY entry_date DESC LIMIT 1")
+        ).one()
+        set_title = text("UPDATE sync.normalized_entries SET ticket_title = :title WHERE source_id = :id")
+        connection.execute(set_title, {"title": SCRIPT, "id": entry.source_id})
+    page = visit(Role.VIEWER).open("/reconcile?view=all")
+    title = page.get_by_role("button", name=SCRIPT)
+    expect(title).to_be_visible()
+    title.click()
+    expect(page.get_by_role("dialog").get_by_text(SCRIPT).first).to_be_visible()
+    assert page.locator("body").get_attribute("data-hacked") is None
+    with site.database.transaction() as connection:
+        connection.execute(set_title, {"title": entry.ticket_title, "id": entry.source_id})
+
+
+def test_a_conflict_is_resolved_with_the_keyboard_alone(visit: Visit, site: Site):
+    page = visit(Role.OPERATOR).open("/reconcile")
+    number = open_conflicts(site)[0]
+    first = page.locator(".zk-open").first
+    first.focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    ignore = dialog.get_by_role("button", name="Ignore")
+    for _ in range(30):
+        if ignore.evaluate("button => button === document.activeElement"):
+            break
+        page.keyboard.press("Tab")
+        assert dialog.evaluate("dialog => dialog.contains(document.activeElement)")
+    page.keyboard.press("Enter")
+    notice(page, "Ignore: decided.")
+    expect(dialog).to_have_count(0)
+    state, decision, by = decision_of(site, number)
+    assert (state, decision) == ("decided", "ignore")
+    assert by.startswith("user:")
+
+
+def test_a_dialog_gives_the_focus_back_when_it_closes(visit: Visit):
+    page = visit(Role.OPERATOR).open("/reconcile?view=all")
+    opener = page.locator(".zk-open").nth(1)
+    opener.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(opener).to_be_focused()
+
+
+def test_the_second_of_two_operators_is_told_that_somebody_was_faster(visit: Visit, site: Site):
+    number = open_conflicts(site)[0]
+    first, second = (visit(Role.OPERATOR).open(f"/reconcile?conflict={number}") for _ in range(2))
+    for page in (first, second):
+        expect(page.get_by_role("dialog")).to_be_visible()
+    first.get_by_role("dialog").get_by_role("button", name="Ignore").click()
+    notice(first, "Ignore: decided.")
+    second.get_by_role("dialog").get_by_role("button", name="Ignore").click()
+    notice(second, f"Conflict {number} is no longer open")
+
+
+def test_many_are_decided_alike_after_a_preview_of_what_is_written(visit: Visit, site: Site):
+    page = visit(Role.OPERATOR).open("/reconcile")
+    before = open_conflicts(site)
+    for position in (0, 1):
+        page.locator(".zk-table [role=checkbox]").nth(position).click()
+    expect(page.get_by_text("2 selected")).to_be_visible()
+    page.get_by_role("button", name="Preview", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("Ignore: 2 conflicts.")).to_be_visible()
+    expect(dialog.get_by_text("Both sides stay as they are. Nothing is written.")).to_be_visible()
+    assert open_conflicts(site) == before
+    dialog.get_by_role("button", name="Decide 2").click()
+    notice(page, "Decided: 2.")
+    assert len(open_conflicts(site)) == len(before) - 2
+
+
+def test_the_list_is_narrowed_and_says_what_to_do_where_nothing_fits(visit: Visit):
+    page = visit(Role.VIEWER).open("/reconcile?view=matches")
+    expect(page.get_by_text("In sync").first).to_be_visible()
+    page.get_by_label("Agent", exact=True).fill("Nobody At All")
+    expect(page.get_by_text("Nothing fits this filter.")).to_be_visible()
+
+
+def test_a_decision_stands_in_the_audit_trail_without_a_reload(visit: Visit, site: Site):
+    trail = visit(Role.VIEWER).open("/audit")
+    page = visit(Role.OPERATOR).open(f"/reconcile?conflict={open_conflicts(site)[0]}")
+    page.get_by_role("dialog").get_by_role("button", name="Ignore").click()
+    notice(page, "Ignore: decided.")
+    newest = trail.locator(".zk-table tbody tr").first
+    expect(newest).to_contain_text("Conflict decided")
+    expect(newest).to_contain_text("Operator")
+
+
+def test_the_story_of_a_booking_is_told(visit: Visit, site: Site):
+    with site.database.transaction() as connection:
+        source_id = connection.execute(
+            text("SELECT source_id FROM sync.pushes ORDER BY source_id LIMIT 1")
+        ).scalar_one()
+    page = visit(Role.VIEWER).open("/audit")
+    field = page.get_by_label("Booking, ticket or time sheet")
+    field.fill(source_id)
+    field.press("Enter")
+    dialog = page.get_by_role("dialog", name=f"The story of {source_id}")
+    expect(dialog.get_by_text("Writes to Kimai")).to_be_visible()
+    expect(dialog.get_by_text("Time sheet created").first).to_be_visible()
+
+
+def test_a_part_that_fails_says_so_and_leaves_the_rest_alone(visit: Visit, site: Site):
+    with site.database.transaction() as connection:
+        connection.execute(text("ALTER TABLE sync.sync_runs RENAME COLUMN counts TO counts_gone"))
+    try:
+        page = visit(Role.VIEWER).open("/")
+        expect(page.get_by_role("alert").filter(has_text="This could not be loaded.").first).to_be_visible()
+        page.get_by_role("link", name="Reconcile").click()
+        expect(page.locator("#reconcile .zk-open").first).to_be_visible()
+    finally:
+        with site.database.transaction() as connection:
+            connection.execute(text("ALTER TABLE sync.sync_runs RENAME COLUMN counts_gone TO counts"))
+    page.get_by_role("button", name="Try again").first.click()
+    expect(page.locator(".zk-kpi").first).to_be_visible()
+
+
+def test_the_chart_can_be_read_as_a_table(visit: Visit):
+    page = visit(Role.VIEWER).open("/dashboard")
+    page.get_by_label("From").fill("2025-10-01")
+    page.get_by_label("To", exact=True).fill("2025-10-31")
+    page.get_by_text("Show as a table").click()
+    table = page.get_by_role("table", name="Minutes per day")
+    expect(table.get_by_role("row").nth(1)).to_contain_text("1 Oct 2025")
+
+
+def test_a_cron_is_checked_and_its_next_runs_are_shown_before_it_is_stored(visit: Visit, site: Site):
+    page = visit(Role.ADMIN).open("/audit")
+    page.get_by_role("button", name="Schedule").click()
+    dialog = page.get_by_role("dialog", name="Schedule")
+    cron = dialog.get_by_label("Cron").first
+    cron.fill("61 * * * *")
+    expect(dialog.get_by_text("is no cron expression")).to_be_visible()
+    expect(dialog.get_by_role("button", name="Save").first).to_be_disabled()
+    cron.fill("15 4 * * *")
+    expect(dialog.get_by_text(", 04:15").first).to_be_visible()
+    dialog.get_by_role("button", name="Save").first.click()
+    notice(page, "It is stored, and takes effect when Dagster has loaded it.")
+    with site.database.transaction() as connection:
+        stored = connection.execute(text("SELECT value FROM sync.settings WHERE name LIKE '%catch_up%cron%'")).scalar()
+    assert stored == "15 4 * * *"
+
+
+def test_nothing_is_loaded_from_the_internet(visit: Visit, site: Site):
+    visitor = visit(Role.ADMIN)
+    asked: set[str] = set()
+    visitor.page.on("request", lambda request: asked.add(request.url))
+    visitor.open("/")
+    assert {url for url in asked if not url.startswith((site.url, site.url.replace("http", "ws"), "data:"))} == set()

@@ -1,0 +1,123 @@
+"""Who gets in: nothing of the console answers without a session, and a session that ends ends the page."""
+
+import json
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from playwright.sync_api import expect
+from sqlalchemy import text
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from zk_pipeline.operations.actors import Role
+from zk_pipeline.web.console.sections import SECTIONS
+from zk_pipeline_tests.web.console.conftest import Visit
+from zk_pipeline_tests.web.console.site import PASSWORD, Site
+
+
+def get(site: Site, path: str, **headers: str) -> httpx.Response:
+    return httpx.get(site.url + path, headers=headers, trust_env=False)
+
+
+def session_cookie(site: Site) -> str:
+    answer = httpx.post(
+        f"{site.url}/api/v1/auth/login",
+        json={"email": site.email(Role.VIEWER), "password": PASSWORD, "cookies": True},
+        headers={"origin": site.url},
+        trust_env=False,
+    )
+    return f"zk_access={answer.cookies['zk_access']}"
+
+
+@pytest.mark.parametrize("path", ["/", "/reconcile?view=all", *(f"/{section.name}" for section in SECTIONS)])
+def test_a_page_without_session_leads_to_the_sign_in_and_back(site: Site, path: str):
+    answer = get(site, path)
+    assert answer.status_code == 303
+    target = urlsplit(answer.headers["location"])
+    assert target.path == "/sign-in"
+    assert httpx.QueryParams(target.query)["next"] == path
+
+
+def test_a_page_whose_short_token_is_over_is_renewed(site: Site):
+    answer = get(site, "/audit", cookie="zk_refresh=anything")
+    assert answer.headers["location"] == "/renew?next=/audit"
+
+
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/_nicegui/client/1/upload/2", "/_nicegui_ws/socket.io/?EIO=4&transport=polling", "/_nicegui"]
+)
+def test_what_is_no_page_is_answered_as_an_error_of_the_api(site: Site, path: str):
+    answer = get(site, path)
+    assert answer.status_code in {401, 404}
+    assert set(answer.json()) == {"detail", "status_code", "timestamp", "request_id"}
+
+
+def test_a_socket_without_session_is_refused(site: Site):
+    with pytest.raises(InvalidStatus) as refused:
+        connect(site.url.replace("http", "ws") + "/_nicegui_ws/socket.io/?EIO=4&transport=websocket", origin=site.url)
+    assert refused.value.response.status_code == 403
+
+
+def test_a_socket_from_another_site_is_refused_even_with_a_session(site: Site):
+    address = site.url.replace("http", "ws") + "/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
+    headers = {"cookie": session_cookie(site)}
+    with connect(address, origin=site.url, additional_headers=headers) as socket:
+        assert json.loads(str(socket.recv())[1:])["sid"]
+    with pytest.raises(InvalidStatus):
+        connect(address, origin="https://evil.example", additional_headers=headers)
+
+
+def test_a_page_may_load_nothing_from_elsewhere_and_run_no_script_of_others(site: Site):
+    answer = get(site, "/", cookie=session_cookie(site))
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    scripts = policy.partition("script-src ")[2].partition(";")[0]
+    assert "unsafe-inline" not in scripts
+    assert answer.headers["cache-control"] == "no-store"
+    assert "http" not in scripts
+
+
+def test_people_sign_in_look_around_and_sign_out(visit: Visit, site: Site):
+    page = visit().page
+    page.goto(f"{site.url}/audit")
+    page.get_by_label("E-mail").fill(site.email(Role.ADMIN))
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Audit & history")).to_be_visible()
+    page.get_by_role("button", name="Your account").click()
+    page.get_by_text("Sign out").click()
+    page.wait_for_url("**/sign-in**")
+    page.goto(f"{site.url}/audit")
+    page.wait_for_url("**/sign-in?next=/audit")
+
+
+def test_a_revoked_session_can_do_nothing_more_and_leads_to_the_sign_in(visit: Visit, site: Site):
+    user = site.add_user("leaving@example.com", Role.OPERATOR)
+    page = visit(Role.OPERATOR, email="leaving@example.com").open("/reconcile")
+    with site.database.transaction() as connection:
+        connection.execute(text("UPDATE sync.sessions SET ended_at = now() WHERE user_id = :id"), {"id": user})
+    page.locator(".zk-open").first.click()
+    expect(page.get_by_text("Your session has ended")).to_be_visible()
+    page.wait_for_url("**/sign-in?next=%2Freconcile")
+
+
+def test_a_role_that_was_taken_away_counts_at_once(visit: Visit, site: Site):
+    user = site.add_user("lowered@example.com", Role.OPERATOR)
+    page = visit(Role.OPERATOR, email="lowered@example.com").open("/audit")
+    with site.database.transaction() as connection:
+        connection.execute(text("UPDATE sync.users SET role = 'viewer' WHERE id = :id"), {"id": user})
+    page.get_by_role("button", name="Run sync now").click()
+    expect(page.get_by_text("This needs the role operator; you have viewer.")).to_be_visible()
+
+
+@pytest.mark.parametrize(("role", "offered"), [(Role.VIEWER, 0), (Role.OPERATOR, 1), (Role.ADMIN, 2)])
+def test_what_the_role_may_not_do_is_not_offered(visit: Visit, role: Role, offered: int):
+    page = visit(role).open("/reconcile")
+    buttons = page.get_by_role("button", name="Run sync now").or_(page.get_by_role("button", name="Schedule"))
+    assert buttons.count() == offered
+    page.locator(".zk-open").first.click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    assert page.locator(".zk-choice").count() > 0 or role is Role.VIEWER
+    assert (page.locator(".zk-table input[type=checkbox], .zk-table [role=checkbox]").count() > 0) == (offered > 0)

@@ -1,0 +1,88 @@
+"""The texts of the console: every language says everything, with the same values in it."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from string import Formatter
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from zk_pipeline.domain.decision import Action, Status
+from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
+from zk_pipeline.domain.resolutions import ALLOWED, Choice
+from zk_pipeline.store.conflicts import LIFE
+from zk_pipeline.web.console.sections import SECTIONS
+from zk_pipeline.web.console.words import CATALOGS, Language, Words, chosen
+
+BERLIN = ZoneInfo("Europe/Berlin")
+ENGLISH, GERMAN, FRENCH = (Words(language, BERLIN) for language in Language)
+KEYS = {key for catalog in CATALOGS for key in catalog}
+
+
+def placeholders(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+
+
+def test_no_key_stands_in_two_catalogs():
+    assert sum(len(catalog) for catalog in CATALOGS) == len(KEYS)
+
+
+@pytest.mark.parametrize("catalog", CATALOGS, ids=lambda catalog: next(iter(catalog)).partition(".")[0])
+def test_every_text_is_there_in_every_language_with_the_same_values(catalog: dict[str, tuple[str, ...]]):
+    for key, texts in catalog.items():
+        assert len(texts) == len(Language), key
+        assert all(text.strip() == text and text for text in texts), key
+        assert len({frozenset(placeholders(text)) for text in texts}) == 1, key
+
+
+def test_there_are_words_for_each_section_reason_decision_and_state():
+    needed = {f"{section.name}.{part}" for section in SECTIONS for part in ("title", "about")}
+    needed |= {f"reason.{reason}" for reason in Reason} | {f"next.{reason}" for reason in ALLOWED}
+    needed |= {f"{part}.{choice}" for choice in Choice for part in ("choice", "effect")}
+    needed |= {f"value.{value}" for value in (*Status, *Action, *LIFE)}
+    assert needed - KEYS == set()
+    assert set(EXPLANATIONS) == set(Reason)
+
+
+def test_numbers_keep_every_decimal_and_are_written_as_the_language_does():
+    amount = Decimal("1234567.250")
+    assert ENGLISH.number(amount) == "1,234,567.25"
+    assert GERMAN.number(amount) == "1.234.567,25"
+    assert FRENCH.number(amount) == "1\u202f234\u202f567,25"
+    assert ENGLISH.number(Decimal("-0.10")) == "-0.1"
+    assert GERMAN.minutes(90) == "90\u202fmin"
+
+
+def test_instants_are_shown_in_the_business_zone():
+    instant = datetime(2025, 8, 31, 22, 30, tzinfo=UTC)
+    assert ENGLISH.instant(instant) == "1 Sep 2025, 00:30"
+    assert GERMAN.instant(instant) == "01.09.2025, 00:30"
+    assert FRENCH.instant(instant) == "01/09/2025, 00:30"
+
+
+def test_a_range_of_one_day_is_that_day():
+    day = date(2025, 10, 1)
+    assert GERMAN.days(day, day) == "01.10.2025"
+    assert GERMAN.days(day, date(2025, 10, 2)) == "01.10.2025 \N{EN DASH} 02.10.2025"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "accepted", "language"),
+    [
+        ("", "de-AT,de;q=0.9,en;q=0.8", Language.GERMAN),
+        ("fr", "de", Language.FRENCH),
+        ("", "pl,fr;q=0.5", Language.FRENCH),
+        ("", "", Language.ENGLISH),
+        ("xx", "*", Language.ENGLISH),
+    ],
+)
+def test_the_language_is_the_chosen_one_or_the_first_that_the_browser_accepts(
+    wanted: str, accepted: str, language: Language
+):
+    assert chosen(wanted, accepted) is language
+
+
+def test_french_counts_zero_as_one():
+    assert FRENCH.count("bulk.selected", 0) == "0 sélectionné"
+    assert ENGLISH.count("bulk.selected", 0) == "0 selected"
+    assert FRENCH.count("bulk.selected", 2) == "2 sélectionnés"
