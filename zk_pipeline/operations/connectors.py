@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,7 +28,7 @@ from zk_pipeline.domain.records import SourceDirectory
 from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
 from zk_pipeline.runtime import Role, Runtime
-from zk_pipeline.store import audit, connections
+from zk_pipeline.store import audit, connections, vitals
 from zk_pipeline.store.connections import Connector, StoredConnector
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
@@ -43,6 +44,14 @@ class Activity:
     project_id: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A connector, and when its system was last read with success: `None` before the first time, and when unused."""
+
+    connector: Connector
+    read_at: datetime | None
+
+
 def kinds() -> dict[str, Role]:
     """The installed kinds of connectors, each with its role."""
     sources: dict[str, Role] = dict.fromkeys(source_kinds(), "source")
@@ -54,6 +63,14 @@ def listed(runtime: Runtime) -> list[Connector]:
     """All connectors, those that are not used as well."""
     with runtime.database.transaction() as connection:
         return connections.every(connection)
+
+
+def standings(runtime: Runtime) -> list[Standing]:
+    """All connectors with how they stand."""
+    with runtime.database.transaction() as connection:
+        reads = vitals.last_reads(connection)
+        rows = connections.every(connection)
+    return [Standing(row, reads.get(row.role) if row.active else None) for row in rows]
 
 
 def one(runtime: Runtime, connector_id: int) -> Connector:

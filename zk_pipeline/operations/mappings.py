@@ -3,15 +3,17 @@
 Names are those that both systems have at this moment: whatever sets a mapping reads both first.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection
 
 from zk_pipeline.defs.kimai import extraction as kimai
 from zk_pipeline.defs.zammad import extraction as zammad
+from zk_pipeline.domain.mapping import OWN_CUSTOMER, Mappings
 from zk_pipeline.domain.mapping_lines import (
     NOTHING,
     AnyMapping,
@@ -81,7 +83,16 @@ class Lacking:
     zammad: str
     name: str
     entries: int
+    minutes: Decimal
     suggestions: tuple[Suggestion, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class LackingPage:
+    """A page of what lacks a mapping of one kind; `totals` says of each kind how much there is in all."""
+
+    rows: tuple[Lacking, ...]
+    totals: Mapping[Kind, int]
 
 
 def page(
@@ -112,12 +123,16 @@ def every(runtime: Runtime) -> list[MappingLine]:
 
 def unmapped(runtime: Runtime) -> list[Lacking]:
     """What lacks a mapping and has entries waiting for it, most entries first within a kind."""
-    source, target = _names(runtime)
-    with runtime.database.transaction() as connection:
-        waiting = store.waiting(connection, source, target)
-        directory = target_rows.load_directory(connection, target) if waiting else None
-    lacking = _gathered(waiting)
-    return [_with_suggestions(row, directory) for row in lacking] if directory else lacking
+    lacking, directory = _all_lacking(runtime)
+    return [_with_suggestions(row, directory) for row in lacking]
+
+
+def unmapped_page(runtime: Runtime, kind: Kind, *, limit: int, offset: int) -> LackingPage:
+    """A page of what `unmapped` lists of one kind."""
+    lacking, directory = _all_lacking(runtime)
+    totals = {each: sum(row.kind is each for row in lacking) for each in Kind}
+    shown = [row for row in lacking if row.kind is kind][offset:][:limit]
+    return LackingPage(tuple(_with_suggestions(row, directory) for row in shown), totals)
 
 
 def set_one(runtime: Runtime, actor: Actor, kind: str, zammad_value: str, kimai_value: str) -> Outcome:
@@ -252,13 +267,41 @@ def _changed_meanwhile(now: MappingRow | None) -> str:
     return f"Somebody changed this mapping meanwhile: it leads to {leads_to} now. Look at it again."
 
 
+def _all_lacking(runtime: Runtime) -> tuple[list[Lacking], TargetDirectory | None]:
+    """What lacks a mapping, without what was mapped since its days were planned; and the target as last read."""
+    source, target = _names(runtime)
+    with runtime.database.transaction() as connection:
+        waiting = store.waiting(connection, source, target)
+        directory = target_rows.load_directory(connection, target) if waiting else None
+        stored = store.load(connection)
+    if directory is None:
+        return _gathered(waiting), None
+    return _gathered(row for row in waiting if not _is_mapped(row, stored, directory)), directory
+
+
+def _is_mapped(row: Waiting, stored: Mappings, directory: TargetDirectory) -> bool:
+    """Whether a mapping leads to something that the target has."""
+    match row.reason:
+        case Reason.UNMAPPED_USER:
+            return stored.users.get(row.user_email.casefold()) in {user.id for user in directory.users}
+        case Reason.UNMAPPED_ACTIVITY:
+            of_organization = stored.activities.get((row.type_id, row.organization_id))
+            mapped = of_organization or stored.activities.get((row.type_id, None))
+            return mapped in {activity.id for activity in directory.activities}
+        case _:
+            mapped = stored.customers.get(row.organization_id or 0)
+            return mapped == OWN_CUSTOMER or mapped in {customer.id for customer in directory.customers}
+
+
 def _gathered(waiting: Iterable[Waiting]) -> list[Lacking]:
     """What lacks a mapping, each with its number of waiting entries."""
     found: dict[tuple[Kind, str], Lacking] = {}
     for row in waiting:
         kind, value, name = _lacking(row)
-        line = found.get((kind, value or name), Lacking(kind, value, name, 0))
-        found[kind, value or name] = replace(line, entries=line.entries + row.entries)
+        line = found.get((kind, value or name), Lacking(kind, value, name, 0, Decimal(0)))
+        found[kind, value or name] = replace(
+            line, entries=line.entries + row.entries, minutes=line.minutes + row.minutes
+        )
     return sorted(found.values(), key=lambda line: (line.kind, -line.entries, line.zammad))
 
 
@@ -273,7 +316,9 @@ def _lacking(row: Waiting) -> tuple[Kind, str, str]:
             return Kind.CUSTOMER, str(row.organization_id or NOTHING), row.organization_name or "(no organization)"
 
 
-def _with_suggestions(row: Lacking, directory: TargetDirectory) -> Lacking:
+def _with_suggestions(row: Lacking, directory: TargetDirectory | None) -> Lacking:
+    if directory is None:
+        return row
     match row.kind:
         case Kind.USER:
             found = suggest([row.zammad, row.name], of_users(directory.users))

@@ -3,6 +3,7 @@
 from collections.abc import Hashable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import date
+from decimal import Decimal
 
 from sqlalchemy import Connection, Delete, delete, exists, func, select, text
 from sqlalchemy.dialects.postgresql import insert
@@ -35,6 +36,7 @@ class Waiting:
     organization_id: int | None
     organization_name: str | None
     entries: int
+    minutes: Decimal
 
     def waits_for(self, mapping: AnyMapping) -> bool:
         """Whether this mapping may be what the entries lack."""
@@ -88,7 +90,8 @@ def waiting(connection: Connection, source: str, target: str) -> list[Waiting]:
     query = text(
         """
         SELECT c.reason, c.entry_date AS day, e.user_email, e.user_name, e.activity_type_id AS type_id,
-            e.activity_name AS type_name, e.organization_id, e.organization_name, count(*) AS entries
+            e.activity_name AS type_name, e.organization_id, e.organization_name, count(*) AS entries,
+            sum(e.time_minutes) AS minutes
         FROM sync.conflicts c
         JOIN sync.normalized_entries e ON e.source = :source AND e.source_id = c.source_id
         WHERE c.connector = :target AND c.resolution_status = 'open' AND c.reason = ANY(:reasons)

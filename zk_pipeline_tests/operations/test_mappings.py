@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from zk_pipeline.domain.mapping_lines import Kind
-from zk_pipeline.operations import mappings
+from zk_pipeline.operations import mapping_choices, mappings
 from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.operations.errors import StaleError, UnknownError
 from zk_pipeline.runtime import Runtime
@@ -66,6 +66,50 @@ def test_what_lacks_a_mapping_is_listed_with_what_may_be_meant_and_nothing_is_ta
     (hartmann,) = (one for one in lacking["Hartmann Maschinenbau AG"].suggestions if one.score == 100)
     assert hartmann.name == "Hartmann Maschinenbau AG"
     assert "Hartmann Maschinenbau AG" in {row.name for row in mappings.unmapped(runtime)}
+
+
+def test_what_waits_is_counted_in_entries_and_minutes(runtime: Runtime) -> None:
+    (row,) = mappings.unmapped_page(runtime, Kind.ACTIVITY, limit=10, offset=0).rows
+    query = """
+        SELECT count(*), sum(e.time_minutes) FROM sync.conflicts c
+        JOIN sync.normalized_entries e USING (source_id)
+        WHERE c.reason = 'unmapped_activity' AND c.resolution_status = 'open'
+    """
+    with runtime.database.transaction() as connection:
+        assert (row.entries, row.minutes) == tuple(connection.execute(text(query)).one())
+
+
+def test_what_was_mapped_leaves_the_list_before_its_days_are_planned_again(runtime: Runtime) -> None:
+    before = mappings.unmapped_page(runtime, Kind.ACTIVITY, limit=10, offset=0)
+    mappings.set_one(runtime, ANNA, "activity", before.rows[0].zammad, "Wartung")
+    mappings.set_one(runtime, ANNA, "customer", "Hartmann Maschinenbau AG", "new")
+    mappings.set_one(runtime, ANNA, "user", "tim.reuter@nordlicht-it.example", "anna.berger")
+    after = mappings.unmapped_page(runtime, Kind.ACTIVITY, limit=10, offset=0)
+    assert before.totals == {Kind.ACTIVITY: 1, Kind.USER: 1, Kind.CUSTOMER: 1}
+    assert (after.rows, after.totals) == ((), dict.fromkeys(Kind, 0))
+
+
+def test_a_page_of_what_lacks_a_mapping_has_only_its_part(runtime: Runtime) -> None:
+    page = mappings.unmapped_page(runtime, Kind.USER, limit=10, offset=1)
+    assert (page.rows, page.totals[Kind.USER]) == ((), 1)
+
+
+def test_what_a_mapping_can_be_about_is_searched_by_name_and_can_be_set_as_it_was_found(runtime: Runtime) -> None:
+    (agent,) = mapping_choices.of_zammad(runtime, Kind.USER, "REUTER")
+    (activity_type,) = mapping_choices.of_zammad(runtime, Kind.ACTIVITY, "anfahrt")
+    (organization,) = mapping_choices.of_zammad(runtime, Kind.CUSTOMER, "hartmann")
+    found = {kind: mapping_choices.of_kimai(runtime, kind, "")[0] for kind in Kind}
+    mappings.set_one(runtime, ANNA, "user", agent.value, found[Kind.USER].value)
+    scoped = f"{activity_type.value}@{organization.value}"
+    mappings.set_one(runtime, ANNA, "activity", scoped, found[Kind.ACTIVITY].value)
+    mappings.set_one(runtime, ANNA, "customer", organization.value, found[Kind.CUSTOMER].value)
+    rows, _ = mappings.page(runtime, Kind.ACTIVITY, MappingFilter("Hartmann"), limit=10, offset=0)
+    assert [(row.zammad, row.kimai) for row in rows] == [("Anfahrt", found[Kind.ACTIVITY].name)]
+
+
+def test_a_search_shows_no_more_than_a_few_and_nothing_for_a_name_that_is_not_there(runtime: Runtime) -> None:
+    assert len(mapping_choices.of_zammad(runtime, Kind.CUSTOMER, "")) == mapping_choices.LIMIT
+    assert mapping_choices.of_kimai(runtime, Kind.CUSTOMER, "100%_") == []
 
 
 def test_a_deleted_mapping_asks_for_the_days_that_used_it(runtime: Runtime) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import date, datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
 
@@ -131,12 +132,13 @@ class SuggestionView(BaseModel):
 
 
 class UnmappedView(BaseModel):
-    """What lacks a mapping, how many entries wait for it, and what may be meant. Nothing is taken by itself."""
+    """What lacks a mapping, the entries and minutes that wait for it, and what may be meant; nothing is taken by itself."""
 
     kind: Kind
     zammad: str
     name: str
     entries: int
+    minutes: Decimal
     suggestions: list[SuggestionView]
 
 
