@@ -4,7 +4,8 @@ import json
 import re
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from tempfile import SpooledTemporaryFile
@@ -18,7 +19,7 @@ from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
 from zk_pipeline.operations.throttle import account_hash
 from zk_pipeline.runtime import Runtime
-from zk_pipeline.store import audit, privacy, suppression
+from zk_pipeline.store import audit, dagster_history, privacy, suppression
 from zk_pipeline.store.privacy import ACCOUNTS, CHAIN, DETAILS, Change
 
 MEMORY_AT_MOST = 8 * 1024 * 1024
@@ -111,8 +112,8 @@ def export(runtime: Runtime, email: str, actor: Actor) -> IO[bytes]:
 def plan_erasure(runtime: Runtime, email: str) -> ErasurePlan:
     """What the erasure of a person will do. Raises `UnknownError` and `OperationError` as `export` does."""
     address = _address(email)
-    with runtime.database.transaction() as connection:
-        return _plan(connection, _person(runtime, connection, address))
+    with runtime.database.transaction() as connection, _history(runtime) as history:
+        return _plan(connection, history, _person(runtime, connection, address))
 
 
 def erase(runtime: Runtime, email: str, plan_hash: str, actor: Actor) -> Erasure:
@@ -122,10 +123,11 @@ def erase(runtime: Runtime, email: str, plan_hash: str, actor: Actor) -> Erasure
     afterwards, and what `plan_erasure` raises.
     """
     address = _address(email)
-    with runtime.database.transaction() as connection:
+    # Of the two databases Dagster's is committed first: without the other the person can still be erased again.
+    with runtime.database.transaction() as connection, _history(runtime) as history:
         privacy.one_at_a_time(connection)
         person = _person(runtime, connection, address)
-        plan = _plan(connection, person)
+        plan = _plan(connection, history, person)
         if plan.hash != plan_hash:
             raise StaleError("What is stored about this person has changed since the plan was shown. Look at it anew.")
         if privacy.only_admin(connection, address):
@@ -136,6 +138,8 @@ def erase(runtime: Runtime, email: str, plan_hash: str, actor: Actor) -> Erasure
             if column.table not in CHAIN:
                 found = privacy.changes(connection, column, person.identity, person.redactor, lock=True)
                 privacy.carry_out(connection, found)
+        if history is not None:
+            dagster_history.erase(history, person.identity, person.redactor)
         privacy.remove_details(connection, _details(connection, person))
         suppression.remember(connection, person.hashes)
         rows = [{"table": line.table, "fate": line.fate, "rows": line.rows} for line in plan.lines]
@@ -160,17 +164,23 @@ def _person(runtime: Runtime, connection: Connection, address: str) -> _Person:
     return _Person(identity, keys, erased(identity, suppression.salt(connection)))
 
 
-def _plan(connection: Connection, person: _Person) -> ErasurePlan:
+@contextmanager
+def _history(runtime: Runtime) -> Iterator[Connection | None]:
+    """Dagster's database, where this process knows it."""
+    url = runtime.settings.dagster_url
+    if url is None:
+        yield None
+        return
+    with dagster_history.opened(url.get_secret_value()) as connection:
+        yield connection
+
+
+def _plan(connection: Connection, history: Connection | None, person: _Person) -> ErasurePlan:
     belonging = privacy.belonging(connection, person.keys)
-    places: dict[str, set[str]] = defaultdict(set)
-    for column in privacy.columns(connection):
-        if column.table not in (*CHAIN, *ACCOUNTS):
-            for change in privacy.changes(connection, column, person.identity, person.redactor):
-                places[column.table].add(change.place)
     counted = [
         *((table, Fate.REMOVED, belonging.get(table, 0)) for table in ACCOUNTS),
         (DETAILS, Fate.REMOVED, len(_details(connection, person))),
-        *((table, Fate.PSEUDONYMIZED, len(found)) for table, found in places.items()),
+        *((table, Fate.PSEUDONYMIZED, rows) for table, rows in _naming(connection, history, person).items()),
         *((table, Fate.KEPT, number) for table, number in belonging.items() if table not in ACCOUNTS),
     ]
     lines = tuple(
@@ -179,8 +189,21 @@ def _plan(connection: Connection, person: _Person) -> ErasurePlan:
     if not lines:
         raise _nothing_stored(person.identity.email)
     told = [asdict(line) for line in lines]
-    warnings = tuple(_warnings(connection, person.identity.email))
+    warnings = tuple(_warnings(connection, history, person.identity.email))
     return ErasurePlan(lines, warnings, stable_hash([person.identity.email, told]))
+
+
+def _naming(connection: Connection, history: Connection | None, person: _Person) -> dict[str, int]:
+    """How many rows of each table name the person, but for those that are removed."""
+    places: dict[str, set[str]] = defaultdict(set)
+    for column in privacy.columns(connection):
+        if column.table not in (*CHAIN, *ACCOUNTS):
+            for change in privacy.changes(connection, column, person.identity, person.redactor):
+                places[column.table].add(change.place)
+    ours = {table: len(found) for table, found in places.items()}
+    if history is None:
+        return ours
+    return ours | dagster_history.naming(history, person.identity, person.redactor)
 
 
 def _details(connection: Connection, person: _Person) -> list[Change]:
@@ -189,7 +212,7 @@ def _details(connection: Connection, person: _Person) -> list[Change]:
     return privacy.changes(connection, column, person.identity, person.redactor)
 
 
-def _warnings(connection: Connection, address: str) -> Iterable[str]:
+def _warnings(connection: Connection, history: Connection | None, address: str) -> Iterable[str]:
     if privacy.is_active_agent(connection, address):
         yield (
             "Zammad still lists this person as active. Whatever they book from now on is stored under the pseudonym; "
@@ -197,10 +220,9 @@ def _warnings(connection: Connection, address: str) -> Iterable[str]:
         )
     if privacy.only_admin(connection, address):
         yield "This person is the only admin, so the erasure will be refused. Make somebody else an admin first."
-    yield (
-        "Zammad, Kimai, backups, and Dagster's run history are not touched: previews in it may show names "
-        "(docs/privacy.md)."
-    )
+    if history is None:
+        yield "Dagster's database is not known here, so its history is left out. Set ZK_DAGSTER_URL."
+    yield "Zammad, Kimai and backups are not touched (docs/privacy.md)."
 
 
 def _write(archive: zipfile.ZipFile, table: str, rows: Iterable[Any]) -> int:

@@ -86,8 +86,8 @@ def identity_of(connection: Connection, email: str) -> Identity:
     return Identity(email, frozenset(row[0] for row in rows if row[0]), frozenset(row[1] for row in rows if row[1]))
 
 
-def columns(connection: Connection) -> list[TextColumn]:
-    """Every column of every table of ours that can hold a name."""
+def columns(connection: Connection, schemas: Sequence[str] = SCHEMAS) -> list[TextColumn]:
+    """Every column of every table, of ours unless told otherwise, that can hold a name."""
     query = text(
         """
         SELECT c.table_schema || '.' || c.table_name, c.column_name, c.udt_name
@@ -97,7 +97,7 @@ def columns(connection: Connection) -> list[TextColumn]:
         ORDER BY 1, c.ordinal_position
         """
     )
-    return [TextColumn(*row) for row in connection.execute(query, {"schemas": list(SCHEMAS)})]
+    return [TextColumn(*row) for row in connection.execute(query, {"schemas": list(schemas)})]
 
 
 def tables(connection: Connection) -> dict[str, list[TextColumn]]:

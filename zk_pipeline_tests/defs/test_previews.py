@@ -5,6 +5,8 @@ import pytest
 from psycopg import sql
 from sqlalchemy import make_url
 
+from zk_pipeline.operations import privacy
+from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline_tests.defs.test_erasure import EMAIL, NAME, furnish
 from zk_pipeline_tests.defs.world import World, at
 
@@ -48,3 +50,15 @@ def test_with_names_in_previews_dagster_shows_what_people_look_for(world: World)
     for _ in range(2):
         world.sync()
     assert {EMAIL, NAME} <= named_in(kept_by_dagster(world))
+
+
+def test_an_erased_person_is_named_in_no_record_of_dagster(world: World) -> None:
+    furnish(world)
+    for _ in range(2):
+        world.sync()
+    runtime = world.environment.runtime
+    plan = privacy.plan_erasure(runtime, EMAIL)
+    assert "dagster.event_logs" in {line.table for line in plan.lines}
+    privacy.erase(runtime, EMAIL, plan.hash, Actor("cli:root", Role.ADMIN))
+    assert {EMAIL, NAME} & named_in(kept_by_dagster(world)) == set()
+    assert "Call person-" in world.metadata(["kimai", "timesheets"])["preview"]
