@@ -1,0 +1,89 @@
+"""The description of the API: OpenAPI as JSON, and two pages that show it, whose scripts come from a package."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from zk_pipeline.operations.sign_in import SessionOverError
+from zk_pipeline.web.access import Viewer
+from zk_pipeline.web.recognition import Recognizing
+
+SCHEMA = "/api/openapi.json"
+SWAGGER = "/api/docs"
+REDOC = "/api/redoc"
+ASSETS = "/api/docs-assets"
+TITLE = "zk_pipeline"
+INTRODUCTION = """
+Carries every Zammad time accounting into Kimai, once, for the right person.
+
+Sign in at `/api/v1/auth/login`, or send an API token as bearer. Lists come in pages with totals; reads carry an
+`ETag`. Every error has the form `{"detail", "status_code", "timestamp", "request_id"}`.
+"""
+
+router = APIRouter(include_in_schema=False)
+
+
+def install(app: FastAPI) -> None:
+    """Serve the description of the routes that the app has once it is complete."""
+    app.mount(ASSETS, StaticFiles(directory=Path(str(files("fastapi_offline") / "static"))))
+    app.include_router(router)
+
+
+def described(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document of the routes under `/api`."""
+    document = app.openapi()
+    of_api = {path: operations for path, operations in document["paths"].items() if path.startswith("/api/")}
+    return {**document, "info": {"title": TITLE, "version": "1", "description": INTRODUCTION}, "paths": of_api}
+
+
+@router.get(SCHEMA)
+def schema(request: Request, actor: Viewer) -> dict[str, Any]:
+    """The OpenAPI document."""
+    del actor
+    return described(request.app)
+
+
+@router.get(SWAGGER)
+def swagger(request: Request, known: Recognizing) -> Response:
+    """The API, to be tried out in the browser."""
+    return _for_people(
+        request,
+        known,
+        get_swagger_ui_html(
+            openapi_url=SCHEMA,
+            title=TITLE,
+            swagger_js_url=f"{ASSETS}/swagger-ui-bundle.js",
+            swagger_css_url=f"{ASSETS}/swagger-ui.css",
+            swagger_favicon_url=f"{ASSETS}/favicon.png",
+        ),
+    )
+
+
+@router.get(REDOC)
+def redoc(request: Request, known: Recognizing) -> Response:
+    """The API, to be read."""
+    return _for_people(
+        request,
+        known,
+        get_redoc_html(
+            openapi_url=SCHEMA,
+            title=TITLE,
+            redoc_js_url=f"{ASSETS}/redoc.standalone.js",
+            redoc_favicon_url=f"{ASSETS}/favicon.png",
+            with_google_fonts=False,
+        ),
+    )
+
+
+def _for_people(request: Request, known: Recognizing, page: HTMLResponse) -> Response:
+    """The page for whoever is signed in; others are sent to sign in and come back."""
+    try:
+        known.session_of(request)
+    except SessionOverError:
+        return RedirectResponse(known.way_in(request, request.url.path), 303)
+    return page
