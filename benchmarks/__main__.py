@@ -10,12 +10,34 @@ from dataclasses import asdict
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import idle, intake, memory_year, push_rate, reaction, requests_month, requests_window, run_overhead
+from benchmarks import (
+    console_lists,
+    idle,
+    intake,
+    marts_build,
+    memory_year,
+    push_rate,
+    reaction,
+    requests_month,
+    requests_window,
+    run_overhead,
+)
 from benchmarks.harness import Measurement
 
 BENCHMARKS = {
     module.__name__.rpartition(".")[2]: module
-    for module in (requests_window, requests_month, push_rate, run_overhead, reaction, idle, intake, memory_year)
+    for module in (
+        requests_window,
+        requests_month,
+        push_rate,
+        run_overhead,
+        reaction,
+        idle,
+        intake,
+        marts_build,
+        memory_year,
+        console_lists,
+    )
 }
 
 PRINTED_WIDTH = 140

@@ -1,5 +1,5 @@
-{# The days whose rows are not those that the mart was built from, or none when all are to be built. Decided by the
-   versions of the rows themselves, so a change counts whoever made it; no clock is asked. #}
+{# The days of which the mart was built from other rows than there are now, or nothing where all are to be built. It is
+   decided by what the rows say, so a change counts whoever made it and a look at a day that changed nothing does not. #}
 {% macro changed_days() %}
     {% if not execute or not is_incremental() %}{{ return(none) }}{% endif %}
     {% set query %}

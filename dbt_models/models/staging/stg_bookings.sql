@@ -7,8 +7,14 @@ select
     tickets.organization_id,
     round(accountings.units * {{ var('minutes_per_unit') }}::numeric, 4) as minutes_booked,
     accountings.gone_at is not null as is_gone,
-    accountings.last_seen_at,
-    accountings.xmin::text as row_version
+    row(
+        accountings.units,
+        accountings.ticket_id,
+        accountings.agent_id,
+        accountings.type_id,
+        tickets.organization_id,
+        accountings.gone_at is null
+    )::text as row_version
 from {{ source('zammad', 'time_accountings') }} as accountings
 left join {{ source('zammad', 'tickets') }} as tickets
     on accountings.connector = tickets.connector and accountings.ticket_id = tickets.id

@@ -12,6 +12,16 @@ select
     user_email as agent_email,
     organization_id,
     sync_status,
-    xmin::text as row_version
+    row(
+        ticket_number,
+        booked_minutes,
+        time_minutes,
+        open_minutes,
+        activity_type_id,
+        agent_id,
+        user_name,
+        user_email,
+        organization_id
+    )::text as row_version
 from {{ source('sync', 'normalized_entries') }}
 where source = '{{ var("source") }}'

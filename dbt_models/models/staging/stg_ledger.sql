@@ -27,7 +27,17 @@ select
     pushes.operation = 'link' or decisions.source_id is not null as is_taken_as_found,
     pushes.state = 'undone' or undos.source_id is not null as is_taken_back,
     pushes.updated_at,
-    pushes.xmin::text as row_version
+    row(
+        pushes.kimai_id,
+        pushes.state,
+        pushes.operation,
+        pushes.asked ->> 'seconds',
+        pushes.base ->> 'duration_seconds',
+        pushes.base #>> '{raw,duration}',
+        pushes.updated_at,
+        decisions.source_id,
+        undos.source_id
+    )::text as row_version
 from {{ source('sync', 'pushes') }} as pushes
 left join decisions
     on pushes.connector = decisions.connector and pushes.source_id = decisions.source_id

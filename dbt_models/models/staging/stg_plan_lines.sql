@@ -10,6 +10,8 @@ select
     minutes,
     (draft #>> '{project,customer,id}')::bigint as customer_id,
     reconciled_at,
-    xmin::text as row_version
+    row(
+        kimai_id, status, action, reason, decided, minutes, draft #>> '{project,customer,id}', reconciled_at
+    )::text as row_version
 from {{ source('sync', 'reconciliation_results') }}
 where connector = '{{ var("target") }}'

@@ -1,0 +1,155 @@
+"""Building: only what changed, names of today, failures that name the model, and the job in Dagster."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import dagster as dg
+import pytest
+
+from zk_pipeline.defs.automation.jobs import deep_check
+from zk_pipeline.defs.marts.automation import marts_after_deep_check
+from zk_pipeline.defs.marts.project import MartsError
+from zk_pipeline.operations.marts import refresh
+from zk_pipeline_tests.defs.marts.conftest import Marts
+from zk_pipeline_tests.defs.world import MONDAY, at
+
+TUESDAY, WEDNESDAY = MONDAY + timedelta(days=1), MONDAY + timedelta(days=2)
+
+
+@pytest.fixture(scope="module")
+def bookings(marts: Marts) -> dict[str, int]:
+    """A booking on each of three days, in Kimai and in the marts."""
+    desk = marts.world.desk
+    found = {
+        "monday": desk.book(30, at("09:00", MONDAY)),
+        "tuesday": desk.book(30, at("09:00", TUESDAY)),
+        "wednesday": desk.book(30, at("09:00", WEDNESDAY), ticket="globex"),
+    }
+    marts.world.sync(MONDAY, WEDNESDAY)
+    marts.build()
+    return found
+
+
+def customers(marts: Marts) -> dict[str, Decimal]:
+    """The minutes of each customer by the statement."""
+    query = "SELECT customer, sum(minutes_zammad) AS minutes FROM marts.statement_lines GROUP BY customer"
+    return {row["customer"]: row["minutes"] for row in marts.rows(query)}
+
+
+def test_a_build_after_which_nothing_changed_touches_no_day(marts: Marts, bookings: dict[str, int]) -> None:
+    before = marts.built_at()
+    marts.build()
+    assert marts.built_at() == before
+
+
+def test_a_changed_day_is_built_and_no_other(marts: Marts, bookings: dict[str, int]) -> None:
+    before = marts.built_at()
+    marts.world.desk.server.edit(bookings["tuesday"], units="45")
+    # The run reads Kimai's time sheets of the days around it as well.
+    marts.world.sync(TUESDAY)
+    marts.build()
+    after = marts.built_at()
+    assert {day for day in after if after[day] != before[day]} == {TUESDAY}
+    assert marts.parts(bookings["tuesday"]) == {"zammad": 45, "kimai": 45}
+
+
+def test_a_day_of_which_nothing_is_left_leaves_the_marts(marts: Marts, bookings: dict[str, int]) -> None:
+    thursday = WEDNESDAY + timedelta(days=1)
+    booking = marts.world.desk.book(0, at("09:00", thursday))
+    marts.world.sync(thursday)
+    marts.build()
+    assert thursday in marts.built_at()
+    for table, column in (
+        ("zammad.time_accountings", "id::text"),
+        ("sync.normalized_entries", "source_id"),
+        ("sync.reconciliation_results", "source_id"),
+    ):
+        marts.world.execute(f"DELETE FROM {table} WHERE {column} = :key", key=str(booking))
+    marts.build()
+    assert thursday not in marts.built_at()
+
+
+def test_a_customer_who_was_renamed_has_the_new_name_in_every_month(marts: Marts, bookings: dict[str, int]) -> None:
+    assert customers(marts) == {"Acme": 75, "Globex": 30}
+    kimai = marts.world.office.server.kimai.tables["customers"]
+    (acme,) = (row for row in kimai.rows.values() if row.name == "Acme")
+    kimai.put(replace(acme, name="Acme International"))
+    marts.world.sync(WEDNESDAY)
+    before = marts.built_at()
+    marts.build()
+    assert customers(marts) == {"Acme International": 75, "Globex": 30}
+    assert marts.built_at()[MONDAY] == before[MONDAY]
+    assert marts.unexplained() == {}
+
+
+def test_customers_who_were_merged_have_one_line_together(marts: Marts, bookings: dict[str, int]) -> None:
+    tables = marts.world.office.server.kimai.tables
+    by_name = {row.name: row for row in tables["customers"].rows.values()}
+    for project in list(tables["projects"].rows.values()):
+        if project.customer == by_name["Globex"].id:
+            tables["projects"].put(replace(project, customer=by_name["Acme International"].id))
+    marts.world.sync(WEDNESDAY)
+    marts.build()
+    assert customers(marts) == {"Acme International": 105}
+    assert marts.unexplained() == {}
+
+
+@pytest.fixture
+def broken(marts: Marts, bookings: dict[str, int]) -> Iterator[None]:
+    """A table that a model reads is not there."""
+    marts.world.execute("ALTER TABLE sync.user_mappings RENAME TO user_mappings_away")
+    yield
+    marts.world.execute("ALTER TABLE sync.user_mappings_away RENAME TO user_mappings")
+
+
+@pytest.mark.usefixtures("broken")
+def test_a_failure_names_the_model_and_what_the_database_says(marts: Marts) -> None:
+    with pytest.raises(MartsError, match=r"Model dim_agent failed: .*user_mappings.* look at dbt/dbt\.log"):
+        refresh(marts.runtime)
+
+
+@pytest.mark.usefixtures("broken")
+def test_a_failed_model_fails_the_run_and_the_others_are_recorded(marts: Marts) -> None:
+    result = marts.run()
+    assert not result.success
+    recorded = {event.asset_key for event in result.get_asset_materialization_events()}
+    assert dg.AssetKey(["marts", "fct_time_entries"]) in recorded
+    assert dg.AssetKey(["marts", "dim_agent"]) not in recorded
+
+
+def test_a_run_records_every_model_and_test_and_check(marts: Marts, bookings: dict[str, int]) -> None:
+    result = marts.run()
+    assert result.success
+    recorded = {event.asset_key.path[-1] for event in result.get_asset_materialization_events()}
+    assert {"fct_time_entries", "statement_lines", "sync_health", "agg_daily_by_agent", "dim_customer"} <= recorded
+    found = {check.check_name: check for check in result.get_asset_check_evaluations()}
+    assert {"minutes_are_conserved", "entries_balance", "reads_are_complete", "markers_are_unique"} <= found.keys()
+    assert {name for name, check in found.items() if not check.passed} == set()
+
+
+def test_the_chain_starts_no_dbt(marts: Marts) -> None:
+    from zk_pipeline.definitions import defs  # noqa: PLC0415
+
+    for job in ("sync", "plan", "deep_check"):
+        keys = defs.resolve_job_def(job).asset_layer.executable_asset_keys
+        assert {key.path[0] for key in keys} == {"zammad", "kimai", "sync"}
+
+
+def test_the_marts_are_asked_for_when_the_last_run_of_the_deep_check_is_through(marts: Marts) -> None:
+    from zk_pipeline.definitions import defs  # noqa: PLC0415
+
+    job = defs.resolve_job_def(deep_check.name)
+    with dg.DagsterInstance.get() as instance:
+        done = instance.create_run_for_job(job, status=dg.DagsterRunStatus.SUCCESS)
+        waiting = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+        event = dg.DagsterEvent("PIPELINE_SUCCESS", job.name)
+        context = dg.build_run_status_sensor_context(
+            "marts_after_deep_check", event, instance, done, repository_def=defs.get_repository_def()
+        )
+        assert isinstance(marts_after_deep_check(context), dg.SkipReason)
+        instance.delete_run(waiting.run_id)
+        asked = marts_after_deep_check(context)
+        assert isinstance(asked, dg.RunRequest)
+        assert asked.run_key == done.run_id
