@@ -132,7 +132,7 @@ class SuggestionView(BaseModel):
 
 
 class UnmappedView(BaseModel):
-    """What lacks a mapping, the entries and minutes that wait for it, and what may be meant; nothing is taken by itself."""
+    """What lacks a mapping, what waits for it, and what may be meant. Nothing is taken by itself."""
 
     kind: Kind
     zammad: str
