@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,10 +12,10 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
-import httpx
 from sqlalchemy import func, select
 
 from benchmarks.harness import Measurement, at_least, at_most, deployment, for_information
+from benchmarks.web_process import SECONDS_TO_START, web_app
 from benchmarks.webhook_sender import Order
 from zk_pipeline.local import Environment
 from zk_pipeline.runtime import Runtime
@@ -28,12 +27,13 @@ SECRET = "benchmark-secret"
 PATH = "/api/v1/webhooks/zammad"
 CONNECTIONS = 16
 BURST = 10_000
-SECONDS_TO_START = 30
 
 
 def measure(*, quick: bool) -> Iterator[Measurement]:
     """500 deliveries a second or more, 99 % within 100 ms, all stored; none lost when the database is restarted."""
-    with deployment() as environment, _web_app() as port:
+    # One address sends everything, so its limit is lifted.
+    given = {"ZK_WEBHOOK_SECRET": SECRET, "ZK_WEBHOOK_RATE": "1000000"}
+    with deployment() as environment, web_app(**given) as port:
         order = Order(port, PATH, SECRET, "load", CONNECTIONS, seconds=5 if quick else 20)
         load = _finish(_sender(order))
         stored = _stored(environment.runtime, "load")
@@ -48,28 +48,6 @@ def measure(*, quick: bool) -> Iterator[Measurement]:
     yield at_most("Accepted but not stored", load["accepted"] - stored, 0)
     again = ", ".join(f"{number} of {status}" for status, number in burst["answers"].items() if status != "202")
     yield at_most("Lost of a burst", BURST - kept, 0, note=f"database restarted; tried again after answers: {again}")
-
-
-@contextmanager
-def _web_app() -> Iterator[int]:
-    """The web app as a process on a free port. One address sends everything, so its limit is lifted."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    given = {"ZK_WEB_PORT": str(port), "ZK_WEBHOOK_SECRET": SECRET, "ZK_WEBHOOK_RATE": "1000000"}
-    with subprocess.Popen([sys.executable, "-m", "zk_pipeline.web.server"], env={**os.environ, **given}) as process:
-        try:
-            if not wait_until(lambda: _is_healthy(port), SECONDS_TO_START):
-                raise RuntimeError(f"The web app does not answer within {SECONDS_TO_START} s.")
-            yield port
-        finally:
-            process.terminate()
-
-
-def _is_healthy(port: int) -> bool:
-    try:
-        return httpx.get(f"http://127.0.0.1:{port}/api/health", trust_env=False).is_success
-    except httpx.HTTPError:
-        return False
 
 
 def _burst(environment: Environment, order: Order) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """Queries for lists of conflicts: by filter and page, their counts by reason, and what they have in common."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, func, literal, or_, select
+from sqlalchemy import CTE, ColumnElement, Connection, FromClause, Row, Select, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from zk_pipeline.store.tables import conflicts, normalized_entries
@@ -123,11 +124,7 @@ def _with_entry(rows: FromClause, source: str) -> Any:
 
 def _narrowed(query: Select[Any], source: str, wanted: Filter) -> Select[Any]:
     """The query over the conflicts that are meant; the bookings are looked at only where the filter speaks of them."""
-    entry = normalized_entries.c
-    if wanted.agent or wanted.customer or wanted.search:
-        query = query.select_from(_with_entry(conflicts, source))
-    else:
-        query = query.select_from(conflicts)
+    query = query.select_from(_rows(source, wanted))
     if wanted.status:
         query = query.where(conflicts.c.resolution_status == wanted.status)
     if wanted.reason:
@@ -138,14 +135,34 @@ def _narrowed(query: Select[Any], source: str, wanted: Filter) -> Select[Any]:
         query = query.where(conflicts.c.entry_date <= wanted.last)
     if wanted.ids is not None:
         query = query.where(conflicts.c.id.in_(wanted.ids))
-    if wanted.agent:
-        query = query.where(is_named(wanted.agent, entry.user_email, entry.user_name))
-    if wanted.customer:
-        query = query.where(is_named(wanted.customer, entry.organization_name, entry.customer_name))
     if wanted.search:
-        searched = (entry[name] for name in _ENTRY if name != "ticket_id")
+        searched = (normalized_entries.c[name] for name in _ENTRY if name != "ticket_id")
         query = query.where(or_(*(column.icontains(wanted.search, autoescape=True) for column in searched)))
     return query
+
+
+def _rows(source: str, wanted: Filter) -> FromClause:
+    """The conflicts; where the filter speaks of bookings, only those of its bookings or with them."""
+    entry, rows = normalized_entries.c, conflicts
+    named: list[ColumnElement[bool]] = []
+    if wanted.agent:
+        named.append(is_named(wanted.agent, entry.user_email, entry.user_name))
+    if wanted.customer:
+        named.append(is_named(wanted.customer, entry.organization_name, entry.customer_name))
+    found = booked(source, named)
+    if named:
+        rows = rows.join(found, found.c.source_id == conflicts.c.source_id)
+    return _with_entry(rows, source) if wanted.search else rows
+
+
+def booked(source: str, conditions: Sequence[ColumnElement[bool]]) -> CTE:
+    """The ids of the bookings of which these hold, found before anything is joined to them.
+
+    Walking along a list until a page of somebody's is full would take as long as that person is rare.
+    """
+    entry = normalized_entries.c
+    found = select(entry.source_id).where(entry.source == source, *conditions).cte("booked")
+    return found.prefix_with("MATERIALIZED", dialect="postgresql")
 
 
 def is_named(name: str, *columns: ColumnElement[str | None]) -> ColumnElement[bool]:

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, sel
 
 from zk_pipeline.domain.decision import Status
 from zk_pipeline.store.addresses import Addresses
-from zk_pipeline.store.conflict_lists import is_named
+from zk_pipeline.store.conflict_lists import booked, is_named
 from zk_pipeline.store.raw_tables import activities, customers, kimai_users, projects, timesheets
 from zk_pipeline.store.tables import conflicts, normalized_entries
 from zk_pipeline.store.tables import reconciliation_results as results
@@ -127,19 +127,13 @@ def _told(keys: Select[Any], names: Addresses) -> Select[Any]:
 
 
 def _narrowed(query: Select[Any], names: Addresses, wanted: LineFilter) -> Select[Any]:
-    """The query over the lines that are meant.
-
-    Where the filter speaks of bookings, those are found first: walking along the lines until a page of somebody's is
-    full would take as long as that person is rare.
-    """
+    """The query over the lines that are meant; the bookings are looked at only where the filter speaks of them."""
     query = query.where(results.c.connector == names.target, *_of_line(wanted))
     of_entry = _of_entry(wanted)
     if not of_entry:
         return query.select_from(results)
-    entry = normalized_entries.c
-    booked = select(entry.source_id).where(entry.source == names.source, *of_entry).cte("booked")
-    found_first = booked.prefix_with("MATERIALIZED", dialect="postgresql")
-    return query.select_from(results.join(found_first, found_first.c.source_id == results.c.source_id))
+    found = booked(names.source, of_entry)
+    return query.select_from(results.join(found, found.c.source_id == results.c.source_id))
 
 
 def _of_line(wanted: LineFilter) -> list[ColumnElement[bool]]:
