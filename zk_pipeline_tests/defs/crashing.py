@@ -15,9 +15,10 @@ from zk_pipeline.definitions import defs
 from zk_pipeline.defs.push.book import Book
 from zk_pipeline.defs.push.pusher import Pusher
 from zk_pipeline.defs.push.undo_book import UndoBook
+from zk_pipeline.defs.reconcile.stages import Reconciliation
 from zk_pipeline.local import prepared
 from zk_pipeline.settings import load_settings
-from zk_pipeline.store import audit, journal, ledger
+from zk_pipeline.store import adjustments, audit, journal, ledger
 from zk_pipeline.syncing import sync_days, undo_run
 
 KILLED = 9
@@ -162,6 +163,8 @@ PLACES: Mapping[str, Place] = {
     "at the end of the commit": lambda: after(audit, "append", die),
     "after the commit": lambda: after(Book, "confirm", lambda _book, done, *_: die() if done else None),
     "while in doubt": lambda: after(KimaiConnector, "find", die),
+    "after the adjustment": lambda: after(adjustments, "make", die),
+    "after the plan": lambda: after(Reconciliation, "day", die),
     "when the PATCH was sent": lambda: _while_sending("PATCH", SENT),
     "when the PATCH was answered": lambda: _while_sending("PATCH", ANSWERED),
 }
