@@ -21,7 +21,7 @@ from zk_pipeline_tests.web.conftest import database, endpoint, migrated
 
 __all__ = ["database", "endpoint", "migrated"]
 MOST_QUERIES = 8
-NOBODY: dict[str, Any] = {"dagster_address": "http://127.0.0.1:9"}
+NOBODY: dict[str, Any] = {"_env_file": None, "dagster_address": "http://127.0.0.1:9"}
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def runtime(database: Database) -> Runtime:
         for number in range(100, 140)
     )
     store_plan(database, replace(day, entries=(*day.entries, *more)))
-    return Runtime(Settings(_env_file=None, **NOBODY), database, TokenCipher(generate_key()))
+    return Runtime(Settings(**NOBODY), database, TokenCipher(generate_key()))
 
 
 @contextmanager
