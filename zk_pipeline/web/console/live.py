@@ -16,7 +16,7 @@ class Live:
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
         self._seen: ChangeMark | None = None
-        self._timer = ui.timer(SECONDS, self._look, immediate=False)
+        self._timer = ui.timer(SECONDS, self._look)
         ui.on("zk-looked-at", self._looked_at)
 
     def _looked_at(self, event: GenericEventArguments) -> None:

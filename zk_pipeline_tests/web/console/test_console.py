@@ -103,12 +103,14 @@ def test_a_conflict_is_resolved_with_the_keyboard_alone(visit: Visit, site: Site
     page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog")
     expect(dialog).to_be_visible()
+    page.wait_for_function("document.querySelector('[role=dialog]').contains(document.activeElement)")
     ignore = dialog.get_by_role("button", name="Ignore")
     for _ in range(30):
         if ignore.evaluate("button => button === document.activeElement"):
             break
         page.keyboard.press("Tab")
-        assert dialog.evaluate("dialog => dialog.contains(document.activeElement)")
+        inside = dialog.evaluate("dialog => dialog.contains(document.activeElement)")
+        assert inside, page.evaluate("document.activeElement.outerHTML")
     page.keyboard.press("Enter")
     notice(page, "Ignore: decided.")
     expect(dialog).to_have_count(0)
@@ -157,7 +159,7 @@ def test_many_are_decided_alike_after_a_preview_of_what_is_written(visit: Visit,
 
 def test_the_list_is_narrowed_and_says_what_to_do_where_nothing_fits(visit: Visit):
     page = visit(Role.VIEWER).open("/reconcile?view=matches")
-    expect(page.get_by_text("In sync").first).to_be_visible()
+    expect(page.get_by_text("In sync", exact=True).first).to_be_visible()
     page.get_by_label("Agent", exact=True).fill("Nobody At All")
     expect(page.get_by_text("Nothing fits this filter.")).to_be_visible()
 
@@ -168,7 +170,7 @@ def test_a_decision_stands_in_the_audit_trail_without_a_reload(visit: Visit, sit
     page.get_by_role("dialog").get_by_role("button", name="Ignore").click()
     notice(page, "Ignore: decided.")
     newest = trail.locator(".zk-table tbody tr").first
-    expect(newest).to_contain_text("Conflict decided")
+    expect(newest).to_contain_text("Conflict decided", timeout=15_000)
     expect(newest).to_contain_text("Operator")
 
 
@@ -182,7 +184,7 @@ def test_the_story_of_a_booking_is_told(visit: Visit, site: Site):
     field.fill(source_id)
     field.press("Enter")
     dialog = page.get_by_role("dialog", name=f"The story of {source_id}")
-    expect(dialog.get_by_text("Writes to Kimai")).to_be_visible()
+    expect(dialog.get_by_role("heading", name="Writes to Kimai")).to_be_visible()
     expect(dialog.get_by_text("Time sheet created").first).to_be_visible()
 
 

@@ -1,5 +1,6 @@
 """The section Audit & history: the runs, the audit trail, and the story of one entry."""
 
+from zk_pipeline.web.console.audit.history import History
 from zk_pipeline.web.console.audit.trace import Tracer
 from zk_pipeline.web.console.audit.trail import Trail
 from zk_pipeline.web.console.section import Section
@@ -8,7 +9,9 @@ from zk_pipeline.web.console.visit import Visit
 
 async def _show(visit: Visit) -> None:
     Tracer(visit)
-    await Trail(visit).refresh()
+    trail, history = Trail(visit), History(visit)
+    await trail.refresh()
+    await history.refresh()
 
 
 SECTION = Section("audit", "history", _show)

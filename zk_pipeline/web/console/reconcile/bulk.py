@@ -25,7 +25,7 @@ class Bulk:
 
     def __init__(self, visit: Visit, filters: Filters, decided: Callable[[], Awaitable[None]]) -> None:
         self._visit, self._words, self._filters, self._decided = visit, visit.words, filters, decided
-        self._seen: dict[int, str] = {}
+        self._selected: set[int] = set()
         words = visit.words
         choices = {choice: words(f"choice.{choice}") for choice in Choice}
         with parts.box("zk-bulk") as self._bar:
@@ -42,17 +42,17 @@ class Bulk:
 
     def box(self, line: Line) -> None:
         """The box that selects a line, whose question somebody has to answer."""
-        number, facts = line.conflict_id or 0, line.facts_hash
+        number = line.conflict_id or 0
         what = line.booking.ticket_number if line.booking else line.key
 
         def change() -> None:
             if made.value:
-                self._seen[number] = facts
+                self._selected.add(number)
             else:
-                self._seen.pop(number, None)
+                self._selected.discard(number)
             self._count()
 
-        made = ui.checkbox(value=number in self._seen, on_change=change).props("dense")
+        made = ui.checkbox(value=number in self._selected, on_change=change).props("dense")
         made.props["aria-label"] = self._words("bulk.select", what=what)
         self._boxes.append(made)
 
@@ -65,7 +65,7 @@ class Bulk:
 
     def clear(self) -> None:
         """Select nothing."""
-        self._seen.clear()
+        self._selected.clear()
         self._count()
 
     def _clear_shown(self) -> None:
@@ -74,27 +74,22 @@ class Bulk:
             made.value = False
 
     def _count(self) -> None:
-        self._label.text = self._words.count("bulk.selected", len(self._seen))
-        self._bar.set_visibility(bool(self._seen) or self._all.visible)
+        self._label.text = self._words.count("bulk.selected", len(self._selected))
+        self._bar.set_visibility(bool(self._selected) or self._all.visible)
 
     async def _preview_selected(self) -> None:
-        if not self._seen:
+        if self._selected:
+            await self._preview(Filter(ids=frozenset(self._selected)))
+        else:
             self._visit.warn(self._words("bulk.nothing"))
-            return
-        seen = dict(self._seen)
-        visit, choice = self._visit, self._choice.value
-        wanted = Filter(ids=frozenset(seen))
-        await self._preview(wanted, lambda _: decisions.decide_many(visit.runtime, visit.actor, choice, seen))
 
     async def _preview_all(self) -> None:
         wanted = self._filters.conflicts
-        visit, choice = self._visit, self._choice.value
         if wanted is not None:
-            await self._preview(
-                wanted, lambda seen: decisions.decide_matching(visit.runtime, visit.actor, choice, wanted, seen)
-            )
+            await self._preview(wanted)
 
-    async def _preview(self, wanted: Filter, apply: Callable[[str], Outcome]) -> None:
+    async def _preview(self, wanted: Filter) -> None:
+        """Show what the decision would write; what is then decided is what was shown here, or nothing."""
         visit, words, choice = self._visit, self._words, self._choice.value
         found = await visit.ask(decisions.preview, visit.runtime, choice, wanted)
         with parts.dialog(words("bulk.title"), words("close")) as dialog:
@@ -103,7 +98,9 @@ class Bulk:
             parts.facts(self._facts(found))
 
             async def go() -> None:
-                outcome = await visit.ask(apply, found.digest)
+                outcome = await visit.ask(
+                    decisions.decide_matching, visit.runtime, visit.actor, choice, wanted, found.digest
+                )
                 dialog.close()
                 await self._told(outcome)
 

@@ -105,8 +105,9 @@ def state(visit: Visit, line: Line) -> None:
     """How a line stands: its state, why it waits, and what was decided."""
     words = visit.words
     with parts.box("zk-row zk-states"):
-        if line.reason:
-            parts.chip(words.known(f"reason.{line.reason}", line.reason), "warn" if line.conflict_id else "calm")
+        if line.conflict_id or line.reason:
+            label = words.known(f"reason.{line.reason}", words("value.review"))
+            parts.chip(label, "warn" if line.conflict_id else "calm")
         else:
             parts.chip(words.known(f"value.{line.status}", line.status), _TONES.get(line.status, "info"))
         if line.decided:
