@@ -95,6 +95,18 @@ def test_a_broken_chain_fails_its_run_with_a_sentence_for_people(runtime: Runtim
     assert "Row 2 of the audit trail does not fit the rows before it" in failure_of(result, "verify_chain")
 
 
+def test_people_are_told_of_a_broken_chain_by_the_first_failure(
+    runtime: Runtime, surroundings: pytest.MonkeyPatch
+) -> None:
+    surroundings.setenv("ZK_ALERT_URLS", "json://127.0.0.1:9")
+    surroundings.setenv("ZK_ALERT_AFTER", "3")
+    record(runtime, "2026-01-01T00:00:00+00:00")
+    run(runtime, "UPDATE sync.audit_logs SET actor = 'user:2'")
+    executed(verify_audit)
+    (waiting,) = left(runtime, "SELECT value -> 'waiting' FROM sync.cursors WHERE connector = 'alerts'")
+    assert "Row 1 of the audit trail does not fit" in str(waiting)
+
+
 def test_requests_go_after_their_days(runtime: Runtime) -> None:
     columns = "INSERT INTO sync.request_log (connector, run_id, method, path, seconds, sent_at) VALUES "
     run(

@@ -5,26 +5,33 @@ from datetime import timedelta
 
 import dagster as dg
 
+from zk_pipeline.alerting.book import tell_failure
+from zk_pipeline.defs.automation.alerts import run_link
 from zk_pipeline.defs.days import stopping_on_system_errors
 from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.domain.alerts import Trouble
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.settings import Settings, load_settings
 from zk_pipeline.store import audit, retention
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.retention import Prune
 
+VERIFY = "verify_audit"
+
 
 @dg.op(out=dg.Out(dg.Nothing))
 def verify_chain(context: dg.OpExecutionContext, zk: ZkResource) -> None:
-    """Walk along the whole chain. Fails, so that people are told, when a row does not fit."""
+    """Walk along the whole chain. When a row does not fit, people are told at once, whatever ZK_ALERT_AFTER says."""
     with stopping_on_system_errors(), zk.runtime.database.transaction() as connection:
         found = audit.verify(connection)
     context.add_output_metadata({"rows": found.rows, "head": found.head})
     if found.broken_at is not None:
-        raise dg.Failure(description=audit.broken_sentence(found), metadata={"broken_at": found.broken_at})
+        sentence = audit.broken_sentence(found)
+        tell_failure(zk.runtime, Trouble(VERIFY, sentence, sentence, (), run_link(zk.runtime.settings, context.run_id)))
+        raise dg.Failure(description=sentence, metadata={"broken_at": found.broken_at})
 
 
-@dg.job(name="verify_audit", description="Walks along the audit chain, and fails when a row was changed or is gone.")
+@dg.job(name=VERIFY, description="Walks along the audit chain, and fails when a row was changed or is gone.")
 def verify_audit() -> None:
     """The whole chain, verified."""
     verify_chain()
@@ -50,7 +57,7 @@ def apply_retention() -> None:
 
 
 verify_audit_schedule = dg.ScheduleDefinition(
-    name="verify_audit",
+    name=VERIFY,
     job=verify_audit,
     cron_schedule="0 2 * * *",
     execution_timezone=load_settings().timezone,
