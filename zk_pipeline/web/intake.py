@@ -54,8 +54,10 @@ class Intake:
         self._rejections = rejections
         self._rate = RateLimit(settings.webhook_rate)
         self._memory = Memory(BODIES_LIMIT)
-        self.router = APIRouter(prefix="/api/v1/webhooks")
-        self.router.add_api_route("/{connector}", self.receive, methods=["POST"], status_code=202)
+        self.router = APIRouter(prefix="/api/v1/webhooks", tags=["Webhooks"])
+        self.router.add_api_route(
+            "/{connector}", self.receive, methods=["POST"], status_code=202, summary="Take a signed webhook"
+        )
 
     async def receive(self, request: Request, connector: str) -> JSONResponse:
         """Take one delivery for a connector, named or by its id. 202 means that it is committed."""

@@ -9,8 +9,8 @@ from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from zk_pipeline.operations.sign_in import SessionOverError
 from zk_pipeline.web.access import Viewer
+from zk_pipeline.web.errors import ProblemError
 from zk_pipeline.web.recognition import Recognizing
 
 SCHEMA = "/api/openapi.json"
@@ -83,7 +83,9 @@ def redoc(request: Request, known: Recognizing) -> Response:
 def _for_people(request: Request, known: Recognizing, page: HTMLResponse) -> Response:
     """The page for whoever is signed in; others are sent to sign in and come back."""
     try:
-        known.session_of(request)
-    except SessionOverError:
+        known.actor_of(request)
+    except ProblemError as error:
+        if error.status != 401:
+            raise
         return RedirectResponse(known.way_in(request, request.url.path), 303)
     return page
