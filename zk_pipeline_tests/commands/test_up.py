@@ -163,6 +163,10 @@ def test_it_tells_each_part_and_ends_with_the_address(running: Up) -> None:
     ]
 
 
+def test_it_tells_how_the_first_user_is_made(running: Up) -> None:
+    assert "Create an admin: zk users create EMAIL --role admin\n" in running.output
+
+
 def test_the_web_app_reaches_the_database(running: Up) -> None:
     assert httpx.get(f"{running.web_url}/api/health").json()["database"] == "ok"
 
