@@ -1,0 +1,34 @@
+"""A plan that a person asks for is made by Dagster's own processes, as `zk up` runs them."""
+
+from datetime import date
+
+from pydantic import SecretStr
+
+from zk_pipeline.operations import plans, runs
+from zk_pipeline.operations.actors import Actor, Role
+from zk_pipeline.runtime import Runtime
+from zk_pipeline.settings import Settings
+from zk_pipeline.store.encryption import TokenCipher
+from zk_pipeline.supervisor.groups import wait_until
+from zk_pipeline_tests.commands.conftest import ZONE, Home, Sandbox
+from zk_pipeline_tests.commands.test_up import free_port, zk_up
+
+DAY = date(2025, 10, 14)
+SECONDS_TO_PLAN = 120
+
+
+def test_a_plan_is_made_by_a_run_of_its_own_and_writes_nothing(zk_home: Home, sandbox: Sandbox) -> None:
+    with zk_up(zk_home.path, zk_home.variables, free_port()) as up, zk_home.database() as database:
+        up.wait_for("Press Ctrl-C")
+        key = zk_home.variables["ZK_ENCRYPTION_KEY"]
+        settings = Settings(timezone=ZONE, dagster_address=up.url, encryption_key=SecretStr(key))
+        runtime = Runtime(settings, database, TokenCipher(key))
+        (started,) = plans.launch(runtime, Actor("user:1", Role.OPERATOR), DAY, DAY)
+        assert started.url == f"{up.url}/runs/{started.run_id}"
+        assert wait_until(
+            lambda: runs.statuses(runtime, [started.run_id])[started.run_id] in {"success", "failure"}, SECONDS_TO_PLAN
+        )
+        run = runs.one(runtime, started.run_id)
+        assert (run.status, run.first, run.last, run.carried_out) == ("success", DAY, DAY, False)
+        assert plans.stored(runtime, DAY, DAY, 10, 0).planned_days == 1
+    assert sandbox.kimai.requests().writes == 0
