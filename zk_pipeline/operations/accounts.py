@@ -53,7 +53,7 @@ def checked_email(email: str) -> str:
 def checked_name(name: str) -> str:
     """The name without blanks around it. Raises `OperationError` when it is too long or cannot be shown."""
     tidy = name.strip()
-    if len(tidy) > _LONGEST_NAME or not (tidy.isprintable()):
+    if len(tidy) > _LONGEST_NAME or not tidy.isprintable():
         raise OperationError(f"The name has to be {_LONGEST_NAME} printable characters at most. Shorten it.")
     return tidy
 
@@ -102,9 +102,8 @@ def change(
     changes = {key: value for key, value in given.items() if value is not None and value != getattr(user, key)}
     if not changes:
         return user
-    if (changes.get("role", Role.ADMIN) != Role.ADMIN or changes.get("active") is False) and _is_last_admin(
-        connection, user_id
-    ):
+    steps_down = changes.get("role", Role.ADMIN) != Role.ADMIN or changes.get("active") is False
+    if steps_down and accounts.active_admins(connection) == {user_id}:
         raise StaleError(f"{user.email} is the last active admin. Give another user the role admin first.")
     accounts.change(connection, user_id, **changes)
     if changes.get("active") is False:
@@ -137,7 +136,3 @@ def ensure_admin(connection: Connection, email: str, password: str) -> User | No
     if accounts.active_admins(connection):
         return None
     return create(connection, Actor("environment", Role.ADMIN), NewUser(email, Role.ADMIN, password=password))
-
-
-def _is_last_admin(connection: Connection, user_id: int) -> bool:
-    return accounts.active_admins(connection) == {user_id}
