@@ -26,7 +26,8 @@ _FOR_RUNS = 60.0  # Seconds.
 
 def parts(variables: Mapping[str, str], code_port: int, port: int, web_url: str) -> list[Part]:
     """The processes; `variables` are those of the prepared environment, `web_url` is where our web app answers."""
-    shared = {**variables, "ZK_CODE_HOST": HOST, "ZK_CODE_PORT": str(code_port), "PYTHONUNBUFFERED": "1"}
+    listening = {"ZK_CODE_HOST": HOST, "ZK_CODE_PORT": str(code_port), "ZK_PORT": str(port)}
+    shared = {**variables, **listening, "PYTHONUNBUFFERED": "1"}
     dagster = f"http://{HOST}:{port}"
     began = datetime.now(UTC)
     python = (sys.executable, "-m")
