@@ -95,9 +95,8 @@ class Visit:
 
     def warn(self, text: str) -> None:
         """A notice that something was not done, and why; it stays until it is dismissed."""
-        ui.notify(
-            text, type="negative", position="bottom", multi_line=True, timeout=0, close_button=self.words("close")
-        )
+        dismiss = {"label": self.words("close"), "color": "white", "noCaps": True}
+        ui.notify(text, type="negative", position="bottom", multi_line=True, timeout=0, actions=[dismiss])
 
     def fail(self, error: Exception) -> None:
         """Tell of a defect of ours; the log has the rest."""
