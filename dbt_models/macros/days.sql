@@ -29,3 +29,16 @@
         where entry_date not in (select versions.entry_date from {{ ref('stg_day_versions') }} as versions)
     {%- endif -%}
 {%- endmacro %}
+
+{# Changes with what the entries are made by: after an upgrade that makes them differently all days are built anew. #}
+{% macro models_version() -%}
+    {%- if execute -%}
+        {%- set sums = [] -%}
+        {%- for node in graph.nodes.values() | sort(attribute='unique_id') -%}
+            {%- if node.resource_type == 'model' and (node.name.startswith('stg_') or node.name.startswith('fct_')) -%}
+                {%- do sums.append(node.checksum.checksum) -%}
+            {%- endif -%}
+        {%- endfor -%}
+        {{- local_md5(sums | join) -}}
+    {%- endif -%}
+{%- endmacro %}

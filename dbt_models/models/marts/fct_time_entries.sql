@@ -2,7 +2,7 @@
     materialized='incremental',
     incremental_strategy='delete+insert',
     unique_key='entry_date',
-    on_schema_change='fail',
+    on_schema_change='sync_all_columns',
     pre_hook="{{ forget_vanished_days() }}",
     indexes=[{'columns': ['entry_key'], 'unique': true}, {'columns': ['entry_date']}],
 ) }}

@@ -56,7 +56,8 @@ select
         count(*),
         sum(hashtextextended(concat_ws('/', kind, id, row_version), 0)::numeric),
         {{ var('minutes_per_unit') }},
-        entry_date < '{{ closed_before }}'::date
+        entry_date < '{{ closed_before }}'::date,
+        '{{ models_version() }}'
     ) as day_version
 from row_versions
 group by entry_date
