@@ -37,7 +37,7 @@ def measure(*, quick: bool) -> Iterator[Measurement]:
     """With 200,000 entries and 5,000 open conflicts, 95 of 100 pages of each list are answered within 150 ms."""
     entries = 20_000 if quick else ENTRIES
     with deployment() as environment, web_app() as port:
-        _seed(environment.runtime, entries)
+        seed(environment.runtime, entries)
         with _client(environment.runtime, port) as client:
             for look in _looks():
                 milliseconds = [1000 * seconds for seconds in _timed(client, look, 20 if quick else 100)]
@@ -86,7 +86,8 @@ def _timed(client: httpx.Client, look: Look, times: int) -> Iterator[float]:
             yield seconds
 
 
-def _seed(runtime: Runtime, entries: int) -> None:
+def seed(runtime: Runtime, entries: int) -> None:
+    """Fill the database with so many entries, their plan and ledger, and conflicts."""
     sizes = {"entries": entries, "waiting": WAITING}
     with runtime.database.transaction() as connection:
         for statement in SEED.read_text().split(";\n"):
