@@ -12,6 +12,7 @@ from rich.table import Table
 
 from benchmarks import (
     console_lists,
+    console_paint,
     idle,
     intake,
     marts_build,
@@ -37,6 +38,7 @@ BENCHMARKS = {
         marts_build,
         memory_year,
         console_lists,
+        console_paint,
     )
 }
 
