@@ -16,12 +16,16 @@ from zk_pipeline.store.traces import Fields, Story, Systems, TraceError
 from zk_pipeline.supervisor.parts import HOST, reachable_url
 
 LONGEST_CELL = 400
+ADJUSTMENT = ("id", "state", "minutes", "entry_date", "original_day", "kimai_id", "decided_by", "reason")
 TIMESHEET = ("user_id", "begin", "duration_seconds", "project_id", "activity_id", "description", "tags", "exported")
 
 
 def trace(
     reference: Annotated[
-        str, typer.Argument(metavar="ZAMMAD_ID|#TICKET|kimai:ID", help="A booking, a ticket, or a time sheet.")
+        str,
+        typer.Argument(
+            metavar="ZAMMAD_ID|aID|#TICKET|kimai:ID", help="A booking, an adjustment, a ticket, or a time sheet."
+        ),
     ],
     *,
     as_json: AsJson = False,
@@ -50,6 +54,11 @@ def _to_json(story: Story, runtime: Runtime) -> Fields:
 def _show(story: Mapping[str, Any]) -> None:
     out.rule(f"Booking {story['source_id']}" if story["source_id"] else "A time sheet without booking", align="left")
     _show_source(story)
+    _table(
+        "Adjustments",
+        ("id", "state", "minutes", "booked on", "of", "time sheet", "who", "why"),
+        [[row[name] for name in ADJUSTMENT] for row in story["adjustments"]],
+    )
     _show_plan(story)
     _show_ledger(story["ledger"])
     _show_writes(story["writes"])

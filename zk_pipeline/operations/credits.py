@@ -13,6 +13,7 @@ from zk_pipeline.operations.errors import OperationError, StaleError, UnknownErr
 from zk_pipeline.operations.periods import month_given
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import adjustments, audit
+from zk_pipeline.store.addresses import addresses
 
 LARGEST_ID = 2**63 - 1
 
@@ -46,8 +47,8 @@ class Credit:
 def listed(runtime: Runtime, month: str = "", *, settled: bool = False) -> list[Credit]:
     """The open credits of a month, or of all, oldest first; with `settled` the others too. Raises `OperationError`."""
     wanted = month_given(month) if month else None
-    target = runtime.stored("target").name
     with runtime.database.transaction() as connection:
+        target = addresses(connection).target
         return [_credit(row) for row in adjustments.credit_list(connection, target, wanted, settled=settled)]
 
 
@@ -55,17 +56,16 @@ def settle(runtime: Runtime, actor: Actor, credit_id: int, note: str) -> Credit:
     """Record that a credit is settled, and how. Raises the errors of `operations.errors`."""
     if not note.strip():
         raise OperationError("A note is missing. Say how the credit was settled: --note.")
-    target = runtime.stored("target").name
     with runtime.database.transaction() as connection:
         row = adjustments.one(connection, credit_id) if credit_id <= LARGEST_ID else None
         if row is None or row.minutes > 0:
             raise UnknownError(f"There is no credit {credit_id}. zk credits lists those that are open.")
         if row.state != AdjustmentState.OPEN:
-            raise StaleError(f"Credit {credit_id} is settled already, by {row.settled_by}: {row.note}")
+            raise StaleError(f"Credit {credit_id} is settled already, by {row.settled_by} ({row.note}).")
         adjustments.settle(connection, credit_id, actor=actor.name, note=note.strip())
         detail = {"booking": row.source_id, "minutes": str(row.minutes), "note": note.strip()}
         audit.append(connection, [actor.did("credit.settled", f"adjustment:{credit_id}", detail)])
-        rows = adjustments.credit_list(connection, target, settled=True)
+        rows = adjustments.credit_list(connection, addresses(connection).target, settled=True)
         return next(_credit(found) for found in rows if found.id == credit_id)
 
 

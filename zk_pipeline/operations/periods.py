@@ -25,6 +25,7 @@ from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import OperationError, StaleError
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import audit, conflicts, periods, requests
+from zk_pipeline.store.addresses import addresses
 
 TAG_JOB = "tag_billed"
 
@@ -80,7 +81,7 @@ def close(runtime: Runtime, actor: Actor, name: str, *, with_waiting: bool = Fal
     month = month_given(name)
     with _undisturbed(runtime, month) as connection:
         if month in periods.closed_months(connection):
-            raise StaleError(f"{month_name(month)} is closed already. Open it first: zk reopen {month_name(month)}")
+            raise StaleError(f"{month_name(month)} is closed already. zk reopen opens it again.")
         totals, objections = _objections(connection, runtime, month, with_waiting=with_waiting)
         if objections:
             raise StaleError(" ".join(objections))
@@ -130,7 +131,8 @@ def month_given(name: str) -> date:
 @contextmanager
 def _undisturbed(runtime: Runtime, month: date) -> Iterator[Connection]:
     """A transaction while nothing is written to the month's days: pushes under way are waited for."""
-    target = runtime.stored("target").name
+    with runtime.database.transaction() as connection:
+        target = addresses(connection).target
     locks = [push_lock(target, day) for day in days_between(month, last_day(month))]
     with runtime.database.lock(*locks), runtime.database.transaction() as connection:
         yield connection
@@ -140,7 +142,7 @@ def _objections(
     connection: Connection, runtime: Runtime, month: date, *, with_waiting: bool
 ) -> tuple[StatementTotals, list[str]]:
     today = local_day(datetime.now(UTC), runtime.settings.zone)
-    totals = periods.totals(connection, runtime.stored("source").name, month)
+    totals = periods.totals(connection, addresses(connection).source, month)
     return totals, may_close(month, totals, today, with_waiting=with_waiting)
 
 

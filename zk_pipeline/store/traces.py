@@ -7,11 +7,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, select
+from sqlalchemy import Connection, Select, Table, false, select
 
+from zk_pipeline.domain.adjustments import is_adjustment
+from zk_pipeline.domain.entries import age
 from zk_pipeline.domain.journal import MASTER_DATA
 from zk_pipeline.domain.markers import marked_ids
 from zk_pipeline.store import request_log
+from zk_pipeline.store.period_tables import adjustments
 from zk_pipeline.store.raw_tables import tickets, time_accountings, timesheets
 from zk_pipeline.store.tables import (
     audit_details,
@@ -47,7 +50,8 @@ class Systems:
 class Story:
     """Everything that is known of one booking; of a time sheet without booking, what is known of it alone.
 
-    `corrections` are the negative bookings of the same ticket, agent and type. `timesheets` are the rows as they were
+    `corrections` are the negative bookings of the same ticket, agent and type, `adjustments` what was booked or
+    credited for it after it was billed; of an adjustment, itself. `timesheets` are the rows as they were
     read last. `ledger` has what was asked for and, as its base, what came back; `writes` each row before and after.
     """
 
@@ -56,6 +60,7 @@ class Story:
     ticket: Fields | None
     entry: Fields | None
     corrections: list[Fields]
+    adjustments: list[Fields]
     plan: list[Fields]
     conflicts: list[Fields]
     ledger: Fields | None
@@ -67,7 +72,7 @@ class Story:
 
 
 def stories(connection: Connection, systems: Systems, reference: str) -> list[Story]:
-    """The stories behind `123` (a booking), `#50001` (each booking of a ticket) or `kimai:7` (a time sheet).
+    """The stories behind `123` (a booking), `a5` (an adjustment), `#50001` (a ticket's bookings) or `kimai:7`.
 
     Raises `TraceError` when nothing is known of it.
     """
@@ -81,18 +86,19 @@ def stories(connection: Connection, systems: Systems, reference: str) -> list[St
         ids = _bookings_of_ticket(connection, systems, reference.removeprefix("#"))
         found = [_story(connection, systems, source_id) for source_id in ids]
     else:
-        found = [_story(connection, systems, str(_number(reference, reference)))]
+        adjusted = is_adjustment(reference) and len(reference) <= MAX_DIGITS
+        found = [_story(connection, systems, reference if adjusted else str(_number(reference, reference)))]
     known = [story for story in found if _is_known(story)]
     if not known:
         raise TraceError(
             f"Nothing is known of {reference}. What was never read is unknown: zk sync reads a day. Write 123 for a "
-            "booking, '#50001' for a ticket, kimai:7 for a time sheet."
+            "booking, a5 for an adjustment, '#50001' for a ticket, kimai:7 for a time sheet."
         )
     return known
 
 
 def _story(connection: Connection, systems: Systems, source_id: str | None, kimai_id: int | None = None) -> Story:
-    booking_id = int(source_id) if source_id else None
+    booking_id = int(source_id) if source_id and source_id.isdecimal() else None
     booking = _first(connection, _by_id(time_accountings, systems.source, booking_id))
     ledger = _first(
         connection, select(pushes).where(pushes.c.connector == systems.target, pushes.c.source_id == source_id)
@@ -105,7 +111,9 @@ def _story(connection: Connection, systems: Systems, source_id: str | None, kima
     plan = _all(connection, _about(reconciliation_results, systems, source_id, keys))
     disputes = _all(connection, _about(conflicts, systems, source_id, keys).order_by(conflicts.c.id))
     sheets = bound | {row["kimai_id"] for row in (*plan, *disputes) if row["kimai_id"]}
+    adjusted = _all(connection, _adjustments(systems, source_id))
     subjects = [f"timesheet:{id_}" for id_ in bound] + [f"conflict:{row['id']}" for row in disputes]
+    subjects += [f"adjustment:{row['id']}" for row in adjusted]
     events = _all(connection, _events([*subjects, f"booking:{source_id}"]))
     ran = {row["run_id"] for row in (*plan, *written, *sent, *events, *([ledger] if ledger else [])) if row["run_id"]}
     return Story(
@@ -116,6 +124,7 @@ def _story(connection: Connection, systems: Systems, source_id: str | None, kima
         ),
         entry=_first(connection, _entry(systems, source_id)),
         corrections=_all(connection, _corrections(systems, booking)) if booking else [],
+        adjustments=adjusted,
         plan=plan,
         conflicts=disputes,
         ledger=ledger,
@@ -152,8 +161,8 @@ def _bookings_of_timesheet(connection: Connection, systems: Systems, kimai_id: i
     text = select(timesheets.c.description).where(timesheets.c.connector == systems.target, timesheets.c.id == kimai_id)
     found = set(connection.execute(ledger.union(written)).scalars())
     description = connection.execute(text).scalar() or ""
-    found |= {id_ for id_ in marked_ids(description, systems.source) if id_.isdecimal()}
-    return sorted(found, key=int)
+    found |= {id_ for id_ in marked_ids(description, systems.source) if id_.isdecimal() or is_adjustment(id_)}
+    return sorted(found, key=age)
 
 
 def _by_id(table: Table, connector: str, row_id: int | None) -> Select[Any]:
@@ -178,6 +187,15 @@ def _corrections(systems: Systems, booking: Fields) -> Select[Any]:
         )
         .order_by(table.c.id)
     )
+
+
+def _adjustments(systems: Systems, source_id: str | None) -> Select[Any]:
+    """Those of a booking; of an adjustment, itself and what was adjusted of it. Without the copy of the entry."""
+    table = adjustments
+    own = table.c.id == int(source_id[1:]) if source_id and is_adjustment(source_id) else false()
+    columns = [column for column in table.c if column.name not in {"connector", "original"}]
+    query = select(*columns).where(table.c.connector == systems.source, (table.c.source_id == source_id) | own)
+    return query.order_by(table.c.id)
 
 
 def _about(table: Table, systems: Systems, source_id: str | None, keys: Collection[str]) -> Select[Any]:
@@ -214,14 +232,25 @@ def _events(subjects: Collection[str]) -> Select[Any]:
 
 
 def _is_known(story: Story) -> bool:
-    return any((story.booking, story.entry, story.plan, story.ledger, story.timesheets, story.writes, story.requests))
+    return any(
+        (
+            story.booking,
+            story.entry,
+            story.adjustments,
+            story.plan,
+            story.ledger,
+            story.timesheets,
+            story.writes,
+            story.requests,
+        )
+    )
 
 
 def _number(text: str, reference: str) -> int:
     if not text.isascii() or not text.isdecimal() or len(text) > MAX_DIGITS:
         raise TraceError(
-            f"{reference!r} is nothing to trace. Write 123 for a booking, '#50001' for a ticket, "
-            "kimai:7 for a time sheet."
+            f"{reference!r} is nothing to trace. Write 123 for a booking, a5 for an adjustment, "
+            "'#50001' for a ticket, kimai:7 for a time sheet."
         )
     return int(text)
 

@@ -15,7 +15,6 @@ from zk_pipeline.operations import periods
 from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.sandbox.kimai.model import Timesheet
 from zk_pipeline.store import conflicts
-from zk_pipeline.syncing import SyncReport
 from zk_pipeline_tests.defs.world import MONDAY, ZONE, World
 
 ADMIN = Actor("cli:anna", Role.ADMIN)
@@ -58,7 +57,7 @@ class Books:
             if datetime.fromtimestamp(row.begin, ZONE).date().replace(day=1) == day.replace(day=1)
         }
 
-    def adjust(self, *, repeated: bool = False) -> SyncReport:
+    def adjust(self, *, repeated: bool = False) -> None:
         """Decide `adjust` about everything that waits, and run the days."""
         waiting = self.world.conflicts()
         for row in waiting:
@@ -66,8 +65,7 @@ class Books:
                 conflicts.decide(connection, row.id, Choice.ADJUST, actor="cli:anna")
         days = sorted({row.entry_date for row in waiting})
         for day in [*days, *(days if repeated else [])]:
-            report = self.world.sync(day)
-        return report
+            self.world.sync(day)
 
     def assert_untouched(self) -> None:
         """Every closed time sheet is as it was when its month was closed."""

@@ -1,0 +1,98 @@
+"""`/api/v1/periods` and `/api/v1/credits`: who may close, open and settle, and what stands in the way."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from zk_pipeline_tests.commands.test_up import free_port
+from zk_pipeline_tests.web.conftest import Web, refused
+
+PERIODS = "/api/v1/periods"
+CREDITS = "/api/v1/credits"
+MONTH = f"{PERIODS}/2025-08"
+NOWHERE = f"http://127.0.0.1:{free_port()}"
+
+pytestmark = pytest.mark.parametrize(
+    "settings", [{"timezone": "Europe/Berlin", "dagster_address": NOWHERE}], indirect=True
+)
+
+
+@pytest.fixture
+def statement(web: Web) -> Iterator[Web]:
+    """A statement without a line, which balances for a month without bookings."""
+    columns = "(month date, minutes_waiting numeric, minutes_unexplained numeric)"
+    with web.database.transaction() as connection:
+        connection.execute(text(f"CREATE TABLE marts.statement_lines {columns}"))
+    yield web
+    with web.database.transaction() as connection:
+        connection.execute(text("DROP TABLE marts.statement_lines"))
+
+
+@pytest.fixture
+def credit(web: Web) -> int:
+    """A credit of 15 minutes."""
+    query = """
+        INSERT INTO sync.adjustments (
+            connector, source_id, kimai_id, original_day, original_month, minutes, reason, entry_date, begin_at,
+            user_id, project_number, activity_id, facts_hash, decided_by, decided_at, state
+        ) VALUES (
+            'zammad', '6', 7, '2025-08-16', '2025-08-01', -15, 'The booking is gone.', '2025-10-01', now(),
+            10, 'ZO7', 20, 'f', 'user:1', now(), 'open'
+        ) RETURNING id
+    """
+    with web.database.transaction() as connection:
+        return connection.execute(text(query)).scalar_one()
+
+
+def test_an_admin_closes_a_month_and_opens_it_again(statement: Web, admin: httpx.Client, viewer: httpx.Client) -> None:
+    answer = admin.post(f"{MONTH}/close", json={})
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    assert (told["period"]["month"], told["period"]["closed"], told["tag_run_id"]) == ("2025-08", True, None)
+    assert told["period"]["closed_by"].startswith("user:")
+    refused(admin.post(f"{MONTH}/close", json={}), 409, "2025-08 is closed already")
+    assert admin.post(f"{MONTH}/reopen", json={"reason": "a mistake"}).json()["closed"] is False
+    (row,) = viewer.get(PERIODS).json()
+    assert (row["month"], row["reopened_reason"]) == ("2025-08", "a mistake")
+    events = "SELECT event FROM sync.audit_logs WHERE subject = 'period:2025-08' ORDER BY id"
+    assert [event for (event,) in statement.rows(events)] == ["period.closed", "period.reopened"]
+
+
+def test_operators_and_viewers_close_and_open_nothing(
+    statement: Web, operator: httpx.Client, viewer: httpx.Client
+) -> None:
+    for client in (operator, viewer):
+        refused(client.post(f"{MONTH}/close", json={}), 403, "This needs the role admin")
+        refused(client.post(f"{MONTH}/reopen", json={"reason": "x"}), 403, "This needs the role admin")
+    assert statement.rows("SELECT * FROM sync.periods") == []
+
+
+def test_what_stands_in_the_way_is_answered_and_nothing_changes(web: Web, admin: httpx.Client) -> None:
+    refused(admin.post(f"{MONTH}/close", json={}), 409, "There is no statement yet")
+    refused(admin.post(f"{MONTH}/reopen", json={"reason": "x"}), 409, "2025-08 is not closed")
+    refused(admin.post(f"{MONTH}/reopen", json={"reason": "  "}), 422, "reason")
+    for month in ("2025-13", "0000-01", "9999-12"):
+        refused(admin.post(f"{PERIODS}/{month}/close", json={}), 422, "is no month")
+    refused(admin.post(f"{PERIODS}/august/close", json={}), 422, "month")
+    assert web.rows("SELECT * FROM sync.periods") == []
+
+
+def test_a_month_whose_tags_cannot_be_asked_for_is_closed_all_the_same(statement: Web, admin: httpx.Client) -> None:
+    refused(admin.post(f"{MONTH}/close", json={"tag": True}), 502, "Dagster")
+    assert statement.rows("SELECT month::text FROM sync.periods") == [("2025-08-01",)]
+
+
+def test_an_operator_settles_a_credit_once(web: Web, credit: int, operator: httpx.Client, viewer: httpx.Client) -> None:
+    (row,) = viewer.get(CREDITS, params={"month": "2025-08"}).json()
+    assert (row["id"], row["minutes"], row["project"], row["state"]) == (credit, "15.0000", "ZO7", "open")
+    assert viewer.get(CREDITS, params={"month": "2025-09"}).json() == []
+    path = f"{CREDITS}/{credit}/settle"
+    refused(viewer.post(path, json={"note": "x"}), 403, "This needs the role operator")
+    assert operator.post(path, json={"note": "credit note 12"}).json()["note"] == "credit note 12"
+    refused(operator.post(path, json={"note": "again"}), 409, "settled already")
+    assert viewer.get(CREDITS).json() == []
+    assert [row["state"] for row in viewer.get(CREDITS, params={"settled": True}).json()] == ["settled"]
+    refused(operator.post(f"{CREDITS}/999/settle", json={"note": "x"}), 404, "There is no credit 999")
+    assert len(web.rows("SELECT * FROM sync.audit_logs WHERE event = 'credit.settled'")) == 1
