@@ -1,6 +1,12 @@
 """The sections of the console, in their order."""
 
-from zk_pipeline.web.console import audit, dashboard, reconcile
+from zk_pipeline.web.console import audit, connectors, dashboard, mappings, reconcile
 from zk_pipeline.web.console.section import Section
 
-SECTIONS: tuple[Section, ...] = (dashboard.SECTION, reconcile.SECTION, audit.SECTION)
+SECTIONS: tuple[Section, ...] = (
+    dashboard.SECTION,
+    connectors.SECTION,
+    mappings.SECTION,
+    reconcile.SECTION,
+    audit.SECTION,
+)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from zk_pipeline.web.console.words import audit, dashboard, decisions, reconcile, shell, top_bar
+from zk_pipeline.web.console.words import audit, connectors, dashboard, decisions, mappings, reconcile, shell, top_bar
 
 Texts = Mapping[str, tuple[str, str, str]]
 """A text under its key: English, German, French; `{name}` stands for a value."""
@@ -16,6 +16,8 @@ CATALOGS: tuple[Texts, ...] = (
     shell.WORDS,
     top_bar.WORDS,
     dashboard.WORDS,
+    connectors.WORDS,
+    mappings.WORDS,
     reconcile.WORDS,
     decisions.WORDS,
     audit.WORDS,
