@@ -1,0 +1,166 @@
+"""The one door: without a session nobody gets anything of Dagster's, and each role gets what is its own."""
+
+import base64
+import secrets
+import socket
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from zk_pipeline_tests.deploy.stack import HOST, Stack
+
+DAGSTER_PATHS = (
+    "/dagster",
+    "/dagster/",
+    "/dagster/server_info",
+    "/dagster/dagit_info",
+    "/dagster/graphql",
+    "/dagster/graphiql",
+    "/dagster/locations/zk_pipeline",
+    "/dagster/runs",
+    "/dagster/assets",
+    "/dagster/logs/any/stdout",
+    "/dagster/download_debug/any",
+    "/dagster/notebook",
+    "/dagster/_next/static/any.js",
+    "/dagster/../dagster/graphql",
+    "/DAGSTER/graphql",
+    "//dagster/graphql",
+    "/%64agster/graphql",
+)
+LAUNCH = """mutation { launchRun(executionParams: {
+  selector: {repositoryLocationName: "zk_pipeline", repositoryName: "__repository__", jobName: "nothing"},
+  runConfigData: {} }) { __typename } }"""
+
+
+@pytest.fixture
+def stranger(stack: Stack) -> Iterator[httpx.Client]:
+    with stack.client() as client:
+        yield client
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "OPTIONS", "PUT"])
+@pytest.mark.parametrize("path", DAGSTER_PATHS)
+def test_strangers_are_sent_to_sign_in_from_every_path_of_dagster(stranger: httpx.Client, method: str, path: str):
+    answer = stranger.request(method, path)
+    sent_to_sign_in = answer.status_code == 303 and answer.headers["location"].startswith(
+        (f"{stranger.base_url}renew?next=", "/renew?next=")
+    )
+    assert sent_to_sign_in or answer.status_code in {400, 404, 405}
+    assert "dagster_webserver_version" not in answer.text
+
+
+def test_the_socket_of_dagster_is_closed_to_strangers(stack: Stack):
+    assert handshake(stack, {}).startswith("HTTP/1.1 303")
+
+
+def test_the_socket_opens_for_our_own_pages_only(stack: Stack):
+    with stack.signed_in("operator") as operator:
+        cookies = "; ".join(f"{name}={value}" for name, value in operator.cookies.items())
+        ours = handshake(stack, {"Cookie": cookies, "Origin": stack.url})
+        others = handshake(stack, {"Cookie": cookies, "Origin": "https://elsewhere.example"})
+    assert ours.startswith("HTTP/1.1 101")
+    assert others.startswith("HTTP/1.1 403")
+
+
+def test_operators_get_the_web_server_that_can_launch(stack: Stack):
+    with stack.signed_in("operator") as operator:
+        told = operator.post("/dagster/graphql", json={"query": LAUNCH}).json()
+    assert told["data"]["launchRun"]["__typename"] != "UnauthorizedError"
+
+
+def test_viewers_get_the_one_that_cannot(stack: Stack):
+    with stack.signed_in("viewer") as viewer:
+        assert viewer.get("/dagster/server_info").status_code == 200
+        told = viewer.post("/dagster/graphql", json={"query": LAUNCH}).json()
+    assert told["data"]["launchRun"]["__typename"] == "UnauthorizedError"
+
+
+def test_another_site_cannot_use_dagster_in_somebodys_name(stack: Stack):
+    with stack.signed_in("operator") as operator:
+        elsewhere = {"sec-fetch-site": "cross-site", "origin": "https://elsewhere.example"}
+        answer = operator.post("/dagster/graphql", json={"query": LAUNCH}, headers=elsewhere)
+    assert answer.status_code == 403
+
+
+def test_a_session_that_ended_opens_nothing(stack: Stack):
+    with stack.signed_in("operator") as operator:
+        kept = {"cookie": "; ".join(f"{name}={value}" for name, value in operator.cookies.items())}
+        operator.post("/api/v1/auth/logout").raise_for_status()
+    with stack.client(**kept) as stolen:
+        answer = stolen.get("/dagster/server_info")
+    assert answer.status_code == 303
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/api/health"])
+def test_what_is_for_the_machines_inside_is_not_there_outside(stranger: httpx.Client, path: str):
+    assert stranger.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/", "/dashboard", "/reconcile", "/api/docs", "/api/openapi.json", "/_nicegui/x"])
+def test_strangers_get_no_page_but_the_sign_in(stranger: httpx.Client, path: str):
+    assert stranger.get(path).status_code in {303, 404}
+
+
+def test_strangers_see_the_sign_in(stranger: httpx.Client):
+    answer = stranger.get("/sign-in")
+    assert answer.status_code == 200
+    assert "password" in answer.text
+
+
+def test_webhooks_come_through_and_are_verified(stranger: httpx.Client):
+    answer = stranger.post("/api/v1/webhooks/zammad", content=b"{}", headers={"content-type": "application/json"})
+    assert answer.status_code in {401, 403, 404}
+    assert answer.json()["detail"]
+
+
+def test_the_api_answers_strangers_in_its_own_form(stranger: httpx.Client):
+    answer = stranger.get("/api/v1/kpi")
+    assert answer.status_code == 401
+    assert answer.json()["status_code"] == 401
+
+
+def test_plain_http_is_sent_to_tls(stack: Stack):
+    answer = httpx.get(f"{stack.plain_url}/dashboard", trust_env=False)
+    assert answer.status_code == 308
+    assert answer.headers["location"].startswith("https://")
+
+
+def test_answers_carry_the_headers_that_browsers_obey(stranger: httpx.Client):
+    headers = stranger.get("/sign-in").headers
+    assert headers["strict-transport-security"].startswith("max-age=")
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "SAMEORIGIN"
+    assert "server" not in headers or "/" not in headers["server"]
+
+
+def test_a_body_that_is_too_large_is_refused_at_the_door(stranger: httpx.Client):
+    assert stranger.post("/api/v1/webhooks/zammad", content=b"x" * 3_000_000).status_code == 413
+
+
+def test_too_many_attempts_to_sign_in_are_refused(stranger: httpx.Client):
+    body = {"email": "nobody@example.com", "password": "wrong-password"}
+    statuses = {stranger.post("/api/v1/auth/login", json=body).status_code for _ in range(40)}
+    assert 429 in statuses
+
+
+def handshake(stack: Stack, headers: dict[str, str]) -> str:
+    """The status line that a websocket's opening handshake is answered with."""
+    key = base64.b64encode(secrets.token_bytes(16)).decode()
+    lines = [
+        "GET /dagster/graphql HTTP/1.1",
+        f"Host: {HOST}:{stack.port}",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        f"Sec-WebSocket-Key: {key}",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Protocol: graphql-ws",
+        *(f"{name}: {value}" for name, value in headers.items()),
+    ]
+    with (
+        socket.create_connection((HOST, stack.port), 20) as plain,
+        stack.trust.wrap_socket(plain, server_hostname=HOST) as secure,
+    ):
+        secure.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        return secure.recv(1000).decode().partition("\r\n")[0]
