@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from copy import copy
 
 from fastapi import Request
-from nicegui import ui
+from nicegui import background_tasks, ui
 from nicegui.events import GenericEventArguments
 
 from zk_pipeline.runtime import Runtime
@@ -92,13 +92,16 @@ def _skip_link(visit: Visit) -> None:
 
 def _load_in_view(visit: Visit, sections: Sequence[Section], boxes: dict[str, ui.element]) -> None:
     """Fill each box when the browser says that it comes into view."""
-    waiting = {section.name: section for section in sections}
+    first, *others = sections
+    waiting = {section.name: section for section in others}
 
     async def load(event: GenericEventArguments) -> None:
         section = waiting.pop(str(event.args), None)
         if section is not None:
             await _fill(visit, section, boxes[section.name])
 
+    # What comes first need not wait until the browser asks for it.
+    background_tasks.create(_fill(visit, first, boxes[first.name]), name=f"section {first.name}")
     ui.on("zk-in-view", load)
     minutes = visit.runtime.settings.access_minutes * _SHARE_OF_ACCESS
     visit.client.on_connect(lambda: ui.run_javascript(f"zkConsole.start({minutes})"))

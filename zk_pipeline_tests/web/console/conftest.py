@@ -60,9 +60,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         }
         mappings = home / "mappings.csv"
         mappings.write_text(demo_mappings_csv(), encoding="utf-8")
-        zk(variables, "mappings", "import", str(mappings))
+        zk(home, variables, "mappings", "import", str(mappings))
         for first, last in ((FIRST, LAST), (FIRST, FIRST)):  # What was written is in sync the next time.
-            zk(variables, "sync", "--from", first, "--to", last)
+            zk(home, variables, "sync", "--from", first, "--to", last)
         database = Database(server.url())
         with serving(variables, home / "web.log") as url:
             running = Site(url, variables, database)

@@ -19,6 +19,7 @@ from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.settings import ENV_FILE
 from zk_pipeline.store.database import Database
 from zk_pipeline.supervisor.groups import wait_until
+from zk_pipeline_tests.commands.conftest import Home, Zk
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = (
@@ -76,11 +77,10 @@ def environment(variables: dict[str, str]) -> dict[str, str]:
     return {**others, ENV_FILE: os.devnull, **variables}
 
 
-def zk(variables: dict[str, str], *arguments: str) -> None:
-    """Run a command as a process of its own."""
-    command = [sys.executable, "-c", "from zk_pipeline.cli import main; main()", *arguments]
-    done = subprocess.run(command, env=environment(variables), capture_output=True, text=True, check=False)
-    assert done.returncode in {0, 3}, done.stdout + done.stderr
+def zk(home: Path, variables: dict[str, str], *arguments: str) -> None:
+    """Run a command on this home, within this process, which has imported Dagster once for all."""
+    done = Zk(Home(home, "zk", {ENV_FILE: os.devnull, "ZK_HOME": str(home), **variables}))(*arguments)
+    assert done.exit_code in {0, 3}, done.output
 
 
 @contextmanager

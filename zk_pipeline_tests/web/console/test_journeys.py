@@ -34,7 +34,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
         }
         with zk_up(home, variables, free_port()) as running:
             running.wait_for("Press Ctrl-C")
-            zk({**variables, "ZK_HOME": str(home)}, "mappings", "import", str(mappings))
+            zk(home, variables, "mappings", "import", str(mappings))
             yield running
 
 
