@@ -6,9 +6,22 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Connection, FromClause, Row, Select, func, literal, or_, select
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Row,
+    Select,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+)
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
+from zk_pipeline.store.period_tables import periods
 from zk_pipeline.store.tables import conflicts, normalized_entries
 from zk_pipeline.store.tables import reconciliation_results as results
 
@@ -82,7 +95,9 @@ def counts(connection: Connection, source: str, wanted: Filter) -> dict[str, int
 def groups(connection: Connection, source: str, wanted: Filter, locked_before: date | None) -> list[Group]:
     """The conflicts that are meant, added up by what decides about the effect of a decision."""
     # No constant: PostgreSQL takes one in GROUP BY for a column's number.
-    closed = conflicts.c.entry_date < (locked_before or date.min)
+    closed = (conflicts.c.entry_date < (locked_before or date.min)) | periods.c.id.is_not(None)
+    month = func.date_trunc(literal_column("'month'"), conflicts.c.entry_date)
+    of_closed_month = (periods.c.month == month) & periods.c.reopened_at.is_(None)
     apart = (
         conflicts.c.reason,
         conflicts.c.status,
@@ -91,7 +106,8 @@ def groups(connection: Connection, source: str, wanted: Filter, locked_before: d
         closed,
     )
     ids = _narrowed(select(conflicts.c.id), source, wanted).subquery()
-    joined = _with_entry(conflicts.join(ids, ids.c.id == conflicts.c.id), source).outerjoin(results, _planned())
+    meant = conflicts.join(ids, ids.c.id == conflicts.c.id).outerjoin(periods, of_closed_month)
+    joined = _with_entry(meant, source).outerjoin(results, _planned())
     query = select(*apart, func.count(), func.sum(_minutes())).select_from(joined).group_by(*apart)
     return [Group(*row) for row in connection.execute(query)]
 

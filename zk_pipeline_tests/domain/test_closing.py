@@ -60,7 +60,9 @@ def test_a_month_without_entries_needs_no_line() -> None:
     assert may_close(AUGUST, replace(EVEN, lines=0, entries=0), TODAY) == []
 
 
-@pytest.mark.parametrize("text", ["", "2025", "2025-13", "2025-00", "2025-8", "0000-01", "9999-12", "2025-08-01", "August"])
+@pytest.mark.parametrize(
+    "text", ["", "2025", "2025-13", "2025-00", "2025-8", "0000-01", "9999-12", "2025-08-01", "August"]
+)
 def test_what_is_no_month_is_refused(text: str) -> None:
     with pytest.raises(MonthError, match="such as 2025-08"):
         month_named(text)

@@ -84,8 +84,8 @@ class Pusher:
                 plan = plans.writes_of_day(connection, self._name, day)
                 allowed = self._permitted(connection, day, plan)
                 locks = self._settings.locks(connection)
-                closed = [line for line in allowed.lines if writes(line) and locks.is_closed(line.entry_date)]
-                lines = [line for line in allowed.lines if line not in closed]
+                closed = [line for line in allowed.lines if _is_shut(line, locks)]
+                lines = [line for line in allowed.lines if not _is_shut(line, locks)]
                 known = ledger.rows_of(connection, self._name, [line.source_id or "" for line in lines])
             report = self._links(lines, known, locks)
             report += self._updates(lines, known, locks)
@@ -220,6 +220,11 @@ class Pusher:
 
 def _changed_since(lines: Sequence[Result]) -> tuple[str, ...]:
     return tuple(f"Booking {line.key} changed since its plan was approved, so it is left out." for line in lines)
+
+
+def _is_shut(line: Result, locks: Locks) -> bool:
+    """Whether the line would write to a day that was closed since it was planned."""
+    return writes(line) and locks.is_closed(line.entry_date)
 
 
 def _closed_since(lines: Sequence[Result], locks: Locks) -> tuple[str, ...]:
