@@ -1,5 +1,6 @@
 """Joins the console to the web app: NiceGUI with our pages, our files, and the gate around both."""
 
+import logging
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -26,6 +27,7 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
     pages_app.add_middleware(
         Gate, runtime=runtime, sessions=app.state.recognition, pages=shown.keys(), assets=f"{ASSETS}/"
     )
+    logging.getLogger("uvicorn.error").addFilter(_without_sockets)
     ui.run_with(
         app,
         title="zk_pipeline",
@@ -35,3 +37,8 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
         reconnect_timeout=_SECONDS_TO_RECONNECT,
         show_welcome_message=False,
     )
+
+
+def _without_sockets(record: logging.LogRecord) -> bool:
+    """Leave out the addresses of sockets: the id of a page in them is nobody's business."""
+    return "WebSocket" not in record.msg and "connection " not in record.msg

@@ -4,11 +4,12 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from socket import create_server
+from typing import Any
 
 import httpx
 from playwright.sync_api import Browser, BrowserContext, Page
@@ -31,7 +32,9 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
+EXAMINATION = Path(__file__).with_name("examination.js").read_text(encoding="utf-8")
 SCREENSHOTS = Path(__file__).parents[3] / ".zk-screenshots"
+SECRET = "zammad-test-key"
 PASSWORD = "correct horse battery"
 FIRST, LAST = "2025-10-01", "2025-10-03"
 SECONDS_TO_START = 60
@@ -134,22 +137,6 @@ def sign_in(visitor: Visitor, email: str) -> None:
     assert answer.ok, answer.text()
 
 
-def unnamed_controls(page: Page) -> Sequence[str]:
-    """Controls on the page that a screen reader could not name."""
-    return page.evaluate(
-        """() => [...document.querySelectorAll("a[href], button, input:not([type=hidden]), textarea, [role=button]")]
-            .filter((one) => one.checkVisibility())
-            .filter((one) => {
-              const label = one.labels && one.labels.length ? one.labels[0].textContent : "";
-              const by = one.getAttribute("aria-labelledby");
-              const named = by && document.getElementById(by) ? document.getElementById(by).textContent : "";
-              const own = one.getAttribute("aria-label") || one.title || "";
-              return !(own + label + named + one.textContent).trim();
-            })
-            .map((one) => one.outerHTML.slice(0, 200))"""
-    )
-
-
-def overflow(page: Page) -> int:
-    """Pixels by which the page is wider than the window."""
-    return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+def examined(page: Page, name: str) -> Any:
+    """What one of the examinations in `examination.js` finds on a page."""
+    return page.evaluate(EXAMINATION, name)

@@ -1,5 +1,7 @@
 """The console in a real browser: what it shows, that everybody can use it, and what decisions lead to."""
 
+from itertools import pairwise
+
 import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import text
@@ -7,7 +9,7 @@ from sqlalchemy import text
 from zk_pipeline.operations.actors import Role
 from zk_pipeline.web.console.sections import SECTIONS
 from zk_pipeline_tests.web.console.conftest import Visit
-from zk_pipeline_tests.web.console.site import PHONE, Site, overflow, unnamed_controls
+from zk_pipeline_tests.web.console.site import PHONE, Site, examined
 
 ADDRESSES = [f"/{section.name}" for section in SECTIONS]
 SCRIPT = "<img src=x onerror=\"document.body.dataset.hacked='yes'\"><script>alert(1)</script> **bold** {{ 7 * 7 }}"
@@ -56,8 +58,19 @@ def test_the_first_page_has_all_sections_and_loads_each_when_it_comes_into_view(
 @pytest.mark.parametrize("width", [PHONE, 1280])
 def test_no_page_scrolls_sideways_and_every_control_has_a_name(visit: Visit, address: str, width: int):
     page = visit(Role.ADMIN, width=width).open(address)
-    assert overflow(page) <= 0
-    assert unnamed_controls(page) == []
+    assert examined(page, "overflow") <= 0
+    assert examined(page, "unnamedControls") == []
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_texts_stand_out_and_headings_skip_no_level(visit: Visit, site: Site, address: str, theme: str):
+    visitor = visit(Role.ADMIN)
+    visitor.context.add_cookies([{"name": "zk_theme", "value": theme, "url": site.url}])
+    page = visitor.open(address)
+    assert examined(page, "faintTexts") == []
+    levels = examined(page, "headingLevels")
+    assert all(later - earlier <= 1 for earlier, later in pairwise(levels))
 
 
 @pytest.mark.parametrize(("locale", "title"), [("en-GB", "Dashboard"), ("de-DE", "Übersicht"), ("fr-FR", "Tableau")])

@@ -12,8 +12,9 @@ from websockets.sync.client import connect
 
 from zk_pipeline.operations.actors import Role
 from zk_pipeline.web.console.sections import SECTIONS
+from zk_pipeline.web.signature import signature
 from zk_pipeline_tests.web.console.conftest import Visit
-from zk_pipeline_tests.web.console.site import PASSWORD, Site
+from zk_pipeline_tests.web.console.site import PASSWORD, SECRET, Site
 
 
 def get(site: Site, path: str, **headers: str) -> httpx.Response:
@@ -77,6 +78,15 @@ def test_a_page_may_load_nothing_from_elsewhere_and_run_no_script_of_others(site
     assert "unsafe-inline" not in scripts
     assert answer.headers["cache-control"] == "no-store"
     assert "http" not in scripts
+
+
+def test_behind_the_console_the_intake_stores_deliveries_before_it_answers(site: Site):
+    body = b'{"ticket":{"id":1}}'
+    headers = {"content-type": "application/json", "x-hub-signature": signature(SECRET, body)}
+    answer = httpx.post(f"{site.url}/api/v1/webhooks/zammad", content=body, headers=headers, trust_env=False)
+    assert answer.is_success
+    with site.database.transaction() as connection:
+        assert connection.execute(text("SELECT body FROM sync.webhook_deliveries")).scalar_one() == body
 
 
 def test_people_sign_in_look_around_and_sign_out(visit: Visit, site: Site):
