@@ -27,6 +27,7 @@ from zk_pipeline.web.api import (
     users,
 )
 from zk_pipeline.web.batches import Batches
+from zk_pipeline.web.bodies import LimitedBodies
 from zk_pipeline.web.etags import EntityTags
 from zk_pipeline.web.health import Health
 from zk_pipeline.web.intake import Intake
@@ -54,6 +55,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.runtime = runtime
     app.state.recognition = Sessions(runtime)
     app.add_middleware(EntityTags)
+    app.add_middleware(LimitedBodies)
     errors.install(app)
     app.add_middleware(CountedRequests, requests=metrics.requests)
     app.include_router(Health(runtime).router)

@@ -1,6 +1,7 @@
 """Users and API tokens over the API."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,10 +9,25 @@ import httpx
 import pytest
 
 from zk_pipeline_tests.web.conftest import Web, refused
-from zk_pipeline_tests.web.signing_in import LOGIN, ME, PASSWORD, bearer, events
+from zk_pipeline_tests.web.signing_in import LOGIN, ME, PASSWORD, bearer, events, login
 
 USERS, TOKENS = "/api/v1/users", "/api/v1/tokens"
 AsRole = Callable[[str], httpx.Client]
+
+
+@pytest.fixture
+def in_session(as_role: AsRole, web: Web) -> Iterator[AsRole]:
+    """As `as_role`, but signed in by password."""
+    with ExitStack() as stack:
+
+        def client(role: str) -> httpx.Client:
+            number = as_role(role).get(ME).json()["id"]
+            as_role("admin").put(f"{USERS}/{number}/password", json={"password": PASSWORD}).raise_for_status()
+            token = login(web, f"{role}@example.com").json()["access_token"]
+            headers = bearer(token)
+            return stack.enter_context(httpx.Client(base_url=web.client.base_url, headers=headers, trust_env=False))
+
+        yield client
 
 
 def in_days(days: float) -> str:
@@ -80,8 +96,8 @@ def test_an_unknown_user_is_named(as_role: AsRole):
     refused(as_role("admin").get(f"{USERS}/99"), 404, "There is no user 99")
 
 
-def test_a_token_is_shown_once_and_recognized_until_it_is_revoked(as_role: AsRole, web: Web):
-    operator = as_role("operator")
+def test_a_token_is_shown_once_and_recognized_until_it_is_revoked(in_session: AsRole, web: Web):
+    operator = in_session("operator")
     made = operator.post(TOKENS, json=wanted()).json()
     assert made["token"].startswith("zk_")
     listed = operator.get(TOKENS)
@@ -93,8 +109,8 @@ def test_a_token_is_shown_once_and_recognized_until_it_is_revoked(as_role: AsRol
     refused(web.client.get(ME, headers=bearer(made["token"])), 401, "The token is not valid")
 
 
-def test_a_token_is_stored_as_its_hash_alone(as_role: AsRole, web: Web):
-    token = as_role("viewer").post(TOKENS, json=wanted()).json()["token"]
+def test_a_token_is_stored_as_its_hash_alone(in_session: AsRole, web: Web):
+    token = in_session("viewer").post(TOKENS, json=wanted()).json()["token"]
     stored = web.rows("SELECT to_jsonb(api_tokens)::text FROM sync.api_tokens") + web.rows(
         "SELECT to_jsonb(audit_details)::text FROM sync.audit_details"
     )
@@ -115,28 +131,32 @@ def test_a_token_is_stored_as_its_hash_alone(as_role: AsRole, web: Web):
     ],
 )
 def test_a_token_beyond_its_maker_or_a_year_is_refused(
-    as_role: AsRole, changed: dict[str, Any], status: int, told: str
+    in_session: AsRole, changed: dict[str, Any], status: int, told: str
 ):
-    refused(as_role("operator").post(TOKENS, json=wanted(**changed)), status, told)
+    refused(in_session("operator").post(TOKENS, json=wanted(**changed)), status, told)
 
 
-def test_a_token_allows_no_more_than_its_user_does_now(as_role: AsRole):
+def test_a_token_allows_no_more_than_its_user_does_now(as_role: AsRole, in_session: AsRole):
     admin, operator = as_role("admin"), as_role("operator")
     other = as_role("admin")
     number = operator.get(ME).json()["id"]
     admin.patch(f"{USERS}/{number}", json={"role": "admin"})
     refused(operator.get(USERS), 403, "you have operator")
     admin.patch(f"{USERS}/{number}", json={"role": "viewer"})
-    refused(operator.post(TOKENS, json=wanted(role="operator")), 403, "above your own role, viewer")
+    refused(in_session("operator").post(TOKENS, json=wanted(role="operator")), 403, "above your own role, viewer")
     admin.patch(f"{USERS}/{number}", json={"active": False})
     refused(operator.get(ME), 401, "The token is not valid")
     assert other.get(USERS).status_code == 200
 
 
-def test_other_peoples_tokens_are_the_matter_of_admins(as_role: AsRole):
-    viewer, operator, admin = as_role("viewer"), as_role("operator"), as_role("admin")
+def test_other_peoples_tokens_are_the_matter_of_admins(as_role: AsRole, in_session: AsRole):
+    viewer, operator, admin = as_role("viewer"), in_session("operator"), as_role("admin")
     number = operator.post(TOKENS, json=wanted()).json()["id"]
     assert {token["email"] for token in viewer.get(TOKENS).json()["items"]} == {"viewer@example.com"}
     refused(viewer.delete(f"{TOKENS}/{number}"), 404, f"There is no token {number} of yours")
     assert len({token["email"] for token in admin.get(TOKENS).json()["items"]}) == 3
     assert admin.delete(f"{TOKENS}/{number}").status_code == 204
+
+
+def test_an_api_token_makes_no_further_one(as_role: AsRole):
+    refused(as_role("viewer").post(TOKENS, json=wanted()), 403, "cannot make another one")

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Self
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 from pydantic import AwareDatetime, BaseModel, Field
 
 from zk_pipeline.operations import api_tokens
@@ -11,6 +11,8 @@ from zk_pipeline.operations.actors import Role
 from zk_pipeline.store.api_tokens import ApiToken
 from zk_pipeline.web.access import Viewer
 from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
+from zk_pipeline.web.errors import ProblemError
+from zk_pipeline.web.recognition import bearer_of
 
 router = APIRouter(prefix=f"{PREFIX}/tokens", tags=["API tokens"])
 
@@ -57,8 +59,13 @@ def list_tokens(actor: Viewer, ready: Ready, paging: Wanted) -> Page[TokenRow]:
 
 
 @router.post("", status_code=201, summary="Create an API token")
-def create_token(given: NewToken, actor: Viewer, ready: Ready) -> FreshToken:
-    """The answer shows the token, this once. Its role may not be above one's own."""
+def create_token(given: NewToken, request: Request, actor: Viewer, ready: Ready) -> FreshToken:
+    """The answer shows the token, this once. Its role may not be above one's own.
+
+    A token makes no further ones, which would outlive its revocation.
+    """
+    if (bearer_of(request) or "").startswith(api_tokens.PREFIX):
+        raise ProblemError(403, "An API token cannot make another one. Sign in with your password and make it then.")
     with ready.database.transaction() as connection:
         issued = api_tokens.issue(connection, actor, given.name, given.role, given.expires_at)
     return FreshToken(**TokenRow.of(issued.stored).model_dump(), token=issued.token)
