@@ -1,10 +1,13 @@
 """What changes after closing becomes an adjustment or a credit, once, and the closed rows stay as they are."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
+from threading import Barrier
 
 import pytest
 from sqlalchemy import Connection
 
+from zk_pipeline.defs.reconcile.stages import Reconciliation
 from zk_pipeline.domain.locks import Locks
 from zk_pipeline.domain.resolutions import Choice
 from zk_pipeline.operations import periods
@@ -202,6 +205,26 @@ def test_a_repeated_decision_and_repeated_runs_make_one_adjustment(books: Books)
     assert_settled(books)
 
 
+def test_two_runs_that_plan_a_day_at_once_make_one_adjustment(books: Books) -> None:
+    booking = closed(books)
+    books.world.desk.server.edit(booking, units=75)
+    books.world.sync()
+    (conflict,) = books.world.conflicts()
+    runtime = books.world.environment.runtime
+    with runtime.database.transaction() as connection:
+        conflicts.decide(connection, conflict.id, Choice.ADJUST, actor="cli:anna")
+    together = Barrier(2)
+
+    def plan(run: str) -> None:
+        reconciliation = Reconciliation(runtime, datetime.now(UTC))
+        together.wait(20)
+        reconciliation.day(MONDAY, run)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(plan, ["one", "other"]))
+    assert len(books.adjustments()) == 1
+
+
 @pytest.mark.parametrize("place", ["after the adjustment", "after the plan", "when the POST was sent"])
 def test_a_killed_run_makes_one_adjustment(books: Books, place: str) -> None:
     booking = closed(books)
@@ -290,3 +313,17 @@ def test_the_tag_is_set_on_what_is_not_exported_keeps_other_tags_and_is_taken_ba
     periods.reopen(world.environment.runtime, ADMIN, OCTOBER, "a mistake")
     assert undo_run(undo, report.run_id).undone == {"untag": 1}
     assert tags_of(world, world.office.sheet(first)) == {"zammad", "synced"}
+
+
+def test_a_tag_whose_run_died_before_its_commit_is_in_the_journal_after_the_next_run(books: Books) -> None:
+    from zk_pipeline.definitions import defs  # noqa: PLC0415
+    from zk_pipeline.syncing import tag_month  # noqa: PLC0415
+
+    booking = closed(books)
+    sheet = books.world.office.sheet(booking)
+    tag = books.world.office.server.add_tag("billed:2025-10")
+    books.world.office.change(sheet, tags=(*sheet.tags, tag))
+    before = books.world.office.rows
+    tag_month(defs.resolve_job_def("tag_billed"), OCTOBER)
+    assert books.world.office.rows == before
+    assert books.world.value("SELECT kimai_id FROM sync.writes WHERE operation = 'tag'") == sheet.id
