@@ -43,6 +43,7 @@ class Cards:
         """Test what was just stored, since who gave the token wants to know."""
         with self._panel.box, self._visit.telling():
             await self.refresh()
+            self._told[stored.id].run_method("scrollIntoView", {"block": "center"})
             await self._test(stored)
             feedback.keep_focus(self._visit, self._panel.box)
 
@@ -64,7 +65,7 @@ class Cards:
             hint = "admin" if self._visit.may(Role.ADMIN) else "others"
             parts.empty(words("connectors.none"), words(f"connectors.none.{hint}"))
             return
-        with parts.box("zk-cards zk-big"):
+        with parts.box("zk-cards zk-connectors"):
             for standing in standings:
                 self._card(standing)
 

@@ -34,7 +34,7 @@ def _line(words: Words, finding: Finding) -> None:
             ui.icon(shape)
             parts.text("span", words(f"connectors.level.{finding.level}"))
         with parts.box("zk-finding-text"):
-            parts.text("p", finding.subject, "zk-lead")
-            parts.text("p", finding.text)
+            parts.text("span", finding.subject, "zk-lead")
+            parts.text("span", finding.text)
             if finding.remedy:
                 parts.text("p", finding.remedy, "zk-muted")

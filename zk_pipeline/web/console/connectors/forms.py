@@ -1,6 +1,7 @@
 """The dialogs that add and change connectors. A token is typed in and never shown again, not even as dots."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from itertools import chain, count
 
 from nicegui import ui
 
@@ -15,16 +16,18 @@ _NAME_LENGTH, _ADDRESS_LENGTH, _TOKEN_LENGTH = 40, 500, 1000
 Changed = Callable[[], Awaitable[None]]
 
 
-def add(visit: Visit, added: Callable[[Connector], Awaitable[None]]) -> None:
-    """Ask for a new connector, and store it."""
+async def add(visit: Visit, added: Callable[[Connector], Awaitable[None]]) -> None:
+    """Ask for a new connector, and store it. A kind that there is none of yet is proposed."""
     words = visit.words
+    stored = await visit.ask(connectors.listed, visit.runtime)
     kinds = {kind: f"{kind} ({words(f'connectors.role.{role}')})" for kind, role in connectors.kinds().items()}
-    first = next(iter(kinds))
+    first = min(kinds, key=lambda kind: any(row.kind == kind for row in stored))
+    taken = {row.name for row in stored}
     with parts.dialog(words("connectors.add"), words("close")) as dialog:
         kind = parts.choice(words("connectors.kind"), kinds, first)
-        name = parts.field(words("connectors.name"), first, hint=words("connectors.name.hint"))
+        name = parts.field(words("connectors.name"), _free(first, taken), hint=words("connectors.name.hint"))
         name.props(f"maxlength={_NAME_LENGTH} autocomplete=off")
-        kind.on_value_change(lambda: name.set_value(kind.value))
+        kind.on_value_change(lambda: name.set_value(_free(kind.value, taken)))
         address = _address_field(visit, "")
         token = _token_field(visit, words("connectors.token.hint"))
 
@@ -103,6 +106,12 @@ def delete(visit: Visit, connector: Connector, changed: Changed) -> None:
         await changed()
 
     _confirm(visit, connector, "delete", act)
+
+
+def _free(kind: str, taken: Collection[str]) -> str:
+    """A name for a connector of this kind that no other has."""
+    names = chain([kind], (f"{kind}-{number}" for number in count(2)))
+    return next(name for name in names if name not in taken)
 
 
 def _confirm(visit: Visit, connector: Connector, name: str, act: Changed) -> None:

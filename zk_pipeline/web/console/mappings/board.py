@@ -24,11 +24,12 @@ class Board:
         given = visit.client.request.query_params.get("kind", "")
         self._kind = Kind(given) if given in set(Kind) else Kind.ACTIVITY
         words = visit.words
-        with parts.box("zk-row"):
-            with parts.box("zk-views zk-grow").props("role=group") as group:
+        with parts.box("zk-toolbar"):
+            with parts.box("zk-views").props("role=group") as group:
                 group.props["aria-label"] = words("mappings.kinds")
                 self._buttons = {kind: self._kind_button(kind) for kind in Kind}
-            self._tools()
+            with parts.box("zk-row"):
+                self._tools()
         with parts.card(words("mappings.waiting")):
             self._waiting = WaitingList(visit, self._count, self._changed)
         with parts.card(words("mappings.stored")):

@@ -75,9 +75,9 @@ class _Import:
     def _problems(self, outcome: Outcome) -> None:
         words, problems = self._words, outcome.problems
         parts.text("p", words.count("mappings.import.problems", len(problems)), "zk-note zk-warn")
-        columns = [Column(words("mappings.import.line"), number=True), Column(words("mappings.import.problem"))]
-        rows = [[words.number(one.line) if one.line else "", one.text] for one in problems[:ROWS_SHOWN]]
-        parts.table(words("mappings.import"), columns, rows)
+        with parts.box("zk-findings", "ul"):
+            for problem in problems[:ROWS_SHOWN]:
+                parts.text("li", problem.text)
         self._more(len(problems))
 
     def _changes(self, outcome: Outcome) -> None:
@@ -90,7 +90,7 @@ class _Import:
         parts.text("p", words.count("mappings.import.days", len(outcome.days)), "zk-muted")
         columns = [Column(words(f"mappings.import.{name}")) for name in ("kind", "zammad", "before", "after")]
         rows = [
-            [words(f"mappings.{one['kind']}.one"), one["zammad"], one["before"] or words("none"), one["kimai"]]
+            [words(f"mappings.kind.{one['kind']}"), one["zammad"], one["before"] or words("none"), one["kimai"]]
             for one in told["changes"][:ROWS_SHOWN]
         ]
         parts.table(words("mappings.import"), columns, rows)

@@ -105,7 +105,7 @@ class Listing:
 
     def _buttons(self, row: MappingRow) -> None:
         visit, words, name = self._visit, self._visit.words, forms.name_of(self._visit.words, row)
-        with parts.box("zk-row zk-states"):
+        with parts.box("zk-row-actions"):
             edit = visit.act(Role.OPERATOR, lambda: forms.edit(visit, row, self._done))
             parts.icon_button(f"{words('mappings.edit')}: {name}", "edit", edit)
             delete = visit.act(Role.OPERATOR, lambda: forms.delete(visit, row, self._done))

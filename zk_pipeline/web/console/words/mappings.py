@@ -12,6 +12,9 @@ WORDS = {
     "mappings.user": ("Agents", "Agenten", "Agents"),
     "mappings.customer": ("Customers", "Kunden", "Clients"),
     "mappings.counted": ("{name} ({number} open)", "{name} ({number} offen)", "{name} ({number} à faire)"),
+    "mappings.kind.activity": ("Activity type", "Tätigkeitsart", "Type d'activité"),
+    "mappings.kind.user": ("Agent", "Agent", "Agent"),
+    "mappings.kind.customer": ("Customer", "Kunde", "Client"),
     "mappings.activity.one": ("Type in Zammad", "Art in Zammad", "Type dans Zammad"),
     "mappings.user.one": ("Agent in Zammad", "Agent in Zammad", "Agent dans Zammad"),
     "mappings.customer.one": ("Organization in Zammad", "Organisation in Zammad", "Organisation dans Zammad"),
@@ -181,8 +184,6 @@ WORDS = {
         "{number} Zeilen sind falsch, daher wird nichts übernommen. Berichtigen Sie sie, und wählen Sie die Datei neu.",
         "{number} lignes sont fausses ; rien ne peut être appliqué. Corrigez-les et choisissez le fichier à nouveau.",
     ),
-    "mappings.import.line": ("Line", "Zeile", "Ligne"),
-    "mappings.import.problem": ("What is wrong", "Was falsch ist", "Ce qui est faux"),
     "mappings.import.sums": (
         "{new} new, {changed} changed, {unchanged} unchanged",
         "{new} neu, {changed} geändert, {unchanged} unverändert",
