@@ -129,7 +129,8 @@ def balance(connection: Connection, source: str, limit: int) -> Balance:
         """
         SELECT COALESCE(sum(abs(lost)), 0) FROM (
             SELECT sum(e.booked_minutes - e.time_minutes + e.open_minutes) AS lost
-            FROM sync.normalized_entries e WHERE e.source = :source
+            FROM sync.normalized_entries e
+            WHERE e.source = :source AND e.source_id NOT LIKE 'a%' -- Adjustments were booked nowhere.
             GROUP BY e.ticket_id, e.agent_id, e.activity_type_id
         ) groups
         """

@@ -27,6 +27,18 @@ ledger as (
     select * from {{ ref('stg_ledger') }}
 ),
 
+adjustments as (
+    select * from {{ ref('stg_adjustments') }}
+),
+
+adjusted as (
+    select
+        source_id,
+        sum(minutes) as minutes
+    from adjustments
+    group by source_id
+),
+
 stray_lines as (
     -- A time sheet that was moved may stand in the plans of two days; the newer plan counts.
     select distinct on (kimai_id) *
@@ -57,6 +69,21 @@ subjects as (
     left join ledger on bookings.source_id = ledger.source_id
     where {{ only_days(days, 'bookings.entry_date') }}
     union all
+    -- Adjustments, which stand for minutes of a booking of another day.
+    select
+        adjustments.carried_by as entry_key,
+        adjustments.carried_by as source_id,
+        adjustments.entry_date,
+        null as ticket_id,
+        null as agent_id,
+        null as activity_type_id,
+        null as organization_id,
+        0 as minutes_zammad,
+        ledger.kimai_id
+    from adjustments
+    left join ledger on adjustments.carried_by = ledger.source_id
+    where adjustments.carried_by is not null and {{ only_days(days, 'adjustments.entry_date') }}
+    union all
     -- Time sheets of ours whose booking is gone.
     select
         'kimai:' || ledger.kimai_id as entry_key,
@@ -71,7 +98,8 @@ subjects as (
     from ledger
     inner join timesheets on ledger.kimai_id = timesheets.kimai_id
     left join {{ ref('stg_bookings') }} as gone on ledger.source_id = gone.source_id
-    where coalesce(gone.is_gone, true) and {{ only_days(days, 'ledger.entry_date') }}
+    left join adjustments on ledger.source_id = adjustments.carried_by
+    where coalesce(gone.is_gone, true) and adjustments.carried_by is null and {{ only_days(days, 'ledger.entry_date') }}
     union all
     -- The same where the ledger does not know them, by their marker.
     select
@@ -115,6 +143,10 @@ measured as (
         coalesce(entries.time_minutes, 0) as netted_to,
         coalesce(entries.open_minutes, 0) as still_open,
         coalesce(plan_lines.minutes, 0) as planned,
+        coalesce(adjusted.minutes, 0) as adjusted_elsewhere,
+        coalesce(carried.minutes, 0) as carried,
+        coalesce(plan_lines.reason, '') = 'adjusted' as is_adjusted,
+        plan_lines.facts_hash = ledger.facts_hash as is_written_off,
         {{ minutes('ledger.asked_seconds') }} as asked,
         {{ minutes('ledger.base_seconds') }} as returned,
         {{ minutes('ledger.base_answer_seconds') }} as answered,
@@ -125,12 +157,18 @@ measured as (
         ledger.is_taken_as_found,
         ledger.state = 'confirmed' and ledger.updated_at >= plan_lines.reconciled_at as is_written_since,
         ledger.is_taken_back and ledger.updated_at >= plan_lines.reconciled_at as is_taken_back_since,
-        timesheets.is_billed or subjects.entry_date < '{{ closed_before }}'::date as is_locked
+        timesheets.is_billed
+        or subjects.entry_date < '{{ closed_before }}'::date
+        or closed.closed_month is not null as is_locked
     from subjects
     left join entries on subjects.entry_key = entries.source_id
     left join plan_lines on subjects.entry_key = plan_lines.line_key
     left join ledger on subjects.source_id = ledger.source_id
     left join timesheets on subjects.kimai_id = timesheets.kimai_id
+    left join adjusted on subjects.source_id = adjusted.source_id
+    left join {{ ref('stg_closed_months') }} as closed
+        on date_trunc('month', subjects.entry_date) = closed.closed_month
+    left join adjustments as carried on subjects.source_id = carried.carried_by
 ),
 
 judged as (
@@ -155,15 +193,16 @@ judged as (
 balanced as (
     select
         judged.*,
-        booked - netted_to + still_open as minutes_netted,
+        booked + carried - netted_to + still_open as minutes_netted,
         case when outcome = 'ignored' then 0 else -still_open end as minutes_corrections_open,
         case
-            when outcome = 'waiting' or (outcome = 'in_kimai' and not is_current) then planned - answered_now
+            when outcome = 'waiting' or (outcome = 'in_kimai' and not is_current)
+                then planned - adjusted_elsewhere - answered_now
             else 0
         end as minutes_waiting,
         case
-            when outcome = 'ignored' then planned - answered_now - still_open
-            when outcome = 'excluded' then planned - answered_now
+            when outcome = 'ignored' then planned - adjusted_elsewhere - answered_now - still_open
+            when outcome = 'excluded' then planned - adjusted_elsewhere - answered_now
             else 0
         end as minutes_excluded,
         case
@@ -171,17 +210,20 @@ balanced as (
             else
                 -- Kimai knows no fractions of a second; then its own rounding.
                 netted_to - {{ minutes('round(netted_to * 60)') }}
-                + case when is_taken_as_found then 0 else coalesce(asked - returned, 0) end
+                + case when is_taken_as_found or is_adjusted then 0 else coalesce(asked - returned, 0) end
         end as minutes_rounding,
         case
-            when outcome = 'kept' then planned - answered_now
+            when outcome = 'kept' then planned - adjusted_elsewhere - answered_now
             when outcome <> 'in_kimai' or not is_current then 0
+            -- An adjustment makes up for what is there; what a person wrote off after it holds.
+            when is_adjusted and is_written_off then planned - adjusted_elsewhere - answered_now
+            when is_adjusted then 0
             else
                 case when is_taken_as_found then coalesce(asked - returned, 0) else 0 end
                 -- What was edited in Kimai after it was billed or closed holds.
                 + case when is_locked then coalesce(answered - answered_now, 0) else 0 end
         end as minutes_agreed,
-        0::numeric as minutes_adjusted,
+        adjusted_elsewhere - carried as minutes_adjusted,
         case when is_billable then minutes_kimai else 0 end as minutes_billable,
         case when is_billed then minutes_kimai else 0 end as minutes_billed,
         case when is_billable and not is_billed then minutes_kimai else 0 end as minutes_to_be_billed

@@ -2,6 +2,7 @@
 
 select
     entries.booking_month as month,
+    entries.customer_id,
     entries.customer,
     entries.organization_id,
     entries.agent_name as agent,
@@ -11,6 +12,7 @@ select
 from {{ ref('int_entries_named') }} as entries
 group by
     entries.booking_month,
+    entries.customer_id,
     entries.customer,
     entries.organization_id,
     entries.agent_name,

@@ -37,6 +37,23 @@ with row_versions as (
     from {{ ref('stg_ledger') }} as ledger
     inner join {{ ref('stg_timesheets') }} as timesheets on ledger.kimai_id = timesheets.kimai_id
     union all
+    select
+        days.entry_date,
+        'adjustment' as kind,
+        coalesce(adjustments.carried_by, '') as id,
+        adjustments.row_version
+    from {{ ref('stg_adjustments') }} as adjustments
+    cross join lateral (values (adjustments.original_day), (adjustments.entry_date)) as days (entry_date)
+    union all
+    select
+        bookings.entry_date,
+        'closed' as kind,
+        closed.closed_month::text as id,
+        '' as row_version
+    from (select distinct entry_date from {{ ref('stg_bookings') }}) as bookings
+    inner join {{ ref('stg_closed_months') }} as closed
+        on date_trunc('month', bookings.entry_date) = closed.closed_month
+    union all
     -- A time sheet without booking stands in the plan of its own day, and counts on the day of its booking.
     select
         coalesce(ledger.entry_date, lines.entry_date) as entry_date,

@@ -26,6 +26,7 @@ select
     coalesce(pushes.base #>> '{raw,duration}', pushes.base ->> 'duration_seconds')::numeric as base_answer_seconds,
     pushes.operation = 'link' or decisions.source_id is not null as is_taken_as_found,
     pushes.state = 'undone' or undos.source_id is not null as is_taken_back,
+    pushes.facts_hash,
     pushes.updated_at,
     row(
         pushes.kimai_id,
@@ -34,6 +35,7 @@ select
         pushes.asked ->> 'seconds',
         pushes.base ->> 'duration_seconds',
         pushes.base #>> '{raw,duration}',
+        pushes.facts_hash,
         pushes.updated_at,
         decisions.source_id,
         undos.source_id

@@ -8,10 +8,11 @@ select
     reason,
     decided,
     minutes,
+    facts_hash,
     (draft #>> '{project,customer,id}')::bigint as customer_id,
     reconciled_at,
     row(
-        kimai_id, status, action, reason, decided, minutes, draft #>> '{project,customer,id}', reconciled_at
+        kimai_id, status, action, reason, decided, minutes, draft #>> '{project,customer,id}', facts_hash, reconciled_at
     )::text as row_version
 from {{ source('sync', 'reconciliation_results') }}
 where connector = '{{ var("target") }}'

@@ -1,0 +1,3 @@
+select distinct month as closed_month
+from {{ source('sync', 'periods') }}
+where reopened_at is null
