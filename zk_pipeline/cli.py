@@ -17,6 +17,7 @@ from zk_pipeline.commands import (
     mappings,
     migrate,
     schedule,
+    statement,
     status,
     sync,
     trace,
@@ -48,6 +49,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(connectors.app, name="connectors")
 app.add_typer(mappings.app, name="mappings")
 app.add_typer(conflicts.app, name="conflicts")
+app.command("statement")(statement.statement)
 app.command("close")(close.close)
 app.command("reopen")(close.reopen)
 app.add_typer(credit_list.app, name="credits")

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from zk_pipeline.domain.locks import first_open_day
 from zk_pipeline.domain.policy import DEFAULT_DESCRIPTION, DESCRIPTION_FIELDS, Placement, Policy, ProjectStrategy
+from zk_pipeline.logs import LogFormat
 
 ENV_FILE = "ZK_ENV_FILE"
 """Names another file than `.env`; the demo names none."""
@@ -54,6 +55,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     dagster_url: SecretStr | None = None
     encryption_key: SecretStr | None = None
+    log_format: LogFormat = LogFormat.TEXT
 
     zammad_url: str = ""
     zammad_token: SecretStr = SecretStr("")
@@ -114,11 +116,15 @@ class Settings(BaseSettings):
     deep_check_cron: str = "30 3 * * *"
     deep_check_days: int = Field(default=62, ge=1, le=366)
 
+    statement_letterhead: str = ""
+    statement_font: Path | None = None
+
     preview_names: bool = True
     keep_requests_days: int = Field(default=90, ge=1, le=3650)
     keep_webhooks_days: int = Field(default=30, ge=1, le=3650)
     keep_logins_days: int = Field(default=90, ge=1, le=3650)
     keep_audit_days: int = Field(default=3650, ge=365, le=36_500)
+    keep_dagster_logs_days: int = Field(default=30, ge=1, le=3650)
 
     backup_dir: str = ""
     backup_cron: str = "15 2 * * *"

@@ -1,0 +1,60 @@
+"""The statement of a month, made of marts that are true."""
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+
+from sqlalchemy import Connection
+
+from zk_pipeline.defs.marts.project import MartsError
+from zk_pipeline.domain.closing import last_day, month_name
+from zk_pipeline.domain.statement import CustomerError, Statement, of_customer, statement_of
+from zk_pipeline.operations import marts
+from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
+from zk_pipeline.operations.periods import month_given
+from zk_pipeline.runtime import Runtime
+from zk_pipeline.store import statements
+from zk_pipeline.store.addresses import addresses
+
+
+def statement(runtime: Runtime, name: str, customer: str | None = None, *, refresh: bool = True) -> Statement:
+    """The statement of the month `name`, such as `2025-08`, of all customers or of one, by name or number in Kimai.
+
+    With `refresh` the marts are built first if the month changed since. Raises `OperationError` for what is no month
+    or cannot be built, `UnknownError` for a customer who is not in it, and `StaleError` while there are no marts.
+    """
+    month = month_given(name)
+    if refresh:
+        bring_up_to_date(runtime, month)
+    with runtime.database.transaction() as connection:
+        if not statements.is_made(connection):
+            raise StaleError(f"There is no statement yet. zk statement {month_name(month)} makes it.")
+        found = _read(connection, month, runtime.settings.minutes_per_unit)
+    if not customer:
+        return found
+    try:
+        return of_customer(found, customer)
+    except CustomerError as error:
+        raise UnknownError(error.args[0]) from error
+
+
+def bring_up_to_date(runtime: Runtime, month: date) -> bool:
+    """Build the marts if a month is no longer as they say; whether that was so. Raises `OperationError` if it fails."""
+    with runtime.database.transaction() as connection:
+        if statements.is_made(connection) and not _stale(connection, month, runtime.settings.minutes_per_unit):
+            return False
+    try:
+        marts.refresh(runtime)
+    except MartsError as error:
+        raise OperationError(str(error)) from error
+    return True
+
+
+def _read(connection: Connection, month: date, minutes_per_unit: Decimal) -> Statement:
+    rows = statements.rows(connection, addresses(connection).target, month, last_day(month))
+    made = statement_of(month, rows.lines, rows.days, rows.gaps, rows.conflicts)
+    return replace(made, built_at=rows.built_at, stale_days=tuple(_stale(connection, month, minutes_per_unit)))
+
+
+def _stale(connection: Connection, month: date, minutes_per_unit: Decimal) -> list[date]:
+    return statements.stale_days(connection, month, last_day(month), minutes_per_unit)

@@ -1,0 +1,117 @@
+"""A statement as an XLSX workbook: a sheet for all customers, and one for each."""
+
+import io
+import re
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any
+
+from openpyxl import Workbook
+from openpyxl.cell import Cell
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+from openpyxl.styles import Alignment, Font, PatternFill
+from openpyxl.utils import get_column_letter
+from openpyxl.worksheet.properties import PageSetupProperties
+from openpyxl.worksheet.worksheet import Worksheet
+
+from zk_pipeline.domain.closing import month_name
+from zk_pipeline.domain.statement import Account, Amounts, Statement, plain
+from zk_pipeline.operations.statement_files.data import COLUMNS, amount
+from zk_pipeline.operations.statement_files.look import Look
+
+SUMMARY = "Summary"
+NUMBER_FORMAT = "#,##0.######"
+LONGEST_TITLE = 31
+
+_NO_TITLE = re.compile(r"[\[\]:*?/\\]")
+_BOLD = Font(bold=True)
+_HEAD_FILL = PatternFill("solid", start_color="FFE6EDF2")
+_TEXT_WIDTH, _NUMBER_WIDTH = 28, 13
+
+
+def render(statement: Statement, look: Look) -> bytes:
+    """The workbook. Amounts are numbers with all their digits, and nothing that people typed is a formula."""
+    del look
+    book = Workbook(write_only=False)
+    month = month_name(statement.month)
+    summary = book.active
+    assert isinstance(summary, Worksheet)  # noqa: S101 (a new workbook has one)
+    summary.title = SUMMARY
+    rows = [([str(account.customer)], account.total) for account in statement.accounts]
+    _fill(summary, f"{month}: {statement.verdict}", ["customer"], rows, statement.total)
+    titles = {SUMMARY.casefold()}
+    for account in statement.accounts:
+        title = _title(account.customer.name, titles)
+        titles.add(title.casefold())
+        lines = [([line.agent, line.agent_email, line.activity], line.amounts) for line in account.lines]
+        _fill(book.create_sheet(title), _head(account, month), ["agent", "e-mail", "activity"], lines, account.total)
+    buffer = io.BytesIO()
+    book.save(buffer)
+    return buffer.getvalue()
+
+
+def _fill(
+    sheet: Worksheet, head: str, names: Sequence[str], rows: Iterable[tuple[list[str], Amounts]], total: Amounts
+) -> None:
+    """A sheet: its heading, the names of the columns, the rows and their total."""
+    _put(sheet, 1, 1, head).font = Font(bold=True, size=14)
+    for number, name in enumerate((*names, "entries", *COLUMNS), 1):
+        cell = _put(sheet, 2, number, name.replace("_", " "))
+        cell.font, cell.fill = _BOLD, _HEAD_FILL
+        cell.alignment = Alignment(wrap_text=True, vertical="top", horizontal="right" if number > len(names) else None)
+    last = 2
+    for last, (texts, amounts) in enumerate(rows, 3):
+        _row(sheet, last, [*texts, *_numbers(amounts)])
+    for cell in _row(sheet, last + 1, ["total", *[""] * (len(names) - 1), *_numbers(total)]):
+        cell.font = _BOLD
+    _set_up(sheet, len(names), 1 + len(COLUMNS))
+
+
+def _row(sheet: Worksheet, number: int, values: Sequence[str | int | Decimal]) -> list[Cell]:
+    return [_put(sheet, number, column, value) for column, value in enumerate(values, 1)]
+
+
+def _numbers(amounts: Amounts) -> list[int | Decimal]:
+    return [amounts.entries, *(Decimal(plain(amount(amounts, name))) for name in COLUMNS)]
+
+
+def _put(sheet: Worksheet, row: int, column: int, value: Any) -> Cell:
+    cell = sheet.cell(row, column)
+    assert isinstance(cell, Cell)  # noqa: S101 (no cells are merged)
+    if isinstance(value, str):
+        cell.value = ILLEGAL_CHARACTERS_RE.sub(" ", value)
+        cell.data_type = "s"  # Also what begins with "=".
+    else:
+        cell.value, cell.number_format = value, NUMBER_FORMAT
+    return cell
+
+
+def _set_up(sheet: Worksheet, texts: int, numbers: int) -> None:
+    """Columns wide enough, the header always in view and on each printed page, which is as wide as the table."""
+    for number in range(1, texts + numbers + 1):
+        width = _TEXT_WIDTH if number <= texts else _NUMBER_WIDTH
+        sheet.column_dimensions[get_column_letter(number)].width = width
+    sheet.freeze_panes = f"{get_column_letter(texts + 1)}3"
+    sheet.print_title_rows = "1:2"
+    sheet.page_setup.orientation = "landscape"
+    sheet.page_setup.paperSize = sheet.PAPERSIZE_A4
+    sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight = 1, 0
+    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
+    footer = sheet.oddFooter.center
+    if footer is not None:
+        footer.text = "&P / &N"
+
+
+def _head(account: Account, month: str) -> str:
+    return f"{account.customer}, {month}"
+
+
+def _title(name: str, taken: set[str]) -> str:
+    """A name that a sheet may have, and no other of the workbook has."""
+    clean = ILLEGAL_CHARACTERS_RE.sub(" ", _NO_TITLE.sub(" ", name)).strip().strip("'")[:LONGEST_TITLE].strip("' ")
+    title, number = clean or "customer", 1
+    while title.casefold() in {*taken, "history"}:
+        number += 1
+        end = f" ({number})"
+        title = f"{(clean or 'customer')[: LONGEST_TITLE - len(end)]}{end}"
+    return title

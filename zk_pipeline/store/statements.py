@@ -1,0 +1,138 @@
+"""Queries on the marts that a statement is made of, and on whether they are still true.
+
+The marts are made by dbt, not by the migrations, so there are no tables of them here.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from sqlalchemy import Connection, Row, text
+
+from zk_pipeline.domain.statement import PARTS, Amounts, Customer, DayMinutes, Gap, Line, OpenConflicts
+
+_AMOUNTS = ("zammad", *PARTS, "billable", "billed", "to_be_billed")
+_CUSTOMER = "customer, COALESCE(customer_id, 0) AS customer_id"
+_SUMS = ", ".join(f"sum(minutes_{name}) AS {name}" for name in _AMOUNTS)
+_LINES = text(
+    f"""
+    SELECT {_CUSTOMER}, agent, agent_email, activity, sum(entries)::int AS entries, {_SUMS}
+    FROM marts.statement_lines WHERE month = :month
+    GROUP BY customer, customer_id, agent, agent_email, activity
+    """  # noqa: S608 (our own names)
+)
+_DAYS = text(
+    f"""
+    SELECT {_CUSTOMER}, entry_date, sum(minutes_zammad) AS zammad, sum(minutes_kimai) AS kimai
+    FROM marts.int_entries_named WHERE entry_date BETWEEN :month AND :last
+    GROUP BY customer, customer_id, entry_date
+    """  # noqa: S608
+)
+_GAPS = text(
+    f"""
+    SELECT {_CUSTOMER}, entry_key, entry_date, minutes_unexplained
+    FROM marts.int_entries_named WHERE entry_date BETWEEN :month AND :last AND minutes_unexplained <> 0
+    """  # noqa: S608
+)
+_CONFLICTS = text(
+    f"""
+    SELECT {_CUSTOMER}, (extract(epoch FROM now() - conflicts.opened_at)::bigint / 86400)::int AS days,
+        count(*) AS number
+    FROM sync.conflicts conflicts
+    JOIN marts.int_entries_named entries ON entries.entry_key = conflicts.key
+    WHERE conflicts.connector = :target AND conflicts.resolution_status = 'open'
+        AND entries.entry_date BETWEEN :month AND :last
+    GROUP BY customer, customer_id, days
+    """  # noqa: S608
+)
+_STALE_DAYS = text(
+    """
+    WITH built AS (
+        SELECT DISTINCT entry_date, day_version, split_part(day_version, ':', 3) AS unit FROM marts.fct_time_entries
+        WHERE entry_date BETWEEN :month AND :last
+    ),
+    found AS (
+        SELECT entry_date, day_version FROM marts.stg_day_versions WHERE entry_date BETWEEN :month AND :last
+    )
+    SELECT COALESCE(found.entry_date, built.entry_date)
+    FROM found FULL JOIN built ON found.entry_date = built.entry_date
+    WHERE built.day_version IS DISTINCT FROM found.day_version OR built.unit::numeric <> :unit
+    ORDER BY 1
+    """
+)
+_RENAMED_DAYS = text(
+    """
+    WITH named AS (
+        SELECT customer_id, customer, agent_name, agent_address, activity, organization_id, count(*) AS entries,
+            array_agg(DISTINCT entry_date) AS days
+        FROM marts.int_entries_named WHERE entry_date BETWEEN :month AND :last
+        GROUP BY customer_id, customer, agent_name, agent_address, activity, organization_id
+    )
+    SELECT DISTINCT day FROM named CROSS JOIN unnest(days) AS day
+    WHERE NOT EXISTS (
+        SELECT FROM marts.statement_lines line
+        WHERE line.month = :month AND line.customer = named.customer AND line.agent = named.agent_name
+            AND line.agent_email = named.agent_address AND line.activity = named.activity
+            AND line.customer_id IS NOT DISTINCT FROM named.customer_id
+            AND line.organization_id IS NOT DISTINCT FROM named.organization_id AND line.entries = named.entries
+    )
+    ORDER BY day
+    """
+)
+_BUILT_AT = text("SELECT max(built_at) FROM marts.fct_time_entries WHERE entry_date BETWEEN :month AND :last")
+_MADE = text("SELECT to_regclass('marts.statement_lines') IS NOT NULL")
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What a statement is made of."""
+
+    lines: list[Line]
+    days: list[DayMinutes]
+    gaps: list[Gap]
+    conflicts: list[OpenConflicts]
+    built_at: datetime | None
+
+
+def is_made(connection: Connection) -> bool:
+    """Whether there are marts at all."""
+    return connection.execute(_MADE).scalar_one()
+
+
+def rows(connection: Connection, target: str, month: date, last: date) -> Rows:
+    """All rows of a month, which ends with the day `last`."""
+    within = {"month": month, "last": last}
+    return Rows(
+        lines=[
+            Line(_customer(row), row.agent, row.agent_email, row.activity, _amounts(row))
+            for row in connection.execute(_LINES, {"month": month})
+        ],
+        days=[
+            DayMinutes(_customer(row), row.entry_date, row.zammad, row.kimai)
+            for row in connection.execute(_DAYS, within)
+        ],
+        gaps=[
+            Gap(_customer(row), row.entry_key, row.entry_date, row.minutes_unexplained)
+            for row in connection.execute(_GAPS, within)
+        ],
+        conflicts=[
+            OpenConflicts(_customer(row), row.days, row.number)
+            for row in connection.execute(_CONFLICTS, {**within, "target": target})
+        ],
+        built_at=connection.execute(_BUILT_AT, within).scalar_one(),
+    )
+
+
+def stale_days(connection: Connection, month: date, last: date, minutes_per_unit: Decimal) -> list[date]:
+    """The days of a month that are no longer as the marts say: other rows, another unit, or other names."""
+    within = {"month": month, "last": last}
+    changed = connection.execute(_STALE_DAYS, {**within, "unit": minutes_per_unit}).scalars()
+    return sorted({*changed, *connection.execute(_RENAMED_DAYS, within).scalars()})
+
+
+def _customer(row: Row) -> Customer:
+    return Customer(row.customer, row.customer_id)
+
+
+def _amounts(row: Row) -> Amounts:
+    return Amounts(entries=row.entries, **{name: getattr(row, name) for name in _AMOUNTS})
