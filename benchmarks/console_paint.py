@@ -7,7 +7,7 @@ from statistics import median
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from benchmarks.console_lists import ENTRIES, seed
-from benchmarks.harness import Measurement, at_most, deployment, for_information
+from benchmarks.harness import Measurement, at_most, deployment
 from benchmarks.web_process import web_app
 from zk_pipeline.operations import accounts
 from zk_pipeline.operations.accounts import NewUser
@@ -24,7 +24,7 @@ _FIGURES = ".zk-kpi"
 
 
 def measure(*, quick: bool) -> Iterator[Measurement]:
-    """With 200,000 entries, the dashboard's first paint comes within 2 s, with nothing in any cache."""
+    """With 200,000 entries, the dashboard's first paint and its figures come within 2 s, with nothing in any cache."""
     times = 3 if quick else 7
     with deployment() as environment, web_app() as port:
         seed(environment.runtime, ENTRIES // 10 if quick else ENTRIES)
@@ -36,7 +36,7 @@ def measure(*, quick: bool) -> Iterator[Measurement]:
     painted, figures = zip(*visits, strict=True)
     note = f"median of {times}, empty cache"
     yield at_most("First paint", median(painted), SECONDS, "s", note)
-    yield for_information("Figures are there", median(figures), "s", note)
+    yield at_most("Figures are there", median(figures), SECONDS, "s", note)
 
 
 def _visit(browser: Browser, url: str, password: str) -> tuple[float, float]:
