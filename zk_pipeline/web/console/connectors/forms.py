@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection
 from itertools import chain, count
+from operator import itemgetter
 
 from nicegui import ui
 
@@ -20,7 +21,8 @@ async def add(visit: Visit, added: Callable[[Connector], Awaitable[None]]) -> No
     """Ask for a new connector, and store it. A kind that there is none of yet is proposed."""
     words = visit.words
     stored = await visit.ask(connectors.listed, visit.runtime)
-    kinds = {kind: f"{kind} ({words(f'connectors.role.{role}')})" for kind, role in connectors.kinds().items()}
+    sources_first = sorted(connectors.kinds().items(), key=itemgetter(1))
+    kinds = {kind: f"{kind} ({words(f'connectors.role.{role}')})" for kind, role in sources_first}
     first = min(kinds, key=lambda kind: any(row.kind == kind for row in stored))
     taken = {row.name for row in stored}
     with parts.dialog(words("connectors.add"), words("close")) as dialog:

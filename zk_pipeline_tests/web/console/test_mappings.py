@@ -1,0 +1,258 @@
+"""The section Mappings in a real browser: what waits, suggestions, dialogs, and files that are tried first."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+from sqlalchemy import text
+
+from zk_pipeline.operations.actors import Role
+from zk_pipeline.sandbox.client import SandboxControl
+from zk_pipeline.web.console.words import Language, Words
+from zk_pipeline_tests.web.console.conftest import Visit
+from zk_pipeline_tests.web.console.site import PHONE, Site, examined, zk
+
+TYPE = "Wartung"
+"""Mapped by the demo; Kimai has an activity of the same name."""
+TYPE_ID = f"SELECT id FROM zammad.activity_types WHERE name = '{TYPE}'"
+WEEK = ("2025-10-06", "2025-10-10")
+SCRIPT = "<img src=x onerror=\"document.body.dataset.hacked='yes'\">"
+HEADER = "kind,zammad,kimai\n"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def planned(site: Site) -> None:
+    """A week was planned while a type that was booked in it had no mapping."""
+    with site.database.transaction() as connection:
+        removed = connection.execute(
+            text(f"DELETE FROM sync.activity_mappings WHERE type_id = ({TYPE_ID}) RETURNING 1")
+        )
+        assert removed.all() == [(1,)]
+    zk(Path(site.variables["ZK_HOME"]), site.variables, "sync", "--plan", "--from", WEEK[0], "--to", WEEK[1])
+
+
+@pytest.fixture(autouse=True)
+def unchanged(site: Site, planned: None) -> Iterator[None]:
+    """Mappings are afterwards as they were before."""
+    tables = ("activity_mappings", "user_mappings", "customer_mappings")
+    with site.database.transaction() as connection:
+        before = {name: connection.execute(text(f"SELECT * FROM sync.{name}")).mappings().all() for name in tables}
+    yield
+    with site.database.transaction() as connection:
+        for name, rows in before.items():
+            connection.execute(text(f"DELETE FROM sync.{name}"))
+            for row in rows:
+                columns = [str(column) for column in row]
+                values = ", ".join(f":{column}" for column in columns)
+                connection.execute(text(f"INSERT INTO sync.{name} ({', '.join(columns)}) VALUES ({values})"), dict(row))
+
+
+@contextmanager
+def renamed(site: Site, old: str, new: str) -> Iterator[None]:
+    """The simulated Zammad while one of its organizations has another name."""
+    with SandboxControl(site.variables["ZK_ZAMMAD_URL"]) as zammad:
+        before = zammad.state()
+        state = zammad.state()
+        next(row for row in _organizations(state) if row["name"] == old)["name"] = new
+        zammad.restore(state)
+        yield
+        zammad.restore(before)
+
+
+def _organizations(state: dict[str, Any]) -> list[dict[str, Any]]:
+    rows = state["state"]["organizations"]
+    return list(rows.values()) if isinstance(rows, dict) else rows
+
+
+def notice(page: Page, part: str) -> None:
+    expect(page.get_by_role("alert").filter(has_text=part).first).to_be_visible()
+
+
+def waiting(page: Page) -> Locator:
+    return page.locator(".zk-card").filter(has=page.get_by_role("heading", name="Not mapped yet"))
+
+
+def mapped(page: Page) -> Locator:
+    return page.locator(".zk-card").filter(has=page.get_by_role("heading", name="Mapped", exact=True))
+
+
+def upload(page: Page, content: str) -> Locator:
+    """Have a file tried by the import's dialog; the dialog."""
+    page.get_by_role("button", name="Import CSV").click()
+    dialog = page.get_by_role("dialog")
+    with page.expect_file_chooser() as chooser:
+        dialog.get_by_role("button", name="Choose a file").click()
+    chooser.value.set_files({"name": "mappings.csv", "mimeType": "text/csv", "buffer": content.encode()})
+    return dialog
+
+
+def stored(site: Site, query: str) -> list[Any]:
+    with site.database.transaction() as connection:
+        return list(connection.execute(text(query)).scalars())
+
+
+def test_a_type_is_mapped_by_its_suggestion_and_leaves_the_list(visit: Visit, site: Site):
+    page = visit(Role.OPERATOR).open("/mappings")
+    query = "SELECT sum(e.time_minutes) FROM sync.normalized_entries e JOIN sync.conflicts c USING (source_id)"
+    (minutes,) = stored(site, f"{query} WHERE activity_type_id = ({TYPE_ID}) AND c.reason = 'unmapped_activity'")
+    row = waiting(page).get_by_role("row").filter(has_text=TYPE)
+    expect(row.get_by_role("cell").nth(2)).to_have_text(Words(Language.ENGLISH, ZoneInfo("UTC")).number(minutes))
+    row.get_by_role("button", name=f"Map {TYPE} to {TYPE}").click()
+    notice(page, "Mapped.")
+    expect(row).to_have_count(0)
+    expect(mapped(page).get_by_role("row").filter(has_text=TYPE)).to_be_visible()
+    assert stored(site, f"SELECT kimai_activity_id FROM sync.activity_mappings WHERE type_id = ({TYPE_ID})") != []
+    asked = "SELECT DISTINCT day FROM sync.day_requests WHERE reason = 'mapping' AND day BETWEEN '{}' AND '{}'"
+    assert stored(site, asked.format(*WEEK)) != []
+    page.wait_for_function("document.querySelector('#mappings').contains(document.activeElement)")
+
+
+def test_what_has_no_fitting_suggestion_is_mapped_by_searching(visit: Visit):
+    page = visit(Role.OPERATOR).open("/mappings")
+    waiting(page).get_by_role("button", name=f"Choose …: {TYPE}").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Search: Activity in Kimai").fill("sonst")
+    expect(dialog).to_contain_text("1 found")
+    dialog.get_by_role("radio", name="Sonstiges").click()
+    dialog.get_by_role("button", name="Save").click()
+    notice(page, "Mapped.")
+    expect(mapped(page).get_by_role("row").filter(has_text=TYPE)).to_contain_text("Sonstiges")
+
+
+def test_a_mapping_for_one_organization_is_added_changed_and_deleted(visit: Visit):
+    page = visit(Role.OPERATOR).open("/mappings")
+    page.get_by_role("button", name="Add", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("radio", name="Beratung").click()
+    dialog.get_by_role("radio", name="Sonstiges").click()
+    dialog.get_by_text("Only for one organization").click()
+    dialog.get_by_label("Search: Organization in Zammad").fill("hartmann")
+    dialog.get_by_role("radio", name="Hartmann Maschinenbau AG").click()
+    dialog.get_by_role("button", name="Save").click()
+    row = mapped(page).get_by_role("row").filter(has_text="only for Hartmann Maschinenbau AG")
+    expect(row).to_contain_text("Sonstiges")
+    row.get_by_role("button", name="Change: Beratung").click()
+    dialog.get_by_role("radio", name="Remote-Support").click()
+    dialog.get_by_role("button", name="Save").click()
+    expect(row).to_contain_text("Remote-Support")
+    row.get_by_role("button", name="Delete: Beratung").click()
+    dialog.get_by_role("button", name="Delete", exact=True).click()
+    notice(page, "Deleted.")
+    expect(row).to_have_count(0)
+
+
+def test_the_list_is_narrowed_by_the_server_and_says_what_to_do_where_nothing_fits(visit: Visit):
+    page = visit(Role.VIEWER).open("/mappings")
+    rows = mapped(page).get_by_role("row")
+    mapped(page).get_by_label("Search").fill("consulting")
+    expect(rows).to_have_count(2)
+    expect(rows.last).to_contain_text("Beratung")
+    mapped(page).get_by_label("Search").fill("nobody calls anything so")
+    expect(mapped(page)).to_contain_text("Search for something else, or show all.")
+
+
+def test_each_kind_has_its_own_list_and_address(visit: Visit):
+    page = visit(Role.OPERATOR).open("/mappings?kind=customer")
+    expect(page.get_by_role("button", name="Customers")).to_have_attribute("aria-pressed", "true")
+    row = waiting(page).get_by_role("row").filter(has_text="Hartmann Maschinenbau AG")
+    row.get_by_role("button", name="Map Hartmann Maschinenbau AG to Hartmann Maschinenbau AG").click()
+    expect(waiting(page)).to_contain_text("Nothing waits.")
+    page.get_by_role("button", name="Agents").click()
+    expect(mapped(page).get_by_role("row").filter(has_text="Paul Okafor")).to_be_visible()
+
+
+def test_a_file_is_tried_first_and_each_bad_line_is_named(visit: Visit):
+    page = visit(Role.OPERATOR).open("/mappings")
+    dialog = upload(page, f"{HEADER}activity,{TYPE},Sonstiges\nactivity,Segeln,Sonstiges\nuser,,anna.berger\n")
+    expect(dialog).to_contain_text("2 lines are wrong")
+    lines = dialog.get_by_role("listitem")
+    expect(lines).to_have_count(2)
+    expect(lines.first).to_contain_text("Line 3, column zammad: no activity type in Zammad fits 'Segeln'")
+    expect(lines.last).to_contain_text("Line 4, column zammad: the value is missing")
+    expect(dialog.get_by_role("button", name="Take it over")).to_be_disabled()
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(mapped(page).get_by_role("row").filter(has_text=TYPE)).to_have_count(0)
+
+
+def test_nothing_of_a_file_changes_before_it_is_taken_over(visit: Visit, site: Site):
+    page = visit(Role.OPERATOR).open("/mappings")
+    dialog = upload(page, f"{HEADER}activity,{TYPE},Sonstiges\nactivity,Beratung,Consulting\n")
+    expect(dialog).to_contain_text("1 new, 0 changed, 1 unchanged")
+    changes = dialog.get_by_role("row").filter(has_text=TYPE)
+    expect(changes).to_contain_text("Sonstiges")
+    query = f"SELECT type_id FROM sync.activity_mappings WHERE type_id = ({TYPE_ID})"
+    assert stored(site, query) == []
+    dialog.get_by_role("button", name="Take it over").click()
+    expect(mapped(page).get_by_role("row").filter(has_text=TYPE)).to_contain_text("Sonstiges")
+    assert len(stored(site, query)) == 1
+
+
+def test_what_was_imported_is_exported_and_can_be_imported_again(visit: Visit, tmp_path: Path):
+    page = visit(Role.OPERATOR).open("/mappings")
+    dialog = upload(page, f"{HEADER}activity,{TYPE},Sonstiges\n")
+    dialog.get_by_role("button", name="Take it over").click()
+    expect(mapped(page).get_by_role("row").filter(has_text=TYPE)).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export CSV").click()
+    file = tmp_path / download.value.suggested_filename
+    download.value.save_as(file)
+    content = file.read_text(encoding="utf-8")
+    assert file.name == "mappings.csv"
+    assert f"activity,{TYPE},Sonstiges" in content.splitlines()
+    dialog = upload(page, content)
+    expect(dialog).to_contain_text("0 new, 0 changed")
+    expect(dialog).to_contain_text("Everything in the file is set already.")
+
+
+def test_html_in_an_organizations_name_is_shown_as_text(visit: Visit, site: Site):
+    page = visit(Role.OPERATOR).open("/mappings?kind=customer")
+    with renamed(site, "Hartmann Maschinenbau AG", SCRIPT):
+        page.get_by_role("button", name="Read the names of both systems anew").click()
+        notice(page, "The names of both systems were read anew.")
+        page.get_by_role("button", name="Add", exact=True).click()
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_label("Search: Organization in Zammad").fill("<img")
+        dialog.get_by_role("radio", name=SCRIPT).click()
+        dialog.get_by_role("radio", name="A new customer of its own").click()
+        dialog.get_by_role("button", name="Save").click()
+        expect(mapped(page).get_by_role("row").filter(has_text=SCRIPT)).to_be_visible()
+        page.get_by_role("button", name=f"Delete: {SCRIPT}").click()
+        expect(page.get_by_role("dialog").get_by_text(SCRIPT)).to_be_visible()
+        assert page.locator("img[src=x]").count() == 0
+        assert page.locator("body").get_attribute("data-hacked") is None
+
+
+def test_two_operators_do_not_undo_each_others_change(visit: Visit):
+    slow, quick = visit(Role.OPERATOR).open("/mappings"), visit(Role.ADMIN).open("/mappings")
+    for page in (slow, quick):
+        page.get_by_role("button", name="Change: Beratung").click()
+    for page, target in ((quick, "Sonstiges"), (slow, "Remote-Support")):
+        page.get_by_role("dialog").get_by_role("radio", name=target).click()
+        page.get_by_role("dialog").get_by_role("button", name="Save").click()
+        if page is quick:
+            notice(page, "Mapped.")
+    notice(slow, "Somebody changed this mapping meanwhile: it leads to Sonstiges now.")
+
+
+def test_viewers_see_everything_and_can_change_nothing(visit: Visit):
+    page = visit(Role.VIEWER).open("/mappings")
+    expect(waiting(page).get_by_role("row").filter(has_text=TYPE)).to_be_visible()
+    expect(page.get_by_role("link", name="Export CSV")).to_be_visible()
+    assert page.get_by_role("row").get_by_role("button").count() == 0
+    for name in ("Add", "Import CSV", "Read the names of both systems anew"):
+        assert page.get_by_role("button", name=name, exact=True).count() == 0
+
+
+def test_the_dialogs_fit_a_phone_and_name_their_controls(visit: Visit):
+    page = visit(Role.OPERATOR, width=PHONE).open("/mappings")
+    page.get_by_role("button", name="Add", exact=True).press("Enter")
+    expect(page.get_by_role("dialog").get_by_role("radio", name="Beratung")).to_be_visible()
+    assert examined(page, "overflow") <= 0
+    assert examined(page, "unnamedControls") == []
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_role("button", name="Add", exact=True)).to_be_focused()
