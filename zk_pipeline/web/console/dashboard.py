@@ -73,7 +73,7 @@ class Dashboard:
             "today": words.minutes(figures.minutes_today),
             "month": words.minutes(figures.minutes_this_month),
             "last_run": lambda: self._last_run(figures.last_run),
-            "lag": words("kpi.never") if lag is None else words.span(lag),
+            "lag": words("kpi.not_today") if lag is None else words.span(lag),
             "waiting": words.number(status.days_asked_for),
             "connectors": words.number(figures.active_connectors),
         }

@@ -36,6 +36,8 @@ def page(runtime: Runtime, all_sections: Sequence[Section], shown: Sequence[Sect
     def build(request: Request) -> None:
         visit = _begun(runtime, request)
         ui.add_head_html(_HEAD)
+        if shown is not all_sections:
+            visit.client.title = f"{visit.words(f'{shown[0].name}.title')} · zk_pipeline"
         drawer = _navigation(visit, all_sections, alone=shown is not all_sections)
         top_bar.show(visit, drawer)
         boxes = {section.name: _box(visit, section) for section in shown}

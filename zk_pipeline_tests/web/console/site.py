@@ -115,7 +115,7 @@ def _answers(url: str) -> bool:
 @contextmanager
 def window(browser: Browser, site: Site, *, width: int = DESK, locale: str = "en-GB", name: str) -> Iterator[Visitor]:
     """A fresh browser window; what it showed last is kept as a picture."""
-    context = browser.new_context(viewport={"width": width, "height": 900}, locale=locale)
+    context = browser.new_context(viewport={"width": width, "height": 900}, locale=locale, reduced_motion="reduce")
     context.set_default_timeout(15_000)
     page = context.new_page()
     try:

@@ -113,6 +113,16 @@ def test_a_revoked_session_can_do_nothing_more_and_leads_to_the_sign_in(visit: V
     page.wait_for_url("**/sign-in?next=%2Freconcile")
 
 
+def test_a_page_whose_short_token_ended_with_its_socket_finds_back(visit: Visit):
+    visitor = visit(Role.VIEWER)
+    page = visitor.open("/audit")
+    visitor.context.clear_cookies(name="zk_access")
+    page.evaluate("window.socket.io.engine.close()")
+    page.wait_for_function("!window.socket.connected")
+    page.wait_for_function("window.socket.connected", timeout=40_000)
+    assert any(cookie.get("name") == "zk_access" for cookie in visitor.context.cookies())
+
+
 def test_a_role_that_was_taken_away_counts_at_once(visit: Visit, site: Site):
     user = site.add_user("lowered@example.com", Role.OPERATOR)
     page = visit(Role.OPERATOR, email="lowered@example.com").open("/audit")

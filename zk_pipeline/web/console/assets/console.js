@@ -37,7 +37,7 @@ const zkConsole = {
 
   // The short token that the socket and the links are recognized by; the page outlives it.
   async renew() {
-    if (document.hidden || Date.now() - this.renewedAt < 20000) return;
+    if (document.hidden || Date.now() - this.renewedAt < 5000) return;
     this.renewedAt = Date.now();
     await fetch("/api/v1/auth/refresh", { method: "POST" }).catch(() => undefined);
   },

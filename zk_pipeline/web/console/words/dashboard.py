@@ -33,6 +33,7 @@ WORDS = {
     "kpi.last_run": ("Last run", "Letzter Lauf", "Dernière exécution"),
     "kpi.lag": ("Since the last sync", "Seit dem letzten Abgleich", "Depuis la dernière synchro"),
     "kpi.waiting": ("Days asked for", "Angeforderte Tage", "Jours demandés"),
+    "kpi.not_today": ("Today not synced yet", "Heute noch nicht", "Pas encore aujourd'hui"),
     "kpi.never": ("Never so far", "Noch nie", "Jamais"),
     "span.minutes": ("{number} min", "{number} min", "{number} min"),
     "span.hours": ("{number} h", "{number} h", "{number} h"),
