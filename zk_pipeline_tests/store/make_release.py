@@ -1,0 +1,109 @@
+"""Makes the dump of a release for `releases/`: `python -m zk_pipeline_tests.store.make_release VERSION REVISION`."""
+
+import subprocess
+import sys
+import tempfile
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from sqlalchemy import (
+    ARRAY,
+    Boolean,
+    Column,
+    Connection,
+    Date,
+    DateTime,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    String,
+    Table,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeEngine
+
+from zk_pipeline.store import audit, schema
+from zk_pipeline.store.audit import AuditEvent
+from zk_pipeline.store.columns import SCHEMAS
+from zk_pipeline.store.database import Database
+from zk_pipeline.store.embedded import embedded_server
+from zk_pipeline.store.embedded_programs import program
+
+RELEASES = Path(__file__).with_name("releases")
+ROWS = 3
+ONE_OF = {
+    "adjustments.state": "booked",
+    "api_tokens.role": "viewer",
+    "conflicts.resolution_status": "open",
+    "connectors.role": "source",
+    "pushes.operation": "create",
+    "pushes.state": "confirmed",
+    "users.role": "viewer",
+}
+"""What check constraints allow, by table and column."""
+
+AUDIT = ("audit_logs", "audit_details")
+
+
+def main(version: str, revision: str) -> None:
+    """Write a database of this revision, with made-up rows in every table, as plain SQL."""
+    with tempfile.TemporaryDirectory() as folder, embedded_server(Path(folder)) as server:
+        database = Database(server.url())
+        with database.transaction() as connection:
+            command.upgrade(schema._config(connection), revision)
+        with database.transaction() as connection:
+            fill(connection)
+        database.close()
+        options = ("--inserts", "--no-owner", "--no-privileges", "--no-comments")
+        url = server.url().replace("+psycopg", "")
+        dumped = subprocess.run([program("pg_dump"), url, *options], check=True, capture_output=True, text=True)
+    # Lines for psql alone are of no use to a driver; the guard in them is random.
+    lines = [line for line in dumped.stdout.splitlines() if not line.startswith(("\\", "--"))]
+    (RELEASES / f"{version}.sql").write_text("\n".join(line for line in lines if line) + "\n")
+
+
+def fill(connection: Connection) -> None:
+    """Put made-up rows into every table, those first that others refer to; the audit trail is a chain that holds."""
+    audit.append(connection, [AuditEvent("made.up", f"cli:{number}", f"row:{number}", {}) for number in range(ROWS)])
+    for table in tables(connection):
+        if table.name in AUDIT:
+            continue
+        rows = [{column.name: value(column, number) for column in table.columns} for number in range(1, ROWS + 1)]
+        statement = table.insert()
+        if any(column.identity is not None and column.identity.always for column in table.columns):
+            statement = statement.prefix_with("OVERRIDING SYSTEM VALUE", dialect="postgresql")
+        connection.execute(statement, rows)
+
+
+def tables(connection: Connection) -> list[Table]:
+    """Every table of ours that the database has, in the order of their references."""
+    found = MetaData()
+    for name in SCHEMAS:
+        found.reflect(connection, schema=name)
+    return found.sorted_tables
+
+
+def value(column: Column[Any], number: int) -> Any:
+    """Something that the column takes, another for each number."""
+    moment = datetime(2025, 8, 16, 8, 11, 49, 315000, UTC) + timedelta(days=number)
+    word = f"{column.name} {number}"
+    by_type: dict[type[TypeEngine[Any]], Any] = {
+        ARRAY: [number] if isinstance(getattr(column.type, "item_type", None), Integer) else [word],
+        JSONB: {"id": number, "made up": column.name},
+        Boolean: True,
+        DateTime: moment,
+        Date: date(2025, number, 1),
+        Integer: number,
+        Numeric: Decimal(15 * number),
+        LargeBinary: word.encode(),
+        String: ONE_OF.get(f"{column.table.name}.{column.name}", word),
+    }
+    return next(made for kind, made in by_type.items() if isinstance(column.type, kind))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

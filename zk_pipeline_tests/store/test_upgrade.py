@@ -1,0 +1,126 @@
+"""The database of every release leads to this version, back, and here again, and no row is lost on the way."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from alembic import command
+from alembic.script import ScriptDirectory
+from psycopg import sql
+from sqlalchemy import func, select, text
+
+from zk_pipeline.store import audit, schema
+from zk_pipeline.store.database import Database
+from zk_pipeline.store.embedded import Endpoint
+from zk_pipeline_tests.store.make_release import RELEASES, ROWS, fill, tables
+
+DUMPS = sorted(RELEASES.glob("*.sql"))
+Content = dict[str, list[dict[str, Any]]]
+
+
+@pytest.fixture
+def empty(endpoint: Endpoint) -> Iterator[Database]:
+    """A database without anything in it."""
+    name = sql.Identifier("upgraded")
+    with psycopg.connect(**endpoint.parameters(), autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
+    database = Database(endpoint.url("upgraded"))
+    yield database
+    database.close()
+
+
+@pytest.fixture(params=DUMPS, ids=lambda path: path.stem)
+def released(empty: Database, endpoint: Endpoint, request: pytest.FixtureRequest) -> Database:
+    """The database as a release left it."""
+    dump: Path = request.param
+    with psycopg.connect(**endpoint.parameters("upgraded")) as connection:
+        connection.execute(dump.read_bytes())
+    return empty
+
+
+def test_there_is_a_dump_of_the_first_release() -> None:
+    assert RELEASES / "0.1.0.sql" in DUMPS
+
+
+def test_a_release_has_rows_in_every_table(released: Database) -> None:
+    with released.transaction() as connection:
+        counts = {
+            table.fullname: connection.scalar(select(func.count()).select_from(table)) for table in tables(connection)
+        }
+    assert counts
+    assert set(counts.values()) == {ROWS}
+
+
+def test_an_upgrade_keeps_every_row(released: Database) -> None:
+    before = content(released)
+    assert schema.migrate(released) == head()
+    assert common(content(released), before) == before
+
+
+def test_the_audit_chain_of_a_release_still_verifies(released: Database) -> None:
+    schema.migrate(released)
+    with released.transaction() as connection:
+        chain = audit.verify(connection)
+    assert (chain.rows, chain.broken_at) == (ROWS, None)
+
+
+def test_a_release_comes_back_as_it_was_and_can_be_upgraded_again(released: Database) -> None:
+    before, revision = content(released), current(released)
+    schema.migrate(released)
+    downgrade(released, revision)
+    assert content(released) == before
+    schema.migrate(released)
+    assert common(content(released), before) == before
+
+
+def test_each_step_back_and_forth_works_on_rows_of_this_version(empty: Database) -> None:
+    schema.migrate(empty)
+    with empty.transaction() as connection:
+        fill(connection)
+    for revision in revisions()[1:]:
+        downgrade(empty, revision)
+        before = content(empty)
+        schema.migrate(empty)
+        after = common(content(empty), before)
+        assert after == before, revision
+
+
+def content(database: Database) -> Content:
+    """All rows of all tables by their name."""
+    with database.transaction() as connection:
+        return {
+            table.fullname: [
+                dict(row) for row in connection.execute(select(table).order_by(*table.primary_key)).mappings()
+            ]
+            for table in tables(connection)
+        }
+
+
+def common(now: Content, before: Content) -> Content:
+    """What is there now, as far as its tables and columns were there before."""
+    return {
+        name: [{column: row[column] for column in rows[0] if column in row} if rows else row for row in now[name]]
+        for name, rows in before.items()
+    }
+
+
+def downgrade(database: Database, revision: str) -> None:
+    with database.transaction() as connection:
+        command.downgrade(schema._config(connection), revision)
+
+
+def current(database: Database) -> str:
+    with database.transaction() as connection:
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+
+
+def revisions() -> list[str]:
+    """All revisions, the newest first."""
+    return [script.revision for script in ScriptDirectory(str(schema.MIGRATIONS)).walk_revisions()]
+
+
+def head() -> str:
+    return revisions()[0]
