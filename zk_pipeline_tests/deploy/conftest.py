@@ -1,21 +1,19 @@
 """One running stack for all tests of the deployment."""
 
-import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
 
 from zk_pipeline.store.embedded import embedded_server
 from zk_pipeline.store.encryption import generate_key
+from zk_pipeline_tests.deploy.proxy import nginx
 from zk_pipeline_tests.deploy.stack import Stack, running
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The processes of docker-compose.yml behind nginx."""
-    if shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin") is None:
-        pytest.skip("nginx is not installed; on Debian and Ubuntu: apt-get install nginx-light")
+    nginx()
     folder = tmp_path_factory.mktemp("stack")
     with embedded_server(folder / "server") as server:
         database = {**server.environment(), "ZK_ENCRYPTION_KEY": generate_key()}

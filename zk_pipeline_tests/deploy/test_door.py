@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from zk_pipeline_tests.deploy.stack import HOST, Stack
+from zk_pipeline_tests.deploy.network import HOST
+from zk_pipeline_tests.deploy.stack import Stack
 
 DAGSTER_PATHS = (
     "/dagster",

@@ -1,0 +1,306 @@
+"""The files of the deployment fit each other, the code and the tools that read them; no container engine is needed."""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from functools import cache
+from importlib.metadata import entry_points, version
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from zk_pipeline.local import PROJECT
+from zk_pipeline.settings import Settings
+from zk_pipeline_tests.deploy import proxy
+from zk_pipeline_tests.deploy.network import free_ports
+
+DEPLOY = PROJECT / "deploy"
+COMPOSE_FILES = (PROJECT / "docker-compose.yml", DEPLOY / "real.compose.yml")
+WORKFLOWS = sorted((PROJECT / ".github" / "workflows").glob("*.yml"))
+HELM = DEPLOY / "kubernetes" / "dagster-values.yaml"
+MANIFESTS = DEPLOY / "kubernetes" / "zk-pipeline.yaml"
+OURS = ("migrate", "code", "webserver", "webserver-readonly", "daemon", "web", "sandbox")
+ENDS_BY_ITSELF = {"migrate", "zammad-init"}
+SECRET_NAME = re.compile(r"PASSWORD|KEY|TOKEN|SECRET|PASS$")
+VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?P<rest>[^}]*)\}")
+
+
+@cache
+def services(file: Path = COMPOSE_FILES[0]) -> dict[str, dict[str, Any]]:
+    return yaml.safe_load(file.read_text())["services"]
+
+
+def all_services() -> list[Any]:
+    return [
+        pytest.param(service, id=f"{file.name}:{name}")
+        for file in COMPOSE_FILES
+        for name, service in services(file).items()
+    ]
+
+
+def manifests() -> dict[str, dict[str, Any]]:
+    """The manifests by kind and name."""
+    found = yaml.safe_load_all(MANIFESTS.read_text())
+    return {f"{one['kind']}/{one['metadata']['name']}": one for one in found}
+
+
+def program(command: list[str]) -> list[str]:
+    """How this machine calls the program that a container would, without its options."""
+    if command[0] == "python":
+        return [sys.executable, "-m", command[2]]
+    scripts = {point.name: point.value for point in entry_points(group="console_scripts")}
+    module, _, function = scripts[command[0]].partition(":")
+    words = [word for word in command[1:] if re.fullmatch(r"[a-z][a-z-]+", word)]
+    start = f"import sys; sys.argv[0] = {command[0]!r}; from {module} import {function} as main; main()"
+    return [sys.executable, "-c", start, *words[:2]]
+
+
+def commands() -> list[Any]:
+    """Each command and health check of ours that takes options."""
+    checks = [service["healthcheck"]["test"][1:] for service in services().values() if "healthcheck" in service]
+    called = [services()[name]["command"] for name in OURS] + [
+        check for check in checks if check[0].startswith("dagster")
+    ]
+    return [
+        pytest.param(one, id=" ".join(one)[:50]) for one in called if one != ["python", "-m", "zk_pipeline.web.server"]
+    ]
+
+
+@pytest.mark.parametrize("command", commands())
+def test_each_command_is_known_with_all_its_options(command: list[str]):
+    helped = subprocess.run(
+        [*program(command), "--help"], env=clean_environment(), check=False, capture_output=True, text=True, timeout=120
+    )
+    assert helped.returncode == 0, helped.stderr
+    start = 3 if command[:2] == ["python", "-m"] else 1
+    options = {word for word in command[start:] if word.startswith("-")}
+    assert {option for option in options if not re.search(rf"(?<!\w){option}\b", helped.stdout)} == set()
+
+
+def test_each_module_that_a_command_names_exists():
+    named = [word for name in OURS for word in services()[name]["command"] if word.startswith("zk_pipeline.")]
+    assert len(named) >= 4
+    assert [module for module in named if importlib.util.find_spec(module) is None] == []
+
+
+def test_every_variable_of_ours_is_a_setting_or_the_workspaces():
+    known = {f"ZK_{name.upper()}" for name in Settings.model_fields}
+    known |= set(re.findall(r"env: (ZK_\w+)", (PROJECT / "workspace.yaml").read_text()))
+    for file in (*COMPOSE_FILES, HELM, MANIFESTS, DEPLOY / "Dockerfile"):
+        named = set(re.findall(r"\bZK_[A-Z_]+", file.read_text()))
+        assert named <= known, file.name
+
+
+def test_nothing_starts_without_its_secrets_and_says_which():
+    text = COMPOSE_FILES[0].read_text()
+    required = {found["name"] for found in VARIABLE.finditer(text) if found["rest"].startswith(":?")}
+    assert required == {"POSTGRES_PASSWORD", "ZK_ENCRYPTION_KEY", "ZK_PUBLIC_URL"}
+
+
+@pytest.mark.parametrize("file", COMPOSE_FILES, ids=lambda file: file.name)
+def test_no_secret_has_a_default(file: Path):
+    for found in VARIABLE.finditer(file.read_text()):
+        if SECRET_NAME.search(found["name"]):
+            assert found["rest"] in {"", ":-"} or found["rest"].startswith(":?"), found[0]
+    for name, service in services(file).items():
+        for key, value in (service.get("environment") or {}).items():
+            assert not SECRET_NAME.search(key) or str(value).startswith("${") or key.startswith("MYSQL_RANDOM"), (
+                name,
+                key,
+            )
+
+
+@pytest.mark.parametrize("service", all_services())
+def test_every_service_comes_back_after_a_crash(service: dict[str, Any]):
+    command = (service.get("command") or [""])[-1]
+    assert service["restart"] == ("on-failure" if command in ENDS_BY_ITSELF else "unless-stopped")
+
+
+@pytest.mark.parametrize("name", services())
+def test_the_logs_of_each_service_are_cut_off(name: str):
+    logging = services()[name]["logging"]
+    assert logging["driver"] == "json-file"
+    assert set(logging["options"]) == {"max-size", "max-file"}
+
+
+@pytest.mark.parametrize("name", services())
+def test_each_service_has_a_root_file_system_that_it_cannot_write(name: str):
+    service = services()[name]
+    assert service["read_only"] is True
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert "/tmp" in service["tmpfs"]
+
+
+@pytest.mark.parametrize("name", sorted({*services()} - {"migrate", "sandbox"}))
+def test_each_service_that_stays_tells_its_health(name: str):
+    check = services()[name]["healthcheck"]
+    assert check["test"][0] in {"CMD", "CMD-SHELL"}
+    assert check["interval"]
+
+
+def test_services_wait_for_services_that_exist_and_can_tell():
+    for name, service in services().items():
+        for other, wanted in service.get("depends_on", {}).items():
+            condition = wanted["condition"]
+            if condition == "service_healthy":
+                assert "healthcheck" in services()[other], (name, other)
+            else:
+                assert condition == "service_completed_successfully"
+                assert services()[other]["restart"] == "on-failure", (name, other)
+
+
+@pytest.mark.parametrize("file", COMPOSE_FILES, ids=lambda file: file.name)
+def test_what_must_outlive_a_container_is_in_named_volumes(file: Path):
+    volumes = set(yaml.safe_load(file.read_text())["volumes"])
+    mounted = {mount.partition(":")[0] for service in services(file).values() for mount in service.get("volumes", [])}
+    assert {name for name in mounted if not name.startswith((".", "$"))} == volumes
+
+
+def test_the_door_alone_has_ports_outside():
+    assert {name for name, service in services().items() if "ports" in service} == {"proxy"}
+
+
+def test_the_door_asks_where_the_services_listen():
+    environment = services()["proxy"]["environment"]
+    asked = {environment[name] for name in ("WEB", "DAGSTER_FULL", "DAGSTER_READ_ONLY")}
+    webserver = f":{option(services()['webserver']['command'], '-p')}"
+    assert asked == {f"web:{Settings().web_port}", f"webserver{webserver}", f"webserver-readonly{webserver}"}
+    assert set(re.findall(r"\$\{(\w+)\}", proxy.TEMPLATE.read_text())) == set(environment)
+
+
+def test_only_the_read_only_web_server_is_for_viewers():
+    assert "--read-only" in services()["webserver-readonly"]["command"]
+    assert "--read-only" not in services()["webserver"]["command"]
+
+
+def test_the_doors_address_is_the_proxy_that_the_web_app_trusts():
+    trusted = services()["web"]["environment"]["ZK_TRUSTED_PROXIES"]
+    assert trusted == f"{services()['proxy']['networks']['default']['ipv4_address']}/32"
+
+
+def test_the_code_server_listens_where_the_workspace_looks():
+    environment = services()["daemon"]["environment"]
+    assert environment["ZK_CODE_HOST"] == "code"
+    assert environment["ZK_CODE_PORT"] == option(services()["code"]["command"], "-p")
+
+
+def test_the_sandbox_gets_no_secret():
+    sandbox = services()["sandbox"]
+    assert (sandbox["env_file"], sandbox["environment"], sandbox["volumes"]) == ([], {}, [])
+
+
+def test_compose_itself_accepts_the_files(tmp_path: Path):
+    if shutil.which("docker") is None or docker("compose", "version").returncode != 0:
+        pytest.skip("There is no `docker compose` on this machine.")
+    given = {"POSTGRES_PASSWORD": "x", "ZK_ENCRYPTION_KEY": "x", "ZK_PUBLIC_URL": "https://zk.example.com"}
+    accepted = docker("compose", "--profile", "*", "config", "--quiet", **given)
+    assert accepted.returncode == 0, accepted.stderr
+    del given["ZK_ENCRYPTION_KEY"]
+    refused = docker("compose", "config", "--quiet", **given)
+    assert refused.returncode != 0
+    assert "ZK_ENCRYPTION_KEY" in refused.stderr
+
+
+def test_the_image_is_built_as_the_linter_wants_it():
+    linter = Path(sys.executable).with_name("hadolint")
+    told = subprocess.run([linter, DEPLOY / "Dockerfile"], check=False, capture_output=True, text=True, timeout=60)
+    assert told.returncode == 0, told.stdout
+
+
+def test_the_image_holds_what_it_copies_and_runs_as_nobody_special():
+    text = (DEPLOY / "Dockerfile").read_text()
+    kept = {line[1:] for line in (PROJECT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE)
+    assert {name for line in copied for name in line.split()} == kept
+    assert [name for name in kept if not (PROJECT / name).exists()] == []
+    assert re.findall(r"^USER (.+)$", text, re.MULTILINE) == ["10001"]
+
+
+def test_the_manifests_are_what_kubernetes_takes():
+    command = [sys.executable, "-m", "kubernetes_validate", "--strict", "--quiet", str(MANIFESTS)]
+    told = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert told.returncode == 0, told.stdout + told.stderr
+
+
+def test_everything_in_kubernetes_runs_the_image_of_this_version():
+    wanted = f"zk_pipeline:{version('zk-pipeline')}"
+    images = re.findall(r"image: (\S+)", MANIFESTS.read_text())
+    assert set(images) == {wanted}
+    deployment = yaml.safe_load(HELM.read_text())["dagster-user-deployments"]["deployments"][0]
+    assert f"{deployment['image']['repository']}:{deployment['image']['tag']}" == wanted
+
+
+def test_kubernetes_runs_the_commands_of_compose():
+    known = manifests()
+    migrate = next(one for name, one in known.items() if name.startswith("Job/"))
+    assert container(migrate)["command"] == services()["migrate"]["command"]
+    assert container(known["Deployment/zk-pipeline-web"])["command"] == services()["web"]["command"]
+    values = yaml.safe_load(HELM.read_text())["dagster-user-deployments"]["deployments"][0]
+    assert values["dagsterApiGrpcArgs"] == services()["code"]["command"][-4:]
+
+
+def test_the_ingress_leads_to_services_that_listen():
+    known = manifests()
+    web = known["Service/zk-pipeline-web"]["spec"]["ports"][0]
+    assert web["port"] == container(known["Deployment/zk-pipeline-web"])["ports"][0]["containerPort"]
+    assert web["port"] == Settings().web_port
+    prefix = yaml.safe_load(HELM.read_text())["dagsterWebserver"]["pathPrefix"]
+    rule = known["Ingress/zk-pipeline-dagster"]["spec"]["rules"][0]["http"]["paths"][0]
+    assert rule["path"] == prefix
+    assert "auth-url" in str(known["Ingress/zk-pipeline-dagster"]["metadata"]["annotations"])
+
+
+def test_runs_in_kubernetes_keep_the_limits_of_the_instance():
+    instance = yaml.safe_load((PROJECT / "dagster.yaml").read_text())
+    ours = instance["concurrency"]["runs"]["tag_concurrency_limits"]
+    values = yaml.safe_load(HELM.read_text())
+    theirs = values["dagsterDaemon"]["runCoordinator"]["config"]["queuedRunCoordinator"]["tagConcurrencyLimits"]
+    assert theirs == ours
+    assert (
+        values["retention"]["sensor"]["purgeAfterDays"].items()
+        >= instance["retention"]["sensor"]["purge_after_days"].items()
+    )
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
+def test_the_workflows_call_targets_and_files_that_exist(file: Path):
+    jobs = yaml.safe_load(file.read_text())["jobs"]
+    steps = [step for job in jobs.values() for step in job["steps"]]
+    targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    called = {name for step in steps for name in re.findall(r"\bmake ([a-z-]+)", step.get("run", ""))}
+    assert called <= targets
+    named = [step["with"]["file"] for step in steps if "file" in step.get("with", {})]
+    assert [name for name in named if not (PROJECT / name).exists()] == []
+
+
+def test_the_proxy_accepts_the_template(tmp_path: Path):
+    ports = dict(zip(("web", "full", "read_only", "http", "https"), free_ports(5), strict=True))
+    proxy.configure(tmp_path, ports)
+    told = subprocess.run([*proxy.command(tmp_path), "-t"], check=False, capture_output=True, text=True, timeout=30)
+    assert told.returncode == 0, told.stderr
+
+
+def option(command: list[str], name: str) -> str:
+    return command[command.index(name) + 1]
+
+
+def container(manifest: dict[str, Any]) -> dict[str, Any]:
+    return manifest["spec"]["template"]["spec"]["containers"][0]
+
+
+def clean_environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ZK_", "DAGSTER_"))}
+    return {**kept, "ZK_ENV_FILE": os.devnull, "COLUMNS": "200"}
+
+
+def docker(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **variables}
+    command = ["docker", *arguments]
+    return subprocess.run(
+        command, cwd=PROJECT, env=environment, check=False, capture_output=True, text=True, timeout=60
+    )
