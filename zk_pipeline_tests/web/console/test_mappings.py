@@ -226,6 +226,17 @@ def test_html_in_an_organizations_name_is_shown_as_text(visit: Visit, site: Site
         assert page.locator("body").get_attribute("data-hacked") is None
 
 
+def test_before_both_systems_are_connected_it_says_what_to_do_first(visit: Visit, site: Site):
+    switch = text("UPDATE sync.connectors SET active = :active WHERE name = 'kimai'")
+    with site.database.transaction() as connection:
+        connection.execute(switch, {"active": False})
+    page = visit(Role.OPERATOR).open("/mappings")
+    expect(waiting(page)).to_contain_text("Connect both first")
+    expect(waiting(page).get_by_role("link", name="Set up the connectors")).to_have_attribute("href", "/connectors")
+    with site.database.transaction() as connection:
+        connection.execute(switch, {"active": True})
+
+
 def test_two_operators_do_not_undo_each_others_change(visit: Visit):
     slow, quick = visit(Role.OPERATOR).open("/mappings"), visit(Role.ADMIN).open("/mappings")
     for page in (slow, quick):

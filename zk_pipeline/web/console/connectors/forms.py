@@ -55,7 +55,9 @@ def edit(visit: Visit, connector: Connector, changed: Changed) -> None:
 
         def look() -> None:
             note.clear()
-            if _text(address).rstrip("/") != connector.base_url.rstrip("/"):
+            elsewhere = _text(address).rstrip("/") != connector.base_url.rstrip("/")
+            token.props["hint"] = words("connectors.token.hint" if elsewhere else "connectors.token.keep")
+            if elsewhere:
                 with note:
                     parts.text("p", words("connectors.token.again"), "zk-note zk-warn")
 

@@ -27,9 +27,9 @@ WORDS = {
     "connectors.off": ("Not in use", "Nicht in Gebrauch", "Non utilisé"),
     "connectors.name": ("Name", "Name", "Nom"),
     "connectors.name.hint": (
-        "Small letters, digits, hyphens. It stands in time sheets and never changes.",
-        "Kleinbuchstaben, Ziffern, Bindestriche. Er steht in Zeiteinträgen und bleibt.",
-        "Minuscules, chiffres, tirets. Il figure dans les feuilles de temps et ne change jamais.",
+        "It stands in time sheets and never changes.",
+        "Er steht in Zeiteinträgen und ändert sich nie.",
+        "Il figure dans les feuilles et ne change jamais.",
     ),
     "connectors.kind": ("Kind", "Art", "Type"),
     "connectors.role": ("Role", "Rolle", "Rôle"),
@@ -61,7 +61,7 @@ WORDS = {
     ),
     "connectors.read": ("Last read", "Zuletzt gelesen", "Dernière lecture"),
     "connectors.read.never": ("never so far", "noch nie", "jamais"),
-    "connectors.read.unused": ("not while it is not in use", "nicht ohne Gebrauch", "pas tant qu'il n'est pas utilisé"),
+    "connectors.read.unused": ("only while in use", "nur solange in Gebrauch", "seulement s'il est utilisé"),
     "connectors.test": ("Test", "Prüfen", "Tester"),
     "connectors.testing": ("Testing …", "Wird geprüft …", "Test en cours …"),
     "connectors.test.ok": (
