@@ -2,8 +2,9 @@
 
 import typer
 
-from zk_pipeline.commands.console import environment, out
-from zk_pipeline.store import connections
+from zk_pipeline.commands.console import actor, environment, out
+from zk_pipeline.store import audit, connections
+from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.encryption import generate_key
 
 app = typer.Typer(help="The keys that encrypt the stored tokens.", no_args_is_help=True)
@@ -20,4 +21,8 @@ def rotate() -> None:
     """Encrypt every stored token again with the first key of ZK_ENCRYPTION_KEY."""
     with environment() as ready, ready.runtime.database.transaction() as connection:
         number = connections.rotate(connection, ready.runtime.cipher)
-    out.print(f"{number} tokens are encrypted with the first key now; the other keys may be removed.")
+        audit.append(connection, [AuditEvent("keys.rotated", actor(), "keys:connectors", {"tokens": number})])
+    out.print(
+        f"{number} tokens are encrypted with the first key now; the other keys may be removed. Keep them for the "
+        "backups that were made with them."
+    )
