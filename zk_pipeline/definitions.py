@@ -11,7 +11,10 @@ from zk_pipeline.defs.push import assets as push
 from zk_pipeline.defs.push import tag_job, undo_job
 from zk_pipeline.defs.reconcile import assets as reconcile
 from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.defs.run_log import CONSOLE, console, use_for_all_runs
 from zk_pipeline.defs.zammad import assets as zammad
+
+use_for_all_runs()
 
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules([zammad, kimai, changes, reconcile, push, marts]),
@@ -38,6 +41,7 @@ defs = dg.Definitions(
     ],
     sensors=[sensors.demand, alerts.failed_runs, alerts.alerts, automation.marts_after_deep_check],
     resources={"zk": ZkResource()},
+    loggers={CONSOLE: console},
     # A process for each step would cost seconds of import; the chain is small.
     executor=dg.in_process_executor,
 )

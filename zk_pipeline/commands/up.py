@@ -56,7 +56,7 @@ def serve(ready: Environment, *, port: int, verbose: bool = False, embedded: boo
         )
         with reserved_port() as code_port:
             supervisor = Supervisor(held, listener, keeper=[*keeper, *(["--embedded"] if embedded else [])])
-            supervisor.run(parts(ready.variables, code_port, port, web_url))
+            supervisor.run(parts(ready.variables, code_port, port, web_url, settings.log_format))
 
 
 def _hint_at_missing_connectors(runtime: Runtime) -> None:

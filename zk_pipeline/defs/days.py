@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from zk_pipeline import logs
 from zk_pipeline.connectors.base import Connector
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.defs.resources import ZkResource
@@ -44,7 +45,8 @@ def each_day(context: dg.AssetExecutionContext, work: Callable[[date], Metadata]
     bad: dict[date, Exception] = {}
     for day in days_of(context):
         try:
-            good[day] = work(day)
+            with logs.about(day=day.isoformat()):
+                good[day] = work(day)
         except (*DAY_ERRORS, DayFailedError) as error:
             context.log.exception("%s failed.", day)
             bad[day] = error

@@ -6,8 +6,11 @@ from datetime import UTC, datetime
 import dagster as dg
 from pydantic import PrivateAttr
 
+from zk_pipeline import logs
 from zk_pipeline.connectors.base import SourceConnector, TargetConnector
+from zk_pipeline.logs import LogFormat
 from zk_pipeline.runtime import Runtime, open_runtime
+from zk_pipeline.settings import load_settings
 
 
 def run_lock(run_id: str) -> str:
@@ -25,8 +28,13 @@ class ZkResource(dg.ConfigurableResource):
     _target: TargetConnector | None = PrivateAttr(default=None)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Remember the run, if it is for one."""
+        """Remember the run, if it is for one, and name it in every line of the log."""
         self._run_id = context.run.run_id if context.run else None
+        if self._run_id is None:
+            return
+        self._opened.enter_context(logs.about(run_id=self._run_id))
+        if load_settings().log_format is LogFormat.JSON:
+            logs.set_up(LogFormat.JSON)  # A run begins in a process of its own, which has no log yet.
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         """Close what was opened."""

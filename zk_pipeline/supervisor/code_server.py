@@ -11,6 +11,9 @@ from typing import Any
 from dagster._cli.api import grpc_command
 from dagster._grpc import server
 
+from zk_pipeline import logs
+from zk_pipeline.settings import load_settings
+
 IMPORTED = [
     "dagster._grpc.impl",
     "dagster_postgres",
@@ -38,6 +41,8 @@ def main() -> None:
     multiprocessing.set_forkserver_preload(IMPORTED)
     forkserver.ensure_running()
     server.DagsterApiServer = ForkingApiServer
+    # What sensors and schedules log by way of Dagster, Dagster writes itself.
+    logs.set_up(load_settings().log_format, "zk_pipeline")
     grpc_command()
 
 

@@ -11,6 +11,7 @@ import httpx
 
 from zk_pipeline.dagster_server import LOCATION, DagsterServer, DagsterServerError
 from zk_pipeline.local import PROJECT
+from zk_pipeline.logs import LogFormat
 from zk_pipeline.supervisor.home import SupervisorError
 from zk_pipeline.supervisor.running import Part
 
@@ -24,17 +25,20 @@ _SECONDS_TO_ANSWER = 5.0
 _FOR_RUNS = 60.0  # Seconds.
 
 
-def parts(variables: Mapping[str, str], code_port: int, port: int, web_url: str) -> list[Part]:
+def parts(
+    variables: Mapping[str, str], code_port: int, port: int, web_url: str, log_format: LogFormat = LogFormat.TEXT
+) -> list[Part]:
     """The processes; `variables` are those of the prepared environment, `web_url` is where our web app answers."""
     listening = {"ZK_CODE_HOST": HOST, "ZK_CODE_PORT": str(code_port), "ZK_PORT": str(port)}
     shared = {**variables, **listening, "PYTHONUNBUFFERED": "1"}
     dagster = f"http://{HOST}:{port}"
     began = datetime.now(UTC)
     python = (sys.executable, "-m")
+    told = ("--log-format", "json") if log_format is LogFormat.JSON else ()
     # On SIGTERM `dagster api grpc` ends after its runs; `dagster code-server` around it can take minutes.
-    code_server = (*python, "zk_pipeline.supervisor.code_server", "-h", HOST, "-p", str(code_port), *_CODE)
-    webserver = (*python, "dagster_webserver", *_WORKSPACE, "-h", HOST, "-p", str(port))
-    daemon = (*python, "dagster._daemon", "run", *_WORKSPACE)
+    code_server = (*python, "zk_pipeline.supervisor.code_server", "-h", HOST, "-p", str(code_port), *_CODE, *told)
+    webserver = (*python, "dagster_webserver", *_WORKSPACE, "-h", HOST, "-p", str(port), *told)
+    daemon = (*python, "dagster._daemon", "run", *_WORKSPACE, *told)
     web = (*python, "zk_pipeline.web.server")
     return [
         Part("web app", web, shared, lambda: _answers(f"{web_url}/api/health"), order=1),

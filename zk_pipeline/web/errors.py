@@ -13,6 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from zk_pipeline import logs
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.dagster_server import DagsterServerError
 from zk_pipeline.domain.mapping_lines import MappingError
@@ -80,7 +81,8 @@ class RequestIds:
                 MutableHeaders(scope=message)[REQUEST_ID] = request_id
             await send(message)
 
-        await self._app(scope, receive, named)
+        with logs.about(request_id=request_id):
+            await self._app(scope, receive, named)
 
 
 def install(app: FastAPI) -> None:
@@ -119,7 +121,8 @@ def _of_validation(request: Request, error: RequestValidationError) -> Response:
 
 def _of_defect(request: Request, error: Exception) -> Response:
     """A defect of ours: the log gets its traceback, the caller only learns its id."""
-    _log.error("Request %s failed because of a defect:", request.state.request_id, exc_info=error)
+    with logs.about(request_id=request.state.request_id):
+        _log.error("Request %s failed because of a defect:", request.state.request_id, exc_info=error)
     detail = "The request failed because of an error in the server. Its log says more under this request id."
     return _answer(request, 500, detail, {REQUEST_ID: request.state.request_id})
 

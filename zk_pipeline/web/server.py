@@ -1,10 +1,10 @@
 """`python -m zk_pipeline.web.server`: the web app as a process, with the settings of its environment."""
 
-import logging
 import sys
 
 import uvicorn
 
+from zk_pipeline import logs
 from zk_pipeline.operations import accounts
 from zk_pipeline.operations.errors import OperationError
 from zk_pipeline.runtime import Runtime, SetupError, open_runtime
@@ -19,10 +19,10 @@ SECONDS_TO_FINISH = 10
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         with open_runtime() as runtime:
             settings = runtime.settings
+            logs.set_up(settings.log_format)
             create_first_admin(runtime)
             app = create_app(runtime)
             mount(app, runtime)

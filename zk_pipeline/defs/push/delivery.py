@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import dataclass
 from itertools import zip_longest
 from types import TracebackType
@@ -79,7 +80,9 @@ class Delivery:
                 following = next(waiting, ())
                 if following:
                     announce(following)
-                    pending |= {self._pool.submit(self._create, parcel): parcel for parcel in following}
+                    pending |= {
+                        self._pool.submit(copy_context().run, self._create, parcel): parcel for parcel in following
+                    }
             if not pending:
                 return
             done, _ = wait(pending, return_when=FIRST_COMPLETED)

@@ -5,10 +5,11 @@ intent that the ledger holds then tells that one may have been sent.
 """
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 
 from sqlalchemy import Connection
 
+from zk_pipeline import logs
 from zk_pipeline.connectors.exchanges import listening
 from zk_pipeline.domain.exchanges import Exchange
 from zk_pipeline.store import request_log
@@ -25,12 +26,18 @@ class Exchanges:
         # Threads append while the book takes from the front: both are atomic on a list.
         self._waiting: list[tuple[str | None, Exchange]] = []
 
-    def of(self, source_id: str | None, *, in_doubt: bool = False) -> AbstractContextManager[None]:
+    @contextmanager
+    def of(self, source_id: str | None, *, in_doubt: bool = False) -> Iterator[None]:
         """Hear what is sent within the block for this booking; with `in_doubt` the look-ups too.
 
         Where it is for no single booking, such as a new customer, `source_id` is `None`.
         """
-        return listening(lambda exchange: self._waiting.append((source_id, exchange)), in_doubt=in_doubt)
+        about = {} if source_id is None else {"entry_id": source_id}
+        with (
+            logs.about(**about),
+            listening(lambda exchange: self._waiting.append((source_id, exchange)), in_doubt=in_doubt),
+        ):
+            yield
 
     @contextmanager
     def committed(self) -> Iterator[Connection]:

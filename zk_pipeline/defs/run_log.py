@@ -1,0 +1,77 @@
+"""What runs print: Dagster's coloured lines for people, or one JSON object a line."""
+
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+from dagster._core.execution import context_creation_job
+
+from zk_pipeline.logs import JsonFormatter, LogFormat
+from zk_pipeline.settings import load_settings
+
+CONSOLE = "console"
+"""The name by which run configurations choose its level."""
+
+
+class RunFormatter(JsonFormatter):
+    """Lines of a run: what Dagster puts into the text of a message becomes fields of its own."""
+
+    def heading(self, record: logging.LogRecord) -> dict[str, Any]:
+        """As for every line, with the message as it was given."""
+        told = _told(record)
+        return {**super().heading(record), **({"message": told["orig_message"]} if told else {})}
+
+    def details(self, record: logging.LogRecord) -> dict[str, Any]:
+        """The run, its job and step, the kind of event, and why something failed."""
+        told = _told(record)
+        if told is None:
+            return super().details(record)
+        event = told["dagster_event"]
+        error = getattr(event.event_specific_data, "error", None) if event else None
+        fields = {
+            "run_id": told["run_id"],
+            "job": told["job_name"],
+            "step": told["step_key"],
+            "event": event.event_type_value if event else None,
+            "exception": error.to_string() if error else None,
+        }
+        return {**{name: value for name, value in fields.items() if value is not None}, **super().details(record)}
+
+
+def _logger(context: dg.InitLoggerContext) -> logging.Logger:
+    if load_settings().log_format is LogFormat.TEXT:
+        return dg.colored_console_logger.logger_fn(context)
+    # Not a registered one: what that has as parent would write each line once more.
+    logger = logging.Logger(context.logger_config["name"], context.logger_config["log_level"])  # noqa: LOG001
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(RunFormatter())
+    logger.addHandler(handler)
+    return logger
+
+
+console = dg.LoggerDefinition(
+    _logger,
+    config_schema=dg.colored_console_logger.config_schema,
+    description="What a run prints, as ZK_LOG_FORMAT says.",
+)
+"""The logger of every job. Its lines go where Dagster's own go: to standard output, which is kept with the run."""
+
+
+def use_for_all_runs() -> None:
+    """Have runs write by this logger that name none, which by Dagster's own rule would write coloured text.
+
+    `Definitions(loggers=...)` alone does not: Dagster takes those up only where a run's configuration names them.
+    """
+    context_creation_job.default_system_loggers = _defaults  # pyright: ignore[reportPrivateImportUsage]
+
+
+def _defaults(instance: dg.DagsterInstance | None) -> Sequence[tuple[dg.LoggerDefinition, Mapping[str, object]]]:
+    level = (instance.python_log_level if instance else None) or "DEBUG"
+    return [(console, {"name": "dagster", "log_level": level})]
+
+
+def _told(record: logging.LogRecord) -> dict[str, Any] | None:
+    """What Dagster knows of the record, `None` for one that is not Dagster's."""
+    return getattr(record, "dagster_meta", None)

@@ -1,0 +1,52 @@
+"""The lines that machines read: one object each, with what is at hand where it is logged."""
+
+import json
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from zk_pipeline import logs
+from zk_pipeline.logs import JsonFormatter
+
+
+def line(message: str, *values: object, exc_info: Any = None) -> dict[str, Any]:
+    """The object that a record becomes."""
+    record = logging.LogRecord("zk_pipeline.tests", logging.WARNING, "", 1, message, values, exc_info)
+    text = JsonFormatter().format(record)
+    assert "\n" not in text
+    return json.loads(text)
+
+
+def test_a_line_tells_when_how_grave_who_and_what() -> None:
+    told = line("Attempt %d\nof %d", 1, 3)
+    assert datetime.fromisoformat(told.pop("time")).utcoffset() == timedelta(0)
+    assert told == {"level": "warning", "logger": "zk_pipeline.tests", "message": "Attempt 1\nof 3"}
+
+
+def test_a_line_names_what_it_is_about_while_that_lasts() -> None:
+    with logs.about(run_id="r", day="2026-03-01"):
+        with logs.about(entry_id="7"):
+            inner = line("x")
+        outer = line("x")
+    assert (inner["run_id"], inner["day"], inner["entry_id"]) == ("r", "2026-03-01", "7")
+    assert "entry_id" not in outer
+    assert "run_id" not in line("x")
+
+
+def test_another_thread_names_it_in_a_copy_of_the_context() -> None:
+    with ThreadPoolExecutor(1) as pool, logs.about(run_id="r"):
+        copied = pool.submit(copy_context().run, line, "x").result()
+        plain = pool.submit(line, "x").result()
+    assert copied["run_id"] == "r"
+    assert "run_id" not in plain
+
+
+def test_a_defect_keeps_its_traceback_in_one_line() -> None:
+    with pytest.raises(ValueError, match="invalid literal") as raised:
+        int("a reason")
+    told = line("It failed.", exc_info=(raised.type, raised.value, raised.tb))
+    assert "ValueError: invalid literal" in told["exception"]
