@@ -125,7 +125,8 @@ def _given_databases(settings: Settings) -> dict[str, str] | None:
         dagster = _url("ZK_DAGSTER_URL", settings.dagster_url).set(drivername="postgresql+psycopg2")
     else:
         dagster = ours.set(drivername="postgresql+psycopg2", database="dagster")
-        _ensure_database(ours, "dagster")
+    if (dagster.host, dagster.port) == (ours.host, ours.port):
+        _ensure_database(ours, str(dagster.database))
     return {
         "ZK_DATABASE_URL": ours.render_as_string(hide_password=False),
         "ZK_DAGSTER_URL": dagster.render_as_string(hide_password=False),
@@ -152,7 +153,7 @@ def _ensure_database(server: URL, name: str) -> None:
         return
     except psycopg.errors.InsufficientPrivilege as error:
         raise SetupError(
-            f"The database user may not create the database {name!r}. Create it, or set ZK_DAGSTER_URL."
+            f"The database user may not create the database {name!r}. Create it, or name another one in ZK_DAGSTER_URL."
         ) from error
     except psycopg.OperationalError as error:
         reason = str(error).strip().splitlines()[0]
