@@ -22,6 +22,8 @@ from sqlalchemy import (
     Numeric,
     String,
     Table,
+    func,
+    select,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
@@ -73,10 +75,12 @@ def fill(connection: Connection) -> None:
         if table.name in AUDIT:
             continue
         rows = [{column.name: value(column, number) for column in table.columns} for number in range(1, ROWS + 1)]
-        statement = table.insert()
-        if any(column.identity is not None and column.identity.always for column in table.columns):
-            statement = statement.prefix_with("OVERRIDING SYSTEM VALUE", dialect="postgresql")
-        connection.execute(statement, rows)
+        connection.execute(table.insert(), rows)
+        for column in table.columns:
+            if column.identity is None:
+                continue
+            sequence = func.pg_get_serial_sequence(table.fullname, column.name)
+            connection.execute(select(func.setval(sequence, ROWS)))
 
 
 def tables(connection: Connection) -> list[Table]:

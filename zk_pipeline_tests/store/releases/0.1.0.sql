@@ -446,12 +446,12 @@ INSERT INTO sync.activity_mappings VALUES (3, 3, 3, 3, '2025-08-19 08:11:49.315+
 INSERT INTO sync.approvals VALUES ('connector 1', '2025-01-01', '{"id": 1, "made up": "lines"}', 'plan_hash 1', 'approved_by 1', '2025-08-17 08:11:49.315+00');
 INSERT INTO sync.approvals VALUES ('connector 2', '2025-02-01', '{"id": 2, "made up": "lines"}', 'plan_hash 2', 'approved_by 2', '2025-08-18 08:11:49.315+00');
 INSERT INTO sync.approvals VALUES ('connector 3', '2025-03-01', '{"id": 3, "made up": "lines"}', 'plan_hash 3', 'approved_by 3', '2025-08-19 08:11:49.315+00');
-INSERT INTO sync.audit_details VALUES (1, 'f7aaaf3fc62210e4174a9f2c1b46f2e1', '{}');
-INSERT INTO sync.audit_details VALUES (2, 'ed0fb4ae5d8cfe66b08a5be1834840ad', '{}');
-INSERT INTO sync.audit_details VALUES (3, '9dee51c47c4e9e29df5d3f725a9e4f46', '{}');
-INSERT INTO sync.audit_logs VALUES (1, 'made.up', 'cli:0', 'row:0', NULL, '2026-11-21 05:30:42.641912+00', 'a905b04fcd363d597ea398d5817566f33c739f0ac52a7172e5d561e79a63928e', '0000000000000000000000000000000000000000000000000000000000000000', '347410e1009629b1babe3bf3c61c251ef498f12df044407a587d1086a80ee8aa');
-INSERT INTO sync.audit_logs VALUES (2, 'made.up', 'cli:1', 'row:1', NULL, '2026-11-21 05:30:42.642126+00', '7e63e00ce1f088ee4fc5dfcfa8f282eeca91610392c9cda015a9a60ca3419276', '347410e1009629b1babe3bf3c61c251ef498f12df044407a587d1086a80ee8aa', '3f088bff2d36c4ccd1bce6ec0f96d06162ca31295630f8d19d0274601c32beea');
-INSERT INTO sync.audit_logs VALUES (3, 'made.up', 'cli:2', 'row:2', NULL, '2026-11-21 05:30:42.642144+00', 'c8b7b23b989c749b6b9fe0beb9e408298c0fd4dcdfed01b358527d1b36e0b97c', '3f088bff2d36c4ccd1bce6ec0f96d06162ca31295630f8d19d0274601c32beea', '8200e790f835bca9107fbf30b96a3124114f9125d67e9acc3c368119f86ab9ae');
+INSERT INTO sync.audit_details VALUES (1, '5c77ad00759e3e141005e0fbfba5bfe7', '{}');
+INSERT INTO sync.audit_details VALUES (2, '4040a61f2e654263d8ae559d5c3aeee9', '{}');
+INSERT INTO sync.audit_details VALUES (3, 'ef3c6b472ff32f261f989f0d0595e460', '{}');
+INSERT INTO sync.audit_logs VALUES (1, 'made.up', 'cli:0', 'row:0', NULL, '2026-11-21 05:34:54.282624+00', 'd7d4d0a406415bef5a56e2c7e01bf4fdbc6e30859e0a0493804d9a822c89cb8b', '0000000000000000000000000000000000000000000000000000000000000000', 'ce201f9eaa2332e42686ba9ca59189ecd7d8a80929b57a7d29081d9b3f136515');
+INSERT INTO sync.audit_logs VALUES (2, 'made.up', 'cli:1', 'row:1', NULL, '2026-11-21 05:34:54.282774+00', 'ab66de2695134afa49a1f2000be2df1debeaa4fa1c0a9326c25974ae30556637', 'ce201f9eaa2332e42686ba9ca59189ecd7d8a80929b57a7d29081d9b3f136515', 'c6f002043964c1075917559bee8e36cdcfa775f927107f90c8fab79776f38904');
+INSERT INTO sync.audit_logs VALUES (3, 'made.up', 'cli:2', 'row:2', NULL, '2026-11-21 05:34:54.282792+00', '13d081b51bb6ae75d992d9b286b1d118b0a27ad4eded5dcded8e65997b06bff7', 'c6f002043964c1075917559bee8e36cdcfa775f927107f90c8fab79776f38904', '824aa79e309a72d98fcbbf4383842248dd990cf33d7e68917edf6c5c0a88d43d');
 INSERT INTO sync.conflicts VALUES (1, 'connector 1', '2025-01-01', 'key 1', 'source_id 1', 1, 'reason 1', 'text 1', 'suggested_action 1', 'facts_hash 1', 'open', '2025-08-17 08:11:49.315+00', '2025-08-17 08:11:49.315+00', 'status 1', 'decision 1', 1, 'decided_by 1', '2025-08-17 08:11:49.315+00');
 INSERT INTO sync.conflicts VALUES (2, 'connector 2', '2025-02-01', 'key 2', 'source_id 2', 2, 'reason 2', 'text 2', 'suggested_action 2', 'facts_hash 2', 'open', '2025-08-18 08:11:49.315+00', '2025-08-18 08:11:49.315+00', 'status 2', 'decision 2', 2, 'decided_by 2', '2025-08-18 08:11:49.315+00');
 INSERT INTO sync.conflicts VALUES (3, 'connector 3', '2025-03-01', 'key 3', 'source_id 3', 3, 'reason 3', 'text 3', 'suggested_action 3', 'facts_hash 3', 'open', '2025-08-19 08:11:49.315+00', '2025-08-19 08:11:49.315+00', 'status 3', 'decision 3', 3, 'decided_by 3', '2025-08-19 08:11:49.315+00');
@@ -512,13 +512,13 @@ INSERT INTO zammad.tickets VALUES ('connector 3', 3, 'number 3', 'title 3', 3, 3
 INSERT INTO zammad.time_accountings VALUES ('connector 1', 1, 1, 1, 15.0000, 1, 1, '2025-08-17 08:11:49.315+00', '2025-08-17 08:11:49.315+00', '2025-01-01', '{"id": 1, "made up": "raw"}', '2025-08-17 08:11:49.315+00', '2025-08-17 08:11:49.315+00', 1, '2025-08-17 08:11:49.315+00');
 INSERT INTO zammad.time_accountings VALUES ('connector 2', 2, 2, 2, 30.0000, 2, 2, '2025-08-18 08:11:49.315+00', '2025-08-18 08:11:49.315+00', '2025-02-01', '{"id": 2, "made up": "raw"}', '2025-08-18 08:11:49.315+00', '2025-08-18 08:11:49.315+00', 2, '2025-08-18 08:11:49.315+00');
 INSERT INTO zammad.time_accountings VALUES ('connector 3', 3, 3, 3, 45.0000, 3, 3, '2025-08-19 08:11:49.315+00', '2025-08-19 08:11:49.315+00', '2025-03-01', '{"id": 3, "made up": "raw"}', '2025-08-19 08:11:49.315+00', '2025-08-19 08:11:49.315+00', 3, '2025-08-19 08:11:49.315+00');
-SELECT pg_catalog.setval('sync.activity_mappings_id_seq', 1, false);
-SELECT pg_catalog.setval('sync.conflicts_id_seq', 1, false);
-SELECT pg_catalog.setval('sync.connectors_id_seq', 1, false);
-SELECT pg_catalog.setval('sync.day_requests_id_seq', 1, false);
-SELECT pg_catalog.setval('sync.sweeps_id_seq', 1, false);
-SELECT pg_catalog.setval('sync.webhook_deliveries_id_seq', 1, false);
-SELECT pg_catalog.setval('sync.writes_id_seq', 1, false);
+SELECT pg_catalog.setval('sync.activity_mappings_id_seq', 3, true);
+SELECT pg_catalog.setval('sync.conflicts_id_seq', 3, true);
+SELECT pg_catalog.setval('sync.connectors_id_seq', 3, true);
+SELECT pg_catalog.setval('sync.day_requests_id_seq', 3, true);
+SELECT pg_catalog.setval('sync.sweeps_id_seq', 3, true);
+SELECT pg_catalog.setval('sync.webhook_deliveries_id_seq', 3, true);
+SELECT pg_catalog.setval('sync.writes_id_seq', 3, true);
 ALTER TABLE ONLY kimai.activities
     ADD CONSTRAINT activities_pkey PRIMARY KEY (connector, id);
 ALTER TABLE ONLY kimai.customers
