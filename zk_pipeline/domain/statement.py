@@ -16,6 +16,9 @@ PARTS = ("kimai", "waiting", "excluded", "rounding", "corrections_open", "netted
 AGES = (1, 7, 30)
 """Days up to which a conflict belongs to an age; the last age has no end."""
 
+NO_ACTIVITY = "(no type)"
+"""The activity of bookings without an activity type."""
+
 ZERO = Decimal(0)
 
 

@@ -6,7 +6,9 @@ from decimal import Decimal
 
 from sqlalchemy import Connection
 
+from zk_pipeline.dagster_server import DagsterServer
 from zk_pipeline.defs.marts.project import MartsError
+from zk_pipeline.defs.tags import REASON_TAG
 from zk_pipeline.domain.closing import last_day, month_name
 from zk_pipeline.domain.statement import CustomerError, Statement, of_customer, statement_of
 from zk_pipeline.operations import marts
@@ -15,6 +17,8 @@ from zk_pipeline.operations.periods import month_given
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import statements
 from zk_pipeline.store.addresses import addresses
+
+MARTS_JOB = "marts"
 
 
 def statement(runtime: Runtime, name: str, customer: str | None = None, *, refresh: bool = True) -> Statement:
@@ -48,6 +52,11 @@ def bring_up_to_date(runtime: Runtime, month: date) -> bool:
     except MartsError as error:
         raise OperationError(str(error)) from error
     return True
+
+
+def launch_refresh(runtime: Runtime) -> str:
+    """Have Dagster build the marts; returns the run's id. Raises `DagsterServerError`."""
+    return DagsterServer(runtime.settings.dagster_server).launch(MARTS_JOB, {REASON_TAG: "person"})
 
 
 def _read(connection: Connection, month: date, minutes_per_unit: Decimal) -> Statement:

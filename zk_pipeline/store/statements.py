@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, Row, text
 
-from zk_pipeline.domain.statement import PARTS, Amounts, Customer, DayMinutes, Gap, Line, OpenConflicts
+from zk_pipeline.domain.statement import PARTS, Amounts, Customer, DayMinutes, Gap, Line, OpenConflicts, plain
 
 _AMOUNTS = ("zammad", *PARTS, "billable", "billed", "to_be_billed")
 _CUSTOMER = "customer, COALESCE(customer_id, 0) AS customer_id"
@@ -108,11 +108,11 @@ def rows(connection: Connection, target: str, month: date, last: date) -> Rows:
             for row in connection.execute(_LINES, {"month": month})
         ],
         days=[
-            DayMinutes(_customer(row), row.entry_date, row.zammad, row.kimai)
+            DayMinutes(_customer(row), row.entry_date, _exact(row.zammad), _exact(row.kimai))
             for row in connection.execute(_DAYS, within)
         ],
         gaps=[
-            Gap(_customer(row), row.entry_key, row.entry_date, row.minutes_unexplained)
+            Gap(_customer(row), row.entry_key, row.entry_date, _exact(row.minutes_unexplained))
             for row in connection.execute(_GAPS, within)
         ],
         conflicts=[
@@ -135,4 +135,9 @@ def _customer(row: Row) -> Customer:
 
 
 def _amounts(row: Row) -> Amounts:
-    return Amounts(entries=row.entries, **{name: getattr(row, name) for name in _AMOUNTS})
+    return Amounts(entries=row.entries, **{name: _exact(getattr(row, name)) for name in _AMOUNTS})
+
+
+def _exact(minutes: Decimal) -> Decimal:
+    """The same amount without zeros at its end."""
+    return Decimal(plain(minutes))

@@ -22,6 +22,7 @@ from zk_pipeline.web.api import (
     reconciliation,
     schedule,
     sign_in,
+    statements,
     sync,
     tokens,
     users,
@@ -65,7 +66,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.include_router(oidc_pages.router)
     for resource in (audit, connectors, door, mappings, periods, privacy, schedule, sign_in, tokens, users):
         app.include_router(resource.router)
-    for resource in (conflicts, entries, kpi, reconciliation, sync):
+    for resource in (conflicts, entries, kpi, reconciliation, statements, sync):
         app.include_router(resource.router)
     documentation.install(app)
     return app

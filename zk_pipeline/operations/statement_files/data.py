@@ -21,7 +21,6 @@ from zk_pipeline.domain.statement import (
     Verdict,
     conflict_ages,
     minutes_per_day,
-    plain,
 )
 from zk_pipeline.operations import spreadsheets
 from zk_pipeline.operations.statement_files.look import Look
@@ -132,7 +131,7 @@ def amount(amounts: Amounts, name: str) -> Decimal:
 def _cells(statement: Statement, line: Line) -> list[Any]:
     customer, amounts = line.customer, line.amounts
     names = (month_name(statement.month), customer.name, customer.id or None, line.agent, line.agent_email)
-    numbers = (Decimal(plain(amount(amounts, name))) for name in COLUMNS)
+    numbers = (amount(amounts, name) for name in COLUMNS)
     return [*names, line.activity, amounts.entries, *numbers]
 
 

@@ -10,6 +10,7 @@ from fpdf.enums import TableBordersLayout, XPos, YPos
 
 from zk_pipeline.domain.closing import last_day, month_name
 from zk_pipeline.domain.statement import (
+    NO_ACTIVITY,
     Account,
     Amounts,
     Line,
@@ -25,7 +26,7 @@ from zk_pipeline.operations.statement_files.look import Look
 
 INK, SOFT, RULE, ACCENT = (28, 36, 43), (96, 108, 118), (214, 220, 225), (24, 100, 140)
 CHART_HEIGHT = 34
-COLUMN_WIDTHS = (46, 58, 22, 24, 22, 24)
+COLUMN_WIDTHS = (42, 50, 26, 24, 24, 30)
 
 _NUMBERS = 4
 
@@ -50,7 +51,8 @@ class _Paper(FPDF):
         super().__init__(format="A4")
         self.look = look
         self._family, self._letters = fonts.choose(self, look.font)
-        self.set_margins(18, 16, 16)
+        self.set_margins(18, 16, 18)
+        self.c_margin = 0
         self.set_auto_page_break(auto=True, margin=20)
         self.set_title(self.drawable(f"{look.word('title')} {subject}"))
         self.set_lang(look.language)
@@ -132,7 +134,7 @@ def _lines(paper: _Paper, lines: Sequence[Line]) -> None:
         for agent, group in groupby(lines, key=lambda line: line.agent):
             of_agent = list(group)
             for number, (activity, amounts) in enumerate(_activities(of_agent)):
-                put((agent if number == 0 else "", activity), amounts)
+                put((agent if number == 0 else "", _shown(activity)), amounts)
             if len(of_agent) > 1:
                 put(("", look.word("sum")), total(line.amounts for line in of_agent), bold)
         put(
@@ -150,6 +152,10 @@ def _activities(lines: Iterable[Line]) -> list[tuple[str, Amounts]]:
         (activity, total(line.amounts for line in group))
         for activity, group in groupby(ordered, key=lambda line: line.activity)
     ]
+
+
+def _shown(activity: str) -> str:
+    return "\N{EN DASH}" if activity == NO_ACTIVITY else activity
 
 
 def _numbers(look: Look, amounts: Amounts) -> list[str]:

@@ -46,7 +46,8 @@ _WRITTEN_AS = {
     "\N{LATIN CAPITAL LIGATURE OE}": "OE",
     "\N{LATIN CAPITAL LETTER SHARP S}": "SS",
 }
-_INVISIBLE = {"Cf", "Mn", "Me", "Cc", "Cs", "Co", "Cn"}
+_LEFT_OUT = {"Cf", "Mn", "Me", "Cc", "Cs", "Co", "Cn", "So", "Sk"}
+"""Categories of what carries no name: marks, what is not seen, and pictures such as emoji."""
 
 
 def choose(document: FPDF, chosen: Path | None) -> tuple[str, Container[int]]:
@@ -72,17 +73,21 @@ def choose(document: FPDF, chosen: Path | None) -> tuple[str, Container[int]]:
 
 
 def drawable(text: str, letters: Container[int]) -> str:
-    """The text with letters of the font alone: accents fall, signs are written out, and the rest becomes `?`."""
-    return "".join(_drawn(character, letters) for character in unicodedata.normalize("NFC", text))
+    """The text with letters of the font alone.
+
+    What the font lacks loses its accents or is written out; pictures are left out, and any other letter becomes `?`.
+    """
+    drawn = "".join(_drawn(character, letters) for character in unicodedata.normalize("NFC", text))
+    return " ".join(drawn.split())
 
 
 def _drawn(character: str, letters: Container[int]) -> str:
     if character.isspace():
         return " "
-    if unicodedata.category(character) in _INVISIBLE:
-        return ""
     if ord(character) in letters:
         return character
+    if unicodedata.category(character) in _LEFT_OUT:
+        return ""
     simpler = _WRITTEN_AS.get(character) or "".join(
         part for part in unicodedata.normalize("NFKD", character) if not unicodedata.combining(part)
     )

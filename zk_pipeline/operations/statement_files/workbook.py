@@ -4,7 +4,6 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import Any
 
 from openpyxl import Workbook
 from openpyxl.cell import Cell
@@ -15,7 +14,7 @@ from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
 from zk_pipeline.domain.closing import month_name
-from zk_pipeline.domain.statement import Account, Amounts, Statement, plain
+from zk_pipeline.domain.statement import Amounts, Statement
 from zk_pipeline.operations.statement_files.data import COLUMNS, amount
 from zk_pipeline.operations.statement_files.look import Look
 
@@ -24,7 +23,7 @@ NUMBER_FORMAT = "#,##0.######"
 LONGEST_TITLE = 31
 
 _NO_TITLE = re.compile(r"[\[\]:*?/\\]")
-_BOLD = Font(bold=True)
+_BOLD, _HEADING = Font(bold=True), Font(bold=True, size=14)
 _HEAD_FILL = PatternFill("solid", start_color="FFE6EDF2")
 _TEXT_WIDTH, _NUMBER_WIDTH = 28, 13
 
@@ -32,19 +31,18 @@ _TEXT_WIDTH, _NUMBER_WIDTH = 28, 13
 def render(statement: Statement, look: Look) -> bytes:
     """The workbook. Amounts are numbers with all their digits, and nothing that people typed is a formula."""
     del look
-    book = Workbook(write_only=False)
+    book = Workbook()
+    del book["Sheet"]
     month = month_name(statement.month)
-    summary = book.active
-    assert isinstance(summary, Worksheet)  # noqa: S101 (a new workbook has one)
-    summary.title = SUMMARY
     rows = [([str(account.customer)], account.total) for account in statement.accounts]
-    _fill(summary, f"{month}: {statement.verdict}", ["customer"], rows, statement.total)
+    _fill(book.create_sheet(SUMMARY), f"{month}: {statement.verdict}", ["customer"], rows, statement.total)
     titles = {SUMMARY.casefold()}
     for account in statement.accounts:
         title = _title(account.customer.name, titles)
         titles.add(title.casefold())
         lines = [([line.agent, line.agent_email, line.activity], line.amounts) for line in account.lines]
-        _fill(book.create_sheet(title), _head(account, month), ["agent", "e-mail", "activity"], lines, account.total)
+        names = ["agent", "e-mail", "activity"]
+        _fill(book.create_sheet(title), f"{account.customer}, {month}", names, lines, account.total)
     buffer = io.BytesIO()
     book.save(buffer)
     return buffer.getvalue()
@@ -54,35 +52,35 @@ def _fill(
     sheet: Worksheet, head: str, names: Sequence[str], rows: Iterable[tuple[list[str], Amounts]], total: Amounts
 ) -> None:
     """A sheet: its heading, the names of the columns, the rows and their total."""
-    _put(sheet, 1, 1, head).font = Font(bold=True, size=14)
-    for number, name in enumerate((*names, "entries", *COLUMNS), 1):
-        cell = _put(sheet, 2, number, name.replace("_", " "))
-        cell.font, cell.fill = _BOLD, _HEAD_FILL
-        cell.alignment = Alignment(wrap_text=True, vertical="top", horizontal="right" if number > len(names) else None)
-    last = 2
-    for last, (texts, amounts) in enumerate(rows, 3):
-        _row(sheet, last, [*texts, *_numbers(amounts)])
-    for cell in _row(sheet, last + 1, ["total", *[""] * (len(names) - 1), *_numbers(total)]):
-        cell.font = _BOLD
+    sheet.append([_styled(_cell(sheet, head), _HEADING)])
+    heads = [_cell(sheet, name.replace("_", " ")) for name in (*names, "entries", *COLUMNS)]
+    for number, cell in enumerate(heads):
+        cell.fill = _HEAD_FILL
+        cell.alignment = Alignment(wrap_text=True, vertical="top", horizontal="right" if number >= len(names) else None)
+    sheet.append([_styled(cell, _BOLD) for cell in heads])
+    for texts, amounts in rows:
+        sheet.append([_cell(sheet, value) for value in (*texts, *_numbers(amounts))])
+    sums = ("total", *[""] * (len(names) - 1), *_numbers(total))
+    sheet.append([_styled(_cell(sheet, value), _BOLD) for value in sums])
     _set_up(sheet, len(names), 1 + len(COLUMNS))
 
 
-def _row(sheet: Worksheet, number: int, values: Sequence[str | int | Decimal]) -> list[Cell]:
-    return [_put(sheet, number, column, value) for column, value in enumerate(values, 1)]
-
-
 def _numbers(amounts: Amounts) -> list[int | Decimal]:
-    return [amounts.entries, *(Decimal(plain(amount(amounts, name))) for name in COLUMNS)]
+    return [amounts.entries, *(amount(amounts, name) for name in COLUMNS)]
 
 
-def _put(sheet: Worksheet, row: int, column: int, value: Any) -> Cell:
-    cell = sheet.cell(row, column)
-    assert isinstance(cell, Cell)  # noqa: S101 (no cells are merged)
+def _cell(sheet: Worksheet, value: str | int | Decimal) -> Cell:
     if isinstance(value, str):
-        cell.value = ILLEGAL_CHARACTERS_RE.sub(" ", value)
+        cell = Cell(sheet, 1, 1, ILLEGAL_CHARACTERS_RE.sub(" ", value))
         cell.data_type = "s"  # Also what begins with "=".
     else:
-        cell.value, cell.number_format = value, NUMBER_FORMAT
+        cell = Cell(sheet, 1, 1, value)
+        cell.number_format = NUMBER_FORMAT
+    return cell
+
+
+def _styled(cell: Cell, font: Font) -> Cell:
+    cell.font = font
     return cell
 
 
@@ -97,13 +95,6 @@ def _set_up(sheet: Worksheet, texts: int, numbers: int) -> None:
     sheet.page_setup.paperSize = sheet.PAPERSIZE_A4
     sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight = 1, 0
     sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
-    footer = sheet.oddFooter.center
-    if footer is not None:
-        footer.text = "&P / &N"
-
-
-def _head(account: Account, month: str) -> str:
-    return f"{account.customer}, {month}"
 
 
 def _title(name: str, taken: set[str]) -> str:

@@ -1,0 +1,50 @@
+"""`/api/v1/statements`: where every minute of a month went, as JSON and as files."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+from pydantic import BaseModel
+
+from zk_pipeline.operations import statement as statements
+from zk_pipeline.operations.statement_files import MEDIA_TYPES, FileFormat, file_name, render
+from zk_pipeline.operations.statement_files.data import ToldStatement, told
+from zk_pipeline.operations.statement_files.look import Language, look_of
+from zk_pipeline.web.access import Operator, Viewer
+from zk_pipeline.web.api.common import PREFIX, Ready
+from zk_pipeline.web.api.periods import Month
+
+router = APIRouter(prefix=f"{PREFIX}/statements", tags=["statements"])
+
+FILES = {200: {"content": {kind: {} for kind in MEDIA_TYPES.values()}, "description": "The statement."}}
+
+
+class Refreshing(BaseModel):
+    """The run of Dagster that makes the statements anew."""
+
+    run_id: str
+
+
+@router.get("/{month}", summary="The statement of a month", response_model=ToldStatement, responses={**FILES})
+def statement(
+    _actor: Viewer,
+    ready: Ready,
+    month: Month,
+    customer: Annotated[str, Query(max_length=200, description="Only this one: the name, or Kimai's id.")] = "",
+    kind: Annotated[FileFormat, Query(alias="format")] = FileFormat.JSON,
+    language: Annotated[Language, Query(description="Of the PDF.")] = Language.ENGLISH,
+    internal: Annotated[bool, Query(description="Add to the PDF where every minute went.")] = False,  # noqa: FBT002
+) -> ToldStatement | Response:
+    """As it was made last: `built_at` says when, `stale_days` which days changed since. Amounts are exact."""
+    found = statements.statement(ready, month, customer, refresh=False)
+    if kind is FileFormat.JSON:
+        return told(found)
+    content = render(found, kind, look_of(ready.settings, language, internal=internal))
+    name = f'attachment; filename="{file_name(found, kind)}"'
+    return Response(content, media_type=MEDIA_TYPES[kind], headers={"Content-Disposition": name})
+
+
+@router.post("/refresh", summary="Make the statements anew", status_code=202)
+def refresh(_actor: Operator, ready: Ready) -> Refreshing:
+    """Has Dagster build the marts of the days that changed; its run is answered before it is through."""
+    return Refreshing(run_id=statements.launch_refresh(ready))
