@@ -1,0 +1,187 @@
+"""The connector: zk_pipeline's contract for sources, kept with a folder of CSV files."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from zk_pipeline.connectors.base import (
+    Certificate,
+    Changes,
+    Endpoint,
+    Finding,
+    Level,
+    RequestCounts,
+    SourceConnector,
+    Sweep,
+    Validation,
+)
+from zk_pipeline.connectors.errors import AuthenticationError, ConnectorError, NotFoundError, ValidationFailedError
+from zk_pipeline.domain.records import (
+    AccountingChange,
+    AccountingDraft,
+    SourceDirectory,
+    Ticket,
+    TimeAccounting,
+    Window,
+)
+
+from zk_connector_csv import rows
+from zk_connector_csv.folder import Folder, Line
+
+ACCOUNTS, BOOKINGS, TICKETS = "accounts.csv", "bookings.csv", "tickets.csv"
+PAGE = 1000
+VERSION = "1"
+"""Of the format that README.md describes."""
+
+
+class CsvConnector(SourceConnector):
+    """Reads and writes the bookings of one folder. Every call looks whether the token is among the accounts."""
+
+    kind = "csv"
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(endpoint)
+        self._folder = Folder(endpoint)
+
+    @property
+    def requests(self) -> RequestCounts:
+        """How often a file was read or replaced."""
+        return self._folder.requests
+
+    def close(self) -> None:
+        """There is nothing to release: no file stays open between two calls."""
+
+    def validate(self) -> Validation:
+        """Try what a sync reads, file by file."""
+        try:
+            account = self._account()
+            directory = self.fetch_directory()
+            number = len(self._all())
+            self._folder.read(TICKETS, rows.ticket)
+        except ConnectorError as error:
+            return Validation(VERSION, None, None, (Finding("Folder", Level.FAIL, error.summary, error.remedy),))
+        name = next((agent.name for agent in directory.agents if agent.id == account), f"agent {account}")
+        found = Finding("Folder", Level.PASS, f"{number} bookings can be read.")
+        return Validation(VERSION, name, "UTC", (found,))
+
+    def fetch(self, window: Window, *, hint: int | None = None) -> Sweep[TimeAccounting]:  # noqa: ARG002
+        """One look at the file is the whole truth of that moment, so that a hint saves nothing."""
+        return Sweep(lambda: self._read(window))
+
+    def fetch_changes(self, since: datetime) -> Changes:
+        """The bookings created or edited since, newest change first."""
+        bookings = self._live()
+        changed = [row for row in bookings if row.updated_at >= since]
+        return Changes(tuple(sorted(changed, key=lambda row: (row.updated_at, row.id), reverse=True)), len(bookings))
+
+    def fetch_of_ticket(self, ticket_id: int) -> list[TimeAccounting]:
+        """The bookings on one ticket."""
+        return [row for row in self._live() if row.ticket_id == ticket_id]
+
+    def fetch_directory(self) -> SourceDirectory:
+        """Agents, organizations and activity types."""
+        self._account()
+        return SourceDirectory(
+            agents=tuple(self._folder.read("agents.csv", rows.agent)),
+            organizations=tuple(self._folder.read("organizations.csv", rows.organization)),
+            activity_types=tuple(self._folder.read("activity_types.csv", rows.activity_type)),
+        )
+
+    def fetch_tickets(self, accountings: Iterable[TimeAccounting]) -> list[Ticket]:
+        """The tickets of these bookings."""
+        self._account()
+        wanted = {row.ticket_id for row in accountings}
+        return [ticket for ticket in self._folder.read(TICKETS, rows.ticket) if ticket.id in wanted]
+
+    def exists(self, accounting_id: int) -> bool:
+        """A booking is gone when its line says so, or when a file that was read to its end has no such line."""
+        return any(row.id == accounting_id for row in self._live())
+
+    def create(self, draft: AccountingDraft) -> TimeAccounting:
+        """Book time as the agent of our account."""
+        agent_id = self._account()
+        if not any(ticket.id == draft.ticket_id for ticket in self._folder.read(TICKETS, rows.ticket)):
+            raise ValidationFailedError(
+                f"There is no ticket {draft.ticket_id}.",
+                fields={"ticket_id": ("unknown",)},
+                **self._where("WRITE", BOOKINGS),
+            )
+        with self._folder.lock():
+            known = self._all()
+            now = rows.text(datetime.now(UTC))
+            made: Line = {
+                "id": str(max((row.id for row in known), default=0) + 1),
+                "ticket_id": str(draft.ticket_id),
+                "agent_id": str(agent_id),
+                "type_id": _text(draft.type_id),
+                "units": str(draft.units),
+                "created_at": now,
+                "updated_at": now,
+                "deleted_at": "",
+            }
+            self._store([*(dict(row.raw) for row in known), made])
+        return rows.booking(made)
+
+    def update(self, accounting_id: int, change: AccountingChange) -> TimeAccounting:
+        """Change a booking; nothing to change writes nothing."""
+        fields = {"units": change.units, "type_id": change.type_id}
+        return self._edit(accounting_id, {name: str(value) for name, value in fields.items() if value is not None})
+
+    def delete(self, accounting_id: int) -> None:
+        """Mark the booking as deleted; its id stays taken."""
+        if self.exists(accounting_id):
+            self._edit(accounting_id, {"deleted_at": rows.text(datetime.now(UTC))})
+
+    def _read(self, window: Window) -> Iterator[list[TimeAccounting] | Certificate]:
+        bookings = sorted(self._live(), key=lambda row: (row.created_at, row.id))
+        within = [row for row in bookings if window.start <= row.created_at < window.end]
+        yield from (within[start : start + PAGE] for start in range(0, len(within), PAGE))
+        yield Certificate(
+            window=window,
+            pages=1,
+            rows=len(within),
+            total_before=len(bookings),
+            total_after=len(bookings),
+            high_water=max((row.updated_at for row in within), default=None),
+            complete=True,
+            rows_before=sum(row.created_at < window.start for row in bookings),
+        )
+
+    def _edit(self, accounting_id: int, fields: Line) -> TimeAccounting:
+        with self._folder.lock():
+            lines = [dict(row.raw) for row in self._all()]
+            line = next((one for one in lines if one["id"] == str(accounting_id) and not one["deleted_at"]), None)
+            if line is None:
+                raise NotFoundError(f"There is no booking {accounting_id}.", **self._where("WRITE", BOOKINGS))
+            if fields:
+                line |= {**fields, "updated_at": rows.text(datetime.now(UTC))}
+                self._store(lines)
+        return rows.booking(line)
+
+    def _store(self, lines: Sequence[Line]) -> None:
+        self._folder.replace(BOOKINGS, rows.BOOKING, lines)
+
+    def _live(self) -> list[TimeAccounting]:
+        return [row for row in self._all() if not row.raw["deleted_at"]]
+
+    def _all(self) -> list[TimeAccounting]:
+        self._account()
+        return self._folder.read(BOOKINGS, rows.booking)
+
+    def _account(self) -> int:
+        """The agent whom our token belongs to. Raises `AuthenticationError`."""
+        known = dict(self._folder.read(ACCOUNTS, lambda line: (line["token"], int(line["agent_id"]))))
+        if self.endpoint.token not in known:
+            raise AuthenticationError(
+                "The token is not among the accounts.",
+                **self._where("READ", ACCOUNTS),
+                remedy=f"Add it to {ACCOUNTS}, or store the connector with the right one.",
+            )
+        return known[self.endpoint.token]
+
+    def _where(self, method: str, path: str) -> dict[str, Any]:
+        return {"system": self.endpoint.name, "method": method, "path": path}
+
+
+def _text(number: int | None) -> str:
+    return "" if number is None else str(number)
