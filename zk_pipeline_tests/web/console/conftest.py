@@ -55,6 +55,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             "ZK_ENCRYPTION_KEY": generate_key(),
             "ZK_TIMEZONE": "Europe/Berlin",
             "ZK_WEBHOOK_SECRET": SECRET,
+            "ZK_DAGSTER_ADDRESS": "http://127.0.0.1:9",  # Nobody's: another Dagster of this machine is left alone.
             "ZK_ZAMMAD_URL": systems.zammad_url,
             "ZK_ZAMMAD_TOKEN": systems.zammad_token,
             "ZK_KIMAI_URL": systems.kimai_url,

@@ -30,7 +30,7 @@ def decision_of(site: Site, conflict_id: int) -> tuple[str, str, str]:
 
 
 def notice(page: Page, part: str) -> None:
-    expect(page.get_by_role("alert").filter(has_text=part).first).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text=part).first).to_be_visible(timeout=15_000)
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
