@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, make_url, text
+from sqlalchemy import Connection, text
 
 from zk_pipeline.domain.redaction import Identity, Redactor
-from zk_pipeline.store import privacy
-from zk_pipeline.store.database import Database
+from zk_pipeline.store import dagster_logs, privacy
 from zk_pipeline.store.privacy import Change, TextColumn
 
 SCHEMA = "public"
@@ -18,12 +17,8 @@ SCHEMA = "public"
 @contextmanager
 def opened(url: str) -> Iterator[Connection]:
     """One transaction on Dagster's database."""
-    database = Database(make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False))
-    try:
-        with database.transaction() as connection:
-            yield connection
-    finally:
-        database.close()
+    with dagster_logs.opened(url) as database, database.transaction() as connection:
+        yield connection
 
 
 def naming(connection: Connection, identity: Identity, redactor: Redactor) -> dict[str, int]:

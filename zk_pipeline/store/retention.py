@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, or_, select
 
 from zk_pipeline.store.account_tables import failed_logins, sessions
 from zk_pipeline.store.request_tables import request_log
-from zk_pipeline.store.tables import audit_details, audit_logs, webhook_deliveries
+from zk_pipeline.store.tables import audit_details, audit_logs, day_requests, webhook_deliveries
 
 BATCH = 5000
 
@@ -23,6 +23,13 @@ def requests(connection: Connection, before: datetime, limit: int = BATCH) -> in
 def webhooks(connection: Connection, before: datetime, limit: int = BATCH) -> int:
     """Webhook deliveries, by when they were dealt with; what waits stays, however old."""
     return _delete(connection, webhook_deliveries, webhook_deliveries.c.processed_at < before, limit)
+
+
+def carried_out_requests(connection: Connection, before: datetime, limit: int = BATCH) -> int:
+    """Requests for days, by when a run carried them out; while a day of a range waits, its other days stay."""
+    waiting = select(day_requests.c.requested_at).where(day_requests.c.claimed_by_run.is_(None))
+    over = (day_requests.c.claimed_at < before) & day_requests.c.requested_at.not_in(waiting)
+    return _delete(connection, day_requests, over, limit)
 
 
 def ended_sessions(connection: Connection, before: datetime, limit: int = BATCH) -> int:

@@ -174,3 +174,17 @@ def test_more_than_a_batch_goes_in_several(runtime: Runtime, monkeypatch: pytest
         "SELECT 'old', '10.0.0.7', '2025-01-01' FROM generate_series(1, 8)",
     )
     assert metadata(executed(apply_retention), "prune")["failed_logins"] == 8
+
+
+def test_requests_for_days_go_once_all_that_were_asked_for_together_were_run(runtime: Runtime) -> None:
+    columns = "INSERT INTO sync.day_requests (day, reason, requested_at, claimed_by_run, claimed_at) VALUES "
+    run(
+        runtime,
+        columns + "('2026-01-01', 'old', '2026-01-01', 'r', '2026-01-02')",
+        columns + "('2026-01-01', 'new', '2026-02-01', 'r', '2026-02-02')",
+        columns + "('2026-01-01', 'half', '2025-12-01', 'r', '2025-12-02')",
+        columns + "('2026-01-02', 'half', '2025-12-01', NULL, NULL)",
+    )
+    told = metadata(executed(apply_retention), "prune")
+    reasons = left(runtime, "SELECT reason FROM sync.day_requests ORDER BY id")
+    assert (told["day_requests"], reasons) == (1, ["new", "half", "half"])

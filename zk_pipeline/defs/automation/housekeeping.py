@@ -1,7 +1,7 @@
 """The nightly jobs that keep house: walking along the audit chain, and deleting what was kept long enough."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import dagster as dg
 
@@ -12,8 +12,9 @@ from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.alerts import Trouble
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.settings import Settings, load_settings
-from zk_pipeline.store import audit, retention
+from zk_pipeline.store import audit, dagster_logs, retention
 from zk_pipeline.store.audit import AuditEvent
+from zk_pipeline.store.database import Database
 from zk_pipeline.store.retention import Prune
 
 VERIFY = "verify_audit"
@@ -44,7 +45,8 @@ def prune(context: dg.OpExecutionContext, zk: ZkResource) -> None:
     with stopping_on_system_errors():
         try:
             for name, (remove, days) in _classes(zk.runtime.settings).items():
-                removed[name] = _in_batches(zk, remove, timedelta(days=days))
+                removed[name] = _in_batches(zk.runtime.database, remove, zk.now() - timedelta(days=days))
+            removed["dagster_logs"] = _dagster_logs(zk)
         finally:
             _record(zk.runtime, removed, context.run_id)
     context.add_output_metadata(removed)
@@ -79,17 +81,28 @@ def _classes(settings: Settings) -> Mapping[str, tuple[Prune, int]]:
     return {
         "requests": (retention.requests, settings.keep_requests_days),
         "webhooks": (retention.webhooks, settings.keep_webhooks_days),
+        "day_requests": (retention.carried_out_requests, settings.keep_webhooks_days),
         "sessions": (retention.ended_sessions, settings.keep_logins_days),
         "failed_logins": (retention.failed_sign_ins, settings.keep_logins_days),
         "audit_details": (retention.details, settings.keep_audit_days),
     }
 
 
-def _in_batches(zk: ZkResource, remove: Prune, age: timedelta) -> int:
+def _dagster_logs(zk: ZkResource) -> int:
+    """Delete old log lines from Dagster's database; returns how many went."""
+    url = zk.runtime.settings.dagster_url
+    if url is None:
+        return 0
+    with dagster_logs.opened(url.get_secret_value()) as database:
+        before = zk.now() - timedelta(days=zk.runtime.settings.keep_dagster_logs_days)
+        return _in_batches(database, dagster_logs.chatter, before)
+
+
+def _in_batches(database: Database, remove: Prune, before: datetime) -> int:
     """Delete batch by batch, each in a transaction of its own; returns how many rows went."""
-    before, total = zk.now() - age, 0
+    total = 0
     while True:
-        with zk.runtime.database.transaction() as connection:
+        with database.transaction() as connection:
             removed = remove(connection, before, retention.BATCH)
         total += removed
         if removed < retention.BATCH:
