@@ -116,6 +116,22 @@ def test_a_billed_time_sheet_is_linked_without_a_write(world: World) -> None:
     assert_settled(world)
 
 
+def test_a_billed_time_sheet_is_linked_to_one_booking_only(world: World) -> None:
+    bookings = [world.desk.book(45, at(time)) for time in ("12:10", "12:20")]
+    row = world.office.type_by_hand(at("11:25"), 45, f"Ticket {world.desk.number()}", exported=True)
+    world.sync()
+    assert world.reasons() == ["ambiguous", "ambiguous"]
+    waiting = world.conflicts()
+    with world.environment.runtime.database.transaction() as connection:
+        for conflict in waiting:
+            conflicts.decide(connection, conflict.id, Choice.LINK, actor="cli:anna", timesheet_id=row)
+    assert world.sync().counts["linked"] == 1
+    world.sync()
+    first, second = bookings
+    assert world.value(f"SELECT string_agg(source_id, ',') FROM sync.pushes WHERE kimai_id = {row}") == str(first)
+    assert world.office.minutes() == {second: [45]}
+
+
 @pytest.mark.parametrize("minutes", [45, 48])
 def test_create_puts_a_time_sheet_beside_the_one_typed_by_hand(world: World, minutes: int) -> None:
     booking, row = typed(world, minutes)

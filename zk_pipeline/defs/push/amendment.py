@@ -73,7 +73,7 @@ class Adoption:
         """
         current = self._target.get(parcel.line.kimai_id or 0)
         mark = marker(self._source_name, parcel.source_id)
-        if current is None or not (mark in current.description or self._is_free(current)):
+        if current is None or not (mark in current.description or self._is_free(current, parcel.source_id)):
             return PushReport(left=1)
         row = current
         if mark not in current.description and not self._locks.why(current):
@@ -85,9 +85,14 @@ class Adoption:
         self._book.confirm([done], "kimai.timesheet.linked", Action.LINK)
         return PushReport(linked=1)
 
-    def _is_free(self, current: Timesheet) -> bool:
-        """Whether it is still the time sheet that was offered, and no other booking's by now."""
-        return not has_marker(current.description) and _unchanged(current, self._book.mirrored(current.id))
+    def _is_free(self, current: Timesheet, source_id: str) -> bool:
+        """Whether it is still the time sheet that was offered, and no other booking's by now.
+
+        A billed one shows no marker, so the ledger is asked too.
+        """
+        if has_marker(current.description) or self._book.belongs_to_others(current.id, source_id):
+            return False
+        return _unchanged(current, self._book.mirrored(current.id))
 
 
 class Removal:

@@ -59,6 +59,11 @@ class Book:
         with self._database.transaction() as connection:
             return rows.timesheets_by_id(connection, self._target, [kimai_id]).get(kimai_id)
 
+    def belongs_to_others(self, kimai_id: int, source_id: str) -> bool:
+        """Whether the ledger binds a time sheet to another booking than this one."""
+        with self._database.transaction() as connection:
+            return bool(ledger.rows_of_timesheets(connection, self._target, [kimai_id]).keys() - {source_id})
+
     def intend(self, parcels: Sequence[Parcel], operation: Action) -> None:
         """Commit that these writes are about to be sent."""
         with self._database.transaction() as connection:
