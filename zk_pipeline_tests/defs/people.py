@@ -11,6 +11,7 @@ from zk_pipeline.defs.reconcile.stages import Normalization, Reconciliation
 from zk_pipeline.defs.zammad import extraction as zammad
 from zk_pipeline.domain.decision import Status
 from zk_pipeline.domain.instants import days_between
+from zk_pipeline.domain.locks import Locks
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.resolutions import Choice, allowed
 from zk_pipeline.sandbox.kimai.model import Timesheet
@@ -26,14 +27,15 @@ FIRST, LAST = MONDAY, MONDAY + timedelta(days=2)
 class People:
     """Everybody who works on either side.
 
-    `billed` are the time sheets as they were when they were exported. One booking of long ago stays as it is, since a
-    Zammad without any is taken for broken.
+    They book on the three days from `first` on. `billed` are the time sheets as they were when they were exported. One
+    booking of long ago stays as it is, since a Zammad without any is taken for broken.
     """
 
     world: World
     dice: random.Random
     billed: dict[int, Timesheet] = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
+    first: date = FIRST
     old: int = 0
 
     def __post_init__(self) -> None:
@@ -184,7 +186,7 @@ class People:
         return f"decide {row.key} {row.reason} {choice}"
 
     def _day(self) -> date:
-        return FIRST + timedelta(days=self.dice.randint(0, 2))
+        return self.first + timedelta(days=self.dice.randint(0, 2))
 
     def _booking(self) -> int | None:
         rows = sorted(row.id for row in self.bookings)
@@ -210,7 +212,7 @@ def sync(world: World, number: int) -> int:
         kimai.extract_timesheets(runtime, target, FIRST, LAST, run_id)
         normalization = Normalization(runtime, FIRST, LAST)
         reconciliation = Reconciliation(runtime, at("12:00", LAST + timedelta(days=3)))
-        settings = PushSettings(source="zammad", concurrency=2, time_limit=1.0, serial_users=False)
+        settings = PushSettings("zammad", lambda _: Locks(ZONE), concurrency=2, time_limit=1.0, serial_users=False)
         pusher = Pusher(runtime.database, target, settings, run_id)
         for day in days_between(FIRST, LAST):
             normalization.day(day)
