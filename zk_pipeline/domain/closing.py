@@ -25,8 +25,8 @@ class MonthError(ValueError):
 class StatementTotals:
     """What decides whether a month may be closed.
 
-    `lines` is `None` while no statement was ever made; `entries` are those of the month, and `asked_days` those of its
-    days for which a run is asked for. Minutes are exact.
+    `lines` is `None` while no statement was ever made; `entries` are those of the month. Of its days, `asked_days` are
+    those for which a run is asked for, `stale_days` those that changed since the statement was made. Minutes are exact.
     """
 
     lines: int | None
@@ -34,6 +34,7 @@ class StatementTotals:
     minutes_waiting: Decimal
     minutes_unexplained: Decimal
     asked_days: Sequence[date] = ()
+    stale_days: Sequence[date] = ()
 
 
 def month_named(text: str) -> date:
@@ -102,6 +103,12 @@ def may_close(month: date, totals: StatementTotals, today: date, *, with_waiting
     elif totals.entries and not totals.lines:
         objections.append(
             f"The statement has no line of {name}. Build the marts first: materialize marts/statement_lines in Dagster."
+        )
+    elif totals.stale_days:
+        days = ", ".join(str(day) for day in totals.stale_days)
+        objections.append(
+            f"The statement of {name} is out of date: {days} changed since it was made. Make it anew with zk statement "
+            f"{name}."
         )
     if totals.minutes_unexplained:
         objections.append(

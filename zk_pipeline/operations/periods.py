@@ -142,7 +142,8 @@ def _objections(
     connection: Connection, runtime: Runtime, month: date, *, with_waiting: bool
 ) -> tuple[StatementTotals, list[str]]:
     today = local_day(datetime.now(UTC), runtime.settings.zone)
-    totals = periods.totals(connection, addresses(connection).source, month)
+    source, unit = addresses(connection).source, runtime.settings.minutes_per_unit
+    totals = periods.totals(connection, source, month, unit)
     return totals, may_close(month, totals, today, with_waiting=with_waiting)
 
 

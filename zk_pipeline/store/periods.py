@@ -7,11 +7,11 @@ from decimal import Decimal
 from sqlalchemy import Connection, Row, func, insert, select, text, update
 
 from zk_pipeline.domain.closing import StatementTotals, last_day, month_name
+from zk_pipeline.store import statements
 from zk_pipeline.store.period_tables import periods
 from zk_pipeline.store.tables import day_requests, normalized_entries
 
 # The mart is made by dbt, not by the migrations.
-_STATEMENT = "marts.statement_lines"
 _SUMS = text(
     """
     SELECT count(*), coalesce(sum(minutes_waiting), 0), coalesce(sum(abs(minutes_unexplained)), 0)
@@ -57,8 +57,8 @@ def reopen(connection: Connection, month: date, *, actor: str, reason: str) -> b
     return connection.execute(statement.values(values)).rowcount == 1
 
 
-def totals(connection: Connection, source: str, month: date) -> StatementTotals:
-    """The sums of a month's statement, how many entries it has, and for which of its days a run is asked for."""
+def totals(connection: Connection, source: str, month: date, minutes_per_unit: Decimal) -> StatementTotals:
+    """What a month's statement and the days of the month say; `minutes_per_unit` is the unit of today."""
     within = (month, last_day(month))
     entries = select(func.count()).where(
         normalized_entries.c.source == source, normalized_entries.c.entry_date.between(*within)
@@ -68,16 +68,13 @@ def totals(connection: Connection, source: str, month: date) -> StatementTotals:
     )
     days = connection.execute(asked.order_by(day_requests.c.day)).scalars().all()
     counted = connection.execute(entries).scalar_one()
-    if not _has_statement(connection):
+    if not statements.is_made(connection):
         return StatementTotals(None, counted, Decimal(0), Decimal(0), days)
     sums = connection.execute(_SUMS, {"month": month_name(month)}).one()
-    return StatementTotals(sums[0], counted, sums[1], sums[2], days)
+    stale = statements.stale_days(connection, month, last_day(month), minutes_per_unit)
+    return StatementTotals(sums[0], counted, sums[1], sums[2], days, stale)
 
 
 def statement_hash(connection: Connection, month: date) -> str:
     """A hash (SHA-256) of the lines of a month's statement, whatever their order."""
     return connection.execute(_HASH, {"month": month_name(month)}).scalar_one()
-
-
-def _has_statement(connection: Connection) -> bool:
-    return connection.execute(text("SELECT to_regclass(:name) IS NOT NULL"), {"name": _STATEMENT}).scalar_one()

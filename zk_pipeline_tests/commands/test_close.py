@@ -7,6 +7,7 @@ import pytest
 from click.testing import Result
 from sqlalchemy import text
 
+from zk_pipeline_tests import empty_marts
 from zk_pipeline_tests.commands.conftest import Zk
 
 MONTH = "2025-08"
@@ -20,8 +21,8 @@ def execute(zk: Zk, statement: str) -> None:
 @pytest.fixture
 def stated(zk: Zk) -> Zk:
     """Runs `zk` where there is a statement, without a line."""
-    columns = "(month date, minutes_waiting numeric, minutes_unexplained numeric)"
-    execute(zk, f"CREATE TABLE marts.statement_lines {columns}")
+    with zk.home.database() as database, database.transaction() as connection:
+        empty_marts.make(connection)
     return zk
 
 

@@ -15,6 +15,7 @@ from zk_pipeline.operations import periods
 from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.sandbox.kimai.model import Timesheet
 from zk_pipeline.store import conflicts
+from zk_pipeline_tests import empty_marts
 from zk_pipeline_tests.defs.world import MONDAY, ZONE, World
 
 ADMIN = Actor("cli:anna", Role.ADMIN)
@@ -35,15 +36,13 @@ class Books:
     def state(self, *months: date, waiting: int = 0, unexplained: int = 0) -> None:
         """A statement of these months."""
         with self.world.environment.runtime.database.transaction() as connection:
-            connection.execute(
-                text(
-                    "CREATE TABLE IF NOT EXISTS marts.statement_lines"
-                    " (month date, minutes_waiting numeric, minutes_unexplained numeric)"
-                )
-            )
+            empty_marts.make(connection)
             for month in months:
                 connection.execute(
-                    text("INSERT INTO marts.statement_lines VALUES (:month, :waiting, :unexplained)"),
+                    text(
+                        "INSERT INTO marts.statement_lines (month, minutes_waiting, minutes_unexplained) "
+                        "VALUES (:month, :waiting, :unexplained)"
+                    ),
                     {"month": month, "waiting": waiting, "unexplained": unexplained},
                 )
 

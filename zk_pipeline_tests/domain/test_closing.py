@@ -42,6 +42,7 @@ def test_a_balanced_month_that_is_over_may_be_closed() -> None:
         (replace(EVEN, minutes_unexplained=Decimal("0.5000")), TODAY, "0.5 minutes of 2025-08 are unexplained"),
         (replace(EVEN, minutes_waiting=Decimal(15)), TODAY, "15 minutes of 2025-08 wait for people."),
         (replace(EVEN, asked_days=[date(2025, 8, 3)]), TODAY, "Runs of 2025-08-03 are asked for."),
+        (replace(EVEN, stale_days=[date(2025, 8, 3)]), TODAY, "The statement of 2025-08 is out of date: 2025-08-03"),
     ],
 )
 def test_what_stands_in_the_way_is_told_with_its_remedy(totals: StatementTotals, today: date, told: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 from zk_pipeline.defs.automation.jobs import deep_check
 from zk_pipeline.defs.marts.automation import marts_after_deep_check
 from zk_pipeline.defs.marts.project import MartsError
+from zk_pipeline.operations import periods
 from zk_pipeline.operations.marts import refresh
 from zk_pipeline_tests.defs.marts.conftest import Marts
 from zk_pipeline_tests.defs.world import MONDAY, at
@@ -53,6 +54,21 @@ def test_a_changed_day_is_built_and_no_other(marts: Marts, bookings: dict[str, i
     after = marts.built_at()
     assert {day for day in after if after[day] != before[day]} == {TUESDAY}
     assert marts.parts(bookings["tuesday"]) == {"zammad": 45, "kimai": 45}
+
+
+def test_a_month_is_not_closed_by_a_statement_that_is_out_of_date(marts: Marts, bookings: dict[str, int]) -> None:
+    def stale() -> list[str]:
+        return [text for text in periods.standing(marts.runtime, "2025-10").objections if "out of date" in text]
+
+    assert stale() == []
+    marts.world.desk.server.edit(bookings["monday"], units="20")
+    marts.world.sync(MONDAY)
+    (told,) = stale()
+    assert told.startswith(f"The statement of 2025-10 is out of date: {MONDAY} changed since it was made.")
+    marts.world.desk.server.edit(bookings["monday"], units="30")
+    marts.world.sync(MONDAY)
+    marts.build()
+    assert stale() == []
 
 
 def test_a_day_of_which_nothing_is_left_leaves_the_marts(marts: Marts, bookings: dict[str, int]) -> None:

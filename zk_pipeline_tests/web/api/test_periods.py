@@ -6,6 +6,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from zk_pipeline_tests import empty_marts
 from zk_pipeline_tests.commands.test_up import free_port
 from zk_pipeline_tests.web.conftest import Web, refused
 
@@ -22,12 +23,11 @@ pytestmark = pytest.mark.parametrize(
 @pytest.fixture
 def statement(web: Web) -> Iterator[Web]:
     """A statement without a line, which balances for a month without bookings."""
-    columns = "(month date, minutes_waiting numeric, minutes_unexplained numeric)"
     with web.database.transaction() as connection:
-        connection.execute(text(f"CREATE TABLE marts.statement_lines {columns}"))
+        empty_marts.make(connection)
     yield web
     with web.database.transaction() as connection:
-        connection.execute(text("DROP TABLE marts.statement_lines"))
+        empty_marts.drop(connection)
 
 
 @pytest.fixture
