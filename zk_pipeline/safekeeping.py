@@ -1,7 +1,7 @@
-"""Safekeeping: backing up both databases, and rehearsing that the newest backup can be restored."""
+"""Safekeeping: backing up both databases, restoring them, and rehearsing that the newest backup can be restored."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zk_pipeline.runtime import Runtime
-from zk_pipeline.store import audit, backups, inventory
+from zk_pipeline.store import adjustments, audit, backups, inventory
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.backups import BackupError
 from zk_pipeline.store.database import Database
@@ -57,6 +57,21 @@ def back_up(ready: Runtime, directory: Path, actor: str, now: datetime) -> Backu
         detail = {"bytes": size, "expired": [old.name for old in expired]}
         audit.append(connection, [AuditEvent("backup.made", actor, f"backup:{path.name}", detail)])
     return Backup(path, size, facts, tuple(expired))
+
+
+def restore(path: Path, keys: Sequence[bytes], databases: Mapping[str, str], *, replace: bool = False) -> None:
+    """Restore a backup into both databases (name to URL). Raises as `backups.restore` does.
+
+    Adjustments that were made after the backup are forgotten, but their time sheets are in Kimai: the marker of another
+    one would be taken for theirs, so no id is given again.
+    """
+    backups.restore(path, keys, databases, replace=replace)
+    database = Database(databases["zk"])
+    try:
+        with database.transaction() as connection:
+            adjustments.take_unused_ids(connection)
+    finally:
+        database.close()
 
 
 def rehearse(ready: Runtime, directory: Path, actor: str) -> Rehearsal:

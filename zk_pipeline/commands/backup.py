@@ -53,5 +53,5 @@ def restore(
         if replace and not yes:
             typer.confirm("Replace all that both databases hold?", abort=True)
         databases = {"dagster": place.dagster_url, "zk": place.database_url}
-        backups.restore(file, keys, databases, replace=replace)
+        safekeeping.restore(file, keys, databases, replace=replace)
     out.print("Restored. Start it with zk up, and sync the days since then: zk sync --from … --to …", soft_wrap=True)

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, text, update
 
 from zk_pipeline.domain.adjustments import (
     Adjustment,
@@ -26,6 +26,15 @@ _OF_PEOPLE = ("user_email", "user_name", "customer_name")
 """Not stored: the directory of the source knows them, and forgets them when it has to."""
 _INSTANTS = ("begin_at", "end_at", "created_at", "updated_at")
 _MINUTES = ("booked_minutes", "time_minutes", "open_minutes")
+_UNUSED_IDS = text(
+    """
+    SELECT setval(
+        format('%I.%I', schemaname, sequencename)::regclass,
+        greatest(last_value, extract(epoch FROM now())::bigint)
+    )
+    FROM pg_sequences WHERE schemaname = 'sync' AND sequencename = 'adjustments_id_seq'
+    """
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +146,14 @@ def settle(connection: Connection, adjustment_id: int, *, actor: str, note: str)
     """Record that a person has settled a credit."""
     values = {"state": AdjustmentState.SETTLED, "settled_by": actor, "settled_at": func.now(), "note": note}
     connection.execute(update(adjustments).where(adjustments.c.id == adjustment_id).values(values))
+
+
+def take_unused_ids(connection: Connection) -> None:
+    """Number the adjustments from now on by ids that none ever had, also none that this database has forgotten.
+
+    They go on from the seconds of the clock, which no number of adjustments overtakes.
+    """
+    connection.execute(_UNUSED_IDS)
 
 
 def _adjustment(row: Mapping[Any, Any]) -> Adjustment:

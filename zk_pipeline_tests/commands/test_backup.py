@@ -101,6 +101,27 @@ def test_time_written_after_the_backup_is_taken_over_by_its_marker(zk: Zk, synce
     assert (again["created"], again["linked"]) == (0, written)
 
 
+def credited(home: Home) -> int:
+    """The id of a new credit."""
+    query = """
+        INSERT INTO sync.adjustments (
+            connector, source_id, original_day, original_month, minutes, reason, entry_date, begin_at, user_id,
+            project_number, activity_id, facts_hash, decided_by, decided_at, state
+        ) VALUES (
+            'zammad', '6', '2025-08-16', '2025-08-01', -15, 'The booking is gone.', '2025-10-01', now(), 10, 'ZO7', 20,
+            'f', 'cli:anna', now(), 'open'
+        ) RETURNING id
+    """
+    with home.database() as database, database.transaction() as connection:
+        return connection.execute(text(query)).scalar_one()
+
+
+def test_no_adjustment_has_the_id_of_one_that_was_made_after_the_backup(zk: Zk, synced: Home, backup: Path):
+    forgotten = credited(synced)
+    zk("restore", str(backup), "--replace", "--yes")
+    assert credited(synced) > forgotten + 1
+
+
 def test_a_backup_with_one_flipped_byte_is_refused_and_nothing_is_touched(zk: Zk, synced: Home, backup: Path):
     before = contents(synced)
     content = bytearray(backup.read_bytes())
