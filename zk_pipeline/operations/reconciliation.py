@@ -56,7 +56,8 @@ class Sheet:
 class Line:
     """One line of the plan. `differing` names the fields that are not the same on both sides.
 
-    `conflict_id` is the question that waits for a person; `decided` what somebody decided before. `day_url` is the
+    `conflict_id` is the question that waits for a person; `decided` what somebody decided before; `carried_out` whether
+    Kimai has confirmed since then what the line wanted. `day_url` is the
     day's plan in Dagster, `reconciled_at` in UTC.
     """
 
@@ -68,6 +69,7 @@ class Line:
     text: str
     differing: tuple[str, ...]
     decided: str
+    carried_out: bool
     conflict_id: int | None
     facts_hash: str
     booking: Booking | None
@@ -128,6 +130,7 @@ def _lines(rows: Sequence[Row[Any]], links: Links) -> tuple[Line, ...]:
             text=row.text,
             differing=tuple(row.diff),
             decided=row.decided,
+            carried_out=row.carried_out,
             conflict_id=row.conflict_id,
             facts_hash=row.facts_hash,
             booking=_booking(row, links),

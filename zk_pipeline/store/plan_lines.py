@@ -25,6 +25,7 @@ _LINE = (
     "text",
     "diff",
     "decided",
+    "carried_out",
     "facts_hash",
     "reconciled_at",
 )
@@ -43,7 +44,8 @@ _ENTRY = (
 class View(StrEnum):
     """Which lines somebody wants to look at.
 
-    `matches` are in sync, `missing` have no time sheet, `conflicts` wait for a person.
+    `matches` are in sync, or were brought there since they were planned; `missing` have no time sheet; `conflicts`
+    wait for a person.
     """
 
     ALL = "all"
@@ -142,9 +144,9 @@ def _of_line(wanted: LineFilter) -> list[ColumnElement[bool]]:
     narrowed = [column == value for column, value in equal if value]
     match wanted.view:
         case View.MATCHES:
-            narrowed.append(line.status == Status.IN_SYNC)
+            narrowed.append((line.status == Status.IN_SYNC) | line.carried_out)
         case View.MISSING:
-            narrowed.append(line.status == Status.MISSING)
+            narrowed.append((line.status == Status.MISSING) & ~line.carried_out)
         case View.CONFLICTS:
             narrowed.append(exists().where(_is_open()))
         case View.ALL:

@@ -5,14 +5,16 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, update
 
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.entries import age
+from zk_pipeline.domain.ledger import PushState
 from zk_pipeline.domain.matching import Candidate, Tier
 from zk_pipeline.domain.plan import Draft, Result
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.store.database import upsert
+from zk_pipeline.store.tables import pushes
 from zk_pipeline.store.tables import reconciliation_results as results
 
 
@@ -41,6 +43,23 @@ def replace_day(connection: Connection, connector: str, day: date, lines: Iterab
         for line in lines
     ]
     upsert(connection, results, values)
+
+
+def mark_carried_out(connection: Connection, connector: str, day: date) -> None:
+    """Note which lines of the day's plan the ledger confirms since the plan was made."""
+    connection.execute(
+        update(results)
+        .where(
+            results.c.connector == connector,
+            results.c.entry_date == day,
+            results.c.action.in_([Action.CREATE, Action.UPDATE, Action.LINK]),
+            pushes.c.connector == results.c.connector,
+            pushes.c.source_id == results.c.source_id,
+            pushes.c.state == PushState.CONFIRMED,
+            pushes.c.updated_at >= results.c.reconciled_at,
+        )
+        .values(carried_out=True)
+    )
 
 
 def writes_of_day(connection: Connection, connector: str, day: date) -> list[Result]:

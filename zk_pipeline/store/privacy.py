@@ -25,7 +25,11 @@ ACCOUNTS = ("sync.users", "sync.sessions", "sync.api_tokens", "sync.failed_login
 
 _AGENTS = "(SELECT connector, id FROM zammad.agents WHERE lower(email) = :email)"
 _KIMAI_USERS = "(SELECT connector, id FROM kimai.users WHERE :email IN (lower(email), lower(username)))"
-_BOOKINGS = f"(SELECT id::text FROM zammad.time_accountings WHERE (connector, agent_id) IN {_AGENTS})"  # noqa: S608
+# Adjustments are entries without a row in Zammad; bookings of days that were never normalized have no entry.
+_BOOKINGS = (
+    f"(SELECT id::text FROM zammad.time_accountings WHERE (connector, agent_id) IN {_AGENTS} "  # noqa: S608
+    f"UNION SELECT source_id FROM sync.normalized_entries WHERE (source, agent_id) IN {_AGENTS})"
+)
 _ACCOUNT = "(SELECT id FROM sync.users WHERE lower(email) = :email)"
 
 BELONGING: Mapping[str, str] = {
@@ -34,6 +38,7 @@ BELONGING: Mapping[str, str] = {
     "sync.normalized_entries": f"(source, agent_id) IN {_AGENTS}",
     "sync.reconciliation_results": f"source_id IN {_BOOKINGS}",
     "sync.pushes": f"source_id IN {_BOOKINGS}",
+    "sync.adjustments": f"source_id IN {_BOOKINGS}",
     "sync.conflicts": f"source_id IN {_BOOKINGS}",
     "sync.writes": f"source_id IN {_BOOKINGS}",
     "sync.request_log": f"source_id IN {_BOOKINGS}",

@@ -124,6 +124,8 @@ reconciliation_results = Table(
     json_column("draft", nullable=True),
     text_column("facts_hash"),
     text_column("decided", default=""),
+    # Set by the push: what the plan wanted is done. The line itself stays as it was planned.
+    Column("carried_out", Boolean, nullable=False, server_default=text("false")),
     text_column("run_id"),
     instant("reconciled_at", default=True),
     PrimaryKeyConstraint("connector", "entry_date", "key"),

@@ -1,10 +1,13 @@
 """Queries on how everything stands, for supervisors and monitoring: few, and each by an index or one count."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, text
+
+AGES = ("day", "week", "longer")
+"""Classes of age: open for less than a day, for less than a week, for longer."""
 
 RESULTS = ("created", "updated", "deleted", "linked", "in_sync", "parked", "failed")
 
@@ -19,12 +22,17 @@ class LastRun:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What there is and what waits. `oldest_conflicts` are seconds by reason, `last_run` is `None` before the first."""
+    """What there is and what waits. The oldest are ages in seconds, `last_run` is `None` before the first.
+
+    `conflicts` are by reason and class of age (`AGES`), `requests` those for days, by reason.
+    """
 
     entries: Mapping[str, int]
-    conflicts: Mapping[str, int]
+    conflicts: Mapping[tuple[str, str], int]
     oldest_conflicts: Mapping[str, float]
     days_waiting: int
+    requests: Mapping[str, int]
+    oldest_requests: Mapping[str, float]
     deliveries_waiting: int
     failed_logins: int
     last_run: LastRun | None
@@ -47,14 +55,8 @@ def last_reads(connection: Connection) -> dict[str, datetime]:
 def figures(connection: Connection) -> Figures:
     """Everything that is counted."""
     by_state = connection.execute(text("SELECT state, count(*) FROM sync.pushes GROUP BY state")).all()
-    by_reason = connection.execute(
-        text(
-            """
-            SELECT reason, count(*), EXTRACT(EPOCH FROM now() - min(opened_at))::float8
-            FROM sync.conflicts WHERE resolution_status = 'open' GROUP BY reason
-            """
-        )
-    ).all()
+    open_conflicts = connection.execute(_CONFLICTS).all()
+    requests = connection.execute(_REQUESTS).all()
     waiting = connection.execute(
         text(
             """
@@ -66,16 +68,45 @@ def figures(connection: Connection) -> Figures:
     ).one()
     return Figures(
         entries={row[0]: row[1] for row in by_state},
-        conflicts={row[0]: row[1] for row in by_reason},
-        oldest_conflicts={row[0]: row[2] for row in by_reason},
+        conflicts={(row.reason, row.age): row.number for row in open_conflicts},
+        oldest_conflicts=_largest((row.reason, row.seconds) for row in open_conflicts),
         days_waiting=waiting.days,
+        requests={row.reason: row.number for row in requests},
+        oldest_requests={row.reason: row.seconds for row in requests},
         deliveries_waiting=waiting.deliveries,
         failed_logins=waiting.logins,
         last_run=_last_run(connection),
     )
 
 
+def _largest(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name, value in pairs:
+        found[name] = max(value, found.get(name, value))
+    return found
+
+
 def _last_run(connection: Connection) -> LastRun | None:
     query = text("SELECT started_at, counts FROM sync.sync_runs ORDER BY started_at DESC LIMIT 1")
     row = connection.execute(query).first()
     return None if row is None else LastRun(row.started_at, {name: row.counts.get(name, 0) for name in RESULTS})
+
+
+_CONFLICTS = text(
+    """
+    SELECT reason, age, count(*) AS number, max(seconds) AS seconds
+    FROM (
+        SELECT reason, EXTRACT(EPOCH FROM now() - opened_at)::float8 AS seconds,
+            CASE WHEN opened_at > now() - interval '1 day' THEN 'day'
+                WHEN opened_at > now() - interval '7 days' THEN 'week' ELSE 'longer' END AS age
+        FROM sync.conflicts WHERE resolution_status = 'open'
+    ) AS waiting
+    GROUP BY reason, age
+    """
+)
+_REQUESTS = text(
+    """
+    SELECT reason, count(*) AS number, EXTRACT(EPOCH FROM now() - min(requested_at))::float8 AS seconds
+    FROM sync.day_requests WHERE claimed_by_run IS NULL GROUP BY reason
+    """
+)

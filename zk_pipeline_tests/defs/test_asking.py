@@ -40,8 +40,21 @@ def test_a_plan_is_made_looked_at_approved_and_then_written(world: World, settin
     assert plans.approve(runtime, OPERATOR, {day.day: day.plan_hash}).days == {MONDAY: 1}
     assert world.sync().counts["created"] == 1
     assert world.office.minutes() == {booking: [15]}
-    lines, total = reconciliation.page(runtime, LineFilter(View.MISSING), 10, 0)
-    assert (len(lines), total) == (1, 1), "the plan is the one that was carried out"
+    lines, _ = reconciliation.page(runtime, LineFilter(), 10, 0)
+    assert [(line.status, line.carried_out) for line in lines] == [("missing", True)], "the plan that was carried out"
+
+
+def test_what_was_written_is_missing_no_more_before_the_day_is_planned_again(world: World) -> None:
+    world.desk.book(15)
+    runtime = world.environment.runtime
+
+    def listed_as(view: View) -> int:
+        return reconciliation.page(runtime, LineFilter(view), 1, 0)[1]
+
+    world.sync(job="plan")
+    assert (listed_as(View.MISSING), listed_as(View.MATCHES)) == (1, 0)
+    world.sync()
+    assert (listed_as(View.MISSING), listed_as(View.MATCHES)) == (0, 1)
 
 
 def test_a_plan_carries_out_nothing(world: World) -> None:

@@ -20,7 +20,7 @@ from zk_pipeline.defs.push.guard import ALLOW_TAG, require_moderation
 from zk_pipeline.defs.push.pusher import Pusher, PushSettings
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.settings import PushMode
-from zk_pipeline.store import ledger, requests, target
+from zk_pipeline.store import ledger, plans, requests, target
 
 
 @asset_by_day("sync", deps=[("sync", "reconciliation_results")], kinds=("python", "kimai"))
@@ -41,6 +41,7 @@ def kimai_pushes(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
         else:
             told = _push(context, zk, pusher, day)
         with zk.runtime.database.transaction() as connection:
+            plans.mark_carried_out(connection, zk.target.endpoint.name, day)
             requests.claim(connection, day, context.run.run_id)
         return told
 
