@@ -216,6 +216,22 @@ def test_the_export_holds_everything_and_no_secret(known: World, runtime: Runtim
     assert known.value("SELECT token_encrypted FROM sync.connectors LIMIT 1") not in json.dumps(files)
 
 
+def test_the_export_holds_what_was_adjusted_of_the_person_s_bookings(known: World, runtime: Runtime) -> None:
+    known.execute(
+        """
+        INSERT INTO sync.adjustments (
+            connector, source_id, original_day, original_month, minutes, reason, entry_date, begin_at, user_id,
+            project_number, activity_id, facts_hash, decided_by, decided_at, state
+        ) SELECT 'zammad', id::text, work_day, date_trunc('month', work_day), -15, 'The booking is gone.', work_day,
+            now(), 1, 'ZO7', 20, 'f', 'user:2', now(), 'open'
+        FROM zammad.time_accountings
+        """
+    )
+    entries = unpacked(runtime)["sync/normalized_entries.json"]
+    adjusted = {row["source_id"] for row in unpacked(runtime)["sync/adjustments.json"]}
+    assert adjusted == {row["source_id"] for row in entries}
+
+
 def test_an_export_is_noted_without_a_name(known: World, runtime: Runtime) -> None:
     unpacked(runtime)
     query = "SELECT l.subject || ' ' || d.detail::text FROM sync.audit_logs l JOIN sync.audit_details d USING (id) "
