@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 
-from zk_pipeline.store.embedded import embedded_server
+from zk_pipeline.store.embedded import Endpoint, embedded_server
 from zk_pipeline.store.encryption import generate_key
 from zk_pipeline_tests.deploy.proxy import nginx
 from zk_pipeline_tests.deploy.stack import Stack, running
@@ -12,10 +13,17 @@ from zk_pipeline_tests.deploy.stack import Stack, running
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The processes of docker-compose.yml behind nginx."""
+    """The processes of docker-compose.yml behind nginx, started on an empty volume."""
     nginx()
     folder = tmp_path_factory.mktemp("stack")
     with embedded_server(folder / "server") as server:
+        without_dagsters_database(server)
         database = {**server.environment(), "ZK_ENCRYPTION_KEY": generate_key()}
         with running(folder, database) as started:
             yield started
+
+
+def without_dagsters_database(server: Endpoint) -> None:
+    """Leave what PostgreSQL's image makes on an empty volume: our database, and none for Dagster."""
+    with psycopg.connect(**server.parameters(), autocommit=True) as connection:
+        connection.execute("DROP DATABASE dagster")

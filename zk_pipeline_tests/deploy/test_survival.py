@@ -1,0 +1,158 @@
+"""The stack starts on the database of the release before, and nothing is lost when its processes are killed."""
+
+import itertools
+import json
+import re
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import httpx
+import psycopg
+import pytest
+
+from zk_pipeline.sandbox.control import with_control
+from zk_pipeline.sandbox.demo import KIMAI_TOKEN, ZAMMAD_TOKEN
+from zk_pipeline.sandbox.kimai import KimaiServer
+from zk_pipeline.sandbox.server import ServerThread
+from zk_pipeline.sandbox.zammad import ZammadServer
+from zk_pipeline.store.embedded import embedded_server
+from zk_pipeline.store.encryption import generate_key
+from zk_pipeline.supervisor.groups import wait_until
+from zk_pipeline.web.signature import signature
+from zk_pipeline_tests.deploy.conftest import without_dagsters_database
+from zk_pipeline_tests.deploy.proxy import nginx
+from zk_pipeline_tests.deploy.stack import Stack, running, zk
+from zk_pipeline_tests.store.make_release import RELEASES, ROWS
+
+SECRET = "signed"
+MARKER = re.compile(r"\[zk-zammad-(\d+)\]$")
+SECONDS_TO_ARRIVE = 150.0
+BETWEEN_BOOKINGS = 0.5
+pytestmark = pytest.mark.timeout(600)
+
+
+@dataclass
+class Firm:
+    """A firm that books on one ticket while everything runs, and what came of its bookings."""
+
+    zammad: ZammadServer
+    kimai: KimaiServer
+    ticket: int
+    agent: int
+    kind: int
+    stack: Stack = field(init=False)
+    booked: list[int] = field(default_factory=list)
+    accepted: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Book again and again, each with its webhook, until the end of the block."""
+        done = threading.Event()
+        worker = threading.Thread(target=self._work, args=(done,))
+        worker.start()
+        try:
+            yield
+        finally:
+            done.set()
+            worker.join()
+
+    def in_kimai(self) -> Counter[int]:
+        """How many time sheets there are of each booking."""
+        found = (MARKER.search(row.description or "") for row in list(self.kimai.kimai.timesheets))
+        return Counter(int(marker[1]) for marker in found if marker)
+
+    def stored(self) -> set[str]:
+        """The deliveries that are in the database."""
+        url = self.stack.variables["ZK_DATABASE_URL"].replace("+psycopg", "")
+        with psycopg.connect(url) as connection:
+            return {row[0] for row in connection.execute("SELECT delivery_id FROM sync.webhook_deliveries")}
+
+    def _work(self, done: threading.Event) -> None:
+        with self.stack.client() as client:
+            while not done.wait(BETWEEN_BOOKINGS):
+                self.booked.append(self.zammad.book(self.ticket, self.agent, 15, self.kind))
+                self._deliver(client, f"delivery-{self.booked[-1]}", done)
+
+    def _deliver(self, client: httpx.Client, delivery: str, done: threading.Event) -> None:
+        """Send a delivery again until it is accepted, as Zammad does."""
+        body = json.dumps({"ticket": {"id": self.ticket}}).encode()
+        headers = {
+            "content-type": "application/json",
+            "x-hub-signature": signature(SECRET, body),
+            "x-zammad-delivery": delivery,
+        }
+        for _ in itertools.takewhile(lambda _: not done.is_set(), itertools.count()):
+            try:
+                answer = client.post("/api/v1/webhooks/zammad", content=body, headers=headers)
+            except httpx.TransportError:
+                continue
+            if answer.status_code == 202:
+                self.accepted.append(delivery)
+                return
+            done.wait(BETWEEN_BOOKINGS)
+
+
+@pytest.fixture(scope="module")
+def firm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firm]:
+    """Everything running, on the volume that the newest release left."""
+    nginx()
+    folder = tmp_path_factory.mktemp("survival")
+    zammad, kimai = ZammadServer({"zone": "UTC"}), KimaiServer()
+    zammad.add_reader(ZAMMAD_TOKEN)
+    agent, kind = zammad.add_agent("anna@provider.example"), zammad.add_type("Remote")
+    ticket = zammad.add_ticket("Request", organization_id=zammad.add_organization("Customer"))
+    kimai.add_user("zk-sync", "zk-sync@example.net", ["ROLE_SUPER_ADMIN"], "UTC", KIMAI_TOKEN)
+    kimai.add_user("anna", "anna@provider.example", timezone="UTC")
+    kimai.add_activity("Remote")
+    made = Firm(zammad, kimai, ticket, agent, kind)
+    with (
+        ServerThread(with_control(zammad)) as zammad_server,
+        ServerThread(with_control(kimai)) as kimai_server,
+        embedded_server(folder / "server") as server,
+    ):
+        without_dagsters_database(server)
+        with psycopg.connect(**server.parameters()) as connection:
+            connection.execute(max(RELEASES.glob("*.sql")).read_bytes())
+            # Its systems and customers are made up.
+            connection.execute("UPDATE sync.connectors SET active = false")
+            connection.execute("DELETE FROM sync.customer_mappings")
+        given = {
+            **server.environment(),
+            "ZK_ENCRYPTION_KEY": generate_key(),
+            "ZK_ZAMMAD_URL": zammad_server.url,
+            "ZK_ZAMMAD_TOKEN": ZAMMAD_TOKEN,
+            "ZK_KIMAI_URL": kimai_server.url,
+            "ZK_KIMAI_TOKEN": KIMAI_TOKEN,
+            "ZK_WEBHOOK_SECRET": SECRET,
+            "ZK_RETRY_SECONDS": "2",
+            "ZK_POLL_SECONDS": "5",
+            "ZK_KIMAI_TIME_LIMIT": "5",
+        }
+        with running(folder, given, daemon=True) as stack:
+            made.stack = stack
+            zk(stack.variables, "mappings", "set", "activity", "Remote", "Remote")
+            yield made
+
+
+def test_what_the_release_before_stored_is_still_there(firm: Firm):
+    url = firm.stack.variables["ZK_DATABASE_URL"].replace("+psycopg", "")
+    with psycopg.connect(url) as connection:
+        kept = connection.execute("SELECT count(*) FROM sync.pushes WHERE connector LIKE 'connector %'").fetchone()
+    assert kept == (ROWS,)
+
+
+@pytest.mark.parametrize("name", ["full", "read_only", "web", "daemon", "code"])
+def test_nothing_is_lost_or_doubled_when_a_process_is_killed_under_load(firm: Firm, name: str):
+    with firm.at_work():
+        before = len(firm.accepted)
+        assert wait_until(lambda: len(firm.accepted) >= before + 2, SECONDS_TO_ARRIVE)
+        firm.stack.crash(name)
+        firm.stack.services[name].await_health()
+        after = len(firm.accepted)
+        assert wait_until(lambda: len(firm.accepted) >= after + 2, SECONDS_TO_ARRIVE)
+    assert set(firm.accepted) <= firm.stored()
+    assert wait_until(lambda: set(firm.booked) <= set(firm.in_kimai()), SECONDS_TO_ARRIVE)
+    assert firm.in_kimai() == Counter(firm.booked)
