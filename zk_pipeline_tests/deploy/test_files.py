@@ -26,6 +26,7 @@ HELM = DEPLOY / "kubernetes" / "dagster-values.yaml"
 MANIFESTS = DEPLOY / "kubernetes" / "zk-pipeline.yaml"
 OURS = ("migrate", "code", "webserver", "webserver-readonly", "daemon", "web", "sandbox")
 ENDS_BY_ITSELF = {"migrate", "zammad-init"}
+WEB_PORT = Settings.model_fields["web_port"].default
 SECRET_NAME = re.compile(r"PASSWORD|KEY|TOKEN|SECRET|PASS$")
 VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?P<rest>[^}]*)\}")
 
@@ -169,7 +170,7 @@ def test_the_door_asks_where_the_services_listen():
     environment = services()["proxy"]["environment"]
     asked = {environment[name] for name in ("WEB", "DAGSTER_FULL", "DAGSTER_READ_ONLY")}
     webserver = f":{option(services()['webserver']['command'], '-p')}"
-    assert asked == {f"web:{Settings().web_port}", f"webserver{webserver}", f"webserver-readonly{webserver}"}
+    assert asked == {f"web:{WEB_PORT}", f"webserver{webserver}", f"webserver-readonly{webserver}"}
     assert set(re.findall(r"\$\{(\w+)\}", proxy.TEMPLATE.read_text())) == set(environment)
 
 
@@ -248,7 +249,7 @@ def test_the_ingress_leads_to_services_that_listen():
     known = manifests()
     web = known["Service/zk-pipeline-web"]["spec"]["ports"][0]
     assert web["port"] == container(known["Deployment/zk-pipeline-web"])["ports"][0]["containerPort"]
-    assert web["port"] == Settings().web_port
+    assert web["port"] == WEB_PORT
     prefix = yaml.safe_load(HELM.read_text())["dagsterWebserver"]["pathPrefix"]
     rule = known["Ingress/zk-pipeline-dagster"]["spec"]["rules"][0]["http"]["paths"][0]
     assert rule["path"] == prefix
@@ -261,6 +262,11 @@ def test_runs_in_kubernetes_keep_the_limits_of_the_instance():
     values = yaml.safe_load(HELM.read_text())
     theirs = values["dagsterDaemon"]["runCoordinator"]["config"]["queuedRunCoordinator"]["tagConcurrencyLimits"]
     assert theirs == ours
+    retries = values["dagsterDaemon"]["runRetries"]
+    assert {"enabled": True, "max_retries": retries["maxRetries"], "retry_on_asset_or_op_failure": False} == instance[
+        "run_retries"
+    ]
+    assert retries["retryOnAssetOrOpFailure"] is False
     assert (
         values["retention"]["sensor"]["purgeAfterDays"].items()
         >= instance["retention"]["sensor"]["purge_after_days"].items()
