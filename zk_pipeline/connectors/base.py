@@ -28,6 +28,7 @@ from zk_pipeline.domain.records import (
     TimesheetDraft,
     Window,
 )
+from zk_pipeline.domain.traffic import Traffic
 
 Row = TypeVar("Row")
 
@@ -166,6 +167,11 @@ class Connector(ABC):
     @abstractmethod
     def requests(self) -> RequestCounts:
         """Requests sent since the connector was made."""
+
+    @property
+    def traffic(self) -> Traffic:
+        """The same by status, and how long they took; nothing from a connector that does not measure it."""
+        return {}
 
     @abstractmethod
     def close(self) -> None:

@@ -29,6 +29,7 @@ from zk_pipeline.connectors.errors import (
 )
 from zk_pipeline.connectors.exchanges import MASK, listener, presentable, with_query
 from zk_pipeline.domain.exchanges import Exchange
+from zk_pipeline.domain.traffic import NOTHING, UNANSWERED, Tally, Traffic, single
 
 CONNECT_SECONDS = 10.0
 LONGEST_WAIT_SECONDS = 60.0
@@ -88,6 +89,7 @@ class HttpClient:
         self._sleep = sleep
         self._lock = threading.Lock()
         self._reads = self._writes = 0
+        self._traffic: dict[tuple[str, str], Tally] = {}
         self.system = (
             dialect.product if endpoint.name == dialect.product.lower() else f"{dialect.product} ({endpoint.name})"
         )
@@ -109,6 +111,12 @@ class HttpClient:
         """Requests sent so far, retries included."""
         with self._lock:
             return RequestCounts(self._reads, self._writes)
+
+    @property
+    def traffic(self) -> Traffic:
+        """The attempts that have ended, by kind and status, and how long they took."""
+        with self._lock:
+            return dict(self._traffic)
 
     def close(self) -> None:
         """Release the connections."""
@@ -161,6 +169,7 @@ class HttpClient:
         sent_at, started = datetime.now(UTC), time.monotonic()
         response, outcome = self._request(call, params, body)
         seconds = time.monotonic() - started
+        self._measure(call, response, seconds)
         hearing = listener()
         if hearing is not None and hearing.wants(writes=call.writes):
             error = outcome.error if isinstance(outcome, _Failure) else None
@@ -176,6 +185,12 @@ class HttpClient:
             )
             hearing.tell(presentable(exchange, self._token), in_doubt=error is not None and error.outcome_unknown)
         return outcome
+
+    def _measure(self, call: Call, response: httpx.Response | None, seconds: float) -> None:
+        kind = "write" if call.writes else "read"
+        status = UNANSWERED if response is None else str(response.status_code)
+        with self._lock:
+            self._traffic[kind, status] = self._traffic.get((kind, status), NOTHING) + single(seconds)
 
     def _request(
         self, call: Call, params: Params | None, body: Mapping[str, Any] | None

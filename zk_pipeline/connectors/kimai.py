@@ -41,6 +41,7 @@ from zk_pipeline.domain.records import (
     TimesheetDraft,
     Window,
 )
+from zk_pipeline.domain.traffic import Traffic
 
 CREATE = ("create_own_timesheet", "create_other_timesheet")
 EDIT = ("edit_other_timesheet", "edit_exported_timesheet (when exported)")
@@ -65,6 +66,11 @@ class KimaiConnector(TargetConnector):
     def requests(self) -> RequestCounts:
         """Requests sent since the connector was made."""
         return self._http.requests
+
+    @property
+    def traffic(self) -> Traffic:
+        """The same by status, and how long they took."""
+        return self._http.traffic
 
     def close(self) -> None:
         """Release the connections."""

@@ -22,6 +22,7 @@ from zk_pipeline.domain.records import (
     TimeAccounting,
     Window,
 )
+from zk_pipeline.domain.traffic import Traffic
 
 LIST_SIZE = 1000
 CHANGES_SIZE = 100
@@ -48,6 +49,11 @@ class ZammadConnector(SourceConnector):
     def requests(self) -> RequestCounts:
         """Requests sent since the connector was made."""
         return self._http.requests
+
+    @property
+    def traffic(self) -> Traffic:
+        """The same by status, and how long they took."""
+        return self._http.traffic
 
     def close(self) -> None:
         """Release the connections."""

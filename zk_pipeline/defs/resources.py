@@ -1,5 +1,6 @@
 """The one resource of the assets: runtime and connectors, opened when first used and shared by a run's steps."""
 
+import logging
 from contextlib import ExitStack
 from datetime import UTC, datetime
 
@@ -11,6 +12,10 @@ from zk_pipeline.connectors.base import SourceConnector, TargetConnector
 from zk_pipeline.logs import LogFormat
 from zk_pipeline.runtime import Runtime, open_runtime
 from zk_pipeline.settings import load_settings
+from zk_pipeline.store import traffic
+from zk_pipeline.store.database import DatabaseUnavailableError
+
+_log = logging.getLogger(__name__)
 
 
 def run_lock(run_id: str) -> str:
@@ -39,8 +44,21 @@ class ZkResource(dg.ConfigurableResource):
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         """Close what was opened."""
         del context
-        self._opened.close()
+        try:
+            self._note_traffic()
+        finally:
+            self._opened.close()
         self._runtime = self._source = self._target = None
+
+    def _note_traffic(self) -> None:
+        """Add what was sent to the counts of each system; a database that is gone has better things to hear."""
+        try:
+            for connector in (self._source, self._target):
+                if connector is not None and connector.traffic:
+                    with self.runtime.database.transaction() as connection:
+                        traffic.add(connection, connector.endpoint.name, connector.traffic)
+        except DatabaseUnavailableError as error:
+            _log.warning("The requests of this run are not counted. %s", error)
 
     @property
     def runtime(self) -> Runtime:

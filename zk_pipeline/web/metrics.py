@@ -1,25 +1,27 @@
-"""`/metrics` for Prometheus: what waits, and how the web app answers; for viewers, and for this very machine."""
+"""`/metrics` for Prometheus: its route, how the web app answers, and what the databases say, asked now and then."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from threading import Lock
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from zk_pipeline.operations.actors import Role
 from zk_pipeline.runtime import Runtime
-from zk_pipeline.store import run_lists, vitals
-from zk_pipeline.store.vitals import Figures
+from zk_pipeline.store import dagster_figures, dagster_logs, run_lists, traffic, vitals
+from zk_pipeline.store.database import DatabaseUnavailableError
+from zk_pipeline.web import metric_families as families
 from zk_pipeline.web.access import Needs
 
 PATH = "/metrics"
 SECONDS_VALID = 10.0
+DAGSTER_SECONDS_VALID = 60.0
 UNMATCHED = "unmatched"
 FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -30,7 +32,8 @@ class Metrics:
 
     def __init__(self, runtime: Runtime) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_Stored(runtime))
+        self._registry.register(_Stored(lambda: _ours(runtime), lambda: SECONDS_VALID))
+        self._registry.register(_Stored(lambda: _of_dagster(runtime), lambda: DAGSTER_SECONDS_VALID))
         self.requests = Histogram(
             "zk_http_request_seconds",
             "Requests of the web app by route, method and status, and how long they took.",
@@ -87,10 +90,11 @@ def is_local(request: Request) -> bool:
 
 
 class _Stored(Collector):
-    """What the database says, asked at most every few seconds however many scrape."""
+    """What a database says, asked at most every so many seconds however many scrape."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    def __init__(self, ask: Callable[[], Iterable[Metric]], seconds_valid: Callable[[], float]) -> None:
+        self._ask = ask
+        self._seconds_valid = seconds_valid
         self._lock = Lock()
         self._metrics: list[Metric] = []
         self._valid_until = 0.0
@@ -103,41 +107,34 @@ class _Stored(Collector):
         """Every figure. Raises the database's errors."""
         with self._lock:
             if time.monotonic() >= self._valid_until:
-                self._metrics = self._asked()
-                self._valid_until = time.monotonic() + SECONDS_VALID
+                self._metrics = list(self._ask())
+                self._valid_until = time.monotonic() + self._seconds_valid()
             known = self._metrics
         yield from known
 
-    def _asked(self) -> list[Metric]:
-        with self._runtime.database.transaction() as connection:
-            found = vitals.figures(connection)
-            synced_at = run_lists.last_carried_out(connection, self._runtime.settings.timezone)
-        metrics = list(_of_figures(found))
-        if synced_at is not None:
-            lag = max(0.0, (datetime.now(UTC) - synced_at).total_seconds())
-            metrics.append(_gauge("zk_lag_seconds", "Since the last sync that reached its own day.", lag))
-        return metrics
+
+def _ours(runtime: Runtime) -> Iterator[Metric]:
+    with runtime.database.transaction() as connection:
+        found = vitals.figures(connection)
+        sent = traffic.totals(connection)
+        synced_at = run_lists.last_carried_out(connection, runtime.settings.timezone)
+    yield from families.of_figures(found)
+    yield families.of_traffic(sent)
+    if synced_at is not None:
+        lag = max(0.0, (datetime.now(UTC) - synced_at).total_seconds())
+        yield families.gauge("zk_lag_seconds", "Since the last sync that reached its own day.", lag)
 
 
-def _of_figures(found: Figures) -> Iterator[Metric]:
-    yield _by("zk_entries", "Entries in the ledger by the outcome of their last write.", "outcome", found.entries)
-    yield _by("zk_conflicts_open", "Conflicts that wait for a person.", "reason", found.conflicts)
-    yield _by("zk_conflict_oldest_seconds", "Age of the oldest open conflict.", "reason", found.oldest_conflicts)
-    yield _gauge("zk_days_waiting", "Days that are asked for and not yet run.", found.days_waiting)
-    yield _gauge("zk_deliveries_waiting", "Webhooks that were not looked into yet.", found.deliveries_waiting)
-    yield _gauge("zk_failed_logins", "Sign-ins that failed within the last hour.", found.failed_logins)
-    if found.last_run is not None:
-        run = found.last_run
-        yield _by("zk_last_run_entries", "Entries of the last run by result.", "result", run.results)
-        yield _gauge("zk_last_run_timestamp_seconds", "When the last run began.", run.started_at.timestamp())
-
-
-def _gauge(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, text, value=value)
-
-
-def _by(name: str, text: str, label: str, values: Mapping[str, float]) -> Metric:
-    family = GaugeMetricFamily(name, text, labels=(label,))
-    for key, value in sorted(values.items()):
-        family.add_metric((key,), value)
-    return family
+def _of_dagster(runtime: Runtime) -> Iterator[Metric]:
+    """What Dagster's database says; whether it answers is a figure too, and takes none of the others away."""
+    url = runtime.settings.dagster_url
+    if url is None:
+        return
+    try:
+        with dagster_logs.opened(url.get_secret_value()) as database, database.transaction() as connection:
+            found = dagster_figures.figures(connection)
+    except DatabaseUnavailableError:
+        yield families.gauge("zk_dagster_up", "Whether Dagster's database answers.", 0)
+        return
+    yield families.gauge("zk_dagster_up", "Whether Dagster's database answers.", 1)
+    yield from families.of_dagster(found)

@@ -42,7 +42,7 @@ def busy(web: Web, fresh: None) -> Web:
         ),
         (
             "INSERT INTO sync.conflicts (connector, entry_date, key, reason, text, suggested_action, facts_hash, "
-            "opened_at) VALUES ('kimai', '2026-01-01', '1', 'unmapped_user', '', '', '', now() - interval '1 hour'),"
+            "opened_at) VALUES ('kimai', '2026-01-01', '1', 'unmapped_user', '', '', '', now() - interval '30 hours'),"
             " ('kimai', '2026-01-01', '2', 'unmapped_user', '', '', '', now())"
         ),
         "INSERT INTO sync.day_requests (day, reason) VALUES ('2026-01-01', 'a'), ('2026-01-01', 'b')",
@@ -59,8 +59,10 @@ def busy(web: Web, fresh: None) -> Web:
 def test_the_figures_are_those_of_the_database(busy: Web) -> None:
     found = samples(busy.client)
     assert (found["zk_entries", "parked"], found["zk_entries", "failed"]) == (2, 3)
-    assert found["zk_conflicts_open", "unmapped_user"] == 2
-    assert 3600 <= found["zk_conflict_oldest_seconds", "unmapped_user"] < 3700
+    by_age = [found["zk_conflicts_open", age, "unmapped_user"] for age in ("day", "week")]
+    assert by_age == [1, 1]
+    assert 30 * 3600 <= found["zk_conflict_oldest_seconds", "unmapped_user"] < 31 * 3600
+    assert (found["zk_day_requests_waiting", "a"], found["zk_day_requests_waiting", "b"]) == (1, 1)
     assert (found["zk_days_waiting",], found["zk_deliveries_waiting",], found["zk_failed_logins",]) == (1, 1, 1)
     assert (found["zk_last_run_entries", "created"], found["zk_last_run_entries", "failed"]) == (4, 0)
     assert found["zk_last_run_timestamp_seconds",] == 1000
