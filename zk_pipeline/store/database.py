@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -15,6 +16,22 @@ Row = Mapping[str, Any]
 
 class DatabaseUnavailableError(Exception):
     """The database cannot be reached; the message tells the operator what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLock:
+    """A lock within its block. It lasts no longer than its connection, which a restart of PostgreSQL ends unnoticed."""
+
+    connection: Connection
+
+    def require(self) -> None:
+        """Raise `DatabaseUnavailableError` when the lock was lost, so that somebody else may hold it by now."""
+        try:
+            self.connection.execute(text("SELECT 1"))
+        except OperationalError as error:
+            raise DatabaseUnavailableError(
+                "PostgreSQL ended the connection that kept others from doing the same at once. Run it again."
+            ) from error
 
 
 class Database:
@@ -44,7 +61,7 @@ class Database:
             yield connection
 
     @contextmanager
-    def lock(self, *names: str) -> Iterator[None]:
+    def lock(self, *names: str) -> Iterator[HeldLock]:
         """Hold session advisory locks on these names, waiting for other holders; a dying process releases its own.
 
         Names are locked in sorted order, so that two callers with overlapping sets cannot block each other for good.
@@ -54,9 +71,10 @@ class Database:
             for name in sorted(names):
                 connection.execute(text("SELECT pg_advisory_lock(hashtextextended(:name, 0))"), {"name": name})
             try:
-                yield
+                yield HeldLock(connection)
             finally:
-                connection.execute(text("SELECT pg_advisory_unlock_all()"))
+                if not connection.invalidated:
+                    connection.execute(text("SELECT pg_advisory_unlock_all()"))
 
     def is_locked(self, name: str) -> bool:
         """Whether anybody holds the lock of this name just now."""

@@ -19,6 +19,7 @@ from zk_pipeline.defs.reconcile.stages import Reconciliation
 from zk_pipeline.local import prepared
 from zk_pipeline.settings import load_settings
 from zk_pipeline.store import adjustments, audit, journal, ledger
+from zk_pipeline.store.database import HeldLock
 from zk_pipeline.syncing import sync_days, undo_run
 
 KILLED = 9
@@ -147,6 +148,7 @@ ANSWERED = "http11.receive_response_headers.complete"
 STOPS: Mapping[str, tuple[Any, str]] = {
     "before its turn": (Pusher, "day"),
     "before the intent": (Book, "intend"),
+    "before its turn is proven": (HeldLock, "require"),
 }
 
 PLACES: Mapping[str, Place] = {

@@ -174,6 +174,21 @@ def test_a_booking_edited_between_the_plans_of_two_runs_at_once_is_not_created_t
     assert world.office.minutes() == {booking: [45]}
 
 
+def test_a_run_that_lost_its_turn_with_its_connection_sends_nothing(world: World) -> None:
+    expected = three_bookings(world)
+    other = Child(MONDAY, waits_at="before its turn is proven")
+    assert other.reached.wait(60)
+    world.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database ON pg_database.oid = database "
+        "WHERE locktype = 'advisory' AND datname = current_database()"
+    )
+    world.sync()
+    other.go.set()
+    assert other.ended() == 1
+    assert world.office.minutes() == expected
+    assert world.office.creates_sent() == 3
+
+
 @pytest.mark.parametrize("place", ["after the intent", "when the PATCH was sent", "when the PATCH was answered"])
 def test_a_crash_around_an_update_is_made_good_by_the_next_run(world: World, place: str) -> None:
     booking = world.desk.book(30)

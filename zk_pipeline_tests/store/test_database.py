@@ -99,6 +99,22 @@ def test_a_lock_is_held_by_one_at_a_time(database: Database) -> None:
     assert order == ["first", "second"]
 
 
+def test_a_lock_that_was_lost_with_its_connection_is_noticed(database: Database) -> None:
+    def lose(database: Database) -> None:
+        with database.lock("a") as held:
+            held.require()
+            with database.transaction() as connection:
+                ours = "locktype = 'advisory' AND datname = current_database()"
+                locks = f"pg_locks JOIN pg_database ON pg_database.oid = database WHERE {ours}"
+                connection.execute(text(f"SELECT pg_terminate_backend(pid) FROM {locks}"))
+            held.require()
+
+    with pytest.raises(DatabaseUnavailableError, match="ended the connection"):
+        lose(database)
+    with database.lock("a") as held:
+        held.require()
+
+
 def test_a_database_that_does_not_answer_is_named_with_the_remedy_and_without_the_password() -> None:
     database = Database("postgresql+psycopg://zk:secret@127.0.0.1:1/zk?connect_timeout=2")
 

@@ -30,7 +30,7 @@ from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.resolutions import Choice
 from zk_pipeline.store import approvals, ledger, plans
 from zk_pipeline.store import target as rows
-from zk_pipeline.store.database import Database
+from zk_pipeline.store.database import Database, HeldLock
 
 CHUNK = 32
 """Intents committed at a time: few enough that a crash leaves little in doubt, enough to keep commits off the way."""
@@ -79,7 +79,7 @@ class Pusher:
         Raises the connector's errors for what stops the run; what was done until then is in the ledger.
         """
         made_before = self._master.created
-        with self._database.lock(push_lock(self._name, day)), self._exchanges.kept():
+        with self._database.lock(push_lock(self._name, day)) as turn, self._exchanges.kept():
             with self._database.transaction() as connection:
                 plan = plans.writes_of_day(connection, self._name, day)
                 allowed = self._permitted(connection, day, plan)
@@ -90,7 +90,7 @@ class Pusher:
             report = self._links(lines, known, locks)
             report += self._updates(lines, known, locks)
             report += self._deletes(lines, locks)
-            report += self._creates(lines, known)
+            report += self._creates(lines, known, turn)
         made = self._master.created
         return replace(
             report,
@@ -152,14 +152,14 @@ class Pusher:
                 report += amendment.carry_out(parcel, row)
         return report
 
-    def _creates(self, lines: Sequence[Result], known: Mapping[str, LedgerRow]) -> PushReport:
+    def _creates(self, lines: Sequence[Result], known: Mapping[str, LedgerRow], turn: HeldLock) -> PushReport:
         planned = [_parcel(line) for line in lines if line.action is Action.CREATE and not _is_settled(line, known)]
         wanted = [parcel for parcel in planned if not _is_bound(known.get(parcel.source_id), parcel)]
         doubts, new = self._doubts.split(wanted, known)
         report, absent = self._settle(doubts)
-        sent, doubts = self._send([*new, *absent])
+        sent, doubts = self._send([*new, *absent], turn)
         settled, absent = self._settle(doubts)
-        again, doubts = self._send(absent)
+        again, doubts = self._send(absent, turn)
         left = PushReport(left=len(planned) - len(wanted))
         return report + sent + settled + again + self._give_up(doubts) + left
 
@@ -169,13 +169,21 @@ class Pusher:
         self._book.confirm(adopted, "kimai.timesheet.adopted", Action.CREATE)
         return PushReport(adopted=len(settled.adopted)), settled.absent
 
-    def _send(self, parcels: Sequence[Parcel]) -> tuple[PushReport, list[Doubt]]:
-        """Send creates; returns what came of them, and those in doubt. Once all is booked, raises what stopped it."""
+    def _send(self, parcels: Sequence[Parcel], turn: HeldLock) -> tuple[PushReport, list[Doubt]]:
+        """Send creates; returns what came of them, and those in doubt. Once all is booked, raises what stopped it.
+
+        What the ledger said of them is true only as long as it is our turn.
+        """
+
+        def announce(chunk: Sequence[Parcel]) -> None:
+            turn.require()
+            self._book.intend(chunk, Action.CREATE)
+
         report, ready = self._ready(parcels, Action.CREATE)
         doubts: list[Doubt] = []
         with Delivery(self._target, self._exchanges, self._settings.concurrency) as delivery:
-            for turn in rounds(ready, serial_users=self._settings.serial_users):
-                for outcomes in delivery.send(turn, lambda chunk: self._book.intend(chunk, Action.CREATE), CHUNK):
+            for batch in rounds(ready, serial_users=self._settings.serial_users):
+                for outcomes in delivery.send(batch, announce, CHUNK):
                     report += self._book_outcomes(outcomes, delivery)
                     doubts += [self._doubts.about(out.parcel, out.doubt) for out in outcomes if out.doubt is not None]
         if delivery.stopped_by is not None:
