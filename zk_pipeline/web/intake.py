@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from zk_pipeline.settings import Settings
 from zk_pipeline.store.deliveries import Delivery
 from zk_pipeline.web.batches import Batches, NotStoredError, UnknownConnectorError
+from zk_pipeline.web.client_address import client_address
 from zk_pipeline.web.errors import ProblemError
 from zk_pipeline.web.limits import (
     FullError,
@@ -53,6 +54,7 @@ class Intake:
         self._batches = batches
         self._rejections = rejections
         self._rate = RateLimit(settings.webhook_rate)
+        self._trusted_proxies = settings.trusted_proxies
         self._memory = Memory(BODIES_LIMIT)
         self.router = APIRouter(prefix="/api/v1/webhooks", tags=["Webhooks"])
         self.router.add_api_route(
@@ -72,7 +74,7 @@ class Intake:
         return JSONResponse({"status": "accepted"}, 202)
 
     async def _read(self, request: Request, share: Share) -> bytes:
-        wait = self._rate.take(request.client.host if request.client else "")
+        wait = self._rate.take(client_address(request, self._trusted_proxies))
         if wait:
             detail = "Too many deliveries from this address. Send fewer, or raise ZK_WEBHOOK_RATE."
             raise RefusedError(Reason.RATE, 429, detail, {"Retry-After": str(wait)})

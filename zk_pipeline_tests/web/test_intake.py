@@ -143,6 +143,13 @@ def test_an_address_that_sends_too_much_is_told_when_to_try_again(web: Web):
     assert answers[2].headers["retry-after"] == "1"
 
 
+@pytest.mark.parametrize("settings", [{"webhook_rate": 1, "trusted_proxies": "127.0.0.1"}], indirect=True)
+def test_strangers_behind_the_same_proxy_do_not_use_up_what_zammad_may_send(web: Web):
+    stranger, zammad = {"x-forwarded-for": "203.0.113.9"}, {"x-forwarded-for": "10.0.0.5"}
+    assert [web.post(PAYLOAD, stranger).status_code for _ in range(2)] == [202, 429]
+    assert web.post(PAYLOAD, zammad).status_code == 202
+
+
 @pytest.mark.parametrize("settings", [{"webhook_secret": None, "webhook_rate": 1}], indirect=True)
 def test_what_is_wrong_in_many_ways_is_refused_for_the_first(web: Web):
     long, plain = b"x" * (BODY_LIMIT + 1), {"content-type": "text/plain"}
