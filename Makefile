@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test test-fast lint format bench lock clean
+.PHONY: help setup demo dev test test-fast lint format bench chaos lock clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ format: $(READY) ## Format the code
 
 bench: $(READY) ## Measure against the limits
 	@$(BIN)/python -m benchmarks
+
+chaos: $(READY) ## Attack everything while it runs, 20 seeds (make chaos SEEDS=200 FIRST=1)
+	@$(BIN)/python -m zk_pipeline_tests.chaos --seeds $(or $(SEEDS),20) --first $(or $(FIRST),1)
 
 lock: ## Resolve constraints.txt anew (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \

@@ -1,0 +1,117 @@
+"""Carrying out the events of a seed on a place, each at its time."""
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from signal import Signals
+from typing import Any
+
+import httpx
+from sqlalchemy.exc import OperationalError
+
+from zk_pipeline.store.database import DatabaseUnavailableError
+from zk_pipeline.supervisor.groups import wait_until
+from zk_pipeline.web.signature import signature
+from zk_pipeline_tests.chaos.place import SECRET, Place
+from zk_pipeline_tests.chaos.schedule import Event, Kind
+
+SECONDS_TO_DELIVER = 2.0
+SECONDS_FOR_A_RUN = 3.0
+"""How long a killer waits for a run to come."""
+
+
+class Storm:
+    """The events of one seed. `told` says what came of each; `harmed` requests met a fault, `killed` processes died."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self.told: list[str] = []
+        self.harmed = self.killed = 0
+        self._acts: Mapping[Kind, Callable[..., str]] = {
+            Kind.ACT: self._act,
+            Kind.BOOK_NOW: self._book_now,
+            Kind.DELIVER: self._deliver,
+            Kind.FAULT: self._fault,
+            Kind.CLOCK: self._clock,
+            Kind.KILL: self._kill,
+            Kind.KILL_RUN: self._kill_run,
+            Kind.RESTART: self._restart,
+        }
+
+    def run(self, events: Iterable[Event]) -> None:
+        """Carry out the events, and then end everything that would go on."""
+        began = time.monotonic()
+        for event in events:
+            time.sleep(max(0.0, began + event.at - time.monotonic()))
+            came_of_it = self._acts[event.kind](**event.detail)
+            self.told.append(f"{event}: {came_of_it}" if came_of_it else str(event))
+        self._clear()
+
+    def _clear(self) -> None:
+        desk, office = self._place.world.desk, self._place.world.office
+        for control in (desk.control, office.control):
+            self.harmed += sum(fault["hits"] for fault in control.faults())
+            control.clear_faults()
+            control.configure(now=None)
+
+    def _act(self) -> str:
+        people = self._place.people
+        before = len(people.done)
+        with self._place.turn():
+            try:
+                people.act()
+            except (DatabaseUnavailableError, OperationalError):
+                return "could not decide, the database being away"
+        return " ".join(people.done[before:])
+
+    def _book_now(self) -> str:
+        people, dice = self._place.people, self._place.people.dice
+        minutes, agent = dice.choice((15, 20)), dice.choice(("anna", "ben"))
+        with self._place.turn():
+            return f"book {people.world.desk.book(minutes, datetime.now(UTC), agent=agent)}"
+
+    def _deliver(self) -> str:
+        """What Zammad's webhook sends for a ticket; lost when nobody takes it."""
+        dice = self._place.people.dice
+        body = json.dumps({"ticket": {"id": dice.choice(list(self._place.world.desk.tickets.values()))}}).encode()
+        headers = {
+            "Content-Type": "application/json",
+            "X-Hub-Signature": signature(SECRET, body),
+            "X-Zammad-Delivery": str(uuid.UUID(int=dice.getrandbits(128))),
+        }
+        url = f"{self._place.up.web_url}/api/v1/webhooks/zammad"
+        try:
+            answer = httpx.post(url, content=body, headers=headers, timeout=SECONDS_TO_DELIVER, trust_env=False)
+        except httpx.HTTPError as error:
+            return f"lost, {type(error).__name__}"
+        return f"answered {answer.status_code}"
+
+    def _fault(self, *, system: str, kind: Any, **fields: Any) -> str:
+        self._control(system).add_fault(kind, **fields)
+        return ""
+
+    def _clock(self, *, system: str, jump: Any) -> str:
+        self._control(system).configure(now=(datetime.now(UTC) + jump).isoformat() if jump else None)
+        return ""
+
+    def _control(self, system: str) -> Any:
+        world = self._place.world
+        return world.desk.control if system == "zammad" else world.office.control
+
+    def _kill(self, *, part: str) -> str:
+        return self._killed(self._place.kill(part))
+
+    def _kill_run(self) -> str:
+        if not wait_until(lambda: bool(self._place.runs()), SECONDS_FOR_A_RUN):
+            return "no run came"
+        return self._killed(self._place.kill_run())
+
+    def _killed(self, number: int) -> str:
+        self.killed += number
+        return f"{number} processes"
+
+    def _restart(self, *, signal: str) -> str:
+        self._place.restart_database(Signals[signal])
+        return ""

@@ -1,0 +1,192 @@
+"""The place of a seed: both simulated systems, people, and `zk up` between them as real processes."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import psycopg
+import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from zk_pipeline.domain.instants import local_day
+from zk_pipeline.local import prepared
+from zk_pipeline.sandbox.client import SandboxControl
+from zk_pipeline.sandbox.control import Simulated, with_control
+from zk_pipeline.sandbox.kimai import KimaiServer
+from zk_pipeline.sandbox.server import ServerThread
+from zk_pipeline.sandbox.zammad import ZammadServer
+from zk_pipeline.settings import ENV_FILE, load_settings
+from zk_pipeline.store.embedded import DATABASE, Endpoint, embedded_server
+from zk_pipeline.supervisor.groups import wait_until
+from zk_pipeline_tests.chaos.schedule import LATEST_EFFECT, SECONDS_BEFORE_TIMEOUT
+from zk_pipeline_tests.commands.test_up import Up, free_port, processes_of, zk_up
+from zk_pipeline_tests.defs.conftest import PREPARED
+from zk_pipeline_tests.defs.gate import Gate
+from zk_pipeline_tests.defs.people import FIRST, People
+from zk_pipeline_tests.defs.world import KIMAI_TOKEN, ZAMMAD_TOKEN, ZONE, Desk, Office, World
+
+SECRET = "signature-token-of-the-fault-matrix"
+SECONDS_TO_RESTART = 60
+DAYS_BEFORE = timedelta(days=30)
+"""How long before the others the first booking was made (`People.old`)."""
+
+QUICK = {
+    "ZK_TIMEZONE": ZONE.key,
+    "ZK_POLL_SECONDS": "5",
+    "ZK_RETRY_SECONDS": "1",
+    "ZK_HTTP_TIMEOUT": str(SECONDS_BEFORE_TIMEOUT),
+    "ZK_KIMAI_TIME_LIMIT": str(2 * LATEST_EFFECT),
+    "ZK_WEBHOOK_SECRET": SECRET,
+}
+
+
+class InTurn:
+    """A simulated system that handles no request while a person holds the turn: edits are atomic, as in a database."""
+
+    def __init__(self, simulated: Simulated, turn: threading.RLock) -> None:
+        self._simulated, self._turn = simulated, turn
+        self.snapshot, self.restore, self.configure = simulated.snapshot, simulated.restore, simulated.configure
+
+    def app(self) -> ASGIApp:
+        """The system's own routes, in turn with people."""
+        inner = self._simulated.app()
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            with self._turn:
+                await inner(scope, receive, send)
+
+        return app
+
+
+@dataclass
+class Place:
+    """Everything of one home. Each seed has days of its own, upon what the seeds before it left."""
+
+    up: Up
+    world: World
+    people: People
+    turns: tuple[threading.RLock, ...]
+    variables: dict[str, str]
+    database: Endpoint
+    seeds: int = 0
+
+    @property
+    def days(self) -> list[tuple[date, date]]:
+        """The ranges of days on which anything was booked: long ago, in the seeds' weeks, and just now."""
+        long_ago, last = FIRST - DAYS_BEFORE, self.people.first + timedelta(days=2)
+        today = local_day(datetime.now(UTC), ZONE)
+        return [(long_ago, long_ago), (FIRST, last), (today - timedelta(days=1), today)]
+
+    def begin(self, seed: int) -> None:
+        """Give the people the dice and the days of another seed."""
+        self.people.dice, self.people.first = Random(f"people of {seed}"), FIRST + timedelta(weeks=self.seeds)
+        self.seeds += 1
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Hold both systems while a person acts."""
+        zammad, kimai = self.turns
+        with zammad, kimai:
+            yield
+
+    def rows(self, query: str, database: str = DATABASE) -> list[tuple[Any, ...]]:
+        """The rows of a query. Raises psycopg.OperationalError while the database is away."""
+        with psycopg.connect(**self.database.parameters(database)) as connection:
+            return connection.execute(query.encode()).fetchall()
+
+    def runs(self) -> list[int]:
+        """The processes of runs: children of the one that runs are forked from."""
+        forks = {pid for pid, command in processes_of(self.up.home).items() if "forkserver" in command}
+        return [pid for pid in forks if _parent(pid) in forks]
+
+    def kill(self, part: str) -> int:
+        """Kill a part with everything about it that has this text in its command line; how many processes that were."""
+        return _kill(pid for pid, command in processes_of(self.up.home).items() if part in command)
+
+    def kill_run(self) -> int:
+        """Kill the processes of the runs that are under way, if there are any."""
+        return _kill(self.runs())
+
+    def restart_database(self, number: signal.Signals) -> None:
+        """Stop the database by this signal, and start it again: SIGINT ends its sessions, SIGQUIT is a crash."""
+        postmaster = self.up.home / "postgres" / "postmaster.pid"
+        pid = int(postmaster.read_text().split("\n", 1)[0])
+        os.kill(pid, number)
+        if not wait_until(lambda: not _lives(pid), SECONDS_TO_RESTART):
+            raise RuntimeError(f"The database did not end within {SECONDS_TO_RESTART} s of {number.name}.")
+        with embedded_server(self.up.home):
+            pass
+
+
+@contextmanager
+def open_place(home: Path) -> Iterator[Place]:
+    """Both systems furnished, `zk up` ready, activities mapped; afterwards everything is stopped."""
+    turns = (threading.RLock(), threading.RLock())
+    zammad, kimai = ZammadServer({"zone": ZONE.key}), KimaiServer()
+    zammad.add_reader(ZAMMAD_TOKEN)
+    gate = Gate(with_control(InTurn(kimai, turns[1])))
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        ServerThread(with_control(InTurn(zammad, turns[0]))) as zammad_server,
+        ServerThread(gate) as kimai_server,
+        SandboxControl(zammad_server.url) as zammad_control,
+        SandboxControl(kimai_server.url) as kimai_control,
+    ):
+        desk, office = Desk(zammad, zammad_control), Office(kimai, kimai_control, gate)
+        desk.furnish()
+        office.furnish()
+        variables = QUICK | {
+            ENV_FILE: os.devnull,
+            "ZK_HOME": str(home),
+            "ZK_ZAMMAD_URL": zammad_server.url,
+            "ZK_ZAMMAD_TOKEN": ZAMMAD_TOKEN,
+            "ZK_KIMAI_URL": kimai_server.url,
+            "ZK_KIMAI_TOKEN": KIMAI_TOKEN,
+        }
+        _set(patch, variables)
+        with embedded_server(home) as database, prepared(load_settings()) as environment:
+            world = World(desk, office, environment)
+            world.map_types()
+            with zk_up(home, variables, free_port()) as up:
+                up.wait_for("Press Ctrl-C")
+                yield Place(up, world, People(world, Random()), turns, variables, database)
+
+
+def _set(patch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
+    """Have nothing but these of our variables, and give all back afterwards, those too that preparing sets."""
+    for name in [name for name in os.environ if name.startswith(("ZK_", "DAGSTER_"))]:
+        patch.delenv(name)
+    for name in PREPARED:
+        patch.setenv(name, "")
+    for name, value in variables.items():
+        patch.setenv(name, value)
+
+
+def _parent(pid: int) -> int:
+    try:
+        return int(Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0  # It has ended meanwhile.
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def _kill(pids: Iterable[int]) -> int:
+    killed = 0
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+            killed += 1
+    return killed
