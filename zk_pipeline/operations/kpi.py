@@ -1,7 +1,7 @@
 """The figures of the dashboard: what is connected, what waits, what was carried over, and how fresh it is."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from zk_pipeline.domain.instants import local_day
@@ -42,7 +42,7 @@ def figures(runtime: Runtime, first: date | None = None, last: date | None = Non
     today = local_day(datetime.now(UTC), settings.zone)
     until = last or today
     month = today.replace(day=1)
-    since = first or min(month, until - timedelta(days=DAYS_SHOWN - 1))
+    since = first or min(month, _days_before(until, DAYS_SHOWN - 1))
     _check(since, until)
     with runtime.database.transaction() as connection:
         names = addresses(connection)
@@ -62,6 +62,11 @@ def figures(runtime: Runtime, first: date | None = None, last: date | None = Non
         last_run=next(iter(runs.told(runtime, newest)), None),
         series=tuple(series),
     )
+
+
+def _days_before(day: date, number: int) -> date:
+    """So many days earlier, or the first day there is."""
+    return date.fromordinal(max(1, day.toordinal() - number))
 
 
 def _check(since: date, until: date) -> None:

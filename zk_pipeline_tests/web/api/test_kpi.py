@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import httpx
+import pytest
 from sqlalchemy import text
 
 from zk_pipeline_tests.domain.builders import DAY
@@ -45,6 +46,11 @@ def test_an_empty_installation_has_figures(viewer: httpx.Client, web: Web) -> No
 def test_a_series_that_cannot_be_shown_gets_a_sentence(viewer: httpx.Client) -> None:
     refused(viewer.get(PATH, params={"from": "2025-02-01", "to": "2025-01-01"}), 422, "Swap them")
     refused(viewer.get(PATH, params={"from": "2020-01-01", "to": "2025-01-01"}), 422, "at most 366 can be shown")
+
+
+@pytest.mark.parametrize(("last", "status"), [("0001-01-01", 200), ("9999-12-31", 422)])
+def test_a_series_up_to_the_end_of_the_calendar_is_answered(viewer: httpx.Client, last: str, status: int) -> None:
+    assert viewer.get(PATH, params={"to": last}).status_code == status
 
 
 def test_the_story_of_a_booking_is_told(viewer: httpx.Client, web: Web) -> None:
