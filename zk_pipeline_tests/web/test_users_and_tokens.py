@@ -56,6 +56,17 @@ def test_an_admin_creates_changes_and_lists_users(as_role: AsRole, web: Web):
     assert answer.status_code == 200
 
 
+def test_blanks_around_a_password_belong_to_it_in_the_api_as_on_the_page(as_role: AsRole, web: Web):
+    blank = f"  {PASSWORD} "
+    made = as_role("admin").post(USERS, json={"email": " ada@example.com ", "role": "viewer", "password": blank})
+    assert (made.status_code, made.json()["email"]) == (201, "ada@example.com")
+    for password, status, page in ((blank, 200, 303), (PASSWORD, 401, 401)):
+        given = {"email": "ada@example.com", "password": password}
+        assert web.client.post(LOGIN, json=given).status_code == status
+        origin = {"origin": str(web.client.base_url).rstrip("/")}
+        assert web.client.post("/sign-in", data=given, headers=origin).status_code == page
+
+
 def test_changes_of_users_are_audited_with_before_and_after(as_role: AsRole, web: Web):
     admin = as_role("admin")
     made = admin.post(USERS, json={"email": "ada@example.com", "role": "viewer"}).json()

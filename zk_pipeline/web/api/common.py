@@ -19,6 +19,12 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
 
+class SecretBody(Body):
+    """A body with a password, in which every blank counts; the operations trim what else is in it."""
+
+    model_config = ConfigDict(str_strip_whitespace=False)
+
+
 class Page(BaseModel, Generic[Row]):
     """One page of a list, and how many rows there are on all pages."""
 

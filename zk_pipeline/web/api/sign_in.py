@@ -13,7 +13,7 @@ from zk_pipeline.operations.sign_in import SignedIn
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.web import cookies
 from zk_pipeline.web.access import Viewer
-from zk_pipeline.web.api.common import PREFIX, Body, Ready
+from zk_pipeline.web.api.common import PREFIX, Body, Ready, SecretBody
 from zk_pipeline.web.api.users import Name, UserRow
 from zk_pipeline.web.errors import ProblemError
 from zk_pipeline.web.recognition import CHALLENGE, Recognizing, bearer_of, refusals, refuse_token_in_url
@@ -23,7 +23,7 @@ router = APIRouter(prefix=f"{PREFIX}/auth", tags=["Sign-in"], dependencies=[Depe
 Secret = Annotated[SecretStr, Field(min_length=1, max_length=4096)]
 
 
-class Credentials(Body):
+class Credentials(SecretBody):
     """E-mail and password; with `cookies`, a browser gets the tokens where no script can read them."""
 
     email: Annotated[str, Field(min_length=1, max_length=254)]
@@ -37,7 +37,7 @@ class RefreshToken(Body):
     refresh_token: Secret | None = None
 
 
-class OwnChange(Body):
+class OwnChange(SecretBody):
     """What people may change about themselves; a new password needs the current one."""
 
     name: Name | None = None

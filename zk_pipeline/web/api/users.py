@@ -11,7 +11,7 @@ from zk_pipeline.operations.accounts import NewUser
 from zk_pipeline.operations.actors import Role
 from zk_pipeline.store.accounts import User
 from zk_pipeline.web.access import Admin
-from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
+from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, SecretBody, Wanted
 
 router = APIRouter(prefix=f"{PREFIX}/users", tags=["Users"])
 
@@ -38,7 +38,7 @@ class UserRow(BaseModel):
         return cls.model_validate(user, from_attributes=True)
 
 
-class NewUserBody(Body):
+class NewUserBody(SecretBody):
     """A new user; without password for the identity provider alone."""
 
     email: Annotated[str, Field(max_length=254)]
@@ -55,7 +55,7 @@ class UserChange(Body):
     active: bool | None = None
 
 
-class PasswordBody(Body):
+class PasswordBody(SecretBody):
     """A new password."""
 
     password: Password
