@@ -36,7 +36,7 @@ def create(
     password = None if without_password else _new_password()
     with _accounts() as (connection, who):
         user = accounts.create(connection, who, NewUser(email, role, name, password))
-    out.print(f"{user.email} may sign in, with the role {user.role}.", soft_wrap=True)
+    out.print(f"{user.email} may sign in, with the role {user.role}.", markup=False, soft_wrap=True)
 
 
 @app.command("list")
@@ -59,7 +59,7 @@ def set_role(email: Email, role: Annotated[Role, typer.Argument(help="What they 
     """Give a user another role; it counts at once."""
     with _accounts() as (connection, who):
         user = accounts.change(connection, who, accounts.of_email(connection, email).id, role=role)
-    out.print(f"{user.email} has the role {user.role} now.", soft_wrap=True)
+    out.print(f"{user.email} has the role {user.role} now.", markup=False, soft_wrap=True)
 
 
 @app.command("set-password")
@@ -69,7 +69,7 @@ def set_password(email: Email) -> None:
     with _accounts() as (connection, who):
         user = accounts.of_email(connection, email)
         accounts.set_password(connection, who, user.id, password)
-    out.print(f"{user.email} has a new password; all sessions have ended.", soft_wrap=True)
+    out.print(f"{user.email} has a new password; all sessions have ended.", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -77,7 +77,7 @@ def deactivate(email: Email) -> None:
     """Shut a user out, at once: sessions and API tokens end for good."""
     with _accounts() as (connection, who):
         user = accounts.change(connection, who, accounts.of_email(connection, email).id, active=False)
-    out.print(f"{user.email} cannot sign in any more.", soft_wrap=True)
+    out.print(f"{user.email} cannot sign in any more.", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -85,7 +85,7 @@ def activate(email: Email) -> None:
     """Let a user sign in again."""
     with _accounts() as (connection, who):
         user = accounts.change(connection, who, accounts.of_email(connection, email).id, active=True)
-    out.print(f"{user.email} may sign in again.", soft_wrap=True)
+    out.print(f"{user.email} may sign in again.", markup=False, soft_wrap=True)
 
 
 @contextmanager

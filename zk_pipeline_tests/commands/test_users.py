@@ -43,6 +43,11 @@ def test_what_cannot_be_a_user_is_refused_with_the_reason(zk: Zk, email: str, pa
     assert listed(zk) == []
 
 
+def test_an_email_is_told_as_it_is_stored_and_not_as_markup(zk: Zk):
+    made = zk("users", "create", "[bold]ada@example.com", "--without-password")
+    assert made.stdout == "[bold]ada@example.com may sign in, with the role viewer.\n"
+
+
 def test_an_email_is_taken_once(zk: Zk):
     zk("users", "create", "ops@example.com", "--without-password")
     again = zk("users", "create", "OPS@example.com", "--without-password")
