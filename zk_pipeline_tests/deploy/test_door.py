@@ -122,6 +122,13 @@ def test_the_api_answers_strangers_in_its_own_form(stranger: httpx.Client):
     assert answer.json()["status_code"] == 401
 
 
+def test_an_empty_volume_is_all_that_the_stack_needs(stack: Stack):
+    with stack.signed_in("viewer") as viewer:
+        figures = viewer.get("/api/v1/kpi")
+        pages = viewer.get("/dagster/server_info")
+    assert (figures.status_code, pages.status_code) == (200, 200)
+
+
 def test_plain_http_is_sent_to_tls(stack: Stack):
     answer = httpx.get(f"{stack.plain_url}/dashboard", trust_env=False)
     assert answer.status_code == 308

@@ -2,12 +2,15 @@
 
 import itertools
 import json
+import os
 import re
+import signal
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import httpx
 import psycopg
@@ -43,6 +46,7 @@ class Firm:
     ticket: int
     agent: int
     kind: int
+    server: Path
     stack: Stack = field(init=False)
     booked: list[int] = field(default_factory=list)
     accepted: list[str] = field(default_factory=list)
@@ -58,6 +62,11 @@ class Firm:
         finally:
             done.set()
             worker.join()
+
+    def await_deliveries(self) -> None:
+        """Wait until two more deliveries were accepted."""
+        wanted = len(self.accepted) + 2
+        assert wait_until(lambda: len(self.accepted) >= wanted, SECONDS_TO_ARRIVE)
 
     def in_kimai(self) -> Counter[int]:
         """How many time sheets there are of each booking."""
@@ -107,11 +116,11 @@ def firm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firm]:
     kimai.add_user("zk-sync", "zk-sync@example.net", ["ROLE_SUPER_ADMIN"], "UTC", KIMAI_TOKEN)
     kimai.add_user("anna", "anna@provider.example", timezone="UTC")
     kimai.add_activity("Remote")
-    made = Firm(zammad, kimai, ticket, agent, kind)
+    made = Firm(zammad, kimai, ticket, agent, kind, folder / "server")
     with (
         ServerThread(with_control(zammad)) as zammad_server,
         ServerThread(with_control(kimai)) as kimai_server,
-        embedded_server(folder / "server") as server,
+        embedded_server(made.server) as server,
     ):
         without_dagsters_database(server)
         with psycopg.connect(**server.parameters()) as connection:
@@ -147,12 +156,24 @@ def test_what_the_release_before_stored_is_still_there(firm: Firm):
 @pytest.mark.parametrize("name", ["full", "read_only", "web", "daemon", "code"])
 def test_nothing_is_lost_or_doubled_when_a_process_is_killed_under_load(firm: Firm, name: str):
     with firm.at_work():
-        before = len(firm.accepted)
-        assert wait_until(lambda: len(firm.accepted) >= before + 2, SECONDS_TO_ARRIVE)
+        firm.await_deliveries()
         firm.stack.crash(name)
         firm.stack.services[name].await_health()
-        after = len(firm.accepted)
-        assert wait_until(lambda: len(firm.accepted) >= after + 2, SECONDS_TO_ARRIVE)
+        firm.await_deliveries()
+    assert_everything_arrived_once(firm)
+
+
+def test_nothing_is_lost_or_doubled_when_the_database_is_killed_under_load(firm: Firm):
+    with firm.at_work():
+        firm.await_deliveries()
+        postmaster = int((firm.server / "postgres" / "postmaster.pid").read_text().split()[0])
+        os.killpg(os.getpgid(postmaster), signal.SIGKILL)
+        with embedded_server(firm.server):
+            firm.await_deliveries()
+    assert_everything_arrived_once(firm)
+
+
+def assert_everything_arrived_once(firm: Firm) -> None:
     assert set(firm.accepted) <= firm.stored()
     assert wait_until(lambda: set(firm.booked) <= set(firm.in_kimai()), SECONDS_TO_ARRIVE)
     assert firm.in_kimai() == Counter(firm.booked)
