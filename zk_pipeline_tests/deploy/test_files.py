@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from functools import cache
 from importlib.metadata import entry_points, version
 from pathlib import Path
@@ -220,6 +221,14 @@ def test_the_image_holds_what_it_copies_and_runs_as_nobody_special():
     assert {name for line in copied for name in line.split()} == kept
     assert [name for name in kept if not (PROJECT / name).exists()] == []
     assert re.findall(r"^USER (.+)$", text, re.MULTILINE) == ["10001"]
+
+
+def test_the_image_has_no_tool_for_development():
+    tools = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["dev"]
+    names = {re.split(r"[<>=]", tool)[0] for tool in tools} - {"setuptools"}
+    removed = re.search(r"pip uninstall -y ((?:[\w-]+|\\\n|\s)+)", (DEPLOY / "Dockerfile").read_text())
+    assert removed is not None
+    assert set(removed[1].replace("\\", " ").split()) >= names
 
 
 def test_the_definitions_load_where_nothing_can_be_written(tmp_path: Path):
