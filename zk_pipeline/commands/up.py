@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from zk_pipeline.commands.console import environment, explained, out
 from zk_pipeline.local import Environment
-from zk_pipeline.operations import accounts
+from zk_pipeline.operations import accounts, versions
 from zk_pipeline.runtime import Runtime, SetupError
 from zk_pipeline.settings import load_settings
 from zk_pipeline.supervisor.home import SupervisorError, possession
@@ -32,6 +32,7 @@ def up(
         _show_part("database", time.monotonic() - began)
         _hint_at_missing_connectors(ready.runtime)
         _hint_at_missing_users(ready.runtime)
+        versions.tell_in_background(ready.runtime, lambda sentence: _tell(f"Hint: {sentence}"))
         serve(ready, port=port, verbose=verbose, embedded=embedded)
     out.print("Stopped. Nothing is left running.")
 

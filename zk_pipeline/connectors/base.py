@@ -168,6 +168,13 @@ class Connector(ABC):
     def requests(self) -> RequestCounts:
         """Requests sent since the connector was made."""
 
+    def version_findings(self) -> tuple[Finding, ...]:
+        """What there is to say about the system's version, in one request: a failure is an unsupported one.
+
+        Where the version is not told, or no answer comes, nothing fails.
+        """
+        return ()
+
     @property
     def traffic(self) -> Traffic:
         """The same by status, and how long they took; nothing from a connector that does not measure it."""

@@ -10,7 +10,15 @@ from zoneinfo import ZoneInfo
 
 from zk_pipeline.connectors import kimai_rows
 from zk_pipeline.connectors.answer import Answer, in_chunks
-from zk_pipeline.connectors.base import Certificate, Endpoint, RequestCounts, Sweep, TargetConnector, Validation
+from zk_pipeline.connectors.base import (
+    Certificate,
+    Endpoint,
+    Finding,
+    RequestCounts,
+    Sweep,
+    TargetConnector,
+    Validation,
+)
 from zk_pipeline.connectors.checks import version_numbers
 from zk_pipeline.connectors.errors import (
     NotFoundError,
@@ -31,7 +39,7 @@ from zk_pipeline.connectors.kimai_registers import (
 )
 from zk_pipeline.connectors.kimai_removal import remove_customer, remove_project
 from zk_pipeline.connectors.kimai_times import misread, query_span, wall_clock, with_offset
-from zk_pipeline.connectors.kimai_validation import OLDEST_VERSION, validate
+from zk_pipeline.connectors.kimai_validation import OLDEST_VERSION, validate, version_findings
 from zk_pipeline.domain.records import (
     Customer,
     Project,
@@ -79,6 +87,10 @@ class KimaiConnector(TargetConnector):
     def validate(self) -> Validation:
         """Test connection, version and permissions; creates nothing (docs/kimai.md §1, §11)."""
         return validate(self._http)
+
+    def version_findings(self) -> tuple[Finding, ...]:
+        """What there is to say about the version, in one request."""
+        return version_findings(self._http)
 
     def fetch(self, window: Window) -> Sweep[Timesheet]:
         """Read the time sheets of all users that begin within the window, lowest id first (docs/kimai.md §2).

@@ -7,7 +7,7 @@ no record has. The refusal shows what the account may send; nothing is created (
 from typing import Any
 
 from zk_pipeline.connectors import kimai_rows
-from zk_pipeline.connectors.base import Validation
+from zk_pipeline.connectors.base import Finding, Level, Validation
 from zk_pipeline.connectors.checks import Checks, version_numbers
 from zk_pipeline.connectors.errors import ConnectorError, ValidationFailedError
 from zk_pipeline.connectors.http import HttpClient
@@ -58,8 +58,15 @@ def validate(http: HttpClient) -> Validation:
     return Validation(version=version, account=account, timezone=caller.zone.key, findings=checks.findings)
 
 
-def _version(http: HttpClient, checks: Checks) -> str | None:
-    version = checks.attempt("version", lambda: http.get("/api/version").row("version").text("version"))
+def version_findings(http: HttpClient) -> tuple[Finding, ...]:
+    """Look at the version alone."""
+    checks = Checks()
+    _version(http, checks, Level.WARN)
+    return checks.findings
+
+
+def _version(http: HttpClient, checks: Checks, unknown: Level = Level.FAIL) -> str | None:
+    version = checks.attempt("version", lambda: http.get("/api/version").row("version").text("version"), unknown)
     if version is None:
         return None
     numbers = version_numbers(version)

@@ -8,11 +8,11 @@ from typing import Any
 
 from zk_pipeline.connectors import zammad_rows
 from zk_pipeline.connectors.answer import Answer, Row, in_chunks
-from zk_pipeline.connectors.base import Changes, Endpoint, RequestCounts, SourceConnector, Sweep, Validation
+from zk_pipeline.connectors.base import Changes, Endpoint, Finding, RequestCounts, SourceConnector, Sweep, Validation
 from zk_pipeline.connectors.errors import NotFoundError
 from zk_pipeline.connectors.http import HttpClient
 from zk_pipeline.connectors.zammad_errors import ZammadDialect
-from zk_pipeline.connectors.zammad_validation import validate
+from zk_pipeline.connectors.zammad_validation import validate, version_findings
 from zk_pipeline.connectors.zammad_window import ACCOUNTINGS, NEEDS, FlatList, WindowSweep
 from zk_pipeline.domain.records import (
     AccountingChange,
@@ -62,6 +62,10 @@ class ZammadConnector(SourceConnector):
     def validate(self) -> Validation:
         """Test connection, version, permissions and readable groups (docs/zammad.md §1, §9)."""
         return validate(self._http)
+
+    def version_findings(self) -> tuple[Finding, ...]:
+        """What there is to say about the version, in one request."""
+        return version_findings(self._http)
 
     def fetch(self, window: Window, *, hint: int | None = None) -> Sweep[TimeAccounting]:
         """Read the bookings created within the window, oldest first (docs/zammad.md §13)."""

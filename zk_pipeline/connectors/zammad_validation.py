@@ -7,7 +7,7 @@ from typing import Any
 
 from zk_pipeline.connectors import zammad_rows
 from zk_pipeline.connectors.answer import Row
-from zk_pipeline.connectors.base import Level, Validation
+from zk_pipeline.connectors.base import Finding, Level, Validation
 from zk_pipeline.connectors.checks import Checks, version_numbers
 from zk_pipeline.connectors.errors import ConnectorError, PermissionDeniedError
 from zk_pipeline.connectors.http import HttpClient
@@ -41,6 +41,13 @@ def validate(http: HttpClient) -> Validation:
         timezone=zone if isinstance(zone, str) and zone else None,
         findings=checks.findings,
     )
+
+
+def version_findings(http: HttpClient) -> tuple[Finding, ...]:
+    """Look at the version alone."""
+    checks = Checks()
+    _version(http, checks)
+    return checks.findings
 
 
 def _version(http: HttpClient, checks: Checks) -> str | None:

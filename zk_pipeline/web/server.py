@@ -1,11 +1,12 @@
 """`python -m zk_pipeline.web.server`: the web app as a process, with the settings of its environment."""
 
+import logging
 import sys
 
 import uvicorn
 
 from zk_pipeline import logs
-from zk_pipeline.operations import accounts
+from zk_pipeline.operations import accounts, versions
 from zk_pipeline.operations.errors import OperationError
 from zk_pipeline.runtime import Runtime, SetupError, open_runtime
 from zk_pipeline.settings import SettingsError
@@ -16,6 +17,8 @@ from zk_pipeline.web.console.mount import mount
 SECONDS_TO_FINISH = 10
 """For requests that were begun, once the process is asked to stop."""
 
+_log = logging.getLogger(__name__)
+
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
@@ -24,6 +27,7 @@ def main() -> None:
             settings = runtime.settings
             logs.set_up(settings.log_format)
             create_first_admin(runtime)
+            versions.tell_in_background(runtime, _log.warning)
             app = create_app(runtime)
             mount(app, runtime)
             config = uvicorn.Config(
