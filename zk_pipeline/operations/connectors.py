@@ -80,7 +80,7 @@ def one(runtime: Runtime, connector_id: int) -> Connector:
 
 
 def create(runtime: Runtime, actor: Actor, *, name: str, kind: str, base_url: str, token: str) -> Connector:
-    """Store a connector; it is used at once if there is no other of its role in use.
+    """Store a connector; it is used at once if there is no other of its role in use, and never was another source.
 
     `name` stands in the markers of time sheets and never changes. Raises `OperationError` for a value that cannot be,
     `StaleError` when there is one of that name.
@@ -90,7 +90,8 @@ def create(runtime: Runtime, actor: Actor, *, name: str, kind: str, base_url: st
         connector_id = connections.insert_new(connection, wanted, runtime.cipher)
         if connector_id is None:
             raise StaleError(f"name: there is a connector {name!r} already. Change that one, or choose another name.")
-        if not any(row.active and row.role == wanted.role for row in connections.every(connection)):
+        is_needed = not any(row.active and row.role == wanted.role for row in connections.every(connection))
+        if is_needed and not connections.has_bookings_of_another(connection, _found(connection, connector_id)):
             connections.set_active(connection, connector_id, active=True)
         stored = _found(connection, connector_id)
         _record(connection, actor, "connector.created", stored, _about(stored))
@@ -122,7 +123,10 @@ def put(runtime: Runtime, actor: Actor, *, kind: str, base_url: str, token: str)
 
 
 def activate(runtime: Runtime, actor: Actor, connector_id: int) -> Connector:
-    """Use this connector, and no other of its role. Raises `UnknownError`."""
+    """Use this connector, and no other of its role.
+
+    Raises `UnknownError`, and `StaleError` for a source where there are bookings of another one.
+    """
     return _switch(runtime, actor, connector_id, active=True)
 
 
@@ -183,6 +187,12 @@ def _switch(runtime: Runtime, actor: Actor, connector_id: int, *, active: bool) 
         current = _found(connection, connector_id, lock=True)
         if current.active == active:
             return current
+        if active and connections.has_bookings_of_another(connection, current):
+            raise StaleError(
+                f"{current.name!r} cannot be used here: there are bookings of another system, and the ledger knows "
+                "them by their numbers alone, so that the same number would be taken for the same booking. Give this "
+                "system a database of its own (ZK_DATABASE_URL)."
+            )
         connections.set_active(connection, connector_id, active=active)
         event = "connector.activated" if active else "connector.deactivated"
         _record(connection, actor, event, current, _about(current))

@@ -150,6 +150,12 @@ def dependents(connection: Connection, connector: Connector) -> Iterator[str]:
         yield "mappings"
 
 
+def has_bookings_of_another(connection: Connection, connector: Connector) -> bool:
+    """Whether bookings of another source are stored: the ledger knows them by their numbers alone."""
+    others = exists().where(time_accountings.c.connector != connector.name)
+    return connector.role == "source" and bool(connection.scalar(select(others)))
+
+
 def remove(connection: Connection, connector_id: int) -> None:
     """Delete a connector with its token."""
     connection.execute(delete(connectors).where(connectors.c.id == connector_id))

@@ -1,11 +1,14 @@
 """`/api/v1/connectors`: tokens go in and never come out, and no address of a metadata service is called."""
 
+from datetime import UTC, date, datetime
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import insert
 
 from zk_pipeline.sandbox.server import SandboxProcess
+from zk_pipeline.store.raw_tables import time_accountings
 from zk_pipeline.store.tables import connectors as table
 from zk_pipeline_tests.web.api.conftest import AsRole
 from zk_pipeline_tests.web.conftest import Web, refused
@@ -39,6 +42,30 @@ def test_the_first_connector_of_its_role_is_active_at_once(web: Web, admin: http
     with web.database.transaction() as connection:
         connection.execute(table.delete())
     assert created(admin)["active"] is True
+
+
+def test_no_other_source_is_used_where_there_are_bookings_of_one(web: Web, admin: httpx.Client) -> None:
+    spare = created(admin)
+    with web.database.transaction() as connection:
+        connection.execute(
+            insert(time_accountings).values(
+                connector="zammad",
+                id=6,
+                ticket_id=50,
+                agent_id=3,
+                sweep_id=1,
+                units=15,
+                created_at=datetime(2025, 8, 16, 8, tzinfo=UTC),
+                updated_at=datetime(2025, 8, 16, 8, tzinfo=UTC),
+                work_day=date(2025, 8, 16),
+                raw={},
+            )
+        )
+    refused(admin.patch(f"{PATH}/{spare['id']}", json={"active": True}), 409, "there are bookings of another system")
+    (zammad,) = (row for row in admin.get(PATH).json()["items"] if row["name"] == "zammad")
+    assert admin.patch(f"{PATH}/{zammad['id']}", json={"active": False}).json()["active"] is False
+    assert created(admin, name="third")["active"] is False
+    assert admin.patch(f"{PATH}/{zammad['id']}", json={"active": True}).json()["active"] is True
 
 
 def test_a_list_has_pages(viewer: httpx.Client) -> None:
