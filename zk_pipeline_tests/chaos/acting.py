@@ -11,12 +11,15 @@ from typing import Any
 import httpx
 from sqlalchemy.exc import OperationalError
 
+from zk_pipeline.operations import sync
+from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline.web.signature import signature
 from zk_pipeline_tests.chaos.place import SECRET, Place
 from zk_pipeline_tests.chaos.schedule import Event, Kind
 
+ADMIN = Actor("cli:admin", Role.ADMIN)
 SECONDS_TO_DELIVER = 2.0
 SECONDS_FOR_A_RUN = 3.0
 """How long a killer waits for a run to come."""
@@ -33,6 +36,7 @@ class Storm:
             Kind.ACT: self._act,
             Kind.BOOK_NOW: self._book_now,
             Kind.DELIVER: self._deliver,
+            Kind.ASK: self._ask,
             Kind.FAULT: self._fault,
             Kind.CLOCK: self._clock,
             Kind.KILL: self._kill,
@@ -87,6 +91,15 @@ class Storm:
         except httpx.HTTPError as error:
             return f"lost, {type(error).__name__}"
         return f"answered {answer.status_code}"
+
+    def _ask(self) -> str:
+        """Ask for the days on which people book, as `zk sync --request` does."""
+        people, runtime = self._place.people, self._place.world.environment.runtime
+        try:
+            asked = sync.request(runtime, ADMIN, people.first, people.last)
+        except (DatabaseUnavailableError, OperationalError):
+            return "could not, the database being away"
+        return f"request {asked.id}"
 
     def _fault(self, *, system: str, kind: Any, **fields: Any) -> str:
         self._control(system).add_fault(kind, **fields)

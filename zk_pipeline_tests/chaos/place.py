@@ -80,9 +80,8 @@ class Place:
     @property
     def days(self) -> list[tuple[date, date]]:
         """The ranges of days on which anything was booked: long ago, in the seeds' weeks, and just now."""
-        long_ago, last = FIRST - DAYS_BEFORE, self.people.first + timedelta(days=2)
-        today = local_day(datetime.now(UTC), ZONE)
-        return [(long_ago, long_ago), (FIRST, last), (today - timedelta(days=1), today)]
+        long_ago, today = FIRST - DAYS_BEFORE, local_day(datetime.now(UTC), ZONE)
+        return [(long_ago, long_ago), (FIRST, self.people.last), (today - timedelta(days=1), today)]
 
     def begin(self, seed: int) -> None:
         """Give the people the dice and the days of another seed."""

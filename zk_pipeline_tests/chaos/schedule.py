@@ -20,6 +20,7 @@ class Kind(StrEnum):
     ACT = "act"
     BOOK_NOW = "book now"
     DELIVER = "deliver"
+    ASK = "ask for days"
     FAULT = "fault"
     CLOCK = "clock"
     KILL = "kill"
@@ -79,6 +80,7 @@ def drawn(seed: int, seconds: float) -> list[Event]:
         *_now_and_then(dice, seconds, 0.6, Kind.ACT),
         *_now_and_then(dice, seconds, 1.2, Kind.DELIVER),
         *_now_and_then(dice, seconds, 5, Kind.BOOK_NOW),
+        *_now_and_then(dice, seconds, 5, Kind.ASK),
         *(_fault(dice, event) for event in _now_and_then(dice, seconds, 1.0, Kind.FAULT)),
         *_kills(dice, seconds),
         *_clocks(dice, seconds),

@@ -42,6 +42,11 @@ class People:
         self.old = self.world.desk.book(10, at("09:00", FIRST - timedelta(days=30)))
 
     @property
+    def last(self) -> date:
+        """The last of their days."""
+        return self.first + timedelta(days=2)
+
+    @property
     def bookings(self) -> list[Accounting]:
         """The bookings that people work with."""
         return [row for row in self.world.desk.server.state.accountings if row.id != self.old]
@@ -186,7 +191,7 @@ class People:
         return f"decide {row.key} {row.reason} {choice}"
 
     def _day(self) -> date:
-        return self.first + timedelta(days=self.dice.randint(0, 2))
+        return self.first + timedelta(days=self.dice.randint(0, (self.last - self.first).days))
 
     def _booking(self) -> int | None:
         rows = sorted(row.id for row in self.bookings)
