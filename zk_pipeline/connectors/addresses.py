@@ -24,6 +24,7 @@ _FORBIDDEN = tuple(
             "255.255.255.255/32",
             "::/128",
             "fd00:ec2::/32",  # Metadata at Amazon.
+            "fd20:ce::254/128",  # Metadata at Google.
             "fe80::/10",
             "ff00::/8",
         ),
