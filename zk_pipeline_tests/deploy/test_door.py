@@ -11,6 +11,8 @@ import pytest
 from zk_pipeline_tests.deploy.network import HOST
 from zk_pipeline_tests.deploy.stack import Stack
 
+pytestmark = pytest.mark.timeout(600)
+
 DAGSTER_PATHS = (
     "/dagster",
     "/dagster/",
