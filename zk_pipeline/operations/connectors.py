@@ -105,9 +105,11 @@ def change(
 
     Raises `UnknownError`, and `OperationError` for a value that cannot be.
     """
+    # Name servers may take their time; nobody shall wait for the row meanwhile.
+    address = None if base_url is None else _checked_address(one(runtime, connector_id).name, base_url)
     with runtime.database.transaction() as connection:
         current = _found(connection, connector_id, lock=True)
-        return _change(connection, runtime, actor, current, base_url, token)
+        return _change(connection, runtime, actor, current, address, token)
 
 
 def put(runtime: Runtime, actor: Actor, *, kind: str, base_url: str, token: str) -> Connector:
@@ -204,10 +206,10 @@ def _change(
     runtime: Runtime,
     actor: Actor,
     current: Connector,
-    base_url: str | None,
+    wanted: str | None,
     token: str | None,
 ) -> Connector:
-    address = current.base_url if base_url is None else _checked_address(current.name, base_url)
+    address = current.base_url if wanted is None else wanted
     if address != current.base_url and token is None:
         raise OperationError(
             "token: the address changes, and a token is only sent to the address that it was given for. Give the "
