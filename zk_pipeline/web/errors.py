@@ -44,8 +44,13 @@ REQUEST_ID = "X-Request-ID"
 
 _log = logging.getLogger(__name__)
 
+_SHOWN = frozenset({"path", "query"})
+"""Where values are told back to the caller; a body may hold secrets."""
+
+_LONGEST_SHOWN = 80
 _USABLE_ID = re.compile(r"[\w.:-]{1,100}", re.ASCII)
 _SENTENCES = {
+    400: "The body cannot be read. Send what its Content-Type says; the API takes JSON in UTF-8.",
     404: "There is nothing at {path}. Check the address.",
     405: "{method} is not possible at {path}. Use one of the methods that the header Allow names.",
 }
@@ -116,6 +121,8 @@ def _of_framework(request: Request, error: HTTPException) -> Response:
 def _of_validation(request: Request, error: RequestValidationError) -> Response:
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"])
+    if first["loc"][0] in _SHOWN and first["type"] != "missing":
+        field += f"={str(first['input'])[:_LONGEST_SHOWN]!r}"
     return _answer(request, 422, f"{field}: {first['msg']}. Correct it and send the request again.")
 
 

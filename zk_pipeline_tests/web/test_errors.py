@@ -25,6 +25,10 @@ def client() -> Iterator[httpx.Client]:
     async def number_of(number: int) -> int:
         return number
 
+    @app.get("/doubled")
+    async def doubled(number: int) -> int:
+        return 2 * number
+
     with serving(app) as client:
         yield client
 
@@ -41,7 +45,23 @@ def test_a_defect_is_answered_without_its_text_and_logged_with_it(
 
 
 def test_a_wrong_value_is_named(client: httpx.Client):
-    refused(client.get("/numbers/seven"), 422, "path.number: Input should be a valid integer")
+    refused(client.get("/numbers/seven"), 422, "path.number='seven': Input should be a valid integer")
+
+
+def test_a_missing_value_is_named(client: httpx.Client):
+    refused(client.get("/doubled"), 422, "query.number: Field required")
+
+
+def test_a_body_that_cannot_be_read_is_refused_with_what_is_taken(web: Web):
+    answer = web.client.post("/api/v1/auth/login", content=b"\xff", headers={"content-type": "application/json"})
+    refused(answer, 400, "the API takes JSON in UTF-8")
+
+
+def test_no_value_of_a_body_is_told_back(web: Web):
+    given = {"email": "ada@example.com", "password": {"nested": "hidden"}}
+    answer = web.client.post("/api/v1/auth/login", json=given)
+    refused(answer, 422, "body.password: ")
+    assert "hidden" not in answer.text
 
 
 def test_an_unknown_path_is_named(web: Web):
