@@ -45,7 +45,8 @@ def demo(
         out.print("\n[bold]The same month once more:[/]")
         second = sync_days(ready.runtime, job, FIRST, LAST, tell=teller(quiet=True))
         out.print(f"[bold]{headline(second, planned_only=False)}[/]", soft_wrap=True)
-        out.print("\nDagster's UI on it, with every run: [bold]make dev[/]")
+        if not serve:
+            out.print("\nThe console and Dagster's UI on it, with every run: [bold]make dev[/]")
         listing = f"ZK_HOME={_shown(ready.home)} {_shown(Path(sys.argv[0]).absolute())} conflicts list"
         out.print(f"What waits for you, one by one: [bold]{listing}[/]", soft_wrap=True)
         if serve:
