@@ -11,10 +11,10 @@ from zk_pipeline.defs.push import assets as push
 from zk_pipeline.defs.push import tag_job, undo_job
 from zk_pipeline.defs.reconcile import assets as reconcile
 from zk_pipeline.defs.resources import ZkResource
-from zk_pipeline.defs.run_log import CONSOLE, console, use_for_all_runs
+from zk_pipeline.defs.run_log import CONSOLE, console, use_everywhere
 from zk_pipeline.defs.zammad import assets as zammad
 
-use_for_all_runs()
+use_everywhere()
 
 defs = dg.Definitions(
     assets=dg.load_assets_from_modules([zammad, kimai, changes, reconcile, push, marts]),

@@ -1,4 +1,4 @@
-"""What runs print: Dagster's coloured lines for people, or one JSON object a line."""
+"""What runs, sensors and schedules print: Dagster's coloured lines for people, or one JSON object a line."""
 
 import logging
 import sys
@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions import instigation_logger
 from dagster._core.execution import context_creation_job
+from dagster._utils.log import create_console_logger
 
 from zk_pipeline.logs import JsonFormatter, LogFormat
 from zk_pipeline.settings import load_settings
@@ -16,7 +18,7 @@ CONSOLE = "console"
 
 
 class RunFormatter(JsonFormatter):
-    """Lines of a run: what Dagster puts into the text of a message becomes fields of its own."""
+    """Lines of a run or tick: what Dagster puts into the text of a message becomes fields of its own."""
 
     def heading(self, record: logging.LogRecord) -> dict[str, Any]:
         """As for every line, with the message as it was given."""
@@ -24,27 +26,28 @@ class RunFormatter(JsonFormatter):
         return {**super().heading(record), **({"message": told["orig_message"]} if told else {})}
 
     def details(self, record: logging.LogRecord) -> dict[str, Any]:
-        """The run, its job and step, the kind of event, and why something failed."""
+        """The run, its job and step, or the sensor; the kind of event, and why something failed."""
         told = _told(record)
         if told is None:
             return super().details(record)
-        event = told["dagster_event"]
+        event = told.get("dagster_event")
         error = getattr(event.event_specific_data, "error", None) if event else None
         fields = {
-            "run_id": told["run_id"],
-            "job": told["job_name"],
-            "step": told["step_key"],
+            "run_id": told.get("run_id"),
+            "job": told.get("job_name"),
+            "step": told.get("step_key"),
+            "automation": told.get("name"),
             "event": event.event_type_value if event else None,
             "exception": error.to_string() if error else None,
         }
         return {**{name: value for name, value in fields.items() if value is not None}, **super().details(record)}
 
 
-def _logger(context: dg.InitLoggerContext) -> logging.Logger:
+def console_logger(name: str, level: str | int) -> logging.Logger:
+    """A logger to standard output, which Dagster keeps with the run, in the format of the settings."""
     if load_settings().log_format is LogFormat.TEXT:
-        return dg.colored_console_logger.logger_fn(context)
-    # Not a registered one: what that has as parent would write each line once more.
-    logger = logging.Logger(context.logger_config["name"], context.logger_config["log_level"])  # noqa: LOG001
+        return create_console_logger(name, level)
+    logger = logging.Logger(name, level)  # noqa: LOG001 - a registered one has a parent, which would write it again.
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(RunFormatter())
     logger.addHandler(handler)
@@ -52,19 +55,19 @@ def _logger(context: dg.InitLoggerContext) -> logging.Logger:
 
 
 console = dg.LoggerDefinition(
-    _logger,
+    lambda context: console_logger(context.logger_config["name"], context.logger_config["log_level"]),
     config_schema=dg.colored_console_logger.config_schema,
     description="What a run prints, as ZK_LOG_FORMAT says.",
 )
-"""The logger of every job. Its lines go where Dagster's own go: to standard output, which is kept with the run."""
 
 
-def use_for_all_runs() -> None:
-    """Have runs write by this logger that name none, which by Dagster's own rule would write coloured text.
+def use_everywhere() -> None:
+    """Have runs, sensors and schedules write by this logger, which by Dagster's own rule would write coloured text.
 
     `Definitions(loggers=...)` alone does not: Dagster takes those up only where a run's configuration names them.
     """
     context_creation_job.default_system_loggers = _defaults  # pyright: ignore[reportPrivateImportUsage]
+    instigation_logger.create_console_logger = console_logger  # pyright: ignore[reportPrivateImportUsage]
 
 
 def _defaults(instance: dg.DagsterInstance | None) -> Sequence[tuple[dg.LoggerDefinition, Mapping[str, object]]]:

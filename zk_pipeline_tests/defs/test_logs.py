@@ -7,7 +7,10 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions import instigation_logger
+from dagster._core.definitions.instigation_logger import InstigationLogger
 
+from zk_pipeline.defs.run_log import console_logger
 from zk_pipeline.defs.tags import range_tags
 from zk_pipeline_tests.defs.world import KIMAI_TOKEN, MONDAY, ZAMMAD_TOKEN, World
 
@@ -80,6 +83,15 @@ def test_no_token_no_person_and_no_ticket_is_in_the_log(world: World, capsys: py
     personal = (ZAMMAD_TOKEN, KIMAI_TOKEN, "anna@", "ben@", "@acme", "Anna", "Printer", "VPN", "Globex")
     assert lines
     assert [word for word in personal if word in written] == []
+
+
+def test_what_a_sensor_tells_names_it(surroundings: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    surroundings.setenv("ZK_LOG_FORMAT", "json")
+    surroundings.setattr(instigation_logger, "create_console_logger", console_logger)
+    logger = InstigationLogger(repository_name="__repository__", instigator_name="demand")
+    logger.info("Changed: %s", MONDAY)
+    (line,) = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
+    assert (line["automation"], line["message"]) == ("demand", f"Changed: {MONDAY}")
 
 
 def test_people_get_the_lines_of_dagster(world: World, capsys: pytest.CaptureFixture[str]) -> None:
