@@ -51,11 +51,17 @@ class Problem:
         return replace(self, line=number, text=f"Line {number}, {self.text}")
 
 
+MOST_TOLD = 100
+"""Problems that a message names; `problems` has all of them."""
+
+
 class MappingError(Exception):
-    """Mapping lines that cannot be taken over; the message has a line with a sentence for each problem."""
+    """Mapping lines that cannot be taken over; the message has a sentence for each of the first problems."""
 
     def __init__(self, *problems: Problem) -> None:
-        super().__init__("\n".join(problem.text for problem in problems))
+        told = [problem.text for problem in problems[:MOST_TOLD]]
+        more = len(problems) - len(told)
+        super().__init__("\n".join([*told, *([f"And {more} more lines like these."] if more else [])]))
         self.problems = problems
 
 
@@ -224,7 +230,7 @@ def read_mappings(content: bytes, vocabulary: Vocabulary) -> list[AnyMapping]:
         first, same = mappings.setdefault(mapping.key, (number, mapping))
         if same != mapping:
             text = f"Lines {first} and {number} map {shown(cells[1])} differently: keep one of them."
-            problems.append(Problem(text, number, "kimai", cells[2]))
+            problems.append(Problem(text, number, "kimai", cells[2][:_LONGEST_VALUE]))
     if problems:
         raise MappingError(*problems)
     return [mapping for _, mapping in mappings.values()]

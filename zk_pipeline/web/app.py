@@ -1,4 +1,4 @@
-"""Joins the rooms of the web app: the webhook intake and the health check."""
+"""Joins the rooms of the web app: webhook intake, API, sign-in and health; the server adds the console."""
 
 import asyncio
 from collections.abc import AsyncIterator

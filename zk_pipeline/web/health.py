@@ -71,7 +71,7 @@ class Health:
         self._dagster = Remembered(lambda: daemons(dagster), UNKNOWN, SECONDS_BETWEEN_LOOKS)
         self._systems = Remembered(lambda: last_reads(runtime), dict.fromkeys(SYSTEMS, UNKNOWN), SECONDS_BETWEEN_LOOKS)
         self.router = APIRouter(tags=["health"])
-        self.router.add_api_route(PATH, self.show, methods=["GET"], summary="How everything is")
+        self.router.add_api_route(PATH, self.show, methods=["GET", "HEAD"], summary="How everything is")
 
     async def show(self) -> JSONResponse:
         """200 when the database answers, 503 when it does not; the other parts tell of themselves only."""

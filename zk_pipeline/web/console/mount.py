@@ -6,6 +6,8 @@ from pathlib import Path
 from fastapi import FastAPI
 from nicegui import app as pages_app
 from nicegui import ui
+from starlette.routing import Match, Mount
+from starlette.types import Scope
 
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.web.console import shell
@@ -13,6 +15,15 @@ from zk_pipeline.web.console.gate import Gate
 from zk_pipeline.web.console.sections import SECTIONS
 
 ASSETS = "/console/assets"
+
+
+class _Pages(Mount):
+    """Everything that is none of the API's: what its routes do not serve keeps their own answers, such as 405."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """No match below `/api/`."""
+        return (Match.NONE, {}) if scope.get("path", "").startswith("/api/") else super().matches(scope)
+
 
 _FOLDER = Path(__file__).parent / "assets"
 _SECONDS_TO_RECONNECT = 30.0
@@ -37,6 +48,8 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
         reconnect_timeout=_SECONDS_TO_RECONNECT,
         show_welcome_message=False,
     )
+    mounted = next(route for route in app.router.routes if isinstance(route, Mount) and route.app is pages_app)
+    app.router.routes[app.router.routes.index(mounted)] = _Pages("/", mounted.app)
 
 
 def _without_sockets(record: logging.LogRecord) -> bool:

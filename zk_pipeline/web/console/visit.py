@@ -99,7 +99,10 @@ class Visit:
         ui.notify(text, type="negative", position="bottom", multi_line=True, timeout=0, actions=[dismiss])
 
     def fail(self, error: Exception) -> None:
-        """Tell of a defect of ours; the log has the rest."""
+        """Tell of a defect of ours; the log has the rest. Where the page was closed meanwhile, nobody is told."""
+        if isinstance(error, TimeoutError) and not self.client.has_socket_connection:
+            _log.info("A page of the console was closed before it answered.")
+            return
         _log.error("An action in the console failed because of a defect:", exc_info=error)
         self.warn(self.words("error.defect"))
 

@@ -54,6 +54,17 @@ def test_what_is_no_page_is_answered_as_an_error_of_the_api(site: Site, path: st
     assert set(answer.json()) == {"detail", "status_code", "timestamp", "request_id"}
 
 
+@pytest.mark.parametrize(("method", "path"), [("PUT", "/api/health"), ("DELETE", "/api/v1/kpi")])
+def test_a_method_that_a_route_does_not_have_is_answered_with_those_it_has(site: Site, method: str, path: str):
+    answer = httpx.request(method, f"{site.url}{path}")
+    assert answer.status_code == 405
+    assert "GET" in answer.headers["allow"]
+
+
+def test_monitors_may_ask_for_the_head_of_the_health(site: Site):
+    assert httpx.head(f"{site.url}/api/health").status_code == 200
+
+
 def test_a_socket_without_session_is_refused(site: Site):
     with pytest.raises(InvalidStatus) as refused:
         connect(site.url.replace("http", "ws") + "/_nicegui_ws/socket.io/?EIO=4&transport=websocket", origin=site.url)
