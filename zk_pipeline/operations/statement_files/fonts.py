@@ -64,7 +64,7 @@ def choose(document: FPDF, chosen: Path | None) -> tuple[str, Container[int]]:
     try:
         for style, path in zip(("", "B"), found, strict=True):
             document.add_font(FAMILY, style, path)
-    except (OSError, TTLibError) as error:
+    except (OSError, ValueError, TTLibError) as error:
         raise OperationError(
             f"ZK_STATEMENT_FONT={str(chosen)!r} is no TrueType font. Name a .ttf file, or unset it."
         ) from error

@@ -1,0 +1,151 @@
+"""The statement's sums: exact, whole, and red on a single fraction of a minute."""
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zk_pipeline.domain.statement import (
+    PARTS,
+    Amounts,
+    Customer,
+    CustomerError,
+    DayMinutes,
+    Gap,
+    Line,
+    OpenConflicts,
+    Verdict,
+    conflict_ages,
+    hours,
+    minutes_per_day,
+    of_customer,
+    plain,
+    spelled,
+    statement_of,
+    total,
+)
+
+MONTH = date(2025, 8, 1)
+ACME, GLOBEX = Customer("Acme", 1), Customer("Globex", 2)
+
+minutes = st.decimals(-100_000, 100_000, places=6)
+customers = st.builds(Customer, st.sampled_from(["Acme", "acme", "Globex", "Öztürk"]), st.integers(0, 2))
+
+
+@st.composite
+def balanced(draw: st.DrawFn) -> Amounts:
+    parts = {name: draw(minutes) for name in PARTS}
+    return Amounts(draw(st.integers(0, 9)), zammad=sum(parts.values(), Decimal(0)), **parts)
+
+
+names = st.sampled_from("abc")
+lines = st.lists(st.builds(Line, customers, names, names, names, balanced()), max_size=20)
+
+
+def line(customer: Customer, **amounts: str | int) -> Line:
+    exact = {name: Decimal(value) for name, value in amounts.items()}
+    return Line(customer, "Anna", "anna@example.com", "Support", Amounts(1, **exact))
+
+
+@given(lines)
+def test_the_totals_are_the_sums_of_the_lines(given_lines: Sequence[Line]) -> None:
+    statement = statement_of(MONTH, given_lines)
+    assert statement.total == total(one.amounts for one in given_lines)
+    assert sorted(map(repr, statement.lines)) == sorted(map(repr, given_lines))
+    for field in fields(Amounts):
+        exact = sum((getattr(one.amounts, field.name) for one in given_lines), 0)
+        assert getattr(statement.total, field.name) == exact
+
+
+@given(lines)
+def test_lines_that_balance_make_a_statement_that_balances(given_lines: Sequence[Line]) -> None:
+    statement = statement_of(MONTH, given_lines)
+    assert statement.balanced
+    assert statement.total.unexplained == 0
+
+
+@given(lines.filter(bool), st.sampled_from(("zammad", *PARTS)), st.data())
+def test_the_smallest_amount_that_is_missing_anywhere_unbalances_it(
+    given_lines: list[Line], name: str, data: st.DataObject
+) -> None:
+    number = data.draw(st.integers(0, len(given_lines) - 1))
+    hidden = given_lines[number].amounts
+    less = replace(hidden, **{name: getattr(hidden, name) - Decimal("0.000001")})
+    given_lines[number] = replace(given_lines[number], amounts=less)
+    assert statement_of(MONTH, given_lines).verdict is Verdict.UNBALANCED
+
+
+def test_two_gaps_that_even_out_within_a_line_are_told() -> None:
+    gaps = [Gap(ACME, "1", MONTH, Decimal(1)), Gap(ACME, "2", MONTH, Decimal(-1))]
+    statement = statement_of(MONTH, [line(ACME, zammad=60, kimai=60)], gaps=gaps)
+    assert statement.total.unexplained == 0
+    assert statement.verdict is Verdict.UNBALANCED
+    assert statement.gaps == tuple(gaps)
+
+
+def test_waiting_minutes_that_even_out_still_wait() -> None:
+    waiting = [line(ACME, zammad=10, waiting=10), line(GLOBEX, zammad=-10, waiting=-10)]
+    assert statement_of(MONTH, waiting).verdict is Verdict.WAITING
+
+
+def test_a_month_without_bookings_balances() -> None:
+    assert statement_of(MONTH, []).verdict is Verdict.BALANCED
+
+
+@pytest.mark.parametrize("wanted", ["Acme", "aCME ", "1"])
+def test_a_customer_is_given_by_name_in_any_case_or_by_number(wanted: str) -> None:
+    statement = statement_of(MONTH, [line(GLOBEX, zammad=5, kimai=5), line(ACME, zammad=7, kimai=7)])
+    assert [account.customer for account in of_customer(statement, wanted).accounts] == [ACME]
+    assert of_customer(statement, wanted).total.zammad == 7
+
+
+def test_an_unknown_customer_is_answered_with_those_that_may_be_meant() -> None:
+    statement = statement_of(MONTH, [line(GLOBEX), line(ACME)])
+    with pytest.raises(CustomerError, match=r"no customer 'globexx' .* meant: Globex\?"):
+        of_customer(statement, "globexx")
+
+
+def test_customers_of_one_name_are_told_apart_by_number() -> None:
+    statement = statement_of(MONTH, [line(Customer("Meyer KG", 9)), line(Customer("Meyer KG", 10))])
+    with pytest.raises(CustomerError, match=r"Meyer KG \(9\), Meyer KG \(10\)"):
+        of_customer(statement, "meyer kg")
+    assert len(of_customer(statement, "10").accounts) == 1
+
+
+def test_the_minutes_of_a_day_are_those_of_all_customers() -> None:
+    days = [DayMinutes(customer, MONTH, Decimal(30), Decimal("10.5")) for customer in (ACME, GLOBEX)]
+    statement = statement_of(MONTH, [line(ACME), line(GLOBEX)], days)
+    assert [(row.day, row.zammad, row.kimai) for row in minutes_per_day(statement)] == [(MONTH, 60, 21)]
+
+
+def test_conflicts_are_counted_by_age() -> None:
+    ages = [OpenConflicts(ACME, days, 1) for days in (0, 1, 6, 7, 29, 30, 400)]
+    assert conflict_ages(statement_of(MONTH, [line(ACME)], conflicts=ages).accounts) == (1, 2, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("amount", "told"),
+    [
+        ("0", "0:00"),
+        ("750", "12:30"),
+        ("-5", "-0:05"),
+        ("7.5", "0:07:30"),
+        ("59.999999", "1:00"),
+        ("0.0025", "0:00:00.15"),
+    ],
+)
+def test_hours_keep_what_is_less_than_a_minute(amount: str, told: str) -> None:
+    assert hours(Decimal(amount)) == told
+
+
+def test_the_equation_names_each_part_that_is_not_zero() -> None:
+    amounts = Amounts(
+        zammad=Decimal("44.5"), kimai=Decimal(60), rounding=Decimal("-0.5"), corrections_open=Decimal(-15)
+    )
+    assert spelled(amounts, str, plain) == "44.5 zammad = 60 kimai - 0.5 rounding - 15 corrections_open"
+    assert spelled(Amounts(zammad=Decimal(1)), str, plain) == "1 zammad = 1 unexplained"
+    assert spelled(Amounts(), str, plain) == "0 zammad = 0"
