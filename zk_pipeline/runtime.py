@@ -1,20 +1,26 @@
 """What every process works with: settings, database, encryption, and the connectors stored there."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeVar, overload
 
 from zk_pipeline.connectors.base import Endpoint, SourceConnector, TargetConnector, source_kinds, target_kinds
+from zk_pipeline.connectors.errors import ConnectorError
+from zk_pipeline.connectors.http import checked_base_url
+from zk_pipeline.domain.markers import marker
 from zk_pipeline.settings import Settings, load_settings
-from zk_pipeline.store import connections
-from zk_pipeline.store.connections import StoredConnector
+from zk_pipeline.store import connections, ledger
+from zk_pipeline.store.connections import Connector, StoredConnector
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.encryption import TokenCipher
 
 Role = Literal["source", "target"]
 Made = TypeVar("Made", SourceConnector, TargetConnector)
 ROLES: tuple[Role, ...] = ("source", "target")
+
+_WITNESSES = 5
+"""Time sheets that a target's new address is asked for; one of them may have been deleted or rewritten by people."""
 
 
 class SetupError(Exception):
@@ -62,6 +68,36 @@ class Runtime:
         variables = "ZK_ZAMMAD_URL and ZK_ZAMMAD_TOKEN" if role == "source" else "ZK_KIMAI_URL and ZK_KIMAI_TOKEN"
         raise SetupError(f"There is no {role} connector yet. Set {variables}, in the environment or in .env.")
 
+    def require_same_target(self, wanted: StoredConnector) -> None:
+        """Raise `SetupError` where the new address of a target does not hold the time sheets that the ledger names.
+
+        The ledger knows them by their ids alone: in another Kimai these are other people's. Nothing is asked where the
+        address stays, or nothing was written yet; no transaction is open while it is asked.
+        """
+        with self.database.transaction() as connection:
+            current = connections.by_name(connection, wanted.name)
+            written = ledger.newest_confirmed(connection, wanted.name, _WITNESSES)
+            sources = [row.name for row in connections.every(connection) if row.role == "source"]
+        if current is None or not written or _address(wanted) == _address(current):
+            return
+        remedy = (
+            f"Set the address back to {current.base_url}, or give this Kimai a database of its own (ZK_DATABASE_URL)."
+        )
+        try:
+            with _connected(_plugin(target_kinds(), wanted), self._endpoint(wanted)) as target:
+                if _holds_any(target, written, sources):
+                    return
+        except ConnectorError as error:
+            raise SetupError(
+                f"{wanted.base_url} cannot be asked for the time sheets that {wanted.name!r} holds by now: {error} "
+                f"Once it answers, try again. {remedy}"
+            ) from error
+        raise SetupError(
+            f"{wanted.base_url} is another system than {current.base_url}: it has none of the newest time sheets that "
+            f"were written to {wanted.name!r}, and what the ledger names by their ids would be somebody else's. "
+            f"{remedy}"
+        )
+
     def _endpoint(self, stored: StoredConnector) -> Endpoint:
         settings = self.settings
         return Endpoint(stored.name, stored.base_url, stored.token, settings.http_timeout, settings.http_attempts)
@@ -93,14 +129,37 @@ def store_connectors(runtime: Runtime) -> None:
         ("zammad", "source", settings.zammad_url, settings.zammad_token.get_secret_value(), "ZK_ZAMMAD"),
         ("kimai", "target", settings.kimai_url, settings.kimai_token.get_secret_value(), "ZK_KIMAI"),
     )
+    wanted: list[StoredConnector] = []
+    for kind, role, url, token, prefix in given:
+        if not url and not token:
+            continue
+        if not url or not token:
+            missing = f"{prefix}_TOKEN" if url else f"{prefix}_URL"
+            raise SetupError(f"{missing} is missing: {prefix}_URL and {prefix}_TOKEN belong together.")
+        wanted.append(StoredConnector(kind, role, kind, url, token))
+    for connector in wanted:
+        if connector.role == "target":
+            runtime.require_same_target(connector)
     with runtime.database.transaction() as connection:
-        for kind, role, url, token, prefix in given:
-            if not url and not token:
-                continue
-            if not url or not token:
-                missing = f"{prefix}_TOKEN" if url else f"{prefix}_URL"
-                raise SetupError(f"{missing} is missing: {prefix}_URL and {prefix}_TOKEN belong together.")
-            connections.save(connection, StoredConnector(kind, role, kind, url, token), runtime.cipher)
+        for connector in wanted:
+            connections.save(connection, connector, runtime.cipher)
+
+
+def _holds_any(target: TargetConnector, written: Mapping[int, str], sources: Collection[str]) -> bool:
+    """Whether one of these time sheets (id to source id) is there with the marker that one of our sources gave it."""
+    for timesheet_id, source_id in written.items():
+        found = target.get(timesheet_id)
+        if found is not None and any(marker(source, source_id) in found.description for source in sources):
+            return True
+    return False
+
+
+def _address(connector: StoredConnector | Connector) -> str:
+    """The one form of its address; what cannot be one stays as it is, and is refused where it is opened."""
+    try:
+        return checked_base_url(Endpoint(connector.name, connector.base_url, ""))
+    except ValueError:
+        return connector.base_url
 
 
 def _connected(kind: type[Made], endpoint: Endpoint) -> Made:

@@ -103,10 +103,15 @@ def change(
 ) -> Connector:
     """Change address or token of a connector; a new address needs the token again. Kind and role are fixed.
 
-    Raises `UnknownError`, and `OperationError` for a value that cannot be.
+    Raises `UnknownError`, `OperationError` for a value that cannot be, and `SetupError` where the new address of a
+    target does not hold what was written to it.
     """
     # Name servers may take their time; nobody shall wait for the row meanwhile.
-    address = None if base_url is None else _checked_address(one(runtime, connector_id).name, base_url)
+    known = one(runtime, connector_id)
+    address = None if base_url is None else _checked_address(known.name, base_url)
+    if address is not None and token is not None and known.role == "target":
+        secret = _checked_token(known.name, token)
+        runtime.require_same_target(StoredConnector(known.name, known.role, known.kind, address, secret))
     with runtime.database.transaction() as connection:
         current = _found(connection, connector_id, lock=True)
         return _change(connection, runtime, actor, current, address, token)

@@ -69,6 +69,17 @@ def timesheets_of_others(connection: Connection, connector: str, caller_id: int,
     return tuple(connection.execute(query).scalars())
 
 
+def newest_confirmed(connection: Connection, connector: str, limit: int) -> dict[int, str]:
+    """The newest confirmed time sheets of a target by id, each with the source id that its marker names."""
+    query = (
+        select(pushes.c.kimai_id, pushes.c.source_id)
+        .where(pushes.c.connector == connector, pushes.c.state == PushState.CONFIRMED, pushes.c.kimai_id.is_not(None))
+        .order_by(pushes.c.updated_at.desc())
+        .limit(limit)
+    )
+    return {row.kimai_id: row.source_id for row in connection.execute(query)}
+
+
 def intend(connection: Connection, connector: str, writes: Iterable[Write], run_id: str) -> None:
     """Record that these writes are about to be sent. Must be committed before the first of them is.
 
@@ -147,4 +158,5 @@ def _ledger_row(row: Any) -> LedgerRow:
         base=timesheet_from_json(row["base"]) if row["base"] else None,
         facts_hash=row["facts_hash"],
         message=row["message"],
+        as_found=row["operation"] == "link",
     )
