@@ -11,7 +11,7 @@ from zk_pipeline.connectors.http import checked_base_url
 from zk_pipeline.domain.markers import marker
 from zk_pipeline.settings import Settings, load_settings
 from zk_pipeline.store import connections, ledger
-from zk_pipeline.store.connections import Connector, StoredConnector
+from zk_pipeline.store.connections import Connector, SecondSourceError, StoredConnector
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.encryption import TokenCipher
 
@@ -123,7 +123,11 @@ def open_runtime(settings: Settings | None = None) -> Iterator[Runtime]:
 
 
 def store_connectors(runtime: Runtime) -> None:
-    """Create or refresh the connectors whose URL and token the environment holds."""
+    """Create or refresh the connectors whose URL and token the environment holds.
+
+    Raises `SetupError` for half of a pair, for a second source where there are bookings of another, and for a target
+    that is not the one that was written to.
+    """
     settings = runtime.settings
     given = (
         ("zammad", "source", settings.zammad_url, settings.zammad_token.get_secret_value(), "ZK_ZAMMAD"),
@@ -142,7 +146,10 @@ def store_connectors(runtime: Runtime) -> None:
             runtime.require_same_target(connector)
     with runtime.database.transaction() as connection:
         for connector in wanted:
-            connections.save(connection, connector, runtime.cipher)
+            try:
+                connections.save(connection, connector, runtime.cipher)
+            except SecondSourceError as error:
+                raise SetupError(str(error)) from error
 
 
 def _holds_any(target: TargetConnector, written: Mapping[int, str], sources: Collection[str]) -> bool:

@@ -29,7 +29,7 @@ from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
 from zk_pipeline.runtime import Role, Runtime
 from zk_pipeline.store import audit, connections, vitals
-from zk_pipeline.store.connections import Connector, StoredConnector
+from zk_pipeline.store.connections import Connector, SecondSourceError, StoredConnector
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 
@@ -194,16 +194,19 @@ def _switch(runtime: Runtime, actor: Actor, connector_id: int, *, active: bool) 
         current = _found(connection, connector_id, lock=True)
         if current.active == active:
             return current
-        if active and connections.has_bookings_of_another(connection, current):
-            raise StaleError(
-                f"{current.name!r} cannot be used here: there are bookings of another system, and the ledger knows "
-                "them by their numbers alone, so that the same number would be taken for the same booking. Give this "
-                "system a database of its own (ZK_DATABASE_URL)."
-            )
+        if active:
+            _require_only_source(connection, current)
         connections.set_active(connection, connector_id, active=active)
         event = "connector.activated" if active else "connector.deactivated"
         _record(connection, actor, event, current, _about(current))
         return _found(connection, connector_id)
+
+
+def _require_only_source(connection: Connection, connector: Connector) -> None:
+    try:
+        connections.require_only_source(connection, connector)
+    except SecondSourceError as error:
+        raise StaleError(str(error)) from error
 
 
 def _change(

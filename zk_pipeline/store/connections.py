@@ -21,6 +21,17 @@ _DEPENDENTS: dict[str, Table] = {"bookings": time_accountings, "time sheets": ti
 _MAPPINGS = (activity_mappings, user_mappings, customer_mappings)
 
 
+class SecondSourceError(Exception):
+    """A source is not to be used, since the ledger knows bookings by their numbers alone and holds those of another."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name!r} cannot be used here: there are bookings of another system, and the ledger knows them by their "
+            "numbers alone, so that the same number would be taken for the same booking. Give this system a database "
+            "of its own (ZK_DATABASE_URL)."
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class StoredConnector:
     """One system that we talk to. `role` is `source` or `target`; `kind` names the plug-in."""
@@ -50,11 +61,13 @@ class Connector:
 def save(connection: Connection, connector: StoredConnector, cipher: TokenCipher) -> None:
     """Store a connector, or refresh the one of that name; it becomes the only active one of its role.
 
-    The row is left alone when nothing changed.
+    The row is left alone when nothing changed. Raises `SecondSourceError`.
     """
     current = connection.execute(select(connectors).where(connectors.c.name == connector.name)).first()
     if current is not None and current.active and _is_same(current, connector, cipher):
         return
+    if current is None or not current.active:
+        require_only_source(connection, connector)
     values = {
         "name": connector.name,
         "role": connector.role,
@@ -150,7 +163,13 @@ def dependents(connection: Connection, connector: Connector) -> Iterator[str]:
         yield "mappings"
 
 
-def has_bookings_of_another(connection: Connection, connector: Connector) -> bool:
+def require_only_source(connection: Connection, connector: Connector | StoredConnector) -> None:
+    """Raise `SecondSourceError` where bookings of another source are stored."""
+    if has_bookings_of_another(connection, connector):
+        raise SecondSourceError(connector.name)
+
+
+def has_bookings_of_another(connection: Connection, connector: Connector | StoredConnector) -> bool:
     """Whether bookings of another source are stored: the ledger knows them by their numbers alone."""
     others = exists().where(time_accountings.c.connector != connector.name)
     return connector.role == "source" and bool(connection.scalar(select(others)))

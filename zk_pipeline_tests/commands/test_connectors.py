@@ -36,6 +36,25 @@ def test_a_connector_is_stored_and_changed_by_its_kind(zk: Zk) -> None:
         ]
 
 
+def test_no_source_of_the_environment_is_used_where_there_are_bookings_of_another(zk: Zk) -> None:
+    assert zk("connectors", "list").exit_code == 0
+    statements = (
+        "UPDATE sync.connectors SET name = 'redmine' WHERE name = 'zammad'",
+        """
+        INSERT INTO zammad.time_accountings (
+            connector, id, ticket_id, agent_id, sweep_id, units, created_at, updated_at, work_day, raw
+        ) VALUES ('redmine', 6, 50, 3, 1, 15, '2025-08-16T08:00Z', '2025-08-16T08:00Z', '2025-08-16', '{}')
+        """,
+    )
+    with zk.home.database() as database, database.transaction() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+    refused = zk("connectors", "list")
+    assert refused.exit_code == 1
+    assert "'zammad' cannot be used here: there are bookings of another system" in refused.stderr
+    assert "redmine" in zk("connectors", "list", **NO_SYSTEMS).stdout
+
+
 def test_a_kind_that_is_not_installed_is_named(zk: Zk) -> None:
     result = zk("connectors", "set", "jira", "https://jira.example.com", "--token", "unused")
     assert result.exit_code == 1
