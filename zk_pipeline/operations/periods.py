@@ -115,8 +115,15 @@ def reopen(runtime: Runtime, actor: Actor, name: str, reason: str) -> Period:
 
 
 def launch_tagging(runtime: Runtime, name: str) -> str:
-    """Have Dagster tag the time sheets of a closed month; returns the run's id. Raises `DagsterServerError`."""
-    tags = {**TARGET_TAG, REASON_TAG: "person", MONTH_TAG: month_name(month_given(name))}
+    """Have Dagster tag the time sheets of a closed month; returns the run's id. What has the tag is left alone.
+
+    Raises `StaleError` for a month that is open, and `DagsterServerError`.
+    """
+    month = month_given(name)
+    with runtime.database.transaction() as connection:
+        if month not in periods.closed_months(connection):
+            raise StaleError(f"{month_name(month)} is not closed. Close it first, then have it tagged.")
+    tags = {**TARGET_TAG, REASON_TAG: "person", MONTH_TAG: month_name(month)}
     return DagsterServer(runtime.settings.dagster_server).launch(TAG_JOB, tags)
 
 

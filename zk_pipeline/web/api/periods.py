@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
+from zk_pipeline.dagster_server import DagsterServerError
 from zk_pipeline.operations import credits as credit_list
 from zk_pipeline.operations import periods
 from zk_pipeline.operations.credits import Credit
@@ -40,10 +41,17 @@ class Settlement(Body):
 
 
 class Closed(BaseModel):
-    """The month as it was closed, and the run that tags its time sheets, if that was wanted."""
+    """The month as it was closed, and the run that tags its time sheets if that was wanted, or why there is none."""
 
     period: Period
     tag_run_id: str | None = None
+    tag_problem: str | None = None
+
+
+class Tagging(BaseModel):
+    """The run that tags the time sheets of a month."""
+
+    tag_run_id: str
 
 
 @router.get("/periods", summary="Every closing of every month")
@@ -54,9 +62,24 @@ def history(_actor: Viewer, ready: Ready) -> list[Period]:
 
 @router.post("/periods/{month}/close", summary="Close a month")
 def close(actor: Admin, ready: Ready, month: Month, body: Closing) -> Closed:
-    """Answers 409 with all that stands in its way. Nothing is written to a closed month any more."""
+    """Answers 409 with all that stands in its way. Nothing is written to a closed month any more.
+
+    A month whose tags could not be asked for is closed all the same: `tag_problem` says why, and
+    `POST /periods/{month}/tags` asks for them again.
+    """
     period = periods.close(ready, actor, month, with_waiting=body.with_waiting)
-    return Closed(period=period, tag_run_id=periods.launch_tagging(ready, month) if body.tag else None)
+    if not body.tag:
+        return Closed(period=period)
+    try:
+        return Closed(period=period, tag_run_id=periods.launch_tagging(ready, month))
+    except DagsterServerError as error:
+        return Closed(period=period, tag_problem=str(error))
+
+
+@router.post("/periods/{month}/tags", summary="Tag the time sheets of a closed month")
+def tag(_actor: Admin, ready: Ready, month: Month) -> Tagging:
+    """May be repeated: a time sheet that has the tag is left alone. 409 while the month is open."""
+    return Tagging(tag_run_id=periods.launch_tagging(ready, month))
 
 
 @router.post("/periods/{month}/reopen", summary="Open a closed month again")

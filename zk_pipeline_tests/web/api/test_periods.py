@@ -66,6 +66,7 @@ def test_operators_and_viewers_close_and_open_nothing(
     for client in (operator, viewer):
         refused(client.post(f"{MONTH}/close", json={}), 403, "This needs the role admin")
         refused(client.post(f"{MONTH}/reopen", json={"reason": "x"}), 403, "This needs the role admin")
+        refused(client.post(f"{MONTH}/tags"), 403, "This needs the role admin")
     assert statement.rows("SELECT * FROM sync.periods") == []
 
 
@@ -79,9 +80,20 @@ def test_what_stands_in_the_way_is_answered_and_nothing_changes(web: Web, admin:
     assert web.rows("SELECT * FROM sync.periods") == []
 
 
-def test_a_month_whose_tags_cannot_be_asked_for_is_closed_all_the_same(statement: Web, admin: httpx.Client) -> None:
-    refused(admin.post(f"{MONTH}/close", json={"tag": True}), 502, "Dagster")
+def test_a_month_whose_tags_cannot_be_asked_for_is_closed_all_the_same_and_says_so(
+    statement: Web, admin: httpx.Client
+) -> None:
+    told = admin.post(f"{MONTH}/close", json={"tag": True}).json()
+    assert (told["period"]["closed"], told["tag_run_id"]) == (True, None)
+    assert f"Dagster at {NOWHERE} does not answer" in told["tag_problem"]
     assert statement.rows("SELECT month::text FROM sync.periods") == [("2025-08-01",)]
+
+
+def test_the_tags_of_a_closed_month_are_asked_for_on_their_own(statement: Web, admin: httpx.Client) -> None:
+    refused(admin.post(f"{MONTH}/tags"), 409, "2025-08 is not closed")
+    admin.post(f"{MONTH}/close", json={})
+    for _ in range(2):
+        refused(admin.post(f"{MONTH}/tags"), 502, "Dagster")
 
 
 def test_an_operator_settles_a_credit_once(web: Web, credit: int, operator: httpx.Client, viewer: httpx.Client) -> None:
