@@ -59,15 +59,24 @@ def bookings_of_days(connection: Connection, connector: str, first: date, last: 
 
 
 def bookings_with_corrections(connection: Connection, connector: str, first: date, last: date) -> list[TimeAccounting]:
-    """All bookings, of whatever day, whose group of ticket, agent and type has a correction and touches these days."""
+    """All bookings, of whatever day, whose group of ticket, agent and type touches these days and has a correction.
+
+    A group whose last correction was deleted or became a booking counts as long as an entry of it is still reduced.
+    """
     query = text(
         """
-        WITH corrected AS (
-            SELECT DISTINCT ticket_id, agent_id, type_id FROM zammad.time_accountings
-            WHERE connector = :connector AND units < 0 AND gone_at IS NULL
-        ), touched AS (
+        WITH touched AS (
             SELECT DISTINCT ticket_id, agent_id, type_id FROM zammad.time_accountings
             WHERE connector = :connector AND work_day BETWEEN :first AND :last
+        ), corrected AS (
+            SELECT DISTINCT ticket_id, agent_id, type_id FROM zammad.time_accountings
+            WHERE connector = :connector AND units < 0 AND gone_at IS NULL
+            UNION
+            SELECT b.ticket_id, b.agent_id, b.type_id FROM touched t
+            JOIN zammad.time_accountings b ON b.connector = :connector AND b.ticket_id = t.ticket_id
+                AND b.agent_id = t.agent_id AND b.type_id IS NOT DISTINCT FROM t.type_id
+            JOIN sync.normalized_entries e ON e.source = b.connector AND e.source_id = CAST(b.id AS text)
+                AND e.time_minutes < e.booked_minutes
         )
         SELECT b.id, b.ticket_id, b.article_id, b.units, b.type_id, b.agent_id, b.created_at, b.updated_at
         FROM zammad.time_accountings b

@@ -186,6 +186,23 @@ def test_a_correction_of_a_later_day_reduces_the_time_sheet_that_was_written(wor
     assert world.office.minutes() == {booking: [20]}
 
 
+def test_a_correction_that_is_deleted_gives_the_minutes_of_an_earlier_day_back(world: World) -> None:
+    world.desk.book(5, at("08:00", TUESDAY), agent="ben")
+    booking, correction = world.desk.book(120), world.desk.book(-100, at("09:04", TUESDAY))
+    world.sync(MONDAY, TUESDAY)
+    world.desk.server.delete(correction)
+    world.sync(TUESDAY)
+    assert world.office.minutes()[booking] == [120]
+
+
+def test_a_correction_that_becomes_a_booking_gives_the_minutes_of_an_earlier_day_back(world: World) -> None:
+    booking, correction = world.desk.book(120), world.desk.book(-100, at("09:04", TUESDAY))
+    world.sync(MONDAY, TUESDAY)
+    world.desk.server.edit(correction, units="30")
+    world.sync(TUESDAY)
+    assert world.office.minutes() == {booking: [120], correction: [30]}
+
+
 def test_a_time_sheet_typed_by_hand_is_offered_and_not_doubled(world: World) -> None:
     booking = world.desk.book(45, at("12:10"))
     typed = world.office.type_by_hand(at("11:25"), 45, f"Ticket {world.desk.number()}")
