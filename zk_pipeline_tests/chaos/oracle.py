@@ -23,9 +23,8 @@ SECONDS_OF_A_TRANSACTION = 10
 UNCLAIMED = "SELECT count(*) FROM sync.day_requests WHERE claimed_by_run IS NULL"
 UNFINISHED = "SELECT count(*) FROM runs WHERE status NOT IN ('SUCCESS', 'FAILURE', 'CANCELED')"
 EXCUSED = """
-    SELECT key FROM sync.conflicts WHERE resolution_status = 'open'
+    SELECT source_id FROM sync.conflicts WHERE resolution_status IN ('open', 'decided', 'carried_out')
     UNION SELECT key FROM sync.reconciliation_results WHERE decided <> ''
-    UNION SELECT source_id FROM sync.conflicts WHERE resolution_status IN ('decided', 'carried_out')
     UNION SELECT source_id FROM sync.adjustments
 """
 LINKED = "SELECT source_id, kimai_id FROM sync.pushes WHERE state = 'confirmed' AND kimai_id IS NOT NULL"

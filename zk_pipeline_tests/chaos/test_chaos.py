@@ -89,7 +89,7 @@ def test_the_judge_sees_lost_minutes_and_doubled_ones(places: Places) -> None:
     booking = desk.book(60, ticket="quiet")
     for _ in range(2):
         place.world.sync()
-    assert not wrong_state(place)
+    assert str(booking) not in {difference.reference for difference in wrong_state(place)}
     row = place.world.office.sheet(booking)
     place.world.office.change(row, duration=row.duration - 300)
     told = f"Booking {booking} is 60.0 min of user 2 in Zammad and 55.0 min of user 2 in Kimai."
