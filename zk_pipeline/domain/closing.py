@@ -97,13 +97,9 @@ def may_close(month: date, totals: StatementTotals, today: date, *, with_waiting
     if last_day(month) >= today:
         objections.append(f"{name} is not over. Close it from {next_month(month)} on.")
     if totals.lines is None:
-        objections.append(
-            "There is no statement yet. Build the marts first: materialize marts/statement_lines in Dagster."
-        )
+        objections.append(f"There is no statement yet. zk statement {name} makes it.")
     elif totals.entries and not totals.lines:
-        objections.append(
-            f"The statement has no line of {name}. Build the marts first: materialize marts/statement_lines in Dagster."
-        )
+        objections.append(f"The statement has no line of {name}. zk statement {name} makes it anew.")
     elif totals.stale_days:
         days = ", ".join(str(day) for day in totals.stale_days)
         objections.append(
