@@ -8,7 +8,7 @@ from zk_pipeline.domain import adjustments
 from zk_pipeline.domain.adjustments import Adjustment, Holding, Owed, Side
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.entries import Entry, stable_hash
-from zk_pipeline.domain.ledger import Desired
+from zk_pipeline.domain.ledger import Desired, LedgerRow
 from zk_pipeline.domain.mapping import Assignment, Resolver
 from zk_pipeline.domain.plan import Result
 from zk_pipeline.domain.reasons import Reason
@@ -28,16 +28,27 @@ class Accounts:
         sheet: Timesheet | None,
         made: Sequence[Adjustment],
         wanted: tuple[Entry, Desired] | None = None,
+        ledger: LedgerRow | None = None,
     ) -> Owed:
-        """What a booking owes of which `sheet` was billed and these adjustments were made."""
-        held = [self._holding(adjustment) for adjustment in made]
-        if sheet is not None:
-            side = Side(sheet.user_id, sheet.project_id, "", sheet.activity_id)
-            held.insert(0, Holding(side, sheet.duration_seconds))
+        """What a booking owes of which `sheet` was billed and these adjustments were made.
+
+        Of a time sheet that was written counts what was asked for: the target's rounding is neither credited nor billed
+        again (docs/billing.md).
+        """
+        adjusted = [self._holding(adjustment) for adjustment in made]
+        rounding = ledger.rounding_of(sheet) if ledger is not None and sheet is not None else 0
+        held = [*_billed(sheet, rounding), *adjusted]
         entry, desired = wanted or (None, None)
         wish = Holding(_side(desired), desired.seconds) if desired else None
-        reason, amounts = adjustments.why(wish, held), adjustments.owed(wish, held)
-        return Owed(source_id, sheet.id if sheet else None, day, reason, amounts, entry)
+        return Owed(
+            source_id,
+            sheet.id if sheet else None,
+            day,
+            adjustments.why(wish, held),
+            adjustments.owed(wish, held),
+            adjustments.owed(wish, [*_billed(sheet), *adjusted]),
+            entry,
+        )
 
     def _holding(self, adjustment: Adjustment) -> Holding:
         """What an adjustment holds. Its own entry follows the mappings, as every entry does; a credit stays put."""
@@ -60,7 +71,8 @@ def with_owed(line: Result, owed: Owed, made: Sequence[Adjustment], kept: str = 
     """
     facts_hash = line.facts_hash
     if made:
-        amounts = [(str(amount.side.key), amount.seconds) for amount in owed.amounts]
+        # A time sheet that is kept counts as it is from then on; the decision stands all the same.
+        amounts = [(str(amount.side.key), amount.seconds) for amount in owed.with_rounding]
         facts = {"line": line.facts_hash, "made": [adjustment.id for adjustment in made], "owed": amounts}
         facts_hash = stable_hash(facts)
     even = not owed.amounts and (made or line.status is Status.ORPHANED)
@@ -71,6 +83,14 @@ def with_owed(line: Result, owed: Owed, made: Sequence[Adjustment], kept: str = 
         )
     text = " ".join(part for part in (line.text, owed.text) if part)
     return replace(line, text=text, owed=owed, facts_hash=facts_hash)
+
+
+def _billed(sheet: Timesheet | None, rounding: int = 0) -> list[Holding]:
+    """What a billed time sheet holds, less the target's rounding."""
+    if sheet is None:
+        return []
+    side = Side(sheet.user_id, sheet.project_id, "", sheet.activity_id)
+    return [Holding(side, sheet.duration_seconds - rounding)]
 
 
 def _side(desired: Desired) -> Side:

@@ -62,7 +62,8 @@ class Holding:
 class Owed:
     """What a billed booking still owes: the original, an amount for each side, and why, as a sentence.
 
-    `entry` is what the booking wants now; without it there is nothing that a new entry could say.
+    `entry` is what the booking wants now; without it there is nothing that a new entry could say. `with_rounding` are
+    the amounts by what the target shows, which its rounding is a part of.
     """
 
     source_id: str
@@ -70,6 +71,7 @@ class Owed:
     day: date
     reason: str
     amounts: tuple[Holding, ...]
+    with_rounding: tuple[Holding, ...]
     entry: Entry | None = None
 
     @property

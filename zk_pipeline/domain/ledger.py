@@ -74,7 +74,8 @@ class LedgerRow:
     """The last write of one entry; times are UTC.
 
     `asked` is what was sent last and `base` what the target returned for it. While a create is unconfirmed there is no
-    `base`; an update leaves both as they were confirmed until its own outcome is known.
+    `base`; an update leaves both as they were confirmed until its own outcome is known. `as_found`: it was taken as the
+    target had it, and nothing was sent.
     """
 
     source_id: str
@@ -84,3 +85,10 @@ class LedgerRow:
     base: Timesheet | None
     facts_hash: str
     message: str
+    as_found: bool = False
+
+    def rounding_of(self, sheet: Timesheet) -> int:
+        """Seconds by which the target's rounding made this time sheet longer than was asked for (docs/kimai.md §5)."""
+        if self.asked is None or self.base is None or self.as_found or self.kimai_id != sheet.id:
+            return 0
+        return self.base.duration_seconds - self.asked.seconds

@@ -182,8 +182,9 @@ class Reconciler:
                 decision = self._decide_unwanted(source_id, row, situation)
                 line = _stray(source_id, row, decision, situation.day)
                 if decision.reason is Reason.BILLED:
-                    made = situation.adjusted.get(source_id, ())
-                    line = with_owed(line, self._accounts.owed(source_id, situation.day, row, made), made)
+                    made, ledger = situation.adjusted.get(source_id, ()), situation.ledger.get(source_id)
+                    owed = self._accounts.owed(source_id, situation.day, row, made, ledger=ledger)
+                    line = with_owed(line, owed, made)
                 yield line
 
     def _vanished(self, situation: Situation) -> Iterable[Result]:
@@ -204,7 +205,7 @@ class Reconciler:
         made = situation.adjusted.get(entry.source_id, ())
         ledger = situation.ledger.get(entry.source_id)
         wanted = (entry, line.draft.desired) if line.draft is not None else None
-        owed = self._accounts.owed(entry.source_id, entry.entry_date, ours, made, wanted)
+        owed = self._accounts.owed(entry.source_id, entry.entry_date, ours, made, wanted, ledger)
         return with_owed(line, owed, made, kept=ledger.facts_hash if ledger else "")
 
     def _decide_unwanted(self, source_id: str, row: Timesheet, situation: Situation) -> Decision:

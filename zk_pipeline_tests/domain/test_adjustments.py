@@ -62,11 +62,17 @@ class Month:
     sheet: Timesheet | None = field(default_factory=ours)
     made: list[Adjustment] = field(default_factory=list[Adjustment])
     closed: frozenset[date] = CLOSED
+    rounding: int = 0
+
+    def __post_init__(self) -> None:
+        """The target made the time sheet so many seconds longer than was asked for."""
+        if self.sheet is not None:
+            self.sheet = replace(self.sheet, duration_seconds=self.sheet.duration_seconds + self.rounding)
 
     def facts(self) -> Situation:
         return situation(
             *([self.booking] if self.booking else []),
-            ledger=(ledger_row(),) if self.sheet else (),
+            ledger=(ledger_row(base=self.sheet),) if self.sheet else (),
             timesheets=(self.sheet,) if self.sheet else (),
             closed_months=self.closed,
             adjusted={"6": self.made} if self.made else {},
@@ -106,11 +112,11 @@ class Month:
         return decided
 
     def booked(self) -> Counter[Side]:
-        """Seconds in Kimai's closed month, of adjustments and of credits, by side."""
+        """Seconds in Kimai's closed month without its rounding, of adjustments and of credits, by side."""
         sums: Counter[Side] = Counter()
         if self.sheet is not None:
             row = self.sheet
-            sums[row.user_id, row.project_id, row.activity_id] += row.duration_seconds
+            sums[row.user_id, row.project_id, row.activity_id] += row.duration_seconds - self.rounding
         for adjustment in self.made:
             side = adjustment.side
             sums[side.user_id, side.project_id or 0, side.activity_id] += adjustment.holding.seconds
@@ -145,11 +151,11 @@ BOOKINGS = st.none() | st.builds(
 )
 
 
-@given(st.lists(BOOKINGS, min_size=1, max_size=8), st.booleans(), st.booleans())
+@given(st.lists(BOOKINGS, min_size=1, max_size=8), st.booleans(), st.booleans(), st.sampled_from([0, 15, -300, 480]))
 def test_closed_minutes_adjustments_and_credits_are_what_zammad_says(
-    edits: list[Entry | None], was_in_kimai: bool, reopened: bool
+    edits: list[Entry | None], was_in_kimai: bool, reopened: bool, rounding: int
 ) -> None:
-    month = Month(entry(), sheet=ours() if was_in_kimai else None)
+    month = Month(entry(), sheet=ours() if was_in_kimai else None, rounding=rounding)
     month.adjust()
     closed = month.sheet
     for edit in edits:
@@ -187,6 +193,42 @@ def test_each_change_owes_its_difference_and_says_why(edit: Entry | None, minute
     assert [amount.minutes for amount in waiting.owed.amounts] == minutes
     assert waiting.owed.reason == reason
     assert reason in waiting.text
+
+
+def test_what_the_target_rounded_is_neither_credited_nor_billed_again() -> None:
+    month = Month(entry(minutes="16"), rounding=900)
+    waiting = month.line()
+    assert waiting is not None
+    assert waiting.owed is not None
+    assert [amount.minutes for amount in waiting.owed.amounts] == [1]
+    assert waiting.owed.reason == "The booking says 16 min, 15 min are billed or adjusted."
+
+
+def test_what_was_edited_in_the_target_before_it_was_billed_counts_beside_its_rounding() -> None:
+    month = Month(entry(minutes="60"))
+    edited = replace(ours(), duration_seconds=2700)
+    rounded = ledger_row(base=replace(ours(), duration_seconds=1800))
+    (waiting,) = RECONCILER.day(replace(month.facts(), timesheets=[edited], ledger={"6": rounded}))
+    assert waiting.owed is not None
+    assert [amount.minutes for amount in waiting.owed.amounts] == [30]
+
+
+def test_a_time_sheet_that_was_taken_as_found_counts_as_it_is() -> None:
+    month = Month(entry(minutes="60"), rounding=900)
+    linked = ledger_row(base=month.sheet, as_found=True)
+    (waiting,) = RECONCILER.day(replace(month.facts(), ledger={"6": linked}))
+    assert waiting.owed is not None
+    assert [amount.minutes for amount in waiting.owed.amounts] == [30]
+
+
+def test_a_difference_that_was_written_off_stays_so_although_the_time_sheet_was_rounded() -> None:
+    month = Month(entry(minutes="60"), rounding=900)
+    month.adjust()
+    month.booking = entry(minutes="75")
+    waiting = month.line()
+    assert waiting is not None
+    kept = ledger_row(base=month.sheet, as_found=True, facts_hash=waiting.facts_hash)
+    assert RECONCILER.day(replace(month.facts(), ledger={"6": kept}))[0].action is Action.NONE
 
 
 def test_a_booking_in_a_closed_month_owes_all_of_itself() -> None:

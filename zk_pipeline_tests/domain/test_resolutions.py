@@ -21,7 +21,8 @@ from zk_pipeline_tests.domain.builders import DAY, ZONE_UTC, entry, ours, reconc
 PAGE = Path(__file__).parents[2] / "docs" / "conflicts.md"
 DRAFT = reconciler().day(situation(entry()))[0].draft
 
-OWED = Owed("6", 100, DAY, "The booking says 30 min.", (Holding(Side(10, 40, "ZO7", 20), 900),))
+HELD = Holding(Side(10, 40, "ZO7", 20), 900)
+OWED = Owed("6", 100, DAY, "The booking says 30 min.", (HELD,), (HELD,))
 
 OUTCOMES: dict[tuple[Reason, Status], dict[Choice, Action]] = {
     (Reason.UNMAPPED_USER, Status.MISSING): {Choice.IGNORE: Action.NONE},

@@ -146,6 +146,8 @@ measured as (
         coalesce(adjusted.minutes, 0) as adjusted_elsewhere,
         coalesce(carried.minutes, 0) as carried,
         coalesce(plan_lines.reason, '') = 'adjusted' as is_adjusted,
+        -- Whether an adjustment starts from what was asked for, rather than from what the time sheet says.
+        timesheets.kimai_id is not null and ledger.is_linked is not true as is_adjusted_from_asked,
         plan_lines.facts_hash = ledger.facts_hash as is_written_off,
         {{ minutes('ledger.asked_seconds') }} as asked,
         {{ minutes('ledger.base_seconds') }} as returned,
@@ -210,14 +212,18 @@ balanced as (
             else
                 -- Kimai knows no fractions of a second; then its own rounding.
                 netted_to - {{ minutes('round(netted_to * 60)') }}
-                + case when is_taken_as_found or is_adjusted then 0 else coalesce(asked - returned, 0) end
+                + case
+                    when is_taken_as_found or (is_adjusted and not is_adjusted_from_asked) then 0
+                    else coalesce(asked - returned, 0)
+                end
         end as minutes_rounding,
         case
             when outcome = 'kept' then planned - adjusted_elsewhere - answered_now
             when outcome <> 'in_kimai' or not is_current then 0
             -- An adjustment makes up for what is there; what a person wrote off after it holds.
             when is_adjusted and is_written_off then planned - adjusted_elsewhere - answered_now
-            when is_adjusted then 0
+            when is_adjusted
+                then case when is_taken_as_found and is_adjusted_from_asked then coalesce(asked - returned, 0) else 0 end
             else
                 case when is_taken_as_found then coalesce(asked - returned, 0) else 0 end
                 -- What was edited in Kimai after it was billed or closed holds.

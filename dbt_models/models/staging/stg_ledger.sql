@@ -24,6 +24,7 @@ select
     (pushes.base ->> 'duration_seconds')::numeric as base_seconds,
     -- What Kimai itself wrote into its answer, beside what was read from it.
     coalesce(pushes.base #>> '{raw,duration}', pushes.base ->> 'duration_seconds')::numeric as base_answer_seconds,
+    pushes.operation = 'link' as is_linked,
     pushes.operation = 'link' or decisions.source_id is not null as is_taken_as_found,
     pushes.state = 'undone' or undos.source_id is not null as is_taken_back,
     pushes.facts_hash,
