@@ -78,7 +78,7 @@ class Result:
     @property
     def key(self) -> str:
         """What identifies the line within its day."""
-        if self.source_id is None or self.reason is Reason.MARKER_CLONED:
+        if self.source_id is None or self.reason in {Reason.MARKER_CLONED, Reason.BILLED_COPY}:
             return f"kimai:{self.kimai_id}"
         return self.source_id
 

@@ -29,6 +29,7 @@ class Reason(StrEnum):
     UNMATCHED_CORRECTION = "unmatched_correction"
     REFUSED_BY_KIMAI = "refused_by_kimai"
     MARKER_CLONED = "marker_cloned"
+    BILLED_COPY = "billed_copy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,5 +109,9 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     Reason.REFUSED_BY_KIMAI: Explanation("Kimai refused the time sheet.", "Then sync the day again."),
     Reason.MARKER_CLONED: Explanation(
         "A time sheet with our marker was duplicated in Kimai.", "Delete the copy, or remove the marker from it."
+    ),
+    Reason.BILLED_COPY: Explanation(
+        "A time sheet with our marker was duplicated in Kimai, and the copy is billed or closed.",
+        "Keep it, or correct the invoice in Kimai.",
     ),
 }

@@ -61,7 +61,7 @@ class Reconciler:
         for entry in sorted(situation.entries, key=lambda entry: (entry.created_at, age(entry.source_id))):
             found = matches.by_source[entry.source_id]
             lines.append(self._entry(entry, assignments[entry.source_id], found, situation))
-            lines.extend(_clone(entry, clone) for clone in found.clones)
+            lines.extend(_clone(entry, clone, self._locks(situation)) for clone in found.clones)
         lines.extend(self._strays(matches, situation))
         lines.extend(self._vanished(situation))
         return lines
@@ -348,7 +348,10 @@ def _review(
     )
 
 
-def _clone(entry: Entry, clone: Timesheet) -> Result:
+def _clone(entry: Entry, clone: Timesheet, locks: Locks) -> Result:
+    """A copy of a booking's time sheet; one that is billed, or of a closed day, may only be kept."""
+    locked = locks.why(clone) or locks.why_day(entry.entry_date)
+    text = f"Time sheet {clone.id} carries the marker of booking {entry.source_id}."
     return Result(
         entry.entry_date,
         entry.source_id,
@@ -356,8 +359,8 @@ def _clone(entry: Entry, clone: Timesheet) -> Result:
         Status.DUPLICATE,
         Action.REVIEW,
         Decimal(0),
-        Reason.MARKER_CLONED,
-        f"Time sheet {clone.id} carries the marker of booking {entry.source_id}.",
+        Reason.BILLED_COPY if locked else Reason.MARKER_CLONED,
+        f"{text} {locked}".strip(),
         facts_hash=stable_hash({"clone": _facts(clone)}),
     )
 

@@ -50,6 +50,7 @@ ALLOWED: Mapping[Reason, tuple[Choice, ...]] = {
     Reason.UNMATCHED_CORRECTION: (Choice.IGNORE,),
     Reason.REFUSED_BY_KIMAI: (Choice.CREATE, Choice.UPDATE, Choice.IGNORE),
     Reason.MARKER_CLONED: (Choice.DELETE, Choice.KEEP),
+    Reason.BILLED_COPY: (Choice.KEEP,),
 }
 """The decisions for each reason that waits for a person; the first is the one suggested."""
 

@@ -339,6 +339,19 @@ def test_delete_removes_the_copy_and_keeps_the_original(world: World) -> None:
     assert_settled(world)
 
 
+def test_a_copy_that_was_billed_since_its_deletion_was_decided_stays_and_asks_again(world: World) -> None:
+    booking = booked(world)
+    copy = world.office.type_by_hand(LATER, 30, world.office.sheet(booking).description or "")
+    world.sync()
+    decide(world, Choice.DELETE)
+    world.office.change(next(row for row in world.office.rows if row.id == copy), exported=True)
+    assert writes(world.sync()) == 0
+    assert world.reasons() == ["billed_copy"]
+    decide(world, Choice.KEEP)
+    assert writes(world.sync()) == 0
+    assert (world.reasons(), len(world.office.rows)) == ([], 2)
+
+
 # Refusals, bills and mappings
 
 

@@ -1,7 +1,7 @@
 """The plan of a day: what every entry and every time sheet of ours is, and what shall be done."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -250,6 +250,22 @@ def test_a_copy_of_our_time_sheet_is_shown_beside_it():
     assert verdict(first) == (Status.IN_SYNC, Action.NONE, None, 100)
     assert verdict(second) == review(Status.DUPLICATE, Reason.MARKER_CLONED, 101)
     assert (second.key, second.minutes) == ("kimai:101", 0)
+
+
+@pytest.mark.parametrize(
+    ("copy", "closed", "why"),
+    [
+        (ours(101, exported=True), frozenset[date](), "It is exported, and so billed."),
+        (ours(101), frozenset({DAY.replace(day=1)}), "2025-08 was closed with zk close."),
+    ],
+    ids=["billed", "closed"],
+)
+def test_a_copy_that_is_billed_or_closed_may_only_be_kept(copy: Timesheet, closed: frozenset[date], why: str):
+    facts = situation(entry(), ledger=(ledger_row(),), timesheets=(ours(), copy), closed_months=closed)
+    _, line = reconciler().day(facts)
+    assert verdict(line) == review(Status.DUPLICATE, Reason.BILLED_COPY, 101)
+    assert why in line.text
+    assert line.key == "kimai:101"
 
 
 @pytest.mark.parametrize(

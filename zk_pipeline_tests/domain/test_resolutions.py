@@ -66,13 +66,15 @@ OUTCOMES: dict[tuple[Reason, Status], dict[Choice, Action]] = {
     (Reason.REFUSED_BY_KIMAI, Status.MISSING): {Choice.CREATE: Action.CREATE, Choice.IGNORE: Action.NONE},
     (Reason.REFUSED_BY_KIMAI, Status.MISMATCH): {Choice.UPDATE: Action.UPDATE, Choice.IGNORE: Action.NONE},
     (Reason.MARKER_CLONED, Status.DUPLICATE): {Choice.DELETE: Action.DELETE, Choice.KEEP: Action.NONE},
+    (Reason.BILLED_COPY, Status.DUPLICATE): {Choice.KEEP: Action.NONE},
 }
+COPIES = {Reason.MARKER_CLONED, Reason.BILLED_COPY}
 EXPLAINED_ONLY = {Reason.ZERO, Reason.CORRECTED_TO_ZERO, Reason.CORRECTION, Reason.ADJUSTED}
 
 
 def line(reason: Reason, status: Status, **changes: Any) -> Result:
     """A line that waits for a person."""
-    orphan = status in {Status.ORPHANED, Status.EXCLUDED} or reason is Reason.MARKER_CLONED
+    orphan = status in {Status.ORPHANED, Status.EXCLUDED} or reason in COPIES
     row = Result(
         DAY,
         "6",

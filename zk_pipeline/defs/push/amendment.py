@@ -107,8 +107,10 @@ class Removal:
         """Delete the line's time sheet, unless it was edited since the plan; one that is gone already is done."""
         current = self._target.get(line.kimai_id or 0)
         if current is not None:
-            if self._locks.why(current) or not self._is_untouched(current, line, bound):
-                return PushReport(left=1)
+            locked = self._locks.why(current)
+            if locked or not self._is_untouched(current, line, bound):
+                why = locked or "It was changed in Kimai since this was planned."
+                return PushReport(left=1, problems=(f"Time sheet {current.id} is not deleted. {why}",))
             try:
                 self._target.delete(current.id)
             except PermissionDeniedError as error:

@@ -23,6 +23,7 @@ WORDS = {
     "reason.unmatched_correction": ("Correction fits nothing", "Korrektur ohne Gegenstück", "Correction orpheline"),
     "reason.refused_by_kimai": ("Refused by Kimai", "Von Kimai abgelehnt", "Refusé par Kimai"),
     "reason.marker_cloned": ("Marker duplicated", "Kennzeichen verdoppelt", "Marqueur dupliqué"),
+    "reason.billed_copy": ("Billed duplicate", "Abgerechnetes Doppel", "Doublon facturé"),
     "next.unmapped_user": (
         "No Kimai user belongs to this agent. Map the agent in the section Mappings.",
         "Zu diesem Agenten gehört kein Kimai-Benutzer. Ordnen Sie ihn im Abschnitt Zuordnungen zu.",
@@ -112,6 +113,11 @@ WORDS = {
         "A time sheet with our marker was duplicated in Kimai. Delete the copy, or remove the marker from it.",
         "Ein Zeiteintrag mit unserem Kennzeichen wurde in Kimai verdoppelt. Löschen Sie die Kopie.",
         "Une feuille avec notre marqueur a été dupliquée dans Kimai. Supprimez la copie.",
+    ),
+    "next.billed_copy": (
+        "A time sheet with our marker was duplicated in Kimai, and the copy is billed or closed. It stays: keep it.",
+        "Ein Zeiteintrag von uns wurde in Kimai verdoppelt, und die Kopie ist abgerechnet. Behalten Sie sie.",
+        "Une de nos feuilles a été dupliquée dans Kimai, et la copie est facturée ou clôturée. Gardez-la.",
     ),
     "choice.create": ("Create", "Anlegen", "Créer"),
     "choice.update": ("Update", "Aktualisieren", "Mettre à jour"),
