@@ -1,12 +1,14 @@
 """What changes after closing becomes an adjustment or a credit, once, and the closed rows stay as they are."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from threading import Barrier
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection
 
+from zk_pipeline.defs.push.tagging import MonthOpenError, Tagging
 from zk_pipeline.defs.reconcile.stages import Reconciliation
 from zk_pipeline.domain.locks import Locks
 from zk_pipeline.domain.resolutions import Choice
@@ -14,9 +16,10 @@ from zk_pipeline.operations import periods
 from zk_pipeline.operations.errors import OperationError, StaleError
 from zk_pipeline.sandbox.kimai.model import Timesheet
 from zk_pipeline.store import conflicts
+from zk_pipeline.store import periods as store
 from zk_pipeline_tests.defs.billing import ADMIN, Books, today
 from zk_pipeline_tests.defs.crashing import KILLED, Child
-from zk_pipeline_tests.defs.world import MONDAY, World, at
+from zk_pipeline_tests.defs.world import MONDAY, ZONE, World, at
 
 SEPTEMBER = date(2025, 9, 15)
 OCTOBER = "2025-10"
@@ -313,6 +316,25 @@ def test_the_tag_is_set_on_what_is_not_exported_keeps_other_tags_and_is_taken_ba
     periods.reopen(world.environment.runtime, ADMIN, OCTOBER, "a mistake")
     assert undo_run(undo, report.run_id).undone == {"untag": 1}
     assert tags_of(world, world.office.sheet(first)) == {"zammad", "synced"}
+
+
+def test_a_month_that_is_opened_while_it_is_tagged_is_tagged_no_further(books: Books) -> None:
+    first, second = closed(books), books.world.desk.book(30, at("10:00", MONDAY + timedelta(days=1)))
+    runtime = books.world.environment.runtime
+    periods.reopen(runtime, ADMIN, OCTOBER, "another booking")
+    books.world.sync(MONDAY + timedelta(days=1))
+    books.close()
+
+    class Interrupted(Tagging):
+        def _tag(self, *about: Any) -> None:
+            super()._tag(*about)
+            with runtime.database.transaction() as connection:
+                store.reopen(connection, MONDAY.replace(day=1), actor=ADMIN.name, reason="a mistake")
+
+    with runtime.target() as target, pytest.raises(MonthOpenError, match="2025-10 is not closed"):
+        Interrupted(runtime.database, target, ZONE, "run").carry_out(MONDAY.replace(day=1))
+    assert "billed:2025-10" in tags_of(books.world, books.world.office.sheet(first))
+    assert "billed:2025-10" not in tags_of(books.world, books.world.office.sheet(second))
 
 
 def test_a_tag_whose_run_died_before_its_commit_is_in_the_journal_after_the_next_run(books: Books) -> None:

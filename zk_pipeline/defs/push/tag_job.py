@@ -7,11 +7,11 @@ import dagster as dg
 
 from zk_pipeline.defs.automation.jobs import TARGET_TAG
 from zk_pipeline.defs.days import stopping_on_system_errors
-from zk_pipeline.defs.push.tagging import Tagged, Tagging
+from zk_pipeline.defs.push.tagging import MonthOpenError, Tagged, Tagging
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.defs.tags import MONTH_TAG
-from zk_pipeline.domain.closing import MonthError, last_day, month_name, month_named
-from zk_pipeline.store import periods, runs
+from zk_pipeline.domain.closing import MonthError, last_day, month_named
+from zk_pipeline.store import runs
 
 TAGGED, NOT_TAGGED = "tagged", "left"
 """Metadata of the step: how many time sheets got the tag, and why others did not."""
@@ -34,13 +34,11 @@ def set_tags(context: dg.OpExecutionContext, zk: ZkResource) -> None:
     except MonthError as error:
         raise dg.Failure(description=f"The run's tag {MONTH_TAG} is wrong. {error}") from error
     with stopping_on_system_errors():
-        with zk.runtime.database.transaction() as connection:
-            closed = periods.closed_months(connection)
-        if month not in closed:
-            name = month_name(month)
-            raise dg.Failure(description=f"{name} is not closed. Close it first: zk close {name}")
         before = zk.target.requests
-        done = Tagging(zk.runtime.database, zk.target, zk.runtime.settings.zone, context.run_id).carry_out(month)
+        try:
+            done = Tagging(zk.runtime.database, zk.target, zk.runtime.settings.zone, context.run_id).carry_out(month)
+        except MonthOpenError as error:
+            raise dg.Failure(description=str(error)) from error
     after, name = zk.target.requests, zk.target.endpoint.name
     counts = {
         "tagged": done.tagged,

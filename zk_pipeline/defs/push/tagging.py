@@ -9,14 +9,18 @@ from zk_pipeline.connectors.base import TargetConnector
 from zk_pipeline.connectors.errors import NotFoundError, PermissionDeniedError, ValidationFailedError
 from zk_pipeline.defs.locks import push_lock
 from zk_pipeline.defs.push.exchanges import Exchanges
-from zk_pipeline.domain.closing import billed_tag, last_day
+from zk_pipeline.domain.closing import billed_tag, last_day, month_name
 from zk_pipeline.domain.instants import days_window, local_day
 from zk_pipeline.domain.journal import JournalEntry, Operation
 from zk_pipeline.domain.records import Timesheet, TimesheetChange
-from zk_pipeline.store import audit, journal, ledger
+from zk_pipeline.store import audit, journal, ledger, periods
 from zk_pipeline.store import target as rows
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.database import Database
+
+
+class MonthOpenError(Exception):
+    """The month is not closed, or was opened again meanwhile; the message says the remedy."""
 
 
 @dataclass
@@ -41,17 +45,27 @@ class Tagging:
     def carry_out(self, month: date) -> Tagged:
         """Tag the month. What has the tag is left alone, so it may be repeated; raises what stops it.
 
-        The tag is made visible first, since Kimai drops unknown ones (docs/kimai.md §9).
+        The tag is made visible first, since Kimai drops unknown ones (docs/kimai.md §9). Raises `MonthOpenError`: who
+        opens the month waits for a day that is under way, and the days after it are not tagged.
         """
+        self._require_closed(month)
         tag, done = billed_tag(month), Tagged()
         by_day = self._untagged(month, tag)
         if by_day:
             self._target.ensure_tags([tag])
         for day, sheets in sorted(by_day.items()):
             with self._database.lock(push_lock(self._name, day)), self._exchanges.kept():
+                self._require_closed(month)
                 for source_id, row in sheets:
                     self._tag(row.id, source_id, tag, done)
         return done
+
+    def _require_closed(self, month: date) -> None:
+        with self._database.transaction() as connection:
+            if month in periods.closed_months(connection):
+                return
+        name = month_name(month)
+        raise MonthOpenError(f"{name} is not closed. Close it first: zk close {name}")
 
     def _untagged(self, month: date, tag: str) -> dict[date, Sequence[tuple[str, Timesheet]]]:
         """Our time sheets of the month that lack the tag or whose tag is not in the journal yet, by day."""
