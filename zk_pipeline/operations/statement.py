@@ -1,7 +1,7 @@
 """The statement of a month, made of marts that are true."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 from sqlalchemy import Connection
@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from zk_pipeline.dagster_server import DagsterServer
 from zk_pipeline.defs.marts.project import MartsError
 from zk_pipeline.defs.tags import REASON_TAG
-from zk_pipeline.domain.closing import last_day, month_name
+from zk_pipeline.domain.closing import last_day, month_name, month_of
 from zk_pipeline.domain.statement import CustomerError, Statement, of_customer, statement_of
 from zk_pipeline.operations import marts
 from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
@@ -40,6 +40,19 @@ def statement(runtime: Runtime, name: str, customer: str | None = None, *, refre
         return of_customer(found, customer)
     except CustomerError as error:
         raise UnknownError(error.args[0]) from error
+
+
+def months(runtime: Runtime) -> tuple[date, ...]:
+    """The months from the last one with a booking back to the first; none while nothing is booked."""
+    with runtime.database.transaction() as connection:
+        days = statements.booked_days(connection)
+    found: list[date] = []
+    if days is not None:
+        month = month_of(days[1])
+        while month >= month_of(days[0]):
+            found.append(month)
+            month = month_of(month - timedelta(days=1))
+    return tuple(found)
 
 
 def bring_up_to_date(runtime: Runtime, month: date) -> bool:

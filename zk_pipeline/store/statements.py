@@ -80,6 +80,7 @@ _RENAMED_DAYS = text(
     """
 )
 _BUILT_AT = text("SELECT max(built_at) FROM marts.fct_time_entries WHERE entry_date BETWEEN :month AND :last")
+_BOOKED = text("SELECT min(entry_date), max(entry_date) FROM sync.normalized_entries")
 _MADE = text("SELECT to_regclass('marts.statement_lines') IS NOT NULL")
 
 
@@ -97,6 +98,12 @@ class Rows:
 def is_made(connection: Connection) -> bool:
     """Whether there are marts at all."""
     return connection.execute(_MADE).scalar_one()
+
+
+def booked_days(connection: Connection) -> tuple[date, date] | None:
+    """The first and the last day on which something is booked."""
+    first, last = connection.execute(_BOOKED).one()
+    return None if first is None else (first, last)
 
 
 def rows(connection: Connection, target: str, month: date, last: date) -> Rows:

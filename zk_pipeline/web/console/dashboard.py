@@ -1,9 +1,7 @@
 """The section Dashboard: the figures, the minutes of each day, and the latest runs."""
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
-from decimal import Decimal
-from typing import Any
+from datetime import datetime, timedelta
 
 from nicegui import ui
 
@@ -11,10 +9,9 @@ from zk_pipeline.domain.instants import local_day
 from zk_pipeline.operations import kpi, runs
 from zk_pipeline.operations.kpi import DAYS_SHOWN, Kpi
 from zk_pipeline.operations.runs import Run
-from zk_pipeline.store.kpi import DayMinutes
-from zk_pipeline.web.console import parts, run_table
+from zk_pipeline.web.console import day_chart, parts, run_table
 from zk_pipeline.web.console.panel import Panel
-from zk_pipeline.web.console.parts import Cell, Column
+from zk_pipeline.web.console.parts import Cell
 from zk_pipeline.web.console.section import Section
 from zk_pipeline.web.console.visit import Visit
 
@@ -62,7 +59,7 @@ class Dashboard:
                     _value(value)
         self._chart.clear()
         with self._chart:
-            _chart(self._visit, figures.series)
+            day_chart.show(self._visit, figures.series)
 
     def _values(self, figures: Kpi) -> dict[str, Cell]:
         words, status = self._visit.words, figures.status
@@ -105,55 +102,6 @@ def _value(value: Cell) -> None:
         return
     with parts.box("zk-kpi-value"):
         value()
-
-
-def _chart(visit: Visit, series: Sequence[DayMinutes]) -> None:
-    words = visit.words
-    if not series:
-        parts.empty(words("dashboard.no_minutes"), words("dashboard.no_minutes.hint"))
-        return
-    ui.echart(_options(visit, series), renderer="svg").classes("zk-chart").props("aria-hidden=true")
-    with parts.box("zk-details", "details"):
-        parts.text("summary", words("dashboard.as_table"))
-        columns = [Column(words("dashboard.day"))]
-        columns += [Column(words(f"dashboard.{name}"), number=True) for name in ("booked", "in_kimai")]
-        rows = [[words.day(row.day), words.minutes(row.booked), words.minutes(row.synced)] for row in series]
-        parts.table(words("dashboard.minutes"), columns, rows)
-
-
-def _options(visit: Visit, series: Sequence[DayMinutes]) -> dict[str, Any]:
-    """The chart; amounts are drawn to a pixel, so here they may be inexact."""
-    words = visit.words
-    line, ink = "var(--zk-line)", "var(--zk-soft)"
-
-    def bars(name: str, amounts: Sequence[Decimal], colour: str) -> dict[str, Any]:
-        data = [float(amount) for amount in amounts]
-        style = {"color": colour, "borderRadius": 3}
-        return {"name": name, "type": "bar", "stack": "minutes", "data": data, "itemStyle": style, "barMaxWidth": 26}
-
-    return {
-        "animation": False,
-        "textStyle": {"fontFamily": "inherit"},
-        "grid": {"left": 8, "right": 8, "top": 34, "bottom": 4, "containLabel": True},
-        "legend": {"left": 0, "top": 0, "textStyle": {"color": ink}, "icon": "roundRect"},
-        "tooltip": {"trigger": "axis", "renderMode": "richText", "confine": True},
-        "xAxis": {
-            "type": "category",
-            "data": [_short(row.day) for row in series],
-            "axisLabel": {"color": ink},
-            "axisLine": {"lineStyle": {"color": line}},
-            "axisTick": {"show": False},
-        },
-        "yAxis": {"type": "value", "axisLabel": {"color": ink}, "splitLine": {"lineStyle": {"color": line}}},
-        "series": [
-            bars(words("dashboard.in_kimai"), [row.synced for row in series], "var(--zk-accent)"),
-            bars(words("dashboard.not_in_kimai"), [row.booked - row.synced for row in series], "var(--zk-line-strong)"),
-        ],
-    }
-
-
-def _short(day: date) -> str:
-    return f"{day.day}.{day.month}."
 
 
 async def _show(visit: Visit) -> None:

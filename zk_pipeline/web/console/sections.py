@@ -1,6 +1,6 @@
 """The sections of the console, in their order."""
 
-from zk_pipeline.web.console import audit, connectors, dashboard, mappings, reconcile
+from zk_pipeline.web.console import audit, connectors, dashboard, mappings, reconcile, statement
 from zk_pipeline.web.console.section import Section
 
 SECTIONS: tuple[Section, ...] = (
@@ -8,5 +8,6 @@ SECTIONS: tuple[Section, ...] = (
     connectors.SECTION,
     mappings.SECTION,
     reconcile.SECTION,
+    statement.SECTION,
     audit.SECTION,
 )

@@ -7,7 +7,17 @@ from decimal import Decimal
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from zk_pipeline.web.console.words import audit, connectors, dashboard, decisions, mappings, reconcile, shell, top_bar
+from zk_pipeline.web.console.words import (
+    audit,
+    connectors,
+    dashboard,
+    decisions,
+    mappings,
+    reconcile,
+    shell,
+    statement,
+    top_bar,
+)
 
 Texts = Mapping[str, tuple[str, str, str]]
 """A text under its key: English, German, French; `{name}` stands for a value."""
@@ -20,6 +30,7 @@ CATALOGS: tuple[Texts, ...] = (
     mappings.WORDS,
     reconcile.WORDS,
     decisions.WORDS,
+    statement.WORDS,
     audit.WORDS,
 )
 

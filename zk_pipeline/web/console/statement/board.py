@@ -1,0 +1,150 @@
+"""The section's controls: which month and customer, and having Dagster bring the statement up to date."""
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+
+from nicegui import ui
+
+from zk_pipeline.dagster_server import run_url
+from zk_pipeline.domain.closing import month_name, month_of
+from zk_pipeline.domain.instants import local_day
+from zk_pipeline.domain.statement import Customer, Statement
+from zk_pipeline.operations import runs
+from zk_pipeline.operations import statement as statements
+from zk_pipeline.operations.actors import Role
+from zk_pipeline.operations.errors import StaleError
+from zk_pipeline.web.console import parts, run_table
+from zk_pipeline.web.console.panel import Panel
+from zk_pipeline.web.console.statement import sheet
+from zk_pipeline.web.console.visit import Visit
+
+SECONDS = 3.0
+"""Between two looks at a run that makes the statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is shown: a month's statement, `None` while none was ever made, of one customer or of all."""
+
+    months: tuple[date, ...]
+    month: date
+    statement: Statement | None
+    customer: Customer | None
+    page: int
+    run_id: str
+
+    @property
+    def shown(self) -> Statement | None:
+        """The statement of those customers that were chosen."""
+        if self.statement is None or self.customer is None:
+            return self.statement
+        chosen = tuple(account for account in self.statement.accounts if account.customer == self.customer)
+        return replace(self.statement, accounts=chosen)
+
+
+class Board:
+    """The month, the customer and the page that were chosen, and the run that is waited for."""
+
+    def __init__(self, visit: Visit) -> None:
+        self._visit, words = visit, visit.words
+        self._month: date | None = None
+        self._customer: Customer | None = None
+        self._page, self._run_id = 1, ""
+        with parts.box("zk-filters"):
+            self._months = parts.choice(words("statement.month"), {}, None, self._picked)
+            self._customers = parts.choice(words("statement.customer"), {None: words("all")}, None, self._picked)
+        self._panel = Panel(visit, self._load, self._show)
+        self._again = ui.timer(SECONDS, self._look, active=False)
+        visit.live(self.refresh)
+
+    async def refresh(self) -> None:
+        """Load the statement again."""
+        await self._panel.refresh()
+
+    async def _picked(self) -> None:
+        chosen = (self._months.value, self._customers.value)
+        if chosen == (self._month, self._customer):
+            return  # The fields only follow what was loaded.
+        self._month, self._customer = chosen
+        self._page = 1
+        await self.refresh()
+
+    async def _go(self, page: int) -> None:
+        self._page = page
+        await self.refresh()
+
+    def _load(self) -> View:
+        runtime, zone = self._visit.runtime, self._visit.words.zone
+        months = statements.months(runtime) or (month_of(local_day(datetime.now(zone), zone)),)
+        month = next((month for month in months if month == self._month), months[0])
+        try:
+            found = statements.statement(runtime, month_name(month), refresh=False)
+        except StaleError:
+            found = None
+        customers = [account.customer for account in found.accounts] if found else []
+        customer = self._customer if self._customer in customers else None
+        return View(months, month, found, customer, self._page, self._run_id)
+
+    def _show(self, view: View) -> None:
+        self._follow(view)
+        shown = view.shown
+        if shown is None:
+            self._unmade()
+        else:
+            self._freshness(shown)
+            sheet.show(self._visit, shown, view.customer, view.page, self._go)
+
+    def _follow(self, view: View) -> None:
+        """Let the fields offer what there is, and show what was taken."""
+        self._month, self._customer = view.month, view.customer
+        self._months.set_options({month: month_name(month) for month in view.months}, value=view.month)
+        accounts = view.statement.accounts if view.statement else ()
+        names = {account.customer: sheet.name(self._visit.words, account.customer) for account in accounts}
+        self._customers.set_options({None: self._visit.words("all"), **names}, value=view.customer)
+
+    def _unmade(self) -> None:
+        words = self._visit.words
+        hint = "operator" if self._visit.may(Role.OPERATOR) else "viewer"
+        parts.empty(words("statement.unmade"), words(f"statement.unmade.{hint}"))
+        with parts.actions():
+            self._offer_refresh()
+
+    def _freshness(self, shown: Statement) -> None:
+        words = self._visit.words
+        if not shown.stale_days and not self._run_id:
+            return
+        with parts.box("zk-note zk-warn"), parts.box("zk-row"):
+            if shown.stale_days:
+                parts.text("span", words.count("statement.stale", len(shown.stale_days)))
+            parts.box("zk-grow")
+            self._offer_refresh()
+
+    def _offer_refresh(self) -> None:
+        """The button, or the run that it started."""
+        visit, words = self._visit, self._visit.words
+        if self._run_id:
+            parts.text("span", words("statement.refreshing"))
+            address = run_url(visit.runtime.settings.dagster_link, self._run_id)
+            parts.link(words("dagster"), address, outside=True)
+        elif visit.may(Role.OPERATOR):
+            launch = visit.act(Role.OPERATOR, self._launch)
+            parts.button(words("statement.refresh"), launch, kind="primary", icon="update")
+
+    async def _launch(self) -> None:
+        self._run_id = await self._visit.ask(statements.launch_refresh, self._visit.runtime)
+        self._again.active = True
+        await self.refresh()
+
+    async def _look(self) -> None:
+        """Look at the run; once it has ended, tell how and load what it made."""
+        visit = self._visit
+        with visit.telling():
+            status = (await visit.ask(runs.statuses, visit.runtime, [self._run_id]))[self._run_id]
+            if status not in run_table.ENDED:
+                return
+            self._again.active, self._run_id = False, ""
+            if status == "success":
+                visit.tell(visit.words("statement.refreshed"))
+            else:
+                visit.warn(visit.words("statement.not_refreshed"))
+            await self.refresh()
