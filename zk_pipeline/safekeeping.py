@@ -3,13 +3,13 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from zk_pipeline.runtime import Runtime
-from zk_pipeline.store import adjustments, audit, backups, inventory
+from zk_pipeline.store import adjustments, audit, backups, inventory, restorations
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.backups import BackupError
 from zk_pipeline.store.database import Database
@@ -63,13 +63,15 @@ def restore(path: Path, keys: Sequence[bytes], databases: Mapping[str, str], *, 
     """Restore a backup into both databases (name to URL). Raises as `backups.restore` does.
 
     Adjustments that were made after the backup are forgotten, but their time sheets are in Kimai: the marker of another
-    one would be taken for theirs, so no id is given again.
+    one would be taken for theirs, so no id is given again. Time sheets that were written after the backup are in Kimai
+    too: pushes look for them by their marker, however far they were moved there (docs/operations.md).
     """
-    backups.restore(path, keys, databases, replace=replace)
+    manifest = backups.restore(path, keys, databases, replace=replace)
     database = Database(databases["zk"])
     try:
         with database.transaction() as connection:
             adjustments.take_unused_ids(connection)
+            restorations.remember(connection, manifest.created_at, datetime.now(UTC))
     finally:
         database.close()
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import text
 
@@ -14,6 +15,7 @@ from zk_pipeline.sandbox.demo import demo_mappings_csv
 from zk_pipeline_tests.commands.conftest import Home, Homes, Sandbox, Zk
 
 DAYS = ("--from", "2025-10-06", "--to", "2025-10-07")
+ALL = {"user": "all", "size": 500}
 
 
 def apart(home: Home, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -43,6 +45,12 @@ def contents(home: Home) -> dict[str, list[str]]:
             table: sorted(connection.execute(text(f"SELECT row_to_json(t)::text FROM {table} AS t")).scalars())
             for table in tables
         }
+
+
+def kimai_of(home: Home) -> httpx.Client:
+    """Kimai as a person with its API would use it."""
+    headers = {"authorization": f"Bearer {home.variables['ZK_KIMAI_TOKEN']}"}
+    return httpx.Client(base_url=home.variables["ZK_KIMAI_URL"], headers=headers, timeout=30, trust_env=False)
 
 
 @pytest.fixture
@@ -99,6 +107,26 @@ def test_time_written_after_the_backup_is_taken_over_by_its_marker(zk: Zk, synce
     again = synced_days(synced, *day)
     assert written > 0
     assert (again["created"], again["linked"]) == (0, written)
+
+
+def test_a_time_sheet_that_was_moved_in_kimai_since_the_backup_is_found_and_not_doubled(
+    zk: Zk, synced: Home, backup: Path
+):
+    day = ("--from", "2025-10-08", "--to", "2025-10-08")
+    assert synced_days(synced, *day)["created"] > 0
+    with kimai_of(synced) as kimai:
+        ours = [row for row in kimai.get("/api/timesheets", params=ALL).json() if row["begin"] >= "2025-10-08"]
+        moved = next(row for row in ours if "[zk-zammad-" in row["description"])
+        later = {name: moved[name].replace("2025-10-08", "2025-10-11")[:19] for name in ("begin", "end")}
+        kimai.patch(f"/api/timesheets/{moved['id']}", json=later).raise_for_status()
+        before = len(kimai.get("/api/timesheets", params=ALL).json())
+        zk("restore", str(backup), "--replace", "--yes")
+        assert synced_days(synced, *day)["created"] == 0
+        assert len(kimai.get("/api/timesheets", params=ALL).json()) == before
+    synced_days(synced, *day)
+    query = "SELECT kimai_id FROM sync.conflicts WHERE reason = 'kimai_edited'"
+    with synced.database() as database, database.transaction() as connection:
+        assert moved["id"] in set(connection.execute(text(query)).scalars())
 
 
 def credited(home: Home) -> int:

@@ -20,7 +20,7 @@ from zk_pipeline.defs.push.guard import ALLOW_TAG, require_moderation
 from zk_pipeline.defs.push.pusher import Pusher, PushSettings
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.settings import PushMode
-from zk_pipeline.store import ledger, plans, requests, target
+from zk_pipeline.store import ledger, plans, requests, restorations, target
 
 
 @asset_by_day("sync", deps=[("sync", "reconciliation_results")], kinds=("python", "kimai"))
@@ -70,6 +70,7 @@ def _settings(zk: ZkResource) -> PushSettings:
         directory = target.load_directory(connection, zk.target.endpoint.name)
         caller_id = directory.server.caller_id if directory else 0
         witnesses = ledger.timesheets_of_others(connection, zk.target.endpoint.name, caller_id)
+        restored_at = restorations.last(connection, zk.now())
     return PushSettings(
         source=zk.runtime.stored("source").name,
         locks=lambda connection: locks_now(connection, settings, zk.now()),
@@ -78,4 +79,5 @@ def _settings(zk: ZkResource) -> PushSettings:
         serial_users=directory is not None and not directory.server.allow_overlapping,
         needs_approval=settings.push_mode is PushMode.REVIEW,
         witnesses=witnesses,
+        restored_at=restored_at,
     )

@@ -7,7 +7,7 @@ from datetime import timedelta
 from zk_pipeline.connectors.errors import ConnectorError, PermissionDeniedError, ValidationFailedError
 from zk_pipeline.defs.push.delivery import Parcel
 from zk_pipeline.defs.push.exchanges import Exchanges
-from zk_pipeline.domain.decision import Action
+from zk_pipeline.domain.decision import Action, difference
 from zk_pipeline.domain.journal import JournalEntry
 from zk_pipeline.domain.ledger import Desired, LedgerRow, PushState
 from zk_pipeline.domain.plan import Draft, Result
@@ -37,12 +37,16 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """A row that the target has now for a parcel, and what it had before; not `written`: it was there as it is."""
+    """A row that the target has now for a parcel, and what it had before; not `written`: it was there as it is.
+
+    `base` is the row as it was written, where it was edited since.
+    """
 
     parcel: Parcel
     row: Timesheet
     before: Timesheet | None = None
     written: bool = True
+    base: Timesheet | None = None
 
 
 class Book:
@@ -74,7 +78,12 @@ class Book:
         if not done:
             return
         writes = [
-            replace(_write(item.parcel, operation), asked=_asked(item, operation), kimai_id=item.row.id, base=item.row)
+            replace(
+                _write(item.parcel, operation),
+                asked=_asked(item, operation),
+                kimai_id=item.row.id,
+                base=item.base or item.row,
+            )
             for item in done
         ]
         with self._exchanges.committed() as connection:
@@ -143,7 +152,7 @@ def _asked(item: Done, operation: Action) -> Desired:
     Of fields that were not sent the row may say what a person decided before.
     """
     line, desired = item.parcel.line, item.parcel.draft.desired
-    if line.decided in {Choice.KEEP, Choice.LINK}:
+    if line.decided in {Choice.KEEP, Choice.LINK} or item.base is not None:
         return desired
     found = asked_of(item.parcel.draft, item.row)
     if operation is Action.CREATE:
@@ -177,6 +186,25 @@ def asked_of(draft: Draft, row: Timesheet) -> Desired:
         project_id=row.project_id,
         project_number=desired.project_number if row.project_id == desired.project_id else "",
         begin=row.begin if abs(row.begin - draft.span.begin) >= FAR_AWAY else desired.begin,
+    )
+
+
+def as_wanted(draft: Draft, row: Timesheet) -> Timesheet | None:
+    """The row as the booking wants it, or `None` if it is so.
+
+    For a row that a forgetful ledger takes over: what differs is then seen as an edit, and a person decides about it.
+    """
+    desired = draft.desired
+    diff = difference(desired, row)
+    if not diff:
+        return None
+    return replace(
+        row,
+        user_id=desired.user_id,
+        activity_id=desired.activity_id,
+        project_id=row.project_id if desired.project_id is None else desired.project_id,
+        begin=draft.span.begin if "begin" in diff else row.begin,
+        duration_seconds=desired.seconds if "duration" in diff else row.duration_seconds,
     )
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 from zk_pipeline.connectors.base import TargetConnector
 from zk_pipeline.connectors.errors import ConnectorError
@@ -21,13 +22,15 @@ ANSWERED_500 = 500
 class Doubt:
     """A parcel that may be in the target; until `certain_at` (monotonic seconds) a slow request may still arrive.
 
-    `sent` is what an earlier run asked for; the booking may have changed since.
+    `sent` is what an earlier run asked for; the booking may have changed since. `forgotten`: the ledger came back from
+    a backup, and may not know that it was written, and then edited by people.
     """
 
     parcel: Parcel
     certain_at: float
     cause: ConnectorError | None = None
     sent: Desired | None = None
+    forgotten: bool = False
 
     @property
     def as_sent(self) -> Parcel:
@@ -49,6 +52,7 @@ class Doubts:
 
     `witnesses` are time sheets of other people that were written before. An account that may not read others' time
     sheets finds nothing and is not told so (docs/kimai.md §2); before that is believed, one of them must be readable.
+    `restored_at` is when the ledger came back from a backup, so that it has forgotten what was written since that.
     """
 
     def __init__(
@@ -59,6 +63,8 @@ class Doubts:
         time_limit: float,
         witnesses: Sequence[int] = (),
         pause: Callable[[float], None] = time.sleep,
+        *,
+        restored_at: datetime | None = None,
     ) -> None:
         self._target = target
         self._exchanges = exchanges
@@ -66,9 +72,10 @@ class Doubts:
         self._time_limit = time_limit
         self._witnesses = tuple(witnesses)
         self._pause = pause
+        self._restored_at = restored_at
 
     def split(self, parcels: Sequence[Parcel], known: Mapping[str, LedgerRow]) -> tuple[list[Doubt], list[Parcel]]:
-        """Divide parcels into those that an earlier attempt may have written, and those never sent.
+        """Divide parcels into those that an earlier attempt may have written, and those certainly never sent.
 
         Nobody else sends while the day is locked, so the wait counts from now: not from the intent, since a request may
         have been sent long after it.
@@ -81,9 +88,22 @@ class Doubts:
             row = known.get(parcel.source_id)
             if row is not None and row.state in certain_at:
                 doubts.append(Doubt(parcel, certain_at[row.state], sent=row.asked))
+            elif self._may_be_forgotten(parcel):
+                doubts.append(Doubt(parcel, now + self._wait_after_restoration(), forgotten=True))
             else:
                 new.append(parcel)
         return doubts, new
+
+    def _may_be_forgotten(self, parcel: Parcel) -> bool:
+        """Whether the booking is of before the restoration. No zone is a day ahead of UTC or more."""
+        return self._restored_at is not None and parcel.line.entry_date <= self._restored_at.astimezone(
+            UTC
+        ).date() + timedelta(days=1)
+
+    def _wait_after_restoration(self) -> float:
+        """Seconds for which a request that was sent before the restoration may still take effect."""
+        assert self._restored_at is not None  # noqa: S101 - asked of such parcels alone
+        return max(0.0, self._time_limit - (datetime.now(UTC) - self._restored_at).total_seconds())
 
     def about(self, parcel: Parcel, cause: ConnectorError) -> Doubt:
         """The doubt that an unanswered create leaves."""

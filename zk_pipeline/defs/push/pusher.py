@@ -7,7 +7,7 @@ limit has passed, since a slow request may still take effect (docs/kimai.md §12
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 from sqlalchemy import Connection
@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from zk_pipeline.connectors.base import TargetConnector
 from zk_pipeline.defs.locks import push_lock
 from zk_pipeline.defs.push.amendment import Adoption, Amendment, Removal
-from zk_pipeline.defs.push.book import Book, Done, refusal_of
+from zk_pipeline.defs.push.book import Book, Done, as_wanted, refusal_of
 from zk_pipeline.defs.push.delivery import Delivery, Outcome, Parcel, rounds
 from zk_pipeline.defs.push.doubt import ANSWERED_500, Doubt, Doubts
 from zk_pipeline.defs.push.exchanges import Exchanges
@@ -41,7 +41,8 @@ class PushSettings:
     """How a push behaves.
 
     `time_limit` is the target's own limit for one request, in seconds; `witnesses` are time sheets of other people.
-    `locks` tells what may not be written at the moment of the push.
+    `locks` tells what may not be written at the moment of the push. `restored_at` is when the ledger came back from a
+    backup: what it does not know may have been written all the same.
     """
 
     source: str
@@ -51,6 +52,7 @@ class PushSettings:
     serial_users: bool
     needs_approval: bool = False
     witnesses: tuple[int, ...] = ()
+    restored_at: datetime | None = None
 
 
 class Pusher:
@@ -70,7 +72,14 @@ class Pusher:
         self._exchanges = Exchanges(database, self._name, run_id)
         self._book = Book(database, self._exchanges, self._name, run_id)
         self._master = MasterData(target, database, self._exchanges, run_id)
-        self._doubts = Doubts(target, self._exchanges, settings.source, settings.time_limit, settings.witnesses)
+        self._doubts = Doubts(
+            target,
+            self._exchanges,
+            settings.source,
+            settings.time_limit,
+            settings.witnesses,
+            restored_at=settings.restored_at,
+        )
         self._unknown_in_a_row = 0
 
     def day(self, day: date) -> PushReport:
@@ -165,7 +174,11 @@ class Pusher:
 
     def _settle(self, doubts: Sequence[Doubt]) -> tuple[PushReport, Sequence[Parcel]]:
         settled = self._doubts.settle(doubts)
-        adopted = [Done(parcel, row) for parcel, row in settled.adopted]
+        forgotten = {doubt.parcel.source_id for doubt in doubts if doubt.forgotten}
+        adopted = [
+            Done(parcel, row, base=as_wanted(parcel.draft, row) if parcel.source_id in forgotten else None)
+            for parcel, row in settled.adopted
+        ]
         self._book.confirm(adopted, "kimai.timesheet.adopted", Action.CREATE)
         return PushReport(adopted=len(settled.adopted)), settled.absent
 

@@ -1,0 +1,16 @@
+"""A restoration is remembered for as long as what was forgotten by it may still be found in the target."""
+
+from datetime import UTC, datetime, timedelta
+
+from zk_pipeline.store import restorations
+from zk_pipeline.store.database import Database
+
+NIGHT, NOON = datetime(2025, 10, 6, 2, tzinfo=UTC), datetime(2025, 10, 6, 12, tzinfo=UTC)
+
+
+def test_a_restoration_lapses_by_itself(database: Database) -> None:
+    with database.transaction() as connection:
+        assert restorations.last(connection, NOON) is None
+        restorations.remember(connection, NIGHT, NOON)
+        assert restorations.last(connection, NOON + timedelta(days=61)) == NOON
+        assert restorations.last(connection, NOON + timedelta(days=62)) is None
