@@ -22,6 +22,7 @@ from zk_pipeline.connectors.kimai_times import wall_clock
 from zk_pipeline.defs.push.pusher import Pusher, PushSettings
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.ledger import Desired
+from zk_pipeline.domain.locks import Locks
 from zk_pipeline.domain.mapping import CustomerPlan, ProjectPlan
 from zk_pipeline.domain.markers import marker
 from zk_pipeline.domain.placement import Span
@@ -116,7 +117,8 @@ def _push(runtime: Runtime, target: TargetConnector, lines: list[Result]) -> flo
     day = lines[0].entry_date
     with runtime.database.transaction() as connection:
         plans.replace_day(connection, target.endpoint.name, day, lines, "benchmark")
-    settings = PushSettings("zammad", THREADS, time_limit=60, serial_users=False)
+    locks = Locks(runtime.settings.zone)
+    settings = PushSettings("zammad", lambda _: locks, THREADS, time_limit=60, serial_users=False)
     started = time.perf_counter()
     report = Pusher(runtime.database, target, settings, "benchmark").day(day)
     seconds = time.perf_counter() - started
