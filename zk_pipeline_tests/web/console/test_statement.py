@@ -54,7 +54,7 @@ def test_the_last_booked_month_is_shown_with_its_equation(visit: Visit):
     expect(page.get_by_role("combobox", name="Month")).to_have_value(MONTH)
     expect(page.locator(".zk-chip").first).to_have_text("Balanced, time waits")
     expect(page.locator(".zk-equation")).to_have_text(
-        re.compile(r"^[\d,.]+ booked in Zammad = [\d,.]+ in Kimai \+ [\d,.]+ waiting")
+        re.compile(r"^[\d,.]+\smin booked in Zammad = [\d,.]+\smin in Kimai \+ [\d,.]+\smin waiting")
     )
     expect(page.get_by_role("columnheader", name="To be billed")).to_be_visible()
 

@@ -88,7 +88,7 @@ class Board:
     def _show(self, view: View) -> None:
         self._follow(view)
         shown = view.shown
-        if shown is None:
+        if shown is None or (shown.stale_days and not shown.accounts):
             self._unmade()
         else:
             self._freshness(shown)
@@ -116,6 +116,8 @@ class Board:
         with parts.box("zk-note zk-warn"), parts.box("zk-row"):
             if shown.stale_days:
                 parts.text("span", words.count("statement.stale", len(shown.stale_days)))
+            if not self._visit.may(Role.OPERATOR):
+                parts.text("span", words("statement.unmade.viewer"))
             parts.box("zk-grow")
             self._offer_refresh()
 

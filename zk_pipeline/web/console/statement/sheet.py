@@ -32,7 +32,7 @@ def show(visit: Visit, statement: Statement, customer: Customer | None, page: in
     if not statement.accounts:
         parts.empty(words("statement.nothing"), words("statement.nothing.hint"))
         return
-    with parts.card():
+    with parts.card(classes="zk-stack"):
         _verdict(visit, statement)
         _downloads(visit, statement, customer)
     if statement.gaps:
@@ -57,7 +57,7 @@ def _verdict(visit: Visit, statement: Statement) -> None:
         if verdict is Verdict.WAITING:
             parts.link(words("statement.decide"), "/reconcile?view=conflicts")
     look = look_of(visit.runtime.settings, Language(words.language.value))
-    parts.text("p", spelled(statement.total, look.word, words.number), "zk-lead zk-equation")
+    parts.text("p", spelled(statement.total, look.word, words.minutes), "zk-lead zk-equation")
     if statement.built_at:
         parts.text("p", words("statement.built", instant=words.instant(statement.built_at)), "zk-muted")
 
@@ -65,7 +65,7 @@ def _verdict(visit: Visit, statement: Statement) -> None:
 def _downloads(visit: Visit, statement: Statement, customer: Customer | None) -> None:
     words = visit.words
     about = {"customer": str(customer.id) if customer.id else customer.name} if customer else {}
-    with parts.box("zk-row zk-next"):
+    with parts.box("zk-row"):
         for kind in _SAVED:
             query = urlencode({"format": kind.value, "language": words.language.value, **about})
             title = words("statement.download", format=kind.value.upper())
