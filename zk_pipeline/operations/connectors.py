@@ -99,12 +99,19 @@ def create(runtime: Runtime, actor: Actor, *, name: str, kind: str, base_url: st
 
 
 def change(
-    runtime: Runtime, actor: Actor, connector_id: int, *, base_url: str | None = None, token: str | None = None
+    runtime: Runtime,
+    actor: Actor,
+    connector_id: int,
+    *,
+    base_url: str | None = None,
+    token: str | None = None,
+    active: bool | None = None,
 ) -> Connector:
-    """Change address or token of a connector; a new address needs the token again. Kind and role are fixed.
+    """Change address or token of a connector, or whether it is used: all of it, or nothing where anything is refused.
 
-    Raises `UnknownError`, `OperationError` for a value that cannot be, and `SetupError` where the new address of a
-    target does not hold what was written to it.
+    A new address needs the token again; kind and role are fixed. Raises `UnknownError`, `OperationError` for a value
+    that cannot be, `SetupError` where the new address of a target does not hold what was written to it, and
+    `StaleError` as `activate` does.
     """
     # Name servers may take their time; nobody shall wait for the row meanwhile.
     known = one(runtime, connector_id)
@@ -114,7 +121,8 @@ def change(
         runtime.require_same_target(StoredConnector(known.name, known.role, known.kind, address, secret))
     with runtime.database.transaction() as connection:
         current = _found(connection, connector_id, lock=True)
-        return _change(connection, runtime, actor, current, address, token)
+        changed = _change(connection, runtime, actor, current, address, token)
+        return changed if active is None else _switch(connection, actor, changed, active=active)
 
 
 def put(runtime: Runtime, actor: Actor, *, kind: str, base_url: str, token: str) -> Connector:
@@ -123,10 +131,9 @@ def put(runtime: Runtime, actor: Actor, *, kind: str, base_url: str, token: str)
     with runtime.database.transaction() as connection:
         current = connections.by_name(connection, kind)
     if current is None:
-        current = create(runtime, actor, name=kind, kind=kind, base_url=base_url, token=token)
-    else:
-        current = change(runtime, actor, current.id, base_url=wanted.base_url, token=token)
-    return activate(runtime, actor, current.id)
+        created = create(runtime, actor, name=kind, kind=kind, base_url=base_url, token=token)
+        return activate(runtime, actor, created.id)
+    return change(runtime, actor, current.id, base_url=wanted.base_url, token=token, active=True)
 
 
 def activate(runtime: Runtime, actor: Actor, connector_id: int) -> Connector:
@@ -134,12 +141,12 @@ def activate(runtime: Runtime, actor: Actor, connector_id: int) -> Connector:
 
     Raises `UnknownError`, and `StaleError` for a source where there are bookings of another one.
     """
-    return _switch(runtime, actor, connector_id, active=True)
+    return change(runtime, actor, connector_id, active=True)
 
 
 def deactivate(runtime: Runtime, actor: Actor, connector_id: int) -> Connector:
     """Use this connector no longer; what was done with it stays. Raises `UnknownError`."""
-    return _switch(runtime, actor, connector_id, active=False)
+    return change(runtime, actor, connector_id, active=False)
 
 
 def delete(runtime: Runtime, actor: Actor, connector_id: int) -> None:
@@ -189,17 +196,15 @@ def _opened(runtime: Runtime, connector_id: int) -> Iterator[SourceConnector | T
         yield connector
 
 
-def _switch(runtime: Runtime, actor: Actor, connector_id: int, *, active: bool) -> Connector:
-    with runtime.database.transaction() as connection:
-        current = _found(connection, connector_id, lock=True)
-        if current.active == active:
-            return current
-        if active:
-            _require_only_source(connection, current)
-        connections.set_active(connection, connector_id, active=active)
-        event = "connector.activated" if active else "connector.deactivated"
-        _record(connection, actor, event, current, _about(current))
-        return _found(connection, connector_id)
+def _switch(connection: Connection, actor: Actor, current: Connector, *, active: bool) -> Connector:
+    if current.active == active:
+        return current
+    if active:
+        _require_only_source(connection, current)
+    connections.set_active(connection, current.id, active=active)
+    event = "connector.activated" if active else "connector.deactivated"
+    _record(connection, actor, event, current, _about(current))
+    return _found(connection, current.id)
 
 
 def _require_only_source(connection: Connection, connector: Connector) -> None:

@@ -100,13 +100,9 @@ def get_connector(_actor: Viewer, ready: Ready, connector_id: Id) -> ConnectorVi
 
 @router.patch("/{connector_id}", summary="Change a connector")
 def change_connector(actor: Admin, ready: Ready, connector_id: Id, body: ConnectorChange) -> ConnectorView:
-    """Address, token, or whether it is active. Kind, role and name are fixed."""
+    """Address, token, or whether it is active: all of it or, if anything is refused, nothing."""
     token = None if body.token is None else body.token.get_secret_value()
-    changed = connectors.change(ready, actor, connector_id, base_url=body.base_url, token=token)
-    if body.active is True:
-        changed = connectors.activate(ready, actor, connector_id)
-    if body.active is False:
-        changed = connectors.deactivate(ready, actor, connector_id)
+    changed = connectors.change(ready, actor, connector_id, base_url=body.base_url, token=token, active=body.active)
     return _view(changed)
 
 

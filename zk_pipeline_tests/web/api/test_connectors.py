@@ -61,7 +61,10 @@ def test_no_other_source_is_used_where_there_are_bookings_of_one(web: Web, admin
                 raw={},
             )
         )
+    moved = {"base_url": "https://spare.example.com", "token": "another", "active": True}
     refused(admin.patch(f"{PATH}/{spare['id']}", json={"active": True}), 409, "there are bookings of another system")
+    refused(admin.patch(f"{PATH}/{spare['id']}", json=moved), 409, "there are bookings of another system")
+    assert admin.get(f"{PATH}/{spare['id']}").json() == spare
     (zammad,) = (row for row in admin.get(PATH).json()["items"] if row["name"] == "zammad")
     assert admin.patch(f"{PATH}/{zammad['id']}", json={"active": False}).json()["active"] is False
     assert created(admin, name="third")["active"] is False
