@@ -65,8 +65,7 @@ def settle(runtime: Runtime, actor: Actor, credit_id: int, note: str) -> Credit:
         adjustments.settle(connection, credit_id, actor=actor.name, note=note.strip())
         detail = {"booking": row.source_id, "minutes": str(row.minutes), "note": note.strip()}
         audit.append(connection, [actor.did("credit.settled", f"adjustment:{credit_id}", detail)])
-        rows = adjustments.credit_list(connection, addresses(connection).target, settled=True)
-        return next(_credit(found) for found in rows if found.id == credit_id)
+        return _credit(adjustments.credit(connection, addresses(connection).target, credit_id))
 
 
 def _credit(row: Row) -> Credit:

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, text, update
+from sqlalchemy import Connection, Row, Select, func, insert, select, text, update
 
 from zk_pipeline.domain.adjustments import (
     Adjustment,
@@ -111,30 +111,17 @@ def credit_list(
     connection: Connection, target: str, month: date | None = None, *, settled: bool = False
 ) -> Sequence[Row]:
     """The credits of a month, or of all, oldest first, with the target's names; the settled ones only if wanted."""
-    table = adjustments
-    user = (kimai_users.c.connector == target) & (kimai_users.c.id == table.c.user_id)
-    project = (projects.c.connector == target) & (projects.c.id == table.c.project_id)
-    customer = (customers.c.connector == target) & (customers.c.id == projects.c.customer_id)
-    activity = (activities.c.connector == target) & (activities.c.id == table.c.activity_id)
-    joined = (
-        table.outerjoin(kimai_users, user)
-        .outerjoin(projects, project)
-        .outerjoin(customers, customer)
-        .outerjoin(activities, activity)
-    )
-    query = select(
-        table,
-        kimai_users.c.username.label("user"),
-        func.coalesce(projects.c.name, table.c.project_number).label("project"),
-        customers.c.name.label("customer"),
-        activities.c.name.label("activity"),
-    ).select_from(joined)
-    query = query.where(table.c.minutes < 0)
+    table, query = adjustments, _credits(target)
     if month is not None:
         query = query.where(table.c.original_month == month)
     if not settled:
         query = query.where(table.c.state == AdjustmentState.OPEN)
     return connection.execute(query.order_by(table.c.original_day, table.c.id)).all()
+
+
+def credit(connection: Connection, target: str, adjustment_id: int) -> Row:
+    """One credit that there is, with the target's names."""
+    return connection.execute(_credits(target).where(adjustments.c.id == adjustment_id)).one()
 
 
 def one(connection: Connection, adjustment_id: int) -> Row | None:
@@ -154,6 +141,28 @@ def take_unused_ids(connection: Connection) -> None:
     They go on from the seconds of the clock, which no number of adjustments overtakes.
     """
     connection.execute(_UNUSED_IDS)
+
+
+def _credits(target: str) -> Select[Any]:
+    table = adjustments
+    user = (kimai_users.c.connector == target) & (kimai_users.c.id == table.c.user_id)
+    project = (projects.c.connector == target) & (projects.c.id == table.c.project_id)
+    customer = (customers.c.connector == target) & (customers.c.id == projects.c.customer_id)
+    activity = (activities.c.connector == target) & (activities.c.id == table.c.activity_id)
+    joined = (
+        table.outerjoin(kimai_users, user)
+        .outerjoin(projects, project)
+        .outerjoin(customers, customer)
+        .outerjoin(activities, activity)
+    )
+    columns = select(
+        table,
+        kimai_users.c.username.label("user"),
+        func.coalesce(projects.c.name, table.c.project_number).label("project"),
+        customers.c.name.label("customer"),
+        activities.c.name.label("activity"),
+    )
+    return columns.select_from(joined).where(table.c.minutes < 0)
 
 
 def _adjustment(row: Mapping[Any, Any]) -> Adjustment:
