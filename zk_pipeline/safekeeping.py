@@ -13,6 +13,7 @@ from zk_pipeline.store import adjustments, audit, backups, inventory, restoratio
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.backups import BackupError
 from zk_pipeline.store.database import Database
+from zk_pipeline.store.whole_databases import scratch_database
 
 SCRATCH = "zk_rehearsal"
 
@@ -86,8 +87,8 @@ def rehearse(ready: Runtime, directory: Path, actor: str) -> Rehearsal:
         raise BackupError(f"There is no backup in {directory}. Make one: zk backup")
     path = found[-1]
     url, began = _databases(ready)["zk"], time.monotonic()
-    with backups.scratch_database(url, SCRATCH) as scratch:
-        manifest = backups.restore(path, _keys(ready), {"zk": scratch})
+    with scratch_database(url, SCRATCH) as scratch:
+        manifest = backups.load(path, _keys(ready), {"zk": scratch})
         rehearsal = _verified(path, manifest, scratch, began)
     with ready.database.transaction() as connection:
         audit.append(

@@ -11,18 +11,17 @@ import subprocess
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
-import psycopg
-from psycopg import sql
 from sqlalchemy import URL, make_url
 
 from zk_pipeline.store.embedded_programs import program
 from zk_pipeline.store.sealed import SealedWriter, unsealed
+from zk_pipeline.store.whole_databases import BackupError, put_in_place, require_free, restoring_database
 
 PURPOSE = "backup"
 """What the cipher's keys are derived for."""
@@ -34,21 +33,7 @@ MANIFEST = "manifest"
 
 _CHUNK = 1 << 20
 _LINE = 1 << 16
-_OTHERS = """
-    SELECT 1 FROM pg_stat_activity
-    WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
-"""
-_SCHEMAS = """
-    SELECT nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema'
-"""
-_TABLES = """
-    SELECT 1 FROM pg_tables WHERE schemaname NOT LIKE 'pg\\_%' AND schemaname <> 'information_schema' LIMIT 1
-"""
 _SECRET_FREE = {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-
-
-class BackupError(Exception):
-    """A backup cannot be made, read or restored; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,24 +86,26 @@ def examine(path: Path, keys: Sequence[bytes]) -> Manifest:
 
 
 def restore(path: Path, keys: Sequence[bytes], databases: Mapping[str, str], *, replace: bool = False) -> Manifest:
-    """Restore a backup into these databases (name to URL), each in one transaction.
+    """Restore a backup into these databases (name to URL); what they held is there until all of it has come back.
 
     The whole file is examined before anything is written. A database that holds anything is refused, unless it shall be
-    replaced; one that somebody else is connected to is refused in any case. Raises `BackupError` and `SealBrokenError`.
+    replaced; one that somebody else is connected to is refused in any case. The dumps come back in databases beside
+    them, which then take their places. Raises `BackupError` and `SealBrokenError`.
     """
-    manifest = examine(path, keys)
-    if missing := databases.keys() - {dump.database for dump in manifest.dumps}:
-        raise BackupError(f"{path.name} holds no dump of {', '.join(sorted(missing))}. Take another backup.")
+    manifest = _examined(path, keys, databases)
     for url in databases.values():
-        _require_free(url, replace=replace)
-    for url in databases.values():
-        _clear(url)
-    with _opened(path) as file:
-        for part, chunks in _parts(_Stream(unsealed(file, keys, path.name))):
-            if part in databases:
-                _load(databases[part], chunks)
-            else:
-                _skip(chunks)
+        require_free(url, replace=replace)
+    with ExitStack() as stack:
+        beside = {name: stack.enter_context(restoring_database(url)) for name, url in databases.items()}
+        _load_all(path, keys, beside)
+        put_in_place({databases[name]: url for name, url in beside.items()})
+    return manifest
+
+
+def load(path: Path, keys: Sequence[bytes], databases: Mapping[str, str]) -> Manifest:
+    """Load the dumps of a backup into these empty databases (name to URL). Raises as `restore` does."""
+    manifest = _examined(path, keys, databases)
+    _load_all(path, keys, databases)
     return manifest
 
 
@@ -134,6 +121,22 @@ def expire(directory: Path, days: int, now: datetime) -> list[Path]:
     for path in gone:
         path.unlink()
     return gone
+
+
+def _examined(path: Path, keys: Sequence[bytes], databases: Mapping[str, str]) -> Manifest:
+    manifest = examine(path, keys)
+    if missing := databases.keys() - {dump.database for dump in manifest.dumps}:
+        raise BackupError(f"{path.name} holds no dump of {', '.join(sorted(missing))}. Take another backup.")
+    return manifest
+
+
+def _load_all(path: Path, keys: Sequence[bytes], databases: Mapping[str, str]) -> None:
+    with _opened(path) as file:
+        for part, chunks in _parts(_Stream(unsealed(file, keys, path.name))):
+            if part in databases:
+                _load(databases[part], chunks)
+            else:
+                _skip(chunks)
 
 
 def _dump(name: str, url: str, writer: SealedWriter, snapshot: str | None) -> Dump:
@@ -196,60 +199,6 @@ def _load(url: str, chunks: Iterator[bytes]) -> None:
 
 def _skip(chunks: Iterator[bytes]) -> None:
     deque(chunks, maxlen=0)
-
-
-def _require_free(url: str, *, replace: bool) -> None:
-    """Raises `BackupError` where somebody is connected, and where something is that shall not be replaced."""
-    with _connected(url) as connection:
-        name = connection.info.dbname
-        if connection.execute(_OTHERS).fetchone():
-            raise BackupError(f"Somebody works on the database {name}. Stop zk up and all else that uses it first.")
-        if not replace and connection.execute(_TABLES).fetchone():
-            raise BackupError(
-                f"The database {name} is not empty, and a restoration would replace it. To have that, add --replace; "
-                "or name other databases in ZK_DATABASE_URL and ZK_DAGSTER_URL."
-            )
-
-
-def _clear(url: str) -> None:
-    """Leave the database with nothing but an empty schema `public`."""
-    with _connected(url) as connection, connection.transaction():
-        for (schema,) in connection.execute(_SCHEMAS).fetchall():
-            connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
-        connection.execute("CREATE SCHEMA public")
-
-
-@contextmanager
-def _connected(url: str) -> Iterator[psycopg.Connection]:
-    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    try:
-        with psycopg.connect(plain, autocommit=True, connect_timeout=10) as connection:
-            yield connection
-    except psycopg.OperationalError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise BackupError(
-            f"The database {make_url(url).database} does not answer ({reason}). Start it first."
-        ) from error
-
-
-@contextmanager
-def scratch_database(url: str, name: str) -> Iterator[str]:
-    """The URL of an empty database beside this one, which is dropped afterwards. Raises `BackupError`."""
-    identifier = sql.Identifier(name)
-    with _connected(url) as connection:
-        try:
-            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifier))
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(identifier))
-        except psycopg.errors.InsufficientPrivilege as error:
-            raise BackupError(
-                f"The database user may not create the scratch database {name}, in which a backup is rehearsed. Give "
-                "the user CREATEDB."
-            ) from error
-    try:
-        yield make_url(url).set(database=name).render_as_string(hide_password=False)
-    finally:
-        with _connected(url) as connection:
-            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(identifier))
 
 
 class _Stream:

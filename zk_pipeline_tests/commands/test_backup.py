@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from zk_pipeline.sandbox.demo import demo_mappings_csv
+from zk_pipeline.store.whole_databases import BackupError, put_in_place
 from zk_pipeline_tests.commands.conftest import Home, Homes, Sandbox, Zk
 
 DAYS = ("--from", "2025-10-06", "--to", "2025-10-07")
@@ -159,6 +160,47 @@ def test_a_backup_with_one_flipped_byte_is_refused_and_nothing_is_touched(zk: Zk
     assert result.exit_code == 1
     assert "was altered" in result.output
     assert contents(synced) == before
+
+
+def databases_of(home: Home) -> dict[str, int]:
+    """The databases that belong to this home on its server, those moved aside too, with their numbers."""
+    query = """
+        SELECT datname, oid FROM pg_database
+        WHERE datname LIKE '%zk_' || :number OR datname LIKE '%dagster_' || :number
+    """
+    with home.database() as database, database.transaction() as connection:
+        rows = connection.execute(text(query), {"number": home.database_name.removeprefix("zk_")})
+        return {row.datname: row.oid for row in rows}
+
+
+def test_a_dump_that_does_not_come_back_leaves_what_was_there(zk: Zk, zk_home: Home, tmp_path: Path):
+    assert zk("connectors", "list").exit_code == 0
+    with zk_home.database() as database, database.transaction() as connection:
+        # PostgreSQL dumps it, but restores without the search path that the check needs.
+        connection.execute(text("CREATE TABLE public.named (id int)"))
+        connection.execute(
+            text("CREATE FUNCTION public.fits() RETURNS bool LANGUAGE sql AS 'SELECT count(*) >= 0 FROM named'")
+        )
+        connection.execute(text("CREATE TABLE public.checked (id int CHECK (public.fits()))"))
+        connection.execute(text("INSERT INTO public.checked VALUES (1)"))
+    made = json.loads(zk("backup", "--to", str(tmp_path), "--json").stdout)["file"]
+    before, databases = contents(zk_home), databases_of(zk_home)
+    result = zk("restore", made, "--replace", "--yes")
+    assert result.exit_code == 1
+    assert "pg_restore failed" in result.output
+    assert (contents(zk_home), databases_of(zk_home)) == (before, databases)
+    assert len(databases) == 2
+
+
+def test_databases_take_the_places_of_others_all_or_none(homes: Homes):
+    old, new = homes.new(empty=True), homes.new(empty=True)
+    urls = {old.variables[name]: new.variables[name] for name in ("ZK_DAGSTER_URL", "ZK_DATABASE_URL")}
+    with old.database() as database, database.transaction() as connection:
+        connection.execute(text("SELECT 1"))
+        before = databases_of(new) | databases_of(old)
+        with pytest.raises(BackupError, match=f"Somebody works on the database {old.database_name}"):
+            put_in_place(urls)
+    assert databases_of(new) | databases_of(old) == before
 
 
 def test_databases_in_use_are_not_replaced(zk: Zk, synced: Home, backup: Path):
