@@ -1,6 +1,6 @@
 """Mappings: which Kimai user, activity and customer stand for Zammad's; one by one, as a file, and what lacks one.
 
-Names are those that both systems have at this moment: whatever sets a mapping reads both first.
+Whatever sets a mapping reads both systems first, so that names are those of this moment; what only looks does not.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -89,7 +89,7 @@ class Lacking:
 
 @dataclass(frozen=True, slots=True)
 class LackingPage:
-    """A page of what lacks a mapping of one kind; `totals` says of each kind how much there is in all."""
+    """A page of what lacks a mapping; `totals` says of each kind how much there is in all."""
 
     rows: tuple[Lacking, ...]
     totals: Mapping[Kind, int]
@@ -127,11 +127,11 @@ def unmapped(runtime: Runtime) -> list[Lacking]:
     return [_with_suggestions(row, directory) for row in lacking]
 
 
-def unmapped_page(runtime: Runtime, kind: Kind, *, limit: int, offset: int) -> LackingPage:
-    """A page of what `unmapped` lists of one kind."""
+def unmapped_page(runtime: Runtime, kind: Kind | None, *, limit: int, offset: int) -> LackingPage:
+    """A page of what `unmapped` lists of one kind, or of all; suggestions are sought for this page alone."""
     lacking, directory = _all_lacking(runtime)
     totals = {each: sum(row.kind is each for row in lacking) for each in Kind}
-    shown = [row for row in lacking if row.kind is kind][offset:][:limit]
+    shown = [row for row in lacking if kind in {row.kind, None}][offset:][:limit]
     return LackingPage(tuple(_with_suggestions(row, directory) for row in shown), totals)
 
 
@@ -197,8 +197,11 @@ def try_content(runtime: Runtime, actor: Actor, content: bytes) -> Outcome:
 
 
 def exported(runtime: Runtime) -> str:
-    """All mappings in the format that an import reads, safe to open in a spreadsheet. Raises connectors' errors."""
-    vocabulary = current_vocabulary(runtime)
+    """All mappings in the format that an import reads, safe to open in a spreadsheet.
+
+    Names are those that were last read; only before the first time both systems are asked. Raises connectors' errors.
+    """
+    vocabulary = stored_vocabulary(runtime) or current_vocabulary(runtime)
     with runtime.database.transaction() as connection:
         return write_mappings(store.every(connection), vocabulary)
 

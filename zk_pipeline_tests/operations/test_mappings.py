@@ -1,13 +1,15 @@
 """Mappings on a planned month: what lacks one, what may be meant, and which days a deleted one was for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from zk_pipeline.domain import suggestions
 from zk_pipeline.domain.mapping_lines import Kind
+from zk_pipeline.domain.suggestions import Suggestion
 from zk_pipeline.operations import mapping_choices, mappings
 from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.operations.errors import StaleError, UnknownError
@@ -92,6 +94,25 @@ def test_what_was_mapped_leaves_the_list_before_its_days_are_planned_again(runti
 def test_a_page_of_what_lacks_a_mapping_has_only_its_part(runtime: Runtime) -> None:
     page = mappings.unmapped_page(runtime, Kind.USER, limit=10, offset=1)
     assert (page.rows, page.totals[Kind.USER]) == ((), 1)
+
+
+def test_suggestions_are_sought_for_the_page_alone(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    sought: list[Sequence[str]] = []
+
+    def suggest(words: Sequence[str], candidates: Any) -> tuple[Suggestion, ...]:
+        sought.append(words)
+        return suggestions.suggest(words, candidates)
+
+    monkeypatch.setattr(mappings, "suggest", suggest)
+    page = mappings.unmapped_page(runtime, None, limit=1, offset=1)
+    assert (len(page.rows), sum(page.totals.values()), len(sought)) == (1, 3, 1)
+
+
+def test_an_export_asks_no_system_whose_names_are_known(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Runtime] = []
+    monkeypatch.setattr(mappings, "current_vocabulary", asked.append)
+    assert mappings.exported(runtime).startswith("kind,zammad,kimai")
+    assert asked == []
 
 
 def test_what_a_mapping_can_be_about_is_searched_by_name_and_can_be_set_as_it_was_found(runtime: Runtime) -> None:

@@ -186,9 +186,9 @@ Text = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$", description="
 @router.get("/unmapped", summary="What lacks a mapping")
 def list_unmapped(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[UnmappedView]:
     """With the number of entries that wait for it, and suggestions."""
-    rows = mappings.unmapped(ready)
-    shown = rows[paging.offset :][: paging.size]
-    return paging.of([UnmappedView.model_validate(row, from_attributes=True) for row in shown], len(rows))
+    found = mappings.unmapped_page(ready, None, limit=paging.size, offset=paging.offset)
+    rows = [UnmappedView.model_validate(row, from_attributes=True) for row in found.rows]
+    return paging.of(rows, sum(found.totals.values()))
 
 
 @router.get(
