@@ -3,12 +3,11 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from threading import Barrier
-from typing import Any
 
 import pytest
 from sqlalchemy import Connection
 
-from zk_pipeline.defs.push.tagging import MonthOpenError, Tagging
+from zk_pipeline.defs.push.tagging import MonthOpenError, Tagged, Tagging
 from zk_pipeline.defs.reconcile.stages import Reconciliation
 from zk_pipeline.domain.locks import Locks
 from zk_pipeline.domain.resolutions import Choice
@@ -326,8 +325,8 @@ def test_a_month_that_is_opened_while_it_is_tagged_is_tagged_no_further(books: B
     books.close()
 
     class Interrupted(Tagging):
-        def _tag(self, *about: Any) -> None:
-            super()._tag(*about)
+        def _tag(self, timesheet_id: int, source_id: str, tag: str, done: Tagged) -> None:
+            super()._tag(timesheet_id, source_id, tag, done)
             with runtime.database.transaction() as connection:
                 store.reopen(connection, MONDAY.replace(day=1), actor=ADMIN.name, reason="a mistake")
 
