@@ -1,0 +1,134 @@
+"""`/api/v1/statements`: a month as it was made last, as JSON and as files, and sentences for what there is not."""
+
+import io
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from openpyxl import load_workbook
+from sqlalchemy import Connection, text
+
+from zk_pipeline.domain.statement import PARTS
+from zk_pipeline.operations.statement_files import MEDIA_TYPES, FileFormat
+from zk_pipeline_tests.commands.test_up import free_port
+from zk_pipeline_tests.web.conftest import Web, refused
+
+STATEMENTS = "/api/v1/statements"
+MONTH = f"{STATEMENTS}/2025-08"
+NOWHERE = f"http://127.0.0.1:{free_port()}"
+AMOUNTS = ("zammad", *PARTS, "billable", "billed", "to_be_billed")
+NAMES = "customer_id bigint, customer text, organization_id bigint, activity text"
+NUMBERS = ", ".join(f"minutes_{name} numeric NOT NULL DEFAULT 0" for name in AMOUNTS)
+TABLES = {
+    "statement_lines": f"month date, {NAMES}, agent text, agent_email text, entries bigint, {NUMBERS}",
+    "int_entries_named": (
+        f"entry_key text, entry_date date, {NAMES}, agent_name text, agent_address text, {NUMBERS}, "
+        "minutes_unexplained numeric NOT NULL DEFAULT 0"
+    ),
+    "fct_time_entries": "entry_date date, day_version text, built_at timestamptz",
+    "stg_day_versions": "entry_date date, day_version text",
+}
+LINES = """
+    INSERT INTO marts.statement_lines (
+        month, customer_id, customer, activity, agent, agent_email, entries,
+        minutes_zammad, minutes_kimai, minutes_waiting, minutes_rounding
+    ) VALUES
+        ('2025-08-01', 1, '=1+1', 'Support', 'Ben', 'ben@example.com', 2, 37.5, 30, 7.5, 0),
+        ('2025-08-01', 2, 'Globex', 'Support', 'Ben', 'ben@example.com', 1, 7, 15, 0, -8)
+"""
+DAYS = """
+    INSERT INTO marts.int_entries_named (
+        entry_key, entry_date, customer_id, customer, activity, agent_name, agent_address, minutes_zammad, minutes_kimai
+    ) VALUES
+        ('z1', '2025-08-04', 1, '=1+1', 'Support', 'Ben', 'ben@example.com', 30, 30),
+        ('z2', '2025-08-05', 1, '=1+1', 'Support', 'Ben', 'ben@example.com', 7.5, 0),
+        ('z3', '2025-08-05', 2, 'Globex', 'Support', 'Ben', 'ben@example.com', 7, 15)
+"""
+
+pytestmark = pytest.mark.parametrize(
+    "settings", [{"timezone": "Europe/Berlin", "dagster_address": NOWHERE}], indirect=True
+)
+
+
+def make_marts(connection: Connection) -> None:
+    """Marts of August with two customers, as far as a statement looks at them."""
+    for name, columns in TABLES.items():
+        connection.execute(text(f"CREATE TABLE marts.{name} ({columns})"))
+    for rows in (LINES, DAYS):
+        connection.execute(text(rows))
+
+
+@pytest.fixture
+def statement(web: Web) -> Iterator[Web]:
+    with web.database.transaction() as connection:
+        make_marts(connection)
+    yield web
+    with web.database.transaction() as connection:
+        for name in TABLES:
+            connection.execute(text(f"DROP TABLE marts.{name}"))
+
+
+def test_a_viewer_reads_the_statement_with_exact_amounts(statement: Web, viewer: httpx.Client) -> None:
+    answer = viewer.get(MONTH)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/json"
+    told = answer.json()
+    assert (told["month"], told["verdict"], told["unexplained"]) == ("2025-08", "waiting", "0.0")
+    assert (told["minutes"]["zammad"], told["minutes"]["rounding"]) == ("44.5", "-8")
+    assert [account["customer"]["name"] for account in told["customers"]] == ["=1+1", "Globex"]
+    assert [(day["day"], day["zammad"]) for day in told["days"]] == [("2025-08-04", "30"), ("2025-08-05", "14.5")]
+
+
+@pytest.mark.parametrize("kind", [FileFormat.CSV, FileFormat.XLSX, FileFormat.PDF])
+def test_a_file_has_its_type_and_a_name_to_save_it_under(
+    statement: Web, viewer: httpx.Client, kind: FileFormat
+) -> None:
+    answer = viewer.get(MONTH, params={"format": kind})
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == MEDIA_TYPES[kind]
+    assert answer.headers["content-disposition"] == f'attachment; filename="statement-2025-08.{kind}"'
+
+
+def test_no_file_holds_a_formula(statement: Web, viewer: httpx.Client) -> None:
+    assert ",'=1+1," in viewer.get(MONTH, params={"format": "csv"}).text
+    book = load_workbook(io.BytesIO(viewer.get(MONTH, params={"format": "xlsx"}).content))
+    assert not [cell for sheet in book for row in sheet for cell in row if cell.data_type == "f"]
+
+
+def test_a_pdf_is_one_in_every_language(statement: Web, viewer: httpx.Client) -> None:
+    for language in ("en", "de", "fr"):
+        answer = viewer.get(MONTH, params={"format": "pdf", "language": language, "customer": "globex"})
+        assert answer.content.startswith(b"%PDF")
+
+
+def test_one_customer_is_asked_for_by_name_or_number(statement: Web, viewer: httpx.Client) -> None:
+    for wanted in ("globex", "2"):
+        told = viewer.get(MONTH, params={"customer": wanted}).json()
+        assert [account["customer"] for account in told["customers"]] == [{"name": "Globex", "id": 2}]
+        assert told["minutes"]["zammad"] == "7"
+
+
+def test_an_unknown_customer_is_answered_with_those_that_are_near(statement: Web, viewer: httpx.Client) -> None:
+    answer = viewer.get(MONTH, params={"customer": "Globx"})
+    assert answer.status_code == 404
+    assert "Is one of these meant: Globex?" in answer.json()["detail"]
+
+
+def test_what_is_no_month_format_or_language_is_refused(statement: Web, viewer: httpx.Client) -> None:
+    refused(viewer.get(f"{STATEMENTS}/2025-13"), 422, "'2025-13' is no month")
+    refused(viewer.get(f"{STATEMENTS}/august"), 422, "month")
+    refused(viewer.get(MONTH, params={"format": "docx"}), 422, "format")
+    refused(viewer.get(MONTH, params={"language": "xx"}), 422, "language")
+
+
+def test_without_marts_the_answer_names_the_command_that_makes_them(web: Web, viewer: httpx.Client) -> None:
+    refused(viewer.get(MONTH), 409, "zk statement 2025-08 makes it")
+
+
+def test_a_stranger_reads_no_statement_and_a_viewer_makes_none_anew(web: Web, viewer: httpx.Client) -> None:
+    assert web.client.get(MONTH).status_code == 401
+    refused(viewer.post(f"{STATEMENTS}/refresh"), 403, "This needs the role operator")
+
+
+def test_an_operator_is_told_that_dagster_does_not_answer(web: Web, operator: httpx.Client) -> None:
+    refused(operator.post(f"{STATEMENTS}/refresh"), 502, "Dagster")
