@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test test-fast lint format bench chaos lock clean
+.PHONY: help setup demo dev test test-fast lint format pictures bench chaos lock clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,13 @@ lint: $(READY) ## Check style, types and the layout's arrows
 format: $(READY) ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+SHOT := .zk-screenshots/test_
+pictures: $(READY) ## Take the pictures of docs/ anew, by the console's tests
+	$(BIN)/python -m pytest -q zk_pipeline_tests/web/console -k "own_address or last_booked_month"
+	for name in dashboard mappings reconcile; do \
+		cp $(SHOT)every_section_is_reachable_by_its_own_address_$${name}_.png docs/pictures/$$name.png; done
+	cp $(SHOT)the_last_booked_month_is_shown_with_its_equation.png docs/pictures/statement.png
 
 bench: $(READY) ## Measure against the limits
 	@$(BIN)/python -m benchmarks
