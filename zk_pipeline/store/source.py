@@ -61,13 +61,18 @@ def bookings_of_days(connection: Connection, connector: str, first: date, last: 
 def bookings_with_corrections(connection: Connection, connector: str, first: date, last: date) -> list[TimeAccounting]:
     """All bookings, of whatever day, whose group of ticket, agent and type touches these days and has a correction.
 
-    A group whose last correction was deleted or became a booking counts as long as an entry of it is still reduced.
+    A group whose last correction was deleted, became a booking or moved to another group counts as long as an entry of
+    it is still reduced.
     """
     query = text(
         """
         WITH touched AS (
             SELECT DISTINCT ticket_id, agent_id, type_id FROM zammad.time_accountings
             WHERE connector = :connector AND work_day BETWEEN :first AND :last
+            UNION
+            -- As they were when last looked at: a booking that changed its ticket or type has left a group as well.
+            SELECT ticket_id, agent_id, activity_type_id FROM sync.normalized_entries
+            WHERE source = :connector AND entry_date BETWEEN :first AND :last
         ), corrected AS (
             SELECT DISTINCT ticket_id, agent_id, type_id FROM zammad.time_accountings
             WHERE connector = :connector AND units < 0 AND gone_at IS NULL

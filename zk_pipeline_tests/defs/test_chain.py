@@ -203,6 +203,16 @@ def test_a_correction_that_becomes_a_booking_gives_the_minutes_of_an_earlier_day
     assert world.office.minutes() == {booking: [120], correction: [30]}
 
 
+def test_a_correction_that_gets_another_type_gives_the_minutes_of_an_earlier_day_back(world: World) -> None:
+    booking, correction = world.desk.book(120), world.desk.book(-100, at("09:04", TUESDAY))
+    world.sync(MONDAY, TUESDAY)
+    assert world.office.minutes() == {booking: [20]}
+    world.desk.server.edit(correction, type_id=None)
+    world.sync(TUESDAY)
+    assert world.office.minutes() == {booking: [120]}
+    assert world.reasons() == ["unmatched_correction"]
+
+
 def test_a_time_sheet_typed_by_hand_is_offered_and_not_doubled(world: World) -> None:
     booking = world.desk.book(45, at("12:10"))
     typed = world.office.type_by_hand(at("11:25"), 45, f"Ticket {world.desk.number()}")
