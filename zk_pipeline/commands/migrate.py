@@ -14,4 +14,6 @@ def migrate() -> None:
     with environment() as ready:
         with DagsterInstance.get() as instance:
             instance.upgrade()
-        out.print(f"Both databases are up to date. Dagster's home is {ready.variables['DAGSTER_HOME']}.", soft_wrap=True)
+        out.print(
+            f"Both databases are up to date. Dagster's home is {ready.variables['DAGSTER_HOME']}.", soft_wrap=True
+        )

@@ -41,7 +41,7 @@ class _Server(uvicorn.Server):
 
 
 class ServerThread:
-    """An ASGI app served by a thread, to this machine alone by default, while the `with` block lasts; port 0 takes a free one.
+    """An ASGI app served by a thread while the `with` block lasts, by default to this machine; port 0 is a free one.
 
     Raises OSError if the port is taken.
     """

@@ -56,7 +56,7 @@ LEGITIMATE = [
 def test_a_forbidden_address_is_recognized_in_every_form(host: str) -> None:
     assert is_forbidden_host(host)
     url = f"http://[{host}]/" if ":" in host else f"http://{host}/"
-    with pytest.raises(ValueError, match="is forbidden|is not a URL"):
+    with pytest.raises(ValueError, match=r"is forbidden|is not a URL"):
         checked_base_url(Endpoint("thing", url, "token"))
 
 
