@@ -20,6 +20,7 @@ from zk_pipeline_tests.web.conftest import Web
 
 PUBLIC = {
     "GET /api/health": "supervisors and proxies ask it",
+    "HEAD /api/health": "monitors ask it",
     "POST /api/v1/webhooks/{connector}": "Zammad signs what it sends",
     "POST /api/v1/auth/login": "this is how one signs in",
     "POST /api/v1/auth/refresh": "the refresh token is the proof",

@@ -31,7 +31,8 @@ from zk_pipeline_tests.web.console.site import (
 Visit = Callable[..., Visitor]
 
 
-@pytest.fixture(scope="session")
+# No longer than a file: while it is open, its event loop runs, and others in this process could not run theirs.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if not CHROMIUM.exists():
         pytest.skip(f"There is no browser at {CHROMIUM}. Install it: apt-get install chromium")
