@@ -125,8 +125,9 @@ def firm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firm]:
         without_dagsters_database(server)
         with psycopg.connect(**server.parameters()) as connection:
             connection.execute(max(RELEASES.glob("*.sql")).read_bytes())
-            # Its systems and customers are made up.
+            # Its systems and customers are made up, and a database takes the bookings of one Zammad only.
             connection.execute("UPDATE sync.connectors SET active = false")
+            connection.execute("DELETE FROM zammad.time_accountings")
             connection.execute("DELETE FROM sync.customer_mappings")
         given = {
             **server.environment(),
