@@ -9,7 +9,7 @@ from sqlalchemy import text
 from zk_pipeline.operations.actors import Role
 from zk_pipeline.web.console.sections import SECTIONS
 from zk_pipeline_tests.web.console.conftest import Visit
-from zk_pipeline_tests.web.console.site import PHONE, Site, examined
+from zk_pipeline_tests.web.console.site import FIRST, PHONE, Site, examined
 
 ADDRESSES = [f"/{section.name}" for section in SECTIONS]
 SCRIPT = "<img src=x onerror=\"document.body.dataset.hacked='yes'\"><script>alert(1)</script> **bold** {{ 7 * 7 }}"
@@ -172,9 +172,12 @@ def test_many_are_decided_alike_after_a_preview_of_what_is_written(visit: Visit,
 
 def test_the_list_is_narrowed_and_says_what_to_do_where_nothing_fits(visit: Visit):
     page = visit(Role.VIEWER).open("/reconcile?view=matches")
-    expect(page.get_by_text("In sync", exact=True).first).to_be_visible()
+    expect(page.get_by_text("Carried out", exact=True).first).to_be_visible()
     page.get_by_label("Agent", exact=True).fill("Nobody At All")
     expect(page.get_by_text("Nothing fits this filter.")).to_be_visible()
+    page.get_by_label("Agent", exact=True).fill("")
+    page.get_by_label("To", exact=True).fill(FIRST)
+    expect(page.get_by_text("In sync", exact=True).first).to_be_visible()
 
 
 def test_a_decision_stands_in_the_audit_trail_without_a_reload(visit: Visit, site: Site):
