@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -13,6 +14,8 @@ from rich.table import Table
 from benchmarks import (
     console_lists,
     console_paint,
+    growth,
+    growth_million,
     idle,
     intake,
     marts_build,
@@ -22,8 +25,9 @@ from benchmarks import (
     requests_month,
     requests_window,
     run_overhead,
+    shares,
 )
-from benchmarks.harness import Measurement
+from benchmarks.harness import Measurement, Picture
 
 BENCHMARKS = {
     module.__name__.rpartition(".")[2]: module
@@ -32,6 +36,7 @@ BENCHMARKS = {
         requests_month,
         push_rate,
         run_overhead,
+        shares,
         reaction,
         idle,
         intake,
@@ -39,8 +44,12 @@ BENCHMARKS = {
         memory_year,
         console_lists,
         console_paint,
+        growth,
+        growth_million,
     )
 }
+WHEN_NAMED = {"growth_million"}
+"""Takes so long that it is measured only where it is asked for."""
 
 PRINTED_WIDTH = 140
 """Columns when the table goes into a file."""
@@ -52,14 +61,17 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--only", action="append", choices=BENCHMARKS, metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--quick", action="store_true", help="smaller sizes and fewer repetitions")
+    parser.add_argument("--plots", type=Path, metavar="FOLDER", help="draw the pictures of what is measured into it")
     options = parser.parse_args()
     # What embedded servers and runs say on the way goes to standard error, so that the result stays readable.
     progress = Console(stderr=True)
-    measured = [
-        (name, measurement)
-        for name in options.only or BENCHMARKS
-        for measurement in _announced(name, progress, quick=options.quick)
-    ]
+    measured: list[tuple[str, Measurement]] = []
+    for name in options.only or [name for name in BENCHMARKS if name not in WHEN_NAMED]:
+        for result in _announced(name, progress, quick=options.quick):
+            if isinstance(result, Measurement):
+                measured.append((name, result))
+            elif options.plots:
+                (options.plots / result.name).write_text(result.svg)
     if options.json:
         lines = [{"benchmark": name, **asdict(measurement)} for name, measurement in measured]
         sys.stdout.write(json.dumps({"quick": options.quick, "measurements": lines}, ensure_ascii=False) + "\n")
@@ -68,7 +80,7 @@ def main() -> int:
     return 0 if all(measurement.ok for _, measurement in measured) else 1
 
 
-def _announced(name: str, progress: Console, *, quick: bool) -> Iterator[Measurement]:
+def _announced(name: str, progress: Console, *, quick: bool) -> Iterator[Measurement | Picture]:
     with progress.status(f"{name}: {BENCHMARKS[name].__doc__}"):
         yield from BENCHMARKS[name].measure(quick=quick)
 

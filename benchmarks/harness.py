@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeVar
 
 from zk_pipeline.local import Environment, prepared
+from zk_pipeline.sandbox.demo import KIMAI_TOKEN, ZAMMAD_TOKEN
 from zk_pipeline.sandbox.server import SandboxProcess
 from zk_pipeline.settings import ENV_FILE, load_settings
 
@@ -24,7 +25,10 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One line of the table. `limit` is a sentence such as "≤ 1.05"; a line that only informs has none and is ok."""
+    """One line of the table. `limit` is a sentence such as "≤ 1.05"; a line that only informs has none and is ok.
+
+    `values` are those of which `value` is one or the middle, where they are worth keeping.
+    """
 
     name: str
     value: float
@@ -32,6 +36,15 @@ class Measurement:
     limit: str
     ok: bool
     note: str = ""
+    values: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A drawing of what was measured, for a file of this name."""
+
+    name: str
+    svg: str
 
 
 def at_most(name: str, value: float, limit: float, unit: str = "", note: str = "") -> Measurement:
@@ -68,8 +81,18 @@ def median_ratio(dividends: list[float], divisors: list[float]) -> float:
     return median(dividend / divisor for dividend, divisor in zip(dividends, divisors, strict=True))
 
 
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the systems answer, and the tokens for them."""
+
+    zammad_url: str
+    kimai_url: str
+    zammad_token: str = ZAMMAD_TOKEN
+    kimai_token: str = KIMAI_TOKEN
+
+
 @contextmanager
-def deployment(systems: SandboxProcess | None = None) -> Iterator[Environment]:
+def deployment(systems: SandboxProcess | Addresses | None = None) -> Iterator[Environment]:
     """A fresh deployment with an embedded database, connected to these systems or to none that exist."""
     zammad = (systems.zammad_url, systems.zammad_token) if systems else ("http://zammad.invalid", "unused")
     kimai = (systems.kimai_url, systems.kimai_token) if systems else ("http://kimai.invalid", "unused")

@@ -1,7 +1,6 @@
 """Peak memory of normalizing and reconciling a full year of a large company, day by day as the assets do."""
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -11,13 +10,13 @@ from pathlib import Path
 
 from sqlalchemy import text
 
+from benchmarks.effort import peak_megabytes
 from benchmarks.harness import Measurement, at_most, deployment, for_information
 from zk_pipeline.defs.reconcile.stages import Normalization, Reconciliation
 from zk_pipeline.runtime import Runtime, open_runtime
 
 FIRST, LAST = date(2025, 1, 1), date(2025, 12, 31)
 ACCOUNTINGS, USERS = 100_000, 1_000
-STATUS = Path("/proc/self/status")
 SEED = Path(__file__).with_suffix(".sql")
 
 
@@ -62,19 +61,8 @@ def _work() -> dict[str, float]:
         "lines": lines,
         "normalizing": normalized - started,
         "reconciling": reconciled - normalized,
-        "megabytes": _peak_megabytes(),
+        "megabytes": peak_megabytes(),
     }
-
-
-def _peak_megabytes() -> float:
-    """The most memory that this process ever had resident.
-
-    On Linux from /proc: `ru_maxrss` there begins with the size of the parent that the process was forked from.
-    """
-    if STATUS.exists():
-        peak = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM"))
-        return int(peak.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
 
 
 if __name__ == "__main__":

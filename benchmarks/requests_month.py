@@ -3,12 +3,9 @@
 from collections.abc import Iterator
 from datetime import date
 
-from benchmarks.harness import Measurement, at_most, deployment, for_information, sync
-from benchmarks.world import filled_kimai, filled_zammad, month_of
-from zk_pipeline.domain.mapping_lines import ActivityMapping
-from zk_pipeline.sandbox.client import SandboxControl
-from zk_pipeline.sandbox.server import SandboxProcess
-from zk_pipeline.store import mappings
+from benchmarks.harness import Measurement, at_least, at_most, for_information, sync
+from benchmarks.push_rate import ASKED_FOR
+from benchmarks.world import booked, month_of
 
 FIRST, LAST = date(2025, 9, 1), date(2025, 9, 30)
 
@@ -16,23 +13,12 @@ FIRST, LAST = date(2025, 9, 1), date(2025, 9, 30)
 def measure(*, quick: bool) -> Iterator[Measurement]:
     """Writes for each new entry at most 1.05; a re-run writes nothing and reads at most 30 times."""
     company = month_of(600 if quick else 3_000)
-    kimai, activities = filled_kimai(company)
-    with (
-        SandboxProcess() as systems,
-        SandboxControl(systems.zammad_url) as zammad_control,
-        SandboxControl(systems.kimai_url) as kimai_control,
-        deployment(systems) as environment,
-    ):
-        zammad_control.restore(filled_zammad(company).snapshot())
-        kimai_control.restore(kimai.snapshot())
-        with environment.runtime.database.transaction() as connection:
-            wanted = [ActivityMapping(type_id, None, activity) for type_id, activity in enumerate(activities, start=1)]
-            mappings.change(connection, wanted, actor="benchmark", source="zammad", target="kimai")
+    with booked(company) as systems:
         for again in (False, True):
-            zammad_control.reset_requests()
-            kimai_control.reset_requests()
-            report = sync(environment, FIRST, LAST)
-            of_zammad, of_kimai = zammad_control.requests(), kimai_control.requests()
+            systems.zammad.reset_requests()
+            systems.kimai.reset_requests()
+            report = sync(systems.environment, FIRST, LAST)
+            of_zammad, of_kimai = systems.zammad.requests(), systems.kimai.requests()
             reads, writes = of_zammad.reads + of_kimai.reads, of_zammad.writes + of_kimai.writes
             split = f"Zammad {of_zammad.reads}, Kimai {of_kimai.reads}"
             if again:
@@ -46,3 +32,4 @@ def measure(*, quick: bool) -> Iterator[Measurement]:
                 yield at_most("Writes for each new entry", writes / max(created, 1), 1.05, "", note)
                 yield for_information("Reads of a new month", reads, "requests", split)
                 yield for_information("Seconds of a new month", report.seconds, "s")
+                yield at_least("Entries through the whole chain", 60 * created / report.seconds, ASKED_FOR, "a minute")

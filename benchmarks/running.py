@@ -16,7 +16,7 @@ from socket import create_server
 
 import httpx
 
-from benchmarks.harness import ZONE, deployment
+from benchmarks.harness import ZONE, Addresses, deployment
 from zk_pipeline.domain.mapping_lines import ActivityMapping
 from zk_pipeline.local import Environment
 from zk_pipeline.sandbox.client import SandboxControl
@@ -29,16 +29,6 @@ from zk_pipeline.store import mappings
 
 SECRET = "signature-token-of-the-benchmarks"
 SECONDS_TO_START = 120
-
-
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where the systems answer, and the tokens for them."""
-
-    zammad_url: str
-    kimai_url: str
-    zammad_token: str = ZAMMAD_TOKEN
-    kimai_token: str = KIMAI_TOKEN
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,29 @@
 """A service provider of any size for the simulated systems: the same bookings at every call."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from benchmarks.harness import ZONE
+from benchmarks.harness import ZONE, deployment
+from zk_pipeline.domain.mapping_lines import ActivityMapping
+from zk_pipeline.local import Environment
+from zk_pipeline.sandbox.client import SandboxControl
 from zk_pipeline.sandbox.demo import KIMAI_TOKEN, ZAMMAD_TOKEN
 from zk_pipeline.sandbox.kimai import KimaiServer
+from zk_pipeline.sandbox.server import SandboxProcess
 from zk_pipeline.sandbox.zammad import ZammadServer
+from zk_pipeline.store import mappings
 
 TYPES = ("Remote", "On site", "Consulting")
 
 
 @dataclass(frozen=True, slots=True)
 class Company:
-    """How much there is of everything, and the span over which the bookings are spread evenly."""
+    """How much there is of everything, and the span over which the bookings are spread evenly.
+
+    With `correct_every` each booking of such a number takes five minutes off the one before it.
+    """
 
     bookings: int
     tickets: int
@@ -21,6 +31,34 @@ class Company:
     organizations: int
     begin: datetime
     end: datetime
+    correct_every: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """The two systems with a company's bookings, nothing of them in Kimai yet, and the product between them."""
+
+    zammad: SandboxControl
+    kimai: SandboxControl
+    environment: Environment
+
+
+@contextmanager
+def booked(company: Company, *, latency: float = 0.0) -> Iterator[Booked]:
+    """Everything mapped, the systems in a process of their own; each request to them takes `latency` seconds longer."""
+    kimai, activities = filled_kimai(company)
+    with (
+        SandboxProcess(latency=latency) as systems,
+        SandboxControl(systems.zammad_url) as zammad_control,
+        SandboxControl(systems.kimai_url) as kimai_control,
+        deployment(systems) as environment,
+    ):
+        zammad_control.restore(filled_zammad(company).snapshot())
+        kimai_control.restore(kimai.snapshot())
+        with environment.runtime.database.transaction() as connection:
+            wanted = [ActivityMapping(type_id, None, activity) for type_id, activity in enumerate(activities, start=1)]
+            mappings.change(connection, wanted, actor="benchmark", source="zammad", target="kimai")
+        yield Booked(zammad_control, kimai_control, environment)
 
 
 def filled_zammad(company: Company) -> ZammadServer:
@@ -36,11 +74,13 @@ def filled_zammad(company: Company) -> ZammadServer:
     ]
     step = (company.end - company.begin) / company.bookings
     for number in range(company.bookings):
+        corrects = company.correct_every and number % company.correct_every == company.correct_every - 1
+        like = number - 1 if corrects else number
         zammad.book(
-            tickets[number * company.tickets // company.bookings],
-            agents[number % len(agents)],
-            5 + number % 90,
-            types[number % len(types)],
+            tickets[like * company.tickets // company.bookings],
+            agents[like % len(agents)],
+            -5 if corrects else 5 + number % 90,
+            types[like % len(types)],
             company.begin + number * step,
         )
     zammad.configure({"now": None})
