@@ -12,7 +12,7 @@ from zk_pipeline.commands.close import Month
 from zk_pipeline.commands.console import UsageError, environment, err, explained, out, show_table
 from zk_pipeline.domain.closing import month_name
 from zk_pipeline.domain.statement import (
-    AGES,
+    AGE_NAMES,
     PARTS,
     Account,
     Amounts,
@@ -96,8 +96,8 @@ def _show(found: Statement) -> None:
         _equation(found.total)
     ages = conflict_ages(found.accounts)
     if any(ages):
-        names = ("under 1 day", *(f"under {age} days" for age in AGES[1:]), "older")
-        told = ", ".join(f"{number} {age}" for age, number in zip(names, ages, strict=True) if number)
+        told = ", ".join(f"{number} {age}" for age, number in zip(AGE_NAMES, ages, strict=True) if number)
+        told = told.replace("_", " ")
         out.print(f"Conflicts open since: {told}.")
     for gap in found.gaps[:GAPS_SHOWN]:
         told = f"{gap.entry} of {gap.day}, {gap.customer}: {plain(gap.minutes)} minutes unexplained."

@@ -81,8 +81,7 @@ class Register(Generic[Key]):
 
     def nothing(self, value: str) -> NoSingleFitError:
         """That nothing fits the value, with the names that come nearest."""
-        nearest = process.extract(fold(value), self._names.keys(), scorer=fuzz.WRatio, limit=_NEAREST)
-        names = ", ".join(self._names[name] for name, *_ in nearest)
+        names = ", ".join(self._names[name] for name in nearest(value, self._names, limit=_NEAREST))
         remedy = f"the nearest: {names}" if names else "there is none at all"
         return NoSingleFitError(f"no {self._noun} in {self._system} fits {shown(value)}; {remedy}.")
 
@@ -92,6 +91,12 @@ def several(value: str, labels: Sequence[str]) -> NoSingleFitError:
     more = f" and {len(labels) - _LISTED} more" if len(labels) > _LISTED else ""
     fits = f"fits {len(labels)} things: {', '.join(labels[:_LISTED])}{more}"
     return NoSingleFitError(f"{shown(value)} {fits}; write ids instead of names, as in id:7.")
+
+
+def nearest(value: str, folded: Iterable[str], *, limit: int, least: int = 0) -> list[str]:
+    """Those of these folded names that come nearest to a value, best first, and are at least so like it, of 100."""
+    found = process.extract(fold(value), list(folded), scorer=fuzz.WRatio, limit=limit, score_cutoff=least)
+    return [name for name, *_ in found]
 
 
 def fold(text: str) -> str:

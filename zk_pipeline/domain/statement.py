@@ -5,16 +5,26 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from decimal import Decimal
-from difflib import get_close_matches
 from enum import StrEnum
 from functools import reduce
 from typing import Any, TypeVar
+
+from zk_pipeline.domain.lookup import fold, nearest
 
 PARTS = ("kimai", "waiting", "excluded", "rounding", "corrections_open", "netted", "agreed", "adjusted")
 """Into what the minutes in Zammad fall (docs/marts.md, The balance), in the order of a statement."""
 
 AGES = (1, 7, 30)
 """Days up to which a conflict belongs to an age; the last age has no end."""
+
+AGE_NAMES = ("under_1_day", "under_7_days", "under_30_days", "older")
+"""What the ages are called."""
+
+MOST_MEANT = 5
+"""Customers that an error proposes."""
+
+LIKENESS = 70
+"""Of 100, from which on a name may be meant."""
 
 NO_ACTIVITY = "(no type)"
 """The activity of bookings without an activity type."""
@@ -79,6 +89,10 @@ class Customer:
     def __str__(self) -> str:
         return f"{self.name} ({self.id})" if self.id else self.name
 
+    def is_called(self, folded: str) -> bool:
+        """Whether this is the number, or the name with the number, folded as names are compared."""
+        return bool(self.id) and folded in {str(self.id), fold(str(self))}
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -118,6 +132,14 @@ class OpenConflicts:
     customer: Customer
     days: int
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a customer, or where there is none everybody else together, booked on each of some days, in minutes."""
+
+    customer: Customer | None
+    minutes: tuple[Decimal, ...]
 
 
 Row = TypeVar("Row", Line, DayMinutes, Gap, OpenConflicts)
@@ -208,19 +230,21 @@ def statement_of(
 
 
 def of_customer(statement: Statement, wanted: str) -> Statement:
-    """The same statement for one customer, given by name, in any case, or by number in Kimai.
+    """The same statement for one customer, given by name, in any case, by number in Kimai, or by both as they are told.
 
-    Raises `CustomerError` with the customers that may be meant.
+    A part of a name is not taken, so that nobody is billed for somebody else in a month in which only the other has
+    time. Raises `CustomerError` with the customers that may be meant.
     """
-    fitting = [account for account in statement.accounts if wanted == str(account.customer.id)] or [
-        account for account in statement.accounts if account.customer.name.casefold() == wanted.strip().casefold()
+    given = fold(wanted)
+    fitting = [account for account in statement.accounts if account.customer.is_called(given)] or [
+        account for account in statement.accounts if fold(account.customer.name) == given
     ]
     if len(fitting) == 1:
         return replace(statement, accounts=tuple(fitting))
     if fitting:
         several = ", ".join(str(account.customer) for account in fitting)
         raise CustomerError(f"Several customers are called {wanted!r}: {several}. Give the number instead.")
-    raise CustomerError(_nobody(wanted, [account.customer.name for account in statement.accounts]))
+    raise CustomerError(_nobody(wanted, [account.customer for account in statement.accounts]))
 
 
 def minutes_per_day(statement: Statement) -> list[DayMinutes]:
@@ -232,6 +256,21 @@ def minutes_per_day(statement: Statement) -> list[DayMinutes]:
             zammad[row.day] += row.zammad
             kimai[row.day] += row.kimai
     return [DayMinutes(Customer(""), day, zammad[day], kimai[day]) for day in sorted(zammad)]
+
+
+def shares_per_day(statement: Statement, days: Sequence[date], most: int) -> list[Share]:
+    """Who booked the minutes of these days: up to `most` customers, the largest first, and then all others as one."""
+    booked = [
+        (account.customer, {row.day: row.zammad for row in account.days})
+        for account in statement.accounts
+        if account.days
+    ]
+    booked.sort(key=lambda one: -sum(one[1].values(), ZERO))
+    shares = [Share(customer, tuple(of_day.get(day, ZERO) for day in days)) for customer, of_day in booked]
+    if len(shares) <= most:
+        return shares
+    others = (sum(minutes, ZERO) for minutes in zip(*(share.minutes for share in shares[most:]), strict=True))
+    return [*shares[:most], Share(None, tuple(others))]
 
 
 def conflict_ages(accounts: Iterable[Account]) -> tuple[int, ...]:
@@ -284,10 +323,21 @@ def _by_name(customer: Customer) -> tuple[str, str, int]:
     return customer.name.casefold(), customer.name, customer.id
 
 
-def _nobody(wanted: str, names: Sequence[str]) -> str:
-    folded = {name.casefold(): name for name in names}
-    near = [folded[found] for found in get_close_matches(wanted.strip().casefold(), folded, n=3)]
+def _nobody(wanted: str, customers: Sequence[Customer]) -> str:
     told = f"There is no customer {wanted!r} in this statement."
-    if near:
-        return f"{told} Is one of these meant: {', '.join(near)}?"
-    return f"{told} zk statement without --customer shows all."
+    meant = _meant(wanted, customers)
+    if not meant:
+        return f"{told} zk statement without --customer shows all."
+    listed = ", ".join(map(str, meant[:MOST_MEANT]))
+    more = f" and {len(meant) - MOST_MEANT} more" if len(meant) > MOST_MEANT else ""
+    return f"{told} Is one of these meant: {listed}{more}? Give the name, or the number."
+
+
+def _meant(wanted: str, customers: Sequence[Customer]) -> list[Customer]:
+    """Those in whose names all words of what is wanted occur, else those whose names are much like it."""
+    words, names = fold(wanted).split(), [(fold(customer.name), customer) for customer in customers]
+    having = [customer for name, customer in names if words and all(word in name for word in words)]
+    if having:
+        return having
+    near = nearest(wanted, dict.fromkeys(name for name, _ in names), limit=MOST_MEANT, least=LIKENESS)
+    return [customer for found in near for name, customer in names if name == found]

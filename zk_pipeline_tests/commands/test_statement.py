@@ -135,10 +135,13 @@ def test_a_pdf_has_at_least_a_page_for_each_customer(zk: Zk, tmp_path: Path) -> 
     assert len(re.findall(rb"/Type\s*/Page\b", content)) >= len(told(zk)["customers"])
 
 
-def test_an_unknown_customer_is_answered_with_those_that_are_near(zk: Zk) -> None:
-    result = zk("statement", MONTH, "--customer", "Baeckerei Sonnenschein")
+@pytest.mark.parametrize("wanted", ["Baeckerei Sonnenschein", "bäckerei", "sonnen"])
+def test_an_unknown_customer_is_answered_with_those_that_may_be_meant(zk: Zk, wanted: str) -> None:
+    result = zk("statement", MONTH, "--customer", wanted)
     assert result.exit_code == 1
-    assert f"Is one of these meant: {CUSTOMER}?" in result.stderr
+    meant = re.search(rf"Is one of these meant: ({CUSTOMER} \(\d+\))\?", result.stderr)
+    assert meant is not None, result.stderr
+    assert zk("statement", MONTH, "--customer", meant[1]).exit_code == WAITING
 
 
 def test_a_month_without_bookings_balances(zk: Zk) -> None:

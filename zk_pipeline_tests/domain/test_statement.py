@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -18,12 +18,14 @@ from zk_pipeline.domain.statement import (
     Gap,
     Line,
     OpenConflicts,
+    Share,
     Verdict,
     conflict_ages,
     hours,
     minutes_per_day,
     of_customer,
     plain,
+    shares_per_day,
     spelled,
     statement_of,
     total,
@@ -96,7 +98,7 @@ def test_a_month_without_bookings_balances() -> None:
     assert statement_of(MONTH, []).verdict is Verdict.BALANCED
 
 
-@pytest.mark.parametrize("wanted", ["Acme", "aCME ", "1"])
+@pytest.mark.parametrize("wanted", ["Acme", "aCME ", "1", "acme (1)"])
 def test_a_customer_is_given_by_name_in_any_case_or_by_number(wanted: str) -> None:
     statement = statement_of(MONTH, [line(GLOBEX, zammad=5, kimai=5), line(ACME, zammad=7, kimai=7)])
     assert [account.customer for account in of_customer(statement, wanted).accounts] == [ACME]
@@ -105,8 +107,42 @@ def test_a_customer_is_given_by_name_in_any_case_or_by_number(wanted: str) -> No
 
 def test_an_unknown_customer_is_answered_with_those_that_may_be_meant() -> None:
     statement = statement_of(MONTH, [line(GLOBEX), line(ACME)])
-    with pytest.raises(CustomerError, match=r"no customer 'globexx' .* meant: Globex\?"):
+    with pytest.raises(CustomerError, match=r"no customer 'globexx' .* meant: Globex \(2\)\?"):
         of_customer(statement, "globexx")
+
+
+NAMED = [Customer("Bäckerei Sonnenschein GmbH", 2), Customer("Meyer KG", 9), Customer("Meyer KG", 10), ACME]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "meant"),
+    [
+        ("bäckerei", "Bäckerei Sonnenschein GmbH (2)?"),
+        ("SONNE", "Bäckerei Sonnenschein GmbH (2)?"),
+        ("gmbh bäckerei", "Bäckerei Sonnenschein GmbH (2)?"),
+        ("Sonnenshein", "Bäckerei Sonnenschein GmbH (2)?"),
+        ("Meier", "Meyer KG (9), Meyer KG (10)?"),
+        ("kg", "Meyer KG (9), Meyer KG (10)?"),
+    ],
+)
+def test_a_part_of_a_name_is_answered_with_those_that_have_it_and_never_taken(wanted: str, meant: str) -> None:
+    statement = statement_of(MONTH, [line(customer) for customer in NAMED])
+    with pytest.raises(CustomerError) as told:
+        of_customer(statement, wanted)
+    assert f"Is one of these meant: {meant} Give the name, or the number." in told.value.args[0]
+
+
+def test_where_many_may_be_meant_some_are_named_and_the_others_counted() -> None:
+    statement = statement_of(MONTH, [line(Customer(f"Praxis {letter}")) for letter in "ABCDEFG"])
+    with pytest.raises(CustomerError, match="Praxis A, Praxis B, Praxis C, Praxis D, Praxis E and 2 more"):
+        of_customer(statement, "praxis")
+
+
+@pytest.mark.parametrize("wanted", ["Initech", "", " ", "0"])
+def test_where_nobody_may_be_meant_the_way_to_all_is_told(wanted: str) -> None:
+    statement = statement_of(MONTH, [line(Customer("Globex")), line(ACME)])
+    with pytest.raises(CustomerError, match="without --customer shows all"):
+        of_customer(statement, wanted)
 
 
 def test_customers_of_one_name_are_told_apart_by_number() -> None:
@@ -120,6 +156,23 @@ def test_the_minutes_of_a_day_are_those_of_all_customers() -> None:
     days = [DayMinutes(customer, MONTH, Decimal(30), Decimal("10.5")) for customer in (ACME, GLOBEX)]
     statement = statement_of(MONTH, [line(ACME), line(GLOBEX)], days)
     assert [(row.day, row.zammad, row.kimai) for row in minutes_per_day(statement)] == [(MONTH, 60, 21)]
+
+
+def test_the_largest_customers_have_a_share_of_their_own_in_each_day_and_the_others_one_together() -> None:
+    days = [MONTH, MONTH + timedelta(days=1)]
+    booked = {"A": (5, 0), "B": (60, 10), "C": (0, 30), "D": (1, 1)}
+    rows = [
+        DayMinutes(Customer(name), day, Decimal(minutes), Decimal(0))
+        for name, of_days in booked.items()
+        for day, minutes in zip(days, of_days, strict=True)
+    ]
+    statement = statement_of(MONTH, [line(Customer(name)) for name in booked], rows)
+    assert shares_per_day(statement, days, 2) == [
+        Share(Customer("B"), (Decimal(60), Decimal(10))),
+        Share(Customer("C"), (Decimal(0), Decimal(30))),
+        Share(None, (Decimal(6), Decimal(1))),
+    ]
+    assert [share.customer for share in shares_per_day(statement, days, 4)] == [Customer(name) for name in "BCAD"]
 
 
 def test_conflicts_are_counted_by_age() -> None:

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from zk_pipeline.domain.closing import month_name
 from zk_pipeline.domain.statement import (
+    AGE_NAMES,
     PARTS,
     Account,
     Amounts,
@@ -27,8 +28,6 @@ from zk_pipeline.operations.statement_files.look import Look
 
 COLUMNS = ("zammad", *PARTS, "unexplained", "billable", "billed", "to_be_billed")
 """The amounts of a line, in their order."""
-
-AGE_NAMES = ("under_1_day", "under_7_days", "under_30_days", "older")
 
 
 @dataclass(frozen=True, slots=True)
