@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -113,6 +114,37 @@ def test_a_pdf_tells_customer_period_minutes_and_pages_and_nothing_internal(read
         assert told in content, told
     assert "Zammad" not in content
     assert "waiting" not in content
+
+
+def test_each_page_of_a_long_table_says_whose_it_is_and_repeats_the_head(readable: None) -> None:
+    rows = [
+        Line(Customer("Acme"), f"Agent {number:02}", "", activity, Amounts(1, kimai=Decimal(5)))
+        for number in range(40)
+        for activity in ("Support", "Travel")
+    ]
+    content = render(statement_of(MONTH, rows), FileFormat.PDF, LOOK).decode("latin-1")
+    pages = len(re.findall(r"/Type /Page\b", content))
+    assert pages > 2
+    assert content.count("2025-08 \N{MIDDLE DOT} Acme") == content.count("(Billable)") == pages
+    assert content.count("(Total)") == 1
+
+
+def test_the_pages_of_a_customer_are_drawn_alike_whoever_comes_before(readable: None) -> None:
+    def filled(*names: str) -> int:
+        made = made_of(names, zammad="90", kimai="90")
+        return render(made, FileFormat.PDF, LOOK).decode("latin-1").count(" re f")
+
+    assert filled("Acme", "Globex") == filled("Acme") + filled("Globex") > 0
+
+
+def test_a_person_with_one_activity_has_no_sum_even_with_two_addresses(readable: None) -> None:
+    rows = [
+        Line(Customer("Acme"), "Anna", address, "Support", Amounts(1, kimai=Decimal(5)))
+        for address in ("anna@example.com", "anna@example.net")
+    ]
+    content = render(statement_of(MONTH, rows), FileFormat.PDF, LOOK).decode("latin-1")
+    assert "(Anna)" in content
+    assert "(Sum)" not in content
 
 
 def test_a_pdf_for_the_house_spells_the_equation(readable: None) -> None:

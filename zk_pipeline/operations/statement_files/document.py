@@ -6,7 +6,7 @@ from decimal import Decimal
 from itertools import groupby
 
 from fpdf import FPDF, FontFace
-from fpdf.enums import TableBordersLayout, XPos, YPos
+from fpdf.enums import TableBordersLayout, VAlign, XPos, YPos
 
 from zk_pipeline.domain.closing import last_day, month_name
 from zk_pipeline.domain.statement import (
@@ -25,6 +25,7 @@ from zk_pipeline.operations.statement_files import fonts
 from zk_pipeline.operations.statement_files.look import Look
 
 INK, SOFT, RULE, ACCENT = (28, 36, 43), (96, 108, 118), (214, 220, 225), (24, 100, 140)
+SHADE = (236, 241, 244)
 CHART_HEIGHT = 34
 COLUMN_WIDTHS = (42, 50, 26, 24, 24, 30)
 
@@ -38,24 +39,29 @@ def render(statement: Statement, look: Look) -> bytes:
     for account in statement.accounts:
         _account(paper, statement, account)
     if not statement.accounts:
-        paper.add_page()
+        paper.begin("")
         _heading(paper, statement, "")
         paper.line_of(look.word("nothing"))
     return bytes(paper.output())
 
 
 class _Paper(FPDF):
-    """A4 with letterhead and page numbers, on which only letters of the font are written."""
+    """A4 with letterhead, page numbers and what a page is about, on which only letters of the font are written."""
 
-    def __init__(self, look: Look, subject: str) -> None:
+    def __init__(self, look: Look, month: str) -> None:
         super().__init__(format="A4")
-        self.look = look
+        self.look, self._month, self._customer = look, month, ""
         self._family, self._letters = fonts.choose(self, look.font)
         self.set_margins(18, 16, 18)
         self.c_margin = 0
         self.set_auto_page_break(auto=True, margin=20)
-        self.set_title(self.drawable(f"{look.word('title')} {subject}"))
+        self.set_title(self.drawable(f"{look.word('title')} {month}"))
         self.set_lang(look.language)
+
+    def begin(self, customer: str) -> None:
+        """A page that is about this customer, as are those that it runs over to."""
+        self.add_page()  # Its first act is the foot of the page before, which is about somebody else.
+        self._customer = customer
 
     def drawable(self, text: str) -> str:
         """The text as the font can write it."""
@@ -69,7 +75,7 @@ class _Paper(FPDF):
     def line_of(self, text: str, size: float = 10, *, bold: bool = False, colour: tuple[int, int, int] = INK) -> None:
         """A paragraph."""
         self.pen(size, bold=bold, colour=colour)
-        self.multi_cell(0, size * 0.52, self.drawable(text), new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+        self.multi_cell(0, size * 0.52, self.drawable(text), align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
 
     def header(self) -> None:
         """The letterhead, on the right of each page."""
@@ -79,14 +85,17 @@ class _Paper(FPDF):
         self.set_y(max(self.get_y() + 4, 24))
 
     def footer(self) -> None:
-        """The number of each page."""
+        """The number of each page, and what it is about, so that a page that got loose finds back."""
         self.set_y(-14)
         self.pen(8, colour=SOFT)
-        self.cell(0, 5, self.look.word("page", page=self.page_no(), pages="{nb}"), align="R")
+        # On the left, since the number of pages is not known yet, nor how much room it takes.
+        self.cell(40, 5, self.look.word("page", page=self.page_no(), pages="{nb}"))
+        about = " \N{MIDDLE DOT} ".join(filter(None, (self._month, self.drawable(self._customer))))
+        self.cell(0, 5, fonts.shortened(self, about, self.epw - 40), align="R")
 
 
 def _account(paper: _Paper, statement: Statement, account: Account) -> None:
-    paper.add_page()
+    paper.begin(account.customer.name)
     paper.start_section(paper.drawable(account.customer.name))
     _heading(paper, statement, account.customer.name)
     lines = [line for line in account.lines if line.amounts.kimai or line.amounts.billable]
@@ -116,32 +125,30 @@ def _lines(paper: _Paper, lines: Sequence[Line]) -> None:
     look = paper.look
     paper.pen(9)
     paper.set_draw_color(*RULE)
-    head = FontFace(emphasis="BOLD", color=INK, fill_color=(236, 241, 244))
     with paper.table(
         col_widths=COLUMN_WIDTHS,
         text_align=("LEFT", "LEFT", *["RIGHT"] * _NUMBERS),
+        v_align=VAlign.T,
         borders_layout=TableBordersLayout.HORIZONTAL_LINES,
-        headings_style=head,
+        headings_style=FontFace(emphasis="BOLD", color=INK, fill_color=SHADE),
         line_height=5.4,
         padding=(0.6, 1.2),
     ) as table:
 
-        def put(names: Iterable[str], amounts: Amounts, style: FontFace | None = None) -> None:
-            table.row([*map(paper.drawable, names), *_numbers(look, amounts)], style=style)
+        def put(names: tuple[str, str], amounts: Amounts, style: FontFace, *, again: bool = False) -> None:
+            row = table.row(style=style)
+            row.cell(paper.drawable(names[0]), style=FontFace(color=SOFT) if again else None)
+            for text in (paper.drawable(names[1]), *_numbers(look, amounts)):
+                row.cell(text)
 
-        bold = FontFace(emphasis="BOLD")
         table.row([look.word(name) for name in ("agent", "activity", "entries", "minutes", "hours", "billable")])
         for agent, group in groupby(lines, key=lambda line: line.agent):
-            of_agent = list(group)
-            for number, (activity, amounts) in enumerate(_activities(of_agent)):
-                put((agent if number == 0 else "", _shown(activity)), amounts)
-            if len(of_agent) > 1:
-                put(("", look.word("sum")), total(line.amounts for line in of_agent), bold)
-        put(
-            (look.word("total"), ""),
-            total(line.amounts for line in lines),
-            FontFace("", "BOLD", fill_color=(236, 241, 244)),
-        )
+            activities = _activities(group)
+            for number, (activity, amounts) in enumerate(activities):
+                put((agent, _shown(activity)), amounts, FontFace(), again=number > 0)
+            if len(activities) > 1:
+                put((agent, look.word("sum")), total(amounts for _, amounts in activities), FontFace("", "BOLD"))
+        put((look.word("total"), ""), total(line.amounts for line in lines), FontFace("", "BOLD", fill_color=SHADE))
     paper.ln(5)
 
 
@@ -181,13 +188,13 @@ def _chart(paper: _Paper, statement: Statement, account: Account) -> None:
     paper.pen(7, colour=SOFT)
     paper.set_xy(paper.l_margin, top - 2)
     paper.cell(11, 4, paper.look.number(plain(highest)), align="R")
-    paper.set_fill_color(*ACCENT)
     minutes = {row.day.day: row.kimai for row in account.days}
     for day in range(1, days + 1):
         begin = left + step * (day - 1)
         height = CHART_HEIGHT * float(max(minutes.get(day, Decimal(0)), Decimal(0)) / highest)
         if height:
-            paper.rect(begin + step * 0.15, bottom - height, step * 0.7, height, style="F")
+            with paper.local_context(fill_color=ACCENT):  # A table would be filled with a colour that stays.
+                paper.rect(begin + step * 0.15, bottom - height, step * 0.7, height, style="F")
         paper.set_xy(begin, bottom + 0.8)
         paper.cell(step, 3.5, str(day), align="C")
     paper.set_xy(paper.l_margin, bottom + 7)

@@ -72,6 +72,15 @@ def choose(document: FPDF, chosen: Path | None) -> tuple[str, Container[int]]:
     return FAMILY, frozenset(faces[0]).intersection(*faces)
 
 
+def shortened(document: FPDF, text: str, width: float) -> str:
+    """The text, without as much of its end as must go so that it is no wider, in the document's unit."""
+    if document.get_string_width(text) <= width:
+        return text
+    while text and document.get_string_width(f"{text}...") > width:
+        text = text[:-1]
+    return f"{text.rstrip()}..."
+
+
 def drawable(text: str, letters: Container[int]) -> str:
     """The text with letters of the font alone.
 
