@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, Page, expect
 from sqlalchemy import text
 
 from zk_pipeline.operations.actors import Role
@@ -14,6 +15,14 @@ from zk_pipeline_tests.web.console.site import FIRST, PHONE, Site, examined, zk
 
 MONTH = FIRST[:7]
 HIDDEN = "ALTER TABLE IF EXISTS marts.statement_lines RENAME TO statement_lines_put_aside"
+NAME = "Kanzlei Dr. Weiß & Partner"
+CUSTOMER = f"{NAME} (7)"
+COPIES = """
+    INSERT INTO marts.statement_lines
+    SELECT copied.* FROM marts.statement_lines line, generate_series(1, 30) number,
+        jsonb_populate_record(line, jsonb_build_object('agent', 'A', 'activity', to_char(number, '"Copy "FM00'))) copied
+    WHERE line.ctid = (SELECT min(ctid) FROM marts.statement_lines WHERE customer = :name)
+"""
 BACK = "ALTER TABLE IF EXISTS marts.statement_lines_put_aside RENAME TO statement_lines"
 
 
@@ -31,6 +40,31 @@ def unmade(site: Site) -> Iterator[None]:
     yield
     with site.database.transaction() as connection:
         connection.execute(text(BACK))
+
+
+@pytest.fixture
+def long(made: None, site: Site) -> Iterator[None]:
+    """One customer has thirty lines more, as a large one would have, and the others have what they had."""
+    del made
+    with site.database.transaction() as connection:
+        connection.execute(text(COPIES), {"name": NAME})
+    yield
+    with site.database.transaction() as connection:
+        connection.execute(text("DELETE FROM marts.statement_lines WHERE activity LIKE 'Copy __'"))
+
+
+def pick(page: Page, customer: str) -> None:
+    page.get_by_role("combobox", name="Customer").click()
+    page.get_by_role("option", name=customer, exact=True).click()
+
+
+def number(told: str) -> Decimal:
+    return Decimal(re.sub(r"[^\d.-]", "", told))
+
+
+def column(table: Locator, title: str) -> list[Decimal]:
+    """The cells of a column, each of which carries its title."""
+    return [number(cell) for cell in table.locator(f"td[data-label={title!r}]").all_inner_texts()]
 
 
 @pytest.mark.usefixtures("unmade")
@@ -64,13 +98,85 @@ def test_one_customer_is_picked_and_the_files_are_of_that_customer(visit: Visit)
     page = visit(Role.VIEWER).open("/statement")
     whole = page.locator(".zk-equation").inner_text()
     first = page.get_by_role("cell").first.inner_text()
-    page.get_by_role("combobox", name="Customer").click()
-    page.get_by_role("option", name=first).click()
+    pick(page, first)
     expect(page.locator(".zk-equation")).not_to_have_text(whole)
     link = page.get_by_role("link", name="Save as CSV").get_attribute("href", timeout=5000)
     answer = page.request.get(f"{page.url.removesuffix('/statement')}{link}")
     assert answer.ok
     assert first.partition(" (")[0] in answer.text()
+
+
+@pytest.mark.usefixtures("made")
+def test_a_customer_of_the_list_opens_with_lines_that_add_up_by_the_keyboard_alone(visit: Visit):
+    page = visit(Role.VIEWER).open("/statement")
+    opener = page.get_by_role("button", name=CUSTOMER)
+    booked = opener.locator("xpath=ancestor::tr").locator("td").nth(1).inner_text()
+    opener.focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name=CUSTOMER)
+    lines = dialog.get_by_role("table", name="Agents and activities")
+    expect(lines.get_by_role("row").last).to_contain_text("All together")
+    assert number(booked) == sum(column(lines, "Booked")[:-1]) == column(lines, "Booked")[-1]
+    assert lines.get_by_role("row").nth(1).inner_text().count("@") == 1
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(opener).to_be_focused()
+
+
+@pytest.mark.usefixtures("made")
+def test_a_picked_customer_is_shown_with_lines_and_charts_in_the_page(visit: Visit):
+    page = visit(Role.VIEWER).open("/statement")
+    pick(page, CUSTOMER)
+    lines = page.get_by_role("table", name="Agents and activities")
+    expect(lines).to_be_visible()
+    page.get_by_text("Show as a table").first.click()
+    days = page.get_by_role("table", name="Minutes per day")
+    expect(days).to_be_visible()
+    assert sum(column(days, "Booked in Zammad")) == column(lines, "Booked")[-1]
+
+
+@pytest.mark.usefixtures("long")
+def test_many_lines_are_drawn_page_by_page(visit: Visit):
+    page = visit(Role.VIEWER).open("/statement")
+    page.get_by_role("button", name=CUSTOMER).click()
+    dialog = page.get_by_role("dialog", name=CUSTOMER)
+    lines = dialog.get_by_role("table", name="Agents and activities")
+    expect(lines.get_by_role("row")).to_have_count(1 + 25 + 1)
+    expect(lines.get_by_text("Copy 05")).to_be_visible()
+    assert lines.get_by_text("Copy 30").count() == 0
+    total = lines.get_by_role("row").last.inner_text()
+    dialog.get_by_role("button", name="Next page").click()
+    expect(lines.get_by_text("Copy 30")).to_be_visible()
+    assert lines.get_by_text("Copy 05").count() == 0
+    assert lines.get_by_role("row").last.inner_text() == total
+
+
+@pytest.mark.usefixtures("made")
+def test_the_charts_of_customers_and_of_the_age_of_conflicts_can_be_read_as_tables(visit: Visit, site: Site):
+    page = visit(Role.VIEWER).open("/statement")
+    for summary in page.get_by_text("Show as a table").all():
+        summary.click()
+    shares = page.get_by_role("table", name="Booked minutes per day and customer")
+    expect(shares.get_by_role("columnheader", name="All others")).to_be_visible()
+    expect(shares.get_by_role("row").nth(1)).to_contain_text("1 Oct 2025")
+    titles = shares.get_by_role("columnheader").all_inner_texts()
+    assert len(titles) == 1 + 6 + 1
+    everything = column(page.get_by_role("table", name="Minutes per day", exact=True), "Booked in Zammad")
+    assert sum(sum(column(shares, title)) for title in titles[1:]) == sum(everything)
+    ages = page.get_by_role("table", name="Open conflicts by age")
+    with site.database.transaction() as connection:
+        open_ones = connection.execute(
+            text("SELECT count(*) FROM sync.conflicts WHERE resolution_status = 'open'")
+        ).scalar_one()
+    assert sum(column(ages, "Conflicts")) == column(ages, "Conflicts")[0] == open_ones > 0
+
+
+@pytest.mark.usefixtures("made")
+def test_what_is_drawn_is_hidden_from_screen_readers_which_have_the_tables(visit: Visit):
+    page = visit(Role.VIEWER).open("/statement")
+    expect(page.locator(".zk-chart svg")).to_have_count(3)
+    assert page.locator(".zk-chart").count() == page.locator("[aria-hidden=true] .zk-chart").count()
+    assert page.locator(".zk-chart").count() == page.locator("details table").count()
 
 
 @pytest.mark.usefixtures("made")
@@ -91,6 +197,23 @@ def test_numbers_and_parts_are_in_the_language_of_the_visitor(visit: Visit):
     page = visit(Role.VIEWER, locale="de-DE").open("/statement")
     expect(page.locator(".zk-equation")).to_contain_text("in Zammad gebucht =")
     expect(page.get_by_role("columnheader", name="Abzurechnen")).to_be_visible()
+
+
+@pytest.mark.usefixtures("made")
+@pytest.mark.parametrize(("width", "theme"), [(PHONE, "light"), (PHONE, "dark"), (1280, "light"), (1280, "dark")])
+def test_an_open_customer_fits_the_screen_and_is_readable(visit: Visit, site: Site, width: int, theme: str):
+    visitor = visit(Role.VIEWER, width=width)
+    visitor.context.add_cookies([{"name": "zk_theme", "value": theme, "url": site.url}])
+    page = visitor.open("/statement")
+    page.get_by_role("button", name=CUSTOMER).click()
+    dialog = page.get_by_role("dialog", name=CUSTOMER)
+    expect(dialog.locator(".zk-chart svg").first).to_be_visible()
+    box = dialog.locator(".zk-dialog").bounding_box()
+    assert box is not None
+    assert 0 <= box["x"] <= box["x"] + box["width"] <= width
+    assert examined(page, "overflow") <= 0
+    assert examined(page, "unnamedControls") == []
+    assert examined(page, "faintTexts") == []
 
 
 @pytest.mark.usefixtures("made")

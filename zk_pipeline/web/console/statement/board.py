@@ -15,7 +15,7 @@ from zk_pipeline.operations.actors import Role
 from zk_pipeline.operations.errors import StaleError
 from zk_pipeline.web.console import parts, run_table
 from zk_pipeline.web.console.panel import Panel
-from zk_pipeline.web.console.statement import sheet
+from zk_pipeline.web.console.statement import figures, sheet
 from zk_pipeline.web.console.visit import Visit
 
 SECONDS = 3.0
@@ -99,7 +99,7 @@ class Board:
         self._month, self._customer = view.month, view.customer
         self._months.set_options({month: month_name(month) for month in view.months}, value=view.month)
         accounts = view.statement.accounts if view.statement else ()
-        names = {account.customer: sheet.name(self._visit.words, account.customer) for account in accounts}
+        names = {account.customer: figures.name(self._visit.words, account.customer) for account in accounts}
         self._customers.set_options({None: self._visit.words("all"), **names}, value=view.customer)
 
     def _unmade(self) -> None:

@@ -1,0 +1,48 @@
+"""The head of a statement: the verdict, the equation, and the files to save."""
+
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
+from zk_pipeline.domain.closing import month_name
+from zk_pipeline.domain.statement import Customer, Statement, Verdict, spelled
+from zk_pipeline.operations.statement_files import FileFormat
+from zk_pipeline.operations.statement_files.look import Language, look_of
+from zk_pipeline.web.console import parts
+from zk_pipeline.web.console.parts import Tone
+from zk_pipeline.web.console.visit import Visit
+from zk_pipeline.web.console.words import Words
+
+FILES = "/api/v1/statements"
+
+_TONES: Mapping[Verdict, Tone] = {Verdict.BALANCED: "good", Verdict.WAITING: "warn", Verdict.UNBALANCED: "bad"}
+_SAVED = (FileFormat.CSV, FileFormat.XLSX, FileFormat.PDF)
+
+
+def verdict(visit: Visit, statement: Statement) -> None:
+    """Whether it balances, and the equation that says so."""
+    words, found = visit.words, statement.verdict
+    with parts.box("zk-row"):
+        parts.chip(words(f"statement.verdict.{found}"), _TONES[found])
+        parts.text("span", words(f"statement.{found}"))
+        if found is Verdict.WAITING:
+            parts.link(words("statement.decide"), "/reconcile?view=conflicts")
+    equation(visit, statement)
+    if statement.built_at:
+        parts.text("p", words("statement.built", instant=words.instant(statement.built_at)), "zk-muted")
+
+
+def equation(visit: Visit, statement: Statement) -> None:
+    """Of what the booked minutes are the sum."""
+    words = visit.words
+    look = look_of(visit.runtime.settings, Language(words.language.value))
+    parts.text("p", spelled(statement.total, look.word, words.minutes), "zk-lead zk-equation")
+
+
+def downloads(words: Words, statement: Statement, customer: Customer | None) -> None:
+    """The files, of one customer or of all."""
+    about = {"customer": str(customer.id) if customer.id else customer.name} if customer else {}
+    with parts.box("zk-row"):
+        for kind in _SAVED:
+            query = urlencode({"format": kind.value, "language": words.language.value, **about})
+            title = words("statement.download", format=kind.value.upper())
+            parts.link(title, f"{FILES}/{month_name(statement.month)}?{query}")
