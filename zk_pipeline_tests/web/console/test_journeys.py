@@ -89,7 +89,17 @@ def sync(page: Page, first: str, last: str) -> str:
     return address or ""
 
 
-def test_from_the_installation_to_the_first_decision_and_its_place_in_the_audit_trail(
+def bring_up_to_date(page: Page) -> str:
+    """Have the statement made, from the first look at it until it is shown; the address of the run in Dagster."""
+    expect(page.get_by_text("There is no statement yet.")).to_be_visible()
+    page.get_by_role("button", name="Bring up to date").click()
+    expect(page.get_by_text("The statement is being made.")).to_be_visible()
+    address = page.get_by_role("link", name="Open in Dagster").get_attribute("href")
+    notice(page, "The statement is up to date.")
+    return address or ""
+
+
+def test_from_the_installation_over_the_first_decision_to_its_place_in_the_audit_trail_and_the_statement(
     page: Page, up: Up, systems: SandboxProcess
 ) -> None:
     page.get_by_role("link", name="Set up the connectors").click()
@@ -109,6 +119,12 @@ def test_from_the_installation_to_the_first_decision_and_its_place_in_the_audit_
     expect(decided).to_contain_text(ADMIN)
     decided.get_by_role("button").click()
     expect(page.get_by_role("dialog").get_by_text("ignore", exact=True)).to_be_visible()
+
+    page.goto(f"{up.web_url}/statement")
+    assert bring_up_to_date(page).startswith(f"{up.url}/runs/")
+    expect(page.get_by_role("combobox", name="Month")).to_have_value(FIRST[:7])
+    expect(page.locator(".zk-equation")).to_contain_text("booked in Zammad =")
+    expect(page.get_by_role("button", name="Bring up to date")).to_have_count(0)
 
 
 def test_a_schedule_is_changed_and_takes_effect(page: Page) -> None:
