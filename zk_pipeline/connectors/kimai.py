@@ -14,7 +14,6 @@ from zk_pipeline.connectors.base import (
     Certificate,
     Endpoint,
     Finding,
-    RequestCounts,
     Sweep,
     TargetConnector,
     Validation,
@@ -26,7 +25,8 @@ from zk_pipeline.connectors.errors import (
     UnavailableError,
     ValidationFailedError,
 )
-from zk_pipeline.connectors.http import HttpClient, Params
+from zk_pipeline.connectors.http import Params
+from zk_pipeline.connectors.http_connector import HttpConnector
 from zk_pipeline.connectors.kimai_account import ALL_USERS, ME, USERS, Account
 from zk_pipeline.connectors.kimai_errors import TIMESHEETS, KimaiDialect
 from zk_pipeline.connectors.kimai_pages import PAGE_SIZE, Reading, read_timesheets
@@ -49,7 +49,6 @@ from zk_pipeline.domain.records import (
     TimesheetDraft,
     Window,
 )
-from zk_pipeline.domain.traffic import Traffic
 
 CREATE = ("create_own_timesheet", "create_other_timesheet")
 EDIT = ("edit_other_timesheet", "edit_exported_timesheet (when exported)")
@@ -60,29 +59,14 @@ LONGEST_DESCRIPTION = 65_535
 _log = logging.getLogger(__name__)
 
 
-class KimaiConnector(TargetConnector):
+class KimaiConnector(HttpConnector, TargetConnector):
     """Reads and writes time sheets of Kimai 2.14 or newer (docs/kimai.md §2, §3, §4)."""
 
     kind = "kimai"
 
     def __init__(self, endpoint: Endpoint, *, sleep: Callable[[float], None] = time.sleep) -> None:
-        super().__init__(endpoint)
-        self._http = HttpClient(endpoint, KimaiDialect(), sleep=sleep)
+        super().__init__(endpoint, KimaiDialect(), sleep=sleep)
         self._account = Account(self._http)
-
-    @property
-    def requests(self) -> RequestCounts:
-        """Requests sent since the connector was made."""
-        return self._http.requests
-
-    @property
-    def traffic(self) -> Traffic:
-        """The same by status, and how long they took."""
-        return self._http.traffic
-
-    def close(self) -> None:
-        """Release the connections."""
-        self._http.close()
 
     def validate(self) -> Validation:
         """Test connection, version and permissions; creates nothing (docs/kimai.md §1, §11)."""

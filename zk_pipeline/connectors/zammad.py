@@ -8,9 +8,9 @@ from typing import Any
 
 from zk_pipeline.connectors import zammad_rows
 from zk_pipeline.connectors.answer import Answer, Row, in_chunks
-from zk_pipeline.connectors.base import Changes, Endpoint, Finding, RequestCounts, SourceConnector, Sweep, Validation
+from zk_pipeline.connectors.base import Changes, Endpoint, Finding, SourceConnector, Sweep, Validation
 from zk_pipeline.connectors.errors import NotFoundError
-from zk_pipeline.connectors.http import HttpClient
+from zk_pipeline.connectors.http_connector import HttpConnector
 from zk_pipeline.connectors.zammad_errors import ZammadDialect
 from zk_pipeline.connectors.zammad_validation import validate, version_findings
 from zk_pipeline.connectors.zammad_window import ACCOUNTINGS, NEEDS, FlatList, WindowSweep
@@ -22,7 +22,6 @@ from zk_pipeline.domain.records import (
     TimeAccounting,
     Window,
 )
-from zk_pipeline.domain.traffic import Traffic
 
 LIST_SIZE = 1000
 CHANGES_SIZE = 100
@@ -35,29 +34,14 @@ WESTMOST, EASTMOST = timedelta(hours=-12), timedelta(hours=14)
 Month = tuple[int, int]
 
 
-class ZammadConnector(SourceConnector):
+class ZammadConnector(HttpConnector, SourceConnector):
     """Reads and writes time accountings of Zammad 6.1 or newer (docs/zammad.md §2)."""
 
     kind = "zammad"
 
     def __init__(self, endpoint: Endpoint, *, sleep: Callable[[float], None] = time.sleep) -> None:
-        super().__init__(endpoint)
-        self._http = HttpClient(endpoint, ZammadDialect(), sleep=sleep)
+        super().__init__(endpoint, ZammadDialect(), sleep=sleep)
         self._flat = FlatList(self._http)
-
-    @property
-    def requests(self) -> RequestCounts:
-        """Requests sent since the connector was made."""
-        return self._http.requests
-
-    @property
-    def traffic(self) -> Traffic:
-        """The same by status, and how long they took."""
-        return self._http.traffic
-
-    def close(self) -> None:
-        """Release the connections."""
-        self._http.close()
 
     def validate(self) -> Validation:
         """Test connection, version, permissions and readable groups (docs/zammad.md §1, §9)."""

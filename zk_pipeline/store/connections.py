@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, Row, Table, delete, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -68,14 +69,7 @@ def save(connection: Connection, connector: StoredConnector, cipher: TokenCipher
         return
     if current is None or not current.active:
         require_only_source(connection, connector)
-    values = {
-        "name": connector.name,
-        "role": connector.role,
-        "kind": connector.kind,
-        "base_url": connector.base_url,
-        "token_encrypted": cipher.encrypt(connector.token),
-        "active": True,
-    }
+    values = _values(connector, cipher, active=True)
     changed = {name: value for name, value in values.items() if name != "name"}
     connection.execute(
         insert(connectors)
@@ -121,14 +115,7 @@ def with_token(connection: Connection, connector_id: int, cipher: TokenCipher) -
 
 def insert_new(connection: Connection, connector: StoredConnector, cipher: TokenCipher) -> int | None:
     """Store a connector that is not active; returns its id, or `None` when there is one of that name."""
-    values = {
-        "name": connector.name,
-        "role": connector.role,
-        "kind": connector.kind,
-        "base_url": connector.base_url,
-        "token_encrypted": cipher.encrypt(connector.token),
-        "active": False,
-    }
+    values = _values(connector, cipher, active=False)
     statement = insert(connectors).values(values).on_conflict_do_nothing(index_elements=[connectors.c.name])
     return connection.scalar(statement.returning(connectors.c.id))
 
@@ -204,6 +191,17 @@ def _is_same(row: Row, connector: StoredConnector, cipher: TokenCipher) -> bool:
         return _stored(row, cipher) == connector
     except UndecryptableError:  # Of a lost key; a fresh token replaces it.
         return False
+
+
+def _values(connector: StoredConnector, cipher: TokenCipher, *, active: bool) -> dict[str, Any]:
+    return {
+        "name": connector.name,
+        "role": connector.role,
+        "kind": connector.kind,
+        "base_url": connector.base_url,
+        "token_encrypted": cipher.encrypt(connector.token),
+        "active": active,
+    }
 
 
 def _stored(row: Row, cipher: TokenCipher) -> StoredConnector:

@@ -9,7 +9,6 @@ ends, so nothing has to be cleaned up after a `kill -9`:
   pid in `postmaster.pid` it is never mistaken for another process, and it is seen from other containers too.
 """
 
-import fcntl
 import hashlib
 import os
 import re
@@ -39,6 +38,7 @@ from zk_pipeline.store.embedded_programs import (
     program,
     run,
 )
+from zk_pipeline.store.file_locks import lock_file, locks_at_once, share, turn
 
 __all__ = ["DAGSTER_DATABASE", "DATABASE", "EmbeddedServerError", "Endpoint", "embedded_server"]
 
@@ -112,16 +112,16 @@ def embedded_server(home: Path) -> Iterator[Endpoint]:
     cluster, process = _Cluster(home.expanduser().resolve()), os.getpid()
     with _explained(cluster):
         cluster.home.mkdir(parents=True, exist_ok=True)
-        turn, users = _lock_file(cluster.lock("turn")), _lock_file(cluster.lock("users"))
-    with turn, users:
+        waiting, users = lock_file(cluster.lock("turn")), lock_file(cluster.lock("users"))
+    with waiting, users:
         try:
-            with _turn(turn), _explained(cluster):
-                fcntl.flock(users, fcntl.LOCK_SH)
+            with turn(waiting), _explained(cluster):
+                share(users)
                 endpoint = _start_or_join(cluster)
             yield endpoint
         finally:
             if os.getpid() == process:  # A fork that unwinds through here leaves its parent's server alone.
-                with _turn(turn), _explained(cluster):
+                with turn(waiting), _explained(cluster):
                     if _is_last(users, cluster):
                         _stop(cluster)
 
@@ -170,8 +170,8 @@ def _start_or_join(cluster: _Cluster) -> Endpoint:
     deadline = time.monotonic() + _SECONDS_TO_START
     log_offset: int | None = None
     while time.monotonic() < deadline:
-        with _lock_file(cluster.lock("alive")) as alive:
-            if _locks_at_once(alive):
+        with lock_file(cluster.lock("alive")) as alive:
+            if locks_at_once(alive):
                 if log_offset is not None:
                     raise _failed_start(cluster, log_offset)
                 log_offset = _launch(cluster, alive)
@@ -365,35 +365,14 @@ def _explained(cluster: _Cluster) -> Iterator[None]:
         ) from error
 
 
-def _lock_file(path: Path) -> IO[bytes]:
-    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "rb+", buffering=0)
-
-
-@contextmanager
-def _turn(lock: IO[bytes]) -> Iterator[None]:
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        fcntl.flock(lock, fcntl.LOCK_UN)
-
-
-def _locks_at_once(lock: IO[bytes]) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def _is_alive(cluster: _Cluster) -> bool:
-    with _lock_file(cluster.lock("alive")) as alive:
-        return not _locks_at_once(alive)
+    with lock_file(cluster.lock("alive")) as alive:
+        return not locks_at_once(alive)
 
 
 def _is_last(users: IO[bytes], cluster: _Cluster) -> bool:
     """Whether nobody else uses the server; one whose home was removed meanwhile ends by itself."""
     with suppress(FileNotFoundError):
         same_home = os.path.samestat(os.fstat(users.fileno()), cluster.lock("users").stat())
-        return same_home and _locks_at_once(users)
+        return same_home and locks_at_once(users)
     return False

@@ -1,6 +1,5 @@
 """Encryption at rest: secrets such as connector tokens are Fernet tokens under rotating keys."""
 
-import fcntl
 import os
 from base64 import urlsafe_b64decode
 from pathlib import Path
@@ -8,6 +7,8 @@ from pathlib import Path
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from zk_pipeline.store.file_locks import lock_file, turn
 
 KEY_FILE = "encryption.key"
 _MAKE_ONE = "zk keys generate"
@@ -80,13 +81,11 @@ def load_or_create_key(home: Path) -> str:
     home.mkdir(parents=True, exist_ok=True)
     # Created private from its first moment; the lock lets two processes at once agree on one key, and a file
     # left empty by a crash, whose key nobody has used, is filled again.
-    with os.fdopen(os.open(home / KEY_FILE, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        if keys := file.read().strip():
+    with lock_file(home / KEY_FILE) as file, turn(file):
+        if keys := file.read().decode().strip():
             return keys
         keys = generate_key()
-        file.write(f"{keys}\n")
-        file.flush()
+        file.write(f"{keys}\n".encode())
         os.fsync(file.fileno())
         return keys
 

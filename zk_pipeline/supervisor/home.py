@@ -6,7 +6,6 @@ The locks are flocks, which the kernel releases however a process ends:
 - `up.parts.lock` is inherited by its processes and the keeper: while it is held, something of ours is left.
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Collection, Iterator
@@ -15,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Self
 
+from zk_pipeline.store.file_locks import lock_file, locks_at_once
 from zk_pipeline.supervisor.groups import end_groups, exists, wait_until
 
 _SECONDS_TO_HEAL = 30.0
@@ -84,15 +84,15 @@ def possession(home: Path, address: str) -> Iterator[Possession]:
     Raises `SupervisorError` when another supervisor holds it, or what was left does not end.
     """
     with ExitStack() as stack:
-        own, parts = (stack.enter_context(_lock_file(path)) for path in (_lock_path(home), home / "up.parts.lock"))
+        own, parts = (stack.enter_context(lock_file(path)) for path in (_lock_path(home), home / "up.parts.lock"))
         former = Record.read(own)
-        if not _locks_at_once(own):
+        if not locks_at_once(own):
             where = f" at {former.address}" if former.address else ""
             raise SupervisorError(f"`zk up` runs already on {home}{where}. Use that one, or stop it with Ctrl-C.")
-        if not _locks_at_once(parts):
+        if not locks_at_once(parts):
             # One of them at least still lives, so the numbers are not from before a restart of the machine.
             end_groups(former.groups)
-            if not wait_until(lambda: _locks_at_once(parts), _SECONDS_TO_HEAL):
+            if not wait_until(lambda: locks_at_once(parts), _SECONDS_TO_HEAL):
                 raise SupervisorError(f"Processes of a killed `zk up` on {home} do not end. End them, and try again.")
         held = Possession(home, address, own, parts)
         held.record(())
@@ -104,15 +104,3 @@ def possession(home: Path, address: str) -> Iterator[Possession]:
 
 def _lock_path(home: Path) -> Path:
     return home / "up.lock"
-
-
-def _lock_file(path: Path) -> IO[bytes]:
-    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "rb+", buffering=0)
-
-
-def _locks_at_once(lock: IO[bytes]) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

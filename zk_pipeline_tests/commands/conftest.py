@@ -26,9 +26,9 @@ from zk_pipeline.sandbox.client import SandboxControl
 from zk_pipeline.sandbox.server import SandboxProcess
 from zk_pipeline.settings import ENV_FILE
 from zk_pipeline.store.database import Database
-from zk_pipeline.store.embedded import Endpoint, embedded_server
+from zk_pipeline.store.embedded import Endpoint
 from zk_pipeline.store.encryption import generate_key
-from zk_pipeline.store.schema import migrate
+from zk_pipeline_tests.databases import careless_server, migrated
 
 ZONE = "Europe/Berlin"
 
@@ -133,13 +133,9 @@ def _start(_systems: SandboxProcess) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def homes(_systems: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Homes]:
-    with embedded_server(tmp_path_factory.mktemp("server")) as server:
-        with psycopg.connect(**server.parameters(), autocommit=True) as connection:
-            connection.execute("ALTER SYSTEM SET fsync = off")  # Many databases, none of which outlives the tests.
-            connection.execute("SELECT pg_reload_conf()")
-        template = Database(server.url())
-        migrate(template)
-        template.close()
+    with careless_server(tmp_path_factory.mktemp("server")) as server:
+        with migrated(server):
+            pass
         yield Homes(server, _systems, tmp_path_factory.mktemp("homes"))
 
 

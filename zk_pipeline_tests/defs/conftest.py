@@ -21,9 +21,10 @@ from zk_pipeline.sandbox.kimai import KimaiServer
 from zk_pipeline.sandbox.server import ServerThread
 from zk_pipeline.sandbox.zammad import ZammadServer
 from zk_pipeline.settings import load_settings
-from zk_pipeline.store.embedded import DAGSTER_DATABASE, DATABASE, Endpoint, embedded_server
+from zk_pipeline.store.embedded import DAGSTER_DATABASE, DATABASE, Endpoint
 from zk_pipeline.store.encryption import generate_key
 from zk_pipeline.store.schema import migrate
+from zk_pipeline_tests.databases import careless_server
 from zk_pipeline_tests.defs.gate import Gate
 from zk_pipeline_tests.defs.world import KIMAI_TOKEN, ZAMMAD_TOKEN, Desk, Office, World
 
@@ -57,11 +58,7 @@ class Databases:
 def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
     """One server for the session, with the tables of the product and of Dagster in its templates."""
     home = tmp_path_factory.mktemp("postgres")
-    with embedded_server(home) as endpoint, pytest.MonkeyPatch.context() as patch:
-        with psycopg.connect(**endpoint.parameters("postgres"), autocommit=True) as connection:
-            # No test pulls the plug of the machine.
-            connection.execute("ALTER SYSTEM SET fsync = off")
-            connection.execute("SELECT pg_reload_conf()")
+    with careless_server(home) as endpoint, pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("ZK_")]:
             patch.delenv(name)
         patch.setenv("ZK_ENCRYPTION_KEY", ENCRYPTION_KEY)

@@ -1,37 +1,31 @@
 """A migrated database of its own for each test of the queries."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
 from zk_pipeline.store import raw_tables, tables
 from zk_pipeline.store.database import Database
-from zk_pipeline.store.embedded import Endpoint, embedded_server
-from zk_pipeline.store.schema import migrate
+from zk_pipeline.store.embedded import Endpoint
+from zk_pipeline_tests import databases
+from zk_pipeline_tests.databases import careless_server
 
 
 @pytest.fixture(scope="session")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
-    home: Path = tmp_path_factory.mktemp("store")
-    with embedded_server(home) as running:
+    with careless_server(tmp_path_factory.mktemp("store")) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def migrated(endpoint: Endpoint) -> Iterator[Database]:
-    database = Database(endpoint.url())
-    migrate(database)
-    yield database
-    database.close()
+    with databases.migrated(endpoint) as database:
+        yield database
 
 
 @pytest.fixture
 def database(migrated: Database) -> Database:
     """The migrated database, emptied."""
     assert raw_tables.metadata is tables.metadata
-    names = ", ".join(f"{table.schema}.{table.name}" for table in tables.metadata.sorted_tables)
-    with migrated.transaction() as connection:
-        connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+    databases.empty(migrated)
     return migrated

@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 import uvicorn
 from fastapi import FastAPI
@@ -26,11 +24,12 @@ from zk_pipeline.store import accounts as stored_accounts
 from zk_pipeline.store import connections, tables
 from zk_pipeline.store.connections import StoredConnector
 from zk_pipeline.store.database import Database
-from zk_pipeline.store.embedded import Endpoint, embedded_server
+from zk_pipeline.store.embedded import Endpoint
 from zk_pipeline.store.encryption import TokenCipher, generate_key
-from zk_pipeline.store.schema import migrate
 from zk_pipeline.web.app import create_app
 from zk_pipeline.web.signature import signature
+from zk_pipeline_tests import databases
+from zk_pipeline_tests.databases import careless_server
 
 SECRET = "zammad-test-key"
 PATH = "/api/v1/webhooks/zammad"
@@ -102,28 +101,20 @@ def web_app(database: Database, settings: Settings, key: str = "") -> Iterator[W
 
 @pytest.fixture(scope="session")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
-    home: Path = tmp_path_factory.mktemp("web")
-    with embedded_server(home) as running:
-        with psycopg.connect(**running.parameters(), autocommit=True) as connection:
-            connection.execute("ALTER SYSTEM SET fsync = off")  # No test pulls the plug of the machine.
-            connection.execute("SELECT pg_reload_conf()")
+    with careless_server(tmp_path_factory.mktemp("web")) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def migrated(endpoint: Endpoint) -> Iterator[Database]:
-    database = Database(endpoint.url())
-    migrate(database)
-    yield database
-    database.close()
+    with databases.migrated(endpoint) as database:
+        yield database
 
 
 @pytest.fixture
 def database(migrated: Database) -> Database:
     """Empty but for the connectors."""
-    names = ", ".join(f"{table.schema}.{table.name}" for table in tables.metadata.sorted_tables)
-    with migrated.transaction() as connection:
-        connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+    databases.empty(migrated)
     connect(migrated)
     return migrated
 

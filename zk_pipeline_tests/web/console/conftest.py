@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import psycopg
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
@@ -12,8 +11,8 @@ from zk_pipeline.operations.actors import Role
 from zk_pipeline.sandbox.demo import demo_mappings_csv
 from zk_pipeline.sandbox.server import SandboxProcess
 from zk_pipeline.store.database import Database
-from zk_pipeline.store.embedded import embedded_server
 from zk_pipeline.store.encryption import generate_key
+from zk_pipeline_tests.databases import careless_server
 from zk_pipeline_tests.web.console.site import (
     ARGUMENTS,
     CHROMIUM,
@@ -46,10 +45,7 @@ def browser() -> Iterator[Browser]:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Three days of the demo, synced by the command, behind the web app's process."""
     home: Path = tmp_path_factory.mktemp("console")
-    with SandboxProcess("demo") as systems, embedded_server(home) as server:
-        with psycopg.connect(**server.parameters(), autocommit=True) as connection:
-            connection.execute("ALTER SYSTEM SET fsync = off")  # No test pulls the plug of the machine.
-            connection.execute("SELECT pg_reload_conf()")
+    with SandboxProcess("demo") as systems, careless_server(home) as server:
         variables = {
             **server.environment(),
             "ZK_HOME": str(home),

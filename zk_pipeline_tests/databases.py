@@ -1,0 +1,39 @@
+"""A PostgreSQL server for tests, the product's database on it, and how that is emptied."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from sqlalchemy import text
+
+from zk_pipeline.store import tables
+from zk_pipeline.store.database import Database
+from zk_pipeline.store.embedded import Endpoint, embedded_server
+from zk_pipeline.store.schema import migrate
+
+
+@contextmanager
+def careless_server(home: Path) -> Iterator[Endpoint]:
+    """A server that does not wait for the disk: no test that uses it pulls the plug of the machine."""
+    with embedded_server(home) as server:
+        with psycopg.connect(**server.parameters("postgres"), autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
+        yield server
+
+
+@contextmanager
+def migrated(server: Endpoint) -> Iterator[Database]:
+    """The product's database with all its tables."""
+    database = Database(server.url())
+    migrate(database)
+    yield database
+    database.close()
+
+
+def empty(database: Database) -> None:
+    """Remove all rows of all tables."""
+    names = ", ".join(f"{table.schema}.{table.name}" for table in tables.metadata.sorted_tables)
+    with database.transaction() as connection:
+        connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
