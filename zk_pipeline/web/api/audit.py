@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
 from zk_pipeline.operations import audit
-from zk_pipeline.operations.audit import ExportFormat
+from zk_pipeline.operations.audit import ExportFormat, TrailEntry
 from zk_pipeline.store.audit import broken_sentence
 from zk_pipeline.store.trail import TrailFilter
 from zk_pipeline.web.access import Admin, Viewer
@@ -21,20 +21,6 @@ MEDIA_TYPES = {ExportFormat.CSV: "text/csv", ExportFormat.JSONL: "application/js
 
 Text = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]
 """PostgreSQL knows no text with a zero character."""
-
-
-class EntryView(BaseModel):
-    """One row of the trail; `detail` is null once it was erased."""
-
-    id: int
-    at: datetime
-    event: str
-    actor: str
-    actor_name: str
-    subject: str
-    run_id: str | None
-    detail: dict[str, Any] | None
-    hash: str
 
 
 class VerificationView(BaseModel):
@@ -62,10 +48,10 @@ Filtered = Annotated[TrailFilter, Depends(_filter)]
 
 
 @router.get("", summary="A page of the trail, newest first")
-def list_trail(_actor: Viewer, ready: Ready, paging: Wanted, wanted: Filtered) -> Page[EntryView]:
+def list_trail(_actor: Viewer, ready: Ready, paging: Wanted, wanted: Filtered) -> Page[TrailEntry]:
     """`event` stands for everything that begins so; `text` searches event, subject and detail."""
     entries, total = audit.page(ready, wanted, paging.size, paging.offset)
-    return paging.of([EntryView.model_validate(entry, from_attributes=True) for entry in entries], total)
+    return paging.of(entries, total)
 
 
 @router.get("/export", summary="The trail as CSV or JSON lines, oldest first", response_class=StreamingResponse)

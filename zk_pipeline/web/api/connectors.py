@@ -1,13 +1,13 @@
 """`/api/v1/connectors`: where the two systems are, and whether they let us work; a token never comes out."""
 
-from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field, SecretStr
 
-from zk_pipeline.connectors.base import Level
+from zk_pipeline.connectors.base import Finding
 from zk_pipeline.operations import connectors
+from zk_pipeline.operations.connectors import Activity
 from zk_pipeline.store.connections import Connector
 from zk_pipeline.web.access import Admin, Viewer
 from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
@@ -17,20 +17,6 @@ router = APIRouter(prefix=f"{PREFIX}/connectors", tags=["connectors"])
 Id = Annotated[int, Path(ge=1, le=2**63 - 1, description="The connector's id, as the list has it.")]
 Address = Annotated[str, Field(max_length=500, examples=["https://support.example.com"])]
 Token = Annotated[SecretStr, Field(max_length=1000, description="The API token; it is encrypted and never shown.")]
-
-
-class ConnectorView(BaseModel):
-    """A connector. One source and one target are active at most; the others are kept for their history."""
-
-    id: int
-    name: str
-    role: Literal["source", "target"]
-    kind: str
-    base_url: str
-    active: bool
-    has_token: bool
-    created_at: datetime
-    updated_at: datetime
 
 
 class NewConnector(Body):
@@ -50,15 +36,6 @@ class ConnectorChange(Body):
     active: Annotated[bool | None, Field(description="Use it, and no other of its role; or use it no longer.")] = None
 
 
-class FindingView(BaseModel):
-    """One line of a test: what was looked at, what was seen, and what to do about it."""
-
-    subject: str
-    level: Level
-    text: str
-    remedy: str
-
-
 class TestView(BaseModel):
     """What a connector says about its system and account; `ok` unless a finding failed."""
 
@@ -66,44 +43,34 @@ class TestView(BaseModel):
     version: str | None
     account: str | None
     timezone: str | None
-    findings: list[FindingView]
-
-
-class ActivityView(BaseModel):
-    """An activity of a target, or a type of a source; with a project when it belongs to that alone."""
-
-    id: int
-    name: str
-    active: bool
-    project_id: int | None
+    findings: list[Finding]
 
 
 @router.get("", summary="All connectors")
-def list_connectors(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[ConnectorView]:
+def list_connectors(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[Connector]:
     """Those that are not active as well."""
     rows = connectors.listed(ready)
-    return paging.of([_view(row) for row in rows[paging.offset :][: paging.size]], len(rows))
+    return paging.of(rows[paging.offset :][: paging.size], len(rows))
 
 
 @router.post("", status_code=201, summary="Store a connector")
-def create_connector(actor: Admin, ready: Ready, body: NewConnector) -> ConnectorView:
+def create_connector(actor: Admin, ready: Ready, body: NewConnector) -> Connector:
     """It becomes active if no other of its role is. Addresses of metadata services and link-local ones are refused."""
     token = body.token.get_secret_value()
-    return _view(connectors.create(ready, actor, name=body.name, kind=body.kind, base_url=body.base_url, token=token))
+    return connectors.create(ready, actor, name=body.name, kind=body.kind, base_url=body.base_url, token=token)
 
 
 @router.get("/{connector_id}", summary="One connector")
-def get_connector(_actor: Viewer, ready: Ready, connector_id: Id) -> ConnectorView:
+def get_connector(_actor: Viewer, ready: Ready, connector_id: Id) -> Connector:
     """Its address and state; never its token."""
-    return _view(connectors.one(ready, connector_id))
+    return connectors.one(ready, connector_id)
 
 
 @router.patch("/{connector_id}", summary="Change a connector")
-def change_connector(actor: Admin, ready: Ready, connector_id: Id, body: ConnectorChange) -> ConnectorView:
+def change_connector(actor: Admin, ready: Ready, connector_id: Id, body: ConnectorChange) -> Connector:
     """Address, token, or whether it is active: all of it or, if anything is refused, nothing."""
     token = None if body.token is None else body.token.get_secret_value()
-    changed = connectors.change(ready, actor, connector_id, base_url=body.base_url, token=token, active=body.active)
-    return _view(changed)
+    return connectors.change(ready, actor, connector_id, base_url=body.base_url, token=token, active=body.active)
 
 
 @router.delete("/{connector_id}", status_code=204, summary="Delete a connector")
@@ -116,19 +83,11 @@ def delete_connector(actor: Admin, ready: Ready, connector_id: Id) -> None:
 def try_connector(_actor: Admin, ready: Ready, connector_id: Id) -> TestView:
     """Connection, version, account and permissions; what is wrong is a finding with its remedy. Writes nothing."""
     found = connectors.test(ready, connector_id)
-    findings = [FindingView.model_validate(row, from_attributes=True) for row in found.findings]
-    return TestView(
-        ok=found.ok, version=found.version, account=found.account, timezone=found.timezone, findings=findings
-    )
+    return TestView.model_validate(found, from_attributes=True)
 
 
 @router.get("/{connector_id}/activities", summary="Activities of a target, or activity types of a source")
-def list_activities(_actor: Viewer, ready: Ready, connector_id: Id, paging: Wanted) -> Page[ActivityView]:
+def list_activities(_actor: Viewer, ready: Ready, connector_id: Id, paging: Wanted) -> Page[Activity]:
     """As the system has them now, by name."""
     rows = connectors.activities(ready, connector_id)
-    shown = rows[paging.offset :][: paging.size]
-    return paging.of([ActivityView.model_validate(row, from_attributes=True) for row in shown], len(rows))
-
-
-def _view(row: Connector) -> ConnectorView:
-    return ConnectorView.model_validate(row, from_attributes=True)
+    return paging.of(rows[paging.offset :][: paging.size], len(rows))

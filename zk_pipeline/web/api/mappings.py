@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from datetime import date, datetime
-from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
 
@@ -11,10 +10,10 @@ from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from zk_pipeline.domain.mapping_lines import SIZE_LIMIT, Kind
+from zk_pipeline.domain.mapping_lines import SIZE_LIMIT, Kind, Problem
 from zk_pipeline.operations import mappings
-from zk_pipeline.operations.mappings import Outcome
-from zk_pipeline.store.mapping_rows import MappingFilter
+from zk_pipeline.operations.mappings import Lacking, Outcome
+from zk_pipeline.store.mapping_rows import MappingFilter, MappingRow
 from zk_pipeline.web.access import Operator, Viewer
 from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
 from zk_pipeline.web.errors import ProblemError
@@ -54,25 +53,6 @@ Key = Annotated[str, Path(pattern=r"^[0-9a-f@-]{1,60}$", description="The mappin
 Name = Annotated[str, Field(min_length=1, max_length=600)]
 
 
-class MappingView(BaseModel):
-    """A mapping. `known` is false when one of the systems no longer has what it is about; then a name may be missing.
-
-    `zammad_id` is an activity type or an organization, and `email` an agent's; `organization_id` is set where an
-    activity is mapped for one organization only. Without `kimai_id` an organization gets a customer of its own.
-    """
-
-    key: str
-    email: str | None
-    zammad_id: int | None
-    organization_id: int | None
-    kimai_id: int | None
-    zammad: str | None
-    organization: str | None
-    kimai: str | None
-    known: bool
-    updated_at: datetime
-
-
 class NewMapping(Body):
     """A mapping in the words of an import: names, e-mails, numbers or ids; `id:7` is always an id."""
 
@@ -107,39 +87,11 @@ class OutcomeView(BaseModel):
     days: list[date]
 
 
-class ProblemView(BaseModel):
-    """What is wrong with a line of a file, and the remedy; line 0 means the file."""
-
-    line: int
-    column: str
-    value: str
-    text: str
-
-
 class ImportView(OutcomeView):
     """What an import changed or, as a dry run, would change; with any problem nothing would be changed."""
 
     dry_run: bool
-    problems: list[ProblemView]
-
-
-class SuggestionView(BaseModel):
-    """What may be meant; the score is 100 for one of the same e-mail, user name or name."""
-
-    id: int
-    name: str
-    score: int
-
-
-class UnmappedView(BaseModel):
-    """What lacks a mapping, what waits for it, and what may be meant. Nothing is taken by itself."""
-
-    kind: Kind
-    zammad: str
-    name: str
-    entries: int
-    minutes: Decimal
-    suggestions: list[SuggestionView]
+    problems: list[Problem]
 
 
 class DeletionView(BaseModel):
@@ -184,11 +136,10 @@ Text = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$", description="
 
 
 @router.get("/unmapped", summary="What lacks a mapping")
-def list_unmapped(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[UnmappedView]:
+def list_unmapped(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[Lacking]:
     """With the number of entries that wait for it, and suggestions."""
     found = mappings.unmapped_page(ready, None, limit=paging.size, offset=paging.offset)
-    rows = [UnmappedView.model_validate(row, from_attributes=True) for row in found.rows]
-    return paging.of(rows, sum(found.totals.values()))
+    return paging.of(list(found.rows), sum(found.totals.values()))
 
 
 @router.get(
@@ -211,11 +162,11 @@ def import_mappings(actor: Operator, ready: Ready, content: File, *, dry_run: Dr
 @router.get("/{collection}", summary="A page of mappings")
 def list_mappings(
     _actor: Viewer, ready: Ready, paging: Wanted, collection: Collection, text: Text = "", known: Known = None
-) -> Page[MappingView]:
+) -> Page[MappingRow]:
     """By name; what is gone comes first."""
     wanted = MappingFilter(text, known)
     rows, total = mappings.page(ready, collection.kind, wanted, limit=paging.size, offset=paging.offset)
-    return paging.of([MappingView.model_validate(row, from_attributes=True) for row in rows], total)
+    return paging.of(rows, total)
 
 
 @router.post("/{collection}", status_code=201, summary="Map something")
@@ -226,9 +177,9 @@ def create_mapping(actor: Operator, ready: Ready, collection: Collection, body: 
 
 
 @router.get("/{collection}/{key}", summary="One mapping")
-def get_mapping(_actor: Viewer, ready: Ready, collection: Collection, key: Key) -> MappingView:
+def get_mapping(_actor: Viewer, ready: Ready, collection: Collection, key: Key) -> MappingRow:
     """With the names of both sides as they were last read."""
-    return MappingView.model_validate(mappings.one(ready, collection.kind, key), from_attributes=True)
+    return mappings.one(ready, collection.kind, key)
 
 
 @router.put("/{collection}/{key}", summary="Let a mapping lead elsewhere")
@@ -245,5 +196,4 @@ def delete_mapping(actor: Operator, ready: Ready, collection: Collection, key: K
 
 
 def _imported(outcome: Outcome, *, dry_run: bool) -> ImportView:
-    problems = [ProblemView.model_validate(row, from_attributes=True) for row in outcome.problems]
-    return ImportView.model_validate({**outcome.to_json(), "dry_run": dry_run, "problems": problems})
+    return ImportView.model_validate({**outcome.to_json(), "dry_run": dry_run, "problems": outcome.problems})

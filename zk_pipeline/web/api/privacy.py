@@ -5,10 +5,10 @@ from typing import IO, Annotated
 
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from zk_pipeline.operations import privacy
-from zk_pipeline.operations.privacy import Fate
+from zk_pipeline.operations.privacy import Erasure, ErasurePlan
 from zk_pipeline.web.access import Admin
 from zk_pipeline.web.api.common import PREFIX, Body, Ready
 
@@ -29,30 +29,6 @@ class Wanted(Person):
     plan_hash: Annotated[str, Field(max_length=64)]
 
 
-class LineView(BaseModel):
-    """What happens to some rows of one table, and why."""
-
-    table: str
-    fate: Fate
-    rows: int
-    why: str
-
-
-class PlanView(BaseModel):
-    """What an erasure will do; `hash` is given back to have it done."""
-
-    lines: list[LineView]
-    warnings: list[str]
-    hash: str
-
-
-class ErasureView(BaseModel):
-    """What was done, and what the person is called from now on."""
-
-    pseudonym: str
-    lines: list[LineView]
-
-
 @router.post("/exports", summary="Everything about a person, as a zip file", response_class=StreamingResponse)
 def export_person(actor: Admin, ready: Ready, person: Person) -> StreamingResponse:
     """A JSON file for each table that has anything, and a README. It is noted in the trail without the name."""
@@ -62,16 +38,15 @@ def export_person(actor: Admin, ready: Ready, person: Person) -> StreamingRespon
 
 
 @router.post("/erasures/plan", summary="What the erasure of a person will do")
-def plan_erasure(_actor: Admin, ready: Ready, person: Person) -> PlanView:
+def plan_erasure(_actor: Admin, ready: Ready, person: Person) -> ErasurePlan:
     """What is removed, pseudonymized, and kept for billing and why. It changes nothing."""
-    return PlanView.model_validate(privacy.plan_erasure(ready, person.email), from_attributes=True)
+    return privacy.plan_erasure(ready, person.email)
 
 
 @router.post("/erasures", summary="Erase a person")
-def erase_person(actor: Admin, ready: Ready, wanted: Wanted) -> ErasureView:
+def erase_person(actor: Admin, ready: Ready, wanted: Wanted) -> Erasure:
     """Carries out the plan that was shown, all of it or nothing; 409 when something has changed since."""
-    done = privacy.erase(ready, wanted.email, wanted.plan_hash, actor)
-    return ErasureView.model_validate(done, from_attributes=True)
+    return privacy.erase(ready, wanted.email, wanted.plan_hash, actor)
 
 
 def _pieces(file: IO[bytes]) -> Iterator[bytes]:
