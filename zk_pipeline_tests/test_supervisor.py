@@ -92,6 +92,15 @@ class Told:
             os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.fixture(autouse=True)
+def sigterm_as_usual() -> Iterator[None]:
+    """Children inherit that a signal is ignored: so it is of SIGINT in a shell's background job, and Dagster lets
+    SIGTERM follow it."""
+    former = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGTERM, former)
+
+
 @pytest.fixture
 def held(tmp_path: Path) -> Iterator[Possession]:
     with possession(tmp_path, ADDRESS) as held:
