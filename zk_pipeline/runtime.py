@@ -14,6 +14,7 @@ from zk_pipeline.store import connections, ledger
 from zk_pipeline.store.connections import Connector, SecondSourceError, StoredConnector
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.encryption import TokenCipher
+from zk_pipeline.tracing import spans
 
 Role = Literal["source", "target"]
 Made = TypeVar("Made", SourceConnector, TargetConnector)
@@ -110,6 +111,7 @@ def open_runtime(settings: Settings | None = None) -> Iterator[Runtime]:
     Raises `SetupError` when they were not, and the typed errors of settings, database and encryption.
     """
     settings = settings or load_settings()
+    spans.set_up(settings)
     if settings.database_url is None:
         raise SetupError("There is no database. Start everything with `zk up`, or set ZK_DATABASE_URL.")
     if settings.encryption_key is None:

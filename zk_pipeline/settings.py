@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     dagster_url: SecretStr | None = None
     encryption_key: SecretStr | None = None
     log_format: LogFormat = LogFormat.TEXT
+    otlp_endpoint: str = Field(default_factory=lambda: os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", ""))
 
     zammad_url: str = ""
     zammad_token: SecretStr = SecretStr("")
@@ -173,7 +174,9 @@ class Settings(BaseSettings):
         first_open_day(value, date(2000, 1, 1))
         return value
 
-    @field_validator("zammad_url", "kimai_url", "public_url", "dagster_address", "dagster_ui", "oidc_issuer")
+    @field_validator(
+        "zammad_url", "kimai_url", "public_url", "dagster_address", "dagster_ui", "oidc_issuer", "otlp_endpoint"
+    )
     @classmethod
     def _web_address(cls, value: str) -> str:
         if value and not value.startswith(("http://", "https://")):
@@ -241,7 +244,7 @@ def load_settings(**given: Any) -> Settings:
             raise SettingsError(f"{told}. Correct it in the environment or in .env.") from None
         name = "ZK_" + str(first["loc"][0]).upper()
         secret = any(word in name for word in ("TOKEN", "KEY", "SECRET", "PASSWORD", "DATABASE_URL", "DAGSTER_URL"))
-        secret = secret or (name.endswith("_URL") and "@" in str(first["input"]))
+        secret = secret or (name.endswith(("_URL", "_ENDPOINT")) and "@" in str(first["input"]))
         value = "" if secret else f"={first['input']!r}"
         problem = first["msg"].removeprefix("Value error, ").rstrip(".")
         raise SettingsError(f"{name}{value}: {problem}. Correct it in the environment or in .env.") from None

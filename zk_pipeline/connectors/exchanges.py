@@ -3,10 +3,11 @@
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -68,6 +69,36 @@ def listening(hear: Callable[[Exchange], None], *, in_doubt: bool = False) -> It
 def listener() -> Listener | None:
     """Who listens to this thread just now."""
     return _listener.get()
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt of a request that has ended, without anything that was sent or came back.
+
+    `path` has no query. `status` is `None` when no answer came. `sent_at` is in UTC.
+    """
+
+    system: str
+    method: str
+    path: str
+    status: int | None
+    failed: bool
+    sent_at: datetime
+    seconds: float
+
+
+Watcher = Callable[[Attempt], None]
+_watchers: list[Watcher] = []
+
+
+def watch(watcher: Watcher) -> None:
+    """Have each attempt of this process told to `watcher` from now on, reads as well; any thread may tell it."""
+    _watchers.append(watcher)
+
+
+def watchers() -> Sequence[Watcher]:
+    """Who watches this process."""
+    return _watchers
 
 
 def presentable(exchange: Exchange, token: str) -> Exchange:

@@ -27,7 +27,7 @@ from zk_pipeline.connectors.errors import (
     RateLimitedError,
     UnavailableError,
 )
-from zk_pipeline.connectors.exchanges import MASK, listener, presentable, with_query
+from zk_pipeline.connectors.exchanges import MASK, Attempt, listener, presentable, watchers, with_query
 from zk_pipeline.domain.exchanges import Exchange
 from zk_pipeline.domain.traffic import NOTHING, UNANSWERED, Tally, Traffic, single
 
@@ -170,6 +170,10 @@ class HttpClient:
         response, outcome = self._request(call, params, body)
         seconds = time.monotonic() - started
         self._measure(call, response, seconds)
+        for watcher in watchers():
+            status = response.status_code if response is not None else None
+            failed = isinstance(outcome, _Failure)
+            watcher(Attempt(self.system, call.method, call.path, status, failed, sent_at, seconds))
         hearing = listener()
         if hearing is not None and hearing.wants(writes=call.writes):
             error = outcome.error if isinstance(outcome, _Failure) else None

@@ -17,6 +17,7 @@ from zk_pipeline.settings import SettingsError
 from zk_pipeline.store import runs
 from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.store.encryption import EncryptionError
+from zk_pipeline.tracing import spans
 
 Metadata = Mapping[str, Any]
 
@@ -35,7 +36,9 @@ class DayFailedError(Exception):
 
 
 def days_of(context: dg.AssetExecutionContext) -> list[date]:
-    """The days of this run, whether it is one or a range."""
+    """The days of this run, whether it is one or a range; none where an asset has no partitions."""
+    if not (context.has_partition_key or context.has_partition_key_range):
+        return []
     return [date.fromisoformat(key) for key in context.partition_keys]
 
 
@@ -45,7 +48,7 @@ def each_day(context: dg.AssetExecutionContext, work: Callable[[date], Metadata]
     bad: dict[date, Exception] = {}
     for day in days_of(context):
         try:
-            with logs.about(day=day.isoformat()):
+            with logs.about(day=day.isoformat()), spans.span("day", {"zk.day": day.isoformat()}):
                 good[day] = work(day)
         except (*DAY_ERRORS, DayFailedError) as error:
             context.log.exception("%s failed.", day)
@@ -107,6 +110,6 @@ def add_counts(context: dg.AssetExecutionContext, zk: ZkResource, counts: Mappin
     added = {name: number for name, number in counts.items() if number}
     if not added:
         return
-    span = days_of(context) if context.has_partition_key or context.has_partition_key_range else []
+    span = days_of(context)
     with zk.runtime.database.transaction() as connection:
         runs.add(connection, context.run.run_id, min(span, default=None), max(span, default=None), added)

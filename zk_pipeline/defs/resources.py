@@ -14,6 +14,7 @@ from zk_pipeline.runtime import Runtime, open_runtime
 from zk_pipeline.settings import load_settings
 from zk_pipeline.store import traffic
 from zk_pipeline.store.database import DatabaseUnavailableError
+from zk_pipeline.tracing import spans
 
 _log = logging.getLogger(__name__)
 
@@ -33,12 +34,15 @@ class ZkResource(dg.ConfigurableResource):
     _target: TargetConnector | None = PrivateAttr(default=None)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Remember the run, if it is for one, and name it in every line of the log."""
+        """Remember the run, if it is for one, trace it, and name it in every line of the log."""
         self._run_id = context.run.run_id if context.run else None
-        if self._run_id is None:
+        if context.run is None or self._run_id is None:
             return
+        settings = load_settings()
+        spans.set_up(settings)
         self._opened.enter_context(logs.about(run_id=self._run_id))
-        if load_settings().log_format is LogFormat.JSON:
+        self._opened.enter_context(spans.run(self._run_id, context.run.job_name))
+        if settings.log_format is LogFormat.JSON:
             logs.set_up(LogFormat.JSON)  # A run begins in a process of its own, which has no log yet.
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
@@ -48,6 +52,8 @@ class ZkResource(dg.ConfigurableResource):
             self._note_traffic()
         finally:
             self._opened.close()
+            if self._run_id is not None:
+                spans.flush()  # The process of a run ends without the usual ceremony.
         self._runtime = self._source = self._target = None
 
     def _note_traffic(self) -> None:

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 
 from zk_pipeline.settings import Settings
 from zk_pipeline.store.deliveries import Delivery
+from zk_pipeline.tracing import spans
 from zk_pipeline.web.batches import Batches, NotStoredError, UnknownConnectorError
 from zk_pipeline.web.client_address import client_address
 from zk_pipeline.web.errors import ProblemError
@@ -63,14 +64,17 @@ class Intake:
 
     async def receive(self, request: Request, connector: str) -> JSONResponse:
         """Take one delivery for a connector, named or by its id. 202 means that it is committed."""
-        try:
-            with self._memory.share() as share:
-                body = await self._read(request, share)
-                self._check_origin(request, body)
-                await self._store(Delivery(connector, delivery_id(request, body), ticket_id(body), body))
-        except RefusedError as refused:
-            self._rejections.count(connector, refused.reason)
-            raise
+        with spans.span("webhook"):
+            try:
+                with self._memory.share() as share:
+                    body = await self._read(request, share)
+                    self._check_origin(request, body)
+                    await self._store(Delivery(connector, delivery_id(request, body), ticket_id(body), body))
+            except RefusedError as refused:
+                self._rejections.count(connector, refused.reason)
+                spans.note({"http.response.status_code": refused.status, "zk.refused": refused.reason})
+                raise
+            spans.note({"http.response.status_code": 202, "zk.connector": connector})
         return JSONResponse({"status": "accepted"}, 202)
 
     async def _read(self, request: Request, share: Share) -> bytes:
