@@ -1,24 +1,35 @@
 """What every process works with: settings, database, encryption, and the connectors stored there."""
 
+import logging
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeVar, overload
 
-from zk_pipeline.connectors.base import Endpoint, SourceConnector, TargetConnector, source_kinds, target_kinds
+from zk_pipeline.connectors.base import (
+    Connector,
+    Endpoint,
+    SourceConnector,
+    TargetConnector,
+    source_kinds,
+    target_kinds,
+)
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.connectors.http import checked_base_url
 from zk_pipeline.domain.markers import marker
 from zk_pipeline.settings import Settings, load_settings
-from zk_pipeline.store import connections, ledger
-from zk_pipeline.store.connections import Connector, SecondSourceError, StoredConnector
-from zk_pipeline.store.database import Database
+from zk_pipeline.store import connections, ledger, refusals
+from zk_pipeline.store.connections import Connector as ListedConnector
+from zk_pipeline.store.connections import SecondSourceError, StoredConnector
+from zk_pipeline.store.database import Database, DatabaseUnavailableError
 from zk_pipeline.store.encryption import TokenCipher
 from zk_pipeline.tracing import spans
 
 Role = Literal["source", "target"]
 Made = TypeVar("Made", SourceConnector, TargetConnector)
 ROLES: tuple[Role, ...] = ("source", "target")
+
+_log = logging.getLogger(__name__)
 
 _WITNESSES = 5
 """Time sheets that a target's new address is asked for; one of them may have been deleted or rewritten by people."""
@@ -40,14 +51,14 @@ class Runtime:
     def source(self) -> Iterator[SourceConnector]:
         """The source connector. Raises `SetupError` when none is stored, or its URL or token cannot be used."""
         stored = self.stored("source")
-        with _connected(_plugin(source_kinds(), stored), self._endpoint(stored)) as connector:
+        with _connected(_plugin(source_kinds(), stored), self._endpoint(stored)) as connector, self._noted(connector):
             yield connector
 
     @contextmanager
     def target(self) -> Iterator[TargetConnector]:
         """The target connector. Raises `SetupError` when none is stored, or its URL or token cannot be used."""
         stored = self.stored("target")
-        with _connected(_plugin(target_kinds(), stored), self._endpoint(stored)) as connector:
+        with _connected(_plugin(target_kinds(), stored), self._endpoint(stored)) as connector, self._noted(connector):
             yield connector
 
     @contextmanager
@@ -98,6 +109,22 @@ class Runtime:
             f"were written to {wanted.name!r}, and what the ledger names by their ids would be somebody else's. "
             f"{remedy}"
         )
+
+    @contextmanager
+    def _noted(self, connector: Connector) -> Iterator[None]:
+        """Note for health and metrics if the system refuses our token within the block."""
+        try:
+            yield
+        finally:
+            if any(status == refusals.REFUSED for _, status in connector.traffic):
+                self._note_refusal(connector.endpoint.name)
+
+    def _note_refusal(self, system: str) -> None:
+        try:
+            with self.database.transaction() as connection:
+                refusals.note(connection, system)
+        except DatabaseUnavailableError as error:
+            _log.warning("That %s refuses our token is not noted. %s", system, error)
 
     def _endpoint(self, stored: StoredConnector) -> Endpoint:
         settings = self.settings
@@ -163,7 +190,7 @@ def _holds_any(target: TargetConnector, written: Mapping[int, str], sources: Col
     return False
 
 
-def _address(connector: StoredConnector | Connector) -> str:
+def _address(connector: StoredConnector | ListedConnector) -> str:
     """The one form of its address; what cannot be one stays as it is, and is refused where it is opened."""
     try:
         return checked_base_url(Endpoint(connector.name, connector.base_url, ""))

@@ -12,7 +12,7 @@ from zk_pipeline_tests.collector import ON, Collector, collecting
 STANDARD = "OTEL_EXPORTER_OTLP_ENDPOINT"
 LOADED = """
 import sys
-import zk_pipeline.definitions, zk_pipeline.web.app
+import zk_pipeline.defs.push.assets, zk_pipeline.web.app
 print([name for name in sys.modules if name.startswith(("opentelemetry.sdk", "opentelemetry.exporter"))])
 """
 

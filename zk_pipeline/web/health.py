@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from zk_pipeline.dagster_server import DagsterServer, DagsterServerError
 from zk_pipeline.runtime import Runtime
-from zk_pipeline.store import vitals
+from zk_pipeline.store import refusals, vitals
 from zk_pipeline.web.outages import OUTAGES, told
 from zk_pipeline.web.remembered import Remembered
 
@@ -36,6 +36,7 @@ class State(StrEnum):
 
     OK = "ok"
     STALE = "stale"
+    REFUSED = "refused"
     UNAVAILABLE = "unavailable"
     UNKNOWN = "unknown"
 
@@ -121,11 +122,14 @@ def last_reads(runtime: Runtime) -> dict[str, Part]:
         with runtime.database.transaction() as connection:
             reads = vitals.last_reads(connection)
     except OUTAGES:
+            refused = {token.role for token in refusals.tokens(connection) if token.refused}
         return dict.fromkeys(SYSTEMS, Part(State.UNKNOWN, text="The database does not answer."))
-    return {name: _read(reads.get(role)) for name, role in SYSTEMS.items()}
+    return {name: _read(reads.get(role), refused=role in refused) for name, role in SYSTEMS.items()}
 
 
-def _read(at: datetime | None) -> Part:
+def _read(at: datetime | None, *, refused: bool) -> Part:
+    if refused:
+        return Part(State.REFUSED, at, "It refuses our token. Store a new one for its connector.")
     if at is None:
         return Part(State.UNKNOWN, text="It was not read yet.")
     if datetime.now(UTC) - at > OVERDUE:

@@ -7,6 +7,7 @@ from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Met
 
 from zk_pipeline.domain.traffic import BOUNDS, Traffic
 from zk_pipeline.store.dagster_figures import DagsterFigures, Durations
+from zk_pipeline.store.refusals import Token
 from zk_pipeline.store.vitals import Figures
 
 
@@ -44,6 +45,12 @@ def of_traffic(sent: Mapping[str, Traffic]) -> Metric:
             buckets = list(zip(bounds, map(float, accumulate(tally.counts)), strict=True))
             family.add_metric((system, kind, status), buckets, tally.seconds)
     return family
+
+
+def of_tokens(tokens: Sequence[Token]) -> Metric:
+    """Which systems refuse our token."""
+    values = {token.system: float(token.refused) for token in tokens}
+    return _by("zk_token_refused", "Whether the system refused our token when it was last asked.", "system", values)
 
 
 def of_dagster(found: DagsterFigures) -> Iterator[Metric]:

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from zk_pipeline.operations.actors import Role
 from zk_pipeline.runtime import Runtime
-from zk_pipeline.store import dagster_figures, dagster_logs, run_lists, traffic, vitals
+from zk_pipeline.store import dagster_figures, dagster_logs, refusals, run_lists, traffic, vitals
 from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.web import metric_families as families
 from zk_pipeline.web.access import Needs
@@ -117,9 +117,11 @@ def _ours(runtime: Runtime) -> Iterator[Metric]:
     with runtime.database.transaction() as connection:
         found = vitals.figures(connection)
         sent = traffic.totals(connection)
+        tokens = refusals.tokens(connection)
         synced_at = run_lists.last_carried_out(connection, runtime.settings.timezone)
     yield from families.of_figures(found)
     yield families.of_traffic(sent)
+    yield families.of_tokens(tokens)
     if synced_at is not None:
         lag = max(0.0, (datetime.now(UTC) - synced_at).total_seconds())
         yield families.gauge("zk_lag_seconds", "Since the last sync that reached its own day.", lag)

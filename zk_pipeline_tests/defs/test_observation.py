@@ -19,6 +19,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from zk_pipeline.defs.automation.housekeeping import verify_audit
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.local import PROJECT
+from zk_pipeline.operations import connectors
+from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.supervisor.parts import HOST, reserved_port
 from zk_pipeline.syncing import SyncFailedError
 from zk_pipeline.web import metrics
@@ -96,6 +98,26 @@ def test_requests_to_both_systems_are_counted_by_status_and_latency(world: World
     assert first["zk_system_request_seconds_bucket", "write", "+Inf", "400", "kimai"] == 1
     world.sync()
     assert figures()[name, "read", "200", "kimai"] > first[name, "read", "200", "kimai"]
+
+
+def test_a_refused_token_is_told_until_a_new_one_was_stored(world: World, figures: Any) -> None:
+    booking = world.desk.book(30)
+    account = world.office.users["sync"]
+    world.office.amend("users", account, tokens=())
+    with pytest.raises(SyncFailedError, match=r"The token is unknown or expired\. Make a new API token"):
+        world.sync()
+    assert refused(figures()) == {"zammad": 0, "kimai": 1}
+    world.office.amend("users", account, tokens=("renewed",))
+    runtime, url = world.environment.runtime, world.environment.runtime.stored("target").base_url
+    connectors.put(runtime, Actor("cli:tests", Role.ADMIN), kind="kimai", base_url=url, token="renewed")
+    assert refused(figures()) == {"zammad": 0, "kimai": 0}
+    world.sync()
+    assert world.office.minutes() == {booking: [30]}
+
+
+def refused(found: Samples) -> dict[str, float]:
+    """Whether each system refuses our token."""
+    return {system: found["zk_token_refused", system] for system in ("zammad", "kimai")}
 
 
 def test_dashboard_and_alerts_ask_for_figures_that_exist(world: World, figures: Any) -> None:

@@ -1,4 +1,4 @@
-"""The stack starts on the database of the release before, and nothing is lost when its processes are killed."""
+"""The stack starts on the database of the release before; nothing is lost when its processes die or a token expires."""
 
 import itertools
 import json
@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
@@ -31,6 +31,7 @@ from zk_pipeline_tests.deploy.stack import Stack, running, zk
 from zk_pipeline_tests.store.make_release import RELEASES, ROWS
 
 SECRET = "signed"
+ACCOUNT = "zk-sync"
 MARKER = re.compile(r"\[zk-zammad-(\d+)\]$")
 SECONDS_TO_ARRIVE = 150.0
 BETWEEN_BOOKINGS = 0.5
@@ -79,6 +80,34 @@ class Firm:
         with psycopg.connect(url) as connection:
             return {row[0] for row in connection.execute("SELECT delivery_id FROM sync.webhook_deliveries")}
 
+    def set_tokens(self, *tokens: str) -> None:
+        """Have Kimai know our account by these tokens alone."""
+        users = self.kimai.kimai.users
+        users.put(replace(next(user for user in users if user.username == ACCOUNT), tokens=tokens))
+
+    def store_token(self, token: str) -> None:
+        """Give the product another token for Kimai, as an admin does over the API."""
+        with self.stack.signed_in("admin") as client:
+            listed = client.get("/api/v1/connectors", params={"size": 100}).json()["items"]
+            (kimai,) = [row for row in listed if row["active"] and row["role"] == "target"]
+            client.patch(f"/api/v1/connectors/{kimai['id']}", json={"token": token}).raise_for_status()
+
+    def own(self, path: str) -> str:
+        """What the web app answers on its own machine."""
+        port = self.stack.variables["ZK_WEB_PORT"]
+        return httpx.get(f"http://127.0.0.1:{port}{path}", trust_env=False).text
+
+    def kimai_is(self, status: str) -> bool:
+        """Whether health tells this of Kimai."""
+        return json.loads(self.own("/api/health"))["parts"]["kimai"]["status"] == status
+
+    def last_failure(self) -> str:
+        """What Dagster keeps of the step that failed last."""
+        url = self.stack.variables["ZK_DAGSTER_URL"].replace("+psycopg2", "")
+        query = "SELECT event FROM event_logs WHERE dagster_event_type = 'STEP_FAILURE' ORDER BY id DESC LIMIT 1"
+        with psycopg.connect(url) as connection:
+            return connection.execute(query).fetchone()[0]
+
     def _work(self, done: threading.Event) -> None:
         with self.stack.client() as client:
             while not done.wait(BETWEEN_BOOKINGS):
@@ -113,7 +142,7 @@ def firm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firm]:
     zammad.add_reader(ZAMMAD_TOKEN)
     agent, kind = zammad.add_agent("anna@provider.example"), zammad.add_type("Remote")
     ticket = zammad.add_ticket("Request", organization_id=zammad.add_organization("Customer"))
-    kimai.add_user("zk-sync", "zk-sync@example.net", ["ROLE_SUPER_ADMIN"], "UTC", KIMAI_TOKEN)
+    kimai.add_user(ACCOUNT, "zk-sync@example.net", ["ROLE_SUPER_ADMIN"], "UTC", KIMAI_TOKEN)
     kimai.add_user("anna", "anna@provider.example", timezone="UTC")
     kimai.add_activity("Remote")
     made = Firm(zammad, kimai, ticket, agent, kind, folder / "server")
@@ -171,6 +200,21 @@ def test_nothing_is_lost_or_doubled_when_the_database_is_killed_under_load(firm:
         os.killpg(os.getpgid(postmaster), signal.SIGKILL)
         with embedded_server(firm.server):
             firm.await_deliveries()
+    assert_everything_arrived_once(firm)
+
+
+def test_nothing_is_lost_or_doubled_when_the_token_of_kimai_expires_under_load(firm: Firm):
+    with firm.at_work():
+        firm.await_deliveries()
+        firm.set_tokens()
+        assert wait_until(lambda: firm.kimai_is("refused"), SECONDS_TO_ARRIVE)
+        assert 'zk_token_refused{system="kimai"} 1.0' in firm.own("/metrics")
+        assert "Make a new API token in the profile of an active user" in firm.last_failure()
+        before = firm.in_kimai()
+        firm.await_deliveries()
+        assert firm.in_kimai() == before
+        firm.set_tokens("renewed")
+        firm.store_token("renewed")
     assert_everything_arrived_once(firm)
 
 

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from zk_pipeline.sandbox.server import ServerThread
 from zk_pipeline.settings import Settings
+from zk_pipeline.store import refusals
 from zk_pipeline.store.database import Database
 from zk_pipeline.web import health
 from zk_pipeline.web.remembered import Remembered
@@ -126,6 +127,22 @@ def test_the_systems_are_as_old_as_our_last_good_read_of_them(web: Web, database
     zammad, kimai = known(web, "zammad"), known(web, "kimai")
     assert (zammad["status"], 30 <= zammad["age_seconds"] < 60) == ("ok", True)
     assert (kimai["status"], kimai["age_seconds"] > 9 * 3600 - 1) == ("stale", True)
+
+
+@pytest.mark.parametrize(("read", "status"), [("1 hour", "refused"), ("-1 second", "ok")])
+def test_a_system_that_refuses_our_token_is_told_until_it_is_read_again(
+    web: Web, database: Database, read: str, status: str
+) -> None:
+    with database.transaction() as connection:
+        connection.execute(text("UPDATE sync.connectors SET updated_at = now() - interval '2 hours'"))
+        refusals.note(connection, "kimai")
+        statement = (
+            "INSERT INTO sync.sweeps (connector, subject, window_start, window_end, run_id, complete, ended_at) "
+            "VALUES ('kimai', 't', now(), now(), 'r', true, now() - CAST(:ago AS interval))"
+        )
+        connection.execute(text(statement), {"ago": read})
+    assert known(web, "kimai")["status"] == status
+    assert known(web, "zammad")["status"] == "unknown"
 
 
 def test_what_was_never_read_is_unknown(web: Web) -> None:
