@@ -36,6 +36,7 @@ RETRY_SECONDS = 5
 LARGEST_ID = 2**63 - 1
 
 _USABLE_ID = re.compile(r"[\x21-\x7e]{1,200}")
+_DIGITS = re.compile(r"[0-9]{1,19}")
 _JSON_TYPE = re.compile(r"application/([\w.+-]+\+)?json", re.IGNORECASE | re.ASCII)
 
 
@@ -132,13 +133,18 @@ def delivery_id(request: Request, body: bytes) -> str:
 
 
 def ticket_id(body: bytes) -> int:
-    """`ticket.id` of a payload, all that is needed of it. Raises `RefusedError`."""
+    """`ticket.id` of a payload, all that is needed of it; text in custom ones (docs/zammad.md §7).
+
+    Raises `RefusedError`.
+    """
     try:
         payload: Any = json.loads(body)
     except (ValueError, RecursionError):
         raise RefusedError(Reason.JSON, 400, "The body is no JSON. Let Zammad send its default payload.") from None
     ticket = payload.get("ticket") if isinstance(payload, dict) else None
     value = ticket.get("id") if isinstance(ticket, dict) else None
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST_ID:
         return value
     detail = 'ticket.id is no positive whole number. A custom payload needs it: {"ticket": {"id": "#{ticket.id}"}}.'

@@ -40,9 +40,9 @@ def test_any_headers_and_connector_are_answered(web: Web, name: str, media_type:
 
 
 @shared_server
-@given(ticket=st.integers(1, LARGEST_ID))
-def test_every_id_of_a_ticket_is_stored(web: Web, ticket: int):
-    body = json.dumps({"ticket": {"id": ticket}}).encode()
+@given(ticket=st.integers(1, LARGEST_ID), kind=st.sampled_from((int, str)))
+def test_every_id_of_a_ticket_is_stored_as_a_number_or_as_text(web: Web, ticket: int, kind: type[int | str]):
+    body = json.dumps({"ticket": {"id": kind(ticket)}}).encode()
     assert web.post(body, {"x-hub-signature": signature(SECRET, body)}).status_code == 202
     assert ticket in {row[2] for row in web.stored()}
 
