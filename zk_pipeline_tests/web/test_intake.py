@@ -121,7 +121,8 @@ def test_a_signed_body_that_is_no_json_is_refused(web: Web, body: bytes):
     [
         b"[]", b"null", b"{}", b'{"ticket":[]}', b'{"ticket":{}}', b'{"ticket":{"id":0}}', b'{"ticket":{"id":-1}}',
         b'{"ticket":{"id":"x"}}', b'{"ticket":{"id":"0"}}', b'{"ticket":{"id":" 1"}}', b'{"ticket":{"id":"+1"}}',
-        '{"ticket":{"id":"\u0661"}}'.encode(), b'{"ticket":{"id":""}}', b'{"ticket":{"id":1.5}}', b'{"ticket":{"id":true}}',
+        '{"ticket":{"id":"\u0661"}}'.encode(), b'{"ticket":{"id":""}}', b'{"ticket":{"id":1.5}}',
+        b'{"ticket":{"id":true}}',
         b'{"ticket":{"id":9223372036854775808}}', b'{"ticket":{"id":"9223372036854775808"}}',
     ],
 )  # fmt: skip
