@@ -67,7 +67,7 @@ def _options(places: Sequence[str], stack: Sequence[Bars], *, lying: bool) -> di
     return {
         "animation": False,
         "textStyle": {"fontFamily": "inherit"},
-        "grid": {"left": 8, "right": 16, "top": 12, "bottom": 4, "containLabel": True},
+        "grid": {"left": 16, "right": 16, "top": 12, "bottom": 4, "containLabel": True},
         "tooltip": {"trigger": "axis", "renderMode": "richText", "confine": True},
         "xAxis": across if lying else along,
         "yAxis": along if lying else across,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date
+from decimal import Decimal
 
 from zk_pipeline.store.kpi import DayMinutes
 from zk_pipeline.web.console import bar_chart, parts
@@ -20,9 +21,10 @@ def show(visit: Visit, series: Sequence[DayMinutes]) -> None:
     columns = [Column(words("dashboard.day"))]
     columns += [Column(words(f"dashboard.{name}"), number=True) for name in ("booked", "in_kimai")]
     rows = [[words.day(row.day), words.minutes(row.booked), words.minutes(row.synced)] for row in some]
+    missing = [max(row.booked - row.synced, Decimal(0)) for row in series]  # Kimai may have rounded up.
     stack = [
         Bars(words("dashboard.in_kimai"), [row.synced for row in series], "accent"),
-        Bars(words("dashboard.not_in_kimai"), [row.booked - row.synced for row in series], "line-strong"),
+        Bars(words("dashboard.not_in_kimai"), missing, "line-strong"),
     ]
     table = Table(words("dashboard.minutes"), columns, rows)
     bar_chart.show(words, [short(row.day) for row in series], stack, table)

@@ -175,6 +175,7 @@ def test_the_charts_of_customers_and_of_the_age_of_conflicts_can_be_read_as_tabl
 def test_what_is_drawn_is_hidden_from_screen_readers_which_have_the_tables(visit: Visit):
     page = visit(Role.VIEWER).open("/statement")
     expect(page.locator(".zk-chart svg")).to_have_count(3)
+    page.locator(".zk-chart").first.evaluate("chart => chart.closest('.zk-card').scrollIntoView()")
     assert page.locator(".zk-chart").count() == page.locator("[aria-hidden=true] .zk-chart").count()
     assert page.locator(".zk-chart").count() == page.locator("details table").count()
 
