@@ -72,7 +72,8 @@ class Health:
         self._dagster = Remembered(lambda: daemons(dagster), UNKNOWN, SECONDS_BETWEEN_LOOKS)
         self._systems = Remembered(lambda: last_reads(runtime), dict.fromkeys(SYSTEMS, UNKNOWN), SECONDS_BETWEEN_LOOKS)
         self.router = APIRouter(tags=["health"])
-        self.router.add_api_route(PATH, self.show, methods=["GET", "HEAD"], summary="How everything is")
+        self.router.add_api_route(PATH, self.show, summary="How everything is")
+        self.router.add_api_route(PATH, self.show, methods=["HEAD"], include_in_schema=False)
 
     async def show(self) -> JSONResponse:
         """200 when the database answers, 503 when it does not; the other parts tell of themselves only."""
@@ -121,8 +122,8 @@ def last_reads(runtime: Runtime) -> dict[str, Part]:
     try:
         with runtime.database.transaction() as connection:
             reads = vitals.last_reads(connection)
-    except OUTAGES:
             refused = {token.role for token in refusals.tokens(connection) if token.refused}
+    except OUTAGES:
         return dict.fromkeys(SYSTEMS, Part(State.UNKNOWN, text="The database does not answer."))
     return {name: _read(reads.get(role), refused=role in refused) for name, role in SYSTEMS.items()}
 
