@@ -327,7 +327,7 @@ def _nobody(wanted: str, customers: Sequence[Customer]) -> str:
     told = f"There is no customer {wanted!r} in this statement."
     meant = _meant(wanted, customers)
     if not meant:
-        return f"{told} zk statement without --customer shows all."
+        return f"{told} Leave the customer out to see all."
     listed = ", ".join(map(str, meant[:MOST_MEANT]))
     more = f" and {len(meant) - MOST_MEANT} more" if len(meant) > MOST_MEANT else ""
     return f"{told} Is one of these meant: {listed}{more}? Give the name, or the number."

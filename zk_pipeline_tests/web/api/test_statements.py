@@ -111,7 +111,7 @@ def test_one_customer_is_asked_for_by_name_or_number(statement: Web, viewer: htt
 def test_an_unknown_customer_is_answered_with_those_that_are_near(statement: Web, viewer: httpx.Client) -> None:
     answer = viewer.get(MONTH, params={"customer": "Globx"})
     assert answer.status_code == 404
-    assert "Is one of these meant: Globex?" in answer.json()["detail"]
+    assert "Is one of these meant: Globex (2)?" in answer.json()["detail"]
 
 
 def test_what_is_no_month_format_or_language_is_refused(statement: Web, viewer: httpx.Client) -> None:

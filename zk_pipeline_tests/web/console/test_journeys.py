@@ -99,6 +99,7 @@ def bring_up_to_date(page: Page) -> str:
     return address or ""
 
 
+@pytest.mark.timeout(300)
 def test_from_the_installation_over_the_first_decision_to_its_place_in_the_audit_trail_and_the_statement(
     page: Page, up: Up, systems: SandboxProcess
 ) -> None:
