@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, select, text
 
-from zk_pipeline.store.database import to_json
+from zk_pipeline.store.database import insert_rows, to_json
 from zk_pipeline.store.tables import audit_details, audit_logs
 
 GENESIS = "0" * 64
@@ -68,9 +68,8 @@ def append(connection: Connection, events: Iterable[AuditEvent]) -> None:
         previous = _row_hash(row)
         logs.append({**row, "hash": previous})
         details.append({"id": row_id, "salt": salt, "detail": dict(event.detail)})
-    if logs:
-        connection.execute(insert(audit_logs), logs)
-        connection.execute(insert(audit_details), details)
+    insert_rows(connection, audit_logs, logs)
+    insert_rows(connection, audit_details, details)
 
 
 def verify(connection: Connection) -> Verification:

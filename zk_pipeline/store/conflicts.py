@@ -74,6 +74,8 @@ def resolutions_of_day(connection: Connection, connector: str, day: date) -> lis
 def carry_out(connection: Connection, connector: str, lines: Iterable[Result]) -> None:
     """Close the decided conflicts of these lines: what was decided is done."""
     done = [(line.key, line.reason, line.facts_hash) for line in lines if line.decided]
+    if not done:
+        return
     connection.execute(
         update(conflicts)
         .where(

@@ -103,21 +103,23 @@ def upsert(
     *,
     keep: Iterable[str] = (),
     add: Iterable[str] = (),
+    stamped: Mapping[str, str] | None = None,
     only_if_changed: bool = False,
 ) -> int:
     """Insert rows, or update those whose primary key exists, in one statement; returns the number written.
 
-    Columns in `keep` are set on insert and left alone on update, those in `add` are added to what is there.
-    `only_if_changed` leaves rows untouched whose other columns are the same.
+    Columns in `keep` are set on insert and left alone on update, those in `add` are added to what is there, and those
+    in `stamped` are not in the rows: they get the value of an SQL expression. `only_if_changed` leaves rows untouched
+    whose other columns are the same.
     """
     if not rows:
         return 0
-    columns = list(rows[0])
+    stamps = stamped or {}
+    columns = [*rows[0], *stamps]
     keys = [column.name for column in table.primary_key]
     kept, added = set(keep), set(add)
     changing = [name for name in columns if name not in keys and name not in kept]
     target = f"{table.schema}.{table.name}"
-    names = ", ".join(f'"{name}"' for name in columns)
     sets = ", ".join(
         f'"{name}" = {target}."{name}" + excluded."{name}"' if name in added else f'"{name}" = excluded."{name}"'
         for name in changing
@@ -125,16 +127,33 @@ def upsert(
     where = _changed(target, changing) if only_if_changed else ""
     key_names = ", ".join(f'"{name}"' for name in keys)
     statement = text(
-        f"INSERT INTO {target} ({names}) SELECT {names} "  # noqa: S608 (names come from our own tables)
-        f"FROM jsonb_populate_recordset(NULL::{target}, CAST(:rows AS jsonb)) "
-        f"ON CONFLICT ({key_names}) DO UPDATE SET {sets} {where}"
+        f"{_insertion(target, list(rows[0]), stamps)} ON CONFLICT ({key_names}) DO UPDATE SET {sets} {where}"
     )
     return connection.execute(statement, {"rows": to_json(list(rows))}).rowcount
+
+
+def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Insert rows in one statement, in their order; columns that they leave out get their defaults."""
+    if not rows:
+        return
+    statement = text(_insertion(f"{table.schema}.{table.name}", list(rows[0]), {}))
+    connection.execute(statement, {"rows": to_json(list(rows))})
 
 
 def to_json(value: object) -> str:
     """JSON text of rows: instants and dates as ISO text, amounts as exact text."""
     return json.dumps(value, default=_plain, ensure_ascii=False)
+
+
+def _insertion(target: str, given: Sequence[str], stamps: Mapping[str, str]) -> str:
+    """The insertion of rows that come as one JSON value; a null in them is NULL, also for a column of JSON."""
+    quoted = [f'"{name}"' for name in given]
+    names = ", ".join([*quoted, *(f'"{name}"' for name in stamps)])
+    values = ", ".join([*quoted, *stamps.values()])
+    return (
+        f"INSERT INTO {target} ({names}) SELECT {values} "  # noqa: S608 (names come from our own tables)
+        f"FROM jsonb_populate_recordset(NULL::{target}, CAST(:rows AS jsonb))"
+    )
 
 
 def _changed(target: str, names: Sequence[str]) -> str:

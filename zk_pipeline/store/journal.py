@@ -5,12 +5,12 @@ from collections.abc import Collection, Iterable
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, null, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from zk_pipeline.domain.journal import MASTER_DATA, JournalEntry, Named, Written
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.store import suppression
-from zk_pipeline.store.database import to_json
+from zk_pipeline.store.database import insert_rows, to_json
 from zk_pipeline.store.tables import sync_runs, writes
 from zk_pipeline.store.target import timesheet_from_json, timesheet_json
 
@@ -31,8 +31,7 @@ def record(connection: Connection, connector: str, entries: Iterable[JournalEntr
         }
         for entry in entries
     ]
-    if values:
-        connection.execute(insert(writes), values)
+    insert_rows(connection, writes, values)
 
 
 def of_run(connection: Connection, connector: str, run_id: str) -> list[Written]:
@@ -66,7 +65,7 @@ def runs_beginning(connection: Connection, beginning: str) -> list[str]:
 def _plain(value: Timesheet | Named | None) -> object:
     match value:
         case None:
-            return null()
+            return None
         case Named():
             return asdict(value)
         case Timesheet():

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, func, null, select, update
+from sqlalchemy import Connection, Select, func, literal_column, null, select, update
+from sqlalchemy.dialects.postgresql import JSONB
 
 from zk_pipeline.domain.ledger import Desired, LedgerRow, PushState
 from zk_pipeline.domain.records import Timesheet
@@ -13,6 +14,9 @@ from zk_pipeline.store import suppression
 from zk_pipeline.store.database import upsert
 from zk_pipeline.store.tables import pushes
 from zk_pipeline.store.target import timesheet_from_json, timesheet_json
+
+_READ = ("source_id", "state", "operation", "kimai_id", "asked", "facts_hash", "message")
+_STAMPED = {"intended_at": "clock_timestamp()", "updated_at": "clock_timestamp()"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +34,19 @@ class Write:
 
 def rows_of(connection: Connection, connector: str, source_ids: Collection[str]) -> dict[str, LedgerRow]:
     """The ledger of these entries by source id."""
-    query = select(pushes).where(pushes.c.connector == connector, pushes.c.source_id.in_(source_ids))
+    query = _rows(connector).where(pushes.c.source_id.in_(source_ids))
     return {row["source_id"]: _ledger_row(row) for row in connection.execute(query).mappings()}
 
 
 def rows_of_day(connection: Connection, connector: str, day: date) -> dict[str, LedgerRow]:
     """The ledger of the entries of one work day by source id."""
-    query = select(pushes).where(pushes.c.connector == connector, pushes.c.entry_date == day)
+    query = _rows(connector).where(pushes.c.entry_date == day)
     return {row["source_id"]: _ledger_row(row) for row in connection.execute(query).mappings()}
 
 
 def rows_of_timesheets(connection: Connection, connector: str, timesheet_ids: Collection[int]) -> dict[str, LedgerRow]:
     """The ledger of the entries to which these time sheets belong, by source id."""
-    query = select(pushes).where(pushes.c.connector == connector, pushes.c.kimai_id.in_(timesheet_ids))
+    query = _rows(connector).where(pushes.c.kimai_id.in_(timesheet_ids))
     return {row["source_id"]: _ledger_row(row) for row in connection.execute(query).mappings()}
 
 
@@ -124,7 +128,6 @@ def _save(
     keep: tuple[str, ...] = (),
     message: str = "",
 ) -> None:
-    now = connection.execute(select(func.clock_timestamp())).scalar_one()
     redactor = suppression.redactor(connection)
     values: list[dict[str, Any]] = [
         {
@@ -141,12 +144,19 @@ def _save(
             "message": message,
             "attempts": 1,
             "run_id": run_id,
-            "intended_at": now,
-            "updated_at": now,
         }
         for write in writes
     ]
-    upsert(connection, pushes, values, keep=keep, add=("attempts",))
+    upsert(connection, pushes, values, keep=keep, add=("attempts",), stamped=_STAMPED)
+
+
+def _rows(connector: str) -> Select[Any]:
+    """The rows of a connector, without the raw payload in what the target returned."""
+    read = [
+        pushes.c[name] for name in ("source_id", "state", "operation", "kimai_id", "asked", "facts_hash", "message")
+    ]
+    base = literal_column("base - 'raw'", JSONB).label("base")
+    return select(*read, base).where(pushes.c.connector == connector)
 
 
 def _ledger_row(row: Any) -> LedgerRow:

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Select, insert, null, select
+from sqlalchemy import Connection, Select, select
 
 from zk_pipeline.domain.exchanges import Exchange
 from zk_pipeline.store import suppression
+from zk_pipeline.store.database import insert_rows
 from zk_pipeline.store.request_tables import request_log
 
 
@@ -22,17 +23,16 @@ def append(
             "source_id": source_id,
             "method": exchange.method,
             "path": exchange.path,
-            "asked": redactor.value(_json(exchange.asked)),
+            "asked": redactor.value(exchange.asked),
             "status": exchange.status,
-            "answered": redactor.value(_json(exchange.answered)),
+            "answered": redactor.value(exchange.answered),
             "error": exchange.error,
             "seconds": round(exchange.seconds, 3),
             "sent_at": exchange.sent_at,
         }
         for source_id, exchange in exchanges
     ]
-    if values:
-        connection.execute(insert(request_log), values)
+    insert_rows(connection, request_log, values)
 
 
 def of_booking(connector: str, source_id: str) -> Select[Any]:
@@ -49,7 +49,3 @@ def of_timesheet(connector: str, kimai_id: int) -> Select[Any]:
 def _in_order(connector: str) -> Select[Any]:
     query = select(request_log).where(request_log.c.connector == connector)
     return query.order_by(request_log.c.sent_at, request_log.c.id)
-
-
-def _json(value: Any) -> object:
-    return null() if value is None else value

@@ -15,6 +15,7 @@ from zk_pipeline.store.database import upsert
 from zk_pipeline.store.raw_tables import activity_types, agents, organizations, tickets, time_accountings
 
 _KEPT = ("agent_id", "work_day", "first_seen_at")
+_STAMPED = {"first_seen_at": "now()", "last_seen_at": "now()"}
 _BOOKING = tuple(
     column for column in time_accountings.c if column.name in TimeAccounting.__slots__ and column.name != "raw"
 )
@@ -24,7 +25,6 @@ def save_bookings(
     connection: Connection, connector: str, rows: Iterable[TimeAccounting], zone: ZoneInfo, sweep_id: int
 ) -> int:
     """Store bookings as they are now. The first known agent and the work day never change (docs/zammad.md §11)."""
-    now = connection.execute(select(func.now())).scalar_one()
     values = [
         {
             "connector": connector,
@@ -38,14 +38,12 @@ def save_bookings(
             "updated_at": row.updated_at,
             "work_day": local_day(row.created_at, zone),
             "raw": row.raw,
-            "first_seen_at": now,
-            "last_seen_at": now,
             "sweep_id": sweep_id,
             "gone_at": None,
         }
         for row in suppression.redactor(connection).rows(rows)
     ]
-    return upsert(connection, time_accountings, values, keep=_KEPT)
+    return upsert(connection, time_accountings, values, keep=_KEPT, stamped=_STAMPED)
 
 
 def bookings_of_days(connection: Connection, connector: str, first: date, last: date) -> list[TimeAccounting]:

@@ -9,9 +9,23 @@ from sqlalchemy.dialects.postgresql import insert
 from zk_pipeline.domain.redaction import Erased, Redactor
 from zk_pipeline.store.privacy_tables import erasures
 
+_FOUND = "zk redactor"
+
 
 def redactor(connection: Connection) -> Redactor:
-    """Writes the pseudonyms of all who were erased."""
+    """Writes the pseudonyms of all who were erased; looked up once in a transaction."""
+    transaction = connection.get_transaction()
+    found: tuple[object, Redactor] | None = connection.info.get(_FOUND)
+    if found is not None and found[0] is transaction:
+        return found[1]
+    redactor_now = _redactor(connection)
+    if transaction is not None:
+        # By the transaction itself, since the connection goes back to its pool and on to others.
+        connection.info[_FOUND] = (transaction, redactor_now)
+    return redactor_now
+
+
+def _redactor(connection: Connection) -> Redactor:
     query = select(*(column for column in erasures.c if column.name != "erased_at"))
     return Redactor(
         Erased(row.pseudonym, row.salt, row.mail, tuple(row.full_names), tuple(row.single_names), tuple(row.words))
@@ -26,6 +40,7 @@ def salt(connection: Connection) -> str:
 
 def remember(connection: Connection, person: Erased) -> None:
     """Recognize this person from now on; whoever is erased again may have further names."""
+    connection.info.pop(_FOUND, None)
     values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(person).items()}
     statement = insert(erasures).values(values)
     joined = {name: erasures.c[name] + statement.excluded[name] for name in ("full_names", "single_names", "words")}

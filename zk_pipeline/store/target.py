@@ -25,7 +25,6 @@ def save_timesheets(
     connection: Connection, connector: str, rows: Iterable[Timesheet], *, sweep_id: int | None = None
 ) -> int:
     """Store time sheets as the target has them now; a row that was thought gone is back."""
-    now = connection.execute(select(func.now())).scalar_one()
     values = [
         {
             "connector": connector,
@@ -41,18 +40,20 @@ def save_timesheets(
             "exported": row.exported,
             "billable": row.billable,
             "raw": row.raw,
-            "last_seen_at": now,
             "sweep_id": sweep_id,
             "gone_at": None,
         }
         for row in suppression.redactor(connection).rows(rows)
     ]
-    return upsert(connection, timesheets, values)
+    return upsert(connection, timesheets, values, stamped={"last_seen_at": "now()"})
 
 
 def timesheets_around(connection: Connection, connector: str, window: Window, ids: Collection[int]) -> list[Timesheet]:
-    """The time sheets that begin within the window, and those with these ids wherever they are; none that is gone."""
-    query = select(timesheets).where(
+    """The time sheets that begin within the window, and those with these ids wherever they are; none that is gone.
+
+    Without raw payload.
+    """
+    query = select(*(column for column in timesheets.c if column.name != "raw")).where(
         timesheets.c.connector == connector,
         timesheets.c.gone_at.is_(None),
         or_(
@@ -171,7 +172,7 @@ def timesheet_json(row: Timesheet) -> dict[str, Any]:
 def timesheet_from_json(value: Mapping[str, Any]) -> Timesheet:
     """A time sheet out of the ledger."""
     instants = {name: value[name] and datetime.fromisoformat(value[name]) for name in ("begin", "end")}
-    return Timesheet(**{**value, **instants, "tags": tuple(value["tags"])})
+    return Timesheet(**{"raw": {}, **value, **instants, "tags": tuple(value["tags"])})
 
 
 def _replace(connection: Connection, table: Table, connector: str, rows: Iterable[Any]) -> None:
@@ -199,5 +200,5 @@ def _timesheet(row: Mapping[Any, Any]) -> Timesheet:
         tags=tuple(row["tags"]),
         exported=row["exported"],
         billable=row["billable"],
-        raw=row["raw"],
+        raw=row.get("raw", {}),
     )

@@ -129,6 +129,8 @@ class Book:
 
     def fail(self, parcels: Sequence[Parcel], operation: Action, message: str) -> None:
         """Record entries that were certainly not written and shall be tried again."""
+        if not parcels:
+            return
         with self._exchanges.committed() as connection:
             for parcel in parcels:
                 write = _write(parcel, operation)
