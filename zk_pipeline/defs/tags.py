@@ -1,7 +1,10 @@
-"""The tags of runs: which days one is about, what asked for it, and which days are being checked along with them."""
+"""The tags of runs: where one writes, which days it is about, what asked for it, and what is checked along with it."""
 
 from collections.abc import Mapping
 from datetime import date
+
+TARGET_TAG = {"zk/target": "kimai"}
+"""Runs with this tag write to the same Kimai; dagster.yaml lets one of them run at a time."""
 
 MONTH_TAG = "zk/month"
 """The month whose time sheets a run tags, as `2025-08`."""

@@ -9,9 +9,8 @@ from decimal import Decimal
 from sqlalchemy import Connection
 
 from zk_pipeline.dagster_server import DagsterServer
-from zk_pipeline.defs.automation.jobs import TARGET_TAG
 from zk_pipeline.defs.locks import push_lock
-from zk_pipeline.defs.tags import MONTH_TAG, REASON_TAG
+from zk_pipeline.defs.tags import MONTH_TAG, REASON_TAG, TARGET_TAG
 from zk_pipeline.domain.closing import (
     MonthError,
     StatementTotals,

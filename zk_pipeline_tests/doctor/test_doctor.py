@@ -1,7 +1,5 @@
 """`zk doctor` against both simulated systems, in good order and in each way in which it is not."""
 
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -221,8 +219,3 @@ def test_the_lock_rule_is_resolved_to_a_date(doctor: Doctor):
     assert str(day) in told.finding("Settings", "lock")["text"]
     assert told.finding("Settings", "alerts")["level"] == "pass"
     assert "alert-password" not in str(told.report)
-
-
-def test_dagster_is_not_imported_before_it_runs():
-    code = "import sys, zk_pipeline.commands.doctor; sys.exit('dagster' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

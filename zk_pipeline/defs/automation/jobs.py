@@ -2,14 +2,12 @@
 
 import dagster as dg
 
+from zk_pipeline.defs.tags import TARGET_TAG
 from zk_pipeline.partitions import days
 
 CHANGES = dg.AssetSelection.assets(["kimai", "changes"])
 # The checks that watch the chain run by themselves, not as further steps of each run.
 CHAIN = (dg.AssetSelection.groups("zammad", "kimai", "sync") - CHANGES).without_checks()
-
-TARGET_TAG = {"zk/target": "kimai"}
-"""Runs with this tag write to the same Kimai; dagster.yaml lets one of them run at a time."""
 
 UNFINISHED = [
     status

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from zk_pipeline.defs.automation.jobs import TARGET_TAG
 from zk_pipeline.defs.days import stopping_on_system_errors
 from zk_pipeline.defs.push.undoing import Undoing, UnknownRunError, named_run, undo_settings
 from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.defs.tags import TARGET_TAG
 from zk_pipeline.domain.undo import Reversal, Step
 from zk_pipeline.store import runs
 
