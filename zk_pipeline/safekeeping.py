@@ -67,7 +67,11 @@ def restore(path: Path, keys: Sequence[bytes], databases: Mapping[str, str], *, 
     one would be taken for theirs, so no id is given again. Time sheets that were written after the backup are in Kimai
     too: pushes look for them by their marker, however far they were moved there (docs/operations.md).
     """
-    manifest = backups.restore(path, keys, databases, replace=replace)
+    backups.restore(path, keys, databases, _finish, replace=replace)
+
+
+def _finish(manifest: backups.Manifest, databases: Mapping[str, str]) -> None:
+    """Have the database that came back know so, before anybody can use it."""
     database = Database(databases["zk"])
     try:
         with database.transaction() as connection:

@@ -10,7 +10,7 @@ import os
 import subprocess
 import tempfile
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -85,12 +85,19 @@ def examine(path: Path, keys: Sequence[bytes]) -> Manifest:
         return _read(file, keys, path.name)
 
 
-def restore(path: Path, keys: Sequence[bytes], databases: Mapping[str, str], *, replace: bool = False) -> Manifest:
+def restore(
+    path: Path,
+    keys: Sequence[bytes],
+    databases: Mapping[str, str],
+    finish: Callable[[Manifest, Mapping[str, str]], None],
+    *,
+    replace: bool = False,
+) -> None:
     """Restore a backup into these databases (name to URL); what they held is there until all of it has come back.
 
     The whole file is examined before anything is written. A database that holds anything is refused, unless it shall be
     replaced; one that somebody else is connected to is refused in any case. The dumps come back in databases beside
-    them, which then take their places. Raises `BackupError` and `SealBrokenError`.
+    them, which `finish` gets (name to URL) before they take their places. Raises `BackupError` and `SealBrokenError`.
     """
     manifest = _examined(path, keys, databases)
     for url in databases.values():
@@ -98,8 +105,8 @@ def restore(path: Path, keys: Sequence[bytes], databases: Mapping[str, str], *, 
     with ExitStack() as stack:
         beside = {name: stack.enter_context(restoring_database(url)) for name, url in databases.items()}
         _load_all(path, keys, beside)
+        finish(manifest, beside)
         put_in_place({databases[name]: url for name, url in beside.items()})
-    return manifest
 
 
 def load(path: Path, keys: Sequence[bytes], databases: Mapping[str, str]) -> Manifest:

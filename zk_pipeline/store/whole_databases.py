@@ -1,13 +1,13 @@
 """Databases as a whole: whether somebody uses one, an empty one beside it, and one put into the place of another."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import psycopg
 from psycopg import sql
 from sqlalchemy import make_url
 
-_RESTORING, _BEFORE = "zk_restoring_", "zk_before_"
+_RESTORING, _BEFORE, _RENAMING = "zk_restoring_", "zk_before_", "zk_renaming_"
 _NAME_BYTES = 63
 _OTHERS = """
     SELECT 1 FROM pg_stat_activity
@@ -65,8 +65,8 @@ def restoring_database(url: str) -> Iterator[str]:
     with _connected(url) as connection:
         if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [before]).fetchone():
             raise BackupError(
-                f"There is a database {before}: it is what a restoration that was cut off had moved aside. Rename it "
-                f"to {name} if you need it, or drop it, and restore again."
+                f"There is a database {before}: what was in {name} before a restoration that was cut off at its very "
+                f"end. Drop it unless you need it (then give it another name), and restore again."
             )
     with scratch_database(url, _beside(_RESTORING, name)) as scratch:
         yield scratch
@@ -75,23 +75,32 @@ def restoring_database(url: str) -> Iterator[str]:
 def put_in_place(databases: Mapping[str, str]) -> None:
     """Give these databases the places of others (the other's URL to theirs), all or none, and drop the others.
 
-    Raises `BackupError` where somebody is connected or the user may not rename them; then all is as it was.
+    They are renamed in one transaction for each server, so that whoever dies on the way leaves all as it was, or all
+    done; only between the commits of two servers there is a moment, which the databases moved aside tell of. Raises
+    `BackupError` where somebody is connected or the user may not rename them; then all is as it was.
     """
-    done: list[tuple[str, str, str]] = []
-    try:
+    with ExitStack() as stack:
+        ways: dict[tuple[str | None, int | None], psycopg.Connection] = {}
         for url, scratch in databases.items():
             require_free(url, replace=True)
-            aside = _aside(url)
-            # Nobody may be connected to a database that is renamed: the way leads over the other one.
-            for step in ((url, aside, scratch), (scratch, url, aside)):
-                _rename(*step)
-                done.append(step)
-    except BaseException:
-        for old, new, way in reversed(done):
-            _rename(new, old, way)
-        raise
+            server = (make_url(url).host, make_url(url).port)
+            if server not in ways:
+                ways[server] = stack.enter_context(_renaming(url))
+            for old, new in ((url, _aside(url)), (scratch, url)):
+                _rename(ways[server], old, new)
     for url in databases:
         _drop(url, str(make_url(_aside(url)).database))
+
+
+@contextmanager
+def _renaming(url: str) -> Iterator[psycopg.Connection]:
+    """A transaction on this server in which databases are renamed: nobody may be connected to one that is."""
+    with (
+        scratch_database(url, _beside(_RENAMING, str(make_url(url).database))) as way,
+        _connected(way) as connection,
+        connection.transaction(),
+    ):
+        yield connection
 
 
 def _aside(url: str) -> str:
@@ -104,20 +113,16 @@ def _beside(prefix: str, name: str) -> str:
     return f"{prefix}{name}".encode()[:_NAME_BYTES].decode(errors="ignore")
 
 
-def _rename(url: str, new_url: str, way: str) -> None:
-    """Rename a database while connected to another one of its server."""
-    old, new = str(make_url(url).database), str(make_url(new_url).database)
-    with _connected(way) as connection:
-        try:
-            connection.execute(
-                sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(old), sql.Identifier(new))
-            )
-        except psycopg.errors.ObjectInUse as error:
-            raise BackupError(_in_use(old)) from error
-        except psycopg.errors.InsufficientPrivilege as error:
-            raise BackupError(
-                f"The database user may not rename the database {old}. Make the user its owner, with CREATEDB."
-            ) from error
+def _rename(connection: psycopg.Connection, old_url: str, new_url: str) -> None:
+    old, new = (str(make_url(url).database) for url in (old_url, new_url))
+    try:
+        connection.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(old), sql.Identifier(new)))
+    except psycopg.errors.ObjectInUse as error:
+        raise BackupError(_in_use(old)) from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise BackupError(
+            f"The database user may not rename the database {old}. Make the user its owner, with CREATEDB."
+        ) from error
 
 
 def _drop(url: str, name: str) -> None:

@@ -19,11 +19,14 @@ DAYS = ("--from", "2025-10-06", "--to", "2025-10-07")
 ALL = {"user": "all", "size": 500}
 
 
-def apart(home: Home, *arguments: str) -> "subprocess.CompletedProcess[str]":
+MAIN = "from zk_pipeline.cli import main; main()"
+
+
+def apart(home: Home, *arguments: str, program: str = MAIN) -> "subprocess.CompletedProcess[str]":
     """Run `zk` as a process of its own, which leaves no connection of Dagster's behind."""
     others = {name: value for name, value in os.environ.items() if not name.startswith(("ZK_", "DAGSTER_"))}
     return subprocess.run(
-        [sys.executable, "-c", "from zk_pipeline.cli import main; main()", *arguments],
+        [sys.executable, "-c", program, *arguments],
         env={**others, **home.variables},
         check=False,
         capture_output=True,
@@ -68,6 +71,12 @@ def synced(zk: Zk, zk_home: Home, sandbox: Sandbox, tmp_path: Path) -> Home:
 def backup(zk: Zk, synced: Home, tmp_path: Path) -> Path:
     """A backup of it."""
     return Path(json.loads(zk("backup", "--to", str(tmp_path / "backups"), "--json").stdout)["file"])
+
+
+@pytest.fixture
+def early_backup(zk: Zk, zk_home: Home, tmp_path: Path) -> Path:
+    """A backup of a home in which nothing was synced yet."""
+    return Path(json.loads(zk("backup", "--to", str(tmp_path), "--json").stdout)["file"])
 
 
 def test_what_was_there_comes_back_in_empty_databases(zk: Zk, synced: Home, backup: Path, homes: Homes):
@@ -201,6 +210,49 @@ def test_databases_take_the_places_of_others_all_or_none(homes: Homes):
         with pytest.raises(BackupError, match=f"Somebody works on the database {old.database_name}"):
             put_in_place(urls)
     assert databases_of(new) | databases_of(old) == before
+
+
+RESTORING = """
+import os, sys
+from zk_pipeline.store import whole_databases
+from zk_pipeline.cli import main
+
+place = getattr(whole_databases, sys.argv[1])
+passes = int(sys.argv[2])
+
+def killed(*arguments):
+    global passes
+    passes -= 1
+    return os._exit(9) if passes < 0 else place(*arguments)
+
+setattr(whole_databases, sys.argv[1], killed)
+del sys.argv[1:3]
+main()
+"""
+
+
+@pytest.mark.parametrize(("place", "done"), [("_rename 0", 0), ("_rename 2", 0), ("_rename 3", 0), ("_drop 1", 1)])
+def test_a_restoration_that_is_killed_is_done_with_its_record_or_not_at_all(
+    zk_home: Home, early_backup: Path, place: str, done: int
+):
+    before = databases_of(zk_home)
+    killed = apart(zk_home, *place.split(), "restore", str(early_backup), "--replace", "--yes", program=RESTORING)
+    assert killed.returncode == 9, killed.stderr
+    after = databases_of(zk_home)
+    assert len(before) == 2
+    assert [number != after[name] for name, number in before.items()] == [bool(done)] * 2
+    query = "SELECT count(*) FROM sync.cursors WHERE subject = 'restoration'"
+    with zk_home.database() as database, database.transaction() as connection:
+        assert connection.execute(text(query)).scalar_one() == done
+
+
+def test_what_a_killed_restoration_moved_aside_is_named_before_the_next(zk_home: Home, early_backup: Path):
+    restore = ("restore", str(early_backup), "--replace", "--yes")
+    apart(zk_home, "_drop", "1", *restore, program=RESTORING)
+    told = apart(zk_home, *restore)
+    assert told.returncode == 1
+    assert "what was in" in told.stderr
+    assert "Drop it unless you need it" in told.stderr
 
 
 def test_databases_in_use_are_not_replaced(zk: Zk, synced: Home, backup: Path):
