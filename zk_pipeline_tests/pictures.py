@@ -1,0 +1,103 @@
+"""Takes the pictures of Dagster's UI in docs/pictures, on the demo in a real browser: `make pictures`."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+from playwright.sync_api import Page, sync_playwright
+
+from zk_pipeline.local import PROJECT
+from zk_pipeline_tests.commands.test_up import free_port
+from zk_pipeline_tests.web.console.site import ARGUMENTS, CHROMIUM, environment
+
+PICTURES = PROJECT / "docs" / "pictures"
+DAY, MONTH = "2025-10-14", "[2025-10-01...2025-10-31]"
+RUNS = "{ runsOrError(limit: 9) { ... on Runs { results { runId } } } }"
+READY = "Press Ctrl-C"
+SECONDS_TO_STOP = 60
+LOOKS = 40
+"""How often a page is looked at until it is still."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A page of Dagster's UI at this size; `shows` selects what is there once it is loaded, the last of `times`."""
+
+    name: str
+    path: str
+    shows: str
+    width: int = 1440
+    height: int = 1000
+    times: int = 1
+
+
+def pictures(first_run: str) -> tuple[Picture, ...]:
+    """What is pictured: the lineage of what is pushed, the demo's first run, and a day's plan."""
+    upstream = "/assets/sync/kimai_pushes?view=lineage&lineageScope=upstream&lineageDepth=3"
+    day = f"/assets/sync/reconciliation_results?view=partitions&partition={DAY}&default_range={quote(MONTH)}"
+    return (
+        Picture("dagster-lineage", upstream, "svg foreignObject", height=860, times=7),
+        Picture("dagster-run", f"/runs/{first_run}", "text=RUN_SUCCESS"),
+        Picture("dagster-day", day, "text=status/in_sync"),
+    )
+
+
+@contextmanager
+def demo() -> Iterator[str]:
+    """The address of Dagster's UI of a served demo."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as home:
+        process = subprocess.Popen(
+            [Path(sys.executable).with_name("zk"), "demo", "--serve", f"--port={port}", f"--web-port={free_port()}"],
+            env={**environment({}), "ZK_HOME": home, "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        try:
+            if not any(READY in line for line in process.stdout):
+                raise SystemExit("The demo did not start. Run zk demo --serve and see what it says.")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(SECONDS_TO_STOP)
+
+
+def first_run(url: str) -> str:
+    """The id of the oldest run."""
+    answer = httpx.post(f"{url}/graphql", json={"query": RUNS}, timeout=30, trust_env=False)
+    return answer.raise_for_status().json()["data"]["runsOrError"]["results"][-1]["runId"]
+
+
+def take(page: Page, url: str, picture: Picture) -> None:
+    """Write one picture, once its page stands still."""
+    page.set_viewport_size({"width": picture.width, "height": picture.height})
+    page.goto(url + picture.path)
+    page.locator(picture.shows).nth(picture.times - 1).wait_for()
+    seen = b""
+    for _ in range(LOOKS):
+        page.wait_for_timeout(500)
+        before, seen = seen, page.screenshot()
+        if seen == before:
+            break
+    (PICTURES / f"{picture.name}.png").write_bytes(seen)
+
+
+def main() -> None:
+    """Start the demo, and take all pictures."""
+    with demo() as url, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        page = browser.new_page(reduced_motion="reduce", locale="en-GB", timezone_id="Europe/Berlin")
+        for picture in pictures(first_run(url)):
+            take(page, url, picture)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
