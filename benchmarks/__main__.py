@@ -24,6 +24,7 @@ from benchmarks import (
     reaction,
     requests_month,
     requests_window,
+    restoration,
     run_overhead,
     shares,
 )
@@ -44,6 +45,7 @@ BENCHMARKS = {
         memory_year,
         console_lists,
         console_paint,
+        restoration,
         growth,
         growth_million,
     )
