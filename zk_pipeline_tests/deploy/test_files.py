@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from zk_pipeline.local import PROJECT
+from zk_pipeline.operations.statement_files.fonts import MACHINE_FONTS
 from zk_pipeline.settings import Settings
 from zk_pipeline_tests.deploy import proxy
 from zk_pipeline_tests.deploy.network import free_ports
@@ -26,6 +27,15 @@ WORKFLOWS = sorted((PROJECT / ".github" / "workflows").glob("*.yml"))
 HELM = DEPLOY / "kubernetes" / "dagster-values.yaml"
 MANIFESTS = DEPLOY / "kubernetes" / "zk-pipeline.yaml"
 OURS = ("migrate", "code", "webserver", "webserver-readonly", "daemon", "web", "sandbox")
+SET_BY_COMPOSE = {
+    "ZK_DATABASE_URL",
+    "ZK_DAGSTER_URL",
+    "ZK_DAGSTER_ADDRESS",
+    "ZK_DAGSTER_UI",
+    "ZK_LOG_FORMAT",
+    "ZK_WEB_HOST",
+    "ZK_TRUSTED_PROXIES",
+}
 ENDS_BY_ITSELF = {"migrate", "zammad-init"}
 WEB_PORT = Settings.model_fields["web_port"].default
 SECRET_NAME = re.compile(r"PASSWORD|KEY|TOKEN|SECRET|PASS$")
@@ -96,6 +106,33 @@ def test_every_variable_of_ours_is_a_setting_or_the_workspaces():
     for file in (*COMPOSE_FILES, HELM, MANIFESTS, DEPLOY / "Dockerfile"):
         named = set(re.findall(r"\bZK_[A-Z_]+", file.read_text()))
         assert named <= known, file.name
+
+
+@pytest.mark.parametrize("name", sorted({*OURS} - {"sandbox"}))
+def test_every_setting_in_the_env_file_reaches_each_process_unless_compose_itself_sets_it(name: str):
+    service = services()[name]
+    assert service["env_file"] == [{"path": ".env", "required": False}]
+    fixed = {key for key, value in service["environment"].items() if not re.match(rf"\$\{{{key}\b", str(value))}
+    assert fixed & {f"ZK_{field.upper()}" for field in Settings.model_fields} <= SET_BY_COMPOSE
+
+
+def test_every_process_in_kubernetes_gets_the_settings_and_secrets():
+    wanted = {"zk-pipeline"}
+    values = yaml.safe_load(HELM.read_text())
+    places = [values["dagster-user-deployments"]["deployments"][0], values["runLauncher"]["config"]["k8sRunLauncher"]]
+    for place in places:
+        assert {one["name"] for one in place["envSecrets"]} == wanted
+        assert {one["name"] for one in place["envConfigMaps"]} == wanted
+    for name, one in manifests().items():
+        if name.startswith(("Job/", "Deployment/")):
+            sources = [source for given in container(one)["envFrom"] for source in given.values()]
+            assert [source["name"] for source in sources] == ["zk-pipeline"] * 2
+
+
+def test_the_image_has_a_font_that_statements_look_for():
+    fonts = {str(path) for pair in MACHINE_FONTS for path in pair}
+    assert "fonts-dejavu-core" in (DEPLOY / "Dockerfile").read_text()
+    assert "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf" in fonts
 
 
 def test_nothing_starts_without_its_secrets_and_says_which():
