@@ -107,8 +107,13 @@ def listed(runtime: Runtime, wanted: Filter, limit: int | None = None, offset: i
     with runtime.database.transaction() as connection:
         names = addresses(connection)
         links = Links.of(runtime, names)
-        rows = conflict_lists.matching(connection, names.source, wanted, limit, offset)
-        counts = conflict_lists.counts(connection, names.source, wanted)
+        if wanted.search and limit is not None:
+            found = conflict_lists.found(connection, names.source, wanted, limit, offset)
+            rows = conflict_lists.matching(connection, names.source, Filter(status="", ids=found.ids))
+            counts = found.counts
+        else:
+            rows = conflict_lists.matching(connection, names.source, wanted, limit, offset)
+            counts = conflict_lists.counts(connection, names.source, wanted)
     total = counts.get(wanted.reason, 0) if wanted.reason else sum(counts.values())
     return ConflictList(tuple(_conflict(row, links) for row in rows), total, counts)
 

@@ -7,7 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     CTE,
+    BigInteger,
     ColumnElement,
     Connection,
     FromClause,
@@ -71,6 +73,14 @@ class Group:
     minutes: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The ids of one page, and how many conflicts there are for each reason, most first."""
+
+    ids: frozenset[int]
+    counts: dict[str, int]
+
+
 def matching(
     connection: Connection, source: str, wanted: Filter, limit: int | None = None, offset: int = 0
 ) -> list[Row[Any]]:
@@ -82,6 +92,22 @@ def matching(
     joined = _with_entry(conflicts.join(page, page.c.id == conflicts.c.id), source).outerjoin(results, _planned())
     query = select(conflicts, _minutes(), *columns).select_from(joined)
     return list(connection.execute(query.order_by(conflicts.c.entry_date, conflicts.c.id)))
+
+
+def found(connection: Connection, source: str, wanted: Filter, limit: int, offset: int) -> Found:
+    """One page of the conflicts that are meant, found in one look at all of them: no index helps a search."""
+    apart = replace(wanted, reason="")
+    query = _narrowed(select(conflicts.c.id, conflicts.c.reason, conflicts.c.entry_date), source, apart)
+    meant = query.cte("meant").prefix_with("MATERIALIZED", dialect="postgresql")
+    page = select(meant.c.id).order_by(meant.c.entry_date, meant.c.id).limit(limit).offset(offset)
+    if wanted.reason:
+        page = page.where(meant.c.reason == wanted.reason)
+    counted = select(meant.c.reason, func.count().label("number")).group_by(meant.c.reason).subquery()
+    numbers = select(func.jsonb_object_agg(counted.c.reason, counted.c.number)).scalar_subquery()
+    ids = func.array(page.scalar_subquery(), type_=ARRAY(BigInteger))
+    row = connection.execute(select(ids, numbers)).one()
+    most_first = sorted((row[1] or {}).items(), key=lambda pair: (-pair[1], pair[0]))
+    return Found(frozenset(row[0]), dict(most_first))
 
 
 def counts(connection: Connection, source: str, wanted: Filter) -> dict[str, int]:

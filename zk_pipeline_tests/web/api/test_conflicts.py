@@ -60,6 +60,15 @@ def test_a_filter_narrows_the_list(viewer: httpx.Client, parameters: dict[str, s
     assert page["total"] == len(expected)
 
 
+def test_a_page_of_a_search_is_in_order_and_counts_what_was_found_for_every_reason(viewer: httpx.Client) -> None:
+    pages = [viewer.get(PATH, params={"search": "#50", "size": 1, "page": number}).json() for number in (1, 2, 3)]
+    assert [[row["source_id"] for row in page["items"]] for page in pages] == [[UNMAPPED], [TYPED], []]
+    assert {page["total"] for page in pages} == {2}
+    narrowed = viewer.get(PATH, params={"search": "#50", "reason": "duplicate"}).json()
+    assert [row["source_id"] for row in narrowed["items"]] == [TYPED]
+    assert (narrowed["total"], narrowed["counts"]) == (1, {"duplicate": 1, "unmapped_activity": 1})
+
+
 def test_a_conflict_is_told_from_both_sides_with_candidates_choices_and_history(viewer: httpx.Client) -> None:
     row = conflict_of(viewer, TYPED)
     told = viewer.get(f"{PATH}/{row['id']}").json()
