@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -103,6 +104,7 @@ class HttpClient:
             timeout=httpx.Timeout(endpoint.timeout_seconds, connect=CONNECT_SECONDS),
             limits=httpx.Limits(keepalive_expiry=IDLE_SECONDS),
             follow_redirects=False,
+            verify=_trusted(),
             event_hooks={"request": [addresses.guarded]},
         )
 
@@ -376,6 +378,12 @@ def _describe(error: httpx.RequestError, *, unsent: bool) -> tuple[str, str]:
     if isinstance(error, httpx.TimeoutException):
         return "No answer within the time limit.", "Try again; raise the time limit if the server is slow."
     return "The connection broke before the answer was complete.", "Try again; look at the server's own log."
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The certificates that are trusted, read once for all clients of a process."""
+    return httpx.create_ssl_context()
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
