@@ -152,9 +152,7 @@ def _save(
 
 def _rows(connector: str) -> Select[Any]:
     """The rows of a connector, without the raw payload in what the target returned."""
-    read = [
-        pushes.c[name] for name in ("source_id", "state", "operation", "kimai_id", "asked", "facts_hash", "message")
-    ]
+    read = [pushes.c[name] for name in _READ]
     base = literal_column("base - 'raw'", JSONB).label("base")
     return select(*read, base).where(pushes.c.connector == connector)
 
