@@ -90,16 +90,23 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def collecting(patch: pytest.MonkeyPatch) -> Iterator[Collector]:
-    """A collector, and a process that was not set up for traces yet."""
-    patch.setattr(spans, "_process", spans._Process())
-    patch.setattr(exchanges, "_watchers", [])
+def serving() -> Iterator[Collector]:
+    """A collector that runs."""
     with Collector() as collector:
         thread = threading.Thread(target=collector.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
             yield collector
         finally:
-            spans.flush()
             collector.shutdown()
             thread.join()
+
+
+@contextmanager
+def collecting(patch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    """A collector, and a process that was not set up for traces yet."""
+    patch.setattr(spans, "_process", spans._Process())
+    patch.setattr(exchanges, "_watchers", [])
+    with serving() as collector:
+        yield collector
+        spans.flush()

@@ -5,6 +5,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -16,6 +17,8 @@ from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import TickData, TickStatus
 from prometheus_client.parser import text_string_to_metric_families
 
+from zk_pipeline.connectors.errors import AuthenticationError
+from zk_pipeline.defs.automation.change_feed import ChangeFeed
 from zk_pipeline.defs.automation.housekeeping import verify_audit
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.local import PROJECT
@@ -113,6 +116,19 @@ def test_a_refused_token_is_told_until_a_new_one_was_stored(world: World, figure
     assert refused(figures()) == {"zammad": 0, "kimai": 0}
     world.sync()
     assert world.office.minutes() == {booking: [30]}
+
+
+def test_a_refused_token_of_the_source_is_told_and_no_change_is_missed(world: World, figures: Any) -> None:
+    feed = ChangeFeed(world.environment.runtime)
+    feed.look(datetime.now(UTC))
+    world.desk.book(30, datetime.now(UTC))
+    world.desk.control.add_fault("respond", status=401, times=1)
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    with pytest.raises(AuthenticationError):
+        feed.look(later)
+    assert refused(figures()) == {"zammad": 1, "kimai": 0}
+    assert len(feed.look(later).days) == 1
+    assert refused(figures()) == {"zammad": 0, "kimai": 0}
 
 
 def refused(found: Samples) -> dict[str, float]:

@@ -25,6 +25,7 @@ from zk_pipeline.store.embedded import embedded_server
 from zk_pipeline.store.encryption import generate_key
 from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline.web.signature import signature
+from zk_pipeline_tests.collector import Collector, serving
 from zk_pipeline_tests.deploy.conftest import without_dagsters_database
 from zk_pipeline_tests.deploy.proxy import nginx
 from zk_pipeline_tests.deploy.stack import Stack, running, zk
@@ -48,6 +49,7 @@ class Firm:
     agent: int
     kind: int
     server: Path
+    collector: Collector
     stack: Stack = field(init=False)
     booked: list[int] = field(default_factory=list)
     accepted: list[str] = field(default_factory=list)
@@ -101,6 +103,16 @@ class Firm:
         """Whether health tells this of Kimai."""
         return json.loads(self.own("/api/health"))["parts"]["kimai"]["status"] == status
 
+    def refusal_is_noted(self) -> bool:
+        """Whether a run has met a token that is refused, and ended."""
+        url = self.stack.variables["ZK_DATABASE_URL"].replace("+psycopg", "")
+        with psycopg.connect(url) as connection:
+            return bool(connection.execute("SELECT 1 FROM sync.cursors WHERE connector = 'refusals'").fetchone())
+
+    def traced(self) -> set[str]:
+        """The names of the spans that came."""
+        return {span.name for span in self.collector.spans()}
+
     def last_failure(self) -> str:
         """What Dagster keeps of the step that failed last."""
         url = self.stack.variables["ZK_DAGSTER_URL"].replace("+psycopg2", "")
@@ -145,12 +157,13 @@ def firm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firm]:
     kimai.add_user(ACCOUNT, "zk-sync@example.net", ["ROLE_SUPER_ADMIN"], "UTC", KIMAI_TOKEN)
     kimai.add_user("anna", "anna@provider.example", timezone="UTC")
     kimai.add_activity("Remote")
-    made = Firm(zammad, kimai, ticket, agent, kind, folder / "server")
     with (
+        serving() as collector,
         ServerThread(with_control(zammad)) as zammad_server,
         ServerThread(with_control(kimai)) as kimai_server,
-        embedded_server(made.server) as server,
+        embedded_server(folder / "server") as server,
     ):
+        made = Firm(zammad, kimai, ticket, agent, kind, folder / "server", collector)
         without_dagsters_database(server)
         with psycopg.connect(**server.parameters()) as connection:
             connection.execute(max(RELEASES.glob("*.sql")).read_bytes())
@@ -169,6 +182,7 @@ def firm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firm]:
             "ZK_RETRY_SECONDS": "2",
             "ZK_POLL_SECONDS": "5",
             "ZK_KIMAI_TIME_LIMIT": "5",
+            "ZK_OTLP_ENDPOINT": collector.url,
         }
         with running(folder, given, daemon=True) as stack:
             made.stack = stack
@@ -207,6 +221,7 @@ def test_nothing_is_lost_or_doubled_when_the_token_of_kimai_expires_under_load(f
     with firm.at_work():
         firm.await_deliveries()
         firm.set_tokens()
+        assert wait_until(firm.refusal_is_noted, SECONDS_TO_ARRIVE)  # Health looks every 15 s only.
         assert wait_until(lambda: firm.kimai_is("refused"), SECONDS_TO_ARRIVE)
         assert 'zk_token_refused{system="kimai"} 1.0' in firm.own("/metrics")
         assert "Make a new API token in the profile of an active user" in firm.last_failure()
@@ -216,6 +231,13 @@ def test_nothing_is_lost_or_doubled_when_the_token_of_kimai_expires_under_load(f
         firm.set_tokens("renewed")
         firm.store_token("renewed")
     assert_everything_arrived_once(firm)
+
+
+def test_the_processes_of_runs_and_of_the_web_app_send_their_traces(firm: Firm):
+    with firm.at_work():
+        firm.await_deliveries()
+    assert_everything_arrived_once(firm)
+    assert wait_until(lambda: {"run sync", "sync/kimai_pushes", "webhook"} <= firm.traced(), SECONDS_TO_ARRIVE)
 
 
 def assert_everything_arrived_once(firm: Firm) -> None:
