@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from zk_pipeline.connectors.kimai_times import misread, query_span, wall_clock, with_offset, zone_named
 from zk_pipeline.domain.records import Window
+from zk_pipeline_tests.clock_changes import clock_changes, instants_around
 
 BERLIN = ZoneInfo("Europe/Berlin")
 ZONES = [ZoneInfo(name) for name in ("UTC", "Europe/Berlin", "America/New_York", "Asia/Tokyo", "Australia/Lord_Howe")]
@@ -50,6 +51,13 @@ def test_times_are_naive_but_for_the_hour_that_comes_twice(instant: datetime, te
 def test_every_instant_is_read_as_it_was_meant(instant: datetime, zone: ZoneInfo, later: bool) -> None:
     assert read_by_kimai(wall_clock(instant, zone), zone, later=later) == instant
     assert read_by_kimai(with_offset(instant), zone, later=later) == instant
+
+
+def test_around_every_change_of_clocks_in_every_zone_an_instant_is_read_as_it_was_meant() -> None:
+    for zone, change in clock_changes():
+        for instant in instants_around(change):
+            for later in (False, True):
+                assert read_by_kimai(wall_clock(instant, zone), zone, later=later) == instant, (zone, instant)
 
 
 @given(bounds=st.lists(INSTANTS, min_size=2, max_size=2), zone=st.sampled_from(ZONES), later=st.booleans())

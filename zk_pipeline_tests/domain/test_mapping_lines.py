@@ -321,3 +321,23 @@ def _worlds(draw: st.DrawFn) -> tuple[Vocabulary, list[AnyMapping]]:
 def test_an_export_read_again_is_the_same_mappings(world: tuple[Vocabulary, list[AnyMapping]]) -> None:
     vocabulary, mappings = world
     assert read_mappings(write_mappings(mappings, vocabulary).encode(), vocabulary) == mappings
+
+
+def _read_or_refused(content: bytes) -> tuple[list[AnyMapping], list[str]]:
+    """The mappings of a file, or what is said about each wrong line of it."""
+    try:
+        return read_mappings(content, VOCABULARY), []
+    except MappingError as error:
+        return [], [problem.text for problem in error.problems]
+
+
+_FILES = st.lists(st.lists(_names(), max_size=4).map(",".join)).map(
+    lambda lines: "\n".join(["kind,zammad,kimai", *lines]).encode()
+)
+
+
+@given(content=st.binary() | st.text().map(str.encode) | _FILES)
+def test_any_file_is_read_or_refused_with_a_sentence_for_each_wrong_line(content: bytes) -> None:
+    mappings, told = _read_or_refused(content)
+    assert len({row.key for row in mappings}) == len(mappings)
+    assert [sentence for sentence in told if not sentence.endswith(".")] == []
