@@ -1,4 +1,4 @@
-"""Assembles the Dagster definitions."""
+"""Assembles what Dagster loads: assets, checks, jobs, schedules, sensors and resources."""
 
 import dagster as dg
 

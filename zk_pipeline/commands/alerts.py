@@ -1,4 +1,4 @@
-"""`zk alerts`: whether alerts reach people."""
+"""`zk alerts`: sends a test to each address and says which of them took it."""
 
 import typer
 

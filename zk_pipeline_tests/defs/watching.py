@@ -8,12 +8,15 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import dagster as dg
+import pytest
 
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.store import deliveries
 from zk_pipeline.store.deliveries import Delivery
-from zk_pipeline_tests.defs.world import ZONE, World
+from zk_pipeline_tests.defs.world import MONDAY, ZONE, World, at
 
+TUESDAY = MONDAY + timedelta(days=1)
+RUN_TAGS = {"zk/target": "kimai", "zk/reason": "change"}
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 FIRST_TAG, LAST_TAG = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
@@ -128,4 +131,20 @@ def watching(world: World) -> Iterator[Watch]:
         watch = Watch(world, instance)
         watch.tick()
         watch.requests_to_zammad()
+        yield watch
+
+
+@pytest.fixture
+def watch(world: World) -> Iterator[Watch]:
+    with watching(world) as watch:
+        yield watch
+
+
+@pytest.fixture
+def settled(world: World) -> Iterator[Watch]:
+    """A watch over two bookings of other days that are in Kimai."""
+    world.desk.book(30)
+    world.desk.book(45, at("10:00", TUESDAY), agent="ben", ticket="globex")
+    world.sync(MONDAY, TUESDAY)
+    with watching(world) as watch:
         yield watch

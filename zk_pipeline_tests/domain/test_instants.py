@@ -1,4 +1,4 @@
-"""Days, instants and zones."""
+"""Days, instants and zones: which day an instant is on, also where a night skips or repeats an hour."""
 
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Users and API tokens over the API."""
+"""Users and API tokens over the API: admins manage people, people their own tokens, and no secret comes out."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
