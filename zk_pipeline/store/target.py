@@ -144,19 +144,23 @@ def forget_project(connection: Connection, connector: str, project_id: int) -> N
     connection.execute(delete(projects).where(projects.c.connector == connector, projects.c.id == project_id))
 
 
+def load_server(connection: Connection, connector: str) -> TargetServer | None:
+    """How the target is set up, or `None` before its first directory was read."""
+    found = next(iter(_stored(connection, servers, connector)), None)
+    return TargetServer(**found) if found else None
+
+
 def load_directory(connection: Connection, connector: str) -> TargetDirectory | None:
     """The stored directory, or `None` before the first one was read."""
 
     def rows(table: Table) -> list[dict[str, Any]]:
-        columns = [column for column in table.c if column.name not in {"connector", "seen_at"}]
-        query = select(*columns).where(table.c.connector == connector)
-        return [dict(row) for row in connection.execute(query).mappings()]
+        return _stored(connection, table, connector)
 
-    server = next(iter(rows(servers)), None)
+    server = load_server(connection, connector)
     if server is None:
         return None
     return TargetDirectory(
-        TargetServer(**server),
+        server,
         tuple(TargetUser(**row) for row in rows(kimai_users)),
         tuple(Customer(**row) for row in rows(customers)),
         tuple(Project(**row) for row in rows(projects)),
@@ -173,6 +177,12 @@ def timesheet_from_json(value: Mapping[str, Any]) -> Timesheet:
     """A time sheet out of the ledger."""
     instants = {name: value[name] and datetime.fromisoformat(value[name]) for name in ("begin", "end")}
     return Timesheet(**{"raw": {}, **value, **instants, "tags": tuple(value["tags"])})
+
+
+def _stored(connection: Connection, table: Table, connector: str) -> list[dict[str, Any]]:
+    columns = [column for column in table.c if column.name not in {"connector", "seen_at"}]
+    query = select(*columns).where(table.c.connector == connector)
+    return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def _replace(connection: Connection, table: Table, connector: str, rows: Iterable[Any]) -> None:

@@ -1,12 +1,13 @@
 """Undoing a run through the real chain: each kind of write, what is left, and an undo that is killed half way."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from zk_pipeline.domain.resolutions import Choice
 from zk_pipeline.domain.undo import UndoReport
-from zk_pipeline.store import audit, conflicts, journal
+from zk_pipeline.store import audit, conflicts, journal, ledger, restorations
 from zk_pipeline.syncing import SyncFailedError, undo_run
 from zk_pipeline_tests.defs.crashing import KILLED, undo_killed
 from zk_pipeline_tests.defs.world import World, at
@@ -50,6 +51,15 @@ def deleted(world: World) -> tuple[int, str]:
     run = sync(world)
     assert world.office.of(booking) == []
     return booking, run
+
+
+def restore_to_before(world: World, booking: int, run: str) -> None:
+    """Leave the database as a backup of before the run was undone has it, restored an hour ago."""
+    now = datetime.now(UTC)
+    with world.environment.runtime.database.transaction() as connection:
+        ledger.release(connection, "kimai", str(booking), "It is gone from Zammad.", run)
+        restorations.remember(connection, now - timedelta(days=1), now - timedelta(hours=1))
+    world.execute("UPDATE sync.writes SET undone_by = NULL WHERE run_id = :run", run=run)
 
 
 def decide(world: World, choice: Choice) -> None:
@@ -322,6 +332,16 @@ def test_a_create_whose_answer_is_lost_fails_the_undo_and_is_found_by_the_next(w
         undo(run)
     assert undo(run).undone == {"create": 1}
     assert world.office.minutes()[booking] == [30]
+
+
+@pytest.mark.parametrize("settings", [{"ZK_ON_SOURCE_DELETE": "delete"}], indirect=True)
+def test_an_undo_that_a_restored_database_has_forgotten_creates_nothing_twice(world: World) -> None:
+    booking, run = deleted(world)
+    undo(run)
+    restore_to_before(world, booking, run)
+    assert undo(run).undone == {"create": 1}
+    assert world.office.minutes()[booking] == [30]
+    assert set(world.ledger().values()) == {"confirmed"}
 
 
 @pytest.mark.parametrize("settings", [{"ZK_ON_SOURCE_DELETE": "delete"}], indirect=True)

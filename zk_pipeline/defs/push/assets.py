@@ -16,11 +16,12 @@ from zk_pipeline.defs.days import (
 )
 from zk_pipeline.defs.locks import locks_now
 from zk_pipeline.defs.preview import minutes
+from zk_pipeline.defs.push.doubt import caution_now
 from zk_pipeline.defs.push.guard import ALLOW_TAG, require_moderation
 from zk_pipeline.defs.push.pusher import Pusher, PushSettings
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.settings import PushMode
-from zk_pipeline.store import ledger, plans, requests, restorations, target
+from zk_pipeline.store import plans, requests, target
 
 
 @asset_by_day("sync", deps=[("sync", "reconciliation_results")], kinds=("python", "kimai"))
@@ -67,17 +68,14 @@ def _push(context: dg.AssetExecutionContext, zk: ZkResource, pusher: Pusher, day
 def _settings(zk: ZkResource) -> PushSettings:
     settings = zk.runtime.settings
     with zk.runtime.database.transaction() as connection:
-        directory = target.load_directory(connection, zk.target.endpoint.name)
-        caller_id = directory.server.caller_id if directory else 0
-        witnesses = ledger.timesheets_of_others(connection, zk.target.endpoint.name, caller_id)
-        restored_at = restorations.last(connection, zk.now())
+        server = target.load_server(connection, zk.target.endpoint.name)
+        caution = caution_now(connection, zk.target.endpoint.name, zk.now())
     return PushSettings(
         source=zk.runtime.stored("source").name,
         locks=lambda connection: locks_now(connection, settings, zk.now()),
         concurrency=settings.kimai_concurrency,
         time_limit=settings.kimai_time_limit,
-        serial_users=directory is not None and not directory.server.allow_overlapping,
+        serial_users=server is not None and not server.allow_overlapping,
         needs_approval=settings.push_mode is PushMode.REVIEW,
-        witnesses=witnesses,
-        restored_at=restored_at,
+        caution=caution,
     )

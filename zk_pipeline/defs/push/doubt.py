@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from sqlalchemy import Connection
+
 from zk_pipeline.connectors.base import TargetConnector
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.defs.push.delivery import Parcel
@@ -12,6 +14,8 @@ from zk_pipeline.defs.push.exchanges import Exchanges
 from zk_pipeline.domain.ledger import Desired, LedgerRow, PushState
 from zk_pipeline.domain.markers import marker
 from zk_pipeline.domain.records import Timesheet
+from zk_pipeline.store import ledger, restorations
+from zk_pipeline.store import target as rows
 
 LONGEST_PAUSE = 5.0
 ANSWERED_500 = 500
@@ -47,13 +51,28 @@ class Settled:
     absent: tuple[Parcel, ...]
 
 
-class Doubts:
-    """Finds out what became of creates. `time_limit` is the target's own limit for one request, in seconds.
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """Why what the ledger and the target tell is not simply believed.
 
     `witnesses` are time sheets of other people that were written before. An account that may not read others' time
     sheets finds nothing and is not told so (docs/kimai.md §2); before that is believed, one of them must be readable.
     `restored_at` is when the ledger came back from a backup, so that it has forgotten what was written since that.
     """
+
+    witnesses: tuple[int, ...] = ()
+    restored_at: datetime | None = None
+
+
+def caution_now(connection: Connection, target_name: str, now: datetime) -> Caution:
+    """The caution that is called for at this moment."""
+    server = rows.load_server(connection, target_name)
+    witnesses = ledger.timesheets_of_others(connection, target_name, server.caller_id if server else 0)
+    return Caution(witnesses, restorations.last(connection, now))
+
+
+class Doubts:
+    """Finds out what became of creates. `time_limit` is the target's own limit for one request, in seconds."""
 
     def __init__(
         self,
@@ -61,18 +80,16 @@ class Doubts:
         exchanges: Exchanges,
         source_name: str,
         time_limit: float,
-        witnesses: Sequence[int] = (),
+        caution: Caution,
         pause: Callable[[float], None] = time.sleep,
-        *,
-        restored_at: datetime | None = None,
     ) -> None:
         self._target = target
         self._exchanges = exchanges
         self._source_name = source_name
         self._time_limit = time_limit
-        self._witnesses = tuple(witnesses)
+        self._witnesses = caution.witnesses
         self._pause = pause
-        self._restored_at = restored_at
+        self._restored_at = caution.restored_at
 
     def split(self, parcels: Sequence[Parcel], known: Mapping[str, LedgerRow]) -> tuple[list[Doubt], list[Parcel]]:
         """Divide parcels into those that an earlier attempt may have written, and those certainly never sent.

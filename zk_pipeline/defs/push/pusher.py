@@ -6,8 +6,8 @@ limit has passed, since a slow request may still take effect (docs/kimai.md §12
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime
+from dataclasses import dataclass, field, replace
+from datetime import date
 from decimal import Decimal
 
 from sqlalchemy import Connection
@@ -17,7 +17,7 @@ from zk_pipeline.defs.locks import push_lock
 from zk_pipeline.defs.push.amendment import Adoption, Amendment, Removal
 from zk_pipeline.defs.push.book import Book, Done, as_wanted, refusal_of
 from zk_pipeline.defs.push.delivery import Delivery, Outcome, Parcel, rounds
-from zk_pipeline.defs.push.doubt import ANSWERED_500, Doubt, Doubts
+from zk_pipeline.defs.push.doubt import ANSWERED_500, Caution, Doubt, Doubts
 from zk_pipeline.defs.push.exchanges import Exchanges
 from zk_pipeline.defs.push.masterdata import MasterData
 from zk_pipeline.defs.push.report import PushReport
@@ -40,9 +40,8 @@ CHUNK = 32
 class PushSettings:
     """How a push behaves.
 
-    `time_limit` is the target's own limit for one request, in seconds; `witnesses` are time sheets of other people.
-    `locks` tells what may not be written at the moment of the push. `restored_at` is when the ledger came back from a
-    backup: what it does not know may have been written all the same.
+    `time_limit` is the target's own limit for one request, in seconds. `locks` tells what may not be written at the
+    moment of the push.
     """
 
     source: str
@@ -51,8 +50,7 @@ class PushSettings:
     time_limit: float
     serial_users: bool
     needs_approval: bool = False
-    witnesses: tuple[int, ...] = ()
-    restored_at: datetime | None = None
+    caution: Caution = field(default_factory=Caution)
 
 
 class Pusher:
@@ -72,14 +70,7 @@ class Pusher:
         self._exchanges = Exchanges(database, self._name, run_id)
         self._book = Book(database, self._exchanges, self._name, run_id)
         self._master = MasterData(target, database, self._exchanges, run_id)
-        self._doubts = Doubts(
-            target,
-            self._exchanges,
-            settings.source,
-            settings.time_limit,
-            settings.witnesses,
-            restored_at=settings.restored_at,
-        )
+        self._doubts = Doubts(target, self._exchanges, settings.source, settings.time_limit, settings.caution)
         self._unknown_in_a_row = 0
 
     def day(self, day: date) -> PushReport:

@@ -22,7 +22,7 @@ from zk_pipeline.connectors.errors import (
 )
 from zk_pipeline.defs.locks import locks_now, push_lock
 from zk_pipeline.defs.push.delivery import Parcel
-from zk_pipeline.defs.push.doubt import Doubts
+from zk_pipeline.defs.push.doubt import Caution, Doubts, caution_now
 from zk_pipeline.defs.push.exchanges import Exchanges
 from zk_pipeline.defs.push.undo_book import UndoBook
 from zk_pipeline.domain import undo
@@ -62,6 +62,7 @@ class UndoSettings:
     zone: ZoneInfo
     locks: Callable[[Connection], Locks]
     time_limit: float
+    caution: Caution
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +98,15 @@ def named_run(database: Database, text: str) -> str:
 
 def undo_settings(runtime: Runtime, now: datetime) -> UndoSettings:
     """The settings of this deployment."""
-    settings = runtime.settings
+    settings, target_name = runtime.settings, runtime.stored("target").name
+    with runtime.database.transaction() as connection:
+        caution = caution_now(connection, target_name, now)
     return UndoSettings(
         source=runtime.stored("source").name,
         zone=settings.zone,
         locks=lambda connection: locks_now(connection, settings, now),
         time_limit=settings.kimai_time_limit,
+        caution=caution,
     )
 
 
@@ -125,7 +129,7 @@ class Undoing:
         self._settings = settings
         self._exchanges = Exchanges(database, self._name, run_id)
         self._book = UndoBook(self._exchanges, self._name, run_id)
-        self._doubts = Doubts(target, self._exchanges, settings.source, settings.time_limit)
+        self._doubts = Doubts(target, self._exchanges, settings.source, settings.time_limit, settings.caution)
 
     def carry_out(self, undone_run: str) -> list[Step]:
         """Undo the run and return a step for each of its writes, as it went.
