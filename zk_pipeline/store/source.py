@@ -72,8 +72,13 @@ def bookings_with_corrections(connection: Connection, connector: str, first: dat
             SELECT ticket_id, agent_id, activity_type_id FROM sync.normalized_entries
             WHERE source = :connector AND entry_date BETWEEN :first AND :last
         ), corrected AS (
-            SELECT DISTINCT ticket_id, agent_id, type_id FROM zammad.time_accountings
-            WHERE connector = :connector AND units < 0 AND gone_at IS NULL
+            -- Of the touched groups alone: to join all corrections with all that is touched takes the square of both.
+            SELECT t.ticket_id, t.agent_id, t.type_id FROM touched t
+            WHERE EXISTS (
+                SELECT FROM zammad.time_accountings c
+                WHERE c.connector = :connector AND c.ticket_id = t.ticket_id AND c.agent_id = t.agent_id
+                    AND c.type_id IS NOT DISTINCT FROM t.type_id AND c.units < 0 AND c.gone_at IS NULL
+            )
             UNION
             SELECT b.ticket_id, b.agent_id, b.type_id FROM touched t
             JOIN zammad.time_accountings b ON b.connector = :connector AND b.ticket_id = t.ticket_id
@@ -85,8 +90,6 @@ def bookings_with_corrections(connection: Connection, connector: str, first: dat
         FROM zammad.time_accountings b
         JOIN corrected c ON c.ticket_id = b.ticket_id AND c.agent_id = b.agent_id
             AND c.type_id IS NOT DISTINCT FROM b.type_id
-        JOIN touched t ON t.ticket_id = b.ticket_id AND t.agent_id = b.agent_id
-            AND t.type_id IS NOT DISTINCT FROM b.type_id
         WHERE b.connector = :connector AND b.gone_at IS NULL
         """
     )
