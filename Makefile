@@ -57,8 +57,8 @@ pictures: $(READY) ## Take the pictures of docs/ anew, of the console and of Dag
 	cp $(SHOT)an_open_customer_fits_the_screen_and_is_readable_1280_light_.png docs/pictures/customer.png
 	$(BIN)/python -m zk_pipeline_tests.pictures
 
-bench: $(READY) ## Measure against the limits
-	@$(BIN)/python -m benchmarks
+bench: $(READY) ## Measure against the limits (make bench ARGS="--only growth --plots docs/pictures")
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 chaos: $(READY) ## Attack everything while it runs, 20 seeds (make chaos SEEDS=200 FIRST=1)
 	@$(BIN)/python -m zk_pipeline_tests.chaos --seeds $(or $(SEEDS),20) --first $(or $(FIRST),1)

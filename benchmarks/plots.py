@@ -7,6 +7,7 @@ from html import escape
 
 WIDTH, HEIGHT = 960, 380
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 84, 56
+LINE = 16
 HUES = 4
 
 Scale = Callable[[float], float]
@@ -89,7 +90,7 @@ def histogram(title: str, x_label: str, values: Sequence[float], bin_width: floa
     counts = [0] * number
     for value in values:
         counts[int(value / bin_width)] += 1
-    box = _Box(LEFT, TOP, WIDTH - RIGHT, HEIGHT - BOTTOM)
+    box = _Box(LEFT, TOP + LINE * len(marked) - LINE, WIDTH - RIGHT, HEIGHT - BOTTOM)
     x = _linear(0, number * bin_width, box.left, box.right)
     y = _linear(0, max(counts), box.bottom, box.top)
     parts = [*_rows(box, y, range(0, max(counts) + 1, max(1, max(counts) // 5)))]
@@ -102,9 +103,9 @@ def histogram(title: str, x_label: str, values: Sequence[float], bin_width: floa
             )
     step = max(1, round(number * bin_width / 12))
     parts += _columns(box, x, range(0, int(number * bin_width) + 1, step), x_label)
-    for place, mark in enumerate(marked):
+    for place, mark in enumerate(sorted(marked, key=lambda mark: mark.value)):
         parts += _marked(box, x(mark.value), mark, place)
-    parts.append(_text(LEFT, TOP - 12, f"of {len(values)}", "small start"))
+    parts.append(_text(LEFT, box.top - 12, f"how many of {len(values)}", "small start"))
     return _svg(title, f"{x_label}: {', '.join(mark.words for mark in marked)}", parts)
 
 
@@ -147,9 +148,11 @@ def _columns(box: _Box, x: Scale, values: Iterable[float], label: str) -> Iterab
 
 
 def _marked(box: _Box, x: float, mark: Mark, place: int) -> Iterable[str]:
-    top = box.top + 14 + 18 * (place % 2)
-    yield f'<path class="{"limit" if mark.limit else "mark"}" d="M{x:.1f} {box.top:.1f} V{box.bottom:.1f}"/>'
-    yield _text(x + 6, top, mark.words, "small start")
+    """The line, up to its words: each has a row of its own above the bars, so that none lies over another."""
+    top = TOP - 28 + LINE * place
+    left = x < (box.left + box.right) / 2
+    yield f'<path class="{"limit" if mark.limit else "mark"}" d="M{x:.1f} {top - 8:.1f} V{box.bottom:.1f}"/>'
+    yield _text(x - 6 if left else x + 6, top, mark.words, "small end" if left else "small start")
 
 
 def _linear(low: float, high: float, begin: float, end: float) -> Scale:
