@@ -140,7 +140,7 @@ def why(wanted: Holding | None, held: Sequence[Holding]) -> str:
     if wanted is None:
         return f"The booking is gone or was corrected to zero, {had}."
     if not held:
-        return "The period was closed before the booking came."
+        return "Kimai has no time sheet of it, and its period is closed."
     if {holding.side.key for holding in held if holding.seconds} - {wanted.side.key}:
         return f"The booking moved to another person, project or activity, {had}."
     return f"The booking says {_minutes([wanted])} min, {had}."

@@ -96,11 +96,22 @@ class Reconciler:
             return self._billed(line, entry, ours, situation)
         if ours is not None:
             return self._existing(entry, ours, prepared, situation)
+        return self._unmatched(entry, prepared, found, situation)
+
+    def _unmatched(self, entry: Entry, prepared: Prepared, found: Match, situation: Situation) -> Result:
+        """A booking without time sheet: never one again for one that was deleted, nor beside one that may be it."""
+        ledger, draft = situation.ledger.get(entry.source_id), prepared.draft
+        bound = _bound_to(ledger)
+        if self._locks(situation).is_closed(entry.entry_date):
+            # Nothing can be written, linked or deleted there any more; its time can be booked elsewhere.
+            text = _named(found) if bound is None else f"Time sheet {bound} was deleted in Kimai."
+            line = _review(entry, Status.MISSING, Reason.LOCKED_PERIOD, text, draft=draft, candidates=found.candidates)
+            return self._billed(line, entry, None, situation)
         if bound is not None:
             return _review(entry, Status.MISSING, Reason.DELETED_IN_KIMAI, kimai_id=bound, draft=draft)
         if found.ambiguous or found.timesheet is not None:
             return _offered(entry, found, draft)
-        return self._missing(entry, prepared, ledger, situation)
+        return self._missing(entry, prepared, ledger)
 
     def _existing(self, entry: Entry, ours: Timesheet, prepared: Prepared, situation: Situation) -> Result:
         ledger = situation.ledger.get(entry.source_id)
@@ -129,11 +140,8 @@ class Reconciler:
             entry.entry_date, entry.source_id, None, Status.EXCLUDED, Action.NONE, entry.time_minutes, _excluded(entry)
         )
 
-    def _missing(self, entry: Entry, prepared: Prepared, ledger: LedgerRow | None, situation: Situation) -> Result:
+    def _missing(self, entry: Entry, prepared: Prepared, ledger: LedgerRow | None) -> Result:
         draft = prepared.draft
-        if self._locks(situation).is_closed(entry.entry_date):
-            line = _review(entry, Status.MISSING, Reason.LOCKED_PERIOD, draft=draft)
-            return self._billed(line, entry, None, situation)
         if _is_parked(ledger, prepared):
             return _refused(entry, Status.MISSING, ledger.message if ledger else "", prepared)
         size = len(draft.description.encode())
@@ -310,10 +318,13 @@ def _offered(entry: Entry, found: Match, draft: Draft) -> Result:
     reason = Reason.AMBIGUOUS if found.ambiguous else reason
     status = Status.MISSING if reason is Reason.FUZZY_CANDIDATE else Status.DUPLICATE
     chosen = found.timesheet.id if found.timesheet else None
+    return _review(entry, status, reason, _named(found), kimai_id=chosen, draft=draft, candidates=found.candidates)
+
+
+def _named(found: Match) -> str:
+    """The time sheets that may be the booking's, as a sentence; nothing where there are none."""
     names = ", ".join(f"time sheet {pair.timesheet_id} (score {pair.score})" for pair in found.candidates[:3])
-    return _review(
-        entry, status, reason, f"Candidates: {names}.", kimai_id=chosen, draft=draft, candidates=found.candidates
-    )
+    return f"Candidates: {names}." if names else ""
 
 
 def _review(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,7 +19,7 @@ from zk_pipeline.domain.plan import Result, Situation
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.reconcile import Reconciler
 from zk_pipeline.domain.records import Timesheet
-from zk_pipeline.domain.resolutions import Choice, Resolution
+from zk_pipeline.domain.resolutions import Choice, Resolution, resolved
 from zk_pipeline_tests.domain.builders import (
     ACME,
     ACME_PROJECT,
@@ -36,6 +37,7 @@ from zk_pipeline_tests.domain.builders import (
     resolver,
     situation,
     target_directory,
+    timesheet,
 )
 
 CLOSED = frozenset({DAY.replace(day=1)})
@@ -237,6 +239,24 @@ def test_a_booking_in_a_closed_month_owes_all_of_itself() -> None:
     assert (waiting.status, waiting.reason) == (Status.MISSING, Reason.LOCKED_PERIOD)
     assert waiting.owed is not None
     assert [amount.minutes for amount in waiting.owed.amounts] == [15]
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        ({"timesheets": (timesheet(200, description="Ticket #50 Printer on fire"),)}, "Candidates: time sheet 200"),
+        ({"ledger": (ledger_row(base=ours()),), "gone": frozenset({ours().id})}, "was deleted in Kimai."),
+    ],
+    ids=["typed by hand", "deleted in Kimai"],
+)
+def test_what_cannot_be_linked_or_created_in_a_closed_month_can_be_adjusted(found: dict[str, Any], told: str) -> None:
+    (line,) = RECONCILER.day(situation(entry(), closed_months=CLOSED, **found))
+    assert line.reason is Reason.LOCKED_PERIOD
+    assert told in line.text
+    assert line.owed is not None
+    assert [amount.minutes for amount in line.owed.amounts] == [15]
+    decided = Resolution(line.key, Reason.LOCKED_PERIOD, Choice.ADJUST, line.facts_hash)
+    assert resolved([line], [decided])[0].action is Action.NONE
 
 
 def test_a_customer_that_is_renamed_owes_nothing() -> None:
