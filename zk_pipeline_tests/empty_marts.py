@@ -4,11 +4,11 @@ from sqlalchemy import Connection, text
 
 _NAMES = "customer_id bigint, customer text, organization_id bigint, activity text"
 _COLUMNS = {
-    "statement_lines": (
-        f"month date, minutes_waiting numeric, minutes_unexplained numeric, entries bigint, {_NAMES}, agent text, "
-        "agent_email text"
+    "statement_lines": f"month date, entries bigint, {_NAMES}, agent text, agent_email text",
+    "int_entries_named": (
+        "booking_month date, entry_date date, minutes_waiting numeric, minutes_unexplained numeric, "
+        f"{_NAMES}, agent_name text, agent_address text"
     ),
-    "int_entries_named": f"entry_date date, {_NAMES}, agent_name text, agent_address text",
     "fct_time_entries": "entry_date date, day_version text",
     "stg_day_versions": "entry_date date, day_version text",
 }

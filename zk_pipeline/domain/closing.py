@@ -26,13 +26,19 @@ class StatementTotals:
     """What decides whether a month may be closed.
 
     `lines` is `None` while no statement was ever made; `entries` are those of the month. Of its days, `asked_days` are
-    those for which a run is asked for, `stale_days` those that changed since the statement was made. Minutes are exact.
+    those for which a run is asked for, `stale_days` those that changed since the statement was made.
+
+    Minutes are exact. Those that wait are a sum, in which an entry too many and one too few cancel out: `waiting` says
+    how many entries they are of, and `questions` how many conflicts are open, of which some are about no minutes at
+    all. Unexplained ones are added without their signs.
     """
 
     lines: int | None
     entries: int
     minutes_waiting: Decimal
     minutes_unexplained: Decimal
+    waiting: int = 0
+    questions: int = 0
     asked_days: Sequence[date] = ()
     stale_days: Sequence[date] = ()
 
@@ -111,10 +117,11 @@ def may_close(month: date, totals: StatementTotals, today: date, *, with_waiting
             f"{_minutes(totals.minutes_unexplained)} minutes of {name} are unexplained, so its statement does not "
             f"balance. Look at zk statement {name}, and sync the days again."
         )
-    if totals.minutes_waiting and not with_waiting:
+    if (totals.waiting or totals.questions) and not with_waiting:
         objections.append(
-            f"{_minutes(totals.minutes_waiting)} minutes of {name} wait for people. Decide about them "
-            f"(zk conflicts list --from {month} --to {last_day(month)}), or close with --with-waiting."
+            f"{_minutes(totals.minutes_waiting)} minutes of {name} wait for people (entries: {totals.waiting}, open "
+            f"conflicts: {totals.questions}). Decide about them (zk conflicts list --from {month} --to "
+            f"{last_day(month)}), or close with --with-waiting."
         )
     if totals.asked_days:
         days = ", ".join(str(day) for day in totals.asked_days)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from zk_pipeline.dagster_server import DagsterServer
 from zk_pipeline.defs.locks import push_lock
+from zk_pipeline.defs.marts import building
 from zk_pipeline.defs.tags import MONTH_TAG, REASON_TAG, TARGET_TAG
 from zk_pipeline.domain.closing import (
     MonthError,
@@ -136,11 +137,11 @@ def month_given(name: str) -> date:
 
 @contextmanager
 def _undisturbed(runtime: Runtime, month: date) -> Iterator[Connection]:
-    """A transaction while nothing is written to the month's days: pushes under way are waited for."""
+    """A transaction while nothing is written to the month's days or its statement: what is under way is waited for."""
     with runtime.database.transaction() as connection:
         target = addresses(connection).target
     locks = [push_lock(target, day) for day in days_between(month, last_day(month))]
-    with runtime.database.lock(*locks), runtime.database.transaction() as connection:
+    with runtime.database.lock(building.LOCK, *locks), runtime.database.transaction() as connection:
         yield connection
 
 

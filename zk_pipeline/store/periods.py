@@ -9,13 +9,15 @@ from sqlalchemy import Connection, Row, func, insert, select, text, update
 from zk_pipeline.domain.closing import StatementTotals, last_day, month_name
 from zk_pipeline.store import statements
 from zk_pipeline.store.period_tables import periods
-from zk_pipeline.store.tables import day_requests, normalized_entries
+from zk_pipeline.store.tables import conflicts, day_requests, normalized_entries
 
 # The mart is made by dbt, not by the migrations.
 _SUMS = text(
     """
-    SELECT count(*), coalesce(sum(minutes_waiting), 0), coalesce(sum(abs(minutes_unexplained)), 0)
-    FROM marts.statement_lines WHERE left(month::text, 7) = :month
+    SELECT (SELECT count(*) FROM marts.statement_lines WHERE month = :month) AS lines,
+        coalesce(sum(minutes_waiting), 0) AS minutes_waiting, count(*) FILTER (WHERE minutes_waiting <> 0) AS waiting,
+        coalesce(sum(abs(minutes_unexplained)), 0) AS minutes_unexplained
+    FROM marts.int_entries_named WHERE booking_month = :month
     """
 )
 _HASH = text(
@@ -69,10 +71,21 @@ def totals(connection: Connection, source: str, month: date, minutes_per_unit: D
     days = connection.execute(asked.order_by(day_requests.c.day)).scalars().all()
     counted = connection.execute(entries).scalar_one()
     if not statements.is_made(connection):
-        return StatementTotals(None, counted, Decimal(0), Decimal(0), days)
-    sums = connection.execute(_SUMS, {"month": month_name(month)}).one()
-    stale = statements.stale_days(connection, month, last_day(month), minutes_per_unit)
-    return StatementTotals(sums[0], counted, sums[1], sums[2], days, stale)
+        return StatementTotals(None, counted, Decimal(0), Decimal(0), asked_days=days)
+    sums = connection.execute(_SUMS, {"month": month}).one()
+    questions = select(func.count()).where(
+        conflicts.c.resolution_status == "open", conflicts.c.entry_date.between(*within)
+    )
+    return StatementTotals(
+        lines=sums.lines,
+        entries=counted,
+        minutes_waiting=sums.minutes_waiting,
+        minutes_unexplained=sums.minutes_unexplained,
+        waiting=sums.waiting,
+        questions=connection.execute(questions).scalar_one(),
+        asked_days=days,
+        stale_days=statements.stale_days(connection, month, last_day(month), minutes_per_unit),
+    )
 
 
 def statement_hash(connection: Connection, month: date) -> str:

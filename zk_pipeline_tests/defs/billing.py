@@ -1,6 +1,7 @@
 """A month that is closed: its statement, its time sheets as they were billed, and what is adjusted afterwards."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -33,18 +34,24 @@ class Books:
     world: World
     billed: dict[int, Timesheet] = field(default_factory=dict[int, Timesheet])
 
-    def state(self, *months: date, waiting: int = 0, unexplained: int = 0) -> None:
-        """A statement of these months."""
+    def state(self, *months: date, waiting: Sequence[int] = (), unexplained: Sequence[int] = ()) -> None:
+        """A statement of these months, with minutes that wait and unexplained ones, each of an entry of its own."""
+        entries = [(minutes, 0) for minutes in waiting] + [(0, minutes) for minutes in unexplained]
         with self.world.environment.runtime.database.transaction() as connection:
             empty_marts.make(connection)
             for month in months:
+                connection.execute(text("INSERT INTO marts.statement_lines (month) VALUES (:month)"), {"month": month})
                 connection.execute(
-                    text(
-                        "INSERT INTO marts.statement_lines (month, minutes_waiting, minutes_unexplained) "
-                        "VALUES (:month, :waiting, :unexplained)"
-                    ),
-                    {"month": month, "waiting": waiting, "unexplained": unexplained},
+                    text("DELETE FROM marts.int_entries_named WHERE booking_month = :month"), {"month": month}
                 )
+                for waits, gap in entries:
+                    connection.execute(
+                        text(
+                            "INSERT INTO marts.int_entries_named (booking_month, minutes_waiting, minutes_unexplained) "
+                            "VALUES (:month, :waiting, :unexplained)"
+                        ),
+                        {"month": month, "waiting": waits, "unexplained": gap},
+                    )
 
     def close(self, day: date = MONDAY) -> None:
         """Close the month of a day whose statement balances."""

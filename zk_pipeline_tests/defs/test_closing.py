@@ -269,11 +269,14 @@ def test_closing_is_audited_and_needs_a_balanced_statement(books: Books) -> None
     runtime = world.environment.runtime
     with pytest.raises(StaleError, match="There is no statement yet"):
         periods.close(runtime, ADMIN, OCTOBER)
-    books.state(date(2025, 10, 1), unexplained=1)
-    with pytest.raises(StaleError, match="1 minutes of 2025-10 are unexplained"):
+    books.state(date(2025, 10, 1), unexplained=(1, -1))
+    with pytest.raises(StaleError, match="2 minutes of 2025-10 are unexplained"):
         periods.close(runtime, ADMIN, OCTOBER)
-    world.execute("UPDATE marts.statement_lines SET minutes_unexplained = 0, minutes_waiting = 15")
-    with pytest.raises(StaleError, match="15 minutes of 2025-10 wait for people"):
+    books.state(date(2025, 10, 1), waiting=(60, -60))
+    with pytest.raises(StaleError, match=r"0 minutes of 2025-10 wait for people \(entries: 2, open conflicts: 0\)"):
+        periods.close(runtime, ADMIN, OCTOBER)
+    books.state(date(2025, 10, 1), waiting=(15,))
+    with pytest.raises(StaleError, match=r"15 minutes of 2025-10 wait for people \(entries: 1, open conflicts: 0\)"):
         periods.close(runtime, ADMIN, OCTOBER)
     head = world.value("SELECT hash FROM sync.audit_logs ORDER BY id DESC LIMIT 1")
     period = periods.close(runtime, ADMIN, OCTOBER, with_waiting=True)

@@ -40,7 +40,13 @@ def test_a_balanced_month_that_is_over_may_be_closed() -> None:
         (replace(EVEN, lines=None), TODAY, "There is no statement yet."),
         (replace(EVEN, lines=0), TODAY, "The statement has no line of 2025-08."),
         (replace(EVEN, minutes_unexplained=Decimal("0.5000")), TODAY, "0.5 minutes of 2025-08 are unexplained"),
-        (replace(EVEN, minutes_waiting=Decimal(15)), TODAY, "15 minutes of 2025-08 wait for people."),
+        (
+            replace(EVEN, minutes_waiting=Decimal(15), waiting=2),
+            TODAY,
+            "15 minutes of 2025-08 wait for people (entries: 2, open conflicts: 0).",
+        ),
+        (replace(EVEN, waiting=2), TODAY, "0 minutes of 2025-08 wait for people (entries: 2, open conflicts: 0)."),
+        (replace(EVEN, questions=1), TODAY, "0 minutes of 2025-08 wait for people (entries: 0, open conflicts: 1)."),
         (replace(EVEN, asked_days=[date(2025, 8, 3)]), TODAY, "Runs of 2025-08-03 are asked for."),
         (replace(EVEN, stale_days=[date(2025, 8, 3)]), TODAY, "The statement of 2025-08 is out of date: 2025-08-03"),
     ],
@@ -51,7 +57,7 @@ def test_what_stands_in_the_way_is_told_with_its_remedy(totals: StatementTotals,
 
 
 def test_waiting_minutes_may_be_closed_with_the_month_and_unexplained_ones_never() -> None:
-    waiting = replace(EVEN, minutes_waiting=Decimal(15))
+    waiting = replace(EVEN, minutes_waiting=Decimal(15), waiting=2, questions=2)
     assert may_close(AUGUST, waiting, TODAY, with_waiting=True) == []
     hidden = replace(waiting, minutes_unexplained=Decimal("0.0001"))
     assert len(may_close(AUGUST, hidden, TODAY, with_waiting=True)) == 1
