@@ -1,11 +1,11 @@
 with numbered as (
-    -- Of customers with one number the newest counts, as it does for the pipeline.
+    -- Of customers with one number the oldest counts, as it does for the pipeline.
     select distinct on (number)
         number,
         id
     from {{ source('kimai', 'customers') }}
     where connector = '{{ var("target") }}' and number is not null
-    order by number asc, id desc
+    order by number asc, id asc
 )
 
 select
