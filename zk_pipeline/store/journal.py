@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from zk_pipeline.domain.journal import MASTER_DATA, JournalEntry, Named, Written
+from zk_pipeline.domain.journal import MASTER_DATA, JournalEntry, Named, Operation, Written
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.store import suppression
 from zk_pipeline.store.database import insert_rows, to_json
@@ -40,10 +40,13 @@ def of_run(connection: Connection, connector: str, run_id: str) -> list[Written]
     return [_written(row) for row in connection.execute(query.order_by(writes.c.id.desc()))]
 
 
-def of_timesheets(connection: Connection, connector: str, ids: Collection[int]) -> list[Written]:
-    """The writes to these time sheets, oldest first."""
+def tagged(connection: Connection, connector: str, source_ids: Collection[str]) -> list[Written]:
+    """The tags that the time sheets of these bookings were given, and that were not taken off again by an undo."""
     query = select(writes).where(
-        writes.c.connector == connector, writes.c.kimai_id.in_(ids), writes.c.operation.not_in(MASTER_DATA)
+        writes.c.connector == connector,
+        writes.c.source_id.in_(source_ids),
+        writes.c.operation == Operation.TAG,
+        writes.c.undone_by.is_(None),
     )
     return [_written(row) for row in connection.execute(query.order_by(writes.c.id))]
 

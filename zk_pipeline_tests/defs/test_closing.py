@@ -1,24 +1,21 @@
 """What changes after closing becomes an adjustment or a credit, once, and the closed rows stay as they are."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from threading import Barrier
 
 import pytest
 from sqlalchemy import Connection
 
-from zk_pipeline.defs.push.tagging import MonthOpenError, Tagged, Tagging
 from zk_pipeline.defs.reconcile.stages import Reconciliation
 from zk_pipeline.domain.locks import Locks
 from zk_pipeline.domain.resolutions import Choice
 from zk_pipeline.operations import periods
 from zk_pipeline.operations.errors import OperationError, StaleError
-from zk_pipeline.sandbox.kimai.model import Timesheet
 from zk_pipeline.store import conflicts
-from zk_pipeline.store import periods as store
 from zk_pipeline_tests.defs.billing import ADMIN, Books, today
 from zk_pipeline_tests.defs.crashing import KILLED, Child
-from zk_pipeline_tests.defs.world import MONDAY, ZONE, World, at
+from zk_pipeline_tests.defs.world import MONDAY, World, at
 
 SEPTEMBER = date(2025, 9, 15)
 OCTOBER = "2025-10"
@@ -172,11 +169,6 @@ def test_a_plan_made_before_the_closing_is_not_pushed_after_it(books: Books) -> 
     assert (report, world.office.rows) == (2, before)
 
 
-def tags_of(world: World, row: Timesheet) -> set[str]:
-    """The names of a time sheet's tags."""
-    return {world.office.server.kimai.tags.rows[tag].name for tag in row.tags}
-
-
 def push_alone(world: World) -> int:
     """Push the stored plan of Monday as it is; how many lines were left."""
     from zk_pipeline.defs.locks import locks_now  # noqa: PLC0415
@@ -292,62 +284,3 @@ def test_closing_is_audited_and_needs_a_balanced_statement(books: Books) -> None
     assert [row.closed for row in periods.history(runtime)] == [True, False]
     events = "SELECT string_agg(event, ' ' ORDER BY id) FROM sync.audit_logs WHERE subject = 'period:2025-10'"
     assert world.value(events) == "period.closed period.reopened period.closed"
-
-
-def test_the_tag_is_set_on_what_is_not_exported_keeps_other_tags_and_is_taken_back(books: Books) -> None:
-    from zk_pipeline.definitions import defs  # noqa: PLC0415
-    from zk_pipeline.syncing import tag_month, undo_run  # noqa: PLC0415
-
-    world = books.world
-    first, second = world.desk.book(60), world.desk.book(30, agent="ben")
-    world.office.type_by_hand(at("15:00"), 15, "Own work")
-    world.sync()
-    world.office.change(world.office.sheet(second), exported=True)
-    books.close()
-    job = defs.resolve_job_def("tag_billed")
-    report = tag_month(job, OCTOBER)
-    assert (report.tagged, report.left) == (1, [])
-    assert {row.id for row in world.office.rows if "billed:2025-10" in tags_of(world, row)} == {
-        world.office.sheet(first).id
-    }
-    assert tags_of(world, world.office.sheet(first)) == {"zammad", "synced", "billed:2025-10"}
-    assert tag_month(job, OCTOBER).tagged == 0
-    undo = defs.resolve_job_def("undo")
-    (left,) = undo_run(undo, report.run_id).left
-    assert "2025-10 was closed with zk close" in left["text"]
-    periods.reopen(world.environment.runtime, ADMIN, OCTOBER, "a mistake")
-    assert undo_run(undo, report.run_id).undone == {"untag": 1}
-    assert tags_of(world, world.office.sheet(first)) == {"zammad", "synced"}
-
-
-def test_a_month_that_is_opened_while_it_is_tagged_is_tagged_no_further(books: Books) -> None:
-    first, second = closed(books), books.world.desk.book(30, at("10:00", MONDAY + timedelta(days=1)))
-    runtime = books.world.environment.runtime
-    periods.reopen(runtime, ADMIN, OCTOBER, "another booking")
-    books.world.sync(MONDAY + timedelta(days=1))
-    books.close()
-
-    class Interrupted(Tagging):
-        def _tag(self, timesheet_id: int, source_id: str, tag: str, done: Tagged) -> None:
-            super()._tag(timesheet_id, source_id, tag, done)
-            with runtime.database.transaction() as connection:
-                store.reopen(connection, MONDAY.replace(day=1), actor=ADMIN.name, reason="a mistake")
-
-    with runtime.target() as target, pytest.raises(MonthOpenError, match="2025-10 is not closed"):
-        Interrupted(runtime.database, target, ZONE, "run").carry_out(MONDAY.replace(day=1))
-    assert "billed:2025-10" in tags_of(books.world, books.world.office.sheet(first))
-    assert "billed:2025-10" not in tags_of(books.world, books.world.office.sheet(second))
-
-
-def test_a_tag_whose_run_died_before_its_commit_is_in_the_journal_after_the_next_run(books: Books) -> None:
-    from zk_pipeline.definitions import defs  # noqa: PLC0415
-    from zk_pipeline.syncing import tag_month  # noqa: PLC0415
-
-    booking = closed(books)
-    sheet = books.world.office.sheet(booking)
-    tag = books.world.office.server.add_tag("billed:2025-10")
-    books.world.office.change(sheet, tags=(*sheet.tags, tag))
-    before = books.world.office.rows
-    tag_month(defs.resolve_job_def("tag_billed"), OCTOBER)
-    assert books.world.office.rows == before
-    assert books.world.value("SELECT kimai_id FROM sync.writes WHERE operation = 'tag'") == sheet.id

@@ -1,7 +1,7 @@
 """Tagging the time sheets of a month as billed: each read again first, so that no tag of somebody else is lost."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from zoneinfo import ZoneInfo
 
@@ -13,6 +13,7 @@ from zk_pipeline.domain.closing import billed_tag, last_day, month_name
 from zk_pipeline.domain.instants import days_window, local_day
 from zk_pipeline.domain.journal import JournalEntry, Operation
 from zk_pipeline.domain.records import Timesheet, TimesheetChange
+from zk_pipeline.domain.undo import tags_added
 from zk_pipeline.store import audit, journal, ledger, periods
 from zk_pipeline.store import target as rows
 from zk_pipeline.store.audit import AuditEvent
@@ -68,16 +69,16 @@ class Tagging:
         raise MonthOpenError(f"{name} is not closed. Close it first: zk close {name}")
 
     def _untagged(self, month: date, tag: str) -> dict[date, Sequence[tuple[str, Timesheet]]]:
-        """Our time sheets of the month that lack the tag or whose tag is not in the journal yet, by day."""
+        """Our time sheets of the month that lack the tag or whose tag is not in the journal, by day."""
         window = days_window(month, last_day(month), self._zone)
         found = {row.id: row for page in self._target.fetch(window).pages() for row in page if not row.exported}
         with self._database.transaction() as connection:
             ours = ledger.rows_of_timesheets(connection, self._name, list(found))
-            known = rows.timesheets_by_id(connection, self._name, list(found))
+        journalled = self._journalled(ours.keys(), tag)
         by_day: dict[date, list[tuple[str, Timesheet]]] = {}
         for source_id, written in sorted(ours.items()):
             row = found[written.kimai_id or 0]
-            if not (_has(row, tag) and row.id in known and _has(known[row.id], tag)):
+            if not (_has(row, tag) and row.id in journalled):
                 by_day.setdefault(local_day(row.begin, self._zone), []).append((source_id, row))
         return {**by_day}
 
@@ -88,7 +89,7 @@ class Tagging:
         before, row = current, current
         if _has(current, tag):
             # An earlier run died between the write and its commit, or a person was faster.
-            before = self._mirrored(timesheet_id) or current
+            before = replace(current, tags=tuple(name for name in current.tags if not _is(name, tag)))
         else:
             try:
                 with self._exchanges.of(source_id):
@@ -102,9 +103,11 @@ class Tagging:
         self._commit(source_id, before, row)
         done.tagged += 1
 
-    def _mirrored(self, timesheet_id: int) -> Timesheet | None:
+    def _journalled(self, source_ids: Collection[str], tag: str) -> set[int]:
+        """The time sheets of these bookings that got the tag from us, as an undo will find it."""
         with self._database.transaction() as connection:
-            return rows.timesheets_by_id(connection, self._name, [timesheet_id]).get(timesheet_id)
+            written = journal.tagged(connection, self._name, source_ids)
+        return {write.entry.kimai_id for write in written if any(_is(name, tag) for name in tags_added(write.entry))}
 
     def _commit(self, source_id: str, before: Timesheet, row: Timesheet) -> None:
         day = local_day(row.begin, self._zone)
@@ -118,5 +121,9 @@ class Tagging:
 
 
 def _has(row: Timesheet, tag: str) -> bool:
-    """Whether the time sheet has the tag; Kimai does not tell letter cases apart (docs/kimai.md §9)."""
-    return tag.casefold() in {name.casefold() for name in row.tags}
+    return any(_is(name, tag) for name in row.tags)
+
+
+def _is(name: str, tag: str) -> bool:
+    """Whether both are one tag; Kimai does not tell letter cases apart (docs/kimai.md §9)."""
+    return name.casefold() == tag.casefold()

@@ -1,0 +1,96 @@
+"""Tagging a closed month's time sheets as billed: which get the tag, once, and how it is taken off again."""
+
+from datetime import timedelta
+
+import pytest
+
+from zk_pipeline.defs.push.tag_job import TagReport
+from zk_pipeline.defs.push.tagging import MonthOpenError, Tagged, Tagging
+from zk_pipeline.domain.undo import UndoReport
+from zk_pipeline.operations import periods
+from zk_pipeline.sandbox.kimai.model import Timesheet
+from zk_pipeline.store import periods as store
+from zk_pipeline.syncing import tag_month, undo_run
+from zk_pipeline_tests.defs.billing import ADMIN, Books
+from zk_pipeline_tests.defs.world import MONDAY, ZONE, World, at
+
+OCTOBER = "2025-10"
+
+
+@pytest.fixture
+def books(world: World) -> Books:
+    return Books(world)
+
+
+def tag_october() -> TagReport:
+    """Tag October as `zk close 2025-10 --tag` does."""
+    from zk_pipeline.definitions import defs  # noqa: PLC0415
+
+    return tag_month(defs.resolve_job_def("tag_billed"), OCTOBER)
+
+
+def take_back(report: TagReport) -> UndoReport:
+    """Undo the tagging as `zk undo` does."""
+    from zk_pipeline.definitions import defs  # noqa: PLC0415
+
+    return undo_run(defs.resolve_job_def("undo"), report.run_id)
+
+
+def tags_of(world: World, row: Timesheet) -> set[str]:
+    """The names of a time sheet's tags."""
+    return {world.office.server.kimai.tags.rows[tag].name for tag in row.tags}
+
+
+def test_the_tag_is_set_on_what_is_not_exported_keeps_other_tags_and_is_taken_back(books: Books) -> None:
+    world = books.world
+    first, second = world.desk.book(60), world.desk.book(30, agent="ben")
+    world.office.type_by_hand(at("15:00"), 15, "Own work")
+    world.sync()
+    world.office.change(world.office.sheet(second), exported=True)
+    books.close()
+    report = tag_october()
+    assert (report.tagged, report.left) == (1, [])
+    assert {row.id for row in world.office.rows if "billed:2025-10" in tags_of(world, row)} == {
+        world.office.sheet(first).id
+    }
+    assert tags_of(world, world.office.sheet(first)) == {"zammad", "synced", "billed:2025-10"}
+    assert tag_october().tagged == 0
+    (left,) = take_back(report).left
+    assert "2025-10 was closed with zk close" in left["text"]
+    periods.reopen(world.environment.runtime, ADMIN, OCTOBER, "a mistake")
+    assert take_back(report).undone == {"untag": 1}
+    assert tags_of(world, world.office.sheet(first)) == {"zammad", "synced"}
+
+
+def test_a_month_that_is_opened_while_it_is_tagged_is_tagged_no_further(books: Books) -> None:
+    world, runtime, tuesday = books.world, books.world.environment.runtime, MONDAY + timedelta(days=1)
+    first, second = world.desk.book(60), world.desk.book(30, at("10:00", tuesday))
+    world.sync(MONDAY, tuesday)
+    books.close()
+
+    class Interrupted(Tagging):
+        def _tag(self, timesheet_id: int, source_id: str, tag: str, done: Tagged) -> None:
+            super()._tag(timesheet_id, source_id, tag, done)
+            with runtime.database.transaction() as connection:
+                store.reopen(connection, MONDAY.replace(day=1), actor=ADMIN.name, reason="a mistake")
+
+    with runtime.target() as target, pytest.raises(MonthOpenError, match="2025-10 is not closed"):
+        Interrupted(runtime.database, target, ZONE, "run").carry_out(MONDAY.replace(day=1))
+    assert "billed:2025-10" in tags_of(world, world.office.sheet(first))
+    assert "billed:2025-10" not in tags_of(world, world.office.sheet(second))
+
+
+def test_a_tag_whose_run_died_before_its_commit_is_in_the_journal_after_the_next_run(books: Books) -> None:
+    world = books.world
+    booking = world.desk.book(60)
+    world.sync()
+    books.close()
+    sheet, tag = world.office.sheet(booking), world.office.server.add_tag("billed:2025-10")
+    world.office.change(sheet, tags=(*sheet.tags, tag))
+    world.sync()  # The day is read again, so that the mirror has the tag.
+    before = world.office.rows
+    report = tag_october()
+    assert (world.office.rows, report.tagged, tag_october().tagged) == (before, 1, 0)
+    periods.reopen(world.environment.runtime, ADMIN, OCTOBER, "a mistake")
+    assert take_back(report).undone == {"untag": 1}
+    assert tags_of(world, world.office.sheet(booking)) == {"zammad", "synced"}
