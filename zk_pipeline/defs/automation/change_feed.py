@@ -88,7 +88,9 @@ class ChangeFeed:
             hints = deliveries.unprocessed(connection, self._name, HINTS_AT_ONCE)
             stored = cursors.load(connection, self._name, SUBJECT)
         cursor = Cursor.from_json(stored) if stored else None
-        due = cursor is None or now - cursor.read_at >= timedelta(seconds=self._runtime.settings.poll_seconds)
+        pause = timedelta(seconds=self._runtime.settings.poll_seconds)
+        # Read in the future: our own clock was ahead, and waiting for that moment would miss all changes until then.
+        due = cursor is None or not timedelta(0) <= now - cursor.read_at < pause
         tickets = list(dict.fromkeys(hint.ticket_id for hint in hints))[:TICKETS_AT_ONCE]
         if not due and not tickets:
             return Found()
@@ -100,7 +102,7 @@ class ChangeFeed:
         return Found(len(looked_into), len(tickets), days, polled=True)
 
     def _poll(self, source: SourceConnector, cursor: Cursor | None, now: datetime) -> tuple[list[Change], FeedState]:
-        since = (cursor.state.high_water if cursor else now) - OVERLAP
+        since = (min(cursor.state.high_water, now) if cursor else now) - OVERLAP
         seen = source.fetch_changes(since)
         changes = self._edits(seen.rows)
         if cursor is None:
