@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 960, 380
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 84, 56
+LEFT, RIGHT, TOP, BOTTOM = 64, 24, 84, 56
 LINE = 16
 HUES = 4
 
