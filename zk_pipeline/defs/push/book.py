@@ -195,6 +195,7 @@ def as_wanted(draft: Draft, row: Timesheet) -> Timesheet | None:
     """The row as the booking wants it, or `None` if it is so.
 
     For a row that a forgetful ledger takes over: what differs is then seen as an edit, and a person decides about it.
+    Kimai never answered so, thus the row has no payload.
     """
     desired = draft.desired
     diff = difference(desired, row)
@@ -207,6 +208,7 @@ def as_wanted(draft: Draft, row: Timesheet) -> Timesheet | None:
         project_id=row.project_id if desired.project_id is None else desired.project_id,
         begin=draft.span.begin if "begin" in diff else row.begin,
         duration_seconds=desired.seconds if "duration" in diff else row.duration_seconds,
+        raw={},
     )
 
 

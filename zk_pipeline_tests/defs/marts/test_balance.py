@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 
 from zk_pipeline.defs.automation.stored_checks import BALANCED
 from zk_pipeline.domain.resolutions import Choice
-from zk_pipeline.store import conflicts, quality
+from zk_pipeline.store import conflicts, quality, restorations
 from zk_pipeline_tests.defs.marts.conftest import Marts
 from zk_pipeline_tests.defs.world import at
 
@@ -55,6 +55,7 @@ class Month:
         self.marts.world.sync(TUESDAY, WEDNESDAY)
         self._work_in_kimai()
         self._work_in_zammad()
+        self._restore()
         self.marts.world.sync(TUESDAY, WEDNESDAY)
         decide(self.marts, self.bookings["kept"], Choice.KEEP)
         decide(self.marts, self.bookings["written again"], Choice.UPDATE)
@@ -64,8 +65,8 @@ class Month:
     def _book(self) -> None:
         desk = self.marts.world.desk
         desk.agents["carla"] = desk.server.add_agent("carla@example.com", firstname="Carla")
-        plain = ("whole", "billed", "billed and edited", "kept", "written again", "edited", "updated", "gone")
-        for number, name in enumerate(plain):
+        edited = ("billed and edited", "kept", "written again", "edited", "forgotten")
+        for number, name in enumerate(("whole", "billed", *edited, "updated", "gone")):
             self.bookings[name] = desk.book(30, at(f"{8 + number:02}:00", TUESDAY), agent="ben", ticket="globex")
         self.bookings["rounded"] = desk.book("7.5", at("17:00", TUESDAY))
         self.bookings["zero"] = desk.book(0, at("17:30", TUESDAY))
@@ -77,10 +78,21 @@ class Month:
 
     def _work_in_kimai(self) -> None:
         office = self.marts.world.office
-        for name in ("billed", "billed and edited"):
+        for name in ("billed", "billed and edited", "forgotten"):
             office.change(office.sheet(self.bookings[name]), exported=True)
-        for name in ("kept", "written again", "edited", "billed and edited"):
+        for name in ("kept", "written again", "edited", "billed and edited", "forgotten"):
             stretch(self.marts, self.bookings[name], 40)
+
+    def _restore(self) -> None:
+        """The databases come back from a backup of before a time sheet was written, which was then moved and billed."""
+        key, sheet = str(self.bookings["forgotten"]), self.marts.world.office.sheet(self.bookings["forgotten"])
+        later = timedelta(days=3) // timedelta(seconds=1)
+        self.marts.world.office.change(sheet, begin=sheet.begin + later, end=sheet.end + later)
+        self.marts.world.execute("DELETE FROM sync.pushes WHERE source_id = :key", key=key)
+        self.marts.world.execute("DELETE FROM kimai.timesheets WHERE id = :id", id=sheet.id)
+        now = datetime.now(UTC)
+        with self.marts.runtime.database.transaction() as connection:
+            restorations.remember(connection, now - timedelta(hours=2), now - timedelta(hours=1))
 
     def _work_in_zammad(self) -> None:
         server = self.marts.world.desk.server
@@ -113,6 +125,7 @@ def test_every_booking_is_an_entry_and_so_is_a_time_sheet_without_one(marts: Mar
         ("whole", {"zammad": 30, "kimai": 30}),
         ("billed", {"zammad": 30, "kimai": 30}),
         ("billed and edited", {"zammad": 30, "kimai": 40, "agreed": -10}),
+        ("forgotten", {"zammad": 30, "kimai": 40, "agreed": -10}),
         ("kept", {"zammad": 30, "kimai": 40, "agreed": -10}),
         ("written again", {"zammad": 30, "kimai": 30}),
         ("edited", {"zammad": 30, "kimai": 40, "waiting": -10}),
