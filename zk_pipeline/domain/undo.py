@@ -176,8 +176,10 @@ def _tagged(write: Written, present: Present) -> Step:
         return Step(write, Reversal.NOTHING, "The time sheet is gone.", already=True)
     if not set(tags_added(write.entry)) & set(current.tags):
         return Step(write, Reversal.UNTAG, "The tag is off already.", already=True)
-    # The tag itself is what bills it: only an export or the closed month stands in the way.
-    return _unless(write, Reversal.UNTAG, present.locks.why(replace(current, tags=before.tags)))
+    # The tag itself is what bills it: only an export or a closed month stands in the way, be it the booking's month.
+    obstacle = present.locks.why(replace(current, tags=before.tags))
+    day = write.entry.entry_date
+    return _unless(write, Reversal.UNTAG, obstacle or (present.locks.why_day(day) if day else ""))
 
 
 def _deleted(write: Written, present: Present) -> Step:

@@ -32,6 +32,15 @@ class Write:
     base: Timesheet | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A time sheet of ours and its entry; `day` is the entry's work day, wherever the time sheet lies."""
+
+    day: date
+    source_id: str
+    kimai_id: int
+
+
 def rows_of(connection: Connection, connector: str, source_ids: Collection[str]) -> dict[str, LedgerRow]:
     """The ledger of these entries by source id."""
     query = _rows(connector).where(pushes.c.source_id.in_(source_ids))
@@ -50,12 +59,13 @@ def rows_of_timesheets(connection: Connection, connector: str, timesheet_ids: Co
     return {row["source_id"]: _ledger_row(row) for row in connection.execute(query).mappings()}
 
 
-def bound_timesheets(connection: Connection, connector: str, first: date, last: date) -> dict[int, str]:
-    """Ids of the time sheets that the ledger binds to entries of these days, with the source id."""
-    query = select(pushes.c.kimai_id, pushes.c.source_id).where(
+def bound_timesheets(connection: Connection, connector: str, first: date, last: date) -> list[Bound]:
+    """The time sheets that the ledger binds to entries of these days, in the order of the days."""
+    query = select(pushes.c.entry_date, pushes.c.source_id, pushes.c.kimai_id).where(
         pushes.c.connector == connector, pushes.c.entry_date.between(first, last), pushes.c.kimai_id.is_not(None)
     )
-    return {row[0]: row[1] for row in connection.execute(query)}
+    ordered = query.order_by(pushes.c.entry_date, pushes.c.kimai_id)
+    return [Bound(*row) for row in connection.execute(ordered)]
 
 
 def timesheets_of_others(connection: Connection, connector: str, caller_id: int, limit: int = 3) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
 """Tagging a closed month's time sheets as billed: which get the tag, once, and how it is taken off again."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
@@ -10,11 +10,14 @@ from zk_pipeline.domain.undo import UndoReport
 from zk_pipeline.operations import periods
 from zk_pipeline.sandbox.kimai.model import Timesheet
 from zk_pipeline.store import periods as store
+from zk_pipeline.store.ledger import Bound
 from zk_pipeline.syncing import tag_month, undo_run
 from zk_pipeline_tests.defs.billing import ADMIN, Books
 from zk_pipeline_tests.defs.world import MONDAY, ZONE, World, at
 
 OCTOBER = "2025-10"
+LAST, FIRST = date(2025, 10, 31), date(2025, 11, 1)
+DAY = 86_400
 
 
 @pytest.fixture
@@ -24,9 +27,14 @@ def books(world: World) -> Books:
 
 def tag_october() -> TagReport:
     """Tag October as `zk close 2025-10 --tag` does."""
+    return tag(OCTOBER)
+
+
+def tag(month: str) -> TagReport:
+    """Tag a month that is closed."""
     from zk_pipeline.definitions import defs  # noqa: PLC0415
 
-    return tag_month(defs.resolve_job_def("tag_billed"), OCTOBER)
+    return tag_month(defs.resolve_job_def("tag_billed"), month)
 
 
 def take_back(report: TagReport) -> UndoReport:
@@ -36,9 +44,15 @@ def take_back(report: TagReport) -> UndoReport:
     return undo_run(defs.resolve_job_def("undo"), report.run_id)
 
 
+def move(world: World, booking: int, seconds: int) -> None:
+    """Move the time sheet of a booking to another day, as a person in Kimai would."""
+    row = world.office.sheet(booking)
+    world.office.change(row, begin=row.begin + seconds, end=row.begin + row.duration + seconds)
+
+
 def tags_of(world: World, row: Timesheet) -> set[str]:
     """The names of a time sheet's tags."""
-    return {world.office.server.kimai.tags.rows[tag].name for tag in row.tags}
+    return {world.office.server.kimai.tags.rows[id_].name for id_ in row.tags}
 
 
 def test_the_tag_is_set_on_what_is_not_exported_keeps_other_tags_and_is_taken_back(books: Books) -> None:
@@ -69,8 +83,8 @@ def test_a_month_that_is_opened_while_it_is_tagged_is_tagged_no_further(books: B
     books.close()
 
     class Interrupted(Tagging):
-        def _tag(self, timesheet_id: int, source_id: str, tag: str, done: Tagged) -> None:
-            super()._tag(timesheet_id, source_id, tag, done)
+        def _tag(self, sheet: Bound, tag: str, done: Tagged) -> None:
+            super()._tag(sheet, tag, done)
             with runtime.database.transaction() as connection:
                 store.reopen(connection, MONDAY.replace(day=1), actor=ADMIN.name, reason="a mistake")
 
@@ -85,8 +99,8 @@ def test_a_tag_whose_run_died_before_its_commit_is_in_the_journal_after_the_next
     booking = world.desk.book(60)
     world.sync()
     books.close()
-    sheet, tag = world.office.sheet(booking), world.office.server.add_tag("billed:2025-10")
-    world.office.change(sheet, tags=(*sheet.tags, tag))
+    sheet, billed = world.office.sheet(booking), world.office.server.add_tag("billed:2025-10")
+    world.office.change(sheet, tags=(*sheet.tags, billed))
     world.sync()  # The day is read again, so that the mirror has the tag.
     before = world.office.rows
     report = tag_october()
@@ -94,3 +108,22 @@ def test_a_tag_whose_run_died_before_its_commit_is_in_the_journal_after_the_next
     periods.reopen(world.environment.runtime, ADMIN, OCTOBER, "a mistake")
     assert take_back(report).undone == {"untag": 1}
     assert tags_of(world, world.office.sheet(booking)) == {"zammad", "synced"}
+
+
+def test_a_time_sheet_is_tagged_with_the_month_of_its_booking_wherever_it_was_moved(books: Books) -> None:
+    world = books.world
+    of_october, of_november = world.desk.book(60, at("09:00", LAST)), world.desk.book(30, at("09:00", FIRST))
+    world.sync(LAST, FIRST)
+    move(world, of_october, DAY)
+    move(world, of_november, -DAY)
+    books.close(LAST)
+    report = tag_october()
+    assert (report.tagged, tag_october().tagged) == (1, 0)
+    assert "billed:2025-10" in tags_of(world, world.office.sheet(of_october))
+    assert "billed:2025-10" not in tags_of(world, world.office.sheet(of_november))
+    (left,) = take_back(report).left
+    assert "2025-10 was closed with zk close" in left["text"]
+    books.close(FIRST)
+    assert tag("2025-11").tagged == 1
+    assert tags_of(world, world.office.sheet(of_october)) == {"zammad", "synced", "billed:2025-10"}
+    assert tags_of(world, world.office.sheet(of_november)) == {"zammad", "synced", "billed:2025-11"}

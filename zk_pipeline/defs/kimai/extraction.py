@@ -73,7 +73,8 @@ def _conclude(runtime: Runtime, target: TargetConnector, span: tuple[date, date]
     with runtime.database.transaction() as connection:
         unseen = rows.timesheets_within(connection, name, seen.window, seen.sweep_id)
         bound = ledger.rows_of_timesheets(connection, name, unseen).values()
-        ours = ledger.bound_timesheets(connection, name, *span).keys() | {row.kimai_id for row in bound if row.kimai_id}
+        ours = {row.kimai_id for row in ledger.bound_timesheets(connection, name, *span)}
+        ours |= {row.kimai_id for row in bound if row.kimai_id}
         known_gone = rows.gone_timesheets(connection, name, ours)
     missing = sorted(ours - seen.ids - known_gone)
     found = [row for timesheet_id in missing if (row := target.get(timesheet_id)) is not None]

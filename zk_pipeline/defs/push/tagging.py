@@ -1,8 +1,9 @@
 """Tagging the time sheets of a month as billed: each read again first, so that no tag of somebody else is lost."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import date
+from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from zk_pipeline.connectors.base import TargetConnector
@@ -10,7 +11,7 @@ from zk_pipeline.connectors.errors import NotFoundError, PermissionDeniedError, 
 from zk_pipeline.defs.locks import push_lock
 from zk_pipeline.defs.push.exchanges import Exchanges
 from zk_pipeline.domain.closing import billed_tag, last_day, month_name
-from zk_pipeline.domain.instants import days_window, local_day
+from zk_pipeline.domain.instants import days_window
 from zk_pipeline.domain.journal import JournalEntry, Operation
 from zk_pipeline.domain.records import Timesheet, TimesheetChange
 from zk_pipeline.domain.undo import tags_added
@@ -18,6 +19,7 @@ from zk_pipeline.store import audit, journal, ledger, periods
 from zk_pipeline.store import target as rows
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.database import Database
+from zk_pipeline.store.ledger import Bound
 
 
 class MonthOpenError(Exception):
@@ -33,7 +35,7 @@ class Tagged:
 
 
 class Tagging:
-    """Sets the tag of a month on its time sheets of ours that are not exported, for one run."""
+    """Sets the tag of a month on the time sheets of its bookings that are not exported, for one run."""
 
     def __init__(self, database: Database, target: TargetConnector, zone: ZoneInfo, run_id: str) -> None:
         self._database = database
@@ -51,14 +53,14 @@ class Tagging:
         """
         self._require_closed(month)
         tag, done = billed_tag(month), Tagged()
-        by_day = self._untagged(month, tag)
-        if by_day:
+        untagged = self._untagged(month, tag)
+        if untagged:
             self._target.ensure_tags([tag])
-        for day, sheets in sorted(by_day.items()):
+        for day, sheets in groupby(untagged, key=lambda sheet: sheet.day):
             with self._database.lock(push_lock(self._name, day)), self._exchanges.kept():
                 self._require_closed(month)
-                for source_id, row in sheets:
-                    self._tag(row.id, source_id, tag, done)
+                for sheet in sheets:
+                    self._tag(sheet, tag, done)
         return done
 
     def _require_closed(self, month: date) -> None:
@@ -68,40 +70,48 @@ class Tagging:
         name = month_name(month)
         raise MonthOpenError(f"{name} is not closed. Close it first: zk close {name}")
 
-    def _untagged(self, month: date, tag: str) -> dict[date, Sequence[tuple[str, Timesheet]]]:
-        """Our time sheets of the month that lack the tag or whose tag is not in the journal, by day."""
-        window = days_window(month, last_day(month), self._zone)
-        found = {row.id: row for page in self._target.fetch(window).pages() for row in page if not row.exported}
-        with self._database.transaction() as connection:
-            ours = ledger.rows_of_timesheets(connection, self._name, list(found))
-        journalled = self._journalled(ours.keys(), tag)
-        by_day: dict[date, list[tuple[str, Timesheet]]] = {}
-        for source_id, written in sorted(ours.items()):
-            row = found[written.kimai_id or 0]
-            if not (_has(row, tag) and row.id in journalled):
-                by_day.setdefault(local_day(row.begin, self._zone), []).append((source_id, row))
-        return {**by_day}
+    def _untagged(self, month: date, tag: str) -> list[Bound]:
+        """The time sheets of the month's bookings that lack the tag or whose tag is not in the journal, by day.
 
-    def _tag(self, timesheet_id: int, source_id: str, tag: str, done: Tagged) -> None:
-        current = self._target.get(timesheet_id)
-        if current is None or current.exported:
+        A booking is billed with the month of its work day, even where its time sheet was moved to another one.
+        """
+        with self._database.transaction() as connection:
+            ours = ledger.bound_timesheets(connection, self._name, month, last_day(month))
+        journalled = self._journalled([sheet.source_id for sheet in ours], tag)
+        pages = self._target.fetch(days_window(month, last_day(month), self._zone)).pages()
+        settled = {
+            row.id for page in pages for row in page if row.exported or (_has(row, tag) and row.id in journalled)
+        }
+        return [sheet for sheet in ours if sheet.kimai_id not in settled]
+
+    def _tag(self, sheet: Bound, tag: str, done: Tagged) -> None:
+        try:
+            change = self._sent(sheet, tag)
+        except (NotFoundError, PermissionDeniedError, ValidationFailedError) as error:
+            done.left.append(f"Time sheet {sheet.kimai_id} could not be tagged. {error}")
             return
-        before, row = current, current
-        if _has(current, tag):
-            # An earlier run died between the write and its commit, or a person was faster.
-            before = replace(current, tags=tuple(name for name in current.tags if not _is(name, tag)))
-        else:
-            try:
-                with self._exchanges.of(source_id):
-                    row = self._target.update(current, TimesheetChange(tags=(*current.tags, tag)))
-            except (NotFoundError, PermissionDeniedError, ValidationFailedError) as error:
-                done.left.append(f"Time sheet {timesheet_id} could not be tagged. {error}")
-                return
+        if change is None:
+            return
+        before, row = change
         if not _has(row, tag):
-            done.left.append(f"Time sheet {timesheet_id}: Kimai dropped the tag {tag}. Make it visible in Kimai.")
+            done.left.append(f"Time sheet {row.id}: Kimai dropped the tag {tag}. Make it visible in Kimai.")
             return
-        self._commit(source_id, before, row)
+        self._commit(sheet, before, row)
         done.tagged += 1
+
+    def _sent(self, sheet: Bound, tag: str) -> tuple[Timesheet, Timesheet] | None:
+        """The time sheet without the tag and with it, or `None` where nothing is to be done."""
+        current = self._target.get(sheet.kimai_id)
+        if current is None or current.exported:
+            return None
+        if not _has(current, tag):
+            with self._exchanges.of(sheet.source_id):
+                return current, self._target.update(current, TimesheetChange(tags=(*current.tags, tag)))
+        if sheet.kimai_id in self._journalled([sheet.source_id], tag):
+            return None
+        # An earlier run died between the write and its commit, or a person was faster.
+        others = tuple(name for name in current.tags if not _is(name, tag))
+        return replace(current, tags=others), current
 
     def _journalled(self, source_ids: Collection[str], tag: str) -> set[int]:
         """The time sheets of these bookings that got the tag from us, as an undo will find it."""
@@ -109,11 +119,10 @@ class Tagging:
             written = journal.tagged(connection, self._name, source_ids)
         return {write.entry.kimai_id for write in written if any(_is(name, tag) for name in tags_added(write.entry))}
 
-    def _commit(self, source_id: str, before: Timesheet, row: Timesheet) -> None:
-        day = local_day(row.begin, self._zone)
-        written = JournalEntry(Operation.TAG, source_id, row.id, day, before, row)
-        detail = {"day": str(day), "kimai_id": row.id, "before": list(before.tags), "after": list(row.tags)}
-        event = AuditEvent("kimai.timesheet.tagged", "pipeline", f"booking:{source_id}", detail, self._run_id)
+    def _commit(self, sheet: Bound, before: Timesheet, row: Timesheet) -> None:
+        written = JournalEntry(Operation.TAG, sheet.source_id, row.id, sheet.day, before, row)
+        detail = {"day": str(sheet.day), "kimai_id": row.id, "before": list(before.tags), "after": list(row.tags)}
+        event = AuditEvent("kimai.timesheet.tagged", "pipeline", f"booking:{sheet.source_id}", detail, self._run_id)
         with self._exchanges.committed() as connection:
             rows.save_timesheets(connection, self._name, [row])
             journal.record(connection, self._name, [written], self._run_id)
