@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from zk_pipeline.domain.decision import Action
 from zk_pipeline.domain.entries import stable_hash
@@ -17,7 +18,7 @@ def writes(line: Result) -> bool:
 
 
 def line_hash(line: Result) -> str:
-    """A hash of what the line writes: it changes when the booking, the mappings or the time sheet do."""
+    """A hash of what the line writes: it changes when the booking, its texts, the mappings or the time sheet do."""
     return stable_hash(
         {
             "action": line.action,
@@ -25,8 +26,25 @@ def line_hash(line: Result) -> str:
             "kimai_id": line.kimai_id,
             "diff": line.diff,
             "decided": line.decided,
+            "texts": _texts(line),
         }
     )
+
+
+def _texts(line: Result) -> dict[str, Any]:
+    """The texts that the line writes: of a new time sheet, and of the project and customer that it may have made.
+
+    The names stand there even of what exists, so that a line stays the same when another one makes its project.
+    """
+    draft = line.draft
+    if draft is None:
+        return {}
+    creates = line.action is Action.CREATE
+    texts: dict[str, Any] = {"description": draft.description, "tags": draft.tags} if creates else {}
+    if creates or "project" in line.diff:
+        customer = draft.project.customer
+        texts |= {"project": draft.project.name, "customer": [customer.number, customer.name]}
+    return texts
 
 
 def plan_hash(lines: Mapping[str, str]) -> str:
