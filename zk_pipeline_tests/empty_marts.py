@@ -2,14 +2,23 @@
 
 from sqlalchemy import Connection, text
 
-_NAMES = "customer_id bigint, customer text, organization_id bigint, activity text"
+from zk_pipeline.domain.statement import PARTS
+
+_NAMES = "customer_id bigint, customer text DEFAULT '', organization_id bigint, activity text DEFAULT ''"
+_AMOUNTS = ", ".join(
+    f"minutes_{name} numeric DEFAULT 0"
+    for name in ("zammad", *PARTS, "unexplained", "billable", "billed", "to_be_billed")
+)
 _COLUMNS = {
-    "statement_lines": f"month date, entries bigint, {_NAMES}, agent text, agent_email text",
-    "int_entries_named": (
-        "booking_month date, entry_date date, minutes_waiting numeric, minutes_unexplained numeric, "
-        f"{_NAMES}, agent_name text, agent_address text"
+    "statement_lines": (
+        "month date, entries bigint DEFAULT 0, agent text DEFAULT '', agent_email text DEFAULT '', "
+        f"{_NAMES}, {_AMOUNTS}"
     ),
-    "fct_time_entries": "entry_date date, day_version text",
+    "int_entries_named": (
+        "booking_month date, entry_date date, entry_key text, "
+        f"{_NAMES}, agent_name text, agent_address text, {_AMOUNTS}"
+    ),
+    "fct_time_entries": "entry_date date, day_version text, built_at timestamptz",
     "stg_day_versions": "entry_date date, day_version text",
 }
 

@@ -10,7 +10,7 @@ from zk_pipeline.domain.adjustments import AdjustmentState
 from zk_pipeline.domain.closing import month_name
 from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
-from zk_pipeline.operations.periods import month_given
+from zk_pipeline.operations.months import month_given
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import adjustments, audit
 from zk_pipeline.store.addresses import addresses

@@ -13,16 +13,17 @@ from zk_pipeline.defs.locks import push_lock
 from zk_pipeline.defs.marts import building
 from zk_pipeline.defs.tags import MONTH_TAG, REASON_TAG, TARGET_TAG
 from zk_pipeline.domain.closing import (
-    MonthError,
     StatementTotals,
     last_day,
     may_close,
     month_name,
-    month_named,
 )
 from zk_pipeline.domain.instants import days_between, local_day
 from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import OperationError, StaleError
+from zk_pipeline.operations.months import month_given
+from zk_pipeline.operations.statement import read
+from zk_pipeline.operations.statement_files.data import fingerprint
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import audit, conflicts, periods, requests
 from zk_pipeline.store.addresses import addresses
@@ -34,8 +35,8 @@ TAG_JOB = "tag_billed"
 class Period:
     """One closing of a month; the month is closed while nobody opened it again. Instants are in UTC.
 
-    `audit_head` is the hash of the audit chain's last row before the closing, `statement_hash` one of the statement's
-    lines; `minutes_waiting` waited for people and were closed with it.
+    `audit_head` is the hash of the audit chain's last row before the closing, `statement_hash` that of the statement
+    (`fingerprint`); `minutes_waiting` waited for people and were closed with it.
     """
 
     month: str
@@ -85,7 +86,7 @@ def close(runtime: Runtime, actor: Actor, name: str, *, with_waiting: bool = Fal
         totals, objections = _objections(connection, runtime, month, with_waiting=with_waiting)
         if objections:
             raise StaleError(" ".join(objections))
-        statement = periods.statement_hash(connection, month)
+        statement = fingerprint(read(connection, month, runtime.settings.minutes_per_unit))
         _, head = audit.head(connection)
         periods.close(
             connection,
@@ -114,25 +115,23 @@ def reopen(runtime: Runtime, actor: Actor, name: str, reason: str) -> Period:
         return _of(connection, month)
 
 
-def launch_tagging(runtime: Runtime, name: str) -> str:
-    """Have Dagster tag the time sheets of a closed month; returns the run's id. What has the tag is left alone.
-
-    Raises `StaleError` for a month that is open, and `DagsterServerError`.
-    """
+def tagging_requested(runtime: Runtime, actor: Actor, name: str) -> str:
+    """Record who has a month tagged, before its run begins; returns the month's name. Raises `StaleError` if it is open."""
     month = month_given(name)
     with runtime.database.transaction() as connection:
         if month not in periods.closed_months(connection):
             raise StaleError(f"{month_name(month)} is not closed. Close it first, then have it tagged.")
-    tags = {**TARGET_TAG, REASON_TAG: "person", MONTH_TAG: month_name(month)}
+        audit.append(connection, [actor.did("tagging.requested", _subject(month), {"month": month_name(month)})])
+    return month_name(month)
+
+
+def launch_tagging(runtime: Runtime, actor: Actor, name: str) -> str:
+    """Have Dagster tag the time sheets of a closed month; returns the run's id. What has the tag is left alone.
+
+    Raises `StaleError` for a month that is open, and `DagsterServerError`.
+    """
+    tags = {**TARGET_TAG, REASON_TAG: "person", MONTH_TAG: tagging_requested(runtime, actor, name)}
     return DagsterServer(runtime.settings.dagster_server).launch(TAG_JOB, tags)
-
-
-def month_given(name: str) -> date:
-    """The first day of a month that somebody wrote as `2025-08`. Raises `OperationError`."""
-    try:
-        return month_named(name)
-    except MonthError as error:
-        raise OperationError(str(error)) from error
 
 
 @contextmanager

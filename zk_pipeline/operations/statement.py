@@ -13,7 +13,7 @@ from zk_pipeline.domain.closing import last_day, month_name, month_of
 from zk_pipeline.domain.statement import CustomerError, Statement, of_customer, statement_of
 from zk_pipeline.operations import marts
 from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
-from zk_pipeline.operations.periods import month_given
+from zk_pipeline.operations.months import month_given
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import statements
 from zk_pipeline.store.addresses import addresses
@@ -33,13 +33,20 @@ def statement(runtime: Runtime, name: str, customer: str | None = None, *, refre
     with runtime.database.transaction() as connection:
         if not statements.is_made(connection):
             raise StaleError(f"There is no statement yet. zk statement {month_name(month)} makes it.")
-        found = _read(connection, month, runtime.settings.minutes_per_unit)
+        found = read(connection, month, runtime.settings.minutes_per_unit)
     if not customer:
         return found
     try:
         return of_customer(found, customer)
     except CustomerError as error:
         raise UnknownError(error.args[0]) from error
+
+
+def read(connection: Connection, month: date, minutes_per_unit: Decimal) -> Statement:
+    """The statement of a month as the marts say, of all customers; `minutes_per_unit` is the unit of today."""
+    rows = statements.rows(connection, addresses(connection).target, month, last_day(month))
+    made = statement_of(month, rows.lines, rows.days, rows.gaps, rows.conflicts)
+    return replace(made, built_at=rows.built_at, stale_days=tuple(_stale(connection, month, minutes_per_unit)))
 
 
 def months(runtime: Runtime) -> tuple[date, ...]:
@@ -70,12 +77,6 @@ def bring_up_to_date(runtime: Runtime, month: date) -> bool:
 def launch_refresh(runtime: Runtime) -> str:
     """Have Dagster build the marts; returns the run's id. Raises `DagsterServerError`."""
     return DagsterServer(runtime.settings.dagster_server).launch(MARTS_JOB, {REASON_TAG: "person"})
-
-
-def _read(connection: Connection, month: date, minutes_per_unit: Decimal) -> Statement:
-    rows = statements.rows(connection, addresses(connection).target, month, last_day(month))
-    made = statement_of(month, rows.lines, rows.days, rows.gaps, rows.conflicts)
-    return replace(made, built_at=rows.built_at, stale_days=tuple(_stale(connection, month, minutes_per_unit)))
 
 
 def _stale(connection: Connection, month: date, minutes_per_unit: Decimal) -> list[date]:

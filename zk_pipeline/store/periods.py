@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, Row, func, insert, select, text, update
 
-from zk_pipeline.domain.closing import StatementTotals, last_day, month_name
+from zk_pipeline.domain.closing import StatementTotals, last_day
 from zk_pipeline.store import statements
 from zk_pipeline.store.period_tables import periods
 from zk_pipeline.store.tables import conflicts, day_requests, normalized_entries
@@ -18,12 +18,6 @@ _SUMS = text(
         coalesce(sum(minutes_waiting), 0) AS minutes_waiting, count(*) FILTER (WHERE minutes_waiting <> 0) AS waiting,
         coalesce(sum(abs(minutes_unexplained)), 0) AS minutes_unexplained
     FROM marts.int_entries_named WHERE booking_month = :month
-    """
-)
-_HASH = text(
-    """
-    SELECT encode(sha256(convert_to(coalesce(string_agg(line::text, chr(10) ORDER BY line::text), ''), 'UTF8')), 'hex')
-    FROM marts.statement_lines AS line WHERE left(line.month::text, 7) = :month
     """
 )
 
@@ -86,8 +80,3 @@ def totals(connection: Connection, source: str, month: date, minutes_per_unit: D
         asked_days=days,
         stale_days=statements.stale_days(connection, month, last_day(month), minutes_per_unit),
     )
-
-
-def statement_hash(connection: Connection, month: date) -> str:
-    """A hash (SHA-256) of the lines of a month's statement, whatever their order."""
-    return connection.execute(_HASH, {"month": month_name(month)}).scalar_one()

@@ -1,5 +1,6 @@
 """`zk close`, `zk reopen` and `zk credits`: they ask, do, tell, and name what stands in the way."""
 
+import hashlib
 import json
 from typing import Any
 
@@ -39,6 +40,25 @@ def test_a_month_is_closed_after_a_yes_and_shown_in_the_status(stated: Zk) -> No
     assert "2025-08 is closed." in done.stdout
     assert "Closed months: 2025-08." in stated("status").stdout
     assert "closed already" in stated("close", MONTH, "--yes").stderr
+
+
+def test_the_hash_of_a_closing_is_computed_from_the_statement_that_was_kept(stated: Zk) -> None:
+    execute(
+        stated,
+        """
+        INSERT INTO marts.statement_lines (month, customer, customer_id, agent, entries, minutes_zammad, minutes_kimai)
+        VALUES ('2025-08-01', 'Bäckerei', 7, 'Anna', 2, 82.5, 82.5)
+        """,
+    )
+    kept = as_json(stated("statement", MONTH, "--format", "json"))
+    told = as_json(stated("close", MONTH, "--yes", "--json"))
+    for moment in ("built_at", "stale_days", "conflicts"):
+        del kept[moment]
+    for customer in kept["customers"]:
+        del customer["conflicts"]
+    canonical = json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert [customer["minutes"]["zammad"] for customer in kept["customers"]] == ["82.5"]
+    assert told["statement_hash"] == hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def test_a_month_is_opened_again_for_a_reason(stated: Zk) -> None:

@@ -1,5 +1,7 @@
-"""A statement for programs: one JSON object, or CSV lines."""
+"""A statement for programs: one JSON object, or CSV lines; and its fingerprint."""
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -28,6 +30,8 @@ from zk_pipeline.operations.statement_files.look import Look
 
 COLUMNS = ("zammad", *PARTS, "unexplained", "billable", "billed", "to_be_billed")
 """The amounts of a line, in their order."""
+
+_OF_THE_MOMENT: Any = {"built_at": True, "stale_days": True, "conflicts": True, "customers": {"__all__": {"conflicts"}}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,13 @@ def as_json(statement: Statement, look: Look) -> bytes:
     """The statement as one JSON object; amounts are strings, so that no reader rounds them."""
     del look
     return TypeAdapter(ToldStatement).dump_json(told(statement), indent=2) + b"\n"
+
+
+def fingerprint(statement: Statement) -> str:
+    """SHA-256 of the JSON object without what tells of the moment (docs/billing.md, Closing a month)."""
+    lasting = TypeAdapter(ToldStatement).dump_python(told(statement), mode="json", exclude=_OF_THE_MOMENT)
+    canonical = json.dumps(lasting, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def as_csv(statement: Statement, look: Look) -> bytes:
