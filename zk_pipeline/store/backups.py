@@ -28,6 +28,8 @@ PURPOSE = "backup"
 
 SUFFIX = ".zkbackup"
 _PREFIX = "zk-"
+_PARTIAL = "zk-partial-"
+_PARTIAL_KEPT = timedelta(days=1)
 _STAMP = "%Y%m%dT%H%M%SZ"
 MANIFEST = "manifest"
 
@@ -63,7 +65,10 @@ def back_up(
     """
     created_at = datetime.now(UTC)
     target = directory / f"{_PREFIX}{created_at:{_STAMP}}{SUFFIX}"
-    with _explained(directory), tempfile.NamedTemporaryFile(dir=_private(directory), delete=False) as file:
+    with (
+        _explained(directory),
+        tempfile.NamedTemporaryFile(dir=_private(directory), prefix=_PARTIAL, delete=False) as file,
+    ):
         try:
             writer = SealedWriter(file, key)
             dumps = tuple(_dump(name, url, writer, snapshots.get(name)) for name, url in databases.items())
@@ -122,9 +127,15 @@ def stored(directory: Path) -> list[Path]:
 
 
 def expire(directory: Path, days: int, now: datetime) -> list[Path]:
-    """Remove the backups older than so many days, but never the newest; returns those that were removed."""
+    """Remove the backups older than so many days, but never the newest; returns those that were removed.
+
+    What a backup that was killed left is removed after a day: no backup that goes on is untouched for so long.
+    """
     *older, _newest = stored(directory) or [directory]
-    gone = [path for path in older if (made := _made_at(path)) is not None and made < now - timedelta(days=days)]
+    expired = [path for path in older if (made := _made_at(path)) is not None and made < now - timedelta(days=days)]
+    untouched_since = (now - _PARTIAL_KEPT).timestamp()
+    left = [path for path in directory.glob(f"{_PARTIAL}*") if path.stat().st_mtime < untouched_since]
+    gone = expired + left
     for path in gone:
         path.unlink()
     return gone

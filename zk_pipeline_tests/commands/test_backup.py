@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -275,6 +276,30 @@ def test_the_file_shows_no_name_and_no_token(backup: Path, synced: Home):
     content = backup.read_bytes()
     assert b"Nordlicht" not in content
     assert b"time_accountings" not in content
+
+
+BACKING_UP = """
+import os
+from zk_pipeline.store import backups
+from zk_pipeline.cli import main
+
+backups._dump = lambda *_: os._exit(9)
+main()
+"""
+
+
+def test_what_a_killed_backup_left_goes_with_a_backup_of_another_day(zk: Zk, zk_home: Home, tmp_path: Path):
+    directory = tmp_path / "backups"
+    back_up = ("backup", "--to", str(directory))
+    assert apart(zk_home, *back_up, program=BACKING_UP).returncode == 9
+    (left,) = directory.iterdir()
+    zk(*back_up)
+    assert left.exists()
+    yesterday = left.stat().st_mtime - timedelta(days=1, hours=1).total_seconds()
+    os.utime(left, (yesterday, yesterday))
+    told = zk(*back_up, "--json").stdout
+    assert not left.exists()
+    assert left.name in json.loads(told)["expired"]
 
 
 def test_a_backup_is_audited(backup: Path, synced: Home):
