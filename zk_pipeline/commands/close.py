@@ -36,7 +36,7 @@ def close(
         if not (found.closed and tag):
             told |= _closed(ready.runtime, found, with_waiting=with_waiting, yes=yes)
         if tag:
-            told |= _tagged(found.month, quiet=as_json)
+            told |= _tagged(ready.runtime, found.month, quiet=as_json)
         if as_json:
             show_json(told)
         else:
@@ -65,11 +65,12 @@ def _closed(runtime: Runtime, found: Standing, *, with_waiting: bool, yes: bool)
     return asdict(periods.close(runtime, person(), found.month, with_waiting=with_waiting))
 
 
-def _tagged(month: str, *, quiet: bool) -> dict[str, object]:
+def _tagged(runtime: Runtime, month: str, *, quiet: bool) -> dict[str, object]:
     # Dagster takes a second to import, and only this needs it.
     from zk_pipeline.definitions import defs  # noqa: PLC0415
     from zk_pipeline.syncing import SyncFailedError, tag_month  # noqa: PLC0415
 
+    periods.tagging_requested(runtime, person(), month)
     with explained(SyncFailedError):
         report = tag_month(defs.resolve_job_def(periods.TAG_JOB), month)
     if not quiet:

@@ -5,11 +5,10 @@ from typing import Annotated
 
 import typer
 
-from zk_pipeline.commands.console import AsJson, UsageError, actor, environment, explained, out, show_json, teller
+from zk_pipeline.commands.console import AsJson, UsageError, environment, explained, out, person, show_json, teller
 from zk_pipeline.commands.report import planned_writes, show_sync
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.operations import sync as operation
-from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.operations.errors import OperationError
 from zk_pipeline.settings import Settings
 from zk_pipeline.store import requests
@@ -46,7 +45,10 @@ def sync(
     with environment() as ready, explained(SyncFailedError, OperationError):
         span = days_given(ready.runtime.settings, first, last)
         job = defs.resolve_job_def("plan" if plan else "sync")
-        tags = {ALLOW_TAG: "yes"} if let_pass else {}
+        tags: dict[str, str] = {}
+        if let_pass and not plan:
+            tags = {ALLOW_TAG: "yes"}
+            operation.limits_overridden(ready.runtime, person(), *span)
         report = sync_days(ready.runtime, job, *span, tell=teller(quiet=as_json), tags=tags)
         if as_json:
             planned = {"plan": planned_writes(ready.runtime, span).to_json()} if plan else {}
@@ -62,7 +64,7 @@ def _request(first: str, last: str, *, alone: bool, as_json: bool) -> None:
         if not alone:
             raise UsageError("--request only asks for a sync; --plan and --let-pass run one now. Use one of them.")
         begin, end = days_given(ready.runtime.settings, first, last)
-        asked = operation.request(ready.runtime, Actor(actor(), Role.ADMIN), begin, end)
+        asked = operation.request(ready.runtime, person(), begin, end)
         if as_json:
             show_json({"first": begin, "last": end, "days": asked.days, "reason": requests.PERSON})
         else:

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from zk_pipeline.commands.console import AsJson, UsageError, environment, explained, out, show_json, show_table
+from zk_pipeline.commands.console import AsJson, UsageError, environment, explained, out, person, show_json, show_table
 from zk_pipeline.defs.push.undoing import SHORTEST_ID, UnknownRunError, named_run, planned, undo_settings
 from zk_pipeline.domain.undo import Reversal, Step, UndoReport
+from zk_pipeline.operations import runs
 from zk_pipeline.runtime import Runtime
 
 Line = Mapping[str, Any]
@@ -50,6 +51,7 @@ def undo(
         else:
             if not yes:
                 typer.confirm(f"Take {len(wanted)} writes back?", abort=True)
+            runs.undo_requested(ready.runtime, person(), run_id)
             report = undo_run(defs.resolve_job_def("undo"), run_id)
             left = report.left
             told = {"run": run_id, "run_id": report.run_id, "undone": report.undone, "left": left}

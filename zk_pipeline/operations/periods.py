@@ -116,7 +116,10 @@ def reopen(runtime: Runtime, actor: Actor, name: str, reason: str) -> Period:
 
 
 def tagging_requested(runtime: Runtime, actor: Actor, name: str) -> str:
-    """Record who has a month tagged, before its run begins; returns the month's name. Raises `StaleError` if it is open."""
+    """Record who has a closed month tagged, before its run begins; returns the month's name.
+
+    Raises `OperationError` for what is no month, `StaleError` for one that is open.
+    """
     month = month_given(name)
     with runtime.database.transaction() as connection:
         if month not in periods.closed_months(connection):

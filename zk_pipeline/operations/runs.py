@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from zk_pipeline.dagster_server import DagsterServer, DagsterServerError, run_url
+from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import UnknownError
 from zk_pipeline.runtime import Runtime
-from zk_pipeline.store import run_lists
+from zk_pipeline.store import audit, run_lists
 from zk_pipeline.store.run_lists import StoredRun
 
 UNKNOWN = "unknown"
@@ -54,6 +55,12 @@ def one(runtime: Runtime, run_id: str) -> Run:
     if not found:
         raise UnknownError(f"There is no run {run_id}. A run is known here once its first stage began.")
     return found[0]
+
+
+def undo_requested(runtime: Runtime, actor: Actor, run_id: str) -> None:
+    """Record who has a run undone, before the first write is taken back; what comes of it is told by the undo's run."""
+    with runtime.database.transaction() as connection:
+        audit.append(connection, [actor.did("undo.requested", f"run:{run_id}", {"run": run_id})])
 
 
 def of_ids(runtime: Runtime, run_ids: Sequence[str]) -> tuple[Run, ...]:

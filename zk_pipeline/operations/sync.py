@@ -103,6 +103,13 @@ def request(runtime: Runtime, actor: Actor, first: date, last: date) -> SyncRequ
     return _told(asked, ())
 
 
+def limits_overridden(runtime: Runtime, actor: Actor, first: date, last: date) -> None:
+    """Record who lets the runs of these days pass the limits, before the first of them begins."""
+    with runtime.database.transaction() as connection:
+        event = actor.did("limits.overridden", f"days:{first}..{last}", {"first": str(first), "last": str(last)})
+        audit.append(connection, [event])
+
+
 def request_state(runtime: Runtime, request_id: int) -> SyncRequest:
     """What became of a range that was asked for. Raises `UnknownError`."""
     with runtime.database.transaction() as connection:

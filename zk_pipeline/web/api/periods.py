@@ -71,15 +71,15 @@ def close(actor: Admin, ready: Ready, month: Month, body: Closing) -> Closed:
     if not body.tag:
         return Closed(period=period)
     try:
-        return Closed(period=period, tag_run_id=periods.launch_tagging(ready, month))
+        return Closed(period=period, tag_run_id=periods.launch_tagging(ready, actor, month))
     except DagsterServerError as error:
         return Closed(period=period, tag_problem=str(error))
 
 
 @router.post("/periods/{month}/tags", summary="Tag the time sheets of a closed month")
-def tag(_actor: Admin, ready: Ready, month: Month) -> Tagging:
+def tag(actor: Admin, ready: Ready, month: Month) -> Tagging:
     """May be repeated: a time sheet that has the tag is left alone. 409 while the month is open."""
-    return Tagging(tag_run_id=periods.launch_tagging(ready, month))
+    return Tagging(tag_run_id=periods.launch_tagging(ready, actor, month))
 
 
 @router.post("/periods/{month}/reopen", summary="Open a closed month again")

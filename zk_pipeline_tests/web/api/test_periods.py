@@ -96,6 +96,14 @@ def test_the_tags_of_a_closed_month_are_asked_for_on_their_own(statement: Web, a
         refused(admin.post(f"{MONTH}/tags"), 502, "Dagster")
 
 
+def test_who_has_a_month_tagged_is_in_the_trail(statement: Web, admin: httpx.Client) -> None:
+    admin.post(f"{MONTH}/close", json={"tag": True})
+    admin.post(f"{MONTH}/tags")
+    events = "SELECT actor, subject FROM sync.audit_logs WHERE event = 'tagging.requested'"
+    closed_by = admin.get(PERIODS).json()[0]["closed_by"]
+    assert statement.rows(events) == [(closed_by, "period:2025-08")] * 2
+
+
 def test_an_operator_settles_a_credit_once(web: Web, credit: int, operator: httpx.Client, viewer: httpx.Client) -> None:
     (row,) = viewer.get(CREDITS, params={"month": "2025-08"}).json()
     assert (row["id"], row["minutes"], row["project"], row["state"]) == (credit, "15.0000", "ZO7", "open")
