@@ -13,9 +13,9 @@ from zk_pipeline.store import adjustments, audit, backups, inventory, restoratio
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.backups import BackupError
 from zk_pipeline.store.database import Database
-from zk_pipeline.store.whole_databases import scratch_database
+from zk_pipeline.store.whole_databases import rehearsal_database
 
-SCRATCH = "zk_rehearsal"
+_TURN = "zk:rehearsal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +84,15 @@ def _finish(manifest: backups.Manifest, databases: Mapping[str, str]) -> None:
 def rehearse(ready: Runtime, directory: Path, actor: str) -> Rehearsal:
     """Restore the newest backup into a scratch database, walk along its audit chain, and count its rows; audited.
 
-    Raises `BackupError`, also when what came back is not what was there, and `SealBrokenError`.
+    A rehearsal that is under way is waited for. Raises `BackupError`, also when what came back is not what was there,
+    and `SealBrokenError`.
     """
     found = backups.stored(directory)
     if not found:
         raise BackupError(f"There is no backup in {directory}. Make one: zk backup")
     path = found[-1]
-    url, began = _databases(ready)["zk"], time.monotonic()
-    with scratch_database(url, SCRATCH) as scratch:
+    with ready.database.lock(_TURN), rehearsal_database(_databases(ready)["zk"]) as scratch:
+        began = time.monotonic()
         manifest = backups.load(path, _keys(ready), {"zk": scratch})
         rehearsal = _verified(path, manifest, scratch, began)
     with ready.database.transaction() as connection:

@@ -7,7 +7,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import make_url
 
-_RESTORING, _BEFORE, _RENAMING = "zk_restoring_", "zk_before_", "zk_renaming_"
+_RESTORING, _BEFORE, _RENAMING, _REHEARSING = "zk_restoring_", "zk_before_", "zk_renaming_", "zk_rehearsing_"
 _NAME_BYTES = 63
 _OTHERS = """
     SELECT 1 FROM pg_stat_activity
@@ -52,6 +52,16 @@ def scratch_database(url: str, name: str) -> Iterator[str]:
         yield make_url(url).set(database=name).render_as_string(hide_password=False)
     finally:
         _drop(url, name)
+
+
+@contextmanager
+def rehearsal_database(url: str) -> Iterator[str]:
+    """The URL of an empty database in which the restoration of this one is rehearsed; it is dropped afterwards.
+
+    There is one for each database of a server, so rehearsals of one database take turns. Raises `BackupError`.
+    """
+    with scratch_database(url, _beside(_REHEARSING, str(make_url(url).database))) as scratch:
+        yield scratch
 
 
 @contextmanager

@@ -1,20 +1,25 @@
 """The jobs that back up and rehearse, executed by Dagster on the product's databases."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
+from threading import Barrier
 
 import dagster as dg
+import psycopg
 import pytest
 from sqlalchemy import text
 
+from zk_pipeline import safekeeping
 from zk_pipeline.defs.automation.backups import backup, build_schedules, rehearse_backup
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.local import prepared
 from zk_pipeline.runtime import Runtime
-from zk_pipeline.safekeeping import SCRATCH
 from zk_pipeline.settings import load_settings
 from zk_pipeline.store import audit, backups
 from zk_pipeline.store.audit import AuditEvent
+from zk_pipeline.store.whole_databases import rehearsal_database, scratch_database
 
 
 @pytest.fixture
@@ -49,7 +54,32 @@ def test_a_backup_is_made_and_proven_by_restoring_it(runtime: Runtime):
     assert result.success
     (output,) = [event for event in result.all_events if event.is_successful_output]
     assert output.step_output_data.metadata["sync.audit_logs"].value == 1
-    assert SCRATCH not in names_of_databases(runtime)
+    assert not [name for name in names_of_databases(runtime) if name.startswith("zk_rehears")]
+
+
+def test_a_second_rehearsal_waits_for_the_first(runtime: Runtime):
+    made = safekeeping.back_up(runtime, runtime.settings.backups, "cli:root", datetime.now(UTC))
+    together = Barrier(2)
+
+    def rehearsed(_: int) -> Path:
+        together.wait()
+        return safekeeping.rehearse(runtime, runtime.settings.backups, "cli:root").path
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(rehearsed, range(2))) == [made.path] * 2
+
+
+def test_installations_on_one_server_rehearse_beside_each_other(runtime: Runtime):
+    url = runtime.settings.database_url
+    assert url is not None
+    with (
+        scratch_database(url.get_secret_value(), "zk_of_others") as others,
+        rehearsal_database(others) as theirs,
+        psycopg.connect(theirs.replace("+psycopg", "")) as connection,
+    ):
+        with rehearsal_database(url.get_secret_value()) as ours:
+            assert ours != theirs
+        assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
 def test_a_rehearsal_without_a_backup_says_how_to_make_one(runtime: Runtime):
