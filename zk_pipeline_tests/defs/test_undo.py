@@ -345,6 +345,17 @@ def test_an_undo_that_a_restored_database_has_forgotten_creates_nothing_twice(wo
 
 
 @pytest.mark.parametrize("settings", [{"ZK_ON_SOURCE_DELETE": "delete"}], indirect=True)
+def test_an_undo_creates_nothing_that_an_account_may_merely_not_see(world: World) -> None:
+    booking, run = deleted(world)
+    undo(run)
+    restore_to_before(world, booking, run)
+    world.office.server.configure({"permissions": {"ROLE_SUPER_ADMIN": {"view_other_timesheet": False}}})
+    (left,) = undo(run).left
+    assert "view_other_timesheet" in left["text"]
+    assert world.office.minutes()[booking] == [30]
+
+
+@pytest.mark.parametrize("settings", [{"ZK_ON_SOURCE_DELETE": "delete"}], indirect=True)
 def test_what_kimai_refuses_to_take_again_is_left_with_its_words(world: World) -> None:
     booking, run = deleted(world)
     world.office.amend("activities", world.office.activity, visible=False)
