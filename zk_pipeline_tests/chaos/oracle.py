@@ -22,8 +22,11 @@ SECONDS_OF_A_TRANSACTION = 10
 
 UNCLAIMED = "SELECT count(*) FROM sync.day_requests WHERE claimed_by_run IS NULL"
 UNFINISHED = "SELECT count(*) FROM runs WHERE status NOT IN ('SUCCESS', 'FAILURE', 'CANCELED')"
+# The line of a booking that is gone is its time sheet's.
 EXCUSED = """
-    SELECT source_id FROM sync.conflicts WHERE resolution_status IN ('open', 'decided', 'carried_out')
+    SELECT COALESCE(c.source_id, p.source_id)
+    FROM sync.conflicts c LEFT JOIN sync.pushes p ON p.connector = c.connector AND p.kimai_id = c.kimai_id
+    WHERE c.resolution_status IN ('open', 'decided', 'carried_out')
     UNION SELECT key FROM sync.reconciliation_results WHERE decided <> ''
     UNION SELECT source_id FROM sync.adjustments
 """

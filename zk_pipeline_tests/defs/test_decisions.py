@@ -8,6 +8,7 @@ from zk_pipeline.domain.mapping_lines import ActivityMapping, UserMapping
 from zk_pipeline.domain.resolutions import Choice
 from zk_pipeline.sandbox.kimai.model import Timesheet
 from zk_pipeline.store import mappings as stored_mappings
+from zk_pipeline.store.conflicts import DecisionError
 from zk_pipeline_tests.defs.deciding import (
     assert_settled,
     booked,
@@ -248,13 +249,13 @@ def test_a_time_sheet_billed_after_the_decision_is_left_alone(world: World) -> N
 
 
 @pytest.mark.parametrize("settings", [{"ZK_LOCKED_BEFORE": MONDAY + timedelta(days=1)}], indirect=True)
-def test_in_a_closed_period_only_decisions_that_write_nothing_hold(world: World) -> None:
+def test_in_a_closed_period_only_decisions_that_write_nothing_are_possible(world: World) -> None:
     typed(world)
     before = world.office.rows
+    assert world.reasons() == ["locked_period"]
     for choice in (Choice.CREATE, Choice.LINK):
-        decide(world, choice)
-        assert writes(world.sync()) == 0
-        assert world.reasons() == ["duplicate"]
+        with pytest.raises(DecisionError, match="possible: adjust, ignore"):
+            decide(world, choice)
     decide(world, Choice.IGNORE)
     world.sync()
     assert (world.reasons(), world.office.rows) == ([], before)
