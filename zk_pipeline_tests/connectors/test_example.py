@@ -40,7 +40,7 @@ def test_the_example_passes_the_suite_and_its_own_tests(installed: Path):
 def called(*command: str, on: Path | None = None) -> str:
     """What a program printed; it must succeed. `on` is put into its path, before our own code."""
     path = os.pathsep.join(str(one) for one in (on, PROJECT) if one)
-    variables = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+    variables = {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "PYTEST_ADDOPTS": ""}
     done = subprocess.run(command, env=variables, check=False, capture_output=True, text=True, timeout=150)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
