@@ -223,7 +223,10 @@ balanced as (
             -- An adjustment makes up for what is there; what a person wrote off after it holds.
             when is_adjusted and is_written_off then planned - adjusted_elsewhere - answered_now
             when is_adjusted
-                then case when is_taken_as_found and is_adjusted_from_asked then coalesce(asked - returned, 0) else 0 end
+                then case
+                    when is_taken_as_found and is_adjusted_from_asked then coalesce(asked - returned, 0)
+                    else 0
+                end
             else
                 case when is_taken_as_found then coalesce(asked - returned, 0) else 0 end
                 -- What was edited in Kimai after it was billed or closed holds.
