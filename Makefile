@@ -21,6 +21,7 @@ $(READY): constraints.txt pyproject.toml
 		|| { echo "Python has no venv module; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m compileall -q zk_pipeline
 	$(BIN)/python -m zk_pipeline.defs.marts.project
 	@touch $(READY)
 
