@@ -19,13 +19,13 @@ class Picker:
         search: Callable[[str], Sequence[Choice]],
         always: Mapping[str, str] | None = None,
     ) -> None:
-        self._visit, self._search, self._always = visit, search, dict(always or {})
+        self._visit, self._label, self._search, self._always = visit, label, search, dict(always or {})
         with parts.box("zk-picker", "fieldset"):
             parts.text("legend", label, "zk-lead")
             self._text = parts.search(visit.words("mappings.search"), self.load)
             self._text.props["aria-label"] = f"{visit.words('mappings.search')}: {label}"
-            self._radio = ui.radio(self._always).props("dense").classes("zk-picker-list")
-            self._radio.props["aria-label"] = label
+            self._list = ui.element("div")
+            self._radio = self._offer(self._always, None)
             self._note = parts.text("p", "", "zk-muted").props("aria-live=polite")
 
     @property
@@ -35,13 +35,29 @@ class Picker:
 
     async def load(self) -> None:
         """Show what fits the text; what was chosen stays chosen as long as it fits."""
-        visit, wanted = self._visit, (self._text.value or "").strip()
+        visit, wanted = self._visit, self._wanted
         with visit.telling():
             found = await visit.ask(self._search, wanted)
-            options = self._always | {one.value: self._label(one) for one in found}
-            self._radio.set_options(options, value=self._radio.value if self._radio.value in options else None)
+            if wanted != self._wanted:  # typed on meanwhile: the next answer is the one to show
+                return
+            options = self._always | {one.value: self._described(one) for one in found}
+            self._radio = self._offer(options, self._radio.value)
             self._note.text = visit.words.count("mappings.found", len(found)) if wanted else ""
 
-    def _label(self, choice: Choice) -> str:
+    @property
+    def _wanted(self) -> str:
+        return (self._text.value or "").strip()
+
+    def _offer(self, options: Mapping[str, str], chosen: str | None) -> ui.radio:
+        """A list of its own for each answer: a click names a line by its number, and one on a list that the browser
+        still shows must not choose what has that number in the next."""
+        self._list.clear()
+        with self._list:
+            radio = ui.radio(dict(options), value=chosen if chosen in options else None)
+        radio.props("dense").classes("zk-picker-list")
+        radio.props["aria-label"] = self._label
+        return radio
+
+    def _described(self, choice: Choice) -> str:
         unused = "" if choice.usable else self._visit.words("mappings.unused")
         return " · ".join(filter(None, (choice.name, choice.note, unused)))
