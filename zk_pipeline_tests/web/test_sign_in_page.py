@@ -1,6 +1,7 @@
 """The sign-in page as a browser without scripts uses it."""
 
 import re
+from html import escape
 
 import httpx
 import pytest
@@ -85,6 +86,22 @@ def test_a_session_is_renewed_when_a_page_is_loaded(web: Web):
     assert '<meta http-equiv="refresh" content="0;url=/audit?page=2">' in page.text
     assert web.client.cookies["zk_refresh"] != before
     assert web.client.get(ME).status_code == 200
+
+
+@pytest.mark.parametrize("target", ["/reconcile?reason=billed&page=2", "/a%26b?text=a%26b%2Fc"])
+def test_the_address_that_follows_the_renewal_comes_back_as_it_was(web: Web, target: str):
+    enter(web)
+    assert f'content="0;url={escape(target)}"' in web.client.get(f"/renew{target}").text
+    web.client.cookies.clear()
+    form = web.client.get(f"/renew{target}").headers["location"]
+    assert httpx.URL(form).params["next"] == target
+
+
+@pytest.mark.parametrize("path", ["//evil.example/", "/%09/evil.example", "/sign-in", "/"])
+def test_the_address_that_follows_the_renewal_leads_nowhere_else(web: Web, path: str):
+    answer = web.client.get(f"/renew{path}")
+    assert answer.headers["location"].startswith("/sign-in?next=/")
+    assert httpx.URL(answer.headers["location"]).params["next"] in {"/", path}
 
 
 def test_two_pages_that_are_loaded_at_once_do_not_end_the_session(web: Web):
