@@ -14,16 +14,22 @@ marts = dg.define_asset_job(
 )
 
 
-@dg.run_status_sensor(
+@dg.sensor(
     name="marts_after_deep_check",
-    run_status=dg.DagsterRunStatus.SUCCESS,
-    monitored_jobs=[deep_check],
-    request_job=marts,
+    job=marts,
     default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Asks for the marts when all runs of the deep check have ended.",
 )
-def marts_after_deep_check(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
-    """Asks for the marts once for each deep check, after the last of the runs that it is made of."""
+def marts_after_deep_check(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Asks for the marts once for each deep check, when the last of its runs has ended.
+
+    However it ended: what is stored is checked above all when a run failed. The cursor is the run that was asked for.
+    """
+    runs = context.instance.get_runs(dg.RunsFilter(job_name=deep_check.name), limit=1)
+    if not runs or runs[0].run_id == context.cursor:
+        return dg.SkipReason("There was no deep check since the marts were asked for.")
     if context.instance.get_runs_count(dg.RunsFilter(job_name=deep_check.name, statuses=UNFINISHED)):
-        return dg.SkipReason("Other runs of the deep check are not finished.")
-    run = context.dagster_run
-    return dg.RunRequest(run_key=run.run_id, tags={REASON_TAG: deep_check.name})
+        return dg.SkipReason("Runs of the deep check are not finished.")
+    newest = runs[0].run_id
+    context.update_cursor(newest)
+    return dg.RunRequest(run_key=newest, tags={REASON_TAG: deep_check.name})

@@ -153,19 +153,27 @@ def test_the_chain_starts_no_dbt(marts: Marts) -> None:
         assert {key.path[0] for key in keys} == {"zammad", "kimai", "sync"}
 
 
-def test_the_marts_are_asked_for_when_the_last_run_of_the_deep_check_is_through(marts: Marts) -> None:
+@pytest.mark.parametrize(
+    "end", [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+)
+def test_the_marts_are_asked_for_once_when_the_last_run_of_the_deep_check_ended(
+    marts: Marts, end: dg.DagsterRunStatus
+) -> None:
     from zk_pipeline.definitions import defs  # noqa: PLC0415
 
-    job = defs.resolve_job_def(deep_check.name)
+    job, repository = defs.resolve_job_def(deep_check.name), defs.get_repository_def()
+
+    def asked(cursor: str | None = None) -> tuple[list[str | None], str | None]:
+        with dg.build_sensor_context(instance, cursor, repository_def=repository) as context:
+            tick = marts_after_deep_check.evaluate_tick(context)
+        return [request.run_key for request in tick.run_requests or ()], tick.cursor
+
     with dg.DagsterInstance.get() as instance:
-        done = instance.create_run_for_job(job, status=dg.DagsterRunStatus.SUCCESS)
+        instance.create_run_for_job(job, status=dg.DagsterRunStatus.SUCCESS)
         waiting = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
-        event = dg.DagsterEvent("PIPELINE_SUCCESS", job.name)
-        context = dg.build_run_status_sensor_context(
-            "marts_after_deep_check", event, instance, done, repository_def=defs.get_repository_def()
-        )
-        assert isinstance(marts_after_deep_check(context), dg.SkipReason)
+        assert asked()[0] == []
         instance.delete_run(waiting.run_id)
-        asked = marts_after_deep_check(context)
-        assert isinstance(asked, dg.RunRequest)
-        assert asked.run_key == done.run_id
+        last = instance.create_run_for_job(job, status=end)
+        keys, cursor = asked()
+        assert keys == [last.run_id]
+        assert asked(cursor)[0] == []
