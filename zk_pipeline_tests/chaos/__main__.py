@@ -60,7 +60,8 @@ def _line(verdict: Verdict) -> str:
     outcome = "FAILED" if verdict.differences else "ok"
     told = (
         f"seed {verdict.seed:4}  {outcome:6}  {verdict.seconds:5.0f} s  {len(verdict.events):3} events  "
-        f"{verdict.harmed:3} requests harmed  {verdict.killed:2} processes killed"
+        f"{verdict.harmed:3} requests harmed  {verdict.killed:2} processes killed  "
+        f"{verdict.compared:3} bookings compared, {verdict.excused:3} up to people"
     )
     if not verdict.differences:
         return told

@@ -15,6 +15,7 @@ from zk_pipeline_tests.chaos.oracle import Difference, differences
 from zk_pipeline_tests.chaos.place import Place, open_place
 from zk_pipeline_tests.chaos.schedule import drawn
 from zk_pipeline_tests.commands.test_up import processes_of
+from zk_pipeline_tests.defs.reckoning import reckoned
 
 FAILING = Path(__file__).with_name("failing_seeds.txt")
 SECONDS_TO_VANISH = 10
@@ -24,13 +25,16 @@ SECONDS_TO_VANISH = 10
 class Verdict:
     """What came of a seed: every event as it went, the differences, and the story of the first of them.
 
-    `seconds` count from the first event to the judgement; `harmed` requests met a fault, `killed` processes died.
+    `seconds` count from the first event to the judgement; `harmed` requests met a fault, `killed` processes died;
+    `compared` bookings were compared field by field, and people have a say in the `excused` ones.
     """
 
     seed: int
     seconds: float
     harmed: int
     killed: int
+    compared: int
+    excused: int
     events: Sequence[str]
     differences: Sequence[str]
     stories: Sequence[str] = ()
@@ -50,7 +54,9 @@ def judged(place: Place, seed: int, seconds: float) -> Verdict:
     stories = [_trace(place, reference) for reference in list(references)[:1]]
     sentences = [difference.sentence for difference in found]
     taken = round(time.monotonic() - began, 1)
-    return Verdict(seed, taken, storm.harmed, storm.killed, storm.told, sentences, stories)
+    books = reckoned(place.world, place.people)
+    counts = (storm.harmed, storm.killed, books.compared, books.excused)
+    return Verdict(seed, taken, *counts, storm.told, sentences, stories)
 
 
 def judged_alone(home: Path, seed: int, seconds: float) -> Verdict:

@@ -82,19 +82,29 @@ def test_the_quick_seeds_kill_every_part_and_do_everything_else_too() -> None:
     assert {event.detail["part"] for event in events if event.kind is Kind.KILL} == set(PARTS)
 
 
-def test_the_judge_sees_lost_minutes_and_doubled_ones(places: Places) -> None:
+def test_the_judge_sees_every_field_that_is_wrong_and_doubled_minutes(places: Places) -> None:
     place = places.present()
     desk = place.world.desk
-    desk.tickets["quiet"] = desk.server.add_ticket("Nobody else works on this", customer_id=1)
+    organization = desk.server.add_organization("Initech")
+    person = desk.server.add_user("office@initech.example", organization_id=organization)
+    desk.tickets["quiet"] = desk.server.add_ticket("Of nobody else", customer_id=person, organization_id=organization)
     booking = desk.book(60, ticket="quiet")
     for _ in range(2):
         place.world.sync()
     assert str(booking) not in {difference.reference for difference in wrong_state(place)}
-    row = place.world.office.sheet(booking)
-    place.world.office.change(row, duration=row.duration - 300)
-    told = f"Booking {booking} is 60.0 min of user 2 in Zammad and 55.0 min of user 2 in Kimai."
-    assert sentence_about(place, booking) == told
-    place.world.office.change(row, id=row.id + 1000)
+    office = place.world.office
+    row = office.sheet(booking)
+    held = "60.0 min of anna for Initech (Consulting) at 2025-10-06 09:00"
+    for changed, told in (
+        ({"duration": row.duration - 300}, held.replace("60.0", "55.0")),
+        ({"user": office.users["ben"]}, held.replace("anna", "ben")),
+        ({"project": office.other_project}, held.replace("Initech", "Ourselves")),
+        ({"activity": office.server.add_activity("Travel")}, held.replace("Consulting", "Travel")),
+        ({"begin": row.begin + 86400}, held.replace("-06", "-07")),
+    ):
+        office.change(row, **changed)
+        assert sentence_about(place, booking) == f"Booking {booking} is {held} in Zammad and {told} in Kimai."
+    office.change(row, id=row.id + 1000)
     assert sentence_about(place, booking) == f"Booking {booking} has 2 time sheets."
 
 

@@ -110,8 +110,9 @@ class People:
         server = self.world.desk.server
         ticket = self.world.desk.tickets[self.dice.choice(["acme", "globex"])]
         other = self.world.desk.tickets[self.dice.choice(["acme", "globex"])]
-        server.reassign(ticket, customer_id=server.state.tickets[other].customer_id)
-        return f"reassign {ticket}"
+        whose = server.state.tickets[other]
+        server.reassign(ticket, customer_id=whose.customer_id, organization_id=whose.organization_id)
+        return f"reassign {ticket} to {whose.organization_id}"
 
     def edit_text(self) -> str | None:
         row = self._timesheet()

@@ -8,6 +8,7 @@ import pytest
 
 from zk_pipeline_tests.defs.oracle import copies_by_us, minutes_kept, unaccounted
 from zk_pipeline_tests.defs.people import People, sync
+from zk_pipeline_tests.defs.reckoning import reckoned
 from zk_pipeline_tests.defs.world import World
 
 SEEDS = int(os.environ.get("ZK_SIMULATED_SEEDS", "20"))
@@ -30,3 +31,4 @@ def test_whatever_people_do_kimai_agrees_or_somebody_is_asked(world: World, seed
             assert world.office.server.kimai.timesheets.rows[row_id] == billed, told
         assert sync(world, number) == 0, f"a second run without edits wrote again\n{told}"
         assert unaccounted(world) == [], told
+        assert reckoned(world, people).wrong == {}, told
