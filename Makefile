@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
-# One more than there are processors: the tests wait about as long as they compute.
-WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# Twice as many as there are processors: the tests wait about as long as they compute.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 2)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo dev test test-fast lint format pictures bench chaos lock clean
@@ -32,7 +32,7 @@ dev: $(READY) ## The demo, kept running with Dagster's UI
 	@$(BIN)/zk demo --serve
 
 test: $(READY) ## Run all tests
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-fast: $(READY) ## Run the pure tests, in seconds
 	$(BIN)/python -m pytest zk_pipeline_tests/domain zk_pipeline_tests/test_architecture.py
