@@ -31,6 +31,8 @@ def close(
     with environment() as ready, explained(OperationError):
         if as_json and not yes:
             raise UsageError("With --json nothing can be asked. Add --yes to close.")
+        if tag:
+            periods.require_tagging(ready.runtime)
         found = periods.standing(ready.runtime, month, with_waiting=with_waiting)
         told: dict[str, object] = {"month": found.month}
         if not (found.closed and tag):

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from zk_pipeline.dagster_server import DagsterServer
 from zk_pipeline.defs.locks import push_lock
 from zk_pipeline.defs.marts import building
+from zk_pipeline.defs.push.tagging import WithheldError, require_writing
 from zk_pipeline.defs.tags import MONTH_TAG, REASON_TAG, TARGET_TAG
 from zk_pipeline.domain.closing import (
     StatementTotals,
@@ -118,12 +119,21 @@ def reopen(runtime: Runtime, actor: Actor, name: str, reason: str) -> Period:
 def tagging_requested(runtime: Runtime, actor: Actor, name: str) -> str:
     """Record who has a closed month tagged, before its run begins; returns the month's name.
 
-    Raises `OperationError` for what is no month, `StaleError` for one that is open.
+    Raises `OperationError` for what is no month, `StaleError` for one that is open or while nothing is written.
+def require_tagging(runtime: Runtime) -> None:
+    """To be asked before a month is closed for being tagged. Raises `StaleError` while nothing is written to Kimai."""
+    try:
+        require_writing(runtime.settings.push_mode)
+    except WithheldError as error:
+        raise StaleError(str(error)) from error
+
+
     """
     month = month_given(name)
     with runtime.database.transaction() as connection:
         if month not in periods.closed_months(connection):
             raise StaleError(f"{month_name(month)} is not closed. Close it first, then have it tagged.")
+    require_tagging(runtime)
         audit.append(connection, [actor.did("tagging.requested", _subject(month), {"month": month_name(month)})])
     return month_name(month)
 

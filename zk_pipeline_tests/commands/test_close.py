@@ -110,3 +110,10 @@ def test_credits_are_listed_with_their_sum_and_settled(zk: Zk) -> None:
     assert [row["note"] for row in as_json(zk("credits", "--all", "--json"))] == ["note 12"]
     assert "settled already" in zk("credits", "settle", str(credit["id"]), "--note", "again").stderr
     assert "The booking is gone." in zk("trace", "6").stdout
+def test_no_month_is_closed_for_tags_that_are_never_written(stated: Zk) -> None:
+    refused = stated("close", "2025-10", "--tag", "--yes", ZK_PUSH_MODE="off")
+    assert refused.exit_code == 1
+    assert "ZK_PUSH_MODE is off, so nothing is written to Kimai, and no tag either." in refused.stderr
+    assert as_json(stated("status", "--json"))["closed_months"] == []
+
+

@@ -11,7 +11,7 @@ from zk_pipeline.operations import periods
 from zk_pipeline.sandbox.kimai.model import Timesheet
 from zk_pipeline.store import periods as store
 from zk_pipeline.store.ledger import Bound
-from zk_pipeline.syncing import tag_month, undo_run
+from zk_pipeline.syncing import SyncFailedError, tag_month, undo_run
 from zk_pipeline_tests.defs.billing import ADMIN, Books
 from zk_pipeline_tests.defs.world import MONDAY, ZONE, World, at
 
@@ -92,6 +92,17 @@ def test_a_month_that_is_opened_while_it_is_tagged_is_tagged_no_further(books: B
         Interrupted(runtime.database, target, ZONE, "run").carry_out(MONDAY.replace(day=1))
     assert "billed:2025-10" in tags_of(world, world.office.sheet(first))
     assert "billed:2025-10" not in tags_of(world, world.office.sheet(second))
+
+
+def test_no_tag_is_written_in_the_mode_that_never_writes(books: Books, surroundings: pytest.MonkeyPatch) -> None:
+    books.world.desk.book(60)
+    books.world.sync()
+    books.close()
+    before = books.world.office.rows
+    surroundings.setenv("ZK_PUSH_MODE", "off")
+    with pytest.raises(SyncFailedError, match="ZK_PUSH_MODE is off, so nothing is written to Kimai"):
+        tag_october()
+    assert books.world.office.rows == before
 
 
 def test_a_tag_whose_run_died_before_its_commit_is_in_the_journal_after_the_next_run(books: Books) -> None:

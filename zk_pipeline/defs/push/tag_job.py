@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from zk_pipeline.defs.days import stopping_on_system_errors
-from zk_pipeline.defs.push.tagging import MonthOpenError, Tagged, Tagging
+from zk_pipeline.defs.push.tagging import MonthOpenError, Tagged, Tagging, WithheldError, require_writing
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.defs.tags import MONTH_TAG, TARGET_TAG
 from zk_pipeline.domain.closing import MonthError, last_day, month_named
@@ -29,7 +29,10 @@ class TagReport:
 def set_tags(context: dg.OpExecutionContext, zk: ZkResource) -> None:
     """Tag the time sheets of the month that the run's tag zk/month names; it must be closed."""
     try:
+        require_writing(zk.runtime.settings.push_mode)
         month = month_named(context.run_tags.get(MONTH_TAG, ""))
+    except WithheldError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
     except MonthError as error:
         raise dg.Failure(description=f"The run's tag {MONTH_TAG} is wrong. {error}") from error
     with stopping_on_system_errors():

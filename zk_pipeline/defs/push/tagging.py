@@ -15,6 +15,7 @@ from zk_pipeline.domain.instants import days_window
 from zk_pipeline.domain.journal import JournalEntry, Operation
 from zk_pipeline.domain.records import Timesheet, TimesheetChange
 from zk_pipeline.domain.undo import tags_added
+from zk_pipeline.settings import PushMode
 from zk_pipeline.store import audit, journal, ledger, periods
 from zk_pipeline.store import target as rows
 from zk_pipeline.store.audit import AuditEvent
@@ -24,6 +25,19 @@ from zk_pipeline.store.ledger import Bound
 
 class MonthOpenError(Exception):
     """The month is not closed, or was opened again meanwhile; the message says the remedy."""
+
+
+class WithheldError(Exception):
+    """Nothing is written to Kimai in this mode; the message says the remedy."""
+
+
+def require_writing(mode: PushMode) -> None:
+    """Raises `WithheldError` in the mode that never writes: a tag is written by a person's word alone in the others."""
+    if mode is PushMode.OFF:
+        raise WithheldError(
+            "ZK_PUSH_MODE is off, so nothing is written to Kimai, and no tag either. "
+            "Set it to review or auto to tag time sheets, or close the month without tags."
+        )
 
 
 @dataclass

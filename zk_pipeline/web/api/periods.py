@@ -64,9 +64,13 @@ def history(_actor: Viewer, ready: Ready) -> list[Period]:
 def close(actor: Admin, ready: Ready, month: Month, body: Closing) -> Closed:
     """Answers 409 with all that stands in its way. Nothing is written to a closed month any more.
 
+    With `tag` it is not closed either while ZK_PUSH_MODE is off.
+
     A month whose tags could not be asked for is closed all the same: `tag_problem` says why, and
     `POST /periods/{month}/tags` asks for them again.
     """
+    if body.tag:
+        periods.require_tagging(ready)
     period = periods.close(ready, actor, month, with_waiting=body.with_waiting)
     if not body.tag:
         return Closed(period=period)
