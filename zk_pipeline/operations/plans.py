@@ -5,34 +5,24 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
-from zk_pipeline.dagster_server import DagsterServer, run_url
-from zk_pipeline.defs.tags import range_tags
-from zk_pipeline.domain.approval import approvable, plan_hash, writes
+from zk_pipeline.domain.approval import approvable, permitted, plan_hash, writes
 from zk_pipeline.domain.decision import Action
 from zk_pipeline.domain.demand import LONGEST_RANGE
-from zk_pipeline.domain.instants import day_ranges
 from zk_pipeline.domain.plan import Result
+from zk_pipeline.operations import runs
 from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import OperationError, StaleError
+from zk_pipeline.operations.runs import StartedRun
 from zk_pipeline.operations.sync import LONGEST_REQUEST, checked_days
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.settings import PushMode
-from zk_pipeline.store import approvals, audit, plan_sums, plans, requests
+from zk_pipeline.store import approvals, audit, plan_sums, plans, requests, trail
 from zk_pipeline.store.addresses import addresses
+from zk_pipeline.store.approvals import Approval
 from zk_pipeline.store.plan_sums import PlanSums
 
 JOB = "plan"
 REASON = "approval"
-
-
-@dataclass(frozen=True, slots=True)
-class PlanRun:
-    """A run that makes the plan of these days; `url` is its page in Dagster."""
-
-    run_id: str
-    first: date
-    last: date
-    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +58,20 @@ class StoredPlan:
 
 @dataclass(frozen=True, slots=True)
 class PlannedDay:
-    """The plan of a day as somebody approves it: `plan_hash` stands for its lines, and changes when they do."""
+    """The plan of a day as somebody approves it: `plan_hash` stands for its lines, and changes when they do.
+
+    `approved_by` and `approved_at` (UTC) are those of the day's last approval, of whatever it was then; `changed` of
+    the lines were approved and changed since, so that they are left out. `approved`: it covers the plan as it is.
+    """
 
     day: date
     lines: int
     minutes: Decimal
     plan_hash: str
     approved: bool
+    approved_by: str
+    approved_at: datetime | None
+    changed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +90,19 @@ class Approved:
     refused: tuple[Refused, ...]
 
 
-def launch(runtime: Runtime, actor: Actor, first: date, last: date) -> tuple[PlanRun, ...]:
+def launch(runtime: Runtime, actor: Actor, first: date, last: date) -> tuple[StartedRun, ...]:
     """Have the plan of a range made, in runs of at most a month. Nothing is written to Kimai.
 
     Raises `OperationError`, and `DagsterServerError` when Dagster does not answer.
     """
     checked_days(runtime.settings, first, last, longest=LONGEST_REQUEST)
-    server = DagsterServer(runtime.settings.dagster_server)
-    started: list[PlanRun] = []
-    for begin, end in day_ranges(first, last, LONGEST_RANGE):
-        run_id = server.launch(JOB, range_tags(begin, end, requests.PERSON))
-        started.append(PlanRun(run_id, begin, end, run_url(runtime.settings.dagster_link, run_id)))
+    started: list[StartedRun] = []
+    for run in runs.launch(runtime, JOB, first, last):
+        started.append(run)
         with runtime.database.transaction() as connection:
-            audit.append(connection, [actor.did("plan.requested", f"days:{begin}..{end}", {"run": run_id})])
+            audit.append(
+                connection, [actor.did("plan.requested", f"days:{run.first}..{run.last}", {"run": run.run_id})]
+            )
     return tuple(started)
 
 
@@ -126,8 +123,9 @@ def days(runtime: Runtime, first: date, last: date) -> list[PlannedDay]:
     with runtime.database.transaction() as connection:
         target = addresses(connection).target
         by_day = _by_day(plans.writes_of_days(connection, target, first, last))
-        approved = approvals.hashes(connection, target, first, last)
-    return [_planned(day, lines, approved.get(day)) for day, lines in sorted(by_day.items())]
+        approved = approvals.of_days(connection, target, first, last)
+        names = trail.names_of(connection, {approval.approved_by for approval in approved.values()})
+    return [_planned(day, lines, approved.get(day), names) for day, lines in sorted(by_day.items())]
 
 
 def hashes(lines: Iterable[Result]) -> dict[date, str]:
@@ -192,9 +190,21 @@ def _line(row: Result) -> PlanLine:
     )
 
 
-def _planned(day: date, lines: list[Result], approved: str | None) -> PlannedDay:
+def _planned(day: date, lines: list[Result], approval: Approval | None, names: Mapping[str, str]) -> PlannedDay:
     found = plan_hash(approvable(lines))
-    return PlannedDay(day, len(lines), sum((line.minutes for line in lines), Decimal(0)), found, found == approved)
+    minutes = sum((line.minutes for line in lines), Decimal(0))
+    if approval is None:
+        return PlannedDay(day, len(lines), minutes, found, approved=False, approved_by="", approved_at=None, changed=0)
+    return PlannedDay(
+        day=day,
+        lines=len(lines),
+        minutes=minutes,
+        plan_hash=found,
+        approved=found == approval.plan_hash,
+        approved_by=names.get(approval.approved_by, approval.approved_by),
+        approved_at=approval.approved_at,
+        changed=len(permitted(lines, approval.lines).changed),
+    )
 
 
 def _by_day(lines: Iterable[Result]) -> dict[date, list[Result]]:

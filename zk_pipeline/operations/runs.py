@@ -1,14 +1,17 @@
 """The runs of the chain: what our tables counted of each, and how Dagster says that it is doing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from zk_pipeline.dagster_server import DagsterServer, DagsterServerError, run_url
+from zk_pipeline.defs.tags import range_tags
+from zk_pipeline.domain.demand import LONGEST_RANGE
+from zk_pipeline.domain.instants import day_ranges
 from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import UnknownError
 from zk_pipeline.runtime import Runtime
-from zk_pipeline.store import audit, run_lists
+from zk_pipeline.store import audit, requests, run_lists
 from zk_pipeline.store.run_lists import StoredRun
 
 UNKNOWN = "unknown"
@@ -39,6 +42,26 @@ class Run:
     def is_under_way(self) -> bool:
         """Whether it waits for its turn or is at work."""
         return self.status not in _ENDED
+
+
+@dataclass(frozen=True, slots=True)
+class StartedRun:
+    """A run over these days that was just started; `url` is its page in Dagster."""
+
+    run_id: str
+    first: date
+    last: date
+    url: str
+
+
+def launch(
+    runtime: Runtime, job: str, first: date, last: date, tags: Mapping[str, str] | None = None
+) -> Iterator[StartedRun]:
+    """Start runs of a job over a range, each over a month at most, one by one. Raises `DagsterServerError`."""
+    server = DagsterServer(runtime.settings.dagster_server)
+    for begin, end in day_ranges(first, last, LONGEST_RANGE):
+        run_id = server.launch(job, {**range_tags(begin, end, requests.PERSON), **(tags or {})})
+        yield StartedRun(run_id, begin, end, run_url(runtime.settings.dagster_link, run_id))
 
 
 def page(runtime: Runtime, limit: int, offset: int) -> tuple[tuple[Run, ...], int]:

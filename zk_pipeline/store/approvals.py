@@ -1,12 +1,23 @@
 """Queries on approvals: which lines of a day's plan somebody allowed to be written, by their hashes."""
 
 from collections.abc import Mapping
-from datetime import date
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 
 from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from zk_pipeline.store.tables import approvals
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """What somebody allowed of a day: key to hash of each line, the hash of them all, who it was, and when, in UTC."""
+
+    lines: Mapping[str, str]
+    plan_hash: str
+    approved_by: str
+    approved_at: datetime
 
 
 def of_day(connection: Connection, connector: str, day: date) -> dict[str, str]:
@@ -15,12 +26,16 @@ def of_day(connection: Connection, connector: str, day: date) -> dict[str, str]:
     return connection.execute(query).scalar() or {}
 
 
-def hashes(connection: Connection, connector: str, first: date, last: date) -> dict[date, str]:
-    """The hashes of the plans that were approved, by day."""
-    query = select(approvals.c.entry_date, approvals.c.plan_hash).where(
-        approvals.c.connector == connector, approvals.c.entry_date.between(first, last)
+def of_days(connection: Connection, connector: str, first: date, last: date) -> dict[date, Approval]:
+    """The approvals of these days, by day."""
+    row = approvals.c
+    query = select(row.entry_date, row.lines, row.plan_hash, row.approved_by, row.approved_at).where(
+        row.connector == connector, row.entry_date.between(first, last)
     )
-    return {row.entry_date: row.plan_hash for row in connection.execute(query)}
+    return {
+        day: Approval(lines, plan_hash, actor, at.astimezone(UTC))
+        for day, lines, plan_hash, actor, at in connection.execute(query)
+    }
 
 
 def save(

@@ -41,8 +41,9 @@ def test_a_plan_shows_what_would_be_written_and_writes_nothing(world: World) -> 
 def test_with_the_push_off_nothing_is_ever_written(world: World, settings: dict[str, Any]) -> None:
     book(world, 2)
     world.execute("INSERT INTO sync.day_requests (day, reason) VALUES (:day, 'change')", day=MONDAY)
-    world.sync()
+    report = world.sync()
     assert world.office.control.requests().writes == 0
+    assert report.counts["withheld"] == 2, "what was planned and not written is told"
     open_requests = world.value("SELECT count(*) FROM sync.day_requests WHERE claimed_by_run IS NULL")
     assert open_requests == 0, "the day was planned, so nobody asks for it again"
 

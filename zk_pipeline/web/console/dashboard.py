@@ -12,6 +12,7 @@ from zk_pipeline.operations.runs import Run
 from zk_pipeline.web.console import day_chart, parts, run_table
 from zk_pipeline.web.console.panel import Panel
 from zk_pipeline.web.console.parts import Cell
+from zk_pipeline.web.console.run_actions import RunActions
 from zk_pipeline.web.console.section import Section
 from zk_pipeline.web.console.visit import Visit
 
@@ -92,7 +93,7 @@ class Dashboard:
             parts.link(words("dashboard.connect"), "/connectors")
 
     def _show_runs(self, shown: Sequence[Run]) -> None:
-        run_table.show(self._visit.words, shown)
+        run_table.show(self._visit.words, shown, RunActions(self._visit).show)
         self._again.active = any(run.is_under_way for run in shown)
 
 

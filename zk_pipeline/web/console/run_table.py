@@ -1,6 +1,6 @@
 """The runs as a table: which days, how it went, what was written, and the way to Dagster."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from zk_pipeline.operations.runs import Run
 from zk_pipeline.web.console import parts
@@ -12,16 +12,22 @@ TONES: Mapping[str, Tone] = {"success": "good", "failure": "bad", "canceled": "w
 ENDED = frozenset({"success", "failure", "canceled", "unknown"})
 """States in which nothing more happens."""
 
-_COUNTS = ("created", "updated", "deleted", "linked", "conflicts", "parked", "failed")
+_COUNTS = (
+    *("created", "updated", "deleted", "linked", "adopted", "undone"),
+    *("unapproved", "withheld", "left", "conflicts", "parked", "failed"),
+)
+
+_SHORTFALLS = ("withheld", "unapproved", "left")
+"""Counts of what a run planned and did not write, though nothing went wrong."""
 
 
-def show(words: Words, runs: Sequence[Run]) -> None:
-    """The table, or that there are none."""
+def show(words: Words, runs: Sequence[Run], act: Callable[[Run], None]) -> None:
+    """The table, or that there are none; `act` draws what can be done with a run."""
     if not runs:
         parts.empty(words("runs.none"), words("runs.none.hint"))
         return
-    columns = [Column(words(f"runs.{name}")) for name in ("started", "days", "state", "counts", "link")]
-    parts.table(words("runs.title"), columns, [_row(words, run) for run in runs])
+    columns = [Column(words(f"runs.{name}")) for name in ("started", "days", "state", "counts", "link", "actions")]
+    parts.table(words("runs.title"), columns, [[*_row(words, run), lambda run=run: act(run)] for run in runs])
 
 
 def status(words: Words, run: Run) -> None:
@@ -32,7 +38,14 @@ def status(words: Words, run: Run) -> None:
 def counts(words: Words, run: Run) -> str:
     """What a run did, without what it did not do."""
     told = [f"{words(f'count.{name}')} {words.number(run.counts[name])}" for name in _COUNTS if run.counts.get(name)]
-    return " · ".join(told) or words("count.nothing")
+    return " · ".join(told) or words("count.nothing" if run.carried_out else "count.unwritten")
+
+
+def shortfalls(words: Words, runs: Sequence[Run]) -> list[str]:
+    """What runs that ended well did not write of their plans, in sentences; empty when they wrote everything."""
+    done = [run for run in runs if run.carried_out]
+    sums = {name: sum(run.counts.get(name, 0) for run in done) for name in _SHORTFALLS}
+    return [words(f"sync.done.{name}", number=words.number(number)) for name, number in sums.items() if number]
 
 
 def _row(words: Words, run: Run) -> list[Cell]:

@@ -1,4 +1,4 @@
-"""Sync now: choose days, have their plan made, look at it, and have it carried out."""
+"""Sync now: choose days, have their plan made, look at it, approve it where that is asked for, and carry it out."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -6,23 +6,24 @@ from datetime import UTC, date, datetime, timedelta
 
 from nicegui import ui
 
-from zk_pipeline.domain.instants import local_day
+from zk_pipeline.domain.demand import LONGEST_RANGE
+from zk_pipeline.domain.instants import day_ranges, local_day
 from zk_pipeline.operations import plans, runs, sync
 from zk_pipeline.operations.actors import Role
-from zk_pipeline.operations.plans import PlanLine, PlanRun, StoredPlan
-from zk_pipeline.operations.runs import Run
+from zk_pipeline.operations.plans import PlannedDay
+from zk_pipeline.operations.runs import Run, StartedRun
 from zk_pipeline.operations.sync import RequestState, SyncRequest
-from zk_pipeline.web.console import parts, run_table
-from zk_pipeline.web.console.parts import Cell, Column
+from zk_pipeline.settings import PushMode
+from zk_pipeline.web.console import parts, plan_view, run_table
 from zk_pipeline.web.console.visit import Visit
 
 DAYS = 7
-LINES_SHOWN = 10
 SECONDS = 1.5
 """Between two looks at a run that is at work."""
 
 _SUCCESS = "success"
-_SUMS = ("creates", "updates", "deletes", "links", "customers", "projects")
+
+Days = tuple[date, date]
 
 
 class SyncDialog:
@@ -30,16 +31,29 @@ class SyncDialog:
 
     def __init__(self, visit: Visit) -> None:
         self._visit, self._words = visit, visit.words
-        self._planned: tuple[date, date] | None = None
+        self._mode = visit.runtime.settings.push_mode
+        self._planned: Days | None = None
+        self._unapproved: list[PlannedDay] = []
 
     def show(self) -> None:
         """Open it with the last days."""
-        words, today = self._words, local_day(datetime.now(UTC), self._words.zone)
+        today = local_day(datetime.now(UTC), self._words.zone)
+        self._open((today - timedelta(days=DAYS - 1), today))
+
+    async def show_plan(self, days: Days) -> None:
+        """Open it with the plan of these days as a run left it."""
+        self._open(days)
+        await self._show_plan(days)
+
+    def _open(self, days: Days) -> None:
+        words = self._words
         with parts.dialog(words("sync.now"), words("close"), wide=True):
             parts.text("p", words("sync.about"), "zk-muted")
+            if self._mode is not PushMode.AUTO:
+                parts.text("p", words(f"sync.mode.{self._mode}"), "zk-note zk-warn")
             with parts.box("zk-filters"):
-                self._first = parts.day_field(words("from"), today - timedelta(days=DAYS - 1), self._changed)
-                self._last = parts.day_field(words("to"), today, self._changed)
+                self._first = parts.day_field(words("from"), days[0], self._changed)
+                self._last = parts.day_field(words("to"), days[1], self._changed)
                 plan = self._visit.act(Role.OPERATOR, self._plan)
                 self._plan_button = parts.button(words("sync.plan"), plan, kind="primary", icon="fact_check")
             self._box = parts.box("zk-stack").props("aria-live=polite")
@@ -53,7 +67,7 @@ class SyncDialog:
         self._planned = None
         self._run_button.disable()
 
-    def _days(self) -> tuple[date, date] | None:
+    def _days(self) -> Days | None:
         first, last = parts.day_of(self._first), parts.day_of(self._last)
         if first is None or last is None:
             self._visit.warn(self._words("sync.days"))
@@ -69,7 +83,7 @@ class SyncDialog:
         self._changed()
         await self._watch(lambda: self._look_at_plan(started, days))
 
-    async def _look_at_plan(self, started: Sequence[PlanRun], days: tuple[date, date]) -> bool:
+    async def _look_at_plan(self, started: Sequence[StartedRun], days: Days) -> bool:
         visit, words = self._visit, self._words
         states = await visit.ask(runs.statuses, visit.runtime, [run.run_id for run in started])
         with self._drawn():
@@ -82,41 +96,38 @@ class SyncDialog:
             return True
         return all(state in run_table.ENDED for state in states.values())
 
-    async def _show_plan(self, days: tuple[date, date]) -> None:
+    async def _show_plan(self, days: Days) -> None:
+        """What would be written. The hashes are read first, so that nothing is approved that was not shown."""
         visit, words = self._visit, self._words
-        plan = await visit.ask(plans.stored, visit.runtime, *days, LINES_SHOWN, 0)
+        in_review = self._mode is PushMode.REVIEW
+        planned = await self._planned_days(days) if in_review else []
+        plan = await visit.ask(plans.stored, visit.runtime, *days, plan_view.LINES_SHOWN, 0)
+        self._unapproved = [day for day in planned if not day.approved]
         with self._drawn():
-            if not plan.sums.lines:
-                parts.empty(words("sync.nothing"), words("sync.nothing.hint"))
-            else:
-                parts.facts(self._sums(plan))
-                columns = [Column(words(f"sync.{name}")) for name in ("day", "action", "what")]
-                columns.append(Column(words("reconcile.minutes"), number=True))
-                parts.table(words("sync.lines"), columns, [self._line(line) for line in plan.lines])
-                if plan.sums.lines > len(plan.lines):
-                    number = words.number(plan.sums.lines - len(plan.lines))
-                    parts.text("p", words("sync.more", number=number), "zk-muted")
-        self._planned = days
-        self._run_button.enable()
+            plan_view.show(words, plan)
+            if planned:
+                plan_view.show_approvals(words, planned)
+        self._run_button.text = words("sync.approve" if self._unapproved else "sync.run")
+        if self._mode is not PushMode.OFF:
+            self._planned = days
+            self._run_button.enable()
 
-    def _sums(self, plan: StoredPlan) -> list[tuple[str, Cell]]:
-        words, sums = self._words, plan.sums
-        told: list[tuple[str, Cell]] = [
-            (words(f"sync.{name}"), words.number(getattr(sums, name))) for name in _SUMS if getattr(sums, name)
-        ]
-        return [*told, (words("bulk.minutes"), words.minutes(sums.minutes))]
-
-    def _line(self, line: PlanLine) -> list[Cell]:
-        words = self._words
-        changed = ", ".join(words.known(f"field.{name}", name) for name in line.changes)
-        what = line.description or changed or line.key
-        return [words.day(line.day), words.known(f"value.{line.action}", line.action), what, words.number(line.minutes)]
+    async def _planned_days(self, days: Days) -> list[PlannedDay]:
+        visit, found = self._visit, list[PlannedDay]()
+        for first, last in day_ranges(*days, LONGEST_RANGE):
+            found += await visit.ask(plans.days, visit.runtime, first, last)
+        return found
 
     async def _run(self) -> None:
         if self._planned is None:
             return
-        visit = self._visit
-        asked = await visit.ask(sync.request, visit.runtime, visit.actor, *self._planned)
+        visit, days = self._visit, self._planned
+        if self._unapproved:
+            seen = {day.day: day.plan_hash for day in self._unapproved}
+            approved = await visit.ask(plans.approve, visit.runtime, visit.actor, seen)
+            for refused in approved.refused:
+                visit.warn(refused.why)
+        asked = await visit.ask(sync.request, visit.runtime, visit.actor, *days)
         self._run_button.disable()
         self._plan_button.disable()
         await self._watch(lambda: self._look_at_request(asked.id))
@@ -127,10 +138,18 @@ class SyncDialog:
         with self._drawn():
             self._progress(asked)
         if asked.state is RequestState.DONE:
-            visit.tell(self._words("sync.done"))
+            self._tell_outcome(asked)
             self._plan_button.enable()
             return True
         return False
+
+    def _tell_outcome(self, asked: SyncRequest) -> None:
+        """That it is done, and what is not: a sync that wrote less than its plan is no success."""
+        shortfalls = run_table.shortfalls(self._words, asked.runs)
+        if not shortfalls:
+            self._visit.tell(self._words("sync.done"))
+        for sentence in shortfalls:
+            self._visit.warn(sentence)
 
     def _progress(self, asked: SyncRequest) -> None:
         words = self._words

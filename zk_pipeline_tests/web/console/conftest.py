@@ -2,29 +2,22 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from zk_pipeline.operations.actors import Role
-from zk_pipeline.sandbox.demo import demo_mappings_csv
 from zk_pipeline.sandbox.server import SandboxProcess
-from zk_pipeline.store.database import Database
-from zk_pipeline.store.encryption import generate_key
-from zk_pipeline_tests.databases import careless_server
 from zk_pipeline_tests.web.console.site import (
     ARGUMENTS,
     CHROMIUM,
     FIRST,
     LAST,
-    SECRET,
     Site,
     Visitor,
-    serving,
     sign_in,
+    standing,
     window,
-    zk,
 )
 
 Visit = Callable[..., Visitor]
@@ -42,34 +35,18 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def demo_systems() -> Iterator[SandboxProcess]:
+    """The demo's systems, on which sites stand that sync different days."""
+    with SandboxProcess("demo") as systems:
+        yield systems
+
+
+@pytest.fixture(scope="session")
+def site(demo_systems: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Three days of the demo, synced by the command, behind the web app's process."""
-    home: Path = tmp_path_factory.mktemp("console")
-    with SandboxProcess("demo") as systems, careless_server(home) as server:
-        variables = {
-            **server.environment(),
-            "ZK_HOME": str(home),
-            "ZK_ENCRYPTION_KEY": generate_key(),
-            "ZK_TIMEZONE": "Europe/Berlin",
-            "ZK_WEBHOOK_SECRET": SECRET,
-            "ZK_DAGSTER_ADDRESS": "http://127.0.0.1:9",  # Nobody's: another Dagster of this machine is left alone.
-            "ZK_ZAMMAD_URL": systems.zammad_url,
-            "ZK_ZAMMAD_TOKEN": systems.zammad_token,
-            "ZK_KIMAI_URL": systems.kimai_url,
-            "ZK_KIMAI_TOKEN": systems.kimai_token,
-        }
-        mappings = home / "mappings.csv"
-        mappings.write_text(demo_mappings_csv(), encoding="utf-8")
-        zk(home, variables, "mappings", "import", str(mappings))
-        for first, last in ((FIRST, LAST), (FIRST, FIRST)):  # What was written is in sync the next time.
-            zk(home, variables, "sync", "--from", first, "--to", last)
-        database = Database(server.url())
-        with serving(variables, home / "web.log") as url:
-            running = Site(url, variables, database)
-            for role in Role:
-                running.add_user(running.email(role), role)
-            yield running
-        database.close()
+    ranges = ((FIRST, LAST), (FIRST, FIRST))  # What was written is in sync the next time.
+    with standing(tmp_path_factory.mktemp("console"), demo_systems, ranges) as running:
+        yield running
 
 
 @pytest.fixture

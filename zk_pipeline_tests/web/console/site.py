@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +17,14 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from zk_pipeline.operations import accounts
 from zk_pipeline.operations.accounts import NewUser
 from zk_pipeline.operations.actors import Actor, Role
+from zk_pipeline.sandbox.demo import demo_mappings_csv
+from zk_pipeline.sandbox.server import SandboxProcess
 from zk_pipeline.settings import ENV_FILE
 from zk_pipeline.store.database import Database
+from zk_pipeline.store.encryption import generate_key
 from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline_tests.commands.conftest import Home, Zk
+from zk_pipeline_tests.databases import careless_server
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = (
@@ -43,11 +47,26 @@ PHONE, DESK = 390, 1280
 
 @dataclass(frozen=True)
 class Site:
-    """A running web app with a user of each role."""
+    """A running web app with a user of each role; its pipeline runs where a test says so."""
 
     url: str
+    home: Path
     variables: dict[str, str]
     database: Database
+
+    def sync(self, first: str, last: str) -> None:
+        """Run the chain over these days, as Dagster's sensor would."""
+        zk(self.home, self.variables, "sync", "--from", first, "--to", last)
+
+    def timesheets(self, first: str, last: str) -> dict[int, dict[str, Any]]:
+        """What Kimai has on these days, by id."""
+        answer = httpx.get(
+            f"{self.variables['ZK_KIMAI_URL']}/api/timesheets",
+            params={"begin": f"{first}T00:00:00", "end": f"{last}T23:59:59", "user": "all", "size": 500},
+            headers={"authorization": f"Bearer {self.variables['ZK_KIMAI_TOKEN']}"},
+            trust_env=False,
+        )
+        return {row["id"]: row for row in answer.raise_for_status().json()}
 
     def email(self, role: Role) -> str:
         return f"{role}@example.com"
@@ -103,6 +122,37 @@ def serving(variables: dict[str, str], log: Path) -> Iterator[str]:
         finally:
             process.terminate()
             process.wait(20)
+
+
+@contextmanager
+def standing(home: Path, systems: SandboxProcess, ranges: Sequence[tuple[str, str]], **more: str) -> Iterator[Site]:
+    """A site on these systems with the demo's mappings, after a sync of each of the ranges."""
+    with careless_server(home) as server:
+        variables = {
+            **server.environment(),
+            "ZK_HOME": str(home),
+            "ZK_ENCRYPTION_KEY": generate_key(),
+            "ZK_TIMEZONE": "Europe/Berlin",
+            "ZK_WEBHOOK_SECRET": SECRET,
+            "ZK_DAGSTER_ADDRESS": "http://127.0.0.1:9",  # Nobody's: another Dagster of this machine is left alone.
+            "ZK_ZAMMAD_URL": systems.zammad_url,
+            "ZK_ZAMMAD_TOKEN": systems.zammad_token,
+            "ZK_KIMAI_URL": systems.kimai_url,
+            "ZK_KIMAI_TOKEN": systems.kimai_token,
+            **more,
+        }
+        mappings = home / "mappings.csv"
+        mappings.write_text(demo_mappings_csv(), encoding="utf-8")
+        zk(home, variables, "mappings", "import", str(mappings))
+        for first, last in ranges:
+            zk(home, variables, "sync", "--from", first, "--to", last)
+        database = Database(server.url())
+        with serving(variables, home / "web.log") as url:
+            running = Site(url, home, variables, database)
+            for role in Role:
+                running.add_user(running.email(role), role)
+            yield running
+        database.close()
 
 
 def _answers(url: str) -> bool:

@@ -4,6 +4,7 @@ from zk_pipeline.operations import runs
 from zk_pipeline.operations.runs import Run
 from zk_pipeline.web.console import parts, run_table
 from zk_pipeline.web.console.panel import Panel
+from zk_pipeline.web.console.run_actions import RunActions
 from zk_pipeline.web.console.visit import Visit
 
 SIZE = 10
@@ -27,7 +28,7 @@ class History:
 
     def _show(self, loaded: tuple[tuple[Run, ...], int]) -> None:
         shown, total = loaded
-        run_table.show(self._visit.words, shown)
+        run_table.show(self._visit.words, shown, RunActions(self._visit).show)
         if total > SIZE:
             parts.pager(self._visit.words, self._page, SIZE, total, self._go)
 

@@ -45,6 +45,8 @@ WORDS = {
     "runs.state": ("Result", "Ergebnis", "Résultat"),
     "runs.counts": ("What it did", "Was er tat", "Ce qu'elle a fait"),
     "runs.link": ("Dagster", "Dagster", "Dagster"),
+    "runs.actions": ("Actions", "Aktionen", "Actions"),
+    "runs.approve": ("Approve…", "Freigeben…", "Approuver…"),
     "runs.none": ("There was no run yet.", "Es gab noch keinen Lauf.", "Aucune exécution pour l'instant."),
     "runs.none.hint": (
         "Run a sync with the button at the top.",
@@ -64,8 +66,18 @@ WORDS = {
     "count.updated": ("updated", "geändert", "modifiées"),
     "count.deleted": ("deleted", "gelöscht", "supprimées"),
     "count.linked": ("linked", "verknüpft", "liées"),
+    "count.adopted": ("found again", "wiedergefunden", "retrouvées"),
+    "count.undone": ("taken back", "zurückgenommen", "annulées"),
+    "count.unapproved": ("waiting for approval", "warten auf Freigabe", "en attente d'approbation"),
+    "count.withheld": (
+        "not written: writing is off",
+        "nicht geschrieben: Schreiben ist aus",
+        "non écrites : écriture coupée",
+    ),
+    "count.left": ("left as they were", "gelassen, wie sie waren", "laissées telles quelles"),
     "count.conflicts": ("conflicts", "Konflikte", "conflits"),
     "count.parked": ("refused", "abgelehnt", "refusées"),
     "count.failed": ("failed", "gescheitert", "échouées"),
     "count.nothing": ("Nothing to write", "Nichts zu schreiben", "Rien à écrire"),
+    "count.unwritten": ("Nothing was written", "Es wurde nichts geschrieben", "Rien n'a été écrit"),
 }
