@@ -60,11 +60,11 @@ class DagsterServer:
             for row in rows
         ]
 
-    def launch(self, job: str, tags: Mapping[str, str]) -> str:
+    def launch(self, job: str, tags: Mapping[str, str], config: Mapping[str, Any] | None = None) -> str:
         """Start a run of a job; returns its id. Its days stand in the tags (`defs.tags.range_tags`)."""
         selector = {"repositoryLocationName": LOCATION, "repositoryName": _REPOSITORY, "jobName": job}
         listed = [{"key": key, "value": value} for key, value in tags.items()]
-        parameters = {"selector": selector, "runConfigData": {}, "executionMetadata": {"tags": listed}}
+        parameters = {"selector": selector, "runConfigData": config or {}, "executionMetadata": {"tags": listed}}
         answer = self._ask(_LAUNCH, parameters=parameters)["launchRun"]
         if answer["__typename"] != "LaunchRunSuccess":
             raise DagsterServerError(f"Dagster did not start a run of {job}: {_reason(answer)} Look at its UI.")

@@ -1,17 +1,18 @@
 """`zk undo`: take the writes of one run back."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from zk_pipeline.commands.console import AsJson, UsageError, environment, explained, out, person, show_json, show_table
-from zk_pipeline.defs.push.undoing import SHORTEST_ID, UnknownRunError, named_run, planned, undo_settings
-from zk_pipeline.domain.undo import Reversal, Step, UndoReport
+from zk_pipeline.defs.push.undoing import SHORTEST_ID
+from zk_pipeline.domain.undo import UndoReport
 from zk_pipeline.operations import runs
-from zk_pipeline.runtime import Runtime
+from zk_pipeline.operations import undo as operation
+from zk_pipeline.operations.errors import OperationError
 
 Line = Mapping[str, Any]
 """A step as a line of a table."""
@@ -37,13 +38,12 @@ def undo(
     from zk_pipeline.definitions import defs  # noqa: PLC0415
     from zk_pipeline.syncing import SyncFailedError, undo_run  # noqa: PLC0415
 
-    with environment() as ready, explained(SyncFailedError, UnknownRunError):
+    with environment() as ready, explained(SyncFailedError, OperationError):
         if as_json and not (plan or yes):
             raise UsageError("With --json nothing can be asked. Add --plan to look, or --yes to write.")
-        run_id = named_run(ready.runtime.database, run)
-        steps = _planned(ready.runtime, run_id)
-        left: Sequence[Line] = [step.to_json() for step in steps if step.reversal is Reversal.LEAVE]
-        wanted: Sequence[Line] = [step.to_json() for step in steps if step.reversal is not Reversal.LEAVE]
+        found = operation.plan(ready.runtime, run)
+        run_id = found.run_id
+        wanted, left = ([asdict(line) for line in lines] for lines in (found.wanted, found.left))
         if not as_json:
             _show_plan(run_id, wanted, left)
         if plan or not wanted:
@@ -61,11 +61,6 @@ def undo(
             show_json(told)
     if left:
         raise typer.Exit(SOMETHING_LEFT)
-
-
-def _planned(runtime: Runtime, run_id: str) -> list[Step]:
-    with runtime.target() as target:
-        return planned(runtime.database, target, undo_settings(runtime, datetime.now(UTC)), run_id)
 
 
 def _show_plan(run_id: str, wanted: Sequence[Line], left: Sequence[Line]) -> None:

@@ -4,15 +4,20 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
-from zk_pipeline.domain.instants import local_day
+from zk_pipeline.defs.push.guard import ALLOW_TAG, objection_to
+from zk_pipeline.domain.demand import LONGEST_RANGE
+from zk_pipeline.domain.instants import day_ranges, days_between, local_day
 from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import OperationError, UnknownError
-from zk_pipeline.operations.runs import Run, of_ids
+from zk_pipeline.operations.runs import Run, StartedRun, launch, of_ids
 from zk_pipeline.runtime import Runtime
-from zk_pipeline.settings import Settings
+from zk_pipeline.settings import PushMode, Settings
 from zk_pipeline.store import asked_ranges, audit, kpi, run_lists
+from zk_pipeline.store.addresses import addresses
 from zk_pipeline.store.asked_ranges import AskedRange
 from zk_pipeline.store.kpi import Waiting
+
+JOB = "sync"
 
 LONGEST_REQUEST = 366
 """Days that can be asked for at once; runs take them a month at a time."""
@@ -101,6 +106,33 @@ def request(runtime: Runtime, actor: Actor, first: date, last: date) -> SyncRequ
             event = actor.did("days.requested", f"days:{first}..{last}", {"first": str(first), "last": str(last)})
             audit.append(connection, [event])
     return _told(asked, ())
+
+
+def objections(runtime: Runtime, first: date, last: date) -> tuple[str, ...]:
+    """Why runs over these days, as they are planned now, would stop before the first write: a sentence for each.
+
+    There are limits only where nobody approves plans. Raises `OperationError`.
+    """
+    checked_days(runtime.settings, first, last, longest=LONGEST_REQUEST)
+    if runtime.settings.push_mode is not PushMode.AUTO:
+        return ()
+    with runtime.database.transaction() as connection:
+        target = addresses(connection).target
+        found = [
+            objection_to(connection, target, runtime.settings, list(days_between(begin, end)))
+            for begin, end in day_ranges(first, last, LONGEST_RANGE)
+        ]
+    return tuple(why for why in found if why is not None)
+
+
+def launch_past_limits(runtime: Runtime, actor: Actor, first: date, last: date) -> tuple[StartedRun, ...]:
+    """Run these days at once, whatever the limits say, in runs of at most a month.
+
+    Raises `OperationError`, and `DagsterServerError` when Dagster does not answer.
+    """
+    checked_days(runtime.settings, first, last, longest=LONGEST_REQUEST)
+    limits_overridden(runtime, actor, first, last)
+    return tuple(launch(runtime, JOB, first, last, {ALLOW_TAG: "yes"}))
 
 
 def limits_overridden(runtime: Runtime, actor: Actor, first: date, last: date) -> None:

@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from datetime import date
 
+from sqlalchemy import Connection
+
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.approval import Limits, objection
 from zk_pipeline.domain.instants import days_window
 from zk_pipeline.runtime import SetupError
+from zk_pipeline.settings import Settings
 from zk_pipeline.store import plans, target
 
 ALLOW_TAG = "zk/let-pass"
@@ -21,12 +24,8 @@ def require_moderation(zk: ZkResource, days: Sequence[date], *, let_pass: bool) 
     """Raise `GuardError` when the plan of these days exceeds the limits and nobody let it pass."""
     if let_pass:
         return
-    settings, name = zk.runtime.settings, zk.target.endpoint.name
-    window = days_window(days[0], days[-1], settings.zone)
     with zk.runtime.database.transaction() as connection:
-        lines = [line for day in days for line in plans.writes_of_day(connection, name, day)]
-        timesheets = target.count_within(connection, name, window)
-    reason = objection(lines, timesheets, Limits(settings.max_changes, settings.max_deletes))
+        reason = objection_to(connection, zk.target.endpoint.name, zk.runtime.settings, days)
     if reason is None:
         return
     span = f"--from {days[0]} --to {days[-1]}"
@@ -34,3 +33,11 @@ def require_moderation(zk: ZkResource, days: Sequence[date], *, let_pass: bool) 
         f"Stopped before the first write. {reason} Look at it with `zk sync {span} --plan`; if it is right, "
         f"let it pass with `zk sync {span} --let-pass`, or in Dagster with the run tag {ALLOW_TAG}."
     )
+
+
+def objection_to(connection: Connection, target_name: str, settings: Settings, days: Sequence[date]) -> str | None:
+    """Why a run over these days, as they are planned now, would be stopped; `None` where it would not."""
+    window = days_window(days[0], days[-1], settings.zone)
+    lines = [line for day in days for line in plans.writes_of_day(connection, target_name, day)]
+    timesheets = target.count_within(connection, target_name, window)
+    return objection(lines, timesheets, Limits(settings.max_changes, settings.max_deletes))

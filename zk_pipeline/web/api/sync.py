@@ -6,16 +6,18 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
-from zk_pipeline.operations import plans, runs, sync
-from zk_pipeline.operations.plans import Approved, PlannedDay, PlanRun, StoredPlan
-from zk_pipeline.operations.runs import Run
+from zk_pipeline.operations import plans, runs, sync, undo
+from zk_pipeline.operations.plans import Approved, PlannedDay, StoredPlan
+from zk_pipeline.operations.runs import Run, StartedRun
 from zk_pipeline.operations.sync import LONGEST_REQUEST, SyncRequest, SyncStatus
-from zk_pipeline.web.access import Operator, Viewer
+from zk_pipeline.operations.undo import UndoPlan, UndoRun
+from zk_pipeline.web.access import Admin, Operator, Viewer
 from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
 
 router = APIRouter(prefix=f"{PREFIX}/sync", tags=["sync"])
 
 LARGEST_ID = 2**63 - 1
+RunId = Annotated[str, Path(max_length=100, pattern=r"^[\w-]+$")]
 First = Annotated[date, Query(alias="from")]
 Last = Annotated[date, Query(alias="to")]
 
@@ -53,7 +55,7 @@ def request_state(_actor: Viewer, ready: Ready, request_id: Annotated[int, Path(
 
 
 @router.post("/plans", summary="Have the plan of a range made", status_code=202)
-def make_plan(actor: Operator, ready: Ready, body: DayRange) -> tuple[PlanRun, ...]:
+def make_plan(actor: Operator, ready: Ready, body: DayRange) -> tuple[StartedRun, ...]:
     """Starts runs that read both systems and write nothing to Kimai; the plan is there when they have ended."""
     return plans.launch(ready, actor, body.first, body.last)
 
@@ -76,6 +78,18 @@ def approve(actor: Operator, ready: Ready, body: Approval) -> Approved:
     return plans.approve(ready, actor, {row.day: row.plan_hash for row in body.days})
 
 
+@router.get("/plans/objections", summary="Why runs of these days would stop before the first write")
+def objections(_actor: Viewer, ready: Ready, first: First, last: Last) -> tuple[str, ...]:
+    """What of the stored plans exceeds the limits, in sentences; empty when nothing does."""
+    return sync.objections(ready, first, last)
+
+
+@router.post("/overrides", summary="Run a range of days past the limits", status_code=202)
+def override(actor: Admin, ready: Ready, body: DayRange) -> tuple[StartedRun, ...]:
+    """Starts the runs at once; the audit trail says who let them pass."""
+    return sync.launch_past_limits(ready, actor, body.first, body.last)
+
+
 @router.get("/runs", summary="A page of runs, newest first")
 def list_runs(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[Run]:
     """With what each one counted, and its status in Dagster, `unknown` while that does not answer."""
@@ -84,9 +98,21 @@ def list_runs(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[Run]:
 
 
 @router.get("/runs/{run_id}", summary="One run")
-def run(_actor: Viewer, ready: Ready, run_id: Annotated[str, Path(max_length=100, pattern=r"^[\w-]+$")]) -> Run:
+def run(_actor: Viewer, ready: Ready, run_id: RunId) -> Run:
     """With what it counted, and its status in Dagster."""
     return runs.one(ready, run_id)
+
+
+@router.get("/runs/{run_id}/undo", summary="What undoing a run would do now")
+def undo_plan(_actor: Operator, ready: Ready, run_id: RunId) -> UndoPlan:
+    """Reads Kimai and writes nothing; what is billed or was edited since is left, each with the reason."""
+    return undo.plan(ready, run_id)
+
+
+@router.post("/runs/{run_id}/undo", summary="Take the writes of a run back", status_code=202)
+def undo_run(actor: Operator, ready: Ready, run_id: RunId) -> UndoRun:
+    """Starts a run that judges each write again; when it has ended, the plan says what was left."""
+    return undo.launch(ready, actor, run_id)
 
 
 @router.get("/status", summary="How everything stands")

@@ -132,8 +132,22 @@ def test_a_plan_is_approved_as_it_was_seen_and_its_day_asked_for(operator: httpx
     assert (seen["lines"], seen["approved"]) == (1, False)
     body = {"days": [{"day": seen["day"], "plan_hash": seen["plan_hash"]}]}
     assert operator.post(f"{PATH}/approvals", json=body).json() == {"days": {str(DAY): 1}, "refused": []}
-    assert operator.get(f"{PATH}/plans/days", params=OF_DAY).json() == [{**seen, "approved": True}]
+    (approved,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()
+    assert datetime.fromisoformat(approved["approved_at"]).tzinfo is not None
+    by_whom = {"approved_by": "operator@example.com", "approved_at": approved["approved_at"]}
+    assert approved == {**seen, "approved": True, **by_whom}
     assert web.rows("SELECT day, reason FROM sync.day_requests") == [(DAY, "approval")]
+
+
+@pytest.mark.parametrize("settings", [REVIEW], indirect=True)
+def test_an_approved_plan_that_changed_tells_how_many_lines_are_left_out(operator: httpx.Client, web: Web) -> None:
+    store_plan(web.database, planned_day())
+    (seen,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()
+    operator.post(f"{PATH}/approvals", json={"days": [{"day": seen["day"], "plan_hash": seen["plan_hash"]}]})
+    with web.database.transaction() as connection:
+        connection.execute(text("UPDATE sync.reconciliation_results SET decided = 'create' WHERE action = 'create'"))
+    (changed,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()
+    assert (changed["approved"], changed["approved_by"], changed["changed"]) == (False, "operator@example.com", 1)
 
 
 @pytest.mark.parametrize("settings", [REVIEW], indirect=True)
@@ -168,6 +182,45 @@ def test_the_status_counts_what_waits(viewer: httpx.Client, operator: httpx.Clie
         connection.execute(text("UPDATE sync.conflicts SET reason = 'refused_by_kimai' WHERE source_id = '7'"))
     status = viewer.get(f"{PATH}/status").json()
     assert (status["conflicts"], status["parked"], status["days_asked_for"]) == (1, 1, 3)
+
+
+@pytest.mark.parametrize("settings", [{"max_changes": 0}], indirect=True)
+def test_what_exceeds_the_limits_is_told_before_it_is_run(viewer: httpx.Client, web: Web) -> None:
+    store_plan(web.database, planned_day())
+    told = viewer.get(f"{PATH}/plans/objections", params=OF_DAY).json()
+    assert told == ["It would write 1 time sheets, more than ZK_MAX_CHANGES=0."]
+
+
+@pytest.mark.parametrize("settings", [{**REVIEW, "max_changes": 0}], indirect=True)
+def test_there_are_no_limits_where_plans_are_approved(viewer: httpx.Client, web: Web) -> None:
+    store_plan(web.database, planned_day())
+    assert viewer.get(f"{PATH}/plans/objections", params=OF_DAY).json() == []
+
+
+@pytest.mark.parametrize("settings", [NOBODY], indirect=True)
+def test_who_lets_days_pass_the_limits_is_in_the_audit_trail_before_a_run_begins(
+    admin: httpx.Client, operator: httpx.Client, web: Web
+) -> None:
+    refused(operator.post(f"{PATH}/overrides", json=RANGE), 403, "role admin")
+    refused(admin.post(f"{PATH}/overrides", json=RANGE), 502, "Dagster at http://127.0.0.1:9 does not answer")
+    ((actor, subject),) = web.rows("SELECT actor, subject FROM sync.audit_logs WHERE event = 'limits.overridden'")
+    assert actor.startswith("user:")
+    assert subject == "days:2025-08-15..2025-08-17"
+
+
+def test_only_a_run_that_is_known_can_be_undone(operator: httpx.Client, viewer: httpx.Client) -> None:
+    for ask in (operator.get, operator.post):
+        refused(ask(f"{PATH}/runs/run-of-nobody/undo"), 404, "No run that wrote anything begins with 'run-of-nobody'")
+    refused(viewer.get(f"{PATH}/runs/run-of-nobody/undo"), 403, "role operator")
+
+
+@pytest.mark.usefixtures("ids")
+def test_a_run_that_wrote_nothing_is_not_undone(operator: httpx.Client, web: Web) -> None:
+    carry_out(web.database, "run-1-idle", DAY, DAY)
+    plan = operator.get(f"{PATH}/runs/run-1-idle/undo").json()
+    assert plan == {"run_id": "run-1-idle", "wanted": [], "left": []}
+    refused(operator.post(f"{PATH}/runs/run-1-idle/undo"), 422, "There is nothing to undo of run run-1-idle.")
+    assert web.rows("SELECT count(*) FROM sync.audit_logs WHERE event = 'undo.requested'") == [(0,)]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,93 @@
+"""Taking the writes of one run back: what that would do now, and having it done by a run of its own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Self
+
+from zk_pipeline.dagster_server import DagsterServer, run_url
+from zk_pipeline.defs.push.undo_job import take_back
+from zk_pipeline.defs.push.undoing import UnknownRunError, named_run, planned, undo_settings
+from zk_pipeline.defs.tags import REASON_TAG
+from zk_pipeline.domain.undo import Reversal, Step
+from zk_pipeline.operations.actors import Actor
+from zk_pipeline.operations.errors import OperationError, UnknownError
+from zk_pipeline.operations.runs import undo_requested
+from zk_pipeline.runtime import Runtime
+from zk_pipeline.store import requests
+
+JOB = "undo"
+
+
+@dataclass(frozen=True, slots=True)
+class UndoLine:
+    """What undoes one write, or why it is left. `operation` is the write; `undo` is what takes it back, or `leave`."""
+
+    day: date | None
+    operation: str
+    booking: str | None
+    kimai_id: int
+    undo: str
+    text: str
+
+    @classmethod
+    def of(cls, step: Step) -> Self:
+        """The step of an undo as a line for people."""
+        entry, told = step.write.entry, step.to_json()
+        return cls(entry.entry_date, told["operation"], entry.source_id, entry.kimai_id, told["undo"], told["text"])
+
+
+@dataclass(frozen=True, slots=True)
+class UndoPlan:
+    """What undoing a run would do now; `left` is billed, lies in a closed month, or was edited since."""
+
+    run_id: str
+    wanted: tuple[UndoLine, ...]
+    left: tuple[UndoLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UndoRun:
+    """A run that takes the writes of the run `undoes` back; `url` is its page in Dagster."""
+
+    run_id: str
+    undoes: str
+    url: str
+
+
+def plan(runtime: Runtime, run: str) -> UndoPlan:
+    """What undoing a run would do now, by its id or the beginning of it. Reads Kimai and writes nothing.
+
+    Raises `UnknownError`, and the connector's errors.
+    """
+    run_id = _named(runtime, run)
+    with runtime.target() as target:
+        steps = planned(runtime.database, target, undo_settings(runtime, datetime.now(UTC)), run_id)
+    return UndoPlan(run_id, _lines(steps, left=False), _lines(steps, left=True))
+
+
+def launch(runtime: Runtime, actor: Actor, run: str) -> UndoRun:
+    """Have Dagster undo a run; each write is judged again then.
+
+    Raises `UnknownError`, `OperationError` when nothing of it can be undone, the connector's errors, and
+    `DagsterServerError` when Dagster does not answer.
+    """
+    found = plan(runtime, run)
+    if not found.wanted:
+        raise OperationError(f"There is nothing to undo of run {found.run_id}.")
+    undo_requested(runtime, actor, found.run_id)
+    config = {"ops": {take_back.name: {"config": {"run_id": found.run_id}}}}
+    tags = {REASON_TAG: requests.PERSON}
+    run_id = DagsterServer(runtime.settings.dagster_server).launch(JOB, tags, config)
+    return UndoRun(run_id, found.run_id, run_url(runtime.settings.dagster_link, run_id))
+
+
+def _named(runtime: Runtime, run: str) -> str:
+    try:
+        return named_run(runtime.database, run)
+    except UnknownRunError as error:
+        raise UnknownError(str(error)) from error
+
+
+def _lines(steps: Sequence[Step], *, left: bool) -> tuple[UndoLine, ...]:
+    return tuple(UndoLine.of(step) for step in steps if (step.reversal is Reversal.LEAVE) == left)
