@@ -25,7 +25,7 @@ from zk_pipeline.domain.statement import (
 from zk_pipeline.operations import statement as statements
 from zk_pipeline.operations.errors import OperationError
 from zk_pipeline.operations.statement_files import FileFormat, render
-from zk_pipeline.operations.statement_files.look import Language, look_of
+from zk_pipeline.operations.statement_files.look import Language, Look, look_of
 
 EXIT_CODES = {Verdict.BALANCED: 0, Verdict.UNBALANCED: 1, Verdict.WAITING: 3}
 GAPS_SHOWN = 20
@@ -51,6 +51,7 @@ def statement(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the file here.")] = None,
     language: Annotated[Language, typer.Option("--language", help="Of the PDF.")] = Language.ENGLISH,
     internal: Annotated[bool, typer.Option("--internal", help="Add to the PDF where every minute went.")] = False,
+    closed: Annotated[bool, typer.Option("--closed", help="As it was when the month was closed.")] = False,
     refresh: Annotated[
         bool, typer.Option("--refresh/--as-built", help="Build the marts first if the month changed since.")
     ] = True,
@@ -65,13 +66,15 @@ def statement(
         if shape is Format.TABLE and output is not None:
             raise UsageError("A table is not written to a file. Add --format csv, xlsx, pdf or json.")
         settings = ready.runtime.settings
-        found = statements.statement(ready.runtime, month, customer, refresh=refresh)
+        found = statements.statement(ready.runtime, month, customer, refresh=refresh, closed=closed)
+        verdict = " ".join(filter(None, (_verdict(found), _closing(found, look_of(settings)))))
         if shape is Format.TABLE:
             _show(found)
+            out.print(verdict, style="bold", markup=False, soft_wrap=True)
         else:
             content = render(found, FileFormat(shape.value), look_of(settings, language, internal=internal))
             _write(content, output)
-            err.print(_verdict(found), soft_wrap=True, markup=False, highlight=False)
+            err.print(verdict, soft_wrap=True, markup=False, highlight=False)
     raise typer.Exit(EXIT_CODES[found.verdict])
 
 
@@ -104,7 +107,6 @@ def _show(found: Statement) -> None:
         out.print(told, style="bold red", markup=False, soft_wrap=True)
     if len(found.gaps) > GAPS_SHOWN:
         out.print(f"… and {len(found.gaps) - GAPS_SHOWN} more: --format json has all.")
-    out.print(_verdict(found), style="bold", markup=False, soft_wrap=True)
 
 
 def _lines(account: Account) -> list[tuple[list[str], Amounts]]:
@@ -126,6 +128,14 @@ def _equation(amounts: Amounts) -> None:
 
 def _word(name: str) -> str:
     return {"zammad": "booked in Zammad", "kimai": "in Kimai"}.get(name, name.replace("_", " "))
+
+
+def _closing(found: Statement, look: Look) -> str:
+    """Whether this is what was closed, and how to see that."""
+    if found.closing is None:
+        return ""
+    remedy = f" zk statement {month_name(found.month)} --closed shows that." if found.closing.differs else ""
+    return look.of_closing(found.closing) + remedy
 
 
 def _verdict(found: Statement) -> str:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any, TypeVar, cast
 
 PERSON_FIELDS = frozenset(
-    {"customer", "customer_name", "owner", "created_by", "updated_by", "login", "username", "user_name"}
+    {"agent", "customer", "customer_name", "owner", "created_by", "updated_by", "login", "username", "user_name"}
 )
 """Fields whose whole value is a person, so that it is replaced also where it is a single word, such as a login."""
 

@@ -162,16 +162,44 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class Closing:
+    """When a month was closed and by whom, as people are called; `reopened_at` is when it was opened again. In UTC.
+
+    `kept` is whether the closed statement is there to be shown, and `shown` whether it is the one that tells this. Of
+    today's, `differs` says whether it is another one.
+    `pseudonymized` is whether people were erased from the closed one, so that `hash` is that of the original.
+    """
+
+    at: datetime
+    by: str
+    hash: str
+    reopened_at: datetime | None = None
+    kept: bool = True
+    shown: bool = False
+    differs: bool = False
+    pseudonymized: bool = False
+
+    @property
+    def kind(self) -> str:
+        """What a statement is beside the closed one, in one word."""
+        if self.shown:
+            return "as_closed"
+        return "differs" if self.differs else "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
 class Statement:
     """A month of the business zone, customer by customer.
 
     `built_at` is the instant of the last change in what it is made of, `stale_days` are days that changed since then.
+    `closing` is that of a month that is closed.
     """
 
     month: date
     accounts: tuple[Account, ...]
     built_at: datetime | None = None
     stale_days: tuple[date, ...] = ()
+    closing: Closing | None = None
 
     @property
     def total(self) -> Amounts:
@@ -182,6 +210,11 @@ class Statement:
     def lines(self) -> tuple[Line, ...]:
         """The lines of all customers."""
         return tuple(line for account in self.accounts for line in account.lines)
+
+    @property
+    def days(self) -> tuple[DayMinutes, ...]:
+        """The days of all customers."""
+        return tuple(row for account in self.accounts for row in account.days)
 
     @property
     def gaps(self) -> tuple[Gap, ...]:

@@ -24,9 +24,9 @@ from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import OperationError, StaleError
 from zk_pipeline.operations.months import month_given
 from zk_pipeline.operations.statement import read
-from zk_pipeline.operations.statement_files.data import fingerprint
+from zk_pipeline.operations.statement_files.data import fingerprint, lasting
 from zk_pipeline.runtime import Runtime
-from zk_pipeline.store import audit, conflicts, periods, requests
+from zk_pipeline.store import audit, conflicts, periods, privacy, requests
 from zk_pipeline.store.addresses import addresses
 
 TAG_JOB = "tag_billed"
@@ -87,17 +87,21 @@ def close(runtime: Runtime, actor: Actor, name: str, *, with_waiting: bool = Fal
         totals, objections = _objections(connection, runtime, month, with_waiting=with_waiting)
         if objections:
             raise StaleError(" ".join(objections))
-        statement = fingerprint(read(connection, month, runtime.settings.minutes_per_unit))
+        # An erasure under way ends first, so that no name it erases is kept.
+        privacy.one_at_a_time(connection)
+        statement = lasting(read(connection, month, runtime.settings.minutes_per_unit))
+        hashed = fingerprint(statement)
         _, head = audit.head(connection)
         periods.close(
             connection,
             month,
             actor=actor.name,
             audit_head=head,
-            statement_hash=statement,
+            statement=statement,
+            statement_hash=hashed,
             waiting=totals.minutes_waiting,
         )
-        detail = {"audit_head": head, "statement_hash": statement, "minutes_waiting": str(totals.minutes_waiting)}
+        detail = {"audit_head": head, "statement_hash": hashed, "minutes_waiting": str(totals.minutes_waiting)}
         audit.append(connection, [actor.did("period.closed", _subject(month), detail)])
         _ask_again(connection, month)
         return _of(connection, month)
@@ -116,10 +120,6 @@ def reopen(runtime: Runtime, actor: Actor, name: str, reason: str) -> Period:
         return _of(connection, month)
 
 
-def tagging_requested(runtime: Runtime, actor: Actor, name: str) -> str:
-    """Record who has a closed month tagged, before its run begins; returns the month's name.
-
-    Raises `OperationError` for what is no month, `StaleError` for one that is open or while nothing is written.
 def require_tagging(runtime: Runtime) -> None:
     """To be asked before a month is closed for being tagged. Raises `StaleError` while nothing is written to Kimai."""
     try:
@@ -128,12 +128,16 @@ def require_tagging(runtime: Runtime) -> None:
         raise StaleError(str(error)) from error
 
 
+def tagging_requested(runtime: Runtime, actor: Actor, name: str) -> str:
+    """Record who has a closed month tagged, before its run begins; returns the month's name.
+
+    Raises `OperationError` for what is no month, `StaleError` for one that is open or while nothing is written.
     """
+    require_tagging(runtime)
     month = month_given(name)
     with runtime.database.transaction() as connection:
         if month not in periods.closed_months(connection):
             raise StaleError(f"{month_name(month)} is not closed. Close it first, then have it tagged.")
-    require_tagging(runtime)
         audit.append(connection, [actor.did("tagging.requested", _subject(month), {"month": month_name(month)})])
     return month_name(month)
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from zk_pipeline.domain.entries import stable_hash
 from zk_pipeline.domain.redaction import Erased, Identity, Redactor, erased
+from zk_pipeline.operations import closed_statements
 from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
 from zk_pipeline.operations.throttle import account_hash
@@ -72,6 +73,10 @@ PARTICULAR: Mapping[tuple[str, Fate], str] = {
     ("sync.audit_details", Fate.REMOVED): "Details that name the person; the chain verifies without them.",
     ("sync.audit_logs", Fate.KEPT): "The chain names user:<number>, which then leads to nobody.",
     ("kimai.timesheets", Fate.KEPT): "Kimai's own time sheets: whether billed ones may go is decided there.",
+    ("sync.closed_statements", Fate.PSEUDONYMIZED): (
+        "What was billed stays, without the name. The hash of the original stays with the closing; the one of what is "
+        "kept now stands beside it, and the audit trail names both."
+    ),
     ("sync.webhook_deliveries", Fate.PSEUDONYMIZED): "The bodies are emptied; the number of the ticket stays.",
 }
 
@@ -133,6 +138,7 @@ def erase(runtime: Runtime, email: str, plan_hash: str, actor: Actor) -> Erasure
         if privacy.only_admin(connection, address):
             raise StaleError("This person is the only admin. Make somebody else an admin first.")
         privacy.remove_account(connection, person.keys)
+        hashes = closed_statements.hashes(connection)
         privacy.make_way_for(connection, person.identity, person.redactor)
         for column in privacy.columns(connection):
             if column.table not in CHAIN:
@@ -143,7 +149,9 @@ def erase(runtime: Runtime, email: str, plan_hash: str, actor: Actor) -> Erasure
         privacy.remove_details(connection, _details(connection, person))
         suppression.remember(connection, person.hashes)
         rows = [{"table": line.table, "fate": line.fate, "rows": line.rows} for line in plan.lines]
-        audit.append(connection, [actor.did("privacy.erased", person.hashes.pseudonym, {"plan": rows})])
+        changed = [asdict(one) for one in closed_statements.follow_erasure(connection, hashes)]
+        detail = {"plan": rows, "closed_statements": changed}
+        audit.append(connection, [actor.did("privacy.erased", person.hashes.pseudonym, detail)])
     return Erasure(person.hashes.pseudonym, plan.lines)
 
 

@@ -11,7 +11,7 @@ from zk_pipeline.defs.marts.project import MartsError
 from zk_pipeline.defs.tags import REASON_TAG
 from zk_pipeline.domain.closing import last_day, month_name, month_of
 from zk_pipeline.domain.statement import CustomerError, Statement, of_customer, statement_of
-from zk_pipeline.operations import marts
+from zk_pipeline.operations import closed_statements, marts
 from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
 from zk_pipeline.operations.months import month_given
 from zk_pipeline.runtime import Runtime
@@ -21,25 +21,26 @@ from zk_pipeline.store.addresses import addresses
 MARTS_JOB = "marts"
 
 
-def statement(runtime: Runtime, name: str, customer: str | None = None, *, refresh: bool = True) -> Statement:
+def statement(
+    runtime: Runtime, name: str, customer: str | None = None, *, refresh: bool = True, closed: bool = False
+) -> Statement:
     """The statement of the month `name`, such as `2025-08`, of all customers or of one, by name or number in Kimai.
 
-    With `refresh` the marts are built first if the month changed since. Raises `OperationError` for what is no month
-    or cannot be built, `UnknownError` for a customer who is not in it, and `StaleError` while there are no marts.
+    With `closed` it is the one that closing the month kept. With `refresh` the marts are built first if the month
+    changed since. Raises `OperationError` for what is no month or cannot be built, `UnknownError` for a customer who is
+    not in it, and `StaleError` while there are no marts, or no statement that was kept.
     """
     month = month_given(name)
-    if refresh:
+    if refresh and not closed:
         bring_up_to_date(runtime, month)
     with runtime.database.transaction() as connection:
+        if closed:
+            return _part(closed_statements.as_closed(connection, month), customer)
         if not statements.is_made(connection):
             raise StaleError(f"There is no statement yet. zk statement {month_name(month)} makes it.")
-        found = read(connection, month, runtime.settings.minutes_per_unit)
-    if not customer:
-        return found
-    try:
-        return of_customer(found, customer)
-    except CustomerError as error:
-        raise UnknownError(error.args[0]) from error
+        whole = read(connection, month, runtime.settings.minutes_per_unit)
+        found = _part(whole, customer)
+        return replace(found, closing=closed_statements.beside(connection, whole, found))
 
 
 def read(connection: Connection, month: date, minutes_per_unit: Decimal) -> Statement:
@@ -77,6 +78,16 @@ def bring_up_to_date(runtime: Runtime, month: date) -> bool:
 def launch_refresh(runtime: Runtime) -> str:
     """Have Dagster build the marts; returns the run's id. Raises `DagsterServerError`."""
     return DagsterServer(runtime.settings.dagster_server).launch(MARTS_JOB, {REASON_TAG: "person"})
+
+
+def _part(whole: Statement, customer: str | None) -> Statement:
+    """The statement of one customer, if one was asked for."""
+    if not customer:
+        return whole
+    try:
+        return of_customer(whole, customer)
+    except CustomerError as error:
+        raise UnknownError(error.args[0]) from error
 
 
 def _stale(connection: Connection, month: date, minutes_per_unit: Decimal) -> list[date]:

@@ -5,6 +5,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
+    ForeignKey,
     Identity,
     Index,
     Table,
@@ -32,6 +33,16 @@ periods = Table(
     text_column("reopened_reason", nullable=True),
     CheckConstraint("month = date_trunc('month', month)::date", name="month_is_a_first_day"),
     Index("periods_one_open_idx", "month", unique=True, postgresql_where=text("reopened_at IS NULL")),
+    schema="sync",
+)
+
+# The statement as it was when a period was closed. Its hash is that of the period until an erasure replaces names.
+closed_statements = Table(
+    "closed_statements",
+    metadata,
+    Column("id", BigInteger, ForeignKey(periods.c.id), primary_key=True, autoincrement=False),
+    json_column("content"),
+    text_column("hash"),
     schema="sync",
 )
 

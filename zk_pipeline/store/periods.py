@@ -1,14 +1,15 @@
 """Queries on periods: which months are closed, who closed and opened them, and the statement that closing needs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, text, update
 
 from zk_pipeline.domain.closing import StatementTotals, last_day
 from zk_pipeline.store import statements
-from zk_pipeline.store.period_tables import periods
+from zk_pipeline.store.period_tables import closed_statements, periods
 from zk_pipeline.store.tables import conflicts, day_requests, normalized_entries
 
 # The mart is made by dbt, not by the migrations.
@@ -32,10 +33,25 @@ def history(connection: Connection) -> Sequence[Row]:
     return connection.execute(select(periods).order_by(periods.c.month.desc(), periods.c.id.desc())).all()
 
 
+def last(connection: Connection, month: date) -> Row | None:
+    """The last closing of a month, with the statement that it kept and the hash of that, if there are any."""
+    kept = closed_statements
+    joined = periods.outerjoin(kept, kept.c.id == periods.c.id)
+    query = select(periods, kept.c.content, kept.c.hash).select_from(joined).where(periods.c.month == month)
+    return connection.execute(query.order_by(periods.c.id.desc()).limit(1)).first()
+
+
 def close(
-    connection: Connection, month: date, *, actor: str, audit_head: str, statement_hash: str, waiting: Decimal
+    connection: Connection,
+    month: date,
+    *,
+    actor: str,
+    audit_head: str,
+    statement: Mapping[str, Any],
+    statement_hash: str,
+    waiting: Decimal,
 ) -> None:
-    """Record that a month is closed from now on."""
+    """Record that a month is closed from now on, and keep its statement."""
     values = {
         "month": month,
         "closed_by": actor,
@@ -43,7 +59,9 @@ def close(
         "statement_hash": statement_hash,
         "minutes_waiting": waiting,
     }
-    connection.execute(insert(periods).values(values))
+    number = connection.execute(insert(periods).values(values).returning(periods.c.id)).scalar_one()
+    kept = {"id": number, "content": dict(statement), "hash": statement_hash}
+    connection.execute(insert(closed_statements).values(kept))
 
 
 def reopen(connection: Connection, month: date, *, actor: str, reason: str) -> bool:
@@ -51,6 +69,19 @@ def reopen(connection: Connection, month: date, *, actor: str, reason: str) -> b
     statement = update(periods).where(periods.c.month == month, periods.c.reopened_at.is_(None))
     values = {"reopened_at": func.now(), "reopened_by": actor, "reopened_reason": reason}
     return connection.execute(statement.values(values)).rowcount == 1
+
+
+def kept_statements(connection: Connection) -> Sequence[Row]:
+    """The statements that closings kept, with their months and hashes, in the order in which they were closed."""
+    kept = closed_statements
+    joined = kept.join(periods, periods.c.id == kept.c.id)
+    return connection.execute(select(kept, periods.c.month).select_from(joined).order_by(kept.c.id)).all()
+
+
+def set_hash(connection: Connection, period_id: int, hashed: str) -> None:
+    """Record what the hash of a kept statement is from now on; that of the closing stays."""
+    kept = closed_statements
+    connection.execute(update(kept).where(kept.c.id == period_id).values(hash=hashed))
 
 
 def totals(connection: Connection, source: str, month: date, minutes_per_unit: Decimal) -> StatementTotals:

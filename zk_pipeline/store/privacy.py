@@ -50,6 +50,14 @@ BELONGING: Mapping[str, str] = {
 }
 """Which rows of a table are a person's without naming them; the keys are those of `Keys`."""
 
+SHOWN: Mapping[str, str] = {
+    "sync.closed_statements": (
+        "jsonb_build_object('id', t.id, 'month', t.content -> 'month', 'lines', (SELECT jsonb_agg(line) FROM "
+        "jsonb_path_query(t.content, '$.customers[*].lines[*]') AS line WHERE lower(line ->> 'agent_email') = :email))"
+    )
+}
+"""What of a row is about the person, where the row is about many others as well; of all other tables it is the row."""
+
 Keys = Mapping[str, str]
 """`email` in small letters, and `account_hash`, by which failed sign-ins are counted."""
 
@@ -199,7 +207,8 @@ def rows_about(
     """The rows of a table that name the person or belong to them, as JSON values without secrets."""
     conditions = [BELONGING.get(table, "false"), *(_mentions(column, identity) for column in searched)]
     query = text(
-        f"SELECT to_jsonb(t) - CAST(:secrets AS text[]) FROM {table} t WHERE {' OR '.join(conditions)}"  # noqa: S608
+        f"SELECT {SHOWN.get(table, 'to_jsonb(t)')} - CAST(:secrets AS text[]) FROM {table} t "  # noqa: S608
+        f"WHERE {' OR '.join(conditions)}"
     )
     values = {**_terms(identity), **keys, "secrets": list(SECRETS)}
     yield from connection.execute(query.execution_options(yield_per=1000), values).scalars()

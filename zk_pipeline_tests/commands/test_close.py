@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import Result
+from openpyxl import load_workbook
 from sqlalchemy import text
 
 from zk_pipeline_tests import empty_marts
@@ -42,7 +44,9 @@ def test_a_month_is_closed_after_a_yes_and_shown_in_the_status(stated: Zk) -> No
     assert "closed already" in stated("close", MONTH, "--yes").stderr
 
 
-def test_the_hash_of_a_closing_is_computed_from_the_statement_that_was_kept(stated: Zk) -> None:
+@pytest.fixture
+def billed(stated: Zk) -> Zk:
+    """Runs `zk` where there is a statement with a line."""
     execute(
         stated,
         """
@@ -50,9 +54,74 @@ def test_the_hash_of_a_closing_is_computed_from_the_statement_that_was_kept(stat
         VALUES ('2025-08-01', 'Bäckerei', 7, 'Anna', 2, 82.5, 82.5)
         """,
     )
-    kept = as_json(stated("statement", MONTH, "--format", "json"))
-    told = as_json(stated("close", MONTH, "--yes", "--json"))
-    for moment in ("built_at", "stale_days", "conflicts"):
+    return stated
+
+
+def test_a_closed_statement_is_shown_as_it_was_whatever_changes_afterwards(billed: Zk) -> None:
+    before = as_json(billed("statement", MONTH, "--format", "json"))
+    closed = as_json(billed("close", MONTH, "--yes", "--json"))
+    same = as_json(billed("statement", MONTH, "--format", "json", "--as-built"))
+    assert (same["closing"]["hash"], same["closing"]["differs"]) == (closed["statement_hash"], False)
+    execute(billed, "UPDATE marts.statement_lines SET customer = 'Konditorei', minutes_kimai = 60, minutes_zammad = 60")
+    kept = as_json(billed("statement", MONTH, "--format", "json", "--closed"))
+    assert (kept["customers"], kept["minutes"]) == (before["customers"], before["minutes"])
+    assert kept["closing"]["shown"] is True
+    today = billed("statement", MONTH, "--as-built").stdout
+    assert "This statement differs from the closed one. zk statement 2025-08 --closed shows that." in today
+
+
+def test_each_format_says_that_it_is_as_closed_and_by_whom(billed: Zk, tmp_path: Path) -> None:
+    closed = as_json(billed("close", MONTH, "--yes", "--json"))
+    told = f"As closed on {closed['closed_at'][:10]} by {closed['closed_by']}."
+    assert told in " ".join(billed("statement", MONTH, "--closed").stdout.split())
+    assert f",as_closed,{closed['closed_at'][:10]}" in billed("statement", MONTH, "--closed", "--format", "csv").stdout
+    path = tmp_path / "statement.xlsx"
+    assert told in billed("statement", MONTH, "--closed", "--format", "xlsx", "-o", str(path)).stderr
+    assert told in str(load_workbook(path)["Bäckerei"]["A1"].value)
+
+
+def test_a_statement_of_one_customer_differs_by_that_customer_alone(billed: Zk) -> None:
+    execute(
+        billed, "INSERT INTO marts.statement_lines (month, customer, customer_id) VALUES ('2025-08-01', 'Globex', 8)"
+    )
+    as_json(billed("close", MONTH, "--yes", "--json"))
+    execute(billed, "UPDATE marts.statement_lines SET minutes_kimai = 60, minutes_zammad = 60 WHERE customer_id = 7")
+    found = {
+        number: as_json(billed("statement", MONTH, "--format", "json", "--as-built", "--customer", number))
+        for number in ("7", "8")
+    }
+    assert {number: told["closing"]["differs"] for number, told in found.items()} == {"7": True, "8": False}
+
+
+def test_a_kept_statement_that_was_changed_is_not_shown_as_the_closed_one(billed: Zk) -> None:
+    as_json(billed("close", MONTH, "--yes", "--json"))
+    execute(billed, "UPDATE sync.closed_statements SET content = jsonb_set(content, '{minutes,kimai}', '\"90\"')")
+    result = billed("statement", MONTH, "--closed")
+    assert (result.exit_code, "was changed: its hash is no longer" in result.stderr) == (1, True)
+
+
+def test_a_closing_of_before_statements_were_kept_says_so(billed: Zk) -> None:
+    closed = as_json(billed("close", MONTH, "--yes", "--json"))
+    execute(billed, "DELETE FROM sync.closed_statements")
+    assert f"only its hash {closed['statement_hash']}" in billed("statement", MONTH, "--closed").stderr
+    assert "unchanged since" in billed("statement", MONTH, "--as-built").stdout
+    execute(billed, "UPDATE marts.statement_lines SET activity = 'Travel'")
+    assert "differs from the closed one" in billed("statement", MONTH, "--as-built").stdout
+
+
+def test_a_month_that_was_opened_again_still_has_the_statement_that_was_closed(billed: Zk) -> None:
+    assert "was never closed" in billed("statement", MONTH, "--closed").stderr
+    as_json(billed("close", MONTH, "--yes", "--json"))
+    as_json(billed("reopen", MONTH, "--reason", "a mistake", "--json"))
+    kept = as_json(billed("statement", MONTH, "--format", "json", "--closed"))
+    assert kept["closing"]["reopened_at"] is not None
+    assert as_json(billed("statement", MONTH, "--format", "json", "--as-built"))["closing"] is None
+
+
+def test_the_hash_of_a_closing_is_computed_from_the_statement_that_was_kept(billed: Zk) -> None:
+    kept = as_json(billed("statement", MONTH, "--format", "json"))
+    told = as_json(billed("close", MONTH, "--yes", "--json"))
+    for moment in ("built_at", "stale_days", "closing", "conflicts"):
         del kept[moment]
     for customer in kept["customers"]:
         del customer["conflicts"]
@@ -72,6 +141,13 @@ def test_a_closed_month_is_tagged_by_a_run_of_its_own(stated: Zk) -> None:
     told = as_json(stated("close", "2025-10", "--tag", "--yes", "--json"))
     assert (told["closed"], told["tagged"], told["left"]) == (True, 0, [])
     assert as_json(stated("close", "2025-10", "--tag", "--yes", "--json"))["run_id"] != told["run_id"]
+
+
+def test_no_month_is_closed_for_tags_that_are_never_written(stated: Zk) -> None:
+    refused = stated("close", "2025-10", "--tag", "--yes", ZK_PUSH_MODE="off")
+    assert refused.exit_code == 1
+    assert "ZK_PUSH_MODE is off, so nothing is written to Kimai, and no tag either." in refused.stderr
+    assert as_json(stated("status", "--json"))["closed_months"] == []
 
 
 @pytest.mark.parametrize(
@@ -110,10 +186,3 @@ def test_credits_are_listed_with_their_sum_and_settled(zk: Zk) -> None:
     assert [row["note"] for row in as_json(zk("credits", "--all", "--json"))] == ["note 12"]
     assert "settled already" in zk("credits", "settle", str(credit["id"]), "--note", "again").stderr
     assert "The booking is gone." in zk("trace", "6").stdout
-def test_no_month_is_closed_for_tags_that_are_never_written(stated: Zk) -> None:
-    refused = stated("close", "2025-10", "--tag", "--yes", ZK_PUSH_MODE="off")
-    assert refused.exit_code == 1
-    assert "ZK_PUSH_MODE is off, so nothing is written to Kimai, and no tag either." in refused.stderr
-    assert as_json(stated("status", "--json"))["closed_months"] == []
-
-

@@ -3,18 +3,22 @@
 import json
 import zipfile
 from dataclasses import replace
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from zk_pipeline.operations import privacy
+from zk_pipeline.domain.statement import Amounts, Customer, Line, statement_of
+from zk_pipeline.operations import closed_statements, privacy
 from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
 from zk_pipeline.operations.privacy import Fate
+from zk_pipeline.operations.statement_files.data import fingerprint, lasting
 from zk_pipeline.operations.throttle import account_hash
 from zk_pipeline.runtime import Runtime
-from zk_pipeline.store import audit, deliveries
+from zk_pipeline.store import audit, deliveries, periods
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.deliveries import Delivery
 from zk_pipeline.store.privacy import columns
@@ -132,6 +136,34 @@ def test_the_chain_verifies_after_an_erasure_and_names_nobody(runtime: Runtime) 
         assert audit.verify(connection).broken_at is None
         last = connection.execute(text("SELECT event, actor, subject FROM sync.audit_logs ORDER BY id DESC LIMIT 1"))
         assert tuple(last.one()) == ("privacy.erased", "user:2", pseudonym)
+
+
+def test_a_closed_statement_keeps_its_minutes_and_tells_honestly_that_a_name_is_gone(
+    known: World, runtime: Runtime
+) -> None:
+    line = Line(Customer("ACME", 1), NAME, EMAIL, "Support", Amounts(1, Decimal(60), Decimal(60)))
+    content = lasting(statement_of(date(2025, 9, 1), [line]))
+    with runtime.database.transaction() as connection:
+        periods.close(
+            connection,
+            date(2025, 9, 1),
+            actor="user:2",
+            audit_head="",
+            statement=content,
+            statement_hash=fingerprint(content),
+            waiting=Decimal(0),
+        )
+    export = unpacked(runtime)["sync/closed_statements.json"]
+    assert [row["lines"][0]["agent"] for row in export] == [NAME]
+    pseudonym = erase(runtime)
+    with runtime.database.transaction() as connection:
+        found = closed_statements.as_closed(connection, date(2025, 9, 1))
+    assert found.closing is not None
+    assert [(row.agent, row.amounts.kimai) for row in found.lines] == [(pseudonym, 60)]
+    assert (found.closing.pseudonymized, found.closing.hash) == (True, fingerprint(content))
+    (changed,) = known.value("SELECT detail -> 'closed_statements' FROM sync.audit_details ORDER BY id DESC LIMIT 1")
+    assert (changed["month"], changed["was"]) == ("2025-09", fingerprint(content))
+    assert changed["now"] == known.value("SELECT hash FROM sync.closed_statements")
 
 
 def test_the_plan_tells_the_fate_of_each_table_and_why(runtime: Runtime) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -10,12 +10,13 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from zk_pipeline.domain.closing import month_name
+from zk_pipeline.domain.closing import month_name, month_named
 from zk_pipeline.domain.statement import (
     AGE_NAMES,
     PARTS,
     Account,
     Amounts,
+    Closing,
     Customer,
     DayMinutes,
     Gap,
@@ -31,7 +32,10 @@ from zk_pipeline.operations.statement_files.look import Look
 COLUMNS = ("zammad", *PARTS, "unexplained", "billable", "billed", "to_be_billed")
 """The amounts of a line, in their order."""
 
-_OF_THE_MOMENT: Any = {"built_at": True, "stale_days": True, "conflicts": True, "customers": {"__all__": {"conflicts"}}}
+_OF_THE_MOMENT: Any = {
+    **dict.fromkeys(("built_at", "stale_days", "closing", "conflicts"), True),
+    "customers": {"__all__": {"conflicts"}},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +84,15 @@ class ToldAccount:
 class ToldStatement:
     """A month's statement. `minutes.zammad` is the sum of the parts up to `adjusted`, and of `unexplained`.
 
-    `stale_days` changed since the statement was made.
+    `stale_days` changed since the statement was made. `closing` tells of a month that is closed, and whether this is
+    the statement that was closed.
     """
 
     month: str
     verdict: Verdict
     built_at: datetime | None
     stale_days: Sequence[date]
+    closing: Closing | None
     minutes: Amounts
     unexplained: Decimal
     gaps: Sequence[ToldGap]
@@ -103,6 +109,7 @@ def told(statement: Statement) -> ToldStatement:
         verdict=statement.verdict,
         built_at=statement.built_at,
         stale_days=statement.stale_days,
+        closing=statement.closing,
         minutes=total,
         unexplained=total.unexplained,
         gaps=[_gap(gap) for gap in statement.gaps],
@@ -118,18 +125,43 @@ def as_json(statement: Statement, look: Look) -> bytes:
     return TypeAdapter(ToldStatement).dump_json(told(statement), indent=2) + b"\n"
 
 
-def fingerprint(statement: Statement) -> str:
-    """SHA-256 of the JSON object without what tells of the moment (docs/billing.md, Closing a month)."""
-    lasting = TypeAdapter(ToldStatement).dump_python(told(statement), mode="json", exclude=_OF_THE_MOMENT)
-    canonical = json.dumps(lasting, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+def lasting(statement: Statement) -> dict[str, Any]:
+    """The JSON object without what tells of the moment: what closing a month keeps (docs/billing.md)."""
+    return TypeAdapter(ToldStatement).dump_python(told(statement), mode="json", exclude=_OF_THE_MOMENT)
+
+
+def fingerprint(content: Mapping[str, Any]) -> str:
+    """SHA-256 of what lasts of a statement (docs/billing.md, Closing a month)."""
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def read_back(content: Mapping[str, Any]) -> Statement:
+    """The statement of which this lasted. It balances, so there is no gap in it."""
+    accounts = TypeAdapter(list[ToldAccount]).validate_python(
+        [{**account, "conflicts": {}} for account in content["customers"]]
+    )
+    return Statement(
+        month_named(content["month"]),
+        tuple(
+            Account(
+                account.customer,
+                tuple(
+                    Line(account.customer, line.agent, line.agent_email, line.activity, line.minutes)
+                    for line in account.lines
+                ),
+                tuple(DayMinutes(account.customer, row.day, row.zammad, row.kimai) for row in account.days),
+            )
+            for account in accounts
+        ),
+    )
 
 
 def as_csv(statement: Statement, look: Look) -> bytes:
     """The lines; what people typed stays text in a spreadsheet."""
     del look
     heads = ("month", "customer", "customer_id", "agent", "agent_email", "activity", "entries")
-    header = [*heads, *(f"minutes_{name}" for name in COLUMNS)]
+    header = [*heads, *(f"minutes_{name}" for name in COLUMNS), "closing", "closed_at", "closed_by"]
     return spreadsheets.lines([header, *(_cells(statement, line) for line in statement.lines)]).encode()
 
 
@@ -142,7 +174,11 @@ def _cells(statement: Statement, line: Line) -> list[Any]:
     customer, amounts = line.customer, line.amounts
     names = (month_name(statement.month), customer.name, customer.id or None, line.agent, line.agent_email)
     numbers = (amount(amounts, name) for name in COLUMNS)
-    return [*names, line.activity, amounts.entries, *numbers]
+    return [*names, line.activity, amounts.entries, *numbers, *_closing(statement.closing)]
+
+
+def _closing(closing: Closing | None) -> Sequence[Any]:
+    return ("", "", "") if closing is None else (closing.kind, closing.at.isoformat(), closing.by)
 
 
 def _account(account: Account) -> ToldAccount:

@@ -115,7 +115,11 @@ def _heading(paper: _Paper, statement: Statement, customer: str) -> None:
         paper.line_of(customer, 13, bold=True, colour=ACCENT)
     first, last = look.day(statement.month), look.day(last_day(statement.month))
     paper.line_of(f"{look.word('period')}: {look.word('to', first=first, last=last)}", colour=SOFT)
-    if statement.verdict is not Verdict.BALANCED or statement.stale_days:
+    closing = statement.closing
+    if closing is not None:
+        # Who closed it is no business of the customer's.
+        paper.line_of(look.of_closing(closing, named=look.internal), bold=closing.differs, colour=SOFT)
+    if not (closing and closing.shown) and (statement.verdict is not Verdict.BALANCED or statement.stale_days):
         paper.line_of(look.word("draft"), bold=True)
     paper.ln(4)
 

@@ -1,11 +1,13 @@
 """How a document looks: its language and words, its letterhead, its font, and whether it is for the house alone."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from zk_pipeline.domain.instants import local_day
+from zk_pipeline.domain.statement import Closing
 from zk_pipeline.settings import Settings
 
 
@@ -43,6 +45,19 @@ class Look:
         """A number's digits with the language's decimal mark."""
         return digits if self.language is Language.ENGLISH else digits.replace(".", ",")
 
+    def of_closing(self, closing: Closing, *, named: bool = True) -> str:
+        """When the statement's month was closed, and whether this is what was closed; `named` tells by whom."""
+        by = self.word("by", by=closing.by) if named else ""
+        told = [self.word(closing.kind, day=self._day_of(closing.at), by=by)]
+        if closing.reopened_at is not None:
+            told.append(self.word("reopened", day=self._day_of(closing.reopened_at)))
+        if closing.shown and closing.pseudonymized:
+            told.append(self.word("pseudonymized"))
+        return " ".join(told)
+
+    def _day_of(self, instant: datetime) -> str:
+        return self.day(local_day(instant, self.zone))
+
 
 def look_of(settings: Settings, language: Language = Language.ENGLISH, *, internal: bool = False) -> Look:
     """The look that the settings give."""
@@ -57,6 +72,24 @@ _WORDS = {
         "Draft: not all time of this period is settled yet.",
         "Entwurf: Noch ist nicht alle Zeit dieses Zeitraums geklärt.",
         "Brouillon : tout le temps de cette période n'est pas encore réglé.",
+    ),
+    "by": (" by {by}", " durch {by}", " par {by}"),
+    "as_closed": ("As closed on {day}{by}.", "Wie am {day}{by} abgeschlossen.", "Tel que clos le {day}{by}."),
+    "unchanged": (
+        "Closed on {day}{by}, and unchanged since.",
+        "Am {day}{by} abgeschlossen und seither unverändert.",
+        "Clos le {day}{by}, et inchangé depuis.",
+    ),
+    "differs": (
+        "Closed on {day}{by}. This statement differs from the closed one.",
+        "Am {day}{by} abgeschlossen. Dieser Nachweis weicht vom abgeschlossenen ab.",
+        "Clos le {day}{by}. Ce relevé diffère de celui qui a été clos.",
+    ),
+    "reopened": ("Opened again on {day}.", "Am {day} wieder geöffnet.", "Rouvert le {day}."),
+    "pseudonymized": (
+        "The names of people who were erased since are replaced.",
+        "Die Namen seither gelöschter Personen sind ersetzt.",
+        "Les noms des personnes effacées depuis sont remplacés.",
     ),
     "agent": ("Person", "Person", "Personne"),
     "activity": ("Activity", "Tätigkeit", "Activité"),

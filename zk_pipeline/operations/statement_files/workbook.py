@@ -30,19 +30,19 @@ _TEXT_WIDTH, _NUMBER_WIDTH = 28, 13
 
 def render(statement: Statement, look: Look) -> bytes:
     """The workbook. Amounts are numbers with all their digits, and nothing that people typed is a formula."""
-    del look
     book = Workbook()
     del book["Sheet"]
     month = month_name(statement.month)
     rows = [([str(account.customer)], account.total) for account in statement.accounts]
-    _fill(book.create_sheet(SUMMARY), f"{month}: {statement.verdict}", ["customer"], rows, statement.total)
+    told = f" {look.of_closing(statement.closing)}" if statement.closing else ""
+    _fill(book.create_sheet(SUMMARY), f"{month}: {statement.verdict}.{told}", ["customer"], rows, statement.total)
     titles = {SUMMARY.casefold()}
     for account in statement.accounts:
         title = _title(account.customer.name, titles)
         titles.add(title.casefold())
         lines = [([line.agent, line.agent_email, line.activity], line.amounts) for line in account.lines]
         names = ["agent", "e-mail", "activity"]
-        _fill(book.create_sheet(title), f"{account.customer}, {month}", names, lines, account.total)
+        _fill(book.create_sheet(title), f"{account.customer}, {month}.{told}", names, lines, account.total)
     buffer = io.BytesIO()
     book.save(buffer)
     return buffer.getvalue()

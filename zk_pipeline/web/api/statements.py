@@ -34,9 +34,14 @@ def statement(
     kind: Annotated[FileFormat, Query(alias="format")] = FileFormat.JSON,
     language: Annotated[Language, Query(description="Of the PDF.")] = Language.ENGLISH,
     internal: Annotated[bool, Query(description="Add to the PDF where every minute went.")] = False,  # noqa: FBT002
+    closed: Annotated[bool, Query(description="As it was when the month was closed.")] = False,  # noqa: FBT002
 ) -> ToldStatement | Response:
-    """As it was made last: `built_at` says when, `stale_days` which days changed since. Amounts are exact."""
-    found = statements.statement(ready, month, customer, refresh=False)
+    """As it was made last: `built_at` says when, `stale_days` which days changed since. Amounts are exact.
+
+    Of a closed month, `closing` says whether the statement differs from the one that was closed, which `closed` asks
+    for; 409 where none was kept.
+    """
+    found = statements.statement(ready, month, customer, refresh=False, closed=closed)
     if kind is FileFormat.JSON:
         return told(found)
     content = render(found, kind, look_of(ready.settings, language, internal=internal))

@@ -108,6 +108,23 @@ def test_one_customer_is_asked_for_by_name_or_number(statement: Web, viewer: htt
         assert told["minutes"]["zammad"] == "7"
 
 
+def test_a_closed_month_is_read_as_it_was_closed(statement: Web, viewer: httpx.Client, admin: httpx.Client) -> None:
+    refused(viewer.get(MONTH, params={"closed": True}), 409, "2025-08 was never closed")
+    assert viewer.get(MONTH).json()["closing"] is None
+    with statement.database.transaction() as connection:
+        connection.execute(text("ALTER TABLE marts.int_entries_named ADD booking_month date"))
+    closed = admin.post("/api/v1/periods/2025-08/close", json={"with_waiting": True})
+    assert closed.status_code == 200, closed.text
+    with statement.database.transaction() as connection:
+        connection.execute(text("UPDATE marts.statement_lines SET customer = 'Globex AG' WHERE customer_id = 2"))
+    today, kept = (viewer.get(MONTH, params={"closed": value, "customer": "2"}).json() for value in (False, True))
+    assert [told["customers"][0]["customer"]["name"] for told in (today, kept)] == ["Globex AG", "Globex"]
+    assert [(told["closing"]["differs"], told["closing"]["shown"]) for told in (today, kept)] == [
+        (True, False),
+        (False, True),
+    ]
+
+
 def test_an_unknown_customer_is_answered_with_those_that_are_near(statement: Web, viewer: httpx.Client) -> None:
     answer = viewer.get(MONTH, params={"customer": "Globx"})
     assert answer.status_code == 404

@@ -24,11 +24,15 @@ SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is shown: a month's statement, `None` while none was ever made, of one customer or of all."""
+    """What is shown: a month's statement, `None` while none was ever made, of one customer or of all.
+
+    `closed` is whether the month is closed and kept its statement, so that there are two versions of it.
+    """
 
     months: tuple[date, ...]
     month: date
     statement: Statement | None
+    closed: bool
     customer: Customer | None
     page: int
     run_id: str
@@ -49,10 +53,13 @@ class Board:
         self._visit, words = visit, visit.words
         self._month: date | None = None
         self._customer: Customer | None = None
+        self._as_closed = False
         self._page, self._run_id = 1, ""
         with parts.box("zk-filters"):
             self._months = parts.choice(words("statement.month"), {}, None, self._picked)
             self._customers = parts.choice(words("statement.customer"), {None: words("all")}, None, self._picked)
+            versions = {False: words("statement.version.today"), True: words("statement.version.closed")}
+            self._versions = parts.choice(words("statement.version"), versions, self._as_closed, self._picked)
         self._panel = Panel(visit, self._load, self._show)
         self._again = ui.timer(SECONDS, self._look, active=False)
         visit.live(self.refresh)
@@ -62,10 +69,10 @@ class Board:
         await self._panel.refresh()
 
     async def _picked(self) -> None:
-        chosen = (self._months.value, self._customers.value)
-        if chosen == (self._month, self._customer):
+        chosen = (self._months.value, self._customers.value, self._versions.value)
+        if chosen == (self._month, self._customer, self._as_closed):
             return  # The fields only follow what was loaded.
-        self._month, self._customer = chosen
+        self._month, self._customer, self._as_closed = chosen
         self._page = 1
         await self.refresh()
 
@@ -77,13 +84,19 @@ class Board:
         runtime, zone = self._visit.runtime, self._visit.words.zone
         months = statements.months(runtime) or (month_of(local_day(datetime.now(zone), zone)),)
         month = next((month for month in months if month == self._month), months[0])
-        try:
-            found = statements.statement(runtime, month_name(month), refresh=False)
-        except StaleError:
-            found = None
+        found = self._today(month)
+        closed = found is not None and found.closing is not None and found.closing.kept
+        if closed and self._as_closed:
+            found = statements.statement(runtime, month_name(month), closed=True)
         customers = [account.customer for account in found.accounts] if found else []
         customer = self._customer if self._customer in customers else None
-        return View(months, month, found, customer, self._page, self._run_id)
+        return View(months, month, found, closed, customer, self._page, self._run_id)
+
+    def _today(self, month: date) -> Statement | None:
+        try:
+            return statements.statement(self._visit.runtime, month_name(month), refresh=False)
+        except StaleError:
+            return None
 
     def _show(self, view: View) -> None:
         self._follow(view)
@@ -97,6 +110,9 @@ class Board:
     def _follow(self, view: View) -> None:
         """Let the fields offer what there is, and show what was taken."""
         self._month, self._customer = view.month, view.customer
+        self._as_closed = self._as_closed and view.closed
+        self._versions.set_value(self._as_closed)
+        self._versions.set_visibility(view.closed)
         self._months.set_options({month: month_name(month) for month in view.months}, value=view.month)
         accounts = view.statement.accounts if view.statement else ()
         names = {account.customer: figures.name(self._visit.words, account.customer) for account in accounts}

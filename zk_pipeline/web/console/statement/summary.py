@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from zk_pipeline.domain.closing import month_name
 from zk_pipeline.domain.statement import Customer, Statement, Verdict, spelled
 from zk_pipeline.operations.statement_files import FileFormat
-from zk_pipeline.operations.statement_files.look import Language, look_of
+from zk_pipeline.operations.statement_files.look import Language, Look, look_of
 from zk_pipeline.web.console import parts
 from zk_pipeline.web.console.parts import Tone
 from zk_pipeline.web.console.visit import Visit
@@ -27,22 +27,29 @@ def verdict(visit: Visit, statement: Statement) -> None:
         if found is Verdict.WAITING:
             parts.link(words("statement.decide"), "/reconcile?view=conflicts")
     equation(visit, statement)
+    if statement.closing:
+        tone = "zk-note zk-warn" if statement.closing.differs else "zk-muted"
+        parts.text("p", _look(visit).of_closing(statement.closing), tone)
     if statement.built_at:
         parts.text("p", words("statement.built", instant=words.instant(statement.built_at)), "zk-muted")
 
 
 def equation(visit: Visit, statement: Statement) -> None:
     """Of what the booked minutes are the sum."""
-    words = visit.words
-    look = look_of(visit.runtime.settings, Language(words.language.value))
-    parts.text("p", spelled(statement.total, look.word, words.minutes), "zk-lead zk-equation")
+    parts.text("p", spelled(statement.total, _look(visit).word, visit.words.minutes), "zk-lead zk-equation")
 
 
 def downloads(words: Words, statement: Statement, customer: Customer | None) -> None:
     """The files, of one customer or of all."""
     about = {"customer": str(customer.id) if customer.id else customer.name} if customer else {}
+    if statement.closing and statement.closing.shown:
+        about["closed"] = "true"
     with parts.box("zk-row"):
         for kind in _SAVED:
             query = urlencode({"format": kind.value, "language": words.language.value, **about})
             title = words("statement.download", format=kind.value.upper())
             parts.link(title, f"{FILES}/{month_name(statement.month)}?{query}")
+
+
+def _look(visit: Visit) -> Look:
+    return look_of(visit.runtime.settings, Language(visit.words.language.value))

@@ -1,0 +1,101 @@
+"""The statements that closings kept: a month as it was closed, whether today's is another, names erased."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+
+from sqlalchemy import Connection, Row
+
+from zk_pipeline.domain.closing import month_name
+from zk_pipeline.domain.statement import Closing, Statement
+from zk_pipeline.operations.errors import StaleError
+from zk_pipeline.operations.statement_files.data import fingerprint, lasting, read_back
+from zk_pipeline.store import periods, trail
+
+
+@dataclass(frozen=True, slots=True)
+class Rehashed:
+    """A kept statement in which names were replaced, and its hashes before and after."""
+
+    month: str
+    was: str
+    now: str
+
+
+def as_closed(connection: Connection, month: date) -> Statement:
+    """The statement as the last closing of a month kept it, also once the month was opened again.
+
+    Raises `StaleError` where there is none, and where it is no longer what was kept.
+    """
+    row, name = periods.last(connection, month), month_name(month)
+    if row is None:
+        raise StaleError(f"{name} was never closed. Leave out --closed to see its statement of today.")
+    if row.content is None:
+        raise StaleError(f"The closing of {name} kept no statement, only its hash {row.statement_hash}.")
+    if not _is_whole(row):
+        raise StaleError(
+            f"The statement that the closing of {name} kept was changed: its hash is no longer {row.hash}. Compare it "
+            "with a backup, and find out who can write to the database."
+        )
+    return replace(read_back(row.content), closing=replace(_closing(connection, row), shown=True))
+
+
+def beside(connection: Connection, whole: Statement, found: Statement) -> Closing | None:
+    """What today's statement says of the closing of its month; nothing while that is open.
+
+    `found` is the part of the `whole` that is shown. Where only a hash was kept, the whole is compared.
+    """
+    row = periods.last(connection, whole.month)
+    if row is None or row.reopened_at is not None:
+        return None
+    if row.content is None:
+        differs = fingerprint(lasting(whole)) != row.statement_hash
+    else:
+        differs = _differs(read_back(row.content), whole, found)
+    return replace(_closing(connection, row), differs=differs)
+
+
+def hashes(connection: Connection) -> dict[int, str]:
+    """The hashes of the kept statements that are what was kept, by the ids of their closings."""
+    return {row.id: row.hash for row in periods.kept_statements(connection) if _is_whole(row)}
+
+
+def follow_erasure(connection: Connection, before: Mapping[int, str]) -> list[Rehashed]:
+    """Have each statement that was whole before names in it were replaced be whole again; returns the changed ones."""
+    changed: list[Rehashed] = []
+    for row in periods.kept_statements(connection):
+        if row.id in before and not _is_whole(row):
+            now = fingerprint(row.content)
+            periods.set_hash(connection, row.id, now)
+            changed.append(Rehashed(month_name(row.month), before[row.id], now))
+    return changed
+
+
+def _is_whole(row: Row) -> bool:
+    return fingerprint(row.content) == row.hash
+
+
+def _differs(closed: Statement, whole: Statement, found: Statement) -> bool:
+    """Whether other lines or days are shown than were closed; those of one customer are compared with that one's."""
+    if len(found.accounts) == 1 and len(whole.accounts) > 1:
+        asked = found.accounts[0].customer
+        accounts = tuple(
+            account
+            for account in closed.accounts
+            if (account.customer.id == asked.id if asked.id else account.customer == asked)
+        )
+        closed = replace(closed, accounts=accounts)
+    return (set(closed.lines), set(closed.days)) != (set(found.lines), set(found.days))
+
+
+def _closing(connection: Connection, row: Row) -> Closing:
+    names = {row.closed_by: row.closed_by, **trail.names_of(connection, {row.closed_by})}
+    kept = row.content is not None
+    return Closing(
+        at=row.closed_at,
+        by=names[row.closed_by],
+        hash=row.statement_hash,
+        reopened_at=row.reopened_at,
+        kept=kept,
+        pseudonymized=kept and row.hash != row.statement_hash,
+    )
