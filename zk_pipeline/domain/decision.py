@@ -4,19 +4,17 @@ Base is what the target returned last, source what the entry wants now, target t
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from zk_pipeline.domain.ledger import Desired, LedgerRow, PushState
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Timesheet
+from zk_pipeline.domain.rounding import ANY, NONE, WHOLE_MINUTES, Rounding
 
 Difference = Mapping[str, tuple[str, str]]
 """Field to (wanted, found), as texts for people."""
-
-SAME_WAY_SECONDS = 60
-EXACT_SECONDS = 1
 
 
 class Status(StrEnum):
@@ -51,21 +49,27 @@ class Decision:
     diff: Difference = field(default_factory=dict[str, tuple[str, str]])
 
 
-def decide(ledger: LedgerRow | None, desired: Desired, target: Timesheet, *, locked: bool) -> Decision:
-    """Decide about an entry whose time sheet exists; nothing is written to a `locked` (exported or closed) one."""
+def decide(
+    ledger: LedgerRow | None, desired: Desired, target: Timesheet, *, locked: bool, rounding: Rounding = ANY
+) -> Decision:
+    """Decide about an entry whose time sheet exists; nothing is written to a `locked` (exported or closed) one.
+
+    Where the answer to a write was lost, the time sheet is what `rounding` makes of it, or a person edited it since.
+    """
     if ledger is None or ledger.asked is None:
-        return _without_history(difference(desired, target), locked=locked)
-    source_edited = differs(desired, ledger.asked)
-    if ledger.base is None:
-        return _after_unconfirmed_create(difference(desired, target), source_edited=source_edited, locked=locked)
-    target_edited = owned(target) != owned(ledger.base)
-    source_edited = source_edited or ledger.state is PushState.INTENDED
+        return _without_history(difference(desired, target, WHOLE_MINUTES), locked=locked)
+    base = ledger.base or as_sent(ledger.asked, ledger.placed_at, target, rounding)
+    target_edited = owned(target) != owned(base)
+    update_lost = ledger.base is not None and ledger.state is PushState.INTENDED
+    source_edited = update_lost or differs(desired, ledger.asked)
     if not source_edited and (locked or not target_edited):
         return Decision(Status.IN_SYNC, Action.NONE if target.id == ledger.kimai_id else Action.LINK)
-    within = SAME_WAY_SECONDS if source_edited and target_edited else EXACT_SECONDS
-    diff = difference(_expected(desired, ledger.asked, ledger.base), target, within)
+    expected = _expected(desired, ledger.asked, base)
     if not source_edited:
-        return Decision(Status.MISMATCH, Action.REVIEW, Reason.KIMAI_EDITED, diff)
+        return Decision(Status.MISMATCH, Action.REVIEW, Reason.KIMAI_EDITED, difference(expected, target))
+    arrived = update_lost and ledger.sent_hash == desired.hash
+    made = rounding if arrived else WHOLE_MINUTES
+    diff = difference(expected, target, made if target_edited else NONE)
     if not diff:
         return Decision(Status.IN_SYNC, Action.LINK)
     if locked:
@@ -100,11 +104,8 @@ def differs(desired: Desired, asked: Desired) -> bool:
     return desired.hash != asked.hash
 
 
-def difference(desired: Desired, target: Timesheet, within: int = SAME_WAY_SECONDS) -> dict[str, tuple[str, str]]:
-    """Our fields that differ, as (wanted, found); times that are less than `within` seconds apart are the same.
-
-    The target's rounding makes less than a minute of difference in its default settings (docs/kimai.md §5).
-    """
+def difference(desired: Desired, target: Timesheet, rounding: Rounding = NONE) -> dict[str, tuple[str, str]]:
+    """Our fields that differ, as (wanted, found); times that `rounding` explains are the same."""
     found: dict[str, tuple[str, str]] = {}
     if desired.user_id != target.user_id:
         found["user"] = (str(desired.user_id), str(target.user_id))
@@ -112,11 +113,33 @@ def difference(desired: Desired, target: Timesheet, within: int = SAME_WAY_SECON
         found["activity"] = (str(desired.activity_id), str(target.activity_id))
     if desired.project_id != target.project_id:
         found["project"] = (desired.project_number or str(desired.project_id), str(target.project_id))
-    if abs((desired.begin - target.begin).total_seconds()) >= within:
+    if rounding.explains(desired.begin, desired.seconds, target):
+        return found
+    if desired.begin != target.begin:
         found["begin"] = (desired.begin.isoformat(), target.begin.isoformat())
-    if abs(desired.seconds - target.duration_seconds) >= within:
+    if desired.seconds != target.duration_seconds:
         found["duration"] = (f"{desired.seconds} s", f"{target.duration_seconds} s")
     return found
+
+
+def as_sent(asked: Desired, placed_at: datetime | None, found: Timesheet, rounding: Rounding = ANY) -> Timesheet:
+    """The time sheet that the target made of a create whose answer was lost: `found`, unless it was edited since.
+
+    What `rounding` does not explain was edited, so the values that were sent take its place and a person is asked. The
+    target never answered so, thus that row has no payload.
+    """
+    begin, seconds = placed_at or asked.begin, asked.seconds
+    if rounding.explains(begin, seconds, found):
+        begin, seconds = found.begin, found.duration_seconds
+    made = replace(
+        found,
+        user_id=asked.user_id,
+        activity_id=asked.activity_id,
+        project_id=found.project_id if asked.project_id is None else asked.project_id,
+        begin=begin,
+        duration_seconds=seconds,
+    )
+    return found if owned(made) == owned(found) else replace(made, end=begin + timedelta(seconds=seconds), raw={})
 
 
 def _expected(desired: Desired, asked: Desired, base: Timesheet) -> Desired:
@@ -137,12 +160,3 @@ def _without_history(diff: Difference, *, locked: bool) -> Decision:
     if not diff:
         return Decision(Status.IN_SYNC, Action.LINK)
     return Decision(Status.MISMATCH, Action.REVIEW, Reason.BILLED if locked else Reason.KIMAI_EDITED, diff)
-
-
-def _after_unconfirmed_create(diff: Difference, *, source_edited: bool, locked: bool) -> Decision:
-    """Our create arrived, though its answer was lost; what the booking changed meanwhile is still to be written."""
-    if not diff or not source_edited:
-        return Decision(Status.IN_SYNC, Action.LINK, diff=diff)
-    if locked:
-        return Decision(Status.MISMATCH, Action.REVIEW, Reason.BILLED, diff)
-    return Decision(Status.MISMATCH, Action.UPDATE, diff=diff)

@@ -74,8 +74,10 @@ class LedgerRow:
     """The last write of one entry; times are UTC.
 
     `asked` is what was sent last and `base` what the target returned for it. While a create is unconfirmed there is no
-    `base`; an update leaves both as they were confirmed until its own outcome is known. `as_found`: it was taken as the
-    target had it, and nothing was sent.
+    `base`; an update leaves both as they were confirmed until its own outcome is known. `placed_at` is the begin that a
+    create was sent with, after any move that the target's rules made necessary, `sent_hash` is of what was sent last,
+    whatever became of it. `as_found`: it was taken as the target
+    had it, and nothing was sent.
     """
 
     source_id: str
@@ -86,6 +88,13 @@ class LedgerRow:
     facts_hash: str
     message: str
     as_found: bool = False
+    placed_at: datetime | None = None
+    sent_hash: str = ""
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether the target's answer to the last write is not known."""
+        return self.base is None or self.state is PushState.INTENDED
 
     def rounding_of(self, sheet: Timesheet) -> int:
         """Seconds by which the target's rounding made this time sheet longer than was asked for (docs/kimai.md §5)."""

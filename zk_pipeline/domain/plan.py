@@ -15,6 +15,7 @@ from zk_pipeline.domain.matching import Candidate
 from zk_pipeline.domain.placement import Span
 from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
 from zk_pipeline.domain.records import TargetServer, Timesheet
+from zk_pipeline.domain.rounding import ANY, Rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,13 @@ class Situation:
     locked_before: date | None = None
     closed_months: frozenset[date] = frozenset()
     adjusted: Mapping[str, Sequence[Adjustment]] = field(default_factory=dict[str, Sequence[Adjustment]])
+
+    def rounding_of(self, source_id: str) -> Rounding:
+        """What the target's answers about the day leave possible of its rounding, where a booking's answer was lost."""
+        ledger = self.ledger.get(source_id)
+        if ledger is None or not ledger.is_unanswered:
+            return ANY
+        return Rounding.seen_in(row.base for row in self.ledger.values() if row.base is not None)
 
 
 def sentence(result: Result) -> str:

@@ -116,7 +116,8 @@ class Reconciler:
     def _existing(self, entry: Entry, ours: Timesheet, prepared: Prepared, situation: Situation) -> Result:
         ledger = situation.ledger.get(entry.source_id)
         locked = self._is_locked(ours, situation, entry.entry_date)
-        decision = decide(ledger, prepared.draft.desired, ours, locked=locked)
+        rounding = situation.rounding_of(entry.source_id)
+        decision = decide(ledger, prepared.draft.desired, ours, locked=locked, rounding=rounding)
         if decision.reason is Reason.BILLED:
             return self._billed(_decided(entry, decision, ours, prepared), entry, ours, situation)
         if decision.action is Action.UPDATE and _is_parked(ledger, prepared):

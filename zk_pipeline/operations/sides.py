@@ -10,6 +10,7 @@ from zk_pipeline.domain.entries import Entry
 from zk_pipeline.domain.matching import Tier
 from zk_pipeline.domain.plan import Result
 from zk_pipeline.domain.records import Timesheet
+from zk_pipeline.domain.rounding import WHOLE_MINUTES
 from zk_pipeline.domain.sides import Names, Side, compared
 from zk_pipeline.operations.links import Links
 from zk_pipeline.runtime import Runtime
@@ -70,5 +71,5 @@ def _sides(names: Names, line: Result | None, entry: Entry | None, sheet: Timesh
     found = names.of_timesheet(sheet) if sheet else {}
     if line is None or line.draft is None:
         return compared(names.of_entry(entry) if entry else {}, found, ())
-    differing = line.diff or (difference(line.draft.desired, sheet) if sheet else {})
+    differing = line.diff or (difference(line.draft.desired, sheet, WHOLE_MINUTES) if sheet else {})
     return compared(names.of_draft(line.draft), found, differing.keys())

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, literal_column, null, select, update
@@ -15,13 +15,16 @@ from zk_pipeline.store.database import upsert
 from zk_pipeline.store.tables import pushes
 from zk_pipeline.store.target import timesheet_from_json, timesheet_json
 
-_READ = ("source_id", "state", "operation", "kimai_id", "asked", "facts_hash", "message")
+_READ = ("source_id", "state", "operation", "kimai_id", "asked", "payload_hash", "facts_hash", "message")
 _STAMPED = {"intended_at": "clock_timestamp()", "updated_at": "clock_timestamp()"}
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One write of one entry. `asked` is what is or was wanted; `kimai_id` and `base` are known after it."""
+    """One write of one entry. `asked` is what is or was wanted; `kimai_id` and `base` are known after it.
+
+    `placed_at` is the begin that is sent, which the target's rules may have moved.
+    """
 
     source_id: str
     operation: str
@@ -30,6 +33,12 @@ class Write:
     facts_hash: str
     kimai_id: int | None = None
     base: Timesheet | None = None
+    placed_at: datetime | None = None
+
+    def asked_json(self) -> dict[str, Any]:
+        """What was asked for, and where it was placed."""
+        placed = {"placed_at": self.placed_at.astimezone(UTC).isoformat()} if self.placed_at else {}
+        return {**self.asked.to_json(), **placed}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +156,7 @@ def _save(
             "operation": write.operation,
             "entry_date": write.entry_date,
             "payload_hash": write.asked.hash,
-            "asked": write.asked.to_json(),
+            "asked": write.asked_json(),
             "kimai_id": write.kimai_id,
             "base": redactor.value(timesheet_json(write.base)) if write.base else None,
             "facts_hash": write.facts_hash,
@@ -168,6 +177,7 @@ def _rows(connector: str) -> Select[Any]:
 
 
 def _ledger_row(row: Any) -> LedgerRow:
+    placed_at = row["asked"].get("placed_at")
     return LedgerRow(
         source_id=row["source_id"],
         state=PushState(row["state"]),
@@ -177,4 +187,6 @@ def _ledger_row(row: Any) -> LedgerRow:
         facts_hash=row["facts_hash"],
         message=row["message"],
         as_found=row["operation"] == "link",
+        placed_at=datetime.fromisoformat(placed_at) if placed_at else None,
+        sent_hash=row["payload_hash"],
     )

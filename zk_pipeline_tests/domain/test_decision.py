@@ -12,10 +12,12 @@ from zk_pipeline.domain.decision import Action, Decision, Status, decide, decide
 from zk_pipeline.domain.ledger import Desired, LedgerRow, PushState
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Timesheet
+from zk_pipeline.domain.rounding import WHOLE_MINUTES, Rounding
 from zk_pipeline_tests.domain.builders import BEN, SUPPORT, TRAVEL, at, desired, ledger_row, ours
 
 SAME = desired()
 LONGER = desired(seconds=1800)
+TWENTY = desired(seconds=1200)
 ELSEWHERE = desired(project_id=41, project_number="ZO8")
 UNTOUCHED = ours()
 LENGTHENED = ours(minutes=30)
@@ -158,12 +160,19 @@ def test_a_time_sheet_placed_elsewhere_can_be_edited_the_same_way():
     assert outcome(decide(ledger_row(base=moved), LONGER, grown, locked=False)) == NEW_BASE
 
 
-def test_the_same_way_allows_for_less_than_a_minute_of_rounding():
-    rounded = replace(LENGTHENED, duration_seconds=1859)
-    assert outcome(decide(ledger_row(), LONGER, rounded, locked=False)) == NEW_BASE
-    assert outcome(decide(ledger_row(), LONGER, replace(rounded, duration_seconds=1860), locked=False)) == review(
-        Reason.BOTH_CHANGED
-    )
+@pytest.mark.parametrize(
+    ("booked", "found", "expected"),
+    [
+        (1830, 1860, NEW_BASE),
+        (1830, 1800, NEW_BASE),
+        (1800, 1850, review(Reason.BOTH_CHANGED)),
+        (1800, 1860, review(Reason.BOTH_CHANGED)),
+    ],
+    ids=["up to a minute", "down to a minute", "some seconds more", "a minute more"],
+)
+def test_the_same_way_allows_for_rounding_to_whole_minutes_alone(booked: int, found: int, expected: Any):
+    sheet = replace(UNTOUCHED, duration_seconds=found, end=UNTOUCHED.begin + timedelta(seconds=found))
+    assert outcome(decide(ledger_row(), desired(seconds=booked), sheet, locked=False)) == expected
 
 
 def test_an_edit_of_one_field_does_not_hide_a_persons_edit_of_another():
@@ -192,11 +201,30 @@ UNCONFIRMED = {"state": PushState.INTENDED, "kimai_id": None, "base": None}
     ("wish", "target", "when_open", "when_locked"),
     [
         (SAME, UNTOUCHED, NEW_BASE, NEW_BASE),
-        (SAME, ours(begin="2025-08-16T07:45", minutes=60), NEW_BASE, NEW_BASE),
+        (SAME, ours(minutes=60), NEW_BASE, NEW_BASE),
+        (SAME, ours(minutes=25), review(Reason.KIMAI_EDITED), NEW_BASE),
+        (SAME, ours(begin="2025-08-16T07:45", minutes=60), review(Reason.KIMAI_EDITED), NEW_BASE),
+        (SAME, ours(user_id=BEN.id), review(Reason.KIMAI_EDITED), NEW_BASE),
+        (SAME, ours(project_id=41), review(Reason.KIMAI_EDITED), NEW_BASE),
+        (SAME, ours(activity_id=TRAVEL.id), review(Reason.KIMAI_EDITED), NEW_BASE),
         (LONGER, UNTOUCHED, UPDATE, review(Reason.BILLED)),
         (LONGER, LENGTHENED, NEW_BASE, NEW_BASE),
+        (TWENTY, LENGTHENED, UPDATE, review(Reason.BILLED)),
+        (LONGER, ours(minutes=35), review(Reason.BOTH_CHANGED), review(Reason.BILLED)),
     ],
-    ids=["as asked", "rounded", "edited meanwhile", "edited the same way"],
+    ids=[
+        "as asked",
+        "rounded",
+        "lengthened by a person",
+        "moved by a person",
+        "given to another user",
+        "given to another project",
+        "given another activity",
+        "edited meanwhile",
+        "edited the same way",
+        "edited meanwhile, rounded",
+        "both edited",
+    ],
 )
 def test_a_create_whose_answer_was_lost_is_taken_over(
     wish: Desired, target: Timesheet, when_open: Any, when_locked: Any
@@ -206,21 +234,46 @@ def test_a_create_whose_answer_was_lost_is_taken_over(
     assert outcome(decide(row, wish, target, locked=True)) == when_locked
 
 
+def test_a_lost_create_is_compared_with_where_it_was_placed():
+    row = ledger_row(**UNCONFIRMED, placed_at=at("2025-08-16T11:00"))
+    assert outcome(decide(row, SAME, ours(begin="2025-08-16T11:00"), locked=False)) == NEW_BASE
+    assert outcome(decide(row, SAME, UNTOUCHED, locked=False)) == review(Reason.KIMAI_EDITED)
+
+
+def test_what_kimai_returned_before_tells_an_edit_from_its_rounding():
+    rounding = Rounding.seen_in([ours(minutes=17)])
+    row = ledger_row(**UNCONFIRMED)
+    assert outcome(decide(row, SAME, LENGTHENED, locked=False)) == NEW_BASE
+    assert outcome(decide(row, SAME, LENGTHENED, locked=False, rounding=rounding)) == review(Reason.KIMAI_EDITED)
+
+
 @pytest.mark.parametrize(
     ("wish", "target", "expected"),
     [
+        (TWENTY, LENGTHENED, NEW_BASE),
+        (TWENTY, ours(minutes=35), review(Reason.BOTH_CHANGED)),
         (LONGER, UNTOUCHED, UPDATE),
         (LONGER, LENGTHENED, NEW_BASE),
         (LONGER, SHORTENED, review(Reason.BOTH_CHANGED)),
         (SAME, UNTOUCHED, NEW_BASE),
         (SAME, LENGTHENED, review(Reason.BOTH_CHANGED)),
     ],
-    ids=["did not arrive", "arrived", "edited by a person", "taken back, did not arrive", "taken back, arrived"],
+    ids=[
+        "arrived, rounded",
+        "arrived, then edited by a person",
+        "did not arrive",
+        "arrived",
+        "edited by a person",
+        "taken back, did not arrive",
+        "taken back, arrived",
+    ],
 )
 def test_an_update_whose_answer_was_lost_is_looked_at_before_it_is_written_again(
     wish: Desired, target: Timesheet, expected: Any
 ):
-    assert outcome(decide(ledger_row(state=PushState.INTENDED), wish, target, locked=False)) == expected
+    sent = LONGER if wish is SAME else wish
+    row = ledger_row(state=PushState.INTENDED, sent_hash=sent.hash)
+    assert outcome(decide(row, wish, target, locked=False)) == expected
 
 
 @pytest.mark.parametrize("row", [None, ledger_row(asked=None), ledger_row(asked=None, base=None)])
@@ -238,8 +291,9 @@ def test_a_difference_names_the_project_by_its_number():
     assert difference(desired(project_id=None, project_number="ZO8"), UNTOUCHED) == {"project": ("ZO8", "40")}
 
 
-def test_a_difference_below_the_tolerance_is_none():
-    near = ours(begin="2025-08-16T08:00:59", duration_seconds=959)
-    assert difference(SAME, near) == {}
-    assert difference(SAME, near, 1).keys() == {"begin", "duration"}
-    assert difference(replace(SAME, begin=SAME.begin + timedelta(seconds=119)), near).keys() == {"begin"}
+def test_a_difference_that_rounding_explains_is_none():
+    near = ours(begin="2025-08-16T07:59", minutes=17)
+    wish = desired(begin=at("2025-08-16T07:59:40"), seconds=930)
+    assert difference(wish, near, WHOLE_MINUTES) == {}
+    assert difference(wish, near).keys() == {"begin", "duration"}
+    assert difference(replace(wish, seconds=860), near, WHOLE_MINUTES).keys() == {"begin", "duration"}

@@ -13,7 +13,7 @@ from zk_pipeline.defs.push.book import Book, Done, refusal_of
 from zk_pipeline.defs.push.delivery import Parcel
 from zk_pipeline.defs.push.report import PushReport
 from zk_pipeline.domain.decision import Action, owned
-from zk_pipeline.domain.ledger import LedgerRow, PushState
+from zk_pipeline.domain.ledger import LedgerRow
 from zk_pipeline.domain.locks import Locks
 from zk_pipeline.domain.markers import has_marker, marker
 from zk_pipeline.domain.plan import Result
@@ -52,9 +52,8 @@ class Amendment:
         """Whether somebody edited the time sheet since it was looked at for the plan."""
         if parcel.line.decided:
             return not _unchanged(current, self._book.mirrored(current.id))
-        if known is None or known.base is None or known.state is PushState.INTENDED:
-            return False
-        return owned(current) != owned(known.base)
+        seen = known.base if known is not None and known.base is not None else self._book.mirrored(current.id)
+        return seen is None or owned(current) != owned(seen)
 
 
 class Adoption:

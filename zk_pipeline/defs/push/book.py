@@ -7,7 +7,7 @@ from datetime import timedelta
 from zk_pipeline.connectors.errors import ConnectorError, PermissionDeniedError, ValidationFailedError
 from zk_pipeline.defs.push.delivery import Parcel
 from zk_pipeline.defs.push.exchanges import Exchanges
-from zk_pipeline.domain.decision import Action, difference
+from zk_pipeline.domain.decision import Action
 from zk_pipeline.domain.journal import JournalEntry
 from zk_pipeline.domain.ledger import Desired, LedgerRow, PushState
 from zk_pipeline.domain.plan import Draft, Result
@@ -171,7 +171,8 @@ def _asked(item: Done, operation: Action) -> Desired:
 
 def _entry(item: Done, operation: Action) -> JournalEntry:
     line = item.parcel.line
-    return JournalEntry(operation, line.source_id, item.row.id, line.entry_date, item.before, item.row)
+    written = item.base or item.row
+    return JournalEntry(operation, line.source_id, item.row.id, line.entry_date, item.before, written)
 
 
 def asked_of(draft: Draft, row: Timesheet) -> Desired:
@@ -191,27 +192,6 @@ def asked_of(draft: Draft, row: Timesheet) -> Desired:
     )
 
 
-def as_wanted(draft: Draft, row: Timesheet) -> Timesheet | None:
-    """The row as the booking wants it, or `None` if it is so.
-
-    For a row that a forgetful ledger takes over: what differs is then seen as an edit, and a person decides about it.
-    Kimai never answered so, thus the row has no payload.
-    """
-    desired = draft.desired
-    diff = difference(desired, row)
-    if not diff:
-        return None
-    return replace(
-        row,
-        user_id=desired.user_id,
-        activity_id=desired.activity_id,
-        project_id=row.project_id if desired.project_id is None else desired.project_id,
-        begin=draft.span.begin if "begin" in diff else row.begin,
-        duration_seconds=desired.seconds if "duration" in diff else row.duration_seconds,
-        raw={},
-    )
-
-
 def refusal_of(error: ConnectorError, what: str = "") -> Refusal:
     """A refusal for people: which fields, in the target's words, or the error's own sentence."""
     text = str(error)
@@ -225,4 +205,12 @@ def _write(parcel: Parcel, operation: Action) -> Write:
     """The write before its outcome is known. A new time sheet is bound to none that is there already."""
     line = parcel.line
     kimai_id = None if operation is Action.CREATE else line.kimai_id
-    return Write(parcel.source_id, operation, line.entry_date, parcel.draft.desired, line.facts_hash, kimai_id=kimai_id)
+    return Write(
+        parcel.source_id,
+        operation,
+        line.entry_date,
+        parcel.draft.desired,
+        line.facts_hash,
+        kimai_id=kimai_id,
+        placed_at=parcel.draft.span.begin if operation is Action.CREATE else None,
+    )

@@ -11,8 +11,9 @@ from zk_pipeline.connectors.base import TargetConnector
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.defs.push.delivery import Parcel
 from zk_pipeline.defs.push.exchanges import Exchanges
-from zk_pipeline.domain.ledger import Desired, LedgerRow, PushState
+from zk_pipeline.domain.ledger import LedgerRow, PushState
 from zk_pipeline.domain.markers import marker
+from zk_pipeline.domain.placement import Span
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.store import ledger, restorations
 from zk_pipeline.store import target as rows
@@ -26,21 +27,28 @@ ANSWERED_500 = 500
 class Doubt:
     """A parcel that may be in the target; until `certain_at` (monotonic seconds) a slow request may still arrive.
 
-    `sent` is what an earlier run asked for; the booking may have changed since. `forgotten`: the ledger came back from
-    a backup, and may not know that it was written, and then edited by people.
+    `sent` is the ledger of an earlier run that asked for it; the booking may have changed since.
     """
 
     parcel: Parcel
     certain_at: float
     cause: ConnectorError | None = None
-    sent: Desired | None = None
-    forgotten: bool = False
+    sent: LedgerRow | None = None
 
     @property
     def as_sent(self) -> Parcel:
         """The parcel with what was asked for when it was sent."""
-        parcel = self.parcel
-        return replace(parcel, draft=replace(parcel.draft, desired=self.sent)) if self.sent else parcel
+        return as_sent(self.parcel, self.sent) if self.sent else self.parcel
+
+
+def as_sent(parcel: Parcel, sent: LedgerRow) -> Parcel:
+    """The parcel with what the ledger says was asked for, and where that was placed."""
+    asked = sent.asked
+    if asked is None:
+        return parcel
+    begin = sent.placed_at or asked.begin
+    span = Span(begin, begin + timedelta(seconds=asked.seconds))
+    return replace(parcel, draft=replace(parcel.draft, desired=asked, span=span))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +112,9 @@ class Doubts:
         for parcel in parcels:
             row = known.get(parcel.source_id)
             if row is not None and row.state in certain_at:
-                doubts.append(Doubt(parcel, certain_at[row.state], sent=row.asked))
+                doubts.append(Doubt(parcel, certain_at[row.state], sent=row))
             elif self._may_be_forgotten(parcel):
-                doubts.append(Doubt(parcel, now + self._wait_after_restoration(), forgotten=True))
+                doubts.append(Doubt(parcel, now + self._wait_after_restoration()))
             else:
                 new.append(parcel)
         return doubts, new

@@ -15,18 +15,20 @@ from sqlalchemy import Connection
 from zk_pipeline.connectors.base import TargetConnector
 from zk_pipeline.defs.locks import push_lock
 from zk_pipeline.defs.push.amendment import Adoption, Amendment, Removal
-from zk_pipeline.defs.push.book import Book, Done, as_wanted, refusal_of
+from zk_pipeline.defs.push.book import Book, Done, refusal_of
 from zk_pipeline.defs.push.delivery import Delivery, Outcome, Parcel, rounds
-from zk_pipeline.defs.push.doubt import ANSWERED_500, Caution, Doubt, Doubts
+from zk_pipeline.defs.push.doubt import ANSWERED_500, Caution, Doubt, Doubts, as_sent
 from zk_pipeline.defs.push.exchanges import Exchanges
 from zk_pipeline.defs.push.masterdata import MasterData
 from zk_pipeline.defs.push.report import PushReport
+from zk_pipeline.domain import decision
 from zk_pipeline.domain.approval import Permitted, permitted, writes
 from zk_pipeline.domain.decision import Action
 from zk_pipeline.domain.ledger import LedgerRow, PushState
 from zk_pipeline.domain.locks import Locks
 from zk_pipeline.domain.plan import Result
 from zk_pipeline.domain.reasons import Reason
+from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.domain.resolutions import Choice
 from zk_pipeline.store import approvals, ledger, plans
 from zk_pipeline.store import target as rows
@@ -34,6 +36,12 @@ from zk_pipeline.store.database import Database, HeldLock
 
 CHUNK = 32
 """Intents committed at a time: few enough that a crash leaves little in doubt, enough to keep commits off the way."""
+
+_TAKEN_OVER = {
+    Action.CREATE: "kimai.timesheet.adopted",
+    Action.UPDATE: "kimai.timesheet.updated",
+    Action.LINK: "kimai.timesheet.linked",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +129,14 @@ class Pusher:
         plain = [_parcel(line) for line in wanted if line.decided != Choice.LINK]
         with self._database.transaction() as connection:
             found = rows.timesheets_by_id(connection, self._name, [parcel.line.kimai_id or 0 for parcel in plain])
-        linked = [
-            Done(parcel, found[parcel.line.kimai_id], written=False)
-            for parcel in plain
-            if parcel.line.kimai_id in found
-        ]
-        self._book.confirm(linked, "kimai.timesheet.linked", Action.LINK)
-        return report + PushReport(linked=len(linked), left=len(plain) - len(linked))
+        there = [parcel for parcel in plain if parcel.line.kimai_id in found]
+        taken: dict[Action, list[Done]] = {Action.CREATE: [], Action.UPDATE: [], Action.LINK: []}
+        for parcel in there:
+            operation, done = _taken_over(parcel, found[parcel.line.kimai_id or 0], known.get(parcel.source_id))
+            taken[operation].append(done)
+        for operation, done in taken.items():
+            self._book.confirm(done, _TAKEN_OVER[operation], operation)
+        return report + PushReport(linked=len(there), left=len(plain) - len(there))
 
     def _deletes(self, lines: Sequence[Result], locks: Locks) -> PushReport:
         wanted = [line for line in lines if line.action is Action.DELETE]
@@ -165,11 +174,7 @@ class Pusher:
 
     def _settle(self, doubts: Sequence[Doubt]) -> tuple[PushReport, Sequence[Parcel]]:
         settled = self._doubts.settle(doubts)
-        forgotten = {doubt.parcel.source_id for doubt in doubts if doubt.forgotten}
-        adopted = [
-            Done(parcel, row, base=as_wanted(parcel.draft, row) if parcel.source_id in forgotten else None)
-            for parcel, row in settled.adopted
-        ]
+        adopted = [_adopted(parcel, row) for parcel, row in settled.adopted]
         self._book.confirm(adopted, "kimai.timesheet.adopted", Action.CREATE)
         return PushReport(adopted=len(settled.adopted)), settled.absent
 
@@ -247,6 +252,24 @@ def _parcel(line: Result) -> Parcel:
     if line.draft is None:
         raise ValueError(f"The plan's line {line.key} of {line.entry_date} is to be written but has no draft.")
     return Parcel(line, line.draft)
+
+
+def _adopted(parcel: Parcel, row: Timesheet) -> Done:
+    """The time sheet of a create whose answer was lost; what was edited since is seen as such by the next run."""
+    desired, span = parcel.draft.desired, parcel.draft.span
+    return Done(parcel, row, base=decision.as_sent(desired, span.begin, row))
+
+
+def _taken_over(parcel: Parcel, row: Timesheet, known: LedgerRow | None) -> tuple[Action, Done]:
+    """A time sheet that the plan found as it shall be: by our own write whose answer was lost, or by somebody else's.
+
+    A lost write is booked as one, so that it can be undone and the target's rounding is known for what it is.
+    """
+    if known is not None and known.asked is not None and known.state is PushState.INTENDED and not parcel.line.decided:
+        if known.base is None:
+            return Action.CREATE, _adopted(as_sent(parcel, known), row)
+        return Action.UPDATE, Done(parcel, row, known.base)
+    return Action.LINK, Done(parcel, row, written=False)
 
 
 def _is_bound(row: LedgerRow | None, parcel: Parcel) -> bool:
