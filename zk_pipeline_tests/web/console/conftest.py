@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from zk_pipeline.operations.actors import Role
 from zk_pipeline.sandbox.server import SandboxProcess
@@ -21,6 +21,9 @@ from zk_pipeline_tests.web.console.site import (
 )
 
 Visit = Callable[..., Visitor]
+
+# A page on a busy machine may take its time; what never comes is told as well after 15 seconds as after five.
+expect.set_options(timeout=15_000)
 
 
 # No longer than a file: while it is open, its event loop runs, and others in this process could not run theirs.
