@@ -33,6 +33,9 @@ DAGSTER_PATHS = (
     "//dagster/graphql",
     "/%64agster/graphql",
 )
+A_PAGE = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+"""What a browser says when somebody opens a page."""
+
 LAUNCH = """mutation { launchRun(executionParams: {
   selector: {repositoryLocationName: "zk_pipeline", repositoryName: "__repository__", jobName: "nothing"},
   runConfigData: {} }) { __typename } }"""
@@ -46,15 +49,28 @@ def stranger(stack: Stack) -> Iterator[httpx.Client]:
 
 @pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "OPTIONS", "PUT"])
 @pytest.mark.parametrize("path", DAGSTER_PATHS)
-def test_strangers_are_sent_to_sign_in_from_every_path_of_dagster(stranger: httpx.Client, method: str, path: str):
+def test_strangers_get_nothing_from_any_path_of_dagster(stranger: httpx.Client, method: str, path: str):
     answer = stranger.request(method, path)
-    sent_to_sign_in = answer.status_code == 303 and answer.headers["location"].startswith("/renew/")
-    assert sent_to_sign_in or answer.status_code in {400, 404, 405}
+    assert answer.status_code in {400, 401, 404, 405}
     assert "dagster_webserver_version" not in answer.text
 
 
+@pytest.mark.parametrize("path", DAGSTER_PATHS)
+def test_who_opens_a_page_of_dagsters_without_a_session_is_sent_to_sign_in(stranger: httpx.Client, path: str):
+    answer = stranger.get(path, headers=A_PAGE)
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("/renew/")
+
+
 def test_the_socket_of_dagster_is_closed_to_strangers(stack: Stack):
-    assert handshake(stack, {}).startswith("HTTP/1.1 303")
+    assert handshake(stack, {}).startswith("HTTP/1.1 401")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_the_polls_of_a_page_whose_session_ended_are_refused_and_not_sent_on(stranger: httpx.Client, method: str):
+    answer = stranger.request(method, "/dagster/graphql", headers={"accept": "*/*"})
+    assert answer.status_code == 401
+    assert "location" not in answer.headers
 
 
 def test_the_socket_opens_for_our_own_pages_only(stack: Stack):
@@ -92,7 +108,7 @@ def test_a_session_that_ended_opens_nothing(stack: Stack):
         operator.post("/api/v1/auth/logout").raise_for_status()
     with stack.client(**kept) as stolen:
         answer = stolen.get("/dagster/server_info")
-    assert answer.status_code == 303
+    assert answer.status_code == 401
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/api/health"])
@@ -102,7 +118,8 @@ def test_what_is_for_the_machines_inside_is_not_there_outside(stranger: httpx.Cl
 
 @pytest.mark.parametrize("path", ["/", "/dashboard", "/reconcile", "/api/docs", "/api/openapi.json", "/_nicegui/x"])
 def test_strangers_get_no_page_but_the_sign_in(stranger: httpx.Client, path: str):
-    assert stranger.get(path).status_code in {303, 404}
+    assert stranger.get(path, headers=A_PAGE).status_code in {303, 404}
+    assert stranger.get(path).status_code in {401, 404}
 
 
 def test_strangers_see_the_sign_in(stranger: httpx.Client):
@@ -113,7 +130,8 @@ def test_strangers_see_the_sign_in(stranger: httpx.Client):
 
 @pytest.mark.parametrize("path", ["/x%0d%0aSet-Cookie:%20a=b", "/dagster/%0D%0ASet-Cookie:%20a=b%0d%0a%0d%0a<b>"])
 def test_an_address_with_ends_of_lines_makes_no_headers(stack: Stack, path: str):
-    answer = raw(stack, [f"GET {path} HTTP/1.1", f"Host: {HOST}:{stack.port}", "Connection: close"])
+    lines = [f"GET {path} HTTP/1.1", f"Host: {HOST}:{stack.port}", "Accept: text/html", "Connection: close"]
+    answer = raw(stack, lines)
     head, _, body = answer.partition("\r\n\r\n")
     assert f"Location: /renew{path}" in head.splitlines()
     assert "Set-Cookie" not in [line.partition(":")[0] for line in head.splitlines()]
@@ -124,7 +142,7 @@ def test_an_address_with_ends_of_lines_makes_no_headers(stack: Stack, path: str)
 def test_who_renews_the_session_comes_back_to_the_whole_address(stack: Stack, target: str):
     with stack.signed_in("viewer") as viewer:
         expire_access(viewer)
-        sent = viewer.get(target)
+        sent = viewer.get(target, headers=A_PAGE)
         going_on = viewer.get(sent.headers["location"])
         assert f'content="0;url={escape(target)}"' in going_on.text
         assert viewer.get("/api/v1/auth/me").status_code == 200
@@ -165,6 +183,12 @@ def test_answers_carry_the_headers_that_browsers_obey(stranger: httpx.Client):
 
 def test_a_body_that_is_too_large_is_refused_at_the_door(stranger: httpx.Client):
     assert stranger.post("/api/v1/webhooks/zammad", content=b"x" * 7_000_000).status_code == 413
+
+
+def test_whoever_renews_keeps_nobody_at_the_same_address_from_signing_in(stranger: httpx.Client):
+    renewed = {stranger.get("/renew", params={"next": "/dagster"}).status_code for _ in range(100)}
+    assert renewed == {303, 429}
+    assert stranger.post("/sign-in", data={"email": "nobody@example.com"}).status_code == 403
 
 
 def test_too_many_attempts_to_sign_in_are_refused(stranger: httpx.Client):
