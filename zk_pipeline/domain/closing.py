@@ -30,13 +30,14 @@ class StatementTotals:
 
     Minutes are exact. Those that wait are a sum, in which an entry too many and one too few cancel out: `waiting` says
     how many entries they are of, and `questions` how many conflicts are open, of which some are about no minutes at
-    all. Unexplained ones are added without their signs.
+    all. Unexplained ones are added without their signs, and so is what corrections and what they correct differ by.
     """
 
     lines: int | None
     entries: int
     minutes_waiting: Decimal
     minutes_unexplained: Decimal
+    lost_in_netting: Decimal = Decimal(0)
     waiting: int = 0
     questions: int = 0
     asked_days: Sequence[date] = ()
@@ -102,20 +103,16 @@ def may_close(month: date, totals: StatementTotals, today: date, *, with_waiting
     objections: list[str] = []
     if last_day(month) >= today:
         objections.append(f"{name} is not over. Close it from {next_month(month)} on.")
-    if totals.lines is None:
-        objections.append(f"There is no statement yet. zk statement {name} makes it.")
-    elif totals.entries and not totals.lines:
-        objections.append(f"The statement has no line of {name}. zk statement {name} makes it anew.")
-    elif totals.stale_days:
-        days = ", ".join(str(day) for day in totals.stale_days)
-        objections.append(
-            f"The statement of {name} is out of date: {days} changed since it was made. Make it anew with zk statement "
-            f"{name}."
-        )
+    objections += _unstated(name, totals)
     if totals.minutes_unexplained:
         objections.append(
             f"{_minutes(totals.minutes_unexplained)} minutes of {name} are unexplained, so its statement does not "
             f"balance. Look at zk statement {name}, and sync the days again."
+        )
+    if totals.lost_in_netting:
+        objections.append(
+            f"Corrections of {name} and what they correct differ by {_minutes(totals.lost_in_netting)} minutes. Sync "
+            f"its days again: zk sync --from {month} --to {last_day(month)}."
         )
     if (totals.waiting or totals.questions) and not with_waiting:
         objections.append(
@@ -127,6 +124,19 @@ def may_close(month: date, totals: StatementTotals, today: date, *, with_waiting
         days = ", ".join(str(day) for day in totals.asked_days)
         objections.append(f"Runs of {days} are asked for. Wait for them, or run zk sync for these days.")
     return objections
+
+
+def _unstated(name: str, totals: StatementTotals) -> list[str]:
+    """What the statement lacks."""
+    if totals.lines is None:
+        return [f"There is no statement yet. zk statement {name} makes it."]
+    if totals.entries and not totals.lines:
+        return [f"The statement has no line of {name}. zk statement {name} makes it anew."]
+    if totals.stale_days:
+        days = ", ".join(str(day) for day in totals.stale_days)
+        remedy = f"Make it anew with zk statement {name}."
+        return [f"The statement of {name} is out of date: {days} changed since it was made. {remedy}"]
+    return []
 
 
 def _minutes(minutes: Decimal) -> str:

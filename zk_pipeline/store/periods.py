@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, text, update
 
 from zk_pipeline.domain.closing import StatementTotals, last_day
-from zk_pipeline.store import statements
+from zk_pipeline.store import quality, statements
 from zk_pipeline.store.period_tables import closed_statements, periods
 from zk_pipeline.store.tables import conflicts, day_requests, normalized_entries
 
@@ -106,6 +106,7 @@ def totals(connection: Connection, source: str, month: date, minutes_per_unit: D
         entries=counted,
         minutes_waiting=sums.minutes_waiting,
         minutes_unexplained=sums.minutes_unexplained,
+        lost_in_netting=quality.lost_in_netting(connection, source, within),
         waiting=sums.waiting,
         questions=connection.execute(questions).scalar_one(),
         asked_days=days,

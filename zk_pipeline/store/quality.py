@@ -11,6 +11,18 @@ from sqlalchemy import Connection, func, select, text
 from zk_pipeline.store.raw_tables import time_accountings
 from zk_pipeline.store.tables import day_requests
 
+_LOST_IN_NETTING = text(
+    """
+    SELECT COALESCE(sum(abs(lost)), 0) FROM (
+        SELECT sum(e.booked_minutes - e.time_minutes + e.open_minutes) AS lost
+        FROM sync.normalized_entries e
+        WHERE e.source = :source AND e.source_id NOT LIKE 'a%' -- Adjustments were booked nowhere.
+        GROUP BY e.ticket_id, e.agent_id, e.activity_type_id
+        HAVING bool_or(e.entry_date BETWEEN :first AND :last)
+    ) groups
+    """
+)
+
 
 class Share(NamedTuple):
     """Bookings that something is true of, among all."""
@@ -125,18 +137,15 @@ def balance(connection: Connection, source: str, limit: int) -> Balance:
         WHERE minutes_unexplained <> 0 ORDER BY abs(minutes_unexplained) DESC, entry_date, entry_key LIMIT :limit
         """
     )
-    netted = text(
-        """
-        SELECT COALESCE(sum(abs(lost)), 0) FROM (
-            SELECT sum(e.booked_minutes - e.time_minutes + e.open_minutes) AS lost
-            FROM sync.normalized_entries e
-            WHERE e.source = :source AND e.source_id NOT LIKE 'a%' -- Adjustments were booked nowhere.
-            GROUP BY e.ticket_id, e.agent_id, e.activity_type_id
-        ) groups
-        """
-    )
     return Balance(
         connection.execute(counted).scalar_one(),
         tuple(Gap(*row) for row in connection.execute(largest, {"limit": limit})),
-        connection.execute(netted, {"source": source}).scalar_one(),
+        lost_in_netting(connection, source),
     )
+
+
+def lost_in_netting(connection: Connection, source: str, month: tuple[date, date] | None = None) -> Decimal:
+    """The minutes by which corrections and what they correct differ; of a `month`, where any of them is on its days."""
+    first, last = month or (date.min, date.max)
+    values = {"source": source, "first": first, "last": last}
+    return connection.execute(_LOST_IN_NETTING, values).scalar_one()

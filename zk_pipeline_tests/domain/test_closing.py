@@ -41,6 +41,11 @@ def test_a_balanced_month_that_is_over_may_be_closed() -> None:
         (replace(EVEN, lines=0), TODAY, "The statement has no line of 2025-08."),
         (replace(EVEN, minutes_unexplained=Decimal("0.5000")), TODAY, "0.5 minutes of 2025-08 are unexplained"),
         (
+            replace(EVEN, lost_in_netting=Decimal(1)),
+            TODAY,
+            "Corrections of 2025-08 and what they correct differ by 1 minutes. Sync its days again",
+        ),
+        (
             replace(EVEN, minutes_waiting=Decimal(15), waiting=2),
             TODAY,
             "15 minutes of 2025-08 wait for people (entries: 2, open conflicts: 0).",

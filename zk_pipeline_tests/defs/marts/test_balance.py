@@ -9,8 +9,12 @@ from typing import Any
 import pytest
 
 from zk_pipeline.defs.automation.stored_checks import BALANCED
+from zk_pipeline.domain.closing import month_name
 from zk_pipeline.domain.resolutions import Choice
+from zk_pipeline.operations import periods
+from zk_pipeline.operations.errors import StaleError
 from zk_pipeline.store import conflicts, quality, restorations
+from zk_pipeline_tests.defs.billing import ADMIN
 from zk_pipeline_tests.defs.marts.conftest import Marts
 from zk_pipeline_tests.defs.world import at
 
@@ -303,6 +307,11 @@ def test_a_minute_that_netting_loses_turns_the_check_red(marts: Marts, month: Mo
     marts.world.execute(change.format("+"), key=key)
     with marts.runtime.database.transaction() as connection:
         assert quality.balance(connection, "zammad", 10).lost_in_netting == 1
+    told = "differ by 1 minutes"
+    (day,) = marts.rows("SELECT entry_date FROM sync.normalized_entries WHERE source_id = :key", key=key)
+    with pytest.raises(StaleError, match=told):
+        periods.close(marts.runtime, ADMIN, month_name(day["entry_date"]), with_waiting=True)
+    assert told not in " ".join(periods.standing(marts.runtime, "2025-01").objections)
     marts.world.execute(change.format("-"), key=key)
     with marts.runtime.database.transaction() as connection:
         assert quality.balance(connection, "zammad", 10).lost_in_netting == 0
