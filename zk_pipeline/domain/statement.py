@@ -47,7 +47,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """Exact minutes, and the number of entries that they are of. Those in Zammad are those of all `PARTS` together."""
+    """Exact minutes, and the number of entries that they are of. Those in Zammad are those of all `PARTS` together.
+
+    `timesheets` is how many of the entries have minutes in Kimai: what a customer is billed for.
+    """
 
     entries: int = 0
     zammad: Decimal = ZERO
@@ -62,6 +65,7 @@ class Amounts:
     billable: Decimal = ZERO
     billed: Decimal = ZERO
     to_be_billed: Decimal = ZERO
+    timesheets: int = 0
 
     @property
     def parts(self) -> Mapping[str, Decimal]:
@@ -165,8 +169,8 @@ class Account:
 class Closing:
     """When a month was closed and by whom, as people are called; `reopened_at` is when it was opened again. In UTC.
 
-    `kept` is whether the closed statement is there to be shown, and `shown` whether it is the one that tells this. Of
-    today's, `differs` says whether it is another one.
+    `kept` is whether the closed statement is there, and `shown` whether it is the one that tells this. Of today's,
+    `differs` says whether it is another one.
     `pseudonymized` is whether people were erased from the closed one, so that `hash` is that of the original.
     """
 
@@ -184,6 +188,8 @@ class Closing:
         """What a statement is beside the closed one, in one word."""
         if self.shown:
             return "as_closed"
+        if not self.kept:
+            return "not_kept"
         return "differs" if self.differs else "unchanged"
 
 

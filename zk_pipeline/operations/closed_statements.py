@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row
 from zk_pipeline.domain.closing import month_name
 from zk_pipeline.domain.statement import Closing, Statement
 from zk_pipeline.operations.errors import StaleError
-from zk_pipeline.operations.statement_files.data import fingerprint, lasting, read_back
+from zk_pipeline.operations.statement_files.data import fingerprint, read_back
 from zk_pipeline.store import periods, trail
 
 
@@ -43,15 +43,12 @@ def as_closed(connection: Connection, month: date) -> Statement:
 def beside(connection: Connection, whole: Statement, found: Statement) -> Closing | None:
     """What today's statement says of the closing of its month; nothing while that is open.
 
-    `found` is the part of the `whole` that is shown. Where only a hash was kept, the whole is compared.
+    `found` is the part of the `whole` that is shown.
     """
     row = periods.last(connection, whole.month)
     if row is None or row.reopened_at is not None:
         return None
-    if row.content is None:
-        differs = fingerprint(lasting(whole)) != row.statement_hash
-    else:
-        differs = _differs(read_back(row.content), whole, found)
+    differs = row.content is not None and _differs(read_back(row.content), whole, found)
     return replace(_closing(connection, row), differs=differs)
 
 

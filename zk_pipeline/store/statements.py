@@ -16,9 +16,18 @@ _CUSTOMER = "customer, COALESCE(customer_id, 0) AS customer_id"
 _SUMS = ", ".join(f"sum(minutes_{name}) AS {name}" for name in _AMOUNTS)
 _LINES = text(
     f"""
-    SELECT {_CUSTOMER}, agent, agent_email, activity, sum(entries)::int AS entries, {_SUMS}
-    FROM marts.statement_lines WHERE month = :month
-    GROUP BY customer, customer_id, agent, agent_email, activity
+    WITH lines AS (
+        SELECT {_CUSTOMER}, agent, agent_email, activity, sum(entries)::int AS entries, {_SUMS}
+        FROM marts.statement_lines WHERE month = :month
+        GROUP BY customer, customer_id, agent, agent_email, activity
+    ),
+    billed AS (
+        SELECT {_CUSTOMER}, agent_name AS agent, agent_address AS agent_email, activity, count(*)::int AS timesheets
+        FROM marts.int_entries_named WHERE entry_date BETWEEN :month AND :last AND minutes_kimai <> 0
+        GROUP BY customer, customer_id, agent_name, agent_address, activity
+    )
+    SELECT lines.*, COALESCE(billed.timesheets, 0) AS timesheets
+    FROM lines LEFT JOIN billed USING (customer, customer_id, agent, agent_email, activity)
     """  # noqa: S608 (our own names)
 )
 _DAYS = text(
@@ -112,7 +121,7 @@ def rows(connection: Connection, target: str, month: date, last: date) -> Rows:
     return Rows(
         lines=[
             Line(_customer(row), row.agent, row.agent_email, row.activity, _amounts(row))
-            for row in connection.execute(_LINES, {"month": month})
+            for row in connection.execute(_LINES, within)
         ],
         days=[
             DayMinutes(_customer(row), row.entry_date, _exact(row.zammad), _exact(row.kimai))
@@ -142,7 +151,8 @@ def _customer(row: Row) -> Customer:
 
 
 def _amounts(row: Row) -> Amounts:
-    return Amounts(entries=row.entries, **{name: _exact(getattr(row, name)) for name in _AMOUNTS})
+    minutes = {name: _exact(getattr(row, name)) for name in _AMOUNTS}
+    return Amounts(entries=row.entries, timesheets=row.timesheets, **minutes)
 
 
 def _exact(minutes: Decimal) -> Decimal:

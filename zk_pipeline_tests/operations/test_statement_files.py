@@ -5,6 +5,7 @@ import io
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from fpdf import FPDF
 from openpyxl import load_workbook
 
-from zk_pipeline.domain.statement import Amounts, Customer, DayMinutes, Line, Statement, statement_of
+from zk_pipeline.domain.statement import Amounts, Closing, Customer, DayMinutes, Line, Statement, statement_of
 from zk_pipeline.operations.errors import OperationError
 from zk_pipeline.operations.statement_files import FileFormat, file_name, fonts, render
 from zk_pipeline.operations.statement_files.look import Language, Look
@@ -145,6 +146,21 @@ def test_a_person_with_one_activity_has_no_sum_even_with_two_addresses(readable:
     content = render(statement_of(MONTH, rows), FileFormat.PDF, LOOK).decode("latin-1")
     assert "(Anna)" in content
     assert "(Sum)" not in content
+
+
+def test_a_pdf_counts_the_time_sheets_that_are_billed_and_nothing_that_came_to_nothing(readable: None) -> None:
+    corrected = Amounts(73, zammad=Decimal(50), kimai=Decimal(50), timesheets=61)
+    line = Line(Customer("Acme"), "Anna", "", "Support", corrected)
+    content = render(statement_of(MONTH, [line]), FileFormat.PDF, LOOK).decode("latin-1")
+    assert ("(61)" in content, "(73)" in content) == (True, False)
+
+
+def test_a_pdf_as_closed_is_no_draft_and_names_who_closed_it_to_the_house_alone(readable: None) -> None:
+    closing = Closing(datetime(2025, 9, 1, 22, 30, tzinfo=UTC), "Ben", "", shown=True)
+    statement = replace(made_of(["Acme"], zammad="90", kimai="60", waiting="30"), closing=closing)
+    content = render(statement, FileFormat.PDF, LOOK).decode("latin-1")
+    assert ("As closed on 2025-09-02." in content, "Draft" in content) == (True, False)
+    assert b"As closed on 2025-09-02 by Ben." in render(statement, FileFormat.PDF, replace(LOOK, internal=True))
 
 
 def test_a_pdf_for_the_house_spells_the_equation(readable: None) -> None:

@@ -171,7 +171,7 @@ def _shown(activity: str) -> str:
 
 def _numbers(look: Look, amounts: Amounts) -> list[str]:
     minutes = look.number(plain(amounts.kimai))
-    return [str(amounts.entries), minutes, look.number(hours(amounts.kimai)), look.number(plain(amounts.billable))]
+    return [str(amounts.timesheets), minutes, look.number(hours(amounts.kimai)), look.number(plain(amounts.billable))]
 
 
 def _chart(paper: _Paper, statement: Statement, account: Account) -> None:

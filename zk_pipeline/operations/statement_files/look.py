@@ -85,6 +85,7 @@ _WORDS = {
         "Am {day}{by} abgeschlossen. Dieser Nachweis weicht vom abgeschlossenen ab.",
         "Clos le {day}{by}. Ce relevé diffère de celui qui a été clos.",
     ),
+    "not_kept": ("Closed on {day}{by}.", "Am {day}{by} abgeschlossen.", "Clos le {day}{by}."),
     "reopened": ("Opened again on {day}.", "Am {day} wieder geöffnet.", "Rouvert le {day}."),
     "pseudonymized": (
         "The names of people who were erased since are replaced.",

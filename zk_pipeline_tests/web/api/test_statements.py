@@ -125,6 +125,13 @@ def test_a_closed_month_is_read_as_it_was_closed(statement: Web, viewer: httpx.C
     ]
 
 
+def test_a_customer_is_told_of_time_sheets_and_not_of_bookings_that_came_to_nothing(
+    statement: Web, viewer: httpx.Client
+) -> None:
+    minutes = viewer.get(MONTH, params={"customer": "1"}).json()["minutes"]
+    assert (minutes["entries"], minutes["timesheets"], minutes["kimai"]) == (2, 1, "30")
+
+
 def test_an_unknown_customer_is_answered_with_those_that_are_near(statement: Web, viewer: httpx.Client) -> None:
     answer = viewer.get(MONTH, params={"customer": "Globx"})
     assert answer.status_code == 404
