@@ -123,8 +123,8 @@ def test_every_process_in_kubernetes_gets_the_settings_and_secrets():
     for place in places:
         assert {one["name"] for one in place["envSecrets"]} == wanted
         assert {one["name"] for one in place["envConfigMaps"]} == wanted
-    for name, one in manifests().items():
-        if name.startswith(("Job/", "Deployment/")):
+    for one in manifests().values():
+        if one["kind"] in {"Job", "Deployment"} and container(one)["image"].startswith("zk_pipeline"):
             sources = [source for given in container(one)["envFrom"] for source in given.values()]
             assert [source["name"] for source in sources] == ["zk-pipeline"] * 2
 
@@ -301,7 +301,7 @@ def test_the_manifests_are_what_kubernetes_takes():
 def test_everything_in_kubernetes_runs_the_image_of_this_version():
     wanted = f"zk_pipeline:{version('zk-pipeline')}"
     images = re.findall(r"image: (\S+)", MANIFESTS.read_text())
-    assert set(images) == {wanted}
+    assert {image for image in images if "nginx" not in image} == {wanted}
     deployment = yaml.safe_load(HELM.read_text())["dagster-user-deployments"]["deployments"][0]
     assert f"{deployment['image']['repository']}:{deployment['image']['tag']}" == wanted
 
@@ -315,15 +315,42 @@ def test_kubernetes_runs_the_commands_of_compose():
     assert values["dagsterApiGrpcArgs"] == services()["code"]["command"][-4:]
 
 
-def test_the_ingress_leads_to_services_that_listen():
+def test_the_door_of_kubernetes_is_that_of_compose():
     known = manifests()
+    door = container(known["Deployment/zk-pipeline-proxy"])
+    assert {one["name"] for one in door["env"]} == services()["proxy"]["environment"].keys()
+    assert door["image"].partition(":")[2] == services()["proxy"]["image"].partition(":")[2]
+    mounted = {one["name"]: one["mountPath"] for one in door["volumeMounts"]}
+    assert (mounted["template"], mounted["tls"]) == ("/etc/nginx/templates", environment_of(door)["TLS"])
+    assert "--from-file=deploy/proxy/default.conf.template" in MANIFESTS.read_text()
+
+
+def test_the_door_of_kubernetes_leads_to_services_that_listen():
+    known = manifests()
+    door = container(known["Deployment/zk-pipeline-proxy"])
+    given = environment_of(door)
     web = known["Service/zk-pipeline-web"]["spec"]["ports"][0]
-    assert web["port"] == container(known["Deployment/zk-pipeline-web"])["ports"][0]["containerPort"]
-    assert web["port"] == WEB_PORT
-    prefix = yaml.safe_load(HELM.read_text())["dagsterWebserver"]["pathPrefix"]
-    rule = known["Ingress/zk-pipeline-dagster"]["spec"]["rules"][0]["http"]["paths"][0]
-    assert rule["path"] == prefix
-    assert "auth-url" in str(known["Ingress/zk-pipeline-dagster"]["metadata"]["annotations"])
+    assert web["port"] == container(known["Deployment/zk-pipeline-web"])["ports"][0]["containerPort"] == WEB_PORT
+    assert given["WEB"] == f"zk-pipeline-web.default.svc.cluster.local:{WEB_PORT}"
+    webserver = yaml.safe_load(HELM.read_text())["dagsterWebserver"]
+    assert (webserver["pathPrefix"], webserver["enableReadOnly"], webserver["service"]["type"]) == (
+        "/dagster",
+        True,
+        "ClusterIP",
+    )
+    # The chart names its services by the release and this, and takes port 80.
+    full = f"dagster-{webserver['nameOverride']}"
+    assert given["DAGSTER_FULL"] == f"{full}.default.svc.cluster.local:80"
+    assert given["DAGSTER_READ_ONLY"] == f"{full}-read-only.default.svc.cluster.local:80"
+    listening = {one["name"]: str(one["containerPort"]) for one in door["ports"]}
+    assert listening == {"http": given["LISTEN_HTTP"], "https": given["LISTEN_HTTPS"]}
+
+
+def test_nothing_in_kubernetes_is_reached_from_outside_but_by_the_door():
+    known = manifests()
+    assert [name for name in known if name.startswith("Ingress/")] == []
+    services_ = {name: one["spec"].get("type", "ClusterIP") for name, one in known.items() if "Service/" in name}
+    assert [name for name, kind in services_.items() if kind != "ClusterIP"] == ["Service/zk-pipeline-proxy"]
 
 
 def test_runs_in_kubernetes_keep_the_limits_of_the_instance():
@@ -355,7 +382,7 @@ def test_the_workflows_call_targets_and_files_that_exist(file: Path):
 
 
 def test_the_proxy_accepts_the_template(tmp_path: Path):
-    ports = dict(zip(("web", "full", "read_only", "http", "https"), free_ports(5), strict=True))
+    ports: dict[str, int] = dict(zip(("web", "full", "read_only", "http", "https"), free_ports(5), strict=True))
     proxy.configure(tmp_path, ports)
     told = subprocess.run([*proxy.command(tmp_path), "-t"], check=False, capture_output=True, text=True, timeout=30)
     assert told.returncode == 0, told.stderr
@@ -367,6 +394,10 @@ def option(command: list[str], name: str) -> str:
 
 def container(manifest: dict[str, Any]) -> dict[str, Any]:
     return manifest["spec"]["template"]["spec"]["containers"][0]
+
+
+def environment_of(container: dict[str, Any]) -> dict[str, str]:
+    return {one["name"]: one["value"] for one in container["env"]}
 
 
 def clean_environment() -> dict[str, str]:
