@@ -129,6 +129,20 @@ def test_every_process_in_kubernetes_gets_the_settings_and_secrets():
             assert [source["name"] for source in sources] == ["zk-pipeline"] * 2
 
 
+def test_backups_in_kubernetes_outlive_the_runs_that_make_them():
+    known, values = manifests(), yaml.safe_load(HELM.read_text())
+    code = values["dagster-user-deployments"]["deployments"][0]
+    mounted = {one["mountPath"]: one["name"] for one in code["volumeMounts"]}
+    volume = next(one for one in code["volumes"] if one["name"] == mounted[backup_directory(known)])
+    claim = known[f"PersistentVolumeClaim/{volume['persistentVolumeClaim']['claimName']}"]
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+    # Runs have the volumes of their code server, and may write as the user of the image.
+    assert code["includeConfigInLaunchedRuns"]["enabled"]
+    runs = values["runLauncher"]["config"]["k8sRunLauncher"]["runK8sConfig"]["podSpecConfig"]
+    user = int(re.findall(r"^USER (\d+)$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)[0])
+    assert code["podSecurityContext"]["fsGroup"] == runs["securityContext"]["fsGroup"] == user
+
+
 def test_the_image_has_a_font_that_statements_look_for():
     fonts = {str(path) for pair in MACHINE_FONTS for path in pair}
     assert "fonts-dejavu-core" in (DEPLOY / "Dockerfile").read_text()
@@ -394,6 +408,10 @@ def option(command: list[str], name: str) -> str:
 
 def container(manifest: dict[str, Any]) -> dict[str, Any]:
     return manifest["spec"]["template"]["spec"]["containers"][0]
+
+
+def backup_directory(known: dict[str, dict[str, Any]]) -> str:
+    return known["ConfigMap/zk-pipeline"]["data"]["ZK_BACKUP_DIR"]
 
 
 def environment_of(container: dict[str, Any]) -> dict[str, str]:
