@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from typing import Any
 
 from zk_pipeline.domain.decision import Action
@@ -18,7 +19,7 @@ def writes(line: Result) -> bool:
 
 
 def line_hash(line: Result) -> str:
-    """A hash of what the line writes: it changes when the booking, its texts, the mappings or the time sheet do."""
+    """A hash of what the line writes: it changes when the booking, its texts or place, the mappings or the sheet do."""
     return stable_hash(
         {
             "action": line.action,
@@ -27,8 +28,16 @@ def line_hash(line: Result) -> str:
             "diff": line.diff,
             "decided": line.decided,
             "texts": _texts(line),
+            "place": _place(line),
         }
     )
+
+
+def _place(line: Result) -> list[str]:
+    """Begin and end of a new time sheet: where overlaps are forbidden, other time sheets of the day move it."""
+    if line.draft is None or line.action is not Action.CREATE:
+        return []
+    return [moment.astimezone(UTC).isoformat() for moment in line.draft.span]
 
 
 def _texts(line: Result) -> dict[str, Any]:

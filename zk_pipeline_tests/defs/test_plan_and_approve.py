@@ -1,5 +1,6 @@
 """Nothing is written beyond what was planned, approved and within the limits."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -73,6 +74,22 @@ def test_a_booking_edited_after_the_approval_is_left_out_and_the_others_are_writ
     assert world.office.minutes() == {first: [15]}
 
 
+@pytest.mark.parametrize("settings", [REVIEW], indirect=True)
+def test_a_booking_that_would_be_placed_elsewhere_than_was_approved_waits(
+    world: World, settings: dict[str, Any]
+) -> None:
+    world.office.server.configure({"timesheet.rules.allow_overlapping_records": False})
+    booking = world.desk.book(60)
+    world.sync()
+    approve(world)
+    world.office.type_by_hand(at("09:00"), 60, "Own work")
+    report = world.sync()
+    assert (report.counts.get("created", 0), report.counts["left"]) == (0, 1)
+    approve(world)
+    assert world.sync().counts["created"] == 1
+    assert world.office.sheet(booking).begin == int(at("10:00").timestamp())
+
+
 @pytest.mark.parametrize("settings", [{"ZK_MAX_CHANGES": "2"}], indirect=True)
 def test_a_run_that_would_write_more_than_the_limit_stops_before_the_first_write_and_can_be_let_pass(
     world: World, settings: dict[str, Any]
@@ -107,3 +124,28 @@ def test_a_run_that_would_delete_a_large_part_of_a_day_stops_first(world: World,
     assert len(world.office.minutes()) == 10
     world.sync(tags={ALLOW_TAG: "yes"})
     assert set(world.office.minutes()) == set(booked[4:])
+
+
+@pytest.mark.parametrize("settings", [DELETING], indirect=True)
+def test_the_deletions_of_several_days_count_together(world: World, settings: dict[str, Any]) -> None:
+    days = [MONDAY + timedelta(days=number) for number in range(2)]
+    booked = [world.desk.book(15, at(f"{8 + hour:02}:01", day)) for day in days for hour in range(10)]
+    world.sync(days[0], days[1])
+    gone = [booked[0], booked[10]]
+    for booking in gone:
+        world.desk.server.delete(booking)
+    with pytest.raises(SyncFailedError, match=r"would delete 2 of the 20 time sheets of its days"):
+        world.sync(days[0], days[1])
+    assert len(world.office.minutes()) == 20
+    assert world.sync(days[0]).counts["deleted"] == 1, "one of a day's ten is let pass"
+
+
+@pytest.mark.parametrize("settings", [{**DELETING, "ZK_MAX_DELETES": "1"}], indirect=True)
+def test_a_run_that_would_delete_more_than_the_limit_stops_first(world: World, settings: dict[str, Any]) -> None:
+    booked = book(world, 40)
+    world.sync()
+    for gone in booked[:2]:
+        world.desk.server.delete(gone)
+    with pytest.raises(SyncFailedError, match=r"would delete 2 time sheets, more than ZK_MAX_DELETES=1"):
+        world.sync()
+    assert len(world.office.minutes()) == 40

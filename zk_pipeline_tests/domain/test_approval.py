@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from zk_pipeline.domain.approval import approvable, permitted
+from zk_pipeline.domain.approval import Limits, approvable, objection, permitted
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.mapping import CustomerPlan, ProjectPlan
 from zk_pipeline.domain.placement import Span
@@ -44,6 +44,11 @@ def test_a_create_with_other_texts_than_were_approved_waits(draft: Draft):
     assert not is_covered(line(DRAFT), line(draft))
 
 
+def test_a_create_at_another_place_than_was_approved_waits():
+    later = Span(BEGIN + timedelta(hours=1), BEGIN + timedelta(minutes=75))
+    assert not is_covered(line(DRAFT), line(replace(DRAFT, span=later)))
+
+
 @pytest.mark.parametrize("draft", OTHER_NAMES)
 def test_an_update_that_would_make_another_project_than_was_approved_waits(draft: Draft):
     assert not is_covered(line(DRAFT, Action.UPDATE, MOVED), line(draft, Action.UPDATE, MOVED))
@@ -58,3 +63,30 @@ def test_an_update_needs_no_other_approval_for_texts_that_it_does_not_write():
 def test_a_create_stays_approved_when_another_line_has_made_its_project():
     made = replace(PROJECT, id=12, customer=replace(PROJECT.customer, id=3))
     assert is_covered(line(DRAFT), line(replace(DRAFT, desired=replace(DRAFT.desired, project_id=12), project=made)))
+
+
+LIMITS = Limits(changes=None, deletes=20)
+
+
+def deletions(number: int, decided: str = "") -> list[Result]:
+    deletion = Result(DAY, None, 1, Status.ORPHANED, Action.DELETE, Decimal(0), decided=decided)
+    return [replace(deletion, kimai_id=kimai_id) for kimai_id in range(number)]
+
+
+@pytest.mark.parametrize(
+    ("number", "timesheets", "told"),
+    [
+        (20, 10_000, None),
+        (21, 10_000, "It would delete 21 time sheets, more than ZK_MAX_DELETES=20."),
+        (5, 100, None),
+        (6, 100, "It would delete 6 of the 100 time sheets of its days, more than 5 %."),
+        (1, 1, None),
+        (2, 2, "It would delete 2 of the 2 time sheets of its days, more than 5 %."),
+    ],
+)
+def test_a_run_stops_when_it_would_delete_more_than_a_number_or_a_share(number: int, timesheets: int, told: str | None):
+    assert objection(deletions(number), timesheets, LIMITS) == told
+
+
+def test_deletions_that_a_person_decided_do_not_count():
+    assert objection(deletions(30, decided="delete"), 30, LIMITS) is None
