@@ -2,14 +2,21 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from zk_pipeline.domain.closing import fingerprint, last_day, month_name, month_of
+from zk_pipeline.domain.statement import Statement, plain, statement_of
 from zk_pipeline.runtime import Runtime
-from zk_pipeline.store import adjustments, audit, backups, inventory, restorations
+from zk_pipeline.store import adjustments, audit, backups, inventory, periods, restorations, statements
+from zk_pipeline.store.addresses import addresses
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.backups import BackupError
 from zk_pipeline.store.database import Database
@@ -30,13 +37,17 @@ class Backup:
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """A backup that was restored and verified: its file, when it was made, how long it took, the rows of each table."""
+    """A backup that was restored and verified: its file, when it was made, how long it took, the rows of each table.
+
+    `statement` is that of the last booked month; none while nothing is booked or stated.
+    """
 
     path: Path
     made_at: datetime
     seconds: float
     audit_rows: int
     rows: Mapping[str, int]
+    statement: Statement | None
 
 
 def back_up(ready: Runtime, directory: Path, actor: str, now: datetime) -> Backup:
@@ -82,7 +93,7 @@ def _finish(manifest: backups.Manifest, databases: Mapping[str, str]) -> None:
 
 
 def rehearse(ready: Runtime, directory: Path, actor: str) -> Rehearsal:
-    """Restore the newest backup into a scratch database, walk along its audit chain, and count its rows; audited.
+    """Restore the newest backup into scratch databases, and verify ours: its audit chain, rows and statements; audited.
 
     A rehearsal that is under way is waited for. Raises `BackupError`, also when what came back is not what was there,
     and `SealBrokenError`.
@@ -91,10 +102,11 @@ def rehearse(ready: Runtime, directory: Path, actor: str) -> Rehearsal:
     if not found:
         raise BackupError(f"There is no backup in {directory}. Make one: zk backup")
     path = found[-1]
-    with ready.database.lock(_TURN), rehearsal_database(_databases(ready)["zk"]) as scratch:
+    with ready.database.lock(_TURN), ExitStack() as stack:
         began = time.monotonic()
-        manifest = backups.load(path, _keys(ready), {"zk": scratch})
-        rehearsal = _verified(path, manifest, scratch, began)
+        beside = {name: stack.enter_context(rehearsal_database(url)) for name, url in _databases(ready).items()}
+        manifest = backups.load(path, _keys(ready), beside)
+        rehearsal = _verified(path, manifest, beside["zk"], began)
     with ready.database.transaction() as connection:
         audit.append(
             connection, [AuditEvent("backup.rehearsed", actor, f"backup:{path.name}", {"rows": rehearsal.audit_rows})]
@@ -107,6 +119,8 @@ def _verified(path: Path, manifest: backups.Manifest, url: str, began: float) ->
     try:
         with database.transaction() as connection:
             chain, facts = audit.verify(connection), inventory.facts(connection)
+            _require_as_kept(connection, path.name)
+            statement = _stated(connection, path.name)
     finally:
         database.close()
     if chain.broken_at is not None:
@@ -116,7 +130,41 @@ def _verified(path: Path, manifest: backups.Manifest, url: str, began: float) ->
         raise BackupError(
             f"{path.name} came back with other {', '.join(different)} than its manifest names. Make a new backup."
         )
-    return Rehearsal(path, manifest.created_at, time.monotonic() - began, chain.rows, facts["rows"])
+    return Rehearsal(path, manifest.created_at, time.monotonic() - began, chain.rows, facts["rows"], statement)
+
+
+def _require_as_kept(connection: Connection, name: str) -> None:
+    """Raises `BackupError` where the statement of a closed month is no longer what its closing kept."""
+    for row in periods.kept_statements(connection):
+        if fingerprint(row.content) != row.hash:
+            raise BackupError(
+                f"{name}: the statement that the closing of {month_name(row.month)} kept has another hash than "
+                f"{row.hash}. Restore an older backup beside and compare, and find out who can write to the database."
+            )
+
+
+def _stated(connection: Connection, name: str) -> Statement | None:
+    """The statement of the last booked month, made of what came back. Raises `BackupError` if it is not whole."""
+    days = statements.booked_days(connection)
+    if days is None or not statements.is_made(connection):
+        return None
+    month = month_of(days[1])
+    try:
+        rows = statements.rows(connection, addresses(connection).target, month, last_day(month))
+    except DBAPIError as error:
+        reason = str(error.orig).strip().splitlines()[0]
+        raise BackupError(
+            f"{name}: the statement of {month_name(month)} cannot be read from what came back ({reason}). Build the "
+            "marts anew (the job marts), and make a new backup."
+        ) from error
+    statement = statement_of(month, rows.lines, rows.days, rows.gaps, rows.conflicts)
+    if not statement.balanced:
+        raise BackupError(
+            f"{name}: the statement of {month_name(month)} does not balance, {plain(statement.total.unexplained)} "
+            f"minutes are unexplained. Look at zk statement {month_name(month)}; if that one balances, make a new "
+            "backup."
+        )
+    return statement
 
 
 def _databases(ready: Runtime) -> dict[str, str]:

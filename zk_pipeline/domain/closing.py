@@ -1,10 +1,13 @@
 """Closing: months of the business zone, what may close one, and what marks a time sheet as billed."""
 
+import hashlib
+import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
+from typing import Any
 
 from zk_pipeline.domain.records import Timesheet
 
@@ -42,6 +45,12 @@ class StatementTotals:
     questions: int = 0
     asked_days: Sequence[date] = ()
     stale_days: Sequence[date] = ()
+
+
+def fingerprint(content: Mapping[str, Any]) -> str:
+    """SHA-256 of what lasts of a statement (docs/billing.md, Closing a month)."""
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def month_named(text: str) -> date:

@@ -6,10 +6,10 @@ from datetime import date
 
 from sqlalchemy import Connection, Row
 
-from zk_pipeline.domain.closing import month_name
+from zk_pipeline.domain.closing import fingerprint, month_name
 from zk_pipeline.domain.statement import Closing, Statement
 from zk_pipeline.operations.errors import StaleError
-from zk_pipeline.operations.statement_files.data import fingerprint, read_back
+from zk_pipeline.operations.statement_files.data import read_back
 from zk_pipeline.store import periods, trail
 
 

@@ -15,6 +15,7 @@ from zk_pipeline.defs.push.tagging import WithheldError, require_writing
 from zk_pipeline.defs.tags import MONTH_TAG, REASON_TAG, TARGET_TAG
 from zk_pipeline.domain.closing import (
     StatementTotals,
+    fingerprint,
     last_day,
     may_close,
     month_name,
@@ -24,7 +25,7 @@ from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import OperationError, StaleError
 from zk_pipeline.operations.months import month_given
 from zk_pipeline.operations.statement import read
-from zk_pipeline.operations.statement_files.data import fingerprint, lasting
+from zk_pipeline.operations.statement_files.data import lasting
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import audit, conflicts, periods, privacy, requests
 from zk_pipeline.store.addresses import addresses

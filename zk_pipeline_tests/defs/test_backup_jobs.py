@@ -1,15 +1,15 @@
 """The jobs that back up and rehearse, executed by Dagster on the product's databases."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from threading import Barrier
 
 import dagster as dg
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import BigInteger, Numeric, Text, insert, text
 
 from zk_pipeline import safekeeping
 from zk_pipeline.defs.automation.backups import backup, build_schedules, rehearse_backup
@@ -19,7 +19,9 @@ from zk_pipeline.runtime import Runtime
 from zk_pipeline.settings import load_settings
 from zk_pipeline.store import audit, backups
 from zk_pipeline.store.audit import AuditEvent
+from zk_pipeline.store.tables import normalized_entries
 from zk_pipeline.store.whole_databases import rehearsal_database, scratch_database
+from zk_pipeline_tests import empty_marts
 
 
 @pytest.fixture
@@ -102,6 +104,67 @@ def test_a_chain_that_was_broken_before_the_backup_fails_its_rehearsal(runtime: 
 
 
 def test_a_directory_that_cannot_be_written_fails_the_backup_with_its_name(
+@pytest.fixture
+def stated(runtime: Runtime) -> Runtime:
+    """A booking of 30 minutes, and the statement of its month with as many."""
+    zero = {column.name: 0 for column in normalized_entries.c if isinstance(column.type, BigInteger | Numeric)}
+    texts = {column.name: "" for column in normalized_entries.c if isinstance(column.type, Text)}
+    at = dict.fromkeys(("begin_at", "end_at", "created_at", "updated_at"), datetime(2025, 10, 13, 9, tzinfo=UTC))
+    more = {"source": "zammad", "source_id": "6", "entry_date": date(2025, 10, 13), "tags": [], "trace": {}}
+    with runtime.database.transaction() as connection:
+        connection.execute(insert(normalized_entries).values({**zero, **texts, **at, **more, "ticket_known": True}))
+        empty_marts.make(connection)
+        lines = "INSERT INTO marts.statement_lines (month, minutes_zammad, minutes_kimai) VALUES ('2025-10-01', 30, 30)"
+        connection.execute(text(lines))
+    return runtime
+
+
+def test_a_rehearsal_makes_the_statement_of_the_last_booked_month(stated: Runtime):
+    safekeeping.back_up(stated, stated.settings.backups, "cli:root", datetime.now(UTC))
+    statement = safekeeping.rehearse(stated, stated.settings.backups, "cli:root").statement
+    assert statement is not None
+    assert (statement.month, statement.total.zammad, statement.balanced) == (date(2025, 10, 1), 30, True)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("UPDATE marts.statement_lines SET minutes_kimai = 25", "2025-10 does not balance, 5 minutes are unexplained"),
+        ("ALTER TABLE marts.statement_lines DROP COLUMN activity", "of 2025-10 cannot be read from what came back (co"),
+        (
+            """
+            INSERT INTO sync.periods (month, closed_by, audit_head, statement_hash, minutes_waiting)
+            VALUES ('2025-09-01', 'cli:root', '', 'f', 0);
+            INSERT INTO sync.closed_statements (id, content, hash) SELECT id, '{}', 'f' FROM sync.periods
+            """,
+            "the closing of 2025-09 kept has another hash than f",
+        ),
+    ],
+)
+def test_a_statement_that_is_not_whole_fails_the_rehearsal(stated: Runtime, change: str, sentence: str):
+    with stated.database.transaction() as connection:
+        connection.execute(text(change))
+    assert executed(backup).success
+    assert sentence in failure(executed(rehearse_backup))
+
+
+def test_dagsters_database_is_restored_too(runtime: Runtime, monkeypatch: pytest.MonkeyPatch):
+    executed(backup)
+    loaded: list[Mapping[str, str]] = []
+    load = backups.load
+
+    def watched(path: Path, keys: Sequence[bytes], databases: Mapping[str, str]) -> backups.Manifest:
+        manifest = load(path, keys, databases)
+        with psycopg.connect(databases["dagster"].replace("+psycopg2", "")) as connection:
+            assert connection.execute("SELECT count(*) FROM runs").fetchone() == (1,)
+        loaded.append(databases)
+        return manifest
+
+    monkeypatch.setattr(backups, "load", watched)
+    assert executed(rehearse_backup).success
+    assert [databases.keys() for databases in loaded] == [{"dagster", "zk"}]
+
+
     runtime: Runtime, tmp_path: Path, surroundings: pytest.MonkeyPatch
 ):
     (tmp_path / "file").write_text("")

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from zk_pipeline.domain.closing import fingerprint
 from zk_pipeline.domain.statement import Amounts, Customer, Line, statement_of
 from zk_pipeline.operations import closed_statements, privacy
 from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
 from zk_pipeline.operations.privacy import Fate
-from zk_pipeline.operations.statement_files.data import fingerprint, lasting
+from zk_pipeline.operations.statement_files.data import lasting
 from zk_pipeline.operations.throttle import account_hash
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import audit, deliveries, periods

@@ -8,6 +8,7 @@ import dagster as dg
 from zk_pipeline import safekeeping
 from zk_pipeline.defs.days import stopping_on_system_errors
 from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.domain.closing import month_name
 from zk_pipeline.settings import load_settings
 from zk_pipeline.store.backups import BackupError
 
@@ -32,7 +33,7 @@ def backup() -> None:
 
 @dg.op(out=dg.Out(dg.Nothing))
 def rehearse_restoration(context: dg.OpExecutionContext, zk: ZkResource) -> None:
-    """Restore the newest backup into a scratch database, walk along its audit chain, and compare its rows."""
+    """Restore the newest backup into scratch databases, and verify its audit chain, its rows and its statement."""
     with _explained():
         found = safekeeping.rehearse(zk.runtime, zk.runtime.settings.backups, ACTOR)
     context.add_output_metadata(
@@ -40,6 +41,7 @@ def rehearse_restoration(context: dg.OpExecutionContext, zk: ZkResource) -> None
             "file": dg.MetadataValue.path(found.path),
             "made_at": dg.MetadataValue.timestamp(found.made_at),
             "seconds": found.seconds,
+            **({"statement": month_name(found.statement.month)} if found.statement else {}),
             **found.rows,
         }
     )

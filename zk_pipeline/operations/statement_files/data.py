@@ -1,7 +1,5 @@
-"""A statement for programs: one JSON object, or CSV lines; and its fingerprint."""
+"""A statement for programs: one JSON object, or CSV lines."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -128,12 +126,6 @@ def as_json(statement: Statement, look: Look) -> bytes:
 def lasting(statement: Statement) -> dict[str, Any]:
     """The JSON object without what tells of the moment: what closing a month keeps (docs/billing.md)."""
     return TypeAdapter(ToldStatement).dump_python(told(statement), mode="json", exclude=_OF_THE_MOMENT)
-
-
-def fingerprint(content: Mapping[str, Any]) -> str:
-    """SHA-256 of what lasts of a statement (docs/billing.md, Closing a month)."""
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def read_back(content: Mapping[str, Any]) -> Statement:
