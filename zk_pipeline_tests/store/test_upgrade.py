@@ -1,5 +1,7 @@
 """The database of every release leads to this version, back, and here again, and no row is lost on the way."""
 
+import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from alembic.script import ScriptDirectory
 from psycopg import sql
 from sqlalchemy import func, select, text
 
+from zk_pipeline.local import PROJECT
 from zk_pipeline.store import audit, schema
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.embedded import Endpoint
@@ -41,8 +44,10 @@ def released(empty: Database, endpoint: Endpoint, request: pytest.FixtureRequest
     return empty
 
 
-def test_there_is_a_dump_of_the_first_release() -> None:
-    assert RELEASES / "0.1.0.sql" in DUMPS
+def test_each_release_has_its_dump() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    told = re.findall(r"^## \[?(\d\S*?)\]?(?:\s|$)", (PROJECT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert {dump.stem for dump in DUMPS} == {project["version"], *told}
 
 
 def test_a_release_has_rows_in_every_table(released: Database) -> None:
