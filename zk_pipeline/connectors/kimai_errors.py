@@ -12,6 +12,7 @@ from zk_pipeline.connectors.errors import (
     ProtocolError,
     ValidationFailedError,
 )
+from zk_pipeline.connectors.kimai_remedies import remedy_of
 
 TIMESHEETS = "/api/timesheets"
 EXTRA_FIELDS = "This form should not contain extra fields."
@@ -82,7 +83,8 @@ def _invalid(call: Call, data: Any) -> ConnectorError:
     if EXTRA_FIELDS in messages.get("", ()) and offered and withheld:
         return _withheld(call, withheld)
     listed = "; ".join(f"{name or 'as a whole'}: {' '.join(texts)}" for name, texts in messages.items())
-    return call.error(ValidationFailedError, f"The content was refused ({listed}).", status=400, fields=messages)
+    problem = f"The content was refused ({listed})."
+    return call.error(ValidationFailedError, problem, status=400, fields=messages, remedy=remedy_of(messages))
 
 
 def _withheld(call: Call, names: list[str]) -> ConnectorError:

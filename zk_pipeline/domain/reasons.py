@@ -106,7 +106,11 @@ EXPLANATIONS: dict[Reason, Explanation] = {
         "A negative booking found no earlier booking of the same ticket, agent and type to reduce.",
         "Correct the booking in Zammad, or reduce the right time sheet by hand.",
     ),
-    Reason.REFUSED_BY_KIMAI: Explanation("Kimai refused the time sheet.", "Then sync the day again."),
+    Reason.REFUSED_BY_KIMAI: Explanation(
+        "Kimai refused the time sheet.",
+        "Then sync the day again. Where only a rule of Kimai's changed, have it tried again: "
+        "zk conflicts resolve ID create (or update).",
+    ),
     Reason.MARKER_CLONED: Explanation(
         "A time sheet with our marker was duplicated in Kimai.", "Delete the copy, or remove the marker from it."
     ),

@@ -193,11 +193,11 @@ def asked_of(draft: Draft, row: Timesheet) -> Desired:
 
 
 def refusal_of(error: ConnectorError, what: str = "") -> Refusal:
-    """A refusal for people: which fields, in the target's words, or the error's own sentence."""
+    """A refusal for people: which fields, in the target's words, and what helps; or the error's own sentences."""
     text = str(error)
     if isinstance(error, ValidationFailedError) and error.fields:
         fields = "; ".join(f"{name or 'time sheet'}: {' '.join(texts)}" for name, texts in error.fields.items())
-        text = f"Kimai says: {fields.rstrip('.')}."
+        text = f"Kimai says: {fields.rstrip('.')}. {error.remedy}".strip()
     return Refusal(f"{what} {text}".strip(), isinstance(error, PermissionDeniedError))
 
 

@@ -1,0 +1,58 @@
+"""What Kimai refuses waits with Kimai's own sentence and what the operator does about it."""
+
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from zk_pipeline.cli import app
+from zk_pipeline.domain.resolutions import Choice
+from zk_pipeline_tests.defs.deciding import decide, refuse
+from zk_pipeline_tests.defs.world import World
+
+RULES = "timesheet.rules"
+LOCKDOWN = {
+    f"{RULES}.lockdown_period_start": "2025-10-01 00:00:00",
+    f"{RULES}.lockdown_period_end": "2025-10-31 23:59:59",
+    "permissions": {"ROLE_SUPER_ADMIN": {"lockdown_override_timesheet": False, "lockdown_grace_timesheet": False}},
+}
+
+
+def shown(world: World) -> str:
+    """What `zk conflicts show` says of the one conflict, on one line."""
+    (conflict,) = world.conflicts()
+    result = CliRunner().invoke(app, ["conflicts", "show", str(conflict.id)], catch_exceptions=False)
+    return " ".join(result.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("rules", "sentence", "step"),
+    [
+        (LOCKDOWN, "This period is locked.", "ZK_LOCKED_BEFORE"),
+        ({f"{RULES}.long_running_duration": 20}, "Maximum 0:20 hours allowed.", "Divide the booking in Zammad"),
+        (None, "The budget is used up.", "Raise the budget"),
+    ],
+)
+def test_a_refusal_is_shown_with_its_next_step(
+    world: World, rules: dict[str, Any] | None, sentence: str, step: str
+) -> None:
+    world.desk.book(30)
+    if rules is None:
+        refuse(world, "POST", times=1)
+    else:
+        world.office.server.configure(rules)
+    assert world.sync().parked == 1
+    told = shown(world)
+    assert [part for part in (sentence, step, "Then sync the day again.") if part not in told] == []
+
+
+def test_what_kimai_refused_is_tried_again_once_its_rules_allow_it(world: World) -> None:
+    world.office.server.configure({f"{RULES}.long_running_duration": 20})
+    booking = world.desk.book(30)
+    world.sync()
+    world.office.server.configure({f"{RULES}.long_running_duration": 0})
+    assert "zk conflicts resolve ID create" in shown(world)
+    decide(world, Choice.CREATE)
+    world.sync()
+    assert world.office.minutes() == {booking: [30]}
+    assert world.reasons() == []
