@@ -395,6 +395,17 @@ def test_the_workflows_call_targets_and_files_that_exist(file: Path):
     assert [name for name in named if not (PROJECT / name).exists()] == []
 
 
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
+def test_only_what_publishes_a_release_may_write_and_it_takes_nobody_elses_actions(file: Path):
+    workflow = yaml.safe_load(file.read_text())
+    assert workflow["permissions"] == {"contents": "read"}
+    for job in workflow["jobs"].values():
+        if "permissions" not in job:
+            continue
+        assert "refs/tags/" in job["if"]
+        assert [step["uses"] for step in job["steps"] if not step.get("uses", "actions/").startswith("actions/")] == []
+
+
 def test_the_proxy_accepts_the_template(tmp_path: Path):
     ports: dict[str, int] = dict(zip(("web", "full", "read_only", "http", "https"), free_ports(5), strict=True))
     proxy.configure(tmp_path, ports)
