@@ -34,9 +34,10 @@ adjustments as (
 adjusted as (
     select
         source_id,
+        account,
         sum(minutes) as minutes
     from adjustments
-    group by source_id
+    group by source_id, account
 ),
 
 stray_lines as (
@@ -116,42 +117,136 @@ subjects as (
     inner join timesheets on stray_lines.kimai_id = timesheets.kimai_id
     left join ledger on stray_lines.kimai_id = ledger.kimai_id
     where ledger.source_id is null and {{ only_days(days, 'stray_lines.entry_date') }}
+    union all
+    -- Adjusted bookings of which neither booking nor time sheet is left, while the plan asks about them.
+    select
+        plan_lines.line_key as entry_key,
+        plan_lines.source_id,
+        plan_lines.entry_date,
+        gone.ticket_id,
+        gone.agent_id,
+        gone.activity_type_id,
+        gone.organization_id,
+        0 as minutes_zammad,
+        null as kimai_id
+    from plan_lines
+    inner join {{ ref('stg_bookings') }} as gone on plan_lines.source_id = gone.source_id and gone.is_gone
+    left join ledger on plan_lines.source_id = ledger.source_id
+    left join timesheets on ledger.kimai_id = timesheets.kimai_id
+    where timesheets.kimai_id is null and plan_lines.source_id in (select adjusted.source_id from adjusted)
+),
+
+homes as (
+    -- The account to which an adjusted booking belongs: where the plan wants it, else where its time sheet stands.
+    select
+        subjects.source_id,
+        coalesce(plan_lines.account, timesheets.account, min(adjusted.account)) as account,
+        timesheets.account as sheet_account
+    from subjects
+    inner join adjusted on subjects.source_id = adjusted.source_id
+    left join plan_lines on subjects.entry_key = plan_lines.line_key
+    left join timesheets on subjects.kimai_id = timesheets.kimai_id
+    group by subjects.source_id, plan_lines.account, timesheets.account
+),
+
+standing as (
+    -- Wherever an adjusted booking has, or had, minutes.
+    select
+        source_id,
+        account,
+        true as is_home,
+        coalesce(sheet_account = account, true) as has_sheet,
+        0 as minutes
+    from homes
+    union all
+    select
+        source_id,
+        sheet_account as account,
+        false as is_home,
+        true as has_sheet,
+        0 as minutes
+    from homes
+    where sheet_account is not null
+    union all
+    select
+        source_id,
+        account,
+        false as is_home,
+        false as has_sheet,
+        minutes
+    from adjusted
+    where minutes <> 0
+),
+
+sides as (
+    select
+        source_id,
+        account,
+        bool_or(is_home) as is_home,
+        bool_or(has_sheet) as has_sheet,
+        sum(minutes) as minutes
+    from standing
+    group by source_id, account
+),
+
+placed as (
+    -- An adjusted booking is told account by account: minutes booked at home, the billed time sheet and the
+    -- adjustments where they stand. All else is told at the account of its time sheet.
+    select
+        subjects.*,
+        sides.account,
+        coalesce(sides.is_home, true) as is_home,
+        coalesce(sides.has_sheet, true) as has_sheet,
+        coalesce({{ account_user('sides.account') }} = {{ account_user('homes.account') }}, true) as is_own_agent,
+        coalesce({{ account_activity('sides.account') }} = {{ account_activity('homes.account') }}, true)
+            as is_own_activity,
+        coalesce(sides.minutes, 0) as adjusted
+    from subjects
+    left join homes on subjects.source_id = homes.source_id
+    left join sides on homes.source_id = sides.source_id
 ),
 
 measured as (
     select
-        subjects.entry_key,
+        case
+            when subjects.is_home then subjects.entry_key
+            else subjects.source_id || '@' || subjects.account
+        end as entry_key,
         subjects.source_id,
         subjects.entry_date,
         subjects.ticket_id,
-        subjects.minutes_zammad,
+        case when subjects.is_home then subjects.minutes_zammad else 0 end as minutes_zammad,
         entries.ticket_number,
         plan_lines.status,
         plan_lines.action,
         plan_lines.decided,
         plan_lines.reason,
-        plan_lines.customer_id as planned_customer_id,
+        case when subjects.is_home then plan_lines.customer_id end as planned_customer_id,
         timesheets.kimai_id,
-        timesheets.user_id as kimai_user_id,
-        timesheets.project_id as kimai_project_id,
-        coalesce(entries.agent_id, subjects.agent_id) as agent_id,
-        entries.agent,
-        entries.agent_email,
-        coalesce(entries.activity_type_id, subjects.activity_type_id) as activity_type_id,
-        coalesce(entries.organization_id, subjects.organization_id) as organization_id,
-        coalesce(entries.booked_minutes, 0) as booked,
-        coalesce(entries.time_minutes, 0) as netted_to,
-        coalesce(entries.open_minutes, 0) as still_open,
-        coalesce(plan_lines.minutes, 0) as planned,
-        coalesce(adjusted.minutes, 0) as adjusted_elsewhere,
-        coalesce(carried.minutes, 0) as carried,
+        coalesce({{ account_user('subjects.account') }}, timesheets.user_id) as kimai_user_id,
+        coalesce({{ account_project('subjects.account') }}, timesheets.project_id) as kimai_project_id,
+        case when not subjects.is_own_activity then {{ account_activity('subjects.account') }} end as kimai_activity_id,
+        case when subjects.is_own_agent then coalesce(entries.agent_id, subjects.agent_id) end as agent_id,
+        case when subjects.is_own_agent then entries.agent end as agent,
+        case when subjects.is_own_agent then entries.agent_email end as agent_email,
+        case
+            when subjects.is_own_activity then coalesce(entries.activity_type_id, subjects.activity_type_id)
+        end as activity_type_id,
+        case when subjects.is_home then coalesce(entries.organization_id, subjects.organization_id) end
+            as organization_id,
+        case when subjects.is_home then coalesce(entries.booked_minutes, 0) else 0 end as booked,
+        case when subjects.is_home then coalesce(entries.time_minutes, 0) else 0 end as netted_to,
+        case when subjects.is_home then coalesce(entries.open_minutes, 0) else 0 end as still_open,
+        case when subjects.is_home then coalesce(plan_lines.minutes, 0) else 0 end as planned,
+        case when subjects.is_home then coalesce(carried.minutes, 0) else 0 end as carried,
+        subjects.adjusted as adjusted_elsewhere,
         coalesce(plan_lines.reason, '') = 'adjusted' as is_adjusted,
         -- Whether an adjustment starts from what was asked for, rather than from what the time sheet says.
         timesheets.kimai_id is not null and ledger.is_linked is not true as is_adjusted_from_asked,
         plan_lines.facts_hash = ledger.facts_hash as is_written_off,
-        {{ minutes('ledger.asked_seconds') }} as asked,
-        {{ minutes('ledger.base_seconds') }} as returned,
-        {{ minutes('ledger.base_answer_seconds') }} as answered,
+        case when subjects.has_sheet then {{ minutes('ledger.asked_seconds') }} end as asked,
+        case when subjects.has_sheet then {{ minutes('ledger.base_seconds') }} end as returned,
+        case when subjects.has_sheet then {{ minutes('ledger.base_answer_seconds') }} end as answered,
         coalesce({{ minutes('timesheets.duration_seconds') }}, 0) as minutes_kimai,
         coalesce({{ minutes('timesheets.answer_seconds') }}, 0) as answered_now,
         coalesce(timesheets.is_billable, false) as is_billable,
@@ -162,12 +257,11 @@ measured as (
         timesheets.is_billed
         or subjects.entry_date < '{{ closed_before }}'::date
         or closed.closed_month is not null as is_locked
-    from subjects
+    from placed as subjects
     left join entries on subjects.entry_key = entries.source_id
     left join plan_lines on subjects.entry_key = plan_lines.line_key
     left join ledger on subjects.source_id = ledger.source_id
-    left join timesheets on subjects.kimai_id = timesheets.kimai_id
-    left join adjusted on subjects.source_id = adjusted.source_id
+    left join timesheets on subjects.kimai_id = timesheets.kimai_id and subjects.has_sheet
     left join {{ ref('stg_closed_months') }} as closed
         on date_trunc('month', subjects.entry_date) = closed.closed_month
     left join adjustments as carried on subjects.source_id = carried.carried_by
@@ -260,6 +354,7 @@ select
     explained.activity_type_id,
     explained.organization_id,
     explained.kimai_project_id,
+    explained.kimai_activity_id,
     explained.planned_customer_id,
     explained.outcome,
     explained.reason,
