@@ -34,6 +34,14 @@ def show_approvals(words: Words, days: Sequence[PlannedDay]) -> None:
     parts.table(words("sync.approvals"), columns, rows)
 
 
+def show_objections(words: Words, objections: Sequence[str], *, may_pass: bool) -> None:
+    """Why the run would stop before the first write, and who can let it pass."""
+    with parts.box("zk-note zk-warn").props("role=alert"):
+        for sentence in objections:
+            parts.text("p", sentence)
+        parts.text("p", words("sync.stopped.admin" if may_pass else "sync.stopped.operator"))
+
+
 def _approval(words: Words, day: PlannedDay) -> None:
     with parts.box("zk-row"):
         if day.approved_at is None:

@@ -1,13 +1,17 @@
-"""What can be done with a run from its row: approve what it left waiting."""
+"""What can be done with a run from its row: approve what it left waiting, and take back what it wrote."""
+
+from collections.abc import Sequence
 
 from zk_pipeline.operations.actors import Role
 from zk_pipeline.operations.runs import Run
 from zk_pipeline.settings import PushMode
 from zk_pipeline.web.console import parts
 from zk_pipeline.web.console.sync_dialog import SyncDialog
+from zk_pipeline.web.console.undo_dialog import UndoDialog
 from zk_pipeline.web.console.visit import Visit
 
 _LEFT_FOR_APPROVAL = ("unapproved", "left")
+_WRITTEN = ("created", "updated", "deleted", "linked", "adopted", "customers", "projects")
 
 
 class RunActions:
@@ -18,17 +22,22 @@ class RunActions:
 
     def show(self, run: Run) -> None:
         """Draw the buttons of one run."""
+        if not self._visit.may(Role.OPERATOR):
+            return
         with parts.box("zk-row zk-row-actions"):
-            if self._waits(run):
+            in_review = self._visit.runtime.settings.push_mode is PushMode.REVIEW
+            if in_review and _counted(run, _LEFT_FOR_APPROVAL):
                 self._button("runs.approve", "approval", lambda: self._approve(run))
+            if not run.is_under_way and _counted(run, _WRITTEN):
+                self._button("runs.undo", "undo", UndoDialog(self._visit, run).show)
 
     def _button(self, label: str, icon: str, handler: parts.Handler) -> None:
         parts.button(self._visit.words(label), self._visit.act(Role.OPERATOR, handler), kind="quiet", icon=icon)
 
-    def _waits(self, run: Run) -> bool:
-        in_review = self._visit.runtime.settings.push_mode is PushMode.REVIEW
-        return in_review and self._visit.may(Role.OPERATOR) and any(run.counts.get(name) for name in _LEFT_FOR_APPROVAL)
-
     async def _approve(self, run: Run) -> None:
         if run.first and run.last:
             await SyncDialog(self._visit).show_plan((run.first, run.last))
+
+
+def _counted(run: Run, names: Sequence[str]) -> bool:
+    return any(run.counts.get(name) for name in names)

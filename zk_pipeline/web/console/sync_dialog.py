@@ -1,10 +1,7 @@
 """Sync now: choose days, have their plan made, look at it, approve it where that is asked for, and carry it out."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
-
-from nicegui import ui
 
 from zk_pipeline.domain.demand import LONGEST_RANGE
 from zk_pipeline.domain.instants import day_ranges, local_day
@@ -16,12 +13,11 @@ from zk_pipeline.operations.sync import RequestState, SyncRequest
 from zk_pipeline.settings import PushMode
 from zk_pipeline.web.console import parts, plan_view, run_table
 from zk_pipeline.web.console.visit import Visit
+from zk_pipeline.web.console.watching import Watch
 
 DAYS = 7
-SECONDS = 1.5
-"""Between two looks at a run that is at work."""
 
-_SUCCESS = "success"
+_SUCCESS, _FAILURE = "success", "failure"
 
 Days = tuple[date, date]
 
@@ -34,6 +30,7 @@ class SyncDialog:
         self._mode = visit.runtime.settings.push_mode
         self._planned: Days | None = None
         self._unapproved: list[PlannedDay] = []
+        self._objections: tuple[str, ...] = ()
 
     def show(self) -> None:
         """Open it with the last days."""
@@ -56,7 +53,7 @@ class SyncDialog:
                 self._last = parts.day_field(words("to"), days[1], self._changed)
                 plan = self._visit.act(Role.OPERATOR, self._plan)
                 self._plan_button = parts.button(words("sync.plan"), plan, kind="primary", icon="fact_check")
-            self._box = parts.box("zk-stack").props("aria-live=polite")
+            self._watch = Watch(self._visit)
             with parts.actions():
                 run = self._visit.act(Role.OPERATOR, self._run)
                 self._run_button = parts.button(words("sync.run"), run, kind="primary", icon="play_arrow")
@@ -81,36 +78,37 @@ class SyncDialog:
         visit = self._visit
         started = await visit.ask(plans.launch, visit.runtime, visit.actor, *days)
         self._changed()
-        await self._watch(lambda: self._look_at_plan(started, days))
+        await self._watch.until(lambda: self._look_at_plan(started, days))
 
     async def _look_at_plan(self, started: Sequence[StartedRun], days: Days) -> bool:
-        visit, words = self._visit, self._words
-        states = await visit.ask(runs.statuses, visit.runtime, [run.run_id for run in started])
-        with self._drawn():
-            for run in started:
-                with parts.box("zk-row"):
-                    parts.text("span", words("sync.planning", days=words.days(run.first, run.last)))
-                    _state(visit, states[run.run_id], run.url)
-        if set(states.values()) == {_SUCCESS}:
+        states = await self._watch.started(self._labelled("sync.planning", started))
+        if set(states) == {_SUCCESS}:
             await self._show_plan(days)
             return True
-        return all(state in run_table.ENDED for state in states.values())
+        return all(state in run_table.ENDED for state in states)
 
     async def _show_plan(self, days: Days) -> None:
         """What would be written. The hashes are read first, so that nothing is approved that was not shown."""
         visit, words = self._visit, self._words
-        in_review = self._mode is PushMode.REVIEW
-        planned = await self._planned_days(days) if in_review else []
+        planned = await self._planned_days(days) if self._mode is PushMode.REVIEW else []
+        self._objections = await visit.ask(sync.objections, visit.runtime, *days)
         plan = await visit.ask(plans.stored, visit.runtime, *days, plan_view.LINES_SHOWN, 0)
         self._unapproved = [day for day in planned if not day.approved]
-        with self._drawn():
+        with self._watch.drawn():
             plan_view.show(words, plan)
             if planned:
                 plan_view.show_approvals(words, planned)
-        self._run_button.text = words("sync.approve" if self._unapproved else "sync.run")
-        if self._mode is not PushMode.OFF:
-            self._planned = days
-            self._run_button.enable()
+            if self._objections:
+                plan_view.show_objections(words, self._objections, may_pass=visit.may(Role.ADMIN))
+        self._offer(days)
+
+    def _offer(self, days: Days) -> None:
+        """Let the plan be carried out in the way that it takes, by whom it may be."""
+        way = "let_pass" if self._objections else "approve" if self._unapproved else "run"
+        self._run_button.text = self._words(f"sync.{way}")
+        self._planned = days
+        is_stopped = bool(self._objections) and not self._visit.may(Role.ADMIN)
+        self._run_button.set_enabled(self._mode is not PushMode.OFF and not is_stopped)
 
     async def _planned_days(self, days: Days) -> list[PlannedDay]:
         visit, found = self._visit, list[PlannedDay]()
@@ -121,31 +119,74 @@ class SyncDialog:
     async def _run(self) -> None:
         if self._planned is None:
             return
-        visit, days = self._visit, self._planned
+        days = self._planned
+        if self._objections:
+            await self._visit.act(Role.ADMIN, lambda: self._let_pass(days))()
+        else:
+            await self._request(days)
+
+    async def _request(self, days: Days) -> None:
+        visit = self._visit
         if self._unapproved:
             seen = {day.day: day.plan_hash for day in self._unapproved}
             approved = await visit.ask(plans.approve, visit.runtime, visit.actor, seen)
             for refused in approved.refused:
                 visit.warn(refused.why)
         asked = await visit.ask(sync.request, visit.runtime, visit.actor, *days)
-        self._run_button.disable()
-        self._plan_button.disable()
-        await self._watch(lambda: self._look_at_request(asked.id))
+        self._busy()
+        await self._watch.until(lambda: self._look_at_request(asked.id, days))
 
-    async def _look_at_request(self, request_id: int) -> bool:
+    async def _let_pass(self, days: Days) -> None:
+        visit = self._visit
+        started = await visit.ask(sync.launch_past_limits, visit.runtime, visit.actor, *days)
+        self._busy()
+        await self._watch.until(lambda: self._look_at_passing(started))
+
+    async def _look_at_passing(self, started: Sequence[StartedRun]) -> bool:
+        visit = self._visit
+        states = await self._watch.started(self._labelled("sync.passing", started))
+        if any(state not in run_table.ENDED for state in states):
+            return False
+        done = await visit.ask(runs.of_ids, visit.runtime, [run.run_id for run in started])
+        with self._watch.drawn():
+            for run in done:
+                self._watch.run(run)
+        if set(states) == {_SUCCESS}:
+            self._tell_outcome(done)
+        else:
+            visit.warn(self._words("sync.failed"))
+        self._plan_button.enable()
+        return True
+
+    async def _look_at_request(self, request_id: int, days: Days) -> bool:
         visit = self._visit
         asked = await visit.ask(sync.request_state, visit.runtime, request_id)
-        with self._drawn():
+        with self._watch.drawn():
             self._progress(asked)
         if asked.state is RequestState.DONE:
-            self._tell_outcome(asked)
-            self._plan_button.enable()
-            return True
-        return False
+            self._tell_outcome(asked.runs)
+        elif not await self._was_stopped(asked, days):
+            return False
+        self._plan_button.enable()
+        return True
 
-    def _tell_outcome(self, asked: SyncRequest) -> None:
+    async def _was_stopped(self, asked: SyncRequest, days: Days) -> bool:
+        """Whether a run met the limits, since more is to be written than was planned; then the plan is shown anew."""
+        visit = self._visit
+        if all(run.status != _FAILURE for run in asked.runs):
+            return False
+        if not await visit.ask(sync.objections, visit.runtime, *days):
+            return False
+        await self._show_plan(days)
+        return True
+
+    def _busy(self) -> None:
+        self._run_button.disable()
+        self._plan_button.disable()
+
+    def _tell_outcome(self, done: Sequence[Run]) -> None:
         """That it is done, and what is not: a sync that wrote less than its plan is no success."""
-        shortfalls = run_table.shortfalls(self._words, asked.runs)
+        shortfalls = run_table.shortfalls(self._words, done)
         if not shortfalls:
             self._visit.tell(self._words("sync.done"))
         for sentence in shortfalls:
@@ -158,27 +199,8 @@ class SyncDialog:
         if not asked.runs:
             parts.text("p", words("sync.soon"), "zk-muted")
         for run in asked.runs:
-            self._run_row(run)
+            self._watch.run(run)
 
-    def _run_row(self, run: Run) -> None:
-        with parts.box("zk-row"):
-            _state(self._visit, run.status, run.url)
-            parts.text("span", run_table.counts(self._words, run), "zk-muted")
-
-    def _drawn(self) -> ui.element:
-        self._box.clear()
-        return self._box
-
-    async def _watch(self, look: Callable[[], Awaitable[bool]]) -> None:
-        """Look again and again until it is done, or the dialog is closed."""
-        with self._drawn():
-            parts.skeleton(self._words("loading"))
-        while not await look() and not self._box.is_deleted:
-            with self._box:
-                await asyncio.sleep(SECONDS)
-
-
-def _state(visit: Visit, status: str, url: str) -> None:
-    words = visit.words
-    parts.chip(words.known(f"run.{status}", status), run_table.TONES.get(status, "info"))
-    parts.link(words("dagster"), url, outside=True)
+    def _labelled(self, key: str, started: Sequence[StartedRun]) -> list[tuple[str, str, str]]:
+        words = self._words
+        return [(words(key, days=words.days(run.first, run.last)), run.run_id, run.url) for run in started]

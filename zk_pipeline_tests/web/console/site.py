@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 from playwright.sync_api import Browser, BrowserContext, Page
 
+from zk_pipeline.domain.markers import marked_ids
 from zk_pipeline.operations import accounts
 from zk_pipeline.operations.accounts import NewUser
 from zk_pipeline.operations.actors import Actor, Role
@@ -60,13 +61,11 @@ class Site:
 
     def timesheets(self, first: str, last: str) -> dict[int, dict[str, Any]]:
         """What Kimai has on these days, by id."""
-        answer = httpx.get(
-            f"{self.variables['ZK_KIMAI_URL']}/api/timesheets",
-            params={"begin": f"{first}T00:00:00", "end": f"{last}T23:59:59", "user": "all", "size": 500},
-            headers={"authorization": f"Bearer {self.variables['ZK_KIMAI_TOKEN']}"},
-            trust_env=False,
-        )
-        return {row["id"]: row for row in answer.raise_for_status().json()}
+        return timesheets(self.variables["ZK_KIMAI_URL"], self.variables["ZK_KIMAI_TOKEN"], first, last)
+
+    def written(self, first: str, last: str) -> set[str]:
+        """The bookings that have a time sheet of these days in Kimai, by its marker."""
+        return written(self.timesheets(first, last))
 
     def email(self, role: Role) -> str:
         return f"{role}@example.com"
@@ -91,6 +90,22 @@ class Visitor:
         self.page.goto(self.site.url + address)
         self.page.wait_for_function("document.querySelector('.zk-section .zk-panel:not([aria-busy])')")
         return self.page
+
+
+def timesheets(kimai_url: str, token: str, first: str, last: str) -> dict[int, dict[str, Any]]:
+    """What a Kimai has on these days, by id."""
+    answer = httpx.get(
+        f"{kimai_url}/api/timesheets",
+        params={"begin": f"{first}T00:00:00", "end": f"{last}T23:59:59", "user": "all", "size": 500},
+        headers={"authorization": f"Bearer {token}"},
+        trust_env=False,
+    )
+    return {row["id"]: row for row in answer.raise_for_status().json()}
+
+
+def written(rows: Mapping[int, Mapping[str, Any]]) -> set[str]:
+    """The bookings whose markers stand in these time sheets."""
+    return {booking for row in rows.values() for booking in marked_ids(row["description"] or "", "zammad")}
 
 
 def environment(variables: dict[str, str]) -> dict[str, str]:

@@ -2,16 +2,21 @@
 
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from zk_pipeline.sandbox.demo import demo_mappings_csv
 from zk_pipeline.sandbox.server import SandboxProcess
 from zk_pipeline_tests.commands.test_up import Up, free_port, zk_up
-from zk_pipeline_tests.web.console.site import PASSWORD, SCREENSHOTS
+from zk_pipeline_tests.web.console.site import PASSWORD, SCREENSHOTS, timesheets, written
 
 ADMIN = "admin@example.com"
 FIRST, LAST = "2025-10-01", "2025-10-02"
+MANY_FIRST, MANY_LAST = "2025-10-06", "2025-10-10"
+MOST_CHANGES = 40
+"""More than the bookings of the first days, and fewer than those of the many."""
+
 A_RUN = 90_000
 """Milliseconds that a run may take until the console shows its end."""
 
@@ -25,7 +30,12 @@ def systems() -> Iterator[SandboxProcess]:
 @pytest.fixture(scope="module")
 def up(systems: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """Everything as it is after the installation: an admin, and nothing else."""
-    variables = {"ZK_TIMEZONE": "Europe/Berlin", "ZK_ADMIN_EMAIL": ADMIN, "ZK_ADMIN_PASSWORD": PASSWORD}
+    variables = {
+        "ZK_TIMEZONE": "Europe/Berlin",
+        "ZK_ADMIN_EMAIL": ADMIN,
+        "ZK_ADMIN_PASSWORD": PASSWORD,
+        "ZK_MAX_CHANGES": str(MOST_CHANGES),
+    }
     with zk_up(tmp_path_factory.mktemp("journey"), variables, free_port()) as running:
         running.wait_for("Press Ctrl-C")
         yield running
@@ -126,6 +136,55 @@ def test_from_the_installation_over_the_first_decision_to_its_place_in_the_audit
     expect(page.get_by_role("combobox", name="Month")).to_have_value(FIRST[:7])
     expect(page.locator(".zk-equation")).to_contain_text("booked in Zammad =")
     expect(page.get_by_role("button", name="Bring up to date")).to_have_count(0)
+
+
+@pytest.fixture
+def prepared(up: Up, systems: SandboxProcess) -> None:
+    """Connectors and mappings, whether or not another test has set them up."""
+    with httpx.Client(base_url=f"{up.web_url}/api/v1", trust_env=False, timeout=60) as client:
+        token = client.post("/auth/login", json={"email": ADMIN, "password": PASSWORD}).json()["access_token"]
+        client.headers["authorization"] = f"Bearer {token}"
+        if client.get("/connectors").json()["total"]:
+            return
+        for kind, url, key in (
+            ("zammad", systems.zammad_url, systems.zammad_token),
+            ("kimai", systems.kimai_url, systems.kimai_token),
+        ):
+            given = {"kind": kind, "name": kind, "base_url": url, "token": key}
+            client.post("/connectors", json=given).raise_for_status()
+        csv = {"content-type": "text/csv"}
+        client.post("/mappings/import", content=demo_mappings_csv(), headers=csv).raise_for_status()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("prepared")
+def test_an_admin_lets_a_run_pass_the_limits_and_takes_it_back(page: Page, up: Up, systems: SandboxProcess) -> None:
+    def in_kimai() -> set[str]:
+        return written(timesheets(systems.kimai_url, systems.kimai_token, MANY_FIRST, MANY_LAST))
+
+    page.get_by_role("button", name="Run sync now").click()
+    dialog = page.get_by_role("dialog", name="Run sync now")
+    dialog.get_by_label("From").fill(MANY_FIRST)
+    dialog.get_by_label("To", exact=True).fill(MANY_LAST)
+    dialog.get_by_role("button", name="Make the plan").click()
+    expect(dialog.get_by_text(f"more than ZK_MAX_CHANGES={MOST_CHANGES}.")).to_be_visible(timeout=A_RUN)
+    assert in_kimai() == set()
+    dialog.get_by_role("button", name="Let it pass and carry it out").click()
+    notice(page, "The sync is done.")
+    assert len(in_kimai()) > MOST_CHANGES
+    dialog.get_by_role("button", name="Close").click()
+
+    page.goto(f"{up.web_url}/audit")
+    page.get_by_role("button", name="Undo…").first.click()
+    undo = page.get_by_role("dialog", name="Undo of run")
+    expect(undo.get_by_text("Delete in Kimai").first).to_be_visible()
+    undo.get_by_role("button", name="Take it back").click()
+    notice(page, "Taken back:")
+    assert in_kimai() == set()
+    undo.get_by_role("button", name="Close").click()
+    for searched, event in (("limits.", "Limits overridden"), ("undo.", "Undo requested")):
+        page.get_by_label("Search").fill(searched)
+        expect(page.get_by_role("row").filter(has_text=event).first).to_contain_text(ADMIN)
 
 
 def test_a_schedule_is_changed_and_takes_effect(page: Page) -> None:

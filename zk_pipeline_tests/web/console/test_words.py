@@ -10,6 +10,7 @@ import pytest
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
 from zk_pipeline.domain.resolutions import ALLOWED, Choice
+from zk_pipeline.domain.undo import Reversal
 from zk_pipeline.store.conflicts import LIFE
 from zk_pipeline.web.console.sections import SECTIONS
 from zk_pipeline.web.console.words import CATALOGS, Language, Words, chosen
@@ -40,6 +41,7 @@ def test_there_are_words_for_each_section_reason_decision_and_state():
     needed |= {f"reason.{reason}" for reason in Reason} | {f"next.{reason}" for reason in ALLOWED}
     needed |= {f"{part}.{choice}" for choice in Choice for part in ("choice", "effect")}
     needed |= {f"value.{value}" for value in (*Status, *Action, *LIFE)}
+    needed |= {f"undo.kind.{reversal}" for reversal in Reversal}
     assert needed - KEYS == set()
     assert set(EXPLANATIONS) == set(Reason)
 

@@ -47,6 +47,7 @@ WORDS = {
     "runs.link": ("Dagster", "Dagster", "Dagster"),
     "runs.actions": ("Actions", "Aktionen", "Actions"),
     "runs.approve": ("Approve…", "Freigeben…", "Approuver…"),
+    "runs.undo": ("Undo…", "Zurücknehmen…", "Annuler…"),
     "runs.none": ("There was no run yet.", "Es gab noch keinen Lauf.", "Aucune exécution pour l'instant."),
     "runs.none.hint": (
         "Run a sync with the button at the top.",

@@ -1,4 +1,4 @@
-"""Texts of the top bar: sync now, and the schedule."""
+"""Texts of the top bar: sync now, and the schedule; and of the undo of a run."""
 
 WORDS = {
     "sync.now": ("Run sync now", "Jetzt abgleichen", "Synchroniser"),
@@ -76,6 +76,66 @@ WORDS = {
         "Rien n'a été écrit : l'écriture est coupée (ZK_PUSH_MODE=off), {number} en attente.",
     ),
     "sync.done": ("The sync is done.", "Der Abgleich ist fertig.", "La synchronisation est terminée."),
+    "sync.let_pass": ("Let it pass and carry it out", "Trotzdem ausführen", "Exécuter malgré tout"),
+    "sync.passing": ("Run past the limits, {days}", "Lauf über die Grenzen, {days}", "Exécution hors limites, {days}"),
+    "sync.failed": (
+        "A run failed; Dagster says why. What it wrote until then stands.",
+        "Ein Lauf ist gescheitert; Dagster sagt, warum. Was er bis dahin schrieb, steht.",
+        "Une exécution a échoué ; Dagster dit pourquoi. Ce qui a été écrit demeure.",
+    ),
+    "sync.stopped.admin": (
+        "The run would stop before the first write. If the plan is right, you can let it pass.",
+        "Der Lauf würde vor dem ersten Schreiben anhalten. Ist der Plan richtig, können Sie ihn durchlassen.",
+        "L'exécution s'arrêterait avant la première écriture. Si le plan est juste, vous pouvez la laisser passer.",
+    ),
+    "sync.stopped.operator": (
+        "The run would stop before the first write. If the plan is right, an admin can let it pass.",
+        "Der Lauf würde vor dem ersten Schreiben anhalten. Ist der Plan richtig, kann ein Admin ihn durchlassen.",
+        "L'exécution s'arrêterait avant la première écriture. Si le plan est juste, un admin peut la laisser passer.",
+    ),
+    "undo.title": ("Undo of run {run}", "Rücknahme von Lauf {run}", "Annulation de l'exécution {run}"),
+    "undo.about": (
+        "What this run wrote to Kimai is taken back. What is billed or was edited since is left.",
+        "Was dieser Lauf nach Kimai schrieb, wird zurückgenommen. Abgerechnetes und seither Geändertes bleibt.",
+        "Ce que cette exécution a écrit dans Kimai est annulé. Ce qui est facturé ou modifié depuis reste.",
+    ),
+    "undo.again": (
+        "The next sync writes these bookings anew, since they still stand in Zammad: correct the mapping first.",
+        "Der nächste Abgleich schreibt diese Buchungen neu, da sie in Zammad stehen: Erst die Zuordnung berichtigen.",
+        "La prochaine synchronisation réécrira ces saisies, toujours dans Zammad : corrigez d'abord la correspondance.",
+    ),
+    "undo.run": ("Take it back", "Zurücknehmen", "Annuler ces écritures"),
+    "undo.nothing": ("Nothing to undo.", "Nichts zurückzunehmen.", "Rien à annuler."),
+    "undo.nothing.hint": (
+        "This run wrote nothing, or all of it was taken back already.",
+        "Dieser Lauf schrieb nichts, oder alles ist schon zurückgenommen.",
+        "Cette exécution n'a rien écrit, ou tout est déjà annulé.",
+    ),
+    "undo.kind.delete": ("Delete in Kimai", "In Kimai löschen", "Supprimer dans Kimai"),
+    "undo.kind.restore": ("Change back", "Zurückändern", "Rétablir"),
+    "undo.kind.unlink": ("Take the link off", "Verknüpfung lösen", "Retirer le lien"),
+    "undo.kind.untag": ("Take the tag off", "Markierung entfernen", "Retirer l'étiquette"),
+    "undo.kind.create": ("Create again", "Wieder anlegen", "Recréer"),
+    "undo.kind.remove": ("Remove if unused", "Entfernen, wenn unbenutzt", "Retirer si inutilisé"),
+    "undo.kind.nothing": ("Nothing to do", "Nichts zu tun", "Rien à faire"),
+    "undo.kind.leave": ("Left as it is", "Bleibt, wie es ist", "Laissé tel quel"),
+    "undo.wanted": ("What is taken back", "Was zurückgenommen wird", "Ce qui est annulé"),
+    "undo.left": ("What is left, and why", "Was bleibt, und warum", "Ce qui reste, et pourquoi"),
+    "undo.column.day": ("Day", "Tag", "Jour"),
+    "undo.column.sheet": ("Number in Kimai", "Nummer in Kimai", "Numéro dans Kimai"),
+    "undo.column.undo": ("Undo", "Rücknahme", "Annulation"),
+    "undo.column.why": ("Why", "Warum", "Pourquoi"),
+    "undo.done": ("Taken back: {number}.", "Zurückgenommen: {number}.", "Annulées : {number}."),
+    "undo.done.left": (
+        "Taken back: {number}. Left: {left}; the list says why.",
+        "Zurückgenommen: {number}. Geblieben: {left}; die Liste sagt, warum.",
+        "Annulées : {number}. Restées : {left} ; la liste dit pourquoi.",
+    ),
+    "undo.failed": (
+        "The undo failed; Dagster says why. Start it again: what was taken back stays so.",
+        "Die Rücknahme ist gescheitert; Dagster sagt, warum. Starten Sie sie neu: Zurückgenommenes bleibt es.",
+        "L'annulation a échoué ; Dagster dit pourquoi. Relancez-la : ce qui est annulé le reste.",
+    ),
     "schedule": ("Schedule", "Zeitplan", "Planification"),
     "schedule.about": (
         "When runs start by themselves. Times are those of {zone}.",
