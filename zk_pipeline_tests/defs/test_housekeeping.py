@@ -14,6 +14,7 @@ from zk_pipeline.runtime import Runtime
 from zk_pipeline.settings import load_settings
 from zk_pipeline.store import audit, retention
 from zk_pipeline.store.audit import AuditEvent
+from zk_pipeline_tests.databases import without_guards
 
 MOMENT = "2026-03-01T12:00:00+00:00"
 
@@ -52,6 +53,7 @@ def failure_of(result: dg.ExecuteInProcessResult, step: str) -> str:
 
 def run(runtime: Runtime, *statements: str) -> None:
     with runtime.database.transaction() as connection:
+        without_guards(connection)
         for statement in statements:
             connection.execute(text(statement))
 

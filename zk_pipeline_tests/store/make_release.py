@@ -48,7 +48,7 @@ ONE_OF = {
 }
 """What check constraints allow, by table and column."""
 
-AUDIT = ("audit_logs", "audit_details")
+AUDIT = ("audit_logs", "audit_details", "audit_head")
 
 
 def main(version: str, revision: str) -> None:

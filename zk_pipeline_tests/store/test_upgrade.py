@@ -53,7 +53,9 @@ def test_each_release_has_its_dump() -> None:
 def test_a_release_has_rows_in_every_table(released: Database) -> None:
     with released.transaction() as connection:
         counts = {
-            table.fullname: connection.scalar(select(func.count()).select_from(table)) for table in tables(connection)
+            table.fullname: connection.scalar(select(func.count()).select_from(table))
+            for table in tables(connection)
+            if table.name != "audit_head"  # It has one row by its nature.
         }
     assert counts
     assert set(counts.values()) == {ROWS}
