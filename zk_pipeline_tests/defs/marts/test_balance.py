@@ -11,6 +11,7 @@ import pytest
 from zk_pipeline.defs.automation.stored_checks import BALANCED
 from zk_pipeline.domain.closing import month_name
 from zk_pipeline.domain.resolutions import Choice
+from zk_pipeline.domain.statement import PARTS
 from zk_pipeline.operations import periods
 from zk_pipeline.operations.errors import StaleError
 from zk_pipeline.store import conflicts, quality, restorations
@@ -20,17 +21,6 @@ from zk_pipeline_tests.defs.world import at
 
 TUESDAY = date(2025, 9, 30)
 WEDNESDAY = TUESDAY + timedelta(days=1)
-PARTS = (
-    "kimai",
-    "waiting",
-    "excluded",
-    "rounding",
-    "corrections_open",
-    "netted",
-    "agreed",
-    "adjusted",
-    "unexplained",
-)
 
 
 def decide(marts: Marts, booking: int, choice: Choice) -> None:
@@ -91,7 +81,7 @@ class Month:
         """The databases come back from a backup of before a time sheet was written, which was then moved and billed."""
         key, sheet = str(self.bookings["forgotten"]), self.marts.world.office.sheet(self.bookings["forgotten"])
         later = timedelta(days=3) // timedelta(seconds=1)
-        self.marts.world.office.change(sheet, begin=sheet.begin + later, end=sheet.end + later)
+        self.marts.world.office.change(sheet, begin=sheet.begin + later, end=sheet.begin + sheet.duration + later)
         self.marts.world.execute("DELETE FROM sync.pushes WHERE source_id = :key", key=key)
         self.marts.world.execute("DELETE FROM kimai.timesheets WHERE id = :id", id=sheet.id)
         now = datetime.now(UTC)
@@ -158,11 +148,22 @@ def test_billed_time_is_not_to_be_billed_again(marts: Marts, month: Month) -> No
     assert (whole["minutes_billed"], whole["minutes_to_be_billed"]) == (0, 30)
 
 
+@pytest.mark.parametrize("table", ["fct_time_entries", "statement_lines", "agg_monthly_by_customer"])
+def test_the_marts_have_the_parts_of_the_statement_in_its_order(marts: Marts, month: Month, table: str) -> None:
+    columns = marts.rows(
+        "SELECT column_name FROM information_schema.columns WHERE table_schema = 'marts' AND table_name = :table "
+        "AND column_name LIKE 'minutes_%' ORDER BY ordinal_position",
+        table=table,
+    )
+    told = [row["column_name"].removeprefix("minutes_") for row in columns]
+    assert told == ["zammad", *PARTS, "unexplained", "billable", "billed", "to_be_billed"]
+
+
 def test_each_line_of_the_statement_balances_and_the_lines_are_the_whole(marts: Marts, month: Month) -> None:
     lines = marts.rows("SELECT * FROM marts.statement_lines")
     assert len(lines) > 4
     for line in lines:
-        assert line["minutes_zammad"] == sum(line[f"minutes_{part}"] for part in PARTS), line
+        assert line["minutes_zammad"] == sum(line[f"minutes_{part}"] for part in (*PARTS, "unexplained")), line
     (raw,) = marts.rows("SELECT sum(units) AS minutes FROM zammad.time_accountings WHERE gone_at IS NULL")
     assert sum(line["minutes_zammad"] for line in lines) == raw["minutes"]
     (kimai,) = marts.rows("SELECT sum(duration_seconds) / 60 AS minutes FROM kimai.timesheets WHERE gone_at IS NULL")
