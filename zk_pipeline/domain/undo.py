@@ -143,7 +143,7 @@ def _created(write: Written, present: Present) -> Step:
     after, current = write.entry.after, present.timesheets.get(write.entry.kimai_id)
     if after is None or current is None:
         return Step(write, Reversal.DELETE, "It is gone already.", already=True)
-    return _unless(write, Reversal.DELETE, _obstacle(current, after, present))
+    return _unless(write, Reversal.DELETE, _obstacle(current, after, present) or _retouched(current, after))
 
 
 def _updated(write: Written, present: Present) -> Step:
@@ -224,6 +224,17 @@ def _obstacle(current: Timesheet, after: Timesheet, present: Present) -> str:
         if written != found
     ]
     return f"It was edited since: {', '.join(edited)}." if edited else ""
+
+
+def _retouched(current: Timesheet, after: Timesheet) -> str:
+    """What people made of a new time sheet beside our fields, which deleting it would lose; nothing if nothing."""
+    touched = {
+        "description": current.description != after.description,
+        "tags": set(current.tags) != set(after.tags),
+        "billable flag": current.billable is not after.billable,
+    }
+    names = ", ".join(name for name, differs in touched.items() if differs)
+    return f"People edited its {names} since." if names else ""
 
 
 def _closed(row: Timesheet, present: Present) -> str:

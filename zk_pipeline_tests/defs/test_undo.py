@@ -119,6 +119,17 @@ def test_undone_updates_keep_what_people_wrote_meanwhile(world: World) -> None:
     assert (restored.duration, restored.description, restored.billable) == (1800, f"{row.description} call back", False)
 
 
+def test_a_new_time_sheet_on_which_people_worked_is_left_and_listed(world: World) -> None:
+    kept, gone = world.desk.book(30), world.desk.book(45)
+    run = sync(world)
+    world.office.change(world.office.sheet(kept), description=f"Called back. {world.office.sheet(kept).description}")
+    worked_on = world.office.sheet(kept)
+    report = undo(run)
+    assert report.undone["delete"] == 1
+    assert "People edited its description since." in reasons_left(report)
+    assert (world.office.of(kept), world.office.of(gone)) == ([worked_on], [])
+
+
 def test_a_linked_time_sheet_loses_the_marker_and_is_offered_again(world: World) -> None:
     booking = world.desk.book(30)
     typed = world.office.type_by_hand(at("09:00"), 30, f"{world.desk.number()} paper")

@@ -107,10 +107,23 @@ def test_an_update_that_moved_out_of_a_closed_period_is_left() -> None:
     assert found.reversal is Reversal.LEAVE
 
 
-@pytest.mark.parametrize("write", [CREATE, UPDATE], ids=lambda write: write.entry.operation)
-def test_text_tags_and_billable_of_people_do_not_hinder_an_undo(write: Written) -> None:
+def test_text_tags_and_billable_of_people_outlive_an_undone_update() -> None:
     edited = replace(AFTER, description="else", tags=("vip",), billable=False)
-    assert step(write, present(edited)).reversal is not Reversal.LEAVE
+    assert step(UPDATE, present(edited)).reversal is Reversal.RESTORE
+
+
+@pytest.mark.parametrize(
+    ("edit", "told"),
+    [
+        ({"description": "else"}, "People edited its description since."),
+        ({"tags": ("vip",)}, "People edited its tags since."),
+        ({"billable": False}, "People edited its billable flag since."),
+        ({"tags": ("vip",), "billable": False}, "People edited its tags, billable flag since."),
+    ],
+)
+def test_a_new_time_sheet_on_which_people_worked_is_left(edit: dict[str, Any], told: str) -> None:
+    found = step(CREATE, present(replace(AFTER, **edit)))
+    assert (found.reversal, found.text) == (Reversal.LEAVE, told)
 
 
 def test_a_linked_text_that_was_edited_is_left() -> None:
