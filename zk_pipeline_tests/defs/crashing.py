@@ -148,6 +148,7 @@ ANSWERED = "http11.receive_response_headers.complete"
 STOPS: Mapping[str, tuple[Any, str]] = {
     "before its turn": (Pusher, "day"),
     "before the intent": (Book, "intend"),
+    "before the commit": (ledger, "confirm"),
     "before its turn is proven": (HeldLock, "require"),
 }
 

@@ -1,8 +1,6 @@
 """The disk of the database is full: what was answered with 202 is there afterwards, and nothing else was promised."""
 
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,26 +13,12 @@ from zk_pipeline.store.database import Database
 from zk_pipeline.store.embedded import embedded_server
 from zk_pipeline.store.schema import migrate
 from zk_pipeline.store.tables import webhook_deliveries
+from zk_pipeline_tests.disks import fill, small_disk
 from zk_pipeline_tests.web.conftest import SECRET, Web, connect, web_app
 
 SIZE = "160m"
 LARGE = 200_000
 """Bytes of a delivery, so that few of them fill what is left."""
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own, which only root can make."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = shutil.which("mount")
-    if os.geteuid() != 0 or mount is None:
-        pytest.skip("Only root can mount a small disk to fill.")
-    made = subprocess.run([mount, "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(disk)], check=False)
-    if made.returncode:
-        pytest.skip("This machine lets nobody mount a small disk to fill.")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 def delivered(web: Web, number: int) -> bool:
@@ -50,8 +34,14 @@ def stored(database: Database) -> set[str]:
         return set(connection.execute(select(webhook_deliveries.c.delivery_id)).scalars())
 
 
-def test_nothing_that_was_accepted_is_lost_and_the_rest_is_asked_for_again(small_disk: Path):
-    home, filler = small_disk / "home", small_disk / "filler"
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path, SIZE) as mounted:
+        yield mounted
+
+
+def test_nothing_that_was_accepted_is_lost_and_the_rest_is_asked_for_again(disk: Path):
+    home = disk / "home"
     settings = Settings(_env_file=None, webhook_secret=SecretStr(SECRET))
     with embedded_server(home) as endpoint:
         database = Database(endpoint.url())
@@ -59,8 +49,7 @@ def test_nothing_that_was_accepted_is_lost_and_the_rest_is_asked_for_again(small
         connect(database)
         with web_app(database, settings) as web:
             accepted = {number for number in range(1, 5) if delivered(web, number)}
-            left = shutil.disk_usage(small_disk).free
-            filler.write_bytes(b"\0" * (left - 500_000))
+            filler = fill(disk, left=500_000)
             outcomes = {number: delivered(web, number) for number in range(5, 200)}
         database.close()
     accepted |= {number for number, taken in outcomes.items() if taken}
