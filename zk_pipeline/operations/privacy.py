@@ -71,7 +71,10 @@ WHY: Mapping[Fate, str] = {
 }
 PARTICULAR: Mapping[tuple[str, Fate], str] = {
     ("sync.audit_details", Fate.REMOVED): "Details that name the person; the chain verifies without them.",
-    ("sync.audit_logs", Fate.KEPT): "The chain names user:<number>, which then leads to nobody.",
+    ("sync.audit_logs", Fate.KEPT): (
+        "The chain names user:<number>, which then leads to nobody. What the person did at the command line stays "
+        "under cli:<account of the operating system>."
+    ),
     ("kimai.timesheets", Fate.KEPT): "Kimai's own time sheets: whether billed ones may go is decided there.",
     ("sync.closed_statements", Fate.PSEUDONYMIZED): (
         "What was billed stays, without the name. The hash of the original stays with the closing; the one of what is "
@@ -228,6 +231,10 @@ def _warnings(connection: Connection, history: Connection | None, address: str) 
         )
     if privacy.only_admin(connection, address):
         yield "This person is the only admin, so the erasure will be refused. Make somebody else an admin first."
+    yield (
+        "The audit chain never changes: where the person's account of the operating system is their name, it goes on "
+        "naming cli:<that account>, and so do the decisions and closings made there."
+    )
     if history is None:
         yield "Dagster's database is not known here, so its history is left out. Set ZK_DAGSTER_URL."
     yield "Zammad, Kimai and backups are not touched (docs/privacy.md)."

@@ -139,6 +139,15 @@ def test_the_chain_verifies_after_an_erasure_and_names_nobody(runtime: Runtime) 
         assert tuple(last.one()) == ("privacy.erased", "user:2", pseudonym)
 
 
+def test_of_a_ticket_only_what_is_needed_is_stored(known: World) -> None:
+    assert known.value("SELECT array_agg(DISTINCT raw::text) FROM zammad.tickets") == ["{}"]
+
+
+def test_the_plan_says_that_the_account_of_the_operating_system_stays_in_the_chain(runtime: Runtime) -> None:
+    warnings = privacy.plan_erasure(runtime, EMAIL).warnings
+    assert any("it goes on naming cli:<that account>" in warning for warning in warnings)
+
+
 def test_a_closed_statement_keeps_its_minutes_and_tells_honestly_that_a_name_is_gone(
     known: World, runtime: Runtime
 ) -> None:
