@@ -48,7 +48,8 @@ def clients(site: Site) -> Iterator[dict[Role, httpx.Client]]:
 @pytest.fixture(scope="module")
 def reading(site: Site) -> dict[str, Role]:
     """The paths that are read with GET, and the role that each needs."""
-    app = create_app(Runtime(Settings(_env_file=None), site.database, TokenCipher(generate_key())))
+    own = Settings(_env_file=None)  # pyright: ignore[reportCallIssue]
+    app = create_app(Runtime(own, site.database, TokenCipher(generate_key())))
     found = {route.path: needed(route.dependant) for route in routes_of(app) if "GET" in (route.methods or ())}
     return {path: role for path, role in found.items() if role and path not in ELSEWHERE}
 
