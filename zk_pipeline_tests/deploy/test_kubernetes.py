@@ -1,0 +1,138 @@
+"""The files for Kubernetes fit each other, the image, compose and the code; no cluster is needed."""
+
+import re
+import subprocess
+import sys
+from importlib.metadata import version
+from typing import Any
+
+import yaml
+
+from zk_pipeline.local import PROJECT
+from zk_pipeline_tests.deploy.test_files import DEPLOY, WEB_PORT, services
+
+HELM = DEPLOY / "kubernetes" / "dagster-values.yaml"
+MANIFESTS = DEPLOY / "kubernetes" / "zk-pipeline.yaml"
+
+
+def manifests() -> dict[str, dict[str, Any]]:
+    """The manifests by kind and name."""
+    found = yaml.safe_load_all(MANIFESTS.read_text())
+    return {f"{one['kind']}/{one['metadata']['name']}": one for one in found}
+
+
+def test_every_process_in_kubernetes_gets_the_settings_and_secrets():
+    wanted = {"zk-pipeline"}
+    values = yaml.safe_load(HELM.read_text())
+    places = [values["dagster-user-deployments"]["deployments"][0], values["runLauncher"]["config"]["k8sRunLauncher"]]
+    for place in places:
+        assert {one["name"] for one in place["envSecrets"]} == wanted
+        assert {one["name"] for one in place["envConfigMaps"]} == wanted
+    for one in manifests().values():
+        if one["kind"] in {"Job", "Deployment"} and container(one)["image"].startswith("zk_pipeline"):
+            sources = [source for given in container(one)["envFrom"] for source in given.values()]
+            assert [source["name"] for source in sources] == ["zk-pipeline"] * 2
+
+
+def test_backups_in_kubernetes_outlive_the_runs_that_make_them():
+    known, values = manifests(), yaml.safe_load(HELM.read_text())
+    code = values["dagster-user-deployments"]["deployments"][0]
+    mounted = {one["mountPath"]: one["name"] for one in code["volumeMounts"]}
+    volume = next(one for one in code["volumes"] if one["name"] == mounted[backup_directory(known)])
+    claim = known[f"PersistentVolumeClaim/{volume['persistentVolumeClaim']['claimName']}"]
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+    # Runs have the volumes of their code server, and may write as the user of the image.
+    assert code["includeConfigInLaunchedRuns"]["enabled"]
+    runs = values["runLauncher"]["config"]["k8sRunLauncher"]["runK8sConfig"]["podSpecConfig"]
+    user = int(re.findall(r"^USER (\d+)$", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE)[0])
+    assert code["podSecurityContext"]["fsGroup"] == runs["securityContext"]["fsGroup"] == user
+
+
+def test_the_manifests_are_what_kubernetes_takes():
+    command = [sys.executable, "-m", "kubernetes_validate", "--strict", "--quiet", str(MANIFESTS)]
+    told = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert told.returncode == 0, told.stdout + told.stderr
+
+
+def test_everything_in_kubernetes_runs_the_image_of_this_version():
+    wanted = f"zk_pipeline:{version('zk-pipeline')}"
+    images = re.findall(r"image: (\S+)", MANIFESTS.read_text())
+    assert {image for image in images if "nginx" not in image} == {wanted}
+    deployment = yaml.safe_load(HELM.read_text())["dagster-user-deployments"]["deployments"][0]
+    assert f"{deployment['image']['repository']}:{deployment['image']['tag']}" == wanted
+
+
+def test_kubernetes_runs_the_commands_of_compose():
+    known = manifests()
+    migrate = next(one for name, one in known.items() if name.startswith("Job/"))
+    assert container(migrate)["command"] == services()["migrate"]["command"]
+    assert container(known["Deployment/zk-pipeline-web"])["command"] == services()["web"]["command"]
+    values = yaml.safe_load(HELM.read_text())["dagster-user-deployments"]["deployments"][0]
+    assert values["dagsterApiGrpcArgs"] == services()["code"]["command"][-4:]
+
+
+def test_the_door_of_kubernetes_is_that_of_compose():
+    known = manifests()
+    door = container(known["Deployment/zk-pipeline-proxy"])
+    assert {one["name"] for one in door["env"]} == services()["proxy"]["environment"].keys()
+    assert door["image"].partition(":")[2] == services()["proxy"]["image"].partition(":")[2]
+    mounted = {one["name"]: one["mountPath"] for one in door["volumeMounts"]}
+    assert (mounted["template"], mounted["tls"]) == ("/etc/nginx/templates", environment_of(door)["TLS"])
+    assert "--from-file=deploy/proxy/default.conf.template" in MANIFESTS.read_text()
+
+
+def test_the_door_of_kubernetes_leads_to_services_that_listen():
+    known = manifests()
+    door = container(known["Deployment/zk-pipeline-proxy"])
+    given = environment_of(door)
+    web = known["Service/zk-pipeline-web"]["spec"]["ports"][0]
+    assert web["port"] == container(known["Deployment/zk-pipeline-web"])["ports"][0]["containerPort"] == WEB_PORT
+    assert given["WEB"] == f"zk-pipeline-web.default.svc.cluster.local:{WEB_PORT}"
+    webserver = yaml.safe_load(HELM.read_text())["dagsterWebserver"]
+    assert (webserver["pathPrefix"], webserver["enableReadOnly"], webserver["service"]["type"]) == (
+        "/dagster",
+        True,
+        "ClusterIP",
+    )
+    # The chart names its services by the release and this, and takes port 80.
+    full = f"dagster-{webserver['nameOverride']}"
+    assert given["DAGSTER_FULL"] == f"{full}.default.svc.cluster.local:80"
+    assert given["DAGSTER_READ_ONLY"] == f"{full}-read-only.default.svc.cluster.local:80"
+    listening = {one["name"]: str(one["containerPort"]) for one in door["ports"]}
+    assert listening == {"http": given["LISTEN_HTTP"], "https": given["LISTEN_HTTPS"]}
+
+
+def test_nothing_in_kubernetes_is_reached_from_outside_but_by_the_door():
+    known = manifests()
+    assert [name for name in known if name.startswith("Ingress/")] == []
+    services_ = {name: one["spec"].get("type", "ClusterIP") for name, one in known.items() if "Service/" in name}
+    assert [name for name, kind in services_.items() if kind != "ClusterIP"] == ["Service/zk-pipeline-proxy"]
+
+
+def test_runs_in_kubernetes_keep_the_limits_of_the_instance():
+    instance = yaml.safe_load((PROJECT / "dagster.yaml").read_text())
+    ours = instance["concurrency"]["runs"]["tag_concurrency_limits"]
+    values = yaml.safe_load(HELM.read_text())
+    theirs = values["dagsterDaemon"]["runCoordinator"]["config"]["queuedRunCoordinator"]["tagConcurrencyLimits"]
+    assert theirs == ours
+    retries = values["dagsterDaemon"]["runRetries"]
+    assert (retries["maxRetries"], retries["retryOnAssetOrOpFailure"]) == (
+        instance["run_retries"]["max_retries"],
+        instance["run_retries"]["retry_on_asset_or_op_failure"],
+    )
+    assert (
+        values["retention"]["sensor"]["purgeAfterDays"].items()
+        >= instance["retention"]["sensor"]["purge_after_days"].items()
+    )
+
+
+def container(manifest: dict[str, Any]) -> dict[str, Any]:
+    return manifest["spec"]["template"]["spec"]["containers"][0]
+
+
+def backup_directory(known: dict[str, dict[str, Any]]) -> str:
+    return known["ConfigMap/zk-pipeline"]["data"]["ZK_BACKUP_DIR"]
+
+
+def environment_of(container: dict[str, Any]) -> dict[str, str]:
+    return {one["name"]: one["value"] for one in container["env"]}
