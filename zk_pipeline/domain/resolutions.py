@@ -74,14 +74,16 @@ EFFECTS: Mapping[Choice, str] = {
     Choice.LINK: "The time sheet becomes the booking's: the marker is added to its text, all else stays.",
     Choice.DELETE: "The time sheet is deleted in Kimai.",
     Choice.ADJUST: (
-        "The difference is booked in the open period, or stands on the credit list. The billed time sheet stays."
+        "The difference is booked as a new time sheet in the open period, or stands on the credit list. "
+        "The billed time sheet stays."
     ),
     Choice.KEEP: "The time sheet stays as it is. Nothing is written.",
     Choice.IGNORE: "Both sides stay as they are. Nothing is written.",
 }
 """What each decision does, for people."""
 
-_WRITES_NOTHING = frozenset({Choice.ADJUST, Choice.KEEP, Choice.IGNORE})
+_LEAVES_THE_TIMESHEET = frozenset({Choice.ADJUST, Choice.KEEP, Choice.IGNORE})
+"""An adjustment is an entry of its own, with a line of its own in the plan."""
 
 
 def allowed(reason: Reason, status: Status) -> tuple[Choice, ...]:
@@ -128,12 +130,12 @@ def outcome(reason: Reason, status: Status, choice: Choice, *, drafted: bool, cl
     if choice not in allowed(reason, status):
         return None
     unwritable = closed or (not drafted and choice is not Choice.DELETE)
-    if unwritable and choice not in _WRITES_NOTHING:
+    if unwritable and choice not in _LEAVES_THE_TIMESHEET:
         return None
     if choice is Choice.KEEP:
         # A time sheet that keeps its own version is in agreement from now on; an orphan is merely left alone.
         return Action.LINK if status is Status.MISMATCH and drafted else Action.NONE
-    return Action.NONE if choice in _WRITES_NOTHING else Action(choice)
+    return Action.NONE if choice in _LEAVES_THE_TIMESHEET else Action(choice)
 
 
 def _resolved(line: Result, decisions: Mapping[tuple[str, Reason, str], Resolution], locks: Locks | None) -> Result:

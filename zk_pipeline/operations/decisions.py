@@ -56,8 +56,9 @@ class Outcome:
 class Preview:
     """What a decision about many conflicts would do: `conflicts` in all, of which `left` could not be decided so.
 
-    `minutes` are those of the creates and updates. `digest` stands for this list and its facts: whoever decides about a
-    filter names the one that they saw.
+    `minutes` are those of the creates and updates. `adjusts` are the conflicts whose difference the pipeline books as a
+    new time sheet or puts on the credit list; how many minutes that is, their own text tells. `digest` stands for this
+    list and its facts: whoever decides about a filter names the one that they saw.
     """
 
     choice: Choice
@@ -68,6 +69,7 @@ class Preview:
     updates: int
     links: int
     deletes: int
+    adjusts: int
     minutes: Decimal
     digest: str
 
@@ -147,6 +149,7 @@ def preview(runtime: Runtime, choice: Choice, wanted: Filter) -> Preview:
         updates=number[Action.UPDATE],
         links=number[Action.LINK] if choice is Choice.LINK else 0,  # What is kept is linked too, and not written.
         deletes=number[Action.DELETE],
+        adjusts=number[Action.NONE] if choice is Choice.ADJUST else 0,
         minutes=sum(written, ZERO),
         digest=digest,
     )

@@ -6,8 +6,10 @@ import pytest
 
 from zk_pipeline.domain.mapping_lines import ActivityMapping, UserMapping
 from zk_pipeline.domain.resolutions import Choice
+from zk_pipeline.operations import decisions
 from zk_pipeline.sandbox.kimai.model import Timesheet
 from zk_pipeline.store import mappings as stored_mappings
+from zk_pipeline.store.conflict_lists import Filter
 from zk_pipeline.store.conflicts import DecisionError
 from zk_pipeline_tests.defs.deciding import (
     assert_settled,
@@ -296,3 +298,14 @@ def set_mapping(world: World, mapping: ActivityMapping | UserMapping) -> list[da
             target=runtime.stored("target").name,
         )
     return days
+
+
+def test_the_preview_of_an_adjustment_says_that_it_is_written(world: World) -> None:
+    booking = booked(world)
+    world.office.change(world.office.sheet(booking), exported=True)
+    world.desk.server.edit(booking, units=45)
+    world.sync()
+    runtime = world.environment.runtime
+    found = decisions.preview(runtime, Choice.ADJUST, Filter())
+    assert (found.conflicts, found.left, found.adjusts) == (1, 0, 1)
+    assert decisions.preview(runtime, Choice.KEEP, Filter()).adjusts == 0

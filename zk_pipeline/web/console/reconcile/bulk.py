@@ -17,7 +17,7 @@ from zk_pipeline.web.console.visit import Visit
 
 LEFT_SHOWN = 20
 
-_WRITES = ("creates", "updates", "links", "deletes")
+_WRITES = ("creates", "updates", "links", "deletes", "adjusts")
 
 
 class Bulk:
@@ -116,6 +116,8 @@ class Bulk:
         told: list[tuple[str, Cell]] = [
             (words(f"bulk.{name}"), words.number(number)) for name, number in numbers.items() if number
         ]
+        if found.adjusts:
+            return told  # The text of each says how many minutes are owed.
         return [*told, (words("bulk.minutes"), words.minutes(found.minutes))]
 
     async def _told(self, outcome: Outcome) -> None:

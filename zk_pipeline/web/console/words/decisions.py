@@ -157,9 +157,9 @@ WORDS = {
         "Les deux côtés restent tels quels. Rien n'est écrit.",
     ),
     "effect.adjust": (
-        "The difference is booked in the open period, or stands on the credit list.",
-        "Die Differenz wird im offenen Zeitraum gebucht oder steht auf der Gutschriftenliste.",
-        "La différence est saisie dans la période ouverte ou figure sur la liste des avoirs.",
+        "The difference is booked as a new time sheet in the open period, or stands on the credit list.",
+        "Die Differenz wird als neuer Zeiteintrag im offenen Zeitraum gebucht oder steht auf der Gutschriftenliste.",
+        "La différence est saisie comme nouvelle feuille dans la période ouverte ou figure sur la liste des avoirs.",
     ),
     "value.in_sync": ("In sync", "Abgeglichen", "Synchronisé"),
     "value.missing": ("Missing in Kimai", "Fehlt in Kimai", "Absent de Kimai"),

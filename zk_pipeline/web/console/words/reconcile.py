@@ -95,6 +95,7 @@ WORDS = {
         "{choice}: {number} Konflikte.",
         "{choice} : {number} conflits.",
     ),
+    "bulk.adjusts": ("Differences booked or credited", "Differenzen gebucht oder gutgeschrieben", "Écarts reportés"),
     "bulk.creates": ("Time sheets created", "Zeiteinträge angelegt", "Feuilles créées"),
     "bulk.updates": ("Time sheets updated", "Zeiteinträge geändert", "Feuilles modifiées"),
     "bulk.links": ("Time sheets linked", "Zeiteinträge verknüpft", "Feuilles liées"),
