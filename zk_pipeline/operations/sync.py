@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
-from zk_pipeline.defs.push.guard import ALLOW_TAG, objection_to
+from zk_pipeline.defs.push.limits import ALLOW_TAG, objection_to
 from zk_pipeline.domain.demand import LONGEST_RANGE
 from zk_pipeline.domain.instants import day_ranges, days_between, local_day
 from zk_pipeline.operations.actors import Actor

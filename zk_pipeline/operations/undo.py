@@ -6,7 +6,6 @@ from datetime import UTC, date, datetime
 from typing import Self
 
 from zk_pipeline.dagster_server import DagsterServer, run_url
-from zk_pipeline.defs.push.undo_job import take_back
 from zk_pipeline.defs.push.undoing import UnknownRunError, named_run, planned, undo_settings
 from zk_pipeline.defs.tags import REASON_TAG
 from zk_pipeline.domain.undo import Reversal, Step
@@ -16,7 +15,8 @@ from zk_pipeline.operations.runs import undo_requested
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import requests
 
-JOB = "undo"
+JOB, STEP = "undo", "take_back"
+"""The job, and its one step, which is told the run (defs/push/undo_job.py; importing it would import Dagster)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def launch(runtime: Runtime, actor: Actor, run: str) -> UndoRun:
     if not found.wanted:
         raise OperationError(f"There is nothing to undo of run {found.run_id}.")
     undo_requested(runtime, actor, found.run_id)
-    config = {"ops": {take_back.name: {"config": {"run_id": found.run_id}}}}
+    config = {"ops": {STEP: {"config": {"run_id": found.run_id}}}}
     tags = {REASON_TAG: requests.PERSON}
     run_id = DagsterServer(runtime.settings.dagster_server).launch(JOB, tags, config)
     return UndoRun(run_id, found.run_id, run_url(runtime.settings.dagster_link, run_id))

@@ -17,7 +17,8 @@ from zk_pipeline.defs.days import (
 from zk_pipeline.defs.locks import locks_now
 from zk_pipeline.defs.preview import minutes
 from zk_pipeline.defs.push.doubt import caution_now
-from zk_pipeline.defs.push.guard import ALLOW_TAG, require_moderation
+from zk_pipeline.defs.push.guard import require_moderation
+from zk_pipeline.defs.push.limits import ALLOW_TAG
 from zk_pipeline.defs.push.pusher import Pusher, PushSettings
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.approval import writes
