@@ -67,7 +67,7 @@ def statement(
             raise UsageError("A table is not written to a file. Add --format csv, xlsx, pdf or json.")
         settings = ready.runtime.settings
         found = statements.statement(ready.runtime, month, customer, refresh=refresh, closed=closed)
-        verdict = " ".join(filter(None, (_verdict(found), _closing(found, look_of(settings)))))
+        verdict = _told(found, look_of(settings))
         if shape is Format.TABLE:
             _show(found)
             out.print(verdict, style="bold", markup=False, soft_wrap=True)
@@ -128,6 +128,12 @@ def _equation(amounts: Amounts) -> None:
 
 def _word(name: str) -> str:
     return {"zammad": "booked in Zammad", "kimai": "in Kimai"}.get(name, name.replace("_", " "))
+
+
+def _told(found: Statement, look: Look) -> str:
+    """The verdict, and what there is to say of credits and of the month's closing."""
+    told = (_verdict(found), look.of_credits(found.credited), _closing(found, look))
+    return " ".join(filter(None, told))
 
 
 def _closing(found: Statement, look: Look) -> str:

@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -22,6 +22,34 @@ _FURTHEST = 3660
 
 class MonthError(ValueError):
     """A text is no month; the message says how one is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """When a month was closed and by whom, as people are called; `reopened_at` is when it was opened again. In UTC.
+
+    `kept` is whether the closed statement is there, and `shown` whether it is the one that tells this. Of today's,
+    `differs` says whether it is another one.
+    `pseudonymized` is whether people were erased from the closed one, so that `hash` is that of the original.
+    """
+
+    at: datetime
+    by: str
+    hash: str
+    reopened_at: datetime | None = None
+    kept: bool = True
+    shown: bool = False
+    differs: bool = False
+    pseudonymized: bool = False
+
+    @property
+    def kind(self) -> str:
+        """What a statement is beside the closed one, in one word."""
+        if self.shown:
+            return "as_closed"
+        if not self.kept:
+            return "not_kept"
+        return "differs" if self.differs else "unchanged"
 
 
 @dataclass(frozen=True, slots=True)

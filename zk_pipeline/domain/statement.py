@@ -9,6 +9,7 @@ from enum import StrEnum
 from functools import reduce
 from typing import Any, TypeVar
 
+from zk_pipeline.domain.closing import Closing
 from zk_pipeline.domain.lookup import fold, nearest
 
 PARTS = ("kimai", "waiting", "excluded", "rounding", "corrections_open", "netted", "agreed", "adjusted")
@@ -139,6 +140,15 @@ class OpenConflicts:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenCredits:
+    """Minutes of a customer that were billed too many, are credited in the month, and are not settled yet."""
+
+    customer: Customer
+    number: int
+    minutes: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Share:
     """What a customer, or where there is none everybody else together, booked on each of some days, in minutes."""
 
@@ -146,7 +156,7 @@ class Share:
     minutes: tuple[Decimal, ...]
 
 
-Row = TypeVar("Row", Line, DayMinutes, Gap, OpenConflicts)
+Row = TypeVar("Row", Line, DayMinutes, Gap, OpenConflicts, OpenCredits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,39 +168,17 @@ class Account:
     days: tuple[DayMinutes, ...] = ()
     gaps: tuple[Gap, ...] = ()
     conflicts: tuple[OpenConflicts, ...] = ()
+    credits: tuple[OpenCredits, ...] = ()
+
+    @property
+    def credited(self) -> Decimal:
+        """The minutes of its open credits."""
+        return sum((row.minutes for row in self.credits), ZERO)
 
     @property
     def total(self) -> Amounts:
         """The sum of its lines."""
         return total(line.amounts for line in self.lines)
-
-
-@dataclass(frozen=True, slots=True)
-class Closing:
-    """When a month was closed and by whom, as people are called; `reopened_at` is when it was opened again. In UTC.
-
-    `kept` is whether the closed statement is there, and `shown` whether it is the one that tells this. Of today's,
-    `differs` says whether it is another one.
-    `pseudonymized` is whether people were erased from the closed one, so that `hash` is that of the original.
-    """
-
-    at: datetime
-    by: str
-    hash: str
-    reopened_at: datetime | None = None
-    kept: bool = True
-    shown: bool = False
-    differs: bool = False
-    pseudonymized: bool = False
-
-    @property
-    def kind(self) -> str:
-        """What a statement is beside the closed one, in one word."""
-        if self.shown:
-            return "as_closed"
-        if not self.kept:
-            return "not_kept"
-        return "differs" if self.differs else "unchanged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +199,11 @@ class Statement:
     def total(self) -> Amounts:
         """The sum of all customers."""
         return total(account.total for account in self.accounts)
+
+    @property
+    def credited(self) -> Decimal:
+        """The minutes of all open credits."""
+        return sum((account.credited for account in self.accounts), ZERO)
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -251,10 +244,11 @@ def statement_of(
     days: Sequence[DayMinutes] = (),
     gaps: Sequence[Gap] = (),
     conflicts: Sequence[OpenConflicts] = (),
+    credits: Sequence[OpenCredits] = (),  # noqa: A002 (the field's word)
 ) -> Statement:
     """The statement that these rows make; customers by name, their lines by agent and activity."""
     of_lines, of_days, of_gaps = _by_customer(lines), _by_customer(days), _by_customer(gaps)
-    of_conflicts = _by_customer(conflicts)
+    of_conflicts, of_credits = _by_customer(conflicts), _by_customer(credits)
     accounts = tuple(
         Account(
             customer,
@@ -262,8 +256,9 @@ def statement_of(
             tuple(sorted(of_days[customer], key=lambda row: row.day)),
             tuple(sorted(of_gaps[customer], key=lambda gap: (gap.day, gap.entry))),
             tuple(sorted(of_conflicts[customer], key=lambda row: row.days)),
+            tuple(of_credits[customer]),
         )
-        for customer in sorted({*of_lines, *of_gaps, *of_conflicts}, key=_by_name)
+        for customer in sorted({*of_lines, *of_gaps, *of_conflicts, *of_credits}, key=_by_name)
     )
     return Statement(month, accounts)
 

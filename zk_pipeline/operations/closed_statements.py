@@ -6,8 +6,8 @@ from datetime import date
 
 from sqlalchemy import Connection, Row
 
-from zk_pipeline.domain.closing import fingerprint, month_name
-from zk_pipeline.domain.statement import Closing, Statement
+from zk_pipeline.domain.closing import Closing, fingerprint, month_name
+from zk_pipeline.domain.statement import Statement
 from zk_pipeline.operations.errors import StaleError
 from zk_pipeline.operations.statement_files.data import read_back
 from zk_pipeline.store import periods, trail

@@ -46,7 +46,7 @@ def statement(
 def read(connection: Connection, month: date, minutes_per_unit: Decimal) -> Statement:
     """The statement of a month as the marts say, of all customers; `minutes_per_unit` is the unit of today."""
     rows = statements.rows(connection, addresses(connection).target, month, last_day(month))
-    made = statement_of(month, rows.lines, rows.days, rows.gaps, rows.conflicts)
+    made = statement_of(month, rows.lines, rows.days, rows.gaps, rows.conflicts, rows.credits)
     return replace(made, built_at=rows.built_at, stale_days=tuple(_stale(connection, month, minutes_per_unit)))
 
 

@@ -9,7 +9,17 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, Row, text
 
-from zk_pipeline.domain.statement import PARTS, Amounts, Customer, DayMinutes, Gap, Line, OpenConflicts, plain
+from zk_pipeline.domain.statement import (
+    PARTS,
+    Amounts,
+    Customer,
+    DayMinutes,
+    Gap,
+    Line,
+    OpenConflicts,
+    OpenCredits,
+    plain,
+)
 
 _AMOUNTS = ("zammad", *PARTS, "billable", "billed", "to_be_billed")
 _CUSTOMER = "customer, COALESCE(customer_id, 0) AS customer_id"
@@ -53,6 +63,17 @@ _CONFLICTS = text(
         AND entries.entry_date BETWEEN :month AND :last
     GROUP BY customer, customer_id, days
     """  # noqa: S608
+)
+_CREDITS = text(
+    """
+    SELECT COALESCE(customers.name, credits.project_number) AS customer, COALESCE(customers.id, 0) AS customer_id,
+        count(*) AS number, -sum(credits.minutes) AS minutes
+    FROM sync.adjustments credits
+    LEFT JOIN kimai.projects projects ON projects.connector = :target AND projects.id = credits.project_id
+    LEFT JOIN kimai.customers customers ON customers.connector = :target AND customers.id = projects.customer_id
+    WHERE credits.state = 'open' AND credits.entry_date BETWEEN :month AND :last
+    GROUP BY 1, 2
+    """
 )
 _STALE_DAYS = text(
     """
@@ -101,6 +122,7 @@ class Rows:
     days: list[DayMinutes]
     gaps: list[Gap]
     conflicts: list[OpenConflicts]
+    credits: list[OpenCredits]
     built_at: datetime | None
 
 
@@ -134,6 +156,10 @@ def rows(connection: Connection, target: str, month: date, last: date) -> Rows:
         conflicts=[
             OpenConflicts(_customer(row), row.days, row.number)
             for row in connection.execute(_CONFLICTS, {**within, "target": target})
+        ],
+        credits=[
+            OpenCredits(_customer(row), row.number, _exact(row.minutes))
+            for row in connection.execute(_CREDITS, {**within, "target": target})
         ],
         built_at=connection.execute(_BUILT_AT, within).scalar_one(),
     )

@@ -15,7 +15,16 @@ import pytest
 from fpdf import FPDF
 from openpyxl import load_workbook
 
-from zk_pipeline.domain.statement import Amounts, Closing, Customer, DayMinutes, Line, Statement, statement_of
+from zk_pipeline.domain.closing import Closing
+from zk_pipeline.domain.statement import (
+    Amounts,
+    Customer,
+    DayMinutes,
+    Line,
+    OpenCredits,
+    Statement,
+    statement_of,
+)
 from zk_pipeline.operations.errors import OperationError
 from zk_pipeline.operations.statement_files import FileFormat, file_name, fonts, render
 from zk_pipeline.operations.statement_files.look import Language, Look
@@ -38,7 +47,7 @@ NAMES = (
 def made_of(names: Iterable[str], **amounts: str) -> Statement:
     exact = {name: Decimal(value) for name, value in amounts.items()}
     rows = [
-        Line(Customer(name, number), f"{name} agent", "", activity, Amounts(1, **exact))
+        Line(Customer(name, number), f"{name} agent", "", activity, replace(Amounts(1), **exact))
         for number, name in enumerate(names, 1)
         for activity in ("(no type)", "**Support**")
     ]
@@ -153,6 +162,19 @@ def test_a_pdf_counts_the_time_sheets_that_are_billed_and_nothing_that_came_to_n
     line = Line(Customer("Acme"), "Anna", "", "Support", corrected)
     content = render(statement_of(MONTH, [line]), FileFormat.PDF, LOOK).decode("latin-1")
     assert ("(61)" in content, "(73)" in content) == (True, False)
+
+
+def test_every_format_tells_of_a_customers_open_credits(readable: None) -> None:
+    acme = Customer("Acme", 1)
+    line = Line(acme, "Anna", "", "Support", Amounts(1, zammad=Decimal(50), kimai=Decimal(50), timesheets=1))
+    made = statement_of(MONTH, [line], credits=[OpenCredits(acme, 2, Decimal("22.5"))])
+    assert "Open credits: 22.5 minutes." in render(made, FileFormat.PDF, LOOK).decode("latin-1")
+    book = load_workbook(io.BytesIO(render(made, FileFormat.XLSX, LOOK)))
+    assert all("Open credits: 22.5 minutes." in str(sheet["A1"].value) for sheet in book.worksheets)
+    told = json.loads(render(made, FileFormat.JSON, LOOK))
+    assert (told["credits_open"], told["customers"][0]["credits_open"]) == ("22.5", "22.5")
+    rows = list(csv.DictReader(io.StringIO(render(made, FileFormat.CSV, LOOK).decode())))
+    assert [(row["minutes_zammad"], row["minutes_credits_open"]) for row in rows] == [("50", "0"), ("0", "22.5")]
 
 
 def test_a_pdf_as_closed_is_no_draft_and_names_who_closed_it_to_the_house_alone(readable: None) -> None:

@@ -8,13 +8,13 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from zk_pipeline.domain.closing import month_name, month_named
+from zk_pipeline.domain.closing import Closing, month_name, month_named
 from zk_pipeline.domain.statement import (
     AGE_NAMES,
     PARTS,
+    ZERO,
     Account,
     Amounts,
-    Closing,
     Customer,
     DayMinutes,
     Gap,
@@ -31,8 +31,8 @@ COLUMNS = ("zammad", *PARTS, "unexplained", "billable", "billed", "to_be_billed"
 """The amounts of a line, in their order."""
 
 _OF_THE_MOMENT: Any = {
-    **dict.fromkeys(("built_at", "stale_days", "closing", "conflicts"), True),
-    "customers": {"__all__": {"conflicts"}},
+    **dict.fromkeys(("built_at", "stale_days", "closing", "conflicts", "credits_open"), True),
+    "customers": {"__all__": {"conflicts", "credits_open"}},
 }
 
 
@@ -68,7 +68,7 @@ class ToldGap:
 
 @dataclass(frozen=True, slots=True)
 class ToldAccount:
-    """A customer's part; conflicts are counted by their age."""
+    """A customer's part; conflicts are counted by their age. `credits_open` are minutes (docs/billing.md)."""
 
     customer: Customer
     minutes: Amounts
@@ -76,6 +76,7 @@ class ToldAccount:
     lines: Sequence[ToldLine]
     days: Sequence[ToldDay]
     conflicts: dict[str, int]
+    credits_open: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,7 @@ class ToldStatement:
     gaps: Sequence[ToldGap]
     days: Sequence[ToldDay]
     conflicts: dict[str, int]
+    credits_open: Decimal
     customers: Sequence[ToldAccount]
 
 
@@ -113,6 +115,7 @@ def told(statement: Statement) -> ToldStatement:
         gaps=[_gap(gap) for gap in statement.gaps],
         days=[_day(row) for row in minutes_per_day(statement)],
         conflicts=_ages(statement.accounts),
+        credits_open=statement.credited,
         customers=[_account(account) for account in statement.accounts],
     )
 
@@ -131,7 +134,7 @@ def lasting(statement: Statement) -> dict[str, Any]:
 def read_back(content: Mapping[str, Any]) -> Statement:
     """The statement of which this lasted. It balances, so there is no gap in it."""
     accounts = TypeAdapter(list[ToldAccount]).validate_python(
-        [{**account, "conflicts": {}} for account in content["customers"]]
+        [{**account, "conflicts": {}, "credits_open": 0} for account in content["customers"]]
     )
     return Statement(
         month_named(content["month"]),
@@ -153,8 +156,20 @@ def as_csv(statement: Statement, look: Look) -> bytes:
     """The lines; what people typed stays text in a spreadsheet."""
     del look
     heads = ("month", "customer", "customer_id", "agent", "agent_email", "activity", "entries")
-    header = [*heads, *(f"minutes_{name}" for name in COLUMNS), "closing", "closed_at", "closed_by"]
-    return spreadsheets.lines([header, *(_cells(statement, line) for line in statement.lines)]).encode()
+    header = [
+        *heads,
+        *(f"minutes_{name}" for name in COLUMNS),
+        "minutes_credits_open",
+        "closing",
+        "closed_at",
+        "closed_by",
+    ]
+    rows: list[list[Any]] = []
+    for account in statement.accounts:
+        rows += (_cells(statement, line) for line in account.lines)
+        if account.credited:
+            rows.append(_cells(statement, Line(account.customer, "", "", "", Amounts()), account.credited))
+    return spreadsheets.lines([header, *rows]).encode()
 
 
 def amount(amounts: Amounts, name: str) -> Decimal:
@@ -162,11 +177,12 @@ def amount(amounts: Amounts, name: str) -> Decimal:
     return getattr(amounts, name)
 
 
-def _cells(statement: Statement, line: Line) -> list[Any]:
+def _cells(statement: Statement, line: Line, credited: Decimal = ZERO) -> list[Any]:
+    """The cells of a line; open credits are of a customer, so they stand in a line of their own."""
     customer, amounts = line.customer, line.amounts
     names = (month_name(statement.month), customer.name, customer.id or None, line.agent, line.agent_email)
     numbers = (amount(amounts, name) for name in COLUMNS)
-    return [*names, line.activity, amounts.entries, *numbers, *_closing(statement.closing)]
+    return [*names, line.activity, amounts.entries, *numbers, credited, *_closing(statement.closing)]
 
 
 def _closing(closing: Closing | None) -> Sequence[Any]:
@@ -180,7 +196,7 @@ def _account(account: Account) -> ToldAccount:
         for line in account.lines
     ]
     days = [_day(row) for row in account.days]
-    return ToldAccount(account.customer, total, total.unexplained, lines, days, _ages([account]))
+    return ToldAccount(account.customer, total, total.unexplained, lines, days, _ages([account]), account.credited)
 
 
 def _ages(accounts: Sequence[Account]) -> dict[str, int]:

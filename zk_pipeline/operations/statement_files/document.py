@@ -104,6 +104,8 @@ def _account(paper: _Paper, statement: Statement, account: Account) -> None:
         _chart(paper, statement, account)
     else:
         paper.line_of(paper.look.word("nothing"))
+    if account.credited:
+        paper.line_of(paper.look.of_credits(account.credited), bold=True)
     if paper.look.internal:
         _equation(paper, account.total)
 

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from zk_pipeline.domain.closing import Closing
 from zk_pipeline.domain.instants import local_day
-from zk_pipeline.domain.statement import Closing
+from zk_pipeline.domain.statement import plain
 from zk_pipeline.settings import Settings
 
 
@@ -45,6 +47,10 @@ class Look:
         """A number's digits with the language's decimal mark."""
         return digits if self.language is Language.ENGLISH else digits.replace(".", ",")
 
+    def of_credits(self, minutes: Decimal) -> str:
+        """The sentence on open credits; empty without any."""
+        return self.word("credits_open", minutes=self.number(plain(minutes))) if minutes else ""
+
     def of_closing(self, closing: Closing, *, named: bool = True) -> str:
         """When the statement's month was closed, and whether this is what was closed; `named` tells by whom."""
         by = self.word("by", by=closing.by) if named else ""
@@ -72,6 +78,11 @@ _WORDS = {
         "Draft: not all time of this period is settled yet.",
         "Entwurf: Noch ist nicht alle Zeit dieses Zeitraums geklärt.",
         "Brouillon : tout le temps de cette période n'est pas encore réglé.",
+    ),
+    "credits_open": (
+        "Open credits: {minutes} minutes.",
+        "Offene Gutschriften: {minutes} Minuten.",
+        "Avoirs ouverts : {minutes} minutes.",
     ),
     "by": (" by {by}", " durch {by}", " par {by}"),
     "as_closed": ("As closed on {day}{by}.", "Wie am {day}{by} abgeschlossen.", "Tel que clos le {day}{by}."),

@@ -34,15 +34,17 @@ def render(statement: Statement, look: Look) -> bytes:
     del book["Sheet"]
     month = month_name(statement.month)
     rows = [([str(account.customer)], account.total) for account in statement.accounts]
-    told = f" {look.of_closing(statement.closing)}" if statement.closing else ""
-    _fill(book.create_sheet(SUMMARY), f"{month}: {statement.verdict}.{told}", ["customer"], rows, statement.total)
+    closing = look.of_closing(statement.closing) if statement.closing else ""
+    head = " ".join(filter(None, (f"{month}: {statement.verdict}.", closing, look.of_credits(statement.credited))))
+    _fill(book.create_sheet(SUMMARY), head, ["customer"], rows, statement.total)
     titles = {SUMMARY.casefold()}
     for account in statement.accounts:
         title = _title(account.customer.name, titles)
         titles.add(title.casefold())
         lines = [([line.agent, line.agent_email, line.activity], line.amounts) for line in account.lines]
         names = ["agent", "e-mail", "activity"]
-        _fill(book.create_sheet(title), f"{account.customer}, {month}.{told}", names, lines, account.total)
+        head = " ".join(filter(None, (f"{account.customer}, {month}.", closing, look.of_credits(account.credited))))
+        _fill(book.create_sheet(title), head, names, lines, account.total)
     buffer = io.BytesIO()
     book.save(buffer)
     return buffer.getvalue()

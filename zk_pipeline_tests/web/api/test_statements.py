@@ -44,6 +44,15 @@ DAYS = """
         ('z2', '2025-08-05', 1, '=1+1', 'Support', 'Ben', 'ben@example.com', 7.5, 0),
         ('z3', '2025-08-05', 2, 'Globex', 'Support', 'Ben', 'ben@example.com', 7, 15)
 """
+CREDITED = """
+    INSERT INTO sync.adjustments (
+        connector, source_id, kimai_id, original_day, original_month, minutes, reason, entry_date, begin_at,
+        user_id, project_number, activity_id, facts_hash, decided_by, decided_at, state
+    ) VALUES (
+        'zammad', '6', 7, '2025-07-16', '2025-07-01', -15, 'The booking is gone.', '2025-08-05', now(),
+        10, 'ZO7', 20, 'f', 'cli:anna', now(), 'open'
+    )
+"""
 
 pytestmark = pytest.mark.parametrize(
     "settings", [{"timezone": "Europe/Berlin", "dagster_address": NOWHERE}], indirect=True
@@ -130,6 +139,22 @@ def test_a_customer_is_told_of_time_sheets_and_not_of_bookings_that_came_to_noth
 ) -> None:
     minutes = viewer.get(MONTH, params={"customer": "1"}).json()["minutes"]
     assert (minutes["entries"], minutes["timesheets"], minutes["kimai"]) == (2, 1, "30")
+
+
+def test_an_open_credit_stands_with_its_customer_until_it_is_settled(
+    statement: Web, viewer: httpx.Client, operator: httpx.Client
+) -> None:
+    with statement.database.transaction() as connection:
+        connection.execute(text(CREDITED))
+    told = viewer.get(MONTH).json()
+    assert {row["customer"]["name"]: row["credits_open"] for row in told["customers"]} == {
+        "=1+1": "0",
+        "Globex": "0",
+        "ZO7": "15",
+    }
+    (credit,) = viewer.get("/api/v1/credits").json()
+    assert operator.post(f"/api/v1/credits/{credit['id']}/settle", json={"note": "note 12"}).status_code == 200
+    assert viewer.get(MONTH).json()["credits_open"] == "0"
 
 
 def test_an_unknown_customer_is_answered_with_those_that_are_near(statement: Web, viewer: httpx.Client) -> None:

@@ -27,6 +27,8 @@ def verdict(visit: Visit, statement: Statement) -> None:
         if found is Verdict.WAITING:
             parts.link(words("statement.decide"), "/reconcile?view=conflicts")
     equation(visit, statement)
+    if statement.credited:
+        parts.text("p", _look(visit).of_credits(statement.credited))
     if statement.closing:
         tone = "zk-note zk-warn" if statement.closing.differs else "zk-muted"
         parts.text("p", _look(visit).of_closing(statement.closing), tone)
