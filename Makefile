@@ -22,7 +22,7 @@ $(READY): constraints.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	$(BIN)/python -m compileall -q zk_pipeline
-	$(BIN)/python -m zk_pipeline.defs.marts.project
+	$(BIN)/python -m zk_pipeline.stages.marts.project
 	@touch $(READY)
 
 demo: $(READY) ## Sync a month of demo data, twice

@@ -12,8 +12,8 @@ from sqlalchemy import text
 
 from benchmarks.harness import Measurement, at_most, deployment, for_information
 from benchmarks.memory_year import FIRST, LAST, SEED, USERS
-from zk_pipeline.defs.marts import building
 from zk_pipeline.runtime import Runtime, open_runtime
+from zk_pipeline.stages.marts import building
 
 ENTRIES = 200_000
 CHAIN = Path(__file__).with_suffix(".sql")

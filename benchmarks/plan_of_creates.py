@@ -7,7 +7,6 @@ from typing import Any
 
 from benchmarks.harness import ZONE
 from zk_pipeline.connectors.base import TargetConnector
-from zk_pipeline.defs.push.pusher import Pusher, PushSettings
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.ledger import Desired
 from zk_pipeline.domain.locks import Locks
@@ -18,6 +17,7 @@ from zk_pipeline.domain.plan import Draft, Result
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.sandbox.demo import KIMAI_TOKEN
 from zk_pipeline.sandbox.kimai import KimaiServer
+from zk_pipeline.stages.push.pusher import Pusher, PushSettings
 from zk_pipeline.store import plans
 
 THREADS = 4

@@ -12,12 +12,12 @@ from sqlalchemy import Connection
 
 from zk_pipeline.defs.days import CAUSE
 from zk_pipeline.defs.push.tag_job import NOT_TAGGED, TAGGED, TagReport
-from zk_pipeline.defs.push.undo_job import DONE, LEFT, take_back
-from zk_pipeline.defs.tags import MONTH_TAG, REASON_TAG, range_tags
+from zk_pipeline.defs.push.undo_job import DONE, LEFT
 from zk_pipeline.domain.demand import LONGEST_RANGE
 from zk_pipeline.domain.instants import day_ranges
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.undo import UndoReport
+from zk_pipeline.run_tags import MONTH_TAG, REASON_TAG, range_tags, undo_config
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import conflicts, requests, runs
 from zk_pipeline.store.requests import ADJUSTMENT, CORRECTION
@@ -66,7 +66,7 @@ def sync_days(
 
 def undo_run(job: dg.JobDefinition, run_id: str) -> UndoReport:
     """Take a run back, in a run of its own that is in Dagster's history. Raises `SyncFailedError`."""
-    config = {**QUIET, "ops": {take_back.name: {"config": {"run_id": run_id}}}}
+    config = QUIET | undo_config(run_id)
     with _pooled_instance() as instance:
         result = job.execute_in_process(
             instance=instance, tags={REASON_TAG: "command"}, run_config=config, raise_on_error=False

@@ -3,6 +3,7 @@
 import ast
 import re
 import sys
+from configparser import ConfigParser
 from pathlib import Path
 
 import grimp
@@ -89,3 +90,11 @@ def test_no_function_is_too_long_to_read():
         and (lines := (node.end_lineno or 0) - node.lineno + 1) > LONGEST_FUNCTION
     }
     assert {name: lines for name, lines in too_long.items() if not name.startswith(MIGRATIONS)} == {}
+
+
+def test_the_page_on_the_architecture_shows_the_arrows_as_they_are() -> None:
+    rules = ConfigParser()
+    rules.read(CONTRACTS)
+    layers = rules["importlinter:contract:layers"]["layers"].split("\n")
+    drawn = "\n".join(re.sub(r"[()]", "", layer).strip() for layer in layers if layer)
+    assert f"```text\n{drawn}\n```" in (PROJECT / "docs" / "architecture.md").read_text(encoding="utf-8")

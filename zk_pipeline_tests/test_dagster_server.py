@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from zk_pipeline.dagster_server import DagsterServer, DagsterServerError, asset_url, partition_url, run_url
-from zk_pipeline.defs.tags import range_tags
+from zk_pipeline.run_tags import range_tags
 from zk_pipeline.sandbox.server import SandboxProcess
 from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline_tests.commands.test_up import free_port, zk_up

@@ -39,7 +39,7 @@ def sync(
         return
     # Dagster takes a second to import, and no other command needs it.
     from zk_pipeline.definitions import defs  # noqa: PLC0415
-    from zk_pipeline.defs.push.limits import ALLOW_TAG  # noqa: PLC0415
+    from zk_pipeline.stages.push.guard import ALLOW_TAG  # noqa: PLC0415
     from zk_pipeline.syncing import SyncFailedError, sync_days  # noqa: PLC0415
 
     with environment() as ready, explained(SyncFailedError, OperationError):

@@ -8,11 +8,11 @@ import typer
 from rich.markup import escape
 
 from zk_pipeline.commands.console import AsJson, UsageError, environment, explained, out, person, show_json, show_table
-from zk_pipeline.defs.push.undoing import SHORTEST_ID
 from zk_pipeline.domain.undo import UndoReport
 from zk_pipeline.operations import runs
 from zk_pipeline.operations import undo as operation
 from zk_pipeline.operations.errors import OperationError
+from zk_pipeline.stages.push.undoing import SHORTEST_ID
 
 Line = Mapping[str, Any]
 """A step as a line of a table."""

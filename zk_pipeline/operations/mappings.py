@@ -11,8 +11,6 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from zk_pipeline.defs.kimai import extraction as kimai
-from zk_pipeline.defs.zammad import extraction as zammad
 from zk_pipeline.domain.mapping import OWN_CUSTOMER, Mappings
 from zk_pipeline.domain.mapping_lines import (
     NOTHING,
@@ -31,6 +29,7 @@ from zk_pipeline.domain.suggestions import Suggestion, of_activities, of_custome
 from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import StaleError, UnknownError
 from zk_pipeline.runtime import Runtime
+from zk_pipeline.stages import kimai, zammad
 from zk_pipeline.store import mapping_rows
 from zk_pipeline.store import mappings as store
 from zk_pipeline.store import source as source_rows

@@ -1,7 +1,7 @@
 """Bringing the marts up to date, whoever asks for it."""
 
-from zk_pipeline.defs.marts.building import build, failure_of
 from zk_pipeline.runtime import Runtime
+from zk_pipeline.stages.marts.building import build, failure_of
 
 
 def refresh(ready: Runtime, *, full: bool = False) -> None:

@@ -9,10 +9,6 @@ from decimal import Decimal
 from sqlalchemy import Connection
 
 from zk_pipeline.dagster_server import DagsterServer
-from zk_pipeline.defs.locks import push_lock
-from zk_pipeline.defs.marts import building
-from zk_pipeline.defs.push.tagging import WithheldError, require_writing
-from zk_pipeline.defs.tags import MONTH_TAG, REASON_TAG, TARGET_TAG
 from zk_pipeline.domain.closing import (
     StatementTotals,
     fingerprint,
@@ -26,7 +22,11 @@ from zk_pipeline.operations.errors import OperationError, StaleError
 from zk_pipeline.operations.months import month_given
 from zk_pipeline.operations.statement import read
 from zk_pipeline.operations.statement_files.data import lasting
+from zk_pipeline.run_tags import MONTH_TAG, REASON_TAG, TARGET_TAG
 from zk_pipeline.runtime import Runtime
+from zk_pipeline.stages.locks import push_lock
+from zk_pipeline.stages.marts import building
+from zk_pipeline.stages.push.tagging import WithheldError, require_writing
 from zk_pipeline.store import audit, conflicts, periods, privacy, requests
 from zk_pipeline.store.addresses import addresses
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from zk_pipeline.dagster_server import DagsterServer, DagsterServerError, run_url
-from zk_pipeline.defs.tags import range_tags
 from zk_pipeline.domain.demand import LONGEST_RANGE
 from zk_pipeline.domain.instants import day_ranges
 from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import UnknownError
+from zk_pipeline.run_tags import range_tags
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import audit, requests, run_lists
 from zk_pipeline.store.run_lists import StoredRun

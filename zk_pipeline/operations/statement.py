@@ -7,14 +7,14 @@ from decimal import Decimal
 from sqlalchemy import Connection
 
 from zk_pipeline.dagster_server import DagsterServer
-from zk_pipeline.defs.marts.project import MartsError
-from zk_pipeline.defs.tags import REASON_TAG
 from zk_pipeline.domain.closing import last_day, month_name, month_of
 from zk_pipeline.domain.statement import CustomerError, Statement, of_customer, statement_of
 from zk_pipeline.operations import closed_statements, marts
 from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
 from zk_pipeline.operations.months import month_given
+from zk_pipeline.run_tags import REASON_TAG
 from zk_pipeline.runtime import Runtime
+from zk_pipeline.stages.marts.project import MartsError
 from zk_pipeline.store import statements
 from zk_pipeline.store.addresses import addresses
 

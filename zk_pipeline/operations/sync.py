@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
-from zk_pipeline.defs.push.limits import ALLOW_TAG, objection_to
 from zk_pipeline.domain.demand import LONGEST_RANGE
 from zk_pipeline.domain.instants import day_ranges, days_between, local_day
 from zk_pipeline.operations.actors import Actor
@@ -12,6 +11,7 @@ from zk_pipeline.operations.errors import OperationError, UnknownError
 from zk_pipeline.operations.runs import Run, StartedRun, launch, of_ids
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.settings import PushMode, Settings
+from zk_pipeline.stages.push.guard import ALLOW_TAG, objection_to
 from zk_pipeline.store import asked_ranges, audit, kpi, run_lists
 from zk_pipeline.store.addresses import addresses
 from zk_pipeline.store.asked_ranges import AskedRange

@@ -6,16 +6,16 @@ from datetime import UTC, date, datetime
 from typing import Self
 
 from zk_pipeline.dagster_server import DagsterServer, run_url
-from zk_pipeline.defs.push.undoing import UnknownRunError, named_run, planned, undo_settings
-from zk_pipeline.defs.tags import REASON_TAG
 from zk_pipeline.domain.undo import Reversal, Step
 from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import OperationError, UnknownError
 from zk_pipeline.operations.runs import undo_requested
+from zk_pipeline.run_tags import REASON_TAG, undo_config
 from zk_pipeline.runtime import Runtime
+from zk_pipeline.stages.push.undoing import UnknownRunError, named_run, planned, undo_settings
 from zk_pipeline.store import requests
 
-JOB, STEP = "undo", "take_back"
+JOB = "undo"
 """The job, and its one step, which is told the run (defs/push/undo_job.py; importing it would import Dagster)."""
 
 
@@ -76,9 +76,8 @@ def launch(runtime: Runtime, actor: Actor, run: str) -> UndoRun:
     if not found.wanted:
         raise OperationError(f"There is nothing to undo of run {found.run_id}.")
     undo_requested(runtime, actor, found.run_id)
-    config = {"ops": {STEP: {"config": {"run_id": found.run_id}}}}
     tags = {REASON_TAG: requests.PERSON}
-    run_id = DagsterServer(runtime.settings.dagster_server).launch(JOB, tags, config)
+    run_id = DagsterServer(runtime.settings.dagster_server).launch(JOB, tags, undo_config(found.run_id))
     return UndoRun(run_id, found.run_id, run_url(runtime.settings.dagster_link, run_id))
 
 

@@ -12,12 +12,12 @@ import httpx
 
 from zk_pipeline.connectors.kimai import KimaiConnector
 from zk_pipeline.definitions import defs
-from zk_pipeline.defs.push.book import Book
-from zk_pipeline.defs.push.pusher import Pusher
-from zk_pipeline.defs.push.undo_book import UndoBook
-from zk_pipeline.defs.reconcile.stages import Reconciliation
 from zk_pipeline.local import prepared
 from zk_pipeline.settings import load_settings
+from zk_pipeline.stages.push.book import Book
+from zk_pipeline.stages.push.pusher import Pusher
+from zk_pipeline.stages.push.undo_book import UndoBook
+from zk_pipeline.stages.reconcile import Reconciliation
 from zk_pipeline.store import adjustments, audit, journal, ledger
 from zk_pipeline.store.database import HeldLock
 from zk_pipeline.syncing import sync_days, undo_run

@@ -5,10 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
-from zk_pipeline.defs.kimai import extraction as kimai
-from zk_pipeline.defs.push.pusher import Pusher, PushSettings
-from zk_pipeline.defs.reconcile.stages import Normalization, Reconciliation
-from zk_pipeline.defs.zammad import extraction as zammad
 from zk_pipeline.domain.decision import Status
 from zk_pipeline.domain.instants import days_between
 from zk_pipeline.domain.locks import Locks
@@ -16,6 +12,9 @@ from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.resolutions import Choice, allowed
 from zk_pipeline.sandbox.kimai.model import Timesheet
 from zk_pipeline.sandbox.zammad.records import Accounting
+from zk_pipeline.stages import kimai, zammad
+from zk_pipeline.stages.push.pusher import Pusher, PushSettings
+from zk_pipeline.stages.reconcile import Normalization, Reconciliation
 from zk_pipeline.store import conflicts
 from zk_pipeline.store.conflicts import DecisionError
 from zk_pipeline_tests.defs.world import MONDAY, ZONE, World, at

@@ -18,12 +18,12 @@ from dagster._core.scheduler.instigation import TickData, TickStatus
 from prometheus_client.parser import text_string_to_metric_families
 
 from zk_pipeline.connectors.errors import AuthenticationError
-from zk_pipeline.defs.automation.change_feed import ChangeFeed
 from zk_pipeline.defs.automation.housekeeping import verify_audit
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.local import PROJECT
 from zk_pipeline.operations import connectors
 from zk_pipeline.operations.actors import Actor, Role
+from zk_pipeline.stages.change_feed import ChangeFeed
 from zk_pipeline.supervisor.parts import HOST, reserved_port
 from zk_pipeline.syncing import SyncFailedError
 from zk_pipeline.web import metrics

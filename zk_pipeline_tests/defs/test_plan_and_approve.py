@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from zk_pipeline.commands.report import planned_writes
-from zk_pipeline.defs.push.limits import ALLOW_TAG
 from zk_pipeline.domain.approval import approvable, plan_hash
+from zk_pipeline.stages.push.guard import ALLOW_TAG
 from zk_pipeline.store import approvals, plans
 from zk_pipeline.syncing import SyncFailedError
 from zk_pipeline_tests.defs.world import MONDAY, World, at

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from zk_pipeline.defs.push.pusher import Pusher
+from zk_pipeline.stages.push.pusher import Pusher
 from zk_pipeline.syncing import SyncFailedError
 from zk_pipeline_tests.defs.crashing import KILLED, Child, before
 from zk_pipeline_tests.defs.world import MONDAY, World, at

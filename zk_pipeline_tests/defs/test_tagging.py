@@ -5,10 +5,10 @@ from datetime import date, timedelta
 import pytest
 
 from zk_pipeline.defs.push.tag_job import TagReport
-from zk_pipeline.defs.push.tagging import MonthOpenError, Tagged, Tagging
 from zk_pipeline.domain.undo import UndoReport
 from zk_pipeline.operations import periods
 from zk_pipeline.sandbox.kimai.model import Timesheet
+from zk_pipeline.stages.push.tagging import MonthOpenError, Tagged, Tagging
 from zk_pipeline.store import periods as store
 from zk_pipeline.store.ledger import Bound
 from zk_pipeline.syncing import SyncFailedError, tag_month, undo_run

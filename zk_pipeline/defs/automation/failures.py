@@ -7,8 +7,8 @@ from datetime import date
 import dagster as dg
 
 from zk_pipeline.defs.days import CAUSE
-from zk_pipeline.defs.tags import RANGE_END, RANGE_START
 from zk_pipeline.domain.instants import days_between
+from zk_pipeline.run_tags import RANGE_END, RANGE_START
 
 DAY_TAG = "dagster/partition"
 RETRIED_TAG = "dagster/will_retry"

@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from zk_pipeline.defs.tags import TARGET_TAG
 from zk_pipeline.partitions import days
+from zk_pipeline.run_tags import TARGET_TAG
 
 CHANGES = dg.AssetSelection.assets(["kimai", "changes"])
 # The checks that watch the chain run by themselves, not as further steps of each run.

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from zk_pipeline.defs.automation.jobs import UNFINISHED, deep_check, sync
-from zk_pipeline.defs.tags import REASON_TAG, checked_tag, range_tags
+from zk_pipeline.run_tags import REASON_TAG, checked_tag, range_tags
 from zk_pipeline.schedules import CATCH_UP, DEEP_CHECK, ScheduleError, SchedulePlan, plan_of, read_stored
 from zk_pipeline.settings import Settings, WhenBusy, load_settings
 from zk_pipeline.store.database import DatabaseUnavailableError

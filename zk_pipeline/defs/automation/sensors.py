@@ -5,16 +5,16 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 
-from zk_pipeline.defs.automation.change_feed import ChangeFeed
 from zk_pipeline.defs.automation.dead_runs import bury_dead_runs
 from zk_pipeline.defs.automation.jobs import UNFINISHED, sync
 from zk_pipeline.defs.days import SYSTEM_ERRORS
 from zk_pipeline.defs.resources import ZkResource
-from zk_pipeline.defs.tags import REASON_TAG, range_tags
 from zk_pipeline.domain.demand import RangeRun, pause_after, runs_for
 from zk_pipeline.domain.instants import local_day
+from zk_pipeline.run_tags import REASON_TAG, range_tags
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.settings import load_settings
+from zk_pipeline.stages.change_feed import ChangeFeed
 from zk_pipeline.store import requests
 
 REASON = "change"

@@ -6,12 +6,12 @@ import dagster as dg
 
 from zk_pipeline.defs.common import asset_by_day, asset_of_now
 from zk_pipeline.defs.days import Metadata, counted_requests, days_of, each_day, stopping_on_system_errors
-from zk_pipeline.defs.kimai.extraction import around, extract_directory, extract_timesheets
 from zk_pipeline.defs.preview import cell, named, table, timesheet_link
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.markers import has_marker
 from zk_pipeline.domain.records import Timesheet
+from zk_pipeline.stages.kimai import around, extract_directory, extract_timesheets
 from zk_pipeline.store import target as rows
 
 

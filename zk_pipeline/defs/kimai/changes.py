@@ -11,11 +11,11 @@ from zk_pipeline.connectors.base import TargetConnector
 from zk_pipeline.defs.common import asset_of_now
 from zk_pipeline.defs.days import counted_requests, stopping_on_system_errors
 from zk_pipeline.defs.resources import ZkResource
-from zk_pipeline.defs.tags import checked_days
 from zk_pipeline.domain.decision import owned
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.markers import marked_ids
 from zk_pipeline.domain.records import Timesheet
+from zk_pipeline.run_tags import checked_days
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import cursors, ledger, requests, work_days
 

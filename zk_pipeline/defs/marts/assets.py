@@ -6,9 +6,9 @@ import dagster as dg
 
 from zk_pipeline.defs.common import OWNERS
 from zk_pipeline.defs.days import stopping_on_system_errors
-from zk_pipeline.defs.marts.building import Built, build, failure_of
-from zk_pipeline.defs.marts.project import MartsError, Model, load_manifest
 from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.stages.marts.building import Built, build, failure_of
+from zk_pipeline.stages.marts.project import MartsError, Model, load_manifest
 
 GROUP = "marts"
 

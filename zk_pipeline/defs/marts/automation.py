@@ -5,7 +5,7 @@ import dagster as dg
 from zk_pipeline.defs.automation.jobs import UNFINISHED, deep_check
 from zk_pipeline.defs.automation.stored_checks import of_stored_rows
 from zk_pipeline.defs.marts.assets import GROUP
-from zk_pipeline.defs.tags import REASON_TAG
+from zk_pipeline.run_tags import REASON_TAG
 
 marts = dg.define_asset_job(
     "marts",

@@ -1,1 +1,1 @@
-"""The push: the plan carried out, once and only once."""
+"""The push as assets and jobs: writing what is planned, taking a run back, tagging a month."""

@@ -14,15 +14,14 @@ from zk_pipeline.defs.days import (
     each_day,
     stopping_on_system_errors,
 )
-from zk_pipeline.defs.locks import locks_now
 from zk_pipeline.defs.preview import minutes
-from zk_pipeline.defs.push.doubt import caution_now
-from zk_pipeline.defs.push.guard import require_moderation
-from zk_pipeline.defs.push.limits import ALLOW_TAG
-from zk_pipeline.defs.push.pusher import Pusher, PushSettings
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.approval import writes
 from zk_pipeline.settings import PushMode
+from zk_pipeline.stages.locks import locks_now
+from zk_pipeline.stages.push.doubt import caution_now
+from zk_pipeline.stages.push.guard import ALLOW_TAG, require_moderation
+from zk_pipeline.stages.push.pusher import Pusher, PushSettings
 from zk_pipeline.store import plans, requests, target
 
 
@@ -35,7 +34,8 @@ def kimai_pushes(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     settings = zk.runtime.settings
     with stopping_on_system_errors():
         if settings.push_mode is PushMode.AUTO:
-            require_moderation(zk, days_of(context), let_pass=ALLOW_TAG in context.run.tags)
+            let_pass = ALLOW_TAG in context.run.tags
+            require_moderation(zk.runtime, zk.target.endpoint.name, days_of(context), let_pass=let_pass)
         pusher = Pusher(zk.runtime.database, zk.target, _settings(zk), context.run.run_id)
 
     def metadata(day: date) -> Metadata:

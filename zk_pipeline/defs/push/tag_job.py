@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import dagster as dg
 
 from zk_pipeline.defs.days import stopping_on_system_errors
-from zk_pipeline.defs.push.tagging import MonthOpenError, Tagged, Tagging, WithheldError, require_writing
 from zk_pipeline.defs.resources import ZkResource
-from zk_pipeline.defs.tags import MONTH_TAG, TARGET_TAG
 from zk_pipeline.domain.closing import MonthError, last_day, month_named
+from zk_pipeline.run_tags import MONTH_TAG, TARGET_TAG
+from zk_pipeline.stages.push.tagging import MonthOpenError, Tagged, Tagging, WithheldError, require_writing
 from zk_pipeline.store import runs
 
 TAGGED, NOT_TAGGED = "tagged", "left"

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import dagster as dg
 
 from zk_pipeline.defs.days import stopping_on_system_errors
-from zk_pipeline.defs.push.undoing import Undoing, UnknownRunError, named_run, undo_settings
 from zk_pipeline.defs.resources import ZkResource
-from zk_pipeline.defs.tags import TARGET_TAG
 from zk_pipeline.domain.undo import Reversal, Step
+from zk_pipeline.run_tags import TARGET_TAG, UNDO_STEP
+from zk_pipeline.stages.push.undoing import Undoing, UnknownRunError, named_run, undo_settings
 from zk_pipeline.store import runs
 
 DONE, LEFT = "undone", "left"
@@ -22,7 +22,7 @@ class UndoConfig(dg.Config):
     run_id: str
 
 
-@dg.op(out=dg.Out(dg.Nothing))
+@dg.op(name=UNDO_STEP, out=dg.Out(dg.Nothing))
 def take_back(context: dg.OpExecutionContext, config: UndoConfig, zk: ZkResource) -> None:
     """Undo a run: what is billed or was edited since is left, and listed with the reason."""
     with stopping_on_system_errors():

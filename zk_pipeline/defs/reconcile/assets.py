@@ -9,11 +9,11 @@ import dagster as dg
 from zk_pipeline.defs.common import asset_by_day
 from zk_pipeline.defs.days import Metadata, add_counts, days_of, each_day, stopping_on_system_errors
 from zk_pipeline.defs.preview import cell, minutes, table, timesheet_link
-from zk_pipeline.defs.reconcile.stages import Normalization, Reconciliation
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.approval import writes
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.plan import Result, sentence
+from zk_pipeline.stages.reconcile import Normalization, Reconciliation
 from zk_pipeline.store.planned import PlannedWrites
 
 

@@ -9,10 +9,10 @@ from zk_pipeline.defs.common import asset_by_day, asset_of_now
 from zk_pipeline.defs.days import Metadata, counted_requests, days_of, each_day, stopping_on_system_errors
 from zk_pipeline.defs.preview import cell, minutes, table, ticket_link
 from zk_pipeline.defs.resources import ZkResource
-from zk_pipeline.defs.zammad.extraction import extract_bookings, extract_directory
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.normalize import minutes_of
 from zk_pipeline.domain.records import Ticket, TimeAccounting
+from zk_pipeline.stages.zammad import extract_bookings, extract_directory
 from zk_pipeline.store import source as rows
 
 

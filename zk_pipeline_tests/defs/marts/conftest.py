@@ -10,9 +10,9 @@ import dagster as dg
 import pytest
 from sqlalchemy import text
 
-from zk_pipeline.defs.marts import building
-from zk_pipeline.defs.marts.building import Built
 from zk_pipeline.runtime import Runtime
+from zk_pipeline.stages.marts import building
+from zk_pipeline.stages.marts.building import Built
 from zk_pipeline_tests.defs.conftest import Databases, open_desk, open_office, open_world, set_surroundings
 from zk_pipeline_tests.defs.world import World
 

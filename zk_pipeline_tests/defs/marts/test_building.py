@@ -10,9 +10,9 @@ import pytest
 
 from zk_pipeline.defs.automation.jobs import deep_check
 from zk_pipeline.defs.marts.automation import marts_after_deep_check
-from zk_pipeline.defs.marts.project import MartsError
 from zk_pipeline.operations import periods
 from zk_pipeline.operations.marts import refresh
+from zk_pipeline.stages.marts.project import MartsError
 from zk_pipeline_tests.defs.marts.conftest import Marts
 from zk_pipeline_tests.defs.world import MONDAY, at
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, build_dbt_asset_specs
 
-from zk_pipeline.defs.marts import building, project
 from zk_pipeline.defs.marts.assets import spec_of
+from zk_pipeline.stages.marts import building, project
 from zk_pipeline_tests.defs.marts.conftest import Marts
 
 

@@ -8,12 +8,12 @@ from sqlalchemy import Connection
 
 from zk_pipeline.connectors.base import TargetConnector
 from zk_pipeline.connectors.errors import PermissionDeniedError, ValidationFailedError
-from zk_pipeline.defs.push.book import Refusal, refusal_of
-from zk_pipeline.defs.push.exchanges import Exchanges
 from zk_pipeline.domain.journal import JournalEntry, Named, Operation
 from zk_pipeline.domain.mapping import ProjectPlan
 from zk_pipeline.domain.plan import Draft
 from zk_pipeline.domain.records import Customer, Project
+from zk_pipeline.stages.push.book import Refusal, refusal_of
+from zk_pipeline.stages.push.exchanges import Exchanges
 from zk_pipeline.store import audit, journal, target
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.database import Database

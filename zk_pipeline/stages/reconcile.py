@@ -7,8 +7,6 @@ from decimal import Decimal
 
 from sqlalchemy import Connection
 
-from zk_pipeline.defs.kimai.extraction import around
-from zk_pipeline.defs.locks import locks_now
 from zk_pipeline.domain.adjustments import Adjustment, entry_of
 from zk_pipeline.domain.closing import booking_day
 from zk_pipeline.domain.corrections import Netted, net
@@ -22,6 +20,8 @@ from zk_pipeline.domain.reconcile import Reconciler
 from zk_pipeline.domain.records import TargetDirectory
 from zk_pipeline.domain.resolutions import Choice, Resolution
 from zk_pipeline.runtime import Runtime, SetupError
+from zk_pipeline.stages.kimai import around
+from zk_pipeline.stages.locks import locks_now
 from zk_pipeline.store import adjustments, conflicts, entries, ledger, mappings, plans, requests, source, target
 from zk_pipeline.store.adjustments import Decided
 

@@ -9,12 +9,12 @@ from sqlalchemy import Connection
 
 from zk_pipeline.connectors.base import TargetConnector
 from zk_pipeline.connectors.errors import ConnectorError
-from zk_pipeline.defs.push.delivery import Parcel
-from zk_pipeline.defs.push.exchanges import Exchanges
 from zk_pipeline.domain.ledger import LedgerRow, PushState
 from zk_pipeline.domain.markers import marker
 from zk_pipeline.domain.placement import Span
 from zk_pipeline.domain.records import Timesheet
+from zk_pipeline.stages.push.delivery import Parcel
+from zk_pipeline.stages.push.exchanges import Exchanges
 from zk_pipeline.store import ledger, restorations
 from zk_pipeline.store import target as rows
 

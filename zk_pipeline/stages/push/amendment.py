@@ -9,15 +9,15 @@ from zk_pipeline.connectors.errors import (
     PermissionDeniedError,
     ValidationFailedError,
 )
-from zk_pipeline.defs.push.book import Book, Done, refusal_of
-from zk_pipeline.defs.push.delivery import Parcel
-from zk_pipeline.defs.push.report import PushReport
 from zk_pipeline.domain.decision import Action, owned
 from zk_pipeline.domain.ledger import LedgerRow
 from zk_pipeline.domain.locks import Locks
 from zk_pipeline.domain.markers import has_marker, marker
 from zk_pipeline.domain.plan import Result
 from zk_pipeline.domain.records import Timesheet, TimesheetChange
+from zk_pipeline.stages.push.book import Book, Done, refusal_of
+from zk_pipeline.stages.push.delivery import Parcel
+from zk_pipeline.stages.push.report import PushReport
 
 
 class Amendment:

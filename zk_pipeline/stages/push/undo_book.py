@@ -6,11 +6,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from zk_pipeline.defs.push.exchanges import Exchanges
 from zk_pipeline.domain.journal import JournalEntry, Operation
 from zk_pipeline.domain.ledger import LedgerRow
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.domain.undo import Step, asked_before
+from zk_pipeline.stages.push.exchanges import Exchanges
 from zk_pipeline.store import audit, journal, ledger
 from zk_pipeline.store import target as rows
 from zk_pipeline.store.audit import AuditEvent

@@ -2,6 +2,10 @@
 
 from collections.abc import Mapping
 from datetime import date
+from typing import Any
+
+UNDO_STEP = "take_back"
+"""The step of the job `undo`, by which its configuration names the run to undo."""
 
 TARGET_TAG = {"zk/target": "kimai"}
 """Runs with this tag write to the same Kimai; dagster.yaml lets one of them run at a time."""
@@ -38,3 +42,8 @@ def checked_days(tags: Mapping[str, str]) -> tuple[date, date] | None:
     else:
         return None
     return date.fromisoformat(first), date.fromisoformat(last)
+
+
+def undo_config(run_id: str) -> dict[str, Any]:
+    """The configuration of the run that undoes this one."""
+    return {"ops": {UNDO_STEP: {"config": {"run_id": run_id}}}}

@@ -8,14 +8,14 @@ from zoneinfo import ZoneInfo
 
 from zk_pipeline.connectors.base import TargetConnector
 from zk_pipeline.connectors.errors import NotFoundError, PermissionDeniedError, ValidationFailedError
-from zk_pipeline.defs.locks import push_lock
-from zk_pipeline.defs.push.exchanges import Exchanges
 from zk_pipeline.domain.closing import billed_tag, last_day, month_name
 from zk_pipeline.domain.instants import days_window
 from zk_pipeline.domain.journal import JournalEntry, Operation
 from zk_pipeline.domain.records import Timesheet, TimesheetChange
 from zk_pipeline.domain.undo import tags_added
 from zk_pipeline.settings import PushMode
+from zk_pipeline.stages.locks import push_lock
+from zk_pipeline.stages.push.exchanges import Exchanges
 from zk_pipeline.store import audit, journal, ledger, periods
 from zk_pipeline.store import target as rows
 from zk_pipeline.store.audit import AuditEvent

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from zk_pipeline.connectors.base import Certificate, TargetConnector
-from zk_pipeline.defs.zammad.extraction import certificate_values
 from zk_pipeline.domain.instants import days_window
 from zk_pipeline.domain.records import Window
 from zk_pipeline.runtime import Runtime
+from zk_pipeline.stages.zammad import certificate_values
 from zk_pipeline.store import ledger, sweeps
 from zk_pipeline.store import target as rows
 

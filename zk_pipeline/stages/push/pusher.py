@@ -13,14 +13,6 @@ from decimal import Decimal
 from sqlalchemy import Connection
 
 from zk_pipeline.connectors.base import TargetConnector
-from zk_pipeline.defs.locks import push_lock
-from zk_pipeline.defs.push.amendment import Adoption, Amendment, Removal
-from zk_pipeline.defs.push.book import Book, Done, refusal_of
-from zk_pipeline.defs.push.delivery import Delivery, Outcome, Parcel, rounds
-from zk_pipeline.defs.push.doubt import ANSWERED_500, Caution, Doubt, Doubts, as_sent
-from zk_pipeline.defs.push.exchanges import Exchanges
-from zk_pipeline.defs.push.masterdata import MasterData
-from zk_pipeline.defs.push.report import PushReport
 from zk_pipeline.domain import decision
 from zk_pipeline.domain.approval import Permitted, permitted, writes
 from zk_pipeline.domain.decision import Action
@@ -30,6 +22,14 @@ from zk_pipeline.domain.plan import Result
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.domain.resolutions import Choice
+from zk_pipeline.stages.locks import push_lock
+from zk_pipeline.stages.push.amendment import Adoption, Amendment, Removal
+from zk_pipeline.stages.push.book import Book, Done, refusal_of
+from zk_pipeline.stages.push.delivery import Delivery, Outcome, Parcel, rounds
+from zk_pipeline.stages.push.doubt import ANSWERED_500, Caution, Doubt, Doubts, as_sent
+from zk_pipeline.stages.push.exchanges import Exchanges
+from zk_pipeline.stages.push.masterdata import MasterData
+from zk_pipeline.stages.push.report import PushReport
 from zk_pipeline.store import approvals, ledger, plans
 from zk_pipeline.store import target as rows
 from zk_pipeline.store.database import Database, HeldLock

@@ -10,9 +10,9 @@ from typing import Self
 
 from zk_pipeline.connectors.base import TargetConnector
 from zk_pipeline.connectors.errors import ConnectorError, PermissionDeniedError, ValidationFailedError
-from zk_pipeline.defs.push.exchanges import Exchanges
 from zk_pipeline.domain.plan import Draft, Result
 from zk_pipeline.domain.records import Timesheet, TimesheetDraft
+from zk_pipeline.stages.push.exchanges import Exchanges
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from zk_pipeline.connectors.errors import ConnectorError, PermissionDeniedError, ValidationFailedError
-from zk_pipeline.defs.push.delivery import Parcel
-from zk_pipeline.defs.push.exchanges import Exchanges
 from zk_pipeline.domain.decision import Action
 from zk_pipeline.domain.journal import JournalEntry
 from zk_pipeline.domain.ledger import Desired, LedgerRow, PushState
@@ -14,6 +12,8 @@ from zk_pipeline.domain.plan import Draft, Result
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.domain.resolutions import Choice
+from zk_pipeline.stages.push.delivery import Parcel
+from zk_pipeline.stages.push.exchanges import Exchanges
 from zk_pipeline.store import audit, conflicts, journal, ledger
 from zk_pipeline.store import target as rows
 from zk_pipeline.store.audit import AuditEvent

@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import make_url
 
-from zk_pipeline.defs.marts.project import MartsError, call, last_lines
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.locks import first_open_day
 from zk_pipeline.runtime import Runtime, SetupError
+from zk_pipeline.stages.marts.project import MartsError, call, last_lines
 
 LOCK = "zk:marts"
 _LIBPQ = {"sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY"}

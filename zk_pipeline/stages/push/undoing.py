@@ -20,11 +20,6 @@ from zk_pipeline.connectors.errors import (
     StillInUseError,
     ValidationFailedError,
 )
-from zk_pipeline.defs.locks import locks_now, push_lock
-from zk_pipeline.defs.push.delivery import Parcel
-from zk_pipeline.defs.push.doubt import Caution, Doubts, caution_now
-from zk_pipeline.defs.push.exchanges import Exchanges
-from zk_pipeline.defs.push.undo_book import UndoBook
 from zk_pipeline.domain import undo
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.instants import days_window
@@ -38,6 +33,11 @@ from zk_pipeline.domain.plan import Draft, Result
 from zk_pipeline.domain.records import Timesheet, TimesheetChange, TimesheetDraft
 from zk_pipeline.domain.undo import Present, Reversal, Step
 from zk_pipeline.runtime import Runtime
+from zk_pipeline.stages.locks import locks_now, push_lock
+from zk_pipeline.stages.push.delivery import Parcel
+from zk_pipeline.stages.push.doubt import Caution, Doubts, caution_now
+from zk_pipeline.stages.push.exchanges import Exchanges
+from zk_pipeline.stages.push.undo_book import UndoBook
 from zk_pipeline.store import journal, ledger
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.ledger import Write

@@ -1,0 +1,1 @@
+"""dbt as a process: what is to be built, and what came of it."""

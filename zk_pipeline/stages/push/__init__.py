@@ -1,0 +1,1 @@
+"""The push: the plan carried out, once and only once, and taken back."""

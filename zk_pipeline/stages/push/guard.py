@@ -1,0 +1,42 @@
+"""The guard before the first write: a run that would delete or change unusually much stops and says what to do."""
+
+from collections.abc import Sequence
+from datetime import date
+
+from sqlalchemy import Connection
+
+from zk_pipeline.domain.approval import Limits, objection
+from zk_pipeline.domain.instants import days_window
+from zk_pipeline.runtime import Runtime, SetupError
+from zk_pipeline.settings import Settings
+from zk_pipeline.store import plans, target
+
+ALLOW_TAG = "zk/let-pass"
+"""A run with this tag is not stopped by the guard."""
+
+
+class GuardError(SetupError):
+    """The plan is larger than the operator's limits; the message says how to let it pass."""
+
+
+def require_moderation(runtime: Runtime, target_name: str, days: Sequence[date], *, let_pass: bool) -> None:
+    """Raise `GuardError` when the plan of these days exceeds the limits and nobody let it pass."""
+    if let_pass:
+        return
+    with runtime.database.transaction() as connection:
+        reason = objection_to(connection, target_name, runtime.settings, days)
+    if reason is None:
+        return
+    span = f"--from {days[0]} --to {days[-1]}"
+    raise GuardError(
+        f"Stopped before the first write. {reason} Look at it with `zk sync {span} --plan`; if it is right, "
+        f"let it pass with `zk sync {span} --let-pass`, or in Dagster with the run tag {ALLOW_TAG}."
+    )
+
+
+def objection_to(connection: Connection, target_name: str, settings: Settings, days: Sequence[date]) -> str | None:
+    """Why a run over these days, as they are planned now, would be stopped; `None` where it would not."""
+    window = days_window(days[0], days[-1], settings.zone)
+    lines = [line for day in days for line in plans.writes_of_day(connection, target_name, day)]
+    timesheets = target.count_within(connection, target_name, window)
+    return objection(lines, timesheets, Limits(settings.max_changes, settings.max_deletes))
