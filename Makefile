@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
-# Twice as many as there are processors: the tests wait about as long as they compute.
-WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 2)
+# Three for each processor: the tests wait longer than they compute.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 3)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo dev test test-fast lint format pictures bench chaos people lock clean

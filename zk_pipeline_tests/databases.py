@@ -15,10 +15,14 @@ from zk_pipeline.store.schema import migrate
 
 @contextmanager
 def careless_server(home: Path) -> Iterator[Endpoint]:
-    """A server that does not wait for the disk: no test that uses it pulls the plug of the machine."""
+    """A server that does not wait for the disk, as no test that uses it pulls the plug of the machine.
+
+    Nor does it clean up: with hundreds of databases it would look into one of them several times a second.
+    """
     with embedded_server(home) as server:
         with psycopg.connect(**server.parameters("postgres"), autocommit=True) as connection:
-            connection.execute("ALTER SYSTEM SET fsync = off")
+            for setting in ("fsync", "full_page_writes", "autovacuum"):
+                connection.execute(f"ALTER SYSTEM SET {setting} = off".encode())
             connection.execute("SELECT pg_reload_conf()")
         yield server
 

@@ -5,6 +5,7 @@ import importlib
 import inspect
 import json
 import logging
+import os
 import re
 import sys
 import tomllib
@@ -40,6 +41,8 @@ def yaml_blocks(page: str) -> list[dict[str, Any]]:
 
 def settings_of(given: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Settings:
     """The settings with these variables alone."""
+    for name in [name for name in os.environ if name.startswith("ZK_")]:
+        monkeypatch.delenv(name)
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     return Settings(_env_file=None)  # pyright: ignore[reportCallIssue]

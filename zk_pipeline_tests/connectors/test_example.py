@@ -31,8 +31,8 @@ def test_the_example_is_listed_once_it_is_installed(installed: Path):
     assert {"csv", "zammad"} <= set(told.split())
 
 
-def test_the_example_passes_the_suite_and_its_own_tests(installed: Path):
-    options = ("-q", "-p", "no:cacheprovider", "--rootdir", str(EXAMPLE))
+def test_the_example_passes_the_suite_and_its_own_tests(installed: Path, tmp_path: Path):
+    options = ("-q", "-p", "no:cacheprovider", "--rootdir", str(EXAMPLE), "--basetemp", str(tmp_path / "pytest"))
     told = called(sys.executable, "-m", "pytest", *options, str(EXAMPLE / "tests"), on=installed)
     assert " passed" in told
 
