@@ -30,7 +30,8 @@ def require_moderation(runtime: Runtime, target_name: str, days: Sequence[date],
     span = f"--from {days[0]} --to {days[-1]}"
     raise GuardError(
         f"Stopped before the first write. {reason} Look at it with `zk sync {span} --plan`; if it is right, "
-        f"let it pass with `zk sync {span} --let-pass`, or in Dagster with the run tag {ALLOW_TAG}."
+        f"let it pass with `zk sync {span} --let-pass`, as an admin in the console's sync dialog, or in Dagster with "
+        f"the run tag {ALLOW_TAG}."
     )
 
 
