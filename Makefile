@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
-# Three for each processor: the tests wait longer than they compute.
-WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 3)
+# Two for each processor, since the tests also wait; the slow files first.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 2)
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test test-fast lint format pictures bench chaos people lock clean
+.PHONY: help setup demo dev test test-all test-fast lint format pictures bench chaos people lock clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,8 +32,11 @@ demo: $(READY) ## Sync a month of demo data, twice
 dev: $(READY) ## The demo, kept running with Dagster's UI
 	@$(BIN)/zk demo --serve
 
-test: $(READY) ## Run all tests
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+test: $(READY) ## Run the tests
+	$(PYTEST) -m "not long"
+
+test-all: $(READY) ## Run the tests with the long ones, which try further values of the same
+	$(PYTEST)
 
 test-fast: $(READY) ## Run the pure tests, in seconds
 	$(BIN)/python -m pytest zk_pipeline_tests/domain zk_pipeline_tests/test_architecture.py
