@@ -5,10 +5,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 # Two for each processor, since the tests also wait; the slow files first.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 2)
-PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test test-all test-fast lint format pictures bench chaos people lock clean
+.PHONY: help setup demo dev test test-fast lint format pictures bench chaos people lock clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,11 +31,8 @@ demo: $(READY) ## Sync a month of demo data, twice
 dev: $(READY) ## The demo, kept running with Dagster's UI
 	@$(BIN)/zk demo --serve
 
-test: $(READY) ## Run the tests
-	$(PYTEST) -m "not long"
-
-test-all: $(READY) ## Run the tests with the long ones, which try further values of the same
-	$(PYTEST)
+test: $(READY) ## Run all tests
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-fast: $(READY) ## Run the pure tests, in seconds
 	$(BIN)/python -m pytest zk_pipeline_tests/domain zk_pipeline_tests/test_architecture.py
@@ -65,8 +61,9 @@ pictures: $(READY) ## Take the pictures of docs/ anew, of the console and of Dag
 bench: $(READY) ## Measure against the limits (make bench ARGS="--only growth --plots docs/pictures")
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-chaos: $(READY) ## Attack everything while it runs, 20 seeds (make chaos SEEDS=200 FIRST=1)
-	@$(BIN)/python -m zk_pipeline_tests.chaos --seeds $(or $(SEEDS),20) --first $(or $(FIRST),1)
+chaos: $(READY) ## Attack everything while it runs, 20 seeds (make chaos SEEDS=200 FIRST=1 SECONDS=40)
+	@$(BIN)/python -m zk_pipeline_tests.chaos --seeds $(or $(SEEDS),20) --first $(or $(FIRST),1) \
+		--seconds $(or $(SECONDS),40)
 
 people: $(READY) ## Let simulated people edit both sides, 100 seeds (make people SEEDS=500 FIRST=1)
 	ZK_SIMULATED_SEEDS=$(or $(SEEDS),100) ZK_SIMULATED_FIRST_SEED=$(or $(FIRST),1) \

@@ -35,7 +35,7 @@ OWN_TESTS = {"getting-started.md": "test_getting_started.py", "billing.md": "tes
 
 NOT_RUN = {
     r"git (clone|fetch|checkout)\b": "There is no remote repository here.",
-    r"make (setup|test|test-all|test-fast|lint)\b": "CI runs them; they would run these very tests.",
+    r"make (setup|test|test-fast|lint)\b": "CI runs them; they would run these very tests.",
     r"make demo\b": "It is `zk demo` in the environment of `make setup`; `zk demo` is run below.",
     r"(make dev|(\.venv/bin/)?zk up)\b": "They run until Ctrl-C; test_up.py starts and stops `zk up`.",
     r"make bench\b|\.venv/bin/python -m benchmarks\b": "They measure for minutes.",

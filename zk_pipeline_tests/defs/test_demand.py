@@ -13,7 +13,6 @@ from zk_pipeline.store import deliveries, mappings, requests
 from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline_tests.defs.watching import RUN_TAGS, TUESDAY, Watch, range_of, settled, today, watch, watching
 from zk_pipeline_tests.defs.world import MONDAY, World, at
-from zk_pipeline_tests.long_run import then_long
 
 __all__ = ["settled", "watch"]
 
@@ -188,7 +187,7 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("path", [LIST, "/tickets/"], ids=["changes", "ticket"])
-@pytest.mark.parametrize(("fault", "reason"), then_long(FAILURES.values(), always=2), ids=FAILURES)
+@pytest.mark.parametrize(("fault", "reason"), FAILURES.values(), ids=FAILURES)
 def test_a_failed_read_is_a_skip_with_its_reason_and_everything_is_done_at_the_next_tick(
     settled: Watch, path: str, fault: dict[str, Any], reason: str
 ) -> None:

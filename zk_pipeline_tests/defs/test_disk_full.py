@@ -15,7 +15,6 @@ from zk_pipeline_tests.defs.conftest import Databases, open_desk, open_office, s
 from zk_pipeline_tests.defs.crashing import Child
 from zk_pipeline_tests.defs.world import MONDAY, World
 from zk_pipeline_tests.disks import fill, small_disk
-from zk_pipeline_tests.long_run import LONG
 
 SIZE = "400m"
 SEGMENTS = 100
@@ -54,7 +53,6 @@ def use_up_the_log(server: Endpoint) -> None:
             connection.execute("SELECT pg_switch_wal()")
 
 
-@LONG
 def test_a_create_whose_commit_found_no_room_is_taken_over_afterwards(
     disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

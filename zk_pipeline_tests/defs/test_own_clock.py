@@ -7,7 +7,6 @@ import pytest
 from zk_pipeline_tests.defs.own_clock import own_clock_off_by
 from zk_pipeline_tests.defs.watching import Watch, watch
 from zk_pipeline_tests.defs.world import World, at
-from zk_pipeline_tests.long_run import then_long
 
 __all__ = ["watch"]
 
@@ -20,7 +19,7 @@ def writes(world: World) -> int:
     return int(world.sync().to_json()["requests"]["kimai"]["write"])
 
 
-@pytest.mark.parametrize("jump", then_long(JUMPS, always=2), ids=IDS)
+@pytest.mark.parametrize("jump", JUMPS, ids=IDS)
 def test_what_is_booked_edited_and_corrected_meanwhile_arrives_once(world: World, jump: timedelta) -> None:
     first, second = world.desk.book(30), world.desk.book(60, at("11:00"))
     world.sync()
@@ -36,7 +35,7 @@ def test_what_is_booked_edited_and_corrected_meanwhile_arrives_once(world: World
     assert (world.reasons(), set(world.ledger().values())) == ([], {"confirmed"})
 
 
-@pytest.mark.parametrize("jump", then_long(JUMPS, always=2), ids=IDS)
+@pytest.mark.parametrize("jump", JUMPS, ids=IDS)
 def test_a_create_whose_answer_is_lost_while_the_clock_is_wrong_is_found_again(world: World, jump: timedelta) -> None:
     booking = world.desk.book(30)
     world.office.control.add_fault("drop_after", method="POST", path="/api/timesheets$", times=1)
@@ -47,7 +46,7 @@ def test_a_create_whose_answer_is_lost_while_the_clock_is_wrong_is_found_again(w
     assert writes(world) == 0
 
 
-@pytest.mark.parametrize("jump", then_long(JUMPS, always=2), ids=IDS)
+@pytest.mark.parametrize("jump", JUMPS, ids=IDS)
 def test_the_change_feed_finds_what_is_booked_before_and_after_the_clock_is_right_again(
     watch: Watch, jump: timedelta
 ) -> None:

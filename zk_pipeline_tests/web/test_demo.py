@@ -13,9 +13,7 @@ import pytest
 
 from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline_tests.commands.test_up import Up, free_port, processes_of
-from zk_pipeline_tests.long_run import LONG
 
-pytestmark = LONG
 SECONDS_TO_START = 120
 ONE_DAY = """
 from datetime import date
