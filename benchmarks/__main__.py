@@ -27,12 +27,14 @@ from benchmarks import (
     restoration,
     run_overhead,
     shares,
+    simulated_reads,
 )
 from benchmarks.harness import Measurement, Picture
 
 BENCHMARKS = {
     module.__name__.rpartition(".")[2]: module
     for module in (
+        simulated_reads,
         requests_window,
         requests_month,
         push_rate,
