@@ -17,7 +17,8 @@ from zk_pipeline_tests.commands.test_up import Up, free_port, processes_of, zk_u
 from zk_pipeline_tests.defs.conftest import open_desk, open_office
 from zk_pipeline_tests.defs.world import MONDAY, Desk, Office, at
 
-SECONDS = 60
+SECONDS = 40
+SECONDS_TO_BACKFILL = 60  # Dagster looks for new backfills each half minute.
 SYSTEMS = ("ZK_ZAMMAD_URL", "ZK_ZAMMAD_TOKEN", "ZK_KIMAI_URL", "ZK_KIMAI_TOKEN")
 QUICK = {
     "ZK_TIMEZONE": "Europe/Berlin",
@@ -53,9 +54,9 @@ class Place:
         self.booked.append(self.desk.book(minutes, datetime.now(UTC)))
         return self.booked[-1]
 
-    def has_arrived(self, *bookings: int) -> bool:
+    def has_arrived(self, *bookings: int, seconds: float = SECONDS) -> bool:
         """Whether each of these bookings has one time sheet, within some seconds."""
-        return wait_until(lambda: all(self.office.of(booking) for booking in bookings), SECONDS)
+        return wait_until(lambda: all(self.office.of(booking) for booking in bookings), seconds)
 
     def is_at_rest(self) -> bool:
         """Whether every day that was asked for gets done and no run is left, within some seconds."""
@@ -131,7 +132,7 @@ def test_a_booking_is_in_kimai_within_seconds(place: Place) -> None:
 
 
 def test_a_backfill_from_the_ui_carries_its_days(place: Place, backfilled: dict[int, list[int]]) -> None:
-    assert place.has_arrived(*backfilled)
+    assert place.has_arrived(*backfilled, seconds=SECONDS_TO_BACKFILL)
     assert place.is_at_rest()  # Whatever is killed from here on is nothing of the backfill.
     sheets = place.office.minutes()
     assert {booking: sheets[booking] for booking in backfilled} == backfilled
