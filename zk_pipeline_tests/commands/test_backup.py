@@ -15,6 +15,7 @@ from sqlalchemy import text
 from zk_pipeline.sandbox.demo import demo_mappings_csv
 from zk_pipeline.store.whole_databases import BackupError, put_in_place
 from zk_pipeline_tests.commands.conftest import Home, Homes, Sandbox, Zk
+from zk_pipeline_tests.credits import credited
 
 DAYS = ("--from", "2025-10-06", "--to", "2025-10-07")
 ALL = {"user": "all", "size": 500}
@@ -140,25 +141,16 @@ def test_a_time_sheet_that_was_moved_in_kimai_since_the_backup_is_found_and_not_
         assert moved["id"] in set(connection.execute(text(query)).scalars())
 
 
-def credited(home: Home) -> int:
+def credit_of(home: Home) -> int:
     """The id of a new credit."""
-    query = """
-        INSERT INTO sync.adjustments (
-            connector, source_id, original_day, original_month, minutes, reason, entry_date, begin_at, user_id,
-            project_number, activity_id, facts_hash, decided_by, decided_at, state
-        ) VALUES (
-            'zammad', '6', '2025-08-16', '2025-08-01', -15, 'The booking is gone.', '2025-10-01', now(), 10, 'ZO7', 20,
-            'f', 'cli:anna', now(), 'open'
-        ) RETURNING id
-    """
     with home.database() as database, database.transaction() as connection:
-        return connection.execute(text(query)).scalar_one()
+        return credited(connection)
 
 
 def test_no_adjustment_has_the_id_of_one_that_was_made_after_the_backup(zk: Zk, synced: Home, backup: Path):
-    forgotten = credited(synced)
+    forgotten = credit_of(synced)
     zk("restore", str(backup), "--replace", "--yes")
-    assert credited(synced) > forgotten + 1
+    assert credit_of(synced) > forgotten + 1
 
 
 def test_a_backup_with_one_flipped_byte_is_refused_and_nothing_is_touched(zk: Zk, synced: Home, backup: Path):

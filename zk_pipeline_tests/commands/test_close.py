@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from zk_pipeline_tests import empty_marts
 from zk_pipeline_tests.commands.conftest import Zk
+from zk_pipeline_tests.credits import credited
 
 MONTH = "2025-08"
 
@@ -166,18 +167,8 @@ def test_what_cannot_be_done_is_told_in_one_sentence(zk: Zk, arguments: tuple[st
 
 
 def test_credits_are_listed_with_their_sum_and_settled(zk: Zk) -> None:
-    execute(
-        zk,
-        """
-        INSERT INTO sync.adjustments (
-            connector, source_id, kimai_id, original_day, original_month, minutes, reason, entry_date, begin_at,
-            user_id, project_number, activity_id, facts_hash, decided_by, decided_at, state
-        ) VALUES (
-            'zammad', '6', 7, '2025-08-16', '2025-08-01', -15, 'The booking is gone.', '2025-10-01', now(),
-            10, 'ZO7', 20, 'f', 'cli:anna', now(), 'open'
-        )
-        """,
-    )
+    with zk.home.database() as database, database.transaction() as connection:
+        credited(connection)
     assert "1 credits, 15 minutes." in zk("credits").stdout
     (credit,) = as_json(zk("credits", "--month", MONTH, "--json"))
     assert as_json(zk("credits", "settle", str(credit["id"]), "--note", "note 12", "--json"))["state"] == "settled"

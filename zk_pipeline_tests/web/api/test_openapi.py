@@ -16,6 +16,7 @@ from zk_pipeline.sandbox.server import SandboxProcess
 from zk_pipeline.store import asked_ranges
 from zk_pipeline.web.api.documentation import REDOC, SCHEMA, SWAGGER
 from zk_pipeline_tests import empty_marts
+from zk_pipeline_tests.credits import credited
 from zk_pipeline_tests.domain.builders import DAY
 from zk_pipeline_tests.web.api.conftest import AsRole
 from zk_pipeline_tests.web.api.planned import MISSING, planned_day, store_plan
@@ -50,15 +51,6 @@ NAMED = {
     "user_id": "SELECT id FROM sync.users WHERE role = 'viewer'",
     "token_id": "SELECT min(id) FROM sync.api_tokens WHERE role = 'viewer'",
 }
-CREDIT = """
-    INSERT INTO sync.adjustments (
-        connector, source_id, kimai_id, original_day, original_month, minutes, reason, entry_date, begin_at,
-        user_id, project_number, activity_id, facts_hash, decided_by, decided_at, state
-    ) VALUES (
-        'zammad', '6', 7, '2025-08-16', '2025-08-01', -15, 'The booking is gone.', '2025-10-01', now(),
-        10, 'ZO7', 20, 'f', 'user:1', now(), 'open'
-    )
-"""
 
 EXAMPLES = int(os.environ.get("ZK_FUZZ_EXAMPLES", "8"))
 """Generated requests for each operation; more in a long run."""
@@ -111,7 +103,7 @@ def filled(web: Web, out_of_reach: None, ids: dict[str, int]) -> Iterator[dict[s
     with web.database.transaction() as connection:
         empty_marts.make(connection)
         asked, _ = asked_ranges.ask_once(connection, DAY, DAY)
-        connection.execute(text(CREDIT))
+        credited(connection)
         real: dict[str, Any] = {name: connection.execute(text(query)).scalar_one() for name, query in NAMED.items()}
     days = {"from": str(DAY), "to": str(DAY), "first": str(DAY), "last": str(DAY), "day": str(DAY)}
     named = {"request_id": asked.id, "run_id": RUN, "month": "2025-08", "name": "catch_up", "connector": "zammad"}

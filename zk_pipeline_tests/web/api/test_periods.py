@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from sqlalchemy import text
 
 from zk_pipeline_tests import empty_marts
 from zk_pipeline_tests.commands.test_up import free_port
+from zk_pipeline_tests.credits import credited
 from zk_pipeline_tests.web.conftest import Web, refused
 
 PERIODS = "/api/v1/periods"
@@ -33,17 +33,8 @@ def statement(web: Web) -> Iterator[Web]:
 @pytest.fixture
 def credit(web: Web) -> int:
     """A credit of 15 minutes."""
-    query = """
-        INSERT INTO sync.adjustments (
-            connector, source_id, kimai_id, original_day, original_month, minutes, reason, entry_date, begin_at,
-            user_id, project_number, activity_id, facts_hash, decided_by, decided_at, state
-        ) VALUES (
-            'zammad', '6', 7, '2025-08-16', '2025-08-01', -15, 'The booking is gone.', '2025-10-01', now(),
-            10, 'ZO7', 20, 'f', 'user:1', now(), 'open'
-        ) RETURNING id
-    """
     with web.database.transaction() as connection:
-        return connection.execute(text(query)).scalar_one()
+        return credited(connection)
 
 
 def test_an_admin_closes_a_month_and_opens_it_again(statement: Web, admin: httpx.Client, viewer: httpx.Client) -> None:

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from datetime import date
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ from sqlalchemy import Connection, text
 from zk_pipeline.domain.statement import PARTS
 from zk_pipeline.operations.statement_files import MEDIA_TYPES, FileFormat
 from zk_pipeline_tests.commands.test_up import free_port
+from zk_pipeline_tests.credits import credited
 from zk_pipeline_tests.web.conftest import Web, refused
 
 STATEMENTS = "/api/v1/statements"
@@ -43,15 +45,6 @@ DAYS = """
         ('z1', '2025-08-04', 1, '=1+1', 'Support', 'Ben', 'ben@example.com', 30, 30),
         ('z2', '2025-08-05', 1, '=1+1', 'Support', 'Ben', 'ben@example.com', 7.5, 0),
         ('z3', '2025-08-05', 2, 'Globex', 'Support', 'Ben', 'ben@example.com', 7, 15)
-"""
-CREDITED = """
-    INSERT INTO sync.adjustments (
-        connector, source_id, kimai_id, original_day, original_month, minutes, reason, entry_date, begin_at,
-        user_id, project_number, activity_id, facts_hash, decided_by, decided_at, state
-    ) VALUES (
-        'zammad', '6', 7, '2025-07-16', '2025-07-01', -15, 'The booking is gone.', '2025-08-05', now(),
-        10, 'ZO7', 20, 'f', 'cli:anna', now(), 'open'
-    )
 """
 
 pytestmark = pytest.mark.parametrize(
@@ -145,7 +138,12 @@ def test_an_open_credit_stands_with_its_customer_until_it_is_settled(
     statement: Web, viewer: httpx.Client, operator: httpx.Client
 ) -> None:
     with statement.database.transaction() as connection:
-        connection.execute(text(CREDITED))
+        credited(
+            connection,
+            original_day=date(2025, 7, 16),
+            original_month=date(2025, 7, 1),
+            entry_date=date(2025, 8, 5),
+        )
     told = viewer.get(MONTH).json()
     assert {row["customer"]["name"]: row["credits_open"] for row in told["customers"]} == {
         "=1+1": "0",
