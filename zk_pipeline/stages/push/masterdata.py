@@ -26,6 +26,12 @@ class Created:
     customers: int = 0
     projects: int = 0
 
+    def with_one_more(self, made: Customer | Project) -> "Created":
+        """These and what was made just now."""
+        if isinstance(made, Customer):
+            return replace(self, customers=self.customers + 1)
+        return replace(self, projects=self.projects + 1)
+
 
 class MasterData:
     """Makes projects real. Refusals are remembered for each project, so that one is asked for only once."""
@@ -96,12 +102,7 @@ class MasterData:
             self._refusals[plan.number] = refusal_of(error, f"Project {plan.number} {plan.name!r} could not be made.")
             return
         self._project_ids[plan.number] = project.id
-        with self._exchanges.committed() as connection:
-            target.save_project(connection, self._connector.endpoint.name, project)
-            if found is None:
-                self._journal(connection, Operation.CREATE_PROJECT, project)
-        if found is None:
-            self.created = replace(self.created, projects=self.created.projects + 1)
+        self._keep(project, new=found is None)
 
     def _customer(self, plan: ProjectPlan) -> int:
         customer = plan.customer
@@ -109,23 +110,26 @@ class MasterData:
             found = self._connector.find_customer(customer.number)
             made = found or self._connector.create_customer(name=customer.name, number=customer.number)
             self._customer_ids[customer.number] = made.id
-            with self._exchanges.committed() as connection:
-                target.save_customer(connection, self._connector.endpoint.name, made)
-                if found is None:
-                    self._journal(connection, Operation.CREATE_CUSTOMER, made)
-            if found is None:
-                self.created = replace(self.created, customers=self.created.customers + 1)
+            self._keep(made, new=found is None)
         return self._customer_ids[customer.number]
 
-    def _journal(self, connection: Connection, operation: Operation, made: Customer | Project) -> None:
-        """Remember what was made here and not merely found: only that may be taken back."""
-        kind = "customer" if isinstance(made, Customer) else "project"
+    def _keep(self, record: Customer | Project, *, new: bool) -> None:
+        """Store what was found or made. Only what was made here is journaled, so that only it may be taken back."""
+        with self._exchanges.committed() as connection:
+            if isinstance(record, Customer):
+                target.save_customer(connection, self._connector.endpoint.name, record)
+            else:
+                target.save_project(connection, self._connector.endpoint.name, record)
+            if new:
+                self._journal(connection, record)
+        if new:
+            self.created = self.created.with_one_more(record)
+
+    def _journal(self, connection: Connection, made: Customer | Project) -> None:
+        operation = Operation.CREATE_CUSTOMER if isinstance(made, Customer) else Operation.CREATE_PROJECT
+        kind = operation.removeprefix("create_")
         named = Named(made.number or "", made.name)
-        journal.record(
-            connection,
-            self._connector.endpoint.name,
-            [JournalEntry(operation, None, made.id, None, named=named)],
-            self._run_id,
-        )
+        entry = JournalEntry(operation, None, made.id, None, named=named)
+        journal.record(connection, self._connector.endpoint.name, [entry], self._run_id)
         event = AuditEvent(f"kimai.{kind}.created", "pipeline", f"kimai:{kind}:{made.id}", asdict(named), self._run_id)
         audit.append(connection, [event])
