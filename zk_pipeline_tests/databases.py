@@ -1,10 +1,11 @@
 """A PostgreSQL server for tests, the product's database on it, and how that is emptied."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
 from sqlalchemy import Connection, text
 
 from zk_pipeline.store import tables
@@ -25,6 +26,17 @@ def careless_server(home: Path) -> Iterator[Endpoint]:
                 connection.execute(f"ALTER SYSTEM SET {setting} = off".encode())
             connection.execute("SELECT pg_reload_conf()")
         yield server
+
+
+def copy(server: Endpoint, templates: Mapping[str, str]) -> None:
+    """Make each of these databases as a copy of its template, to which nobody may be connected.
+
+    File by file, which is quicker than through the log as long as there are no fsyncs.
+    """
+    with psycopg.connect(**server.parameters("postgres"), autocommit=True) as connection:
+        for name, template in templates.items():
+            statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
+            connection.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
 
 
 @contextmanager

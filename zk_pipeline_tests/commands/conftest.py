@@ -14,10 +14,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import psycopg
 import pytest
 from click.testing import Result
-from psycopg import sql
 from typer.testing import CliRunner
 
 from zk_pipeline.cli import app
@@ -28,7 +26,7 @@ from zk_pipeline.settings import ENV_FILE
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.embedded import Endpoint
 from zk_pipeline.store.encryption import generate_key
-from zk_pipeline_tests.databases import careless_server, migrated
+from zk_pipeline_tests.databases import careless_server, copy, migrated
 
 ZONE = "Europe/Berlin"
 
@@ -67,10 +65,7 @@ class Homes:
         number = next(self._numbers)
         names = (f"zk_{number}", f"dagster_{number}")
         templates = ("template1", "template1") if empty else (like.database_name if like else "zk", "dagster")
-        with psycopg.connect(**self._server.parameters("postgres"), autocommit=True) as connection:
-            for name, template in zip(names, templates, strict=True):
-                statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
-                connection.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
+        copy(self._server, dict(zip(names, templates, strict=True)))
         path = self._directory / str(number)
         path.mkdir()
         variables = {

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import psycopg
 import pytest
-from psycopg import sql
 
 from zk_pipeline.local import PROJECT, prepared
 from zk_pipeline.runtime import open_runtime
@@ -24,7 +22,7 @@ from zk_pipeline.settings import load_settings
 from zk_pipeline.store.embedded import DAGSTER_DATABASE, DATABASE, Endpoint
 from zk_pipeline.store.encryption import generate_key
 from zk_pipeline.store.schema import migrate
-from zk_pipeline_tests.databases import careless_server
+from zk_pipeline_tests.databases import careless_server, copy
 from zk_pipeline_tests.defs.gate import Gate
 from zk_pipeline_tests.defs.world import KIMAI_TOKEN, ZAMMAD_TOKEN, Desk, Office, World
 
@@ -44,10 +42,7 @@ class Databases:
         """A new pair of databases; the variables that name it."""
         number = next(self.numbers)
         names = {name: f"{name}_{number}" for name in (DATABASE, DAGSTER_DATABASE)}
-        with psycopg.connect(**self.endpoint.parameters("postgres"), autocommit=True) as connection:
-            for template, name in names.items():
-                copy = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
-                connection.execute(copy.format(sql.Identifier(name), sql.Identifier(template)))
+        copy(self.endpoint, {name: template for template, name in names.items()})
         return {
             "ZK_DATABASE_URL": self.endpoint.url(names[DATABASE]),
             "ZK_DAGSTER_URL": self.endpoint.dagster_url(names[DAGSTER_DATABASE]),
