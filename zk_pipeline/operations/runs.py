@@ -25,7 +25,7 @@ class Run:
     """A run; instants are in UTC. `status` is Dagster's in small letters, or `unknown`.
 
     `seconds` is the time from its first to its last stage so far. `carried_out` says that it wrote its days to the end;
-    a plan never does.
+    a plan never does. `failure` is what a failed run tells the operator, some seconds after it ended.
     """
 
     run_id: str
@@ -36,6 +36,7 @@ class Run:
     started_at: datetime
     seconds: int
     carried_out: bool
+    failure: str
     url: str
 
     @property
@@ -115,6 +116,7 @@ def told(runtime: Runtime, rows: Sequence[StoredRun]) -> tuple[Run, ...]:
             started_at=row.started_at,
             seconds=int((row.updated_at - row.started_at).total_seconds()),
             carried_out=row.carried_out_until is not None and row.carried_out_until == row.last,
+            failure=row.failure,
             url=run_url(runtime.settings.dagster_link, row.run_id),
         )
         for row in rows

@@ -17,7 +17,8 @@ LOOKED_BACK = 500
 class StoredRun:
     """What a run left in our tables; instants are in UTC. `updated_at` is when its last stage ended.
 
-    `carried_out_until` is the newest day that it carried out; a plan, or a run that failed, has none.
+    `carried_out_until` is the newest day that it carried out; a plan, or a run that failed, has none. `failure` is what
+    a failed run tells the operator, in a sentence or more.
     """
 
     run_id: str
@@ -27,6 +28,7 @@ class StoredRun:
     started_at: datetime
     updated_at: datetime
     carried_out_until: date | None
+    failure: str
 
 
 def page(connection: Connection, limit: int, offset: int) -> list[StoredRun]:
@@ -58,6 +60,5 @@ def last_carried_out(connection: Connection, timezone: str) -> datetime | None:
 
 def _runs() -> Select[Any]:
     run = sync_runs.c
-    return select(
-        run.run_id, run.first_day, run.last_day, run.counts, run.started_at, run.updated_at, run.carried_out_until
-    )
+    days = (run.first_day, run.last_day)
+    return select(run.run_id, *days, run.counts, run.started_at, run.updated_at, run.carried_out_until, run.failure)

@@ -1,9 +1,9 @@
-"""Counts of runs: what each run read, wrote and left to people, added up stage by stage."""
+"""Counts of runs: what each run read, wrote and left to people, added up stage by stage; and why a run failed."""
 
 from collections.abc import Mapping
 from datetime import date
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, func, select, text, update
 
 from zk_pipeline.store.database import to_json
 from zk_pipeline.store.tables import sync_runs
@@ -12,6 +12,12 @@ from zk_pipeline.store.tables import sync_runs
 def add(connection: Connection, run_id: str, first: date | None, last: date | None, counts: Mapping[str, int]) -> None:
     """Add a stage's counts to its run."""
     connection.execute(_ADD, {"run_id": run_id, "first": first, "last": last, "counts": to_json(counts)})
+
+
+def note_failure(connection: Connection, run_id: str, sentence: str) -> None:
+    """Remember what a failed run tells the operator; a run that failed before its first stage is not known here."""
+    told = update(sync_runs).where(sync_runs.c.run_id == run_id)
+    connection.execute(told.values(failure=sentence, updated_at=func.now()))
 
 
 def counts_of(connection: Connection, run_id: str) -> dict[str, int]:

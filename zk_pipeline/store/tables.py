@@ -277,6 +277,8 @@ sync_runs = Table(
     # The newest day that was carried out, and when the last one was; a plan carries out none.
     Column("carried_out_until", Date),
     instant("carried_out_at", nullable=True),
+    # What a failed run tells the operator, without addresses and secrets.
+    text_column("failure", default=""),
     instant("started_at", default=True),
     instant("updated_at", default=True),
     Index("sync_runs_started_at_idx", text("started_at DESC")),

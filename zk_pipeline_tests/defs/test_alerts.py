@@ -11,6 +11,7 @@ from dagster._core.test_utils import create_run_for_test
 from zk_pipeline.defs.automation.alerts import alerts, failed_runs
 from zk_pipeline.defs.automation.failures import report_of
 from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.operations import runs
 from zk_pipeline.syncing import SyncFailedError
 from zk_pipeline_tests.alerting.receiver import TOKEN, Receiver, open_receiver
 from zk_pipeline_tests.defs.world import KIMAI_TOKEN, MONDAY, World
@@ -243,6 +244,25 @@ def test_a_day_that_is_left_failed_keeps_its_job_from_working_again(
         world.sync(MONDAY)
         watchman.tick()
         assert receiver.titles[-1] == "zk_pipeline: sync works again"
+
+
+def test_the_console_and_the_api_tell_why_a_run_failed_whether_or_not_people_are_alerted(
+    world: World, surroundings: pytest.MonkeyPatch, receiver: Receiver
+) -> None:
+    surroundings.setenv("ZK_ALERT_URLS", "")
+    with dg.DagsterInstance.get() as instance:
+        watchman = Watchman(instance, receiver)
+        watchman.note()
+        world.desk.book(30)
+        world.office.control.add_fault("respond", method="POST", path="/api/timesheets$")
+        with pytest.raises(SyncFailedError):
+            world.sync(MONDAY)
+        watchman.note()
+    (run,), _ = runs.page(world.environment.runtime, limit=1, offset=0)
+    assert "could not be written for now" in run.failure
+    world.office.control.clear_faults()
+    world.sync(MONDAY)
+    assert [row.failure for row in runs.page(world.environment.runtime, limit=1, offset=0)[0]] == [""]
 
 
 def test_a_report_names_the_bad_days_of_a_range_alone(watchman: Watchman) -> None:

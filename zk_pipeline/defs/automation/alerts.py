@@ -3,8 +3,9 @@
 from datetime import date
 
 import dagster as dg
+from sqlalchemy.exc import SQLAlchemyError
 
-from zk_pipeline.alerting.addresses import addresses_of
+from zk_pipeline.alerting.addresses import addresses_of, redacted
 from zk_pipeline.alerting.book import deliver, open_incidents, tell_failure, tell_recovery
 from zk_pipeline.defs.automation.failures import RETRIED_TAG, finished_runs, report_of
 from zk_pipeline.defs.automation.history import failed_days
@@ -13,6 +14,8 @@ from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.alerts import Incident, Trouble, failures_in_a_row
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.settings import Settings
+from zk_pipeline.store.database import DatabaseUnavailableError
+from zk_pipeline.store.runs import note_failure
 
 RUNS_LOOKED_AT = 50
 """Besides as many as the threshold: runs may have come after the one that is told of."""
@@ -26,11 +29,11 @@ RUNS_LOOKED_AT = 50
 )
 def failed_runs(context: dg.RunFailureSensorContext, zk: ZkResource) -> None:
     """Notes each failed run of this instance, whatever started it; `alerts` sends what is to be told of it."""
-    run = context.dagster_run
+    run, settings = context.dagster_run, zk.runtime.settings
+    report = report_of(run, context.failure_event, context.get_step_failure_events())
+    _show_in_console(context, zk.runtime, report.sentence)
     if run.tags.get(RETRIED_TAG) == "true":
         return
-    settings = zk.runtime.settings
-    report = report_of(run, context.failure_event, context.get_step_failure_events())
     runs = finished_runs(context.instance, run.job_name, settings.alert_after + RUNS_LOOKED_AT)
     trouble = Trouble(run.job_name, report.sentence, report.cause, report.days, run_link(settings, run.run_id))
     tell_failure(zk.runtime, trouble, failures_in_a_row(runs, run.run_id))
@@ -56,6 +59,15 @@ def alerts(context: dg.SensorEvaluationContext, zk: ZkResource) -> dg.SkipReason
 def run_link(settings: Settings, run_id: str) -> str:
     """The page of a run in Dagster's UI, as this machine reaches it."""
     return f"http://127.0.0.1:{settings.port}/runs/{run_id}"
+
+
+def _show_in_console(context: dg.RunFailureSensorContext, runtime: Runtime, sentence: str) -> None:
+    """Keep the sentence with its run. Without a database there is no console either, and people are still alerted."""
+    try:
+        with runtime.database.transaction() as connection:
+            note_failure(connection, context.dagster_run.run_id, redacted(sentence, runtime.settings))
+    except (DatabaseUnavailableError, SQLAlchemyError) as error:
+        context.log.warning("The console will not tell why this run failed. %s", error)
 
 
 def _tell_recoveries(runtime: Runtime, instance: dg.DagsterInstance) -> None:

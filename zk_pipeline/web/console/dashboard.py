@@ -85,6 +85,8 @@ class Dashboard:
             run_table.status(words, run)
             parts.link(words("dagster"), run.url, outside=True)
         parts.text("div", words.instant(run.started_at), "zk-muted")
+        if run.failure:
+            parts.text("div", run.failure)
 
     def _first_steps(self) -> None:
         words = self._visit.words

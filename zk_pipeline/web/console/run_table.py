@@ -35,6 +35,13 @@ def status(words: Words, run: Run) -> None:
     parts.chip(words.known(f"run.{run.status}", run.status), TONES.get(run.status, "info"))
 
 
+def outcome(words: Words, run: Run) -> None:
+    """What a run did, and why it failed if it did: the sentence that says what to do."""
+    parts.text("div", counts(words, run))
+    if run.failure:
+        parts.text("div", run.failure, "zk-muted")
+
+
 def counts(words: Words, run: Run) -> str:
     """What a run did, without what it did not do."""
     told = [f"{words(f'count.{name}')} {words.number(run.counts[name])}" for name in _COUNTS if run.counts.get(name)]
@@ -54,6 +61,6 @@ def _row(words: Words, run: Run) -> list[Cell]:
         words.instant(run.started_at),
         days,
         lambda: status(words, run),
-        counts(words, run),
+        lambda: outcome(words, run),
         lambda: parts.link(run.run_id[:8], run.url, outside=True),
     ]

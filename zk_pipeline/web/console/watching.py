@@ -50,6 +50,8 @@ class Watch:
         with parts.box("zk-row"):
             self._state(run.status, run.url)
             parts.text("span", run_table.counts(self._visit.words, run), "zk-muted")
+        if run.failure:
+            parts.text("p", run.failure)
 
     def _state(self, status: str, url: str) -> None:
         words = self._visit.words

@@ -1,5 +1,6 @@
 """The console in a real browser: what it shows, that everybody can use it, and what decisions lead to."""
 
+from datetime import date
 from itertools import pairwise
 
 import pytest
@@ -7,6 +8,7 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import text
 
 from zk_pipeline.operations.actors import Role
+from zk_pipeline.store import runs
 from zk_pipeline.web.console.sections import SECTIONS
 from zk_pipeline_tests.web.console.conftest import Visit
 from zk_pipeline_tests.web.console.site import FIRST, PHONE, Site, examined
@@ -217,6 +219,21 @@ def test_a_part_that_fails_says_so_and_leaves_the_rest_alone(visit: Visit, site:
             connection.execute(text("ALTER TABLE sync.sync_runs RENAME COLUMN counts_gone TO counts"))
     page.get_by_role("button", name="Try again").first.click()
     expect(page.locator(".zk-kpi").first).to_be_visible()
+
+
+def test_a_failed_run_tells_what_to_do_in_the_list_and_among_the_key_figures(visit: Visit, site: Site):
+    sentence = "Kimai refuses the token. Set a new one."
+    with site.database.transaction() as connection:
+        runs.add(connection, "failed-run", date.fromisoformat(FIRST), date.fromisoformat(FIRST), {})
+        runs.note_failure(connection, "failed-run", sentence)
+    try:
+        page = visit(Role.VIEWER).open("/dashboard")
+        expect(page.locator(".zk-kpi").filter(has_text=sentence)).to_be_visible()
+        newest = page.get_by_role("table", name="Recent runs").get_by_role("row").nth(1)
+        expect(newest).to_contain_text(sentence)
+    finally:
+        with site.database.transaction() as connection:
+            connection.execute(text("DELETE FROM sync.sync_runs WHERE run_id = 'failed-run'"))
 
 
 def test_the_chart_can_be_read_as_a_table(visit: Visit):

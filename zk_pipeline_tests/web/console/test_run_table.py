@@ -16,7 +16,7 @@ DAY = date(2025, 10, 1)
 
 def run(counts: Mapping[str, int], *, carried_out: bool = True) -> Run:
     now = datetime(2025, 10, 2, tzinfo=UTC)
-    return Run("run-1", DAY, DAY, "success", counts, now, 3, carried_out, "")
+    return Run("run-1", DAY, DAY, "success", counts, now, 3, carried_out, "", "")
 
 
 @pytest.mark.parametrize(
