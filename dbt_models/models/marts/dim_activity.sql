@@ -1,3 +1,5 @@
+{{ config(materialized='lasting_view') }}
+
 select
     types.id as activity_type_id,
     types.name as activity,

@@ -1,3 +1,5 @@
+{{ config(materialized='lasting_view') }}
+
 with users as (
     -- An address that two users have belongs to neither, as for the pipeline.
     select

@@ -1,3 +1,5 @@
+{{ config(materialized='lasting_view') }}
+
 with organizations as (
     select
         customer_id,

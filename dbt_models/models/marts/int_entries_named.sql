@@ -1,4 +1,4 @@
-{{ config(materialized='view') }}
+{{ config(materialized='lasting_view') }}
 
 -- Names are looked up when they are asked for, so that a customer who was renamed or merged needs no day anew.
 with agents_of_users as (

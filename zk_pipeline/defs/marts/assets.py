@@ -29,7 +29,7 @@ def spec_of(model: Model) -> dg.AssetSpec:
         description=model.description,
         group_name=GROUP,
         owners=OWNERS,
-        kinds={"dbt", "postgres", "view" if model.materialized == "view" else "table"},
+        kinds={"dbt", "postgres", "view" if model.materialized == "lasting_view" else "table"},
         metadata={"dagster/table_name": f"{GROUP}.{model.name}"},
     )
 

@@ -45,6 +45,35 @@ def test_a_build_after_which_nothing_changed_touches_no_day(marts: Marts, bookin
     assert marts.built_at() == before
 
 
+def views(marts: Marts) -> dict[str, int]:
+    """The views by name, each with what tells it from another of the same name."""
+    query = "SELECT relname, oid FROM pg_class WHERE relnamespace = 'marts'::regnamespace AND relkind = 'v'"
+    return {row["relname"]: row["oid"] for row in marts.rows(query)}
+
+
+def test_a_build_takes_no_view_from_its_readers(marts: Marts, bookings: dict[str, int]) -> None:
+    before = views(marts)
+    assert {"int_entries_named", "stg_day_versions", "dim_agent"} <= set(before)
+    marts.build()
+    assert views(marts) == before
+
+
+def test_a_view_with_other_columns_and_a_table_in_its_place_are_replaced(
+    marts: Marts, bookings: dict[str, int]
+) -> None:
+    before = views(marts)
+    for statement in (
+        "DROP VIEW marts.stg_closed_months CASCADE",
+        "CREATE VIEW marts.stg_closed_months AS SELECT 1 AS number",
+        "DROP VIEW marts.dim_agent CASCADE",
+        "CREATE TABLE marts.dim_agent (agent_id bigint)",
+    ):
+        marts.world.execute(statement)
+    marts.build()
+    assert set(views(marts)) == set(before)
+    assert sum(customers(marts).values()) == sum(marts.entry(key)["minutes_zammad"] for key in bookings.values())
+
+
 def test_a_changed_day_is_built_and_no_other(marts: Marts, bookings: dict[str, int]) -> None:
     before = marts.built_at()
     marts.world.desk.server.edit(bookings["tuesday"], units="45")
