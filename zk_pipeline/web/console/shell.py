@@ -65,7 +65,10 @@ def _begun(runtime: Runtime, request: Request) -> Visit:
 
 
 def _navigation(visit: Visit, sections: Sequence[Section], *, alone: bool) -> ui.left_drawer:
-    drawer = ui.left_drawer(bordered=True).props("width=232 breakpoint=900").classes("zk-drawer")
+    # The browser opens it where there is room. Without a value the server would ask for one, and take it for an error
+    # when a slow device needs more than a second to answer.
+    drawer = ui.left_drawer(value=False, bordered=True).props("width=232 breakpoint=900 show-if-above")
+    drawer.classes("zk-drawer")
     with drawer, parts.box("zk-nav", "nav") as nav:
         nav.props["aria-label"] = visit.words("navigation")
         for section in sections:
