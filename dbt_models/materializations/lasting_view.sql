@@ -24,8 +24,5 @@
 
 {# Whether the columns of a view are those of a query, by name, type and order: PostgreSQL replaces no other view. #}
 {% macro has_columns_of(view, query) -%}
-    {%- set wanted = get_column_schema_from_query(query) -%}
-    {%- set found = get_column_schema_from_query('select * from ' ~ view) -%}
-    {{ return(wanted | map(attribute='name') | list == found | map(attribute='name') | list
-        and wanted | map(attribute='data_type') | list == found | map(attribute='data_type') | list) }}
+    {{ return(get_column_schema_from_query(query) == get_column_schema_from_query('select * from ' ~ view)) }}
 {%- endmacro %}

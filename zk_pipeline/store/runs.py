@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import date
 
-from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy import Connection, select, text, update
 
 from zk_pipeline.store.database import to_json
 from zk_pipeline.store.tables import sync_runs
@@ -16,8 +16,7 @@ def add(connection: Connection, run_id: str, first: date | None, last: date | No
 
 def note_failure(connection: Connection, run_id: str, sentence: str) -> None:
     """Remember what a failed run tells the operator; a run that failed before its first stage is not known here."""
-    told = update(sync_runs).where(sync_runs.c.run_id == run_id)
-    connection.execute(told.values(failure=sentence, updated_at=func.now()))
+    connection.execute(update(sync_runs).where(sync_runs.c.run_id == run_id).values(failure=sentence))
 
 
 def counts_of(connection: Connection, run_id: str) -> dict[str, int]:

@@ -12,6 +12,7 @@ from zk_pipeline.defs.automation.alerts import alerts, failed_runs
 from zk_pipeline.defs.automation.failures import report_of
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.operations import runs
+from zk_pipeline.store.change_mark import ChangeMark, change_mark
 from zk_pipeline.syncing import SyncFailedError
 from zk_pipeline_tests.alerting.receiver import TOKEN, Receiver, open_receiver
 from zk_pipeline_tests.defs.world import KIMAI_TOKEN, MONDAY, World
@@ -72,6 +73,19 @@ def watchman(surroundings: pytest.MonkeyPatch, receiver: Receiver, tmp_path: Pat
         watchman = Watchman(instance, receiver)
         watchman.note()
         yield watchman
+
+
+def fail_a_sync(world: World) -> None:
+    """A sync of one booking that Kimai does not take."""
+    world.desk.book(30)
+    world.office.control.add_fault("respond", method="POST", path="/api/timesheets$")
+    with pytest.raises(SyncFailedError):
+        world.sync(MONDAY)
+
+
+def change_mark_of(world: World) -> ChangeMark:
+    with world.environment.runtime.database.transaction() as connection:
+        return change_mark(connection)
 
 
 def test_a_failed_run_is_told_with_its_sentence_days_and_link(watchman: Watchman) -> None:
@@ -230,10 +244,7 @@ def test_a_day_that_is_left_failed_keeps_its_job_from_working_again(
     with dg.DagsterInstance.get() as instance:
         watchman = Watchman(instance, receiver)
         watchman.note()
-        world.desk.book(30)
-        world.office.control.add_fault("respond", method="POST", path="/api/timesheets$")
-        with pytest.raises(SyncFailedError):
-            world.sync(MONDAY)
+        fail_a_sync(world)
         watchman.tick()
         assert receiver.titles == [f"zk_pipeline: sync failed for {MONDAY}"]
         assert "could not be written for now" in receiver.messages[0]["message"]
@@ -253,13 +264,12 @@ def test_the_console_and_the_api_tell_why_a_run_failed_whether_or_not_people_are
     with dg.DagsterInstance.get() as instance:
         watchman = Watchman(instance, receiver)
         watchman.note()
-        world.desk.book(30)
-        world.office.control.add_fault("respond", method="POST", path="/api/timesheets$")
-        with pytest.raises(SyncFailedError):
-            world.sync(MONDAY)
+        fail_a_sync(world)
+        before = change_mark_of(world)
         watchman.note()
     (run,), _ = runs.page(world.environment.runtime, limit=1, offset=0)
     assert "could not be written for now" in run.failure
+    assert change_mark_of(world) != before, "open pages of the console take it as a change"
     world.office.control.clear_faults()
     world.sync(MONDAY)
     assert [row.failure for row in runs.page(world.environment.runtime, limit=1, offset=0)[0]] == [""]
