@@ -26,6 +26,7 @@ from zk_pipeline.settings import ENV_FILE
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.embedded import Endpoint
 from zk_pipeline.store.encryption import generate_key
+from zk_pipeline_tests.dagster_economy import economize
 from zk_pipeline_tests.databases import careless_server, copy, migrated
 
 ZONE = "Europe/Berlin"
@@ -37,6 +38,7 @@ class Home:
 
     path: Path
     database_name: str
+    dagster_name: str
     variables: dict[str, str]
 
     @contextmanager
@@ -57,15 +59,15 @@ class Homes:
         self._numbers = itertools.count(1)
         self._key = generate_key()
 
-    def new(self, like: Home | None = None, *, empty: bool = False) -> Home:
+    def new(self, like: Home | None = None, *, history: bool = False, empty: bool = False) -> Home:
         """A fresh home, or one with the product's data of another, which no process may be using; or empty databases.
 
-        Dagster's history is always fresh: it keeps its connections for as long as its process lives.
+        Dagster's history is fresh unless asked for: Dagster keeps its connections for as long as its process lives.
         """
         number = next(self._numbers)
         names = (f"zk_{number}", f"dagster_{number}")
-        templates = ("template1", "template1") if empty else (like.database_name if like else "zk", "dagster")
-        copy(self._server, dict(zip(names, templates, strict=True)))
+        templates = (like.database_name if like else "zk", like.dagster_name if like and history else "dagster")
+        copy(self._server, dict(zip(names, ("template1", "template1") if empty else templates, strict=True)))
         path = self._directory / str(number)
         path.mkdir()
         variables = {
@@ -80,7 +82,7 @@ class Homes:
             "ZK_KIMAI_URL": self._systems.kimai_url,
             "ZK_KIMAI_TOKEN": self._systems.kimai_token,
         }
-        return Home(path, names[0], variables)
+        return Home(path, *names, variables)
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,34 @@ class Sandbox:
     kimai: SandboxControl
 
 
+@contextmanager
+def _controls(systems: SandboxProcess) -> Iterator[Sandbox]:
+    with SandboxControl(systems.zammad_url) as zammad, SandboxControl(systems.kimai_url) as kimai:
+        yield Sandbox(zammad, kimai)
+
+
+@dataclass(frozen=True)
+class Start:
+    """What both systems hold before any test."""
+
+    processes: SandboxProcess
+    zammad: dict[str, Any]
+    kimai: dict[str, Any]
+
+    @contextmanager
+    def systems(self) -> Iterator[Sandbox]:
+        """Both systems, their requests counted anew; afterwards they are as at the start again."""
+        with _controls(self.processes) as systems:
+            systems.zammad.reset_requests()
+            systems.kimai.reset_requests()
+            try:
+                yield systems
+            finally:
+                for control, state in ((systems.zammad, self.zammad), (systems.kimai, self.kimai)):
+                    control.clear_faults()
+                    control.restore(state)
+
+
 @pytest.fixture(scope="session")
 def _systems() -> Iterator[SandboxProcess]:
     with SandboxProcess("demo") as systems:
@@ -117,17 +147,15 @@ def _systems() -> Iterator[SandboxProcess]:
 
 
 @pytest.fixture(scope="session")
-def _start(_systems: SandboxProcess) -> dict[str, dict[str, Any]]:
+def start(_systems: SandboxProcess) -> Start:
     """The state of both systems before any test."""
-    states: dict[str, dict[str, Any]] = {}
-    for url in (_systems.zammad_url, _systems.kimai_url):
-        with SandboxControl(url) as control:
-            states[url] = control.state()
-    return states
+    with _controls(_systems) as systems:
+        return Start(_systems, systems.zammad.state(), systems.kimai.state())
 
 
 @pytest.fixture(scope="session")
 def homes(_systems: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Homes]:
+    economize()
     with careless_server(tmp_path_factory.mktemp("server")) as server:
         with migrated(server):
             pass
@@ -135,14 +163,9 @@ def homes(_systems: SandboxProcess, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture
-def sandbox(_systems: SandboxProcess, _start: dict[str, dict[str, Any]]) -> Iterator[Sandbox]:
-    with SandboxControl(_systems.zammad_url) as zammad, SandboxControl(_systems.kimai_url) as kimai:
-        for control in (zammad, kimai):
-            control.reset_requests()
-        yield Sandbox(zammad, kimai)
-        for control, url in ((zammad, _systems.zammad_url), (kimai, _systems.kimai_url)):
-            control.clear_faults()
-            control.restore(_start[url])
+def sandbox(start: Start) -> Iterator[Sandbox]:
+    with start.systems() as systems:
+        yield systems
 
 
 @pytest.fixture

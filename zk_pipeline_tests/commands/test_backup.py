@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from sqlalchemy import text
 
 from zk_pipeline.sandbox.demo import demo_mappings_csv
 from zk_pipeline.store.whole_databases import BackupError, put_in_place
-from zk_pipeline_tests.commands.conftest import Home, Homes, Sandbox, Zk
+from zk_pipeline_tests.commands.conftest import Home, Homes, Sandbox, Start, Zk
 from zk_pipeline_tests.credits import credited
 
 DAYS = ("--from", "2025-10-06", "--to", "2025-10-07")
@@ -59,13 +60,40 @@ def kimai_of(home: Home) -> httpx.Client:
     return httpx.Client(base_url=home.variables["ZK_KIMAI_URL"], headers=headers, timeout=30, trust_env=False)
 
 
-@pytest.fixture
-def synced(zk: Zk, zk_home: Home, sandbox: Sandbox, tmp_path: Path) -> Home:
-    """A home in which two days were synced."""
-    mappings = tmp_path / "mappings.csv"
+@dataclass(frozen=True)
+class TwoDays:
+    """A home in which two days were synced, and what both systems held then."""
+
+    home: Home
+    zammad: dict[str, Any]
+    kimai: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def two_days(homes: Homes, start: Start, tmp_path_factory: pytest.TempPathFactory) -> TwoDays:
+    """Synced once, to be copied by each test that goes on from there."""
+    home = homes.new()
+    mappings = tmp_path_factory.mktemp("backup") / "mappings.csv"
     mappings.write_text(demo_mappings_csv())
-    zk("mappings", "import", str(mappings))
-    synced_days(zk_home, *DAYS)
+    with start.systems() as systems:
+        Zk(home)("mappings", "import", str(mappings))
+        synced_days(home, *DAYS)
+        return TwoDays(home, systems.zammad.state(), systems.kimai.state())
+
+
+@pytest.fixture
+def zk_home(request: pytest.FixtureRequest, homes: Homes) -> Home:
+    """Fresh, or with two days of history for the tests that want `synced`."""
+    if "synced" not in request.fixturenames:
+        return homes.new()
+    return homes.new(request.getfixturevalue("two_days").home, history=True)
+
+
+@pytest.fixture
+def synced(zk_home: Home, sandbox: Sandbox, two_days: TwoDays) -> Home:
+    """A home in which two days were synced, as were both systems."""
+    sandbox.zammad.restore(two_days.zammad)
+    sandbox.kimai.restore(two_days.kimai)
     return zk_home
 
 

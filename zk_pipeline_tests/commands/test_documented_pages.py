@@ -19,12 +19,10 @@ from sqlalchemy import text
 
 from zk_pipeline.commands import console
 from zk_pipeline.local import PROJECT
-from zk_pipeline.sandbox.client import SandboxControl
 from zk_pipeline.sandbox.demo import KIMAI_TOKEN, demo_mappings_csv
-from zk_pipeline.sandbox.server import SandboxProcess
 from zk_pipeline.store.embedded_programs import program
 from zk_pipeline_tests.alerting.receiver import open_receiver
-from zk_pipeline_tests.commands.conftest import Home, Homes, Sandbox, Zk
+from zk_pipeline_tests.commands.conftest import Home, Homes, Sandbox, Start, Zk
 from zk_pipeline_tests.doctor.conftest import kimai
 from zk_pipeline_tests.documented import PAGES, VENV, Step, blocks, is_shown
 
@@ -128,22 +126,17 @@ def renamed(state: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def month(
-    homes: Homes, _systems: SandboxProcess, _start: dict[str, dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
-) -> Month:
+def month(homes: Homes, start: Start, tmp_path_factory: pytest.TempPathFactory) -> Month:
     home = homes.new()
     mappings = tmp_path_factory.mktemp("csv") / "mappings.csv"
     mappings.write_text(demo_mappings_csv())
-    with pytest.MonkeyPatch.context() as patch:
+    with start.systems() as systems, pytest.MonkeyPatch.context() as patch:
         for terminal in (console.out, console.err):
             patch.setattr(terminal, "_width", 200)
         zk = Zk(home)
         assert zk("mappings", "import", str(mappings)).exit_code == 0
         printed = [zk("sync", *DAYS).output for _ in range(2)]
-    with SandboxControl(_systems.zammad_url) as zammad, SandboxControl(_systems.kimai_url) as kimai:
-        states = zammad.state(), kimai.state()
-        for control, url in ((zammad, _systems.zammad_url), (kimai, _systems.kimai_url)):
-            control.restore(_start[url])
+        states = systems.zammad.state(), systems.kimai.state()
     return Month(home, "".join(printed), renamed(states[0], ZAMMAD_NAMES), renamed(states[1], KIMAI_NAMES))
 
 

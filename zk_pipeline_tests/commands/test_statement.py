@@ -16,10 +16,8 @@ from sqlalchemy import text
 
 from zk_pipeline.commands import console
 from zk_pipeline.domain.statement import PARTS, plain
-from zk_pipeline.sandbox.client import SandboxControl
 from zk_pipeline.sandbox.demo import demo_mappings_csv
-from zk_pipeline.sandbox.server import SandboxProcess
-from zk_pipeline_tests.commands.conftest import Home, Homes, Zk
+from zk_pipeline_tests.commands.conftest import Home, Homes, Start, Zk
 
 MONTH = "2025-10"
 FORMULA = "-1+1"  # What is called =1+1 in Zammad: Kimai takes no equals sign, and this is a formula as well.
@@ -29,19 +27,14 @@ WAITING = 3
 
 
 @pytest.fixture(scope="module")
-def synced(
-    homes: Homes,
-    _systems: SandboxProcess,
-    _start: dict[str, dict[str, Any]],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Home]:
+def synced(homes: Homes, start: Start, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """Two days that were synced, with a customer whose name is a formula, and marts of them."""
     zk = Zk(homes.new())
     mappings = tmp_path_factory.mktemp("mappings") / "mappings.csv"
     mappings.write_text(demo_mappings_csv(), encoding="utf-8")
-    with SandboxControl(_systems.kimai_url) as kimai, SandboxControl(_systems.zammad_url) as zammad:
-        start = json.dumps(_start[_systems.zammad_url])
-        zammad.restore(json.loads(start.replace(json.dumps(RENAMED), json.dumps("=1+1"))))
+    with start.systems() as systems:
+        zammad = json.dumps(start.zammad)
+        systems.zammad.restore(json.loads(zammad.replace(json.dumps(RENAMED), json.dumps("=1+1"))))
         for arguments in (
             ("mappings", "import", str(mappings)),
             ("sync", "--from", "2025-10-06", "--to", "2025-10-07"),
@@ -50,8 +43,6 @@ def synced(
             done = zk(*arguments)
             assert done.exit_code in {0, WAITING}, done.output
         yield zk.home
-        kimai.restore(_start[_systems.kimai_url])
-        zammad.restore(_start[_systems.zammad_url])
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from zk_pipeline.settings import load_settings
 from zk_pipeline.store.embedded import DAGSTER_DATABASE, DATABASE, Endpoint
 from zk_pipeline.store.encryption import generate_key
 from zk_pipeline.store.schema import migrate
+from zk_pipeline_tests.dagster_economy import economize
 from zk_pipeline_tests.databases import careless_server, copy
 from zk_pipeline_tests.defs.gate import Gate
 from zk_pipeline_tests.defs.world import KIMAI_TOKEN, ZAMMAD_TOKEN, Desk, Office, World
@@ -52,6 +53,7 @@ class Databases:
 @pytest.fixture(scope="session")
 def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
     """One server for the session, with the tables of the product and of Dagster in its templates."""
+    economize()
     home = tmp_path_factory.mktemp("postgres")
     with careless_server(home) as endpoint, pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("ZK_")]:

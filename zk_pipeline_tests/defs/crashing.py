@@ -21,6 +21,7 @@ from zk_pipeline.stages.reconcile import Reconciliation
 from zk_pipeline.store import adjustments, audit, journal, ledger
 from zk_pipeline.store.database import HeldLock
 from zk_pipeline.syncing import sync_days, undo_run
+from zk_pipeline_tests.dagster_economy import economize
 
 KILLED = 9
 """Exit code of a process that was killed where it should be."""
@@ -28,6 +29,7 @@ KILLED = 9
 PROCESSES = multiprocessing.get_context("forkserver")
 """One process imports Dagster; every other is a fork of it."""
 PROCESSES.set_forkserver_preload([__name__])
+economize()
 
 Place = Callable[[], None]
 

@@ -15,9 +15,9 @@ from zk_pipeline.doctor.installation import Installation
 from zk_pipeline.local import prepared
 from zk_pipeline.sandbox.demo import KIMAI_TOKEN
 from zk_pipeline.settings import load_settings
-from zk_pipeline_tests.commands.conftest import Home, Sandbox, Zk, _start, _systems, homes, sandbox, zk, zk_home
+from zk_pipeline_tests.commands.conftest import Home, Sandbox, Zk, _systems, homes, sandbox, start, zk, zk_home
 
-__all__ = ["_start", "_systems", "homes", "sandbox", "zk", "zk_home"]
+__all__ = ["_systems", "homes", "sandbox", "start", "zk", "zk_home"]
 
 SECRETS = ("zammad-sandbox-token", "kimai-sandbox-token")
 WEBHOOK_SECRET = "q7Jx0mCkP3vRt9Zs-webhook"
