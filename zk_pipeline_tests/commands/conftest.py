@@ -16,6 +16,7 @@ from unittest.mock import patch
 
 import pytest
 from click.testing import Result
+from sqlalchemy import make_url
 from typer.testing import CliRunner
 
 from zk_pipeline.cli import app
@@ -38,8 +39,12 @@ class Home:
 
     path: Path
     database_name: str
-    dagster_name: str
     variables: dict[str, str]
+
+    @property
+    def dagster_name(self) -> str:
+        """The name of Dagster's database."""
+        return str(make_url(self.variables["ZK_DAGSTER_URL"]).database)
 
     @contextmanager
     def database(self) -> Iterator[Database]:
@@ -66,8 +71,10 @@ class Homes:
         """
         number = next(self._numbers)
         names = (f"zk_{number}", f"dagster_{number}")
-        templates = (like.database_name if like else "zk", like.dagster_name if like and history else "dagster")
-        copy(self._server, dict(zip(names, ("template1", "template1") if empty else templates, strict=True)))
+        templates = ("template1", "template1") if empty else (like.database_name if like else "zk", "dagster")
+        if like and history:
+            templates = (like.database_name, like.dagster_name)
+        copy(self._server, dict(zip(names, templates, strict=True)))
         path = self._directory / str(number)
         path.mkdir()
         variables = {
@@ -82,7 +89,7 @@ class Homes:
             "ZK_KIMAI_URL": self._systems.kimai_url,
             "ZK_KIMAI_TOKEN": self._systems.kimai_token,
         }
-        return Home(path, *names, variables)
+        return Home(path, names[0], variables)
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,12 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 from pydantic import SecretStr
 from sqlalchemy import select, text
 
-from zk_pipeline.operations import accounts, api_tokens
+from zk_pipeline.operations import accounts, api_tokens, passwords
 from zk_pipeline.operations.accounts import NewUser
 from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.runtime import Runtime
@@ -35,6 +37,8 @@ SECRET = "zammad-test-key"
 PATH = "/api/v1/webhooks/zammad"
 TESTER = Actor("cli:tests", Role.ADMIN)
 PAYLOAD = b'{"ticket":{"id":1}}'
+HASHING = passwords._hashing
+"""What the product hashes passwords with."""
 
 
 class _Server(uvicorn.Server):
@@ -126,6 +130,14 @@ def connect(database: Database) -> None:
         for name, role in (("retired", "source"), ("zammad", "source"), ("kimai", "target")):
             stored = StoredConnector(name, role, name, f"http://{name}.invalid", "token")
             connections.save(connection, stored, cipher)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_passwords() -> Iterator[None]:
+    """Hashes that cost nothing; each says what it costs, also to processes. test_throttle.py has the product's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_hashing", PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),)))
+        yield
 
 
 @pytest.fixture

@@ -8,12 +8,14 @@ from sqlalchemy import text
 
 from zk_pipeline.operations import passwords
 from zk_pipeline.operations.throttle import MOST_OF_ACCOUNT, MOST_OF_ADDRESS
-from zk_pipeline_tests.web.conftest import Web, refused
+from zk_pipeline_tests.web.conftest import HASHING, Web, refused
 from zk_pipeline_tests.web.signing_in import LOGIN, PASSWORD, events, login, own_origin, user
 
 
 @pytest.fixture(autouse=True)
-def ada(web: Web) -> int:
+def ada(web: Web, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(passwords, "_hashing", HASHING)
+    passwords._decoy.cache_clear()
     return user(web.database).id
 
 
