@@ -8,9 +8,9 @@ from pydantic import SecretStr
 
 from zk_pipeline.runtime import Runtime, open_runtime
 from zk_pipeline.settings import Settings
-from zk_pipeline_tests.commands.conftest import ZONE, Home, _start, _systems, homes, sandbox, zk, zk_home
+from zk_pipeline_tests.commands.conftest import ZONE, Home, _systems, homes, sandbox, start, zk, zk_home
 
-__all__ = ["_start", "_systems", "homes", "sandbox", "zk", "zk_home"]
+__all__ = ["_systems", "homes", "sandbox", "start", "zk", "zk_home"]
 
 
 @contextmanager
