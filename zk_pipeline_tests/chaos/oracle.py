@@ -44,7 +44,7 @@ def differences(place: Place) -> list[Difference]:
 
 def wrong_state(place: Place) -> list[Difference]:
     """What Kimai or the books have otherwise than they must, as they are now."""
-    wrong = reckoned(place.world, place.people).wrong
+    wrong = reckoned(place.world, place.people, place.weeks).wrong
     return [*_of_minutes(place), *(Difference(sentence, key) for key, sentence in wrong.items())]
 
 

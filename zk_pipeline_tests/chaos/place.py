@@ -81,7 +81,12 @@ class Place:
     def days(self) -> list[tuple[date, date]]:
         """The ranges of days on which anything was booked: long ago, in the seeds' weeks, and just now."""
         long_ago, today = FIRST - DAYS_BEFORE, local_day(datetime.now(UTC), ZONE)
-        return [(long_ago, long_ago), (FIRST, self.people.last), (today - timedelta(days=1), today)]
+        return [(long_ago, long_ago), self.weeks, (today - timedelta(days=1), today)]
+
+    @property
+    def weeks(self) -> tuple[date, date]:
+        """The days of the seeds until now, from the first to the last."""
+        return FIRST, self.people.last
 
     def begin(self, seed: int) -> None:
         """Give the people the dice and the days of another seed."""

@@ -54,7 +54,7 @@ def judged(place: Place, seed: int, seconds: float) -> Verdict:
     stories = [_trace(place, reference) for reference in list(references)[:1]]
     sentences = [difference.sentence for difference in found]
     taken = round(time.monotonic() - began, 1)
-    books = reckoned(place.world, place.people)
+    books = reckoned(place.world, place.people, place.weeks)
     counts = (storm.harmed, storm.killed, books.compared, books.excused)
     return Verdict(seed, taken, *counts, storm.told, sentences, stories)
 

@@ -206,23 +206,23 @@ def _moment(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def sync(world: World, number: int) -> int:
+def sync(world: World, number: int, first: date = FIRST, last: date = LAST) -> int:
     """The chain over the simulated days without Dagster around it; returns how many writes Kimai got."""
     runtime, run_id = world.environment.runtime, f"simulated-{number}"
     world.office.control.reset_requests()
     with runtime.source() as source, runtime.target() as target:
         zammad.extract_directory(runtime, source)
         kimai.extract_directory(runtime, target)
-        zammad.extract_bookings(runtime, source, FIRST, LAST, run_id)
-        kimai.extract_timesheets(runtime, target, FIRST, LAST, run_id)
-        normalization = Normalization(runtime, FIRST, LAST)
-        reconciliation = Reconciliation(runtime, at("12:00", LAST + timedelta(days=3)))
+        zammad.extract_bookings(runtime, source, first, last, run_id)
+        kimai.extract_timesheets(runtime, target, first, last, run_id)
+        normalization = Normalization(runtime, first, last)
+        reconciliation = Reconciliation(runtime, at("12:00", last + timedelta(days=3)))
         settings = PushSettings("zammad", lambda _: Locks(ZONE), concurrency=2, time_limit=1.0, serial_users=False)
         pusher = Pusher(runtime.database, target, settings, run_id)
-        for day in days_between(FIRST, LAST):
+        for day in days_between(first, last):
             normalization.day(day)
-        for day in days_between(FIRST, LAST):
+        for day in days_between(first, last):
             reconciliation.day(day, run_id)
-        for day in days_between(FIRST, LAST):
+        for day in days_between(first, last):
             pusher.day(day)
     return world.office.control.requests().writes

@@ -1,9 +1,9 @@
 """What Kimai should hold of each booking, reckoned from Zammad apart from the product, and what it does hold."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from sqlalchemy import text
@@ -56,10 +56,14 @@ class Reckoned:
     wrong: Mapping[str, str]
 
 
-def reckoned(world: World, people: People) -> Reckoned:
-    """Compare all bookings, but the one of long ago, about which no person has to say or said anything."""
+def reckoned(world: World, people: People, synced: tuple[date, date]) -> Reckoned:
+    """Compare all bookings, but the one of long ago, about which no person has to say or said anything.
+
+    Of the days outside of those that were synced nothing counts but what a booking's own time sheet was moved to: a
+    copy there, or the time sheet of a booking that is gone, is found when that day is synced.
+    """
     expected = _expected(world)
-    found = {key: rows for key, rows in _found(world).items() if key in expected or _seen(rows, people)}
+    found = _found(world, synced, expected.keys())
     billed = {id_ for row in people.billed.values() for id_ in marked_ids(row.description or "", "zammad")}
     keys = (expected.keys() | found.keys()) - {str(people.old)}
     excused = (billed | _excused(world)) & keys
@@ -69,11 +73,6 @@ def reckoned(world: World, people: People) -> Reckoned:
         if not _agree(expected.get(key, []), found.get(key, []))
     }
     return Reckoned(len(keys - excused), len(excused), wrong)
-
-
-def _seen(rows: Sequence[Held], people: People) -> bool:
-    """Whether one of these is on a day that was synced: one of a gone booking is found where it was moved to."""
-    return any(local_day(row.begin, ZONE) <= people.last for row in rows)
 
 
 def _excused(world: World) -> set[str]:
@@ -128,15 +127,18 @@ def _begin(row: Accounting) -> datetime:
     return local.replace(minute=local.minute // GRID * GRID, second=0, microsecond=0).astimezone(UTC)
 
 
-def _found(world: World) -> Mapping[str, Sequence[Held]]:
-    """What Kimai holds of each booking, by markers and by the links that people decided."""
+def _found(world: World, synced: tuple[date, date], there: Collection[str]) -> Mapping[str, Sequence[Held]]:
+    """What Kimai holds of each booking, by markers and by the links that people decided; `there` are in Zammad."""
     with world.environment.runtime.database.transaction() as connection:
         linked = {row.kimai_id: row.source_id for row in connection.execute(text(LINKED))}
     found: defaultdict[str, list[Held]] = defaultdict(list)
     for row in world.office.rows:
-        ids = {*marked_ids(row.description or "", "zammad"), *filter(None, [linked.get(row.id)])}
+        own, held = linked.get(row.id), _held(world, row)
+        seen = synced[0] <= local_day(held.begin, ZONE) <= synced[1]
+        ids = {*marked_ids(row.description or "", "zammad"), *filter(None, [own])}
         for key in filter(str.isdecimal, ids):
-            found[key].append(_held(world, row))
+            if seen or (key == own and key in there):
+                found[key].append(held)
     return found
 
 

@@ -2,14 +2,16 @@
 
 import os
 import random
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
 
+from zk_pipeline.domain.instants import local_day
 from zk_pipeline_tests.defs.oracle import copies_by_us, minutes_kept, unaccounted
-from zk_pipeline_tests.defs.people import People, sync
+from zk_pipeline_tests.defs.people import FIRST, LAST, People, sync
 from zk_pipeline_tests.defs.reckoning import reckoned
-from zk_pipeline_tests.defs.world import World
+from zk_pipeline_tests.defs.world import ZONE, World
 
 SEEDS = int(os.environ.get("ZK_SIMULATED_SEEDS", "20"))
 FIRST_SEED = int(os.environ.get("ZK_SIMULATED_FIRST_SEED", "1"))
@@ -23,12 +25,19 @@ def test_whatever_people_do_kimai_agrees_or_somebody_is_asked(world: World, seed
     for number in range(ROUNDS):
         for _ in range(ACTS):
             people.act()
-        sync(world, number)
-        told = "\n".join(people.done)
-        assert copies_by_us(world, people) == {}, told
-        assert minutes_kept(world) == sum((row.time_unit for row in people.bookings), Decimal(0)), told
-        for row_id, billed in people.billed.items():
-            assert world.office.server.kimai.timesheets.rows[row_id] == billed, told
-        assert sync(world, number) == 0, f"a second run without edits wrote again\n{told}"
-        assert unaccounted(world) == [], told
-        assert reckoned(world, people).wrong == {}, told
+        synced_and_right(world, people, number, (FIRST, LAST))
+    days = {local_day(datetime.fromtimestamp(row.begin, UTC), ZONE) for row in world.office.rows} | {FIRST, LAST}
+    synced_and_right(world, people, ROUNDS, (min(days), max(days)))
+
+
+def synced_and_right(world: World, people: People, number: int, days: tuple[date, date]) -> None:
+    """Sync these days twice, and check that Kimai has what it must then."""
+    sync(world, number, *days)
+    told = "\n".join(people.done)
+    assert copies_by_us(world, people) == {}, told
+    assert minutes_kept(world) == sum((row.time_unit for row in people.bookings), Decimal(0)), told
+    for row_id, billed in people.billed.items():
+        assert world.office.server.kimai.timesheets.rows[row_id] == billed, told
+    assert sync(world, number, *days) == 0, f"a second run without edits wrote again\n{told}"
+    assert unaccounted(world) == [], told
+    assert reckoned(world, people, days).wrong == {}, told
