@@ -1,6 +1,7 @@
 """The web app behind a real socket, on a real database that every test finds empty."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -37,6 +38,7 @@ SECRET = "zammad-test-key"
 PATH = "/api/v1/webhooks/zammad"
 TESTER = Actor("cli:tests", Role.ADMIN)
 PAYLOAD = b'{"ticket":{"id":1}}'
+NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 HASHING = passwords._hashing
 """What the product hashes passwords with."""
 
@@ -77,6 +79,11 @@ class Web:
             return [tuple(row) for row in connection.execute(text(query))]
 
 
+def client_of(url: httpx.URL | str, headers: dict[str, str] | None = None) -> httpx.Client:
+    """A client of a web app without TLS; reading the machine's certificates takes longer than most of the tests."""
+    return httpx.Client(base_url=url, headers=headers, timeout=30, trust_env=False, verify=NO_CERTIFICATES)
+
+
 @contextmanager
 def serving(app: FastAPI) -> Iterator[httpx.Client]:
     """A client of this app on a free port; on leaving the app is stopped as by a signal."""
@@ -88,7 +95,7 @@ def serving(app: FastAPI) -> Iterator[httpx.Client]:
         thread.start()
         assert server.listening.wait(20)
         try:
-            with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
+            with client_of(url) as client:
                 yield client
         finally:
             server.should_exit = True
@@ -172,9 +179,7 @@ def as_role(web: Web) -> Iterator[Callable[[str], httpx.Client]]:
 
         def client(role: str) -> httpx.Client:
             headers = {"authorization": f"Bearer {token_of(web.database, Role(role))}"}
-            return stack.enter_context(
-                httpx.Client(base_url=web.client.base_url, headers=headers, timeout=30, trust_env=False)
-            )
+            return stack.enter_context(client_of(web.client.base_url, headers))
 
         yield client
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from zk_pipeline_tests.web.conftest import Web, refused
+from zk_pipeline_tests.web.conftest import Web, client_of, refused
 from zk_pipeline_tests.web.signing_in import LOGIN, ME, PASSWORD, bearer, events, login
 
 USERS, TOKENS = "/api/v1/users", "/api/v1/tokens"
@@ -25,7 +25,7 @@ def in_session(as_role: AsRole, web: Web) -> Iterator[AsRole]:
             as_role("admin").put(f"{USERS}/{number}/password", json={"password": PASSWORD}).raise_for_status()
             token = login(web, f"{role}@example.com").json()["access_token"]
             headers = bearer(token)
-            return stack.enter_context(httpx.Client(base_url=web.client.base_url, headers=headers, trust_env=False))
+            return stack.enter_context(client_of(web.client.base_url, headers))
 
         yield client
 
