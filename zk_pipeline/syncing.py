@@ -20,7 +20,7 @@ from zk_pipeline.domain.undo import UndoReport
 from zk_pipeline.run_tags import MONTH_TAG, REASON_TAG, range_tags, undo_config
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import conflicts, requests, runs
-from zk_pipeline.store.requests import ADJUSTMENT, CORRECTION
+from zk_pipeline.store.requests import ADJUSTMENT, CORRECTION, MOVED
 from zk_pipeline.sync_report import SyncReport
 
 SYNC = "sync"
@@ -44,14 +44,14 @@ def sync_days(
 ) -> SyncReport:
     """Run the job over these days in runs of at most a month; the runs are in Dagster's history.
 
-    Days outside of them whose bookings a correction changed are run as well. Raises `SyncFailedError` with the
-    sentences of the failed steps.
+    Days outside of them that this asks for itself, such as those whose bookings a correction changed, are run as well.
+    Raises `SyncFailedError` with the sentences of the failed steps.
     """
     started = time.monotonic()
     run_ids: list[str] = []
     counts: Counter[str] = Counter()
     with _pooled_instance() as instance:
-        for begin, end in chain(day_ranges(first, last, LONGEST_RANGE), _corrected_days(runtime, job)):
+        for begin, end in chain(day_ranges(first, last, LONGEST_RANGE), _further_days(runtime, job)):
             tell(f"{begin} to {end}")
             result = _run(instance, job, begin, end, tags or {})
             run_ids.append(result.run_id)
@@ -97,12 +97,13 @@ def _pooled_instance() -> dg.DagsterInstance:
     return instance
 
 
-def _corrected_days(runtime: Runtime, job: dg.JobDefinition) -> Iterator[tuple[date, date]]:
-    """The days that corrections and adjustments asked for, read when the months before them have run."""
+def _further_days(runtime: Runtime, job: dg.JobDefinition) -> Iterator[tuple[date, date]]:
+    """The days that corrections, adjustments and moved time sheets asked for, read when the months before have run."""
     if job.name != SYNC:
         return
     with runtime.database.transaction() as connection:
-        asked = [row for reason in (CORRECTION, ADJUSTMENT) for row in requests.unclaimed(connection, reason=reason)]
+        reasons = (CORRECTION, ADJUSTMENT, MOVED)
+        asked = [row for reason in reasons for row in requests.unclaimed(connection, reason=reason)]
     for day in sorted({request.day for request in asked}):
         yield day, day
 

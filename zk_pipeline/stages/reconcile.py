@@ -12,6 +12,7 @@ from zk_pipeline.domain.closing import booking_day
 from zk_pipeline.domain.corrections import Netted, net
 from zk_pipeline.domain.entries import Entry
 from zk_pipeline.domain.instants import local_day
+from zk_pipeline.domain.ledger import LedgerRow
 from zk_pipeline.domain.mapping import Resolver
 from zk_pipeline.domain.markers import marked_ids
 from zk_pipeline.domain.normalize import Normalizer, movement
@@ -104,15 +105,16 @@ class Reconciliation:
         """
         with self._runtime.database.transaction() as connection:
             decisions = conflicts.resolutions_of_day(connection, self._target, day)
-            situation = self._situation(connection, day)
+            of_day = ledger.rows_of_day(connection, self._target, day)
+            situation = self._situation(connection, day, of_day)
             lines = self._reconciler.day(situation, decisions)
             self._adjust(connection, lines, decisions, run_id)
+            self._ask_where_moved(connection, situation, of_day.values())
             plans.replace_day(connection, self._target, day, lines, run_id)
             conflicts.replace_day(connection, self._target, day, lines)
         return lines
 
-    def _situation(self, connection: Connection, day: date) -> Situation:
-        of_day = ledger.rows_of_day(connection, self._target, day)
+    def _situation(self, connection: Connection, day: date, of_day: Mapping[str, LedgerRow]) -> Situation:
         bound = [row.kimai_id for row in of_day.values() if row.kimai_id is not None]
         timesheets = target.timesheets_around(connection, self._target, around(day, day, self._runtime), bound)
         # Time sheets of other days' entries stand around this day too; they must not be taken for anybody's.
@@ -125,7 +127,7 @@ class Reconciliation:
             day=day,
             entries=entries.entries_of_day(connection, self._source, day),
             timesheets=timesheets,
-            ledger=of_neighbours | of_day,
+            ledger={**of_neighbours, **of_day},
             known_sources=frozenset(map(str, bookings)) | adjustments.known(connection, self._source, looked_up),
             gone=target.gone_timesheets(connection, self._target, bound),
             server=self._directory.server,
@@ -134,6 +136,22 @@ class Reconciliation:
             closed_months=locks.closed_months,
             adjusted=self._adjusted(connection, day, looked_up | of_day.keys()),
         )
+
+    def _ask_where_moved(self, connection: Connection, situation: Situation, of_day: Iterable[LedgerRow]) -> None:
+        """Ask for the days to which people moved time sheets of the day whose bookings are gone.
+
+        What to do with them is asked in the plans of the days on which they lie now, for which nobody else asks.
+        """
+        orphans = {row.kimai_id for row in of_day if row.source_id not in situation.known_sources}
+        settings = self._runtime.settings
+        days: set[date] = set()
+        for sheet in situation.timesheets:
+            day = local_day(sheet.begin, settings.zone)
+            if sheet.id not in orphans or day == situation.day or not settings.start_date <= day <= self._today:
+                continue
+            if plans.line_of(connection, self._target, day, f"kimai:{sheet.id}") is None:
+                days.add(day)
+        requests.ask(connection, days, requests.MOVED)
 
     def _adjusted(
         self, connection: Connection, day: date, source_ids: Collection[str]

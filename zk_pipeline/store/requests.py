@@ -15,6 +15,9 @@ CORRECTION = "correction"
 ADJUSTMENT = "adjustment"
 """Somebody decided to book the difference of a billed booking on this day."""
 
+MOVED = "moved"
+"""A time sheet was moved to this day in the target, and its booking is gone."""
+
 PERSON = "person"
 """Somebody wants the day to be run."""
 

@@ -170,6 +170,36 @@ def test_a_time_sheet_moved_to_another_week_is_not_taken_for_deleted_by_the_day_
     assert world.reasons() == ["kimai_edited"]
 
 
+def moved_by_a_week(world: World) -> int:
+    """A booking whose time sheet a person moved by a week, which waits for a person since."""
+    booking, _ = world.desk.book(30), world.desk.book(45, agent="ben")
+    world.sync()
+    row, week = world.office.sheet(booking), 7 * 24 * 3600
+    world.office.change(row, begin=row.begin + week, end=(row.end or 0) + week)
+    world.sync()
+    assert world.reasons() == ["kimai_edited"]
+    return booking
+
+
+def test_a_moved_time_sheet_is_asked_about_as_soon_as_its_booking_is_deleted(world: World) -> None:
+    booking = moved_by_a_week(world)
+    world.desk.server.delete(booking)
+    assert len(world.sync().run_ids) == 2, "the day on which it lies is run as well"
+    assert [(row.reason, row.entry_date) for row in world.conflicts()] == [("both_changed", MONDAY + timedelta(7))]
+    assert len(world.sync().run_ids) == 1, "it is asked for once"
+    assert world.reasons() == ["both_changed"]
+
+
+@pytest.mark.parametrize("settings", [{"ZK_START_DATE": "2025-10-06"}], indirect=True)
+def test_no_day_before_the_start_is_asked_for_whatever_was_moved_there(world: World) -> None:
+    booking, _ = world.desk.book(30), world.desk.book(45, agent="ben")
+    world.sync()
+    row, week = world.office.sheet(booking), 7 * 24 * 3600
+    world.office.change(row, begin=row.begin - week, end=(row.end or 0) - week)
+    world.desk.server.delete(booking)
+    assert len(world.sync().run_ids) == 1
+
+
 def test_a_correction_of_the_same_day_is_netted_before_anything_is_written(world: World) -> None:
     booking = world.desk.book(120)
     world.desk.book(-100, at("09:04"))
