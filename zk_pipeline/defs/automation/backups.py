@@ -5,12 +5,10 @@ from contextlib import contextmanager
 
 import dagster as dg
 
-from zk_pipeline import safekeeping
 from zk_pipeline.defs.days import stopping_on_system_errors
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.closing import month_name
 from zk_pipeline.settings import load_settings
-from zk_pipeline.store.backups import BackupError
 
 ACTOR = "pipeline"
 
@@ -18,6 +16,8 @@ ACTOR = "pipeline"
 @dg.op(out=dg.Out(dg.Nothing))
 def make_backup(context: dg.OpExecutionContext, zk: ZkResource) -> None:
     """Back up both databases into ZK_BACKUP_DIR, and remove what was kept long enough."""
+    from zk_pipeline import safekeeping  # noqa: PLC0415 - every run imports the definitions, and few are backups.
+
     with _explained():
         made = safekeeping.back_up(zk.runtime, zk.runtime.settings.backups, ACTOR, zk.now())
     context.add_output_metadata(
@@ -34,6 +34,8 @@ def backup() -> None:
 @dg.op(out=dg.Out(dg.Nothing))
 def rehearse_restoration(context: dg.OpExecutionContext, zk: ZkResource) -> None:
     """Restore the newest backup into scratch databases, and verify its audit chain, its rows and its statement."""
+    from zk_pipeline import safekeeping  # noqa: PLC0415
+
     with _explained():
         found = safekeeping.rehearse(zk.runtime, zk.runtime.settings.backups, ACTOR)
     context.add_output_metadata(
@@ -74,6 +76,8 @@ def build_schedules() -> list[dg.ScheduleDefinition]:
 @contextmanager
 def _explained() -> Iterator[None]:
     """A backup that fails says so in one sentence, and is not tried again by itself."""
+    from zk_pipeline.store.backups import BackupError  # noqa: PLC0415
+
     with stopping_on_system_errors():
         try:
             yield
