@@ -10,7 +10,7 @@ import httpx
 from zk_pipeline.sandbox.control import PREFIX
 from zk_pipeline.sandbox.faults import FaultKind
 
-_NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """A sandbox server speaks plain HTTP, and reading the machine's certificates takes longer than the requests."""
 
 
@@ -32,7 +32,7 @@ class SandboxControl:
 
     def __init__(self, url: str) -> None:
         self._http = httpx.Client(
-            base_url=url.rstrip("/") + PREFIX, timeout=60, trust_env=False, verify=_NO_CERTIFICATES
+            base_url=url.rstrip("/") + PREFIX, timeout=60, trust_env=False, verify=NO_CERTIFICATES
         )
 
     def __enter__(self) -> Self:

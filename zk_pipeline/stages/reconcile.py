@@ -114,7 +114,7 @@ class Reconciliation:
             conflicts.replace_day(connection, self._target, day, lines)
         return lines
 
-    def _situation(self, connection: Connection, day: date, of_day: Mapping[str, LedgerRow]) -> Situation:
+    def _situation(self, connection: Connection, day: date, of_day: dict[str, LedgerRow]) -> Situation:
         bound = [row.kimai_id for row in of_day.values() if row.kimai_id is not None]
         timesheets = target.timesheets_around(connection, self._target, around(day, day, self._runtime), bound)
         # Time sheets of other days' entries stand around this day too; they must not be taken for anybody's.
@@ -127,7 +127,7 @@ class Reconciliation:
             day=day,
             entries=entries.entries_of_day(connection, self._source, day),
             timesheets=timesheets,
-            ledger={**of_neighbours, **of_day},
+            ledger=of_neighbours | of_day,
             known_sources=frozenset(map(str, bookings)) | adjustments.known(connection, self._source, looked_up),
             gone=target.gone_timesheets(connection, self._target, bound),
             server=self._directory.server,

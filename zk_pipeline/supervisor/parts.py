@@ -2,7 +2,6 @@
 
 import os
 import socket
-import ssl
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -10,7 +9,7 @@ from datetime import UTC, datetime
 
 import httpx
 
-from zk_pipeline.dagster_server import LOCATION, DagsterServer, DagsterServerError
+from zk_pipeline.dagster_server import LOCATION, DagsterServer, DagsterServerError, trusted
 from zk_pipeline.local import PROJECT
 from zk_pipeline.logs import LogFormat
 from zk_pipeline.supervisor.home import SupervisorError
@@ -24,8 +23,6 @@ _WORKSPACE = ("-w", str(PROJECT / "workspace.yaml"))
 _EVERYWHERE = {"0.0.0.0": HOST, "::": "::1"}  # noqa: S104 (recognized, not bound)
 _SECONDS_TO_ANSWER = 5.0
 _FOR_RUNS = 60.0  # Seconds.
-# What it asks is plain HTTP, and reading the machine's certificates would take more of the processor than the answer.
-_NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def parts(
@@ -95,7 +92,7 @@ def _listens(port: int) -> bool:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=_SECONDS_TO_ANSWER, trust_env=False, verify=_NO_CERTIFICATES).is_success
+        return httpx.get(url, timeout=_SECONDS_TO_ANSWER, trust_env=False, verify=trusted()).is_success
     except httpx.HTTPError:
         return False
 

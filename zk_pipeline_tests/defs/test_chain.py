@@ -159,30 +159,28 @@ def test_an_edit_in_kimai_is_shown_to_people_and_not_written_over(world: World) 
     assert world.office.sheet(booking).duration == 20 * 60
 
 
+def move_by_weeks(world: World, booking: int, weeks: int) -> None:
+    """A person moves a time sheet."""
+    row, by = world.office.sheet(booking), weeks * 7 * 24 * 3600
+    world.office.change(row, begin=row.begin + by, end=(row.end or 0) + by)
+
+
 def test_a_time_sheet_moved_to_another_week_is_not_taken_for_deleted_by_the_day_before(world: World) -> None:
     booking = world.desk.book(30, at("09:00", TUESDAY))
     world.sync(TUESDAY)
-    row, week = world.office.sheet(booking), 7 * 24 * 3600
-    world.office.change(row, begin=row.begin + week, end=(row.end or 0) + week)
+    move_by_weeks(world, booking, 1)
     world.sync(MONDAY)
     assert world.value("SELECT count(gone_at) FROM kimai.timesheets") == 0
     world.sync(TUESDAY)
     assert world.reasons() == ["kimai_edited"]
 
 
-def moved_by_a_week(world: World) -> int:
-    """A booking whose time sheet a person moved by a week, which waits for a person since."""
+def test_a_moved_time_sheet_is_asked_about_as_soon_as_its_booking_is_deleted(world: World) -> None:
     booking, _ = world.desk.book(30), world.desk.book(45, agent="ben")
     world.sync()
-    row, week = world.office.sheet(booking), 7 * 24 * 3600
-    world.office.change(row, begin=row.begin + week, end=(row.end or 0) + week)
+    move_by_weeks(world, booking, 1)
     world.sync()
     assert world.reasons() == ["kimai_edited"]
-    return booking
-
-
-def test_a_moved_time_sheet_is_asked_about_as_soon_as_its_booking_is_deleted(world: World) -> None:
-    booking = moved_by_a_week(world)
     world.desk.server.delete(booking)
     assert len(world.sync().run_ids) == 2, "the day on which it lies is run as well"
     assert [(row.reason, row.entry_date) for row in world.conflicts()] == [("both_changed", MONDAY + timedelta(7))]
@@ -194,8 +192,7 @@ def test_a_moved_time_sheet_is_asked_about_as_soon_as_its_booking_is_deleted(wor
 def test_no_day_before_the_start_is_asked_for_whatever_was_moved_there(world: World) -> None:
     booking, _ = world.desk.book(30), world.desk.book(45, agent="ben")
     world.sync()
-    row, week = world.office.sheet(booking), 7 * 24 * 3600
-    world.office.change(row, begin=row.begin - week, end=(row.end or 0) - week)
+    move_by_weeks(world, booking, -1)
     world.desk.server.delete(booking)
     assert len(world.sync().run_ids) == 1
 

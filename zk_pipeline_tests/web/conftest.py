@@ -1,7 +1,6 @@
 """The web app behind a real socket, on a real database that every test finds empty."""
 
 import socket
-import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,6 +21,7 @@ from zk_pipeline.operations import accounts, api_tokens, passwords
 from zk_pipeline.operations.accounts import NewUser
 from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.runtime import Runtime
+from zk_pipeline.sandbox.client import NO_CERTIFICATES
 from zk_pipeline.settings import Settings
 from zk_pipeline.store import accounts as stored_accounts
 from zk_pipeline.store import connections, tables
@@ -38,7 +38,6 @@ SECRET = "zammad-test-key"
 PATH = "/api/v1/webhooks/zammad"
 TESTER = Actor("cli:tests", Role.ADMIN)
 PAYLOAD = b'{"ticket":{"id":1}}'
-NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 HASHING = passwords._hashing
 """What the product hashes passwords with."""
 
