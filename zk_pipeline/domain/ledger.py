@@ -92,6 +92,11 @@ class LedgerRow:
     sent_hash: str = ""
 
     @property
+    def bound(self) -> int | None:
+        """The time sheet that was written for the entry, unless we took it back."""
+        return None if self.state is PushState.UNDONE else self.kimai_id
+
+    @property
     def is_unanswered(self) -> bool:
         """Whether the target's answer to the last write is not known."""
         return self.base is None or self.state is PushState.INTENDED

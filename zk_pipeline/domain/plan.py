@@ -107,6 +107,11 @@ class Situation:
     closed_months: frozenset[date] = frozenset()
     adjusted: Mapping[str, Sequence[Adjustment]] = field(default_factory=dict[str, Sequence[Adjustment]])
 
+    def bound_to(self, source_id: str) -> int | None:
+        """The time sheet that was written for a booking, unless we took it back."""
+        ledger = self.ledger.get(source_id)
+        return ledger.bound if ledger is not None else None
+
     def rounding_of(self, source_id: str) -> Rounding:
         """What the target's answers about the day leave possible of its rounding, where a booking's answer was lost."""
         ledger = self.ledger.get(source_id)

@@ -78,9 +78,8 @@ class Reconciler:
         )
 
     def _entry(self, entry: Entry, assignment: Assignment | Problem, found: Match, situation: Situation) -> Result:
-        ledger = situation.ledger.get(entry.source_id)
         ours = found.timesheet if found.tier is Tier.OURS else None
-        bound = _bound_to(ledger)
+        bound = situation.bound_to(entry.source_id)
         if bound is not None and bound not in situation.gone and (ours is None or ours.id != bound):
             return _review(entry, Status.MISSING, Reason.UNSEEN_IN_KIMAI, f"Time sheet {bound}.", kimai_id=bound)
         if entry.sync_status is not SyncStatus.PENDING:
@@ -101,7 +100,7 @@ class Reconciler:
     def _unmatched(self, entry: Entry, prepared: Prepared, found: Match, situation: Situation) -> Result:
         """A booking without time sheet: never one again for one that was deleted, nor beside one that may be it."""
         ledger, draft = situation.ledger.get(entry.source_id), prepared.draft
-        bound = _bound_to(ledger)
+        bound = situation.bound_to(entry.source_id)
         if self._locks(situation).is_closed(entry.entry_date):
             # Nothing can be written, linked or deleted there any more; its time can be booked elsewhere.
             text = _named(found) if bound is None else f"Time sheet {bound} was deleted in Kimai."
@@ -200,7 +199,7 @@ class Reconciler:
         """Adjusted bookings of this very day of which neither booking nor time sheet is left: their adjustments are."""
         present = {entry.source_id for entry in situation.entries}
         for source_id, made in sorted(situation.adjusted.items()):
-            bound = _bound_to(situation.ledger.get(source_id))
+            bound = situation.bound_to(source_id)
             of_day = made[0].original_day == situation.day
             if not of_day or source_id in present or (bound is not None and bound not in situation.gone):
                 continue
@@ -262,11 +261,6 @@ def _taken(timesheets: Iterable[Timesheet]) -> dict[int, list[Span]]:
         if row.end is not None:
             spans.setdefault(row.user_id, []).append(Span(row.begin, row.end))
     return spans
-
-
-def _bound_to(ledger: LedgerRow | None) -> int | None:
-    """The time sheet that was written for an entry and not taken back by us."""
-    return None if ledger is None or ledger.state is PushState.UNDONE else ledger.kimai_id
 
 
 def _excluded(entry: Entry) -> Reason:

@@ -142,7 +142,7 @@ class Reconciliation:
 
         What to do with them is asked in the plans of the days on which they lie now, for which nobody else asks.
         """
-        orphans = {row.kimai_id for row in of_day if row.source_id not in situation.known_sources}
+        orphans = {row.bound for row in of_day if row.source_id not in situation.known_sources}
         settings = self._runtime.settings
         days: set[date] = set()
         for sheet in situation.timesheets:

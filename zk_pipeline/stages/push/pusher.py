@@ -274,7 +274,7 @@ def _taken_over(parcel: Parcel, row: Timesheet, known: LedgerRow | None) -> tupl
 
 def _is_bound(row: LedgerRow | None, parcel: Parcel) -> bool:
     """Whether another run has created the entry since it was planned, though not as this plan wants it."""
-    if row is None or row.kimai_id is None or row.state is PushState.UNDONE:
+    if row is None or row.bound is None:
         return False
     # By a person's decision it is created again in place of the one that was deleted.
     return not (parcel.line.reason is Reason.DELETED_IN_KIMAI and parcel.line.kimai_id == row.kimai_id)
