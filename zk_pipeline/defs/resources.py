@@ -1,7 +1,7 @@
 """The one resource of the assets: runtime and connectors, opened when first used and shared by a run's steps."""
 
 import logging
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -9,19 +9,16 @@ from pydantic import PrivateAttr
 
 from zk_pipeline import logs
 from zk_pipeline.connectors.base import SourceConnector, TargetConnector
+from zk_pipeline.defs.run_launcher import process_name, run_lock
 from zk_pipeline.logs import LogFormat
-from zk_pipeline.runtime import Runtime, open_runtime
+from zk_pipeline.runtime import Runtime, SetupError, open_runtime
 from zk_pipeline.settings import load_settings
 from zk_pipeline.store import traffic
 from zk_pipeline.store.database import DatabaseUnavailableError
+from zk_pipeline.store.encryption import EncryptionError
 from zk_pipeline.tracing import spans
 
 _log = logging.getLogger(__name__)
-
-
-def run_lock(run_id: str) -> str:
-    """The name of the lock that a run holds for as long as its process works on it."""
-    return f"zk:run:{run_id}"
 
 
 class ZkResource(dg.ConfigurableResource):
@@ -44,6 +41,9 @@ class ZkResource(dg.ConfigurableResource):
         self._opened.enter_context(spans.run(self._run_id, context.run.job_name))
         if settings.log_format is LogFormat.JSON:
             logs.set_up(LogFormat.JSON)  # A run begins in a process of its own, which has no log yet.
+        # What is wrong with the settings is said by the stage that needs them.
+        with suppress(SetupError, EncryptionError):
+            self._opened.enter_context(self.runtime.database.kept_lock(run_lock(self._run_id), process_name()))
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         """Close what was opened."""
@@ -71,8 +71,6 @@ class ZkResource(dg.ConfigurableResource):
         """Settings and database."""
         if self._runtime is None:
             self._runtime = self._opened.enter_context(open_runtime())
-            if self._run_id is not None:
-                self._opened.enter_context(self._runtime.database.lock(run_lock(self._run_id)))
         return self._runtime
 
     @property

@@ -1,6 +1,8 @@
 """The connection to PostgreSQL: engine, transactions, locks between processes, and set-wise writes."""
 
 import json
+import logging
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,9 +11,17 @@ from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 Row = Mapping[str, Any]
+
+SECONDS_BETWEEN_SIGNS = 1.0
+"""How soon a kept lock is taken again when its connection has ended."""
+
+SECONDS_TO_LET_GO = 5.0
+"""For a keeper that a hanging database holds up; its lock ends with the process."""
+
+_log = logging.getLogger(__name__)
 
 
 class DatabaseUnavailableError(Exception):
@@ -76,11 +86,44 @@ class Database:
                 if not connection.invalidated:
                     connection.execute(text("SELECT pg_advisory_unlock_all()"))
 
-    def is_locked(self, name: str) -> bool:
-        """Whether anybody holds the lock of this name just now."""
-        query = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
+    @contextmanager
+    def kept_lock(self, name: str, holder: str) -> Iterator[None]:
+        """Hold a lock for the length of the block as a sign of life, whatever becomes of the database meanwhile.
+
+        A thread takes it, and takes it again whenever its connection ended; the block itself never waits for it.
+        `holder` (at most 63 bytes) is what `holder_of` tells of this process.
+        """
+        done = threading.Event()
+        keeper = threading.Thread(target=self._keep, args=(name, holder, done), name="kept lock", daemon=True)
+        keeper.start()
+        try:
+            yield
+        finally:
+            done.set()
+            keeper.join(SECONDS_TO_LET_GO)
+
+    def _keep(self, name: str, holder: str, done: threading.Event) -> None:
+        while not done.is_set():
+            try:
+                with self._connect() as connection:
+                    connection.execution_options(isolation_level="AUTOCOMMIT")
+                    connection.detach()  # Its name must not go back to the pool.
+                    connection.execute(
+                        text("SELECT set_config('application_name', :holder, false)"), {"holder": holder}
+                    )
+                    while not connection.execute(_TRY_LOCK, {"name": name}).scalar_one():
+                        if done.wait(SECONDS_BETWEEN_SIGNS):
+                            return
+                    while not done.wait(SECONDS_BETWEEN_SIGNS):
+                        connection.execute(text("SELECT 1"))
+            except (DatabaseUnavailableError, DBAPIError) as error:
+                _log.debug("The lock %s is taken again: %s", name, error)
+                done.wait(SECONDS_BETWEEN_SIGNS)
+
+    def holder_of(self, name: str) -> str | None:
+        """What the process that holds this lock is called, empty without a name; `None` when nobody holds it."""
         with self.transaction() as connection:
-            return not connection.execute(query, {"name": name}).scalar_one()
+            return connection.execute(_HOLDER, {"name": name}).scalar()
 
     @contextmanager
     def _connect(self) -> Iterator[Connection]:
@@ -94,6 +137,18 @@ class Database:
             ) from error
         with connection:
             yield connection
+
+
+_TRY_LOCK = text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
+# PostgreSQL shows the 64 bits of an advisory lock as two halves.
+_HOLDER = text(
+    """
+    SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+    WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND (l.classid::bigint << 32) | l.objid::bigint = hashtextextended(:name, 0)
+    """
+)
 
 
 def upsert(

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 
-from zk_pipeline.defs.automation.dead_runs import bury_dead_runs
 from zk_pipeline.defs.automation.jobs import UNFINISHED, sync
 from zk_pipeline.defs.days import SYSTEM_ERRORS
 from zk_pipeline.defs.resources import ZkResource
@@ -42,8 +41,6 @@ def demand(context: dg.SensorEvaluationContext, zk: ZkResource) -> dg.SensorResu
         if found.days:
             context.log.info("Changed in Zammad: %s", ", ".join(map(str, found.days)))
     try:
-        for run_id in bury_dead_runs(zk.runtime, context.instance, zk.now()):
-            context.log.warning("Run %s was dead and is reported as failed.", run_id)
         wanted = [] if _is_busy(context.instance) else _due_runs(zk.runtime, zk.now())
     except SYSTEM_ERRORS as error:
         return dg.SkipReason(str(error))
