@@ -12,6 +12,7 @@ from zk_pipeline.local import Environment
 from zk_pipeline.operations import accounts, versions
 from zk_pipeline.runtime import Runtime, SetupError
 from zk_pipeline.settings import load_settings
+from zk_pipeline.store.embedded import EmbeddedDatabase
 from zk_pipeline.supervisor.home import SupervisorError, possession
 from zk_pipeline.supervisor.parts import HOST, free_port, parts, reachable_url, reserved_port
 from zk_pipeline.supervisor.running import Listener, Supervisor
@@ -56,7 +57,12 @@ def serve(ready: Environment, *, port: int, verbose: bool = False, embedded: boo
             _tell, _show_part, lambda: _show_addresses(address, web_url, sign_in), _echo if verbose else None
         )
         with reserved_port() as code_port:
-            supervisor = Supervisor(held, listener, keeper=[*keeper, *(["--embedded"] if embedded else [])])
+            supervisor = Supervisor(
+                held,
+                listener,
+                keeper=[*keeper, *(["--embedded"] if embedded else [])],
+                database=EmbeddedDatabase(ready.home) if embedded else None,
+            )
             supervisor.run(parts(ready.variables, code_port, port, web_url, settings.log_format))
 
 

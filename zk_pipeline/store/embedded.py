@@ -40,7 +40,7 @@ from zk_pipeline.store.embedded_programs import (
 )
 from zk_pipeline.store.file_locks import lock_file, locks_at_once, share, turn
 
-__all__ = ["DAGSTER_DATABASE", "DATABASE", "EmbeddedServerError", "Endpoint", "embedded_server"]
+__all__ = ["DAGSTER_DATABASE", "DATABASE", "EmbeddedDatabase", "EmbeddedServerError", "Endpoint", "embedded_server"]
 
 DATABASE = "zk"
 DAGSTER_DATABASE = "dagster"
@@ -50,6 +50,7 @@ _PORT = 5432  # Only a part of the socket's name: there is no TCP listener.
 _SECONDS_TO_START = 120  # Recovery after a crash included.
 _SECONDS_TO_STOP = 60
 _SECONDS_BETWEEN_LOOKS = 0.01
+_SECONDS_TO_ANSWER = 5
 _LOG_LIMIT_BYTES = 5_000_000
 _LOG_LINES_SHOWN = 10
 _SOCKET_PATH_LIMIT = 103  # Bytes, on the strictest system; Linux takes 107.
@@ -124,6 +125,43 @@ def embedded_server(home: Path) -> Iterator[Endpoint]:
                 with turn(waiting), _explained(cluster):
                     if _is_last(users, cluster):
                         _stop(cluster)
+
+
+class EmbeddedDatabase:
+    """The server of a home, watched by somebody who uses it (`embedded_server`) and starts it again when it died."""
+
+    def __init__(self, home: Path) -> None:
+        self._cluster = _Cluster(home.expanduser().resolve())
+
+    def lives(self) -> bool:
+        """Whether any process of the server is left; a look costs next to nothing."""
+        try:
+            return _is_alive(self._cluster)
+        except OSError:  # Without its home nobody can tell, and nothing could be started.
+            return True
+
+    def answers(self) -> bool:
+        """Whether it says anything within five seconds, be it that it is still starting or has no connection left."""
+        postmaster = _postmaster(self._cluster)
+        if postmaster is None:
+            return False
+        try:
+            psycopg.connect(**postmaster.endpoint.parameters(), connect_timeout=_SECONDS_TO_ANSWER).close()
+        except psycopg.OperationalError as error:
+            return error.sqlstate is not None
+        return True
+
+    def start(self) -> None:
+        """Start it if it does not run, and wait until it has recovered. Raises `EmbeddedServerError`."""
+        with _explained(self._cluster), lock_file(self._cluster.lock("turn")) as waiting, turn(waiting):
+            _start_or_join(self._cluster)
+
+    def kill(self) -> None:
+        """End a server that does not answer, which recovers from it as from a power cut."""
+        postmaster = _postmaster(self._cluster)
+        if postmaster and self.lives():
+            with suppress(ProcessLookupError):
+                os.kill(postmaster.pid, signal.SIGKILL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx
 
@@ -23,6 +23,7 @@ _WORKSPACE = ("-w", str(PROJECT / "workspace.yaml"))
 _EVERYWHERE = {"0.0.0.0": HOST, "::": "::1"}  # noqa: S104 (recognized, not bound)
 _SECONDS_TO_ANSWER = 5.0
 _FOR_RUNS = 60.0  # Seconds.
+_LONGEST_BEAT = timedelta(seconds=60)  # A living daemon gives a sign every 30 seconds.
 
 
 def parts(
@@ -41,10 +42,40 @@ def parts(
     daemon = (*python, "dagster._daemon", "run", *_WORKSPACE, *told)
     web = (*python, "zk_pipeline.web.server")
     return [
-        Part("web app", web, shared, lambda: _answers(f"{web_url}/api/health"), order=1),
-        Part("code server", code_server, shared, lambda: _listens(code_port), 1, _FOR_RUNS, ends_on_request=True),
-        Part("webserver", webserver, shared, lambda: _answers(f"{dagster}/server_info"), order=2),
-        Part("daemon", daemon, shared, lambda: _beats(dagster, began), order=2),
+        Part(
+            "web app",
+            web,
+            shared,
+            ready=lambda: _succeeds(f"{web_url}/api/health"),
+            order=1,
+            answers=lambda: _answers(f"{web_url}/api/health"),
+        ),
+        Part(
+            "code server",
+            code_server,
+            shared,
+            ready=lambda: _listens(code_port),
+            order=1,
+            seconds_to_finish=_FOR_RUNS,
+            ends_on_request=True,
+            answers=lambda: _serves(code_port),
+        ),
+        Part(
+            "webserver",
+            webserver,
+            shared,
+            ready=lambda: _succeeds(f"{dagster}/server_info"),
+            order=2,
+            answers=lambda: _answers(f"{dagster}/server_info"),
+        ),
+        Part(
+            "daemon",
+            daemon,
+            shared,
+            ready=lambda: _beats(dagster, began),
+            order=2,
+            answers=lambda: _beats_still(dagster),
+        ),
     ]
 
 
@@ -90,11 +121,38 @@ def _listens(port: int) -> bool:
     return True
 
 
+def _serves(port: int) -> bool:
+    """Whether the code server answers the standard question of gRPC, for which it needs one of its threads."""
+    # Takes a tenth of a second, which the start of everything need not wait for.
+    import grpc  # noqa: PLC0415
+    from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: PLC0415
+
+    with grpc.insecure_channel(f"{HOST}:{port}") as channel:
+        asked = health_pb2.HealthCheckRequest(service="DagsterApi")
+        try:
+            health_pb2_grpc.HealthStub(channel).Check(  # pyright: ignore[reportAttributeAccessIssue] (generated)
+                asked, timeout=_SECONDS_TO_ANSWER
+            )
+        except grpc.RpcError:
+            return False
+    return True
+
+
 def _answers(url: str) -> bool:
+    """Whether anything is answered, be it that the database is away."""
+    return _status(url) is not None
+
+
+def _succeeds(url: str) -> bool:
+    status = _status(url)
+    return status is not None and 200 <= status < 300
+
+
+def _status(url: str) -> int | None:
     try:
-        return httpx.get(url, timeout=_SECONDS_TO_ANSWER, trust_env=False, verify=trusted()).is_success
+        return httpx.get(url, timeout=_SECONDS_TO_ANSWER, trust_env=False, verify=trusted()).status_code
     except httpx.HTTPError:
-        return False
+        return None
 
 
 def _beats(web: str, since: datetime) -> bool:
@@ -105,3 +163,14 @@ def _beats(web: str, since: datetime) -> bool:
         return False
     needed = [daemon for daemon in daemons if daemon.required]
     return all(daemon.healthy and daemon.beat_at is not None and daemon.beat_at >= since for daemon in needed)
+
+
+def _beats_still(web: str) -> bool:
+    """Whether no daemon has been silent for long. Where the web server does not answer nobody knows; it is looked after
+    by itself."""
+    try:
+        daemons = DagsterServer(web).daemons()
+    except DagsterServerError:
+        return True
+    oldest = datetime.now(UTC) - _LONGEST_BEAT
+    return all(daemon.beat_at is None or daemon.beat_at >= oldest for daemon in daemons if daemon.required)
