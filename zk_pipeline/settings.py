@@ -55,6 +55,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     dagster_url: SecretStr | None = None
     encryption_key: SecretStr | None = None
+    installation: str = Field(default="", max_length=63)
     log_format: LogFormat = LogFormat.TEXT
     otlp_endpoint: str = Field(default_factory=lambda: os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", ""))
 
@@ -143,6 +144,13 @@ class Settings(BaseSettings):
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise ValueError("is no time zone; use an IANA name such as Europe/Berlin") from error
+        return value
+
+    @field_validator("installation")
+    @classmethod
+    def _printable_name(cls, value: str) -> str:
+        if not (value.isascii() and value.isprintable()):
+            raise ValueError("is no name of an installation; use letters, digits and punctuation of ASCII")
         return value
 
     @field_validator("tags", "trusted_proxies", mode="before")

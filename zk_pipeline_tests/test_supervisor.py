@@ -110,7 +110,7 @@ class Told:
             self.sentences.append,
             lambda name, _: self.ready.append(name),
             self._started,
-            (lambda name, line: self.lines.append((name, line))) if echo else None,
+            echo=(lambda name, line: self.lines.append((name, line))) if echo else None,
         )
 
     def _started(self) -> None:

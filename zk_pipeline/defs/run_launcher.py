@@ -102,7 +102,8 @@ def _holder(run_id: str) -> str | None:
     url = load_settings().database_url
     if url is None:
         raise DatabaseUnavailableError("ZK_DATABASE_URL is not set. Give Dagster's processes the same as all others.")
-    return _database(url.get_secret_value()).holder_of(run_lock(run_id))
+    holder = _database(url.get_secret_value()).holder_of(run_lock(run_id))
+    return None if holder is None else holder.name
 
 
 @cache

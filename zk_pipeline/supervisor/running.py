@@ -57,11 +57,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Who hears what happens: sentences, a part that is ready and its seconds, that all are, lines of output."""
+    """Who hears what happens: sentences, a part that is ready and its seconds, that all are, that they are to stop, and
+    lines of output.
+    """
 
     tell: Callable[[str], None]
     ready: Callable[[str, float], None]
     started: Callable[[], None]
+    stopping: Callable[[], None] = lambda: None
     echo: Callable[[str, str], None] | None = None
 
 
@@ -138,6 +141,7 @@ class Supervisor:
             except _StopAsked:
                 pass
             finally:
+                self._listener.stopping()
                 self._stop()
 
     @contextmanager
