@@ -86,9 +86,10 @@ class LocalRunLauncher(DefaultRunLauncher):
 
     def _should_have_begun(self, run_id: str) -> bool:
         record = self._instance.get_run_record_by_id(run_id)
-        return (
-            record is not None and record.start_time is not None and time.time() - record.start_time > SECONDS_TO_BEGIN
-        )
+        if record is None or record.start_time is None:
+            return False
+        elapsed = time.time() - record.start_time  # Below 0 where the clock was set back since.
+        return not 0 <= elapsed <= SECONDS_TO_BEGIN
 
 
 def _takes_lock(run: dg.DagsterRun) -> bool:

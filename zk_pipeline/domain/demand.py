@@ -113,11 +113,13 @@ class RangeRun:
 def runs_for(requests: Iterable[DayRequest], now: datetime, first: date, last: date) -> list[RangeRun]:
     """Group the requests that are due into ranges of days, the earliest first, not more than a handful at once.
 
-    Days outside of `first` to `last` have no partition (yet), and wait.
+    Days outside of `first` to `last` have no partition (yet), and wait. A pause that is longer than the longest was set
+    while the clock was ahead, and has passed.
     """
     by_day: dict[date, list[DayRequest]] = {}
     for request in requests:
-        if request.not_before <= now and first <= request.day <= last:
+        pauses = request.tries > 0 and now < request.not_before <= now + LONGEST_PAUSE
+        if not pauses and first <= request.day <= last:
             by_day.setdefault(request.day, []).append(request)
     ranges: list[list[date]] = []
     for day in sorted(by_day):

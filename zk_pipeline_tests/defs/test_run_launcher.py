@@ -5,18 +5,28 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import dagster as dg
 import psycopg
 import pytest
 from dagster import DagsterEvent, DagsterEventType
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.remote_origin import (
+    GrpcServerCodeLocationOrigin,
+    RemoteInstigatorOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, SensorInstigatorData
 from dagster._core.test_utils import create_run_for_test
 from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_iteration
 
 from zk_pipeline.defs import run_launcher
 from zk_pipeline.defs.run_launcher import DIED, LocalRunLauncher, process_name, run_lock
 from zk_pipeline.store import requests
+from zk_pipeline.supervisor.code_server import forget_ticks_of_the_future
 from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline_tests.defs.watching import RUN_TAGS, Watch, settled
 from zk_pipeline_tests.defs.world import MONDAY
@@ -126,6 +136,37 @@ def test_a_run_has_time_to_take_the_lock(settled: Watch, begun: dg.DagsterRun, m
     monkeypatch.setattr(run_launcher, "SECONDS_TO_BEGIN", 60.0)
     assert monitor(settled) == []
     assert status_of(settled, begun) == "STARTED"
+
+
+def test_a_run_that_began_while_the_clock_was_ahead_is_found_dead_all_the_same(
+    settled: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_launcher, "SECONDS_TO_BEGIN", 30.0)
+    run = begin(settled)
+    now = time.time()
+    monkeypatch.setattr(run_launcher.time, "time", lambda: now - 86_400)
+    assert monitor(settled) == []
+    assert status_of(settled, run) == "FAILURE"
+
+
+def test_sensors_that_ticked_while_the_clock_was_ahead_tick_again(settled: Watch) -> None:
+    now = datetime.now(UTC).timestamp()
+    origin = RemoteInstigatorOrigin(
+        RemoteRepositoryOrigin(GrpcServerCodeLocationOrigin("127.0.0.1", 4000, location_name="zk_pipeline"), "r"),
+        "demand",
+    )
+    states = {}
+    for name, tick in (("demand", now + 86_400), ("alerts", now - 5)):
+        data = SensorInstigatorData(last_tick_timestamp=tick, last_tick_start_timestamp=tick, cursor="kept")
+        state = InstigatorState(
+            origin._replace(instigator_name=name), InstigatorType.SENSOR, InstigatorStatus.RUNNING, data
+        )
+        states[name] = settled.instance.add_instigator_state(state)
+    assert forget_ticks_of_the_future(settled.instance, now) == ["demand"]
+    assert forget_ticks_of_the_future(settled.instance, now) == []
+    found = {state.instigator_name: state.instigator_data for state in settled.instance.all_instigator_state()}
+    assert (found["demand"].last_tick_start_timestamp, found["demand"].cursor) == (now, "kept")
+    assert found["alerts"] == states["alerts"].instigator_data
 
 
 def test_a_run_is_suspected_for_a_while_before_it_is_failed(
