@@ -39,7 +39,7 @@ def parts(
     # On SIGTERM `dagster api grpc` ends after its runs; `dagster code-server` around it can take minutes.
     code_server = (*python, "zk_pipeline.supervisor.code_server", "-h", HOST, "-p", str(code_port), *_CODE, *told)
     webserver = (*python, "dagster_webserver", *_WORKSPACE, "-h", HOST, "-p", str(port), *told)
-    daemon = (*python, "dagster._daemon", "run", *_WORKSPACE, *told)
+    daemon = (*python, "zk_pipeline.supervisor.daemon", "run", *_WORKSPACE, *told)
     web = (*python, "zk_pipeline.web.server")
     return [
         Part(
