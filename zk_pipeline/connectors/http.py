@@ -56,7 +56,10 @@ class Dialect(Protocol):
         ...
 
     def refusal(self, call: Call, status: int, data: Any, headers: Mapping[str, str]) -> ConnectorError:
-        """The error for a 4xx answer; `data` is its JSON, or `None` when there was none."""
+        """The error for a 4xx answer; `data` is its JSON, or `None` when there was none.
+
+        422 as an `UnavailableError` is a passing failure, which is tried again like one of the server's.
+        """
         ...
 
 
@@ -223,7 +226,8 @@ class HttpClient:
             return _rate_limited(call, response)
         if status >= 500 or status == 408:
             return _server_failure(call, response)
-        return _Failure(self._dialect.refusal(call, status, *self._without_token(response)))
+        refusal = self._dialect.refusal(call, status, *self._without_token(response))
+        return _Failure(refusal, again=status == 422 and isinstance(refusal, UnavailableError))
 
     def _without_token(self, response: httpx.Response) -> tuple[Any, Mapping[str, str]]:
         """JSON and headers of a refusal, from which errors quote, in case that the server quotes the token."""

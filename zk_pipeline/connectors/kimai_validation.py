@@ -25,7 +25,7 @@ NEWER_IS_BETTER = {
 ADMINISTRATORS = frozenset({"ROLE_ADMIN", "ROLE_SUPER_ADMIN"})
 
 UNKNOWN_FIELD = "zk_probe"
-IMPOSSIBLE_TIMESHEET = {UNKNOWN_FIELD: True, "user": 0, "project": 0, "activity": 0, "begin": "", "end": ""}
+IMPOSSIBLE_TIMESHEET = {UNKNOWN_FIELD: True, "user": 0, "project": 0, "activity": 0, "begin": "x", "end": ""}
 IMPOSSIBLE_RECORD = {UNKNOWN_FIELD: True, "name": ""}
 
 FORMS: tuple[tuple[str, str, dict[str, Any], tuple[str, ...]], ...] = (

@@ -9,7 +9,7 @@ from typing import Any
 from zk_pipeline.connectors import zammad_rows
 from zk_pipeline.connectors.answer import Answer, Row, in_chunks
 from zk_pipeline.connectors.base import Changes, Endpoint, Finding, SourceConnector, Sweep, Validation
-from zk_pipeline.connectors.errors import NotFoundError
+from zk_pipeline.connectors.errors import ConnectorError, NotFoundError
 from zk_pipeline.connectors.http_connector import HttpConnector
 from zk_pipeline.connectors.zammad_errors import ZammadDialect
 from zk_pipeline.connectors.zammad_validation import validate, version_findings
@@ -140,9 +140,22 @@ class ZammadConnector(HttpConnector, SourceConnector):
         return self._accounting(self._http.write("PUT", path, body, repeatable=True, needs=NEEDS))
 
     def delete(self, accounting_id: int) -> None:
-        """Delete a booking; one that is already gone is no error."""
-        with suppress(NotFoundError):
+        """Delete a booking; one that is already gone is no error.
+
+        Zammad answers 422 for one that is gone as for one that it could not delete, so reading it settles which
+        (docs/zammad.md §8).
+        """
+        try:
             self._http.write("DELETE", f"{ACCOUNTINGS}/{accounting_id}", repeatable=True, needs=NEEDS)
+        except NotFoundError:
+            return
+        except ConnectorError as error:
+            if error.status != 422:
+                raise
+            with suppress(ConnectorError):
+                if not self.exists(accounting_id):
+                    return
+            raise
 
     @staticmethod
     def _accounting(answer: Answer) -> TimeAccounting:

@@ -56,6 +56,24 @@ def test_an_entry_for_which_kimai_always_fails_is_reported_while_the_others_arri
     assert world.office.minutes() == {broken: [30], good: [45], later: [60]}
 
 
+@pytest.mark.parametrize("method", ["GET", "PATCH"])
+def test_a_time_sheet_on_which_kimai_always_fails_is_reported_while_the_others_follow(
+    world: World, method: str
+) -> None:
+    broken, good = world.desk.book(30), world.desk.book(45)
+    world.sync()
+    for booking, units in ((broken, 60), (good, 90)):
+        world.desk.server.edit(booking, units=units)
+    path = f"/api/timesheets/{world.office.sheet(broken).id}$"
+    world.office.control.add_fault("respond", method=method, path=path, status=500)
+    message = failure_of(world)
+    assert [word for word in (str(MONDAY), f"{method} {path[:-1]}", "500") if word not in message] == []
+    assert world.office.minutes() == {broken: [30], good: [90]}
+    world.office.control.clear_faults()
+    assert world.sync().counts["updated"] == 1
+    assert world.office.minutes() == {broken: [60], good: [90]}
+
+
 def test_a_doubt_that_cannot_be_looked_up_is_left_to_the_next_run(world: World) -> None:
     booking = world.desk.book(30)
     world.office.control.add_fault("drop_after", **CREATE)
