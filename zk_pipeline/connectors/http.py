@@ -3,7 +3,6 @@
 Which status means what is said by a `Dialect`, one for each system.
 """
 
-import json
 import logging
 import random
 import ssl
@@ -20,7 +19,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from zk_pipeline.connectors import addresses
-from zk_pipeline.connectors.answer import Answer, Call
+from zk_pipeline.connectors.answer import Answer, Call, parsed
 from zk_pipeline.connectors.base import Endpoint, RequestCounts
 from zk_pipeline.connectors.errors import (
     ConnectorError,
@@ -231,7 +230,7 @@ class HttpClient:
         if "json" not in headers.get("content-type", "").lower():
             return None, headers
         try:
-            return json.loads(response.text.replace(self._token, MASK)), headers
+            return parsed(response.content.replace(self._token.encode(), MASK.encode())), headers
         except ValueError:
             return None, headers
 
@@ -307,7 +306,7 @@ def _answer(call: Call, response: httpx.Response) -> Answer | _Failure:
             )
         )
     try:
-        data = json.loads(response.content)
+        data = parsed(response.content)
     except ValueError:
         return _Failure(
             answer.fault("The JSON of the answer is cut off or broken.", "Try again; look at the proxy's limits.")

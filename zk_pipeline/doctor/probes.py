@@ -44,7 +44,7 @@ def newest_units(endpoint: Endpoint) -> list[Decimal]:
     """The numbers of the bookings that were made or changed last, in Zammad's unit."""
     with _client(endpoint, ZammadDialect()) as http:
         rows, _total = FlatList(http).newest_changes(1, NEWEST)
-    return [row.units for row in rows]
+    return [row.units for row in rows if not row.faults]
 
 
 def tag_states(endpoint: Endpoint, names: tuple[str, ...]) -> TagStates:

@@ -15,6 +15,8 @@ class Reason(StrEnum):
     UNMAPPED_ACTIVITY = "unmapped_activity"
     UNMAPPED_CUSTOMER = "unmapped_customer"
     UNKNOWN_TICKET = "unknown_ticket"
+    MALFORMED_BOOKING = "malformed_booking"
+    MALFORMED_TIMESHEET = "malformed_timesheet"
     DUPLICATE = "duplicate"
     AMBIGUOUS = "ambiguous"
     FUZZY_CANDIDATE = "fuzzy_candidate"
@@ -62,6 +64,14 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     Reason.UNKNOWN_TICKET: Explanation(
         "The ticket of this booking cannot be read.",
         "Give the Zammad token's user read access to the ticket's group, then sync the day again.",
+    ),
+    Reason.MALFORMED_BOOKING: Explanation(
+        "Nothing is written or changed while Zammad's data cannot be read.",
+        "Correct it in Zammad, then sync the day again.",
+    ),
+    Reason.MALFORMED_TIMESHEET: Explanation(
+        "Nothing is written or changed while Kimai's time sheet cannot be read.",
+        "Correct the time sheet in Kimai, or delete it there, then sync the day again.",
     ),
     Reason.DUPLICATE: Explanation(
         "A time sheet typed by hand says the same.", "Link it to the booking, or delete it in Kimai."

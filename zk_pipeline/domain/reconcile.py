@@ -14,6 +14,7 @@ from zk_pipeline.domain.ledger import Desired, LedgerRow, PushState
 from zk_pipeline.domain.locks import Locks
 from zk_pipeline.domain.mapping import Assignment, Problem, Resolver
 from zk_pipeline.domain.matching import Candidate, Match, Matches, Ours, Tier, Wanted, match
+from zk_pipeline.domain.normalize import UNREADABLE
 from zk_pipeline.domain.placement import Span, free_span
 from zk_pipeline.domain.plan import Draft, Result, Situation
 from zk_pipeline.domain.policy import Policy
@@ -57,10 +58,13 @@ class Reconciler:
         wanted = [self._wanted(entry, assignments[entry.source_id]) for entry in situation.entries]
         bound = {row.source_id: row.kimai_id for row in situation.ledger.values() if row.kimai_id is not None}
         matches = match(wanted, situation.timesheets, Ours(self._connector, bound), self._policy.zone)
+        # Of a time sheet that nobody owns and whose marker cannot be read, any booking may be the one.
+        veiled = [row for row in situation.timesheets if "description" in row.faults and row.id not in bound.values()]
         lines: list[Result] = []
         for entry in sorted(situation.entries, key=lambda entry: (entry.created_at, age(entry.source_id))):
             found = matches.by_source[entry.source_id]
-            lines.append(self._entry(entry, assignments[entry.source_id], found, situation))
+            line = self._entry(entry, assignments[entry.source_id], found, situation)
+            lines.append(_behind(veiled, line, entry) if veiled else line)
             lines.extend(_clone(entry, clone, self._locks(situation)) for clone in found.clones)
         lines.extend(self._strays(matches, situation))
         lines.extend(self._vanished(situation))
@@ -82,6 +86,11 @@ class Reconciler:
         bound = situation.bound_to(entry.source_id)
         if bound is not None and bound not in situation.gone and (ours is None or ours.id != bound):
             return _review(entry, Status.MISSING, Reason.UNSEEN_IN_KIMAI, f"Time sheet {bound}.", kimai_id=bound)
+        if entry.sync_status is SyncStatus.UNREADABLE:
+            status, why = Status.MISMATCH if ours else Status.MISSING, entry.trace.get(UNREADABLE, "")
+            return _review(entry, status, Reason.MALFORMED_BOOKING, why, kimai_id=ours.id if ours else None)
+        if ours is not None and ours.faults:
+            return _review(entry, Status.MISMATCH, Reason.MALFORMED_TIMESHEET, _unread(ours), kimai_id=ours.id)
         if entry.sync_status is not SyncStatus.PENDING:
             return self._unwanted(entry, ours, situation)
         if isinstance(assignment, Problem):
@@ -188,6 +197,8 @@ class Reconciler:
         for _, (source_id, row) in sorted(strays.items()):
             if local_day(row.begin, self._policy.zone) == situation.day:
                 decision = self._decide_unwanted(source_id, row, situation)
+                if row.faults:
+                    decision = Decision(Status.ORPHANED, Action.REVIEW, Reason.MALFORMED_TIMESHEET)
                 line = _stray(source_id, row, decision, situation.day)
                 if decision.reason is Reason.BILLED:
                     made, ledger = situation.adjusted.get(source_id, ()), situation.ledger.get(source_id)
@@ -284,6 +295,23 @@ def _decided(entry: Entry, decision: Decision, ours: Timesheet, prepared: Prepar
         draft=_in_place(prepared.draft, ours, decision) if prepared else None,
         facts_hash=prepared.facts_hash if writes and prepared else stable_hash(facts),
     )
+
+
+def _behind(veiled: Iterable[Timesheet], line: Result, entry: Entry) -> Result:
+    """The line, unless it would create a time sheet that may be there already: of that person, where that is known."""
+    if line.action is not Action.CREATE or line.draft is None:
+        return line
+    user_id = line.draft.desired.user_id
+    row = next((row for row in veiled if "user" in row.faults or row.user_id == user_id), None)
+    if row is None:
+        return line
+    text = f"{_unread(row)} Whether it is this booking's is not known."
+    return _review(entry, Status.MISSING, Reason.MALFORMED_TIMESHEET, text, draft=line.draft)
+
+
+def _unread(row: Timesheet) -> str:
+    faults = "; ".join(f"{name}: {why}" for name, why in sorted(row.faults.items()))
+    return f"Time sheet {row.id} cannot be read: {faults}."
 
 
 def _facts(row: Timesheet) -> list[str]:

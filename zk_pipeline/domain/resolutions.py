@@ -36,6 +36,8 @@ ALLOWED: Mapping[Reason, tuple[Choice, ...]] = {
     Reason.UNMAPPED_ACTIVITY: (Choice.IGNORE,),
     Reason.UNMAPPED_CUSTOMER: (Choice.IGNORE,),
     Reason.UNKNOWN_TICKET: (Choice.IGNORE,),
+    Reason.MALFORMED_BOOKING: (Choice.IGNORE,),
+    Reason.MALFORMED_TIMESHEET: (Choice.IGNORE,),
     Reason.DUPLICATE: (Choice.LINK, Choice.CREATE, Choice.IGNORE),
     Reason.AMBIGUOUS: (Choice.LINK, Choice.CREATE, Choice.IGNORE),
     Reason.FUZZY_CANDIDATE: (Choice.LINK, Choice.CREATE, Choice.IGNORE),
