@@ -165,7 +165,7 @@ class WindowSweep:
 
     def _repeats(self, page: list[TimeAccounting]) -> bool:
         """True when a page brings nothing new, which would go on for ever."""
-        if any(row.id not in self._seen for row in page):
+        if any(row.id not in self._seen for row in page if row.id != zammad_rows.NO_ID):
             return False
         self._doubt = "a page came twice"
         return True

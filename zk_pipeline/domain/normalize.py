@@ -8,6 +8,7 @@ from zk_pipeline.domain.corrections import ZERO, CorrectionGroup, Movement, Nett
 from zk_pipeline.domain.entries import Entry, SyncStatus
 from zk_pipeline.domain.instants import duration, local_day
 from zk_pipeline.domain.markers import marker, without_markers
+from zk_pipeline.domain.names import plain_text
 from zk_pipeline.domain.placement import Span, Unplaced, place
 from zk_pipeline.domain.policy import Policy
 from zk_pipeline.domain.records import (
@@ -117,7 +118,9 @@ class Normalizer:
         )
 
     def _description(self, facts: Mapping[str, str], row_id: int) -> str:
-        text = without_markers(self._policy.description.format_map(facts)).strip().rstrip(":").rstrip()
+        # Cleaned first: what is taken out must not join two halves of a marker.
+        plain = plain_text(self._policy.description.format_map(facts))
+        text = without_markers(plain).strip().rstrip(":").rstrip()
         return f"{text} {marker(self._source, str(row_id))}".strip()
 
     def _trace(self, row: TimeAccounting, left: Netted) -> dict[str, str]:

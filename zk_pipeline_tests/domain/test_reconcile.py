@@ -145,6 +145,49 @@ def test_a_time_sheet_out_of_sight_is_neither_created_again_nor_replaced(row: En
     assert verdict(line) == review(Status.MISSING, Reason.UNSEEN_IN_KIMAI, 100)
 
 
+UNREADABLE_BOOKING = entry(sync_status=SyncStatus.UNREADABLE, trace={"unreadable": "Booking 6: its time is no number."})
+
+
+@pytest.mark.parametrize(
+    ("timesheets", "found"),
+    [((), (Status.MISSING, None)), ((ours(),), (Status.MISMATCH, 100))],
+    ids=["never written", "written before"],
+)
+def test_a_booking_that_cannot_be_read_waits_and_its_time_sheet_stays(
+    timesheets: tuple[Timesheet, ...], found: tuple[Status, int | None]
+):
+    ledger = (ledger_row(),) if timesheets else ()
+    line = only_line(situation(UNREADABLE_BOOKING, ledger=ledger, timesheets=timesheets))
+    assert verdict(line) == review(found[0], Reason.MALFORMED_BOOKING, found[1])
+    assert "its time is no number" in line.text
+
+
+@pytest.mark.parametrize("ledger", [(ledger_row(),), ()], ids=["by the ledger", "by its marker"])
+@pytest.mark.parametrize("row", [entry(), entry(minutes="30"), excluded()], ids=["same", "edited", "corrected to zero"])
+def test_a_time_sheet_of_ours_that_cannot_be_read_is_neither_written_nor_replaced(
+    row: Entry, ledger: tuple[LedgerRow, ...]
+):
+    unreadable = ours(duration_seconds=0, faults={"duration": "a text came instead of a whole number"})
+    line = only_line(situation(row, ledger=ledger, timesheets=(unreadable,)))
+    assert verdict(line) == review(Status.MISMATCH, Reason.MALFORMED_TIMESHEET, 100)
+
+
+@pytest.mark.parametrize(
+    ("changes", "waits"),
+    [
+        ({"faults": {"description": "it is missing"}}, True),
+        ({"faults": {"description": "it is missing", "user": "it is missing"}, "user_id": 0}, True),
+        ({"faults": {"description": "it is missing"}, "user_id": BEN.id}, False),
+        ({"faults": {"billable": "nothing came instead of true or false"}}, False),
+    ],
+    ids=["his", "anybody's", "another's", "no marker in it"],
+)
+def test_nothing_is_created_that_an_unreadable_time_sheet_may_be(changes: dict[str, Any], waits: bool):
+    line = only_line(situation(entry(), timesheets=(timesheet(101, **changes),)))
+    expected = review(Status.MISSING, Reason.MALFORMED_TIMESHEET) if waits else (Status.MISSING, Action.CREATE, None, None)
+    assert verdict(line) == expected
+
+
 def test_a_time_sheet_that_the_ledger_gives_to_two_bookings_is_used_once():
     rows = (ledger_row("6"), ledger_row("7", base=ours()))
     first, second = reconciler().day(situation(entry("6"), entry("7"), ledger=rows, timesheets=(ours(),)))
