@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 
 import httpx
 
-from zk_pipeline.dagster_server import LOCATION, DagsterServer, DagsterServerError, trusted
+from zk_pipeline.connectors import network
+from zk_pipeline.dagster_server import LOCATION, DagsterServer, DagsterServerError
 from zk_pipeline.local import PROJECT
 from zk_pipeline.logs import LogFormat
 from zk_pipeline.supervisor.home import SupervisorError
@@ -92,7 +93,8 @@ def _listens(port: int) -> bool:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=_SECONDS_TO_ANSWER, trust_env=False, verify=trusted()).is_success
+        with network.client(proxies=False, timeout=_SECONDS_TO_ANSWER) as http:
+            return http.get(url).is_success
     except httpx.HTTPError:
         return False
 
