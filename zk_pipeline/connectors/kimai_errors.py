@@ -27,7 +27,18 @@ FIELD_PERMISSIONS: Mapping[str, str] = {
 }
 """The permission without which a field is not in the form (docs/kimai.md §1, §5)."""
 
+PROBE_FIELD = "zk_probe"
+"""A field that no form has: a form with it is refused, and the refusal shows which fields the account may send."""
+
 Fields = dict[str, tuple[str, ...]]
+
+
+class ProbeRefusedError(ValidationFailedError):
+    """Kimai refused a probe, as it must. `offered` are the fields of the form, `fields` what it said about them."""
+
+    def __init__(self, problem: str, *, offered: frozenset[str], fields: Fields, **where: Any) -> None:
+        self.offered = offered
+        super().__init__(problem, fields=fields, **where)
 
 
 class KimaiDialect:
@@ -79,6 +90,9 @@ def _forbidden(call: Call) -> PermissionDeniedError:
 def _invalid(call: Call, data: Any) -> ConnectorError:
     messages = _messages(data)
     offered = _form_fields(data)
+    if PROBE_FIELD in call.fields and offered:
+        problem = "The probe was refused, as it should be."
+        return call.error(ProbeRefusedError, problem, status=400, offered=offered, fields=messages)
     withheld = sorted(call.fields - offered)
     if EXTRA_FIELDS in messages.get("", ()) and offered and withheld:
         return _withheld(call, withheld)
