@@ -71,6 +71,7 @@ def project(row: Row) -> Project:
         start=row.optional_date("start"),
         end=row.optional_date("end"),
         global_activities=row.boolean("globalActivities"),
+        locked_until=row.optional_date("lockedUntil"),
     )
 
 

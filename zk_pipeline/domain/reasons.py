@@ -118,8 +118,7 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     ),
     Reason.REFUSED_BY_KIMAI: Explanation(
         "Kimai refused the time sheet.",
-        "Then sync the day again. Where only a rule of Kimai's changed, have it tried again: "
-        "zk conflicts resolve ID create (or update).",
+        "Then sync the day again. Each sync tries it once more; to leave it out: zk conflicts resolve ID ignore.",
     ),
     Reason.MARKER_CLONED: Explanation(
         "A time sheet with our marker was duplicated in Kimai.", "Delete the copy, or remove the marker from it."

@@ -28,7 +28,7 @@ DESCRIPTION_BYTES = 65_535
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A draft with what may make the target refuse it; `facts_hash` changes when another attempt may help."""
+    """A draft with what may make the target refuse it; `facts_hash` changes with the wish and with the obstacles."""
 
     draft: Draft
     obstacles: str
@@ -50,7 +50,7 @@ class Reconciler:
         The decisions of people are applied before new time sheets are placed, and to those that find no place.
         """
         locks = self._locks(situation)
-        lines = resolved(self._lines(situation), resolutions, locks)
+        lines = [_tried_again(line) for line in resolved(self._lines(situation), resolutions, locks)]
         return resolved(self._placed(lines, situation), resolutions, locks)
 
     def _lines(self, situation: Situation) -> list[Result]:
@@ -119,7 +119,7 @@ class Reconciler:
             return _review(entry, Status.MISSING, Reason.DELETED_IN_KIMAI, kimai_id=bound, draft=draft)
         if found.ambiguous or found.timesheet is not None:
             return _offered(entry, found, draft)
-        return self._missing(entry, prepared, ledger)
+        return self._adjustable(self._missing(entry, prepared, ledger), entry, None, situation)
 
     def _existing(self, entry: Entry, ours: Timesheet, prepared: Prepared, situation: Situation) -> Result:
         ledger = situation.ledger.get(entry.source_id)
@@ -130,7 +130,8 @@ class Reconciler:
             return self._billed(_decided(entry, decision, ours, prepared), entry, ours, situation)
         if decision.action is Action.UPDATE and _is_parked(ledger, prepared):
             line = _refused(entry, Status.MISMATCH, ledger.message if ledger else "", prepared, kimai_id=ours.id)
-            return replace(line, diff=decision.diff, draft=_in_place(prepared.draft, ours, decision))
+            line = replace(line, diff=decision.diff, draft=_in_place(prepared.draft, ours, decision))
+            return self._adjustable(line, entry, ours, situation)
         return _decided(entry, decision, ours, prepared)
 
     def _unwanted(self, entry: Entry, ours: Timesheet | None, situation: Situation) -> Result:
@@ -173,8 +174,8 @@ class Reconciler:
 
     def _prepared(self, entry: Entry, assignment: Assignment, situation: Situation) -> Prepared:
         draft = self._draft(entry, assignment)
-        obstacles = " ".join(self._resolver.obstacles(assignment, situation.today))
-        facts = {"desired": draft.desired.hash, "obstacles": obstacles, "today": str(situation.today)}
+        obstacles = " ".join(self._resolver.obstacles(assignment, situation.today, entry.entry_date))
+        facts = {"desired": draft.desired.hash, "obstacles": obstacles}
         return Prepared(draft, obstacles, stable_hash(facts))
 
     def _draft(self, entry: Entry, assignment: Assignment) -> Draft:
@@ -226,6 +227,15 @@ class Reconciler:
         wanted = (entry, line.draft.desired) if line.draft is not None else None
         owed = self._accounts.owed(entry.source_id, entry.entry_date, ours, made, wanted, ledger)
         return with_owed(line, owed, made, kept=ledger.facts_hash if ledger else "")
+
+    def _adjustable(self, line: Result, entry: Entry, ours: Timesheet | None, situation: Situation) -> Result:
+        """The line of a refused write with what it owes, so that its minutes can be booked where the target takes them."""
+        if line.reason is not Reason.REFUSED_BY_KIMAI or line.draft is None:
+            return line
+        ledger = situation.ledger.get(entry.source_id)
+        wanted = (entry, line.draft.desired)
+        owed = self._accounts.owed(entry.source_id, entry.entry_date, ours, (), wanted, ledger)
+        return replace(line, owed=owed)
 
     def _decide_unwanted(self, source_id: str, row: Timesheet, situation: Situation) -> Decision:
         locked = self._is_locked(row, situation) or source_id in situation.adjusted
@@ -332,7 +342,15 @@ def _is_parked(ledger: LedgerRow | None, prepared: Prepared) -> bool:
 
 def _refused(entry: Entry, status: Status, message: str, prepared: Prepared, *, kimai_id: int | None = None) -> Result:
     result = _review(entry, status, Reason.REFUSED_BY_KIMAI, message, kimai_id=kimai_id, draft=prepared.draft)
-    return replace(result, facts_hash=prepared.facts_hash)
+    # A known obstacle is waited for. Of the target's rules nothing is known, so each run tries once.
+    return replace(result, facts_hash=prepared.facts_hash, again=not prepared.obstacles)
+
+
+def _tried_again(line: Result) -> Result:
+    """The line of a refused write, to be sent again: a rule of the target's may have changed, which nothing tells."""
+    if line.action is not Action.REVIEW or not line.again or line.draft is None:
+        return line
+    return replace(line, action=Action.UPDATE if line.status is Status.MISMATCH else Action.CREATE)
 
 
 def _offered(entry: Entry, found: Match, draft: Draft) -> Result:

@@ -185,7 +185,10 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project of the target. `start` and `end` are compared with today, not with the entry (docs/kimai.md §3)."""
+    """A project of the target. `start` and `end` are compared with today, not with the entry (docs/kimai.md §3).
+
+    Nothing is written to days up to `locked_until`, where the target knows such a lock (docs/kimai.md §4).
+    """
 
     id: int
     name: str
@@ -195,6 +198,7 @@ class Project:
     start: date | None
     end: date | None
     global_activities: bool
+    locked_until: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ ALLOWED: Mapping[Reason, tuple[Choice, ...]] = {
     Reason.LOCKED_PERIOD: (Choice.ADJUST, Choice.IGNORE),
     Reason.NO_FREE_PLACE: (Choice.IGNORE,),
     Reason.UNMATCHED_CORRECTION: (Choice.IGNORE,),
-    Reason.REFUSED_BY_KIMAI: (Choice.CREATE, Choice.UPDATE, Choice.IGNORE),
+    Reason.REFUSED_BY_KIMAI: (Choice.CREATE, Choice.UPDATE, Choice.ADJUST, Choice.IGNORE),
     Reason.MARKER_CLONED: (Choice.DELETE, Choice.KEEP),
     Reason.BILLED_COPY: (Choice.KEEP,),
 }

@@ -133,6 +133,7 @@ projects = directory_table(
     Column("start", Date),
     Column("end", Date),
     Column("global_activities", Boolean, nullable=False),
+    Column("locked_until", Date),
 )
 activities = directory_table(
     "activities",

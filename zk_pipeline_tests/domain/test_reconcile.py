@@ -17,6 +17,7 @@ from zk_pipeline.domain.policy import Policy
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.reconcile import DESCRIPTION_BYTES, Reconciler
 from zk_pipeline.domain.records import Timesheet
+from zk_pipeline.domain.resolutions import Choice, Resolution
 from zk_pipeline_tests.domain.builders import (
     ACME_PROJECT,
     ANNA,
@@ -353,25 +354,36 @@ def test_a_closed_day_takes_no_new_time_sheet():
     assert verdict(only_line(situation(entry(), locked_before=DAY))) == CREATE
 
 
-def test_a_refused_booking_is_tried_again_only_when_something_changed():
+def test_a_refused_booking_is_tried_again_once_in_each_run():
     tried = only_line(situation(entry()))
     parked = ledger_row(
         state=PushState.PARKED, kimai_id=None, base=None, facts_hash=tried.facts_hash, message="The project has ended."
     )
-    line = only_line(situation(entry(), ledger=(parked,)))
-    assert verdict(line) == review(Status.MISSING, Reason.REFUSED_BY_KIMAI)
-    assert (line.text, line.facts_hash) == ("The project has ended.", tried.facts_hash)
+    for day in (TOMORROW, TOMORROW + timedelta(days=1)):
+        line = only_line(situation(entry(), ledger=(parked,), today=day))
+        assert verdict(line) == (Status.MISSING, Action.CREATE, Reason.REFUSED_BY_KIMAI, None)
+        assert (line.text, line.facts_hash) == ("The project has ended.", tried.facts_hash)
     assert verdict(only_line(situation(entry(minutes="30"), ledger=(parked,)))) == CREATE
-    assert verdict(only_line(situation(entry(), ledger=(parked,), today=TOMORROW + timedelta(days=1)))) == CREATE
-    assert verdict(only_line(situation(entry(), ledger=(parked,)), users=(replace(ANNA, enabled=False), BEN))) == CREATE
+    ignored = Resolution("6", Reason.REFUSED_BY_KIMAI, Choice.IGNORE, tried.facts_hash)
+    [line] = reconciler().day(situation(entry(), ledger=(parked,)), [ignored])
+    assert (line.action, line.decided) == (Action.NONE, Choice.IGNORE)
 
 
-def test_a_refused_update_is_tried_again_only_when_something_changed():
+def test_what_is_known_to_stand_in_the_way_is_waited_for():
+    disabled = (replace(ANNA, enabled=False), BEN)
+    tried = only_line(situation(entry()), users=disabled)
+    parked = ledger_row(state=PushState.PARKED, kimai_id=None, base=None, facts_hash=tried.facts_hash)
+    line = only_line(situation(entry(), ledger=(parked,)), users=disabled)
+    assert verdict(line) == review(Status.MISSING, Reason.REFUSED_BY_KIMAI)
+    assert verdict(only_line(situation(entry(), ledger=(parked,)))) == CREATE
+
+
+def test_a_refused_update_is_tried_again_once_in_each_run():
     facts = situation(entry(minutes="30"), ledger=(ledger_row(),), timesheets=(ours(),))
     tried = only_line(facts)
     parked = ledger_row(state=PushState.PARKED, facts_hash=tried.facts_hash, message="Maximum exceeded.")
     line = only_line(replace(facts, ledger={"6": parked}))
-    assert verdict(line) == review(Status.MISMATCH, Reason.REFUSED_BY_KIMAI, 100)
+    assert verdict(line) == (Status.MISMATCH, Action.UPDATE, Reason.REFUSED_BY_KIMAI, 100)
     assert only_line(replace(facts, ledger={"6": parked}, entries=(entry(minutes="45"),))).action is Action.UPDATE
 
 

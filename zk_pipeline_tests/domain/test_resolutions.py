@@ -65,8 +65,16 @@ OUTCOMES: dict[tuple[Reason, Status], dict[Choice, Action]] = {
     (Reason.LOCKED_PERIOD, Status.MISSING): {Choice.ADJUST: Action.NONE, Choice.IGNORE: Action.NONE},
     (Reason.NO_FREE_PLACE, Status.MISSING): {Choice.IGNORE: Action.NONE},
     (Reason.UNMATCHED_CORRECTION, Status.EXCLUDED): {Choice.IGNORE: Action.NONE},
-    (Reason.REFUSED_BY_KIMAI, Status.MISSING): {Choice.CREATE: Action.CREATE, Choice.IGNORE: Action.NONE},
-    (Reason.REFUSED_BY_KIMAI, Status.MISMATCH): {Choice.UPDATE: Action.UPDATE, Choice.IGNORE: Action.NONE},
+    (Reason.REFUSED_BY_KIMAI, Status.MISSING): {
+        Choice.CREATE: Action.CREATE,
+        Choice.ADJUST: Action.NONE,
+        Choice.IGNORE: Action.NONE,
+    },
+    (Reason.REFUSED_BY_KIMAI, Status.MISMATCH): {
+        Choice.UPDATE: Action.UPDATE,
+        Choice.ADJUST: Action.NONE,
+        Choice.IGNORE: Action.NONE,
+    },
     (Reason.MARKER_CLONED, Status.DUPLICATE): {Choice.DELETE: Action.DELETE, Choice.KEEP: Action.NONE},
     (Reason.BILLED_COPY, Status.DUPLICATE): {Choice.KEEP: Action.NONE},
 }

@@ -1,4 +1,4 @@
-"""Keep, of bookings, tickets and time sheets, which of their fields cannot be read."""
+"""Keep which fields of bookings, tickets and time sheets cannot be read, and until when projects are locked."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,8 +16,10 @@ def upgrade() -> None:
     for schema, table in TABLES:
         column = sa.Column("faults", JSONB(), server_default=sa.text("'{}'::jsonb"), nullable=False)
         op.add_column(table, column, schema=schema)
+    op.add_column("projects", sa.Column("locked_until", sa.Date()), schema="kimai")
 
 
 def downgrade() -> None:
+    op.drop_column("projects", "locked_until", schema="kimai")
     for schema, table in TABLES:
         op.drop_column(table, "faults", schema=schema)
