@@ -162,9 +162,7 @@ class Row:
         self._what = what
         self.raw: dict[str, Any] = data
 
-    def spare(
-        self, faults: MutableMapping[str, str], name: str, read: Callable[[str], Value], instead: Value
-    ) -> Value:
+    def spare(self, faults: MutableMapping[str, str], name: str, read: Callable[[str], Value], instead: Value) -> Value:
         """The field as `read` reads it; where it cannot be read, `instead`, and why not is noted in `faults`."""
         try:
             return read(name)
@@ -277,7 +275,9 @@ class Row:
         absent = f"A {self._what} without the field {name!r} came."
         return call.error(
             FieldError,
-            absent if problem == MISSING else f"In a {self._what}{named} the field {name!r} is not as promised: {problem}.",
+            absent
+            if problem == MISSING
+            else f"In a {self._what}{named} the field {name!r} is not as promised: {problem}.",
             why=problem,
             status=self._answer.status,
             outcome_unknown=call.writes,

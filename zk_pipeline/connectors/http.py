@@ -80,8 +80,8 @@ class _Failure:
 class HttpClient:
     """Sends the calls of one connector. Safe for use by several threads.
 
-    Raises `ValueError` for a base URL, token, proxy or file of certificates that cannot be used. Redirects are never followed, since the token would
-    travel with them.
+    Raises `ValueError` for a base URL, token, proxy or file of certificates that cannot be used. Redirects are never
+    followed, since the token would travel with them.
     """
 
     def __init__(
@@ -368,8 +368,8 @@ def _asked_for_password(call: Call, response: httpx.Response, product: str) -> P
     named = f" for {realm[1]!r}" if realm else ""
     return call.error(
         ProtocolError,
-        f"A web server or proxy in front of {product} asks for a name and password ({scheme}){named}; the token did not "
-        f"reach {product}.",
+        f"A web server or proxy in front of {product} asks for a name and password ({scheme}){named}; the token did "
+        f"not reach {product}.",
         status=response.status_code,
         remedy=f"Let requests of this machine to /api pass there without a password, or give the address of {product} "
         "behind it.",

@@ -1,8 +1,8 @@
 """What the Kimai connector says about server and account: version, role, missing permissions, zone and tracking mode.
 
 Permissions to write are told by sending forms that Kimai must refuse, since they hold a field that no form has. The
-refusal shows what the account may send; nothing is created or changed (docs/kimai.md §1, §3). What a role is called proves
-nothing: single permissions can be taken from any.
+refusal shows what the account may send; nothing is created or changed (docs/kimai.md §1, §3). What a role is called
+proves nothing: single permissions can be taken from any.
 """
 
 from collections.abc import Sequence
@@ -210,7 +210,7 @@ def _offered(
     needs: tuple[str, ...],
     level: Level = Level.FAIL,
 ) -> frozenset[str] | None:
-    """The fields that Kimai offers the account in a form that it must refuse; `None`, with a finding, where it may not."""
+    """The fields that Kimai offers the account in a form that it must refuse; `None`, with a finding, if it may not."""
     method, path = call
     try:
         http.write(method, path, form, needs=needs)

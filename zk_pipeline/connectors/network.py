@@ -1,7 +1,7 @@
 """How this machine reaches others over HTTP: which certificates are trusted, and what goes through a proxy.
 
-All clients of the product are made here. What the environment says wrongly (`SSL_CERT_FILE`, `ZK_CA_BUNDLE`, the proxies,
-`NO_PROXY`) is told in one sentence that names the variable.
+All clients of the product are made here. What the environment says wrongly (`SSL_CERT_FILE`, `ZK_CA_BUNDLE`, the
+proxies, `NO_PROXY`) is told in one sentence that names the variable.
 """
 
 import os
@@ -28,7 +28,9 @@ class NetworkError(ValueError):
     """The environment says something about certificates or proxies that cannot be; the message names the variable."""
 
 
-def client(*, ca_bundle: str = "", proxies: bool = True, limits: httpx.Limits | None = None, **options: Any) -> httpx.Client:
+def client(
+    *, ca_bundle: str = "", proxies: bool = True, limits: httpx.Limits | None = None, **options: Any
+) -> httpx.Client:
     """An HTTP client that trusts and goes through what the environment says.
 
     `ca_bundle` is a file with further authorities, else that of `ZK_CA_BUNDLE`; without `proxies` it goes straight to
@@ -142,8 +144,8 @@ def _proxy(url: httpx.URL) -> tuple[str, str] | None:
 
 def _no_proxy_url(variable: str, address: str) -> NetworkError:
     return NetworkError(
-        f"{variable} is {_shown(address)}, which is no HTTP proxy. Give it as http://host:port, take it out, or name the "
-        "host that needs none in NO_PROXY."
+        f"{variable} is {_shown(address)}, which is no HTTP proxy. Give it as http://host:port, take it out, or name "
+        "the host that needs none in NO_PROXY."
     )
 
 
@@ -162,7 +164,7 @@ def _excepts(entry: str, host: str, addresses: tuple[IPv4Address | IPv6Address, 
             network = ip_network(entry.replace("[", "").replace("]", ""), strict=False)
         except ValueError as error:
             raise NetworkError(
-                f"{_variable('no_proxy')} holds {entry}, which is no network. Write networks as 10.0.0.0/8 or fe80::/10."
+                f"{_variable('no_proxy')} holds {entry}, which is no network. Write one as 10.0.0.0/8 or fe80::/10."
             ) from error
         return any(address in network for address in addresses)
     name, port = entry.lower(), ""

@@ -149,7 +149,9 @@ def _directory(http: HttpClient, checks: Checks, *, organized: bool) -> None:
             "Give both the token and a role of its owner the permission ticket.agent.",
         )
     elif organizations is not None:
-        text = "No organization came and no ticket booked last has one, so whether the account may see them is untested."
+        text = (
+            "No organization came and no ticket booked last has one, so whether the account may see them is untested."
+        )
         checks.passed("organizations", text)
 
 

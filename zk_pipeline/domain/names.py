@@ -7,7 +7,9 @@ NAME_LENGTHS = (2, 150)
 PROJECT_NUMBER_LENGTH = 10
 _REPLACED = str.maketrans({"<": "(", ">": ")", '"': "'", "=": "-"})
 _JOINER = "\u200d"
-_TURNS_OTHERS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u206a\u206b\u206c\u206d\u206e\u206f\ufeff")
+_TURNS_OTHERS = frozenset(
+    "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u206a\u206b\u206c\u206d\u206e\u206f\ufeff"
+)
 """Embeddings, overrides and isolates: what they begin goes on behind the text, on an invoice as well."""
 
 _DIGITS = string.digits + string.ascii_uppercase

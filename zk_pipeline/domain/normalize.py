@@ -21,7 +21,6 @@ from zk_pipeline.domain.records import (
     TimeAccounting,
 )
 
-
 UNREADABLE = "unreadable"
 """The line of an entry's trace that says why its booking cannot be read."""
 

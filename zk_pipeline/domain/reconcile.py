@@ -229,7 +229,7 @@ class Reconciler:
         return with_owed(line, owed, made, kept=ledger.facts_hash if ledger else "")
 
     def _adjustable(self, line: Result, entry: Entry, ours: Timesheet | None, situation: Situation) -> Result:
-        """The line of a refused write with what it owes, so that its minutes can be booked where the target takes them."""
+        """The line of a refused write with what it owes, so that it can be booked where the target takes it."""
         if line.reason is not Reason.REFUSED_BY_KIMAI or line.draft is None:
             return line
         ledger = situation.ledger.get(entry.source_id)

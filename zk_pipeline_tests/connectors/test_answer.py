@@ -93,7 +93,10 @@ def test_a_count_that_is_missing_or_no_number_is_a_protocol_error(headers: dict[
 @pytest.mark.parametrize(
     ("body", "data"),
     [
-        (rb'{"title": "a\u0000b", "other": "\ud83d \ude00 \ud83d\ude00"}', {"title": "a\ufffdb", "other": "\ufffd \ufffd \U0001f600"}),
+        (
+            rb'{"title": "a\u0000b", "other": "\ud83d \ude00 \ud83d\ude00"}',
+            {"title": "a\ufffdb", "other": "\ufffd \ufffd \U0001f600"},
+        ),
         (b'{"title": "a\x00b\xed\xa0\x80\xff"}', {"title": "a\ufffdb\ufffd\ufffd\ufffd\ufffd"}),
         (b'[NaN, -Infinity, 1e999, 0.5, "NaN"]', [None, None, None, 0.5, "NaN"]),
         (b'\xef\xbb\xbf{"a": "\t"}', {"a": "\t"}),

@@ -1,7 +1,7 @@
 """Reading time sheets: whole windows in the caller's zone, pages that stand still, exact markers, honest refusals."""
 
-from collections.abc import Callable
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -65,7 +65,14 @@ class TestFetch:
 
     @pytest.mark.parametrize(
         ("field", "value"),
-        [("begin", None), ("user", "anna"), ("tags", None), ("description", 7), ("duration", 2**40), ("exported", "no")],
+        [
+            ("begin", None),
+            ("user", "anna"),
+            ("tags", None),
+            ("description", 7),
+            ("duration", 2**40),
+            ("exported", "no"),
+        ],
     )
     def test_a_time_sheet_that_cannot_be_read_is_seen_and_costs_no_other(
         self,

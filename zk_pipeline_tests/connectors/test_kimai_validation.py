@@ -22,9 +22,7 @@ def at_home(kimai: KimaiServer) -> KimaiServer:
     return kimai
 
 
-def test_a_right_account_passes_everything(
-    at_home: KimaiServer, kimai_service: tuple[KimaiServer, str]
-) -> None:
+def test_a_right_account_passes_everything(at_home: KimaiServer, kimai_service: tuple[KimaiServer, str]) -> None:
     project, activity = at_home.add_project("Acme", at_home.add_customer("Acme")), at_home.add_activity("Support")
     carl = at_home.add_user("carl", "carl@example.com", timezone="Europe/Berlin")
     for exported in (False, True):

@@ -66,7 +66,11 @@ def test_minutes_that_kimai_locks_out_are_billed_in_the_open_period(world: World
     world.office.server.configure(LOCKDOWN)
     assert world.sync().parked == 2
     told = " ".join(conflict.text for conflict in world.conflicts())
-    words = ("lockdown_override_timesheet", "may be locked in Kimai, or a permission is missing", "This period is locked.")
+    words = (
+        "lockdown_override_timesheet",
+        "may be locked in Kimai, or a permission is missing",
+        "This period is locked.",
+    )
     assert [word for word in words if word not in told] == []
     for conflict in world.conflicts():
         with world.environment.runtime.database.transaction() as connection:

@@ -185,7 +185,9 @@ def test_a_time_sheet_of_ours_that_cannot_be_read_is_neither_written_nor_replace
 )
 def test_nothing_is_created_that_an_unreadable_time_sheet_may_be(changes: dict[str, Any], waits: bool):
     line = only_line(situation(entry(), timesheets=(timesheet(101, **changes),)))
-    expected = review(Status.MISSING, Reason.MALFORMED_TIMESHEET) if waits else (Status.MISSING, Action.CREATE, None, None)
+    expected = (
+        review(Status.MISSING, Reason.MALFORMED_TIMESHEET) if waits else (Status.MISSING, Action.CREATE, None, None)
+    )
     assert verdict(line) == expected
 
 

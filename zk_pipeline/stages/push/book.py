@@ -117,9 +117,7 @@ class Book:
         text = " ".join(part for part in (refusal.text, known) if part)
         line = replace(parcel.line, action=Action.REVIEW, reason=Reason.REFUSED_BY_KIMAI, text=text)
         with self._exchanges.committed() as connection:
-            ledger.refuse(
-                connection, self._target, _write(parcel, operation), PushState.PARKED, text, self._run_id
-            )
+            ledger.refuse(connection, self._target, _write(parcel, operation), PushState.PARKED, text, self._run_id)
             if parcel.line.reason is Reason.REFUSED_BY_KIMAI:
                 # Trying again was what a person decided; the new refusal is a new question.
                 conflicts.carry_out(connection, self._target, [parcel.line])
