@@ -83,8 +83,8 @@ def _forbidden(call: Call) -> PermissionDeniedError:
         # Kimai says no more than "Forbidden" for all of these (docs/kimai.md §4).
         return call.error(
             PermissionDeniedError,
-            "Its period or its project may be locked in Kimai, or a permission is missing, or the time sheet belongs to "
-            "a team of others: Kimai does not tell which.",
+            "Its period or its project may be locked in Kimai, or a permission is missing, or the time sheet belongs "
+            "to a team of others: Kimai does not tell which.",
             status=403,
             remedy="Open the period in Kimai's lockdown or unlock the project, or give a role of the account the "
             f"permission lockdown_override_timesheet. If neither is locked, give it {needed}; view_all_data lifts the "
