@@ -46,7 +46,7 @@ def accountings_with_assets(page: Row) -> list[TimeAccounting]:
 
 
 def accounting(row: Row) -> TimeAccounting:
-    """One time accounting, of whose fields none need be readable (docs/zammad.md §2, §14)."""
+    """One time accounting, of whose fields none need be readable (docs/zammad.md §2)."""
     faults: dict[str, str] = {}
     return TimeAccounting(
         id=row.spare(faults, "id", row.integer, NO_ID),
