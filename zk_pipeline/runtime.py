@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar, overload
 
 from zk_pipeline.connectors.base import (
@@ -128,7 +128,14 @@ class Runtime:
 
     def _endpoint(self, stored: StoredConnector) -> Endpoint:
         settings = self.settings
-        return Endpoint(stored.name, stored.base_url, stored.token, settings.http_timeout, settings.http_attempts)
+        return Endpoint(
+            stored.name,
+            stored.base_url,
+            stored.token,
+            settings.http_timeout,
+            settings.http_attempts,
+            str(settings.ca_bundle or ""),
+        )
 
 
 @contextmanager
@@ -169,7 +176,8 @@ def store_connectors(runtime: Runtime) -> None:
         if not url or not token:
             missing = f"{prefix}_TOKEN" if url else f"{prefix}_URL"
             raise SetupError(f"{missing} is missing: {prefix}_URL and {prefix}_TOKEN belong together.")
-        wanted.append(StoredConnector(kind, role, kind, url, token))
+        given_as = StoredConnector(kind, role, kind, url, token)
+        wanted.append(replace(given_as, base_url=_address(given_as)))
     for connector in wanted:
         if connector.role == "target":
             runtime.require_same_target(connector)

@@ -87,6 +87,7 @@ class Settings(BaseSettings):
     kimai_concurrency: int = Field(default=4, ge=1, le=32)
     http_timeout: float = Field(default=30.0, gt=0, le=600)
     http_attempts: int = Field(default=3, ge=1, le=10)
+    ca_bundle: Path | None = None
 
     port: int = Field(default=3000, ge=1, le=65535)
     web_port: int = Field(default=8000, ge=1, le=65535)

@@ -40,7 +40,8 @@ TARGETS = "zk_pipeline.targets"
 class Endpoint:
     """Where a connector talks to. `name` identifies the connector in markers and the ledger; the token never shows.
 
-    `attempts` is how often a call is tried in all before its failure counts.
+    `attempts` is how often a call is tried in all before its failure counts; `ca_bundle` is a file with certificates of
+    authorities that are trusted besides the usual ones.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Endpoint:
     token: str = field(repr=False)
     timeout_seconds: float = 30.0
     attempts: int = 3
+    ca_bundle: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 Which status means what is said by a `Dialect`, one for each system.
 """
 
-import json
 import logging
 import random
+import re
 import ssl
 import threading
 import time
@@ -13,14 +13,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import cache
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import httpx
 
-from zk_pipeline.connectors import addresses
-from zk_pipeline.connectors.answer import Answer, Call
+from zk_pipeline.connectors import addresses, network
+from zk_pipeline.connectors.answer import Answer, Call, parsed
 from zk_pipeline.connectors.base import Endpoint, RequestCounts
 from zk_pipeline.connectors.errors import (
     ConnectorError,
@@ -35,10 +34,18 @@ from zk_pipeline.domain.traffic import NOTHING, UNANSWERED, Tally, Traffic, sing
 CONNECT_SECONDS = 10.0
 LONGEST_WAIT_SECONDS = 60.0
 FIRST_WAIT_SECONDS = 0.5
+_PASSWORD_SCHEMES = frozenset({"basic", "digest", "negotiate", "ntlm"})
+
 IDLE_SECONDS = 4.0
 """Servers commonly close an idle connection after five seconds: leave it before they do, or a write is lost on it."""
 
 Params = Mapping[str, str | int]
+
+_PAGE = re.compile(
+    r"/[a-z]{2}(_[A-Za-z]{2,4})?/(homepage|dashboard|login|timesheet|quick_entry|calendar|favorite|profile|reporting|"
+    r"export|invoice|team|about|help|admin)(/|$)|/(desktop|mobile)(/|$)"
+)
+"""Where the path of a page begins in Kimai (`/en/homepage`) and in Zammad's newer desktop and mobile views."""
 
 _log = logging.getLogger(__name__)
 
@@ -76,8 +83,8 @@ class _Failure:
 class HttpClient:
     """Sends the calls of one connector. Safe for use by several threads.
 
-    Raises `ValueError` for a base URL or token that cannot be used. Redirects are never followed, since the token would
-    travel with them.
+    Raises `ValueError` for a base URL, token, proxy or file of certificates that cannot be used. Redirects are never
+    followed, since the token would travel with them.
     """
 
     def __init__(
@@ -97,8 +104,11 @@ class HttpClient:
         self.system = (
             dialect.product if endpoint.name == dialect.product.lower() else f"{dialect.product} ({endpoint.name})"
         )
-        self._http = httpx.Client(
-            base_url=checked_base_url(endpoint),
+        self._base_url = checked_base_url(endpoint)
+        network.proxy_for(self._base_url)  # Said now, not at the first request.
+        self._http = network.client(
+            ca_bundle=endpoint.ca_bundle,
+            base_url=self._base_url,
             headers={
                 "Authorization": dialect.authorization(self._token),
                 "Accept": "application/json",
@@ -107,7 +117,6 @@ class HttpClient:
             timeout=httpx.Timeout(endpoint.timeout_seconds, connect=CONNECT_SECONDS),
             limits=httpx.Limits(keepalive_expiry=IDLE_SECONDS),
             follow_redirects=False,
-            verify=_trusted(),
             event_hooks={"request": [addresses.guarded]},
         )
 
@@ -208,7 +217,7 @@ class HttpClient:
         try:
             response = self._http.request(call.method, call.path, params=params, json=body)
         except httpx.RequestError as error:
-            return None, _transport_failure(call, error)
+            return None, self._by_way_of_proxy(_transport_failure(call, error))
         return response, self._judge(call, response)
 
     def _json(self, response: httpx.Response | None, outcome: Answer | _Failure) -> Any:
@@ -217,6 +226,18 @@ class HttpClient:
         return self._without_token(response)[0] if response is not None else None
 
     def _judge(self, call: Call, response: httpx.Response) -> Answer | _Failure:
+        return self._by_way_of_proxy(self._meaning(call, response))
+
+    def _by_way_of_proxy(self, outcome: Answer | _Failure) -> Answer | _Failure:
+        """The failure with the proxy that the request went to, where it may be the proxy's and not the system's."""
+        if isinstance(outcome, _Failure) and isinstance(outcome.error, ProtocolError | UnavailableError):
+            variable, proxy = network.variable_for(self._base_url), network.proxy_for(self._base_url)
+            if proxy:
+                outcome.error.problem += f" The request went to the proxy {proxy}, which {variable} names."
+                outcome.error.remedy += " Look at the proxy, or except this host from it in NO_PROXY."
+        return outcome
+
+    def _meaning(self, call: Call, response: httpx.Response) -> Answer | _Failure:
         status = response.status_code
         if response.is_success:
             return _answer(call, response)
@@ -227,7 +248,8 @@ class HttpClient:
         if status >= 500 or status == 408:
             return _server_failure(call, response)
         refusal = self._dialect.refusal(call, status, *self._without_token(response))
-        return _Failure(refusal, again=status == 422 and isinstance(refusal, UnavailableError))
+        again = status == 422 and isinstance(refusal, UnavailableError)
+        return _Failure(_asked_for_password(call, response, self._dialect.product) or refusal, again=again)
 
     def _without_token(self, response: httpx.Response) -> tuple[Any, Mapping[str, str]]:
         """JSON and headers of a refusal, from which errors quote, in case that the server quotes the token."""
@@ -235,13 +257,16 @@ class HttpClient:
         if "json" not in headers.get("content-type", "").lower():
             return None, headers
         try:
-            return json.loads(response.text.replace(self._token, MASK)), headers
+            return parsed(response.content.replace(self._token.encode(), MASK.encode())), headers
         except ValueError:
             return None, headers
 
 
 def checked_base_url(endpoint: Endpoint) -> str:
-    """The base URL without trailing slash and pasted `/api` or `/api/v1`. Raises `ValueError` when it is unusable."""
+    """The base URL without trailing slash, and without what else was pasted: `/api`, or a page of the browser.
+
+    Raises `ValueError` when it is unusable.
+    """
     name = f"The base URL of the connector {endpoint.name!r}"
     try:
         parts = urlsplit(endpoint.base_url.strip())
@@ -256,9 +281,11 @@ def checked_base_url(endpoint: Endpoint) -> str:
         raise ValueError(f"{name} is forbidden: {parts.hostname}. {addresses.REMEDY}")
     if parts.username is not None or parts.password is not None:
         raise ValueError(f"{name} holds credentials. Take them out: the token is a setting of its own.")
-    if parts.query or parts.fragment:
-        raise ValueError(f"{name} holds a query or fragment. Give scheme, host and path alone.")
-    path = parts.path.rstrip("/")
+    # Zammad's pages stand behind "#", those of Kimai behind a language; either is the address of a page of the system.
+    page = _PAGE.search(parts.path)
+    path = (parts.path[: page.start()] if page else parts.path).rstrip("/")
+    if parts.query and not page:
+        raise ValueError(f"{name} holds a query. Give scheme, host and path alone.")
     for suffix in ("/api/v1", "/api"):
         path = path.removesuffix(suffix).rstrip("/")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
@@ -311,7 +338,7 @@ def _answer(call: Call, response: httpx.Response) -> Answer | _Failure:
             )
         )
     try:
-        data = json.loads(response.content)
+        data = parsed(response.content)
     except ValueError:
         return _Failure(
             answer.fault("The JSON of the answer is cut off or broken.", "Try again; look at the proxy's limits.")
@@ -328,6 +355,28 @@ def _redirected(call: Call, response: httpx.Response) -> ProtocolError:
         status=response.status_code,
         remedy="Correct the base URL: http or https, the host and the path prefix.",
         outcome_unknown=call.writes,
+    )
+
+
+def _asked_for_password(call: Call, response: httpx.Response, product: str) -> ProtocolError | None:
+    """The error where not the system but a web server or proxy in front of it wants a name and a password.
+
+    Neither Kimai nor Zammad asks so: they take tokens, and their refusals are JSON.
+    """
+    asked = response.headers.get("Proxy-Authenticate" if response.status_code == 407 else "WWW-Authenticate", "")
+    scheme = asked.partition(" ")[0]
+    from_system = "json" in response.headers.get("Content-Type", "").lower()
+    if response.status_code not in {401, 407} or scheme.lower() not in _PASSWORD_SCHEMES or from_system:
+        return None
+    realm = re.search(r'realm="([^"]{1,60})"', asked)
+    named = f" for {realm[1]!r}" if realm else ""
+    return call.error(
+        ProtocolError,
+        f"A web server or proxy in front of {product} asks for a name and password ({scheme}){named}; the token did "
+        f"not reach {product}.",
+        status=response.status_code,
+        remedy=f"Let requests of this machine to /api pass there without a password, or give the address of {product} "
+        "behind it.",
     )
 
 
@@ -358,6 +407,10 @@ def _transport_failure(call: Call, error: httpx.RequestError) -> _Failure:
     if isinstance(error, httpx.DecodingError | httpx.UnsupportedProtocol):
         problem = "The body of the answer cannot be decoded."
         return _Failure(call.error(ProtocolError, problem, outcome_unknown=call.writes))
+    if isinstance(error, httpx.ProxyError):
+        reason = str(error).strip().rstrip(".") or "no answer"
+        remedy = "Correct the proxy's address, name and password there."
+        return _Failure(call.error(UnavailableError, f"The proxy refused ({reason}).", remedy=remedy), unsent=True)
     if isinstance(error, addresses.ForbiddenAddressError):
         problem = "The base URL leads to an address that is forbidden; nothing was sent to it."
         return _Failure(call.error(UnavailableError, problem, remedy=addresses.REMEDY), unsent=True)
@@ -366,7 +419,7 @@ def _transport_failure(call: Call, error: httpx.RequestError) -> _Failure:
             call.error(
                 UnavailableError,
                 "No secure connection: the certificate or the TLS settings of the server are not accepted.",
-                remedy="Install a valid certificate, or name the authority's file in SSL_CERT_FILE.",
+                remedy="Install a valid certificate there, or name the file of its authority in ZK_CA_BUNDLE.",
             ),
             unsent=isinstance(error, httpx.ConnectError),
         )
@@ -382,12 +435,6 @@ def _describe(error: httpx.RequestError, *, unsent: bool) -> tuple[str, str]:
     if isinstance(error, httpx.TimeoutException):
         return "No answer within the time limit.", "Try again; raise the time limit if the server is slow."
     return "The connection broke before the answer was complete.", "Try again; look at the server's own log."
-
-
-@cache
-def _trusted() -> ssl.SSLContext:
-    """The certificates that are trusted, read once for all clients of a process."""
-    return httpx.create_ssl_context()
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -50,7 +50,10 @@ def _read_once(http: HttpClient, filters: Params) -> Reading:
         after = answer.header_number("X-Total-Count")
         if number == 1:
             before, last = after, answer.header_number("X-Total-Pages")
-        rows |= {row.id: row for row in map(kimai_rows.timesheet, answer.rows("time sheet"))}
+        good, unreadable = answer.readable("time sheet", kimai_rows.timesheet)
+        rows |= {row.id: row for row in good}
+        if unreadable:
+            doubt = "a time sheet came whose id cannot be read"
         if after != before:
             doubt = f"the number of time sheets went from {before} to {after} during the read"
         number += 1

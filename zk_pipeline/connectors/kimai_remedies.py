@@ -24,9 +24,14 @@ class Remedy:
 REMEDIES = (
     Remedy(
         ANY_FIELD,
+        "project is locked",
+        "Unlock the project in Kimai, or adjust the booking, so that its minutes are billed in the open period.",
+    ),
+    Remedy(
+        ANY_FIELD,
         "period is locked",
         "Open the period in Kimai's lockdown, or give a role of the account the permission "
-        "lockdown_override_timesheet. Or close the days here with ZK_LOCKED_BEFORE and adjust the booking.",
+        "lockdown_override_timesheet. Or adjust the booking, so that its minutes are billed in the open period.",
     ),
     Remedy(
         ANY_FIELD,

@@ -4,10 +4,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from zk_pipeline.connectors import zammad_rows
-from zk_pipeline.connectors.answer import Answer, Row, in_chunks
+from zk_pipeline.connectors.answer import Row, in_chunks
 from zk_pipeline.connectors.base import Changes, Endpoint, Finding, SourceConnector, Sweep, Validation
 from zk_pipeline.connectors.errors import ConnectorError, NotFoundError
 from zk_pipeline.connectors.http_connector import HttpConnector
@@ -17,9 +17,13 @@ from zk_pipeline.connectors.zammad_window import ACCOUNTINGS, NEEDS, FlatList, W
 from zk_pipeline.domain.records import (
     AccountingChange,
     AccountingDraft,
+    ActivityType,
+    Agent,
+    Organization,
     SourceDirectory,
     Ticket,
     TimeAccounting,
+    Unreadable,
     Window,
 )
 
@@ -32,6 +36,7 @@ TICKETS_PER_SEARCH = 200
 WESTMOST, EASTMOST = timedelta(hours=-12), timedelta(hours=14)
 
 Month = tuple[int, int]
+Record = TypeVar("Record", Agent, Organization, ActivityType)
 
 
 class ZammadConnector(HttpConnector, SourceConnector):
@@ -61,7 +66,8 @@ class ZammadConnector(HttpConnector, SourceConnector):
         number, total = 1, 0
         while True:
             page, total = self._flat.newest_changes(number, CHANGES_SIZE)
-            changed |= {row.id: row for row in page if row.updated_at >= since and row.id not in changed}
+            usable = (row for row in page if row.id != zammad_rows.NO_ID)
+            changed |= {row.id: row for row in usable if row.updated_at >= since and row.id not in changed}
             if len(page) < CHANGES_SIZE or page[-1].updated_at < since:
                 return Changes(tuple(changed.values()), total)
             number += 1
@@ -72,20 +78,26 @@ class ZammadConnector(HttpConnector, SourceConnector):
             answer = self._http.get(f"/api/v1/tickets/{ticket_id}/time_accountings", needs=NEEDS)
         except NotFoundError:
             return []
-        return zammad_rows.accountings(answer)
+        return [row for row in zammad_rows.accountings(answer) if row.id != zammad_rows.NO_ID]
 
     def fetch_directory(self) -> SourceDirectory:
         """Read all users, organizations and activity types (docs/zammad.md §4, §6).
 
         All users: who booked once may have lost the role since.
         """
-        users = self._list("/api/v1/users", "user", ("ticket.agent",))
-        organizations = self._list("/api/v1/organizations", "organization", ("ticket.agent",))
-        types = self._list("/api/v1/time_accounting/types", "activity type", NEEDS)
+        unreadable: list[Unreadable] = []
+        users = self._list("/api/v1/users", "user", ("ticket.agent",), zammad_rows.agent, unreadable)
+        organizations = self._list(
+            "/api/v1/organizations", "organization", ("ticket.agent",), zammad_rows.organization, unreadable
+        )
+        types = self._list(
+            "/api/v1/time_accounting/types", "activity type", NEEDS, zammad_rows.activity_type, unreadable
+        )
         return SourceDirectory(
-            agents=tuple(zammad_rows.agent(row) for row in users),
-            organizations=tuple(zammad_rows.organization(row) for row in organizations),
-            activity_types=tuple(zammad_rows.activity_type(row) for row in types),
+            agents=tuple(users),
+            organizations=tuple(organizations),
+            activity_types=tuple(types),
+            unreadable=tuple(unreadable),
         )
 
     def fetch_tickets(self, accountings: Iterable[TimeAccounting]) -> list[Ticket]:
@@ -95,6 +107,8 @@ class ZammadConnector(HttpConnector, SourceConnector):
         """
         bookings: dict[int, list[datetime]] = {}
         for accounting in accountings:
+            if "ticket_id" in accounting.faults:
+                continue
             bookings.setdefault(accounting.ticket_id, []).append(accounting.created_at)
         found: dict[int, Ticket] = {}
         for ids in in_chunks(sorted(bookings), TICKETS_PER_SEARCH):
@@ -109,7 +123,7 @@ class ZammadConnector(HttpConnector, SourceConnector):
             answer = self._http.get(f"{ACCOUNTINGS}/{accounting_id}", needs=NEEDS)
         except NotFoundError:
             return False
-        if self._accounting(answer).id != accounting_id:
+        if zammad_rows.accounting(answer.row("time accounting")).id != accounting_id:
             raise answer.fault(f"Time accounting {accounting_id} was asked for, but another one came.")
         return True
 
@@ -122,7 +136,7 @@ class ZammadConnector(HttpConnector, SourceConnector):
             body["ticket_article_id"] = draft.article_id
         path = f"/api/v1/tickets/{draft.ticket_id}/time_accountings"
         answer = self._http.write("POST", path, body, needs=NEEDS)
-        booked = self._accounting(answer)
+        booked = zammad_rows.written(answer)
         if booked.ticket_id != draft.ticket_id:
             raise answer.fault(f"Ticket {draft.ticket_id} was to be booked, but {booked.ticket_id} was.")
         return booked
@@ -136,8 +150,8 @@ class ZammadConnector(HttpConnector, SourceConnector):
             body["type_id"] = change.type_id
         path = f"{ACCOUNTINGS}/{accounting_id}"
         if not body:
-            return self._accounting(self._http.get(path, needs=NEEDS))
-        return self._accounting(self._http.write("PUT", path, body, repeatable=True, needs=NEEDS))
+            return zammad_rows.written(self._http.get(path, needs=NEEDS))
+        return zammad_rows.written(self._http.write("PUT", path, body, repeatable=True, needs=NEEDS))
 
     def delete(self, accounting_id: int) -> None:
         """Delete a booking; one that is already gone is no error.
@@ -157,30 +171,40 @@ class ZammadConnector(HttpConnector, SourceConnector):
                     return
             raise
 
-    @staticmethod
-    def _accounting(answer: Answer) -> TimeAccounting:
-        return zammad_rows.accounting(answer.row("time accounting"))
+    def _list(
+        self,
+        path: str,
+        what: str,
+        needs: tuple[str, ...],
+        read: Callable[[Row], Record],
+        unreadable: list[Unreadable],
+    ) -> Iterator[Record]:
+        """All rows of a paged list, each once; the page size that counts is the one that came.
 
-    def _list(self, path: str, what: str, needs: tuple[str, ...]) -> Iterator[Row]:
-        """All rows of a paged list, each once; the page size that counts is the one that came."""
-        seen: set[int] = set()
+        Those that cannot be read are added to `unreadable`.
+        """
+        seen: set[int | None] = {None}
         full = SMALLEST_LIST_SIZE
         number = 0
         while True:
             number += 1
-            page = self._http.get(path, {"page": number, "per_page": LIST_SIZE}, needs=needs).rows(what)
-            fresh = [row for row in page if row.integer("id") not in seen]
-            seen.update(row.integer("id") for row in fresh)
+            answer = self._http.get(path, {"page": number, "per_page": LIST_SIZE}, needs=needs)
+            size = len(answer.items(what))
+            good, bad = answer.readable(what, read)
+            fresh = [row for row in good if row.id not in seen]
+            unreadable += [row for row in bad if row.id is None or row.id not in seen]
+            before = len(seen)
+            seen.update(row.id for row in (*good, *bad))
             yield from fresh
-            if len(page) < full or not fresh:
+            if size < full or len(seen) == before:
                 return
-            full = len(page)
+            full = size
 
     def _search_tickets(self, ids: list[int]) -> list[Ticket]:
         condition = {"ticket.id": {"operator": "is", "value": [str(ticket_id) for ticket_id in ids]}}
         body = {"condition": condition, "expand": True, "page": 1, "per_page": TICKETS_PER_SEARCH}
         answer = self._http.search("/api/v1/tickets/search", body, needs=("ticket.agent",))
-        tickets = [zammad_rows.ticket(row) for row in answer.rows("ticket")]
+        tickets, _ = answer.readable("ticket", zammad_rows.ticket)
         if not {ticket.id for ticket in tickets} <= set(ids):
             raise answer.fault("The search for tickets by id gave others.", "Use Zammad 6.1 or newer.")
         return tickets
@@ -199,8 +223,8 @@ class ZammadConnector(HttpConnector, SourceConnector):
 
     def _report(self, month: Month) -> dict[int, Ticket]:
         path = f"/api/v1/time_accounting/log/by_activity/{month[0]}/{month[1]}"
-        lines = self._http.get(path, needs=NEEDS).rows("line of the activity report")
-        tickets = (zammad_rows.reported_ticket(line) for line in lines)
+        answer = self._http.get(path, needs=NEEDS)
+        tickets, _ = answer.readable("line of the activity report", zammad_rows.reported_ticket)
         return {ticket.id: ticket for ticket in tickets}
 
 

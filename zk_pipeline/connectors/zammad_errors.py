@@ -89,7 +89,9 @@ def _forbidden(call: Call, text: str) -> ConnectorError:
     elif "user authorization failed" in lower:
         remedy = f"Give a role of the token's owner the permission {needed}."
     else:
-        remedy = f"Give the token's owner {needed}, or access to the group of the ticket."
+        # Zammad says the same whether the token or its owner lacks it (docs/zammad.md §1).
+        where = " Or give the owner access to the group of the ticket." if "/tickets/" in call.path else ""
+        remedy = f"Give both the token and a role of its owner the permission {needed}: one of them lacks it.{where}"
     return call.error(PermissionDeniedError, _sentence(text), status=403, remedy=remedy)
 
 

@@ -53,7 +53,7 @@ class FlatList:
     def created_at(self, position: int) -> datetime | None:
         """When the row at a position was created; `None` past the end."""
         rows = self.page(position + 1, 1)
-        return rows[0].created_at if rows else None
+        return rows[0].created_at if rows and "created_at" not in rows[0].faults else None
 
 
 class WindowSweep:
@@ -165,7 +165,7 @@ class WindowSweep:
 
     def _repeats(self, page: list[TimeAccounting]) -> bool:
         """True when a page brings nothing new, which would go on for ever."""
-        if any(row.id not in self._seen for row in page):
+        if any(row.id not in self._seen for row in page if row.id != zammad_rows.NO_ID):
             return False
         self._doubt = "a page came twice"
         return True
@@ -176,6 +176,9 @@ class WindowSweep:
             if self._last is not None and row.created_at < self._last:
                 self._doubt = "the rows were not sorted by their creation"
             self._last = row.created_at
+            if row.id == zammad_rows.NO_ID:
+                self._doubt = self._doubt or "a booking came whose id cannot be read"
+                continue
             if row.id in self._seen:
                 self._doubt = self._doubt or "rows moved from page to page during the read"
                 continue

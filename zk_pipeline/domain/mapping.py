@@ -161,8 +161,8 @@ class Resolver:
         project = self._projects_by_number.get(number)
         return project.id if project else None
 
-    def obstacles(self, assignment: Assignment, today: date) -> tuple[str, ...]:
-        """Facts of the target that make it refuse a new time sheet (docs/kimai.md §3), as sentences with a remedy."""
+    def obstacles(self, assignment: Assignment, today: date, day: date) -> tuple[str, ...]:
+        """Facts of the target that make it refuse a time sheet of a day (docs/kimai.md §3, §4), each with a remedy."""
         user, activity = assignment.user, assignment.activity
         found: list[str] = []
         if not user.enabled:
@@ -177,6 +177,11 @@ class Resolver:
         if customer is not None and not customer.visible:
             found.append(f"Customer {customer.name} is hidden: make it visible.")
         project = self._projects.get(assignment.project.id or 0)
+        if project is not None and project.locked_until is not None and day <= project.locked_until:
+            found.append(
+                f"Project {project.name} is locked until {project.locked_until}: unlock it in Kimai, or adjust the "
+                "booking, so that its minutes are billed in the open period."
+            )
         return (*found, *_project_obstacles(project, activity, today)) if project else tuple(found)
 
     def _fixed_project(self) -> ProjectPlan | Problem:

@@ -1,4 +1,4 @@
-"""Names and numbers for customers and projects that the target accepts (docs/kimai.md §7)."""
+"""Names, numbers and texts as the target accepts them and as people may read them there (docs/kimai.md §3, §7)."""
 
 import string
 import unicodedata
@@ -7,6 +7,11 @@ NAME_LENGTHS = (2, 150)
 PROJECT_NUMBER_LENGTH = 10
 _REPLACED = str.maketrans({"<": "(", ">": ")", '"': "'", "=": "-"})
 _JOINER = "\u200d"
+_TURNS_OTHERS = frozenset(
+    "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u206a\u206b\u206c\u206d\u206e\u206f\ufeff"
+)
+"""Embeddings, overrides and isolates: what they begin goes on behind the text, on an invoice as well."""
+
 _DIGITS = string.digits + string.ascii_uppercase
 
 
@@ -25,12 +30,27 @@ def clean_name(name: str, fallback: str) -> str:
     return ended if len(ended) >= shortest else fallback
 
 
+def plain_text(text: str) -> str:
+    """A text as people may read it in the target: no control characters, and none that turns the direction of others.
+
+    Lines become one. Emoji with their joiners, right-to-left letters and their marks stay.
+    """
+    readable = "".join(_readable(letter) for letter in text)
+    return " ".join(readable.split()) if readable != text else text
+
+
 def project_number(prefix: str, source_id: int) -> str:
     """A project number of at most ten characters, for example `ZO7`; ids that do not fit are written in base 36."""
     number = f"{prefix}{source_id}"
     if len(number) <= PROJECT_NUMBER_LENGTH:
         return number
     return f"{prefix}X{_base36(source_id)}"
+
+
+def _readable(letter: str) -> str:
+    if letter in _TURNS_OTHERS:
+        return ""
+    return " " if unicodedata.category(letter) in {"Cc", "Cs", "Zl", "Zp"} else letter
 
 
 def _is_printable(letter: str) -> bool:

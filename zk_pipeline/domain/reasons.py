@@ -15,6 +15,8 @@ class Reason(StrEnum):
     UNMAPPED_ACTIVITY = "unmapped_activity"
     UNMAPPED_CUSTOMER = "unmapped_customer"
     UNKNOWN_TICKET = "unknown_ticket"
+    MALFORMED_BOOKING = "malformed_booking"
+    MALFORMED_TIMESHEET = "malformed_timesheet"
     DUPLICATE = "duplicate"
     AMBIGUOUS = "ambiguous"
     FUZZY_CANDIDATE = "fuzzy_candidate"
@@ -63,6 +65,14 @@ EXPLANATIONS: dict[Reason, Explanation] = {
         "The ticket of this booking cannot be read.",
         "Give the Zammad token's user read access to the ticket's group, then sync the day again.",
     ),
+    Reason.MALFORMED_BOOKING: Explanation(
+        "Nothing is written or changed while Zammad's data cannot be read.",
+        "Correct it in Zammad, then sync the day again.",
+    ),
+    Reason.MALFORMED_TIMESHEET: Explanation(
+        "Nothing is written or changed while Kimai's time sheet cannot be read.",
+        "Correct the time sheet in Kimai, or delete it there, then sync the day again.",
+    ),
     Reason.DUPLICATE: Explanation(
         "A time sheet typed by hand says the same.", "Link it to the booking, or delete it in Kimai."
     ),
@@ -108,8 +118,7 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     ),
     Reason.REFUSED_BY_KIMAI: Explanation(
         "Kimai refused the time sheet.",
-        "Then sync the day again. Where only a rule of Kimai's changed, have it tried again: "
-        "zk conflicts resolve ID create (or update).",
+        "Then sync the day again. Each sync tries it once more; to leave it out: zk conflicts resolve ID ignore.",
     ),
     Reason.MARKER_CLONED: Explanation(
         "A time sheet with our marker was duplicated in Kimai.", "Delete the copy, or remove the marker from it."

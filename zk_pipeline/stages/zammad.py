@@ -1,6 +1,7 @@
 """Reading the source's bookings of some days into the store, with proof of what was seen (docs/zammad.md §13)."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -8,12 +9,14 @@ from typing import Any
 from zk_pipeline.connectors.base import Certificate, SourceConnector
 from zk_pipeline.connectors.errors import ProtocolError
 from zk_pipeline.domain.instants import days_window
-from zk_pipeline.domain.records import TimeAccounting
+from zk_pipeline.domain.records import TimeAccounting, Unreadable
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import requests, sweeps
 from zk_pipeline.store import source as rows
 
 SUBJECT = "time_accountings"
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ class Extraction:
 
 
 def extract_directory(runtime: Runtime, source: SourceConnector) -> dict[str, int]:
-    """Store agents, organizations and types; returns their counts."""
+    """Store agents, organizations and types; returns their counts, `unreadable` ones with them."""
     directory = source.fetch_directory()
     with runtime.database.transaction() as connection:
         rows.save_directory(connection, source.endpoint.name, directory)
@@ -34,7 +37,16 @@ def extract_directory(runtime: Runtime, source: SourceConnector) -> dict[str, in
         "agents": len(directory.agents),
         "organizations": len(directory.organizations),
         "activity_types": len(directory.activity_types),
+        "unreadable": told(directory.unreadable),
     }
+
+
+def told(unreadable: Iterable[Unreadable]) -> int:
+    """Log what of a directory cannot be read; returns how much that is. What was stored of it before stays."""
+    listed = list(unreadable)
+    for row in listed:
+        _log.warning("%s What was read of it before is kept. Correct it there.", row)
+    return len(listed)
 
 
 def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, last: date, run_id: str) -> Extraction:

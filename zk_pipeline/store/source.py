@@ -5,7 +5,8 @@ from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy import Connection, delete, func, select, text, update
+from sqlalchemy.dialects.postgresql import array
 
 from zk_pipeline.domain.demand import KnownBooking
 from zk_pipeline.domain.instants import local_day
@@ -15,6 +16,9 @@ from zk_pipeline.store.database import upsert
 from zk_pipeline.store.raw_tables import activity_types, agents, organizations, tickets, time_accountings
 
 _KEPT = ("agent_id", "work_day", "first_seen_at")
+_LAST_READ = (*_KEPT, "ticket_id", "article_id", "units", "type_id", "created_at", "updated_at")
+"""What a booking that cannot be read any more keeps of what was read before."""
+
 _STAMPED = {"first_seen_at": "now()", "last_seen_at": "now()"}
 _BOOKING = tuple(
     column for column in time_accountings.c if column.name in TimeAccounting.__slots__ and column.name != "raw"
@@ -24,7 +28,10 @@ _BOOKING = tuple(
 def save_bookings(
     connection: Connection, connector: str, rows: Iterable[TimeAccounting], zone: ZoneInfo, sweep_id: int
 ) -> int:
-    """Store bookings as they are now. The first known agent and the work day never change (docs/zammad.md §11)."""
+    """Store bookings as they are now. The first known agent and the work day never change (docs/zammad.md §11).
+
+    Of one that cannot be read, what was read before stays, with what is wrong with it.
+    """
     values = [
         {
             "connector": connector,
@@ -38,12 +45,25 @@ def save_bookings(
             "updated_at": row.updated_at,
             "work_day": local_day(row.created_at, zone),
             "raw": row.raw,
+            "faults": row.faults,
             "sweep_id": sweep_id,
             "gone_at": None,
         }
         for row in suppression.redactor(connection).rows(rows)
     ]
-    return upsert(connection, time_accountings, values, keep=_KEPT, stamped=_STAMPED)
+    readable = [value for value in values if not value["faults"]]
+    # What is kept for ever must not have been guessed.
+    guessed = time_accountings.c.faults.has_any(array(["created_at", "created_by_id"]))  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue, reportUnknownVariableType]
+    connection.execute(
+        delete(time_accountings).where(
+            time_accountings.c.connector == connector,
+            time_accountings.c.id.in_([value["id"] for value in readable]),
+            guessed,
+        )
+    )
+    parked = [value for value in values if value["faults"]]
+    stored = upsert(connection, time_accountings, readable, keep=_KEPT, stamped=_STAMPED)
+    return stored + upsert(connection, time_accountings, parked, keep=_LAST_READ, stamped=_STAMPED)
 
 
 def bookings_of_days(connection: Connection, connector: str, first: date, last: date) -> list[TimeAccounting]:
@@ -86,7 +106,7 @@ def bookings_with_corrections(connection: Connection, connector: str, first: dat
             JOIN sync.normalized_entries e ON e.source = b.connector AND e.source_id = CAST(b.id AS text)
                 AND e.time_minutes < e.booked_minutes
         )
-        SELECT b.id, b.ticket_id, b.article_id, b.units, b.type_id, b.agent_id, b.created_at, b.updated_at
+        SELECT b.id, b.ticket_id, b.article_id, b.units, b.type_id, b.agent_id, b.created_at, b.updated_at, b.faults
         FROM zammad.time_accountings b
         JOIN corrected c ON c.ticket_id = b.ticket_id AND c.agent_id = b.agent_id
             AND c.type_id IS NOT DISTINCT FROM b.type_id
@@ -141,7 +161,7 @@ def stored_bookings(
     wanted = table.c.id.in_(ids) | table.c.ticket_id.in_(ticket_ids)
     if since is not None:
         wanted |= table.c.work_day >= since
-    columns = [table.c[name] for name in ("id", "ticket_id", "work_day", "units", "type_id", "updated_at")]
+    columns = [table.c[name] for name in ("id", "ticket_id", "work_day", "units", "type_id", "updated_at", "faults")]
     query = select(*columns).where(table.c.connector == connector, table.c.gone_at.is_(None), wanted)
     return [KnownBooking(**row) for row in connection.execute(query).mappings()]
 
@@ -168,6 +188,7 @@ def save_tickets(connection: Connection, connector: str, rows: Iterable[Ticket])
             "updated_at": row.updated_at,
             "complete": row.complete,
             "raw": {},
+            "faults": row.faults,
         }
         for row in suppression.redactor(connection).rows(rows)
     ]

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
-from zk_pipeline.dagster_server import LOCATION, DagsterServer, DagsterServerError, trusted
+from zk_pipeline.connectors import network
+from zk_pipeline.dagster_server import LOCATION, DagsterServer, DagsterServerError
 from zk_pipeline.local import PROJECT
 from zk_pipeline.logs import LogFormat
 from zk_pipeline.supervisor.home import SupervisorError
@@ -150,7 +151,8 @@ def _succeeds(url: str) -> bool:
 
 def _status(url: str) -> int | None:
     try:
-        return httpx.get(url, timeout=_SECONDS_TO_ANSWER, trust_env=False, verify=trusted()).status_code
+        with network.client(proxies=False, timeout=_SECONDS_TO_ANSWER) as http:
+            return http.get(url).status_code
     except httpx.HTTPError:
         return None
 

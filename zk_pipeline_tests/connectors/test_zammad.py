@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from zk_pipeline.connectors.base import Level
+from zk_pipeline.connectors.base import Finding, Level
 from zk_pipeline.connectors.errors import (
     AuthenticationError,
     ConnectorError,
@@ -310,7 +310,7 @@ class TestRefusals:
                 PermissionDeniedError,
                 "role of the token's owner the permission admin",
             ),
-            (403, "Not authorized", PermissionDeniedError, "group"),
+            (403, "Not authorized", PermissionDeniedError, "both the token and a role of its owner the permission"),
         ],
     )
     def test_the_text_tells_what_a_refusal_means(
@@ -386,6 +386,19 @@ class TestValidation:
         validation = source.validate()
         assert {finding.level for finding in validation.findings} == {Level.PASS}
         assert (validation.version, validation.account, validation.timezone) == (None, "zk-sync@example.net", None)
+
+    def test_an_empty_list_of_organizations_proves_nothing(
+        self, source: ZammadConnector, zammad: ZammadServer, zammad_control: SandboxControl
+    ) -> None:
+        def told() -> Finding:
+            return next(finding for finding in source.validate().findings if finding.subject == "organizations")
+
+        assert (told().level, "untested" in told().text) == (Level.PASS, True)
+        organization = zammad.add_organization("Acme")
+        zammad.book(zammad.add_ticket("Printer on fire", organization_id=organization), 1, 1, at=DAY)
+        assert told().text == "Organizations can be read."
+        zammad_control.add_fault("respond", path="organizations", status=200, text="[]")
+        assert (told().level, "ticket.agent" in told().remedy) == (Level.FAIL, True)
 
     def test_a_full_administrator_learns_version_and_zone(self, zammad: ZammadServer, connect_zammad: Connect) -> None:
         everything = ["admin", "ticket.agent"]

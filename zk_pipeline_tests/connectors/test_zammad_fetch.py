@@ -1,5 +1,6 @@
 """Reading a window of bookings: complete, in order, within its bound of requests, and honest when rows moved."""
 
+import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from math import log2
@@ -284,6 +285,56 @@ def test_a_row_without_its_number_is_a_protocol_error_that_names_the_field(
     zammad_control.add_fault("respond", path=LIST, status=200, skip=1, text='[{"id": 1, "ticket_id": 1}]')
     with pytest.raises(ProtocolError, match="without the field 'ticket_article_id'"):
         rows_of(source.fetch(minutes(0, 60)))
+
+
+WHOLE = {
+    "id": 4711,
+    "ticket_id": 1,
+    "ticket_article_id": None,
+    "time_unit": "5.0",
+    "type_id": None,
+    "created_by_id": 3,
+    "created_at": DAY.isoformat(),
+    "updated_at": DAY.isoformat(),
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("time_unit", None),
+        ("time_unit", "NaN"),
+        ("time_unit", "1e12"),
+        ("created_at", None),
+        ("created_at", "0000-00-00"),
+        ("updated_at", "soon"),
+        ("ticket_id", "x"),
+        ("created_by_id", 2**70),
+        ("type_id", []),
+    ],
+)
+def test_a_row_that_cannot_be_read_comes_with_its_id_and_costs_no_other(
+    source: ZammadConnector, zammad: ZammadServer, zammad_control: SandboxControl, field: str, value: object
+) -> None:
+    book(zammad, 3)
+    rows = [{**WHOLE, "id": 4710}, {**WHOLE, field: value}, {**WHOLE, "id": 4712}]
+    zammad_control.add_fault("respond", path=LIST, status=200, skip=1, text=json.dumps(rows))
+    sweep = source.fetch(minutes(-1, 60))
+    before, parked, after = rows_of(sweep)
+    assert (before.id, parked.id, after.id) == (4710, 4711, 4712)
+    assert (list(parked.faults), before.faults, after.faults) == ([field], {}, {})
+    assert parked.created_at == DAY, "it stays where Zammad has it"
+
+
+def test_a_row_without_id_is_passed_over_and_nothing_counts_as_gone(
+    source: ZammadConnector, zammad: ZammadServer, zammad_control: SandboxControl
+) -> None:
+    book(zammad, 2)
+    zammad_control.add_fault("respond", path=LIST, status=200, skip=1, text=json.dumps([WHOLE, {**WHOLE, "id": None}]))
+    sweep = source.fetch(minutes(-1, 60))
+    assert ids_of(sweep) == [4711]
+    assert not sweep.certificate.complete
+    assert "id cannot be read" in sweep.certificate.reason
 
 
 def test_the_bookings_hold_what_zammad_sent(source: ZammadConnector, zammad: ZammadServer) -> None:

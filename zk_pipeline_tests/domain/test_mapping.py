@@ -281,7 +281,7 @@ def test_what_kimai_would_refuse_is_said_with_a_remedy(change: dict[str, Any], t
     found = resolver(target_directory(**change))
     assignment = found.resolve(entry())
     assert isinstance(assignment, Assignment)
-    [obstacle] = found.obstacles(assignment, DAY)
+    [obstacle] = found.obstacles(assignment, DAY, DAY)
     assert obstacle.startswith(text)
     assert ":" in obstacle
 
@@ -294,4 +294,13 @@ def test_a_running_project_with_its_own_activity_is_no_obstacle(start: date | No
     directory = target_directory(projects=(project,), activities=(replace(SUPPORT, project_id=project.id),))
     assignment = resolver(directory).resolve(entry())
     assert isinstance(assignment, Assignment)
-    assert resolver(directory).obstacles(assignment, DAY) == ()
+    assert resolver(directory).obstacles(assignment, DAY, DAY) == ()
+
+
+@pytest.mark.parametrize(("until", "locked"), [(DAY, True), (DAY - timedelta(days=1), False), (None, False)])
+def test_a_project_that_is_locked_in_kimai_stands_in_the_way_of_its_days(until: date | None, locked: bool):
+    directory = target_directory(projects=(replace(ACME_PROJECT, locked_until=until),))
+    assignment = resolver(directory).resolve(entry())
+    assert isinstance(assignment, Assignment)
+    told = " ".join(resolver(directory).obstacles(assignment, DAY + timedelta(days=9), DAY))
+    assert ("is locked until" in told, "adjust the booking" in told) == (locked, locked)

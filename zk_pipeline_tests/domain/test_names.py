@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zk_pipeline.domain.names import NAME_LENGTHS, PROJECT_NUMBER_LENGTH, clean_name, project_number
+from zk_pipeline.domain.names import NAME_LENGTHS, PROJECT_NUMBER_LENGTH, clean_name, plain_text, project_number
 
 IDS = st.integers(0, 10**9)
 
@@ -25,6 +25,29 @@ IDS = st.integers(0, 10**9)
 )
 def test_a_name_keeps_what_kimai_accepts(name: str, cleaned: str):
     assert clean_name(name, "Organization 7") == cleaned
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("two\r\nlines\tand a bell\x07\x9b", "two lines and a bell"),
+        ("\u202etxet\u202c \u2066isolated\u2069 \u2028next", "txet isolated next"),
+        ("[zk-zam\u202emad-6]", "[zk-zammad-6]"),
+    ],
+)
+def test_control_characters_and_what_turns_the_direction_stay_out_of_texts(text: str, plain: str):
+    assert plain_text(text) == plain
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\U0001f468\u200d\U0001f469\u200d\U0001f467 \U0001f3f3\ufe0f\u200d\U0001f308 \U0001f1e9\U0001f1ea  e\u0301",
+        "\u05de\u05d3\u05e4\u05e1\u05ea \u200f\u0645\u0631\u062d\u0628\u0627 123",
+    ],
+)
+def test_emoji_and_right_to_left_text_stay_as_they_are(text: str):
+    assert plain_text(text) == text
 
 
 @pytest.mark.parametrize("name", ["", " ", "A", "\x00\x00", "," * 200, "-" * 151])

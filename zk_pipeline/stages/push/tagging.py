@@ -125,7 +125,7 @@ class Tagging:
     def _sent(self, sheet: Bound, tag: str) -> tuple[Timesheet, Timesheet] | None:
         """The time sheet without the tag and with it, or `None` where nothing is to be done."""
         current = self._target.get(sheet.kimai_id)
-        if current is None or current.exported:
+        if current is None or current.exported or current.faults:
             return None
         if not _has(current, tag):
             with self._exchanges.of(sheet.source_id):
