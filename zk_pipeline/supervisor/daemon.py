@@ -10,10 +10,12 @@ import os
 import threading
 import time
 
-from dagster import DagsterInstance
+from dagster import DagsterError, DagsterInstance
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import SensorInstigatorData
 from dagster._daemon.cli import main as daemon_command
+from dagster_postgres.utils import DagsterPostgresException
+from sqlalchemy.exc import SQLAlchemyError
 
 LONGEST_STEP = 5.0
 """Seconds by which a clock may be set back without consequence; so long a pause is borne."""
@@ -25,10 +27,7 @@ _log = logging.getLogger(__name__)
 
 def main() -> None:
     """Serve as `dagster-daemon` does."""
-    with DagsterInstance.get() as instance:
-        for name in forget_ticks_of_the_future(instance, time.time()):
-            _log.warning("The clock was set back since the last tick of the sensor %s; it ticks again.", name)
-    threading.Thread(target=_end_when_set_back, name="clock", daemon=True).start()
+    threading.Thread(target=_watch_the_clock, name="clock", daemon=True).start()
     daemon_command()
 
 
@@ -49,15 +48,29 @@ def forget_ticks_of_the_future(instance: DagsterInstance, now: float) -> list[st
     return forgotten
 
 
-def _end_when_set_back() -> None:
-    """The wall clock against the one that nobody can set."""
+def _watch_the_clock() -> None:
+    """Forget ticks of the future, and end the process when the wall clock falls behind the one that nobody can set."""
     ahead = time.time() - time.monotonic()
+    is_tidy = False
     while True:
+        is_tidy = is_tidy or _forgets()
         time.sleep(_SECONDS_BETWEEN_LOOKS)
         before, ahead = ahead, time.time() - time.monotonic()
         if before - ahead > LONGEST_STEP:
             _log.error("The clock was set back by %.0f s. The daemon ends, to be started again.", before - ahead)
             os._exit(1)
+
+
+def _forgets() -> bool:
+    """Whether Dagster's storage could be looked at; it may be away just now."""
+    try:
+        with DagsterInstance.get() as instance:
+            for name in forget_ticks_of_the_future(instance, time.time()):
+                _log.warning("The clock was set back since the last tick of the sensor %s; it ticks again.", name)
+    except (SQLAlchemyError, DagsterError, DagsterPostgresException) as error:
+        _log.warning("The ticks could not be looked at (%s); it is tried again.", type(error).__name__)
+        return False
+    return True
 
 
 if __name__ == "__main__":

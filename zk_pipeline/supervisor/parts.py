@@ -42,41 +42,21 @@ def parts(
     webserver = (*python, "dagster_webserver", *_WORKSPACE, "-h", HOST, "-p", str(port), *told)
     daemon = (*python, "zk_pipeline.supervisor.daemon", "run", *_WORKSPACE, *told)
     web = (*python, "zk_pipeline.web.server")
+    ours, theirs = f"{web_url}/api/health", f"{dagster}/server_info"
     return [
-        Part(
-            "web app",
-            web,
-            shared,
-            ready=lambda: _succeeds(f"{web_url}/api/health"),
-            order=1,
-            answers=lambda: _answers(f"{web_url}/api/health"),
-        ),
+        Part("web app", web, shared, lambda: _succeeds(ours), 1, answers=lambda: _answers(ours)),
         Part(
             "code server",
             code_server,
             shared,
-            ready=lambda: _listens(code_port),
+            lambda: _listens(code_port),
             order=1,
             seconds_to_finish=_FOR_RUNS,
             ends_on_request=True,
             answers=lambda: _serves(code_port),
         ),
-        Part(
-            "webserver",
-            webserver,
-            shared,
-            ready=lambda: _succeeds(f"{dagster}/server_info"),
-            order=2,
-            answers=lambda: _answers(f"{dagster}/server_info"),
-        ),
-        Part(
-            "daemon",
-            daemon,
-            shared,
-            ready=lambda: _beats(dagster, began),
-            order=2,
-            answers=lambda: _beats_still(dagster),
-        ),
+        Part("webserver", webserver, shared, lambda: _succeeds(theirs), 2, answers=lambda: _answers(theirs)),
+        Part("daemon", daemon, shared, lambda: _beats(dagster, began), 2, answers=lambda: _beats_still(dagster)),
     ]
 
 
