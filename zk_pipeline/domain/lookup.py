@@ -1,11 +1,12 @@
 """Lookup: finding things by what people call them, name or id, and naming them so that they are found again."""
 
-import unicodedata
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from rapidfuzz import fuzz, process
+
+from zk_pipeline.domain.names import fold
 
 _LISTED = 5
 _NEAREST = 3
@@ -97,11 +98,6 @@ def nearest(value: str, folded: Iterable[str], *, limit: int, least: int = 0) ->
     """Those of these folded names that come nearest to a value, best first, and are at least so like it, of 100."""
     found = process.extract(fold(value), list(folded), scorer=fuzz.WRatio, limit=limit, score_cutoff=least)
     return [name for name, *_ in found]
-
-
-def fold(text: str) -> str:
-    """The form in which names are compared."""
-    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
 
 
 def shown(value: str) -> str:

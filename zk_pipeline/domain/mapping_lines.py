@@ -9,7 +9,8 @@ from enum import StrEnum
 from itertools import product
 from typing import ClassVar, TypeVar
 
-from zk_pipeline.domain.lookup import NoSingleFitError, Register, Thing, fold, several, shown
+from zk_pipeline.domain.lookup import NoSingleFitError, Register, Thing, several, shown
+from zk_pipeline.domain.names import fold
 from zk_pipeline.domain.records import (
     Activity,
     ActivityType,
