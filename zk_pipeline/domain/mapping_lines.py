@@ -76,16 +76,19 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UserMapping:
-    """An agent's e-mail, casefolded, and the target user who stands for it."""
+    """An agent and the target user who stands for them.
+
+    The agent is the id in the source, or the casefolded address of one who was not known when the mapping was set.
+    """
 
     kind: ClassVar[Kind] = Kind.USER
-    email: str
+    agent: int | str
     kimai_user_id: int
 
     @property
     def key(self) -> Hashable:
         """What has one mapping at most."""
-        return self.kind, self.email
+        return self.kind, self.agent
 
 
 @dataclass(frozen=True, slots=True)

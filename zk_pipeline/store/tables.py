@@ -249,7 +249,20 @@ activity_mappings = Table(
 user_mappings = Table(
     "user_mappings",
     metadata,
-    Column("email", Text, primary_key=True),
+    Column("id", BigInteger, Identity(), primary_key=True),
+    # An agent's, in small letters, whom the directory did not know when the mapping was set; it counts without id only.
+    text_column("email", default=""),
+    Column("agent_id", BigInteger, unique=True),
+    Column("kimai_user_id", BigInteger, nullable=False),
+    instant("updated_at", default=True),
+    Index("user_mappings_email_idx", "email", unique=True, postgresql_where=text("agent_id IS NULL")),
+    schema="sync",
+)
+# Whom agents without a mapping were when their time was last written, so that a new address changes nothing.
+carried_agents = Table(
+    "carried_agents",
+    metadata,
+    Column("agent_id", BigInteger, primary_key=True, autoincrement=False),
     Column("kimai_user_id", BigInteger, nullable=False),
     instant("updated_at", default=True),
     schema="sync",
