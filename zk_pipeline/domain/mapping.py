@@ -98,7 +98,9 @@ class Resolver:
         # What we made for an organization that is gone is a namesake like any other.
         ours = {f"{CUSTOMER_PREFIX}{row.id}" for row in organizations} | {f"{CUSTOMER_PREFIX}0"}
         mapped = set(mappings.customers.values())
-        self._unclaimed = _by_name(row for row in directory.customers if row.number not in ours and row.id not in mapped)
+        self._unclaimed = _by_name(
+            row for row in directory.customers if row.number not in ours and row.id not in mapped
+        )
         self._projects_by_name = _by_name(directory.projects)
         self._organization_names = Counter(key for row in organizations for key in name_keys(row.name))
 

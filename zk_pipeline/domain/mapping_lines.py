@@ -1,8 +1,9 @@
 """Mapping lines: the operator's mappings as text `kind,zammad,kimai`, with the names of both systems."""
 
+import codecs
 import csv
-import io
 import re
+import unicodedata
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -14,14 +15,18 @@ from zk_pipeline.domain.names import fold
 from zk_pipeline.domain.records import (
     Activity,
     ActivityType,
+    Agent,
     Customer,
     Organization,
     SourceDirectory,
     TargetDirectory,
     TargetUser,
 )
+from zk_pipeline.domain.spreadsheets import Dialect, cell, guarded, joined, unguarded
 
 COLUMNS = ("kind", "zammad", "kimai")
+NAMES = ("zammad_name", "kimai_name")
+"""Columns for reading, which an export adds: an import looks whether they fit, and needs none of them."""
 SIZE_LIMIT = 5_000_000
 """Bytes that a file of mapping lines may have."""
 NOTHING = "-"
@@ -32,8 +37,8 @@ OWN = "new"
 _LONGEST_VALUE = 600
 _LINE_END = re.compile(r"\r\n?|\n")
 _EXPLICIT_TYPE = re.compile(rf"\s*(id:\d+|{NOTHING})\s*@", re.IGNORECASE)
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
-_GUARDED = re.compile(r"'+[=+\-@\t\r]")
+_SEPARATOR = re.compile(r"\"?sep=(.)\"?[;,\t]*", re.IGNORECASE | re.DOTALL)
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 _Found = TypeVar("_Found")
 
@@ -140,12 +145,14 @@ class Vocabulary:
     means none of them: time is never given to one by chance.
     """
 
-    def __init__(self, source: SourceDirectory, target: TargetDirectory) -> None:
-        emails = {fold(row.email): row.email for row in source.agents if row.email}
-        agents = [Thing(email.casefold(), (email,)) for email in emails.values()]
+    def __init__(self, source: SourceDirectory, target: TargetDirectory, unlisted: Iterable[int] = ()) -> None:
+        """`unlisted` are agents with bookings whom the source no longer has."""
+        known = {row.id for row in source.agents}
+        gone = (Agent(id_, "", "", f"agent {id_}", active=False) for id_ in unlisted if id_ not in known)
+        agents = [_agent(row) for row in (*source.agents, *gone)]
         types = [_of_source(row) for row in source.activity_types]
         organizations = [_of_source(row) for row in source.organizations]
-        self._agents = Register[str]("agent's e-mail", "Zammad", agents)
+        self._agents = Register[int]("agent", "Zammad", agents)
         self._types = Register[int | None]("activity type", "Zammad", types, {NOTHING: None})
         self._scopes = Register[int]("organization", "Zammad", organizations)
         self._organizations = Register[int]("organization", "Zammad", organizations, {NOTHING: 0})
@@ -160,8 +167,8 @@ class Vocabulary:
                 of_type = _in_column("zammad", self._bookings, zammad)
                 return ActivityMapping(*of_type, _in_column("kimai", self._activities.find, kimai))
             case Kind.USER:
-                email = _in_column("zammad", self._agents.find, zammad)
-                return UserMapping(email, _in_column("kimai", self._users.find, kimai))
+                agent = _in_column("zammad", self._agents.find, zammad)
+                return UserMapping(agent, _in_column("kimai", self._users.find, kimai))
             case Kind.CUSTOMER:
                 organization = _in_column("zammad", self._organizations.find, zammad)
                 return CustomerMapping(organization, _in_column("kimai", self._customers.find, kimai))
@@ -171,9 +178,10 @@ class Vocabulary:
     def line(self, mapping: AnyMapping) -> MappingLine:
         """The line that means this mapping and nothing else."""
         match mapping:
-            case UserMapping(email, user):
-                known = email in self._agents and user in self._users
-                zammad, kimai = self._agents.texts(email)[0], self._users.texts(user)[0]
+            case UserMapping(agent, user):
+                known = agent in self._agents and user in self._users
+                zammad = self._agents.texts(agent)[0] if isinstance(agent, int) else agent
+                kimai = self._users.texts(user)[0]
             case ActivityMapping(type_id, organization, activity):
                 in_source = type_id in self._types and (organization is None or organization in self._scopes)
                 known = in_source and activity in self._activities
@@ -182,6 +190,41 @@ class Vocabulary:
                 known = organization in self._organizations and customer in self._customers
                 zammad, kimai = self._organizations.texts(organization)[0], self._customers.texts(customer)[0]
         return MappingLine(mapping.kind, zammad, kimai, known)
+
+    def cells(self, mapping: AnyMapping) -> tuple[str, str, str, str]:
+        """The ids that a line of an export has in the columns zammad and kimai, and both names for reading."""
+        match mapping:
+            case UserMapping(agent, user):
+                zammad = (f"id:{agent}", self._agents.name(agent)) if isinstance(agent, int) else (agent, agent)
+                kimai = (f"id:{user}", self._users.name(user))
+            case ActivityMapping(type_id, organization, activity):
+                of_type = NOTHING if type_id is None else f"id:{type_id}"
+                name = "(no type)" if type_id is None else self._types.name(type_id)
+                if organization is not None:
+                    of_type, name = f"{of_type}@id:{organization}", f"{name} @ {self._scopes.name(organization)}"
+                zammad, kimai = (of_type, name), (f"id:{activity}", self._activities.name(activity))
+            case CustomerMapping(organization, customer):
+                zammad = (f"id:{organization}", self._organizations.name(organization))
+                zammad = zammad if organization else (NOTHING, "(no organization)")
+                kimai = (f"id:{customer}", self._customers.name(customer))
+                kimai = (OWN, "(a customer of its own)") if customer is None else kimai
+        return zammad[0], kimai[0], zammad[1], kimai[1]
+
+    def who(self, zammad: str) -> int:
+        """The id of the agent whom a value of the column zammad means. Raises `MappingError`."""
+        return _in_column("zammad", self._agents.find, zammad)
+
+    def what(self, kind: str, zammad: str) -> Hashable:
+        """The key of the mapping that a value of the column zammad means (`AnyMapping.key`). Raises `MappingError`."""
+        match fold(kind):
+            case Kind.ACTIVITY:
+                return ActivityMapping(*_in_column("zammad", self._bookings, zammad), 0).key
+            case Kind.USER:
+                return UserMapping(self.who(zammad), 0).key
+            case Kind.CUSTOMER:
+                return CustomerMapping(_in_column("zammad", self._organizations.find, zammad), None).key
+            case _:
+                raise _of_column("kind", kind, f"{shown(kind)} is no kind; write one of {', '.join(Kind)}.")
 
     def _bookings(self, value: str) -> tuple[int | None, int | None]:
         """Type and organization that `TYPE` or `TYPE@ORGANIZATION` mean; names may have an @ of their own."""
@@ -219,7 +262,12 @@ class Vocabulary:
 
 def read_mappings(content: bytes, vocabulary: Vocabulary) -> list[AnyMapping]:
     """The mappings of a file, each once. Raises `MappingError` with every line's problem; one bad line spoils all."""
-    delimiter, lines = _lines(_decoded(content))
+    return [mapping for _, mapping in numbered_mappings(content, vocabulary)]
+
+
+def numbered_mappings(content: bytes, vocabulary: Vocabulary) -> list[tuple[int, AnyMapping]]:
+    """The mappings of a file, each once, with the number of its line. Raises as `read_mappings` does."""
+    delimiter, width, lines = _lines(_decoded(content))
     mappings: dict[Hashable, tuple[int, AnyMapping]] = {}
     problems: list[Problem] = []
     for number, line in lines:
@@ -227,7 +275,9 @@ def read_mappings(content: bytes, vocabulary: Vocabulary) -> list[AnyMapping]:
             cells = _cells(line, delimiter)
             if not any(cells) or cells[0].startswith("#"):
                 continue
-            mapping = vocabulary.mapping(*_three(cells))
+            kind, zammad, kimai, *names = _as_wide(cells, width)
+            mapping = vocabulary.mapping(kind, zammad, kimai)
+            _require_names(names, vocabulary.cells(mapping))
         except MappingError as error:
             problems += [problem.on_line(number) for problem in error.problems]
             continue
@@ -237,20 +287,40 @@ def read_mappings(content: bytes, vocabulary: Vocabulary) -> list[AnyMapping]:
             problems.append(Problem(text, number, "kimai", cells[2][:_LONGEST_VALUE]))
     if problems:
         raise MappingError(*problems)
-    return [mapping for _, mapping in mappings.values()]
+    return list(mappings.values())
 
 
-def write_mappings(mappings: Iterable[AnyMapping], vocabulary: Vocabulary) -> str:
-    """A file that `read_mappings` makes the same mappings of; those of things that are gone become comments."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+def write_mappings(mappings: Iterable[AnyMapping], vocabulary: Vocabulary, dialect: Dialect = Dialect.PLAIN) -> str:
+    """A file that `read_mappings` makes the same mappings of; those of things that are gone become comments.
+
+    It has ids, which no spreadsheet changes and no rename makes mean another thing, and the names beside them.
+    """
+    text = dialect.beginning + joined([(*COLUMNS, *NAMES)], dialect, end="\n")
     for mapping in mappings:
-        line = vocabulary.line(mapping)
-        if not line.known:
-            text.write("# gone: ")
-        writer.writerow((line.kind, _guarded(line.zammad), _guarded(line.kimai)))
-    return text.getvalue()
+        zammad, kimai, *names = vocabulary.cells(mapping)
+        readable = (cell(" ".join(_visible(name).split()), dialect) for name in names)
+        row = (mapping.kind, zammad if zammad == NOTHING else guarded(zammad), kimai, *readable)
+        text += ("" if vocabulary.line(mapping).known else "# gone: ") + joined([row], dialect, end="\n")
+    return text
+
+
+def _visible(name: str) -> str:
+    """A name in one line, without what nobody sees."""
+    return "".join(letter if unicodedata.category(letter)[0] != "C" else " " for letter in name)
+
+
+def _require_names(given: list[str], cells: tuple[str, str, str, str]) -> None:
+    """See that the names for reading are of what the ids mean; an id from elsewhere means another thing here."""
+    for column, key, name, expected in zip(NAMES, cells[:2], given, cells[2:], strict=False):
+        if name.strip() and _loose(name) != _loose(expected):
+            sentence = f"{shown(name)} is not what {key} is called here ({shown(expected)})"
+            remedy = f"correct the column {column.partition('_')[0]}, or leave this one empty"
+            raise _of_column(column, name, f"{sentence}; {remedy}.")
+
+
+def _loose(name: str) -> str:
+    """As names are compared, whatever apostrophes an export put in and a spreadsheet took out."""
+    return fold(_visible(name).replace("'", "")).replace("'", "").replace(" ", "")
 
 
 def _decoded(content: bytes) -> str:
@@ -258,8 +328,9 @@ def _decoded(content: bytes) -> str:
         raise MappingError(
             Problem(f"The file is larger than {SIZE_LIMIT // 1_000_000} MB: that is no list of mappings.")
         )
+    encoding = "utf-16" if content.startswith(_UTF_16) else "utf-8-sig"
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode(encoding)
     except UnicodeDecodeError as error:
         number = content.count(b"\n", 0, error.start) + 1
         raise MappingError(
@@ -270,22 +341,27 @@ def _decoded(content: bytes) -> str:
     return text
 
 
-def _lines(text: str) -> tuple[str, list[tuple[int, str]]]:
-    """The delimiter and the numbered lines below the header. Values have no line breaks."""
+def _lines(text: str) -> tuple[str, int, list[tuple[int, str]]]:
+    """The delimiter, the number of columns, and the numbered lines below the header. Values have no line breaks."""
     lines = [
         (number, line)
         for number, line in enumerate(_LINE_END.split(text), start=1)
         if line.strip() and not line.lstrip().startswith("#")
     ]
     header = ",".join(COLUMNS)
+    named = _SEPARATOR.fullmatch(lines[0][1].strip(" ")) if lines else None
+    lines = lines[1:] if named else lines
     if not lines:
         raise MappingError(Problem(f"The file has nothing but comments: begin it with the header {header}."))
     number, line = lines[0]
-    delimiter = ";" if ";" in line else ","
-    if [fold(cell) for cell in _cells(line, delimiter)] != list(COLUMNS):
+    delimiter = named[1] if named else next((one for one in ";\t" if one in line), ",")
+    heads = [fold(cell) for cell in _cells(line, delimiter)]
+    while heads and not heads[-1]:
+        heads.pop()
+    if heads not in ([*COLUMNS], [*COLUMNS, *NAMES]):
         text = f"Line {number} must be the header {header} but is {shown(line)}: put it there."
         raise MappingError(Problem(text, number, value=line[:_LONGEST_VALUE]))
-    return delimiter, lines[1:]
+    return delimiter, len(heads), lines[1:]
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
@@ -294,11 +370,14 @@ def _cells(line: str, delimiter: str) -> list[str]:
     except csv.Error as error:
         text = f"quotes: {shown(line)} cannot be read ({error}); close or double them."
         raise MappingError(Problem(text, value=line[:_LONGEST_VALUE])) from None
-    return [_unguarded(cell.strip()) for cell in row]
+    return [unguarded(cell.strip()) for cell in row]
 
 
-def _three(cells: list[str]) -> list[str]:
-    if len(cells) == len(COLUMNS):
+def _as_wide(cells: list[str], width: int) -> list[str]:
+    """As many cells as the header has; spreadsheets put empty ones behind, and the names for reading may be missing."""
+    while len(cells) > width and not cells[-1]:
+        cells = cells[:-1]
+    if len(COLUMNS) <= len(cells) <= width:
         return cells
     remedy = f"write {', '.join(COLUMNS)}, and quote a value that contains the delimiter"
     raise MappingError(Problem(f"columns: there are {len(cells)} instead of {len(COLUMNS)}; {remedy}."))
@@ -319,13 +398,8 @@ def _of_column(column: str, value: str, sentence: str) -> MappingError:
     return MappingError(Problem(f"column {column}: {sentence}", 0, column, value[:_LONGEST_VALUE]))
 
 
-def _guarded(value: str) -> str:
-    """With an apostrophe in front of what a spreadsheet would run as a formula."""
-    return f"'{value}" if value != NOTHING and _FORMULA.match(value) else value
-
-
-def _unguarded(cell: str) -> str:
-    return cell[1:] if _GUARDED.match(cell) else cell
+def _agent(row: Agent) -> Thing[int]:
+    return Thing(row.id, tuple(filter(None, (row.email, row.login, row.name))), "" if row.active else ", inactive")
 
 
 def _of_source(row: ActivityType | Organization) -> Thing[int]:

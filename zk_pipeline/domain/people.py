@@ -1,4 +1,4 @@
-"""People: which user of the target an agent of the source is. Agents are known by their id, never by an address alone."""
+"""People: which user of the target an agent of the source is. Agents are known by their id."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from zk_pipeline.operations import spreadsheets
+from zk_pipeline.domain import spreadsheets
 from zk_pipeline.operations.errors import OperationError
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import audit, trail

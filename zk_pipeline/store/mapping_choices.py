@@ -43,8 +43,8 @@ _TARGETS = {
 class Choice:
     """Something with a name; `value` stands for it, and for nothing else, in a mapping line.
 
-    `note` tells it from its namesakes: an agent's e-mail or login, an activity's project, a customer's number. What is not
-    `usable` is hidden, disabled or inactive; it can be mapped all the same, for the sake of old bookings.
+    `note` tells it from its namesakes: an agent's e-mail or login, an activity's project, a customer's number. What is
+    not `usable` is hidden, disabled or inactive; it can be mapped all the same, for the sake of old bookings.
     """
 
     value: str

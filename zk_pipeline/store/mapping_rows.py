@@ -62,8 +62,8 @@ _MATCHING = """
 class MappingRow:
     """A mapping with the names of both sides, `None` for what is gone there; `known` is false when something is.
 
-    `key` identifies it among those of its kind. `zammad_id` is an agent, a type or an organization. A mapping of an agent
-    who was not known when it was set has only the `email`.
+    `key` identifies it among those of its kind. `zammad_id` is an agent, a type or an organization; a mapping of an
+    agent who was not known when it was set has only the `email`.
     """
 
     kind: Kind

@@ -1,5 +1,6 @@
 """Mapping lines: what values mean, what a file may look like, what is refused, and that an export is its own import."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -18,6 +19,7 @@ from zk_pipeline.domain.mapping_lines import (
     write_mappings,
 )
 from zk_pipeline.domain.records import Activity, ActivityType, Agent, Customer, Organization, SourceDirectory
+from zk_pipeline.domain.spreadsheets import Dialect
 from zk_pipeline_tests.domain.builders import ANNA, BEN, target_directory
 
 HEADER = "kind,zammad,kimai\n"
@@ -91,7 +93,7 @@ def test_a_type_may_be_missing_or_of_one_organization(zammad: str, expected: tup
 
 @pytest.mark.parametrize("kimai", ["anna", "ANNA@example.org", "10"])
 def test_a_user_is_mapped_by_id_username_or_email(kimai: str) -> None:
-    assert mapping("user", "anna@EXAMPLE.org", kimai) == UserMapping("anna@example.org", ANNA.id)
+    assert mapping("user", "anna@EXAMPLE.org", kimai) == UserMapping(1, ANNA.id)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +158,7 @@ def test_an_at_sign_that_can_be_read_in_two_ways_is_refused() -> None:
         ),
         ("activity,-,Consultin", "column kimai: no activity in Kimai fits 'Consultin'; the nearest: Consulting"),
         ("activity,-,-", "column kimai: no activity in Kimai fits '-'"),
-        ("user,ana@example.org,anna", "no agent's e-mail in Zammad fits 'ana@example.org'; the nearest: Anna@example"),
+        ("user,ana@example.org,anna", "no agent in Zammad fits 'ana@example.org'; the nearest: Anna@example"),
         ("user,ben@example.org,bem", "column kimai: no user in Kimai fits 'bem'; the nearest: ben"),
         ("user,ben@example.org,new", "column kimai: no user in Kimai fits 'new'"),
         ("customer,Acne,new", "column zammad: no organization in Zammad fits 'Acne'; the nearest: Acme"),
@@ -200,7 +202,8 @@ def test_the_same_mapping_twice_counts_once() -> None:
         (b"kind,zammad\n", "Line 1 must be the header"),
         (b"kind;zammad,kimai\n", "Line 1 must be the header"),
         (b"kind,zammad,kimai\nuser,M\xfcller,anna\n", "The file is not UTF-8 in line 2"),
-        ("kind,zammad,kimai\n".encode("utf-16"), "The file is not UTF-8 in line 1"),
+        ("kind,zammad\n".encode("utf-16"), "Line 1 must be the header"),
+        (b"\xff\xfek\x00i", "The file is not UTF-8 in line 1"),
         (b"#" * (SIZE_LIMIT + 1), "The file is larger than 5 MB"),
     ],
 )
@@ -221,10 +224,105 @@ def test_a_file_that_is_no_list_of_mappings_gets_one_sentence(content: bytes, ex
         "kind;zammad;kimai\nactivity;-;Support\n;;\nuser;ben@example.org;anna",
         '# first\n\nKind , Zammad, KIMAI\n"activity", "-", "Support"\n# a "half\n"# done",,\nUSER,ben@example.org,anna',
         "kind,zammad,kimai\ractivity,-,Support\ruser,ben@example.org,anna\r",
+        "sep=;\nkind;zammad;kimai\nactivity;-;Support\nuser;ben@example.org;anna\n",
+        '"sep=,"\nkind,zammad,kimai\nactivity,-,Support\nuser,ben@example.org,anna\n',
+        "\ufeffsep=\t\nkind\tzammad\tkimai\nactivity\t-\tSupport\nuser\tben@example.org\tanna\n",
+        "kind\tzammad\tkimai\nactivity\t-\tSupport\nuser\tben@example.org\tanna\n",
+        "kind;zammad;kimai;;\nactivity;-;Support;;\n;;;;\nuser;ben@example.org;anna;;;\n",
+        "kind;zammad;kimai\nactivity;-;Support\nuser;2,0;10,00\n",
     ],
 )
 def test_spreadsheets_and_editors_may_write_it_their_way(text: str) -> None:
-    assert read(text) == [ActivityMapping(None, None, 20), UserMapping("ben@example.org", ANNA.id)]
+    assert read(text) == [ActivityMapping(None, None, 20), UserMapping(2, ANNA.id)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "utf-8"])
+def test_the_encodings_of_spreadsheets_are_read(encoding: str) -> None:
+    vocabulary = Vocabulary(source({}, {1: "M\u00fcller & S\u00f6hne"}), TARGET)
+    text = "kind\tzammad\tkimai\t\r\ncustomer\tM\u00fcller & S\u00f6hne\tnew\t\r\n"
+    assert read_mappings(text.encode(encoding), vocabulary) == [CustomerMapping(1, None)]
+
+
+# What a bare number means
+
+NUMBERED = target_directory(
+    customers=(
+        Customer(5, "Meyer KG", "0007", visible=True),
+        Customer(6, "Meyer KG", "0008", visible=True),
+        Customer(7, "Falsch AG", "0005", visible=True),
+        Customer(12, "Echt AG", "12", visible=True),
+        Customer(13, "4711", None, visible=True),
+        Customer(40, "Vierzig AG", "0815", visible=True),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("kimai", "customer"),
+    [("0007", 5), ("0008", 6), ("id:7", 7), ("12", 12), ("40", 40), ("40,00", 40), ("40.0", 40), ("4711", 13)],
+)
+def test_a_bare_number_is_taken_where_it_can_mean_one_thing(kimai: str, customer: int) -> None:
+    vocabulary = Vocabulary(SOURCE, NUMBERED)
+    assert vocabulary.mapping("customer", "Acme", kimai) == CustomerMapping(7, customer)
+
+
+@pytest.mark.parametrize(
+    ("kimai", "told"),
+    [
+        ("7", "'7' fits 2 things: Falsch AG (id 7, number 0005), Meyer KG (id 5, number 0007); write ids"),
+        ("5", "'5' fits 2 things: Meyer KG (id 5, number 0007), Falsch AG (id 7, number 0005); write ids"),
+        ("8", "'8' may be Meyer KG (id 6, number 0008), but not to the letter; write id:6 if you mean that."),
+        ("7,0", "'7,0' fits 2 things: Meyer KG (id 5, number 0007), Falsch AG (id 7, number 0005); write ids"),
+        ("0040", "'0040' may be Vierzig AG (id 40, number 0815), but not to the letter; write id:40"),
+    ],
+)
+def test_a_bare_number_that_could_be_meant_otherwise_is_refused(kimai: str, told: str) -> None:
+    with pytest.raises(MappingError) as refused:
+        read_mappings(f'{HEADER}customer,Acme,"{kimai}"\n'.encode(), Vocabulary(SOURCE, NUMBERED))
+    assert str(refused.value).startswith(f"Line 2, column kimai: {told}")
+
+
+def test_an_export_survives_a_spreadsheet_that_drops_zeros() -> None:
+    vocabulary = Vocabulary(source({}, {1: "M\u00fcller & S\u00f6hne"}), NUMBERED)
+    text = write_mappings([CustomerMapping(1, 5)], vocabulary, Dialect.EXCEL)
+    assert (
+        text == "\ufeffkind;zammad;kimai;zammad_name;kimai_name\ncustomer;id:1;id:5;M\u00fcller & S\u00f6hne;Meyer KG\n"
+    )
+    assert read_mappings(text.encode(), vocabulary) == [CustomerMapping(1, 5)]
+
+
+def test_an_id_that_is_called_otherwise_here_is_refused() -> None:
+    text = "kind,zammad,kimai,zammad_name,kimai_name\ncustomer,id:7,id:30,Acme,Bolt GmbH\ncustomer,id:8,new,,\n"
+    assert problem(text) == (
+        "Line 2, column kimai_name: 'Bolt GmbH' is not what id:30 is called here ('Acme'); "
+        "correct the column kimai, or leave this one empty."
+    )
+
+
+# Agents
+
+
+AGENTS = SourceDirectory(
+    (
+        Agent(3, "cora", "helpdesk@ex.de", "Cora", active=True),
+        Agent(4, "carl", "helpdesk@ex.de", "Carl", active=True),
+        Agent(5, "dlx", "", "Della X", active=False),
+    ),
+    (),
+    (),
+)
+
+
+@pytest.mark.parametrize(
+    ("zammad", "agent"), [("carl", 4), ("dlx", 5), ("della x", 5), ("id:3", 3), ("id:1", 1), ("agent 1", 1)]
+)
+def test_an_agent_is_named_by_login_name_or_id_as_well(zammad: str, agent: int) -> None:
+    assert Vocabulary(AGENTS, TARGET, unlisted=(1, 3)).mapping("user", zammad, "anna") == UserMapping(agent, ANNA.id)
+
+
+def test_an_address_of_two_agents_means_neither() -> None:
+    with pytest.raises(MappingError, match=r"fits 2 things: helpdesk@ex.de \(id 3\), helpdesk@ex.de \(id 4\)"):
+        Vocabulary(AGENTS, TARGET).mapping("user", "helpdesk@ex.de", "anna")
 
 
 def test_a_value_may_hold_the_delimiter_in_quotes() -> None:
@@ -236,21 +334,31 @@ def test_a_value_may_hold_the_delimiter_in_quotes() -> None:
 # Export
 
 
-def test_an_export_uses_names_and_ids_only_where_names_fit_several() -> None:
+def test_an_export_has_ids_and_the_names_beside_them() -> None:
     mappings = [
         ActivityMapping(None, None, 20),
         ActivityMapping(3, 8, 22),
-        UserMapping("anna@example.org", BEN.id),
+        UserMapping(1, BEN.id),
         CustomerMapping(0, 31),
         CustomerMapping(9, None),
     ]
     assert write_mappings(mappings, VOCABULARY).splitlines() == [
-        "kind,zammad,kimai",
-        "activity,-,Support",
-        "activity,Remote-Support@8,22",
-        "user,Anna@example.org,ben",
-        "customer,-,0815",
-        "customer,9,new",
+        "kind,zammad,kimai,zammad_name,kimai_name",
+        "activity,-,id:20,(no type),Support",
+        "activity,id:3@id:8,id:22,Remote-Support @ Meyer KG,Travel",
+        "user,id:1,id:11,Anna@example.org,ben",
+        "customer,-,id:31,(no organization),Meyer KG",
+        "customer,id:9,new,Meyer KG,(a customer of its own)",
+    ]
+
+
+def test_a_line_for_people_has_names_and_ids_only_where_names_fit_several() -> None:
+    mappings = [ActivityMapping(3, 8, 22), UserMapping(1, BEN.id), CustomerMapping(0, 31), CustomerMapping(7, 30)]
+    assert [(line.zammad, line.kimai) for line in map(VOCABULARY.line, mappings)] == [
+        ("Remote-Support@id:8", "id:22"),
+        ("Anna@example.org", "ben"),
+        ("-", "id:31"),
+        ("Acme", "Acme"),
     ]
 
 
@@ -263,26 +371,27 @@ def test_what_is_gone_is_exported_as_a_comment_that_import_skips() -> None:
     ]
     text = write_mappings(mappings, VOCABULARY)
     assert text.splitlines()[1:] == [
-        "# gone: activity,Remote-Support,id:99",
-        "# gone: activity,id:98@id:97,Support",
-        "# gone: user,gone@example.org,id:99",
-        "# gone: customer,id:99,Acme",
+        "# gone: activity,id:3,id:99,Remote-Support,",
+        "# gone: activity,id:98@id:97,id:20,'@,Support",
+        "# gone: user,gone@example.org,id:99,gone@example.org,",
+        "# gone: customer,id:99,id:30,,Acme",
     ]
     assert read(text) == []
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+49 30", "-1", "@home", "'=1", "-@-"])
-def test_no_exported_value_runs_as_a_formula(name: str) -> None:
+@pytest.mark.parametrize("dialect", Dialect)
+@pytest.mark.parametrize("name", ["=1+1", "+49 30", "-1", "@home", "'=1", "-@-", "x;=1+1+cmd|' /C calc'!A0"])
+def test_no_exported_value_runs_as_a_formula(name: str, dialect: Dialect) -> None:
     vocabulary = Vocabulary(source({1: name}, {1: name}), TARGET)
     mappings = [ActivityMapping(1, None, 21), ActivityMapping(None, 1, 21), CustomerMapping(1, 30)]
-    text = write_mappings(mappings, vocabulary)
-    values = [value for line in text.splitlines() for value in line.split(",")]
-    assert [value for value in values if value[0] in "=+-@\t"] == []
+    text = write_mappings(mappings, vocabulary, dialect)
+    values = [value for line in text.splitlines() for value in re.split(f"[{dialect.delimiter};\t]", line)]
+    assert [value for value in values if value.lstrip('"')[:1] in ("=", "+", "@", "\t") or value[:2] == "-@"] == []
     assert read_mappings(text.encode(), vocabulary) == mappings
 
 
 def test_the_lone_dash_stays_a_dash() -> None:
-    assert "activity,-,Support" in write_mappings([ActivityMapping(None, None, 20)], VOCABULARY)
+    assert "activity,-,id:20" in write_mappings([ActivityMapping(None, None, 20)], VOCABULARY)
 
 
 def _names() -> st.SearchStrategy[str]:
@@ -311,16 +420,25 @@ def _worlds(draw: st.DrawFn) -> tuple[Vocabulary, list[AnyMapping]]:
         st.sampled_from([*activities]),
     ) | st.builds(CustomerMapping, st.sampled_from([0, *organizations]), st.sampled_from([None, *customers]))
     if target.users:
-        keys = st.sampled_from(emails).map(str.casefold)
+        keys = st.integers(1, len(emails))
         mappings |= st.builds(UserMapping, keys, st.sampled_from([user.id for user in target.users]))
     chosen = draw(st.lists(mappings, unique_by=lambda row: row.key))
     return Vocabulary(source(types, organizations, emails), target), chosen
 
 
-@given(_worlds())
-def test_an_export_read_again_is_the_same_mappings(world: tuple[Vocabulary, list[AnyMapping]]) -> None:
+@given(_worlds(), st.sampled_from(Dialect))
+def test_an_export_read_again_is_the_same_mappings(
+    world: tuple[Vocabulary, list[AnyMapping]], dialect: Dialect
+) -> None:
     vocabulary, mappings = world
-    assert read_mappings(write_mappings(mappings, vocabulary).encode(), vocabulary) == mappings
+    assert read_mappings(write_mappings(mappings, vocabulary, dialect).encode(), vocabulary) == mappings
+
+
+@given(_worlds())
+def test_a_line_for_people_read_again_is_the_same_mapping(world: tuple[Vocabulary, list[AnyMapping]]) -> None:
+    vocabulary, mappings = world
+    lines = [vocabulary.line(mapping) for mapping in mappings]
+    assert [vocabulary.mapping(line.kind, line.zammad, line.kimai) for line in lines] == mappings
 
 
 def _read_or_refused(content: bytes) -> tuple[list[AnyMapping], list[str]]:

@@ -24,7 +24,7 @@ from zk_pipeline.domain.statement import (
     conflict_ages,
     minutes_per_day,
 )
-from zk_pipeline.operations import spreadsheets
+from zk_pipeline.domain import spreadsheets
 from zk_pipeline.operations.statement_files.look import Look
 
 COLUMNS = ("zammad", *PARTS, "unexplained", "billable", "billed", "to_be_billed")

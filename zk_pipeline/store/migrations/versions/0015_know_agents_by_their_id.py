@@ -12,7 +12,7 @@ depends_on = None
 _KNOWN = """
     UPDATE sync.user_mappings m SET agent_id = found.id FROM (
         SELECT lower(a.email) AS email,
-            CASE WHEN count(*) FILTER (WHERE a.active) = 1 THEN min(a.id) FILTER (WHERE a.active) ELSE min(a.id) END AS id
+            coalesce(min(a.id) FILTER (WHERE a.active), min(a.id)) AS id
         FROM zammad.agents a
         JOIN sync.connectors c ON c.name = a.connector AND c.role = 'source' AND c.active
         WHERE a.email <> ''
