@@ -39,7 +39,8 @@ REMEDIES = (
     Remedy(
         ANY_FIELD,
         r"maximum (duration|\S+ hours)",
-        f"Divide the booking in Zammad into shorter ones, or raise the longest duration in {RULES}.",
+        "Divide the booking in Zammad into shorter ones, or correct it there if it is a typing error; "
+        f"or raise the longest duration in {RULES}.",
     ),
     Remedy(
         ANY_FIELD,
@@ -64,7 +65,7 @@ REMEDIES = (
     Remedy(
         "user",
         "choice is invalid",
-        "Enable the user in Kimai, or map the agent to another: zk mappings set user AGENT-EMAIL KIMAI-USER.",
+        "Enable the user in Kimai, or map the agent to another: zk mappings set user AGENT KIMAI-USER.",
     ),
     Remedy(
         "project",

@@ -107,10 +107,10 @@ class Register(Generic[Key]):
         thing = self._things.get(key)
         return thing.names[0] if thing is not None and thing.names else ""
 
-    def is_called(self, key: Key, name: str) -> bool:
-        """Whether this is a name of the thing."""
+    def label(self, key: Key) -> str:
+        """The thing for people, with its id."""
         thing = self._things.get(key)
-        return thing is not None and fold(name) in map(fold, thing.names)
+        return thing.label if thing is not None else f"id:{key}"
 
     def nothing(self, value: str) -> NoSingleFitError:
         """That nothing fits the value, with the names that come nearest."""

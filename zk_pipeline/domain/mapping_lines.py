@@ -11,7 +11,9 @@ from itertools import product
 from typing import ClassVar, TypeVar
 
 from zk_pipeline.domain.lookup import NoSingleFitError, Register, Thing, several, shown
+from zk_pipeline.domain.mapping import Mappings
 from zk_pipeline.domain.names import fold
+from zk_pipeline.domain.people import People, label
 from zk_pipeline.domain.records import (
     Activity,
     ActivityType,
@@ -69,6 +71,10 @@ class MappingError(Exception):
         more = len(problems) - len(told)
         super().__init__("\n".join([*told, *([f"And {more} more lines like these."] if more else [])]))
         self.problems = problems
+
+
+class SharedUserError(MappingError):
+    """Two agents would be one user, which a person has to confirm."""
 
 
 class Kind(StrEnum):
@@ -147,6 +153,8 @@ class Vocabulary:
 
     def __init__(self, source: SourceDirectory, target: TargetDirectory, unlisted: Iterable[int] = ()) -> None:
         """`unlisted` are agents with bookings whom the source no longer has."""
+        self._source, self._target = source, target
+        self._people: tuple[Mappings, People] | None = None
         known = {row.id for row in source.agents}
         gone = (Agent(id_, "", "", f"agent {id_}", active=False) for id_ in unlisted if id_ not in known)
         agents = [_agent(row) for row in (*source.agents, *gone)]
@@ -179,7 +187,7 @@ class Vocabulary:
         """The line that means this mapping and nothing else."""
         match mapping:
             case UserMapping(agent, user):
-                known = agent in self._agents and user in self._users
+                known = isinstance(agent, int) and agent in self._agents and user in self._users
                 zammad = self._agents.texts(agent)[0] if isinstance(agent, int) else agent
                 kimai = self._users.texts(user)[0]
             case ActivityMapping(type_id, organization, activity):
@@ -210,21 +218,44 @@ class Vocabulary:
                 kimai = (OWN, "(a customer of its own)") if customer is None else kimai
         return zammad[0], kimai[0], zammad[1], kimai[1]
 
-    def who(self, zammad: str) -> int:
-        """The id of the agent whom a value of the column zammad means. Raises `MappingError`."""
-        return _in_column("zammad", self._agents.find, zammad)
-
     def what(self, kind: str, zammad: str) -> Hashable:
         """The key of the mapping that a value of the column zammad means (`AnyMapping.key`). Raises `MappingError`."""
         match fold(kind):
             case Kind.ACTIVITY:
                 return ActivityMapping(*_in_column("zammad", self._bookings, zammad), 0).key
             case Kind.USER:
-                return UserMapping(self.who(zammad), 0).key
+                return UserMapping(_in_column("zammad", self._agents.find, zammad), 0).key
             case Kind.CUSTOMER:
                 return CustomerMapping(_in_column("zammad", self._organizations.find, zammad), None).key
             case _:
                 raise _of_column("kind", kind, f"{shown(kind)} is no kind; write one of {', '.join(Kind)}.")
+
+    def shared(self, mapping: AnyMapping, after: Mappings) -> Problem | None:
+        """Why a mapping gives two agents one user, with all mappings as they are then; `None` where it does not."""
+        if not isinstance(mapping, UserMapping) or not isinstance(mapping.agent, int):
+            return None
+        if self._people is None or self._people[0] != after:
+            self._people = after, People(self._target.users, self._source.agents, after.users, after.carried)
+        others = self._people[1].others(mapping.kimai_user_id, mapping.agent)
+        if not others:
+            return None
+        user, agent = self._users.label(mapping.kimai_user_id), self._agents.label(mapping.agent)
+        remedy = "If they are one person, say so (zk: --shared, API: shared=true); else name another user"
+        text = f"column kimai: {user} would get the time of {agent} and of {', '.join(map(label, others))}. {remedy}."
+        return Problem(text, 0, "kimai", self._users.texts(mapping.kimai_user_id)[0])
+
+    def limit(self, mapping: AnyMapping) -> str:
+        """What a mapping cannot do, as a sentence; nothing for most."""
+        activities = {row.id: row for row in self._target.activities}
+        activity = activities.get(mapping.kimai_activity_id) if isinstance(mapping, ActivityMapping) else None
+        if activity is None or activity.project_id is None:
+            return ""
+        project = next((row for row in self._target.projects if row.id == activity.project_id), None)
+        name = f"{project.name} (id {project.id})" if project else f"{activity.project_id}"
+        return (
+            f"Activity {activity.name} (id {activity.id}) belongs to project {name}: bookings of other projects wait. "
+            "Map the type to a global activity, or to this one for one organization alone: TYPE@ORGANIZATION."
+        )
 
     def _bookings(self, value: str) -> tuple[int | None, int | None]:
         """Type and organization that `TYPE` or `TYPE@ORGANIZATION` mean; names may have an @ of their own."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import TypeVar
 
 from zk_pipeline.domain.records import Agent, TargetUser
@@ -49,13 +50,19 @@ class People:
             return f"Kimai user {label(found)} has the address of {label(agent)}, but got the time of {label(other)}."
         return found
 
-    def others(self, user_id: int, agents: Iterable[int]) -> list[Agent]:
-        """The agents but these who are this user already."""
-        found = (agent for agent in self._agents.values() if agent.id not in set(agents))
-        mapped = {key for key, user in self._mapped.items() if user == user_id}
-        gone = (self._agent(key) for key in mapped if isinstance(key, int) and key not in self._agents)
-        known = (agent for agent in found if _is(self.user(agent.id), user_id))
-        return [*known, *(agent for agent in gone if agent.id not in set(agents))]
+    def others(self, user_id: int, agent_id: int) -> list[Agent]:
+        """The agents but this one who are this user."""
+        return [agent for agent in self._agents_of.get(user_id, []) if agent.id != agent_id]
+
+    @cached_property
+    def _agents_of(self) -> dict[int, list[Agent]]:
+        found: dict[int, list[Agent]] = {}
+        gone = (key for key in self._mapped if isinstance(key, int) and key not in self._agents)
+        for agent in (*self._agents.values(), *map(self._agent, gone)):
+            user = self.user(agent.id)
+            if isinstance(user, TargetUser):
+                found.setdefault(user.id, []).append(agent)
+        return found
 
     def _agent(self, agent_id: int, address: str | None = None, name: str = "") -> Agent:
         agent = self._agents.get(agent_id)

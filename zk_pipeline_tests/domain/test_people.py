@@ -85,5 +85,5 @@ def test_whom_an_address_gives_another_user_moves_there():
 
 def test_the_agents_of_a_user_are_those_by_address_and_by_mapping():
     people = People(USERS, (CORA, replace(CARL, email="")), mapped={6: 3, 99: 3})
-    assert [agent.id for agent in people.others(3, [7])] == [5, 6, 99]
-    assert [agent.id for agent in people.others(3, [5, 99])] == [6]
+    assert [agent.id for agent in people.others(3, 7)] == [5, 6, 99]
+    assert [agent.id for agent in people.others(3, 5)] == [6, 99]
