@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zk_pipeline.domain.plausibility import FEWEST, Fit, judge_unit, spread
+from zk_pipeline.domain.plausibility import FEWEST, Fit, judge_unit, spread, typing_error
 
 HOURS = ("0.25", "0.5", "0.25", "1", "0.75", "0.5", "2", "0.25", "1.5", "0.5")
 QUARTERS = ("1", "2", "1", "3", "2", "4", "1", "2", "8", "2")
@@ -104,3 +104,16 @@ def test_the_order_of_the_bookings_does_not_matter(values: list[Decimal], random
     shuffled = list(values)
     random.shuffle(shuffled)
     assert spread(shuffled) == spread(values)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "told"),
+    [
+        ("599999.4", "9,999.99 hours in one booking are probably a typing error: correct the booking in Zammad."),
+        ("525601", "8,760.02 hours in one booking are probably a typing error: correct the booking in Zammad."),
+        ("525600", ""),
+        ("9999.99", ""),
+    ],
+)
+def test_more_than_a_year_in_one_booking_is_probably_a_typing_error(minutes: str, told: str):
+    assert typing_error(Decimal(minutes)) == told
