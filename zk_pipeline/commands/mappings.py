@@ -21,7 +21,8 @@ from zk_pipeline.commands.console import (
     show_json,
     show_table,
 )
-from zk_pipeline.domain.mapping_lines import SIZE_LIMIT, MappingError
+from zk_pipeline.domain.mapping_files import SIZE_LIMIT
+from zk_pipeline.domain.mapping_lines import MappingError
 from zk_pipeline.domain.spreadsheets import Dialect
 from zk_pipeline.operations import mappings
 from zk_pipeline.operations.errors import OperationError

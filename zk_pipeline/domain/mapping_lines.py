@@ -1,10 +1,7 @@
-"""Mapping lines: the operator's mappings as text `kind,zammad,kimai`, with the names of both systems."""
+"""Mapping lines: what `kind`, `zammad` and `kimai` mean, given the names of both systems."""
 
-import codecs
-import csv
 import re
-import unicodedata
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Container, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import product
@@ -24,23 +21,15 @@ from zk_pipeline.domain.records import (
     TargetDirectory,
     TargetUser,
 )
-from zk_pipeline.domain.spreadsheets import Dialect, cell, guarded, joined, unguarded
 
-COLUMNS = ("kind", "zammad", "kimai")
-NAMES = ("zammad_name", "kimai_name")
-"""Columns for reading, which an export adds: an import looks whether they fit, and needs none of them."""
-SIZE_LIMIT = 5_000_000
-"""Bytes that a file of mapping lines may have."""
 NOTHING = "-"
 """In the zammad column: bookings without type, tickets without organization."""
 OWN = "new"
 """In the kimai column: a customer of its own."""
 
-_LONGEST_VALUE = 600
-_LINE_END = re.compile(r"\r\n?|\n")
+LONGEST_VALUE = 600
+"""Letters that a value has at most; no name is longer."""
 _EXPLICIT_TYPE = re.compile(rf"\s*(id:\d+|{NOTHING})\s*@", re.IGNORECASE)
-_SEPARATOR = re.compile(r"\"?sep=(.)\"?[;,\t]*", re.IGNORECASE | re.DOTALL)
-_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 _Found = TypeVar("_Found")
 
@@ -181,7 +170,7 @@ class Vocabulary:
                 organization = _in_column("zammad", self._organizations.find, zammad)
                 return CustomerMapping(organization, _in_column("kimai", self._customers.find, kimai))
             case _:
-                raise _of_column("kind", kind, f"{shown(kind)} is no kind; write one of {', '.join(Kind)}.")
+                raise of_column("kind", kind, f"{shown(kind)} is no kind; write one of {', '.join(Kind)}.")
 
     def line(self, mapping: AnyMapping) -> MappingLine:
         """The line that means this mapping and nothing else."""
@@ -218,8 +207,7 @@ class Vocabulary:
                 kimai = (OWN, "(a customer of its own)") if customer is None else kimai
         return zammad[0], kimai[0], zammad[1], kimai[1]
 
-    def what(self, kind: str, zammad: str) -> Hashable:
-        """The key of the mapping that a value of the column zammad means (`AnyMapping.key`). Raises `MappingError`."""
+    def _key(self, kind: str, zammad: str) -> Hashable:
         match fold(kind):
             case Kind.ACTIVITY:
                 return ActivityMapping(*_in_column("zammad", self._bookings, zammad), 0).key
@@ -228,9 +216,9 @@ class Vocabulary:
             case Kind.CUSTOMER:
                 return CustomerMapping(_in_column("zammad", self._organizations.find, zammad), None).key
             case _:
-                raise _of_column("kind", kind, f"{shown(kind)} is no kind; write one of {', '.join(Kind)}.")
+                raise of_column("kind", kind, f"{shown(kind)} is no kind; write one of {', '.join(Kind)}.")
 
-    def shared(self, mapping: AnyMapping, after: Mappings) -> Problem | None:
+    def _shared(self, mapping: AnyMapping, after: Mappings) -> Problem | None:
         """Why a mapping gives two agents one user, with all mappings as they are then; `None` where it does not."""
         if not isinstance(mapping, UserMapping) or not isinstance(mapping.agent, int):
             return None
@@ -243,6 +231,29 @@ class Vocabulary:
         remedy = "If they are one person, say so (zk: --shared, API: shared=true); else name another user"
         text = f"column kimai: {user} would get the time of {agent} and of {', '.join(map(label, others))}. {remedy}."
         return Problem(text, 0, "kimai", self._users.texts(mapping.kimai_user_id)[0])
+
+    def require_unshared(
+        self, stored: Mappings, numbered: Sequence[tuple[int, AnyMapping]], changed: Container[Hashable]
+    ) -> None:
+        """See that no agent becomes a user who is another agent too, of the mappings whose keys are `changed`.
+
+        Each has the number of its line, or 0. Raises `SharedUserError` with every line's problem.
+        """
+        users = {one.agent: one.kimai_user_id for _, one in numbered if isinstance(one, UserMapping)}
+        after = replace(stored, users={**stored.users, **users})
+        found = [(number, self._shared(one, after)) for number, one in numbered if one.key in changed]
+        problems = [problem.on_line(number) if number else problem for number, problem in found if problem is not None]
+        if problems:
+            raise SharedUserError(*problems)
+
+    def stored_for(self, stored: Iterable[AnyMapping], kind: str, zammad: str) -> AnyMapping | None:
+        """The stored mapping that a value of the column zammad means; what is gone is called as it is listed."""
+        of_kind = [mapping for mapping in stored if mapping.kind == fold(kind)]
+        for mapping in of_kind:
+            if fold(zammad) in {fold(self.line(mapping).zammad), fold(self.cells(mapping)[0])}:
+                return mapping
+        key = self._key(kind, zammad)
+        return next((mapping for mapping in of_kind if mapping.key == key), None)
 
     def limit(self, mapping: AnyMapping) -> str:
         """What a mapping cannot do, as a sentence; nothing for most."""
@@ -291,142 +302,20 @@ class Vocabulary:
         return next((text for text in texts if list(self._meanings(text)) == [(type_id, organization)]), texts[-1])
 
 
-def read_mappings(content: bytes, vocabulary: Vocabulary) -> list[AnyMapping]:
-    """The mappings of a file, each once. Raises `MappingError` with every line's problem; one bad line spoils all."""
-    return [mapping for _, mapping in numbered_mappings(content, vocabulary)]
-
-
-def numbered_mappings(content: bytes, vocabulary: Vocabulary) -> list[tuple[int, AnyMapping]]:
-    """The mappings of a file, each once, with the number of its line. Raises as `read_mappings` does."""
-    delimiter, width, lines = _lines(_decoded(content))
-    mappings: dict[Hashable, tuple[int, AnyMapping]] = {}
-    problems: list[Problem] = []
-    for number, line in lines:
-        try:
-            cells = _cells(line, delimiter)
-            if not any(cells) or cells[0].startswith("#"):
-                continue
-            kind, zammad, kimai, *names = _as_wide(cells, width)
-            mapping = vocabulary.mapping(kind, zammad, kimai)
-            _require_names(names, vocabulary.cells(mapping))
-        except MappingError as error:
-            problems += [problem.on_line(number) for problem in error.problems]
-            continue
-        first, same = mappings.setdefault(mapping.key, (number, mapping))
-        if same != mapping:
-            text = f"Lines {first} and {number} map {shown(cells[1])} differently: keep one of them."
-            problems.append(Problem(text, number, "kimai", cells[2][:_LONGEST_VALUE]))
-    if problems:
-        raise MappingError(*problems)
-    return list(mappings.values())
-
-
-def write_mappings(mappings: Iterable[AnyMapping], vocabulary: Vocabulary, dialect: Dialect = Dialect.PLAIN) -> str:
-    """A file that `read_mappings` makes the same mappings of; those of things that are gone become comments.
-
-    It has ids, which no spreadsheet changes and no rename makes mean another thing, and the names beside them.
-    """
-    text = dialect.beginning + joined([(*COLUMNS, *NAMES)], dialect, end="\n")
-    for mapping in mappings:
-        zammad, kimai, *names = vocabulary.cells(mapping)
-        readable = (cell(" ".join(_visible(name).split()), dialect) for name in names)
-        row = (mapping.kind, zammad if zammad == NOTHING else guarded(zammad), kimai, *readable)
-        text += ("" if vocabulary.line(mapping).known else "# gone: ") + joined([row], dialect, end="\n")
-    return text
-
-
-def _visible(name: str) -> str:
-    """A name in one line, without what nobody sees."""
-    return "".join(letter if unicodedata.category(letter)[0] != "C" else " " for letter in name)
-
-
-def _require_names(given: list[str], cells: tuple[str, str, str, str]) -> None:
-    """See that the names for reading are of what the ids mean; an id from elsewhere means another thing here."""
-    for column, key, name, expected in zip(NAMES, cells[:2], given, cells[2:], strict=False):
-        if name.strip() and _loose(name) != _loose(expected):
-            sentence = f"{shown(name)} is not what {key} is called here ({shown(expected)})"
-            remedy = f"correct the column {column.partition('_')[0]}, or leave this one empty"
-            raise _of_column(column, name, f"{sentence}; {remedy}.")
-
-
-def _loose(name: str) -> str:
-    """As names are compared, whatever apostrophes an export put in and a spreadsheet took out."""
-    return fold(_visible(name).replace("'", "")).replace("'", "").replace(" ", "")
-
-
-def _decoded(content: bytes) -> str:
-    if len(content) > SIZE_LIMIT:
-        raise MappingError(
-            Problem(f"The file is larger than {SIZE_LIMIT // 1_000_000} MB: that is no list of mappings.")
-        )
-    encoding = "utf-16" if content.startswith(_UTF_16) else "utf-8-sig"
-    try:
-        text = content.decode(encoding)
-    except UnicodeDecodeError as error:
-        number = content.count(b"\n", 0, error.start) + 1
-        raise MappingError(
-            Problem(f"The file is not UTF-8 in line {number}: save it as CSV in UTF-8.", number)
-        ) from None
-    if not text.strip():
-        raise MappingError(Problem(f"The file is empty: begin it with the header {','.join(COLUMNS)}."))
-    return text
-
-
-def _lines(text: str) -> tuple[str, int, list[tuple[int, str]]]:
-    """The delimiter, the number of columns, and the numbered lines below the header. Values have no line breaks."""
-    lines = [
-        (number, line)
-        for number, line in enumerate(_LINE_END.split(text), start=1)
-        if line.strip() and not line.lstrip().startswith("#")
-    ]
-    header = ",".join(COLUMNS)
-    named = _SEPARATOR.fullmatch(lines[0][1].strip(" ")) if lines else None
-    lines = lines[1:] if named else lines
-    if not lines:
-        raise MappingError(Problem(f"The file has nothing but comments: begin it with the header {header}."))
-    number, line = lines[0]
-    delimiter = named[1] if named else next((one for one in ";\t" if one in line), ",")
-    heads = [fold(cell) for cell in _cells(line, delimiter)]
-    while heads and not heads[-1]:
-        heads.pop()
-    if heads not in ([*COLUMNS], [*COLUMNS, *NAMES]):
-        text = f"Line {number} must be the header {header} but is {shown(line)}: put it there."
-        raise MappingError(Problem(text, number, value=line[:_LONGEST_VALUE]))
-    return delimiter, len(heads), lines[1:]
-
-
-def _cells(line: str, delimiter: str) -> list[str]:
-    try:
-        row = next(csv.reader([line], delimiter=delimiter, strict=True, skipinitialspace=True))
-    except csv.Error as error:
-        text = f"quotes: {shown(line)} cannot be read ({error}); close or double them."
-        raise MappingError(Problem(text, value=line[:_LONGEST_VALUE])) from None
-    return [unguarded(cell.strip()) for cell in row]
-
-
-def _as_wide(cells: list[str], width: int) -> list[str]:
-    """As many cells as the header has; spreadsheets put empty ones behind, and the names for reading may be missing."""
-    while len(cells) > width and not cells[-1]:
-        cells = cells[:-1]
-    if len(COLUMNS) <= len(cells) <= width:
-        return cells
-    remedy = f"write {', '.join(COLUMNS)}, and quote a value that contains the delimiter"
-    raise MappingError(Problem(f"columns: there are {len(cells)} instead of {len(COLUMNS)}; {remedy}."))
-
-
 def _in_column(column: str, find: Callable[[str], _Found], value: str) -> _Found:
     if not value.strip():
-        raise _of_column(column, value, "the value is missing; write a name or an id.")
-    if len(value) > _LONGEST_VALUE:
-        raise _of_column(column, value, f"{shown(value)} is longer than any name; write a name or an id.")
+        raise of_column(column, value, "the value is missing; write a name or an id.")
+    if len(value) > LONGEST_VALUE:
+        raise of_column(column, value, f"{shown(value)} is longer than any name; write a name or an id.")
     try:
         return find(value)
     except NoSingleFitError as error:
-        raise _of_column(column, value, str(error)) from None
+        raise of_column(column, value, str(error)) from None
 
 
-def _of_column(column: str, value: str, sentence: str) -> MappingError:
-    return MappingError(Problem(f"column {column}: {sentence}", 0, column, value[:_LONGEST_VALUE]))
+def of_column(column: str, value: str, sentence: str) -> MappingError:
+    """The error of a value in a column; `sentence` says what is wrong and what to write."""
+    return MappingError(Problem(f"column {column}: {sentence}", 0, column, value[:LONGEST_VALUE]))
 
 
 def _agent(row: Agent) -> Thing[int]:

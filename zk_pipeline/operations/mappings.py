@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from zk_pipeline.domain.mapping import OWN_CUSTOMER, Mappings
+from zk_pipeline.domain.mapping_files import numbered_mappings, write_mappings
 from zk_pipeline.domain.mapping_lines import (
     NOTHING,
     AnyMapping,
@@ -22,10 +23,7 @@ from zk_pipeline.domain.mapping_lines import (
     SharedUserError,
     UserMapping,
     Vocabulary,
-    numbered_mappings,
-    write_mappings,
 )
-from zk_pipeline.domain.names import fold
 from zk_pipeline.domain.policy import ProjectStrategy
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import TargetDirectory
@@ -217,7 +215,10 @@ def unset(runtime: Runtime, actor: Actor, kind: str, zammad_value: str) -> tuple
     source, _ = _names(runtime)
     with runtime.database.transaction() as connection:
         store.lock(connection)
-        mapping = _stored_for(store.every(connection), vocabulary, kind, zammad_value)
+        mapping = vocabulary.stored_for(store.every(connection), kind, zammad_value)
+        if mapping is None:
+            sentence = f"{zammad_value[:80]!r} has no {kind} mapping. zk mappings list shows those that there are."
+            raise UnknownError(sentence)
         days = store.remove(connection, mapping, actor=actor.name, source=source, address=actor.address)
     return vocabulary.line(mapping), days
 
@@ -291,7 +292,8 @@ def _take_over(
         if check is not None:
             check(connection, changes)
         if not shared:
-            _require_unshared(vocabulary, store.load(connection), numbered, changes)
+            changed = {change.after.key for change in changes}
+            vocabulary.require_unshared(store.load(connection), numbered, changed)
         if dry_run:
             days = store.days_waiting(connection, source, target, [change.after for change in changes])
         else:
@@ -300,19 +302,6 @@ def _take_over(
             )
     warnings = _warnings(runtime, vocabulary, changes)
     return Outcome(len(mappings), tuple(changes), tuple(days), vocabulary, warnings=warnings)
-
-
-def _require_unshared(
-    vocabulary: Vocabulary, stored: Mappings, numbered: Sequence[tuple[int, AnyMapping]], changes: Sequence[Change]
-) -> None:
-    """See that no agent becomes a user who is another agent too. Raises `SharedUserError` with every line."""
-    changed = {change.after.key for change in changes if isinstance(change.after, UserMapping)}
-    users = {one.agent: one.kimai_user_id for _, one in numbered if isinstance(one, UserMapping)}
-    after = replace(stored, users={**stored.users, **users})
-    found = [(number, vocabulary.shared(one, after)) for number, one in numbered if one.key in changed]
-    problems = [problem.on_line(number) if number else problem for number, problem in found if problem is not None]
-    if problems:
-        raise SharedUserError(*problems)
 
 
 def _warnings(runtime: Runtime, vocabulary: Vocabulary, changes: Sequence[Change]) -> tuple[str, ...]:
@@ -324,19 +313,6 @@ def _warnings(runtime: Runtime, vocabulary: Vocabulary, changes: Sequence[Change
 
 def _single(kind: str, zammad_value: str, kimai_value: str) -> Wanted:
     return lambda vocabulary: [(0, vocabulary.mapping(kind, zammad_value, kimai_value))]
-
-
-def _stored_for(stored: Sequence[AnyMapping], vocabulary: Vocabulary, kind: str, value: str) -> AnyMapping:
-    """The stored mapping that a value of the column zammad means; what is gone is still called as it is listed."""
-    of_kind = [mapping for mapping in stored if mapping.kind == fold(kind)]
-    for mapping in of_kind:
-        if fold(value) in {fold(vocabulary.line(mapping).zammad), fold(vocabulary.cells(mapping)[0])}:
-            return mapping
-    key = vocabulary.what(kind, value)
-    found = next((mapping for mapping in of_kind if mapping.key == key), None)
-    if found is None:
-        raise UnknownError(f"{value[:80]!r} has no {kind} mapping. zk mappings list shows those that there are.")
-    return found
 
 
 def _names(runtime: Runtime) -> tuple[str, str]:

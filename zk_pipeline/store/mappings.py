@@ -13,13 +13,8 @@ from zk_pipeline.domain.mapping import OWN_CUSTOMER, Mappings
 from zk_pipeline.domain.mapping_lines import ActivityMapping, AnyMapping, CustomerMapping, UserMapping
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.store import audit, requests
-from zk_pipeline.store.tables import (
-    activity_mappings,
-    carried_agents,
-    customer_mappings,
-    normalized_entries,
-    user_mappings,
-)
+from zk_pipeline.store.mapping_tables import activity_mappings, carried_agents, customer_mappings, user_mappings
+from zk_pipeline.store.tables import normalized_entries
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import pytest
 from click.testing import Result
 from sqlalchemy import text
 
-from zk_pipeline.domain.mapping_lines import SIZE_LIMIT
+from zk_pipeline.domain.mapping_files import SIZE_LIMIT
 from zk_pipeline.sandbox.demo import demo_mappings_csv
 from zk_pipeline.store import audit
 from zk_pipeline_tests.commands.conftest import Home, Homes, Sandbox, Zk

@@ -347,16 +347,6 @@ def test_an_over_long_description_is_measured_in_bytes_and_not_sent(letters: int
     assert (line.reason is Reason.REFUSED_BY_KIMAI) == (action is Action.REVIEW)
 
 
-def test_a_booking_of_more_than_a_year_is_told_as_a_typing_error_and_not_sent():
-    mistyped = {"time_minutes": Decimal("599999.4"), "booked_minutes": Decimal("599999.4")}
-    said = "9,999.99 hours in one booking are probably a typing error: correct the booking in Zammad."
-    line = only_line(situation(entry(**mistyped)))
-    assert (*verdict(line), line.text) == (*review(Status.MISSING, Reason.REFUSED_BY_KIMAI), said)
-    line = only_line(situation(entry(**mistyped), timesheets=(ours(),), ledger=(ledger_row(),)))
-    assert (*verdict(line), line.text) == (*review(Status.MISMATCH, Reason.REFUSED_BY_KIMAI, 100), said)
-    assert line.draft is None
-
-
 def spans_of(lines: list[Result]) -> list[tuple[str, str]]:
     return [(f"{line.draft.span.begin:%H:%M:%S}", f"{line.draft.span.end:%H:%M:%S}") for line in lines if line.draft]
 

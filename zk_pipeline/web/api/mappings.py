@@ -10,7 +10,8 @@ from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from zk_pipeline.domain.mapping_lines import SIZE_LIMIT, Kind, Problem
+from zk_pipeline.domain.mapping_files import SIZE_LIMIT
+from zk_pipeline.domain.mapping_lines import Kind, Problem
 from zk_pipeline.domain.spreadsheets import Dialect
 from zk_pipeline.operations import mappings
 from zk_pipeline.operations.mappings import Lacking, Outcome

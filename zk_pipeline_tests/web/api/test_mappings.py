@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from zk_pipeline.domain.mapping_lines import SIZE_LIMIT
+from zk_pipeline.domain.mapping_files import SIZE_LIMIT
 from zk_pipeline.sandbox.client import SandboxControl
 from zk_pipeline.sandbox.demo import demo_mappings_csv
 from zk_pipeline.sandbox.server import SandboxProcess

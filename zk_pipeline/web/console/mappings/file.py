@@ -6,7 +6,7 @@ from functools import partial
 from nicegui import ui
 from nicegui.events import UploadEventArguments
 
-from zk_pipeline.domain.mapping_lines import COLUMNS, SIZE_LIMIT
+from zk_pipeline.domain.mapping_files import COLUMNS, SIZE_LIMIT
 from zk_pipeline.operations import mappings
 from zk_pipeline.operations.actors import Role
 from zk_pipeline.operations.mappings import Outcome
