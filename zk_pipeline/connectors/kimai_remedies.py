@@ -44,7 +44,8 @@ REMEDIES = (
     Remedy(
         ANY_FIELD,
         r"maximum (duration|\S+ hours)",
-        f"Divide the booking in Zammad into shorter ones, or raise the longest duration in {RULES}.",
+        "Divide the booking in Zammad into shorter ones, or correct it there if it is a typing error; "
+        f"or raise the longest duration in {RULES}.",
     ),
     Remedy(
         ANY_FIELD,
@@ -69,7 +70,7 @@ REMEDIES = (
     Remedy(
         "user",
         "choice is invalid",
-        "Enable the user in Kimai, or map the agent to another: zk mappings set user AGENT-EMAIL KIMAI-USER.",
+        "Enable the user in Kimai, or map the agent to another: zk mappings set user AGENT KIMAI-USER.",
     ),
     Remedy(
         "project",

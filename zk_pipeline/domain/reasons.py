@@ -51,7 +51,8 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     ),
     Reason.UNMAPPED_USER: Explanation(
         "No Kimai user belongs to this agent.",
-        "Give the Kimai user the agent's e-mail, or map the agent: zk mappings set user AGENT-EMAIL KIMAI-USER.",
+        "Map the agent, by e-mail, login or id:N: zk mappings set user AGENT KIMAI-USER. "
+        "Or give the Kimai user the agent's e-mail, if no other agent has it.",
     ),
     Reason.UNMAPPED_ACTIVITY: Explanation(
         "No Kimai activity belongs to this activity type.",

@@ -17,6 +17,7 @@ from zk_pipeline.domain.matching import Candidate, Match, Matches, Ours, Tier, W
 from zk_pipeline.domain.normalize import UNREADABLE
 from zk_pipeline.domain.placement import Span, free_span
 from zk_pipeline.domain.plan import Draft, Result, Situation
+from zk_pipeline.domain.plausibility import typing_error
 from zk_pipeline.domain.policy import Policy
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Timesheet
@@ -128,6 +129,10 @@ class Reconciler:
         decision = decide(ledger, prepared.draft.desired, ours, locked=locked, rounding=rounding)
         if decision.reason is Reason.BILLED:
             return self._billed(_decided(entry, decision, ours, prepared), entry, ours, situation)
+        mistyped = typing_error(entry.time_minutes)
+        if decision.action is Action.UPDATE and mistyped:
+            refused = _refused(entry, Status.MISMATCH, mistyped, prepared, kimai_id=ours.id)
+            return replace(refused, diff=decision.diff, draft=None)
         if decision.action is Action.UPDATE and _is_parked(ledger, prepared):
             line = _refused(entry, Status.MISMATCH, ledger.message if ledger else "", prepared, kimai_id=ours.id)
             line = replace(line, diff=decision.diff, draft=_in_place(prepared.draft, ours, decision))
@@ -152,6 +157,9 @@ class Reconciler:
 
     def _missing(self, entry: Entry, prepared: Prepared, ledger: LedgerRow | None) -> Result:
         draft = prepared.draft
+        mistyped = typing_error(entry.time_minutes)
+        if mistyped:
+            return replace(_refused(entry, Status.MISSING, mistyped, prepared), draft=None)
         if _is_parked(ledger, prepared):
             return _refused(entry, Status.MISSING, ledger.message if ledger else "", prepared)
         size = len(draft.description.encode())

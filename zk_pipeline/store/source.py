@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, delete, func, select, text, update
+from sqlalchemy import Connection, delete, exists, func, select, text, update
 from sqlalchemy.dialects.postgresql import array
 
 from zk_pipeline.domain.demand import KnownBooking
@@ -237,6 +237,19 @@ def load_directory(connection: Connection, connector: str) -> SourceDirectory:
         tuple(Organization(**row) for row in rows(organizations)),
         tuple(ActivityType(**row) for row in rows(activity_types)),
     )
+
+
+def unlisted_agents(connection: Connection, connector: str) -> list[int]:
+    """Agents with bookings whom the directory has not: the source had deleted them before it was first read."""
+    query = (
+        select(time_accountings.c.agent_id)
+        .distinct()
+        .where(
+            time_accountings.c.connector == connector,
+            ~exists().where(agents.c.connector == connector, agents.c.id == time_accountings.c.agent_id),
+        )
+    )
+    return list(connection.scalars(query.order_by(time_accountings.c.agent_id)))
 
 
 def _booking(row: Mapping[Any, Any]) -> TimeAccounting:

@@ -14,7 +14,7 @@ from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.domain.resolutions import Choice
 from zk_pipeline.stages.push.delivery import Parcel
 from zk_pipeline.stages.push.exchanges import Exchanges
-from zk_pipeline.store import audit, conflicts, journal, ledger
+from zk_pipeline.store import audit, conflicts, journal, ledger, mappings
 from zk_pipeline.store import target as rows
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.database import Database
@@ -48,9 +48,12 @@ class Done:
 class Book:
     """Writes down what one run does to one target."""
 
-    def __init__(self, database: Database, exchanges: Exchanges, target_name: str, run_id: str) -> None:
+    def __init__(
+        self, database: Database, exchanges: Exchanges, source_name: str, target_name: str, run_id: str
+    ) -> None:
         self._database = database
         self._exchanges = exchanges
+        self._source = source_name
         self._target = target_name
         self._run_id = run_id
 
@@ -88,6 +91,7 @@ class Book:
             journal.record(
                 connection, self._target, [_entry(item, operation) for item in done if item.written], self._run_id
             )
+            mappings.remember(connection, self._source, self._target, [write.source_id for write in writes])
             conflicts.carry_out(connection, self._target, [item.parcel.line for item in done])
             conflicts.settle_refusals(connection, self._target, [item.parcel.line for item in done])
             audit.append(connection, [self._event(event, item.parcel, item.row) for item in done])

@@ -78,7 +78,7 @@ class Pusher:
         self._name = target.endpoint.name
         self._settings = settings
         self._exchanges = Exchanges(database, self._name, run_id)
-        self._book = Book(database, self._exchanges, self._name, run_id)
+        self._book = Book(database, self._exchanges, settings.source, self._name, run_id)
         self._master = MasterData(target, database, self._exchanges, run_id)
         self._doubts = Doubts(target, self._exchanges, settings.source, settings.time_limit, settings.caution)
         self._unknown_in_a_row = 0
