@@ -1,6 +1,9 @@
 """Zammad's JSON rows as plain rows (docs/zammad.md §2, §3, §4, §6)."""
 
+from decimal import Decimal
+
 from zk_pipeline.connectors.answer import Answer, Row
+from zk_pipeline.connectors.base import ChangedTicket
 from zk_pipeline.domain.records import ActivityType, Agent, Organization, Ticket, TimeAccounting
 
 NOBODY = "-"
@@ -44,6 +47,12 @@ def ticket(row: Row) -> Ticket:
         customer_name=row.optional_text("customer"),
         complete=True,
     )
+
+
+def changed_ticket(row: Row) -> ChangedTicket:
+    """One ticket with the sum of its bookings, which has no value where there are none (docs/zammad.md §5)."""
+    units = Decimal(0) if row.raw.get("time_unit") is None else row.decimal("time_unit")
+    return ChangedTicket(ticket(row), units)
 
 
 def reported_ticket(line: Row) -> Ticket:

@@ -298,6 +298,8 @@ day_requests = Table(
     instant("not_before", default=True),
     text_column("claimed_by_run", nullable=True),
     instant("claimed_at", nullable=True),
+    # The system that was away when its last run met it; when that answers again, the day is due at once.
+    text_column("waits_for", nullable=True),
     Index("day_requests_unclaimed_idx", "day", postgresql_where=text("claimed_by_run IS NULL")),
     # What was asked for at once was asked for at the same instant.
     Index("day_requests_requested_at_idx", "requested_at"),
@@ -344,6 +346,21 @@ cursors = Table(
     schema="sync",
 )
 
+reachability = Table(
+    "reachability",
+    metadata,
+    Column("connector", Text, primary_key=True),
+    instant("last_success_at", nullable=True),
+    # NULL while the system answers.
+    instant("failing_since", nullable=True),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    # Nobody asks before; with `asked_to_wait` the system named the time itself.
+    instant("not_before", nullable=True),
+    Column("asked_to_wait", Boolean, nullable=False, server_default=text("false")),
+    text_column("problem", default=""),
+    instant("updated_at", default=True),
+    schema="sync",
+)
 stored_settings = Table(
     "settings",
     metadata,
