@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -20,7 +19,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from zk_pipeline.connectors import addresses
-from zk_pipeline.connectors.answer import Answer, Call
+from zk_pipeline.connectors.answer import Answer, Call, retry_after
 from zk_pipeline.connectors.base import Endpoint, RequestCounts, Standing
 from zk_pipeline.connectors.errors import (
     AuthenticationError,
@@ -284,25 +283,8 @@ def checked_token(endpoint: Endpoint) -> str:
     return token
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a Retry-After header asks for, as a number or a date; `None` when it is absent or unreadable."""
-    text = headers.get("Retry-After", "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
-
-
 def _standing(call: Call, outcome: Answer | _Failure) -> Standing | None:
-    """What an attempt says about the system as a whole; `None` for a write that failed, which may be its own fault.
-
-    A refusal is an answer, but for one that every call would get.
-    """
+    """What an attempt says about the system: a refusal is an answer, a write that failed may do so by its own fault."""
     if isinstance(outcome, Answer):
         return Standing()
     error = outcome.error

@@ -8,7 +8,8 @@ from sqlalchemy.dialects.postgresql import insert
 
 from zk_pipeline.domain.reachability import Reachability
 from zk_pipeline.store import requests
-from zk_pipeline.store.tables import connectors, reachability
+from zk_pipeline.store.request_tables import reachability
+from zk_pipeline.store.tables import connectors
 
 CONFIRMED = 2
 """Failures in a row from which on an outage is one, and not what a single run met."""
@@ -50,6 +51,4 @@ def _locked(connection: Connection, connector: str) -> Reachability:
 def _save(connection: Connection, state: Reachability, at: datetime) -> None:
     statement = insert(reachability).values(**asdict(state), updated_at=at)
     values = {name: statement.excluded[name] for name in statement.excluded.keys() if name != "connector"}  # noqa: SIM118
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=list(reachability.primary_key), set_=values)
-    )
+    connection.execute(statement.on_conflict_do_update(index_elements=list(reachability.primary_key), set_=values))

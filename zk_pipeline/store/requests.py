@@ -18,6 +18,9 @@ ADJUSTMENT = "adjustment"
 MOVED = "moved"
 """A time sheet was moved to this day in the target, and its booking is gone."""
 
+TICKET = "ticket"
+"""A ticket went to another customer, organization or group."""
+
 PERSON = "person"
 """Somebody wants the day to be run."""
 

@@ -346,21 +346,6 @@ cursors = Table(
     schema="sync",
 )
 
-reachability = Table(
-    "reachability",
-    metadata,
-    Column("connector", Text, primary_key=True),
-    instant("last_success_at", nullable=True),
-    # NULL while the system answers.
-    instant("failing_since", nullable=True),
-    Column("failures", Integer, nullable=False, server_default="0"),
-    # Nobody asks before; with `asked_to_wait` the system named the time itself.
-    instant("not_before", nullable=True),
-    Column("asked_to_wait", Boolean, nullable=False, server_default=text("false")),
-    text_column("problem", default=""),
-    instant("updated_at", default=True),
-    schema="sync",
-)
 stored_settings = Table(
     "settings",
     metadata,
