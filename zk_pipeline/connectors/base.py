@@ -316,6 +316,11 @@ class TargetConnector(Connector):
         Deletions, and what the target changes past its own timestamps, do not show.
         """
 
+    def changes(self, since: datetime) -> Listing[Timesheet] | None:
+        """What `fetch_changes` reads, by id and readable in parts; `None` where there is no such list."""
+        del since
+        return None
+
     def newest(self) -> Newest | None:
         """The highest id of a time sheet and how many there are, of all users; `None` where that cannot be asked."""
         return None

@@ -47,7 +47,7 @@ class Differences(Generic[Row]):
     """
 
     missing: list[Key] = field(default_factory=list[Key])
-    unknown: list[Row] = field(default_factory=lambda: [])
+    unknown: list[Row] = field(default_factory=list)  # pyright: ignore[reportUnknownVariableType]
     rest: Place | None = None
 
 
