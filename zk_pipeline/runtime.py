@@ -1,9 +1,10 @@
 """What every process works with: settings, database, encryption, and the connectors stored there."""
 
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeVar, overload
 
 from zk_pipeline.connectors.base import (
@@ -18,7 +19,7 @@ from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.connectors.http import checked_base_url
 from zk_pipeline.domain.markers import marker
 from zk_pipeline.settings import Settings, load_settings
-from zk_pipeline.store import connections, ledger, refusals
+from zk_pipeline.store import connections, ledger, reachability, refusals
 from zk_pipeline.store.connections import Connector as ListedConnector
 from zk_pipeline.store.connections import SecondSourceError, StoredConnector
 from zk_pipeline.store.database import Database, DatabaseUnavailableError
@@ -39,13 +40,19 @@ class SetupError(Exception):
     """Something that a process needs was not set up; the message tells the operator what to do."""
 
 
+def utc_now() -> datetime:
+    """The present instant, in UTC."""
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """Settings, database and cipher of one process."""
+    """Settings, database and cipher of one process. `clock` tells when a system answered, or did not."""
 
     settings: Settings
     database: Database
     cipher: TokenCipher
+    clock: Callable[[], datetime] = utc_now
 
     @contextmanager
     def source(self) -> Iterator[SourceConnector]:
@@ -112,19 +119,27 @@ class Runtime:
 
     @contextmanager
     def _noted(self, connector: Connector) -> Iterator[None]:
-        """Note for health and metrics if the system refuses our token within the block."""
+        """Note how the system answered within the block: for all who ask next, and for health and metrics."""
         try:
             yield
         finally:
-            if any(status == refusals.REFUSED for _, status in connector.traffic):
-                self._note_refusal(connector.endpoint.name)
+            try:
+                self._note(connector)
+            except DatabaseUnavailableError as error:
+                _log.warning("How %s answered is not noted. %s", connector.endpoint.name, error)
 
-    def _note_refusal(self, system: str) -> None:
-        try:
-            with self.database.transaction() as connection:
-                refusals.note(connection, system)
-        except DatabaseUnavailableError as error:
-            _log.warning("That %s refuses our token is not noted. %s", system, error)
+    def _note(self, connector: Connector) -> None:
+        name, standing = connector.endpoint.name, connector.standing
+        with self.database.transaction() as connection:
+            if any(status == refusals.REFUSED for _, status in connector.traffic):
+                refusals.note(connection, name)
+            if standing is None:
+                return
+            if not standing.problem:
+                reachability.note_success(connection, name, self.clock())
+            else:
+                wait = timedelta(seconds=standing.wait) if standing.wait is not None else None
+                reachability.note_failure(connection, name, self.clock(), standing.problem, wait)
 
     def _endpoint(self, stored: StoredConnector) -> Endpoint:
         settings = self.settings

@@ -110,6 +110,7 @@ class Settings(BaseSettings):
     webhook_rate: int = Field(default=1000, ge=1, le=1_000_000)
     sensor_seconds: int = Field(default=3, ge=1, le=3600)
     poll_seconds: int = Field(default=30, ge=5, le=86_400)
+    kimai_poll_seconds: int = Field(default=60, ge=5, le=86_400)
     retry_seconds: int = Field(default=30, ge=1, le=86_400)
 
     schedules: bool = True

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from importlib.metadata import entry_points
 from types import TracebackType
@@ -29,6 +30,7 @@ from zk_pipeline.domain.records import (
     Window,
 )
 from zk_pipeline.domain.traffic import Traffic
+from zk_pipeline.domain.vanished import Listing
 
 Row = TypeVar("Row")
 
@@ -98,10 +100,51 @@ class Sweep(Generic[Row]):
 
 
 @dataclass(frozen=True, slots=True)
+class Rest:
+    """Where a long read of changes goes on: below the change at `until`, which stood at `position` of the list then.
+
+    `total` is how many bookings there were when the read began.
+    """
+
+    until: datetime
+    position: int
+    page_size: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
-    """Bookings that were created or edited lately, newest change first, and how many bookings there are in all."""
+    """Bookings that were created or edited lately, newest change first, and how many bookings there are in all.
+
+    `rest` is where to go on when there are more than one call reads.
+    """
 
     rows: tuple[TimeAccounting, ...]
+    total: int
+    rest: Rest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedTicket:
+    """A ticket that changed in whatever way, and the sum of its bookings in the source's own number."""
+
+    ticket: Ticket
+    units: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedTickets:
+    """Tickets by the time of their change, oldest first; `complete` unless there are more than one call reads."""
+
+    rows: tuple[ChangedTicket, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The highest id that a list has, and how many rows it has, at one moment."""
+
+    id: int
     total: int
 
 
@@ -146,6 +189,14 @@ class RequestCounts:
     writes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a system answered last. `problem` is empty when it did; `wait` are the seconds that it asked for."""
+
+    problem: str = ""
+    wait: float | None = None
+
+
 class Connector(ABC):
     """A client of one outside system. Safe for use by several threads; close it, or use it as a context manager.
 
@@ -182,6 +233,11 @@ class Connector(ABC):
         """The same by status, and how long they took; nothing from a connector that does not measure it."""
         return {}
 
+    @property
+    def standing(self) -> Standing | None:
+        """Whether the system answers, as the last request showed; `None` before one, and where it cannot be told."""
+        return None
+
     @abstractmethod
     def close(self) -> None:
         """Release the connections. May be called twice."""
@@ -203,15 +259,25 @@ class SourceConnector(Connector):
         """
 
     @abstractmethod
-    def fetch_changes(self, since: datetime) -> Changes:
+    def fetch_changes(self, since: datetime, rest: Rest | None = None) -> Changes:
         """Read the bookings created or edited at `since` or later; one request when there is little or nothing.
 
-        Deletions show only in the total.
+        Deletions show only in the total. A source that does not read all at once gives a `rest`, and is called again
+        with it, perhaps by another process.
         """
 
     @abstractmethod
     def fetch_of_ticket(self, ticket_id: int) -> list[TimeAccounting]:
         """Read the bookings on one ticket. An empty list proves nothing: the ticket itself may be gone."""
+
+    def fetch_changed_tickets(self, since: datetime) -> ChangedTickets:
+        """Read the tickets that changed after `since`, as far as few requests go; none where that cannot be asked."""
+        del since
+        return ChangedTickets((), complete=True)
+
+    def listing(self) -> Listing[TimeAccounting] | None:
+        """All bookings by creation and id, readable at any place; `None` where the source has no such list."""
+        return None
 
     @abstractmethod
     def fetch_directory(self) -> SourceDirectory:
@@ -251,6 +317,20 @@ class TargetConnector(Connector):
 
         Deletions, and what the target changes past its own timestamps, do not show.
         """
+
+    def changes(self, since: datetime) -> Listing[Timesheet] | None:
+        """What `fetch_changes` reads, by id and readable in parts; `None` where there is no such list."""
+        del since
+        return None
+
+    def newest(self) -> Newest | None:
+        """The highest id of a time sheet and how many there are, of all users; `None` where that cannot be asked."""
+        return None
+
+    def listing(self, words: str) -> Listing[Timesheet] | None:
+        """The time sheets of all users whose description holds the words, by id; `None` where there is no such list."""
+        del words
+        return None
 
     @abstractmethod
     def fetch_directory(self) -> TargetDirectory:

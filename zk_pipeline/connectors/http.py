@@ -12,16 +12,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import httpx
 
 from zk_pipeline.connectors import addresses, network
-from zk_pipeline.connectors.answer import Answer, Call, parsed
-from zk_pipeline.connectors.base import Endpoint, RequestCounts
+from zk_pipeline.connectors.answer import Answer, Call, parsed, retry_after
+from zk_pipeline.connectors.base import Endpoint, RequestCounts, Standing
 from zk_pipeline.connectors.errors import (
+    AuthenticationError,
     ConnectorError,
     ProtocolError,
     RateLimitedError,
@@ -33,6 +33,8 @@ from zk_pipeline.domain.traffic import NOTHING, UNANSWERED, Tally, Traffic, sing
 
 CONNECT_SECONDS = 10.0
 LONGEST_WAIT_SECONDS = 60.0
+"""A call waits no longer in place. Where the system asks for more, it fails at once, and whoever asks next waits."""
+
 FIRST_WAIT_SECONDS = 0.5
 _PASSWORD_SCHEMES = frozenset({"basic", "digest", "negotiate", "ntlm"})
 
@@ -101,6 +103,7 @@ class HttpClient:
         self._lock = threading.Lock()
         self._reads = self._writes = 0
         self._traffic: dict[tuple[str, str], Tally] = {}
+        self._standing: Standing | None = None
         self.system = (
             dialect.product if endpoint.name == dialect.product.lower() else f"{dialect.product} ({endpoint.name})"
         )
@@ -131,6 +134,11 @@ class HttpClient:
         """The attempts that have ended, by kind and status, and how long they took."""
         with self._lock:
             return dict(self._traffic)
+
+    @property
+    def standing(self) -> Standing | None:
+        """Whether the system answers, as the last request showed; `None` before the first."""
+        return self._standing
 
     def close(self) -> None:
         """Release the connections."""
@@ -166,7 +174,8 @@ class HttpClient:
             # What an earlier attempt may have done stays in doubt whatever this one met.
             in_doubt = error.outcome_unknown = error.outcome_unknown or in_doubt
             may_repeat = outcome.again and (repeatable or outcome.unsent)
-            if not may_repeat or attempt >= self._attempts:
+            too_long = outcome.wait is not None and outcome.wait > LONGEST_WAIT_SECONDS
+            if not may_repeat or too_long or attempt >= self._attempts:
                 raise error
             wait = _waiting_time(attempt, outcome.wait)
             _log.warning("%s Attempt %d of %d; the next in %.1f s.", error, attempt, self._attempts, wait)
@@ -184,6 +193,7 @@ class HttpClient:
         response, outcome = self._request(call, params, body)
         seconds = time.monotonic() - started
         self._measure(call, response, seconds)
+        self._standing = _standing(call, outcome) or self._standing
         for watcher in watchers():
             status = response.status_code if response is not None else None
             failed = isinstance(outcome, _Failure)
@@ -304,23 +314,20 @@ def checked_token(endpoint: Endpoint) -> str:
     return token
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a Retry-After header asks for, as a number or a date; `None` when it is absent or unreadable."""
-    text = headers.get("Retry-After", "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+def _standing(call: Call, outcome: Answer | _Failure) -> Standing | None:
+    """What an attempt says about the system: a refusal is an answer, a write that failed may do so by its own fault."""
+    if isinstance(outcome, Answer):
+        return Standing()
+    error = outcome.error
+    is_away = isinstance(error, UnavailableError | RateLimitedError | AuthenticationError | ProtocolError)
+    if outcome.unsent or outcome.wait is not None or (is_away and not call.writes):
+        return Standing(str(error), outcome.wait)
+    return None if is_away else Standing()
 
 
 def _waiting_time(attempt: int, told: float | None) -> float:
     if told is not None:
-        return min(told, LONGEST_WAIT_SECONDS)
+        return told
     jitter = random.uniform(0.5, 1.5)  # noqa: S311 (spreads retries, guards nothing)
     return min(FIRST_WAIT_SECONDS * 2 ** (attempt - 1) * jitter, LONGEST_WAIT_SECONDS)
 

@@ -14,6 +14,7 @@ from zk_pipeline.connectors.base import (
     Certificate,
     Endpoint,
     Finding,
+    Newest,
     Sweep,
     TargetConnector,
     Validation,
@@ -29,7 +30,7 @@ from zk_pipeline.connectors.http import Params
 from zk_pipeline.connectors.http_connector import HttpConnector
 from zk_pipeline.connectors.kimai_account import ALL_USERS, ME, USERS, Account
 from zk_pipeline.connectors.kimai_errors import TIMESHEETS, KimaiDialect
-from zk_pipeline.connectors.kimai_pages import PAGE_SIZE, Reading, read_timesheets
+from zk_pipeline.connectors.kimai_pages import PAGE_SIZE, Reading, TimesheetList, read_timesheets
 from zk_pipeline.connectors.kimai_registers import (
     CUSTOMERS,
     PROJECTS,
@@ -38,7 +39,7 @@ from zk_pipeline.connectors.kimai_registers import (
     same_tag,
 )
 from zk_pipeline.connectors.kimai_removal import remove_customer, remove_project
-from zk_pipeline.connectors.kimai_times import misread, query_span, wall_clock, with_offset
+from zk_pipeline.connectors.kimai_times import NAIVE, misread, query_span, wall_clock, with_offset
 from zk_pipeline.connectors.kimai_validation import OLDEST_VERSION, validate, version_findings
 from zk_pipeline.domain.records import (
     Customer,
@@ -49,6 +50,7 @@ from zk_pipeline.domain.records import (
     TimesheetDraft,
     Window,
 )
+from zk_pipeline.domain.vanished import Listing
 
 CREATE = ("create_own_timesheet", "create_other_timesheet")
 EDIT = ("edit_other_timesheet", "edit_exported_timesheet (when exported)")
@@ -88,8 +90,21 @@ class KimaiConnector(HttpConnector, TargetConnector):
 
         Raises `UnavailableError` when rows moved between the pages, so that one may have been missed.
         """
-        moment = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        return self._all({"modified_after": moment})
+        return self._all(_modified_after(since))
+
+    def changes(self, since: datetime) -> Listing[Timesheet]:
+        """What Kimai's own timestamp calls modified, by id, readable in parts."""
+        return TimesheetList(self._http, _modified_after(since))
+
+    def newest(self) -> Newest:
+        """The highest id and the number of all time sheets, in one request (docs/kimai.md §2)."""
+        listing = TimesheetList(self._http, {"order": "DESC"})
+        row = listing.row_at(0)
+        return Newest(row.id if row else 0, listing.total)
+
+    def listing(self, words: str) -> Listing[Timesheet]:
+        """The time sheets that hold the words, by id (docs/kimai.md §2, §12)."""
+        return TimesheetList(self._http, {"term": words})
 
     def fetch_directory(self) -> TargetDirectory:
         """Read server, users, customers, projects and activities in seven requests. Refuses Kimai before 2.14."""
@@ -269,6 +284,10 @@ class KimaiConnector(HttpConnector, TargetConnector):
         answer = self._http.write("PATCH", f"{TIMESHEETS}/{current.id}", body, repeatable=True, needs=EDIT)
         _check_references(answer, body)
         return kimai_rows.written(answer)
+
+
+def _modified_after(since: datetime) -> Params:
+    return {"modified_after": since.astimezone(UTC).strftime(NAIVE)}
 
 
 def _certificate(window: Window, reading: Reading, rows: int, doubt: str) -> Certificate:

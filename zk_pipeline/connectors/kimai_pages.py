@@ -22,6 +22,38 @@ class Reading:
     doubt: str
 
 
+class TimesheetList:
+    """The time sheets of all users that pass the filters, by id; places count from 0, pages from 1."""
+
+    def __init__(self, http: HttpClient, filters: Params) -> None:
+        self._http = http
+        self._filters = filters
+        self.total = 0
+        """How many there are, as the last answer said."""
+
+    def row_at(self, position: int) -> Timesheet | None:
+        """The time sheet at a place, or `None` past the end."""
+        return next(iter(self._page(position + 1, 1)), None)
+
+    def rows_from(self, position: int) -> tuple[int, list[Timesheet]]:
+        """A page that holds the time sheet at this place, and the place of its first one."""
+        number = position // PAGE_SIZE + 1
+        return (number - 1) * PAGE_SIZE, self._page(number, PAGE_SIZE)
+
+    def key(self, row: Timesheet) -> tuple[int, int]:
+        """What the list is sorted by."""
+        return row.id, row.id
+
+    def _page(self, number: int, size: int) -> list[Timesheet]:
+        params = {"user": "all", "orderBy": "id", "order": "ASC", "size": size, "page": number, **self._filters}
+        try:
+            answer = self._http.get(TIMESHEETS, params, needs=("view_other_timesheet",))
+        except NotFoundError:  # Past the end (docs/kimai.md §2).
+            return []
+        self.total = answer.header_number("X-Total-Count")
+        return [kimai_rows.timesheet(row) for row in answer.rows("time sheet")]
+
+
 def read_timesheets(http: HttpClient, filters: Params) -> Reading:
     """Read the time sheets of all users that pass the filters, lowest id first.
 

@@ -3,17 +3,27 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from zk_pipeline.connectors import zammad_rows
 from zk_pipeline.connectors.answer import Row, in_chunks
-from zk_pipeline.connectors.base import Changes, Endpoint, Finding, SourceConnector, Sweep, Validation
+from zk_pipeline.connectors.base import (
+    ChangedTicket,
+    ChangedTickets,
+    Changes,
+    Endpoint,
+    Finding,
+    Rest,
+    SourceConnector,
+    Sweep,
+    Validation,
+)
 from zk_pipeline.connectors.errors import ConnectorError, NotFoundError
 from zk_pipeline.connectors.http_connector import HttpConnector
 from zk_pipeline.connectors.zammad_errors import ZammadDialect
 from zk_pipeline.connectors.zammad_validation import validate, version_findings
-from zk_pipeline.connectors.zammad_window import ACCOUNTINGS, NEEDS, FlatList, WindowSweep
+from zk_pipeline.connectors.zammad_window import ACCOUNTINGS, NEEDS, SMALLEST_PAGE, FlatList, WindowSweep
 from zk_pipeline.domain.records import (
     AccountingChange,
     AccountingDraft,
@@ -26,17 +36,19 @@ from zk_pipeline.domain.records import (
     Unreadable,
     Window,
 )
+from zk_pipeline.domain.vanished import Listing
 
 LIST_SIZE = 1000
 CHANGES_SIZE = 100
-SMALLEST_LIST_SIZE = 100
-"""No list of Zammad has a smaller page: fewer rows are the last (docs/zammad.md §8)."""
+PAGES_AT_ONCE = 10
+"""A tick of the sensor has a minute."""
 
+TICKET_PAGES_AT_ONCE = 5
 TICKETS_PER_SEARCH = 200
 WESTMOST, EASTMOST = timedelta(hours=-12), timedelta(hours=14)
 
 Month = tuple[int, int]
-Record = TypeVar("Record", Agent, Organization, ActivityType)
+Record = TypeVar("Record", TimeAccounting, Agent, Organization, ActivityType)
 
 
 class ZammadConnector(HttpConnector, SourceConnector):
@@ -60,25 +72,73 @@ class ZammadConnector(HttpConnector, SourceConnector):
         """Read the bookings created within the window, oldest first (docs/zammad.md §13)."""
         return Sweep(lambda: WindowSweep(self._flat, window, hint).run())
 
-    def fetch_changes(self, since: datetime) -> Changes:
-        """Read the newest changes page by page until one lies before `since` (docs/zammad.md §2, §13)."""
-        changed: dict[int, TimeAccounting] = {}
-        number, total = 1, 0
-        while True:
-            page, total = self._flat.newest_changes(number, CHANGES_SIZE)
-            usable = (row for row in page if row.id != zammad_rows.NO_ID)
-            changed |= {row.id: row for row in usable if row.updated_at >= since and row.id not in changed}
+    def fetch_changes(self, since: datetime, rest: Rest | None = None) -> Changes:
+        """Read the newest changes until one lies before `since`, ten thousand at a time (docs/zammad.md §2, §13)."""
+        if rest is None:
+            page, total = self._flat.newest_changes(CHANGES_SIZE)
             if len(page) < CHANGES_SIZE or page[-1].updated_at < since:
-                return Changes(tuple(changed.values()), total)
+                return Changes(tuple(row for row in _with_id(page) if row.updated_at >= since), total)
+            rest = Rest(page[0].updated_at, 0, LIST_SIZE, total)
+        return self._older_changes(since, rest)
+
+    def _older_changes(self, since: datetime, rest: Rest) -> Changes:
+        """Go on from where an earlier read left off.
+
+        What changed meanwhile moved to the top and pushes the others on; what was deleted lets them move up. So the
+        first page to be read is the one that begins before that place, by the time of change.
+        """
+        number, size = rest.position // rest.page_size + 1, rest.page_size
+        page = self._flat.changes(number, size)
+        while number > 1 and (not page or page[0].updated_at < rest.until):
+            number -= 1
+            page = self._flat.changes(number, size)
+        if number == 1 and SMALLEST_PAGE <= len(page) < min(size, rest.total):
+            size = len(page)  # The server gives fewer rows a page than asked for: its pages count in that size.
+        changed: dict[int, TimeAccounting] = {}
+        last_number = number + PAGES_AT_ONCE - 1
+        while True:
+            fresh = [row for row in page if row.updated_at >= since]
+            changed |= {row.id: row for row in _with_id(fresh) if rest.position == 0 or row.updated_at <= rest.until}
+            if len(page) < size or len(fresh) < len(page):
+                return Changes(tuple(changed.values()), rest.total)
+            if number >= last_number:
+                go_on = Rest(page[-1].updated_at, number * size, size, rest.total)
+                return Changes(tuple(changed.values()), rest.total, go_on)
             number += 1
+            page = self._flat.changes(number, size)
+
+    def fetch_changed_tickets(self, since: datetime) -> ChangedTickets:
+        """Search for tickets by the time of their change, a thousand at a time (docs/zammad.md §5)."""
+        moment = since.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        condition = {"ticket.updated_at": {"operator": "after (absolute)", "value": moment}}
+        body = {
+            "condition": condition,
+            "expand": True,
+            "sort_by": "updated_at",
+            "order_by": "asc",
+            "per_page": TICKETS_PER_SEARCH,
+        }
+        found: dict[int, ChangedTicket] = {}
+        for number in range(1, TICKET_PAGES_AT_ONCE + 1):
+            answer = self._http.search("/api/v1/tickets/search", {**body, "page": number}, needs=("ticket.agent",))
+            changed, _ = answer.readable("ticket", zammad_rows.changed_ticket)
+            found |= {row.ticket.id: row for row in changed}
+            if len(answer.items("ticket")) < TICKETS_PER_SEARCH:
+                return ChangedTickets(tuple(found.values()), complete=True)
+        return ChangedTickets(tuple(found.values()), complete=False)
+
+    def listing(self) -> Listing[TimeAccounting]:
+        """All bookings by creation and id (docs/zammad.md §13)."""
+        return self._flat
 
     def fetch_of_ticket(self, ticket_id: int) -> list[TimeAccounting]:
-        """Read the bookings on one ticket; `[]` also for one that does not exist (docs/zammad.md §2)."""
+        """Read all bookings on one ticket; `[]` also for one that does not exist (docs/zammad.md §2)."""
         try:
-            answer = self._http.get(f"/api/v1/tickets/{ticket_id}/time_accountings", needs=NEEDS)
+            path = f"/api/v1/tickets/{ticket_id}/time_accountings"
+            found = list(self._list(path, "time accounting", NEEDS, zammad_rows.accounting, []))
         except NotFoundError:
             return []
-        return [row for row in zammad_rows.accountings(answer) if row.id != zammad_rows.NO_ID]
+        return _with_id(found)
 
     def fetch_directory(self) -> SourceDirectory:
         """Read all users, organizations and activity types (docs/zammad.md §4, §6).
@@ -184,7 +244,7 @@ class ZammadConnector(HttpConnector, SourceConnector):
         Those that cannot be read are added to `unreadable`.
         """
         seen: set[int | None] = {None}
-        full = SMALLEST_LIST_SIZE
+        full = SMALLEST_PAGE
         number = 0
         while True:
             number += 1
@@ -226,6 +286,11 @@ class ZammadConnector(HttpConnector, SourceConnector):
         answer = self._http.get(path, needs=NEEDS)
         tickets, _ = answer.readable("line of the activity report", zammad_rows.reported_ticket)
         return {ticket.id: ticket for ticket in tickets}
+
+
+def _with_id(rows: Iterable[TimeAccounting]) -> list[TimeAccounting]:
+    """The rows that can be kept at all."""
+    return [row for row in rows if row.id != zammad_rows.NO_ID]
 
 
 def _months(moments: list[datetime]) -> list[Month]:

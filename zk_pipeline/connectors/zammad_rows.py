@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from zk_pipeline.connectors.answer import Answer, Row
+from zk_pipeline.connectors.base import ChangedTicket
 from zk_pipeline.domain.records import (
     ActivityType,
     Agent,
@@ -101,6 +102,12 @@ def ticket(row: Row) -> Ticket:
         customer_name=row.spare(faults, "customer", row.optional_text, None),
         complete=True,
     )
+
+
+def changed_ticket(row: Row) -> ChangedTicket:
+    """One ticket with the sum of its bookings, which has no value where there are none (docs/zammad.md §5)."""
+    units = Decimal(0) if row.raw.get("time_unit") is None else row.decimal("time_unit")
+    return ChangedTicket(ticket(row), units)
 
 
 def reported_ticket(line: Row) -> Ticket:

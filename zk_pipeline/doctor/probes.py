@@ -40,7 +40,7 @@ def unit_label(endpoint: Endpoint) -> str | None:
 def newest_units(endpoint: Endpoint) -> list[Decimal]:
     """The numbers of the bookings that were made or changed last, in Zammad's unit."""
     with _client(endpoint, ZammadDialect()) as http:
-        rows, _total = FlatList(http).newest_changes(1, NEWEST)
+        rows, _total = FlatList(http).newest_changes(NEWEST)
     return [row.units for row in rows if not row.faults]
 
 

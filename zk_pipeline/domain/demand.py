@@ -125,19 +125,28 @@ def runs_for(requests: Iterable[DayRequest], now: datetime, first: date, last: d
         pauses = request.tries > 0 and now < request.not_before <= now + LONGEST_PAUSE
         if not pauses and first <= request.day <= last:
             by_day.setdefault(request.day, []).append(request)
-    ranges: list[list[date]] = []
-    for day in sorted(by_day):
-        if ranges and _joins(ranges[-1], day):
-            ranges[-1].append(day)
-        else:
-            ranges.append([day])
-    return [_range_run(days, by_day) for days in ranges[:RANGES_AT_ONCE]]
+    return [_range_run(days, by_day) for days in _close_together(by_day)[:RANGES_AT_ONCE]]
+
+
+def joined(days: Collection[date]) -> list[tuple[date, date]]:
+    """These days as ranges that are run at once, the earliest first."""
+    return [(close[0], close[-1]) for close in _close_together(days)]
 
 
 def pause_after(tries: int, first_pause: timedelta) -> timedelta:
     """How long to wait after so many tries: twice as long each time, up to an hour."""
     doublings = min(max(0, tries - 1), MOST_DOUBLINGS)
     return min(first_pause * 2**doublings, LONGEST_PAUSE)
+
+
+def _close_together(days: Collection[date]) -> list[list[date]]:
+    ranges: list[list[date]] = []
+    for day in sorted(days):
+        if ranges and _joins(ranges[-1], day):
+            ranges[-1].append(day)
+        else:
+            ranges.append([day])
+    return ranges
 
 
 def _joins(days: Sequence[date], day: date) -> bool:

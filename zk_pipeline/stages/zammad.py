@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+from sqlalchemy import Connection
+
 from zk_pipeline.connectors.base import Certificate, SourceConnector
 from zk_pipeline.connectors.errors import ProtocolError
 from zk_pipeline.domain.instants import days_window
-from zk_pipeline.domain.records import TimeAccounting, Unreadable
+from zk_pipeline.domain.records import Ticket, TimeAccounting, Unreadable
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import requests, sweeps
 from zk_pipeline.store import source as rows
@@ -70,7 +72,7 @@ def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, las
     certificate = sweep.certificate
     tickets = source.fetch_tickets(one_per_ticket.values())
     with runtime.database.transaction() as connection:
-        rows.save_tickets(connection, name, tickets)
+        save_tickets(connection, runtime, name, tickets, run_over=(first, last))
         unseen = rows.unseen_bookings(connection, name, first, last, sweep_id)
     _refuse_emptiness(source, certificate, unseen)
     gone = tuple(id_ for id_ in unseen if certificate.complete and not source.exists(id_))
@@ -78,6 +80,30 @@ def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, las
         rows.mark_bookings_gone(connection, name, gone)
         sweeps.end_sweep(connection, sweep_id, certificate_values(certificate))
     return Extraction(certificate, len(tickets), gone)
+
+
+def save_tickets(
+    connection: Connection,
+    runtime: Runtime,
+    name: str,
+    tickets: Sequence[Ticket],
+    *,
+    run_over: tuple[date, date] | None = None,
+) -> list[date]:
+    """Store tickets as they are, and ask for every day with bookings of one that went to another customer.
+
+    Whoever stores the new customer first is the last to see the difference, so it asks for all of them, but for the
+    days `run_over`, which are being run. Returns the days that were asked for.
+    """
+    moved = rows.reassigned(connection, name, tickets)
+    rows.save_tickets(connection, name, tickets)
+    days: dict[date, set[int]] = {}
+    for booking in rows.stored_bookings(connection, name, ticket_ids=moved) if moved else ():
+        is_run = run_over is not None and run_over[0] <= booking.work_day <= run_over[1]
+        if booking.work_day >= runtime.settings.start_date and not is_run:
+            days.setdefault(booking.work_day, set()).add(booking.ticket_id)
+    requests.ask(connection, days, requests.TICKET, days)
+    return sorted(days)
 
 
 def certificate_values(certificate: Certificate) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,7 +11,15 @@ from sqlalchemy.dialects.postgresql import array
 
 from zk_pipeline.domain.demand import KnownBooking
 from zk_pipeline.domain.instants import local_day
-from zk_pipeline.domain.records import ActivityType, Agent, Organization, SourceDirectory, Ticket, TimeAccounting
+from zk_pipeline.domain.records import (
+    ActivityType,
+    Agent,
+    Organization,
+    SourceDirectory,
+    Ticket,
+    TimeAccounting,
+    Window,
+)
 from zk_pipeline.store import suppression
 from zk_pipeline.store.database import upsert
 from zk_pipeline.store.raw_tables import activity_types, agents, organizations, tickets, time_accountings
@@ -164,6 +173,64 @@ def stored_bookings(
     columns = [table.c[name] for name in ("id", "ticket_id", "work_day", "units", "type_id", "updated_at", "faults")]
     query = select(*columns).where(table.c.connector == connector, table.c.gone_at.is_(None), wanted)
     return [KnownBooking(**row) for row in connection.execute(query).mappings()]
+
+
+def sums_of_tickets(connection: Connection, connector: str, ticket_ids: Collection[int]) -> dict[int, Decimal]:
+    """The sum of the stored bookings of each of these tickets that has any, without those that are known to be gone."""
+    table = time_accountings
+    query = (
+        select(table.c.ticket_id, func.sum(table.c.units))
+        .where(table.c.connector == connector, table.c.gone_at.is_(None), table.c.ticket_id.in_(ticket_ids))
+        .group_by(table.c.ticket_id)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def covered_windows(connection: Connection, connector: str, subject: str) -> list[Window]:
+    """The spans of which complete sweeps read every booking, apart from each other, oldest first."""
+    query = text(
+        """
+        WITH read AS (
+            SELECT DISTINCT window_start, window_end FROM sync.sweeps
+            WHERE connector = :connector AND subject = :subject AND complete
+        ), begun AS (
+            SELECT window_start, window_end, window_start > max(window_end) OVER (
+                ORDER BY window_start, window_end ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            ) AS apart FROM read
+        ), numbered AS (
+            SELECT window_start, window_end, count(*) FILTER (WHERE apart) OVER (
+                ORDER BY window_start, window_end
+            ) AS number FROM begun
+        )
+        SELECT min(window_start), max(window_end) FROM numbered GROUP BY number ORDER BY 1
+        """
+    )
+    return [Window(*row) for row in connection.execute(query, {"connector": connector, "subject": subject})]
+
+
+def booking_keys(connection: Connection, connector: str, window: Window) -> list[tuple[int, int]]:
+    """Moment of creation in microseconds and id of each booking of a span that is not known to be gone, in order."""
+    query = text(
+        """
+        SELECT (EXTRACT(EPOCH FROM created_at) * 1000000)::bigint, id FROM zammad.time_accountings
+        WHERE connector = :connector AND gone_at IS NULL AND created_at >= :start AND created_at < :end
+        ORDER BY 1, 2
+        """
+    )
+    values = {"connector": connector, "start": window.start, "end": window.end}
+    return [(row[0], row[1]) for row in connection.execute(query, values)]
+
+
+def reassigned(connection: Connection, connector: str, seen: Collection[Ticket]) -> list[int]:
+    """Those of the tickets that are stored with another customer, organization or group."""
+    columns = (tickets.c.id, tickets.c.customer_id, tickets.c.organization_id, tickets.c.group_id)
+    query = select(*columns).where(tickets.c.connector == connector, tickets.c.id.in_([row.id for row in seen]))
+    stored = {row.id: (row.customer_id, row.organization_id, row.group_id) for row in connection.execute(query)}
+    return [
+        row.id
+        for row in seen
+        if row.id in stored and stored[row.id] != (row.customer_id, row.organization_id, row.group_id)
+    ]
 
 
 def earliest_day(connection: Connection, connector: str) -> date | None:

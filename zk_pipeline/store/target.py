@@ -74,6 +74,16 @@ def timesheets_by_id(connection: Connection, connector: str, ids: Collection[int
     return {row["id"]: _timesheet(row) for row in connection.execute(query).mappings()}
 
 
+def marked_timesheets(connection: Connection, connector: str, beginning: str) -> list[int]:
+    """The ids of the stored time sheets whose description holds this beginning of a marker, in order."""
+    query = select(timesheets.c.id).where(
+        timesheets.c.connector == connector,
+        timesheets.c.gone_at.is_(None),
+        timesheets.c.description.icontains(beginning, autoescape=True),
+    )
+    return list(connection.execute(query.order_by(timesheets.c.id)).scalars())
+
+
 def timesheets_within(connection: Connection, connector: str, window: Window, sweep_id: int) -> list[int]:
     """Ids stored within the window that the sweep did not meet: deleted, or moved elsewhere."""
     query = select(timesheets.c.id).where(

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from math import log2
 from urllib.parse import parse_qsl, urlencode
 
@@ -348,3 +348,49 @@ def test_the_bookings_hold_what_zammad_sent(source: ZammadConnector, zammad: Zam
     assert row.created_at == row.updated_at == minute(1)
     assert row.article_id is not None
     assert row.raw["time_unit"] == "-0.25"
+
+
+@pytest.mark.parametrize("count", [500, 501, 2300])
+def test_all_bookings_of_a_ticket_are_read(source: ZammadConnector, zammad: ZammadServer, count: int) -> None:
+    agent, ticket = zammad.add_agent("agent@example.com"), zammad.add_ticket("Yearly maintenance")
+    ids = [zammad.book(ticket, agent, 1, at=minute(number)) for number in range(count)]
+    assert [row.id for row in source.fetch_of_ticket(ticket)] == ids
+    assert source.requests.reads <= count // 1000 + 2
+
+
+def test_changes_of_a_long_stop_are_read_in_turns_without_a_gap(source: ZammadConnector, zammad: ZammadServer) -> None:
+    ids = book(zammad, 12_500)
+    first = source.fetch_changes(minute(0))
+    assert first.rest is not None
+    assert source.requests.reads <= 12
+    # Between the turns bookings come, are edited, and go.
+    ticket, agent = zammad.add_ticket("Meanwhile"), zammad.add_agent("late@example.com")
+    for number in range(40):
+        zammad.book(ticket, agent, 1, at=minute(MANY * 2 + number))
+    for gone in ids[-300:-200]:
+        zammad.delete(gone)
+    second = source.fetch_changes(minute(0), first.rest)
+    assert second.rest is None
+    assert {row.id for row in (*first.rows, *second.rows)} >= set(ids) - set(ids[-300:-200])
+    assert source.requests.reads <= 20
+
+
+def test_the_list_is_read_at_any_place(source: ZammadConnector, zammad: ZammadServer) -> None:
+    ids = book(zammad, 1_250)
+    listing = source.listing()
+    assert [row.id for row in (listing.row_at(0), listing.row_at(1_249)) if row] == [ids[0], ids[-1]]
+    assert listing.row_at(1_250) is None
+    for position in (0, 999, 1_000, 1_249):
+        first, rows = listing.rows_from(position)
+        assert rows[position - first].id == ids[position]
+    assert listing.rows_from(1_300)[1][100:] == []
+
+
+def test_changed_tickets_come_by_their_change_with_their_sums(source: ZammadConnector, zammad: ZammadServer) -> None:
+    since = datetime.now(UTC)
+    ticket, agent = zammad.add_ticket("Printer"), zammad.add_agent("agent@example.com")
+    quiet = zammad.add_ticket("Nothing booked")
+    zammad.book(ticket, agent, "12.5", at=minute(0))
+    found = source.fetch_changed_tickets(since - timedelta(minutes=1))
+    assert found.complete
+    assert {row.ticket.id: str(row.units) for row in found.rows} == {quiet: "0", ticket: "12.5"}
