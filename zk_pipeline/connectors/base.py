@@ -142,10 +142,11 @@ class ChangedTickets:
 
 @dataclass(frozen=True, slots=True)
 class Newest:
-    """The highest id that a list has, and how many rows it has, at one moment."""
+    """The highest id that a list has and how many rows, at one moment: `at` by the target's own clock, if it tells."""
 
     id: int
     total: int
+    at: datetime | None = None
 
 
 class Level(StrEnum):

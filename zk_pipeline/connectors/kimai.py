@@ -100,7 +100,7 @@ class KimaiConnector(HttpConnector, TargetConnector):
         """The highest id and the number of all time sheets, in one request (docs/kimai.md §2)."""
         listing = TimesheetList(self._http, {"order": "DESC"})
         row = listing.row_at(0)
-        return Newest(row.id if row else 0, listing.total)
+        return Newest(row.id if row else 0, listing.total, listing.answered_at)
 
     def listing(self, words: str) -> Listing[Timesheet]:
         """The time sheets that hold the words, by id (docs/kimai.md §2, §12)."""

@@ -1,8 +1,10 @@
 """Reading all pages of Kimai's time sheets, and noticing when rows moved between them (docs/kimai.md §2)."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from zk_pipeline.connectors import kimai_rows
+from zk_pipeline.connectors.answer import http_date
 from zk_pipeline.connectors.errors import NotFoundError
 from zk_pipeline.connectors.http import HttpClient, Params
 from zk_pipeline.connectors.kimai_errors import TIMESHEETS
@@ -30,6 +32,8 @@ class TimesheetList:
         self._filters = filters
         self.total = 0
         """How many there are, as the last answer said."""
+        self.answered_at: datetime | None = None
+        """When that was, by Kimai's clock."""
 
     def row_at(self, position: int) -> Timesheet | None:
         """The time sheet at a place, or `None` past the end."""
@@ -51,6 +55,7 @@ class TimesheetList:
         except NotFoundError:  # Past the end (docs/kimai.md §2).
             return []
         self.total = answer.header_number("X-Total-Count")
+        self.answered_at = http_date(answer.headers.get("Date", ""))
         return [kimai_rows.timesheet(row) for row in answer.rows("time sheet")]
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 
 import httpx
 from sqlalchemy import text
 
 from zk_pipeline.connectors import network
+from zk_pipeline.connectors.answer import http_date
 from zk_pipeline.connectors.base import Endpoint, Finding, Level
 from zk_pipeline.connectors.http import checked_base_url
 from zk_pipeline.doctor.installation import SYSTEMS, Installation
@@ -54,13 +54,8 @@ def server_skew(endpoint: Endpoint) -> timedelta | None:
 
 def header_skew(date_header: str, sent: datetime, received: datetime) -> timedelta | None:
     """How far the clock behind a Date header is ahead of ours; `None` for a header that cannot be read."""
-    try:
-        theirs = parsedate_to_datetime(date_header)
-    except ValueError:
-        return None
-    if theirs.tzinfo is None:
-        theirs = theirs.replace(tzinfo=UTC)
-    return theirs + _HALF_SECOND - _between(sent, received)
+    theirs = http_date(date_header)
+    return None if theirs is None else theirs + _HALF_SECOND - _between(sent, received)
 
 
 def judge(system: str, skew: timedelta | None) -> Finding:

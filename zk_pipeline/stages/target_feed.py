@@ -100,6 +100,8 @@ class TargetFeed:
         since = _since(cursor, now)
         if stored:
             since = min(since, datetime.fromisoformat(stored["read_at"]) - OVERLAP)
+        if "there" in cursor:  # While our clock was ahead, ours says that it has seen what it has not.
+            since = min(since, datetime.fromisoformat(cursor["there"]) - OVERLAP)
         seen = target.fetch_changes(since)
         lost_some = False
         if newest and stored:
@@ -108,7 +110,10 @@ class TargetFeed:
             lost_some = newest.total < stored["total"] + came
         with self._runtime.database.transaction() as connection:
             look, asked = _ask_for_changed(connection, self._runtime, self._name, self._source, now, seen)
-            cursors.save(connection, self._name, SUBJECT, {"until": now.isoformat(), "asked": asked})
+            until = {"until": now.isoformat(), "asked": asked}
+            if newest and newest.at:
+                until["there"] = newest.at.isoformat()
+            cursors.save(connection, self._name, SUBJECT, until)
             cursors.save(connection, self._name, NEWEST, _newest_json(newest, now))
             if lost_some:
                 cursors.save(connection, self._name, SEARCH, {"begun": True})
@@ -198,7 +203,7 @@ def look_for_changes(
     seen = target.fetch_changes(_since(cursor, now))
     with runtime.database.transaction() as connection:
         look, asked = _ask_for_changed(connection, runtime, name, source, now, seen, checked)
-        cursors.save(connection, name, SUBJECT, {"until": now.isoformat(), "asked": asked})
+        cursors.save(connection, name, SUBJECT, {**cursor, "until": now.isoformat(), "asked": asked})
     return look
 
 
