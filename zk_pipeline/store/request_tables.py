@@ -1,6 +1,6 @@
-"""The table of requests to the target: what was sent for a booking and what came back, without secrets."""
+"""The tables of requests: those to the target with what came back, without secrets; and those that people send us."""
 
-from sqlalchemy import BigInteger, Column, Identity, Index, Integer, Numeric, Table, Text
+from sqlalchemy import BigInteger, Column, Identity, Index, Integer, Numeric, Table, Text, UniqueConstraint
 
 from zk_pipeline.store.columns import instant, json_column, metadata, text_column
 
@@ -23,5 +23,36 @@ request_log = Table(
     instant("sent_at"),
     Index("request_log_source_id_idx", "connector", "source_id"),
     Index("request_log_sent_at_idx", "sent_at"),
+    schema="sync",
+)
+
+# What people asked for with a key of their own, so that asking twice does it once. Kept for a day.
+acts = Table(
+    "acts",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    text_column("actor"),
+    text_column("key"),
+    text_column("route"),
+    text_column("body_hash"),
+    # NULL while it is done, and for good when the process died meanwhile.
+    Column("status", Integer),
+    # Encrypted, since it may be a new token or hold names.
+    text_column("answer", nullable=True),
+    instant("asked_at", default=True),
+    UniqueConstraint("actor", "key"),
+    Index("acts_asked_at_idx", "asked_at"),
+    schema="sync",
+)
+
+# The runs that people had Dagster start: one for each key.
+launched_runs = Table(
+    "launched_runs",
+    metadata,
+    Column("run_key", Text, primary_key=True),
+    # NULL between the intent and Dagster's answer; the run is then looked for by the key in its tags.
+    Column("run_id", Text),
+    instant("launched_at", default=True),
+    Index("launched_runs_launched_at_idx", "launched_at"),
     schema="sync",
 )
