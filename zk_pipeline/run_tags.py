@@ -19,6 +19,9 @@ RANGE_END = "dagster/asset_partition_range_end"
 REASON_TAG = "zk/reason"
 """What asked for the run."""
 
+RUN_KEY_TAG = "zk/run_key"
+"""What a run was started for, by which it is found again when the answer of its start was lost."""
+
 CHECKED_TAG = "zk/checked"
 """The days that the runs of one tick look at together, as `first/last`."""
 

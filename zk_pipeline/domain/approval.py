@@ -1,9 +1,9 @@
 """Approval and guard: which lines of a plan may be written, and when a run must stop before it writes any.
 
 An approval belongs to one carrying out of one plan. It lasts from the person's act to the target's answer: taken or
-refused, the line is spent. Without an answer (a crash, a lost connection) it goes on holding, since the next run settles
-that one write: it finds what was created, or proves that nothing was and sends it again. What changed before it was
-carried out lapses, and an undo revokes what is left of the day.
+refused, the line is spent. Without an answer (a crash, a lost connection) it goes on holding, since the next run
+settles that one write: it finds what was created, or proves that nothing was and sends it again. What changed before it
+was carried out lapses, and an undo revokes what is left of the day.
 """
 
 from collections.abc import Collection, Mapping, Sequence

@@ -37,8 +37,8 @@ NOTHING: Mapping[tuple[date, str], str] = {}
 class PlanLine:
     """One line that would write, as it is shown to whoever approves it.
 
-    `changes` has field to (wanted, found); `description` is that of a new time sheet; `customer` and `project` are those
-    of Kimai. `hash` stands for all of this and for what the line writes. `approved`: it may be written as it is.
+    `changes` has field to (wanted, found); `description` is that of a new time sheet; `customer` and `project` are
+    those of Kimai. `hash` stands for all of this and for what the line writes. `approved`: it may be written as it is.
     """
 
     day: date
@@ -247,7 +247,7 @@ def _shown(
 
 
 def _line(row: Row[Any], given: Mapping[str, ApprovedLine]) -> _Shown:
-    result = plans.result(row._mapping)
+    result = plans.result(row._asdict())
     draft, writes = result.draft, line_hash(result)
     approved = given.get(result.key)
     project = draft.project if draft else None

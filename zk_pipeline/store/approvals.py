@@ -1,4 +1,4 @@
-"""Queries on approvals: which lines of a day's plan somebody allowed to be written, by their hashes, and what came of it.
+"""Queries on approvals: which lines of a day's plan somebody allowed to be written, by hashes, and what came of it.
 
 A line of an approval is `open` until it was `spent` (the target took or refused what was approved), was `revoked` by an
 undo of its day, or `lapsed`, since the plan was another one when it was carried out. No line is open twice.
@@ -50,9 +50,7 @@ def give(
     The rows of the plan must be locked (`plans.lock_days`), so that two who approve at once do so in turn.
     """
     of_lines = _OPEN & (_line.connector == connector) & (_line.entry_date == day) & _line.key.in_(lines)
-    before = {
-        key: line_hash for key, line_hash in connection.execute(select(_line.key, _line.line_hash).where(of_lines))
-    }
+    before = {row.key: row.line_hash for row in connection.execute(select(_line.key, _line.line_hash).where(of_lines))}
     new = {key: line_hash for key, line_hash in lines.items() if before.get(key) != line_hash}
     if not new:
         return 0
@@ -81,7 +79,7 @@ def revoke(connection: Connection, connector: str, day: date, run_id: str) -> No
 
 
 def lapse(connection: Connection, ids: Collection[int], run_id: str) -> None:
-    """End those of these approvals that a run, which is through with their day, neither carried out nor left in doubt."""
+    """End those of these that a run which is through with their day neither carried out nor left in doubt."""
     in_doubt = exists().where(
         pushes.c.connector == _line.connector,
         pushes.c.source_id == _line.key,

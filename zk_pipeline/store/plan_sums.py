@@ -54,7 +54,7 @@ def planned(connection: Connection, connector: str, first: date, last: date) -> 
 
 
 def writing(connector: str, first: date, last: date) -> ColumnElement[bool]:
-    """What `domain.approval.writes` says of a line that is ahead; over the actions, so that an index leads to the few."""
+    """What `domain.approval.writes` says, of lines ahead; over the actions, so that an index leads to the few."""
     linked = (results.c.action == Action.LINK) & (results.c.decided == Choice.LINK)
     return and_(
         results.c.connector == connector,

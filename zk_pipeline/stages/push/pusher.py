@@ -90,8 +90,8 @@ class Pusher:
     def day(self, day: date) -> PushReport:
         """Carry out the plan of one day. One run at a time does; a second one waits and then finds it done.
 
-        Raises `OutdatedPlanError`, and the connector's errors for what stops the run; what was done until then is in the
-        ledger.
+        Raises `OutdatedPlanError`, and the connector's errors for what stops the run; what was done until then is in
+        the ledger.
         """
         made_before = self._master.created
         with self._database.lock(push_lock(self._name, day)) as turn, self._exchanges.kept():

@@ -13,8 +13,9 @@ from zk_pipeline.operations.sync import LONGEST_REQUEST, SyncRequest, SyncStatus
 from zk_pipeline.operations.undo import UndoPlan, UndoRun
 from zk_pipeline.web.access import Admin, Operator, Viewer
 from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
+from zk_pipeline.web.once import KeyedRoute
 
-router = APIRouter(prefix=f"{PREFIX}/sync", tags=["sync"])
+router = APIRouter(prefix=f"{PREFIX}/sync", tags=["sync"], route_class=KeyedRoute)
 
 LARGEST_ID = 2**63 - 1
 MOST_LINES = 5000
@@ -48,8 +49,8 @@ class SeenLine(Body):
 class Approval(Body):
     """The plans, and the single lines of others, that somebody lets be written."""
 
-    days: Annotated[list[SeenPlan], Field(max_length=LONGEST_REQUEST)] = []
-    lines: Annotated[list[SeenLine], Field(max_length=MOST_LINES)] = []
+    days: Annotated[tuple[SeenPlan, ...], Field(max_length=LONGEST_REQUEST)] = ()
+    lines: Annotated[tuple[SeenLine, ...], Field(max_length=MOST_LINES)] = ()
 
 
 @router.post("/requests", summary="Ask for a range of days to be synced", status_code=202)
