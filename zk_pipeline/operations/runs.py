@@ -21,6 +21,9 @@ from zk_pipeline.store.run_lists import StoredRun
 UNKNOWN = "unknown"
 """The status of a run while Dagster does not answer, and of one that it does not know any more."""
 
+LEFT = ("unapproved", "left", "withheld")
+"""Counts of what a run planned and did not write."""
+
 _ENDED = frozenset({"success", "failure", "canceled", UNKNOWN})
 
 
@@ -29,7 +32,8 @@ class Run:
     """A run; instants are in UTC. `status` is Dagster's in small letters, or `unknown`.
 
     `seconds` is the time from its first to its last stage so far. `carried_out` says that it wrote its days to the end;
-    a plan never does. `failure` is what a failed run tells the operator, some seconds after it ended.
+    a plan never does. `failure` is what a failed run tells the operator, some seconds after it ended. `ahead` lines of
+    its plan were neither written nor replaced by another plan since; `taken_back`: an undo took back all that it wrote.
     """
 
     run_id: str
@@ -42,6 +46,8 @@ class Run:
     carried_out: bool
     failure: str
     url: str
+    ahead: int = 0
+    taken_back: bool = False
 
     @property
     def is_under_way(self) -> bool:
@@ -150,8 +156,13 @@ def statuses(runtime: Runtime, run_ids: Sequence[str]) -> dict[str, str]:
 
 
 def told(runtime: Runtime, rows: Sequence[StoredRun]) -> tuple[Run, ...]:
-    """Stored runs with what Dagster says of them."""
+    """Stored runs with what Dagster says of them, and what can still be done about them."""
     status = statuses(runtime, [row.run_id for row in rows])
+    left = [row for row in rows if any(row.counts.get(name) for name in LEFT)]
+    days = [day for row in left for day in (row.first, row.last) if day is not None]
+    with runtime.database.transaction() as connection:
+        taken_back = run_lists.taken_back(connection, [row.run_id for row in rows])
+        ahead = run_lists.ahead(connection, [row.run_id for row in left], min(days), max(days)) if days else {}
     return tuple(
         Run(
             run_id=row.run_id,
@@ -164,6 +175,8 @@ def told(runtime: Runtime, rows: Sequence[StoredRun]) -> tuple[Run, ...]:
             carried_out=row.carried_out_until is not None and row.carried_out_until == row.last,
             failure=row.failure,
             url=run_url(runtime.settings.dagster_link, row.run_id),
+            ahead=ahead.get(row.run_id, 0),
+            taken_back=row.run_id in taken_back,
         )
         for row in rows
     )

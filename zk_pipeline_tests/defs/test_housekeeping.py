@@ -153,7 +153,7 @@ def test_sessions_that_ended_and_failed_sign_ins_go_after_their_days(runtime: Ru
 def test_keys_of_acts_and_runs_go_after_a_day(runtime: Runtime) -> None:
     acts = "INSERT INTO sync.acts (actor, key, route, body_hash, asked_at) VALUES "
     runs = "INSERT INTO sync.launched_runs (run_key, launched_at) VALUES "
-    old, new = "now() - interval '40 hours'", "now() - interval '1 hour'"
+    old, new = "'2026-02-28 11:00+00'", "'2026-02-28 13:00+00'"
     run(
         runtime,
         acts + f"('user:1', 'old', 'POST /', '', {old})",
