@@ -11,6 +11,7 @@ from zk_pipeline.operations import plans
 from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.stages.push.guard import ALLOW_TAG
 from zk_pipeline.syncing import SyncFailedError, undo_run
+from zk_pipeline_tests.defs.crashing import KILLED, Child
 from zk_pipeline_tests.defs.world import MONDAY, World, at
 
 REVIEW = {"ZK_PUSH_MODE": "review"}
@@ -114,6 +115,37 @@ def test_what_was_approved_written_and_undone_waits_for_a_new_approval_when_its_
     assert world.office.minutes() == {}
     approve(world)
     assert world.sync().counts["created"] == 3
+
+
+@pytest.mark.parametrize("settings", [REVIEW], indirect=True)
+@pytest.mark.parametrize("place", ["after the intent", "after the answer"])
+def test_an_approval_lasts_until_the_outcome_of_its_write_is_known(
+    world: World, settings: dict[str, Any], place: str
+) -> None:
+    (booking,) = book(world, 1)
+    world.sync()
+    approve(world)
+    assert Child(MONDAY, killed=place).ended() == KILLED
+    assert world.value("SELECT state FROM sync.approved_lines") == "open"
+    report = world.sync()
+    assert report.counts.get("unapproved", 0) == 0
+    assert (world.office.minutes(), world.office.creates_sent()) == ({booking: [15]}, 1)
+    assert world.value("SELECT state FROM sync.approved_lines") == "spent"
+
+
+@pytest.mark.parametrize("settings", [REVIEW], indirect=True)
+def test_a_refused_line_and_one_that_changed_need_another_approval(world: World, settings: dict[str, Any]) -> None:
+    refused, changed = book(world, 2)
+    world.sync()
+    approve(world)
+    world.office.control.add_fault("respond", method="POST", path="/api/timesheets$", status=400, times=1)
+    world.desk.server.edit(changed, units="45")
+    assert world.sync().counts["parked"] == 1
+    world.desk.server.edit(changed, units="15")
+    assert world.sync().counts["unapproved"] == 1, "it is as it was approved, but that approval has lapsed"
+    assert world.office.minutes() == {}
+    states = "SELECT string_agg(key || ' ' || state, ', ' ORDER BY key::bigint) FROM sync.approved_lines"
+    assert world.value(states) == f"{refused} spent, {changed} lapsed"
 
 
 @pytest.mark.parametrize("settings", [{"ZK_MAX_CHANGES": "2"}], indirect=True)

