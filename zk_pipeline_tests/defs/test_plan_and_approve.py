@@ -138,7 +138,8 @@ def test_a_refused_line_and_one_that_changed_need_another_approval(world: World,
     refused, changed = book(world, 2)
     world.sync()
     approve(world)
-    world.office.control.add_fault("respond", method="POST", path="/api/timesheets$", status=400, times=1)
+    text = '{"code": 400, "message": "Validation Failed", "errors": {"errors": ["Not today."]}}'
+    world.office.control.add_fault("respond", method="POST", path="/api/timesheets$", status=400, text=text, times=1)
     world.desk.server.edit(changed, units="45")
     assert world.sync().counts["parked"] == 1
     world.desk.server.edit(changed, units="15")
