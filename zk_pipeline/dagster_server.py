@@ -30,6 +30,8 @@ _LAUNCH = """mutation ($parameters: ExecutionParams!) { launchRun(executionParam
   ... on PythonError { message } } }"""
 _STATUSES = """query ($filter: RunsFilter!) { runsOrError(filter: $filter) { __typename
   ... on Runs { results { runId status } } ... on PythonError { message } } }"""
+_TAGGED = """query ($filter: RunsFilter!) { runsOrError(filter: $filter, limit: 1) { __typename
+  ... on Runs { results { runId status } } ... on PythonError { message } } }"""
 
 
 class DagsterServerError(Exception):
@@ -78,6 +80,13 @@ class DagsterServer:
         if answer["__typename"] != "Runs":
             raise DagsterServerError(f"Dagster did not tell the status of runs: {_reason(answer)} Look at its UI.")
         return {run["runId"]: run["status"] for run in answer["results"]}
+
+    def run_with_tag(self, key: str, value: str) -> str | None:
+        """The newest run with this tag, if there is any."""
+        answer = self._ask(_TAGGED, filter={"tags": [{"key": key, "value": value}]})["runsOrError"]
+        if answer["__typename"] != "Runs":
+            raise DagsterServerError(f"Dagster did not tell its runs: {_reason(answer)} Look at its UI.")
+        return next((run["runId"] for run in answer["results"]), None)
 
     def reload(self) -> None:
         """Have the code server load the definitions anew, and wait until the web server shows them.

@@ -22,6 +22,9 @@ REASON_TAG = "zk/reason"
 COMMAND = "command"
 """The reason of a run that a person started at the command line, who waits for it."""
 
+RUN_KEY_TAG = "zk/run_key"
+"""What a run was started for, by which it is found again when the answer of its start was lost."""
+
 CHECKED_TAG = "zk/checked"
 """The days that the runs of one tick look at together, as `first/last`."""
 

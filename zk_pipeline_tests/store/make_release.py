@@ -40,6 +40,7 @@ ROWS = 3
 ONE_OF = {
     "adjustments.state": "booked",
     "api_tokens.role": "viewer",
+    "approved_lines.state": "open",
     "conflicts.resolution_status": "open",
     "connectors.role": "source",
     "pushes.operation": "create",

@@ -20,6 +20,10 @@ from zk_pipeline.store.retention import Prune
 VERIFY = "verify_audit"
 
 
+KEEP_ACTS_DAYS = 1
+"""For as long as a key that somebody sent with a request stands for it; see `operations/acts.py`."""
+
+
 @dg.op(out=dg.Out(dg.Nothing))
 def verify_chain(context: dg.OpExecutionContext, zk: ZkResource) -> None:
     """Walk along the whole chain. When a row does not fit, people are told at once, whatever ZK_ALERT_AFTER says."""
@@ -84,6 +88,8 @@ def _classes(settings: Settings) -> Mapping[str, tuple[Prune, int]]:
         "day_requests": (retention.carried_out_requests, settings.keep_webhooks_days),
         "sessions": (retention.ended_sessions, settings.keep_logins_days),
         "failed_logins": (retention.failed_sign_ins, settings.keep_logins_days),
+        "acts": (retention.keyed_acts, KEEP_ACTS_DAYS),
+        "launched_runs": (retention.keyed_runs, KEEP_ACTS_DAYS),
         "audit_details": (retention.details, settings.keep_audit_days),
     }
 

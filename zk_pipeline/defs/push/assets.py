@@ -21,7 +21,7 @@ from zk_pipeline.settings import PushMode
 from zk_pipeline.stages.locks import locks_now
 from zk_pipeline.stages.push.doubt import caution_now
 from zk_pipeline.stages.push.guard import ALLOW_TAG, require_moderation
-from zk_pipeline.stages.push.pusher import Pusher, PushSettings
+from zk_pipeline.stages.push.pusher import OutdatedPlanError, Pusher, PushSettings
 from zk_pipeline.store import plans, requests, target
 
 
@@ -59,7 +59,10 @@ def _withhold(context: dg.AssetExecutionContext, zk: ZkResource, day: date) -> M
 
 
 def _push(context: dg.AssetExecutionContext, zk: ZkResource, pusher: Pusher, day: date) -> Metadata:
-    report = pusher.day(day)
+    try:
+        report = pusher.day(day)
+    except OutdatedPlanError as error:
+        raise DayFailedError(str(error)) from error
     add_counts(context, zk, report.counts())
     for problem in report.problems:
         context.log.warning("%s: %s", day, problem)

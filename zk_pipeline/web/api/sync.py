@@ -13,10 +13,12 @@ from zk_pipeline.operations.sync import LONGEST_REQUEST, SyncRequest, SyncStatus
 from zk_pipeline.operations.undo import UndoPlan, UndoRun
 from zk_pipeline.web.access import Admin, Operator, Viewer
 from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
+from zk_pipeline.web.once import KeyedRoute
 
-router = APIRouter(prefix=f"{PREFIX}/sync", tags=["sync"])
+router = APIRouter(prefix=f"{PREFIX}/sync", tags=["sync"], route_class=KeyedRoute)
 
 LARGEST_ID = 2**63 - 1
+MOST_LINES = 5000
 RunId = Annotated[str, Path(max_length=100, pattern=r"^[\w-]+$")]
 First = Annotated[date, Query(alias="from")]
 Last = Annotated[date, Query(alias="to")]
@@ -36,10 +38,19 @@ class SeenPlan(Body):
     plan_hash: Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class Approval(Body):
-    """The plans that somebody wants to be written."""
+class SeenLine(Body):
+    """One line of a day's plan as it was seen, by its hash."""
 
-    days: Annotated[list[SeenPlan], Field(min_length=1, max_length=LONGEST_REQUEST)]
+    day: date
+    key: Annotated[str, Field(min_length=1, max_length=100)]
+    hash: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Approval(Body):
+    """The plans, and the single lines of others, that somebody lets be written."""
+
+    days: Annotated[tuple[SeenPlan, ...], Field(max_length=LONGEST_REQUEST)] = ()
+    lines: Annotated[tuple[SeenLine, ...], Field(max_length=MOST_LINES)] = ()
 
 
 @router.post("/requests", summary="Ask for a range of days to be synced", status_code=202)
@@ -62,7 +73,7 @@ def make_plan(actor: Operator, ready: Ready, body: DayRange) -> tuple[StartedRun
 
 @router.get("/plans", summary="What the stored plans of a range would write")
 def stored_plan(_actor: Viewer, ready: Ready, paging: Wanted, first: First, last: Last) -> StoredPlan:
-    """The sums over the range, and one page of its lines, oldest day first."""
+    """The sums over the range, and one page of its lines, oldest day first. An approval of a line names its `hash`."""
     return plans.stored(ready, first, last, paging.size, paging.offset)
 
 
@@ -72,10 +83,14 @@ def planned_days(_actor: Viewer, ready: Ready, first: First, last: Last) -> list
     return plans.days(ready, first, last)
 
 
-@router.post("/approvals", summary="Approve the plans of days as they were seen")
+@router.post("/approvals", summary="Approve the plans of days, or single lines, as they were seen")
 def approve(actor: Operator, ready: Ready, body: Approval) -> Approved:
-    """Days whose plans changed since are refused and listed; 409 when all of them did."""
-    return plans.approve(ready, actor, {row.day: row.plan_hash for row in body.days})
+    """Nothing is written by that: the next run of the days writes what was approved, once.
+
+    What changed since it was seen is refused and listed; 409 when all of it did.
+    """
+    lines = {(row.day, row.key): row.hash for row in body.lines}
+    return plans.approve(ready, actor, {row.day: row.plan_hash for row in body.days}, lines)
 
 
 @router.get("/plans/objections", summary="Why runs of these days would stop before the first write")

@@ -1,7 +1,5 @@
 """What can be done with a run from its row: approve what it left waiting, and take back what it wrote."""
 
-from collections.abc import Sequence
-
 from zk_pipeline.operations.actors import Role
 from zk_pipeline.operations.runs import Run
 from zk_pipeline.settings import PushMode
@@ -10,7 +8,6 @@ from zk_pipeline.web.console.sync_dialog import SyncDialog
 from zk_pipeline.web.console.undo_dialog import UndoDialog
 from zk_pipeline.web.console.visit import Visit
 
-_LEFT_FOR_APPROVAL = ("unapproved", "left")
 _WRITTEN = ("created", "updated", "deleted", "linked", "adopted", "customers", "projects")
 
 
@@ -26,9 +23,9 @@ class RunActions:
             return
         with parts.box("zk-row zk-row-actions"):
             in_review = self._visit.runtime.settings.push_mode is PushMode.REVIEW
-            if in_review and _counted(run, _LEFT_FOR_APPROVAL):
+            if in_review and run.ahead:
                 self._button("runs.approve", "approval", lambda: self._approve(run))
-            if not run.is_under_way and _counted(run, _WRITTEN):
+            if not run.is_under_way and not run.taken_back and any(run.counts.get(name) for name in _WRITTEN):
                 self._button("runs.undo", "undo", UndoDialog(self._visit, run).show)
 
     def _button(self, label: str, icon: str, handler: parts.Handler) -> None:
@@ -37,7 +34,3 @@ class RunActions:
     async def _approve(self, run: Run) -> None:
         if run.first and run.last:
             await SyncDialog(self._visit).show_plan((run.first, run.last))
-
-
-def _counted(run: Run, names: Sequence[str]) -> bool:
-    return any(run.counts.get(name) for name in names)

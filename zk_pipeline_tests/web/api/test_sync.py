@@ -8,10 +8,10 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from zk_pipeline.store import planned, requests, runs
+from zk_pipeline.store import planned, plans, requests, runs
 from zk_pipeline.store.database import Database
-from zk_pipeline_tests.domain.builders import DAY
-from zk_pipeline_tests.web.api.planned import MISSING, planned_day, store_plan
+from zk_pipeline_tests.domain.builders import DAY, entry, situation
+from zk_pipeline_tests.web.api.planned import MISSING, SHEET_SYNCED, SYNCED, planned_day, store_plan
 from zk_pipeline_tests.web.conftest import Web, refused
 
 PATH = "/api/v1/sync"
@@ -126,7 +126,7 @@ def test_the_stored_plan_has_the_sums_and_a_page_of_lines(viewer: httpx.Client, 
 
 
 @pytest.mark.parametrize("settings", [REVIEW], indirect=True)
-def test_a_plan_is_approved_as_it_was_seen_and_its_day_asked_for(operator: httpx.Client, web: Web) -> None:
+def test_a_plan_is_approved_as_it_was_seen_and_nothing_is_started_by_that(operator: httpx.Client, web: Web) -> None:
     store_plan(web.database, planned_day())
     (seen,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()
     assert (seen["lines"], seen["approved"]) == (1, False)
@@ -135,8 +135,10 @@ def test_a_plan_is_approved_as_it_was_seen_and_its_day_asked_for(operator: httpx
     (approved,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()
     assert datetime.fromisoformat(approved["approved_at"]).tzinfo is not None
     by_whom = {"approved_by": "operator@example.com", "approved_at": approved["approved_at"]}
-    assert approved == {**seen, "approved": True, **by_whom}
-    assert web.rows("SELECT day, reason FROM sync.day_requests") == [(DAY, "approval")]
+    assert approved == {**seen, "approved": True, "waiting": 0, **by_whom}
+    assert web.rows("SELECT day, reason FROM sync.day_requests") == [], "carrying out is another act"
+    assert operator.post(f"{PATH}/approvals", json=body).json() == {"days": {str(DAY): 1}, "refused": []}
+    assert web.rows("SELECT count(*) FROM sync.audit_logs WHERE event = 'plan.approved'") == [(1,)]
 
 
 @pytest.mark.parametrize("settings", [REVIEW], indirect=True)
@@ -148,6 +150,57 @@ def test_an_approved_plan_that_changed_tells_how_many_lines_are_left_out(operato
         connection.execute(text("UPDATE sync.reconciliation_results SET decided = 'create' WHERE action = 'create'"))
     (changed,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()
     assert (changed["approved"], changed["approved_by"], changed["changed"]) == (False, "operator@example.com", 1)
+
+
+@pytest.mark.parametrize("settings", [REVIEW], indirect=True)
+def test_single_lines_are_approved_as_they_were_seen_with_agent_customer_project_and_minutes(
+    operator: httpx.Client, web: Web
+) -> None:
+    store_plan(web.database, situation(entry("5", minutes="30", begin="2025-08-16T07:00"), entry(MISSING)))
+    first, second = operator.get(f"{PATH}/plans", params=OF_DAY).json()["lines"]
+    told = [first[name] for name in ("key", "agent", "customer", "project", "ticket", "minutes", "approved")]
+    assert told == ["5", "Anna Agent", "Acme", "Acme", "#50", "30.0000", False]
+    seen = {name: first[name] for name in ("day", "key", "hash")}
+    body = {"lines": [seen, {**seen, "key": MISSING}]}
+    answer = operator.post(f"{PATH}/approvals", json=body).json()
+    assert answer["days"] == {str(DAY): 1}
+    why = f"Line {MISSING} of {DAY} changed since it was shown. Look at it again."
+    assert answer["refused"] == [{"day": str(DAY), "key": MISSING, "why": why}]
+    lines = operator.get(f"{PATH}/plans", params=OF_DAY).json()["lines"]
+    assert [line["approved"] for line in lines] == [True, False]
+    (day,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()
+    assert (day["approved"], day["lines"], day["waiting"], day["changed"]) == (False, 2, 1, 0)
+    assert second["hash"] == lines[1]["hash"], "the approval of one line leaves the others as they were shown"
+
+
+@pytest.mark.parametrize("settings", [REVIEW], indirect=True)
+def test_what_was_shown_is_what_is_approved_down_to_the_names(operator: httpx.Client, web: Web) -> None:
+    store_plan(web.database, planned_day())
+    (seen,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()
+    with web.database.transaction() as connection:
+        connection.execute(text("UPDATE sync.normalized_entries SET user_name = 'Somebody Else'"))
+    body = {"days": [{"day": seen["day"], "plan_hash": seen["plan_hash"]}]}
+    refused(operator.post(f"{PATH}/approvals", json=body), 409, "The plan of 2025-08-16 changed since it was shown")
+
+
+@pytest.mark.parametrize("settings", [REVIEW], indirect=True)
+def test_the_plan_from_before_an_undo_is_nobodys_plan(operator: httpx.Client, web: Web) -> None:
+    store_plan(web.database, planned_day())
+    (seen,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()
+    body = {"days": [{"day": seen["day"], "plan_hash": seen["plan_hash"]}]}
+    operator.post(f"{PATH}/approvals", json=body)
+    with web.database.transaction() as connection:
+        plans.take_back(connection, "kimai", DAY, SYNCED, SHEET_SYNCED, "run-of-the-undo")
+    stored = operator.get(f"{PATH}/plans", params=OF_DAY).json()
+    assert (stored["lines"], stored["sums"]["lines"], stored["outdated_days"]) == ([], 0, [str(DAY)])
+    assert operator.get(f"{PATH}/plans/days", params=OF_DAY).json() == []
+    refused(operator.post(f"{PATH}/approvals", json=body), 409, "The plan of 2025-08-16 is from before an undo")
+    lines = operator.get("/api/v1/reconciliation", params={"view": "matches"}).json()
+    assert lines["items"] == [], "Kimai has no longer what the line says"
+    told = operator.get(f"/api/v1/reconciliation/{DAY}/{SYNCED}").json()["line"]
+    assert (told["status"], told["taken_back_by"]) == ("in_sync", "run-of-the-undo")
+    store_plan(web.database, planned_day())
+    assert operator.get(f"{PATH}/plans", params=OF_DAY).json()["outdated_days"] == []
 
 
 @pytest.mark.parametrize("settings", [REVIEW], indirect=True)

@@ -48,6 +48,11 @@ WORDS = {
     "runs.actions": ("Actions", "Aktionen", "Actions"),
     "runs.approve": ("Approve…", "Freigeben…", "Approuver…"),
     "runs.undo": ("Undo…", "Zurücknehmen…", "Annuler…"),
+    "runs.taken_back": (
+        "All of it was taken back by an undo.",
+        "Alles davon wurde zurückgenommen.",
+        "Tout a été annulé ensuite.",
+    ),
     "runs.none": ("There was no run yet.", "Es gab noch keinen Lauf.", "Aucune exécution pour l'instant."),
     "runs.none.hint": (
         "Run a sync with the button at the top.",
