@@ -19,6 +19,15 @@ RANGE_END = "dagster/asset_partition_range_end"
 REASON_TAG = "zk/reason"
 """What asked for the run."""
 
+CHANGE = "change"
+"""The reason of the runs that the sensor asks for."""
+
+OF_THEMSELVES = frozenset({CHANGE, "catch_up", "deep_check"})
+"""The reasons of runs that nobody started: those of the sensor and of the schedules."""
+
+_REPEATED_TAG = "dagster/retry_number"
+_AGAIN_TAG = "dagster/parent_run_id"
+
 CHECKED_TAG = "zk/checked"
 """The days that the runs of one tick look at together, as `first/last`."""
 
@@ -42,6 +51,16 @@ def checked_days(tags: Mapping[str, str]) -> tuple[date, date] | None:
     else:
         return None
     return date.fromisoformat(first), date.fromisoformat(last)
+
+
+def is_wanted_by_a_person(tags: Mapping[str, str]) -> bool:
+    """Whether somebody started just this run: by a command, in the console, or in Dagster's UI, *Re-execute* included.
+
+    The runs of the sensor and of the schedules are not, nor what Dagster itself starts again after a crash.
+    """
+    if _REPEATED_TAG in tags:
+        return False
+    return _AGAIN_TAG in tags or tags.get(REASON_TAG) not in OF_THEMSELVES
 
 
 def undo_config(run_id: str) -> dict[str, Any]:

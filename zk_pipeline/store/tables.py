@@ -298,6 +298,8 @@ day_requests = Table(
     instant("not_before", default=True),
     text_column("claimed_by_run", nullable=True),
     instant("claimed_at", nullable=True),
+    # Who said that it is not to be carried out, after its run was cancelled; that run has it then.
+    text_column("left_by", nullable=True),
     Index("day_requests_unclaimed_idx", "day", postgresql_where=text("claimed_by_run IS NULL")),
     # What was asked for at once was asked for at the same instant.
     Index("day_requests_requested_at_idx", "requested_at"),
