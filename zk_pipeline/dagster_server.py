@@ -28,6 +28,9 @@ _DAEMONS = """{ instance { daemonHealth { allDaemonStatuses {
 _LAUNCH = """mutation ($parameters: ExecutionParams!) { launchRun(executionParams: $parameters) { __typename
   ... on LaunchRunSuccess { run { runId } } ... on PipelineNotFoundError { message }
   ... on PythonError { message } } }"""
+_CANCEL = """mutation ($id: String!) { terminateRun(runId: $id, terminatePolicy: SAFE_TERMINATE) { __typename
+  ... on TerminateRunFailure { message } ... on RunNotFoundError { message } ... on UnauthorizedError { message }
+  ... on PythonError { message } } }"""
 _STATUSES = """query ($filter: RunsFilter!) { runsOrError(filter: $filter) { __typename
   ... on Runs { results { runId status } } ... on PythonError { message } } }"""
 _TAGGED = """query ($filter: RunsFilter!) { runsOrError(filter: $filter, limit: 1) { __typename
@@ -71,6 +74,11 @@ class DagsterServer:
         if answer["__typename"] != "LaunchRunSuccess":
             raise DagsterServerError(f"Dagster did not start a run of {job}: {_reason(answer)} Look at its UI.")
         return answer["run"]["runId"]
+
+    def cancel(self, run_id: str) -> str | None:
+        """Have a run stop, whether it waits for its turn or is at work; why that cannot be, or `None`."""
+        answer = self._ask(_CANCEL, id=run_id)["terminateRun"]
+        return None if answer["__typename"] == "TerminateRunSuccess" else _reason(answer)
 
     def run_statuses(self, ids: Collection[str]) -> dict[str, str]:
         """The status of each of these runs that exists, such as `QUEUED`, `STARTED`, `SUCCESS` or `FAILURE`."""

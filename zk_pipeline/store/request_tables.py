@@ -1,9 +1,11 @@
 """The tables of requests: those to the target with what came back, those that people send us, and who answers."""
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     Column,
+    Date,
     Identity,
     Index,
     Integer,
@@ -82,5 +84,19 @@ launched_runs = Table(
     Column("run_id", Text),
     instant("launched_at", default=True),
     Index("launched_runs_launched_at_idx", "launched_at"),
+    schema="sync",
+)
+
+# Runs that somebody cancelled; each is kept, so that none is noted twice.
+cancelled_runs = Table(
+    "cancelled_runs",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    # Who cancelled it in the console, the API or on the command line; Dagster's own UI does not say.
+    text_column("asked_by", default=""),
+    # When Dagster was asked; NULL until its record is seen.
+    instant("cancelled_at", nullable=True),
+    # Those of its days that it did not carry out, and about which nobody has spoken since.
+    Column("held_days", ARRAY(Date), nullable=False, server_default=text("'{}'")),
     schema="sync",
 )

@@ -304,6 +304,8 @@ day_requests = Table(
     instant("claimed_at", nullable=True),
     # The system that was away when its last run met it; when that answers again, the day is due at once.
     text_column("waits_for", nullable=True),
+    # Who said that it is not to be carried out, after its run was cancelled; that run has it then.
+    text_column("left_by", nullable=True),
     Index("day_requests_unclaimed_idx", "day", postgresql_where=text("claimed_by_run IS NULL")),
     # What was asked for at once was asked for at the same instant.
     Index("day_requests_requested_at_idx", "requested_at"),

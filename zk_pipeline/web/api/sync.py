@@ -6,7 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
-from zk_pipeline.operations import plans, runs, sync, undo
+from zk_pipeline.operations import cancellations, plans, runs, sync, undo
+from zk_pipeline.operations.cancellations import CancelledRun, HeldDays
 from zk_pipeline.operations.plans import Approved, PlannedDay, StoredPlan
 from zk_pipeline.operations.runs import Run, StartedRun
 from zk_pipeline.operations.sync import LONGEST_REQUEST, SyncRequest, SyncStatus
@@ -128,6 +129,30 @@ def undo_plan(_actor: Operator, ready: Ready, run_id: RunId) -> UndoPlan:
 def undo_run(actor: Operator, ready: Ready, run_id: RunId) -> UndoRun:
     """Starts a run that judges each write again; when it has ended, the plan says what was left."""
     return undo.launch(ready, actor, run_id)
+
+
+@router.post("/runs/{run_id}/cancel", summary="Cancel a run", status_code=202)
+def cancel_run(actor: Operator, ready: Ready, run_id: RunId) -> CancelledRun:
+    """It stops within a second, and what it did not do is held until somebody speaks; 409 when it has ended."""
+    return cancellations.cancel(ready, actor, run_id)
+
+
+@router.get("/held", summary="Days of cancelled runs that wait for a word")
+def held(_actor: Viewer, ready: Ready) -> tuple[HeldDays, ...]:
+    """No run of the sensor or of a schedule writes them. Asking for days by `/sync/requests` lets them go as well."""
+    return cancellations.held(ready)
+
+
+@router.post("/held/{run_id}/again", summary="Sync the held days of a run again", status_code=202)
+def sync_again(actor: Operator, ready: Ready, run_id: RunId) -> list[date]:
+    """Asks for the days and returns them; the pipeline carries them out within seconds. 404 when none wait."""
+    return list(cancellations.sync_again(ready, actor, run_id))
+
+
+@router.post("/held/{run_id}/leave", summary="Leave the held days of a run")
+def leave(actor: Operator, ready: Ready, run_id: RunId) -> list[date]:
+    """Settles what is asked for on the days, without writing, and returns them. 404 when none wait."""
+    return list(cancellations.leave(ready, actor, run_id))
 
 
 @router.get("/status", summary="How everything stands")

@@ -14,10 +14,10 @@ ENDED = frozenset({"success", "failure", "canceled", "unknown"})
 
 _COUNTS = (
     *("created", "updated", "deleted", "linked", "adopted", "undone"),
-    *("unapproved", "withheld", "left", "conflicts", "parked", "failed"),
+    *("unapproved", "withheld", "held", "left", "conflicts", "parked", "failed"),
 )
 
-_SHORTFALLS = ("withheld", "unapproved", "left")
+_SHORTFALLS = ("withheld", "held", "unapproved", "left")
 """Counts of what a run planned and did not write, though nothing went wrong."""
 
 

@@ -200,6 +200,8 @@ class SyncDialog:
             self._progress(asked)
         if asked.state is RequestState.DONE:
             self._tell_outcome(asked.runs)
+        elif asked.state in {RequestState.HELD, RequestState.LEFT}:
+            self._visit.warn(self._words(f"sync.state.{asked.state}"))
         elif not await self._was_stopped(asked, days):
             return False
         self._plan_button.enable()

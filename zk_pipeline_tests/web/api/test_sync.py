@@ -8,7 +8,8 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from zk_pipeline.store import planned, plans, requests, runs
+from zk_pipeline.store import cancellations, planned, plans, requests, runs
+from zk_pipeline.store.cancellations import Cancelled
 from zk_pipeline.store.database import Database
 from zk_pipeline_tests.domain.builders import DAY, entry, situation
 from zk_pipeline_tests.web.api.planned import MISSING, SHEET_SYNCED, SYNCED, planned_day, store_plan
@@ -274,6 +275,67 @@ def test_a_run_that_wrote_nothing_is_not_undone(operator: httpx.Client, web: Web
     assert plan == {"run_id": "run-1-idle", "wanted": [], "left": []}
     refused(operator.post(f"{PATH}/runs/run-1-idle/undo"), 422, "There is nothing to undo of run run-1-idle.")
     assert web.rows("SELECT count(*) FROM sync.audit_logs WHERE event = 'undo.requested'") == [(0,)]
+
+
+def hold(database: Database, run_id: str) -> None:
+    """What the sensor notes of a run that is cancelled when it has done the first day of the range."""
+    with database.transaction() as connection:
+        requests.take_on(connection, run_id, date(2025, 8, 15), date(2025, 8, 17))
+        requests.claim(connection, date(2025, 8, 15), run_id)
+        days = date(2025, 8, 15), date(2025, 8, 17)
+        cancellations.note(connection, Cancelled(run_id, datetime.now(UTC), days))
+
+
+def test_a_cancelled_range_waits_for_a_word_and_is_synced_again(
+    operator: httpx.Client, viewer: httpx.Client, web: Web
+) -> None:
+    asked = operator.post(f"{PATH}/requests", json=RANGE).json()["id"]
+    hold(web.database, "run-1")
+    (waiting,) = viewer.get(f"{PATH}/held").json()
+    assert (waiting["run_id"], waiting["cancelled_by"], waiting["changes"]) == ("run-1", "dagster", 2)
+    assert waiting["days"] == ["2025-08-16", "2025-08-17"]
+    assert viewer.get(f"{PATH}/requests/{asked}").json()["state"] == "held"
+    refused(viewer.post(f"{PATH}/held/run-1/again"), 403, "role operator")
+    answer = operator.post(f"{PATH}/held/run-1/again")
+    assert (answer.status_code, answer.json()) == (202, waiting["days"])
+    assert viewer.get(f"{PATH}/held").json() == []
+    assert viewer.get(f"{PATH}/requests/{asked}").json()["state"] == "waiting"
+    with web.database.transaction() as connection:
+        assert {request.day.day for request in requests.unclaimed(connection)} == {16, 17}
+    refused(operator.post(f"{PATH}/held/run-1/again"), 404, "Somebody has decided already")
+
+
+def test_a_cancelled_range_is_left_and_what_comes_later_is_not(operator: httpx.Client, web: Web) -> None:
+    asked = operator.post(f"{PATH}/requests", json=RANGE).json()["id"]
+    hold(web.database, "run-1")
+    assert operator.post(f"{PATH}/held/run-1/leave").json() == ["2025-08-16", "2025-08-17"]
+    state = operator.get(f"{PATH}/requests/{asked}").json()
+    assert (state["state"], state["days_done"]) == ("left", 1)
+    ((actor, subject),) = web.rows("SELECT actor, subject FROM sync.audit_logs WHERE event = 'days.left'")
+    assert (actor[:5], subject) == ("user:", "days:2025-08-16..2025-08-17")
+    with web.database.transaction() as connection:
+        assert requests.unclaimed(connection) == []
+        requests.ask(connection, [date(2025, 8, 16)], "change")
+        assert len(requests.unclaimed(connection)) == 1
+
+
+def test_asking_for_the_days_is_a_word_for_those_alone(operator: httpx.Client, web: Web) -> None:
+    operator.post(f"{PATH}/requests", json=RANGE)
+    hold(web.database, "run-1")
+    operator.post(f"{PATH}/requests", json={"first": "2025-08-16", "last": "2025-08-16"})
+    (waiting,) = operator.get(f"{PATH}/held").json()
+    assert waiting["days"] == ["2025-08-17"]
+    with web.database.transaction() as connection:
+        assert [request.day.day for request in requests.unclaimed(connection)] == [16, 16]
+
+
+@pytest.mark.parametrize("settings", [NOBODY], indirect=True)
+def test_a_run_is_not_noted_as_cancelled_where_dagster_did_not_do_it(
+    operator: httpx.Client, viewer: httpx.Client, web: Web
+) -> None:
+    refused(viewer.post(f"{PATH}/runs/run-1/cancel"), 403, "role operator")
+    refused(operator.post(f"{PATH}/runs/run-1/cancel"), 502, "Dagster at http://127.0.0.1:9 does not answer")
+    assert web.rows("SELECT count(*) FROM sync.cancelled_runs") == [(0,)]
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,16 @@ WORDS = {
     "sync.projects": ("New projects", "Neue Projekte", "Nouveaux projets"),
     "sync.state.waiting": ("Waiting for its turn.", "Wartet, bis es an der Reihe ist.", "En attente de son tour."),
     "sync.state.running": ("At work.", "Läuft.", "En cours."),
+    "sync.state.held": (
+        "A run was cancelled. The dashboard asks whether to sync these days again.",
+        "Ein Lauf wurde abgebrochen. Die Übersicht fragt, ob diese Tage erneut abgeglichen werden sollen.",
+        "Une exécution a été annulée. Le tableau de bord demande s'il faut resynchroniser ces jours.",
+    ),
+    "sync.state.left": (
+        "A run was cancelled, and the rest was left.",
+        "Ein Lauf wurde abgebrochen, und der Rest blieb, wie er war.",
+        "Une exécution a été annulée et le reste laissé tel quel.",
+    ),
     "sync.state.done": ("Done.", "Fertig.", "Terminé."),
     "sync.progress": ("{done} of {days} days", "{done} von {days} Tagen", "{done} jours sur {days}"),
     "sync.soon": (
@@ -88,6 +98,11 @@ WORDS = {
         "Not everything was written: {number} changed since they were planned. Make the plan anew.",
         "Nicht alles wurde geschrieben: {number} haben sich seit der Planung geändert. Erstellen Sie den Plan neu.",
         "Tout n'a pas été écrit : {number} ont changé depuis le plan. Refaites le plan.",
+    ),
+    "sync.done.held": (
+        "Not everything was written: {number} wait since a run was cancelled. The dashboard asks what to do.",
+        "Nicht alles wurde geschrieben: {number} warten seit dem Abbruch eines Laufs. Die Übersicht fragt danach.",
+        "Tout n'a pas été écrit : {number} attendent depuis l'annulation d'une exécution. Le tableau de bord demande.",
     ),
     "sync.done.withheld": (
         "Nothing was written: writing is switched off (ZK_PUSH_MODE=off), and {number} wait.",
