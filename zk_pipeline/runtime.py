@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeVar, overload
 
+from zk_pipeline.connectors.addresses import checked_base_url
 from zk_pipeline.connectors.base import (
     Connector,
     Endpoint,
@@ -16,7 +17,6 @@ from zk_pipeline.connectors.base import (
     target_kinds,
 )
 from zk_pipeline.connectors.errors import ConnectorError
-from zk_pipeline.connectors.http import checked_base_url
 from zk_pipeline.domain.markers import marker
 from zk_pipeline.settings import Settings, load_settings
 from zk_pipeline.store import connections, ledger, reachability, refusals

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Connection
 
-from zk_pipeline.connectors.addresses import REMEDY, leads_to_forbidden
+from zk_pipeline.connectors.addresses import REMEDY, checked_base_url, checked_token, leads_to_forbidden
 from zk_pipeline.connectors.base import (
     Endpoint,
     SourceConnector,
@@ -23,7 +23,6 @@ from zk_pipeline.connectors.base import (
     source_kinds,
     target_kinds,
 )
-from zk_pipeline.connectors.http import checked_base_url, checked_token
 from zk_pipeline.domain.records import SourceDirectory
 from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError

@@ -96,8 +96,11 @@ def value(column: Column[Any], number: int) -> Any:
     """Something that the column takes, another for each number."""
     moment = datetime(2025, 8, 16, 8, 11, 49, 315000, UTC) + timedelta(days=number)
     word = f"{column.name} {number}"
+    items: dict[type[TypeEngine[Any]], Any] = {Integer: number, Date: date(2025, number, 1), String: word}
+    item = getattr(column.type, "item_type", None)
+    listed = next((made for kind, made in items.items() if isinstance(item, kind)), word)
     by_type: dict[type[TypeEngine[Any]], Any] = {
-        ARRAY: [number] if isinstance(getattr(column.type, "item_type", None), Integer) else [word],
+        ARRAY: [listed],
         JSONB: {"id": number, "made up": column.name},
         Boolean: True,
         DateTime: moment,
