@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeVar, overload
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from zk_pipeline.connectors.base import (
     Connector,
     Endpoint,
@@ -14,11 +16,11 @@ from zk_pipeline.connectors.base import (
     source_kinds,
     target_kinds,
 )
-from zk_pipeline.connectors.errors import ConnectorError
+from zk_pipeline.connectors.errors import AuthenticationError, ConnectorError
 from zk_pipeline.connectors.http import checked_base_url
 from zk_pipeline.domain.markers import marker
 from zk_pipeline.settings import Settings, load_settings
-from zk_pipeline.store import connections, ledger, refusals
+from zk_pipeline.store import connections, ledger, reachability
 from zk_pipeline.store.connections import Connector as ListedConnector
 from zk_pipeline.store.connections import SecondSourceError, StoredConnector
 from zk_pipeline.store.database import Database, DatabaseUnavailableError
@@ -68,7 +70,7 @@ class Runtime:
             opened = _connected(_plugin(source_kinds(), stored), self._endpoint(stored))
         else:
             opened = _connected(_plugin(target_kinds(), stored), self._endpoint(stored))
-        with opened as connector:
+        with opened as connector, self._noted(connector):
             yield connector
 
     def stored(self, role: Role) -> StoredConnector:
@@ -112,19 +114,25 @@ class Runtime:
 
     @contextmanager
     def _noted(self, connector: Connector) -> Iterator[None]:
-        """Note for health and metrics if the system refuses our token within the block."""
+        """Note at the end of the block how the system answered, for all who want to know whether it is at work."""
         try:
             yield
         finally:
-            if any(status == refusals.REFUSED for _, status in connector.traffic):
-                self._note_refusal(connector.endpoint.name)
+            self._note(connector)
 
-    def _note_refusal(self, system: str) -> None:
+    def _note(self, connector: Connector) -> None:
+        name, trouble = connector.endpoint.name, connector.trouble
+        if trouble is None and not connector.traffic:
+            return
         try:
             with self.database.transaction() as connection:
-                refusals.note(connection, system)
-        except DatabaseUnavailableError as error:
-            _log.warning("That %s refuses our token is not noted. %s", system, error)
+                if trouble is None:
+                    reachability.note_answering(connection, name)
+                else:
+                    refused = isinstance(trouble, AuthenticationError)
+                    reachability.note_failing(connection, name, str(trouble), refused=refused)
+        except (DatabaseUnavailableError, SQLAlchemyError) as error:
+            _log.warning("How %s answers is not noted. %s", name, type(error).__name__)
 
     def _endpoint(self, stored: StoredConnector) -> Endpoint:
         settings = self.settings

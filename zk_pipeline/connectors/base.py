@@ -9,11 +9,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from importlib.metadata import entry_points
 from types import TracebackType
 from typing import ClassVar, Generic, Self, TypeVar
 
+from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.domain.records import (
     AccountingChange,
     AccountingDraft,
@@ -29,6 +29,7 @@ from zk_pipeline.domain.records import (
     Window,
 )
 from zk_pipeline.domain.traffic import Traffic
+from zk_pipeline.domain.vital_figures import Level
 
 Row = TypeVar("Row")
 
@@ -103,14 +104,6 @@ class Changes:
     total: int
 
 
-class Level(StrEnum):
-    """How a finding of `validate` is meant."""
-
-    PASS = "pass"  # noqa: S105 (a level, not a password)
-    WARN = "warn"
-    FAIL = "fail"
-
-
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One line of `validate`: what was looked at, what was seen, and what to do about it."""
@@ -179,6 +172,14 @@ class Connector(ABC):
     def traffic(self) -> Traffic:
         """The same by status, and how long they took; nothing from a connector that does not measure it."""
         return {}
+
+    @property
+    def trouble(self) -> ConnectorError | None:
+        """Why the newest call found no system at work, or a token that is refused; `None` if it found one.
+
+        Content that is refused is a good answer of a system at work.
+        """
+        return None
 
     @abstractmethod
     def close(self) -> None:

@@ -23,6 +23,7 @@ from zk_pipeline.connectors import addresses
 from zk_pipeline.connectors.answer import Answer, Call
 from zk_pipeline.connectors.base import Endpoint, RequestCounts
 from zk_pipeline.connectors.errors import (
+    AWAY,
     ConnectorError,
     ProtocolError,
     RateLimitedError,
@@ -91,6 +92,7 @@ class HttpClient:
         self._lock = threading.Lock()
         self._reads = self._writes = 0
         self._traffic: dict[tuple[str, str], Tally] = {}
+        self.trouble: ConnectorError | None = None
         self.system = (
             dialect.product if endpoint.name == dialect.product.lower() else f"{dialect.product} ({endpoint.name})"
         )
@@ -155,11 +157,13 @@ class HttpClient:
             in_doubt = error.outcome_unknown = error.outcome_unknown or in_doubt
             may_repeat = outcome.again and (repeatable or outcome.unsent)
             if not may_repeat or attempt >= self._attempts:
+                self.trouble = error if isinstance(error, AWAY) else None
                 raise error
             wait = _waiting_time(attempt, outcome.wait)
             _log.warning("%s Attempt %d of %d; the next in %.1f s.", error, attempt, self._attempts, wait)
             self._sleep(wait)
             attempt += 1
+        self.trouble = None
         return outcome
 
     def _attempt(self, call: Call, params: Params | None, body: Mapping[str, Any] | None) -> Answer | _Failure:

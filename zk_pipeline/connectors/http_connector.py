@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 from zk_pipeline.connectors.base import Connector, Endpoint, RequestCounts
+from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.connectors.http import Dialect, HttpClient
 from zk_pipeline.domain.traffic import Traffic
 
@@ -24,6 +25,11 @@ class HttpConnector(Connector):
     def traffic(self) -> Traffic:
         """The same by status, and how long they took."""
         return self._http.traffic
+
+    @property
+    def trouble(self) -> ConnectorError | None:
+        """By the newest call whose attempts have ended."""
+        return self._http.trouble
 
     def close(self) -> None:
         """Release the connections."""

@@ -101,13 +101,13 @@ class Firm:
 
     def kimai_is(self, status: str) -> bool:
         """Whether health tells this of Kimai."""
-        return json.loads(self.own("/api/health"))["parts"]["kimai"]["status"] == status
+        return json.loads(self.own("/api/health"))["signs"]["kimai"]["status"] == status
 
     def refusal_is_noted(self) -> bool:
         """Whether a run has met a token that is refused, and ended."""
         url = self.stack.variables["ZK_DATABASE_URL"].replace("+psycopg", "")
         with psycopg.connect(url) as connection:
-            return bool(connection.execute("SELECT 1 FROM sync.cursors WHERE connector = 'refusals'").fetchone())
+            return bool(connection.execute("SELECT 1 FROM sync.cursors WHERE connector = 'reachability'").fetchone())
 
     def traced(self) -> set[str]:
         """The names of the spans that came."""
@@ -221,8 +221,8 @@ def test_nothing_is_lost_or_doubled_when_the_token_of_kimai_expires_under_load(f
     with firm.at_work():
         firm.await_deliveries()
         firm.set_tokens()
-        assert wait_until(firm.refusal_is_noted, SECONDS_TO_ARRIVE)  # Health looks every 15 s only.
-        assert wait_until(lambda: firm.kimai_is("refused"), SECONDS_TO_ARRIVE)
+        assert wait_until(firm.refusal_is_noted, SECONDS_TO_ARRIVE)
+        assert wait_until(lambda: firm.kimai_is("fail"), SECONDS_TO_ARRIVE)
         assert 'zk_token_refused{system="kimai"} 1.0' in firm.own("/metrics")
         assert "Make a new API token in the profile of an active user" in firm.last_failure()
         before = firm.in_kimai()
