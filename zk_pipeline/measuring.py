@@ -155,7 +155,8 @@ def looked(runtime: Runtime) -> Iterator[list[Sign]]:
 def pace_of(settings: Settings) -> Pace:
     """What the bounds need of the settings."""
     sensors = {**dict.fromkeys(OTHER_SENSORS, OTHER_SENSORS_TICK), "demand": timedelta(seconds=settings.sensor_seconds)}
-    return Pace(timedelta(seconds=settings.poll_seconds), sensors)
+    polls = {"source": settings.poll_seconds, "target": settings.kimai_poll_seconds}
+    return Pace({role: timedelta(seconds=seconds) for role, seconds in polls.items()}, sensors)
 
 
 def _answer(runtime: Runtime) -> Answer:

@@ -1,9 +1,10 @@
 """What every process works with: settings, database, encryption, and the connectors stored there."""
 
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeVar, overload
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,7 +17,7 @@ from zk_pipeline.connectors.base import (
     source_kinds,
     target_kinds,
 )
-from zk_pipeline.connectors.errors import AuthenticationError, ConnectorError
+from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.connectors.http import checked_base_url
 from zk_pipeline.domain.markers import marker
 from zk_pipeline.settings import Settings, load_settings
@@ -41,13 +42,19 @@ class SetupError(Exception):
     """Something that a process needs was not set up; the message tells the operator what to do."""
 
 
+def utc_now() -> datetime:
+    """The present instant, in UTC."""
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """Settings, database and cipher of one process."""
+    """Settings, database and cipher of one process. `clock` tells when a system answered, or did not."""
 
     settings: Settings
     database: Database
     cipher: TokenCipher
+    clock: Callable[[], datetime] = utc_now
 
     @contextmanager
     def source(self) -> Iterator[SourceConnector]:
@@ -114,29 +121,37 @@ class Runtime:
 
     @contextmanager
     def _noted(self, connector: Connector) -> Iterator[None]:
-        """Note at the end of the block how the system answered, for all who want to know whether it is at work."""
+        """Note at the end of the block how the system answered: for all who ask next, and for the vital signs."""
         try:
             yield
         finally:
             self._note(connector)
 
     def _note(self, connector: Connector) -> None:
-        name, trouble = connector.endpoint.name, connector.trouble
-        if trouble is None and not connector.traffic:
+        name, standing = connector.endpoint.name, connector.standing
+        if standing is None:
             return
+        wait = timedelta(seconds=standing.wait) if standing.wait is not None else None
         try:
             with self.database.transaction() as connection:
-                if trouble is None:
-                    reachability.note_answering(connection, name)
+                if not standing.problem:
+                    reachability.note_success(connection, name, self.clock())
                 else:
-                    refused = isinstance(trouble, AuthenticationError)
-                    reachability.note_failing(connection, name, str(trouble), refused=refused)
-        except (DatabaseUnavailableError, SQLAlchemyError) as error:
+                    at, problem, refused = self.clock(), standing.problem, standing.refused
+                    reachability.note_failure(connection, name, at, problem, wait, refused=refused)
+        except (DatabaseUnavailableError, SQLAlchemyError) as error:  # The latter may quote a statement.
             _log.warning("How %s answers is not noted. %s", name, type(error).__name__)
 
     def _endpoint(self, stored: StoredConnector) -> Endpoint:
         settings = self.settings
-        return Endpoint(stored.name, stored.base_url, stored.token, settings.http_timeout, settings.http_attempts)
+        return Endpoint(
+            stored.name,
+            stored.base_url,
+            stored.token,
+            settings.http_timeout,
+            settings.http_attempts,
+            str(settings.ca_bundle or ""),
+        )
 
 
 @contextmanager
@@ -177,7 +192,8 @@ def store_connectors(runtime: Runtime) -> None:
         if not url or not token:
             missing = f"{prefix}_TOKEN" if url else f"{prefix}_URL"
             raise SetupError(f"{missing} is missing: {prefix}_URL and {prefix}_TOKEN belong together.")
-        wanted.append(StoredConnector(kind, role, kind, url, token))
+        given_as = StoredConnector(kind, role, kind, url, token)
+        wanted.append(replace(given_as, base_url=_address(given_as)))
     for connector in wanted:
         if connector.role == "target":
             runtime.require_same_target(connector)

@@ -55,6 +55,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     dagster_url: SecretStr | None = None
     encryption_key: SecretStr | None = None
+    installation: str = Field(default="", max_length=63)
     log_format: LogFormat = LogFormat.TEXT
     otlp_endpoint: str = Field(default_factory=lambda: os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", ""))
 
@@ -86,6 +87,7 @@ class Settings(BaseSettings):
     kimai_concurrency: int = Field(default=4, ge=1, le=32)
     http_timeout: float = Field(default=30.0, gt=0, le=600)
     http_attempts: int = Field(default=3, ge=1, le=10)
+    ca_bundle: Path | None = None
 
     port: int = Field(default=3000, ge=1, le=65535)
     web_port: int = Field(default=8000, ge=1, le=65535)
@@ -108,6 +110,7 @@ class Settings(BaseSettings):
     webhook_rate: int = Field(default=1000, ge=1, le=1_000_000)
     sensor_seconds: int = Field(default=3, ge=1, le=3600)
     poll_seconds: int = Field(default=30, ge=5, le=86_400)
+    kimai_poll_seconds: int = Field(default=60, ge=5, le=86_400)
     retry_seconds: int = Field(default=30, ge=1, le=86_400)
 
     schedules: bool = True
@@ -143,6 +146,13 @@ class Settings(BaseSettings):
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError, OSError) as error:
             raise ValueError("is no time zone; use an IANA name such as Europe/Berlin") from error
+        return value
+
+    @field_validator("installation")
+    @classmethod
+    def _printable_name(cls, value: str) -> str:
+        if not (value.isascii() and value.isprintable()):
+            raise ValueError("is no name of an installation; use letters, digits and punctuation of ASCII")
         return value
 
     @field_validator("tags", "trusted_proxies", mode="before")

@@ -20,7 +20,7 @@ from zk_pipeline.supervisor import running
 from zk_pipeline.supervisor.groups import end_groups, exists, wait_until
 from zk_pipeline.supervisor.home import Possession, Record, SupervisorError, possession
 from zk_pipeline.supervisor.parts import HOST, free_port, parts, reachable_url, reserved_port
-from zk_pipeline.supervisor.running import Listener, Part, Supervisor, open_log, restart_delay
+from zk_pipeline.supervisor.running import Listener, Part, Supervisor, open_log
 
 ADDRESS = "http://127.0.0.1:3000"
 KEEPER = [sys.executable, "-m", "zk_pipeline.supervisor.keeper"]
@@ -84,7 +84,7 @@ class Told:
             self.sentences.append,
             lambda name, _: self.ready.append(name),
             self._started,
-            (lambda name, line: self.lines.append((name, line))) if echo else None,
+            echo=(lambda name, line: self.lines.append((name, line))) if echo else None,
         )
 
     def _started(self) -> None:
@@ -158,9 +158,8 @@ def test_a_part_that_dies_is_started_again(held: Possession, tmp_path: Path) -> 
 
 
 def test_a_part_that_was_asked_to_end_is_started_again_at_once_and_uses_up_no_restart(
-    held: Possession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    held: Possession, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(running, "MOST_RESTARTS", 0)
     journal, told = tmp_path / "journal", Told(stop=False)
 
     def once_it_is_asked() -> bool:
@@ -173,22 +172,6 @@ def test_a_part_that_was_asked_to_end_is_started_again_at_once_and_uses_up_no_re
     supervise(held, told, [Part("code", code, {}, once_it_is_asked, 1, ends_on_request=True)])
     assert len(journal.read_text().split()) == 2
     assert told.sentences[0] == "The code ended as it was asked to; it starts again."
-
-
-def test_a_part_that_dies_too_often_stops_all_and_names_the_log(
-    held: Possession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(running, "MOST_RESTARTS", 0)
-    journal = tmp_path / "journal"
-    dying = Part("web", (sys.executable, "-c", "import sys; sys.exit(4)"), {}, lambda: True, 2)
-    with pytest.raises(SupervisorError, match=r"web ended .*with code 4.*web\.log"):
-        supervise(held, Told(stop=False), [serving(journal, "code", 1), dying])
-    assert journal.read_text().splitlines() == ["start code", "stop code"]
-
-
-def test_restarts_wait_longer_each_time_and_end_after_five_in_ten_minutes() -> None:
-    assert [restart_delay([0.0] * number, 1.0) for number in range(6)] == [1.0, 2.0, 4.0, 8.0, 16.0, None]
-    assert restart_delay([0.0] * 5, 601.0) == 1.0
 
 
 def test_a_log_above_the_limit_is_put_aside(tmp_path: Path) -> None:

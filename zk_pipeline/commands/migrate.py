@@ -1,6 +1,7 @@
 """`zk migrate`: create and migrate both databases and store the connectors, before anything else starts."""
 
-from zk_pipeline.commands.console import environment, out
+from zk_pipeline.commands.console import environment, explained, out
+from zk_pipeline.operations.installation import require_free
 
 
 def migrate() -> None:
@@ -12,6 +13,8 @@ def migrate() -> None:
     from dagster import DagsterInstance  # noqa: PLC0415
 
     with environment() as ready:
+        with explained():
+            require_free(ready.runtime)
         with DagsterInstance.get() as instance:
             instance.upgrade()
         out.print(

@@ -1,7 +1,11 @@
 """`zk up`: start everything together, and stop it together."""
 
+import os
+import socket
 import sys
 import time
+from contextlib import suppress
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -10,8 +14,10 @@ from rich.markup import escape
 from zk_pipeline.commands.console import environment, explained, out
 from zk_pipeline.local import Environment
 from zk_pipeline.operations import accounts, versions
+from zk_pipeline.operations.installation import require_free
 from zk_pipeline.runtime import Runtime, SetupError
 from zk_pipeline.settings import load_settings
+from zk_pipeline.store.embedded import EmbeddedDatabase
 from zk_pipeline.supervisor.home import SupervisorError, possession
 from zk_pipeline.supervisor.parts import HOST, free_port, parts, reachable_url, reserved_port
 from zk_pipeline.supervisor.running import Listener, Supervisor
@@ -45,6 +51,7 @@ def serve(ready: Environment, *, port: int, verbose: bool = False, embedded: boo
     address, settings = reachable_url(HOST, port), ready.runtime.settings
     web_url = reachable_url(settings.web_host, settings.web_port)
     with explained(SupervisorError), possession(ready.home, address) as held:
+        require_free(ready.runtime)
         _tell(f"Starting; the logs are in {ready.home / 'logs'}.")
         with (
             free_port(HOST, port, "--port or ZK_PORT"),
@@ -52,12 +59,31 @@ def serve(ready: Environment, *, port: int, verbose: bool = False, embedded: boo
         ):
             pass  # Held together, so that one port for both is noticed too.
         keeper = [sys.executable, "-m", "zk_pipeline.supervisor.keeper", str(ready.home)]
-        listener = Listener(
-            _tell, _show_part, lambda: _show_addresses(address, web_url, sign_in), _echo if verbose else None
-        )
+
+        def started() -> None:
+            _show_addresses(address, web_url, sign_in)
+            _tell_service_manager("READY=1")
+
+        stopping = partial(_tell_service_manager, "STOPPING=1")
+        listener = Listener(_tell, _show_part, started, stopping, _echo if verbose else None)
         with reserved_port() as code_port:
-            supervisor = Supervisor(held, listener, keeper=[*keeper, *(["--embedded"] if embedded else [])])
+            supervisor = Supervisor(
+                held,
+                listener,
+                keeper=[*keeper, *(["--embedded"] if embedded else [])],
+                database=EmbeddedDatabase(ready.home) if embedded else None,
+            )
             supervisor.run(parts(ready.variables, code_port, port, web_url, settings.log_format))
+
+
+def _tell_service_manager(state: str) -> None:
+    """Say a state to systemd, where that started us as a unit of `Type=notify`: `READY=1`, `STOPPING=1`."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify, suppress(OSError):
+        notify.connect(f"\0{address[1:]}" if address.startswith("@") else address)
+        notify.sendall(state.encode())
 
 
 def _hint_at_missing_connectors(runtime: Runtime) -> None:

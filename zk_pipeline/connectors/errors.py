@@ -78,7 +78,3 @@ class UnavailableError(ConnectorError):
 
 class ProtocolError(ConnectorError):
     """The answer is not what the contract promises: HTML, cut JSON, a wrong shape, an unsupported version."""
-
-
-AWAY = (AuthenticationError, ProtocolError, RateLimitedError, UnavailableError)
-"""What no call gets past while it lasts. All other errors are answers of a system that is at work."""

@@ -3,8 +3,7 @@
 import time
 from collections.abc import Callable
 
-from zk_pipeline.connectors.base import Connector, Endpoint, RequestCounts
-from zk_pipeline.connectors.errors import ConnectorError
+from zk_pipeline.connectors.base import Connector, Endpoint, RequestCounts, Standing
 from zk_pipeline.connectors.http import Dialect, HttpClient
 from zk_pipeline.domain.traffic import Traffic
 
@@ -27,9 +26,9 @@ class HttpConnector(Connector):
         return self._http.traffic
 
     @property
-    def trouble(self) -> ConnectorError | None:
-        """By the newest call whose attempts have ended."""
-        return self._http.trouble
+    def standing(self) -> Standing | None:
+        """Whether the system answers, as the last request showed."""
+        return self._http.standing
 
     def close(self) -> None:
         """Release the connections."""

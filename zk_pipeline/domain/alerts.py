@@ -83,7 +83,8 @@ class AlertBook:
         """The book after a failure, and what is to be told, if anything. `None`: the threshold does not apply."""
         if failures_in_a_row is not None and failures_in_a_row < rules.after:
             return self, None
-        recent = {key: told for key, told in self.told_at.items() if now - told < rules.quiet}
+        # An instant ahead of now was noted while the clock was wrong.
+        recent = {key: told for key, told in self.told_at.items() if timedelta(0) <= now - told < rules.quiet}
         if trouble.key in recent:
             return replace(self, told_at=recent), None
         before = self.incidents.get(trouble.subject) or Incident(now)

@@ -18,9 +18,34 @@ class Window:
     end: datetime
 
 
+Faults = Mapping[str, str]
+"""The fields of a row that cannot be read, each with what is wrong with it; such a row is parked and never written."""
+
+
+def no_faults() -> Faults:
+    """Every field could be read."""
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A row that came and of which nothing can be used. `id` is `None` where even that cannot be read."""
+
+    what: str
+    id: int | None
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.what.capitalize()} {'without id' if self.id is None else self.id} cannot be read: {self.why}"
+
+
 @dataclass(frozen=True, slots=True)
 class TimeAccounting:
-    """One booking as the source has it. `units` is a number without unit (docs/zammad.md §4)."""
+    """One booking as the source has it. `units` is a number without unit (docs/zammad.md §4).
+
+    Fields named in `faults` hold nothing of the source's: units 0, ids 0, and a moment at which the row stood in the
+    list.
+    """
 
     id: int
     ticket_id: int
@@ -31,6 +56,7 @@ class TimeAccounting:
     created_at: datetime
     updated_at: datetime
     raw: Mapping[str, Any] = field(repr=False, compare=False, hash=False)
+    faults: Faults = field(default_factory=no_faults, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +78,7 @@ class Ticket:
     updated_at: datetime | None
     complete: bool
     raw: Mapping[str, Any] = field(repr=False, compare=False, hash=False)
+    faults: Faults = field(default_factory=no_faults, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +117,7 @@ class SourceDirectory:
     agents: tuple[Agent, ...]
     organizations: tuple[Organization, ...]
     activity_types: tuple[ActivityType, ...]
+    unreadable: tuple[Unreadable, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +142,8 @@ class AccountingChange:
 class Timesheet:
     """One time sheet as the target returned it, after its own rounding (docs/kimai.md §5, §6).
 
-    `end` is `None` while it is running. `duration_seconds` need not equal `end - begin` there.
+    `end` is `None` while it is running. `duration_seconds` need not equal `end - begin` there. Fields named in `faults`
+    hold nothing of the target's.
     """
 
     id: int
@@ -129,6 +158,7 @@ class Timesheet:
     exported: bool
     billable: bool
     raw: Mapping[str, Any] = field(repr=False, compare=False, hash=False)
+    faults: Faults = field(default_factory=no_faults, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +185,10 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project of the target. `start` and `end` are compared with today, not with the entry (docs/kimai.md §3)."""
+    """A project of the target. `start` and `end` are compared with today, not with the entry (docs/kimai.md §3).
+
+    Nothing is written to days up to `locked_until`, where the target knows such a lock (docs/kimai.md §4).
+    """
 
     id: int
     name: str
@@ -165,6 +198,7 @@ class Project:
     start: date | None
     end: date | None
     global_activities: bool
+    locked_until: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +234,7 @@ class TargetDirectory:
     customers: tuple[Customer, ...]
     projects: tuple[Project, ...]
     activities: tuple[Activity, ...]
+    unreadable: tuple[Unreadable, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

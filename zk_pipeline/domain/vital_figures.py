@@ -120,7 +120,10 @@ class Orchestration:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """An outside system: when it was last read with success, and since when it fails, by our own runs and sensors."""
+    """An outside system: when it was last read with success, and since when it fails, by our own runs and sensors.
+
+    `failed_at` is when it was met so last, and `refused` says that it does not take our token.
+    """
 
     role: str
     name: str
@@ -184,9 +187,9 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What the bounds need of the settings: how often the source's changes are polled, and how often a sensor ticks."""
+    """What the bounds need of the settings: how often each system, by its role, is polled, and each sensor ticks."""
 
-    poll: timedelta
+    polls: Mapping[str, timedelta]
     ticks: Mapping[str, timedelta]
     """The interval of each sensor that there must be."""
 

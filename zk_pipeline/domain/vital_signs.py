@@ -79,9 +79,12 @@ REQUEST_OPEN_FOR = timedelta(hours=2)
 
 DELIVERY_WAITS_FOR = timedelta(minutes=10)
 
+AWAY_FOR = timedelta(minutes=1)
+"""A system that is away for less is a warning: its feed asks again after seconds. A refused token fails at once."""
+
 POLLS_TO_MISS = 3
-SOURCE_UNREAD_AFTER = timedelta(minutes=5)
-"""And as many polls of the change feed."""
+UNREAD_AFTER = timedelta(minutes=5)
+"""And as many polls of the system's feed."""
 
 CATCH_UP_TAKES = timedelta(hours=2)
 """From when it is due to its end."""
@@ -324,7 +327,7 @@ def _records(facts: Records, pace: Pace, now: datetime, *, working: bool) -> Ite
     yield _deliveries(facts.deliveries, now, names)
     yield _sync(facts, now, names)
     for row in facts.systems:
-        yield _system(row, facts, pace, now)
+        yield _system(row, pace, now)
 
 
 def _requests(waiting: Waiting, now: datetime, systems: tuple[str, ...], *, working: bool) -> Sign:
@@ -371,10 +374,12 @@ def _sync(facts: Records, now: datetime, systems: tuple[str, ...]) -> Sign:
     return _sign(SYNC, Level.PASS, told if due is not None else f"{told} The catch-up is off.")
 
 
-def _system(row: System, facts: Records, pace: Pace, now: datetime) -> Sign:
+def _system(row: System, pace: Pace, now: datetime) -> Sign:
     """By the word of our own runs and sensors: nothing is sent to find out."""
     title = row.name.capitalize()
     if row.failing_since is not None:
+        # What began in the future was written while our clock was wrong.
+        is_new = timedelta(0) <= now - row.failing_since < AWAY_FOR and not row.refused
         asked = f"it was asked last {_ago(row.failed_at or row.failing_since, now)} ago"
         if row.refused:
             text = f"It has refused our token for {_ago(row.failing_since, now)}; {asked}."
@@ -382,13 +387,11 @@ def _system(row: System, facts: Records, pace: Pace, now: datetime) -> Sign:
         else:
             text = f"It has given no good answer for {_ago(row.failing_since, now)}; {asked}."
             remedy = "See that it runs and is reached from here. zk connectors test asks it at once."
-        return Sign(row.name, title, Level.FAIL, text, remedy, row.problem)
+        return Sign(row.name, title, Level.WARN if is_new else Level.FAIL, text, remedy, row.problem)
     if row.read_at is None:
         return Sign(row.name, title, Level.WARN, "It was not read yet.", "Carry over a day: zk sync --from DAY")
     text = f"It was read {_ago(row.read_at, now)} ago."
-    polled = now - SOURCE_UNREAD_AFTER - POLLS_TO_MISS * pace.poll
-    due = polled if row.role == "source" else facts.catch_up_due
-    if due is not None and row.read_at < due:
+    if row.read_at < now - UNREAD_AFTER - POLLS_TO_MISS * pace.polls[row.role]:
         text = f"It was not read with success for {_ago(row.read_at, now)}."
         remedy = "See in Dagster what the sensor demand and the last run of the job sync say."
         return Sign(row.name, title, Level.FAIL, text, remedy, follows=(*_RUNNER, QUEUE))

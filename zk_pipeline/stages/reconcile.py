@@ -92,8 +92,8 @@ class Reconciliation:
             directory = target.load_directory(connection, self._target)
             if directory is None:
                 raise SetupError("Kimai's directory was never read: materialize kimai/directory first.")
-            organizations = source.load_directory(connection, self._source).organizations
-            resolver = Resolver(directory, mappings.load(connection), settings.policy, organizations)
+            origin = source.load_directory(connection, self._source)
+            resolver = Resolver(directory, mappings.load(connection), settings.policy, origin)
         self._directory: TargetDirectory = directory
         self._reconciler = Reconciler(self._source, resolver, settings.policy)
         self._now, self._today = now, local_day(now, settings.zone)

@@ -1,21 +1,42 @@
 """The connection to PostgreSQL: engine, transactions, locks between processes, and set-wise writes."""
 
 import json
+import logging
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 Row = Mapping[str, Any]
+
+SECONDS_BETWEEN_SIGNS = 1.0
+"""How soon a kept lock is taken again when its connection has ended."""
+
+SECONDS_OF_SILENCE = 20
+"""After which the server ends the connection of a kept lock."""
+
+SECONDS_TO_LET_GO = 5.0
+"""For a keeper that a hanging database holds up; its lock ends with the process."""
+
+_log = logging.getLogger(__name__)
 
 
 class DatabaseUnavailableError(Exception):
     """The database cannot be reached; the message tells the operator what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a lock, by the name that it gave itself, and since when its connection exists (UTC)."""
+
+    name: str
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +97,44 @@ class Database:
                 if not connection.invalidated:
                     connection.execute(text("SELECT pg_advisory_unlock_all()"))
 
-    def is_locked(self, name: str) -> bool:
-        """Whether anybody holds the lock of this name just now."""
-        query = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
+    @contextmanager
+    def kept_lock(self, name: str, holder: str) -> Iterator[threading.Event]:
+        """Hold a lock for the length of the block as a sign of life, whatever becomes of the database meanwhile.
+
+        A thread takes it, and takes it again whenever its connection ended. The block does not wait for it; what it is
+        given says when the lock was first held. `holder` (at most 63 bytes) is the name that `holder_of` returns.
+        """
+        done, taken = threading.Event(), threading.Event()
+        keeper = threading.Thread(target=self._keep, args=(name, holder, done, taken), name="kept lock", daemon=True)
+        keeper.start()
+        try:
+            yield taken
+        finally:
+            done.set()
+            keeper.join(SECONDS_TO_LET_GO)
+
+    def _keep(self, name: str, holder: str, done: threading.Event, taken: threading.Event) -> None:
+        while not done.is_set():
+            try:
+                with self._connect() as connection:
+                    connection.execution_options(isolation_level="AUTOCOMMIT")
+                    connection.detach()  # Its name must not go back to the pool.
+                    connection.execute(_SIGN, {"holder": holder, "seconds": f"{SECONDS_OF_SILENCE}s"})
+                    while not connection.execute(_TRY_LOCK, {"name": name}).scalar_one():
+                        if done.wait(SECONDS_BETWEEN_SIGNS):
+                            return
+                    taken.set()
+                    while not done.wait(SECONDS_BETWEEN_SIGNS):
+                        connection.execute(text("SELECT 1"))
+            except (DatabaseUnavailableError, DBAPIError) as error:
+                _log.debug("The lock %s is taken again: %s", name, error)
+                done.wait(SECONDS_BETWEEN_SIGNS)
+
+    def holder_of(self, name: str) -> Holder | None:
+        """Who holds this lock; `None` when nobody does."""
         with self.transaction() as connection:
-            return not connection.execute(query, {"name": name}).scalar_one()
+            row = connection.execute(_HOLDER, {"name": name}).first()
+        return None if row is None else Holder(row.application_name, row.backend_start.astimezone(UTC))
 
     @contextmanager
     def _connect(self) -> Iterator[Connection]:
@@ -94,6 +148,22 @@ class Database:
             ) from error
         with connection:
             yield connection
+
+
+# The server ends the connection of a process that gives no sign any more, be it that its machine or network is gone.
+_SIGN = text(
+    "SELECT set_config('application_name', :holder, false), set_config('idle_session_timeout', :seconds, false)"
+)
+_TRY_LOCK = text("SELECT pg_try_advisory_lock(hashtextextended(:name, 0))")
+# PostgreSQL shows the 64 bits of an advisory lock as two halves.
+_HOLDER = text(
+    """
+    SELECT a.application_name, a.backend_start FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+    WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND (l.classid::bigint << 32) | l.objid::bigint = hashtextextended(:name, 0)
+    """
+)
 
 
 def upsert(

@@ -12,11 +12,9 @@ ends, so nothing has to be cleaned up after a `kill -9`:
 import hashlib
 import os
 import re
-import shutil
 import signal
 import socket
 import stat
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -35,12 +33,14 @@ from zk_pipeline.store.embedded_programs import (
     EmbeddedServerError,
     account_for,
     give,
+    initialize,
+    last_lines,
     program,
     run,
 )
 from zk_pipeline.store.file_locks import lock_file, locks_at_once, share, turn
 
-__all__ = ["DAGSTER_DATABASE", "DATABASE", "EmbeddedServerError", "Endpoint", "embedded_server"]
+__all__ = ["DAGSTER_DATABASE", "DATABASE", "EmbeddedDatabase", "EmbeddedServerError", "Endpoint", "embedded_server"]
 
 DATABASE = "zk"
 DAGSTER_DATABASE = "dagster"
@@ -50,20 +50,9 @@ _PORT = 5432  # Only a part of the socket's name: there is no TCP listener.
 _SECONDS_TO_START = 120  # Recovery after a crash included.
 _SECONDS_TO_STOP = 60
 _SECONDS_BETWEEN_LOOKS = 0.01
+_SECONDS_TO_ANSWER = 5
 _LOG_LIMIT_BYTES = 5_000_000
-_LOG_LINES_SHOWN = 10
 _SOCKET_PATH_LIMIT = 103  # Bytes, on the strictest system; Linux takes 107.
-
-# Of a new cluster; its postgresql.conf is there for whoever wants others.
-_SETTINGS = {
-    "max_connections": "200",  # Dagster opens many short connections.
-    "shared_buffers": "128MB",
-    "fsync": "on",  # This is billing data.
-    "max_parallel_workers_per_gather": "0",  # Parallel plans need more /dev/shm than a container has.
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-    "log_checkpoints": "off",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +113,43 @@ def embedded_server(home: Path) -> Iterator[Endpoint]:
                 with turn(waiting), _explained(cluster):
                     if _is_last(users, cluster):
                         _stop(cluster)
+
+
+class EmbeddedDatabase:
+    """The server of a home, watched by somebody who uses it (`embedded_server`) and starts it again when it died."""
+
+    def __init__(self, home: Path) -> None:
+        self._cluster = _Cluster(home.expanduser().resolve())
+
+    def lives(self) -> bool:
+        """Whether any process of the server is left; a look costs next to nothing."""
+        try:
+            return _is_alive(self._cluster)
+        except OSError:  # Without its home nobody can tell, and nothing could be started.
+            return True
+
+    def answers(self) -> bool:
+        """Whether it says anything within five seconds, be it that it is still starting or has no connection left."""
+        postmaster = _postmaster(self._cluster)
+        if postmaster is None:
+            return False
+        try:
+            psycopg.connect(**postmaster.endpoint.parameters(), connect_timeout=_SECONDS_TO_ANSWER).close()
+        except psycopg.OperationalError as error:
+            return error.sqlstate is not None
+        return True
+
+    def start(self) -> None:
+        """Start it if it does not run, and wait until it has recovered. Raises `EmbeddedServerError`."""
+        with _explained(self._cluster), lock_file(self._cluster.lock("turn")) as waiting, turn(waiting):
+            _start_or_join(self._cluster)
+
+    def kill(self) -> None:
+        """End a server that does not answer, which recovers from it as from a power cut."""
+        postmaster = _postmaster(self._cluster)
+        if postmaster and self.lives():
+            with suppress(ProcessLookupError):
+                os.kill(postmaster.pid, signal.SIGKILL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +242,7 @@ def _launch(cluster: _Cluster, alive: IO[bytes]) -> int:
     _refuse_foreign_server(cluster)
     account = account_for(cluster.data)
     if not cluster.data.exists():
-        _initialize(cluster, account, alive)
+        initialize(cluster.home, cluster.data, _ROLE, account, alive)
     give(cluster.data, account)
     _check_version(cluster)
     sockets = _socket_directory(cluster, account)
@@ -241,37 +267,6 @@ def _launch(cluster: _Cluster, alive: IO[bytes]) -> int:
             start_new_session=True,  # Ctrl-C in our terminal is not meant for the server.
         )
     return offset
-
-
-def _initialize(cluster: _Cluster, account: Account | None, alive: IO[bytes]) -> None:
-    """Make a cluster beside its place and move it there once it is complete.
-
-    The program holds the lock `alive` too: left behind by a killed user, it ends before anybody else begins.
-    """
-    for unfinished in cluster.home.glob("postgres.new-*"):
-        shutil.rmtree(unfinished)
-    fresh = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=cluster.home))
-    give(fresh, account)
-    initdb = program("initdb")
-    # The built-in locale sorts and folds Unicode alike everywhere, also on machines without locales.
-    locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-    settings = [f"--set={name}={value}" for name, value in _SETTINGS.items()]
-    done = run(
-        [initdb, "-D", fresh, "-U", _ROLE, "--auth-local=trust", "--auth-host=reject", *locale, *settings],
-        account,
-        reach=[fresh, initdb],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        pass_fds=[alive.fileno()],
-    )
-    if done.returncode != 0:
-        shutil.rmtree(fresh)
-        raise EmbeddedServerError(
-            f"PostgreSQL could not make its data directory in {cluster.home}; remove the cause, {OTHERWISE}. "
-            f"Its last lines:\n{_last_lines(done.stdout)}"
-        )
-    fresh.rename(cluster.data)
 
 
 def _refuse_foreign_server(cluster: _Cluster) -> None:
@@ -343,15 +338,11 @@ def _ensure_databases(endpoint: Endpoint) -> None:
 def _failed_start(cluster: _Cluster, log_offset: int) -> EmbeddedServerError:
     with cluster.log.open("rb") as log:
         log.seek(log_offset)
-        lines = _last_lines(log.read().decode(errors="replace"))
+        lines = last_lines(log.read().decode(errors="replace"))
     return EmbeddedServerError(
         f"The PostgreSQL server of {cluster.home} did not start; remove the cause that {cluster.log} names, "
         f"{OTHERWISE}. Its last lines:\n{lines}"
     )
-
-
-def _last_lines(text: str) -> str:
-    return "\n".join(text.splitlines()[-_LOG_LINES_SHOWN:])
 
 
 @contextmanager

@@ -1,78 +1,88 @@
-"""How the outside systems answer, as our own runs and sensors met them: noted when one ends, over with a good read."""
+"""Queries on which systems answer: written by whoever asks one, read by all who are about to."""
 
-from datetime import UTC, datetime
+from dataclasses import asdict
+from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
+from sqlalchemy.dialects.postgresql import insert
 
+from zk_pipeline.domain.reachability import Reachability
 from zk_pipeline.domain.vital_figures import System
+from zk_pipeline.store import requests
+from zk_pipeline.store.request_tables import reachability
+from zk_pipeline.store.tables import connectors
 
-_OWNER = "reachability"
+CONFIRMED = 2
+"""Failures in a row from which on an outage is one, and not what a single run met."""
 
-
-def note_failing(connection: Connection, system: str, problem: str, *, refused: bool) -> None:
-    """Record why a system, by the name of its connector, could not be used just now; since when is kept."""
-    # A failure that is over by another read begins again.
-    began = next((row.failing_since for row in systems(connection) if row.name == system), None)
-    connection.execute(
-        text(
-            """
-            INSERT INTO sync.cursors (connector, subject, value) VALUES (
-                :owner, :system, jsonb_build_object(
-                    'since', CAST(:since AS text), 'problem', CAST(:problem AS text), 'refused', CAST(:refused AS bool)
-                )
-            )
-            ON CONFLICT (connector, subject) DO UPDATE SET value = excluded.value, updated_at = now()
-            """
-        ),
-        {
-            "owner": _OWNER,
-            "system": system,
-            "since": (began or datetime.now(UTC)).isoformat(),
-            "problem": problem,
-            "refused": refused,
-        },
-    )
+_COLUMNS = [column for column in reachability.c if column.name != "updated_at"]
 
 
-def note_answering(connection: Connection, system: str) -> None:
-    """Record that a system answered what it was asked last."""
-    statement = text("DELETE FROM sync.cursors WHERE connector = :owner AND subject = :system")
-    connection.execute(statement, {"owner": _OWNER, "system": system})
+def load(connection: Connection, connector: str) -> Reachability:
+    """How a system answered last; it counts as answering before it was asked at all."""
+    row = connection.execute(select(*_COLUMNS).where(reachability.c.connector == connector)).mappings().first()
+    return Reachability(**row) if row else Reachability(connector)
+
+
+def active(connection: Connection) -> list[Reachability]:
+    """The systems that are used, by name."""
+    names = connection.execute(select(connectors.c.name).where(connectors.c.active).order_by(connectors.c.name))
+    return [load(connection, name) for name in names.scalars().all()]
 
 
 def systems(connection: Connection) -> list[System]:
     """The systems that are used, by role: when each was last read with success, and since when it fails.
 
-    A good read is a complete sweep or a look at the changes. It ends a failure, and so does another token or address.
+    A good read is a complete sweep or a look at the changes: a system may answer, and yet refuse each of them. What
+    failed with another token or address says nothing of the present ones.
     """
-    return [
-        System(row.role, row.name, row.read_at)
-        if row.value is None
-        else System(
-            row.role,
-            row.name,
-            row.read_at,
-            datetime.fromisoformat(row.value["since"]),
-            row.failed_at,
-            row.value["problem"],
-            row.value["refused"],
-        )
-        for row in connection.execute(_SYSTEMS, {"owner": _OWNER})
-    ]
+    return [System(*row) for row in connection.execute(_SYSTEMS)]
+
+
+def note_failure(
+    connection: Connection,
+    connector: str,
+    at: datetime,
+    problem: str,
+    wait: timedelta | None,
+    *,
+    refused: bool = False,
+) -> None:
+    """Record that a system did not answer, asked to be left alone for a while, or refused our token."""
+    _save(connection, _locked(connection, connector).failed(at, problem, wait, refused=refused), at)
+
+
+def note_success(connection: Connection, connector: str, at: datetime) -> None:
+    """Record that a system answers. When that ends an outage, the days that waited for it are due at once."""
+    before = _locked(connection, connector)
+    _save(connection, Reachability(connector, at), at)
+    if before.failures >= CONFIRMED:
+        requests.resume(connection, connector, at)
+
+
+def _locked(connection: Connection, connector: str) -> Reachability:
+    connection.execute(insert(reachability).values(connector=connector).on_conflict_do_nothing())
+    connection.execute(select(reachability.c.connector).where(reachability.c.connector == connector).with_for_update())
+    return load(connection, connector)
+
+
+def _save(connection: Connection, state: Reachability, at: datetime) -> None:
+    statement = insert(reachability).values(**asdict(state), updated_at=at)
+    values = {name: statement.excluded[name] for name in statement.excluded.keys() if name != "connector"}  # noqa: SIM118
+    connection.execute(statement.on_conflict_do_update(index_elements=list(reachability.primary_key), set_=values))
 
 
 _SYSTEMS = text(
     """
-    SELECT c.role, c.name, read.at AS read_at, failed.value, failed.updated_at AS failed_at
-    FROM sync.connectors c
-    CROSS JOIN LATERAL (
-        SELECT GREATEST(
+    SELECT c.role, c.name,
+        GREATEST(
             (SELECT s.ended_at FROM sync.sweeps s WHERE s.connector = c.name AND s.complete ORDER BY s.id DESC LIMIT 1),
             (SELECT max(r.updated_at) FROM sync.cursors r WHERE r.connector = c.name)
-        ) AS at
-    ) AS read
-    LEFT JOIN sync.cursors failed ON failed.connector = :owner AND failed.subject = c.name
-        AND failed.updated_at > GREATEST(c.updated_at, read.at)
+        ) AS read_at,
+        f.failing_since, f.updated_at AS failed_at, COALESCE(f.problem, '') AS problem, COALESCE(f.refused, false)
+    FROM sync.connectors c
+    LEFT JOIN sync.reachability f ON f.connector = c.name
+        AND f.failing_since IS NOT NULL AND f.updated_at > c.updated_at
     WHERE c.active ORDER BY c.role, c.name
     """
 )

@@ -5,11 +5,12 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import httpx
 
-from zk_pipeline.dagster_server import LOCATION, DagsterServer, DagsterServerError, trusted
+from zk_pipeline.connectors import network
+from zk_pipeline.dagster_server import LOCATION, DagsterServer, DagsterServerError
 from zk_pipeline.local import PROJECT
 from zk_pipeline.logs import LogFormat
 from zk_pipeline.supervisor.home import SupervisorError
@@ -23,6 +24,7 @@ _WORKSPACE = ("-w", str(PROJECT / "workspace.yaml"))
 _EVERYWHERE = {"0.0.0.0": HOST, "::": "::1"}  # noqa: S104 (recognized, not bound)
 _SECONDS_TO_ANSWER = 5.0
 _FOR_RUNS = 60.0  # Seconds.
+_LONGEST_BEAT = timedelta(seconds=60)  # A living daemon gives a sign every 30 seconds.
 
 
 def parts(
@@ -38,13 +40,23 @@ def parts(
     # On SIGTERM `dagster api grpc` ends after its runs; `dagster code-server` around it can take minutes.
     code_server = (*python, "zk_pipeline.supervisor.code_server", "-h", HOST, "-p", str(code_port), *_CODE, *told)
     webserver = (*python, "dagster_webserver", *_WORKSPACE, "-h", HOST, "-p", str(port), *told)
-    daemon = (*python, "dagster._daemon", "run", *_WORKSPACE, *told)
+    daemon = (*python, "zk_pipeline.supervisor.daemon", "run", *_WORKSPACE, *told)
     web = (*python, "zk_pipeline.web.server")
+    ours, theirs = f"{web_url}/api/health", f"{dagster}/server_info"
     return [
-        Part("web app", web, shared, lambda: _answers(f"{web_url}/api/health"), order=1),
-        Part("code server", code_server, shared, lambda: _listens(code_port), 1, _FOR_RUNS, ends_on_request=True),
-        Part("webserver", webserver, shared, lambda: _answers(f"{dagster}/server_info"), order=2),
-        Part("daemon", daemon, shared, lambda: _beats(dagster, began), order=2),
+        Part("web app", web, shared, lambda: _succeeds(ours), 1, answers=lambda: _answers(ours)),
+        Part(
+            "code server",
+            code_server,
+            shared,
+            lambda: _listens(code_port),
+            order=1,
+            seconds_to_finish=_FOR_RUNS,
+            ends_on_request=True,
+            answers=lambda: _serves(code_port),
+        ),
+        Part("webserver", webserver, shared, lambda: _succeeds(theirs), 2, answers=lambda: _answers(theirs)),
+        Part("daemon", daemon, shared, lambda: _beats(dagster, began), 2, answers=lambda: _beats_still(dagster)),
     ]
 
 
@@ -90,11 +102,39 @@ def _listens(port: int) -> bool:
     return True
 
 
+def _serves(port: int) -> bool:
+    """Whether the code server answers the standard question of gRPC, for which it needs one of its threads."""
+    # Takes a tenth of a second, which the start of everything need not wait for.
+    import grpc  # noqa: PLC0415
+    from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: PLC0415
+
+    with grpc.insecure_channel(f"{HOST}:{port}") as channel:
+        asked = health_pb2.HealthCheckRequest(service="DagsterApi")
+        try:
+            health_pb2_grpc.HealthStub(channel).Check(  # pyright: ignore[reportAttributeAccessIssue] (generated)
+                asked, timeout=_SECONDS_TO_ANSWER
+            )
+        except grpc.RpcError:
+            return False
+    return True
+
+
 def _answers(url: str) -> bool:
+    """Whether anything is answered, be it that the database is away."""
+    return _status(url) is not None
+
+
+def _succeeds(url: str) -> bool:
+    status = _status(url)
+    return status is not None and 200 <= status < 300
+
+
+def _status(url: str) -> int | None:
     try:
-        return httpx.get(url, timeout=_SECONDS_TO_ANSWER, trust_env=False, verify=trusted()).is_success
+        with network.client(proxies=False, timeout=_SECONDS_TO_ANSWER) as http:
+            return http.get(url).status_code
     except httpx.HTTPError:
-        return False
+        return None
 
 
 def _beats(web: str, since: datetime) -> bool:
@@ -105,3 +145,14 @@ def _beats(web: str, since: datetime) -> bool:
         return False
     needed = [daemon for daemon in daemons if daemon.required]
     return all(daemon.healthy and daemon.beat_at is not None and daemon.beat_at >= since for daemon in needed)
+
+
+def _beats_still(web: str) -> bool:
+    """Whether no daemon has been silent for long. Where the web server does not answer nobody knows; it is looked after
+    by itself."""
+    try:
+        daemons = DagsterServer(web).daemons()
+    except DagsterServerError:
+        return True
+    oldest = datetime.now(UTC) - _LONGEST_BEAT
+    return all(daemon.beat_at is None or daemon.beat_at >= oldest for daemon in daemons if daemon.required)

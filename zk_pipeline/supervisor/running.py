@@ -8,24 +8,31 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import IO
 
+from zk_pipeline.store.embedded import EmbeddedDatabase, EmbeddedServerError
 from zk_pipeline.supervisor.groups import SECONDS_TO_END, end_groups, exists
 from zk_pipeline.supervisor.home import Possession, SupervisorError
 
 LOG_LIMIT_BYTES = 5_000_000
-MOST_RESTARTS = 5
 RESTART_WINDOW_SECONDS = 600.0
+LONGEST_DELAY_SECONDS = 60.0
+SECONDS_OF_SILENCE = 40.0
+"""A part that lives and does not answer for so long is ended, and starts again."""
 
 _SECONDS_TO_START = 120.0
 _SECONDS_BETWEEN_CHECKS = 0.1
+_SECONDS_BETWEEN_LOOKS = 1.0
+_SECONDS_BETWEEN_QUESTIONS = 5.0
+_SECONDS_ASLEEP = 10.0  # Between two looks of ours: then we were stopped ourselves, and nobody's silence counts.
 _SECONDS_UNTIL_TOLD = 3.0
 _SECONDS_OF_ONE_REQUEST = 1.0
 _LOG_LINES_SHOWN = 10
+_RESTARTS_REMEMBERED = 10
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -33,8 +40,9 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Part:
     """A process to run. Parts of one `order` start together and stop together, in reverse.
 
-    `ready` tells whether it does its work yet. On stopping it has `seconds_to_finish` for what it has begun. One that
-    `ends_on_request` is asked by others to end when there is something new to load; that is no failure.
+    `ready` tells whether it does its work yet, `answers` whether it still does, where that can be asked. On stopping it
+    has `seconds_to_finish` for what it has begun. One that `ends_on_request` is asked by others to end when there is
+    something new to load; that is no failure.
     """
 
     name: str
@@ -44,32 +52,42 @@ class Part:
     order: int
     seconds_to_finish: float = SECONDS_TO_END
     ends_on_request: bool = False
+    answers: Callable[[], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Who is told what happens: sentences, a part that is ready and its seconds, that all are, lines of output."""
+    """Who hears what happens: sentences, a part that is ready and its seconds, that all are, that they are to stop, and
+    lines of output.
+    """
 
     tell: Callable[[str], None]
     ready: Callable[[str, float], None]
     started: Callable[[], None]
+    stopping: Callable[[], None] = lambda: None
     echo: Callable[[str, str], None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class _Child:
+    """A running part. Until it answers for the first time it has the time to start."""
+
     part: Part
     process: subprocess.Popen[bytes]
+    answered_at: float = field(default_factory=lambda: time.monotonic() + _SECONDS_TO_START)
+
+    def is_silent(self, now: float) -> bool:
+        return self.part.answers is not None and now - self.answered_at > SECONDS_OF_SILENCE
 
 
 class _StopAsked(Exception):  # noqa: N818 - no error
     """A signal asked to stop."""
 
 
-def restart_delay(restarts: Collection[float], now: float) -> float | None:
-    """Seconds until a part that was restarted at these instants may start again; `None` if that was too often."""
+def restart_delay(restarts: Collection[float], now: float) -> float:
+    """Seconds until what was restarted at these instants may start again: longer each time, a minute at most."""
     recent = sum(now - instant < RESTART_WINDOW_SECONDS for instant in restarts)
-    return None if recent >= MOST_RESTARTS else float(2**recent)
+    return min(2.0**recent, LONGEST_DELAY_SECONDS)
 
 
 def open_log(path: Path) -> IO[bytes]:
@@ -81,12 +99,25 @@ def open_log(path: Path) -> IO[bytes]:
 
 
 class Supervisor:
-    """Runs parts in a home that it holds. Use it in the main thread, because it handles signals."""
+    """Runs parts in a home that it holds, and keeps the embedded database running, if there is one.
 
-    def __init__(self, held: Possession, listener: Listener, *, keeper: Sequence[str]) -> None:
+    Nothing is given up: what ends, or lives and does not answer, starts again after a pause, and while the database is
+    away the others wait for it. Use it in the main thread, because it handles signals.
+    """
+
+    def __init__(
+        self,
+        held: Possession,
+        listener: Listener,
+        *,
+        keeper: Sequence[str],
+        database: EmbeddedDatabase | None = None,
+    ) -> None:
         self._held = held
         self._listener = listener
         self._keeper = keeper
+        self._database = _Watched(database) if database else None
+        self._looked_at = time.monotonic()
         self._children: list[_Child] = []
         self._orphans: list[int] = []  # Groups whose first process has ended, but not all others.
         self._restarts: dict[str, list[float]] = {}
@@ -98,7 +129,7 @@ class Supervisor:
     def run(self, parts: Sequence[Part]) -> None:
         """Start the parts in their order and keep them running until a signal; then stop them in reverse.
 
-        Raises `SupervisorError` when one does not start, or ends too often.
+        Raises `SupervisorError` when one does not start at first.
         """
         with self._signals(), self._kept():
             try:
@@ -110,6 +141,7 @@ class Supervisor:
             except _StopAsked:
                 pass
             finally:
+                self._listener.stopping()
                 self._stop()
 
     @contextmanager
@@ -139,8 +171,9 @@ class Supervisor:
         waiting = list(parts)
         while waiting:
             ended = self._next_end(_SECONDS_BETWEEN_CHECKS)
-            if ended is not None:
+            if ended is not None and not self._database_failed():
                 raise SupervisorError(self._obituary(ended, "ended before it was ready"))
+            self._heal(ended)
             seconds = time.monotonic() - began
             if seconds > _SECONDS_TO_START:
                 raise SupervisorError(
@@ -152,15 +185,43 @@ class Supervisor:
 
     def _watch(self) -> None:
         while True:
-            due = min((instant for instant, _ in self._due), default=None)
-            ended = self._next_end(None if due is None else max(0.0, due - time.monotonic()))
-            if ended is not None:
-                self._plan_restart(ended)
-            now = time.monotonic()
-            for instant, part in list(self._due):
-                if instant <= now:
-                    self._due.remove((instant, part))
-                    self._start(part)
+            due = min((instant for instant, _ in self._due), default=math.inf)
+            self._heal(self._next_end(min(_SECONDS_BETWEEN_LOOKS, max(0.0, due - time.monotonic()))))
+
+    def _heal(self, ended: _Child | None) -> None:
+        """One look: start what is due again, unless the database is away, and end what does not answer."""
+        if ended is not None:
+            self._plan_restart(ended)
+        now = time.monotonic()
+        if now - self._looked_at > _SECONDS_ASLEEP or self._database_is_away(now):
+            self._forgive_silence(time.monotonic())
+        self._looked_at = time.monotonic()
+        if self._database and self._database.away_since is not None:
+            return
+        for child in [child for child in self._children if child.is_silent(now)]:
+            self._listener.tell(f"The {child.part.name} does not answer; it is ended and starts again.")
+            child.answered_at = now + SECONDS_TO_END
+            child.process.kill()  # Not its group: runs go on without the code server that started them.
+        for instant, part in list(self._due):
+            if instant <= now:
+                self._due.remove((instant, part))
+                self._start(part)
+
+    def _database_is_away(self, now: float) -> bool:
+        """Look at the database, and start it again when it is time to."""
+        watched = self._database
+        return watched is not None and watched.look(now, self._listener.tell)
+
+    def _database_failed(self) -> bool:
+        """Whether the database is away or came back just now, so that it is nobody else's fault to have ended."""
+        watched = self._database
+        if watched is None:
+            return False
+        return watched.look(time.monotonic(), self._listener.tell) or bool(watched.restarts)
+
+    def _forgive_silence(self, now: float) -> None:
+        for child in self._children:
+            child.answered_at = max(child.answered_at, now)
 
     def _plan_restart(self, ended: _Child) -> None:
         now = time.monotonic()
@@ -170,11 +231,7 @@ class Supervisor:
             return
         restarts = self._restarts.setdefault(ended.part.name, [])
         delay = restart_delay(restarts, now)
-        if delay is None:
-            raise SupervisorError(
-                self._obituary(ended, f"ended again after {MOST_RESTARTS} restarts, so all is stopped")
-            )
-        restarts.append(now)
+        restarts[:] = [*restarts[-_RESTARTS_REMEMBERED:], now]
         self._due.append((now + delay, ended.part))
         self._listener.tell(f"The {ended.part.name} ended {_how(ended.process)}; it starts again in {delay:.0f} s.")
 
@@ -193,6 +250,8 @@ class Supervisor:
         self._children.append(child)
         self._record()
         threading.Thread(target=self._await_end, args=(child,), daemon=True).start()
+        if part.answers is not None:
+            threading.Thread(target=_question, args=(child, part.answers), daemon=True).start()
         if self._listener.echo:
             threading.Thread(target=_copy, args=(child, log, self._listener.echo), daemon=True).start()
         else:
@@ -258,6 +317,72 @@ class Supervisor:
         path = self._log(ended.part)
         lines = "\n".join(path.read_text(errors="replace").splitlines()[-_LOG_LINES_SHOWN:])
         return f"The {ended.part.name} {what} ({_how(ended.process)}); see {path}. Its last lines:\n{lines}"
+
+
+class _Watched:
+    """The embedded database under watch: what is known of it, and its restarts."""
+
+    def __init__(self, database: EmbeddedDatabase) -> None:
+        self._database = database
+        self._answered_at = time.monotonic()
+        self._asking: threading.Thread | None = None
+        self._due = 0.0
+        self.away_since: float | None = None
+        self.restarts: list[float] = []
+
+    def look(self, now: float, tell: Callable[[str], None]) -> bool:
+        """Whether it is away; what is due is done, and said."""
+        if self.away_since is not None:
+            if now >= self._due:
+                self._start(now, tell)
+            return True
+        if not self._database.lives():
+            self._plan(now, tell, "The database ended")
+            return True
+        self._ask(now)
+        if now - self._answered_at > SECONDS_OF_SILENCE:
+            tell("The database does not answer; it is ended.")
+            self._database.kill()
+            self._answered_at = now
+        return False
+
+    def _plan(self, now: float, tell: Callable[[str], None], what: str) -> None:
+        delay = restart_delay(self.restarts, now)
+        self.restarts = [*self.restarts[-_RESTARTS_REMEMBERED:], now]
+        self.away_since = now if self.away_since is None else self.away_since
+        self._due = now + delay
+        tell(f"{what}; it starts again in {delay:.0f} s, and everything else waits for it.")
+
+    def _start(self, now: float, tell: Callable[[str], None]) -> None:
+        try:
+            self._database.start()
+        except EmbeddedServerError as error:
+            self._plan(now, tell, f"The database did not start ({str(error).splitlines()[0]})")
+            return
+        done = time.monotonic()
+        tell(f"The database runs again after {done - (self.away_since or now):.0f} s.")
+        self.away_since, self._answered_at = None, done
+
+    def _ask(self, now: float) -> None:
+        """Ask in the background, now and then."""
+        if self._asking is not None and self._asking.is_alive():
+            return
+        if now - self._answered_at < _SECONDS_BETWEEN_QUESTIONS:
+            return
+        self._asking = threading.Thread(target=self._note_answer, daemon=True)
+        self._asking.start()
+
+    def _note_answer(self) -> None:
+        if self._database.answers():
+            self._answered_at = time.monotonic()
+
+
+def _question(child: _Child, answers: Callable[[], bool]) -> None:
+    """Note when a part last answered, for as long as it runs."""
+    while child.process.returncode is None:
+        if answers():
+            child.answered_at = time.monotonic()
+        time.sleep(_SECONDS_BETWEEN_QUESTIONS)
 
 
 def _copy(child: _Child, log: IO[bytes], echo: Callable[[str, str], None]) -> None:

@@ -8,8 +8,10 @@ import uvicorn
 from zk_pipeline import logs
 from zk_pipeline.operations import accounts, versions
 from zk_pipeline.operations.errors import OperationError
+from zk_pipeline.operations.installation import working_on_the_database
 from zk_pipeline.runtime import Runtime, SetupError, open_runtime
 from zk_pipeline.settings import SettingsError
+from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.store.encryption import EncryptionError
 from zk_pipeline.web.app import create_app
 from zk_pipeline.web.console.mount import mount
@@ -23,7 +25,7 @@ _log = logging.getLogger(__name__)
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     try:
-        with open_runtime() as runtime:
+        with open_runtime() as runtime, working_on_the_database(runtime):
             settings = runtime.settings
             logs.set_up(settings.log_format)
             create_first_admin(runtime)
@@ -44,7 +46,7 @@ def main() -> None:
                 log_config=None,
             )
             uvicorn.Server(config).run()
-    except (SettingsError, SetupError, EncryptionError) as error:
+    except (SettingsError, SetupError, EncryptionError, DatabaseUnavailableError) as error:
         sys.exit(str(error))
 
 

@@ -2,8 +2,10 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +23,7 @@ from zk_pipeline.sandbox.server import SandboxProcess
 from zk_pipeline.store.embedded import embedded_server
 from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline.supervisor.home import Record
+from zk_pipeline_tests.store.embedded_users import server_pid
 
 SECONDS_TO_START = 90
 SECONDS_TO_STOP = 15
@@ -47,7 +50,7 @@ class Up:
 
     def wait_for(self, text: str, seconds: float = SECONDS_TO_START) -> None:
         wait_until(lambda: text in self.output or self.process.poll() is not None, seconds)
-        assert text in self.output
+        assert text in self.output, self.output
 
     @property
     def output(self) -> str:
@@ -146,9 +149,21 @@ def systems() -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def running(systems: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+def service_manager() -> Iterator[socket.socket]:
+    """The socket at which systemd listens to a unit of `Type=notify`."""
+    with tempfile.TemporaryDirectory() as directory, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(f"{directory}/notify")
+        notify.settimeout(20)
+        yield notify
+
+
+@pytest.fixture(scope="module")
+def running(
+    systems: dict[str, str], tmp_path_factory: pytest.TempPathFactory, service_manager: socket.socket
+) -> Iterator[Up]:
     """The `zk up` of all tests; the last one kills it."""
-    with zk_up(tmp_path_factory.mktemp("running"), systems, free_port()) as up:
+    variables = {**systems, "NOTIFY_SOCKET": service_manager.getsockname()}
+    with zk_up(tmp_path_factory.mktemp("running"), variables, free_port()) as up:
         up.wait_for("Press Ctrl-C")
         yield up
 
@@ -161,6 +176,13 @@ def test_it_tells_each_part_and_ends_with_the_address(running: Up) -> None:
         f"Dagster's UI: {running.url}\n",
         "Press Ctrl-C to stop.\n",
     ]
+
+
+def test_a_service_manager_hears_that_it_is_ready_once_everything_is(
+    running: Up, service_manager: socket.socket
+) -> None:
+    assert service_manager.recv(100) == b"READY=1"
+    assert "Press Ctrl-C" in running.output
 
 
 def test_it_tells_how_the_first_user_is_made(running: Up) -> None:
@@ -193,11 +215,46 @@ def test_a_run_launched_in_the_ui_reads_the_systems_and_plans_the_day(running: U
 
 
 def test_a_killed_daemon_is_started_again(running: Up) -> None:
-    killed = running.child("dagster._daemon")
+    killed = running.child("supervisor.daemon")
     os.kill(killed, signal.SIGKILL)
     running.wait_for("The daemon ended by signal 9; it starts again in 1 s.")
-    assert wait_until(lambda: any("dagster._daemon" in line for line in processes_of(running.home).values()), 10)
-    assert running.child("dagster._daemon") != killed
+    assert wait_until(lambda: any("supervisor.daemon" in line for line in processes_of(running.home).values()), 10)
+    assert running.child("supervisor.daemon") != killed
+
+
+def test_a_killed_database_is_started_again_with_nobody_doing_anything(running: Up) -> None:
+    os.kill(server_pid(running.home), signal.SIGKILL)
+    running.wait_for("The database ended; it starts again in 1 s, and everything else waits for it.")
+    running.wait_for("The database runs again after", 60)
+    assert wait_until(lambda: httpx.get(f"{running.web_url}/api/health").status_code == 200, 20)
+
+
+@pytest.mark.timeout(240)
+def test_a_code_server_that_lives_and_does_not_answer_is_replaced_within_a_minute(running: Up) -> None:
+    stopped = running.child("supervisor.code_server")
+    os.kill(stopped, signal.SIGSTOP)
+    began = time.monotonic()
+    running.wait_for("The code server does not answer; it is ended and starts again.", 75)
+    assert time.monotonic() - began < 60
+    assert wait_until(lambda: any("supervisor.code_server" in line for line in processes_of(running.home).values()), 20)
+    run_id = launched_at_last(running)
+    assert wait_until(lambda: running.status(run_id) in {"SUCCESS", "FAILURE", "CANCELED"}, 60)
+    assert running.status(run_id) == "SUCCESS"
+
+
+def launched_at_last(up: Up) -> str:
+    """The id of a run that was launched as soon as the code server had loaded the definitions again."""
+    launched: list[str] = []
+
+    def launches() -> bool:
+        try:
+            launched.append(up.launch("plan", DAY))
+        except (AssertionError, httpx.HTTPError):
+            return False
+        return True
+
+    assert wait_until(launches, 60)
+    return launched[0]
 
 
 def test_a_second_one_on_the_same_home_is_told_where_the_first_is(running: Up) -> None:
@@ -216,16 +273,17 @@ def test_a_taken_port_is_one_sentence_and_leaves_nothing(running: Up, tmp_path: 
 
 
 def test_killed_it_leaves_nothing_and_the_next_one_lets_a_run_finish_before_it_stops(
-    running: Up, systems: dict[str, str]
+    running: Up, systems: dict[str, str], service_manager: socket.socket
 ) -> None:
     home = running.home
     running.process.kill()
     assert wait_until(lambda: processes_of(home) == {}, 20)
-    with zk_up(home, systems, free_port()) as up:
+    with zk_up(home, {**systems, "NOTIFY_SOCKET": service_manager.getsockname()}, free_port()) as up:
         up.wait_for("Press Ctrl-C")
         run_id = up.launch("plan", DAY)
         assert wait_until(lambda: up.status(run_id) == "STARTED", 30)
         assert up.stop() < SECONDS_TO_STOP
+    assert [service_manager.recv(100) for _ in range(2)] == [b"READY=1", b"STOPPING=1"]
     assert up.process.returncode == 0
     assert up.lines[-1] == "Stopped. Nothing is left running.\n"
     assert processes_of(home) == {}

@@ -128,6 +128,12 @@ class Scene:
             "VALUES ('r', '{}', current_date + 1, now())"
         )
 
+    def let_last(self) -> None:
+        """Let two minutes pass for what fails by now, and with them the pause for which it is left alone."""
+        self.execute(
+            "UPDATE sync.reachability SET failing_since = failing_since - interval '2 minutes', not_before = now()"
+        )
+
     def report(self) -> Report:
         """What the doctor says of the vital signs, and whether it ends with 1."""
         installation = Installation.present(self.runtime, self.world.environment.home)
@@ -252,6 +258,7 @@ def system_that_is_away(scene: Scene, status: int) -> Iterator[None]:
     scene.world.office.control.add_fault("respond", status=status)
     with suppress(ConnectorError), scene.runtime.target() as target:
         target.fetch_directory()
+    scene.let_last()
     yield
     scene.world.office.control.clear_faults()
     with scene.runtime.target() as target:
@@ -260,10 +267,11 @@ def system_that_is_away(scene: Scene, status: int) -> Iterator[None]:
 
 @contextmanager
 def feed_that_fails(scene: Scene) -> Iterator[None]:
-    """The change feed meets a Zammad that is away, as a tick of its sensor does."""
+    """The change feed meets a Zammad that is away, and later finds it back, as ticks of its sensor do."""
     scene.world.desk.control.add_fault("respond", status=502)
     with suppress(ConnectorError):
         ChangeFeed(scene.runtime).look(datetime.now(UTC))
+    scene.let_last()
     yield
     scene.world.desk.control.clear_faults()
     ChangeFeed(scene.runtime).look(datetime.now(UTC))
@@ -272,6 +280,13 @@ def feed_that_fails(scene: Scene) -> Iterator[None]:
 @contextmanager
 def source_that_nobody_reads(scene: Scene) -> Iterator[None]:
     scene.execute("UPDATE sync.sweeps SET ended_at = now() - interval '7 minutes' WHERE connector = 'zammad'")
+    yield
+    scene.execute("UPDATE sync.sweeps SET ended_at = now()")
+
+
+@contextmanager
+def target_that_nobody_reads(scene: Scene) -> Iterator[None]:
+    scene.execute("UPDATE sync.sweeps SET ended_at = now() - interval '9 minutes' WHERE connector = 'kimai'")
     yield
     scene.execute("UPDATE sync.sweeps SET ended_at = now()")
 
@@ -312,4 +327,5 @@ CAUSES: dict[str, tuple[str, Callable[[Scene], AbstractContextManager[None]]]] =
     "refused token": ("kimai", lambda scene: system_that_is_away(scene, 401)),
     "failing change feed": ("zammad", feed_that_fails),
     "source that nobody reads": ("zammad", source_that_nobody_reads),
+    "target that nobody reads": ("kimai", target_that_nobody_reads),
 }

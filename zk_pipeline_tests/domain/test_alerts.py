@@ -62,6 +62,11 @@ def test_the_same_is_told_once_in_a_quiet_period(again: Trouble, minutes: int, i
     assert told(book, again, minutes)[1] is is_told
 
 
+def test_the_same_is_told_again_when_it_was_told_while_the_clock_was_ahead() -> None:
+    book, _ = told(AlertBook(), trouble(), 60)
+    assert told(book, trouble(), 0)[1]
+
+
 def test_the_quiet_period_goes_on_after_a_recovery() -> None:
     book, _ = told(AlertBook(), trouble(), 0)
     book, _ = book.after_recovery("sync", LINK, minutes_later(5))

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from zk_pipeline.domain.demand import (
     BRIDGED_GAP,
+    LONGEST_PAUSE,
     LONGEST_RANGE,
     RANGES_AT_ONCE,
     Change,
@@ -194,8 +195,21 @@ def test_the_first_and_the_last_day_are_asked_for() -> None:
 
 
 def test_a_request_that_is_not_due_yet_waits() -> None:
-    early = request(1, DAY, not_before=NOW + timedelta(microseconds=1))
+    early = request(1, DAY, tries=1, not_before=NOW + timedelta(microseconds=1))
     assert runs_for([early, request(2, DAY)], NOW, FIRST, LAST) == [RangeRun(DAY, DAY, (2,), 1)]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        request(1, DAY, not_before=NOW + timedelta(hours=1)),
+        request(1, DAY, tries=3, not_before=NOW + LONGEST_PAUSE + timedelta(seconds=1)),
+        request(1, DAY, tries=3, not_before=NOW + timedelta(days=1)),
+    ],
+    ids=["asked for while the clock was ahead", "put off for longer than anything is", "put off by a day"],
+)
+def test_a_request_from_when_the_clock_was_ahead_does_not_wait_for_that_time(asked: DayRequest) -> None:
+    assert len(runs_for([asked], NOW, FIRST, LAST)) == 1
 
 
 def test_a_new_request_beside_an_old_failing_one_does_not_inherit_its_pause() -> None:
@@ -214,8 +228,8 @@ requests_ = st.lists(
 
 @given(requests_)
 def test_every_due_request_is_in_one_run_that_covers_its_day_and_no_other_is(requests: list[DayRequest]) -> None:
-    left = {made.id: made for made in requests if made.not_before <= NOW}
-    waiting = [made for made in requests if made.not_before > NOW]
+    waiting = [made for made in requests if made.tries and made.not_before > NOW]
+    left = {made.id: made for made in requests if made not in waiting}
     while left:
         runs = runs_for([*left.values(), *waiting], NOW, FIRST, LAST)
         assert 0 < len(runs) <= RANGES_AT_ONCE

@@ -28,7 +28,8 @@ from zk_pipeline.domain.vital_figures import (
 from zk_pipeline.domain.vital_signs import judge, news
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-PACE = Pace(timedelta(seconds=30), {"demand": timedelta(seconds=3)})
+POLLS = {"source": timedelta(seconds=30), "target": timedelta(seconds=60)}
+PACE = Pace(POLLS, {"demand": timedelta(seconds=3)})
 RULES = Rules(1, timedelta(minutes=60))
 KIMAI, NONE = "kimai", ""
 
@@ -51,7 +52,7 @@ def orchestration(**given: Any) -> Orchestration:
 
 def records(**given: Any) -> Records:
     usual: dict[str, Any] = {
-        "systems": [System("source", "zammad", ago(1)), System("target", "kimai", ago(60))],
+        "systems": [System("source", "zammad", ago(1)), System("target", "kimai", ago(1))],
         "requests": Waiting(),
         "deliveries": Waiting(),
         "synced_at": ago(60),

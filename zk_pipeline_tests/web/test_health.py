@@ -3,11 +3,13 @@
 What makes each sign fail is tested by causing it, in defs/test_vital_signs.py.
 """
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from zk_pipeline import measuring
 from zk_pipeline.settings import Settings
 from zk_pipeline.store import reachability
 from zk_pipeline.store.database import Database
@@ -72,40 +74,44 @@ def test_the_systems_are_as_old_as_our_last_good_read_of_them(database: Database
     assert (found["kimai"]["status"], found["kimai"]["text"]) == ("fail", "It was not read with success for 9 h.")
 
 
-def test_a_target_may_be_as_old_as_its_catch_up(database: Database) -> None:
-    given: dict[str, Any] = {"_env_file": None, "catch_up_cron": "0 3 1 1 *"}
+def test_a_rarely_polled_target_may_be_older(database: Database) -> None:
+    given: dict[str, Any] = {"_env_file": None, "kimai_poll_seconds": 4 * 3600}
     read(database, "kimai", "9 hours")
     with web_app(database, Settings(**given)) as web:
         assert signs(web)["kimai"]["status"] == "ok"
 
 
-@pytest.mark.parametrize(("ago", "status"), [("1 minute", "fail"), ("-1 second", "ok")])
-def test_a_system_that_fails_is_told_until_it_is_read_again(
-    database: Database, settings: Settings, ago: str, status: str
+NOTED = {
+    "away": (timedelta(minutes=3), timedelta(minutes=1), False, "fail"),
+    "away for seconds": (timedelta(seconds=5), timedelta(seconds=1), False, "warn"),
+    "refused for seconds": (timedelta(seconds=5), timedelta(seconds=1), True, "fail"),
+    "with another token": (timedelta(hours=3), timedelta(hours=2), True, "ok"),
+}
+
+
+@pytest.mark.parametrize(("began", "last", "refused", "status"), NOTED.values(), ids=NOTED)
+def test_a_system_that_fails_is_told_until_it_answers_or_has_another_token(
+    database: Database,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    began: timedelta,
+    last: timedelta,
+    refused: bool,
+    status: str,
 ) -> None:
+    monkeypatch.setattr(measuring, "SECONDS_BETWEEN_LOOKS", 0.2)
+    problem, now = "https://kimai.example.com answered 503.", datetime.now(UTC)
+    read(database, "kimai", "1 second")
     with database.transaction() as connection:
-        connection.execute(text("UPDATE sync.connectors SET updated_at = now() - interval '2 hours'"))
-        reachability.note_failing(connection, "kimai", "https://kimai.example.com answered 503.", refused=False)
-    read(database, "kimai", ago)
+        connection.execute(text("UPDATE sync.connectors SET updated_at = now() - interval '1 hour'"))
+        for ago in (began, last):
+            reachability.note_failure(connection, "kimai", now - ago, problem, None, refused=refused)
     with web_app(database, settings) as web:
         assert signs(web)["kimai"]["status"] == status
         assert "kimai.example.com" not in web.client.get(health.PATH).text
-
-
-def test_a_failure_goes_on_since_it_began_and_begins_again_after_a_good_read(database: Database) -> None:
-    def since() -> Any:
         with database.transaction() as connection:
-            reachability.note_failing(connection, "kimai", "503", refused=False)
-        with database.transaction() as connection:
-            return next(row.failing_since for row in reachability.systems(connection) if row.name == "kimai")
-
-    with database.transaction() as connection:
-        connection.execute(text("UPDATE sync.connectors SET updated_at = now() - interval '2 hours'"))
-    first = since()
-    assert since() == first
-    with database.transaction() as connection:
-        reachability.note_answering(connection, "kimai")
-    assert since() > first
+            reachability.note_success(connection, "kimai", now)
+        assert wait_until(lambda: signs(web)["kimai"]["status"] == "ok", 5)
 
 
 def test_what_was_never_read_is_told_as_such(web: Web) -> None:

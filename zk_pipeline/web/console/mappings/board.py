@@ -1,6 +1,7 @@
 """The parts of the section, for one kind of mappings at a time: what waits at the top, then what is mapped."""
 
 from collections.abc import Mapping
+from urllib.parse import urlencode
 
 from nicegui import ui
 
@@ -55,7 +56,8 @@ class Board:
             parts.button(words("mappings.import"), take, icon="upload")
             read = visit.act(Role.OPERATOR, self._read)
             self._read_button = parts.icon_button(words("mappings.read"), "refresh", read)
-        parts.link(words("mappings.export"), EXPORT).props("download=mappings.csv")
+        address = f"{EXPORT}?{urlencode(words.csv)}" if words.csv else EXPORT
+        parts.link(words("mappings.export"), address).props("download=mappings.csv")
 
     async def _read(self) -> None:
         with feedback.working(self._read_button):

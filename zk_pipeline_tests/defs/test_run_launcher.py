@@ -1,0 +1,267 @@
+"""Runs whose process died or whose code server has changed: Dagster's run monitoring settles them by our launcher."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import dagster as dg
+import psycopg
+import pytest
+from dagster import DagsterEvent, DagsterEventType
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.remote_origin import (
+    GrpcServerCodeLocationOrigin,
+    RemoteInstigatorOrigin,
+    RemoteRepositoryOrigin,
+)
+from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, SensorInstigatorData
+from dagster._core.test_utils import create_run_for_test
+from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_iteration
+
+from zk_pipeline.defs import run_launcher
+from zk_pipeline.defs.run_launcher import DIED, LocalRunLauncher, process_name, run_lock
+from zk_pipeline.store import requests
+from zk_pipeline.supervisor.daemon import forget_ticks_of_the_future
+from zk_pipeline.supervisor.groups import wait_until
+from zk_pipeline_tests.defs.watching import RUN_TAGS, Watch, settled
+from zk_pipeline_tests.defs.world import MONDAY
+
+__all__ = ["settled"]
+
+HOLDS = """
+import sys, time
+from zk_pipeline.defs.run_launcher import process_name, run_lock
+from zk_pipeline.store.database import Database
+with Database(sys.argv[1]).kept_lock(run_lock(sys.argv[2]), process_name()):
+    print("running", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_launcher, "SECONDS_TO_BEGIN", 0.0)
+    monkeypatch.setattr(run_launcher, "SECONDS_OF_SUSPICION", 0.0)
+
+
+@pytest.fixture
+def begun(settled: Watch) -> dg.DagsterRun:
+    return begin(settled)
+
+
+def begin(watch: Watch, **options: object) -> dg.DagsterRun:
+    """A run that is said to be under way."""
+    options = {"job_name": "sync", "tags": RUN_TAGS, **options}
+    run = create_run_for_test(watch.instance, status=dg.DagsterRunStatus.STARTING, **options)
+    watch.instance.report_dagster_event(DagsterEvent(DagsterEventType.RUN_START.value, run.job_name), run.run_id)
+    return run
+
+
+class _Process:
+    """What run monitoring wants of the daemon's process."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        self.instance = instance
+
+    def create_request_context(self) -> None:
+        """No run of these tests is resumed, so no workspace is needed."""
+
+
+def monitor(watch: Watch) -> list[object]:
+    """One round of Dagster's run monitoring; its errors."""
+    return [
+        error
+        for error in execute_run_monitoring_iteration(_Process(watch.instance), logging.getLogger("test"))  # type: ignore[arg-type]
+        if error is not None
+    ]
+
+
+def holder_of(watch: Watch, lock: str) -> str | None:
+    holder = watch.world.environment.runtime.database.holder_of(lock)
+    return None if holder is None else holder.name
+
+
+def status_of(watch: Watch, run: dg.DagsterRun) -> str:
+    found = watch.instance.get_run_by_id(run.run_id)
+    assert found is not None
+    return found.status.value
+
+
+@pytest.fixture
+def living(settled: Watch, begun: dg.DagsterRun) -> Iterator[subprocess.Popen[str]]:
+    """A process that lives for the run."""
+    url = os.environ["ZK_DATABASE_URL"]
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDS, url, begun.run_id], stdout=subprocess.PIPE, text=True
+    ) as process:
+        database = settled.world.environment.runtime.database
+        assert wait_until(lambda: database.holder_of(run_lock(begun.run_id)) is not None, 30)
+        yield process
+        process.kill()
+
+
+def test_the_instance_of_dagster_yaml_has_the_launcher(settled: Watch) -> None:
+    assert isinstance(settled.instance.run_launcher, LocalRunLauncher)
+
+
+def test_a_run_whose_process_died_is_failed_by_dagsters_own_monitoring(
+    settled: Watch, begun: dg.DagsterRun, living: subprocess.Popen[str]
+) -> None:
+    assert monitor(settled) == []
+    assert status_of(settled, begun) == "STARTED"
+    living.kill()
+    living.wait()
+    database = settled.world.environment.runtime.database
+    assert wait_until(lambda: database.holder_of(run_lock(begun.run_id)) is None, 10)
+    assert monitor(settled) == []
+    assert status_of(settled, begun) == "FAILURE"
+    (failed,) = settled.instance.all_logs(begun.run_id, of_type=DagsterEventType.PIPELINE_FAILURE)
+    assert DIED in failed.message or DIED in str(failed.dagster_event)
+
+
+def test_a_dead_run_is_failed_although_its_code_server_has_another_port_now(settled: Watch) -> None:
+    """A power cut: the run was to be cancelled as well, which asked the old port for ever and held up all others."""
+    info = '{"host": "127.0.0.1", "port": 1}'
+    run = begin(settled, tags={**RUN_TAGS, ".dagster/grpc_info": info})
+    assert monitor(settled) == []
+    assert status_of(settled, run) == "FAILURE"
+
+
+def test_a_run_has_time_to_take_the_lock(settled: Watch, begun: dg.DagsterRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_launcher, "SECONDS_TO_BEGIN", 60.0)
+    assert monitor(settled) == []
+    assert status_of(settled, begun) == "STARTED"
+
+
+def test_a_run_that_began_while_the_clock_was_ahead_is_found_dead_all_the_same(
+    settled: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_launcher, "SECONDS_TO_BEGIN", 30.0)
+    run = begin(settled)
+    now = time.time()
+    monkeypatch.setattr(run_launcher.time, "time", lambda: now - 86_400)
+    assert monitor(settled) == []
+    assert status_of(settled, run) == "FAILURE"
+
+
+def test_sensors_that_ticked_while_the_clock_was_ahead_tick_again(settled: Watch) -> None:
+    now = datetime.now(UTC).timestamp()
+    origin = RemoteInstigatorOrigin(
+        RemoteRepositoryOrigin(GrpcServerCodeLocationOrigin("127.0.0.1", 4000, location_name="zk_pipeline"), "r"),
+        "demand",
+    )
+    states = {}
+    for name, tick in (("demand", now + 86_400), ("alerts", now - 5)):
+        data = SensorInstigatorData(last_tick_timestamp=tick, last_tick_start_timestamp=tick, cursor="kept")
+        state = InstigatorState(
+            origin._replace(instigator_name=name), InstigatorType.SENSOR, InstigatorStatus.RUNNING, data
+        )
+        states[name] = settled.instance.add_instigator_state(state)
+    assert forget_ticks_of_the_future(settled.instance, now) == ["demand"]
+    assert forget_ticks_of_the_future(settled.instance, now) == []
+    found = {state.instigator_name: state.instigator_data for state in settled.instance.all_instigator_state()}
+    assert (found["demand"].last_tick_start_timestamp, found["demand"].cursor) == (now, "kept")
+    assert found["alerts"] == states["alerts"].instigator_data
+
+
+def test_a_run_is_suspected_for_a_while_before_it_is_failed(
+    settled: Watch, begun: dg.DagsterRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_launcher, "SECONDS_OF_SUSPICION", 3600.0)
+    for _ in range(2):
+        assert monitor(settled) == []
+    assert status_of(settled, begun) == "STARTED"
+    monkeypatch.setattr(run_launcher, "SECONDS_OF_SUSPICION", 0.0)
+    assert monitor(settled) == []
+    assert status_of(settled, begun) == "FAILURE"
+
+
+def test_a_living_run_takes_its_lock_again_when_the_database_ended_its_connection(settled: Watch) -> None:
+    database = settled.world.environment.runtime.database
+    with database.kept_lock("zk:run:of-a-test", process_name()):
+        assert wait_until(lambda: holder_of(settled, "zk:run:of-a-test") == process_name(), 10)
+        with psycopg.connect(os.environ["ZK_DATABASE_URL"].replace("+psycopg", "")) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s", [process_name()]
+            )
+        assert wait_until(lambda: database.holder_of("zk:run:of-a-test") is None, 10)
+        assert wait_until(lambda: holder_of(settled, "zk:run:of-a-test") == process_name(), 10)
+    assert database.holder_of("zk:run:of-a-test") is None
+
+
+def test_a_run_that_is_cancelled_after_its_code_server_restarted_is_interrupted_itself(
+    settled: Watch, begun: dg.DagsterRun, living: subprocess.Popen[str]
+) -> None:
+    settled.instance.add_run_tags(begun.run_id, {".dagster/grpc_info": '{"host": "127.0.0.1", "port": 1}'})
+    assert settled.instance.run_launcher.terminate(begun.run_id)
+    assert living.wait(10) == -signal.SIGINT
+    assert status_of(settled, begun) == "CANCELING"
+
+
+def test_cancelling_a_run_that_is_gone_ends_soon(settled: Watch, begun: dg.DagsterRun) -> None:
+    """Dagster itself reports it as cancelled after the timeout of dagster.yaml, and its place in the queue is free."""
+    settled.instance.add_run_tags(begun.run_id, {".dagster/grpc_info": '{"host": "127.0.0.1", "port": 1}'})
+    assert not settled.instance.run_launcher.terminate(begun.run_id)
+    assert status_of(settled, begun) == "CANCELING"
+    assert settled.instance.run_monitoring_cancel_timeout_seconds == 30
+    _let_pass(settled, begun, 31)
+    assert monitor(settled) == []
+    assert status_of(settled, begun) == "CANCELED"
+
+
+def test_a_process_of_another_machine_is_left_alone(settled: Watch, begun: dg.DagsterRun) -> None:
+    database = settled.world.environment.runtime.database
+    with database.kept_lock(run_lock(begun.run_id), f"{os.getpid()}@elsewhere"):
+        assert wait_until(lambda: database.holder_of(run_lock(begun.run_id)) is not None, 10)
+        assert not settled.instance.run_launcher.terminate(begun.run_id)
+
+
+def test_the_days_of_a_dead_run_are_asked_for_again(settled: Watch, begun: dg.DagsterRun) -> None:
+    with settled.world.environment.runtime.database.transaction() as connection:
+        requests.ask(connection, [MONDAY], "person")
+        requests.take_on(connection, begun.run_id, MONDAY, MONDAY)
+    assert settled.ranges() == []
+    assert monitor(settled) == []
+    assert settled.ranges() == [(MONDAY, MONDAY)]
+
+
+def test_every_run_of_ours_is_watched_and_no_other(settled: Watch) -> None:
+    ours = begin(settled, job_name="apply_retention", tags={"zk/reason": "command"})
+    others = begin(settled, job_name="somebody_elses", tags={})
+    assert monitor(settled) == []
+    assert (status_of(settled, ours), status_of(settled, others)) == ("FAILURE", "STARTED")
+
+
+def test_a_run_holds_its_lock_under_the_name_of_its_process(settled: Watch) -> None:
+    seen: list[str | None] = []
+    database = settled.world.environment.runtime.database
+
+    @dg.op(required_resource_keys={"zk"})
+    def looking(context: dg.OpExecutionContext) -> None:
+        wait_until(lambda: database.holder_of(run_lock(context.run_id)) is not None, 10)
+        seen.append(holder_of(settled, run_lock(context.run_id)))
+
+    @dg.job(resource_defs=dict(settled.defs.resources or {}))
+    def looks() -> None:
+        looking()
+
+    assert looks.execute_in_process(instance=settled.instance, tags={"zk/reason": "command"}).success
+    assert seen == [process_name()]
+
+
+def _let_pass(watch: Watch, run: dg.DagsterRun, seconds: float) -> None:
+    """Move the cancelling of a run into the past."""
+    (event,) = watch.instance.all_logs(run.run_id, of_type=DagsterEventType.RUN_CANCELING)
+    url = os.environ["ZK_DAGSTER_URL"].replace("+psycopg2", "")
+    before = event.timestamp - seconds
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "UPDATE event_logs SET event = jsonb_set(event::jsonb, '{timestamp}', to_jsonb(%s::float8))::text "
+            "WHERE run_id = %s AND dagster_event_type = 'PIPELINE_CANCELING'",
+            [before, run.run_id],
+        )
