@@ -255,9 +255,10 @@ def _standing(call: Call, outcome: Answer | _Failure) -> Standing | None:
     if isinstance(outcome, Answer):
         return Standing()
     error = outcome.error
-    is_away = isinstance(error, UnavailableError | RateLimitedError | AuthenticationError | ProtocolError)
-    if outcome.unsent or outcome.wait is not None or (is_away and not call.writes):
-        return Standing(str(error), outcome.wait)
+    refused = isinstance(error, AuthenticationError)
+    is_away = refused or isinstance(error, UnavailableError | RateLimitedError | ProtocolError)
+    if refused or outcome.unsent or outcome.wait is not None or (is_away and not call.writes):
+        return Standing(str(error), outcome.wait, refused)
     return None if is_away else Standing()
 
 

@@ -52,6 +52,8 @@ reachability = Table(
     instant("not_before", nullable=True),
     Column("asked_to_wait", Boolean, nullable=False, server_default=text("false")),
     text_column("problem", default=""),
+    # It answers, and does not take our token.
+    Column("refused", Boolean, nullable=False, server_default=text("false")),
     instant("updated_at", default=True),
     schema="sync",
 )

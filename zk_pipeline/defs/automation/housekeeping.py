@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import dagster as dg
 
 from zk_pipeline.alerting.book import tell_failure
-from zk_pipeline.defs.automation.alerts import run_link
+from zk_pipeline.dagster_server import run_url
 from zk_pipeline.defs.days import stopping_on_system_errors
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.alerts import Trouble
@@ -32,7 +32,8 @@ def verify_chain(context: dg.OpExecutionContext, zk: ZkResource) -> None:
     context.add_output_metadata({"rows": found.rows, "head": found.head})
     if found.broken_at is not None:
         sentence = audit.broken_sentence(found)
-        tell_failure(zk.runtime, Trouble(VERIFY, sentence, sentence, (), run_link(zk.runtime.settings, context.run_id)))
+        link = run_url(zk.runtime.settings.dagster_link, context.run_id)
+        tell_failure(zk.runtime, Trouble(VERIFY, sentence, sentence, (), link))
         raise dg.Failure(description=sentence, metadata={"broken_at": found.broken_at})
 
 
