@@ -42,10 +42,8 @@ from zk_pipeline.domain.vital_figures import (
 )
 
 NOT_MEASURED_AFTER = timedelta(seconds=45)
-"""A figure that is older counts as failed. Most are measured every ten seconds."""
-
 DATABASE_NOT_MEASURED_AFTER = timedelta(seconds=10)
-"""The database is asked every two seconds."""
+"""A figure that is older counts as failed. The database is asked every two seconds, most others every ten."""
 
 SLOW_ANSWER = 2.0
 """Seconds after which a database's answer to nothing at all is slow."""

@@ -15,23 +15,25 @@ LOCK = "zk:installation"
 LONGEST_NAME = 63
 """Bytes that PostgreSQL shows of the name of a connection."""
 
-_SECONDS_TO_TAKE = 5.0
+_SECONDS_BETWEEN_LOOKS = 2.0
 
 
 @contextmanager
 def working_on_the_database(runtime: Runtime) -> Iterator[None]:
     """Hold the database for this installation for the length of the block. Raises `SetupError` when another has it."""
     with runtime.database.kept_lock(LOCK, name_of(runtime.settings)) as taken:
-        if not taken.wait(_SECONDS_TO_TAKE):
-            require_free(runtime)
+        while not taken.wait(_SECONDS_BETWEEN_LOOKS) and not require_free(runtime):
+            pass
         yield
 
 
-def require_free(runtime: Runtime) -> None:
-    """Raise `SetupError` when an installation of another name works on this database."""
+def require_free(runtime: Runtime) -> bool:
+    """Raise `SetupError` when an installation of another name works on this database; whether one of this name does."""
     holder = runtime.database.holder_of(LOCK)
-    if holder is None or holder.name == name_of(runtime.settings):
-        return
+    if holder is None:
+        return False
+    if holder.name == name_of(runtime.settings):
+        return True
     raise SetupError(
         f"The installation {holder.name!r} has worked on this database since {holder.since:%Y-%m-%d %H:%M} UTC. Stop "
         "that one, or give this one a database of its own (ZK_DATABASE_URL). If they are to share it, set the same "
