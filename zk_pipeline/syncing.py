@@ -20,7 +20,7 @@ from zk_pipeline.domain.undo import UndoReport
 from zk_pipeline.run_tags import MONTH_TAG, REASON_TAG, range_tags, undo_config
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import conflicts, requests, runs
-from zk_pipeline.store.requests import ADJUSTMENT, CORRECTION, MOVED
+from zk_pipeline.store.requests import ADJUSTMENT, CORRECTION, FORMER_DAY, MOVED
 from zk_pipeline.sync_report import SyncReport
 
 SYNC = "sync"
@@ -102,7 +102,7 @@ def _further_days(runtime: Runtime, job: dg.JobDefinition) -> Iterator[tuple[dat
     if job.name != SYNC:
         return
     with runtime.database.transaction() as connection:
-        reasons = (CORRECTION, ADJUSTMENT, MOVED)
+        reasons = (CORRECTION, ADJUSTMENT, MOVED, FORMER_DAY)
         asked = [row for reason in reasons for row in requests.unclaimed(connection, reason=reason)]
     for day in sorted({request.day for request in asked}):
         yield day, day

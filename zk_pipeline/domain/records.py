@@ -20,7 +20,11 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class TimeAccounting:
-    """One booking as the source has it. `units` is a number without unit (docs/zammad.md §4)."""
+    """One booking as the source has it. `units` is a number without unit (docs/zammad.md §4).
+
+    The store adds `work_day`, on which the booking counts, and `decided_id`, the recorded settings that decided that
+    and all else that is derived of it. A connector leaves both out.
+    """
 
     id: int
     ticket_id: int
@@ -31,6 +35,8 @@ class TimeAccounting:
     created_at: datetime
     updated_at: datetime
     raw: Mapping[str, Any] = field(repr=False, compare=False, hash=False)
+    work_day: date | None = field(default=None, compare=False, hash=False)
+    decided_id: int | None = field(default=None, compare=False, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+from sqlalchemy import Connection
+
 from zk_pipeline.connectors.base import Certificate, SourceConnector
 from zk_pipeline.connectors.errors import ProtocolError
 from zk_pipeline.domain.instants import days_window
@@ -46,6 +48,7 @@ def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, las
     name, zone = source.endpoint.name, runtime.settings.zone
     window = days_window(first, last, zone)
     with runtime.database.transaction() as connection:
+        runtime.decided(connection)
         requests.take_on(connection, run_id, first, last)
         hint = sweeps.last_position(connection, name, SUBJECT, window)
         sweep_id = sweeps.begin_sweep(connection, name, SUBJECT, window, run_id)
@@ -53,17 +56,22 @@ def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, las
     one_per_ticket: dict[int, TimeAccounting] = {}
     for page in sweep.pages():
         with runtime.database.transaction() as connection:
-            rows.save_bookings(connection, name, page, zone, sweep_id)
+            decided_id = runtime.decided(connection)
+            days = _former_days(connection, name, page, first, last)
+            requests.ask(connection, days, requests.FORMER_DAY)
+            rows.save_bookings(connection, name, page, zone, sweep_id, decided_id)
         one_per_ticket.update((row.ticket_id, replace(row, raw={})) for row in page)
     certificate = sweep.certificate
     tickets = source.fetch_tickets(one_per_ticket.values())
     with runtime.database.transaction() as connection:
         rows.save_tickets(connection, name, tickets)
-        unseen = rows.unseen_bookings(connection, name, first, last, sweep_id)
-    _refuse_emptiness(source, certificate, unseen)
+        unseen = rows.unseen_bookings(connection, name, window, sweep_id)
+    _refuse_emptiness(source, certificate, len(unseen))
     gone = tuple(id_ for id_ in unseen if certificate.complete and not source.exists(id_))
     with runtime.database.transaction() as connection:
         rows.mark_bookings_gone(connection, name, gone)
+        days = {unseen[id_] for id_ in gone if not first <= unseen[id_] <= last}
+        requests.ask(connection, days, requests.FORMER_DAY)
         sweeps.end_sweep(connection, sweep_id, certificate_values(certificate))
     return Extraction(certificate, len(tickets), gone)
 
@@ -82,12 +90,25 @@ def certificate_values(certificate: Certificate) -> dict[str, Any]:
     }
 
 
-def _refuse_emptiness(source: SourceConnector, certificate: Certificate, unseen: Sequence[int]) -> None:
+def _former_days(
+    connection: Connection, name: str, page: Sequence[TimeAccounting], first: date, last: date
+) -> set[date]:
+    """The days outside of these on which bookings count that changed: they stayed there when the zone was changed."""
+    known = rows.stored_bookings(connection, name, ids=[row.id for row in page])
+    elsewhere = {row.id: row for row in known if not first <= row.work_day <= last}
+    return {
+        elsewhere[row.id].work_day
+        for row in page
+        if row.id in elsewhere and row.updated_at != elsewhere[row.id].updated_at
+    }
+
+
+def _refuse_emptiness(source: SourceConnector, certificate: Certificate, unseen: int) -> None:
     """A system that suddenly has no booking at all is taken for broken, never for emptied (docs/zammad.md §13)."""
     if certificate.total_before or not unseen:
         return
     raise ProtocolError(
-        f"The list of bookings is empty, but {len(unseen)} were there before.",
+        f"The list of bookings is empty, but {unseen} were there before.",
         system=source.kind,
         method="GET",
         path=SUBJECT,

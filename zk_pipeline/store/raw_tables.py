@@ -31,6 +31,8 @@ time_accountings = Table(
     instant("created_at"),
     instant("updated_at"),
     Column("work_day", Date, nullable=False),
+    # The recorded settings that decided the day, and all else that is derived of the booking.
+    Column("decided_id", BigInteger),
     json_column("raw"),
     instant("first_seen_at", default=True),
     instant("last_seen_at", default=True),
@@ -38,6 +40,7 @@ time_accountings = Table(
     instant("gone_at", nullable=True),
     PrimaryKeyConstraint("connector", "id"),
     Index("time_accountings_work_day_idx", "connector", "work_day"),
+    Index("time_accountings_created_at_idx", "connector", "created_at"),
     Index("time_accountings_group_idx", "connector", "ticket_id", "agent_id"),
     Index("time_accountings_corrections_idx", "connector", "ticket_id", "agent_id", postgresql_where=text("units < 0")),
     schema="zammad",

@@ -9,12 +9,12 @@ from sqlalchemy import Connection, func, select, text, update
 
 from zk_pipeline.domain.demand import KnownBooking
 from zk_pipeline.domain.instants import local_day
-from zk_pipeline.domain.records import ActivityType, Agent, Organization, SourceDirectory, Ticket, TimeAccounting
+from zk_pipeline.domain.records import ActivityType, Agent, Organization, SourceDirectory, Ticket, TimeAccounting, Window
 from zk_pipeline.store import suppression
 from zk_pipeline.store.database import upsert
 from zk_pipeline.store.raw_tables import activity_types, agents, organizations, tickets, time_accountings
 
-_KEPT = ("agent_id", "work_day", "first_seen_at")
+_KEPT = ("agent_id", "work_day", "decided_id", "first_seen_at")
 _STAMPED = {"first_seen_at": "now()", "last_seen_at": "now()"}
 _BOOKING = tuple(
     column for column in time_accountings.c if column.name in TimeAccounting.__slots__ and column.name != "raw"
@@ -22,9 +22,18 @@ _BOOKING = tuple(
 
 
 def save_bookings(
-    connection: Connection, connector: str, rows: Iterable[TimeAccounting], zone: ZoneInfo, sweep_id: int
+    connection: Connection,
+    connector: str,
+    rows: Iterable[TimeAccounting],
+    zone: ZoneInfo,
+    sweep_id: int,
+    decided_id: int | None = None,
 ) -> int:
-    """Store bookings as they are now. The first known agent and the work day never change (docs/zammad.md §11)."""
+    """Store bookings as they are now. The first known agent never changes (docs/zammad.md §11).
+
+    Nor does the work day, whatever zone is set now: it changes together with all that depends on it (`zk rederive`).
+    `decided_id` are the recorded settings that a new booking is derived under.
+    """
     values = [
         {
             "connector": connector,
@@ -37,6 +46,7 @@ def save_bookings(
             "created_at": row.created_at,
             "updated_at": row.updated_at,
             "work_day": local_day(row.created_at, zone),
+            "decided_id": decided_id,
             "raw": row.raw,
             "sweep_id": sweep_id,
             "gone_at": None,
@@ -86,7 +96,8 @@ def bookings_with_corrections(connection: Connection, connector: str, first: dat
             JOIN sync.normalized_entries e ON e.source = b.connector AND e.source_id = CAST(b.id AS text)
                 AND e.time_minutes < e.booked_minutes
         )
-        SELECT b.id, b.ticket_id, b.article_id, b.units, b.type_id, b.agent_id, b.created_at, b.updated_at
+        SELECT b.id, b.ticket_id, b.article_id, b.units, b.type_id, b.agent_id, b.created_at, b.updated_at,
+            b.work_day, b.decided_id
         FROM zammad.time_accountings b
         JOIN corrected c ON c.ticket_id = b.ticket_id AND c.agent_id = b.agent_id
             AND c.type_id IS NOT DISTINCT FROM b.type_id
@@ -97,15 +108,20 @@ def bookings_with_corrections(connection: Connection, connector: str, first: dat
     return [_booking(row) for row in connection.execute(query, values).mappings()]
 
 
-def unseen_bookings(connection: Connection, connector: str, first: date, last: date, sweep_id: int) -> list[int]:
-    """Ids of these days that the sweep did not meet: candidates for deletion, not yet proof of it."""
-    query = select(time_accountings.c.id).where(
+def unseen_bookings(connection: Connection, connector: str, window: Window, sweep_id: int) -> dict[int, date]:
+    """Bookings within the window that the sweep did not meet, with their work days: not yet proof of a deletion.
+
+    By the instant that they were made at, as the sweep read them: their work day may be another one, should the zone
+    have changed.
+    """
+    query = select(time_accountings.c.id, time_accountings.c.work_day).where(
         time_accountings.c.connector == connector,
-        time_accountings.c.work_day.between(first, last),
+        time_accountings.c.created_at >= window.start,
+        time_accountings.c.created_at < window.end,
         time_accountings.c.gone_at.is_(None),
         time_accountings.c.sweep_id != sweep_id,
     )
-    return list(connection.execute(query.order_by(time_accountings.c.id)).scalars())
+    return {row.id: row.work_day for row in connection.execute(query.order_by(time_accountings.c.id))}
 
 
 def mark_bookings_gone(connection: Connection, connector: str, ids: Collection[int]) -> None:

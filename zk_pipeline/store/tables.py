@@ -93,6 +93,7 @@ normalized_entries = Table(
     text_column("sync_status"),
     text_column("owned_hash"),
     json_column("trace"),
+    Column("decided_id", BigInteger),
     instant("normalized_at", default=True),
     PrimaryKeyConstraint("source", "source_id"),
     Index(
@@ -351,6 +352,17 @@ stored_settings = Table(
     json_column("value"),
     text_column("updated_by"),
     instant("updated_at", default=True),
+    schema="sync",
+)
+
+# The settings that stored facts were decided by, in every version: bookings and entries name theirs.
+decided_settings = Table(
+    "decided_settings",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    json_column("value"),
+    text_column("recorded_by"),
+    instant("recorded_at", default=True),
     schema="sync",
 )
 

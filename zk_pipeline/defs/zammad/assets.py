@@ -41,7 +41,7 @@ def time_accountings(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
         tickets = rows.tickets_of_days(connection, name, span[0], span[-1])
     by_day: dict[date, list[TimeAccounting]] = {}
     for booking in bookings:
-        by_day.setdefault(local_day(booking.created_at, policy.zone), []).append(booking)
+        by_day.setdefault(booking.work_day or local_day(booking.created_at, policy.zone), []).append(booking)
     base_url = zk.source.endpoint.base_url
 
     def metadata(day: date) -> Metadata:
