@@ -6,7 +6,7 @@ that every connector must pass.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -17,6 +17,8 @@ from typing import ClassVar, Generic, Self, TypeVar
 from zk_pipeline.domain.records import (
     AccountingChange,
     AccountingDraft,
+    ActivityType,
+    Agent,
     Customer,
     Project,
     SourceDirectory,
@@ -212,12 +214,26 @@ class SourceConnector(Connector):
         """Read the bookings on one ticket. An empty list proves nothing: the ticket itself may be gone."""
 
     @abstractmethod
-    def fetch_directory(self) -> SourceDirectory:
-        """Read agents, organizations and activity types."""
+    def fetch_types(self) -> list[ActivityType]:
+        """Read all activity types."""
+
+    @abstractmethod
+    def fetch_agents(self, ids: Collection[int]) -> list[Agent]:
+        """Read these people and no others; who is not there any more is left out."""
 
     @abstractmethod
     def fetch_tickets(self, accountings: Iterable[TimeAccounting]) -> list[Ticket]:
-        """Read the tickets of these bookings; what the account may not see is filled as far as the system allows."""
+        """Read the tickets of these bookings, each with the name of its organization.
+
+        What the account may not see is filled as far as the system allows.
+        """
+
+    @abstractmethod
+    def find(self, text: str) -> SourceDirectory:
+        """Look for agents and organizations that a person named, by address, login, name or `id:N`.
+
+        For a mapping that is made before they book. More may be found than was meant, and nobody proves nothing.
+        """
 
     @abstractmethod
     def exists(self, accounting_id: int) -> bool:

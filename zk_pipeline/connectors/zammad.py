@@ -1,7 +1,9 @@
 """The Zammad connector: bookings (time accountings), their tickets, and who and what they refer to."""
 
+import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +19,9 @@ from zk_pipeline.connectors.zammad_window import ACCOUNTINGS, NEEDS, FlatList, W
 from zk_pipeline.domain.records import (
     AccountingChange,
     AccountingDraft,
+    ActivityType,
+    Agent,
+    Organization,
     SourceDirectory,
     Ticket,
     TimeAccounting,
@@ -28,6 +33,10 @@ CHANGES_SIZE = 100
 SMALLEST_LIST_SIZE = 100
 """No list of Zammad has a smaller page: fewer rows are the last (docs/zammad.md §8)."""
 
+TYPES = "/api/v1/time_accounting/types"
+ID = re.compile(r"(?:id:)?(\d{1,18})")
+FOUND_AT_ONCE = 50
+READERS = 4
 TICKETS_PER_SEARCH = 200
 WESTMOST, EASTMOST = timedelta(hours=-12), timedelta(hours=14)
 
@@ -74,18 +83,28 @@ class ZammadConnector(HttpConnector, SourceConnector):
             return []
         return zammad_rows.accountings(answer)
 
-    def fetch_directory(self) -> SourceDirectory:
-        """Read all users, organizations and activity types (docs/zammad.md §4, §6).
+    def fetch_types(self) -> list[ActivityType]:
+        """Read all activity types (docs/zammad.md §4)."""
+        return [zammad_rows.activity_type(row) for row in self._list(TYPES, "activity type", NEEDS)]
 
-        All users: who booked once may have lost the role since.
-        """
-        users = self._list("/api/v1/users", "user", ("ticket.agent",))
-        organizations = self._list("/api/v1/organizations", "organization", ("ticket.agent",))
-        types = self._list("/api/v1/time_accounting/types", "activity type", NEEDS)
+    def fetch_agents(self, ids: Collection[int]) -> list[Agent]:
+        """Read these users one by one: a list would hold every customer of the help desk (docs/zammad.md §6)."""
+        with ThreadPoolExecutor(READERS, thread_name_prefix="agents") as pool:
+            return [agent for agent in pool.map(self._agent, sorted(ids)) if agent is not None]
+
+    def find(self, text: str) -> SourceDirectory:
+        """Ask Zammad's search, or for the id; without its search engine Zammad finds little (docs/zammad.md §6)."""
+        number = ID.fullmatch(text.strip())
+        if number:
+            agent, organization = self._agent(int(number[1])), self._organization(int(number[1]))
+            return SourceDirectory((agent,) if agent else (), (organization,) if organization else (), ())
+        wanted = {"query": text, "per_page": FOUND_AT_ONCE}
+        users = self._http.get("/api/v1/users/search", wanted, needs=("ticket.agent",)).rows("user")
+        organizations = self._http.get("/api/v1/organizations/search", wanted, needs=("ticket.agent",))
         return SourceDirectory(
-            agents=tuple(zammad_rows.agent(row) for row in users),
-            organizations=tuple(zammad_rows.organization(row) for row in organizations),
-            activity_types=tuple(zammad_rows.activity_type(row) for row in types),
+            tuple(zammad_rows.agent(row) for row in users),
+            tuple(zammad_rows.organization(row) for row in organizations.rows("organization")),
+            (),
         )
 
     def fetch_tickets(self, accountings: Iterable[TimeAccounting]) -> list[Ticket]:
@@ -143,6 +162,20 @@ class ZammadConnector(HttpConnector, SourceConnector):
         """Delete a booking; one that is already gone is no error."""
         with suppress(NotFoundError):
             self._http.write("DELETE", f"{ACCOUNTINGS}/{accounting_id}", repeatable=True, needs=NEEDS)
+
+    def _agent(self, user_id: int) -> Agent | None:
+        try:
+            answer = self._http.get(f"/api/v1/users/{user_id}", needs=("ticket.agent",))
+        except NotFoundError:
+            return None
+        return zammad_rows.agent(answer.row("user"))
+
+    def _organization(self, organization_id: int) -> Organization | None:
+        try:
+            answer = self._http.get(f"/api/v1/organizations/{organization_id}", needs=("ticket.agent",))
+        except NotFoundError:
+            return None
+        return zammad_rows.organization(answer.row("organization"))
 
     @staticmethod
     def _accounting(answer: Answer) -> TimeAccounting:

@@ -42,22 +42,26 @@ def ticket(row: Row) -> Ticket:
         row,
         group_name=row.optional_text("group"),
         customer_name=row.optional_text("customer"),
+        organization_name=row.optional_text("organization"),
         complete=True,
     )
 
 
 def reported_ticket(line: Row) -> Ticket:
     """The ticket in a line of the monthly report by activity (docs/zammad.md §3)."""
-    customer = line.optional_text("customer")
+    customer, organization = line.optional_text("customer"), line.optional_text("organization")
     return _ticket(
         line.row("ticket", "ticket"),
         group_name=None,
         customer_name=None if customer == NOBODY else customer,
+        organization_name=None if organization == NOBODY else organization,
         complete=False,
     )
 
 
-def _ticket(row: Row, *, group_name: str | None, customer_name: str | None, complete: bool) -> Ticket:
+def _ticket(
+    row: Row, *, group_name: str | None, customer_name: str | None, organization_name: str | None, complete: bool
+) -> Ticket:
     return Ticket(
         id=row.integer("id"),
         number=row.text("number"),
@@ -70,6 +74,7 @@ def _ticket(row: Row, *, group_name: str | None, customer_name: str | None, comp
         updated_at=row.optional_instant("updated_at"),
         complete=complete,
         raw=row.raw,
+        organization_name=organization_name,
     )
 
 

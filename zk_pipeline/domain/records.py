@@ -58,6 +58,7 @@ class Ticket:
     updated_at: datetime | None
     complete: bool
     raw: Mapping[str, Any] = field(repr=False, compare=False, hash=False)
+    organization_name: str | None = field(default=None, compare=False, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class ActivityType:
 
 @dataclass(frozen=True, slots=True)
 class SourceDirectory:
-    """Everybody and everything a booking can refer to, as the source has it now."""
+    """Whom and what bookings refer to, as the source last had it."""
 
     agents: tuple[Agent, ...]
     organizations: tuple[Organization, ...]

@@ -14,17 +14,20 @@ from sqlalchemy import Connection
 from zk_pipeline.domain.mapping import OWN_CUSTOMER, Mappings
 from zk_pipeline.domain.mapping_lines import (
     NOTHING,
+    ActivityMapping,
     AnyMapping,
+    CustomerMapping,
     Kind,
     MappingError,
     MappingLine,
     Problem,
+    UserMapping,
     Vocabulary,
     read_mappings,
     write_mappings,
 )
 from zk_pipeline.domain.reasons import Reason
-from zk_pipeline.domain.records import TargetDirectory
+from zk_pipeline.domain.records import Agent, Organization, SourceDirectory, TargetDirectory
 from zk_pipeline.domain.suggestions import Suggestion, of_activities, of_customers, of_users, suggest
 from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import StaleError, UnknownError
@@ -234,7 +237,13 @@ def _take_over(
     check: Check | None = None,
 ) -> Outcome:
     vocabulary = current_vocabulary(runtime)
-    mappings = wanted(vocabulary)
+    found = SourceDirectory((), (), ())
+    try:
+        mappings = wanted(vocabulary)
+    except MappingError as error:
+        found = _found(runtime, error)
+        vocabulary = _with_found(runtime, found)
+        mappings = wanted(vocabulary)
     source, target = _names(runtime)
     with runtime.database.transaction() as connection:
         if dry_run:
@@ -244,10 +253,53 @@ def _take_over(
             store.lock(connection)
             if check is not None:
                 check(connection, store.changes(connection, mappings))
+            source_rows.save_directory(connection, source, _meant(found, mappings))
             changes, days = store.change(
                 connection, mappings, actor=actor.name, source=source, target=target, address=actor.address
             )
     return Outcome(len(mappings), tuple(changes), tuple(days), vocabulary)
+
+
+def _found(runtime: Runtime, error: MappingError) -> SourceDirectory:
+    """Whom and what the unknown names may mean that nobody booked on yet, as the source's search says."""
+    names = {problem.value for problem in error.problems if problem.column == "zammad" and problem.value}
+    agents: dict[int, Agent] = {}
+    organizations: dict[int, Organization] = {}
+    with runtime.source() as source:
+        for name in sorted(names | {name.partition("@")[2] for name in names} - {""}):
+            found = source.find(name)
+            agents |= {row.id: row for row in found.agents}
+            organizations |= {row.id: row for row in found.organizations}
+    return SourceDirectory(tuple(agents.values()), tuple(organizations.values()), ())
+
+
+def _with_found(runtime: Runtime, found: SourceDirectory) -> Vocabulary:
+    source_name, target_name = _names(runtime)
+    with runtime.database.transaction() as connection:
+        known = source_rows.load_directory(connection, source_name)
+        target = target_rows.load_directory(connection, target_name)
+    assert target is not None  # noqa: S101 - it was stored just now
+    agents = {row.id: row for row in (*found.agents, *known.agents)}
+    organizations = {row.id: row for row in (*found.organizations, *known.organizations)}
+    source = SourceDirectory(tuple(agents.values()), tuple(organizations.values()), known.activity_types)
+    return Vocabulary(source, target)
+
+
+def _meant(found: SourceDirectory, mappings: Iterable[AnyMapping]) -> SourceDirectory:
+    """What of the found is mapped from now on, and nobody else."""
+    emails: set[str] = set()
+    organizations: set[int | None] = set()
+    for mapping in mappings:
+        match mapping:
+            case UserMapping(email):
+                emails.add(email)
+            case ActivityMapping(_, organization_id) | CustomerMapping(organization_id):
+                organizations.add(organization_id)
+    return SourceDirectory(
+        tuple(row for row in found.agents if row.email.casefold() in emails),
+        tuple(row for row in found.organizations if row.id in organizations),
+        (),
+    )
 
 
 def _single(kind: str, zammad_value: str, kimai_value: str) -> Callable[[Vocabulary], Sequence[AnyMapping]]:

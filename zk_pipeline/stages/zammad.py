@@ -1,6 +1,6 @@
 """Reading the source's bookings of some days into the store, with proof of what was seen (docs/zammad.md §13)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from zk_pipeline.connectors.base import Certificate, SourceConnector
 from zk_pipeline.connectors.errors import ProtocolError
 from zk_pipeline.domain.instants import days_window
-from zk_pipeline.domain.records import TimeAccounting
+from zk_pipeline.domain.records import Organization, SourceDirectory, Ticket, TimeAccounting
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import requests, sweeps
 from zk_pipeline.store import source as rows
@@ -28,19 +28,27 @@ class Extraction:
 
 
 def extract_directory(runtime: Runtime, source: SourceConnector) -> dict[str, int]:
-    """Store agents, organizations and types; returns their counts."""
-    directory = source.fetch_directory()
+    """Store the activity types, and who booked and is not known yet; returns how many of each are stored.
+
+    People and organizations come with the bookings that name them, and nobody else is read: a help desk knows many
+    more people than those who book.
+    """
+    name = source.endpoint.name
     with runtime.database.transaction() as connection:
-        rows.save_directory(connection, source.endpoint.name, directory)
+        unknown = rows.unknown_agents(connection, name)
+    types, people = source.fetch_types(), source.fetch_agents(unknown)
+    with runtime.database.transaction() as connection:
+        rows.save_directory(connection, name, SourceDirectory(tuple(people), (), tuple(types)))
+        stored = rows.load_directory(connection, name)
     return {
-        "agents": len(directory.agents),
-        "organizations": len(directory.organizations),
-        "activity_types": len(directory.activity_types),
+        "agents": len(stored.agents),
+        "organizations": len(stored.organizations),
+        "activity_types": len(types),
     }
 
 
 def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, last: date, run_id: str) -> Extraction:
-    """Store every booking of these work days as the source has it now, and the tickets they belong to.
+    """Store every booking of these work days as the source has it now, with its ticket, agent and organization.
 
     A booking that a complete sweep did not meet is asked for by its id, and only a 404 marks it as gone. Pages are
     committed as they come: a failed page raises, and what was stored before it stays, since it is true.
@@ -54,6 +62,7 @@ def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, las
         sweep_id = sweeps.begin_sweep(connection, name, SUBJECT, window, run_id)
     sweep = source.fetch(window, hint=hint)
     one_per_ticket: dict[int, TimeAccounting] = {}
+    agent_ids: set[int] = set()
     for page in sweep.pages():
         with runtime.database.transaction() as connection:
             decided_id = runtime.decided(connection)
@@ -61,10 +70,13 @@ def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, las
             requests.ask(connection, days, requests.FORMER_DAY)
             rows.save_bookings(connection, name, page, zone, sweep_id, decided_id)
         one_per_ticket.update((row.ticket_id, replace(row, raw={})) for row in page)
+        agent_ids |= {row.agent_id for row in page}
     certificate = sweep.certificate
     tickets = source.fetch_tickets(one_per_ticket.values())
+    people = SourceDirectory(tuple(source.fetch_agents(agent_ids)), _organizations(tickets), ())
     with runtime.database.transaction() as connection:
         rows.save_tickets(connection, name, tickets)
+        rows.save_directory(connection, name, people)
         unseen = rows.unseen_bookings(connection, name, window, sweep_id)
     _refuse_emptiness(source, certificate, len(unseen))
     gone = tuple(id_ for id_ in unseen if certificate.complete and not source.exists(id_))
@@ -88,6 +100,12 @@ def certificate_values(certificate: Certificate) -> dict[str, Any]:
         "complete": certificate.complete,
         "reason": certificate.reason,
     }
+
+
+def _organizations(tickets: Iterable[Ticket]) -> tuple[Organization, ...]:
+    """The organizations that the tickets name, each once."""
+    named = {row.organization_id: row.organization_name for row in tickets if row.organization_name}
+    return tuple(Organization(id_, name, active=True) for id_, name in sorted(named.items()) if id_ is not None)
 
 
 def _former_days(

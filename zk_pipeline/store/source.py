@@ -204,8 +204,15 @@ def tickets_of_days(connection: Connection, connector: str, first: date, last: d
     return {row["id"]: Ticket(**row, raw={}) for row in connection.execute(query).mappings()}
 
 
+def unknown_agents(connection: Connection, connector: str) -> list[int]:
+    """The ids of those who booked and of whom nothing else is stored."""
+    booked = select(time_accountings.c.agent_id).where(time_accountings.c.connector == connector)
+    known = select(agents.c.id).where(agents.c.connector == connector)
+    return list(connection.execute(booked.except_(known).order_by("agent_id")).scalars())
+
+
 def save_directory(connection: Connection, connector: str, directory: SourceDirectory) -> None:
-    """Store the directory. Nobody is removed: an agent deleted in the source still owns his bookings here."""
+    """Store what of the directory was read. An agent deleted in the source still owns his bookings, and stays."""
     redactor = suppression.redactor(connection)
     for table, rows in (
         (agents, directory.agents),

@@ -1,0 +1,45 @@
+"""Forget people and organizations that no booking, ticket or mapping refers to: they were read without need."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0020"
+down_revision = "0019"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    columns = {column["name"] for column in sa.inspect(op.get_bind()).get_columns("user_mappings", schema="sync")}
+    mapped = [
+        condition
+        for column, condition in (
+            ("email", "lower(a.email) = lower(m.email)"),
+            ("agent_id", "a.id = m.agent_id"),
+        )
+        if column in columns
+    ]
+    op.execute(
+        f"""
+        DELETE FROM zammad.agents a
+        WHERE NOT EXISTS (
+                SELECT FROM zammad.time_accountings t WHERE t.connector = a.connector AND t.agent_id = a.id
+            )
+            AND NOT EXISTS (SELECT FROM sync.user_mappings m WHERE {" OR ".join(mapped)})
+        """  # noqa: S608 - our own columns
+    )
+    op.execute(
+        """
+        DELETE FROM zammad.organizations o
+        WHERE NOT EXISTS (
+                SELECT FROM zammad.tickets t WHERE t.connector = o.connector AND t.organization_id = o.id
+            )
+            AND NOT EXISTS (SELECT FROM sync.normalized_entries e WHERE e.organization_id = o.id)
+            AND NOT EXISTS (SELECT FROM sync.customer_mappings m WHERE m.organization_id = o.id)
+            AND NOT EXISTS (SELECT FROM sync.activity_mappings m WHERE m.organization_id = o.id)
+        """
+    )
+
+
+def downgrade() -> None:
+    """Nothing to do: the next sync of an earlier version reads everybody again."""
