@@ -181,7 +181,7 @@ class Runtime:
         return recorded.id
 
     def former_policies(self, connection: Connection) -> dict[int, Policy]:
-        """The policies of all recorded settings by number: what was closed or billed at a change stays under its own."""
+        """The policies of all recorded settings by number: what was billed at a change stays under its own."""
         recorded = decided_settings.every(connection)
         return {number: self.settings.policy_under(value) for number, value in recorded.items()}
 

@@ -45,7 +45,9 @@ def _show(done: Rederived, *, planned_only: bool, start: str) -> None:
         _tell(f"Before ZK_START_DATE={start}, and no longer followed: {_number(done.unfollowed, 'booking')}.")
     earlier = next((row for row in done.changes if row.name == "start_date" and row.after < row.before), None)
     if earlier:
-        _tell(f"The days from {earlier.after} on are read when you ask for them: zk sync --from {earlier.after} --to DAY")
+        _tell(
+            f"The days from {earlier.after} on are read when you ask for them: zk sync --from {earlier.after} --to DAY"
+        )
     if planned_only:
         _tell(f"Would ask for {_days(done.days)}. Nothing was changed (--plan).")
     elif done.days:

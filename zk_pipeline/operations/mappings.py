@@ -4,6 +4,7 @@ Whatever sets a mapping reads both systems first, so that names are those of thi
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -237,13 +238,10 @@ def _take_over(
     check: Check | None = None,
 ) -> Outcome:
     vocabulary = current_vocabulary(runtime)
-    found = SourceDirectory((), (), ())
-    try:
-        mappings = wanted(vocabulary)
-    except MappingError as error:
-        found = _found(runtime, error)
+    found = _found(runtime, wanted, vocabulary)
+    if found.agents or found.organizations:
         vocabulary = _with_found(runtime, found)
-        mappings = wanted(vocabulary)
+    mappings = wanted(vocabulary)
     source, target = _names(runtime)
     with runtime.database.transaction() as connection:
         if dry_run:
@@ -260,16 +258,39 @@ def _take_over(
     return Outcome(len(mappings), tuple(changes), tuple(days), vocabulary)
 
 
-def _found(runtime: Runtime, error: MappingError) -> SourceDirectory:
-    """Whom and what the unknown names may mean that nobody booked on yet, as the source's search says."""
-    names = {problem.value for problem in error.problems if problem.column == "zammad" and problem.value}
+class _Listening(Vocabulary):
+    """Notes the names that lines give to agents and organizations, right or wrong."""
+
+    def __init__(self, known: Vocabulary) -> None:
+        vars(self).update(vars(known))
+        self.names: set[str] = set()
+
+    def mapping(self, kind: str, zammad: str, kimai: str) -> AnyMapping:
+        name = zammad.partition("@")[2] if kind.strip().casefold() == Kind.ACTIVITY else zammad
+        self.names |= {name.strip()} - {"", NOTHING}
+        return super().mapping(kind, zammad, kimai)
+
+
+def _found(
+    runtime: Runtime, wanted: Callable[[Vocabulary], Sequence[AnyMapping]], vocabulary: Vocabulary
+) -> SourceDirectory:
+    """Whom and what the names may mean as the source's search says.
+
+    Stored is who booked alone: a name may mean somebody who has not yet, and a namesake of somebody who has.
+    """
+    listening = _Listening(vocabulary)
+    with suppress(MappingError):  # It is said once everybody is known who can be.
+        wanted(listening)
     agents: dict[int, Agent] = {}
     organizations: dict[int, Organization] = {}
     with runtime.source() as source:
-        for name in sorted(names | {name.partition("@")[2] for name in names} - {""}):
+        for name in sorted(listening.names):
             found = source.find(name)
             agents |= {row.id: row for row in found.agents}
-            organizations |= {row.id: row for row in found.organizations}
+            for row in found.organizations:
+                organizations[row.id] = row
+                if name.removeprefix("id:").isdecimal():  # What an id means may have a namesake.
+                    organizations |= {other.id: other for other in source.find(row.name).organizations}
     return SourceDirectory(tuple(agents.values()), tuple(organizations.values()), ())
 
 
@@ -286,7 +307,7 @@ def _with_found(runtime: Runtime, found: SourceDirectory) -> Vocabulary:
 
 
 def _meant(found: SourceDirectory, mappings: Iterable[AnyMapping]) -> SourceDirectory:
-    """What of the found is mapped from now on, and nobody else."""
+    """What of the found is mapped from now on, with its namesakes, and nobody else."""
     emails: set[str] = set()
     organizations: set[int | None] = set()
     for mapping in mappings:
@@ -295,9 +316,10 @@ def _meant(found: SourceDirectory, mappings: Iterable[AnyMapping]) -> SourceDire
                 emails.add(email)
             case ActivityMapping(_, organization_id) | CustomerMapping(organization_id):
                 organizations.add(organization_id)
+    names = {row.name.casefold() for row in found.organizations if row.id in organizations}
     return SourceDirectory(
         tuple(row for row in found.agents if row.email.casefold() in emails),
-        tuple(row for row in found.organizations if row.id in organizations),
+        tuple(row for row in found.organizations if row.name.casefold() in names),
         (),
     )
 

@@ -16,7 +16,7 @@ from zk_pipeline.domain.entries import Entry
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.locks import Locks, first_open_day
 from zk_pipeline.operations.actors import Actor
-from zk_pipeline.runtime import Runtime, SettingChange, SetupError, changed_settings
+from zk_pipeline.runtime import Runtime, SettingChange, changed_settings
 from zk_pipeline.stages.reconcile import DerivedEntries
 from zk_pipeline.stages.zammad import SUBJECT
 from zk_pipeline.store import audit, entries, periods, requests
@@ -31,8 +31,8 @@ class Rederived:
     """What was derived again, or would be.
 
     `days` are asked for. Of the bookings, `moved` change their day, `changed` their begin or minutes, and `timesheets`
-    have a time sheet in Kimai that is then updated. `kept` bookings on `kept_days` are closed or billed and stay as they
-    are; `unfollowed` lie before the first day that is synced, and stay too.
+    have a time sheet in Kimai that is then updated. `kept` bookings on `kept_days` are closed or billed and stay as
+    they are; `unfollowed` lie before the first day that is synced, and stay too.
     """
 
     changes: tuple[SettingChange, ...]
@@ -58,24 +58,16 @@ class Rederived:
         }
 
 
-class _OnlyAPlan(Exception):  # noqa: N818 - no error
-    """Takes back what was tried."""
-
-
 def rederive(runtime: Runtime, actor: Actor, *, plan: bool = False) -> Rederived:
     """Derive all that is stored again by the settings of now and ask for the days that changed, in one transaction.
 
     A plan does the same and takes it back, so that it shows what happens. Without a change nothing is done. Raises
     `SetupError` before there are connectors.
     """
-    done = Rederived(())
-    try:
-        with runtime.database.transaction() as connection:
-            done = _rederive(connection, runtime, actor)
-            if plan:
-                raise _OnlyAPlan
-    except _OnlyAPlan:
-        pass
+    with runtime.database.transaction() as connection, connection.begin_nested() as tried:
+        done = _rederive(connection, runtime, actor)
+        if plan:
+            tried.rollback()
     return done
 
 

@@ -51,9 +51,7 @@ class DerivedEntries:
         self._source = name
         self._normalizer = Normalizer(name, policies, directory)
         self.corrected = source.bookings_with_corrections(connection, name, first, last)
-        self.netted: Mapping[int, Netted] = net(
-            movement(row, policies.of(row.decided_id)) for row in self.corrected
-        )
+        self.netted: Mapping[int, Netted] = net(movement(row, policies.of(row.decided_id)) for row in self.corrected)
 
     def of_day(self, connection: Connection, day: date) -> list[Entry]:
         """The entries of one day. What was decided to be booked on it goes the way of all bookings."""

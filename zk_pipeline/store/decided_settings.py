@@ -112,7 +112,8 @@ def bound(connection: Connection, target: str, source_ids: Collection[str]) -> f
 def derive_under(connection: Connection, source: str, decided_id: int, staying: Collection[int]) -> None:
     """Let all bookings be derived under this version but for those that stay under theirs."""
     statement = time_accountings.update().where(
-        time_accountings.c.connector == source, time_accountings.c.id != func.all_(literal(sorted(staying), ARRAY(BigInteger)))
+        time_accountings.c.connector == source,
+        time_accountings.c.id != func.all_(literal(sorted(staying), ARRAY(BigInteger))),
     )
     connection.execute(statement.values(decided_id=decided_id))
 

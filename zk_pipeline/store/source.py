@@ -9,7 +9,15 @@ from sqlalchemy import Connection, func, select, text, update
 
 from zk_pipeline.domain.demand import KnownBooking
 from zk_pipeline.domain.instants import local_day
-from zk_pipeline.domain.records import ActivityType, Agent, Organization, SourceDirectory, Ticket, TimeAccounting, Window
+from zk_pipeline.domain.records import (
+    ActivityType,
+    Agent,
+    Organization,
+    SourceDirectory,
+    Ticket,
+    TimeAccounting,
+    Window,
+)
 from zk_pipeline.store import suppression
 from zk_pipeline.store.database import upsert
 from zk_pipeline.store.raw_tables import activity_types, agents, organizations, tickets, time_accountings

@@ -19,7 +19,7 @@ from zk_pipeline.connectors.errors import (
     ValidationFailedError,
 )
 from zk_pipeline.connectors.zammad import ZammadConnector
-from zk_pipeline.domain.records import AccountingChange, AccountingDraft, TimeAccounting, Window
+from zk_pipeline.domain.records import AccountingChange, AccountingDraft, SourceDirectory, TimeAccounting, Window
 from zk_pipeline.sandbox.client import SandboxControl
 from zk_pipeline.sandbox.zammad import ZammadServer
 from zk_pipeline_tests.connectors.conftest import DAY, Connect, Pauses
@@ -133,36 +133,55 @@ class TestTickets:
             source.fetch_tickets(bookings[:1])
 
 
-class TestDirectory:
-    def test_everybody_and_every_type_is_there(self, source: ZammadConnector, zammad: ZammadServer) -> None:
+class TestPeople:
+    def test_only_who_is_asked_for_is_read(self, source: ZammadConnector, zammad: ZammadServer) -> None:
         ada = zammad.add_agent("ada@example.com", firstname="Ada", lastname="Agent")
         gone = zammad.add_agent("gone@example.com", active=False)
-        acme = zammad.add_organization("Acme")
-        old = zammad.add_type("Old", active=False)
-        directory = source.fetch_directory()
-        agents = {agent.id: agent for agent in directory.agents}
+        zammad.add_agent("other@example.com")
+        agents = {agent.id: agent for agent in source.fetch_agents([ada, gone, 10**9])}
+        assert set(agents) == {ada, gone}
         assert (agents[ada].name, agents[ada].email, agents[ada].active) == ("Ada Agent", "ada@example.com", True)
         assert not agents[gone].active
         assert agents[gone].name == "gone@example.com"
-        assert [(row.id, row.name) for row in directory.organizations] == [(acme, "Acme")]
-        assert [(row.id, row.active) for row in directory.activity_types] == [(old, False)]
-
-    def test_it_costs_three_requests_when_it_is_small(self, source: ZammadConnector) -> None:
-        source.fetch_directory()
         assert source.requests.reads == 3
 
-    @pytest.mark.parametrize("count", [99, 100, 998, 999, 2500])
-    def test_long_lists_are_read_to_their_end(self, source: ZammadConnector, zammad: ZammadServer, count: int) -> None:
+    def test_a_ticket_brings_the_name_of_its_organization(self, source: ZammadConnector, zammad: ZammadServer) -> None:
+        acme = zammad.add_organization("Acme")
+        zammad.book(zammad.add_ticket("Seen", organization_id=acme), 1, 1, at=DAY)
+        hidden = zammad.add_group("Hidden")
+        zammad.book(zammad.add_ticket("Hidden", group_id=hidden, organization_id=acme), 1, 1, at=DAY)
+        tickets = source.fetch_tickets(all_bookings(source))
+        assert {(row.complete, row.organization_name) for row in tickets} == {(True, "Acme"), (False, "Acme")}
+
+    def test_somebody_who_has_not_booked_is_found_by_address_name_and_id(
+        self, source: ZammadConnector, zammad: ZammadServer
+    ) -> None:
+        ada = zammad.add_agent("ada@example.com", firstname="Ada", lastname="Agent")
+        acme = zammad.add_organization("Acme")
+        assert [row.id for row in source.find("ada@example.com").agents] == [ada]
+        assert [row.id for row in source.find("Acme").organizations] == [acme]
+        assert [row.id for row in source.find(f"id:{ada}").agents] == [ada]
+        assert [row.id for row in source.find(f"id:{acme}").organizations] == [acme]
+        assert source.find("id:1000000000") == SourceDirectory((), (), ())
+        zammad.configure({"search_backend": "elasticsearch_down"})
+        assert source.find("ada@example.com").agents == ()
+
+    @pytest.mark.parametrize("count", [0, 99, 100, 1000, 2500])
+    def test_long_lists_of_types_are_read_to_their_end(
+        self, source: ZammadConnector, zammad: ZammadServer, count: int
+    ) -> None:
         for number in range(count):
-            zammad.add_user(f"user{number}@example.com")
-        assert len(source.fetch_directory().agents) == count + 2  # and the system user and the account
+            zammad.add_type(f"Type {number}", active=number % 2 == 0)
+        types = source.fetch_types()
+        assert len({row.id for row in types}) == count
+        assert sum(row.active for row in types) == (count + 1) // 2
 
     def test_the_report_by_customer_is_never_asked_for(
         self, source: ZammadConnector, zammad: ZammadServer, zammad_control: SandboxControl
     ) -> None:
         hidden_ticket(zammad, DAY)
         source.validate()
-        source.fetch_directory()
+        source.fetch_agents([1])
         source.fetch_tickets(all_bookings(source))
         assert not [route for route in zammad_control.requests().by_route if "by_customer" in route]
 
@@ -384,6 +403,6 @@ class TestValidation:
 def test_a_wait_between_attempts_is_as_long_as_zammad_asks(
     source: ZammadConnector, zammad_control: SandboxControl, pauses: Pauses
 ) -> None:
-    zammad_control.add_fault("respond", path="users", status=429, headers={"Retry-After": "3"}, times=1)
-    source.fetch_directory()
+    zammad_control.add_fault("respond", path="types", status=429, headers={"Retry-After": "3"}, times=1)
+    source.fetch_types()
     assert pauses.seconds == [3.0]

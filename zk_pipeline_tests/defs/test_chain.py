@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from zk_pipeline.syncing import SyncFailedError
+from zk_pipeline_tests.defs import people
 from zk_pipeline_tests.defs.world import MONDAY, World, at
 
 FIRST, LAST = date(2025, 10, 1), date(2025, 10, 31)
@@ -320,3 +321,29 @@ def test_nothing_is_created_for_an_agent_without_an_account(world: World) -> Non
 
 def _begin(world: World, booking: int) -> datetime:
     return datetime.fromtimestamp(world.office.sheet(booking).begin, UTC)
+
+
+def test_only_who_booked_is_read_and_kept_however_large_the_help_desk_is(world: World) -> None:
+    server = world.desk.server
+    for number in range(5000):
+        organization = server.add_organization(f"Customer {number}") if number % 2 else None
+        server.add_user(f"customer{number}@example.com", organization_id=organization)
+    world.desk.book(30)
+    world.desk.book(20, agent="ben", ticket="globex")
+    world.desk.control.reset_requests()
+    people.sync(world, 1, MONDAY, MONDAY)
+    routes = world.desk.control.requests().by_route
+    assert sum(routes.values()) <= 8, routes
+    assert not any(route.endswith(("/users", "/organizations")) for route in routes), routes
+    assert world.value("SELECT string_agg(email, ' ' ORDER BY email) FROM zammad.agents") == (
+        "anna@example.com ben@example.com"
+    )
+    assert world.value("SELECT string_agg(name, ' ' ORDER BY name) FROM zammad.organizations") == "Acme Globex"
+
+    organization = server.state.tickets[world.desk.tickets["acme"]].organization_id
+    assert organization is not None
+    server.state.organizations[organization].name = "Acme & Sons"
+    server.state.users[world.desk.agents["anna"]].email = "anna.new@example.com"
+    people.sync(world, 2, MONDAY, MONDAY)
+    assert world.value("SELECT count(*) FROM zammad.organizations WHERE name = 'Acme & Sons'") == 1
+    assert world.value("SELECT count(*) FROM zammad.agents WHERE email = 'anna.new@example.com'") == 1

@@ -24,9 +24,7 @@ def upgrade() -> None:
     )
     for schema, table in DERIVED:
         op.add_column(table, sa.Column("decided_id", sa.BigInteger()), schema=schema)
-    op.create_index(
-        "time_accountings_created_at_idx", "time_accountings", ["connector", "created_at"], schema="zammad"
-    )
+    op.create_index("time_accountings_created_at_idx", "time_accountings", ["connector", "created_at"], schema="zammad")
 
 
 def downgrade() -> None:

@@ -35,8 +35,13 @@ def upgrade() -> None:
                 SELECT FROM zammad.tickets t WHERE t.connector = o.connector AND t.organization_id = o.id
             )
             AND NOT EXISTS (SELECT FROM sync.normalized_entries e WHERE e.organization_id = o.id)
-            AND NOT EXISTS (SELECT FROM sync.customer_mappings m WHERE m.organization_id = o.id)
-            AND NOT EXISTS (SELECT FROM sync.activity_mappings m WHERE m.organization_id = o.id)
+            AND NOT EXISTS (  -- With their namesakes, so that a name goes on to mean several.
+                SELECT FROM zammad.organizations named
+                WHERE named.connector = o.connector AND lower(named.name) = lower(o.name) AND (
+                    named.id IN (SELECT organization_id FROM sync.customer_mappings)
+                    OR named.id IN (SELECT organization_id FROM sync.activity_mappings)
+                )
+            )
         """
     )
 
