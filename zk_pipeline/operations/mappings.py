@@ -28,7 +28,7 @@ from zk_pipeline.domain.mapping_lines import (
     write_mappings,
 )
 from zk_pipeline.domain.reasons import Reason
-from zk_pipeline.domain.records import Agent, Organization, SourceDirectory, TargetDirectory
+from zk_pipeline.domain.records import SourceDirectory, TargetDirectory
 from zk_pipeline.domain.suggestions import Suggestion, of_activities, of_customers, of_users, suggest
 from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import StaleError, UnknownError
@@ -40,6 +40,8 @@ from zk_pipeline.store import source as source_rows
 from zk_pipeline.store import target as target_rows
 from zk_pipeline.store.mapping_rows import MappingFilter, MappingRow
 from zk_pipeline.store.mappings import Change, Waiting
+
+NOBODY = SourceDirectory((), (), ())
 
 Check = Callable[[Connection, Sequence[Change]], None]
 """Looks at what is about to change while nobody else can change it; raises to prevent it."""
@@ -220,13 +222,13 @@ def current_vocabulary(runtime: Runtime) -> Vocabulary:
     return vocabulary
 
 
-def stored_vocabulary(runtime: Runtime) -> Vocabulary | None:
-    """The names of both systems as they were last read, or `None` before the first time."""
+def stored_vocabulary(runtime: Runtime, found: SourceDirectory = NOBODY) -> Vocabulary | None:
+    """The names of both systems as they were last read, and those that were found; `None` before the first time."""
     source_name, target_name = _names(runtime)
     with runtime.database.transaction() as connection:
         source = source_rows.load_directory(connection, source_name)
         target = target_rows.load_directory(connection, target_name)
-    return Vocabulary(source, target) if target is not None else None
+    return Vocabulary(_joined(found, source), target) if target is not None else None
 
 
 def _take_over(
@@ -239,8 +241,8 @@ def _take_over(
 ) -> Outcome:
     vocabulary = current_vocabulary(runtime)
     found = _found(runtime, wanted, vocabulary)
-    if found.agents or found.organizations:
-        vocabulary = _with_found(runtime, found)
+    if found != NOBODY:
+        vocabulary = stored_vocabulary(runtime, found) or vocabulary
     mappings = wanted(vocabulary)
     source, target = _names(runtime)
     with runtime.database.transaction() as connection:
@@ -281,29 +283,22 @@ def _found(
     listening = _Listening(vocabulary)
     with suppress(MappingError):  # It is said once everybody is known who can be.
         wanted(listening)
-    agents: dict[int, Agent] = {}
-    organizations: dict[int, Organization] = {}
+    found = NOBODY
     with runtime.source() as source:
         for name in sorted(listening.names):
-            found = source.find(name)
-            agents |= {row.id: row for row in found.agents}
-            for row in found.organizations:
-                organizations[row.id] = row
-                if name.removeprefix("id:").isdecimal():  # What an id means may have a namesake.
-                    organizations |= {other.id: other for other in source.find(row.name).organizations}
-    return SourceDirectory(tuple(agents.values()), tuple(organizations.values()), ())
+            named = source.find(name)
+            found = _joined(found, named)
+            if name.removeprefix("id:").isdecimal():  # What an id means may have a namesake.
+                found = _joined(found, *(source.find(row.name) for row in named.organizations))
+    return found
 
 
-def _with_found(runtime: Runtime, found: SourceDirectory) -> Vocabulary:
-    source_name, target_name = _names(runtime)
-    with runtime.database.transaction() as connection:
-        known = source_rows.load_directory(connection, source_name)
-        target = target_rows.load_directory(connection, target_name)
-    assert target is not None  # noqa: S101 - it was stored just now
-    agents = {row.id: row for row in (*found.agents, *known.agents)}
-    organizations = {row.id: row for row in (*found.organizations, *known.organizations)}
-    source = SourceDirectory(tuple(agents.values()), tuple(organizations.values()), known.activity_types)
-    return Vocabulary(source, target)
+def _joined(*directories: SourceDirectory) -> SourceDirectory:
+    """Everybody and everything in these, each once, by what the last one says."""
+    agents = {row.id: row for directory in directories for row in directory.agents}
+    organizations = {row.id: row for directory in directories for row in directory.organizations}
+    types = {row.id: row for directory in directories for row in directory.activity_types}
+    return SourceDirectory(tuple(agents.values()), tuple(organizations.values()), tuple(types.values()))
 
 
 def _meant(found: SourceDirectory, mappings: Iterable[AnyMapping]) -> SourceDirectory:

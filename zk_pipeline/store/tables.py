@@ -355,17 +355,6 @@ stored_settings = Table(
     schema="sync",
 )
 
-# The settings that stored facts were decided by, in every version: bookings and entries name theirs.
-decided_settings = Table(
-    "decided_settings",
-    metadata,
-    Column("id", BigInteger, Identity(), primary_key=True),
-    json_column("value"),
-    text_column("recorded_by"),
-    instant("recorded_at", default=True),
-    schema="sync",
-)
-
 audit_logs = Table(
     "audit_logs",
     metadata,

@@ -137,12 +137,10 @@ class TestPeople:
     def test_only_who_is_asked_for_is_read(self, source: ZammadConnector, zammad: ZammadServer) -> None:
         ada = zammad.add_agent("ada@example.com", firstname="Ada", lastname="Agent")
         gone = zammad.add_agent("gone@example.com", active=False)
-        zammad.add_agent("other@example.com")
         agents = {agent.id: agent for agent in source.fetch_agents([ada, gone, 10**9])}
         assert set(agents) == {ada, gone}
         assert (agents[ada].name, agents[ada].email, agents[ada].active) == ("Ada Agent", "ada@example.com", True)
-        assert not agents[gone].active
-        assert agents[gone].name == "gone@example.com"
+        assert (agents[gone].name, agents[gone].active) == ("gone@example.com", False)
         assert source.requests.reads == 3
 
     def test_a_ticket_brings_the_name_of_its_organization(self, source: ZammadConnector, zammad: ZammadServer) -> None:
@@ -150,8 +148,8 @@ class TestPeople:
         zammad.book(zammad.add_ticket("Seen", organization_id=acme), 1, 1, at=DAY)
         hidden = zammad.add_group("Hidden")
         zammad.book(zammad.add_ticket("Hidden", group_id=hidden, organization_id=acme), 1, 1, at=DAY)
-        tickets = source.fetch_tickets(all_bookings(source))
-        assert {(row.complete, row.organization_name) for row in tickets} == {(True, "Acme"), (False, "Acme")}
+        found = source.fetch_tickets(all_bookings(source))
+        assert {(row.complete, row.organization_name) for row in found} == {(True, "Acme"), (False, "Acme")}
 
     def test_somebody_who_has_not_booked_is_found_by_address_name_and_id(
         self, source: ZammadConnector, zammad: ZammadServer
@@ -167,14 +165,9 @@ class TestPeople:
         assert source.find("ada@example.com").agents == ()
 
     @pytest.mark.parametrize("count", [0, 99, 100, 1000, 2500])
-    def test_long_lists_of_types_are_read_to_their_end(
-        self, source: ZammadConnector, zammad: ZammadServer, count: int
-    ) -> None:
-        for number in range(count):
-            zammad.add_type(f"Type {number}", active=number % 2 == 0)
-        types = source.fetch_types()
-        assert len({row.id for row in types}) == count
-        assert sum(row.active for row in types) == (count + 1) // 2
+    def test_all_types_are_read(self, source: ZammadConnector, zammad: ZammadServer, count: int) -> None:
+        made = {zammad.add_type(f"Type {number}", active=number % 2 == 0) for number in range(count)}
+        assert {row.id for row in source.fetch_types()} == made
 
     def test_the_report_by_customer_is_never_asked_for(
         self, source: ZammadConnector, zammad: ZammadServer, zammad_control: SandboxControl

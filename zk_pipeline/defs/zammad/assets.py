@@ -18,14 +18,14 @@ from zk_pipeline.store import source as rows
 
 @asset_of_now("zammad")
 def directory(context: dg.AssetExecutionContext, zk: ZkResource) -> dg.MaterializeResult:
-    """Agents, organizations and activity types as Zammad has them now."""
+    """Activity types as Zammad has them now, and whoever booked and was not read yet."""
     with stopping_on_system_errors(), counted_requests(context, zk, zk.source):
         return dg.MaterializeResult(metadata=extract_directory(zk.runtime, zk.source))
 
 
 @asset_by_day("zammad")
 def time_accountings(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
-    """Every booking whose local work day this is, as Zammad has it now, with proof of the sweep, and its ticket.
+    """Every booking whose local work day this is, as Zammad has it now, with proof of the sweep, ticket and agent.
 
     One sweep reads the whole range of a run, however many days it has.
     """
