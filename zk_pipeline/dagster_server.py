@@ -1,15 +1,15 @@
 """Dagster's web server, asked by GraphQL: runs, signs of life of the daemons, definitions; and links to its pages."""
 
-import ssl
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import cache
 from typing import Any
 from urllib.parse import quote
 
 import httpx
+
+from zk_pipeline.connectors import network
 
 LOCATION = "zk_pipeline"
 """The code location's name; schedules and sensors are stored under it, so it never changes."""
@@ -107,14 +107,11 @@ class DagsterServer:
 
     def _ask(self, query: str, **variables: Any) -> dict[str, Any]:
         try:
-            answer = httpx.post(
-                f"{self.address}/graphql",
-                json={"query": query, "variables": variables},
-                timeout=_SECONDS_TO_ANSWER,
-                verify=trusted(),
-                trust_env=False,
-            ).raise_for_status()
-            data = answer.json()["data"]
+            with network.client(proxies=False, timeout=_SECONDS_TO_ANSWER) as http:
+                asked = {"query": query, "variables": variables}
+                data = http.post(f"{self.address}/graphql", json=asked).raise_for_status().json()["data"]
+        except network.NetworkError as error:
+            raise DagsterServerError(str(error)) from error
         except httpx.HTTPError as error:
             raise DagsterServerError(
                 f"Dagster at {self.address} does not answer ({type(error).__name__}). Start `zk up` anew, or correct "
@@ -142,12 +139,6 @@ def asset_url(base: str, key: str) -> str:
 def partition_url(base: str, key: str, day: date) -> str:
     """The page of one day of an asset."""
     return f"{asset_url(base, key)}?view=partitions&partition={day.isoformat()}"
-
-
-@cache
-def trusted() -> ssl.SSLContext:
-    """The certificates of this machine; reading them takes longer than the question."""
-    return ssl.create_default_context()
 
 
 def _instant(seconds: float | None) -> datetime | None:

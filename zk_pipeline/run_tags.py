@@ -19,6 +19,9 @@ RANGE_END = "dagster/asset_partition_range_end"
 REASON_TAG = "zk/reason"
 """What asked for the run."""
 
+COMMAND = "command"
+"""The reason of a run that a person started at the command line, who waits for it."""
+
 CHECKED_TAG = "zk/checked"
 """The days that the runs of one tick look at together, as `first/last`."""
 
@@ -42,6 +45,13 @@ def checked_days(tags: Mapping[str, str]) -> tuple[date, date] | None:
     else:
         return None
     return date.fromisoformat(first), date.fromisoformat(last)
+
+
+def range_of(tags: Mapping[str, str]) -> tuple[date, date] | None:
+    """The days of a run, or `None` for one without."""
+    if RANGE_START not in tags or RANGE_END not in tags:
+        return None
+    return date.fromisoformat(tags[RANGE_START]), date.fromisoformat(tags[RANGE_END])
 
 
 def undo_config(run_id: str) -> dict[str, Any]:

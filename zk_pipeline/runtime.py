@@ -2,9 +2,10 @@
 
 import logging
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeVar, overload
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -23,7 +24,7 @@ from zk_pipeline.connectors.http import checked_base_url
 from zk_pipeline.domain.markers import marker
 from zk_pipeline.domain.policy import Policy
 from zk_pipeline.settings import Settings, load_settings
-from zk_pipeline.store import connections, decided_settings, ledger, refusals
+from zk_pipeline.store import connections, decided_settings, ledger, reachability, refusals
 from zk_pipeline.store.connections import Connector as ListedConnector
 from zk_pipeline.store.connections import SecondSourceError, StoredConnector
 from zk_pipeline.store.database import Database, DatabaseUnavailableError
@@ -44,6 +45,11 @@ _WITNESSES = 5
 
 class SetupError(Exception):
     """Something that a process needs was not set up; the message tells the operator what to do."""
+
+
+def utc_now() -> datetime:
+    """The present instant, in UTC."""
+    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +96,12 @@ def machine_zone() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """Settings, database and cipher of one process."""
+    """Settings, database and cipher of one process. `clock` tells when a system answered, or did not."""
 
     settings: Settings
     database: Database
     cipher: TokenCipher
+    clock: Callable[[], datetime] = utc_now
 
     @contextmanager
     def source(self) -> Iterator[SourceConnector]:
@@ -217,23 +224,38 @@ class Runtime:
 
     @contextmanager
     def _noted(self, connector: Connector) -> Iterator[None]:
-        """Note for health and metrics if the system refuses our token within the block."""
+        """Note how the system answered within the block: for all who ask next, and for health and metrics."""
         try:
             yield
         finally:
-            if any(status == refusals.REFUSED for _, status in connector.traffic):
-                self._note_refusal(connector.endpoint.name)
+            try:
+                self._note(connector)
+            except DatabaseUnavailableError as error:
+                _log.warning("How %s answered is not noted. %s", connector.endpoint.name, error)
 
-    def _note_refusal(self, system: str) -> None:
-        try:
-            with self.database.transaction() as connection:
-                refusals.note(connection, system)
-        except DatabaseUnavailableError as error:
-            _log.warning("That %s refuses our token is not noted. %s", system, error)
+    def _note(self, connector: Connector) -> None:
+        name, standing = connector.endpoint.name, connector.standing
+        with self.database.transaction() as connection:
+            if any(status == refusals.REFUSED for _, status in connector.traffic):
+                refusals.note(connection, name)
+            if standing is None:
+                return
+            if not standing.problem:
+                reachability.note_success(connection, name, self.clock())
+            else:
+                wait = timedelta(seconds=standing.wait) if standing.wait is not None else None
+                reachability.note_failure(connection, name, self.clock(), standing.problem, wait)
 
     def _endpoint(self, stored: StoredConnector) -> Endpoint:
         settings = self.settings
-        return Endpoint(stored.name, stored.base_url, stored.token, settings.http_timeout, settings.http_attempts)
+        return Endpoint(
+            stored.name,
+            stored.base_url,
+            stored.token,
+            settings.http_timeout,
+            settings.http_attempts,
+            str(settings.ca_bundle or ""),
+        )
 
 
 @contextmanager
@@ -274,7 +296,8 @@ def store_connectors(runtime: Runtime) -> None:
         if not url or not token:
             missing = f"{prefix}_TOKEN" if url else f"{prefix}_URL"
             raise SetupError(f"{missing} is missing: {prefix}_URL and {prefix}_TOKEN belong together.")
-        wanted.append(StoredConnector(kind, role, kind, url, token))
+        given_as = StoredConnector(kind, role, kind, url, token)
+        wanted.append(replace(given_as, base_url=_address(given_as)))
     for connector in wanted:
         if connector.role == "target":
             runtime.require_same_target(connector)

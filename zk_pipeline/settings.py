@@ -89,6 +89,7 @@ class Settings(BaseSettings):
     kimai_concurrency: int = Field(default=4, ge=1, le=32)
     http_timeout: float = Field(default=30.0, gt=0, le=600)
     http_attempts: int = Field(default=3, ge=1, le=10)
+    ca_bundle: Path | None = None
 
     port: int = Field(default=3000, ge=1, le=65535)
     web_port: int = Field(default=8000, ge=1, le=65535)
@@ -111,6 +112,7 @@ class Settings(BaseSettings):
     webhook_rate: int = Field(default=1000, ge=1, le=1_000_000)
     sensor_seconds: int = Field(default=3, ge=1, le=3600)
     poll_seconds: int = Field(default=30, ge=5, le=86_400)
+    kimai_poll_seconds: int = Field(default=60, ge=5, le=86_400)
     retry_seconds: int = Field(default=30, ge=1, le=86_400)
 
     schedules: bool = True

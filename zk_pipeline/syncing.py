@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from itertools import chain
 from typing import Any
 
@@ -13,14 +13,14 @@ from sqlalchemy import Connection
 from zk_pipeline.defs.days import CAUSE
 from zk_pipeline.defs.push.tag_job import NOT_TAGGED, TAGGED, TagReport
 from zk_pipeline.defs.push.undo_job import DONE, LEFT
-from zk_pipeline.domain.demand import LONGEST_RANGE
+from zk_pipeline.domain.demand import LONGEST_RANGE, joined
 from zk_pipeline.domain.instants import day_ranges
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.undo import UndoReport
-from zk_pipeline.run_tags import MONTH_TAG, REASON_TAG, range_tags, undo_config
+from zk_pipeline.run_tags import COMMAND, MONTH_TAG, REASON_TAG, range_tags, undo_config
 from zk_pipeline.runtime import Runtime
-from zk_pipeline.store import conflicts, requests, runs
-from zk_pipeline.store.requests import ADJUSTMENT, CORRECTION, FORMER_DAY, MOVED
+from zk_pipeline.store import conflicts, reachability, requests, runs
+from zk_pipeline.store.requests import ADJUSTMENT, CORRECTION, FORMER_DAY, MOVED, TICKET
 from zk_pipeline.sync_report import SyncReport
 
 SYNC = "sync"
@@ -50,6 +50,7 @@ def sync_days(
     started = time.monotonic()
     run_ids: list[str] = []
     counts: Counter[str] = Counter()
+    _tell_of_waiting(runtime, tell)
     with _pooled_instance() as instance:
         for begin, end in chain(day_ranges(first, last, LONGEST_RANGE), _further_days(runtime, job)):
             tell(f"{begin} to {end}")
@@ -69,7 +70,7 @@ def undo_run(job: dg.JobDefinition, run_id: str) -> UndoReport:
     config = QUIET | undo_config(run_id)
     with _pooled_instance() as instance:
         result = job.execute_in_process(
-            instance=instance, tags={REASON_TAG: "command"}, run_config=config, raise_on_error=False
+            instance=instance, tags={REASON_TAG: COMMAND}, run_config=config, raise_on_error=False
         )
     if not result.success:
         raise SyncFailedError(_sentences(result))
@@ -80,7 +81,7 @@ def undo_run(job: dg.JobDefinition, run_id: str) -> UndoReport:
 
 def tag_month(job: dg.JobDefinition, month: str) -> TagReport:
     """Tag a month's time sheets as billed, in a run that is in Dagster's history. Raises `SyncFailedError`."""
-    tags = {REASON_TAG: "command", MONTH_TAG: month}
+    tags = {REASON_TAG: COMMAND, MONTH_TAG: month}
     with _pooled_instance() as instance:
         result = job.execute_in_process(instance=instance, tags=tags, run_config=QUIET, raise_on_error=False)
     if not result.success:
@@ -88,6 +89,15 @@ def tag_month(job: dg.JobDefinition, month: str) -> TagReport:
     (output,) = (event for event in result.all_node_events if event.is_successful_output)
     told: Mapping[str, Any] = output.step_output_data.metadata
     return TagReport(result.run_id, told[TAGGED].value, told[NOT_TAGGED].value)
+
+
+def _tell_of_waiting(runtime: Runtime, tell: Callable[[str], None]) -> None:
+    """A person who asks is not kept waiting, and hears that a system asked for it."""
+    now = datetime.now(UTC)
+    with runtime.database.transaction() as connection:
+        for state in reachability.active(connection):
+            if state.asked_to_wait and (until := state.wait_until(now)):
+                tell(f"{state.connector.title()} asked to be left alone until {until:%H:%M:%S} UTC; it is asked once.")
 
 
 def _pooled_instance() -> dg.DagsterInstance:
@@ -98,14 +108,16 @@ def _pooled_instance() -> dg.DagsterInstance:
 
 
 def _further_days(runtime: Runtime, job: dg.JobDefinition) -> Iterator[tuple[date, date]]:
-    """The days that corrections, adjustments and moved time sheets asked for, read when the months before have run."""
+    """The days that this asked for itself, as ranges: of corrections, adjustments, moved time sheets and tickets.
+
+    They are read when the months before have run.
+    """
     if job.name != SYNC:
         return
     with runtime.database.transaction() as connection:
-        reasons = (CORRECTION, ADJUSTMENT, MOVED, FORMER_DAY)
+        reasons = (CORRECTION, ADJUSTMENT, MOVED, FORMER_DAY, TICKET)
         asked = [row for reason in reasons for row in requests.unclaimed(connection, reason=reason)]
-    for day in sorted({request.day for request in asked}):
-        yield day, day
+    yield from joined({request.day for request in asked})
 
 
 def waiting(connection: Connection, first: date, last: date) -> tuple[int, int]:
@@ -118,7 +130,7 @@ def waiting(connection: Connection, first: date, last: date) -> tuple[int, int]:
 def _run(
     instance: dg.DagsterInstance, job: dg.JobDefinition, first: date, last: date, more_tags: Mapping[str, str]
 ) -> dg.ExecuteInProcessResult:
-    tags = {**range_tags(first, last, "command"), **more_tags}
+    tags = {**range_tags(first, last, COMMAND), **more_tags}
     return job.execute_in_process(instance=instance, tags=tags, run_config=QUIET, raise_on_error=False)
 
 

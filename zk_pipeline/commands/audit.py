@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from zk_pipeline.commands.console import AsJson, UsageError, environment, explained, fail, out, show_json
+from zk_pipeline.commands.console import (
+    AsJson,
+    CsvDialect,
+    UsageError,
+    environment,
+    explained,
+    fail,
+    out,
+    show_json,
+)
+from zk_pipeline.domain.spreadsheets import Dialect
 from zk_pipeline.operations import audit
 from zk_pipeline.operations.audit import ExportFormat
 from zk_pipeline.operations.errors import OperationError
@@ -36,6 +46,7 @@ def export(
     kind: Annotated[ExportFormat, typer.Option("--format", help="CSV for spreadsheets, or JSON lines.")] = (
         ExportFormat.CSV
     ),
+    dialect: CsvDialect = Dialect.PLAIN,
     event: Annotated[str, typer.Option("--event", help="Only events that begin so, such as kimai.timesheet.")] = "",
     actor: Annotated[str, typer.Option("--actor", help="Only what they did, such as user:7 or cli:root.")] = "",
     subject: Annotated[str, typer.Option("--subject", help="Only what was done to this, such as booking:17.")] = "",
@@ -47,7 +58,7 @@ def export(
     """Write the trail, oldest first. What a spreadsheet would take for a formula begins with an apostrophe."""
     wanted = TrailFilter(event, actor, subject, run, since, until, text)
     with environment(decided=False) as ready, explained(OperationError):
-        pieces = audit.export(ready.runtime, wanted, kind)
+        pieces = audit.export(ready.runtime, wanted, kind, dialect)
         if file is None:
             sys.stdout.writelines(pieces)
             return

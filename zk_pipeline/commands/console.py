@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from zk_pipeline.connectors.errors import ConnectorError
+from zk_pipeline.domain.spreadsheets import Dialect
 from zk_pipeline.local import Environment, prepared
 from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.runtime import SetupError
@@ -36,6 +37,10 @@ err = Console(stderr=True)
 NAME_WIDTH = 44
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+CsvDialect = Annotated[
+    Dialect,
+    typer.Option("--csv-dialect", help="plain for programs; excel opens right where the decimal mark is a comma."),
+]
 
 OPERATOR_ERRORS = (
     ConnectorError,

@@ -2,23 +2,30 @@
 
 import sys
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
 
 from zk_pipeline.commands.console import (
     AsJson,
+    CsvDialect,
     UsageError,
     environment,
+    err,
     explained,
     out,
     person,
     show_json,
     show_table,
 )
-from zk_pipeline.domain.mapping_lines import SIZE_LIMIT, MappingError
+from zk_pipeline.domain.mapping_files import SIZE_LIMIT
+from zk_pipeline.domain.mapping_lines import MappingError
+from zk_pipeline.domain.spreadsheets import Dialect
 from zk_pipeline.operations import mappings
+from zk_pipeline.operations.errors import OperationError
 from zk_pipeline.operations.mappings import Lacking, Outcome
 
 app = typer.Typer(
@@ -26,26 +33,29 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+Shared = Annotated[bool, typer.Option("--shared", help="Several agents are one Kimai user, and that is meant.")]
+
 
 @app.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV with the columns kind,zammad,kimai.")],
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
+    shared: Shared = False,
     as_json: AsJson = False,
 ) -> None:
     """Set the mappings of a file: all of its lines, or none if one of them is wrong.
 
     activity: a Zammad activity type, or - for entries without one, or TYPE@ORGANIZATION; and a Kimai activity.
 
-    user: an agent's e-mail in Zammad; and a Kimai user.
+    user: an agent in Zammad, by e-mail, login or name; and a Kimai user, by user name or e-mail.
 
     customer: a Zammad organization, or - for tickets without one; and a Kimai customer, or new for one of its own.
 
-    Names and ids both work; id:7 is always an id.
+    Names and ids both work; id:7 is always an id. A bare number is refused where it could mean two things.
     """
     with environment() as ready, explained(MappingError):
-        outcome = mappings.import_content(ready.runtime, person(), _content(file), dry_run=dry_run)
+        outcome = mappings.import_content(ready.runtime, person(), _content(file), dry_run=dry_run, shared=shared)
     if as_json:
         show_json({**outcome.to_json(), "dry_run": dry_run})
     else:
@@ -55,10 +65,12 @@ def import_(
 @app.command()
 def export(
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Standard output by default.")] = None,
+    *,
+    dialect: CsvDialect = Dialect.PLAIN,
 ) -> None:
-    """Write all mappings in the format that `import` reads."""
+    """Write all mappings in the format that `import` reads: ids, and the names beside them."""
     with environment() as ready, explained():
-        text = mappings.exported(ready.runtime)
+        text = mappings.exported(ready.runtime, dialect)
         if file is None:
             sys.stdout.write(text)
             return
@@ -71,18 +83,36 @@ def export(
 @app.command("set", context_settings={"ignore_unknown_options": True})
 def set_(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="activity, user or customer.")],
-    zammad_value: Annotated[str, typer.Argument(metavar="ZAMMAD", help="Type, e-mail or organization; or -.")],
+    zammad_value: Annotated[str, typer.Argument(metavar="ZAMMAD", help="Type, agent or organization; or -.")],
     kimai_value: Annotated[str, typer.Argument(metavar="KIMAI", help="Activity, user or customer; or new.")],
     *,
+    shared: Shared = False,
     as_json: AsJson = False,
 ) -> None:
     """Set one mapping; the values are those of a line in an import."""
     with environment() as ready, explained(MappingError):
-        outcome = mappings.set_one(ready.runtime, person(), kind, zammad_value, kimai_value)
+        outcome = mappings.set_one(ready.runtime, person(), kind, zammad_value, kimai_value, shared=shared)
     if as_json:
         show_json(outcome.to_json())
     else:
         _show_outcome(outcome, dry_run=False)
+
+
+@app.command("unset", context_settings={"ignore_unknown_options": True})
+def unset(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="activity, user or customer.")],
+    zammad_value: Annotated[str, typer.Argument(metavar="ZAMMAD", help="Type, agent or organization; or -.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Remove one mapping, and ask for the days that used it."""
+    with environment() as ready, explained(MappingError, OperationError):
+        line, days = mappings.unset(ready.runtime, person(), kind, zammad_value)
+    if as_json:
+        show_json({"kind": line.kind, "zammad": line.zammad, "kimai": line.kimai, "days": [str(day) for day in days]})
+        return
+    out.print(f"Removed: {line.kind} {line.zammad}, which led to {line.kimai}.", markup=False, soft_wrap=True)
+    _show_days("Days that used it", days, dry_run=False)
 
 
 @app.command("list")
@@ -106,7 +136,9 @@ def list_(*, as_json: AsJson = False) -> None:
         )
         return
     _show_unmapped(lacking)
-    rows = [(line.kind, line.zammad, line.kimai, "" if line.known else "gone: map it anew") for line in lines]
+    rows = [
+        (line.kind, line.zammad, line.kimai, "" if line.known else "gone: map it again, or unset it") for line in lines
+    ]
     show_table("Mappings", ("kind", "Zammad", "Kimai", ""), rows)
 
 
@@ -127,10 +159,18 @@ def _show_outcome(outcome: Outcome, *, dry_run: bool) -> None:
         show_table(title, ("kind", "Zammad", "Kimai", "Kimai before"), rows)
     headline = f"{counts['new']} new, {counts['changed']} changed, {counts['unchanged']} unchanged"
     out.print(f"[bold]{headline}{' (nothing was written: --dry-run)' if dry_run else ''}[/]")
-    if outcome.days:
-        first, last = outcome.days[0], outcome.days[-1]
-        span = f"zk sync --from {first} --to {last}"
-        out.print(f"Days that waited for this: {len(outcome.days)}. They are asked for; to run them now: {span}")
+    _show_days("Days that waited for this", outcome.days, dry_run=dry_run)
+    for warning in outcome.warnings:
+        err.print(f"Warning: {warning}", style="yellow", markup=False, soft_wrap=True)
+
+
+def _show_days(title: str, days: Sequence[date], *, dry_run: bool) -> None:
+    if not days:
+        return
+    asked = "An import without --dry-run asks for them."
+    if not dry_run:
+        asked = f"They are asked for; to run them now: zk sync --from {days[0]} --to {days[-1]}"
+    out.print(f"{title}: {len(days)}. {asked}", markup=False, soft_wrap=True)
 
 
 def _show_unmapped(lacking: Sequence[Lacking]) -> None:
@@ -138,11 +178,8 @@ def _show_unmapped(lacking: Sequence[Lacking]) -> None:
         out.print("Nothing waits for a mapping.")
         return
     columns = ("kind", "Zammad", "name", "waiting entries", "next step")
-    rows = [(row.kind, row.zammad, row.name, row.entries, _next_step(row)) for row in lacking]
+    rows = [
+        (row.kind, row.zammad, row.name, row.entries, f"zk mappings set {row.kind} {quote(row.zammad)} …")
+        for row in lacking
+    ]
     show_table("Not mapped", columns, rows, right=("waiting entries",))
-
-
-def _next_step(row: Lacking) -> str:
-    if not row.zammad:
-        return "give the agent an e-mail in Zammad"
-    return f"zk mappings set {row.kind} {row.zammad} …"

@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from zk_pipeline.commands.close import Month
-from zk_pipeline.commands.console import UsageError, environment, err, explained, out, show_table
+from zk_pipeline.commands.console import CsvDialect, UsageError, environment, err, explained, out, show_table
 from zk_pipeline.domain.closing import month_name
+from zk_pipeline.domain.spreadsheets import Dialect
 from zk_pipeline.domain.statement import (
     AGE_NAMES,
     PARTS,
@@ -51,6 +52,7 @@ def statement(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the file here.")] = None,
     language: Annotated[Language, typer.Option("--language", help="Of the PDF.")] = Language.ENGLISH,
     internal: Annotated[bool, typer.Option("--internal", help="Add to the PDF where every minute went.")] = False,
+    dialect: CsvDialect = Dialect.PLAIN,
     closed: Annotated[bool, typer.Option("--closed", help="As it was when the month was closed.")] = False,
     refresh: Annotated[
         bool, typer.Option("--refresh/--as-built", help="Build the marts first if the month changed since.")
@@ -72,7 +74,9 @@ def statement(
             _show(found)
             out.print(verdict, style="bold", markup=False, soft_wrap=True)
         else:
-            content = render(found, FileFormat(shape.value), look_of(settings, language, internal=internal))
+            content = render(
+                found, FileFormat(shape.value), look_of(settings, language, internal=internal, csv=dialect)
+            )
             _write(content, output)
             err.print(verdict, soft_wrap=True, markup=False, highlight=False)
     raise typer.Exit(EXIT_CODES[found.verdict])

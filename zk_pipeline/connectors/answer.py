@@ -1,15 +1,73 @@
 """A call, its good answer, and the strict reading of the JSON in it: what is not as promised is a protocol error."""
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 from zk_pipeline.connectors.errors import ConnectorError, ProtocolError
+from zk_pipeline.domain.records import Unreadable
 
 Error = TypeVar("Error", bound=ConnectorError)
 Value = TypeVar("Value")
+
+LARGEST_NUMBER = 2**63 - 1
+"""PostgreSQL stores no larger whole number, and no system counts that far."""
+
+LARGEST_AMOUNT = Decimal(10) ** 8
+"""From here on an amount does not fit into its column."""
+
+EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""What lies outside is no moment at which anybody worked, and would leave the calendar in some zone."""
+
+MISSING = "it is missing"
+"""What is wrong with a field that is not there at all."""
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+"""Characters that PostgreSQL takes neither in texts nor in JSON."""
+
+_MAY_HOLD_UNSTORABLE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])|\x00")
+
+
+def storable(text: str) -> str:
+    """The text as PostgreSQL can store it: U+0000 and halves of surrogate pairs become U+FFFD."""
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def parsed(content: bytes) -> Any:
+    """The JSON in the body of an answer, of which everything can be stored. Raises `ValueError` when it is none.
+
+    Text that is no UTF-8, U+0000 and lone surrogates are replaced, and numbers that are none (`NaN`) are null: one bad
+    text must not cost all the other rows of the answer.
+    """
+    text = content.decode("utf-8-sig", errors="replace")
+    try:
+        data = json.loads(text, strict=False, parse_constant=lambda _: None, parse_float=_finite)
+        return _cleaned(data) if _MAY_HOLD_UNSTORABLE.search(text) else data
+    except RecursionError as error:
+        raise ValueError("The JSON is nested too deeply.") from error
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def _cleaned(value: Any) -> Any:
+    match value:
+        case str():
+            return storable(value)
+        case dict():
+            return {storable(name): _cleaned(item) for name, item in value.items()}
+        case list():
+            return [_cleaned(item) for item in value]
+        case _:
+            return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +107,38 @@ class Answer:
 
     def rows(self, what: str) -> list["Row"]:
         """The answer as a list of objects. Raises `ProtocolError` when it is anything else."""
+        return [Row(self, item, what) for item in self.items(what)]
+
+    def items(self, what: str) -> list[Any]:
+        """The answer as a list of whatever came. Raises `ProtocolError` when it is no list."""
         if not isinstance(self.data, list):
             raise self.fault(f"A list of {what} rows was expected, but {_kind(self.data)} came.")
-        return [Row(self, item, what) for item in self.data]
+        return self.data
+
+    def readable(
+        self, what: str, read: Callable[["Row"], Value], items: list[Any] | None = None
+    ) -> tuple[list[Value], tuple[Unreadable, ...]]:
+        """The rows of a list that can be read, and those that cannot: one bad row does not cost the others.
+
+        Raises `ProtocolError` when it is no list, when there are rows but not one has an id, and when all lack the same
+        field: that is no bad row but another answer than was promised.
+        """
+        good: list[Value] = []
+        bad: list[Unreadable] = []
+        first: ProtocolError | None = None
+        for item in self.items(what) if items is None else items:
+            try:
+                good.append(read(Row(self, item, what)))
+            except ProtocolError as error:
+                first = first or error
+                bad.append(Unreadable(what, identified(item), error.problem))
+        if first is not None and not good and all(row.id is None for row in bad):
+            raise first
+        lacking = [{name for name, why in getattr(row, "faults", {}).items() if why == MISSING} for row in good]
+        if lacking and not bad and (everywhere := set.intersection(*lacking)):
+            named = next(name for name in getattr(good[0], "faults", {}) if name in everywhere)
+            raise self.fault(f"A {what} without the field {named!r} came.")
+        return good, tuple(bad)
 
     def header_number(self, name: str) -> int:
         """A header that holds a whole number. Raises `ProtocolError` when it is missing or no number."""
@@ -75,6 +162,14 @@ class Row:
         self._answer = answer
         self._what = what
         self.raw: dict[str, Any] = data
+
+    def spare(self, faults: MutableMapping[str, str], name: str, read: Callable[[str], Value], instead: Value) -> Value:
+        """The field as `read` reads it; where it cannot be read, `instead`, and why not is noted in `faults`."""
+        try:
+            return read(name)
+        except FieldError as error:
+            faults[name] = error.why
+            return instead
 
     def has(self, name: str) -> bool:
         """True when the field is there and not null."""
@@ -109,6 +204,8 @@ class Row:
             raise self._fault(name, f"{text!r} is no decimal number") from error
         if not number.is_finite():
             raise self._fault(name, f"{text!r} is no finite number")
+        if abs(number) >= LARGEST_AMOUNT:
+            raise self._fault(name, f"{text!r} is more than can be stored")
         return number
 
     def moment(self, name: str) -> datetime:
@@ -120,6 +217,8 @@ class Row:
             raise self._fault(name, f"{text!r} is no point in time") from error
         if moment.tzinfo is None:
             raise self._fault(name, f"{text!r} has no offset from UTC")
+        if not EARLIEST <= moment < LATEST:
+            raise self._fault(name, f"{text!r} is no point in time that can be")
         return moment
 
     def instant(self, name: str) -> datetime:
@@ -155,22 +254,50 @@ class Row:
         """A list of whole numbers."""
         values = self._value(name)
         if not isinstance(values, list) or not all(isinstance(value, int) for value in values):
-            raise self._answer.fault(f"The field {name!r} of a {self._what} is no list of whole numbers.")
+            raise self._fault(name, "it is no list of whole numbers")
         return values
 
     def _value(self, name: str) -> Any:
         if name not in self.raw:
-            raise self._answer.fault(f"A {self._what} without the field {name!r} came.")
+            raise self._fault(name, MISSING)
         return self.raw[name]
 
     def _typed(self, name: str, kind: type[Value]) -> Value:
         value = self._value(name)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise self._fault(name, f"{_kind(value)} came instead of {_NAMES[kind]}")
+        if isinstance(value, int) and abs(value) > LARGEST_NUMBER:
+            raise self._fault(name, f"{value} is larger than any number that can be stored")
         return value
 
-    def _fault(self, name: str, problem: str) -> ProtocolError:
-        return self._answer.fault(f"In a {self._what} the field {name!r} is not as promised: {problem}.")
+    def _fault(self, name: str, problem: str) -> "FieldError":
+        call = self._answer.call
+        named = f" {number}" if (number := identified(self.raw)) is not None else ""
+        absent = f"A {self._what} without the field {name!r} came."
+        return call.error(
+            FieldError,
+            absent
+            if problem == MISSING
+            else f"In a {self._what}{named} the field {name!r} is not as promised: {problem}.",
+            why=problem,
+            status=self._answer.status,
+            outcome_unknown=call.writes,
+        )
+
+
+class FieldError(ProtocolError):
+    """One field of a row is not as promised; `why` says in what respect."""
+
+    def __init__(self, problem: str, *, why: str, **where: Any) -> None:
+        self.why = why
+        super().__init__(problem, **where)
+
+
+def identified(item: Any) -> int | None:
+    """The id of a row of which nothing else need be right; `None` where even that cannot be read."""
+    number = item.get("id") if isinstance(item, dict) else None
+    usable = isinstance(number, int) and not isinstance(number, bool) and 0 < number <= LARGEST_NUMBER
+    return number if usable else None
 
 
 _NAMES: Mapping[type, str] = {
@@ -192,3 +319,21 @@ def in_chunks(items: list[Value], size: int) -> Iterator[list[Value]]:
     """The items in lists of at most `size`."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that a Retry-After header asks for, as a number or a date; `None` when it is absent or unreadable."""
+    text = headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    moment = http_date(text)
+    return None if moment is None else max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+def http_date(text: str) -> datetime | None:
+    """The instant of a header such as Date, in UTC; `None` when it is absent or unreadable."""
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from importlib.metadata import entry_points
 from types import TracebackType
@@ -17,8 +18,6 @@ from typing import ClassVar, Generic, Self, TypeVar
 from zk_pipeline.domain.records import (
     AccountingChange,
     AccountingDraft,
-    ActivityType,
-    Agent,
     Customer,
     Project,
     SourceDirectory,
@@ -31,6 +30,7 @@ from zk_pipeline.domain.records import (
     Window,
 )
 from zk_pipeline.domain.traffic import Traffic
+from zk_pipeline.domain.vanished import Listing
 
 Row = TypeVar("Row")
 
@@ -42,7 +42,8 @@ TARGETS = "zk_pipeline.targets"
 class Endpoint:
     """Where a connector talks to. `name` identifies the connector in markers and the ledger; the token never shows.
 
-    `attempts` is how often a call is tried in all before its failure counts.
+    `attempts` is how often a call is tried in all before its failure counts; `ca_bundle` is a file with certificates of
+    authorities that are trusted besides the usual ones.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Endpoint:
     token: str = field(repr=False)
     timeout_seconds: float = 30.0
     attempts: int = 3
+    ca_bundle: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +100,53 @@ class Sweep(Generic[Row]):
 
 
 @dataclass(frozen=True, slots=True)
+class Rest:
+    """Where a long read of changes goes on: below the change at `until`, which stood at `position` of the list then.
+
+    `total` is how many bookings there were when the read began.
+    """
+
+    until: datetime
+    position: int
+    page_size: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
-    """Bookings that were created or edited lately, newest change first, and how many bookings there are in all."""
+    """Bookings that were created or edited lately, newest change first, and how many bookings there are in all.
+
+    `rest` is where to go on when there are more than one call reads.
+    """
 
     rows: tuple[TimeAccounting, ...]
     total: int
+    rest: Rest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedTicket:
+    """A ticket that changed in whatever way, and the sum of its bookings in the source's own number."""
+
+    ticket: Ticket
+    units: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedTickets:
+    """Tickets by the time of their change, oldest first; `complete` unless there are more than one call reads."""
+
+    rows: tuple[ChangedTicket, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The highest id that a list has and how many rows, at one moment: `at` by the target's own clock, if it tells."""
+
+    id: int
+    total: int
+    at: datetime | None = None
 
 
 class Level(StrEnum):
@@ -146,6 +190,14 @@ class RequestCounts:
     writes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a system answered last. `problem` is empty when it did; `wait` are the seconds that it asked for."""
+
+    problem: str = ""
+    wait: float | None = None
+
+
 class Connector(ABC):
     """A client of one outside system. Safe for use by several threads; close it, or use it as a context manager.
 
@@ -182,6 +234,11 @@ class Connector(ABC):
         """The same by status, and how long they took; nothing from a connector that does not measure it."""
         return {}
 
+    @property
+    def standing(self) -> Standing | None:
+        """Whether the system answers, as the last request showed; `None` before one, and where it cannot be told."""
+        return None
+
     @abstractmethod
     def close(self) -> None:
         """Release the connections. May be called twice."""
@@ -203,22 +260,32 @@ class SourceConnector(Connector):
         """
 
     @abstractmethod
-    def fetch_changes(self, since: datetime) -> Changes:
+    def fetch_changes(self, since: datetime, rest: Rest | None = None) -> Changes:
         """Read the bookings created or edited at `since` or later; one request when there is little or nothing.
 
-        Deletions show only in the total.
+        Deletions show only in the total. A source that does not read all at once gives a `rest`, and is called again
+        with it, perhaps by another process.
         """
 
     @abstractmethod
     def fetch_of_ticket(self, ticket_id: int) -> list[TimeAccounting]:
         """Read the bookings on one ticket. An empty list proves nothing: the ticket itself may be gone."""
 
+    def fetch_changed_tickets(self, since: datetime) -> ChangedTickets:
+        """Read the tickets that changed after `since`, as far as few requests go; none where that cannot be asked."""
+        del since
+        return ChangedTickets((), complete=True)
+
+    def listing(self) -> Listing[TimeAccounting] | None:
+        """All bookings by creation and id, readable at any place; `None` where the source has no such list."""
+        return None
+
     @abstractmethod
-    def fetch_types(self) -> list[ActivityType]:
+    def fetch_types(self) -> SourceDirectory:
         """Read all activity types."""
 
     @abstractmethod
-    def fetch_agents(self, ids: Collection[int]) -> list[Agent]:
+    def fetch_agents(self, ids: Collection[int]) -> SourceDirectory:
         """Read these people and no others; who is not there any more is left out."""
 
     @abstractmethod
@@ -265,6 +332,20 @@ class TargetConnector(Connector):
 
         Deletions, and what the target changes past its own timestamps, do not show.
         """
+
+    def changes(self, since: datetime) -> Listing[Timesheet] | None:
+        """What `fetch_changes` reads, by id and readable in parts; `None` where there is no such list."""
+        del since
+        return None
+
+    def newest(self) -> Newest | None:
+        """The highest id of a time sheet and how many there are, of all users; `None` where that cannot be asked."""
+        return None
+
+    def listing(self, words: str) -> Listing[Timesheet] | None:
+        """The time sheets of all users whose description holds the words, by id; `None` where there is no such list."""
+        del words
+        return None
 
     @abstractmethod
     def fetch_directory(self) -> TargetDirectory:

@@ -177,13 +177,13 @@ class SourceConformance(ConnectorConformance[SourceConnector]):
     def test_who_booked_and_what_can_be_named(self, connector: SourceConnector, window: Window) -> None:
         rows = bookings(connector, window)
         booked = {row.agent_id for row in rows}
-        assert {agent.id for agent in connector.fetch_agents(booked)} == booked
+        assert {agent.id for agent in connector.fetch_agents(booked).agents} == booked
         types = {row.type_id for row in rows if row.type_id is not None}
-        assert types <= {kind.id for kind in connector.fetch_types()}
+        assert types <= {kind.id for kind in connector.fetch_types().activity_types}
 
     def test_nobody_is_read_who_was_not_asked_for(self, connector: SourceConnector) -> None:
-        assert connector.fetch_agents([]) == []
-        assert connector.fetch_agents([NO_ID]) == []
+        assert connector.fetch_agents([]).agents == ()
+        assert connector.fetch_agents([NO_ID]).agents == ()
 
     def test_who_has_not_booked_is_found_by_id(self, connector: SourceConnector, window: Window) -> None:
         agent_id = bookings(connector, window)[0].agent_id

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from zk_pipeline.connectors.answer import storable
 from zk_pipeline.domain.exchanges import Exchange
 
 MASK = "***"
@@ -27,9 +28,6 @@ _SECRET_TEXTS = (
     re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"),
 )
 """What stands in headers, and in addresses before the host. Whatever else people write is theirs to keep secret."""
-
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-"""Characters that PostgreSQL does not take in JSON."""
 
 
 @dataclass(slots=True)
@@ -147,7 +145,7 @@ def _masked_fields(fields: Mapping[str, Any], token: str, depth: int) -> dict[st
 
 
 def _masked_text(text: str, token: str) -> str:
-    text = _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text).replace(token, MASK)
+    text = storable(text).replace(token, MASK)
     for secret in _SECRET_TEXTS:
         text = secret.sub(MASK, text)
     return text

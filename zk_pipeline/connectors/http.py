@@ -3,26 +3,25 @@
 Which status means what is said by a `Dialect`, one for each system.
 """
 
-import json
 import logging
 import random
+import re
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from functools import cache
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import httpx
 
-from zk_pipeline.connectors import addresses
-from zk_pipeline.connectors.answer import Answer, Call
-from zk_pipeline.connectors.base import Endpoint, RequestCounts
+from zk_pipeline.connectors import addresses, network
+from zk_pipeline.connectors.answer import Answer, Call, parsed, retry_after
+from zk_pipeline.connectors.base import Endpoint, RequestCounts, Standing
 from zk_pipeline.connectors.errors import (
+    AuthenticationError,
     ConnectorError,
     ProtocolError,
     RateLimitedError,
@@ -34,11 +33,21 @@ from zk_pipeline.domain.traffic import NOTHING, UNANSWERED, Tally, Traffic, sing
 
 CONNECT_SECONDS = 10.0
 LONGEST_WAIT_SECONDS = 60.0
+"""A call waits no longer in place. Where the system asks for more, it fails at once, and whoever asks next waits."""
+
 FIRST_WAIT_SECONDS = 0.5
+_PASSWORD_SCHEMES = frozenset({"basic", "digest", "negotiate", "ntlm"})
+
 IDLE_SECONDS = 4.0
 """Servers commonly close an idle connection after five seconds: leave it before they do, or a write is lost on it."""
 
 Params = Mapping[str, str | int]
+
+_PAGE = re.compile(
+    r"/[a-z]{2}(_[A-Za-z]{2,4})?/(homepage|dashboard|login|timesheet|quick_entry|calendar|favorite|profile|reporting|"
+    r"export|invoice|team|about|help|admin)(/|$)|/(desktop|mobile)(/|$)"
+)
+"""Where the path of a page begins in Kimai (`/en/homepage`) and in Zammad's newer desktop and mobile views."""
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +65,10 @@ class Dialect(Protocol):
         ...
 
     def refusal(self, call: Call, status: int, data: Any, headers: Mapping[str, str]) -> ConnectorError:
-        """The error for a 4xx answer; `data` is its JSON, or `None` when there was none."""
+        """The error for a 4xx answer; `data` is its JSON, or `None` when there was none.
+
+        422 as an `UnavailableError` is a passing failure, which is tried again like one of the server's.
+        """
         ...
 
 
@@ -73,8 +85,8 @@ class _Failure:
 class HttpClient:
     """Sends the calls of one connector. Safe for use by several threads.
 
-    Raises `ValueError` for a base URL or token that cannot be used. Redirects are never followed, since the token would
-    travel with them.
+    Raises `ValueError` for a base URL, token, proxy or file of certificates that cannot be used. Redirects are never
+    followed, since the token would travel with them.
     """
 
     def __init__(
@@ -91,11 +103,15 @@ class HttpClient:
         self._lock = threading.Lock()
         self._reads = self._writes = 0
         self._traffic: dict[tuple[str, str], Tally] = {}
+        self._standing: Standing | None = None
         self.system = (
             dialect.product if endpoint.name == dialect.product.lower() else f"{dialect.product} ({endpoint.name})"
         )
-        self._http = httpx.Client(
-            base_url=checked_base_url(endpoint),
+        self._base_url = checked_base_url(endpoint)
+        network.proxy_for(self._base_url)  # Said now, not at the first request.
+        self._http = network.client(
+            ca_bundle=endpoint.ca_bundle,
+            base_url=self._base_url,
             headers={
                 "Authorization": dialect.authorization(self._token),
                 "Accept": "application/json",
@@ -104,7 +120,6 @@ class HttpClient:
             timeout=httpx.Timeout(endpoint.timeout_seconds, connect=CONNECT_SECONDS),
             limits=httpx.Limits(keepalive_expiry=IDLE_SECONDS),
             follow_redirects=False,
-            verify=_trusted(),
             event_hooks={"request": [addresses.guarded]},
         )
 
@@ -119,6 +134,11 @@ class HttpClient:
         """The attempts that have ended, by kind and status, and how long they took."""
         with self._lock:
             return dict(self._traffic)
+
+    @property
+    def standing(self) -> Standing | None:
+        """Whether the system answers, as the last request showed; `None` before the first."""
+        return self._standing
 
     def close(self) -> None:
         """Release the connections."""
@@ -154,7 +174,8 @@ class HttpClient:
             # What an earlier attempt may have done stays in doubt whatever this one met.
             in_doubt = error.outcome_unknown = error.outcome_unknown or in_doubt
             may_repeat = outcome.again and (repeatable or outcome.unsent)
-            if not may_repeat or attempt >= self._attempts:
+            too_long = outcome.wait is not None and outcome.wait > LONGEST_WAIT_SECONDS
+            if not may_repeat or too_long or attempt >= self._attempts:
                 raise error
             wait = _waiting_time(attempt, outcome.wait)
             _log.warning("%s Attempt %d of %d; the next in %.1f s.", error, attempt, self._attempts, wait)
@@ -172,6 +193,7 @@ class HttpClient:
         response, outcome = self._request(call, params, body)
         seconds = time.monotonic() - started
         self._measure(call, response, seconds)
+        self._standing = _standing(call, outcome) or self._standing
         for watcher in watchers():
             status = response.status_code if response is not None else None
             failed = isinstance(outcome, _Failure)
@@ -205,7 +227,7 @@ class HttpClient:
         try:
             response = self._http.request(call.method, call.path, params=params, json=body)
         except httpx.RequestError as error:
-            return None, _transport_failure(call, error)
+            return None, self._by_way_of_proxy(_transport_failure(call, error))
         return response, self._judge(call, response)
 
     def _json(self, response: httpx.Response | None, outcome: Answer | _Failure) -> Any:
@@ -214,6 +236,18 @@ class HttpClient:
         return self._without_token(response)[0] if response is not None else None
 
     def _judge(self, call: Call, response: httpx.Response) -> Answer | _Failure:
+        return self._by_way_of_proxy(self._meaning(call, response))
+
+    def _by_way_of_proxy(self, outcome: Answer | _Failure) -> Answer | _Failure:
+        """The failure with the proxy that the request went to, where it may be the proxy's and not the system's."""
+        if isinstance(outcome, _Failure) and isinstance(outcome.error, ProtocolError | UnavailableError):
+            variable, proxy = network.variable_for(self._base_url), network.proxy_for(self._base_url)
+            if proxy:
+                outcome.error.problem += f" The request went to the proxy {proxy}, which {variable} names."
+                outcome.error.remedy += " Look at the proxy, or except this host from it in NO_PROXY."
+        return outcome
+
+    def _meaning(self, call: Call, response: httpx.Response) -> Answer | _Failure:
         status = response.status_code
         if response.is_success:
             return _answer(call, response)
@@ -223,7 +257,9 @@ class HttpClient:
             return _rate_limited(call, response)
         if status >= 500 or status == 408:
             return _server_failure(call, response)
-        return _Failure(self._dialect.refusal(call, status, *self._without_token(response)))
+        refusal = self._dialect.refusal(call, status, *self._without_token(response))
+        again = status == 422 and isinstance(refusal, UnavailableError)
+        return _Failure(_asked_for_password(call, response, self._dialect.product) or refusal, again=again)
 
     def _without_token(self, response: httpx.Response) -> tuple[Any, Mapping[str, str]]:
         """JSON and headers of a refusal, from which errors quote, in case that the server quotes the token."""
@@ -231,13 +267,16 @@ class HttpClient:
         if "json" not in headers.get("content-type", "").lower():
             return None, headers
         try:
-            return json.loads(response.text.replace(self._token, MASK)), headers
+            return parsed(response.content.replace(self._token.encode(), MASK.encode())), headers
         except ValueError:
             return None, headers
 
 
 def checked_base_url(endpoint: Endpoint) -> str:
-    """The base URL without trailing slash and pasted `/api` or `/api/v1`. Raises `ValueError` when it is unusable."""
+    """The base URL without trailing slash, and without what else was pasted: `/api`, or a page of the browser.
+
+    Raises `ValueError` when it is unusable.
+    """
     name = f"The base URL of the connector {endpoint.name!r}"
     try:
         parts = urlsplit(endpoint.base_url.strip())
@@ -252,9 +291,11 @@ def checked_base_url(endpoint: Endpoint) -> str:
         raise ValueError(f"{name} is forbidden: {parts.hostname}. {addresses.REMEDY}")
     if parts.username is not None or parts.password is not None:
         raise ValueError(f"{name} holds credentials. Take them out: the token is a setting of its own.")
-    if parts.query or parts.fragment:
-        raise ValueError(f"{name} holds a query or fragment. Give scheme, host and path alone.")
-    path = parts.path.rstrip("/")
+    # Zammad's pages stand behind "#", those of Kimai behind a language; either is the address of a page of the system.
+    page = _PAGE.search(parts.path)
+    path = (parts.path[: page.start()] if page else parts.path).rstrip("/")
+    if parts.query and not page:
+        raise ValueError(f"{name} holds a query. Give scheme, host and path alone.")
     for suffix in ("/api/v1", "/api"):
         path = path.removesuffix(suffix).rstrip("/")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
@@ -273,23 +314,20 @@ def checked_token(endpoint: Endpoint) -> str:
     return token
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a Retry-After header asks for, as a number or a date; `None` when it is absent or unreadable."""
-    text = headers.get("Retry-After", "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+def _standing(call: Call, outcome: Answer | _Failure) -> Standing | None:
+    """What an attempt says about the system: a refusal is an answer, a write that failed may do so by its own fault."""
+    if isinstance(outcome, Answer):
+        return Standing()
+    error = outcome.error
+    is_away = isinstance(error, UnavailableError | RateLimitedError | AuthenticationError | ProtocolError)
+    if outcome.unsent or outcome.wait is not None or (is_away and not call.writes):
+        return Standing(str(error), outcome.wait)
+    return None if is_away else Standing()
 
 
 def _waiting_time(attempt: int, told: float | None) -> float:
     if told is not None:
-        return min(told, LONGEST_WAIT_SECONDS)
+        return told
     jitter = random.uniform(0.5, 1.5)  # noqa: S311 (spreads retries, guards nothing)
     return min(FIRST_WAIT_SECONDS * 2 ** (attempt - 1) * jitter, LONGEST_WAIT_SECONDS)
 
@@ -307,7 +345,7 @@ def _answer(call: Call, response: httpx.Response) -> Answer | _Failure:
             )
         )
     try:
-        data = json.loads(response.content)
+        data = parsed(response.content)
     except ValueError:
         return _Failure(
             answer.fault("The JSON of the answer is cut off or broken.", "Try again; look at the proxy's limits.")
@@ -324,6 +362,28 @@ def _redirected(call: Call, response: httpx.Response) -> ProtocolError:
         status=response.status_code,
         remedy="Correct the base URL: http or https, the host and the path prefix.",
         outcome_unknown=call.writes,
+    )
+
+
+def _asked_for_password(call: Call, response: httpx.Response, product: str) -> ProtocolError | None:
+    """The error where not the system but a web server or proxy in front of it wants a name and a password.
+
+    Neither Kimai nor Zammad asks so: they take tokens, and their refusals are JSON.
+    """
+    asked = response.headers.get("Proxy-Authenticate" if response.status_code == 407 else "WWW-Authenticate", "")
+    scheme = asked.partition(" ")[0]
+    from_system = "json" in response.headers.get("Content-Type", "").lower()
+    if response.status_code not in {401, 407} or scheme.lower() not in _PASSWORD_SCHEMES or from_system:
+        return None
+    realm = re.search(r'realm="([^"]{1,60})"', asked)
+    named = f" for {realm[1]!r}" if realm else ""
+    return call.error(
+        ProtocolError,
+        f"A web server or proxy in front of {product} asks for a name and password ({scheme}){named}; the token did "
+        f"not reach {product}.",
+        status=response.status_code,
+        remedy=f"Let requests of this machine to /api pass there without a password, or give the address of {product} "
+        "behind it.",
     )
 
 
@@ -354,6 +414,10 @@ def _transport_failure(call: Call, error: httpx.RequestError) -> _Failure:
     if isinstance(error, httpx.DecodingError | httpx.UnsupportedProtocol):
         problem = "The body of the answer cannot be decoded."
         return _Failure(call.error(ProtocolError, problem, outcome_unknown=call.writes))
+    if isinstance(error, httpx.ProxyError):
+        reason = str(error).strip().rstrip(".") or "no answer"
+        remedy = "Correct the proxy's address, name and password there."
+        return _Failure(call.error(UnavailableError, f"The proxy refused ({reason}).", remedy=remedy), unsent=True)
     if isinstance(error, addresses.ForbiddenAddressError):
         problem = "The base URL leads to an address that is forbidden; nothing was sent to it."
         return _Failure(call.error(UnavailableError, problem, remedy=addresses.REMEDY), unsent=True)
@@ -362,7 +426,7 @@ def _transport_failure(call: Call, error: httpx.RequestError) -> _Failure:
             call.error(
                 UnavailableError,
                 "No secure connection: the certificate or the TLS settings of the server are not accepted.",
-                remedy="Install a valid certificate, or name the authority's file in SSL_CERT_FILE.",
+                remedy="Install a valid certificate there, or name the file of its authority in ZK_CA_BUNDLE.",
             ),
             unsent=isinstance(error, httpx.ConnectError),
         )
@@ -378,12 +442,6 @@ def _describe(error: httpx.RequestError, *, unsent: bool) -> tuple[str, str]:
     if isinstance(error, httpx.TimeoutException):
         return "No answer within the time limit.", "Try again; raise the time limit if the server is slow."
     return "The connection broke before the answer was complete.", "Try again; look at the server's own log."
-
-
-@cache
-def _trusted() -> ssl.SSLContext:
-    """The certificates that are trusted, read once for all clients of a process."""
-    return httpx.create_ssl_context()
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from zk_pipeline.connectors.base import Connector, Endpoint, RequestCounts
+from zk_pipeline.connectors.base import Connector, Endpoint, RequestCounts, Standing
 from zk_pipeline.connectors.http import Dialect, HttpClient
 from zk_pipeline.domain.traffic import Traffic
 
@@ -24,6 +24,11 @@ class HttpConnector(Connector):
     def traffic(self) -> Traffic:
         """The same by status, and how long they took."""
         return self._http.traffic
+
+    @property
+    def standing(self) -> Standing | None:
+        """Whether the system answers, as the last request showed."""
+        return self._http.standing
 
     def close(self) -> None:
         """Release the connections."""

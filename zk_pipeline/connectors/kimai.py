@@ -14,6 +14,7 @@ from zk_pipeline.connectors.base import (
     Certificate,
     Endpoint,
     Finding,
+    Newest,
     Sweep,
     TargetConnector,
     Validation,
@@ -29,7 +30,7 @@ from zk_pipeline.connectors.http import Params
 from zk_pipeline.connectors.http_connector import HttpConnector
 from zk_pipeline.connectors.kimai_account import ALL_USERS, ME, USERS, Account
 from zk_pipeline.connectors.kimai_errors import TIMESHEETS, KimaiDialect
-from zk_pipeline.connectors.kimai_pages import PAGE_SIZE, Reading, read_timesheets
+from zk_pipeline.connectors.kimai_pages import PAGE_SIZE, Reading, TimesheetList, read_timesheets
 from zk_pipeline.connectors.kimai_registers import (
     CUSTOMERS,
     PROJECTS,
@@ -38,7 +39,7 @@ from zk_pipeline.connectors.kimai_registers import (
     same_tag,
 )
 from zk_pipeline.connectors.kimai_removal import remove_customer, remove_project
-from zk_pipeline.connectors.kimai_times import misread, query_span, wall_clock, with_offset
+from zk_pipeline.connectors.kimai_times import NAIVE, misread, query_span, wall_clock, with_offset
 from zk_pipeline.connectors.kimai_validation import OLDEST_VERSION, validate, version_findings
 from zk_pipeline.domain.records import (
     Customer,
@@ -49,6 +50,7 @@ from zk_pipeline.domain.records import (
     TimesheetDraft,
     Window,
 )
+from zk_pipeline.domain.vanished import Listing
 
 CREATE = ("create_own_timesheet", "create_other_timesheet")
 EDIT = ("edit_other_timesheet", "edit_exported_timesheet (when exported)")
@@ -88,8 +90,21 @@ class KimaiConnector(HttpConnector, TargetConnector):
 
         Raises `UnavailableError` when rows moved between the pages, so that one may have been missed.
         """
-        moment = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        return self._all({"modified_after": moment})
+        return self._all(_modified_after(since))
+
+    def changes(self, since: datetime) -> Listing[Timesheet]:
+        """What Kimai's own timestamp calls modified, by id, readable in parts."""
+        return TimesheetList(self._http, _modified_after(since))
+
+    def newest(self) -> Newest:
+        """The highest id and the number of all time sheets, in one request (docs/kimai.md §2)."""
+        listing = TimesheetList(self._http, {"order": "DESC"})
+        row = listing.row_at(0)
+        return Newest(row.id if row else 0, listing.total, listing.answered_at)
+
+    def listing(self, words: str) -> Listing[Timesheet]:
+        """The time sheets that hold the words, by id (docs/kimai.md §2, §12)."""
+        return TimesheetList(self._http, {"term": words})
 
     def fetch_directory(self) -> TargetDirectory:
         """Read server, users, customers, projects and activities in seven requests. Refuses Kimai before 2.14."""
@@ -99,14 +114,19 @@ class KimaiConnector(HttpConnector, TargetConnector):
             raise answer.fault(f"Kimai {version.text('version')} is too old.", "Update Kimai to 2.14 or newer.")
         me = self._http.get(ME).row("user")
         config = self._http.get("/api/config/timesheet").row("configuration")
-        users = self._http.get(USERS, ALL_USERS, needs=("view_user",)).rows("user")
-        activities = self._http.get("/api/activities", {"visible": 3}).rows("activity")
+        users, bad_users = self._http.get(USERS, ALL_USERS, needs=("view_user",)).readable("user", kimai_rows.user)
+        customers, bad_customers = CUSTOMERS.everything(self._http)
+        projects, bad_projects = PROJECTS.everything(self._http)
+        activities, bad_activities = self._http.get("/api/activities", {"visible": 3}).readable(
+            "activity", kimai_rows.activity
+        )
         directory = TargetDirectory(
             server=kimai_rows.server(version, me, config),
-            users=tuple(map(kimai_rows.user, users)),
-            customers=tuple(CUSTOMERS.everything(self._http)),
-            projects=tuple(PROJECTS.everything(self._http)),
-            activities=tuple(map(kimai_rows.activity, activities)),
+            users=tuple(users),
+            customers=tuple(customers),
+            projects=tuple(projects),
+            activities=tuple(activities),
+            unreadable=(*bad_users, *bad_customers, *bad_projects, *bad_activities),
         )
         self._account.learn(directory.users)
         return directory
@@ -117,7 +137,7 @@ class KimaiConnector(HttpConnector, TargetConnector):
             answer = self._http.get(f"{TIMESHEETS}/{timesheet_id}", needs=VIEW)
         except NotFoundError:
             return None
-        return _timesheet(answer)
+        return kimai_rows.timesheet(answer.row("time sheet"))
 
     def find(self, marker: str) -> list[Timesheet]:
         """Find the time sheets whose description holds the marker, in brackets or between blanks (docs/kimai.md §12).
@@ -129,7 +149,9 @@ class KimaiConnector(HttpConnector, TargetConnector):
             raise ValueError(
                 f"The marker {marker!r} cannot be searched for: use one word without colon or leading '!'."
             )
-        return [row for row in self._all({"term": marker}) if _holds(row.description, marker)]
+        found = self._all({"term": marker})
+        # Kimai found the marker in a text that cannot be read here: it is there, so nothing is written beside it.
+        return [row for row in found if "description" in row.faults or _holds(row.description, marker)]
 
     def create(self, draft: TimesheetDraft) -> Timesheet:
         """Create a time sheet in a single attempt. Tags that Kimai dropped are missing in the result, and logged.
@@ -148,7 +170,7 @@ class KimaiConnector(HttpConnector, TargetConnector):
             "tags": ",".join(draft.tags),
         }
         answer = self._http.write("POST", TIMESHEETS, body, needs=CREATE)
-        made = _timesheet(answer)
+        made = kimai_rows.written(answer)
         _check_references(answer, body)
         if misread(draft.begin, made.raw["begin"], zone):
             self._account.forget()
@@ -227,7 +249,7 @@ class KimaiConnector(HttpConnector, TargetConnector):
         begin, end = query_span(window, caller.zone)
         reading = read_timesheets(self._http, {"begin": begin, "end": end})
         # Kimai's `end` is inclusive, and in a repeated hour it was asked for more.
-        rows = [row for row in reading.rows if window.start <= row.begin < window.end]
+        rows = [row for row in reading.rows if "begin" in row.faults or window.start <= row.begin < window.end]
         yield from in_chunks(rows, PAGE_SIZE)
         doubt = reading.doubt
         if not doubt and caller.is_plain and all(row.user_id == caller.id for row in reading.rows):
@@ -261,7 +283,11 @@ class KimaiConnector(HttpConnector, TargetConnector):
     def _patch(self, current: Timesheet, body: dict[str, Any]) -> Timesheet:
         answer = self._http.write("PATCH", f"{TIMESHEETS}/{current.id}", body, repeatable=True, needs=EDIT)
         _check_references(answer, body)
-        return _timesheet(answer)
+        return kimai_rows.written(answer)
+
+
+def _modified_after(since: datetime) -> Params:
+    return {"modified_after": since.astimezone(UTC).strftime(NAIVE)}
 
 
 def _certificate(window: Window, reading: Reading, rows: int, doubt: str) -> Certificate:
@@ -275,10 +301,6 @@ def _certificate(window: Window, reading: Reading, rows: int, doubt: str) -> Cer
         complete=not doubt,
         reason=doubt,
     )
-
-
-def _timesheet(answer: Answer) -> Timesheet:
-    return kimai_rows.timesheet(answer.row("time sheet"))
 
 
 def _holds(description: str, marker: str) -> bool:

@@ -82,10 +82,10 @@ class Account:
 
     def _read_zones(self) -> dict[int, str]:
         try:
-            rows = self._http.get(USERS, ALL_USERS, needs=("view_user",)).rows("user")
+            users, _ = self._http.get(USERS, ALL_USERS, needs=("view_user",)).readable("user", kimai_rows.user)
         except PermissionDeniedError:
             return {}
-        return {user.id: user.timezone for user in map(kimai_rows.user, rows)}
+        return {user.id: user.timezone for user in users}
 
 
 def caller_in(answer: Answer) -> Caller:

@@ -27,7 +27,18 @@ FIELD_PERMISSIONS: Mapping[str, str] = {
 }
 """The permission without which a field is not in the form (docs/kimai.md §1, §5)."""
 
+PROBE_FIELD = "zk_probe"
+"""A field that no form has: a form with it is refused, and the refusal shows which fields the account may send."""
+
 Fields = dict[str, tuple[str, ...]]
+
+
+class ProbeRefusedError(ValidationFailedError):
+    """Kimai refused a probe, as it must. `offered` are the fields of the form, `fields` what it said about them."""
+
+    def __init__(self, problem: str, *, offered: frozenset[str], fields: Fields, **where: Any) -> None:
+        self.offered = offered
+        super().__init__(problem, fields=fields, **where)
 
 
 class KimaiDialect:
@@ -68,6 +79,17 @@ class KimaiDialect:
 
 def _forbidden(call: Call) -> PermissionDeniedError:
     needed = " and ".join(("api_access", *call.needs))
+    if call.method in {"PATCH", "DELETE"} and call.path.startswith(TIMESHEETS):
+        # Kimai says no more than "Forbidden" for all of these (docs/kimai.md §4).
+        return call.error(
+            PermissionDeniedError,
+            "Its period or its project may be locked in Kimai, or a permission is missing, or the time sheet belongs "
+            "to a team of others: Kimai does not tell which.",
+            status=403,
+            remedy="Open the period in Kimai's lockdown or unlock the project, or give a role of the account the "
+            f"permission lockdown_override_timesheet. If neither is locked, give it {needed}; view_all_data lifts the "
+            "limits of teams. Or adjust the booking, so that its minutes are billed in the open period.",
+        )
     return call.error(
         PermissionDeniedError,
         "A permission is missing, or the record belongs to a team of others.",
@@ -79,6 +101,9 @@ def _forbidden(call: Call) -> PermissionDeniedError:
 def _invalid(call: Call, data: Any) -> ConnectorError:
     messages = _messages(data)
     offered = _form_fields(data)
+    if PROBE_FIELD in call.fields and offered:
+        problem = "The probe was refused, as it should be."
+        return call.error(ProbeRefusedError, problem, status=400, offered=offered, fields=messages)
     withheld = sorted(call.fields - offered)
     if EXTRA_FIELDS in messages.get("", ()) and offered and withheld:
         return _withheld(call, withheld)

@@ -9,7 +9,7 @@ from zk_pipeline.connectors import kimai_rows
 from zk_pipeline.connectors.answer import Row
 from zk_pipeline.connectors.errors import ConnectorError, ValidationFailedError
 from zk_pipeline.connectors.http import HttpClient, Params
-from zk_pipeline.domain.records import Customer, Project
+from zk_pipeline.domain.records import Customer, Project, Unreadable
 
 TAGS = "/api/tags"
 HIDDEN_AND_VISIBLE = 3
@@ -27,15 +27,30 @@ class Register(Generic[Kind]):
     scope: Params
     permission: str
 
-    def everything(self, http: HttpClient) -> list[Kind]:
-        """All records that the account may see."""
-        return [self.parse(row) for row in http.get(self.path, self.scope).rows(self.what)]
+    def everything(self, http: HttpClient) -> tuple[list[Kind], tuple[Unreadable, ...]]:
+        """All records that the account may see, and those of them that cannot be read."""
+        return http.get(self.path, self.scope).readable(self.what, self.parse)
 
     def find(self, http: HttpClient, number: str) -> Kind | None:
-        """The record of exactly this number, hidden and ended ones included; the oldest should there be several."""
+        """The record of exactly this number, hidden and ended ones included; the oldest should there be several.
+
+        Raises `ValidationFailedError` when there is one that cannot be read and may be it: none is made beside it.
+        """
         term: Params = {"term": number} if is_searchable(number) else {}
-        rows = http.get(self.path, {**self.scope, **term}).rows(self.what)
-        matching = [record for record in map(self.parse, rows) if record.number == number]
+        answer = http.get(self.path, {**self.scope, **term})
+        records, unreadable = answer.readable(self.what, self.parse)
+        numbers = {row.id: item.get("number") for row in unreadable for item in answer.data if _is_row(item, row)}
+        matching = [record for record in records if record.number == number]
+        maybe = [row for row in unreadable if numbers.get(row.id) == number or not isinstance(numbers.get(row.id), str)]
+        if maybe and not matching:
+            raise ValidationFailedError(
+                f"{maybe[0]} Whether it is the one with the number {number} is not known.",
+                fields={},
+                system=http.system,
+                method="GET",
+                path=self.path,
+                remedy=f"Correct the {self.what} in Kimai, then sync the day again.",
+            )
         return min(matching, key=lambda record: record.id, default=None)
 
     def obtain(self, http: HttpClient, number: str, content: Mapping[str, Any]) -> Kind:
@@ -73,6 +88,10 @@ PROJECTS = Register(
     scope={"visible": HIDDEN_AND_VISIBLE, "ignoreDates": 1},
     permission="create_project",
 )
+
+
+def _is_row(item: Any, row: Unreadable) -> bool:
+    return isinstance(item, dict) and row.id is not None and item.get("id") == row.id
 
 
 def is_searchable(term: str) -> bool:

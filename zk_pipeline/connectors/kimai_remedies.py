@@ -24,9 +24,14 @@ class Remedy:
 REMEDIES = (
     Remedy(
         ANY_FIELD,
+        "project is locked",
+        "Unlock the project in Kimai, or adjust the booking, so that its minutes are billed in the open period.",
+    ),
+    Remedy(
+        ANY_FIELD,
         "period is locked",
         "Open the period in Kimai's lockdown, or give a role of the account the permission "
-        "lockdown_override_timesheet. Or close the days here with ZK_LOCKED_BEFORE and adjust the booking.",
+        "lockdown_override_timesheet. Or adjust the booking, so that its minutes are billed in the open period.",
     ),
     Remedy(
         ANY_FIELD,
@@ -39,7 +44,8 @@ REMEDIES = (
     Remedy(
         ANY_FIELD,
         r"maximum (duration|\S+ hours)",
-        f"Divide the booking in Zammad into shorter ones, or raise the longest duration in {RULES}.",
+        "Divide the booking in Zammad into shorter ones, or correct it there if it is a typing error; "
+        f"or raise the longest duration in {RULES}.",
     ),
     Remedy(
         ANY_FIELD,
@@ -64,7 +70,7 @@ REMEDIES = (
     Remedy(
         "user",
         "choice is invalid",
-        "Enable the user in Kimai, or map the agent to another: zk mappings set user AGENT-EMAIL KIMAI-USER.",
+        "Enable the user in Kimai, or map the agent to another: zk mappings set user AGENT KIMAI-USER.",
     ),
     Remedy(
         "project",

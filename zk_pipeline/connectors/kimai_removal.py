@@ -27,8 +27,11 @@ def remove_customer(http: HttpClient, customer_id: int, number: str) -> None:
     path = f"{CUSTOMERS.path}/{customer_id}"
     if not _is_there(http, CUSTOMERS, path, number):
         return
-    if any(project.customer_id == customer_id for project in PROJECTS.everything(http)):
+    projects, unreadable = PROJECTS.everything(http)
+    if any(project.customer_id == customer_id for project in projects):
         raise _refusal(http, path, "It has projects.")
+    if unreadable:
+        raise _refusal(http, path, f"Whether it has projects is not known. {unreadable[0]}")
     _expect_no_timesheets(http, path, {"customer": customer_id})
     _delete(http, path, "delete_customer")
 

@@ -1,25 +1,45 @@
 """Kimai's JSON rows as plain rows (docs/kimai.md §6, §7, §8)."""
 
-from zk_pipeline.connectors.answer import Row
+from datetime import UTC, datetime
+
+from zk_pipeline.connectors.answer import Answer, Row
 from zk_pipeline.domain.records import Activity, Customer, Project, TargetServer, TargetUser, Timesheet
+
+LONGEST_SECONDS = 2**31 - 1
+UNKNOWN_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
+"""Where a time sheet is kept whose begin cannot be read; it counts for every day."""
 
 
 def timesheet(row: Row) -> Timesheet:
-    """One time sheet, from a list or on its own. Tags are sorted: Kimai's order is not stable."""
+    """One time sheet, of which only the id must be readable. Tags are sorted: Kimai's order is not stable."""
+    faults: dict[str, str] = {}
+    end = row.spare(faults, "end", row.optional_instant, None)
+    seconds = row.spare(faults, "duration", row.optional_integer, None) or 0
+    if abs(seconds) > LONGEST_SECONDS:
+        faults["duration"], seconds = f"{seconds} seconds are too many", 0
     return Timesheet(
         id=row.integer("id"),
-        user_id=row.integer("user"),
-        project_id=row.integer("project"),
-        activity_id=row.integer("activity"),
-        begin=row.instant("begin"),
-        end=row.optional_instant("end"),
-        duration_seconds=row.optional_integer("duration") or 0,
-        description=row.optional_text("description") or "",
-        tags=tuple(sorted(row.texts("tags"))),
-        exported=row.boolean("exported"),
-        billable=row.boolean("billable"),
+        user_id=row.spare(faults, "user", row.integer, 0),
+        project_id=row.spare(faults, "project", row.integer, 0),
+        activity_id=row.spare(faults, "activity", row.integer, 0),
+        begin=row.spare(faults, "begin", row.instant, end or UNKNOWN_MOMENT),
+        end=end,
+        duration_seconds=seconds,
+        description=row.spare(faults, "description", row.optional_text, None) or "",
+        tags=tuple(sorted(row.spare(faults, "tags", row.texts, ()))),
+        exported=row.spare(faults, "exported", row.boolean, instead=False),
+        billable=row.spare(faults, "billable", row.boolean, instead=False),
         raw=row.raw,
+        faults=faults,
     )
+
+
+def written(answer: Answer) -> Timesheet:
+    """The time sheet that a write answers with. Raises `ProtocolError` where it cannot be read."""
+    row = timesheet(answer.row("time sheet"))
+    if row.faults:
+        raise answer.fault(f"Time sheet {row.id} cannot be read: {', '.join(row.faults)}.")
+    return row
 
 
 def user(row: Row) -> TargetUser:
@@ -51,6 +71,7 @@ def project(row: Row) -> Project:
         start=row.optional_date("start"),
         end=row.optional_date("end"),
         global_activities=row.boolean("globalActivities"),
+        locked_until=row.optional_date("lockedUntil"),
     )
 
 

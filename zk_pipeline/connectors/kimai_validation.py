@@ -1,19 +1,22 @@
 """What the Kimai connector says about server and account: version, role, missing permissions, zone and tracking mode.
 
-Permissions to write are told by sending forms that Kimai must refuse: they hold a field that no form has, and ids that
-no record has. The refusal shows what the account may send; nothing is created (docs/kimai.md §1, §3).
+Permissions to write are told by sending forms that Kimai must refuse, since they hold a field that no form has. The
+refusal shows what the account may send; nothing is created or changed (docs/kimai.md §1, §3). What a role is called
+proves nothing: single permissions can be taken from any.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from zk_pipeline.connectors import kimai_rows
 from zk_pipeline.connectors.base import Finding, Level, Validation
 from zk_pipeline.connectors.checks import Checks, version_numbers
-from zk_pipeline.connectors.errors import ConnectorError, ValidationFailedError
-from zk_pipeline.connectors.http import HttpClient
+from zk_pipeline.connectors.errors import ConnectorError
+from zk_pipeline.connectors.http import HttpClient, Params
 from zk_pipeline.connectors.kimai_account import ALL_USERS, ME, USERS, Caller, caller_in
-from zk_pipeline.connectors.kimai_errors import TIMESHEETS
+from zk_pipeline.connectors.kimai_errors import PROBE_FIELD, TIMESHEETS, ProbeRefusedError
 from zk_pipeline.connectors.kimai_registers import CUSTOMERS, PROJECTS, TAGS
+from zk_pipeline.domain.records import TargetUser, Timesheet
 
 OLDEST_VERSION = (2, 14)
 NEWER_IS_BETTER = {
@@ -22,18 +25,21 @@ NEWER_IS_BETTER = {
     (2, 63): "pages are only stable when sorted by id, as this connector does",
 }
 
-ADMINISTRATORS = frozenset({"ROLE_ADMIN", "ROLE_SUPER_ADMIN"})
+PROBE: dict[str, Any] = {PROBE_FIELD: True}
+IMPOSSIBLE_TIMESHEET = {**PROBE, "user": 0, "project": 0, "activity": 0, "begin": "x", "end": "x"}
+"""`begin` is no date: an empty one is a fault of Kimai's own, which answers 500 (docs/kimai.md §3)."""
 
-UNKNOWN_FIELD = "zk_probe"
-IMPOSSIBLE_TIMESHEET = {UNKNOWN_FIELD: True, "user": 0, "project": 0, "activity": 0, "begin": "", "end": ""}
-IMPOSSIBLE_RECORD = {UNKNOWN_FIELD: True, "name": ""}
+IMPOSSIBLE_RECORD = {**PROBE, "name": ""}
 
-FORMS: tuple[tuple[str, str, dict[str, Any], tuple[str, ...]], ...] = (
-    ("create time sheets", TIMESHEETS, IMPOSSIBLE_TIMESHEET, ("create_own_timesheet",)),
-    ("create customers", CUSTOMERS.path, IMPOSSIBLE_RECORD, (CUSTOMERS.permission,)),
-    ("create projects", PROJECTS.path, IMPOSSIBLE_RECORD, (PROJECTS.permission,)),
-    ("create tags", TAGS, IMPOSSIBLE_RECORD, ("create_tag",)),
+CREATE_FIELDS = {"user": "create_other_timesheet", "begin": "view_other_timesheet", "end": "view_other_timesheet"}
+FORMS = (
+    ("create customers", CUSTOMERS.path, (CUSTOMERS.permission,)),
+    ("create projects", PROJECTS.path, (PROJECTS.permission,)),
+    ("create tags", TAGS, ("create_tag",)),
 )
+
+OTHERS = "time sheets of others"
+NEWEST = 500
 
 
 def validate(http: HttpClient) -> Validation:
@@ -50,11 +56,18 @@ def validate(http: HttpClient) -> Validation:
     roles = ", ".join(sorted(caller.roles - {"ROLE_USER"})) or "ROLE_USER"
     checks.passed("account", f"The token belongs to {account} ({roles}), time zone {caller.zone.key}.")
     _tracking_mode(http, checks)
-    _users(http, checks, caller)
-    _others(http, checks, caller)
-    for subject, path, form, needs in FORMS:
-        _form(http, checks, subject, path, form, needs)
-    _role(checks, caller)
+    users = _users(http, checks, caller)
+    _create(http, checks)
+    for subject, path, needs in FORMS:
+        if _offered(http, checks, subject, ("POST", path), IMPOSSIBLE_RECORD, needs) is not None:
+            checks.passed(subject, "The account may do so.")
+    _others(http, checks, caller, users)
+    checks.passed(
+        "untested",
+        "Untested, since only a write would tell: deleting time sheets (delete_other_timesheet), writing into locked "
+        "periods (lockdown_override_timesheet), and for zk undo deleting customers and projects (delete_customer, "
+        "delete_project). Whether teams hide anything (view_all_data) is not told either.",
+    )
     return Validation(version=version, account=account, timezone=caller.zone.key, findings=checks.findings)
 
 
@@ -88,13 +101,17 @@ def _tracking_mode(http: HttpClient, checks: Checks) -> None:
         checks.passed(subject, f"Times are recorded in the mode {mode!r}.")
 
 
-def _users(http: HttpClient, checks: Checks, caller: Caller) -> None:
+def _users(http: HttpClient, checks: Checks, caller: Caller) -> list[TargetUser]:
     subject = "users"
-    answer = checks.attempt(subject, lambda: http.get(USERS, ALL_USERS, needs=("view_user",)))
-    users = checks.attempt(subject, lambda: list(map(kimai_rows.user, answer.rows("user")))) if answer else None
-    if users is None:
-        return
+    read = checks.attempt(
+        subject, lambda: http.get(USERS, ALL_USERS, needs=("view_user",)).readable("user", kimai_rows.user)
+    )
+    if read is None:
+        return []
+    users, unreadable = read
     checks.passed(subject, f"{len(users)} users can be read (view_user).")
+    for row in unreadable:
+        checks.warned(subject, str(row), "Correct the user in Kimai; no time is given to one that cannot be read.")
     elsewhere = sorted({user.timezone for user in users if user.enabled} - {caller.zone.key})
     if elsewhere:
         # Kimai files an entry under the caller's calendar day, not the owner's (docs/kimai.md §3).
@@ -104,50 +121,105 @@ def _users(http: HttpClient, checks: Checks, caller: Caller) -> None:
             " Kimai may count their entries near midnight for a neighbouring day; the times themselves are exact.",
             "Give the account the time zone that most users have.",
         )
+    return users
 
 
-def _others(http: HttpClient, checks: Checks, caller: Caller) -> None:
-    """`user=all` is ignored silently for those who may not see others; more rows than the own ones disprove it."""
-    subject = "time sheets of others"
-    totals = [
-        checks.attempt(subject, lambda: http.get(TIMESHEETS, params).header_number("X-Total-Count"))  # noqa: B023
-        for params in ({"size": 1, "user": "all"}, {"size": 1})
-    ]
-    everybody, own = totals
-    if everybody is None or own is None:
+def _create(http: HttpClient, checks: Checks) -> None:
+    subject, needs = "create time sheets", ("create_own_timesheet", "create_other_timesheet")
+    offered = _offered(http, checks, subject, ("POST", TIMESHEETS), IMPOSSIBLE_TIMESHEET, needs)
+    if offered is None:
         return
-    if everybody > own or not caller.is_plain:
-        checks.passed(subject, f"{everybody} time sheets can be read.")
-    else:
+    missing = sorted({permission for field, permission in CREATE_FIELDS.items() if field not in offered})
+    for permission in missing:
         checks.failed(
             subject,
-            "The account sees its own time sheets only: time sheets would be created twice.",
-            "Give a role of the account the permissions view_other_timesheet and view_all_data.",
+            f"The account may not create time sheets for others: {permission} is missing.",
+            f"Give a role of the account the permission {permission}.",
         )
+    if not missing:
+        checks.passed(subject, "The account may do so, for others too (create_other_timesheet).")
 
 
-def _form(
-    http: HttpClient, checks: Checks, subject: str, path: str, form: dict[str, Any], needs: tuple[str, ...]
-) -> None:
+def _others(http: HttpClient, checks: Checks, caller: Caller, users: Sequence[TargetUser]) -> None:
+    """Whether the account sees and may change what others booked: told by a row of somebody else's, never by a role.
+
+    `user=all` is ignored silently for those who may not see others (docs/kimai.md §2).
+    """
+    newest = checks.attempt(OTHERS, lambda: _newest(http, {"user": "all"}))
+    if newest is None:
+        return
+    foreign = [row for row in newest if row.user_id != caller.id]
+    if not foreign:
+        _unseen(http, checks, caller, users)
+        return
+    checks.passed(OTHERS, f"Time sheets of others can be read (view_other_timesheet), such as {foreign[0].id}.")
+    subject = "change time sheets of others"
+    open_rows = [row for row in foreign if not row.exported] or foreign
+    needs = ("edit_other_timesheet", "lockdown_override_timesheet (where its period is locked)")
+    offered = _offered(http, checks, subject, ("PATCH", f"{TIMESHEETS}/{open_rows[0].id}"), PROBE, needs)
+    if offered is None:
+        return
+    checks.passed(subject, "The account may do so (edit_other_timesheet).")
+    if "billable" not in offered:
+        checks.warned(
+            subject,
+            "The account may not set whether others' time is billable: edit_billable_other_timesheet is missing.",
+            "Give a role of the account the permission edit_billable_other_timesheet.",
+        )
+    exported = checks.attempt(OTHERS, lambda: _newest(http, {"user": "all", "exported": 1}), Level.WARN) or []
+    billed = next((row for row in exported if row.user_id != caller.id), None)
+    if billed is not None:
+        call, needs = ("PATCH", f"{TIMESHEETS}/{billed.id}"), ("edit_exported_timesheet",)
+        # Billed time is never rewritten; the permission serves people who take an export back.
+        if _offered(http, checks, subject, call, PROBE, needs, Level.WARN) is not None:
+            checks.passed(subject, "Exported ones too (edit_exported_timesheet).")
+
+
+def _unseen(http: HttpClient, checks: Checks, caller: Caller, users: Sequence[TargetUser]) -> None:
+    """Nobody else's time sheet came: the account may not see them, or there is none."""
+    remedy = (
+        "Give a role of the account the permissions view_other_timesheet, view_all_data, edit_other_timesheet, "
+        "delete_other_timesheet and edit_billable_other_timesheet"
+    )
+    other = next((user for user in users if user.id != caller.id), None)
+    told = checks.attempt(OTHERS, lambda: _newest(http, {"user": other.id}), Level.WARN) if other else None
+    if told and all(row.user_id == caller.id for row in told):
+        text = "The account sees its own time sheets only: view_other_timesheet is missing."
+        checks.failed(OTHERS, f"{text} Time sheets would be created twice.", f"{remedy}.")
+        return
+    checks.warned(
+        OTHERS,
+        "No time sheet of anybody else came, so whether the account sees and may change them is untested.",
+        f"{remedy}, and test again when others have time sheets.",
+    )
+
+
+def _newest(http: HttpClient, filters: Params) -> list[Timesheet]:
+    """The time sheets that were made last; those that cannot be read are left out."""
+    params = {"orderBy": "id", "order": "DESC", "size": NEWEST, **filters}
+    rows, _ = http.get(TIMESHEETS, params, needs=("view_other_timesheet",)).readable("time sheet", kimai_rows.timesheet)
+    return [row for row in rows if not row.faults]
+
+
+def _offered(
+    http: HttpClient,
+    checks: Checks,
+    subject: str,
+    call: tuple[str, str],
+    form: dict[str, Any],
+    needs: tuple[str, ...],
+    level: Level = Level.FAIL,
+) -> frozenset[str] | None:
+    """The fields that Kimai offers the account in a form that it must refuse; `None`, with a finding, if it may not."""
+    method, path = call
     try:
-        http.write("POST", path, form, needs=needs)
-    except ValidationFailedError:
-        checks.passed(subject, "The account may do so.")
+        http.write(method, path, form, needs=needs)
+    except ProbeRefusedError as error:
+        return error.offered
     except ConnectorError as error:
-        checks.refused(subject, error)
+        checks.refused(subject, error, level)
     else:
         checks.failed(
             subject, "A form that cannot be right was accepted.", "Check that the base URL is a Kimai server."
         )
-
-
-def _role(checks: Checks, caller: Caller) -> None:
-    """Permissions that only a change or deletion of a real time sheet would show."""
-    if caller.roles & ADMINISTRATORS:
-        checks.passed("role", "By its role the account may change and delete time sheets and is not limited to teams.")
-        return
-    checks.warned(
-        "role",
-        "The account is no administrator; whether it may change and delete everybody's time sheets cannot be told.",
-        "Give its role view_all_data, edit_other_timesheet, delete_other_timesheet, edit_billable_other_timesheet.",
-    )
+    return None

@@ -1,5 +1,6 @@
 """Zammad's refusals as typed errors, each with the operator's next step (docs/zammad.md §1, §8)."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,9 @@ from zk_pipeline.connectors.errors import (
     UnavailableError,
     ValidationFailedError,
 )
+
+_DATABASE_FAULT = re.compile(r"Error ID |PG::")
+"""How the text begins where the database failed; a token with full `admin` is shown PostgreSQL's own words."""
 
 UNKNOWN_ROUTE = "This page doesn't exist."
 LONGEST_TEXT = 300
@@ -45,6 +49,14 @@ class ZammadDialect:
             return _forbidden(call, text)
         if status == 404:
             return _not_found(call, text)
+        if status == 422 and (not call.writes or _DATABASE_FAULT.match(text)):
+            return call.error(
+                UnavailableError,
+                f"The request failed within Zammad: {_sentence(text)}",
+                status=422,
+                remedy="Try again; if it stays, look for this text in Zammad's production.log.",
+                outcome_unknown=call.writes,
+            )
         if status == 422:
             problem = f"The content was refused: {_sentence(text)}"
             return call.error(ValidationFailedError, problem, status=422, fields={"": (text,)})
@@ -77,7 +89,9 @@ def _forbidden(call: Call, text: str) -> ConnectorError:
     elif "user authorization failed" in lower:
         remedy = f"Give a role of the token's owner the permission {needed}."
     else:
-        remedy = f"Give the token's owner {needed}, or access to the group of the ticket."
+        # Zammad says the same whether the token or its owner lacks it (docs/zammad.md §1).
+        where = " Or give the owner access to the group of the ticket." if "/tickets/" in call.path else ""
+        remedy = f"Give both the token and a role of its owner the permission {needed}: one of them lacks it.{where}"
     return call.error(PermissionDeniedError, _sentence(text), status=403, remedy=remedy)
 
 

@@ -10,11 +10,16 @@ from datetime import datetime
 from zk_pipeline.connectors import zammad_rows
 from zk_pipeline.connectors.base import Certificate
 from zk_pipeline.connectors.http import HttpClient
+from zk_pipeline.domain.instants import microseconds
 from zk_pipeline.domain.records import TimeAccounting, Window
 
 ACCOUNTINGS = "/api/v1/time_accountings"
 PAGE_SIZE = 1000
+SMALLEST_PAGE = 100
+"""No list of Zammad has a smaller page (docs/zammad.md §8)."""
+
 NEEDS = ("admin.time_accounting",)
+NEWEST_CHANGE_FIRST = {"sort_by": "updated_at,id", "order_by": "desc,desc"}
 
 
 class FlatList:
@@ -38,22 +43,39 @@ class FlatList:
         self.gives_full_pages = self.gives_full_pages or len(rows) == PAGE_SIZE
         return rows
 
-    def newest_changes(self, number: int, size: int) -> tuple[list[TimeAccounting], int]:
-        """One page by time of change, newest first, with the total of the whole list in the same answer."""
-        params = {
-            "sort_by": "updated_at,id",
-            "order_by": "desc,desc",
-            "per_page": size,
-            "page": number,
-            "full": "true",
-        }
+    def newest_changes(self, size: int) -> tuple[list[TimeAccounting], int]:
+        """The newest changes, newest first, with the total of the whole list in the same answer."""
+        params = {**NEWEST_CHANGE_FIRST, "per_page": size, "page": 1, "full": "true"}
         answer = self._http.get(ACCOUNTINGS, params, needs=NEEDS).row("page of changes")
         return zammad_rows.accountings_with_assets(answer), answer.integer("total_count")
 
+    def changes(self, number: int, size: int) -> list[TimeAccounting]:
+        """One page by time of change, newest first; without the people and tickets that come with a total."""
+        params = {**NEWEST_CHANGE_FIRST, "per_page": size, "page": number}
+        return zammad_rows.accountings(self._http.get(ACCOUNTINGS, params, needs=NEEDS))
+
+    def row_at(self, position: int) -> TimeAccounting | None:
+        """The row at a position, oldest first; `None` past the end."""
+        return next(iter(self.page(position + 1, 1)), None)
+
+    def rows_from(self, position: int) -> tuple[int, list[TimeAccounting]]:
+        """A page that holds the row at this position, and the position of its first row."""
+        number = position // PAGE_SIZE + 1
+        rows = self.page(number, PAGE_SIZE)
+        if len(rows) == PAGE_SIZE or (number == 1 and position < len(rows)):
+            return (number - 1) * PAGE_SIZE, rows
+        # The last page, or a server that gives fewer rows than asked for: these count in its own size.
+        size = SMALLEST_PAGE
+        return position // size * size, self.page(position // size + 1, size)
+
+    def key(self, row: TimeAccounting) -> tuple[int, int]:
+        """What the list is sorted by: the moment of creation in microseconds, and the id."""
+        return microseconds(row.created_at), row.id
+
     def created_at(self, position: int) -> datetime | None:
         """When the row at a position was created; `None` past the end."""
-        rows = self.page(position + 1, 1)
-        return rows[0].created_at if rows else None
+        row = self.row_at(position)
+        return row.created_at if row and "created_at" not in row.faults else None
 
 
 class WindowSweep:
@@ -165,7 +187,7 @@ class WindowSweep:
 
     def _repeats(self, page: list[TimeAccounting]) -> bool:
         """True when a page brings nothing new, which would go on for ever."""
-        if any(row.id not in self._seen for row in page):
+        if any(row.id not in self._seen for row in page if row.id != zammad_rows.NO_ID):
             return False
         self._doubt = "a page came twice"
         return True
@@ -176,6 +198,9 @@ class WindowSweep:
             if self._last is not None and row.created_at < self._last:
                 self._doubt = "the rows were not sorted by their creation"
             self._last = row.created_at
+            if row.id == zammad_rows.NO_ID:
+                self._doubt = self._doubt or "a booking came whose id cannot be read"
+                continue
             if row.id in self._seen:
                 self._doubt = self._doubt or "rows moved from page to page during the read"
                 continue

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 
 import httpx
 from sqlalchemy import text
 
-from zk_pipeline.connectors.base import Finding, Level
+from zk_pipeline.connectors import network
+from zk_pipeline.connectors.answer import http_date
+from zk_pipeline.connectors.base import Endpoint, Finding, Level
 from zk_pipeline.connectors.http import checked_base_url
 from zk_pipeline.doctor.installation import SYSTEMS, Installation
 from zk_pipeline.store.database import Database
@@ -27,32 +28,34 @@ def examine_database(installation: Installation) -> Iterator[Finding]:
 def examine_source(installation: Installation) -> Iterator[Finding]:
     """Our clock against Zammad's web server's."""
     with installation.reached_source() as connector:
-        yield judge(SYSTEMS["source"], server_skew(checked_base_url(connector.endpoint)))
+        yield judge(SYSTEMS["source"], server_skew(connector.endpoint))
 
 
 def examine_target(installation: Installation) -> Iterator[Finding]:
     """Our clock against Kimai's web server's."""
     with installation.reached_target() as connector:
-        yield judge(SYSTEMS["target"], server_skew(checked_base_url(connector.endpoint)))
+        yield judge(SYSTEMS["target"], server_skew(connector.endpoint))
 
 
-def server_skew(base_url: str) -> timedelta | None:
-    """How far a web server's clock is ahead of ours; any answer tells it, so none is asked for that needs a token."""
-    with httpx.Client(timeout=_SECONDS) as http:
+def server_skew(endpoint: Endpoint) -> timedelta | None:
+    """How far a web server's clock is ahead of ours; any answer tells it, so none is asked for that needs a token.
+
+    `None` where no answer came: the examination of the system itself says why.
+    """
+    base_url = checked_base_url(endpoint)
+    with network.client(ca_bundle=endpoint.ca_bundle, timeout=_SECONDS) as http:
         sent = datetime.now(UTC)
-        answer = http.head(base_url)
+        try:
+            answer = http.head(base_url)
+        except httpx.HTTPError:
+            return None
     return header_skew(answer.headers.get("Date", ""), sent, datetime.now(UTC))
 
 
 def header_skew(date_header: str, sent: datetime, received: datetime) -> timedelta | None:
     """How far the clock behind a Date header is ahead of ours; `None` for a header that cannot be read."""
-    try:
-        theirs = parsedate_to_datetime(date_header)
-    except ValueError:
-        return None
-    if theirs.tzinfo is None:
-        theirs = theirs.replace(tzinfo=UTC)
-    return theirs + _HALF_SECOND - _between(sent, received)
+    theirs = http_date(date_header)
+    return None if theirs is None else theirs + _HALF_SECOND - _between(sent, received)
 
 
 def judge(system: str, skew: timedelta | None) -> Finding:

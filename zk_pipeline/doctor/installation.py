@@ -102,8 +102,8 @@ class Installation:
         """Finds users and activities as a run would now. Raises `NotReachedError`."""
         with self.runtime.database.transaction() as connection:
             known = mappings.load(connection)
-            organizations = source.load_directory(connection, self.source_name).organizations
-        return Resolver(self.directory, known, self.runtime.settings.policy, organizations)
+            origin = source.load_directory(connection, self.source_name)
+        return Resolver(self.directory, known, self.runtime.settings.policy, origin)
 
     def _require(self, role: Role) -> None:
         try:

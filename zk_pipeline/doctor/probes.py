@@ -1,18 +1,15 @@
 """Reads of Zammad and Kimai that nothing but the doctor needs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
-from zk_pipeline.connectors.answer import Call
 from zk_pipeline.connectors.base import Endpoint
-from zk_pipeline.connectors.errors import ConnectorError, PermissionDeniedError, ValidationFailedError
+from zk_pipeline.connectors.errors import PermissionDeniedError, ValidationFailedError
 from zk_pipeline.connectors.http import Dialect, HttpClient
-from zk_pipeline.connectors.kimai_errors import KimaiDialect
+from zk_pipeline.connectors.kimai_errors import PROBE_FIELD, KimaiDialect
 from zk_pipeline.connectors.kimai_registers import TAGS, same_tag
-from zk_pipeline.connectors.kimai_validation import UNKNOWN_FIELD
 from zk_pipeline.connectors.zammad_errors import ZammadDialect
 from zk_pipeline.connectors.zammad_window import NEEDS, FlatList
 
@@ -43,13 +40,13 @@ def unit_label(endpoint: Endpoint) -> str | None:
 def newest_units(endpoint: Endpoint) -> list[Decimal]:
     """The numbers of the bookings that were made or changed last, in Zammad's unit."""
     with _client(endpoint, ZammadDialect()) as http:
-        rows, _total = FlatList(http).newest_changes(1, NEWEST)
-    return [row.units for row in rows]
+        rows, _total = FlatList(http).newest_changes(NEWEST)
+    return [row.units for row in rows if not row.faults]
 
 
 def tag_states(endpoint: Endpoint, names: tuple[str, ...]) -> TagStates:
     """Which tags exist and are visible in Kimai; creates none."""
-    with _client(endpoint, _TagFormDialect()) as http:
+    with _client(endpoint, KimaiDialect()) as http:
         visible = tuple(name for name in names if _is_visible(http, name))
         others = [name for name in names if name not in visible]
         hidden = tuple(name for name in others if _is_taken(http, name))
@@ -64,22 +61,10 @@ def _is_visible(http: HttpClient, name: str) -> bool:
 def _is_taken(http: HttpClient, name: str) -> bool:
     """Whether a tag of that name exists, seen or unseen: told by a form that Kimai must refuse (docs/kimai.md §9)."""
     try:
-        http.write("POST", TAGS, {UNKNOWN_FIELD: True, "name": name, "visible": True}, needs=("create_tag",))
+        http.write("POST", TAGS, {PROBE_FIELD: True, "name": name, "visible": True}, needs=("create_tag",))
     except ValidationFailedError as refusal:
         return "already used" in str(refusal.fields.get("name", ()))
     return False
-
-
-class _TagFormDialect(KimaiDialect):
-    """Keeps what a refused form says about the name; otherwise only the unknown field would be told."""
-
-    def refusal(self, call: Call, status: int, data: Any, headers: Mapping[str, str]) -> ConnectorError:
-        match data:
-            case {"errors": {"children": {"name": {"errors": [*messages]}}}}:
-                fields = {"name": tuple(map(str, messages))}
-                return call.error(ValidationFailedError, "The tag was refused.", status=status, fields=fields)
-            case _:
-                return super().refusal(call, status, data, headers)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from uuid import uuid4
 import httpx
 from sqlalchemy import delete
 
+from zk_pipeline.connectors import network
 from zk_pipeline.connectors.base import Finding, Level
 from zk_pipeline.doctor.installation import Installation
 from zk_pipeline.settings import Settings
@@ -78,7 +79,7 @@ def round_trip(where: str, secret: str, database: Database) -> Finding:
         "X-Zammad-Delivery": delivery,
     }
     try:
-        with httpx.Client(timeout=_SECONDS, trust_env=False) as http:
+        with network.client(proxies=False, timeout=_SECONDS) as http:
             answer = http.post(where, content=body, headers=headers)
     except httpx.ConnectError:
         return Finding(

@@ -1,13 +1,13 @@
 """Demand: which days changed, and which runs shall be asked for. Pure decisions of the sensor."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from zk_pipeline.domain.instants import local_day
-from zk_pipeline.domain.records import TimeAccounting
+from zk_pipeline.domain.records import Faults, TimeAccounting, no_faults
 
 LONGEST_RANGE = 31
 BRIDGED_GAP = 2
@@ -29,6 +29,7 @@ class KnownBooking:
     units: Decimal
     type_id: int | None
     updated_at: datetime
+    faults: Faults = field(default_factory=no_faults, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +46,19 @@ def edits(seen: Iterable[TimeAccounting], known: Mapping[int, KnownBooking], zon
     changed: list[Change] = []
     for row in seen:
         stored = known.get(row.id)
-        if stored is not None and (stored.units, stored.type_id, stored.ticket_id, stored.updated_at) == (
-            row.units,
-            row.type_id,
-            row.ticket_id,
-            row.updated_at,
-        ):
+        if stored is not None and _is_stored(row, stored):
             continue
         day = stored.work_day if stored else local_day(row.created_at, zone)
         changed.append(Change(f"{row.id}@{row.updated_at.isoformat()}", day, row.ticket_id))
     return changed
+
+
+def _is_stored(row: TimeAccounting, stored: KnownBooking) -> bool:
+    """Whether the store has a booking as it was seen. Of one that cannot be read, it has what was read before."""
+    if row.faults or stored.faults:
+        return row.faults == stored.faults
+    known = (stored.units, stored.type_id, stored.ticket_id, stored.updated_at)
+    return known == (row.units, row.type_id, row.ticket_id, row.updated_at)
 
 
 def absences(seen_ids: Collection[int], expected: Iterable[KnownBooking]) -> list[Change]:
@@ -121,19 +125,28 @@ def runs_for(requests: Iterable[DayRequest], now: datetime, first: date, last: d
         pauses = request.tries > 0 and now < request.not_before <= now + LONGEST_PAUSE
         if not pauses and first <= request.day <= last:
             by_day.setdefault(request.day, []).append(request)
-    ranges: list[list[date]] = []
-    for day in sorted(by_day):
-        if ranges and _joins(ranges[-1], day):
-            ranges[-1].append(day)
-        else:
-            ranges.append([day])
-    return [_range_run(days, by_day) for days in ranges[:RANGES_AT_ONCE]]
+    return [_range_run(days, by_day) for days in _close_together(by_day)[:RANGES_AT_ONCE]]
+
+
+def joined(days: Collection[date]) -> list[tuple[date, date]]:
+    """These days as ranges that are run at once, the earliest first."""
+    return [(close[0], close[-1]) for close in _close_together(days)]
 
 
 def pause_after(tries: int, first_pause: timedelta) -> timedelta:
     """How long to wait after so many tries: twice as long each time, up to an hour."""
     doublings = min(max(0, tries - 1), MOST_DOUBLINGS)
     return min(first_pause * 2**doublings, LONGEST_PAUSE)
+
+
+def _close_together(days: Collection[date]) -> list[list[date]]:
+    ranges: list[list[date]] = []
+    for day in sorted(days):
+        if ranges and _joins(ranges[-1], day):
+            ranges[-1].append(day)
+        else:
+            ranges.append([day])
+    return ranges
 
 
 def _joins(days: Sequence[date], day: date) -> bool:

@@ -15,6 +15,8 @@ class SyncStatus(StrEnum):
     PENDING = "pending"
     EXCLUDED = "excluded"
     CORRECTION_OPEN = "correction_open"
+    UNREADABLE = "unreadable"
+    """Booking or ticket cannot be read: nothing is written, and nothing that was written is touched."""
 
 
 @dataclass(frozen=True, slots=True)

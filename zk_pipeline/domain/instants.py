@@ -6,10 +6,17 @@ from zoneinfo import ZoneInfo
 
 from zk_pipeline.domain.records import Window
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 def local_day(instant: datetime, zone: ZoneInfo) -> date:
     """The calendar day of an instant in a zone; for a booking's `created_at` this is its work day."""
     return instant.astimezone(zone).date()
+
+
+def microseconds(instant: datetime) -> int:
+    """The instant as a whole number, exactly."""
+    return (instant - EPOCH) // timedelta(microseconds=1)
 
 
 def day_start(day: date, zone: ZoneInfo) -> datetime:

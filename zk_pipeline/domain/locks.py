@@ -31,6 +31,8 @@ class Locks:
 
     def why(self, row: Timesheet) -> str:
         """Why nothing is written to a time sheet, as a sentence; nothing while it may be written."""
+        if row.faults:
+            return f"It cannot be read: {', '.join(sorted(row.faults))}."
         if row.exported:
             return "It is exported, and so billed."
         if is_billed(row):

@@ -1,19 +1,22 @@
 """Mapping: which user, activity, customer and project of the target an entry belongs to, or why that is not known."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TypeVar
 
 from zk_pipeline.domain.entries import Entry
-from zk_pipeline.domain.names import PROJECT_NUMBER_LENGTH, clean_name, project_number
+from zk_pipeline.domain.names import PROJECT_NUMBER_LENGTH, clean_name, name_keys, project_number
+from zk_pipeline.domain.people import People
 from zk_pipeline.domain.policy import Policies, Policy, ProjectStrategy
 from zk_pipeline.domain.reasons import Reason
-from zk_pipeline.domain.records import Activity, Customer, Organization, Project, TargetDirectory, TargetUser
+from zk_pipeline.domain.records import Activity, Customer, Project, SourceDirectory, TargetDirectory, TargetUser
 
 _Numbered = TypeVar("_Numbered", Customer, Project)
 
+CUSTOMER_PREFIX = "zammad-org-"
+"""Begins the numbers of customers that we made; the organization's id follows."""
 OWN_CUSTOMER = 0
 """In `Mappings.customers`: the organization gets a customer of its own, whatever names exist already."""
 
@@ -28,16 +31,18 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Mappings:
-    """The operator's mappings: e-mail (casefolded) to user, (type, organization) to activity, organization to customer.
+    """The operator's mappings: agent to user, (type, organization) to activity, organization to customer.
 
-    `None` stands for "no type" and "every organization".
+    An agent is an id, or the casefolded address of one who was not known when the mapping was set. `None` stands for
+    "no type" and "every organization". `carried` is no mapping: whom agents without one were when time was written.
     """
 
-    users: Mapping[str, int] = field(default_factory=dict[str, int])
+    users: Mapping[int | str, int] = field(default_factory=dict[int | str, int])
     activities: Mapping[tuple[int | None, int | None], int] = field(
         default_factory=dict[tuple[int | None, int | None], int]
     )
     customers: Mapping[int, int] = field(default_factory=dict[int, int])
+    carried: Mapping[int, int] = field(default_factory=dict[int, int])
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +74,10 @@ class Assignment:
 
 
 class Resolver:
-    """Finds the assignment of entries with one directory, the operator's mappings and the policy.
+    """Finds the assignment of entries with both directories, the operator's mappings and the policy.
 
-    `organizations` are those of the source: where several have one name, that name adopts no customer. `former` are
-    the policies of earlier recorded settings: an entry that was derived under them keeps its project.
+    Whatever would be created beside something of the same name waits for a person (`names.fold`). `former` are the
+    policies of earlier recorded settings: an entry that was derived under them keeps its project.
     """
 
     def __init__(
@@ -80,21 +85,27 @@ class Resolver:
         directory: TargetDirectory,
         mappings: Mappings,
         policy: Policy,
-        organizations: Iterable[Organization] = (),
+        source: SourceDirectory | None = None,
         former: Mapping[int, Policy] | None = None,
     ) -> None:
         self._mappings = mappings
         self._policy = policy
         self._policies = Policies(policy, former or {})
-        self._users = {user.id: user for user in directory.users}
-        self._users_by_name = _users_by_name(directory)
+        organizations = source.organizations if source else ()
+        self._people = People(directory.users, source.agents if source else (), mappings.users, mappings.carried)
         self._activities = {activity.id: activity for activity in directory.activities}
         self._customers = {customer.id: customer for customer in directory.customers}
         self._customers_by_number = {row.number: row for row in _newest_first(directory.customers) if row.number}
         self._projects = {project.id: project for project in directory.projects}
         self._projects_by_number = {row.number: row for row in _newest_first(directory.projects) if row.number}
-        self._unclaimed = _unclaimed_by_name(directory, mappings.customers.values())
-        self._organization_names = Counter(clean_name(row.name, "").casefold() for row in organizations)
+        # What we made for an organization that is gone is a namesake like any other.
+        ours = {f"{CUSTOMER_PREFIX}{row.id}" for row in organizations} | {f"{CUSTOMER_PREFIX}0"}
+        mapped = set(mappings.customers.values())
+        self._unclaimed = _by_name(
+            row for row in directory.customers if row.number not in ours and row.id not in mapped
+        )
+        self._projects_by_name = _by_name(directory.projects)
+        self._organization_names = Counter(key for row in organizations for key in name_keys(row.name))
 
     def resolve(self, entry: Entry) -> Assignment | Problem:
         """The assignment of an entry, or the first problem that stands in its way."""
@@ -110,18 +121,9 @@ class Resolver:
         return Assignment(user, activity, project)
 
     def user(self, entry: Entry) -> TargetUser | Problem:
-        """The operator's mapping of the agent's e-mail, else the user of that e-mail or user name; never a default."""
-        email = entry.user_email.casefold()
-        mapped = self._mappings.users.get(email) if email else None
-        user = self._users.get(mapped) if mapped is not None else self._users_by_name.get(email) if email else None
-        if user is not None:
-            return user
-        if mapped is not None:
-            return Problem(Reason.UNMAPPED_USER, f"{entry.user_email} is mapped to Kimai user {mapped}, who is gone.")
-        who = entry.user_email or f"{entry.user_name} (no e-mail)"
-        return Problem(
-            Reason.UNMAPPED_USER, f"No Kimai user, or more than one, has the e-mail address or user name {who}."
-        )
+        """The user who is mapped to the agent, or has the agent's address; never a default (`People`)."""
+        found = self._people.user(entry.agent_id, entry.user_email, entry.user_name)
+        return Problem(Reason.UNMAPPED_USER, found) if isinstance(found, str) else found
 
     def activity(self, entry: Entry) -> Activity | Problem:
         """The activity mapped to the entry's type for its organization, else for every organization."""
@@ -153,7 +155,7 @@ class Resolver:
         number, name = _project_identity(policy.project_strategy, entry, customer)
         existing = self._projects_by_number.get(number)
         if existing is None:
-            return _new_project(number, name, customer)
+            return self._new_project(number, name, customer)
         if customer.id == existing.customer_id:
             return self._planned(existing)
         wanted = f"{customer.name} ({customer.id or 'new'})"
@@ -165,8 +167,8 @@ class Resolver:
         project = self._projects_by_number.get(number)
         return project.id if project else None
 
-    def obstacles(self, assignment: Assignment, today: date) -> tuple[str, ...]:
-        """Facts of the target that make it refuse a new time sheet (docs/kimai.md §3), as sentences with a remedy."""
+    def obstacles(self, assignment: Assignment, today: date, day: date) -> tuple[str, ...]:
+        """Facts of the target that make it refuse a time sheet of a day (docs/kimai.md §3, §4), each with a remedy."""
         user, activity = assignment.user, assignment.activity
         found: list[str] = []
         if not user.enabled:
@@ -181,6 +183,11 @@ class Resolver:
         if customer is not None and not customer.visible:
             found.append(f"Customer {customer.name} is hidden: make it visible.")
         project = self._projects.get(assignment.project.id or 0)
+        if project is not None and project.locked_until is not None and day <= project.locked_until:
+            found.append(
+                f"Project {project.name} is locked until {project.locked_until}: unlock it in Kimai, or adjust the "
+                "booking, so that its minutes are billed in the open period."
+            )
         return (*found, *_project_obstacles(project, activity, today)) if project else tuple(found)
 
     def _fixed_project(self, wanted: str) -> ProjectPlan | Problem:
@@ -202,7 +209,7 @@ class Resolver:
 
     def _customer(self, entry: Entry) -> CustomerPlan | Problem:
         organization = entry.organization_id or 0
-        number = f"zammad-org-{organization}"
+        number = f"{CUSTOMER_PREFIX}{organization}"
         mapped = self._mappings.customers.get(organization)
         if mapped:
             customer = self._customers.get(mapped)
@@ -213,15 +220,29 @@ class Resolver:
         existing = self._customers_by_number.get(number)
         if existing is not None:
             return CustomerPlan(existing.id, number, existing.name)
-        name = entry.organization_name if organization else self._policy.fallback_customer
-        name = clean_name(name or "", f"Organization {organization}")
-        namesakes = self._unclaimed.get(name.casefold(), [])
-        if len(namesakes) != 1 or mapped == OWN_CUSTOMER:
+        given = (entry.organization_name if organization else self._policy.fallback_customer) or ""
+        name = clean_name(given, f"Organization {organization}")
+        namesakes = _namesakes(self._unclaimed, given or name)
+        if not namesakes or mapped == OWN_CUSTOMER:
             return CustomerPlan(None, number, name)
-        if self._policy.adopt_by_name and self._organization_names[name.casefold()] <= 1:
+        unique = max((self._organization_names[key] for key in name_keys(given)), default=0) <= 1
+        if self._policy.adopt_by_name and unique and len(namesakes) == 1:
             return CustomerPlan(namesakes[0].id, namesakes[0].number or "", namesakes[0].name)
-        text = f"Kimai has a customer {name} (id {namesakes[0].id}) that is not ours yet: take that one, or a new one?"
+        which = "a customer" if len(namesakes) == 1 else f"{len(namesakes)} customers"
+        text = f"Kimai has {which} of the name {name} already: {_listed(namesakes)}. Take one of them, or a new one?"
         return Problem(Reason.UNMAPPED_CUSTOMER, text)
+
+    def _new_project(self, number: str, name: str, customer: CustomerPlan) -> ProjectPlan | Problem:
+        if len(number) > PROJECT_NUMBER_LENGTH:
+            limit = f"Kimai takes {PROJECT_NUMBER_LENGTH} characters"
+            text = f"Project number {number} is too long ({limit}): choose another ZK_PROJECT_STRATEGY."
+            return Problem(Reason.UNMAPPED_CUSTOMER, text)
+        namesakes = [row for row in _namesakes(self._projects_by_name, name) if row.customer_id == customer.id]
+        if namesakes:
+            remedy = f"give it the number {number} in Kimai to have it used, or rename it to have another one made."
+            text = f"Customer {customer.name} has a project of this name already: {_listed(namesakes)}; {remedy}"
+            return Problem(Reason.UNMAPPED_CUSTOMER, text)
+        return ProjectPlan(None, number, name, customer)
 
 
 def _project_identity(strategy: ProjectStrategy, entry: Entry, customer: CustomerPlan) -> tuple[str, str]:
@@ -247,39 +268,29 @@ def _project_obstacles(project: Project, activity: Activity, today: date) -> Ite
         yield f"Project {project.name} allows no global activities: allow them, or map a project activity."
 
 
-def _new_project(number: str, name: str, customer: CustomerPlan) -> ProjectPlan | Problem:
-    if len(number) <= PROJECT_NUMBER_LENGTH:
-        return ProjectPlan(None, number, name, customer)
-    limit = f"Kimai takes {PROJECT_NUMBER_LENGTH} characters"
-    return Problem(
-        Reason.UNMAPPED_CUSTOMER, f"Project number {number} is too long ({limit}): choose another ZK_PROJECT_STRATEGY."
-    )
-
-
 def _newest_first(rows: Iterable[_Numbered]) -> list[_Numbered]:
     """For tables by number, in which the last one stays: of several, that is the oldest."""
     return sorted(rows, key=lambda row: row.id, reverse=True)
 
 
-def _users_by_name(directory: TargetDirectory) -> dict[str, TargetUser]:
-    by_username = _unique((user.username, user) for user in directory.users)
-    by_email = _unique((user.email, user) for user in directory.users)
-    taken = {(user.email or "").casefold() for user in directory.users}
-    return {name: user for name, user in by_username.items() if name not in taken} | by_email
+def _by_name(rows: Iterable[_Numbered]) -> dict[str, list[_Numbered]]:
+    found: dict[str, list[_Numbered]] = {}
+    for row in rows:
+        for key in name_keys(row.name):
+            found.setdefault(key, []).append(row)
+    return found
 
 
-def _unique(named: Iterable[tuple[str | None, TargetUser]]) -> dict[str, TargetUser]:
-    """By casefolded name, without those that fit several users: time is never given to one of them by chance."""
-    users: dict[str, list[TargetUser]] = {}
-    for name, user in named:
-        if name:
-            users.setdefault(name.casefold(), []).append(user)
-    return {name: found[0] for name, found in users.items() if len(found) == 1}
+def _namesakes(by_name: Mapping[str, list[_Numbered]], name: str) -> list[_Numbered]:
+    """Everything that a person would call the same, hidden or not, by id."""
+    found = {row.id: row for key in name_keys(name) for row in by_name.get(key, ())}
+    return [found[id_] for id_ in sorted(found)]
 
 
-def _unclaimed_by_name(directory: TargetDirectory, mapped: Collection[int]) -> dict[str, list[Customer]]:
-    by_name: dict[str, list[Customer]] = {}
-    for customer in directory.customers:
-        if not (customer.number or "").startswith("zammad-org-") and customer.id not in mapped:
-            by_name.setdefault(customer.name.casefold(), []).append(customer)
-    return by_name
+def _listed(rows: Iterable[Customer | Project]) -> str:
+    """Each with what tells it from the others."""
+    return ", ".join(
+        f"{row.name} (id {row.id}, {f'number {row.number}' if row.number else 'no number'}"
+        f"{'' if row.visible else ', hidden'})"
+        for row in rows
+    )

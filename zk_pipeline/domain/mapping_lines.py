@@ -1,18 +1,20 @@
-"""Mapping lines: the operator's mappings as text `kind,zammad,kimai`, with the names of both systems."""
+"""Mapping lines: what `kind`, `zammad` and `kimai` mean, given the names of both systems."""
 
-import csv
-import io
 import re
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Container, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import product
 from typing import ClassVar, TypeVar
 
-from zk_pipeline.domain.lookup import NoSingleFitError, Register, Thing, fold, several, shown
+from zk_pipeline.domain.lookup import NoSingleFitError, Register, Thing, several, shown
+from zk_pipeline.domain.mapping import Mappings
+from zk_pipeline.domain.names import fold
+from zk_pipeline.domain.people import People, label
 from zk_pipeline.domain.records import (
     Activity,
     ActivityType,
+    Agent,
     Customer,
     Organization,
     SourceDirectory,
@@ -20,19 +22,14 @@ from zk_pipeline.domain.records import (
     TargetUser,
 )
 
-COLUMNS = ("kind", "zammad", "kimai")
-SIZE_LIMIT = 5_000_000
-"""Bytes that a file of mapping lines may have."""
 NOTHING = "-"
 """In the zammad column: bookings without type, tickets without organization."""
 OWN = "new"
 """In the kimai column: a customer of its own."""
 
-_LONGEST_VALUE = 600
-_LINE_END = re.compile(r"\r\n?|\n")
+LONGEST_VALUE = 600
+"""Letters that a value has at most; no name is longer."""
 _EXPLICIT_TYPE = re.compile(rf"\s*(id:\d+|{NOTHING})\s*@", re.IGNORECASE)
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
-_GUARDED = re.compile(r"'+[=+\-@\t\r]")
 
 _Found = TypeVar("_Found")
 
@@ -65,6 +62,10 @@ class MappingError(Exception):
         self.problems = problems
 
 
+class SharedUserError(MappingError):
+    """Two agents would be one user, which a person has to confirm."""
+
+
 class Kind(StrEnum):
     """What a mapping is about."""
 
@@ -75,16 +76,19 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UserMapping:
-    """An agent's e-mail, casefolded, and the target user who stands for it."""
+    """An agent and the target user who stands for them.
+
+    The agent is the id in the source, or the casefolded address of one who was not known when the mapping was set.
+    """
 
     kind: ClassVar[Kind] = Kind.USER
-    email: str
+    agent: int | str
     kimai_user_id: int
 
     @property
     def key(self) -> Hashable:
         """What has one mapping at most."""
-        return self.kind, self.email
+        return self.kind, self.agent
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +140,16 @@ class Vocabulary:
     means none of them: time is never given to one by chance.
     """
 
-    def __init__(self, source: SourceDirectory, target: TargetDirectory) -> None:
-        emails = {fold(row.email): row.email for row in source.agents if row.email}
-        agents = [Thing(email.casefold(), (email,)) for email in emails.values()]
+    def __init__(self, source: SourceDirectory, target: TargetDirectory, unlisted: Iterable[int] = ()) -> None:
+        """`unlisted` are agents with bookings whom the source no longer has."""
+        self._source, self._target = source, target
+        self._people: tuple[Mappings, People] | None = None
+        known = {row.id for row in source.agents}
+        gone = (Agent(id_, "", "", f"agent {id_}", active=False) for id_ in unlisted if id_ not in known)
+        agents = [_agent(row) for row in (*source.agents, *gone)]
         types = [_of_source(row) for row in source.activity_types]
         organizations = [_of_source(row) for row in source.organizations]
-        self._agents = Register[str]("agent's e-mail", "Zammad", agents)
+        self._agents = Register[int]("agent", "Zammad", agents)
         self._types = Register[int | None]("activity type", "Zammad", types, {NOTHING: None})
         self._scopes = Register[int]("organization", "Zammad", organizations)
         self._organizations = Register[int]("organization", "Zammad", organizations, {NOTHING: 0})
@@ -156,20 +164,21 @@ class Vocabulary:
                 of_type = _in_column("zammad", self._bookings, zammad)
                 return ActivityMapping(*of_type, _in_column("kimai", self._activities.find, kimai))
             case Kind.USER:
-                email = _in_column("zammad", self._agents.find, zammad)
-                return UserMapping(email, _in_column("kimai", self._users.find, kimai))
+                agent = _in_column("zammad", self._agents.find, zammad)
+                return UserMapping(agent, _in_column("kimai", self._users.find, kimai))
             case Kind.CUSTOMER:
                 organization = _in_column("zammad", self._organizations.find, zammad)
                 return CustomerMapping(organization, _in_column("kimai", self._customers.find, kimai))
             case _:
-                raise _of_column("kind", kind, f"{shown(kind)} is no kind; write one of {', '.join(Kind)}.")
+                raise of_column("kind", kind, f"{shown(kind)} is no kind; write one of {', '.join(Kind)}.")
 
     def line(self, mapping: AnyMapping) -> MappingLine:
         """The line that means this mapping and nothing else."""
         match mapping:
-            case UserMapping(email, user):
-                known = email in self._agents and user in self._users
-                zammad, kimai = self._agents.texts(email)[0], self._users.texts(user)[0]
+            case UserMapping(agent, user):
+                known = isinstance(agent, int) and agent in self._agents and user in self._users
+                zammad = self._agents.texts(agent)[0] if isinstance(agent, int) else agent
+                kimai = self._users.texts(user)[0]
             case ActivityMapping(type_id, organization, activity):
                 in_source = type_id in self._types and (organization is None or organization in self._scopes)
                 known = in_source and activity in self._activities
@@ -178,6 +187,86 @@ class Vocabulary:
                 known = organization in self._organizations and customer in self._customers
                 zammad, kimai = self._organizations.texts(organization)[0], self._customers.texts(customer)[0]
         return MappingLine(mapping.kind, zammad, kimai, known)
+
+    def cells(self, mapping: AnyMapping) -> tuple[str, str, str, str]:
+        """The ids that a line of an export has in the columns zammad and kimai, and both names for reading."""
+        match mapping:
+            case UserMapping(agent, user):
+                zammad = (f"id:{agent}", self._agents.name(agent)) if isinstance(agent, int) else (agent, agent)
+                kimai = (f"id:{user}", self._users.name(user))
+            case ActivityMapping(type_id, organization, activity):
+                of_type = NOTHING if type_id is None else f"id:{type_id}"
+                name = "(no type)" if type_id is None else self._types.name(type_id)
+                if organization is not None:
+                    of_type, name = f"{of_type}@id:{organization}", f"{name} @ {self._scopes.name(organization)}"
+                zammad, kimai = (of_type, name), (f"id:{activity}", self._activities.name(activity))
+            case CustomerMapping(organization, customer):
+                zammad = (f"id:{organization}", self._organizations.name(organization))
+                zammad = zammad if organization else (NOTHING, "(no organization)")
+                kimai = (f"id:{customer}", self._customers.name(customer))
+                kimai = (OWN, "(a customer of its own)") if customer is None else kimai
+        return zammad[0], kimai[0], zammad[1], kimai[1]
+
+    def _key(self, kind: str, zammad: str) -> Hashable:
+        match fold(kind):
+            case Kind.ACTIVITY:
+                return ActivityMapping(*_in_column("zammad", self._bookings, zammad), 0).key
+            case Kind.USER:
+                return UserMapping(_in_column("zammad", self._agents.find, zammad), 0).key
+            case Kind.CUSTOMER:
+                return CustomerMapping(_in_column("zammad", self._organizations.find, zammad), None).key
+            case _:
+                raise of_column("kind", kind, f"{shown(kind)} is no kind; write one of {', '.join(Kind)}.")
+
+    def _shared(self, mapping: AnyMapping, after: Mappings) -> Problem | None:
+        """Why a mapping gives two agents one user, with all mappings as they are then; `None` where it does not."""
+        if not isinstance(mapping, UserMapping) or not isinstance(mapping.agent, int):
+            return None
+        if self._people is None or self._people[0] != after:
+            self._people = after, People(self._target.users, self._source.agents, after.users, after.carried)
+        others = self._people[1].others(mapping.kimai_user_id, mapping.agent)
+        if not others:
+            return None
+        user, agent = self._users.label(mapping.kimai_user_id), self._agents.label(mapping.agent)
+        remedy = "If they are one person, say so (zk: --shared, API: shared=true); else name another user"
+        text = f"column kimai: {user} would get the time of {agent} and of {', '.join(map(label, others))}. {remedy}."
+        return Problem(text, 0, "kimai", self._users.texts(mapping.kimai_user_id)[0])
+
+    def require_unshared(
+        self, stored: Mappings, numbered: Sequence[tuple[int, AnyMapping]], changed: Container[Hashable]
+    ) -> None:
+        """See that no agent becomes a user who is another agent too, of the mappings whose keys are `changed`.
+
+        Each has the number of its line, or 0. Raises `SharedUserError` with every line's problem.
+        """
+        users = {one.agent: one.kimai_user_id for _, one in numbered if isinstance(one, UserMapping)}
+        after = replace(stored, users={**stored.users, **users})
+        found = [(number, self._shared(one, after)) for number, one in numbered if one.key in changed]
+        problems = [problem.on_line(number) if number else problem for number, problem in found if problem is not None]
+        if problems:
+            raise SharedUserError(*problems)
+
+    def stored_for(self, stored: Iterable[AnyMapping], kind: str, zammad: str) -> AnyMapping | None:
+        """The stored mapping that a value of the column zammad means; what is gone is called as it is listed."""
+        of_kind = [mapping for mapping in stored if mapping.kind == fold(kind)]
+        for mapping in of_kind:
+            if fold(zammad) in {fold(self.line(mapping).zammad), fold(self.cells(mapping)[0])}:
+                return mapping
+        key = self._key(kind, zammad)
+        return next((mapping for mapping in of_kind if mapping.key == key), None)
+
+    def limit(self, mapping: AnyMapping) -> str:
+        """What a mapping cannot do, as a sentence; nothing for most."""
+        activities = {row.id: row for row in self._target.activities}
+        activity = activities.get(mapping.kimai_activity_id) if isinstance(mapping, ActivityMapping) else None
+        if activity is None or activity.project_id is None:
+            return ""
+        project = next((row for row in self._target.projects if row.id == activity.project_id), None)
+        name = f"{project.name} (id {project.id})" if project else f"{activity.project_id}"
+        return (
+            f"Activity {activity.name} (id {activity.id}) belongs to project {name}: bookings of other projects wait. "
+            "Map the type to a global activity, or to this one for one organization alone: TYPE@ORGANIZATION."
+        )
 
     def _bookings(self, value: str) -> tuple[int | None, int | None]:
         """Type and organization that `TYPE` or `TYPE@ORGANIZATION` mean; names may have an @ of their own."""
@@ -213,115 +302,24 @@ class Vocabulary:
         return next((text for text in texts if list(self._meanings(text)) == [(type_id, organization)]), texts[-1])
 
 
-def read_mappings(content: bytes, vocabulary: Vocabulary) -> list[AnyMapping]:
-    """The mappings of a file, each once. Raises `MappingError` with every line's problem; one bad line spoils all."""
-    delimiter, lines = _lines(_decoded(content))
-    mappings: dict[Hashable, tuple[int, AnyMapping]] = {}
-    problems: list[Problem] = []
-    for number, line in lines:
-        try:
-            cells = _cells(line, delimiter)
-            if not any(cells) or cells[0].startswith("#"):
-                continue
-            mapping = vocabulary.mapping(*_three(cells))
-        except MappingError as error:
-            problems += [problem.on_line(number) for problem in error.problems]
-            continue
-        first, same = mappings.setdefault(mapping.key, (number, mapping))
-        if same != mapping:
-            text = f"Lines {first} and {number} map {shown(cells[1])} differently: keep one of them."
-            problems.append(Problem(text, number, "kimai", cells[2][:_LONGEST_VALUE]))
-    if problems:
-        raise MappingError(*problems)
-    return [mapping for _, mapping in mappings.values()]
-
-
-def write_mappings(mappings: Iterable[AnyMapping], vocabulary: Vocabulary) -> str:
-    """A file that `read_mappings` makes the same mappings of; those of things that are gone become comments."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for mapping in mappings:
-        line = vocabulary.line(mapping)
-        if not line.known:
-            text.write("# gone: ")
-        writer.writerow((line.kind, _guarded(line.zammad), _guarded(line.kimai)))
-    return text.getvalue()
-
-
-def _decoded(content: bytes) -> str:
-    if len(content) > SIZE_LIMIT:
-        raise MappingError(
-            Problem(f"The file is larger than {SIZE_LIMIT // 1_000_000} MB: that is no list of mappings.")
-        )
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        number = content.count(b"\n", 0, error.start) + 1
-        raise MappingError(
-            Problem(f"The file is not UTF-8 in line {number}: save it as CSV in UTF-8.", number)
-        ) from None
-    if not text.strip():
-        raise MappingError(Problem(f"The file is empty: begin it with the header {','.join(COLUMNS)}."))
-    return text
-
-
-def _lines(text: str) -> tuple[str, list[tuple[int, str]]]:
-    """The delimiter and the numbered lines below the header. Values have no line breaks."""
-    lines = [
-        (number, line)
-        for number, line in enumerate(_LINE_END.split(text), start=1)
-        if line.strip() and not line.lstrip().startswith("#")
-    ]
-    header = ",".join(COLUMNS)
-    if not lines:
-        raise MappingError(Problem(f"The file has nothing but comments: begin it with the header {header}."))
-    number, line = lines[0]
-    delimiter = ";" if ";" in line else ","
-    if [fold(cell) for cell in _cells(line, delimiter)] != list(COLUMNS):
-        text = f"Line {number} must be the header {header} but is {shown(line)}: put it there."
-        raise MappingError(Problem(text, number, value=line[:_LONGEST_VALUE]))
-    return delimiter, lines[1:]
-
-
-def _cells(line: str, delimiter: str) -> list[str]:
-    try:
-        row = next(csv.reader([line], delimiter=delimiter, strict=True, skipinitialspace=True))
-    except csv.Error as error:
-        text = f"quotes: {shown(line)} cannot be read ({error}); close or double them."
-        raise MappingError(Problem(text, value=line[:_LONGEST_VALUE])) from None
-    return [_unguarded(cell.strip()) for cell in row]
-
-
-def _three(cells: list[str]) -> list[str]:
-    if len(cells) == len(COLUMNS):
-        return cells
-    remedy = f"write {', '.join(COLUMNS)}, and quote a value that contains the delimiter"
-    raise MappingError(Problem(f"columns: there are {len(cells)} instead of {len(COLUMNS)}; {remedy}."))
-
-
 def _in_column(column: str, find: Callable[[str], _Found], value: str) -> _Found:
     if not value.strip():
-        raise _of_column(column, value, "the value is missing; write a name or an id.")
-    if len(value) > _LONGEST_VALUE:
-        raise _of_column(column, value, f"{shown(value)} is longer than any name; write a name or an id.")
+        raise of_column(column, value, "the value is missing; write a name or an id.")
+    if len(value) > LONGEST_VALUE:
+        raise of_column(column, value, f"{shown(value)} is longer than any name; write a name or an id.")
     try:
         return find(value)
     except NoSingleFitError as error:
-        raise _of_column(column, value, str(error)) from None
+        raise of_column(column, value, str(error)) from None
 
 
-def _of_column(column: str, value: str, sentence: str) -> MappingError:
-    return MappingError(Problem(f"column {column}: {sentence}", 0, column, value[:_LONGEST_VALUE]))
+def of_column(column: str, value: str, sentence: str) -> MappingError:
+    """The error of a value in a column; `sentence` says what is wrong and what to write."""
+    return MappingError(Problem(f"column {column}: {sentence}", 0, column, value[:LONGEST_VALUE]))
 
 
-def _guarded(value: str) -> str:
-    """With an apostrophe in front of what a spreadsheet would run as a formula."""
-    return f"'{value}" if value != NOTHING and _FORMULA.match(value) else value
-
-
-def _unguarded(cell: str) -> str:
-    return cell[1:] if _GUARDED.match(cell) else cell
+def _agent(row: Agent) -> Thing[int]:
+    return Thing(row.id, tuple(filter(None, (row.email, row.login, row.name))), "" if row.active else ", inactive")
 
 
 def _of_source(row: ActivityType | Organization) -> Thing[int]:

@@ -15,6 +15,11 @@ def marker(connector: str, source_id: str) -> str:
     return f"[zk-{connector}-{source_id}]"
 
 
+def beginning_of_markers(connector: str) -> str:
+    """What all markers of a connector have in common, as it can be searched for."""
+    return f"zk-{connector}-"
+
+
 def marked_ids(description: str, connector: str) -> tuple[str, ...]:
     """The source ids whose markers of this connector stand in a description, each once, in order."""
     found = (match for match in _MARKER.finditer(description) if match["connector"] == connector)

@@ -99,7 +99,8 @@ def match(wanted: Sequence[Wanted], timesheets: Iterable[Timesheet], ours: Ours,
     owners = _owners(ours.ledger)
     matched = _by_ledger_or_marker(wanted, rows, marked, owners)
     clones = _clones(matched, marked, owners)
-    free = [row for row in rows if row.end is not None and row.id not in owners and not has_marker(row.description)]
+    whole = (row for row in rows if row.end is not None and not row.faults)
+    free = [row for row in whole if row.id not in owners and not has_marker(row.description)]
     open_wanted = [entry for entry in wanted if entry.source_id not in matched]
     candidates = _candidates(open_wanted, free, zone)
     pairs, tied = assign(chain.from_iterable(candidates.values()))

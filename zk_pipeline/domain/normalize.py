@@ -8,9 +8,21 @@ from zk_pipeline.domain.corrections import ZERO, CorrectionGroup, Movement, Nett
 from zk_pipeline.domain.entries import Entry, SyncStatus
 from zk_pipeline.domain.instants import duration, local_day
 from zk_pipeline.domain.markers import marker, without_markers
+from zk_pipeline.domain.names import plain_text
 from zk_pipeline.domain.placement import Span, Unplaced, place
 from zk_pipeline.domain.policy import Policies, Policy
-from zk_pipeline.domain.records import ActivityType, Agent, Organization, SourceDirectory, Ticket, TimeAccounting
+from zk_pipeline.domain.records import (
+    ActivityType,
+    Agent,
+    Faults,
+    Organization,
+    SourceDirectory,
+    Ticket,
+    TimeAccounting,
+)
+
+UNREADABLE = "unreadable"
+"""The line of an entry's trace that says why its booking cannot be read."""
 
 
 class Normalizer:
@@ -105,14 +117,33 @@ class Normalizer:
             created_at=row.created_at,
             updated_at=row.updated_at,
             tags=policy.tags,
-            sync_status=_status(left),
-            trace=_trace(row, left, policy),
+            sync_status=SyncStatus.UNREADABLE if _unreadable(row, ticket) else _status(left),
+            trace={**_trace(row, left, policy), **({UNREADABLE: why} if (why := _unreadable(row, ticket)) else {})},
             decided_id=row.decided_id,
         )
 
     def _description(self, template: str, facts: Mapping[str, str], row_id: int) -> str:
-        text = without_markers(template.format_map(facts)).strip().rstrip(":").rstrip()
+        # Cleaned first: what is taken out must not join two halves of a marker.
+        plain = plain_text(template.format_map(facts))
+        text = without_markers(plain).strip().rstrip(":").rstrip()
         return f"{text} {marker(self._source, str(row_id))}".strip()
+
+
+def _unreadable(row: TimeAccounting, ticket: Ticket | None) -> str:
+    """Which of booking and ticket cannot be read, and why, as a sentence; nothing where both can."""
+    if row.faults:
+        number = ticket.number if ticket else row.ticket_id
+        return f"Booking {row.id} of ticket {number} cannot be read: {_wrong(row.faults)}."
+    if ticket is not None and ticket.faults:
+        return f"Ticket {ticket.id} of booking {row.id} cannot be read: {_wrong(ticket.faults)}."
+    return ""
+
+
+def _wrong(faults: Faults) -> str:
+    return "; ".join(
+        "its time is no number" if name == "time_unit" else f"{name.replace('_', ' ')}: {why}"
+        for name, why in sorted(faults.items())
+    )
 
 
 def minutes_of(row: TimeAccounting, policy: Policy) -> Decimal:

@@ -58,7 +58,8 @@ class Result:
     """One line of the plan.
 
     `source_id` is missing for a time sheet without entry; `minutes` are the entry's; `decided` is what a person
-    decided, if anybody did; `owed` is what an adjustment would book, and is not stored with the plan.
+    decided, if anybody did; `owed` is what an adjustment would book, and `again` says that a write which was refused is
+    tried again unless a person decided otherwise: neither is stored with the plan.
     """
 
     entry_date: date
@@ -75,6 +76,7 @@ class Result:
     facts_hash: str = ""
     decided: str = ""
     owed: Owed | None = None
+    again: bool = False
 
     @property
     def key(self) -> str:

@@ -15,6 +15,9 @@ FEWEST = 5
 SHORTEST, LONGEST = Decimal(3), Decimal(240)
 """Between these minutes lies the median booking of a service desk."""
 
+MOST_OF_A_BOOKING = Decimal(365 * 24 * 60)
+"""Minutes: the target takes no longer time sheet (docs/kimai.md §3), and nobody works so long in one go."""
+
 _QUARTER = Decimal("0.25")
 _SMALL, _LARGE = Decimal(4), Decimal(15)
 _HOURS_AT_LEAST = Decimal(30)  # Minutes in a unit of which people book fractions.
@@ -106,6 +109,17 @@ def judge_unit(values: Iterable[Decimal], minutes_per_unit: Decimal, label: str 
         minutes = plain(seen.median * proposal)
         sentences.append(f"With ZK_MINUTES_PER_UNIT={plain(proposal)} the median would be {minutes} min.")
     return UnitJudgement(fit, " ".join(sentences), proposal)
+
+
+def typing_error(minutes: Decimal) -> str:
+    """What is wrong with a booking of so many minutes, as a sentence with the remedy; nothing for most.
+
+    The source's longest amount is 9,999.99 units, which are 416 days where a unit is an hour.
+    """
+    if minutes <= MOST_OF_A_BOOKING:
+        return ""
+    hours = f"{(minutes / 60).quantize(Decimal('0.01')):,f}".rstrip("0").rstrip(".")
+    return f"{hours} hours in one booking are probably a typing error: correct the booking in Zammad."
 
 
 def plain(number: Decimal) -> str:

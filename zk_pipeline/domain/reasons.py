@@ -15,6 +15,8 @@ class Reason(StrEnum):
     UNMAPPED_ACTIVITY = "unmapped_activity"
     UNMAPPED_CUSTOMER = "unmapped_customer"
     UNKNOWN_TICKET = "unknown_ticket"
+    MALFORMED_BOOKING = "malformed_booking"
+    MALFORMED_TIMESHEET = "malformed_timesheet"
     DUPLICATE = "duplicate"
     AMBIGUOUS = "ambiguous"
     FUZZY_CANDIDATE = "fuzzy_candidate"
@@ -49,7 +51,8 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     ),
     Reason.UNMAPPED_USER: Explanation(
         "No Kimai user belongs to this agent.",
-        "Give the Kimai user the agent's e-mail, or map the agent: zk mappings set user AGENT-EMAIL KIMAI-USER.",
+        "Map the agent, by e-mail, login or id:N: zk mappings set user AGENT KIMAI-USER. "
+        "Or give the Kimai user the agent's e-mail, if no other agent has it.",
     ),
     Reason.UNMAPPED_ACTIVITY: Explanation(
         "No Kimai activity belongs to this activity type.",
@@ -62,6 +65,14 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     Reason.UNKNOWN_TICKET: Explanation(
         "The ticket of this booking cannot be read.",
         "Give the Zammad token's user read access to the ticket's group, then sync the day again.",
+    ),
+    Reason.MALFORMED_BOOKING: Explanation(
+        "Nothing is written or changed while Zammad's data cannot be read.",
+        "Correct it in Zammad, then sync the day again.",
+    ),
+    Reason.MALFORMED_TIMESHEET: Explanation(
+        "Nothing is written or changed while Kimai's time sheet cannot be read.",
+        "Correct the time sheet in Kimai, or delete it there, then sync the day again.",
     ),
     Reason.DUPLICATE: Explanation(
         "A time sheet typed by hand says the same.", "Link it to the booking, or delete it in Kimai."
@@ -108,8 +119,7 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     ),
     Reason.REFUSED_BY_KIMAI: Explanation(
         "Kimai refused the time sheet.",
-        "Then sync the day again. Where only a rule of Kimai's changed, have it tried again: "
-        "zk conflicts resolve ID create (or update).",
+        "Then sync the day again. Each sync tries it once more; to leave it out: zk conflicts resolve ID ignore.",
     ),
     Reason.MARKER_CLONED: Explanation(
         "A time sheet with our marker was duplicated in Kimai.", "Delete the copy, or remove the marker from it."

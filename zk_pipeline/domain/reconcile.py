@@ -14,8 +14,10 @@ from zk_pipeline.domain.ledger import Desired, LedgerRow, PushState
 from zk_pipeline.domain.locks import Locks
 from zk_pipeline.domain.mapping import Assignment, Problem, Resolver
 from zk_pipeline.domain.matching import Candidate, Match, Matches, Ours, Tier, Wanted, match
+from zk_pipeline.domain.normalize import UNREADABLE
 from zk_pipeline.domain.placement import Span, free_span
 from zk_pipeline.domain.plan import Draft, Result, Situation
+from zk_pipeline.domain.plausibility import typing_error
 from zk_pipeline.domain.policy import Policy
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Timesheet
@@ -27,7 +29,7 @@ DESCRIPTION_BYTES = 65_535
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A draft with what may make the target refuse it; `facts_hash` changes when another attempt may help."""
+    """A draft with what may make the target refuse it; `facts_hash` changes with the wish and with the obstacles."""
 
     draft: Draft
     obstacles: str
@@ -49,7 +51,7 @@ class Reconciler:
         The decisions of people are applied before new time sheets are placed, and to those that find no place.
         """
         locks = self._locks(situation)
-        lines = resolved(self._lines(situation), resolutions, locks)
+        lines = [_tried_again(line) for line in resolved(self._lines(situation), resolutions, locks)]
         return resolved(self._placed(lines, situation), resolutions, locks)
 
     def _lines(self, situation: Situation) -> list[Result]:
@@ -57,10 +59,13 @@ class Reconciler:
         wanted = [self._wanted(entry, assignments[entry.source_id]) for entry in situation.entries]
         bound = {row.source_id: row.kimai_id for row in situation.ledger.values() if row.kimai_id is not None}
         matches = match(wanted, situation.timesheets, Ours(self._connector, bound), self._policy.zone)
+        # Of a time sheet that nobody owns and whose marker cannot be read, any booking may be the one.
+        veiled = [row for row in situation.timesheets if "description" in row.faults and row.id not in bound.values()]
         lines: list[Result] = []
         for entry in sorted(situation.entries, key=lambda entry: (entry.created_at, age(entry.source_id))):
             found = matches.by_source[entry.source_id]
-            lines.append(self._entry(entry, assignments[entry.source_id], found, situation))
+            line = self._entry(entry, assignments[entry.source_id], found, situation)
+            lines.append(_behind(veiled, line, entry) if veiled else line)
             lines.extend(_clone(entry, clone, self._locks(situation)) for clone in found.clones)
         lines.extend(self._strays(matches, situation))
         lines.extend(self._vanished(situation))
@@ -82,6 +87,11 @@ class Reconciler:
         bound = situation.bound_to(entry.source_id)
         if bound is not None and bound not in situation.gone and (ours is None or ours.id != bound):
             return _review(entry, Status.MISSING, Reason.UNSEEN_IN_KIMAI, f"Time sheet {bound}.", kimai_id=bound)
+        if entry.sync_status is SyncStatus.UNREADABLE:
+            status, why = Status.MISMATCH if ours else Status.MISSING, entry.trace.get(UNREADABLE, "")
+            return _review(entry, status, Reason.MALFORMED_BOOKING, why, kimai_id=ours.id if ours else None)
+        if ours is not None and ours.faults:
+            return _review(entry, Status.MISMATCH, Reason.MALFORMED_TIMESHEET, _unread(ours), kimai_id=ours.id)
         if entry.sync_status is not SyncStatus.PENDING:
             return self._unwanted(entry, ours, situation)
         if isinstance(assignment, Problem):
@@ -110,7 +120,7 @@ class Reconciler:
             return _review(entry, Status.MISSING, Reason.DELETED_IN_KIMAI, kimai_id=bound, draft=draft)
         if found.ambiguous or found.timesheet is not None:
             return _offered(entry, found, draft)
-        return self._missing(entry, prepared, ledger)
+        return self._adjustable(self._missing(entry, prepared, ledger), entry, None, situation)
 
     def _existing(self, entry: Entry, ours: Timesheet, prepared: Prepared, situation: Situation) -> Result:
         ledger = situation.ledger.get(entry.source_id)
@@ -119,9 +129,14 @@ class Reconciler:
         decision = decide(ledger, prepared.draft.desired, ours, locked=locked, rounding=rounding)
         if decision.reason is Reason.BILLED:
             return self._billed(_decided(entry, decision, ours, prepared), entry, ours, situation)
+        mistyped = typing_error(entry.time_minutes)
+        if decision.action is Action.UPDATE and mistyped:
+            refused = _refused(entry, Status.MISMATCH, mistyped, prepared, kimai_id=ours.id)
+            return replace(refused, diff=decision.diff, draft=None)
         if decision.action is Action.UPDATE and _is_parked(ledger, prepared):
             line = _refused(entry, Status.MISMATCH, ledger.message if ledger else "", prepared, kimai_id=ours.id)
-            return replace(line, diff=decision.diff, draft=_in_place(prepared.draft, ours, decision))
+            line = replace(line, diff=decision.diff, draft=_in_place(prepared.draft, ours, decision))
+            return self._adjustable(line, entry, ours, situation)
         return _decided(entry, decision, ours, prepared)
 
     def _unwanted(self, entry: Entry, ours: Timesheet | None, situation: Situation) -> Result:
@@ -142,6 +157,9 @@ class Reconciler:
 
     def _missing(self, entry: Entry, prepared: Prepared, ledger: LedgerRow | None) -> Result:
         draft = prepared.draft
+        mistyped = typing_error(entry.time_minutes)
+        if mistyped:
+            return replace(_refused(entry, Status.MISSING, mistyped, prepared), draft=None)
         if _is_parked(ledger, prepared):
             return _refused(entry, Status.MISSING, ledger.message if ledger else "", prepared)
         size = len(draft.description.encode())
@@ -164,8 +182,8 @@ class Reconciler:
 
     def _prepared(self, entry: Entry, assignment: Assignment, situation: Situation) -> Prepared:
         draft = self._draft(entry, assignment)
-        obstacles = " ".join(self._resolver.obstacles(assignment, situation.today))
-        facts = {"desired": draft.desired.hash, "obstacles": obstacles, "today": str(situation.today)}
+        obstacles = " ".join(self._resolver.obstacles(assignment, situation.today, entry.entry_date))
+        facts = {"desired": draft.desired.hash, "obstacles": obstacles}
         return Prepared(draft, obstacles, stable_hash(facts))
 
     def _draft(self, entry: Entry, assignment: Assignment) -> Draft:
@@ -188,6 +206,8 @@ class Reconciler:
         for _, (source_id, row) in sorted(strays.items()):
             if local_day(row.begin, self._policy.zone) == situation.day:
                 decision = self._decide_unwanted(source_id, row, situation)
+                if row.faults:
+                    decision = Decision(Status.ORPHANED, Action.REVIEW, Reason.MALFORMED_TIMESHEET)
                 line = _stray(source_id, row, decision, situation.day)
                 if decision.reason is Reason.BILLED:
                     made, ledger = situation.adjusted.get(source_id, ()), situation.ledger.get(source_id)
@@ -215,6 +235,15 @@ class Reconciler:
         wanted = (entry, line.draft.desired) if line.draft is not None else None
         owed = self._accounts.owed(entry.source_id, entry.entry_date, ours, made, wanted, ledger)
         return with_owed(line, owed, made, kept=ledger.facts_hash if ledger else "")
+
+    def _adjustable(self, line: Result, entry: Entry, ours: Timesheet | None, situation: Situation) -> Result:
+        """The line of a refused write with what it owes, so that it can be booked where the target takes it."""
+        if line.reason is not Reason.REFUSED_BY_KIMAI or line.draft is None:
+            return line
+        ledger = situation.ledger.get(entry.source_id)
+        wanted = (entry, line.draft.desired)
+        owed = self._accounts.owed(entry.source_id, entry.entry_date, ours, (), wanted, ledger)
+        return replace(line, owed=owed)
 
     def _decide_unwanted(self, source_id: str, row: Timesheet, situation: Situation) -> Decision:
         locked = self._is_locked(row, situation) or source_id in situation.adjusted
@@ -286,6 +315,23 @@ def _decided(entry: Entry, decision: Decision, ours: Timesheet, prepared: Prepar
     )
 
 
+def _behind(veiled: Iterable[Timesheet], line: Result, entry: Entry) -> Result:
+    """The line, unless it would create a time sheet that may be there already: of that person, where that is known."""
+    if line.action is not Action.CREATE or line.draft is None:
+        return line
+    user_id = line.draft.desired.user_id
+    row = next((row for row in veiled if "user" in row.faults or row.user_id == user_id), None)
+    if row is None:
+        return line
+    text = f"{_unread(row)} Whether it is this booking's is not known."
+    return _review(entry, Status.MISSING, Reason.MALFORMED_TIMESHEET, text, draft=line.draft)
+
+
+def _unread(row: Timesheet) -> str:
+    faults = "; ".join(f"{name}: {why}" for name, why in sorted(row.faults.items()))
+    return f"Time sheet {row.id} cannot be read: {faults}."
+
+
 def _facts(row: Timesheet) -> list[str]:
     """What a decision about a time sheet depends on: which one it is, and the fields that are ours."""
     return [str(row.id), *map(str, owned(row))]
@@ -304,7 +350,15 @@ def _is_parked(ledger: LedgerRow | None, prepared: Prepared) -> bool:
 
 def _refused(entry: Entry, status: Status, message: str, prepared: Prepared, *, kimai_id: int | None = None) -> Result:
     result = _review(entry, status, Reason.REFUSED_BY_KIMAI, message, kimai_id=kimai_id, draft=prepared.draft)
-    return replace(result, facts_hash=prepared.facts_hash)
+    # A known obstacle is waited for. Of the target's rules nothing is known, so each run tries once.
+    return replace(result, facts_hash=prepared.facts_hash, again=not prepared.obstacles)
+
+
+def _tried_again(line: Result) -> Result:
+    """The line of a refused write, to be sent again: a rule of the target's may have changed, which nothing tells."""
+    if line.action is not Action.REVIEW or not line.again or line.draft is None:
+        return line
+    return replace(line, action=Action.UPDATE if line.status is Status.MISMATCH else Action.CREATE)
 
 
 def _offered(entry: Entry, found: Match, draft: Draft) -> Result:

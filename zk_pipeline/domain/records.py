@@ -18,9 +18,33 @@ class Window:
     end: datetime
 
 
+Faults = Mapping[str, str]
+"""The fields of a row that cannot be read, each with what is wrong with it; such a row is parked and never written."""
+
+
+def no_faults() -> Faults:
+    """Every field could be read."""
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A row that came and of which nothing can be used. `id` is `None` where even that cannot be read."""
+
+    what: str
+    id: int | None
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.what.capitalize()} {'without id' if self.id is None else self.id} cannot be read: {self.why}"
+
+
 @dataclass(frozen=True, slots=True)
 class TimeAccounting:
     """One booking as the source has it. `units` is a number without unit (docs/zammad.md §4).
+
+    Fields named in `faults` hold nothing of the source's: units 0, ids 0, and a moment at which the row stood in the
+    list.
 
     The store adds `work_day`, on which the booking counts, and `decided_id`, the recorded settings that decided that
     and all else that is derived of it. A connector leaves both out.
@@ -35,6 +59,7 @@ class TimeAccounting:
     created_at: datetime
     updated_at: datetime
     raw: Mapping[str, Any] = field(repr=False, compare=False, hash=False)
+    faults: Faults = field(default_factory=no_faults, hash=False)
     work_day: date | None = field(default=None, compare=False, hash=False)
     decided_id: int | None = field(default=None, compare=False, hash=False)
 
@@ -58,6 +83,7 @@ class Ticket:
     updated_at: datetime | None
     complete: bool
     raw: Mapping[str, Any] = field(repr=False, compare=False, hash=False)
+    faults: Faults = field(default_factory=no_faults, hash=False)
     organization_name: str | None = field(default=None, compare=False, hash=False)
 
 
@@ -92,11 +118,23 @@ class ActivityType:
 
 @dataclass(frozen=True, slots=True)
 class SourceDirectory:
-    """Whom and what bookings refer to, as the source last had it."""
+    """Whom and what bookings refer to, as the source last had it, or a part of that."""
 
-    agents: tuple[Agent, ...]
-    organizations: tuple[Organization, ...]
-    activity_types: tuple[ActivityType, ...]
+    agents: tuple[Agent, ...] = ()
+    organizations: tuple[Organization, ...] = ()
+    activity_types: tuple[ActivityType, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
+
+    def joined(self, *others: "SourceDirectory") -> "SourceDirectory":
+        """Everybody and everything in these, each once, by what the last one says."""
+        parts = (self, *others)
+        agents = {row.id: row for part in parts for row in part.agents}
+        organizations = {row.id: row for part in parts for row in part.organizations}
+        types = {row.id: row for part in parts for row in part.activity_types}
+        unreadable = dict.fromkeys(row for part in parts for row in part.unreadable)
+        return SourceDirectory(
+            tuple(agents.values()), tuple(organizations.values()), tuple(types.values()), tuple(unreadable)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +159,8 @@ class AccountingChange:
 class Timesheet:
     """One time sheet as the target returned it, after its own rounding (docs/kimai.md §5, §6).
 
-    `end` is `None` while it is running. `duration_seconds` need not equal `end - begin` there.
+    `end` is `None` while it is running. `duration_seconds` need not equal `end - begin` there. Fields named in `faults`
+    hold nothing of the target's.
     """
 
     id: int
@@ -136,6 +175,7 @@ class Timesheet:
     exported: bool
     billable: bool
     raw: Mapping[str, Any] = field(repr=False, compare=False, hash=False)
+    faults: Faults = field(default_factory=no_faults, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +202,10 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project of the target. `start` and `end` are compared with today, not with the entry (docs/kimai.md §3)."""
+    """A project of the target. `start` and `end` are compared with today, not with the entry (docs/kimai.md §3).
+
+    Nothing is written to days up to `locked_until`, where the target knows such a lock (docs/kimai.md §4).
+    """
 
     id: int
     name: str
@@ -172,6 +215,7 @@ class Project:
     start: date | None
     end: date | None
     global_activities: bool
+    locked_until: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +251,7 @@ class TargetDirectory:
     customers: tuple[Customer, ...]
     projects: tuple[Project, ...]
     activities: tuple[Activity, ...]
+    unreadable: tuple[Unreadable, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ ALLOWED: Mapping[Reason, tuple[Choice, ...]] = {
     Reason.UNMAPPED_ACTIVITY: (Choice.IGNORE,),
     Reason.UNMAPPED_CUSTOMER: (Choice.IGNORE,),
     Reason.UNKNOWN_TICKET: (Choice.IGNORE,),
+    Reason.MALFORMED_BOOKING: (Choice.IGNORE,),
+    Reason.MALFORMED_TIMESHEET: (Choice.IGNORE,),
     Reason.DUPLICATE: (Choice.LINK, Choice.CREATE, Choice.IGNORE),
     Reason.AMBIGUOUS: (Choice.LINK, Choice.CREATE, Choice.IGNORE),
     Reason.FUZZY_CANDIDATE: (Choice.LINK, Choice.CREATE, Choice.IGNORE),
@@ -48,7 +50,7 @@ ALLOWED: Mapping[Reason, tuple[Choice, ...]] = {
     Reason.LOCKED_PERIOD: (Choice.ADJUST, Choice.IGNORE),
     Reason.NO_FREE_PLACE: (Choice.IGNORE,),
     Reason.UNMATCHED_CORRECTION: (Choice.IGNORE,),
-    Reason.REFUSED_BY_KIMAI: (Choice.CREATE, Choice.UPDATE, Choice.IGNORE),
+    Reason.REFUSED_BY_KIMAI: (Choice.CREATE, Choice.UPDATE, Choice.ADJUST, Choice.IGNORE),
     Reason.MARKER_CLONED: (Choice.DELETE, Choice.KEEP),
     Reason.BILLED_COPY: (Choice.KEEP,),
 }

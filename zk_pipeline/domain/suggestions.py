@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rapidfuzz import fuzz
 
-from zk_pipeline.domain.lookup import fold
+from zk_pipeline.domain.names import fold
 from zk_pipeline.domain.records import Activity, Customer, TargetUser
 
 MOST = 3

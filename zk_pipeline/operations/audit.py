@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from zk_pipeline.operations import spreadsheets
+from zk_pipeline.domain import spreadsheets
+from zk_pipeline.domain.spreadsheets import Dialect
 from zk_pipeline.operations.errors import OperationError
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import audit, trail
@@ -55,14 +56,16 @@ def page(runtime: Runtime, wanted: TrailFilter, limit: int, offset: int) -> tupl
     return _entries(rows, names), total
 
 
-def export(runtime: Runtime, wanted: TrailFilter, kind: ExportFormat) -> Iterator[str]:
+def export(
+    runtime: Runtime, wanted: TrailFilter, kind: ExportFormat, dialect: Dialect = Dialect.PLAIN
+) -> Iterator[str]:
     """The trail as text, oldest first, in pieces: however long it is, little of it is in memory.
 
     The first piece is read at once, so that what is wrong is raised before anything is sent.
     """
     pieces = _pieces(runtime, _checked(wanted))
     first = next(pieces)
-    return _written(first, pieces, kind)
+    return _written(first, pieces, kind, dialect)
 
 
 def verify(runtime: Runtime) -> Verification:
@@ -96,24 +99,27 @@ def _pieces(runtime: Runtime, wanted: TrailFilter) -> Iterator[list[TrailEntry]]
         last = rows[-1].id
 
 
-def _written(first: list[TrailEntry], others: Iterator[list[TrailEntry]], kind: ExportFormat) -> Iterator[str]:
+def _written(
+    first: list[TrailEntry], others: Iterator[list[TrailEntry]], kind: ExportFormat, dialect: Dialect
+) -> Iterator[str]:
     if kind is ExportFormat.CSV:
-        yield spreadsheets.lines([[field.name for field in fields(TrailEntry)]])
-    yield _text(first, kind)
+        yield dialect.beginning + spreadsheets.lines([[field.name for field in fields(TrailEntry)]], dialect)
+    yield _text(first, kind, dialect)
     for entries in others:
-        yield _text(entries, kind)
+        yield _text(entries, kind, dialect)
 
 
-def _text(entries: Sequence[TrailEntry], kind: ExportFormat) -> str:
+def _text(entries: Sequence[TrailEntry], kind: ExportFormat, dialect: Dialect) -> str:
     if kind is ExportFormat.JSONL:
         return "".join(f"{to_json(asdict(entry))}\n" for entry in entries)
-    return spreadsheets.lines(
+    rows = (
         [
             value.isoformat() if isinstance(value, datetime) else to_json(value) if isinstance(value, dict) else value
             for value in astuple(entry)
         ]
         for entry in entries
     )
+    return spreadsheets.lines(rows, dialect)
 
 
 def _entries(rows: Sequence[TrailRow], names: dict[str, str]) -> list[TrailEntry]:

@@ -178,7 +178,7 @@ def activities(runtime: Runtime, connector_id: int) -> list[Activity]:
     """
     with _opened(runtime, connector_id) as connector:
         if isinstance(connector, SourceConnector):
-            found = [Activity(row.id, row.name, row.active) for row in connector.fetch_types()]
+            found = [Activity(row.id, row.name, row.active) for row in connector.fetch_types().activity_types]
         else:
             activities = connector.fetch_directory().activities
             found = [Activity(row.id, row.name, row.visible, row.project_id) for row in activities]

@@ -4,7 +4,7 @@ import logging
 
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.domain.mapping_lines import Kind
-from zk_pipeline.operations import mappings
+from zk_pipeline.operations.vocabulary import current_vocabulary, stored_vocabulary
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import mapping_choices as store
 from zk_pipeline.store.mapping_choices import Choice
@@ -32,7 +32,7 @@ def of_zammad(runtime: Runtime, kind: Kind, wanted: str) -> list[Choice]:
         _log.warning("Nobody else can be offered for a mapping. %s", error)
         return []
     if kind is Kind.USER:
-        return [Choice(row.email, row.name, row.email, row.active) for row in found.agents if row.email][:LIMIT]
+        return [Choice(f"id:{row.id}", row.name, row.email or row.login, row.active) for row in found.agents][:LIMIT]
     return [Choice(f"id:{row.id}", row.name, "", row.active) for row in found.organizations][:LIMIT]
 
 
@@ -44,5 +44,5 @@ def of_kimai(runtime: Runtime, kind: Kind, wanted: str) -> list[Choice]:
 
 def ensure_read(runtime: Runtime) -> None:
     """Read the names of both systems where they never were. Raises `SetupError` and the connectors' errors."""
-    if mappings.stored_vocabulary(runtime) is None:
-        mappings.current_vocabulary(runtime)
+    if stored_vocabulary(runtime) is None:
+        current_vocabulary(runtime)

@@ -4,7 +4,6 @@ Whatever sets a mapping reads both systems first, so that names are those of thi
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -13,35 +12,33 @@ from typing import Any
 from sqlalchemy import Connection
 
 from zk_pipeline.domain.mapping import OWN_CUSTOMER, Mappings
+from zk_pipeline.domain.mapping_files import numbered_mappings, write_mappings
 from zk_pipeline.domain.mapping_lines import (
     NOTHING,
-    ActivityMapping,
     AnyMapping,
-    CustomerMapping,
     Kind,
     MappingError,
     MappingLine,
     Problem,
+    SharedUserError,
     UserMapping,
     Vocabulary,
-    read_mappings,
-    write_mappings,
 )
+from zk_pipeline.domain.policy import ProjectStrategy
 from zk_pipeline.domain.reasons import Reason
-from zk_pipeline.domain.records import SourceDirectory, TargetDirectory
+from zk_pipeline.domain.records import TargetDirectory
+from zk_pipeline.domain.spreadsheets import Dialect
 from zk_pipeline.domain.suggestions import Suggestion, of_activities, of_customers, of_users, suggest
 from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import StaleError, UnknownError
+from zk_pipeline.operations.vocabulary import Wanted, current_vocabulary, meant, stored_vocabulary, vocabulary_of
 from zk_pipeline.runtime import Runtime
-from zk_pipeline.stages import kimai, zammad
 from zk_pipeline.store import mapping_rows
 from zk_pipeline.store import mappings as store
 from zk_pipeline.store import source as source_rows
 from zk_pipeline.store import target as target_rows
 from zk_pipeline.store.mapping_rows import MappingFilter, MappingRow
 from zk_pipeline.store.mappings import Change, Waiting
-
-NOBODY = SourceDirectory((), (), ())
 
 Check = Callable[[Connection, Sequence[Change]], None]
 """Looks at what is about to change while nobody else can change it; raises to prevent it."""
@@ -51,7 +48,8 @@ Check = Callable[[Connection, Sequence[Change]], None]
 class Outcome:
     """What an import or a single setting changed, or would change; `days` are those that waited for it.
 
-    `problems` are those of a dry run; with any of them, nothing of the file would be taken over.
+    `problems` are those of a dry run; with any of them, nothing of the file would be taken over. `shared` says that
+    they are about agents who would be one user, and that a person may confirm it. `warnings` are sentences.
     """
 
     mappings: int
@@ -59,6 +57,8 @@ class Outcome:
     days: tuple[date, ...]
     vocabulary: Vocabulary
     problems: tuple[Problem, ...] = ()
+    shared: bool = False
+    warnings: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The object that `zk mappings import --json` prints."""
@@ -69,6 +69,7 @@ class Outcome:
             "unchanged": self.mappings - len(self.changes),
             "changes": [self._change(change) for change in self.changes],
             "days": [str(day) for day in self.days],
+            "warnings": list(self.warnings),
         }
 
     def _change(self, change: Change) -> dict[str, Any]:
@@ -79,7 +80,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Lacking:
-    """What lacks a mapping: `zammad` is the value of an import's column, empty if it can have none until it has a name.
+    """What lacks a mapping: `zammad` is the value of an import's column.
 
     `suggestions` are what may be meant, best first.
     """
@@ -140,23 +141,37 @@ def unmapped_page(runtime: Runtime, kind: Kind | None, *, limit: int, offset: in
     return LackingPage(tuple(_with_suggestions(row, directory) for row in shown), totals)
 
 
-def set_one(runtime: Runtime, actor: Actor, kind: str, zammad_value: str, kimai_value: str) -> Outcome:
-    """Set one mapping; the values are those of a line in an import. Raises `MappingError` and connectors' errors."""
-    return _take_over(runtime, actor, _single(kind, zammad_value, kimai_value))
+def set_one(
+    runtime: Runtime, actor: Actor, kind: str, zammad_value: str, kimai_value: str, *, shared: bool = False
+) -> Outcome:
+    """Set one mapping; the values are those of a line in an import. Raises `MappingError` and connectors' errors.
+
+    `shared` confirms that several agents are one user; without it that is a `SharedUserError`.
+    """
+    return _take_over(runtime, actor, _single(kind, zammad_value, kimai_value), shared=shared)
 
 
-def create(runtime: Runtime, actor: Actor, kind: Kind, zammad_value: str, kimai_value: str) -> Outcome:
+def create(
+    runtime: Runtime, actor: Actor, kind: Kind, zammad_value: str, kimai_value: str, *, shared: bool = False
+) -> Outcome:
     """Set a mapping where there is none. Raises as `set_one` does, and `StaleError` where there is another already."""
 
     def check(_connection: Connection, changes: Sequence[Change]) -> None:
         if any(change.before is not None for change in changes):
             raise StaleError(f"{zammad_value!r} is mapped already. Look at that mapping, and change it.")
 
-    return _take_over(runtime, actor, _single(kind, zammad_value, kimai_value), check=check)
+    return _take_over(runtime, actor, _single(kind, zammad_value, kimai_value), check=check, shared=shared)
 
 
 def change(
-    runtime: Runtime, actor: Actor, kind: Kind, key: str, kimai_value: str, *, seen: datetime | None = None
+    runtime: Runtime,
+    actor: Actor,
+    kind: Kind,
+    key: str,
+    kimai_value: str,
+    *,
+    seen: datetime | None = None,
+    shared: bool = False,
 ) -> Outcome:
     """Let a mapping lead elsewhere. `seen` is the `updated_at` that the person looked at, who must not be out of date.
 
@@ -170,10 +185,10 @@ def change(
         if now is None or (seen is not None and now.updated_at != seen):
             raise StaleError(_changed_meanwhile(now))
 
-    def wanted(vocabulary: Vocabulary) -> list[AnyMapping]:
-        return [vocabulary.mapping(kind, vocabulary.line(row.mapping).zammad, kimai_value)]
+    def wanted(vocabulary: Vocabulary) -> list[tuple[int, AnyMapping]]:
+        return [(0, vocabulary.mapping(kind, vocabulary.line(row.mapping).zammad, kimai_value))]
 
-    return _take_over(runtime, actor, wanted, check=check)
+    return _take_over(runtime, actor, wanted, check=check, shared=shared)
 
 
 def delete(runtime: Runtime, actor: Actor, kind: Kind, key: str) -> list[date]:
@@ -187,140 +202,95 @@ def delete(runtime: Runtime, actor: Actor, kind: Kind, key: str) -> list[date]:
         return store.remove(connection, row.mapping, actor=actor.name, source=source, address=actor.address)
 
 
-def import_content(runtime: Runtime, actor: Actor, content: bytes, *, dry_run: bool = False) -> Outcome:
+def unset(runtime: Runtime, actor: Actor, kind: str, zammad_value: str) -> tuple[MappingLine, list[date]]:
+    """Remove the mapping of something in Zammad, and ask for the days that used it; returns it and these.
+
+    The value is that of a line in an import, or as the list shows it. Raises `MappingError`, `UnknownError` where there
+    is no such mapping, and connectors' errors.
+    """
+    vocabulary = stored_vocabulary(runtime) or current_vocabulary(runtime)
+    source, _ = _names(runtime)
+    with runtime.database.transaction() as connection:
+        store.lock(connection)
+        mapping = vocabulary.stored_for(store.every(connection), kind, zammad_value)
+        if mapping is None:
+            sentence = f"{zammad_value[:80]!r} has no {kind} mapping. zk mappings list shows those that there are."
+            raise UnknownError(sentence)
+        days = store.remove(connection, mapping, actor=actor.name, source=source, address=actor.address)
+    return vocabulary.line(mapping), days
+
+
+def import_content(
+    runtime: Runtime, actor: Actor, content: bytes, *, dry_run: bool = False, shared: bool = False
+) -> Outcome:
     """Set the mappings of a file's content. Raises `MappingError`, and the errors of both connectors."""
-    return _take_over(runtime, actor, lambda vocabulary: read_mappings(content, vocabulary), dry_run=dry_run)
+    return _take_over(
+        runtime, actor, lambda vocabulary: numbered_mappings(content, vocabulary), dry_run=dry_run, shared=shared
+    )
 
 
-def try_content(runtime: Runtime, actor: Actor, content: bytes) -> Outcome:
+def try_content(runtime: Runtime, actor: Actor, content: bytes, *, shared: bool = False) -> Outcome:
     """What an import would change, and every bad line if there are any. Changes nothing, raises connectors' errors."""
     try:
-        return import_content(runtime, actor, content, dry_run=True)
+        return import_content(runtime, actor, content, dry_run=True, shared=shared)
     except MappingError as error:
         vocabulary = stored_vocabulary(runtime) or current_vocabulary(runtime)
-        return Outcome(0, (), (), vocabulary, error.problems)
+        return Outcome(0, (), (), vocabulary, error.problems, shared=isinstance(error, SharedUserError))
 
 
-def exported(runtime: Runtime) -> str:
+def exported(runtime: Runtime, dialect: Dialect = Dialect.PLAIN) -> str:
     """All mappings in the format that an import reads, safe to open in a spreadsheet.
 
     Names are those that were last read; only before the first time both systems are asked. Raises connectors' errors.
     """
     vocabulary = stored_vocabulary(runtime) or current_vocabulary(runtime)
     with runtime.database.transaction() as connection:
-        return write_mappings(store.every(connection), vocabulary)
-
-
-def current_vocabulary(runtime: Runtime) -> Vocabulary:
-    """The names of both systems as they are now, read from them and stored."""
-    with runtime.source() as source:
-        zammad.extract_directory(runtime, source)
-    with runtime.target() as target:
-        kimai.extract_directory(runtime, target)
-    vocabulary = stored_vocabulary(runtime)
-    assert vocabulary is not None  # noqa: S101 - both directories were stored just now
-    return vocabulary
-
-
-def stored_vocabulary(runtime: Runtime, found: SourceDirectory = NOBODY) -> Vocabulary | None:
-    """The names of both systems as they were last read, and those that were found; `None` before the first time."""
-    source_name, target_name = _names(runtime)
-    with runtime.database.transaction() as connection:
-        source = source_rows.load_directory(connection, source_name)
-        target = target_rows.load_directory(connection, target_name)
-    return Vocabulary(_joined(found, source), target) if target is not None else None
+        return write_mappings(store.every(connection), vocabulary, dialect)
 
 
 def _take_over(
     runtime: Runtime,
     actor: Actor,
-    wanted: Callable[[Vocabulary], Sequence[AnyMapping]],
+    wanted: Wanted,
     *,
     dry_run: bool = False,
     check: Check | None = None,
+    shared: bool = False,
 ) -> Outcome:
     vocabulary = current_vocabulary(runtime)
-    found = _found(runtime, wanted, vocabulary)
-    if found != NOBODY:
-        vocabulary = stored_vocabulary(runtime, found) or vocabulary
-    mappings = wanted(vocabulary)
+    vocabulary, found = vocabulary_of(runtime, wanted)
+    numbered = wanted(vocabulary)
+    mappings = [mapping for _, mapping in numbered]
     source, target = _names(runtime)
     with runtime.database.transaction() as connection:
+        if not dry_run:
+            store.lock(connection)
+        changes = store.changes(connection, mappings)
+        if check is not None:
+            check(connection, changes)
+        if not shared:
+            changed = {change.after.key for change in changes}
+            vocabulary.require_unshared(store.load(connection), numbered, changed)
         if dry_run:
-            changes = store.changes(connection, mappings)
             days = store.days_waiting(connection, source, target, [change.after for change in changes])
         else:
-            store.lock(connection)
-            if check is not None:
-                check(connection, store.changes(connection, mappings))
-            source_rows.save_directory(connection, source, _meant(found, mappings))
+            source_rows.save_directory(connection, source, meant(found, mappings))
             changes, days = store.change(
                 connection, mappings, actor=actor.name, source=source, target=target, address=actor.address
             )
-    return Outcome(len(mappings), tuple(changes), tuple(days), vocabulary)
+    warnings = _warnings(runtime, vocabulary, changes)
+    return Outcome(len(mappings), tuple(changes), tuple(days), vocabulary, warnings=warnings)
 
 
-class _Listening(Vocabulary):
-    """Notes the names that lines give to agents and organizations, right or wrong."""
-
-    def __init__(self, known: Vocabulary) -> None:
-        vars(self).update(vars(known))
-        self.names: set[str] = set()
-
-    def mapping(self, kind: str, zammad: str, kimai: str) -> AnyMapping:
-        name = zammad.partition("@")[2] if kind.strip().casefold() == Kind.ACTIVITY else zammad
-        self.names |= {name.strip()} - {"", NOTHING}
-        return super().mapping(kind, zammad, kimai)
+def _warnings(runtime: Runtime, vocabulary: Vocabulary, changes: Sequence[Change]) -> tuple[str, ...]:
+    """What the mappings that were set cannot do. With one project for everything, its own activities can do all."""
+    if runtime.settings.policy.project_strategy is ProjectStrategy.FIXED:
+        return ()
+    return tuple(dict.fromkeys(filter(None, (vocabulary.limit(change.after) for change in changes))))
 
 
-def _found(
-    runtime: Runtime, wanted: Callable[[Vocabulary], Sequence[AnyMapping]], vocabulary: Vocabulary
-) -> SourceDirectory:
-    """Whom and what the names may mean as the source's search says.
-
-    Stored is who booked alone: a name may mean somebody who has not yet, and a namesake of somebody who has.
-    """
-    listening = _Listening(vocabulary)
-    with suppress(MappingError):  # It is said once everybody is known who can be.
-        wanted(listening)
-    found = NOBODY
-    with runtime.source() as source:
-        for name in sorted(listening.names):
-            named = source.find(name)
-            found = _joined(found, named)
-            if name.removeprefix("id:").isdecimal():  # What an id means may have a namesake.
-                found = _joined(found, *(source.find(row.name) for row in named.organizations))
-    return found
-
-
-def _joined(*directories: SourceDirectory) -> SourceDirectory:
-    """Everybody and everything in these, each once, by what the last one says."""
-    agents = {row.id: row for directory in directories for row in directory.agents}
-    organizations = {row.id: row for directory in directories for row in directory.organizations}
-    types = {row.id: row for directory in directories for row in directory.activity_types}
-    return SourceDirectory(tuple(agents.values()), tuple(organizations.values()), tuple(types.values()))
-
-
-def _meant(found: SourceDirectory, mappings: Iterable[AnyMapping]) -> SourceDirectory:
-    """What of the found is mapped from now on, with its namesakes, and nobody else."""
-    emails: set[str] = set()
-    organizations: set[int | None] = set()
-    for mapping in mappings:
-        match mapping:
-            case UserMapping(email):
-                emails.add(email)
-            case ActivityMapping(_, organization_id) | CustomerMapping(organization_id):
-                organizations.add(organization_id)
-    names = {row.name.casefold() for row in found.organizations if row.id in organizations}
-    return SourceDirectory(
-        tuple(row for row in found.agents if row.email.casefold() in emails),
-        tuple(row for row in found.organizations if row.name.casefold() in names),
-        (),
-    )
-
-
-def _single(kind: str, zammad_value: str, kimai_value: str) -> Callable[[Vocabulary], Sequence[AnyMapping]]:
-    return lambda vocabulary: [vocabulary.mapping(kind, zammad_value, kimai_value)]
+def _single(kind: str, zammad_value: str, kimai_value: str) -> Wanted:
+    return lambda vocabulary: [(0, vocabulary.mapping(kind, zammad_value, kimai_value))]
 
 
 def _names(runtime: Runtime) -> tuple[str, str]:
@@ -346,15 +316,17 @@ def _all_lacking(runtime: Runtime) -> tuple[list[Lacking], TargetDirectory | Non
         directory = target_rows.load_directory(connection, target) if waiting else None
         stored = store.load(connection)
     if directory is None:
-        return _gathered(waiting), None
-    return _gathered(row for row in waiting if not _is_mapped(row, stored, directory)), directory
+        return _gathered(waiting, None), None
+    vocabulary = stored_vocabulary(runtime)
+    return _gathered((row for row in waiting if not _is_mapped(row, stored, directory)), vocabulary), directory
 
 
 def _is_mapped(row: Waiting, stored: Mappings, directory: TargetDirectory) -> bool:
     """Whether a mapping leads to something that the target has."""
     match row.reason:
         case Reason.UNMAPPED_USER:
-            return stored.users.get(row.user_email.casefold()) in {user.id for user in directory.users}
+            mapped = stored.users.get(row.agent_id) or stored.users.get(row.user_email.casefold())
+            return mapped in {user.id for user in directory.users}
         case Reason.UNMAPPED_ACTIVITY:
             of_organization = stored.activities.get((row.type_id, row.organization_id))
             mapped = of_organization or stored.activities.get((row.type_id, None))
@@ -364,27 +336,31 @@ def _is_mapped(row: Waiting, stored: Mappings, directory: TargetDirectory) -> bo
             return mapped == OWN_CUSTOMER or mapped in {customer.id for customer in directory.customers}
 
 
-def _gathered(waiting: Iterable[Waiting]) -> list[Lacking]:
+def _gathered(waiting: Iterable[Waiting], vocabulary: Vocabulary | None) -> list[Lacking]:
     """What lacks a mapping, each with its number of waiting entries."""
-    found: dict[tuple[Kind, str], Lacking] = {}
+    found: dict[tuple[Kind, int], Lacking] = {}
     for row in waiting:
-        kind, value, name = _lacking(row)
-        line = found.get((kind, value or name), Lacking(kind, value, name, 0, Decimal(0)))
-        found[kind, value or name] = replace(
-            line, entries=line.entries + row.entries, minutes=line.minutes + row.minutes
-        )
+        kind, id_, name = _lacking(row)
+        value = _value(row, vocabulary) if kind is Kind.USER else f"id:{id_}" if id_ else NOTHING
+        line = found.get((kind, id_), Lacking(kind, value, name, 0, Decimal(0)))
+        found[kind, id_] = replace(line, entries=line.entries + row.entries, minutes=line.minutes + row.minutes)
     return sorted(found.values(), key=lambda line: (line.kind, -line.entries, line.zammad))
 
 
-def _lacking(row: Waiting) -> tuple[Kind, str, str]:
-    """Kind, value of the zammad column, and name of what the entries lack."""
+def _lacking(row: Waiting) -> tuple[Kind, int, str]:
+    """Kind, id and name of what the entries lack."""
     match row.reason:
         case Reason.UNMAPPED_USER:
-            return Kind.USER, row.user_email, row.user_name
+            return Kind.USER, row.agent_id, row.user_name
         case Reason.UNMAPPED_ACTIVITY:
-            return Kind.ACTIVITY, str(row.type_id or NOTHING), row.type_name or "(no type)"
+            return Kind.ACTIVITY, row.type_id or 0, row.type_name or "(no type)"
         case _:
-            return Kind.CUSTOMER, str(row.organization_id or NOTHING), row.organization_name or "(no organization)"
+            return Kind.CUSTOMER, row.organization_id or 0, row.organization_name or "(no organization)"
+
+
+def _value(row: Waiting, vocabulary: Vocabulary | None) -> str:
+    """The agent's address, or what else means this agent alone."""
+    return vocabulary.line(UserMapping(row.agent_id, 0)).zammad if vocabulary else f"id:{row.agent_id}"
 
 
 def _with_suggestions(row: Lacking, directory: TargetDirectory | None) -> Lacking:

@@ -7,7 +7,7 @@ from zk_pipeline.connectors.base import Certificate, TargetConnector
 from zk_pipeline.domain.instants import days_window
 from zk_pipeline.domain.records import Window
 from zk_pipeline.runtime import Runtime
-from zk_pipeline.stages.zammad import certificate_values
+from zk_pipeline.stages.zammad import certificate_values, told
 from zk_pipeline.store import ledger, sweeps
 from zk_pipeline.store import target as rows
 
@@ -30,7 +30,10 @@ def around(first: date, last: date, runtime: Runtime) -> Window:
 
 
 def extract_directory(runtime: Runtime, target: TargetConnector) -> dict[str, int]:
-    """Store the server's settings, users, customers, projects and activities; returns their counts."""
+    """Store the server's settings, users, customers, projects and activities; returns their counts.
+
+    `unreadable` ones are with them: what was stored of them before stays, so nothing is made in their place.
+    """
     directory = target.fetch_directory()
     with runtime.database.transaction() as connection:
         rows.save_directory(connection, target.endpoint.name, directory)
@@ -39,6 +42,7 @@ def extract_directory(runtime: Runtime, target: TargetConnector) -> dict[str, in
         "customers": len(directory.customers),
         "projects": len(directory.projects),
         "activities": len(directory.activities),
+        "unreadable": told(directory.unreadable),
     }
 
 

@@ -115,9 +115,9 @@ class Reconciliation:
             if directory is None:
                 raise SetupError("Kimai's directory was never read: materialize kimai/directory first.")
             runtime.decided(connection)
-            organizations = source.load_directory(connection, self._source).organizations
+            origin = source.load_directory(connection, self._source)
             former = runtime.former_policies(connection)
-            resolver = Resolver(directory, mappings.load(connection), settings.policy, organizations, former)
+            resolver = Resolver(directory, mappings.load(connection), settings.policy, origin, former)
         self._directory: TargetDirectory = directory
         self._reconciler = Reconciler(self._source, resolver, settings.policy)
         self._now, self._today = now, local_day(now, settings.zone)

@@ -1,6 +1,7 @@
 """Reading the source's bookings of some days into the store, with proof of what was seen (docs/zammad.md §13)."""
 
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -10,12 +11,14 @@ from sqlalchemy import Connection
 from zk_pipeline.connectors.base import Certificate, SourceConnector
 from zk_pipeline.connectors.errors import ProtocolError
 from zk_pipeline.domain.instants import days_window
-from zk_pipeline.domain.records import Organization, SourceDirectory, Ticket, TimeAccounting
+from zk_pipeline.domain.records import Organization, SourceDirectory, Ticket, TimeAccounting, Unreadable
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import requests, sweeps
 from zk_pipeline.store import source as rows
 
 SUBJECT = "time_accountings"
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +34,29 @@ def extract_directory(runtime: Runtime, source: SourceConnector) -> dict[str, in
     """Store the activity types, and who booked and is not known yet; returns how many of each are stored.
 
     People and organizations come with the bookings that name them, and nobody else is read: a help desk knows many
-    more people than those who book.
+    more people than those who book. `unreadable` counts what came and cannot be read.
     """
     name = source.endpoint.name
     with runtime.database.transaction() as connection:
-        unknown = rows.unknown_agents(connection, name)
-    types, people = source.fetch_types(), source.fetch_agents(unknown)
+        unknown = rows.unlisted_agents(connection, name)
+    read = source.fetch_types().joined(source.fetch_agents(unknown))
     with runtime.database.transaction() as connection:
-        rows.save_directory(connection, name, SourceDirectory(tuple(people), (), tuple(types)))
+        rows.save_directory(connection, name, read)
         stored = rows.load_directory(connection, name)
     return {
         "agents": len(stored.agents),
         "organizations": len(stored.organizations),
-        "activity_types": len(types),
+        "activity_types": len(read.activity_types),
+        "unreadable": told(read.unreadable),
     }
+
+
+def told(unreadable: Iterable[Unreadable]) -> int:
+    """Log what of a directory cannot be read; returns how much that is. What was stored of it before stays."""
+    listed = list(unreadable)
+    for row in listed:
+        _log.warning("%s What was read of it before is kept. Correct it there.", row)
+    return len(listed)
 
 
 def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, last: date, run_id: str) -> Extraction:
@@ -70,12 +82,13 @@ def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, las
             requests.ask(connection, days, requests.FORMER_DAY)
             rows.save_bookings(connection, name, page, zone, sweep_id, decided_id)
         one_per_ticket.update((row.ticket_id, replace(row, raw={})) for row in page)
-        agent_ids |= {row.agent_id for row in page}
+        agent_ids |= {row.agent_id for row in page if "created_by_id" not in row.faults}
     certificate = sweep.certificate
     tickets = source.fetch_tickets(one_per_ticket.values())
-    people = SourceDirectory(tuple(source.fetch_agents(agent_ids)), _organizations(tickets), ())
+    people = _people(runtime, source, agent_ids)
+    told(people.unreadable)
     with runtime.database.transaction() as connection:
-        rows.save_tickets(connection, name, tickets)
+        save_tickets(connection, runtime, name, tickets, run_over=(first, last))
         rows.save_directory(connection, name, people)
         unseen = rows.unseen_bookings(connection, name, window, sweep_id)
     _refuse_emptiness(source, certificate, len(unseen))
@@ -86,6 +99,31 @@ def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, las
         requests.ask(connection, days, requests.FORMER_DAY)
         sweeps.end_sweep(connection, sweep_id, certificate_values(certificate))
     return Extraction(certificate, len(tickets), gone)
+
+
+def save_tickets(
+    connection: Connection,
+    runtime: Runtime,
+    name: str,
+    tickets: Sequence[Ticket],
+    *,
+    run_over: tuple[date, date] | None = None,
+) -> list[date]:
+    """Store tickets and their organizations, and ask for every day with bookings of one that went to another customer.
+
+    Whoever stores the new customer first is the last to see the difference, so it asks for all of them, but for the
+    days `run_over`, which are being run. Returns the days that were asked for.
+    """
+    moved = rows.reassigned(connection, name, tickets)
+    rows.save_tickets(connection, name, tickets)
+    rows.save_directory(connection, name, SourceDirectory(organizations=_organizations(tickets)))
+    days: dict[date, set[int]] = {}
+    for booking in rows.stored_bookings(connection, name, ticket_ids=moved) if moved else ():
+        is_run = run_over is not None and run_over[0] <= booking.work_day <= run_over[1]
+        if booking.work_day >= runtime.settings.start_date and not is_run:
+            days.setdefault(booking.work_day, set()).add(booking.ticket_id)
+    requests.ask(connection, days, requests.TICKET, days)
+    return sorted(days)
 
 
 def certificate_values(certificate: Certificate) -> dict[str, Any]:
@@ -100,6 +138,15 @@ def certificate_values(certificate: Certificate) -> dict[str, Any]:
         "complete": certificate.complete,
         "reason": certificate.reason,
     }
+
+
+def _people(runtime: Runtime, source: SourceConnector, ids: Collection[int]) -> SourceDirectory:
+    """These agents, and others who are stored with an address of theirs: one may have left, or have another by now."""
+    found = source.fetch_agents(ids)
+    addresses = {agent.email for agent in found.agents}
+    with runtime.database.transaction() as connection:
+        others = rows.agents_with(connection, source.endpoint.name, addresses) - set(ids)
+    return found.joined(source.fetch_agents(others)) if others else found
 
 
 def _organizations(tickets: Iterable[Ticket]) -> tuple[Organization, ...]:

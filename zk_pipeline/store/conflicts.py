@@ -34,12 +34,14 @@ def replace_day(connection: Connection, connector: str, day: date, lines: Sequen
     """Bring the day's conflicts in line with its plan.
 
     A conflict is opened for every line to be reviewed. Those without such a line expire, and so do decisions whose
-    facts changed. A decision that needs no write is carried out by being in the plan.
+    facts changed. A decision that needs no write is carried out by being in the plan. The conflict of a refused write
+    that is tried again stays open until that has succeeded.
     """
     reviewed = [line for line in lines if line.action is Action.REVIEW and line.reason is not None]
     decided = [line for line in lines if line.decided]
     of_day = (conflicts.c.connector == connector) & (conflicts.c.entry_date == day)
-    asked = tuple_(conflicts.c.key, conflicts.c.reason).in_([(line.key, line.reason) for line in reviewed])
+    tried = [line for line in lines if line.reason is Reason.REFUSED_BY_KIMAI and not line.decided]
+    asked = tuple_(conflicts.c.key, conflicts.c.reason).in_([(line.key, line.reason) for line in (*reviewed, *tried)])
     holds = _LINE.in_([(line.key, line.reason, line.facts_hash) for line in decided])
     gone = ((conflicts.c.resolution_status == "open") & ~asked) | (_in_force() & ~holds)
     connection.execute(update(conflicts).where(of_day & gone).values(resolution_status="expired", closed_at=func.now()))
@@ -84,6 +86,23 @@ def carry_out(connection: Connection, connector: str, lines: Iterable[Result]) -
             _LINE.in_(done),
         )
         .values(resolution_status="carried_out", closed_at=func.now())
+    )
+
+
+def settle_refusals(connection: Connection, connector: str, lines: Iterable[Result]) -> None:
+    """Close the open conflicts about refused writes of these lines, which have succeeded now."""
+    tried = [line.key for line in lines if line.reason is Reason.REFUSED_BY_KIMAI and not line.decided]
+    if not tried:
+        return
+    connection.execute(
+        update(conflicts)
+        .where(
+            conflicts.c.connector == connector,
+            conflicts.c.reason == Reason.REFUSED_BY_KIMAI,
+            conflicts.c.resolution_status == "open",
+            conflicts.c.key.in_(tried),
+        )
+        .values(resolution_status="expired", closed_at=func.now())
     )
 
 

@@ -9,14 +9,9 @@ from sqlalchemy import Connection, Row, Table, delete, exists, func, select, upd
 from sqlalchemy.dialects.postgresql import insert
 
 from zk_pipeline.store.encryption import TokenCipher, UndecryptableError
+from zk_pipeline.store.mapping_tables import activity_mappings, customer_mappings, user_mappings
 from zk_pipeline.store.raw_tables import time_accountings, timesheets
-from zk_pipeline.store.tables import (
-    activity_mappings,
-    connectors,
-    customer_mappings,
-    pushes,
-    user_mappings,
-)
+from zk_pipeline.store.tables import connectors, pushes
 
 _DEPENDENTS: dict[str, Table] = {"bookings": time_accountings, "time sheets": timesheets, "ledger rows": pushes}
 _MAPPINGS = (activity_mappings, user_mappings, customer_mappings)

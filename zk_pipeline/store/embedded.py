@@ -12,11 +12,9 @@ ends, so nothing has to be cleaned up after a `kill -9`:
 import hashlib
 import os
 import re
-import shutil
 import signal
 import socket
 import stat
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -35,6 +33,8 @@ from zk_pipeline.store.embedded_programs import (
     EmbeddedServerError,
     account_for,
     give,
+    initialize,
+    last_lines,
     program,
     run,
 )
@@ -52,19 +52,7 @@ _SECONDS_TO_STOP = 60
 _SECONDS_BETWEEN_LOOKS = 0.01
 _SECONDS_TO_ANSWER = 5
 _LOG_LIMIT_BYTES = 5_000_000
-_LOG_LINES_SHOWN = 10
 _SOCKET_PATH_LIMIT = 103  # Bytes, on the strictest system; Linux takes 107.
-
-# Of a new cluster; its postgresql.conf is there for whoever wants others.
-_SETTINGS = {
-    "max_connections": "200",  # Dagster opens many short connections.
-    "shared_buffers": "128MB",
-    "fsync": "on",  # This is billing data.
-    "max_parallel_workers_per_gather": "0",  # Parallel plans need more /dev/shm than a container has.
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-    "log_checkpoints": "off",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +242,7 @@ def _launch(cluster: _Cluster, alive: IO[bytes]) -> int:
     _refuse_foreign_server(cluster)
     account = account_for(cluster.data)
     if not cluster.data.exists():
-        _initialize(cluster, account, alive)
+        initialize(cluster.home, cluster.data, _ROLE, account, alive)
     give(cluster.data, account)
     _check_version(cluster)
     sockets = _socket_directory(cluster, account)
@@ -279,37 +267,6 @@ def _launch(cluster: _Cluster, alive: IO[bytes]) -> int:
             start_new_session=True,  # Ctrl-C in our terminal is not meant for the server.
         )
     return offset
-
-
-def _initialize(cluster: _Cluster, account: Account | None, alive: IO[bytes]) -> None:
-    """Make a cluster beside its place and move it there once it is complete.
-
-    The program holds the lock `alive` too: left behind by a killed user, it ends before anybody else begins.
-    """
-    for unfinished in cluster.home.glob("postgres.new-*"):
-        shutil.rmtree(unfinished)
-    fresh = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=cluster.home))
-    give(fresh, account)
-    initdb = program("initdb")
-    # The built-in locale sorts and folds Unicode alike everywhere, also on machines without locales.
-    locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-    settings = [f"--set={name}={value}" for name, value in _SETTINGS.items()]
-    done = run(
-        [initdb, "-D", fresh, "-U", _ROLE, "--auth-local=trust", "--auth-host=reject", *locale, *settings],
-        account,
-        reach=[fresh, initdb],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        pass_fds=[alive.fileno()],
-    )
-    if done.returncode != 0:
-        shutil.rmtree(fresh)
-        raise EmbeddedServerError(
-            f"PostgreSQL could not make its data directory in {cluster.home}; remove the cause, {OTHERWISE}. "
-            f"Its last lines:\n{_last_lines(done.stdout)}"
-        )
-    fresh.rename(cluster.data)
 
 
 def _refuse_foreign_server(cluster: _Cluster) -> None:
@@ -381,15 +338,11 @@ def _ensure_databases(endpoint: Endpoint) -> None:
 def _failed_start(cluster: _Cluster, log_offset: int) -> EmbeddedServerError:
     with cluster.log.open("rb") as log:
         log.seek(log_offset)
-        lines = _last_lines(log.read().decode(errors="replace"))
+        lines = last_lines(log.read().decode(errors="replace"))
     return EmbeddedServerError(
         f"The PostgreSQL server of {cluster.home} did not start; remove the cause that {cluster.log} names, "
         f"{OTHERWISE}. Its last lines:\n{lines}"
     )
-
-
-def _last_lines(text: str) -> str:
-    return "\n".join(text.splitlines()[-_LOG_LINES_SHOWN:])
 
 
 @contextmanager

@@ -6,14 +6,28 @@ import pwd
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 MAJOR_VERSION = 18
 OTHERWISE = "or set ZK_DATABASE_URL to a PostgreSQL server of your own"
+
+_LOG_LINES_SHOWN = 10
+
+# Of a new cluster; its postgresql.conf is there for whoever wants others.
+_SETTINGS = {
+    "max_connections": "200",  # Dagster opens many short connections.
+    "shared_buffers": "128MB",
+    "fsync": "on",  # This is billing data.
+    "max_parallel_workers_per_gather": "0",  # Parallel plans need more /dev/shm than a container has.
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_checkpoints": "off",
+}
 
 # Nothing of ours, tokens above all, belongs in the server's environment.
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
@@ -99,6 +113,46 @@ def run(
         **identity,
         **options,
     )
+
+
+def initialize(home: Path, data: Path, role: str, account: Account | None, alive: IO[bytes]) -> None:
+    """Make a cluster beside its place `data` and move it there once it is complete; `role` owns it.
+
+    The program holds the lock `alive` too: left behind by a killed user, it ends before anybody else begins.
+
+    Raises:
+        EmbeddedServerError: PostgreSQL could not make it; the message has its last lines.
+
+    """
+    for unfinished in home.glob("postgres.new-*"):
+        shutil.rmtree(unfinished)
+    fresh = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=home))
+    give(fresh, account)
+    initdb = program("initdb")
+    # The built-in locale sorts and folds Unicode alike everywhere, also on machines without locales.
+    locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    settings = [f"--set={name}={value}" for name, value in _SETTINGS.items()]
+    done = run(
+        [initdb, "-D", fresh, "-U", role, "--auth-local=trust", "--auth-host=reject", *locale, *settings],
+        account,
+        reach=[fresh, initdb],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        pass_fds=[alive.fileno()],
+    )
+    if done.returncode != 0:
+        shutil.rmtree(fresh)
+        raise EmbeddedServerError(
+            f"PostgreSQL could not make its data directory in {home}; remove the cause, {OTHERWISE}. "
+            f"Its last lines:\n{last_lines(done.stdout)}"
+        )
+    fresh.rename(data)
+
+
+def last_lines(text: str) -> str:
+    """The end of a program's output, as much as an error shows."""
+    return "\n".join(text.splitlines()[-_LOG_LINES_SHOWN:])
 
 
 def _unprivileged_account() -> Account:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, literal_column, null, select, update
+from sqlalchemy import Connection, Select, func, literal_column, null, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 
 from zk_pipeline.domain.ledger import Desired, LedgerRow, PushState
@@ -90,6 +90,15 @@ def timesheets_of_others(connection: Connection, connector: str, caller_id: int,
         .limit(limit)
     )
     return tuple(connection.execute(query).scalars())
+
+
+def under_way(connection: Connection, connector: str) -> frozenset[str]:
+    """The source ids of the entries that are being written just now, or were when their process died lately."""
+    recently = func.now() - text("interval '10 minutes'")
+    query = select(pushes.c.source_id).where(
+        pushes.c.connector == connector, pushes.c.state == PushState.INTENDED, pushes.c.updated_at > recently
+    )
+    return frozenset(connection.execute(query).scalars())
 
 
 def newest_confirmed(connection: Connection, connector: str, limit: int) -> dict[int, str]:

@@ -8,8 +8,8 @@ from zk_pipeline.domain.mapping_lines import Kind
 
 _SOURCES = {
     Kind.USER: """
-        SELECT DISTINCT ON (lower(email)) email AS value, name, email AS note, active AS usable
-        FROM zammad.agents WHERE connector = :connector AND email <> '' ORDER BY lower(email), active DESC, id
+        SELECT 'id:' || id AS value, name, coalesce(nullif(email, ''), login) AS note, active AS usable
+        FROM zammad.agents WHERE connector = :connector
     """,
     Kind.ACTIVITY: """
         SELECT 'id:' || id AS value, name, '' AS note, active AS usable
@@ -43,8 +43,8 @@ _TARGETS = {
 class Choice:
     """Something with a name; `value` stands for it, and for nothing else, in a mapping line.
 
-    `note` tells it from its namesakes: an agent's e-mail, an activity's project, a customer's number. What is not
-    `usable` is hidden, disabled or inactive; it can be mapped all the same, for the sake of old bookings.
+    `note` tells it from its namesakes: an agent's e-mail or login, an activity's project, a customer's number. What is
+    not `usable` is hidden, disabled or inactive; it can be mapped all the same, for the sake of old bookings.
     """
 
     value: str
@@ -67,7 +67,7 @@ def _found(connection: Connection, rows: str, connector: str, wanted: str, limit
     query = text(
         f"""
         SELECT value, name, note, usable FROM ({rows}) rows
-        WHERE strpos(lower(concat_ws(' ', name, note)), lower(:wanted)) > 0
+        WHERE strpos(lower(normalize(concat_ws(' ', name, note), NFKC)), lower(normalize(:wanted, NFKC))) > 0
         ORDER BY usable DESC, lower(name), value LIMIT :limit
         """  # noqa: S608 - one of the texts above
     )

@@ -12,13 +12,15 @@ from zk_pipeline.domain.mapping_lines import ActivityMapping, AnyMapping, Custom
 # A key is stable and names nobody: it stands in addresses, which proxies write down.
 _ROWS = {
     Kind.USER: """
-        SELECT left(encode(sha256(convert_to(m.email, 'UTF8')), 'hex'), 16) AS key,
-            m.email, NULL::bigint AS zammad_id, NULL::bigint AS organization_id, m.kimai_user_id AS kimai_id,
+        SELECT coalesce(m.agent_id::text, left(encode(sha256(convert_to(m.email, 'UTF8')), 'hex'), 16) || '@') AS key,
+            coalesce(nullif(a.email, ''), m.email) AS email, m.agent_id AS zammad_id, NULL::bigint AS organization_id,
+            m.kimai_user_id AS kimai_id,
             a.name AS zammad, NULL AS organization, coalesce(nullif(u.name, ''), u.username) AS kimai,
             a.id IS NOT NULL AND u.id IS NOT NULL AS known, m.updated_at
         FROM sync.user_mappings m
         LEFT JOIN LATERAL (
-            SELECT id, name FROM zammad.agents WHERE connector = :source AND lower(email) = m.email LIMIT 1
+            SELECT id, name, email FROM zammad.agents
+            WHERE connector = :source AND (id = m.agent_id OR (m.agent_id IS NULL AND lower(email) = m.email)) LIMIT 1
         ) a ON true
         LEFT JOIN kimai.users u ON u.connector = :target AND u.id = m.kimai_user_id
     """,
@@ -49,7 +51,9 @@ _ROWS = {
     """,
 }
 _MATCHING = """
-    WHERE (:text = '' OR strpos(lower(concat_ws(' ', email, zammad, organization, kimai)), lower(:text)) > 0)
+    WHERE (:text = '' OR strpos(
+            lower(normalize(concat_ws(' ', email, zammad, organization, kimai), NFKC)), lower(normalize(:text, NFKC))
+        ) > 0)
         AND (CAST(:known AS boolean) IS NULL OR known = :known)
 """
 
@@ -58,7 +62,8 @@ _MATCHING = """
 class MappingRow:
     """A mapping with the names of both sides, `None` for what is gone there; `known` is false when something is.
 
-    `key` identifies it among those of its kind. `zammad_id` is a type or an organization, `email` an agent's.
+    `key` identifies it among those of its kind. `zammad_id` is an agent, a type or an organization; a mapping of an
+    agent who was not known when it was set has only the `email`.
     """
 
     kind: Kind
@@ -81,7 +86,7 @@ class MappingRow:
         if self.kimai_id is None:
             raise ValueError(f"The mapping {self.key} of kind {self.kind} leads nowhere.")
         if self.kind is Kind.USER:
-            return UserMapping(self.email or "", self.kimai_id)
+            return UserMapping(self.zammad_id or (self.email or ""), self.kimai_id)
         return ActivityMapping(self.zammad_id, self.organization_id, self.kimai_id)
 
 

@@ -1,18 +1,20 @@
 """Queries on the operator's mappings of agents, activity types and organizations, and on the entries that lack one."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
-from sqlalchemy import Connection, Delete, delete, exists, func, select, text
+from sqlalchemy import ColumnElement, Connection, Delete, delete, exists, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from zk_pipeline.domain.mapping import OWN_CUSTOMER, Mappings
 from zk_pipeline.domain.mapping_lines import ActivityMapping, AnyMapping, CustomerMapping, UserMapping
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.store import audit, requests
-from zk_pipeline.store.tables import activity_mappings, customer_mappings, normalized_entries, user_mappings
+from zk_pipeline.store.mapping_tables import activity_mappings, carried_agents, customer_mappings, user_mappings
+from zk_pipeline.store.tables import normalized_entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class Waiting:
 
     reason: Reason
     day: date
+    agent_id: int
     user_email: str
     user_name: str
     type_id: int | None
@@ -41,8 +44,8 @@ class Waiting:
     def waits_for(self, mapping: AnyMapping) -> bool:
         """Whether this mapping may be what the entries lack."""
         match mapping:
-            case UserMapping(email):
-                return self.reason is Reason.UNMAPPED_USER and self.user_email.casefold() == email
+            case UserMapping(agent):
+                return self.reason is Reason.UNMAPPED_USER and agent in {self.agent_id, self.user_email.casefold()}
             case ActivityMapping(type_id, organization_id):
                 everywhere = organization_id is None or organization_id == self.organization_id
                 return self.reason is Reason.UNMAPPED_ACTIVITY and self.type_id == type_id and everywhere
@@ -52,13 +55,15 @@ class Waiting:
 
 def load(connection: Connection) -> Mappings:
     """All mappings, as the domain looks them up."""
-    users = connection.execute(select(user_mappings.c.email, user_mappings.c.kimai_user_id))
+    users = connection.execute(select(user_mappings.c.agent_id, user_mappings.c.email, user_mappings.c.kimai_user_id))
+    carried = connection.execute(select(carried_agents.c.agent_id, carried_agents.c.kimai_user_id))
     activities = connection.execute(select(activity_mappings))
     customers = connection.execute(select(customer_mappings))
     return Mappings(
-        users={row.email.casefold(): row.kimai_user_id for row in users},
+        users={_agent(row): row.kimai_user_id for row in users},
         activities={(row.type_id, row.organization_id): row.kimai_activity_id for row in activities},
         customers={row.organization_id: row.kimai_customer_id or OWN_CUSTOMER for row in customers},
+        carried={row.agent_id: row.kimai_user_id for row in carried},
     )
 
 
@@ -69,11 +74,11 @@ def every(connection: Connection) -> list[AnyMapping]:
             activity_mappings.c.type_id.nulls_first(), activity_mappings.c.organization_id.nulls_first()
         )
     )
-    users = connection.execute(select(user_mappings).order_by(user_mappings.c.email))
+    users = connection.execute(select(user_mappings).order_by(user_mappings.c.agent_id, user_mappings.c.email))
     customers = connection.execute(select(customer_mappings).order_by(customer_mappings.c.organization_id))
     return [
         *(ActivityMapping(row.type_id, row.organization_id, row.kimai_activity_id) for row in activities),
-        *(UserMapping(row.email, row.kimai_user_id) for row in users),
+        *(UserMapping(_agent(row), row.kimai_user_id) for row in users),
         *(CustomerMapping(row.organization_id, row.kimai_customer_id) for row in customers),
     ]
 
@@ -89,14 +94,14 @@ def waiting(connection: Connection, source: str, target: str) -> list[Waiting]:
     """What waits for a mapping, by the open conflicts, oldest day first."""
     query = text(
         """
-        SELECT c.reason, c.entry_date AS day, e.user_email, e.user_name, e.activity_type_id AS type_id,
+        SELECT c.reason, c.entry_date AS day, e.agent_id, e.user_email, e.user_name, e.activity_type_id AS type_id,
             e.activity_name AS type_name, e.organization_id, e.organization_name, count(*) AS entries,
             sum(e.time_minutes) AS minutes
         FROM sync.conflicts c
         JOIN sync.normalized_entries e ON e.source = :source AND e.source_id = c.source_id
         WHERE c.connector = :target AND c.resolution_status = 'open' AND c.reason = ANY(:reasons)
-        GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
-        ORDER BY 2, 1, 3, 5, 7
+        GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
+        ORDER BY 2, 1, 4, 3, 6, 8
         """
     )
     reasons = [Reason.UNMAPPED_USER, Reason.UNMAPPED_ACTIVITY, Reason.UNMAPPED_CUSTOMER]
@@ -109,6 +114,30 @@ def days_waiting(connection: Connection, source: str, target: str, mappings: Ite
     wanted = list(mappings)
     rows = waiting(connection, source, target) if wanted else []
     return sorted({row.day for row in rows if any(row.waits_for(mapping) for mapping in wanted)})
+
+
+def remember(connection: Connection, source: str, target: str, source_ids: Collection[str]) -> None:
+    """Note to which users the confirmed time sheets of these bookings went, for agents without a mapping."""
+    query = text(
+        """
+        INSERT INTO sync.carried_agents (agent_id, kimai_user_id)
+        SELECT DISTINCT ON (e.agent_id) e.agent_id, CAST(p.asked ->> 'user_id' AS bigint)
+        FROM sync.pushes p JOIN sync.normalized_entries e ON e.source = :source AND e.source_id = p.source_id
+        WHERE p.connector = :target AND p.source_id = ANY(:source_ids) AND p.state = 'confirmed'
+            AND NOT EXISTS (
+                SELECT FROM sync.user_mappings m
+                WHERE m.agent_id = e.agent_id OR (m.agent_id IS NULL AND m.email = lower(e.user_email))
+            )
+            -- Nearly always it is known, and then nobody waits for anybody's row.
+            AND NOT EXISTS (
+                SELECT FROM sync.carried_agents c
+                WHERE c.agent_id = e.agent_id AND c.kimai_user_id = CAST(p.asked ->> 'user_id' AS bigint)
+            )
+        ORDER BY e.agent_id, e.entry_date DESC
+        ON CONFLICT (agent_id) DO UPDATE SET kimai_user_id = excluded.kimai_user_id, updated_at = now()
+        """
+    )
+    connection.execute(query, {"source": source, "target": target, "source_ids": list(source_ids)})
 
 
 def lock(connection: Connection) -> None:
@@ -134,6 +163,7 @@ def remove(connection: Connection, mapping: AnyMapping, *, actor: str, source: s
     lock(connection)
     days = _days_using(connection, mapping, source)
     connection.execute(_delete(mapping))
+    _forget(connection, mapping)
     detail = {"before": asdict(mapping), **_from(address)}
     audit.append(connection, [audit.AuditEvent("mapping.deleted", actor, f"mapping:{mapping.kind}", detail)])
     requests.ask(connection, days, "mapping")
@@ -144,8 +174,10 @@ def _days_using(connection: Connection, mapping: AnyMapping, source: str) -> lis
     """The days with an entry that this mapping is for; a type's mapping for one organization goes before the other."""
     entry = normalized_entries.c
     match mapping:
-        case UserMapping(email):
-            uses = func.lower(entry.user_email) == email
+        case UserMapping(int(agent)):
+            uses = entry.agent_id == agent
+        case UserMapping(agent):
+            uses = func.lower(entry.user_email) == agent
         case CustomerMapping(organization_id):
             uses = func.coalesce(entry.organization_id, 0) == organization_id
         case ActivityMapping(type_id, None):
@@ -157,6 +189,22 @@ def _days_using(connection: Connection, mapping: AnyMapping, source: str) -> lis
             uses = of_type & (entry.organization_id == organization_id)
     query = select(entry.entry_date).distinct().where(entry.source == source, uses).order_by(entry.entry_date)
     return list(connection.scalars(query))
+
+
+def _forget(connection: Connection, mapping: AnyMapping) -> None:
+    """What a person said of an agent holds alone, and nothing from before comes back once it is taken away."""
+    if isinstance(mapping, UserMapping) and isinstance(mapping.agent, int):
+        connection.execute(delete(carried_agents).where(carried_agents.c.agent_id == mapping.agent))
+
+
+def _agent(row: Any) -> int | str:
+    return row.email.casefold() if row.agent_id is None else row.agent_id
+
+
+def _is_of(agent: int | str) -> ColumnElement[bool]:
+    if isinstance(agent, int):
+        return user_mappings.c.agent_id == agent
+    return user_mappings.c.agent_id.is_(None) & (user_mappings.c.email == agent)
 
 
 def _set(change: Change, actor: str, address: str) -> audit.AuditEvent:
@@ -171,8 +219,8 @@ def _from(address: str) -> dict[str, str]:
 
 def _delete(mapping: AnyMapping) -> Delete:
     match mapping:
-        case UserMapping(email):
-            return delete(user_mappings).where(user_mappings.c.email == email)
+        case UserMapping(agent):
+            return delete(user_mappings).where(_is_of(agent))
         case ActivityMapping(type_id, organization_id):
             columns = activity_mappings.c
             return delete(activity_mappings).where(
@@ -186,9 +234,12 @@ def _delete(mapping: AnyMapping) -> Delete:
 def _save(connection: Connection, mappings: Iterable[AnyMapping]) -> None:
     for mapping in mappings:
         match mapping:
-            case UserMapping(email, user_id):
-                statement = insert(user_mappings).values(email=email, kimai_user_id=user_id)
-                keys, changed = [user_mappings.c.email], "kimai_user_id"
+            case UserMapping(agent, user_id):
+                connection.execute(delete(user_mappings).where(_is_of(agent)))
+                named = {"agent_id": agent} if isinstance(agent, int) else {"email": agent}
+                connection.execute(insert(user_mappings).values(**named, kimai_user_id=user_id))
+                _forget(connection, mapping)
+                continue
             case ActivityMapping(type_id, organization_id, activity_id):
                 statement = insert(activity_mappings).values(
                     type_id=type_id, organization_id=organization_id, kimai_activity_id=activity_id

@@ -43,6 +43,8 @@ BELONGING: Mapping[str, str] = {
     "sync.conflicts": f"source_id IN {_BOOKINGS}",
     "sync.writes": f"source_id IN {_BOOKINGS}",
     "sync.request_log": f"source_id IN {_BOOKINGS}",
+    "sync.user_mappings": f"agent_id IN (SELECT id FROM {_AGENTS} AS agent)",  # noqa: S608
+    "sync.carried_agents": f"agent_id IN (SELECT id FROM {_AGENTS} AS agent)",  # noqa: S608
     "sync.users": f"id IN {_ACCOUNT}",
     "sync.sessions": f"user_id IN {_ACCOUNT}",
     "sync.api_tokens": f"user_id IN {_ACCOUNT}",
@@ -196,8 +198,8 @@ def make_way_for(connection: Connection, identity: Identity, redactor: Redactor)
     """Remove the mapping under the pseudonym of somebody who was erased before and came back."""
     query = text(
         """
-        DELETE FROM sync.user_mappings WHERE email = :pseudonym
-            AND EXISTS (SELECT FROM sync.user_mappings WHERE email = :email)
+        DELETE FROM sync.user_mappings WHERE agent_id IS NULL AND email = :pseudonym
+            AND EXISTS (SELECT FROM sync.user_mappings WHERE agent_id IS NULL AND email = :email)
         """
     )
     connection.execute(query, {"pseudonym": redactor.value(identity.email), "email": identity.email})

@@ -14,8 +14,15 @@ from sqlalchemy import (
     Text,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from zk_pipeline.store.columns import directory_table, instant, json_column, metadata, text_column
+
+
+def faults_column() -> Column:
+    """Which fields of the row cannot be read, and why: the others keep what was last read of them."""
+    return Column("faults", JSONB, nullable=False, server_default=text("'{}'::jsonb"))
+
 
 time_accountings = Table(
     "time_accountings",
@@ -34,6 +41,7 @@ time_accountings = Table(
     # The recorded settings that decided the day, and all else that is derived of the booking.
     Column("decided_id", BigInteger),
     json_column("raw"),
+    faults_column(),
     instant("first_seen_at", default=True),
     instant("last_seen_at", default=True),
     Column("sweep_id", BigInteger, nullable=False),
@@ -59,6 +67,7 @@ tickets = directory_table(
     instant("updated_at", nullable=True),
     Column("complete", Boolean, nullable=False),
     json_column("raw"),
+    faults_column(),
 )
 
 agents = directory_table(
@@ -92,6 +101,7 @@ timesheets = Table(
     Column("exported", Boolean, nullable=False),
     Column("billable", Boolean, nullable=False),
     json_column("raw"),
+    faults_column(),
     instant("last_seen_at", default=True),
     Column("sweep_id", BigInteger),
     instant("gone_at", nullable=True),
@@ -126,6 +136,7 @@ projects = directory_table(
     Column("start", Date),
     Column("end", Date),
     Column("global_activities", Boolean, nullable=False),
+    Column("locked_until", Date),
 )
 activities = directory_table(
     "activities",

@@ -23,6 +23,8 @@ FORMER_DAY = "former_day"
 
 REDERIVED = "rederived"
 """What is derived of this day's bookings changed together with a setting."""
+TICKET = "ticket"
+"""A ticket went to another customer, organization or group."""
 
 PERSON = "person"
 """Somebody wants the day to be run."""
@@ -51,7 +53,27 @@ def unclaimed(connection: Connection, reason: str | None = None) -> list[DayRequ
 def postpone(connection: Connection, ids: Collection[int], until: datetime) -> None:
     """Record that a run was asked for; if it fails, the requests are due again at `until`."""
     connection.execute(
-        update(day_requests).where(day_requests.c.id.in_(ids)).values(tries=day_requests.c.tries + 1, not_before=until)
+        update(day_requests)
+        .where(day_requests.c.id.in_(ids))
+        .values(tries=day_requests.c.tries + 1, not_before=until, waits_for=None)
+    )
+
+
+def wait_for(connection: Connection, connector: str, first: date, last: date) -> None:
+    """Record that the run over these days failed because a system was away: their pause is not the days' own."""
+    connection.execute(
+        update(day_requests)
+        .where(day_requests.c.day.between(first, last), day_requests.c.claimed_by_run.is_(None))
+        .values(waits_for=connector)
+    )
+
+
+def resume(connection: Connection, connector: str, now: datetime) -> None:
+    """Make due at once what waited for this system."""
+    connection.execute(
+        update(day_requests)
+        .where(day_requests.c.waits_for == connector, day_requests.c.claimed_by_run.is_(None))
+        .values(waits_for=None, not_before=func.least(day_requests.c.not_before, now))
     )
 
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy import Connection, delete, exists, func, select, text, update
+from sqlalchemy.dialects.postgresql import array
 
 from zk_pipeline.domain.demand import KnownBooking
 from zk_pipeline.domain.instants import local_day
@@ -23,6 +25,9 @@ from zk_pipeline.store.database import upsert
 from zk_pipeline.store.raw_tables import activity_types, agents, organizations, tickets, time_accountings
 
 _KEPT = ("agent_id", "work_day", "decided_id", "first_seen_at")
+_LAST_READ = (*_KEPT, "ticket_id", "article_id", "units", "type_id", "created_at", "updated_at")
+"""What a booking that cannot be read any more keeps of what was read before."""
+
 _STAMPED = {"first_seen_at": "now()", "last_seen_at": "now()"}
 _BOOKING = tuple(
     column for column in time_accountings.c if column.name in TimeAccounting.__slots__ and column.name != "raw"
@@ -40,7 +45,8 @@ def save_bookings(
     """Store bookings as they are now. The first known agent never changes (docs/zammad.md §11).
 
     Nor does the work day, whatever zone is set now: it changes together with all that depends on it (`zk rederive`).
-    `decided_id` are the recorded settings that a new booking is derived under.
+    `decided_id` are the recorded settings that a new booking is derived under. Of a booking that cannot be read, what
+    was read before stays, with what is wrong with it.
     """
     values = [
         {
@@ -56,12 +62,25 @@ def save_bookings(
             "work_day": local_day(row.created_at, zone),
             "decided_id": decided_id,
             "raw": row.raw,
+            "faults": row.faults,
             "sweep_id": sweep_id,
             "gone_at": None,
         }
         for row in suppression.redactor(connection).rows(rows)
     ]
-    return upsert(connection, time_accountings, values, keep=_KEPT, stamped=_STAMPED)
+    readable = [value for value in values if not value["faults"]]
+    # What is kept for ever must not have been guessed.
+    guessed = time_accountings.c.faults.has_any(array(["created_at", "created_by_id"]))  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue, reportUnknownVariableType]
+    connection.execute(
+        delete(time_accountings).where(
+            time_accountings.c.connector == connector,
+            time_accountings.c.id.in_([value["id"] for value in readable]),
+            guessed,
+        )
+    )
+    parked = [value for value in values if value["faults"]]
+    stored = upsert(connection, time_accountings, readable, keep=_KEPT, stamped=_STAMPED)
+    return stored + upsert(connection, time_accountings, parked, keep=_LAST_READ, stamped=_STAMPED)
 
 
 def bookings_of_days(connection: Connection, connector: str, first: date, last: date) -> list[TimeAccounting]:
@@ -104,7 +123,7 @@ def bookings_with_corrections(connection: Connection, connector: str, first: dat
             JOIN sync.normalized_entries e ON e.source = b.connector AND e.source_id = CAST(b.id AS text)
                 AND e.time_minutes < e.booked_minutes
         )
-        SELECT b.id, b.ticket_id, b.article_id, b.units, b.type_id, b.agent_id, b.created_at, b.updated_at,
+        SELECT b.id, b.ticket_id, b.article_id, b.units, b.type_id, b.agent_id, b.created_at, b.updated_at, b.faults,
             b.work_day, b.decided_id
         FROM zammad.time_accountings b
         JOIN corrected c ON c.ticket_id = b.ticket_id AND c.agent_id = b.agent_id
@@ -165,9 +184,67 @@ def stored_bookings(
     wanted = table.c.id.in_(ids) | table.c.ticket_id.in_(ticket_ids)
     if since is not None:
         wanted |= table.c.work_day >= since
-    columns = [table.c[name] for name in ("id", "ticket_id", "work_day", "units", "type_id", "updated_at")]
+    columns = [table.c[name] for name in ("id", "ticket_id", "work_day", "units", "type_id", "updated_at", "faults")]
     query = select(*columns).where(table.c.connector == connector, table.c.gone_at.is_(None), wanted)
     return [KnownBooking(**row) for row in connection.execute(query).mappings()]
+
+
+def sums_of_tickets(connection: Connection, connector: str, ticket_ids: Collection[int]) -> dict[int, Decimal]:
+    """The sum of the stored bookings of each of these tickets that has any, without those that are known to be gone."""
+    table = time_accountings
+    query = (
+        select(table.c.ticket_id, func.sum(table.c.units))
+        .where(table.c.connector == connector, table.c.gone_at.is_(None), table.c.ticket_id.in_(ticket_ids))
+        .group_by(table.c.ticket_id)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def covered_windows(connection: Connection, connector: str, subject: str) -> list[Window]:
+    """The spans of which complete sweeps read every booking, apart from each other, oldest first."""
+    query = text(
+        """
+        WITH read AS (
+            SELECT DISTINCT window_start, window_end FROM sync.sweeps
+            WHERE connector = :connector AND subject = :subject AND complete
+        ), begun AS (
+            SELECT window_start, window_end, window_start > max(window_end) OVER (
+                ORDER BY window_start, window_end ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            ) AS apart FROM read
+        ), numbered AS (
+            SELECT window_start, window_end, count(*) FILTER (WHERE apart) OVER (
+                ORDER BY window_start, window_end
+            ) AS number FROM begun
+        )
+        SELECT min(window_start), max(window_end) FROM numbered GROUP BY number ORDER BY 1
+        """
+    )
+    return [Window(*row) for row in connection.execute(query, {"connector": connector, "subject": subject})]
+
+
+def booking_keys(connection: Connection, connector: str, window: Window) -> list[tuple[int, int]]:
+    """Moment of creation in microseconds and id of each booking of a span that is not known to be gone, in order."""
+    query = text(
+        """
+        SELECT (EXTRACT(EPOCH FROM created_at) * 1000000)::bigint, id FROM zammad.time_accountings
+        WHERE connector = :connector AND gone_at IS NULL AND created_at >= :start AND created_at < :end
+        ORDER BY 1, 2
+        """
+    )
+    values = {"connector": connector, "start": window.start, "end": window.end}
+    return [(row[0], row[1]) for row in connection.execute(query, values)]
+
+
+def reassigned(connection: Connection, connector: str, seen: Collection[Ticket]) -> list[int]:
+    """Those of the tickets that are stored with another customer, organization or group."""
+    columns = (tickets.c.id, tickets.c.customer_id, tickets.c.organization_id, tickets.c.group_id)
+    query = select(*columns).where(tickets.c.connector == connector, tickets.c.id.in_([row.id for row in seen]))
+    stored = {row.id: (row.customer_id, row.organization_id, row.group_id) for row in connection.execute(query)}
+    return [
+        row.id
+        for row in seen
+        if row.id in stored and stored[row.id] != (row.customer_id, row.organization_id, row.group_id)
+    ]
 
 
 def earliest_day(connection: Connection, connector: str) -> date | None:
@@ -192,6 +269,7 @@ def save_tickets(connection: Connection, connector: str, rows: Iterable[Ticket])
             "updated_at": row.updated_at,
             "complete": row.complete,
             "raw": {},
+            "faults": row.faults,
         }
         for row in suppression.redactor(connection).rows(rows)
     ]
@@ -212,11 +290,11 @@ def tickets_of_days(connection: Connection, connector: str, first: date, last: d
     return {row["id"]: Ticket(**row, raw={}) for row in connection.execute(query).mappings()}
 
 
-def unknown_agents(connection: Connection, connector: str) -> list[int]:
-    """The ids of those who booked and of whom nothing else is stored."""
-    booked = select(time_accountings.c.agent_id).where(time_accountings.c.connector == connector)
-    known = select(agents.c.id).where(agents.c.connector == connector)
-    return list(connection.execute(booked.except_(known).order_by("agent_id")).scalars())
+def agents_with(connection: Connection, connector: str, addresses: Iterable[str]) -> set[int]:
+    """The ids of the stored agents with one of these addresses, in whatever case."""
+    folded = {address.casefold() for address in addresses if address}
+    query = select(agents.c.id).where(agents.c.connector == connector, func.lower(agents.c.email).in_(folded))
+    return set(connection.execute(query).scalars())
 
 
 def save_directory(connection: Connection, connector: str, directory: SourceDirectory) -> None:
@@ -247,6 +325,20 @@ def load_directory(connection: Connection, connector: str) -> SourceDirectory:
         tuple(Organization(**row) for row in rows(organizations)),
         tuple(ActivityType(**row) for row in rows(activity_types)),
     )
+
+
+def unlisted_agents(connection: Connection, connector: str) -> list[int]:
+    """Agents with bookings whom the directory has not: they are new, or the source had deleted them before."""
+    query = (
+        select(time_accountings.c.agent_id)
+        .distinct()
+        .where(
+            time_accountings.c.connector == connector,
+            ~time_accountings.c.faults.has_key("created_by_id"),
+            ~exists().where(agents.c.connector == connector, agents.c.id == time_accountings.c.agent_id),
+        )
+    )
+    return list(connection.scalars(query.order_by(time_accountings.c.agent_id)))
 
 
 def _booking(row: Mapping[Any, Any]) -> TimeAccounting:

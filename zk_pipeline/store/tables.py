@@ -235,36 +235,6 @@ approvals = Table(
     schema="sync",
 )
 
-activity_mappings = Table(
-    "activity_mappings",
-    metadata,
-    Column("id", BigInteger, Identity(), primary_key=True),
-    # NULL stands for bookings without type, and for every organization.
-    Column("type_id", BigInteger),
-    Column("organization_id", BigInteger),
-    Column("kimai_activity_id", BigInteger, nullable=False),
-    instant("updated_at", default=True),
-    UniqueConstraint("type_id", "organization_id", postgresql_nulls_not_distinct=True),
-    schema="sync",
-)
-user_mappings = Table(
-    "user_mappings",
-    metadata,
-    Column("email", Text, primary_key=True),
-    Column("kimai_user_id", BigInteger, nullable=False),
-    instant("updated_at", default=True),
-    schema="sync",
-)
-customer_mappings = Table(
-    "customer_mappings",
-    metadata,
-    Column("organization_id", BigInteger, primary_key=True, autoincrement=False),
-    # NULL: the organization gets a customer of its own.
-    Column("kimai_customer_id", BigInteger),
-    instant("updated_at", default=True),
-    schema="sync",
-)
-
 sync_runs = Table(
     "sync_runs",
     metadata,
@@ -299,6 +269,8 @@ day_requests = Table(
     instant("not_before", default=True),
     text_column("claimed_by_run", nullable=True),
     instant("claimed_at", nullable=True),
+    # The system that was away when its last run met it; when that answers again, the day is due at once.
+    text_column("waits_for", nullable=True),
     Index("day_requests_unclaimed_idx", "day", postgresql_where=text("claimed_by_run IS NULL")),
     # What was asked for at once was asked for at the same instant.
     Index("day_requests_requested_at_idx", "requested_at"),

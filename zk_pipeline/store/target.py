@@ -1,6 +1,6 @@
 """Queries on the target's rows: time sheets, and the directory of users, customers, projects and activities."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -40,6 +40,7 @@ def save_timesheets(
             "exported": row.exported,
             "billable": row.billable,
             "raw": row.raw,
+            "faults": row.faults,
             "sweep_id": sweep_id,
             "gone_at": None,
         }
@@ -51,7 +52,7 @@ def save_timesheets(
 def timesheets_around(connection: Connection, connector: str, window: Window, ids: Collection[int]) -> list[Timesheet]:
     """The time sheets that begin within the window, and those with these ids wherever they are; none that is gone.
 
-    Without raw payload.
+    One whose begin cannot be read may lie anywhere, and so within the window. Without raw payload.
     """
     query = select(*(column for column in timesheets.c if column.name != "raw")).where(
         timesheets.c.connector == connector,
@@ -59,6 +60,7 @@ def timesheets_around(connection: Connection, connector: str, window: Window, id
         or_(
             (timesheets.c.begin_at >= window.start) & (timesheets.c.begin_at < window.end),
             timesheets.c.id.in_(ids),
+            timesheets.c.faults.has_key("begin"),  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType, reportAttributeAccessIssue]
         ),
     )
     return [_timesheet(row) for row in connection.execute(query).mappings()]
@@ -70,6 +72,16 @@ def timesheets_by_id(connection: Connection, connector: str, ids: Collection[int
         timesheets.c.connector == connector, timesheets.c.gone_at.is_(None), timesheets.c.id.in_(ids)
     )
     return {row["id"]: _timesheet(row) for row in connection.execute(query).mappings()}
+
+
+def marked_timesheets(connection: Connection, connector: str, beginning: str) -> list[int]:
+    """The ids of the stored time sheets whose description holds this beginning of a marker, in order."""
+    query = select(timesheets.c.id).where(
+        timesheets.c.connector == connector,
+        timesheets.c.gone_at.is_(None),
+        timesheets.c.description.icontains(beginning, autoescape=True),
+    )
+    return list(connection.execute(query.order_by(timesheets.c.id)).scalars())
 
 
 def timesheets_within(connection: Connection, connector: str, window: Window, sweep_id: int) -> list[int]:
@@ -113,11 +125,15 @@ def gone_timesheets(connection: Connection, connector: str, ids: Collection[int]
 
 
 def save_directory(connection: Connection, connector: str, directory: TargetDirectory) -> None:
-    """Store the directory; what the target no longer has is removed."""
-    _replace(connection, kimai_users, connector, directory.users)
-    _replace(connection, customers, connector, directory.customers)
-    _replace(connection, projects, connector, directory.projects)
-    _replace(connection, activities, connector, directory.activities)
+    """Store the directory; what the target no longer has is removed. What cannot be read stays as it was."""
+    for what, table, listed in (
+        ("user", kimai_users, directory.users),
+        ("customer", customers, directory.customers),
+        ("project", projects, directory.projects),
+        ("activity", activities, directory.activities),
+    ):
+        kept = [row.id for row in directory.unreadable if row.what == what]
+        _replace(connection, table, connector, listed, kept)
     server = directory.server
     upsert(
         connection, servers, [{"connector": connector, **{name: getattr(server, name) for name in server.__slots__}}]
@@ -185,10 +201,13 @@ def _stored(connection: Connection, table: Table, connector: str) -> list[dict[s
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def _replace(connection: Connection, table: Table, connector: str, rows: Iterable[Any]) -> None:
+def _replace(
+    connection: Connection, table: Table, connector: str, rows: Iterable[Any], kept: Sequence[int | None]
+) -> None:
     values = [_values(table, connector, row) for row in suppression.redactor(connection).rows(rows)]
-    ids = [value["id"] for value in values]
-    connection.execute(delete(table).where(table.c.connector == connector, table.c.id.not_in(ids)))
+    if None not in kept:  # A row without id may be any of those that are stored.
+        ids = [*(value["id"] for value in values), *kept]
+        connection.execute(delete(table).where(table.c.connector == connector, table.c.id.not_in(ids)))
     upsert(connection, table, values, only_if_changed=True)
 
 
@@ -211,4 +230,5 @@ def _timesheet(row: Mapping[Any, Any]) -> Timesheet:
         exported=row["exported"],
         billable=row["billable"],
         raw=row.get("raw", {}),
+        faults=row["faults"],
     )

@@ -12,10 +12,7 @@ import time
 from multiprocessing import forkserver
 from typing import Any
 
-from dagster import DagsterInstance
 from dagster._cli.api import grpc_command
-from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.scheduler.instigation import SensorInstigatorData
 from dagster._grpc import server
 
 from zk_pipeline import logs
@@ -33,10 +30,6 @@ IMPORTED = [
     "zk_pipeline.definitions",
 ]
 
-
-SECONDS_BETWEEN_LOOKS_AT_TICKS = 20.0
-LATEST_TICK = 60.0
-"""Seconds ahead of our clock. A tick beyond was noted while that was wrong."""
 
 SECONDS_WITHOUT_A_LOOK = 30.0
 """The server looks after its runs twice a second. When it has not for so long, it is blocked for good."""
@@ -83,43 +76,11 @@ class ForkingApiServer(server.DagsterApiServer):
                 os._exit(1)
 
 
-def forget_ticks_of_the_future(instance: DagsterInstance, now: float) -> list[str]:
-    """Let sensors tick that did so while the clock was ahead; returns their names. `now` is in Unix seconds.
-
-    A clock that is set back by a day would keep them silent for a day: Dagster waits until their interval has passed
-    since the last tick, and has no way to say otherwise. Schedules wait for their next time and need no help.
-    """
-    forgotten: list[str] = []
-    for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR):
-        data = state.instigator_data
-        if not isinstance(data, SensorInstigatorData):
-            continue
-        if max(data.last_tick_timestamp or 0.0, data.last_tick_start_timestamp or 0.0) > now + LATEST_TICK:
-            past = data._replace(last_tick_timestamp=now, last_tick_start_timestamp=now)
-            instance.update_instigator_state(state.with_data(past))
-            forgotten.append(state.instigator_name)
-    return forgotten
-
-
-def _look_at_ticks() -> None:
-    while True:
-        try:
-            with DagsterInstance.get() as instance:
-                forgotten = forget_ticks_of_the_future(instance, time.time())
-        except Exception as error:  # noqa: BLE001 (whatever it is, the next look may find it gone)
-            _log.warning("The ticks could not be looked at (%s); it is tried again.", type(error).__name__)
-        else:
-            if forgotten:
-                _log.warning("The clock was set back. These sensors tick again: %s.", ", ".join(forgotten))
-        time.sleep(SECONDS_BETWEEN_LOOKS_AT_TICKS)
-
-
 def main() -> None:
     """Serve as `dagster api grpc` does."""
     multiprocessing.set_forkserver_preload(IMPORTED)
     forkserver.ensure_running()
     server.DagsterApiServer = ForkingApiServer
-    threading.Thread(target=_look_at_ticks, name="ticks", daemon=True).start()
     # What sensors and schedules log by way of Dagster, Dagster writes itself.
     logs.set_up(load_settings().log_format, "zk_pipeline")
     grpc_command()

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
-from zk_pipeline.dagster_server import LOCATION, DagsterServer, DagsterServerError, trusted
+from zk_pipeline.connectors import network
+from zk_pipeline.dagster_server import LOCATION, DagsterServer, DagsterServerError
 from zk_pipeline.local import PROJECT
 from zk_pipeline.logs import LogFormat
 from zk_pipeline.supervisor.home import SupervisorError
@@ -39,43 +40,23 @@ def parts(
     # On SIGTERM `dagster api grpc` ends after its runs; `dagster code-server` around it can take minutes.
     code_server = (*python, "zk_pipeline.supervisor.code_server", "-h", HOST, "-p", str(code_port), *_CODE, *told)
     webserver = (*python, "dagster_webserver", *_WORKSPACE, "-h", HOST, "-p", str(port), *told)
-    daemon = (*python, "dagster._daemon", "run", *_WORKSPACE, *told)
+    daemon = (*python, "zk_pipeline.supervisor.daemon", "run", *_WORKSPACE, *told)
     web = (*python, "zk_pipeline.web.server")
+    ours, theirs = f"{web_url}/api/health", f"{dagster}/server_info"
     return [
-        Part(
-            "web app",
-            web,
-            shared,
-            ready=lambda: _succeeds(f"{web_url}/api/health"),
-            order=1,
-            answers=lambda: _answers(f"{web_url}/api/health"),
-        ),
+        Part("web app", web, shared, lambda: _succeeds(ours), 1, answers=lambda: _answers(ours)),
         Part(
             "code server",
             code_server,
             shared,
-            ready=lambda: _listens(code_port),
+            lambda: _listens(code_port),
             order=1,
             seconds_to_finish=_FOR_RUNS,
             ends_on_request=True,
             answers=lambda: _serves(code_port),
         ),
-        Part(
-            "webserver",
-            webserver,
-            shared,
-            ready=lambda: _succeeds(f"{dagster}/server_info"),
-            order=2,
-            answers=lambda: _answers(f"{dagster}/server_info"),
-        ),
-        Part(
-            "daemon",
-            daemon,
-            shared,
-            ready=lambda: _beats(dagster, began),
-            order=2,
-            answers=lambda: _beats_still(dagster),
-        ),
+        Part("webserver", webserver, shared, lambda: _succeeds(theirs), 2, answers=lambda: _answers(theirs)),
+        Part("daemon", daemon, shared, lambda: _beats(dagster, began), 2, answers=lambda: _beats_still(dagster)),
     ]
 
 
@@ -150,7 +131,8 @@ def _succeeds(url: str) -> bool:
 
 def _status(url: str) -> int | None:
     try:
-        return httpx.get(url, timeout=_SECONDS_TO_ANSWER, trust_env=False, verify=trusted()).status_code
+        with network.client(proxies=False, timeout=_SECONDS_TO_ANSWER) as http:
+            return http.get(url).status_code
     except httpx.HTTPError:
         return None
 

@@ -11,6 +11,7 @@ from authlib.common.security import generate_token
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
+from zk_pipeline.connectors import network
 from zk_pipeline.operations.identities import Identity
 from zk_pipeline.settings import Settings
 
@@ -68,7 +69,11 @@ class Provider:
         return self._identity(claims)
 
     def _http(self) -> httpx.Client:
-        return httpx.Client(timeout=self._settings.http_timeout)
+        bundle = str(self._settings.ca_bundle or "")
+        try:
+            return network.client(ca_bundle=bundle, timeout=self._settings.http_timeout)
+        except network.NetworkError as error:
+            raise ProviderError(str(error)) from error
 
     def _discovered(self, http: httpx.Client) -> Mapping[str, Any]:
         issuer = self._settings.oidc_issuer
@@ -138,6 +143,8 @@ def _asked(http: httpx.Client, method: str, address: str, **more: Any) -> Mappin
         raise ProviderError(
             f"The identity provider answers {error.response.status_code} at {address}. Sign in again, or ask an admin."
         ) from error
+    except network.NetworkError as error:
+        raise ProviderError(str(error)) from error
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise ProviderError(f"The identity provider does not answer at {address}. Try again later.") from error
     if not isinstance(content, dict):

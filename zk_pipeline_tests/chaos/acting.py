@@ -4,7 +4,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from signal import Signals
 from typing import Any
 
@@ -42,6 +42,10 @@ class Storm:
             Kind.KILL: self._kill,
             Kind.KILL_RUN: self._kill_run,
             Kind.RESTART: self._restart,
+            Kind.POWER_CUT: self._cut_power,
+            Kind.OWN_CLOCK: self._own_clock,
+            Kind.NO_NAMES: self._no_names,
+            Kind.OUTAGE: self._outage,
         }
 
     def run(self, events: Iterable[Event]) -> None:
@@ -59,15 +63,20 @@ class Storm:
             self.harmed += sum(fault["hits"] for fault in control.faults())
             control.clear_faults()
             control.configure(now=None)
+        self._place.set_clock(timedelta(0))
+        self._place.let_names_resolve(resolve=True)
 
     def _act(self) -> str:
-        people = self._place.people
-        before = len(people.done)
+        people, state = self._place.people, self._place.world.desk.server.state
+        before, known = len(people.done), {row.id for row in state.accountings}
         with self._place.turn():
             try:
                 people.act()
             except (DatabaseUnavailableError, OperationalError):
                 return "could not decide, the database being away"
+            # Booked for another day, but just now: nobody saves anything in the past.
+            for row in [row for row in state.accountings if row.id not in known]:
+                state.accountings.change(row, updated_at=datetime.now(UTC))
         return " ".join(people.done[before:])
 
     def _book_now(self) -> str:
@@ -126,5 +135,35 @@ class Storm:
         return f"{number} processes"
 
     def _restart(self, *, signal: str) -> str:
-        self._place.restart_database(Signals[signal])
+        """End the database; nobody but the installation itself starts it again."""
+        try:
+            self._place.end_database(Signals[signal])
+        except OSError as error:
+            return f"could not, {type(error).__name__}"
+        return ""
+
+    def _cut_power(self, *, again_after: float | None) -> str:
+        killed = self._place.cut_power()
+        self._place.start()
+        if again_after is not None:
+            time.sleep(again_after)
+            killed += self._place.cut_power()
+            self._place.start()
+        return self._killed(killed)
+
+    def _own_clock(self, *, jump: timedelta) -> str:
+        self._place.set_clock(jump)
+        return ""
+
+    def _no_names(self, *, begins: bool) -> str:
+        self._place.let_names_resolve(resolve=not begins)
+        return ""
+
+    def _outage(self, *, system: str, begins: bool) -> str:
+        """A system that refuses everything; its end takes the system's other faults away, too."""
+        if begins:
+            self._control(system).add_fault("respond", status=503, times=1_000_000)
+        else:
+            self.harmed += sum(fault["hits"] for fault in self._control(system).faults())
+            self._control(system).clear_faults()
         return ""

@@ -1,21 +1,26 @@
 """The judgement after a seed: what differs from what must be."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+import psycopg
+from sqlalchemy.exc import OperationalError
+
 from zk_pipeline.operations import audit
+from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.store.embedded import DAGSTER_DATABASE, DATABASE
 from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline_tests.chaos.place import Place
 from zk_pipeline_tests.defs.oracle import copies_by_us, minutes_kept, unaccounted
 from zk_pipeline_tests.defs.reckoning import reckoned
 
-SECONDS_TO_REST = 240
-"""Dagster gives a run that died before it began three minutes (dagster.yaml)."""
+SECONDS_TO_CATCH_UP = 150
+"""Two minutes, and the time of the writes: within it the installation must have caught up by itself."""
 
-ROUNDS = 5
+SECONDS_BETWEEN_LOOKS = 1.0
 SECONDS_OF_A_TRANSACTION = 10
 
 UNCLAIMED = "SELECT count(*) FROM sync.day_requests WHERE claimed_by_run IS NULL"
@@ -35,29 +40,40 @@ class Difference:
 
 
 def differences(place: Place) -> list[Difference]:
-    """Catch up once, and tell everything that is wrong then."""
-    asked_for = _caught_up(place)
-    if asked_for:
-        return [asked_for]
+    """Wait until the installation has caught up by itself, nobody running a command, and say what is wrong then."""
+    began = time.monotonic()
+    while (wrong := _unfinished(place)) and time.monotonic() - began < SECONDS_TO_CATCH_UP:
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    if wrong:
+        late = f"It has not caught up by itself within {SECONDS_TO_CATCH_UP} s:"
+        return [Difference(f"{late} {row.sentence}", row.reference) for row in wrong]
     return [*_of_another_sync(place), *wrong_state(place), *_of_the_database(place)]
+
+
+def _unfinished(place: Place) -> list[Difference]:
+    """What is not done yet, or wrong; the database may still be away."""
+    try:
+        asked, unfinished = _count(place, UNCLAIMED), _count(place, UNFINISHED, DAGSTER_DATABASE)
+        waiting = [f"{asked} requests for days are open."] if asked else []
+        waiting += [f"{unfinished} runs are unfinished."] if unfinished else []
+        return [Difference(sentence) for sentence in waiting] or _wrong_in_kimai(place)
+    except (psycopg.OperationalError, DatabaseUnavailableError, OperationalError) as error:
+        return [Difference(f"The database is away ({type(error).__name__}).")]
 
 
 def wrong_state(place: Place) -> list[Difference]:
     """What Kimai or the books have otherwise than they must, as they are now."""
+    unasked = [
+        Difference(f"Booking {source_id} is {status} ({action}), and nobody is asked.", source_id)
+        for source_id, status, action in unaccounted(place.world)
+    ]
+    return [*_wrong_in_kimai(place), *unasked]
+
+
+def _wrong_in_kimai(place: Place) -> list[Difference]:
+    """What Kimai has otherwise than it must; what the last plan says of it is that of before the writes."""
     wrong = reckoned(place.world, place.people, place.weeks).wrong
     return [*_of_minutes(place), *(Difference(sentence, key) for key, sentence in wrong.items())]
-
-
-def _caught_up(place: Place) -> Difference | None:
-    """Sync all days until nothing is asked for any more, and everything has come to rest."""
-    for _ in range(ROUNDS):
-        for first, last in place.days:
-            place.world.sync(first, last)
-        if not wait_until(lambda: not _count(place, UNFINISHED, DAGSTER_DATABASE), SECONDS_TO_REST):
-            return Difference(f"A run is unfinished {SECONDS_TO_REST} s after the faults stopped.")
-        if not _count(place, UNCLAIMED):
-            return None
-    return Difference(f"Days are still asked for after {ROUNDS} syncs of all of them.")
 
 
 def _count(place: Place, query: str, database: str = DATABASE) -> int:
@@ -70,8 +86,6 @@ def _of_minutes(place: Place) -> Iterator[Difference]:
         yield Difference(f"{kept} minutes are kept of the {booked} in Zammad.")
     for source_id, number in copies_by_us(place.world, place.people).items():
         yield Difference(f"Booking {source_id} has {number} time sheets.", source_id)
-    for source_id, status, action in unaccounted(place.world):
-        yield Difference(f"Booking {source_id} is {status} ({action}), and nobody is asked.", source_id)
     rows = {row.id: row for row in place.world.office.rows}
     for row_id, billed in place.people.billed.items():
         if rows.get(row_id) != billed:

@@ -1,12 +1,18 @@
 """The place of a seed: both simulated systems, people, and `zk up` between them as real processes."""
 
 import os
+import shutil
 import signal
+import socket
+import struct
+import subprocess
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -23,19 +29,24 @@ from zk_pipeline.sandbox.kimai import KimaiServer
 from zk_pipeline.sandbox.server import ServerThread
 from zk_pipeline.sandbox.zammad import ZammadServer
 from zk_pipeline.settings import ENV_FILE, load_settings
+from zk_pipeline.store import embedded_programs
 from zk_pipeline.store.embedded import DATABASE, Endpoint, embedded_server
 from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline_tests.chaos.schedule import LATEST_EFFECT, SECONDS_BEFORE_TIMEOUT
+from zk_pipeline_tests.chaos.shim import sitecustomize
 from zk_pipeline_tests.commands.test_up import Up, free_port, processes_of, zk_up
 from zk_pipeline_tests.defs.conftest import PREPARED
 from zk_pipeline_tests.defs.gate import Gate
 from zk_pipeline_tests.defs.people import FIRST, People
 from zk_pipeline_tests.defs.world import KIMAI_TOKEN, ZAMMAD_TOKEN, ZONE, Desk, Office, World
+from zk_pipeline_tests.store.embedded_users import server_pid
 
 SECRET = "signature-token-of-the-fault-matrix"
-SECONDS_TO_RESTART = 60
+SECONDS_TO_END = 60
 DAYS_BEFORE = timedelta(days=30)
 """How long before the others the first booking was made (`People.old`)."""
+
+SHIM = Path(__file__).with_name("shim")
 
 QUICK = {
     "ZK_TIMEZONE": ZONE.key,
@@ -69,13 +80,15 @@ class InTurn:
 class Place:
     """Everything of one home. Each seed has days of its own, upon what the seeds before it left."""
 
-    up: Up
     world: World
     people: People
     turns: tuple[threading.RLock, ...]
     variables: dict[str, str]
     database: Endpoint
+    home: Path
     seeds: int = 0
+    _started: ExitStack = field(default_factory=ExitStack)
+    _up: Up | None = None
 
     @property
     def days(self) -> list[tuple[date, date]]:
@@ -100,6 +113,39 @@ class Place:
         with zammad, kimai:
             yield
 
+    @property
+    def up(self) -> Up:
+        """The `zk up` that runs now."""
+        assert self._up is not None
+        return self._up
+
+    def start(self) -> Up:
+        """Start `zk up` as a service manager does; it is not waited for."""
+        self._up = self._started.enter_context(zk_up(self.home, self.variables, free_port()))
+        return self._up
+
+    def stop(self) -> None:
+        """Stop it, if it runs."""
+        self._started.close()
+
+    def cut_power(self) -> int:
+        """Kill everything of the home at once, the database too; how many processes that were."""
+        killed = 0
+        while pids := [pid for pid in processes_of(self.home) if _lives(pid)]:
+            killed += _kill(pids)
+        self._started.close()
+        return killed
+
+    def set_clock(self, jump: timedelta) -> None:
+        """Set the clock of everything in this home, its database included, but not those of the simulated systems."""
+        with (self.home / "switches" / "clock").open("r+b") as clock:
+            clock.write(struct.pack("d", jump.total_seconds()))
+
+    def let_names_resolve(self, *, resolve: bool) -> None:
+        """Whether the names of the simulated systems resolve."""
+        switch = self.home / "switches" / "no-dns"
+        switch.unlink(missing_ok=True) if resolve else switch.touch()
+
     def rows(self, query: str, database: str = DATABASE) -> list[tuple[Any, ...]]:
         """The rows of a query. Raises psycopg.OperationalError while the database is away."""
         with psycopg.connect(**self.database.parameters(database)) as connection:
@@ -107,26 +153,26 @@ class Place:
 
     def runs(self) -> list[int]:
         """The processes of runs: children of the one that runs are forked from."""
-        forks = {pid for pid, command in processes_of(self.up.home).items() if "forkserver" in command}
+        forks = {pid for pid, command in processes_of(self.home).items() if "forkserver" in command}
         return [pid for pid in forks if _parent(pid) in forks]
 
     def kill(self, part: str) -> int:
         """Kill a part with everything about it that has this text in its command line; how many processes that were."""
-        return _kill(pid for pid, command in processes_of(self.up.home).items() if part in command)
+        return _kill(pid for pid, command in processes_of(self.home).items() if part in command)
 
     def kill_run(self) -> int:
         """Kill the processes of the runs that are under way, if there are any."""
         return _kill(self.runs())
 
-    def restart_database(self, number: signal.Signals) -> None:
-        """Stop the database by this signal, and start it again: SIGINT ends its sessions, SIGQUIT is a crash."""
-        postmaster = self.up.home / "postgres" / "postmaster.pid"
-        pid = int(postmaster.read_text().split("\n", 1)[0])
+    def end_database(self, number: signal.Signals) -> None:
+        """End the database: SIGINT ends its sessions, SIGQUIT is a crash, SIGKILL leaves them to notice by themselves.
+
+        Nobody but the installation itself starts it again. Raises OSError when it is away already.
+        """
+        pid = server_pid(self.home)
         os.kill(pid, number)
-        if not wait_until(lambda: not _lives(pid), SECONDS_TO_RESTART):
-            raise RuntimeError(f"The database did not end within {SECONDS_TO_RESTART} s of {number.name}.")
-        with embedded_server(self.up.home):
-            pass
+        if not wait_until(lambda: not _lives(pid), SECONDS_TO_END):
+            raise RuntimeError(f"The database did not end within {SECONDS_TO_END} s of {number.name}.")
 
 
 @contextmanager
@@ -149,18 +195,52 @@ def open_place(home: Path) -> Iterator[Place]:
         variables = QUICK | {
             ENV_FILE: os.devnull,
             "ZK_HOME": str(home),
-            "ZK_ZAMMAD_URL": zammad_server.url,
+            "ZK_ZAMMAD_URL": zammad_server.url.replace("127.0.0.1", "desk.test"),
             "ZK_ZAMMAD_TOKEN": ZAMMAD_TOKEN,
-            "ZK_KIMAI_URL": kimai_server.url,
+            "ZK_KIMAI_URL": kimai_server.url.replace("127.0.0.1", "office.test"),
             "ZK_KIMAI_TOKEN": KIMAI_TOKEN,
         }
         _set(patch, variables)
+        patch.setattr(socket, "getaddrinfo", sitecustomize.getaddrinfo)
+        machine = _machine(home)
+        for name in sitecustomize.CLOCK & machine.keys():
+            patch.setitem(embedded_programs._ENVIRONMENT, name, machine[name])
         with embedded_server(home) as database, prepared(load_settings()) as environment:
             world = World(desk, office, environment)
             world.map_types()
-            with zk_up(home, variables, free_port()) as up:
-                up.wait_for("Press Ctrl-C")
-                yield Place(up, world, People(world, Random()), turns, variables, database)
+            place = Place(world, People(world, Random()), turns, variables | machine, database, home)
+            try:
+                place.start().wait_for("Press Ctrl-C")
+                yield place
+            finally:
+                place.stop()
+
+
+def _machine(home: Path) -> dict[str, str]:
+    """The variables by which the processes of a home have a clock and a resolver of their own."""
+    switches = home / "switches"
+    switches.mkdir()
+    switches.chmod(0o755)
+    path = os.pathsep.join(filter(None, (str(SHIM), os.environ.get("PYTHONPATH", ""))))
+    machine = {"PYTHONPATH": path, "CHAOS_SWITCHES": str(switches)}
+    library = _clock_library()
+    if library is None:
+        return machine
+    (switches / "clock").write_bytes(struct.pack("d", 0.0))
+    return machine | {"LD_PRELOAD": str(library), "CHAOS_CLOCK": str(switches / "clock")}
+
+
+@cache
+def _clock_library() -> Path | None:
+    """The library by which a test sets the clock of processes, `None` on a machine without a C compiler."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        return None
+    directory = Path(tempfile.mkdtemp(prefix="zk-clock-"))
+    directory.chmod(0o755)  # PostgreSQL is another account's where root runs the tests.
+    library = directory / "clock.so"
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, SHIM / "clock.c", "-ldl"], check=True)
+    return library
 
 
 def _set(patch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:

@@ -13,6 +13,9 @@ SECONDS_BEFORE_TIMEOUT = 2.0
 LATEST_EFFECT = 3.0
 """Seconds after which a create that nobody waits for any more takes effect; below ZK_KIMAI_TIME_LIMIT."""
 
+LONGEST_START = 12.0
+"""Seconds within which `zk up` has usually started everything."""
+
 
 class Kind(StrEnum):
     """What sort of thing happens."""
@@ -25,7 +28,11 @@ class Kind(StrEnum):
     CLOCK = "clock"
     KILL = "kill"
     KILL_RUN = "kill run"
-    RESTART = "restart database"
+    RESTART = "stop database"
+    POWER_CUT = "cut the power"
+    OWN_CLOCK = "own clock"
+    NO_NAMES = "names do not resolve"
+    OUTAGE = "outage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,7 @@ class Event:
         return f"{self.at:5.1f} s  {self.kind} {' '.join(f'{key}={value}' for key, value in self.detail.items())}"
 
 
-PARTS = ("dagster._daemon", "supervisor.code_server", "web.server", "dagster_webserver")
+PARTS = ("supervisor.daemon", "supervisor.code_server", "web.server", "dagster_webserver")
 """Parts of `zk up`, by what stands in their command lines."""
 
 CREATE = {"method": "POST", "path": "/api/timesheets$"}
@@ -83,7 +90,9 @@ def drawn(seed: int, seconds: float) -> list[Event]:
         *_now_and_then(dice, seconds, 5, Kind.ASK),
         *(_fault(dice, event) for event in _now_and_then(dice, seconds, 1.0, Kind.FAULT)),
         *_kills(dice, seconds),
+        *_power_cuts(dice, seconds),
         *_clocks(dice, seconds),
+        *_outages(dice, seconds),
     ]
     return sorted(events, key=lambda event: event.at)
 
@@ -101,17 +110,42 @@ def _fault(dice: random.Random, event: Event) -> Event:
 
 
 def _kills(dice: random.Random, seconds: float) -> Iterator[Event]:
-    """At most one death of each part: what dies too often within ten minutes, `zk up` rightly gives up."""
+    """A death of none, one or two parts, of the runs that are under way, and of the database."""
     for part in dice.sample(PARTS, k=dice.choice((0, 1, 1, 2))):
         yield Event(dice.uniform(0, seconds), Kind.KILL, {"part": part})
     for _ in range(dice.choice((0, 1, 2))):
         yield Event(dice.uniform(0, seconds), Kind.KILL_RUN)
     if dice.random() < 0.4:
-        yield Event(dice.uniform(0, seconds), Kind.RESTART, {"signal": dice.choice(("SIGINT", "SIGQUIT"))})
+        ending = dice.choice(("SIGINT", "SIGQUIT", "SIGKILL", "SIGKILL"))
+        yield Event(dice.uniform(0, seconds), Kind.RESTART, {"signal": ending})
+
+
+def _power_cuts(dice: random.Random, seconds: float) -> Iterator[Event]:
+    """Everything dies at once, and starts again as after a restart of the machine; sometimes twice, the second time
+    while it starts."""
+    if dice.random() < 0.4:
+        during_start = round(dice.uniform(0, LONGEST_START), 1) if dice.random() < 0.5 else None
+        yield Event(dice.uniform(0, seconds), Kind.POWER_CUT, {"again_after": during_start})
+
+
+def _outages(dice: random.Random, seconds: float) -> Iterator[Event]:
+    """One side away for a while, or all names: what is asked meanwhile is refused, or there is nobody to ask."""
+    if dice.random() < 0.3:
+        begin = dice.uniform(0, seconds)
+        yield Event(begin, Kind.NO_NAMES, {"begins": True})
+        yield Event(dice.uniform(begin, seconds), Kind.NO_NAMES, {"begins": False})
+    if dice.random() < 0.3:
+        system, begin = dice.choice(("zammad", "kimai")), dice.uniform(0, seconds)
+        yield Event(begin, Kind.OUTAGE, {"system": system, "begins": True})
+        yield Event(dice.uniform(begin, seconds), Kind.OUTAGE, {"system": system, "begins": False})
 
 
 def _clocks(dice: random.Random, seconds: float) -> Iterator[Event]:
     """A clock that stands wrong for a while, often with a change of the zone's offset between."""
+    if dice.random() < 0.4:
+        jump, begin = timedelta(hours=dice.choice((-24, -1, 1, 24))), dice.uniform(0, seconds)
+        yield Event(begin, Kind.OWN_CLOCK, {"jump": jump})
+        yield Event(dice.uniform(begin, seconds), Kind.OWN_CLOCK, {"jump": timedelta(0)})
     if dice.random() < 0.5:
         return
     system, jump = dice.choice(("zammad", "kimai")), timedelta(hours=dice.choice((-200, -26, -1, 1, 26, 4000)))

@@ -11,7 +11,7 @@ import pytest
 from click.testing import Result
 from sqlalchemy import text
 
-from zk_pipeline.domain.mapping_lines import SIZE_LIMIT
+from zk_pipeline.domain.mapping_files import SIZE_LIMIT
 from zk_pipeline.sandbox.demo import demo_mappings_csv
 from zk_pipeline.store import audit
 from zk_pipeline_tests.commands.conftest import Home, Homes, Sandbox, Zk
@@ -120,7 +120,7 @@ def test_bad_lines_are_all_listed_and_nothing_is_written(zk: Zk, tmp_path: Path)
     assert (result.exit_code, result.stdout) == (1, "")
     lines = result.stderr.splitlines()
     assert lines[0].startswith("Error: Line 3, column kimai: no activity in Kimai fits 'Reise'; the nearest: ")
-    assert lines[1].startswith("Line 4, column zammad: no agent's e-mail in Zammad fits 'x@y.example'; ")
+    assert lines[1].startswith("Line 4, column zammad: no agent in Zammad fits 'x@y.example'; no other is known.")
     assert len(lines) == 2
     assert as_json(zk("mappings", "list", "--json"))["mappings"] == []
 
@@ -180,8 +180,8 @@ def test_an_export_can_be_imported_and_changes_nothing(zk: Zk, demo_file: Path, 
     exported = tmp_path / "exported.csv"
     assert zk("mappings", "export", str(exported)).exit_code == 0
     assert exported.read_text() == zk("mappings", "export").stdout
-    assert "customer,6,new\n" in exported.read_text()
-    assert f"activity,'-@{STADTWERKE},Wartung\n" in exported.read_text()
+    assert "customer,id:6,new,Meyer KG,(a customer of its own)\n" in exported.read_text()
+    assert f",(no type) @ {STADTWERKE},Wartung\n" in exported.read_text()
     outcome = as_json(zk("mappings", "import", str(exported), "--json"))
     assert (outcome["unchanged"], outcome["changes"]) == (9, [])
 
@@ -217,15 +217,15 @@ def test_a_wrong_mapping_is_refused_with_the_remedy(zk: Zk, arguments: tuple[str
 
 
 def test_each_changed_mapping_is_audited_with_its_author_and_no_name_in_the_chain(zk: Zk) -> None:
-    zk("mappings", "set", "user", NOBODY, "anna.berger", LOGNAME="somebody-else")
-    zk("mappings", "set", "user", NOBODY, "clara.hofmann")
+    zk("mappings", "set", "user", NOBODY, "anna.berger", "--shared", LOGNAME="somebody-else")
+    zk("mappings", "set", "user", NOBODY, "clara.hofmann", "--shared")
     zk("mappings", "set", "user", NOBODY, "clara.hofmann")
     query = "SELECT event, actor, subject, detail FROM sync.audit_logs JOIN sync.audit_details USING (id) ORDER BY id"
     first, second = rows(zk, query)
     assert first[:3] == second[:3] == ("mapping.set", f"cli:{pwd.getpwuid(os.getuid()).pw_name}", "mapping:user")
     assert first[3]["before"] is None
     assert second[3]["before"] == first[3]["after"]
-    assert second[3]["after"]["email"] == NOBODY
+    assert isinstance(second[3]["after"]["agent"], int)
     with zk.home.database() as database, database.transaction() as connection:
         assert audit.verify(connection).broken_at is None
 
@@ -234,8 +234,8 @@ def test_the_list_begins_with_what_is_not_mapped(month: Zk) -> None:
     missing = unmapped(month)
     counts = {name: (line["kind"], line["zammad"]) for name, line in missing.items()}
     assert counts == {
-        UNMAPPED: ("activity", "6"),
-        "Hartmann Maschinenbau AG": ("customer", "2"),
+        UNMAPPED: ("activity", "id:6"),
+        "Hartmann Maschinenbau AG": ("customer", "id:2"),
         "Tim Reuter": ("user", NOBODY),
     }
     query = "SELECT count(*) FROM sync.conflicts WHERE reason = 'unmapped_activity' AND resolution_status = 'open'"
@@ -252,12 +252,15 @@ def test_the_list_begins_with_what_is_not_mapped(month: Zk) -> None:
             ("activity", f"{UNMAPPED}@{STADTWERKE}", "Sonstiges"),
             f"c.reason = 'unmapped_activity' AND e.organization_name = '{STADTWERKE}'",
         ),
-        (("user", NOBODY.upper(), "anna.berger"), f"c.reason = 'unmapped_user' AND e.user_email = '{NOBODY}'"),
+        (
+            ("user", NOBODY.upper(), "anna.berger", "--shared"),
+            f"c.reason = 'unmapped_user' AND e.user_email = '{NOBODY}'",
+        ),
         (("customer", "Hartmann Maschinenbau AG", "K-0815"), "c.reason = 'unmapped_customer'"),
     ],
 )
 def test_the_days_that_waited_for_a_mapping_are_asked_for(
-    month: Zk, arguments: tuple[str, str, str], condition: str
+    month: Zk, arguments: tuple[str, ...], condition: str
 ) -> None:
     expected = waiting_days(month, condition)
     assert expected
@@ -273,9 +276,53 @@ def test_a_mapping_that_nothing_waits_for_asks_for_no_day(month: Zk) -> None:
 
 def test_a_dry_run_names_the_days_and_asks_for_none(month: Zk, tmp_path: Path) -> None:
     path = file(tmp_path, HEADER + f"user,{NOBODY},anna.berger\n")
-    outcome = as_json(month("mappings", "import", str(path), "--dry-run", "--json"))
+    outcome = as_json(month("mappings", "import", str(path), "--dry-run", "--shared", "--json"))
     assert outcome["days"] == [str(day) for day in waiting_days(month, "c.reason = 'unmapped_user'")]
+    told = month("mappings", "import", str(path), "--dry-run", "--shared").stdout
+    assert "An import without --dry-run asks for them." in told
+    assert "They are asked for" not in told
     assert asked(month) == []
+
+
+def test_a_mapping_can_be_removed_and_its_days_are_asked_for(month: Zk) -> None:
+    used = [
+        day
+        for (day,) in rows(
+            month,
+            "SELECT DISTINCT entry_date FROM sync.normalized_entries n "
+            "JOIN zammad.activity_types t ON t.id = n.activity_type_id WHERE t.name = 'Beratung' ORDER BY 1",
+        )
+    ]
+    told = as_json(month("mappings", "unset", "activity", "Beratung", "--json"))
+    assert (told["kimai"], told["days"]) == ("Consulting", [str(day) for day in used])
+    assert asked(month) == used != []
+    again = month("mappings", "unset", "activity", "Beratung")
+    assert (again.exit_code, again.stderr) == (
+        1,
+        "Error: 'Beratung' has no activity mapping. zk mappings list shows those that there are.\n",
+    )
+
+
+def test_a_mapping_of_what_is_gone_can_be_removed_as_it_is_listed(zk: Zk) -> None:
+    zk("mappings", "set", "customer", "-", "new")
+    with zk.home.database() as database, database.transaction() as connection:
+        connection.execute(text("INSERT INTO sync.user_mappings (email, kimai_user_id) VALUES ('gone@ex.de', 9)"))
+        connection.execute(text("INSERT INTO sync.customer_mappings (organization_id) VALUES (99)"))
+    for kind, value in (("user", "GONE@ex.de"), ("customer", "id:99"), ("customer", "-")):
+        assert zk("mappings", "unset", kind, value).exit_code == 0
+    assert as_json(zk("mappings", "list", "--json"))["mappings"] == []
+
+
+def test_an_activity_of_one_project_is_mapped_with_a_warning(zk: Zk, sandbox: Sandbox) -> None:
+    state = sandbox.kimai.state()
+    project = state["tables"]["projects"]["rows"][0]
+    (row,) = (row for row in state["tables"]["activities"]["rows"] if row["name"] == "Wartung")
+    row["project"] = project["id"]
+    sandbox.kimai.restore(state)
+    told = zk("mappings", "set", "activity", "Wartung", f"id:{row['id']}")
+    assert told.exit_code == 0
+    assert f"Warning: Activity Wartung (id {row['id']}) belongs to project {project['name']} " in told.stderr
+    assert zk("mappings", "set", "activity", "Beratung", "Consulting").stderr == ""
 
 
 def test_what_was_mapped_waits_no_longer_after_the_next_sync(month: Zk) -> None:

@@ -142,7 +142,7 @@ def test_a_daemon_killed_between_the_request_and_the_run_loses_nothing(place: Pl
     booking = place.book()
     asked = "SELECT count(*) FROM sync.day_requests WHERE claimed_by_run IS NULL AND tries > 0"
     assert wait_until(lambda: place.value(asked) > 0, SECONDS)
-    os.kill(place.up.child("dagster._daemon"), signal.SIGKILL)
+    os.kill(place.up.child("supervisor.daemon"), signal.SIGKILL)
     assert place.has_arrived(booking)
     assert place.is_at_rest()
     assert place.each_once()
@@ -183,7 +183,7 @@ def test_what_happened_while_the_daemon_was_away_is_made_up_for(place: Place) ->
     edited, deleted = place.book(20), place.book(25)
     assert place.has_arrived(edited, deleted)
     assert place.is_at_rest()
-    daemon = place.up.child("dagster._daemon")
+    daemon = place.up.child("supervisor.daemon")
     os.kill(daemon, signal.SIGSTOP)
     place.desk.server.edit(edited, units="35")
     place.desk.server.delete(deleted)

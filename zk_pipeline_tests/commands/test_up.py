@@ -50,7 +50,7 @@ class Up:
 
     def wait_for(self, text: str, seconds: float = SECONDS_TO_START) -> None:
         wait_until(lambda: text in self.output or self.process.poll() is not None, seconds)
-        assert text in self.output
+        assert text in self.output, self.output
 
     @property
     def output(self) -> str:
@@ -215,11 +215,11 @@ def test_a_run_launched_in_the_ui_reads_the_systems_and_plans_the_day(running: U
 
 
 def test_a_killed_daemon_is_started_again(running: Up) -> None:
-    killed = running.child("dagster._daemon")
+    killed = running.child("supervisor.daemon")
     os.kill(killed, signal.SIGKILL)
     running.wait_for("The daemon ended by signal 9; it starts again in 1 s.")
-    assert wait_until(lambda: any("dagster._daemon" in line for line in processes_of(running.home).values()), 10)
-    assert running.child("dagster._daemon") != killed
+    assert wait_until(lambda: any("supervisor.daemon" in line for line in processes_of(running.home).values()), 10)
+    assert running.child("supervisor.daemon") != killed
 
 
 def test_a_killed_database_is_started_again_with_nobody_doing_anything(running: Up) -> None:

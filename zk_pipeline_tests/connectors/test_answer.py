@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from zk_pipeline.connectors.answer import Answer, Call, Row
+from zk_pipeline.connectors.answer import Answer, Call, Row, parsed
 from zk_pipeline.connectors.errors import ProtocolError
 
 
@@ -37,6 +37,9 @@ def test_a_field_that_is_missing_is_named() -> None:
         ("instant", "yesterday"),
         ("instant", "2025-08-16T08:00:00"),
         ("instant", 1755331200),
+        ("instant", "0001-01-01T00:00:00+14:00"),
+        ("integer", 2**63),
+        ("decimal", "1e30"),
         ("optional_date", "soon"),
         ("texts", "a,b"),
         ("texts", ["a", 1]),
@@ -85,6 +88,27 @@ def test_a_list_of_something_else_is_a_protocol_error() -> None:
 def test_a_count_that_is_missing_or_no_number_is_a_protocol_error(headers: dict[str, str]) -> None:
     with pytest.raises(ProtocolError, match="X-Total-Count"):
         Answer(Call("Thing", "GET", "/api/thing"), 200, [], headers).header_number("X-Total-Count")
+
+
+@pytest.mark.parametrize(
+    ("body", "data"),
+    [
+        (
+            rb'{"title": "a\u0000b", "other": "\ud83d \ude00 \ud83d\ude00"}',
+            {"title": "a\ufffdb", "other": "\ufffd \ufffd \U0001f600"},
+        ),
+        (b'{"title": "a\x00b\xed\xa0\x80\xff"}', {"title": "a\ufffdb\ufffd\ufffd\ufffd\ufffd"}),
+        (b'[NaN, -Infinity, 1e999, 0.5, "NaN"]', [None, None, None, 0.5, "NaN"]),
+        (b'\xef\xbb\xbf{"a": "\t"}', {"a": "\t"}),
+    ],
+)
+def test_what_cannot_be_stored_is_replaced_and_costs_nothing_else(body: bytes, data: Any) -> None:
+    assert parsed(body) == data
+
+
+def test_json_without_end_is_none() -> None:
+    with pytest.raises(ValueError, match="nested"):
+        parsed(b"[" * 100_000)
 
 
 @pytest.mark.parametrize("writes", [True, False])

@@ -16,6 +16,12 @@ TOKEN = "secret-token-42"
         ("https://desk.example.com/api/v1/", "https://desk.example.com"),
         ("https://example.com:8443/kimai/api", "https://example.com:8443/kimai"),
         ("http://[::1]:8001/kimai/", "http://[::1]:8001/kimai"),
+        ("https://kimai.example.com/en/homepage", "https://kimai.example.com"),
+        ("https://example.com/kimai/pt_BR/timesheet/?page=2#top", "https://example.com/kimai"),
+        ("https://desk.example.com/#dashboard", "https://desk.example.com"),
+        ("https://example.com/desk/#ticket/zoom/5", "https://example.com/desk"),
+        ("https://desk.example.com/desktop/tickets/5", "https://desk.example.com"),
+        ("https://example.com/de", "https://example.com/de"),
     ],
 )
 def test_a_base_url_is_taken_as_people_paste_it(given: str, used: str) -> None:

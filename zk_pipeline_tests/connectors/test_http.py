@@ -177,12 +177,42 @@ def test_retry_after_as_a_date_is_waited_for(client: HttpClient, control: Sandbo
     assert 15 < pauses.seconds[0] <= 20
 
 
-def test_retry_after_is_waited_for_a_minute_at_most(
+def test_a_retry_after_of_more_than_a_minute_is_not_waited_for_in_place(
     client: HttpClient, control: SandboxControl, pauses: Pauses
 ) -> None:
-    control.add_fault("respond", path=THING, status=429, headers={"Retry-After": "86400"}, times=1)
+    control.add_fault("respond", path=THING, status=429, headers={"Retry-After": "600"}, times=1)
+    with pytest.raises(RateLimitedError) as caught:
+        client.get(THING)
+    assert (caught.value.retry_after, pauses.seconds) == (600.0, [])
+    assert client.standing is not None
+    assert client.standing.wait == 600.0
+
+
+STANDINGS = {
+    "read 500": ("GET", {"kind": "respond", "status": 500}, False),
+    "read 503 with a time": ("GET", {"kind": "respond", "status": 503, "headers": {"Retry-After": "9"}}, False),
+    "read lost": ("GET", {"kind": "drop_before"}, False),
+    "a page of a proxy": ("GET", {"kind": "html", "status": 200}, False),
+    "refused": ("GET", {"kind": "respond", "status": 404}, True),
+    "write 429": ("POST", {"kind": "respond", "status": 429}, False),
+    "write refused": ("POST", {"kind": "respond", "status": 400}, True),
+    "write 500, perhaps its own fault": ("POST", {"kind": "respond", "status": 500}, True),
+}
+
+
+@pytest.mark.parametrize(("method", "fault", "answers"), STANDINGS.values(), ids=STANDINGS)
+def test_the_last_request_tells_whether_the_system_answers(
+    make: Make, control: SandboxControl, method: str, fault: dict[str, Any], *, answers: bool
+) -> None:
+    client = make(attempts=1)
     client.get(THING)
-    assert pauses.seconds == [60.0]
+    control.add_fault(**fault, path=THING, times=1)
+    with pytest.raises(ConnectorError):
+        client.write(method, THING, {}) if method == "POST" else client.get(THING)
+    assert client.standing is not None
+    assert (client.standing.problem == "") is answers
+    client.get(THING)
+    assert client.standing.problem == ""
 
 
 def test_an_unreadable_retry_after_is_as_good_as_none(

@@ -1,5 +1,6 @@
 """Reading time sheets: whole windows in the caller's zone, pages that stand still, exact markers, honest refusals."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -61,6 +62,38 @@ class TestFetch:
         rows_of(target.fetch(hours(0, 24)))
         rows_of(target.fetch(hours(24, 48)))
         assert target.requests.reads == 3
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("begin", None),
+            ("user", "anna"),
+            ("tags", None),
+            ("description", 7),
+            ("duration", 2**40),
+            ("exported", "no"),
+        ],
+    )
+    def test_a_time_sheet_that_cannot_be_read_is_seen_and_costs_no_other(
+        self,
+        target: KimaiConnector,
+        kimai: KimaiServer,
+        office: Office,
+        kimai_control: SandboxControl,
+        field: str,
+        value: Any,
+    ) -> None:
+        add(kimai, office, DAY, DAY + QUARTER)
+        sound, other = (row.raw for row in rows_of(target.fetch(hours(0, 1))))
+        listed = json.dumps([sound, {**other, field: value}])
+        headers = {"X-Total-Count": "2", "X-Total-Pages": "1", "Content-Type": "application/json"}
+        kimai_control.add_fault("respond", path=LIST, status=200, text=listed, headers=headers)
+        sweep = target.fetch(hours(0, 1))
+        first, parked = rows_of(sweep)
+        assert (first.id, first.faults, parked.id, list(parked.faults)) == (sound["id"], {}, other["id"], [field])
+        assert sweep.certificate.complete
+        if field == "description":
+            assert [row.id for row in target.find("[zk-zammad-6]")] == [other["id"]], "Kimai found it, so it may be it"
 
     def test_a_window_is_cut_in_instants_whatever_the_zones(
         self, target: KimaiConnector, kimai: KimaiServer, office: Office

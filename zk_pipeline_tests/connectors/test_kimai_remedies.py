@@ -6,6 +6,8 @@ from zk_pipeline.connectors.kimai_remedies import remedy_of
 
 SENTENCES = [
     ("", "This period is locked. Please choose a later date.", "lockdown_override_timesheet"),
+    ("", "This period is locked. Please choose a later date.", "Or adjust the booking"),
+    ("", "The project is locked until 2025-08-31.", "Unlock the project in Kimai, or adjust the booking"),
     ("", "You already have an entry for this time.", "Move or shorten the user's other time sheet"),
     ("begin_date", "You already have an entry for this time.", "Move or shorten the user's other time sheet"),
     ("project", "The budget is used up.", "Raise the budget"),

@@ -22,7 +22,11 @@ def at_home(kimai: KimaiServer) -> KimaiServer:
     return kimai
 
 
-def test_a_super_administrator_passes_everything(at_home: KimaiServer, kimai_service: tuple[KimaiServer, str]) -> None:
+def test_a_right_account_passes_everything(at_home: KimaiServer, kimai_service: tuple[KimaiServer, str]) -> None:
+    project, activity = at_home.add_project("Acme", at_home.add_customer("Acme")), at_home.add_activity("Support")
+    carl = at_home.add_user("carl", "carl@example.com", timezone="Europe/Berlin")
+    for exported in (False, True):
+        at_home.add_timesheet(carl, project, activity, DAY, DAY, exported=exported)
     with KimaiConnector(Endpoint("kimai", kimai_service[1], "home-token")) as target:
         validation = target.validate()
     assert {finding.level for finding in validation.findings} == {Level.PASS}
@@ -57,6 +61,50 @@ def test_each_missing_permission_is_named(
     validation = target.validate()
     assert not validation.ok
     assert permission in findings(validation, Level.FAIL)[subject].remedy
+
+
+@pytest.mark.parametrize(
+    ("permission", "subject", "level"),
+    [
+        ("view_other_timesheet", "time sheets of others", Level.FAIL),
+        ("edit_other_timesheet", "change time sheets of others", Level.FAIL),
+        ("edit_billable_other_timesheet", "change time sheets of others", Level.WARN),
+        ("edit_exported_timesheet", "change time sheets of others", Level.WARN),
+    ],
+)
+def test_what_only_trying_proves_is_tried_on_what_is_there(
+    target: KimaiConnector, kimai: KimaiServer, office: Office, permission: str, subject: str, level: Level
+) -> None:
+    for owner, exported in ((office.account, False), (office.anna, True), (office.anna, False)):
+        kimai.add_timesheet(owner, office.project, office.activity, DAY, DAY, exported=exported)
+    kimai.configure({"permissions": {role: {permission: False} for role in ROLES}})
+    before = kimai.snapshot()["tables"]
+    finding = findings(target.validate(), level)[subject]
+    assert permission in finding.text + finding.remedy
+    assert kimai.snapshot()["tables"] == before
+
+
+def test_what_cannot_be_tried_is_said_to_be_untested(target: KimaiConnector) -> None:
+    validation = target.validate()
+    assert validation.ok
+    assert "untested" in findings(validation, Level.WARN)["time sheets of others"].text
+    untested = findings(validation, Level.PASS)["untested"].text
+    assert [name for name in ("delete_other_timesheet", "lockdown_override_timesheet") if name not in untested] == []
+
+
+def test_no_sentence_holds_the_field_of_the_probes(target: KimaiConnector, kimai: KimaiServer, office: Office) -> None:
+    kimai.add_timesheet(office.anna, office.project, office.activity, DAY, DAY)
+    for permission in ("create_other_timesheet", "edit_billable_other_timesheet", "create_tag"):
+        kimai.configure({"permissions": {role: {permission: False} for role in ROLES}})
+        assert "zk_probe" not in str(target.validate().findings)
+
+
+def test_the_probe_is_one_that_kimai_refuses_and_does_not_break_on(
+    target: KimaiConnector, kimai_control: SandboxControl
+) -> None:
+    # As the real one does since 2.14: an empty begin is not refused, it breaks the request.
+    kimai_control.add_fault("respond", method="POST", body='"begin": ?(""|null)', status=500)
+    assert target.validate().ok
 
 
 def test_an_administrator_lacks_view_user(kimai: KimaiServer, connect_kimai: ConnectKimai) -> None:

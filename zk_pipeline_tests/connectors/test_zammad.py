@@ -1,6 +1,7 @@
 """Tickets, directory, single bookings, refusals and self-test of the Zammad connector."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from zk_pipeline.connectors.base import Level
+from zk_pipeline.connectors.base import Finding, Level
 from zk_pipeline.connectors.errors import (
     AuthenticationError,
     ConnectorError,
@@ -23,6 +24,9 @@ from zk_pipeline.domain.records import AccountingChange, AccountingDraft, TimeAc
 from zk_pipeline.sandbox.client import SandboxControl
 from zk_pipeline.sandbox.zammad import ZammadServer
 from zk_pipeline_tests.connectors.conftest import DAY, Connect, Pauses
+
+FAULT = '{"error": "Error ID x1y2z3a4: Please contact your administrator."}'
+"""What Zammad answers with 422 where its database failed."""
 
 EVER = Window(datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 SEARCH = "POST /api/v1/tickets/search"
@@ -137,7 +141,7 @@ class TestPeople:
     def test_only_who_is_asked_for_is_read(self, source: ZammadConnector, zammad: ZammadServer) -> None:
         ada = zammad.add_agent("ada@example.com", firstname="Ada")
         gone = zammad.add_agent("gone@example.com", active=False)
-        agents = {agent.id: agent for agent in source.fetch_agents([ada, gone, 10**9])}
+        agents = {agent.id: agent for agent in source.fetch_agents([ada, gone, 10**9]).agents}
         assert set(agents) == {ada, gone}
         assert (agents[ada].name, agents[ada].email, agents[ada].active) == ("Ada", "ada@example.com", True)
         assert (agents[gone].name, agents[gone].active) == ("gone@example.com", False)
@@ -157,16 +161,19 @@ class TestPeople:
         ada = zammad.add_agent("ada@example.com", firstname="Ada", lastname="Agent")
         acme = zammad.add_organization("Acme")
         assert [row.id for row in source.find("ada@example.com").agents] == [ada]
+        assert [row.id for row in source.find("Ada Agent").agents] == [ada]
         assert [row.id for row in source.find(f"id:{ada}").agents] == [ada]
         assert [source.find(name).organizations[0].id for name in ("Acme", f"id:{acme}")] == [acme, acme]
         assert source.find("id:1000000000").agents == ()
+        year = zammad.add_organization("2024")
+        assert [row.id for row in source.find("2024").organizations] == [year], "A bare number may be a name"
         zammad.configure({"search_backend": "elasticsearch_down"})
         assert source.find("ada@example.com").agents == ()
 
     @pytest.mark.parametrize("count", [0, 99, 100, 1000, 2500])
     def test_all_types_are_read(self, source: ZammadConnector, zammad: ZammadServer, count: int) -> None:
         made = {zammad.add_type(f"Type {number}", active=number % 2 == 0) for number in range(count)}
-        assert {row.id for row in source.fetch_types()} == made
+        assert {row.id for row in source.fetch_types().activity_types} == made
 
     def test_the_report_by_customer_is_never_asked_for(
         self, source: ZammadConnector, zammad: ZammadServer, zammad_control: SandboxControl
@@ -215,13 +222,49 @@ class TestBookings:
         zammad_control.add_fault("drop_after", method="PUT", times=1)
         assert source.update(booked, AccountingChange(units=Decimal(3))).units == 3
 
-    def test_a_booking_without_number_is_refused_with_the_reason(
-        self, source: ZammadConnector, zammad: ZammadServer
-    ) -> None:
-        with pytest.raises(ValidationFailedError, match="content was refused") as caught:
-            source.create(AccountingDraft(zammad.add_ticket("Printer on fire"), Decimal("99999.99")))
+    def test_a_booking_on_a_missing_ticket_is_refused_with_the_reason(self, source: ZammadConnector) -> None:
+        with pytest.raises(ValidationFailedError, match="content was refused: Ticket must exist") as caught:
+            source.create(AccountingDraft(4711, Decimal(1)))
         assert "" in caught.value.fields
         assert not caught.value.outcome_unknown
+
+    def test_a_fault_of_the_database_is_no_refusal_of_the_content_and_the_booking_is_not_sent_again(
+        self, source: ZammadConnector, zammad: ZammadServer, zammad_control: SandboxControl
+    ) -> None:
+        ticket = zammad.add_ticket("Printer on fire")
+        zammad_control.reset_requests()
+        with pytest.raises(UnavailableError, match=r"failed within Zammad: Error ID \S{8}:") as caught:
+            source.create(AccountingDraft(ticket, Decimal("99999.99")))
+        assert caught.value.outcome_unknown
+        assert zammad_control.requests().writes == 1
+
+    def test_a_fault_of_the_database_in_an_answer_that_can_be_repeated_passes(
+        self, source: ZammadConnector, zammad_control: SandboxControl, booked: int
+    ) -> None:
+        for method in ("PUT", "DELETE"):
+            zammad_control.add_fault("respond", method=method, status=422, text=FAULT, times=2)
+        assert source.update(booked, AccountingChange(units=Decimal(3))).units == 3
+        source.delete(booked)
+        assert not source.exists(booked)
+
+    @pytest.mark.parametrize("text", ["Couldn't find Ticket::TimeAccounting with 'id'=1", "Error ID x1y2z3a4: Please"])
+    def test_a_delete_answered_422_is_done_where_the_booking_is_gone_and_failed_where_it_is_not(
+        self, source: ZammadConnector, zammad: ZammadServer, zammad_control: SandboxControl, booked: int, text: str
+    ) -> None:
+        zammad_control.add_fault("respond", method="DELETE", status=422, text=json.dumps({"error": text}))
+        with pytest.raises(ConnectorError, match=re.escape(text)):
+            source.delete(booked)
+        zammad.delete(booked)
+        source.delete(booked)
+
+    def test_a_delete_answered_422_stays_in_doubt_where_it_cannot_be_looked_up(
+        self, source: ZammadConnector, zammad_control: SandboxControl, booked: int
+    ) -> None:
+        zammad_control.add_fault("respond", method="DELETE", status=422, text=FAULT)
+        zammad_control.add_fault("respond", method="GET", status=502)
+        with pytest.raises(UnavailableError, match="Error ID") as caught:
+            source.delete(booked)
+        assert caught.value.outcome_unknown
 
     def test_a_change_of_what_is_gone_is_not_found(self, source: ZammadConnector) -> None:
         with pytest.raises(NotFoundError):
@@ -281,8 +324,7 @@ class TestRefusals:
                 PermissionDeniedError,
                 "role of the token's owner the permission admin",
             ),
-            (403, "Not authorized", PermissionDeniedError, "group"),
-            (422, "Type must exist", ValidationFailedError, ""),
+            (403, "Not authorized", PermissionDeniedError, "both the token and a role of its owner the permission"),
         ],
     )
     def test_the_text_tells_what_a_refusal_means(
@@ -300,6 +342,31 @@ class TestRefusals:
         assert remedy in caught.value.remedy
         assert text.rstrip(".!") in str(caught.value)
         assert zammad_control.requests().reads == 1
+
+    @pytest.mark.parametrize(
+        "text", ["Error ID x1y2z3a4: Please contact your administrator.", "PG::QueryCanceled: ERROR"]
+    )
+    def test_422_on_a_read_is_a_passing_failure(
+        self, source: ZammadConnector, zammad: ZammadServer, zammad_control: SandboxControl, text: str
+    ) -> None:
+        booked = zammad.book(zammad.add_ticket("Printer on fire"), 1, 1, at=DAY)
+        fault = {"status": 422, "text": json.dumps({"error": text})}
+        zammad_control.add_fault("respond", path="time_accountings", times=2, **fault)
+        assert source.exists(booked)
+        zammad_control.add_fault("respond", path="time_accountings", **fault)
+        with pytest.raises(UnavailableError, match=re.escape(text)):
+            source.exists(booked)
+        with pytest.raises(UnavailableError, match=re.escape(text)):
+            source.fetch_of_ticket(1)
+
+    def test_a_database_that_ends_every_statement_is_never_an_empty_answer(
+        self, source: ZammadConnector, zammad: ZammadServer
+    ) -> None:
+        bookings = [TimeAccounting(1, 1, None, Decimal(1), None, 1, DAY, DAY, raw={})]
+        zammad.configure({"database": "cancelling"})
+        for read in (source.fetch_types, lambda: source.fetch_tickets(bookings), lambda: all_bookings(source)):
+            with pytest.raises(UnavailableError):
+                read()
 
     def test_the_text_may_stand_in_the_header_alone(
         self, source: ZammadConnector, zammad_control: SandboxControl
@@ -333,6 +400,19 @@ class TestValidation:
         validation = source.validate()
         assert {finding.level for finding in validation.findings} == {Level.PASS}
         assert (validation.version, validation.account, validation.timezone) == (None, "zk-sync@example.net", None)
+
+    def test_an_empty_list_of_organizations_proves_nothing(
+        self, source: ZammadConnector, zammad: ZammadServer, zammad_control: SandboxControl
+    ) -> None:
+        def told() -> Finding:
+            return next(finding for finding in source.validate().findings if finding.subject == "organizations")
+
+        assert (told().level, "untested" in told().text) == (Level.PASS, True)
+        organization = zammad.add_organization("Acme")
+        zammad.book(zammad.add_ticket("Printer on fire", organization_id=organization), 1, 1, at=DAY)
+        assert told().text == "Organizations can be read."
+        zammad_control.add_fault("respond", path="organizations", status=200, text="[]")
+        assert (told().level, "ticket.agent" in told().remedy) == (Level.FAIL, True)
 
     def test_a_full_administrator_learns_version_and_zone(self, zammad: ZammadServer, connect_zammad: Connect) -> None:
         everything = ["admin", "ticket.agent"]

@@ -1,7 +1,8 @@
 """Reading a window of bookings: complete, in order, within its bound of requests, and honest when rows moved."""
 
+import json
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from math import log2
 from urllib.parse import parse_qsl, urlencode
 
@@ -286,6 +287,56 @@ def test_a_row_without_its_number_is_a_protocol_error_that_names_the_field(
         rows_of(source.fetch(minutes(0, 60)))
 
 
+WHOLE = {
+    "id": 4711,
+    "ticket_id": 1,
+    "ticket_article_id": None,
+    "time_unit": "5.0",
+    "type_id": None,
+    "created_by_id": 3,
+    "created_at": DAY.isoformat(),
+    "updated_at": DAY.isoformat(),
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("time_unit", None),
+        ("time_unit", "NaN"),
+        ("time_unit", "1e12"),
+        ("created_at", None),
+        ("created_at", "0000-00-00"),
+        ("updated_at", "soon"),
+        ("ticket_id", "x"),
+        ("created_by_id", 2**70),
+        ("type_id", []),
+    ],
+)
+def test_a_row_that_cannot_be_read_comes_with_its_id_and_costs_no_other(
+    source: ZammadConnector, zammad: ZammadServer, zammad_control: SandboxControl, field: str, value: object
+) -> None:
+    book(zammad, 3)
+    rows = [{**WHOLE, "id": 4710}, {**WHOLE, field: value}, {**WHOLE, "id": 4712}]
+    zammad_control.add_fault("respond", path=LIST, status=200, skip=1, text=json.dumps(rows))
+    sweep = source.fetch(minutes(-1, 60))
+    before, parked, after = rows_of(sweep)
+    assert (before.id, parked.id, after.id) == (4710, 4711, 4712)
+    assert (list(parked.faults), before.faults, after.faults) == ([field], {}, {})
+    assert parked.created_at == DAY, "it stays where Zammad has it"
+
+
+def test_a_row_without_id_is_passed_over_and_nothing_counts_as_gone(
+    source: ZammadConnector, zammad: ZammadServer, zammad_control: SandboxControl
+) -> None:
+    book(zammad, 2)
+    zammad_control.add_fault("respond", path=LIST, status=200, skip=1, text=json.dumps([WHOLE, {**WHOLE, "id": None}]))
+    sweep = source.fetch(minutes(-1, 60))
+    assert ids_of(sweep) == [4711]
+    assert not sweep.certificate.complete
+    assert "id cannot be read" in sweep.certificate.reason
+
+
 def test_the_bookings_hold_what_zammad_sent(source: ZammadConnector, zammad: ZammadServer) -> None:
     agent = zammad.add_agent("agent@example.com")
     ticket = zammad.add_ticket("Printer on fire")
@@ -297,3 +348,49 @@ def test_the_bookings_hold_what_zammad_sent(source: ZammadConnector, zammad: Zam
     assert row.created_at == row.updated_at == minute(1)
     assert row.article_id is not None
     assert row.raw["time_unit"] == "-0.25"
+
+
+@pytest.mark.parametrize("count", [500, 501, 2300])
+def test_all_bookings_of_a_ticket_are_read(source: ZammadConnector, zammad: ZammadServer, count: int) -> None:
+    agent, ticket = zammad.add_agent("agent@example.com"), zammad.add_ticket("Yearly maintenance")
+    ids = [zammad.book(ticket, agent, 1, at=minute(number)) for number in range(count)]
+    assert [row.id for row in source.fetch_of_ticket(ticket)] == ids
+    assert source.requests.reads <= count // 1000 + 2
+
+
+def test_changes_of_a_long_stop_are_read_in_turns_without_a_gap(source: ZammadConnector, zammad: ZammadServer) -> None:
+    ids = book(zammad, 12_500)
+    first = source.fetch_changes(minute(0))
+    assert first.rest is not None
+    assert source.requests.reads <= 12
+    # Between the turns bookings come, are edited, and go.
+    ticket, agent = zammad.add_ticket("Meanwhile"), zammad.add_agent("late@example.com")
+    for number in range(40):
+        zammad.book(ticket, agent, 1, at=minute(MANY * 2 + number))
+    for gone in ids[-300:-200]:
+        zammad.delete(gone)
+    second = source.fetch_changes(minute(0), first.rest)
+    assert second.rest is None
+    assert {row.id for row in (*first.rows, *second.rows)} >= set(ids) - set(ids[-300:-200])
+    assert source.requests.reads <= 20
+
+
+def test_the_list_is_read_at_any_place(source: ZammadConnector, zammad: ZammadServer) -> None:
+    ids = book(zammad, 1_250)
+    listing = source.listing()
+    assert [row.id for row in (listing.row_at(0), listing.row_at(1_249)) if row] == [ids[0], ids[-1]]
+    assert listing.row_at(1_250) is None
+    for position in (0, 999, 1_000, 1_249):
+        first, rows = listing.rows_from(position)
+        assert rows[position - first].id == ids[position]
+    assert listing.rows_from(1_300)[1][100:] == []
+
+
+def test_changed_tickets_come_by_their_change_with_their_sums(source: ZammadConnector, zammad: ZammadServer) -> None:
+    since = datetime.now(UTC)
+    ticket, agent = zammad.add_ticket("Printer"), zammad.add_agent("agent@example.com")
+    quiet = zammad.add_ticket("Nothing booked")
+    zammad.book(ticket, agent, "12.5", at=minute(0))
+    found = source.fetch_changed_tickets(since - timedelta(minutes=1))
+    assert found.complete
+    assert {row.ticket.id: str(row.units) for row in found.rows} == {quiet: "0", ticket: "12.5"}

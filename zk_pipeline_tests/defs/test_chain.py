@@ -347,3 +347,15 @@ def test_only_who_booked_is_read_and_kept_however_large_the_help_desk_is(world: 
     people.sync(world, 2, MONDAY, MONDAY)
     assert world.value("SELECT count(*) FROM zammad.organizations WHERE name = 'Acme & Sons'") == 1
     assert world.value("SELECT count(*) FROM zammad.agents WHERE email = 'anna.new@example.com'") == 1
+
+
+def test_who_has_another_address_by_now_is_noticed_when_somebody_books_with_the_former_one(world: World) -> None:
+    users, anna, ben = world.desk.server.state.users, world.desk.agents["anna"], world.desk.agents["ben"]
+    world.desk.book(30)
+    people.sync(world, 1, MONDAY, MONDAY)
+    users[anna].email, users[ben].email = "anna.new@example.com", "Anna@example.com"
+    tuesday = MONDAY + timedelta(days=1)
+    world.desk.book(20, at("09:00", tuesday), agent="ben")
+    people.sync(world, 2, tuesday, tuesday)
+    stored = world.value("SELECT json_object_agg(id, email) FROM zammad.agents")
+    assert stored == {str(anna): "anna.new@example.com", str(ben): "Anna@example.com"}

@@ -7,8 +7,8 @@ import dagster as dg
 import pytest
 
 from zk_pipeline.connectors.errors import ConnectorError
-from zk_pipeline.defs.kimai.changes import Look, look_for_changes
 from zk_pipeline.run_tags import checked_days, checked_tag, range_tags
+from zk_pipeline.stages.target_feed import Look, look_for_changes
 from zk_pipeline_tests.defs.world import MONDAY, World, at
 
 TUESDAY = MONDAY + timedelta(days=1)

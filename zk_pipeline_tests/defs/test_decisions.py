@@ -200,16 +200,18 @@ def test_a_copy_that_was_billed_since_its_deletion_was_decided_stays_and_asks_ag
 # Refusals, bills and mappings
 
 
-def test_create_tries_again_what_was_refused_and_another_refusal_asks_again(world: World) -> None:
+def test_what_was_refused_is_tried_once_in_each_run_and_stays_one_question(world: World) -> None:
     booking = world.desk.book(30)
-    refuse(world, "POST", times=2)
+    refuse(world, "POST", times=3)
     world.sync()
+    (asked,) = world.conflicts()
+    assert (world.sync().parked, world.office.creates_sent()) == (1, 2)
+    assert world.conflicts() == [asked], "the same question, told once"
     decide(world, Choice.CREATE)
     assert world.sync().parked == 1
     assert states(world) == ["carried_out", "open"]
-    assert writes(world.sync()) == 0
-    decide(world, Choice.CREATE)
     assert world.sync().counts["created"] == 1
+    assert world.office.creates_sent() == 4
     assert world.office.minutes() == {booking: [30]}
     assert_settled(world)
 
@@ -221,7 +223,6 @@ def test_a_refused_update_is_tried_again_and_never_becomes_a_second_time_sheet(w
     assert world.sync().parked == 1
     (conflict,) = world.conflicts()
     assert (conflict.reason, conflict.suggested_action) == ("refused_by_kimai", "update")
-    decide(world, Choice.UPDATE)
     world.sync()
     assert world.office.minutes() == {booking: [50]}
     assert_settled(world)

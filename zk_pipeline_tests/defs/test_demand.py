@@ -198,15 +198,26 @@ def test_a_failed_read_is_a_skip_with_its_reason_and_everything_is_done_at_the_n
     assert reason in settled.reason_to_skip()
     assert settled.written_down() == before
     settled.world.desk.control.clear_faults()
+    settled.let_ask()
     assert settled.settle() == [(MONDAY, MONDAY)]
 
 
-def test_days_asked_for_before_are_run_although_zammad_cannot_be_read(settled: Watch) -> None:
-    with settled.world.environment.runtime.database.transaction() as connection:
-        requests.ask(connection, [MONDAY], "person")
-    settled.world.desk.control.add_fault("respond", status=500)
+def test_no_run_is_started_while_a_system_is_away_and_what_waited_for_it_is_run_at_once(settled: Watch) -> None:
+    settled.world.desk.server.edit(first_booking(settled), units="50")
     settled.let_poll()
-    assert settled.ranges() == [(MONDAY, MONDAY)]
+    (request,) = settled.tick().run_requests
+    settled.world.office.control.add_fault("respond", status=503)
+    assert settled.carry_out([request]) == [False]
+    for _ in range(3):
+        settled.let_ask()
+        assert "503" in settled.reason_to_skip()
+    # The pause of the day itself may have become long by then.
+    settled.world.execute("UPDATE sync.day_requests SET not_before = now() + interval '1 hour'")
+    settled.world.office.control.clear_faults()
+    assert "503" in settled.reason_to_skip(), "left alone until its time"
+    settled.let_ask()
+    assert settled.settle() == [(MONDAY, MONDAY)]
+    assert settled.world.office.minutes()[first_booking(settled)] == [50]
 
 
 def test_a_read_is_tried_once_so_that_a_tick_stays_short(settled: Watch, surroundings: pytest.MonkeyPatch) -> None:
@@ -233,7 +244,8 @@ def test_a_failed_run_is_asked_for_again_after_a_pause_that_grows_and_with_a_new
     settled.let_poll()
     keys: list[str] = []
     pauses: list[float] = []
-    settled.world.office.control.add_fault("respond", status=500)
+    # A write that fails while everything can be read is the day's own problem.
+    settled.world.office.control.add_fault("respond", method="PATCH", status=500)
     for _ in range(3):
         (request,) = settled.tick().run_requests
         asked_at = datetime.now(UTC)

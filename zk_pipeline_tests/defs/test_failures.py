@@ -1,6 +1,7 @@
 """What goes wrong while a run writes: one clear message, nothing half written, and no failed read is "no data"."""
 
 from datetime import date
+from decimal import Decimal
 
 import pytest
 from sqlalchemy import text
@@ -54,6 +55,57 @@ def test_an_entry_for_which_kimai_always_fails_is_reported_while_the_others_arri
     world.office.control.clear_faults()
     assert world.sync().counts["created"] == 1
     assert world.office.minutes() == {broken: [30], good: [45], later: [60]}
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH"])
+def test_a_time_sheet_on_which_kimai_always_fails_is_reported_while_the_others_follow(
+    world: World, method: str
+) -> None:
+    broken, good = world.desk.book(30), world.desk.book(45)
+    world.sync()
+    for booking, units in ((broken, 60), (good, 90)):
+        world.desk.server.edit(booking, units=units)
+    path = f"/api/timesheets/{world.office.sheet(broken).id}$"
+    world.office.control.add_fault("respond", method=method, path=path, status=500)
+    message = failure_of(world)
+    assert [word for word in (str(MONDAY), f"{method} {path[:-1]}", "500") if word not in message] == []
+    assert world.office.minutes() == {broken: [30], good: [90]}
+    world.office.control.clear_faults()
+    assert world.sync().counts["updated"] == 1
+    assert world.office.minutes() == {broken: [60], good: [90]}
+
+
+def test_what_cannot_be_read_waits_for_a_person_and_all_else_arrives(world: World) -> None:
+    state = world.desk.server.state
+    kept, broken, other = world.desk.book(30), world.desk.book(45), world.desk.book(60, agent="ben", ticket="globex")
+    stored = state.accountings
+    booking, spoiled = (stored.get(id_) for id_ in (kept, broken))
+    assert booking is not None
+    assert spoiled is not None
+    stored.change(spoiled, time_unit=None)  # As Zammad shows a stored NaN.
+    state.tickets[world.desk.tickets["globex"]].title = "half and \x00 nothing"
+    world.sync()
+    assert world.office.minutes() == {kept: [30], other: [60]}
+    assert "half and \ufffd nothing" in (world.office.sheet(other).description or "")
+    (conflict,) = world.conflicts()
+    assert (conflict.reason, conflict.source_id) == ("malformed_booking", str(broken))
+    number = world.desk.number().lstrip("#")
+    assert f"Booking {broken} of ticket {number} cannot be read: its time is no number." in conflict.text
+    # What was written stays when its booking, or the time sheet itself, can no longer be read.
+    stored.change(spoiled, time_unit=Decimal(50))
+    stored.change(booking, time_unit=None)
+    world.office.change(world.office.sheet(other), billable=None)
+    before = world.office.rows
+    world.sync()
+    assert world.office.minutes() == {kept: [30], other: [60], broken: [50]}
+    assert [row for row in world.office.rows if row in before] == before
+    assert sorted(world.reasons()) == ["malformed_booking", "malformed_timesheet"]
+    assert world.value("SELECT count(gone_at) FROM zammad.time_accountings") == 0
+    stored.change(booking, time_unit=Decimal(35))
+    world.office.change(world.office.sheet(other), billable=True)
+    world.sync()
+    assert world.office.minutes() == {kept: [35], other: [60], broken: [50]}
+    assert world.reasons() == []
 
 
 def test_a_doubt_that_cannot_be_looked_up_is_left_to_the_next_run(world: World) -> None:

@@ -102,6 +102,14 @@ def test_the_time_sheets_of_a_deleted_agent_stay_with_the_one_who_booked(filed: 
     assert filed.sheet.user == world.office.users["anna"]
 
 
+def test_a_new_address_opens_no_conflict_and_new_time_is_the_same_persons(filed: Filed) -> None:
+    world = filed.world
+    world.desk.server.state.users[world.desk.agents["anna"]].email = "anna@new.example"
+    later = world.desk.book(20, at("11:00"))
+    assert_one_update(world)
+    assert (world.office.sheet(later).user, filed.sheet.user) == (world.office.users["anna"],) * 2
+
+
 def test_a_later_edit_still_reaches_the_time_sheet_of_a_deleted_agent(filed: Filed) -> None:
     world, before = filed.world, filed.sheet
     world.desk.server.delete_agent(world.desk.agents["anna"])

@@ -7,7 +7,8 @@ from typer.testing import CliRunner
 
 from zk_pipeline.cli import app
 from zk_pipeline.domain.resolutions import Choice
-from zk_pipeline_tests.defs.deciding import decide, refuse
+from zk_pipeline.store import conflicts
+from zk_pipeline_tests.defs.deciding import refuse
 from zk_pipeline_tests.defs.world import World
 
 RULES = "timesheet.rules"
@@ -28,7 +29,7 @@ def shown(world: World) -> str:
 @pytest.mark.parametrize(
     ("rules", "sentence", "step"),
     [
-        (LOCKDOWN, "This period is locked.", "ZK_LOCKED_BEFORE"),
+        (LOCKDOWN, "This period is locked.", "Or adjust the booking"),
         ({f"{RULES}.long_running_duration": 20}, "Maximum 0:20 hours allowed.", "Divide the booking in Zammad"),
         (None, "The budget is used up.", "Raise the budget"),
     ],
@@ -51,8 +52,32 @@ def test_what_kimai_refused_is_tried_again_once_its_rules_allow_it(world: World)
     booking = world.desk.book(30)
     world.sync()
     world.office.server.configure({f"{RULES}.long_running_duration": 0})
-    assert "zk conflicts resolve ID create" in shown(world)
-    decide(world, Choice.CREATE)
+    assert "Each sync tries it once more" in shown(world)
     world.sync()
     assert world.office.minutes() == {booking: [30]}
     assert world.reasons() == []
+
+
+def test_minutes_that_kimai_locks_out_are_billed_in_the_open_period(world: World) -> None:
+    earlier = world.desk.book(30)
+    world.sync()
+    later = world.desk.book(45)
+    world.desk.server.edit(earlier, units=50)
+    world.office.server.configure(LOCKDOWN)
+    assert world.sync().parked == 2
+    told = " ".join(conflict.text for conflict in world.conflicts())
+    words = (
+        "lockdown_override_timesheet",
+        "may be locked in Kimai, or a permission is missing",
+        "This period is locked.",
+    )
+    assert [word for word in words if word not in told] == []
+    for conflict in world.conflicts():
+        with world.environment.runtime.database.transaction() as connection:
+            conflicts.decide(connection, conflict.id, Choice.ADJUST, actor="cli:anna")
+    world.sync()
+    assert world.reasons() == []
+    assert [row.duration // 60 for row in world.office.of(earlier)] == [30], "what is locked stays"
+    assert world.office.of(later) == []
+    adjustments = sorted(row.duration // 60 for row in world.office.rows if "Adjustment for" in (row.description or ""))
+    assert adjustments == [20, 45]

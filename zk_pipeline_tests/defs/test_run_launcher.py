@@ -26,7 +26,7 @@ from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_ite
 from zk_pipeline.defs import run_launcher
 from zk_pipeline.defs.run_launcher import DIED, LocalRunLauncher, process_name, run_lock
 from zk_pipeline.store import requests
-from zk_pipeline.supervisor.code_server import forget_ticks_of_the_future
+from zk_pipeline.supervisor.daemon import forget_ticks_of_the_future
 from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline_tests.defs.watching import RUN_TAGS, Watch, settled
 from zk_pipeline_tests.defs.world import MONDAY

@@ -4,7 +4,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 
 import dagster as dg
 import pytest
@@ -16,7 +16,8 @@ from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.operations.schedule import change
 from zk_pipeline.runtime import open_runtime
 from zk_pipeline.settings import ENV_FILE
-from zk_pipeline.store import stored_settings
+from zk_pipeline.store import connections, reachability, requests, stored_settings
+from zk_pipeline.store.connections import StoredConnector
 from zk_pipeline_tests.defs.world import ZONE
 
 SUNDAY_NOON = "2026-06-14T12:00:00+02:00"
@@ -188,6 +189,23 @@ def test_a_host_that_swallows_everything_costs_few_seconds(monkeypatch: pytest.M
         began = time.monotonic()
         assert built()["catch_up"].cron_schedule == "0 */6 * * *"
         assert time.monotonic() - began < 4
+
+
+def test_while_a_system_is_away_a_tick_leaves_its_days_to_the_sensor(
+    instance: dg.DagsterInstance, surroundings: pytest.MonkeyPatch
+) -> None:
+    surroundings.setenv("ZK_CATCH_UP_DAYS", "2")
+    with open_runtime() as runtime, runtime.database.transaction() as connection:
+        connections.save(
+            connection, StoredConnector("kimai", "target", "kimai", "http://kimai.test", "t"), runtime.cipher
+        )
+        reachability.note_failure(connection, "kimai", datetime.now(UTC), "Kimai does not answer.", None)
+    skipped = tick(instance, "catch_up").skip_message
+    assert skipped == "Kimai does not answer. The days are asked for, and run when it answers."
+    with open_runtime() as runtime, runtime.database.transaction() as connection:
+        assert [str(row.day) for row in requests.unclaimed(connection, "catch_up")] == ["2026-06-13", "2026-06-14"]
+        reachability.note_success(connection, "kimai", datetime.now(UTC))
+    assert ranges(tick(instance, "catch_up")) == ["2026-06-13..2026-06-14"]
 
 
 def test_without_a_database_the_environment_decides(instance: dg.DagsterInstance) -> None:

@@ -94,6 +94,20 @@ def test_a_month_that_is_opened_while_it_is_tagged_is_tagged_no_further(books: B
     assert "billed:2025-10" not in tags_of(world, world.office.sheet(second))
 
 
+def test_a_time_sheet_on_which_kimai_always_fails_is_left_and_the_others_are_tagged(books: Books) -> None:
+    world, runtime = books.world, books.world.environment.runtime
+    broken, good = world.desk.book(60), world.desk.book(30, agent="ben")
+    world.sync()
+    books.close()
+    path = f"/api/timesheets/{world.office.sheet(broken).id}$"
+    world.office.control.add_fault("respond", method="PATCH", path=path, status=500)
+    with runtime.target() as target:
+        tagged = Tagging(runtime.database, target, ZONE, "run").carry_out(MONDAY.replace(day=1))
+    assert (tagged.tagged, len(tagged.left)) == (1, 1)
+    assert "answered 500" in tagged.left[0]
+    assert "billed:2025-10" in tags_of(world, world.office.sheet(good))
+
+
 def test_no_tag_is_written_in_the_mode_that_never_writes(books: Books, surroundings: pytest.MonkeyPatch) -> None:
     books.world.desk.book(60)
     books.world.sync()

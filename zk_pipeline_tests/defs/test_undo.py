@@ -190,6 +190,20 @@ def test_what_was_edited_since_is_left_and_told(world: World) -> None:
     assert world.office.minutes() == {booking: [50]}
 
 
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_a_time_sheet_on_which_kimai_always_fails_is_left_and_the_others_are_undone(world: World, method: str) -> None:
+    broken, other = world.desk.book(30), world.desk.book(45, agent="ben")
+    run = sync(world)
+    path = f"/api/timesheets/{world.office.sheet(broken).id}$"
+    world.office.control.add_fault("respond", method=method, path=path, status=500)
+    assert f"Kimai: {method} {path[:-1]} answered 500" in reasons_left(undo(run))[0]
+    assert world.office.minutes() == {broken: [30]}
+    world.office.control.clear_faults()
+    undo(run)
+    assert world.office.minutes() == {}
+    assert world.ledger() == {broken: "undone", other: "undone"}
+
+
 @pytest.mark.parametrize("settings", [{}], indirect=True)
 def test_what_lies_in_a_closed_period_is_left_and_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     booking = world.desk.book(30)

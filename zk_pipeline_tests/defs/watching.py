@@ -96,6 +96,10 @@ class Watch:
         """Let the pause after a failed run pass."""
         self.world.execute("UPDATE sync.day_requests SET not_before = now()")
 
+    def let_ask(self) -> None:
+        """Let the pause pass for which a system that did not answer is left alone."""
+        self.world.execute("UPDATE sync.reachability SET not_before = now()")
+
     def requests_to_zammad(self) -> dict[str, int]:
         """What Zammad was asked since the last time."""
         control = self.world.desk.control

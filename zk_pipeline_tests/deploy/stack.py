@@ -156,7 +156,7 @@ def _services(variables: Mapping[str, str], ports: Mapping[str, int]) -> Iterato
         yield Service(name, ["-m", "dagster_webserver", *workspace, *address, *more], lambda info=info: answers(info))
     health = f"http://{HOST}:{ports['web']}/api/health"
     yield Service("web", ["-m", "zk_pipeline.web.server"], lambda: answers(health))
-    yield Service("daemon", ["-m", "dagster._daemon", "run", *workspace], lambda: _alive(variables))
+    yield Service("daemon", ["-m", "zk_pipeline.supervisor.daemon", "run", *workspace], lambda: _alive(variables))
 
 
 def _alive(variables: Mapping[str, str]) -> bool:

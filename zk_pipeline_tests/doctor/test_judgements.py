@@ -8,7 +8,7 @@ from threading import Thread
 import httpx
 import pytest
 
-from zk_pipeline.connectors.base import Level
+from zk_pipeline.connectors.base import Endpoint, Level
 from zk_pipeline.doctor import clocks, configuration, disk, orchestration, webhook, zones
 from zk_pipeline.domain.records import TargetUser
 from zk_pipeline.settings import Settings
@@ -60,7 +60,7 @@ def test_a_web_server_whose_clock_is_two_minutes_slow_fails():
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        skew = clocks.server_skew(f"http://127.0.0.1:{server.server_port}")
+        skew = clocks.server_skew(Endpoint("zammad", f"http://127.0.0.1:{server.server_port}", "token"))
         server.shutdown()
     finding = clocks.judge("Zammad", skew)
     assert finding.level is Level.FAIL

@@ -165,7 +165,9 @@ def resolver(
     directory: TargetDirectory | None = None, mappings: Mappings = MAPPINGS, policy: Policy = POLICY
 ) -> Resolver:
     """A resolver of the default directory and mappings."""
-    return Resolver(directory or target_directory(), mappings, policy)
+    # Without agents, so that a test may give an entry whatever address it likes.
+    source = replace(SOURCE_DIRECTORY, agents=())
+    return Resolver(directory or target_directory(), mappings, policy, source)
 
 
 def reconciler(policy: Policy = POLICY, **changes: Any) -> Reconciler:

@@ -10,7 +10,7 @@ from zk_pipeline.domain.entries import Entry
 from zk_pipeline.domain.mapping import OWN_CUSTOMER, Assignment, Mappings, Problem, ProjectPlan, Resolver
 from zk_pipeline.domain.policy import Policy, ProjectStrategy
 from zk_pipeline.domain.reasons import Reason
-from zk_pipeline.domain.records import Customer, Organization, TargetDirectory
+from zk_pipeline.domain.records import Customer, Organization, SourceDirectory, TargetDirectory
 from zk_pipeline_tests.domain.builders import (
     ACME,
     ACME_PROJECT,
@@ -181,14 +181,52 @@ def test_a_name_of_two_organizations_adopts_no_customer():
     policy = replace(POLICY, adopt_by_name=True)
     organizations = (Organization(7, "Acme", active=True), Organization(8, "ACME ", active=True))
     directory = target_directory(customers=(BY_HAND,), projects=())
-    found = Resolver(directory, MAPPINGS, policy, organizations).project(entry())
+    found = Resolver(directory, MAPPINGS, policy, SourceDirectory((), organizations, ())).project(entry())
     assert isinstance(found, Problem)
     assert found.reason is Reason.UNMAPPED_CUSTOMER
 
 
-def test_of_two_customers_of_that_name_none_is_offered():
-    directory = target_directory(customers=(BY_HAND, replace(BY_HAND, id=32, number=None)), projects=())
-    assert project_of(entry(), directory, policy=replace(POLICY, adopt_by_name=True)).customer.id is None
+@pytest.mark.parametrize("adopt", [True, False])
+def test_two_customers_of_that_name_are_both_offered_with_their_numbers(adopt: bool):
+    hidden = replace(BY_HAND, id=32, name="ACME", number=None, visible=False)
+    directory = target_directory(customers=(BY_HAND, hidden), projects=())
+    problem = problem_of(entry(), directory, policy=replace(POLICY, adopt_by_name=adopt))
+    assert problem == Problem(
+        Reason.UNMAPPED_CUSTOMER,
+        "Kimai has 2 customers of the name Acme already: acme (id 31, number K-0031), ACME (id 32, no number, hidden). "
+        "Take one of them, or a new one?",
+    )
+
+
+@pytest.mark.parametrize(
+    ("organization", "customer"),
+    [
+        ("B\u00e4ckerei M\u00fcller", "Ba\u0308ckerei Mu\u0308ller"),
+        ("Acme Two GmbH", "Acme  Two GmbH"),
+        ("Acme Two", "Acme\u00a0Two"),
+        ('Labor "Nord" <X>', 'Labor "Nord" <X>'),
+        ("Verein zur F\u00f6rderung " * 8, ("Verein zur F\u00f6rderung " * 8)[:150]),
+    ],
+)
+def test_nothing_is_created_beside_a_namesake(organization: str, customer: str):
+    directory = target_directory(customers=(replace(BY_HAND, name=customer),), projects=())
+    problem = problem_of(entry(organization_name=organization), directory)
+    assert problem.reason is Reason.UNMAPPED_CUSTOMER
+    assert "(id 31, number K-0031)" in problem.text
+
+
+def test_a_customer_of_an_organization_that_is_gone_is_a_namesake():
+    gone = replace(ACME, number="zammad-org-6")
+    assert "(id 30, number zammad-org-6)" in problem_of(entry(), target_directory(customers=(gone,), projects=())).text
+
+
+def test_a_project_is_not_created_beside_a_namesake_of_its_customer():
+    by_hand = replace(ACME_PROJECT, id=44, name=" acme", number="P-1")
+    problem = problem_of(entry(), target_directory(projects=(by_hand,)))
+    assert problem.reason is Reason.UNMAPPED_CUSTOMER
+    assert "has a project of this name already:  acme (id 44, number P-1); give it the number ZO7" in problem.text
+    elsewhere = replace(by_hand, customer_id=BY_HAND.id)
+    assert project_of(entry(), target_directory(projects=(elsewhere,))).id is None
 
 
 def test_a_customer_that_is_mapped_to_one_organization_is_not_offered_to_another():
@@ -281,7 +319,7 @@ def test_what_kimai_would_refuse_is_said_with_a_remedy(change: dict[str, Any], t
     found = resolver(target_directory(**change))
     assignment = found.resolve(entry())
     assert isinstance(assignment, Assignment)
-    [obstacle] = found.obstacles(assignment, DAY)
+    [obstacle] = found.obstacles(assignment, DAY, DAY)
     assert obstacle.startswith(text)
     assert ":" in obstacle
 
@@ -294,4 +332,13 @@ def test_a_running_project_with_its_own_activity_is_no_obstacle(start: date | No
     directory = target_directory(projects=(project,), activities=(replace(SUPPORT, project_id=project.id),))
     assignment = resolver(directory).resolve(entry())
     assert isinstance(assignment, Assignment)
-    assert resolver(directory).obstacles(assignment, DAY) == ()
+    assert resolver(directory).obstacles(assignment, DAY, DAY) == ()
+
+
+@pytest.mark.parametrize(("until", "locked"), [(DAY, True), (DAY - timedelta(days=1), False), (None, False)])
+def test_a_project_that_is_locked_in_kimai_stands_in_the_way_of_its_days(until: date | None, locked: bool):
+    directory = target_directory(projects=(replace(ACME_PROJECT, locked_until=until),))
+    assignment = resolver(directory).resolve(entry())
+    assert isinstance(assignment, Assignment)
+    told = " ".join(resolver(directory).obstacles(assignment, DAY + timedelta(days=9), DAY))
+    assert ("is locked until" in told, "adjust the booking" in told) == (locked, locked)

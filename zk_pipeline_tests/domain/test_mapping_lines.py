@@ -1,21 +1,15 @@
-"""Mapping lines: what values mean, what a file may look like, what is refused, and that an export is its own import."""
-
-from dataclasses import replace
+"""Mapping lines: what values mean, and which could mean two things."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from zk_pipeline.domain.mapping_files import read_mappings
 from zk_pipeline.domain.mapping_lines import (
-    SIZE_LIMIT,
     ActivityMapping,
     AnyMapping,
     CustomerMapping,
     MappingError,
     UserMapping,
     Vocabulary,
-    read_mappings,
-    write_mappings,
 )
 from zk_pipeline.domain.records import Activity, ActivityType, Agent, Customer, Organization, SourceDirectory
 from zk_pipeline_tests.domain.builders import ANNA, BEN, target_directory
@@ -54,10 +48,6 @@ def mapping(kind: str, zammad: str, kimai: str) -> AnyMapping:
     return VOCABULARY.mapping(kind, zammad, kimai)
 
 
-def read(text: str) -> list[AnyMapping]:
-    return read_mappings(text.encode(), VOCABULARY)
-
-
 def problem(content: str | bytes) -> str:
     with pytest.raises(MappingError) as refused:
         read_mappings(content.encode() if isinstance(content, str) else content, VOCABULARY)
@@ -91,7 +81,7 @@ def test_a_type_may_be_missing_or_of_one_organization(zammad: str, expected: tup
 
 @pytest.mark.parametrize("kimai", ["anna", "ANNA@example.org", "10"])
 def test_a_user_is_mapped_by_id_username_or_email(kimai: str) -> None:
-    assert mapping("user", "anna@EXAMPLE.org", kimai) == UserMapping("anna@example.org", ANNA.id)
+    assert mapping("user", "anna@EXAMPLE.org", kimai) == UserMapping(1, ANNA.id)
 
 
 @pytest.mark.parametrize(
@@ -113,9 +103,6 @@ def test_a_customer_is_mapped_by_id_number_or_name_or_gets_one_of_its_own(
 def test_composed_and_decomposed_letters_are_the_same_name() -> None:
     vocabulary = Vocabulary(source({}, {1: "Müller"}), TARGET)
     assert vocabulary.mapping("customer", "Mu\u0308ller", "new") == CustomerMapping(1, None)
-
-
-# What is refused
 
 
 def test_a_name_that_fits_several_things_lists_them() -> None:
@@ -143,201 +130,76 @@ def test_an_at_sign_that_can_be_read_in_two_ways_is_refused() -> None:
         vocabulary.mapping("activity", "A@B", "Support")
 
 
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        (
-            "activity,Remote-Suport,Support",
-            "column zammad: no activity type in Zammad fits 'Remote-Suport'; the nearest: Remote-Support",
-        ),
-        (
-            "activity,Remote-Support@Acne,Support",
-            "column zammad: no organization in Zammad fits 'Acne'; the nearest: Acme",
-        ),
-        ("activity,-,Consultin", "column kimai: no activity in Kimai fits 'Consultin'; the nearest: Consulting"),
-        ("activity,-,-", "column kimai: no activity in Kimai fits '-'"),
-        ("user,ana@example.org,anna", "no agent's e-mail in Zammad fits 'ana@example.org'; the nearest: Anna@example"),
-        ("user,ben@example.org,bem", "column kimai: no user in Kimai fits 'bem'; the nearest: ben"),
-        ("user,ben@example.org,new", "column kimai: no user in Kimai fits 'new'"),
-        ("customer,Acne,new", "column zammad: no organization in Zammad fits 'Acne'; the nearest: Acme"),
-        ("customer,Acme,99", "column kimai: no customer in Kimai fits '99'"),
-        ("project,Acme,99", "column kind: 'project' is no kind; write one of activity, user, customer."),
-        ("activity,,Support", "column zammad: the value is missing"),
-        ("activity,Support", "columns: there are 2 instead of 3"),
-        ("activity,Smith, Jones,Support", "columns: there are 4 instead of 3"),
-        ('activity,-,"Support', "quotes: "),
-        (f"activity,{'@' * 100_000},Support", "is longer than any name"),
-    ],
-)
-def test_a_bad_line_is_named_with_its_value_and_the_remedy(line: str, expected: str) -> None:
-    sentence = problem(f"{HEADER}\n# a comment\n{line}\n")
-    assert sentence.startswith("Line 4, ")
-    assert expected in sentence
-    assert len(sentence) < 300
+# What a bare number means
 
-
-def test_all_bad_lines_are_listed() -> None:
-    text = HEADER + "user,nobody,anna\nuser,ben@example.org,anna\nactivity,-,nothing\n"
-    assert [line[:7] for line in problem(text).splitlines()] == ["Line 2,", "Line 4,"]
-
-
-def test_the_same_key_with_two_targets_names_both_lines() -> None:
-    text = HEADER + "activity,3,Support\nactivity,-,Support\nactivity,Remote-Support,Consulting\n"
-    assert problem(text) == "Lines 2 and 4 map 'Remote-Support' differently: keep one of them."
-
-
-def test_the_same_mapping_twice_counts_once() -> None:
-    assert read(HEADER + "activity,3,Support\nactivity,remote-support,id:20\n") == [ActivityMapping(3, None, 20)]
-
-
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        (b"", "The file is empty"),
-        (b"\xef\xbb\xbf \r\n", "The file is empty"),
-        (b"# nothing\n", "nothing but comments"),
-        (b"activity,-,Support\n", "Line 1 must be the header kind,zammad,kimai but is 'activity,-,Support'"),
-        (b"kind,zammad\n", "Line 1 must be the header"),
-        (b"kind;zammad,kimai\n", "Line 1 must be the header"),
-        (b"kind,zammad,kimai\nuser,M\xfcller,anna\n", "The file is not UTF-8 in line 2"),
-        ("kind,zammad,kimai\n".encode("utf-16"), "The file is not UTF-8 in line 1"),
-        (b"#" * (SIZE_LIMIT + 1), "The file is larger than 5 MB"),
-    ],
-)
-def test_a_file_that_is_no_list_of_mappings_gets_one_sentence(content: bytes, expected: str) -> None:
-    sentence = problem(content)
-    assert expected in sentence
-    assert "\n" not in sentence
-
-
-# What a file may look like
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "kind,zammad,kimai\nactivity,-,Support\nuser,ben@example.org,anna\n",
-        "\ufeffkind,zammad,kimai\r\nactivity,-,Support\r\nuser,ben@example.org,anna\r\n",
-        "kind;zammad;kimai\nactivity;-;Support\n;;\nuser;ben@example.org;anna",
-        '# first\n\nKind , Zammad, KIMAI\n"activity", "-", "Support"\n# a "half\n"# done",,\nUSER,ben@example.org,anna',
-        "kind,zammad,kimai\ractivity,-,Support\ruser,ben@example.org,anna\r",
-    ],
-)
-def test_spreadsheets_and_editors_may_write_it_their_way(text: str) -> None:
-    assert read(text) == [ActivityMapping(None, None, 20), UserMapping("ben@example.org", ANNA.id)]
-
-
-def test_a_value_may_hold_the_delimiter_in_quotes() -> None:
-    vocabulary = Vocabulary(source({}, {1: 'Smith, "Jones" & Co'}), TARGET)
-    text = HEADER + 'customer,"Smith, ""Jones"" & Co",new\n'
-    assert read_mappings(text.encode(), vocabulary) == [CustomerMapping(1, None)]
-
-
-# Export
-
-
-def test_an_export_uses_names_and_ids_only_where_names_fit_several() -> None:
-    mappings = [
-        ActivityMapping(None, None, 20),
-        ActivityMapping(3, 8, 22),
-        UserMapping("anna@example.org", BEN.id),
-        CustomerMapping(0, 31),
-        CustomerMapping(9, None),
-    ]
-    assert write_mappings(mappings, VOCABULARY).splitlines() == [
-        "kind,zammad,kimai",
-        "activity,-,Support",
-        "activity,Remote-Support@8,22",
-        "user,Anna@example.org,ben",
-        "customer,-,0815",
-        "customer,9,new",
-    ]
-
-
-def test_what_is_gone_is_exported_as_a_comment_that_import_skips() -> None:
-    mappings = [
-        ActivityMapping(3, None, 99),
-        ActivityMapping(98, 97, 20),
-        UserMapping("gone@example.org", 99),
-        CustomerMapping(99, 30),
-    ]
-    text = write_mappings(mappings, VOCABULARY)
-    assert text.splitlines()[1:] == [
-        "# gone: activity,Remote-Support,id:99",
-        "# gone: activity,id:98@id:97,Support",
-        "# gone: user,gone@example.org,id:99",
-        "# gone: customer,id:99,Acme",
-    ]
-    assert read(text) == []
-
-
-@pytest.mark.parametrize("name", ["=1+1", "+49 30", "-1", "@home", "'=1", "-@-"])
-def test_no_exported_value_runs_as_a_formula(name: str) -> None:
-    vocabulary = Vocabulary(source({1: name}, {1: name}), TARGET)
-    mappings = [ActivityMapping(1, None, 21), ActivityMapping(None, 1, 21), CustomerMapping(1, 30)]
-    text = write_mappings(mappings, vocabulary)
-    values = [value for line in text.splitlines() for value in line.split(",")]
-    assert [value for value in values if value[0] in "=+-@\t"] == []
-    assert read_mappings(text.encode(), vocabulary) == mappings
-
-
-def test_the_lone_dash_stays_a_dash() -> None:
-    assert "activity,-,Support" in write_mappings([ActivityMapping(None, None, 20)], VOCABULARY)
-
-
-def _names() -> st.SearchStrategy[str]:
-    awkward = st.text(st.sampled_from("aAbä17@-='#,;\"\t\n \ufeff:"), max_size=5)
-    reserved = st.sampled_from(("-", "new", "id:1", "id:1@id:2", "-@1", "1@2", "'-", "=a", "1", "2", "A@B"))
-    return awkward | reserved | st.text(max_size=8)
-
-
-@st.composite
-def _worlds(draw: st.DrawFn) -> tuple[Vocabulary, list[AnyMapping]]:
-    ids = st.integers(1, 9)
-    named = st.dictionaries(ids, _names(), min_size=1, max_size=6)
-    types, organizations, activities, customers = draw(named), draw(named), draw(named), draw(named)
-    addresses = st.text(st.sampled_from("aAb1@-+='#."), min_size=1, max_size=5)
-    emails = tuple(draw(st.lists(addresses, unique_by=str.casefold, min_size=1, max_size=4)))
-    numbers = draw(st.lists(st.none() | _names(), min_size=9, max_size=9))
-    target = target_directory(
-        activities=tuple(Activity(id_, name, None, None, visible=True) for id_, name in activities.items()),
-        customers=tuple(Customer(id_, name, numbers[id_ - 1], visible=True) for id_, name in customers.items()),
-        users=tuple(replace(ANNA, id=id_, username=draw(_names()), email=draw(_names())) for id_ in draw(st.sets(ids))),
+NUMBERED = target_directory(
+    customers=(
+        Customer(5, "Meyer KG", "0007", visible=True),
+        Customer(6, "Meyer KG", "0008", visible=True),
+        Customer(7, "Falsch AG", "0005", visible=True),
+        Customer(12, "Echt AG", "12", visible=True),
+        Customer(13, "4711", None, visible=True),
+        Customer(40, "Vierzig AG", "0815", visible=True),
     )
-    mappings: st.SearchStrategy[AnyMapping] = st.builds(
-        ActivityMapping,
-        st.sampled_from([None, *types]),
-        st.sampled_from([None, *organizations]),
-        st.sampled_from([*activities]),
-    ) | st.builds(CustomerMapping, st.sampled_from([0, *organizations]), st.sampled_from([None, *customers]))
-    if target.users:
-        keys = st.sampled_from(emails).map(str.casefold)
-        mappings |= st.builds(UserMapping, keys, st.sampled_from([user.id for user in target.users]))
-    chosen = draw(st.lists(mappings, unique_by=lambda row: row.key))
-    return Vocabulary(source(types, organizations, emails), target), chosen
-
-
-@given(_worlds())
-def test_an_export_read_again_is_the_same_mappings(world: tuple[Vocabulary, list[AnyMapping]]) -> None:
-    vocabulary, mappings = world
-    assert read_mappings(write_mappings(mappings, vocabulary).encode(), vocabulary) == mappings
-
-
-def _read_or_refused(content: bytes) -> tuple[list[AnyMapping], list[str]]:
-    """The mappings of a file, or what is said about each wrong line of it."""
-    try:
-        return read_mappings(content, VOCABULARY), []
-    except MappingError as error:
-        return [], [problem.text for problem in error.problems]
-
-
-_FILES = st.lists(st.lists(_names(), max_size=4).map(",".join)).map(
-    lambda lines: "\n".join(["kind,zammad,kimai", *lines]).encode()
 )
 
 
-@given(content=st.binary() | st.text().map(str.encode) | _FILES)
-def test_any_file_is_read_or_refused_with_a_sentence_for_each_wrong_line(content: bytes) -> None:
-    mappings, told = _read_or_refused(content)
-    assert len({row.key for row in mappings}) == len(mappings)
-    assert [sentence for sentence in told if not sentence.endswith(".")] == []
+@pytest.mark.parametrize(
+    ("kimai", "customer"),
+    [("0007", 5), ("0008", 6), ("id:7", 7), ("12", 12), ("40", 40), ("40,00", 40), ("40.0", 40), ("4711", 13)],
+)
+def test_a_bare_number_is_taken_where_it_can_mean_one_thing(kimai: str, customer: int) -> None:
+    vocabulary = Vocabulary(SOURCE, NUMBERED)
+    assert vocabulary.mapping("customer", "Acme", kimai) == CustomerMapping(7, customer)
+
+
+@pytest.mark.parametrize(
+    ("kimai", "told"),
+    [
+        ("7", "'7' fits 2 things: Falsch AG (id 7, number 0005), Meyer KG (id 5, number 0007); write ids"),
+        ("5", "'5' fits 2 things: Meyer KG (id 5, number 0007), Falsch AG (id 7, number 0005); write ids"),
+        ("8", "'8' may be Meyer KG (id 6, number 0008), but not to the letter; write id:6 if you mean that."),
+        ("7,0", "'7,0' fits 2 things: Meyer KG (id 5, number 0007), Falsch AG (id 7, number 0005); write ids"),
+        ("0040", "'0040' may be Vierzig AG (id 40, number 0815), but not to the letter; write id:40"),
+    ],
+)
+def test_a_bare_number_that_could_be_meant_otherwise_is_refused(kimai: str, told: str) -> None:
+    with pytest.raises(MappingError) as refused:
+        read_mappings(f'{HEADER}customer,Acme,"{kimai}"\n'.encode(), Vocabulary(SOURCE, NUMBERED))
+    assert str(refused.value).startswith(f"Line 2, column kimai: {told}")
+
+
+# Agents
+
+
+AGENTS = SourceDirectory(
+    (
+        Agent(3, "cora", "helpdesk@ex.de", "Cora", active=True),
+        Agent(4, "carl", "helpdesk@ex.de", "Carl", active=True),
+        Agent(5, "dlx", "", "Della X", active=False),
+    ),
+    (),
+    (),
+)
+
+
+@pytest.mark.parametrize(
+    ("zammad", "agent"), [("carl", 4), ("dlx", 5), ("della x", 5), ("id:3", 3), ("id:1", 1), ("agent 1", 1)]
+)
+def test_an_agent_is_named_by_login_name_or_id_as_well(zammad: str, agent: int) -> None:
+    assert Vocabulary(AGENTS, TARGET, unlisted=(1, 3)).mapping("user", zammad, "anna") == UserMapping(agent, ANNA.id)
+
+
+def test_an_address_of_two_agents_means_neither() -> None:
+    with pytest.raises(MappingError, match=r"fits 2 things: helpdesk@ex.de \(id 3\), helpdesk@ex.de \(id 4\)"):
+        Vocabulary(AGENTS, TARGET).mapping("user", "helpdesk@ex.de", "anna")
+
+
+def test_a_line_for_people_has_names_and_ids_only_where_names_fit_several() -> None:
+    mappings = [ActivityMapping(3, 8, 22), UserMapping(1, BEN.id), CustomerMapping(0, 31), CustomerMapping(7, 30)]
+    assert [(line.zammad, line.kimai) for line in map(VOCABULARY.line, mappings)] == [
+        ("Remote-Support@id:8", "id:22"),
+        ("Anna@example.org", "ben"),
+        ("-", "id:31"),
+        ("Acme", "Acme"),
+    ]

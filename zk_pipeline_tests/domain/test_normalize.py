@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from zk_pipeline.domain.corrections import net
 from zk_pipeline.domain.entries import Entry, SyncStatus
 from zk_pipeline.domain.markers import marked_ids
-from zk_pipeline.domain.normalize import Normalizer, minutes_of, movement
+from zk_pipeline.domain.normalize import UNREADABLE, Normalizer, minutes_of, movement
 from zk_pipeline.domain.policy import Placement, Policy
 from zk_pipeline.domain.records import Ticket, TimeAccounting
 from zk_pipeline_tests.domain.builders import BERLIN, POLICY, SOURCE_DIRECTORY, at, booking, ticket
@@ -111,6 +111,20 @@ def test_a_booking_of_an_unreadable_ticket_is_kept_and_says_so():
     assert entry.organization_id is None
 
 
+def test_a_booking_that_cannot_be_read_says_which_and_why_and_keeps_its_minutes():
+    [entry] = normalized(booking(4711, faults={"time_unit": "nothing came instead of a text"}))
+    assert (entry.sync_status, entry.time_minutes) == (SyncStatus.UNREADABLE, 15)
+    assert entry.trace[UNREADABLE] == "Booking 4711 of ticket 50 cannot be read: its time is no number."
+
+
+def test_bookings_of_a_ticket_that_cannot_be_read_say_so():
+    [entry] = normalized(booking(), about=ticket(faults={"organization_id": "a text came instead of a whole number"}))
+    assert entry.sync_status is SyncStatus.UNREADABLE
+    assert entry.trace[UNREADABLE] == (
+        "Ticket 50 of booking 6 cannot be read: organization id: a text came instead of a whole number."
+    )
+
+
 def test_a_booking_of_an_unknown_agent_has_no_email():
     [entry] = normalized(booking(agent_id=99))
     assert (entry.user_email, entry.user_name) == ("", "agent 99")
@@ -134,6 +148,11 @@ def test_no_title_can_claim_a_time_sheet_or_break_the_template(title: str):
     [entry] = normalized(booking(), about=ticket(title=title))
     assert marked_ids(entry.description, "zammad") == ("6",)
     assert entry.ticket_title == title
+
+
+def test_what_is_cleaned_out_of_a_title_joins_no_halves_to_a_marker():
+    [entry] = normalized(booking(), about=ticket(title="a\x07b \u202etxet [zk-zam\u202emad-7]"))
+    assert entry.description == "Ticket #50: a b txet (zk-zammad-7) [zk-zammad-6]"
 
 
 def test_sequential_placement_looks_at_the_whole_day():

@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zk_pipeline.domain.plausibility import FEWEST, Fit, judge_unit, spread
+from zk_pipeline.domain.decision import Action
+from zk_pipeline.domain.plausibility import FEWEST, Fit, judge_unit, spread, typing_error
+from zk_pipeline.domain.reasons import Reason
+from zk_pipeline_tests.domain.builders import entry, ledger_row, ours, reconciler, situation
 
 HOURS = ("0.25", "0.5", "0.25", "1", "0.75", "0.5", "2", "0.25", "1.5", "0.5")
 QUARTERS = ("1", "2", "1", "3", "2", "4", "1", "2", "8", "2")
@@ -104,3 +107,25 @@ def test_the_order_of_the_bookings_does_not_matter(values: list[Decimal], random
     shuffled = list(values)
     random.shuffle(shuffled)
     assert spread(shuffled) == spread(values)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "told"),
+    [
+        ("599999.4", "9,999.99 hours in one booking are probably a typing error: correct the booking in Zammad."),
+        ("525601", "8,760.02 hours in one booking are probably a typing error: correct the booking in Zammad."),
+        ("525600", ""),
+        ("9999.99", ""),
+    ],
+)
+def test_more_than_a_year_in_one_booking_is_probably_a_typing_error(minutes: str, told: str):
+    assert typing_error(Decimal(minutes)) == told
+
+
+def test_a_booking_of_more_than_a_year_waits_and_is_not_sent():
+    mistyped = {"time_minutes": Decimal("599999.4"), "booked_minutes": Decimal("599999.4")}
+    sheets = {"timesheets": (ours(),), "ledger": (ledger_row(),)}
+    for facts in (situation(entry(**mistyped)), situation(entry(**mistyped), **sheets)):
+        [line] = reconciler().day(facts)
+        assert (line.action, line.reason, line.draft) == (Action.REVIEW, Reason.REFUSED_BY_KIMAI, None)
+        assert line.text == typing_error(Decimal("599999.4"))

@@ -17,6 +17,7 @@ from zk_pipeline.domain.policy import Policy
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.reconcile import DESCRIPTION_BYTES, Reconciler
 from zk_pipeline.domain.records import Timesheet
+from zk_pipeline.domain.resolutions import Choice, Resolution
 from zk_pipeline_tests.domain.builders import (
     ACME_PROJECT,
     ANNA,
@@ -143,6 +144,51 @@ def test_a_time_sheet_deleted_in_kimai_is_never_created_again_unasked(row: Ledge
 def test_a_time_sheet_out_of_sight_is_neither_created_again_nor_replaced(row: Entry, timesheets: tuple[Timesheet, ...]):
     line, *_ = reconciler().day(situation(row, ledger=(ledger_row(),), timesheets=timesheets))
     assert verdict(line) == review(Status.MISSING, Reason.UNSEEN_IN_KIMAI, 100)
+
+
+UNREADABLE_BOOKING = entry(sync_status=SyncStatus.UNREADABLE, trace={"unreadable": "Booking 6: its time is no number."})
+
+
+@pytest.mark.parametrize(
+    ("timesheets", "found"),
+    [((), (Status.MISSING, None)), ((ours(),), (Status.MISMATCH, 100))],
+    ids=["never written", "written before"],
+)
+def test_a_booking_that_cannot_be_read_waits_and_its_time_sheet_stays(
+    timesheets: tuple[Timesheet, ...], found: tuple[Status, int | None]
+):
+    ledger = (ledger_row(),) if timesheets else ()
+    line = only_line(situation(UNREADABLE_BOOKING, ledger=ledger, timesheets=timesheets))
+    assert verdict(line) == review(found[0], Reason.MALFORMED_BOOKING, found[1])
+    assert "its time is no number" in line.text
+
+
+@pytest.mark.parametrize("ledger", [(ledger_row(),), ()], ids=["by the ledger", "by its marker"])
+@pytest.mark.parametrize("row", [entry(), entry(minutes="30"), excluded()], ids=["same", "edited", "corrected to zero"])
+def test_a_time_sheet_of_ours_that_cannot_be_read_is_neither_written_nor_replaced(
+    row: Entry, ledger: tuple[LedgerRow, ...]
+):
+    unreadable = ours(duration_seconds=0, faults={"duration": "a text came instead of a whole number"})
+    line = only_line(situation(row, ledger=ledger, timesheets=(unreadable,)))
+    assert verdict(line) == review(Status.MISMATCH, Reason.MALFORMED_TIMESHEET, 100)
+
+
+@pytest.mark.parametrize(
+    ("changes", "waits"),
+    [
+        ({"faults": {"description": "it is missing"}}, True),
+        ({"faults": {"description": "it is missing", "user": "it is missing"}, "user_id": 0}, True),
+        ({"faults": {"description": "it is missing"}, "user_id": BEN.id}, False),
+        ({"faults": {"billable": "nothing came instead of true or false"}}, False),
+    ],
+    ids=["his", "anybody's", "another's", "no marker in it"],
+)
+def test_nothing_is_created_that_an_unreadable_time_sheet_may_be(changes: dict[str, Any], waits: bool):
+    line = only_line(situation(entry(), timesheets=(timesheet(101, **changes),)))
+    expected = (
+        review(Status.MISSING, Reason.MALFORMED_TIMESHEET) if waits else (Status.MISSING, Action.CREATE, None, None)
+    )
+    assert verdict(line) == expected
 
 
 def test_a_time_sheet_that_the_ledger_gives_to_two_bookings_is_used_once():
@@ -310,25 +356,36 @@ def test_a_closed_day_takes_no_new_time_sheet():
     assert verdict(only_line(situation(entry(), locked_before=DAY))) == CREATE
 
 
-def test_a_refused_booking_is_tried_again_only_when_something_changed():
+def test_a_refused_booking_is_tried_again_once_in_each_run():
     tried = only_line(situation(entry()))
     parked = ledger_row(
         state=PushState.PARKED, kimai_id=None, base=None, facts_hash=tried.facts_hash, message="The project has ended."
     )
-    line = only_line(situation(entry(), ledger=(parked,)))
-    assert verdict(line) == review(Status.MISSING, Reason.REFUSED_BY_KIMAI)
-    assert (line.text, line.facts_hash) == ("The project has ended.", tried.facts_hash)
+    for day in (TOMORROW, TOMORROW + timedelta(days=1)):
+        line = only_line(situation(entry(), ledger=(parked,), today=day))
+        assert verdict(line) == (Status.MISSING, Action.CREATE, Reason.REFUSED_BY_KIMAI, None)
+        assert (line.text, line.facts_hash) == ("The project has ended.", tried.facts_hash)
     assert verdict(only_line(situation(entry(minutes="30"), ledger=(parked,)))) == CREATE
-    assert verdict(only_line(situation(entry(), ledger=(parked,), today=TOMORROW + timedelta(days=1)))) == CREATE
-    assert verdict(only_line(situation(entry(), ledger=(parked,)), users=(replace(ANNA, enabled=False), BEN))) == CREATE
+    ignored = Resolution("6", Reason.REFUSED_BY_KIMAI, Choice.IGNORE, tried.facts_hash)
+    [line] = reconciler().day(situation(entry(), ledger=(parked,)), [ignored])
+    assert (line.action, line.decided) == (Action.NONE, Choice.IGNORE)
 
 
-def test_a_refused_update_is_tried_again_only_when_something_changed():
+def test_what_is_known_to_stand_in_the_way_is_waited_for():
+    disabled = (replace(ANNA, enabled=False), BEN)
+    tried = only_line(situation(entry()), users=disabled)
+    parked = ledger_row(state=PushState.PARKED, kimai_id=None, base=None, facts_hash=tried.facts_hash)
+    line = only_line(situation(entry(), ledger=(parked,)), users=disabled)
+    assert verdict(line) == review(Status.MISSING, Reason.REFUSED_BY_KIMAI)
+    assert verdict(only_line(situation(entry(), ledger=(parked,)))) == CREATE
+
+
+def test_a_refused_update_is_tried_again_once_in_each_run():
     facts = situation(entry(minutes="30"), ledger=(ledger_row(),), timesheets=(ours(),))
     tried = only_line(facts)
     parked = ledger_row(state=PushState.PARKED, facts_hash=tried.facts_hash, message="Maximum exceeded.")
     line = only_line(replace(facts, ledger={"6": parked}))
-    assert verdict(line) == review(Status.MISMATCH, Reason.REFUSED_BY_KIMAI, 100)
+    assert verdict(line) == (Status.MISMATCH, Action.UPDATE, Reason.REFUSED_BY_KIMAI, 100)
     assert only_line(replace(facts, ledger={"6": parked}, entries=(entry(minutes="45"),))).action is Action.UPDATE
 
 

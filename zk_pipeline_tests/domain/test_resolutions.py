@@ -49,6 +49,8 @@ OUTCOMES: dict[tuple[Reason, Status], dict[Choice, Action]] = {
     (Reason.BOTH_CHANGED, Status.ORPHANED): {Choice.DELETE: Action.DELETE, Choice.KEEP: Action.NONE},
     (Reason.DELETED_IN_KIMAI, Status.MISSING): {Choice.CREATE: Action.CREATE, Choice.IGNORE: Action.NONE},
     (Reason.UNSEEN_IN_KIMAI, Status.MISSING): {Choice.IGNORE: Action.NONE},
+    (Reason.MALFORMED_BOOKING, Status.MISSING): {Choice.IGNORE: Action.NONE},
+    (Reason.MALFORMED_TIMESHEET, Status.MISMATCH): {Choice.IGNORE: Action.NONE},
     (Reason.DELETED_IN_ZAMMAD, Status.ORPHANED): {Choice.DELETE: Action.DELETE, Choice.KEEP: Action.NONE},
     (Reason.BILLED, Status.MISMATCH): {
         Choice.ADJUST: Action.NONE,
@@ -63,8 +65,16 @@ OUTCOMES: dict[tuple[Reason, Status], dict[Choice, Action]] = {
     (Reason.LOCKED_PERIOD, Status.MISSING): {Choice.ADJUST: Action.NONE, Choice.IGNORE: Action.NONE},
     (Reason.NO_FREE_PLACE, Status.MISSING): {Choice.IGNORE: Action.NONE},
     (Reason.UNMATCHED_CORRECTION, Status.EXCLUDED): {Choice.IGNORE: Action.NONE},
-    (Reason.REFUSED_BY_KIMAI, Status.MISSING): {Choice.CREATE: Action.CREATE, Choice.IGNORE: Action.NONE},
-    (Reason.REFUSED_BY_KIMAI, Status.MISMATCH): {Choice.UPDATE: Action.UPDATE, Choice.IGNORE: Action.NONE},
+    (Reason.REFUSED_BY_KIMAI, Status.MISSING): {
+        Choice.CREATE: Action.CREATE,
+        Choice.ADJUST: Action.NONE,
+        Choice.IGNORE: Action.NONE,
+    },
+    (Reason.REFUSED_BY_KIMAI, Status.MISMATCH): {
+        Choice.UPDATE: Action.UPDATE,
+        Choice.ADJUST: Action.NONE,
+        Choice.IGNORE: Action.NONE,
+    },
     (Reason.MARKER_CLONED, Status.DUPLICATE): {Choice.DELETE: Action.DELETE, Choice.KEEP: Action.NONE},
     (Reason.BILLED_COPY, Status.DUPLICATE): {Choice.KEEP: Action.NONE},
 }

@@ -85,7 +85,7 @@ def test_what_was_mapped_leaves_the_list_before_its_days_are_planned_again(runti
     before = mappings.unmapped_page(runtime, Kind.ACTIVITY, limit=10, offset=0)
     mappings.set_one(runtime, ANNA, "activity", before.rows[0].zammad, "Wartung")
     mappings.set_one(runtime, ANNA, "customer", "Hartmann Maschinenbau AG", "new")
-    mappings.set_one(runtime, ANNA, "user", "tim.reuter@nordlicht-it.example", "anna.berger")
+    mappings.set_one(runtime, ANNA, "user", "tim.reuter@nordlicht-it.example", "anna.berger", shared=True)
     after = mappings.unmapped_page(runtime, Kind.ACTIVITY, limit=10, offset=0)
     assert before.totals == {Kind.ACTIVITY: 1, Kind.USER: 1, Kind.CUSTOMER: 1}
     assert (after.rows, after.totals) == ((), dict.fromkeys(Kind, 0))
@@ -120,7 +120,7 @@ def test_what_a_mapping_can_be_about_is_searched_by_name_and_can_be_set_as_it_wa
     (activity_type,) = mapping_choices.of_zammad(runtime, Kind.ACTIVITY, "anfahrt")
     (organization,) = mapping_choices.of_zammad(runtime, Kind.CUSTOMER, "hartmann")
     found = {kind: mapping_choices.of_kimai(runtime, kind, "")[0] for kind in Kind}
-    mappings.set_one(runtime, ANNA, "user", agent.value, found[Kind.USER].value)
+    mappings.set_one(runtime, ANNA, "user", agent.value, found[Kind.USER].value, shared=True)
     scoped = f"{activity_type.value}@{organization.value}"
     mappings.set_one(runtime, ANNA, "activity", scoped, found[Kind.ACTIVITY].value)
     mappings.set_one(runtime, ANNA, "customer", organization.value, found[Kind.CUSTOMER].value)
@@ -163,7 +163,7 @@ def test_days_on_which_another_mapping_went_before_it_are_not_asked_for(runtime:
 
 
 def test_an_agents_mapping_is_found_by_the_email_in_any_case(runtime: Runtime) -> None:
-    mappings.set_one(runtime, ANNA, "user", "TIM.REUTER@nordlicht-it.example", "anna.berger")
+    mappings.set_one(runtime, ANNA, "user", "TIM.REUTER@nordlicht-it.example", "anna.berger", shared=True)
     rows, total = mappings.page(runtime, Kind.USER, MappingFilter("tim.reuter"), limit=10, offset=0)
     query = "SELECT DISTINCT entry_date FROM sync.normalized_entries WHERE user_name = 'Tim Reuter' ORDER BY 1"
     assert total == 1
@@ -203,8 +203,8 @@ def test_who_has_not_booked_is_looked_up_and_kept_once_mapped(runtime: Runtime, 
     with runtime.source() as source:
         silent = next(agent.email for agent in source.find("@").agents if agent.email not in stored)
     (choice,) = mapping_choices.of_zammad(runtime, Kind.USER, silent)
-    assert choice.value == silent
-    mappings.set_one(runtime, ANNA, "user", choice.value, "p.okafor")
+    assert choice.note == silent
+    mappings.set_one(runtime, ANNA, "user", choice.value, "p.okafor", shared=True)
     assert set(days_of(runtime, "SELECT email FROM zammad.agents")) == {*stored, silent}
     assert any(row.known and row.zammad == silent for row in mappings.every(runtime))
     assert sandbox.zammad.requests().writes == 0

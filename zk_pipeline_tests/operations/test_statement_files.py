@@ -16,6 +16,7 @@ from fpdf import FPDF
 from openpyxl import load_workbook
 
 from zk_pipeline.domain.closing import Closing
+from zk_pipeline.domain.spreadsheets import Dialect
 from zk_pipeline.domain.statement import (
     Amounts,
     Customer,
@@ -101,6 +102,14 @@ def test_csv_keeps_negative_amounts_as_numbers_and_formulas_as_text(statement: S
     assert sum(Decimal(row["minutes_zammad"]) for row in rows) == statement.total.zammad
     assert {row["minutes_rounding"] for row in rows} == {"-0.5"}
     assert f"'{FORMULA}" in {row["customer"] for row in rows}
+
+
+def test_csv_for_a_german_spreadsheet_has_its_delimiter_and_decimal_comma(statement: Statement) -> None:
+    content = render(statement, FileFormat.CSV, Look(LOOK.zone, csv=Dialect.EXCEL))
+    assert content.startswith(b"\xef\xbb\xbfmonth;")
+    rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig")), delimiter=";"))
+    assert {row["minutes_rounding"] for row in rows} == {"-0,5"}
+    assert sum(Decimal(row["minutes_zammad"].replace(",", ".")) for row in rows) == statement.total.zammad
 
 
 def test_json_has_exact_amounts_and_the_verdict(statement: Statement) -> None:

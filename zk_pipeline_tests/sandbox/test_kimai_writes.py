@@ -40,6 +40,54 @@ def test_with_an_offset_post_and_patch_mean_the_same_instant(world: World) -> No
     assert (created["begin"], patched["begin"]) == ("2026-03-09T05:00:00-0400", "2026-03-09T10:00:00+0100")
 
 
+@pytest.mark.parametrize(("end", "stored"), [("10:00:00", "14:00:00+0100"), ("09:59:30", "09:00:00-0400")])
+def test_the_owners_zone_is_stored_but_the_callers_where_rounding_moved_the_end(
+    world: World, end: str, stored: str
+) -> None:
+    created = world.post(begin="2026-03-09T09:00:00", end=f"2026-03-09T{end}", user=world.anna).json()
+    assert created["end"] == "2026-03-09T10:00:00-0400"
+    assert world.get(f"/api/timesheets/{created['id']}").json()["begin"] == f"2026-03-09T{stored}"
+
+
+@pytest.mark.parametrize("begin", ["", None])
+def test_no_begin_at_all_breaks_the_server(world: World, begin: str | None) -> None:
+    entry = world.entry(world.ben, "2026-03-09T08:00:00", "2026-03-09T09:00:00")
+    for answer in (world.post(begin=begin), world.patch(entry, begin=begin), world.post(begin=begin, zk_probe=1)):
+        assert answer.status_code == 500
+    refused = world.post(begin="x", zk_probe=1)
+    assert (refused.status_code, _globals(refused)) == (400, ["This form should not contain extra fields."])
+    assert world.post("anna", zk_probe=1).status_code == 400
+    assert len(world.server.kimai.timesheets.rows) == 1
+
+
+def test_single_permissions_can_be_taken_even_from_the_highest_role(world: World) -> None:
+    entry = world.entry(world.ben, "2026-03-09T08:00:00", "2026-03-09T09:00:00")
+    billed = world.entry(world.ben, "2026-03-09T10:00:00", "2026-03-09T11:00:00", exported=True)
+
+    def without(permission: str, method: str, row: int, **fields: Any) -> int:
+        world.server.configure({"permissions": {"ROLE_SUPER_ADMIN": {permission: False}}})
+        return world.ask("root", method, f"/api/timesheets/{row}", json=fields or None).status_code
+
+    assert without("edit_other_timesheet", "PATCH", entry, description="x") == 403
+    assert without("edit_exported_timesheet", "PATCH", billed, description="x") == 403
+    assert without("edit_billable_other_timesheet", "PATCH", entry, billable=False) == 400
+    assert without("delete_other_timesheet", "DELETE", entry) == 403
+    assert without("view_other_timesheet", "GET", entry) == 403
+    assert world.get("/api/timesheets", user="all").json() == []
+    lockdown = {"start": "first day of last month 00:00:00", "end": "last day of last month 23:59:59"}
+    world.server.configure({f"timesheet.rules.lockdown_period_{edge}": text for edge, text in lockdown.items()})
+    old = world.entry(world.ben, "2026-02-09T08:00:00", "2026-02-09T09:00:00")
+    assert without("lockdown_grace_timesheet", "PATCH", old, description="x") == 200
+    assert without("lockdown_override_timesheet", "PATCH", old, description="y") == 200
+    world.server.configure({
+        "permissions": {
+            "ROLE_SUPER_ADMIN": {"lockdown_override_timesheet": False, "lockdown_grace_timesheet": False}
+        }
+    })  # fmt: skip
+    refused = world.patch(old, description="z")
+    assert (refused.status_code, refused.json()) == (403, {"code": 403, "message": "Forbidden"})
+
+
 def test_a_changed_owner_zone_is_stored_by_the_next_patch_and_shown_after_it(world: World) -> None:
     entry = world.entry(world.anna, "2026-03-09T08:00:00", "2026-03-09T09:00:00")
     world.ask("root", "PATCH", f"/api/users/{world.anna}", json={"timezone": "Asia/Tokyo"})
@@ -180,6 +228,20 @@ def test_restart_copies_the_marker_only_when_everything_is_copied(world: World) 
     full = world.ask("root", "PATCH", path, json={"copy": "all"}).json()
     assert (plain["user"], plain["end"], plain["description"]) == (world.root, None, None)
     assert full["description"] == "Work [zk-1]"
+
+
+def test_a_copy_keeps_the_marker_on_whatever_day_it_comes_to_lie(world: World) -> None:
+    entry = world.entry(world.ben, "2026-03-09T08:00:00", "2026-03-09T09:00:00", "Toner [zk-zammad-7]")
+    copy = world.ask("root", "PATCH", f"/api/timesheets/{entry}/duplicate").json()["id"]
+    world.patch(copy, begin="2026-01-15T08:00:00", end="2026-01-15T09:00:00")
+    again = {"copy": "all", "begin": "2026-02-03T09:00:00"}
+    restarted = world.ask("ben", "PATCH", f"/api/timesheets/{entry}/restart", json=again).json()["id"]
+    found = world.get("/api/timesheets", user="all", term="[zk-zammad-7]").json()
+    assert {row["id"]: row["begin"][:10] for row in found} == {
+        entry: "2026-03-09",
+        copy: "2026-01-15",
+        restarted: "2026-02-03",
+    }
 
 
 def test_a_running_entry_beyond_the_limit_stops_the_one_before(world: World) -> None:

@@ -98,6 +98,24 @@ def test_a_merge_moves_articles_but_neither_entries_nor_totals(desk, agent, tick
     assert desk.state.tickets[ticket].state_id == 5
 
 
+def test_the_target_of_a_merge_takes_the_sources_entry_along_when_it_is_deleted(desk, agent, ticket):
+    target = desk.add_ticket("Target", at=NOON)
+    kept = desk.book(ticket, agent, 5)
+    desk.book(ticket, agent, 10, article="Done")
+    desk.merge(ticket, target, LATER)
+    desk.delete_ticket(target)
+    assert [row.id for row in desk.state.accountings] == [kept]
+    assert desk.state.tickets[ticket].time_unit == 5
+
+
+def test_a_deleted_customer_takes_their_tickets_and_what_was_booked_along(desk, agent, ticket):
+    customer = desk.add_user("kunde@example.com")
+    desk.book(desk.add_ticket("Theirs", customer_id=customer), agent, 5)
+    kept = desk.book(ticket, agent, 10)
+    desk.delete_customer(customer)
+    assert [row.id for row in desk.state.accountings] == [kept]
+
+
 def test_a_reassigned_ticket_moves_its_own_time_only(desk, agent, ticket):
     entry = desk.book(ticket, agent, 10)
     organization = desk.add_organization("New owner")

@@ -118,10 +118,47 @@ def test_the_months_border_is_utc_up_to_6_4_and_the_systems_zone_from_6_5(zammad
     assert [len(api.rows(f"{ACTIVITY}/2025/{month}")) for month in (8, 9)] == months
 
 
-def test_december_ends_with_the_year_and_an_impossible_month_is_a_server_error(zammad, api, agent):
+def test_december_ends_with_the_year_and_an_impossible_month_is_a_fault(zammad, api, agent):
     zammad.book(zammad.add_ticket("Late"), agent, 5, None, utc(2025, 12, 31, 23, 59))
     assert len(api.rows(f"{ACTIVITY}/2025/12")) == 1
-    assert api.get(f"{ACTIVITY}/2025/13").status_code == 500
+    assert api.get(f"{ACTIVITY}/2025/13").status_code == 422
+
+
+def test_a_year_that_is_no_number_is_the_present_month(zammad, api, agent):
+    for month in (7, 8):
+        zammad.book(zammad.add_ticket("Case"), agent, month, None, utc(2025, month, 3))
+    assert [row["time_unit"] for row in api.rows(f"{ACTIVITY}/abc/7")] == ["8.0"]
+
+
+def test_sums_are_by_ticket_and_by_organization(zammad, api, agent):
+    place = zammad.add_organization("Müller GmbH")
+    first, other = zammad.add_ticket("Case", organization_id=place), zammad.add_ticket("Nobody's")
+    for ticket, units in ((first, "1.5"), (other, 4), (first, "-0.5")):
+        zammad.book(ticket, agent, units, None, utc(2025, 8, 16))
+    rows = api.rows("/time_accounting/log/by_ticket/2025/8")
+    assert [(row["ticket"]["id"], row["time_unit"], row["organization"]) for row in rows] == [
+        (first, "1.0", "Müller GmbH"),
+        (other, "4.0", "-"),
+    ]
+    (row,) = api.rows("/time_accounting/log/by_organization/2025/8")
+    assert (row["organization"]["name"], row["time_unit"]) == ("Müller GmbH", "1.0")
+
+
+def test_groups_list_those_whose_tickets_the_caller_cannot_read_too(zammad, api):
+    zammad.add_group("Projects")
+    assert [row["name"] for row in api.rows("/groups")] == ["Users", "Projects"]
+    assert api.rows("/groups/2")["user_ids"] == []
+
+
+def test_tokens_are_listed_without_their_texts_for_those_who_may_make_some(zammad, api):
+    assert api.get("/user_access_token").status_code == 403
+    permissions = ["user_preferences.access_token"]
+    owner = zammad.add_user("anna@example.net", permissions=permissions)
+    zammad.add_token(owner, "hers", permissions=permissions)
+    answer = api.as_token("hers").get("/user_access_token")
+    (row,) = answer.json()["tokens"]
+    assert row["preferences"] == {"permission": permissions}
+    assert "hers" not in answer.text
 
 
 def test_the_customer_report_hands_out_the_raw_user_record(zammad, api, agent):

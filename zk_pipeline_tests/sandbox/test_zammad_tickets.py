@@ -77,11 +77,29 @@ def test_a_broken_search_engine_finds_nothing_by_text_and_everything_by_conditio
 
 
 @pytest.mark.parametrize(
-    "wrong",
-    [condition("ticket.time_unit", ">", 0), condition("user.id", "is", 1), condition("ticket.id", "near", 1)],
+    ("wrong", "status"),
+    [
+        (condition("ticket.colour", "is", 1), 422),
+        (condition("ticket.id", "is", ["abc"]), 422),
+        (condition("ticket.id", "is", ["9" * 20]), 422),
+        (condition("user.id", "is", 1), 500),
+        (condition("ticket", "is", 1), 500),
+        (condition("ticket.id", "near", 1), 500),
+        ({"condition": "ticket.id"}, 500),
+    ],
 )
-def test_a_condition_that_zammad_does_not_know_is_refused(api, tickets, wrong):
-    assert api.post(SEARCH, json=wrong).status_code == 422
+def test_a_condition_that_zammad_does_not_know_is_a_fault(api, tickets, wrong, status):
+    answer = api.post(SEARCH, json=wrong)
+    assert (answer.status_code, answer.json().keys()) == (status, {"error"})
+
+
+def test_an_empty_list_of_ids_finds_every_ticket(api, tickets):
+    assert len(found(api, **condition("ticket.id", "is", []))) == len(tickets)
+
+
+def test_a_ticket_is_found_by_the_text_of_a_note(zammad, api, agent, tickets):
+    zammad.add_article(tickets[2], agent, "Time sheet 4711 [zk-kimai-4711]")
+    assert found(api, **condition("article.body", "contains", "[zk-kimai-4711]")) == [tickets[2]]
 
 
 def test_the_plain_answer_is_an_object_up_to_6_4_and_a_list_from_6_5(zammad, api, agent, tickets):
@@ -109,7 +127,8 @@ def test_expanded_tickets_carry_names_and_entry_ids(zammad, api, agent):
     assert (row["ticket_time_accounting_ids"], row["time_unit"]) == ([entry], "1.5")
     assert "ticket_time_accounting" not in row
     empty = api.rows(f"/tickets/{bare}", expand="true")
-    assert (empty["ticket_time_accounting"], empty["time_unit"], empty["organization"]) == ([], None, None)
+    assert (empty["ticket_time_accounting"], empty["articles"], empty["time_unit"]) == ([], [], None)
+    assert "organization" not in empty
 
 
 def test_a_ticket_shown_with_all_lists_its_entries_in_five_fields(zammad, api, agent, tickets):
@@ -157,8 +176,70 @@ def test_missing_tickets_and_articles_are_not_found(api):
         assert api.get(path).status_code == 404
 
 
-def test_tickets_need_the_agents_permission(zammad, api):
+def test_lists_and_searches_ask_the_owner_alone_and_a_ticket_asks_the_token_too(zammad, api, tickets):
+    agent = zammad.add_agent("eve@example.net")
+    zammad.add_token(agent, "narrow", permissions=[])
+    assert api.as_token("narrow").ids("/tickets") == tickets
+    assert len(found(api.as_token("narrow"))) == len(tickets)
+    assert api.as_token("narrow").get(f"/tickets/{tickets[0]}").status_code == 403
     boss = zammad.add_user("boss@example.net", permissions=["admin.time_accounting"])
     zammad.add_token(boss, "boss", permissions=["admin.time_accounting"])
-    assert api.as_token("boss").get("/tickets").status_code == 403
-    assert api.as_token("boss").post(SEARCH, json={}).json()["error"] == "Token authorization failed."
+    assert (api.as_token("boss").ids("/tickets"), found(api.as_token("boss"))) == ([], [])
+
+
+@pytest.fixture
+def anna(zammad, api, agent):
+    zammad.add_token(agent, "anna", permissions=["ticket.agent"])
+    return api.as_token("anna")
+
+
+NOTE = {"body": "Time sheet 4711", "type": "note", "internal": True}
+
+
+def test_a_note_with_time_is_written_in_one_request_and_leaves_a_closed_ticket_closed(zammad, anna, api, tickets):
+    kind = zammad.add_type("Support")
+    zammad.reassign(tickets[0], state_id=4)
+    time = {"ticket_id": tickets[0], "time_unit": "25", "accounted_time_type_id": kind}
+    note = anna.post("/ticket_articles", json=NOTE | time)
+    assert (note.status_code, note.json()["time_unit"], note.json()["internal"]) == (201, "25.0", True)
+    (row,) = api.rows(f"/tickets/{tickets[0]}/time_accountings")
+    assert (row["ticket_article_id"], row["type_id"], row["time_unit"]) == (note.json()["id"], kind, "25.0")
+    assert api.rows(f"/tickets/{tickets[0]}")["state_id"] == 4
+
+
+@pytest.mark.parametrize("time", [{"time_unit": "99999999"}, {"time_unit": "5", "accounted_time_type_id": 9999}])
+def test_a_note_whose_time_is_refused_stays_without_it(anna, api, tickets, time):
+    assert anna.post("/ticket_articles", json=NOTE | time | {"ticket_id": tickets[0]}).status_code == 422
+    (note,) = api.rows(f"/ticket_articles/by_ticket/{tickets[0]}")
+    assert (note["body"], note["time_unit"]) == (NOTE["body"], None)
+
+
+def test_a_note_is_deleted_by_its_author_alone_and_takes_its_time_along(zammad, anna, api, tickets):
+    note = anna.post("/ticket_articles", json=NOTE | {"ticket_id": tickets[0], "time_unit": "5"}).json()["id"]
+    refused = api.delete(f"/ticket_articles/{note}")
+    assert (refused.status_code, refused.json()["error"]) == (
+        403,
+        "Not authorized (you can only delete your own notes)!",
+    )
+    assert anna.delete(f"/ticket_articles/{note}").json() == {}
+    assert api.rows("/time_accountings") == []
+
+
+def test_a_tag_needs_the_right_to_change_the_ticket_and_moves_its_change(zammad, anna, api, tickets):
+    body = {"object": "Ticket", "o_id": tickets[0], "item": "billed:2025-08"}
+    assert api.post("/tags/add", json=body).status_code == 403
+    zammad.configure({"now": (NOON + timedelta(hours=1)).isoformat()})
+    assert [anna.post("/tags/add", json=body).status_code for _ in range(2)] == [201, 201]
+    assert anna.rows("/tags", object="Ticket", o_id=tickets[0]) == {"tags": ["billed:2025-08"]}
+    assert api.rows(f"/tickets/{tickets[0]}")["updated_at"] == "2025-08-16T13:00:00.000Z"
+    assert anna.request("DELETE", "/tags/remove", json=body).json() is True
+    zammad.configure({"tag_new": False})
+    assert anna.post("/tags/add", json=body).status_code == 201
+    assert anna.post("/tags/add", json=body | {"item": "new"}).status_code == 403
+
+
+def test_a_ticket_follows_its_customer_to_their_organization(zammad, anna, tickets):
+    place = zammad.add_organization("Müller GmbH")
+    customer = zammad.add_user("kunde@example.com", organization_id=place)
+    row = anna.put(f"/tickets/{tickets[0]}", json={"customer_id": customer}).json()
+    assert (row["customer_id"], row["organization_id"]) == (customer, place)

@@ -14,7 +14,7 @@ from psycopg import sql
 from sqlalchemy import func, select, text
 
 from zk_pipeline.local import PROJECT
-from zk_pipeline.store import audit, schema
+from zk_pipeline.store import audit, mappings, schema
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.embedded import Endpoint
 from zk_pipeline_tests.store.make_release import RELEASES, ROWS, fill, tables
@@ -93,6 +93,36 @@ def test_each_step_back_and_forth_works_on_rows_of_this_version(empty: Database)
         schema.migrate(empty)
         after = common(content(empty), before)
         assert after == before, revision
+
+
+def test_mappings_by_address_become_those_of_the_agents_whom_the_directory_knows(empty: Database) -> None:
+    schema.migrate(empty)
+    downgrade(empty, "0011")
+    agents = [(1, "Anna@ex.de", True), (2, "desk@ex.de", True), (3, "desk@ex.de", True), (4, "old@ex.de", False)]
+    agents += [(5, "moved@ex.de", False), (6, "moved@ex.de", True)]
+    addresses = ["anna@ex.de", "desk@ex.de", "gone@ex.de", "moved@ex.de", "old@ex.de"]
+    with empty.transaction() as connection:
+        columns = "name, role, kind, base_url, token_encrypted"
+        connection.execute(text(f"INSERT INTO sync.connectors ({columns}) VALUES ('z', 'source', 'z', '', '')"))
+        for id_, email, active in agents:
+            connection.execute(
+                text(
+                    "INSERT INTO zammad.agents (connector, id, login, email, name, active) "
+                    "VALUES ('z', :id, '', :email, '', :active)"
+                ),
+                {"id": id_, "email": email, "active": active},
+            )
+        for user, email in enumerate(addresses, start=10):
+            values = {"email": email, "user": user}
+            connection.execute(text("INSERT INTO sync.user_mappings VALUES (:email, :user)"), values)
+    schema.migrate(empty)
+    with empty.transaction() as connection:
+        found = mappings.load(connection).users
+    assert found == {1: 10, "desk@ex.de": 11, "gone@ex.de": 12, 6: 13, 4: 14}
+    downgrade(empty, "0011")
+    with empty.transaction() as connection:
+        rows = connection.execute(text("SELECT email, kimai_user_id FROM sync.user_mappings ORDER BY 1")).all()
+    assert [tuple(row) for row in rows] == list(zip(addresses, range(10, 15), strict=True))
 
 
 def content(database: Database) -> Content:

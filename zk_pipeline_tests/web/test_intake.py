@@ -1,9 +1,13 @@
 """The webhook intake over HTTP: what each delivery is answered, and what is stored of it."""
 
+import base64
 import json
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from zk_pipeline.web.intake import BODY_LIMIT
 from zk_pipeline.web.signature import signature
@@ -21,6 +25,30 @@ DEFAULT_PAYLOAD = {
         "time_unit": "30.0",
     },
 }
+
+
+CONTRACTS = Path(os.environ.get("ZK_CONTRACTS", Path(__file__).parents[2] / "../shared/contracts"))
+DELIVERIES = CONTRACTS / "zammad_deliveries.jsonl"
+
+
+@pytest.mark.skipif(not DELIVERIES.exists(), reason=f"{DELIVERIES} is not there")
+@pytest.mark.parametrize("settings", [{"webhook_secret": SecretStr("zamsecret123")}], indirect=True)
+def test_what_a_real_zammad_delivered_is_taken_byte_by_byte_and_each_attempt_after_the_first_once(web: Web):
+    expected: dict[str, tuple[int, bytes]] = {}
+    answers: list[tuple[int, int]] = []
+    for line in DELIVERIES.read_text().splitlines():
+        delivery = json.loads(line)
+        body = base64.b64decode(delivery["body_b64"])
+        headers = {name.lower(): value for name, value in delivery["headers"].items()}
+        answer = web.client.post(PATH, content=body, headers=headers)
+        signed = "x-hub-signature" in headers
+        answers.append((202 if signed else 401, answer.status_code))
+        if signed:
+            expected.setdefault(headers["x-zammad-delivery"], (json.loads(body)["ticket"]["id"], body))
+    assert len(answers) == 65
+    assert [pair for pair in answers if pair[0] != pair[1]] == []
+    assert {row[1]: row[2:] for row in web.stored()} == expected
+    assert len(web.stored()) == len(expected)
 
 
 def test_a_signed_delivery_is_stored_as_it_came(web: Web):

@@ -9,6 +9,18 @@ with users as (
     where connector = '{{ var("target") }}'
     group by lower(coalesce(nullif(email, ''), username))
     having count(*) = 1
+),
+
+agents as (
+    select
+        *,
+        -- An address is that of the one active agent who has it, or else of the only one.
+        email <> '' and (
+            count(*) over (partition by lower(email)) = 1
+            or (active and count(*) filter (where active) over (partition by lower(email)) = 1)
+        ) as owns_address
+    from {{ source('zammad', 'agents') }}
+    where connector = '{{ var("source") }}'
 )
 
 select
@@ -16,8 +28,10 @@ select
     agents.name as agent,
     agents.email as agent_email,
     agents.active as is_active,
-    coalesce(mappings.kimai_user_id, users.user_id) as kimai_user_id
-from {{ source('zammad', 'agents') }} as agents
-left join {{ source('sync', 'user_mappings') }} as mappings on lower(agents.email) = mappings.email
-left join users on lower(agents.email) = users.address
-where agents.connector = '{{ var("source") }}'
+    coalesce(by_id.kimai_user_id, by_email.kimai_user_id, users.user_id, carried.kimai_user_id) as kimai_user_id
+from agents
+left join {{ source('sync', 'user_mappings') }} as by_id on agents.id = by_id.agent_id
+left join {{ source('sync', 'user_mappings') }} as by_email
+    on agents.owns_address and lower(agents.email) = by_email.email and by_email.agent_id is null
+left join users on agents.owns_address and lower(agents.email) = users.address
+left join {{ source('sync', 'carried_agents') }} as carried on agents.id = carried.agent_id

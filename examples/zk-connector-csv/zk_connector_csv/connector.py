@@ -20,8 +20,6 @@ from zk_pipeline.connectors.errors import AuthenticationError, ConnectorError, N
 from zk_pipeline.domain.records import (
     AccountingChange,
     AccountingDraft,
-    ActivityType,
-    Agent,
     SourceDirectory,
     Ticket,
     TimeAccounting,
@@ -58,7 +56,7 @@ class CsvConnector(SourceConnector):
         """Try what a sync reads, file by file."""
         try:
             account = self._account()
-            people = self.fetch_agents([account])
+            people = self.fetch_agents([account]).agents
             number = len(self._all())
             self._folder.read(TICKETS, rows.ticket)
         except ConnectorError as error:
@@ -81,15 +79,15 @@ class CsvConnector(SourceConnector):
         """The bookings on one ticket."""
         return [row for row in self._live() if row.ticket_id == ticket_id]
 
-    def fetch_types(self) -> list[ActivityType]:
+    def fetch_types(self) -> SourceDirectory:
         """All activity types."""
         self._account()
-        return self._folder.read("activity_types.csv", rows.activity_type)
+        return SourceDirectory(activity_types=tuple(self._folder.read("activity_types.csv", rows.activity_type)))
 
-    def fetch_agents(self, ids: Collection[int]) -> list[Agent]:
+    def fetch_agents(self, ids: Collection[int]) -> SourceDirectory:
         """These agents."""
         self._account()
-        return [agent for agent in self._folder.read("agents.csv", rows.agent) if agent.id in ids]
+        return SourceDirectory(tuple(row for row in self._folder.read("agents.csv", rows.agent) if row.id in ids))
 
     def fetch_tickets(self, accountings: Iterable[TimeAccounting]) -> list[Ticket]:
         """The tickets of these bookings."""

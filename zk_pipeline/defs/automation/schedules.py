@@ -2,16 +2,18 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
 from zk_pipeline.defs.automation.jobs import UNFINISHED, deep_check, sync
+from zk_pipeline.domain.instants import days_between
 from zk_pipeline.run_tags import REASON_TAG, checked_tag, range_tags
 from zk_pipeline.schedules import CATCH_UP, DEEP_CHECK, ScheduleError, SchedulePlan, plan_of, read_stored
 from zk_pipeline.settings import Settings, WhenBusy, load_settings
-from zk_pipeline.store.database import DatabaseUnavailableError
+from zk_pipeline.store import reachability, requests
+from zk_pipeline.store.database import Database, DatabaseUnavailableError
 
 UNREADABLE = (DatabaseUnavailableError, ScheduleError)
 
@@ -63,9 +65,12 @@ def _schedule(plan: SchedulePlan, job: str) -> dg.ScheduleDefinition:
         try:
             settings = load_settings()
             now = plan_of(settings, plan.name, read_stored(settings))
+            decided = _decide(context, now, job)
+            if isinstance(decided, dg.SkipReason) or not (away := _left_for_later(settings, now, context)):
+                return decided
         except UNREADABLE as error:
             return dg.SkipReason(str(error))
-        return _decide(context, now, job)
+        return dg.SkipReason(f"{away} The days are asked for, and run when it answers.")
 
     return tick
 
@@ -88,6 +93,26 @@ def _decide(
         )
         for first, last in ranges
     ]
+
+
+def _left_for_later(settings: Settings, plan: SchedulePlan, context: dg.ScheduleEvaluationContext) -> str:
+    """The problem of a system that is away, after the days of this tick were asked for; empty when none is."""
+    if settings.database_url is None:
+        return ""
+    database = Database(settings.database_url.get_secret_value())
+    try:
+        with database.transaction() as connection:
+            away = [
+                state.problem
+                for state in reachability.active(connection)
+                if state.keeps_runs_waiting(datetime.now(UTC))
+            ]
+            if away:
+                ranges = plan.ranges(context.scheduled_execution_time)
+                requests.ask(connection, days_between(ranges[0][0], ranges[-1][1]), plan.name)
+    finally:
+        database.close()
+    return away[0] if away else ""
 
 
 def _unfinished(instance: dg.DagsterInstance, job: str, reason: str) -> str | None:

@@ -1,7 +1,7 @@
-"""The sensor that reacts: to webhook hints, to the source's change feed, and to every day that was asked for."""
+"""The sensor that reacts: to webhook hints, to changes on both sides, and to every day that was asked for."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import dagster as dg
 
@@ -14,7 +14,8 @@ from zk_pipeline.run_tags import REASON_TAG, range_tags
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.settings import load_settings
 from zk_pipeline.stages.change_feed import ChangeFeed
-from zk_pipeline.store import requests
+from zk_pipeline.stages.target_feed import TargetFeed
+from zk_pipeline.store import reachability, requests
 
 REASON = "change"
 AHEAD = {"dagster/priority": "1", "dagster/max_retries": "0"}
@@ -28,25 +29,41 @@ AHEAD = {"dagster/priority": "1", "dagster/max_retries": "0"}
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def demand(context: dg.SensorEvaluationContext, zk: ZkResource) -> dg.SensorResult | dg.SkipReason:
-    """Turns hints and changes of Zammad into day requests, and open day requests into runs.
+    """Turns hints and changes of both systems into day requests, and open day requests into runs.
 
-    A failed read is a skip with its reason, never "nothing changed"; days asked for before are run all the same.
+    A failed read is a skip with its reason, never "nothing changed". While a system is away it is asked less and less
+    often, down to once a minute, and no run is started that would only meet the same.
     """
-    failure = ""
+    problems: list[str] = []
+    for look, system in ((_look_at_source, "Zammad"), (_look_at_target, "Kimai")):
+        try:
+            if days := look(zk.runtime, zk.now()):
+                context.log.info("Changed in %s: %s", system, ", ".join(map(str, days)))
+        except SYSTEM_ERRORS as error:
+            problems.append(str(error))
     try:
-        found = ChangeFeed(zk.runtime).look(zk.now())
-    except SYSTEM_ERRORS as error:
-        failure = str(error)
-    else:
-        if found.days:
-            context.log.info("Changed in Zammad: %s", ", ".join(map(str, found.days)))
-    try:
-        wanted = [] if _is_busy(context.instance) else _due_runs(zk.runtime, zk.now())
+        away = _away(zk.runtime, zk.now())
+        wanted = [] if away or _is_busy(context.instance) else _due_runs(zk.runtime, zk.now())
     except SYSTEM_ERRORS as error:
         return dg.SkipReason(str(error))
     if not wanted:
-        return dg.SkipReason(failure or "Nothing is asked for, or a run is still at it.")
+        reasons = dict.fromkeys((*problems, *away))
+        return dg.SkipReason(" ".join(reasons) or "Nothing is asked for, or a run is still at it.")
     return dg.SensorResult(run_requests=[_request(run) for run in wanted])
+
+
+def _look_at_source(runtime: Runtime, now: datetime) -> Sequence[date]:
+    return ChangeFeed(runtime).look(now).days
+
+
+def _look_at_target(runtime: Runtime, now: datetime) -> Sequence[date]:
+    return TargetFeed(runtime).look(now).days
+
+
+def _away(runtime: Runtime, now: datetime) -> list[str]:
+    """What keeps runs waiting: the last problem of each system that is away."""
+    with runtime.database.transaction() as connection:
+        return [state.problem for state in reachability.active(connection) if state.keeps_runs_waiting(now)]
 
 
 def _is_busy(instance: dg.DagsterInstance) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from zk_pipeline.domain import spreadsheets
 from zk_pipeline.domain.closing import Closing, month_name, month_named
 from zk_pipeline.domain.statement import (
     AGE_NAMES,
@@ -24,7 +25,6 @@ from zk_pipeline.domain.statement import (
     conflict_ages,
     minutes_per_day,
 )
-from zk_pipeline.operations import spreadsheets
 from zk_pipeline.operations.statement_files.look import Look
 
 COLUMNS = ("zammad", *PARTS, "unexplained", "billable", "billed", "to_be_billed")
@@ -154,7 +154,6 @@ def read_back(content: Mapping[str, Any]) -> Statement:
 
 def as_csv(statement: Statement, look: Look) -> bytes:
     """The lines; what people typed stays text in a spreadsheet."""
-    del look
     heads = ("month", "customer", "customer_id", "agent", "agent_email", "activity", "entries")
     header = [
         *heads,
@@ -169,7 +168,7 @@ def as_csv(statement: Statement, look: Look) -> bytes:
         rows += (_cells(statement, line) for line in account.lines)
         if account.credited:
             rows.append(_cells(statement, Line(account.customer, "", "", "", Amounts()), account.credited))
-    return spreadsheets.lines([header, *rows]).encode()
+    return (look.csv.beginning + spreadsheets.lines([header, *rows], look.csv)).encode()
 
 
 def amount(amounts: Amounts, name: str) -> Decimal:

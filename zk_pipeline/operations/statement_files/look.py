@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from zk_pipeline.domain.closing import Closing
 from zk_pipeline.domain.instants import local_day
+from zk_pipeline.domain.spreadsheets import Dialect
 from zk_pipeline.domain.statement import plain
 from zk_pipeline.settings import Settings
 
@@ -23,13 +24,14 @@ class Language(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """`internal` adds what a customer is not shown. Without `font` one of the machine's is taken."""
+    """`internal` adds what a customer is not shown. Without `font` one of the machine's is taken. `csv` is for CSV."""
 
     zone: ZoneInfo
     letterhead: str = ""
     font: Path | None = None
     language: Language = Language.ENGLISH
     internal: bool = False
+    csv: Dialect = Dialect.PLAIN
 
     def word(self, key: str, **values: object) -> str:
         """A text in the language, with the values in it."""
@@ -65,9 +67,15 @@ class Look:
         return self.day(local_day(instant, self.zone))
 
 
-def look_of(settings: Settings, language: Language = Language.ENGLISH, *, internal: bool = False) -> Look:
+def look_of(
+    settings: Settings,
+    language: Language = Language.ENGLISH,
+    *,
+    internal: bool = False,
+    csv: Dialect = Dialect.PLAIN,
+) -> Look:
     """The look that the settings give."""
-    return Look(settings.zone, settings.statement_letterhead, settings.statement_font, language, internal)
+    return Look(settings.zone, settings.statement_letterhead, settings.statement_font, language, internal, csv)
 
 
 _WORDS = {

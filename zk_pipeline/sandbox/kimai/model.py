@@ -129,7 +129,8 @@ class Rate:
 class Timesheet:
     """A time entry; `end` None while it runs, `pause` and `duration` are seconds, `tags` are tag ids.
 
-    `timezone` is the zone the entry was last saved with: its owner's at that time.
+    `timezone` is the zone the entry was last saved with: its owner's at that time, or the caller's where rounding moved
+    the end.
     """
 
     id: int

@@ -217,8 +217,8 @@ def delete(caller: Caller, entry_id: int) -> None:
 
 def _filled(caller: Caller, form: Form, stored: Timesheet) -> Timesheet:
     """The entry with the sent fields read into it and all rules kept; answers 400 otherwise."""
-    if stored.id and form.sent("begin") and not scalar(form.raw("begin")):
-        raise internal_error()
+    if form.sent("begin") and not scalar(form.raw("begin")):
+        raise internal_error()  # a time sheet without begin cannot even be built, so that no rule gets to refuse it
     begin = form.instant("begin", stored.begin, stored.zone)
     draft = _draft(caller, form, stored, _default_begin(caller) if begin is None else begin)
     filled = replace(
@@ -343,7 +343,11 @@ def _make_room(caller: Caller, owner: int) -> bool:
 
 
 def _saved(kimai: Installation, entry: Timesheet, where: ZoneInfo) -> Timesheet:
-    """Round, price and store; the stored zone becomes the owner's, whatever zone the times were read in."""
+    """Round, price and store.
+
+    The stored zone becomes the owner's, except where rounding moved the end: then it is the one that the times were
+    read in, of a new entry the caller's (docs/kimai.md §3).
+    """
     if entry.description is not None and len(entry.description.encode()) > DESCRIPTION_BYTES:
         raise internal_error()
     begin, end, duration = entry.begin, entry.end, 0
@@ -351,13 +355,14 @@ def _saved(kimai: Installation, entry: Timesheet, where: ZoneInfo) -> Timesheet:
         begin, end, duration = rounded_times(
             kimai.settings.rounding(), begin=begin, end=end, pause=entry.pause, where=where
         )
+    owner = kimai.users.rows[entry.user]
     entry = replace(
         entry,
         id=entry.id or kimai.timesheets.new_id(),
+        timezone=owner.timezone if end == entry.end else where.key,
         begin=begin,
         end=end,
         duration=duration,
-        timezone=kimai.users.rows[entry.user].timezone,
         modified_at=kimai.now(),
     )
     return kimai.timesheets.put(with_rates(kimai, entry))

@@ -1,19 +1,22 @@
 """Routes of time accountings: the flat list, those of one ticket, and activity types (docs/zammad.md §2, §4)."""
 
+import json
+import re
 from typing import Any
 
 from starlette.routing import Route
 
 from zk_pipeline.sandbox.zammad.accountings import COLUMNS, sorted_rows
+from zk_pipeline.sandbox.zammad.auth import Caller
 from zk_pipeline.sandbox.zammad.calls import Call, not_found, route
-from zk_pipeline.sandbox.zammad.desk import KEEP, Desk, RefusedError
-from zk_pipeline.sandbox.zammad.errors import ApiError
-from zk_pipeline.sandbox.zammad.records import Accounting
+from zk_pipeline.sandbox.zammad.desk import KEEP, Desk
+from zk_pipeline.sandbox.zammad.errors import ApiError, RefusedError
+from zk_pipeline.sandbox.zammad.records import Accounting, Ticket
 from zk_pipeline.sandbox.zammad.rows import Rows
 
 ADMIN = "admin.time_accounting"
 FLAT = "/api/v1/time_accountings"
-OF_TICKET = "/api/v1/tickets/{ticket_id:int}/time_accountings"
+OF_TICKET = "/api/v1/tickets/{ticket_id}/time_accountings"
 TYPES = "/api/v1/time_accounting/types"
 TYPE_COLUMNS = ("id", "name", "note", "active", "created_at", "updated_at")
 DEFAULT_PAGE, LARGEST_PAGE = 500, 1000
@@ -33,14 +36,14 @@ class AccountingRoutes:
         handlers = [
             ("GET", "", self.index, 200),
             ("POST", "", self.create, 201),
-            ("GET", "/{id:int}", self.show, 200),
-            ("PUT", "/{id:int}", self.update, 200),
-            ("DELETE", "/{id:int}", self.destroy, 200),
+            ("GET", "/{id}", self.show, 200),
+            ("PUT", "/{id}", self.update, 200),
+            ("DELETE", "/{id}", self.destroy, 200),
         ]
         types = [
             ("GET", "", self.index_types, 200),
             ("POST", "", self.create_type, 201),
-            ("PUT", "/{id:int}", self.update_type, 200),
+            ("PUT", "/{id}", self.update_type, 200),
         ]
         paths = [(base, *handler) for base in (FLAT, OF_TICKET) for handler in handlers]
         paths += [(TYPES, *handler) for handler in types]
@@ -78,27 +81,29 @@ class AccountingRoutes:
             call.caller.user.id,
             call.params.get("time_unit"),
             self._type_named(call, None),
-            article=call.integer("ticket_article_id"),
+            article=call.reference("ticket_article_id", self._desk.state.articles),
         )
         return self._rows.accounting(self._existing(row_id), expand=call.flag("expand"))
 
     def update(self, call: Call) -> Any:
-        """Change number, type or article of an accounting."""
+        """Change number, type or article of an accounting; the article may be another ticket's."""
         call.caller.require(ADMIN)
         row = self._find(call)
-        article = call.integer("ticket_article_id") if "ticket_article_id" in call.params else KEEP
+        article = call.reference("ticket_article_id", self._desk.state.articles)
         self._desk.edit(
             row.id,
             units=call.params.get("time_unit", KEEP),
             type_id=self._type_named(call, KEEP),
-            article_id=article,
+            article_id=article if "ticket_article_id" in call.params else KEEP,
             editor_id=call.caller.user.id,
         )
         return self._rows.accounting(row, expand=call.flag("expand"))
 
     def destroy(self, call: Call) -> Any:
-        """Delete an accounting."""
+        """Delete an accounting; one that does not exist is 422 here, unlike anywhere else."""
         call.caller.require(ADMIN)
+        if self._desk.state.accountings.get(call.id()) is None:
+            raise RefusedError(str(call.missing("Ticket::TimeAccounting")))
         self._desk.delete(self._find(call).id, editor_id=call.caller.user.id)
         return {}
 
@@ -106,24 +111,45 @@ class AccountingRoutes:
         """A page of activity types, inactive ones among them."""
         call.caller.require(ADMIN)
         offset, limit = call.page(DEFAULT_PAGE, LARGEST_PAGE)
-        rows = sorted_rows(list(self._desk.state.types.values()), call.sorting(TYPE_COLUMNS, BY_ID))
-        return [self._rows.activity_type(row) for row in rows[offset : offset + limit]]
+        everything = sorted_rows(list(self._desk.state.types.values()), call.sorting(TYPE_COLUMNS, BY_ID))
+        rows = everything[offset : offset + limit]
+        if call.flag("full") and not call.flag("expand"):
+            people = {user_id for row in rows for user_id in (row.created_by_id, row.updated_by_id)}
+            return {
+                "record_ids": [row.id for row in rows],
+                "assets": self._rows.assets("TicketTimeAccountingType", rows, self._rows.activity_type, people),
+                "total_count": len(everything),
+            }
+        return [self._rows.activity_type(row, expand=call.flag("expand")) for row in rows]
 
     def create_type(self, call: Call) -> Any:
         """A new activity type."""
         call.caller.require(ADMIN)
-        values = call.only("name", "note", "active")
-        type_id = self._desk.add_type(str(values.pop("name", "")), **values)
+        values = self._values_of_type(call)
+        type_id = self._desk.add_type(
+            str(values.get("name") or ""),
+            note=values.get("note"),
+            active=values.get("active", True),
+            author_id=call.caller.user.id,
+        )
         return self._rows.activity_type(self._desk.state.types[type_id])
 
     def update_type(self, call: Call) -> Any:
         """Rename, annotate, activate or deactivate an activity type."""
         call.caller.require(ADMIN)
-        type_id = call.path["id"]
-        if type_id not in self._desk.state.types:
-            raise not_found("Ticket::TimeAccounting::Type", type_id)
-        self._desk.change_type(type_id, **call.only("name", "note", "active"))
-        return self._rows.activity_type(self._desk.state.types[type_id])
+        if call.id() not in self._desk.state.types:
+            raise call.missing("Ticket::TimeAccounting::Type")
+        self._desk.change_type(call.id(), editor_id=call.caller.user.id, **self._values_of_type(call))
+        return self._rows.activity_type(self._desk.state.types[call.id()])
+
+    def _values_of_type(self, call: Call) -> dict[str, Any]:
+        """What a type is to be: the note without scripts, which Zammad takes out of HTML."""
+        values = call.only("name", "note", "active")
+        if values.get("active", True) is None:
+            raise RefusedError("Attribute 'active\" of relation \"ticket_time_accounting_types' required!")
+        if values.get("note"):
+            values["note"] = re.sub(r"<script.*?</script>", "", str(values["note"]), flags=re.DOTALL)
+        return values
 
     def _list(self, call: Call, rows: list[Accounting], total: int) -> Any:
         if call.flag("full") and not call.flag("expand"):
@@ -136,7 +162,7 @@ class AccountingRoutes:
 
     def _tickets_named(self, call: Call) -> list[int] | None:
         if "ticket_id" in call.path:
-            return [call.path["ticket_id"]]
+            return [call.id("ticket_id")]
         return call.integers("ticket_id")
 
     def _require_reading(self, call: Call, tickets: list[int] | None) -> None:
@@ -144,46 +170,59 @@ class AccountingRoutes:
         if call.caller.can(ADMIN):
             return
         if tickets is None or len(tickets) != 1:
-            call.caller.require(ADMIN)
-            return
-        call.caller.require(ADMIN, "ticket.agent")
-        ticket = self._desk.state.tickets.get(tickets[0])
-        if ticket is None:
-            raise not_found("Ticket", tickets[0])
-        if not call.caller.may("change", ticket):
+            raise ApiError(403, "Not authorized")
+        if not call.caller.may("change", self._ticket(call, tickets[0])):
             raise ApiError(403, "Not authorized")
 
     def _require_creating(self, call: Call, ticket_id: int) -> None:
         """An admin books always; an agent with `change` or `create`, while the feature is on."""
-        if call.caller.can(ADMIN):
-            return
-        call.caller.require(ADMIN, "ticket.agent")
+        if not call.caller.can(ADMIN):
+            require_booking(self._desk, call.caller, self._ticket(call, ticket_id))
+
+    def _ticket(self, call: Call, ticket_id: int) -> Ticket:
         ticket = self._desk.state.tickets.get(ticket_id)
-        if ticket is None:
-            raise not_found("Ticket", ticket_id)
-        allowed = call.caller.may("change", ticket) or call.caller.may("create", ticket)
-        if not (allowed and self._desk.settings.time_accounting):
-            raise ApiError(403, "Not authorized")
+        if ticket is not None:
+            return ticket
+        if "ticket_id" in call.path:
+            raise call.missing("Ticket", "ticket_id")
+        if "ticket_id" in call.params:
+            raise not_found("Ticket", call.params["ticket_id"])
+        raise ApiError(404, "Couldn't find Ticket without an ID")
 
     def _type_named(self, call: Call, default: Any) -> int | None:
         """The type given by id or by name."""
         if "type_id" in call.params:
-            return call.integer("type_id")
+            return call.reference("type_id", self._desk.state.types)
         name = call.params.get("type")
         if name is None:
             return default
         for row in self._desk.state.types.values():
             if row.name.lower() == str(name).lower():
                 return row.id
-        raise RefusedError(f"No lookup value found for 'type': {name!r}")
+        raise RefusedError(f"No lookup value found for 'type': {json.dumps(name)}")
 
     def _find(self, call: Call) -> Accounting:
-        row = self._desk.state.accountings.get(call.path["id"])
-        if row is None or call.path.get("ticket_id", row.ticket_id) != row.ticket_id:
-            raise not_found("Ticket::TimeAccounting", call.path["id"])
+        """The row of the path, on the ticket of the path, the query or the body where one is named."""
+        row = self._desk.state.accountings.get(call.id())
+        tickets = self._tickets_named(call)
+        if tickets is not None and (row is None or row.ticket_id not in tickets):
+            text = str(call.missing("Ticket::TimeAccounting"))
+            raise ApiError(404, f'{text} [WHERE "ticket_time_accountings"."ticket_id" = $1]')
+        if row is None:
+            raise call.missing("Ticket::TimeAccounting")
         return row
 
     def _existing(self, row_id: int) -> Accounting:
         row = self._desk.state.accountings.get(row_id)
         assert row is not None  # noqa: S101 - it was written a moment ago
         return row
+
+
+def require_booking(desk: Desk, caller: Caller, ticket: Ticket) -> None:
+    """Refuse an agent who may not book on the ticket, or anybody but admins while the feature is off."""
+    if caller.can(ADMIN):
+        return
+    if not (caller.may("change", ticket) or caller.may("create", ticket)):
+        raise ApiError(403, "Not authorized ()!")
+    if not desk.settings.time_accounting:
+        raise ApiError(403, "Not authorized (Time Accounting is not enabled)!")

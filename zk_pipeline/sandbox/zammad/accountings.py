@@ -3,6 +3,7 @@
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from decimal import Decimal
 from operator import attrgetter
 from typing import Any
 
@@ -91,7 +92,7 @@ class Accountings:
         """One page over all rows."""
         order = self._order_for(sorting)
         if order is None:
-            return sorted_rows(list(self), sorting)[offset : offset + limit]
+            return sorted_rows(list(self), (*sorting, ("id", sorting[-1][1])))[offset : offset + limit]
         if sorting[0][1]:
             end = max(len(order) - offset, 0)
             chosen = order[max(end - limit, 0) : end][::-1]
@@ -114,8 +115,16 @@ class Accountings:
 
 
 def sorted_rows(rows: list[Any], sorting: Sorting) -> list[Any]:
-    """Rows sorted as PostgreSQL sorts them: NULL after every value, first when descending."""
+    """Rows sorted as PostgreSQL sorts them: NaN after every number, NULL after that, both first when descending."""
     for column, descending in reversed(sorting):
         value = attrgetter(column)
-        rows = sorted(rows, key=lambda row: ((v := value(row)) is None, 0 if v is None else v), reverse=descending)
+        rows = sorted(rows, key=lambda row: _rank(value(row)), reverse=descending)
     return rows
+
+
+def _rank(value: Any) -> tuple[int, Any]:
+    if value is None:
+        return (2, 0)
+    if isinstance(value, Decimal) and value.is_nan():
+        return (1, 0)
+    return (0, value)

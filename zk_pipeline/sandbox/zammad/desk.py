@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 
+from zk_pipeline.sandbox.zammad.errors import DatabaseFaultError, RefusedError
 from zk_pipeline.sandbox.zammad.records import (
     SYSTEM_USER,
     Accounting,
@@ -21,20 +22,21 @@ from zk_pipeline.sandbox.zammad.records import (
 from zk_pipeline.sandbox.zammad.settings import Settings
 from zk_pipeline.sandbox.zammad.state import State
 
-MERGED_STATE = 5
+CLOSED_STATE, MERGED_STATE = 4, 5
 LARGEST = Decimal("9999.99")
 """Bound of Zammad's decimal(6,2), in both directions."""
 ARTICLE_LEAD = timedelta(milliseconds=11)
 """An article booked together with time is saved a moment before the accounting."""
 FIRST_TICKET_NUMBER = 71000
+LONGEST_TEXT = 250
 KEEP: Any = object()
 """Default of `Desk.edit` for what shall stay as it is."""
 
-_LEADING_NUMBER = re.compile(r"\s*[-+]?\d*\.?\d+")
-
-
-class RefusedError(Exception):
-    """A change that Zammad's validation refuses (HTTP 422), with Zammad's sentence."""
+_LEADING_NUMBER = re.compile(r"\s*[-+]?\d*\.?\d+(e[-+]?\d+)?", re.IGNORECASE)
+_OVERFLOW = (
+    "PG::NumericValueOutOfRange: ERROR:  numeric field overflow\n"
+    "DETAIL:  A field with precision 6, scale 2 must round to an absolute value less than 10^4.\n"
+)
 
 
 class Desk:
@@ -48,9 +50,9 @@ class Desk:
 
     # Seeding
 
-    def add_group(self, name: str) -> int:
+    def add_group(self, name: str, note: str | None = None) -> int:
         """A new group; agents seeded earlier hold no rights on it."""
-        group = Group(self.state.next_id("groups"), name)
+        group = Group(self.state.next_id("groups"), name, note)
         self.state.groups[group.id] = group
         return group.id
 
@@ -72,6 +74,7 @@ class Desk:
         permissions: Iterable[str] = (),
         group_rights: Mapping[int, Iterable[str]] | None = None,
         active: bool = True,
+        password: str | None = None,
         user_id: int | None = None,
     ) -> int:
         """A new user, a customer's person unless permissions are given."""
@@ -81,10 +84,19 @@ class Desk:
         self.state.users[new_id] = User(
             new_id, email.lower() if login is None else login, email, firstname, lastname, now, now,
             organization_id=organization_id, permissions=list(permissions), group_rights=rights, active=active,
+            password=password,
         )  # fmt: skip
         return new_id
 
-    def add_agent(self, email: str, *, firstname: str = "", lastname: str = "", active: bool = True) -> int:
+    def add_agent(
+        self,
+        email: str,
+        *,
+        firstname: str = "",
+        lastname: str = "",
+        active: bool = True,
+        password: str | None = None,
+    ) -> int:
         """A new agent with all rights on every group there is now."""
         return self.add_user(
             email,
@@ -93,6 +105,7 @@ class Desk:
             permissions=["ticket.agent"],
             group_rights={group: ["full"] for group in self.state.groups},
             active=active,
+            password=password,
         )
 
     def add_token(
@@ -115,15 +128,34 @@ class Desk:
         self.add_token(user_id, token, permissions=permissions)
         return user_id
 
-    def add_type(self, name: str, *, note: str = "", active: bool = True, type_id: int | None = None) -> int:
+    def add_type(
+        self,
+        name: str,
+        *,
+        note: str | None = "",
+        active: bool = True,
+        author_id: int = SYSTEM_USER,
+        type_id: int | None = None,
+    ) -> int:
         """A new activity type; RefusedError if the name is taken in any case."""
         if any(other.name.lower() == name.lower() for other in self.state.types.values()):
-            raise RefusedError("Validation failed: Name has already been taken")
-        if not 0 < len(name) <= 250:
-            raise RefusedError("Validation failed: Name must have 1 to 250 characters")
+            raise RefusedError("Name has already been taken")
+        if not name:
+            raise RefusedError("Name can't be blank")
+        if len(note or "") > LONGEST_TEXT:
+            raise RefusedError(f"Note is too long (maximum is {LONGEST_TEXT} characters)")
         now = self.settings.clock()
         new_id = self.state.next_id("types", type_id)
-        self.state.types[new_id] = ActivityType(new_id, name, now, now, note=note, active=active)
+        self.state.types[new_id] = ActivityType(
+            new_id,
+            name[:LONGEST_TEXT],
+            now,
+            now,
+            note=note,
+            active=active,
+            created_by_id=author_id,
+            updated_by_id=author_id,
+        )
         return new_id
 
     def add_ticket(
@@ -134,6 +166,8 @@ class Desk:
         organization_id: int | None = None,
         group_id: int = 1,
         owner_id: int = SYSTEM_USER,
+        author_id: int | None = None,
+        state_id: int = 2,
         number: str | None = None,
         at: datetime | None = None,
         ticket_id: int | None = None,
@@ -141,17 +175,34 @@ class Desk:
         """A new ticket; its number differs from its id, so that the two cannot be mixed up unnoticed."""
         new_id = self.state.next_id("tickets", ticket_id)
         now = self._instant(at)
+        author = customer_id if author_id is None else author_id
         self.state.tickets[new_id] = Ticket(
-            new_id, number or str(FIRST_TICKET_NUMBER + new_id), title, group_id, customer_id, customer_id,
-            customer_id, now, now, organization_id=organization_id, owner_id=owner_id,
+            new_id, number or str(FIRST_TICKET_NUMBER + new_id), title, group_id, customer_id, author,
+            author, now, now, organization_id=organization_id, owner_id=owner_id, state_id=state_id,
         )  # fmt: skip
         return new_id
 
-    def add_article(self, ticket_id: int, author_id: int, body: str, *, at: datetime | None = None) -> int:
-        """A new note on a ticket, which touches the ticket."""
+    def add_article(
+        self,
+        ticket_id: int,
+        author_id: int,
+        body: str,
+        *,
+        subject: str | None = "",
+        content_type: str = "text/plain",
+        internal: bool = False,
+        at: datetime | None = None,
+    ) -> int:
+        """A new note on a ticket, which touches the ticket and leaves its state as it is."""
         now = self._instant(at)
         new_id = self.state.next_id("articles")
-        self.state.add_article(Article(new_id, ticket_id, body, author_id, now, now))
+        self.state.add_article(
+            Article(
+                new_id, ticket_id, body, author_id, now, now,
+                subject=subject, content_type=content_type, internal=internal,
+            )
+        )  # fmt: skip
+        self._count_articles(ticket_id)
         self._touch(self.state.tickets[ticket_id], author_id, now)
         return new_id
 
@@ -175,16 +226,18 @@ class Desk:
         """
         ticket = self.state.tickets.get(ticket_id)
         if ticket is None:
-            raise RefusedError("Validation failed: Ticket must exist")
+            raise RefusedError("Ticket must exist")
         now = self._instant(at)
         number = units_of(units)
         self._check_type(type_id)
         self._check_article(ticket, article)
-        self._check_total(ticket, number)
+        _check_range(number)
+        row_id = self.state.next_id("accountings", accounting_id)  # A sum that is too large uses up the id.
+        _check_range((ticket.time_unit or Decimal(0)) + number)
         if isinstance(article, str):
             article = self.add_article(ticket_id, agent_id, article, at=now - ARTICLE_LEAD)
         row = Accounting(
-            self.state.next_id("accountings", accounting_id), ticket_id, number, agent_id, now, now,
+            row_id, ticket_id, number, agent_id, now, now,
             type_id=type_id, ticket_article_id=article,
         )  # fmt: skip
         self.state.accountings.add(row)
@@ -211,14 +264,17 @@ class Desk:
             "ticket_article_id": row.ticket_article_id if article_id is KEEP else article_id,
         }
         changes = {column: value for column, value in wanted.items() if value != getattr(row, column)}
+        if units is KEEP:
+            changes.pop("time_unit", None)  # A stored NaN differs from itself.
         if not changes:
             return
         self._check_type(changes.get("type_id"))
         if changes.get("ticket_article_id") is not None:
             self._check_unbooked(changes["ticket_article_id"])
         ticket = self.state.tickets[row.ticket_id]
-        difference = wanted["time_unit"] - row.time_unit
-        self._check_total(ticket, difference)
+        difference = wanted["time_unit"] - row.time_unit if "time_unit" in changes else Decimal(0)
+        _check_range(wanted["time_unit"])
+        _check_range((ticket.time_unit or Decimal(0)) + difference)
         now = self._instant(at)
         self.state.accountings.change(row, **changes, updated_at=now)
         self._change_total(ticket, difference, editor_id, now)
@@ -240,25 +296,35 @@ class Desk:
         if booked is not None:
             self.delete(booked.id, at)
         article = self.state.remove_article(article_id)
+        self._count_articles(article.ticket_id)
         self._touch(self.state.tickets[article.ticket_id], SYSTEM_USER, self._instant(at))
 
     def delete_ticket(self, ticket_id: int) -> None:
-        """Delete a ticket with its articles and accountings; nothing tells of it afterwards."""
+        """Delete a ticket with its articles and accountings; nothing tells of it afterwards.
+
+        With an article goes what was booked with it, on another ticket too: a merge moved the article here but not
+        the accounting (docs/zammad.md §11).
+        """
         for row in self.state.accountings.of_ticket(ticket_id):
             self.state.accountings.remove(row)
         for article in self.state.articles_of(ticket_id):
-            self.state.remove_article(article.id)
+            self.delete_article(article.id)
         del self.state.tickets[ticket_id]
 
-    def merge(self, source_id: int, target_id: int, at: datetime | None = None) -> None:
-        """Merge a ticket into another: articles move, accountings and both totals stay where they are."""
+    def merge(
+        self, source_id: int, target_id: int, at: datetime | None = None, *, editor_id: int = SYSTEM_USER
+    ) -> None:
+        """Merge a ticket into another: articles move, accountings and both totals stay where they are.
+
+        A note on the source says so.
+        """
         now = self._instant(at)
         for article in self.state.articles_of(source_id):
             self.state.move_article(article, target_id)
         source = self.state.tickets[source_id]
-        source.state_id, source.close_at = MERGED_STATE, now
-        self._touch(source, SYSTEM_USER, now)
-        self._touch(self.state.tickets[target_id], SYSTEM_USER, now)
+        source.state_id = MERGED_STATE
+        self.add_article(source_id, editor_id, "merged", internal=True, at=now)
+        self._touch(self.state.tickets[target_id], editor_id, now)
 
     def reassign(
         self,
@@ -269,29 +335,63 @@ class Desk:
         organization_id: int | None = KEEP,
         group_id: int = KEEP,
         owner_id: int = KEEP,
+        state_id: int = KEEP,
+        editor_id: int = SYSTEM_USER,
     ) -> None:
-        """Give a ticket to another customer, organization, group or owner; its accountings do not change."""
+        """Give a ticket to another customer, organization, group or owner, or close it.
+
+        Its accountings do not change.
+        """
         ticket = self.state.tickets[ticket_id]
+        now = self._instant(at)
+        if state_id is not KEEP:
+            ticket.state_id = state_id
+            ticket.close_at = ticket.close_at or now if state_id == CLOSED_STATE else ticket.close_at
         ticket.customer_id = ticket.customer_id if customer_id is KEEP else customer_id
         ticket.organization_id = ticket.organization_id if organization_id is KEEP else organization_id
         ticket.group_id = ticket.group_id if group_id is KEEP else group_id
         ticket.owner_id = ticket.owner_id if owner_id is KEEP else owner_id
-        self._touch(ticket, SYSTEM_USER, self._instant(at))
+        self._touch(ticket, editor_id, now)
+
+    def tag(self, ticket_id: int, name: str, *, wanted: bool = True, editor_id: int = SYSTEM_USER) -> None:
+        """Add or remove a tag of a ticket; only a change moves the ticket's `updated_at`."""
+        ticket = self.state.tickets[ticket_id]
+        if (name in ticket.tags) == wanted:
+            return
+        ticket.tags = [*ticket.tags, name] if wanted else [other for other in ticket.tags if other != name]
+        self.state.tag_names.add(name)
+        self._touch(ticket, editor_id, self._instant(None))
+
+    def delete_customer(self, user_id: int) -> None:
+        """Delete a customer by the privacy function: their tickets go too, with everything booked on them."""
+        for ticket in [ticket for ticket in self.state.tickets.values() if ticket.customer_id == user_id]:
+            self.delete_ticket(ticket.id)
+        del self.state.users[user_id]
 
     def delete_agent(self, user_id: int, at: datetime | None = None) -> None:
-        """Delete an agent: their accountings become the system user's, and their `updated_at` jumps."""
+        """Delete an agent: their accountings become the system user's and their `updated_at` jumps, as do tickets."""
         now = self._instant(at)
         for row in [row for row in self.state.accountings if row.created_by_id == user_id]:
             self.state.accountings.change(row, created_by_id=SYSTEM_USER, updated_at=now)
+        people = ("owner_id", "created_by_id", "updated_by_id")
         for ticket in self.state.tickets.values():
-            ticket.owner_id = SYSTEM_USER if ticket.owner_id == user_id else ticket.owner_id
+            lost = [name for name in people if getattr(ticket, name) == user_id]
+            for name in lost:
+                setattr(ticket, name, SYSTEM_USER)
+            if lost:
+                self._touch(ticket, ticket.updated_by_id, now)
+        for article in self.state.articles.values():
+            article.created_by_id = SYSTEM_USER if article.created_by_id == user_id else article.created_by_id
         for value in [token.value for token in self.state.tokens.values() if token.user_id == user_id]:
             del self.state.tokens[value]
         del self.state.users[user_id]
 
-    def change_type(self, type_id: int, at: datetime | None = None, **values: Any) -> None:
+    def change_type(
+        self, type_id: int, at: datetime | None = None, *, editor_id: int = SYSTEM_USER, **values: Any
+    ) -> None:
         """Rename, annotate or (de)activate an activity type; accountings do not change."""
         row = self.state.types[type_id]
+        row.updated_by_id = editor_id
         for name, value in values.items():
             setattr(row, name, value)
         row.updated_at = self._instant(at)
@@ -304,29 +404,31 @@ class Desk:
 
     def _check_type(self, type_id: int | None) -> None:
         if type_id is not None and type_id not in self.state.types:
-            raise RefusedError("Validation failed: Type must exist")
+            raise RefusedError("Type must exist")
 
     def _check_article(self, ticket: Ticket, article: int | str | None) -> None:
         if not isinstance(article, int):
             return
         row = self.state.articles.get(article)
         if row is None or row.ticket_id != ticket.id:
-            raise RefusedError("Validation failed: Ticket article does not belong to the ticket")
+            raise RefusedError("Ticket article This article is not part of the ticket.")
         self._check_unbooked(article)
 
     def _check_unbooked(self, article_id: int) -> None:
         if self.state.accountings.of_article(article_id) is not None:
-            raise RefusedError("Validation failed: Ticket article has already been taken")
-
-    def _check_total(self, ticket: Ticket, difference: Decimal) -> None:
-        if abs((ticket.time_unit or 0) + difference) > LARGEST:
-            raise RefusedError("PG::NumericValueOutOfRange: ERROR: numeric field overflow")
+            raise RefusedError("Ticket article has already been taken")
 
     def _change_total(self, ticket: Ticket, difference: Decimal, editor_id: int, now: datetime) -> None:
         if not difference:
             return
-        ticket.time_unit = (ticket.time_unit or Decimal(0)) + difference
+        total = (ticket.time_unit or Decimal(0)) + difference
+        if total.is_nan():
+            total = sum((row.time_unit for row in self.state.accountings.of_ticket(ticket.id)), Decimal(0))
+        ticket.time_unit = total
         self._touch(ticket, editor_id, now)
+
+    def _count_articles(self, ticket_id: int) -> None:
+        self.state.tickets[ticket_id].article_count = len(self.state.articles_of(ticket_id))
 
     def _touch(self, ticket: Ticket, editor_id: int, now: datetime) -> None:
         ticket.updated_at = max(ticket.updated_at, now)
@@ -334,17 +436,21 @@ class Desk:
 
 
 def units_of(value: Any) -> Decimal:
-    """What Zammad stores for a number sent to it: the leading number of a text, two places, decimal(6,2).
+    """What Zammad makes of a number sent to it: the leading number of a text, in two places, or NaN.
 
-    RefusedError when it is missing or out of range.
+    RefusedError when it is missing.
     """
     if value is None or value == "":
-        raise RefusedError("Validation failed: Time unit can't be blank")
-    leading = _LEADING_NUMBER.match(str(value))
+        raise RefusedError("Time unit can't be blank")
+    if str(value).strip() == "NaN":
+        return Decimal("NaN")
+    leading = _LEADING_NUMBER.match("1" if value is True else str(value))
     try:
-        number = Decimal(leading.group() if leading else 0).quantize(Decimal("0.01"), ROUND_HALF_UP)
+        return Decimal(leading.group().strip() if leading else 0).quantize(Decimal("0.01"), ROUND_HALF_UP) + 0
     except InvalidOperation:
-        number = LARGEST + 1
-    if abs(number) > LARGEST:
-        raise RefusedError("PG::NumericValueOutOfRange: ERROR: numeric field overflow")
-    return number + 0
+        return LARGEST + 1
+
+
+def _check_range(number: Decimal) -> None:
+    if not number.is_nan() and abs(number) > LARGEST:
+        raise DatabaseFaultError(_OVERFLOW)

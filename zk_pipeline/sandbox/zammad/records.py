@@ -23,6 +23,7 @@ class Organization:
     note: str = ""
     domain: str = ""
     active: bool = True
+    updated_by_id: int = SYSTEM_USER
 
 
 @dataclass(slots=True)
@@ -31,11 +32,15 @@ class Group:
 
     id: int
     name: str
+    note: str | None = None
 
 
 @dataclass(slots=True)
 class User:
-    """A person: `permissions` as of their roles, `group_rights` by group id (read, change, create, full)."""
+    """A person: `permissions` as of their roles, `group_rights` by group id (read, change, create, full).
+
+    Without a `password` nobody comes in by basic authentication.
+    """
 
     id: int
     login: str
@@ -48,6 +53,7 @@ class User:
     permissions: list[str] = field(default_factory=list[str])
     group_rights: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     active: bool = True
+    password: str | None = None
 
     @property
     def fullname(self) -> str:
@@ -79,13 +85,18 @@ class ActivityType:
     name: str
     created_at: datetime
     updated_at: datetime
-    note: str = ""
+    note: str | None = ""
     active: bool = True
+    created_by_id: int = SYSTEM_USER
+    updated_by_id: int = SYSTEM_USER
 
 
 @dataclass(slots=True)
 class Ticket:
-    """A ticket; `time_unit` is the stored total of its accountings, None until something was booked."""
+    """A ticket; `time_unit` is the stored total of its accountings, None until something was booked, or NaN.
+
+    `article_count` is stored as well, and a merge does not change it.
+    """
 
     id: int
     number: str
@@ -102,6 +113,8 @@ class Ticket:
     priority_id: int = 2
     time_unit: Decimal | None = None
     close_at: datetime | None = None
+    article_count: int = 0
+    tags: list[str] = field(default_factory=list[str])
 
 
 @dataclass(slots=True)
@@ -114,7 +127,7 @@ class Article:
     created_by_id: int
     created_at: datetime
     updated_at: datetime
-    subject: str = ""
+    subject: str | None = ""
     content_type: str = "text/plain"
     type: str = "note"
     sender: str = "Agent"
@@ -123,7 +136,7 @@ class Article:
 
 @dataclass(slots=True)
 class Accounting:
-    """A time accounting: a number without unit, booked on a ticket by its creator."""
+    """A time accounting: a number without unit, which may be NaN, booked on a ticket by its creator."""
 
     id: int
     ticket_id: int
@@ -155,8 +168,8 @@ def stored_instant(instant: datetime) -> datetime:
 
 
 def decimal_text(number: Decimal | None) -> str | None:
-    """A decimal(6,2) as Zammad writes it: a string with one or two places ("15.0", "0.25")."""
-    if number is None:
+    """A decimal(6,2) as Zammad writes it: a string with one or two places ("15.0", "0.25"); None for a stored NaN."""
+    if number is None or number.is_nan():
         return None
     text = f"{number:.2f}"
     return text.removesuffix("0")

@@ -12,7 +12,7 @@ from zk_pipeline.sandbox.zammad.accounting_routes import AccountingRoutes
 from zk_pipeline.sandbox.zammad.calls import NO_PAGE
 from zk_pipeline.sandbox.zammad.desk import Desk
 from zk_pipeline.sandbox.zammad.directory_routes import DirectoryRoutes
-from zk_pipeline.sandbox.zammad.errors import ApiError, error_response
+from zk_pipeline.sandbox.zammad.errors import ApiError, error_response, respond
 from zk_pipeline.sandbox.zammad.report_routes import ReportRoutes
 from zk_pipeline.sandbox.zammad.settings import Settings
 from zk_pipeline.sandbox.zammad.state import State
@@ -46,4 +46,7 @@ class ZammadServer(Desk):
 
 
 async def _no_page(request: Request, _error: Exception) -> Response:
-    return error_response(ApiError(404, NO_PAGE), request.headers.get("accept", "*/*"))
+    accept = request.headers.get("accept", "*/*")
+    if request.method == "PATCH":  # Rails answers before Zammad does.
+        return respond(404, {"status": 404, "error": "Not Found"}, accept)
+    return error_response(ApiError(404, NO_PAGE), accept)

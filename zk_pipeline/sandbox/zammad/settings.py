@@ -11,6 +11,7 @@ from zk_pipeline.sandbox.zammad.records import instant_of, stored_instant
 
 UNITS = ("", "hour", "quarter", "minute", "custom")
 SEARCH_BACKENDS = ("sql", "elasticsearch_down")
+DATABASES = ("up", "cancelling", "down")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,8 @@ class Settings:
     """How the server is set up; `now` freezes its clock (ISO with offset, None: the real time).
 
     `search_backend` "elasticsearch_down" answers every text query with an empty list, as Zammad does when its
-    search engine fails (docs/zammad.md §5).
+    search engine fails (docs/zammad.md §5). `database` "cancelling" ends every statement at its time limit and "down"
+    has none at all; both fail every request (docs/zammad.md §8).
     """
 
     version: str = "6.5.0"
@@ -27,6 +29,8 @@ class Settings:
     maintenance_mode: bool = False
     token_access: bool = True
     search_backend: str = "sql"
+    database: str = "up"
+    tag_new: bool = True
     time_accounting: bool = True
     unit: str = "minute"
     unit_custom: str = ""
@@ -50,6 +54,8 @@ class Settings:
             raise ValueError(f"unit is {self.unit!r}; use one of {UNITS}.")
         if self.search_backend not in SEARCH_BACKENDS:
             raise ValueError(f"search_backend is {self.search_backend!r}; use one of {SEARCH_BACKENDS}.")
+        if self.database not in DATABASES:
+            raise ValueError(f"database is {self.database!r}; use one of {DATABASES}.")
         if self.now is not None:
             instant_of(self.now)
         try:

@@ -37,6 +37,8 @@ class State:
         self.articles: dict[int, Article] = {}
         self.tokens: dict[str, Token] = {}
         self.accountings = Accountings()
+        self.tag_names: set[str] = set()
+        """Tags that were ever given; without the setting `tag_new` agents cannot add others."""
         self._articles_by_ticket: dict[int, set[int]] = {}
         self._last_ids: dict[str, int] = {}
 
@@ -47,6 +49,10 @@ class State:
             raise ValueError(f"The id {wanted} of {table} was given already (last id {last}); take a higher one.")
         self._last_ids[table] = wanted or last + 1
         return self._last_ids[table]
+
+    def skip_ids(self, table: str, next_id: int) -> None:
+        """Use up the ids of a table before that one, as rows do that were refused or deleted again."""
+        self._last_ids[table] = max(self._last_ids.get(table, 0), next_id - 1)
 
     def add_article(self, article: Article) -> None:
         """Insert an article."""
@@ -75,19 +81,24 @@ class State:
         return tables | {
             "accountings": [dump(row) for row in self.accountings],
             "tokens": [dump(token) for token in self.tokens.values()],
+            "tag_names": sorted(self.tag_names),
             "last_ids": self._last_ids,
         }
 
     @classmethod
     def load(cls, data: dict[str, Any]) -> "State":
-        """The state that `dump` wrote."""
+        """The state that `dump` wrote; what older ones lack is filled in."""
         state = cls()
         for name, kind in _TABLES.items():
             rows = [load(kind, row) for row in data[name]]
             setattr(state, name, {row.id: row for row in rows})
         for row in data["articles"]:
             state.add_article(load(Article, row))
+        for row in data["tickets"]:
+            if "article_count" not in row:
+                state.tickets[row["id"]].article_count = len(state.articles_of(row["id"]))
         state.accountings = Accountings(load(Accounting, row) for row in data["accountings"])
         state.tokens = {row["value"]: load(Token, row) for row in data["tokens"]}
+        state.tag_names = set(data.get("tag_names", ()))
         state._last_ids = dict(data["last_ids"])
         return state

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from zk_pipeline.connectors.errors import ConnectorError, PermissionDeniedError, ValidationFailedError
+from zk_pipeline.connectors.errors import ConnectorError, ValidationFailedError
 from zk_pipeline.domain.decision import Action
 from zk_pipeline.domain.journal import JournalEntry
 from zk_pipeline.domain.ledger import Desired, LedgerRow, PushState
@@ -14,7 +14,7 @@ from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.domain.resolutions import Choice
 from zk_pipeline.stages.push.delivery import Parcel
 from zk_pipeline.stages.push.exchanges import Exchanges
-from zk_pipeline.store import audit, conflicts, journal, ledger
+from zk_pipeline.store import audit, conflicts, journal, ledger, mappings
 from zk_pipeline.store import target as rows
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.database import Database
@@ -26,13 +26,9 @@ FAR_AWAY = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why the target did not take an entry, as a sentence.
-
-    With `of_account` the account may not do it: nothing that is read tells when that changes, so every run tries again.
-    """
+    """Why the target did not take an entry, as a sentence."""
 
     text: str
-    of_account: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +48,12 @@ class Done:
 class Book:
     """Writes down what one run does to one target."""
 
-    def __init__(self, database: Database, exchanges: Exchanges, target_name: str, run_id: str) -> None:
+    def __init__(
+        self, database: Database, exchanges: Exchanges, source_name: str, target_name: str, run_id: str
+    ) -> None:
         self._database = database
         self._exchanges = exchanges
+        self._source = source_name
         self._target = target_name
         self._run_id = run_id
 
@@ -92,7 +91,9 @@ class Book:
             journal.record(
                 connection, self._target, [_entry(item, operation) for item in done if item.written], self._run_id
             )
+            mappings.remember(connection, self._source, self._target, [write.source_id for write in writes])
             conflicts.carry_out(connection, self._target, [item.parcel.line for item in done])
+            conflicts.settle_refusals(connection, self._target, [item.parcel.line for item in done])
             audit.append(connection, [self._event(event, item.parcel, item.row) for item in done])
 
     def delete(self, line: Result, gone: Timesheet | None, bound: LedgerRow | None) -> None:
@@ -113,14 +114,14 @@ class Book:
 
     def refuse(self, parcel: Parcel, operation: Action, refusal: Refusal) -> None:
         """Park an entry that the target refused, and open a conflict for it."""
-        text = " ".join(part for part in (refusal.text, parcel.line.text) if part)
-        facts_hash = "" if refusal.of_account else parcel.line.facts_hash
-        line = replace(
-            parcel.line, action=Action.REVIEW, reason=Reason.REFUSED_BY_KIMAI, text=text, facts_hash=facts_hash
-        )
+        known = parcel.line.text
+        if parcel.line.reason is Reason.REFUSED_BY_KIMAI:
+            # Its text is that of the last refusal: a sentence is told once.
+            known = known.replace(refusal.text, "").strip() if refusal.text in known else ""
+        text = " ".join(part for part in (refusal.text, known) if part)
+        line = replace(parcel.line, action=Action.REVIEW, reason=Reason.REFUSED_BY_KIMAI, text=text)
         with self._exchanges.committed() as connection:
-            write = replace(_write(parcel, operation), facts_hash=facts_hash)
-            ledger.refuse(connection, self._target, write, PushState.PARKED, text, self._run_id)
+            ledger.refuse(connection, self._target, _write(parcel, operation), PushState.PARKED, text, self._run_id)
             if parcel.line.reason is Reason.REFUSED_BY_KIMAI:
                 # Trying again was what a person decided; the new refusal is a new question.
                 conflicts.carry_out(connection, self._target, [parcel.line])
@@ -198,7 +199,7 @@ def refusal_of(error: ConnectorError, what: str = "") -> Refusal:
     if isinstance(error, ValidationFailedError) and error.fields:
         fields = "; ".join(f"{name or 'time sheet'}: {' '.join(texts)}" for name, texts in error.fields.items())
         text = f"Kimai says: {fields.rstrip('.')}. {error.remedy}".strip()
-    return Refusal(f"{what} {text}".strip(), isinstance(error, PermissionDeniedError))
+    return Refusal(f"{what} {text}".strip())
 
 
 def _write(parcel: Parcel, operation: Action) -> Write:

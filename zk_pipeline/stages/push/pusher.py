@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
+from functools import partial
 
 from sqlalchemy import Connection
 
 from zk_pipeline.connectors.base import TargetConnector
+from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.domain import decision
 from zk_pipeline.domain.approval import Permitted, permitted, writes
 from zk_pipeline.domain.decision import Action
@@ -76,7 +78,7 @@ class Pusher:
         self._name = target.endpoint.name
         self._settings = settings
         self._exchanges = Exchanges(database, self._name, run_id)
-        self._book = Book(database, self._exchanges, self._name, run_id)
+        self._book = Book(database, self._exchanges, settings.source, self._name, run_id)
         self._master = MasterData(target, database, self._exchanges, run_id)
         self._doubts = Doubts(target, self._exchanges, settings.source, settings.time_limit, settings.caution)
         self._unknown_in_a_row = 0
@@ -125,7 +127,7 @@ class Pusher:
         adoption = Adoption(self._target, self._book, self._settings.source, locks)
         for parcel in chosen:
             with self._exchanges.of(parcel.source_id):
-                report += adoption.carry_out(parcel)
+                report += self._row_alone(parcel.line, partial(adoption.carry_out, parcel))
         plain = [_parcel(line) for line in wanted if line.decided != Choice.LINK]
         with self._database.transaction() as connection:
             found = rows.timesheets_by_id(connection, self._name, [parcel.line.kimai_id or 0 for parcel in plain])
@@ -148,7 +150,7 @@ class Pusher:
         for line in wanted:
             owner = by_timesheet.get(line.kimai_id)
             with self._exchanges.of(owner.source_id if owner else line.source_id):
-                report += removal.carry_out(line, owner)
+                report += self._row_alone(line, partial(removal.carry_out, line, owner))
         return report
 
     def _updates(self, lines: Sequence[Result], known: Mapping[str, LedgerRow], locks: Locks) -> PushReport:
@@ -158,8 +160,27 @@ class Pusher:
         for parcel in ready:
             row = known.get(parcel.source_id)
             with self._exchanges.of(parcel.source_id, in_doubt=row is not None and row.state is PushState.INTENDED):
-                report += amendment.carry_out(parcel, row)
+                report += self._row_alone(parcel.line, partial(amendment.carry_out, parcel, row))
         return report
+
+    def _row_alone(self, line: Result, carry_out: Callable[[], PushReport]) -> PushReport:
+        """Carry out the line of one time sheet. A 500 of Kimai's is that row's, and the others are carried out.
+
+        Raises the connector's errors for all else, and for so many 500s in a row that they are the system's.
+        """
+        try:
+            report = carry_out()
+        except ConnectorError as error:
+            self._unknown_in_a_row += 1
+            if error.status != ANSWERED_500 or self._is_the_systems():
+                raise
+            return PushReport(failed=1, problems=(f"Booking {line.key}: {error}",))
+        self._unknown_in_a_row = 0
+        return report
+
+    def _is_the_systems(self) -> bool:
+        """Whether so many rows in a row failed that it is no longer their problem."""
+        return self._unknown_in_a_row > 2 * self._settings.concurrency
 
     def _creates(self, lines: Sequence[Result], known: Mapping[str, LedgerRow], turn: HeldLock) -> PushReport:
         planned = [_parcel(line) for line in lines if line.action is Action.CREATE and not _is_settled(line, known)]
@@ -221,8 +242,7 @@ class Pusher:
             self._book.refuse(parcel, Action.CREATE, refusal_of(error))
         self._book.fail(unsent, Action.CREATE, f"Not sent: {delivery.stopped_by}")
         self._unknown_in_a_row = 0 if done or refused else self._unknown_in_a_row + len(doubted)
-        if doubted and self._unknown_in_a_row > 2 * self._settings.concurrency:
-            # So many in a row are no longer the rows' problem but the system's.
+        if doubted and self._is_the_systems():
             delivery.stop(doubted[-1])
         minutes = sum((item.parcel.line.minutes for item in done), Decimal(0))
         return PushReport(created=len(done), parked=len(refused), minutes=minutes)

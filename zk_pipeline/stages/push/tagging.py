@@ -7,7 +7,12 @@ from itertools import groupby
 from zoneinfo import ZoneInfo
 
 from zk_pipeline.connectors.base import TargetConnector
-from zk_pipeline.connectors.errors import NotFoundError, PermissionDeniedError, ValidationFailedError
+from zk_pipeline.connectors.errors import (
+    ConnectorError,
+    NotFoundError,
+    PermissionDeniedError,
+    ValidationFailedError,
+)
 from zk_pipeline.domain.closing import billed_tag, last_day, month_name
 from zk_pipeline.domain.instants import days_window
 from zk_pipeline.domain.journal import JournalEntry, Operation
@@ -15,6 +20,7 @@ from zk_pipeline.domain.records import Timesheet, TimesheetChange
 from zk_pipeline.domain.undo import tags_added
 from zk_pipeline.settings import PushMode
 from zk_pipeline.stages.locks import push_lock
+from zk_pipeline.stages.push.doubt import ANSWERED_500
 from zk_pipeline.stages.push.exchanges import Exchanges
 from zk_pipeline.store import audit, journal, ledger, periods
 from zk_pipeline.store import target as rows
@@ -101,7 +107,10 @@ class Tagging:
     def _tag(self, sheet: Bound, tag: str, done: Tagged) -> None:
         try:
             change = self._sent(sheet, tag)
-        except (NotFoundError, PermissionDeniedError, ValidationFailedError) as error:
+        except ConnectorError as error:
+            of_row = isinstance(error, NotFoundError | PermissionDeniedError | ValidationFailedError)
+            if not of_row and error.status != ANSWERED_500:
+                raise
             done.left.append(f"Time sheet {sheet.kimai_id} could not be tagged. {error}")
             return
         if change is None:
@@ -116,7 +125,7 @@ class Tagging:
     def _sent(self, sheet: Bound, tag: str) -> tuple[Timesheet, Timesheet] | None:
         """The time sheet without the tag and with it, or `None` where nothing is to be done."""
         current = self._target.get(sheet.kimai_id)
-        if current is None or current.exported:
+        if current is None or current.exported or current.faults:
             return None
         if not _has(current, tag):
             with self._exchanges.of(sheet.source_id):

@@ -35,7 +35,7 @@ from zk_pipeline.domain.undo import Present, Reversal, Step
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.stages.locks import locks_now, push_lock
 from zk_pipeline.stages.push.delivery import Parcel
-from zk_pipeline.stages.push.doubt import Caution, Doubts, caution_now
+from zk_pipeline.stages.push.doubt import ANSWERED_500, Caution, Doubts, caution_now
 from zk_pipeline.stages.push.exchanges import Exchanges
 from zk_pipeline.stages.push.undo_book import UndoBook
 from zk_pipeline.store import journal, ledger
@@ -76,11 +76,18 @@ class Sightings:
         """Read one time sheet."""
         try:
             row = target.get(kimai_id)
-        except PermissionDeniedError as error:
+        except ConnectorError as error:
+            if not _is_of_row(error):
+                raise
             self.hidden[kimai_id] = str(error)
             return
         if row is not None:
             self.timesheets[kimai_id] = row
+
+
+def _is_of_row(error: ConnectorError) -> bool:
+    """Whether the target refused this row or failed on it, so that the others go on."""
+    return isinstance(error, REFUSED) or error.status == ANSWERED_500
 
 
 def named_run(database: Database, text: str) -> str:
@@ -167,7 +174,9 @@ class Undoing:
         try:
             with self._exchanges.of(source_id):
                 return self._done(step, found.timesheets.get(write.entry.kimai_id), row)
-        except REFUSED as error:
+        except ConnectorError as error:
+            if not _is_of_row(error):
+                raise
             return step.left(str(error))
 
     def _done(self, step: Step, current: Timesheet | None, known: LedgerRow | None) -> Step:

@@ -3,7 +3,8 @@
 from alembic import context
 
 from zk_pipeline.store import (
-    account_tables,  # noqa: F401 (importing it completes the metadata, as the next four do)
+    account_tables,  # noqa: F401 (importing it completes the metadata, as the next ones do)
+    mapping_tables,  # noqa: F401
     period_tables,  # noqa: F401
     privacy_tables,  # noqa: F401
     raw_tables,  # noqa: F401

@@ -8,12 +8,13 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
+from zk_pipeline.domain.spreadsheets import Dialect
 from zk_pipeline.operations import audit
 from zk_pipeline.operations.audit import ExportFormat, TrailEntry
 from zk_pipeline.store.audit import broken_sentence
 from zk_pipeline.store.trail import TrailFilter
 from zk_pipeline.web.access import Admin, Viewer
-from zk_pipeline.web.api.common import PREFIX, Page, Ready, Wanted
+from zk_pipeline.web.api.common import PREFIX, CsvDialect, Page, Ready, Wanted
 
 router = APIRouter(prefix=f"{PREFIX}/audit", tags=["audit"])
 
@@ -56,10 +57,14 @@ def list_trail(_actor: Viewer, ready: Ready, paging: Wanted, wanted: Filtered) -
 
 @router.get("/export", summary="The trail as CSV or JSON lines, oldest first", response_class=StreamingResponse)
 def export_trail(
-    _actor: Viewer, ready: Ready, wanted: Filtered, kind: Annotated[ExportFormat, Query(alias="format")]
+    _actor: Viewer,
+    ready: Ready,
+    wanted: Filtered,
+    kind: Annotated[ExportFormat, Query(alias="format")],
+    csv_dialect: CsvDialect = Dialect.PLAIN,
 ) -> StreamingResponse:
     """Sent as it is read. Cells that a spreadsheet would take for a formula begin with an apostrophe."""
-    pieces: Iterator[str] = audit.export(ready, wanted, kind)
+    pieces: Iterator[str] = audit.export(ready, wanted, kind, csv_dialect)
     name = f'attachment; filename="audit.{kind}"'
     return StreamingResponse(pieces, media_type=MEDIA_TYPES[kind], headers={"Content-Disposition": name})
 

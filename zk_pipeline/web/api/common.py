@@ -5,6 +5,7 @@ from typing import Annotated, Generic, TypeVar
 from fastapi import Depends, Query, Request
 from pydantic import BaseModel, ConfigDict
 
+from zk_pipeline.domain.spreadsheets import Dialect
 from zk_pipeline.runtime import Runtime
 
 PREFIX = "/api/v1"
@@ -55,5 +56,8 @@ def runtime_of(request: Request) -> Runtime:
     return request.app.state.runtime
 
 
+CsvDialect = Annotated[
+    Dialect, Query(description="`plain` for programs; `excel` opens right where the decimal mark is a comma.")
+]
 Ready = Annotated[Runtime, Depends(runtime_of)]
 Wanted = Annotated[Paging, Query()]

@@ -10,12 +10,14 @@ from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from zk_pipeline.domain.mapping_lines import SIZE_LIMIT, Kind, Problem
+from zk_pipeline.domain.mapping_files import SIZE_LIMIT
+from zk_pipeline.domain.mapping_lines import Kind, Problem
+from zk_pipeline.domain.spreadsheets import Dialect
 from zk_pipeline.operations import mappings
 from zk_pipeline.operations.mappings import Lacking, Outcome
 from zk_pipeline.store.mapping_rows import MappingFilter, MappingRow
 from zk_pipeline.web.access import Operator, Viewer
-from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
+from zk_pipeline.web.api.common import PREFIX, Body, CsvDialect, Page, Ready, Wanted
 from zk_pipeline.web.errors import ProblemError
 from zk_pipeline.web.limits import Memory, TooLargeError, TooSlowError, read_body
 
@@ -54,17 +56,25 @@ Name = Annotated[str, Field(min_length=1, max_length=600)]
 
 
 class NewMapping(Body):
-    """A mapping in the words of an import: names, e-mails, numbers or ids; `id:7` is always an id."""
+    """A mapping in the words of an import: names, e-mails, numbers or ids; `id:7` is always an id.
 
-    zammad: Annotated[Name, Field(description="Type, TYPE@ORGANIZATION, e-mail or organization; - for none.")]
+    `shared` confirms that several agents are one Kimai user; without it that is refused.
+    """
+
+    zammad: Annotated[Name, Field(description="Type, TYPE@ORGANIZATION, agent or organization; - for none.")]
     kimai: Annotated[Name, Field(description="Activity, user or customer; new for a customer of its own.")]
+    shared: bool = False
 
 
 class MappingChange(Body):
-    """Where a mapping shall lead. With `seen`, its `updated_at` as you know it, no change of others gets lost."""
+    """Where a mapping shall lead. With `seen`, its `updated_at` as you know it, no change of others gets lost.
+
+    `shared` confirms that several agents are one Kimai user; without it that is refused.
+    """
 
     kimai: Name
     seen: datetime | None = None
+    shared: bool = False
 
 
 class ChangeView(BaseModel):
@@ -77,7 +87,7 @@ class ChangeView(BaseModel):
 
 
 class OutcomeView(BaseModel):
-    """What was changed; `days` waited for it and are asked for."""
+    """What was changed; `days` waited for it and are asked for. `warnings` say what a mapping cannot do."""
 
     mappings: int
     new: int
@@ -85,6 +95,7 @@ class OutcomeView(BaseModel):
     unchanged: int
     changes: list[ChangeView]
     days: list[date]
+    warnings: list[str]
 
 
 class ImportView(OutcomeView):
@@ -131,6 +142,7 @@ async def _part(request: Request, body: bytes) -> bytes:
 
 File = Annotated[bytes, Depends(_file)]
 DryRun = Annotated[bool, Query(description="Only tell what would change, and every bad line.")]
+Shared = Annotated[bool, Query(description="Several agents are one Kimai user, and that is meant.")]
 Known = Annotated[bool | None, Query(description="True: both systems have it. False: something of it is gone.")]
 Text = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$", description="Found in a name of either side.")]
 
@@ -145,18 +157,20 @@ def list_unmapped(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[Lacking]
 @router.get(
     "/export", summary="All mappings as CSV", response_class=Response, responses={200: {"content": {"text/csv": {}}}}
 )
-def export_mappings(_actor: Viewer, ready: Ready) -> Response:
+def export_mappings(_actor: Viewer, ready: Ready, csv_dialect: CsvDialect = Dialect.PLAIN) -> Response:
     """The file can be imported again. What a spreadsheet would take for a formula begins with an apostrophe."""
     name = {"Content-Disposition": 'attachment; filename="mappings.csv"'}
-    return Response(mappings.exported(ready), media_type="text/csv", headers=name)
+    return Response(mappings.exported(ready, csv_dialect), media_type="text/csv", headers=name)
 
 
 @router.post("/import", summary="Set the mappings of a CSV file", openapi_extra=_FILE)
-def import_mappings(actor: Operator, ready: Ready, content: File, *, dry_run: DryRun = False) -> ImportView:
+def import_mappings(
+    actor: Operator, ready: Ready, content: File, *, dry_run: DryRun = False, shared: Shared = False
+) -> ImportView:
     """Columns `kind,zammad,kimai`; all lines are taken over, or none if one is wrong. A dry run names each bad line."""
     if not dry_run:
-        return _imported(mappings.import_content(ready, actor, content), dry_run=False)
-    return _imported(mappings.try_content(ready, actor, content), dry_run=True)
+        return _imported(mappings.import_content(ready, actor, content, shared=shared), dry_run=False)
+    return _imported(mappings.try_content(ready, actor, content, shared=shared), dry_run=True)
 
 
 @router.get("/{collection}", summary="A page of mappings")
@@ -172,7 +186,7 @@ def list_mappings(
 @router.post("/{collection}", status_code=201, summary="Map something")
 def create_mapping(actor: Operator, ready: Ready, collection: Collection, body: NewMapping) -> OutcomeView:
     """The days with entries that waited for it are asked for. 409 if it is mapped elsewhere already."""
-    outcome = mappings.create(ready, actor, collection.kind, body.zammad, body.kimai)
+    outcome = mappings.create(ready, actor, collection.kind, body.zammad, body.kimai, shared=body.shared)
     return OutcomeView.model_validate(outcome.to_json())
 
 
@@ -185,7 +199,7 @@ def get_mapping(_actor: Viewer, ready: Ready, collection: Collection, key: Key) 
 @router.put("/{collection}/{key}", summary="Let a mapping lead elsewhere")
 def change_mapping(actor: Operator, ready: Ready, collection: Collection, key: Key, body: MappingChange) -> OutcomeView:
     """409 if somebody else changed it since `seen`. Time sheets that were written stay as they are."""
-    outcome = mappings.change(ready, actor, collection.kind, key, body.kimai, seen=body.seen)
+    outcome = mappings.change(ready, actor, collection.kind, key, body.kimai, seen=body.seen, shared=body.shared)
     return OutcomeView.model_validate(outcome.to_json())
 
 

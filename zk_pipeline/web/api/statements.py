@@ -6,12 +6,13 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 from pydantic import BaseModel
 
+from zk_pipeline.domain.spreadsheets import Dialect
 from zk_pipeline.operations import statement as statements
 from zk_pipeline.operations.statement_files import MEDIA_TYPES, FileFormat, file_name, render
 from zk_pipeline.operations.statement_files.data import ToldStatement, told
 from zk_pipeline.operations.statement_files.look import Language, look_of
 from zk_pipeline.web.access import Operator, Viewer
-from zk_pipeline.web.api.common import PREFIX, Ready
+from zk_pipeline.web.api.common import PREFIX, CsvDialect, Ready
 from zk_pipeline.web.api.periods import Month
 
 router = APIRouter(prefix=f"{PREFIX}/statements", tags=["statements"])
@@ -34,6 +35,7 @@ def statement(
     kind: Annotated[FileFormat, Query(alias="format")] = FileFormat.JSON,
     language: Annotated[Language, Query(description="Of the PDF.")] = Language.ENGLISH,
     internal: Annotated[bool, Query(description="Add to the PDF where every minute went.")] = False,  # noqa: FBT002
+    csv_dialect: CsvDialect = Dialect.PLAIN,
     closed: Annotated[bool, Query(description="As it was when the month was closed.")] = False,  # noqa: FBT002
 ) -> ToldStatement | Response:
     """As it was made last: `built_at` says when, `stale_days` which days changed since. Amounts are exact.
@@ -44,7 +46,7 @@ def statement(
     found = statements.statement(ready, month, customer, refresh=False, closed=closed)
     if kind is FileFormat.JSON:
         return told(found)
-    content = render(found, kind, look_of(ready.settings, language, internal=internal))
+    content = render(found, kind, look_of(ready.settings, language, internal=internal, csv=csv_dialect))
     name = f'attachment; filename="{file_name(found, kind)}"'
     return Response(content, media_type=MEDIA_TYPES[kind], headers={"Content-Disposition": name})
 

@@ -91,6 +91,8 @@ def test_an_export_of_json_lines_holds_all_rows_however_many_pieces_they_take(
 def test_an_export_of_nothing_is_a_header_alone(as_role: AsRole) -> None:
     answer = as_role("viewer").get(f"{PATH}/export", params={"format": "csv", "event": "none"})
     assert answer.text.splitlines() == ["id,at,event,actor,actor_name,subject,run_id,detail,hash"]
+    german = {"format": "csv", "event": "none", "csv_dialect": "excel"}
+    assert as_role("viewer").get(f"{PATH}/export", params=german).content.startswith(b"\xef\xbb\xbfid;at;event;")
 
 
 def test_another_format_is_refused(as_role: AsRole) -> None:

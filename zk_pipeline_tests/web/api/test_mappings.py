@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from zk_pipeline.domain.mapping_lines import SIZE_LIMIT
+from zk_pipeline.domain.mapping_files import SIZE_LIMIT
 from zk_pipeline.sandbox.client import SandboxControl
 from zk_pipeline.sandbox.demo import demo_mappings_csv
 from zk_pipeline.sandbox.server import SandboxProcess
@@ -26,7 +26,7 @@ def upload(client: httpx.Client, content: str | bytes, *, dry_run: bool = False)
 
 def mapped(operator: httpx.Client, zammad: str, kimai: str, collection: str = "activities") -> dict[str, Any]:
     """The mapping as the list has it, once it was set."""
-    answer = operator.post(f"{PATH}/{collection}", json={"zammad": zammad, "kimai": kimai})
+    answer = operator.post(f"{PATH}/{collection}", json={"zammad": zammad, "kimai": kimai, "shared": True})
     assert answer.status_code == 201, answer.text
     rows = operator.get(f"{PATH}/{collection}").json()["items"]
     return next(row for row in rows if zammad in {row["zammad"], row["email"]})
@@ -88,6 +88,19 @@ def test_keys_name_nobody(operator: httpx.Client) -> None:
     assert row["email"] == "tim.reuter@nordlicht-it.example"
     assert "reuter" not in row["key"]
     assert operator.get(f"{PATH}/users/{row['key']}").json() == row
+
+
+def test_two_agents_are_one_user_only_where_that_is_confirmed(operator: httpx.Client) -> None:
+    wanted = {"zammad": "Tim Reuter", "kimai": "anna.berger"}
+    told = "column kimai: anna.berger (id 2) would get the time of tim.reuter@nordlicht-it.example (id 22) and of Anna"
+    refused(operator.post(f"{PATH}/users", json=wanted), 422, told)
+    content = HEADER + "activity,Wartung,Wartung\nuser,Tim Reuter,anna.berger\n"
+    (problem,) = upload(operator, content, dry_run=True).json()["problems"]
+    assert (problem["line"], problem["column"], problem["text"][:20]) == (3, "kimai", "Line 3, column kimai")
+    refused(upload(operator, content), 422, "Line 3, column kimai")
+    assert operator.get(f"{PATH}/users").json()["total"] == operator.get(ACTIVITIES).json()["total"] == 0
+    assert operator.post(f"{PATH}/users", json={**wanted, "shared": True}).status_code == 201
+    assert upload(operator, content).json()["new"] == 1
 
 
 def test_what_is_mapped_already_is_not_mapped_again_by_mistake(operator: httpx.Client) -> None:
@@ -192,7 +205,7 @@ def test_a_file_may_come_in_a_form(operator: httpx.Client) -> None:
         ({"content-type": "multipart/form-data; boundary=x"}, b"--x--\r\n", 422, "no such file"),
         (CSV, b"x" * (SIZE_LIMIT + 20_000), 413, "5 MB"),
         (CSV, b"x" * (SIZE_LIMIT + 1), 422, "larger than 5 MB"),
-        (CSV, b"\xff\xfe", 422, "not UTF-8 in line 1"),
+        (CSV, b"\xff\xfa", 422, "not UTF-8 in line 1"),
         (CSV, b"", 422, "The file is empty"),
     ],
 )
@@ -216,13 +229,17 @@ def test_an_export_runs_no_formula_and_is_its_own_import(operator: httpx.Client,
     exported = operator.get(f"{PATH}/export")
     assert exported.headers["content-type"].startswith("text/csv")
     assert "attachment" in exported.headers["content-disposition"]
-    assert {line.split(",")[1].strip('"')[:2] for line in exported.text.splitlines()[1:]} == {
+    assert exported.text.startswith("kind,zammad,kimai,zammad_name,kimai_name\n")
+    assert {line.split(",")[3].strip('"')[:2] for line in exported.text.splitlines()[1:]} == {
         "'=",
         "'+",
         "'@",
         "'-",
-        "-",
+        "(n",
     }
+    german = operator.get(f"{PATH}/export", params={"csv_dialect": "excel"}).content
+    assert german.startswith(b"\xef\xbb\xbfkind;zammad;kimai;")
+    assert upload(operator, german).json()["unchanged"] == 6
     again = upload(operator, exported.content).json()
     assert (again["unchanged"], again["changes"]) == (6, [])
 

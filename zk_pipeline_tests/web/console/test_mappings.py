@@ -168,6 +168,22 @@ def test_each_kind_has_its_own_list_and_address(visit: Visit):
     expect(mapped(page).get_by_role("row").filter(has_text="Paul Okafor")).to_be_visible()
 
 
+def test_that_two_agents_are_one_user_has_to_be_confirmed(visit: Visit, site: Site):
+    page = visit(Role.OPERATOR).open("/mappings?kind=user")
+    waiting(page).get_by_role("button", name="Choose …: Tim Reuter").click()
+    dialog = page.get_by_role("dialog").filter(has_text="User in Kimai")
+    dialog.get_by_role("radio", name="Anna Berger").click()
+    dialog.get_by_role("button", name="Save").click()
+    question = page.get_by_role("dialog").filter(has_text="Two agents would be one Kimai user")
+    expect(question).to_contain_text("would get the time of")
+    agent = "(SELECT id FROM zammad.agents WHERE name = 'Tim Reuter')"
+    query = f"SELECT kimai_user_id FROM sync.user_mappings WHERE agent_id = {agent}"
+    assert stored(site, query) == []
+    question.get_by_role("button", name="They are one person").click()
+    expect(mapped(page).get_by_role("row").filter(has_text="Tim Reuter")).to_contain_text("Anna Berger")
+    assert len(stored(site, query)) == 1
+
+
 def test_a_file_is_tried_first_and_each_bad_line_is_named(visit: Visit):
     page = visit(Role.OPERATOR).open("/mappings")
     dialog = upload(page, f"{HEADER}activity,{TYPE},Sonstiges\nactivity,Segeln,Sonstiges\nuser,,anna.berger\n")
@@ -206,7 +222,7 @@ def test_what_was_imported_is_exported_and_can_be_imported_again(visit: Visit, t
     download.value.save_as(file)
     content = file.read_text(encoding="utf-8")
     assert file.name == "mappings.csv"
-    assert f"activity,{TYPE},Sonstiges" in content.splitlines()
+    assert [line.count("id:") for line in content.splitlines() if line.endswith(f",{TYPE},Sonstiges")] == [2]
     dialog = upload(page, content)
     expect(dialog).to_contain_text("0 new, 0 changed")
     expect(dialog).to_contain_text("Everything in the file is set already.")

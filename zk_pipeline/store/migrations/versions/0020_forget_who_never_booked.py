@@ -1,6 +1,5 @@
 """Forget people and organizations that no booking, ticket or mapping refers to: they were read without need."""
 
-import sqlalchemy as sa
 from alembic import op
 
 revision = "0020"
@@ -10,23 +9,17 @@ depends_on = None
 
 
 def upgrade() -> None:
-    columns = {column["name"] for column in sa.inspect(op.get_bind()).get_columns("user_mappings", schema="sync")}
-    mapped = [
-        condition
-        for column, condition in (
-            ("email", "lower(a.email) = lower(m.email)"),
-            ("agent_id", "a.id = m.agent_id"),
-        )
-        if column in columns
-    ]
     op.execute(
-        f"""
+        """
         DELETE FROM zammad.agents a
         WHERE NOT EXISTS (
                 SELECT FROM zammad.time_accountings t WHERE t.connector = a.connector AND t.agent_id = a.id
             )
-            AND NOT EXISTS (SELECT FROM sync.user_mappings m WHERE {" OR ".join(mapped)})
-        """  # noqa: S608 - our own columns
+            AND NOT EXISTS (
+                SELECT FROM sync.user_mappings m
+                WHERE m.agent_id = a.id OR (m.agent_id IS NULL AND m.email = lower(a.email))
+            )
+        """
     )
     op.execute(
         """

@@ -80,7 +80,8 @@ class Trail:
     def _query(self) -> str:
         wanted = self._wanted()
         given = {"event": wanted.event, "text": wanted.text, "from": wanted.since, "to": wanted.until}
-        return urlencode({"format": "csv", **{name: str(value) for name, value in given.items() if value}})
+        csv = {"format": "csv", **self._visit.words.csv}
+        return urlencode({**csv, **{name: str(value) for name, value in given.items() if value}})
 
     def _row(self, entry: TrailEntry) -> list[Cell]:
         words = self._visit.words

@@ -1,12 +1,13 @@
 """The parts of the section, for one kind of mappings at a time: what waits at the top, then what is mapped."""
 
 from collections.abc import Mapping
+from urllib.parse import urlencode
 
 from nicegui import ui
 
 from zk_pipeline.domain.mapping_lines import Kind
-from zk_pipeline.operations import mappings
 from zk_pipeline.operations.actors import Role
+from zk_pipeline.operations.vocabulary import current_vocabulary
 from zk_pipeline.web.console import feedback, parts
 from zk_pipeline.web.console.mappings import file, forms
 from zk_pipeline.web.console.mappings.listing import Listing
@@ -55,11 +56,12 @@ class Board:
             parts.button(words("mappings.import"), take, icon="upload")
             read = visit.act(Role.OPERATOR, self._read)
             self._read_button = parts.icon_button(words("mappings.read"), "refresh", read)
-        parts.link(words("mappings.export"), EXPORT).props("download=mappings.csv")
+        address = f"{EXPORT}?{urlencode(words.csv)}" if words.csv else EXPORT
+        parts.link(words("mappings.export"), address).props("download=mappings.csv")
 
     async def _read(self) -> None:
         with feedback.working(self._read_button):
-            await self._visit.ask(mappings.current_vocabulary, self._visit.runtime)
+            await self._visit.ask(current_vocabulary, self._visit.runtime)
         self._visit.tell(self._visit.words("mappings.read.done"))
         await self.refresh()
 

@@ -1,11 +1,12 @@
 """Taking over a CSV file: it is tried first, every bad line is named, and what would change is shown."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from nicegui import ui
 from nicegui.events import UploadEventArguments
 
-from zk_pipeline.domain.mapping_lines import COLUMNS, SIZE_LIMIT
+from zk_pipeline.domain.mapping_files import COLUMNS, SIZE_LIMIT
 from zk_pipeline.operations import mappings
 from zk_pipeline.operations.actors import Role
 from zk_pipeline.operations.mappings import Outcome
@@ -28,7 +29,7 @@ class _Import:
 
     def __init__(self, visit: Visit, changed: Callable[[], Awaitable[None]]) -> None:
         self._visit, self._words, self._changed = visit, visit.words, changed
-        self._content = b""
+        self._content, self._shared = b"", False
 
     def open(self) -> None:
         visit, words = self._visit, self._words
@@ -57,13 +58,21 @@ class _Import:
         await self._visit.act(Role.OPERATOR, lambda: self._try(event))()
 
     async def _try(self, event: UploadEventArguments) -> None:
+        self._name.text = event.file.name
+        self._content, self._shared = await event.file.read(), False
+        self._upload.reset()
+        await self._look()
+
+    async def _confirm_shared(self) -> None:
+        self._shared = True
+        await self._look()
+
+    async def _look(self) -> None:
         visit = self._visit
         self._take.disable()
-        self._name.text = event.file.name
-        self._content = await event.file.read()
-        self._upload.reset()
         with feedback.working(self._choose):
-            outcome = await visit.ask(mappings.try_content, visit.runtime, visit.actor, self._content)
+            ask = partial(mappings.try_content, shared=self._shared)
+            outcome = await visit.ask(ask, visit.runtime, visit.actor, self._content)
         self._told.clear()
         with self._told:
             if outcome.problems:
@@ -79,11 +88,16 @@ class _Import:
             for problem in problems[:ROWS_SHOWN]:
                 parts.text("li", problem.text)
         self._more(len(problems))
+        if outcome.shared:
+            confirm = self._visit.act(Role.OPERATOR, self._confirm_shared)
+            parts.button(words("mappings.shared.confirm"), confirm, kind="danger")
 
     def _changes(self, outcome: Outcome) -> None:
         words, told = self._words, outcome.to_json()
         numbers = {name: words.number(told[name]) for name in ("new", "changed", "unchanged")}
         parts.text("p", words("mappings.import.sums", **numbers), "zk-lead")
+        for warning in outcome.warnings:
+            parts.text("p", warning, "zk-note zk-warn")
         if not outcome.changes:
             parts.text("p", words("mappings.import.same"), "zk-muted")
             return
@@ -103,7 +117,8 @@ class _Import:
     async def _take_over(self) -> None:
         visit = self._visit
         with feedback.working(self._take):
-            outcome = await visit.ask(mappings.import_content, visit.runtime, visit.actor, self._content)
+            ask = partial(mappings.import_content, shared=self._shared)
+            outcome = await visit.ask(ask, visit.runtime, visit.actor, self._content)
         forms.tell(visit, outcome)
         self._dialog.close()
         await self._changed()

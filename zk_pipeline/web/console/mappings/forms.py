@@ -2,10 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import Protocol
 
 from nicegui import ui
 
-from zk_pipeline.domain.mapping_lines import NOTHING, OWN, Kind
+from zk_pipeline.domain.mapping_lines import NOTHING, OWN, Kind, SharedUserError
 from zk_pipeline.operations import mapping_choices, mappings
 from zk_pipeline.operations.actors import Role
 from zk_pipeline.operations.mappings import Lacking, Outcome
@@ -16,6 +17,15 @@ from zk_pipeline.web.console.visit import Visit
 from zk_pipeline.web.console.words import Words
 
 Changed = Callable[[], Awaitable[None]]
+
+
+class Ask(Protocol):
+    """Sets a mapping; `shared` where several agents are one user."""
+
+    def __call__(self, *, shared: bool) -> Awaitable[Outcome]:
+        """Raises `SharedUserError` where several agents would be one user, unless that is `shared`."""
+        ...
+
 
 _NO_ORGANIZATION = 0
 
@@ -39,9 +49,12 @@ async def add(visit: Visit, kind: Kind, changed: Changed) -> None:
                 return
             if scope is not None and scope.value is not None:
                 value = f"{value}@{scope.value}"
+
+            def ask(*, shared: bool) -> Awaitable[Outcome]:
+                return visit.ask(mappings.create, visit.runtime, visit.actor, kind, value, target, shared=shared)
+
             with feedback.working(button):
-                outcome = await visit.ask(mappings.create, visit.runtime, visit.actor, kind, value, target)
-            await _stored(visit, dialog, outcome, changed)
+                await confirmed(visit, ask, partial(_stored, visit, dialog, changed))
 
         button = _end(visit, dialog, store)
     for picker in filter(None, (zammad, scope, kimai)):
@@ -51,8 +64,8 @@ async def add(visit: Visit, kind: Kind, changed: Changed) -> None:
 async def choose(visit: Visit, row: Lacking, changed: Changed) -> None:
     """Ask where something leads that lacks a mapping, and set that."""
 
-    async def store(target: str) -> Outcome:
-        return await visit.ask(mappings.create, visit.runtime, visit.actor, row.kind, row.zammad, target)
+    def store(target: str, *, shared: bool) -> Awaitable[Outcome]:
+        return visit.ask(mappings.create, visit.runtime, visit.actor, row.kind, row.zammad, target, shared=shared)
 
     title = visit.words("mappings.map", name=shown(visit.words, row.zammad, row.name))
     await _lead(visit, row.kind, title, store, changed)
@@ -61,9 +74,9 @@ async def choose(visit: Visit, row: Lacking, changed: Changed) -> None:
 async def edit(visit: Visit, row: MappingRow, changed: Changed) -> None:
     """Ask where a mapping leads from now on, and set that, unless somebody else changed it meanwhile."""
 
-    async def store(target: str) -> Outcome:
-        key, seen = row.key, row.updated_at
-        return await visit.ask(mappings.change, visit.runtime, visit.actor, row.kind, key, target, seen=seen)
+    def store(target: str, *, shared: bool) -> Awaitable[Outcome]:
+        runtime, actor, key, seen = visit.runtime, visit.actor, row.key, row.updated_at
+        return visit.ask(mappings.change, runtime, actor, row.kind, key, target, seen=seen, shared=shared)
 
     words = visit.words
     title = words("mappings.edit.title", name=name_of(words, row), kimai=leads_to(words, row))
@@ -84,9 +97,27 @@ def delete(visit: Visit, row: MappingRow, changed: Changed) -> None:
     feedback.confirm(visit, Role.OPERATOR, title, effect, words("mappings.delete"), act, "danger")
 
 
+async def confirmed(visit: Visit, ask: Ask, then: Callable[[Outcome], Awaitable[None]]) -> None:
+    """Set a mapping; that two agents would be one user is shown first, and set only once a person says so."""
+    words = visit.words
+
+    async def act() -> None:
+        await then(await ask(shared=True))
+
+    try:
+        outcome = await ask(shared=False)
+    except SharedUserError as error:
+        title, label = words("mappings.shared"), words("mappings.shared.confirm")
+        feedback.confirm(visit, Role.OPERATOR, title, str(error), label, act, "danger")
+    else:
+        await then(outcome)
+
+
 def tell(visit: Visit, outcome: Outcome) -> None:
-    """Say what was set, and how many days are asked for."""
+    """Say what was set, how many days are asked for, and what the mapping cannot do."""
     visit.tell(visit.words.count("mappings.set", len(outcome.days)))
+    for warning in outcome.warnings:
+        visit.warn(warning)
 
 
 def shown(words: Words, value: str, name: str) -> str:
@@ -115,7 +146,7 @@ def two_lines(first: str, second: str) -> None:
 
 
 async def _lead(
-    visit: Visit, kind: Kind, title: str, store: Callable[[str], Awaitable[Outcome]], changed: Changed
+    visit: Visit, kind: Kind, title: str, store: Callable[..., Awaitable[Outcome]], changed: Changed
 ) -> None:
     """Ask for a target, and have it stored."""
     words = visit.words
@@ -128,14 +159,13 @@ async def _lead(
                 visit.warn(words("mappings.target"))
                 return
             with feedback.working(button):
-                outcome = await store(kimai.value)
-            await _stored(visit, dialog, outcome, changed)
+                await confirmed(visit, partial(store, kimai.value), partial(_stored, visit, dialog, changed))
 
         button = _end(visit, dialog, take)
     await kimai.load()
 
 
-async def _stored(visit: Visit, dialog: ui.dialog, outcome: Outcome, changed: Changed) -> None:
+async def _stored(visit: Visit, dialog: ui.dialog, changed: Changed, outcome: Outcome) -> None:
     tell(visit, outcome)
     dialog.close()
     await changed()

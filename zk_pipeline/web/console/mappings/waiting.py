@@ -6,7 +6,7 @@ from zk_pipeline.domain.mapping_lines import Kind
 from zk_pipeline.domain.suggestions import Suggestion
 from zk_pipeline.operations import mappings
 from zk_pipeline.operations.actors import Role
-from zk_pipeline.operations.mappings import Lacking, LackingPage
+from zk_pipeline.operations.mappings import Lacking, LackingPage, Outcome
 from zk_pipeline.runtime import SetupError
 from zk_pipeline.web.console import feedback, parts
 from zk_pipeline.web.console.mappings import forms
@@ -81,9 +81,6 @@ class WaitingList:
 
     def _suggestions(self, row: Lacking, name: str) -> None:
         visit, words = self._visit, self._visit.words
-        if not row.zammad:
-            parts.text("span", words("mappings.no_email"), "zk-muted")
-            return
         if not visit.may(Role.OPERATOR):
             told = ", ".join(one.name for one in row.suggestions)
             parts.text("span", told or words("mappings.no_suggestion"), "zk-muted")
@@ -99,11 +96,19 @@ class WaitingList:
         visit, words = self._visit, self._visit.words
 
         async def accept() -> None:
+            value = f"id:{suggestion.id}"
+
+            def ask(*, shared: bool) -> Awaitable[Outcome]:
+                return visit.ask(
+                    mappings.create, visit.runtime, visit.actor, row.kind, row.zammad, value, shared=shared
+                )
+
+            async def then(outcome: Outcome) -> None:
+                forms.tell(visit, outcome)
+                await self._done()
+
             with feedback.working(button):
-                value = f"id:{suggestion.id}"
-                outcome = await visit.ask(mappings.create, visit.runtime, visit.actor, row.kind, row.zammad, value)
-            forms.tell(visit, outcome)
-            await self._done()
+                await forms.confirmed(visit, ask, then)
 
         button = parts.button(suggestion.name, visit.act(Role.OPERATOR, accept), icon="check")
         button.props["aria-label"] = words("mappings.accept", zammad=name, kimai=suggestion.name)

@@ -48,7 +48,8 @@ def downloads(words: Words, statement: Statement, customer: Customer | None) -> 
         about["closed"] = "true"
     with parts.box("zk-row"):
         for kind in _SAVED:
-            query = urlencode({"format": kind.value, "language": words.language.value, **about})
+            csv = words.csv if kind is FileFormat.CSV else {}
+            query = urlencode({"format": kind.value, "language": words.language.value, **csv, **about})
             title = words("statement.download", format=kind.value.upper())
             parts.link(title, f"{FILES}/{month_name(statement.month)}?{query}")
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from zk_pipeline.domain.spreadsheets import Dialect
 from zk_pipeline.web.console.words import (
     audit,
     connectors,
@@ -81,6 +82,11 @@ class Words:
         """The text under `key.one` or `key.many` with the number in it."""
         one = number in {0, 1} if self.language is Language.FRENCH else number == 1
         return self(f"{key}.one" if one else f"{key}.many", number=self.number(number))
+
+    @property
+    def csv(self) -> dict[str, str]:
+        """What the address of a CSV file needs besides, so that a spreadsheet in this language opens it right."""
+        return {} if self.language is Language.ENGLISH else {"csv_dialect": Dialect.EXCEL.value}
 
     def number(self, value: int | Decimal) -> str:
         """A number with marks between thousands and before decimals; no decimal is dropped but zeros at the end."""

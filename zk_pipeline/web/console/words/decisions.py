@@ -9,6 +9,8 @@ WORDS = {
     "reason.unmapped_activity": ("Type not mapped", "Tätigkeit nicht zugeordnet", "Type sans correspondance"),
     "reason.unmapped_customer": ("Customer not mapped", "Kunde nicht zugeordnet", "Client sans correspondance"),
     "reason.unknown_ticket": ("Ticket not readable", "Ticket nicht lesbar", "Ticket illisible"),
+    "reason.malformed_booking": ("Booking unreadable", "Buchung nicht lesbar", "Saisie illisible"),
+    "reason.malformed_timesheet": ("Time sheet unreadable", "Zeiteintrag nicht lesbar", "Feuille illisible"),
     "reason.duplicate": ("Typed by hand", "Von Hand eingetragen", "Saisi à la main"),
     "reason.ambiguous": ("Several fit", "Mehrere passen", "Plusieurs conviennent"),
     "reason.fuzzy_candidate": ("Very similar", "Sehr ähnlich", "Très semblable"),
@@ -43,6 +45,16 @@ WORDS = {
         "Give the Zammad token's user read access to the ticket's group, then sync the day again.",
         "Geben Sie dem Benutzer des Zammad-Tokens Leserechte auf die Gruppe, und gleichen Sie den Tag noch einmal ab.",
         "Donnez au jeton Zammad l'accès en lecture au groupe du ticket, puis resynchronisez le jour.",
+    ),
+    "next.malformed_booking": (
+        "Nothing is written while Zammad's data cannot be read. Correct it in Zammad, then sync the day again.",
+        "Solange die Angaben in Zammad nicht lesbar sind, wird nichts geschrieben. Berichtigen Sie sie in Zammad.",
+        "Rien n'est écrit tant que les données de Zammad sont illisibles. Corrigez-les dans Zammad.",
+    ),
+    "next.malformed_timesheet": (
+        "Nothing is written while Kimai's time sheet cannot be read. Correct or delete it in Kimai.",
+        "Solange der Zeiteintrag in Kimai nicht lesbar ist, wird nichts geschrieben. Berichtigen Sie ihn in Kimai.",
+        "Rien n'est écrit tant que la feuille est illisible dans Kimai. Corrigez-la ou supprimez-la.",
     ),
     "next.duplicate": (
         "A time sheet typed by hand says the same. Link it to the booking, or delete it in Kimai.",

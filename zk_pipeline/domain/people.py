@@ -1,0 +1,135 @@
+"""People: which user of the target an agent of the source is. Agents are known by their id."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import TypeVar
+
+from zk_pipeline.domain.records import Agent, TargetUser
+
+_Person = TypeVar("_Person")
+
+
+class People:
+    """Finds users of the target for agents.
+
+    A mapping decides: `mapped` has users by the agent's id, or by the address of one who was not known when it was set.
+    Else an address decides that one active agent and one user have. Where no address does, the agent stays the user who
+    got the time before (`carried`), so that a new address changes nothing.
+    """
+
+    def __init__(
+        self,
+        users: Iterable[TargetUser],
+        agents: Iterable[Agent] = (),
+        mapped: Mapping[int | str, int] | None = None,
+        carried: Mapping[int, int] | None = None,
+    ) -> None:
+        self._users = {user.id: user for user in users}
+        self._agents = {agent.id: agent for agent in agents}
+        self._mapped, self._carried = mapped or {}, carried or {}
+        self._by_email = _grouped((user.email or "", user) for user in self._users.values())
+        self._by_username = _grouped((user.username, user) for user in self._users.values())
+        self._holders = _grouped((agent.email, agent) for agent in self._agents.values())
+        self._carried_for = _grouped((str(user), agent) for agent, user in self._carried.items())
+
+    def user(self, agent_id: int, address: str | None = None, name: str = "") -> TargetUser | str:
+        """The user who stands for an agent, or why that is nobody, as a sentence.
+
+        `address` is the agent's, where it is not the one in the source's directory; `name` of one who is not in that.
+        """
+        agent = self._agent(agent_id, address, name)
+        mapped = self._mapping(agent)
+        if mapped is not None:
+            return self._users.get(mapped) or f"{_called(agent)} is mapped to Kimai user {mapped}, who is gone."
+        found = self._match(agent)
+        if isinstance(found, str):
+            return self._users.get(self._carried.get(agent_id, 0)) or found
+        other = self._carried_before(found, agent_id)
+        if other is not None:
+            return f"Kimai user {label(found)} has the address of {label(agent)}, but got the time of {label(other)}."
+        return found
+
+    def others(self, user_id: int, agent_id: int) -> list[Agent]:
+        """The agents but this one who are this user."""
+        return [agent for agent in self._agents_of.get(user_id, []) if agent.id != agent_id]
+
+    @cached_property
+    def _agents_of(self) -> dict[int, list[Agent]]:
+        found: dict[int, list[Agent]] = {}
+        gone = (key for key in self._mapped if isinstance(key, int) and key not in self._agents)
+        for agent in (*self._agents.values(), *map(self._agent, gone)):
+            user = self.user(agent.id)
+            if isinstance(user, TargetUser):
+                found.setdefault(user.id, []).append(agent)
+        return found
+
+    def _agent(self, agent_id: int, address: str | None = None, name: str = "") -> Agent:
+        agent = self._agents.get(agent_id)
+        if agent is None:
+            return Agent(agent_id, "", address or "", name or f"agent {agent_id}", active=False)
+        return agent if address is None else replace(agent, email=address)
+
+    def _mapping(self, agent: Agent) -> int | None:
+        by_id = self._mapped.get(agent.id)
+        if by_id is not None or not agent.email or self._rivals(agent):
+            return by_id
+        return self._mapped.get(agent.email.casefold())
+
+    def _match(self, agent: Agent) -> TargetUser | str:
+        """Who the address says, and nothing else."""
+        if not agent.email:
+            return f"{label(agent)} has no e-mail address in Zammad."
+        rivals = self._rivals(agent)
+        if rivals:
+            both = ", ".join(label(one) for one in sorted((agent, *rivals), key=lambda one: one.id))
+            return f"{agent.email} is the address of several agents in Zammad: {both}."
+        address = agent.email.casefold()
+        by_email = self._by_email.get(address, [])
+        found = by_email or self._by_username.get(address, [])
+        if len(found) > 1:
+            return f"{agent.email} is the address of several Kimai users: {', '.join(map(label, found))}."
+        if not found:
+            return f"No Kimai user has the e-mail address or user name {agent.email} of {label(agent)}."
+        owners = [] if by_email else self._holders.get((found[0].email or "").casefold(), [])
+        if any(owner.id != agent.id for owner in owners):
+            return f"Kimai user {label(found[0])} has the address of {label(owners[0])} and that of {label(agent)}."
+        return found[0]
+
+    def _rivals(self, agent: Agent) -> list[Agent]:
+        """Others with the address of an agent; nobody where they all left and the agent did not."""
+        others = [one for one in self._holders.get(agent.email.casefold(), []) if one.id != agent.id]
+        return [] if agent.active and not any(one.active for one in others) else others
+
+    def _carried_before(self, user: TargetUser, agent_id: int) -> Agent | None:
+        """Another agent whose time the user got, and whom neither a mapping nor an address gives to somebody else."""
+        for other in self._carried_for.get(str(user.id), []):
+            agent = self._agent(other)
+            match = None if self._mapping(agent) is not None else self._match(agent)
+            if other != agent_id and (isinstance(match, str) or _is(match, user.id)):
+                return agent
+        return None
+
+
+def label(person: Agent | TargetUser) -> str:
+    """A person with the id that tells them from their namesakes."""
+    if isinstance(person, TargetUser):
+        return f"{person.username} (id {person.id}{'' if person.enabled else ', disabled'})"
+    return f"{person.name or person.login} (id {person.id}{'' if person.active else ', inactive'})"
+
+
+def _called(agent: Agent) -> str:
+    return agent.email or label(agent)
+
+
+def _is(found: TargetUser | str | None, user_id: int) -> bool:
+    return isinstance(found, TargetUser) and found.id == user_id
+
+
+def _grouped(named: Iterable[tuple[str, _Person]]) -> dict[str, list[_Person]]:
+    """By address in whatever case; who has none is not in it."""
+    found: dict[str, list[_Person]] = {}
+    for address, person in named:
+        if address:
+            found.setdefault(address.casefold(), []).append(person)
+    return found

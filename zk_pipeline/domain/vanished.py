@@ -1,0 +1,166 @@
+"""What stands in a long list of a system, other than we know it: found without reading the list.
+
+The list is sorted, and so is what we know of it. While nothing came or went, the row that we know as the n-th stands
+n places after the first. So one row in the middle shows on which side the difference lies, and each difference costs
+about `log2(n)` requests for one row and one for a page, wherever it is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+Key = tuple[int, int]
+"""What the list is sorted by, unique for each row; the second number is the row's id."""
+
+Row = TypeVar("Row")
+
+
+class Listing(Protocol[Row]):
+    """A sorted list that can be read at any place; places count from 0."""
+
+    def row_at(self, position: int) -> Row | None:
+        """The row at a place, or `None` past the end. One request."""
+        ...
+
+    def rows_from(self, position: int) -> tuple[int, Sequence[Row]]:
+        """A page that holds the row at this place, and the place of its first row. One request."""
+        ...
+
+    def key(self, row: Row) -> Key:
+        """What the list is sorted by."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a search goes on: after the row of this key everything is compared, and the next stands at `position`."""
+
+    after: Key
+    position: int
+
+
+@dataclass(slots=True)
+class Differences(Generic[Row]):
+    """`missing` are keys that we know and the list does not have, `unknown` rows the other way round.
+
+    `rest` is where to go on when the requests that were allowed are spent; `None` when all was compared.
+    """
+
+    missing: list[Key] = field(default_factory=list[Key])
+    unknown: list[Row] = field(default_factory=list)  # pyright: ignore[reportUnknownVariableType]
+    rest: Place | None = None
+
+
+class Spent(Exception):  # noqa: N818 - it ends a turn, and is no error.
+    """No more requests may be sent in this turn."""
+
+
+class Budgeted(Generic[Row]):
+    """A list that may be asked so many times. Raises `Spent` afterwards."""
+
+    def __init__(self, listing: Listing[Row], requests: int) -> None:
+        self._listing = listing
+        self.requests = requests
+
+    def row_at(self, position: int) -> Row | None:
+        """As the list."""
+        self._spend()
+        return self._listing.row_at(position)
+
+    def rows_from(self, position: int) -> tuple[int, Sequence[Row]]:
+        """As the list."""
+        self._spend()
+        return self._listing.rows_from(position)
+
+    def key(self, row: Row) -> Key:
+        """As the list."""
+        return self._listing.key(row)
+
+    def _spend(self) -> None:
+        if self.requests <= 0:
+            raise Spent
+        self.requests -= 1
+
+
+def differences(
+    known: Sequence[Key], listing: Budgeted[Row], *, total: int, start: Place | None = None
+) -> Differences[Row]:
+    """Compare what we know, sorted, with the part of the list from its first to its last row.
+
+    `total` is the length of the list. Rows that come and go meanwhile may show as differences that are none, so each
+    must be looked at before anything is concluded. As many rows that came as that went, all between the same two that
+    were looked at, hide each other.
+    """
+    found: Differences[Row] = Differences()
+    index = sum(key <= start.after for key in known) if start else 0
+    position = start.position if start else -1
+    try:
+        if known and not start:
+            position = _first_place(known[0], listing, total)
+        while index < len(known):
+            if _stands_at(known[-1], position + len(known) - 1 - index, listing):
+                break
+            good = _last_good(known, index, position, listing)
+            index, position = _compare_page(known, good + 1, position + good + 1 - index, listing, found)
+    except Spent:
+        if position >= 0:
+            found.rest = Place(known[index - 1] if index else (-1, -1), position)
+        else:
+            found.rest = start
+    return found
+
+
+def _first_place(key: Key, listing: Budgeted[Row], total: int) -> int:
+    """How many rows of the list come before this key."""
+    low, high = 0, total
+    while low < high:
+        middle = (low + high) // 2
+        row = listing.row_at(middle)
+        if row is not None and listing.key(row) < key:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def _stands_at(key: Key, position: int, listing: Budgeted[Row]) -> bool:
+    row = listing.row_at(position)
+    return row is not None and listing.key(row) == key
+
+
+def _last_good(known: Sequence[Key], index: int, position: int, listing: Budgeted[Row]) -> int:
+    """The last known row that stands where it should, if the row at `index` should stand at `position`.
+
+    That of the last row is known to be wrong. `index - 1` when the first is wrong already.
+    """
+    good, bad = index - 1, len(known) - 1
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        if _stands_at(known[middle], position + middle - index, listing):
+            good = middle
+        else:
+            bad = middle
+    return good
+
+
+def _compare_page(
+    known: Sequence[Key], index: int, position: int, listing: Budgeted[Row], found: Differences[Row]
+) -> tuple[int, int]:
+    """Compare one page row by row; what is to be compared next, and where it should stand."""
+    first, page = listing.rows_from(position)
+    rows = page[position - first :]
+    if not rows:  # The list ends here.
+        found.missing += known[index:]
+        return len(known), position
+    for number, row in enumerate(rows):
+        key = listing.key(row)
+        while index < len(known) and known[index] < key:
+            found.missing.append(known[index])
+            index += 1
+        if index == len(known):
+            return index, position + number
+        if known[index] == key:
+            index += 1
+        else:
+            found.unknown.append(row)
+    return index, position + len(rows)

@@ -1,0 +1,47 @@
+"""What people typed stays text in a spreadsheet."""
+
+import csv
+import io
+from decimal import Decimal
+
+import pytest
+
+from zk_pipeline.domain import spreadsheets
+from zk_pipeline.domain.spreadsheets import Dialect
+
+
+@pytest.mark.parametrize("typed", ["=1+1", "+49 30 1234", "-5", "@SUM(A1)", "\t=1", "\r=1"])
+def test_what_would_be_calculated_begins_with_an_apostrophe(typed: str) -> None:
+    assert spreadsheets.cell(typed) == f"'{typed}"
+
+
+@pytest.mark.parametrize(("value", "shown"), [(None, ""), (17, "17"), ("a=b", "a=b"), ("", "")])
+def test_everything_else_is_as_it_was(value: object, shown: str) -> None:
+    assert spreadsheets.cell(value) == shown
+
+
+@pytest.mark.parametrize("dialect", Dialect)
+@pytest.mark.parametrize("delimiter", [";", ",", "\t"])
+@pytest.mark.parametrize(
+    "typed", ["x;=1+1+cmd|' /C calc'!A0", 'x,"=1', "x\t -1", "x\n@a", ' "=1', "\uff1d1", "x; '=1", "a, b; c, -d"]
+)
+def test_no_part_of_a_text_is_calculated_whatever_a_spreadsheet_divides_at(
+    typed: str, delimiter: str, dialect: Dialect
+) -> None:
+    text = dialect.beginning + spreadsheets.lines([["month", typed, "end"]], dialect)
+    cells = [cell for row in csv.reader(io.StringIO(text), delimiter=delimiter) for cell in row]
+    if delimiter == dialect.delimiter:
+        assert len(cells) == 3
+    assert [cell for cell in cells if cell.lstrip(' "')[:1] in {"=", "-", "@", "\uff1d"} and cell[:1] != "'"] == []
+
+
+def test_a_german_spreadsheet_gets_its_mark_its_delimiter_and_its_decimal_comma() -> None:
+    text = spreadsheets.lines([["M\u00fcller; S\u00f6hne", Decimal("12.5"), 3]], Dialect.EXCEL)
+    assert (Dialect.EXCEL.beginning, text) == ("\ufeff", '"M\u00fcller; S\u00f6hne";12,5;3\r\n')
+    assert spreadsheets.lines([["a", Decimal("12.5")]]) == "a,12.5\r\n"
+
+
+def test_separators_and_line_breaks_stay_within_their_cell() -> None:
+    rows = [["a,b", 'say "no"', "two\nlines"], ["=x", None, 3]]
+    read = list(csv.reader(io.StringIO(spreadsheets.lines(rows))))
+    assert read == [["a,b", 'say "no"', "two\nlines"], ["'=x", "", "3"]]
