@@ -76,7 +76,7 @@ def meant(found: SourceDirectory, mappings: Iterable[AnyMapping]) -> SourceDirec
 
 
 class _Listening(Vocabulary):
-    """Notes what lines call agents and organizations, right or wrong; not the ids of those that are stored.
+    """Notes what lines call agents and organizations, right or wrong.
 
     And the addresses of the target's users: who has one in the source would be the same user.
     """
@@ -86,18 +86,15 @@ class _Listening(Vocabulary):
         self.names: set[str] = set()
         self._addresses = {row.id: row.email or row.username for row in target.users}
         self._known_addresses = {row.email.casefold() for row in source.agents}
-        self._known_agents = {f"id:{row.id}" for row in source.agents}
-        self._known_organizations = {f"id:{row.id}" for row in source.organizations}
 
     def mapping(self, kind: str, zammad: str, kimai: str) -> AnyMapping:
         """Note the name, and go on."""
-        names, known = [zammad], self._known_organizations
+        names = [zammad]
         if fold(kind) == Kind.USER:
-            known = self._known_agents
             self.names |= {address for user in self._users.fitting(kimai) if (address := self._unknown(user.key))}
         elif fold(kind) == Kind.ACTIVITY:  # Names of types and of organizations may have an @ of their own.
             names = [zammad[at + 1 :] for at, letter in enumerate(zammad) if letter == "@"]
-        self.names |= {name.strip() for name in names if fold(name) not in known} - {"", NOTHING}
+        self.names |= {name.strip() for name in names} - {"", NOTHING}
         return super().mapping(kind, zammad, kimai)
 
     def _unknown(self, user_id: int) -> str:
