@@ -28,7 +28,12 @@ _DAEMONS = """{ instance { daemonHealth { allDaemonStatuses {
 _LAUNCH = """mutation ($parameters: ExecutionParams!) { launchRun(executionParams: $parameters) { __typename
   ... on LaunchRunSuccess { run { runId } } ... on PipelineNotFoundError { message }
   ... on PythonError { message } } }"""
+_CANCEL = """mutation ($id: String!) { terminateRun(runId: $id, terminatePolicy: SAFE_TERMINATE) { __typename
+  ... on TerminateRunFailure { message } ... on RunNotFoundError { message } ... on UnauthorizedError { message }
+  ... on PythonError { message } } }"""
 _STATUSES = """query ($filter: RunsFilter!) { runsOrError(filter: $filter) { __typename
+  ... on Runs { results { runId status } } ... on PythonError { message } } }"""
+_TAGGED = """query ($filter: RunsFilter!) { runsOrError(filter: $filter, limit: 1) { __typename
   ... on Runs { results { runId status } } ... on PythonError { message } } }"""
 
 
@@ -70,6 +75,11 @@ class DagsterServer:
             raise DagsterServerError(f"Dagster did not start a run of {job}: {_reason(answer)} Look at its UI.")
         return answer["run"]["runId"]
 
+    def cancel(self, run_id: str) -> str | None:
+        """Have a run stop, whether it waits for its turn or is at work; why that cannot be, or `None`."""
+        answer = self._ask(_CANCEL, id=run_id)["terminateRun"]
+        return None if answer["__typename"] == "TerminateRunSuccess" else _reason(answer)
+
     def run_statuses(self, ids: Collection[str]) -> dict[str, str]:
         """The status of each of these runs that exists, such as `QUEUED`, `STARTED`, `SUCCESS` or `FAILURE`."""
         if not ids:  # To Dagster, no ids mean all runs.
@@ -78,6 +88,13 @@ class DagsterServer:
         if answer["__typename"] != "Runs":
             raise DagsterServerError(f"Dagster did not tell the status of runs: {_reason(answer)} Look at its UI.")
         return {run["runId"]: run["status"] for run in answer["results"]}
+
+    def run_with_tag(self, key: str, value: str) -> str | None:
+        """The newest run with this tag, if there is any."""
+        answer = self._ask(_TAGGED, filter={"tags": [{"key": key, "value": value}]})["runsOrError"]
+        if answer["__typename"] != "Runs":
+            raise DagsterServerError(f"Dagster did not tell its runs: {_reason(answer)} Look at its UI.")
+        return next((run["runId"] for run in answer["results"]), None)
 
     def reload(self) -> None:
         """Have the code server load the definitions anew, and wait until the web server shows them.

@@ -22,6 +22,18 @@ REASON_TAG = "zk/reason"
 COMMAND = "command"
 """The reason of a run that a person started at the command line, who waits for it."""
 
+RUN_KEY_TAG = "zk/run_key"
+"""What a run was started for, by which it is found again when the answer of its start was lost."""
+
+CHANGE = "change"
+"""The reason of the runs that the sensor asks for."""
+
+OF_THEMSELVES = frozenset({CHANGE, "catch_up", "deep_check"})
+"""The reasons of runs that nobody started: those of the sensor and of the schedules."""
+
+_REPEATED_TAG = "dagster/retry_number"
+_AGAIN_TAG = "dagster/parent_run_id"
+
 CHECKED_TAG = "zk/checked"
 """The days that the runs of one tick look at together, as `first/last`."""
 
@@ -52,6 +64,16 @@ def range_of(tags: Mapping[str, str]) -> tuple[date, date] | None:
     if RANGE_START not in tags or RANGE_END not in tags:
         return None
     return date.fromisoformat(tags[RANGE_START]), date.fromisoformat(tags[RANGE_END])
+
+
+def is_wanted_by_a_person(tags: Mapping[str, str]) -> bool:
+    """Whether somebody started just this run: by a command, in the console, or in Dagster's UI, *Re-execute* included.
+
+    The runs of the sensor and of the schedules are not, nor what Dagster itself starts again after a crash.
+    """
+    if _REPEATED_TAG in tags:
+        return False
+    return _AGAIN_TAG in tags or tags.get(REASON_TAG) not in OF_THEMSELVES
 
 
 def undo_config(run_id: str) -> dict[str, Any]:

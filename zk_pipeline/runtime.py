@@ -10,7 +10,9 @@ from typing import Literal, TypeVar, overload
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
+from zk_pipeline.connectors.addresses import checked_base_url
 from zk_pipeline.connectors.base import (
     Connector,
     Endpoint,
@@ -20,11 +22,10 @@ from zk_pipeline.connectors.base import (
     target_kinds,
 )
 from zk_pipeline.connectors.errors import ConnectorError
-from zk_pipeline.connectors.http import checked_base_url
 from zk_pipeline.domain.markers import marker
 from zk_pipeline.domain.policy import Policy
 from zk_pipeline.settings import Settings, load_settings
-from zk_pipeline.store import connections, decided_settings, ledger, reachability, refusals
+from zk_pipeline.store import connections, decided_settings, ledger, reachability
 from zk_pipeline.store.connections import Connector as ListedConnector
 from zk_pipeline.store.connections import SecondSourceError, StoredConnector
 from zk_pipeline.store.database import Database, DatabaseUnavailableError
@@ -124,7 +125,7 @@ class Runtime:
             opened = _connected(_plugin(source_kinds(), stored), self._endpoint(stored))
         else:
             opened = _connected(_plugin(target_kinds(), stored), self._endpoint(stored))
-        with opened as connector:
+        with opened as connector, self._noted(connector):
             yield connector
 
     def stored(self, role: Role) -> StoredConnector:
@@ -224,27 +225,26 @@ class Runtime:
 
     @contextmanager
     def _noted(self, connector: Connector) -> Iterator[None]:
-        """Note how the system answered within the block: for all who ask next, and for health and metrics."""
+        """Note at the end of the block how the system answered: for all who ask next, and for the vital signs."""
         try:
             yield
         finally:
-            try:
-                self._note(connector)
-            except DatabaseUnavailableError as error:
-                _log.warning("How %s answered is not noted. %s", connector.endpoint.name, error)
+            self._note(connector)
 
     def _note(self, connector: Connector) -> None:
         name, standing = connector.endpoint.name, connector.standing
-        with self.database.transaction() as connection:
-            if any(status == refusals.REFUSED for _, status in connector.traffic):
-                refusals.note(connection, name)
-            if standing is None:
-                return
-            if not standing.problem:
-                reachability.note_success(connection, name, self.clock())
-            else:
-                wait = timedelta(seconds=standing.wait) if standing.wait is not None else None
-                reachability.note_failure(connection, name, self.clock(), standing.problem, wait)
+        if standing is None:
+            return
+        wait = timedelta(seconds=standing.wait) if standing.wait is not None else None
+        try:
+            with self.database.transaction() as connection:
+                if not standing.problem:
+                    reachability.note_success(connection, name, self.clock())
+                else:
+                    at, problem, refused = self.clock(), standing.problem, standing.refused
+                    reachability.note_failure(connection, name, at, problem, wait, refused=refused)
+        except (DatabaseUnavailableError, SQLAlchemyError) as error:  # The latter may quote a statement.
+            _log.warning("How %s answers is not noted. %s", name, type(error).__name__)
 
     def _endpoint(self, stored: StoredConnector) -> Endpoint:
         settings = self.settings

@@ -8,6 +8,7 @@ from itertools import islice, pairwise, takewhile
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import dagster as dg
 from dagster._utils.schedules import (
     has_out_of_range_cron_interval,
     is_valid_cron_string,
@@ -18,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from zk_pipeline.domain.demand import LONGEST_RANGE
 from zk_pipeline.domain.instants import day_ranges, local_day
+from zk_pipeline.domain.vital_signs import CATCH_UP_TAKES
 from zk_pipeline.settings import Settings, WhenBusy
 from zk_pipeline.store import stored_settings
 from zk_pipeline.store.database import Database
@@ -77,6 +79,19 @@ class SchedulePlan:
         time, and an hourly one comes with every hour that passes.
         """
         return _executions(self.cron, self.zone, after, number)
+
+    def last_due(self, now: datetime) -> datetime:
+        """The last execution that has had its time to finish (`CATCH_UP_TAKES`)."""
+        ticks = dg.TimeWindowPartitionsDefinition(
+            start=datetime(2020, 1, 1),  # noqa: DTZ001 (a wall clock time of the zone below)
+            fmt="%Y-%m-%dT%H:%M",
+            timezone=self.zone.key,
+            cron_schedule=self.cron,
+        )
+        window = ticks.get_prev_partition_window(now - CATCH_UP_TAKES, respect_bounds=False)
+        if window is None:
+            raise ValueError(f"The schedule {self.cron!r} was never due before {now}.")
+        return window.end
 
 
 def plan_of(settings: Settings, name: str, stored: Mapping[str, Any]) -> SchedulePlan:

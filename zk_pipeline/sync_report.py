@@ -7,7 +7,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
-    """What a sync of some days did. `conflicts` and `parked` are what is open now; requests include retries."""
+    """What a sync of some days did. `conflicts` and `parked` are what is open now; requests include retries.
+
+    `outcomes` tells what has become of each entry, also by other runs meanwhile (`store.summaries.OUTCOMES`).
+    """
 
     run_ids: tuple[str, ...]
     first: date
@@ -16,6 +19,12 @@ class SyncReport:
     conflicts: int
     parked: int
     seconds: float
+    outcomes: dict[str, int]
+
+    @property
+    def entries(self) -> int:
+        """How many entries the days have; the outcomes add up to it."""
+        return sum(self.outcomes.values())
 
     def to_json(self) -> dict[str, Any]:
         """The object that `zk sync --json` prints."""
@@ -23,7 +32,8 @@ class SyncReport:
             "run_id": self.run_ids[-1] if self.run_ids else None,
             "run_ids": list(self.run_ids),
             "days": (self.last - self.first).days + 1,
-            "entries": self.counts.get("entries", 0),
+            "entries": self.entries,
+            "outcomes": self.outcomes,
             "created": self.counts.get("created", 0),
             "updated": self.counts.get("updated", 0),
             "deleted": self.counts.get("deleted", 0),

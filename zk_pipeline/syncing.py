@@ -14,12 +14,12 @@ from zk_pipeline.defs.days import CAUSE
 from zk_pipeline.defs.push.tag_job import NOT_TAGGED, TAGGED, TagReport
 from zk_pipeline.defs.push.undo_job import DONE, LEFT
 from zk_pipeline.domain.demand import LONGEST_RANGE, joined
-from zk_pipeline.domain.instants import day_ranges
+from zk_pipeline.domain.instants import day_ranges, days_between
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.undo import UndoReport
 from zk_pipeline.run_tags import COMMAND, MONTH_TAG, REASON_TAG, range_tags, undo_config
 from zk_pipeline.runtime import Runtime
-from zk_pipeline.store import conflicts, reachability, requests, runs
+from zk_pipeline.store import conflicts, reachability, requests, runs, summaries
 from zk_pipeline.store.requests import ADJUSTMENT, CORRECTION, FORMER_DAY, MOVED, TICKET
 from zk_pipeline.sync_report import SyncReport
 
@@ -51,18 +51,22 @@ def sync_days(
     run_ids: list[str] = []
     counts: Counter[str] = Counter()
     _tell_of_waiting(runtime, tell)
+    days: set[date] = set()
     with _pooled_instance() as instance:
         for begin, end in chain(day_ranges(first, last, LONGEST_RANGE), _further_days(runtime, job)):
             tell(f"{begin} to {end}")
             result = _run(instance, job, begin, end, tags or {})
             run_ids.append(result.run_id)
+            days.update(days_between(begin, end))
             with runtime.database.transaction() as connection:
                 counts.update(runs.counts_of(connection, result.run_id))
             if not result.success:
                 raise SyncFailedError(_sentences(result))
     with runtime.database.transaction() as connection:
         open_count, parked = waiting(connection, first, last)
-    return SyncReport(tuple(run_ids), first, last, dict(counts), open_count, parked, time.monotonic() - started)
+        outcomes = summaries.outcomes(connection, runtime.stored("target").name, days, run_ids)
+    seconds = time.monotonic() - started
+    return SyncReport(tuple(run_ids), first, last, dict(counts), open_count, parked, seconds, outcomes)
 
 
 def undo_run(job: dg.JobDefinition, run_id: str) -> UndoReport:

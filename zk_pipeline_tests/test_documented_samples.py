@@ -28,8 +28,8 @@ from zk_pipeline.settings import Settings
 from zk_pipeline_tests.documented import PAGES, blocks, steps
 
 DOCS = PROJECT / "docs"
-LANGUAGES = {"console", "csv", "json", "mermaid", "python", "sh", "text", "toml", "yaml"}
-"""Of blocks. All are run or read by a test but `text` and `mermaid`, which are drawings or parts of outputs."""
+LANGUAGES = {"console", "csv", "ini", "json", "mermaid", "python", "sh", "text", "toml", "yaml"}
+"""Of blocks. All are run or read by a test but `text`, `mermaid` and `ini`: drawings, parts of outputs, a unit."""
 ASKED = r"Supply the fixture '(\w+)'"
 COMPOSE = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]
 

@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from zk_pipeline.alerting.addresses import Address, addresses_of, redacted, send
-from zk_pipeline.domain.alerts import AlertBook, Incident, Message, Rules, Trouble, Waiting, failure_message
+from zk_pipeline.domain.alerts import SIGN, AlertBook, Incident, Message, Rules, Trouble, Waiting, failure_message
+from zk_pipeline.domain.vital_figures import Sign
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.settings import Settings
 from zk_pipeline.store import cursors
@@ -20,6 +21,9 @@ from zk_pipeline.store.database import DatabaseUnavailableError
 
 OWNER, SUBJECT = "alerts", "book"
 LOCK = "zk:alerts"
+DELIVERY_LOCK = "zk:alerts:delivery"
+"""Several processes deliver, and a message must not come from each."""
+
 SECONDS_TO_DELIVER = 30.0
 """Within one tick of a sensor, which may take a minute; what is left waits for the next."""
 
@@ -45,38 +49,61 @@ def tell_failure(runtime: Runtime, trouble: Trouble, failures_in_a_row: int | No
     if not addresses_of(settings):
         return False
     clean = replace(trouble, sentence=redacted(trouble.sentence, settings))
-    rules = Rules(settings.alert_after, timedelta(minutes=settings.alert_quiet_minutes))
-    now = datetime.now(UTC)
+    rules, now = _rules(settings), datetime.now(UTC)
+
+    def step(book: AlertBook) -> tuple[AlertBook, list[Message]]:
+        changed, message = book.after_failure(clean, failures_in_a_row, rules, now)
+        return changed, [message] if message else []
+
     try:
-        return _change(runtime, lambda book: book.after_failure(clean, failures_in_a_row, rules, now))
+        return _change(runtime, step)
     except (DatabaseUnavailableError, SQLAlchemyError):
         return send_at_once(settings, failure_message(clean))
 
 
 def tell_recovery(runtime: Runtime, subject: str, link: str = "") -> bool:
     """Note a success; returns whether people are told, which they are where they were told of a failure."""
-    return _change(runtime, lambda book: book.after_recovery(subject, link, datetime.now(UTC)))
+
+    def step(book: AlertBook) -> tuple[AlertBook, list[Message]]:
+        changed, message = book.after_recovery(subject, link, datetime.now(UTC))
+        return changed, [message] if message else []
+
+    return _change(runtime, step)
+
+
+def tell_signs(runtime: Runtime, signs: Sequence[Sign]) -> bool:
+    """Note how the vital signs are; returns whether people are told of any that fails, or is good again."""
+    settings = runtime.settings
+    if not addresses_of(settings):
+        return False
+    clean = [replace(sign, detail=redacted(sign.detail, settings)) for sign in signs]
+    rules, now = _rules(settings), datetime.now(UTC)
+    with runtime.database.transaction() as connection:
+        known = _load(connection)
+    if known.after_look(clean, rules, settings.dagster_link, now)[0] == known:
+        return False  # Nearly always: others must not wait for the lock then.
+    return _change(runtime, lambda book: book.after_look(clean, rules, settings.dagster_link, now))
 
 
 def open_incidents(runtime: Runtime) -> dict[str, Incident]:
-    """What people were told of and what has not recovered, by subject."""
+    """The jobs and checks that people were told of and that have not recovered."""
     with runtime.database.transaction() as connection:
-        return dict(_load(connection).incidents)
+        incidents = _load(connection).incidents
+    return {subject: incident for subject, incident in incidents.items() if not subject.startswith(SIGN)}
 
 
 def deliver(runtime: Runtime) -> Deliveries:
-    """Send what waits; what does not arrive waits for the next time.
+    """Send what waits; what does not arrive waits for the next time. Others who deliver wait meanwhile.
 
     If the process dies between a delivery and its note, that message comes twice.
     """
-    with runtime.database.transaction() as connection:
-        waiting = _load(connection).waiting
-    if not waiting:
+    if not _waiting(runtime):
         return Deliveries(0, 0, ())
-    done, failed = _attempt(waiting, addresses_of(runtime.settings))
-    with _book(runtime) as (connection, book):
-        left = book.delivered(done)
-        _save(connection, left)
+    with runtime.database.lock(DELIVERY_LOCK):
+        done, failed = _attempt(_waiting(runtime), addresses_of(runtime.settings))
+        with _book(runtime) as (connection, book):
+            left = book.delivered(done)
+            _save(connection, left)
     problems = tuple(f"The alert did not reach {address}: {reason}" for address, reason in failed.items())
     return Deliveries(len(done), len(left.waiting), problems)
 
@@ -114,14 +141,23 @@ def _attempt(
     return done, failed
 
 
-def _change(runtime: Runtime, step: Callable[[AlertBook], tuple[AlertBook, Message | None]]) -> bool:
+def _change(runtime: Runtime, step: Callable[[AlertBook], tuple[AlertBook, list[Message]]]) -> bool:
     with _book(runtime) as (connection, book):
-        changed, message = step(book)
-        if message is not None:
+        changed, messages = step(book)
+        for message in messages:
             changed = changed.queued(message, len(addresses_of(runtime.settings)))
         if changed != book:
             _save(connection, changed)
-    return message is not None
+    return bool(messages)
+
+
+def _rules(settings: Settings) -> Rules:
+    return Rules(settings.alert_after, timedelta(minutes=settings.alert_quiet_minutes))
+
+
+def _waiting(runtime: Runtime) -> tuple[Waiting, ...]:
+    with runtime.database.transaction() as connection:
+        return _load(connection).waiting
 
 
 @contextmanager

@@ -16,6 +16,24 @@ from zk_pipeline.sync_report import SyncReport
 
 LINES_SHOWN = 40
 
+TOLD = {
+    "created": "created",
+    "updated": "updated",
+    "linked": "linked",
+    "by_another_run": "by another run",
+    "in_sync": "in sync before",
+    "left_out": "left out",
+    "conflicts": "conflicts",
+    "parked": "parked",
+    "failed": "failed",
+    "not_written": "not written",
+}
+"""What has become of entries, in words."""
+
+TOLD_OF_A_PLAN = frozenset({"in_sync", "conflicts", "parked", "not_written"})
+TOLD_OF_A_SYNC = frozenset({"created", "updated", "linked", "in_sync", "conflicts", "parked"})
+"""Told also when there is none."""
+
 
 def show_sync(runtime: Runtime, report: SyncReport, *, planned_only: bool) -> None:
     """What a sync did, and what is open now."""
@@ -64,22 +82,24 @@ def _changes(line: Result) -> str:
 
 
 def headline(report: SyncReport, *, planned_only: bool) -> str:
-    """One line: what was written and what was not."""
-    counts = report.counts
-    deleted = f"{counts['deleted']} deleted, " if counts.get("deleted") else ""
-    written = (
-        "nothing was written (--plan)"
-        if planned_only
-        else f"{counts.get('created', 0)} created, {counts.get('updated', 0)} updated, "
-        f"{deleted}{counts.get('linked', 0) + counts.get('adopted', 0)} linked"
-    )
+    """One line: what has become of the entries, in parts that add up to them, and what else was done."""
+    counts, outcomes = report.counts, report.outcomes
+    words = TOLD | {"not_written": "would be written"} if planned_only else TOLD
+    always = TOLD_OF_A_PLAN if planned_only else TOLD_OF_A_SYNC
+    told = ", ".join(f"{number} {words[name]}" for name, number in outcomes.items() if number or name in always)
+    what = " nothing was written (--plan):" if planned_only else ""
+    more = [
+        (counts.get("unapproved", 0), "wait for zk approve"),
+        (counts.get("deleted", 0), "time sheets deleted"),
+        (
+            report.conflicts + report.parked - outcomes["conflicts"] - outcomes["parked"],
+            "more conflicts, of time sheets without a booking",
+        ),
+    ]
+    besides = "".join(f"{number} {name}. " for number, name in more if number > 0)
     requests = f"{counts.get('zammad_read', 0)} reads of Zammad, {counts.get('kimai_read', 0)} of Kimai"
-    before = f"{counts.get('in_sync', 0)} in sync before"
-    unapproved = counts.get("unapproved", 0)
-    waiting = f"{report.conflicts} conflicts, {report.parked} parked"
-    waiting += f", {unapproved} waiting for zk approve" if unapproved else ""
     return (
-        f"{report.first} to {report.last}: {counts.get('entries', 0)} entries; {written}, {before}; {waiting}. "
+        f"{report.first} to {report.last}: {report.entries} entries:{what} {told}. {besides}"
         f"{requests}, {counts.get('kimai_write', 0)} writes, {report.seconds:.1f} s."
     )
 

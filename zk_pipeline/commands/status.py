@@ -1,15 +1,22 @@
 """`zk status`: what is connected, what the last runs did, what waits."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
+
 from zk_pipeline.commands.console import AsJson, environment, out, show_json, show_table
+from zk_pipeline.operations import cancellations
+from zk_pipeline.operations.cancellations import HeldDays
 from zk_pipeline.store import overview
 
 
 def status(*, as_json: AsJson = False) -> None:
     """Show connectors, entries, the last runs and what waits for a person."""
-    with environment() as ready, ready.runtime.database.transaction() as connection:
-        seen = overview.overview(connection)
+    with environment() as ready:
+        with ready.runtime.database.transaction() as connection:
+            seen = overview.overview(connection)
+        held = cancellations.held(ready.runtime)
     if as_json:
-        show_json(seen)
+        show_json({**seen, "held": [asdict(row) for row in held]})
         return
     show_table(
         "Connectors",
@@ -33,7 +40,32 @@ def status(*, as_json: AsJson = False) -> None:
         ],
         right=("created", "updated", "in sync", "failed"),
     )
+    if held:
+        _ask_about(held)
     if seen["closed_months"]:
         out.print(f"Closed months: {', '.join(seen['closed_months'])}.", soft_wrap=True)
     if seen["requested_days"]:
         out.print(f"{seen['requested_days']} days are asked for and not yet run.")
+
+
+def _ask_about(held: Sequence[HeldDays]) -> None:
+    show_table(
+        "Cancelled: sync again?",
+        ("run", "cancelled", "by", "first day", "last day", "days", "changes"),
+        [
+            (
+                row.run_id[:8],
+                row.cancelled_at.strftime("%Y-%m-%d %H:%M UTC"),
+                row.cancelled_by,
+                row.first,
+                row.last,
+                len(row.days),
+                row.changes,
+            )
+            for row in held
+        ],
+        right=("days", "changes"),
+    )
+    oldest = held[0]
+    again, leave = f"zk sync --from {oldest.first} --to {oldest.last}", f"zk sync --leave {oldest.run_id[:8]}"
+    out.print(f"To sync again: {again}. To leave it: {leave}.", soft_wrap=True)

@@ -1,5 +1,6 @@
 """`zk sync`: run the chain over some days, through Dagster."""
 
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Annotated
 
@@ -7,9 +8,12 @@ import typer
 
 from zk_pipeline.commands.console import AsJson, UsageError, environment, explained, out, person, show_json, teller
 from zk_pipeline.commands.report import planned_writes, show_sync
+from zk_pipeline.dagster_server import DagsterServerError
 from zk_pipeline.domain.instants import local_day
+from zk_pipeline.operations import cancellations
 from zk_pipeline.operations import sync as operation
 from zk_pipeline.operations.errors import OperationError
+from zk_pipeline.runtime import Runtime
 from zk_pipeline.settings import Settings
 from zk_pipeline.store import requests
 
@@ -28,12 +32,24 @@ def sync(
     request: Annotated[
         bool, typer.Option("--request", help="Ask for these days and return at once; `zk up` runs them.")
     ] = False,
+    cancel: Annotated[
+        str, typer.Option("--cancel", metavar="RUN", help="Cancel a run by its id; its days wait for a word then.")
+    ] = "",
+    leave: Annotated[
+        str, typer.Option("--leave", metavar="RUN", help="Leave the days that wait since this run was cancelled.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Carry the bookings of these days into Kimai.
 
+    Days that wait since their run was cancelled are carried out as well.
+
     Exit code 0: done, or asked for. 1: failed. 3: done, and something waits for a person.
     """
+    if cancel or leave:
+        alone = not (first or last or plan or let_pass or request or (cancel and leave))
+        _speak(cancel, leave, alone=alone, as_json=as_json)
+        return
     if request:
         _request(first, last, alone=not (plan or let_pass), as_json=as_json)
         return
@@ -70,6 +86,32 @@ def _request(first: str, last: str, *, alone: bool, as_json: bool) -> None:
             show_json({"first": begin, "last": end, "days": asked.days, "reason": requests.PERSON})
         else:
             out.print(f"Asked for {begin} to {end}; a running `zk up` carries it out.", highlight=False)
+
+
+def _speak(cancel: str, leave: str, *, alone: bool, as_json: bool) -> None:
+    with environment() as ready, explained(DagsterServerError, OperationError):
+        if not alone:
+            raise UsageError("--cancel and --leave stand alone: they are about a run, and sync nothing.")
+        if cancel:
+            run = cancellations.cancel(ready.runtime, person(), cancel)
+            told, shown = asdict(run), f"Run {run.run_id} is being cancelled. zk status shows what waits then."
+        else:
+            run_id = _held_run(ready.runtime, leave)
+            days = cancellations.leave(ready.runtime, person(), run_id)
+            told = {"run_id": run_id, "days": days}
+            shown = f"Left: {days[0]} to {days[-1]}. Nothing is written for what was asked for there."
+    if as_json:
+        show_json(told)
+    else:
+        out.print(shown, highlight=False, soft_wrap=True)
+
+
+def _held_run(runtime: Runtime, text: str) -> str:
+    """The cancelled run that is meant, by its id or the beginning of it."""
+    found = [row.run_id for row in cancellations.held(runtime) if row.run_id.startswith(text)]
+    if len(found) > 1:
+        raise UsageError(f"{text!r} could be {', '.join(found)}. Give more of the id.")
+    return found[0] if found else text
 
 
 def days_given(settings: Settings, first: str, last: str) -> tuple[date, date]:

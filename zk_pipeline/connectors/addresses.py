@@ -1,15 +1,21 @@
-"""Which addresses no connector may reach: those at which a cloud tells its machines secrets, and those of no server.
+"""Addresses and tokens of connectors: how they have to be written, and which hosts no connector may reach.
+
+Forbidden are those at which a cloud tells its machines secrets, and those of no server.
 
 Private networks and this machine itself are allowed: many a Zammad runs there. An address counts in whatever form it is
 written, and a name by what it stands for at the moment of connecting, since that may change after it was checked.
 """
 
+import re
 import socket
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
+
+from zk_pipeline.connectors.base import Endpoint
 
 _FORBIDDEN = tuple(
     map(
@@ -101,3 +107,52 @@ def _plain(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     if int(address) > 1 and any(address in network for network in _CARRIES_IPV4):
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return address
+
+
+_PAGE = re.compile(
+    r"/[a-z]{2}(_[A-Za-z]{2,4})?/(homepage|dashboard|login|timesheet|quick_entry|calendar|favorite|profile|reporting|"
+    r"export|invoice|team|about|help|admin)(/|$)|/(desktop|mobile)(/|$)"
+)
+"""Where the path of a page begins in Kimai (`/en/homepage`) and in Zammad's newer desktop and mobile views."""
+
+
+def checked_base_url(endpoint: Endpoint) -> str:
+    """The base URL without trailing slash, and without what else was pasted: `/api`, or a page of the browser.
+
+    Raises `ValueError` when it is unusable.
+    """
+    name = f"The base URL of the connector {endpoint.name!r}"
+    try:
+        parts = urlsplit(endpoint.base_url.strip())
+        port = f":{parts.port}" if parts.port else ""
+        httpx.URL(endpoint.base_url.strip())
+        (parts.hostname or "").encode("idna")
+    except (ValueError, httpx.InvalidURL) as error:
+        raise ValueError(f"{name} is not a URL. Give it as https://host or https://host/path.") from error
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(f"{name} does not begin with http:// or https:// and a host. Give it as https://host.")
+    if is_forbidden_host(parts.hostname):
+        raise ValueError(f"{name} is forbidden: {parts.hostname}. {REMEDY}")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError(f"{name} holds credentials. Take them out: the token is a setting of its own.")
+    # Zammad's pages stand behind "#", those of Kimai behind a language; either is the address of a page of the system.
+    page = _PAGE.search(parts.path)
+    path = (parts.path[: page.start()] if page else parts.path).rstrip("/")
+    if parts.query and not page:
+        raise ValueError(f"{name} holds a query. Give scheme, host and path alone.")
+    for suffix in ("/api/v1", "/api"):
+        path = path.removesuffix(suffix).rstrip("/")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}{port}{path}"
+
+
+def checked_token(endpoint: Endpoint) -> str:
+    """The token without surrounding blanks; `ValueError` when it is empty or cannot stand in a header."""
+    token = endpoint.token.strip()
+    if not token:
+        raise ValueError(f"The connector {endpoint.name!r} has no token. Set the API token of its account.")
+    if not (token.isascii() and token.isprintable()) or " " in token:
+        raise ValueError(
+            f"The token of the connector {endpoint.name!r} holds blanks or special characters. Copy it again."
+        )
+    return token

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from zk_pipeline.connectors.errors import ConnectorError, ProtocolError
 from zk_pipeline.domain.records import Unreadable
@@ -313,6 +313,23 @@ _NAMES: Mapping[type, str] = {
 
 def _kind(value: Any) -> str:
     return _NAMES.get(type(value), type(value).__name__)
+
+
+class Dialect(Protocol):
+    """What differs between the systems that one client speaks to."""
+
+    product: str
+
+    def authorization(self, token: str) -> str:
+        """The value of the Authorization header."""
+        ...
+
+    def refusal(self, call: Call, status: int, data: Any, headers: Mapping[str, str]) -> ConnectorError:
+        """The error for a 4xx answer; `data` is its JSON, or `None` when there was none.
+
+        422 as an `UnavailableError` is a passing failure, which is tried again like one of the server's.
+        """
+        ...
 
 
 def in_chunks(items: list[Value], size: int) -> Iterator[list[Value]]:

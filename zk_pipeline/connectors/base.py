@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 from importlib.metadata import entry_points
 from types import TracebackType
 from typing import ClassVar, Generic, Self, TypeVar
@@ -31,6 +30,7 @@ from zk_pipeline.domain.records import (
 )
 from zk_pipeline.domain.traffic import Traffic
 from zk_pipeline.domain.vanished import Listing
+from zk_pipeline.domain.vital_figures import Level
 
 Row = TypeVar("Row")
 
@@ -149,14 +149,6 @@ class Newest:
     at: datetime | None = None
 
 
-class Level(StrEnum):
-    """How a finding of `validate` is meant."""
-
-    PASS = "pass"  # noqa: S105 (a level, not a password)
-    WARN = "warn"
-    FAIL = "fail"
-
-
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One line of `validate`: what was looked at, what was seen, and what to do about it."""
@@ -192,10 +184,14 @@ class RequestCounts:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a system answered last. `problem` is empty when it did; `wait` are the seconds that it asked for."""
+    """How a system answered last. `problem` is empty when it did; `wait` are the seconds that it asked for.
+
+    `refused` says that it is at work and does not take our token.
+    """
 
     problem: str = ""
     wait: float | None = None
+    refused: bool = False
 
 
 class Connector(ABC):

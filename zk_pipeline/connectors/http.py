@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
 from zk_pipeline.connectors import addresses, network
-from zk_pipeline.connectors.answer import Answer, Call, parsed, retry_after
+from zk_pipeline.connectors.addresses import checked_base_url, checked_token
+from zk_pipeline.connectors.answer import Answer, Call, Dialect, parsed, retry_after
 from zk_pipeline.connectors.base import Endpoint, RequestCounts, Standing
 from zk_pipeline.connectors.errors import (
     AuthenticationError,
@@ -43,33 +44,10 @@ IDLE_SECONDS = 4.0
 
 Params = Mapping[str, str | int]
 
-_PAGE = re.compile(
-    r"/[a-z]{2}(_[A-Za-z]{2,4})?/(homepage|dashboard|login|timesheet|quick_entry|calendar|favorite|profile|reporting|"
-    r"export|invoice|team|about|help|admin)(/|$)|/(desktop|mobile)(/|$)"
-)
-"""Where the path of a page begins in Kimai (`/en/homepage`) and in Zammad's newer desktop and mobile views."""
-
 _log = logging.getLogger(__name__)
 
 # httpx reports every request with its query string at INFO; search terms and names do not belong in a log.
 logging.getLogger("httpx").setLevel(logging.WARNING)
-
-
-class Dialect(Protocol):
-    """What differs between the systems that one client speaks to."""
-
-    product: str
-
-    def authorization(self, token: str) -> str:
-        """The value of the Authorization header."""
-        ...
-
-    def refusal(self, call: Call, status: int, data: Any, headers: Mapping[str, str]) -> ConnectorError:
-        """The error for a 4xx answer; `data` is its JSON, or `None` when there was none.
-
-        422 as an `UnavailableError` is a passing failure, which is tried again like one of the server's.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,56 +250,15 @@ class HttpClient:
             return None, headers
 
 
-def checked_base_url(endpoint: Endpoint) -> str:
-    """The base URL without trailing slash, and without what else was pasted: `/api`, or a page of the browser.
-
-    Raises `ValueError` when it is unusable.
-    """
-    name = f"The base URL of the connector {endpoint.name!r}"
-    try:
-        parts = urlsplit(endpoint.base_url.strip())
-        port = f":{parts.port}" if parts.port else ""
-        httpx.URL(endpoint.base_url.strip())
-        (parts.hostname or "").encode("idna")
-    except (ValueError, httpx.InvalidURL) as error:
-        raise ValueError(f"{name} is not a URL. Give it as https://host or https://host/path.") from error
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError(f"{name} does not begin with http:// or https:// and a host. Give it as https://host.")
-    if addresses.is_forbidden_host(parts.hostname):
-        raise ValueError(f"{name} is forbidden: {parts.hostname}. {addresses.REMEDY}")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError(f"{name} holds credentials. Take them out: the token is a setting of its own.")
-    # Zammad's pages stand behind "#", those of Kimai behind a language; either is the address of a page of the system.
-    page = _PAGE.search(parts.path)
-    path = (parts.path[: page.start()] if page else parts.path).rstrip("/")
-    if parts.query and not page:
-        raise ValueError(f"{name} holds a query. Give scheme, host and path alone.")
-    for suffix in ("/api/v1", "/api"):
-        path = path.removesuffix(suffix).rstrip("/")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}{port}{path}"
-
-
-def checked_token(endpoint: Endpoint) -> str:
-    """The token without surrounding blanks; `ValueError` when it is empty or cannot stand in a header."""
-    token = endpoint.token.strip()
-    if not token:
-        raise ValueError(f"The connector {endpoint.name!r} has no token. Set the API token of its account.")
-    if not (token.isascii() and token.isprintable()) or " " in token:
-        raise ValueError(
-            f"The token of the connector {endpoint.name!r} holds blanks or special characters. Copy it again."
-        )
-    return token
-
-
 def _standing(call: Call, outcome: Answer | _Failure) -> Standing | None:
     """What an attempt says about the system: a refusal is an answer, a write that failed may do so by its own fault."""
     if isinstance(outcome, Answer):
         return Standing()
     error = outcome.error
-    is_away = isinstance(error, UnavailableError | RateLimitedError | AuthenticationError | ProtocolError)
-    if outcome.unsent or outcome.wait is not None or (is_away and not call.writes):
-        return Standing(str(error), outcome.wait)
+    refused = isinstance(error, AuthenticationError)
+    is_away = refused or isinstance(error, UnavailableError | RateLimitedError | ProtocolError)
+    if refused or outcome.unsent or outcome.wait is not None or (is_away and not call.writes):
+        return Standing(str(error), outcome.wait, refused)
     return None if is_away else Standing()
 
 

@@ -35,6 +35,10 @@ class DayFailedError(Exception):
     """Some rows of a day could not be carried out for now; the others were."""
 
 
+class RunCancelledError(Exception):
+    """Somebody cancelled this run, which goes on all the same: it writes no further day."""
+
+
 def days_of(context: dg.AssetExecutionContext) -> list[date]:
     """The days of this run, whether it is one or a range; none where an asset has no partitions."""
     if not (context.has_partition_key or context.has_partition_key_range):
@@ -53,7 +57,7 @@ def each_day(context: dg.AssetExecutionContext, work: Callable[[date], Metadata]
         except (*DAY_ERRORS, DayFailedError) as error:
             context.log.exception("%s failed.", day)
             bad[day] = error
-        except SYSTEM_ERRORS as error:
+        except (*SYSTEM_ERRORS, RunCancelledError) as error:
             bad[day] = error
             break
     if not bad:

@@ -7,9 +7,9 @@ import httpx
 from sqlalchemy import text
 
 from zk_pipeline.connectors import network
+from zk_pipeline.connectors.addresses import checked_base_url
 from zk_pipeline.connectors.answer import http_date
 from zk_pipeline.connectors.base import Endpoint, Finding, Level
-from zk_pipeline.connectors.http import checked_base_url
 from zk_pipeline.doctor.installation import SYSTEMS, Installation
 from zk_pipeline.store.database import Database
 

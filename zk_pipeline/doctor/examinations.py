@@ -3,9 +3,8 @@
 from zk_pipeline.doctor import (
     clocks,
     configuration,
-    disk,
     mapped,
-    orchestration,
+    signs,
     systems,
     tags,
     units,
@@ -25,7 +24,6 @@ EXAMINATIONS = (
     Examination("Clocks", clocks.examine_database),
     Examination("Clocks", clocks.examine_source),
     Examination("Clocks", clocks.examine_target),
-    Examination("Dagster", orchestration.examine),
-    Examination("Disk", disk.examine),
+    Examination("Vital signs", signs.examine),
     Examination("Settings", configuration.examine),
 )

@@ -5,9 +5,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 
+from zk_pipeline.connectors.answer import Dialect
 from zk_pipeline.connectors.base import Endpoint
 from zk_pipeline.connectors.errors import PermissionDeniedError, ValidationFailedError
-from zk_pipeline.connectors.http import Dialect, HttpClient
+from zk_pipeline.connectors.http import HttpClient
 from zk_pipeline.connectors.kimai_errors import PROBE_FIELD, KimaiDialect
 from zk_pipeline.connectors.kimai_registers import TAGS, same_tag
 from zk_pipeline.connectors.zammad_errors import ZammadDialect

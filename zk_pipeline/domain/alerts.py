@@ -5,7 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
+from zk_pipeline.domain.vital_figures import Level, Sign, length
+from zk_pipeline.domain.vital_signs import SETTLED_AFTER, news
+
 LONGEST_SENTENCE = 1000
+SIGN = "sign/"
+"""What the subjects of vital signs begin with, beside those of jobs and checks."""
+
 MOST_WAITING = 100
 """Messages kept for an address that takes none; older ones are dropped first."""
 
@@ -68,6 +74,8 @@ class AlertBook:
     told_at: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
     waiting: tuple[Waiting, ...] = ()
     last_number: int = 0
+    suspects: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
+    """Vital signs that fail and were not told yet, by their incident's subject, and since when they do."""
 
     def after_failure(
         self, trouble: Trouble, failures_in_a_row: int | None, rules: Rules, now: datetime
@@ -95,6 +103,43 @@ class AlertBook:
             return self, None
         incidents = {name: row for name, row in self.incidents.items() if name != subject}
         return replace(self, incidents=incidents), recovery_message(subject, now - incident.since, link)
+
+    def after_look(
+        self, signs: Sequence[Sign], rules: Rules, link: str, now: datetime
+    ) -> tuple["AlertBook", list[Message]]:
+        """The book after a look at vital signs, and what is to be told: a failure once, and its end once.
+
+        A sign has to fail for `SETTLED_AFTER`, and one that was told within the quiet period is not told again.
+        Signs that were not looked at stay as they are.
+        """
+        book: AlertBook = self
+        messages: list[Message] = []
+        new = {sign.name for sign in news(signs)}
+        for sign in signs:
+            subject = f"{SIGN}{sign.name}"
+            incident, since = book.incidents.get(subject), book.suspects.get(subject, now)
+            if sign.level is Level.FAIL and (incident or sign.name not in new):
+                continue
+            others = {name: at for name, at in book.suspects.items() if name != subject}
+            if sign.level is not Level.FAIL:
+                book = replace(book, suspects=others)
+                if incident:
+                    incidents = {name: row for name, row in book.incidents.items() if name != subject}
+                    book = replace(book, incidents=incidents)
+                    messages.append(sign_recovers(sign.title, now - incident.since))
+                continue
+            recent = {key: told for key, told in book.told_at.items() if now - told < rules.quiet}
+            if now - since < SETTLED_AFTER or subject in recent:
+                book = replace(book, suspects={**others, subject: since})
+                continue
+            messages.append(sign_fails(sign, link))
+            book = replace(
+                book,
+                incidents={**book.incidents, subject: Incident(now)},
+                told_at={**recent, subject: now},
+                suspects=others,
+            )
+        return book, messages
 
     def queued(self, message: Message, addresses: int) -> "AlertBook":
         """The book with a message on its way to so many addresses."""
@@ -143,6 +188,18 @@ def recovery_message(subject: str, lasted: timedelta, link: str) -> Message:
     length = f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
     body = "\n".join(line for line in (f"The last one succeeded, {length} after the alert.", link) if line)
     return Message(f"zk_pipeline: {subject} works again", body, good_news=True)
+
+
+def sign_fails(sign: Sign, link: str) -> Message:
+    """That a vital sign fails, what to do, and where to look."""
+    lines = [sign.sentence[:LONGEST_SENTENCE], sign.remedy, link]
+    return Message(f"zk_pipeline: {sign.title}: fails", "\n".join(line for line in lines if line))
+
+
+def sign_recovers(title: str, lasted: timedelta) -> Message:
+    """That a vital sign is good again."""
+    body = f"It is good again, {length(lasted)} after the alert."
+    return Message(f"zk_pipeline: {title}: good again", body, good_news=True)
 
 
 def _span(days: Sequence[date]) -> str:

@@ -1,4 +1,10 @@
-"""Approval and guard: which lines of a plan may be written, and when a run must stop before it writes any."""
+"""Approval and guard: which lines of a plan may be written, and when a run must stop before it writes any.
+
+An approval belongs to one carrying out of one plan. It lasts from the person's act to the target's answer: taken or
+refused, the line is spent. Without an answer (a crash, a lost connection) it goes on holding, since the next run
+settles that one write: it finds what was created, or proves that nothing was and sends it again. What changed before it
+was carried out lapses, and an undo revokes what is left of the day.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +33,7 @@ def line_hash(line: Result) -> str:
             "kimai_id": line.kimai_id,
             "diff": line.diff,
             "decided": line.decided,
+            "minutes": f"{line.minutes.normalize():f}",
             "texts": _texts(line),
             "place": _place(line),
         }
@@ -57,7 +64,7 @@ def _texts(line: Result) -> dict[str, Any]:
 
 
 def plan_hash(lines: Mapping[str, str]) -> str:
-    """A hash of a whole plan, given as line keys to line hashes."""
+    """A hash of the whole plan of a day, given as line keys to the hashes of the lines as they are shown."""
     return stable_hash(dict(lines))
 
 

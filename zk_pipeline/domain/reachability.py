@@ -22,7 +22,8 @@ class Reachability:
     """How a system, by the name of its connector, answered when it was asked last; instants are in UTC.
 
     `failing_since` is `None` while it answers. `failures` counts the processes and ticks in a row that met it away,
-    `asked_to_wait` says that it named the time itself (`Retry-After`), and `problem` is the sentence of the last one.
+    `asked_to_wait` says that it named the time itself (`Retry-After`), and `problem` is the sentence of the last one;
+    `refused` says that it does not take our token.
     """
 
     connector: str
@@ -32,6 +33,7 @@ class Reachability:
     not_before: datetime | None = None
     asked_to_wait: bool = False
     problem: str = ""
+    refused: bool = False
 
     def wait_until(self, now: datetime) -> datetime | None:
         """Until when it is to be left alone, or `None` when it may be asked.
@@ -48,7 +50,7 @@ class Reachability:
             return False
         return self.asked_to_wait or now - self.failing_since < RUNS_WAIT_FOR
 
-    def failed(self, at: datetime, problem: str, wait: timedelta | None) -> "Reachability":
+    def failed(self, at: datetime, problem: str, wait: timedelta | None, *, refused: bool = False) -> "Reachability":
         """The state after another failure; `wait` is what the system asked for."""
         failures = self.failures + 1
         until = at + min(wait, LONGEST_WAIT) if wait is not None else at + pause_after(failures)
@@ -58,7 +60,7 @@ class Reachability:
         else:
             asked = wait is not None
         return Reachability(
-            self.connector, self.last_success_at, self.failing_since or at, failures, until, asked, problem
+            self.connector, self.last_success_at, self.failing_since or at, failures, until, asked, problem, refused
         )
 
 

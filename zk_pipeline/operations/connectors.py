@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Connection
 
-from zk_pipeline.connectors.addresses import REMEDY, leads_to_forbidden
+from zk_pipeline.connectors.addresses import REMEDY, checked_base_url, checked_token, leads_to_forbidden
 from zk_pipeline.connectors.base import (
     Endpoint,
     SourceConnector,
@@ -23,11 +23,10 @@ from zk_pipeline.connectors.base import (
     source_kinds,
     target_kinds,
 )
-from zk_pipeline.connectors.http import checked_base_url, checked_token
 from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
 from zk_pipeline.runtime import Role, Runtime
-from zk_pipeline.store import audit, connections, vitals
+from zk_pipeline.store import audit, connections, reachability
 from zk_pipeline.store.connections import Connector, SecondSourceError, StoredConnector
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
@@ -67,9 +66,9 @@ def listed(runtime: Runtime) -> list[Connector]:
 def standings(runtime: Runtime) -> list[Standing]:
     """All connectors with how they stand."""
     with runtime.database.transaction() as connection:
-        reads = vitals.last_reads(connection)
+        reads = {row.name: row.read_at for row in reachability.systems(connection)}
         rows = connections.every(connection)
-    return [Standing(row, reads.get(row.role) if row.active else None) for row in rows]
+    return [Standing(row, reads.get(row.name)) for row in rows]
 
 
 def one(runtime: Runtime, connector_id: int) -> Connector:
@@ -163,7 +162,7 @@ def delete(runtime: Runtime, actor: Actor, connector_id: int) -> None:
 
 
 def test(runtime: Runtime, connector_id: int) -> Validation:
-    """Try connection, version and permissions; problems are findings. Writes nothing.
+    """Try connection, version and permissions; problems are findings. Writes nothing there.
 
     Raises `UnknownError`, and `SetupError` when its kind is not installed or its address or token cannot be used.
     """

@@ -8,7 +8,6 @@ from decimal import Decimal
 
 from sqlalchemy import Connection
 
-from zk_pipeline.dagster_server import DagsterServer
 from zk_pipeline.domain.closing import (
     StatementTotals,
     fingerprint,
@@ -20,6 +19,7 @@ from zk_pipeline.domain.instants import days_between, local_day
 from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import OperationError, StaleError
 from zk_pipeline.operations.months import month_given
+from zk_pipeline.operations.runs import launch_once
 from zk_pipeline.operations.statement import read
 from zk_pipeline.operations.statement_files.data import lasting
 from zk_pipeline.run_tags import MONTH_TAG, REASON_TAG, TARGET_TAG
@@ -149,7 +149,7 @@ def launch_tagging(runtime: Runtime, actor: Actor, name: str) -> str:
     Raises `StaleError` for a month that is open, and `DagsterServerError`.
     """
     tags = {**TARGET_TAG, REASON_TAG: "person", MONTH_TAG: tagging_requested(runtime, actor, name)}
-    return DagsterServer(runtime.settings.dagster_server).launch(TAG_JOB, tags)
+    return launch_once(runtime, TAG_JOB, tags)
 
 
 @contextmanager

@@ -57,8 +57,8 @@ class Line:
     """One line of the plan. `differing` names the fields that are not the same on both sides.
 
     `conflict_id` is the question that waits for a person; `decided` what somebody decided before; `carried_out` whether
-    Kimai has confirmed since then what the line wanted. `day_url` is the
-    day's plan in Dagster, `reconciled_at` in UTC.
+    Kimai has confirmed since then what the line wanted, `taken_back_by` the undo that took it back after that: the line
+    is not the plan of its day any more. `day_url` is the day's plan in Dagster, `reconciled_at` in UTC.
     """
 
     day: date
@@ -70,6 +70,7 @@ class Line:
     differing: tuple[str, ...]
     decided: str
     carried_out: bool
+    taken_back_by: str | None
     conflict_id: int | None
     facts_hash: str
     booking: Booking | None
@@ -131,6 +132,7 @@ def _lines(rows: Sequence[Row[Any]], links: Links) -> tuple[Line, ...]:
             differing=tuple(row.diff),
             decided=row.decided,
             carried_out=row.carried_out,
+            taken_back_by=row.taken_back_by,
             conflict_id=row.conflict_id,
             facts_hash=row.facts_hash,
             booking=_booking(row, links),

@@ -3,19 +3,26 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from zk_pipeline.dagster_server import DagsterServer, DagsterServerError, run_url
 from zk_pipeline.domain.demand import LONGEST_RANGE
+from zk_pipeline.domain.entries import stable_hash
 from zk_pipeline.domain.instants import day_ranges
+from zk_pipeline.operations import acts
 from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import UnknownError
-from zk_pipeline.run_tags import range_tags
+from zk_pipeline.run_tags import RUN_KEY_TAG, range_tags
 from zk_pipeline.runtime import Runtime
+from zk_pipeline.store import acts as stored_acts
 from zk_pipeline.store import audit, requests, run_lists
 from zk_pipeline.store.run_lists import StoredRun
 
 UNKNOWN = "unknown"
 """The status of a run while Dagster does not answer, and of one that it does not know any more."""
+
+LEFT = ("unapproved", "left", "withheld")
+"""Counts of what a run planned and did not write."""
 
 _ENDED = frozenset({"success", "failure", "canceled", UNKNOWN})
 
@@ -25,7 +32,8 @@ class Run:
     """A run; instants are in UTC. `status` is Dagster's in small letters, or `unknown`.
 
     `seconds` is the time from its first to its last stage so far. `carried_out` says that it wrote its days to the end;
-    a plan never does. `failure` is what a failed run tells the operator, some seconds after it ended.
+    a plan never does. `failure` is what a failed run tells the operator, some seconds after it ended. `ahead` lines of
+    its plan were neither written nor replaced by another plan since; `taken_back`: an undo took back all that it wrote.
     """
 
     run_id: str
@@ -38,6 +46,8 @@ class Run:
     carried_out: bool
     failure: str
     url: str
+    ahead: int = 0
+    taken_back: bool = False
 
     @property
     def is_under_way(self) -> bool:
@@ -59,10 +69,52 @@ def launch(
     runtime: Runtime, job: str, first: date, last: date, tags: Mapping[str, str] | None = None
 ) -> Iterator[StartedRun]:
     """Start runs of a job over a range, each over a month at most, one by one. Raises `DagsterServerError`."""
-    server = DagsterServer(runtime.settings.dagster_server)
     for begin, end in day_ranges(first, last, LONGEST_RANGE):
-        run_id = server.launch(job, {**range_tags(begin, end, requests.PERSON), **(tags or {})})
+        run_id = launch_once(runtime, job, {**range_tags(begin, end, requests.PERSON), **(tags or {})})
         yield StartedRun(run_id, begin, end, run_url(runtime.settings.dagster_link, run_id))
+
+
+def launch_once(
+    runtime: Runtime, job: str, tags: Mapping[str, str], config: Mapping[str, Any] | None = None, *, key: str = ""
+) -> str:
+    """Start a run of a job; returns its id. Raises `DagsterServerError`.
+
+    What is known by the same key is started once, be it that two ask at once or that the answer of the first start was
+    lost. The key is the act's own (`acts.current`) with what the run is about; a given one may be used again after its
+    run has ended. Without either, a run is started.
+    """
+    server = DagsterServer(runtime.settings.dagster_server)
+    about = "/".join([job, *(f"{name}={value}" for name, value in sorted(tags.items()))])
+    run_key = key or (f"{acts.current()}/{about}" if acts.current() else "")
+    if not run_key:
+        return server.launch(job, tags, config)
+    with runtime.database.lock(f"zk:launch:{run_key}"):
+        run_id = at_work(runtime, key) if key else _launched(runtime, run_key)
+        if run_id is None:
+            with runtime.database.transaction() as connection:
+                stored_acts.intend_launch(connection, run_key)
+            run_id = server.launch(job, {**tags, RUN_KEY_TAG: stable_hash(run_key)}, config)
+        with runtime.database.transaction() as connection:
+            stored_acts.note_launch(connection, run_key, run_id)
+    return run_id
+
+
+def at_work(runtime: Runtime, key: str) -> str | None:
+    """The run that was started for a key, while it has not ended. Raises `DagsterServerError`."""
+    run_id = _launched(runtime, key)
+    if run_id is None:
+        return None
+    status = DagsterServer(runtime.settings.dagster_server).run_statuses([run_id]).get(run_id, UNKNOWN)
+    return None if status.lower() in _ENDED else run_id
+
+
+def _launched(runtime: Runtime, run_key: str) -> str | None:
+    """The last run that was started for a key; where its answer was lost, Dagster is asked for the key."""
+    with runtime.database.transaction() as connection:
+        found = stored_acts.launched(connection, run_key)
+    if found is None or found.run_id is not None:
+        return found.run_id if found else None
+    return DagsterServer(runtime.settings.dagster_server).run_with_tag(RUN_KEY_TAG, stable_hash(run_key))
 
 
 def page(runtime: Runtime, limit: int, offset: int) -> tuple[tuple[Run, ...], int]:
@@ -104,8 +156,13 @@ def statuses(runtime: Runtime, run_ids: Sequence[str]) -> dict[str, str]:
 
 
 def told(runtime: Runtime, rows: Sequence[StoredRun]) -> tuple[Run, ...]:
-    """Stored runs with what Dagster says of them."""
+    """Stored runs with what Dagster says of them, and what can still be done about them."""
     status = statuses(runtime, [row.run_id for row in rows])
+    left = [row for row in rows if any(row.counts.get(name) for name in LEFT)]
+    days = [day for row in left for day in (row.first, row.last) if day is not None]
+    with runtime.database.transaction() as connection:
+        taken_back = run_lists.taken_back(connection, [row.run_id for row in rows])
+        ahead = run_lists.ahead(connection, [row.run_id for row in left], min(days), max(days)) if days else {}
     return tuple(
         Run(
             run_id=row.run_id,
@@ -118,6 +175,8 @@ def told(runtime: Runtime, rows: Sequence[StoredRun]) -> tuple[Run, ...]:
             carried_out=row.carried_out_until is not None and row.carried_out_until == row.last,
             failure=row.failure,
             url=run_url(runtime.settings.dagster_link, row.run_id),
+            ahead=ahead.get(row.run_id, 0),
+            taken_back=row.run_id in taken_back,
         )
         for row in rows
     )

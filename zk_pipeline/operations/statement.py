@@ -6,12 +6,12 @@ from decimal import Decimal
 
 from sqlalchemy import Connection
 
-from zk_pipeline.dagster_server import DagsterServer
 from zk_pipeline.domain.closing import last_day, month_name, month_of
 from zk_pipeline.domain.statement import CustomerError, Statement, of_customer, statement_of
 from zk_pipeline.operations import closed_statements, marts
 from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
 from zk_pipeline.operations.months import month_given
+from zk_pipeline.operations.runs import launch_once
 from zk_pipeline.run_tags import REASON_TAG
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.stages.marts.project import MartsError
@@ -77,7 +77,7 @@ def bring_up_to_date(runtime: Runtime, month: date) -> bool:
 
 def launch_refresh(runtime: Runtime) -> str:
     """Have Dagster build the marts; returns the run's id. Raises `DagsterServerError`."""
-    return DagsterServer(runtime.settings.dagster_server).launch(MARTS_JOB, {REASON_TAG: "person"})
+    return launch_once(runtime, MARTS_JOB, {REASON_TAG: "person"})
 
 
 def _part(whole: Statement, customer: str | None) -> Statement:

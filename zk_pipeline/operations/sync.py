@@ -12,7 +12,7 @@ from zk_pipeline.operations.runs import Run, StartedRun, launch, of_ids
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.settings import PushMode, Settings
 from zk_pipeline.stages.push.guard import ALLOW_TAG, objection_to
-from zk_pipeline.store import asked_ranges, audit, kpi, run_lists
+from zk_pipeline.store import asked_ranges, audit, cancellations, kpi, run_lists
 from zk_pipeline.store.addresses import addresses
 from zk_pipeline.store.asked_ranges import AskedRange
 from zk_pipeline.store.kpi import Waiting
@@ -29,7 +29,11 @@ class RequestState(StrEnum):
     WAITING = "waiting"
     """No run was asked to do it yet, or a failed one is to be followed by another."""
     RUNNING = "running"
+    HELD = "held"
+    """Its run was cancelled; it waits until somebody says whether to sync again."""
     DONE = "done"
+    LEFT = "left"
+    """Its run was cancelled, and somebody said to leave the days that were not done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +102,15 @@ def checked_days(
 
 
 def request(runtime: Runtime, actor: Actor, first: date, last: date) -> SyncRequest:
-    """Ask for a range of days. The same range that is still waiting is not asked for twice. Raises `OperationError`."""
+    """Ask for a range of days. The same range that is still waiting is not asked for twice. Held days are let go.
+
+    Raises `OperationError`.
+    """
     checked_days(runtime.settings, first, last, longest=LONGEST_REQUEST)
     with runtime.database.transaction() as connection:
         asked, is_new = asked_ranges.ask_once(connection, first, last)
+        # Whoever cancelled a run of these days is overruled only by a person, such as this one.
+        cancellations.release(connection, first, last)
         if is_new:
             event = actor.did("days.requested", f"days:{first}..{last}", {"first": str(first), "last": str(last)})
             audit.append(connection, [event])
@@ -183,6 +192,8 @@ def _told(asked: AskedRange, runs: tuple[Run, ...]) -> SyncRequest:
 
 
 def _state(asked: AskedRange, runs: tuple[Run, ...]) -> RequestState:
-    if asked.days_done == asked.days:
-        return RequestState.DONE
-    return RequestState.RUNNING if any(run.is_under_way for run in runs) else RequestState.WAITING
+    if asked.days_done + asked.days_left == asked.days:
+        return RequestState.LEFT if asked.days_left else RequestState.DONE
+    if any(run.is_under_way for run in runs):
+        return RequestState.RUNNING
+    return RequestState.HELD if asked.days_held else RequestState.WAITING

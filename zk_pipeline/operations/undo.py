@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Self
 
-from zk_pipeline.dagster_server import DagsterServer, run_url
+from zk_pipeline.dagster_server import run_url
 from zk_pipeline.domain.undo import Reversal, Step
 from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import OperationError, UnknownError
-from zk_pipeline.operations.runs import undo_requested
+from zk_pipeline.operations.runs import at_work, launch_once, undo_requested
 from zk_pipeline.run_tags import REASON_TAG, undo_config
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.stages.push.undoing import UnknownRunError, named_run, planned, undo_settings
@@ -67,18 +67,24 @@ def plan(runtime: Runtime, run: str) -> UndoPlan:
 
 
 def launch(runtime: Runtime, actor: Actor, run: str) -> UndoRun:
-    """Have Dagster undo a run; each write is judged again then.
+    """Have Dagster undo a run; each write is judged again then. While one undo of it is at work, that is the one.
 
     Raises `UnknownError`, `OperationError` when nothing of it can be undone, the connector's errors, and
     `DagsterServerError` when Dagster does not answer.
     """
-    found = plan(runtime, run)
-    if not found.wanted:
-        raise OperationError(f"There is nothing to undo of run {found.run_id}.")
-    undo_requested(runtime, actor, found.run_id)
-    tags = {REASON_TAG: requests.PERSON}
-    run_id = DagsterServer(runtime.settings.dagster_server).launch(JOB, tags, undo_config(found.run_id))
-    return UndoRun(run_id, found.run_id, run_url(runtime.settings.dagster_link, run_id))
+    named = _named(runtime, run)
+    key = f"undo:{named}"
+    with runtime.database.lock(f"zk:{key}"):
+        run_id = at_work(runtime, key)
+        if run_id is not None:
+            return UndoRun(run_id, named, run_url(runtime.settings.dagster_link, run_id))
+        found = plan(runtime, named)
+        if not found.wanted:
+            raise OperationError(f"There is nothing to undo of run {named}.")
+        undo_requested(runtime, actor, named)
+        tags = {REASON_TAG: requests.PERSON}
+        run_id = launch_once(runtime, JOB, tags, undo_config(named), key=key)
+    return UndoRun(run_id, named, run_url(runtime.settings.dagster_link, run_id))
 
 
 def _named(runtime: Runtime, run: str) -> str:

@@ -1,53 +1,93 @@
-"""Queries on approvals: which lines of a day's plan somebody allowed to be written, by their hashes."""
+"""Queries on approvals: which lines of a day's plan somebody allowed to be written, by hashes, and what came of it.
 
-from collections.abc import Mapping
+A line of an approval is `open` until it was `spent` (the target took or refused what was approved), was `revoked` by an
+undo of its day, or `lapsed`, since the plan was another one when it was carried out. No line is open twice.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from sqlalchemy import Connection, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, Connection, exists, func, insert, select, update
+from sqlalchemy.dialects import postgresql
 
-from zk_pipeline.store.tables import approvals
+from zk_pipeline.domain.ledger import PushState
+from zk_pipeline.domain.plan import Result
+from zk_pipeline.store.tables import approvals, approved_lines, pushes
+
+_line = approved_lines.c
+_OPEN = _line.state == "open"
 
 
 @dataclass(frozen=True, slots=True)
-class Approval:
-    """What somebody allowed of a day: key to hash of each line, the hash of them all, who it was, and when, in UTC."""
+class ApprovedLine:
+    """A line that may be written: the hash of what it writes, who allowed it, and when, in UTC."""
 
-    lines: Mapping[str, str]
-    plan_hash: str
+    id: int
+    line_hash: str
     approved_by: str
     approved_at: datetime
 
 
-def of_day(connection: Connection, connector: str, day: date) -> dict[str, str]:
-    """The approved lines of a day: key to hash. Empty without an approval."""
-    query = select(approvals.c.lines).where(approvals.c.connector == connector, approvals.c.entry_date == day)
-    return connection.execute(query).scalar() or {}
-
-
-def of_days(connection: Connection, connector: str, first: date, last: date) -> dict[date, Approval]:
-    """The approvals of these days, by day."""
-    row = approvals.c
-    query = select(row.entry_date, row.lines, row.plan_hash, row.approved_by, row.approved_at).where(
-        row.connector == connector, row.entry_date.between(first, last)
+def of_days(connection: Connection, connector: str, first: date, last: date) -> dict[date, dict[str, ApprovedLine]]:
+    """The open lines of these days, by day and key."""
+    query = (
+        select(_line.entry_date, _line.key, _line.id, _line.line_hash, approvals.c.approved_by, approvals.c.approved_at)
+        .join(approvals, approvals.c.id == _line.approval_id)
+        .where(_OPEN, _line.connector == connector, _line.entry_date.between(first, last))
     )
-    return {
-        day: Approval(lines, plan_hash, actor, at.astimezone(UTC))
-        for day, lines, plan_hash, actor, at in connection.execute(query)
-    }
+    found: dict[date, dict[str, ApprovedLine]] = {}
+    for day, key, line_id, line_hash, actor, at in connection.execute(query):
+        found.setdefault(day, {})[key] = ApprovedLine(line_id, line_hash, actor, at.astimezone(UTC))
+    return found
 
 
-def save(
+def give(
     connection: Connection, connector: str, day: date, lines: Mapping[str, str], plan_hash: str, actor: str
-) -> None:
-    """Approve these lines of a day; an earlier approval of the day is replaced."""
-    statement = insert(approvals).values(
-        connector=connector, entry_date=day, lines=dict(lines), plan_hash=plan_hash, approved_by=actor
+) -> int:
+    """Approve these lines of a day (key to the hash of what it writes); returns how many were not approved already.
+
+    The rows of the plan must be locked (`plans.lock_days`), so that two who approve at once do so in turn.
+    """
+    of_lines = _OPEN & (_line.connector == connector) & (_line.entry_date == day) & _line.key.in_(lines)
+    before = {row.key: row.line_hash for row in connection.execute(select(_line.key, _line.line_hash).where(of_lines))}
+    new = {key: line_hash for key, line_hash in lines.items() if before.get(key) != line_hash}
+    if not new:
+        return 0
+    _end(connection, of_lines & _line.key.in_(new), "lapsed", actor)
+    given = {"connector": connector, "entry_date": day}
+    act = insert(approvals).values(**given, lines=new, plan_hash=plan_hash, approved_by=actor)
+    approval_id = connection.execute(act.returning(approvals.c.id)).scalar_one()
+    rows = [{**given, "approval_id": approval_id, "key": key, "line_hash": line_hash} for key, line_hash in new.items()]
+    connection.execute(postgresql.insert(approved_lines), rows)
+    return len(new)
+
+
+def spend(connection: Connection, connector: str, lines: Iterable[Result], run_id: str) -> None:
+    """End the approvals of lines about which the target has spoken: written, or refused."""
+    keys: dict[date, list[str]] = {}
+    for line in lines:
+        keys.setdefault(line.entry_date, []).append(line.key)
+    for day, of_day in keys.items():
+        about = (_line.connector == connector) & (_line.entry_date == day) & _line.key.in_(of_day)
+        _end(connection, _OPEN & about, "spent", run_id)
+
+
+def revoke(connection: Connection, connector: str, day: date, run_id: str) -> None:
+    """End all approvals of a day: a write of it was taken back, so that its plan is no longer what was approved."""
+    _end(connection, _OPEN & (_line.connector == connector) & (_line.entry_date == day), "revoked", run_id)
+
+
+def lapse(connection: Connection, ids: Collection[int], run_id: str) -> None:
+    """End those of these that a run which is through with their day neither carried out nor left in doubt."""
+    in_doubt = exists().where(
+        pushes.c.connector == _line.connector,
+        pushes.c.source_id == _line.key,
+        pushes.c.state.in_([PushState.INTENDED, PushState.FAILED]),
     )
-    changed = {name: statement.excluded[name] for name in ("lines", "plan_hash", "approved_by")}
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=list(approvals.primary_key), set_={**changed, "approved_at": func.now()}
-        )
-    )
+    _end(connection, _OPEN & _line.id.in_(ids) & ~in_doubt, "lapsed", run_id)
+
+
+def _end(connection: Connection, which: ColumnElement[bool], state: str, by: str) -> None:
+    ended = {"state": state, "ended_by": by, "ended_at": func.now()}
+    connection.execute(update(approved_lines).where(which).values(**ended))

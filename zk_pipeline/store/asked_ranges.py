@@ -21,8 +21,9 @@ LARGEST_ID = 2**63 - 1
 class AskedRange:
     """A range of days that somebody asked for; instants are in UTC.
 
-    `days_done` of its days were carried out since. `tries` is how often runs were asked to do the others, which are due
-    from `due_at` on; it is `None` when nothing is left.
+    `days_done` of its days were carried out since. Where a run was cancelled, `days_left` were left by somebody, and
+    `days_held` wait for a word. `tries` is how often runs were asked to do the others, which are due from `due_at` on;
+    it is `None` when nothing is left.
     """
 
     id: int
@@ -30,6 +31,8 @@ class AskedRange:
     last: date
     days: int
     days_done: int
+    days_left: int
+    days_held: int
     tries: int
     asked_at: datetime
     due_at: datetime | None
@@ -86,7 +89,9 @@ def _ranges() -> Select[Any]:
             func.min(request.day),
             func.max(request.day),
             func.count(),
-            func.count(request.claimed_by_run),
+            func.count(request.claimed_by_run) - func.count(request.left_by),
+            func.count(request.left_by),
+            func.count().filter(is_open, requests.is_held()),
             func.coalesce(func.max(request.tries).filter(is_open), 0),
             request.requested_at,
             func.max(request.not_before).filter(is_open),

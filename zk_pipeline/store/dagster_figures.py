@@ -1,12 +1,26 @@
-"""Queries on Dagster's own database for monitoring: how its jobs ended, and how long runs and ticks took.
+"""Queries on Dagster's own database for monitoring: how its jobs ended, how long runs and ticks took, what waits.
 
 They look at the newest rows by primary key, and at each job by its index, so that years of history cost nothing.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection, text
+
+from zk_pipeline.domain.vital_figures import Automation, Orchestration, UnfinishedRun
+
+DAEMONS = (
+    "ASSET",
+    "BACKFILL",
+    "EVENT_LOG_CONSUMER",
+    "FRESHNESS_DAEMON",
+    "MONITORING",
+    "QUEUED_RUN_COORDINATOR",
+    "SCHEDULER",
+    "SENSOR",
+)
+"""The daemons that dagster.yaml asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +61,87 @@ def figures(connection: Connection) -> DagsterFigures:
     )
 
 
+def orchestration(connection: Connection, lane: str) -> Orchestration:
+    """What the vital signs need; `lane` is the tag by whose values runs work one at a time."""
+    if not connection.execute(_IS_MADE).scalar_one():  # Dagster makes its tables when it is first started.
+        return Orchestration(dict.fromkeys(DAEMONS))
+    beats = {row.daemon_type: _instant(row.at) for row in connection.execute(_BEATS)}
+    return Orchestration(
+        beats={name: beats.get(name) for name in DAEMONS},
+        automations=[
+            Automation(
+                row.name or "",
+                row.instigator_type == "SENSOR",
+                row.status in {"RUNNING", "DECLARED_IN_CODE"},
+                _instant(row.ticked_at),
+                row.failures,
+                _instant(row.failing_since),
+                row.error or "",
+            )
+            for row in connection.execute(_AUTOMATIONS)
+            if row.name
+        ],
+        runs=[
+            UnfinishedRun(row.run_id, row.job, row.status, datetime.fromtimestamp(row.since, UTC), row.lane or "")
+            for row in connection.execute(_UNFINISHED, {"lane": lane})
+        ],
+        moved={
+            row.lane or "": datetime.fromtimestamp(row.ended, UTC) for row in connection.execute(_MOVED, {"lane": lane})
+        },
+    )
+
+
+def _instant(at: datetime | None) -> datetime | None:
+    """Dagster stores UTC without saying so."""
+    return None if at is None else at.replace(tzinfo=UTC)
+
+
+_IS_MADE = text("SELECT to_regclass('daemon_heartbeats') IS NOT NULL AND to_regclass('job_ticks') IS NOT NULL")
+_BEATS = text('SELECT daemon_type, "timestamp" AS at FROM daemon_heartbeats')
+_AUTOMATIONS = text(
+    """
+    SELECT newest.name, i.instigator_type, i.status, newest.at AS ticked_at, newest.error,
+        bad.number AS failures, bad.since AS failing_since
+    FROM instigators i
+    CROSS JOIN LATERAL (
+        SELECT "timestamp" AS at, tick_body::jsonb ->> 'job_name' AS name,
+            tick_body::jsonb -> 'error' ->> 'cls_name' AS error
+        FROM job_ticks WHERE selector_id = i.selector_id ORDER BY "timestamp" DESC LIMIT 1
+    ) AS newest
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS number, min("timestamp") AS since FROM job_ticks
+        WHERE selector_id = i.selector_id AND status = 'FAILURE' AND "timestamp" > COALESCE((
+            SELECT "timestamp" FROM job_ticks WHERE selector_id = i.selector_id AND status IN ('SUCCESS', 'SKIPPED')
+            ORDER BY "timestamp" DESC LIMIT 1
+        ), '-infinity')
+    ) AS bad
+    ORDER BY newest.name
+    """
+)
+# A status that is reported again and again began with the first of its events.
+_UNFINISHED = text(
+    """
+    SELECT r.run_id, r.pipeline_name AS job, r.status, t.value AS lane, COALESCE(
+        CASE WHEN r.status = 'STARTED' THEN r.start_time END,
+        CASE WHEN r.status IN ('STARTING', 'CANCELING') THEN (
+            SELECT EXTRACT(EPOCH FROM min(e."timestamp"))::float8 FROM event_logs e
+            WHERE e.run_id = r.run_id AND e.dagster_event_type = 'PIPELINE_' || r.status
+        ) END,
+        EXTRACT(EPOCH FROM r.create_timestamp)::float8
+    ) AS since
+    FROM runs r LEFT JOIN run_tags t ON t.run_id = r.run_id AND t.key = :lane
+    WHERE r.status IN ('QUEUED', 'NOT_STARTED', 'STARTING', 'STARTED', 'CANCELING')
+    ORDER BY r.id LIMIT 1000
+    """
+)
+_MOVED = text(
+    """
+    SELECT t.value AS lane, max(newest.end_time) AS ended
+    FROM (SELECT run_id, end_time FROM runs ORDER BY id DESC LIMIT 200) AS newest
+    LEFT JOIN run_tags t ON t.run_id = newest.run_id AND t.key = :lane
+    WHERE newest.end_time IS NOT NULL GROUP BY t.value
+    """
+)
 _RUNS = text(
     """
     SELECT pipeline_name, status, count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds), max(seconds)

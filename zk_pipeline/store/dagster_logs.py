@@ -27,10 +27,15 @@ CHATTER = (
 get their state from events, runs and steps their beginning, end and outcome."""
 
 
+def connected(url: str) -> Database:
+    """Dagster's database, by the driver of ours. Whoever asks for it closes it."""
+    return Database(make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False))
+
+
 @contextmanager
 def opened(url: str) -> Iterator[Database]:
-    """Dagster's database, by the driver of ours."""
-    database = Database(make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False))
+    """Dagster's database for the length of the block."""
+    database = connected(url)
     try:
         yield database
     finally:

@@ -1,5 +1,6 @@
 """Queries for lists of the plan: its lines by filter and page, each with what stands on both sides."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -8,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, select
 
 from zk_pipeline.domain.decision import Status
+from zk_pipeline.store import plan_sums
 from zk_pipeline.store.addresses import Addresses
 from zk_pipeline.store.conflict_lists import booked, is_named
 from zk_pipeline.store.raw_tables import activities, customers, kimai_users, projects, timesheets
@@ -26,6 +28,7 @@ _LINE = (
     "diff",
     "decided",
     "carried_out",
+    "taken_back_by",
     "facts_hash",
     "reconciled_at",
 )
@@ -45,7 +48,7 @@ class View(StrEnum):
     """Which lines somebody wants to look at.
 
     `matches` are in sync, or were brought there since they were planned; `missing` have no time sheet; `conflicts`
-    wait for a person.
+    wait for a person. What an undo took back since it was planned matches no longer.
     """
 
     ALL = "all"
@@ -87,12 +90,22 @@ def one(connection: Connection, names: Addresses, day: date, key: str) -> Row[An
     return connection.execute(_told(keys.where(of_line), names)).first()
 
 
+def writing(
+    connection: Connection, names: Addresses, first: date, last: date, limit: int | None = None, offset: int = 0
+) -> list[Row[Any]]:
+    """The lines of these days that would still write, oldest day first, whole and with what stands beside each."""
+    oldest_first = (results.c.entry_date, results.c.key)
+    keys = select(results.c.entry_date, results.c.key).where(plan_sums.writing(names.target, first, last))
+    query = _told(keys.order_by(*oldest_first).limit(limit).offset(offset), names, tuple(results.c.keys()))
+    return list(connection.execute(query.order_by(*oldest_first)))
+
+
 def count(connection: Connection, names: Addresses, wanted: LineFilter) -> int:
     """How many lines are meant."""
     return connection.execute(_narrowed(select(func.count()), names, wanted)).scalar_one()
 
 
-def _told(keys: Select[Any], names: Addresses) -> Select[Any]:
+def _told(keys: Select[Any], names: Addresses, columns: Sequence[str] = _LINE) -> Select[Any]:
     """The lines of these keys with everything that stands beside them, each found by its primary key."""
     meant, entry, sheet = keys.subquery(), normalized_entries, timesheets
     of_target = {table: table.c.connector == names.target for table in (kimai_users, activities, projects, customers)}
@@ -114,7 +127,7 @@ def _told(keys: Select[Any], names: Addresses) -> Select[Any]:
         .outerjoin(customers, of_target[customers] & (customers.c.id == projects.c.customer_id))
     )
     return select(
-        *(results.c[name] for name in _LINE),
+        *(results.c[name] for name in columns),
         *(entry.c[name] for name in _ENTRY),
         entry.c.begin_at.label("entry_begin_at"),
         sheet.c.begin_at.label("sheet_begin_at"),
@@ -144,7 +157,7 @@ def _of_line(wanted: LineFilter) -> list[ColumnElement[bool]]:
     narrowed = [column == value for column, value in equal if value]
     match wanted.view:
         case View.MATCHES:
-            narrowed.append((line.status == Status.IN_SYNC) | line.carried_out)
+            narrowed.append(((line.status == Status.IN_SYNC) | line.carried_out) & line.taken_back_by.is_(None))
         case View.MISSING:
             narrowed.append((line.status == Status.MISSING) & ~line.carried_out)
         case View.CONFLICTS:

@@ -1,4 +1,4 @@
-"""Queries on the stored plan as what it would write: sums and pages of lines, however many lines there are."""
+"""Queries on the stored plan as what it would still write: sums over the lines, however many there are."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -8,7 +8,6 @@ from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from zk_pipeline.domain.approval import WRITING
 from zk_pipeline.domain.decision import Action
-from zk_pipeline.domain.plan import Result
 from zk_pipeline.domain.resolutions import Choice
 from zk_pipeline.store import plans
 from zk_pipeline.store.tables import reconciliation_results as results
@@ -42,7 +41,7 @@ def sums(connection: Connection, connector: str, first: date, last: date) -> Pla
         func.count(customer["number"].astext.distinct()).filter(new_customer),
         func.count(project["number"].astext.distinct()).filter(new_project),
         func.coalesce(minutes, Decimal(0)),
-    ).where(_writes(connector, first, last))
+    ).where(writing(connector, first, last))
     return PlanSums(*connection.execute(query).one())
 
 
@@ -54,18 +53,13 @@ def planned(connection: Connection, connector: str, first: date, last: date) -> 
     return number, oldest
 
 
-def page(connection: Connection, connector: str, first: date, last: date, limit: int, offset: int) -> list[Result]:
-    """The writing lines of one page, oldest day first."""
-    query = select(results).where(_writes(connector, first, last)).order_by(results.c.entry_date, results.c.key)
-    return [plans.result(row) for row in connection.execute(query.limit(limit).offset(offset)).mappings()]
-
-
-def _writes(connector: str, first: date, last: date) -> ColumnElement[bool]:
-    """What `domain.approval.writes` says of a line; over the actions, so that an index leads to the few that write."""
+def writing(connector: str, first: date, last: date) -> ColumnElement[bool]:
+    """What `domain.approval.writes` says, of lines ahead; over the actions, so that an index leads to the few."""
     linked = (results.c.action == Action.LINK) & (results.c.decided == Choice.LINK)
     return and_(
         results.c.connector == connector,
         results.c.entry_date.between(first, last),
         results.c.action.in_([*WRITING, Action.LINK]),
         or_(results.c.action != Action.LINK, linked),
+        plans.is_ahead(),
     )

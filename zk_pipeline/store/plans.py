@@ -1,11 +1,11 @@
 """Queries on the plan: the lines of reconciliation, day by day."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, delete, or_, select, tuple_, update
 
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.entries import age
@@ -52,6 +52,7 @@ def mark_carried_out(connection: Connection, connector: str, day: date) -> None:
         .where(
             results.c.connector == connector,
             results.c.entry_date == day,
+            results.c.taken_back_by.is_(None),
             results.c.action.in_([Action.CREATE, Action.UPDATE, Action.LINK]),
             pushes.c.connector == results.c.connector,
             pushes.c.source_id == results.c.source_id,
@@ -62,17 +63,63 @@ def mark_carried_out(connection: Connection, connector: str, day: date) -> None:
     )
 
 
+def carry_out(connection: Connection, connector: str, lines: Iterable[Result]) -> None:
+    """Note that these lines are done: the target has what they wanted."""
+    done = [(line.entry_date, line.key) for line in lines]
+    of_lines = (results.c.connector == connector) & tuple_(results.c.entry_date, results.c.key).in_(done)
+    connection.execute(update(results).where(of_lines).values(carried_out=True))
+
+
+def take_back(
+    connection: Connection, connector: str, day: date, source_id: str | None, kimai_id: int, run_id: str
+) -> None:
+    """Note that a write to a day was taken back: what the plan says of it is so no longer, nor is it the day's plan.
+
+    Where no line speaks of it any more, since the plan was made after the write, all of the day's lines are marked.
+    """
+    of_day = (results.c.connector == connector) & (results.c.entry_date == day)
+    about = or_(results.c.source_id == source_id, results.c.kimai_id == kimai_id)
+    taken_back = {"taken_back_by": run_id, "carried_out": False}
+    if not connection.execute(update(results).where(of_day, about).values(**taken_back)).rowcount:
+        connection.execute(update(results).where(of_day).values(taken_back_by=run_id))
+
+
+def taken_back(connection: Connection, connector: str, first: date, last: date) -> list[date]:
+    """The days of this range whose plan is from before an undo, so that it is nobody's plan any more."""
+    query = select(results.c.entry_date).where(
+        results.c.connector == connector,
+        results.c.entry_date.between(first, last),
+        results.c.taken_back_by.is_not(None),
+    )
+    return sorted(connection.execute(query.distinct()).scalars())
+
+
+def is_ahead() -> ColumnElement[bool]:
+    """That a line is still to be carried out: it was not yet, and its day's plan is not from before an undo."""
+    old = results.alias()
+    days = select(old.c.entry_date).where(old.c.connector == results.c.connector, old.c.taken_back_by.is_not(None))
+    return ~results.c.carried_out & results.c.entry_date.not_in(days)
+
+
+def lock_days(connection: Connection, connector: str, days: Collection[date]) -> None:
+    """Keep the plans of these days as they are until the transaction ends; whoever changes them waits."""
+    of_days = (results.c.connector == connector) & results.c.entry_date.in_(days)
+    query = select(results.c.key).where(of_days).order_by(results.c.entry_date, results.c.key)
+    connection.execute(query.with_for_update())
+
+
 def writes_of_day(connection: Connection, connector: str, day: date) -> list[Result]:
     """The lines of the day that are to be carried out, in order of their entries."""
     return writes_of_days(connection, connector, day, day)
 
 
 def writes_of_days(connection: Connection, connector: str, first: date, last: date) -> list[Result]:
-    """The lines of these days that are to be carried out, day by day in order of their entries."""
+    """The lines of these days that are to be carried out and were not yet, day by day in order of their entries."""
     query = select(results).where(
         results.c.connector == connector,
         results.c.entry_date.between(first, last),
         results.c.action.in_([Action.CREATE, Action.UPDATE, Action.LINK, Action.DELETE]),
+        is_ahead(),
     )
     rows = [result(row) for row in connection.execute(query).mappings()]
     return sorted(rows, key=lambda line: (line.entry_date, age(line.source_id or "")))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select, text
 
+from zk_pipeline.store import requests
 from zk_pipeline.store.raw_tables import time_accountings
 from zk_pipeline.store.tables import day_requests
 
@@ -118,10 +119,13 @@ def unmapped_share(connection: Connection, target: str, first: date) -> Share:
 
 
 def waiting_since(connection: Connection, longer_than: timedelta) -> dict[date, datetime]:
-    """The days that were asked for so long ago and that no run has answered, with the instant of the request."""
+    """The days that were asked for so long ago and that no run has answered, with the instant of the request.
+
+    Held days wait for a person and not for a run, so they are not among them.
+    """
     query = (
         select(day_requests.c.day, func.min(day_requests.c.requested_at).label("since"))
-        .where(day_requests.c.claimed_by_run.is_(None))
+        .where(day_requests.c.claimed_by_run.is_(None), ~requests.is_held())
         .group_by(day_requests.c.day)
         .having(func.min(day_requests.c.requested_at) < func.now() - longer_than)
     )

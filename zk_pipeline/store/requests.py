@@ -3,10 +3,11 @@
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date, datetime
 
-from sqlalchemy import ARRAY, BigInteger, Connection, func, literal, select, update
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Connection, any_, exists, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from zk_pipeline.domain.demand import DayRequest
+from zk_pipeline.store.request_tables import cancelled_runs
 from zk_pipeline.store.tables import day_requests, sync_runs
 
 CORRECTION = "correction"
@@ -41,13 +42,21 @@ def ask(
 
 
 def unclaimed(connection: Connection, reason: str | None = None) -> list[DayRequest]:
-    """The requests, of one reason or of any, that no successful run has claimed yet, oldest day first."""
+    """The requests, of one reason or of any, that no successful run has claimed yet, oldest day first.
+
+    Those of held days are not among them: they wait until somebody says whether to sync again (`cancellations`).
+    """
     columns = (day_requests.c.id, day_requests.c.day, day_requests.c.tries, day_requests.c.not_before)
-    query = select(*columns).where(day_requests.c.claimed_by_run.is_(None))
+    query = select(*columns).where(day_requests.c.claimed_by_run.is_(None), ~is_held())
     if reason is not None:
         query = query.where(day_requests.c.reason == reason)
     rows = connection.execute(query.order_by(day_requests.c.day, day_requests.c.id))
     return [DayRequest(*row) for row in rows]
+
+
+def is_held() -> ColumnElement[bool]:
+    """Whether the day of a request is held after its run was cancelled."""
+    return exists().where(any_(cancelled_runs.c.held_days) == day_requests.c.day)
 
 
 def postpone(connection: Connection, ids: Collection[int], until: datetime) -> None:
@@ -93,7 +102,10 @@ def take_on(connection: Connection, run_id: str, first: date, last: date) -> Non
 
 
 def claim(connection: Connection, day: date, run_id: str) -> None:
-    """Note that a run carried out a day: the requests that it took on for it are done; later ones stay open."""
+    """Note that a run carried out a day: the requests that it took on for it are done; later ones stay open.
+
+    A held day is no longer held: the run was allowed to carry it out, so somebody wanted it.
+    """
     taken_on = select(func.unnest(sync_runs.c.request_ids)).where(sync_runs.c.run_id == run_id)
     connection.execute(
         update(day_requests)
@@ -103,4 +115,9 @@ def claim(connection: Connection, day: date, run_id: str) -> None:
     until = func.greatest(sync_runs.c.carried_out_until, day)
     connection.execute(
         update(sync_runs).where(sync_runs.c.run_id == run_id).values(carried_out_until=until, carried_out_at=func.now())
+    )
+    connection.execute(
+        update(cancelled_runs)
+        .where(any_(cancelled_runs.c.held_days) == day)
+        .values(held_days=func.array_remove(cancelled_runs.c.held_days, day))
     )

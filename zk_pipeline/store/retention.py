@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, or_, select
 
 from zk_pipeline.store import audit
 from zk_pipeline.store.account_tables import failed_logins, sessions
-from zk_pipeline.store.request_tables import request_log
+from zk_pipeline.store.request_tables import acts, launched_runs, request_log
 from zk_pipeline.store.tables import audit_details, audit_logs, day_requests, webhook_deliveries
 
 BATCH = 5000
@@ -42,6 +42,16 @@ def ended_sessions(connection: Connection, before: datetime, limit: int = BATCH)
 def failed_sign_ins(connection: Connection, before: datetime, limit: int = BATCH) -> int:
     """Failed sign-ins, by when they were tried."""
     return _delete(connection, failed_logins, failed_logins.c.at < before, limit)
+
+
+def keyed_acts(connection: Connection, before: datetime, limit: int = BATCH) -> int:
+    """What people asked for with a key, by when they did."""
+    return _delete(connection, acts, acts.c.asked_at < before, limit)
+
+
+def keyed_runs(connection: Connection, before: datetime, limit: int = BATCH) -> int:
+    """The keys of runs that people had started, by when they were; the runs themselves are Dagster's."""
+    return _delete(connection, launched_runs, launched_runs.c.launched_at < before, limit)
 
 
 def details(connection: Connection, before: datetime, limit: int = BATCH) -> int:

@@ -7,7 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
 
-from zk_pipeline.store.tables import sync_runs
+from zk_pipeline.domain.approval import WRITING
+from zk_pipeline.domain.decision import Action
+from zk_pipeline.domain.resolutions import Choice
+from zk_pipeline.store import plans
+from zk_pipeline.store.tables import reconciliation_results, sync_runs, writes
 
 LOOKED_BACK = 500
 """Runs among which the last one that carried out its own day is looked for; there are some dozens a day."""
@@ -46,6 +50,21 @@ def of_ids(connection: Connection, run_ids: Collection[str]) -> list[StoredRun]:
 def count(connection: Connection) -> int:
     """How many runs there are."""
     return connection.execute(select(func.count()).select_from(sync_runs)).scalar_one()
+
+
+def ahead(connection: Connection, run_ids: Collection[str], first: date, last: date) -> dict[str, int]:
+    """Of the plans that these runs made and that still are their days', how many lines were not carried out yet."""
+    plan = reconciliation_results.c
+    of_runs = plan.run_id.in_(run_ids) & plan.entry_date.between(first, last)
+    lines = plan.action.in_(WRITING) | ((plan.action == Action.LINK) & (plan.decided == Choice.LINK))
+    query = select(plan.run_id, func.count()).where(of_runs, lines, plans.is_ahead())
+    return {row.run_id: row[1] for row in connection.execute(query.group_by(plan.run_id))}
+
+
+def taken_back(connection: Connection, run_ids: Collection[str]) -> set[str]:
+    """Those of these runs whose every write was taken back."""
+    query = select(writes.c.run_id).where(writes.c.run_id.in_(run_ids)).group_by(writes.c.run_id)
+    return set(connection.execute(query.having(func.bool_and(writes.c.undone_by.is_not(None)))).scalars())
 
 
 def last_carried_out(connection: Connection, timezone: str) -> datetime | None:

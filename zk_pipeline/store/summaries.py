@@ -1,7 +1,7 @@
 """Sums over entries, plan and ledger for people: per agent, per customer, per reason."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -10,6 +10,17 @@ from typing import Literal, NamedTuple
 from sqlalchemy import Connection, text
 
 ZERO = Decimal(0)
+
+OUTCOMES = (
+    *("created", "updated", "linked", "by_another_run", "in_sync"),
+    *("left_out", "conflicts", "parked", "failed", "not_written"),
+)
+"""What an entry can have become.
+
+`created` includes time sheets that were found again after their answer was lost. `in_sync` was so before. `left_out`
+needs no time sheet, such as what a correction took back. `not_written` is planned and not carried out: it waits for
+approval, writing is off, or the run says why.
+"""
 
 
 class Span(NamedTuple):
@@ -79,6 +90,16 @@ def waiting_by_reason(connection: Connection, target: str, span: Span) -> list[W
     return [Waiting(row.reason, row.entries, row.minutes, row.example) for row in rows]
 
 
+def outcomes(connection: Connection, target: str, days: Collection[date], run_ids: Collection[str]) -> dict[str, int]:
+    """What has become of each entry of these days by now: every one counts once, under one of `OUTCOMES`.
+
+    What these runs did is told apart from what any other wrote since they began.
+    """
+    values = {"target": target, "days": list(days), "run_ids": list(run_ids)}
+    found = {row.outcome: row.entries for row in connection.execute(_OUTCOMES, values)}
+    return {name: found.get(name, 0) for name in OUTCOMES}
+
+
 def _summaries(
     connection: Connection,
     target: str,
@@ -117,3 +138,43 @@ def _summaries(
     )
     values = {"target": target, "first": span.first, "last": span.last, "run_ids": list(run_ids)}
     return [Summary(**row) for row in connection.execute(query, values).mappings()]
+
+
+_OUTCOMES = text(
+    """
+    WITH began AS (
+        SELECT min(started_at) AS at FROM sync.sync_runs WHERE run_id = ANY(:run_ids)
+    ), questions AS (
+        SELECT source_id, bool_and(reason = 'refused_by_kimai') AS refused
+        FROM sync.conflicts
+        WHERE connector = :target AND resolution_status = 'open' AND entry_date = ANY(:days) AND source_id IS NOT NULL
+        GROUP BY source_id
+    ), lines AS (
+        SELECT source_id, max(reconciled_at) AS at,
+            bool_or(action IN ('create', 'update', 'link') AND NOT carried_out) AS outstanding
+        FROM sync.reconciliation_results
+        WHERE connector = :target AND entry_date = ANY(:days) AND source_id IS NOT NULL
+        GROUP BY source_id
+    ), entries AS (
+        SELECT CASE
+            WHEN q.refused THEN 'parked'
+            WHEN q.source_id IS NOT NULL THEN 'conflicts'
+            WHEN p.state = 'confirmed' AND p.run_id = ANY(:run_ids) THEN
+                CASE p.operation WHEN 'create' THEN 'created' WHEN 'update' THEN 'updated' ELSE 'linked' END
+            WHEN e.sync_status = 'excluded' THEN 'left_out'
+            WHEN p.state = 'confirmed' AND p.updated_at >= began.at
+                AND (p.updated_at >= l.at OR l.outstanding IS NOT TRUE) THEN 'by_another_run'
+            WHEN l.outstanding AND p.state = 'failed' AND p.run_id = ANY(:run_ids) THEN 'failed'
+            WHEN l.outstanding OR p.state IS DISTINCT FROM 'confirmed' THEN 'not_written'
+            ELSE 'in_sync'
+        END AS outcome
+        FROM sync.normalized_entries e
+        CROSS JOIN began
+        LEFT JOIN questions q ON q.source_id = e.source_id
+        LEFT JOIN lines l ON l.source_id = e.source_id
+        LEFT JOIN sync.pushes p ON p.connector = :target AND p.source_id = e.source_id
+        WHERE e.entry_date = ANY(:days)
+    )
+    SELECT outcome, count(*) AS entries FROM entries GROUP BY outcome
+    """
+)

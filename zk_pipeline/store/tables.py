@@ -128,6 +128,8 @@ reconciliation_results = Table(
     text_column("decided", default=""),
     # Set by the push: what the plan wanted is done. The line itself stays as it was planned.
     Column("carried_out", Boolean, nullable=False, server_default=text("false")),
+    # Set by an undo: what the line says was so before, and is not the plan of its day any more.
+    text_column("taken_back_by", nullable=True),
     text_column("run_id"),
     instant("reconciled_at", default=True),
     PrimaryKeyConstraint("connector", "entry_date", "key"),
@@ -135,6 +137,12 @@ reconciliation_results = Table(
     Index("reconciliation_results_reason_idx", "connector", "reason", "entry_date", "key"),
     Index("reconciliation_results_source_id_idx", "connector", "source_id"),
     Index("reconciliation_results_status_idx", "connector", "status", "entry_date", "key"),
+    Index(
+        "reconciliation_results_taken_back_idx",
+        "connector",
+        "entry_date",
+        postgresql_where=text("taken_back_by IS NOT NULL"),
+    ),
     schema="sync",
 )
 
@@ -221,17 +229,43 @@ writes = Table(
     schema="sync",
 )
 
+# What a person approved at once, as it was shown: key of each line to the hash of what it writes.
 approvals = Table(
     "approvals",
     metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
     text_column("connector"),
     Column("entry_date", Date, nullable=False),
-    # Key of each approved line to the hash of what it writes.
     json_column("lines"),
     text_column("plan_hash"),
     text_column("approved_by"),
     instant("approved_at", default=True),
-    PrimaryKeyConstraint("connector", "entry_date"),
+    Index("approvals_entry_date_idx", "connector", "entry_date"),
+    schema="sync",
+)
+# What became of each line of an approval: it may be written while `open`, and once.
+approved_lines = Table(
+    "approved_lines",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("approval_id", BigInteger, ForeignKey(approvals.c.id), nullable=False),
+    text_column("connector"),
+    Column("entry_date", Date, nullable=False),
+    text_column("key"),
+    text_column("line_hash"),
+    text_column("state", default="open"),
+    text_column("ended_by", nullable=True),
+    instant("ended_at", nullable=True),
+    CheckConstraint("state IN ('open', 'spent', 'revoked', 'lapsed')", name="state"),
+    Index("approved_lines_approval_id_idx", "approval_id"),
+    Index(
+        "approved_lines_one_open_idx",
+        "connector",
+        "entry_date",
+        "key",
+        unique=True,
+        postgresql_where=text("state = 'open'"),
+    ),
     schema="sync",
 )
 
@@ -271,6 +305,8 @@ day_requests = Table(
     instant("claimed_at", nullable=True),
     # The system that was away when its last run met it; when that answers again, the day is due at once.
     text_column("waits_for", nullable=True),
+    # Who said that it is not to be carried out, after its run was cancelled; that run has it then.
+    text_column("left_by", nullable=True),
     Index("day_requests_unclaimed_idx", "day", postgresql_where=text("claimed_by_run IS NULL")),
     # What was asked for at once was asked for at the same instant.
     Index("day_requests_requested_at_idx", "requested_at"),

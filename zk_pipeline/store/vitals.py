@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import Connection, text
+
+from zk_pipeline.domain.vital_figures import Waiting
 
 AGES = ("day", "week", "longer")
 """Classes of age: open for less than a day, for less than a week, for longer."""
@@ -38,18 +40,28 @@ class Figures:
     last_run: LastRun | None
 
 
-def last_reads(connection: Connection) -> dict[str, datetime]:
-    """When each system, by its role, was last read with success: a complete sweep, or a look at its changes."""
+def waiting_requests(connection: Connection, first: date, last: date) -> Waiting:
+    """The requests for days of this span, which are those that can be run: a day to come waits for its day."""
+    row = connection.execute(_WAITING, {"first": first, "last": last}).one()
+    return Waiting(row.number, row.due_since, row.asked_at)
+
+
+def waiting_deliveries(connection: Connection) -> Waiting:
+    """The webhooks of the source in use that were not looked into yet."""
     query = text(
         """
-        SELECT c.role, GREATEST(
-            (SELECT s.ended_at FROM sync.sweeps s WHERE s.connector = c.name AND s.complete ORDER BY s.id DESC LIMIT 1),
-            (SELECT max(r.updated_at) FROM sync.cursors r WHERE r.connector = c.name)
-        ) AS read_at
-        FROM sync.connectors c WHERE c.active
+        SELECT count(*) AS number, min(d.received_at) AS oldest FROM sync.webhook_deliveries d
+        WHERE d.processed_at IS NULL AND d.connector IN (SELECT name FROM sync.connectors WHERE active)
         """
     )
-    return {row.role: row.read_at for row in connection.execute(query) if row.read_at is not None}
+    row = connection.execute(query).one()
+    return Waiting(row.number, row.oldest, row.oldest)
+
+
+def newest_failure(connection: Connection) -> str:
+    """What the newest run of the chain tells the operator, if it failed."""
+    query = text("SELECT failure FROM sync.sync_runs ORDER BY started_at DESC LIMIT 1")
+    return connection.execute(query).scalar() or ""
 
 
 def figures(connection: Connection) -> Figures:
@@ -59,11 +71,11 @@ def figures(connection: Connection) -> Figures:
     requests = connection.execute(_REQUESTS).all()
     waiting = connection.execute(
         text(
-            """
-            SELECT (SELECT count(DISTINCT day) FROM sync.day_requests WHERE claimed_by_run IS NULL) AS days,
+            f"""
+            SELECT (SELECT count(DISTINCT day) FROM sync.day_requests WHERE {_OPEN}) AS days,
                 (SELECT count(*) FROM sync.webhook_deliveries WHERE processed_at IS NULL) AS deliveries,
                 (SELECT count(*) FROM sync.failed_logins WHERE at > now() - interval '1 hour') AS logins
-            """
+            """  # noqa: S608 (a constant of ours)
         )
     ).one()
     return Figures(
@@ -104,9 +116,21 @@ _CONFLICTS = text(
     GROUP BY reason, age
     """
 )
+_OPEN = """claimed_by_run IS NULL AND NOT EXISTS (
+    SELECT FROM sync.cancelled_runs c WHERE sync.day_requests.day = ANY (c.held_days)
+)"""
+"""Which requests wait for a run, and so may age. Days that are held wait for a person instead (`requests.is_held`)."""
+
 _REQUESTS = text(
-    """
+    f"""
     SELECT reason, count(*) AS number, EXTRACT(EPOCH FROM now() - min(requested_at))::float8 AS seconds
-    FROM sync.day_requests WHERE claimed_by_run IS NULL GROUP BY reason
-    """
+    FROM sync.day_requests WHERE {_OPEN} GROUP BY reason
+    """  # noqa: S608 (a constant of ours)
+)
+_WAITING = text(
+    f"""
+    SELECT count(*) AS number, min(requested_at) AS asked_at,
+        min(GREATEST(requested_at, not_before)) FILTER (WHERE not_before <= now()) AS due_since
+    FROM sync.day_requests WHERE {_OPEN} AND day BETWEEN :first AND :last
+    """  # noqa: S608 (a constant of ours)
 )

@@ -41,12 +41,15 @@ def create_app(runtime: Runtime) -> FastAPI:
     """The web app on a migrated database. The runtime must outlive it."""
     batches = Batches(runtime.database)
     rejections = Rejections(runtime.database, runtime.settings.zone)
-    metrics = Metrics(runtime)
+    health = Health(runtime)
+    metrics = Metrics(runtime, health.signs)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         counting = asyncio.create_task(rejections.run())
+        await asyncio.to_thread(health.start)
         yield
+        await asyncio.to_thread(health.stop)
         counting.cancel()
         with suppress(asyncio.CancelledError):
             await counting
@@ -59,7 +62,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.add_middleware(LimitedBodies)
     errors.install(app)
     app.add_middleware(CountedRequests, requests=metrics.requests)
-    app.include_router(Health(runtime).router)
+    app.include_router(health.router)
     app.include_router(metrics.router)
     app.include_router(Intake(runtime.settings, batches, rejections).router)
     app.include_router(sign_in_page.router)

@@ -1,138 +1,124 @@
-"""Whether the web app can do its work, and how the systems around it are: asked often, so that it must cost little."""
+"""How everything is, by the vital signs: the route that supervisors ask, and what people are told from this process.
 
-import asyncio
+The signs are measured in the background at a fixed pace (`zk_pipeline.measuring`), so that an answer costs nothing and
+does not depend on who asked before.
+"""
+
 import logging
-import time
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
+import threading
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
-from sqlalchemy import text
 
-from zk_pipeline.dagster_server import DagsterServer, DagsterServerError
+from zk_pipeline.alerting.addresses import addresses_of
+from zk_pipeline.alerting.book import deliver, send_at_once, tell_signs
+from zk_pipeline.domain.alerts import sign_fails, sign_recovers
+from zk_pipeline.domain.vital_figures import DATABASE, Level, Sign, worst
+from zk_pipeline.measuring import SECONDS_BETWEEN_LOOKS, Watch
 from zk_pipeline.runtime import Runtime
-from zk_pipeline.store import refusals, vitals
 from zk_pipeline.web.outages import OUTAGES, told
-from zk_pipeline.web.remembered import Remembered
 
 PATH = "/api/health"
-SECONDS_TO_ANSWER = 2.0
-SECONDS_VALID = 1.0
-SECONDS_BETWEEN_LOOKS = 15.0
 
-OVERDUE = timedelta(hours=8)
-"""A catch-up every 6 hours, and 2 for it to finish."""
-
-SYSTEMS = {"zammad": "source", "kimai": "target"}
+STATUS = {Level.PASS: "ok", Level.WARN: "warn", Level.FAIL: "fail"}
 
 _log = logging.getLogger(__name__)
 
 
-class State(StrEnum):
-    """How a part is."""
-
-    OK = "ok"
-    STALE = "stale"
-    REFUSED = "refused"
-    UNAVAILABLE = "unavailable"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """How one part was at its last sign of life. The text is for everybody: it holds no address and no version."""
-
-    state: State
-    at: datetime | None = None
-    text: str = ""
-
-    def to_json(self, now: datetime) -> dict[str, Any]:
-        """The part with the age of its last sign of life, in seconds, null when there was none."""
-        age = None if self.at is None else max(0.0, round((now - self.at).total_seconds(), 1))
-        return {"status": self.state, "age_seconds": age, "text": self.text}
-
-
-UNKNOWN = Part(State.UNKNOWN, text="It was not asked yet.")
-
-
 class Health:
-    """Asks the database at most once a second, and never twice at a time, however many want to know.
-
-    Dagster and our records of both systems are asked in the background; only the database makes it unavailable.
-    """
+    """The watch of one web app and its route. It measures and tells between `start` and `stop`."""
 
     def __init__(self, runtime: Runtime) -> None:
-        self._database = runtime.database
-        self._probe: asyncio.Task[bool] | None = None
-        self._asked_at = 0.0
-        dagster = DagsterServer(runtime.settings.dagster_server)
-        self._dagster = Remembered(lambda: daemons(dagster), UNKNOWN, SECONDS_BETWEEN_LOOKS)
-        self._systems = Remembered(lambda: last_reads(runtime), dict.fromkeys(SYSTEMS, UNKNOWN), SECONDS_BETWEEN_LOOKS)
+        self._watch = Watch(runtime)
+        self._teller = Teller(runtime, self._watch)
         self.router = APIRouter(tags=["health"])
         self.router.add_api_route(PATH, self.show, summary="How everything is")
         self.router.add_api_route(PATH, self.show, methods=["HEAD"], include_in_schema=False)
 
+    def start(self) -> None:
+        """Begin to measure and to tell. Waits for the database's first word, two seconds at most."""
+        self._watch.start()
+        self._teller.start()
+
+    def stop(self) -> None:
+        """End both."""
+        self._teller.stop()
+        self._watch.stop()
+
+    def signs(self) -> list[Sign]:
+        """What the newest figures mean now."""
+        return self._watch.signs()
+
     async def show(self) -> JSONResponse:
-        """200 when the database answers, 503 when it does not; the other parts tell of themselves only."""
-        works = await self._answers()
-        state = State.OK if works else State.UNAVAILABLE
-        now = datetime.now(UTC)
-        parts = {"database": Part(state, now if works else None), "dagster": self._dagster.value()}
-        if works:
-            parts |= self._systems.value()
-        shown = {name: part.to_json(now) for name, part in parts.items()}
-        return JSONResponse({"status": state, "database": state, "parts": shown}, 200 if works else 503)
+        """503 while the web app cannot do its work, which takes the database; 200 otherwise.
 
-    async def _answers(self) -> bool:
-        now = time.monotonic()
-        if self._probe is None or (self._probe.done() and now - self._asked_at >= SECONDS_VALID):
-            self._probe = asyncio.create_task(asyncio.to_thread(self._ask))
-            self._asked_at = now
-        done, _ = await asyncio.wait({self._probe}, timeout=SECONDS_TO_ANSWER)
-        return bool(done) and self._probe.result()
-
-    def _ask(self) -> bool:
-        try:
-            with self._database.transaction() as connection:
-                connection.execute(text("SELECT 1"))
-        except OUTAGES as error:
-            _log.warning("The database does not answer: %s", told(error))
-            return False
-        return True
+        `status` is the worst of all signs. The answer is for everybody: it holds no address, path or name.
+        """
+        signs, now = self.signs(), datetime.now(UTC)
+        database = next(sign for sign in signs if sign.name == DATABASE)
+        content = {
+            "status": STATUS[worst(signs)],
+            "database": STATUS[database.level],
+            "signs": {sign.name: _shown(sign, now) for sign in signs},
+        }
+        return JSONResponse(content, 503 if database.level is Level.FAIL else 200)
 
 
-def daemons(server: DagsterServer) -> Part:
-    """Dagster by the oldest sign of life of the daemons that it needs."""
-    try:
-        needed = [daemon for daemon in server.daemons() if daemon.required]
-    except DagsterServerError:
-        return Part(State.UNAVAILABLE, text="Dagster does not answer.")
-    beats = [daemon.beat_at for daemon in needed if daemon.beat_at is not None]
-    at = min(beats) if beats and len(beats) == len(needed) else None
-    if all(daemon.healthy for daemon in needed):
-        return Part(State.OK, at)
-    return Part(State.UNAVAILABLE, at, "A daemon of Dagster gives no sign of life.")
+class Teller:
+    """Tells people of failing signs from the web process: the sensor `alerts` cannot, where its daemon is dead.
+
+    Both write into one book, so that each sign is told once. Without a database there is no book; then what the
+    database itself is told of is remembered here, once for each outage.
+    """
+
+    def __init__(self, runtime: Runtime, watch: Watch) -> None:
+        self._runtime = runtime
+        self._watch = watch
+        self._end = threading.Event()
+        self._down_since: datetime | None = None
+        self._is_told = False
+        self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
+
+    def start(self) -> None:
+        """Begin, if there is anybody to tell."""
+        if addresses_of(self._runtime.settings):
+            self._thread.start()
+
+    def stop(self, seconds: float = 2.0) -> None:
+        """End; a message on its way is waited for that long."""
+        self._end.set()
+        if self._thread.is_alive():
+            self._thread.join(seconds)
+
+    def _run(self) -> None:
+        while not self._end.wait(SECONDS_BETWEEN_LOOKS):
+            try:
+                self._tell()
+            except OUTAGES as error:
+                _log.warning("People are not told of the vital signs just now: %s", told(error))
+            except Exception:  # noqa: BLE001 (whatever it is, it is logged, and the next look comes)
+                _log.exception("People are not told of the vital signs just now.")
+
+    def _tell(self) -> None:
+        signs = self._watch.signs()
+        database = next(sign for sign in signs if sign.name == DATABASE)
+        now, settings = datetime.now(UTC), self._runtime.settings
+        if database.level is Level.FAIL:
+            if self._down_since is None:
+                self._down_since = now  # A restart takes less than the time to the next look.
+            elif not self._is_told:
+                self._is_told = send_at_once(settings, sign_fails(database, settings.dagster_link))
+            return
+        if self._is_told and self._down_since is not None:
+            send_at_once(settings, sign_recovers(database.title, now - self._down_since))
+        self._down_since, self._is_told = None, False
+        tell_signs(self._runtime, [sign for sign in signs if sign.name != DATABASE])
+        for problem in deliver(self._runtime).problems:
+            _log.warning("%s It is tried again.", problem)
 
 
-def last_reads(runtime: Runtime) -> dict[str, Part]:
-    """Both systems by when they were last read with success, as we noted it."""
-    try:
-        with runtime.database.transaction() as connection:
-            reads = vitals.last_reads(connection)
-            refused = {token.role for token in refusals.tokens(connection) if token.refused}
-    except OUTAGES:
-        return dict.fromkeys(SYSTEMS, Part(State.UNKNOWN, text="The database does not answer."))
-    return {name: _read(reads.get(role), refused=role in refused) for name, role in SYSTEMS.items()}
-
-
-def _read(at: datetime | None, *, refused: bool) -> Part:
-    if refused:
-        return Part(State.REFUSED, at, "It refuses our token. Store a new one for its connector.")
-    if at is None:
-        return Part(State.UNKNOWN, text="It was not read yet.")
-    if datetime.now(UTC) - at > OVERDUE:
-        return Part(State.STALE, at, "It was not read with success for long.")
-    return Part(State.OK, at)
+def _shown(sign: Sign, now: datetime) -> dict[str, Any]:
+    age = None if sign.at is None else max(0.0, round((now - sign.at).total_seconds(), 1))
+    return {"status": STATUS[sign.level], "age_seconds": age, "text": sign.text, "remedy": sign.remedy}

@@ -1,13 +1,14 @@
 """The figures of the databases in the words of Prometheus: names, explanations and labels."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import accumulate
 
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from zk_pipeline.domain.traffic import BOUNDS, Traffic
+from zk_pipeline.domain.vital_figures import SEVERITY, Sign, System
 from zk_pipeline.store.dagster_figures import DagsterFigures, Durations
-from zk_pipeline.store.refusals import Token
 from zk_pipeline.store.vitals import Figures
 
 
@@ -47,9 +48,17 @@ def of_traffic(sent: Mapping[str, Traffic]) -> Metric:
     return family
 
 
-def of_tokens(tokens: Sequence[Token]) -> Metric:
+def of_signs(signs: Sequence[Sign], now: datetime) -> Iterator[Metric]:
+    """The vital signs, as they are judged everywhere."""
+    levels = {sign.name: float(SEVERITY[sign.level]) for sign in signs}
+    yield _by("zk_vital_sign", "How each vital sign is: 0 is good, 1 a warning, 2 a failure.", "sign", levels)
+    ages = {sign.name: max(0.0, (now - sign.at).total_seconds()) for sign in signs if sign.at is not None}
+    yield _by("zk_vital_sign_age_seconds", "Since the figures of the sign were measured.", "sign", ages)
+
+
+def of_tokens(systems: Iterable[System]) -> Metric:
     """Which systems refuse our token."""
-    values = {token.system: float(token.refused) for token in tokens}
+    values = {row.name: float(row.refused) for row in systems}
     return _by("zk_token_refused", "Whether the system refused our token when it was last asked.", "system", values)
 
 

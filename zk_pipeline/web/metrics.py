@@ -1,7 +1,8 @@
 """`/metrics` for Prometheus: its route, how the web app answers, and what the databases say, asked now and then."""
 
+import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from threading import Lock
@@ -12,12 +13,14 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from zk_pipeline.domain.vital_figures import Sign
 from zk_pipeline.operations.actors import Role
 from zk_pipeline.runtime import Runtime
-from zk_pipeline.store import dagster_figures, dagster_logs, refusals, run_lists, traffic, vitals
+from zk_pipeline.store import dagster_figures, dagster_logs, reachability, run_lists, traffic, vitals
 from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.web import metric_families as families
 from zk_pipeline.web.access import Needs
+from zk_pipeline.web.outages import OUTAGES, told
 
 PATH = "/metrics"
 SECONDS_VALID = 10.0
@@ -26,12 +29,15 @@ UNMATCHED = "unmatched"
 FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
+_log = logging.getLogger(__name__)
+
 
 class Metrics:
     """The registry of one app, its route, and what its middleware counts in."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, signs: Callable[[], Sequence[Sign]]) -> None:
         self._registry = CollectorRegistry()
+        self._registry.register(_Stored(lambda: families.of_signs(signs(), datetime.now(UTC)), lambda: 0.0))
         self._registry.register(_Stored(lambda: _ours(runtime), lambda: SECONDS_VALID))
         self._registry.register(_Stored(lambda: _of_dagster(runtime), lambda: DAGSTER_SECONDS_VALID))
         self.requests = Histogram(
@@ -114,14 +120,19 @@ class _Stored(Collector):
 
 
 def _ours(runtime: Runtime) -> Iterator[Metric]:
-    with runtime.database.transaction() as connection:
-        found = vitals.figures(connection)
-        sent = traffic.totals(connection)
-        tokens = refusals.tokens(connection)
-        synced_at = run_lists.last_carried_out(connection, runtime.settings.timezone)
+    """What our database says; while it does not answer the vital signs say so, and there is nothing else to tell."""
+    try:
+        with runtime.database.transaction() as connection:
+            found = vitals.figures(connection)
+            sent = traffic.totals(connection)
+            systems = reachability.systems(connection)
+            synced_at = run_lists.last_carried_out(connection, runtime.settings.timezone)
+    except OUTAGES as error:
+        _log.warning("There are no figures: %s", told(error))
+        return
     yield from families.of_figures(found)
     yield families.of_traffic(sent)
-    yield families.of_tokens(tokens)
+    yield families.of_tokens(systems)
     if synced_at is not None:
         lag = max(0.0, (datetime.now(UTC) - synced_at).total_seconds())
         yield families.gauge("zk_lag_seconds", "Since the last sync that reached its own day.", lag)

@@ -1,11 +1,15 @@
 """A plan that a person asks for is made by Dagster's own processes, as `zk up` runs them."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 from pydantic import SecretStr
+from sqlalchemy import text
 
-from zk_pipeline.operations import plans, runs
+from zk_pipeline.operations import acts, plans, runs
 from zk_pipeline.operations.actors import Actor, Role
+from zk_pipeline.operations.acts import Asked
+from zk_pipeline.operations.runs import StartedRun
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.settings import Settings
 from zk_pipeline.store.encryption import TokenCipher
@@ -14,6 +18,7 @@ from zk_pipeline_tests.commands.conftest import ZONE, Home, Sandbox
 from zk_pipeline_tests.commands.test_up import free_port, zk_up
 
 DAY = date(2025, 10, 14)
+OPERATOR = Actor("user:1", Role.OPERATOR)
 SECONDS_TO_PLAN = 120
 
 
@@ -23,7 +28,17 @@ def test_a_plan_is_made_by_a_run_of_its_own_and_writes_nothing(zk_home: Home, sa
         key = zk_home.variables["ZK_ENCRYPTION_KEY"]
         settings = Settings(timezone=ZONE, dagster_address=up.url, encryption_key=SecretStr(key))
         runtime = Runtime(settings, database, TokenCipher(key))
-        (started,) = plans.launch(runtime, Actor("user:1", Role.OPERATOR), DAY, DAY)
+
+        def launched(_: int) -> tuple[StartedRun, ...]:
+            with acts.under_key(Asked(OPERATOR, "a-key", "", b"")):
+                return plans.launch(runtime, OPERATOR, DAY, DAY)
+
+        with ThreadPoolExecutor(4) as pool:
+            answers = set(pool.map(launched, range(4)))
+        ((started,),) = answers  # One act starts one run, however often it is asked for at once.
+        with database.transaction() as connection:
+            connection.execute(text("UPDATE sync.launched_runs SET run_id = NULL"))
+        assert launched(0) == (started,), "after a lost answer it is found by its key"
         assert started.url == f"{up.url}/runs/{started.run_id}"
         assert wait_until(
             lambda: runs.statuses(runtime, [started.run_id])[started.run_id] in {"success", "failure"}, SECONDS_TO_PLAN

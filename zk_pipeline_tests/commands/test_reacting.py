@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,6 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from zk_pipeline.dagster_server import DagsterServer
 from zk_pipeline.store.embedded import DAGSTER_DATABASE, DATABASE, embedded_server
 from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline_tests.commands.test_up import Up, free_port, processes_of, zk_up
@@ -192,3 +195,55 @@ def test_what_happened_while_the_daemon_was_away_is_made_up_for(place: Place) ->
     assert place.has_arrived(booked)
     assert wait_until(lambda: place.office.sheet(edited).duration == 35 * 60, SECONDS)
     assert place.is_at_rest()
+
+
+def cancelled(place: Place) -> str:
+    """A run with a booking of just now, cancelled in Dagster while it is at work."""
+    before = place.value("SELECT count(*) FROM sync.sync_runs")
+    place.book()
+    assert wait_until(lambda: place.value("SELECT count(*) FROM sync.sync_runs") > before, SECONDS)
+    run_id = place.value("SELECT run_id FROM sync.sync_runs ORDER BY started_at DESC LIMIT 1")
+    assert DagsterServer(place.up.url).cancel(run_id) is None
+    return run_id
+
+
+def test_a_cancelled_run_is_not_overruled_until_somebody_asks(place: Place, slow_kimai: None) -> None:
+    cancelled(place)
+    held = "SELECT count(*) FROM sync.cancelled_runs WHERE held_days <> '{}'"
+    assert wait_until(lambda: place.value(held) == 1, SECONDS)
+    assert wait_until(lambda: not place.value(UNFINISHED, DAGSTER_DATABASE), SECONDS)
+    assert place.value("SELECT status FROM runs ORDER BY id DESC LIMIT 1", DAGSTER_DATABASE) == "CANCELED"
+    place.book()
+    # It is found, both are due, and the sensor looked again since.
+    due = "SELECT count(*) FROM sync.day_requests WHERE claimed_by_run IS NULL AND not_before < now()"
+    assert wait_until(lambda: place.value(due) == 2, SECONDS)
+    tick = "SELECT count(*) FROM job_ticks WHERE status = 'SKIPPED'"
+    ticks = place.value(tick, DAGSTER_DATABASE)
+    assert wait_until(lambda: place.value(tick, DAGSTER_DATABASE) > ticks + 1, SECONDS)
+    assert not any(place.office.of(booking) for booking in place.booked[-2:])
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ZK_", "DAGSTER_"))}
+    command = [Path(sys.executable).with_name("zk"), "sync", "--request"]
+    subprocess.run(command, env={**environment, **QUICK, "ZK_HOME": str(place.up.home)}, cwd=place.up.home, check=True)
+    assert place.has_arrived(*place.booked[-2:])
+    assert place.is_at_rest()
+    assert place.each_once()
+    assert place.value(held) == 0
+
+
+def test_stopping_everything_in_a_run_is_no_cancel(place: Place) -> None:
+    before = place.value("SELECT count(*) FROM sync.sync_runs")
+    place.office.control.set_latency(3)
+    booking = place.book()
+    assert wait_until(lambda: place.value("SELECT count(*) FROM sync.sync_runs") > before, SECONDS)
+    place.up.process.send_signal(signal.SIGTERM)
+    place.up.wait_for("Waiting up to 60 s")
+    place.up.process.send_signal(signal.SIGTERM)
+    place.up.process.wait(SECONDS)
+    assert place.office.of(booking) == []
+    # Nothing of a request to cancel it, so that the next start asks for its day again.
+    assert place.value("SELECT status FROM runs ORDER BY id DESC LIMIT 1", DAGSTER_DATABASE) == "FAILURE"
+    canceling = (
+        "SELECT count(*) FROM event_logs l JOIN (SELECT run_id FROM runs ORDER BY id DESC LIMIT 1) r USING (run_id)"
+    )
+    assert place.value(f"{canceling} WHERE l.dagster_event_type LIKE 'PIPELINE_CANCEL%'", DAGSTER_DATABASE) == 0
+    assert place.value("SELECT count(*) FROM sync.day_requests WHERE claimed_by_run IS NULL") == 1

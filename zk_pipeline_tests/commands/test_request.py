@@ -1,11 +1,13 @@
-"""`zk sync --request`: asks for days and returns at once."""
+"""`zk sync --request`: asks for days and returns at once. And what it says of days whose run was cancelled."""
 
 import json
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from sqlalchemy import text
 
+from zk_pipeline.store import cancellations
+from zk_pipeline.store.cancellations import Cancelled
 from zk_pipeline_tests.commands.conftest import Home, Sandbox, Zk
 
 
@@ -53,3 +55,38 @@ def test_what_a_sync_refuses_is_refused_and_asks_for_nothing(zk: Zk, arguments: 
     assert result.exit_code == 1
     assert [word for word in words if word not in result.output] == []
     assert asked(zk.home) == []
+
+
+def hold(home: Home, run_id: str) -> None:
+    """What the sensor notes of a run over three days that is cancelled before it begins."""
+    with home.database() as database, database.transaction() as connection:
+        cancellations.ask(connection, run_id, "cli:root")
+        days = date(2025, 10, 6), date(2025, 10, 8)
+        cancellations.note(connection, Cancelled(run_id, datetime.now(UTC), days))
+
+
+def test_days_of_a_cancelled_run_are_shown_and_a_sync_of_some_carries_those_out(zk: Zk) -> None:
+    zk("sync", "--request", "--from", "2025-10-06", "--to", "2025-10-08")
+    hold(zk.home, "3f9c2ab1-0")
+    shown = zk("status").output
+    assert "Cancelled: sync again?" in shown
+    assert "To sync again: zk sync --from 2025-10-06 --to 2025-10-08. To leave it: zk sync --leave 3f9c2ab1." in shown
+    zk("sync", "--from", "2025-10-06", "--to", "2025-10-07")
+    (held,) = json.loads(zk("status", "--json").output)["held"]
+    assert (held["days"], held["cancelled_by"], held["changes"]) == (["2025-10-08"], "cli:root", 1)
+    assert zk("sync", "--leave", "3f9c2a").output.startswith("Left: 2025-10-08 to 2025-10-08.")
+    assert json.loads(zk("status", "--json").output)["held"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--leave", "3f9c2ab1"], "No days of run 3f9c2ab1 wait. Somebody has decided already"),
+        (["--leave", "3f9c2ab1", "--plan"], "--cancel and --leave stand alone"),
+        (["--cancel", "3f9c2ab1"], "does not answer"),
+    ],
+)
+def test_a_word_about_no_run_is_one_sentence(zk: Zk, arguments: list[str], sentence: str) -> None:
+    result = zk("sync", *arguments, ZK_DAGSTER_ADDRESS="http://127.0.0.1:9")
+    assert result.exit_code == 1
+    assert sentence in result.output

@@ -9,10 +9,9 @@ import httpx
 import pytest
 
 from zk_pipeline.connectors import addresses
-from zk_pipeline.connectors.addresses import is_forbidden_host, leads_to_forbidden
+from zk_pipeline.connectors.addresses import checked_base_url, is_forbidden_host, leads_to_forbidden
 from zk_pipeline.connectors.base import Endpoint
 from zk_pipeline.connectors.errors import UnavailableError
-from zk_pipeline.connectors.http import checked_base_url
 from zk_pipeline.connectors.zammad import ZammadConnector
 from zk_pipeline.sandbox.server import SandboxProcess
 

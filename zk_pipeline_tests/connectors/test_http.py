@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 from zk_pipeline.connectors.answer import Call
 from zk_pipeline.connectors.base import Endpoint, RequestCounts
 from zk_pipeline.connectors.errors import (
+    AuthenticationError,
     ConnectorError,
     ProtocolError,
     RateLimitedError,
@@ -44,6 +45,8 @@ class PlainDialect:
         return f"Bearer {token}"
 
     def refusal(self, call: Call, status: int, data: Any, _headers: Mapping[str, str]) -> ConnectorError:
+        if status == 401:
+            return call.error(AuthenticationError, str(data), status=status)
         return call.error(ValidationFailedError, str(data), status=status, fields={"": (str(data),)})
 
 
@@ -194,6 +197,8 @@ STANDINGS = {
     "read lost": ("GET", {"kind": "drop_before"}, False),
     "a page of a proxy": ("GET", {"kind": "html", "status": 200}, False),
     "refused": ("GET", {"kind": "respond", "status": 404}, True),
+    "a token that is refused": ("GET", {"kind": "respond", "status": 401}, False),
+    "a token that is refused at a write": ("POST", {"kind": "respond", "status": 401}, False),
     "write 429": ("POST", {"kind": "respond", "status": 429}, False),
     "write refused": ("POST", {"kind": "respond", "status": 400}, True),
     "write 500, perhaps its own fault": ("POST", {"kind": "respond", "status": 500}, True),
@@ -211,6 +216,7 @@ def test_the_last_request_tells_whether_the_system_answers(
         client.write(method, THING, {}) if method == "POST" else client.get(THING)
     assert client.standing is not None
     assert (client.standing.problem == "") is answers
+    assert client.standing.refused is (fault.get("status") == 401)
     client.get(THING)
     assert client.standing.problem == ""
 

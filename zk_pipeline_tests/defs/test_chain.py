@@ -1,9 +1,14 @@
 """The whole chain: bookings arrive once, later edits follow, and everybody else's work is left alone."""
 
+import re
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from zk_pipeline.commands.report import headline
+from zk_pipeline.store import summaries
+from zk_pipeline.sync_report import SyncReport
 from zk_pipeline.syncing import SyncFailedError
 from zk_pipeline_tests.defs import people
 from zk_pipeline_tests.defs.world import MONDAY, World, at
@@ -321,6 +326,52 @@ def test_nothing_is_created_for_an_agent_without_an_account(world: World) -> Non
 
 def _begin(world: World, booking: int) -> datetime:
     return datetime.fromtimestamp(world.office.sheet(booking).begin, UTC)
+
+
+PARTS = re.compile(r"(\d+) entries:(?: nothing was written \(--plan\):)? ([^.]*)\.")
+
+
+def parts_of(report: SyncReport, *, planned_only: bool = False) -> dict[str, int]:
+    """The parts of the last sentence, which add up to the entries, as do those for machines."""
+    found = PARTS.search(headline(report, planned_only=planned_only))
+    assert found
+    parts = {name: int(number) for number, name in (part.split(" ", 1) for part in found[2].split(", "))}
+    told = report.to_json()
+    assert int(found[1]) == sum(parts.values()) == sum(told["outcomes"].values()) == told["entries"]
+    return {name: number for name, number in parts.items() if number}
+
+
+def test_the_parts_of_the_last_sentence_add_up_also_when_another_run_did_the_work(world: World) -> None:
+    desk = world.desk
+    for minutes in (30, 45, 20, -20):  # The last takes the one before it back.
+        desk.book(minutes, ticket="globex" if abs(minutes) == 20 else "acme")
+    desk.book(10, type_id=desk.server.add_type("Unmapped"))
+    assert parts_of(world.sync(job="plan"), planned_only=True) == {"left out": 2, "conflicts": 1, "would be written": 2}
+    others = world.sync()
+    assert parts_of(others) == {"created": 2, "left out": 2, "conflicts": 1}
+    report = world.sync()
+    assert parts_of(report) == {"in sync before": 2, "left out": 2, "conflicts": 1}
+    # As if this run had begun before the other one wrote; and then as if it had planned before that, too.
+    world.execute("UPDATE sync.sync_runs SET started_at = now() - interval '1 h'")
+    assert parts_of(told_now(world, report)) == {"by another run": 2, "left out": 2, "conflicts": 1}
+    world.execute(
+        "UPDATE sync.reconciliation_results SET action = 'create', carried_out = true, "
+        "reconciled_at = now() - interval '1 h' WHERE action = 'none' AND status = 'in_sync'"
+    )
+    assert parts_of(told_now(world, report)) == {"by another run": 2, "left out": 2, "conflicts": 1}
+    desk.server.edit(min(row.id for row in desk.server.state.accountings), units="50")
+    assert parts_of(world.sync()) == {"updated": 1, "in sync before": 1, "left out": 2, "conflicts": 1}
+
+
+def told_now(world: World, report: SyncReport) -> SyncReport:
+    with world.environment.runtime.database.transaction() as connection:
+        return replace(report, outcomes=summaries.outcomes(connection, "kimai", [MONDAY], report.run_ids))
+
+
+@pytest.mark.parametrize("settings", [{"ZK_PUSH_MODE": "off"}], indirect=True)
+def test_what_is_not_written_is_a_part_of_the_last_sentence(world: World) -> None:
+    world.desk.book(30)
+    assert parts_of(world.sync()) == {"not written": 1}
 
 
 def test_only_who_booked_is_read_and_kept_however_large_the_help_desk_is(world: World) -> None:

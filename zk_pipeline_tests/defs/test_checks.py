@@ -10,7 +10,6 @@ from zk_pipeline.defs.automation.checks import (
     FAILED_DAYS,
     FRESHNESS,
     days_are_fresh,
-    last_due,
     no_day_is_left_failed,
     watch,
 )
@@ -127,7 +126,7 @@ def test_nothing_is_stale_while_the_catch_up_is_off(world: World, instance: dg.D
 )
 def test_a_catch_up_has_two_hours_to_finish(cron: str, now: datetime, due: datetime) -> None:
     settings = Settings(_env_file=None, timezone=ZONE.key, catch_up_cron=cron)  # pyright: ignore[reportCallIssue]
-    assert last_due(plan_of(settings, CATCH_UP, {}), now) == due
+    assert plan_of(settings, CATCH_UP, {}).last_due(now) == due
 
 
 def test_a_bad_day_of_a_range_is_left_failed_until_it_is_run_again(world: World, instance: dg.DagsterInstance) -> None:

@@ -150,6 +150,22 @@ def test_sessions_that_ended_and_failed_sign_ins_go_after_their_days(runtime: Ru
     assert (told["failed_logins"], left(runtime, "SELECT account_hash FROM sync.failed_logins")) == (1, ["new"])
 
 
+def test_keys_of_acts_and_runs_go_after_a_day(runtime: Runtime) -> None:
+    acts = "INSERT INTO sync.acts (actor, key, route, body_hash, asked_at) VALUES "
+    runs = "INSERT INTO sync.launched_runs (run_key, launched_at) VALUES "
+    old, new = "'2026-02-28 11:00+00'", "'2026-02-28 13:00+00'"
+    run(
+        runtime,
+        acts + f"('user:1', 'old', 'POST /', '', {old})",
+        acts + f"('user:1', 'new', 'POST /', '', {new})",
+        runs + f"('old', {old})",
+        runs + f"('new', {new})",
+    )
+    told = metadata(executed(apply_retention), "prune")
+    assert (told["acts"], left(runtime, "SELECT key FROM sync.acts")) == (1, ["new"])
+    assert (told["launched_runs"], left(runtime, "SELECT run_key FROM sync.launched_runs")) == (1, ["new"])
+
+
 def test_old_details_go_and_the_chain_still_verifies(runtime: Runtime) -> None:
     record(runtime, "2024-01-01T00:00:00+00:00", "2025-12-01T00:00:00+00:00")
     result = executed(apply_retention)

@@ -175,7 +175,7 @@ def test_each_alert_says_what_happened_and_what_to_do() -> None:
         assert rule["labels"]["severity"] in {"warning", "critical"}
         assert all(rule["annotations"][name].endswith(".") for name in ("summary", "action"))
     names = [rule["alert"] for rule in group["rules"]]
-    assert {"ZkLag", "ZkRunsFail", "ZkStaleConflicts", "ZkNoBackup", "ZkAuditBroken", "ZkWebErrors"} <= set(names)
+    assert {"ZkVitalSign", "ZkRunsFail", "ZkStaleConflicts", "ZkNoBackup", "ZkAuditBroken", "ZkWebErrors"} <= set(names)
     assert len(set(names)) == len(names)
 
 

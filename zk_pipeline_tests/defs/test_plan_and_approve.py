@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from zk_pipeline.commands.report import planned_writes
-from zk_pipeline.domain.approval import approvable, plan_hash
+from zk_pipeline.domain.undo import UndoReport
+from zk_pipeline.operations import plans
+from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.stages.push.guard import ALLOW_TAG
-from zk_pipeline.store import approvals, plans
-from zk_pipeline.syncing import SyncFailedError
+from zk_pipeline.syncing import SyncFailedError, undo_run
+from zk_pipeline_tests.defs.crashing import KILLED, Child
 from zk_pipeline_tests.defs.world import MONDAY, World, at
 
 REVIEW = {"ZK_PUSH_MODE": "review"}
@@ -17,10 +19,17 @@ DELETING = {"ZK_ON_SOURCE_DELETE": "delete"}
 
 
 def approve(world: World) -> int:
-    with world.environment.runtime.database.transaction() as connection:
-        lines = approvable(plans.writes_of_day(connection, "kimai", MONDAY))
-        approvals.save(connection, "kimai", MONDAY, lines, plan_hash(lines), "tester")
-    return len(lines)
+    """Approve the plan of the day as it is shown now; how many lines that were."""
+    runtime = world.environment.runtime
+    shown = plans.stored(runtime, MONDAY, MONDAY, None, 0).lines
+    return sum(plans.approve(runtime, Actor("user:1", Role.OPERATOR), plans.hashes(shown)).days.values())
+
+
+def undo(run_id: str) -> UndoReport:
+    """Undo a run as `zk undo` does."""
+    from zk_pipeline.definitions import defs  # noqa: PLC0415
+
+    return undo_run(defs.resolve_job_def("undo"), run_id)
 
 
 def book(world: World, number: int) -> list[int]:
@@ -88,6 +97,57 @@ def test_a_booking_that_would_be_placed_elsewhere_than_was_approved_waits(
     approve(world)
     assert world.sync().counts["created"] == 1
     assert world.office.sheet(booking).begin == int(at("10:00").timestamp())
+
+
+@pytest.mark.parametrize("settings", [REVIEW], indirect=True)
+def test_what_was_approved_written_and_undone_waits_for_a_new_approval_when_its_day_is_asked_for_again(
+    world: World, settings: dict[str, Any]
+) -> None:
+    book(world, 3)
+    world.sync()
+    approve(world)
+    run = world.sync().run_ids[-1]
+    undo(run)
+    assert world.office.minutes() == {}
+    world.execute("INSERT INTO sync.day_requests (day, reason) VALUES (:day, 'decision')", day=MONDAY)
+    report = world.sync()
+    assert (report.counts["unapproved"], report.counts.get("created", 0)) == (3, 0)
+    assert world.office.minutes() == {}
+    approve(world)
+    assert world.sync().counts["created"] == 3
+
+
+@pytest.mark.parametrize("settings", [REVIEW], indirect=True)
+@pytest.mark.parametrize("place", ["after the intent", "after the answer"])
+def test_an_approval_lasts_until_the_outcome_of_its_write_is_known(
+    world: World, settings: dict[str, Any], place: str
+) -> None:
+    (booking,) = book(world, 1)
+    world.sync()
+    approve(world)
+    assert Child(MONDAY, killed=place).ended() == KILLED
+    assert world.value("SELECT state FROM sync.approved_lines") == "open"
+    report = world.sync()
+    assert report.counts.get("unapproved", 0) == 0
+    assert (world.office.minutes(), world.office.creates_sent()) == ({booking: [15]}, 1)
+    assert world.value("SELECT state FROM sync.approved_lines") == "spent"
+
+
+@pytest.mark.parametrize("settings", [REVIEW], indirect=True)
+def test_a_refused_line_and_one_that_changed_need_another_approval(world: World, settings: dict[str, Any]) -> None:
+    refused, changed = book(world, 2)
+    world.sync()
+    approve(world)
+    text = '{"code": 400, "message": "Validation Failed", "errors": {"errors": ["Not today."]}}'
+    world.office.control.add_fault("respond", method="POST", path="/api/timesheets$", status=400, text=text, times=1)
+    world.desk.server.edit(changed, units="45")
+    assert world.sync().counts["parked"] == 1
+    world.desk.server.edit(changed, units="15")
+    unapproved = world.sync().counts["unapproved"]
+    assert unapproved == 2, "one is as it was approved, but that approval has lapsed; the refused one is tried again"
+    assert world.office.minutes() == {}
+    states = "SELECT string_agg(key || ' ' || state, ', ' ORDER BY key::bigint) FROM sync.approved_lines"
+    assert world.value(states) == f"{refused} spent, {changed} lapsed"
 
 
 @pytest.mark.parametrize("settings", [{"ZK_MAX_CHANGES": "2"}], indirect=True)

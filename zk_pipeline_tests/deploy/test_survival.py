@@ -101,24 +101,18 @@ class Firm:
 
     def kimai_is(self, status: str) -> bool:
         """Whether health tells this of Kimai."""
-        return json.loads(self.own("/api/health"))["parts"]["kimai"]["status"] == status
+        return json.loads(self.own("/api/health"))["signs"]["kimai"]["status"] == status
 
-    def refusal_is_noted(self) -> bool:
-        """Whether a run has met a token that is refused, and ended."""
+    def refusal(self) -> str:
+        """What whoever met the refused token last wrote down; a run that has met it, or a look at the changes."""
         url = self.stack.variables["ZK_DATABASE_URL"].replace("+psycopg", "")
         with psycopg.connect(url) as connection:
-            return bool(connection.execute("SELECT 1 FROM sync.cursors WHERE connector = 'refusals'").fetchone())
+            query = "SELECT problem FROM sync.reachability WHERE connector = 'kimai' AND refused"
+            return (connection.execute(query).fetchone() or ("",))[0]
 
     def traced(self) -> set[str]:
         """The names of the spans that came."""
         return {span.name for span in self.collector.spans()}
-
-    def last_failure(self) -> str:
-        """What Dagster keeps of the step that failed last."""
-        url = self.stack.variables["ZK_DAGSTER_URL"].replace("+psycopg2", "")
-        query = "SELECT event FROM event_logs WHERE dagster_event_type = 'STEP_FAILURE' ORDER BY id DESC LIMIT 1"
-        with psycopg.connect(url) as connection:
-            return connection.execute(query).fetchone()[0]
 
     def _work(self, done: threading.Event) -> None:
         with self.stack.client() as client:
@@ -221,10 +215,10 @@ def test_nothing_is_lost_or_doubled_when_the_token_of_kimai_expires_under_load(f
     with firm.at_work():
         firm.await_deliveries()
         firm.set_tokens()
-        assert wait_until(firm.refusal_is_noted, SECONDS_TO_ARRIVE)  # Health looks every 15 s only.
-        assert wait_until(lambda: firm.kimai_is("refused"), SECONDS_TO_ARRIVE)
+        assert wait_until(firm.refusal, SECONDS_TO_ARRIVE)
+        assert wait_until(lambda: firm.kimai_is("fail"), SECONDS_TO_ARRIVE)
         assert 'zk_token_refused{system="kimai"} 1.0' in firm.own("/metrics")
-        assert "Make a new API token in the profile of an active user" in firm.last_failure()
+        assert "Make a new API token in the profile of an active user" in firm.refusal()
         before = firm.in_kimai()
         firm.await_deliveries()
         assert firm.in_kimai() == before

@@ -11,7 +11,7 @@ from zk_pipeline_tests.commands.conftest import Home, Sandbox, Zk
 from zk_pipeline_tests.doctor.conftest import WEBHOOK_SECRET, Doctor, everything_of, kimai
 
 SECTIONS = [
-    "Zammad", "Kimai", "Time zones", "Unit", "Tags", "Mappings", "Webhook", "Clocks", "Dagster", "Disk", "Settings",
+    "Zammad", "Kimai", "Time zones", "Unit", "Tags", "Mappings", "Webhook", "Clocks", "Vital signs", "Settings",
 ]  # fmt: skip
 NOWHERE = "http://127.0.0.1:9"
 KIMAI_ROLES = ("ROLE_USER", "ROLE_TEAMLEAD", "ROLE_ADMIN", "ROLE_SUPER_ADMIN")
@@ -31,7 +31,7 @@ def test_a_new_installation_has_warnings_and_no_failure(doctor: Doctor):
     assert [row["name"] for row in told.report["sections"]] == SECTIONS
     assert told.report["ok"] is True
     assert told.failed() == set()
-    assert {told.level(name) for name in ("Kimai", "Time zones", "Unit", "Tags", "Clocks", "Disk")} == {"pass"}
+    assert {told.level(name) for name in ("Kimai", "Time zones", "Unit", "Tags", "Clocks")} == {"pass"}
 
 
 def test_the_report_is_plain_data(doctor: Doctor):
@@ -56,8 +56,8 @@ def test_it_changes_nothing_in_either_system(doctor: Doctor, sandbox: Sandbox):
 
 def test_for_people_it_shows_what_passes_in_one_line_and_the_rest_with_its_fix(zk: Zk):
     lines = zk("doctor").stdout.splitlines()
-    assert "pass  Kimai       12 of 12 pass" in lines
-    at = lines.index("        warn daemon: The daemon does not run: no schedule and no sensor starts anything.")
+    assert "pass  Kimai        12 of 12 pass" in lines
+    at = lines.index("        warn dagster's daemons: The daemon has never run: nothing starts by itself.")
     assert lines[at + 1].strip() == "→ Start everything: zk up"
     assert not any("        pass" in line for line in lines)
 
@@ -70,15 +70,17 @@ def test_an_unreachable_kimai_fails_once_and_the_others_go_on(doctor: Doctor):
     told = doctor(ZK_KIMAI_URL=NOWHERE)
     assert told.exit_code == 1
     assert told.failed() == {"Kimai"}
+    assert told.finding("Vital signs", "kimai")["level"] == "warn", "it is away for seconds"
     assert "No connection to the server." in told.finding("Kimai", "version")["text"]
     assert told.finding("Tags", "tags")["text"] == "Not looked at, since Kimai is not reached."
-    assert told.level("Unit") == told.level("Disk") == "pass"
+    assert told.level("Unit") == "pass"
     assert [row["level"] for row in told.section("Clocks")] == ["pass", "pass", "warn"]
 
 
 def test_an_unreachable_zammad_fails_once_and_the_others_go_on(doctor: Doctor):
     told = doctor(ZK_ZAMMAD_URL=NOWHERE)
     assert (told.exit_code, told.failed()) == (1, {"Zammad"})
+    assert told.finding("Vital signs", "zammad")["level"] == "warn", "it is away for seconds"
     assert told.finding("Unit", "unit")["text"] == "Not looked at, since Zammad is not reached."
     assert told.level("Tags") == "pass"
     assert told.finding("Time zones", "service account")["level"] == "pass"
@@ -104,13 +106,13 @@ def test_an_expired_zammad_token_is_named(doctor: Doctor, sandbox: Sandbox):
         token["expires_at"] = "2026-01-01T00:00:00.000Z"
     sandbox.zammad.restore(state)
     told = doctor()
-    assert told.failed() == {"Zammad"}
+    assert told.failed() == {"Zammad", "Vital signs"}
     assert "expired" in told.finding("Zammad", "account")["text"]
 
 
 def test_an_unknown_kimai_token_is_named_and_not_shown(doctor: Doctor):
     told = doctor(ZK_KIMAI_TOKEN="kimai-token-of-yesterday")
-    assert told.failed() == {"Kimai"}
+    assert told.failed() == {"Kimai", "Vital signs"}
     assert "401" in told.finding("Kimai", "version")["text"]
     assert "kimai-token-of-yesterday" not in str(told.report)
 
@@ -201,7 +203,7 @@ def test_a_broken_examination_is_a_finding_and_the_others_go_on(doctor: Doctor, 
     assert told.exit_code == 1
     assert "Mappings" in told.failed()
     assert "The examination broke with ProgrammingError" in told.finding("Mappings", "mappings")["text"]
-    assert told.level("Disk") == told.level("Clocks") == "pass"
+    assert told.level("Clocks") == "pass"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The doctor's rules on given facts: clocks, zones, disk, daemons, secrets and webhook answers."""
+"""The doctor's rules on given facts: clocks, zones, secrets and webhook answers."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -9,13 +9,12 @@ import httpx
 import pytest
 
 from zk_pipeline.connectors.base import Endpoint, Level
-from zk_pipeline.doctor import clocks, configuration, disk, orchestration, webhook, zones
+from zk_pipeline.doctor import clocks, configuration, webhook, zones
 from zk_pipeline.domain.records import TargetUser
 from zk_pipeline.settings import Settings
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 HEADER = "Sun, 01 Mar 2026 12:00:00 GMT"
-DAEMONS = ("SCHEDULER", "SENSOR", "QUEUED_RUN_COORDINATOR")
 
 
 def user(number: int, timezone: str) -> TargetUser:
@@ -88,46 +87,6 @@ def test_users_elsewhere_are_named_by_zone():
         "America/New_York": ["User 2", "User 3"],
         "Asia/Tokyo": ["User 4"],
     }
-
-
-@pytest.mark.parametrize(
-    ("free", "total", "level"),
-    [
-        (50 * disk.GIGABYTE, 100 * disk.GIGABYTE, Level.PASS),
-        (9 * disk.GIGABYTE, 100 * disk.GIGABYTE, Level.WARN),
-        (1999 * disk.MEGABYTE, 4 * disk.GIGABYTE, Level.WARN),
-        (500 * disk.MEGABYTE, disk.GIGABYTE, Level.WARN),
-        (499 * disk.MEGABYTE, disk.GIGABYTE, Level.FAIL),
-    ],
-)
-def test_free_space_is_judged_by_size_and_share(free: int, total: int, level: Level):
-    assert disk.judge_space("/data", free, total).level is level
-
-
-@pytest.mark.parametrize(("number", "text"), [(999, "999 bytes"), (8_900_000, "8.9 MB"), (2_000_000_000, "2.0 GB")])
-def test_sizes_are_told_as_people_read_them(number: int, text: str):
-    assert disk.size(number) == text
-
-
-def beats(**ages: int) -> dict[str, float]:
-    return {name: (NOW - timedelta(seconds=seconds)).timestamp() for name, seconds in ages.items()}
-
-
-def test_daemons_that_gave_a_sign_lately_pass():
-    signs = beats(SCHEDULER=10, SENSOR=100, QUEUED_RUN_COORDINATOR=30)
-    assert orchestration.judge_daemons(DAEMONS, signs, NOW).level is Level.PASS
-
-
-@pytest.mark.parametrize("signs", [{}, beats(SCHEDULER=500, SENSOR=500, QUEUED_RUN_COORDINATOR=500)])
-def test_without_any_sign_the_daemon_is_to_be_started(signs: dict[str, float]):
-    finding = orchestration.judge_daemons(DAEMONS, signs, NOW)
-    assert (finding.level, finding.remedy) == (Level.WARN, "Start everything: zk up")
-
-
-def test_a_single_silent_daemon_is_named():
-    finding = orchestration.judge_daemons(DAEMONS, beats(SCHEDULER=10, SENSOR=130, QUEUED_RUN_COORDINATOR=10), NOW)
-    assert finding.level is Level.WARN
-    assert finding.text == "No sign of life for 2 minutes from SENSOR."
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from dagster._daemon.types import DaemonHeartbeat
 from sqlalchemy import text
 
 from zk_pipeline.connectors.base import Finding, Level
-from zk_pipeline.doctor import mapped, orchestration, units, webhook, zones
+from zk_pipeline.doctor import mapped, units, webhook, zones
 from zk_pipeline.sandbox.demo import demo_mappings_csv
 from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline_tests.commands.conftest import Home, Homes, Sandbox, Zk
@@ -122,51 +123,15 @@ def test_a_web_server_that_does_not_run_is_a_warning(doctor: Doctor):
 # ---- Dagster ----
 
 
-@dg.job(name="sync")
-def sync_job() -> None:
-    """A job of the name under which syncs run."""
-
-
-def dagster_findings(home: Home, ran: list[dg.DagsterRunStatus], later: timedelta = timedelta(0)) -> dict[str, Finding]:
-    """What is said about a home in whose history these runs of a sync are, some time later."""
-    with installation(home, datetime.now(UTC) + later) as examined, dg.DagsterInstance.get() as instance:
-        for status in ran:
-            instance.create_run_for_job(sync_job, status=status)
+@pytest.mark.parametrize(("ago", "code", "level"), [(10, 0, "pass"), (150, 1, "fail")])
+def test_a_dead_daemon_ends_the_doctor_with_1(doctor: Doctor, ago: float, code: int, level: str):
+    """Each sign is caused in defs/test_vital_signs.py; this is how one leaves the command."""
+    with installation(doctor.zk.home), dg.DagsterInstance.get() as instance:
         for daemon in instance.get_required_daemon_types():
-            beat = (datetime.now(UTC) + later).timestamp()
-            instance.add_daemon_heartbeat(DaemonHeartbeat(beat, daemon, "this"))
-        return by_subject(orchestration.examine(examined))
-
-
-def test_daemons_that_beat_and_a_good_sync_pass(zk_home: Home, sandbox: Sandbox):
-    found = dagster_findings(zk_home, [dg.DagsterRunStatus.SUCCESS])
-    assert {subject: finding.level for subject, finding in found.items()} == {
-        "daemon": Level.PASS,
-        "stuck runs": Level.PASS,
-        "last sync": Level.PASS,
-    }
-
-
-def test_a_sync_that_succeeded_two_days_ago_is_old(zk_home: Home, sandbox: Sandbox):
-    found = dagster_findings(zk_home, [dg.DagsterRunStatus.SUCCESS], later=timedelta(days=2))
-    assert found["last sync"].level is Level.WARN
-    assert "more than a day ago" in found["last sync"].text
-
-
-def test_a_failed_sync_after_the_last_good_one_is_told(zk_home: Home, sandbox: Sandbox):
-    found = dagster_findings(zk_home, [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE])
-    assert found["last sync"].level is Level.WARN
-    assert found["last sync"].text.startswith("The newest sync failed; the last good one began")
-
-
-@pytest.mark.parametrize("status", [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
-def test_a_run_that_gets_nowhere_is_stuck(zk_home: Home, sandbox: Sandbox, status: dg.DagsterRunStatus):
-    found = dagster_findings(zk_home, [status], later=timedelta(hours=2))
-    assert found["stuck runs"].level is Level.WARN
-
-
-def test_a_run_that_has_just_begun_is_not_stuck(zk_home: Home, sandbox: Sandbox):
-    assert dagster_findings(zk_home, [dg.DagsterRunStatus.STARTED])["stuck runs"].level is Level.PASS
+            instance.add_daemon_heartbeat(DaemonHeartbeat(time.time() - ago, daemon, "this"))
+    told = doctor()
+    assert (told.exit_code, told.finding("Vital signs", "dagster's daemons")["level"]) == (code, level)
+    assert told.report["ok"] is (code == 0)
 
 
 # ---- Bookings ----

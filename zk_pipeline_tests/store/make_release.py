@@ -40,6 +40,7 @@ ROWS = 3
 ONE_OF = {
     "adjustments.state": "booked",
     "api_tokens.role": "viewer",
+    "approved_lines.state": "open",
     "conflicts.resolution_status": "open",
     "connectors.role": "source",
     "pushes.operation": "create",
@@ -95,8 +96,11 @@ def value(column: Column[Any], number: int) -> Any:
     """Something that the column takes, another for each number."""
     moment = datetime(2025, 8, 16, 8, 11, 49, 315000, UTC) + timedelta(days=number)
     word = f"{column.name} {number}"
+    items: dict[type[TypeEngine[Any]], Any] = {Integer: number, Date: date(2025, number, 1), String: word}
+    item = getattr(column.type, "item_type", None)
+    listed = next((made for kind, made in items.items() if isinstance(item, kind)), word)
     by_type: dict[type[TypeEngine[Any]], Any] = {
-        ARRAY: [number] if isinstance(getattr(column.type, "item_type", None), Integer) else [word],
+        ARRAY: [listed],
         JSONB: {"id": number, "made up": column.name},
         Boolean: True,
         DateTime: moment,

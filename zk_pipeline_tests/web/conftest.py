@@ -150,7 +150,9 @@ def quick_passwords() -> Iterator[None]:
 def settings(request: pytest.FixtureRequest) -> Settings:
     """The settings; a test gives its own with `@pytest.mark.parametrize(..., indirect=True)`."""
     given: dict[str, Any] = getattr(request, "param", {})
-    return Settings(_env_file=None, **{"webhook_secret": SecretStr(SECRET), **given})
+    # Tests of Dagster may have left theirs in the environment.
+    usual: dict[str, Any] = {"_env_file": None, "webhook_secret": SecretStr(SECRET), "dagster_url": None}
+    return Settings(**{**usual, **given})
 
 
 def refused(answer: httpx.Response, status: int, part: str) -> None:

@@ -1,167 +1,118 @@
-"""Health is told to everybody, costs little, and gives nothing away; only the database makes it unavailable."""
+"""Health is told to everybody, costs nothing, and gives nothing away; only the database makes the app unavailable.
 
-import threading
-from collections.abc import Iterator
+What makes each sign fail is tested by causing it, in defs/test_vital_signs.py.
+"""
+
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import text
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
-from zk_pipeline.sandbox.server import ServerThread
+from zk_pipeline import measuring
 from zk_pipeline.settings import Settings
-from zk_pipeline.store import refusals
+from zk_pipeline.store import reachability
 from zk_pipeline.store.database import Database
+from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline.web import health
-from zk_pipeline.web.remembered import Remembered
 from zk_pipeline_tests.web.conftest import Web, web_app
 
-PATH = "/api/health"
+OURS = {"database", "disk", "day_requests", "webhooks", "sync", "zammad", "kimai"}
+READ = (
+    "INSERT INTO sync.sweeps (connector, subject, window_start, window_end, run_id, complete, ended_at) "
+    "VALUES (:name, 't', now(), now(), 'r', :complete, now() - CAST(:ago AS interval))"
+)
 
 
-class DagsterWeb:
-    """Answers Dagster's question for its daemons as the real web server does, and counts how often it was asked."""
+def signs(web: Web) -> dict[str, Any]:
+    """All signs once each was measured."""
 
-    def __init__(self) -> None:
-        self.asked = 0
-        self.heard = threading.Event()
-        self.daemons: list[dict[str, Any]] = []
+    def found() -> dict[str, Any]:
+        return web.client.get(health.PATH).json()["signs"]
 
-    def beats(self, seconds: float, *, healthy: bool = True, required: bool = True) -> None:
-        """A daemon whose last sign of life is from this instant."""
-        row = {"daemonType": "SENSOR", "required": required, "healthy": healthy, "lastHeartbeatTime": seconds}
-        self.daemons.append(row)
-
-    def app(self) -> Starlette:
-        def answer(request: Request) -> Response:
-            del request
-            self.asked += 1
-            self.heard.set()
-            return JSONResponse({"data": {"instance": {"daemonHealth": {"allDaemonStatuses": self.daemons}}}})
-
-        return Starlette(routes=[Route("/graphql", answer, methods=["POST"])])
+    assert wait_until(lambda: all(sign["age_seconds"] is not None for sign in found().values()), 10)
+    return found()
 
 
-@pytest.fixture
-def dagster() -> DagsterWeb:
-    return DagsterWeb()
-
-
-@pytest.fixture
-def watched(database: Database, settings: Settings, dagster: DagsterWeb) -> Iterator[Web]:
-    """The web app beside a Dagster."""
-    with ServerThread(dagster.app()) as server:
-        beside = settings.model_copy(update={"dagster_address": server.url})
-        with web_app(database, beside) as web:
-            yield web
-
-
-def parts(web: Web) -> dict[str, Any]:
-    return web.client.get(PATH).json()["parts"]
-
-
-def known(web: Web, part: str) -> dict[str, Any]:
-    """A part once it was asked for in the background."""
-    for _ in range(200):
-        found = parts(web)[part]
-        if found["text"] != health.UNKNOWN.text:
-            return found
-        threading.Event().wait(0.05)
-    raise AssertionError(f"{part} was never asked.")
-
-
-def test_supervisors_find_status_and_database_where_they_always_were(web: Web) -> None:
-    answer = web.client.get(PATH)
-    found = answer.json()
-    assert (answer.status_code, found["status"], found["database"]) == (200, "ok", "ok")
-    assert set(found["parts"]) == {"database", "dagster", "zammad", "kimai"}
-    assert all(set(part) == {"status", "age_seconds", "text"} for part in found["parts"].values())
-
-
-def test_dagster_is_as_old_as_its_oldest_daemon(watched: Web, dagster: DagsterWeb, database: Database) -> None:
+def read(database: Database, name: str, ago: str, *, complete: bool = True) -> None:
     with database.transaction() as connection:
-        now = connection.execute(text("SELECT EXTRACT(EPOCH FROM now())::float8")).scalar_one()
-    dagster.beats(now - 5)
-    dagster.beats(now - 40)
-    dagster.beats(now - 9000, required=False)
-    found = known(watched, "dagster")
-    assert found["status"] == "ok"
-    assert 40 <= found["age_seconds"] < 60
+        connection.execute(text(READ), {"name": name, "ago": ago, "complete": complete})
 
 
-def test_a_daemon_without_a_sign_of_life_is_told_and_the_app_stays_available(watched: Web, dagster: DagsterWeb) -> None:
-    dagster.beats(1_700_000_000, healthy=False)
-    assert known(watched, "dagster")["status"] == "unavailable"
-    assert watched.client.get(PATH).status_code == 200
+def test_supervisors_find_status_database_and_every_sign(web: Web) -> None:
+    assert web.client.get(health.PATH).status_code == 200
+    found = signs(web)
+    assert set(found) == OURS
+    assert all(set(sign) == {"status", "age_seconds", "text", "remedy"} for sign in found.values())
+    told = web.client.get(health.PATH).json()
+    assert (told["status"], told["database"]) == ("warn", "ok"), "nothing was read yet"
 
 
-def test_dagster_is_not_asked_by_every_call(watched: Web, dagster: DagsterWeb) -> None:
-    for _ in range(20):
-        watched.client.get(PATH)
-    assert dagster.heard.wait(10)
-    known(watched, "dagster")
-    assert dagster.asked == 1
+def test_the_figures_do_not_wait_for_callers(web: Web) -> None:
+    signs(web)
+    assert web.client.get(health.PATH).json()["signs"]["database"]["age_seconds"] < 10
 
 
-def test_a_dagster_that_does_not_answer_gives_nothing_away(database: Database, settings: Settings) -> None:
-    nowhere = settings.model_copy(update={"dagster_address": "http://127.0.0.1:9"})
-    with web_app(database, nowhere) as web:
-        found = known(web, "dagster")
-    assert found == {"status": "unavailable", "age_seconds": None, "text": "Dagster does not answer."}
+def test_a_dagster_whose_database_does_not_answer_gives_nothing_away(database: Database) -> None:
+    nowhere = "postgresql+psycopg2://zk:secret@127.0.0.1:1/dagster"
+    given: dict[str, Any] = {"_env_file": None, "dagster_url": nowhere}
+    with web_app(database, Settings(**given)) as web:
+        assert wait_until(lambda: web.client.get(health.PATH).json()["signs"]["daemons"]["status"] == "fail", 10)
+        answer = web.client.get(health.PATH)
+    assert answer.status_code == 200
+    assert "127.0.0.1" not in answer.text
+    assert "secret" not in answer.text
 
 
-def test_the_systems_are_as_old_as_our_last_good_read_of_them(web: Web, database: Database) -> None:
-    sweep = "INSERT INTO sync.sweeps (connector, subject, window_start, window_end, run_id, complete, ended_at) VALUES "
-    with database.transaction() as connection:
-        connection.execute(text(sweep + "('kimai', 't', now(), now(), 'r', true, now() - interval '9 hours')"))
-        connection.execute(text(sweep + "('kimai', 't', now(), now(), 'r', false, now())"))
-        connection.execute(
-            text(
-                "INSERT INTO sync.cursors (connector, subject, value, updated_at) "
-                "VALUES ('zammad', 'changes', '{}', now() - interval '30 seconds')"
-            )
-        )
-    zammad, kimai = known(web, "zammad"), known(web, "kimai")
-    assert (zammad["status"], 30 <= zammad["age_seconds"] < 60) == ("ok", True)
-    assert (kimai["status"], kimai["age_seconds"] > 9 * 3600 - 1) == ("stale", True)
+def test_the_systems_are_as_old_as_our_last_good_read_of_them(database: Database, settings: Settings) -> None:
+    read(database, "kimai", "9 hours")
+    read(database, "kimai", "1 second", complete=False)
+    read(database, "zammad", "30 seconds")
+    with web_app(database, settings) as web:
+        found = signs(web)
+    assert (found["zammad"]["status"], found["zammad"]["text"][:11]) == ("ok", "It was read")
+    assert (found["kimai"]["status"], found["kimai"]["text"]) == ("fail", "It was not read with success for 9 h.")
 
 
-@pytest.mark.parametrize(("read", "status"), [("1 hour", "refused"), ("-1 second", "ok")])
-def test_a_system_that_refuses_our_token_is_told_until_it_is_read_again(
-    web: Web, database: Database, read: str, status: str
+def test_a_rarely_polled_target_may_be_older(database: Database) -> None:
+    given: dict[str, Any] = {"_env_file": None, "kimai_poll_seconds": 4 * 3600}
+    read(database, "kimai", "9 hours")
+    with web_app(database, Settings(**given)) as web:
+        assert signs(web)["kimai"]["status"] == "ok"
+
+
+NOTED = {
+    "away": (timedelta(minutes=3), timedelta(minutes=1), False, "fail"),
+    "away for seconds": (timedelta(seconds=5), timedelta(seconds=1), False, "warn"),
+    "refused for seconds": (timedelta(seconds=5), timedelta(seconds=1), True, "fail"),
+    "with another token": (timedelta(hours=3), timedelta(hours=2), True, "ok"),
+}
+
+
+@pytest.mark.parametrize(("began", "last", "refused", "status"), NOTED.values(), ids=NOTED)
+def test_a_system_that_fails_is_told_until_it_answers_or_has_another_token(
+    database: Database,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    began: timedelta,
+    last: timedelta,
+    refused: bool,
+    status: str,
 ) -> None:
+    monkeypatch.setattr(measuring, "SECONDS_BETWEEN_LOOKS", 0.2)
+    problem, now = "https://kimai.example.com answered 503.", datetime.now(UTC)
+    read(database, "kimai", "1 second")
     with database.transaction() as connection:
-        connection.execute(text("UPDATE sync.connectors SET updated_at = now() - interval '2 hours'"))
-        refusals.note(connection, "kimai")
-        statement = (
-            "INSERT INTO sync.sweeps (connector, subject, window_start, window_end, run_id, complete, ended_at) "
-            "VALUES ('kimai', 't', now(), now(), 'r', true, now() - CAST(:ago AS interval))"
-        )
-        connection.execute(text(statement), {"ago": read})
-    assert known(web, "kimai")["status"] == status
-    assert known(web, "zammad")["status"] == "unknown"
+        connection.execute(text("UPDATE sync.connectors SET updated_at = now() - interval '1 hour'"))
+        for ago in (began, last):
+            reachability.note_failure(connection, "kimai", now - ago, problem, None, refused=refused)
+    with web_app(database, settings) as web:
+        assert signs(web)["kimai"]["status"] == status
+        assert "kimai.example.com" not in web.client.get(health.PATH).text
+        with database.transaction() as connection:
+            reachability.note_success(connection, "kimai", now)
+        assert wait_until(lambda: signs(web)["kimai"]["status"] == "ok", 5)
 
 
-def test_what_was_never_read_is_unknown(web: Web) -> None:
-    assert known(web, "kimai") == {"status": "unknown", "age_seconds": None, "text": "It was not read yet."}
-
-
-def test_what_is_remembered_is_asked_once_however_many_want_to_know() -> None:
-    asked: list[int] = []
-    answered = threading.Event()
-
-    def ask() -> int:
-        asked.append(1)
-        answered.wait(10)
-        return 7
-
-    remembered = Remembered(ask, 0, seconds=60)
-    assert [remembered.value() for _ in range(10)] == [0] * 10
-    answered.set()
-    for thread in threading.enumerate():
-        if thread.name == "remembered":
-            thread.join(10)
-    assert (remembered.value(), len(asked)) == (7, 1)
+def test_what_was_never_read_is_told_as_such(web: Web) -> None:
+    assert (signs(web)["kimai"]["status"], signs(web)["kimai"]["text"]) == ("warn", "It was not read yet.")

@@ -1,4 +1,4 @@
-"""The sensors that tell people: of failed runs, and of what works again. What waits is sent until it arrives."""
+"""The sensors that tell people: of failed runs and vital signs, and of what is good again. What waits is sent."""
 
 from datetime import date
 
@@ -6,14 +6,16 @@ import dagster as dg
 from sqlalchemy.exc import SQLAlchemyError
 
 from zk_pipeline.alerting.addresses import addresses_of, redacted
-from zk_pipeline.alerting.book import deliver, open_incidents, tell_failure, tell_recovery
+from zk_pipeline.alerting.book import deliver, open_incidents, tell_failure, tell_recovery, tell_signs
+from zk_pipeline.dagster_server import run_url
 from zk_pipeline.defs.automation.failures import RETRIED_TAG, finished_runs, report_of
 from zk_pipeline.defs.automation.history import failed_days
 from zk_pipeline.defs.days import SYSTEM_ERRORS
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.alerts import Incident, Trouble, failures_in_a_row
+from zk_pipeline.domain.vital_figures import DATABASE, DISK
+from zk_pipeline.measuring import looked
 from zk_pipeline.runtime import Runtime
-from zk_pipeline.settings import Settings
 from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.store.runs import note_failure
 
@@ -35,30 +37,31 @@ def failed_runs(context: dg.RunFailureSensorContext, zk: ZkResource) -> None:
     if run.tags.get(RETRIED_TAG) == "true":
         return
     runs = finished_runs(context.instance, run.job_name, settings.alert_after + RUNS_LOOKED_AT)
-    trouble = Trouble(run.job_name, report.sentence, report.cause, report.days, run_link(settings, run.run_id))
+    link = run_url(settings.dagster_link, run.run_id)
+    trouble = Trouble(run.job_name, report.sentence, report.cause, report.days, link)
     tell_failure(zk.runtime, trouble, failures_in_a_row(runs, run.run_id))
 
 
 @dg.sensor(name="alerts", minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING)
 def alerts(context: dg.SensorEvaluationContext, zk: ZkResource) -> dg.SkipReason:
-    """Sends the alerts that wait, and tells when a job that people were alerted of works again. It starts no runs."""
-    if not addresses_of(zk.runtime.settings):
-        return dg.SkipReason("Nobody is told of failures: ZK_ALERT_URLS is empty.")
+    """Sends the alerts that wait, and tells of vital signs, and of jobs that work again. It starts no runs."""
     try:
+        if not addresses_of(zk.runtime.settings):
+            return dg.SkipReason("Nobody is told of failures: ZK_ALERT_URLS is empty.")
         _tell_recoveries(zk.runtime, context.instance)
+        with looked(zk.runtime) as signs:
+            # The disk is another one where the web app, which tells of its own, has a machine to itself.
+            tell_signs(zk.runtime, [sign for sign in signs if sign.name not in {DATABASE, DISK}])
         done = deliver(zk.runtime)
     except SYSTEM_ERRORS as error:
         return dg.SkipReason(str(error))
+    except SQLAlchemyError as error:  # It may quote a statement.
+        return dg.SkipReason(f"The database failed just now ({type(error).__name__}). It is tried again.")
     for problem in done.problems:
         context.log.warning("%s It is tried again.", problem)
     if done.sent or done.waiting:
         return dg.SkipReason(" ".join((f"Sent {done.sent}, waiting {done.waiting}.", *done.problems)))
     return dg.SkipReason("Nothing is to be told.")
-
-
-def run_link(settings: Settings, run_id: str) -> str:
-    """The page of a run in Dagster's UI, as this machine reaches it."""
-    return f"http://127.0.0.1:{settings.port}/runs/{run_id}"
 
 
 def _show_in_console(context: dg.RunFailureSensorContext, runtime: Runtime, sentence: str) -> None:
@@ -75,7 +78,7 @@ def _tell_recoveries(runtime: Runtime, instance: dg.DagsterInstance) -> None:
         newest = next(iter(finished_runs(instance, job_name, RUNS_LOOKED_AT)), None)
         if newest is None or not newest[1] or _still_failed(instance, incident):
             continue
-        tell_recovery(runtime, job_name, run_link(runtime.settings, newest[0]))
+        tell_recovery(runtime, job_name, run_url(runtime.settings.dagster_link, newest[0]))
 
 
 def _still_failed(instance: dg.DagsterInstance, incident: Incident) -> set[date]:

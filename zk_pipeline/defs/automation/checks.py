@@ -1,12 +1,12 @@
 """The checks that watch the chain, and the job and schedule that run them; people are told of what they find."""
 
 from collections.abc import Collection
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 import dagster as dg
 
 from zk_pipeline.alerting.book import tell_failure, tell_recovery
-from zk_pipeline.defs.automation.alerts import run_link
+from zk_pipeline.dagster_server import run_url
 from zk_pipeline.defs.automation.history import PUSHES, ever_synced, failed_days, materialized_at
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.alerts import Trouble
@@ -15,9 +15,6 @@ from zk_pipeline.domain.watching import failed_sentence, stale_assets, stale_sen
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.schedules import CATCH_UP, ScheduleError, SchedulePlan, plan_of
 from zk_pipeline.store import stored_settings
-
-SLACK = timedelta(hours=2)
-"""For a catch-up to finish. With one every 6 hours, today is never older than 8 hours without an alert."""
 
 DAYS_WATCHED = 62
 FRESHNESS = "days_are_fresh"
@@ -33,7 +30,7 @@ def days_are_fresh(context: dg.AssetCheckExecutionContext, zk: ZkResource) -> dg
     if not ever_synced(context.instance):
         return dg.AssetCheckResult(passed=True, description="No day was synced yet, so none can be stale.")
     days = watched_days(zk.now(), plan.zone, plan.days)
-    behind = stale_assets(materialized_at(context.instance, days), days, last_due(plan, zk.now()), plan.zone)
+    behind = stale_assets(materialized_at(context.instance, days), days, plan.last_due(zk.now()), plan.zone)
     return told(
         context, zk, FRESHNESS, stale_sentence(behind, plan.zone) if behind else "", {row.day for row in behind}
     )
@@ -62,20 +59,6 @@ watch_schedule = dg.ScheduleDefinition(
 )
 
 
-def last_due(plan: SchedulePlan, now: datetime) -> datetime:
-    """The last catch-up that has had its time to finish."""
-    ticks = dg.TimeWindowPartitionsDefinition(
-        start=datetime(2020, 1, 1),  # noqa: DTZ001 (a wall clock time of the zone below)
-        fmt="%Y-%m-%dT%H:%M",
-        timezone=plan.zone.key,
-        cron_schedule=plan.cron,
-    )
-    window = ticks.get_prev_partition_window(now - SLACK, respect_bounds=False)
-    if window is None:
-        raise ValueError(f"The catch-up {plan.cron!r} was never due before {now}.")
-    return window.end
-
-
 def _catch_up(runtime: Runtime) -> SchedulePlan:
     with runtime.database.transaction() as connection:
         stored = stored_settings.load(connection)
@@ -93,7 +76,7 @@ def told(
     The check itself tells, and its run succeeds: a person who materializes the asset in Dagster's UI runs the checks
     along, and that run must not fail over other days.
     """
-    link = run_link(zk.runtime.settings, context.run.run_id)
+    link = run_url(zk.runtime.settings.dagster_link, context.run.run_id)
     if sentence:
         tell_failure(zk.runtime, Trouble(name, sentence, sentence, tuple(sorted(days)), link))
     else:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import dagster as dg
 
 from zk_pipeline.alerting.book import tell_failure
-from zk_pipeline.defs.automation.alerts import run_link
+from zk_pipeline.dagster_server import run_url
 from zk_pipeline.defs.days import stopping_on_system_errors
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.alerts import Trouble
@@ -20,6 +20,10 @@ from zk_pipeline.store.retention import Prune
 VERIFY = "verify_audit"
 
 
+KEEP_ACTS_DAYS = 1
+"""For as long as a key that somebody sent with a request stands for it; see `operations/acts.py`."""
+
+
 @dg.op(out=dg.Out(dg.Nothing))
 def verify_chain(context: dg.OpExecutionContext, zk: ZkResource) -> None:
     """Walk along the whole chain. When a row does not fit, people are told at once, whatever ZK_ALERT_AFTER says."""
@@ -28,7 +32,8 @@ def verify_chain(context: dg.OpExecutionContext, zk: ZkResource) -> None:
     context.add_output_metadata({"rows": found.rows, "head": found.head})
     if found.broken_at is not None:
         sentence = audit.broken_sentence(found)
-        tell_failure(zk.runtime, Trouble(VERIFY, sentence, sentence, (), run_link(zk.runtime.settings, context.run_id)))
+        link = run_url(zk.runtime.settings.dagster_link, context.run_id)
+        tell_failure(zk.runtime, Trouble(VERIFY, sentence, sentence, (), link))
         raise dg.Failure(description=sentence, metadata={"broken_at": found.broken_at})
 
 
@@ -84,6 +89,8 @@ def _classes(settings: Settings) -> Mapping[str, tuple[Prune, int]]:
         "day_requests": (retention.carried_out_requests, settings.keep_webhooks_days),
         "sessions": (retention.ended_sessions, settings.keep_logins_days),
         "failed_logins": (retention.failed_sign_ins, settings.keep_logins_days),
+        "acts": (retention.keyed_acts, KEEP_ACTS_DAYS),
+        "launched_runs": (retention.keyed_runs, KEEP_ACTS_DAYS),
         "audit_details": (retention.details, settings.keep_audit_days),
     }
 

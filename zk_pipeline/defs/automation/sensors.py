@@ -5,19 +5,19 @@ from datetime import date, datetime, timedelta
 
 import dagster as dg
 
+from zk_pipeline.defs.automation.cancellations import note_cancelled_runs
 from zk_pipeline.defs.automation.jobs import UNFINISHED, sync
 from zk_pipeline.defs.days import SYSTEM_ERRORS
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.demand import RangeRun, pause_after, runs_for
 from zk_pipeline.domain.instants import local_day
-from zk_pipeline.run_tags import REASON_TAG, range_tags
+from zk_pipeline.run_tags import CHANGE, REASON_TAG, range_tags
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.settings import load_settings
 from zk_pipeline.stages.change_feed import ChangeFeed
 from zk_pipeline.stages.target_feed import TargetFeed
 from zk_pipeline.store import reachability, requests
 
-REASON = "change"
 AHEAD = {"dagster/priority": "1", "dagster/max_retries": "0"}
 """These runs go before a waiting backfill, and Dagster does not repeat them: their requests do."""
 
@@ -43,7 +43,11 @@ def demand(context: dg.SensorEvaluationContext, zk: ZkResource) -> dg.SensorResu
             problems.append(str(error))
     try:
         away = _away(zk.runtime, zk.now())
-        wanted = [] if away or _is_busy(context.instance) else _due_runs(zk.runtime, zk.now())
+        # A run that is cancelled after this question is unfinished at it; one that was cancelled before is noted.
+        is_busy = _is_busy(context.instance)
+        for run in note_cancelled_runs(zk.runtime, context.instance):
+            context.log.warning("Run %s was cancelled; %s days wait for a word.", run.run_id, len(run.days))
+        wanted = [] if away or is_busy else _due_runs(zk.runtime, zk.now())
     except SYSTEM_ERRORS as error:
         return dg.SkipReason(str(error))
     if not wanted:
@@ -71,12 +75,15 @@ def _is_busy(instance: dg.DagsterInstance) -> bool:
 
     A long backfill does not count. Dagster lets no two runs write at a time, and the next one is ours.
     """
-    ours = dg.RunsFilter(statuses=UNFINISHED, tags={REASON_TAG: REASON})
+    ours = dg.RunsFilter(statuses=UNFINISHED, tags={REASON_TAG: CHANGE})
     return instance.get_runs_count(ours) > 0
 
 
 def _due_runs(runtime: Runtime, now: datetime) -> Sequence[RangeRun]:
-    """The runs to ask for; their requests are due again after a pause, should the run fail."""
+    """The runs to ask for; their requests are due again after a pause, should the run fail.
+
+    Where a range bridges a day that is held, the run leaves that day out.
+    """
     settings = runtime.settings
     first_pause = timedelta(seconds=settings.retry_seconds)
     today = local_day(now, settings.zone)
@@ -88,4 +95,4 @@ def _due_runs(runtime: Runtime, now: datetime) -> Sequence[RangeRun]:
 
 
 def _request(run: RangeRun) -> dg.RunRequest:
-    return dg.RunRequest(run_key=run.key, tags={**range_tags(run.first, run.last, REASON), **AHEAD})
+    return dg.RunRequest(run_key=run.key, tags={**range_tags(run.first, run.last, CHANGE), **AHEAD})

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from sqlalchemy import Connection
+
 from zk_pipeline.connectors.errors import ConnectorError, ValidationFailedError
 from zk_pipeline.domain.decision import Action
 from zk_pipeline.domain.journal import JournalEntry
@@ -14,7 +16,7 @@ from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.domain.resolutions import Choice
 from zk_pipeline.stages.push.delivery import Parcel
 from zk_pipeline.stages.push.exchanges import Exchanges
-from zk_pipeline.store import audit, conflicts, journal, ledger, mappings
+from zk_pipeline.store import approvals, audit, conflicts, journal, ledger, mappings, plans
 from zk_pipeline.store import target as rows
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.database import Database
@@ -92,7 +94,7 @@ class Book:
                 connection, self._target, [_entry(item, operation) for item in done if item.written], self._run_id
             )
             mappings.remember(connection, self._source, self._target, [write.source_id for write in writes])
-            conflicts.carry_out(connection, self._target, [item.parcel.line for item in done])
+            self._carried_out(connection, [item.parcel.line for item in done])
             conflicts.settle_refusals(connection, self._target, [item.parcel.line for item in done])
             audit.append(connection, [self._event(event, item.parcel, item.row) for item in done])
 
@@ -107,7 +109,7 @@ class Book:
                 source_id = bound.source_id if bound else None
                 written = JournalEntry("delete", source_id, kimai_id, line.entry_date, before=gone)
                 journal.record(connection, self._target, [written], self._run_id)
-            conflicts.carry_out(connection, self._target, [line])
+            self._carried_out(connection, [line])
             detail = {"day": str(line.entry_date), "kimai_id": kimai_id, "reason": line.reason, "decided": line.decided}
             event = AuditEvent("kimai.timesheet.deleted", "pipeline", f"timesheet:{kimai_id}", detail, self._run_id)
             audit.append(connection, [event])
@@ -122,6 +124,7 @@ class Book:
         line = replace(parcel.line, action=Action.REVIEW, reason=Reason.REFUSED_BY_KIMAI, text=text)
         with self._exchanges.committed() as connection:
             ledger.refuse(connection, self._target, _write(parcel, operation), PushState.PARKED, text, self._run_id)
+            approvals.spend(connection, self._target, [parcel.line], self._run_id)
             if parcel.line.reason is Reason.REFUSED_BY_KIMAI:
                 # Trying again was what a person decided; the new refusal is a new question.
                 conflicts.carry_out(connection, self._target, [parcel.line])
@@ -136,6 +139,16 @@ class Book:
             for parcel in parcels:
                 write = _write(parcel, operation)
                 ledger.refuse(connection, self._target, write, PushState.FAILED, message, self._run_id)
+
+    def _carried_out(self, connection: Connection, lines: Sequence[Result]) -> None:
+        """What was decided and approved is done, in the transaction of the write's outcome.
+
+        Not with the intent: a process that dies between the two leaves the approval open, and the run that settles the
+        unknown outcome writes what was approved, once, and spends it here.
+        """
+        conflicts.carry_out(connection, self._target, lines)
+        plans.carry_out(connection, self._target, lines)
+        approvals.spend(connection, self._target, lines, self._run_id)
 
     def _event(self, event: str, parcel: Parcel, row: Timesheet | None, message: str = "") -> AuditEvent:
         detail = {

@@ -34,6 +34,7 @@ from zk_pipeline.stages.push.masterdata import MasterData
 from zk_pipeline.stages.push.report import PushReport
 from zk_pipeline.store import approvals, ledger, plans
 from zk_pipeline.store import target as rows
+from zk_pipeline.store.approvals import ApprovedLine
 from zk_pipeline.store.database import Database, HeldLock
 
 CHUNK = 32
@@ -63,6 +64,10 @@ class PushSettings:
     caution: Caution = field(default_factory=Caution)
 
 
+class OutdatedPlanError(Exception):
+    """The plan of a day is from before an undo; carried out, it would write again what was taken back."""
+
+
 class Pusher:
     """Pushes days to one target, for one run."""
 
@@ -77,6 +82,7 @@ class Pusher:
         self._target = target
         self._name = target.endpoint.name
         self._settings = settings
+        self._run_id = run_id
         self._exchanges = Exchanges(database, self._name, run_id)
         self._book = Book(database, self._exchanges, settings.source, self._name, run_id)
         self._master = MasterData(target, database, self._exchanges, run_id)
@@ -86,13 +92,19 @@ class Pusher:
     def day(self, day: date) -> PushReport:
         """Carry out the plan of one day. One run at a time does; a second one waits and then finds it done.
 
-        Raises the connector's errors for what stops the run; what was done until then is in the ledger.
+        Raises `OutdatedPlanError`, and the connector's errors for what stops the run; what was done until then is in
+        the ledger.
         """
         made_before = self._master.created
         with self._database.lock(push_lock(self._name, day)) as turn, self._exchanges.kept():
             with self._database.transaction() as connection:
+                if plans.taken_back(connection, self._name, day, day):
+                    raise OutdatedPlanError(
+                        f"The plan of {day} is from before an undo, so nothing of it was written. Sync the day again."
+                    )
                 plan = plans.writes_of_day(connection, self._name, day)
-                allowed = self._permitted(connection, day, plan)
+                given = approvals.of_days(connection, self._name, day, day).get(day, {})
+                allowed = self._permitted(plan, given)
                 locks = self._settings.locks(connection)
                 closed = [line for line in allowed.lines if _is_shut(line, locks)]
                 lines = [line for line in allowed.lines if not _is_shut(line, locks)]
@@ -101,6 +113,9 @@ class Pusher:
             report += self._updates(lines, known, locks)
             report += self._deletes(lines, locks)
             report += self._creates(lines, known, turn)
+            with self._database.transaction() as connection:
+                # What came while this run was at work is for the next one.
+                approvals.lapse(connection, [line.id for line in given.values()], self._run_id)
         made = self._master.created
         return replace(
             report,
@@ -114,10 +129,10 @@ class Pusher:
             + _closed_since(closed, locks),
         )
 
-    def _permitted(self, connection: Connection, day: date, plan: Sequence[Result]) -> Permitted:
+    def _permitted(self, plan: Sequence[Result], given: Mapping[str, ApprovedLine]) -> Permitted:
         if not self._settings.needs_approval:
             return Permitted(tuple(plan))
-        return permitted(plan, approvals.of_day(connection, self._name, day))
+        return permitted(plan, {key: line.line_hash for key, line in given.items()})
 
     def _links(self, lines: Sequence[Result], known: Mapping[str, LedgerRow], locks: Locks) -> PushReport:
         """Take time sheets into the ledger; those typed by hand that a person chose get the marker first."""

@@ -11,7 +11,7 @@ from zk_pipeline.domain.ledger import LedgerRow
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.domain.undo import Step, asked_before
 from zk_pipeline.stages.push.exchanges import Exchanges
-from zk_pipeline.store import audit, journal, ledger
+from zk_pipeline.store import approvals, audit, journal, ledger, plans
 from zk_pipeline.store import target as rows
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.ledger import Write
@@ -115,6 +115,10 @@ class UndoBook:
         if written is not None:
             journal.record(connection, self.target, [written], self.run_id)
         journal.mark_undone(connection, [step.write.id], self.run_id)
+        entry = step.write.entry
+        if entry.entry_date is not None and entry.operation != Operation.TAG:
+            plans.take_back(connection, self.target, entry.entry_date, entry.source_id, entry.kimai_id, self.run_id)
+            approvals.revoke(connection, self.target, entry.entry_date, self.run_id)
         audit.append(connection, [self._event(step, written)])
 
     def _event(self, step: Step, written: JournalEntry | None) -> AuditEvent:

@@ -15,8 +15,9 @@ from zk_pipeline.operations.decisions import Decided, Outcome, Preview
 from zk_pipeline.store.conflict_lists import Filter
 from zk_pipeline.web.access import Operator, Viewer
 from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
+from zk_pipeline.web.once import KeyedRoute
 
-router = APIRouter(prefix=f"{PREFIX}/conflicts", tags=["conflicts"])
+router = APIRouter(prefix=f"{PREFIX}/conflicts", tags=["conflicts"], route_class=KeyedRoute)
 
 LARGEST_ID = 2**63 - 1
 MOST_AT_ONCE = 5000

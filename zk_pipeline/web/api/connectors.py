@@ -11,8 +11,9 @@ from zk_pipeline.operations.connectors import Activity
 from zk_pipeline.store.connections import Connector
 from zk_pipeline.web.access import Admin, Viewer
 from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
+from zk_pipeline.web.once import KeyedRoute
 
-router = APIRouter(prefix=f"{PREFIX}/connectors", tags=["connectors"])
+router = APIRouter(prefix=f"{PREFIX}/connectors", tags=["connectors"], route_class=KeyedRoute)
 
 Id = Annotated[int, Path(ge=1, le=2**63 - 1, description="The connector's id, as the list has it.")]
 Address = Annotated[str, Field(max_length=500, examples=["https://support.example.com"])]

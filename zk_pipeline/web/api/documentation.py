@@ -22,7 +22,9 @@ INTRODUCTION = """
 Carries every Zammad time accounting into Kimai, once, for the right person.
 
 Sign in at `/api/v1/auth/login`, or send an API token as bearer. Lists come in pages with totals; reads carry an
-`ETag`. Every error has the form `{"detail", "status_code", "timestamp", "request_id"}`.
+`ETag`. An act that is sent with a header `Idempotency-Key` (a UUID, for example) is done once within a day, however
+often it is sent, and answered with the first answer; the same key with another request is refused. Every error has the
+form `{"detail", "status_code", "timestamp", "request_id"}`.
 """
 
 router = APIRouter(include_in_schema=False)

@@ -20,8 +20,9 @@ from zk_pipeline.web.access import Operator, Viewer
 from zk_pipeline.web.api.common import PREFIX, Body, CsvDialect, Page, Ready, Wanted
 from zk_pipeline.web.errors import ProblemError
 from zk_pipeline.web.limits import Memory, TooLargeError, TooSlowError, read_body
+from zk_pipeline.web.once import KeyedRoute
 
-router = APIRouter(prefix=f"{PREFIX}/mappings", tags=["mappings"])
+router = APIRouter(prefix=f"{PREFIX}/mappings", tags=["mappings"], route_class=KeyedRoute)
 
 SECONDS_TO_ARRIVE = 30.0
 _UPLOAD_LIMIT = SIZE_LIMIT + 10_000  # The parts of a form have headers.

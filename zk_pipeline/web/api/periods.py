@@ -12,8 +12,9 @@ from zk_pipeline.operations.credits import Credit
 from zk_pipeline.operations.periods import Period
 from zk_pipeline.web.access import Admin, Operator, Viewer
 from zk_pipeline.web.api.common import PREFIX, Body, Ready
+from zk_pipeline.web.once import KeyedRoute
 
-router = APIRouter(prefix=PREFIX, tags=["periods"])
+router = APIRouter(prefix=PREFIX, tags=["periods"], route_class=KeyedRoute)
 
 LARGEST_ID = 2**63 - 1
 MONTH = r"^\d{4}-\d{2}$"

@@ -11,8 +11,9 @@ from zk_pipeline.operations import privacy
 from zk_pipeline.operations.privacy import Erasure, ErasurePlan
 from zk_pipeline.web.access import Admin
 from zk_pipeline.web.api.common import PREFIX, Body, Ready
+from zk_pipeline.web.once import KeyedRoute
 
-router = APIRouter(prefix=f"{PREFIX}/gdpr", tags=["privacy"])
+router = APIRouter(prefix=f"{PREFIX}/gdpr", tags=["privacy"], route_class=KeyedRoute)
 
 PIECE = 64 * 1024
 

@@ -11,8 +11,9 @@ from zk_pipeline.schedules import FIELDS, MOST_DAYS, PRESETS, SchedulePlan
 from zk_pipeline.settings import WhenBusy
 from zk_pipeline.web.access import Admin, Viewer
 from zk_pipeline.web.api.common import PREFIX, Body, Ready
+from zk_pipeline.web.once import KeyedRoute
 
-router = APIRouter(prefix=f"{PREFIX}/schedules", tags=["schedules"])
+router = APIRouter(prefix=f"{PREFIX}/schedules", tags=["schedules"], route_class=KeyedRoute)
 
 FIRST_YEAR, LAST_YEAR = 2000, 2100
 

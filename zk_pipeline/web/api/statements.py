@@ -14,8 +14,9 @@ from zk_pipeline.operations.statement_files.look import Language, look_of
 from zk_pipeline.web.access import Operator, Viewer
 from zk_pipeline.web.api.common import PREFIX, CsvDialect, Ready
 from zk_pipeline.web.api.periods import Month
+from zk_pipeline.web.once import KeyedRoute
 
-router = APIRouter(prefix=f"{PREFIX}/statements", tags=["statements"])
+router = APIRouter(prefix=f"{PREFIX}/statements", tags=["statements"], route_class=KeyedRoute)
 
 FILES = {200: {"content": {kind: {} for kind in MEDIA_TYPES.values()}, "description": "The statement."}}
 

@@ -6,17 +6,20 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
-from zk_pipeline.operations import plans, runs, sync, undo
+from zk_pipeline.operations import cancellations, plans, runs, sync, undo
+from zk_pipeline.operations.cancellations import CancelledRun, HeldDays
 from zk_pipeline.operations.plans import Approved, PlannedDay, StoredPlan
 from zk_pipeline.operations.runs import Run, StartedRun
 from zk_pipeline.operations.sync import LONGEST_REQUEST, SyncRequest, SyncStatus
 from zk_pipeline.operations.undo import UndoPlan, UndoRun
 from zk_pipeline.web.access import Admin, Operator, Viewer
 from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
+from zk_pipeline.web.once import KeyedRoute
 
-router = APIRouter(prefix=f"{PREFIX}/sync", tags=["sync"])
+router = APIRouter(prefix=f"{PREFIX}/sync", tags=["sync"], route_class=KeyedRoute)
 
 LARGEST_ID = 2**63 - 1
+MOST_LINES = 5000
 RunId = Annotated[str, Path(max_length=100, pattern=r"^[\w-]+$")]
 First = Annotated[date, Query(alias="from")]
 Last = Annotated[date, Query(alias="to")]
@@ -36,10 +39,19 @@ class SeenPlan(Body):
     plan_hash: Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class Approval(Body):
-    """The plans that somebody wants to be written."""
+class SeenLine(Body):
+    """One line of a day's plan as it was seen, by its hash."""
 
-    days: Annotated[list[SeenPlan], Field(min_length=1, max_length=LONGEST_REQUEST)]
+    day: date
+    key: Annotated[str, Field(min_length=1, max_length=100)]
+    hash: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Approval(Body):
+    """The plans, and the single lines of others, that somebody lets be written."""
+
+    days: Annotated[tuple[SeenPlan, ...], Field(max_length=LONGEST_REQUEST)] = ()
+    lines: Annotated[tuple[SeenLine, ...], Field(max_length=MOST_LINES)] = ()
 
 
 @router.post("/requests", summary="Ask for a range of days to be synced", status_code=202)
@@ -62,7 +74,7 @@ def make_plan(actor: Operator, ready: Ready, body: DayRange) -> tuple[StartedRun
 
 @router.get("/plans", summary="What the stored plans of a range would write")
 def stored_plan(_actor: Viewer, ready: Ready, paging: Wanted, first: First, last: Last) -> StoredPlan:
-    """The sums over the range, and one page of its lines, oldest day first."""
+    """The sums over the range, and one page of its lines, oldest day first. An approval of a line names its `hash`."""
     return plans.stored(ready, first, last, paging.size, paging.offset)
 
 
@@ -72,10 +84,14 @@ def planned_days(_actor: Viewer, ready: Ready, first: First, last: Last) -> list
     return plans.days(ready, first, last)
 
 
-@router.post("/approvals", summary="Approve the plans of days as they were seen")
+@router.post("/approvals", summary="Approve the plans of days, or single lines, as they were seen")
 def approve(actor: Operator, ready: Ready, body: Approval) -> Approved:
-    """Days whose plans changed since are refused and listed; 409 when all of them did."""
-    return plans.approve(ready, actor, {row.day: row.plan_hash for row in body.days})
+    """Nothing is written by that: the next run of the days writes what was approved, once.
+
+    What changed since it was seen is refused and listed; 409 when all of it did.
+    """
+    lines = {(row.day, row.key): row.hash for row in body.lines}
+    return plans.approve(ready, actor, {row.day: row.plan_hash for row in body.days}, lines)
 
 
 @router.get("/plans/objections", summary="Why runs of these days would stop before the first write")
@@ -113,6 +129,30 @@ def undo_plan(_actor: Operator, ready: Ready, run_id: RunId) -> UndoPlan:
 def undo_run(actor: Operator, ready: Ready, run_id: RunId) -> UndoRun:
     """Starts a run that judges each write again; when it has ended, the plan says what was left."""
     return undo.launch(ready, actor, run_id)
+
+
+@router.post("/runs/{run_id}/cancel", summary="Cancel a run", status_code=202)
+def cancel_run(actor: Operator, ready: Ready, run_id: RunId) -> CancelledRun:
+    """It stops within a second, and what it did not do is held until somebody speaks; 409 when it has ended."""
+    return cancellations.cancel(ready, actor, run_id)
+
+
+@router.get("/held", summary="Days of cancelled runs that wait for a word")
+def held(_actor: Viewer, ready: Ready) -> tuple[HeldDays, ...]:
+    """No run of the sensor or of a schedule writes them. Asking for days by `/sync/requests` lets them go as well."""
+    return cancellations.held(ready)
+
+
+@router.post("/held/{run_id}/again", summary="Sync the held days of a run again", status_code=202)
+def sync_again(actor: Operator, ready: Ready, run_id: RunId) -> list[date]:
+    """Asks for the days and returns them; the pipeline carries them out within seconds. 404 when none wait."""
+    return list(cancellations.sync_again(ready, actor, run_id))
+
+
+@router.post("/held/{run_id}/leave", summary="Leave the held days of a run")
+def leave(actor: Operator, ready: Ready, run_id: RunId) -> list[date]:
+    """Settles what is asked for on the days, without writing, and returns them. 404 when none wait."""
+    return list(cancellations.leave(ready, actor, run_id))
 
 
 @router.get("/status", summary="How everything stands")

@@ -12,9 +12,10 @@ from zk_pipeline.store.api_tokens import ApiToken
 from zk_pipeline.web.access import Viewer
 from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
 from zk_pipeline.web.errors import ProblemError
+from zk_pipeline.web.once import KeyedRoute
 from zk_pipeline.web.recognition import bearer_of
 
-router = APIRouter(prefix=f"{PREFIX}/tokens", tags=["API tokens"])
+router = APIRouter(prefix=f"{PREFIX}/tokens", tags=["API tokens"], route_class=KeyedRoute)
 
 
 class TokenRow(BaseModel):

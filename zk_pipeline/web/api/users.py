@@ -12,8 +12,9 @@ from zk_pipeline.operations.actors import Role
 from zk_pipeline.store.accounts import User
 from zk_pipeline.web.access import Admin
 from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, SecretBody, Wanted
+from zk_pipeline.web.once import KeyedRoute
 
-router = APIRouter(prefix=f"{PREFIX}/users", tags=["Users"])
+router = APIRouter(prefix=f"{PREFIX}/users", tags=["Users"], route_class=KeyedRoute)
 
 Number = Annotated[int, Path(ge=1, le=2**63 - 1)]
 Name = Annotated[str, Field(max_length=200)]

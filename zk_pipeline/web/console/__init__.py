@@ -11,8 +11,11 @@ What a section works with:
   `visit.words.day(...)`, `.instant(...)`, `.minutes(...)`, `.number(...)` write values as that language does.
 - `await visit.ask(operation, *args)` runs an operation beside the event loop, after the session was checked once more:
   the one way to data. `visit.actor` is who asks, `visit.may(Role.OPERATOR)` whether to offer something at all.
+- `await visit.once(key, operation, *args)` runs one that changes something, once for each key; `new_key()` makes one
+  when what the operation is about is shown.
 - `visit.act(Role.OPERATOR, handler)` makes the handler of an event: it checks session and role again, tells errors that
   are meant for people, and leads to the sign-in when the session is over. Every handler that does something is made so.
+  While it is at work, it is not begun a second time.
 - `visit.tell(text)` and `visit.warn(text)` are notices, which screen readers announce.
 - `Panel(visit, load, show)` (panel.py) is a part that loads by itself: it shows that it waits, its own error with a
   button to try again, or `show(data)`; `await panel.refresh()` loads again and redraws only what changed.

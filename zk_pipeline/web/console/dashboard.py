@@ -1,12 +1,15 @@
-"""The section Dashboard: the figures, the minutes of each day, and the latest runs."""
+"""The section Dashboard: what was cancelled, the figures, the minutes of each day, and the latest runs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from nicegui import ui
 
 from zk_pipeline.domain.instants import local_day
-from zk_pipeline.operations import kpi, runs
+from zk_pipeline.operations import cancellations, kpi, runs
+from zk_pipeline.operations.actors import Role
+from zk_pipeline.operations.cancellations import IN_DAGSTER, HeldDays
 from zk_pipeline.operations.kpi import DAYS_SHOWN, Kpi
 from zk_pipeline.operations.runs import Run
 from zk_pipeline.web.console import day_chart, parts, run_table
@@ -28,6 +31,7 @@ class Dashboard:
 
     def __init__(self, visit: Visit) -> None:
         self._visit, words = visit, visit.words
+        self._held = Panel(visit, lambda: cancellations.held(visit.runtime), self._show_held)
         self._figures = Panel(visit, self._load, self._show)
         with parts.card(words("dashboard.minutes")):
             with parts.box("zk-filters"):
@@ -39,13 +43,48 @@ class Dashboard:
         with parts.card(words("runs.title")):
             self._runs = Panel(visit, lambda: runs.page(visit.runtime, RUNS_SHOWN, 0)[0], self._show_runs)
         self._again = ui.timer(SECONDS_AT_WORK, self._runs.refresh, active=False)
+        visit.live(self._held.refresh)
         visit.live(self._figures.refresh)
         visit.live(self._runs.refresh)
 
     async def refresh(self) -> None:
         """Load everything."""
+        await self._held.refresh()
         await self._figures.refresh()
         await self._runs.refresh()
+
+    def _show_held(self, held: Sequence[HeldDays]) -> None:
+        words = self._visit.words
+        if not held:
+            return
+        with parts.box("zk-note zk-warn zk-stack"):
+            parts.text("h3", words("held.title"), "zk-card-title")
+            for row in held:
+                self._show_question(row)
+
+    def _show_question(self, row: HeldDays) -> None:
+        words, known = self._visit.words, {"at": self._visit.words.instant(row.cancelled_at)}
+        known["days"] = words.days(row.first, row.last)
+        in_dagster = row.cancelled_by == IN_DAGSTER
+        told = words("held.in_dagster", **known) if in_dagster else words("held.by", name=row.cancelled_by, **known)
+        with parts.box("zk-row"):
+            parts.text("span", told)
+            parts.link(words("dagster"), row.url, outside=True)
+        parts.text("p", words("held.changes", number=words.number(row.changes)))
+        if self._visit.may(Role.OPERATOR):
+            with parts.box("zk-row"):
+                self._answer("held.again", "sync", cancellations.sync_again, row)
+                self._answer("held.leave", "block", cancellations.leave, row)
+
+    def _answer(self, label: str, icon: str, operation: Callable[..., Any], row: HeldDays) -> None:
+        visit = self._visit
+
+        async def say() -> None:
+            await visit.ask(operation, visit.runtime, visit.actor, row.run_id)
+            visit.tell(visit.words(f"{label}.done"))
+            await self._held.refresh()
+
+        parts.button(visit.words(label), visit.act(Role.OPERATOR, say), icon=icon)
 
     def _load(self) -> Kpi:
         return kpi.figures(self._visit.runtime, parts.day_of(self._first), parts.day_of(self._last))

@@ -1,6 +1,10 @@
-"""What the plan of some days would write, as a dialog shows it: sums, the first lines, and who approved what."""
+"""What the plan of some days would write, as a dialog shows it: sums, all lines page by page, and who approved what."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from nicegui import ui
 
 from zk_pipeline.operations.plans import PlanLine, PlannedDay, StoredPlan
 from zk_pipeline.web.console import parts
@@ -12,24 +16,61 @@ LINES_SHOWN = 10
 _SUMS = ("creates", "updates", "deletes", "links", "customers", "projects")
 
 
-def show(words: Words, plan: StoredPlan) -> None:
-    """The sums and the first lines, or that there is nothing to write."""
+@dataclass(slots=True)
+class Selection:
+    """The lines that are selected for approval, as they were shown: hashes by day and key, on whatever page."""
+
+    changed: Callable[[], None]
+    lines: dict[tuple[date, str], str] = field(default_factory=dict[tuple[date, str], str])
+
+    def box(self, words: Words, line: PlanLine) -> None:
+        """The box that selects a line; one that is approved says so."""
+        if line.approved:
+            parts.chip(words("sync.line.approved"), "good")
+            return
+
+        def change() -> None:
+            if made.value:
+                self.lines[line.day, line.key] = line.hash
+            else:
+                self.lines.pop((line.day, line.key), None)
+            self.changed()
+
+        made = ui.checkbox(value=(line.day, line.key) in self.lines, on_change=change).props("dense")
+        made.props["aria-label"] = words("sync.select", what=line.ticket or line.key)
+
+
+def show(words: Words, plan: StoredPlan, page: int, go: Callable[[int], object], selection: Selection | None) -> None:
+    """The sums and one page of the lines, or that there is nothing to write; pages count from 1."""
+    if plan.outdated_days:
+        days = ", ".join(words.day(day) for day in plan.outdated_days)
+        parts.text("p", words("sync.outdated", days=days), "zk-note zk-warn")
     if not plan.sums.lines:
-        parts.empty(words("sync.nothing"), words("sync.nothing.hint"))
+        if not plan.outdated_days:
+            parts.empty(words("sync.nothing"), words("sync.nothing.hint"))
         return
     parts.facts(_sums(words, plan))
-    columns = [Column(words(f"sync.{name}")) for name in ("day", "action", "what")]
-    columns.append(Column(words("reconcile.minutes"), number=True))
-    parts.table(words("sync.lines"), columns, [_line(words, line) for line in plan.lines])
-    if plan.sums.lines > len(plan.lines):
-        parts.text("p", words("sync.more", number=words.number(plan.sums.lines - len(plan.lines))), "zk-muted")
+    columns = [Column(words("sync.selection"))] if selection else []
+    columns += [Column(words(f"sync.{name}")) for name in ("day", "action", "what")]
+    columns += [Column(words(f"reconcile.{name}")) for name in ("agent", "customer")]
+    columns += [Column(words("field.project")), Column(words("reconcile.minutes"), number=True)]
+    parts.table(words("sync.lines"), columns, [_line(words, line, selection) for line in plan.lines])
+    if plan.sums.lines > LINES_SHOWN:
+        parts.pager(words, page, LINES_SHOWN, plan.sums.lines, go)
 
 
 def show_approvals(words: Words, days: Sequence[PlannedDay]) -> None:
     """Of each day that writes: whether its plan is approved, by whom and when, and what changed since."""
-    columns = [Column(words("sync.day")), Column(words("sync.writes"), number=True), Column(words("sync.approval"))]
+    columns = [Column(words("sync.day")), Column(words("sync.writes"), number=True)]
+    columns += [Column(words("reconcile.minutes"), number=True), Column(words("sync.approval"))]
     rows: list[list[Cell]] = [
-        [words.day(day.day), words.number(day.lines), lambda day=day: _approval(words, day)] for day in days
+        [
+            words.day(day.day),
+            words.number(day.lines),
+            words.number(day.minutes),
+            lambda day=day: _approval(words, day),
+        ]
+        for day in days
     ]
     parts.table(words("sync.approvals"), columns, rows)
 
@@ -47,9 +88,13 @@ def _approval(words: Words, day: PlannedDay) -> None:
         if day.approved_at is None:
             parts.chip(words("approval.none"), "warn")
             return
-        known = {"name": day.approved_by, "at": words.instant(day.approved_at)}
-        parts.chip(words("approval.given" if day.approved else "approval.outdated"), "good" if day.approved else "warn")
-        parts.text("span", words("approval.by", **known), "zk-muted")
+        if day.approved:
+            parts.chip(words("approval.given"), "good")
+        elif day.changed:
+            parts.chip(words("approval.outdated"), "warn")
+        else:
+            parts.chip(words("approval.partly", number=words.number(day.waiting)), "warn")
+        parts.text("span", words("approval.by", name=day.approved_by, at=words.instant(day.approved_at)), "zk-muted")
         if day.changed:
             parts.text("span", words("approval.changed", number=words.number(day.changed)), "zk-muted")
 
@@ -61,7 +106,16 @@ def _sums(words: Words, plan: StoredPlan) -> list[tuple[str, Cell]]:
     return [*told, (words("bulk.minutes"), words.minutes(plan.sums.minutes))]
 
 
-def _line(words: Words, line: PlanLine) -> list[Cell]:
+def _line(words: Words, line: PlanLine, selection: Selection | None) -> list[Cell]:
     changed = ", ".join(words.known(f"field.{name}", name) for name in line.changes)
     what = line.description or changed or line.key
-    return [words.day(line.day), words.known(f"value.{line.action}", line.action), what, words.number(line.minutes)]
+    return [
+        *([lambda: selection.box(words, line)] if selection else []),
+        words.day(line.day),
+        words.known(f"value.{line.action}", line.action),
+        what,
+        line.agent,
+        line.customer,
+        line.project,
+        words.number(line.minutes),
+    ]

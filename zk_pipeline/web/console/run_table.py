@@ -14,10 +14,10 @@ ENDED = frozenset({"success", "failure", "canceled", "unknown"})
 
 _COUNTS = (
     *("created", "updated", "deleted", "linked", "adopted", "undone"),
-    *("unapproved", "withheld", "left", "conflicts", "parked", "failed"),
+    *("unapproved", "withheld", "held", "left", "conflicts", "parked", "failed"),
 )
 
-_SHORTFALLS = ("withheld", "unapproved", "left")
+_SHORTFALLS = ("withheld", "held", "unapproved", "left")
 """Counts of what a run planned and did not write, though nothing went wrong."""
 
 
@@ -38,6 +38,8 @@ def status(words: Words, run: Run) -> None:
 def outcome(words: Words, run: Run) -> None:
     """What a run did, and why it failed if it did: the sentence that says what to do."""
     parts.text("div", counts(words, run))
+    if run.taken_back:
+        parts.text("div", words("runs.taken_back"), "zk-muted")
     if run.failure:
         parts.text("div", run.failure, "zk-muted")
 

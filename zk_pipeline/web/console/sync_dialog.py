@@ -1,4 +1,8 @@
-"""Sync now: choose days, have their plan made, look at it, approve it where that is asked for, and carry it out."""
+"""Sync now: choose days, have their plan made, look at it, approve it where that is asked for, and carry it out.
+
+Approving and carrying out are two acts. Each has a key, made when what it is about was shown: pressed twice, it is done
+once.
+"""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -7,12 +11,13 @@ from zk_pipeline.domain.demand import LONGEST_RANGE
 from zk_pipeline.domain.instants import day_ranges, local_day
 from zk_pipeline.operations import plans, runs, sync
 from zk_pipeline.operations.actors import Role
+from zk_pipeline.operations.errors import StaleError
 from zk_pipeline.operations.plans import PlannedDay
 from zk_pipeline.operations.runs import Run, StartedRun
 from zk_pipeline.operations.sync import RequestState, SyncRequest
 from zk_pipeline.settings import PushMode
 from zk_pipeline.web.console import parts, plan_view, run_table
-from zk_pipeline.web.console.visit import Visit
+from zk_pipeline.web.console.visit import Visit, new_key
 from zk_pipeline.web.console.watching import Watch
 
 DAYS = 7
@@ -30,6 +35,8 @@ class SyncDialog:
         self._mode = visit.runtime.settings.push_mode
         self._planned: Days | None = None
         self._unapproved: list[PlannedDay] = []
+        self._selection = plan_view.Selection(self._selected)
+        self._key = new_key()
         self._objections: tuple[str, ...] = ()
 
     def show(self) -> None:
@@ -55,6 +62,9 @@ class SyncDialog:
                 self._plan_button = parts.button(words("sync.plan"), plan, kind="primary", icon="fact_check")
             self._watch = Watch(self._visit)
             with parts.actions():
+                approve = self._visit.act(Role.OPERATOR, self._approve)
+                self._approve_button = parts.button(words("sync.approval"), approve, kind="primary", icon="approval")
+                self._approve_button.set_visibility(False)
                 run = self._visit.act(Role.OPERATOR, self._run)
                 self._run_button = parts.button(words("sync.run"), run, kind="primary", icon="play_arrow")
                 self._run_button.disable()
@@ -62,6 +72,8 @@ class SyncDialog:
     def _changed(self) -> None:
         """A plan of other days is no plan of these."""
         self._planned = None
+        self._selection.lines.clear()
+        self._approve_button.set_visibility(False)
         self._run_button.disable()
 
     def _days(self) -> Days | None:
@@ -75,8 +87,8 @@ class SyncDialog:
         days = self._days()
         if days is None:
             return
-        visit = self._visit
-        started = await visit.ask(plans.launch, visit.runtime, visit.actor, *days)
+        visit, self._key = self._visit, new_key()
+        started = await visit.once(self._key, plans.launch, visit.runtime, visit.actor, *days)
         self._changed()
         await self._watch.until(lambda: self._look_at_plan(started, days))
 
@@ -87,28 +99,56 @@ class SyncDialog:
             return True
         return all(state in run_table.ENDED for state in states)
 
-    async def _show_plan(self, days: Days) -> None:
+    async def _show_plan(self, days: Days, page: int = 1) -> None:
         """What would be written. The hashes are read first, so that nothing is approved that was not shown."""
-        visit, words = self._visit, self._words
-        planned = await self._planned_days(days) if self._mode is PushMode.REVIEW else []
+        visit, words, in_review = self._visit, self._words, self._mode is PushMode.REVIEW
+        planned = await self._planned_days(days) if in_review else []
         self._objections = await visit.ask(sync.objections, visit.runtime, *days)
-        plan = await visit.ask(plans.stored, visit.runtime, *days, plan_view.LINES_SHOWN, 0)
+        offset = (page - 1) * plan_view.LINES_SHOWN
+        plan = await visit.ask(plans.stored, visit.runtime, *days, plan_view.LINES_SHOWN, offset)
         self._unapproved = [day for day in planned if not day.approved]
+        self._key = new_key()
+        turn = visit.act(Role.OPERATOR, lambda wanted: self._show_plan(days, wanted))
         with self._watch.drawn():
-            plan_view.show(words, plan)
+            plan_view.show(words, plan, page, turn, self._selection if in_review else None)
             if planned:
                 plan_view.show_approvals(words, planned)
             if self._objections:
                 plan_view.show_objections(words, self._objections, may_pass=visit.may(Role.ADMIN))
-        self._offer(days)
+        self._offer(days, has_approved=any(day.waiting < day.lines for day in planned) or not planned)
 
-    def _offer(self, days: Days) -> None:
-        """Let the plan be carried out in the way that it takes, by whom it may be."""
-        way = "let_pass" if self._objections else "approve" if self._unapproved else "run"
-        self._run_button.text = self._words(f"sync.{way}")
+    def _offer(self, days: Days, *, has_approved: bool) -> None:
+        """Let the plan be approved and carried out in the way that it takes, by whom it may be."""
+        self._run_button.text = self._words("sync.let_pass" if self._objections else "sync.run")
         self._planned = days
         is_stopped = bool(self._objections) and not self._visit.may(Role.ADMIN)
-        self._run_button.set_enabled(self._mode is not PushMode.OFF and not is_stopped)
+        self._run_button.set_enabled(self._mode is not PushMode.OFF and not is_stopped and has_approved)
+        self._selected()
+
+    def _selected(self) -> None:
+        """Say what would be approved: the selected lines, or all that wait."""
+        words, chosen = self._words, len(self._selection.lines)
+        number = words.number(chosen or sum(day.waiting for day in self._unapproved))
+        self._approve_button.text = words("sync.approve.selected" if chosen else "sync.approve", number=number)
+        self._approve_button.set_visibility(bool(self._unapproved))
+
+    async def _approve(self) -> None:
+        """Approve what was shown; what changed since is said, and the plan is shown as it is now."""
+        if self._planned is None:
+            return
+        visit, days, lines = self._visit, self._planned, dict(self._selection.lines)
+        seen = {} if lines else {day.day: day.plan_hash for day in self._unapproved}
+        try:
+            approved = await visit.once(self._key, plans.approve, visit.runtime, visit.actor, seen, lines)
+        except StaleError as error:
+            visit.warn(str(error))
+        else:
+            for refused in approved.refused:
+                visit.warn(refused.why)
+            number = self._words.number(sum(approved.days.values()))
+            visit.tell(self._words("sync.approved", number=number))
+        self._selection.lines.clear()
+        await self._show_plan(days)
 
     async def _planned_days(self, days: Days) -> list[PlannedDay]:
         visit, found = self._visit, list[PlannedDay]()
@@ -127,18 +167,13 @@ class SyncDialog:
 
     async def _request(self, days: Days) -> None:
         visit = self._visit
-        if self._unapproved:
-            seen = {day.day: day.plan_hash for day in self._unapproved}
-            approved = await visit.ask(plans.approve, visit.runtime, visit.actor, seen)
-            for refused in approved.refused:
-                visit.warn(refused.why)
-        asked = await visit.ask(sync.request, visit.runtime, visit.actor, *days)
+        asked = await visit.once(self._key, sync.request, visit.runtime, visit.actor, *days)
         self._busy()
         await self._watch.until(lambda: self._look_at_request(asked.id, days))
 
     async def _let_pass(self, days: Days) -> None:
         visit = self._visit
-        started = await visit.ask(sync.launch_past_limits, visit.runtime, visit.actor, *days)
+        started = await visit.once(self._key, sync.launch_past_limits, visit.runtime, visit.actor, *days)
         self._busy()
         await self._watch.until(lambda: self._look_at_passing(started))
 
@@ -165,13 +200,15 @@ class SyncDialog:
             self._progress(asked)
         if asked.state is RequestState.DONE:
             self._tell_outcome(asked.runs)
+        elif asked.state in {RequestState.HELD, RequestState.LEFT}:
+            self._visit.warn(self._words(f"sync.state.{asked.state}"))
         elif not await self._was_stopped(asked, days):
             return False
         self._plan_button.enable()
         return True
 
     async def _was_stopped(self, asked: SyncRequest, days: Days) -> bool:
-        """Whether a run met the limits, since more is to be written than was planned; then the plan is shown anew."""
+        """Whether a run met the limits, since more is to be written than was planned; then today's plan is shown."""
         visit = self._visit
         if all(run.status != _FAILURE for run in asked.runs):
             return False
@@ -181,6 +218,7 @@ class SyncDialog:
         return True
 
     def _busy(self) -> None:
+        self._approve_button.set_visibility(False)
         self._run_button.disable()
         self._plan_button.disable()
 

@@ -10,7 +10,7 @@ from zk_pipeline.operations.undo import UndoLine, UndoPlan, UndoRun
 from zk_pipeline.web.console import parts, run_table
 from zk_pipeline.web.console.feedback import working
 from zk_pipeline.web.console.parts import Cell, Column
-from zk_pipeline.web.console.visit import Visit
+from zk_pipeline.web.console.visit import Visit, new_key
 from zk_pipeline.web.console.watching import Watch
 from zk_pipeline.web.console.words import Words
 
@@ -24,6 +24,7 @@ class UndoDialog:
 
     def __init__(self, visit: Visit, run: Run) -> None:
         self._visit, self._words, self._run = visit, visit.words, run
+        self._key = new_key()
 
     async def show(self) -> None:
         """Open it with what would be done now."""
@@ -38,6 +39,7 @@ class UndoDialog:
                 self._button.disable()
         with self._watch.drawn():
             parts.skeleton(words("loading"))
+        self._key = new_key()
         plan = await self._visit.ask(undo.plan, self._visit.runtime, run.run_id)
         self._draw(plan)
         self._button.set_enabled(bool(plan.wanted))
@@ -45,7 +47,7 @@ class UndoDialog:
     async def _carry_out(self) -> None:
         visit = self._visit
         with working(self._button):
-            started = await visit.ask(undo.launch, visit.runtime, visit.actor, self._run.run_id)
+            started = await visit.once(self._key, undo.launch, visit.runtime, visit.actor, self._run.run_id)
         self._button.disable()
         await self._watch.until(lambda: self._look(started))
 

@@ -1,21 +1,25 @@
 """One visit: a page of somebody who is signed in, what they may do there, and what happens when the session ends."""
 
 import logging
+import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from inspect import isawaitable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, get_type_hints
 
 from nicegui import Client, ui
+from pydantic import TypeAdapter
 from starlette.concurrency import run_in_threadpool
 
+from zk_pipeline.operations import acts
 from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.operations.errors import OperationError
 from zk_pipeline.operations.sign_in import SessionOverError
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.web.console.words import Words
 from zk_pipeline.web.errors import EXPLAINED
+from zk_pipeline.web.once import once
 from zk_pipeline.web.recognition import Session
 
 Given = ParamSpec("Given")
@@ -24,7 +28,14 @@ Answer = TypeVar("Answer")
 TOLD: tuple[type[Exception], ...] = tuple(EXPLAINED)
 """Errors whose message is for the person who asked."""
 
+_DONE = 200
+
 _log = logging.getLogger(__name__)
+
+
+def new_key() -> str:
+    """A key for what is about to be shown, under which it is done once."""
+    return uuid.uuid4().hex
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +74,45 @@ class Visit:
         """
         return await run_in_threadpool(self._checked, lambda: operation(*args, **kwargs))
 
+    async def once(
+        self, key: str, operation: Callable[Given, Answer], *args: Given.args, **kwargs: Given.kwargs
+    ) -> Answer:
+        """What an operation of the visitor returns, which changes something: with the same key it is done once.
+
+        The key is made by `new_key` when what the operation is about is shown. Raises as `ask` does, and
+        `acts.KeyReusedError` where the key was used for something else.
+        """
+        kind = TypeAdapter[Answer](get_type_hints(operation)["return"])
+        route = f"console {operation.__module__}.{operation.__qualname__}"
+        given = repr((args[1:], sorted(kwargs.items()))).encode()
+
+        async def act() -> acts.Answer:
+            answer = await self.ask(operation, *args, **kwargs)
+            return acts.Answer(_DONE, kind.dump_json(answer).decode())
+
+        asked = acts.Asked(self.actor, key, route, given)
+        told = await once(self.runtime, asked, act)
+        assert told is not None  # noqa: S101 - every act of the console is kept
+        return kind.validate_json(told.content)
+
     def act(self, needed: Role, handler: Callable[..., Any]) -> Callable[..., Awaitable[None]]:
         """The handler of an event that checks session and role before it acts, and tells why something cannot be."""
 
+        under_way = False
+
         async def guarded(*args: Any) -> None:
-            with self.telling():
-                await self.ask(self._require, needed)
-                answer = handler(*args)
-                if isawaitable(answer):
-                    await answer
+            nonlocal under_way
+            if under_way:  # The second press of a double click.
+                return
+            under_way = True
+            try:
+                with self.telling():
+                    await self.ask(self._require, needed)
+                    answer = handler(*args)
+                    if isawaitable(answer):
+                        await answer
+            finally:
+                under_way = False
 
         return guarded
 

@@ -8,10 +8,11 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from zk_pipeline.store import planned, requests, runs
+from zk_pipeline.store import cancellations, planned, plans, requests, runs
+from zk_pipeline.store.cancellations import Cancelled
 from zk_pipeline.store.database import Database
-from zk_pipeline_tests.domain.builders import DAY
-from zk_pipeline_tests.web.api.planned import MISSING, planned_day, store_plan
+from zk_pipeline_tests.domain.builders import DAY, entry, situation
+from zk_pipeline_tests.web.api.planned import MISSING, SHEET_SYNCED, SYNCED, planned_day, store_plan
 from zk_pipeline_tests.web.conftest import Web, refused
 
 PATH = "/api/v1/sync"
@@ -126,7 +127,7 @@ def test_the_stored_plan_has_the_sums_and_a_page_of_lines(viewer: httpx.Client, 
 
 
 @pytest.mark.parametrize("settings", [REVIEW], indirect=True)
-def test_a_plan_is_approved_as_it_was_seen_and_its_day_asked_for(operator: httpx.Client, web: Web) -> None:
+def test_a_plan_is_approved_as_it_was_seen_and_nothing_is_started_by_that(operator: httpx.Client, web: Web) -> None:
     store_plan(web.database, planned_day())
     (seen,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()
     assert (seen["lines"], seen["approved"]) == (1, False)
@@ -135,8 +136,10 @@ def test_a_plan_is_approved_as_it_was_seen_and_its_day_asked_for(operator: httpx
     (approved,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()
     assert datetime.fromisoformat(approved["approved_at"]).tzinfo is not None
     by_whom = {"approved_by": "operator@example.com", "approved_at": approved["approved_at"]}
-    assert approved == {**seen, "approved": True, **by_whom}
-    assert web.rows("SELECT day, reason FROM sync.day_requests") == [(DAY, "approval")]
+    assert approved == {**seen, "approved": True, "waiting": 0, **by_whom}
+    assert web.rows("SELECT day, reason FROM sync.day_requests") == [], "carrying out is another act"
+    assert operator.post(f"{PATH}/approvals", json=body).json() == {"days": {str(DAY): 1}, "refused": []}
+    assert web.rows("SELECT count(*) FROM sync.audit_logs WHERE event = 'plan.approved'") == [(1,)]
 
 
 @pytest.mark.parametrize("settings", [REVIEW], indirect=True)
@@ -148,6 +151,57 @@ def test_an_approved_plan_that_changed_tells_how_many_lines_are_left_out(operato
         connection.execute(text("UPDATE sync.reconciliation_results SET decided = 'create' WHERE action = 'create'"))
     (changed,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()
     assert (changed["approved"], changed["approved_by"], changed["changed"]) == (False, "operator@example.com", 1)
+
+
+@pytest.mark.parametrize("settings", [REVIEW], indirect=True)
+def test_single_lines_are_approved_as_they_were_seen_with_agent_customer_project_and_minutes(
+    operator: httpx.Client, web: Web
+) -> None:
+    store_plan(web.database, situation(entry("5", minutes="30", begin="2025-08-16T07:00"), entry(MISSING)))
+    first, second = operator.get(f"{PATH}/plans", params=OF_DAY).json()["lines"]
+    told = [first[name] for name in ("key", "agent", "customer", "project", "ticket", "minutes", "approved")]
+    assert told == ["5", "Anna Agent", "Acme", "Acme", "#50", "30.0000", False]
+    seen = {name: first[name] for name in ("day", "key", "hash")}
+    body = {"lines": [seen, {**seen, "key": MISSING}]}
+    answer = operator.post(f"{PATH}/approvals", json=body).json()
+    assert answer["days"] == {str(DAY): 1}
+    why = f"Line {MISSING} of {DAY} changed since it was shown. Look at it again."
+    assert answer["refused"] == [{"day": str(DAY), "key": MISSING, "why": why}]
+    lines = operator.get(f"{PATH}/plans", params=OF_DAY).json()["lines"]
+    assert [line["approved"] for line in lines] == [True, False]
+    (day,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()
+    assert (day["approved"], day["lines"], day["waiting"], day["changed"]) == (False, 2, 1, 0)
+    assert second["hash"] == lines[1]["hash"], "the approval of one line leaves the others as they were shown"
+
+
+@pytest.mark.parametrize("settings", [REVIEW], indirect=True)
+def test_what_was_shown_is_what_is_approved_down_to_the_names(operator: httpx.Client, web: Web) -> None:
+    store_plan(web.database, planned_day())
+    (seen,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()
+    with web.database.transaction() as connection:
+        connection.execute(text("UPDATE sync.normalized_entries SET user_name = 'Somebody Else'"))
+    body = {"days": [{"day": seen["day"], "plan_hash": seen["plan_hash"]}]}
+    refused(operator.post(f"{PATH}/approvals", json=body), 409, "The plan of 2025-08-16 changed since it was shown")
+
+
+@pytest.mark.parametrize("settings", [REVIEW], indirect=True)
+def test_the_plan_from_before_an_undo_is_nobodys_plan(operator: httpx.Client, web: Web) -> None:
+    store_plan(web.database, planned_day())
+    (seen,) = operator.get(f"{PATH}/plans/days", params=OF_DAY).json()
+    body = {"days": [{"day": seen["day"], "plan_hash": seen["plan_hash"]}]}
+    operator.post(f"{PATH}/approvals", json=body)
+    with web.database.transaction() as connection:
+        plans.take_back(connection, "kimai", DAY, SYNCED, SHEET_SYNCED, "run-of-the-undo")
+    stored = operator.get(f"{PATH}/plans", params=OF_DAY).json()
+    assert (stored["lines"], stored["sums"]["lines"], stored["outdated_days"]) == ([], 0, [str(DAY)])
+    assert operator.get(f"{PATH}/plans/days", params=OF_DAY).json() == []
+    refused(operator.post(f"{PATH}/approvals", json=body), 409, "The plan of 2025-08-16 is from before an undo")
+    lines = operator.get("/api/v1/reconciliation", params={"view": "matches"}).json()
+    assert lines["items"] == [], "Kimai has no longer what the line says"
+    told = operator.get(f"/api/v1/reconciliation/{DAY}/{SYNCED}").json()["line"]
+    assert (told["status"], told["taken_back_by"]) == ("in_sync", "run-of-the-undo")
+    store_plan(web.database, planned_day())
+    assert operator.get(f"{PATH}/plans", params=OF_DAY).json()["outdated_days"] == []
 
 
 @pytest.mark.parametrize("settings", [REVIEW], indirect=True)
@@ -221,6 +275,67 @@ def test_a_run_that_wrote_nothing_is_not_undone(operator: httpx.Client, web: Web
     assert plan == {"run_id": "run-1-idle", "wanted": [], "left": []}
     refused(operator.post(f"{PATH}/runs/run-1-idle/undo"), 422, "There is nothing to undo of run run-1-idle.")
     assert web.rows("SELECT count(*) FROM sync.audit_logs WHERE event = 'undo.requested'") == [(0,)]
+
+
+def hold(database: Database, run_id: str) -> None:
+    """What the sensor notes of a run that is cancelled when it has done the first day of the range."""
+    with database.transaction() as connection:
+        requests.take_on(connection, run_id, date(2025, 8, 15), date(2025, 8, 17))
+        requests.claim(connection, date(2025, 8, 15), run_id)
+        days = date(2025, 8, 15), date(2025, 8, 17)
+        cancellations.note(connection, Cancelled(run_id, datetime.now(UTC), days))
+
+
+def test_a_cancelled_range_waits_for_a_word_and_is_synced_again(
+    operator: httpx.Client, viewer: httpx.Client, web: Web
+) -> None:
+    asked = operator.post(f"{PATH}/requests", json=RANGE).json()["id"]
+    hold(web.database, "run-1")
+    (waiting,) = viewer.get(f"{PATH}/held").json()
+    assert (waiting["run_id"], waiting["cancelled_by"], waiting["changes"]) == ("run-1", "dagster", 2)
+    assert waiting["days"] == ["2025-08-16", "2025-08-17"]
+    assert viewer.get(f"{PATH}/requests/{asked}").json()["state"] == "held"
+    refused(viewer.post(f"{PATH}/held/run-1/again"), 403, "role operator")
+    answer = operator.post(f"{PATH}/held/run-1/again")
+    assert (answer.status_code, answer.json()) == (202, waiting["days"])
+    assert viewer.get(f"{PATH}/held").json() == []
+    assert viewer.get(f"{PATH}/requests/{asked}").json()["state"] == "waiting"
+    with web.database.transaction() as connection:
+        assert {request.day.day for request in requests.unclaimed(connection)} == {16, 17}
+    refused(operator.post(f"{PATH}/held/run-1/again"), 404, "Somebody has decided already")
+
+
+def test_a_cancelled_range_is_left_and_what_comes_later_is_not(operator: httpx.Client, web: Web) -> None:
+    asked = operator.post(f"{PATH}/requests", json=RANGE).json()["id"]
+    hold(web.database, "run-1")
+    assert operator.post(f"{PATH}/held/run-1/leave").json() == ["2025-08-16", "2025-08-17"]
+    state = operator.get(f"{PATH}/requests/{asked}").json()
+    assert (state["state"], state["days_done"]) == ("left", 1)
+    ((actor, subject),) = web.rows("SELECT actor, subject FROM sync.audit_logs WHERE event = 'days.left'")
+    assert (actor[:5], subject) == ("user:", "days:2025-08-16..2025-08-17")
+    with web.database.transaction() as connection:
+        assert requests.unclaimed(connection) == []
+        requests.ask(connection, [date(2025, 8, 16)], "change")
+        assert len(requests.unclaimed(connection)) == 1
+
+
+def test_asking_for_the_days_is_a_word_for_those_alone(operator: httpx.Client, web: Web) -> None:
+    operator.post(f"{PATH}/requests", json=RANGE)
+    hold(web.database, "run-1")
+    operator.post(f"{PATH}/requests", json={"first": "2025-08-16", "last": "2025-08-16"})
+    (waiting,) = operator.get(f"{PATH}/held").json()
+    assert waiting["days"] == ["2025-08-17"]
+    with web.database.transaction() as connection:
+        assert [request.day.day for request in requests.unclaimed(connection)] == [16, 16]
+
+
+@pytest.mark.parametrize("settings", [NOBODY], indirect=True)
+def test_a_run_is_not_noted_as_cancelled_where_dagster_did_not_do_it(
+    operator: httpx.Client, viewer: httpx.Client, web: Web
+) -> None:
+    refused(viewer.post(f"{PATH}/runs/run-1/cancel"), 403, "role operator")
+    refused(operator.post(f"{PATH}/runs/run-1/cancel"), 502, "Dagster at http://127.0.0.1:9 does not answer")
+    assert web.rows("SELECT count(*) FROM sync.cancelled_runs") == [(0,)]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 from playwright.sync_api import Browser, BrowserContext, Page
+from sqlalchemy import text
 
 from zk_pipeline.domain.markers import marked_ids
 from zk_pipeline.operations import accounts
@@ -58,6 +59,15 @@ class Site:
     def sync(self, first: str, last: str) -> None:
         """Run the chain over these days, as Dagster's sensor would."""
         zk(self.home, self.variables, "sync", "--from", first, "--to", last)
+
+    def undo(self, run_id: str) -> None:
+        """Take a run back, as `zk undo` does."""
+        zk(self.home, self.variables, "undo", run_id, "--yes")
+
+    def value(self, query: str) -> Any:
+        """The first value of a query on the database."""
+        with self.database.transaction() as connection:
+            return connection.execute(text(query)).scalar()
 
     def timesheets(self, first: str, last: str) -> dict[int, dict[str, Any]]:
         """What Kimai has on these days, by id."""

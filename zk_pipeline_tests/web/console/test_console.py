@@ -1,6 +1,6 @@
 """The console in a real browser: what it shows, that everybody can use it, and what decisions lead to."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from itertools import pairwise
 
 import pytest
@@ -8,7 +8,8 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import text
 
 from zk_pipeline.operations.actors import Role
-from zk_pipeline.store import runs
+from zk_pipeline.store import cancellations, requests, runs
+from zk_pipeline.store.cancellations import Cancelled
 from zk_pipeline.web.console.sections import SECTIONS
 from zk_pipeline_tests.web.console.conftest import Visit
 from zk_pipeline_tests.web.console.site import FIRST, PHONE, Site, examined
@@ -268,3 +269,24 @@ def test_nothing_is_loaded_from_the_internet(visit: Visit, site: Site):
     visitor.page.on("request", lambda request: asked.add(request.url))
     visitor.open("/")
     assert {url for url in asked if not url.startswith((site.url, site.url.replace("http", "ws"), "data:"))} == set()
+
+
+def test_a_cancelled_run_asks_whether_to_sync_again_and_one_click_answers(visit: Visit, site: Site):
+    with site.database.transaction() as connection:
+        for number, first in enumerate((date(2025, 10, 20), date(2025, 10, 22))):
+            requests.ask(connection, [first], "change")
+            run = Cancelled(f"cancelled-{number}", datetime(2025, 10, 24, 8, tzinfo=UTC), (first, first))
+            cancellations.note(connection, run)
+    shown = visit(Role.VIEWER).open("/dashboard")
+    expect(shown.get_by_text("Cancelled in Dagster, 24 Oct 2025, 10:00: 20 Oct 2025")).to_be_visible()
+    expect(shown.get_by_role("button", name="Sync again")).to_have_count(0)
+    page = visit(Role.OPERATOR).open("/dashboard")
+    page.get_by_role("button", name="Sync again").first.click()
+    notice(page, "The days are asked for")
+    page.get_by_role("button", name="Leave it").click()
+    notice(page, "Left as it is.")
+    expect(page.get_by_text("Cancelled: sync again?")).to_have_count(0)
+    with site.database.transaction() as connection:
+        assert cancellations.held(connection) == []
+        assert [request.day for request in requests.unclaimed(connection)] == [date(2025, 10, 20)] * 2
+        connection.execute(text("DELETE FROM sync.day_requests WHERE day = '2025-10-20'"))

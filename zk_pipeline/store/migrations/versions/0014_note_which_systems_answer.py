@@ -19,10 +19,13 @@ def upgrade() -> None:
         sa.Column("not_before", sa.DateTime(timezone=True), nullable=True),
         sa.Column("asked_to_wait", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("problem", sa.Text(), server_default="", nullable=False),
+        sa.Column("refused", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("connector", name=op.f("reachability_pkey")),
         schema="sync",
     )
+    # Refused tokens were noted as cursors before.
+    op.execute("DELETE FROM sync.cursors WHERE connector = 'refusals'")
     op.add_column("day_requests", sa.Column("waits_for", sa.Text(), nullable=True), schema="sync")
 
 

@@ -13,7 +13,7 @@ from zk_pipeline.store.conflict_lists import Filter
 from zk_pipeline.web.console import parts
 from zk_pipeline.web.console.parts import Cell
 from zk_pipeline.web.console.reconcile.filters import Filters
-from zk_pipeline.web.console.visit import Visit
+from zk_pipeline.web.console.visit import Visit, new_key
 
 LEFT_SHOWN = 20
 
@@ -91,6 +91,7 @@ class Bulk:
     async def _preview(self, wanted: Filter) -> None:
         """Show what the decision would write; what is then decided is what was shown here, or nothing."""
         visit, words, choice = self._visit, self._words, self._choice.value
+        key = new_key()
         found = await visit.ask(decisions.preview, visit.runtime, choice, wanted)
         with parts.dialog(words("bulk.title"), words("close")) as dialog:
             parts.text("p", words("bulk.about", choice=words(f"choice.{choice}"), number=words.number(found.conflicts)))
@@ -98,8 +99,8 @@ class Bulk:
             parts.facts(self._facts(found))
 
             async def go() -> None:
-                outcome = await visit.ask(
-                    decisions.decide_matching, visit.runtime, visit.actor, choice, wanted, found.digest
+                outcome = await visit.once(
+                    key, decisions.decide_matching, visit.runtime, visit.actor, choice, wanted, found.digest
                 )
                 dialog.close()
                 await self._told(outcome)

@@ -14,7 +14,7 @@ from zk_pipeline.operations.sides import Partner
 from zk_pipeline.web.console import parts
 from zk_pipeline.web.console.audit.trace import tell
 from zk_pipeline.web.console.parts import Cell, Column
-from zk_pipeline.web.console.visit import Visit
+from zk_pipeline.web.console.visit import Visit, new_key
 
 Refresh = Callable[[], Awaitable[None]]
 
@@ -27,6 +27,8 @@ async def of_line(visit: Visit, line: Line) -> None:
     with parts.dialog(words("detail.line", what=number, day=words.day(line.day)), words("close"), wide=True):
         if line.booking:
             parts.text("p", line.booking.ticket_title, "zk-lead")
+        if line.taken_back_by:
+            parts.text("p", words("value.taken_back"), "zk-note zk-warn")
         if line.text:
             parts.text("p", line.text, "zk-note")
         _sides(visit, told.sides)
@@ -48,6 +50,7 @@ class _ConflictDialog:
         self._visit, self._words, self._told = visit, visit.words, told
         self._dialog, self._decided = dialog, decided
         self._candidate: ui.radio | None = None
+        self._key = new_key()
 
     def show(self) -> None:
         conflict, words = self._told.conflict, self._words
@@ -106,7 +109,8 @@ class _ConflictDialog:
     async def _decide(self, choice: Choice) -> None:
         visit, conflict = self._visit, self._told.conflict
         timesheet = self._candidate.value if self._candidate and choice is Choice.LINK else None
-        done = await visit.ask(
+        done = await visit.once(
+            self._key,
             decisions.decide,
             visit.runtime,
             visit.actor,

@@ -105,7 +105,9 @@ def state(visit: Visit, line: Line) -> None:
     """How a line stands: its state, why it waits, and what was decided."""
     words = visit.words
     with parts.box("zk-row zk-states"):
-        if line.carried_out:
+        if line.taken_back_by:
+            parts.chip(words("value.taken_back"), "warn")
+        elif line.carried_out:
             parts.chip(words("value.carried_out"), "good")
         elif line.conflict_id or line.reason:
             label = words.known(f"reason.{line.reason}", words("value.review"))

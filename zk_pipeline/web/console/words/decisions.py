@@ -190,6 +190,11 @@ WORDS = {
     "value.ignore": ("Ignore", "Ignorieren", "Ignorer"),
     "value.open": ("Open", "Offen", "Ouvert"),
     "value.decided": ("Decided", "Entschieden", "Tranché"),
+    "value.taken_back": (
+        "Taken back; plan again",
+        "Zurückgenommen; neu planen",
+        "Annulé ; replanifier",
+    ),
     "value.carried_out": ("Carried out", "Ausgeführt", "Exécuté"),
     "value.expired": ("No longer asked", "Erledigt", "Sans objet"),
 }

@@ -1,0 +1,218 @@
+"""What the vital signs are told by: the figures of each instrument, and a sign as it is shown everywhere."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+MEGABYTE = 1_000_000
+GIGABYTE = 1000 * MEGABYTE
+
+DATABASE, DISK = "database", "disk"
+DAEMONS, AUTOMATIONS, QUEUE, LONG_RUNS = "daemons", "automations", "queue", "long_runs"
+REQUESTS, DELIVERIES, SYNC = "day_requests", "webhooks", "sync"
+SYSTEMS = {"source": "zammad", "target": "kimai"}
+"""The names of their connectors, until these are known."""
+
+TITLES = {
+    DATABASE: "Database",
+    DISK: "Disk space",
+    DAEMONS: "Dagster's daemons",
+    AUTOMATIONS: "Sensors and schedules",
+    QUEUE: "Queue of runs",
+    LONG_RUNS: "Long runs",
+    REQUESTS: "Day requests",
+    DELIVERIES: "Webhooks",
+    SYNC: "Sync",
+}
+
+
+class Level(StrEnum):
+    """How a finding or a sign is meant."""
+
+    PASS = "pass"  # noqa: S105 (a level, not a password)
+    WARN = "warn"
+    FAIL = "fail"
+
+
+SEVERITY = {Level.PASS: 0, Level.WARN: 1, Level.FAIL: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """One vital sign. `title` names it to people, `name` to machines, and `at` is when its figures were measured.
+
+    While one of the signs that it `follows` fails, it is no news that this one does.
+    """
+
+    name: str
+    title: str
+    level: Level
+    text: str
+    remedy: str = ""
+    detail: str = ""
+    follows: tuple[str, ...] = ()
+    at: datetime | None = None
+
+    @property
+    def sentence(self) -> str:
+        """Text and detail, for those who may see addresses."""
+        return f"{self.text} {self.detail}".strip()
+
+
+# ---- What is measured ----
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How the database answered: in so many seconds, or not at all, and why."""
+
+    seconds: float | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Room on the disk of one of our places, in bytes."""
+
+    path: str
+    free: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Automation:
+    """A sensor or schedule as Dagster knows it, and its bad ticks since the last good one."""
+
+    name: str
+    is_sensor: bool
+    is_on: bool
+    ticked_at: datetime | None
+    failures: int = 0
+    failing_since: datetime | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedRun:
+    """A run that has not ended, in its status since then. Of one `lane` one run works at a time; "" is no lane."""
+
+    run_id: str
+    job: str
+    status: str
+    since: datetime
+    lane: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Orchestration:
+    """What Dagster's database says: signs of life of the daemons that it needs, and when each lane last `moved`.
+
+    A lane moves when one of its runs ends.
+    """
+
+    beats: Mapping[str, datetime | None]
+    automations: Sequence[Automation] = ()
+    runs: Sequence[UnfinishedRun] = ()
+    moved: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """An outside system: when it was last read with success, and since when it fails, by our own runs and sensors.
+
+    `failed_at` is when it was met so last, and `refused` says that it does not take our token.
+    """
+
+    role: str
+    name: str
+    read_at: datetime | None
+    failing_since: datetime | None = None
+    failed_at: datetime | None = None
+    problem: str = ""
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits: how much, since when the oldest is due, and since when the oldest is asked for at all."""
+
+    number: int = 0
+    due_since: datetime | None = None
+    asked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """What our own database says. `catch_up_due` is the last catch-up that has had its time, `None` while it is off.
+
+    `failure` is what the newest run tells the operator, if it failed.
+    """
+
+    systems: Sequence[System]
+    requests: Waiting
+    deliveries: Waiting
+    synced_at: datetime | None
+    catch_up_due: datetime | None
+    schedule_problem: str = ""
+    failure: str = ""
+
+
+Facts = TypeVar("Facts")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[Facts]):
+    """The newest figures of one instrument, when they were measured, and why the last attempt failed, if it did.
+
+    `since` is when it was first to be measured.
+    """
+
+    since: datetime
+    facts: Facts | None = None
+    at: datetime | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What all instruments say. `dagster` is `None` where the process was not told of Dagster's database."""
+
+    database: Reading[Answer]
+    disk: Reading[Sequence[Space]]
+    records: Reading[Records]
+    dagster: Reading[Orchestration] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What the bounds need of the settings: how often each system, by its role, is polled, and each sensor ticks."""
+
+    polls: Mapping[str, timedelta]
+    ticks: Mapping[str, timedelta]
+    """The interval of each sensor that there must be."""
+
+
+def worst(signs: Iterable[Sign]) -> Level:
+    """The level of the whole."""
+    return max((sign.level for sign in signs), key=SEVERITY.__getitem__, default=Level.PASS)
+
+
+def size(number: int) -> str:
+    """Bytes as people read them."""
+    for unit, name in ((GIGABYTE, "GB"), (MEGABYTE, "MB")):
+        if number >= unit:
+            return f"{number / unit:.1f} {name}"
+    return f"{number} bytes"
+
+
+def length(duration: timedelta) -> str:
+    """A duration as people read it."""
+    seconds = max(0, round(duration.total_seconds()))
+    if seconds < 120:
+        return f"{seconds} s"
+    minutes = seconds // 60
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // (24 * 60)} days"

@@ -1,0 +1,107 @@
+"""Acts that are done once, however often they are asked for: by the header `Idempotency-Key`, or by a page's key."""
+
+import asyncio
+import json
+import re
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import timedelta
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import StreamingResponse
+
+from zk_pipeline.operations import acts
+from zk_pipeline.operations.acts import Answer, Asked, CutOffError
+from zk_pipeline.runtime import Runtime
+from zk_pipeline.web.errors import ProblemError
+
+HEADER = "Idempotency-Key"
+REPEATED = "Idempotency-Replayed"
+"""Header of an answer that was given before."""
+
+LONGEST_WAIT = timedelta(seconds=45)
+SECONDS_BETWEEN_LOOKS = 0.1
+
+_USABLE = re.compile(r"[\x21-\x7e]{1,200}")
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_REFUSED = 400
+
+
+async def once(runtime: Runtime, asked: Asked, act: Callable[[], Awaitable[Answer | None]]) -> Answer | None:
+    """Have it done, or wait for the first answer; `None` of the act: it is not kept, and was done for this one alone.
+
+    Whoever waits holds neither thread nor connection. Raises what the act raises, and the errors of `acts.begin`.
+    """
+    deadline = asyncio.get_running_loop().time() + LONGEST_WAIT.total_seconds()
+    while True:
+        turn = await run_in_threadpool(acts.begin, runtime, asked)
+        if turn.answer is not None:
+            return turn.answer
+        if turn.id is not None:
+            break
+        if asyncio.get_running_loop().time() > deadline:
+            raise CutOffError("The first request with this key is still at work. Send it again a little later.")
+        await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
+    try:
+        with acts.under_key(asked):
+            answer = await act()
+    except Exception:
+        await run_in_threadpool(acts.forget, runtime, turn.id)
+        raise
+    if answer is None:
+        await run_in_threadpool(acts.forget, runtime, turn.id)
+    else:
+        await run_in_threadpool(acts.finish, runtime, turn.id, answer)
+    return answer
+
+
+class KeyedRoute(APIRoute):
+    """A route whose acts may come with a key: with the same one, the same request is done once and answered alike.
+
+    It counts where the body is JSON or nothing: a file that is sent sets the same twice, and one that is answered is
+    made again.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler of the route, behind its key."""
+        handle = super().get_route_handler()
+
+        async def keyed(request: Request) -> Response:
+            key = request.headers.get(HEADER)
+            kind = request.headers.get("content-type", "application/json")
+            if key is None or request.method in _SAFE or not kind.startswith("application/json"):
+                return await handle(request)
+            if not _USABLE.fullmatch(key):
+                raise ProblemError(
+                    422, f"{HEADER} has 1 to 200 letters, digits and signs, without blanks. Send a UUID, for example."
+                )
+            runtime: Runtime = request.app.state.runtime
+            actor = await run_in_threadpool(request.app.state.recognition.actor_of, request)
+            route = f"{request.method} {request.url.path}?{request.url.query}"
+            return await _answered(runtime, Asked(actor, key, route, await request.body()), request, handle)
+
+        return keyed
+
+
+async def _answered(
+    runtime: Runtime, asked: Asked, request: Request, handle: Callable[[Request], Awaitable[Response]]
+) -> Response:
+    given: list[Response] = []
+
+    async def act() -> Answer | None:
+        response = await handle(request)
+        given.append(response)
+        if isinstance(response, StreamingResponse) or response.status_code >= _REFUSED:
+            return None
+        told = {"type": response.headers.get("content-type"), "body": bytes(response.body).decode()}
+        return Answer(response.status_code, json.dumps(told))
+
+    answer = await once(runtime, asked, act)
+    if given:
+        return given[0]
+    assert answer is not None  # noqa: S101 - without one, the act was done here
+    told = json.loads(answer.content)
+    headers = {REPEATED: "true"} | ({"content-type": told["type"]} if told["type"] else {})
+    return Response(told["body"] or None, answer.status, headers)
