@@ -16,6 +16,7 @@ from zk_pipeline.commands import (
     keys,
     mappings,
     migrate,
+    rederive,
     schedule,
     statement,
     status,
@@ -42,6 +43,7 @@ app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.command("migrate")(migrate.migrate)
 app.command("sync")(sync.sync)
+app.command("rederive")(rederive.rederive)
 app.command("undo")(undo.undo)
 app.command("approve")(approve.approve)
 app.command("status")(status.status)

@@ -46,11 +46,12 @@ class Place:
 
 
 @contextmanager
-def prepared(settings: Settings) -> Iterator[Environment]:
+def prepared(settings: Settings, *, decided: bool = True) -> Iterator[Environment]:
     """Prepare everything that a command needs, and set the variables for this process and its children.
 
     Starts the embedded database when no other is given, migrates ours, stores the connectors of the environment. Raises
-    the typed errors of settings, database, schema and encryption.
+    the typed errors of settings, database, schema and encryption, and `SetupError` when a setting that decided stored
+    facts has changed, unless `decided` is false.
     """
     with located(settings) as place:
         dagster_home = _dagster_home(place.home)
@@ -73,6 +74,8 @@ def prepared(settings: Settings) -> Iterator[Environment]:
         )
         with open_runtime(complete) as runtime:
             migrate(runtime.database)
+            if decided:
+                runtime.require_decided()
             store_connectors(runtime)
             yield Environment(runtime, place.home, variables)
 

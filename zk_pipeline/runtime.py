@@ -1,12 +1,15 @@
 """What every process works with: settings, database, encryption, and the connectors stored there."""
 
 import logging
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeVar, overload
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from zk_pipeline.connectors.addresses import checked_base_url
@@ -20,8 +23,9 @@ from zk_pipeline.connectors.base import (
 )
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.domain.markers import marker
+from zk_pipeline.domain.policy import Policy
 from zk_pipeline.settings import Settings, load_settings
-from zk_pipeline.store import connections, ledger, reachability
+from zk_pipeline.store import connections, decided_settings, ledger, reachability
 from zk_pipeline.store.connections import Connector as ListedConnector
 from zk_pipeline.store.connections import SecondSourceError, StoredConnector
 from zk_pipeline.store.database import Database, DatabaseUnavailableError
@@ -31,6 +35,8 @@ from zk_pipeline.tracing import spans
 Role = Literal["source", "target"]
 Made = TypeVar("Made", SourceConnector, TargetConnector)
 ROLES: tuple[Role, ...] = ("source", "target")
+
+ZONE_OF_EXAMPLES = "Europe/Berlin"
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +51,48 @@ class SetupError(Exception):
 def utc_now() -> datetime:
     """The present instant, in UTC."""
     return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class SettingChange:
+    """A setting that decided stored facts and has another value now; each as text."""
+
+    name: str
+    before: str
+    after: str
+
+    @property
+    def variable(self) -> str:
+        """Its name in the environment."""
+        return f"ZK_{self.name.upper()}"
+
+
+def changed_settings(recorded: Mapping[str, str], now: Mapping[str, str]) -> list[SettingChange]:
+    """What changed of the settings that decide facts; what is in one of them alone depends on another of them."""
+    return [
+        SettingChange(name, before, now[name])
+        for name, before in recorded.items()
+        if name in now and before != now[name]
+    ]
+
+
+def _no_zone(proposal: str) -> SetupError:
+    return SetupError(
+        f"ZK_TIMEZONE is not set, and it decides on which day each booking counts. Set ZK_TIMEZONE={proposal} (or the "
+        "zone whose midnight ends your working day; UTC if that is meant) in the environment or in .env."
+    )
+
+
+def machine_zone() -> str:
+    """The time zone of this machine by its IANA name; empty where it has none that is known."""
+    name = os.environ.get("TZ", "").removeprefix(":")
+    if not name:
+        link = os.path.realpath("/etc/localtime")
+        name = link.partition("zoneinfo/")[2]
+    try:
+        return ZoneInfo(name).key if name else ""
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +166,62 @@ class Runtime:
             f"were written to {wanted.name!r}, and what the ledger names by their ids would be somebody else's. "
             f"{remedy}"
         )
+
+    def decided(self, connection: Connection) -> int:
+        """The number of the recorded settings that facts are decided by; nobody changes them in this transaction.
+
+        Records them where nothing is stored that others decided. Raises `SetupError` when they changed since, and where
+        nobody has chosen the zone yet.
+        """
+        decided_settings.hold(connection)
+        if not self._zone_is_chosen(connection):
+            raise _no_zone(machine_zone() or ZONE_OF_EXAMPLES)
+        recorded, now = decided_settings.latest(connection), self.settings.decided
+        if recorded is None or (recorded.value != now and not decided_settings.decided_facts(connection)):
+            return decided_settings.record(connection, now, "start")
+        changes = changed_settings(recorded.value, now)
+        if changes:
+            named = ", ".join(f"{change.variable} was {change.before!r} and is {change.after!r}" for change in changes)
+            raise SetupError(
+                f"{named}: what is stored was derived with the former value. Set it back, or see what would change "
+                "with zk rederive --plan, and have it derived again with zk rederive."
+            )
+        return recorded.id
+
+    def former_policies(self, connection: Connection) -> dict[int, Policy]:
+        """The policies of all recorded settings by number: what was billed at a change stays under its own."""
+        recorded = decided_settings.every(connection)
+        return {number: self.settings.policy_under(value) for number, value in recorded.items()}
+
+    def require_decided(self) -> None:
+        """Raise `SetupError` when a setting that decided stored facts has changed since.
+
+        As long as nobody has chosen a zone, and nothing is stored that it decided, nothing is recorded.
+        """
+        with self.database.transaction() as connection:
+            if self._zone_is_chosen(connection):
+                self.decided(connection)
+
+    def require_zone(self) -> None:
+        """Raise `SetupError` at the very first start if nobody has chosen the time zone, and propose one."""
+        with self.database.transaction() as connection:
+            if self._zone_is_chosen(connection):
+                return
+        raise _no_zone(self.proposed_zone())
+
+    def proposed_zone(self) -> str:
+        """The zone that is probably meant: this machine's or, where that is UTC, that of Kimai's account."""
+        machine = machine_zone()
+        if machine not in {"", "UTC", "Etc/UTC"}:  # The zone of most servers, and of few who book.
+            return machine
+        try:
+            with self.target() as target:
+                return target.fetch_directory().server.caller_timezone
+        except (SetupError, ConnectorError):
+            return ZONE_OF_EXAMPLES
+
+    def _zone_is_chosen(self, connection: Connection) -> bool:
+        return "timezone" in self.settings.model_fields_set or decided_settings.decided_facts(connection)
 
     @contextmanager
     def _noted(self, connector: Connector) -> Iterator[None]:

@@ -1,6 +1,8 @@
 """Typed settings from the environment and `.env` (prefix `ZK_`); `.env.example` explains each one."""
 
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, time
 from decimal import Decimal
 from enum import StrEnum
@@ -237,6 +239,43 @@ class Settings(BaseSettings):
             fallback_customer=self.fallback_customer,
             adopt_by_name=self.adopt_by_name,
             delete_unwanted=self.on_source_delete is OnSourceDelete.DELETE,
+        )
+
+    @property
+    def decided(self) -> dict[str, str]:
+        """The settings that decide stored facts: day, time, minutes and project of bookings, as they are recorded.
+
+        Each value as text, by the name of its field. What has no effect (the grid, unless bookings start on it) is not
+        among them. Settings that are asked again whenever something is written are not either: texts, tags, locks,
+        limits, and the names under which customers are created or found.
+        """
+        values = {
+            "timezone": self.timezone,
+            "start_date": self.start_date.isoformat(),
+            "minutes_per_unit": f"{self.minutes_per_unit.normalize():f}",
+            "placement": str(self.placement),
+            "project_strategy": str(self.project_strategy),
+        }
+        if self.placement is Placement.START:
+            values["grid_minutes"] = str(self.grid_minutes)
+        if self.placement is Placement.SEQUENTIAL:
+            values["day_start"] = self.day_start.isoformat()
+        if self.project_strategy is ProjectStrategy.FIXED:
+            values["fixed_project"] = self.fixed_project
+        return values
+
+    def policy_under(self, decided: Mapping[str, str]) -> Policy:
+        """The rules as they were under earlier recorded settings; what is not recorded is as it is today."""
+        today = self.policy
+        return replace(
+            today,
+            zone=ZoneInfo(decided["timezone"]),
+            minutes_per_unit=Decimal(decided["minutes_per_unit"]),
+            placement=Placement(decided["placement"]),
+            grid_minutes=int(decided.get("grid_minutes", today.grid_minutes)),
+            day_start=time.fromisoformat(decided.get("day_start", today.day_start.isoformat())),
+            project_strategy=ProjectStrategy(decided["project_strategy"]),
+            fixed_project=decided.get("fixed_project", today.fixed_project),
         )
 
 

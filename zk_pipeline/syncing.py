@@ -20,7 +20,7 @@ from zk_pipeline.domain.undo import UndoReport
 from zk_pipeline.run_tags import COMMAND, MONTH_TAG, REASON_TAG, range_tags, undo_config
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import conflicts, reachability, requests, runs, summaries
-from zk_pipeline.store.requests import ADJUSTMENT, CORRECTION, MOVED, TICKET
+from zk_pipeline.store.requests import ADJUSTMENT, CORRECTION, FORMER_DAY, MOVED, TICKET
 from zk_pipeline.sync_report import SyncReport
 
 SYNC = "sync"
@@ -119,7 +119,7 @@ def _further_days(runtime: Runtime, job: dg.JobDefinition) -> Iterator[tuple[dat
     if job.name != SYNC:
         return
     with runtime.database.transaction() as connection:
-        reasons = (CORRECTION, ADJUSTMENT, MOVED, TICKET)
+        reasons = (CORRECTION, ADJUSTMENT, MOVED, FORMER_DAY, TICKET)
         asked = [row for reason in reasons for row in requests.unclaimed(connection, reason=reason)]
     yield from joined({request.day for request in asked})
 

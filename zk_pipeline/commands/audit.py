@@ -30,7 +30,7 @@ app = typer.Typer(help="The chained trail of everything that was done.", no_args
 @app.command("verify")
 def verify(*, as_json: AsJson = False) -> None:
     """Walk the whole chain. Exit code 1 when it is broken."""
-    with environment() as ready:
+    with environment(decided=False) as ready:
         found = audit.verify(ready.runtime)
     if as_json:
         show_json({"rows": found.rows, "head": found.head, "broken_at": found.broken_at})
@@ -57,7 +57,7 @@ def export(
 ) -> None:
     """Write the trail, oldest first. What a spreadsheet would take for a formula begins with an apostrophe."""
     wanted = TrailFilter(event, actor, subject, run, since, until, text)
-    with environment() as ready, explained(OperationError):
+    with environment(decided=False) as ready, explained(OperationError):
         pieces = audit.export(ready.runtime, wanted, kind, dialect)
         if file is None:
             sys.stdout.writelines(pieces)

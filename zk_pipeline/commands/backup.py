@@ -24,7 +24,7 @@ def backup(
 
     It is encrypted with a key derived from ZK_ENCRYPTION_KEY: keep that key apart from the backups.
     """
-    with environment() as ready, explained(BackupError):
+    with environment(decided=False) as ready, explained(BackupError):
         made = safekeeping.back_up(ready.runtime, to or ready.runtime.settings.backups, actor(), datetime.now(UTC))
     if as_json:
         show_json(

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
@@ -67,11 +68,39 @@ def explained(*more: type[Exception]) -> Iterator[None]:
 
 
 @contextmanager
-def environment() -> Iterator[Environment]:
-    """The prepared environment of a command; SIGTERM unwinds it as Ctrl-C does."""
+def environment(*, decided: bool = True, starts: bool = False) -> Iterator[Environment]:
+    """The prepared environment of a command; SIGTERM unwinds it as Ctrl-C does.
+
+    It stops where a setting that decided stored facts has changed, unless `decided` is false. A command that `starts`
+    what stores facts needs the time zone: at the very first start it is asked for, where somebody can answer.
+    """
     signal.signal(signal.SIGTERM, _terminate)
-    with explained(), prepared(load_settings()) as ready:
-        yield ready
+    with explained(), prepared(load_settings(), decided=decided) as ready:
+        yield _in_a_zone(ready) if starts else ready
+
+
+def _in_a_zone(ready: Environment) -> Environment:
+    try:
+        ready.runtime.require_zone()
+    except SetupError:
+        if not sys.stdin.isatty():
+            raise
+    else:
+        return ready
+    err.print("On which day a booking counts depends on your time zone, and is kept with the data.", soft_wrap=True)
+    while True:
+        zone = typer.prompt("Time zone", default=ready.runtime.proposed_zone(), err=True).strip()
+        try:
+            settings = ready.runtime.settings.model_copy(update={"timezone": load_settings(timezone=zone).timezone})
+        except SettingsError as error:
+            err.print(escape(str(error)), soft_wrap=True)
+        else:
+            break
+    err.print(f"Write ZK_TIMEZONE={zone} into .env, so that every later start knows it too.", soft_wrap=True)
+    os.environ["ZK_TIMEZONE"] = zone  # Dagster's definitions read it, here and in the processes of `zk up`.
+    runtime = replace(ready.runtime, settings=settings)
+    runtime.require_decided()
+    return replace(ready, runtime=runtime)
 
 
 def fail(sentence: str) -> NoReturn:

@@ -42,7 +42,7 @@ def _report() -> Report:
 
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     try:
-        with prepared(load_settings()) as ready, err.status("") as status:
+        with prepared(load_settings(), decided=False) as ready, err.status("") as status:
             return examine(
                 EXAMINATIONS,
                 Installation.present(ready.runtime, ready.home),

@@ -19,7 +19,7 @@ def generate() -> None:
 @app.command("rotate")
 def rotate() -> None:
     """Encrypt every stored token again with the first key of ZK_ENCRYPTION_KEY."""
-    with environment() as ready, ready.runtime.database.transaction() as connection:
+    with environment(decided=False) as ready, ready.runtime.database.transaction() as connection:
         number = connections.rotate(connection, ready.runtime.cipher)
         audit.append(connection, [AuditEvent("keys.rotated", actor(), "keys:connectors", {"tokens": number})])
     out.print(

@@ -12,7 +12,7 @@ def migrate() -> None:
     # It takes a second to import, and no other command needs it.
     from dagster import DagsterInstance  # noqa: PLC0415
 
-    with environment() as ready:
+    with environment(starts=True) as ready:
         with explained():
             require_free(ready.runtime)
         with DagsterInstance.get() as instance:

@@ -53,24 +53,25 @@ def sync(
     if request:
         _request(first, last, alone=not (plan or let_pass), as_json=as_json)
         return
-    # Dagster takes a second to import, and no other command needs it.
-    from zk_pipeline.definitions import defs  # noqa: PLC0415
-    from zk_pipeline.stages.push.guard import ALLOW_TAG  # noqa: PLC0415
-    from zk_pipeline.syncing import SyncFailedError, sync_days  # noqa: PLC0415
+    with environment(starts=True) as ready:
+        # Dagster takes a second to import, and no other command needs it. Its partitions are days of the zone.
+        from zk_pipeline.definitions import defs  # noqa: PLC0415
+        from zk_pipeline.stages.push.guard import ALLOW_TAG  # noqa: PLC0415
+        from zk_pipeline.syncing import SyncFailedError, sync_days  # noqa: PLC0415
 
-    with environment() as ready, explained(SyncFailedError, OperationError):
-        span = days_given(ready.runtime.settings, first, last)
-        job = defs.resolve_job_def("plan" if plan else "sync")
-        tags: dict[str, str] = {}
-        if let_pass and not plan:
-            tags = {ALLOW_TAG: "yes"}
-            operation.limits_overridden(ready.runtime, person(), *span)
-        report = sync_days(ready.runtime, job, *span, tell=teller(quiet=as_json), tags=tags)
-        if as_json:
-            planned = {"plan": planned_writes(ready.runtime, span).to_json()} if plan else {}
-            show_json({**report.to_json(), **planned})
-        else:
-            show_sync(ready.runtime, report, planned_only=plan)
+        with explained(SyncFailedError, OperationError):
+            span = days_given(ready.runtime.settings, first, last)
+            job = defs.resolve_job_def("plan" if plan else "sync")
+            tags: dict[str, str] = {}
+            if let_pass and not plan:
+                tags = {ALLOW_TAG: "yes"}
+                operation.limits_overridden(ready.runtime, person(), *span)
+            report = sync_days(ready.runtime, job, *span, tell=teller(quiet=as_json), tags=tags)
+            if as_json:
+                planned = {"plan": planned_writes(ready.runtime, span).to_json()} if plan else {}
+                show_json({**report.to_json(), **planned})
+            else:
+                show_sync(ready.runtime, report, planned_only=plan)
     if report.needs_people:
         raise typer.Exit(WAITING_FOR_PEOPLE)
 

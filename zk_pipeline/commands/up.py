@@ -34,7 +34,7 @@ def up(
     began = time.monotonic()
     with explained():
         embedded = load_settings().database_url is None
-    with environment() as ready:
+    with environment(starts=True) as ready:
         _show_part("database", time.monotonic() - began)
         _hint_at_missing_connectors(ready.runtime)
         _hint_at_missing_users(ready.runtime)

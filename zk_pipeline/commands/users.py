@@ -91,7 +91,11 @@ def activate(email: Email) -> None:
 @contextmanager
 def _accounts() -> Iterator[tuple[Connection, Actor]]:
     """A transaction on the users, and who is at the command line."""
-    with environment() as ready, explained(OperationError), ready.runtime.database.transaction() as connection:
+    with (
+        environment(decided=False) as ready,
+        explained(OperationError),
+        ready.runtime.database.transaction() as connection,
+    ):
         yield connection, person()
 
 

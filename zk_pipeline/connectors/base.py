@@ -6,7 +6,7 @@ that every connector must pass.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -277,12 +277,26 @@ class SourceConnector(Connector):
         return None
 
     @abstractmethod
-    def fetch_directory(self) -> SourceDirectory:
-        """Read agents, organizations and activity types."""
+    def fetch_types(self) -> SourceDirectory:
+        """Read all activity types."""
+
+    @abstractmethod
+    def fetch_agents(self, ids: Collection[int]) -> SourceDirectory:
+        """Read these people and no others; who is not there any more is left out."""
 
     @abstractmethod
     def fetch_tickets(self, accountings: Iterable[TimeAccounting]) -> list[Ticket]:
-        """Read the tickets of these bookings; what the account may not see is filled as far as the system allows."""
+        """Read the tickets of these bookings, each with the name of its organization.
+
+        What the account may not see is filled as far as the system allows.
+        """
+
+    @abstractmethod
+    def find(self, text: str) -> SourceDirectory:
+        """Look for agents and organizations that a person named, by address, login, name or `id:N`.
+
+        For a mapping that is made before they book. More may be found than was meant, and nobody proves nothing.
+        """
 
     @abstractmethod
     def exists(self, accounting_id: int) -> bool:

@@ -129,7 +129,7 @@ class SourceConformance(ConnectorConformance[SourceConnector]):
         connector.delete(booking.id)
 
     def read(self, connector: SourceConnector) -> object:
-        return connector.fetch_directory()
+        return connector.fetch_types()
 
     def test_a_sweep_gives_each_booking_of_the_window_once_and_oldest_first(
         self, connector: SourceConnector, window: Window
@@ -174,12 +174,25 @@ class SourceConformance(ConnectorConformance[SourceConnector]):
             assert isinstance(row.units, Decimal)
             assert row.created_at.utcoffset() == row.updated_at.utcoffset() == timedelta(0)
 
-    def test_the_directory_names_who_booked_and_what(self, connector: SourceConnector, window: Window) -> None:
-        directory = connector.fetch_directory()
+    def test_who_booked_and_what_can_be_named(self, connector: SourceConnector, window: Window) -> None:
         rows = bookings(connector, window)
-        assert {row.agent_id for row in rows} <= {agent.id for agent in directory.agents}
+        booked = {row.agent_id for row in rows}
+        assert {agent.id for agent in connector.fetch_agents(booked).agents} == booked
         types = {row.type_id for row in rows if row.type_id is not None}
-        assert types <= {kind.id for kind in directory.activity_types}
+        assert types <= {kind.id for kind in connector.fetch_types().activity_types}
+
+    def test_nobody_is_read_who_was_not_asked_for(self, connector: SourceConnector) -> None:
+        assert connector.fetch_agents([]).agents == ()
+        assert connector.fetch_agents([NO_ID]).agents == ()
+
+    def test_who_has_not_booked_is_found_by_id(self, connector: SourceConnector, window: Window) -> None:
+        agent_id = bookings(connector, window)[0].agent_id
+        assert agent_id in {agent.id for agent in connector.find(f"id:{agent_id}").agents}
+        assert connector.find(f"id:{NO_ID}").agents == ()
+
+    def test_a_ticket_names_its_organization(self, connector: SourceConnector, window: Window) -> None:
+        for ticket in connector.fetch_tickets(bookings(connector, window)):
+            assert (ticket.organization_id is None) == (ticket.organization_name is None)
 
     def test_there_is_a_ticket_for_every_booking(self, connector: SourceConnector, window: Window) -> None:
         rows = bookings(connector, window)

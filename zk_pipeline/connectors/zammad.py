@@ -1,7 +1,9 @@
 """The Zammad connector: bookings (time accountings), their tickets, and who and what they refer to."""
 
+import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -43,6 +45,10 @@ CHANGES_SIZE = 100
 PAGES_AT_ONCE = 10
 """A tick of the sensor has a minute."""
 
+TYPES = "/api/v1/time_accounting/types"
+ID = re.compile(r"id:(\d{1,18})", re.ASCII | re.IGNORECASE)
+FOUND_AT_ONCE = 50
+READERS = 4
 TICKET_PAGES_AT_ONCE = 5
 TICKETS_PER_SEARCH = 200
 WESTMOST, EASTMOST = timedelta(hours=-12), timedelta(hours=14)
@@ -140,25 +146,26 @@ class ZammadConnector(HttpConnector, SourceConnector):
             return []
         return _with_id(found)
 
-    def fetch_directory(self) -> SourceDirectory:
-        """Read all users, organizations and activity types (docs/zammad.md §4, §6).
-
-        All users: who booked once may have lost the role since.
-        """
+    def fetch_types(self) -> SourceDirectory:
+        """Read all activity types (docs/zammad.md §4)."""
         unreadable: list[Unreadable] = []
-        users = self._list("/api/v1/users", "user", ("ticket.agent",), zammad_rows.agent, unreadable)
-        organizations = self._list(
-            "/api/v1/organizations", "organization", ("ticket.agent",), zammad_rows.organization, unreadable
-        )
-        types = self._list(
-            "/api/v1/time_accounting/types", "activity type", NEEDS, zammad_rows.activity_type, unreadable
-        )
-        return SourceDirectory(
-            agents=tuple(users),
-            organizations=tuple(organizations),
-            activity_types=tuple(types),
-            unreadable=tuple(unreadable),
-        )
+        types = tuple(self._list(TYPES, "activity type", NEEDS, zammad_rows.activity_type, unreadable))
+        return SourceDirectory(activity_types=types, unreadable=tuple(unreadable))
+
+    def fetch_agents(self, ids: Collection[int]) -> SourceDirectory:
+        """Read these users one by one: a list would hold every customer of the help desk (docs/zammad.md §6)."""
+        with ThreadPoolExecutor(READERS, thread_name_prefix="agents") as pool:
+            return SourceDirectory().joined(*pool.map(self._agent, sorted(ids)))
+
+    def find(self, text: str) -> SourceDirectory:
+        """Ask Zammad's search, or for the id; without its search engine Zammad finds little (docs/zammad.md §6).
+
+        A bare number may be an id as well as a name.
+        """
+        wanted = text.strip()
+        number = ID.fullmatch(wanted) or ID.fullmatch(f"id:{wanted}")
+        by_id = self._of_id(int(number[1])) if number else SourceDirectory()
+        return by_id if number and number[0] == wanted else by_id.joined(self._searched(wanted))
 
     def fetch_tickets(self, accountings: Iterable[TimeAccounting]) -> list[Ticket]:
         """Read the tickets of these bookings; those in groups that the account may not read come from the report.
@@ -230,6 +237,39 @@ class ZammadConnector(HttpConnector, SourceConnector):
                 if not self.exists(accounting_id):
                     return
             raise
+
+    def _agent(self, user_id: int) -> SourceDirectory:
+        agents, unreadable = self._one(f"/api/v1/users/{user_id}", "user", zammad_rows.agent)
+        return SourceDirectory(tuple(agents), unreadable=unreadable)
+
+    def _of_id(self, number: int) -> SourceDirectory:
+        path = f"/api/v1/organizations/{number}"
+        organizations, unreadable = self._one(path, "organization", zammad_rows.organization)
+        return self._agent(number).joined(SourceDirectory((), tuple(organizations), unreadable=unreadable))
+
+    def _one(
+        self, path: str, what: str, read: Callable[[Row], Record]
+    ) -> tuple[Sequence[Record], tuple[Unreadable, ...]]:
+        """The row at a path; nothing where it is gone, or cannot be read."""
+        try:
+            answer = self._http.get(path, needs=("ticket.agent",))
+        except NotFoundError:
+            return (), ()
+        return answer.readable(what, read, [answer.data])
+
+    def _searched(self, text: str) -> SourceDirectory:
+        agents, strange = self._search("users", text, "user", zammad_rows.agent)
+        if not agents and len(words := text.split()) > 1:
+            # Without a search engine, Zammad compares first and last name one by one.
+            agents, strange = self._search("users", max(words, key=len), "user", zammad_rows.agent)
+        organizations, unreadable = self._search("organizations", text, "organization", zammad_rows.organization)
+        return SourceDirectory(tuple(agents), tuple(organizations), unreadable=(*strange, *unreadable))
+
+    def _search(
+        self, list_: str, text: str, what: str, read: Callable[[Row], Record]
+    ) -> tuple[Sequence[Record], tuple[Unreadable, ...]]:
+        wanted = {"query": text, "per_page": FOUND_AT_ONCE}
+        return self._http.get(f"/api/v1/{list_}/search", wanted, needs=("ticket.agent",)).readable(what, read)
 
     def _list(
         self,

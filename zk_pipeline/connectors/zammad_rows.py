@@ -100,6 +100,7 @@ def ticket(row: Row) -> Ticket:
         faults,
         group_name=row.spare(faults, "group", row.optional_text, None),
         customer_name=row.spare(faults, "customer", row.optional_text, None),
+        organization_name=_organization_name(row, faults),
         complete=True,
     )
 
@@ -114,17 +115,30 @@ def reported_ticket(line: Row) -> Ticket:
     """The ticket in a line of the monthly report by activity (docs/zammad.md §3)."""
     faults: dict[str, str] = {}
     customer = line.spare(faults, "customer", line.optional_text, None)
+    organization = _organization_name(line, faults)
     return _ticket(
         line.row("ticket", "ticket"),
         faults,
         group_name=None,
         customer_name=None if customer == NOBODY else customer,
+        organization_name=None if organization == NOBODY else organization,
         complete=False,
     )
 
 
+def _organization_name(row: Row, faults: dict[str, str]) -> str | None:
+    """A ticket without organization lacks the field (docs/zammad.md §6)."""
+    return row.spare(faults, "organization", row.text, None) if row.has("organization") else None
+
+
 def _ticket(
-    row: Row, faults: dict[str, str], *, group_name: str | None, customer_name: str | None, complete: bool
+    row: Row,
+    faults: dict[str, str],
+    *,
+    group_name: str | None,
+    customer_name: str | None,
+    organization_name: str | None,
+    complete: bool,
 ) -> Ticket:
     id_ = row.integer("id")
     return Ticket(
@@ -139,6 +153,7 @@ def _ticket(
         updated_at=row.spare(faults, "updated_at", row.optional_instant, None),
         complete=complete,
         raw=row.raw,
+        organization_name=organization_name,
         faults=faults,
     )
 

@@ -7,6 +7,7 @@ from sqlalchemy import make_url, select
 from zk_pipeline.connectors.base import Finding, Level
 from zk_pipeline.doctor.installation import Installation
 from zk_pipeline.domain.locks import first_open_day
+from zk_pipeline.runtime import SetupError
 from zk_pipeline.settings import Settings
 from zk_pipeline.store.encryption import KEY_FILE, UndecryptableError
 from zk_pipeline.store.tables import connectors
@@ -23,6 +24,7 @@ def examine(installation: Installation) -> Iterator[Finding]:
     yield from _secrets(settings)
     yield from _tokens(installation)
     yield from _key_file(installation)
+    yield _decided(installation)
     yield _alerts(settings)
     yield _lock(installation)
 
@@ -35,6 +37,15 @@ def judge_secret(name: str, secret: str, shortest: int) -> Finding | None:
     if len(secret) < shortest:
         return Finding("secrets", Level.WARN, f"{name} is shorter than {shortest} characters.", remedy)
     return None
+
+
+def _decided(installation: Installation) -> Finding:
+    """The settings that stored facts were decided by, against those of now."""
+    try:
+        installation.runtime.require_decided()
+    except SetupError as error:
+        return Finding("recorded settings", Level.FAIL, str(error), "See what would change: zk rederive --plan")
+    return Finding("recorded settings", Level.PASS, "Days, times and projects are derived as they were before.")
 
 
 def _secrets(settings: Settings) -> Iterator[Finding]:

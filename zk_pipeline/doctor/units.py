@@ -38,5 +38,5 @@ def _remedy(proposal: Decimal | None) -> str:
         return "Ask in which unit the agents book, and set ZK_MINUTES_PER_UNIT to the minutes in it."
     return (
         f"Ask in which unit the agents book. If the proposal is right, set ZK_MINUTES_PER_UNIT={plain(proposal)}"
-        " and sync the days again."
+        " and run zk rederive for what is stored."
     )

@@ -62,7 +62,8 @@ def _account(account: str, business: str, now: datetime) -> Finding:
         Level.WARN,
         f"Kimai's account lives in {account}, but days are cut in ZK_TIMEZONE={business}: bookings near midnight count"
         " for different days in Kimai and here.",
-        f"Set ZK_TIMEZONE={account} before the first sync, or choose {business} in the account's preferences in Kimai.",
+        f"Set ZK_TIMEZONE={account} (what is stored follows with zk rederive), or choose {business} in the account's"
+        " preferences in Kimai.",
     )
 
 
@@ -94,7 +95,7 @@ def _source(installation: Installation, business: str) -> Finding:
         "Zammad",
         Level.WARN,
         f"Zammad lives in {zone}, but days are cut in ZK_TIMEZONE={business}: its monthly reports differ from ours.",
-        f"Set ZK_TIMEZONE={zone} before the first sync, or Zammad's own time zone to {business}.",
+        f"Set ZK_TIMEZONE={zone} (what is stored follows with zk rederive), or Zammad's own time zone to {business}.",
     )
 
 

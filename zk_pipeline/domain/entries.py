@@ -24,7 +24,8 @@ class Entry:
     """A booking in the unified format, with the policy applied.
 
     `time_minutes` is what remains after corrections, `booked_minutes` what the source holds. `entry_date` is the local
-    work day. `trace` says which rule gave which value.
+    work day. `trace` says which rule gave which value. `decided_id` names the recorded settings that it was derived
+    under.
     """
 
     source: str
@@ -55,6 +56,7 @@ class Entry:
     tags: tuple[str, ...]
     sync_status: SyncStatus
     trace: Mapping[str, str]
+    decided_id: int | None = None
 
     @property
     def owned_hash(self) -> str:

@@ -115,7 +115,7 @@ class Register(Generic[Key]):
     def nothing(self, value: str) -> NoSingleFitError:
         """That nothing fits the value, with the names that come nearest."""
         names = ", ".join(self._names[name] for name in nearest(value, self._names, limit=_NEAREST))
-        remedy = f"the nearest: {names}" if names else "there is none at all"
+        remedy = f"the nearest: {names}" if names else "no other is known"
         return NoSingleFitError(f"no {self._noun} in {self._system} fits {shown(value)}; {remedy}.")
 
 

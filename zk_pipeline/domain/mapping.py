@@ -9,7 +9,7 @@ from typing import TypeVar
 from zk_pipeline.domain.entries import Entry
 from zk_pipeline.domain.names import PROJECT_NUMBER_LENGTH, clean_name, name_keys, project_number
 from zk_pipeline.domain.people import People
-from zk_pipeline.domain.policy import Policy, ProjectStrategy
+from zk_pipeline.domain.policy import Policies, Policy, ProjectStrategy
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Activity, Customer, Project, SourceDirectory, TargetDirectory, TargetUser
 
@@ -76,7 +76,8 @@ class Assignment:
 class Resolver:
     """Finds the assignment of entries with both directories, the operator's mappings and the policy.
 
-    Whatever would be created beside something of the same name waits for a person (`names.fold`).
+    Whatever would be created beside something of the same name waits for a person (`names.fold`). `former` are the
+    policies of earlier recorded settings: an entry that was derived under them keeps its project.
     """
 
     def __init__(
@@ -85,9 +86,11 @@ class Resolver:
         mappings: Mappings,
         policy: Policy,
         source: SourceDirectory | None = None,
+        former: Mapping[int, Policy] | None = None,
     ) -> None:
         self._mappings = mappings
         self._policy = policy
+        self._policies = Policies(policy, former or {})
         organizations = source.organizations if source else ()
         self._people = People(directory.users, source.agents if source else (), mappings.users, mappings.carried)
         self._activities = {activity.id: activity for activity in directory.activities}
@@ -139,8 +142,9 @@ class Resolver:
 
     def project(self, entry: Entry) -> ProjectPlan | Problem:
         """The project by the strategy, found by its number, or the plan to create it."""
-        if self._policy.project_strategy is ProjectStrategy.FIXED:
-            return self._fixed_project()
+        policy = self._policies.of(entry.decided_id)
+        if policy.project_strategy is ProjectStrategy.FIXED:
+            return self._fixed_project(policy.fixed_project)
         if not entry.ticket_known:
             return Problem(
                 Reason.UNKNOWN_TICKET, f"Ticket {entry.ticket_id} of booking {entry.source_id} is unreadable."
@@ -148,7 +152,7 @@ class Resolver:
         customer = self._customer(entry)
         if isinstance(customer, Problem):
             return customer
-        number, name = self._project_identity(entry, customer)
+        number, name = _project_identity(policy.project_strategy, entry, customer)
         existing = self._projects_by_number.get(number)
         if existing is None:
             return self._new_project(number, name, customer)
@@ -186,8 +190,7 @@ class Resolver:
             )
         return (*found, *_project_obstacles(project, activity, today)) if project else tuple(found)
 
-    def _fixed_project(self) -> ProjectPlan | Problem:
-        wanted = self._policy.fixed_project
+    def _fixed_project(self, wanted: str) -> ProjectPlan | Problem:
         project = self._projects_by_number.get(wanted)
         if project is None and wanted.isdecimal():
             project = self._projects.get(int(wanted))
@@ -241,16 +244,17 @@ class Resolver:
             return Problem(Reason.UNMAPPED_CUSTOMER, text)
         return ProjectPlan(None, number, name, customer)
 
-    def _project_identity(self, entry: Entry, customer: CustomerPlan) -> tuple[str, str]:
-        organization = entry.organization_id or 0
-        if self._policy.project_strategy is ProjectStrategy.PER_TICKET:
-            name = f"{entry.ticket_number} {entry.ticket_title}"
-            return project_number("ZT", entry.ticket_id), clean_name(name, f"Ticket {entry.ticket_id}")
-        if self._policy.project_strategy is ProjectStrategy.PER_GROUP:
-            group = entry.group_name or f"Group {entry.group_id}"
-            number = project_number(f"G{entry.group_id or 0}O", organization)
-            return number, clean_name(f"{customer.name} {group}", f"Group {entry.group_id}")
-        return project_number("ZO", organization), customer.name
+
+def _project_identity(strategy: ProjectStrategy, entry: Entry, customer: CustomerPlan) -> tuple[str, str]:
+    organization = entry.organization_id or 0
+    if strategy is ProjectStrategy.PER_TICKET:
+        name = f"{entry.ticket_number} {entry.ticket_title}"
+        return project_number("ZT", entry.ticket_id), clean_name(name, f"Ticket {entry.ticket_id}")
+    if strategy is ProjectStrategy.PER_GROUP:
+        group = entry.group_name or f"Group {entry.group_id}"
+        number = project_number(f"G{entry.group_id or 0}O", organization)
+        return number, clean_name(f"{customer.name} {group}", f"Group {entry.group_id}")
+    return project_number("ZO", organization), customer.name
 
 
 def _project_obstacles(project: Project, activity: Activity, today: date) -> Iterator[str]:

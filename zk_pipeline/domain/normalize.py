@@ -10,7 +10,7 @@ from zk_pipeline.domain.instants import duration, local_day
 from zk_pipeline.domain.markers import marker, without_markers
 from zk_pipeline.domain.names import plain_text
 from zk_pipeline.domain.placement import Span, Unplaced, place
-from zk_pipeline.domain.policy import Policy
+from zk_pipeline.domain.policy import Policies, Policy
 from zk_pipeline.domain.records import (
     ActivityType,
     Agent,
@@ -26,11 +26,14 @@ UNREADABLE = "unreadable"
 
 
 class Normalizer:
-    """Turns bookings into entries with the directory and the policy of one run. `source` names the connector."""
+    """Turns bookings into entries with the directory and the policy of one run. `source` names the connector.
 
-    def __init__(self, source: str, policy: Policy, directory: SourceDirectory) -> None:
+    What was closed or billed when the settings changed stays derived under its former policy.
+    """
+
+    def __init__(self, source: str, policy: Policy | Policies, directory: SourceDirectory) -> None:
         self._source = source
-        self._policy = policy
+        self._policies = policy if isinstance(policy, Policies) else Policies(policy)
         self._agents: Mapping[int, Agent] = {agent.id: agent for agent in directory.agents}
         self._organizations: Mapping[int, Organization] = {row.id: row for row in directory.organizations}
         self._types: Mapping[int, ActivityType] = {kind.id: kind for kind in directory.activity_types}
@@ -47,10 +50,11 @@ class Normalizer:
         placement give the bookings of whole days.
         """
         left = {row.id: netted.get(row.id) or self._uncorrected(row) for row in bookings}
-        spans = place(
-            (Unplaced(row.id, row.agent_id, row.created_at, duration(left[row.id].minutes)) for row in bookings),
-            self._policy,
-        )
+        unplaced: dict[Policy, list[Unplaced]] = {}
+        for row in bookings:
+            one = Unplaced(row.id, row.agent_id, row.created_at, duration(left[row.id].minutes))
+            unplaced.setdefault(self._policies.of(row.decided_id), []).append(one)
+        spans = {id_: span for policy, rows in unplaced.items() for id_, span in place(rows, policy).items()}
         ordered = sorted(bookings, key=lambda row: row.id)
         return [self._entry(row, tickets.get(row.ticket_id), left[row.id], spans[row.id]) for row in ordered]
 
@@ -68,10 +72,11 @@ class Normalizer:
         )
 
     def _uncorrected(self, row: TimeAccounting) -> Netted:
-        minutes = minutes_of(row, self._policy)
+        minutes = minutes_of(row, self._policies.of(row.decided_id))
         return Netted(max(minutes, ZERO), max(-minutes, ZERO))
 
     def _entry(self, row: TimeAccounting, ticket: Ticket | None, left: Netted, span: Span) -> Entry:
+        policy = self._policies.of(row.decided_id)
         agent = self._agents.get(row.agent_id)
         organization = self._organizations.get(ticket.organization_id) if ticket and ticket.organization_id else None
         kind = self._types.get(row.type_id) if row.type_id is not None else None
@@ -91,8 +96,8 @@ class Normalizer:
             ticket_number=number,
             ticket_id=row.ticket_id,
             ticket_title=facts["title"],
-            description=self._description(facts, row.id),
-            booked_minutes=minutes_of(row, self._policy),
+            description=self._description(policy.description, facts, row.id),
+            booked_minutes=minutes_of(row, policy),
             time_minutes=left.minutes,
             open_minutes=left.open_minutes,
             activity_type_id=row.type_id,
@@ -106,36 +111,22 @@ class Normalizer:
             group_id=ticket.group_id if ticket else None,
             group_name=ticket.group_name if ticket else None,
             ticket_known=ticket is not None,
-            entry_date=local_day(row.created_at, self._policy.zone),
+            entry_date=row.work_day or local_day(row.created_at, policy.zone),
             begin_at=span.begin,
             end_at=span.end,
             created_at=row.created_at,
             updated_at=row.updated_at,
-            tags=self._policy.tags,
+            tags=policy.tags,
             sync_status=SyncStatus.UNREADABLE if _unreadable(row, ticket) else _status(left),
-            trace={**self._trace(row, left), **({UNREADABLE: why} if (why := _unreadable(row, ticket)) else {})},
+            trace={**_trace(row, left, policy), **({UNREADABLE: why} if (why := _unreadable(row, ticket)) else {})},
+            decided_id=row.decided_id,
         )
 
-    def _description(self, facts: Mapping[str, str], row_id: int) -> str:
+    def _description(self, template: str, facts: Mapping[str, str], row_id: int) -> str:
         # Cleaned first: what is taken out must not join two halves of a marker.
-        plain = plain_text(self._policy.description.format_map(facts))
+        plain = plain_text(template.format_map(facts))
         text = without_markers(plain).strip().rstrip(":").rstrip()
         return f"{text} {marker(self._source, str(row_id))}".strip()
-
-    def _trace(self, row: TimeAccounting, left: Netted) -> dict[str, str]:
-        policy = self._policy
-        trace = {
-            "booked_minutes": f"{row.units} units of {policy.minutes_per_unit} minutes",
-            "entry_date": f"local day of created_at in {policy.zone.key}",
-            "begin_at": _placement_rule(policy),
-        }
-        if left.corrected_by:
-            trace["time_minutes"] = f"reduced by correction {_ids(left.corrected_by)}"
-        elif left.corrects:
-            trace["time_minutes"] = f"a correction of {_ids(left.corrects)}"
-        elif left.open_minutes:
-            trace["time_minutes"] = "a correction without an earlier booking to reduce"
-        return trace
 
 
 def _unreadable(row: TimeAccounting, ticket: Ticket | None) -> str:
@@ -170,6 +161,21 @@ def _status(left: Netted) -> SyncStatus:
     if left.minutes > 0:
         return SyncStatus.PENDING
     return SyncStatus.CORRECTION_OPEN if left.open_minutes else SyncStatus.EXCLUDED
+
+
+def _trace(row: TimeAccounting, left: Netted, policy: Policy) -> dict[str, str]:
+    trace = {
+        "booked_minutes": f"{row.units} units of {policy.minutes_per_unit} minutes",
+        "entry_date": f"local day of created_at in {policy.zone.key}",
+        "begin_at": _placement_rule(policy),
+    }
+    if left.corrected_by:
+        trace["time_minutes"] = f"reduced by correction {_ids(left.corrected_by)}"
+    elif left.corrects:
+        trace["time_minutes"] = f"a correction of {_ids(left.corrects)}"
+    elif left.open_minutes:
+        trace["time_minutes"] = "a correction without an earlier booking to reduce"
+    return trace
 
 
 def _placement_rule(policy: Policy) -> str:

@@ -1,6 +1,7 @@
 """The rules an operator may choose: unit, zone, placement, description, tags, projects."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import time
 from decimal import Decimal
 from enum import StrEnum
@@ -56,3 +57,15 @@ class Policy:
     fallback_customer: str = "Without organization"
     adopt_by_name: bool = False
     delete_unwanted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """The policy of today, and those of earlier recorded settings by number."""
+
+    today: Policy
+    former: Mapping[int, Policy] = field(default_factory=dict[int, Policy])
+
+    def of(self, decided_id: int | None) -> Policy:
+        """The policy under which something was derived, or is derived now."""
+        return self.today if decided_id is None else self.former.get(decided_id, self.today)

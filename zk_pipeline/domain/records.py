@@ -45,6 +45,9 @@ class TimeAccounting:
 
     Fields named in `faults` hold nothing of the source's: units 0, ids 0, and a moment at which the row stood in the
     list.
+
+    The store adds `work_day`, on which the booking counts, and `decided_id`, the recorded settings that decided that
+    and all else that is derived of it. A connector leaves both out.
     """
 
     id: int
@@ -57,6 +60,8 @@ class TimeAccounting:
     updated_at: datetime
     raw: Mapping[str, Any] = field(repr=False, compare=False, hash=False)
     faults: Faults = field(default_factory=no_faults, hash=False)
+    work_day: date | None = field(default=None, compare=False, hash=False)
+    decided_id: int | None = field(default=None, compare=False, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,7 @@ class Ticket:
     complete: bool
     raw: Mapping[str, Any] = field(repr=False, compare=False, hash=False)
     faults: Faults = field(default_factory=no_faults, hash=False)
+    organization_name: str | None = field(default=None, compare=False, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +118,23 @@ class ActivityType:
 
 @dataclass(frozen=True, slots=True)
 class SourceDirectory:
-    """Everybody and everything a booking can refer to, as the source has it now."""
+    """Whom and what bookings refer to, as the source last had it, or a part of that."""
 
-    agents: tuple[Agent, ...]
-    organizations: tuple[Organization, ...]
-    activity_types: tuple[ActivityType, ...]
+    agents: tuple[Agent, ...] = ()
+    organizations: tuple[Organization, ...] = ()
+    activity_types: tuple[ActivityType, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
+
+    def joined(self, *others: "SourceDirectory") -> "SourceDirectory":
+        """Everybody and everything in these, each once, by what the last one says."""
+        parts = (self, *others)
+        agents = {row.id: row for part in parts for row in part.agents}
+        organizations = {row.id: row for part in parts for row in part.organizations}
+        types = {row.id: row for part in parts for row in part.activity_types}
+        unreadable = dict.fromkeys(row for part in parts for row in part.unreadable)
+        return SourceDirectory(
+            tuple(agents.values()), tuple(organizations.values()), tuple(types.values()), tuple(unreadable)
+        )
 
 
 @dataclass(frozen=True, slots=True)

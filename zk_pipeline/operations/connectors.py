@@ -23,7 +23,6 @@ from zk_pipeline.connectors.base import (
     source_kinds,
     target_kinds,
 )
-from zk_pipeline.domain.records import SourceDirectory
 from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
 from zk_pipeline.runtime import Role, Runtime
@@ -177,11 +176,11 @@ def activities(runtime: Runtime, connector_id: int) -> list[Activity]:
     Raises as `test` does, and the connector's own errors.
     """
     with _opened(runtime, connector_id) as connector:
-        directory = connector.fetch_directory()
-    if isinstance(directory, SourceDirectory):
-        found = [Activity(row.id, row.name, row.active) for row in directory.activity_types]
-    else:
-        found = [Activity(row.id, row.name, row.visible, row.project_id) for row in directory.activities]
+        if isinstance(connector, SourceConnector):
+            found = [Activity(row.id, row.name, row.active) for row in connector.fetch_types().activity_types]
+        else:
+            activities = connector.fetch_directory().activities
+            found = [Activity(row.id, row.name, row.visible, row.project_id) for row in activities]
     return sorted(found, key=lambda row: (row.name.casefold(), row.id))
 
 

@@ -31,8 +31,8 @@ from zk_pipeline.domain.spreadsheets import Dialect
 from zk_pipeline.domain.suggestions import Suggestion, of_activities, of_customers, of_users, suggest
 from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import StaleError, UnknownError
+from zk_pipeline.operations.vocabulary import Wanted, current_vocabulary, meant, stored_vocabulary, vocabulary_of
 from zk_pipeline.runtime import Runtime
-from zk_pipeline.stages import kimai, zammad
 from zk_pipeline.store import mapping_rows
 from zk_pipeline.store import mappings as store
 from zk_pipeline.store import source as source_rows
@@ -42,9 +42,6 @@ from zk_pipeline.store.mappings import Change, Waiting
 
 Check = Callable[[Connection, Sequence[Change]], None]
 """Looks at what is about to change while nobody else can change it; raises to prevent it."""
-
-Wanted = Callable[[Vocabulary], Sequence[tuple[int, AnyMapping]]]
-"""What is to be set, each with the number of its line in a file, or 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,27 +248,6 @@ def exported(runtime: Runtime, dialect: Dialect = Dialect.PLAIN) -> str:
         return write_mappings(store.every(connection), vocabulary, dialect)
 
 
-def current_vocabulary(runtime: Runtime) -> Vocabulary:
-    """The names of both systems as they are now, read from them and stored."""
-    with runtime.source() as source:
-        zammad.extract_directory(runtime, source)
-    with runtime.target() as target:
-        kimai.extract_directory(runtime, target)
-    vocabulary = stored_vocabulary(runtime)
-    assert vocabulary is not None  # noqa: S101 - both directories were stored just now
-    return vocabulary
-
-
-def stored_vocabulary(runtime: Runtime) -> Vocabulary | None:
-    """The names of both systems as they were last read, or `None` before the first time."""
-    source_name, target_name = _names(runtime)
-    with runtime.database.transaction() as connection:
-        source = source_rows.load_directory(connection, source_name)
-        target = target_rows.load_directory(connection, target_name)
-        unlisted = source_rows.unlisted_agents(connection, source_name)
-    return Vocabulary(source, target, unlisted) if target is not None else None
-
-
 def _take_over(
     runtime: Runtime,
     actor: Actor,
@@ -282,6 +258,7 @@ def _take_over(
     shared: bool = False,
 ) -> Outcome:
     vocabulary = current_vocabulary(runtime)
+    vocabulary, found = vocabulary_of(runtime, wanted)
     numbered = wanted(vocabulary)
     mappings = [mapping for _, mapping in numbered]
     source, target = _names(runtime)
@@ -297,6 +274,7 @@ def _take_over(
         if dry_run:
             days = store.days_waiting(connection, source, target, [change.after for change in changes])
         else:
+            source_rows.save_directory(connection, source, meant(found, mappings))
             changes, days = store.change(
                 connection, mappings, actor=actor.name, source=source, target=target, address=actor.address
             )

@@ -17,6 +17,7 @@ from zk_pipeline.domain.mapping import Resolver
 from zk_pipeline.domain.markers import marked_ids
 from zk_pipeline.domain.normalize import Normalizer, movement
 from zk_pipeline.domain.plan import Result, Situation
+from zk_pipeline.domain.policy import Policies
 from zk_pipeline.domain.reconcile import Reconciler
 from zk_pipeline.domain.records import TargetDirectory
 from zk_pipeline.domain.resolutions import Choice, Resolution
@@ -38,28 +39,44 @@ class NormalizedDay:
     minutes: Decimal
 
 
+class DerivedEntries:
+    """The entries of stored bookings, with the directory and the corrections as they are in one transaction.
+
+    Each booking by the settings that it was recorded under, and on its recorded day.
+    """
+
+    def __init__(self, connection: Connection, runtime: Runtime, name: str, first: date, last: date) -> None:
+        policies = Policies(runtime.settings.policy, runtime.former_policies(connection))
+        directory = source.load_directory(connection, name)
+        self._source = name
+        self._normalizer = Normalizer(name, policies, directory)
+        self.corrected = source.bookings_with_corrections(connection, name, first, last)
+        self.netted: Mapping[int, Netted] = net(movement(row, policies.of(row.decided_id)) for row in self.corrected)
+
+    def of_day(self, connection: Connection, day: date) -> list[Entry]:
+        """The entries of one day. What was decided to be booked on it goes the way of all bookings."""
+        bookings = source.bookings_of_days(connection, self._source, day, day)
+        tickets = source.tickets_of_days(connection, self._source, day, day)
+        booked = adjustments.booked_on(connection, self._source, day)
+        return self._normalizer.entries(bookings, tickets, self.netted) + [
+            self._normalizer.named(entry_of(row, row.original)) for row in booked if row.original is not None
+        ]
+
+
 class Normalization:
     """Normalizes days with the directory and the corrections as they are now."""
 
     def __init__(self, runtime: Runtime, first: date, last: date) -> None:
         self._runtime = runtime
         self._source = runtime.stored("source").name
-        policy = runtime.settings.policy
         with runtime.database.transaction() as connection:
-            self._normalizer = Normalizer(self._source, policy, source.load_directory(connection, self._source))
-            corrected = source.bookings_with_corrections(connection, self._source, first, last)
-        self._netted: Mapping[int, Netted] = net(movement(row, policy) for row in corrected)
-        self._corrected = corrected
+            runtime.decided(connection)
+            self._derived = DerivedEntries(connection, runtime, self._source, first, last)
 
     def day(self, day: date) -> NormalizedDay:
         """Normalize one day: its entries are replaced in one transaction."""
         with self._runtime.database.transaction() as connection:
-            bookings = source.bookings_of_days(connection, self._source, day, day)
-            tickets = source.tickets_of_days(connection, self._source, day, day)
-            rows = self._normalizer.entries(bookings, tickets, self._netted)
-            # What was decided to be booked on this day goes the way of all bookings.
-            booked = adjustments.booked_on(connection, self._source, day)
-            rows += [self._normalizer.named(entry_of(row, row.original)) for row in booked if row.original is not None]
+            rows = self._derived.of_day(connection, day)
             changed = entries.replace_day(connection, self._source, day, rows)
         return NormalizedDay(
             day, len(rows), changed, _booked(rows), sum((row.time_minutes for row in rows), Decimal(0))
@@ -67,12 +84,17 @@ class Normalization:
 
     def ask_for_moved_days(self, first: date, last: date) -> list[date]:
         """Ask for the days outside of these whose entries a correction changed; returns them."""
-        zone = self._runtime.settings.zone
-        outside = {str(row.id): row for row in self._corrected if not first <= local_day(row.created_at, zone) <= last}
+        outside = [
+            str(row.id)
+            for row in self._derived.corrected
+            if row.work_day is not None and not first <= row.work_day <= last
+        ]
         with self._runtime.database.transaction() as connection:
             stored = entries.minutes_of(connection, self._source, outside)
             changed = [
-                found.entry_date for id_, found in stored.items() if found.minutes != self._netted[int(id_)].minutes
+                found.entry_date
+                for id_, found in stored.items()
+                if found.minutes != self._derived.netted[int(id_)].minutes
             ]
             requests.ask(connection, changed, requests.CORRECTION)
         return sorted(set(changed))
@@ -92,8 +114,10 @@ class Reconciliation:
             directory = target.load_directory(connection, self._target)
             if directory is None:
                 raise SetupError("Kimai's directory was never read: materialize kimai/directory first.")
+            runtime.decided(connection)
             origin = source.load_directory(connection, self._source)
-            resolver = Resolver(directory, mappings.load(connection), settings.policy, origin)
+            former = runtime.former_policies(connection)
+            resolver = Resolver(directory, mappings.load(connection), settings.policy, origin, former)
         self._directory: TargetDirectory = directory
         self._reconciler = Reconciler(self._source, resolver, settings.policy)
         self._now, self._today = now, local_day(now, settings.zone)

@@ -1,7 +1,7 @@
 """Reading the source's bookings of some days into the store, with proof of what was seen (docs/zammad.md §13)."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from zk_pipeline.connectors.base import Certificate, SourceConnector
 from zk_pipeline.connectors.errors import ProtocolError
 from zk_pipeline.domain.instants import days_window
-from zk_pipeline.domain.records import Ticket, TimeAccounting, Unreadable
+from zk_pipeline.domain.records import Organization, SourceDirectory, Ticket, TimeAccounting, Unreadable
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import requests, sweeps
 from zk_pipeline.store import source as rows
@@ -31,15 +31,23 @@ class Extraction:
 
 
 def extract_directory(runtime: Runtime, source: SourceConnector) -> dict[str, int]:
-    """Store agents, organizations and types; returns their counts, `unreadable` ones with them."""
-    directory = source.fetch_directory()
+    """Store the activity types, and who booked and is not known yet; returns how many of each are stored.
+
+    People and organizations come with the bookings that name them, and nobody else is read: a help desk knows many
+    more people than those who book. `unreadable` counts what came and cannot be read.
+    """
+    name = source.endpoint.name
     with runtime.database.transaction() as connection:
-        rows.save_directory(connection, source.endpoint.name, directory)
+        unknown = rows.unlisted_agents(connection, name)
+    read = source.fetch_types().joined(source.fetch_agents(unknown))
+    with runtime.database.transaction() as connection:
+        rows.save_directory(connection, name, read)
+        stored = rows.load_directory(connection, name)
     return {
-        "agents": len(directory.agents),
-        "organizations": len(directory.organizations),
-        "activity_types": len(directory.activity_types),
-        "unreadable": told(directory.unreadable),
+        "agents": len(stored.agents),
+        "organizations": len(stored.organizations),
+        "activity_types": len(read.activity_types),
+        "unreadable": told(read.unreadable),
     }
 
 
@@ -52,7 +60,7 @@ def told(unreadable: Iterable[Unreadable]) -> int:
 
 
 def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, last: date, run_id: str) -> Extraction:
-    """Store every booking of these work days as the source has it now, and the tickets they belong to.
+    """Store every booking of these work days as the source has it now, with its ticket, agent and organization.
 
     A booking that a complete sweep did not meet is asked for by its id, and only a 404 marks it as gone. Pages are
     committed as they come: a failed page raises, and what was stored before it stays, since it is true.
@@ -60,24 +68,35 @@ def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, las
     name, zone = source.endpoint.name, runtime.settings.zone
     window = days_window(first, last, zone)
     with runtime.database.transaction() as connection:
+        runtime.decided(connection)
         requests.take_on(connection, run_id, first, last)
         hint = sweeps.last_position(connection, name, SUBJECT, window)
         sweep_id = sweeps.begin_sweep(connection, name, SUBJECT, window, run_id)
     sweep = source.fetch(window, hint=hint)
     one_per_ticket: dict[int, TimeAccounting] = {}
+    agent_ids: set[int] = set()
     for page in sweep.pages():
         with runtime.database.transaction() as connection:
-            rows.save_bookings(connection, name, page, zone, sweep_id)
+            decided_id = runtime.decided(connection)
+            days = _former_days(connection, name, page, first, last)
+            requests.ask(connection, days, requests.FORMER_DAY)
+            rows.save_bookings(connection, name, page, zone, sweep_id, decided_id)
         one_per_ticket.update((row.ticket_id, replace(row, raw={})) for row in page)
+        agent_ids |= {row.agent_id for row in page if "created_by_id" not in row.faults}
     certificate = sweep.certificate
     tickets = source.fetch_tickets(one_per_ticket.values())
+    people = _people(runtime, source, agent_ids)
+    told(people.unreadable)
     with runtime.database.transaction() as connection:
         save_tickets(connection, runtime, name, tickets, run_over=(first, last))
-        unseen = rows.unseen_bookings(connection, name, first, last, sweep_id)
-    _refuse_emptiness(source, certificate, unseen)
+        rows.save_directory(connection, name, people)
+        unseen = rows.unseen_bookings(connection, name, window, sweep_id)
+    _refuse_emptiness(source, certificate, len(unseen))
     gone = tuple(id_ for id_ in unseen if certificate.complete and not source.exists(id_))
     with runtime.database.transaction() as connection:
         rows.mark_bookings_gone(connection, name, gone)
+        days = {unseen[id_] for id_ in gone if not first <= unseen[id_] <= last}
+        requests.ask(connection, days, requests.FORMER_DAY)
         sweeps.end_sweep(connection, sweep_id, certificate_values(certificate))
     return Extraction(certificate, len(tickets), gone)
 
@@ -90,13 +109,14 @@ def save_tickets(
     *,
     run_over: tuple[date, date] | None = None,
 ) -> list[date]:
-    """Store tickets as they are, and ask for every day with bookings of one that went to another customer.
+    """Store tickets and their organizations, and ask for every day with bookings of one that went to another customer.
 
     Whoever stores the new customer first is the last to see the difference, so it asks for all of them, but for the
     days `run_over`, which are being run. Returns the days that were asked for.
     """
     moved = rows.reassigned(connection, name, tickets)
     rows.save_tickets(connection, name, tickets)
+    rows.save_directory(connection, name, SourceDirectory(organizations=_organizations(tickets)))
     days: dict[date, set[int]] = {}
     for booking in rows.stored_bookings(connection, name, ticket_ids=moved) if moved else ():
         is_run = run_over is not None and run_over[0] <= booking.work_day <= run_over[1]
@@ -120,12 +140,40 @@ def certificate_values(certificate: Certificate) -> dict[str, Any]:
     }
 
 
-def _refuse_emptiness(source: SourceConnector, certificate: Certificate, unseen: Sequence[int]) -> None:
+def _people(runtime: Runtime, source: SourceConnector, ids: Collection[int]) -> SourceDirectory:
+    """These agents, and others who are stored with an address of theirs: one may have left, or have another by now."""
+    found = source.fetch_agents(ids)
+    addresses = {agent.email for agent in found.agents}
+    with runtime.database.transaction() as connection:
+        others = rows.agents_with(connection, source.endpoint.name, addresses) - set(ids)
+    return found.joined(source.fetch_agents(others)) if others else found
+
+
+def _organizations(tickets: Iterable[Ticket]) -> tuple[Organization, ...]:
+    """The organizations that the tickets name, each once."""
+    named = {row.organization_id: row.organization_name for row in tickets if row.organization_name}
+    return tuple(Organization(id_, name, active=True) for id_, name in sorted(named.items()) if id_ is not None)
+
+
+def _former_days(
+    connection: Connection, name: str, page: Sequence[TimeAccounting], first: date, last: date
+) -> set[date]:
+    """The days outside of these on which bookings count that changed: they stayed there when the zone was changed."""
+    known = rows.stored_bookings(connection, name, ids=[row.id for row in page])
+    elsewhere = {row.id: row for row in known if not first <= row.work_day <= last}
+    return {
+        elsewhere[row.id].work_day
+        for row in page
+        if row.id in elsewhere and row.updated_at != elsewhere[row.id].updated_at
+    }
+
+
+def _refuse_emptiness(source: SourceConnector, certificate: Certificate, unseen: int) -> None:
     """A system that suddenly has no booking at all is taken for broken, never for emptied (docs/zammad.md §13)."""
     if certificate.total_before or not unseen:
         return
     raise ProtocolError(
-        f"The list of bookings is empty, but {len(unseen)} were there before.",
+        f"The list of bookings is empty, but {unseen} were there before.",
         system=source.kind,
         method="GET",
         path=SUBJECT,

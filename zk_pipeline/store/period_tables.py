@@ -1,4 +1,4 @@
-"""The tables of billing: periods that were closed, and what was adjusted after that."""
+"""The tables of billing: periods that were closed, what was adjusted after that, and the settings that decided it."""
 
 from sqlalchemy import (
     BigInteger,
@@ -92,5 +92,16 @@ adjustments = Table(
     ),
     Index("adjustments_original_day_idx", "connector", "original_day"),
     Index("adjustments_entry_date_idx", "connector", "entry_date"),
+    schema="sync",
+)
+
+# The settings that stored facts were decided by, in every version: bookings and entries name theirs.
+decided_settings = Table(
+    "decided_settings",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    json_column("value"),
+    text_column("recorded_by"),
+    instant("recorded_at", default=True),
     schema="sync",
 )

@@ -38,6 +38,8 @@ time_accountings = Table(
     instant("created_at"),
     instant("updated_at"),
     Column("work_day", Date, nullable=False),
+    # The recorded settings that decided the day, and all else that is derived of the booking.
+    Column("decided_id", BigInteger),
     json_column("raw"),
     faults_column(),
     instant("first_seen_at", default=True),
@@ -46,6 +48,7 @@ time_accountings = Table(
     instant("gone_at", nullable=True),
     PrimaryKeyConstraint("connector", "id"),
     Index("time_accountings_work_day_idx", "connector", "work_day"),
+    Index("time_accountings_created_at_idx", "connector", "created_at"),
     Index("time_accountings_group_idx", "connector", "ticket_id", "agent_id"),
     Index("time_accountings_corrections_idx", "connector", "ticket_id", "agent_id", postgresql_where=text("units < 0")),
     schema="zammad",

@@ -19,6 +19,11 @@ ADJUSTMENT = "adjustment"
 MOVED = "moved"
 """A time sheet was moved to this day in the target, and its booking is gone."""
 
+FORMER_DAY = "former_day"
+"""A booking of this day changed that was read with another day's: it counts by a zone that was set formerly."""
+
+REDERIVED = "rederived"
+"""What is derived of this day's bookings changed together with a setting."""
 TICKET = "ticket"
 """A ticket went to another customer, organization or group."""
 

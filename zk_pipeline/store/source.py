@@ -24,7 +24,7 @@ from zk_pipeline.store import suppression
 from zk_pipeline.store.database import upsert
 from zk_pipeline.store.raw_tables import activity_types, agents, organizations, tickets, time_accountings
 
-_KEPT = ("agent_id", "work_day", "first_seen_at")
+_KEPT = ("agent_id", "work_day", "decided_id", "first_seen_at")
 _LAST_READ = (*_KEPT, "ticket_id", "article_id", "units", "type_id", "created_at", "updated_at")
 """What a booking that cannot be read any more keeps of what was read before."""
 
@@ -35,11 +35,18 @@ _BOOKING = tuple(
 
 
 def save_bookings(
-    connection: Connection, connector: str, rows: Iterable[TimeAccounting], zone: ZoneInfo, sweep_id: int
+    connection: Connection,
+    connector: str,
+    rows: Iterable[TimeAccounting],
+    zone: ZoneInfo,
+    sweep_id: int,
+    decided_id: int | None = None,
 ) -> int:
-    """Store bookings as they are now. The first known agent and the work day never change (docs/zammad.md §11).
+    """Store bookings as they are now. The first known agent never changes (docs/zammad.md §11).
 
-    Of one that cannot be read, what was read before stays, with what is wrong with it.
+    Nor does the work day, whatever zone is set now: it changes together with all that depends on it (`zk rederive`).
+    `decided_id` are the recorded settings that a new booking is derived under. Of a booking that cannot be read, what
+    was read before stays, with what is wrong with it.
     """
     values = [
         {
@@ -53,6 +60,7 @@ def save_bookings(
             "created_at": row.created_at,
             "updated_at": row.updated_at,
             "work_day": local_day(row.created_at, zone),
+            "decided_id": decided_id,
             "raw": row.raw,
             "faults": row.faults,
             "sweep_id": sweep_id,
@@ -115,7 +123,8 @@ def bookings_with_corrections(connection: Connection, connector: str, first: dat
             JOIN sync.normalized_entries e ON e.source = b.connector AND e.source_id = CAST(b.id AS text)
                 AND e.time_minutes < e.booked_minutes
         )
-        SELECT b.id, b.ticket_id, b.article_id, b.units, b.type_id, b.agent_id, b.created_at, b.updated_at, b.faults
+        SELECT b.id, b.ticket_id, b.article_id, b.units, b.type_id, b.agent_id, b.created_at, b.updated_at, b.faults,
+            b.work_day, b.decided_id
         FROM zammad.time_accountings b
         JOIN corrected c ON c.ticket_id = b.ticket_id AND c.agent_id = b.agent_id
             AND c.type_id IS NOT DISTINCT FROM b.type_id
@@ -126,15 +135,20 @@ def bookings_with_corrections(connection: Connection, connector: str, first: dat
     return [_booking(row) for row in connection.execute(query, values).mappings()]
 
 
-def unseen_bookings(connection: Connection, connector: str, first: date, last: date, sweep_id: int) -> list[int]:
-    """Ids of these days that the sweep did not meet: candidates for deletion, not yet proof of it."""
-    query = select(time_accountings.c.id).where(
+def unseen_bookings(connection: Connection, connector: str, window: Window, sweep_id: int) -> dict[int, date]:
+    """Bookings within the window that the sweep did not meet, with their work days: not yet proof of a deletion.
+
+    By the instant that they were made at, as the sweep read them: their work day may be another one, should the zone
+    have changed.
+    """
+    query = select(time_accountings.c.id, time_accountings.c.work_day).where(
         time_accountings.c.connector == connector,
-        time_accountings.c.work_day.between(first, last),
+        time_accountings.c.created_at >= window.start,
+        time_accountings.c.created_at < window.end,
         time_accountings.c.gone_at.is_(None),
         time_accountings.c.sweep_id != sweep_id,
     )
-    return list(connection.execute(query.order_by(time_accountings.c.id)).scalars())
+    return {row.id: row.work_day for row in connection.execute(query.order_by(time_accountings.c.id))}
 
 
 def mark_bookings_gone(connection: Connection, connector: str, ids: Collection[int]) -> None:
@@ -276,8 +290,15 @@ def tickets_of_days(connection: Connection, connector: str, first: date, last: d
     return {row["id"]: Ticket(**row, raw={}) for row in connection.execute(query).mappings()}
 
 
+def agents_with(connection: Connection, connector: str, addresses: Iterable[str]) -> set[int]:
+    """The ids of the stored agents with one of these addresses, in whatever case."""
+    folded = {address.casefold() for address in addresses if address}
+    query = select(agents.c.id).where(agents.c.connector == connector, func.lower(agents.c.email).in_(folded))
+    return set(connection.execute(query).scalars())
+
+
 def save_directory(connection: Connection, connector: str, directory: SourceDirectory) -> None:
-    """Store the directory. Nobody is removed: an agent deleted in the source still owns his bookings here."""
+    """Store what of the directory was read. An agent deleted in the source still owns his bookings, and stays."""
     redactor = suppression.redactor(connection)
     for table, rows in (
         (agents, directory.agents),
@@ -307,12 +328,13 @@ def load_directory(connection: Connection, connector: str) -> SourceDirectory:
 
 
 def unlisted_agents(connection: Connection, connector: str) -> list[int]:
-    """Agents with bookings whom the directory has not: the source had deleted them before it was first read."""
+    """Agents with bookings whom the directory has not: they are new, or the source had deleted them before."""
     query = (
         select(time_accountings.c.agent_id)
         .distinct()
         .where(
             time_accountings.c.connector == connector,
+            ~time_accountings.c.faults.has_key("created_by_id"),
             ~exists().where(agents.c.connector == connector, agents.c.id == time_accountings.c.agent_id),
         )
     )

@@ -93,6 +93,7 @@ normalized_entries = Table(
     text_column("sync_status"),
     text_column("owned_hash"),
     json_column("trace"),
+    Column("decided_id", BigInteger),
     instant("normalized_at", default=True),
     PrimaryKeyConstraint("source", "source_id"),
     Index(

@@ -28,6 +28,7 @@ def main() -> None:
         with open_runtime() as runtime, working_on_the_database(runtime):
             settings = runtime.settings
             logs.set_up(settings.log_format)
+            runtime.require_decided()
             create_first_admin(runtime)
             versions.tell_in_background(runtime, _log.warning)
             app = create_app(runtime)

@@ -120,7 +120,7 @@ def test_bad_lines_are_all_listed_and_nothing_is_written(zk: Zk, tmp_path: Path)
     assert (result.exit_code, result.stdout) == (1, "")
     lines = result.stderr.splitlines()
     assert lines[0].startswith("Error: Line 3, column kimai: no activity in Kimai fits 'Reise'; the nearest: ")
-    assert lines[1].startswith("Line 4, column zammad: no agent in Zammad fits 'x@y.example'; the nearest: ")
+    assert lines[1].startswith("Line 4, column zammad: no agent in Zammad fits 'x@y.example'; no other is known.")
     assert len(lines) == 2
     assert as_json(zk("mappings", "list", "--json"))["mappings"] == []
 

@@ -83,7 +83,7 @@ def test_a_call_to_a_name_that_leads_to_metadata_is_refused_once_with_the_remedy
         ZammadConnector(endpoint, sleep=waits.append) as zammad,
         pytest.raises(UnavailableError, match=r"leads to an address that is forbidden; nothing was sent"),
     ):
-        zammad.fetch_directory()
+        zammad.fetch_types()
     assert waits == []
     assert zammad.requests.reads == 1
 
@@ -100,7 +100,7 @@ def test_a_name_that_leads_elsewhere_once_it_was_checked_gets_nothing_sent(monke
             ZammadConnector(endpoint) as zammad,
             pytest.raises(UnavailableError, match="forbidden"),
         ):
-            zammad.fetch_directory()
+            zammad.fetch_types()
         assert next(answers, None) is None
         assert zammad.requests.reads == 1
 

@@ -135,36 +135,50 @@ class TestTickets:
             source.fetch_tickets(bookings[:1])
 
 
-class TestDirectory:
-    def test_everybody_and_every_type_is_there(self, source: ZammadConnector, zammad: ZammadServer) -> None:
-        ada = zammad.add_agent("ada@example.com", firstname="Ada", lastname="Agent")
+class TestPeople:
+    def test_only_who_is_asked_for_is_read(self, source: ZammadConnector, zammad: ZammadServer) -> None:
+        ada = zammad.add_agent("ada@example.com", firstname="Ada")
         gone = zammad.add_agent("gone@example.com", active=False)
-        acme = zammad.add_organization("Acme")
-        old = zammad.add_type("Old", active=False)
-        directory = source.fetch_directory()
-        agents = {agent.id: agent for agent in directory.agents}
-        assert (agents[ada].name, agents[ada].email, agents[ada].active) == ("Ada Agent", "ada@example.com", True)
-        assert not agents[gone].active
-        assert agents[gone].name == "gone@example.com"
-        assert [(row.id, row.name) for row in directory.organizations] == [(acme, "Acme")]
-        assert [(row.id, row.active) for row in directory.activity_types] == [(old, False)]
-
-    def test_it_costs_three_requests_when_it_is_small(self, source: ZammadConnector) -> None:
-        source.fetch_directory()
+        agents = {agent.id: agent for agent in source.fetch_agents([ada, gone, 10**9]).agents}
+        assert set(agents) == {ada, gone}
+        assert (agents[ada].name, agents[ada].email, agents[ada].active) == ("Ada", "ada@example.com", True)
+        assert (agents[gone].name, agents[gone].active) == ("gone@example.com", False)
         assert source.requests.reads == 3
 
-    @pytest.mark.parametrize("count", [99, 100, 998, 999, 2500])
-    def test_long_lists_are_read_to_their_end(self, source: ZammadConnector, zammad: ZammadServer, count: int) -> None:
-        for number in range(count):
-            zammad.add_user(f"user{number}@example.com")
-        assert len(source.fetch_directory().agents) == count + 2  # and the system user and the account
+    def test_a_ticket_brings_the_name_of_its_organization(self, source: ZammadConnector, zammad: ZammadServer) -> None:
+        acme = zammad.add_organization("Acme")
+        zammad.book(zammad.add_ticket("Seen", organization_id=acme), 1, 1, at=DAY)
+        hidden = zammad.add_group("Hidden")
+        zammad.book(zammad.add_ticket("Hidden", group_id=hidden, organization_id=acme), 1, 1, at=DAY)
+        found = source.fetch_tickets(all_bookings(source))
+        assert {(row.complete, row.organization_name) for row in found} == {(True, "Acme"), (False, "Acme")}
+
+    def test_somebody_who_has_not_booked_is_found_by_address_name_and_id(
+        self, source: ZammadConnector, zammad: ZammadServer
+    ) -> None:
+        ada = zammad.add_agent("ada@example.com", firstname="Ada", lastname="Agent")
+        acme = zammad.add_organization("Acme")
+        assert [row.id for row in source.find("ada@example.com").agents] == [ada]
+        assert [row.id for row in source.find("Ada Agent").agents] == [ada]
+        assert [row.id for row in source.find(f"id:{ada}").agents] == [ada]
+        assert [source.find(name).organizations[0].id for name in ("Acme", f"id:{acme}")] == [acme, acme]
+        assert source.find("id:1000000000").agents == ()
+        year = zammad.add_organization("2024")
+        assert [row.id for row in source.find("2024").organizations] == [year], "A bare number may be a name"
+        zammad.configure({"search_backend": "elasticsearch_down"})
+        assert source.find("ada@example.com").agents == ()
+
+    @pytest.mark.parametrize("count", [0, 99, 100, 1000, 2500])
+    def test_all_types_are_read(self, source: ZammadConnector, zammad: ZammadServer, count: int) -> None:
+        made = {zammad.add_type(f"Type {number}", active=number % 2 == 0) for number in range(count)}
+        assert {row.id for row in source.fetch_types().activity_types} == made
 
     def test_the_report_by_customer_is_never_asked_for(
         self, source: ZammadConnector, zammad: ZammadServer, zammad_control: SandboxControl
     ) -> None:
         hidden_ticket(zammad, DAY)
         source.validate()
-        source.fetch_directory()
+        source.fetch_agents([1])
         source.fetch_tickets(all_bookings(source))
         assert not [route for route in zammad_control.requests().by_route if "by_customer" in route]
 
@@ -348,7 +362,7 @@ class TestRefusals:
     ) -> None:
         bookings = [TimeAccounting(1, 1, None, Decimal(1), None, 1, DAY, DAY, raw={})]
         zammad.configure({"database": "cancelling"})
-        for read in (source.fetch_directory, lambda: source.fetch_tickets(bookings), lambda: all_bookings(source)):
+        for read in (source.fetch_types, lambda: source.fetch_tickets(bookings), lambda: all_bookings(source)):
             with pytest.raises(UnavailableError):
                 read()
 

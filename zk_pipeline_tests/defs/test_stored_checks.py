@@ -85,8 +85,7 @@ def test_hours_taken_for_minutes_are_noticed(world: World) -> None:
     world.sync()
     sentence = red(checked())[UNITS]
     assert "ZK_MINUTES_PER_UNIT" in sentence
-    assert sentence.endswith("Ask in which unit the agents book, set ZK_MINUTES_PER_UNIT to its minutes, and sync the "
-                             "days again.")  # fmt: skip
+    assert sentence.endswith("set ZK_MINUTES_PER_UNIT to its minutes, and run zk rederive.")
 
 
 def test_a_copied_time_sheet_is_named_with_its_booking(world: World) -> None:

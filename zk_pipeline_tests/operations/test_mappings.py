@@ -196,3 +196,15 @@ def test_a_dry_run_that_finds_problems_tells_them_all_and_nothing_else(runtime: 
         (3, "zammad", ""),
     ]
     assert (outcome.mappings, outcome.changes, outcome.days) == (0, (), ())
+
+
+def test_who_has_not_booked_is_looked_up_and_kept_once_mapped(runtime: Runtime, sandbox: Sandbox) -> None:
+    stored = set(days_of(runtime, "SELECT email FROM zammad.agents"))
+    with runtime.source() as source:
+        silent = next(agent.email for agent in source.find("@").agents if agent.email not in stored)
+    (choice,) = mapping_choices.of_zammad(runtime, Kind.USER, silent)
+    assert choice.note == silent
+    mappings.set_one(runtime, ANNA, "user", choice.value, "p.okafor", shared=True)
+    assert set(days_of(runtime, "SELECT email FROM zammad.agents")) == {*stored, silent}
+    assert any(row.known and row.zammad == silent for row in mappings.every(runtime))
+    assert sandbox.zammad.requests().writes == 0

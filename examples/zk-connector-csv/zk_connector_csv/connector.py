@@ -1,6 +1,7 @@
 """The connector: zk_pipeline's contract for sources, kept with a folder of CSV files."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -55,12 +56,12 @@ class CsvConnector(SourceConnector):
         """Try what a sync reads, file by file."""
         try:
             account = self._account()
-            directory = self.fetch_directory()
+            people = self.fetch_agents([account]).agents
             number = len(self._all())
             self._folder.read(TICKETS, rows.ticket)
         except ConnectorError as error:
             return Validation(VERSION, None, None, (Finding("Folder", Level.FAIL, error.summary, error.remedy),))
-        name = next((agent.name for agent in directory.agents if agent.id == account), f"agent {account}")
+        name = people[0].name if people else f"agent {account}"
         found = Finding("Folder", Level.PASS, f"{number} bookings can be read.")
         return Validation(VERSION, name, "UTC", (found,))
 
@@ -78,20 +79,37 @@ class CsvConnector(SourceConnector):
         """The bookings on one ticket."""
         return [row for row in self._live() if row.ticket_id == ticket_id]
 
-    def fetch_directory(self) -> SourceDirectory:
-        """Agents, organizations and activity types."""
+    def fetch_types(self) -> SourceDirectory:
+        """All activity types."""
         self._account()
-        return SourceDirectory(
-            agents=tuple(self._folder.read("agents.csv", rows.agent)),
-            organizations=tuple(self._folder.read("organizations.csv", rows.organization)),
-            activity_types=tuple(self._folder.read("activity_types.csv", rows.activity_type)),
-        )
+        return SourceDirectory(activity_types=tuple(self._folder.read("activity_types.csv", rows.activity_type)))
+
+    def fetch_agents(self, ids: Collection[int]) -> SourceDirectory:
+        """These agents."""
+        self._account()
+        return SourceDirectory(tuple(row for row in self._folder.read("agents.csv", rows.agent) if row.id in ids))
 
     def fetch_tickets(self, accountings: Iterable[TimeAccounting]) -> list[Ticket]:
         """The tickets of these bookings."""
         self._account()
         wanted = {row.ticket_id for row in accountings}
-        return [ticket for ticket in self._folder.read(TICKETS, rows.ticket) if ticket.id in wanted]
+        names = {row.id: row.name for row in self._folder.read("organizations.csv", rows.organization)}
+        return [
+            replace(ticket, organization_name=names.get(ticket.organization_id or 0))
+            for ticket in self._folder.read(TICKETS, rows.ticket)
+            if ticket.id in wanted
+        ]
+
+    def find(self, text: str) -> SourceDirectory:
+        """Whoever has this text in the name or address, or this id."""
+        self._account()
+        agents = self._folder.read("agents.csv", rows.agent)
+        organizations = self._folder.read("organizations.csv", rows.organization)
+        return SourceDirectory(
+            tuple(row for row in agents if text == f"id:{row.id}" or _names(text, row.name, row.email)),
+            tuple(row for row in organizations if text == f"id:{row.id}" or _names(text, row.name)),
+            (),
+        )
 
     def exists(self, accounting_id: int) -> bool:
         """A booking is gone when its line says so, or when a file that was read to its end has no such line."""
@@ -181,6 +199,10 @@ class CsvConnector(SourceConnector):
 
     def _where(self, method: str, path: str) -> dict[str, Any]:
         return {"system": self.endpoint.name, "method": method, "path": path}
+
+
+def _names(text: str, *names: str) -> bool:
+    return any(text.casefold() in name.casefold() for name in names)
 
 
 def _text(number: int | None) -> str:

@@ -42,7 +42,7 @@ def activity_type(line: Line) -> ActivityType:
 
 
 def ticket(line: Line) -> Ticket:
-    """A ticket; the files know neither groups nor contacts."""
+    """A ticket; the files know neither groups nor contacts, and its organization has a line of its own."""
     return Ticket(
         id=int(line["id"]),
         number=line["number"],

@@ -70,7 +70,7 @@ def units_are_plausible(context: dg.AssetCheckExecutionContext, zk: ZkResource) 
         units = quality.newest_units(connection, zk.runtime.stored("source").name, UNITS_LOOKED_AT)
     judged = judge_unit(units, zk.runtime.settings.minutes_per_unit)
     wrong = judged.fit is Fit.CONTRADICTED
-    remedy = "Ask in which unit the agents book, set ZK_MINUTES_PER_UNIT to its minutes, and sync the days again."
+    remedy = "Ask in which unit the agents book, set ZK_MINUTES_PER_UNIT to its minutes, and run zk rederive."
     return told(context, zk, UNITS, f"{judged.text} {remedy}" if wrong else "", ())
 
 

@@ -18,14 +18,14 @@ from zk_pipeline.store import source as rows
 
 @asset_of_now("zammad")
 def directory(context: dg.AssetExecutionContext, zk: ZkResource) -> dg.MaterializeResult:
-    """Agents, organizations and activity types as Zammad has them now."""
+    """Activity types as Zammad has them now, and whoever booked and was not read yet."""
     with stopping_on_system_errors(), counted_requests(context, zk, zk.source):
         return dg.MaterializeResult(metadata=extract_directory(zk.runtime, zk.source))
 
 
 @asset_by_day("zammad")
 def time_accountings(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
-    """Every booking whose local work day this is, as Zammad has it now, with proof of the sweep, and its ticket.
+    """Every booking whose local work day this is, as Zammad has it now, with proof of the sweep, ticket and agent.
 
     One sweep reads the whole range of a run, however many days it has.
     """
@@ -41,7 +41,7 @@ def time_accountings(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
         tickets = rows.tickets_of_days(connection, name, span[0], span[-1])
     by_day: dict[date, list[TimeAccounting]] = {}
     for booking in bookings:
-        by_day.setdefault(local_day(booking.created_at, policy.zone), []).append(booking)
+        by_day.setdefault(booking.work_day or local_day(booking.created_at, policy.zone), []).append(booking)
     base_url = zk.source.endpoint.base_url
 
     def metadata(day: date) -> Metadata:

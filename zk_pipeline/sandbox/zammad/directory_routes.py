@@ -1,5 +1,6 @@
 """Routes of users, organizations, settings and the version (docs/zammad.md §1, §4, §6)."""
 
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from zk_pipeline.sandbox.zammad.rows import Rows
 USER_PAGE, LARGEST_USER_PAGE = 100, 1000
 ORGANIZATION_PAGE, LARGEST_ORGANIZATION_PAGE = 500, 1000
 ORGANIZATION_COLUMNS = ("id", "name", "active", "created_at", "updated_at")
+SEARCH_PAGE, LARGEST_SEARCH_PAGE = 50, 200
 BY_ID = (("id", False),)
 GROUP_COLUMNS = ("id", "name", "note")
 KEPT_FROM_CUSTOMERS = {
@@ -41,8 +43,10 @@ class DirectoryRoutes:
             route(self._desk, "GET", path, handler)
             for path, handler in (
                 ("/api/v1/users/me", self.me),
+                ("/api/v1/users/search", self.search_users),
                 ("/api/v1/users", self.users),
                 ("/api/v1/users/{id}", self.user),
+                ("/api/v1/organizations/search", self.search_organizations),
                 ("/api/v1/organizations", self.organizations),
                 ("/api/v1/organizations/{id}", self.organization),
                 ("/api/v1/groups", self.groups),
@@ -165,6 +169,29 @@ class DirectoryRoutes:
         if _sees_people(call.caller, "admin.organization"):
             return rows
         return [row for row in rows if row.id == call.caller.user.organization_id]
+
+    def search_users(self, call: Call) -> Any:
+        """The users with this text in name, login or address; never the system user."""
+        if not _sees_people(call.caller, "admin.user"):
+            raise ApiError(403, "Not authorized")
+        offset, limit = call.page(SEARCH_PAGE, LARGEST_SEARCH_PAGE)
+        rows = [row for row in self._desk.state.users.values() if row.id != SYSTEM_USER]
+        found = self._searched(call, rows, lambda row: (row.firstname, row.lastname, row.login, row.email))
+        return [self._shown(call, row) for row in found[offset : offset + limit]]
+
+    def search_organizations(self, call: Call) -> Any:
+        """The organizations with this text in their name."""
+        if not _sees_people(call.caller, "admin.organization"):
+            raise ApiError(403, "Not authorized")
+        offset, limit = call.page(SEARCH_PAGE, LARGEST_SEARCH_PAGE)
+        found = self._searched(call, self._desk.state.organizations.values(), lambda row: (row.name,))
+        return self._rows.organizations(found[offset : offset + limit])
+
+    def _searched(self, call: Call, rows: Iterable[Any], texts: Callable[[Any], Iterable[str]]) -> list[Any]:
+        text = str(call.params.get("query") or "").strip().lower()
+        if text and self._desk.settings.search_backend == "elasticsearch_down":
+            return []
+        return [row for row in rows if any(text in (found or "").lower() for found in texts(row))]
 
     def settings(self, call: Call) -> Any:
         """The settings whose permission the caller holds."""

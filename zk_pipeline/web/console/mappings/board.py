@@ -6,8 +6,8 @@ from urllib.parse import urlencode
 from nicegui import ui
 
 from zk_pipeline.domain.mapping_lines import Kind
-from zk_pipeline.operations import mappings
 from zk_pipeline.operations.actors import Role
+from zk_pipeline.operations.vocabulary import current_vocabulary
 from zk_pipeline.web.console import feedback, parts
 from zk_pipeline.web.console.mappings import file, forms
 from zk_pipeline.web.console.mappings.listing import Listing
@@ -61,7 +61,7 @@ class Board:
 
     async def _read(self) -> None:
         with feedback.working(self._read_button):
-            await self._visit.ask(mappings.current_vocabulary, self._visit.runtime)
+            await self._visit.ask(current_vocabulary, self._visit.runtime)
         self._visit.tell(self._visit.words("mappings.read.done"))
         await self.refresh()
 

@@ -75,6 +75,11 @@ WORDS = {
     "event.privacy.exported": ("Person's data exported", "Daten einer Person ausgegeben", "Données exportées"),
     "event.retention.applied": ("Retention applied", "Aufbewahrung angewandt", "Conservation appliquée"),
     "event.schedule.set": ("Schedule changed", "Zeitplan geändert", "Planification modifiée"),
+    "event.settings.rederived": (
+        "Derived again after a change of settings",
+        "Nach geänderten Einstellungen neu abgeleitet",
+        "Recalculé après un changement de réglages",
+    ),
     "event.session.token_reused": (
         "Session ended: token reused",
         "Sitzung beendet: Token erneut gezeigt",
