@@ -62,9 +62,8 @@ def sync(
         with explained(SyncFailedError, OperationError):
             span = days_given(ready.runtime.settings, first, last)
             job = defs.resolve_job_def("plan" if plan else "sync")
-            tags: dict[str, str] = {}
-            if let_pass and not plan:
-                tags = {ALLOW_TAG: "yes"}
+            tags = {ALLOW_TAG: "yes"} if let_pass and not plan else {}
+            if tags:
                 operation.limits_overridden(ready.runtime, person(), *span)
             report = sync_days(ready.runtime, job, *span, tell=teller(quiet=as_json), tags=tags)
             if as_json:

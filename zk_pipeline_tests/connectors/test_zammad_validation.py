@@ -104,6 +104,6 @@ class TestValidation:
 def test_a_wait_between_attempts_is_as_long_as_zammad_asks(
     source: ZammadConnector, zammad_control: SandboxControl, pauses: Pauses
 ) -> None:
-    zammad_control.add_fault("respond", path="users", status=429, headers={"Retry-After": "3"}, times=1)
+    zammad_control.add_fault("respond", path="types", status=429, headers={"Retry-After": "3"}, times=1)
     source.fetch_types()
     assert pauses.seconds == [3.0]
