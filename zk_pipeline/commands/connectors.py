@@ -5,7 +5,8 @@ from typing import Annotated, Any
 import typer
 
 from zk_pipeline.commands.console import AsJson, environment, explained, out, person, show_json, show_table
-from zk_pipeline.connectors.base import Level, Validation
+from zk_pipeline.connectors.checks import Validation
+from zk_pipeline.domain.vital_figures import Level
 from zk_pipeline.operations import connectors
 from zk_pipeline.operations.errors import OperationError
 from zk_pipeline.runtime import ROLES

@@ -8,9 +8,10 @@ import typer
 from rich.markup import escape
 
 from zk_pipeline.commands.console import OPERATOR_ERRORS, AsJson, err, out, show_json
-from zk_pipeline.connectors.base import Finding, Level
+from zk_pipeline.connectors.checks import Finding
 from zk_pipeline.doctor.examination import Report, Section, examine, finding_of
 from zk_pipeline.doctor.installation import Installation
+from zk_pipeline.domain.vital_figures import Level
 from zk_pipeline.local import prepared
 from zk_pipeline.settings import load_settings
 

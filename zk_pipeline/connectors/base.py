@@ -14,6 +14,7 @@ from importlib.metadata import entry_points
 from types import TracebackType
 from typing import ClassVar, Generic, Self, TypeVar
 
+from zk_pipeline.connectors.checks import Finding, Validation
 from zk_pipeline.domain.records import (
     AccountingChange,
     AccountingDraft,
@@ -30,7 +31,6 @@ from zk_pipeline.domain.records import (
 )
 from zk_pipeline.domain.traffic import Traffic
 from zk_pipeline.domain.vanished import Listing
-from zk_pipeline.domain.vital_figures import Level
 
 Row = TypeVar("Row")
 
@@ -147,31 +147,6 @@ class Newest:
     id: int
     total: int
     at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of `validate`: what was looked at, what was seen, and what to do about it."""
-
-    subject: str
-    level: Level
-    text: str
-    remedy: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Validation:
-    """What a connector says about its system and account: version, role, missing permissions, zone."""
-
-    version: str | None
-    account: str | None
-    timezone: str | None
-    findings: tuple[Finding, ...]
-
-    @property
-    def ok(self) -> bool:
-        """True when nothing failed; warnings are allowed."""
-        return all(finding.level is not Level.FAIL for finding in self.findings)
 
 
 @dataclass(frozen=True, slots=True)

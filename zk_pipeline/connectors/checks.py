@@ -1,13 +1,39 @@
-"""Collecting the findings of `validate`: each check is tried, and what goes wrong becomes a finding."""
+"""The findings of `validate`: each check is tried, and what goes wrong becomes a finding."""
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
-from zk_pipeline.connectors.base import Finding, Level
 from zk_pipeline.connectors.errors import ConnectorError
+from zk_pipeline.domain.vital_figures import Level
 
 Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of `validate`: what was looked at, what was seen, and what to do about it."""
+
+    subject: str
+    level: Level
+    text: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What a connector says about its system and account: version, role, missing permissions, zone."""
+
+    version: str | None
+    account: str | None
+    timezone: str | None
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """True when nothing failed; warnings are allowed."""
+        return all(finding.level is not Level.FAIL for finding in self.findings)
 
 
 class Checks:

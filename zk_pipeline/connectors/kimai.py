@@ -10,16 +10,8 @@ from zoneinfo import ZoneInfo
 
 from zk_pipeline.connectors import kimai_rows
 from zk_pipeline.connectors.answer import Answer, in_chunks
-from zk_pipeline.connectors.base import (
-    Certificate,
-    Endpoint,
-    Finding,
-    Newest,
-    Sweep,
-    TargetConnector,
-    Validation,
-)
-from zk_pipeline.connectors.checks import version_numbers
+from zk_pipeline.connectors.base import Certificate, Endpoint, Newest, Sweep, TargetConnector
+from zk_pipeline.connectors.checks import Finding, Validation, version_numbers
 from zk_pipeline.connectors.errors import (
     NotFoundError,
     PermissionDeniedError,

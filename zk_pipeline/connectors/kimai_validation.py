@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from zk_pipeline.connectors import kimai_rows
-from zk_pipeline.connectors.base import Finding, Level, Validation
-from zk_pipeline.connectors.checks import Checks, version_numbers
+from zk_pipeline.connectors.checks import Checks, Finding, Validation, version_numbers
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.connectors.http import HttpClient, Params
 from zk_pipeline.connectors.kimai_account import ALL_USERS, ME, USERS, Caller, caller_in
 from zk_pipeline.connectors.kimai_errors import PROBE_FIELD, TIMESHEETS, ProbeRefusedError
 from zk_pipeline.connectors.kimai_registers import CUSTOMERS, PROJECTS, TAGS
 from zk_pipeline.domain.records import TargetUser, Timesheet
+from zk_pipeline.domain.vital_figures import Level
 
 OLDEST_VERSION = (2, 14)
 NEWER_IS_BETTER = {

@@ -10,17 +10,8 @@ from typing import Any, TypeVar
 
 from zk_pipeline.connectors import zammad_rows
 from zk_pipeline.connectors.answer import Row, in_chunks
-from zk_pipeline.connectors.base import (
-    ChangedTicket,
-    ChangedTickets,
-    Changes,
-    Endpoint,
-    Finding,
-    Rest,
-    SourceConnector,
-    Sweep,
-    Validation,
-)
+from zk_pipeline.connectors.base import ChangedTicket, ChangedTickets, Changes, Endpoint, Rest, SourceConnector, Sweep
+from zk_pipeline.connectors.checks import Finding, Validation
 from zk_pipeline.connectors.errors import ConnectorError, NotFoundError
 from zk_pipeline.connectors.http_connector import HttpConnector
 from zk_pipeline.connectors.zammad_errors import ZammadDialect

@@ -7,11 +7,11 @@ from typing import Any
 
 from zk_pipeline.connectors import zammad_rows
 from zk_pipeline.connectors.answer import Row
-from zk_pipeline.connectors.base import Finding, Level, Validation
-from zk_pipeline.connectors.checks import Checks, version_numbers
+from zk_pipeline.connectors.checks import Checks, Finding, Validation, version_numbers
 from zk_pipeline.connectors.errors import ConnectorError, PermissionDeniedError
 from zk_pipeline.connectors.http import HttpClient
 from zk_pipeline.connectors.zammad_window import ACCOUNTINGS, NEEDS
+from zk_pipeline.domain.vital_figures import Level
 
 OLDEST_VERSION = (6, 1)
 NEWEST_BOOKINGS = 200

@@ -9,8 +9,10 @@ from sqlalchemy import text
 from zk_pipeline.connectors import network
 from zk_pipeline.connectors.addresses import checked_base_url
 from zk_pipeline.connectors.answer import http_date
-from zk_pipeline.connectors.base import Endpoint, Finding, Level
+from zk_pipeline.connectors.base import Endpoint
+from zk_pipeline.connectors.checks import Finding
 from zk_pipeline.doctor.installation import SYSTEMS, Installation
+from zk_pipeline.domain.vital_figures import Level
 from zk_pipeline.store.database import Database
 
 WARN_AFTER = timedelta(seconds=5)

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 from sqlalchemy import make_url, select
 
-from zk_pipeline.connectors.base import Finding, Level
+from zk_pipeline.connectors.checks import Finding
 from zk_pipeline.doctor.installation import Installation
 from zk_pipeline.domain.locks import first_open_day
+from zk_pipeline.domain.vital_figures import Level
 from zk_pipeline.runtime import SetupError
 from zk_pipeline.settings import Settings
 from zk_pipeline.store.encryption import KEY_FILE, UndecryptableError

@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from zk_pipeline.connectors.base import Finding, Level
+from zk_pipeline.connectors.checks import Finding
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.doctor.installation import Installation, NotReachedError
+from zk_pipeline.domain.vital_figures import Level
 from zk_pipeline.runtime import SetupError
 from zk_pipeline.settings import SettingsError
 from zk_pipeline.store.database import DatabaseUnavailableError

@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
-from zk_pipeline.connectors.base import SourceConnector, TargetConnector, Validation
+from zk_pipeline.connectors.base import SourceConnector, TargetConnector
+from zk_pipeline.connectors.checks import Validation
 from zk_pipeline.domain.entries import Entry
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.mapping import Resolver

@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from zk_pipeline.connectors.base import Finding, Level
+from zk_pipeline.connectors.checks import Finding
 from zk_pipeline.doctor.installation import DAYS, Installation
 from zk_pipeline.domain.entries import SyncStatus
 from zk_pipeline.domain.mapping import Problem
 from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
+from zk_pipeline.domain.vital_figures import Level
 
 _NAMED = 5
 

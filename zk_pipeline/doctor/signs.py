@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from sqlalchemy import make_url, text
 
-from zk_pipeline.connectors.base import Finding, Level
+from zk_pipeline.connectors.checks import Finding
 from zk_pipeline.doctor.installation import Installation
-from zk_pipeline.domain.vital_figures import size
+from zk_pipeline.domain.vital_figures import Level, size
 from zk_pipeline.measuring import looked
 
 _SIZES = text(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from zk_pipeline.connectors.base import Finding
+from zk_pipeline.connectors.checks import Finding
 from zk_pipeline.doctor.installation import Installation
 
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from zk_pipeline.connectors.base import Finding, Level
+from zk_pipeline.connectors.checks import Finding
 from zk_pipeline.connectors.kimai import KimaiConnector
 from zk_pipeline.doctor.installation import Installation
 from zk_pipeline.doctor.probes import tag_states
+from zk_pipeline.domain.vital_figures import Level
 
 _SUBJECT = "ZK_TAGS"
 

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from decimal import Decimal
 
-from zk_pipeline.connectors.base import Endpoint, Finding, Level
+from zk_pipeline.connectors.base import Endpoint
+from zk_pipeline.connectors.checks import Finding
 from zk_pipeline.connectors.zammad import ZammadConnector
 from zk_pipeline.doctor import probes
 from zk_pipeline.doctor.installation import Installation
 from zk_pipeline.domain.plausibility import Fit, judge_unit, plain
+from zk_pipeline.domain.vital_figures import Level
 from zk_pipeline.store import quality
 
 _LEVELS = {Fit.FITS: Level.PASS, Fit.UNKNOWN: Level.PASS, Fit.DOUBTFUL: Level.WARN, Fit.CONTRADICTED: Level.FAIL}

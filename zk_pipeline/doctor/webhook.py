@@ -8,8 +8,9 @@ import httpx
 from sqlalchemy import delete
 
 from zk_pipeline.connectors import network
-from zk_pipeline.connectors.base import Finding, Level
+from zk_pipeline.connectors.checks import Finding
 from zk_pipeline.doctor.installation import Installation
+from zk_pipeline.domain.vital_figures import Level
 from zk_pipeline.settings import Settings
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.tables import webhook_deliveries

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from zk_pipeline.connectors.base import Finding, Level
+from zk_pipeline.connectors.checks import Finding
 from zk_pipeline.doctor.installation import Installation
 from zk_pipeline.domain.mapping import Problem
 from zk_pipeline.domain.records import TargetUser
+from zk_pipeline.domain.vital_figures import Level
 
 _YEAR = 366
 _NAMED = 5

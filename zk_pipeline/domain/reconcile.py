@@ -1,19 +1,19 @@
 """Reconciliation: for every entry and every time sheet of ours, what it is and what shall be done. This is the plan."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any
 
+from zk_pipeline.domain import plan_lines
 from zk_pipeline.domain.accounts import Accounts, with_owed
-from zk_pipeline.domain.decision import Action, Decision, Status, decide, decide_unwanted, owned
+from zk_pipeline.domain.decision import Action, Decision, Status, decide, decide_unwanted
 from zk_pipeline.domain.entries import Entry, SyncStatus, age, stable_hash
 from zk_pipeline.domain.instants import days_window, local_day, whole_seconds
-from zk_pipeline.domain.ledger import Desired, LedgerRow, PushState
+from zk_pipeline.domain.ledger import Desired, LedgerRow
 from zk_pipeline.domain.locks import Locks
 from zk_pipeline.domain.mapping import Assignment, Problem, Resolver
-from zk_pipeline.domain.matching import Candidate, Match, Matches, Ours, Tier, Wanted, match
+from zk_pipeline.domain.matching import Match, Matches, Ours, Tier, Wanted, match
 from zk_pipeline.domain.normalize import UNREADABLE
 from zk_pipeline.domain.placement import Span, free_span
 from zk_pipeline.domain.plan import Draft, Result, Situation
@@ -25,15 +25,6 @@ from zk_pipeline.domain.resolutions import Resolution, resolved
 
 DESCRIPTION_BYTES = 65_535
 """Kimai answers 500 to a longer description (docs/kimai.md §3)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A draft with what may make the target refuse it; `facts_hash` changes with the wish and with the obstacles."""
-
-    draft: Draft
-    obstacles: str
-    facts_hash: str
 
 
 class Reconciler:
@@ -51,7 +42,7 @@ class Reconciler:
         The decisions of people are applied before new time sheets are placed, and to those that find no place.
         """
         locks = self._locks(situation)
-        lines = [_tried_again(line) for line in resolved(self._lines(situation), resolutions, locks)]
+        lines = [plan_lines.tried_again(line) for line in resolved(self._lines(situation), resolutions, locks)]
         return resolved(self._placed(lines, situation), resolutions, locks)
 
     def _lines(self, situation: Situation) -> list[Result]:
@@ -65,8 +56,8 @@ class Reconciler:
         for entry in sorted(situation.entries, key=lambda entry: (entry.created_at, age(entry.source_id))):
             found = matches.by_source[entry.source_id]
             line = self._entry(entry, assignments[entry.source_id], found, situation)
-            lines.append(_behind(veiled, line, entry) if veiled else line)
-            lines.extend(_clone(entry, clone, self._locks(situation)) for clone in found.clones)
+            lines.append(plan_lines.behind(veiled, line, entry) if veiled else line)
+            lines.extend(plan_lines.clone(entry, clone, self._locks(situation)) for clone in found.clones)
         lines.extend(self._strays(matches, situation))
         lines.extend(self._vanished(situation))
         return lines
@@ -86,88 +77,104 @@ class Reconciler:
         ours = found.timesheet if found.tier is Tier.OURS else None
         bound = situation.bound_to(entry.source_id)
         if bound is not None and bound not in situation.gone and (ours is None or ours.id != bound):
-            return _review(entry, Status.MISSING, Reason.UNSEEN_IN_KIMAI, f"Time sheet {bound}.", kimai_id=bound)
+            return plan_lines.review(
+                entry, Status.MISSING, Reason.UNSEEN_IN_KIMAI, f"Time sheet {bound}.", kimai_id=bound
+            )
         if entry.sync_status is SyncStatus.UNREADABLE:
             status, why = Status.MISMATCH if ours else Status.MISSING, entry.trace.get(UNREADABLE, "")
-            return _review(entry, status, Reason.MALFORMED_BOOKING, why, kimai_id=ours.id if ours else None)
+            return plan_lines.review(entry, status, Reason.MALFORMED_BOOKING, why, kimai_id=ours.id if ours else None)
         if ours is not None and ours.faults:
-            return _review(entry, Status.MISMATCH, Reason.MALFORMED_TIMESHEET, _unread(ours), kimai_id=ours.id)
+            return plan_lines.review(
+                entry, Status.MISMATCH, Reason.MALFORMED_TIMESHEET, plan_lines.unread(ours), kimai_id=ours.id
+            )
         if entry.sync_status is not SyncStatus.PENDING:
             return self._unwanted(entry, ours, situation)
         if isinstance(assignment, Problem):
             status = Status.MISMATCH if ours else Status.MISSING
-            return _review(entry, status, assignment.reason, assignment.text, kimai_id=ours.id if ours else None)
+            return plan_lines.review(
+                entry, status, assignment.reason, assignment.text, kimai_id=ours.id if ours else None
+            )
         prepared = self._prepared(entry, assignment, situation)
         draft = prepared.draft
         if entry.source_id in situation.adjusted:
             status = Status.MISMATCH if ours else Status.MISSING
-            line = _review(entry, status, Reason.BILLED, kimai_id=ours.id if ours else None, draft=draft)
+            line = plan_lines.review(entry, status, Reason.BILLED, kimai_id=ours.id if ours else None, draft=draft)
             return self._billed(line, entry, ours, situation)
         if ours is not None:
             return self._existing(entry, ours, prepared, situation)
         return self._unmatched(entry, prepared, found, situation)
 
-    def _unmatched(self, entry: Entry, prepared: Prepared, found: Match, situation: Situation) -> Result:
+    def _unmatched(self, entry: Entry, prepared: plan_lines.Prepared, found: Match, situation: Situation) -> Result:
         """A booking without time sheet: never one again for one that was deleted, nor beside one that may be it."""
         ledger, draft = situation.ledger.get(entry.source_id), prepared.draft
         bound = situation.bound_to(entry.source_id)
         if self._locks(situation).is_closed(entry.entry_date):
             # Nothing can be written, linked or deleted there any more; its time can be booked elsewhere.
-            text = _named(found) if bound is None else f"Time sheet {bound} was deleted in Kimai."
-            line = _review(entry, Status.MISSING, Reason.LOCKED_PERIOD, text, draft=draft, candidates=found.candidates)
+            text = plan_lines.named(found) if bound is None else f"Time sheet {bound} was deleted in Kimai."
+            line = plan_lines.review(
+                entry, Status.MISSING, Reason.LOCKED_PERIOD, text, draft=draft, candidates=found.candidates
+            )
             return self._billed(line, entry, None, situation)
         if bound is not None:
-            return _review(entry, Status.MISSING, Reason.DELETED_IN_KIMAI, kimai_id=bound, draft=draft)
+            return plan_lines.review(entry, Status.MISSING, Reason.DELETED_IN_KIMAI, kimai_id=bound, draft=draft)
         if found.ambiguous or found.timesheet is not None:
-            return _offered(entry, found, draft)
+            return plan_lines.offered(entry, found, draft)
         return self._adjustable(self._missing(entry, prepared, ledger), entry, None, situation)
 
-    def _existing(self, entry: Entry, ours: Timesheet, prepared: Prepared, situation: Situation) -> Result:
+    def _existing(self, entry: Entry, ours: Timesheet, prepared: plan_lines.Prepared, situation: Situation) -> Result:
         ledger = situation.ledger.get(entry.source_id)
         locked = self._is_locked(ours, situation, entry.entry_date)
         rounding = situation.rounding_of(entry.source_id)
         decision = decide(ledger, prepared.draft.desired, ours, locked=locked, rounding=rounding)
         if decision.reason is Reason.BILLED:
-            return self._billed(_decided(entry, decision, ours, prepared), entry, ours, situation)
+            return self._billed(plan_lines.decided(entry, decision, ours, prepared), entry, ours, situation)
         mistyped = typing_error(entry.time_minutes)
         if decision.action is Action.UPDATE and mistyped:
-            refused = _refused(entry, Status.MISMATCH, mistyped, prepared, kimai_id=ours.id)
+            refused = plan_lines.refused(entry, Status.MISMATCH, mistyped, prepared, kimai_id=ours.id)
             return replace(refused, diff=decision.diff, draft=None)
-        if decision.action is Action.UPDATE and _is_parked(ledger, prepared):
-            line = _refused(entry, Status.MISMATCH, ledger.message if ledger else "", prepared, kimai_id=ours.id)
-            line = replace(line, diff=decision.diff, draft=_in_place(prepared.draft, ours, decision))
+        if decision.action is Action.UPDATE and plan_lines.is_parked(ledger, prepared):
+            line = plan_lines.refused(
+                entry, Status.MISMATCH, ledger.message if ledger else "", prepared, kimai_id=ours.id
+            )
+            line = replace(line, diff=decision.diff, draft=plan_lines.in_place(prepared.draft, ours, decision))
             return self._adjustable(line, entry, ours, situation)
-        return _decided(entry, decision, ours, prepared)
+        return plan_lines.decided(entry, decision, ours, prepared)
 
     def _unwanted(self, entry: Entry, ours: Timesheet | None, situation: Situation) -> Result:
         if ours is not None:
             decision = self._decide_unwanted(entry.source_id, ours, situation)
-            line = _decided(entry, decision, ours, None)
+            line = plan_lines.decided(entry, decision, ours, None)
             return self._billed(line, entry, ours, situation) if decision.reason is Reason.BILLED else line
         if entry.source_id in situation.adjusted:
-            line = self._billed(_review(entry, Status.ORPHANED, Reason.BILLED), entry, None, situation)
+            line = self._billed(plan_lines.review(entry, Status.ORPHANED, Reason.BILLED), entry, None, situation)
             if line.action is Action.REVIEW:
                 return line
         if entry.sync_status is SyncStatus.CORRECTION_OPEN:
             text = f"{entry.open_minutes.normalize():f} minutes of the correction are open."
-            return _review(entry, Status.EXCLUDED, Reason.UNMATCHED_CORRECTION, text)
+            return plan_lines.review(entry, Status.EXCLUDED, Reason.UNMATCHED_CORRECTION, text)
         return Result(
-            entry.entry_date, entry.source_id, None, Status.EXCLUDED, Action.NONE, entry.time_minutes, _excluded(entry)
+            entry.entry_date,
+            entry.source_id,
+            None,
+            Status.EXCLUDED,
+            Action.NONE,
+            entry.time_minutes,
+            plan_lines.excluded(entry),
         )
 
-    def _missing(self, entry: Entry, prepared: Prepared, ledger: LedgerRow | None) -> Result:
+    def _missing(self, entry: Entry, prepared: plan_lines.Prepared, ledger: LedgerRow | None) -> Result:
         draft = prepared.draft
         mistyped = typing_error(entry.time_minutes)
         if mistyped:
-            return replace(_refused(entry, Status.MISSING, mistyped, prepared), draft=None)
-        if _is_parked(ledger, prepared):
-            return _refused(entry, Status.MISSING, ledger.message if ledger else "", prepared)
+            return replace(plan_lines.refused(entry, Status.MISSING, mistyped, prepared), draft=None)
+        if plan_lines.is_parked(ledger, prepared):
+            return plan_lines.refused(entry, Status.MISSING, ledger.message if ledger else "", prepared)
         size = len(draft.description.encode())
         if size > DESCRIPTION_BYTES:
             limit = f"Kimai takes {DESCRIPTION_BYTES}"
             text = f"The description has {size} bytes, {limit}: shorten the ticket's title or ZK_DESCRIPTION."
             # Without draft, since no decision makes Kimai take it.
-            return replace(_refused(entry, Status.MISSING, text, prepared), draft=None)
+            return replace(plan_lines.refused(entry, Status.MISSING, text, prepared), draft=None)
         return Result(
             entry.entry_date,
             entry.source_id,
@@ -180,11 +187,11 @@ class Reconciler:
             facts_hash=prepared.facts_hash,
         )
 
-    def _prepared(self, entry: Entry, assignment: Assignment, situation: Situation) -> Prepared:
+    def _prepared(self, entry: Entry, assignment: Assignment, situation: Situation) -> plan_lines.Prepared:
         draft = self._draft(entry, assignment)
         obstacles = " ".join(self._resolver.obstacles(assignment, situation.today, entry.entry_date))
         facts = {"desired": draft.desired.hash, "obstacles": obstacles}
-        return Prepared(draft, obstacles, stable_hash(facts))
+        return plan_lines.Prepared(draft, obstacles, stable_hash(facts))
 
     def _draft(self, entry: Entry, assignment: Assignment) -> Draft:
         seconds = whole_seconds(entry.time_minutes)
@@ -208,7 +215,7 @@ class Reconciler:
                 decision = self._decide_unwanted(source_id, row, situation)
                 if row.faults:
                     decision = Decision(Status.ORPHANED, Action.REVIEW, Reason.MALFORMED_TIMESHEET)
-                line = _stray(source_id, row, decision, situation.day)
+                line = plan_lines.stray(source_id, row, decision, situation.day)
                 if decision.reason is Reason.BILLED:
                     made, ledger = situation.adjusted.get(source_id, ()), situation.ledger.get(source_id)
                     owed = self._accounts.owed(source_id, situation.day, row, made, ledger=ledger)
@@ -290,150 +297,3 @@ def _taken(timesheets: Iterable[Timesheet]) -> dict[int, list[Span]]:
         if row.end is not None:
             spans.setdefault(row.user_id, []).append(Span(row.begin, row.end))
     return spans
-
-
-def _excluded(entry: Entry) -> Reason:
-    if entry.booked_minutes < 0:
-        return Reason.CORRECTION
-    return Reason.CORRECTED_TO_ZERO if entry.booked_minutes else Reason.ZERO
-
-
-def _decided(entry: Entry, decision: Decision, ours: Timesheet, prepared: Prepared | None) -> Result:
-    facts = {"entry": entry.owned_hash, "diff": decision.diff, "kimai": _facts(ours)}
-    writes = decision.action is Action.UPDATE and prepared is not None
-    return Result(
-        entry.entry_date,
-        entry.source_id,
-        ours.id,
-        decision.status,
-        decision.action,
-        entry.time_minutes,
-        decision.reason,
-        diff=decision.diff,
-        draft=_in_place(prepared.draft, ours, decision) if prepared else None,
-        facts_hash=prepared.facts_hash if writes and prepared else stable_hash(facts),
-    )
-
-
-def _behind(veiled: Iterable[Timesheet], line: Result, entry: Entry) -> Result:
-    """The line, unless it would create a time sheet that may be there already: of that person, where that is known."""
-    if line.action is not Action.CREATE or line.draft is None:
-        return line
-    user_id = line.draft.desired.user_id
-    row = next((row for row in veiled if "user" in row.faults or row.user_id == user_id), None)
-    if row is None:
-        return line
-    text = f"{_unread(row)} Whether it is this booking's is not known."
-    return _review(entry, Status.MISSING, Reason.MALFORMED_TIMESHEET, text, draft=line.draft)
-
-
-def _unread(row: Timesheet) -> str:
-    faults = "; ".join(f"{name}: {why}" for name, why in sorted(row.faults.items()))
-    return f"Time sheet {row.id} cannot be read: {faults}."
-
-
-def _facts(row: Timesheet) -> list[str]:
-    """What a decision about a time sheet depends on: which one it is, and the fields that are ours."""
-    return [str(row.id), *map(str, owned(row))]
-
-
-def _in_place(draft: Draft, ours: Timesheet, decision: Decision) -> Draft:
-    """The draft with the begin that the time sheet has, where placing it anew is not what changes."""
-    if decision.action is not Action.UPDATE or "begin" in decision.diff:
-        return draft
-    return replace(draft, span=Span(ours.begin, ours.begin + timedelta(seconds=draft.desired.seconds)))
-
-
-def _is_parked(ledger: LedgerRow | None, prepared: Prepared) -> bool:
-    return ledger is not None and ledger.state is PushState.PARKED and ledger.facts_hash == prepared.facts_hash
-
-
-def _refused(entry: Entry, status: Status, message: str, prepared: Prepared, *, kimai_id: int | None = None) -> Result:
-    result = _review(entry, status, Reason.REFUSED_BY_KIMAI, message, kimai_id=kimai_id, draft=prepared.draft)
-    # A known obstacle is waited for. Of the target's rules nothing is known, so each run tries once.
-    return replace(result, facts_hash=prepared.facts_hash, again=not prepared.obstacles)
-
-
-def _tried_again(line: Result) -> Result:
-    """The line of a refused write, to be sent again: a rule of the target's may have changed, which nothing tells."""
-    if line.action is not Action.REVIEW or not line.again or line.draft is None:
-        return line
-    return replace(line, action=Action.UPDATE if line.status is Status.MISMATCH else Action.CREATE)
-
-
-def _offered(entry: Entry, found: Match, draft: Draft) -> Result:
-    """A time sheet typed by hand fits: a person decides whether it is this booking."""
-    reason = Reason.DUPLICATE if found.tier is Tier.SAME else Reason.FUZZY_CANDIDATE
-    reason = Reason.AMBIGUOUS if found.ambiguous else reason
-    status = Status.MISSING if reason is Reason.FUZZY_CANDIDATE else Status.DUPLICATE
-    chosen = found.timesheet.id if found.timesheet else None
-    return _review(entry, status, reason, _named(found), kimai_id=chosen, draft=draft, candidates=found.candidates)
-
-
-def _named(found: Match) -> str:
-    """The time sheets that may be the booking's, as a sentence; nothing where there are none."""
-    names = ", ".join(f"time sheet {pair.timesheet_id} (score {pair.score})" for pair in found.candidates[:3])
-    return f"Candidates: {names}." if names else ""
-
-
-def _review(
-    entry: Entry,
-    status: Status,
-    reason: Reason,
-    text: str = "",
-    *,
-    kimai_id: int | None = None,
-    draft: Draft | None = None,
-    candidates: tuple[Candidate, ...] = (),
-) -> Result:
-    facts: dict[str, Any] = {
-        "reason": reason,
-        "entry": entry.owned_hash,
-        "desired": draft.desired.hash if draft else None,
-        "kimai": kimai_id,
-        "candidates": [candidate.timesheet_id for candidate in candidates],
-    }
-    return Result(
-        entry.entry_date,
-        entry.source_id,
-        kimai_id,
-        status,
-        Action.REVIEW,
-        entry.time_minutes,
-        reason,
-        text,
-        candidates=candidates,
-        draft=draft,
-        facts_hash=stable_hash(facts),
-    )
-
-
-def _clone(entry: Entry, clone: Timesheet, locks: Locks) -> Result:
-    """A copy of a booking's time sheet; one that is billed, or of a closed day, may only be kept."""
-    locked = locks.why(clone) or locks.why_day(entry.entry_date)
-    text = f"Time sheet {clone.id} carries the marker of booking {entry.source_id}."
-    return Result(
-        entry.entry_date,
-        entry.source_id,
-        clone.id,
-        Status.DUPLICATE,
-        Action.REVIEW,
-        Decimal(0),
-        Reason.BILLED_COPY if locked else Reason.MARKER_CLONED,
-        f"{text} {locked}".strip(),
-        facts_hash=stable_hash({"clone": _facts(clone)}),
-    )
-
-
-def _stray(source_id: str, row: Timesheet, decision: Decision, day: date) -> Result:
-    return Result(
-        day,
-        None,
-        row.id,
-        decision.status,
-        decision.action,
-        Decimal(0),
-        decision.reason,
-        f"Time sheet {row.id} belongs to booking {source_id}, which is not in Zammad.",
-        facts_hash=stable_hash({"stray": _facts(row), "reason": decision.reason}),
-    )

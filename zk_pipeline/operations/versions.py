@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from zk_pipeline.connectors.base import Level
+from zk_pipeline.domain.vital_figures import Level
 from zk_pipeline.runtime import ROLES, Runtime, SetupError
 from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.store.encryption import EncryptionError

@@ -2,8 +2,10 @@
 
 import pytest
 
-from zk_pipeline.connectors.base import Endpoint, Finding, Level, Validation
+from zk_pipeline.connectors.base import Endpoint
+from zk_pipeline.connectors.checks import Finding, Validation
 from zk_pipeline.connectors.kimai import KimaiConnector
+from zk_pipeline.domain.vital_figures import Level
 from zk_pipeline.sandbox.client import SandboxControl
 from zk_pipeline.sandbox.kimai import KimaiServer
 from zk_pipeline_tests.connectors.conftest import DAY, ConnectKimai, Office

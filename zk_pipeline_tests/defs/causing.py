@@ -24,7 +24,7 @@ from dagster._daemon.types import DaemonHeartbeat
 from dagster_shared.error import SerializableErrorInfo
 from sqlalchemy import make_url
 
-from zk_pipeline.connectors.base import Finding
+from zk_pipeline.connectors.checks import Finding
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.defs.automation.alerts import alerts
 from zk_pipeline.defs.resources import ZkResource

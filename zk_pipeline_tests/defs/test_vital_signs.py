@@ -16,9 +16,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
 
 from zk_pipeline import measuring
-from zk_pipeline.connectors.base import Level
 from zk_pipeline.domain import alerts as rules
 from zk_pipeline.domain import vital_figures, vital_signs
+from zk_pipeline.domain.vital_figures import Level
 from zk_pipeline.local import PROJECT, Environment
 from zk_pipeline.measuring import pace_of
 from zk_pipeline.store import dagster_figures

@@ -8,9 +8,10 @@ from threading import Thread
 import httpx
 import pytest
 
-from zk_pipeline.connectors.base import Endpoint, Level
+from zk_pipeline.connectors.base import Endpoint
 from zk_pipeline.doctor import clocks, configuration, webhook, zones
 from zk_pipeline.domain.records import TargetUser
+from zk_pipeline.domain.vital_figures import Level
 from zk_pipeline.settings import Settings
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)

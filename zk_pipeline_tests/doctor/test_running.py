@@ -17,8 +17,9 @@ import pytest
 from dagster._daemon.types import DaemonHeartbeat
 from sqlalchemy import text
 
-from zk_pipeline.connectors.base import Finding, Level
+from zk_pipeline.connectors.checks import Finding
 from zk_pipeline.doctor import mapped, units, webhook, zones
+from zk_pipeline.domain.vital_figures import Level
 from zk_pipeline.sandbox.demo import demo_mappings_csv
 from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline_tests.commands.conftest import Home, Homes, Sandbox, Zk

@@ -88,19 +88,13 @@ SENT_AS = {
 }
 """Credentials that the recordings leave out, by the note of the request."""
 
-FREE = {"password", "department", "address"}
-"""Columns of people that tell how they were made: the hash, and null or an empty text."""
-
+FREE = {"password", "department", "address"}  # They tell how people were made: the hash, and null or an empty text.
 UNORDERED = {"member_ids", "members", "ticket_time_accounting_ids", "user_ids"}
 
 PASSWORD = "secret"
 HOOKS = ("fail", "fail2", "slow", "redirect", "c404", "c503", "nosig", "custom")
 SETTINGS_THERE = {"version": "6.5.1", "zone": "Europe/Berlin"}
-STATES = {
-    1: {"tickets": 2, "articles": 2, "accountings": 1},
-    7: {"accountings": 1},
-    19: {},
-}
+STATES = {1: {"tickets": 2, "articles": 2, "accountings": 1}, 7: {"accountings": 1}, 19: {}}
 """From which request on the rows of the state file were there, up to which ids; from the last one on all of them."""
 
 Step = Callable[[ZammadServer], object]

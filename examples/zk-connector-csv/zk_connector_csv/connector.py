@@ -5,17 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from zk_pipeline.connectors.base import (
-    Certificate,
-    Changes,
-    Endpoint,
-    Finding,
-    Level,
-    RequestCounts,
-    SourceConnector,
-    Sweep,
-    Validation,
-)
+from zk_pipeline.connectors.base import Certificate, Changes, Endpoint, RequestCounts, SourceConnector, Sweep
+from zk_pipeline.connectors.checks import Finding, Validation
 from zk_pipeline.connectors.errors import AuthenticationError, ConnectorError, NotFoundError, ValidationFailedError
 from zk_pipeline.domain.records import (
     AccountingChange,
@@ -25,6 +16,7 @@ from zk_pipeline.domain.records import (
     TimeAccounting,
     Window,
 )
+from zk_pipeline.domain.vital_figures import Level
 
 from zk_connector_csv import rows
 from zk_connector_csv.folder import Folder, Line

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field, SecretStr
 
-from zk_pipeline.connectors.base import Finding
+from zk_pipeline.connectors.checks import Finding
 from zk_pipeline.operations import connectors
 from zk_pipeline.operations.connectors import Activity
 from zk_pipeline.store.connections import Connector

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from nicegui import ui
 from nicegui.element import Element
 
-from zk_pipeline.connectors.base import Validation
+from zk_pipeline.connectors.checks import Validation
 from zk_pipeline.operations import connectors
 from zk_pipeline.operations.actors import Role
 from zk_pipeline.operations.connectors import Standing

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from nicegui import ui
 
-from zk_pipeline.connectors.base import Finding, Level, Validation
+from zk_pipeline.connectors.checks import Finding, Validation
+from zk_pipeline.domain.vital_figures import Level
 from zk_pipeline.web.console import parts
 from zk_pipeline.web.console.parts import Tone
 from zk_pipeline.web.console.words import Words

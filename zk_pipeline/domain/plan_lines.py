@@ -1,0 +1,180 @@
+"""Lines of a plan: what an entry, a copy or a stray time sheet becomes once it is decided. Used by `reconcile`."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+from zk_pipeline.domain.decision import Action, Decision, Status, owned
+from zk_pipeline.domain.entries import Entry, stable_hash
+from zk_pipeline.domain.ledger import LedgerRow, PushState
+from zk_pipeline.domain.locks import Locks
+from zk_pipeline.domain.matching import Candidate, Match, Tier
+from zk_pipeline.domain.placement import Span
+from zk_pipeline.domain.plan import Draft, Result
+from zk_pipeline.domain.reasons import Reason
+from zk_pipeline.domain.records import Timesheet
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A draft with what may make the target refuse it; `facts_hash` changes with the wish and with the obstacles."""
+
+    draft: Draft
+    obstacles: str
+    facts_hash: str
+
+
+def excluded(entry: Entry) -> Reason:
+    """Why an entry needs no time sheet."""
+    if entry.booked_minutes < 0:
+        return Reason.CORRECTION
+    return Reason.CORRECTED_TO_ZERO if entry.booked_minutes else Reason.ZERO
+
+
+def decided(entry: Entry, decision: Decision, ours: Timesheet, prepared: Prepared | None) -> Result:
+    """An entry with its time sheet, as `decide` says."""
+    facts = {"entry": entry.owned_hash, "diff": decision.diff, "kimai": facts_of(ours)}
+    writes = decision.action is Action.UPDATE and prepared is not None
+    return Result(
+        entry.entry_date,
+        entry.source_id,
+        ours.id,
+        decision.status,
+        decision.action,
+        entry.time_minutes,
+        decision.reason,
+        diff=decision.diff,
+        draft=in_place(prepared.draft, ours, decision) if prepared else None,
+        facts_hash=prepared.facts_hash if writes and prepared else stable_hash(facts),
+    )
+
+
+def behind(veiled: Iterable[Timesheet], line: Result, entry: Entry) -> Result:
+    """The line, unless it would create a time sheet that may be there already: of that person, where that is known."""
+    if line.action is not Action.CREATE or line.draft is None:
+        return line
+    user_id = line.draft.desired.user_id
+    row = next((row for row in veiled if "user" in row.faults or row.user_id == user_id), None)
+    if row is None:
+        return line
+    text = f"{unread(row)} Whether it is this booking's is not known."
+    return review(entry, Status.MISSING, Reason.MALFORMED_TIMESHEET, text, draft=line.draft)
+
+
+def unread(row: Timesheet) -> str:
+    """The sentence about a time sheet that cannot be read."""
+    faults = "; ".join(f"{name}: {why}" for name, why in sorted(row.faults.items()))
+    return f"Time sheet {row.id} cannot be read: {faults}."
+
+
+def facts_of(row: Timesheet) -> list[str]:
+    """What a decision about a time sheet depends on: which one it is, and the fields that are ours."""
+    return [str(row.id), *map(str, owned(row))]
+
+
+def in_place(draft: Draft, ours: Timesheet, decision: Decision) -> Draft:
+    """The draft with the begin that the time sheet has, where placing it anew is not what changes."""
+    if decision.action is not Action.UPDATE or "begin" in decision.diff:
+        return draft
+    return replace(draft, span=Span(ours.begin, ours.begin + timedelta(seconds=draft.desired.seconds)))
+
+
+def is_parked(ledger: LedgerRow | None, prepared: Prepared) -> bool:
+    """Whether just this write was refused before."""
+    return ledger is not None and ledger.state is PushState.PARKED and ledger.facts_hash == prepared.facts_hash
+
+
+def refused(entry: Entry, status: Status, message: str, prepared: Prepared, *, kimai_id: int | None = None) -> Result:
+    """A write that the target refused, or will refuse, with its reason."""
+    result = review(entry, status, Reason.REFUSED_BY_KIMAI, message, kimai_id=kimai_id, draft=prepared.draft)
+    # A known obstacle is waited for. Of the target's rules nothing is known, so each run tries once.
+    return replace(result, facts_hash=prepared.facts_hash, again=not prepared.obstacles)
+
+
+def tried_again(line: Result) -> Result:
+    """The line of a refused write, to be sent again: a rule of the target's may have changed, which nothing tells."""
+    if line.action is not Action.REVIEW or not line.again or line.draft is None:
+        return line
+    return replace(line, action=Action.UPDATE if line.status is Status.MISMATCH else Action.CREATE)
+
+
+def offered(entry: Entry, found: Match, draft: Draft) -> Result:
+    """A time sheet typed by hand fits: a person decides whether it is this booking."""
+    reason = Reason.DUPLICATE if found.tier is Tier.SAME else Reason.FUZZY_CANDIDATE
+    reason = Reason.AMBIGUOUS if found.ambiguous else reason
+    status = Status.MISSING if reason is Reason.FUZZY_CANDIDATE else Status.DUPLICATE
+    chosen = found.timesheet.id if found.timesheet else None
+    return review(entry, status, reason, named(found), kimai_id=chosen, draft=draft, candidates=found.candidates)
+
+
+def named(found: Match) -> str:
+    """The time sheets that may be the booking's, as a sentence; nothing where there are none."""
+    names = ", ".join(f"time sheet {pair.timesheet_id} (score {pair.score})" for pair in found.candidates[:3])
+    return f"Candidates: {names}." if names else ""
+
+
+def review(
+    entry: Entry,
+    status: Status,
+    reason: Reason,
+    text: str = "",
+    *,
+    kimai_id: int | None = None,
+    draft: Draft | None = None,
+    candidates: tuple[Candidate, ...] = (),
+) -> Result:
+    """An entry that waits for a person; its facts are what a decision about it depends on."""
+    facts: dict[str, Any] = {
+        "reason": reason,
+        "entry": entry.owned_hash,
+        "desired": draft.desired.hash if draft else None,
+        "kimai": kimai_id,
+        "candidates": [candidate.timesheet_id for candidate in candidates],
+    }
+    return Result(
+        entry.entry_date,
+        entry.source_id,
+        kimai_id,
+        status,
+        Action.REVIEW,
+        entry.time_minutes,
+        reason,
+        text,
+        candidates=candidates,
+        draft=draft,
+        facts_hash=stable_hash(facts),
+    )
+
+
+def clone(entry: Entry, clone: Timesheet, locks: Locks) -> Result:
+    """A copy of a booking's time sheet; one that is billed, or of a closed day, may only be kept."""
+    locked = locks.why(clone) or locks.why_day(entry.entry_date)
+    text = f"Time sheet {clone.id} carries the marker of booking {entry.source_id}."
+    return Result(
+        entry.entry_date,
+        entry.source_id,
+        clone.id,
+        Status.DUPLICATE,
+        Action.REVIEW,
+        Decimal(0),
+        Reason.BILLED_COPY if locked else Reason.MARKER_CLONED,
+        f"{text} {locked}".strip(),
+        facts_hash=stable_hash({"clone": facts_of(clone)}),
+    )
+
+
+def stray(source_id: str, row: Timesheet, decision: Decision, day: date) -> Result:
+    """A time sheet of ours whose booking is not in the source."""
+    return Result(
+        day,
+        None,
+        row.id,
+        decision.status,
+        decision.action,
+        Decimal(0),
+        decision.reason,
+        f"Time sheet {row.id} belongs to booking {source_id}, which is not in Zammad.",
+        facts_hash=stable_hash({"stray": facts_of(row), "reason": decision.reason}),
+    )
