@@ -160,9 +160,10 @@ def told(runtime: Runtime, rows: Sequence[StoredRun]) -> tuple[Run, ...]:
     status = statuses(runtime, [row.run_id for row in rows])
     left = [row for row in rows if any(row.counts.get(name) for name in LEFT)]
     days = [day for row in left for day in (row.first, row.last) if day is not None]
-    with runtime.database.transaction() as connection:
-        taken_back = run_lists.taken_back(connection, [row.run_id for row in rows])
-        ahead = run_lists.ahead(connection, [row.run_id for row in left], min(days), max(days)) if days else {}
+    ahead: Mapping[str, int] = {}
+    if days:
+        with runtime.database.transaction() as connection:
+            ahead = run_lists.ahead(connection, [row.run_id for row in left], min(days), max(days))
     return tuple(
         Run(
             run_id=row.run_id,
@@ -176,7 +177,7 @@ def told(runtime: Runtime, rows: Sequence[StoredRun]) -> tuple[Run, ...]:
             failure=row.failure,
             url=run_url(runtime.settings.dagster_link, row.run_id),
             ahead=ahead.get(row.run_id, 0),
-            taken_back=row.run_id in taken_back,
+            taken_back=row.taken_back,
         )
         for row in rows
     )

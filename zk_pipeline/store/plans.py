@@ -64,9 +64,11 @@ def mark_carried_out(connection: Connection, connector: str, day: date) -> None:
 
 
 def carry_out(connection: Connection, connector: str, lines: Iterable[Result]) -> None:
-    """Note that these lines are done: the target has what they wanted."""
-    done = [(line.entry_date, line.key) for line in lines]
-    of_lines = (results.c.connector == connector) & tuple_(results.c.entry_date, results.c.key).in_(done)
+    """Note that these lines are done: the target has what they wanted. A plan made since may want something else."""
+    done = [(line.entry_date, line.key, line.facts_hash) for line in lines]
+    of_lines = (results.c.connector == connector) & tuple_(
+        results.c.entry_date, results.c.key, results.c.facts_hash
+    ).in_(done)
     connection.execute(update(results).where(of_lines).values(carried_out=True))
 
 

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import false as sql_false
 
 from zk_pipeline.domain.approval import WRITING
 from zk_pipeline.domain.decision import Action
@@ -22,7 +23,7 @@ class StoredRun:
     """What a run left in our tables; instants are in UTC. `updated_at` is when its last stage ended.
 
     `carried_out_until` is the newest day that it carried out; a plan, or a run that failed, has none. `failure` is what
-    a failed run tells the operator, in a sentence or more.
+    a failed run tells the operator, in a sentence or more. `taken_back`: every write of it was undone.
     """
 
     run_id: str
@@ -33,6 +34,7 @@ class StoredRun:
     updated_at: datetime
     carried_out_until: date | None
     failure: str
+    taken_back: bool
 
 
 def page(connection: Connection, limit: int, offset: int) -> list[StoredRun]:
@@ -61,12 +63,6 @@ def ahead(connection: Connection, run_ids: Collection[str], first: date, last: d
     return {row.run_id: row[1] for row in connection.execute(query.group_by(plan.run_id))}
 
 
-def taken_back(connection: Connection, run_ids: Collection[str]) -> set[str]:
-    """Those of these runs whose every write was taken back."""
-    query = select(writes.c.run_id).where(writes.c.run_id.in_(run_ids)).group_by(writes.c.run_id)
-    return set(connection.execute(query.having(func.bool_and(writes.c.undone_by.is_not(None)))).scalars())
-
-
 def last_carried_out(connection: Connection, timezone: str) -> datetime | None:
     """When a run last carried out the day on which it did so, in the business zone; `None` when none of late did."""
     recent = select(sync_runs.c.carried_out_at, sync_runs.c.carried_out_until)
@@ -80,4 +76,7 @@ def last_carried_out(connection: Connection, timezone: str) -> datetime | None:
 def _runs() -> Select[Any]:
     run = sync_runs.c
     days = (run.first_day, run.last_day)
-    return select(run.run_id, *days, run.counts, run.started_at, run.updated_at, run.carried_out_until, run.failure)
+    carried_out = (run.started_at, run.updated_at, run.carried_out_until)
+    of_run = writes.c.run_id == run.run_id
+    taken_back = select(func.bool_and(writes.c.undone_by.is_not(None))).where(of_run).scalar_subquery()
+    return select(run.run_id, *days, run.counts, *carried_out, run.failure, func.coalesce(taken_back, sql_false()))

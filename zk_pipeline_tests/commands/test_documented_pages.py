@@ -146,7 +146,7 @@ def desk(month: Month, homes: Homes, zk: Zk, sandbox: Sandbox, tmp_path: Path, m
     sandbox.kimai.restore(month.kimai)
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env.example").write_text((PROJECT / ".env.example").read_text())
-    (example,) = blocks(PROJECT / "docs" / "mappings.md", "csv")
+    example, _exported = blocks(PROJECT / "docs" / "mappings.md", "csv")
     (tmp_path / "mappings.csv").write_text(example.text)
     return Desk(Zk(homes.new(like=month.home)), homes, sandbox, tmp_path)
 

@@ -114,6 +114,7 @@ def zk_up(home: Path, variables: dict[str, str], port: int) -> Iterator[Up]:
         env={
             **environment,
             "ZK_WEB_PORT": str(web_port),
+            "ZK_TIMEZONE": "Europe/Berlin",
             **variables,
             "ZK_HOME": str(home),
             "PYTHONUNBUFFERED": "1",
@@ -258,7 +259,7 @@ def launched_at_last(up: Up) -> str:
 
 
 def test_a_second_one_on_the_same_home_is_told_where_the_first_is(running: Up) -> None:
-    with zk_up(running.home, {"ZK_TIMEZONE": "Europe/Berlin"}, free_port()) as second:
+    with zk_up(running.home, {}, free_port()) as second:
         assert second.process.wait(20) == 1
     told = f"`zk up` runs already on {running.home} at {running.url}. Use that one, or stop it with Ctrl-C."
     assert second.lines[-1] == f"Error: {told}\n"
@@ -266,7 +267,7 @@ def test_a_second_one_on_the_same_home_is_told_where_the_first_is(running: Up) -
 
 def test_a_taken_port_is_one_sentence_and_leaves_nothing(running: Up, tmp_path: Path) -> None:
     port = int(running.web_url.rpartition(":")[2])
-    with zk_up(tmp_path, {"ZK_WEB_PORT": str(port), "ZK_TIMEZONE": "Europe/Berlin"}, free_port()) as up:
+    with zk_up(tmp_path, {"ZK_WEB_PORT": str(port)}, free_port()) as up:
         assert up.process.wait(30) == 1
     assert f"Error: Port {port} cannot be used (Address already in use)." in up.output
     assert processes_of(tmp_path) == {}

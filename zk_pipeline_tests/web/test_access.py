@@ -38,7 +38,7 @@ PUBLIC = {
 }
 """Routes that declare no role, and why."""
 
-ASKING_DAGSTER = {"POST /api/v1/statements/refresh"}
+ASKING_DAGSTER = {"POST /api/v1/statements/refresh", "POST /api/v1/sync/runs/{run_id}/cancel"}
 """Routes that need no more than the role to ask Dagster, which does not run here."""
 
 ANY = "999999"

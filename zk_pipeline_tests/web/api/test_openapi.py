@@ -38,6 +38,7 @@ ASKING = {
     "PUT /api/v1/mappings/{collection}/{key}",
     "POST /api/v1/periods/{month}/tags",
     "POST /api/v1/statements/refresh",
+    "POST /api/v1/sync/runs/{run_id}/cancel",
     "POST /api/v1/sync/overrides",
     "POST /api/v1/sync/plans",
     "GET /api/v1/sync/runs/{run_id}/undo",
