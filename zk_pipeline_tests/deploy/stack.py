@@ -129,6 +129,7 @@ def _variables(folder: Path, given: Mapping[str, str], ports: Mapping[str, int],
     return {
         **others,
         "ZK_ENV_FILE": os.devnull,
+        "ZK_TIMEZONE": "UTC",
         "ZK_HOME": str(folder / "home"),
         "DAGSTER_HOME": str(folder / "home" / "dagster"),
         "ZK_PUBLIC_URL": url,
