@@ -58,7 +58,7 @@ READ_FAILURES = {
                    ["403", "admin.time_accounting"]),
     "zammad 404": ("zammad", LIST, {"status": 404, "text": '{"error": "This page doesn\'t exist."}'},
                    ["404", "6.1 or newer"]),
-    "zammad 429": ("zammad", "/organizations", {"status": 429, "headers": {"Retry-After": "1"}},
+    "zammad 429": ("zammad", "/users", {"status": 429, "headers": {"Retry-After": "1"}},
                    ["429", "Too many requests", "Try again later"]),
     "zammad 500": ("zammad", LIST, {"status": 500}, ["500", "server failed", "log"]),
     "zammad html": ("zammad", "/users", {"kind": "html", "status": 200}, ["JSON was expected", "base URL"]),
