@@ -118,12 +118,7 @@ def patch(caller: Caller, entry_id: int, data: Mapping[str, Any]) -> Shown:
     """PATCH: only sent fields change; times are read in the zone stored on the entry."""
     stored = changeable(caller, entry_id, "edit")
     form = Form(form_fields(caller, stored.user, with_user=True), data)
-    entry = _filled(caller, form, stored)
-    moved = (entry.project, entry.activity) != (stored.project, stored.activity)
-    if moved and not form.sent("billable"):
-        entry = _with_automatic_billable(caller.kimai, entry)
-    if moved or entry.user != stored.user:
-        entry = _with_rates_reset(form, entry)
+    entry = _with_rates_reset(caller.kimai, stored, _filled(caller, form, stored))
     entry = replace(entry, timezone=caller.kimai.users.rows[entry.user].timezone)
     if entry == stored:
         return Shown(stored, stored.zone)
@@ -208,6 +203,12 @@ def set_meta(caller: Caller, entry_id: int, data: Mapping[str, Any]) -> Shown:
         raise bad_request()
     changed = replace(entry, meta=entry.meta | {name: scalar(value)})
     return Shown(caller.kimai.timesheets.put(changed), entry.zone)
+
+
+def edit(kimai: Installation, entry_id: int, columns: Mapping[str, Any]) -> Timesheet:
+    """What a person saves in Kimai's own form, which has fields that the API lacks, such as the break."""
+    stored = kimai.timesheets.rows[entry_id]
+    return _saved(kimai, _with_rates_reset(kimai, stored, replace(stored, **columns)), stored.zone)
 
 
 def delete(caller: Caller, entry_id: int) -> None:
@@ -297,10 +298,17 @@ def _with_automatic_billable(kimai: Installation, entry: Timesheet) -> Timesheet
     return replace(entry, billable=all(part.billable for part in parts))
 
 
-def _with_rates_reset(form: Form, entry: Timesheet) -> Timesheet:
-    if form.sent("fixedRate") or form.sent("hourlyRate"):
+def _with_rates_reset(kimai: Installation, stored: Timesheet, entry: Timesheet) -> Timesheet:
+    """The entry without what people set on it, where it moves to another user, project or activity.
+
+    Nothing is reset when a rate changes at the same time. A rate that is sent as it stands is no change, and `billable`
+    is automatic then whatever was sent (docs/kimai.md §4).
+    """
+    moved = (entry.user, entry.project, entry.activity) != (stored.user, stored.project, stored.activity)
+    priced = (entry.fixed_rate, entry.hourly_rate) != (stored.fixed_rate, stored.hourly_rate)
+    if not moved or priced:
         return entry
-    return replace(entry, fixed_rate=None, hourly_rate=None)
+    return _with_automatic_billable(kimai, replace(entry, fixed_rate=None, hourly_rate=None))
 
 
 def _default_begin(caller: Caller) -> int:
