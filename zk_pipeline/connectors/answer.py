@@ -208,6 +208,29 @@ class Row:
             raise self._fault(name, f"{text!r} is more than can be stored")
         return number
 
+    def optional_amount(self, name: str) -> Decimal | None:
+        """An amount of money that is sent as a JSON number; `None` where it is null or absent.
+
+        The shortest text of the number is what was sent, digit by digit: no amount that can be stored has more digits
+        than that keeps.
+        """
+        if not self.has(name):
+            return None
+        value = self.raw[name]
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self._fault(name, f"{_kind(value)} came instead of an amount")
+        amount = Decimal(str(value))
+        if abs(amount) >= LARGEST_AMOUNT:
+            raise self._fault(name, f"{value} is more than can be stored")
+        return amount
+
+    def amount(self, name: str) -> Decimal:
+        """An amount of money that is sent as a JSON number."""
+        found = self.optional_amount(name)
+        if found is None:
+            raise self._fault(name, MISSING if name not in self.raw else "nothing came instead of an amount")
+        return found
+
     def moment(self, name: str) -> datetime:
         """A point in time with the offset in which it was sent."""
         text = self.text(name)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,6 +23,7 @@ from zk_pipeline.connectors.http import Params
 from zk_pipeline.connectors.http_connector import HttpConnector
 from zk_pipeline.connectors.kimai_account import ALL_USERS, ME, USERS, Account
 from zk_pipeline.connectors.kimai_errors import TIMESHEETS, KimaiDialect
+from zk_pipeline.connectors.kimai_invoices import read_invoices
 from zk_pipeline.connectors.kimai_pages import PAGE_SIZE, Reading, TimesheetList, read_timesheets
 from zk_pipeline.connectors.kimai_registers import (
     CUSTOMERS,
@@ -35,6 +37,7 @@ from zk_pipeline.connectors.kimai_times import NAIVE, misread, query_span, wall_
 from zk_pipeline.connectors.kimai_validation import OLDEST_VERSION, validate, version_findings
 from zk_pipeline.domain.records import (
     Customer,
+    InvoiceReading,
     Project,
     TargetDirectory,
     Timesheet,
@@ -123,6 +126,10 @@ class KimaiConnector(HttpConnector, TargetConnector):
         self._account.learn(directory.users)
         return directory
 
+    def fetch_invoices(self) -> InvoiceReading:
+        """Read all invoices, a page of 500 at a time (docs/kimai.md §15)."""
+        return read_invoices(self._http)
+
     def get(self, timesheet_id: int) -> Timesheet | None:
         """Read one time sheet, or `None` when Kimai says that it does not exist."""
         try:
@@ -176,17 +183,21 @@ class KimaiConnector(HttpConnector, TargetConnector):
         return made
 
     def update(self, current: Timesheet, change: TimesheetChange) -> Timesheet:
-        """Change a time sheet that was read as `current`; an empty change sends nothing (docs/kimai.md §4)."""
+        """Change a time sheet that was read as `current`; an empty change sends nothing (docs/kimai.md §4).
+
+        Billable flag and rates are sent once more alone where Kimai reset them, as it does when a time sheet moves.
+        """
         self._check_length(change.description or "")
         fields = _fields(change)
         if change.begin is None and change.end is None:
-            return self._patch(current, fields) if fields else current
+            changed = self._patch(current, fields) if fields else current
+            return self._kept(changed, fields)
         zone = self._account.zone_of_entry(current)
         changed = self._patch(current, fields | _times(change, zone))
         if zone is not None and _was_misread(change, changed, zone):
             # Stored with another zone of the same offset: the form with offset is exact in any.
             changed = self._patch(current, fields | _times(change, None))
-        return changed
+        return self._kept(changed, fields)
 
     def delete(self, timesheet_id: int) -> None:
         """Delete a time sheet; one that is already gone is no error."""
@@ -272,6 +283,11 @@ class KimaiConnector(HttpConnector, TargetConnector):
                 remedy="Shorten the ticket's title or the template of the description.",
             )
 
+    def _kept(self, changed: Timesheet, sent: dict[str, Any]) -> Timesheet:
+        shown = {"billable": changed.billable, "hourlyRate": changed.hourly_rate, "fixedRate": changed.fixed_rate}
+        lost = {name: sent[name] for name, value in shown.items() if name in sent and not _same(sent[name], value)}
+        return self._patch(changed, lost) if lost else changed
+
     def _patch(self, current: Timesheet, body: dict[str, Any]) -> Timesheet:
         answer = self._http.write("PATCH", f"{TIMESHEETS}/{current.id}", body, repeatable=True, needs=EDIT)
         _check_references(answer, body)
@@ -320,8 +336,19 @@ def _fields(change: TimesheetChange) -> dict[str, Any]:
         "description": change.description,
         "tags": tags,
         "billable": change.billable,
+        "hourlyRate": _number(change.hourly_rate),
+        "fixedRate": _number(change.fixed_rate),
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _number(amount: Decimal | None) -> float | None:
+    """An amount as JSON has it: written with the same digits, and nothing is reckoned with it."""
+    return None if amount is None else float(amount)
+
+
+def _same(sent: Any, shown: Any) -> bool:
+    return sent == shown if isinstance(sent, bool) else shown is not None and Decimal(str(sent)) == shown
 
 
 def _times(change: TimesheetChange, zone: ZoneInfo | None) -> dict[str, str]:

@@ -24,6 +24,8 @@ FIELD_PERMISSIONS: Mapping[str, str] = {
     "end": "view_other_timesheet",
     "billable": "edit_billable_other_timesheet",
     "exported": "edit_export_other_timesheet",
+    "hourlyRate": "edit_rate_other_timesheet",
+    "fixedRate": "edit_rate_other_timesheet",
 }
 """The permission without which a field is not in the form (docs/kimai.md §1, §5)."""
 

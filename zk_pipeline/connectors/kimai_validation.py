@@ -14,6 +14,7 @@ from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.connectors.http import HttpClient, Params
 from zk_pipeline.connectors.kimai_account import ALL_USERS, ME, USERS, Caller, caller_in
 from zk_pipeline.connectors.kimai_errors import PROBE_FIELD, TIMESHEETS, ProbeRefusedError
+from zk_pipeline.connectors.kimai_invoices import VIEW, read_invoices
 from zk_pipeline.connectors.kimai_registers import CUSTOMERS, PROJECTS, TAGS
 from zk_pipeline.domain.records import TargetUser, Timesheet
 from zk_pipeline.domain.vital_figures import Level
@@ -62,6 +63,7 @@ def validate(http: HttpClient) -> Validation:
         if _offered(http, checks, subject, ("POST", path), IMPOSSIBLE_RECORD, needs) is not None:
             checks.passed(subject, "The account may do so.")
     _others(http, checks, caller, users)
+    _invoices(http, checks)
     checks.passed(
         "untested",
         "Untested, since only a write would tell: deleting time sheets (delete_other_timesheet), writing into locked "
@@ -192,6 +194,18 @@ def _unseen(http: HttpClient, checks: Checks, caller: Caller, users: Sequence[Ta
         "No time sheet of anybody else came, so whether the account sees and may change them is untested.",
         f"{remedy}, and test again when others have time sheets.",
     )
+
+
+def _invoices(http: HttpClient, checks: Checks) -> None:
+    """Invoices are only compared with what was billed: nothing fails without them."""
+    found = checks.attempt("invoices", lambda: read_invoices(http), Level.WARN)
+    if found is None:
+        return
+    if found.problem:
+        remedy = f"Give a role of the account the permission {VIEW}, with Kimai 2.22 or newer."
+        checks.warned("invoices", f"{found.problem} What is billed is not compared with invoices.", remedy)
+        return
+    checks.passed("invoices", f"{len(found.rows)} invoices can be read ({VIEW}).")
 
 
 def _newest(http: HttpClient, filters: Params) -> list[Timesheet]:

@@ -8,7 +8,7 @@ from zk_pipeline.domain.instants import days_window
 from zk_pipeline.domain.records import Window
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.stages.zammad import certificate_values, told
-from zk_pipeline.store import ledger, sweeps
+from zk_pipeline.store import invoices, ledger, sweeps
 from zk_pipeline.store import target as rows
 
 SUBJECT = "timesheets"
@@ -30,18 +30,23 @@ def around(first: date, last: date, runtime: Runtime) -> Window:
 
 
 def extract_directory(runtime: Runtime, target: TargetConnector) -> dict[str, int]:
-    """Store the server's settings, users, customers, projects and activities; returns their counts.
+    """Store the server's settings, users, customers, projects, activities and invoices; returns their counts.
+
+    That invoices cannot be read is stored with them and stops nothing.
 
     `unreadable` ones are with them: what was stored of them before stays, so nothing is made in their place.
     """
     directory = target.fetch_directory()
+    billed = target.fetch_invoices()
     with runtime.database.transaction() as connection:
         rows.save_directory(connection, target.endpoint.name, directory)
+        invoices.save(connection, target.endpoint.name, billed)
     return {
         "users": len(directory.users),
         "customers": len(directory.customers),
         "projects": len(directory.projects),
         "activities": len(directory.activities),
+        "invoices": len(billed.rows),
         "unreadable": told(directory.unreadable),
     }
 

@@ -19,6 +19,8 @@ metadata = MetaData(
 SCHEMAS = ("zammad", "kimai", "sync", "marts")
 
 MINUTES = Numeric(14, 4)
+MONEY = Numeric(14, 4)
+"""Kimai reckons the amount of a time sheet to a hundredth of a cent (docs/kimai.md §15)."""
 NOW = text("now()")
 
 

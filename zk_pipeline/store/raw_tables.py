@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from zk_pipeline.store.columns import directory_table, instant, json_column, metadata, text_column
+from zk_pipeline.store.columns import MONEY, directory_table, instant, json_column, metadata, text_column
 
 
 def faults_column() -> Column:
@@ -100,6 +100,9 @@ timesheets = Table(
     Column("tags", ARRAY(Text), nullable=False),
     Column("exported", Boolean, nullable=False),
     Column("billable", Boolean, nullable=False),
+    # Missing where the account may not see rates. What an hour or the whole was set to stands in the ledger's base.
+    Column("rate", MONEY),
+    Column("break_seconds", Integer, nullable=False, server_default=text("0")),
     json_column("raw"),
     faults_column(),
     instant("last_seen_at", default=True),
@@ -125,6 +128,32 @@ customers = directory_table(
     text_column("name"),
     text_column("number", nullable=True),
     Column("visible", Boolean, nullable=False),
+    text_column("currency", default="''"),
+)
+invoices = directory_table(
+    "invoices",
+    "kimai",
+    text_column("number"),
+    Column("customer_id", BigInteger, nullable=False),
+    text_column("currency"),
+    Column("total", MONEY, nullable=False),
+    Column("tax", MONEY, nullable=False),
+    Column("vat", MONEY, nullable=False),
+    text_column("status"),
+    instant("created_at"),
+    Column("due_days", Integer, nullable=False),
+    Column("payment_date", Date),
+)
+invoice_readings = Table(
+    "invoice_readings",
+    metadata,
+    text_column("connector"),
+    instant("tried_at", default=True),
+    # Of the last reading that succeeded, and why the one tried last did not.
+    instant("read_at", nullable=True),
+    text_column("problem"),
+    PrimaryKeyConstraint("connector"),
+    schema="kimai",
 )
 projects = directory_table(
     "projects",

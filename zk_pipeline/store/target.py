@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, Table, delete, func, or_, select, update
@@ -19,6 +20,8 @@ from zk_pipeline.domain.records import (
 from zk_pipeline.store import suppression
 from zk_pipeline.store.database import upsert
 from zk_pipeline.store.raw_tables import activities, customers, kimai_users, projects, servers, timesheets
+
+RATES = ("rate", "hourly_rate", "fixed_rate")
 
 
 def save_timesheets(
@@ -39,6 +42,8 @@ def save_timesheets(
             "tags": row.tags,
             "exported": row.exported,
             "billable": row.billable,
+            "rate": row.rate,
+            "break_seconds": row.break_seconds,
             "raw": row.raw,
             "faults": row.faults,
             "sweep_id": sweep_id,
@@ -192,7 +197,8 @@ def timesheet_json(row: Timesheet) -> dict[str, Any]:
 def timesheet_from_json(value: Mapping[str, Any]) -> Timesheet:
     """A time sheet out of the ledger."""
     instants = {name: value[name] and datetime.fromisoformat(value[name]) for name in ("begin", "end")}
-    return Timesheet(**{"raw": {}, **value, **instants, "tags": tuple(value["tags"])})
+    amounts = {name: Decimal(value[name]) for name in RATES if value.get(name) is not None}
+    return Timesheet(**{"raw": {}, **value, **instants, **amounts, "tags": tuple(value["tags"])})
 
 
 def _stored(connection: Connection, table: Table, connector: str) -> list[dict[str, Any]]:
@@ -231,4 +237,6 @@ def _timesheet(row: Mapping[Any, Any]) -> Timesheet:
         billable=row["billable"],
         raw=row.get("raw", {}),
         faults=row["faults"],
+        break_seconds=row["break_seconds"],
+        rate=row["rate"],
     )

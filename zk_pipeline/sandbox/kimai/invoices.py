@@ -1,4 +1,4 @@
-"""Invoices and exports: which time sheets they take and mark, and the list of invoices (docs/kimai.md §12)."""
+"""Invoices and exports: which time sheets they take and mark, and the list of invoices (docs/kimai.md §15)."""
 
 from collections.abc import Iterable
 from dataclasses import replace

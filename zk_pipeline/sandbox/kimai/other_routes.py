@@ -1,4 +1,4 @@
-"""Routes of users, teams, invoices, configuration and status (docs/kimai.md §8, §10, §12)."""
+"""Routes of users, teams, invoices, configuration and status (docs/kimai.md §8, §10, §15)."""
 
 from typing import Any
 
