@@ -1,4 +1,4 @@
-"""The tables of the schemas `zammad` and `kimai`: what the source and the target say."""
+"""The tables of the schemas `zammad` and `kimai`: what source and target say, and the sweeps that read it."""
 
 from sqlalchemy import (
     ARRAY,
@@ -6,6 +6,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Date,
+    Identity,
     Index,
     Integer,
     Numeric,
@@ -23,6 +24,29 @@ def faults_column() -> Column:
     """Which fields of the row cannot be read, and why: the others keep what was last read of them."""
     return Column("faults", JSONB, nullable=False, server_default=text("'{}'::jsonb"))
 
+
+sweeps = Table(
+    "sweeps",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    text_column("connector"),
+    text_column("subject"),
+    instant("window_start"),
+    instant("window_end"),
+    Column("pages", Integer, nullable=False, server_default="0"),
+    Column("rows", Integer, nullable=False, server_default="0"),
+    Column("total_before", BigInteger),
+    Column("total_after", BigInteger),
+    Column("position", BigInteger),
+    instant("high_water", nullable=True),
+    Column("complete", Boolean, nullable=False, server_default=text("false")),
+    text_column("reason", default=""),
+    text_column("run_id"),
+    instant("started_at", default=True),
+    instant("ended_at", nullable=True),
+    Index("sweeps_recent_idx", "connector", "subject", text("id DESC")),
+    schema="sync",
+)
 
 time_accountings = Table(
     "time_accountings",

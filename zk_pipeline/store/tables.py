@@ -38,29 +38,6 @@ connectors = Table(
     schema="sync",
 )
 
-sweeps = Table(
-    "sweeps",
-    metadata,
-    Column("id", BigInteger, Identity(), primary_key=True),
-    text_column("connector"),
-    text_column("subject"),
-    instant("window_start"),
-    instant("window_end"),
-    Column("pages", Integer, nullable=False, server_default="0"),
-    Column("rows", Integer, nullable=False, server_default="0"),
-    Column("total_before", BigInteger),
-    Column("total_after", BigInteger),
-    Column("position", BigInteger),
-    instant("high_water", nullable=True),
-    Column("complete", Boolean, nullable=False, server_default=text("false")),
-    text_column("reason", default=""),
-    text_column("run_id"),
-    instant("started_at", default=True),
-    instant("ended_at", nullable=True),
-    Index("sweeps_recent_idx", "connector", "subject", text("id DESC")),
-    schema="sync",
-)
-
 normalized_entries = Table(
     "normalized_entries",
     metadata,
@@ -158,6 +135,8 @@ pushes = Table(
     json_column("asked"),
     Column("kimai_id", BigInteger),
     json_column("base", nullable=True),
+    # What people had set in the target and an update under way sends back.
+    json_column("by_hand", nullable=True),
     text_column("facts_hash", default=""),
     text_column("message", default=""),
     Column("attempts", Integer, nullable=False, server_default="0"),

@@ -79,6 +79,34 @@ def timesheets_by_id(connection: Connection, connector: str, ids: Collection[int
     return {row["id"]: _timesheet(row) for row in connection.execute(query).mappings()}
 
 
+def newest_priced(
+    connection: Connection, connector: str, user_id: int, project_id: int, activity_id: int, *, other_than: int
+) -> Timesheet | None:
+    """The newest time sheet of this person, project and activity of which the amount is known."""
+    query = select(timesheets).where(
+        timesheets.c.connector == connector,
+        timesheets.c.gone_at.is_(None),
+        timesheets.c.user_id == user_id,
+        timesheets.c.project_id == project_id,
+        timesheets.c.activity_id == activity_id,
+        timesheets.c.id != other_than,
+        timesheets.c.rate.is_not(None),
+        timesheets.c.duration_seconds > 0,
+    )
+    row = connection.execute(query.order_by(timesheets.c.id.desc()).limit(1)).mappings().first()
+    return _timesheet(row) if row is not None else None
+
+
+def currency_of(connection: Connection, connector: str, project_id: int) -> str:
+    """The currency of a project's customer; empty while it is not known."""
+    query = (
+        select(customers.c.currency)
+        .join(projects, (projects.c.connector == customers.c.connector) & (projects.c.customer_id == customers.c.id))
+        .where(projects.c.connector == connector, projects.c.id == project_id)
+    )
+    return connection.execute(query).scalar() or ""
+
+
 def marked_timesheets(connection: Connection, connector: str, beginning: str) -> list[int]:
     """The ids of the stored time sheets whose description holds this beginning of a marker, in order."""
     query = select(timesheets.c.id).where(

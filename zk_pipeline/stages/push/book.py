@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from decimal import Decimal
 
 from sqlalchemy import Connection
 
 from zk_pipeline.connectors.errors import ConnectorError, ValidationFailedError
+from zk_pipeline.domain import by_hand
+from zk_pipeline.domain.by_hand import NOTHING, ByHand
 from zk_pipeline.domain.decision import Action
 from zk_pipeline.domain.journal import JournalEntry
 from zk_pipeline.domain.ledger import Desired, LedgerRow, PushState
@@ -69,10 +72,19 @@ class Book:
         with self._database.transaction() as connection:
             return bool(ledger.rows_of_timesheets(connection, self._target, [kimai_id]).keys() - {source_id})
 
-    def intend(self, parcels: Sequence[Parcel], operation: Action) -> None:
-        """Commit that these writes are about to be sent."""
+    def usual_rate(self, parcel: Parcel) -> tuple[Decimal | None, str]:
+        """What an hour costs where a parcel's time sheet shall lie, as another one there tells; and the currency."""
+        desired, kimai_id = parcel.draft.desired, parcel.line.kimai_id or 0
         with self._database.transaction() as connection:
-            ledger.intend(connection, self._target, [_write(parcel, operation) for parcel in parcels], self._run_id)
+            place = (desired.user_id, desired.project_id or 0, desired.activity_id)
+            sheet = rows.newest_priced(connection, self._target, *place, other_than=kimai_id)
+            return by_hand.hourly(sheet) if sheet else None, rows.currency_of(connection, self._target, place[1])
+
+    def intend(self, parcels: Sequence[Parcel], operation: Action, theirs: ByHand = NOTHING) -> None:
+        """Commit that these writes are about to be sent, an update with what people had set there."""
+        writes = [replace(_write(parcel, operation), by_hand=theirs) for parcel in parcels]
+        with self._database.transaction() as connection:
+            ledger.intend(connection, self._target, writes, self._run_id)
 
     def confirm(self, done: Sequence[Done], event: str, operation: Action) -> None:
         """Commit the rows that the target returned, what was there before them, and that a decision is carried out."""

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0022"
 down_revision = "0020"
@@ -28,6 +29,7 @@ def upgrade() -> None:
     op.add_column(
         "customers", sa.Column("currency", sa.Text(), server_default=sa.text("''"), nullable=False), schema="kimai"
     )
+    op.add_column("pushes", sa.Column("by_hand", JSONB()), schema="sync")
     op.create_table(
         "invoices",
         sa.Column("connector", sa.Text(), nullable=False),
@@ -80,6 +82,7 @@ def downgrade() -> None:
     op.execute(f"UPDATE sync.pushes SET base = base - '{names}'::text[] WHERE base IS NOT NULL")  # noqa: S608
     op.drop_table("invoice_readings", schema="kimai")
     op.drop_table("invoices", schema="kimai")
+    op.drop_column("pushes", "by_hand", schema="sync")
     op.drop_column("customers", "currency", schema="kimai")
     op.drop_column("timesheets", "break_seconds", schema="kimai")
     op.drop_column("timesheets", "rate", schema="kimai")
