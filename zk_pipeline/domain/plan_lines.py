@@ -45,6 +45,7 @@ def decided(entry: Entry, decision: Decision, ours: Timesheet, prepared: Prepare
         decision.action,
         entry.time_minutes,
         decision.reason,
+        shortened(ours) if "break" in decision.diff else "",
         diff=decision.diff,
         draft=in_place(prepared.draft, ours, decision) if prepared else None,
         facts_hash=prepared.facts_hash if writes and prepared else stable_hash(facts),
@@ -67,6 +68,11 @@ def unread(row: Timesheet) -> str:
     """The sentence about a time sheet that cannot be read."""
     faults = "; ".join(f"{name}: {why}" for name, why in sorted(row.faults.items()))
     return f"Time sheet {row.id} cannot be read: {faults}."
+
+
+def shortened(row: Timesheet) -> str:
+    """The sentence about a time sheet's break."""
+    return f"A break of {row.break_seconds / 60:g} minutes shortens time sheet {row.id}." if row.break_seconds else ""
 
 
 def facts_of(row: Timesheet) -> list[str]:

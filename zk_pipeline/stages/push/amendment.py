@@ -16,7 +16,9 @@ from zk_pipeline.domain.ledger import LedgerRow
 from zk_pipeline.domain.locks import Locks
 from zk_pipeline.domain.markers import has_marker, marker
 from zk_pipeline.domain.plan import Result
+from zk_pipeline.domain.plan_lines import shortened
 from zk_pipeline.domain.records import Timesheet, TimesheetChange
+from zk_pipeline.domain.rounding import ANY
 from zk_pipeline.stages.push.book import Book, Done, Refusal, refusal_of
 from zk_pipeline.stages.push.delivery import Parcel
 from zk_pipeline.stages.push.report import PushReport
@@ -51,6 +53,12 @@ class Amendment:
             if not error.outcome_unknown:
                 raise
             return PushReport(failed=1, problems=(str(error),))
+        if not _reached(parcel, current, row):
+            minutes, wanted = (f"{seconds / 60:g}" for seconds in (row.duration_seconds, parcel.draft.desired.seconds))
+            why = shortened(row) or "No rounding explains that."
+            text = f"Kimai made {minutes} minutes of it instead of {wanted}. {why}"
+            self._book.refuse(parcel, Action.UPDATE, Refusal(text), current=row)
+            return PushReport(parked=1)
         self._book.confirm([Done(parcel, row, current)], "kimai.timesheet.updated", Action.UPDATE)
         return PushReport(updated=1, minutes=parcel.line.minutes)
 
@@ -156,6 +164,17 @@ class Removal:
 def _unchanged(current: Timesheet, seen: Timesheet | None) -> bool:
     """Whether a time sheet is as it was when a person decided about it; other values need another decision."""
     return seen is not None and (*owned(current), current.description) == (*owned(seen), seen.description)
+
+
+def _reached(parcel: Parcel, current: Timesheet, row: Timesheet) -> bool:
+    """Whether the time sheet has the length that was wanted, as far as rounding lets it.
+
+    Somebody may have entered a break between our look and our write.
+    """
+    sent, moved = parcel.draft.desired.seconds, not parcel.line.diff.keys().isdisjoint({"begin", "duration"})
+    if not moved or row.duration_seconds == sent:
+        return True
+    return row.break_seconds == current.break_seconds and ANY.explains(row.begin, sent, row)
 
 
 def _change(parcel: Parcel, current: Timesheet) -> TimesheetChange:

@@ -126,8 +126,11 @@ class Book:
             event = AuditEvent("kimai.timesheet.deleted", "pipeline", f"timesheet:{kimai_id}", detail, self._run_id)
             audit.append(connection, [event])
 
-    def refuse(self, parcel: Parcel, operation: Action, refusal: Refusal) -> None:
-        """Park an entry that the target refused, and open a conflict for it."""
+    def refuse(self, parcel: Parcel, operation: Action, refusal: Refusal, *, current: Timesheet | None = None) -> None:
+        """Park an entry that the target refused, and open a conflict for it.
+
+        `current` is the time sheet where something was written, though not what was wanted.
+        """
         known = parcel.line.text
         if parcel.line.reason is Reason.REFUSED_BY_KIMAI:
             # Its text is that of the last refusal: a sentence is told once.
@@ -136,6 +139,7 @@ class Book:
         line = replace(parcel.line, action=Action.REVIEW, reason=Reason.REFUSED_BY_KIMAI, text=text)
         with self._exchanges.committed() as connection:
             ledger.refuse(connection, self._target, _write(parcel, operation), PushState.PARKED, text, self._run_id)
+            rows.save_timesheets(connection, self._target, [current] if current is not None else [])
             approvals.spend(connection, self._target, [parcel.line], self._run_id)
             if parcel.line.reason is Reason.REFUSED_BY_KIMAI:
                 # Trying again was what a person decided; the new refusal is a new question.

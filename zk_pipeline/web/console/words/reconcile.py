@@ -77,6 +77,7 @@ WORDS = {
     "field.user": ("User", "Benutzer", "Utilisateur"),
     "field.begin": ("Begin", "Beginn", "Début"),
     "field.duration": ("Duration", "Dauer", "Durée"),
+    "field.break": ("Break", "Pause", "Pause"),
     "field.project": ("Project", "Projekt", "Projet"),
     "field.activity": ("Activity", "Tätigkeit", "Activité"),
     "field.description": ("Description", "Beschreibung", "Description"),
