@@ -327,6 +327,10 @@ class TargetConnector(Connector):
         """Read all invoices; that the account may not read them, or that there is no such list, is no error."""
         return InvoiceReading(problem="The connector does not read invoices.")
 
+    def fetch_billed(self) -> list[Timesheet]:
+        """Read all time sheets that are exported and billable, whenever they begin; only where invoices are read."""
+        return []
+
     @abstractmethod
     def get(self, timesheet_id: int) -> Timesheet | None:
         """Read one time sheet, or `None` when the system says that it does not exist."""

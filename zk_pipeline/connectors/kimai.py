@@ -130,6 +130,10 @@ class KimaiConnector(HttpConnector, TargetConnector):
         """Read all invoices, a page of 500 at a time (docs/kimai.md §15)."""
         return read_invoices(self._http)
 
+    def fetch_billed(self) -> list[Timesheet]:
+        """Read all time sheets that are exported and billable. Raises `UnavailableError` when rows moved meanwhile."""
+        return self._all({"exported": 1, "billable": 1})
+
     def get(self, timesheet_id: int) -> Timesheet | None:
         """Read one time sheet, or `None` when Kimai says that it does not exist."""
         try:

@@ -179,6 +179,21 @@ invoice_readings = Table(
     PrimaryKeyConstraint("connector"),
     schema="kimai",
 )
+# How what was exported and billable compared with the invoices when that was looked at last.
+invoice_checks = Table(
+    "invoice_checks",
+    metadata,
+    text_column("connector"),
+    Column("customer_id", BigInteger, nullable=False),
+    text_column("currency"),
+    Column("sheets", Integer, nullable=False),
+    Column("rates", MONEY, nullable=False),
+    Column("invoices", ARRAY(Text), nullable=False),
+    Column("invoiced", MONEY, nullable=False),
+    instant("checked_at", default=True),
+    PrimaryKeyConstraint("connector", "customer_id", "currency"),
+    schema="kimai",
+)
 projects = directory_table(
     "projects",
     "kimai",

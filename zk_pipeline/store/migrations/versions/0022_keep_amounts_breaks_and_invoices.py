@@ -12,6 +12,21 @@ depends_on = None
 MONEY = sa.Numeric(14, 4)
 
 
+BILLING = r"""
+    CREATE VIEW kimai.billing AS
+    SELECT sheets.connector, sheets.id, sheets.begin_at, sheets.user_id, sheets.project_id, sheets.activity_id,
+        COALESCE(projects.customer_id, 0) AS customer_id, COALESCE(customers.currency, '') AS currency,
+        sheets.duration_seconds, sheets.break_seconds, sheets.rate, sheets.exported, sheets.billable,
+        array_to_string(sheets.tags, ',') ~* '(^|,)billed:[0-9]{4}-[0-9]{2}(,|$)' AS tagged
+    FROM kimai.timesheets sheets
+    LEFT JOIN kimai.projects projects ON projects.connector = sheets.connector AND projects.id = sheets.project_id
+    LEFT JOIN kimai.customers customers
+        ON customers.connector = sheets.connector AND customers.id = projects.customer_id
+    WHERE sheets.gone_at IS NULL AND sheets.end_at IS NOT NULL
+"""
+"""Finished time sheets with what billing goes by."""
+
+
 def number(row: str, key: str) -> str:
     """A number of the payload that fits into its column, as JSON; nothing else."""
     value = f"({row} -> '{key}')"
@@ -57,6 +72,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("connector", name="invoice_readings_pkey"),
         schema="kimai",
     )
+    op.create_table(
+        "invoice_checks",
+        sa.Column("connector", sa.Text(), nullable=False),
+        sa.Column("customer_id", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("sheets", sa.Integer(), nullable=False),
+        sa.Column("rates", MONEY, nullable=False),
+        sa.Column("invoices", sa.ARRAY(sa.Text()), nullable=False),
+        sa.Column("invoiced", MONEY, nullable=False),
+        sa.Column("checked_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.PrimaryKeyConstraint("connector", "customer_id", "currency", name="invoice_checks_pkey"),
+        schema="kimai",
+    )
+    op.execute(BILLING)
     # What was read so far told it already.
     op.execute(
         f"""
@@ -80,6 +109,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     names = "{rate,hourly_rate,fixed_rate,break_seconds}"
     op.execute(f"UPDATE sync.pushes SET base = base - '{names}'::text[] WHERE base IS NOT NULL")  # noqa: S608
+    op.execute("DROP VIEW kimai.billing")
+    op.drop_table("invoice_checks", schema="kimai")
     op.drop_table("invoice_readings", schema="kimai")
     op.drop_table("invoices", schema="kimai")
     op.drop_column("pushes", "by_hand", schema="sync")
