@@ -18,6 +18,8 @@ from zk_pipeline.syncing import SyncFailedError
 from zk_pipeline_tests.defs.watching import TUESDAY, Watch, settled, today, watch
 from zk_pipeline_tests.defs.world import MONDAY, at
 
+pytestmark = pytest.mark.dagster
+
 __all__ = ["settled", "watch"]
 
 WEDNESDAY = MONDAY + timedelta(days=2)

@@ -68,6 +68,7 @@ def test_a_run_of_one_day_leaves_the_other_days_alone(world: World) -> None:
     assert world.office.minutes() == {monday: [30], tuesday: [45]}
 
 
+@pytest.mark.dagster
 def test_a_range_records_each_of_its_days_for_every_asset(world: World) -> None:
     world.desk.book(30)
     world.desk.book(45, at("09:00", WEDNESDAY))
@@ -76,6 +77,7 @@ def test_a_range_records_each_of_its_days_for_every_asset(world: World) -> None:
     assert {key: world.recorded_days(*key) for key in ASSETS} == dict.fromkeys(ASSETS, days)
 
 
+@pytest.mark.dagster
 def test_a_bad_day_fails_the_run_and_names_itself_while_the_good_days_are_recorded(world: World) -> None:
     good, bad, later = (world.desk.book(30, at("09:00", day)) for day in (MONDAY, TUESDAY, WEDNESDAY))
     world.office.control.add_fault("respond", method="POST", path="/api/timesheets$", body=rf"\[zk-zammad-{bad}\]")
@@ -92,6 +94,7 @@ def test_a_bad_day_fails_the_run_and_names_itself_while_the_good_days_are_record
     assert world.office.minutes() == {good: [30], bad: [30], later: [30]}
 
 
+@pytest.mark.dagster
 def test_a_day_shows_what_was_done_in_its_metadata(world: World) -> None:
     world.desk.book(30)
     world.desk.book(45, agent="ben", ticket="globex")
