@@ -177,7 +177,18 @@ class Place:
 
 @contextmanager
 def open_place(home: Path) -> Iterator[Place]:
-    """Both systems furnished, `zk up` ready, activities mapped; afterwards everything is stopped."""
+    """A place where `zk up` is ready; afterwards everything is stopped."""
+    with furnished_place(home) as place:
+        try:
+            place.start().wait_for("Press Ctrl-C")
+            yield place
+        finally:
+            place.stop()
+
+
+@contextmanager
+def furnished_place(home: Path) -> Iterator[Place]:
+    """Both systems furnished and activities mapped, with nothing running between them yet."""
     turns = (threading.RLock(), threading.RLock())
     zammad, kimai = ZammadServer({"zone": ZONE.key}), KimaiServer()
     zammad.add_reader(ZAMMAD_TOKEN)
@@ -208,12 +219,7 @@ def open_place(home: Path) -> Iterator[Place]:
         with embedded_server(home) as database, prepared(load_settings()) as environment:
             world = World(desk, office, environment)
             world.map_types()
-            place = Place(world, People(world, Random()), turns, variables | machine, database, home)
-            try:
-                place.start().wait_for("Press Ctrl-C")
-                yield place
-            finally:
-                place.stop()
+            yield Place(world, People(world, Random()), turns, variables | machine, database, home)
 
 
 def _machine(home: Path) -> dict[str, str]:
