@@ -30,7 +30,7 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[Seed,
         yield {seed: future for seeds, future in zip(served, futures, strict=True) for seed in seeds}
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(2400)
 @pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: f"{seed.number}-{seed.seconds:g}")
 def test_whatever_fails_kimai_agrees_in_the_end_or_somebody_is_asked(
     verdicts: Mapping[Seed, Future[list[Verdict]]], seed: Seed
