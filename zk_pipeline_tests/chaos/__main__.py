@@ -2,17 +2,14 @@
 
 import argparse
 import json
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import as_completed
 from dataclasses import asdict
-from pathlib import Path
 from statistics import median
 
-from zk_pipeline_tests.chaos.seeds import Seed, Verdict, judged_on_one_place, processes, remember
+from zk_pipeline_tests.chaos.seeds import Seed, Verdict, judged_in_time, processes
 
 DEFAULT_SEEDS = 20
 SECONDS = 40.0
@@ -46,27 +43,13 @@ def main() -> int:
 def _verdicts(options: argparse.Namespace) -> Iterator[Verdict]:
     ends_at = time.monotonic() + 60 * options.minutes if options.minutes else float("inf")
     with processes(options.at_once) as pool:
-        homes = {
-            pool.submit(_judged_in_time, Seed(number, options.seconds), ends_at): number
-            for number in range(options.first, options.first + options.seeds)
-        }
-        for done in as_completed(homes):
-            yield from done.result()
-
-
-def _judged_in_time(seed: Seed, ends_at: float) -> list[Verdict]:
-    """The verdict on a seed, none when it is too late to begin; the home of one that fails is kept."""
-    if time.monotonic() > ends_at:
-        return []
-    home = Path(tempfile.mkdtemp(prefix=f"zk-chaos-{seed.number}-"))
-    (verdict,) = judged_on_one_place(home, [seed])
-    if verdict.differences:
-        remember(seed)
-        (home / "events.txt").write_text("\n".join(verdict.events), encoding="utf-8")
-        sys.stderr.write(f"The home of seed {seed.number} is kept in {home}.\n")
-    else:
-        shutil.rmtree(home)
-    return [verdict]
+        seeds = (Seed(number, options.seconds) for number in range(options.first, options.first + options.seeds))
+        begun = {pool.submit(judged_in_time, seed, ends_at): seed.number for seed in seeds}
+        for done in as_completed(begun):
+            if error := done.exception():
+                sys.stderr.write(f"seed {begun[done]:4}  not judged, for its place was not to be had: {error!r}\n")
+            else:
+                yield from done.result()
 
 
 def _line(verdict: Verdict) -> str:

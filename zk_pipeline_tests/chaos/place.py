@@ -42,6 +42,7 @@ from zk_pipeline_tests.defs.world import KIMAI_TOKEN, ZAMMAD_TOKEN, ZONE, Desk, 
 from zk_pipeline_tests.store.embedded_users import server_pid
 
 SECRET = "signature-token-of-the-fault-matrix"
+SECONDS_TO_START = 300
 SECONDS_TO_END = 60
 DAYS_BEFORE = timedelta(days=30)
 """How long before the others the first booking was made (`People.old`)."""
@@ -180,7 +181,7 @@ def open_place(home: Path) -> Iterator[Place]:
     """A place where `zk up` is ready; afterwards everything is stopped."""
     with furnished_place(home) as place:
         try:
-            place.start().wait_for("Press Ctrl-C")
+            place.start().wait_for("Press Ctrl-C", SECONDS_TO_START)
             yield place
         finally:
             place.stop()

@@ -1,8 +1,10 @@
 """Seeds from their first event to the judgement, several places at once, and the seeds that once failed."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -90,8 +92,24 @@ def judged_on_one_place(home: Path, seeds: Sequence[Seed]) -> list[Verdict]:
     return [*verdicts[:-1], replace(last, differences=[*last.differences, *_orphans(home)])]
 
 
+def judged_in_time(seed: Seed, ends_at: float) -> list[Verdict]:
+    """The verdict on a seed on a place of its own, none when it is too late to begin; the home of one that fails is
+    kept, and so is its number."""
+    if time.monotonic() > ends_at:
+        return []
+    home = Path(tempfile.mkdtemp(prefix=f"zk-chaos-{seed.number}-"))
+    (verdict,) = judged_on_one_place(home, [seed])
+    if verdict.differences:
+        remember(seed)
+        (home / "events.txt").write_text("\n".join(verdict.events), encoding="utf-8")
+        sys.stderr.write(f"The home of seed {seed.number} is kept in {home}.\n")
+    else:
+        shutil.rmtree(home)
+    return [verdict]
+
+
 def processes(number: int) -> ProcessPoolExecutor:
-    """So many processes for `judged_on_one_place`, a new one for each place, since a place sets its environment."""
+    """So many processes to judge seeds in, a new one for each place, since a place sets its environment."""
     return ProcessPoolExecutor(number, mp_context=get_context("spawn"), max_tasks_per_child=1)
 
 

@@ -1,5 +1,7 @@
 """Seeds of the fault matrix, twenty quick ones and those that once failed; and whether its judge sees anything."""
 
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -41,6 +43,13 @@ def test_whatever_fails_kimai_agrees_in_the_end_or_somebody_is_asked(
 
 def test_a_seed_always_draws_the_same_events() -> None:
     assert drawn(7, 60) == drawn(7, 60) != drawn(8, 60)
+
+
+def test_the_command_begins_no_seed_after_its_time() -> None:
+    command = [sys.executable, "-m", "zk_pipeline_tests.chaos", "--seeds", "2", "--at-once", "2", "--minutes", "1e-9"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "There was no time for any seed.\n0 seeds, 0 of them failed.\n"
 
 
 def test_no_part_is_killed_twice_in_a_seed() -> None:
