@@ -248,6 +248,23 @@ def test_a_correction_that_gets_another_type_gives_the_minutes_of_an_earlier_day
     assert world.reasons() == ["unmatched_correction"]
 
 
+def test_a_booking_that_grows_or_shrinks_changes_what_is_open_of_a_correction_of_another_day(world: World) -> None:
+    booking = world.desk.book(60)
+    world.desk.book(-100, at("09:04", TUESDAY))
+    world.sync(MONDAY, TUESDAY)
+    still_open = "SELECT sum(open_minutes) FROM sync.normalized_entries"
+    assert (world.value(still_open), world.reasons()) == (40, ["unmatched_correction"])
+    for units, left in (("90", 10), ("120", 0), ("70", 30)):
+        world.desk.server.edit(booking, units=units)
+        world.sync(MONDAY)
+        assert world.value(still_open) == left
+        assert ("unmatched_correction" in world.reasons()) == (left > 0)
+    world.desk.server.delete(booking)
+    world.desk.book(5)
+    world.sync(MONDAY)
+    assert world.value(still_open) == 95
+
+
 def test_a_time_sheet_typed_by_hand_is_offered_and_not_doubled(world: World) -> None:
     booking = world.desk.book(45, at("12:10"))
     typed = world.office.type_by_hand(at("11:25"), 45, f"Ticket {world.desk.number()}")
