@@ -152,8 +152,8 @@ def _create(http: HttpClient, checks: Checks) -> None:
     if _is_locked(refused):
         checks.warned(
             subject,
-            "Kimai's lockdown is on, and the account may not write into locked periods: lockdown_override_timesheet is "
-            "missing. Bookings of such days will be refused, and wait.",
+            "Kimai's lockdown binds the account: lockdown_override_timesheet is missing, and lockdown_grace_timesheet "
+            "opens the latest locked period alone. Bookings of locked days will be refused, and wait.",
             "Give a role of the account the permission lockdown_override_timesheet, or adjust what waits in an open "
             "period.",
         )
