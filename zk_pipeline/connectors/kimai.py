@@ -73,7 +73,8 @@ class KimaiConnector(HttpConnector, TargetConnector):
     def fetch(self, window: Window) -> Sweep[Timesheet]:
         """Read the time sheets of all users that begin within the window, lowest id first (docs/kimai.md §2).
 
-        The rows of one window are held in memory until its totals are known to have stood still.
+        The rows of one window are held in memory until its totals are known to have stood still. Raises
+        `PermissionDeniedError` for an account that does not see what others booked: all of it would be made once more.
         """
         return Sweep(lambda: self._sweep(window))
 
@@ -247,10 +248,9 @@ class KimaiConnector(HttpConnector, TargetConnector):
         # Kimai's `end` is inclusive, and in a repeated hour it was asked for more.
         rows = [row for row in reading.rows if "begin" in row.faults or window.start <= row.begin < window.end]
         yield from in_chunks(rows, PAGE_SIZE)
-        doubt = reading.doubt
-        if not doubt and all(row.user_id == caller.id for row in reading.rows) and not self._account.sees_others():
-            doubt = "nobody else's time sheets came, and the account does not see them (view_other_timesheet)"
-        yield _certificate(window, reading, len(rows), doubt)
+        if all(row.user_id == caller.id for row in reading.rows):
+            self._expect_view_of_all("Nobody else's time sheets came, and the account does not see them.")
+        yield _certificate(window, reading, len(rows), reading.doubt)
 
     def _expect_view_of_all(self, problem: str) -> None:
         """What others booked must count: without it their time sheets could be deleted, or made a second time."""
@@ -260,7 +260,7 @@ class KimaiConnector(HttpConnector, TargetConnector):
                 system=self._http.system,
                 method="GET",
                 path=TIMESHEETS,
-                remedy="Give it a role with the permission view_other_timesheet.",
+                remedy="Give a role of the account the permission view_other_timesheet.",
             )
 
     def _check_length(self, description: str) -> None:

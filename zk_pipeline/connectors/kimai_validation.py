@@ -269,7 +269,7 @@ def _unseen(http: HttpClient, checks: Checks, caller: Caller, users: Sequence[Ta
         sees = False if told and all(row.user_id == caller.id for row in told) else None
     if sees is False:
         text = "The account sees its own time sheets only: view_other_timesheet is missing."
-        checks.failed(OTHERS, f"{text} Time sheets would be created twice.", f"{remedy}.")
+        checks.failed(OTHERS, f"{text} Time sheets would be created twice.", f"{remedy}, as far as they are missing.")
         return
     checks.warned(
         OTHERS,
