@@ -76,7 +76,8 @@ class KimaiConnector(HttpConnector, TargetConnector):
     def fetch(self, window: Window) -> Sweep[Timesheet]:
         """Read the time sheets of all users that begin within the window, lowest id first (docs/kimai.md §2).
 
-        The rows of one window are held in memory until its totals are known to have stood still.
+        The rows of one window are held in memory until its totals are known to have stood still. Raises
+        `PermissionDeniedError` for an account that does not see what others booked: all of it would be made once more.
         """
         return Sweep(lambda: self._sweep(window))
 
@@ -145,8 +146,9 @@ class KimaiConnector(HttpConnector, TargetConnector):
     def find(self, marker: str) -> list[Timesheet]:
         """Find the time sheets whose description holds the marker, in brackets or between blanks (docs/kimai.md §12).
 
-        Raises `ValueError` for a marker that Kimai cannot search for, and `UnavailableError` when time sheets moved
-        while they were read, so that one may have been missed.
+        Raises `ValueError` for a marker that Kimai cannot search for, `UnavailableError` when time sheets moved while
+        they were read, so that one may have been missed, and `PermissionDeniedError` when nothing was found by an
+        account that does not see what others booked.
         """
         if not is_searchable(marker):
             raise ValueError(
@@ -154,7 +156,10 @@ class KimaiConnector(HttpConnector, TargetConnector):
             )
         found = self._all({"term": marker})
         # Kimai found the marker in a text that cannot be read here: it is there, so nothing is written beside it.
-        return [row for row in found if "description" in row.faults or _holds(row.description, marker)]
+        hits = [row for row in found if "description" in row.faults or _holds(row.description, marker)]
+        if not hits:
+            self._expect_view_of_all("The account does not see whether somebody else's time sheet has the marker.")
+        return hits
 
     def create(self, draft: TimesheetDraft) -> Timesheet:
         """Create a time sheet in a single attempt. Tags that Kimai dropped are missing in the result, and logged.
@@ -226,12 +231,12 @@ class KimaiConnector(HttpConnector, TargetConnector):
 
     def delete_customer(self, customer_id: int, *, number: str) -> None:
         """Delete the customer if it has this number and nothing refers to it (docs/kimai.md §7)."""
-        self._expect_view_of_all()
+        self._expect_view_of_all("The account does not see whether others use the record.")
         remove_customer(self._http, customer_id, number)
 
     def delete_project(self, project_id: int, *, number: str) -> None:
         """Delete the project if it has this number and nothing refers to it (docs/kimai.md §7)."""
-        self._expect_view_of_all()
+        self._expect_view_of_all("The account does not see whether others use the record.")
         remove_project(self._http, project_id, number)
 
     def ensure_tags(self, names: Iterable[str]) -> None:
@@ -258,20 +263,19 @@ class KimaiConnector(HttpConnector, TargetConnector):
         # Kimai's `end` is inclusive, and in a repeated hour it was asked for more.
         rows = [row for row in reading.rows if "begin" in row.faults or window.start <= row.begin < window.end]
         yield from in_chunks(rows, PAGE_SIZE)
-        doubt = reading.doubt
-        if not doubt and caller.is_plain and all(row.user_id == caller.id for row in reading.rows):
-            doubt = "nobody else's time sheets came, and the account's role does not see them (view_other_timesheet)"
-        yield _certificate(window, reading, len(rows), doubt)
+        if all(row.user_id == caller.id for row in reading.rows):
+            self._expect_view_of_all("Nobody else's time sheets came, and the account does not see them.")
+        yield _certificate(window, reading, len(rows), reading.doubt)
 
-    def _expect_view_of_all(self) -> None:
-        """What others booked must count: an account that does not see it could delete their time sheets."""
-        if self._account.caller().is_plain:
+    def _expect_view_of_all(self, problem: str) -> None:
+        """What others booked must count: without it their time sheets could be deleted, or made a second time."""
+        if not self._account.sees_others():
             raise PermissionDeniedError(
-                "The account does not see whether others use the record.",
+                problem,
                 system=self._http.system,
                 method="GET",
                 path=TIMESHEETS,
-                remedy="Give it a role with the permission view_other_timesheet.",
+                remedy="Give a role of the account the permission view_other_timesheet.",
             )
 
     def _check_length(self, description: str) -> None:

@@ -3,13 +3,12 @@
 import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from zk_pipeline.connectors import zammad_rows
-from zk_pipeline.connectors.answer import Row, in_chunks
+from zk_pipeline.connectors.answer import Row, at_once, in_chunks
 from zk_pipeline.connectors.base import ChangedTicket, ChangedTickets, Changes, Endpoint, Rest, SourceConnector, Sweep
 from zk_pipeline.connectors.checks import Finding, Validation
 from zk_pipeline.connectors.errors import ConnectorError, NotFoundError
@@ -39,7 +38,6 @@ PAGES_AT_ONCE = 10
 TYPES = "/api/v1/time_accounting/types"
 ID = re.compile(r"id:(\d{1,18})", re.ASCII | re.IGNORECASE)
 FOUND_AT_ONCE = 50
-READERS = 4
 TICKET_PAGES_AT_ONCE = 5
 TICKETS_PER_SEARCH = 200
 WESTMOST, EASTMOST = timedelta(hours=-12), timedelta(hours=14)
@@ -145,8 +143,7 @@ class ZammadConnector(HttpConnector, SourceConnector):
 
     def fetch_agents(self, ids: Collection[int]) -> SourceDirectory:
         """Read these users one by one: a list would hold every customer of the help desk (docs/zammad.md §6)."""
-        with ThreadPoolExecutor(READERS, thread_name_prefix="agents") as pool:
-            return SourceDirectory().joined(*pool.map(self._agent, sorted(ids)))
+        return SourceDirectory().joined(*at_once(self._agent, sorted(ids)))
 
     def find(self, text: str) -> SourceDirectory:
         """Ask Zammad's search, or for the id; without its search engine Zammad finds little (docs/zammad.md §6).

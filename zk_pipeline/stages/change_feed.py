@@ -5,12 +5,12 @@ tick that dies is simply done again. A tick is short: what takes longer, after a
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from zk_pipeline.connectors.answer import at_once
 from zk_pipeline.connectors.base import ChangedTicket, Rest, SourceConnector
 from zk_pipeline.domain.demand import Change, FeedState, absences, edits
 from zk_pipeline.domain.instants import days_window, local_day
@@ -37,7 +37,6 @@ LONGEST_COMPARISON = 5000
 REQUESTS_OF_A_SEARCH = 100
 HINTS_AT_ONCE = 2000
 TICKETS_AT_ONCE = 50
-READERS = 4
 
 AT_ONCE = {"http_attempts": 1, "http_timeout": 10.0}
 """A tick must end within a minute, and the next one tries again."""
@@ -195,8 +194,7 @@ class _Look:
         """Compare all bookings of these tickets, and the tickets themselves, with what is stored."""
         if not tickets:
             return
-        with ThreadPoolExecutor(READERS, thread_name_prefix="hints") as pool:
-            seen = [row for of_ticket in pool.map(self._source.fetch_of_ticket, tickets) for row in of_ticket]
+        seen = [row for of_ticket in at_once(self._source.fetch_of_ticket, tickets) for row in of_ticket]
         with self._runtime.database.transaction() as connection:
             expected = rows.stored_bookings(connection, self._name, ticket_ids=tickets)
         stored = {row.ticket_id for row in expected}

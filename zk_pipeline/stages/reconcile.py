@@ -83,7 +83,11 @@ class Normalization:
         )
 
     def ask_for_moved_days(self, first: date, last: date) -> list[date]:
-        """Ask for the days outside of these whose entries a correction changed; returns them."""
+        """Ask for the days outside of these whose entries are netted otherwise now; returns them.
+
+        They are those of bookings that a correction reduces by another amount, and of corrections that find more or
+        less to reduce: what is open of one waits for a person.
+        """
         outside = [
             str(row.id)
             for row in self._derived.corrected
@@ -94,7 +98,7 @@ class Normalization:
             changed = [
                 found.entry_date
                 for id_, found in stored.items()
-                if found.minutes != self._derived.netted[int(id_)].minutes
+                if found[1:] != (self._derived.netted[int(id_)].minutes, self._derived.netted[int(id_)].open_minutes)
             ]
             requests.ask(connection, changed, requests.CORRECTION)
         return sorted(set(changed))

@@ -31,6 +31,8 @@ from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline_tests.defs.watching import RUN_TAGS, Watch, settled
 from zk_pipeline_tests.defs.world import MONDAY
 
+pytestmark = pytest.mark.dagster
+
 __all__ = ["settled"]
 
 HOLDS = """

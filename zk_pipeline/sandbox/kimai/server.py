@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from zk_pipeline.sandbox.kimai import invoices, masterdata_routes, other_routes, timesheet_routes, timesheets
+from zk_pipeline.sandbox.kimai import actions, invoices, masterdata_routes, other_routes, timesheet_routes, timesheets
 from zk_pipeline.sandbox.kimai.auth import Authenticator
 from zk_pipeline.sandbox.kimai.datetimes import end_of, start_of, to_epoch, zone
 from zk_pipeline.sandbox.kimai.http import endpoint, unrouted
@@ -53,6 +53,7 @@ class KimaiServer:
                 *timesheet_routes.ROUTES,
                 *other_routes.ROUTES,
                 *masterdata_routes.ROUTES,
+                *actions.ROUTES,
             )
         ]
         return Starlette(routes=routes, exception_handlers={HTTPException: unrouted})

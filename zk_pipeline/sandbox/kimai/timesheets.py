@@ -51,18 +51,31 @@ def readable(caller: Caller, entry_id: int) -> Timesheet:
 
 
 def changeable(caller: Caller, entry_id: int, action: str) -> Timesheet:
-    """An entry the caller may `edit` or `delete`; exported and locked ones need more permissions."""
+    """An entry the caller may `edit` or `delete`."""
     entry = readable(caller, entry_id)
-    if not caller.may_for(action + "_{}_timesheet", entry.user):
-        raise forbidden()
-    if entry.exported:
-        caller.require("edit_exported_timesheet")
-    settings = caller.kimai.settings
-    if not settings.lockdown().allows(
-        entry.begin, entry_zone=entry.zone, now=settings.clock(), permissions=caller.permissions
-    ):
+    if not may_change(caller, entry, action):
         raise forbidden()
     return entry
+
+
+def may_change(caller: Caller, entry: Timesheet, action: str) -> bool:
+    """Whether the caller may `edit` or `delete` the entry; exported and locked ones need more permissions."""
+    settings = caller.kimai.settings
+    return (
+        caller.may_for(action + "_{}_timesheet", entry.user)
+        and (not entry.exported or caller.may("edit_exported_timesheet"))
+        and settings.lockdown().allows(
+            entry.begin, entry_zone=entry.zone, now=settings.clock(), permissions=caller.permissions
+        )
+    )
+
+
+def is_startable(caller: Caller, entry: Timesheet) -> bool:
+    """Whether project, customer and activity are visible and open to the caller, so that a copy may begin."""
+    kimai = caller.kimai
+    project = kimai.projects.rows[entry.project]
+    visible = project.visible and kimai.customer_of(project).visible and kimai.activities.rows[entry.activity].visible
+    return visible and caller.sees_assignment(entry)
 
 
 def form_fields(caller: Caller, owner: int, *, with_user: bool) -> list[str]:
@@ -143,7 +156,8 @@ def stop(caller: Caller, entry_id: int) -> Shown:
 def restart(caller: Caller, entry_id: int, *, begin: int | None, copy_all: bool) -> Shown:
     """PATCH /restart: a new running entry of the caller with the same project and activity."""
     original = readable(caller, entry_id)
-    caller.require("start_own_timesheet")
+    if not caller.may_for("start_{}_timesheet", original.user):
+        raise forbidden()
     _require_startable(caller, original)
     entry = Timesheet(
         id=0,
@@ -173,7 +187,7 @@ def restart(caller: Caller, entry_id: int, *, begin: int | None, copy_all: bool)
 def duplicate(caller: Caller, entry_id: int) -> Shown:
     """PATCH /duplicate: a clone of the same owner that carries description, tags and custom fields, any marker too."""
     original = readable(caller, entry_id)
-    if not caller.may_for("edit_{}_timesheet", original.user):
+    if not caller.may_for("create_{}_timesheet", original.user):
         raise forbidden()
     _require_startable(caller, original)
     entry = replace(original, id=0, exported=False, meta=dict(original.meta))
@@ -323,11 +337,7 @@ def _default_begin(caller: Caller) -> int:
 
 
 def _require_startable(caller: Caller, entry: Timesheet) -> None:
-    """403 unless project, customer and activity are visible and open to the caller."""
-    kimai = caller.kimai
-    project = kimai.projects.rows[entry.project]
-    visible = project.visible and kimai.customer_of(project).visible
-    if not (visible and kimai.activities.rows[entry.activity].visible and caller.sees_assignment(entry)):
+    if not is_startable(caller, entry):
         raise forbidden()
 
 
