@@ -18,10 +18,10 @@ NO_RATES = {"permissions": {"ROLE_SUPER_ADMIN": {"edit_rate_other_timesheet": Fa
 @pytest.fixture
 def priced(world: World) -> World:
     """A world in which an hour of Acme costs 140, and one of Globex 90: both are known from a first booking of each."""
-    world.desk.book(30)
-    world.desk.book(30, ticket="globex")
+    rates = {world.desk.book(30): "140", world.desk.book(30, ticket="globex"): "90"}
     world.sync()
-    for row, rate in zip(world.office.rows, ("140", "90"), strict=True):
+    for booking, rate in rates.items():
+        row = world.office.sheet(booking)
         world.office.server.add_rate("projects", row.project, rate)
         world.office.server.edit_timesheet(row.id, description=f"{row.description} ")
     world.sync()
