@@ -52,7 +52,10 @@ def checks(connection: Connection, connector: str) -> list[Comparison]:
     columns = (invoice_checks.c[name] for name in Comparison.__slots__)
     query = select(*columns).where(invoice_checks.c.connector == connector)
     rows = connection.execute(query.order_by(invoice_checks.c.customer_id, invoice_checks.c.currency))
-    return [Comparison(*row[:4], tuple(row.invoices), row.invoiced) for row in rows]
+    return [
+        Comparison(row.customer_id, row.currency, row.sheets, row.rates, tuple(row.invoices), row.invoiced)
+        for row in rows
+    ]
 
 
 def checked_at(connection: Connection, connector: str) -> datetime | None:

@@ -1,6 +1,7 @@
 """Stored invoices are those of the last reading that succeeded, and what kept the last one from it is known."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -25,7 +26,7 @@ def connection(database: Database) -> Iterator[Connection]:
 
 def test_a_reading_replaces_the_last_one(connection: Connection) -> None:
     assert invoices.load(connection, "kimai").problem == "Invoices were never read."
-    second = Invoice(*(2, "2025/002", *(getattr(FIRST, name) for name in Invoice.__slots__[2:])))
+    second = replace(FIRST, id=2, number="2025/002")
     invoices.save(connection, "kimai", InvoiceReading((FIRST, second)))
     invoices.save(connection, "kimai", InvoiceReading((second,)))
     known = invoices.load(connection, "kimai")
