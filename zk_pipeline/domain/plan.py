@@ -9,7 +9,7 @@ from typing import Any
 from zk_pipeline.domain.adjustments import Adjustment, Owed
 from zk_pipeline.domain.decision import Action, Difference, Status
 from zk_pipeline.domain.entries import Entry
-from zk_pipeline.domain.ledger import Desired, LedgerRow
+from zk_pipeline.domain.ledger import Desired, LedgerRow, Original
 from zk_pipeline.domain.mapping import CustomerPlan, ProjectPlan
 from zk_pipeline.domain.matching import Candidate
 from zk_pipeline.domain.placement import Span
@@ -94,7 +94,8 @@ class Situation:
     day that are gone, and every other entry to which one of the time sheets belongs;
     `known_sources` are the ids that some stored booking has, whatever its day; `gone` the time sheets that the
     target proved to be deleted; `locked_before` closes all days before it, `closed_months` (by their first days) those
-    of closed periods; `adjusted` holds the adjustments of the day's bookings and of strays, by the booking.
+    of closed periods; `adjusted` holds the adjustments of the day's bookings and of strays, by the booking;
+    `originals` the time sheets of the bookings, of whatever day, whose markers stand in `timesheets`.
     """
 
     day: date
@@ -108,6 +109,7 @@ class Situation:
     locked_before: date | None = None
     closed_months: frozenset[date] = frozenset()
     adjusted: Mapping[str, Sequence[Adjustment]] = field(default_factory=dict[str, Sequence[Adjustment]])
+    originals: Mapping[str, Original] = field(default_factory=dict[str, Original])
 
     def bound_to(self, source_id: str) -> int | None:
         """The time sheet that was written for a booking, unless we took it back."""

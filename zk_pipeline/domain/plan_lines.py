@@ -6,13 +6,14 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+from zk_pipeline.domain.copies import Copy
 from zk_pipeline.domain.decision import Action, Decision, Status, owned
 from zk_pipeline.domain.entries import Entry, stable_hash
 from zk_pipeline.domain.ledger import LedgerRow, PushState
 from zk_pipeline.domain.locks import Locks
 from zk_pipeline.domain.matching import Candidate, Match, Tier
 from zk_pipeline.domain.placement import Span
-from zk_pipeline.domain.plan import Draft, Result
+from zk_pipeline.domain.plan import Draft, Result, Situation
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Timesheet
 
@@ -148,20 +149,25 @@ def review(
     )
 
 
-def clone(entry: Entry, clone: Timesheet, locks: Locks) -> Result:
+def copy(found: Copy, situation: Situation, locks: Locks) -> Result:
     """A copy of a booking's time sheet; one that is billed, or of a closed day, may only be kept."""
-    locked = locks.why(clone) or locks.why_day(entry.entry_date)
-    text = f"Time sheet {clone.id} carries the marker of booking {entry.source_id}."
+    sheet, original = found.sheet, situation.originals.get(found.source_id)
+    locked = locks.why(sheet) or locks.why_day(situation.day)
+    text = f"Time sheet {sheet.id} carries the marker of booking {found.source_id}"
+    if original is not None and original.day != situation.day:
+        text = f"{text} of {original.day}"
+    if original is not None and original.kimai_id != sheet.id:
+        text = f"{text}, which has time sheet {original.kimai_id}"
     return Result(
-        entry.entry_date,
-        entry.source_id,
-        clone.id,
+        situation.day,
+        found.source_id,
+        sheet.id,
         Status.DUPLICATE,
         Action.REVIEW,
         Decimal(0),
         Reason.BILLED_COPY if locked else Reason.MARKER_CLONED,
-        f"{text} {locked}".strip(),
-        facts_hash=stable_hash({"clone": facts_of(clone)}),
+        f"{text}. {locked}".strip(),
+        facts_hash=stable_hash({"clone": facts_of(sheet)}),
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
-from zk_pipeline.domain import plan_lines
+from zk_pipeline.domain import copies, plan_lines
 from zk_pipeline.domain.accounts import Accounts, with_owed
 from zk_pipeline.domain.decision import Action, Decision, Status, decide, decide_unwanted
 from zk_pipeline.domain.entries import Entry, SyncStatus, age, stable_hash
@@ -37,7 +37,7 @@ class Reconciler:
         self._accounts = Accounts(resolver)
 
     def day(self, situation: Situation, resolutions: Collection[Resolution] = ()) -> list[Result]:
-        """The plan of one day: a line for each entry, then for each stray time sheet and each clone of a marker.
+        """The plan of one day: a line for each entry, then for each copy and each stray time sheet that lies on it.
 
         The decisions of people are applied before new time sheets are placed, and to those that find no place.
         """
@@ -57,7 +57,8 @@ class Reconciler:
             found = matches.by_source[entry.source_id]
             line = self._entry(entry, assignments[entry.source_id], found, situation)
             lines.append(plan_lines.behind(veiled, line, entry) if veiled else line)
-            lines.extend(plan_lines.clone(entry, clone, self._locks(situation)) for clone in found.clones)
+        of_day = copies.of_day(matches, situation, self._policy.zone)
+        lines.extend(plan_lines.copy(found, situation, self._locks(situation)) for found in of_day)
         lines.extend(self._strays(matches, situation))
         lines.extend(self._vanished(situation))
         return lines

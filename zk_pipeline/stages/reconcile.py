@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection
 
+from zk_pipeline.domain import copies
 from zk_pipeline.domain.adjustments import Adjustment, entry_of
 from zk_pipeline.domain.closing import booking_day
 from zk_pipeline.domain.corrections import Netted, net
@@ -163,22 +164,25 @@ class Reconciliation:
             locked_before=locks.locked_before,
             closed_months=locks.closed_months,
             adjusted=self._adjusted(connection, day, looked_up | of_day.keys()),
+            originals=ledger.originals(connection, self._target, marked),
         )
 
     def _ask_where_moved(self, connection: Connection, situation: Situation, of_day: Iterable[LedgerRow]) -> None:
-        """Ask for the days to which people moved time sheets of the day whose bookings are gone.
+        """Ask for the days to which people moved copies, and time sheets of the day whose bookings are gone.
 
         What to do with them is asked in the plans of the days on which they lie now, for which nobody else asks.
         """
-        orphans = {row.bound for row in of_day if row.source_id not in situation.known_sources}
         settings = self._runtime.settings
-        days: set[date] = set()
-        for sheet in situation.timesheets:
-            day = local_day(sheet.begin, settings.zone)
-            if sheet.id not in orphans or day == situation.day or not settings.start_date <= day <= self._today:
-                continue
-            if plans.line_of(connection, self._target, day, f"kimai:{sheet.id}") is None:
-                days.add(day)
+        orphans = {row.bound for row in of_day if row.source_id not in situation.known_sources}
+        moved = {row.id: local_day(row.begin, settings.zone) for row in situation.timesheets if row.id in orphans}
+        moved |= copies.days_elsewhere(situation, self._source, settings.zone)
+        days = {
+            day
+            for id_, day in moved.items()
+            if day != situation.day
+            and settings.start_date <= day <= self._today
+            and plans.line_of(connection, self._target, day, f"kimai:{id_}") is None
+        }
         requests.ask(connection, days, requests.MOVED)
 
     def _adjusted(
