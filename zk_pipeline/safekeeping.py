@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from zk_pipeline.domain.closing import fingerprint, last_day, month_name, month_of
+from zk_pipeline.domain.closing import fingerprint, month_name, month_of
 from zk_pipeline.domain.statement import Statement, plain, statement_of
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import adjustments, audit, backups, inventory, periods, restorations, statements
@@ -106,7 +107,7 @@ def rehearse(ready: Runtime, directory: Path, actor: str) -> Rehearsal:
         began = time.monotonic()
         beside = {name: stack.enter_context(rehearsal_database(url)) for name, url in _databases(ready).items()}
         manifest = backups.load(path, _keys(ready), beside)
-        rehearsal = _verified(path, manifest, beside["zk"], began)
+        rehearsal = _verified(path, manifest, beside["zk"], began, ready.settings.zone)
     with ready.database.transaction() as connection:
         audit.append(
             connection, [AuditEvent("backup.rehearsed", actor, f"backup:{path.name}", {"rows": rehearsal.audit_rows})]
@@ -114,13 +115,13 @@ def rehearse(ready: Runtime, directory: Path, actor: str) -> Rehearsal:
     return rehearsal
 
 
-def _verified(path: Path, manifest: backups.Manifest, url: str, began: float) -> Rehearsal:
+def _verified(path: Path, manifest: backups.Manifest, url: str, began: float, zone: ZoneInfo) -> Rehearsal:
     database = Database(url)
     try:
         with database.transaction() as connection:
             chain, facts = audit.verify(connection), inventory.facts(connection)
             _require_as_kept(connection, path.name)
-            statement = _stated(connection, path.name)
+            statement = _stated(connection, path.name, zone)
     finally:
         database.close()
     if chain.broken_at is not None:
@@ -143,14 +144,14 @@ def _require_as_kept(connection: Connection, name: str) -> None:
             )
 
 
-def _stated(connection: Connection, name: str) -> Statement | None:
+def _stated(connection: Connection, name: str, zone: ZoneInfo) -> Statement | None:
     """The statement of the last booked month, made of what came back. Raises `BackupError` if it is not whole."""
     days = statements.booked_days(connection)
     if days is None or not statements.is_made(connection):
         return None
     month = month_of(days[1])
     try:
-        rows = statements.rows(connection, addresses(connection).target, month, last_day(month))
+        rows = statements.rows(connection, addresses(connection), month, zone)
     except DBAPIError as error:
         reason = str(error.orig).strip().splitlines()[0]
         raise BackupError(

@@ -42,7 +42,7 @@ def close(
         if as_json:
             show_json(told)
         else:
-            out.print(f"{found.month} is closed.")
+            out.print(f"{found.month} is closed{_open(found)}.", soft_wrap=True)
 
 
 def reopen(
@@ -60,10 +60,13 @@ def reopen(
         out.print(f"{period.month} is open again.")
 
 
+def _open(found: Standing) -> str:
+    return f", with {found.open}" if found.open else ""
+
+
 def _closed(runtime: Runtime, found: Standing, *, with_waiting: bool, yes: bool) -> dict[str, object]:
     if not (yes or found.objections or found.closed):
-        waiting = f", with {found.minutes_waiting.normalize():f} minutes waiting" if found.minutes_waiting else ""
-        typer.confirm(f"Close {found.month}{waiting}?", abort=True)
+        typer.confirm(f"Close {found.month}{_open(found)}?", abort=True)
     return asdict(periods.close(runtime, person(), found.month, with_waiting=with_waiting))
 
 

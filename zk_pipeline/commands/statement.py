@@ -60,7 +60,8 @@ def statement(
 ) -> None:
     """Show where every minute of a month went, customer by customer.
 
-    Ends with 0 when it balances, 3 when it does and minutes wait, 1 when it does not balance.
+    Ends with 0 when it balances and nothing is in question, 3 when minutes wait or conflicts or corrections are open,
+    1 when it does not balance.
     """
     with environment() as ready, explained(OperationError):
         if shape in {Format.XLSX, Format.PDF} and output is None:
@@ -71,7 +72,7 @@ def statement(
         found = statements.statement(ready.runtime, month, customer, refresh=refresh, closed=closed)
         verdict = _told(found, look_of(settings))
         if shape is Format.TABLE:
-            _show(found)
+            _show(found, look_of(settings))
             out.print(verdict, style="bold", markup=False, soft_wrap=True)
         else:
             content = render(
@@ -92,11 +93,13 @@ def _write(content: bytes, output: Path | None) -> None:
         raise UsageError(f"--output {output} cannot be written: {error.strerror}. Name another file.") from error
 
 
-def _show(found: Statement) -> None:
+def _show(found: Statement, look: Look) -> None:
     name = month_name(found.month)
     for account in found.accounts:
         _table(f"{account.customer}, {name}", ("agent", "activity"), _lines(account))
         _equation(account.total)
+        if account.beside and len(found.accounts) > 1:
+            out.print(f"  {look.of_beside([account])}\n", markup=False, soft_wrap=True, highlight=False)
     if len(found.accounts) > 1:
         rows = [([str(account.customer)], account.total) for account in found.accounts]
         _table(f"All customers, {name}", ("customer",), [*rows, (["total"], found.total)])
@@ -135,9 +138,9 @@ def _word(name: str) -> str:
 
 
 def _told(found: Statement, look: Look) -> str:
-    """The verdict, and what there is to say of credits and of the month's closing."""
-    told = (_verdict(found), look.of_credits(found.credited), _closing(found, look))
-    return " ".join(filter(None, told))
+    """The verdict, and what there is to say of questions, credits, other time in Kimai and the month's closing."""
+    of_accounts = (look.of_questions(found.accounts), look.of_credits(found.credited), look.of_beside(found.accounts))
+    return " ".join(filter(None, (_verdict(found), *of_accounts, _closing(found, look))))
 
 
 def _closing(found: Statement, look: Look) -> str:
@@ -157,5 +160,6 @@ def _verdict(found: Statement) -> str:
         return f"{name} does not balance: {len(found.gaps)} entries do not add up. Sync these days again.{stale}"
     if found.verdict is Verdict.WAITING:
         waiting = plain(found.total.waiting)
-        return f"{name} balances to the minute; {waiting} minutes wait. zk conflicts list shows what for.{stale}"
+        draft = f"{waiting} minutes wait" if any(line.amounts.waiting for line in found.lines) else "it is a draft"
+        return f"{name} balances to the minute; {draft}. zk conflicts list shows what for.{stale}"
     return f"{name} balances to the minute.{stale}"

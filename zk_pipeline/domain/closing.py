@@ -60,8 +60,9 @@ class StatementTotals:
     those for which a run is asked for, `stale_days` those that changed since the statement was made.
 
     Minutes are exact. Those that wait are a sum, in which an entry too many and one too few cancel out: `waiting` says
-    how many entries they are of, and `questions` how many conflicts are open, of which some are about no minutes at
-    all. Unexplained ones are added without their signs, and so is what corrections and what they correct differ by.
+    how many entries they are of, and `questions` how many conflicts are open, about `minutes_in_question`; those of
+    corrections that found nothing to reduce are `corrections_open`. Unexplained ones are added without their signs, and
+    so is what corrections and what they correct differ by.
     """
 
     lines: int | None
@@ -71,8 +72,23 @@ class StatementTotals:
     lost_in_netting: Decimal = Decimal(0)
     waiting: int = 0
     questions: int = 0
+    minutes_in_question: Decimal = Decimal(0)
+    corrections_open: Decimal = Decimal(0)
     asked_days: Sequence[date] = ()
     stale_days: Sequence[date] = ()
+
+    @property
+    def in_question(self) -> bool:
+        """Whether anything of the month waits, or is still to be decided."""
+        return bool(self.waiting or self.questions or self.corrections_open)
+
+    @property
+    def in_question_text(self) -> str:
+        """The open conflicts and corrections, counted and with their minutes."""
+        about = f" about {_minutes(self.minutes_in_question)} minutes" if self.minutes_in_question else ""
+        corrections = self.corrections_open
+        rest = f", open corrections: {_minutes(corrections)} minutes" if corrections else ""
+        return f"open conflicts: {self.questions}{about}{rest}"
 
 
 def fingerprint(content: Mapping[str, Any]) -> str:
@@ -151,10 +167,10 @@ def may_close(month: date, totals: StatementTotals, today: date, *, with_waiting
             f"Corrections of {name} and what they correct differ by {_minutes(totals.lost_in_netting)} minutes. Sync "
             f"its days again: zk sync --from {month} --to {last_day(month)}."
         )
-    if (totals.waiting or totals.questions) and not with_waiting:
+    if totals.in_question and not with_waiting:
         objections.append(
-            f"{_minutes(totals.minutes_waiting)} minutes of {name} wait for people (entries: {totals.waiting}, open "
-            f"conflicts: {totals.questions}). Decide about them (zk conflicts list --from {month} --to "
+            f"{_minutes(totals.minutes_waiting)} minutes of {name} wait for people (entries: {totals.waiting}, "
+            f"{totals.in_question_text}). Decide about them (zk conflicts list --from {month} --to "
             f"{last_day(month)}), or close with --with-waiting."
         )
     if totals.asked_days:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -68,6 +68,15 @@ class Desired:
     def project_key(self) -> str | int | None:
         """What identifies the project: its number, or its id where it has none."""
         return self.project_number or self.project_id
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """The time sheet that was written for a booking of this work day; `gone` says that it was deleted since."""
+
+    day: date
+    kimai_id: int
+    gone: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,16 @@ from typing import Any
 from zk_pipeline.domain.adjustments import Adjustment, Owed
 from zk_pipeline.domain.decision import Action, Difference, Status
 from zk_pipeline.domain.entries import Entry
-from zk_pipeline.domain.ledger import Desired, LedgerRow
+from zk_pipeline.domain.ledger import Desired, LedgerRow, Original
 from zk_pipeline.domain.mapping import CustomerPlan, ProjectPlan
 from zk_pipeline.domain.matching import Candidate
 from zk_pipeline.domain.placement import Span
 from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
 from zk_pipeline.domain.records import TargetServer, Timesheet
 from zk_pipeline.domain.rounding import ANY, Rounding
+
+MERGE = "merge:"
+"""How the keys begin of questions about merged tickets: they stand beside the lines of their bookings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,8 @@ class Result:
 
     `source_id` is missing for a time sheet without entry; `minutes` are the entry's; `decided` is what a person
     decided, if anybody did; `owed` is what an adjustment would book, and `again` says that a write which was refused is
-    tried again unless a person decided otherwise: neither is stored with the plan.
+    tried again unless a person decided otherwise; `reducible` says of a correction that there are bookings whose time
+    it may take back. None of these is stored with the plan.
     """
 
     entry_date: date
@@ -77,13 +81,35 @@ class Result:
     decided: str = ""
     owed: Owed | None = None
     again: bool = False
+    reducible: bool = False
 
     @property
     def key(self) -> str:
         """What identifies the line within its day."""
+        if self.reason is Reason.MERGED_TICKET:
+            return f"{MERGE}{self.source_id}"
         if self.source_id is None or self.reason in {Reason.MARKER_CLONED, Reason.BILLED_COPY}:
             return f"kimai:{self.kimai_id}"
         return self.source_id
+
+
+@dataclass(frozen=True, slots=True)
+class Survivor:
+    """The ticket into which that of a booking was merged.
+
+    The evidence is an article of the merged ticket with which time was booked: it lies on the surviving one now.
+    """
+
+    merged_number: str
+    article_id: int
+    ticket_id: int
+    number: str
+    title: str
+    organization_id: int | None
+    organization_name: str | None
+    customer_name: str | None
+    group_id: int | None
+    group_name: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +120,10 @@ class Situation:
     day that are gone, and every other entry to which one of the time sheets belongs;
     `known_sources` are the ids that some stored booking has, whatever its day; `gone` the time sheets that the
     target proved to be deleted; `locked_before` closes all days before it, `closed_months` (by their first days) those
-    of closed periods; `adjusted` holds the adjustments of the day's bookings and of strays, by the booking.
+    of closed periods; `adjusted` holds the adjustments of the day's bookings and of strays, by the booking;
+    `originals` the time sheets of the bookings, of whatever day, whose markers stand in `timesheets`;
+    `reducible` names for each open correction the bookings whose time it may take back, best first; `survivors` are the
+    tickets into which those of bookings were merged.
     """
 
     day: date
@@ -108,6 +137,9 @@ class Situation:
     locked_before: date | None = None
     closed_months: frozenset[date] = frozenset()
     adjusted: Mapping[str, Sequence[Adjustment]] = field(default_factory=dict[str, Sequence[Adjustment]])
+    originals: Mapping[str, Original] = field(default_factory=dict[str, Original])
+    reducible: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    survivors: Mapping[str, Survivor] = field(default_factory=dict[str, Survivor])
 
     def bound_to(self, source_id: str) -> int | None:
         """The time sheet that was written for a booking, unless we took it back."""

@@ -1,20 +1,24 @@
 """Lines of a plan: what an entry, a copy or a stray time sheet becomes once it is decided. Used by `reconcile`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+from zk_pipeline.domain.copies import Copy
 from zk_pipeline.domain.decision import Action, Decision, Status, owned
 from zk_pipeline.domain.entries import Entry, stable_hash
 from zk_pipeline.domain.ledger import LedgerRow, PushState
 from zk_pipeline.domain.locks import Locks
 from zk_pipeline.domain.matching import Candidate, Match, Tier
 from zk_pipeline.domain.placement import Span
-from zk_pipeline.domain.plan import Draft, Result
+from zk_pipeline.domain.plan import Draft, Result, Situation
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Timesheet
+
+NAMED = 3
+"""So many candidates are named in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,20 +158,38 @@ def review(
     )
 
 
-def clone(entry: Entry, clone: Timesheet, locks: Locks) -> Result:
+def open_correction(entry: Entry, reducible: Sequence[str]) -> Result:
+    """A negative booking of which something found nothing to reduce; people say which booking it is about."""
+    text = f"{entry.open_minutes.normalize():f} minutes of the correction are open."
+    named = "; ".join(reducible[:NAMED])
+    more = f" and {len(reducible) - NAMED} more" if len(reducible) > NAMED else ""
+    text += f" It may be about booking {named}{more}." if named else " No booking around it has minutes left."
+    line = review(entry, Status.EXCLUDED, Reason.UNMATCHED_CORRECTION, text)
+    # What was decided while nothing was reduced yet goes on to hold; which bookings there are does not change it.
+    partly = entry.open_minutes != -entry.booked_minutes
+    facts = {"line": line.facts_hash, "open": f"{entry.open_minutes.normalize():f}"}
+    return replace(line, facts_hash=stable_hash(facts) if partly else line.facts_hash, reducible=bool(reducible))
+
+
+def copy(found: Copy, situation: Situation, locks: Locks) -> Result:
     """A copy of a booking's time sheet; one that is billed, or of a closed day, may only be kept."""
-    locked = locks.why(clone) or locks.why_day(entry.entry_date)
-    text = f"Time sheet {clone.id} carries the marker of booking {entry.source_id}."
+    sheet, original = found.sheet, situation.originals.get(found.source_id)
+    locked = locks.why(sheet) or locks.why_day(situation.day)
+    text = f"Time sheet {sheet.id} carries the marker of booking {found.source_id}"
+    if original is not None and original.day != situation.day:
+        text = f"{text} of {original.day}"
+    if original is not None and original.kimai_id != sheet.id:
+        text = f"{text}, which has time sheet {original.kimai_id}"
     return Result(
-        entry.entry_date,
-        entry.source_id,
-        clone.id,
+        situation.day,
+        found.source_id,
+        sheet.id,
         Status.DUPLICATE,
         Action.REVIEW,
         Decimal(0),
         Reason.BILLED_COPY if locked else Reason.MARKER_CLONED,
-        f"{text} {locked}".strip(),
-        facts_hash=stable_hash({"clone": facts_of(clone)}),
+        f"{text}. {locked}".strip(),
+        facts_hash=stable_hash({"clone": facts_of(sheet)}),
     )
 
 

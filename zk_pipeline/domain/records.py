@@ -69,7 +69,8 @@ class Ticket:
     """The ticket a booking belongs to, as it is today; the source keeps no history of it (docs/zammad.md §11).
 
     `complete` is false when only a report could name the ticket, because the token may not read its group. In that case
-    `customer_name` is the customer's full name, otherwise the login.
+    `customer_name` is the customer's full name, otherwise the login. A `merged` ticket was merged into another one:
+    `merged_into`, as far as that is known, by an article of it that lies there now.
     """
 
     id: int
@@ -85,6 +86,9 @@ class Ticket:
     raw: Mapping[str, Any] = field(repr=False, compare=False, hash=False)
     faults: Faults = field(default_factory=no_faults, hash=False)
     organization_name: str | None = field(default=None, compare=False, hash=False)
+    merged: bool = field(default=False, compare=False, hash=False)
+    merged_into: int | None = None
+    merged_article_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

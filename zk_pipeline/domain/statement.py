@@ -1,19 +1,30 @@
 """The statement of a month: where every minute of every customer went, and whether all of it adds up."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import reduce
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from zk_pipeline.domain.closing import Closing
 from zk_pipeline.domain.lookup import fold, nearest
-
-PARTS = ("kimai", "waiting", "excluded", "rounding", "corrections_open", "netted", "agreed", "adjusted")
-"""Into what the minutes in Zammad fall (docs/marts.md, The balance), in the order of a statement."""
+from zk_pipeline.domain.statement_rows import PARTS as PARTS  # noqa: PLC0414 (it is a word of the statement's readers)
+from zk_pipeline.domain.statement_rows import (
+    ZERO,
+    Amounts,
+    Beside,
+    Customer,
+    DayMinutes,
+    Gap,
+    Line,
+    OpenConflicts,
+    OpenCredits,
+    Origin,
+    Share,
+)
 
 AGES = (1, 7, 30)
 """Days up to which a conflict belongs to an age; the last age has no end."""
@@ -30,8 +41,6 @@ LIKENESS = 70
 NO_ACTIVITY = "(no type)"
 """The activity of bookings without an activity type."""
 
-ZERO = Decimal(0)
-
 
 class CustomerError(LookupError):
     """No customer, or several, are called so; the message names those that may be meant."""
@@ -42,121 +51,11 @@ class Verdict(StrEnum):
 
     BALANCED = "balanced"
     WAITING = "waiting"
-    """It balances, and minutes wait to be carried over or decided."""
+    """It balances, and something is in question: minutes that wait, open conflicts or open corrections."""
     UNBALANCED = "unbalanced"
 
 
-@dataclass(frozen=True, slots=True)
-class Amounts:
-    """Exact minutes, and the number of entries that they are of. Those in Zammad are those of all `PARTS` together.
-
-    `timesheets` is how many of the entries have minutes in Kimai: what a customer is billed for.
-    """
-
-    entries: int = 0
-    zammad: Decimal = ZERO
-    kimai: Decimal = ZERO
-    waiting: Decimal = ZERO
-    excluded: Decimal = ZERO
-    rounding: Decimal = ZERO
-    corrections_open: Decimal = ZERO
-    netted: Decimal = ZERO
-    agreed: Decimal = ZERO
-    adjusted: Decimal = ZERO
-    billable: Decimal = ZERO
-    billed: Decimal = ZERO
-    to_be_billed: Decimal = ZERO
-    timesheets: int = 0
-
-    @property
-    def parts(self) -> Mapping[str, Decimal]:
-        """The parts by name."""
-        return {name: getattr(self, name) for name in PARTS}
-
-    @property
-    def unexplained(self) -> Decimal:
-        """What the parts leave of the minutes in Zammad; 0 unless a minute was lost or found on the way."""
-        return self.zammad - sum(self.parts.values(), ZERO)
-
-    def plus(self, other: "Amounts") -> "Amounts":
-        """Both together."""
-        sums: list[Any] = [getattr(self, field.name) + getattr(other, field.name) for field in fields(self)]
-        return Amounts(*sums)
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Customer:
-    """A customer by today's name. `id` is the number in Kimai, 0 while it has none."""
-
-    name: str
-    id: int = 0
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.id})" if self.id else self.name
-
-    def is_called(self, folded: str) -> bool:
-        """Whether this is the number, or the name with the number, folded as names are compared."""
-        return bool(self.id) and folded in {str(self.id), fold(str(self))}
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """What one agent did in one activity; the address is empty when unknown."""
-
-    customer: Customer
-    agent: str
-    agent_email: str
-    activity: str
-    amounts: Amounts
-
-
-@dataclass(frozen=True, slots=True)
-class DayMinutes:
-    """The minutes of a customer on one work day."""
-
-    customer: Customer
-    day: date
-    zammad: Decimal
-    kimai: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """A booking, or a time sheet without one, whose minutes do not add up, by so many."""
-
-    customer: Customer
-    entry: str
-    day: date
-    minutes: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class OpenConflicts:
-    """Conflicts of a customer that have been open for so many full days."""
-
-    customer: Customer
-    days: int
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class OpenCredits:
-    """Minutes of a customer that were billed too many, are credited in the month, and are not settled yet."""
-
-    customer: Customer
-    number: int
-    minutes: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What a customer, or where there is none everybody else together, booked on each of some days, in minutes."""
-
-    customer: Customer | None
-    minutes: tuple[Decimal, ...]
-
-
-Row = TypeVar("Row", Line, DayMinutes, Gap, OpenConflicts, OpenCredits)
+Row = TypeVar("Row", Line, DayMinutes, Gap, OpenConflicts, OpenCredits, Beside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +68,12 @@ class Account:
     gaps: tuple[Gap, ...] = ()
     conflicts: tuple[OpenConflicts, ...] = ()
     credits: tuple[OpenCredits, ...] = ()
+    beside: tuple[Beside, ...] = ()
+
+    @property
+    def kimai_in_all(self) -> Decimal:
+        """What Kimai adds up to for the customer in this month, whoever wrote it."""
+        return sum((row.minutes for row in self.beside), self.total.kimai)
 
     @property
     def credited(self) -> Decimal:
@@ -206,6 +111,11 @@ class Statement:
         return sum((account.credited for account in self.accounts), ZERO)
 
     @property
+    def kimai_in_all(self) -> Decimal:
+        """What Kimai adds up to for all customers in this month, whoever wrote it."""
+        return sum((account.kimai_in_all for account in self.accounts), ZERO)
+
+    @property
     def lines(self) -> tuple[Line, ...]:
         """The lines of all customers."""
         return tuple(line for account in self.accounts for line in account.lines)
@@ -227,10 +137,18 @@ class Statement:
 
     @property
     def verdict(self) -> Verdict:
-        """Whether it balances, and whether anything waits; waiting minutes that even out still wait."""
+        """Whether it balances, and whether anything is in question; waiting minutes that even out still wait."""
         if not self.balanced:
             return Verdict.UNBALANCED
-        return Verdict.WAITING if any(line.amounts.waiting for line in self.lines) else Verdict.BALANCED
+        open_lines = any(line.amounts.waiting or line.amounts.corrections_open for line in self.lines)
+        in_question = open_lines or any(account.conflicts for account in self.accounts)
+        return Verdict.WAITING if in_question else Verdict.BALANCED
+
+    @property
+    def is_draft(self) -> bool:
+        """Whether nobody may be billed by it yet."""
+        shown_as_closed = self.closing is not None and self.closing.shown
+        return not shown_as_closed and (self.verdict is not Verdict.BALANCED or bool(self.stale_days))
 
 
 def total(amounts: Iterable[Amounts]) -> Amounts:
@@ -245,20 +163,22 @@ def statement_of(
     gaps: Sequence[Gap] = (),
     conflicts: Sequence[OpenConflicts] = (),
     credits: Sequence[OpenCredits] = (),  # noqa: A002 (the field's word)
+    beside: Sequence[Beside] = (),
 ) -> Statement:
     """The statement that these rows make; customers by name, their lines by agent and activity."""
     of_lines, of_days, of_gaps = _by_customer(lines), _by_customer(days), _by_customer(gaps)
-    of_conflicts, of_credits = _by_customer(conflicts), _by_customer(credits)
+    of_conflicts, of_credits, of_beside = _by_customer(conflicts), _by_customer(credits), _by_customer(beside)
     accounts = tuple(
         Account(
             customer,
             tuple(sorted(of_lines[customer], key=lambda line: (line.agent, line.agent_email, line.activity))),
             tuple(sorted(of_days[customer], key=lambda row: row.day)),
             tuple(sorted(of_gaps[customer], key=lambda gap: (gap.day, gap.entry))),
-            tuple(sorted(of_conflicts[customer], key=lambda row: row.days)),
+            tuple(sorted(of_conflicts[customer], key=lambda row: (row.days, row.reason))),
             tuple(of_credits[customer]),
+            tuple(sorted(of_beside[customer], key=lambda row: row.origin)),
         )
-        for customer in sorted({*of_lines, *of_gaps, *of_conflicts, *of_credits}, key=_by_name)
+        for customer in sorted({*of_lines, *of_gaps, *of_conflicts, *of_credits, *of_beside}, key=_by_name)
     )
     return Statement(month, accounts)
 
@@ -314,6 +234,24 @@ def conflict_ages(accounts: Iterable[Account]) -> tuple[int, ...]:
         for row in account.conflicts:
             counts[sum(row.days >= age for age in AGES)] += row.number
     return tuple(counts)
+
+
+def beside_of(accounts: Iterable[Account]) -> dict[Origin, tuple[int, Decimal]]:
+    """The time sheets and minutes that stand in Kimai beside the month's bookings, by where they come from."""
+    found: dict[Origin, tuple[int, Decimal]] = {}
+    for row in (row for account in accounts for row in account.beside):
+        number, minutes = found.get(row.origin, (0, ZERO))
+        found[row.origin] = (number + row.timesheets, minutes + row.minutes)
+    return {origin: found[origin] for origin in Origin if origin in found}
+
+
+def questions_of(accounts: Iterable[Account]) -> dict[str, tuple[int, Decimal]]:
+    """How many conflicts are open for each reason, and the minutes in question."""
+    found: dict[str, tuple[int, Decimal]] = {}
+    for row in (row for account in accounts for row in account.conflicts):
+        number, minutes = found.get(row.reason, (0, ZERO))
+        found[row.reason] = (number + row.number, minutes + row.minutes)
+    return dict(sorted(found.items()))
 
 
 def spelled(amounts: Amounts, word: Callable[[str], str], number: Callable[[Decimal], str]) -> str:

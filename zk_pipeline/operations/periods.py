@@ -55,13 +55,17 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What stands in the way of closing a month, as sentences, and the sums that decide it."""
+    """What stands in the way of closing a month, as sentences, and the sums that decide it.
+
+    `open` names what is closed with the month, where anything is in question.
+    """
 
     month: str
     closed: bool
     minutes_waiting: Decimal
     minutes_unexplained: Decimal
     objections: tuple[str, ...]
+    open: str = ""
 
 
 def history(runtime: Runtime) -> list[Period]:
@@ -76,7 +80,15 @@ def standing(runtime: Runtime, name: str, *, with_waiting: bool = False) -> Stan
     with runtime.database.transaction() as connection:
         totals, objections = _objections(connection, runtime, month, with_waiting=with_waiting)
         closed = month in periods.closed_months(connection)
-    return Standing(month_name(month), closed, totals.minutes_waiting, totals.minutes_unexplained, tuple(objections))
+    waiting = f"{totals.minutes_waiting.normalize():f} minutes waiting, {totals.in_question_text}"
+    return Standing(
+        month_name(month),
+        closed,
+        totals.minutes_waiting,
+        totals.minutes_unexplained,
+        tuple(objections),
+        waiting if totals.in_question else "",
+    )
 
 
 def close(runtime: Runtime, actor: Actor, name: str, *, with_waiting: bool = False) -> Period:
@@ -90,7 +102,7 @@ def close(runtime: Runtime, actor: Actor, name: str, *, with_waiting: bool = Fal
             raise StaleError(" ".join(objections))
         # An erasure under way ends first, so that no name it erases is kept.
         privacy.one_at_a_time(connection)
-        statement = lasting(read(connection, month, runtime.settings.minutes_per_unit))
+        statement = lasting(read(connection, month, runtime.settings))
         hashed = fingerprint(statement)
         _, head = audit.head(connection)
         periods.close(
@@ -166,8 +178,7 @@ def _objections(
     connection: Connection, runtime: Runtime, month: date, *, with_waiting: bool
 ) -> tuple[StatementTotals, list[str]]:
     today = local_day(datetime.now(UTC), runtime.settings.zone)
-    source, unit = addresses(connection).source, runtime.settings.minutes_per_unit
-    totals = periods.totals(connection, source, month, unit)
+    totals = periods.totals(connection, addresses(connection), month, runtime.settings.minutes_per_unit)
     return totals, may_close(month, totals, today, with_waiting=with_waiting)
 
 

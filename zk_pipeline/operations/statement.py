@@ -14,6 +14,7 @@ from zk_pipeline.operations.months import month_given
 from zk_pipeline.operations.runs import launch_once
 from zk_pipeline.run_tags import REASON_TAG
 from zk_pipeline.runtime import Runtime
+from zk_pipeline.settings import Settings
 from zk_pipeline.stages.marts.project import MartsError
 from zk_pipeline.store import statements
 from zk_pipeline.store.addresses import addresses
@@ -38,16 +39,17 @@ def statement(
             return _part(closed_statements.as_closed(connection, month), customer)
         if not statements.is_made(connection):
             raise StaleError(f"There is no statement yet. zk statement {month_name(month)} makes it.")
-        whole = read(connection, month, runtime.settings.minutes_per_unit)
+        whole = read(connection, month, runtime.settings)
         found = _part(whole, customer)
         return replace(found, closing=closed_statements.beside(connection, whole, found))
 
 
-def read(connection: Connection, month: date, minutes_per_unit: Decimal) -> Statement:
-    """The statement of a month as the marts say, of all customers; `minutes_per_unit` is the unit of today."""
-    rows = statements.rows(connection, addresses(connection).target, month, last_day(month))
-    made = statement_of(month, rows.lines, rows.days, rows.gaps, rows.conflicts, rows.credits)
-    return replace(made, built_at=rows.built_at, stale_days=tuple(_stale(connection, month, minutes_per_unit)))
+def read(connection: Connection, month: date, settings: Settings) -> Statement:
+    """The statement of a month as the marts say, of all customers."""
+    rows = statements.rows(connection, addresses(connection), month, settings.zone)
+    made = statement_of(month, rows.lines, rows.days, rows.gaps, rows.conflicts, rows.credits, rows.beside)
+    stale_days = tuple(_stale(connection, month, settings.minutes_per_unit))
+    return replace(made, built_at=rows.built_at, stale_days=stale_days)
 
 
 def months(runtime: Runtime) -> tuple[date, ...]:

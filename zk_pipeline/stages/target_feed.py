@@ -89,7 +89,7 @@ class TargetFeed:
                 search = {"begun": True} if lost_some else search
             else:
                 look = Look()
-            days = self._search(target, search) if search else ()
+            days = self._search(target, search, now) if search else ()
         return replace(look, days=tuple(sorted({*look.days, *days})), polled=True)
 
     def _poll(
@@ -145,7 +145,7 @@ class TargetFeed:
                 cursors.save(connection, self._name, SEARCH, {"begun": True})
         return look
 
-    def _search(self, target: TargetConnector, stored: dict[str, Any]) -> tuple[date, ...]:
+    def _search(self, target: TargetConnector, stored: dict[str, Any], now: datetime) -> tuple[date, ...]:
         """Find those of ours that are gone, as far as the requests of one tick go, and ask for their days."""
         beginning = beginning_of_markers(self._source)
         listing = target.listing(beginning)
@@ -168,7 +168,10 @@ class TargetFeed:
             rest = {"after": found.rest.after[0], "position": found.rest.position}
         with self._runtime.database.transaction() as connection:
             days = set(work_days.of_timesheets(connection, self._name, gone).values())
-            asked = sorted(day for day in days if day >= self._runtime.settings.start_date)
+            days = days.union(*work_days.of_questions(connection, self._name, gone).values())
+            shown = _days_of_ours(connection, self._runtime, self._name, self._source, found.unknown)
+            span = (self._runtime.settings.start_date, local_day(now, self._runtime.settings.zone))
+            asked = sorted(day for day in days.union(*shown.values()) if _within(day, span))
             # What the list showed otherwise than it is stored is stored, so that the next search need not find it.
             seen = [row for row in (*found.unknown, *there.values()) if row is not None]
             rows.save_timesheets(connection, self._name, seen)
@@ -228,9 +231,9 @@ def _ask_for_changed(
     What the overlap shows once more was asked for. Whoever edits once more makes it another edit.
     """
     cursor = cursors.load(connection, name, SUBJECT) or {}
-    ours = _days_of_ours(connection, runtime, name, source, changed, ledger.under_way(connection, name))
+    ours = _days_of_ours(connection, runtime, name, source, changed)
     as_seen = {row.id: f"{row.id}@{owned(row)}{row.exported}" for row in changed if row.id in ours}
-    new = {ours[id_] for id_, key in as_seen.items() if key not in cursor.get("asked", ())}
+    new = {day for id_, key in as_seen.items() if key not in cursor.get("asked", ()) for day in ours[id_]}
     span = (runtime.settings.start_date, local_day(now, runtime.settings.zone))
     asked = sorted(day for day in new if _within(day, span) and not _within(day, checked))
     requests.ask(connection, asked, KIMAI_CHANGED)
@@ -243,18 +246,22 @@ def _days_of_ours(
     target: str,
     source: str,
     changed: Sequence[Timesheet],
-    under_way: frozenset[str],
-) -> dict[int, date]:
-    """The work days of the time sheets that are ours and that are no longer as the target returned them to us.
+) -> dict[int, set[date]]:
+    """The days of the time sheets that are ours and that are no longer as the target returned them to us.
 
+    That is the work day of the booking; for a copy the day on which it lies, and the one on which it is asked about.
     What a run writes just now is its own affair.
     """
     ids = [row.id for row in changed]
+    under_way = ledger.under_way(connection, target)
     bases = {row.kimai_id: row.base for row in ledger.rows_of_timesheets(connection, target, ids).values()}
     bound = work_days.of_timesheets(connection, target, ids)
     marked = {row.id: marked_ids(row.description, source) for row in changed}
-    booked = work_days.of_bookings(connection, source, {id_ for ids in marked.values() for id_ in ids})
-    days: dict[int, date] = {}
+    all_marked = {id_ for ids in marked.values() for id_ in ids}
+    booked = work_days.of_bookings(connection, source, all_marked)
+    originals = ledger.originals(connection, target, all_marked)
+    asked_about = work_days.of_questions(connection, target, ids)
+    days: dict[int, set[date]] = {}
     for row in changed:
         base = bases.get(row.id)
         if base is not None and owned(base) == owned(row) and base.exported == row.exported:
@@ -262,10 +269,14 @@ def _days_of_ours(
         if not under_way.isdisjoint(marked[row.id]):
             continue
         if row.id in bound:
-            days[row.id] = bound[row.id]
-        elif marked[row.id]:
-            known = [booked[id_] for id_ in marked[row.id] if id_ in booked]
-            days[row.id] = known[0] if known else local_day(row.begin, runtime.settings.zone)
+            days[row.id] = {bound[row.id]}
+            continue
+        questions = asked_about.get(row.id, set())
+        if marked[row.id]:
+            known = [booked[id_] for id_ in marked[row.id] if id_ in booked and id_ not in originals]
+            questions.add(known[0] if known else local_day(row.begin, runtime.settings.zone))
+        if questions:
+            days[row.id] = questions
     return days
 
 

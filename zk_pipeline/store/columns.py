@@ -5,6 +5,7 @@ All times are timestamptz in UTC. `connector` is the name under which a system i
 
 from sqlalchemy import BigInteger, Column, DateTime, MetaData, Numeric, PrimaryKeyConstraint, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.schema import SchemaItem
 
 metadata = MetaData(
     naming_convention={
@@ -39,7 +40,7 @@ def json_column(name: str, *, nullable: bool = False) -> Column:
     return Column(name, JSONB, nullable=nullable)
 
 
-def directory_table(name: str, schema: str, *columns: Column) -> Table:
+def directory_table(name: str, schema: str, *columns: SchemaItem) -> Table:
     """A table of everything a system has of one kind."""
     return Table(
         name,

@@ -34,7 +34,7 @@ _MOVES = (
     "UPDATE sync.pushes t SET entry_date = m.day FROM moved m WHERE t.connector = :target AND t.source_id = m.id",
     (
         "UPDATE sync.conflicts t SET entry_date = m.day FROM moved m WHERE t.connector = :target "
-        "AND t.source_id = m.id AND t.resolution_status IN ('open', 'decided')"
+        "AND t.key = m.id AND t.resolution_status IN ('open', 'decided')"
     ),
 )
 

@@ -9,10 +9,11 @@ from sqlalchemy import Connection, Select, func, literal_column, null, select, t
 from sqlalchemy.dialects.postgresql import JSONB
 
 from zk_pipeline.domain.by_hand import ByHand, as_base
-from zk_pipeline.domain.ledger import Desired, LedgerRow, PushState
+from zk_pipeline.domain.ledger import Desired, LedgerRow, Original, PushState
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.store import suppression
 from zk_pipeline.store.database import upsert
+from zk_pipeline.store.raw_tables import timesheets
 from zk_pipeline.store.tables import pushes
 from zk_pipeline.store.target import timesheet_from_json, timesheet_json
 
@@ -68,6 +69,22 @@ def rows_of_timesheets(connection: Connection, connector: str, timesheet_ids: Co
     """The ledger of the entries to which these time sheets belong, by source id."""
     query = _rows(connector).where(pushes.c.kimai_id.in_(timesheet_ids))
     return {row["source_id"]: _ledger_row(row) for row in connection.execute(query).mappings()}
+
+
+def originals(connection: Connection, connector: str, source_ids: Collection[str]) -> dict[str, Original]:
+    """The time sheets that the ledger binds to these entries, of whatever day, by source id."""
+    theirs = (timesheets.c.connector == pushes.c.connector) & (timesheets.c.id == pushes.c.kimai_id)
+    query = (
+        select(pushes.c.source_id, pushes.c.entry_date, pushes.c.kimai_id, timesheets.c.gone_at.is_not(None))
+        .select_from(pushes.outerjoin(timesheets, theirs))
+        .where(
+            pushes.c.connector == connector,
+            pushes.c.source_id.in_(source_ids),
+            pushes.c.kimai_id.is_not(None),
+            pushes.c.state != PushState.UNDONE,
+        )
+    )
+    return {row[0]: Original(*row[1:]) for row in connection.execute(query)}
 
 
 def bound_timesheets(connection: Connection, connector: str, first: date, last: date) -> list[Bound]:

@@ -9,15 +9,17 @@ from sqlalchemy import Connection, Row, func, insert, select, text, update
 
 from zk_pipeline.domain.closing import StatementTotals, last_day
 from zk_pipeline.store import quality, statements
+from zk_pipeline.store.addresses import Addresses
 from zk_pipeline.store.period_tables import closed_statements, periods
-from zk_pipeline.store.tables import conflicts, day_requests, normalized_entries
+from zk_pipeline.store.tables import day_requests, normalized_entries
 
 # The mart is made by dbt, not by the migrations.
 _SUMS = text(
     """
     SELECT (SELECT count(*) FROM marts.statement_lines WHERE month = :month) AS lines,
         coalesce(sum(minutes_waiting), 0) AS minutes_waiting, count(*) FILTER (WHERE minutes_waiting <> 0) AS waiting,
-        coalesce(sum(abs(minutes_unexplained)), 0) AS minutes_unexplained
+        coalesce(sum(abs(minutes_unexplained)), 0) AS minutes_unexplained,
+        coalesce(sum(abs(minutes_corrections_open)), 0) AS corrections_open
     FROM marts.int_entries_named WHERE booking_month = :month
     """
 )
@@ -84,11 +86,11 @@ def set_hash(connection: Connection, period_id: int, hashed: str) -> None:
     connection.execute(update(kept).where(kept.c.id == period_id).values(hash=hashed))
 
 
-def totals(connection: Connection, source: str, month: date, minutes_per_unit: Decimal) -> StatementTotals:
+def totals(connection: Connection, names: Addresses, month: date, minutes_per_unit: Decimal) -> StatementTotals:
     """What a month's statement and the days of the month say; `minutes_per_unit` is the unit of today."""
     within = (month, last_day(month))
     entries = select(func.count()).where(
-        normalized_entries.c.source == source, normalized_entries.c.entry_date.between(*within)
+        normalized_entries.c.source == names.source, normalized_entries.c.entry_date.between(*within)
     )
     asked = select(day_requests.c.day.distinct()).where(
         day_requests.c.claimed_by_run.is_(None), day_requests.c.day.between(*within)
@@ -98,17 +100,17 @@ def totals(connection: Connection, source: str, month: date, minutes_per_unit: D
     if not statements.is_made(connection):
         return StatementTotals(None, counted, Decimal(0), Decimal(0), asked_days=days)
     sums = connection.execute(_SUMS, {"month": month}).one()
-    questions = select(func.count()).where(
-        conflicts.c.resolution_status == "open", conflicts.c.entry_date.between(*within)
-    )
+    questions = statements.open_conflicts(connection, names.target, month)
     return StatementTotals(
         lines=sums.lines,
         entries=counted,
         minutes_waiting=sums.minutes_waiting,
         minutes_unexplained=sums.minutes_unexplained,
-        lost_in_netting=quality.lost_in_netting(connection, source, within),
+        lost_in_netting=quality.lost_in_netting(connection, names.source, within),
         waiting=sums.waiting,
-        questions=connection.execute(questions).scalar_one(),
+        questions=sum(row.number for row in questions),
+        minutes_in_question=sum((row.minutes for row in questions), Decimal(0)),
+        corrections_open=sums.corrections_open,
         asked_days=days,
         stale_days=statements.stale_days(connection, month, last_day(month), minutes_per_unit),
     )

@@ -92,6 +92,10 @@ tickets = directory_table(
     Column("complete", Boolean, nullable=False),
     json_column("raw"),
     faults_column(),
+    # The ticket into which this one was merged, and an article that shows it: it lies there since.
+    Column("merged_into", BigInteger),
+    Column("merged_article_id", BigInteger),
+    Index("tickets_merged_into_idx", "connector", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
 )
 
 agents = directory_table(

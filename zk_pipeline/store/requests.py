@@ -17,7 +17,7 @@ ADJUSTMENT = "adjustment"
 """Somebody decided to book the difference of a billed booking on this day."""
 
 MOVED = "moved"
-"""A time sheet was moved to this day in the target, and its booking is gone."""
+"""A time sheet lies on this day in the target that is a copy, or whose booking is gone."""
 
 FORMER_DAY = "former_day"
 """A booking of this day changed that was read with another day's: it counts by a zone that was set formerly."""

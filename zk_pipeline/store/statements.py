@@ -6,20 +6,26 @@ The marts are made by dbt, not by the migrations, so there are no tables of them
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Row, text
 
-from zk_pipeline.domain.statement import (
+from zk_pipeline.domain.closing import last_day
+from zk_pipeline.domain.instants import days_window
+from zk_pipeline.domain.statement import plain
+from zk_pipeline.domain.statement_rows import (
     PARTS,
     Amounts,
+    Beside,
     Customer,
     DayMinutes,
     Gap,
     Line,
     OpenConflicts,
     OpenCredits,
-    plain,
+    Origin,
 )
+from zk_pipeline.store.addresses import Addresses
 
 _AMOUNTS = ("zammad", *PARTS, "billable", "billed", "to_be_billed")
 _CUSTOMER = "customer, COALESCE(customer_id, 0) AS customer_id"
@@ -54,15 +60,69 @@ _GAPS = text(
     """  # noqa: S608
 )
 _CONFLICTS = text(
-    f"""
-    SELECT {_CUSTOMER}, (extract(epoch FROM now() - conflicts.opened_at)::bigint / 86400)::int AS days,
-        count(*) AS number
-    FROM sync.conflicts conflicts
-    JOIN marts.int_entries_named entries ON entries.entry_key = conflicts.key
-    WHERE conflicts.connector = :target AND conflicts.resolution_status = 'open'
-        AND entries.entry_date BETWEEN :month AND :last
-    GROUP BY customer, customer_id, days
-    """  # noqa: S608
+    """
+    WITH questions AS (
+        SELECT conflicts.reason, (extract(epoch FROM now() - conflicts.opened_at)::bigint / 86400)::int AS days,
+            COALESCE(entries.customer, customers.name, '') AS customer,
+            COALESCE(entries.customer_id, customers.id, 0) AS customer_id,
+            -- Those by which both sides differ, else all that the booking or the time sheet has.
+            abs(COALESCE(
+                NULLIF(entries.minutes_waiting, 0), NULLIF(entries.minutes_corrections_open, 0),
+                NULLIF(entries.minutes_kimai, 0), entries.minutes_zammad,
+                round(sheets.duration_seconds::numeric / 60, 6), 0
+            )) AS minutes
+        FROM sync.conflicts conflicts
+        LEFT JOIN marts.int_entries_named entries ON entries.entry_key = conflicts.key
+        LEFT JOIN kimai.timesheets sheets
+            ON sheets.connector = :target AND conflicts.key = 'kimai:' || conflicts.kimai_id
+            AND sheets.id = conflicts.kimai_id
+        LEFT JOIN kimai.projects projects ON projects.connector = :target AND projects.id = sheets.project_id
+        LEFT JOIN kimai.customers customers ON customers.connector = :target AND customers.id = projects.customer_id
+        WHERE conflicts.connector = :target AND conflicts.resolution_status = 'open'
+            AND (entries.entry_date BETWEEN :month AND :last OR conflicts.entry_date BETWEEN :month AND :last)
+    )
+    SELECT customer, customer_id, days, reason, count(*) AS number, sum(minutes) AS minutes
+    FROM questions GROUP BY customer, customer_id, days, reason
+    """
+)
+_BESIDE = text(
+    r"""
+    WITH told AS MATERIALIZED (
+        SELECT kimai_id, customer, COALESCE(customer_id, 0) AS customer_id, minutes_kimai
+        FROM marts.int_entries_named
+        WHERE entry_date BETWEEN :month AND :last AND kimai_id IS NOT NULL AND minutes_kimai <> 0
+    ),
+    here AS MATERIALIZED (
+        SELECT id, project_id, duration_seconds, description FROM kimai.timesheets
+        WHERE connector = :target AND gone_at IS NULL AND begin_at >= :start AND begin_at < :end
+    ),
+    others AS (
+        SELECT COALESCE(customers.name, '') AS customer, COALESCE(customers.id, 0) AS customer_id,
+            CASE
+                WHEN EXISTS (SELECT FROM sync.pushes WHERE connector = :target AND kimai_id = here.id)
+                    THEN 'of_other_months'
+                WHEN here.description ~ :marker THEN 'copies'
+                ELSE 'not_from_a_ticket'
+            END AS origin,
+            round(here.duration_seconds::numeric / 60, 6) AS minutes
+        FROM here
+        LEFT JOIN told ON told.kimai_id = here.id
+        LEFT JOIN kimai.projects projects ON projects.connector = :target AND projects.id = here.project_id
+        LEFT JOIN kimai.customers customers ON customers.connector = :target AND customers.id = projects.customer_id
+        WHERE told.kimai_id IS NULL AND here.duration_seconds <> 0
+        UNION ALL
+        SELECT told.customer, told.customer_id, 'in_other_months', -told.minutes_kimai
+        FROM told LEFT JOIN here ON here.id = told.kimai_id
+        WHERE here.id IS NULL
+    )
+    SELECT customer, customer_id, origin, count(*) AS timesheets, sum(minutes) AS minutes
+    FROM others
+    WHERE origin <> 'not_from_a_ticket' OR customer_id IN (
+        SELECT customer_id FROM told
+        UNION SELECT customer_id FROM marts.stg_organization_customers WHERE customer_id IS NOT NULL
+    )
+    GROUP BY customer, customer_id, origin
+    """
 )
 _CREDITS = text(
     """
@@ -123,6 +183,7 @@ class Rows:
     gaps: list[Gap]
     conflicts: list[OpenConflicts]
     credits: list[OpenCredits]
+    beside: list[Beside]
     built_at: datetime | None
 
 
@@ -137,9 +198,9 @@ def booked_days(connection: Connection) -> tuple[date, date] | None:
     return None if first is None else (first, last)
 
 
-def rows(connection: Connection, target: str, month: date, last: date) -> Rows:
-    """All rows of a month, which ends with the day `last`."""
-    within = {"month": month, "last": last}
+def rows(connection: Connection, names: Addresses, month: date, zone: ZoneInfo) -> Rows:
+    """All rows of a month of the business zone."""
+    within = {"month": month, "last": last_day(month)}
     return Rows(
         lines=[
             Line(_customer(row), row.agent, row.agent_email, row.activity, _amounts(row))
@@ -153,16 +214,35 @@ def rows(connection: Connection, target: str, month: date, last: date) -> Rows:
             Gap(_customer(row), row.entry_key, row.entry_date, _exact(row.minutes_unexplained))
             for row in connection.execute(_GAPS, within)
         ],
-        conflicts=[
-            OpenConflicts(_customer(row), row.days, row.number)
-            for row in connection.execute(_CONFLICTS, {**within, "target": target})
-        ],
+        conflicts=open_conflicts(connection, names.target, month),
         credits=[
             OpenCredits(_customer(row), row.number, _exact(row.minutes))
-            for row in connection.execute(_CREDITS, {**within, "target": target})
+            for row in connection.execute(_CREDITS, {**within, "target": names.target})
         ],
+        beside=beside(connection, names, month, zone),
         built_at=connection.execute(_BUILT_AT, within).scalar_one(),
     )
+
+
+def beside(connection: Connection, names: Addresses, month: date, zone: ZoneInfo) -> list[Beside]:
+    """What Kimai has for our customers from the month's first instant to its last that is not the month's bookings'."""
+    last = last_day(month)
+    window = days_window(month, last, zone)
+    within = {"month": month, "last": last, "target": names.target, "start": window.start, "end": window.end}
+    marker = rf"\[zk-{names.source}-[a-z0-9]+\]"
+    return [
+        Beside(_customer(row), Origin(row.origin), row.timesheets, _exact(row.minutes))
+        for row in connection.execute(_BESIDE, {**within, "marker": marker})
+    ]
+
+
+def open_conflicts(connection: Connection, target: str, month: date) -> list[OpenConflicts]:
+    """What is asked about the month's bookings, and about the time sheets that lie in it."""
+    within = {"month": month, "last": last_day(month), "target": target}
+    return [
+        OpenConflicts(_customer(row), row.days, row.number, row.reason, _exact(row.minutes))
+        for row in connection.execute(_CONFLICTS, within)
+    ]
 
 
 def stale_days(connection: Connection, month: date, last: date, minutes_per_unit: Decimal) -> list[date]:

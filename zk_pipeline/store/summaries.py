@@ -79,7 +79,9 @@ def waiting_by_reason(connection: Connection, target: str, span: Span) -> list[W
     """Open conflicts by reason, with the sentence that most of them have."""
     query = text(
         """
-        SELECT c.reason, count(*) AS entries, COALESCE(sum(e.time_minutes), 0) AS minutes,
+        SELECT c.reason, count(*) AS entries,
+                -- What may be moved to another ticket waits for nobody meanwhile.
+                COALESCE(sum(e.time_minutes) FILTER (WHERE c.reason <> 'merged_ticket'), 0) AS minutes,
                mode() WITHIN GROUP (ORDER BY c.text) AS example
         FROM sync.conflicts c
         LEFT JOIN sync.normalized_entries e ON e.source_id = c.source_id AND e.entry_date = c.entry_date
@@ -149,6 +151,7 @@ _OUTCOMES = text(
         SELECT source_id, bool_and(reason = 'refused_by_kimai') AS refused
         FROM sync.conflicts
         WHERE connector = :target AND resolution_status = 'open' AND entry_date = ANY(:days) AND source_id IS NOT NULL
+            AND reason <> 'merged_ticket'
         GROUP BY source_id
     ), lines AS (
         SELECT source_id, max(reconciled_at) AS at,

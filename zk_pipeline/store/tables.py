@@ -152,6 +152,8 @@ pushes = Table(
     schema="sync",
 )
 
+_IS_OPEN = text("resolution_status = 'open'")
+
 conflicts = Table(
     "conflicts",
     metadata,
@@ -169,6 +171,7 @@ conflicts = Table(
     text_column("resolution_status", default="open"),
     text_column("decision", nullable=True),
     Column("decision_timesheet_id", BigInteger),
+    Column("decision_booking_id", BigInteger),
     text_column("decided_by", nullable=True),
     instant("decided_at", nullable=True),
     instant("opened_at", default=True),
@@ -177,14 +180,7 @@ conflicts = Table(
     Index("conflicts_resolution_status_idx", "resolution_status", "entry_date", "id", postgresql_include=["reason"]),
     Index("conflicts_entry_date_idx", "connector", "entry_date"),
     Index("conflicts_key_idx", "connector", "key"),
-    Index(
-        "conflicts_one_open_idx",
-        "connector",
-        "key",
-        "reason",
-        unique=True,
-        postgresql_where=text("resolution_status = 'open'"),
-    ),
+    Index("conflicts_one_open_idx", "connector", "key", "reason", unique=True, postgresql_where=_IS_OPEN),
     schema="sync",
 )
 

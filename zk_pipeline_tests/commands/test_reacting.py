@@ -26,6 +26,9 @@ SECONDS = 120
 """For what takes some seconds where nothing else runs; a backfill half a minute, since Dagster looks for new ones so
 often."""
 
+CONCURRENCY = 4
+"""How many writes are under way at a time where nothing else is set (`ZK_KIMAI_CONCURRENCY`)."""
+
 SYSTEMS = ("ZK_ZAMMAD_URL", "ZK_ZAMMAD_TOKEN", "ZK_KIMAI_URL", "ZK_KIMAI_TOKEN")
 QUICK = {
     "ZK_TIMEZONE": "Europe/Berlin",
@@ -201,12 +204,14 @@ def test_what_happened_while_the_daemon_was_away_is_made_up_for(place: Place) ->
     assert place.is_at_rest()
 
 
-def at_work(place: Place) -> str:
+def at_work(place: Place, bookings: int = 1) -> str:
     """Book just now; the run that has begun with it."""
-    place.book()
-    run = """
+    since = place.value("SELECT now()")
+    for _ in range(bookings):
+        place.book()
+    run = f"""
         SELECT s.run_id FROM sync.sync_runs s JOIN sync.day_requests r ON r.id = ANY (s.request_ids)
-        WHERE r.claimed_by_run IS NULL AND r.day >= current_date - 1 ORDER BY s.started_at DESC LIMIT 1
+        WHERE s.started_at > '{since}' AND r.claimed_by_run IS NULL AND r.day >= current_date - 1 LIMIT 1
     """
     assert wait_until(lambda: place.value(run) is not None, SECONDS)
     return place.value(run)
@@ -214,6 +219,32 @@ def at_work(place: Place) -> str:
 
 def status(place: Place, run_id: str) -> str:
     return place.value(f"SELECT status FROM runs WHERE run_id = '{run_id}'", DAGSTER_DATABASE)
+
+
+def sync_again(place: Place) -> None:
+    """Ask for the days by which a person overrules a cancelled run."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ZK_", "DAGSTER_"))}
+    command = [Path(sys.executable).with_name("zk"), "sync", "--request"]
+    subprocess.run(command, env={**environment, **QUICK, "ZK_HOME": str(place.up.home)}, cwd=place.up.home, check=True)
+
+
+def test_cancelling_stops_the_writing_with_what_is_under_way(place: Place) -> None:
+    bookings = 40
+    before = place.office.creates_sent()
+    place.office.control.add_fault("delay", method="POST", path="/api/timesheets$", times=bookings, seconds=2)
+    run_id = at_work(place, bookings)
+    assert wait_until(lambda: place.office.creates_sent() > before, SECONDS)
+    assert DagsterServer(place.up.url).cancel(run_id) is None
+    sent = place.office.creates_sent()
+    assert wait_until(lambda: status(place, run_id) == "CANCELED", SECONDS)
+    place.office.control.clear_faults()
+    # Each takes two seconds: at most one more in each place, and far from all.
+    assert place.office.creates_sent() <= sent + CONCURRENCY < before + bookings
+    assert wait_until(lambda: place.value("SELECT count(*) FROM sync.cancelled_runs WHERE held_days <> '{}'"), SECONDS)
+    sync_again(place)
+    assert place.has_arrived(*place.booked[-bookings:])
+    assert place.is_at_rest()
+    assert place.each_once()
 
 
 def test_a_cancelled_run_is_not_overruled_until_somebody_asks(place: Place, slow_kimai: None) -> None:
@@ -232,9 +263,7 @@ def test_a_cancelled_run_is_not_overruled_until_somebody_asks(place: Place, slow
     ticks = place.value(tick, DAGSTER_DATABASE)
     assert wait_until(lambda: place.value(tick, DAGSTER_DATABASE) > ticks + 1, SECONDS)
     assert not any(place.office.of(booking) for booking in place.booked[-2:])
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ZK_", "DAGSTER_"))}
-    command = [Path(sys.executable).with_name("zk"), "sync", "--request"]
-    subprocess.run(command, env={**environment, **QUICK, "ZK_HOME": str(place.up.home)}, cwd=place.up.home, check=True)
+    sync_again(place)
     assert place.has_arrived(*place.booked[-2:])
     assert place.is_at_rest()
     assert place.each_once()

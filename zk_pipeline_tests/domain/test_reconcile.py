@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 
+from zk_pipeline.domain import copies
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.entries import Entry, SyncStatus
-from zk_pipeline.domain.ledger import LedgerRow, PushState
+from zk_pipeline.domain.ledger import LedgerRow, Original, PushState
 from zk_pipeline.domain.plan import Result, Situation
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline_tests.domain.builders import (
     BEN,
+    BERLIN,
     DAY,
     SERVER,
     at,
@@ -260,7 +262,25 @@ def test_an_open_correction_waits_for_a_person():
     row = excluded(booked="-30", open_minutes=Decimal("30.00"))
     line = only_line(situation(replace(row, sync_status=SyncStatus.CORRECTION_OPEN)))
     assert verdict(line) == review(Status.EXCLUDED, Reason.UNMATCHED_CORRECTION)
-    assert line.text == "30 minutes of the correction are open."
+    assert line.text == "30 minutes of the correction are open. No booking around it has minutes left."
+    assert not line.reducible
+
+
+def test_an_open_correction_names_the_bookings_that_it_may_be_about():
+    row = replace(
+        excluded(booked="-30", open_minutes=Decimal("30.00")), source_id="6", sync_status=SyncStatus.CORRECTION_OPEN
+    )
+    alone = only_line(situation(row))
+    line = only_line(replace(situation(row), reducible={"6": ["11", "12", "13", "14", "15"]}))
+    assert line.text == "30 minutes of the correction are open. It may be about booking 11; 12; 13 and 2 more."
+    assert line.reducible
+    assert line.facts_hash == alone.facts_hash, "what people ignored is asked again with every booking"
+
+
+def test_what_is_left_of_a_correction_is_another_question():
+    row = replace(excluded(booked="-30", open_minutes=Decimal(30)), sync_status=SyncStatus.CORRECTION_OPEN)
+    hashes = {only_line(situation(replace(row, open_minutes=Decimal(left)))).facts_hash for left in (30, 20, 10)}
+    assert len(hashes) == 3
 
 
 @pytest.mark.parametrize(
@@ -338,3 +358,60 @@ def test_an_orphan_with_several_markers_is_shown_once():
 def test_a_time_sheet_that_also_carries_a_living_marker_is_no_orphan():
     row = ours(100, description="[zk-zammad-98] [zk-zammad-3]")
     assert reconciler().day(situation(timesheets=(row,), known_sources=frozenset({"3"}))) == []
+
+
+def test_a_copy_of_another_days_time_sheet_is_shown_on_the_day_on_which_it_lies():
+    copy = ours(101, "8")
+    facts = situation(
+        timesheets=(copy,),
+        known_sources=frozenset({"8"}),
+        originals={"8": Original(DAY - timedelta(days=40), 100, gone=False)},
+    )
+    line = only_line(facts)
+    assert verdict(line) == review(Status.DUPLICATE, Reason.MARKER_CLONED, 101)
+    assert line.text == "Time sheet 101 carries the marker of booking 8 of 2025-07-07, which has time sheet 100."
+    assert (line.source_id, line.key, line.entry_date) == ("8", "kimai:101", DAY)
+
+
+def test_a_copy_on_a_neighbouring_day_is_left_to_that_day():
+    copy = ours(101, begin="2025-08-15T08:00")
+    facts = situation(entry(), ledger=(ledger_row(),), timesheets=(ours(), copy))
+    assert verdict(only_line(facts)) == (Status.IN_SYNC, Action.NONE, None, 100)
+    facts = replace(facts, originals={"6": Original(DAY, 100, gone=False)})
+    assert copies.days_elsewhere(facts, "zammad", BERLIN) == {101: DAY - timedelta(days=1)}
+
+
+def test_a_copy_whose_begin_cannot_be_read_is_asked_about_with_its_booking():
+    copy = ours(101, begin="2025-01-01T08:00", faults={"begin": "is no instant"})
+    _, line = reconciler().day(situation(entry(), ledger=(ledger_row(),), timesheets=(ours(), copy)))
+    assert verdict(line) == review(Status.DUPLICATE, Reason.BILLED_COPY, 101)
+
+
+@pytest.mark.parametrize(
+    ("day", "asked"),
+    [(DAY - timedelta(days=1), False), (DAY - timedelta(days=2), True)],
+    ids=["its booking looks for it", "out of its booking's reach"],
+)
+def test_a_copy_whose_original_was_deleted_is_asked_about_unless_the_booking_takes_it(day: date, *, asked: bool):
+    facts = situation(
+        timesheets=(ours(101, "8"),),
+        known_sources=frozenset({"8"}),
+        originals={"8": Original(day, 100, gone=True)},
+    )
+    assert bool(reconciler().day(facts)) is asked
+
+
+@pytest.mark.parametrize("kimai_id", [100, 101])
+def test_a_time_sheet_with_two_markers_is_a_copy_of_neither_while_a_booking_owns_it(kimai_id: int):
+    row = ours(100, description="[zk-zammad-3] [zk-zammad-8]")
+    facts = situation(
+        ledger=(ledger_row("3"),),
+        timesheets=(row,),
+        known_sources=frozenset({"3", "8"}),
+        originals={
+            "3": Original(DAY - timedelta(days=9), 100, gone=False),
+            "8": Original(DAY - timedelta(days=9), kimai_id, gone=False),
+        },
+    )
+    assert reconciler().day(facts) == []
+    assert copies.days_elsewhere(replace(facts, day=DAY + timedelta(days=1)), "zammad", BERLIN) == {}

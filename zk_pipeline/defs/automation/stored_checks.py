@@ -4,8 +4,8 @@ They run after the marts are built. All but the balance tell people themselves a
 fails the run, since nothing may be billed or closed on it.
 """
 
-from collections.abc import Collection
-from datetime import timedelta
+from collections.abc import Collection, Sequence
+from datetime import date, timedelta
 from decimal import Decimal
 
 import dagster as dg
@@ -13,9 +13,12 @@ import dagster as dg
 from zk_pipeline.defs.automation.checks import told
 from zk_pipeline.defs.automation.history import PUSHES
 from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.domain.closing import month_name, month_of
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.plausibility import Fit, judge_unit, plain
-from zk_pipeline.store import quality
+from zk_pipeline.domain.statement_rows import Beside
+from zk_pipeline.store import quality, statements
+from zk_pipeline.store.addresses import addresses
 
 BOOKINGS = dg.AssetKey(["zammad", "time_accountings"])
 TIMESHEETS = dg.AssetKey(["kimai", "timesheets"])
@@ -126,11 +129,17 @@ def requests_are_answered(context: dg.AssetCheckExecutionContext, zk: ZkResource
 def minutes_are_conserved(zk: ZkResource) -> dg.AssetCheckResult:
     """Every minute of Zammad is in Kimai or accounted for, entry by entry and through every stage.
 
+    Time in Kimai of this month and the last one that did not come from a ticket is named beside it.
+
     If not, do not bill and do not close. What to do: sync the days that are named; if a gap stays, `zk trace` shows in
     which stage the booking changed.
     """
     with zk.runtime.database.transaction() as connection:
         found = quality.balance(connection, zk.runtime.stored("source").name, SHOWN)
+        zone = zk.runtime.settings.zone
+        this_month = month_of(local_day(zk.now(), zone))
+        months = (month_of(this_month - timedelta(days=1)), this_month)
+        beside = [(month, statements.beside(connection, addresses(connection), month, zone)) for month in months]
     sentences = [f"{gap.entry_key} of {gap.day}: {plain(gap.minutes)} minutes unexplained." for gap in found.gaps]
     if found.lost_in_netting:
         sentences.append(f"Corrections and what they correct differ by {plain(found.lost_in_netting)} minutes.")
@@ -140,7 +149,7 @@ def minutes_are_conserved(zk: ZkResource) -> dg.AssetCheckResult:
         passed=not number,
         severity=dg.AssetCheckSeverity.ERROR,
         description=_sentence(sentences, number, remedy) or None,
-        metadata={"entries": found.entries, "what_to_do": remedy},
+        metadata={"entries": found.entries, "what_to_do": remedy, "also_in_kimai": also_in_kimai(beside)},
     )
 
 
@@ -152,6 +161,17 @@ of_stored_rows = (
     requests_are_answered,
 )
 """The checks that read no mart."""
+
+
+def also_in_kimai(beside: Sequence[tuple[date, Sequence[Beside]]]) -> str:
+    """The time sheets in Kimai that are not the bookings' of their month, a customer and a month each."""
+    told = [
+        f"{month_name(month)}, {row.customer}: {row.timesheets} time sheets, {plain(row.minutes)} minutes, "
+        f"{row.origin.replace('_', ' ')}."
+        for month, rows in beside
+        for row in sorted(rows, key=lambda row: (row.customer, row.origin))
+    ]
+    return "\n".join(told) or "Nothing."
 
 
 def _sentence(sentences: Collection[str], number: int, remedy: str) -> str:

@@ -13,6 +13,7 @@ from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.normalize import minutes_of
 from zk_pipeline.domain.records import Ticket, TimeAccounting
 from zk_pipeline.store import source as rows
+from zk_pipeline.store import tickets as stored_tickets
 
 
 @asset_of_now("zammad")
@@ -34,7 +35,7 @@ def time_accountings(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     policy, name, base_url = zk.runtime.settings.policy, zk.source.endpoint.name, zk.source.endpoint.base_url
     with zk.runtime.database.transaction() as connection:
         bookings = rows.bookings_of_days(connection, name, span[0], span[-1])
-        tickets = rows.tickets_of_days(connection, name, span[0], span[-1])
+        tickets = stored_tickets.tickets_of_days(connection, name, span[0], span[-1])
     by_day: dict[date, list[TimeAccounting]] = {}
     for booking in bookings:
         by_day.setdefault(booking.work_day or local_day(booking.created_at, policy.zone), []).append(booking)

@@ -22,9 +22,12 @@ from zk_pipeline.domain.statement import (
     Line,
     Statement,
     Verdict,
+    beside_of,
     conflict_ages,
     minutes_per_day,
+    questions_of,
 )
+from zk_pipeline.domain.statement_rows import Beside, Origin
 from zk_pipeline.operations.statement_files.look import Look
 
 COLUMNS = ("zammad", *PARTS, "unexplained", "billable", "billed", "to_be_billed")
@@ -57,6 +60,36 @@ class ToldLine:
 
 
 @dataclass(frozen=True, slots=True)
+class ToldReason:
+    """Conflicts that are open for one reason, and the minutes in question."""
+
+    reason: str
+    number: int
+    minutes: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class ToldConflicts:
+    """Open conflicts, counted by their age and by their reason."""
+
+    under_1_day: int = 0
+    under_7_days: int = 0
+    under_30_days: int = 0
+    older: int = 0
+    minutes: Decimal = ZERO
+    reasons: Sequence[ToldReason] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToldBeside:
+    """Time sheets in Kimai that are not this month's bookings', by where they come from."""
+
+    origin: Origin
+    timesheets: int
+    minutes: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class ToldGap:
     """An entry whose minutes do not add up."""
 
@@ -68,15 +101,20 @@ class ToldGap:
 
 @dataclass(frozen=True, slots=True)
 class ToldAccount:
-    """A customer's part; conflicts are counted by their age. `credits_open` are minutes (docs/billing.md)."""
+    """A customer's part; `credits_open` are minutes (docs/billing.md).
+
+    `kimai_in_all` is what Kimai adds up to: `minutes.kimai` and those of `beside`.
+    """
 
     customer: Customer
     minutes: Amounts
     unexplained: Decimal
     lines: Sequence[ToldLine]
     days: Sequence[ToldDay]
-    conflicts: dict[str, int]
+    conflicts: ToldConflicts
     credits_open: Decimal
+    kimai_in_all: Decimal = ZERO
+    beside: Sequence[ToldBeside] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +122,7 @@ class ToldStatement:
     """A month's statement. `minutes.zammad` is the sum of the parts up to `adjusted`, and of `unexplained`.
 
     `stale_days` changed since the statement was made. `closing` tells of a month that is closed, and whether this is
-    the statement that was closed.
+    the statement that was closed. `kimai_in_all` is what Kimai adds up to: `minutes.kimai` and those of `beside`.
     """
 
     month: str
@@ -96,8 +134,10 @@ class ToldStatement:
     unexplained: Decimal
     gaps: Sequence[ToldGap]
     days: Sequence[ToldDay]
-    conflicts: dict[str, int]
+    conflicts: ToldConflicts
     credits_open: Decimal
+    kimai_in_all: Decimal
+    beside: Sequence[ToldBeside]
     customers: Sequence[ToldAccount]
 
 
@@ -114,8 +154,10 @@ def told(statement: Statement) -> ToldStatement:
         unexplained=total.unexplained,
         gaps=[_gap(gap) for gap in statement.gaps],
         days=[_day(row) for row in minutes_per_day(statement)],
-        conflicts=_ages(statement.accounts),
+        conflicts=_conflicts(statement.accounts),
         credits_open=statement.credited,
+        kimai_in_all=statement.kimai_in_all,
+        beside=_beside(statement.accounts),
         customers=[_account(account) for account in statement.accounts],
     )
 
@@ -146,6 +188,9 @@ def read_back(content: Mapping[str, Any]) -> Statement:
                     for line in account.lines
                 ),
                 tuple(DayMinutes(account.customer, row.day, row.zammad, row.kimai) for row in account.days),
+                beside=tuple(
+                    Beside(account.customer, row.origin, row.timesheets, row.minutes) for row in account.beside
+                ),
             )
             for account in accounts
         ),
@@ -159,6 +204,9 @@ def as_csv(statement: Statement, look: Look) -> bytes:
         *heads,
         *(f"minutes_{name}" for name in COLUMNS),
         "minutes_credits_open",
+        "conflicts_open",
+        "minutes_conflicts_open",
+        *(f"minutes_{origin}" for origin in Origin),
         "closing",
         "closed_at",
         "closed_by",
@@ -166,8 +214,8 @@ def as_csv(statement: Statement, look: Look) -> bytes:
     rows: list[list[Any]] = []
     for account in statement.accounts:
         rows += (_cells(statement, line) for line in account.lines)
-        if account.credited:
-            rows.append(_cells(statement, Line(account.customer, "", "", "", Amounts()), account.credited))
+        if account.credited or account.conflicts or account.beside:
+            rows.append(_cells(statement, Line(account.customer, "", "", "", Amounts()), account))
     return (look.csv.beginning + spreadsheets.lines([header, *rows], look.csv)).encode()
 
 
@@ -176,12 +224,20 @@ def amount(amounts: Amounts, name: str) -> Decimal:
     return getattr(amounts, name)
 
 
-def _cells(statement: Statement, line: Line, credited: Decimal = ZERO) -> list[Any]:
-    """The cells of a line; open credits are of a customer, so they stand in a line of their own."""
+def _cells(statement: Statement, line: Line, account: Account | None = None) -> list[Any]:
+    """The cells of a line; credits, conflicts and other time are an account's, and stand in a line of their own."""
     customer, amounts = line.customer, line.amounts
+    accounts = [account] if account else []
+    beside, questions = beside_of(accounts), questions_of(accounts).values()
+    of_account = (
+        account.credited if account else ZERO,
+        sum(number for number, _ in questions),
+        sum((minutes for _, minutes in questions), ZERO),
+        *(beside.get(origin, (0, ZERO))[1] for origin in Origin),
+    )
     names = (month_name(statement.month), customer.name, customer.id or None, line.agent, line.agent_email)
     numbers = (amount(amounts, name) for name in COLUMNS)
-    return [*names, line.activity, amounts.entries, *numbers, credited, *_closing(statement.closing)]
+    return [*names, line.activity, amounts.entries, *numbers, *of_account, *_closing(statement.closing)]
 
 
 def _closing(closing: Closing | None) -> Sequence[Any]:
@@ -195,11 +251,27 @@ def _account(account: Account) -> ToldAccount:
         for line in account.lines
     ]
     days = [_day(row) for row in account.days]
-    return ToldAccount(account.customer, total, total.unexplained, lines, days, _ages([account]), account.credited)
+    return ToldAccount(
+        account.customer,
+        total,
+        total.unexplained,
+        lines,
+        days,
+        _conflicts([account]),
+        account.credited,
+        account.kimai_in_all,
+        _beside([account]),
+    )
 
 
-def _ages(accounts: Sequence[Account]) -> dict[str, int]:
-    return dict(zip(AGE_NAMES, conflict_ages(accounts), strict=True))
+def _beside(accounts: Sequence[Account]) -> list[ToldBeside]:
+    return [ToldBeside(origin, *found) for origin, found in beside_of(accounts).items()]
+
+
+def _conflicts(accounts: Sequence[Account]) -> ToldConflicts:
+    reasons = [ToldReason(reason, *found) for reason, found in questions_of(accounts).items()]
+    ages = dict(zip(AGE_NAMES, conflict_ages(accounts), strict=True))
+    return ToldConflicts(**ages, minutes=sum((row.minutes for row in reasons), ZERO), reasons=reasons)
 
 
 def _day(row: DayMinutes) -> ToldDay:

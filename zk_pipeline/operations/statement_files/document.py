@@ -15,9 +15,7 @@ from zk_pipeline.domain.statement import (
     Amounts,
     Line,
     Statement,
-    Verdict,
     hours,
-    plain,
     spelled,
     total,
 )
@@ -103,11 +101,11 @@ def _account(paper: _Paper, statement: Statement, account: Account) -> None:
         _lines(paper, lines)
         _chart(paper, statement, account)
     else:
-        paper.line_of(paper.look.word("nothing"))
+        paper.line_of(paper.look.word("nothing_yet" if account.total.zammad else "nothing"))
     if account.credited:
         paper.line_of(paper.look.of_credits(account.credited), bold=True)
     if paper.look.internal:
-        _equation(paper, account.total)
+        _equation(paper, account)
 
 
 def _heading(paper: _Paper, statement: Statement, customer: str) -> None:
@@ -121,7 +119,7 @@ def _heading(paper: _Paper, statement: Statement, customer: str) -> None:
     if closing is not None:
         # Who closed it is no business of the customer's.
         paper.line_of(look.of_closing(closing, named=look.internal), bold=closing.differs, colour=SOFT)
-    if not (closing and closing.shown) and (statement.verdict is not Verdict.BALANCED or statement.stale_days):
+    if statement.is_draft:
         paper.line_of(look.word("draft"), bold=True)
     paper.ln(4)
 
@@ -172,8 +170,8 @@ def _shown(activity: str) -> str:
 
 
 def _numbers(look: Look, amounts: Amounts) -> list[str]:
-    minutes = look.number(plain(amounts.kimai))
-    return [str(amounts.timesheets), minutes, look.number(hours(amounts.kimai)), look.number(plain(amounts.billable))]
+    minutes = look.minutes(amounts.kimai)
+    return [str(amounts.timesheets), minutes, look.number(hours(amounts.kimai)), look.minutes(amounts.billable)]
 
 
 def _chart(paper: _Paper, statement: Statement, account: Account) -> None:
@@ -193,7 +191,7 @@ def _chart(paper: _Paper, statement: Statement, account: Account) -> None:
     paper.line(left, top, left + step * days, top)
     paper.pen(7, colour=SOFT)
     paper.set_xy(paper.l_margin, top - 2)
-    paper.cell(11, 4, paper.look.number(plain(highest)), align="R")
+    paper.cell(11, 4, paper.look.minutes(highest), align="R")
     minutes = {row.day.day: row.kimai for row in account.days}
     for day in range(1, days + 1):
         begin = left + step * (day - 1)
@@ -206,9 +204,11 @@ def _chart(paper: _Paper, statement: Statement, account: Account) -> None:
     paper.set_xy(paper.l_margin, bottom + 7)
 
 
-def _equation(paper: _Paper, amounts: Amounts) -> None:
-    """Where every minute went."""
+def _equation(paper: _Paper, account: Account) -> None:
+    """Where every minute went, what is in question, and what else is in Kimai."""
     look = paper.look
     paper.ln(2)
     paper.line_of(look.word("internal"), bold=True)
-    paper.line_of(spelled(amounts, look.word, lambda minutes: look.number(plain(minutes))), 9)
+    equation = spelled(account.total, look.word, look.minutes)
+    for text in filter(None, (equation, look.of_questions([account]), look.of_beside([account]))):
+        paper.line_of(text, 9)

@@ -1,5 +1,6 @@
 """How a document looks: its language and words, its letterhead, its font, and whether it is for the house alone."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -10,7 +11,7 @@ from zoneinfo import ZoneInfo
 from zk_pipeline.domain.closing import Closing
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.spreadsheets import Dialect
-from zk_pipeline.domain.statement import plain
+from zk_pipeline.domain.statement import ZERO, Account, beside_of, plain, questions_of
 from zk_pipeline.settings import Settings
 
 
@@ -51,7 +52,38 @@ class Look:
 
     def of_credits(self, minutes: Decimal) -> str:
         """The sentence on open credits; empty without any."""
-        return self.word("credits_open", minutes=self.number(plain(minutes))) if minutes else ""
+        return self.word("credits_open", minutes=self.minutes(minutes)) if minutes else ""
+
+    def of_questions(self, accounts: Sequence[Account]) -> str:
+        """The sentences on open conflicts and open corrections; empty without any."""
+        questions = questions_of(accounts)
+        listed = ", ".join(
+            f"{number} {reason} ({self.word('min', minutes=self.minutes(minutes))})"
+            for reason, (number, minutes) in questions.items()
+        )
+        corrections = sum((abs(line.amounts.corrections_open) for row in accounts for line in row.lines), ZERO)
+        told = [self.word("conflicts_open", listed=listed)] if listed else []
+        if corrections:
+            told.append(self.word("corrections_left", minutes=self.minutes(corrections)))
+        return " ".join(told)
+
+    def of_beside(self, accounts: Sequence[Account]) -> str:
+        """The sentence on time in Kimai beside the month's bookings, and on Kimai's own sum; empty without any."""
+        beside = beside_of(accounts)
+        if not beside:
+            return ""
+        listed = "; ".join(
+            self.word("timesheets.one" if number == 1 else "timesheets.many", number=number)
+            + f", {self.word('min', minutes=self.minutes(minutes))}, {self.word(origin)}"
+            for origin, (number, minutes) in beside.items()
+        )
+        whole = self.minutes(sum((account.kimai_in_all for account in accounts), ZERO))
+        about = "beside" if len(accounts) == 1 else "beside_all"
+        return f"{self.word(about, listed=listed)} {self.word('kimai_in_all', minutes=whole)}"
+
+    def minutes(self, minutes: Decimal) -> str:
+        """Minutes as the language writes them."""
+        return self.number(plain(minutes))
 
     def of_closing(self, closing: Closing, *, named: bool = True) -> str:
         """When the statement's month was closed, and whether this is what was closed; `named` tells by whom."""
@@ -91,6 +123,47 @@ _WORDS = {
         "Open credits: {minutes} minutes.",
         "Offene Gutschriften: {minutes} Minuten.",
         "Avoirs ouverts : {minutes} minutes.",
+    ),
+    "conflicts_open": ("Open conflicts: {listed}.", "Offene Konflikte: {listed}.", "Conflits ouverts : {listed}."),
+    "corrections_left": (
+        "Open corrections: {minutes} minutes.",
+        "Offene Korrekturen: {minutes} Minuten.",
+        "Corrections ouvertes : {minutes} minutes.",
+    ),
+    "min": ("{minutes} min", "{minutes} min", "{minutes} min"),
+    "beside": (
+        "Also in Kimai for this customer: {listed}.",
+        "Außerdem in Kimai für diesen Kunden: {listed}.",
+        "Également dans Kimai pour ce client : {listed}.",
+    ),
+    "beside_all": (
+        "Also in Kimai for these customers: {listed}.",
+        "Außerdem in Kimai für diese Kunden: {listed}.",
+        "Également dans Kimai pour ces clients : {listed}.",
+    ),
+    "timesheets.one": ("{number} time sheet", "{number} Zeiteintrag", "{number} feuille de temps"),
+    "timesheets.many": ("{number} time sheets", "{number} Zeiteinträge", "{number} feuilles de temps"),
+    "copies": ("copied from ours", "aus unseren kopiert", "copiées des nôtres"),
+    "not_from_a_ticket": ("not from a ticket", "nicht aus einem Ticket", "sans ticket"),
+    "of_other_months": (
+        "of bookings of other months",
+        "von Buchungen anderer Monate",
+        "de saisies d'autres mois",
+    ),
+    "in_other_months": (
+        "of this month's bookings that lie in other months",
+        "von Buchungen dieses Monats, die in anderen Monaten liegen",
+        "de saisies de ce mois placées dans d'autres mois",
+    ),
+    "kimai_in_all": (
+        "Kimai adds up to {minutes} minutes.",
+        "Kimai kommt auf {minutes} Minuten.",
+        "Kimai totalise {minutes} minutes.",
+    ),
+    "nothing_yet": (
+        "No time is in Kimai yet.",
+        "Noch ist keine Zeit in Kimai.",
+        "Aucun temps n'est encore dans Kimai.",
     ),
     "by": (" by {by}", " durch {by}", " par {by}"),
     "as_closed": ("As closed on {day}{by}.", "Wie am {day}{by} abgeschlossen.", "Tel que clos le {day}{by}."),

@@ -14,7 +14,7 @@ from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
 from zk_pipeline.domain.closing import month_name
-from zk_pipeline.domain.statement import Amounts, Statement
+from zk_pipeline.domain.statement import ZERO, Account, Amounts, Statement
 from zk_pipeline.operations.statement_files.data import COLUMNS, amount
 from zk_pipeline.operations.statement_files.look import Look
 
@@ -35,7 +35,7 @@ def render(statement: Statement, look: Look) -> bytes:
     month = month_name(statement.month)
     rows = [([str(account.customer)], account.total) for account in statement.accounts]
     closing = look.of_closing(statement.closing) if statement.closing else ""
-    head = " ".join(filter(None, (f"{month}: {statement.verdict}.", closing, look.of_credits(statement.credited))))
+    head = _head(look, statement.accounts, f"{month}: {statement.verdict}.", closing)
     _fill(book.create_sheet(SUMMARY), head, ["customer"], rows, statement.total)
     titles = {SUMMARY.casefold()}
     for account in statement.accounts:
@@ -43,11 +43,17 @@ def render(statement: Statement, look: Look) -> bytes:
         titles.add(title.casefold())
         lines = [([line.agent, line.agent_email, line.activity], line.amounts) for line in account.lines]
         names = ["agent", "e-mail", "activity"]
-        head = " ".join(filter(None, (f"{account.customer}, {month}.", closing, look.of_credits(account.credited))))
+        head = _head(look, [account], f"{account.customer}, {month}.", closing)
         _fill(book.create_sheet(title), head, names, lines, account.total)
     buffer = io.BytesIO()
     book.save(buffer)
     return buffer.getvalue()
+
+
+def _head(look: Look, accounts: Sequence[Account], *told: str) -> str:
+    credited = sum((account.credited for account in accounts), ZERO)
+    more = (look.of_questions(accounts), look.of_credits(credited), look.of_beside(accounts))
+    return " ".join(filter(None, (*told, *more)))
 
 
 def _fill(

@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0022"
-down_revision = "0020"
+down_revision = "0023"
 branch_labels = None
 depends_on = None
 

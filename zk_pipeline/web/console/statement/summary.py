@@ -22,16 +22,20 @@ def verdict(visit: Visit, statement: Statement) -> None:
     """Whether it balances, and the equation that says so."""
     words, found = visit.words, statement.verdict
     with parts.box("zk-row"):
-        parts.chip(words(f"statement.verdict.{found}"), _TONES[found])
-        parts.text("span", words(f"statement.{found}"))
+        nothing_waits = found is Verdict.WAITING and not any(line.amounts.waiting for line in statement.lines)
+        told = "draft" if nothing_waits else found.value
+        parts.chip(words(f"statement.verdict.{told}"), _TONES[found])
+        parts.text("span", words(f"statement.{told}"))
         if found is Verdict.WAITING:
             parts.link(words("statement.decide"), "/reconcile?view=conflicts")
     equation(visit, statement)
-    if statement.credited:
-        parts.text("p", _look(visit).of_credits(statement.credited))
+    look = _look(visit)
+    of_accounts = (look.of_questions(statement.accounts), look.of_credits(statement.credited))
+    for text in filter(None, (*of_accounts, look.of_beside(statement.accounts))):
+        parts.text("p", text)
     if statement.closing:
         tone = "zk-note zk-warn" if statement.closing.differs else "zk-muted"
-        parts.text("p", _look(visit).of_closing(statement.closing), tone)
+        parts.text("p", look.of_closing(statement.closing), tone)
     if statement.built_at:
         parts.text("p", words("statement.built", instant=words.instant(statement.built_at)), "zk-muted")
 

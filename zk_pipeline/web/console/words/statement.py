@@ -14,6 +14,7 @@ WORDS = {
     "statement.customer": ("Customer", "Kunde", "Client"),
     "statement.verdict.balanced": ("Balanced", "Geht auf", "Équilibré"),
     "statement.verdict.waiting": ("Balanced, time waits", "Geht auf, Zeit wartet", "Équilibré, du temps attend"),
+    "statement.verdict.draft": ("Draft, questions open", "Entwurf, Fragen offen", "Brouillon, questions ouvertes"),
     "statement.verdict.unbalanced": ("Not balanced", "Geht nicht auf", "Non équilibré"),
     "statement.balanced": (
         "Every minute is accounted for.",
@@ -24,6 +25,11 @@ WORDS = {
         "Every minute is accounted for, and some wait for a decision or the next run.",
         "Jede Minute ist belegt, und einige warten auf eine Entscheidung oder den nächsten Lauf.",
         "Chaque minute est justifiée ; certaines attendent une décision ou la prochaine exécution.",
+    ),
+    "statement.draft": (
+        "Every minute is accounted for, and something has to be decided before the month is billed.",
+        "Jede Minute ist belegt, und vor der Abrechnung des Monats ist noch etwas zu entscheiden.",
+        "Chaque minute est justifiée ; une décision reste à prendre avant de facturer le mois.",
     ),
     "statement.unbalanced": (
         "Some minutes are not accounted for. Sync the days below again; the month cannot be closed before.",

@@ -1,0 +1,152 @@
+"""The rows that a statement is made of: amounts of lines and days, what does not add up, and what is in question."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from zk_pipeline.domain.lookup import fold
+
+PARTS = ("kimai", "waiting", "excluded", "rounding", "corrections_open", "netted", "agreed", "adjusted")
+"""Into what the minutes in Zammad fall (docs/marts.md, The balance), in the order of a statement."""
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """Exact minutes, and the number of entries that they are of. Those in Zammad are those of all `PARTS` together.
+
+    `timesheets` is how many of the entries have minutes in Kimai: what a customer is billed for.
+    """
+
+    entries: int = 0
+    zammad: Decimal = ZERO
+    kimai: Decimal = ZERO
+    waiting: Decimal = ZERO
+    excluded: Decimal = ZERO
+    rounding: Decimal = ZERO
+    corrections_open: Decimal = ZERO
+    netted: Decimal = ZERO
+    agreed: Decimal = ZERO
+    adjusted: Decimal = ZERO
+    billable: Decimal = ZERO
+    billed: Decimal = ZERO
+    to_be_billed: Decimal = ZERO
+    timesheets: int = 0
+
+    @property
+    def parts(self) -> Mapping[str, Decimal]:
+        """The parts by name."""
+        return {name: getattr(self, name) for name in PARTS}
+
+    @property
+    def unexplained(self) -> Decimal:
+        """What the parts leave of the minutes in Zammad; 0 unless a minute was lost or found on the way."""
+        return self.zammad - sum(self.parts.values(), ZERO)
+
+    def plus(self, other: "Amounts") -> "Amounts":
+        """Both together."""
+        sums: list[Any] = [getattr(self, field.name) + getattr(other, field.name) for field in fields(self)]
+        return Amounts(*sums)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Customer:
+    """A customer by today's name. `id` is the number in Kimai, 0 while it has none."""
+
+    name: str
+    id: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.id})" if self.id else self.name
+
+    def is_called(self, folded: str) -> bool:
+        """Whether this is the number, or the name with the number, folded as names are compared."""
+        return bool(self.id) and folded in {str(self.id), fold(str(self))}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What one agent did in one activity; the address is empty when unknown."""
+
+    customer: Customer
+    agent: str
+    agent_email: str
+    activity: str
+    amounts: Amounts
+
+
+@dataclass(frozen=True, slots=True)
+class DayMinutes:
+    """The minutes of a customer on one work day."""
+
+    customer: Customer
+    day: date
+    zammad: Decimal
+    kimai: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A booking, or a time sheet without one, whose minutes do not add up, by so many."""
+
+    customer: Customer
+    entry: str
+    day: date
+    minutes: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class OpenConflicts:
+    """Conflicts of a customer for one reason that have been open for so many full days.
+
+    `minutes` are those in question: of a copy its own, of a booking those by which both sides differ.
+    """
+
+    customer: Customer
+    days: int
+    number: int
+    reason: str = ""
+    minutes: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCredits:
+    """Minutes of a customer that were billed too many, are credited in the month, and are not settled yet."""
+
+    customer: Customer
+    number: int
+    minutes: Decimal
+
+
+class Origin(StrEnum):
+    """Where time in Kimai comes from that is not this month's bookings'."""
+
+    COPIES = "copies"
+    """It carries the marker of a booking that has another time sheet."""
+    NOT_FROM_A_TICKET = "not_from_a_ticket"
+    OF_OTHER_MONTHS = "of_other_months"
+    """Bookings of other months, whose time sheets lie in this one."""
+    IN_OTHER_MONTHS = "in_other_months"
+    """This month's bookings, whose time sheets lie in other ones: negative."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What stands in Kimai for a customer beside the month's bookings: with those it is what Kimai adds up to."""
+
+    customer: Customer
+    origin: Origin
+    timesheets: int
+    minutes: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a customer, or where there is none everybody else together, booked on each of some days, in minutes."""
+
+    customer: Customer | None
+    minutes: tuple[Decimal, ...]

@@ -1,0 +1,124 @@
+"""Kimai's side of a statement is Kimai's own sum, whoever wrote what; and a month with a question is a draft."""
+
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+
+from zk_pipeline.defs.automation.stored_checks import also_in_kimai
+from zk_pipeline.domain.statement import Statement, Verdict, beside_of, questions_of
+from zk_pipeline.operations import periods
+from zk_pipeline.operations.statement import statement
+from zk_pipeline.operations.statement_files import FileFormat, render
+from zk_pipeline.operations.statement_files.look import Look
+from zk_pipeline.sandbox.kimai.model import Timesheet
+from zk_pipeline.store.addresses import addresses
+from zk_pipeline.store.statements import beside
+from zk_pipeline_tests.defs.marts.conftest import Marts
+from zk_pipeline_tests.defs.world import KIMAI_TOKEN, ZONE, World, at
+
+MONTHS = ("2025-09", "2025-10")
+FIRST, LAST = date(2025, 9, 25), date(2025, 10, 20)
+LOOK = Look(ZoneInfo("Europe/Berlin"))
+
+
+def move(world: World, row: Timesheet, day: date, clock: str = "09:00", **columns: object) -> None:
+    begin = int(at(clock, day).timestamp())
+    moved = replace(row, begin=begin, end=begin + row.duration, modified_at=world.office.server.kimai.now())
+    world.office.server.kimai.timesheets.put(replace(moved, **columns))
+
+
+def copy(world: World, booking: int, day: date, **columns: object) -> None:
+    """Duplicate a booking's time sheet in Kimai and move the copy."""
+    original = world.office.of(booking)[0]
+    new_id = max(row.id for row in world.office.rows) + 1
+    move(world, replace(original, id=new_id), day, **columns)
+
+
+@pytest.fixture(scope="module")
+def months(marts: Marts) -> Marts:
+    """Two months in which all was carried over; then people copied, moved and typed time sheets in Kimai."""
+    world = marts.world
+    day = date(2025, 10, 6)
+    kept = [world.desk.book(30, at("09:00", day + timedelta(days=number))) for number in range(3)]
+    other = world.desk.book(50, at("09:00", day), agent="ben", ticket="globex")
+    early = world.desk.book(45, at("09:00", date(2025, 9, 29)))
+    late = world.desk.book(20, at("23:40", date(2025, 9, 30)))
+    world.sync(FIRST, LAST)
+    copy(world, kept[0], date(2025, 10, 15))
+    copy(world, kept[1], date(2025, 9, 26))
+    move(world, world.office.sheet(early), date(2025, 10, 2))
+    project = world.office.sheet(other).project
+    for clock in ("10:00", "12:00", "14:00"):
+        world.office.type_by_hand(at(clock, date(2025, 10, 13)), 30, "Meeting")
+        row = world.office.rows[-1]
+        world.office.change(row, project=project)
+    world.office.type_by_hand(at("10:00", date(2025, 10, 14)), 75, "Own work of nobody's customer")
+    assert late
+    world.sync(FIRST, LAST)
+    return marts
+
+
+def found(marts: Marts, month: str) -> Statement:
+    return statement(marts.runtime, month)
+
+
+def of_kimai(marts: Marts, month: str, customer: int) -> Decimal:
+    """What Kimai's API adds up to for a customer between the month's first instant and its last."""
+    first = date.fromisoformat(f"{month}-01")
+    base_url = marts.runtime.stored("target").base_url
+    headers = {"Authorization": f"Bearer {KIMAI_TOKEN}"}
+    after = (first + timedelta(days=31)).replace(day=1)
+    query = {"user": "all", "size": "500", "customers[]": str(customer)}
+    rows = httpx.get(f"{base_url}/api/timesheets", params=query, headers=headers).raise_for_status().json()
+    seconds = sum(row["duration"] for row in rows if str(first) <= _berlin(row["begin"]) < str(after))
+    return Decimal(seconds) / 60
+
+
+def _berlin(instant: str) -> str:
+    return datetime.fromisoformat(instant).astimezone(ZONE).date().isoformat()
+
+
+@pytest.mark.parametrize("month", MONTHS)
+def test_the_statements_side_of_kimai_is_what_kimai_adds_up_to(months: Marts, month: str) -> None:
+    accounts = found(months, month).accounts
+    assert accounts
+    for account in accounts:
+        assert account.kimai_in_all == of_kimai(months, month, account.customer.id), account.customer
+
+
+def test_copies_and_time_that_did_not_come_from_a_ticket_have_lines_of_their_own(months: Marts) -> None:
+    october, september = found(months, "2025-10"), found(months, "2025-09")
+    assert beside_of(october.accounts) == {
+        "copies": (1, Decimal(30)),
+        "not_from_a_ticket": (3, Decimal(90)),
+        "of_other_months": (1, Decimal(45)),
+    }
+    assert beside_of(september.accounts) == {"copies": (1, Decimal(30)), "in_other_months": (1, Decimal(-45))}
+    (globex,) = (account for account in october.accounts if account.customer.name == "Globex")
+    told = "Also in Kimai for this customer: 3 time sheets, 90 min, not from a ticket. Kimai adds up to 140 minutes."
+    assert LOOK.of_beside([globex]) == told
+    assert '"origin": "not_from_a_ticket"' in render(october, FileFormat.JSON, LOOK).decode()
+
+
+def test_a_month_with_a_question_is_a_draft_that_names_its_minutes(months: Marts) -> None:
+    october = found(months, "2025-10")
+    assert october.balanced
+    assert not any(line.amounts.waiting for line in october.lines)
+    assert (october.verdict, october.is_draft) == (Verdict.WAITING, True)
+    assert questions_of(october.accounts) == {"marker_cloned": (1, Decimal(30))}
+    assert LOOK.of_questions(october.accounts) == "Open conflicts: 1 marker_cloned (30 min)."
+    standing = periods.standing(months.runtime, "2025-10")
+    assert any("open conflicts: 1 about 30 minutes" in text for text in standing.objections), standing.objections
+
+
+def test_the_check_names_what_did_not_come_from_a_ticket(months: Marts) -> None:
+    found(months, "2025-10")
+    with months.runtime.database.transaction() as connection:
+        month = date(2025, 10, 1)
+        told = also_in_kimai([(month, beside(connection, addresses(connection), month, ZONE))])
+    assert "Globex" in told
+    assert "3 time sheets, 90 minutes, not from a ticket." in told
