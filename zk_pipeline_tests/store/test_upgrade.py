@@ -128,8 +128,7 @@ def test_mappings_by_address_become_those_of_the_agents_whom_the_directory_knows
 
 def test_what_was_read_of_time_sheets_before_tells_their_amounts_and_breaks(empty: Database) -> None:
     schema.migrate(empty)
-    downgrade(empty, "0022")
-    downgrade(empty, "-1")
+    downgrade(empty, "0018")
     payloads = {
         1: '{"rate": 6.6667, "break": 600, "hourlyRate": 80.0, "fixedRate": null}',
         2: '{"rate": "a lot", "break": null, "hourlyRate": 1e30}',
