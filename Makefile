@@ -61,9 +61,9 @@ pictures: $(READY) ## Take the pictures of docs/ anew, of the console and of Dag
 bench: $(READY) ## Measure against the limits (make bench ARGS="--only growth --plots docs/pictures")
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-chaos: $(READY) ## Attack everything while it runs, 20 seeds (make chaos SEEDS=200 FIRST=1 SECONDS=40)
+chaos: $(READY) ## Attack everything while it runs, 20 seeds (make chaos SEEDS=200 FIRST=1 SECONDS=40 AT_ONCE=1)
 	@$(BIN)/python -m zk_pipeline_tests.chaos --seeds $(or $(SEEDS),20) --first $(or $(FIRST),1) \
-		--seconds $(or $(SECONDS),40)
+		--seconds $(or $(SECONDS),40) --at-once $(or $(AT_ONCE),1)
 
 people: $(READY) ## Let simulated people edit both sides, 100 seeds (make people SEEDS=500 FIRST=1)
 	ZK_SIMULATED_SEEDS=$(or $(SEEDS),100) ZK_SIMULATED_FIRST_SEED=$(or $(FIRST),1) \

@@ -4,7 +4,6 @@ import dagster as dg
 
 from zk_pipeline.defs.automation import alerts, backups, checks, housekeeping, jobs, schedules, sensors, stored_checks
 from zk_pipeline.defs.kimai import assets as kimai
-from zk_pipeline.defs.kimai import changes
 from zk_pipeline.defs.marts import assets as marts
 from zk_pipeline.defs.marts import automation
 from zk_pipeline.defs.push import assets as push
@@ -17,7 +16,7 @@ from zk_pipeline.defs.zammad import assets as zammad
 use_everywhere()
 
 defs = dg.Definitions(
-    assets=dg.load_assets_from_modules([zammad, kimai, changes, reconcile, push, marts]),
+    assets=dg.load_assets_from_modules([zammad, kimai, reconcile, push, marts]),
     asset_checks=dg.load_asset_checks_from_modules([checks, stored_checks]),
     jobs=[
         jobs.sync,

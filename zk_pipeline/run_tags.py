@@ -13,6 +13,9 @@ TARGET_TAG = {"zk/target": "kimai"}
 MONTH_TAG = "zk/month"
 """The month whose time sheets a run tags, as `2025-08`."""
 
+OVERRIDE_TAG = "zk/let-pass"
+"""A run with this tag writes however much its plan deletes or changes."""
+
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import dagster as dg
 from sqlalchemy import Connection
@@ -34,6 +34,13 @@ class SyncFailedError(Exception):
     """A run failed; the message holds the sentences for the operator."""
 
 
+class Ran(NamedTuple):
+    """A run that ended, and the sentences for the operator where it failed."""
+
+    run_id: str
+    failure: str = ""
+
+
 def sync_days(
     runtime: Runtime,
     job: dg.JobDefinition,
@@ -47,21 +54,43 @@ def sync_days(
     Days outside of them that this asks for itself, such as those whose bookings a correction changed, are run as well.
     Raises `SyncFailedError` with the sentences of the failed steps.
     """
+    with _pooled_instance() as instance:
+
+        def run(begin: date, end: date) -> Ran:
+            given = {**range_tags(begin, end, COMMAND), **(tags or {})}
+            result = job.execute_in_process(instance=instance, tags=given, run_config=QUIET, raise_on_error=False)
+            return Ran(result.run_id, "" if result.success else _sentences(result))
+
+        return run_over(runtime, run, first, last, tell, asked_meanwhile=job.name == SYNC)
+
+
+def run_over(
+    runtime: Runtime,
+    run: Callable[[date, date], Ran],
+    first: date,
+    last: date,
+    tell: Callable[[str], None],
+    *,
+    asked_meanwhile: bool = True,
+) -> SyncReport:
+    """Carry out runs of at most a month over these days, then, unless told not to, over those asked for meanwhile.
+
+    Raises `SyncFailedError` after the first run that failed.
+    """
     started = time.monotonic()
     run_ids: list[str] = []
     counts: Counter[str] = Counter()
     _tell_of_waiting(runtime, tell)
     days: set[date] = set()
-    with _pooled_instance() as instance:
-        for begin, end in chain(day_ranges(first, last, LONGEST_RANGE), _further_days(runtime, job)):
-            tell(f"{begin} to {end}")
-            result = _run(instance, job, begin, end, tags or {})
-            run_ids.append(result.run_id)
-            days.update(days_between(begin, end))
-            with runtime.database.transaction() as connection:
-                counts.update(runs.counts_of(connection, result.run_id))
-            if not result.success:
-                raise SyncFailedError(_sentences(result))
+    for begin, end in chain(day_ranges(first, last, LONGEST_RANGE), _further_days(runtime) if asked_meanwhile else ()):
+        tell(f"{begin} to {end}")
+        ran = run(begin, end)
+        run_ids.append(ran.run_id)
+        days.update(days_between(begin, end))
+        with runtime.database.transaction() as connection:
+            counts.update(runs.counts_of(connection, ran.run_id))
+        if ran.failure:
+            raise SyncFailedError(ran.failure)
     with runtime.database.transaction() as connection:
         open_count, parked = waiting(connection, first, last)
         outcomes = summaries.outcomes(connection, runtime.stored("target").name, days, run_ids)
@@ -111,13 +140,11 @@ def _pooled_instance() -> dg.DagsterInstance:
     return instance
 
 
-def _further_days(runtime: Runtime, job: dg.JobDefinition) -> Iterator[tuple[date, date]]:
+def _further_days(runtime: Runtime) -> Iterator[tuple[date, date]]:
     """The days that this asked for itself, as ranges: of corrections, adjustments, moved time sheets and tickets.
 
     They are read when the months before have run.
     """
-    if job.name != SYNC:
-        return
     with runtime.database.transaction() as connection:
         reasons = (CORRECTION, ADJUSTMENT, MOVED, FORMER_DAY, TICKET)
         asked = [row for reason in reasons for row in requests.unclaimed(connection, reason=reason)]
@@ -129,13 +156,6 @@ def waiting(connection: Connection, first: date, last: date) -> tuple[int, int]:
     rows = conflicts.open_conflicts(connection, first, last)
     parked = sum(row.reason == Reason.REFUSED_BY_KIMAI for row in rows)
     return len(rows) - parked, parked
-
-
-def _run(
-    instance: dg.DagsterInstance, job: dg.JobDefinition, first: date, last: date, more_tags: Mapping[str, str]
-) -> dg.ExecuteInProcessResult:
-    tags = {**range_tags(first, last, COMMAND), **more_tags}
-    return job.execute_in_process(instance=instance, tags=tags, run_config=QUIET, raise_on_error=False)
 
 
 def _sentences(result: dg.ExecuteInProcessResult) -> str:

@@ -18,7 +18,6 @@ CONTRACTS = PROJECT / ".importlinter"
 MODULES = sorted(
     path for folder in ("zk_pipeline", "zk_pipeline_tests", "benchmarks") for path in (PROJECT / folder).rglob("*.py")
 )
-LONGEST_MODULE = 400
 LONGEST_FUNCTION = 50
 FEWEST_WORDS = 4
 MIGRATIONS = "zk_pipeline/store/migrations/versions/"
@@ -73,12 +72,6 @@ def test_every_module_opens_by_saying_its_job():
     read = {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
     silent = [named(path) for path, tree in read.items() if tree.body and not job_of(path, tree)]
     assert [name for name in silent if not name.startswith(MIGRATIONS)] == []  # Alembic makes their names of the line.
-
-
-def test_no_module_is_too_long_to_read():
-    lengths = {named(path): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
-    too_long = {name: lines for name, lines in lengths.items() if lines > LONGEST_MODULE}
-    assert {name: lines for name, lines in too_long.items() if not name.startswith(MIGRATIONS)} == {}
 
 
 def test_no_function_is_too_long_to_read():

@@ -60,8 +60,22 @@ def test_a_part_that_dies_again_and_again_is_never_given_up(
 
 
 def test_restarts_wait_longer_each_time_and_a_minute_at_most() -> None:
-    assert [restart_delay([0.0] * number, 1.0) for number in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
-    assert restart_delay([0.0] * 5, 601.0) == 1.0
+    assert [restart_delay(deaths) for deaths in range(1, 9)] == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert restart_delay(5000) == 60
+
+
+def test_what_ran_well_before_it_died_does_not_wait_longer_each_time(
+    held: Possession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "SECONDS_OF_HEALTH", 0.1)
+    pauses: list[int] = []
+    monkeypatch.setattr(running, "restart_delay", lambda deaths: pauses.append(deaths) or 0.0)
+    journal = tmp_path / "journal"
+    supervise(
+        held, Told(stop=False), [Part("web", (sys.executable, "-c", DIES_OFTEN, str(journal)), {}, journal.exists, 1)]
+    )
+    assert pauses == [1] * len(pauses)
+    assert len(pauses) >= 8
 
 
 def test_a_part_that_lives_and_does_not_answer_is_ended_and_starts_again(

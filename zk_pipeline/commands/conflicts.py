@@ -84,6 +84,9 @@ def resolve(
     timesheet: Annotated[
         int | None, typer.Option("--timesheet", help="With link: the candidate that is meant.", min=1)
     ] = None,
+    booking: Annotated[
+        int | None, typer.Option("--booking", help="With reduce: the booking that the correction is about.", min=1)
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -99,11 +102,12 @@ def resolve(
             raise UsageError("Name either one conflict by its id, or conflicts by --reason, --from, --to, …")
         who = Actor(actor(), Role.ADMIN)
         if conflict_id is not None:
-            row = decisions.decide(ready.runtime, who, conflict_id, choice, timesheet_id=timesheet)
+            row = decisions.decide(ready.runtime, who, conflict_id, choice, timesheet_id=timesheet, booking_id=booking)
             _show_decided(Outcome(choice, (row,), ()), as_json=as_json)
             return
-        if timesheet is not None:
-            raise UsageError("--timesheet goes with one conflict: name it by its id.")
+        for option, value in (("--timesheet", timesheet), ("--booking", booking)):
+            if value is not None:
+                raise UsageError(f"{option} goes with one conflict: name it by its id.")
         rows = conflicts.listed(ready.runtime, wanted).items
         if not _agreed(rows, choice, yes=yes, as_json=as_json):
             return
@@ -111,6 +115,17 @@ def resolve(
         _show_decided(outcome, as_json=as_json)
     if outcome.left:
         raise typer.Exit(WAITING_FOR_PEOPLE)
+
+
+@app.command()
+def reopen(conflict_id: Annotated[int, typer.Argument(metavar="ID")], *, as_json: AsJson = False) -> None:
+    """Take back a decision that wrote nothing by itself (reduce, move, ignore, keep): the question is asked again."""
+    with environment() as ready, explained(OperationError, DecisionError):
+        row = decisions.reopen(ready.runtime, Actor(actor(), Role.ADMIN), conflict_id)
+    if as_json:
+        show_json(asdict(row))
+    else:
+        out.print(f"Taken back: {row.choice} of conflict {row.id}. {_carried_out([row.day])}")
 
 
 def _filter(status: str, reason: str, first: str, last: str, agent: str, customer: str) -> Filter:
@@ -175,6 +190,7 @@ def _to_json(told: ConflictTold) -> dict[str, Any]:
             {"timesheet_id": row.timesheet_id, "score": row.score, "kind": row.kind, **row.fields}
             for row in told.candidates
         ],
+        "bookings": [asdict(row) for row in told.bookings],
         "choices": [asdict(row) for row in told.choices],
         "history": [asdict(row) for row in told.history],
     }
@@ -194,6 +210,11 @@ def _show(told: Mapping[str, Any]) -> None:
             for row in told["candidates"]
         ]
         show_table("Candidates, best first", columns, rows, right=("time sheet", "score"))
+    if told["bookings"]:
+        columns = ("booking_id", "day", "ticket_number", "agent", "activity", "minutes", "note")
+        names = ("booking", "day", "ticket", "agent", "type", "minutes left", "note")
+        rows = [[_cell(row[name]) for name in columns] for row in told["bookings"]]
+        show_table("Bookings that it may reduce, best first", names, rows, right=("booking", "minutes left"))
     if told["choices"]:
         choices = [(row["choice"], row["effect"]) for row in told["choices"]]
         show_table("What you may decide, the suggested first", ("decision", "what it does"), choices)
@@ -206,6 +227,10 @@ def _show(told: Mapping[str, Any]) -> None:
 
 def _by(row: Mapping[str, Any]) -> str:
     return f"{row['decision']} by {row['decided_by']} at {row['decided_at']}" if row["decision"] else ""
+
+
+def _cell(value: Any) -> Any:
+    return _plain(value) if isinstance(value, Decimal) else value
 
 
 def _minutes(rows: Iterable[Conflict]) -> Decimal:

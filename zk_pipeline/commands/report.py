@@ -93,7 +93,7 @@ def headline(report: SyncReport, *, planned_only: bool) -> str:
         (counts.get("deleted", 0), "time sheets deleted"),
         (
             report.conflicts + report.parked - outcomes["conflicts"] - outcomes["parked"],
-            "more conflicts, about copies or time sheets without a booking",
+            "more conflicts, about copies, merged tickets or time sheets without a booking",
         ),
     ]
     besides = "".join(f"{number} {name}. " for number, name in more if number > 0)

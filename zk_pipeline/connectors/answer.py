@@ -3,7 +3,9 @@
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
@@ -15,6 +17,10 @@ from zk_pipeline.domain.records import Unreadable
 
 Error = TypeVar("Error", bound=ConnectorError)
 Value = TypeVar("Value")
+Key = TypeVar("Key")
+
+READERS = 4
+"""Requests under way at once, where each reads one row."""
 
 LARGEST_NUMBER = 2**63 - 1
 """PostgreSQL stores no larger whole number, and no system counts that far."""
@@ -208,6 +214,29 @@ class Row:
             raise self._fault(name, f"{text!r} is more than can be stored")
         return number
 
+    def optional_amount(self, name: str) -> Decimal | None:
+        """An amount of money that is sent as a JSON number; `None` where it is null or absent.
+
+        The shortest text of the number is what was sent, digit by digit: no amount that can be stored has more digits
+        than that keeps.
+        """
+        if not self.has(name):
+            return None
+        value = self.raw[name]
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self._fault(name, f"{_kind(value)} came instead of an amount")
+        amount = Decimal(str(value))
+        if abs(amount) >= LARGEST_AMOUNT:
+            raise self._fault(name, f"{value} is more than can be stored")
+        return amount
+
+    def amount(self, name: str) -> Decimal:
+        """An amount of money that is sent as a JSON number."""
+        found = self.optional_amount(name)
+        if found is None:
+            raise self._fault(name, MISSING if name not in self.raw else "nothing came instead of an amount")
+        return found
+
     def moment(self, name: str) -> datetime:
         """A point in time with the offset in which it was sent."""
         text = self.text(name)
@@ -336,6 +365,12 @@ def in_chunks(items: list[Value], size: int) -> Iterator[list[Value]]:
     """The items in lists of at most `size`."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
+
+
+def at_once(read: Callable[[Key], Value], keys: Iterable[Key]) -> list[Value]:
+    """What `read` answers for each key, in their order. Its requests count for the caller's run and span."""
+    with ThreadPoolExecutor(READERS, thread_name_prefix="reader") as pool:
+        return [under_way.result() for under_way in [pool.submit(copy_context().run, read, key) for key in keys]]
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -19,6 +19,7 @@ from zk_pipeline.domain.records import (
     AccountingChange,
     AccountingDraft,
     Customer,
+    InvoiceReading,
     Project,
     SourceDirectory,
     TargetDirectory,
@@ -321,6 +322,14 @@ class TargetConnector(Connector):
     @abstractmethod
     def fetch_directory(self) -> TargetDirectory:
         """Read the server's settings, users, customers, projects and activities, hidden ones included."""
+
+    def fetch_invoices(self) -> InvoiceReading:
+        """Read all invoices; that the account may not read them, or that there is no such list, is no error."""
+        return InvoiceReading(problem="The connector does not read invoices.")
+
+    def fetch_billed(self) -> list[Timesheet]:
+        """Read all time sheets that are exported and billable, whenever they begin; only where invoices are read."""
+        return []
 
     @abstractmethod
     def get(self, timesheet_id: int) -> Timesheet | None:

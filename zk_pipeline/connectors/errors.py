@@ -52,6 +52,14 @@ class NotFoundError(ConnectorError):
     """The record does not exist, on the system's own word; a route that it does not know is a `ProtocolError`."""
 
 
+class WithheldError(PermissionDeniedError):
+    """The account may not set some `fields`, so the whole write was refused and nothing of it is stored."""
+
+    def __init__(self, problem: str, *, fields: frozenset[str], **where: object) -> None:
+        self.fields = fields
+        super().__init__(problem, **where)  # type: ignore[arg-type]
+
+
 class ValidationFailedError(ConnectorError):
     """The system refused the content of a write. `fields` maps a field, or "" for the whole form, to its messages."""
 

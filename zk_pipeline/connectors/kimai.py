@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,6 +23,7 @@ from zk_pipeline.connectors.http import Params
 from zk_pipeline.connectors.http_connector import HttpConnector
 from zk_pipeline.connectors.kimai_account import ALL_USERS, ME, USERS, Account
 from zk_pipeline.connectors.kimai_errors import TIMESHEETS, KimaiDialect
+from zk_pipeline.connectors.kimai_invoices import read_invoices
 from zk_pipeline.connectors.kimai_pages import PAGE_SIZE, Reading, TimesheetList, read_timesheets
 from zk_pipeline.connectors.kimai_registers import (
     CUSTOMERS,
@@ -35,6 +37,7 @@ from zk_pipeline.connectors.kimai_times import NAIVE, misread, query_span, wall_
 from zk_pipeline.connectors.kimai_validation import OLDEST_VERSION, validate, version_findings
 from zk_pipeline.domain.records import (
     Customer,
+    InvoiceReading,
     Project,
     TargetDirectory,
     Timesheet,
@@ -73,7 +76,8 @@ class KimaiConnector(HttpConnector, TargetConnector):
     def fetch(self, window: Window) -> Sweep[Timesheet]:
         """Read the time sheets of all users that begin within the window, lowest id first (docs/kimai.md §2).
 
-        The rows of one window are held in memory until its totals are known to have stood still.
+        The rows of one window are held in memory until its totals are known to have stood still. Raises
+        `PermissionDeniedError` for an account that does not see what others booked: all of it would be made once more.
         """
         return Sweep(lambda: self._sweep(window))
 
@@ -123,6 +127,14 @@ class KimaiConnector(HttpConnector, TargetConnector):
         self._account.learn(directory.users)
         return directory
 
+    def fetch_invoices(self) -> InvoiceReading:
+        """Read all invoices, a page of 500 at a time (docs/kimai.md §15)."""
+        return read_invoices(self._http)
+
+    def fetch_billed(self) -> list[Timesheet]:
+        """Read all time sheets that are exported and billable. Raises `UnavailableError` when rows moved meanwhile."""
+        return self._all({"exported": 1, "billable": 1})
+
     def get(self, timesheet_id: int) -> Timesheet | None:
         """Read one time sheet, or `None` when Kimai says that it does not exist."""
         try:
@@ -134,8 +146,9 @@ class KimaiConnector(HttpConnector, TargetConnector):
     def find(self, marker: str) -> list[Timesheet]:
         """Find the time sheets whose description holds the marker, in brackets or between blanks (docs/kimai.md §12).
 
-        Raises `ValueError` for a marker that Kimai cannot search for, and `UnavailableError` when time sheets moved
-        while they were read, so that one may have been missed.
+        Raises `ValueError` for a marker that Kimai cannot search for, `UnavailableError` when time sheets moved while
+        they were read, so that one may have been missed, and `PermissionDeniedError` when nothing was found by an
+        account that does not see what others booked.
         """
         if not is_searchable(marker):
             raise ValueError(
@@ -143,7 +156,10 @@ class KimaiConnector(HttpConnector, TargetConnector):
             )
         found = self._all({"term": marker})
         # Kimai found the marker in a text that cannot be read here: it is there, so nothing is written beside it.
-        return [row for row in found if "description" in row.faults or _holds(row.description, marker)]
+        hits = [row for row in found if "description" in row.faults or _holds(row.description, marker)]
+        if not hits:
+            self._expect_view_of_all("The account does not see whether somebody else's time sheet has the marker.")
+        return hits
 
     def create(self, draft: TimesheetDraft) -> Timesheet:
         """Create a time sheet in a single attempt. Tags that Kimai dropped are missing in the result, and logged.
@@ -176,17 +192,21 @@ class KimaiConnector(HttpConnector, TargetConnector):
         return made
 
     def update(self, current: Timesheet, change: TimesheetChange) -> Timesheet:
-        """Change a time sheet that was read as `current`; an empty change sends nothing (docs/kimai.md §4)."""
+        """Change a time sheet that was read as `current`; an empty change sends nothing (docs/kimai.md §4).
+
+        Billable flag and rates are sent once more alone where Kimai reset them, as it does when a time sheet moves.
+        """
         self._check_length(change.description or "")
         fields = _fields(change)
         if change.begin is None and change.end is None:
-            return self._patch(current, fields) if fields else current
+            changed = self._patch(current, fields) if fields else current
+            return self._kept(changed, fields)
         zone = self._account.zone_of_entry(current)
         changed = self._patch(current, fields | _times(change, zone))
         if zone is not None and _was_misread(change, changed, zone):
             # Stored with another zone of the same offset: the form with offset is exact in any.
             changed = self._patch(current, fields | _times(change, None))
-        return changed
+        return self._kept(changed, fields)
 
     def delete(self, timesheet_id: int) -> None:
         """Delete a time sheet; one that is already gone is no error."""
@@ -211,12 +231,12 @@ class KimaiConnector(HttpConnector, TargetConnector):
 
     def delete_customer(self, customer_id: int, *, number: str) -> None:
         """Delete the customer if it has this number and nothing refers to it (docs/kimai.md §7)."""
-        self._expect_view_of_all()
+        self._expect_view_of_all("The account does not see whether others use the record.")
         remove_customer(self._http, customer_id, number)
 
     def delete_project(self, project_id: int, *, number: str) -> None:
         """Delete the project if it has this number and nothing refers to it (docs/kimai.md §7)."""
-        self._expect_view_of_all()
+        self._expect_view_of_all("The account does not see whether others use the record.")
         remove_project(self._http, project_id, number)
 
     def ensure_tags(self, names: Iterable[str]) -> None:
@@ -243,20 +263,19 @@ class KimaiConnector(HttpConnector, TargetConnector):
         # Kimai's `end` is inclusive, and in a repeated hour it was asked for more.
         rows = [row for row in reading.rows if "begin" in row.faults or window.start <= row.begin < window.end]
         yield from in_chunks(rows, PAGE_SIZE)
-        doubt = reading.doubt
-        if not doubt and caller.is_plain and all(row.user_id == caller.id for row in reading.rows):
-            doubt = "nobody else's time sheets came, and the account's role does not see them (view_other_timesheet)"
-        yield _certificate(window, reading, len(rows), doubt)
+        if all(row.user_id == caller.id for row in reading.rows):
+            self._expect_view_of_all("Nobody else's time sheets came, and the account does not see them.")
+        yield _certificate(window, reading, len(rows), reading.doubt)
 
-    def _expect_view_of_all(self) -> None:
-        """What others booked must count: an account that does not see it could delete their time sheets."""
-        if self._account.caller().is_plain:
+    def _expect_view_of_all(self, problem: str) -> None:
+        """What others booked must count: without it their time sheets could be deleted, or made a second time."""
+        if not self._account.sees_others():
             raise PermissionDeniedError(
-                "The account does not see whether others use the record.",
+                problem,
                 system=self._http.system,
                 method="GET",
                 path=TIMESHEETS,
-                remedy="Give it a role with the permission view_other_timesheet.",
+                remedy="Give a role of the account the permission view_other_timesheet.",
             )
 
     def _check_length(self, description: str) -> None:
@@ -271,6 +290,11 @@ class KimaiConnector(HttpConnector, TargetConnector):
                 path=TIMESHEETS,
                 remedy="Shorten the ticket's title or the template of the description.",
             )
+
+    def _kept(self, changed: Timesheet, sent: dict[str, Any]) -> Timesheet:
+        shown = {"billable": changed.billable, "hourlyRate": changed.hourly_rate, "fixedRate": changed.fixed_rate}
+        lost = {name: sent[name] for name, value in shown.items() if name in sent and not _same(sent[name], value)}
+        return self._patch(changed, lost) if lost else changed
 
     def _patch(self, current: Timesheet, body: dict[str, Any]) -> Timesheet:
         answer = self._http.write("PATCH", f"{TIMESHEETS}/{current.id}", body, repeatable=True, needs=EDIT)
@@ -320,8 +344,19 @@ def _fields(change: TimesheetChange) -> dict[str, Any]:
         "description": change.description,
         "tags": tags,
         "billable": change.billable,
+        "hourlyRate": _number(change.hourly_rate),
+        "fixedRate": _number(change.fixed_rate),
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _number(amount: Decimal | None) -> float | None:
+    """An amount as JSON has it: written with the same digits, and nothing is reckoned with it."""
+    return None if amount is None else float(amount)
+
+
+def _same(sent: Any, shown: Any) -> bool:
+    return sent == shown if isinstance(sent, bool) else shown is not None and Decimal(str(sent)) == shown
 
 
 def _times(change: TimesheetChange, zone: ZoneInfo | None) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Whose account the Kimai connector uses, and the zones in which Kimai reads times; asked once and kept."""
+"""Whose account the Kimai connector uses, what it may do, and the zones in which Kimai reads times; kept once asked."""
 
 import threading
 from collections.abc import Iterable
@@ -8,13 +8,14 @@ from zoneinfo import ZoneInfo
 
 from zk_pipeline.connectors import kimai_rows
 from zk_pipeline.connectors.answer import Answer
-from zk_pipeline.connectors.errors import PermissionDeniedError
+from zk_pipeline.connectors.errors import NotFoundError, PermissionDeniedError, ProtocolError
 from zk_pipeline.connectors.http import HttpClient
 from zk_pipeline.connectors.kimai_times import zone_named
 from zk_pipeline.domain.records import TargetUser, Timesheet
 
 ME = "/api/users/me"
 USERS = "/api/users"
+ACTIVITIES = "/api/activities"
 ALL_USERS = {"visible": 3}
 PLAIN_ROLES = frozenset({"ROLE_USER"})
 
@@ -41,6 +42,7 @@ class Account:
         self._lock = threading.Lock()
         self._caller: Caller | None = None
         self._zones: dict[int, str] | None = None
+        self._sees_others: bool | None = None
 
     def caller(self) -> Caller:
         """The account. Raises `ProtocolError` when its zone is not known on this machine."""
@@ -49,17 +51,28 @@ class Account:
                 self._caller = caller_in(self._http.get(ME))
             return self._caller
 
+    def sees_others(self) -> bool:
+        """Whether the account sees what others booked; where Kimai does not tell, whether its role does by default."""
+        with self._lock:
+            known = self._sees_others
+        if known is None:
+            told = sees_others(self._http)
+            known = not self.caller().is_plain if told is None else told
+            with self._lock:
+                self._sees_others = known
+        return known
+
     def learn(self, users: Iterable[TargetUser]) -> None:
-        """Keep the zones of the users, and ask for the caller anew when next needed."""
+        """Keep the zones of the users, and ask for the caller again when next needed."""
         zones = {user.id: user.timezone for user in users}
         with self._lock:
             self._zones = zones
-            self._caller = None
+            self._caller = self._sees_others = None
 
     def forget(self) -> None:
-        """Ask anew for everything when next needed."""
+        """Ask for everything again when next needed."""
         with self._lock:
-            self._zones = self._caller = None
+            self._zones = self._caller = self._sees_others = None
 
     def zone_of_entry(self, entry: Timesheet) -> ZoneInfo | None:
         """The zone that is stored on a time sheet and in which Kimai reads a change of its times; `None` if in doubt.
@@ -86,6 +99,24 @@ class Account:
         except PermissionDeniedError:
             return {}
         return {user.id: user.timezone for user in users}
+
+
+def allowed_actions(http: HttpClient, kind: str, record_id: int) -> frozenset[str]:
+    """What Kimai's menu of a record offers the account, such as `edit` and `trash` (docs/kimai.md §1)."""
+    menu = http.get(f"/api/actions/{kind}/{record_id}/index/en").rows("action")
+    return frozenset(entry.text("id") for entry in menu)
+
+
+def sees_others(http: HttpClient) -> bool | None:
+    """Whether the account has view_other_timesheet: a menu of an activity offers the time sheets of all only then.
+
+    `None` when Kimai does not tell: there is no activity, or the account may not look at one (view_activity).
+    """
+    try:
+        activities = http.get(ACTIVITIES, ALL_USERS).rows("activity")
+        return "filter" in allowed_actions(http, "activity", activities[0].integer("id")) if activities else None
+    except (NotFoundError, PermissionDeniedError, ProtocolError):
+        return None
 
 
 def caller_in(answer: Answer) -> Caller:

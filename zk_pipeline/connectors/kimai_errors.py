@@ -11,6 +11,7 @@ from zk_pipeline.connectors.errors import (
     PermissionDeniedError,
     ProtocolError,
     ValidationFailedError,
+    WithheldError,
 )
 from zk_pipeline.connectors.kimai_remedies import remedy_of
 
@@ -24,6 +25,8 @@ FIELD_PERMISSIONS: Mapping[str, str] = {
     "end": "view_other_timesheet",
     "billable": "edit_billable_other_timesheet",
     "exported": "edit_export_other_timesheet",
+    "hourlyRate": "edit_rate_other_timesheet",
+    "fixedRate": "edit_rate_other_timesheet",
 }
 """The permission without which a field is not in the form (docs/kimai.md §1, §5)."""
 
@@ -119,7 +122,7 @@ def _withheld(call: Call, names: list[str]) -> ConnectorError:
     permissions = sorted({known[name] for name in names if name in known})
     if permissions:
         remedy = f"Give a role of the account the permission {' and '.join(permissions)}."
-        return call.error(PermissionDeniedError, problem, status=400, remedy=remedy)
+        return call.error(WithheldError, problem, fields=frozenset(names), status=400, remedy=remedy)
     return call.error(ValidationFailedError, problem, status=400, fields=dict.fromkeys(names, (EXTRA_FIELDS,)))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 ANY_FIELD = None
+LOCKED_PERIOD = "period is locked"
 RULES = "Kimai's settings under System > Settings > Timesheet"
 
 
@@ -29,7 +30,7 @@ REMEDIES = (
     ),
     Remedy(
         ANY_FIELD,
-        "period is locked",
+        LOCKED_PERIOD,
         "Open the period in Kimai's lockdown, or give a role of the account the permission "
         "lockdown_override_timesheet. Or adjust the booking, so that its minutes are billed in the open period.",
     ),

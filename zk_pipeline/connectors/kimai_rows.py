@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from zk_pipeline.connectors.answer import Answer, Row
-from zk_pipeline.domain.records import Activity, Customer, Project, TargetServer, TargetUser, Timesheet
+from zk_pipeline.domain.records import Activity, Customer, Invoice, Project, TargetServer, TargetUser, Timesheet
 
 LONGEST_SECONDS = 2**31 - 1
 UNKNOWN_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
@@ -17,6 +17,9 @@ def timesheet(row: Row) -> Timesheet:
     seconds = row.spare(faults, "duration", row.optional_integer, None) or 0
     if abs(seconds) > LONGEST_SECONDS:
         faults["duration"], seconds = f"{seconds} seconds are too many", 0
+    pause = row.spare(faults, "break", row.integer, 0) if row.has("break") else 0
+    if abs(pause) > LONGEST_SECONDS:
+        faults["break"], pause = f"{pause} seconds are too many", 0
     return Timesheet(
         id=row.integer("id"),
         user_id=row.spare(faults, "user", row.integer, 0),
@@ -31,6 +34,10 @@ def timesheet(row: Row) -> Timesheet:
         billable=row.spare(faults, "billable", row.boolean, instead=False),
         raw=row.raw,
         faults=faults,
+        break_seconds=pause,
+        rate=row.spare(faults, "rate", row.optional_amount, None),
+        hourly_rate=row.spare(faults, "hourlyRate", row.optional_amount, None),
+        fixed_rate=row.spare(faults, "fixedRate", row.optional_amount, None),
     )
 
 
@@ -57,7 +64,30 @@ def user(row: Row) -> TargetUser:
 
 def customer(row: Row) -> Customer:
     """One customer."""
-    return Customer(id=row.integer("id"), name=row.text("name"), number=_number(row), visible=row.boolean("visible"))
+    return Customer(
+        id=row.integer("id"),
+        name=row.text("name"),
+        number=_number(row),
+        visible=row.boolean("visible"),
+        currency=row.text("currency") if row.has("currency") else "",
+    )
+
+
+def invoice(row: Row) -> Invoice:
+    """One invoice; its customer comes as an object."""
+    return Invoice(
+        id=row.integer("id"),
+        number=row.text("invoiceNumber"),
+        customer_id=row.row("customer", "customer").integer("id"),
+        currency=row.text("currency"),
+        total=row.amount("total"),
+        tax=row.amount("tax"),
+        vat=row.amount("vat"),
+        status=row.text("status"),
+        created_at=row.instant("createdAt"),
+        due_days=row.integer("dueDays"),
+        payment_date=row.optional_date("paymentDate"),
+    )
 
 
 def project(row: Row) -> Project:

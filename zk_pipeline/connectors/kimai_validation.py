@@ -1,8 +1,8 @@
 """What the Kimai connector says about server and account: version, role, missing permissions, zone and tracking mode.
 
-Permissions to write are told by sending forms that Kimai must refuse, since they hold a field that no form has. The
-refusal shows what the account may send; nothing is created or changed (docs/kimai.md §1, §3). What a role is called
-proves nothing: single permissions can be taken from any.
+Permissions to create are told by sending forms that Kimai must refuse, since they hold a field that no form has: the
+refusal shows what the account may send. Those to change and delete are told by the menus that Kimai offers. Nothing is
+created or changed (docs/kimai.md §1, §3). What a role is called proves nothing: any can lose single permissions.
 """
 
 from collections.abc import Sequence
@@ -10,11 +10,21 @@ from typing import Any
 
 from zk_pipeline.connectors import kimai_rows
 from zk_pipeline.connectors.checks import Checks, Finding, Validation, version_numbers
-from zk_pipeline.connectors.errors import ConnectorError
+from zk_pipeline.connectors.errors import ConnectorError, NotFoundError, ProtocolError
 from zk_pipeline.connectors.http import HttpClient, Params
-from zk_pipeline.connectors.kimai_account import ALL_USERS, ME, USERS, Caller, caller_in
+from zk_pipeline.connectors.kimai_account import (
+    ALL_USERS,
+    ME,
+    USERS,
+    Caller,
+    allowed_actions,
+    caller_in,
+    sees_others,
+)
 from zk_pipeline.connectors.kimai_errors import PROBE_FIELD, TIMESHEETS, ProbeRefusedError
+from zk_pipeline.connectors.kimai_invoices import VIEW, read_invoices
 from zk_pipeline.connectors.kimai_registers import CUSTOMERS, PROJECTS, TAGS
+from zk_pipeline.connectors.kimai_remedies import LOCKED_PERIOD
 from zk_pipeline.domain.records import TargetUser, Timesheet
 from zk_pipeline.domain.vital_figures import Level
 
@@ -26,8 +36,10 @@ NEWER_IS_BETTER = {
 }
 
 PROBE: dict[str, Any] = {PROBE_FIELD: True}
-IMPOSSIBLE_TIMESHEET = {**PROBE, "user": 0, "project": 0, "activity": 0, "begin": "x", "end": "x"}
-"""`begin` is no date: an empty one is a fault of Kimai's own, which answers 500 (docs/kimai.md §3)."""
+LONG_AGO = "2000-01-03T08:00:00"
+"""In every locked period, however late it ends: a period is locked with all time before it (docs/kimai.md §4)."""
+
+IMPOSSIBLE_TIMESHEET = {**PROBE, "user": 0, "project": 0, "activity": 0, "begin": LONG_AGO, "end": LONG_AGO}
 
 IMPOSSIBLE_RECORD = {**PROBE, "name": ""}
 
@@ -39,6 +51,10 @@ FORMS = (
 )
 
 OTHERS = "time sheets of others"
+CHANGE = "change time sheets of others"
+MENU = {"edit": "edit_other_timesheet", "trash": "delete_other_timesheet"}
+"""What the menu of somebody else's time sheet offers only with a permission (docs/kimai.md §1)."""
+
 NEWEST = 500
 
 
@@ -59,13 +75,13 @@ def validate(http: HttpClient) -> Validation:
     users = _users(http, checks, caller)
     _create(http, checks)
     for subject, path, needs in FORMS:
-        if _offered(http, checks, subject, ("POST", path), IMPOSSIBLE_RECORD, needs) is not None:
+        if _probe(http, checks, subject, ("POST", path), IMPOSSIBLE_RECORD, needs) is not None:
             checks.passed(subject, "The account may do so.")
     _others(http, checks, caller, users)
+    _invoices(http, checks)
     checks.passed(
         "untested",
-        "Untested, since only a write would tell: deleting time sheets (delete_other_timesheet), writing into locked "
-        "periods (lockdown_override_timesheet), and for zk undo deleting customers and projects (delete_customer, "
+        "Untested, since only a write would tell: for zk undo, deleting customers and projects (delete_customer, "
         "delete_project). Whether teams hide anything (view_all_data) is not told either.",
     )
     return Validation(version=version, account=account, timezone=caller.zone.key, findings=checks.findings)
@@ -126,18 +142,25 @@ def _users(http: HttpClient, checks: Checks, caller: Caller) -> list[TargetUser]
 
 def _create(http: HttpClient, checks: Checks) -> None:
     subject, needs = "create time sheets", ("create_own_timesheet", "create_other_timesheet")
-    offered = _offered(http, checks, subject, ("POST", TIMESHEETS), IMPOSSIBLE_TIMESHEET, needs)
-    if offered is None:
+    refused = _probe(http, checks, subject, ("POST", TIMESHEETS), IMPOSSIBLE_TIMESHEET, needs)
+    if refused is None:
         return
-    missing = sorted({permission for field, permission in CREATE_FIELDS.items() if field not in offered})
+    missing = sorted({permission for field, permission in CREATE_FIELDS.items() if field not in refused.offered})
     for permission in missing:
-        checks.failed(
-            subject,
-            f"The account may not create time sheets for others: {permission} is missing.",
-            f"Give a role of the account the permission {permission}.",
-        )
+        _lacks(checks, subject, "create time sheets for others", permission)
     if not missing:
         checks.passed(subject, "The account may do so, for others too (create_other_timesheet).")
+    subject = "locked periods"
+    if _is_locked(refused):
+        checks.warned(
+            subject,
+            "Kimai's lockdown binds the account: lockdown_override_timesheet is missing, and lockdown_grace_timesheet "
+            "opens the latest locked period alone. Bookings of locked days will be refused, and wait.",
+            "Give a role of the account the permission lockdown_override_timesheet, or adjust what waits in an open "
+            "period.",
+        )
+    else:
+        checks.passed(subject, "No period is locked for the account (lockdown_override_timesheet, or no lockdown).")
 
 
 def _others(http: HttpClient, checks: Checks, caller: Caller, users: Sequence[TargetUser]) -> None:
@@ -153,26 +176,86 @@ def _others(http: HttpClient, checks: Checks, caller: Caller, users: Sequence[Ta
         _unseen(http, checks, caller, users)
         return
     checks.passed(OTHERS, f"Time sheets of others can be read (view_other_timesheet), such as {foreign[0].id}.")
-    subject = "change time sheets of others"
-    open_rows = [row for row in foreign if not row.exported] or foreign
-    needs = ("edit_other_timesheet", "lockdown_override_timesheet (where its period is locked)")
-    offered = _offered(http, checks, subject, ("PATCH", f"{TIMESHEETS}/{open_rows[0].id}"), PROBE, needs)
-    if offered is None:
+    # The latest is the least likely to lie in a locked period.
+    open_rows = sorted((row for row in foreign if not row.exported), key=lambda row: row.begin)
+    if open_rows and not _change(http, checks, open_rows[-1]):
         return
-    checks.passed(subject, "The account may do so (edit_other_timesheet).")
-    if "billable" not in offered:
+    exported = checks.attempt(OTHERS, lambda: _newest(http, {"user": "all", "exported": 1}), Level.WARN) or []
+    billed = max((row for row in exported if row.user_id != caller.id), key=lambda row: row.begin, default=None)
+    if billed is not None:
+        _change_billed(http, checks, billed, "" if open_rows else f", or {' or '.join(MENU.values())}")
+
+
+def _change(http: HttpClient, checks: Checks, row: Timesheet) -> bool:
+    """Whether the account may change somebody else's time sheet that is not exported; whether it may delete it, too."""
+    missing = _refused_by_menu(http, checks, row)
+    if missing is None:
+        return False
+    for action in missing:
+        _lacks(checks, CHANGE, f"{'change' if action == 'edit' else 'delete'} time sheets of others", MENU[action])
+    if "edit" in missing:
+        return False
+    if not missing:
+        checks.passed(CHANGE, "The account may change and delete them (edit_other_timesheet, delete_other_timesheet).")
+    needs = (MENU["edit"],)
+    refused = _probe(http, checks, CHANGE, ("PATCH", f"{TIMESHEETS}/{row.id}"), PROBE, needs)
+    if refused is not None and "billable" not in refused.offered:
         checks.warned(
-            subject,
+            CHANGE,
             "The account may not set whether others' time is billable: edit_billable_other_timesheet is missing.",
             "Give a role of the account the permission edit_billable_other_timesheet.",
         )
-    exported = checks.attempt(OTHERS, lambda: _newest(http, {"user": "all", "exported": 1}), Level.WARN) or []
-    billed = next((row for row in exported if row.user_id != caller.id), None)
-    if billed is not None:
-        call, needs = ("PATCH", f"{TIMESHEETS}/{billed.id}"), ("edit_exported_timesheet",)
-        # Billed time is never rewritten; the permission serves people who take an export back.
-        if _offered(http, checks, subject, call, PROBE, needs, Level.WARN) is not None:
-            checks.passed(subject, "Exported ones too (edit_exported_timesheet).")
+    return True
+
+
+def _change_billed(http: HttpClient, checks: Checks, row: Timesheet, or_others: str) -> None:
+    """Billed time is never rewritten; the permission serves people who take an export back."""
+    missing = _refused_by_menu(http, checks, row)
+    if missing and "edit" in missing:
+        _lacks(checks, CHANGE, "change exported time sheets", f"edit_exported_timesheet{or_others}", Level.WARN)
+    elif missing is not None:
+        checks.passed(CHANGE, "Exported ones too (edit_exported_timesheet).")
+
+
+def _refused_by_menu(http: HttpClient, checks: Checks, row: Timesheet) -> list[str] | None:
+    """Which of `MENU` the menu of a time sheet does not offer; `None`, with a finding, where it proves nothing."""
+    try:
+        allowed = allowed_actions(http, "timesheet", row.id)
+    except (NotFoundError, ProtocolError) as error:
+        checks.warned(
+            CHANGE,
+            f"Whether the account may do so is untested: Kimai has no menu of time sheet {row.id}. {error.problem}",
+            f"See that a role of the account has {', '.join(MENU.values())}.",
+        )
+        return None
+    except ConnectorError as error:
+        checks.refused(CHANGE, error)
+        return None
+    missing = [action for action in MENU if action not in allowed]
+    if len(missing) < len(MENU):
+        return missing
+    begin = {**PROBE, "begin": row.begin.isoformat(), "end": row.begin.isoformat()}
+    refused = _probe(http, checks, CHANGE, ("POST", TIMESHEETS), begin, ("create_own_timesheet",))
+    if refused is None:
+        return None
+    if _is_locked(refused):
+        checks.warned(
+            CHANGE,
+            f"Untested, since time sheet {row.id} lies in a period that is locked for the account.",
+            "Test again when there is a later one of somebody else.",
+        )
+        return None
+    return missing
+
+
+def _lacks(checks: Checks, subject: str, deed: str, permission: str, level: Level = Level.FAIL) -> None:
+    note = checks.failed if level is Level.FAIL else checks.warned
+    remedy = f"Give a role of the account the permission {permission}."
+    note(subject, f"The account may not {deed}: {permission} is missing.", remedy)
+
+
+def _is_locked(refused: ProbeRefusedError) -> bool:
+    return any(LOCKED_PERIOD in text for texts in refused.fields.values() for text in texts)
 
 
 def _unseen(http: HttpClient, checks: Checks, caller: Caller, users: Sequence[TargetUser]) -> None:
@@ -181,17 +264,32 @@ def _unseen(http: HttpClient, checks: Checks, caller: Caller, users: Sequence[Ta
         "Give a role of the account the permissions view_other_timesheet, view_all_data, edit_other_timesheet, "
         "delete_other_timesheet and edit_billable_other_timesheet"
     )
-    other = next((user for user in users if user.id != caller.id), None)
-    told = checks.attempt(OTHERS, lambda: _newest(http, {"user": other.id}), Level.WARN) if other else None
-    if told and all(row.user_id == caller.id for row in told):
+    sees = sees_others(http)
+    if sees is None:
+        other = next((user for user in users if user.id != caller.id), None)
+        told = checks.attempt(OTHERS, lambda: _newest(http, {"user": other.id}), Level.WARN) if other else None
+        sees = False if told and all(row.user_id == caller.id for row in told) else None
+    if sees is False:
         text = "The account sees its own time sheets only: view_other_timesheet is missing."
-        checks.failed(OTHERS, f"{text} Time sheets would be created twice.", f"{remedy}.")
+        checks.failed(OTHERS, f"{text} Time sheets would be created twice.", f"{remedy}, as far as they are missing.")
         return
     checks.warned(
         OTHERS,
         "No time sheet of anybody else came, so whether the account sees and may change them is untested.",
         f"{remedy}, and test again when others have time sheets.",
     )
+
+
+def _invoices(http: HttpClient, checks: Checks) -> None:
+    """Invoices are only compared with what was billed: nothing fails without them."""
+    found = checks.attempt("invoices", lambda: read_invoices(http), Level.WARN)
+    if found is None:
+        return
+    if found.problem:
+        remedy = f"Give a role of the account the permission {VIEW}, with Kimai 2.22 or newer."
+        checks.warned("invoices", f"{found.problem} What is billed is not compared with invoices.", remedy)
+        return
+    checks.passed("invoices", f"{len(found.rows)} invoices can be read ({VIEW}).")
 
 
 def _newest(http: HttpClient, filters: Params) -> list[Timesheet]:
@@ -201,23 +299,22 @@ def _newest(http: HttpClient, filters: Params) -> list[Timesheet]:
     return [row for row in rows if not row.faults]
 
 
-def _offered(
+def _probe(
     http: HttpClient,
     checks: Checks,
     subject: str,
     call: tuple[str, str],
     form: dict[str, Any],
     needs: tuple[str, ...],
-    level: Level = Level.FAIL,
-) -> frozenset[str] | None:
-    """The fields that Kimai offers the account in a form that it must refuse; `None`, with a finding, if it may not."""
+) -> ProbeRefusedError | None:
+    """How Kimai refuses a form that it must refuse; `None`, with a finding, if the account may not send it at all."""
     method, path = call
     try:
         http.write(method, path, form, needs=needs)
     except ProbeRefusedError as error:
-        return error.offered
+        return error
     except ConnectorError as error:
-        checks.refused(subject, error, level)
+        checks.refused(subject, error)
     else:
         checks.failed(
             subject, "A form that cannot be right was accepted.", "Check that the base URL is a Kimai server."

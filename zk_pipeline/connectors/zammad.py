@@ -3,16 +3,16 @@
 import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from zk_pipeline.connectors import zammad_rows
-from zk_pipeline.connectors.answer import Row, in_chunks
+from zk_pipeline.connectors.answer import Row, at_once, in_chunks
 from zk_pipeline.connectors.base import ChangedTicket, ChangedTickets, Changes, Endpoint, Rest, SourceConnector, Sweep
 from zk_pipeline.connectors.checks import Finding, Validation
-from zk_pipeline.connectors.errors import ConnectorError, NotFoundError
+from zk_pipeline.connectors.errors import ConnectorError, NotFoundError, PermissionDeniedError
 from zk_pipeline.connectors.http_connector import HttpConnector
 from zk_pipeline.connectors.zammad_errors import ZammadDialect
 from zk_pipeline.connectors.zammad_validation import validate, version_findings
@@ -39,7 +39,6 @@ PAGES_AT_ONCE = 10
 TYPES = "/api/v1/time_accounting/types"
 ID = re.compile(r"id:(\d{1,18})", re.ASCII | re.IGNORECASE)
 FOUND_AT_ONCE = 50
-READERS = 4
 TICKET_PAGES_AT_ONCE = 5
 TICKETS_PER_SEARCH = 200
 WESTMOST, EASTMOST = timedelta(hours=-12), timedelta(hours=14)
@@ -145,8 +144,7 @@ class ZammadConnector(HttpConnector, SourceConnector):
 
     def fetch_agents(self, ids: Collection[int]) -> SourceDirectory:
         """Read these users one by one: a list would hold every customer of the help desk (docs/zammad.md §6)."""
-        with ThreadPoolExecutor(READERS, thread_name_prefix="agents") as pool:
-            return SourceDirectory().joined(*pool.map(self._agent, sorted(ids)))
+        return SourceDirectory().joined(*at_once(self._agent, sorted(ids)))
 
     def find(self, text: str) -> SourceDirectory:
         """Ask Zammad's search, or for the id; without its search engine Zammad finds little (docs/zammad.md §6).
@@ -161,16 +159,22 @@ class ZammadConnector(HttpConnector, SourceConnector):
     def fetch_tickets(self, accountings: Iterable[TimeAccounting]) -> list[Ticket]:
         """Read the tickets of these bookings; those in groups that the account may not read come from the report.
 
-        A ticket that was deleted meanwhile is not in the list (docs/zammad.md §3, §5).
+        A ticket that was deleted meanwhile is not in the list (docs/zammad.md §3, §5). Where one was merged into
+        another, an article with which time was booked shows into which, and that one is in the list as well (§11).
         """
         bookings: dict[int, list[datetime]] = {}
+        articles: dict[int, int] = {}
         for accounting in accountings:
             if "ticket_id" in accounting.faults:
                 continue
             bookings.setdefault(accounting.ticket_id, []).append(accounting.created_at)
-        found: dict[int, Ticket] = {}
-        for ids in in_chunks(sorted(bookings), TICKETS_PER_SEARCH):
-            found |= {ticket.id: ticket for ticket in self._search_tickets(ids)}
+            if accounting.article_id is not None:
+                articles.setdefault(accounting.ticket_id, accounting.article_id)
+        found = self._tickets(bookings)
+        merged = [row for row in found.values() if row.merged and row.id in articles]
+        found |= {row.id: row for row in at_once(lambda row: self._merge(row, articles[row.id]), merged)}
+        survivors = {row.merged_into for row in found.values() if row.merged_into is not None}
+        found |= self._tickets(survivors - found.keys())
         hidden = {ticket_id: moments for ticket_id, moments in bookings.items() if ticket_id not in found}
         found |= self._reported_tickets(hidden)
         return [found[ticket_id] for ticket_id in sorted(found)]
@@ -290,6 +294,20 @@ class ZammadConnector(HttpConnector, SourceConnector):
             if size < full or len(seen) == before:
                 return
             full = size
+
+    def _tickets(self, ids: Iterable[int]) -> dict[int, Ticket]:
+        chunks = in_chunks(sorted(ids), TICKETS_PER_SEARCH)
+        return {ticket.id: ticket for chunk in chunks for ticket in self._search_tickets(chunk)}
+
+    def _merge(self, ticket: Ticket, article_id: int) -> Ticket:
+        """The ticket with the one on which its article lies now; as it is where that cannot be read."""
+        try:
+            answer = self._http.get(f"/api/v1/ticket_articles/{article_id}", needs=("ticket.agent",))
+        except (NotFoundError, PermissionDeniedError):
+            return ticket
+        readable, _ = answer.readable("article", zammad_rows.ticket_of_article, [answer.data])
+        target = next(iter(readable), ticket.id)
+        return ticket if target == ticket.id else replace(ticket, merged_into=target, merged_article_id=article_id)
 
     def _search_tickets(self, ids: list[int]) -> list[Ticket]:
         condition = {"ticket.id": {"operator": "is", "value": [str(ticket_id) for ticket_id in ids]}}

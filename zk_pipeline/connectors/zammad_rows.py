@@ -19,6 +19,10 @@ NOBODY = "-"
 """What Zammad writes in a report where there is no name."""
 
 
+MERGED = "merged"
+"""The state of a ticket that was merged into another one."""
+
+
 UNKNOWN_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -102,6 +106,7 @@ def ticket(row: Row) -> Ticket:
         customer_name=row.spare(faults, "customer", row.optional_text, None),
         organization_name=_organization_name(row, faults),
         complete=True,
+        merged=row.raw.get("state") == MERGED,
     )
 
 
@@ -139,6 +144,7 @@ def _ticket(
     customer_name: str | None,
     organization_name: str | None,
     complete: bool,
+    merged: bool = False,
 ) -> Ticket:
     id_ = row.integer("id")
     return Ticket(
@@ -155,7 +161,13 @@ def _ticket(
         raw=row.raw,
         organization_name=organization_name,
         faults=faults,
+        merged=merged,
     )
+
+
+def ticket_of_article(row: Row) -> int:
+    """The ticket on which an article lies now (docs/zammad.md §6)."""
+    return row.integer("ticket_id")
 
 
 def agent(row: Row) -> Agent:

@@ -11,7 +11,7 @@ from dagster._core.execution import context_creation_job
 from dagster._utils.log import create_console_logger
 
 from zk_pipeline.logs import JsonFormatter, LogFormat
-from zk_pipeline.settings import load_settings
+from zk_pipeline.settings import SettingsError, load_settings
 
 CONSOLE = "console"
 """The name by which run configurations choose its level."""
@@ -45,13 +45,21 @@ class RunFormatter(JsonFormatter):
 
 def console_logger(name: str, level: str | int) -> logging.Logger:
     """A logger to standard output, which Dagster keeps with the run, in the format of the settings."""
-    if load_settings().log_format is LogFormat.TEXT:
+    if _log_format() is LogFormat.TEXT:
         return create_console_logger(name, level)
     logger = logging.Logger(name, level)  # noqa: LOG001 - a registered one has a parent, which would write it again.
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(RunFormatter())
     logger.addHandler(handler)
     return logger
+
+
+def _log_format() -> LogFormat:
+    """As set. A wrong setting is named by whatever needs it, which must be able to log."""
+    try:
+        return load_settings().log_format
+    except SettingsError:
+        return LogFormat.TEXT
 
 
 console = dg.LoggerDefinition(

@@ -1,7 +1,8 @@
 """Netting of corrections: the source corrects a booking by a negative one (docs/zammad.md §11), the target takes none.
 
-Within one ticket, agent and type each negative booking reduces the newest earlier positive ones. What it cannot reduce
-stays open for a person. Minutes are kept: what is left minus what is open equals what was booked.
+A negative booking that a person paired with another one reduces just that one, whosever and wherever it is. Of all
+others each reduces, within one ticket, agent and type, the newest earlier positive ones. What cannot be reduced stays
+open for a person. Minutes are kept: what is left minus what is open equals what was booked.
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,6 +32,13 @@ class Movement:
     minutes: Decimal
 
 
+class Pair(NamedTuple):
+    """A person's word that a negative booking takes back time of another booking; both by their ids."""
+
+    correction: int
+    reduced: int
+
+
 @dataclass(frozen=True, slots=True)
 class Netted:
     """What netting leaves of one booking.
@@ -45,39 +53,67 @@ class Netted:
     corrects: tuple[int, ...] = ()
 
 
-def net(movements: Iterable[Movement]) -> Mapping[int, Netted]:
-    """Net every group; the order of the input does not matter, `created_at` and then the id decide what is earlier."""
+class _Net:
+    """Netting under way: what is left of each booking, what is open of each correction, and who reduced whom."""
+
+    def __init__(self, movements: Iterable[Movement]) -> None:
+        self.left: dict[int, Decimal] = {}
+        self.open: dict[int, Decimal] = {}
+        for movement in movements:
+            side = self.left if movement.minutes >= 0 else self.open
+            side[movement.id] = abs(movement.minutes)
+        self._corrects: dict[int, list[int]] = {}
+        self._corrected_by: dict[int, list[int]] = {}
+
+    def reduce(self, correction: int, booking: int) -> None:
+        """Take off the booking as much as is left of it and open of the correction."""
+        part = min(self.left[booking], self.open[correction])
+        if part:
+            self.left[booking] -= part
+            self.open[correction] -= part
+            self._corrects.setdefault(correction, []).append(booking)
+            self._corrected_by.setdefault(booking, []).append(correction)
+
+    def netted(self) -> dict[int, Netted]:
+        """What netting leaves of each."""
+        bookings = {
+            id_: Netted(minutes, corrected_by=tuple(self._corrected_by.get(id_, ())))
+            for id_, minutes in self.left.items()
+        }
+        corrections = {
+            id_: Netted(ZERO, still_open, corrects=tuple(self._corrects.get(id_, ())))
+            for id_, still_open in self.open.items()
+        }
+        return bookings | corrections
+
+
+def net(movements: Iterable[Movement], pairs: Iterable[Pair] = ()) -> Mapping[int, Netted]:
+    """Net what people paired, in this order, and then every group; the order of the movements does not matter.
+
+    `created_at` and then the id decide what is earlier. A pair of which either booking is gone, or is no longer what it
+    was, counts for nothing. Otherwise nobody but a person says what else its correction reduces.
+    """
     groups: dict[CorrectionGroup, list[Movement]] = {}
     for movement in movements:
         groups.setdefault(movement.group, []).append(movement)
-    netted: dict[int, Netted] = {}
+    net = _Net(movement for group in groups.values() for movement in group)
+    paired: set[int] = set()
+    for pair in pairs:
+        if pair.correction in net.open and pair.reduced in net.left:
+            net.reduce(pair.correction, pair.reduced)
+            paired.add(pair.correction)
     for group in groups.values():
-        netted.update(_net_group(sorted(group, key=lambda movement: (movement.created_at, movement.id))))
-    return netted
+        _net_group(net, sorted(group, key=lambda movement: (movement.created_at, movement.id)), paired)
+    return net.netted()
 
 
-def _net_group(movements: list[Movement]) -> dict[int, Netted]:
-    left: dict[int, Decimal] = {}
+def _net_group(net: _Net, movements: list[Movement], paired: set[int]) -> None:
     reducible: list[int] = []
-    corrected_by: dict[int, list[int]] = {}
-    corrections: dict[int, Netted] = {}
     for movement in movements:
-        if movement.minutes >= 0:
-            left[movement.id] = movement.minutes
+        if movement.id in net.left:
             reducible.append(movement.id)
             continue
-        still_open = -movement.minutes
-        reduced: list[int] = []
-        while still_open and reducible:
-            earlier = reducible[-1]
-            part = min(left[earlier], still_open)
-            if part:
-                left[earlier] -= part
-                still_open -= part
-                reduced.append(earlier)
-                corrected_by.setdefault(earlier, []).append(movement.id)
-            if not left[earlier]:
+        while movement.id not in paired and net.open[movement.id] and reducible:
+            net.reduce(movement.id, reducible[-1])
+            if not net.left[reducible[-1]]:
                 reducible.pop()
-        corrections[movement.id] = Netted(ZERO, still_open, corrects=tuple(reduced))
-    remaining = {id_: Netted(minutes, corrected_by=tuple(corrected_by.get(id_, ()))) for id_, minutes in left.items()}
-    return remaining | corrections

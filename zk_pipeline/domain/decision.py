@@ -105,7 +105,10 @@ def differs(desired: Desired, asked: Desired) -> bool:
 
 
 def difference(desired: Desired, target: Timesheet, rounding: Rounding = NONE) -> dict[str, tuple[str, str]]:
-    """Our fields that differ, as (wanted, found); times that `rounding` explains are the same."""
+    """Our fields that differ, as (wanted, found); times that `rounding` explains are the same.
+
+    A break is named beside the duration that it shortens; no booking has one.
+    """
     found: dict[str, tuple[str, str]] = {}
     if desired.user_id != target.user_id:
         found["user"] = (str(desired.user_id), str(target.user_id))
@@ -119,6 +122,8 @@ def difference(desired: Desired, target: Timesheet, rounding: Rounding = NONE) -
         found["begin"] = (desired.begin.isoformat(), target.begin.isoformat())
     if desired.seconds != target.duration_seconds:
         found["duration"] = (f"{desired.seconds} s", f"{target.duration_seconds} s")
+        if target.break_seconds:
+            found["break"] = ("0 s", f"{target.break_seconds} s")
     return found
 
 

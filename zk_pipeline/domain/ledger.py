@@ -1,11 +1,12 @@
 """What we remember of a write: what we asked for, and the row as the target returned it (the base snapshot)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any
 
+from zk_pipeline.domain.by_hand import ByHand
 from zk_pipeline.domain.entries import stable_hash
 from zk_pipeline.domain.records import Timesheet
 
@@ -86,7 +87,7 @@ class LedgerRow:
     `base`; an update leaves both as they were confirmed until its own outcome is known. `placed_at` is the begin that a
     create was sent with, after any move that the target's rules made necessary, `sent_hash` is of what was sent last,
     whatever became of it. `as_found`: it was taken as the target
-    had it, and nothing was sent.
+    had it, and nothing was sent. `by_hand` is what people had set there and an update under way sends back.
     """
 
     source_id: str
@@ -99,6 +100,7 @@ class LedgerRow:
     as_found: bool = False
     placed_at: datetime | None = None
     sent_hash: str = ""
+    by_hand: ByHand = field(default_factory=ByHand)
 
     @property
     def bound(self) -> int | None:
@@ -111,7 +113,10 @@ class LedgerRow:
         return self.base is None or self.state is PushState.INTENDED
 
     def rounding_of(self, sheet: Timesheet) -> int:
-        """Seconds by which the target's rounding made this time sheet longer than was asked for (docs/kimai.md §5)."""
+        """Seconds by which the target's rounding made this time sheet longer than was asked for (docs/kimai.md §5).
+
+        A break is no rounding: it shortens what was asked for, and people entered it.
+        """
         if self.asked is None or self.base is None or self.as_found or self.kimai_id != sheet.id:
             return 0
         return self.base.duration_seconds - self.asked.seconds

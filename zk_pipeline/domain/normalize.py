@@ -43,11 +43,13 @@ class Normalizer:
         bookings: Sequence[TimeAccounting],
         tickets: Mapping[int, Ticket],
         netted: Mapping[int, Netted],
+        moved: Mapping[int, int] | None = None,
     ) -> list[Entry]:
         """The entries of these bookings, one each, in order of their ids.
 
         `netted` holds what corrections left of a booking; one that is not in it has nothing to net with. For sequential
-        placement give the bookings of whole days.
+        placement give the bookings of whole days. `moved` are the tickets on which people want bookings to count whose
+        own tickets were merged.
         """
         left = {row.id: netted.get(row.id) or self._uncorrected(row) for row in bookings}
         unplaced: dict[Policy, list[Unplaced]] = {}
@@ -56,7 +58,11 @@ class Normalizer:
             unplaced.setdefault(self._policies.of(row.decided_id), []).append(one)
         spans = {id_: span for policy, rows in unplaced.items() for id_, span in place(rows, policy).items()}
         ordered = sorted(bookings, key=lambda row: row.id)
-        return [self._entry(row, tickets.get(row.ticket_id), left[row.id], spans[row.id]) for row in ordered]
+        found: list[Entry] = []
+        for row in ordered:
+            ticket_id = (moved or {}).get(row.id, row.ticket_id)
+            found.append(self._entry(row, ticket_id, tickets.get(ticket_id), left[row.id], spans[row.id]))
+        return found
 
     def named(self, entry: Entry) -> Entry:
         """An entry that was kept without the names of people, and may be old, with the names of today."""
@@ -75,12 +81,12 @@ class Normalizer:
         minutes = minutes_of(row, self._policies.of(row.decided_id))
         return Netted(max(minutes, ZERO), max(-minutes, ZERO))
 
-    def _entry(self, row: TimeAccounting, ticket: Ticket | None, left: Netted, span: Span) -> Entry:
+    def _entry(self, row: TimeAccounting, ticket_id: int, ticket: Ticket | None, left: Netted, span: Span) -> Entry:
         policy = self._policies.of(row.decided_id)
         agent = self._agents.get(row.agent_id)
         organization = self._organizations.get(ticket.organization_id) if ticket and ticket.organization_id else None
         kind = self._types.get(row.type_id) if row.type_id is not None else None
-        number = f"#{ticket.number}" if ticket else f"id {row.ticket_id}"
+        number = f"#{ticket.number}" if ticket else f"id {ticket_id}"
         facts = {
             "ticket_number": number,
             "title": ticket.title.strip() if ticket else "",
@@ -94,7 +100,7 @@ class Normalizer:
             source=self._source,
             source_id=str(row.id),
             ticket_number=number,
-            ticket_id=row.ticket_id,
+            ticket_id=ticket_id,
             ticket_title=facts["title"],
             description=self._description(policy.description, facts, row.id),
             booked_minutes=minutes_of(row, policy),
@@ -118,7 +124,10 @@ class Normalizer:
             updated_at=row.updated_at,
             tags=policy.tags,
             sync_status=SyncStatus.UNREADABLE if _unreadable(row, ticket) else _status(left),
-            trace={**_trace(row, left, policy), **({UNREADABLE: why} if (why := _unreadable(row, ticket)) else {})},
+            trace={
+                **_trace(row, ticket_id, left, policy),
+                **({UNREADABLE: why} if (why := _unreadable(row, ticket)) else {}),
+            },
             decided_id=row.decided_id,
         )
 
@@ -163,7 +172,7 @@ def _status(left: Netted) -> SyncStatus:
     return SyncStatus.CORRECTION_OPEN if left.open_minutes else SyncStatus.EXCLUDED
 
 
-def _trace(row: TimeAccounting, left: Netted, policy: Policy) -> dict[str, str]:
+def _trace(row: TimeAccounting, ticket_id: int, left: Netted, policy: Policy) -> dict[str, str]:
     trace = {
         "booked_minutes": f"{row.units} units of {policy.minutes_per_unit} minutes",
         "entry_date": f"local day of created_at in {policy.zone.key}",
@@ -175,6 +184,8 @@ def _trace(row: TimeAccounting, left: Netted, policy: Policy) -> dict[str, str]:
         trace["time_minutes"] = f"a correction of {_ids(left.corrects)}"
     elif left.open_minutes:
         trace["time_minutes"] = "a correction without an earlier booking to reduce"
+    if ticket_id != row.ticket_id:
+        trace["ticket_id"] = f"moved here by a person: the booking's own ticket {row.ticket_id} was merged into another"
     return trace
 
 

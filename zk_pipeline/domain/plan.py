@@ -17,6 +17,9 @@ from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
 from zk_pipeline.domain.records import TargetServer, Timesheet
 from zk_pipeline.domain.rounding import ANY, Rounding
 
+MERGE = "merge:"
+"""How the keys begin of questions about merged tickets: they stand beside the lines of their bookings."""
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:
@@ -59,7 +62,8 @@ class Result:
 
     `source_id` is missing for a time sheet without entry; `minutes` are the entry's; `decided` is what a person
     decided, if anybody did; `owed` is what an adjustment would book, and `again` says that a write which was refused is
-    tried again unless a person decided otherwise: neither is stored with the plan.
+    tried again unless a person decided otherwise; `reducible` says of a correction that there are bookings whose time
+    it may take back. None of these is stored with the plan.
     """
 
     entry_date: date
@@ -77,13 +81,35 @@ class Result:
     decided: str = ""
     owed: Owed | None = None
     again: bool = False
+    reducible: bool = False
 
     @property
     def key(self) -> str:
         """What identifies the line within its day."""
+        if self.reason is Reason.MERGED_TICKET:
+            return f"{MERGE}{self.source_id}"
         if self.source_id is None or self.reason in {Reason.MARKER_CLONED, Reason.BILLED_COPY}:
             return f"kimai:{self.kimai_id}"
         return self.source_id
+
+
+@dataclass(frozen=True, slots=True)
+class Survivor:
+    """The ticket into which that of a booking was merged.
+
+    The evidence is an article of the merged ticket with which time was booked: it lies on the surviving one now.
+    """
+
+    merged_number: str
+    article_id: int
+    ticket_id: int
+    number: str
+    title: str
+    organization_id: int | None
+    organization_name: str | None
+    customer_name: str | None
+    group_id: int | None
+    group_name: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +121,9 @@ class Situation:
     `known_sources` are the ids that some stored booking has, whatever its day; `gone` the time sheets that the
     target proved to be deleted; `locked_before` closes all days before it, `closed_months` (by their first days) those
     of closed periods; `adjusted` holds the adjustments of the day's bookings and of strays, by the booking;
-    `originals` the time sheets of the bookings, of whatever day, whose markers stand in `timesheets`.
+    `originals` the time sheets of the bookings, of whatever day, whose markers stand in `timesheets`;
+    `reducible` names for each open correction the bookings whose time it may take back, best first; `survivors` are the
+    tickets into which those of bookings were merged.
     """
 
     day: date
@@ -110,6 +138,8 @@ class Situation:
     closed_months: frozenset[date] = frozenset()
     adjusted: Mapping[str, Sequence[Adjustment]] = field(default_factory=dict[str, Sequence[Adjustment]])
     originals: Mapping[str, Original] = field(default_factory=dict[str, Original])
+    reducible: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    survivors: Mapping[str, Survivor] = field(default_factory=dict[str, Survivor])
 
     def bound_to(self, source_id: str) -> int | None:
         """The time sheet that was written for a booking, unless we took it back."""

@@ -1,6 +1,6 @@
 """Lines of a plan: what an entry, a copy or a stray time sheet becomes once it is decided. Used by `reconcile`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -16,6 +16,9 @@ from zk_pipeline.domain.placement import Span
 from zk_pipeline.domain.plan import Draft, Result, Situation
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Timesheet
+
+NAMED = 3
+"""So many candidates are named in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ def decided(entry: Entry, decision: Decision, ours: Timesheet, prepared: Prepare
         decision.action,
         entry.time_minutes,
         decision.reason,
+        shortened(ours) if "break" in decision.diff else "",
         diff=decision.diff,
         draft=in_place(prepared.draft, ours, decision) if prepared else None,
         facts_hash=prepared.facts_hash if writes and prepared else stable_hash(facts),
@@ -68,6 +72,11 @@ def unread(row: Timesheet) -> str:
     """The sentence about a time sheet that cannot be read."""
     faults = "; ".join(f"{name}: {why}" for name, why in sorted(row.faults.items()))
     return f"Time sheet {row.id} cannot be read: {faults}."
+
+
+def shortened(row: Timesheet) -> str:
+    """The sentence about a time sheet's break."""
+    return f"A break of {row.break_seconds / 60:g} minutes shortens time sheet {row.id}." if row.break_seconds else ""
 
 
 def facts_of(row: Timesheet) -> list[str]:
@@ -147,6 +156,19 @@ def review(
         draft=draft,
         facts_hash=stable_hash(facts),
     )
+
+
+def open_correction(entry: Entry, reducible: Sequence[str]) -> Result:
+    """A negative booking of which something found nothing to reduce; people say which booking it is about."""
+    text = f"{entry.open_minutes.normalize():f} minutes of the correction are open."
+    named = "; ".join(reducible[:NAMED])
+    more = f" and {len(reducible) - NAMED} more" if len(reducible) > NAMED else ""
+    text += f" It may be about booking {named}{more}." if named else " No booking around it has minutes left."
+    line = review(entry, Status.EXCLUDED, Reason.UNMATCHED_CORRECTION, text)
+    # What was decided while nothing was reduced yet goes on to hold; which bookings there are does not change it.
+    partly = entry.open_minutes != -entry.booked_minutes
+    facts = {"line": line.facts_hash, "open": f"{entry.open_minutes.normalize():f}"}
+    return replace(line, facts_hash=stable_hash(facts) if partly else line.facts_hash, reducible=bool(reducible))
 
 
 def copy(found: Copy, situation: Situation, locks: Locks) -> Result:

@@ -32,6 +32,7 @@ class Reason(StrEnum):
     REFUSED_BY_KIMAI = "refused_by_kimai"
     MARKER_CLONED = "marker_cloned"
     BILLED_COPY = "billed_copy"
+    MERGED_TICKET = "merged_ticket"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     ),
     Reason.UNMATCHED_CORRECTION: Explanation(
         "A negative booking found no earlier booking of the same ticket, agent and type to reduce.",
-        "Correct the booking in Zammad, or reduce the right time sheet by hand.",
+        "Say which booking it reduces: zk conflicts resolve ID reduce --booking N. Or correct the booking in Zammad.",
     ),
     Reason.REFUSED_BY_KIMAI: Explanation(
         "Kimai refused the time sheet.",
@@ -127,5 +128,9 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     Reason.BILLED_COPY: Explanation(
         "A time sheet with our marker was duplicated in Kimai, and the copy is billed or closed.",
         "Keep it, or correct the invoice in Kimai.",
+    ),
+    Reason.MERGED_TICKET: Explanation(
+        "The ticket of this booking was merged into one that is billed otherwise, and Zammad left the booking behind.",
+        "Move the booking to that ticket, or keep it on its own. Until then it counts on its own.",
     ),
 }

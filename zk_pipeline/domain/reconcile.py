@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
-from zk_pipeline.domain import copies, plan_lines
+from zk_pipeline.domain import copies, merges, plan_lines
 from zk_pipeline.domain.accounts import Accounts, with_owed
 from zk_pipeline.domain.decision import Action, Decision, Status, decide, decide_unwanted
 from zk_pipeline.domain.entries import Entry, SyncStatus, age, stable_hash
@@ -57,6 +57,7 @@ class Reconciler:
             found = matches.by_source[entry.source_id]
             line = self._entry(entry, assignments[entry.source_id], found, situation)
             lines.append(plan_lines.behind(veiled, line, entry) if veiled else line)
+            lines.extend(self._moves(entry, situation))
         of_day = copies.of_day(matches, situation, self._policy.zone)
         lines.extend(plan_lines.copy(found, situation, self._locks(situation)) for found in of_day)
         lines.extend(self._strays(matches, situation))
@@ -151,8 +152,7 @@ class Reconciler:
             if line.action is Action.REVIEW:
                 return line
         if entry.sync_status is SyncStatus.CORRECTION_OPEN:
-            text = f"{entry.open_minutes.normalize():f} minutes of the correction are open."
-            return plan_lines.review(entry, Status.EXCLUDED, Reason.UNMATCHED_CORRECTION, text)
+            return plan_lines.open_correction(entry, situation.reducible.get(entry.source_id, ()))
         return Result(
             entry.entry_date,
             entry.source_id,
@@ -206,6 +206,16 @@ class Reconciler:
         )
         span = Span(entry.begin_at, entry.begin_at + timedelta(seconds=seconds))
         return Draft(desired, span, assignment.project, entry.description, entry.tags)
+
+    def _moves(self, entry: Entry, situation: Situation) -> Iterable[Result]:
+        """The offer to count a booking on the ticket into which its own was merged; its line does not wait for it."""
+        survivor = situation.survivors.get(entry.source_id)
+        if survivor is None or entry.sync_status is not SyncStatus.PENDING:
+            return
+        there = merges.on_survivor(entry, survivor)
+        offer = merges.offer(entry, there, survivor, self._resolver.project(entry), self._resolver.project(there))
+        if offer is not None:
+            yield offer
 
     def _strays(self, matches: Matches, situation: Situation) -> Iterable[Result]:
         """Time sheets of this very day that belong to bookings of which none is in the store, each once."""

@@ -69,7 +69,8 @@ class Ticket:
     """The ticket a booking belongs to, as it is today; the source keeps no history of it (docs/zammad.md §11).
 
     `complete` is false when only a report could name the ticket, because the token may not read its group. In that case
-    `customer_name` is the customer's full name, otherwise the login.
+    `customer_name` is the customer's full name, otherwise the login. A `merged` ticket was merged into another one:
+    `merged_into`, as far as that is known, by an article of it that lies there now.
     """
 
     id: int
@@ -85,6 +86,9 @@ class Ticket:
     raw: Mapping[str, Any] = field(repr=False, compare=False, hash=False)
     faults: Faults = field(default_factory=no_faults, hash=False)
     organization_name: str | None = field(default=None, compare=False, hash=False)
+    merged: bool = field(default=False, compare=False, hash=False)
+    merged_into: int | None = None
+    merged_article_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +163,11 @@ class AccountingChange:
 class Timesheet:
     """One time sheet as the target returned it, after its own rounding (docs/kimai.md §5, §6).
 
-    `end` is `None` while it is running. `duration_seconds` need not equal `end - begin` there. Fields named in `faults`
-    hold nothing of the target's.
+    `end` is `None` while it is running. `duration_seconds` need not equal `end - begin` there: a break is taken off,
+    and it may be rounded. Fields named in `faults` hold nothing of the target's.
+
+    `rate` is what the whole time sheet costs, `None` where the target does not tell. What an hour or the time sheet was
+    set to is told of a single time sheet and not in a list.
     """
 
     id: int
@@ -176,6 +183,10 @@ class Timesheet:
     billable: bool
     raw: Mapping[str, Any] = field(repr=False, compare=False, hash=False)
     faults: Faults = field(default_factory=no_faults, hash=False)
+    break_seconds: int = 0
+    rate: Decimal | None = None
+    hourly_rate: Decimal | None = field(default=None, compare=False)
+    fixed_rate: Decimal | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +209,7 @@ class Customer:
     name: str
     number: str | None
     visible: bool
+    currency: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +239,34 @@ class Activity:
     number: str | None
     project_id: int | None
     visible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Invoice:
+    """An invoice as the target keeps it: whose and how much, but neither its time sheets nor its period.
+
+    `total` has the `tax` in it, of `vat` per cent. `status` is `new`, `pending`, `paid` or `canceled`.
+    """
+
+    id: int
+    number: str
+    customer_id: int
+    currency: str
+    total: Decimal
+    tax: Decimal
+    vat: Decimal
+    status: str
+    created_at: datetime
+    due_days: int
+    payment_date: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceReading:
+    """All invoices, or why they could not be read, as a sentence: then nothing is known about them."""
+
+    rows: tuple[Invoice, ...] = ()
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,3 +319,5 @@ class TimesheetChange:
     description: str | None = None
     tags: tuple[str, ...] | None = None
     billable: bool | None = None
+    hourly_rate: Decimal | None = None
+    fixed_rate: Decimal | None = None

@@ -18,8 +18,9 @@ class Choice(StrEnum):
     """What a person decided.
 
     `create` writes a new time sheet, `update` writes the source's version, `link` makes a time sheet typed by hand
-    ours, `delete` removes the time sheet, `adjust` books the difference elsewhere where it is billed or closed, `keep`
-    takes the target's version as it is, `ignore` leaves all alone.
+    ours, `delete` removes the time sheet, `adjust` books the difference elsewhere where it is billed or closed,
+    `reduce` says which booking a correction takes back, `move` has a booking count on the ticket into which its own was
+    merged, `keep` takes the target's version as it is, `ignore` leaves all alone.
     """
 
     CREATE = "create"
@@ -27,6 +28,8 @@ class Choice(StrEnum):
     LINK = "link"
     DELETE = "delete"
     ADJUST = "adjust"
+    REDUCE = "reduce"
+    MOVE = "move"
     KEEP = "keep"
     IGNORE = "ignore"
 
@@ -49,10 +52,11 @@ ALLOWED: Mapping[Reason, tuple[Choice, ...]] = {
     Reason.BILLED: (Choice.ADJUST, Choice.KEEP, Choice.IGNORE),
     Reason.LOCKED_PERIOD: (Choice.ADJUST, Choice.IGNORE),
     Reason.NO_FREE_PLACE: (Choice.IGNORE,),
-    Reason.UNMATCHED_CORRECTION: (Choice.IGNORE,),
+    Reason.UNMATCHED_CORRECTION: (Choice.REDUCE, Choice.IGNORE),
     Reason.REFUSED_BY_KIMAI: (Choice.CREATE, Choice.UPDATE, Choice.ADJUST, Choice.IGNORE),
     Reason.MARKER_CLONED: (Choice.DELETE, Choice.KEEP),
     Reason.BILLED_COPY: (Choice.KEEP,),
+    Reason.MERGED_TICKET: (Choice.MOVE, Choice.KEEP),
 }
 """The decisions for each reason that waits for a person; the first is the one suggested."""
 
@@ -79,18 +83,37 @@ EFFECTS: Mapping[Choice, str] = {
         "The difference is booked as a new time sheet in the open period, or stands on the credit list. "
         "The billed time sheet stays."
     ),
+    Choice.REDUCE: (
+        "The correction takes back time of the booking that you name. Its time sheet follows; of a billed one you are "
+        "asked whether to adjust it."
+    ),
+    Choice.MOVE: (
+        "The booking counts on the ticket into which its own was merged. Its time sheet follows; of a billed one you "
+        "are asked whether to adjust it."
+    ),
     Choice.KEEP: "The time sheet stays as it is. Nothing is written.",
     Choice.IGNORE: "Both sides stay as they are. Nothing is written.",
 }
 """What each decision does, for people."""
 
-_LEAVES_THE_TIMESHEET = frozenset({Choice.ADJUST, Choice.KEEP, Choice.IGNORE})
+RECORDED = frozenset({Choice.REDUCE, Choice.MOVE})
+"""These change what the booking itself is taken for, from the moment of the decision until somebody takes it back."""
+
+_LEAVES_THE_TIMESHEET = frozenset({Choice.ADJUST, Choice.KEEP, Choice.IGNORE, *RECORDED})
 """An adjustment is an entry of its own, with a line of its own in the plan."""
 
 
-def allowed(reason: Reason, status: Status) -> tuple[Choice, ...]:
-    """The decisions that make sense for a line of this reason and status, the suggested one first."""
-    return tuple(choice for choice in ALLOWED.get(reason, ()) if choice not in _senseless(reason, status))
+def allowed(reason: Reason, status: Status, *, reducible: bool = True) -> tuple[Choice, ...]:
+    """The decisions that make sense for a line of this reason and status, the suggested one first.
+
+    A correction needs a booking that it can reduce.
+    """
+    senseless = _senseless(reason, status)
+    return tuple(
+        choice
+        for choice in ALLOWED.get(reason, ())
+        if choice not in senseless and (reducible or choice is not Choice.REDUCE)
+    )
 
 
 def stands(choice: Choice, status: Status) -> bool:

@@ -46,13 +46,14 @@ class Rounding:
         """Whether it makes the times of `row` out of a begin and a length in seconds.
 
         Begin and end are rounded first, each for itself, then the duration between them, which moves neither. What lies
-        on a step stays: an hour from nine to ten is never made anything else.
+        on a step stays: an hour from nine to ten is never made anything else. A break is no rounding: it lies between
+        begin and end, and what is left of them has the length.
         """
-        sent, shown = int(begin.timestamp()), Times.of(row)
+        sent, shown, pause = int(begin.timestamp()), Times.of(row), row.break_seconds
         return (
             _may_become(sent, shown.begin, self.begin)
-            and _may_become(sent + seconds, shown.end, self.end)
-            and _may_become(shown.end - shown.begin, shown.duration, self.duration)
+            and _may_become(sent + seconds + pause, shown.end, self.end)
+            and _may_become(shown.end - shown.begin - pause, shown.duration, self.duration)
         )
 
 

@@ -73,7 +73,7 @@ class Names:
             "description": row.description,
             "tags": ", ".join(row.tags),
             "exported": "yes" if row.exported else "no",
-        }
+        } | ({"break": _duration(row.break_seconds)} if row.break_seconds else {})
 
     def _time(self, moment: datetime) -> str:
         return moment.astimezone(self._zone).strftime("%Y-%m-%d %H:%M:%S")

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -16,8 +16,9 @@ from zk_pipeline.operations.errors import UnknownError
 from zk_pipeline.operations.links import Links
 from zk_pipeline.operations.sides import Partner, both_sides
 from zk_pipeline.runtime import Runtime
-from zk_pipeline.store import conflict_lists, conflicts, plans
-from zk_pipeline.store.addresses import addresses
+from zk_pipeline.stages.locks import locks_now
+from zk_pipeline.store import booking_decisions, conflict_lists, conflicts, ledger, plans, target
+from zk_pipeline.store.addresses import Addresses, addresses
 from zk_pipeline.store.conflict_lists import Filter
 from zk_pipeline.store.conflicts import UnknownConflictError
 
@@ -43,6 +44,7 @@ class Conflict:
     resolution_status: str
     decision: str | None
     decision_timesheet_id: int | None
+    decision_booking_id: int | None
     decided_by: str | None
     decided_at: datetime | None
     opened_at: datetime
@@ -92,12 +94,32 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
+class ReducibleTold:
+    """A booking that an open correction may be about; `minutes` are left of it.
+
+    `note` says what reducing it means where its time sheet is not written any more.
+    """
+
+    booking_id: int
+    day: date
+    ticket_number: str
+    agent: str
+    activity: str
+    minutes: Decimal
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConflictTold:
-    """Everything about one conflict; the first of the choices is the one suggested, none are left once it is closed."""
+    """Everything about one conflict; the first of the choices is the one suggested, none are left once it is closed.
+
+    `candidates` are time sheets, `bookings` those that a correction may be about, each best first.
+    """
 
     conflict: Conflict
     sides: tuple[Side, ...]
     candidates: tuple[Partner, ...]
+    bookings: tuple[ReducibleTold, ...]
     choices: tuple[Option, ...]
     history: tuple[Past, ...]
 
@@ -128,14 +150,36 @@ def told(runtime: Runtime, conflict_id: int) -> ConflictTold:
         line = line if line is not None and line.reason == conflict.reason else None
         both = both_sides(connection, runtime, links, line, source_id=conflict.source_id, kimai_id=conflict.kimai_id)
         history = conflicts.history(connection, conflict.connector, conflict.key)
-    return ConflictTold(conflict, both.sides, both.candidates, options(conflict), tuple(_past(row) for row in history))
+        bookings = _reducible(connection, runtime, names, conflict)
+    choices = options(conflict, reducible=bool(bookings))
+    past = tuple(_past(row) for row in history)
+    return ConflictTold(conflict, both.sides, both.candidates, bookings, choices, past)
 
 
-def options(conflict: Conflict) -> tuple[Option, ...]:
+def options(conflict: Conflict, *, reducible: bool) -> tuple[Option, ...]:
     """What may be decided about a conflict that is open, the suggested first."""
     is_open = conflict.resolution_status == "open"
-    possible = allowed(Reason(conflict.reason), Status(conflict.status)) if is_open else ()
+    possible = allowed(Reason(conflict.reason), Status(conflict.status), reducible=reducible) if is_open else ()
     return tuple(Option(choice, EFFECTS[choice]) for choice in possible)
+
+
+def _reducible(
+    connection: Connection, runtime: Runtime, names: Addresses, conflict: Conflict
+) -> tuple[ReducibleTold, ...]:
+    if conflict.resolution_status != "open" or conflict.reason != Reason.UNMATCHED_CORRECTION:
+        return ()
+    found = booking_decisions.reducible(connection, names.source, conflict.source_id or "")
+    written = ledger.rows_of(connection, names.target, [str(row.booking_id) for row in found])
+    bound = {source_id: row.bound or 0 for source_id, row in written.items()}
+    stored = target.timesheets_by_id(connection, names.target, set(bound.values()))
+    locks = locks_now(connection, runtime.settings, datetime.now(UTC))
+    told: list[ReducibleTold] = []
+    for row in found:
+        sheet = stored.get(bound.get(str(row.booking_id), 0))
+        locked = (locks.why(sheet) if sheet else "") or locks.why_day(row.day)
+        note = f"{locked} What changes is asked about, to be adjusted in the open period." if locked else ""
+        told.append(ReducibleTold(**row._asdict(), note=note))
+    return tuple(told)
 
 
 def _one(connection: Connection, links: Links, conflict_id: int) -> Conflict:

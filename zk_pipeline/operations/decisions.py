@@ -81,9 +81,12 @@ def decide(
     choice: Choice,
     *,
     timesheet_id: int | None = None,
+    booking_id: int | None = None,
     seen: str | None = None,
 ) -> Decided:
     """Decide about one conflict; `seen` is the hash of the facts that the person looked at.
+
+    `timesheet_id` is the candidate to link, `booking_id` the one to reduce.
 
     Raises `UnknownError`, and `DecisionError` when somebody was faster, the facts changed, or it is not possible.
     """
@@ -95,12 +98,26 @@ def decide(
                 choice,
                 actor=actor.name,
                 timesheet_id=timesheet_id,
+                booking_id=booking_id,
                 seen=seen,
                 address=actor.address,
             )
     except UnknownConflictError as error:
         raise UnknownError(str(error)) from error
     return Decided(row.id, choice, row.entry_date)
+
+
+def reopen(runtime: Runtime, actor: Actor, conflict_id: int) -> Decided:
+    """Take back a decision that wrote nothing by itself, so that the question is asked again.
+
+    Raises `UnknownError`, and `DecisionError` when there is nothing to take back.
+    """
+    try:
+        with runtime.database.transaction() as connection:
+            row = conflicts.reopen(connection, conflict_id, actor=actor.name, address=actor.address)
+    except UnknownConflictError as error:
+        raise UnknownError(str(error)) from error
+    return Decided(row.id, Choice(row.decision), row.entry_date)
 
 
 def decide_many(runtime: Runtime, actor: Actor, choice: Choice, seen: Mapping[int, str]) -> Outcome:
@@ -156,8 +173,8 @@ def preview(runtime: Runtime, choice: Choice, wanted: Filter) -> Preview:
 
 
 def _action(group: Group, choice: Choice) -> Action | None:
-    """What is done about the conflicts of a group; which of several candidates to link is a question for each."""
-    if choice is Choice.LINK and not group.bound:
+    """What is done about the conflicts of a group; which of several candidates is meant is a question for each."""
+    if choice is Choice.REDUCE or (choice is Choice.LINK and not group.bound):
         return None
     reason, status = Reason(group.reason), Status(group.status)
     return outcome(reason, status, choice, drafted=group.drafted, closed=group.closed)

@@ -5,12 +5,12 @@ tick that dies is simply done again. A tick is short: what takes longer, after a
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from zk_pipeline.connectors.answer import at_once
 from zk_pipeline.connectors.base import ChangedTicket, Rest, SourceConnector
 from zk_pipeline.domain.demand import Change, FeedState, absences, edits
 from zk_pipeline.domain.instants import days_window, local_day
@@ -18,9 +18,10 @@ from zk_pipeline.domain.records import Ticket, TimeAccounting
 from zk_pipeline.domain.vanished import Budgeted, Place, differences
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.stages.zammad import SUBJECT as SWEPT
-from zk_pipeline.stages.zammad import save_tickets
+from zk_pipeline.stages.zammad import save_tickets, telling
 from zk_pipeline.store import cursors, deliveries, reachability, requests
 from zk_pipeline.store import source as rows
+from zk_pipeline.store import tickets as stored_tickets
 
 SUBJECT = "changes"
 SEARCH = "vanished"
@@ -37,7 +38,6 @@ LONGEST_COMPARISON = 5000
 REQUESTS_OF_A_SEARCH = 100
 HINTS_AT_ONCE = 2000
 TICKETS_AT_ONCE = 50
-READERS = 4
 
 AT_ONCE = {"http_attempts": 1, "http_timeout": 10.0}
 """A tick must end within a minute, and the next one tries again."""
@@ -195,19 +195,18 @@ class _Look:
         """Compare all bookings of these tickets, and the tickets themselves, with what is stored."""
         if not tickets:
             return
-        with ThreadPoolExecutor(READERS, thread_name_prefix="hints") as pool:
-            seen = [row for of_ticket in pool.map(self._source.fetch_of_ticket, tickets) for row in of_ticket]
+        seen = [row for of_ticket in at_once(self._source.fetch_of_ticket, tickets) for row in of_ticket]
         with self._runtime.database.transaction() as connection:
             expected = rows.stored_bookings(connection, self._name, ticket_ids=tickets)
         stored = {row.ticket_id for row in expected}
-        one_per_ticket = {row.ticket_id: row for row in seen if row.ticket_id in stored}
+        one_per_ticket = telling({}, (row for row in seen if row.ticket_id in stored))
         if one_per_ticket:
             found = self._source.fetch_tickets(one_per_ticket.values())
             self._seen |= {ticket.id: ticket for ticket in found}
         self._changes += self._edits(seen) + absences({row.id for row in seen}, expected)
 
     def tickets(self) -> None:
-        """Look at the tickets that changed: for another customer, and for sums that do not fit what is stored.
+        """Look at the tickets that changed: for another customer, a merge, and sums that do not fit what is stored.
 
         So bookings are found that the list of changes hides, because they came with old times.
         """
@@ -221,13 +220,15 @@ class _Look:
         handled = set(stored.get("seen", ()))
         changed = self._source.fetch_changed_tickets(since)
         fresh = [row for row in changed.rows if _ticket_key(row.ticket) not in handled]
-        differing = self._with_other_sums(fresh)
+        differing = self._to_look_into(fresh)
         reached = max((_changed_at(row, since) for row in changed.rows), default=since)
         if len(differing) > TICKETS_AT_ONCE:
             reached = _changed_at(differing[TICKETS_AT_ONCE - 1], since)
         done = [row for row in changed.rows if _changed_at(row, since) <= reached]
         with self._runtime.database.transaction() as connection:
-            known = rows.sums_of_tickets(connection, self._name, [row.ticket.id for row in done])
+            ids = [row.ticket.id for row in done]
+            known = rows.sums_of_tickets(connection, self._name, ids).keys()
+            known |= stored_tickets.survivors_among(connection, self._name, ids)
         self._seen |= {row.ticket.id: row.ticket for row in done if row.ticket.id in known}
         self.into([row.ticket.id for row in differing[:TICKETS_AT_ONCE]])
         complete = changed.complete and len(differing) <= TICKETS_AT_ONCE
@@ -239,10 +240,15 @@ class _Look:
             **({"read_at": self._now.isoformat()} if complete else {}),
         }
 
-    def _with_other_sums(self, changed: Sequence[ChangedTicket]) -> list[ChangedTicket]:
+    def _to_look_into(self, changed: Sequence[ChangedTicket]) -> list[ChangedTicket]:
+        """Those with another sum than what is stored, and those with bookings that were merged into another."""
         with self._runtime.database.transaction() as connection:
             sums = rows.sums_of_tickets(connection, self._name, [row.ticket.id for row in changed])
-        return [row for row in changed if row.units != sums.get(row.ticket.id, Decimal(0))]
+        return [
+            row
+            for row in changed
+            if row.units != sums.get(row.ticket.id, Decimal(0)) or (row.ticket.merged and row.ticket.id in sums)
+        ]
 
     def search(self, stored: dict[str, Any], total: int) -> None:
         """Find the stored bookings that are no longer in the list, whatever their days.

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from zk_pipeline.connectors.base import Certificate, TargetConnector
+from zk_pipeline.domain.billing import Comparison, compared
+from zk_pipeline.domain.corrections import ZERO
 from zk_pipeline.domain.instants import days_window
 from zk_pipeline.domain.records import Window
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.stages.zammad import certificate_values, told
-from zk_pipeline.store import ledger, sweeps
+from zk_pipeline.store import billing, invoices, ledger, sweeps
 from zk_pipeline.store import target as rows
 
 SUBJECT = "timesheets"
@@ -30,20 +32,49 @@ def around(first: date, last: date, runtime: Runtime) -> Window:
 
 
 def extract_directory(runtime: Runtime, target: TargetConnector) -> dict[str, int]:
-    """Store the server's settings, users, customers, projects and activities; returns their counts.
+    """Store the server's settings, users, customers, projects, activities and invoices; returns their counts.
+
+    That invoices cannot be read is stored with them and stops nothing.
 
     `unreadable` ones are with them: what was stored of them before stays, so nothing is made in their place.
     """
     directory = target.fetch_directory()
+    billed = target.fetch_invoices()
     with runtime.database.transaction() as connection:
         rows.save_directory(connection, target.endpoint.name, directory)
+        invoices.save(connection, target.endpoint.name, billed)
     return {
         "users": len(directory.users),
         "customers": len(directory.customers),
         "projects": len(directory.projects),
         "activities": len(directory.activities),
+        "invoices": len(billed.rows),
         "unreadable": told(directory.unreadable),
     }
+
+
+def check_invoices(runtime: Runtime, target: TargetConnector) -> tuple[list[Comparison], str]:
+    """Compare what is exported and billable with the invoices, for each customer and currency, as both are now.
+
+    Returns the comparisons, which are kept, and why there are none where invoices cannot be read.
+    """
+    name = target.endpoint.name
+    directory, reading = target.fetch_directory(), target.fetch_invoices()
+    with runtime.database.transaction() as connection:
+        rows.save_directory(connection, name, directory)
+        invoices.save(connection, name, reading)
+    if reading.problem:
+        return [], reading.problem
+    customers = {row.id: row.currency for row in directory.customers}
+    owners = {row.id: row.customer_id for row in directory.projects}
+    billed = [row for row in target.fetch_billed() if row.project_id in owners and row.rate is not None]
+    found = compared(
+        (((owners[row.project_id], customers.get(owners[row.project_id], "")), row.rate or ZERO) for row in billed),
+        reading.rows,
+    )
+    with runtime.database.transaction() as connection:
+        billing.save_checks(connection, name, found)
+    return found, ""
 
 
 def extract_timesheets(runtime: Runtime, target: TargetConnector, first: date, last: date, run_id: str) -> Extraction:

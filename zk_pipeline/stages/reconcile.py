@@ -11,7 +11,7 @@ from zk_pipeline.domain import copies
 from zk_pipeline.domain.adjustments import Adjustment, entry_of
 from zk_pipeline.domain.closing import booking_day
 from zk_pipeline.domain.corrections import Netted, net
-from zk_pipeline.domain.entries import Entry
+from zk_pipeline.domain.entries import Entry, SyncStatus
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.ledger import LedgerRow
 from zk_pipeline.domain.mapping import Resolver
@@ -25,7 +25,19 @@ from zk_pipeline.domain.resolutions import Choice, Resolution
 from zk_pipeline.runtime import Runtime, SetupError
 from zk_pipeline.stages.kimai import around
 from zk_pipeline.stages.locks import locks_now
-from zk_pipeline.store import adjustments, conflicts, entries, ledger, mappings, plans, requests, source, target
+from zk_pipeline.store import (
+    adjustments,
+    booking_decisions,
+    conflicts,
+    entries,
+    ledger,
+    mappings,
+    plans,
+    requests,
+    source,
+    target,
+)
+from zk_pipeline.store import tickets as stored_tickets
 from zk_pipeline.store.adjustments import Decided
 
 
@@ -52,14 +64,16 @@ class DerivedEntries:
         self._source = name
         self._normalizer = Normalizer(name, policies, directory)
         self.corrected = source.bookings_with_corrections(connection, name, first, last)
-        self.netted: Mapping[int, Netted] = net(movement(row, policies.of(row.decided_id)) for row in self.corrected)
+        movements = [movement(row, policies.of(row.decided_id)) for row in self.corrected]
+        self.netted: Mapping[int, Netted] = net(movements, booking_decisions.pairs(connection, name))
 
     def of_day(self, connection: Connection, day: date) -> list[Entry]:
         """The entries of one day. What was decided to be booked on it goes the way of all bookings."""
         bookings = source.bookings_of_days(connection, self._source, day, day)
-        tickets = source.tickets_of_days(connection, self._source, day, day)
+        tickets = stored_tickets.tickets_of_days(connection, self._source, day, day)
         booked = adjustments.booked_on(connection, self._source, day)
-        return self._normalizer.entries(bookings, tickets, self.netted) + [
+        moved = booking_decisions.moved(connection, self._source, day)
+        return self._normalizer.entries(bookings, tickets, self.netted, moved) + [
             self._normalizer.named(entry_of(row, row.original)) for row in booked if row.original is not None
         ]
 
@@ -84,7 +98,11 @@ class Normalization:
         )
 
     def ask_for_moved_days(self, first: date, last: date) -> list[date]:
-        """Ask for the days outside of these whose entries a correction changed; returns them."""
+        """Ask for the days outside of these whose entries are netted otherwise now; returns them.
+
+        They are those of bookings that a correction reduces by another amount, and of corrections that find more or
+        less to reduce: what is open of one waits for a person.
+        """
         outside = [
             str(row.id)
             for row in self._derived.corrected
@@ -95,7 +113,7 @@ class Normalization:
             changed = [
                 found.entry_date
                 for id_, found in stored.items()
-                if found.minutes != self._derived.netted[int(id_)].minutes
+                if found[1:] != (self._derived.netted[int(id_)].minutes, self._derived.netted[int(id_)].open_minutes)
             ]
             requests.ask(connection, changed, requests.CORRECTION)
         return sorted(set(changed))
@@ -148,9 +166,12 @@ class Reconciliation:
         looked_up = marked | of_neighbours.keys()
         bookings = source.known_bookings(connection, self._source, [int(id_) for id_ in looked_up if id_.isdecimal()])
         locks = locks_now(connection, self._runtime.settings, self._now)
+        of_the_day = entries.entries_of_day(connection, self._source, day)
+        open_ids = [row.source_id for row in of_the_day if row.sync_status is SyncStatus.CORRECTION_OPEN]
+        reducible = {id_: booking_decisions.reducible(connection, self._source, id_) for id_ in open_ids}
         return Situation(
             day=day,
-            entries=entries.entries_of_day(connection, self._source, day),
+            entries=of_the_day,
             timesheets=timesheets,
             ledger=of_neighbours | of_day,
             known_sources=frozenset(map(str, bookings)) | adjustments.known(connection, self._source, looked_up),
@@ -161,6 +182,8 @@ class Reconciliation:
             closed_months=locks.closed_months,
             adjusted=self._adjusted(connection, day, looked_up | of_day.keys()),
             originals=ledger.originals(connection, self._target, marked),
+            reducible={id_: [str(row) for row in rows] for id_, rows in reducible.items()},
+            survivors=stored_tickets.survivors(connection, self._source, day),
         )
 
     def _ask_where_moved(self, connection: Connection, situation: Situation, of_day: Iterable[LedgerRow]) -> None:

@@ -15,6 +15,7 @@ from zk_pipeline.domain.records import Organization, SourceDirectory, Ticket, Ti
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import requests, sweeps
 from zk_pipeline.store import source as rows
+from zk_pipeline.store import tickets as stored_tickets
 
 SUBJECT = "time_accountings"
 
@@ -81,7 +82,7 @@ def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, las
             days = _former_days(connection, name, page, first, last)
             requests.ask(connection, days, requests.FORMER_DAY)
             rows.save_bookings(connection, name, page, zone, sweep_id, decided_id)
-        one_per_ticket.update((row.ticket_id, replace(row, raw={})) for row in page)
+        one_per_ticket = telling(one_per_ticket, page)
         agent_ids |= {row.agent_id for row in page if "created_by_id" not in row.faults}
     certificate = sweep.certificate
     tickets = source.fetch_tickets(one_per_ticket.values())
@@ -101,6 +102,15 @@ def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, las
     return Extraction(certificate, len(tickets), gone)
 
 
+def telling(known: dict[int, TimeAccounting], more: Iterable[TimeAccounting]) -> dict[int, TimeAccounting]:
+    """One booking for each ticket, the first with an article: that one tells where a merge took the ticket."""
+    found = dict(known)
+    for row in more:
+        if row.ticket_id not in found or (found[row.ticket_id].article_id is None and row.article_id is not None):
+            found[row.ticket_id] = replace(row, raw={})
+    return found
+
+
 def save_tickets(
     connection: Connection,
     runtime: Runtime,
@@ -114,11 +124,12 @@ def save_tickets(
     Whoever stores the new customer first is the last to see the difference, so it asks for all of them, but for the
     days `run_over`, which are being run. Returns the days that were asked for.
     """
-    moved = rows.reassigned(connection, name, tickets)
-    rows.save_tickets(connection, name, tickets)
+    tickets = stored_tickets.with_known_merges(connection, name, tickets)
+    moved = stored_tickets.reassigned(connection, name, tickets)
+    stored_tickets.save_tickets(connection, name, tickets)
     rows.save_directory(connection, name, SourceDirectory(organizations=_organizations(tickets)))
     days: dict[date, set[int]] = {}
-    for booking in rows.stored_bookings(connection, name, ticket_ids=moved) if moved else ():
+    for booking in rows.stored_bookings(connection, name, ticket_ids=moved, with_merged=True) if moved else ():
         is_run = run_over is not None and run_over[0] <= booking.work_day <= run_over[1]
         if booking.work_day >= runtime.settings.start_date and not is_run:
             days.setdefault(booking.work_day, set()).add(booking.ticket_id)

@@ -11,7 +11,7 @@ from sqlalchemy import ARRAY, Connection, Date, any_, bindparam, delete, func, s
 from sqlalchemy.dialects.postgresql import insert
 
 from zk_pipeline.store.request_tables import cancelled_runs
-from zk_pipeline.store.tables import day_requests
+from zk_pipeline.store.tables import day_requests, sync_runs
 
 IN_DAGSTER = "dagster"
 """Who cancelled a run in Dagster's own UI, which does not say who sits there."""
@@ -61,6 +61,10 @@ def note(connection: Connection, run: Cancelled) -> HeldRun:
     values = {"run_id": run.run_id, "first": first, "last": last, "at": run.at}
     held = list(connection.execute(_UNDONE, values).scalars()) if run.days else []
     _release(connection, held)
+    if run.days:
+        # One that was cancelled while it waited for its turn is not in the list of runs yet.
+        listed = insert(sync_runs).values(run_id=run.run_id, first_day=first, last_day=last, counts={})
+        connection.execute(listed.on_conflict_do_nothing())
     row = insert(cancelled_runs).values(run_id=run.run_id, cancelled_at=run.at, held_days=held)
     told = {name: row.excluded[name] for name in ("cancelled_at", "held_days")}
     statement = row.on_conflict_do_update(

@@ -5,6 +5,7 @@ All times are timestamptz in UTC. `connector` is the name under which a system i
 
 from sqlalchemy import BigInteger, Column, DateTime, MetaData, Numeric, PrimaryKeyConstraint, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.schema import SchemaItem
 
 metadata = MetaData(
     naming_convention={
@@ -19,6 +20,8 @@ metadata = MetaData(
 SCHEMAS = ("zammad", "kimai", "sync", "marts")
 
 MINUTES = Numeric(14, 4)
+MONEY = Numeric(14, 4)
+"""Kimai reckons the amount of a time sheet to a hundredth of a cent (docs/kimai.md §15)."""
 NOW = text("now()")
 
 
@@ -37,7 +40,7 @@ def json_column(name: str, *, nullable: bool = False) -> Column:
     return Column(name, JSONB, nullable=nullable)
 
 
-def directory_table(name: str, schema: str, *columns: Column) -> Table:
+def directory_table(name: str, schema: str, *columns: SchemaItem) -> Table:
     """A table of everything a system has of one kind."""
     return Table(
         name,

@@ -1,16 +1,20 @@
 """Queries on conflicts: what waits for a person, one open row for each line of the plan and reason."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, or_, select, text, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, case, func, or_, select, text, tuple_, update
 
+from zk_pipeline.domain.corrections import Pair
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.plan import Result, sentence
 from zk_pipeline.domain.reasons import Reason
-from zk_pipeline.domain.resolutions import Choice, Resolution, allowed, stands
-from zk_pipeline.store import audit, plans, requests
+from zk_pipeline.domain.resolutions import RECORDED, Choice, Resolution, allowed, stands
+from zk_pipeline.store import audit, booking_decisions, plans, requests
+from zk_pipeline.store.addresses import addresses
 from zk_pipeline.store.audit import AuditEvent
+from zk_pipeline.store.booking_decisions import Reducible
 from zk_pipeline.store.database import to_json
 from zk_pipeline.store.tables import conflicts
 
@@ -44,7 +48,9 @@ def replace_day(connection: Connection, connector: str, day: date, lines: Sequen
     asked = tuple_(conflicts.c.key, conflicts.c.reason).in_([(line.key, line.reason) for line in (*reviewed, *tried)])
     holds = _LINE.in_([(line.key, line.reason, line.facts_hash) for line in decided])
     gone = ((conflicts.c.resolution_status == "open") & ~asked) | (_in_force() & ~holds)
-    connection.execute(update(conflicts).where(of_day & gone).values(resolution_status="expired", closed_at=func.now()))
+    # What is recorded with the decision itself is done once a plan was made with it, which changed the facts.
+    end = case((conflicts.c.decision.in_(RECORDED), "carried_out"), else_="expired")
+    connection.execute(update(conflicts).where(of_day & gone).values(resolution_status=end, closed_at=func.now()))
     carry_out(connection, connector, [line for line in decided if line.action is Action.NONE])
     open_lines(connection, connector, reviewed)
 
@@ -113,13 +119,15 @@ def decide(
     *,
     actor: str,
     timesheet_id: int | None = None,
+    booking_id: int | None = None,
     seen: str | None = None,
     address: str = "",
 ) -> Row:
     """Take a decision on an open conflict, record it, and ask for its day again; returns the conflict as it was.
 
-    `seen` is the hash of the facts that the person looked at, where that was before now; `address` is the person's,
-    where there is one. Two at once: the first one holds, the second is told. Raises `DecisionError`.
+    `timesheet_id` goes with `link`, `booking_id` with `reduce`. `seen` is the hash of the facts that the person looked
+    at, where that was before now; `address` is the person's, where there is one. Two at once: the first one holds, the
+    second is told. Raises `DecisionError`.
     """
     row = one(connection, conflict_id, lock=True)
     if row.resolution_status != "open":
@@ -127,7 +135,11 @@ def decide(
         raise DecisionError(f"Conflict {conflict_id} is no longer open ({row.resolution_status}{by}).")
     if seen not in {None, row.facts_hash}:
         raise DecisionError(f"Conflict {conflict_id} changed meanwhile: look at it again. {row.text}")
-    _require_possible(connection, row, choice, timesheet_id)
+    source = addresses(connection).source
+    offered = reducible_by(connection, source, row)
+    _require_possible(row, choice, reducible=bool(offered))
+    _require_offered_sheet(connection, row, choice, timesheet_id)
+    booking_id = _offered_booking(row, choice, booking_id, offered)
     connection.execute(
         update(conflicts)
         .where(conflicts.c.id == conflict_id)
@@ -135,15 +147,63 @@ def decide(
             resolution_status="decided",
             decision=choice,
             decision_timesheet_id=timesheet_id,
+            decision_booking_id=booking_id,
             decided_by=actor,
             decided_at=func.now(),
         )
     )
     about = {"reason": row.reason, "decision": choice, "day": str(row.entry_date), "timesheet": timesheet_id}
-    detail = {**about, "address": address} if address else about
-    audit.append(connection, [AuditEvent("conflict.decided", actor, f"conflict:{conflict_id}", detail)])
-    requests.ask(connection, [row.entry_date], "decision")
+    _record(connection, row, about | ({"booking": booking_id} if booking_id else {}), "decided", actor, address)
+    days = [row.entry_date]
+    if choice is Choice.MOVE:
+        booking_decisions.move(connection, source, int(row.source_id), actor)
+    if booking_id is not None:
+        booking_decisions.pair(connection, source, Pair(int(row.source_id), booking_id), actor)
+        days += booking_decisions.days_of(connection, source, [booking_id])
+    requests.ask(connection, days, "decision")
     return row
+
+
+def reopen(connection: Connection, conflict_id: int, *, actor: str, address: str = "") -> Row:
+    """Take back a decision that wrote nothing by itself, and ask for its days again; returns the conflict as it was.
+
+    The question is asked again by the next plan, unless what became of it meanwhile answers it. Raises `DecisionError`.
+    """
+    row = one(connection, conflict_id, lock=True)
+    choice = Choice(row.decision) if row.resolution_status in {"decided", "carried_out"} else None
+    if choice is None or not (choice in RECORDED or stands(choice, Status(row.status))):
+        state = f"{row.resolution_status}, {row.decision}" if row.decision else row.resolution_status
+        raise DecisionError(
+            f"Conflict {conflict_id} ({state}) cannot be asked again: only reduce, move, ignore and keep are taken "
+            "back so, while they hold. What was written to Kimai is taken back by zk undo."
+        )
+    source, days = addresses(connection).source, [row.entry_date]
+    recorded = True
+    if choice is Choice.MOVE:
+        recorded = booking_decisions.unmove(connection, source, int(row.source_id))
+    if choice is Choice.REDUCE:
+        pair = Pair(int(row.source_id), row.decision_booking_id)
+        recorded = booking_decisions.unpair(connection, source, pair)
+        days += booking_decisions.days_of(connection, source, [pair.reduced])
+    if not recorded:
+        raise DecisionError(f"What was decided about conflict {conflict_id} was taken back before.")
+    ended = {"resolution_status": "expired", "closed_at": func.now()}
+    connection.execute(update(conflicts).where(conflicts.c.id == conflict_id).values(**ended))
+    _record(connection, row, {"reason": row.reason, "decision": choice}, "reopened", actor, address)
+    requests.ask(connection, days, "decision")
+    return row
+
+
+def reducible_by(connection: Connection, source: str, row: Row) -> list[Reducible]:
+    """The bookings whose time the correction of this conflict may take back, best first; none for another conflict."""
+    if row.reason != Reason.UNMATCHED_CORRECTION or row.source_id is None:
+        return []
+    return booking_decisions.reducible(connection, source, row.source_id)
+
+
+def _record(connection: Connection, row: Row, about: Mapping[str, Any], event: str, actor: str, address: str) -> None:
+    detail = {**about, "address": address} if address else dict(about)
+    audit.append(connection, [AuditEvent(f"conflict.{event}", actor, f"conflict:{row.id}", detail)])
 
 
 def one(connection: Connection, conflict_id: int, *, lock: bool = False) -> Row:
@@ -162,13 +222,17 @@ def history(connection: Connection, connector: str, key: str) -> list[Row]:
     return list(connection.execute(query.order_by(conflicts.c.id)))
 
 
-def _require_possible(connection: Connection, row: Row, choice: Choice, timesheet_id: int | None) -> None:
-    """Raises `DecisionError` for what this reason does not allow, and for a time sheet that was not offered."""
-    possible = allowed(Reason(row.reason), Status(row.status))
+def _require_possible(row: Row, choice: Choice, *, reducible: bool) -> None:
+    """Raises `DecisionError` for what this reason does not allow."""
+    possible = allowed(Reason(row.reason), Status(row.status), reducible=reducible)
     if choice not in possible:
         raise DecisionError(
             f"Conflict {row.id} ({row.reason}) cannot be resolved by {choice}; possible: {', '.join(possible)}."
         )
+
+
+def _require_offered_sheet(connection: Connection, row: Row, choice: Choice, timesheet_id: int | None) -> None:
+    """Raises `DecisionError` for a time sheet that was not offered."""
     if timesheet_id is None:
         if choice is Choice.LINK and row.kimai_id is None:
             raise DecisionError(
@@ -182,6 +246,23 @@ def _require_possible(connection: Connection, row: Row, choice: Choice, timeshee
     if timesheet_id not in offered:
         names = ", ".join(map(str, offered)) or "none"
         raise DecisionError(f"Conflict {row.id}: time sheet {timesheet_id} is no candidate; candidates: {names}.")
+
+
+def _offered_booking(row: Row, choice: Choice, booking_id: int | None, offered: Sequence[Reducible]) -> int | None:
+    """The booking to reduce. Raises `DecisionError` for one that was not offered, or where several are."""
+    if choice is not Choice.REDUCE:
+        if booking_id is not None:
+            raise DecisionError(f"Conflict {row.id}: --booking {booking_id} goes with reduce, not with {choice}.")
+        return None
+    ids = [each.booking_id for each in offered]
+    if booking_id is None and len(ids) > 1:
+        raise DecisionError(
+            f"Conflict {row.id} has several candidates: name one with --booking (booking_id). {row.text}"
+        )
+    if booking_id is not None and booking_id not in ids:
+        names = ", ".join(map(str, ids))
+        raise DecisionError(f"Conflict {row.id}: booking {booking_id} is no candidate; candidates: {names}.")
+    return booking_id or ids[0]
 
 
 def _in_force() -> ColumnElement[bool]:
@@ -207,7 +288,9 @@ def open_lines(connection: Connection, connector: str, lines: Iterable[Result]) 
             "kimai_id": line.kimai_id,
             "reason": line.reason,
             "text": sentence(line),
-            "suggested_action": next(iter(allowed(line.reason, line.status)), "") if line.reason else "",
+            "suggested_action": next(iter(allowed(line.reason, line.status, reducible=line.reducible)), "")
+            if line.reason
+            else "",
             "status": line.status,
             "facts_hash": line.facts_hash,
         }

@@ -7,8 +7,8 @@ from datetime import date, datetime
 from sqlalchemy import ARRAY, BigInteger, Connection, exists, func, insert, literal, select, text
 
 from zk_pipeline.store.period_tables import decided_settings
-from zk_pipeline.store.raw_tables import time_accountings
-from zk_pipeline.store.tables import pushes, sweeps
+from zk_pipeline.store.raw_tables import sweeps, time_accountings
+from zk_pipeline.store.tables import pushes
 
 _LOCK = "hashtextextended('zk:decided', 0)"
 _BILLED_DAYS = text(

@@ -16,10 +16,11 @@ _COLUMNS = [column for column in normalized_entries.c if column.name in Entry.__
 
 
 class StoredMinutes(NamedTuple):
-    """What a stored entry carried over before it was normalized again."""
+    """What a stored entry carried over, or left open of a correction, before it was normalized again."""
 
     entry_date: date
     minutes: Decimal
+    open_minutes: Decimal
 
 
 def replace_day(connection: Connection, source: str, day: date, entries: Iterable[Entry]) -> int:
@@ -59,11 +60,12 @@ def entries_of(connection: Connection, source: str, source_ids: Collection[str])
 
 
 def minutes_of(connection: Connection, source: str, source_ids: Iterable[str]) -> dict[str, StoredMinutes]:
-    """Day and minutes of stored entries, to notice which of other days a correction changed."""
-    query = select(
-        normalized_entries.c.source_id, normalized_entries.c.entry_date, normalized_entries.c.time_minutes
-    ).where(normalized_entries.c.source == source, normalized_entries.c.source_id.in_(list(source_ids)))
-    return {row.source_id: StoredMinutes(row.entry_date, row.time_minutes) for row in connection.execute(query)}
+    """Day and minutes of stored entries, to notice which of other days are netted otherwise now."""
+    row = normalized_entries.c
+    query = select(row.source_id, row.entry_date, row.time_minutes, row.open_minutes).where(
+        row.source == source, row.source_id.in_(list(source_ids))
+    )
+    return {found[0]: StoredMinutes(*found[1:]) for found in connection.execute(query)}
 
 
 def minutes_by_day(connection: Connection, source: str, first: date, last: date) -> dict[date, Decimal]:

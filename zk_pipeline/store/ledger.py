@@ -1,13 +1,14 @@
 """The ledger of writes: intent before the write, outcome after it, one row for each entry (the outbox of the push)."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, literal_column, null, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 
+from zk_pipeline.domain.by_hand import ByHand, as_base
 from zk_pipeline.domain.ledger import Desired, LedgerRow, Original, PushState
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.store import suppression
@@ -16,7 +17,7 @@ from zk_pipeline.store.raw_tables import timesheets
 from zk_pipeline.store.tables import pushes
 from zk_pipeline.store.target import timesheet_from_json, timesheet_json
 
-_READ = ("source_id", "state", "operation", "kimai_id", "asked", "payload_hash", "facts_hash", "message")
+_READ = ("source_id", "state", "operation", "kimai_id", "asked", "payload_hash", "facts_hash", "message", "by_hand")
 _STAMPED = {"intended_at": "clock_timestamp()", "updated_at": "clock_timestamp()"}
 
 
@@ -35,6 +36,7 @@ class Write:
     kimai_id: int | None = None
     base: Timesheet | None = None
     placed_at: datetime | None = None
+    by_hand: ByHand = field(default_factory=ByHand)
 
     def asked_json(self) -> dict[str, Any]:
         """What was asked for, and where it was placed."""
@@ -142,8 +144,12 @@ def intend(connection: Connection, connector: str, writes: Iterable[Write], run_
 
 
 def confirm(connection: Connection, connector: str, writes: Iterable[Write], run_id: str) -> None:
-    """Record the outcome: the id and the row as the target returned it."""
-    _save(connection, connector, writes, PushState.CONFIRMED, run_id, keep=("intended_at", "attempts"))
+    """Record the outcome: the id and the row as the target returned it, but for what people had set on it."""
+    rows = list(writes)
+    existing = [write.source_id for write in rows if write.operation != "create"]
+    known = rows_of(connection, connector, existing) if existing else {}
+    based = [_based(write, known.get(write.source_id)) for write in rows]
+    _save(connection, connector, based, PushState.CONFIRMED, run_id, keep=("intended_at", "attempts"))
 
 
 def refuse(connection: Connection, connector: str, write: Write, state: PushState, message: str, run_id: str) -> None:
@@ -185,6 +191,7 @@ def _save(
             "asked": write.asked_json(),
             "kimai_id": write.kimai_id,
             "base": redactor.value(timesheet_json(write.base)) if write.base else None,
+            "by_hand": write.by_hand.to_json() or None,
             "facts_hash": write.facts_hash,
             "message": message,
             "attempts": 1,
@@ -193,6 +200,12 @@ def _save(
         for write in writes
     ]
     upsert(connection, pushes, values, keep=keep, add=("attempts",), stamped=_STAMPED)
+
+
+def _based(write: Write, known: LedgerRow | None) -> Write:
+    if known is None or write.base is None or known.kimai_id != write.kimai_id:
+        return write
+    return replace(write, base=as_base(write.base, known.base, known.by_hand), by_hand=ByHand())
 
 
 def _rows(connector: str) -> Select[Any]:
@@ -215,4 +228,5 @@ def _ledger_row(row: Any) -> LedgerRow:
         as_found=row["operation"] == "link",
         placed_at=datetime.fromisoformat(placed_at) if placed_at else None,
         sent_hash=row["payload_hash"],
+        by_hand=ByHand.from_json(row["by_hand"]),
     )

@@ -41,6 +41,8 @@ BELONGING: Mapping[str, str] = {
     "sync.pushes": f"source_id IN {_BOOKINGS}",
     "sync.adjustments": f"source_id IN {_BOOKINGS}",
     "sync.conflicts": f"source_id IN {_BOOKINGS}",
+    "sync.corrections": f"correction_id::text IN {_BOOKINGS} OR reduced_id::text IN {_BOOKINGS}",
+    "sync.moved_bookings": f"booking_id::text IN {_BOOKINGS}",
     "sync.writes": f"source_id IN {_BOOKINGS}",
     "sync.request_log": f"source_id IN {_BOOKINGS}",
     "sync.user_mappings": f"agent_id IN (SELECT id FROM {_AGENTS} AS agent)",  # noqa: S608

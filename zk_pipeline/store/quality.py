@@ -14,13 +14,38 @@ from zk_pipeline.store.tables import day_requests
 
 _LOST_IN_NETTING = text(
     """
-    SELECT COALESCE(sum(abs(lost)), 0) FROM (
-        SELECT sum(e.booked_minutes - e.time_minutes + e.open_minutes) AS lost
+    WITH RECURSIVE groups AS (
+        -- Corrections stay on the ticket that the source has them on, wherever people want a booking to count.
+        SELECT concat_ws('/', COALESCE(m.from_ticket_id, e.ticket_id), e.agent_id, e.activity_type_id) AS name,
+            sum(e.booked_minutes - e.time_minutes + e.open_minutes) AS lost,
+            bool_or(e.entry_date BETWEEN :first AND :last) AS is_meant
         FROM sync.normalized_entries e
+        LEFT JOIN sync.moved_bookings m ON m.source = e.source AND CAST(m.booking_id AS text) = e.source_id
         WHERE e.source = :source AND e.source_id NOT LIKE 'a%' -- Adjustments were booked nowhere.
-        GROUP BY e.ticket_id, e.agent_id, e.activity_type_id
-        HAVING bool_or(e.entry_date BETWEEN :first AND :last)
-    ) groups
+        GROUP BY COALESCE(m.from_ticket_id, e.ticket_id), e.agent_id, e.activity_type_id
+        HAVING sum(e.booked_minutes - e.time_minutes + e.open_minutes) <> 0
+    ), joined AS (
+        -- People paired a correction of one group with a booking of another: both keep their minutes together.
+        SELECT concat_ws('/', a.ticket_id, a.agent_id, a.type_id) AS one,
+            concat_ws('/', b.ticket_id, b.agent_id, b.type_id) AS other
+        FROM sync.corrections p
+        CROSS JOIN LATERAL (
+            VALUES (p.correction_id, p.reduced_id), (p.reduced_id, p.correction_id)
+        ) AS both_ways (one, other)
+        JOIN zammad.time_accountings a ON a.connector = p.source AND a.id = both_ways.one
+        JOIN zammad.time_accountings b ON b.connector = p.source AND b.id = both_ways.other
+        WHERE p.source = :source
+    ), reached AS (
+        SELECT one AS name, one AS member FROM joined
+        UNION
+        SELECT r.name, j.other FROM reached r JOIN joined j ON j.one = r.member
+    ), together AS (
+        SELECT name, min(member) AS leader FROM reached GROUP BY name
+    )
+    SELECT COALESCE(sum(abs(lost)), 0) FROM (
+        SELECT sum(g.lost) AS lost FROM groups g LEFT JOIN together t ON t.name = g.name
+        GROUP BY COALESCE(t.leader, g.name) HAVING bool_or(g.is_meant)
+    ) balanced
     """
 )
 

@@ -1,4 +1,4 @@
-"""The tables of the schemas `zammad` and `kimai`: what the source and the target say."""
+"""The tables of the schemas `zammad` and `kimai`: what source and target say, and the sweeps that read it."""
 
 from sqlalchemy import (
     ARRAY,
@@ -6,6 +6,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Date,
+    Identity,
     Index,
     Integer,
     Numeric,
@@ -16,13 +17,36 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from zk_pipeline.store.columns import directory_table, instant, json_column, metadata, text_column
+from zk_pipeline.store.columns import MONEY, directory_table, instant, json_column, metadata, text_column
 
 
 def faults_column() -> Column:
     """Which fields of the row cannot be read, and why: the others keep what was last read of them."""
     return Column("faults", JSONB, nullable=False, server_default=text("'{}'::jsonb"))
 
+
+sweeps = Table(
+    "sweeps",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    text_column("connector"),
+    text_column("subject"),
+    instant("window_start"),
+    instant("window_end"),
+    Column("pages", Integer, nullable=False, server_default="0"),
+    Column("rows", Integer, nullable=False, server_default="0"),
+    Column("total_before", BigInteger),
+    Column("total_after", BigInteger),
+    Column("position", BigInteger),
+    instant("high_water", nullable=True),
+    Column("complete", Boolean, nullable=False, server_default=text("false")),
+    text_column("reason", default=""),
+    text_column("run_id"),
+    instant("started_at", default=True),
+    instant("ended_at", nullable=True),
+    Index("sweeps_recent_idx", "connector", "subject", text("id DESC")),
+    schema="sync",
+)
 
 time_accountings = Table(
     "time_accountings",
@@ -68,6 +92,10 @@ tickets = directory_table(
     Column("complete", Boolean, nullable=False),
     json_column("raw"),
     faults_column(),
+    # The ticket into which this one was merged, and an article that shows it: it lies there since.
+    Column("merged_into", BigInteger),
+    Column("merged_article_id", BigInteger),
+    Index("tickets_merged_into_idx", "connector", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
 )
 
 agents = directory_table(
@@ -100,6 +128,9 @@ timesheets = Table(
     Column("tags", ARRAY(Text), nullable=False),
     Column("exported", Boolean, nullable=False),
     Column("billable", Boolean, nullable=False),
+    # Missing where the account may not see rates. What an hour or the whole was set to stands in the ledger's base.
+    Column("rate", MONEY),
+    Column("break_seconds", Integer, nullable=False, server_default=text("0")),
     json_column("raw"),
     faults_column(),
     instant("last_seen_at", default=True),
@@ -125,6 +156,47 @@ customers = directory_table(
     text_column("name"),
     text_column("number", nullable=True),
     Column("visible", Boolean, nullable=False),
+    text_column("currency", default="''"),
+)
+invoices = directory_table(
+    "invoices",
+    "kimai",
+    text_column("number"),
+    Column("customer_id", BigInteger, nullable=False),
+    text_column("currency"),
+    Column("total", MONEY, nullable=False),
+    Column("tax", MONEY, nullable=False),
+    Column("vat", MONEY, nullable=False),
+    text_column("status"),
+    instant("created_at"),
+    Column("due_days", Integer, nullable=False),
+    Column("payment_date", Date),
+)
+invoice_readings = Table(
+    "invoice_readings",
+    metadata,
+    text_column("connector"),
+    instant("tried_at", default=True),
+    # Of the last reading that succeeded, and why the one tried last did not.
+    instant("read_at", nullable=True),
+    text_column("problem"),
+    PrimaryKeyConstraint("connector"),
+    schema="kimai",
+)
+# How what was exported and billable compared with the invoices when that was looked at last.
+invoice_checks = Table(
+    "invoice_checks",
+    metadata,
+    text_column("connector"),
+    Column("customer_id", BigInteger, nullable=False),
+    text_column("currency"),
+    Column("sheets", Integer, nullable=False),
+    Column("rates", MONEY, nullable=False),
+    Column("invoices", ARRAY(Text), nullable=False),
+    Column("invoiced", MONEY, nullable=False),
+    instant("checked_at", default=True),
+    PrimaryKeyConstraint("connector", "customer_id", "currency"),
+    schema="kimai",
 )
 projects = directory_table(
     "projects",

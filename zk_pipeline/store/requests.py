@@ -11,7 +11,7 @@ from zk_pipeline.store.request_tables import cancelled_runs
 from zk_pipeline.store.tables import day_requests, sync_runs
 
 CORRECTION = "correction"
-"""A correction changed a booking of another day."""
+"""A booking or correction of another day is netted otherwise now."""
 
 ADJUSTMENT = "adjustment"
 """Somebody decided to book the difference of a billed booking on this day."""

@@ -16,11 +16,11 @@ from zk_pipeline.domain.records import (
     Agent,
     Organization,
     SourceDirectory,
-    Ticket,
     TimeAccounting,
     Window,
 )
 from zk_pipeline.store import suppression
+from zk_pipeline.store.booking_decisions import moved_bookings
 from zk_pipeline.store.database import upsert
 from zk_pipeline.store.raw_tables import activity_types, agents, organizations, tickets, time_accountings
 
@@ -97,42 +97,10 @@ def bookings_with_corrections(connection: Connection, connector: str, first: dat
     """All bookings, of whatever day, whose group of ticket, agent and type touches these days and has a correction.
 
     A group whose last correction was deleted, became a booking or moved to another group counts as long as an entry of
-    it is still reduced.
+    it is still reduced. Groups that people joined, by saying which booking a correction reduces, come together.
     """
-    query = text(
-        """
-        WITH touched AS (
-            SELECT DISTINCT ticket_id, agent_id, type_id FROM zammad.time_accountings
-            WHERE connector = :connector AND work_day BETWEEN :first AND :last
-            UNION
-            -- As they were when last looked at: a booking that changed its ticket or type has left a group as well.
-            SELECT ticket_id, agent_id, activity_type_id FROM sync.normalized_entries
-            WHERE source = :connector AND entry_date BETWEEN :first AND :last
-        ), corrected AS (
-            -- Of the touched groups alone: to join all corrections with all that is touched takes the square of both.
-            SELECT t.ticket_id, t.agent_id, t.type_id FROM touched t
-            WHERE EXISTS (
-                SELECT FROM zammad.time_accountings c
-                WHERE c.connector = :connector AND c.ticket_id = t.ticket_id AND c.agent_id = t.agent_id
-                    AND c.type_id IS NOT DISTINCT FROM t.type_id AND c.units < 0 AND c.gone_at IS NULL
-            )
-            UNION
-            SELECT b.ticket_id, b.agent_id, b.type_id FROM touched t
-            JOIN zammad.time_accountings b ON b.connector = :connector AND b.ticket_id = t.ticket_id
-                AND b.agent_id = t.agent_id AND b.type_id IS NOT DISTINCT FROM t.type_id
-            JOIN sync.normalized_entries e ON e.source = b.connector AND e.source_id = CAST(b.id AS text)
-                AND e.time_minutes < e.booked_minutes
-        )
-        SELECT b.id, b.ticket_id, b.article_id, b.units, b.type_id, b.agent_id, b.created_at, b.updated_at, b.faults,
-            b.work_day, b.decided_id
-        FROM zammad.time_accountings b
-        JOIN corrected c ON c.ticket_id = b.ticket_id AND c.agent_id = b.agent_id
-            AND c.type_id IS NOT DISTINCT FROM b.type_id
-        WHERE b.connector = :connector AND b.gone_at IS NULL
-        """
-    )
     values = {"connector": connector, "first": first, "last": last}
-    return [_booking(row) for row in connection.execute(query, values).mappings()]
+    return [_booking(row) for row in connection.execute(_WITH_CORRECTIONS, values).mappings()]
 
 
 def unseen_bookings(connection: Connection, connector: str, window: Window, sweep_id: int) -> dict[int, date]:
@@ -178,10 +146,22 @@ def stored_bookings(
     ids: Collection[int] = (),
     ticket_ids: Collection[int] = (),
     since: date | None = None,
+    with_merged: bool = False,
 ) -> list[KnownBooking]:
-    """The bookings with these ids, on these tickets, or of these last days; none that is known to be gone."""
+    """The bookings with these ids, on these tickets, or of these last days; none that is known to be gone.
+
+    `with_merged` counts to a ticket what somebody moved there, and what may be since its own ticket was merged into it.
+    """
     table = time_accountings
     wanted = table.c.id.in_(ids) | table.c.ticket_id.in_(ticket_ids)
+    if with_merged:
+        wanted |= table.c.id.in_(
+            select(moved_bookings.c.booking_id).where(
+                moved_bookings.c.source == connector, moved_bookings.c.ticket_id.in_(ticket_ids)
+            )
+        )
+        merged = select(tickets.c.id).where(tickets.c.connector == connector, tickets.c.merged_into.in_(ticket_ids))
+        wanted |= table.c.ticket_id.in_(merged)
     if since is not None:
         wanted |= table.c.work_day >= since
     columns = [table.c[name] for name in ("id", "ticket_id", "work_day", "units", "type_id", "updated_at", "faults")]
@@ -235,59 +215,10 @@ def booking_keys(connection: Connection, connector: str, window: Window) -> list
     return [(row[0], row[1]) for row in connection.execute(query, values)]
 
 
-def reassigned(connection: Connection, connector: str, seen: Collection[Ticket]) -> list[int]:
-    """Those of the tickets that are stored with another customer, organization or group."""
-    columns = (tickets.c.id, tickets.c.customer_id, tickets.c.organization_id, tickets.c.group_id)
-    query = select(*columns).where(tickets.c.connector == connector, tickets.c.id.in_([row.id for row in seen]))
-    stored = {row.id: (row.customer_id, row.organization_id, row.group_id) for row in connection.execute(query)}
-    return [
-        row.id
-        for row in seen
-        if row.id in stored and stored[row.id] != (row.customer_id, row.organization_id, row.group_id)
-    ]
-
-
 def earliest_day(connection: Connection, connector: str) -> date | None:
     """The first work day of any stored booking."""
     query = select(func.min(time_accountings.c.work_day)).where(time_accountings.c.connector == connector)
     return connection.execute(query).scalar()
-
-
-def save_tickets(connection: Connection, connector: str, rows: Iterable[Ticket]) -> int:
-    """Store tickets as they are today, without the payload: it names people and tells of what nothing here needs."""
-    values = [
-        {
-            "connector": connector,
-            "id": row.id,
-            "number": row.number,
-            "title": row.title,
-            "organization_id": row.organization_id,
-            "customer_id": row.customer_id,
-            "group_id": row.group_id,
-            "group_name": row.group_name,
-            "customer_name": row.customer_name,
-            "updated_at": row.updated_at,
-            "complete": row.complete,
-            "raw": {},
-            "faults": row.faults,
-        }
-        for row in suppression.redactor(connection).rows(rows)
-    ]
-    return upsert(connection, tickets, values, only_if_changed=True)
-
-
-def tickets_of_days(connection: Connection, connector: str, first: date, last: date) -> dict[int, Ticket]:
-    """The tickets of the days' bookings by id, without raw payload."""
-    columns = [column for column in tickets.c if column.name in Ticket.__slots__ and column.name != "raw"]
-    query = select(*columns).where(
-        tickets.c.connector == connector,
-        tickets.c.id.in_(
-            select(time_accountings.c.ticket_id).where(
-                time_accountings.c.connector == connector, time_accountings.c.work_day.between(first, last)
-            )
-        ),
-    )
-    return {row["id"]: Ticket(**row, raw={}) for row in connection.execute(query).mappings()}
 
 
 def agents_with(connection: Connection, connector: str, addresses: Iterable[str]) -> set[int]:
@@ -343,3 +274,59 @@ def unlisted_agents(connection: Connection, connector: str) -> list[int]:
 
 def _booking(row: Mapping[Any, Any]) -> TimeAccounting:
     return TimeAccounting(**row, raw={})
+
+
+_WITH_CORRECTIONS = text(
+    """
+    WITH RECURSIVE joined AS (
+        SELECT a.ticket_id, a.agent_id, a.type_id,
+            b.ticket_id AS other_ticket_id, b.agent_id AS other_agent_id, b.type_id AS other_type_id
+        FROM sync.corrections p
+        CROSS JOIN LATERAL (
+            VALUES (p.correction_id, p.reduced_id), (p.reduced_id, p.correction_id)
+        ) AS both_ways (one, other)
+        JOIN zammad.time_accountings a ON a.connector = p.source AND a.id = both_ways.one
+        JOIN zammad.time_accountings b ON b.connector = p.source AND b.id = both_ways.other
+        WHERE p.source = :connector
+    ), touched AS (
+        (
+            SELECT ticket_id, agent_id, type_id FROM zammad.time_accountings
+            WHERE connector = :connector AND work_day BETWEEN :first AND :last
+            UNION
+            -- As they were when last looked at: a booking that changed its ticket or type has left a group as well.
+            SELECT COALESCE(m.from_ticket_id, e.ticket_id), e.agent_id, e.activity_type_id
+            FROM sync.normalized_entries e
+            LEFT JOIN sync.moved_bookings m ON m.source = e.source AND CAST(m.booking_id AS text) = e.source_id
+            WHERE e.source = :connector AND e.entry_date BETWEEN :first AND :last
+        )
+        UNION
+        SELECT j.other_ticket_id, j.other_agent_id, j.other_type_id
+        FROM touched t JOIN joined j ON j.ticket_id = t.ticket_id AND j.agent_id = t.agent_id
+            AND j.type_id IS NOT DISTINCT FROM t.type_id
+    ), corrected AS (
+        -- Of the touched groups alone: to join all corrections with all that is touched takes the square of both.
+        SELECT t.ticket_id, t.agent_id, t.type_id FROM touched t
+        WHERE EXISTS (
+            SELECT FROM zammad.time_accountings c
+            WHERE c.connector = :connector AND c.ticket_id = t.ticket_id AND c.agent_id = t.agent_id
+                AND c.type_id IS NOT DISTINCT FROM t.type_id AND c.units < 0 AND c.gone_at IS NULL
+        )
+        UNION
+        SELECT b.ticket_id, b.agent_id, b.type_id FROM touched t
+        JOIN zammad.time_accountings b ON b.connector = :connector AND b.ticket_id = t.ticket_id
+            AND b.agent_id = t.agent_id AND b.type_id IS NOT DISTINCT FROM t.type_id
+        JOIN sync.normalized_entries e ON e.source = b.connector AND e.source_id = CAST(b.id AS text)
+            AND e.time_minutes < e.booked_minutes
+        UNION
+        SELECT t.ticket_id, t.agent_id, t.type_id
+        FROM touched t JOIN joined j ON j.ticket_id = t.ticket_id AND j.agent_id = t.agent_id
+            AND j.type_id IS NOT DISTINCT FROM t.type_id
+    )
+    SELECT b.id, b.ticket_id, b.article_id, b.units, b.type_id, b.agent_id, b.created_at, b.updated_at, b.faults,
+        b.work_day, b.decided_id
+    FROM zammad.time_accountings b
+    JOIN corrected c ON c.ticket_id = b.ticket_id AND c.agent_id = b.agent_id
+        AND c.type_id IS NOT DISTINCT FROM b.type_id
+    WHERE b.connector = :connector AND b.gone_at IS NULL
+    """
+)

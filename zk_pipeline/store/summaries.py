@@ -76,10 +76,13 @@ def by_customer(connection: Connection, target: str, span: Span, run_ids: Sequen
 
 
 def waiting_by_reason(connection: Connection, target: str, span: Span) -> list[Waiting]:
-    """Open conflicts by reason, with the sentence of one of them."""
+    """Open conflicts by reason, with the sentence that most of them have."""
     query = text(
         """
-        SELECT c.reason, count(*) AS entries, COALESCE(sum(e.time_minutes), 0) AS minutes, min(c.text) AS example
+        SELECT c.reason, count(*) AS entries,
+                -- What may be moved to another ticket waits for nobody meanwhile.
+                COALESCE(sum(e.time_minutes) FILTER (WHERE c.reason <> 'merged_ticket'), 0) AS minutes,
+               mode() WITHIN GROUP (ORDER BY c.text) AS example
         FROM sync.conflicts c
         LEFT JOIN sync.normalized_entries e ON e.source_id = c.source_id AND e.entry_date = c.entry_date
         WHERE c.connector = :target AND c.resolution_status = 'open' AND c.entry_date BETWEEN :first AND :last

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select, update
 
 from zk_pipeline.domain.records import Window
-from zk_pipeline.store.tables import sweeps
+from zk_pipeline.store.raw_tables import sweeps
 
 
 def begin_sweep(connection: Connection, connector: str, subject: str, window: Window, run_id: str) -> int:

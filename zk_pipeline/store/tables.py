@@ -38,29 +38,6 @@ connectors = Table(
     schema="sync",
 )
 
-sweeps = Table(
-    "sweeps",
-    metadata,
-    Column("id", BigInteger, Identity(), primary_key=True),
-    text_column("connector"),
-    text_column("subject"),
-    instant("window_start"),
-    instant("window_end"),
-    Column("pages", Integer, nullable=False, server_default="0"),
-    Column("rows", Integer, nullable=False, server_default="0"),
-    Column("total_before", BigInteger),
-    Column("total_after", BigInteger),
-    Column("position", BigInteger),
-    instant("high_water", nullable=True),
-    Column("complete", Boolean, nullable=False, server_default=text("false")),
-    text_column("reason", default=""),
-    text_column("run_id"),
-    instant("started_at", default=True),
-    instant("ended_at", nullable=True),
-    Index("sweeps_recent_idx", "connector", "subject", text("id DESC")),
-    schema="sync",
-)
-
 normalized_entries = Table(
     "normalized_entries",
     metadata,
@@ -158,6 +135,8 @@ pushes = Table(
     json_column("asked"),
     Column("kimai_id", BigInteger),
     json_column("base", nullable=True),
+    # What people had set in the target and an update under way sends back.
+    json_column("by_hand", nullable=True),
     text_column("facts_hash", default=""),
     text_column("message", default=""),
     Column("attempts", Integer, nullable=False, server_default="0"),
@@ -172,6 +151,8 @@ pushes = Table(
     Index("pushes_run_id_idx", "run_id"),
     schema="sync",
 )
+
+_IS_OPEN = text("resolution_status = 'open'")
 
 conflicts = Table(
     "conflicts",
@@ -190,6 +171,7 @@ conflicts = Table(
     text_column("resolution_status", default="open"),
     text_column("decision", nullable=True),
     Column("decision_timesheet_id", BigInteger),
+    Column("decision_booking_id", BigInteger),
     text_column("decided_by", nullable=True),
     instant("decided_at", nullable=True),
     instant("opened_at", default=True),
@@ -198,14 +180,7 @@ conflicts = Table(
     Index("conflicts_resolution_status_idx", "resolution_status", "entry_date", "id", postgresql_include=["reason"]),
     Index("conflicts_entry_date_idx", "connector", "entry_date"),
     Index("conflicts_key_idx", "connector", "key"),
-    Index(
-        "conflicts_one_open_idx",
-        "connector",
-        "key",
-        "reason",
-        unique=True,
-        postgresql_where=text("resolution_status = 'open'"),
-    ),
+    Index("conflicts_one_open_idx", "connector", "key", "reason", unique=True, postgresql_where=_IS_OPEN),
     schema="sync",
 )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, Table, delete, func, or_, select, update
@@ -19,6 +20,8 @@ from zk_pipeline.domain.records import (
 from zk_pipeline.store import suppression
 from zk_pipeline.store.database import upsert
 from zk_pipeline.store.raw_tables import activities, customers, kimai_users, projects, servers, timesheets
+
+RATES = ("rate", "hourly_rate", "fixed_rate")
 
 
 def save_timesheets(
@@ -39,6 +42,8 @@ def save_timesheets(
             "tags": row.tags,
             "exported": row.exported,
             "billable": row.billable,
+            "rate": row.rate,
+            "break_seconds": row.break_seconds,
             "raw": row.raw,
             "faults": row.faults,
             "sweep_id": sweep_id,
@@ -72,6 +77,34 @@ def timesheets_by_id(connection: Connection, connector: str, ids: Collection[int
         timesheets.c.connector == connector, timesheets.c.gone_at.is_(None), timesheets.c.id.in_(ids)
     )
     return {row["id"]: _timesheet(row) for row in connection.execute(query).mappings()}
+
+
+def newest_priced(
+    connection: Connection, connector: str, user_id: int, project_id: int, activity_id: int, *, other_than: int
+) -> Timesheet | None:
+    """The newest time sheet of this person, project and activity of which the amount is known."""
+    query = select(timesheets).where(
+        timesheets.c.connector == connector,
+        timesheets.c.gone_at.is_(None),
+        timesheets.c.user_id == user_id,
+        timesheets.c.project_id == project_id,
+        timesheets.c.activity_id == activity_id,
+        timesheets.c.id != other_than,
+        timesheets.c.rate.is_not(None),
+        timesheets.c.duration_seconds > 0,
+    )
+    row = connection.execute(query.order_by(timesheets.c.id.desc()).limit(1)).mappings().first()
+    return _timesheet(row) if row is not None else None
+
+
+def currency_of(connection: Connection, connector: str, project_id: int) -> str:
+    """The currency of a project's customer; empty while it is not known."""
+    query = (
+        select(customers.c.currency)
+        .join(projects, (projects.c.connector == customers.c.connector) & (projects.c.customer_id == customers.c.id))
+        .where(projects.c.connector == connector, projects.c.id == project_id)
+    )
+    return connection.execute(query).scalar() or ""
 
 
 def marked_timesheets(connection: Connection, connector: str, beginning: str) -> list[int]:
@@ -192,7 +225,8 @@ def timesheet_json(row: Timesheet) -> dict[str, Any]:
 def timesheet_from_json(value: Mapping[str, Any]) -> Timesheet:
     """A time sheet out of the ledger."""
     instants = {name: value[name] and datetime.fromisoformat(value[name]) for name in ("begin", "end")}
-    return Timesheet(**{"raw": {}, **value, **instants, "tags": tuple(value["tags"])})
+    amounts = {name: Decimal(value[name]) for name in RATES if value.get(name) is not None}
+    return Timesheet(**{"raw": {}, **value, **instants, **amounts, "tags": tuple(value["tags"])})
 
 
 def _stored(connection: Connection, table: Table, connector: str) -> list[dict[str, Any]]:
@@ -231,4 +265,6 @@ def _timesheet(row: Mapping[Any, Any]) -> Timesheet:
         billable=row["billable"],
         raw=row.get("raw", {}),
         faults=row["faults"],
+        break_seconds=row["break_seconds"],
+        rate=row["rate"],
     )

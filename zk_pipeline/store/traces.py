@@ -13,7 +13,9 @@ from zk_pipeline.domain.adjustments import is_adjustment
 from zk_pipeline.domain.entries import age
 from zk_pipeline.domain.journal import MASTER_DATA
 from zk_pipeline.domain.markers import marked_ids
+from zk_pipeline.domain.plan import MERGE
 from zk_pipeline.store import request_log
+from zk_pipeline.store.booking_decisions import corrections
 from zk_pipeline.store.period_tables import adjustments
 from zk_pipeline.store.raw_tables import tickets, time_accountings, timesheets
 from zk_pipeline.store.tables import (
@@ -50,9 +52,10 @@ class Systems:
 class Story:
     """Everything that is known of one booking; of a time sheet without booking, what is known of it alone.
 
-    `corrections` are the negative bookings of the same ticket, agent and type, `adjustments` what was booked or
-    credited for it after it was billed; of an adjustment, itself. `timesheets` are the rows as they were
-    read last. `ledger` has what was asked for and, as its base, what came back; `writes` each row before and after.
+    `corrections` are the negative bookings of the same ticket, agent and type and those that people paired with it,
+    `adjustments` what was booked or credited for it after it was billed; of an adjustment, itself. `timesheets` are the
+    rows as they were read last. `ledger` has what was asked for and, as its base, what came back; `writes` each row
+    before and after.
     """
 
     source_id: str | None
@@ -76,6 +79,7 @@ def stories(connection: Connection, systems: Systems, reference: str) -> list[St
 
     Raises `TraceError` when nothing is known of it.
     """
+    reference = reference.removeprefix(MERGE)
     if reference.startswith("kimai:"):
         kimai_id = _number(reference.removeprefix("kimai:"), reference)
         ids = _bookings_of_timesheet(connection, systems, kimai_id)
@@ -175,18 +179,15 @@ def _entry(systems: Systems, source_id: str | None) -> Select[Any]:
 
 
 def _corrections(systems: Systems, booking: Fields) -> Select[Any]:
-    table = time_accountings
-    return (
-        select(table)
-        .where(
-            table.c.connector == systems.source,
-            table.c.ticket_id == booking["ticket_id"],
-            table.c.agent_id == booking["agent_id"],
-            table.c.type_id.is_not_distinct_from(booking["type_id"]),
-            table.c.units < 0,
-        )
-        .order_by(table.c.id)
+    table, pairs = time_accountings, corrections.c
+    of_the_group = (
+        (table.c.ticket_id == booking["ticket_id"])
+        & (table.c.agent_id == booking["agent_id"])
+        & table.c.type_id.is_not_distinct_from(booking["type_id"])
     )
+    paired = select(pairs.correction_id).where(pairs.source == systems.source, pairs.reduced_id == booking["id"])
+    meant = of_the_group | table.c.id.in_(paired)
+    return select(table).where(table.c.connector == systems.source, meant, table.c.units < 0).order_by(table.c.id)
 
 
 def _adjustments(systems: Systems, source_id: str | None) -> Select[Any]:

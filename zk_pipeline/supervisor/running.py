@@ -6,7 +6,8 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -19,8 +20,10 @@ from zk_pipeline.supervisor.groups import SECONDS_TO_END, end_groups, exists
 from zk_pipeline.supervisor.home import Possession, SupervisorError
 
 LOG_LIMIT_BYTES = 5_000_000
-RESTART_WINDOW_SECONDS = 600.0
 LONGEST_DELAY_SECONDS = 60.0
+SECONDS_OF_HEALTH = 30.0
+"""What has run for longer before it ended is not broken, and need not wait longer than after its first death."""
+
 SECONDS_OF_SILENCE = 40.0
 """A part that lives and does not answer for so long is ended, and starts again."""
 
@@ -32,7 +35,7 @@ _SECONDS_ASLEEP = 10.0  # Between two looks of ours: then we were stopped oursel
 _SECONDS_UNTIL_TOLD = 3.0
 _SECONDS_OF_ONE_REQUEST = 1.0
 _LOG_LINES_SHOWN = 10
-_RESTARTS_REMEMBERED = 10
+_MOST_DOUBLINGS = 10
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -74,6 +77,7 @@ class _Child:
 
     part: Part
     process: subprocess.Popen[bytes]
+    started_at: float = field(default_factory=time.monotonic)
     answered_at: float = field(default_factory=lambda: time.monotonic() + _SECONDS_TO_START)
 
     def is_silent(self, now: float) -> bool:
@@ -84,10 +88,9 @@ class _StopAsked(Exception):  # noqa: N818 - no error
     """A signal asked to stop."""
 
 
-def restart_delay(restarts: Collection[float], now: float) -> float:
-    """Seconds until what was restarted at these instants may start again: longer each time, a minute at most."""
-    recent = sum(now - instant < RESTART_WINDOW_SECONDS for instant in restarts)
-    return min(2.0**recent, LONGEST_DELAY_SECONDS)
+def restart_delay(deaths: int) -> float:
+    """Seconds until what died so often in a row may start again: twice as long each time, a minute at most."""
+    return min(2.0 ** min(deaths - 1, _MOST_DOUBLINGS), LONGEST_DELAY_SECONDS)
 
 
 def open_log(path: Path) -> IO[bytes]:
@@ -120,7 +123,7 @@ class Supervisor:
         self._looked_at = time.monotonic()
         self._children: list[_Child] = []
         self._orphans: list[int] = []  # Groups whose first process has ended, but not all others.
-        self._restarts: dict[str, list[float]] = {}
+        self._deaths: Counter[str] = Counter()  # In a row, by the name of the part.
         self._due: list[tuple[float, Part]] = []
         self._asked_at = -math.inf
         # What a thread or a signal handler has to say: a child that ended, or `None` for a signal to stop.
@@ -217,7 +220,7 @@ class Supervisor:
         watched = self._database
         if watched is None:
             return False
-        return watched.look(time.monotonic(), self._listener.tell) or bool(watched.restarts)
+        return watched.look(time.monotonic(), self._listener.tell) or watched.deaths > 0
 
     def _forgive_silence(self, now: float) -> None:
         for child in self._children:
@@ -229,9 +232,10 @@ class Supervisor:
             self._due.append((now, ended.part))
             self._listener.tell(f"The {ended.part.name} ended as it was asked to; it starts again.")
             return
-        restarts = self._restarts.setdefault(ended.part.name, [])
-        delay = restart_delay(restarts, now)
-        restarts[:] = [*restarts[-_RESTARTS_REMEMBERED:], now]
+        if now - ended.started_at > SECONDS_OF_HEALTH:
+            self._deaths[ended.part.name] = 0
+        self._deaths[ended.part.name] += 1
+        delay = restart_delay(self._deaths[ended.part.name])
         self._due.append((now + delay, ended.part))
         self._listener.tell(f"The {ended.part.name} ended {_how(ended.process)}; it starts again in {delay:.0f} s.")
 
@@ -320,15 +324,15 @@ class Supervisor:
 
 
 class _Watched:
-    """The embedded database under watch: what is known of it, and its restarts."""
+    """The embedded database under watch: what is known of it, and how often in a row it died or did not start."""
 
     def __init__(self, database: EmbeddedDatabase) -> None:
         self._database = database
-        self._answered_at = time.monotonic()
+        self._started_at = self._answered_at = time.monotonic()
         self._asking: threading.Thread | None = None
         self._due = 0.0
         self.away_since: float | None = None
-        self.restarts: list[float] = []
+        self.deaths = 0
 
     def look(self, now: float, tell: Callable[[str], None]) -> bool:
         """Whether it is away; what is due is done, and said."""
@@ -347,8 +351,10 @@ class _Watched:
         return False
 
     def _plan(self, now: float, tell: Callable[[str], None], what: str) -> None:
-        delay = restart_delay(self.restarts, now)
-        self.restarts = [*self.restarts[-_RESTARTS_REMEMBERED:], now]
+        if self.away_since is None and now - self._started_at > SECONDS_OF_HEALTH:
+            self.deaths = 0
+        self.deaths += 1
+        delay = restart_delay(self.deaths)
         self.away_since = now if self.away_since is None else self.away_since
         self._due = now + delay
         tell(f"{what}; it starts again in {delay:.0f} s, and everything else waits for it.")
@@ -361,7 +367,7 @@ class _Watched:
             return
         done = time.monotonic()
         tell(f"The database runs again after {done - (self.away_since or now):.0f} s.")
-        self.away_since, self._answered_at = None, done
+        self.away_since, self._started_at, self._answered_at = None, done, done
 
     def _ask(self, now: float) -> None:
         """Ask in the background, now and then."""

@@ -2,15 +2,14 @@
 
 import argparse
 import json
-import shutil
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import as_completed
 from dataclasses import asdict
-from pathlib import Path
+from statistics import median
 
-from zk_pipeline_tests.chaos.seeds import Verdict, judged_alone, remember
+from zk_pipeline_tests.chaos.seeds import Seed, Verdict, judged_in_time, processes
 
 DEFAULT_SEEDS = 20
 SECONDS = 40.0
@@ -24,6 +23,7 @@ def main() -> int:
     parser.add_argument(
         "--seconds", type=float, default=SECONDS, help=f"how long the faults of a seed last ({SECONDS:g})"
     )
+    parser.add_argument("--at-once", type=int, default=1, help="how many installations run at the same time (1)")
     parser.add_argument("--minutes", type=float, help="begin no further seed after so many minutes")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
@@ -33,39 +33,47 @@ def main() -> int:
         sys.stderr.write(f"{_line(verdict)}\n")
     failed = [verdict for verdict in verdicts if verdict.differences]
     if options.json:
-        told = {"seconds": options.seconds, "failed": len(failed), "seeds": [asdict(verdict) for verdict in verdicts]}
+        told = {"failed": len(failed), "seeds": [asdict(verdict) for verdict in verdicts]}
         sys.stdout.write(json.dumps(told) + "\n")
     else:
-        sys.stdout.write(f"{len(verdicts)} seeds, {len(failed)} of them failed.\n")
+        sys.stdout.write(f"{_summary(verdicts)}\n{len(verdicts)} seeds, {len(failed)} of them failed.\n")
     return 1 if failed else 0
 
 
 def _verdicts(options: argparse.Namespace) -> Iterator[Verdict]:
     ends_at = time.monotonic() + 60 * options.minutes if options.minutes else float("inf")
-    for seed in range(options.first, options.first + options.seeds):
-        if time.monotonic() > ends_at:
-            return
-        home = Path(tempfile.mkdtemp(prefix=f"zk-chaos-{seed}-"))
-        verdict = judged_alone(home, seed, options.seconds)
-        if verdict.differences:
-            remember(seed, options.seconds)
-            (home / "events.txt").write_text("\n".join(verdict.events), encoding="utf-8")
-            sys.stderr.write(f"The home of seed {seed} is kept in {home}.\n")
-        else:
-            shutil.rmtree(home)
-        yield verdict
+    with processes(options.at_once) as pool:
+        seeds = (Seed(number, options.seconds) for number in range(options.first, options.first + options.seeds))
+        begun = {pool.submit(judged_in_time, seed, ends_at): seed.number for seed in seeds}
+        for done in as_completed(begun):
+            if error := done.exception():
+                sys.stderr.write(f"seed {begun[done]:4}  not judged, for its place was not to be had: {error!r}\n")
+            else:
+                yield from done.result()
 
 
 def _line(verdict: Verdict) -> str:
     outcome = "FAILED" if verdict.differences else "ok"
     told = (
-        f"seed {verdict.seed:4}  {outcome:6}  {verdict.seconds:5.0f} s  {len(verdict.events):3} events  "
-        f"{verdict.harmed:3} requests harmed  {verdict.killed:2} processes killed  "
+        f"seed {verdict.seed.number:4}  {outcome:6}  {verdict.seconds:5.0f} s, {verdict.catching_up:.0f} to catch up  "
+        f"{len(verdict.events):3} events  {verdict.harmed:3} requests harmed  {verdict.killed:2} processes killed  "
         f"{verdict.compared:3} bookings compared, {verdict.excused:3} up to people"
     )
     if not verdict.differences:
         return told
     return "\n".join([told, *verdict.events, "", *verdict.differences, "", *verdict.stories])
+
+
+def _summary(verdicts: Sequence[Verdict]) -> str:
+    if not verdicts:
+        return "There was no time for any seed."
+    catching_up = [verdict.catching_up for verdict in verdicts]
+    return (
+        f"{sum(len(verdict.events) for verdict in verdicts)} events, {sum(row.harmed for row in verdicts)} requests "
+        f"harmed, {sum(row.killed for row in verdicts)} processes killed, {sum(row.compared for row in verdicts)} "
+        f"bookings compared and {sum(row.excused for row in verdicts)} up to people; caught up within "
+        f"{median(catching_up):.0f} s (median) to {max(catching_up):.0f} s (longest)."
+    )
 
 
 if __name__ == "__main__":

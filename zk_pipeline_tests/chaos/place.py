@@ -42,6 +42,7 @@ from zk_pipeline_tests.defs.world import KIMAI_TOKEN, ZAMMAD_TOKEN, ZONE, Desk, 
 from zk_pipeline_tests.store.embedded_users import server_pid
 
 SECRET = "signature-token-of-the-fault-matrix"
+SECONDS_TO_START = 300
 SECONDS_TO_END = 60
 DAYS_BEFORE = timedelta(days=30)
 """How long before the others the first booking was made (`People.old`)."""
@@ -177,7 +178,18 @@ class Place:
 
 @contextmanager
 def open_place(home: Path) -> Iterator[Place]:
-    """Both systems furnished, `zk up` ready, activities mapped; afterwards everything is stopped."""
+    """A place where `zk up` is ready; afterwards everything is stopped."""
+    with furnished_place(home) as place:
+        try:
+            place.start().wait_for("Press Ctrl-C", SECONDS_TO_START)
+            yield place
+        finally:
+            place.stop()
+
+
+@contextmanager
+def furnished_place(home: Path) -> Iterator[Place]:
+    """Both systems furnished and activities mapped, with nothing running between them yet."""
     turns = (threading.RLock(), threading.RLock())
     zammad, kimai = ZammadServer({"zone": ZONE.key}), KimaiServer()
     zammad.add_reader(ZAMMAD_TOKEN)
@@ -208,12 +220,7 @@ def open_place(home: Path) -> Iterator[Place]:
         with embedded_server(home) as database, prepared(load_settings()) as environment:
             world = World(desk, office, environment)
             world.map_types()
-            place = Place(world, People(world, Random()), turns, variables | machine, database, home)
-            try:
-                place.start().wait_for("Press Ctrl-C")
-                yield place
-            finally:
-                place.stop()
+            yield Place(world, People(world, Random()), turns, variables | machine, database, home)
 
 
 def _machine(home: Path) -> dict[str, str]:

@@ -1,17 +1,21 @@
-"""One seed from its first event to the judgement, and the seeds that once failed."""
+"""Seeds from their first event to the judgement, several places at once, and the seeds that once failed."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from pathlib import Path
 
 from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline.syncing import SyncFailedError
 from zk_pipeline_tests.chaos.acting import Storm
-from zk_pipeline_tests.chaos.oracle import Difference, differences
+from zk_pipeline_tests.chaos.oracle import Difference, differences, late
 from zk_pipeline_tests.chaos.place import Place, open_place
 from zk_pipeline_tests.chaos.schedule import drawn
 from zk_pipeline_tests.commands.test_up import processes_of
@@ -22,15 +26,25 @@ SECONDS_TO_VANISH = 10
 
 
 @dataclass(frozen=True, slots=True)
+class Seed:
+    """A seed, and for how many seconds its faults last."""
+
+    number: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What came of a seed: every event as it went, the differences, and the story of the first of them.
 
-    `seconds` count from the first event to the judgement; `harmed` requests met a fault, `killed` processes died;
-    `compared` bookings were compared field by field, and people have a say in the `excused` ones.
+    `seconds` count from the first event to the judgement, `catching_up` from the last fault until nothing was left to
+    do; `harmed` requests met a fault, `killed` processes died; `compared` bookings were compared field by field, and
+    people have a say in the `excused` ones.
     """
 
-    seed: int
+    seed: Seed
     seconds: float
+    catching_up: float
     harmed: int
     killed: int
     compared: int
@@ -40,51 +54,83 @@ class Verdict:
     stories: Sequence[str] = ()
 
 
-def judged(place: Place, seed: int, seconds: float) -> Verdict:
+def judged(place: Place, seed: Seed) -> Verdict:
     """Run a seed on a place."""
     began = time.monotonic()
-    place.begin(seed)
+    place.begin(seed.number)
     storm = Storm(place)
-    storm.run(drawn(seed, seconds))
+    storm.run(drawn(seed.number, seed.seconds))
+    calm = time.monotonic()
+    found = late(place)
+    caught_up = time.monotonic()
     try:
-        found = differences(place)
+        found = found or differences(place)
     except SyncFailedError as error:
         found = [Difference(f"The catch-up failed: {error}")]
     references = dict.fromkeys(difference.reference for difference in found if difference.reference)
     stories = [_trace(place, reference) for reference in list(references)[:1]]
-    sentences = [difference.sentence for difference in found]
-    taken = round(time.monotonic() - began, 1)
     books = reckoned(place.world, place.people, place.weeks)
-    counts = (storm.harmed, storm.killed, books.compared, books.excused)
-    return Verdict(seed, taken, *counts, storm.told, sentences, stories)
+    return Verdict(
+        seed,
+        seconds=round(time.monotonic() - began, 1),
+        catching_up=round(caught_up - calm, 1),
+        harmed=storm.harmed,
+        killed=storm.killed,
+        compared=books.compared,
+        excused=books.excused,
+        events=storm.told,
+        differences=[difference.sentence for difference in found],
+        stories=stories,
+    )
 
 
-def judged_alone(home: Path, seed: int, seconds: float) -> Verdict:
-    """Run a seed on a place of its own, and see that nothing outlives it."""
+def judged_on_one_place(home: Path, seeds: Sequence[Seed]) -> list[Verdict]:
+    """Run seeds one after the other on a place of their own, and see that nothing outlives it."""
     with open_place(home) as place:
-        verdict = judged(place, seed, seconds)
-    left = orphans(home)
-    return replace(verdict, differences=[*verdict.differences, *left])
+        verdicts = [judged(place, seed) for seed in seeds]
+    last = verdicts[-1]
+    return [*verdicts[:-1], replace(last, differences=[*last.differences, *_orphans(home)])]
 
 
-def orphans(home: Path) -> list[str]:
+def judged_in_time(seed: Seed, ends_at: float) -> list[Verdict]:
+    """The verdict on a seed on a place of its own, none when it is too late to begin; the home of one that fails is
+    kept, and so is its number."""
+    if time.monotonic() > ends_at:
+        return []
+    home = Path(tempfile.mkdtemp(prefix=f"zk-chaos-{seed.number}-"))
+    (verdict,) = judged_on_one_place(home, [seed])
+    if verdict.differences:
+        remember(seed)
+        (home / "events.txt").write_text("\n".join(verdict.events), encoding="utf-8")
+        sys.stderr.write(f"The home of seed {seed.number} is kept in {home}.\n")
+    else:
+        shutil.rmtree(home)
+    return [verdict]
+
+
+def processes(number: int) -> ProcessPoolExecutor:
+    """So many processes to judge seeds in, a new one for each place, since a place sets its environment."""
+    return ProcessPoolExecutor(number, mp_context=get_context("spawn"), max_tasks_per_child=1)
+
+
+def failing() -> list[Seed]:
+    """The seeds that failed once, each with the seconds of its faults; CI runs them ever since."""
+    lines = (line.partition("#")[0].split() for line in FAILING.read_text(encoding="utf-8").splitlines())
+    return [Seed(int(words[0]), float(words[1])) for words in lines if words]
+
+
+def remember(seed: Seed) -> None:
+    """Keep a seed that failed."""
+    if seed not in failing():
+        with FAILING.open("a", encoding="utf-8") as file:
+            file.write(f"{seed.number} {seed.seconds:g}\n")
+
+
+def _orphans(home: Path) -> list[str]:
     """The processes of a home that should have ended, after a moment to do so."""
     if wait_until(lambda: not processes_of(home), SECONDS_TO_VANISH):
         return []
     return [f"Process {pid} is left: {command}" for pid, command in processes_of(home).items()]
-
-
-def failing() -> list[tuple[int, float]]:
-    """The seeds that failed once, each with the seconds of its faults; CI runs them ever since."""
-    lines = (line.partition("#")[0].split() for line in FAILING.read_text(encoding="utf-8").splitlines())
-    return [(int(words[0]), float(words[1])) for words in lines if words]
-
-
-def remember(seed: int, seconds: float) -> None:
-    """Keep a seed that failed."""
-    if (seed, seconds) not in failing():
-        with FAILING.open("a", encoding="utf-8") as file:
-            file.write(f"{seed} {seconds:g}\n")
 
 
 def _trace(place: Place, reference: str) -> str:

@@ -1,73 +1,55 @@
-"""Seeds of the fault matrix, five quick ones and those that once failed; and whether its judge sees anything."""
+"""Seeds of the fault matrix, twenty quick ones and those that once failed; and whether its judge sees anything."""
 
-import itertools
-from collections.abc import Iterator
-from contextlib import ExitStack
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
 from zk_pipeline_tests.chaos.oracle import wrong_state
-from zk_pipeline_tests.chaos.place import Place, open_place
-from zk_pipeline_tests.chaos.schedule import PARTS, Kind, drawn
-from zk_pipeline_tests.chaos.seeds import failing, judged, orphans
+from zk_pipeline_tests.chaos.place import Place, furnished_place
+from zk_pipeline_tests.chaos.schedule import FAULTS, PARTS, Kind, drawn
+from zk_pipeline_tests.chaos.seeds import Seed, Verdict, failing, judged_on_one_place, processes
 
-SEEDS = (1, 2, 3, 4, 12)
-SECONDS = 10.0
+SECONDS = 6.0
+"""So short that the seeds need not cut the power more often than they have to: each time costs a start."""
+
+SEEDS = list(dict.fromkeys([*(Seed(number, SECONDS) for number in range(1, 21)), *failing()]))
+PLACES_AT_ONCE = 4
 SEEDS_OF_A_PLACE = 5
-"""A part that dies more than five times within ten minutes, `zk up` gives up."""
-
-
-class Places:
-    """One place after the other, each for some seeds."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._numbers = itertools.count(1)
-        self._opened = ExitStack()
-        self._place: Place | None = None
-
-    def for_a_seed(self) -> Place:
-        """The present place, or a new one when that has served its seeds."""
-        if self._place is not None and self._place.seeds == SEEDS_OF_A_PLACE:
-            self.close()
-        return self.present()
-
-    def present(self) -> Place:
-        """The present place, opened if there is none."""
-        if self._place is None:
-            home = self._directory / str(next(self._numbers))
-            home.mkdir()
-            self._opened.callback(_expect_nothing_left, home)
-            self._place = self._opened.enter_context(open_place(home))
-        return self._place
-
-    def close(self) -> None:
-        """Stop the present place, and see that nothing outlives it."""
-        self._place = None
-        self._opened.close()
-
-
-def _expect_nothing_left(home: Path) -> None:
-    assert orphans(home) == []
+"""A start costs more than a seed."""
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
-    places = Places(tmp_path_factory.mktemp("places"))
-    yield places
-    places.close()
+def verdicts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[Seed, Future[list[Verdict]]]]:
+    """What will have come of each place, by its seeds. They mostly wait, so that several are run at once."""
+    served = [SEEDS[first : first + SEEDS_OF_A_PLACE] for first in range(0, len(SEEDS), SEEDS_OF_A_PLACE)]
+    with processes(PLACES_AT_ONCE) as pool:
+        homes = [tmp_path_factory.mktemp("place") for _ in served]
+        futures = [pool.submit(judged_on_one_place, *place) for place in zip(homes, served, strict=True)]
+        yield {seed: future for seeds, future in zip(served, futures, strict=True) for seed in seeds}
 
 
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize(("seed", "seconds"), [*((seed, SECONDS) for seed in SEEDS), *failing()])
-def test_whatever_fails_kimai_agrees_in_the_end_or_somebody_is_asked(places: Places, seed: int, seconds: float) -> None:
-    verdict = judged(places.for_a_seed(), seed, seconds)
+@pytest.mark.timeout(2400)
+@pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: f"{seed.number}-{seed.seconds:g}")
+def test_whatever_fails_kimai_agrees_in_the_end_or_somebody_is_asked(
+    verdicts: Mapping[Seed, Future[list[Verdict]]], seed: Seed
+) -> None:
+    (verdict,) = [verdict for verdict in verdicts[seed].result() if verdict.seed == seed]
     assert not verdict.differences, "\n".join([*verdict.events, "", *verdict.differences, "", *verdict.stories])
 
 
 def test_a_seed_always_draws_the_same_events() -> None:
     assert drawn(7, 60) == drawn(7, 60) != drawn(8, 60)
+
+
+def test_the_command_begins_no_seed_after_its_time() -> None:
+    command = [sys.executable, "-m", "zk_pipeline_tests.chaos", "--seeds", "2", "--at-once", "2", "--minutes", "1e-9"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "There was no time for any seed.\n0 seeds, 0 of them failed.\n"
 
 
 def test_no_part_is_killed_twice_in_a_seed() -> None:
@@ -76,14 +58,27 @@ def test_no_part_is_killed_twice_in_a_seed() -> None:
         assert len(set(killed)) == len(killed)
 
 
-def test_the_quick_seeds_kill_every_part_and_do_everything_else_too() -> None:
-    events = [event for seed in SEEDS for event in drawn(seed, SECONDS)]
+def test_the_seeds_kill_every_part_meet_every_fault_and_do_everything_else_too() -> None:
+    events = [event for seed in SEEDS for event in drawn(seed.number, seed.seconds)]
     assert {event.kind for event in events} == set(Kind)
     assert {event.detail["part"] for event in events if event.kind is Kind.KILL} == set(PARTS)
+    met = [event.detail for event in events if event.kind is Kind.FAULT]
+    assert [fault for system, fault in FAULTS if {"system": system, **fault} not in met] == []
+    for kind, detail, values in (
+        (Kind.OUTAGE, "system", {"zammad", "kimai"}),
+        (Kind.RESTART, "signal", {"SIGINT", "SIGQUIT", "SIGKILL"}),
+    ):
+        assert {event.detail[detail] for event in events if event.kind is kind} == values
+    again = {event.detail["again_after"] is None for event in events if event.kind is Kind.POWER_CUT}
+    assert again == {True, False}
 
 
-def test_the_judge_sees_every_field_that_is_wrong_and_doubled_minutes(places: Places) -> None:
-    place = places.present()
+def test_the_judge_sees_every_field_that_is_wrong_and_doubled_minutes(tmp_path: Path) -> None:
+    with furnished_place(tmp_path) as place:
+        expect_each_wrong_field_to_be_told(place)
+
+
+def expect_each_wrong_field_to_be_told(place: Place) -> None:
     desk = place.world.desk
     organization = desk.server.add_organization("Initech")
     person = desk.server.add_user("office@initech.example", organization_id=organization)

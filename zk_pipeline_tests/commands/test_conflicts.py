@@ -81,6 +81,37 @@ def test_a_conflict_is_shown_with_both_sides_candidates_and_what_may_be_decided(
     assert "the marker is added to its text" in shown
 
 
+def test_a_correction_reduces_the_booking_that_is_named_until_that_is_taken_back(month: Zk) -> None:
+    (conflict,) = listed(month, "--reason", "unmatched_correction")
+    number = str(conflict["id"])
+    told = as_json(month("conflicts", "show", number, "--json"))
+    ids = [row["booking_id"] for row in told["bookings"]]
+    assert len(ids) > 1
+    assert (conflict["suggested_action"], [row["choice"] for row in told["choices"]]) == (
+        "reduce",
+        ["reduce", "ignore"],
+    )
+    shown = month("conflicts", "show", number).stdout
+    assert "Bookings that it may reduce, best first" in shown
+
+    refused = month("conflicts", "resolve", number, "reduce")
+    assert (refused.exit_code, "has several candidates: name one with --booking" in refused.stderr) == (1, True)
+    refused = month("conflicts", "resolve", number, "reduce", "--booking", conflict["source_id"])
+    assert f"booking {conflict['source_id']} is no candidate; candidates: {ids[0]}" in refused.stderr
+    decided = as_json(month("conflicts", "resolve", number, "reduce", "--booking", str(ids[1]), "--json"))
+    assert decided["decided"] == [conflict["id"]]
+    assert values(month, "SELECT correction_id || ' ' || reduced_id FROM sync.corrections") == [
+        f"{conflict['source_id']} {ids[1]}"
+    ]
+    days = {row["booking_id"]: row["day"] for row in told["bookings"]}
+    asked = {str(day) for day in values(month, "SELECT day FROM sync.day_requests WHERE reason = 'decision'")}
+    assert asked == {conflict["entry_date"], days[ids[1]]}
+
+    assert f"Taken back: reduce of conflict {number}." in month("conflicts", "reopen", number).stdout
+    assert values(month, "SELECT count(*) FROM sync.corrections") == [0]
+    assert "cannot be asked again" in month("conflicts", "reopen", number).stderr
+
+
 def test_an_entry_that_cannot_be_mapped_is_shown_in_zammads_words(month: Zk) -> None:
     conflict = listed(month, "--reason", "unmapped_user")[0]
     told = as_json(month("conflicts", "show", str(conflict["id"]), "--json"))

@@ -20,8 +20,15 @@ from zk_pipeline_tests.commands.test_up import Up, free_port, processes_of, zk_u
 from zk_pipeline_tests.defs.conftest import open_desk, open_office
 from zk_pipeline_tests.defs.world import MONDAY, Desk, Office, at
 
-SECONDS = 40
-SECONDS_TO_BACKFILL = 60  # Dagster looks for new backfills each half minute.
+pytestmark = pytest.mark.timeout(600)
+
+SECONDS = 120
+"""For what takes some seconds where nothing else runs; a backfill half a minute, since Dagster looks for new ones so
+often."""
+
+CONCURRENCY = 4
+"""How many writes are under way at a time where nothing else is set (`ZK_KIMAI_CONCURRENCY`)."""
+
 SYSTEMS = ("ZK_ZAMMAD_URL", "ZK_ZAMMAD_TOKEN", "ZK_KIMAI_URL", "ZK_KIMAI_TOKEN")
 QUICK = {
     "ZK_TIMEZONE": "Europe/Berlin",
@@ -57,9 +64,9 @@ class Place:
         self.booked.append(self.desk.book(minutes, datetime.now(UTC)))
         return self.booked[-1]
 
-    def has_arrived(self, *bookings: int, seconds: float = SECONDS) -> bool:
+    def has_arrived(self, *bookings: int) -> bool:
         """Whether each of these bookings has one time sheet, within some seconds."""
-        return wait_until(lambda: all(self.office.of(booking) for booking in bookings), seconds)
+        return wait_until(lambda: all(self.office.of(booking) for booking in bookings), SECONDS)
 
     def is_at_rest(self) -> bool:
         """Whether every day that was asked for gets done and no run is left, within some seconds."""
@@ -96,8 +103,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 @pytest.fixture
 def slow_kimai(place: Place) -> Iterator[None]:
-    """A Kimai that answers slowly enough to meet a run at its work."""
-    place.office.control.set_latency(0.3)
+    """A Kimai that answers slowly enough to meet a run at its work: it asks a dozen times."""
+    place.office.control.set_latency(0.5)
     yield
     place.office.control.set_latency(0)
 
@@ -135,7 +142,7 @@ def test_a_booking_is_in_kimai_within_seconds(place: Place) -> None:
 
 
 def test_a_backfill_from_the_ui_carries_its_days(place: Place, backfilled: dict[int, list[int]]) -> None:
-    assert place.has_arrived(*backfilled, seconds=SECONDS_TO_BACKFILL)
+    assert place.has_arrived(*backfilled)
     assert place.is_at_rest()  # Whatever is killed from here on is nothing of the backfill.
     sheets = place.office.minutes()
     assert {booking: sheets[booking] for booking in backfilled} == backfilled
@@ -197,53 +204,82 @@ def test_what_happened_while_the_daemon_was_away_is_made_up_for(place: Place) ->
     assert place.is_at_rest()
 
 
-def cancelled(place: Place) -> str:
-    """A run with a booking of just now, cancelled in Dagster while it is at work."""
-    before = place.value("SELECT count(*) FROM sync.sync_runs")
-    place.book()
-    assert wait_until(lambda: place.value("SELECT count(*) FROM sync.sync_runs") > before, SECONDS)
-    run_id = place.value("SELECT run_id FROM sync.sync_runs ORDER BY started_at DESC LIMIT 1")
+def at_work(place: Place, bookings: int = 1) -> str:
+    """Book just now; the run that has begun with it."""
+    since = place.value("SELECT now()")
+    for _ in range(bookings):
+        place.book()
+    run = f"""
+        SELECT s.run_id FROM sync.sync_runs s JOIN sync.day_requests r ON r.id = ANY (s.request_ids)
+        WHERE s.started_at > '{since}' AND r.claimed_by_run IS NULL AND r.day >= current_date - 1 LIMIT 1
+    """
+    assert wait_until(lambda: place.value(run) is not None, SECONDS)
+    return place.value(run)
+
+
+def status(place: Place, run_id: str) -> str:
+    return place.value(f"SELECT status FROM runs WHERE run_id = '{run_id}'", DAGSTER_DATABASE)
+
+
+def sync_again(place: Place) -> None:
+    """Ask for the days by which a person overrules a cancelled run."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ZK_", "DAGSTER_"))}
+    command = [Path(sys.executable).with_name("zk"), "sync", "--request"]
+    subprocess.run(command, env={**environment, **QUICK, "ZK_HOME": str(place.up.home)}, cwd=place.up.home, check=True)
+
+
+def test_cancelling_stops_the_writing_with_what_is_under_way(place: Place) -> None:
+    bookings = 40
+    before = place.office.creates_sent()
+    place.office.control.add_fault("delay", method="POST", path="/api/timesheets$", times=bookings, seconds=2)
+    run_id = at_work(place, bookings)
+    assert wait_until(lambda: place.office.creates_sent() > before, SECONDS)
     assert DagsterServer(place.up.url).cancel(run_id) is None
-    return run_id
+    sent = place.office.creates_sent()
+    assert wait_until(lambda: status(place, run_id) == "CANCELED", SECONDS)
+    place.office.control.clear_faults()
+    # Each takes two seconds: at most one more in each place, and far from all.
+    assert place.office.creates_sent() <= sent + CONCURRENCY < before + bookings
+    assert wait_until(lambda: place.value("SELECT count(*) FROM sync.cancelled_runs WHERE held_days <> '{}'"), SECONDS)
+    sync_again(place)
+    assert place.has_arrived(*place.booked[-bookings:])
+    assert place.is_at_rest()
+    assert place.each_once()
 
 
 def test_a_cancelled_run_is_not_overruled_until_somebody_asks(place: Place, slow_kimai: None) -> None:
-    cancelled(place)
+    run_id = at_work(place)
+    assert DagsterServer(place.up.url).cancel(run_id) is None
     held = "SELECT count(*) FROM sync.cancelled_runs WHERE held_days <> '{}'"
     assert wait_until(lambda: place.value(held) == 1, SECONDS)
     assert wait_until(lambda: not place.value(UNFINISHED, DAGSTER_DATABASE), SECONDS)
-    assert place.value("SELECT status FROM runs ORDER BY id DESC LIMIT 1", DAGSTER_DATABASE) == "CANCELED"
+    assert status(place, run_id) == "CANCELED"
+    asked = place.value("SELECT max(id) FROM sync.day_requests")
     place.book()
     # It is found, both are due, and the sensor looked again since.
     due = "SELECT count(*) FROM sync.day_requests WHERE claimed_by_run IS NULL AND not_before < now()"
-    assert wait_until(lambda: place.value(due) == 2, SECONDS)
+    assert wait_until(lambda: place.value(f"{due} AND id > {asked}") and place.value(due) > 1, SECONDS)
     tick = "SELECT count(*) FROM job_ticks WHERE status = 'SKIPPED'"
     ticks = place.value(tick, DAGSTER_DATABASE)
     assert wait_until(lambda: place.value(tick, DAGSTER_DATABASE) > ticks + 1, SECONDS)
     assert not any(place.office.of(booking) for booking in place.booked[-2:])
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ZK_", "DAGSTER_"))}
-    command = [Path(sys.executable).with_name("zk"), "sync", "--request"]
-    subprocess.run(command, env={**environment, **QUICK, "ZK_HOME": str(place.up.home)}, cwd=place.up.home, check=True)
+    sync_again(place)
     assert place.has_arrived(*place.booked[-2:])
     assert place.is_at_rest()
     assert place.each_once()
     assert place.value(held) == 0
 
 
-def test_stopping_everything_in_a_run_is_no_cancel(place: Place) -> None:
-    before = place.value("SELECT count(*) FROM sync.sync_runs")
+def test_stopping_everything_in_a_run_is_no_cancel(place: Place, slow_kimai: None) -> None:
+    run_id = at_work(place)
     place.office.control.set_latency(3)
-    booking = place.book()
-    assert wait_until(lambda: place.value("SELECT count(*) FROM sync.sync_runs") > before, SECONDS)
     place.up.process.send_signal(signal.SIGTERM)
     place.up.wait_for("Waiting up to 60 s")
     place.up.process.send_signal(signal.SIGTERM)
     place.up.process.wait(SECONDS)
-    assert place.office.of(booking) == []
+    assert place.office.of(place.booked[-1]) == []
     # Nothing of a request to cancel it, so that the next start asks for its day again.
-    assert place.value("SELECT status FROM runs ORDER BY id DESC LIMIT 1", DAGSTER_DATABASE) == "FAILURE"
-    canceling = (
-        "SELECT count(*) FROM event_logs l JOIN (SELECT run_id FROM runs ORDER BY id DESC LIMIT 1) r USING (run_id)"
-    )
-    assert place.value(f"{canceling} WHERE l.dagster_event_type LIKE 'PIPELINE_CANCEL%'", DAGSTER_DATABASE) == 0
+    assert status(place, run_id) == "FAILURE"
+    canceling = f"SELECT count(*) FROM event_logs WHERE run_id = '{run_id}'"
+    assert place.value(f"{canceling} AND dagster_event_type LIKE 'PIPELINE_CANCEL%'", DAGSTER_DATABASE) == 0
     assert place.value("SELECT count(DISTINCT day) FROM sync.day_requests WHERE claimed_by_run IS NULL") == 1

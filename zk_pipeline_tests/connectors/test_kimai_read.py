@@ -58,10 +58,15 @@ class TestFetch:
         assert sweep.certificate.pages == 11
         assert target.requests.reads == 11 + 1  # and the account, once
 
-    def test_the_account_is_asked_for_once(self, target: KimaiConnector) -> None:
+    @pytest.mark.parametrize(("others", "requests"), [(True, 3), (False, 5)])
+    def test_the_account_and_what_it_sees_are_asked_for_once(
+        self, target: KimaiConnector, kimai: KimaiServer, office: Office, others: bool, requests: int
+    ) -> None:
+        if others:
+            add(kimai, office, DAY, DAY + timedelta(hours=25))
         rows_of(target.fetch(hours(0, 24)))
         rows_of(target.fetch(hours(24, 48)))
-        assert target.requests.reads == 3
+        assert target.requests.reads == requests
 
     @pytest.mark.parametrize(
         ("field", "value"),
@@ -127,16 +132,29 @@ class TestFetch:
         (row,) = rows_of(target.fetch(hours(0, 1)))
         assert (row.end, row.duration_seconds, row.description) == (None, 0, "")
 
-    def test_a_plain_account_that_sees_only_itself_proves_nothing(
+    def test_a_plain_account_that_sees_only_itself_is_refused(
         self, kimai: KimaiServer, office: Office, connect_kimai: ConnectKimai
     ) -> None:
         bob = kimai.add_user("bob", "bob@example.com", token="bob-token")
         add(kimai, office, DAY)
-        own = add(kimai, office, DAY, user=bob)
-        sweep = connect_kimai("bob-token").fetch(hours(0, 1))
-        assert ids_of(sweep) == own
-        assert not sweep.certificate.complete
-        assert "view_other_timesheet" in sweep.certificate.reason
+        add(kimai, office, DAY, user=bob)
+        with pytest.raises(PermissionDeniedError, match="view_other_timesheet"):
+            rows_of(connect_kimai("bob-token").fetch(hours(0, 1)))
+
+    def test_no_role_is_believed_to_see_others(
+        self, target: KimaiConnector, kimai: KimaiServer, office: Office
+    ) -> None:
+        (made,) = add(kimai, office, DAY, description="[m-1]")
+        empty = target.fetch(hours(2, 3))
+        assert rows_of(empty) == []
+        assert empty.certificate.complete
+        kimai.configure({"permissions": {"ROLE_SUPER_ADMIN": {"view_other_timesheet": False}}})
+        target.fetch_directory()
+        with pytest.raises(PermissionDeniedError, match="view_other_timesheet"):
+            rows_of(target.fetch(hours(0, 1)))
+        with pytest.raises(PermissionDeniedError, match="does not see whether somebody else's time sheet"):
+            target.find("[m-1]")
+        assert kimai.kimai.timesheets.rows[made].description == "[m-1]"
 
     def test_a_plain_account_that_does_see_others_is_believed(
         self, kimai: KimaiServer, office: Office, connect_kimai: ConnectKimai

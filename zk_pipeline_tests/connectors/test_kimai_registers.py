@@ -232,3 +232,6 @@ def test_an_account_that_sees_only_its_own_time_sheets_deletes_nothing(
     project = kimai.add_project("Ours", office.customer, "ZO1")
     with pytest.raises(PermissionDeniedError, match="view_other_timesheet"):
         connect_kimai("token-of-a-plain-user").delete_project(project, number="ZO1")
+    kimai.configure({"permissions": {"ROLE_SUPER_ADMIN": {"view_other_timesheet": False}}})
+    with pytest.raises(PermissionDeniedError, match="view_other_timesheet"):
+        connect_kimai().delete_project(project, number="ZO1")

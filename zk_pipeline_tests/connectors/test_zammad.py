@@ -101,6 +101,17 @@ class TestTickets:
         zammad.configure({"version": version, "zone": zone})
         assert [ticket.id for ticket in source.fetch_tickets(all_bookings(source))] == [hidden]
 
+    def test_an_article_of_a_merged_ticket_shows_into_which_one(
+        self, source: ZammadConnector, zammad: ZammadServer
+    ) -> None:
+        first, second = zammad.add_ticket("Fuser"), zammad.add_ticket("Printer")
+        booking = zammad.book(first, 1, 1, at=DAY, article="Replaced")
+        zammad.merge(first, second)
+        merged, survivor = source.fetch_tickets(all_bookings(source))
+        (article,) = [row.ticket_article_id for row in zammad.state.accountings if row.id == booking]
+        assert (merged.merged, merged.merged_into, merged.merged_article_id) == (True, second, article)
+        assert (survivor.id, survivor.merged, survivor.merged_into) == (second, False, None)
+
     def test_a_report_is_read_once_for_all_its_tickets(
         self, source: ZammadConnector, zammad: ZammadServer, zammad_control: SandboxControl
     ) -> None:

@@ -117,10 +117,10 @@ def open_office(patch: pytest.MonkeyPatch) -> Iterator[Office]:
 
 
 @contextmanager
-def open_world(desk: Desk, office: Office) -> Iterator[World]:
+def open_world(desk: Desk, office: Office, *, on_dagster: bool = True) -> Iterator[World]:
     """The product between both systems, its activity types mapped."""
     with prepared(load_settings()) as environment:
-        world = World(desk, office, environment)
+        world = World(desk, office, environment, on_dagster)
         world.map_types()
         yield world
 
@@ -154,7 +154,8 @@ def settings(request: pytest.FixtureRequest, surroundings: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
-def world(desk: Desk, office: Office, settings: dict[str, Any]) -> Iterator[World]:
+def world(request: pytest.FixtureRequest, desk: Desk, office: Office, settings: dict[str, Any]) -> Iterator[World]:
     """Both systems and the product between them."""
-    with open_world(desk, office) as world:
+    on_dagster = request.node.get_closest_marker("dagster") is not None
+    with open_world(desk, office, on_dagster=on_dagster) as world:
         yield world

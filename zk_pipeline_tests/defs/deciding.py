@@ -7,11 +7,12 @@ from zk_pipeline.syncing import SyncReport
 from zk_pipeline_tests.defs.world import World, at
 
 
-def decide(world: World, choice: Choice, *, timesheet: int | None = None) -> None:
-    """Decide about the one thing that waits."""
+def decide(world: World, choice: Choice, *, timesheet: int | None = None, booking: int | None = None) -> int:
+    """Decide about the one thing that waits; returns the conflict's id."""
     (conflict,) = world.conflicts()
     with world.environment.runtime.database.transaction() as connection:
-        conflicts.decide(connection, conflict.id, choice, actor="cli:anna", timesheet_id=timesheet)
+        conflicts.decide(connection, conflict.id, choice, actor="cli:anna", timesheet_id=timesheet, booking_id=booking)
+    return int(conflict.id)
 
 
 def states(world: World) -> list[str]:

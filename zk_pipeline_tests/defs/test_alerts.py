@@ -17,6 +17,8 @@ from zk_pipeline.syncing import SyncFailedError
 from zk_pipeline_tests.alerting.receiver import TOKEN, Receiver, open_receiver
 from zk_pipeline_tests.defs.world import KIMAI_TOKEN, MONDAY, World
 
+pytestmark = pytest.mark.dagster
+
 REFUSED = "Kimai refuses the token. Set a new one."
 DAYS = {"dagster/asset_partition_range_start": "2025-10-06", "dagster/asset_partition_range_end": "2025-10-07"}
 

@@ -24,6 +24,8 @@ from zk_pipeline.store.whole_databases import rehearsal_database, scratch_databa
 from zk_pipeline_tests import empty_marts
 from zk_pipeline_tests.databases import without_guards
 
+pytestmark = pytest.mark.dagster
+
 
 @pytest.fixture
 def runtime(surroundings: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Runtime]:

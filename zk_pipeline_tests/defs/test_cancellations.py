@@ -8,6 +8,7 @@ import dagster as dg
 import pytest
 from dagster._core.test_utils import create_run_for_test
 
+from zk_pipeline.operations import runs
 from zk_pipeline.run_tags import CHANGE, OF_THEMSELVES, is_wanted_by_a_person, range_tags
 from zk_pipeline.schedules import NAMES
 from zk_pipeline.stages.locks import push_lock
@@ -17,6 +18,8 @@ from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline.syncing import SyncFailedError
 from zk_pipeline_tests.defs.watching import TUESDAY, Watch, settled, today, watch
 from zk_pipeline_tests.defs.world import MONDAY, at
+
+pytestmark = pytest.mark.dagster
 
 __all__ = ["settled", "watch"]
 
@@ -68,6 +71,8 @@ def test_a_run_that_is_cancelled_in_the_queue_is_not_asked_for_again_and_a_new_b
     assert (waiting.run_id, waiting.days, waiting.asked_by, waiting.changes) == (run.run_id, (MONDAY,), "dagster", 2)
     trail = "SELECT actor || ' ' || subject FROM sync.audit_logs WHERE event = 'days.held'"
     assert settled.world.value(trail) == f"dagster run:{run.run_id}"
+    (newest,), _ = runs.page(settled.world.environment.runtime, limit=1, offset=0)
+    assert (newest.run_id, newest.first, newest.last, newest.carried_out) == (run.run_id, MONDAY, MONDAY, False)
 
 
 def test_other_days_go_on_and_a_range_that_bridges_a_held_day_leaves_it_out(settled: Watch) -> None:

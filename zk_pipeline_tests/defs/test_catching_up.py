@@ -22,6 +22,8 @@ from zk_pipeline.store.deliveries import Delivery
 from zk_pipeline.syncing import sync_days
 from zk_pipeline_tests.defs.world import MONDAY, ZONE, World, at
 
+pytestmark = pytest.mark.dagster
+
 TICK = timedelta(seconds=15)
 SENSOR = timedelta(seconds=3)
 """How often the sensor ticks; where nothing depends on it, fewer ticks take less time."""

@@ -68,6 +68,7 @@ def test_a_run_of_one_day_leaves_the_other_days_alone(world: World) -> None:
     assert world.office.minutes() == {monday: [30], tuesday: [45]}
 
 
+@pytest.mark.dagster
 def test_a_range_records_each_of_its_days_for_every_asset(world: World) -> None:
     world.desk.book(30)
     world.desk.book(45, at("09:00", WEDNESDAY))
@@ -76,6 +77,7 @@ def test_a_range_records_each_of_its_days_for_every_asset(world: World) -> None:
     assert {key: world.recorded_days(*key) for key in ASSETS} == dict.fromkeys(ASSETS, days)
 
 
+@pytest.mark.dagster
 def test_a_bad_day_fails_the_run_and_names_itself_while_the_good_days_are_recorded(world: World) -> None:
     good, bad, later = (world.desk.book(30, at("09:00", day)) for day in (MONDAY, TUESDAY, WEDNESDAY))
     world.office.control.add_fault("respond", method="POST", path="/api/timesheets$", body=rf"\[zk-zammad-{bad}\]")
@@ -92,6 +94,7 @@ def test_a_bad_day_fails_the_run_and_names_itself_while_the_good_days_are_record
     assert world.office.minutes() == {good: [30], bad: [30], later: [30]}
 
 
+@pytest.mark.dagster
 def test_a_day_shows_what_was_done_in_its_metadata(world: World) -> None:
     world.desk.book(30)
     world.desk.book(45, agent="ben", ticket="globex")
@@ -243,6 +246,23 @@ def test_a_correction_that_gets_another_type_gives_the_minutes_of_an_earlier_day
     world.sync(TUESDAY)
     assert world.office.minutes() == {booking: [120]}
     assert world.reasons() == ["unmatched_correction"]
+
+
+def test_a_booking_that_grows_or_shrinks_changes_what_is_open_of_a_correction_of_another_day(world: World) -> None:
+    booking = world.desk.book(60)
+    world.desk.book(-100, at("09:04", TUESDAY))
+    world.sync(MONDAY, TUESDAY)
+    still_open = "SELECT sum(open_minutes) FROM sync.normalized_entries"
+    assert (world.value(still_open), world.reasons()) == (40, ["unmatched_correction"])
+    for units, left in (("90", 10), ("120", 0), ("70", 30)):
+        world.desk.server.edit(booking, units=units)
+        world.sync(MONDAY)
+        assert world.value(still_open) == left
+        assert ("unmatched_correction" in world.reasons()) == (left > 0)
+    world.desk.server.delete(booking)
+    world.desk.book(5)
+    world.sync(MONDAY)
+    assert world.value(still_open) == 95
 
 
 def test_a_time_sheet_typed_by_hand_is_offered_and_not_doubled(world: World) -> None:

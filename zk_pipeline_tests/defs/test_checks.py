@@ -25,6 +25,8 @@ from zk_pipeline_tests.alerting.receiver import Receiver, open_receiver
 from zk_pipeline_tests.defs.test_alerts import Watchman
 from zk_pipeline_tests.defs.world import MONDAY, ZONE, World, at
 
+pytestmark = pytest.mark.dagster
+
 TUESDAY, WEDNESDAY = MONDAY + timedelta(days=1), MONDAY + timedelta(days=2)
 NOW = at("09:00", MONDAY + timedelta(days=7))
 

@@ -13,6 +13,8 @@ from zk_pipeline.store import dagster_logs, retention
 from zk_pipeline.syncing import SyncFailedError
 from zk_pipeline_tests.defs.world import MONDAY, World
 
+pytestmark = pytest.mark.dagster
+
 CHAIN = [("zammad", "time_accountings"), ("kimai", "timesheets"), ("sync", "kimai_pushes")]
 LINES = "SELECT count(*) FROM event_logs WHERE dagster_event_type IS NULL OR dagster_event_type = 'ENGINE_EVENT'"
 

@@ -10,6 +10,8 @@ from zk_pipeline.store import ledger
 from zk_pipeline.syncing import SyncFailedError
 from zk_pipeline_tests.defs.world import MONDAY, World, at
 
+pytestmark = pytest.mark.dagster
+
 CREATE = {"method": "POST", "path": "/api/timesheets$"}
 LIST = "/api/v1/time_accountings$"
 

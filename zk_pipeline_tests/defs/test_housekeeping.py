@@ -16,6 +16,8 @@ from zk_pipeline.store import audit, retention
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline_tests.databases import without_guards
 
+pytestmark = pytest.mark.dagster
+
 MOMENT = "2026-03-01T12:00:00+00:00"
 
 

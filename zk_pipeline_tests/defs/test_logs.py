@@ -14,6 +14,8 @@ from zk_pipeline.defs.run_log import console_logger
 from zk_pipeline.run_tags import range_tags
 from zk_pipeline_tests.defs.world import KIMAI_TOKEN, MONDAY, ZAMMAD_TOKEN, World
 
+pytestmark = pytest.mark.dagster
+
 JSON = {"ZK_LOG_FORMAT": "json", "ZK_HTTP_ATTEMPTS": "2"}
 CREATE = {"method": "POST", "path": "/api/timesheets$"}
 

@@ -30,6 +30,8 @@ from zk_pipeline.web import metrics
 from zk_pipeline.web.app import create_app
 from zk_pipeline_tests.defs.world import World
 
+pytestmark = pytest.mark.dagster
+
 FOLDER = PROJECT / "deploy" / "observation"
 REFUSAL = '{"code": 400, "message": "Validation Failed", "errors": {"errors": ["Not today."]}}'
 CREATE = {"method": "POST", "path": "/api/timesheets$"}

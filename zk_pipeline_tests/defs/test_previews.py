@@ -10,6 +10,8 @@ from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline_tests.defs.test_erasure import EMAIL, NAME, furnish
 from zk_pipeline_tests.defs.world import World, at
 
+pytestmark = pytest.mark.dagster
+
 TITLES = ("Printer is out of paper", "VPN is slow")
 OTHERS = ("Acme", "Globex", "stranger@example.com", "Carl Stranger")
 

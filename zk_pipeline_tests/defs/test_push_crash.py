@@ -1,10 +1,11 @@
 """A process may be killed anywhere around a write: the next run leaves each booking in Kimai exactly once."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
 from zk_pipeline.stages.push.pusher import Pusher
+from zk_pipeline.stages.push.report import PushReport
 from zk_pipeline.syncing import SyncFailedError
 from zk_pipeline_tests.defs.crashing import KILLED, Child, before
 from zk_pipeline_tests.defs.world import MONDAY, World, at
@@ -214,12 +215,20 @@ def test_an_update_whose_answers_are_lost_is_made_good_by_the_next_run(world: Wo
 
 
 @pytest.mark.parametrize("settings", [{"ZK_KIMAI_TIME_LIMIT": 0.5}], indirect=True)
-def test_a_lost_create_is_not_sent_again_by_an_account_that_could_not_see_it(world: World) -> None:
+def test_a_lost_create_is_not_sent_again_by_an_account_that_could_not_see_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     earlier = MONDAY - timedelta(days=30)
     world.desk.book(15, at("09:00", earlier))
     world.sync(earlier)
     booking = world.desk.book(30)
-    world.office.server.configure({"permissions": {"ROLE_SUPER_ADMIN": {"view_other_timesheet": False}}})
+    push = Pusher.day
+
+    def pushed_without_the_right(pusher: Pusher, day: date) -> PushReport:
+        world.office.server.configure({"permissions": {"ROLE_SUPER_ADMIN": {"view_other_timesheet": False}}})
+        return push(pusher, day)
+
+    monkeypatch.setattr(Pusher, "day", pushed_without_the_right)
     world.office.control.add_fault("drop_after", **CREATE, times=1)
     with pytest.raises(SyncFailedError, match="view_other_timesheet"):
         world.sync()

@@ -7,9 +7,9 @@ from typer.testing import CliRunner
 
 from zk_pipeline.cli import app
 from zk_pipeline.domain.resolutions import Choice
-from zk_pipeline.store import conflicts
+from zk_pipeline.store import conflicts, summaries
 from zk_pipeline_tests.defs.deciding import refuse
-from zk_pipeline_tests.defs.world import World
+from zk_pipeline_tests.defs.world import MONDAY, World
 
 RULES = "timesheet.rules"
 LOCKDOWN = {
@@ -45,6 +45,17 @@ def test_a_refusal_is_shown_with_its_next_step(
     assert world.sync().parked == 1
     told = shown(world)
     assert [part for part in (sentence, step, "Then sync the day again.") if part not in told] == []
+
+
+def test_the_example_of_what_waits_is_what_most_of_it_waits_for(world: World) -> None:
+    world.office.server.configure({f"{RULES}.long_running_duration": 20})
+    refuse(world, "POST", times=2)
+    for _ in range(3):
+        world.desk.book(30)
+    world.sync()
+    with world.environment.runtime.database.transaction() as connection:
+        (waiting,) = summaries.waiting_by_reason(connection, "kimai", summaries.Span(MONDAY, MONDAY))
+    assert (waiting.entries, "The budget is used up." in waiting.example) == (3, True)
 
 
 def test_what_kimai_refused_is_tried_again_once_its_rules_allow_it(world: World) -> None:

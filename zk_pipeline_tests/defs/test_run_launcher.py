@@ -26,10 +26,12 @@ from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_ite
 from zk_pipeline.defs import run_launcher
 from zk_pipeline.defs.run_launcher import DIED, LocalRunLauncher, process_name, run_lock
 from zk_pipeline.store import requests
-from zk_pipeline.supervisor.daemon import forget_ticks_of_the_future
+from zk_pipeline.supervisor.daemon import end_runs_of_the_future, forget_ticks_of_the_future
 from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline_tests.defs.watching import RUN_TAGS, Watch, settled
 from zk_pipeline_tests.defs.world import MONDAY
+
+pytestmark = pytest.mark.dagster
 
 __all__ = ["settled"]
 
@@ -167,6 +169,22 @@ def test_sensors_that_ticked_while_the_clock_was_ahead_tick_again(settled: Watch
     found = {state.instigator_name: state.instigator_data for state in settled.instance.all_instigator_state()}
     assert (found["demand"].last_tick_start_timestamp, found["demand"].cursor) == (now, "kept")
     assert found["alerts"] == states["alerts"].instigator_data
+
+
+@pytest.mark.parametrize(
+    ("reported", "ended"),
+    [(DagsterEventType.PIPELINE_STARTING, "FAILURE"), (DagsterEventType.PIPELINE_CANCELING, "CANCELED")],
+)
+def test_runs_that_were_starting_or_stopping_while_the_clock_was_ahead_do_not_hold_up_all_others(
+    settled: Watch, reported: DagsterEventType, ended: str
+) -> None:
+    run = create_run_for_test(settled.instance, job_name="sync", tags=RUN_TAGS)
+    settled.instance.report_dagster_event(DagsterEvent(reported.value, "sync", message="As it began."), run.run_id)
+    now = time.time()
+    assert end_runs_of_the_future(settled.instance, now) == []
+    assert end_runs_of_the_future(settled.instance, now - 86_400) == [run.run_id]
+    assert status_of(settled, run) == ended
+    assert end_runs_of_the_future(settled.instance, now - 86_400) == []
 
 
 def test_a_run_is_suspected_for_a_while_before_it_is_failed(

@@ -20,6 +20,8 @@ from zk_pipeline.store import connections, reachability, requests, stored_settin
 from zk_pipeline.store.connections import StoredConnector
 from zk_pipeline_tests.defs.world import ZONE
 
+pytestmark = pytest.mark.dagster
+
 SUNDAY_NOON = "2026-06-14T12:00:00+02:00"
 
 

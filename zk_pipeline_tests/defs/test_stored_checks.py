@@ -17,6 +17,8 @@ from zk_pipeline.defs.automation.stored_checks import (
 from zk_pipeline_tests.defs.test_checks import Clock
 from zk_pipeline_tests.defs.world import MONDAY, World, at
 
+pytestmark = pytest.mark.dagster
+
 NOW = at("09:00", MONDAY + timedelta(days=1))
 
 

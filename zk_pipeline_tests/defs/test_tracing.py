@@ -11,6 +11,8 @@ from zk_pipeline.logs import JsonFormatter
 from zk_pipeline_tests.collector import ON, Collector, Told, collecting
 from zk_pipeline_tests.defs.world import KIMAI_TOKEN, MONDAY, ZAMMAD_TOKEN, World
 
+pytestmark = pytest.mark.dagster
+
 CHAIN = {
     "zammad/directory",
     "zammad/time_accountings",

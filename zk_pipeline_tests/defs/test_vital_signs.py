@@ -31,6 +31,8 @@ from zk_pipeline_tests.defs.world import World
 from zk_pipeline_tests.disks import fill, small_disk
 from zk_pipeline_tests.web.conftest import serving
 
+pytestmark = pytest.mark.dagster
+
 PROMPT = 0.2
 """Seconds between two looks in these tests."""
 

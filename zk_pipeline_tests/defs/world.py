@@ -1,30 +1,40 @@
 """A small world for the chain: a simulated Zammad and Kimai with two agents, and the product set up between them."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from functools import partial
 from typing import Any
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 from sqlalchemy import Row, select, text
 
+from zk_pipeline.domain.instants import days_between
 from zk_pipeline.domain.markers import marked_ids
 from zk_pipeline.local import Environment
+from zk_pipeline.pipeline import SYSTEM_ERRORS, DaysFailedError, Pipeline
+from zk_pipeline.run_tags import OVERRIDE_TAG
 from zk_pipeline.sandbox.client import SandboxControl
 from zk_pipeline.sandbox.kimai import KimaiServer
 from zk_pipeline.sandbox.kimai.model import Timesheet
 from zk_pipeline.sandbox.zammad import ZammadServer
+from zk_pipeline.settings import load_settings
+from zk_pipeline.stages.systems import Run, open_systems
 from zk_pipeline.store import conflicts
 from zk_pipeline.store.tables import pushes
 from zk_pipeline.sync_report import SyncReport
-from zk_pipeline.syncing import sync_days
+from zk_pipeline.syncing import Ran, run_over, sync_days
 from zk_pipeline_tests.defs.gate import Gate
 
 ZONE = ZoneInfo("Europe/Berlin")
 MONDAY = date(2025, 10, 6)
 ZAMMAD_TOKEN = "zammad-token-of-the-tests"
 KIMAI_TOKEN = "kimai-token-of-the-tests"
+
+_log = logging.getLogger(__name__)
 
 
 def at(clock: str, day: date = MONDAY, *, fold: int = 0) -> datetime:
@@ -140,11 +150,15 @@ class Office:
 
 @dataclass(frozen=True)
 class World:
-    """Both systems, and the product between them; every sync is a real run of Dagster."""
+    """Both systems, and the product between them.
+
+    A sync goes through the pipeline, or where Dagster is what is tested (`on_dagster`) through a real run of it.
+    """
 
     desk: Desk
     office: Office
     environment: Environment
+    on_dagster: bool = False
 
     def sync(
         self,
@@ -155,12 +169,25 @@ class World:
         tags: Mapping[str, str] | None = None,
     ) -> SyncReport:
         """Run the chain as `zk sync` does."""
-        # Importing the definitions takes a second, and the partitions read the settings of the environment.
-        from zk_pipeline.definitions import defs  # noqa: PLC0415
-
-        told: list[str] = []
         runtime = self.environment.runtime
-        return sync_days(runtime, defs.resolve_job_def(job), first, last or first, told.append, tags)
+        if self.on_dagster or job not in {"sync", "plan"}:
+            # Importing the definitions takes a second, and the partitions read the settings of the environment.
+            from zk_pipeline.definitions import defs  # noqa: PLC0415
+
+            return sync_days(runtime, defs.resolve_job_def(job), first, last or first, _unheard, tags)
+        run = partial(self._run_without_dagster, push=job == "sync", overrides_limits=OVERRIDE_TAG in (tags or {}))
+        return run_over(runtime, run, first, last or first, _unheard, asked_meanwhile=job == "sync")
+
+    def _run_without_dagster(self, first: date, last: date, *, push: bool, overrides_limits: bool) -> Ran:
+        """The pipeline as a run of Dagster calls it, with the settings as the environment has them now."""
+        run = Run(str(uuid4()), (first, last), by_person=True, at_once=True, overrides_limits=overrides_limits)
+        try:
+            runtime = replace(self.environment.runtime, settings=load_settings())
+            with open_systems(runtime, run) as systems:
+                Pipeline(systems, run, list(days_between(first, last)), _log).run(push=push)
+        except (DaysFailedError, *SYSTEM_ERRORS) as error:
+            return Ran(run.id, str(error))
+        return Ran(run.id)
 
     def map_types(self) -> None:
         """Give the activity to bookings of the one type and to those without any."""
@@ -210,3 +237,7 @@ class World:
         materialization = records[0].asset_materialization
         assert materialization is not None
         return {name: value.value for name, value in materialization.metadata.items()}
+
+
+def _unheard(sentence: str) -> None:
+    """Nobody reads the progress."""

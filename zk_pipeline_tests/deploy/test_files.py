@@ -55,11 +55,11 @@ def all_services() -> list[Any]:
 
 def program(command: list[str]) -> list[str]:
     """How this machine calls the program that a container would, without its options."""
+    words = [word for word in command[1:] if re.fullmatch(r"[a-z][a-z-]+", word)]
     if command[0] == "python":
-        return [sys.executable, "-m", command[2]]
+        return [sys.executable, "-m", command[2], *words]
     scripts = {point.name: point.value for point in entry_points(group="console_scripts")}
     module, _, function = scripts[command[0]].partition(":")
-    words = [word for word in command[1:] if re.fullmatch(r"[a-z][a-z-]+", word)]
     start = f"import sys; sys.argv[0] = {command[0]!r}; from {module} import {function} as main; main()"
     return [sys.executable, "-c", start, *words[:2]]
 

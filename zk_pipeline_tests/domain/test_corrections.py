@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zk_pipeline.domain.corrections import CorrectionGroup, Movement, Netted, net
+from zk_pipeline.domain.corrections import CorrectionGroup, Movement, Netted, Pair, net
 from zk_pipeline_tests.domain.builders import at
 
 GROUP = CorrectionGroup(50, 1, 3)
@@ -110,6 +110,52 @@ def test_the_order_of_the_bookings_does_not_matter(movements: list[Movement], ra
     shuffled = list(movements)
     random.shuffle(shuffled)
     assert net(shuffled) == net(movements)
+
+
+OTHERS = (CorrectionGroup(51, 1, 3), CorrectionGroup(50, 2, 3), CorrectionGroup(50, 1, None))
+
+
+@pytest.mark.parametrize("group", [GROUP, *OTHERS])
+@pytest.mark.parametrize("hours", [0, 5])
+def test_a_pair_reduces_just_the_named_booking_whosever_wherever_and_whenever_it_is(group: CorrectionGroup, hours: int):
+    rows = [moved(1, "60", hours=1), moved(2, "60", group, hours=hours), moved(3, "-25", hours=3)]
+    netted = net(rows, [Pair(3, 2)])
+    assert (netted[1], netted[2]) == (Netted(Decimal(60)), Netted(Decimal(35), corrected_by=(3,)))
+    assert netted[3] == Netted(Decimal(0), corrects=(2,))
+
+
+def test_what_a_pair_leaves_of_a_correction_stays_open_and_a_second_pair_takes_it():
+    rows = [moved(1, "60"), moved(2, "20", OTHERS[0]), moved(3, "-50")]
+    netted = net(rows, [Pair(3, 2)])
+    assert (netted[1].minutes, netted[2].minutes, netted[3].open_minutes) == (60, 0, 30)
+    netted = net(rows, [Pair(3, 2), Pair(3, 1)])
+    assert (netted[1].minutes, netted[2].minutes, netted[3]) == (30, 0, Netted(Decimal(0), corrects=(2, 1)))
+
+
+def test_a_pair_comes_before_what_is_netted_by_itself():
+    rows = [moved(1, "30"), moved(2, "-30"), moved(3, "-30", OTHERS[0])]
+    netted = net(rows, [Pair(3, 1)])
+    assert (netted[1].corrected_by, netted[2].open_minutes, netted[3].open_minutes) == ((3,), 30, 0)
+
+
+@pytest.mark.parametrize("pair", [Pair(2, 9), Pair(9, 1), Pair(1, 2), Pair(2, 2)])
+def test_a_pair_of_bookings_that_are_gone_or_no_longer_what_they_were_counts_for_nothing(pair: Pair):
+    rows = [moved(1, "30"), moved(2, "-20")]
+    assert net(rows, [pair]) == net(rows)
+
+
+@given(MOVEMENTS, st.lists(st.builds(Pair, st.integers(1, 30), st.integers(1, 30)), max_size=8, unique=True))
+def test_minutes_are_kept_whatever_people_pair(movements: list[Movement], pairs: list[Pair]):
+    netted = net(movements, pairs)
+    assert sum(row.minutes - row.open_minutes for row in netted.values()) == sum(row.minutes for row in movements)
+    for movement in movements:
+        assert 0 <= netted[movement.id].minutes <= max(movement.minutes, 0)
+        assert 0 <= netted[movement.id].open_minutes <= max(-movement.minutes, 0)
+    valid = {pair for pair in pairs if pair.correction in netted and pair.reduced in netted}
+    signs = {row.id: row.minutes < 0 for row in movements}
+    valid = {pair for pair in valid if signs[pair.correction] and not signs[pair.reduced]}
+    for correction in {pair.correction for pair in valid}:
+        assert set(netted[correction].corrects) <= {pair.reduced for pair in valid if pair.correction == correction}
 
 
 @given(MOVEMENTS)

@@ -12,7 +12,7 @@ from zk_pipeline.domain.decision import Action, Decision, Status, decide, decide
 from zk_pipeline.domain.ledger import Desired, LedgerRow, PushState
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Timesheet
-from zk_pipeline.domain.rounding import WHOLE_MINUTES, Rounding
+from zk_pipeline.domain.rounding import ANY, WHOLE_MINUTES, Rounding
 from zk_pipeline_tests.domain.builders import BEN, SUPPORT, TRAVEL, at, desired, ledger_row, ours
 
 SAME = desired()
@@ -55,6 +55,23 @@ def outcome(decision: Decision) -> tuple[Status, Action, Reason | None]:
 def test_each_cell_of_the_table(wish: Desired, target: Timesheet, when_open: Any, when_locked: Any):
     assert outcome(decide(ledger_row(), wish, target, locked=False)) == when_open
     assert outcome(decide(ledger_row(), wish, target, locked=True)) == when_locked
+
+
+def test_a_break_is_named_beside_the_duration_that_it_shortens():
+    paused = ours(minutes=15, duration_seconds=600, break_seconds=300)
+    decision = decide(ledger_row(), SAME, paused, locked=False)
+    assert outcome(decision) == review(Reason.KIMAI_EDITED)
+    assert decision.diff == {"duration": ("900 s", "600 s"), "break": ("0 s", "300 s")}
+
+
+@pytest.mark.parametrize("rounding", [ANY, WHOLE_MINUTES])
+def test_a_break_is_no_rounding(rounding: Rounding):
+    hour_and_a_quarter = desired(seconds=4500)
+    paused = ours(minutes=75, duration_seconds=3600, break_seconds=900)
+    assert difference(hour_and_a_quarter, paused, rounding)["break"] == ("0 s", "900 s")
+    assert difference(desired(seconds=3600), paused, rounding) == {}, "what is left of it has the length"
+    unanswered = ledger_row(asked=hour_and_a_quarter, base=None, state=PushState.INTENDED)
+    assert outcome(decide(unanswered, hour_and_a_quarter, paused, locked=False)) == review(Reason.KIMAI_EDITED)
 
 
 @pytest.mark.parametrize(("target", "when_open", "when_locked"), TABLE_OF_UNWANTED)

@@ -262,7 +262,25 @@ def test_an_open_correction_waits_for_a_person():
     row = excluded(booked="-30", open_minutes=Decimal("30.00"))
     line = only_line(situation(replace(row, sync_status=SyncStatus.CORRECTION_OPEN)))
     assert verdict(line) == review(Status.EXCLUDED, Reason.UNMATCHED_CORRECTION)
-    assert line.text == "30 minutes of the correction are open."
+    assert line.text == "30 minutes of the correction are open. No booking around it has minutes left."
+    assert not line.reducible
+
+
+def test_an_open_correction_names_the_bookings_that_it_may_be_about():
+    row = replace(
+        excluded(booked="-30", open_minutes=Decimal("30.00")), source_id="6", sync_status=SyncStatus.CORRECTION_OPEN
+    )
+    alone = only_line(situation(row))
+    line = only_line(replace(situation(row), reducible={"6": ["11", "12", "13", "14", "15"]}))
+    assert line.text == "30 minutes of the correction are open. It may be about booking 11; 12; 13 and 2 more."
+    assert line.reducible
+    assert line.facts_hash == alone.facts_hash, "what people ignored is asked again with every booking"
+
+
+def test_what_is_left_of_a_correction_is_another_question():
+    row = replace(excluded(booked="-30", open_minutes=Decimal(30)), sync_status=SyncStatus.CORRECTION_OPEN)
+    hashes = {only_line(situation(replace(row, open_minutes=Decimal(left)))).facts_hash for left in (30, 20, 10)}
+    assert len(hashes) == 3
 
 
 @pytest.mark.parametrize(

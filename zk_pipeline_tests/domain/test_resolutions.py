@@ -64,7 +64,8 @@ OUTCOMES: dict[tuple[Reason, Status], dict[Choice, Action]] = {
     },
     (Reason.LOCKED_PERIOD, Status.MISSING): {Choice.ADJUST: Action.NONE, Choice.IGNORE: Action.NONE},
     (Reason.NO_FREE_PLACE, Status.MISSING): {Choice.IGNORE: Action.NONE},
-    (Reason.UNMATCHED_CORRECTION, Status.EXCLUDED): {Choice.IGNORE: Action.NONE},
+    (Reason.UNMATCHED_CORRECTION, Status.EXCLUDED): {Choice.REDUCE: Action.NONE, Choice.IGNORE: Action.NONE},
+    (Reason.MERGED_TICKET, Status.EXCLUDED): {Choice.MOVE: Action.NONE, Choice.KEEP: Action.NONE},
     (Reason.REFUSED_BY_KIMAI, Status.MISSING): {
         Choice.CREATE: Action.CREATE,
         Choice.ADJUST: Action.NONE,
@@ -123,6 +124,10 @@ def test_each_decision_on_each_reason_does_what_the_table_says_or_nothing(
         assert (result.action, result.decided) == (action, choice)
 
 
+def test_a_correction_without_a_booking_to_reduce_is_only_ignored() -> None:
+    assert allowed(Reason.UNMATCHED_CORRECTION, Status.EXCLUDED, reducible=False) == (Choice.IGNORE,)
+
+
 @pytest.mark.parametrize("reason", list(ALLOWED), ids=str)
 def test_the_page_on_conflicts_names_the_decisions_on_each_reason(reason: Reason) -> None:
     choices = ", ".join(f"`{choice}`" for choice in ALLOWED[reason])
@@ -156,7 +161,8 @@ def test_on_a_closed_day_only_decisions_that_write_nothing_hold() -> None:
         waiting = line(reason, status)
         for choice in outcomes:
             (result,) = resolved([waiting], [decision(waiting, choice)], Locks(ZONE_UTC, DAY + timedelta(days=1)))
-            assert bool(result.decided) == (choice in {Choice.ADJUST, Choice.KEEP, Choice.IGNORE})
+            writes_nothing = {Choice.ADJUST, Choice.REDUCE, Choice.MOVE, Choice.KEEP, Choice.IGNORE}
+            assert bool(result.decided) == (choice in writes_nothing)
 
 
 def test_what_has_no_draft_is_not_written() -> None:

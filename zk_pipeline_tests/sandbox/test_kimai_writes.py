@@ -230,6 +230,30 @@ def test_restart_copies_the_marker_only_when_everything_is_copied(world: World) 
     assert full["description"] == "Work [zk-1]"
 
 
+def test_a_menu_offers_what_the_caller_may_do(world: World) -> None:
+    entry = world.entry(world.ben, "2026-03-09T09:00:00", "2026-03-09T10:00:00")
+    billed = world.entry(world.ben, "2026-03-09T09:00:00", "2026-03-09T10:00:00", exported=True)
+
+    def offered(record: str, missing: str) -> set[str]:
+        world.server.configure({"permissions": {"ROLE_SUPER_ADMIN": {missing: False}}})
+        menu = world.get(f"/api/actions/{record}/index/en")
+        return {row["id"] for row in menu.json()} if menu.status_code == 200 else {str(menu.status_code)}
+
+    everything = {"repeat", "edit", "copy", "trash"}
+    for missing, rest in {
+        "create_tag": everything,
+        "edit_other_timesheet": everything - {"edit"},
+        "delete_other_timesheet": everything - {"trash"},
+        "create_other_timesheet": everything - {"copy"},
+        "start_other_timesheet": everything - {"repeat"},
+        "view_other_timesheet": {"403"},
+    }.items():
+        assert offered(f"timesheet/{entry}", missing) == rest
+    assert offered(f"timesheet/{billed}", "edit_exported_timesheet") == {"repeat", "copy"}
+    assert "filter" in offered("activity/1", "create_tag")
+    assert "filter" not in offered("activity/1", "view_other_timesheet")
+
+
 def test_a_copy_keeps_the_marker_on_whatever_day_it_comes_to_lie(world: World) -> None:
     entry = world.entry(world.ben, "2026-03-09T08:00:00", "2026-03-09T09:00:00", "Toner [zk-zammad-7]")
     copy = world.ask("root", "PATCH", f"/api/timesheets/{entry}/duplicate").json()["id"]

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
 from zk_pipeline.store.embedded import embedded_server
+from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline_tests.store.embedded_users import User, ask, refusal, runs, server_pid
 
 
@@ -211,13 +212,19 @@ def test_a_home_removed_under_a_user_is_made_anew_beside_the_old_server(home: Pa
     user = User(home)
     old = user.endpoint()
     old_pid = server_pid(home)
-    shutil.rmtree(home)
+    # The server goes on writing, also into a directory that is being emptied.
+    assert wait_until(lambda: is_removed(home), 30)
     with embedded_server(home) as new:
         assert new != old
         user.leave()
         assert runs(new)
     with suppress(ProcessLookupError):  # PostgreSQL ends by itself as soon as it misses its files.
         os.kill(old_pid, signal.SIGINT)
+
+
+def is_removed(home: Path) -> bool:
+    shutil.rmtree(home, ignore_errors=True)
+    return not home.exists()
 
 
 def test_a_big_log_is_put_aside_at_the_start(home: Path) -> None:

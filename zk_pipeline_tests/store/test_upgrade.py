@@ -3,6 +3,7 @@
 import re
 import tomllib
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,42 @@ def test_mappings_by_address_become_those_of_the_agents_whom_the_directory_knows
     with empty.transaction() as connection:
         rows = connection.execute(text("SELECT email, kimai_user_id FROM sync.user_mappings ORDER BY 1")).all()
     assert [tuple(row) for row in rows] == list(zip(addresses, range(10, 15), strict=True))
+
+
+def test_what_was_read_of_time_sheets_before_tells_their_amounts_and_breaks(empty: Database) -> None:
+    schema.migrate(empty)
+    downgrade(empty, "0018")
+    payloads = {
+        1: '{"rate": 6.6667, "break": 600, "hourlyRate": 80.0, "fixedRate": null}',
+        2: '{"rate": "a lot", "break": null, "hourlyRate": 1e30}',
+        3: "{}",
+    }
+    with empty.transaction() as connection:
+        for id_, raw in payloads.items():
+            connection.execute(
+                text(
+                    "INSERT INTO kimai.timesheets (connector, id, user_id, project_id, activity_id, begin_at, "
+                    "duration_seconds, description, tags, exported, billable, raw) "
+                    "VALUES ('k', :id, 1, 1, 1, now(), 300, '', '{}', false, true, CAST(:raw AS jsonb))"
+                ),
+                {"id": id_, "raw": raw},
+            )
+            connection.execute(
+                text(
+                    "INSERT INTO sync.pushes (connector, source_id, state, operation, entry_date, payload_hash, asked, "
+                    "kimai_id, base, facts_hash, message, attempts, run_id, intended_at, updated_at) VALUES "
+                    "('k', :source, 'confirmed', 'create', '2025-10-06', '', '{}', :id, "
+                    "jsonb_build_object('raw', CAST(:raw AS jsonb)), '', '', 1, 'r', now(), now())"
+                ),
+                {"source": str(id_), "id": id_, "raw": raw},
+            )
+    schema.migrate(empty)
+    with empty.transaction() as connection:
+        sheets = connection.execute(text("SELECT id, rate, break_seconds FROM kimai.timesheets ORDER BY id")).all()
+        query = text("SELECT kimai_id, base - 'raw' FROM sync.pushes ORDER BY kimai_id")
+        bases = {row[0]: row[1] for row in connection.execute(query)}
+    assert [tuple(row) for row in sheets] == [(1, Decimal("6.6667"), 600), (2, None, 0), (3, None, 0)]
+    assert bases == {1: {"rate": "6.6667", "hourly_rate": "80.0", "break_seconds": 600}, 2: {}, 3: {}}
 
 
 def content(database: Database) -> Content:

@@ -10,11 +10,11 @@ from zk_pipeline.alerting.book import deliver, open_incidents, tell_failure, tel
 from zk_pipeline.dagster_server import run_url
 from zk_pipeline.defs.automation.failures import RETRIED_TAG, finished_runs, report_of
 from zk_pipeline.defs.automation.history import failed_days
-from zk_pipeline.defs.days import SYSTEM_ERRORS
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.alerts import Incident, Trouble, failures_in_a_row
 from zk_pipeline.domain.vital_figures import DATABASE, DISK
 from zk_pipeline.measuring import looked
+from zk_pipeline.pipeline import SYSTEM_ERRORS
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.store.runs import note_failure

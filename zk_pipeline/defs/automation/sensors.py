@@ -7,10 +7,10 @@ import dagster as dg
 
 from zk_pipeline.defs.automation.cancellations import note_cancelled_runs
 from zk_pipeline.defs.automation.jobs import UNFINISHED, sync
-from zk_pipeline.defs.days import SYSTEM_ERRORS
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.demand import RangeRun, pause_after, runs_for
 from zk_pipeline.domain.instants import local_day
+from zk_pipeline.pipeline import SYSTEM_ERRORS
 from zk_pipeline.run_tags import CHANGE, REASON_TAG, range_tags
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.settings import load_settings

@@ -1,46 +1,56 @@
-"""The assets `kimai/directory` and `kimai/timesheets`."""
+"""The assets `kimai/directory`, `kimai/timesheets` and `kimai/changes`."""
 
 from datetime import date
 
 import dagster as dg
 
 from zk_pipeline.defs.common import asset_by_day, asset_of_now
-from zk_pipeline.defs.days import Metadata, counted_requests, days_of, each_day, stopping_on_system_errors
+from zk_pipeline.defs.days import Metadata, days_of, pipeline_of, recorded, stopping_on_system_errors
 from zk_pipeline.defs.preview import cell, named, table, timesheet_link
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.markers import has_marker
 from zk_pipeline.domain.records import Timesheet
-from zk_pipeline.stages.kimai import around, extract_directory, extract_timesheets
+from zk_pipeline.run_tags import checked_days
+from zk_pipeline.stages.kimai import around
 from zk_pipeline.store import target as rows
 
 
 @asset_of_now("kimai")
 def directory(context: dg.AssetExecutionContext, zk: ZkResource) -> dg.MaterializeResult:
     """Customers, projects, activities, users and server settings as Kimai has them now."""
-    with stopping_on_system_errors(), counted_requests(context, zk, zk.target):
-        return dg.MaterializeResult(metadata=extract_directory(zk.runtime, zk.target))
+    with stopping_on_system_errors():
+        return dg.MaterializeResult(metadata=pipeline_of(context, zk).read_target_directory())
+
+
+@asset_of_now("kimai")
+def changes(context: dg.AssetExecutionContext, zk: ZkResource) -> dg.MaterializeResult:
+    """Asks for the days of our time sheets that were edited in Kimai since the last look and that no check looks at."""
+    with stopping_on_system_errors():
+        look = pipeline_of(context, zk).look_for_changes(checked_days(context.run.tags))
+    return dg.MaterializeResult(
+        metadata={
+            "changed": look.changed,
+            "ours": look.ours,
+            "days_asked_for": ", ".join(map(str, look.days)) or "none",
+        }
+    )
 
 
 @asset_by_day("kimai")
 def timesheets(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     """The time sheets of all users around the day (one day before to one after), as Kimai has them now."""
-    span = days_of(context)
-    with stopping_on_system_errors(), counted_requests(context, zk, zk.target):
-        extraction = extract_timesheets(zk.runtime, zk.target, span[0], span[-1], context.run.run_id)
-    certificate = extraction.certificate
-    if not certificate.complete:
-        context.log.warning("The sweep is not complete, so nothing counts as deleted: %s", certificate.reason)
-    name, zone = zk.target.endpoint.name, zk.runtime.settings.zone
+    with stopping_on_system_errors():
+        certificate = pipeline_of(context, zk).read_timesheets().certificate
+    span, name, base_url = days_of(context), zk.target.endpoint.name, zk.target.endpoint.base_url
+    zone, names = zk.runtime.settings.zone, zk.runtime.settings.preview_names
     with zk.runtime.database.transaction() as connection:
         stored = rows.timesheets_around(connection, name, around(span[0], span[-1], zk.runtime), [])
     by_day: dict[date, list[Timesheet]] = {}
     for row in stored:
         by_day.setdefault(local_day(row.begin, zone), []).append(row)
-    base_url, names = zk.target.endpoint.base_url, zk.runtime.settings.preview_names
 
-    def metadata(day: date) -> Metadata:
-        of_day = by_day.get(day, [])
+    def metadata(_: date, of_day: list[Timesheet]) -> Metadata:
         return {
             "dagster/partition_row_count": len(of_day),
             "ours": sum(has_marker(row.description) for row in of_day),
@@ -62,4 +72,4 @@ def timesheets(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
             ),
         }
 
-    each_day(context, metadata)
+    recorded(context, lambda: {day: by_day.get(day, []) for day in span}, metadata)

@@ -1,19 +1,20 @@
 """The assets `sync/normalized_entries` and `sync/reconciliation_results`."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
 import dagster as dg
 
 from zk_pipeline.defs.common import asset_by_day
-from zk_pipeline.defs.days import Metadata, add_counts, days_of, each_day, stopping_on_system_errors
+from zk_pipeline.defs.days import Metadata, pipeline_of, recorded, stopping_on_system_errors
 from zk_pipeline.defs.preview import cell, minutes, table, timesheet_link
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.approval import writes
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.plan import Result, sentence
-from zk_pipeline.stages.reconcile import Normalization, Reconciliation
+from zk_pipeline.stages.reconcile import NormalizedDay
 from zk_pipeline.store.planned import PlannedWrites
 
 
@@ -23,13 +24,8 @@ def normalized_entries(context: dg.AssetExecutionContext, zk: ZkResource) -> Non
 
     A correction that changes a booking of a day outside of the run asks for that day again.
     """
-    span = days_of(context)
-    with stopping_on_system_errors():
-        normalization = Normalization(zk.runtime, span[0], span[-1])
 
-    def metadata(day: date) -> Metadata:
-        done = normalization.day(day)
-        add_counts(context, zk, {"entries": done.entries})
+    def metadata(_: date, done: NormalizedDay) -> Metadata:
         return {
             "dagster/partition_row_count": done.entries,
             "changed": done.changed,
@@ -37,28 +33,20 @@ def normalized_entries(context: dg.AssetExecutionContext, zk: ZkResource) -> Non
             "minutes": minutes(done.minutes),
         }
 
-    each_day(context, metadata)
-    asked = normalization.ask_for_moved_days(span[0], span[-1])
-    if asked:
-        context.log.info(
-            "Corrections changed bookings of other days, which are asked for: %s", ", ".join(map(str, asked))
-        )
+    recorded(context, pipeline_of(context, zk).normalize, metadata)
 
 
 @asset_by_day("sync", deps=[("sync", "normalized_entries"), ("kimai", "directory"), ("kimai", "timesheets")])
 def reconciliation_results(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     """For every entry and every time sheet of ours, what it is and what shall be done. This is the plan."""
     with stopping_on_system_errors():
-        reconciliation = Reconciliation(zk.runtime, zk.now())
         base_url, names = zk.runtime.stored("target").base_url, zk.runtime.settings.preview_names
 
-    def metadata(day: date) -> Metadata:
-        lines = reconciliation.day(day, context.run.run_id)
+    def metadata(_: date, lines: Sequence[Result]) -> Metadata:
         statuses = Counter(line.status for line in lines)
         actions = Counter(line.action for line in lines)
         reviewed = [line for line in lines if line.action is Action.REVIEW]
         plan = PlannedWrites(tuple(line for line in lines if writes(line)))
-        add_counts(context, zk, {"in_sync": statuses[Status.IN_SYNC]})
         return {
             "dagster/partition_row_count": len(lines),
             **{f"status/{status}": statuses[status] for status in Status},
@@ -80,7 +68,7 @@ def reconciliation_results(context: dg.AssetExecutionContext, zk: ZkResource) ->
             ),
         }
 
-    each_day(context, metadata)
+    recorded(context, pipeline_of(context, zk).reconcile, metadata)
 
 
 def _reason(line: Result, *, names: bool) -> str:

@@ -6,21 +6,21 @@ from decimal import Decimal
 import dagster as dg
 
 from zk_pipeline.defs.common import asset_by_day, asset_of_now
-from zk_pipeline.defs.days import Metadata, counted_requests, days_of, each_day, stopping_on_system_errors
+from zk_pipeline.defs.days import Metadata, days_of, pipeline_of, recorded, stopping_on_system_errors
 from zk_pipeline.defs.preview import cell, minutes, table, ticket_link
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.normalize import minutes_of
 from zk_pipeline.domain.records import Ticket, TimeAccounting
-from zk_pipeline.stages.zammad import extract_bookings, extract_directory
 from zk_pipeline.store import source as rows
+from zk_pipeline.store import tickets as stored_tickets
 
 
 @asset_of_now("zammad")
 def directory(context: dg.AssetExecutionContext, zk: ZkResource) -> dg.MaterializeResult:
     """Activity types as Zammad has them now, and whoever booked and was not read yet."""
-    with stopping_on_system_errors(), counted_requests(context, zk, zk.source):
-        return dg.MaterializeResult(metadata=extract_directory(zk.runtime, zk.source))
+    with stopping_on_system_errors():
+        return dg.MaterializeResult(metadata=pipeline_of(context, zk).read_source_directory())
 
 
 @asset_by_day("zammad")
@@ -29,37 +29,32 @@ def time_accountings(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
 
     One sweep reads the whole range of a run, however many days it has.
     """
-    span = days_of(context)
-    with stopping_on_system_errors(), counted_requests(context, zk, zk.source):
-        extraction = extract_bookings(zk.runtime, zk.source, span[0], span[-1], context.run.run_id)
-    certificate = extraction.certificate
-    if not certificate.complete:
-        context.log.warning("The sweep is not complete, so nothing counts as deleted: %s", certificate.reason)
-    policy, name = zk.runtime.settings.policy, zk.source.endpoint.name
+    with stopping_on_system_errors():
+        read = pipeline_of(context, zk).read_bookings()
+    certificate, span = read.certificate, days_of(context)
+    policy, name, base_url = zk.runtime.settings.policy, zk.source.endpoint.name, zk.source.endpoint.base_url
     with zk.runtime.database.transaction() as connection:
         bookings = rows.bookings_of_days(connection, name, span[0], span[-1])
-        tickets = rows.tickets_of_days(connection, name, span[0], span[-1])
+        tickets = stored_tickets.tickets_of_days(connection, name, span[0], span[-1])
     by_day: dict[date, list[TimeAccounting]] = {}
     for booking in bookings:
         by_day.setdefault(booking.work_day or local_day(booking.created_at, policy.zone), []).append(booking)
-    base_url = zk.source.endpoint.base_url
 
-    def metadata(day: date) -> Metadata:
-        of_day = by_day.get(day, [])
+    def metadata(_: date, of_day: list[TimeAccounting]) -> Metadata:
         return {
             "dagster/partition_row_count": len(of_day),
             "minutes": minutes(sum((minutes_of(row, policy) for row in of_day), Decimal(0))),
             "agents": len({row.agent_id for row in of_day}),
             "sweep": f"{certificate.rows} rows in {certificate.pages} pages, {certificate.total_after} in all",
             "complete": certificate.complete,
-            "deleted": len(extraction.gone),
+            "deleted": len(read.gone),
             "preview": table(
                 ("booking", "ticket", "units", "created"),
                 [_preview_row(row, tickets.get(row.ticket_id), base_url) for row in of_day],
             ),
         }
 
-    each_day(context, metadata)
+    recorded(context, lambda: {day: by_day.get(day, []) for day in span}, metadata)
 
 
 def _preview_row(row: TimeAccounting, ticket: Ticket | None, base_url: str) -> tuple[object, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from zk_pipeline.sandbox.kimai.model import Activity, Customer, Project, Rate, Tag, Team, User
+from zk_pipeline.sandbox.kimai.model import Activity, Customer, Invoice, Project, Rate, Tag, Team, User
 from zk_pipeline.sandbox.kimai.permissions import permissions_of
 from zk_pipeline.sandbox.kimai.search import fold
 from zk_pipeline.sandbox.kimai.settings import Settings
@@ -24,6 +24,7 @@ class Installation:
     activities: Table[Activity] = field(default_factory=lambda: Table(Activity))
     tags: Table[Tag] = field(default_factory=lambda: Table(Tag))
     rates: Table[Rate] = field(default_factory=lambda: Table(Rate))
+    invoices: Table[Invoice] = field(default_factory=lambda: Table(Invoice))
     timesheets: TimesheetTable = field(default_factory=TimesheetTable)
 
     _cells: Mapping[str, Mapping[str, bool]] | None = field(default=None, init=False, repr=False)

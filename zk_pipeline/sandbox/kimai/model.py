@@ -157,3 +157,23 @@ class Timesheet:
     def zone(self) -> ZoneInfo:
         """The zone the entry is shown and patched in."""
         return zone(self.timezone)
+
+
+@dataclass(frozen=True, slots=True)
+class Invoice:
+    """An invoice as it was saved; it keeps no time sheets and no period. `payment_date` is a day in ISO form."""
+
+    id: int
+    number: str
+    customer: int
+    user: int
+    created_at: int
+    timezone: str
+    total: Decimal
+    tax: Decimal
+    vat: Decimal
+    currency: str
+    due_days: int = 30
+    status: str = "new"
+    payment_date: str | None = None
+    comment: str | None = None

@@ -1,8 +1,10 @@
-"""Routes of users, teams, configuration and status (docs/kimai.md §8, §10)."""
+"""Routes of users, teams, invoices, configuration and status (docs/kimai.md §8, §10, §15)."""
 
 from typing import Any
 
-from zk_pipeline.sandbox.kimai import masterdata_list, users, views
+from starlette.responses import JSONResponse, Response
+
+from zk_pipeline.sandbox.kimai import invoices, masterdata_list, users, views
 from zk_pipeline.sandbox.kimai.errors import not_found
 from zk_pipeline.sandbox.kimai.http import Call, Handler
 
@@ -47,6 +49,23 @@ def _get_team(call: Call) -> Any:
     return views.team_entity(call.caller.kimai, team)
 
 
+def _list_invoices(call: Call) -> Response:
+    _require_invoices(call)
+    page = invoices.page_of(call.caller, call.query)
+    return JSONResponse([views.invoice_row(call.caller.kimai, row) for row in page.rows], headers=page.headers())
+
+
+def _get_invoice(call: Call) -> Any:
+    _require_invoices(call)
+    return views.invoice_row(call.caller.kimai, invoices.readable(call.caller, call.id))
+
+
+def _require_invoices(call: Call) -> None:
+    """Older versions do not know the route."""
+    if not call.caller.kimai.settings.at_least(2, 22):
+        raise not_found()
+
+
 def _timesheet_config(call: Call) -> Any:
     """What the API tells of the settings; rounding and most rules are not among it."""
     settings = call.caller.kimai.settings
@@ -86,6 +105,8 @@ ROUTES: list[tuple[str, str, Handler]] = [
     ("PATCH", "/api/users/{id:int}/preferences", _patch_preferences),
     ("GET", "/api/teams", _list_teams),
     ("GET", "/api/teams/{id:int}", _get_team),
+    ("GET", "/api/invoices", _list_invoices),
+    ("GET", "/api/invoices/{id:int}", _get_invoice),
     ("GET", "/api/config/timesheet", _timesheet_config),
     ("GET", "/api/version", _version),
     ("GET", "/api/ping", _ping),

@@ -18,6 +18,7 @@ _USER = frozenset({
 })  # fmt: skip
 _TEAMLEAD = _USER | {
     "create_activity",
+    "create_invoice",
     "create_other_timesheet",
     "delete_other_timesheet",
     "edit_billable_other_timesheet",
@@ -28,6 +29,7 @@ _TEAMLEAD = _USER | {
     "hourly-rate_own_profile",
     "start_other_timesheet",
     "stop_other_timesheet",
+    "view_invoice",
     "view_other_timesheet",
     "view_rate_other_timesheet",
     "view_rate_own_timesheet",
@@ -69,7 +71,8 @@ DEFAULTS: Mapping[str, frozenset[str]] = {
     ROLE_ADMIN: _ADMIN,
     ROLE_SUPER_ADMIN: _SUPER_ADMIN,
 }
-KNOWN = _SUPER_ADMIN
+KNOWN = _SUPER_ADMIN | {"delete_invoice"}
+"""Every permission; deleting an invoice is in no role by default."""
 
 
 def permissions_of(roles: Iterable[str], changed_cells: Mapping[str, Mapping[str, bool]]) -> frozenset[str]:

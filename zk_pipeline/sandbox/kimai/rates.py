@@ -22,32 +22,36 @@ def best_rate(kimai: Installation, entry: Timesheet) -> Rate | None:
 
 
 def with_rates(kimai: Installation, entry: Timesheet) -> Timesheet:
-    """The entry with its amounts computed anew; a running one is worth nothing yet."""
+    """The entry with its amounts as they are reckoned on saving; a running one is worth nothing yet.
+
+    What stands on the entry goes before every rule, but for an hourly rate of nothing, which was saved before there was
+    any. A rule with a fixed rate goes before an hourly rate, also before one set on the entry.
+    """
     if entry.end is None:
         return replace(entry, rate=Decimal(0), internal_rate=Decimal(0))
     found = best_rate(kimai, entry)
-    if found is not None and found.is_fixed and entry.fixed_rate is None and entry.hourly_rate is None:
-        entry = replace(entry, fixed_rate=found.rate)
-    if entry.fixed_rate is not None:
-        return replace(entry, rate=entry.fixed_rate, internal_rate=entry.fixed_rate)
-    hourly, internal = _hourly(kimai, entry, found)
+    preferences = kimai.users.rows[entry.user].preferences
+    fixed, hourly = entry.fixed_rate, entry.hourly_rate or None
+    inside: Decimal | None = None
+    if found is not None and found.is_fixed:
+        fixed = found.rate if fixed is None else fixed
+    elif found is not None:
+        hourly = found.rate if hourly is None else hourly
+    if found is not None and found.is_fixed == (fixed is not None):
+        inside = found.rate if found.internal_rate is None else found.internal_rate
+    elif preferences.get("internal_rate"):
+        inside = Decimal(preferences["internal_rate"] or 0)
+    if fixed is not None:
+        return replace(entry, fixed_rate=fixed, rate=fixed, internal_rate=fixed if inside is None else inside)
+    if hourly is None:
+        hourly = Decimal(preferences.get("hourly_rate") or 0)
+    inside = hourly if inside is None else inside
     return replace(
         entry,
         hourly_rate=hourly,
         rate=_amount(hourly, entry.duration),
-        internal_rate=_amount(internal, entry.duration),
+        internal_rate=_amount(inside, entry.duration),
     )
-
-
-def _hourly(kimai: Installation, entry: Timesheet, found: Rate | None) -> tuple[Decimal, Decimal]:
-    if entry.hourly_rate is not None:
-        return entry.hourly_rate, entry.hourly_rate
-    if found is not None:
-        return found.rate, found.rate if found.internal_rate is None else found.internal_rate
-    preferences = kimai.users.rows[entry.user].preferences
-    hourly = Decimal(preferences.get("hourly_rate") or 0)
-    internal = preferences.get("internal_rate")
-    return hourly, Decimal(internal) if internal else hourly
 
 
 def _amount(hourly: Decimal, seconds: int) -> Decimal:

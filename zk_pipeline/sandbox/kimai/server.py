@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from starlette.applications import Starlette
@@ -10,13 +11,13 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from zk_pipeline.sandbox.kimai import masterdata_routes, other_routes, timesheet_routes
+from zk_pipeline.sandbox.kimai import actions, invoices, masterdata_routes, other_routes, timesheet_routes, timesheets
 from zk_pipeline.sandbox.kimai.auth import Authenticator
 from zk_pipeline.sandbox.kimai.datetimes import end_of, start_of, to_epoch, zone
 from zk_pipeline.sandbox.kimai.http import endpoint, unrouted
 from zk_pipeline.sandbox.kimai.installation import Installation
 from zk_pipeline.sandbox.kimai.masterdata import generated_number
-from zk_pipeline.sandbox.kimai.model import Activity, Customer, Project, Tag, Team, Timesheet, User
+from zk_pipeline.sandbox.kimai.model import Activity, Customer, Invoice, Project, Rate, Tag, Team, Timesheet, User
 
 
 class _Masterdata(Convertor[str]):
@@ -52,6 +53,7 @@ class KimaiServer:
                 *timesheet_routes.ROUTES,
                 *other_routes.ROUTES,
                 *masterdata_routes.ROUTES,
+                *actions.ROUTES,
             )
         ]
         return Starlette(routes=routes, exception_handlers={HTTPException: unrouted})
@@ -193,3 +195,28 @@ class KimaiServer:
             "modified_at": self.kimai.now(),
         }
         return Timesheet(user=user, begin=first, end=last, **(derived | values))
+
+    def add_rate(self, kind: str, owner: int, rate: str, user: int | None = None, *, is_fixed: bool = False) -> int:
+        """An hourly or fixed rate of `customers`, `projects` or `activities`; entries keep theirs until saved again."""
+        rates = self.kimai.rates
+        return rates.put(Rate(rates.new_id(), kind, owner, Decimal(rate), user, is_fixed=is_fixed)).id
+
+    def edit_timesheet(self, entry_id: int, **columns: Any) -> Timesheet:
+        """What a person saves in Kimai's own form: rounded, priced, and reset where it moves."""
+        return timesheets.edit(self.kimai, entry_id, columns)
+
+    def invoice(self, maker: int, customer: int, first: date, last: date, vat: str = "19") -> Invoice | None:
+        """A person invoices a customer's billable entries of these days; None where there are none."""
+        return invoices.create(self.kimai, self.kimai.users.rows[maker], customer, first, last, Decimal(vat))
+
+    def export(self, maker: int, first: date, last: date, *, billable: bool | None = None, mark: bool = True) -> None:
+        """A person exports the entries of these days, with or without the box that marks them."""
+        invoices.export(self.kimai, self.kimai.users.rows[maker], first, last, billable=billable, mark=mark)
+
+    def change_invoice(self, invoice_id: int, status: str) -> None:
+        """A person changes an invoice's status: `new`, `pending`, `paid`, `canceled`."""
+        invoices.change_status(self.kimai, invoice_id, status)
+
+    def delete_invoice(self, invoice_id: int) -> None:
+        """A person deletes an invoice; its entries stay marked."""
+        self.kimai.invoices.remove(invoice_id)

@@ -1,7 +1,7 @@
 """GET /api/timesheets: filters, many of which fall away silently, order and pages (docs/kimai.md §2)."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -24,7 +24,7 @@ Keep = Callable[[Timesheet], bool]
 class Page:
     """One page of a list and its X- headers."""
 
-    rows: list[Timesheet]
+    rows: list[Any]
     number: int
     size: int
     total: int
@@ -44,17 +44,22 @@ def _pages(total: int, size: int) -> int:
 
 
 def page_of(caller: Caller, query: Query) -> Page:
-    """The page a query asks for; 404 for a page past the last."""
+    """The page of time sheets that a query asks for; 404 for a page past the last."""
+    rows = caller.kimai.timesheets.rows
+    page = cut(caller, query, _ordered(caller, query, _selected(caller, query)))
+    return replace(page, rows=[rows[row_id] for row_id in page.rows])
+
+
+def cut(caller: Caller, query: Query, rows: Sequence[Any]) -> Page:
+    """The page of a list that a query asks for; 404 for a page past the last."""
     number = query.number("page", 1) or 1
     size = query.number("size", DEFAULT_SIZE) or DEFAULT_SIZE
     if caller.kimai.settings.at_least(2, 42):
         size = min(size, LARGEST_SIZE)
-    ids = _ordered(caller, query, _selected(caller, query))
-    if number > _pages(len(ids), size):
+    if number > _pages(len(rows), size):
         raise not_found()
-    rows = caller.kimai.timesheets.rows
     start = (number - 1) * size
-    return Page([rows[row_id] for row_id in ids[start : start + size]], number, size, len(ids))
+    return Page(list(rows[start : start + size]), number, size, len(rows))
 
 
 def active(caller: Caller) -> list[Timesheet]:

@@ -51,18 +51,31 @@ def readable(caller: Caller, entry_id: int) -> Timesheet:
 
 
 def changeable(caller: Caller, entry_id: int, action: str) -> Timesheet:
-    """An entry the caller may `edit` or `delete`; exported and locked ones need more permissions."""
+    """An entry the caller may `edit` or `delete`."""
     entry = readable(caller, entry_id)
-    if not caller.may_for(action + "_{}_timesheet", entry.user):
-        raise forbidden()
-    if entry.exported:
-        caller.require("edit_exported_timesheet")
-    settings = caller.kimai.settings
-    if not settings.lockdown().allows(
-        entry.begin, entry_zone=entry.zone, now=settings.clock(), permissions=caller.permissions
-    ):
+    if not may_change(caller, entry, action):
         raise forbidden()
     return entry
+
+
+def may_change(caller: Caller, entry: Timesheet, action: str) -> bool:
+    """Whether the caller may `edit` or `delete` the entry; exported and locked ones need more permissions."""
+    settings = caller.kimai.settings
+    return (
+        caller.may_for(action + "_{}_timesheet", entry.user)
+        and (not entry.exported or caller.may("edit_exported_timesheet"))
+        and settings.lockdown().allows(
+            entry.begin, entry_zone=entry.zone, now=settings.clock(), permissions=caller.permissions
+        )
+    )
+
+
+def is_startable(caller: Caller, entry: Timesheet) -> bool:
+    """Whether project, customer and activity are visible and open to the caller, so that a copy may begin."""
+    kimai = caller.kimai
+    project = kimai.projects.rows[entry.project]
+    visible = project.visible and kimai.customer_of(project).visible and kimai.activities.rows[entry.activity].visible
+    return visible and caller.sees_assignment(entry)
 
 
 def form_fields(caller: Caller, owner: int, *, with_user: bool) -> list[str]:
@@ -118,12 +131,7 @@ def patch(caller: Caller, entry_id: int, data: Mapping[str, Any]) -> Shown:
     """PATCH: only sent fields change; times are read in the zone stored on the entry."""
     stored = changeable(caller, entry_id, "edit")
     form = Form(form_fields(caller, stored.user, with_user=True), data)
-    entry = _filled(caller, form, stored)
-    moved = (entry.project, entry.activity) != (stored.project, stored.activity)
-    if moved and not form.sent("billable"):
-        entry = _with_automatic_billable(caller.kimai, entry)
-    if moved or entry.user != stored.user:
-        entry = _with_rates_reset(form, entry)
+    entry = _with_rates_reset(caller.kimai, stored, _filled(caller, form, stored))
     entry = replace(entry, timezone=caller.kimai.users.rows[entry.user].timezone)
     if entry == stored:
         return Shown(stored, stored.zone)
@@ -148,7 +156,8 @@ def stop(caller: Caller, entry_id: int) -> Shown:
 def restart(caller: Caller, entry_id: int, *, begin: int | None, copy_all: bool) -> Shown:
     """PATCH /restart: a new running entry of the caller with the same project and activity."""
     original = readable(caller, entry_id)
-    caller.require("start_own_timesheet")
+    if not caller.may_for("start_{}_timesheet", original.user):
+        raise forbidden()
     _require_startable(caller, original)
     entry = Timesheet(
         id=0,
@@ -178,7 +187,7 @@ def restart(caller: Caller, entry_id: int, *, begin: int | None, copy_all: bool)
 def duplicate(caller: Caller, entry_id: int) -> Shown:
     """PATCH /duplicate: a clone of the same owner that carries description, tags and custom fields, any marker too."""
     original = readable(caller, entry_id)
-    if not caller.may_for("edit_{}_timesheet", original.user):
+    if not caller.may_for("create_{}_timesheet", original.user):
         raise forbidden()
     _require_startable(caller, original)
     entry = replace(original, id=0, exported=False, meta=dict(original.meta))
@@ -208,6 +217,12 @@ def set_meta(caller: Caller, entry_id: int, data: Mapping[str, Any]) -> Shown:
         raise bad_request()
     changed = replace(entry, meta=entry.meta | {name: scalar(value)})
     return Shown(caller.kimai.timesheets.put(changed), entry.zone)
+
+
+def edit(kimai: Installation, entry_id: int, columns: Mapping[str, Any]) -> Timesheet:
+    """What a person saves in Kimai's own form, which has fields that the API lacks, such as the break."""
+    stored = kimai.timesheets.rows[entry_id]
+    return _saved(kimai, _with_rates_reset(kimai, stored, replace(stored, **columns)), stored.zone)
 
 
 def delete(caller: Caller, entry_id: int) -> None:
@@ -297,10 +312,17 @@ def _with_automatic_billable(kimai: Installation, entry: Timesheet) -> Timesheet
     return replace(entry, billable=all(part.billable for part in parts))
 
 
-def _with_rates_reset(form: Form, entry: Timesheet) -> Timesheet:
-    if form.sent("fixedRate") or form.sent("hourlyRate"):
+def _with_rates_reset(kimai: Installation, stored: Timesheet, entry: Timesheet) -> Timesheet:
+    """The entry without what people set on it, where it moves to another user, project or activity.
+
+    Nothing is reset when a rate changes at the same time. A rate that is sent as it stands is no change, and `billable`
+    is automatic then whatever was sent (docs/kimai.md §4).
+    """
+    moved = (entry.user, entry.project, entry.activity) != (stored.user, stored.project, stored.activity)
+    priced = (entry.fixed_rate, entry.hourly_rate) != (stored.fixed_rate, stored.hourly_rate)
+    if not moved or priced:
         return entry
-    return replace(entry, fixed_rate=None, hourly_rate=None)
+    return _with_automatic_billable(kimai, replace(entry, fixed_rate=None, hourly_rate=None))
 
 
 def _default_begin(caller: Caller) -> int:
@@ -315,11 +337,7 @@ def _default_begin(caller: Caller) -> int:
 
 
 def _require_startable(caller: Caller, entry: Timesheet) -> None:
-    """403 unless project, customer and activity are visible and open to the caller."""
-    kimai = caller.kimai
-    project = kimai.projects.rows[entry.project]
-    visible = project.visible and kimai.customer_of(project).visible
-    if not (visible and kimai.activities.rows[entry.activity].visible and caller.sees_assignment(entry)):
+    if not is_startable(caller, entry):
         raise forbidden()
 
 

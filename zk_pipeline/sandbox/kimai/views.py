@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from zk_pipeline.sandbox.kimai.access import Caller
 from zk_pipeline.sandbox.kimai.datetimes import local, written, zone
 from zk_pipeline.sandbox.kimai.installation import Installation
-from zk_pipeline.sandbox.kimai.model import Activity, Customer, Project, Rate, Tag, Team, Timesheet, User
+from zk_pipeline.sandbox.kimai.model import Activity, Customer, Invoice, Project, Rate, Tag, Team, Timesheet, User
 from zk_pipeline.sandbox.kimai.timesheets import Shown
 
 Json = dict[str, Any]
@@ -239,6 +239,26 @@ def rate_row(kimai: Installation, rate: Rate) -> Json:
         "rate": _float(rate.rate),
         "internalRate": _float(rate.internal_rate),
         "isFixed": rate.is_fixed,
+    }
+
+
+def invoice_row(kimai: Installation, invoice: Invoice) -> Json:
+    """An invoice, alike by itself and in a collection: neither the time sheets on it nor a period."""
+    return {
+        "id": invoice.id,
+        "invoiceNumber": invoice.number,
+        "comment": invoice.comment,
+        "customer": _customer(kimai.customers.rows[invoice.customer]),
+        "user": user_row(kimai, kimai.users.rows[invoice.user]),
+        "createdAt": written(invoice.created_at, zone(invoice.timezone)),
+        "total": _float(invoice.total),
+        "tax": _float(invoice.tax),
+        "currency": invoice.currency,
+        "dueDays": invoice.due_days,
+        "vat": _float(invoice.vat),
+        "status": invoice.status,
+        "paymentDate": invoice.payment_date,
+        "metaFields": [],
     }
 
 

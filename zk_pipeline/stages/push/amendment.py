@@ -8,16 +8,22 @@ from zk_pipeline.connectors.errors import (
     NotFoundError,
     PermissionDeniedError,
     ValidationFailedError,
+    WithheldError,
 )
+from zk_pipeline.domain.by_hand import NOTHING, RESETTING, ByHand, question, set_by_hand
 from zk_pipeline.domain.decision import Action, owned
 from zk_pipeline.domain.ledger import LedgerRow
 from zk_pipeline.domain.locks import Locks
 from zk_pipeline.domain.markers import has_marker, marker
 from zk_pipeline.domain.plan import Result
+from zk_pipeline.domain.plan_lines import shortened
 from zk_pipeline.domain.records import Timesheet, TimesheetChange
-from zk_pipeline.stages.push.book import Book, Done, refusal_of
+from zk_pipeline.domain.rounding import ANY
+from zk_pipeline.stages.push.book import Book, Done, Refusal, refusal_of
 from zk_pipeline.stages.push.delivery import Parcel
 from zk_pipeline.stages.push.report import PushReport
+
+_SENT_BACK = frozenset({"billable", "hourlyRate", "fixedRate"})
 
 
 class Amendment:
@@ -33,20 +39,52 @@ class Amendment:
         current = self._target.get(parcel.line.kimai_id or 0)
         if current is None or self._locks.why(current) or self._edited_since(current, parcel, known):
             return PushReport(left=1)
-        self._book.intend([parcel], Action.UPDATE)
+        moves = not parcel.line.diff.keys().isdisjoint(RESETTING)
+        theirs = set_by_hand(current, known.base if known else None) if moves else NOTHING
+        self._book.intend([parcel], Action.UPDATE, theirs)
         try:
-            row = self._target.update(current, _change(parcel, current))
+            row = self._sent(parcel, current, theirs)
         except NotFoundError:
             return PushReport(left=1)
         except (ValidationFailedError, PermissionDeniedError) as error:
-            self._book.refuse(parcel, Action.UPDATE, refusal_of(error))
+            self._book.refuse(parcel, Action.UPDATE, self._refusal(parcel, theirs, error))
             return PushReport(parked=1)
         except ConnectorError as error:
             if not error.outcome_unknown:
                 raise
             return PushReport(failed=1, problems=(str(error),))
+        if not _reached(parcel, current, row):
+            minutes, wanted = (f"{seconds / 60:g}" for seconds in (row.duration_seconds, parcel.draft.desired.seconds))
+            why = shortened(row) or "No rounding explains that."
+            text = f"Kimai made {minutes} minutes of it instead of {wanted}. {why}"
+            self._book.refuse(parcel, Action.UPDATE, Refusal(text), current=row)
+            return PushReport(parked=1)
         self._book.confirm([Done(parcel, row, current)], "kimai.timesheet.updated", Action.UPDATE)
         return PushReport(updated=1, minutes=parcel.line.minutes)
+
+    def kept(self, parcel: Parcel, known: LedgerRow) -> Timesheet | None:
+        """A time sheet that our move has reached, though not its answer, with what people had set sent back."""
+        current = self._target.get(parcel.line.kimai_id or 0)
+        if current is None or self._locks.why(current):
+            return current
+        return self._target.update(current, known.by_hand.on(TimesheetChange()))
+
+    def _sent(self, parcel: Parcel, current: Timesheet, theirs: ByHand) -> Timesheet:
+        change = _change(parcel, current)
+        try:
+            return self._target.update(current, theirs.on(change))
+        except WithheldError as error:
+            if not (parcel.line.decided and error.fields <= _SENT_BACK):
+                raise
+            # A person decided to move it all the same, though it gets Kimai's own rate.
+            return self._target.update(current, change)
+
+    def _refusal(self, parcel: Parcel, theirs: ByHand, error: ConnectorError) -> Refusal:
+        if not isinstance(error, WithheldError) or not error.fields <= _SENT_BACK:
+            return refusal_of(error)
+        usual, currency = self._book.usual_rate(parcel)
+        told = question(theirs, parcel.draft.desired.seconds, usual, currency)
+        return Refusal(f"{told} {error.problem} {error.remedy} Or decide: update moves it and leaves that to Kimai.")
 
     def _edited_since(self, current: Timesheet, parcel: Parcel, known: LedgerRow | None) -> bool:
         """Whether somebody edited the time sheet since it was looked at for the plan."""
@@ -128,15 +166,30 @@ def _unchanged(current: Timesheet, seen: Timesheet | None) -> bool:
     return seen is not None and (*owned(current), current.description) == (*owned(seen), seen.description)
 
 
+def _reached(parcel: Parcel, current: Timesheet, row: Timesheet) -> bool:
+    """Whether the time sheet has the length that was wanted, as far as rounding lets it.
+
+    Somebody may have entered a break between our look and our write.
+    """
+    sent, moved = parcel.draft.desired.seconds, not parcel.line.diff.keys().isdisjoint({"begin", "duration"})
+    if not moved or row.duration_seconds == sent:
+        return True
+    return row.break_seconds == current.break_seconds and ANY.explains(row.begin, sent, row)
+
+
 def _change(parcel: Parcel, current: Timesheet) -> TimesheetChange:
-    """Only our fields that differ; what people of the target keep there (text, tags, billable) is not sent."""
+    """Only our fields that differ; what people of the target keep there (text, tags, a break) stays.
+
+    A break is taken off what lies between begin and end.
+    """
     diff, draft = parcel.line.diff, parcel.draft
     begin = draft.span.begin if "begin" in diff else current.begin
     moved = "begin" in diff or "duration" in diff
+    length = timedelta(seconds=draft.desired.seconds + current.break_seconds)
     return TimesheetChange(
         user_id=draft.desired.user_id if "user" in diff else None,
         project_id=draft.desired.project_id if "project" in diff else None,
         activity_id=draft.desired.activity_id if "activity" in diff else None,
         begin=begin if moved else None,
-        end=begin + timedelta(seconds=draft.desired.seconds) if moved else None,
+        end=begin + length if moved else None,
     )

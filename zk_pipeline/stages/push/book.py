@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from decimal import Decimal
 
 from sqlalchemy import Connection
 
 from zk_pipeline.connectors.errors import ConnectorError, ValidationFailedError
+from zk_pipeline.domain import by_hand
+from zk_pipeline.domain.by_hand import NOTHING, ByHand
 from zk_pipeline.domain.decision import Action
 from zk_pipeline.domain.journal import JournalEntry
 from zk_pipeline.domain.ledger import Desired, LedgerRow, PushState
@@ -69,10 +72,19 @@ class Book:
         with self._database.transaction() as connection:
             return bool(ledger.rows_of_timesheets(connection, self._target, [kimai_id]).keys() - {source_id})
 
-    def intend(self, parcels: Sequence[Parcel], operation: Action) -> None:
-        """Commit that these writes are about to be sent."""
+    def usual_rate(self, parcel: Parcel) -> tuple[Decimal | None, str]:
+        """What an hour costs where a parcel's time sheet shall lie, as another one there tells; and the currency."""
+        desired, kimai_id = parcel.draft.desired, parcel.line.kimai_id or 0
         with self._database.transaction() as connection:
-            ledger.intend(connection, self._target, [_write(parcel, operation) for parcel in parcels], self._run_id)
+            place = (desired.user_id, desired.project_id or 0, desired.activity_id)
+            sheet = rows.newest_priced(connection, self._target, *place, other_than=kimai_id)
+            return by_hand.hourly(sheet) if sheet else None, rows.currency_of(connection, self._target, place[1])
+
+    def intend(self, parcels: Sequence[Parcel], operation: Action, theirs: ByHand = NOTHING) -> None:
+        """Commit that these writes are about to be sent, an update with what people had set there."""
+        writes = [replace(_write(parcel, operation), by_hand=theirs) for parcel in parcels]
+        with self._database.transaction() as connection:
+            ledger.intend(connection, self._target, writes, self._run_id)
 
     def confirm(self, done: Sequence[Done], event: str, operation: Action) -> None:
         """Commit the rows that the target returned, what was there before them, and that a decision is carried out."""
@@ -114,8 +126,11 @@ class Book:
             event = AuditEvent("kimai.timesheet.deleted", "pipeline", f"timesheet:{kimai_id}", detail, self._run_id)
             audit.append(connection, [event])
 
-    def refuse(self, parcel: Parcel, operation: Action, refusal: Refusal) -> None:
-        """Park an entry that the target refused, and open a conflict for it."""
+    def refuse(self, parcel: Parcel, operation: Action, refusal: Refusal, *, current: Timesheet | None = None) -> None:
+        """Park an entry that the target refused, and open a conflict for it.
+
+        `current` is the time sheet where something was written, though not what was wanted.
+        """
         known = parcel.line.text
         if parcel.line.reason is Reason.REFUSED_BY_KIMAI:
             # Its text is that of the last refusal: a sentence is told once.
@@ -124,6 +139,7 @@ class Book:
         line = replace(parcel.line, action=Action.REVIEW, reason=Reason.REFUSED_BY_KIMAI, text=text)
         with self._exchanges.committed() as connection:
             ledger.refuse(connection, self._target, _write(parcel, operation), PushState.PARKED, text, self._run_id)
+            rows.save_timesheets(connection, self._target, [current] if current is not None else [])
             approvals.spend(connection, self._target, [parcel.line], self._run_id)
             if parcel.line.reason is Reason.REFUSED_BY_KIMAI:
                 # Trying again was what a person decided; the new refusal is a new question.

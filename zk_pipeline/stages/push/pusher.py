@@ -148,8 +148,14 @@ class Pusher:
             found = rows.timesheets_by_id(connection, self._name, [parcel.line.kimai_id or 0 for parcel in plain])
         there = [parcel for parcel in plain if parcel.line.kimai_id in found]
         taken: dict[Action, list[Done]] = {Action.CREATE: [], Action.UPDATE: [], Action.LINK: []}
+        amendment = Amendment(self._target, self._book, locks)
         for parcel in there:
-            operation, done = _taken_over(parcel, found[parcel.line.kimai_id or 0], known.get(parcel.source_id))
+            row = known.get(parcel.source_id)
+            if row is not None and row.by_hand and row.state is PushState.INTENDED and not parcel.line.decided:
+                with self._exchanges.of(parcel.source_id, in_doubt=True):
+                    kept = amendment.kept(parcel, row)
+                found |= {kept.id: kept} if kept else {}
+            operation, done = _taken_over(parcel, found[parcel.line.kimai_id or 0], row)
             taken[operation].append(done)
         for operation, done in taken.items():
             self._book.confirm(done, _TAKEN_OVER[operation], operation)

@@ -21,6 +21,7 @@ from zk_pipeline.connectors.errors import (
     ValidationFailedError,
 )
 from zk_pipeline.domain import undo
+from zk_pipeline.domain.by_hand import set_by_hand
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.instants import days_window
 from zk_pipeline.domain.journal import Operation, Written
@@ -187,6 +188,8 @@ class Undoing:
                 self._book.deleted(step, current)
             case Reversal.RESTORE if current is not None:
                 change = TimesheetChange() if step.already else undo.change_back(step.write.entry)
+                if (change.user_id, change.project_id, change.activity_id) != (None, None, None):
+                    change = set_by_hand(current, _base(known, current) or step.write.entry.after).on(change)
                 self._book.restored(step, current, self._target.update(current, change), known)
             case Reversal.UNLINK if current is not None:
                 before = step.write.entry.before
@@ -265,6 +268,10 @@ class Undoing:
             return step.left(str(error))
         self._book.removed(step)
         return replace(step, text="")
+
+
+def _base(known: LedgerRow | None, current: Timesheet) -> Timesheet | None:
+    return known.base if known is not None and known.kimai_id == current.id else None
 
 
 def _present(database: Database, settings: UndoSettings, found: Sightings, known: dict[str, LedgerRow]) -> Present:

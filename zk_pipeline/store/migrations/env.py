@@ -4,6 +4,7 @@ from alembic import context
 
 from zk_pipeline.store import (
     account_tables,  # noqa: F401 (importing it completes the metadata, as the next ones do)
+    booking_decisions,  # noqa: F401
     mapping_tables,  # noqa: F401
     period_tables,  # noqa: F401
     privacy_tables,  # noqa: F401

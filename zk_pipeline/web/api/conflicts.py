@@ -36,11 +36,15 @@ class ConflictPage(Page[Conflict]):
 
 
 class Decision(Body):
-    """What is decided. `facts_hash` is that of the conflict as it was seen; `timesheet_id` goes with `link`."""
+    """What is decided. `facts_hash` is that of the conflict as it was seen.
+
+    `timesheet_id` goes with `link`, `booking_id` with `reduce`.
+    """
 
     choice: Choice
     facts_hash: Text
     timesheet_id: Id | None = None
+    booking_id: Id | None = None
 
 
 class Seen(Body):
@@ -130,8 +134,20 @@ def decide(
 ) -> Decided:
     """409 when somebody was faster, when the facts changed since they were seen, or when it is not possible."""
     return decisions.decide(
-        ready, actor, conflict_id, body.choice, timesheet_id=body.timesheet_id, seen=body.facts_hash
+        ready,
+        actor,
+        conflict_id,
+        body.choice,
+        timesheet_id=body.timesheet_id,
+        booking_id=body.booking_id,
+        seen=body.facts_hash,
     )
+
+
+@router.post("/{conflict_id}/reopening", summary="Take back a decision that wrote nothing by itself")
+def reopen(actor: Operator, ready: Ready, conflict_id: Annotated[int, Path(ge=1, le=LARGEST_ID)]) -> Decided:
+    """`reduce`, `move`, `ignore` and `keep`, while they hold: the question is asked again. 409 for any other."""
+    return decisions.reopen(ready, actor, conflict_id)
 
 
 @router.post("/decisions", summary="Decide alike about many conflicts")

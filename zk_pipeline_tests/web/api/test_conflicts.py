@@ -1,16 +1,28 @@
 """`/api/v1/conflicts`: what waits, told from both sides, and decisions by one person and by two."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import text
 
+from zk_pipeline.domain.entries import SyncStatus
 from zk_pipeline.store.database import Database
-from zk_pipeline_tests.domain.builders import DAY
+from zk_pipeline_tests.domain.builders import DAY, entry, excluded
 from zk_pipeline_tests.web.api.conftest import AsRole
-from zk_pipeline_tests.web.api.planned import SCRIPT, SHEET_TYPED, TYPED, UNMAPPED, planned_day, store_plan
+from zk_pipeline_tests.web.api.planned import (
+    SCRIPT,
+    SHEET_SYNCED,
+    SHEET_TYPED,
+    SYNCED,
+    TYPED,
+    UNMAPPED,
+    planned_day,
+    store_plan,
+)
 from zk_pipeline_tests.web.conftest import Web, refused
 
 PATH = "/api/v1/conflicts"
@@ -103,6 +115,79 @@ def test_a_decision_names_its_author_and_asks_for_the_day(operator: httpx.Client
     assert decided["decided_by"].startswith("user:")
     events = web.rows("SELECT actor, subject FROM sync.audit_logs WHERE event = 'conflict.decided'")
     assert events == [(decided["decided_by"], f"conflict:{row['id']}")]
+
+
+CORRECTION, BOOKED, LATER = "12", "13", "14"
+
+
+def store_correction(database: Database) -> None:
+    """A correction of 30 minutes that is open, and two bookings of its ticket by another agent."""
+    open_one = excluded(CORRECTION, booked="-30", open_minutes=Decimal(30))
+    rows = (
+        replace(open_one, sync_status=SyncStatus.CORRECTION_OPEN),
+        entry(BOOKED, minutes="30", begin="2025-08-16T13:00"),
+        entry(LATER, minutes="45", begin="2025-08-16T14:00"),
+    )
+    with database.transaction() as connection:
+        for row in rows:
+            connection.execute(
+                text(
+                    "INSERT INTO zammad.time_accountings (connector, id, ticket_id, units, agent_id, created_at, "
+                    "updated_at, work_day, raw, sweep_id) VALUES ('zammad', :id, 50, :units, :agent, :at, :at, "
+                    ":day, '{}', 1)"
+                ),
+                {
+                    "id": int(row.source_id),
+                    "units": row.booked_minutes,
+                    "agent": 1 if row.source_id == CORRECTION else 2,
+                    "at": row.created_at,
+                    "day": DAY,
+                },
+            )
+    day = planned_day()
+    store_plan(database, replace(day, entries=[*day.entries, *rows], reducible={CORRECTION: [BOOKED, LATER]}))
+
+
+def test_a_correction_is_offered_the_bookings_that_it_may_be_about(
+    operator: httpx.Client, web: Web, database: Database
+) -> None:
+    store_correction(database)
+    row = conflict_of(operator, CORRECTION)
+    assert row["suggested_action"] == "reduce"
+    told = operator.get(f"{PATH}/{row['id']}").json()
+    assert [(found["booking_id"], found["minutes"], found["note"]) for found in told["bookings"]] == [
+        (int(BOOKED), "30.0000", ""),
+        (int(LATER), "45.0000", ""),
+    ]
+    assert [option["choice"] for option in told["choices"]] == ["reduce", "ignore"]
+    refused(decide(operator, row, "reduce"), 409, "several candidates: name one with --booking (booking_id)")
+    refused(decide(operator, row, "reduce", booking_id=6), 409, "booking 6 is no candidate; candidates: 13, 14")
+    assert decide(operator, row, "reduce", booking_id=int(LATER)).status_code == 200
+    pairs = "SELECT correction_id, reduced_id FROM sync.corrections"
+    assert web.rows(pairs) == [(int(CORRECTION), int(LATER))]
+
+    back = operator.post(f"{PATH}/{row['id']}/reopening")
+    assert back.json() == {"id": row["id"], "choice": "reduce", "day": str(DAY)}
+    assert web.rows(pairs) == []
+    refused(operator.post(f"{PATH}/{row['id']}/reopening"), 409, "cannot be asked again")
+
+
+def test_a_closed_day_says_what_reducing_means(operator: httpx.Client, web: Web, database: Database) -> None:
+    store_correction(database)
+    with database.transaction() as connection:
+        connection.execute(text("UPDATE kimai.timesheets SET exported = true WHERE id = :id"), {"id": SHEET_SYNCED})
+        connection.execute(
+            text("UPDATE sync.pushes SET source_id = :id WHERE source_id = :old"), {"id": BOOKED, "old": SYNCED}
+        )
+    told = operator.get(f"{PATH}/{conflict_of(operator, CORRECTION)['id']}").json()
+    assert [found["note"] for found in told["bookings"]] == [
+        "It is exported, and so billed. What changes is asked about, to be adjusted in the open period.",
+        "",
+    ]
+
+
+def test_a_viewer_takes_nothing_back(viewer: httpx.Client) -> None:
+    assert viewer.post(f"{PATH}/{conflict_of(viewer, TYPED)['id']}/reopening").status_code == 403
 
 
 def test_of_two_operators_the_first_holds_and_the_second_is_told_whose_decision_it_is(

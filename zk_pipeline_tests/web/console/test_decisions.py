@@ -19,6 +19,9 @@ DAY = "2025-10-09"
 TYPED_BY_HAND, ITS_BOOKING = 3, "155"
 """A time sheet that somebody typed into the demo's Kimai, and the booking that it is a duplicate of."""
 
+CORRECTED = ("2025-10-15", "2025-10-21")
+"""Days of the demo: a negative booking that fits nothing by itself, and two of other people on its ticket."""
+
 
 @dataclass(frozen=True)
 class Changed:
@@ -104,3 +107,27 @@ def test_each_decision_is_done_in_kimai_by_the_next_run(page: Page, synced: Site
     assert changed.orphaned not in found
     assert marked_ids(found[TYPED_BY_HAND]["description"], "zammad") == (ITS_BOOKING,)
     assert found[TYPED_BY_HAND]["description"].startswith(edited[TYPED_BY_HAND]["description"])
+
+
+def test_a_correction_reduces_the_booking_that_is_chosen_until_that_is_taken_back(page: Page, synced: Site):
+    synced.sync(*CORRECTED)
+    pairs = "SELECT reduced_id FROM sync.corrections"
+    with synced.database.transaction() as connection:
+        number = connection.execute(
+            text("SELECT id FROM sync.conflicts WHERE resolution_status = 'open' AND reason = 'unmatched_correction'")
+        ).scalar_one()
+    page.goto(f"{synced.url}/reconcile?conflict={number}")
+    dialog = page.get_by_role("dialog")
+    chosen = dialog.get_by_role("radio").nth(1)
+    booking = (chosen.get_attribute("aria-label") or "").split()[-1]
+    chosen.click()
+    dialog.get_by_role("button", name="Reduce", exact=True).click()
+    expect(page.get_by_role("alert").filter(has_text="Reduce: decided.").first).to_be_visible()
+    with synced.database.transaction() as connection:
+        assert [str(row) for row in connection.execute(text(pairs)).scalars()] == [booking]
+
+    page.goto(f"{synced.url}/reconcile?conflict={number}")
+    page.get_by_role("dialog").get_by_role("button", name="Take the decision back").click()
+    expect(page.get_by_role("alert").filter(has_text="Taken back:").first).to_be_visible()
+    with synced.database.transaction() as connection:
+        assert list(connection.execute(text(pairs)).scalars()) == []

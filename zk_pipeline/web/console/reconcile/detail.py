@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from nicegui import ui
 
-from zk_pipeline.domain.resolutions import Choice
+from zk_pipeline.domain.decision import Status
+from zk_pipeline.domain.resolutions import RECORDED, Choice, stands
 from zk_pipeline.domain.sides import Side
 from zk_pipeline.operations import conflicts, decisions, reconciliation
 from zk_pipeline.operations.actors import Role
@@ -50,6 +51,7 @@ class _ConflictDialog:
         self._visit, self._words, self._told = visit, visit.words, told
         self._dialog, self._decided = dialog, decided
         self._candidate: ui.radio | None = None
+        self._booking: ui.radio | None = None
         self._key = new_key()
 
     def show(self) -> None:
@@ -61,6 +63,7 @@ class _ConflictDialog:
             parts.text("p", conflict.text, "zk-muted")
         _sides(self._visit, self._told.sides)
         self._candidates()
+        self._bookings()
         self._choices()
         _links(self._visit, conflict.ticket_url, conflict.timesheet_url, conflict.day_url, conflict.key)
         self._history()
@@ -75,9 +78,37 @@ class _ConflictDialog:
         parts.table(words("detail.candidates"), columns, [self._candidate_row(row) for row in candidates])
         if len(candidates) > 1 and self._told.conflict.kimai_id is None:
             names = {row.timesheet_id: words("reconcile.sheet", id=row.timesheet_id) for row in candidates}
-            with parts.box("", "fieldset").classes("zk-fieldset"):
-                parts.text("legend", words("detail.which"), "zk-muted")
-                self._candidate = ui.radio(names, value=candidates[0].timesheet_id).props("inline")
+            self._candidate = self._radio(words("detail.which"), names)
+
+    def _bookings(self) -> None:
+        """The bookings that a correction may be about, best first; one of them is chosen."""
+        bookings, words = self._told.bookings, self._words
+        if not bookings:
+            return
+        title = words("detail.bookings")
+        parts.text("h3", title, "zk-card-title")
+        names = ("entry", "date", "ticket", "agent", "minutes", "note")
+        rows: list[list[Cell]] = [
+            [
+                str(row.booking_id),
+                words.day(row.day),
+                row.ticket_number,
+                row.agent,
+                words.number(row.minutes),
+                row.note,
+            ]
+            for row in bookings
+        ]
+        parts.table(title, [Column(words(f"detail.{name}")) for name in names], rows)
+        if len(bookings) > 1:
+            labels = {row.booking_id: f"{words('detail.entry')} {row.booking_id}" for row in bookings}
+            self._booking = self._radio(words("detail.which_booking"), labels)
+
+    def _radio(self, question: str, names: dict[int, str]) -> ui.radio:
+        """One of these, the first to begin with."""
+        with parts.box("", "fieldset").classes("zk-fieldset"):
+            parts.text("legend", question, "zk-muted")
+            return ui.radio(names, value=next(iter(names))).props("inline")
 
     def _candidate_row(self, partner: Partner) -> list[Cell]:
         label = str(partner.timesheet_id)
@@ -89,6 +120,7 @@ class _ConflictDialog:
         conflict, words = self._told.conflict, self._words
         if not self._told.choices:
             parts.text("p", words("detail.closed", by=conflict.decided_by or ""), "zk-note")
+            self._way_back()
             return
         if not self._visit.may(Role.OPERATOR):
             return
@@ -106,9 +138,28 @@ class _ConflictDialog:
             effect = parts.text("span", words(f"effect.{choice}"), "zk-muted")
             button.props["aria-describedby"] = effect.html_id
 
+    def _way_back(self) -> None:
+        """Taking back a decision that wrote nothing by itself."""
+        conflict = self._told.conflict
+        holds = conflict.resolution_status in {"decided", "carried_out"} and conflict.decision is not None
+        if not holds or not self._visit.may(Role.OPERATOR):
+            return
+        choice = Choice(conflict.decision or "")
+        if choice in RECORDED or stands(choice, Status(conflict.status)):
+            back = self._visit.act(Role.OPERATOR, self._reopen)
+            parts.button(self._words("detail.reopen"), back, kind="plain")
+
+    async def _reopen(self) -> None:
+        visit = self._visit
+        done = await visit.once(self._key, decisions.reopen, visit.runtime, visit.actor, self._told.conflict.id)
+        self._dialog.close()
+        visit.tell(self._words("detail.reopened", day=self._words.day(done.day)))
+        await self._decided()
+
     async def _decide(self, choice: Choice) -> None:
         visit, conflict = self._visit, self._told.conflict
         timesheet = self._candidate.value if self._candidate and choice is Choice.LINK else None
+        booking = self._booking.value if self._booking and choice is Choice.REDUCE else None
         done = await visit.once(
             self._key,
             decisions.decide,
@@ -117,6 +168,7 @@ class _ConflictDialog:
             conflict.id,
             choice,
             timesheet_id=timesheet,
+            booking_id=booking,
             seen=conflict.facts_hash,
         )
         self._dialog.close()

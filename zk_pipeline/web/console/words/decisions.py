@@ -26,6 +26,7 @@ WORDS = {
     "reason.refused_by_kimai": ("Refused by Kimai", "Von Kimai abgelehnt", "Refusé par Kimai"),
     "reason.marker_cloned": ("Marker duplicated", "Kennzeichen verdoppelt", "Marqueur dupliqué"),
     "reason.billed_copy": ("Billed duplicate", "Abgerechnetes Doppel", "Doublon facturé"),
+    "reason.merged_ticket": ("Ticket was merged", "Ticket zusammengeführt", "Ticket fusionné"),
     "next.unmapped_user": (
         "No Kimai user belongs to this agent. Map the agent in the section Mappings.",
         "Zu diesem Agenten gehört kein Kimai-Benutzer. Ordnen Sie ihn im Abschnitt Zuordnungen zu.",
@@ -112,9 +113,14 @@ WORDS = {
         "Le jour n'a pas de place libre de cette durée. Raccourcissez ou déplacez les autres feuilles.",
     ),
     "next.unmatched_correction": (
-        "A negative booking found nothing to reduce. Correct it in Zammad, or reduce the right time sheet by hand.",
-        "Eine negative Buchung hat kein Gegenstück. Korrigieren Sie sie in Zammad, oder kürzen Sie von Hand.",
-        "Une saisie négative n'a rien à réduire. Corrigez-la dans Zammad ou réduisez la feuille à la main.",
+        "A negative booking found nothing to reduce. Say which booking it is about, or correct it in Zammad.",
+        "Eine negative Buchung hat kein Gegenstück. Wählen Sie die gemeinte Buchung, oder korrigieren Sie in Zammad.",
+        "Une saisie négative n'a rien à réduire. Choisissez la saisie concernée ou corrigez-la dans Zammad.",
+    ),
+    "next.merged_ticket": (
+        "The ticket was merged into another, which is billed otherwise. Move the booking there, or keep it here.",
+        "Das Ticket ging in einem anderen auf, das anders abgerechnet wird. Buchen Sie um, oder behalten Sie es so.",
+        "Le ticket a été fusionné dans un autre, facturé autrement. Déplacez la saisie ou gardez-la ici.",
     ),
     "next.refused_by_kimai": (
         "Kimai refused the time sheet; the text says why. Remedy it, then try again.",
@@ -138,6 +144,8 @@ WORDS = {
     "choice.keep": ("Keep", "Behalten", "Garder"),
     "choice.ignore": ("Ignore", "Ignorieren", "Ignorer"),
     "choice.adjust": ("Adjust", "Ausgleichen", "Ajuster"),
+    "choice.reduce": ("Reduce", "Kürzen", "Réduire"),
+    "choice.move": ("Move", "Umbuchen", "Déplacer"),
     "effect.create": (
         "A new time sheet is written for the booking.",
         "Für die Buchung wird ein neuer Zeiteintrag geschrieben.",
@@ -173,6 +181,16 @@ WORDS = {
         "Die Differenz wird als neuer Zeiteintrag im offenen Zeitraum gebucht oder steht auf der Gutschriftenliste.",
         "La différence est saisie comme nouvelle feuille dans la période ouverte ou figure sur la liste des avoirs.",
     ),
+    "effect.reduce": (
+        "The correction takes back time of the chosen booking. Of a billed one you are asked whether to adjust it.",
+        "Die Korrektur kürzt die gewählte Buchung. Ist sie abgerechnet, werden Sie nach einem Ausgleich gefragt.",
+        "La correction réduit la saisie choisie. Si elle est facturée, un ajustement vous est proposé.",
+    ),
+    "effect.move": (
+        "The booking counts on the ticket into which its own was merged. Of a billed one you are asked to adjust it.",
+        "Die Buchung zählt zum aufnehmenden Ticket. Ist sie abgerechnet, werden Sie nach einem Ausgleich gefragt.",
+        "La saisie compte sur le ticket restant. Si elle est facturée, un ajustement vous est proposé.",
+    ),
     "value.in_sync": ("In sync", "Abgeglichen", "Synchronisé"),
     "value.missing": ("Missing in Kimai", "Fehlt in Kimai", "Absent de Kimai"),
     "value.mismatch": ("Differs", "Weicht ab", "Diffère"),
@@ -186,6 +204,8 @@ WORDS = {
     "value.link": ("Link", "Verknüpfen", "Lier"),
     "value.review": ("Review", "Prüfen", "À vérifier"),
     "value.adjust": ("Adjust", "Ausgleichen", "Ajuster"),
+    "value.reduce": ("Reduce", "Kürzen", "Réduire"),
+    "value.move": ("Move", "Umbuchen", "Déplacer"),
     "value.keep": ("Keep", "Behalten", "Garder"),
     "value.ignore": ("Ignore", "Ignorieren", "Ignorer"),
     "value.open": ("Open", "Offen", "Ouvert"),

@@ -1,0 +1,141 @@
+"""What became of a time sheet in billing, and whether what is exported agrees with the invoices, to the cent.
+
+Billed is what is exported *and* billable: an export marks other time sheets too, and an invoice takes billable ones
+alone. Which time sheets are on which invoice the target does not tell, so a customer's are compared as a whole.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from enum import StrEnum
+
+from zk_pipeline.domain.records import Invoice
+
+CENT = Decimal("0.01")
+HALF_A_CENT = Decimal("0.005")
+CANCELED = "canceled"
+
+Account = tuple[int, str]
+"""A customer and a currency."""
+
+
+class BillingState(StrEnum):
+    """What became of a time sheet. Nothing is written to any but `to_be_billed` and `not_billable`.
+
+    `exported` is billable and exported, while the invoices of its customer are not known or do not add up to it.
+    """
+
+    TO_BE_BILLED = "to_be_billed"
+    INVOICED = "invoiced"
+    EXPORTED = "exported"
+    EXPORTED_WITHOUT_INVOICE = "exported_without_invoice"
+    EXPORTED_NOT_BILLABLE = "exported_not_billable"
+    TAGGED = "tagged"
+    NOT_BILLABLE = "not_billable"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What is exported and billable of a customer in one currency, and the invoices not cancelled, without tax."""
+
+    customer_id: int
+    currency: str
+    sheets: int
+    rates: Decimal
+    invoices: tuple[str, ...] = ()
+    invoiced: Decimal = Decimal(0)
+
+    @property
+    def difference(self) -> Decimal:
+        """What is exported beyond the invoices, in cents. Each invoice was rounded to a cent by itself."""
+        beyond = self.rates - self.invoiced
+        if abs(beyond) <= HALF_A_CENT * len(self.invoices):
+            return Decimal(0)
+        return beyond.quantize(CENT, ROUND_HALF_UP)
+
+    @property
+    def state(self) -> BillingState:
+        """What the customer's exported and billable time sheets are."""
+        if not self.invoices:
+            return BillingState.EXPORTED_WITHOUT_INVOICE
+        return BillingState.EXPORTED if self.difference else BillingState.INVOICED
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Time sheets of one customer that are alike to billing; an unpriced one costs nothing though it is billable."""
+
+    customer_id: int
+    currency: str
+    exported: bool
+    billable: bool
+    tagged: bool
+    sheets: int
+    seconds: int
+    rates: Decimal
+    unpriced: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """The time sheets of one customer in one state: how many, how long, and what they cost without tax."""
+
+    customer_id: int
+    currency: str
+    state: BillingState
+    sheets: int
+    minutes: Decimal
+    rates: Decimal
+    unpriced: int
+
+
+def state_of(*, exported: bool, billable: bool, tagged: bool, invoiced: BillingState) -> BillingState:
+    """What became of a time sheet; `invoiced` is what its customer's exported and billable ones are."""
+    if exported:
+        return invoiced if billable else BillingState.EXPORTED_NOT_BILLABLE
+    if tagged:
+        return BillingState.TAGGED
+    return BillingState.TO_BE_BILLED if billable else BillingState.NOT_BILLABLE
+
+
+def compared(exported: Iterable[tuple[Account, Decimal]], invoices: Iterable[Invoice]) -> list[Comparison]:
+    """Each customer's exported and billable amounts beside the invoices that were not cancelled, by currency."""
+    rates: dict[Account, list[Decimal]] = {}
+    for account, rate in exported:
+        rates.setdefault(account, []).append(rate)
+    valid: dict[Account, list[Invoice]] = {}
+    for invoice in invoices:
+        if invoice.status != CANCELED:
+            valid.setdefault((invoice.customer_id, invoice.currency), []).append(invoice)
+    return [
+        Comparison(
+            customer_id=account[0],
+            currency=account[1],
+            sheets=len(rates.get(account, ())),
+            rates=sum(rates.get(account, ()), Decimal(0)),
+            invoices=tuple(invoice.number for invoice in valid.get(account, ())),
+            invoiced=sum((invoice.total - invoice.tax for invoice in valid.get(account, ())), Decimal(0)),
+        )
+        for account in sorted(rates.keys() | valid.keys())
+    ]
+
+
+def figures(groups: Iterable[Group], checked: Mapping[Account, BillingState]) -> list[Figure]:
+    """The groups by customer and state; `checked` says what the last comparison with the invoices showed."""
+    sums: dict[tuple[int, str, BillingState], list[Group]] = {}
+    for group in groups:
+        invoiced = checked.get((group.customer_id, group.currency), BillingState.EXPORTED)
+        state = state_of(exported=group.exported, billable=group.billable, tagged=group.tagged, invoiced=invoiced)
+        sums.setdefault((group.customer_id, group.currency, state), []).append(group)
+    return [
+        Figure(
+            customer_id=customer_id,
+            currency=currency,
+            state=state,
+            sheets=sum(group.sheets for group in of_state),
+            minutes=Decimal(sum(group.seconds for group in of_state)) / 60,
+            rates=sum((group.rates for group in of_state), Decimal(0)),
+            unpriced=sum(group.unpriced for group in of_state),
+        )
+        for (customer_id, currency, state), of_state in sorted(sums.items())
+    ]

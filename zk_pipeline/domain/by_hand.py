@@ -1,0 +1,137 @@
+"""What people set on a time sheet in the target: the billable flag and rates, which a move by us would reset there.
+
+The target does not tell who set them. What differs from what it answered to our last write was set by hand, as long as
+the time sheet lies where it lay then: a move by people resets it too (docs/kimai.md §4).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from zk_pipeline.domain.records import Timesheet, TimesheetChange
+
+RESETTING = ("user", "project", "activity")
+"""A change of any of these has the target reckon billable flag and rates again."""
+
+_EXACT = Decimal("0.0001")
+_HOUR = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class ByHand:
+    """What somebody set; `None` is what the target decides itself."""
+
+    billable: bool | None = None
+    hourly_rate: Decimal | None = None
+    fixed_rate: Decimal | None = None
+
+    @property
+    def has_rate(self) -> bool:
+        """Whether a rate is among it."""
+        return self.hourly_rate is not None or self.fixed_rate is not None
+
+    def __bool__(self) -> bool:
+        return self != ByHand()
+
+    def to_json(self) -> dict[str, Any]:
+        """The value for the ledger: what was set, amounts as exact texts."""
+        amounts = {"hourly_rate": self.hourly_rate, "fixed_rate": self.fixed_rate}
+        told: dict[str, Any] = {} if self.billable is None else {"billable": self.billable}
+        return told | {name: str(amount) for name, amount in amounts.items() if amount is not None}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any] | None) -> "ByHand":
+        """The value out of the ledger."""
+        told = value or {}
+        amounts = {name: Decimal(told[name]) for name in ("hourly_rate", "fixed_rate") if name in told}
+        return cls(told.get("billable"), **amounts)
+
+    def on(self, change: TimesheetChange) -> TimesheetChange:
+        """The change with this sent back."""
+        return replace(change, billable=self.billable, hourly_rate=self.hourly_rate, fixed_rate=self.fixed_rate)
+
+
+NOTHING = ByHand()
+
+
+def set_by_hand(row: Timesheet, base: Timesheet | None) -> ByHand:
+    """What somebody set on a time sheet since it was as `base` says."""
+    if base is None or _place(row) != _place(base):
+        return ByHand()
+    billable = row.billable if row.billable != base.billable else None
+    return ByHand(billable) if _as_reckoned(row, base) else ByHand(billable, row.hourly_rate, row.fixed_rate)
+
+
+def as_base(row: Timesheet, former: Timesheet | None, sent: ByHand) -> Timesheet:
+    """What a row is compared with from now on; what people set stays known as theirs.
+
+    `sent` was sent back with our own move. Otherwise it is what was set since the `former` base.
+    """
+    if former is None:
+        return row
+    theirs = set_by_hand(row, former) or sent
+    changes: dict[str, Any] = {} if theirs.billable is None else {"billable": not theirs.billable}
+    untold = row.hourly_rate is None and row.fixed_rate is None and _place(row) == _place(former)
+    if theirs.has_rate or untold:
+        changes |= {"hourly_rate": hourly(former) if theirs.has_rate else former.hourly_rate}
+        changes |= {"fixed_rate": former.fixed_rate}
+    return replace(row, **changes)
+
+
+def hourly(row: Timesheet) -> Decimal | None:
+    """What an hour of a time sheet costs, as the target tells it or as its amount says."""
+    if row.hourly_rate is not None or row.rate is None or row.duration_seconds <= 0:
+        return row.hourly_rate
+    return (row.rate * _HOUR / row.duration_seconds).quantize(_EXACT)
+
+
+def question(theirs: ByHand, seconds: int, usual: Decimal | None, currency: str) -> str:
+    """Why a move waits for a person: what was set cannot be kept. Both amounts, as sentences.
+
+    `usual` is what an hour costs where the time sheet would lie, if any other one there tells; `seconds` how long it
+    would be.
+    """
+    parts: list[str] = []
+    if theirs.billable is not None:
+        now, then = ("billable", "not billable") if theirs.billable else ("not billable", "billable")
+        parts.append(f"Somebody made it {now} in Kimai. Moved, it may become {then}.")
+    if theirs.has_rate:
+        kept = (
+            theirs.fixed_rate if theirs.fixed_rate is not None else _amount(theirs.hourly_rate or Decimal(0), seconds)
+        )
+        would = "Kimai's own rate there, which no time sheet tells yet"
+        if usual is not None:
+            would = f"{money(_amount(usual, seconds), currency)} at Kimai's own rate there"
+        parts.append(
+            f"Somebody set its rate in Kimai: it costs {money(kept, currency)} with that. Moved, it would cost {would}."
+        )
+    return " ".join(parts)
+
+
+def money(amount: Decimal, currency: str) -> str:
+    """An amount for people."""
+    return f"{amount:.2f} {currency}".strip()
+
+
+def _amount(an_hour: Decimal, seconds: int) -> Decimal:
+    return an_hour * seconds / _HOUR
+
+
+def _place(row: Timesheet) -> tuple[int, int, int]:
+    return row.user_id, row.project_id, row.activity_id
+
+
+def _as_reckoned(row: Timesheet, base: Timesheet) -> bool:
+    """Whether the rates are those of the base, or the target does not tell.
+
+    A time sheet that cost nothing had no rate yet: it gets the target's own with the next save, whoever saves it.
+    """
+    if (row.hourly_rate, row.fixed_rate) in {(None, None), (base.hourly_rate, base.fixed_rate)}:
+        return True
+    if base.fixed_rate is not None or base.hourly_rate is not None:
+        return base.fixed_rate is None and not base.hourly_rate
+    if not base.rate or row.fixed_rate is not None:
+        return not base.rate or row.fixed_rate == base.rate
+    # A list tells the amount alone, which is rounded.
+    return abs(_amount(row.hourly_rate or Decimal(0), base.duration_seconds) - base.rate) < _EXACT

@@ -1,0 +1,293 @@
+"""The pipeline on one page: read both systems, normalize, reconcile, push. Nothing here knows Dagster.
+
+Each stage works through the days of one run and returns what it did, day by day. The assets in `defs` call one stage
+each and show what it returned; `Pipeline.run` calls them all, one after the other.
+
+    read_source_directory, read_bookings      activity types, agents, bookings of the days      schema zammad
+    read_target_directory, read_timesheets    customers … users, time sheets around the days    schema kimai
+    normalize     bookings in one form: minutes, day, place, corrections      sync.normalized_entries
+    reconcile     what each booking and time sheet is, and what to do         sync.reconciliation_results, conflicts
+    push          the plan carried out in Kimai, each line exactly once       sync.pushes, the ledger
+
+Every stage can be repeated at any time. Days that a stage finds changed outside of its run, such as those whose
+bookings a correction reduces, are asked for (`sync.day_requests`), and another run carries them out.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Generic, TypeVar
+
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from zk_pipeline import logs
+from zk_pipeline.connectors.base import Certificate, Connector
+from zk_pipeline.connectors.errors import ConnectorError
+from zk_pipeline.domain.approval import writes
+from zk_pipeline.domain.decision import Status
+from zk_pipeline.domain.plan import Result
+from zk_pipeline.runtime import SetupError
+from zk_pipeline.settings import PushMode, SettingsError
+from zk_pipeline.stages import kimai, zammad
+from zk_pipeline.stages.locks import locks_now
+from zk_pipeline.stages.push.doubt import caution_now
+from zk_pipeline.stages.push.guard import require_moderation
+from zk_pipeline.stages.push.pusher import OutdatedPlanError, Pusher, PushSettings
+from zk_pipeline.stages.reconcile import Normalization, NormalizedDay, Reconciliation
+from zk_pipeline.stages.systems import Run, Systems
+from zk_pipeline.stages.target_feed import Look, look_for_changes
+from zk_pipeline.store import cancellations, plans, requests, runs, target
+from zk_pipeline.store.database import DatabaseUnavailableError
+from zk_pipeline.store.encryption import EncryptionError
+from zk_pipeline.tracing import spans
+
+Done = TypeVar("Done")
+
+SYSTEM_ERRORS = (ConnectorError, DatabaseUnavailableError, SetupError, SettingsError, EncryptionError)
+"""A system's problem: the following days would meet it too, so the run stops."""
+
+DAY_ERRORS = (SQLAlchemyError, ValueError, LookupError, TypeError, ArithmeticError)
+"""A problem of one day's rows: the other days go on."""
+
+
+class DayFailedError(Exception):
+    """Some rows of a day could not be carried out for now; the others were."""
+
+
+class RunCancelledError(Exception):
+    """Somebody cancelled this run, which goes on all the same: it writes no further day."""
+
+
+class DaysFailedError(Exception, Generic[Done]):
+    """Some days of a stage failed: `bad` says why, `good` is what the others gave. The message has a sentence each."""
+
+    def __init__(self, good: Mapping[date, Done], bad: Mapping[date, Exception]) -> None:
+        super().__init__(" ".join(f"{day}: {_sentence(error)}" for day, error in bad.items()))
+        self.good, self.bad = good, bad
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What the push of one day did, by kind. Where nothing may be written, `mode` says why."""
+
+    counts: Mapping[str, int]
+    carried_out: int
+    minutes: Decimal
+    mode: str
+
+
+class Pipeline:
+    """The stages for the days of one run. `log` gets what is worth a look and stops nothing."""
+
+    def __init__(self, systems: Systems, run: Run, days: Sequence[date], log: logging.Logger) -> None:
+        self._systems, self._run, self._days, self._log = systems, run, days, log
+        self._runtime = systems.runtime
+
+    def run(self, *, push: bool = True) -> None:
+        """All stages, without the push where only the plan is wanted. The first stage that fails ends it."""
+        self.read_source_directory()
+        self.read_target_directory()
+        self.read_bookings()
+        self.read_timesheets()
+        self.normalize()
+        self.reconcile()
+        if push:
+            self.push()
+
+    # ---- Read ----
+
+    def read_source_directory(self) -> Mapping[str, int]:
+        """Activity types, and whoever booked and was not read yet; returns how many of each are stored."""
+        with self._counting_requests(self._systems.source):
+            return zammad.extract_directory(self._runtime, self._systems.source)
+
+    def read_target_directory(self) -> Mapping[str, int]:
+        """Customers, projects, activities, users and server settings; returns how many of each are stored."""
+        with self._counting_requests(self._systems.target):
+            return kimai.extract_directory(self._runtime, self._systems.target)
+
+    def read_bookings(self) -> zammad.Extraction:
+        """Every booking of these days, in one sweep however many days there are."""
+        with self._counting_requests(self._systems.source):
+            read = zammad.extract_bookings(
+                self._runtime, self._systems.source, self._days[0], self._days[-1], self._run.id
+            )
+        self._warn_of_gaps(read.certificate)
+        return read
+
+    def read_timesheets(self) -> kimai.Extraction:
+        """The time sheets of all users from one day before to one day after, in one sweep."""
+        with self._counting_requests(self._systems.target):
+            read = kimai.extract_timesheets(
+                self._runtime, self._systems.target, self._days[0], self._days[-1], self._run.id
+            )
+        self._warn_of_gaps(read.certificate)
+        return read
+
+    def look_for_changes(self, checked: tuple[date, date] | None) -> Look:
+        """Ask for the days of our time sheets that were edited in Kimai; those `checked` are being looked at anyway."""
+        source = self._runtime.stored("source").name
+        with self._counting_requests(self._systems.target):
+            return look_for_changes(self._runtime, self._systems.target, source, self._systems.now(), checked)
+
+    # ---- Decide ----
+
+    def normalize(self) -> Mapping[date, NormalizedDay]:
+        """The bookings of each day as entries. Days of others that a correction changes are asked for."""
+        normalization = Normalization(self._runtime, self._days[0], self._days[-1])
+
+        def work(day: date) -> NormalizedDay:
+            done = normalization.day(day)
+            self._count({"entries": done.entries})
+            return done
+
+        done = self._each_day(work)
+        if asked := normalization.ask_for_moved_days(self._days[0], self._days[-1]):
+            self._log.info(
+                "Corrections changed bookings of other days, which are asked for: %s", ", ".join(map(str, asked))
+            )
+        return done
+
+    def reconcile(self) -> Mapping[date, Sequence[Result]]:
+        """The plan of each day. Decisions of people are applied, and what needs one is asked."""
+        reconciliation = Reconciliation(self._runtime, self._systems.now())
+
+        def work(day: date) -> Sequence[Result]:
+            lines = reconciliation.day(day, self._run.id)
+            self._count({"in_sync": sum(line.status is Status.IN_SYNC for line in lines)})
+            return lines
+
+        return self._each_day(work)
+
+    # ---- Write ----
+
+    def push(self) -> Mapping[date, Pushed]:
+        """The plan of each day carried out, as ZK_PUSH_MODE allows.
+
+        What Kimai refuses is parked with its reason, and all others go on. A plan beyond the limits stops before the
+        first write. Days that are held since somebody cancelled their run are left out, unless a person started this
+        one. Requests for the days that were carried out are done.
+        """
+        mode, name = self._runtime.settings.push_mode, self._systems.target.endpoint.name
+        if mode is PushMode.AUTO:
+            days = self._days if self._run.by_person else self._days_not_held()
+            require_moderation(self._runtime, name, days, let_pass=self._run.overrides_limits)
+        pusher = Pusher(self._runtime.database, self._systems.target, self._push_settings(), self._run.id)
+
+        def work(day: date) -> Pushed:
+            cancelled = self._cancelled_run_of(day)
+            if cancelled and not self._run.by_person:
+                return self._withheld(day, "held", f"held: run {cancelled} was cancelled")
+            is_off = mode is PushMode.OFF
+            pushed = self._withheld(day, "withheld", "off: nothing is written") if is_off else self._push(pusher, day)
+            with self._runtime.database.transaction() as connection:
+                plans.mark_carried_out(connection, name, day)
+                requests.claim(connection, day, self._run.id)
+            return pushed
+
+        with self._counting_requests(self._systems.target):
+            return self._each_day(work)
+
+    def _push(self, pusher: Pusher, day: date) -> Pushed:
+        try:
+            report = pusher.day(day)
+        except OutdatedPlanError as error:
+            raise DayFailedError(str(error)) from error
+        self._count(report.counts())
+        for problem in report.problems:
+            self._log.warning("%s: %s", day, problem)
+        if report.failed:
+            raise DayFailedError(f"{report.failed} entries could not be written for now: {'; '.join(report.problems)}")
+        return Pushed(report.counts(), report.carried_out, report.minutes, self._runtime.settings.push_mode.value)
+
+    def _withheld(self, day: date, kind: str, mode: str) -> Pushed:
+        """Count what is not written, so that nobody takes silence for success."""
+        with self._runtime.database.transaction() as connection:
+            planned = plans.writes_of_day(connection, self._systems.target.endpoint.name, day)
+        counts = {kind: sum(map(writes, planned))}
+        self._count(counts)
+        return Pushed(counts, 0, Decimal(0), mode)
+
+    def _days_not_held(self) -> list[date]:
+        with self._runtime.database.transaction() as connection:
+            held = {day for run in cancellations.held(connection) for day in run.days}
+        return [day for day in self._days if day not in held]
+
+    def _cancelled_run_of(self, day: date) -> str | None:
+        """The cancelled run that holds a day. Raises `RunCancelledError` when it is this one."""
+        with self._runtime.database.transaction() as connection:
+            run_id = cancellations.holder(connection, day)
+        if run_id == self._run.id:
+            raise RunCancelledError(
+                "Somebody cancelled this run. Run the day again, or leave it, when that is decided."
+            )
+        return run_id
+
+    def _push_settings(self) -> PushSettings:
+        settings, now = self._runtime.settings, self._systems.now
+        name = self._systems.target.endpoint.name
+        with self._runtime.database.transaction() as connection:
+            server = target.load_server(connection, name)
+            caution = caution_now(connection, name, now())
+        return PushSettings(
+            source=self._runtime.stored("source").name,
+            locks=lambda connection: locks_now(connection, settings, now()),
+            concurrency=settings.kimai_concurrency,
+            time_limit=settings.kimai_time_limit,
+            serial_users=server is not None and not server.allow_overlapping,
+            needs_approval=settings.push_mode is PushMode.REVIEW,
+            caution=caution,
+        )
+
+    # ---- What the stages have in common ----
+
+    def _each_day(self, work: Callable[[date], Done]) -> Mapping[date, Done]:
+        """Do the work day by day. Raises `DaysFailedError` after the good days were done."""
+        good: dict[date, Done] = {}
+        bad: dict[date, Exception] = {}
+        for day in self._days:
+            try:
+                with logs.about(day=day.isoformat()), spans.span("day", {"zk.day": day.isoformat()}):
+                    good[day] = work(day)
+            except (*DAY_ERRORS, DayFailedError) as error:
+                self._log.exception("%s failed.", day)
+                bad[day] = error
+            except (*SYSTEM_ERRORS, RunCancelledError) as error:
+                bad[day] = error
+                break
+        if bad:
+            raise DaysFailedError(good, bad) from next(iter(bad.values()))
+        return good
+
+    @contextmanager
+    def _counting_requests(self, connector: Connector) -> Iterator[None]:
+        """Add the requests sent meanwhile to the run's counts, also when the stage fails."""
+        before, name = connector.requests, connector.endpoint.name
+        try:
+            yield
+        finally:
+            after = connector.requests
+            self._count({f"{name}_read": after.reads - before.reads, f"{name}_write": after.writes - before.writes})
+
+    def _count(self, counts: Mapping[str, int]) -> None:
+        """Add to the counts of this run; a stage that did nothing costs nothing."""
+        added = {name: number for name, number in counts.items() if number}
+        if added:
+            first, last = min(self._days, default=None), max(self._days, default=None)
+            with self._runtime.database.transaction() as connection:
+                runs.add(connection, self._run.id, first, last, added)
+
+    def _warn_of_gaps(self, certificate: Certificate) -> None:
+        if not certificate.complete:
+            self._log.warning("The sweep is not complete, so nothing counts as deleted: %s", certificate.reason)
+
+
+def _sentence(error: Exception) -> str:
+    """The error for people: a database's is shown without the statement that it failed on."""
+    if not isinstance(error, DBAPIError):
+        return str(error)
+    reason = str(error.orig).strip().splitlines()[0]
+    return f"The database failed ({reason}). Run the day again; if it stays so, look at PostgreSQL's log."

@@ -1,0 +1,120 @@
+"""Both systems as one run uses them: opened when first needed, not asked while they want to be left alone, counted."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from zk_pipeline.connectors.base import Connector, SourceConnector, TargetConnector
+from zk_pipeline.connectors.http import LONGEST_WAIT_SECONDS
+from zk_pipeline.runtime import Role, Runtime, SetupError, utc_now
+from zk_pipeline.store import reachability, requests, traffic
+from zk_pipeline.store.database import DatabaseUnavailableError
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of the chain and what whoever started it wants.
+
+    `span` are its first and last day where it was started over a range. `by_person` also writes days that are held
+    since somebody cancelled a run. `at_once` asks a system that wants to be left alone. `overrides_limits` writes
+    however much the plan deletes or changes.
+    """
+
+    id: str
+    span: tuple[date, date] | None = None
+    by_person: bool = False
+    at_once: bool = False
+    overrides_limits: bool = False
+
+
+class Systems:
+    """Source and target of one run, or of a process without a run, on its runtime."""
+
+    def __init__(self, runtime: Runtime, run: Run | None = None, now: Callable[[], datetime] = utc_now) -> None:
+        self.runtime, self.run, self.now = runtime, run, now
+        self._opened = ExitStack()
+        self._source: SourceConnector | None = None
+        self._target: TargetConnector | None = None
+
+    @property
+    def source(self) -> SourceConnector:
+        """The connector to the source."""
+        if self._source is None:
+            self._await("source")
+            self._source = self._opened.enter_context(self.runtime.source())
+        return self._source
+
+    @property
+    def target(self) -> TargetConnector:
+        """The connector to the target."""
+        if self._target is None:
+            self._await("target")
+            self._target = self._opened.enter_context(self.runtime.target())
+        return self._target
+
+    def close(self) -> None:
+        """Note what was sent and what has to wait, and close both."""
+        with self._opened:
+            self._note_traffic()
+            self._note_waiting()
+        self._source = self._target = None
+
+    def _connected(self) -> Iterator[Connector]:
+        yield from (connector for connector in (self._source, self._target) if connector is not None)
+
+    def _note_traffic(self) -> None:
+        """Add what was sent to the counts of each system; a database that is gone has better things to hear."""
+        try:
+            for connector in self._connected():
+                if connector.traffic:
+                    with self.runtime.database.transaction() as connection:
+                        traffic.add(connection, connector.endpoint.name, connector.traffic)
+        except DatabaseUnavailableError as error:
+            _log.warning("The requests of this run are not counted. %s", error)
+
+    def _note_waiting(self) -> None:
+        """What this run leaves undone because a system is away waits for that system, not for a pause of its own."""
+        span = self.run.span if self.run else None
+        for connector in self._connected():
+            if span is None or not (connector.standing and connector.standing.problem):
+                continue
+            try:
+                with self.runtime.database.transaction() as connection:
+                    requests.wait_for(connection, connector.endpoint.name, *span)
+            except DatabaseUnavailableError as error:
+                _log.warning("The days of this run do not wait for %s. %s", connector.endpoint.name, error)
+
+    def _await(self, role: Role) -> None:
+        """Wait until a system that asked to be left alone may be asked, if that is soon. Raises `SetupError`."""
+        if self.run is None or self.run.at_once:
+            return
+        name = self.runtime.stored(role).name
+        with self.runtime.database.transaction() as connection:
+            until = reachability.load(connection, name).wait_until(self.now())
+        if until is None:
+            return
+        seconds = (until - self.now()).total_seconds()
+        if seconds > LONGEST_WAIT_SECONDS:
+            if self.run.span:
+                with self.runtime.database.transaction() as connection:
+                    requests.wait_for(connection, name, *self.run.span)
+            raise SetupError(
+                f"{name.title()} asked to be left alone until {until.astimezone(UTC):%H:%M:%S} UTC. "
+                "The days that were asked for are run when it answers again; `zk sync` asks it at once."
+            )
+        time.sleep(max(0.0, seconds))
+
+
+@contextmanager
+def open_systems(runtime: Runtime, run: Run | None = None) -> Iterator[Systems]:
+    """Both systems for the block."""
+    systems = Systems(runtime, run)
+    try:
+        yield systems
+    finally:
+        systems.close()

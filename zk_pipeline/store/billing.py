@@ -1,0 +1,64 @@
+"""Queries on billing: what became of time sheets, and how what is exported compares with the invoices."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, func, select, text
+
+from zk_pipeline.domain.billing import Comparison, Figure, Group, figures
+from zk_pipeline.domain.records import Window
+from zk_pipeline.store.database import upsert
+from zk_pipeline.store.raw_tables import invoice_checks
+
+_GROUPS = text(
+    """
+    SELECT customer_id, currency, exported, billable, tagged, count(*) AS sheets, sum(duration_seconds) AS seconds,
+        COALESCE(sum(rate), 0) AS rates,
+        count(*) FILTER (WHERE billable AND rate = 0 AND duration_seconds > 0) AS unpriced
+    FROM kimai.billing
+    WHERE connector = :connector AND begin_at >= :start AND begin_at < :end
+    GROUP BY customer_id, currency, exported, billable, tagged
+    """
+)
+
+
+def figures_within(connection: Connection, connector: str, window: Window) -> list[Figure]:
+    """What became of the time sheets that begin within the window, by customer, currency and state."""
+    rows = connection.execute(_GROUPS, {"connector": connector, "start": window.start, "end": window.end})
+    checked = {(row.customer_id, row.currency): row.state for row in checks(connection, connector)}
+    return figures((Group(**row) for row in rows.mappings()), checked)
+
+
+def save_checks(connection: Connection, connector: str, found: Iterable[Comparison]) -> None:
+    """Keep the comparisons of a target's exported amounts with its invoices, in place of the last ones."""
+    connection.execute(delete(invoice_checks).where(invoice_checks.c.connector == connector))
+    values = [
+        {
+            "connector": connector,
+            "customer_id": row.customer_id,
+            "currency": row.currency,
+            "sheets": row.sheets,
+            "rates": row.rates,
+            "invoices": row.invoices,
+            "invoiced": row.invoiced,
+        }
+        for row in found
+    ]
+    upsert(connection, invoice_checks, values, stamped={"checked_at": "now()"})
+
+
+def checks(connection: Connection, connector: str) -> list[Comparison]:
+    """The comparisons made last; none while there was none."""
+    columns = (invoice_checks.c[name] for name in Comparison.__slots__)
+    query = select(*columns).where(invoice_checks.c.connector == connector)
+    rows = connection.execute(query.order_by(invoice_checks.c.customer_id, invoice_checks.c.currency))
+    return [
+        Comparison(row.customer_id, row.currency, row.sheets, row.rates, tuple(row.invoices), row.invoiced)
+        for row in rows
+    ]
+
+
+def checked_at(connection: Connection, connector: str) -> datetime | None:
+    """When they were made."""
+    query = select(func.max(invoice_checks.c.checked_at)).where(invoice_checks.c.connector == connector)
+    return connection.execute(query).scalar()
