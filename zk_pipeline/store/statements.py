@@ -72,7 +72,8 @@ _CONFLICTS = text(
                 round(sheets.duration_seconds::numeric / 60, 6), 0
             )) AS minutes
         FROM sync.conflicts conflicts
-        LEFT JOIN marts.int_entries_named entries ON entries.entry_key = conflicts.key
+        LEFT JOIN marts.int_entries_named entries ON entries.entry_key
+            = CASE WHEN starts_with(conflicts.key, 'kimai:') THEN conflicts.key ELSE conflicts.source_id END
         LEFT JOIN kimai.timesheets sheets
             ON sheets.connector = :target AND conflicts.key = 'kimai:' || conflicts.kimai_id
             AND sheets.id = conflicts.kimai_id
