@@ -123,7 +123,7 @@ def with_owed(line: Result, owed: Owed, situation: Situation) -> Result:
         amounts = [(str(amount.side.key), amount.seconds) for amount in owed.unrounded]
         facts = {"line": line.facts_hash, "made": [adjustment.id for adjustment in made], "owed": amounts}
         facts_hash = stable_hash(facts)
-    rounded_alike = line.diff.keys() == {"duration"} and not owed.doubt
+    rounded_alike = set(line.diff) == {"duration"} and not owed.doubt
     even = not owed.amounts and (made or line.status is Status.ORPHANED or rounded_alike)
     kept = made and ledger is not None and ledger.facts_hash == facts_hash
     is_bound = owed.kimai_id is None or situation.bound_to(owed.source_id) == owed.kimai_id

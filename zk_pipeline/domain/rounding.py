@@ -104,7 +104,8 @@ class Forecast:
         """By the first of these groups of answers that some settings explain; the last one is the booking's own."""
         groups = list(nearer)
         for answers in filter(None, groups):
-            rules = _rules_behind(frozenset(answers))
+            # An update of the duration alone starts from the begin that the time sheet has.
+            rules = _rules_behind(frozenset(answers)) or _rules_behind(frozenset(answers), in_place=True)
             if rules:
                 return cls(rules)
         if not any(groups):
@@ -123,12 +124,12 @@ class _Fits(Protocol):
 
 
 @lru_cache(maxsize=16)
-def _rules_behind(answers: frozenset[Answer]) -> tuple[Rule, ...]:
+def _rules_behind(answers: frozenset[Answer], *, in_place: bool = False) -> tuple[Rule, ...]:
     """The settings that explain all answers. A part that was never seen to be rounded is taken not to be."""
     found: list[Rule] = []
     for mode in MODES:
         begins = _steps([answer for answer in answers if not _is_far(answer)], _begin_fits, mode, (1, 0))
-        ends = _steps(answers, _end_fits, mode, (1, 0))
+        ends = _steps(answers, _end_fits_in_place if in_place else _end_fits, mode, (1, 0))
         durations = _steps(answers, _duration_fits, mode, (0, 1))
         found.extend(Rule(mode, *steps) for steps in product(begins, ends, durations))
         if found and max(found[0][1:]) <= 1:
@@ -150,8 +151,12 @@ def _begin_fits(answer: Answer, step: int, mode: str) -> bool:
 
 
 def _end_fits(answer: Answer, step: int, mode: str) -> bool:
-    # An update of the duration alone starts from the begin that the time sheet has.
-    begins = (answer.made.begin,) if _is_far(answer) else (answer.begin, answer.made.begin)
+    begin = answer.made.begin if _is_far(answer) else answer.begin
+    return _rounded(begin + answer.seconds, step, mode) == answer.made.end
+
+
+def _end_fits_in_place(answer: Answer, step: int, mode: str) -> bool:
+    begins = (answer.begin, answer.made.begin)
     return answer.made.end in {_rounded(begin + answer.seconds, step, mode) for begin in begins}
 
 
