@@ -1,4 +1,4 @@
-"""What the target would make of other times, by its answers before: compared with the simulated Kimai's own rounding."""
+"""What the target would make of other times by its answers, compared with the simulated Kimai's own rounding."""
 
 from zoneinfo import ZoneInfo
 
