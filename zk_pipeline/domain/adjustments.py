@@ -62,8 +62,9 @@ class Holding:
 class Owed:
     """What a billed booking still owes: the original, an amount for each side, and why, as a sentence.
 
-    `entry` is what the booking wants now; without it there is nothing that a new entry could say. `with_rounding` are
-    the amounts by what the target shows, which its rounding is a part of.
+    `entry` is what the booking wants now; without it there is nothing that a new entry could say. `unrounded` are the
+    amounts by what the booking says, before the target's rounding, which `rounding` seconds of what is billed are.
+    `doubt` says what else may come of it.
     """
 
     source_id: str
@@ -71,7 +72,9 @@ class Owed:
     day: date
     reason: str
     amounts: tuple[Holding, ...]
-    with_rounding: tuple[Holding, ...]
+    unrounded: tuple[Holding, ...]
+    rounding: int = 0
+    doubt: str = ""
     entry: Entry | None = None
 
     @property
@@ -79,7 +82,8 @@ class Owed:
         """Reason and amounts for people."""
         parts = [f"{amount.minutes.normalize():+f} min" for amount in self.amounts]
         credit = " (a credit)" if self.amounts and self.amounts[0].seconds < 0 else ""
-        return f"{self.reason} To be adjusted: {', '.join(parts)}{credit}." if parts else self.reason
+        owed = f"To be adjusted: {', '.join(parts)}{credit}." if parts else ""
+        return " ".join(part for part in (self.reason, owed, self.doubt) if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ class Adjustment:
     """A stored adjustment of one side. `minutes` are signed; `original` is the entry as it was when this was decided.
 
     `source_id` and `original_day` are those of the booking that is adjusted, `entry_date` and `begin_at` say where the
-    adjustment itself is booked.
+    adjustment itself is booked. `billed_seconds` are what the target made of it, where it has a time sheet.
     """
 
     id: int
@@ -102,6 +106,7 @@ class Adjustment:
     decided_at: datetime
     side: Side
     original: Entry | None
+    billed_seconds: int | None = None
 
     @property
     def own_id(self) -> str:
@@ -111,7 +116,7 @@ class Adjustment:
     @property
     def holding(self) -> Holding:
         """What it adds to its side."""
-        return Holding(self.side, whole_seconds(self.minutes))
+        return Holding(self.side, whole_seconds(self.minutes) if self.billed_seconds is None else self.billed_seconds)
 
 
 def is_adjustment(source_id: str) -> bool:
@@ -134,16 +139,17 @@ def owed(wanted: Holding | None, held: Iterable[Holding]) -> tuple[Holding, ...]
     return tuple(sorted(possible, key=lambda amount: (amount.seconds, str(amount.side.key))))
 
 
-def why(wanted: Holding | None, held: Sequence[Holding]) -> str:
-    """Why something is owed, as a sentence."""
-    had = f"{_minutes(held)} min are billed or adjusted"
+def why(wanted: Holding | None, held: Sequence[Holding], said: int = 0) -> str:
+    """Why something is owed, as a sentence; `said` are the seconds that the booking says, before any rounding."""
+    had = f"{in_minutes(sum(holding.seconds for holding in held))} min are billed or adjusted"
     if wanted is None:
         return f"The booking is gone or was corrected to zero, {had}."
     if not held:
         return "Kimai has no time sheet of it, and its period is closed."
     if {holding.side.key for holding in held if holding.seconds} - {wanted.side.key}:
         return f"The booking moved to another person, project or activity, {had}."
-    return f"The booking says {_minutes([wanted])} min, {had}."
+    rounded = f", which Kimai rounds to {in_minutes(wanted.seconds)}" if said != wanted.seconds else ""
+    return f"The booking says {in_minutes(said)} min{rounded}, {had}."
 
 
 def entry_of(adjustment: Adjustment, original: Entry) -> Entry:
@@ -175,6 +181,6 @@ def entry_of(adjustment: Adjustment, original: Entry) -> Entry:
     )
 
 
-def _minutes(holdings: Iterable[Holding]) -> str:
-    seconds = sum(holding.seconds for holding in holdings)
+def in_minutes(seconds: int) -> str:
+    """Seconds as minutes for people."""
     return f"{(Decimal(seconds) / 60).quantize(_EXACT).normalize():f}"

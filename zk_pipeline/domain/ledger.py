@@ -9,6 +9,7 @@ from typing import Any
 from zk_pipeline.domain.by_hand import ByHand
 from zk_pipeline.domain.entries import stable_hash
 from zk_pipeline.domain.records import Timesheet
+from zk_pipeline.domain.rounding import Answer, Times
 
 
 class PushState(StrEnum):
@@ -112,11 +113,11 @@ class LedgerRow:
         """Whether the target's answer to the last write is not known."""
         return self.base is None or self.state is PushState.INTENDED
 
-    def rounding_of(self, sheet: Timesheet) -> int:
-        """Seconds by which the target's rounding made this time sheet longer than was asked for (docs/kimai.md §5).
-
-        A break is no rounding: it shortens what was asked for, and people entered it.
-        """
-        if self.asked is None or self.base is None or self.as_found or self.kimai_id != sheet.id:
-            return 0
-        return self.base.duration_seconds - self.asked.seconds
+    @property
+    def answer(self) -> Answer | None:
+        """What the target made of the times that were sent, as far as nobody but the target had a part in it."""
+        row = self.base
+        if self.asked is None or row is None or row.end is None or self.as_found or row.faults or row.break_seconds:
+            return None
+        begin = self.placed_at or self.asked.begin
+        return Answer(int(begin.timestamp()), self.asked.seconds, Times.of(row))

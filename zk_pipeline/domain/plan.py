@@ -15,7 +15,7 @@ from zk_pipeline.domain.matching import Candidate
 from zk_pipeline.domain.placement import Span
 from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
 from zk_pipeline.domain.records import TargetServer, Timesheet
-from zk_pipeline.domain.rounding import ANY, Rounding
+from zk_pipeline.domain.rounding import ANY, Answer, Forecast, Rounding
 
 MERGE = "merge:"
 """How the keys begin of questions about merged tickets: they stand beside the lines of their bookings."""
@@ -63,7 +63,8 @@ class Result:
     `source_id` is missing for a time sheet without entry; `minutes` are the entry's; `decided` is what a person
     decided, if anybody did; `owed` is what an adjustment would book, and `again` says that a write which was refused is
     tried again unless a person decided otherwise; `reducible` says of a correction that there are bookings whose time
-    it may take back. None of these is stored with the plan.
+    it may take back. None of these is stored with the plan. `rounding_minutes` says of a billed booking that is made up
+    for how much more than it says is billed for it, since the target rounds.
     """
 
     entry_date: date
@@ -82,6 +83,7 @@ class Result:
     owed: Owed | None = None
     again: bool = False
     reducible: bool = False
+    rounding_minutes: Decimal | None = None
 
     @property
     def key(self) -> str:
@@ -123,7 +125,7 @@ class Situation:
     of closed periods; `adjusted` holds the adjustments of the day's bookings and of strays, by the booking;
     `originals` the time sheets of the bookings, of whatever day, whose markers stand in `timesheets`;
     `reducible` names for each open correction the bookings whose time it may take back, best first; `survivors` are the
-    tickets into which those of bookings were merged.
+    tickets into which those of bookings were merged; `answers` are the newest of the target's to our writes.
     """
 
     day: date
@@ -140,6 +142,7 @@ class Situation:
     originals: Mapping[str, Original] = field(default_factory=dict[str, Original])
     reducible: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     survivors: Mapping[str, Survivor] = field(default_factory=dict[str, Survivor])
+    answers: Sequence[Answer] = ()
 
     def bound_to(self, source_id: str) -> int | None:
         """The time sheet that was written for a booking, unless we took it back."""
@@ -152,6 +155,19 @@ class Situation:
         if ledger is None or not ledger.is_unanswered:
             return ANY
         return Rounding.seen_in(row.base for row in self.ledger.values() if row.base is not None)
+
+    def forecast(self, source_id: str) -> Forecast:
+        """What the target would make of other times for a booking, by its answers before."""
+        ledger = self.ledger.get(source_id)
+        near = [row.answer for row in self.ledger.values() if row.answer is not None]
+        own = [ledger.answer] if ledger is not None and ledger.answer is not None else []
+        return Forecast.of([[*self.answers, *near], near, own])
+
+    def fixed_rate(self, project_id: int | None) -> Decimal | None:
+        """What a time sheet of this project costs whatever its length, where one of the day's says so."""
+        bases = [row.base for row in self.ledger.values() if row.base is not None]
+        rates = (row.fixed_rate for row in bases if row.project_id == project_id)
+        return next((rate for rate in rates if rate is not None), None)
 
 
 def sentence(result: Result) -> str:

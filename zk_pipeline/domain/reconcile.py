@@ -34,7 +34,7 @@ class Reconciler:
         self._connector = connector
         self._resolver = resolver
         self._policy = policy
-        self._accounts = Accounts(resolver)
+        self._accounts = Accounts(resolver, policy)
 
     def day(self, situation: Situation, resolutions: Collection[Resolution] = ()) -> list[Result]:
         """The plan of one day: a line for each entry, then for each copy and each stray time sheet that lies on it.
@@ -228,9 +228,7 @@ class Reconciler:
                     decision = Decision(Status.ORPHANED, Action.REVIEW, Reason.MALFORMED_TIMESHEET)
                 line = plan_lines.stray(source_id, row, decision, situation.day)
                 if decision.reason is Reason.BILLED:
-                    made, ledger = situation.adjusted.get(source_id, ()), situation.ledger.get(source_id)
-                    owed = self._accounts.owed(source_id, situation.day, row, made, ledger=ledger)
-                    line = with_owed(line, owed, made)
+                    line = with_owed(line, self._accounts.owed(source_id, situation.day, row, situation), situation)
                 yield line
 
     def _vanished(self, situation: Situation) -> Iterable[Result]:
@@ -241,27 +239,23 @@ class Reconciler:
             of_day = made[0].original_day == situation.day
             if not of_day or source_id in present or (bound is not None and bound not in situation.gone):
                 continue
-            owed = self._accounts.owed(source_id, situation.day, None, made)
+            owed = self._accounts.owed(source_id, situation.day, None, situation)
             if owed.amounts:
                 line = Result(situation.day, source_id, None, Status.ORPHANED, Action.REVIEW, Decimal(0), Reason.BILLED)
-                yield with_owed(line, owed, made)
+                yield with_owed(line, owed, situation)
 
     def _billed(self, line: Result, entry: Entry, ours: Timesheet | None, situation: Situation) -> Result:
         """The line of a booking that may not be written any more, with what it owes."""
-        made = situation.adjusted.get(entry.source_id, ())
-        ledger = situation.ledger.get(entry.source_id)
         wanted = (entry, line.draft.desired) if line.draft is not None else None
-        owed = self._accounts.owed(entry.source_id, entry.entry_date, ours, made, wanted, ledger)
-        return with_owed(line, owed, made, kept=ledger.facts_hash if ledger else "")
+        owed = self._accounts.owed(entry.source_id, entry.entry_date, ours, situation, wanted)
+        return with_owed(line, owed, situation)
 
     def _adjustable(self, line: Result, entry: Entry, ours: Timesheet | None, situation: Situation) -> Result:
         """The line of a refused write with what it owes, so that it can be booked where the target takes it."""
         if line.reason is not Reason.REFUSED_BY_KIMAI or line.draft is None:
             return line
-        ledger = situation.ledger.get(entry.source_id)
         wanted = (entry, line.draft.desired)
-        owed = self._accounts.owed(entry.source_id, entry.entry_date, ours, (), wanted, ledger)
-        return replace(line, owed=owed)
+        return replace(line, owed=self._accounts.owed(entry.source_id, entry.entry_date, ours, situation, wanted))
 
     def _decide_unwanted(self, source_id: str, row: Timesheet, situation: Situation) -> Decision:
         locked = self._is_locked(row, situation) or source_id in situation.adjusted

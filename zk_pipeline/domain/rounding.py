@@ -1,17 +1,23 @@
-"""Kimai's rounding: whether it may have made the times that a time sheet shows out of those that were sent.
+"""Kimai's rounding: whether it may have made the times that a time sheet shows, and what it would make of others.
 
 The API does not tell its settings (docs/kimai.md §5), so what it may do is taken from what it returned before.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from functools import lru_cache
+from itertools import product
+from typing import NamedTuple, Protocol
 
 from zk_pipeline.domain.records import Timesheet
 
 STEPS = (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60)
 """Minutes to which begin, end and duration may be rounded."""
+MODES = ("default", "ceil", "closest", "floor")
+"""The ways of Kimai's rounding, the likeliest first."""
+FAR_AWAY = 3600
+"""Seconds; a time sheet that lies so far from where it was sent to was placed there later."""
 
 
 class Times(NamedTuple):
@@ -55,6 +61,124 @@ class Rounding:
             and _may_become(sent + seconds + pause, shown.end, self.end)
             and _may_become(shown.end - shown.begin - pause, shown.duration, self.duration)
         )
+
+
+class Answer(NamedTuple):
+    """A begin and a length in seconds that were sent, and what the target made of them."""
+
+    begin: int
+    seconds: int
+    made: Times
+
+
+class Rule(NamedTuple):
+    """Settings of the target's rounding: the mode, and the steps in minutes, 0 for none."""
+
+    mode: str
+    begin: int
+    end: int
+    duration: int
+
+    def billed(self, begin: int, seconds: int) -> int:
+        """The duration of the time sheet that comes of a begin and a length in seconds."""
+        first = _rounded(begin, self.begin, _begin_mode(self.mode))
+        return _rounded(_rounded(begin + seconds, self.end, self.mode) - first, self.duration, self.mode)
+
+
+DEFAULT = Rule("default", 1, 1, 0)
+"""What a Kimai does of which nobody changed the settings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What the target would make of other times, by all settings that fit its answers, the likeliest first.
+
+    Where none fits, it is taken to add as much as it did before (`added`, in seconds).
+    """
+
+    rules: tuple[Rule, ...] = (DEFAULT,)
+    added: int = 0
+
+    @classmethod
+    def of(cls, nearer: Iterable[Sequence[Answer]]) -> "Forecast":
+        """By the first of these groups of answers that some settings explain; the last one is the booking's own."""
+        groups = list(nearer)
+        for answers in filter(None, groups):
+            # An update of the duration alone starts from the begin that the time sheet has.
+            rules = _rules_behind(frozenset(answers)) or _rules_behind(frozenset(answers), in_place=True)
+            if rules:
+                return cls(rules)
+        if not any(groups):
+            return cls()
+        return cls((), sum(answer.made.duration - answer.seconds for answer in groups[-1]))
+
+    def billed(self, begin: datetime, seconds: int) -> tuple[int, ...]:
+        """The durations that may come of a begin and a length in seconds, the likeliest first."""
+        sent = int(begin.timestamp())
+        found = dict.fromkeys(rule.billed(sent, seconds) for rule in self.rules)
+        return tuple(found) or (max(seconds + self.added, 0),)
+
+
+class _Fits(Protocol):
+    def __call__(self, answer: Answer, step: int, mode: str) -> bool: ...
+
+
+@lru_cache(maxsize=16)
+def _rules_behind(answers: frozenset[Answer], *, in_place: bool = False) -> tuple[Rule, ...]:
+    """The settings that explain all answers. A part that was never seen to be rounded is taken not to be."""
+    found: list[Rule] = []
+    for mode in MODES:
+        begins = _steps([answer for answer in answers if not _is_far(answer)], _begin_fits, mode, (1, 0))
+        ends = _steps(answers, _end_fits_in_place if in_place else _end_fits, mode, (1, 0))
+        durations = _steps(answers, _duration_fits, mode, (0, 1))
+        found.extend(Rule(mode, *steps) for steps in product(begins, ends, durations))
+        if found and max(found[0][1:]) <= 1:
+            return (found[0],)
+    return tuple(found)
+
+
+def _steps(answers: Iterable[Answer], fits: _Fits, mode: str, plain: tuple[int, int]) -> tuple[int, ...]:
+    """The steps of one part that explain all answers: a plain one alone, else those that round."""
+    rows = list(answers)
+    for step in plain:
+        if all(fits(row, step, mode) for row in rows):
+            return (step,)
+    return tuple(step for step in STEPS if step > 1 and all(fits(row, step, mode) for row in rows))
+
+
+def _begin_fits(answer: Answer, step: int, mode: str) -> bool:
+    return _rounded(answer.begin, step, _begin_mode(mode)) == answer.made.begin
+
+
+def _end_fits(answer: Answer, step: int, mode: str) -> bool:
+    begin = answer.made.begin if _is_far(answer) else answer.begin
+    return _rounded(begin + answer.seconds, step, mode) == answer.made.end
+
+
+def _end_fits_in_place(answer: Answer, step: int, mode: str) -> bool:
+    begins = (answer.begin, answer.made.begin)
+    return answer.made.end in {_rounded(begin + answer.seconds, step, mode) for begin in begins}
+
+
+def _duration_fits(answer: Answer, step: int, mode: str) -> bool:
+    return _rounded(answer.made.end - answer.made.begin, step, mode) == answer.made.duration
+
+
+def _is_far(answer: Answer) -> bool:
+    return abs(answer.made.begin - answer.begin) >= FAR_AWAY
+
+
+def _begin_mode(mode: str) -> str:
+    return "floor" if mode == "default" else mode
+
+
+def _rounded(value: int, step: int, mode: str) -> int:
+    """As Kimai does it: exactly half goes down in the mode `closest`."""
+    size = step * 60
+    rest = value % size if size else 0
+    if not rest or mode == "floor" or (mode == "closest" and rest * 2 <= size):
+        return value - rest
+    return value - rest + size
 
 
 ANY = Rounding()

@@ -137,6 +137,7 @@ class Reconciliation:
             origin = source.load_directory(connection, self._source)
             former = runtime.former_policies(connection)
             resolver = Resolver(directory, mappings.load(connection), settings.policy, origin, former)
+            self._answers = ledger.newest_answers(connection, self._target)
         self._directory: TargetDirectory = directory
         self._reconciler = Reconciler(self._source, resolver, settings.policy)
         self._now, self._today = now, local_day(now, settings.zone)
@@ -151,11 +152,23 @@ class Reconciliation:
             of_day = ledger.rows_of_day(connection, self._target, day)
             situation = self._situation(connection, day, of_day)
             lines = self._reconciler.day(situation, decisions)
-            self._adjust(connection, lines, decisions, run_id)
+            conflicts.replace_day(connection, self._target, day, lines)
+            if self._adjust(connection, lines, decisions, run_id):
+                adjusted = self._adjusted(connection, day, situation.adjusted.keys() | situation.ledger.keys())
+                lines = self._made_up_for(lines, replace(situation, adjusted=adjusted), decisions)
             self._ask_where_moved(connection, situation, of_day.values())
             plans.replace_day(connection, self._target, day, lines, run_id)
-            conflicts.replace_day(connection, self._target, day, lines)
         return lines
+
+    def _made_up_for(
+        self, lines: Iterable[Result], situation: Situation, decisions: Collection[Resolution]
+    ) -> list[Result]:
+        """The plan after the adjustments were made, so that nothing is unexplained until the next one."""
+        now = {line.key: line for line in self._reconciler.day(situation, decisions)}
+        return [
+            replace(now[line.key], decided=line.decided) if line.decided == Choice.ADJUST and line.key in now else line
+            for line in lines
+        ]
 
     def _situation(self, connection: Connection, day: date, of_day: dict[str, LedgerRow]) -> Situation:
         bound = [row.kimai_id for row in of_day.values() if row.kimai_id is not None]
@@ -184,6 +197,7 @@ class Reconciliation:
             originals=ledger.originals(connection, self._target, marked),
             reducible={id_: [str(row) for row in rows] for id_, rows in reducible.items()},
             survivors=stored_tickets.survivors(connection, self._source, day),
+            answers=self._answers,
         )
 
     def _ask_where_moved(self, connection: Connection, situation: Situation, of_day: Iterable[LedgerRow]) -> None:
@@ -207,23 +221,31 @@ class Reconciliation:
     def _adjusted(
         self, connection: Connection, day: date, source_ids: Collection[str]
     ) -> dict[str, Sequence[Adjustment]]:
-        """The adjustments of these bookings and of the day's, with the names in their entries as they are now."""
+        """The adjustments of these bookings and of the day's, with the names in their entries as they are now.
+
+        Of those that have a time sheet counts what the target made of them.
+        """
         found = adjustments.by_booking(connection, self._source, day, source_ids)
         own_ids = [row.own_id for rows in found.values() for row in rows]
         named = entries.entries_of(connection, self._source, own_ids)
+        written = ledger.rows_of(connection, self._target, own_ids)
+        billed = {id_: row.base.duration_seconds for id_, row in written.items() if row.bound and row.base}
         return {
-            source_id: [replace(row, original=named.get(row.own_id, row.original)) for row in rows]
+            source_id: [
+                replace(row, original=named.get(row.own_id, row.original), billed_seconds=billed.get(row.own_id))
+                for row in rows
+            ]
             for source_id, rows in found.items()
         }
 
     def _adjust(
         self, connection: Connection, lines: Iterable[Result], decisions: Iterable[Resolution], run_id: str
-    ) -> None:
-        """Store what people decided to adjust, and ask for the days on which it is booked."""
+    ) -> bool:
+        """Store what people decided to adjust, and ask for the days on which it is booked; whether there was any."""
         adjusted = [line for line in lines if line.decided == Choice.ADJUST]
         wanted = {(line.key, line.facts_hash): line.owed for line in adjusted if line.owed is not None}
         if not wanted:
-            return
+            return False
         settings = self._runtime.settings
         day = booking_day(self._today, locks_now(connection, settings, self._now).is_closed)
         begin = datetime.combine(day, settings.day_start, tzinfo=settings.zone).astimezone(UTC)
@@ -235,6 +257,7 @@ class Reconciliation:
                 adjustments.make(connection, self._source, owed, decided, run_id)
         if any(amount.seconds > 0 for owed in wanted.values() for amount in owed.amounts):
             requests.ask(connection, [day], requests.ADJUSTMENT)
+        return True
 
 
 def _booked(rows: list[Entry]) -> Decimal:

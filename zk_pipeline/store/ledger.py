@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from zk_pipeline.domain.by_hand import ByHand, as_base
 from zk_pipeline.domain.ledger import Desired, LedgerRow, Original, PushState
 from zk_pipeline.domain.records import Timesheet
+from zk_pipeline.domain.rounding import Answer
 from zk_pipeline.store import suppression
 from zk_pipeline.store.database import upsert
 from zk_pipeline.store.raw_tables import timesheets
@@ -109,6 +110,14 @@ def timesheets_of_others(connection: Connection, connector: str, caller_id: int,
         .limit(limit)
     )
     return tuple(connection.execute(query).scalars())
+
+
+def newest_answers(connection: Connection, connector: str, limit: int = 200) -> list[Answer]:
+    """What the target made of the times of the newest writes."""
+    query = _rows(connector).where(pushes.c.state == PushState.CONFIRMED, pushes.c.operation != "link")
+    rows = connection.execute(query.order_by(pushes.c.updated_at.desc()).limit(limit)).mappings()
+    answers = (_ledger_row(row).answer for row in rows)
+    return [answer for answer in answers if answer is not None]
 
 
 def under_way(connection: Connection, connector: str) -> frozenset[str]:

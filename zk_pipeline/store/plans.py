@@ -38,6 +38,7 @@ def replace_day(connection: Connection, connector: str, day: date, lines: Iterab
             "draft": line.draft.to_json() if line.draft else None,
             "facts_hash": line.facts_hash,
             "decided": line.decided,
+            "rounding_minutes": line.rounding_minutes,
             "run_id": run_id,
         }
         for line in lines

@@ -103,6 +103,8 @@ reconciliation_results = Table(
     json_column("draft", nullable=True),
     text_column("facts_hash"),
     text_column("decided", default=""),
+    # Of a billed booking that is made up for: how much more than it says is billed for it, since the target rounds.
+    Column("rounding_minutes", MINUTES),
     # Set by the push: what the plan wanted is done. The line itself stays as it was planned.
     Column("carried_out", Boolean, nullable=False, server_default=text("false")),
     # Set by an undo: what the line says was so before, and is not the plan of its day any more.

@@ -20,6 +20,7 @@ from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.reconcile import Reconciler
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.domain.resolutions import Choice, Resolution, resolved
+from zk_pipeline.domain.rounding import DEFAULT, Answer, Rule, Times
 from zk_pipeline_tests.domain.builders import (
     ACME,
     ACME_PROJECT,
@@ -30,6 +31,7 @@ from zk_pipeline_tests.domain.builders import (
     SUPPORT,
     TRAVEL,
     at,
+    desired,
     entry,
     excluded,
     ledger_row,
@@ -64,12 +66,22 @@ class Month:
     sheet: Timesheet | None = field(default_factory=ours)
     made: list[Adjustment] = field(default_factory=list[Adjustment])
     closed: frozenset[date] = CLOSED
-    rounding: int = 0
+    rule: Rule = DEFAULT
 
     def __post_init__(self) -> None:
-        """The target made the time sheet so many seconds longer than was asked for."""
+        """The target made of the time sheet what its rounding makes of it."""
         if self.sheet is not None:
-            self.sheet = replace(self.sheet, duration_seconds=self.sheet.duration_seconds + self.rounding)
+            self.sheet = replace(self.sheet, duration_seconds=self.billed(self.sheet.duration_seconds))
+
+    def billed(self, seconds: int) -> int:
+        """What a booking of so many seconds is billed as."""
+        return self.rule.billed(int(at("2025-08-16T08:00").timestamp()), seconds)
+
+    def answers(self) -> list[Answer]:
+        """What the target made of other time sheets."""
+        begin = int(at("2025-08-16T08:00").timestamp())
+        lengths = [60 * minutes for minutes in (4, 8, 10, 15, 50)]
+        return [Answer(begin, each, Times(begin, begin + each, self.billed(each))) for each in lengths]
 
     def facts(self) -> Situation:
         return situation(
@@ -78,6 +90,7 @@ class Month:
             timesheets=(self.sheet,) if self.sheet else (),
             closed_months=self.closed,
             adjusted={"6": self.made} if self.made else {},
+            answers=self.answers(),
         )
 
     def line(self, decisions: Sequence[Resolution] = ()) -> Result | None:
@@ -114,19 +127,19 @@ class Month:
         return decided
 
     def booked(self) -> Counter[Side]:
-        """Seconds in Kimai's closed month without its rounding, of adjustments and of credits, by side."""
+        """Seconds in Kimai's closed month, of adjustments and of credits, by side."""
         sums: Counter[Side] = Counter()
         if self.sheet is not None:
             row = self.sheet
-            sums[row.user_id, row.project_id, row.activity_id] += row.duration_seconds - self.rounding
+            sums[row.user_id, row.project_id, row.activity_id] += row.duration_seconds
         for adjustment in self.made:
             side = adjustment.side
             sums[side.user_id, side.project_id or 0, side.activity_id] += adjustment.holding.seconds
         return Counter({side: seconds for side, seconds in sums.items() if seconds})
 
 
-def wanted(booking: Entry | None) -> Counter[Side]:
-    """Seconds that Zammad says, by side."""
+def wanted(booking: Entry | None, rule: Rule = DEFAULT) -> Counter[Side]:
+    """Seconds that Kimai would bill for what Zammad says, by side."""
     if booking is None or not booking.time_minutes:
         return Counter()
     side = (
@@ -134,7 +147,8 @@ def wanted(booking: Entry | None) -> Counter[Side]:
         PROJECTS[booking.organization_id or 0],
         ACTIVITIES[booking.activity_type_id or 0],
     )
-    return Counter({side: int(booking.time_minutes * 60)})
+    seconds = rule.billed(int(booking.begin_at.timestamp()), int(booking.time_minutes * 60))
+    return Counter({side: seconds} if seconds else {})
 
 
 BOOKINGS = st.none() | st.builds(
@@ -153,17 +167,20 @@ BOOKINGS = st.none() | st.builds(
 )
 
 
-@given(st.lists(BOOKINGS, min_size=1, max_size=8), st.booleans(), st.booleans(), st.sampled_from([0, 15, -300, 480]))
-def test_closed_minutes_adjustments_and_credits_are_what_zammad_says(
-    edits: list[Entry | None], was_in_kimai: bool, reopened: bool, rounding: int
+RULES = [DEFAULT, Rule("default", 1, 1, 15), Rule("ceil", 1, 1, 6), Rule("closest", 1, 1, 10), Rule("floor", 1, 1, 5)]
+
+
+@given(st.lists(BOOKINGS, min_size=1, max_size=8), st.booleans(), st.booleans(), st.sampled_from(RULES))
+def test_closed_minutes_adjustments_and_credits_are_what_kimai_would_have_billed(
+    edits: list[Entry | None], was_in_kimai: bool, reopened: bool, rule: Rule
 ) -> None:
-    month = Month(entry(), sheet=ours() if was_in_kimai else None, rounding=rounding)
+    month = Month(entry(), sheet=ours() if was_in_kimai else None, rule=rule)
     month.adjust()
     closed = month.sheet
     for edit in edits:
         month.booking = edit
         month.adjust()
-        assert month.booked() == wanted(edit)
+        assert month.booked() == wanted(edit, rule)
         assert month.sheet == closed
         if reopened and month.made:
             month.closed = frozenset()
@@ -197,40 +214,101 @@ def test_each_change_owes_its_difference_and_says_why(edit: Entry | None, minute
     assert reason in waiting.text
 
 
-def test_what_the_target_rounded_is_neither_credited_nor_billed_again() -> None:
-    month = Month(entry(minutes="16"), rounding=900)
+QUARTERS = Rule("default", 1, 1, 15)
+
+
+@pytest.mark.parametrize(
+    ("edit", "minutes"),
+    [
+        (entry(minutes="28"), []),
+        (entry(minutes="31"), [15]),
+        (entry(minutes="15"), [-15]),
+        (None, [-30]),
+        (entry(minutes="20", organization_id=8, organization_name="Globex"), [-30, 30]),
+    ],
+    ids=["rounded to the same", "more", "less", "deleted", "moved"],
+)
+def test_what_is_owed_is_the_difference_of_what_kimai_bills(edit: Entry | None, minutes: list[int]) -> None:
+    sheet = ours(minutes=20)
+    month = Month(edit, sheet=sheet, rule=QUARTERS)
+    asked = ledger_row(base=month.sheet, asked=desired(seconds=20 * 60))
+    (line,) = RECONCILER.day(replace(month.facts(), ledger={"6": asked}))
+    assert ([amount.minutes for amount in line.owed.amounts] if line.owed else []) == minutes
+    if not minutes:
+        assert (line.action, line.reason, line.rounding_minutes) == (Action.NONE, Reason.ADJUSTED, 2)
+        assert line.text == "The booking says 28 min, which Kimai rounds to 30, 30 min are billed or adjusted."
+
+
+def test_an_adjustment_that_kimai_would_round_names_both_amounts() -> None:
+    linked = replace(ours(), duration_seconds=20 * 60)
+    facts = replace(Month(entry(minutes="28"), rule=QUARTERS).facts(), timesheets=[linked])
+    (line,) = RECONCILER.day(replace(facts, ledger={"6": ledger_row(base=linked, as_found=True)}))
+    assert line.action is Action.REVIEW
+    assert "To be adjusted: +10 min. Kimai would round the 10 min to 15." in line.text
+
+
+def test_an_adjustment_under_a_fixed_rate_names_what_it_costs() -> None:
+    month = Month(entry(minutes="60"))
+    flat = ledger_row(base=replace(ours(), fixed_rate=Decimal(120)))
+    (line,) = RECONCILER.day(replace(month.facts(), ledger={"6": flat}))
+    assert "The project has a fixed rate: a time sheet of 45 min costs 120 once more, whatever its length." in line.text
+
+
+def test_where_the_rounding_is_not_certain_all_amounts_are_named() -> None:
+    month = Month(entry(minutes="60"))
+    begin = int(at("2025-08-16T08:00").timestamp())
+    seen = [Answer(begin, 20 * 60, Times(begin, begin + 20 * 60, 30 * 60))]
+    (line,) = RECONCILER.day(replace(month.facts(), ledger={"6": ledger_row(as_found=True)}, answers=seen))
+    assert line.owed is not None
+    assert [amount.minutes for amount in line.owed.amounts] == [45]
+    (line,) = RECONCILER.day(replace(month.facts(), entries=[entry(minutes="35")], ledger={}, answers=seen))
+    assert "By what is known of Kimai's rounding it may also bill" in line.text
+    (line,) = RECONCILER.day(
+        replace(month.facts(), ledger={}, answers=[*seen, Answer(begin, 20 * 60, Times(begin, begin + 900, 61))])
+    )
+    assert "How Kimai rounds is not known." in line.text
+
+
+def test_what_the_target_made_of_an_adjustment_counts() -> None:
+    month = Month(entry(minutes="60"))
+    month.adjust()
+    month.made = [replace(made, billed_seconds=3000) for made in month.made]
     waiting = month.line()
     assert waiting is not None
     assert waiting.owed is not None
-    assert [amount.minutes for amount in waiting.owed.amounts] == [1]
-    assert waiting.owed.reason == "The booking says 16 min, 15 min are billed or adjusted."
+    assert [amount.minutes for amount in waiting.owed.amounts] == [-5]
 
 
-def test_what_was_edited_in_the_target_before_it_was_billed_counts_beside_its_rounding() -> None:
-    month = Month(entry(minutes="60"))
+def test_what_was_edited_in_the_target_before_it_was_billed_counts_as_billed() -> None:
     edited = replace(ours(), duration_seconds=2700)
-    rounded = ledger_row(base=replace(ours(), duration_seconds=1800))
-    (waiting,) = RECONCILER.day(replace(month.facts(), timesheets=[edited], ledger={"6": rounded}))
+    (waiting,) = RECONCILER.day(replace(Month(entry(minutes="60")).facts(), timesheets=[edited]))
     assert waiting.owed is not None
-    assert [amount.minutes for amount in waiting.owed.amounts] == [30]
-
-
-def test_a_time_sheet_that_was_taken_as_found_counts_as_it_is() -> None:
-    month = Month(entry(minutes="60"), rounding=900)
-    linked = ledger_row(base=month.sheet, as_found=True)
-    (waiting,) = RECONCILER.day(replace(month.facts(), ledger={"6": linked}))
-    assert waiting.owed is not None
-    assert [amount.minutes for amount in waiting.owed.amounts] == [30]
+    assert [amount.minutes for amount in waiting.owed.amounts] == [15]
 
 
 def test_a_difference_that_was_written_off_stays_so_although_the_time_sheet_was_rounded() -> None:
-    month = Month(entry(minutes="60"), rounding=900)
+    month = Month(entry(minutes="60"), rule=QUARTERS)
     month.adjust()
-    month.booking = entry(minutes="75")
+    month.booking = entry(minutes="80")
     waiting = month.line()
     assert waiting is not None
     kept = ledger_row(base=month.sheet, as_found=True, facts_hash=waiting.facts_hash)
     assert RECONCILER.day(replace(month.facts(), ledger={"6": kept}))[0].action is Action.NONE
+
+
+def test_an_adjusted_booking_takes_the_copy_of_its_deleted_time_sheet() -> None:
+    month = Month(entry(minutes="60"))
+    month.adjust()
+    copy = ours(101)
+    facts = replace(month.facts(), timesheets=[copy], gone=frozenset({100}))
+    (line,) = RECONCILER.day(facts)
+    assert (line.action, line.kimai_id, line.reason) == (Action.LINK, 101, Reason.ADJUSTED)
+    assert line.draft is not None
+    deleted = replace(
+        facts, entries=[], known_sources=frozenset(), adjusted={"6": [replace(month.made[0], minutes=Decimal(-15))]}
+    )
+    (line,) = RECONCILER.day(deleted)
+    assert (line.action, line.kimai_id, line.reason) == (Action.REVIEW, 101, Reason.BILLED)
 
 
 def test_a_booking_in_a_closed_month_owes_all_of_itself() -> None:

@@ -33,11 +33,14 @@ adjustments as (
 
 adjusted as (
     select
-        source_id,
-        account,
-        sum(minutes) as minutes
+        adjustments.source_id,
+        adjustments.account,
+        sum(adjustments.minutes) as minutes,
+        -- What Kimai's rounding added to the time sheets that carry them.
+        sum(coalesce({{ minutes('ledger.base_seconds') }} - adjustments.minutes, 0)) as rounded
     from adjustments
-    group by source_id, account
+    left join ledger on adjustments.carried_by = ledger.source_id
+    group by adjustments.source_id, adjustments.account
 ),
 
 stray_lines as (
@@ -156,7 +159,8 @@ standing as (
         account,
         true as is_home,
         coalesce(sheet_account = account, true) as has_sheet,
-        0 as minutes
+        0 as minutes,
+        0 as rounded
     from homes
     union all
     select
@@ -164,7 +168,8 @@ standing as (
         sheet_account as account,
         false as is_home,
         true as has_sheet,
-        0 as minutes
+        0 as minutes,
+        0 as rounded
     from homes
     where sheet_account is not null
     union all
@@ -173,9 +178,10 @@ standing as (
         account,
         false as is_home,
         false as has_sheet,
-        minutes
+        minutes,
+        rounded
     from adjusted
-    where minutes <> 0
+    where minutes <> 0 or rounded <> 0
 ),
 
 sides as (
@@ -184,7 +190,8 @@ sides as (
         account,
         bool_or(is_home) as is_home,
         bool_or(has_sheet) as has_sheet,
-        sum(minutes) as minutes
+        sum(minutes) as minutes,
+        sum(rounded) as rounded
     from standing
     group by source_id, account
 ),
@@ -200,7 +207,8 @@ placed as (
         coalesce({{ account_user('sides.account') }} = {{ account_user('homes.account') }}, true) as is_own_agent,
         coalesce({{ account_activity('sides.account') }} = {{ account_activity('homes.account') }}, true)
             as is_own_activity,
-        coalesce(sides.minutes, 0) as adjusted
+        coalesce(sides.minutes, 0) as adjusted,
+        coalesce(sides.rounded, 0) as rounded
     from subjects
     left join homes on subjects.source_id = homes.source_id
     left join sides on homes.source_id = sides.source_id
@@ -244,6 +252,12 @@ measured as (
         -- Whether an adjustment starts from what was asked for, rather than from what the time sheet says.
         timesheets.kimai_id is not null and ledger.is_linked is not true as is_adjusted_from_asked,
         plan_lines.facts_hash = ledger.facts_hash as is_written_off,
+        -- What is billed beyond what the booking says, where it is made up for; plans of older versions do not say.
+        case
+            when plan_lines.rounding_minutes is null then null
+            when subjects.is_home then -{{ minutes('round(plan_lines.rounding_minutes * 60)') }}
+            else subjects.rounded
+        end as rounding_made_up_for,
         case when subjects.has_sheet then {{ minutes('ledger.asked_seconds') }} end as asked,
         case when subjects.has_sheet then {{ minutes('ledger.base_seconds') }} end as returned,
         case when subjects.has_sheet then {{ minutes('ledger.base_answer_seconds') }} end as answered,
@@ -303,10 +317,12 @@ balanced as (
         end as minutes_excluded,
         case
             when outcome <> 'in_kimai' or not is_current then 0
+            when is_adjusted and is_written_off and rounding_made_up_for is not null then 0
             else
                 -- Kimai knows no fractions of a second; then its own rounding.
                 netted_to - {{ minutes('round(netted_to * 60)') }}
                 + case
+                    when is_adjusted and rounding_made_up_for is not null then rounding_made_up_for
                     when is_taken_as_found or (is_adjusted and not is_adjusted_from_asked) then 0
                     else coalesce(asked - returned, 0)
                 end
@@ -318,6 +334,7 @@ balanced as (
             when is_adjusted and is_written_off then planned - adjusted_elsewhere - answered_now
             when is_adjusted
                 then case
+                    when rounding_made_up_for is not null then 0
                     when is_taken_as_found and is_adjusted_from_asked then coalesce(asked - returned, 0)
                     else 0
                 end

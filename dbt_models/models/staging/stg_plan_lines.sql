@@ -31,11 +31,22 @@ select
     reason,
     decided,
     minutes,
+    rounding_minutes,
     facts_hash,
     customer_id,
     account,
     reconciled_at,
     row(
-        kimai_id, status, action, reason, decided, minutes, customer_id, account, facts_hash, reconciled_at
+        kimai_id,
+        status,
+        action,
+        reason,
+        decided,
+        minutes,
+        rounding_minutes,
+        customer_id,
+        account,
+        facts_hash,
+        reconciled_at
     )::text as row_version
 from lines
