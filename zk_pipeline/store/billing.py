@@ -7,6 +7,8 @@ from sqlalchemy import Connection, delete, func, select, text
 
 from zk_pipeline.domain.billing import Comparison, Figure, Group, figures
 from zk_pipeline.domain.records import Window
+from zk_pipeline.domain.statement_rows import Customer, Money
+from zk_pipeline.store import invoices
 from zk_pipeline.store.database import upsert
 from zk_pipeline.store.raw_tables import invoice_checks
 
@@ -14,7 +16,8 @@ _GROUPS = text(
     """
     SELECT customer_id, currency, exported, billable, tagged, count(*) AS sheets, sum(duration_seconds) AS seconds,
         COALESCE(sum(rate), 0) AS rates,
-        count(*) FILTER (WHERE billable AND rate = 0 AND duration_seconds > 0) AS unpriced
+        count(*) FILTER (WHERE billable AND rate = 0 AND duration_seconds > 0) AS unpriced,
+        count(*) FILTER (WHERE rate IS NULL) AS unread
     FROM kimai.billing
     WHERE connector = :connector AND begin_at >= :start AND begin_at < :end
     GROUP BY customer_id, currency, exported, billable, tagged
@@ -27,6 +30,26 @@ def figures_within(connection: Connection, connector: str, window: Window) -> li
     rows = connection.execute(_GROUPS, {"connector": connector, "start": window.start, "end": window.end})
     checked = {(row.customer_id, row.currency): row.state for row in checks(connection, connector)}
     return figures((Group(**row) for row in rows.mappings()), checked)
+
+
+def money_within(connection: Connection, connector: str, window: Window, of: Iterable[Customer]) -> list[Money]:
+    """What the time sheets of these customers that begin within the window cost, with invoices made since it began."""
+    named = {customer.id: customer for customer in of if customer.id}
+    found = [row for row in figures_within(connection, connector, window) if row.customer_id in named]
+    compared = {(row.customer_id, row.currency): row for row in checks(connection, connector)}
+    made = [row for row in invoices.load(connection, connector).rows if row.created_at >= window.start]
+    accounts = {(row.customer_id, row.currency) for row in (*found, *made, *compared.values())}
+    return [
+        Money(
+            named[customer_id],
+            currency,
+            tuple(row for row in found if (row.customer_id, row.currency) == (customer_id, currency)),
+            compared.get((customer_id, currency)),
+            tuple(row for row in made if (row.customer_id, row.currency) == (customer_id, currency)),
+        )
+        for customer_id, currency in sorted(accounts)
+        if customer_id in named
+    ]
 
 
 def save_checks(connection: Connection, connector: str, found: Iterable[Comparison]) -> None:
