@@ -245,14 +245,14 @@ _WORDS = {
             "einen fest und speichern Sie sie neu, bevor der Monat in Rechnung gestellt wird."
         ),
         (
-            "Feuilles de temps facturables à 0,00, faute de taux : {number}. Fixez un taux dans Kimai et enregistrez-les "
-            "de nouveau avant de facturer le mois."
+            "Feuilles de temps facturables à 0,00, faute de taux : {number}. Fixez un taux dans Kimai et "
+            "enregistrez-les de nouveau avant de facturer le mois."
         ),
     ),
     "unread": (
         (
-            "Time sheets whose amount Kimai does not show to our account: {number}. The sums are without them; give the "
-            "account view_rate_other_timesheet."
+            "Time sheets whose amount Kimai does not show to our account: {number}. The sums are without them; give "
+            "the account view_rate_other_timesheet."
         ),
         (
             "Zeiteinträge, deren Betrag Kimai unserem Konto nicht zeigt: {number}. Die Summen sind ohne sie; geben Sie "
@@ -266,13 +266,14 @@ _WORDS = {
     "too_little_invoiced": (
         (
             "Of all months {exported} are exported and {invoiced} invoiced: is {difference} lost? An invoice was "
-            "cancelled or deleted, or there was an export without one. Take “exported” off in Kimai and invoice again; leave "
-            "it where it was billed elsewhere."
+            "cancelled or deleted, or there was an export without one. Take “exported” off in Kimai and invoice again; "
+            "leave it where it was billed elsewhere."
         ),
         (
             "Aus allen Monaten sind {exported} exportiert und {invoiced} in Rechnung gestellt: Gehen {difference} "
-            "verloren? Eine Rechnung wurde storniert oder gelöscht, oder es wurde ohne Rechnung exportiert. Nehmen Sie in "
-            "Kimai „exportiert“ zurück und stellen Sie neu in Rechnung; lassen Sie es, wo anderswo abgerechnet wurde."
+            "verloren? Eine Rechnung wurde storniert oder gelöscht, oder es wurde ohne Rechnung exportiert. Nehmen Sie "
+            "in Kimai „exportiert“ zurück und stellen Sie neu in Rechnung; lassen Sie es, wo anderswo abgerechnet "
+            "wurde."
         ),
         (
             "Tous mois confondus, {exported} sont exportés et {invoiced} facturés : {difference} sont-ils perdus ? Une "
@@ -283,18 +284,18 @@ _WORDS = {
     "too_much_invoiced": (
         (
             "Of all months {exported} are exported and {invoiced} invoiced: is {difference} invoiced too much? A time "
-            "sheet was changed, deleted or un-exported after its invoice. Restore it, or cancel the invoice and invoice "
-            "again."
+            "sheet was changed, deleted or un-exported after its invoice. Restore it, or cancel the invoice and "
+            "invoice again."
         ),
         (
-            "Aus allen Monaten sind {exported} exportiert und {invoiced} in Rechnung gestellt: Sind {difference} zu viel "
-            "berechnet? Ein Zeiteintrag wurde nach seiner Rechnung geändert, gelöscht oder zurückgenommen. Stellen Sie ihn "
-            "wieder her, oder stornieren Sie die Rechnung und stellen Sie neu in Rechnung."
+            "Aus allen Monaten sind {exported} exportiert und {invoiced} in Rechnung gestellt: Sind {difference} zu "
+            "viel berechnet? Ein Zeiteintrag wurde nach seiner Rechnung geändert, gelöscht oder zurückgenommen. "
+            "Stellen Sie ihn wieder her, oder stornieren Sie die Rechnung und stellen Sie neu in Rechnung."
         ),
         (
             "Tous mois confondus, {exported} sont exportés et {invoiced} facturés : {difference} sont-ils facturés en "
-            "trop ? Une feuille de temps a changé après sa facture, ou n'est plus exportée. Rétablissez-la, ou annulez la "
-            "facture et facturez de nouveau."
+            "trop ? Une feuille de temps a changé après sa facture, ou n'est plus exportée. Rétablissez-la, ou annulez "
+            "la facture et facturez de nouveau."
         ),
     ),
     "read": ("Last read: {sides}.", "Zuletzt gelesen: {sides}.", "Dernière lecture : {sides}."),
