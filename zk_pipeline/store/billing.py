@@ -1,16 +1,20 @@
 """Queries on billing: what became of time sheets, and how what is exported compares with the invoices."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, func, select, text
 
 from zk_pipeline.domain.billing import Comparison, Figure, Group, figures
-from zk_pipeline.domain.records import Window
+from zk_pipeline.domain.decision import Owned, owned
+from zk_pipeline.domain.records import Timesheet, Window
 from zk_pipeline.domain.statement_rows import Customer, Money
 from zk_pipeline.store import invoices
 from zk_pipeline.store.database import upsert
+from zk_pipeline.store.period_tables import locked_timesheets
 from zk_pipeline.store.raw_tables import invoice_checks
+
+_OWNED = ("user_id", "begin_at", "duration_seconds", "project_id", "activity_id")
 
 _GROUPS = text(
     """
@@ -85,3 +89,26 @@ def checked_at(connection: Connection, connector: str) -> datetime | None:
     """When they were made."""
     query = select(func.max(invoice_checks.c.checked_at)).where(invoice_checks.c.connector == connector)
     return connection.execute(query).scalar()
+
+
+def locked_as(connection: Connection, connector: str, ids: Collection[int]) -> dict[int, Owned]:
+    """What these time sheets said when they were first seen exported or closed, as far as they were."""
+    locked = locked_timesheets.c
+    query = select(locked.kimai_id, *(locked[name] for name in _OWNED)).where(
+        locked.connector == connector, locked.kimai_id.in_(ids)
+    )
+    return {row[0]: (row[1], row[2], row[3], row[4], row[5]) for row in connection.execute(query)}
+
+
+def keep_locked(connection: Connection, connector: str, rows: Iterable[Timesheet]) -> None:
+    """Remember locked time sheets as they are now, in place of what was remembered of them."""
+    values = [
+        {"connector": connector, "kimai_id": row.id, **dict(zip(_OWNED, owned(row), strict=True))} for row in rows
+    ]
+    upsert(connection, locked_timesheets, values, stamped={"locked_at": "now()"})
+
+
+def forget_locked(connection: Connection, connector: str, ids: Collection[int]) -> None:
+    """Forget time sheets that may be written again."""
+    locked = locked_timesheets.c
+    connection.execute(delete(locked_timesheets).where(locked.connector == connector, locked.kimai_id.in_(ids)))
