@@ -15,11 +15,10 @@ _COLUMNS = {
         f"{_NAMES}, {_AMOUNTS}"
     ),
     "int_entries_named": (
-        "booking_month date, entry_date date, entry_key text, kimai_id bigint, "
+        "booking_month date, entry_date date, entry_key text, "
         f"{_NAMES}, agent_name text, agent_address text, {_AMOUNTS}"
     ),
     "fct_time_entries": "entry_date date, day_version text, built_at timestamptz",
-    "stg_organization_customers": "organization_id bigint, customer_id bigint",
     "stg_day_versions": "entry_date date, day_version text",
 }
 

@@ -93,7 +93,7 @@ def headline(report: SyncReport, *, planned_only: bool) -> str:
         (counts.get("deleted", 0), "time sheets deleted"),
         (
             report.conflicts + report.parked - outcomes["conflicts"] - outcomes["parked"],
-            "more conflicts, of time sheets without a booking or of merged tickets",
+            "more conflicts, about copies, time sheets without a booking, or merged tickets",
         ),
     ]
     besides = "".join(f"{number} {name}. " for number, name in more if number > 0)

@@ -16,7 +16,7 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class DayMinutes:
-    """Minutes of one work day: booked in the source, and those of them that are in the target."""
+    """Minutes of one work day: booked in the source, and those of them that are in the target and in no question."""
 
     day: date
     booked: Decimal
@@ -53,10 +53,17 @@ def minutes_by_day(connection: Connection, names: Addresses, first: date, last: 
     booked = _set(select(entry.entry_date, entry.source_id, entry.time_minutes).where(of_days), "booked")
     is_there = (push.connector == names.target) & push.entry_date.between(first, last) & (push.state == "confirmed")
     there = _set(select(push.source_id).where(is_there), "there")
-    synced = func.sum(booked.c.time_minutes).filter(there.c.source_id.is_not(None))
+    waits = (conflicts.c.connector == names.target) & conflicts.c.entry_date.between(first, last)
+    asked = _set(select(conflicts.c.key).distinct().where(waits, conflicts.c.resolution_status == "open"), "asked")
+    in_sync = there.c.source_id.is_not(None) & asked.c.key.is_(None)
+    synced = func.sum(booked.c.time_minutes).filter(in_sync)
     query = (
         select(booked.c.entry_date, func.sum(booked.c.time_minutes), func.coalesce(synced, ZERO))
-        .select_from(booked.outerjoin(there, there.c.source_id == booked.c.source_id))
+        .select_from(
+            booked.outerjoin(there, there.c.source_id == booked.c.source_id).outerjoin(
+                asked, asked.c.key == booked.c.source_id
+            )
+        )
         .group_by(booked.c.entry_date)
         .order_by(booked.c.entry_date)
     )

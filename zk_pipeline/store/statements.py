@@ -91,9 +91,13 @@ _CONFLICTS = text(
 _BESIDE = text(
     r"""
     WITH told AS MATERIALIZED (
-        SELECT kimai_id, customer, COALESCE(customer_id, 0) AS customer_id, minutes_kimai
+        -- An entry is called as its booking, with an account behind it, or as its time sheet.
+        SELECT CASE WHEN entry_key LIKE 'kimai:%' THEN substr(entry_key, 7)::bigint ELSE bound.kimai_id END AS kimai_id,
+            customer, COALESCE(customer_id, 0) AS customer_id, minutes_kimai
         FROM marts.int_entries_named
-        WHERE entry_date BETWEEN :month AND :last AND kimai_id IS NOT NULL AND minutes_kimai <> 0
+        LEFT JOIN sync.pushes bound
+            ON bound.connector = :target AND bound.source_id = split_part(entry_key, '@', 1)
+        WHERE int_entries_named.entry_date BETWEEN :month AND :last AND minutes_kimai <> 0
     ),
     here AS MATERIALIZED (
         SELECT id, project_id, duration_seconds, description FROM kimai.timesheets
@@ -116,13 +120,14 @@ _BESIDE = text(
         UNION ALL
         SELECT told.customer, told.customer_id, 'in_other_months', -told.minutes_kimai
         FROM told LEFT JOIN here ON here.id = told.kimai_id
-        WHERE here.id IS NULL
+        WHERE here.id IS NULL AND told.kimai_id IS NOT NULL
     )
     SELECT customer, customer_id, origin, count(*) AS timesheets, sum(minutes) AS minutes
     FROM others
     WHERE origin <> 'not_from_a_ticket' OR customer_id IN (
         SELECT customer_id FROM told
-        UNION SELECT customer_id FROM marts.stg_organization_customers WHERE customer_id IS NOT NULL
+        UNION SELECT kimai_customer_id FROM sync.customer_mappings WHERE kimai_customer_id IS NOT NULL
+        UNION SELECT id FROM kimai.customers WHERE connector = :target AND starts_with(number, 'zammad-org-')
     )
     GROUP BY customer, customer_id, origin
     """

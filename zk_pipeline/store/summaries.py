@@ -114,7 +114,10 @@ def _summaries(
         f"""
         WITH rows AS (
             SELECT COALESCE(e.{column}, '(without organization)') AS name, e.source_id, e.time_minutes, e.sync_status,
-                p.state = 'confirmed' AS there,
+                p.state = 'confirmed' AND NOT EXISTS (
+                    SELECT FROM sync.conflicts q
+                    WHERE q.connector = :target AND q.key = e.source_id AND q.resolution_status = 'open'
+                ) AS there,
                 p.run_id = ANY(:run_ids) AND p.operation = 'create' AS made,
                 p.run_id = ANY(:run_ids) AND p.operation = 'update' AS changed
             FROM sync.normalized_entries e
@@ -122,7 +125,7 @@ def _summaries(
             WHERE e.entry_date BETWEEN :first AND :last
         ), reasons AS (
             SELECT r.name, c.reason, count(*) AS entries
-            FROM rows r JOIN sync.conflicts c ON c.source_id = r.source_id
+            FROM rows r JOIN sync.conflicts c ON c.key = r.source_id
             WHERE c.connector = :target AND c.resolution_status = 'open'
             GROUP BY r.name, c.reason
         )
@@ -150,14 +153,13 @@ _OUTCOMES = text(
     ), questions AS (
         SELECT source_id, bool_and(reason = 'refused_by_kimai') AS refused
         FROM sync.conflicts
-        WHERE connector = :target AND resolution_status = 'open' AND entry_date = ANY(:days) AND source_id IS NOT NULL
-            AND reason <> 'merged_ticket'
+        WHERE connector = :target AND resolution_status = 'open' AND entry_date = ANY(:days) AND key = source_id
         GROUP BY source_id
     ), lines AS (
         SELECT source_id, max(reconciled_at) AS at,
             bool_or(action IN ('create', 'update', 'link') AND NOT carried_out) AS outstanding
         FROM sync.reconciliation_results
-        WHERE connector = :target AND entry_date = ANY(:days) AND source_id IS NOT NULL
+        WHERE connector = :target AND entry_date = ANY(:days) AND key = source_id
         GROUP BY source_id
     ), entries AS (
         SELECT CASE

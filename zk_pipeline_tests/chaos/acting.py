@@ -16,7 +16,7 @@ from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline.web.signature import signature
-from zk_pipeline_tests.chaos.place import SECRET, Place
+from zk_pipeline_tests.chaos.place import SECRET, Place, slowness
 from zk_pipeline_tests.chaos.schedule import Event, Kind
 
 ADMIN = Actor("cli:admin", Role.ADMIN)
@@ -32,6 +32,7 @@ class Storm:
         self._place = place
         self.told: list[str] = []
         self.harmed = self.killed = 0
+        self._slowness = slowness()
         self._acts: Mapping[Kind, Callable[..., str]] = {
             Kind.ACT: self._act,
             Kind.BOOK_NOW: self._book_now,
@@ -49,10 +50,14 @@ class Storm:
         }
 
     def run(self, events: Iterable[Event]) -> None:
-        """Carry out the events, and then end everything that would go on."""
+        """Carry out the events, and then end everything that would go on.
+
+        On a busy machine they follow each other as much more slowly as everything else: otherwise the faults would be
+        over before anything met them.
+        """
         began = time.monotonic()
         for event in events:
-            time.sleep(max(0.0, began + event.at - time.monotonic()))
+            time.sleep(max(0.0, began + self._slowness * event.at - time.monotonic()))
             came_of_it = self._acts[event.kind](**event.detail)
             self.told.append(f"{event}: {came_of_it}" if came_of_it else str(event))
         self._clear()
@@ -96,7 +101,9 @@ class Storm:
         }
         url = f"{self._place.up.web_url}/api/v1/webhooks/zammad"
         try:
-            answer = httpx.post(url, content=body, headers=headers, timeout=SECONDS_TO_DELIVER, trust_env=False)
+            answer = httpx.post(
+                url, content=body, headers=headers, timeout=self._slowness * SECONDS_TO_DELIVER, trust_env=False
+            )
         except httpx.HTTPError as error:
             return f"lost, {type(error).__name__}"
         return f"answered {answer.status_code}"
@@ -126,7 +133,7 @@ class Storm:
         return self._killed(self._place.kill(part))
 
     def _kill_run(self) -> str:
-        if not wait_until(lambda: bool(self._place.runs()), SECONDS_FOR_A_RUN):
+        if not wait_until(lambda: bool(self._place.runs()), self._slowness * SECONDS_FOR_A_RUN):
             return "no run came"
         return self._killed(self._place.kill_run())
 
@@ -146,7 +153,7 @@ class Storm:
         killed = self._place.cut_power()
         self._place.start()
         if again_after is not None:
-            time.sleep(again_after)
+            time.sleep(self._slowness * again_after)
             killed += self._place.cut_power()
             self._place.start()
         return self._killed(killed)

@@ -1,6 +1,5 @@
 """The judgement after a seed: what differs from what must be."""
 
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from zk_pipeline.operations import audit
 from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.store.embedded import DAGSTER_DATABASE, DATABASE
 from zk_pipeline.supervisor.groups import wait_until
-from zk_pipeline_tests.chaos.place import Place
+from zk_pipeline_tests.chaos.place import Place, slowness
 from zk_pipeline_tests.defs.oracle import copies_by_us, minutes_kept, unaccounted
 from zk_pipeline_tests.defs.reckoning import reckoned
 
@@ -23,9 +22,6 @@ SECONDS_WITHOUT_PROGRESS = 120
 
 SECONDS_TO_CATCH_UP = 300
 """In all. On a quiet machine half a minute passes, after a power cut a minute."""
-
-BUSIEST = 5.0
-"""Where more is to be done than there are processors, everything takes longer by as much, up to so many times."""
 
 SECONDS_BETWEEN_LOOKS = 1.0
 SECONDS_OF_A_TRANSACTION = 10
@@ -50,13 +46,13 @@ def late(place: Place) -> list[Difference]:
     """Wait until the installation has caught up by itself, nobody running a command; what is left if it does not."""
     began = moved = time.monotonic()
     before: list[Difference] = []
-    busy = 1.0
+    slow = 1.0
     while wrong := _unfinished(place):
         now = time.monotonic()
-        busy = max(busy, min(os.getloadavg()[0] / (os.cpu_count() or 1), BUSIEST))
+        slow = max(slow, slowness())
         if wrong != before:
             before, moved = wrong, now
-        if now - moved > busy * SECONDS_WITHOUT_PROGRESS or now - began > busy * SECONDS_TO_CATCH_UP:
+        if now - moved > slow * SECONDS_WITHOUT_PROGRESS or now - began > slow * SECONDS_TO_CATCH_UP:
             told = f"It has not caught up by itself within {now - began:.0f} s:"
             return [Difference(f"{told} {row.sentence}", row.reference) for row in wrong]
         time.sleep(SECONDS_BETWEEN_LOOKS)

@@ -42,6 +42,7 @@ from zk_pipeline_tests.defs.world import KIMAI_TOKEN, ZAMMAD_TOKEN, ZONE, Desk, 
 from zk_pipeline_tests.store.embedded_users import server_pid
 
 SECRET = "signature-token-of-the-fault-matrix"
+SLOWEST = 5.0
 SECONDS_TO_START = 300
 SECONDS_TO_END = 60
 DAYS_BEFORE = timedelta(days=30)
@@ -57,6 +58,11 @@ QUICK = {
     "ZK_KIMAI_TIME_LIMIT": str(2 * LATEST_EFFECT),
     "ZK_WEBHOOK_SECRET": SECRET,
 }
+
+
+def slowness() -> float:
+    """How many times longer everything takes than on a quiet machine, since there is more to do than processors."""
+    return min(max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)), SLOWEST)
 
 
 class InTurn:

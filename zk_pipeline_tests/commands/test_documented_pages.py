@@ -163,7 +163,10 @@ def values_of_conflicts(desk: Desk) -> dict[str, str]:
     desk.done("sync", "--from", str(of_paul.entry_date))
     waiting = "SELECT id, kimai_id FROM sync.conflicts WHERE resolution_status = 'open' AND reason = "
     duplicate, similar = desk.first(f"{waiting} 'duplicate'"), desk.first(f"{waiting} 'fuzzy_candidate'")
+    correction = desk.first(f"{waiting} 'unmatched_correction'").id
+    reducible = json.loads(desk.done("conflicts", "show", str(correction), "--json"))["bookings"][0]["booking_id"]
     values = {"17": duplicate.id, "18": similar.id, "4711": similar.kimai_id, "90210": of_paul.source_id}
+    values |= {"19": correction, "90207": reducible}
     return {made_up: str(value) for made_up, value in values.items()}
 
 

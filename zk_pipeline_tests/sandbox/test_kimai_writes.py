@@ -221,6 +221,18 @@ def test_duplicate_clones_the_marker_and_not_the_export_mark(world: World) -> No
     assert (clone["id"] != entry, clone["description"], clone["exported"]) == (True, "Work [zk-1]", False)
 
 
+def test_a_copy_needs_the_right_to_create_and_not_to_change(world: World) -> None:
+    path = f"/api/timesheets/{world.entry(world.ben, '2026-03-09T09:00:00', '2026-03-09T10:00:00')}"
+    for missing, action, status in (
+        ("edit_other_timesheet", "duplicate", 200),
+        ("create_other_timesheet", "duplicate", 403),
+        ("create_other_timesheet", "restart", 200),
+        ("start_other_timesheet", "restart", 403),
+    ):
+        world.server.configure({"permissions": {"ROLE_SUPER_ADMIN": {missing: False}}})
+        assert world.ask("root", "PATCH", f"{path}/{action}", json={}).status_code == status, (missing, action)
+
+
 def test_restart_copies_the_marker_only_when_everything_is_copied(world: World) -> None:
     entry = world.entry(world.ben, "2026-03-09T09:00:00", "2026-03-09T10:00:00", "Work [zk-1]")
     path = f"/api/timesheets/{entry}/restart"
