@@ -133,6 +133,13 @@ class Pipeline:
         with self._counting_requests(self._systems.target):
             return look_for_changes(self._runtime, self._systems.target, source, self._systems.now(), checked)
 
+    def compare_invoices(self) -> str:
+        """Compare all that is exported and billable with Kimai's invoices; returns what came of it, as a sentence."""
+        with self._counting_requests(self._systems.target):
+            found, problem = kimai.check_invoices(self._runtime, self._systems.target)
+        differing = sum(bool(row.difference) for row in found)
+        return problem or f"{len(found)} compared, {differing} do not match"
+
     # ---- Decide ----
 
     def normalize(self) -> Mapping[date, NormalizedDay]:

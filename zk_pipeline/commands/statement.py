@@ -25,7 +25,7 @@ from zk_pipeline.domain.statement import (
 )
 from zk_pipeline.operations import statement as statements
 from zk_pipeline.operations.errors import OperationError
-from zk_pipeline.operations.statement_files import FileFormat, render
+from zk_pipeline.operations.statement_files import FileFormat, money, render
 from zk_pipeline.operations.statement_files.look import Language, Look, look_of
 
 EXIT_CODES = {Verdict.BALANCED: 0, Verdict.UNBALANCED: 1, Verdict.WAITING: 3}
@@ -54,6 +54,7 @@ def statement(
     internal: Annotated[bool, typer.Option("--internal", help="Add to the PDF where every minute went.")] = False,
     dialect: CsvDialect = Dialect.PLAIN,
     closed: Annotated[bool, typer.Option("--closed", help="As it was when the month was closed.")] = False,
+    invoices: Annotated[bool, typer.Option("--invoices", help="Compare with Kimai's invoices first.")] = False,
     refresh: Annotated[
         bool, typer.Option("--refresh/--as-built", help="Build the marts first if the month changed since.")
     ] = True,
@@ -69,6 +70,8 @@ def statement(
         if shape is Format.TABLE and output is not None:
             raise UsageError("A table is not written to a file. Add --format csv, xlsx, pdf or json.")
         settings = ready.runtime.settings
+        if invoices:
+            statements.compare_invoices(ready.runtime)
         found = statements.statement(ready.runtime, month, customer, refresh=refresh, closed=closed)
         verdict = _told(found, look_of(settings))
         if shape is Format.TABLE:
@@ -109,6 +112,10 @@ def _show(found: Statement, look: Look) -> None:
         told = ", ".join(f"{number} {age}" for age, number in zip(AGE_NAMES, ages, strict=True) if number)
         told = told.replace("_", " ")
         out.print(f"Conflicts open since: {told}.")
+    for text in money.of_accounts(look, [row for account in found.accounts for row in account.money]):
+        out.print(text, markup=False, soft_wrap=True, highlight=False)
+    if found.readings:
+        out.print(money.read(look, found.readings), markup=False, soft_wrap=True, highlight=False)
     for gap in found.gaps[:GAPS_SHOWN]:
         told = f"{gap.entry} of {gap.day}, {gap.customer}: {plain(gap.minutes)} minutes unexplained."
         out.print(told, style="bold red", markup=False, soft_wrap=True)

@@ -63,7 +63,10 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Time sheets of one customer that are alike to billing; an unpriced one costs nothing though it is billable."""
+    """Time sheets of one customer that are alike to billing.
+
+    An unpriced one costs nothing though it is billable, and of an unread one the account may not see what it costs.
+    """
 
     customer_id: int
     currency: str
@@ -74,6 +77,7 @@ class Group:
     seconds: int
     rates: Decimal
     unpriced: int = 0
+    unread: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,7 @@ class Figure:
     minutes: Decimal
     rates: Decimal
     unpriced: int
+    unread: int = 0
 
 
 def state_of(*, exported: bool, billable: bool, tagged: bool, invoiced: BillingState) -> BillingState:
@@ -136,6 +141,7 @@ def figures(groups: Iterable[Group], checked: Mapping[Account, BillingState]) ->
             minutes=Decimal(sum(group.seconds for group in of_state)) / 60,
             rates=sum((group.rates for group in of_state), Decimal(0)),
             unpriced=sum(group.unpriced for group in of_state),
+            unread=sum(group.unread for group in of_state),
         )
         for (customer_id, currency, state), of_state in sorted(sums.items())
     ]

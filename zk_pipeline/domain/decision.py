@@ -17,6 +17,10 @@ Difference = Mapping[str, tuple[str, str]]
 """Field to (wanted, found), as texts for people."""
 
 
+Owned = tuple[int, datetime, int, int, int]
+"""The fields of a time sheet that are ours: user, begin, duration, project and activity."""
+
+
 class Status(StrEnum):
     """What an entry or a time sheet is, seen from the other side."""
 
@@ -94,7 +98,17 @@ def decide_unwanted(ledger: LedgerRow | None, target: Timesheet, *, locked: bool
     return Decision(Status.ORPHANED, Action.REVIEW, Reason.DELETED_IN_ZAMMAD)
 
 
-def owned(row: Timesheet) -> tuple[int, datetime, int, int, int]:
+def changed_since(locked: Owned, target: Timesheet) -> Decision | None:
+    """The question about a locked time sheet that is not as it was when it was locked; none while it is."""
+    if locked == owned(target):
+        return None
+    user_id, begin, seconds, project_id, activity_id = locked
+    before = Desired(user_id, activity_id, project_id, "", begin, seconds)
+    diff = difference(before, target)
+    return Decision(Status.MISMATCH, Action.REVIEW, Reason.CHANGED_AFTER_BILLING, diff)
+
+
+def owned(row: Timesheet) -> Owned:
     """The fields of a time sheet that are ours: user, begin, duration, project and activity."""
     return (row.user_id, row.begin, row.duration_seconds, row.project_id, row.activity_id)
 

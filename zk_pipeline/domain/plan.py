@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from zk_pipeline.domain.adjustments import Adjustment, Owed
-from zk_pipeline.domain.decision import Action, Difference, Status
+from zk_pipeline.domain.decision import Action, Difference, Owned, Status
 from zk_pipeline.domain.entries import Entry
 from zk_pipeline.domain.ledger import Desired, LedgerRow, Original
 from zk_pipeline.domain.mapping import CustomerPlan, ProjectPlan
@@ -125,7 +125,8 @@ class Situation:
     of closed periods; `adjusted` holds the adjustments of the day's bookings and of strays, by the booking;
     `originals` the time sheets of the bookings, of whatever day, whose markers stand in `timesheets`;
     `reducible` names for each open correction the bookings whose time it may take back, best first; `survivors` are the
-    tickets into which those of bookings were merged; `answers` are the newest of the target's to our writes.
+    tickets into which those of bookings were merged; `answers` are the newest of the target's to our writes;
+    `locked_as` says what time sheets were when they were locked.
     """
 
     day: date
@@ -143,6 +144,7 @@ class Situation:
     reducible: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     survivors: Mapping[str, Survivor] = field(default_factory=dict[str, Survivor])
     answers: Sequence[Answer] = ()
+    locked_as: Mapping[int, Owned] = field(default_factory=dict[int, Owned])
 
     def bound_to(self, source_id: str) -> int | None:
         """The time sheet that was written for a booking, unless we took it back."""

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from zk_pipeline.domain.copies import Copy
-from zk_pipeline.domain.decision import Action, Decision, Status, owned
+from zk_pipeline.domain.decision import Action, Decision, Owned, Status, owned
 from zk_pipeline.domain.entries import Entry, stable_hash
 from zk_pipeline.domain.ledger import LedgerRow, PushState
 from zk_pipeline.domain.locks import Locks
@@ -54,6 +54,16 @@ def decided(entry: Entry, decision: Decision, ours: Timesheet, prepared: Prepare
         draft=in_place(prepared.draft, ours, decision) if prepared else None,
         facts_hash=prepared.facts_hash if writes and prepared else stable_hash(facts),
     )
+
+
+def changed_after_billing(
+    entry: Entry, decision: Decision, ours: Timesheet, prepared: Prepared, before: Owned
+) -> Result:
+    """An entry whose time sheet is not as it was billed or closed, with the minutes by which it is not."""
+    minutes = Decimal(ours.duration_seconds - before[2]) / 60
+    text = f"Changed after billing: {minutes.normalize():+f} min." if minutes else "Its minutes are the same."
+    line = decided(entry, decision, ours, prepared)
+    return replace(line, text=" ".join(filter(None, (text, line.text))))
 
 
 def behind(veiled: Iterable[Timesheet], line: Result, entry: Entry) -> Result:

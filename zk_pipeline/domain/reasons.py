@@ -26,6 +26,7 @@ class Reason(StrEnum):
     UNSEEN_IN_KIMAI = "unseen_in_kimai"
     DELETED_IN_ZAMMAD = "deleted_in_zammad"
     BILLED = "billed"
+    CHANGED_AFTER_BILLING = "changed_after_billing"
     LOCKED_PERIOD = "locked_period"
     NO_FREE_PLACE = "no_free_place"
     UNMATCHED_CORRECTION = "unmatched_correction"
@@ -105,6 +106,10 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     Reason.BILLED: Explanation(
         "The booking changed after its time sheet was exported or locked.",
         "Adjust it: the difference is booked in the open period, or stands on the credit list.",
+    ),
+    Reason.CHANGED_AFTER_BILLING: Explanation(
+        "Somebody changed the time sheet in Kimai after it was exported or closed.",
+        "Keep it as it is now, or put it back in Kimai.",
     ),
     Reason.LOCKED_PERIOD: Explanation(
         "The booking belongs to a period that is closed.",

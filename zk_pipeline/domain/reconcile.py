@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from zk_pipeline.domain import copies, merges, plan_lines
 from zk_pipeline.domain.accounts import Accounts, with_owed
-from zk_pipeline.domain.decision import Action, Decision, Status, decide, decide_unwanted
+from zk_pipeline.domain.decision import Action, Decision, Status, changed_since, decide, decide_unwanted
 from zk_pipeline.domain.entries import Entry, SyncStatus, age, stable_hash
 from zk_pipeline.domain.instants import days_window, local_day, whole_seconds
 from zk_pipeline.domain.ledger import Desired, LedgerRow
@@ -130,6 +130,9 @@ class Reconciler:
         decision = decide(ledger, prepared.draft.desired, ours, locked=locked, rounding=rounding)
         if decision.reason is Reason.BILLED:
             return self._billed(plan_lines.decided(entry, decision, ours, prepared), entry, ours, situation)
+        before = situation.locked_as.get(ours.id) if locked and decision.status is Status.IN_SYNC else None
+        if before is not None and (changed := changed_since(before, ours)):
+            return plan_lines.changed_after_billing(entry, changed, ours, prepared, before)
         mistyped = typing_error(entry.time_minutes)
         if decision.action is Action.UPDATE and mistyped:
             refused = plan_lines.refused(entry, Status.MISMATCH, mistyped, prepared, kimai_id=ours.id)

@@ -50,6 +50,7 @@ ALLOWED: Mapping[Reason, tuple[Choice, ...]] = {
     Reason.UNSEEN_IN_KIMAI: (Choice.IGNORE,),
     Reason.DELETED_IN_ZAMMAD: (Choice.DELETE, Choice.KEEP),
     Reason.BILLED: (Choice.ADJUST, Choice.KEEP, Choice.IGNORE),
+    Reason.CHANGED_AFTER_BILLING: (Choice.KEEP,),
     Reason.LOCKED_PERIOD: (Choice.ADJUST, Choice.IGNORE),
     Reason.NO_FREE_PLACE: (Choice.IGNORE,),
     Reason.UNMATCHED_CORRECTION: (Choice.REDUCE, Choice.IGNORE),

@@ -20,9 +20,11 @@ from zk_pipeline.domain.statement_rows import (
     DayMinutes,
     Gap,
     Line,
+    Money,
     OpenConflicts,
     OpenCredits,
     Origin,
+    Readings,
     Share,
 )
 
@@ -55,7 +57,7 @@ class Verdict(StrEnum):
     UNBALANCED = "unbalanced"
 
 
-Row = TypeVar("Row", Line, DayMinutes, Gap, OpenConflicts, OpenCredits, Beside)
+Row = TypeVar("Row", Line, DayMinutes, Gap, OpenConflicts, OpenCredits, Beside, Money)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Account:
     conflicts: tuple[OpenConflicts, ...] = ()
     credits: tuple[OpenCredits, ...] = ()
     beside: tuple[Beside, ...] = ()
+    money: tuple[Money, ...] = ()
 
     @property
     def kimai_in_all(self) -> Decimal:
@@ -91,7 +94,7 @@ class Statement:
     """A month of the business zone, customer by customer.
 
     `built_at` is the instant of the last change in what it is made of, `stale_days` are days that changed since then.
-    `closing` is that of a month that is closed.
+    `closing` is that of a month that is closed, and `readings` say when each side was read.
     """
 
     month: date
@@ -99,6 +102,7 @@ class Statement:
     built_at: datetime | None = None
     stale_days: tuple[date, ...] = ()
     closing: Closing | None = None
+    readings: Readings | None = None
 
     @property
     def total(self) -> Amounts:
@@ -164,10 +168,12 @@ def statement_of(
     conflicts: Sequence[OpenConflicts] = (),
     credits: Sequence[OpenCredits] = (),  # noqa: A002 (the field's word)
     beside: Sequence[Beside] = (),
+    money: Sequence[Money] = (),
 ) -> Statement:
     """The statement that these rows make; customers by name, their lines by agent and activity."""
     of_lines, of_days, of_gaps = _by_customer(lines), _by_customer(days), _by_customer(gaps)
     of_conflicts, of_credits, of_beside = _by_customer(conflicts), _by_customer(credits), _by_customer(beside)
+    of_money = _by_customer(money)
     accounts = tuple(
         Account(
             customer,
@@ -177,6 +183,7 @@ def statement_of(
             tuple(sorted(of_conflicts[customer], key=lambda row: (row.days, row.reason))),
             tuple(of_credits[customer]),
             tuple(sorted(of_beside[customer], key=lambda row: row.origin)),
+            tuple(of_money[customer]),
         )
         for customer in sorted({*of_lines, *of_gaps, *of_conflicts, *of_credits, *of_beside}, key=_by_name)
     )

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from zk_pipeline.domain.billing import BillingState, Comparison, Figure
 from zk_pipeline.domain.lookup import fold
+from zk_pipeline.domain.records import Invoice
 
 PARTS = ("kimai", "waiting", "excluded", "rounding", "corrections_open", "netted", "agreed", "adjusted")
 """Into what the minutes in Zammad fall (docs/marts.md, The balance), in the order of a statement."""
@@ -142,6 +144,61 @@ class Beside:
     origin: Origin
     timesheets: int
     minutes: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """What a customer's time sheets of a month cost in one currency, by what became of them, without tax.
+
+    `invoices` are those made since the month began. `compared` is about all that was ever exported of the customer,
+    since the target does not say which time sheets are on which invoice.
+    """
+
+    customer: Customer
+    currency: str
+    figures: tuple[Figure, ...] = ()
+    compared: Comparison | None = None
+    invoices: tuple[Invoice, ...] = ()
+
+    @property
+    def amount(self) -> Decimal:
+        """What the billable ones cost: the target's own amounts, added up."""
+        return sum((row.rates for row in self.figures if row.state not in _NOT_BILLABLE), ZERO)
+
+    @property
+    def unpriced(self) -> int:
+        """How many billable ones cost nothing, since nobody set a rate before they were saved."""
+        return sum(row.unpriced for row in self.figures)
+
+    @property
+    def unread(self) -> int:
+        """Of how many the amount cannot be read."""
+        return sum(row.unread for row in self.figures)
+
+
+_NOT_BILLABLE = frozenset({BillingState.NOT_BILLABLE, BillingState.EXPORTED_NOT_BILLABLE})
+
+
+@dataclass(frozen=True, slots=True)
+class SideRead:
+    """When the days of a month were read last: the day read most recently, and the one read longest ago."""
+
+    latest: datetime | None = None
+    oldest: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """How fresh a statement is: when each side was read last, and when invoices were read and compared.
+
+    `invoices_problem` says why invoices could not be read when that was tried last.
+    """
+
+    source: SideRead = SideRead()
+    target: SideRead = SideRead()
+    invoices_at: datetime | None = None
+    compared_at: datetime | None = None
+    invoices_problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row
 from zk_pipeline.domain.closing import Closing, fingerprint, month_name
 from zk_pipeline.domain.statement import Statement
 from zk_pipeline.operations.errors import StaleError
-from zk_pipeline.operations.statement_files.data import read_back
+from zk_pipeline.operations.statement_files.data import read_back, without_invoicing
 from zk_pipeline.store import periods, trail
 
 
@@ -73,7 +73,10 @@ def _is_whole(row: Row) -> bool:
 
 
 def _differs(closed: Statement, whole: Statement, found: Statement) -> bool:
-    """Whether other lines or days are shown than were closed; those of one customer are compared with that one's."""
+    """Whether other lines or days are shown than were closed; those of one customer are compared with that one's.
+
+    What was exported or invoiced since is no difference.
+    """
     if len(found.accounts) == 1 and len(whole.accounts) > 1:
         asked = found.accounts[0].customer
         accounts = tuple(
@@ -82,7 +85,8 @@ def _differs(closed: Statement, whole: Statement, found: Statement) -> bool:
             if (account.customer.id == asked.id if asked.id else account.customer == asked)
         )
         closed = replace(closed, accounts=accounts)
-    return (set(closed.lines), set(closed.days)) != (set(found.lines), set(found.days))
+    lines, today = (set(map(without_invoicing, each.lines)) for each in (closed, found))
+    return (lines, set(closed.days)) != (today, set(found.days))
 
 
 def _closing(connection: Connection, row: Row) -> Closing:

@@ -15,7 +15,7 @@ from zk_pipeline.domain.closing import (
     may_close,
     month_name,
 )
-from zk_pipeline.domain.instants import days_between, local_day
+from zk_pipeline.domain.instants import days_between, days_window, local_day
 from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import OperationError, StaleError
 from zk_pipeline.operations.months import month_given
@@ -27,8 +27,9 @@ from zk_pipeline.runtime import Runtime
 from zk_pipeline.stages.locks import push_lock
 from zk_pipeline.stages.marts import building
 from zk_pipeline.stages.push.tagging import WithheldError, require_writing
-from zk_pipeline.store import audit, conflicts, periods, privacy, requests
+from zk_pipeline.store import audit, billing, conflicts, ledger, periods, privacy, requests
 from zk_pipeline.store.addresses import addresses
+from zk_pipeline.store.target import timesheets_around
 
 TAG_JOB = "tag_billed"
 
@@ -116,6 +117,7 @@ def close(runtime: Runtime, actor: Actor, name: str, *, with_waiting: bool = Fal
         )
         detail = {"audit_head": head, "statement_hash": hashed, "minutes_waiting": str(totals.minutes_waiting)}
         audit.append(connection, [actor.did("period.closed", _subject(month), detail)])
+        _remember_locked(connection, runtime, month)
         _ask_again(connection, month)
         return _of(connection, month)
 
@@ -186,6 +188,18 @@ def _ask_again(connection: Connection, month: date) -> None:
     """Ask for the days on which something waits: what may be decided about it is another thing now."""
     waiting = conflicts.open_conflicts(connection, month, last_day(month))
     requests.ask(connection, {row.entry_date for row in waiting}, "closing")
+
+
+def _remember_locked(connection: Connection, runtime: Runtime, month: date) -> None:
+    """Keep the time sheets of the month and of its bookings as they are: what is changed later is asked about."""
+    target, last = addresses(connection).target, last_day(month)
+    ours = [row.kimai_id for row in ledger.bound_timesheets(connection, target, month, last) if row.kimai_id]
+    window = days_window(month, last, runtime.settings.zone)
+    rows = [row for row in timesheets_around(connection, target, window, ours) if not row.faults]
+    known = billing.locked_as(connection, target, [row.id for row in rows])
+    new = [row for row in rows if row.id not in known]
+    if new:
+        billing.keep_locked(connection, target, new)
 
 
 def _subject(month: date) -> str:

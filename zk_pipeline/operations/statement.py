@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection
 
+from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.domain.closing import last_day, month_name, month_of
 from zk_pipeline.domain.statement import CustomerError, Statement, of_customer, statement_of
 from zk_pipeline.operations import closed_statements, marts
@@ -13,8 +14,9 @@ from zk_pipeline.operations.errors import OperationError, StaleError, UnknownErr
 from zk_pipeline.operations.months import month_given
 from zk_pipeline.operations.runs import launch_once
 from zk_pipeline.run_tags import REASON_TAG
-from zk_pipeline.runtime import Runtime
+from zk_pipeline.runtime import Runtime, SetupError
 from zk_pipeline.settings import Settings
+from zk_pipeline.stages.kimai import check_invoices
 from zk_pipeline.stages.marts.project import MartsError
 from zk_pipeline.store import statements
 from zk_pipeline.store.addresses import addresses
@@ -47,9 +49,9 @@ def statement(
 def read(connection: Connection, month: date, settings: Settings) -> Statement:
     """The statement of a month as the marts say, of all customers."""
     rows = statements.rows(connection, addresses(connection), month, settings.zone)
-    made = statement_of(month, rows.lines, rows.days, rows.gaps, rows.conflicts, rows.credits, rows.beside)
+    made = statement_of(month, rows.lines, rows.days, rows.gaps, rows.conflicts, rows.credits, rows.beside, rows.money)
     stale_days = tuple(_stale(connection, month, settings.minutes_per_unit))
-    return replace(made, built_at=rows.built_at, stale_days=stale_days)
+    return replace(made, built_at=rows.built_at, stale_days=stale_days, readings=rows.readings)
 
 
 def months(runtime: Runtime) -> tuple[date, ...]:
@@ -75,6 +77,18 @@ def bring_up_to_date(runtime: Runtime, month: date) -> bool:
     except MartsError as error:
         raise OperationError(str(error)) from error
     return True
+
+
+def compare_invoices(runtime: Runtime) -> None:
+    """Read Kimai's invoices and compare what is exported with them. Raises `OperationError` when Kimai is away.
+
+    That the account may not read them is no error: the statement says so.
+    """
+    try:
+        with runtime.target() as target:
+            check_invoices(runtime, target)
+    except (ConnectorError, SetupError) as error:
+        raise OperationError(f"The invoices were not compared. {error}") from error
 
 
 def launch_refresh(runtime: Runtime) -> str:

@@ -19,14 +19,16 @@ from zk_pipeline.domain.markers import marked_ids
 from zk_pipeline.domain.normalize import Normalizer, movement
 from zk_pipeline.domain.plan import Result, Situation
 from zk_pipeline.domain.policy import Policies
+from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.reconcile import Reconciler
-from zk_pipeline.domain.records import TargetDirectory
+from zk_pipeline.domain.records import TargetDirectory, Timesheet
 from zk_pipeline.domain.resolutions import Choice, Resolution
 from zk_pipeline.runtime import Runtime, SetupError
 from zk_pipeline.stages.kimai import around
 from zk_pipeline.stages.locks import locks_now
 from zk_pipeline.store import (
     adjustments,
+    billing,
     booking_decisions,
     conflicts,
     entries,
@@ -153,6 +155,7 @@ class Reconciliation:
             situation = self._situation(connection, day, of_day)
             lines = self._reconciler.day(situation, decisions)
             conflicts.replace_day(connection, self._target, day, lines)
+            self._remember_locked(connection, situation, lines)
             if self._adjust(connection, lines, decisions, run_id):
                 adjusted = self._adjusted(connection, day, situation.adjusted.keys() | situation.ledger.keys())
                 lines = self._made_up_for(lines, replace(situation, adjusted=adjusted), decisions)
@@ -198,7 +201,35 @@ class Reconciliation:
             reducible={id_: [str(row) for row in rows] for id_, rows in reducible.items()},
             survivors=stored_tickets.survivors(connection, self._source, day),
             answers=self._answers,
+            locked_as=billing.locked_as(connection, self._target, [row.id for row in timesheets]),
         )
+
+    def _remember_locked(self, connection: Connection, situation: Situation, lines: Iterable[Result]) -> None:
+        """Keep what was first seen locked, and what a person kept, as it is now; forget what may be written again."""
+        locks = locks_now(connection, self._runtime.settings, self._now)
+        kept = {line.kimai_id for line in lines if line.reason is Reason.CHANGED_AFTER_BILLING and line.decided}
+        of_closed_days = {
+            line.kimai_id for line in lines if line.kimai_id is not None and locks.is_closed(line.entry_date)
+        }
+        new: list[Timesheet] = []
+        writable: list[int] = []
+        for row in situation.timesheets:
+            known, locked = row.id in situation.locked_as, bool(locks.why(row)) or row.id in of_closed_days
+            if locked and not row.faults and (not known or row.id in kept):
+                new.append(row)
+            elif known and not locked and self._is_of_day(row, situation):
+                writable.append(row.id)
+        if new:
+            billing.keep_locked(connection, self._target, new)
+        if writable:
+            billing.forget_locked(connection, self._target, writable)
+
+    def _is_of_day(self, row: Timesheet, situation: Situation) -> bool:
+        """Whether a time sheet is judged with this day: its booking's, which may lock it though it lies elsewhere."""
+        bound = {ledger.kimai_id for ledger in situation.ledger.values() if ledger.kimai_id is not None}
+        of_day = {situation.bound_to(entry.source_id) for entry in situation.entries}
+        lies_here = local_day(row.begin, self._runtime.settings.zone) == situation.day
+        return row.id in of_day or (lies_here and row.id not in bound)
 
     def _ask_where_moved(self, connection: Connection, situation: Situation, of_day: Iterable[LedgerRow]) -> None:
         """Ask for the days to which people moved copies, and time sheets of the day whose bookings are gone.

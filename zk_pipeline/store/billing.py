@@ -1,20 +1,27 @@
 """Queries on billing: what became of time sheets, and how what is exported compares with the invoices."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, func, select, text
 
 from zk_pipeline.domain.billing import Comparison, Figure, Group, figures
-from zk_pipeline.domain.records import Window
+from zk_pipeline.domain.decision import Owned, owned
+from zk_pipeline.domain.records import Timesheet, Window
+from zk_pipeline.domain.statement_rows import Customer, Money
+from zk_pipeline.store import invoices
 from zk_pipeline.store.database import upsert
+from zk_pipeline.store.period_tables import locked_timesheets
 from zk_pipeline.store.raw_tables import invoice_checks
+
+_OWNED = ("user_id", "begin_at", "duration_seconds", "project_id", "activity_id")
 
 _GROUPS = text(
     """
     SELECT customer_id, currency, exported, billable, tagged, count(*) AS sheets, sum(duration_seconds) AS seconds,
         COALESCE(sum(rate), 0) AS rates,
-        count(*) FILTER (WHERE billable AND rate = 0 AND duration_seconds > 0) AS unpriced
+        count(*) FILTER (WHERE billable AND rate = 0 AND duration_seconds > 0) AS unpriced,
+        count(*) FILTER (WHERE rate IS NULL) AS unread
     FROM kimai.billing
     WHERE connector = :connector AND begin_at >= :start AND begin_at < :end
     GROUP BY customer_id, currency, exported, billable, tagged
@@ -27,6 +34,26 @@ def figures_within(connection: Connection, connector: str, window: Window) -> li
     rows = connection.execute(_GROUPS, {"connector": connector, "start": window.start, "end": window.end})
     checked = {(row.customer_id, row.currency): row.state for row in checks(connection, connector)}
     return figures((Group(**row) for row in rows.mappings()), checked)
+
+
+def money_within(connection: Connection, connector: str, window: Window, of: Iterable[Customer]) -> list[Money]:
+    """What the time sheets of these customers that begin within the window cost, with invoices made since it began."""
+    named = {customer.id: customer for customer in of if customer.id}
+    found = [row for row in figures_within(connection, connector, window) if row.customer_id in named]
+    compared = {(row.customer_id, row.currency): row for row in checks(connection, connector)}
+    made = [row for row in invoices.load(connection, connector).rows if row.created_at >= window.start]
+    accounts = {(row.customer_id, row.currency) for row in (*found, *made, *compared.values())}
+    return [
+        Money(
+            named[customer_id],
+            currency,
+            tuple(row for row in found if (row.customer_id, row.currency) == (customer_id, currency)),
+            compared.get((customer_id, currency)),
+            tuple(row for row in made if (row.customer_id, row.currency) == (customer_id, currency)),
+        )
+        for customer_id, currency in sorted(accounts)
+        if customer_id in named
+    ]
 
 
 def save_checks(connection: Connection, connector: str, found: Iterable[Comparison]) -> None:
@@ -62,3 +89,26 @@ def checked_at(connection: Connection, connector: str) -> datetime | None:
     """When they were made."""
     query = select(func.max(invoice_checks.c.checked_at)).where(invoice_checks.c.connector == connector)
     return connection.execute(query).scalar()
+
+
+def locked_as(connection: Connection, connector: str, ids: Collection[int]) -> dict[int, Owned]:
+    """What these time sheets said when they were first seen exported or closed, as far as they were."""
+    locked = locked_timesheets.c
+    query = select(locked.kimai_id, *(locked[name] for name in _OWNED)).where(
+        locked.connector == connector, locked.kimai_id.in_(ids)
+    )
+    return {row[0]: (row[1], row[2], row[3], row[4], row[5]) for row in connection.execute(query)}
+
+
+def keep_locked(connection: Connection, connector: str, rows: Iterable[Timesheet]) -> None:
+    """Remember locked time sheets as they are now, in place of what was remembered of them."""
+    values = [
+        {"connector": connector, "kimai_id": row.id, **dict(zip(_OWNED, owned(row), strict=True))} for row in rows
+    ]
+    upsert(connection, locked_timesheets, values, stamped={"locked_at": "now()"})
+
+
+def forget_locked(connection: Connection, connector: str, ids: Collection[int]) -> None:
+    """Forget time sheets that may be written again."""
+    locked = locked_timesheets.c
+    connection.execute(delete(locked_timesheets).where(locked.connector == connector, locked.kimai_id.in_(ids)))

@@ -8,6 +8,8 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Index,
+    Integer,
+    PrimaryKeyConstraint,
     Table,
     UniqueConstraint,
     text,
@@ -43,6 +45,22 @@ closed_statements = Table(
     Column("id", BigInteger, ForeignKey(periods.c.id), primary_key=True, autoincrement=False),
     json_column("content"),
     text_column("hash"),
+    schema="sync",
+)
+
+# Time sheets as they were when they were first seen exported or closed: what is changed after that is asked about.
+locked_timesheets = Table(
+    "locked_timesheets",
+    metadata,
+    text_column("connector"),
+    Column("kimai_id", BigInteger, nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    instant("begin_at"),
+    Column("duration_seconds", Integer, nullable=False),
+    Column("project_id", BigInteger, nullable=False),
+    Column("activity_id", BigInteger, nullable=False),
+    instant("locked_at", default=True),
+    PrimaryKeyConstraint("connector", "kimai_id"),
     schema="sync",
 )
 

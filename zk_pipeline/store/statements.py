@@ -21,10 +21,13 @@ from zk_pipeline.domain.statement_rows import (
     DayMinutes,
     Gap,
     Line,
+    Money,
     OpenConflicts,
     OpenCredits,
     Origin,
+    Readings,
 )
+from zk_pipeline.store import billing, invoices, sweeps
 from zk_pipeline.store.addresses import Addresses
 
 _AMOUNTS = ("zammad", *PARTS, "billable", "billed", "to_be_billed")
@@ -190,6 +193,8 @@ class Rows:
     conflicts: list[OpenConflicts]
     credits: list[OpenCredits]
     beside: list[Beside]
+    money: list[Money]
+    readings: Readings
     built_at: datetime | None
 
 
@@ -207,11 +212,14 @@ def booked_days(connection: Connection) -> tuple[date, date] | None:
 def rows(connection: Connection, names: Addresses, month: date, zone: ZoneInfo) -> Rows:
     """All rows of a month of the business zone."""
     within = {"month": month, "last": last_day(month)}
+    lines = [
+        Line(_customer(row), row.agent, row.agent_email, row.activity, _amounts(row))
+        for row in connection.execute(_LINES, within)
+    ]
+    others = beside(connection, names, month, zone)
+    window = days_window(month, last_day(month), zone)
     return Rows(
-        lines=[
-            Line(_customer(row), row.agent, row.agent_email, row.activity, _amounts(row))
-            for row in connection.execute(_LINES, within)
-        ],
+        lines=lines,
         days=[
             DayMinutes(_customer(row), row.entry_date, _exact(row.zammad), _exact(row.kimai))
             for row in connection.execute(_DAYS, within)
@@ -225,8 +233,22 @@ def rows(connection: Connection, names: Addresses, month: date, zone: ZoneInfo) 
             OpenCredits(_customer(row), row.number, _exact(row.minutes))
             for row in connection.execute(_CREDITS, {**within, "target": names.target})
         ],
-        beside=beside(connection, names, month, zone),
+        beside=others,
+        money=billing.money_within(connection, names.target, window, (row.customer for row in (*lines, *others))),
+        readings=readings(connection, names, month, zone),
         built_at=connection.execute(_BUILT_AT, within).scalar_one(),
+    )
+
+
+def readings(connection: Connection, names: Addresses, month: date, zone: ZoneInfo) -> Readings:
+    """When each side was last read for the days of a month, and when invoices were."""
+    last, known = last_day(month), invoices.load(connection, names.target)
+    return Readings(
+        sweeps.days_read(connection, names.source, month, last, zone),
+        sweeps.days_read(connection, names.target, month, last, zone),
+        known.read_at,
+        billing.checked_at(connection, names.target),
+        known.problem,
     )
 
 

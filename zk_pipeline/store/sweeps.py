@@ -1,12 +1,31 @@
 """Sweep certificates: what each paged read of a window saw, and where the next one may look first."""
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, text, update
 
 from zk_pipeline.domain.records import Window
+from zk_pipeline.domain.statement_rows import SideRead
 from zk_pipeline.store.raw_tables import sweeps
+
+_READ_DAYS = text(
+    """
+    WITH days AS (
+        SELECT day AT TIME ZONE :zone AS day_start, (day + interval '1 day') AT TIME ZONE :zone AS day_end
+        FROM generate_series(CAST(:first AS timestamp), CAST(:last AS timestamp), interval '1 day') AS day
+    ),
+    read AS (
+        SELECT max(sweeps.ended_at) AS read_at
+        FROM days JOIN sync.sweeps ON sweeps.window_start <= days.day_start AND sweeps.window_end >= days.day_end
+        WHERE sweeps.connector = :connector AND sweeps.complete
+        GROUP BY days.day_start
+    )
+    SELECT max(read_at) AS latest, min(read_at) AS oldest FROM read
+    """
+)
 
 
 def begin_sweep(connection: Connection, connector: str, subject: str, window: Window, run_id: str) -> int:
@@ -42,3 +61,10 @@ def last_position(connection: Connection, connector: str, subject: str, window: 
         .limit(1)
     )
     return connection.execute(query).scalar()
+
+
+def days_read(connection: Connection, connector: str, first: date, last: date, zone: ZoneInfo) -> SideRead:
+    """When a system was last read completely for these days, as far as they ever were."""
+    values = {"connector": connector, "first": first, "last": last, "zone": zone.key}
+    row = connection.execute(_READ_DAYS, values).one()
+    return SideRead(row.latest, row.oldest)

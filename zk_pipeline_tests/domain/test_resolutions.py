@@ -77,6 +77,7 @@ OUTCOMES: dict[tuple[Reason, Status], dict[Choice, Action]] = {
         Choice.IGNORE: Action.NONE,
     },
     (Reason.MARKER_CLONED, Status.DUPLICATE): {Choice.DELETE: Action.DELETE, Choice.KEEP: Action.NONE},
+    (Reason.CHANGED_AFTER_BILLING, Status.MISMATCH): {Choice.KEEP: Action.LINK},
     (Reason.BILLED_COPY, Status.DUPLICATE): {Choice.KEEP: Action.NONE},
 }
 COPIES = {Reason.MARKER_CLONED, Reason.BILLED_COPY}

@@ -25,13 +25,19 @@ def directory(context: dg.AssetExecutionContext, zk: ZkResource) -> dg.Materiali
 
 @asset_of_now("kimai")
 def changes(context: dg.AssetExecutionContext, zk: ZkResource) -> dg.MaterializeResult:
-    """Asks for the days of our time sheets that were edited in Kimai since the last look and that no check looks at."""
+    """Asks for the days of our time sheets that were edited in Kimai since the last look and that no check looks at.
+
+    What is exported is compared with the invoices along with it.
+    """
     with stopping_on_system_errors():
-        look = pipeline_of(context, zk).look_for_changes(checked_days(context.run.tags))
+        pipeline = pipeline_of(context, zk)
+        look = pipeline.look_for_changes(checked_days(context.run.tags))
+        invoices = pipeline.compare_invoices()
     return dg.MaterializeResult(
         metadata={
             "changed": look.changed,
             "ours": look.ours,
+            "invoices": invoices,
             "days_asked_for": ", ".join(map(str, look.days)) or "none",
         }
     )

@@ -1,7 +1,7 @@
 """A statement for programs: one JSON object, or CSV lines."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from zk_pipeline.domain import spreadsheets
+from zk_pipeline.domain.billing import BillingState
 from zk_pipeline.domain.closing import Closing, month_name, month_named
 from zk_pipeline.domain.statement import (
     AGE_NAMES,
@@ -27,15 +28,27 @@ from zk_pipeline.domain.statement import (
     minutes_per_day,
     questions_of,
 )
-from zk_pipeline.domain.statement_rows import Beside, Origin
+from zk_pipeline.domain.statement_rows import Beside, Money, Origin, Readings
+from zk_pipeline.operations.statement_files import money
 from zk_pipeline.operations.statement_files.look import Look
 
 COLUMNS = ("zammad", *PARTS, "unexplained", "billable", "billed", "to_be_billed")
 """The amounts of a line, in their order."""
 
+_OF_INVOICING = ("billed", "to_be_billed")
+"""Amounts that change when a closed month is exported or invoiced."""
+
+_MINUTES: Any = {"minutes": set(_OF_INVOICING)}
 _OF_THE_MOMENT: Any = {
-    **dict.fromkeys(("built_at", "stale_days", "closing", "conflicts", "credits_open"), True),
-    "customers": {"__all__": {"conflicts", "credits_open"}},
+    **dict.fromkeys(("built_at", "stale_days", "closing", "readings", "conflicts", "credits_open", "money"), True),
+    **_MINUTES,
+    "customers": {
+        "__all__": {
+            **dict.fromkeys(("conflicts", "credits_open", "money"), True),
+            **_MINUTES,
+            "lines": {"__all__": _MINUTES},
+        }
+    },
 }
 
 
@@ -90,6 +103,47 @@ class ToldBeside:
 
 
 @dataclass(frozen=True, slots=True)
+class ToldFigure:
+    """Time sheets of one state of billing, and what they cost without tax."""
+
+    state: BillingState
+    timesheets: int
+    minutes: Decimal
+    amount: Decimal
+    unpriced: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToldInvoice:
+    """An invoice; `total` has the tax in it."""
+
+    number: str
+    status: str
+    total: Decimal
+    tax: Decimal
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ToldMoney:
+    """A customer's time sheets of the month in one currency (docs/billing.md, What counts as billed).
+
+    `exported_in_all` and `invoiced_in_all` are of all months, none while they were never compared; what they differ by
+    is `difference`, and `questions` say what to do about it.
+    """
+
+    customer: Customer
+    currency: str
+    amount: Decimal
+    figures: Sequence[ToldFigure]
+    invoices: Sequence[ToldInvoice]
+    exported_in_all: Decimal | None
+    invoiced_in_all: Decimal | None
+    difference: Decimal | None
+    questions: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class ToldGap:
     """An entry whose minutes do not add up."""
 
@@ -115,6 +169,7 @@ class ToldAccount:
     credits_open: Decimal
     kimai_in_all: Decimal = ZERO
     beside: Sequence[ToldBeside] = ()
+    money: Sequence[ToldMoney] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +185,7 @@ class ToldStatement:
     built_at: datetime | None
     stale_days: Sequence[date]
     closing: Closing | None
+    readings: Readings | None
     minutes: Amounts
     unexplained: Decimal
     gaps: Sequence[ToldGap]
@@ -138,6 +194,7 @@ class ToldStatement:
     credits_open: Decimal
     kimai_in_all: Decimal
     beside: Sequence[ToldBeside]
+    money: Sequence[ToldMoney]
     customers: Sequence[ToldAccount]
 
 
@@ -150,6 +207,7 @@ def told(statement: Statement) -> ToldStatement:
         built_at=statement.built_at,
         stale_days=statement.stale_days,
         closing=statement.closing,
+        readings=statement.readings,
         minutes=total,
         unexplained=total.unexplained,
         gaps=[_gap(gap) for gap in statement.gaps],
@@ -158,6 +216,7 @@ def told(statement: Statement) -> ToldStatement:
         credits_open=statement.credited,
         kimai_in_all=statement.kimai_in_all,
         beside=_beside(statement.accounts),
+        money=[_money(row) for account in statement.accounts for row in account.money],
         customers=[_account(account) for account in statement.accounts],
     )
 
@@ -174,7 +233,11 @@ def lasting(statement: Statement) -> dict[str, Any]:
 
 
 def read_back(content: Mapping[str, Any]) -> Statement:
-    """The statement of which this lasted. It balances, so there is no gap in it."""
+    """The statement of which this lasted. It balances, so there is no gap in it.
+
+    What was billable when the month was closed was to be billed with it.
+    """
+    older = "to_be_billed" in content["minutes"]
     accounts = TypeAdapter(list[ToldAccount]).validate_python(
         [{**account, "conflicts": {}, "credits_open": 0} for account in content["customers"]]
     )
@@ -184,7 +247,13 @@ def read_back(content: Mapping[str, Any]) -> Statement:
             Account(
                 account.customer,
                 tuple(
-                    Line(account.customer, line.agent, line.agent_email, line.activity, line.minutes)
+                    Line(
+                        account.customer,
+                        line.agent,
+                        line.agent_email,
+                        line.activity,
+                        _at_closing(line.minutes, older=older),
+                    )
                     for line in account.lines
                 ),
                 tuple(DayMinutes(account.customer, row.day, row.zammad, row.kimai) for row in account.days),
@@ -195,6 +264,11 @@ def read_back(content: Mapping[str, Any]) -> Statement:
             for account in accounts
         ),
     )
+
+
+def without_invoicing(line: Line) -> Line:
+    """The line without what changes when its month is exported or invoiced."""
+    return replace(line, amounts=replace(line.amounts, **dict.fromkeys(_OF_INVOICING, ZERO)))
 
 
 def as_csv(statement: Statement, look: Look) -> bytes:
@@ -240,6 +314,11 @@ def _cells(statement: Statement, line: Line, account: Account | None = None) -> 
     return [*names, line.activity, amounts.entries, *numbers, *of_account, *_closing(statement.closing)]
 
 
+def _at_closing(amounts: Amounts, *, older: bool) -> Amounts:
+    """What was to be billed with a closed month; older versions kept that."""
+    return amounts if older else replace(amounts, to_be_billed=amounts.billable)
+
+
 def _closing(closing: Closing | None) -> Sequence[Any]:
     return ("", "", "") if closing is None else (closing.kind, closing.at.isoformat(), closing.by)
 
@@ -261,11 +340,26 @@ def _account(account: Account) -> ToldAccount:
         account.credited,
         account.kimai_in_all,
         _beside([account]),
+        [_money(row) for row in account.money],
     )
 
 
 def _beside(accounts: Sequence[Account]) -> list[ToldBeside]:
     return [ToldBeside(origin, *found) for origin, found in beside_of(accounts).items()]
+
+
+def _money(row: Money) -> ToldMoney:
+    return ToldMoney(
+        row.customer,
+        row.currency,
+        row.amount,
+        [ToldFigure(each.state, each.sheets, each.minutes, each.rates, each.unpriced) for each in row.figures],
+        [ToldInvoice(each.number, each.status, each.total, each.tax, each.created_at) for each in row.invoices],
+        row.compared.rates if row.compared else None,
+        row.compared.invoiced if row.compared else None,
+        row.compared.difference if row.compared else None,
+        money.questions(row),
+    )
 
 
 def _conflicts(accounts: Sequence[Account]) -> ToldConflicts:

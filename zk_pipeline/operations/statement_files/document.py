@@ -19,7 +19,7 @@ from zk_pipeline.domain.statement import (
     spelled,
     total,
 )
-from zk_pipeline.operations.statement_files import fonts
+from zk_pipeline.operations.statement_files import fonts, money
 from zk_pipeline.operations.statement_files.look import Look
 
 INK, SOFT, RULE, ACCENT = (28, 36, 43), (96, 108, 118), (214, 220, 225), (24, 100, 140)
@@ -102,6 +102,10 @@ def _account(paper: _Paper, statement: Statement, account: Account) -> None:
         _chart(paper, statement, account)
     else:
         paper.line_of(paper.look.word("nothing_yet" if account.total.zammad else "nothing"))
+    for row in account.money:
+        # What became of it is the house's business; the customer pays for it.
+        for text in money.amounts(paper.look, row) if paper.look.internal else money.for_customer(paper.look, row):
+            paper.line_of(text)
     if account.credited:
         paper.line_of(paper.look.of_credits(account.credited), bold=True)
     if paper.look.internal:
@@ -119,6 +123,8 @@ def _heading(paper: _Paper, statement: Statement, customer: str) -> None:
     if closing is not None:
         # Who closed it is no business of the customer's.
         paper.line_of(look.of_closing(closing, named=look.internal), bold=closing.differs, colour=SOFT)
+    if statement.readings:
+        paper.line_of(money.read_on(look, statement.readings), colour=SOFT)
     if statement.is_draft:
         paper.line_of(look.word("draft"), bold=True)
     paper.ln(4)
@@ -210,5 +216,6 @@ def _equation(paper: _Paper, account: Account) -> None:
     paper.ln(2)
     paper.line_of(look.word("internal"), bold=True)
     equation = spelled(account.total, look.word, look.minutes)
-    for text in filter(None, (equation, look.of_questions([account]), look.of_beside([account]))):
+    open_questions = (text for row in account.money for text in money.questions(row, look))
+    for text in filter(None, (equation, look.of_questions([account]), look.of_beside([account]), *open_questions)):
         paper.line_of(text, 9)

@@ -50,6 +50,16 @@ class Look:
         """A number's digits with the language's decimal mark."""
         return digits if self.language is Language.ENGLISH else digits.replace(".", ",")
 
+    @classmethod
+    def plain(cls) -> "Look":
+        """That of programs: English, and UTC."""
+        return cls(ZoneInfo("UTC"))
+
+    def instant(self, instant: datetime) -> str:
+        """A day and time of day in the zone."""
+        local = instant.astimezone(self.zone)
+        return f"{self.day(local.date())} {local:%H:%M}"
+
     def of_credits(self, minutes: Decimal) -> str:
         """The sentence on open credits; empty without any."""
         return self.word("credits_open", minutes=self.minutes(minutes)) if minutes else ""
@@ -195,6 +205,121 @@ _WORDS = {
     "nothing": ("No time was booked.", "Es wurde keine Zeit gebucht.", "Aucun temps n'a été saisi."),
     "per_day": ("Minutes per day", "Minuten je Tag", "Minutes par jour"),
     "page": ("Page {page} of {pages}", "Seite {page} von {pages}", "Page {page} sur {pages}"),
+    "amount": (
+        "To be paid for the month: {amount} without tax.",
+        "Für den Monat zu zahlen: {amount} ohne Steuer.",
+        "À payer pour le mois : {amount} hors taxes.",
+    ),
+    "of_state": (
+        "{state}: {amount} ({minutes} min)",
+        "{state}: {amount} ({minutes} min)",
+        "{state} : {amount} ({minutes} min)",
+    ),
+    "billing.to_be_billed": ("To be billed", "Abzurechnen", "À facturer"),
+    "billing.invoiced": ("Invoiced", "In Rechnung gestellt", "Facturé"),
+    "billing.exported": (
+        "Exported, and the invoices do not add up to it",
+        "Exportiert, und die Rechnungen ergeben es nicht",
+        "Exporté, sans que les factures y correspondent",
+    ),
+    "billing.exported_without_invoice": (
+        "Exported without invoice",
+        "Exportiert ohne Rechnung",
+        "Exporté sans facture",
+    ),
+    "billing.exported_not_billable": (
+        "Exported, not billable",
+        "Exportiert, nicht abrechenbar",
+        "Exporté, non facturable",
+    ),
+    "billing.tagged": ("Tagged as billed", "Als abgerechnet markiert", "Marqué comme facturé"),
+    "billing.not_billable": ("Not billable", "Nicht abrechenbar", "Non facturable"),
+    "invoices": ("Invoices, without tax: {listed}.", "Rechnungen, ohne Steuer: {listed}.", "Factures, HT : {listed}."),
+    "unpriced": (
+        (
+            "Billable time sheets at 0.00, since nobody set a rate: {number}. Set a rate in Kimai and save them again "
+            "before the month is invoiced."
+        ),
+        (
+            "Abrechenbare Zeiteinträge zu 0,00, weil niemand einen Satz festgelegt hat: {number}. Legen Sie in Kimai "
+            "einen fest und speichern Sie sie neu, bevor der Monat in Rechnung gestellt wird."
+        ),
+        (
+            "Feuilles de temps facturables à 0,00, faute de taux : {number}. Fixez un taux dans Kimai et "
+            "enregistrez-les de nouveau avant de facturer le mois."
+        ),
+    ),
+    "unread": (
+        (
+            "Time sheets whose amount Kimai does not show to our account: {number}. The sums are without them; give "
+            "the account view_rate_other_timesheet."
+        ),
+        (
+            "Zeiteinträge, deren Betrag Kimai unserem Konto nicht zeigt: {number}. Die Summen sind ohne sie; geben Sie "
+            "dem Konto view_rate_other_timesheet."
+        ),
+        (
+            "Feuilles de temps dont Kimai ne montre pas le montant à notre compte : {number}. Les sommes sont sans "
+            "elles ; donnez-lui view_rate_other_timesheet."
+        ),
+    ),
+    "too_little_invoiced": (
+        (
+            "Of all months {exported} are exported and {invoiced} invoiced: is {difference} lost? An invoice was "
+            "cancelled or deleted, or there was an export without one. Take “exported” off in Kimai and invoice again; "
+            "leave it where it was billed elsewhere."
+        ),
+        (
+            "Aus allen Monaten sind {exported} exportiert und {invoiced} in Rechnung gestellt: Gehen {difference} "
+            "verloren? Eine Rechnung wurde storniert oder gelöscht, oder es wurde ohne Rechnung exportiert. Nehmen Sie "
+            "in Kimai „exportiert“ zurück und stellen Sie neu in Rechnung; lassen Sie es, wo anderswo abgerechnet "
+            "wurde."
+        ),
+        (
+            "Tous mois confondus, {exported} sont exportés et {invoiced} facturés : {difference} sont-ils perdus ? Une "
+            "facture a été annulée ou supprimée, ou un export fait sans facture. Retirez « exporté » dans Kimai et "
+            "facturez de nouveau ; laissez-le si c'est facturé ailleurs."
+        ),
+    ),
+    "too_much_invoiced": (
+        (
+            "Of all months {exported} are exported and {invoiced} invoiced: is {difference} invoiced too much? A time "
+            "sheet was changed, deleted or un-exported after its invoice. Restore it, or cancel the invoice and "
+            "invoice again."
+        ),
+        (
+            "Aus allen Monaten sind {exported} exportiert und {invoiced} in Rechnung gestellt: Sind {difference} zu "
+            "viel berechnet? Ein Zeiteintrag wurde nach seiner Rechnung geändert, gelöscht oder zurückgenommen. "
+            "Stellen Sie ihn wieder her, oder stornieren Sie die Rechnung und stellen Sie neu in Rechnung."
+        ),
+        (
+            "Tous mois confondus, {exported} sont exportés et {invoiced} facturés : {difference} sont-ils facturés en "
+            "trop ? Une feuille de temps a changé après sa facture, ou n'est plus exportée. Rétablissez-la, ou annulez "
+            "la facture et facturez de nouveau."
+        ),
+    ),
+    "read": ("Last read: {sides}.", "Zuletzt gelesen: {sides}.", "Dernière lecture : {sides}."),
+    "oldest": (
+        "{latest} (some days {oldest})",
+        "{latest} (manche Tage {oldest})",
+        "{latest} (certains jours {oldest})",
+    ),
+    "never": ("never", "nie", "jamais"),
+    "compared": (
+        "Compared with Kimai's invoices: {instant}.",
+        "Mit Kimais Rechnungen verglichen: {instant}.",
+        "Comparé aux factures de Kimai : {instant}.",
+    ),
+    "not_compared": (
+        "Not compared with invoices: {problem}",
+        "Nicht mit Rechnungen verglichen: {problem}",
+        "Non comparé aux factures : {problem}",
+    ),
+    "never_compared": (
+        "Not compared with invoices yet; the deep check does, and zk statement MONTH --invoices.",
+        "Noch nicht mit Rechnungen verglichen; das tun die gründliche Prüfung und zk statement MONAT --invoices.",
+        "Pas encore comparé aux factures ; le contrôle approfondi le fait, et zk statement MOIS --invoices.",
+    ),
     "internal": (
         "For internal use: where every minute went",
         "Nur intern: wo jede Minute geblieben ist",

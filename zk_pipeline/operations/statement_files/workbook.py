@@ -15,6 +15,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from zk_pipeline.domain.closing import month_name
 from zk_pipeline.domain.statement import ZERO, Account, Amounts, Statement
+from zk_pipeline.operations.statement_files import money
 from zk_pipeline.operations.statement_files.data import COLUMNS, amount
 from zk_pipeline.operations.statement_files.look import Look
 
@@ -35,7 +36,8 @@ def render(statement: Statement, look: Look) -> bytes:
     month = month_name(statement.month)
     rows = [([str(account.customer)], account.total) for account in statement.accounts]
     closing = look.of_closing(statement.closing) if statement.closing else ""
-    head = _head(look, statement.accounts, f"{month}: {statement.verdict}.", closing)
+    fresh = money.read(look, statement.readings) if statement.readings else ""
+    head = _head(look, statement.accounts, f"{month}: {statement.verdict}.", closing, fresh)
     _fill(book.create_sheet(SUMMARY), head, ["customer"], rows, statement.total)
     titles = {SUMMARY.casefold()}
     for account in statement.accounts:
@@ -43,7 +45,7 @@ def render(statement: Statement, look: Look) -> bytes:
         titles.add(title.casefold())
         lines = [([line.agent, line.agent_email, line.activity], line.amounts) for line in account.lines]
         names = ["agent", "e-mail", "activity"]
-        head = _head(look, [account], f"{account.customer}, {month}.", closing)
+        head = _head(look, [account], f"{account.customer}, {month}.", closing, fresh)
         _fill(book.create_sheet(title), head, names, lines, account.total)
     buffer = io.BytesIO()
     book.save(buffer)
@@ -52,7 +54,9 @@ def render(statement: Statement, look: Look) -> bytes:
 
 def _head(look: Look, accounts: Sequence[Account], *told: str) -> str:
     credited = sum((account.credited for account in accounts), ZERO)
-    more = (look.of_questions(accounts), look.of_credits(credited), look.of_beside(accounts))
+    rows = [row for account in accounts for row in account.money]
+    of_money = money.of_accounts(look, rows)
+    more = (look.of_questions(accounts), look.of_credits(credited), look.of_beside(accounts), *of_money)
     return " ".join(filter(None, (*told, *more)))
 
 

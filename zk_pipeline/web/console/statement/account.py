@@ -64,6 +64,7 @@ def open_dialog(visit: Visit, statement: Statement, account: Account) -> None:
     title = f"{figures.name(words, account.customer)} · {month_name(statement.month)}"
     with parts.dialog(title, words("close"), wide=True):
         summary.equation(visit, statement)
+        summary.money_of(visit, statement)
         summary.downloads(words, statement, account.customer)
         show(visit, statement, account)
 

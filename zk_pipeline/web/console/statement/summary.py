@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from zk_pipeline.domain.closing import month_name
 from zk_pipeline.domain.statement import Customer, Statement, Verdict, spelled
-from zk_pipeline.operations.statement_files import FileFormat
+from zk_pipeline.operations.statement_files import FileFormat, money
 from zk_pipeline.operations.statement_files.look import Language, Look, look_of
 from zk_pipeline.web.console import parts
 from zk_pipeline.web.console.parts import Tone
@@ -33,6 +33,7 @@ def verdict(visit: Visit, statement: Statement) -> None:
     of_accounts = (look.of_questions(statement.accounts), look.of_credits(statement.credited))
     for text in filter(None, (*of_accounts, look.of_beside(statement.accounts))):
         parts.text("p", text)
+    money_of(visit, statement)
     if statement.closing:
         tone = "zk-note zk-warn" if statement.closing.differs else "zk-muted"
         parts.text("p", look.of_closing(statement.closing), tone)
@@ -43,6 +44,21 @@ def verdict(visit: Visit, statement: Statement) -> None:
 def equation(visit: Visit, statement: Statement) -> None:
     """Of what the booked minutes are the sum."""
     parts.text("p", spelled(statement.total, _look(visit).word, visit.words.minutes), "zk-lead zk-equation")
+
+
+def money_of(visit: Visit, statement: Statement) -> None:
+    """Amounts, invoices, what does not match them, and how fresh all of it is."""
+    look = _look(visit)
+    rows = [row for account in statement.accounts for row in account.money]
+    alone = len(statement.accounts) == 1
+    for row in rows:
+        name = "" if alone else f"{row.customer}: "
+        if alone:
+            parts.text("p", " ".join(money.amounts(look, row)))
+        for text in money.questions(row, look):
+            parts.text("p", f"{name}{text}", "zk-note zk-warn")
+    if statement.readings:
+        parts.text("p", money.read(look, statement.readings), "zk-muted")
 
 
 def downloads(words: Words, statement: Statement, customer: Customer | None) -> None:

@@ -25,6 +25,11 @@ WORDS = {
     "reason.unmatched_correction": ("Correction fits nothing", "Korrektur ohne Gegenstück", "Correction orpheline"),
     "reason.refused_by_kimai": ("Refused by Kimai", "Von Kimai abgelehnt", "Refusé par Kimai"),
     "reason.marker_cloned": ("Marker duplicated", "Kennzeichen verdoppelt", "Marqueur dupliqué"),
+    "reason.changed_after_billing": (
+        "Changed after billing",
+        "Nach der Abrechnung geändert",
+        "Modifiée après facturation",
+    ),
     "reason.billed_copy": ("Billed duplicate", "Abgerechnetes Doppel", "Doublon facturé"),
     "reason.merged_ticket": ("Ticket was merged", "Ticket zusammengeführt", "Ticket fusionné"),
     "next.unmapped_user": (
@@ -101,6 +106,14 @@ WORDS = {
         "The booking changed after its time sheet was exported or locked.",
         "Die Buchung wurde geändert, nachdem ihr Zeiteintrag abgerechnet oder gesperrt war.",
         "La saisie a changé après l'export ou le verrouillage de sa feuille.",
+    ),
+    "next.changed_after_billing": (
+        "The time sheet was changed in Kimai after it was exported or closed. Keep it, or put it back in Kimai.",
+        (
+            "Der Zeiteintrag wurde in Kimai geändert, nachdem er abgerechnet oder gesperrt war. Behalten Sie ihn so, "
+            "oder stellen Sie ihn in Kimai wieder her."
+        ),
+        "La feuille a changé dans Kimai après l'export ou la clôture. Gardez-la ainsi, ou rétablissez-la dans Kimai.",
     ),
     "next.locked_period": (
         "The booking belongs to a period that is closed.",

@@ -1,0 +1,166 @@
+"""What a statement says about money: amounts, invoices, what does not match, and how fresh all of it is."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from io import BytesIO
+
+import pytest
+from openpyxl import load_workbook
+from sqlalchemy import text
+
+from zk_pipeline.domain.billing import BillingState
+from zk_pipeline.domain.closing import fingerprint
+from zk_pipeline.domain.statement import Statement
+from zk_pipeline.operations import periods
+from zk_pipeline.operations import statement as statements
+from zk_pipeline.operations.errors import OperationError
+from zk_pipeline.operations.statement_files import FileFormat, money, render
+from zk_pipeline.operations.statement_files.data import lasting
+from zk_pipeline.operations.statement_files.look import look_of
+from zk_pipeline_tests import empty_marts
+from zk_pipeline_tests.defs.billing import ADMIN
+from zk_pipeline_tests.defs.world import MONDAY, World, at
+
+MONTH = date(2025, 10, 1)
+
+
+def customer(world: World, name: str, hourly: str | None = "100.00") -> tuple[int, int]:
+    """A customer with three hours on three days, and a line in the month's statement; returns it and its project."""
+    server, office = world.office.server, world.office
+    owner = server.add_customer(name)
+    if hourly is not None:
+        server.add_rate("customers", owner, hourly)
+    project = server.add_project("Desk", owner)
+    for day in range(3):
+        begin = at("09:00", MONDAY + timedelta(days=day))
+        sheet = server.add_timesheet(office.users["anna"], project, office.activity, begin, begin + timedelta(hours=1))
+        server.edit_timesheet(sheet)
+    with world.environment.runtime.database.transaction() as connection:
+        empty_marts.make(connection)
+        connection.execute(
+            text(
+                "INSERT INTO marts.statement_lines (month, customer, customer_id, entries, minutes_zammad, "
+                "minutes_kimai, minutes_billable, minutes_to_be_billed) "
+                "VALUES (:month, :name, :id, 3, 180, 180, 180, 180)"
+            ),
+            {"month": MONTH, "name": name, "id": owner},
+        )
+    return owner, project
+
+
+def read(world: World, *, compared: bool = True) -> Statement:
+    runtime = world.environment.runtime
+    world.sync(MONDAY, MONDAY + timedelta(days=2))
+    if compared:
+        statements.compare_invoices(runtime)
+    return statements.statement(runtime, "2025-10", refresh=False)
+
+
+def told(world: World, found: Statement) -> str:
+    look = look_of(world.environment.runtime.settings)
+    return " ".join(money.of_accounts(look, [row for account in found.accounts for row in account.money]))
+
+
+def test_amounts_figures_and_invoices_stand_per_customer_and_currency(world: World) -> None:
+    owner, _ = customer(world, "Paid")
+    assert world.office.server.invoice(world.office.users["sync"], owner, MONDAY, MONDAY + timedelta(days=1))
+    found = read(world)
+    (row,) = found.accounts[0].money
+    assert (row.currency, row.amount) == ("EUR", Decimal("300.0000"))
+    assert {each.state: str(each.rates) for each in row.figures} == {
+        BillingState.INVOICED: "200.0000",
+        BillingState.TO_BE_BILLED: "100.0000",
+    }
+    (invoice,) = row.invoices
+    sentences = told(world, found)
+    assert "Paid (" in sentences
+    assert "To be paid for the month: 300.00 EUR without tax." in sentences
+    assert "Invoiced: 200.00 EUR (120 min); To be billed: 100.00 EUR (60 min)." in sentences
+    assert f"Invoices, without tax: {invoice.number} (200.00 EUR, new)." in sentences
+    assert "lost" not in sentences
+    (account,) = json.loads(render(found, FileFormat.JSON, look_of(world.environment.runtime.settings)))["customers"]
+    (row,) = account["money"]
+    assert (row["amount"], row["difference"], row["questions"]) == ("300.0000", "0", [])
+    assert [(each["number"], each["status"]) for each in row["invoices"]] == [(invoice.number, "new")]
+
+
+def test_a_cancelled_invoice_is_a_question_with_its_way_out_in_every_format(world: World) -> None:
+    owner, _ = customer(world, "Cancelled")
+    number = world.office.server.invoice(world.office.users["sync"], owner, MONDAY, MONDAY + timedelta(days=1))
+    assert number
+    world.office.server.change_invoice(1, "canceled")
+    found = read(world)
+    question = "200.00 EUR are exported and 0.00 EUR invoiced: is 200.00 EUR lost?"
+    assert question in told(world, found)
+    assert "off in Kimai and invoice again" in told(world, found)
+    look = replace(look_of(world.environment.runtime.settings), internal=True)
+    sheet = load_workbook(BytesIO(render(found, FileFormat.XLSX, look)))["Summary"]
+    assert question in str(sheet["A1"].value)
+    assert render(found, FileFormat.PDF, look).startswith(b"%PDF")
+    (account,) = json.loads(render(found, FileFormat.JSON, look))["customers"]
+    assert question in account["money"][0]["questions"][0]
+
+
+def test_what_has_no_rate_is_warned_of_before_the_month_is_invoiced(world: World) -> None:
+    customer(world, "New", hourly=None)
+    sentences = told(world, read(world))
+    assert "To be paid for the month: 0.00 EUR" in sentences
+    assert "Billable time sheets at 0.00, since nobody set a rate: 3. Set a rate in Kimai" in sentences
+
+
+def test_a_statement_says_when_each_side_was_read_and_why_invoices_were_not(world: World) -> None:
+    customer(world, "Acme")
+    before = datetime.now(UTC)
+    found = read(world, compared=False)
+    look, readings = look_of(world.environment.runtime.settings), found.readings
+    assert readings is not None
+    for side in (readings.source, readings.target):
+        assert side.latest is not None
+        assert before <= side.latest
+    assert "Not compared with invoices yet" in money.read(look, readings)
+    world.sync(MONDAY)
+    later = statements.statement(world.environment.runtime, "2025-10", refresh=False).readings
+    assert later is not None
+    assert later.source.latest is not None
+    assert later.source.oldest == readings.source.oldest
+    assert later.source.latest > readings.source.latest  # pyright: ignore[reportOperatorIssue]
+    assert "(some days " in money.read(look, later)
+    world.office.server.configure({"permissions": {"ROLE_SUPER_ADMIN": {"view_invoice": False}}})
+    statements.compare_invoices(world.environment.runtime)
+    refused = statements.statement(world.environment.runtime, "2025-10", refresh=False).readings
+    assert refused is not None
+    assert "Not compared with invoices: The account may not read invoices: view_invoice is missing." in money.read(
+        look, refused
+    )
+
+
+def test_a_closed_month_that_is_invoiced_later_is_unchanged_and_keeps_its_hash(world: World) -> None:
+    owner, _ = customer(world, "Paid")
+    read(world)
+    runtime = world.environment.runtime
+    hashed = periods.close(runtime, ADMIN, "2025-10").statement_hash
+    assert world.office.server.invoice(world.office.users["sync"], owner, MONDAY, MONDAY + timedelta(days=1))
+    with runtime.database.transaction() as connection:
+        connection.execute(text("UPDATE marts.statement_lines SET minutes_billed = 120, minutes_to_be_billed = 60"))
+    found = read(world)
+    assert found.closing is not None
+    assert not found.closing.differs
+    assert fingerprint(lasting(found)) == hashed
+    assert found.accounts[0].money[0].invoices
+    closed = statements.statement(runtime, "2025-10", closed=True)
+    assert closed.total.to_be_billed == 180
+    with runtime.database.transaction() as connection:
+        connection.execute(text("UPDATE marts.statement_lines SET minutes_zammad = 181, minutes_rounding = 1"))
+    changed = statements.statement(runtime, "2025-10", refresh=False)
+    assert changed.closing is not None
+    assert changed.closing.differs
+    assert fingerprint(lasting(changed)) != hashed
+
+
+def test_where_kimai_is_away_the_comparison_fails_with_a_sentence(world: World) -> None:
+    customer(world, "Acme")
+    world.office.control.add_fault("respond", path="customers", status=403, text="")
+    with pytest.raises(OperationError, match="The invoices were not compared"):
+        statements.compare_invoices(world.environment.runtime)
