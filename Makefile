@@ -49,7 +49,7 @@ format: $(READY) ## Format the code
 	$(BIN)/ruff format .
 
 SHOT := .zk-screenshots/test_
-pictures: $(READY) ## Take the pictures of docs/ anew, of the console and of Dagster's UI
+pictures: $(READY) ## Take the pictures of docs/ again, of the console and of Dagster's UI
 	$(BIN)/python -m pytest -q zk_pipeline_tests/web/console -k "own_address or statement"
 	for name in dashboard mappings reconcile; do \
 		cp $(SHOT)every_section_is_reachable_by_its_own_address_$${name}_.png docs/pictures/$$name.png; done
@@ -69,7 +69,7 @@ people: $(READY) ## Let simulated people edit both sides, 100 seeds (make people
 	ZK_SIMULATED_SEEDS=$(or $(SEEDS),100) ZK_SIMULATED_FIRST_SEED=$(or $(FIRST),1) \
 		$(BIN)/python -m pytest -q -n $(WORKERS) zk_pipeline_tests/defs/test_people.py
 
-lock: ## Resolve constraints.txt anew (needs uv)
+lock: ## Resolve constraints.txt again (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate -o constraints.txt
 

@@ -1,4 +1,4 @@
-"""Requests that reading a window costs, wherever it lies and however many bookings there are besides."""
+"""Requests that reading a window costs, wherever it lies and however many other bookings there are."""
 
 import math
 from collections.abc import Iterator

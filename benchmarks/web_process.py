@@ -16,7 +16,7 @@ SECONDS_TO_START = 30
 
 @contextmanager
 def web_app(**variables: str) -> Iterator[int]:
-    """The port on which it answers, with these variables besides those of the deployment."""
+    """The port on which it answers, with these variables in addition to those of the deployment."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     given = {**os.environ, "ZK_WEB_PORT": str(port), **variables}

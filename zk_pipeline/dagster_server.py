@@ -97,14 +97,14 @@ class DagsterServer:
         return next((run["runId"] for run in answer["results"]), None)
 
     def reload(self) -> None:
-        """Have the code server load the definitions anew, and wait until the web server shows them.
+        """Have the code server load the definitions again, and wait until the web server shows them.
 
         A code server of the kind that we run cannot reload in place, so it is asked to end, which it does after the
         runs that it has begun, and is started again by what keeps it.
         """
         before = self._server_id()
         answer = self._ask(_SHUT_DOWN, name=LOCATION)["shutdownRepositoryLocation"]
-        asked = f"Dagster at {self.address} was asked to load the definitions anew."
+        asked = f"Dagster at {self.address} was asked to load the definitions again."
         if answer["__typename"] != "ShutdownRepositoryLocationSuccess":
             raise DagsterServerError(f"{asked} {_reason(answer)}")
         deadline = time.monotonic() + _SECONDS_TO_RELOAD
@@ -131,7 +131,7 @@ class DagsterServer:
             raise DagsterServerError(str(error)) from error
         except httpx.HTTPError as error:
             raise DagsterServerError(
-                f"Dagster at {self.address} does not answer ({type(error).__name__}). Start `zk up` anew, or correct "
+                f"Dagster at {self.address} does not answer ({type(error).__name__}). Restart `zk up`, or correct "
                 "ZK_DAGSTER_ADDRESS."
             ) from error
         except (ValueError, KeyError) as error:  # Some other server, or a login page.

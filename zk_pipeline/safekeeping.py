@@ -156,7 +156,7 @@ def _stated(connection: Connection, name: str, zone: ZoneInfo) -> Statement | No
         reason = str(error.orig).strip().splitlines()[0]
         raise BackupError(
             f"{name}: the statement of {month_name(month)} cannot be read from what came back ({reason}). Build the "
-            "marts anew (the job marts), and make a new backup."
+            "marts again (the job marts), and make a new backup."
         ) from error
     statement = statement_of(month, rows.lines, rows.days, rows.gaps, rows.conflicts)
     if not statement.balanced:

@@ -1,4 +1,4 @@
-"""What the schedules shall do: settings of the environment, overlaid by those that people stored in the database."""
+"""What the schedules do: settings of the environment, overlaid by those that people stored in the database."""
 
 import re
 from collections.abc import Mapping
@@ -170,7 +170,7 @@ def _problem(field: str, value: Any) -> str:
         case "when_busy", str() if value in set(WhenBusy):
             return ""
         case _:
-            return "is of the wrong kind; set it anew with `zk schedule set`."
+            return "is of the wrong kind; set it again with `zk schedule set`."
 
 
 def _cron_problem(cron: str) -> str:

@@ -25,7 +25,7 @@ from zk_pipeline.sync_report import SyncReport
 
 SYNC = "sync"
 POOL = {"statement_timeout": 60_000, "pool_recycle": 3600, "max_overflow": 8}
-"""Milliseconds a statement may take, seconds a connection is kept, connections besides the one that stays."""
+"""Milliseconds a statement may take, seconds a connection is kept, connections in addition to the one that stays."""
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """The terminal belongs to the command; Dagster keeps its own log of the run."""
 

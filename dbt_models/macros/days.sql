@@ -30,7 +30,7 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# Changes with what the entries are made by: after an upgrade that makes them differently all days are built anew. #}
+{# Changes with what the entries are made by: after an upgrade that makes them differently all days are built again. #}
 {% macro models_version() -%}
     {%- if execute -%}
         {%- set sums = [] -%}

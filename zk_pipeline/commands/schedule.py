@@ -98,7 +98,7 @@ def _take_over(ready: Environment, changed: "Changed") -> None:
         out.print("Stored. No `zk up` runs on this home; it takes effect when Dagster starts.", soft_wrap=True)
         return
     if changed.needs_reload:
-        out.print("Stored. Dagster loads the definitions anew; that takes some seconds.", soft_wrap=True)
+        out.print("Stored. Dagster loads the definitions again; that takes some seconds.", soft_wrap=True)
         DagsterServer(address).reload()
     out.print(f"In effect; see it at {address}.", soft_wrap=True)
 

@@ -64,7 +64,7 @@ def leads_to_forbidden(host: str) -> bool:
 
 
 def guarded(request: httpx.Request) -> None:
-    """The request hook of a client that shall connect to no forbidden address; it is refused before anything is sent.
+    """The request hook of a client that should connect to no forbidden address; it is refused before anything is sent.
 
     Raises `ForbiddenAddressError` out of the request.
     """

@@ -44,7 +44,7 @@ class Endpoint:
     """Where a connector talks to. `name` identifies the connector in markers and the ledger; the token never shows.
 
     `attempts` is how often a call is tried in all before its failure counts; `ca_bundle` is a file with certificates of
-    authorities that are trusted besides the usual ones.
+    authorities that are trusted in addition to the usual ones.
     """
 
     name: str

@@ -62,7 +62,7 @@ class TimesheetList:
 def read_timesheets(http: HttpClient, filters: Params) -> Reading:
     """Read the time sheets of all users that pass the filters, lowest id first.
 
-    Pages are cut anew for each request; when the total moves between them, all are read once more.
+    Pages are cut again for each request; when the total moves between them, all are read once more.
     """
     reading = _read_once(http, filters)
     return _read_once(http, filters) if reading.doubt else reading

@@ -64,5 +64,5 @@ def _delete(http: HttpClient, path: str, permission: str) -> None:
 
 
 def _refusal(http: HttpClient, path: str, problem: str) -> StillInUseError:
-    remedy = "Nothing was deleted; delete it in Kimai if it shall go with all that refers to it."
+    remedy = "Nothing was deleted; delete it in Kimai if it should go with all that refers to it."
     return StillInUseError(problem, system=http.system, method="DELETE", path=path, remedy=remedy)

@@ -28,7 +28,7 @@ _REFUSALS = {
         "accepted a delivery that is not in our database.",
         "Give the web server and this command the same ZK_DATABASE_URL.",
     ),
-    401: (Level.FAIL, "refused our signature.", "It runs with another ZK_WEBHOOK_SECRET: start `zk up` anew."),
+    401: (Level.FAIL, "refused our signature.", "It runs with another ZK_WEBHOOK_SECRET: restart `zk up`."),
     429: (
         Level.WARN,
         "takes no more deliveries from this address at present.",
@@ -37,7 +37,7 @@ _REFUSALS = {
     503: (
         Level.FAIL,
         "runs without a secret and takes no deliveries.",
-        "Start `zk up` anew: ZK_WEBHOOK_SECRET is set.",
+        "Restart `zk up`: ZK_WEBHOOK_SECRET is set.",
     ),
 }
 _OVERLOADED = (Level.FAIL, "could not store a delivery just now.", "Look at the log of the web server.")
@@ -88,7 +88,7 @@ def round_trip(where: str, secret: str, database: Database) -> Finding:
         )
     except httpx.HTTPError as error:
         text = f"{where} did not answer properly ({type(error).__name__})."
-        return Finding(_SUBJECT, Level.FAIL, text, "Look at the log of the web server, and start `zk up` anew.")
+        return Finding(_SUBJECT, Level.FAIL, text, "Look at the log of the web server, and restart `zk up`.")
     finally:
         stored = _take_out(database, delivery)
     return judge_answer(where, answer, stored=stored)

@@ -127,7 +127,7 @@ def is_adjustment(source_id: str) -> bool:
 def owed(wanted: Holding | None, held: Iterable[Holding]) -> tuple[Holding, ...]:
     """What is wanted and not held, side by side, the credits first; nothing where both agree to the second.
 
-    Without `wanted` only credits come out: of a booking that is gone nothing can be booked anew.
+    Without `wanted` only credits come out: of a booking that is gone nothing can be booked again.
     """
     balance: Counter[tuple[int, int | str, int]] = Counter()
     sides: dict[tuple[int, int | str, int], Side] = {}

@@ -184,10 +184,10 @@ def _unstated(name: str, totals: StatementTotals) -> list[str]:
     if totals.lines is None:
         return [f"There is no statement yet. zk statement {name} makes it."]
     if totals.entries and not totals.lines:
-        return [f"The statement has no line of {name}. zk statement {name} makes it anew."]
+        return [f"The statement has no line of {name}. zk statement {name} makes it again."]
     if totals.stale_days:
         days = ", ".join(str(day) for day in totals.stale_days)
-        remedy = f"Make it anew with zk statement {name}."
+        remedy = f"Make it again with zk statement {name}."
         return [f"The statement of {name} is out of date: {days} changed since it was made. {remedy}"]
     return []
 

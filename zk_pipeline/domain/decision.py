@@ -33,7 +33,7 @@ class Status(StrEnum):
 
 
 class Action(StrEnum):
-    """What shall be done. `link` takes a time sheet into the ledger as it is and writes nothing."""
+    """What to do. `link` takes a time sheet into the ledger as it is and writes nothing."""
 
     NONE = "none"
     CREATE = "create"

@@ -1,4 +1,4 @@
-"""Demand: which days changed, and which runs shall be asked for. Pure decisions of the sensor."""
+"""Demand: which days changed, and which runs should be asked for. Pure decisions of the sensor."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -95,7 +95,7 @@ def facts_of(row: Timesheet) -> list[str]:
 
 
 def in_place(draft: Draft, ours: Timesheet, decision: Decision) -> Draft:
-    """The draft with the begin that the time sheet has, where placing it anew is not what changes."""
+    """The draft with the begin that the time sheet has, where placing it again is not what changes."""
     if decision.action is not Action.UPDATE or "begin" in decision.diff:
         return draft
     return replace(draft, span=Span(ours.begin, ours.begin + timedelta(seconds=draft.desired.seconds)))

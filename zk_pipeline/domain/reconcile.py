@@ -1,4 +1,4 @@
-"""Reconciliation: for every entry and every time sheet of ours, what it is and what shall be done. This is the plan."""
+"""Reconciliation: for every entry and every time sheet of ours, what it is and what to do. This is the plan."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace

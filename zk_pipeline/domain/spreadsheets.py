@@ -64,7 +64,7 @@ def lines(rows: Iterable[Sequence[object]], dialect: Dialect = Dialect.PLAIN) ->
 
 
 def joined(rows: Iterable[Sequence[str]], dialect: Dialect = Dialect.PLAIN, *, end: str = "\r\n") -> str:
-    """CSV lines of cells that are as they shall be."""
+    """CSV lines of cells that are as they should be."""
     buffer = io.StringIO()
     csv.writer(buffer, delimiter=dialect.delimiter, lineterminator=end).writerows(rows)
     return buffer.getvalue()

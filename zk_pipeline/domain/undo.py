@@ -33,7 +33,7 @@ class Reversal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What undoes one write, and why, for people; with `already` the target is as it shall be and nothing is sent."""
+    """What undoes one write, and why, for people; with `already` the target is as it should be and nothing is sent."""
 
     write: Written
     reversal: Reversal

@@ -18,7 +18,7 @@ _LONGEST_EMAIL, _LONGEST_NAME = 254, 200
 
 @dataclass(frozen=True, slots=True)
 class NewUser:
-    """Somebody who shall be able to sign in; without a password only through the identity provider or API tokens."""
+    """Somebody who should be able to sign in; without a password only through the identity provider or API tokens."""
 
     email: str
     role: Role

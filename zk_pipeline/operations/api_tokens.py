@@ -34,7 +34,7 @@ def issue(connection: Connection, actor: Actor, name: str, role: Role, expires_a
     Raises `DeniedError` for a role above the actor's, `OperationError` for another value that cannot be.
     """
     if actor.user_id is None:
-        raise OperationError("Only users have API tokens. Sign in as the user who shall have it.")
+        raise OperationError("Only users have API tokens. Sign in as the user who is to have it.")
     if not actor.role.covers(role):
         raise DeniedError(f"A token with the role {role} is above your own role, {actor.role}. Choose a lower one.")
     if not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():

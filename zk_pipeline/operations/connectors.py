@@ -105,7 +105,7 @@ def change(
     that cannot be, `SetupError` where the new address of a target does not hold what was written to it, and
     `StaleError` as `activate` does.
     """
-    # Name servers may take their time; nobody shall wait for the row meanwhile.
+    # Name servers may take their time; nobody should wait for the row meanwhile.
     known = one(runtime, connector_id)
     address = None if base_url is None else _checked_address(known.name, base_url)
     if address is not None and token is not None and known.role == "target":

@@ -40,7 +40,7 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of deciding many: each on its own, so that one that cannot be decided keeps nobody else up."""
+    """What came of deciding many: each on its own, so that one that cannot be decided stops nobody else."""
 
     choice: Choice
     decided: tuple[Decided, ...]

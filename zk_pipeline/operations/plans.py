@@ -193,7 +193,7 @@ def approve(
     refused: list[Refused] = []
     with runtime.database.transaction() as connection:
         names = addresses(connection)
-        # Whoever makes the plan anew, carries it out or takes it back waits until this is decided, or was faster.
+        # Whoever makes the plan again, carries it out or takes it back waits until this is decided, or was faster.
         plans.lock_days(connection, names.target, wanted)
         outdated = set(plans.taken_back(connection, names.target, wanted[0], wanted[-1]))
         for day in wanted:

@@ -137,7 +137,7 @@ def erase(runtime: Runtime, email: str, plan_hash: str, actor: Actor) -> Erasure
         person = _person(runtime, connection, address)
         plan = _plan(connection, history, person)
         if plan.hash != plan_hash:
-            raise StaleError("What is stored about this person has changed since the plan was shown. Look at it anew.")
+            raise StaleError("What is stored about this person has changed since the plan was shown. Look at it again.")
         if privacy.only_admin(connection, address):
             raise StaleError("This person is the only admin. Make somebody else an admin first.")
         privacy.remove_account(connection, person.keys)

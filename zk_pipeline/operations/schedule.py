@@ -34,7 +34,7 @@ class Changed:
 
     @property
     def needs_reload(self) -> bool:
-        """Whether Dagster must load its definitions anew."""
+        """Whether Dagster must load its definitions again."""
         return any(getattr(self.before, field) != getattr(self.after, field) for field in LOADED)
 
 
@@ -89,7 +89,7 @@ def change(
 
 
 def take_over(runtime: Runtime, changed: Changed) -> Effect:
-    """Have the running Dagster load the definitions anew where the change is about them, which takes some seconds."""
+    """Have the running Dagster load the definitions again where the change is about them, which takes some seconds."""
     if not changed.differs:
         return Effect("Nothing has changed.")
     if not changed.needs_reload:

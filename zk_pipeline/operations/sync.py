@@ -58,7 +58,7 @@ class SyncRequest:
 
 @dataclass(frozen=True, slots=True)
 class SyncStatus:
-    """How everything stands. `lag_seconds` counts from the last sync that reached its own day; `None`: none of late.
+    """How everything stands. `lag_seconds` counts from the last sync that reached its own day; `None`: none recently.
 
     Instants are in UTC. `conflicts` wait for a person, `parked` rows were refused by Kimai.
     """

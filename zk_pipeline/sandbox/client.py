@@ -52,7 +52,7 @@ class SandboxControl:
         return Requests(**self._call("GET", "requests"))
 
     def reset_requests(self) -> None:
-        """Start counting anew."""
+        """Start counting again."""
         self._call("DELETE", "requests")
 
     def state(self) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class RequestLog:
         self.reset()
 
     def reset(self) -> None:
-        """Start counting anew."""
+        """Start counting again."""
         self._by_route: Counter[str] = Counter()
         self._reads = self._writes = 0
         self._log: deque[dict[str, Any]] = deque(maxlen=LOG_SIZE)

@@ -100,8 +100,8 @@ def restore(
 ) -> None:
     """Restore a backup into these databases (name to URL); what they held is there until all of it has come back.
 
-    The whole file is examined before anything is written. A database that holds anything is refused, unless it shall be
-    replaced; one that somebody else is connected to is refused in any case. The dumps come back in databases beside
+    The whole file is examined before anything is written. A database that holds anything is refused, unless it is to
+    be replaced; one that somebody else is connected to is refused in any case. The dumps come back in databases beside
     them, which `finish` gets (name to URL) before they take their places. Raises `BackupError` and `SealBrokenError`.
     """
     manifest = _examined(path, keys, databases)

@@ -21,7 +21,7 @@ _run = cancelled_runs.c
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """A run as it was cancelled, with the range of its days; `None` when none of them shall be held. In UTC."""
+    """A run as it was cancelled, with the range of its days; `None` when none of them should be held. In UTC."""
 
     run_id: str
     at: datetime

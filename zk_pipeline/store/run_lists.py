@@ -64,7 +64,7 @@ def ahead(connection: Connection, run_ids: Collection[str], first: date, last: d
 
 
 def last_carried_out(connection: Connection, timezone: str) -> datetime | None:
-    """When a run last carried out the day on which it did so, in the business zone; `None` when none of late did."""
+    """When a run last carried out the day on which it did so, in the business zone; `None` when none did recently."""
     recent = select(sync_runs.c.carried_out_at, sync_runs.c.carried_out_until)
     recent = recent.order_by(sync_runs.c.started_at.desc()).limit(LOOKED_BACK).subquery()
     its_day = func.date(func.timezone(timezone, recent.c.carried_out_at))

@@ -297,7 +297,7 @@ webhook_deliveries = Table(
     text_column("connector"),
     text_column("delivery_id"),
     Column("ticket_id", BigInteger, nullable=False),
-    # The bytes as they were signed: serialized anew they would not verify.
+    # The bytes as they were signed: serialized again they would not verify.
     Column("body", LargeBinary, nullable=False),
     instant("received_at", default=True),
     instant("processed_at", nullable=True),

@@ -23,7 +23,7 @@ class BackupError(Exception):
 
 
 def require_free(url: str, *, replace: bool) -> None:
-    """Raises `BackupError` where somebody is connected, and where something is that shall not be replaced."""
+    """Raises `BackupError` where somebody is connected, and where something is that should not be replaced."""
     with _connected(url) as connection:
         name = connection.info.dbname
         if connection.execute(_OTHERS).fetchone():

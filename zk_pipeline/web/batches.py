@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 class NotStoredError(Exception):
-    """A delivery could not be stored now, or it is not known whether it was; the sender shall try again."""
+    """A delivery could not be stored now, or it is not known whether it was; the sender should try again."""
 
 
 class UnknownConnectorError(Exception):

@@ -10,7 +10,7 @@ _HEADER = re.compile(r"sha1=(?P<digest>[0-9a-f]{40})", re.IGNORECASE | re.ASCII)
 def is_signed(secret: str, body: bytes, header: str) -> bool:
     """Whether `X-Hub-Signature` is the HMAC-SHA1 over these very bytes, compared in constant time.
 
-    It must be checked before anything reads the body: JSON that was serialized anew no longer verifies.
+    It must be checked before anything reads the body: JSON that was serialized again no longer verifies.
     """
     found = _HEADER.fullmatch(header)
     if found is None:

@@ -135,7 +135,7 @@ class Start:
 
     @contextmanager
     def systems(self) -> Iterator[Sandbox]:
-        """Both systems, their requests counted anew; afterwards they are as at the start again."""
+        """Both systems, their requests counted again; afterwards they are as at the start again."""
         with _controls(self.processes) as systems:
             systems.zammad.reset_requests()
             systems.kimai.reset_requests()

@@ -146,7 +146,7 @@ def office(surroundings: pytest.MonkeyPatch) -> Iterator[Office]:
 
 @pytest.fixture
 def settings(request: pytest.FixtureRequest, surroundings: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Settings besides the usual ones; a test gives its own with `@pytest.mark.parametrize(..., indirect=True)`."""
+    """Further settings; a test gives its own with `@pytest.mark.parametrize(..., indirect=True)`."""
     given: dict[str, Any] = getattr(request, "param", {})
     for name, value in given.items():
         surroundings.setenv(name, str(value))

@@ -62,5 +62,5 @@ def refuse(world: World, method: str, *, times: int) -> None:
 
 
 def as_typed(row: Timesheet) -> tuple[object, ...]:
-    """What the author of a time sheet wrote, besides its text."""
+    """What the author of a time sheet wrote, apart from its text."""
     return (row.user, row.project, row.activity, row.begin, row.end, row.duration, row.tags, row.billable, row.exported)

@@ -24,6 +24,7 @@ EXCUSED = """
     UNION SELECT key FROM sync.reconciliation_results WHERE decided <> ''
     UNION SELECT source_id FROM sync.adjustments
 """
+PAIRS = "SELECT correction_id, reduced_id FROM sync.corrections ORDER BY id"
 LINKED = "SELECT kimai_id, source_id FROM sync.pushes WHERE state = 'confirmed' AND kimai_id IS NOT NULL"
 
 
@@ -94,14 +95,27 @@ def _expected(world: World) -> Mapping[str, Sequence[Held]]:
 
 
 def _left(world: World) -> Iterator[tuple[Accounting, Decimal]]:
-    """The bookings with the minutes that later corrections leave: each takes from the newest one before it."""
+    """The bookings with the minutes that corrections leave.
+
+    Each takes from the booking that a person named, or from the newest ones before it.
+    """
     groups: defaultdict[tuple[object, ...], list[tuple[Accounting, Decimal]]] = defaultdict(list)
-    for row in sorted(world.desk.server.state.accountings, key=lambda row: (row.created_at, row.id)):
+    rows = {row.id: row for row in world.desk.server.state.accountings}
+    units = {row.id: row.time_unit for row in rows.values()}
+    with world.environment.runtime.database.transaction() as connection:
+        pairs = [tuple(pair) for pair in connection.execute(text(PAIRS))]
+    paired = {correction for correction, reduced in pairs if units.get(correction, 0) < 0 <= units.get(reduced, -1)}
+    for correction, reduced in pairs:
+        if correction in paired and units.get(reduced, -1) >= 0:
+            part = min(-units[correction], units[reduced])
+            units[correction] += part
+            units[reduced] -= part
+    for row in sorted(rows.values(), key=lambda row: (row.created_at, row.id)):
         group = groups[row.ticket_id, row.created_by_id, row.type_id]
         if row.time_unit >= 0:
-            group.append((row, row.time_unit))
+            group.append((row, units[row.id]))
             continue
-        to_reduce = -row.time_unit
+        to_reduce = Decimal(0) if row.id in paired else -units[row.id]
         while to_reduce and group:
             booking, left = group.pop()
             part = min(to_reduce, left)

@@ -111,7 +111,7 @@ def test_nothing_is_told_of_a_run_that_succeeds(watchman: Watchman) -> None:
 def test_the_same_failure_is_told_once_in_the_quiet_period_also_by_another_process(watchman: Watchman) -> None:
     for _ in range(3):
         watchman.run(REFUSED)
-        watchman.tick()  # Each tick opens the database anew, as a restarted process does.
+        watchman.tick()  # Each tick opens the database again, as a restarted process does.
     watchman.run("Zammad does not answer.")
     watchman.tick()
     assert [message["message"].splitlines()[0] for message in watchman.receiver.messages] == [

@@ -52,7 +52,9 @@ def test_every_booking_of_a_month_arrives_once_and_a_second_run_writes_nothing(w
     assert world.office.minutes() == {booking: [minutes] for booking, minutes in booked.items()}
     assert set(minutes_by_user(world)) == {"anna", "ben"}
     writes = first.to_json()["requests"]["kimai"]["write"]
-    assert writes <= 1.05 * len(booked) + 6, "a write for each entry, besides two customers, two projects and two tags"
+    assert writes <= 1.05 * len(booked) + 6, (
+        "a write for each entry, in addition to two customers, two projects and two tags"
+    )
 
     second = world.sync(FIRST, LAST).to_json()
     assert (second["created"], second["updated"], second["in_sync"]) == (0, 0, len(booked))

@@ -201,7 +201,7 @@ def test_a_plan_that_is_no_longer_true_is_not_carried_out(known: World, runtime:
     plan = privacy.plan_erasure(runtime, EMAIL)
     before = naming(runtime)
     known.execute("INSERT INTO sync.sessions (id, user_id, refresh_hash, expires_at) VALUES ('t', 1, '', now())")
-    with pytest.raises(StaleError, match="Look at it anew"):
+    with pytest.raises(StaleError, match="Look at it again"):
         privacy.erase(runtime, EMAIL, plan.hash, ADMIN)
     assert naming(runtime) == before
 

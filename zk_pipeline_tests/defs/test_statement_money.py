@@ -126,7 +126,8 @@ def test_a_statement_says_when_each_side_was_read_and_why_invoices_were_not(worl
     assert later.source.latest is not None
     assert later.source.oldest == readings.source.oldest
     assert later.source.latest > readings.source.latest  # pyright: ignore[reportOperatorIssue]
-    assert "(some days " in money.read(look, later)
+    since = replace(later, source=replace(later.source, oldest=before - timedelta(days=1)))
+    assert "(some days " in money.read(look, since)
     world.office.server.configure({"permissions": {"ROLE_SUPER_ADMIN": {"view_invoice": False}}})
     statements.compare_invoices(world.environment.runtime)
     refused = statements.statement(world.environment.runtime, "2025-10", refresh=False).readings

@@ -106,7 +106,7 @@ def test_a_web_server_without_secret_fails(zk_home: Home, sandbox: Sandbox):
     with installation(zk_home) as examined, web_server(zk_home, ZK_WEBHOOK_SECRET="") as port:
         where = f"http://127.0.0.1:{port}/api/v1/webhooks/zammad"
         finding = webhook.round_trip(where, WEBHOOK_SECRET, examined.runtime.database)
-    assert (finding.level, finding.remedy) == (Level.FAIL, "Start `zk up` anew: ZK_WEBHOOK_SECRET is set.")
+    assert (finding.level, finding.remedy) == (Level.FAIL, "Restart `zk up`: ZK_WEBHOOK_SECRET is set.")
 
 
 def test_another_program_on_the_port_is_told_from_ours(doctor: Doctor, zk_home: Home):

@@ -1,4 +1,4 @@
-"""The plan of a day: what every entry and every time sheet of ours is, and what shall be done."""
+"""The plan of a day: what every entry and every time sheet of ours is, and what to do."""
 
 from dataclasses import replace
 from datetime import date, timedelta

@@ -70,7 +70,7 @@ def test_a_connector_may_be_called_by_its_id(web: Web):
 
 
 def test_a_repeated_delivery_is_accepted_and_stored_once(web: Web):
-    later = b'{"ticket":{"id":1,"state":"closed"}}'  # The sender builds the body anew for each attempt.
+    later = b'{"ticket":{"id":1,"state":"closed"}}'  # The sender builds the body again for each attempt.
     assert [web.post(body, DELIVERY).status_code for body in (PAYLOAD, PAYLOAD, later)] == [202, 202, 202]
     assert [row[3] for row in web.stored()] == [PAYLOAD]
 
@@ -92,7 +92,7 @@ def test_upper_case_digits_of_the_signature_are_accepted(web: Web):
     [
         signature("another secret", PAYLOAD),
         signature(SECRET, b'{"ticket":{"id":2}}'),  # Of an earlier body.
-        signature(SECRET, b'{"ticket": {"id": 1}}'),  # Of the body before a proxy serialized it anew.
+        signature(SECRET, b'{"ticket": {"id": 1}}'),  # Of the body before a proxy serialized it again.
         "sha1=",
     ],
 )

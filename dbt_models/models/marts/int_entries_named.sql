@@ -1,6 +1,6 @@
 {{ config(materialized='lasting_view') }}
 
--- Names are looked up when they are asked for, so that a customer who was renamed or merged needs no day anew.
+-- Names are looked up when they are asked for, so that a customer who was renamed or merged needs no day again.
 with agents_of_users as (
     select
         kimai_user_id,

@@ -50,7 +50,7 @@ class Folder:
             ) from error
 
     def replace(self, name: str, columns: Sequence[str], lines: Sequence[Line]) -> None:
-        """Write a file anew; readers see the old one or the new one. To be called while holding `lock`."""
+        """Write a file again; readers see the old one or the new one. To be called while holding `lock`."""
         with self._counting:
             self._writes += 1
         new = self._path / f".{name}.new"

@@ -61,7 +61,7 @@ def _schedule(plan: SchedulePlan, job: str) -> dg.ScheduleDefinition:
         description=DESCRIPTIONS[plan.name],
     )
     def tick(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | Sequence[dg.RunRequest]:
-        # Read anew: a toggle in Dagster's UI wins over the default status, and the definitions may be of yesterday.
+        # Read again: a toggle in Dagster's UI wins over the default status, and the definitions may be of yesterday.
         try:
             settings = load_settings()
             now = plan_of(settings, plan.name, read_stored(settings))

@@ -35,7 +35,7 @@ def spec_of(model: Model) -> dg.AssetSpec:
 
 
 class MartsConfig(dg.Config):
-    """How the marts are built: `full` builds the entries of all days anew, not only of those that changed."""
+    """How the marts are built: `full` builds the entries of all days again, not only of those that changed."""
 
     full: bool = False
 

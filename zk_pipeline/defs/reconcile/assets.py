@@ -38,7 +38,7 @@ def normalized_entries(context: dg.AssetExecutionContext, zk: ZkResource) -> Non
 
 @asset_by_day("sync", deps=[("sync", "normalized_entries"), ("kimai", "directory"), ("kimai", "timesheets")])
 def reconciliation_results(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
-    """For every entry and every time sheet of ours, what it is and what shall be done. This is the plan."""
+    """For every entry and every time sheet of ours, what it is and what to do. This is the plan."""
     with stopping_on_system_errors():
         base_url, names = zk.runtime.stored("target").base_url, zk.runtime.settings.preview_names
 

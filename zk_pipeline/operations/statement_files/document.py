@@ -123,7 +123,7 @@ def _heading(paper: _Paper, statement: Statement, customer: str) -> None:
     if closing is not None:
         # Who closed it is no business of the customer's.
         paper.line_of(look.of_closing(closing, named=look.internal), bold=closing.differs, colour=SOFT)
-    if statement.readings:
+    if statement.readings and look.internal:
         paper.line_of(money.read_on(look, statement.readings), colour=SOFT)
     if statement.is_draft:
         paper.line_of(look.word("draft"), bold=True)

@@ -81,7 +81,7 @@ class Form:
         self._violations.append(Violation(field, message))
 
     def refuse(self, field: str, message: str) -> None:
-        """Note an unreadable value; rules about that field are not reported besides."""
+        """Note an unreadable value; rules about that field are not reported as well."""
         self._unreadable.add(field)
         self.break_rule(field, message)
 

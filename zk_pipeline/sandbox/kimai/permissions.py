@@ -76,7 +76,7 @@ KNOWN = _SUPER_ADMIN | {"delete_invoice"}
 
 
 def permissions_of(roles: Iterable[str], changed_cells: Mapping[str, Mapping[str, bool]]) -> frozenset[str]:
-    """What a user with these roles may do; everybody is a ROLE_USER besides."""
+    """What a user with these roles may do; everybody is a ROLE_USER as well."""
     granted: set[str] = set()
     for role in {ROLE_USER, *roles}:
         cells = changed_cells.get(role, {})

@@ -70,7 +70,7 @@ class KimaiServer:
             table.load(snapshot["tables"][name])
 
     def configure(self, settings: Mapping[str, Any]) -> None:
-        """Change settings by Kimai's own keys, besides `version`, `now`, `permissions` and `meta_fields`.
+        """Change settings by Kimai's own keys, in addition to `version`, `now`, `permissions` and `meta_fields`.
 
         ValueError names an unknown key or a bad value, and nothing is changed then.
         """

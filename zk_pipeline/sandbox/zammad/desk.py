@@ -19,7 +19,7 @@ LARGEST = Decimal("9999.99")
 ARTICLE_LEAD = timedelta(milliseconds=11)
 """An article booked together with time is saved a moment before the accounting."""
 KEEP: Any = object()
-"""Default of `Desk.edit` for what shall stay as it is."""
+"""Default of `Desk.edit` for what should stay as it is."""
 
 _LEADING_NUMBER = re.compile(r"\s*[-+]?\d*\.?\d+(e[-+]?\d+)?", re.IGNORECASE)
 _OVERFLOW = (

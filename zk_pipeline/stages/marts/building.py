@@ -39,7 +39,7 @@ class Built:
 def build(runtime: Runtime, *, full: bool = False) -> list[Built]:
     """Build all marts, the entries of days that changed since the last time only, and run dbt's tests on them.
 
-    `full` builds all days anew. One process builds at a time; a second one waits. What failed is among what is
+    `full` builds all days again. One process builds at a time; a second one waits. What failed is among what is
     returned. Raises `MartsError` when dbt did not get that far, and `SetupError` while there is no connector.
     """
     target = runtime.settings.home / "dbt"

@@ -80,7 +80,7 @@ class Manifest:
 
 
 def load_manifest() -> Manifest:
-    """The manifest, made anew when it is missing or older than the project. Needs no database.
+    """The manifest, made again when it is missing or older than the project. Needs no database.
 
     Raises `MartsError` when dbt cannot read the project.
     """

@@ -302,7 +302,7 @@ def _adopted(parcel: Parcel, row: Timesheet) -> Done:
 
 
 def _taken_over(parcel: Parcel, row: Timesheet, known: LedgerRow | None) -> tuple[Action, Done]:
-    """A time sheet that the plan found as it shall be: by our own write whose answer was lost, or by somebody else's.
+    """A time sheet that the plan found as it should be: by our own write whose answer was lost, or by somebody else's.
 
     A lost write is booked as one, so that it can be undone and the target's rounding is known for what it is.
     """

@@ -68,7 +68,7 @@ class NewMapping(Body):
 
 
 class MappingChange(Body):
-    """Where a mapping shall lead. With `seen`, its `updated_at` as you know it, no change of others gets lost.
+    """Where a mapping should lead. With `seen`, its `updated_at` as you know it, no change of others gets lost.
 
     `shared` confirms that several agents are one Kimai user; without it that is refused.
     """
@@ -79,7 +79,7 @@ class MappingChange(Body):
 
 
 class ChangeView(BaseModel):
-    """One mapping that is set anew; `before` is where it led, null if there was none."""
+    """One mapping that is set again; `before` is where it led, null if there was none."""
 
     kind: Kind
     zammad: str

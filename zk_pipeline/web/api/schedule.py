@@ -111,7 +111,7 @@ def preview_cron(
 
 @router.put("/{name}", summary="Change a schedule")
 def change_schedule(actor: Admin, ready: Ready, name: Name, body: ScheduleChange) -> ChangedView:
-    """Dagster loads it anew, which takes some seconds and waits for runs that are under way."""
+    """Dagster loads it again, which takes some seconds and waits for runs that are under way."""
     given = {field: getattr(body, field) for field in FIELDS if field in body.model_fields_set}
     changed = schedule.change(ready, actor, name, given, preset=body.preset, reset=body.reset)
     effect = schedule.take_over(ready, changed)

@@ -22,7 +22,7 @@ FILES = {200: {"content": {kind: {} for kind in MEDIA_TYPES.values()}, "descript
 
 
 class Refreshing(BaseModel):
-    """The run of Dagster that makes the statements anew."""
+    """The run of Dagster that makes the statements again."""
 
     run_id: str
 
@@ -52,7 +52,7 @@ def statement(
     return Response(content, media_type=MEDIA_TYPES[kind], headers={"Content-Disposition": name})
 
 
-@router.post("/refresh", summary="Make the statements anew", status_code=202)
+@router.post("/refresh", summary="Make the statements again", status_code=202)
 def refresh(_actor: Operator, ready: Ready) -> Refreshing:
     """Has Dagster build the marts of the days that changed; its run is answered before it is through."""
     return Refreshing(run_id=statements.launch_refresh(ready))

@@ -49,7 +49,7 @@ class NewUserBody(SecretBody):
 
 
 class UserChange(Body):
-    """What shall be different about a user."""
+    """What should be different about a user."""
 
     name: Name | None = None
     role: Role | None = None

@@ -29,7 +29,7 @@ def focusable(element: Element) -> Element:
 
 
 def keep_focus(visit: Visit, element: Element) -> None:
-    """Put the focus here where what had it was drawn anew, so that nobody has to begin at the top of the page."""
+    """Put the focus here where what had it was drawn again, so that nobody has to begin at the top of the page."""
     visit.client.run_javascript(
         f"setTimeout(() => document.activeElement === document.body && getHtmlElement({element.id})?.focus(), 400)"
     )

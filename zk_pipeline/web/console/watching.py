@@ -22,7 +22,7 @@ class Watch:
         self._box = parts.box("zk-stack").props("aria-live=polite")
 
     def drawn(self) -> Element:
-        """The box, empty, to be drawn anew."""
+        """The box, empty, to be drawn again."""
         self._box.clear()
         return self._box
 

@@ -42,7 +42,7 @@ def test_an_erasure_is_planned_and_carried_out(admin: httpx.Client, web: Web) ->
 
 
 def test_another_plan_than_the_one_shown_is_refused(admin: httpx.Client, web: Web) -> None:
-    refused(admin.post(f"{PATH}/erasures", json={**ANNA, "plan_hash": "other"}), 409, "Look at it anew")
+    refused(admin.post(f"{PATH}/erasures", json={**ANNA, "plan_hash": "other"}), 409, "Look at it again")
     assert web.rows("SELECT name FROM zammad.agents") == [("Anna Example",)]
 
 

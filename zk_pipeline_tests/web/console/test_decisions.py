@@ -103,7 +103,7 @@ def test_each_decision_is_done_in_kimai_by_the_next_run(page: Page, synced: Site
     assert found[changed.updated]["duration"] == edited[changed.updated]["duration"] - 60
     assert found[changed.kept] == edited[changed.kept]
     assert changed.gone not in found
-    assert changed.booking_of[changed.gone] in synced.written(DAY, DAY), "it was created anew"
+    assert changed.booking_of[changed.gone] in synced.written(DAY, DAY), "it was created again"
     assert changed.orphaned not in found
     assert marked_ids(found[TYPED_BY_HAND]["description"], "zammad") == (ITS_BOOKING,)
     assert found[TYPED_BY_HAND]["description"].startswith(edited[TYPED_BY_HAND]["description"])

@@ -231,8 +231,8 @@ def test_what_was_imported_is_exported_and_can_be_imported_again(visit: Visit, t
 def test_html_in_an_organizations_name_is_shown_as_text(visit: Visit, site: Site):
     page = visit(Role.OPERATOR).open("/mappings?kind=customer")
     with renamed(site, "Hartmann Maschinenbau AG", SCRIPT):
-        page.get_by_role("button", name="Read the names of both systems anew").click()
-        notice(page, "The names of both systems were read anew.")
+        page.get_by_role("button", name="Read the names of both systems again").click()
+        notice(page, "The names of both systems were read again.")
         page.get_by_role("button", name="Add", exact=True).click()
         dialog = page.get_by_role("dialog")
         dialog.get_by_label("Search: Organization in Zammad").fill("<img")
@@ -276,7 +276,7 @@ def test_viewers_see_everything_and_can_change_nothing(visit: Visit):
     expect(waiting(page).get_by_role("row").filter(has_text=TYPE)).to_be_visible()
     expect(page.get_by_role("link", name="Export CSV")).to_be_visible()
     assert page.get_by_role("row").get_by_role("button").count() == 0
-    for name in ("Add", "Import CSV", "Read the names of both systems anew"):
+    for name in ("Add", "Import CSV", "Read the names of both systems again"):
         assert page.get_by_role("button", name=name, exact=True).count() == 0
 
 

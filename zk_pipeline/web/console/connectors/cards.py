@@ -55,7 +55,7 @@ class Cards:
         try:
             self._tested[connector] = await self._visit.ask(connectors.test, self._visit.runtime, connector.id)
         finally:
-            told = self._told[connector.id]  # The cards may have been drawn anew meanwhile.
+            told = self._told[connector.id]  # The cards may have been drawn again meanwhile.
             told.clear()
         with told:
             findings.show(words, self._tested[connector])

@@ -85,7 +85,7 @@ class Words:
 
     @property
     def csv(self) -> dict[str, str]:
-        """What the address of a CSV file needs besides, so that a spreadsheet in this language opens it right."""
+        """What the address of a CSV file also needs, so that a spreadsheet in this language opens it right."""
         return {} if self.language is Language.ENGLISH else {"csv_dialect": Dialect.EXCEL.value}
 
     def number(self, value: int | Decimal) -> str:

@@ -152,12 +152,12 @@ WORDS = {
         "Supprimée. {number} jours concernés sont redemandés.",
     ),
     "mappings.read": (
-        "Read the names of both systems anew",
+        "Read the names of both systems again",
         "Namen beider Systeme neu lesen",
         "Relire les noms des deux systèmes",
     ),
     "mappings.read.done": (
-        "The names of both systems were read anew.",
+        "The names of both systems were read again.",
         "Die Namen beider Systeme wurden neu gelesen.",
         "Les noms des deux systèmes ont été relus.",
     ),

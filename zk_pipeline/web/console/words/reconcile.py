@@ -77,7 +77,7 @@ WORDS = {
         "Zurückgenommen: {day} wird noch einmal abgeglichen.",
         "Annulée : le {day} sera resynchronisé.",
     ),
-    "detail.decide": ("What shall be done?", "Was soll geschehen?", "Que faut-il faire ?"),
+    "detail.decide": ("What to do?", "Was soll geschehen?", "Que faut-il faire ?"),
     "detail.decided": (
         "{choice}: decided. The next run of {day} carries it out; it is asked for.",
         "{choice}: entschieden. Der nächste Lauf vom {day} führt es aus; er ist angefordert.",

@@ -95,7 +95,7 @@ WORDS = {
         "Tout n'a pas été écrit : {number} en attente d'approbation. Regardez le plan et approuvez-le.",
     ),
     "sync.done.left": (
-        "Not everything was written: {number} changed since they were planned. Make the plan anew.",
+        "Not everything was written: {number} changed since they were planned. Make the plan again.",
         "Nicht alles wurde geschrieben: {number} haben sich seit der Planung geändert. Erstellen Sie den Plan neu.",
         "Tout n'a pas été écrit : {number} ont changé depuis le plan. Refaites le plan.",
     ),
@@ -134,7 +134,7 @@ WORDS = {
         "Ce que cette exécution a écrit dans Kimai est annulé. Ce qui est facturé ou modifié depuis reste.",
     ),
     "undo.again": (
-        "The next sync writes these bookings anew, since they still stand in Zammad: correct the mapping first.",
+        "The next sync writes these bookings again, since they still stand in Zammad: correct the mapping first.",
         "Der nächste Abgleich schreibt diese Buchungen neu, da sie in Zammad stehen: Erst die Zuordnung berichtigen.",
         "La prochaine synchronisation réécrira ces saisies, toujours dans Zammad : corrigez d'abord la correspondance.",
     ),
