@@ -50,15 +50,16 @@ def minutes_by_day(connection: Connection, names: Addresses, first: date, last: 
     """The work days of the range on which something was booked, oldest first."""
     entry, push = normalized_entries.c, pushes.c
     of_days = (entry.source == names.source) & entry.entry_date.between(first, last)
-    booked = _set(select(entry.entry_date, entry.source_id, entry.time_minutes).where(of_days), "booked")
+    minutes = (entry.time_minutes - entry.open_minutes).label("minutes")  # As booked, corrections included.
+    booked = _set(select(entry.entry_date, entry.source_id, minutes).where(of_days), "booked")
     is_there = (push.connector == names.target) & push.entry_date.between(first, last) & (push.state == "confirmed")
     there = _set(select(push.source_id).where(is_there), "there")
     waits = (conflicts.c.connector == names.target) & conflicts.c.entry_date.between(first, last)
     asked = _set(select(conflicts.c.key).distinct().where(waits, conflicts.c.resolution_status == "open"), "asked")
     in_sync = there.c.source_id.is_not(None) & asked.c.key.is_(None)
-    synced = func.sum(booked.c.time_minutes).filter(in_sync)
+    synced = func.sum(booked.c.minutes).filter(in_sync)
     query = (
-        select(booked.c.entry_date, func.sum(booked.c.time_minutes), func.coalesce(synced, ZERO))
+        select(booked.c.entry_date, func.sum(booked.c.minutes), func.coalesce(synced, ZERO))
         .select_from(
             booked.outerjoin(there, there.c.source_id == booked.c.source_id).outerjoin(
                 asked, asked.c.key == booked.c.source_id

@@ -81,7 +81,7 @@ def waiting_by_reason(connection: Connection, target: str, span: Span) -> list[W
         """
         SELECT c.reason, count(*) AS entries,
                 -- What may be moved to another ticket waits for nobody meanwhile.
-                COALESCE(sum(e.time_minutes) FILTER (WHERE c.reason <> 'merged_ticket'), 0) AS minutes,
+                COALESCE(sum(e.time_minutes - e.open_minutes) FILTER (WHERE c.reason <> 'merged_ticket'), 0) AS minutes,
                mode() WITHIN GROUP (ORDER BY c.text) AS example
         FROM sync.conflicts c
         LEFT JOIN sync.normalized_entries e ON e.source_id = c.source_id AND e.entry_date = c.entry_date
@@ -113,7 +113,9 @@ def _summaries(
     query = text(
         f"""
         WITH rows AS (
-            SELECT COALESCE(e.{column}, '(without organization)') AS name, e.source_id, e.time_minutes, e.sync_status,
+            SELECT COALESCE(e.{column}, '(without organization)') AS name, e.source_id,
+                -- What is open of a correction counts as Zammad says it, so that the sum is what was booked.
+                e.time_minutes - e.open_minutes AS minutes, e.sync_status,
                 p.state = 'confirmed' AND NOT EXISTS (
                     SELECT FROM sync.conflicts q
                     WHERE q.connector = :target AND q.key = e.source_id AND q.resolution_status = 'open'
@@ -131,7 +133,7 @@ def _summaries(
         )
         SELECT name,
             count(*) AS entries,
-            sum(time_minutes) AS minutes,
+            sum(minutes) AS minutes,
             count(*) FILTER (WHERE there AND made) AS created,
             count(*) FILTER (WHERE there AND changed) AS updated,
             count(*) FILTER (WHERE there AND NOT made AND NOT changed) AS in_sync,
