@@ -3,7 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from click.testing import Result
@@ -118,14 +118,22 @@ def test_a_month_that_was_opened_again_still_has_the_statement_that_was_closed(b
     assert as_json(billed("statement", MONTH, "--format", "json", "--as-built"))["closing"] is None
 
 
+def as_frozen(value: Any) -> Any:
+    """Without what goes on changing after a month was closed, as docs/billing.md says it for jq."""
+    if isinstance(value, list):
+        return [as_frozen(one) for one in cast("list[Any]", value)]
+    if not isinstance(value, dict):
+        return value
+    moving = {"readings", "conflicts", "credits_open", "money", "billed", "to_be_billed"}
+    return {name: as_frozen(one) for name, one in cast("dict[str, Any]", value).items() if name not in moving}
+
+
 def test_the_hash_of_a_closing_is_computed_from_the_statement_that_was_kept(billed: Zk) -> None:
     kept = as_json(billed("statement", MONTH, "--format", "json"))
     told = as_json(billed("close", MONTH, "--yes", "--json"))
-    for moment in ("built_at", "stale_days", "closing", "conflicts", "credits_open"):
+    for moment in ("built_at", "stale_days", "closing"):
         del kept[moment]
-    for customer in kept["customers"]:
-        del customer["conflicts"], customer["credits_open"]
-    canonical = json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    canonical = json.dumps(as_frozen(kept), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert [customer["minutes"]["zammad"] for customer in kept["customers"]] == ["82.5"]
     assert told["statement_hash"] == hashlib.sha256(canonical.encode()).hexdigest()
 
