@@ -139,6 +139,7 @@ def test_the_job_runs_the_chain_and_tells_what_changed(world: World) -> None:
         "changed": 2,
         "ours": 2,
         "days_asked_for": str(MONDAY),
+        "invoices": "0 compared, 0 do not match",
     }
     assert asked(world) == [MONDAY]
     assert world.reasons() == ["kimai_edited"], "of Tuesday, which the run itself looked at"
