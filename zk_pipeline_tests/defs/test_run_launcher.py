@@ -36,7 +36,8 @@ pytestmark = pytest.mark.dagster
 __all__ = ["settled"]
 
 HOLDS = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # A shell starts what it puts in the background without it.
 from zk_pipeline.defs.run_launcher import process_name, run_lock
 from zk_pipeline.store.database import Database
 with Database(sys.argv[1]).kept_lock(run_lock(sys.argv[2]), process_name()):
