@@ -53,7 +53,7 @@ def test_every_required_daemon_has_just_given_a_sign_of_life(server: DagsterServ
 
 def test_a_server_that_does_not_answer_is_named_with_the_remedy() -> None:
     address = f"http://127.0.0.1:{free_port()}"
-    with pytest.raises(DagsterServerError, match=rf"Dagster at {address} does not answer \(ConnectError\)\. Start"):
+    with pytest.raises(DagsterServerError, match=rf"Dagster at {address} does not answer \(ConnectError\)\. Restart"):
         DagsterServer(address).daemons()
 
 
