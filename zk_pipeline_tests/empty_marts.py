@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, text
 
-from zk_pipeline.domain.statement import PARTS
+from zk_pipeline.domain.statement_rows import PARTS
 
 _NAMES = "customer_id bigint, customer text DEFAULT '', organization_id bigint, activity text DEFAULT ''"
 _AMOUNTS = ", ".join(

@@ -14,7 +14,6 @@ from zk_pipeline.domain.closing import month_name
 from zk_pipeline.domain.spreadsheets import Dialect
 from zk_pipeline.domain.statement import (
     AGE_NAMES,
-    PARTS,
     Account,
     Amounts,
     Statement,
@@ -23,6 +22,7 @@ from zk_pipeline.domain.statement import (
     plain,
     spelled,
 )
+from zk_pipeline.domain.statement_rows import PARTS
 from zk_pipeline.operations import statement as statements
 from zk_pipeline.operations.errors import OperationError
 from zk_pipeline.operations.statement_files import FileFormat, money, render

@@ -11,7 +11,6 @@ from typing import TypeVar
 
 from zk_pipeline.domain.closing import Closing
 from zk_pipeline.domain.lookup import fold, nearest
-from zk_pipeline.domain.statement_rows import PARTS as PARTS  # noqa: PLC0414 (it is a word of the statement's readers)
 from zk_pipeline.domain.statement_rows import (
     ZERO,
     Amounts,

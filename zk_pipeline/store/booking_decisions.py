@@ -38,6 +38,17 @@ moved_bookings = Table(
 )
 
 
+PAIRED = """
+        FROM sync.corrections p
+        CROSS JOIN LATERAL (
+            VALUES (p.correction_id, p.reduced_id), (p.reduced_id, p.correction_id)
+        ) AS both_ways (one, other)
+        JOIN zammad.time_accountings a ON a.connector = p.source AND a.id = both_ways.one
+        JOIN zammad.time_accountings b ON b.connector = p.source AND b.id = both_ways.other
+"""
+"""The bookings that people paired: a row for each direction, `a` and `b` as they are in the source."""
+
+
 class Reducible(NamedTuple):
     """A booking whose time a correction may take back; `minutes` is what is left of it. The best one comes first."""
 

@@ -9,11 +9,12 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, select, text
 
 from zk_pipeline.store import requests
+from zk_pipeline.store.booking_decisions import PAIRED
 from zk_pipeline.store.raw_tables import time_accountings
 from zk_pipeline.store.tables import day_requests
 
 _LOST_IN_NETTING = text(
-    """
+    f"""
     WITH RECURSIVE groups AS (
         -- Corrections stay on the ticket that the source has them on, wherever people want a booking to count.
         SELECT concat_ws('/', COALESCE(m.from_ticket_id, e.ticket_id), e.agent_id, e.activity_type_id) AS name,
@@ -28,12 +29,7 @@ _LOST_IN_NETTING = text(
         -- People paired a correction of one group with a booking of another: both keep their minutes together.
         SELECT concat_ws('/', a.ticket_id, a.agent_id, a.type_id) AS one,
             concat_ws('/', b.ticket_id, b.agent_id, b.type_id) AS other
-        FROM sync.corrections p
-        CROSS JOIN LATERAL (
-            VALUES (p.correction_id, p.reduced_id), (p.reduced_id, p.correction_id)
-        ) AS both_ways (one, other)
-        JOIN zammad.time_accountings a ON a.connector = p.source AND a.id = both_ways.one
-        JOIN zammad.time_accountings b ON b.connector = p.source AND b.id = both_ways.other
+        {PAIRED}
         WHERE p.source = :source
     ), reached AS (
         SELECT one AS name, one AS member FROM joined
@@ -46,7 +42,7 @@ _LOST_IN_NETTING = text(
         SELECT sum(g.lost) AS lost FROM groups g LEFT JOIN together t ON t.name = g.name
         GROUP BY COALESCE(t.leader, g.name) HAVING bool_or(g.is_meant)
     ) balanced
-    """
+    """  # noqa: S608 (a part that is written once)
 )
 
 

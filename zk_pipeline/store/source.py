@@ -20,7 +20,7 @@ from zk_pipeline.domain.records import (
     Window,
 )
 from zk_pipeline.store import suppression
-from zk_pipeline.store.booking_decisions import moved_bookings
+from zk_pipeline.store.booking_decisions import PAIRED, moved_bookings
 from zk_pipeline.store.database import upsert
 from zk_pipeline.store.raw_tables import activity_types, agents, organizations, tickets, time_accountings
 
@@ -277,16 +277,11 @@ def _booking(row: Mapping[Any, Any]) -> TimeAccounting:
 
 
 _WITH_CORRECTIONS = text(
-    """
+    f"""
     WITH RECURSIVE joined AS (
         SELECT a.ticket_id, a.agent_id, a.type_id,
             b.ticket_id AS other_ticket_id, b.agent_id AS other_agent_id, b.type_id AS other_type_id
-        FROM sync.corrections p
-        CROSS JOIN LATERAL (
-            VALUES (p.correction_id, p.reduced_id), (p.reduced_id, p.correction_id)
-        ) AS both_ways (one, other)
-        JOIN zammad.time_accountings a ON a.connector = p.source AND a.id = both_ways.one
-        JOIN zammad.time_accountings b ON b.connector = p.source AND b.id = both_ways.other
+        {PAIRED}
         WHERE p.source = :connector
     ), touched AS (
         (
@@ -328,5 +323,5 @@ _WITH_CORRECTIONS = text(
     JOIN corrected c ON c.ticket_id = b.ticket_id AND c.agent_id = b.agent_id
         AND c.type_id IS NOT DISTINCT FROM b.type_id
     WHERE b.connector = :connector AND b.gone_at IS NULL
-    """
+    """  # noqa: S608 (a part that is written once)
 )

@@ -15,7 +15,8 @@ from openpyxl.worksheet.worksheet import Worksheet
 from sqlalchemy import text
 
 from zk_pipeline.commands import console
-from zk_pipeline.domain.statement import PARTS, plain
+from zk_pipeline.domain.statement import plain
+from zk_pipeline.domain.statement_rows import PARTS
 from zk_pipeline.sandbox.demo import demo_mappings_csv
 from zk_pipeline_tests.commands.conftest import Home, Homes, Start, Zk
 

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zk_pipeline.domain.statement import (
-    PARTS,
     Amounts,
     Customer,
     CustomerError,
@@ -30,6 +29,7 @@ from zk_pipeline.domain.statement import (
     statement_of,
     total,
 )
+from zk_pipeline.domain.statement_rows import PARTS
 
 MONTH = date(2025, 8, 1)
 ACME, GLOBEX = Customer("Acme", 1), Customer("Globex", 2)

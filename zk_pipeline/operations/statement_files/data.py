@@ -13,7 +13,6 @@ from zk_pipeline.domain.billing import BillingState
 from zk_pipeline.domain.closing import Closing, month_name, month_named
 from zk_pipeline.domain.statement import (
     AGE_NAMES,
-    PARTS,
     ZERO,
     Account,
     Amounts,
@@ -28,7 +27,7 @@ from zk_pipeline.domain.statement import (
     minutes_per_day,
     questions_of,
 )
-from zk_pipeline.domain.statement_rows import Beside, Money, Origin, Readings
+from zk_pipeline.domain.statement_rows import PARTS, Beside, Money, Origin, Readings
 from zk_pipeline.operations.statement_files import money
 from zk_pipeline.operations.statement_files.look import Look
 

@@ -11,7 +11,7 @@ import pytest
 from zk_pipeline.defs.automation.stored_checks import BALANCED
 from zk_pipeline.domain.closing import month_name
 from zk_pipeline.domain.resolutions import Choice
-from zk_pipeline.domain.statement import PARTS
+from zk_pipeline.domain.statement_rows import PARTS
 from zk_pipeline.operations import periods
 from zk_pipeline.operations.errors import StaleError
 from zk_pipeline.store import conflicts, quality, restorations

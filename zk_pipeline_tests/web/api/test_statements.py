@@ -9,7 +9,7 @@ import pytest
 from openpyxl import load_workbook
 from sqlalchemy import Connection, text
 
-from zk_pipeline.domain.statement import PARTS
+from zk_pipeline.domain.statement_rows import PARTS
 from zk_pipeline.operations.statement_files import MEDIA_TYPES, FileFormat
 from zk_pipeline_tests.commands.test_up import free_port
 from zk_pipeline_tests.credits import credited
