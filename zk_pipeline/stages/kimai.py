@@ -32,23 +32,18 @@ def around(first: date, last: date, runtime: Runtime) -> Window:
 
 
 def extract_directory(runtime: Runtime, target: TargetConnector) -> dict[str, int]:
-    """Store the server's settings, users, customers, projects, activities and invoices; returns their counts.
-
-    That invoices cannot be read is stored with them and stops nothing.
+    """Store the server's settings, users, customers, projects and activities; returns their counts.
 
     `unreadable` ones are with them: what was stored of them before stays, so nothing is made in their place.
     """
     directory = target.fetch_directory()
-    billed = target.fetch_invoices()
     with runtime.database.transaction() as connection:
         rows.save_directory(connection, target.endpoint.name, directory)
-        invoices.save(connection, target.endpoint.name, billed)
     return {
         "users": len(directory.users),
         "customers": len(directory.customers),
         "projects": len(directory.projects),
         "activities": len(directory.activities),
-        "invoices": len(billed.rows),
         "unreadable": told(directory.unreadable),
     }
 
@@ -56,7 +51,8 @@ def extract_directory(runtime: Runtime, target: TargetConnector) -> dict[str, in
 def check_invoices(runtime: Runtime, target: TargetConnector) -> tuple[list[Comparison], str]:
     """Compare what is exported and billable with the invoices, for each customer and currency, as both are now.
 
-    Returns the comparisons, which are kept, and why there are none where invoices cannot be read.
+    No sync reads invoices: what it writes does not depend on them, and it must not fail with them. Returns the
+    comparisons, which are kept, and why there are none where invoices cannot be read.
     """
     name = target.endpoint.name
     directory, reading = target.fetch_directory(), target.fetch_invoices()

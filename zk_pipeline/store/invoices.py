@@ -36,12 +36,12 @@ def save(connection: Connection, connector: str, reading: InvoiceReading) -> Non
 
 
 def load(connection: Connection, connector: str) -> Known:
-    """What is known of the invoices; before the first reading that is said to be the problem."""
+    """What is known of the invoices; nothing before the first reading."""
     tried = connection.execute(select(invoice_readings).where(invoice_readings.c.connector == connector)).first()
     query = select(*(invoices.c[name] for name in _FIELDS)).where(invoices.c.connector == connector)
     rows = tuple(Invoice(*row) for row in connection.execute(query.order_by(invoices.c.id)))
     if tried is None:
-        return Known(rows, None, "Invoices were never read.")
+        return Known(rows, None, "")
     return Known(rows, tried.read_at, tried.problem)
 
 
