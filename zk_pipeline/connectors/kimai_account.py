@@ -52,7 +52,7 @@ class Account:
             return self._caller
 
     def sees_others(self) -> bool:
-        """Whether the account sees what others booked; where Kimai does not tell, whether its role does by default."""
+        """Whether the account sees what others booked; where Kimai does not say, whether its role does by default."""
         with self._lock:
             known = self._sees_others
         if known is None:
@@ -110,7 +110,7 @@ def allowed_actions(http: HttpClient, kind: str, record_id: int) -> frozenset[st
 def sees_others(http: HttpClient) -> bool | None:
     """Whether the account has view_other_timesheet: a menu of an activity offers the time sheets of all only then.
 
-    `None` when Kimai does not tell: there is no activity, or the account may not look at one (view_activity).
+    `None` when Kimai does not say: there is no activity, or the account may not look at one (view_activity).
     """
     try:
         activities = http.get(ACTIVITIES, ALL_USERS).rows("activity")

@@ -1,7 +1,7 @@
 """What the Kimai connector says about server and account: version, role, missing permissions, zone and tracking mode.
 
-Permissions to create are told by sending forms that Kimai must refuse, since they hold a field that no form has: the
-refusal shows what the account may send. Those to change and delete are told by the menus that Kimai offers. Nothing is
+Permissions to create are found by sending forms that Kimai must refuse, since they hold a field that no form has: the
+refusal shows what the account may send. Those to change and delete are found in the menus that Kimai offers. Nothing is
 created or changed (docs/kimai.md §1, §3). What a role is called proves nothing: any can lose single permissions.
 """
 

@@ -1,7 +1,7 @@
 """What became of a time sheet in billing, and whether what is exported agrees with the invoices, to the cent.
 
 Billed is what is exported *and* billable: an export marks other time sheets too, and an invoice takes billable ones
-alone. Which time sheets are on which invoice the target does not tell, so a customer's are compared as a whole.
+alone. The target does not say which time sheets are on which invoice, so a customer's are compared as a whole.
 """
 
 from collections.abc import Iterable, Mapping

@@ -1,6 +1,6 @@
 """What people set on a time sheet in the target: the billable flag and rates, which a move by us would reset there.
 
-The target does not tell who set them. What differs from what it answered to our last write was set by hand, as long as
+The target does not say who set them. What differs from what it answered to our last write was set by hand, as long as
 the time sheet lies where it lay then: a move by people resets it too (docs/kimai.md §4).
 """
 
@@ -89,7 +89,7 @@ def hourly(row: Timesheet) -> Decimal | None:
 def question(theirs: ByHand, seconds: int, usual: Decimal | None, currency: str) -> str:
     """Why a move waits for a person: what was set cannot be kept. Both amounts, as sentences.
 
-    `usual` is what an hour costs where the time sheet would lie, if any other one there tells; `seconds` how long it
+    `usual` is what an hour costs where the time sheet would lie, if another one there shows it; `seconds` how long it
     would be.
     """
     parts: list[str] = []
@@ -123,7 +123,7 @@ def _place(row: Timesheet) -> tuple[int, int, int]:
 
 
 def _as_reckoned(row: Timesheet, base: Timesheet) -> bool:
-    """Whether the rates are those of the base, or the target does not tell.
+    """Whether the rates are those of the base, or the target does not say.
 
     A time sheet that cost nothing had no rate yet: it gets the target's own with the next save, whoever saves it.
     """
@@ -133,5 +133,5 @@ def _as_reckoned(row: Timesheet, base: Timesheet) -> bool:
         return base.fixed_rate is None and not base.hourly_rate
     if not base.rate or row.fixed_rate is not None:
         return not base.rate or row.fixed_rate == base.rate
-    # A list tells the amount alone, which is rounded.
+    # A list has the amount alone, which is rounded.
     return abs(_amount(row.hourly_rate or Decimal(0), base.duration_seconds) - base.rate) < _EXACT

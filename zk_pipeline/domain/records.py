@@ -166,8 +166,8 @@ class Timesheet:
     `end` is `None` while it is running. `duration_seconds` need not equal `end - begin` there: a break is taken off,
     and it may be rounded. Fields named in `faults` hold nothing of the target's.
 
-    `rate` is what the whole time sheet costs, `None` where the target does not tell. What an hour or the time sheet was
-    set to is told of a single time sheet and not in a list.
+    `rate` is what the whole time sheet costs, `None` where the target does not say. What an hour or the time sheet was
+    set to is in the answer about a single time sheet and not in a list.
     """
 
     id: int

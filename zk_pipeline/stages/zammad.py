@@ -103,7 +103,7 @@ def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, las
 
 
 def telling(known: dict[int, TimeAccounting], more: Iterable[TimeAccounting]) -> dict[int, TimeAccounting]:
-    """One booking for each ticket, the first with an article: that one tells where a merge took the ticket."""
+    """One booking for each ticket, the first with an article: that one shows where a merge took the ticket."""
     found = dict(known)
     for row in more:
         if row.ticket_id not in found or (found[row.ticket_id].article_id is None and row.article_id is not None):

@@ -15,7 +15,7 @@ from zk_pipeline.store.raw_tables import tickets, time_accountings
 
 
 def save_tickets(connection: Connection, connector: str, rows: Iterable[Ticket]) -> int:
-    """Store tickets as they are today, without the payload: it names people and tells of what nothing here needs."""
+    """Store tickets as they are today, without the payload: it names people and holds what nothing here needs."""
     values = [
         {
             "connector": connector,

@@ -52,7 +52,10 @@ def settings(surroundings: pytest.MonkeyPatch, receiver: Receiver) -> dict[str, 
 
 
 @pytest.fixture
-def scene(world: World) -> Iterator[Scene]:
+def scene(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    """An installation that is well, on whatever room the disk of this machine has left."""
+    for bound in ("FREE_TO_WORK", "FREE_TO_BE_EASY", "PERCENT_TO_BE_EASY"):
+        monkeypatch.setattr(vital_signs, bound, 0)
     with dg.DagsterInstance.get() as instance:
         scene = Scene(world, instance)
         scene.be_well()

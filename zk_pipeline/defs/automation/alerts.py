@@ -20,7 +20,7 @@ from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.store.runs import note_failure
 
 RUNS_LOOKED_AT = 50
-"""In addition to as many as the threshold: runs may have come after the one that is told of."""
+"""In addition to as many as the threshold: runs may have come after the one that is reported."""
 
 
 @dg.run_failure_sensor(

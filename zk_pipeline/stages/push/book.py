@@ -73,7 +73,7 @@ class Book:
             return bool(ledger.rows_of_timesheets(connection, self._target, [kimai_id]).keys() - {source_id})
 
     def usual_rate(self, parcel: Parcel) -> tuple[Decimal | None, str]:
-        """What an hour costs where a parcel's time sheet should lie, as another one there tells; and the currency."""
+        """What an hour costs where a parcel's time sheet should lie, as another one there shows; and the currency."""
         desired, kimai_id = parcel.draft.desired, parcel.line.kimai_id or 0
         with self._database.transaction() as connection:
             place = (desired.user_id, desired.project_id or 0, desired.activity_id)
