@@ -13,6 +13,7 @@ from zk_pipeline.commands import (
     demo,
     doctor,
     gdpr,
+    invoices,
     keys,
     mappings,
     migrate,
@@ -55,6 +56,7 @@ app.command("statement")(statement.statement)
 app.command("close")(close.close)
 app.command("reopen")(close.reopen)
 app.add_typer(credit_list.app, name="credits")
+app.add_typer(invoices.app, name="invoices")
 app.command("trace")(trace.trace)
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(schedule.app, name="schedule")

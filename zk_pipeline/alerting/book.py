@@ -13,10 +13,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from zk_pipeline.alerting.addresses import Address, addresses_of, redacted, send
 from zk_pipeline.domain.alerts import SIGN, AlertBook, Incident, Message, Rules, Trouble, Waiting, failure_message
+from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.vital_figures import Sign
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.settings import Settings
-from zk_pipeline.store import cursors
+from zk_pipeline.store import conflicts, cursors
 from zk_pipeline.store.database import DatabaseUnavailableError
 
 OWNER, SUBJECT = "alerts", "book"
@@ -83,6 +84,22 @@ def tell_signs(runtime: Runtime, signs: Sequence[Sign]) -> bool:
     if known.after_look(clean, rules, settings.dagster_link, now)[0] == known:
         return False  # Nearly always: others must not wait for the lock then.
     return _change(runtime, lambda book: book.after_look(clean, rules, settings.dagster_link, now))
+
+
+def tell_changed_after_billing(runtime: Runtime) -> bool:
+    """Tell of time that was changed in Kimai after it was billed, each question once; returns whether any is new."""
+    with runtime.database.transaction() as connection:
+        rows = conflicts.open_of(connection, Reason.CHANGED_AFTER_BILLING)
+        known = _load(connection)
+    found = {row.id: f"Time sheet {row.kimai_id} of {row.entry_date}: {row.text}" for row in rows}
+    if known.after_questions(found)[0] == known:
+        return False
+
+    def step(book: AlertBook) -> tuple[AlertBook, list[Message]]:
+        changed, message = book.after_questions(found)
+        return changed, [message] if message else []
+
+    return _change(runtime, step)
 
 
 def open_incidents(runtime: Runtime) -> dict[str, Incident]:

@@ -5,10 +5,13 @@ from typing import Annotated
 
 import typer
 
-from zk_pipeline.commands.console import AsJson, UsageError, environment, explained, out, person, show_json
+from zk_pipeline.commands.console import AsJson, UsageError, environment, explained, out, person, show_json, teller
+from zk_pipeline.domain.closing import last_day
 from zk_pipeline.operations import periods
 from zk_pipeline.operations.errors import OperationError
+from zk_pipeline.operations.months import month_given
 from zk_pipeline.operations.periods import Standing
+from zk_pipeline.operations.statement import bring_up_to_date
 from zk_pipeline.runtime import Runtime
 
 Month = Annotated[str, typer.Argument(metavar="MONTH", help="The month, such as 2025-08.")]
@@ -21,12 +24,16 @@ def close(
     with_waiting: Annotated[
         bool, typer.Option("--with-waiting", help="Close although bookings wait for people.")
     ] = False,
+    as_read: Annotated[
+        bool, typer.Option("--as-read", help="Do not read the month once more first, as while Zammad or Kimai is away.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Close a month: nothing is written to it any more, and later changes become adjustments or credits.
 
-    With --tag a month that is closed already is tagged.
+    Both sides are read once more first; what changed since the last sync is in the way then. With --tag a month that
+    is closed already is tagged.
     """
     with environment() as ready, explained(OperationError):
         if as_json and not yes:
@@ -34,6 +41,9 @@ def close(
         if tag:
             periods.require_tagging(ready.runtime)
         found = periods.standing(ready.runtime, month, with_waiting=with_waiting)
+        if found.at_rest and not (as_read or found.closed):
+            _read_again(ready.runtime, month, quiet=as_json)
+            found = periods.standing(ready.runtime, month, with_waiting=with_waiting)
         told: dict[str, object] = {"month": found.month}
         if not (found.closed and tag):
             told |= _closed(ready.runtime, found, with_waiting=with_waiting, yes=yes)
@@ -58,6 +68,22 @@ def reopen(
         show_json(asdict(period))
     else:
         out.print(f"{period.month} is open again.")
+
+
+def _read_again(runtime: Runtime, month: str, *, quiet: bool) -> None:
+    """Read and plan the days of the month, which writes nothing, and state the month by that."""
+    from zk_pipeline.definitions import defs  # noqa: PLC0415
+    from zk_pipeline.syncing import SyncFailedError, sync_days  # noqa: PLC0415
+
+    first = month_given(month)
+    try:
+        sync_days(runtime, defs.resolve_job_def("plan"), first, last_day(first), teller(quiet=quiet))
+    except SyncFailedError as error:
+        raise OperationError(
+            f"The month could not be read once more, and is not closed. {error} To close it by what was read last: "
+            "--as-read."
+        ) from error
+    bring_up_to_date(runtime, first)
 
 
 def _open(found: Standing) -> str:

@@ -25,6 +25,7 @@ from zk_pipeline.domain.statement import (
 from zk_pipeline.domain.statement_rows import PARTS
 from zk_pipeline.operations import statement as statements
 from zk_pipeline.operations.errors import OperationError
+from zk_pipeline.operations.invoices import compare
 from zk_pipeline.operations.statement_files import FileFormat, money, render
 from zk_pipeline.operations.statement_files.look import Language, Look, look_of
 
@@ -71,7 +72,7 @@ def statement(
             raise UsageError("A table is not written to a file. Add --format csv, xlsx, pdf or json.")
         settings = ready.runtime.settings
         if invoices:
-            statements.compare_invoices(ready.runtime)
+            compare(ready.runtime)
         found = statements.statement(ready.runtime, month, customer, refresh=refresh, closed=closed)
         verdict = _told(found, look_of(settings))
         if shape is Format.TABLE:

@@ -12,6 +12,9 @@ LONGEST_SENTENCE = 1000
 SIGN = "sign/"
 """What the subjects of vital signs begin with, beside those of jobs and checks."""
 
+QUESTIONS_SHOWN = 10
+"""In one message; the list has them all."""
+
 MOST_WAITING = 100
 """Messages kept for an address that takes none; older ones are dropped first."""
 
@@ -76,6 +79,8 @@ class AlertBook:
     last_number: int = 0
     suspects: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
     """Vital signs that fail and were not told yet, by their incident's subject, and since when they do."""
+    asked: tuple[int, ...] = ()
+    """The open questions that people were told of, by their ids."""
 
     def after_failure(
         self, trouble: Trouble, failures_in_a_row: int | None, rules: Rules, now: datetime
@@ -141,6 +146,12 @@ class AlertBook:
             )
         return book, messages
 
+    def after_questions(self, open_now: Mapping[int, str]) -> tuple["AlertBook", Message | None]:
+        """The book when these questions are open, as sentences by id: each is told once, the new ones together."""
+        new = [text for number, text in open_now.items() if number not in self.asked]
+        book = replace(self, asked=tuple(sorted(open_now)))
+        return book, changed_after_billing(new) if new else None
+
     def queued(self, message: Message, addresses: int) -> "AlertBook":
         """The book with a message on its way to so many addresses."""
         number = self.last_number + 1
@@ -194,6 +205,15 @@ def sign_fails(sign: Sign, link: str) -> Message:
     """That a vital sign fails, what to do, and where to look."""
     lines = [sign.sentence[:LONGEST_SENTENCE], sign.remedy, link]
     return Message(f"zk_pipeline: {sign.title}: fails", "\n".join(line for line in lines if line))
+
+
+def changed_after_billing(sentences: Sequence[str]) -> Message:
+    """That billed or closed time was changed in the target: what, and what to do."""
+    shown = list(sentences[:QUESTIONS_SHOWN])
+    if len(sentences) > len(shown):
+        shown.append(f"… and {len(sentences) - len(shown)} more.")
+    remedy = "See zk conflicts list --reason changed_after_billing. Put it back in Kimai, or keep it."
+    return Message("zk_pipeline: billed time was changed", "\n".join([*shown, remedy]))
 
 
 def sign_recovers(title: str, lasted: timedelta) -> Message:

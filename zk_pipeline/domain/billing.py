@@ -36,7 +36,10 @@ class BillingState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What is exported and billable of a customer in one currency, and the invoices not cancelled, without tax."""
+    """What is exported and billable of a customer in one currency, and the invoices not cancelled, without tax.
+
+    `accepted` says who took the difference as it is, and why: "anna: paid in cash".
+    """
 
     customer_id: int
     currency: str
@@ -44,6 +47,7 @@ class Comparison:
     rates: Decimal
     invoices: tuple[str, ...] = ()
     invoiced: Decimal = Decimal(0)
+    accepted: str = ""
 
     @property
     def difference(self) -> Decimal:

@@ -27,7 +27,8 @@ from zk_pipeline.store.conflicts import UnknownConflictError
 class Conflict:
     """A question to a person, with the booking that it is about. `minutes` are the booking's, 0 where there is none.
 
-    `facts_hash` stands for what the question is about: whoever decides names the one that they saw.
+    `facts_hash` stands for what the question is about: whoever decides names the one that they saw. An `uncertain` one
+    is adjusted by itself alone, since Kimai may bill another amount than is adjusted.
     """
 
     id: int
@@ -41,6 +42,7 @@ class Conflict:
     suggested_action: str
     facts_hash: str
     status: str
+    uncertain: bool
     resolution_status: str
     decision: str | None
     decision_timesheet_id: int | None

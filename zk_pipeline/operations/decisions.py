@@ -83,10 +83,12 @@ def decide(
     timesheet_id: int | None = None,
     booking_id: int | None = None,
     seen: str | None = None,
+    one_of_many: bool = False,
 ) -> Decided:
     """Decide about one conflict; `seen` is the hash of the facts that the person looked at.
 
-    `timesheet_id` is the candidate to link, `booking_id` the one to reduce.
+    `timesheet_id` is the candidate to link, `booking_id` the one to reduce. As `one_of_many` nothing is adjusted that
+    Kimai may bill otherwise: both amounts are for a person to weigh.
 
     Raises `UnknownError`, and `DecisionError` when somebody was faster, the facts changed, or it is not possible.
     """
@@ -101,6 +103,7 @@ def decide(
                 booking_id=booking_id,
                 seen=seen,
                 address=actor.address,
+                one_of_many=one_of_many,
             )
     except UnknownConflictError as error:
         raise UnknownError(str(error)) from error
@@ -126,7 +129,7 @@ def decide_many(runtime: Runtime, actor: Actor, choice: Choice, seen: Mapping[in
     left: list[Left] = []
     for conflict_id, facts_hash in seen.items():
         try:
-            decided.append(decide(runtime, actor, conflict_id, choice, seen=facts_hash))
+            decided.append(decide(runtime, actor, conflict_id, choice, seen=facts_hash, one_of_many=True))
         except (DecisionError, UnknownError) as error:
             left.append(Left(conflict_id, str(error)))
     return Outcome(choice, tuple(decided), tuple(left))
@@ -173,8 +176,9 @@ def preview(runtime: Runtime, choice: Choice, wanted: Filter) -> Preview:
 
 
 def _action(group: Group, choice: Choice) -> Action | None:
-    """What is done about the conflicts of a group; which of several candidates is meant is a question for each."""
-    if choice is Choice.REDUCE or (choice is Choice.LINK and not group.bound):
+    """What is done about the conflicts of a group; which candidate or amount is meant is a question for each."""
+    asks_each = choice is Choice.REDUCE or (choice is Choice.LINK and not group.bound)
+    if asks_each or (choice is Choice.ADJUST and group.uncertain):
         return None
     reason, status = Reason(group.reason), Status(group.status)
     return outcome(reason, status, choice, drafted=group.drafted, closed=group.closed)

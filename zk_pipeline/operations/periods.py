@@ -58,7 +58,8 @@ class Period:
 class Standing:
     """What stands in the way of closing a month, as sentences, and the sums that decide it.
 
-    `open` names what is closed with the month, where anything is in question.
+    `open` names what is closed with the month, where anything is in question; `at_rest` says that the month is over and
+    that no run of its days is asked for.
     """
 
     month: str
@@ -67,6 +68,7 @@ class Standing:
     minutes_unexplained: Decimal
     objections: tuple[str, ...]
     open: str = ""
+    at_rest: bool = True
 
 
 def history(runtime: Runtime) -> list[Period]:
@@ -89,6 +91,7 @@ def standing(runtime: Runtime, name: str, *, with_waiting: bool = False) -> Stan
         totals.minutes_unexplained,
         tuple(objections),
         waiting if totals.in_question else "",
+        at_rest=last_day(month) < local_day(datetime.now(UTC), runtime.settings.zone) and not totals.asked_days,
     )
 
 

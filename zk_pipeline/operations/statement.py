@@ -6,7 +6,6 @@ from decimal import Decimal
 
 from sqlalchemy import Connection
 
-from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.domain.closing import last_day, month_name, month_of
 from zk_pipeline.domain.statement import CustomerError, Statement, of_customer, statement_of
 from zk_pipeline.operations import closed_statements, marts
@@ -14,9 +13,8 @@ from zk_pipeline.operations.errors import OperationError, StaleError, UnknownErr
 from zk_pipeline.operations.months import month_given
 from zk_pipeline.operations.runs import launch_once
 from zk_pipeline.run_tags import REASON_TAG
-from zk_pipeline.runtime import Runtime, SetupError
+from zk_pipeline.runtime import Runtime
 from zk_pipeline.settings import Settings
-from zk_pipeline.stages.kimai import check_invoices
 from zk_pipeline.stages.marts.project import MartsError
 from zk_pipeline.store import statements
 from zk_pipeline.store.addresses import addresses
@@ -77,18 +75,6 @@ def bring_up_to_date(runtime: Runtime, month: date) -> bool:
     except MartsError as error:
         raise OperationError(str(error)) from error
     return True
-
-
-def compare_invoices(runtime: Runtime) -> None:
-    """Read Kimai's invoices and compare what is exported with them. Raises `OperationError` when Kimai is away.
-
-    That the account may not read them is no error: the statement says so.
-    """
-    try:
-        with runtime.target() as target:
-            check_invoices(runtime, target)
-    except (ConnectorError, SetupError) as error:
-        raise OperationError(f"The invoices were not compared. {error}") from error
 
 
 def launch_refresh(runtime: Runtime) -> str:

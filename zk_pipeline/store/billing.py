@@ -1,9 +1,10 @@
 """Queries on billing: what became of time sheets, and how what is exported compares with the invoices."""
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, select, text
+from sqlalchemy import Connection, and_, delete, func, select, text
 
 from zk_pipeline.domain.billing import Comparison, Figure, Group, figures
 from zk_pipeline.domain.decision import Owned, owned
@@ -12,8 +13,9 @@ from zk_pipeline.domain.statement_rows import Customer, Money
 from zk_pipeline.store import invoices
 from zk_pipeline.store.database import upsert
 from zk_pipeline.store.period_tables import locked_timesheets
-from zk_pipeline.store.raw_tables import invoice_checks
+from zk_pipeline.store.raw_tables import accepted_differences, invoice_checks
 
+_ACCOUNT = ("customer_id", "currency")
 _OWNED = ("user_id", "begin_at", "duration_seconds", "project_id", "activity_id")
 
 _GROUPS = text(
@@ -76,13 +78,31 @@ def save_checks(connection: Connection, connector: str, found: Iterable[Comparis
 
 def checks(connection: Connection, connector: str) -> list[Comparison]:
     """The comparisons made last; none while there was none."""
-    columns = (invoice_checks.c[name] for name in Comparison.__slots__)
-    query = select(*columns).where(invoice_checks.c.connector == connector)
-    rows = connection.execute(query.order_by(invoice_checks.c.customer_id, invoice_checks.c.currency))
-    return [
-        Comparison(row.customer_id, row.currency, row.sheets, row.rates, tuple(row.invoices), row.invoiced)
-        for row in rows
-    ]
+    of_account = (invoice_checks.c[name] == accepted_differences.c[name] for name in ("connector", *_ACCOUNT))
+    accepted = (accepted_differences.c[name] for name in ("difference", "accepted_by", "reason"))
+    query = select(invoice_checks, *accepted).select_from(
+        invoice_checks.outerjoin(accepted_differences, and_(*of_account))
+    )
+    query = query.where(invoice_checks.c.connector == connector)
+    found: list[Comparison] = []
+    for row in connection.execute(query.order_by(*(invoice_checks.c[name] for name in _ACCOUNT))):
+        told = Comparison(row.customer_id, row.currency, row.sheets, row.rates, tuple(row.invoices), row.invoiced)
+        holds = row.difference is not None and row.difference == told.difference
+        found.append(replace(told, accepted=f"{row.accepted_by}: {row.reason}") if holds else told)
+    return found
+
+
+def accept(connection: Connection, connector: str, found: Comparison, *, reason: str, actor: str) -> None:
+    """Take the difference of a comparison as it is; another difference is a question again."""
+    values = {
+        "connector": connector,
+        "customer_id": found.customer_id,
+        "currency": found.currency,
+        "difference": found.difference,
+        "reason": reason,
+        "accepted_by": actor,
+    }
+    upsert(connection, accepted_differences, [values], stamped={"accepted_at": "now()"})
 
 
 def checked_at(connection: Connection, connector: str) -> datetime | None:

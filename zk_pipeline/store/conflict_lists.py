@@ -61,7 +61,7 @@ class Group:
     """Conflicts for which a decision has the same effect.
 
     `drafted` says that the plan knows what would be written, `bound` that there is one time sheet, `closed` that the
-    day is locked. `minutes` are those of the bookings.
+    day is locked, `uncertain` that Kimai may bill another amount than is adjusted. `minutes` are those of the bookings.
     """
 
     reason: str
@@ -69,6 +69,7 @@ class Group:
     drafted: bool
     bound: bool
     closed: bool
+    uncertain: bool
     number: int
     minutes: Decimal
 
@@ -130,6 +131,7 @@ def groups(connection: Connection, source: str, wanted: Filter, locked_before: d
         results.c.draft.is_not(None),
         conflicts.c.kimai_id.is_not(None),
         closed,
+        conflicts.c.uncertain,
     )
     ids = _narrowed(select(conflicts.c.id), source, wanted).subquery()
     meant = conflicts.join(ids, ids.c.id == conflicts.c.id).outerjoin(periods, of_closed_month)

@@ -122,12 +122,13 @@ def decide(
     booking_id: int | None = None,
     seen: str | None = None,
     address: str = "",
+    one_of_many: bool = False,
 ) -> Row:
     """Take a decision on an open conflict, record it, and ask for its day again; returns the conflict as it was.
 
     `timesheet_id` goes with `link`, `booking_id` with `reduce`. `seen` is the hash of the facts that the person looked
-    at, where that was before now; `address` is the person's, where there is one. Two at once: the first one holds, the
-    second is told. Raises `DecisionError`.
+    at, where that was before now; `address` is the person's, where there is one. As `one_of_many` nothing is adjusted
+    that Kimai may bill otherwise. Two at once: the first one holds, the second is told. Raises `DecisionError`.
     """
     row = one(connection, conflict_id, lock=True)
     if row.resolution_status != "open":
@@ -138,6 +139,11 @@ def decide(
     source = addresses(connection).source
     offered = reducible_by(connection, source, row)
     _require_possible(row, choice, reducible=bool(offered))
+    if one_of_many and choice is Choice.ADJUST and row.uncertain:
+        raise DecisionError(
+            f"Conflict {conflict_id}: Kimai may bill another amount than is adjusted. Decide about it by itself. "
+            f"{row.text}"
+        )
     _require_offered_sheet(connection, row, choice, timesheet_id)
     booking_id = _offered_booking(row, choice, booking_id, offered)
     connection.execute(
@@ -293,6 +299,7 @@ def open_lines(connection: Connection, connector: str, lines: Iterable[Result]) 
             else "",
             "status": line.status,
             "facts_hash": line.facts_hash,
+            "uncertain": line.owed is not None and bool(line.owed.doubt),
         }
         for line in lines
     ]
@@ -310,16 +317,24 @@ def open_conflicts(connection: Connection, first: date | None = None, last: date
     return list(connection.execute(query.order_by(conflicts.c.entry_date, conflicts.c.id)))
 
 
+def open_of(connection: Connection, reason: Reason) -> list[Row]:
+    """The open conflicts of one reason, oldest day first."""
+    query = select(conflicts).where(conflicts.c.resolution_status == "open", conflicts.c.reason == reason)
+    return list(connection.execute(query.order_by(conflicts.c.entry_date, conflicts.c.id)))
+
+
 # The index's condition stands here as a literal: as a parameter it would no longer fit once the statement is prepared.
 _OPEN = text(
     """
     INSERT INTO sync.conflicts (
-        connector, entry_date, key, source_id, kimai_id, reason, text, suggested_action, facts_hash, status
+        connector, entry_date, key, source_id, kimai_id, reason, text, suggested_action, facts_hash, status, uncertain
     )
-    SELECT connector, entry_date, key, source_id, kimai_id, reason, text, suggested_action, facts_hash, status
+    SELECT
+        connector, entry_date, key, source_id, kimai_id, reason, text, suggested_action, facts_hash, status, uncertain
     FROM jsonb_populate_recordset(NULL::sync.conflicts, CAST(:rows AS jsonb))
     ON CONFLICT (connector, key, reason) WHERE resolution_status = 'open' DO UPDATE SET
         entry_date = excluded.entry_date, kimai_id = excluded.kimai_id, text = excluded.text,
-        suggested_action = excluded.suggested_action, facts_hash = excluded.facts_hash, status = excluded.status
+        suggested_action = excluded.suggested_action, facts_hash = excluded.facts_hash, status = excluded.status,
+        uncertain = excluded.uncertain
     """
 )

@@ -198,6 +198,20 @@ invoice_checks = Table(
     PrimaryKeyConstraint("connector", "customer_id", "currency"),
     schema="kimai",
 )
+# Differences between both that a person took as they are. One holds as long as the amount stays the same.
+accepted_differences = Table(
+    "accepted_differences",
+    metadata,
+    text_column("connector"),
+    Column("customer_id", BigInteger, nullable=False),
+    text_column("currency"),
+    Column("difference", MONEY, nullable=False),
+    text_column("reason"),
+    text_column("accepted_by"),
+    instant("accepted_at", default=True),
+    PrimaryKeyConstraint("connector", "customer_id", "currency"),
+    schema="kimai",
+)
 projects = directory_table(
     "projects",
     "kimai",

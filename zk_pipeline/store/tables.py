@@ -170,6 +170,7 @@ conflicts = Table(
     text_column("suggested_action"),
     text_column("facts_hash"),
     text_column("status", default=""),
+    Column("uncertain", Boolean, nullable=False, server_default=text("false")),
     text_column("resolution_status", default="open"),
     text_column("decision", nullable=True),
     Column("decision_timesheet_id", BigInteger),

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ from openpyxl import load_workbook
 from sqlalchemy import text
 
 from zk_pipeline_tests import empty_marts
-from zk_pipeline_tests.commands.conftest import Zk
+from zk_pipeline_tests.commands.conftest import Sandbox, Zk
 from zk_pipeline_tests.credits import credited
 
 MONTH = "2025-08"
@@ -36,13 +37,13 @@ def as_json(result: Result) -> Any:
 
 
 def test_a_month_is_closed_after_a_yes_and_shown_in_the_status(stated: Zk) -> None:
-    assert stated("close", MONTH, answer="n\n").exit_code == 1
+    assert stated("close", MONTH, "--as-read", answer="n\n").exit_code == 1
     assert as_json(stated("status", "--json"))["closed_months"] == []
-    done = stated("close", MONTH, answer="y\n")
+    done = stated("close", MONTH, "--as-read", answer="y\n")
     assert done.exit_code == 0
     assert "2025-08 is closed." in done.stdout
     assert "Closed months: 2025-08." in stated("status").stdout
-    assert "closed already" in stated("close", MONTH, "--yes").stderr
+    assert "closed already" in stated("close", MONTH, "--as-read", "--yes").stderr
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def billed(stated: Zk) -> Zk:
 
 def test_a_closed_statement_is_shown_as_it_was_whatever_changes_afterwards(billed: Zk) -> None:
     before = as_json(billed("statement", MONTH, "--format", "json"))
-    closed = as_json(billed("close", MONTH, "--yes", "--json"))
+    closed = as_json(billed("close", MONTH, "--as-read", "--yes", "--json"))
     same = as_json(billed("statement", MONTH, "--format", "json", "--as-built"))
     assert (same["closing"]["hash"], same["closing"]["differs"]) == (closed["statement_hash"], False)
     execute(billed, "UPDATE marts.statement_lines SET customer = 'Konditorei', minutes_kimai = 60, minutes_zammad = 60")
@@ -72,7 +73,7 @@ def test_a_closed_statement_is_shown_as_it_was_whatever_changes_afterwards(bille
 
 
 def test_each_format_says_that_it_is_as_closed_and_by_whom(billed: Zk, tmp_path: Path) -> None:
-    closed = as_json(billed("close", MONTH, "--yes", "--json"))
+    closed = as_json(billed("close", MONTH, "--as-read", "--yes", "--json"))
     told = f"As closed on {closed['closed_at'][:10]} by {closed['closed_by']}."
     assert told in " ".join(billed("statement", MONTH, "--closed").stdout.split())
     assert f",as_closed,{closed['closed_at'][:10]}" in billed("statement", MONTH, "--closed", "--format", "csv").stdout
@@ -85,7 +86,7 @@ def test_a_statement_of_one_customer_differs_by_that_customer_alone(billed: Zk) 
     execute(
         billed, "INSERT INTO marts.statement_lines (month, customer, customer_id) VALUES ('2025-08-01', 'Globex', 8)"
     )
-    as_json(billed("close", MONTH, "--yes", "--json"))
+    as_json(billed("close", MONTH, "--as-read", "--yes", "--json"))
     execute(billed, "UPDATE marts.statement_lines SET minutes_kimai = 60, minutes_zammad = 60 WHERE customer_id = 7")
     found = {
         number: as_json(billed("statement", MONTH, "--format", "json", "--as-built", "--customer", number))
@@ -95,14 +96,14 @@ def test_a_statement_of_one_customer_differs_by_that_customer_alone(billed: Zk) 
 
 
 def test_a_kept_statement_that_was_changed_is_not_shown_as_the_closed_one(billed: Zk) -> None:
-    as_json(billed("close", MONTH, "--yes", "--json"))
+    as_json(billed("close", MONTH, "--as-read", "--yes", "--json"))
     execute(billed, "UPDATE sync.closed_statements SET content = jsonb_set(content, '{minutes,kimai}', '\"90\"')")
     result = billed("statement", MONTH, "--closed")
     assert (result.exit_code, "was changed: its hash is no longer" in result.stderr) == (1, True)
 
 
 def test_a_closing_of_before_statements_were_kept_says_so(billed: Zk) -> None:
-    closed = as_json(billed("close", MONTH, "--yes", "--json"))
+    closed = as_json(billed("close", MONTH, "--as-read", "--yes", "--json"))
     execute(billed, "DELETE FROM sync.closed_statements")
     assert f"only its hash {closed['statement_hash']}" in billed("statement", MONTH, "--closed").stderr
     told = " ".join(billed("statement", MONTH, "--as-built").stdout.split())
@@ -111,7 +112,7 @@ def test_a_closing_of_before_statements_were_kept_says_so(billed: Zk) -> None:
 
 def test_a_month_that_was_opened_again_still_has_the_statement_that_was_closed(billed: Zk) -> None:
     assert "was never closed" in billed("statement", MONTH, "--closed").stderr
-    as_json(billed("close", MONTH, "--yes", "--json"))
+    as_json(billed("close", MONTH, "--as-read", "--yes", "--json"))
     as_json(billed("reopen", MONTH, "--reason", "a mistake", "--json"))
     kept = as_json(billed("statement", MONTH, "--format", "json", "--closed"))
     assert kept["closing"]["reopened_at"] is not None
@@ -130,7 +131,7 @@ def as_frozen(value: Any) -> Any:
 
 def test_the_hash_of_a_closing_is_computed_from_the_statement_that_was_kept(billed: Zk) -> None:
     kept = as_json(billed("statement", MONTH, "--format", "json"))
-    told = as_json(billed("close", MONTH, "--yes", "--json"))
+    told = as_json(billed("close", MONTH, "--as-read", "--yes", "--json"))
     for moment in ("built_at", "stale_days", "closing"):
         del kept[moment]
     canonical = json.dumps(as_frozen(kept), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -138,21 +139,37 @@ def test_the_hash_of_a_closing_is_computed_from_the_statement_that_was_kept(bill
     assert told["statement_hash"] == hashlib.sha256(canonical.encode()).hexdigest()
 
 
+def test_a_month_is_read_once_more_and_what_was_never_synced_is_in_the_way(stated: Zk) -> None:
+    refused = stated("close", "2025-10", "--yes")
+    assert refused.exit_code == 1
+    assert re.search(r"of 2025-10 wait for people \(entries: \d+, open conflicts: \d+", refused.stderr)
+    assert stated("close", "2025-10", "--as-read", "--yes").exit_code == 1, "what was read stays known"
+
+
+def test_a_month_that_cannot_be_read_once_more_is_closed_by_what_was_read_last(stated: Zk, sandbox: Sandbox) -> None:
+    sandbox.kimai.add_fault("respond", status=403, text="")
+    refused = stated("close", MONTH, "--yes")
+    assert refused.exit_code == 1
+    assert "The month could not be read once more, and is not closed. Kimai" in refused.stderr
+    assert refused.stderr.endswith("To close it by what was read last: --as-read.\n")
+    assert stated("close", MONTH, "--as-read", "--yes").exit_code == 0
+
+
 def test_a_month_is_opened_again_for_a_reason(stated: Zk) -> None:
-    assert as_json(stated("close", MONTH, "--yes", "--json"))["closed"] is True
+    assert as_json(stated("close", MONTH, "--as-read", "--yes", "--json"))["closed"] is True
     assert stated("reopen", MONTH).exit_code == 2
     assert as_json(stated("reopen", MONTH, "--reason", "a mistake", "--json"))["reopened_reason"] == "a mistake"
     assert "is not closed" in stated("reopen", MONTH, "--reason", "again").stderr
 
 
 def test_a_closed_month_is_tagged_by_a_run_of_its_own(stated: Zk) -> None:
-    told = as_json(stated("close", "2025-10", "--tag", "--yes", "--json"))
+    told = as_json(stated("close", "2025-10", "--as-read", "--tag", "--yes", "--json"))
     assert (told["closed"], told["tagged"], told["left"]) == (True, 0, [])
-    assert as_json(stated("close", "2025-10", "--tag", "--yes", "--json"))["run_id"] != told["run_id"]
+    assert as_json(stated("close", "2025-10", "--as-read", "--tag", "--yes", "--json"))["run_id"] != told["run_id"]
 
 
 def test_no_month_is_closed_for_tags_that_are_never_written(stated: Zk) -> None:
-    refused = stated("close", "2025-10", "--tag", "--yes", ZK_PUSH_MODE="off")
+    refused = stated("close", "2025-10", "--as-read", "--tag", "--yes", ZK_PUSH_MODE="off")
     assert refused.exit_code == 1
     assert "ZK_PUSH_MODE is off, so nothing is written to Kimai, and no tag either." in refused.stderr
     assert as_json(stated("status", "--json"))["closed_months"] == []
@@ -162,8 +179,8 @@ def test_no_month_is_closed_for_tags_that_are_never_written(stated: Zk) -> None:
     ("arguments", "sentence"),
     [
         (("close", "2025-13", "--yes"), "'2025-13' is no month"),
-        (("close", MONTH, "--yes"), "There is no statement yet"),
-        (("close", MONTH, "--json"), "Add --yes to close"),
+        (("close", MONTH, "--as-read", "--yes"), "There is no statement yet"),
+        (("close", MONTH, "--as-read", "--json"), "Add --yes to close"),
         (("credits", "--month", "August"), "'August' is no month"),
         (("credits", "settle", "5", "--note", "x"), "There is no credit 5"),
     ],

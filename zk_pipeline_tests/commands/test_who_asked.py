@@ -46,7 +46,7 @@ def test_who_undoes_a_run_is_in_the_trail(let_pass: tuple[Zk, str]) -> None:
 def test_who_has_a_month_tagged_is_in_the_trail(zk: Zk) -> None:
     with zk.home.database() as database, database.transaction() as connection:
         empty_marts.make(connection)
-    assert zk("close", "2025-10", "--yes").exit_code == 0
+    assert zk("close", "2025-10", "--as-read", "--yes").exit_code == 0
     assert asked(zk, "tagging.requested") == []
-    assert zk("close", "2025-10", "--tag", "--yes").exit_code == 0
+    assert zk("close", "2025-10", "--as-read", "--tag", "--yes").exit_code == 0
     assert asked(zk, "tagging.requested") == [(actor(), "period:2025-10")]

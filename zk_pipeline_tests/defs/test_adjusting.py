@@ -7,7 +7,10 @@ from random import Random
 import pytest
 
 from zk_pipeline.domain.markers import marked_ids
-from zk_pipeline_tests.defs.billing import Books, today
+from zk_pipeline.domain.resolutions import Choice
+from zk_pipeline.operations import decisions
+from zk_pipeline.store.conflict_lists import Filter
+from zk_pipeline_tests.defs.billing import ADMIN, Books, today
 from zk_pipeline_tests.defs.test_closing import SEPTEMBER, assert_settled
 from zk_pipeline_tests.defs.test_copies import kimai, moved
 from zk_pipeline_tests.defs.test_lost_answers import round_to
@@ -61,6 +64,14 @@ def test_a_second_flat_fee_is_asked_about(world: World) -> None:
     world.sync()
     (asked,) = world.conflicts()
     assert "a time sheet of 15 min costs 120 once more" in asked.text
+    runtime, wanted = world.environment.runtime, Filter(reason="billed")
+    seen = decisions.preview(runtime, Choice.ADJUST, wanted)
+    assert (seen.conflicts, seen.left, seen.adjusts) == (1, 1, 0)
+    (left,) = decisions.decide_matching(runtime, ADMIN, Choice.ADJUST, wanted, seen.digest).left
+    assert "Kimai may bill another amount than is adjusted. Decide about it by itself." in left.why
+    decisions.decide(runtime, ADMIN, asked.id, Choice.ADJUST)
+    world.sync()
+    assert world.conflicts() == []
 
 
 def test_an_adjusted_booking_is_bound_to_the_copy_of_its_deleted_time_sheet(world: World) -> None:

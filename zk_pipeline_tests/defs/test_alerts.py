@@ -198,6 +198,29 @@ def test_a_success_before_anybody_was_told_is_not_told(watchman: Watchman, surro
     assert watchman.receiver.messages == []
 
 
+def test_time_that_was_changed_after_billing_is_told_once(watchman: Watchman, world: World) -> None:
+    booking = world.desk.book(60)
+    world.sync()
+    world.office.change(world.office.sheet(booking), exported=True)
+    world.sync()
+    row = world.office.sheet(booking)
+    world.office.change(row, end=(row.end or 0) + 1800, duration=row.duration + 1800)
+    world.sync()
+    for _ in range(2):
+        watchman.send()
+        (message,) = watchman.receiver.messages
+        assert message["title"] == "zk_pipeline: billed time was changed"
+        assert f"Time sheet {row.id} of {MONDAY}: " in message["message"]
+        assert "Changed after billing: +30 min." in message["message"]
+    world.office.change(row)
+    world.sync()
+    watchman.send()
+    world.office.change(row, end=(row.end or 0) + 600, duration=row.duration + 600)
+    world.sync()
+    watchman.send()
+    assert len(watchman.receiver.messages) == 2, "put back, it was no question any more"
+
+
 def test_an_alert_that_did_not_arrive_is_sent_at_the_next_tick(watchman: Watchman) -> None:
     watchman.receiver.status = 503
     watchman.run(REFUSED)

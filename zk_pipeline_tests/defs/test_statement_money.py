@@ -1,4 +1,4 @@
-"""What a statement says about money: amounts, invoices, what does not match, and how fresh all of it is."""
+"""What a statement says about money: amounts, invoices, what does not match or was accepted, and how fresh it is."""
 
 import json
 from dataclasses import replace
@@ -13,9 +13,9 @@ from sqlalchemy import text
 from zk_pipeline.domain.billing import BillingState
 from zk_pipeline.domain.closing import fingerprint
 from zk_pipeline.domain.statement import Statement
-from zk_pipeline.operations import periods
+from zk_pipeline.operations import invoices, periods
 from zk_pipeline.operations import statement as statements
-from zk_pipeline.operations.errors import OperationError
+from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
 from zk_pipeline.operations.statement_files import FileFormat, money, render
 from zk_pipeline.operations.statement_files.data import lasting
 from zk_pipeline.operations.statement_files.look import look_of
@@ -54,7 +54,7 @@ def read(world: World, *, compared: bool = True) -> Statement:
     runtime = world.environment.runtime
     world.sync(MONDAY, MONDAY + timedelta(days=2))
     if compared:
-        statements.compare_invoices(runtime)
+        invoices.compare(runtime)
     return statements.statement(runtime, "2025-10", refresh=False)
 
 
@@ -103,6 +103,37 @@ def test_a_cancelled_invoice_is_a_question_with_its_way_out_in_every_format(worl
     assert question in account["money"][0]["questions"][0]
 
 
+def test_a_difference_is_accepted_for_a_reason_until_the_amount_changes(world: World) -> None:
+    owner, _ = customer(world, "Cash")
+    runtime, server = world.environment.runtime, world.office.server
+    (first, second, _) = world.office.rows
+    world.office.change(first, exported=True)
+    assert "is 100.00 EUR lost?" in told(world, read(world))
+    (row,) = invoices.listed(runtime)
+    assert (row.customer, row.exported, row.invoiced, row.difference) == ("Cash", 100, 0, 100)
+    with pytest.raises(StaleError, match=r"is 100.00 EUR by now, not 90\."):
+        invoices.accept(runtime, ADMIN, "Cash", "paid in cash", difference=Decimal(90))
+    with pytest.raises(OperationError, match="A reason is missing"):
+        invoices.accept(runtime, ADMIN, "Cash", " ")
+    with pytest.raises(UnknownError, match="customer 'Card'"):
+        invoices.accept(runtime, ADMIN, "Card", "paid in cash")
+    assert invoices.accept(runtime, ADMIN, "Cash", "paid in cash", difference=Decimal("100.00")).accepted
+    for _ in range(2):
+        sentences = told(world, read(world))
+        assert "lost?" not in sentences
+        assert f"100.00 EUR of difference accepted by {ADMIN.name}: paid in cash." in sentences
+    world.office.change(second, exported=True)
+    assert "is 200.00 EUR lost?" in told(world, read(world))
+    assert server.invoice(world.office.users["sync"], owner, MONDAY, MONDAY + timedelta(days=2))
+    assert "is 200.00 EUR lost?" in told(world, read(world))
+    for row in (first, second):
+        world.office.change(row, exported=False)
+    assert server.invoice(world.office.users["sync"], owner, MONDAY, MONDAY + timedelta(days=2))
+    assert "lost?" not in told(world, read(world))
+    with pytest.raises(StaleError, match="is invoiced to the cent"):
+        invoices.accept(runtime, ADMIN, str(owner), "paid in cash")
+
+
 def test_what_has_no_rate_is_warned_of_before_the_month_is_invoiced(world: World) -> None:
     customer(world, "New", hourly=None)
     sentences = told(world, read(world))
@@ -129,7 +160,7 @@ def test_a_statement_says_when_each_side_was_read_and_why_invoices_were_not(worl
     since = replace(later, source=replace(later.source, oldest=before - timedelta(days=1)))
     assert "(some days " in money.read(look, since)
     world.office.server.configure({"permissions": {"ROLE_SUPER_ADMIN": {"view_invoice": False}}})
-    statements.compare_invoices(world.environment.runtime)
+    invoices.compare(world.environment.runtime)
     refused = statements.statement(world.environment.runtime, "2025-10", refresh=False).readings
     assert refused is not None
     assert "Not compared with invoices: The account may not read invoices: view_invoice is missing." in money.read(
@@ -164,4 +195,4 @@ def test_where_kimai_is_away_the_comparison_fails_with_a_sentence(world: World) 
     customer(world, "Acme")
     world.office.control.add_fault("respond", path="customers", status=403, text="")
     with pytest.raises(OperationError, match="The invoices were not compared"):
-        statements.compare_invoices(world.environment.runtime)
+        invoices.compare(world.environment.runtime)

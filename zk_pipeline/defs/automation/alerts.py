@@ -1,4 +1,4 @@
-"""The sensors that tell people: of failed runs and vital signs, and of what is good again. What waits is sent."""
+"""The sensors that tell people: of failed runs, vital signs and billed time that changed, and of what is good again."""
 
 from datetime import date
 
@@ -6,7 +6,14 @@ import dagster as dg
 from sqlalchemy.exc import SQLAlchemyError
 
 from zk_pipeline.alerting.addresses import addresses_of, redacted
-from zk_pipeline.alerting.book import deliver, open_incidents, tell_failure, tell_recovery, tell_signs
+from zk_pipeline.alerting.book import (
+    deliver,
+    open_incidents,
+    tell_changed_after_billing,
+    tell_failure,
+    tell_recovery,
+    tell_signs,
+)
 from zk_pipeline.dagster_server import run_url
 from zk_pipeline.defs.automation.failures import RETRIED_TAG, finished_runs, report_of
 from zk_pipeline.defs.automation.history import failed_days
@@ -44,7 +51,10 @@ def failed_runs(context: dg.RunFailureSensorContext, zk: ZkResource) -> None:
 
 @dg.sensor(name="alerts", minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING)
 def alerts(context: dg.SensorEvaluationContext, zk: ZkResource) -> dg.SkipReason:
-    """Sends the alerts that wait, and tells of vital signs, and of jobs that work again. It starts no runs."""
+    """Sends the alerts that wait, and tells of vital signs, jobs that work again, and billed time that changed.
+
+    It starts no runs.
+    """
     try:
         if not addresses_of(zk.runtime.settings):
             return dg.SkipReason("Nobody is told of failures: ZK_ALERT_URLS is empty.")
@@ -52,6 +62,7 @@ def alerts(context: dg.SensorEvaluationContext, zk: ZkResource) -> dg.SkipReason
         with looked(zk.runtime) as signs:
             # The disk is another one where the web app, which tells of its own, has a machine to itself.
             tell_signs(zk.runtime, [sign for sign in signs if sign.name not in {DATABASE, DISK}])
+        tell_changed_after_billing(zk.runtime)
         done = deliver(zk.runtime)
     except SYSTEM_ERRORS as error:
         return dg.SkipReason(str(error))

@@ -267,18 +267,29 @@ _WORDS = {
         (
             "Of all months {exported} are exported and {invoiced} invoiced: is {difference} lost? An invoice was "
             "cancelled or deleted, or there was an export without one. Take “exported” off in Kimai and invoice again; "
-            "leave it where it was billed elsewhere."
+            "where it was billed elsewhere, accept the difference (zk invoices accept)."
         ),
         (
             "Aus allen Monaten sind {exported} exportiert und {invoiced} in Rechnung gestellt: Gehen {difference} "
             "verloren? Eine Rechnung wurde storniert oder gelöscht, oder es wurde ohne Rechnung exportiert. Nehmen Sie "
-            "in Kimai „exportiert“ zurück und stellen Sie neu in Rechnung; lassen Sie es, wo anderswo abgerechnet "
-            "wurde."
+            "in Kimai „exportiert“ zurück und stellen Sie neu in Rechnung; wo anderswo abgerechnet wurde, nehmen "
+            "Sie den Unterschied an (zk invoices accept)."
         ),
         (
             "Tous mois confondus, {exported} sont exportés et {invoiced} facturés : {difference} sont-ils perdus ? Une "
             "facture a été annulée ou supprimée, ou un export fait sans facture. Retirez « exporté » dans Kimai et "
-            "facturez de nouveau ; laissez-le si c'est facturé ailleurs."
+            "facturez de nouveau ; si c'est facturé ailleurs, acceptez l'écart (zk invoices accept)."
+        ),
+    ),
+    "accepted": (
+        "Of all months {exported} are exported and {invoiced} invoiced; {difference} of difference accepted by {by}.",
+        (
+            "Aus allen Monaten sind {exported} exportiert und {invoiced} in Rechnung gestellt: Die {difference} "
+            "dazwischen hat akzeptiert: {by}."
+        ),
+        (
+            "Tous mois confondus, {exported} sont exportés et {invoiced} facturés : l'écart de {difference} a été "
+            "accepté par {by}."
         ),
     ),
     "too_much_invoiced": (

@@ -25,6 +25,8 @@ def amounts(look: Look, row: Money) -> list[str]:
         told.append("; ".join(states) + ".")
     if row.invoices:
         told.append(look.word("invoices", listed=invoices(look, row)))
+    if row.compared is not None and row.compared.accepted:
+        told.append(_difference(look, row.compared, "accepted", by=row.compared.accepted))
     return told
 
 
@@ -47,8 +49,9 @@ def questions(row: Money, look: Look | None = None) -> list[str]:
     """What does not match or has no price, each with what to do about it, as sentences."""
     look = look or Look.plain()
     told = list(_unpriced(look, row))
-    if row.compared is not None and row.compared.difference:
-        told.append(_mismatch(look, row.compared))
+    if row.compared is not None and row.compared.difference and not row.compared.accepted:
+        key = "too_little_invoiced" if row.compared.difference > 0 else "too_much_invoiced"
+        told.append(_difference(look, row.compared, key))
     return told
 
 
@@ -82,10 +85,10 @@ def _unpriced(look: Look, row: Money) -> Iterator[str]:
         yield look.word("unread", number=row.unread)
 
 
-def _mismatch(look: Look, found: Comparison) -> str:
-    key = "too_little_invoiced" if found.difference > 0 else "too_much_invoiced"
+def _difference(look: Look, found: Comparison, key: str, by: str = "") -> str:
     return look.word(
         key,
+        by=by,
         exported=look.number(money(found.rates, found.currency)),
         invoiced=look.number(money(found.invoiced, found.currency)),
         difference=look.number(money(abs(found.difference), found.currency)),

@@ -1,5 +1,6 @@
-"""`/api/v1/periods` and `/api/v1/credits`: closing months, and what was billed too much."""
+"""`/api/v1/periods`, `/api/v1/credits` and `/api/v1/invoices`: closing months, and what was billed and invoiced."""
 
+from decimal import Decimal
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
@@ -7,8 +8,9 @@ from pydantic import BaseModel, Field
 
 from zk_pipeline.dagster_server import DagsterServerError
 from zk_pipeline.operations import credits as credit_list
-from zk_pipeline.operations import periods
+from zk_pipeline.operations import invoices, periods
 from zk_pipeline.operations.credits import Credit
+from zk_pipeline.operations.invoices import Compared
 from zk_pipeline.operations.periods import Period
 from zk_pipeline.web.access import Admin, Operator, Viewer
 from zk_pipeline.web.api.common import PREFIX, Body, Ready
@@ -39,6 +41,15 @@ class Settlement(Body):
     """How a credit was settled."""
 
     note: Sentence
+
+
+class Acceptance(Body):
+    """The difference between exported and invoiced amounts of a customer, as a person saw it, and why it is right."""
+
+    customer_id: Annotated[int, Field(ge=1, le=LARGEST_ID)]
+    currency: Annotated[str, Field(min_length=1, max_length=10, pattern=r"^[A-Z]+$")]
+    difference: Decimal
+    reason: Sentence
 
 
 class Closed(BaseModel):
@@ -110,3 +121,17 @@ def settle(
 ) -> Credit:
     """A credit is settled once; the note says how."""
     return credit_list.settle(ready, actor, credit_id, body.note)
+
+
+@router.get("/invoices", summary="What was exported beside what was invoiced")
+def compared(_actor: Viewer, ready: Ready) -> list[Compared]:
+    """As the last comparison found it (the nightly deep check makes one), the customers whose amounts differ first."""
+    return invoices.listed(ready)
+
+
+@router.post("/invoices/acceptances", summary="Take a difference as it is")
+def accept(actor: Operator, ready: Ready, body: Acceptance) -> Compared:
+    """Answers 409 when the difference is another one by now. It is a question again as soon as the amount changes."""
+    return invoices.accept(
+        ready, actor, str(body.customer_id), body.reason, currency=body.currency, difference=body.difference
+    )
