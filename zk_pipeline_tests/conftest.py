@@ -1,8 +1,12 @@
-"""The order of the tests: files that take minutes begin first, so that no worker is left alone with one at the end."""
+"""The order of the tests, slow files first, so that no worker is left alone with one; and dbt within their process."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from zk_pipeline.stages.marts import building
+from zk_pipeline_tests import dbt_in_process
 
 TESTS = Path(__file__).parent
 SLOW = (
@@ -23,3 +27,10 @@ SLOW = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ranks = {TESTS / name: rank for rank, name in enumerate(SLOW)}
     items.sort(key=lambda item: ranks.get(item.path, len(SLOW)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _dbt_within_this_process() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(building, "call", dbt_in_process.call)
+        yield
