@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from zk_pipeline.commands.console import AsJson, environment, explained, out, person, show_json, show_table
+from zk_pipeline.domain.by_hand import money
 from zk_pipeline.operations import credits as credit_list
 from zk_pipeline.operations.errors import OperationError
 
@@ -31,17 +32,31 @@ def listed(
         return
     show_table(
         "Credits",
-        ("id", "day", "booking", "kimai id", "customer", "project", "user", "activity", "minutes", "state", "reason"),
+        (
+            "id",
+            "day",
+            "booking",
+            "kimai id",
+            "customer",
+            "project",
+            "user",
+            "activity",
+            "minutes",
+            "amount",
+            "state",
+            "reason",
+        ),
         [
             (
                 *(row.id, row.day, row.booking, row.kimai_id, row.customer, row.project, row.user, row.activity),
                 f"{row.minutes.normalize():f}",
+                money(row.amount, row.currency or "") if row.amount is not None else "",
                 f"settled: {row.note}" if row.note else row.state,
                 row.reason,
             )
             for row in rows
         ],
-        right=("id", "booking", "kimai id", "minutes"),
+        right=("id", "booking", "kimai id", "minutes", "amount"),
     )
     total = sum((row.minutes for row in rows), Decimal(0))
     out.print(f"{len(rows)} credits, {total.normalize():f} minutes.")

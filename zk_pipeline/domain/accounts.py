@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from zk_pipeline.domain import adjustments
-from zk_pipeline.domain.adjustments import Adjustment, Holding, Owed, Side, in_minutes
+from zk_pipeline.domain.adjustments import Adjustment, Charge, Holding, Owed, Side, in_minutes
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.entries import Entry, stable_hash
 from zk_pipeline.domain.instants import whole_seconds
@@ -52,6 +52,7 @@ class Accounts:
                 amounts,
                 amounts,
                 _surplus(home, sheet, made),
+                charge=_charge(sheet, situation),
             )
         entry, desired = wanted
         forecast = situation.forecast(source_id)
@@ -69,6 +70,7 @@ class Accounts:
             _surplus(exact.side.key, sheet, made) - desired.seconds,
             self._doubt(amounts, possible, forecast, situation),
             entry,
+            _charge(sheet, situation),
         )
 
     def _doubt(
@@ -146,6 +148,16 @@ def _surplus(home: tuple[int, int | str, int] | None, sheet: Timesheet | None, m
     """Seconds of time sheet and adjustments on one side, of these what was decided and not what the target made."""
     decided = [Holding(adjustment.side, whole_seconds(adjustment.minutes)) for adjustment in made]
     return sum(holding.seconds for holding in [*_billed(sheet), *decided] if holding.side.key == home)
+
+
+def _charge(sheet: Timesheet | None, situation: Situation) -> Charge | None:
+    """What is charged for a billed time sheet; whether that is a fixed amount, only answers to writes say."""
+    if sheet is None or (sheet.billable and sheet.rate is None):
+        return None
+    side = Side(sheet.user_id, sheet.project_id, "", sheet.activity_id)
+    bases = (row.base for row in situation.ledger.values() if row.base is not None)
+    fixed = any(base.id == sheet.id and base.fixed_rate is not None for base in bases)
+    return Charge(side, sheet.duration_seconds, sheet.rate or Decimal(0) if sheet.billable else Decimal(0), fixed)
 
 
 def _billed(sheet: Timesheet | None) -> list[Holding]:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 
 from zk_pipeline.domain.corrections import ZERO
@@ -20,6 +20,7 @@ PREFIX = "a"
 """How the source ids of adjustments begin; those of bookings are numbers."""
 
 _EXACT = Decimal("0.0001")
+_CENT = Decimal("0.01")
 
 
 class AdjustmentState(StrEnum):
@@ -59,12 +60,34 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True)
+class Charge:
+    """What the customer is charged for a billed time sheet of so many seconds: nothing where it is not billable.
+
+    A `fixed` amount does not depend on the length.
+    """
+
+    side: Side
+    seconds: int
+    amount: Decimal
+    fixed: bool = False
+
+    def of(self, holding: Holding) -> Decimal | None:
+        """What a credit gives back, to the cent; `None` for minutes of another side, whose price is not known here."""
+        if holding.side.key != self.side.key or not self.seconds:
+            return None
+        whole = -holding.seconds >= self.seconds
+        if self.fixed:
+            return self.amount if whole else Decimal(0)
+        return (self.amount * -holding.seconds / self.seconds).quantize(_CENT, ROUND_HALF_UP)
+
+
+@dataclass(frozen=True, slots=True)
 class Owed:
     """What a billed booking still owes: the original, an amount for each side, and why, as a sentence.
 
     `entry` is what the booking wants now; without it there is nothing that a new entry could say. `unrounded` are the
     amounts by what the booking says, before the target's rounding, which `rounding` seconds of what is billed are.
-    `doubt` says what else may come of it.
+    `doubt` says what else may come of it, and `charge`, if it is known, what the customer pays for the time sheet.
     """
 
     source_id: str
@@ -76,14 +99,26 @@ class Owed:
     rounding: int = 0
     doubt: str = ""
     entry: Entry | None = None
+    charge: Charge | None = None
+
+    def credit(self, amount: Holding) -> Decimal | None:
+        """What a credit of one of the amounts gives back, without tax; `None` where that is not known."""
+        return self.charge.of(amount) if self.charge is not None and amount.seconds < 0 else None
 
     @property
     def text(self) -> str:
         """Reason and amounts for people."""
-        parts = [f"{amount.minutes.normalize():+f} min" for amount in self.amounts]
-        credit = " (a credit)" if self.amounts and self.amounts[0].seconds < 0 else ""
-        owed = f"To be adjusted: {', '.join(parts)}{credit}." if parts else ""
+        parts = [f"{amount.minutes.normalize():+f} min{self._credited(amount)}" for amount in self.amounts]
+        owed = f"To be adjusted: {', '.join(parts)}." if parts else ""
         return " ".join(part for part in (self.reason, owed, self.doubt) if part)
+
+    def _credited(self, amount: Holding) -> str:
+        if amount.seconds > 0:
+            return ""
+        given = self.credit(amount)
+        if given is None:
+            return " (a credit)"
+        return f" (a credit of {given})" if given else " (nothing was charged for it)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ LARGEST_ID = 2**63 - 1
 class Credit:
     """Minutes that were billed too many for one person, project and activity; `minutes` are positive here.
 
-    `month` and `day` are those of the booking, names are Kimai's of today. Instants are in UTC.
+    `month` and `day` are those of the booking, names are Kimai's of today. `amount` is what is given back, without tax;
+    `None` where Kimai does not show it. Instants are in UTC.
     """
 
     id: int
@@ -31,6 +32,8 @@ class Credit:
     booking: str
     kimai_id: int | None
     minutes: Decimal
+    amount: Decimal | None
+    currency: str | None
     customer: str | None
     project: str
     user: str | None
@@ -76,6 +79,8 @@ def _credit(row: Row) -> Credit:
         booking=row.source_id,
         kimai_id=row.kimai_id,
         minutes=-row.minutes,
+        amount=row.amount,
+        currency=row.currency,
         customer=row.customer,
         project=row.project,
         user=row.user,

@@ -63,12 +63,14 @@ def check_invoices(runtime: Runtime, target: TargetConnector) -> tuple[list[Comp
         return [], reading.problem
     customers = {row.id: row.currency for row in directory.customers}
     owners = {row.id: row.customer_id for row in directory.projects}
-    billed = [row for row in target.fetch_billed() if row.project_id in owners and row.rate is not None]
+    billed = target.fetch_billed()
+    priced = [row for row in billed if row.project_id in owners and row.rate is not None]
     found = compared(
-        (((owners[row.project_id], customers.get(owners[row.project_id], "")), row.rate or ZERO) for row in billed),
+        (((owners[row.project_id], customers.get(owners[row.project_id], "")), row.rate or ZERO) for row in priced),
         reading.rows,
     )
     with runtime.database.transaction() as connection:
+        rows.mark_exported(connection, name, [row.id for row in billed])
         billing.save_checks(connection, name, found)
     return found, ""
 

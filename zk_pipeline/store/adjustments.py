@@ -22,6 +22,7 @@ from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.period_tables import adjustments
 from zk_pipeline.store.raw_tables import activities, customers, kimai_users, projects
 
+NOT_CHARGED = "Nothing was charged for it."
 _OF_PEOPLE = ("user_email", "user_name", "customer_name")
 """Not stored: the directory of the source knows them, and forgets them when it has to."""
 _INSTANTS = ("begin_at", "end_at", "created_at", "updated_at")
@@ -49,9 +50,17 @@ class Decided:
 
 
 def make(connection: Connection, connector: str, owed: Owed, decided: Decided, run_id: str) -> None:
-    """Store an adjustment for each amount that is owed, and record that."""
+    """Store an adjustment for each amount that is owed, and record that.
+
+    A credit of time that nobody was charged for is settled with that: there is nothing to give back.
+    """
     for amount in owed.amounts:
         state = AdjustmentState.BOOKED if amount.seconds > 0 else AdjustmentState.OPEN
+        credited = owed.credit(amount)
+        settled: dict[str, Any] = {}
+        if credited == 0:
+            state = AdjustmentState.SETTLED
+            settled = {"settled_by": decided.by, "settled_at": decided.at, "note": NOT_CHARGED}
         values = {
             "connector": connector,
             "source_id": owed.source_id,
@@ -71,6 +80,8 @@ def make(connection: Connection, connector: str, owed: Owed, decided: Decided, r
             "decided_by": decided.by,
             "decided_at": decided.at,
             "state": state,
+            "amount": credited,
+            **settled,
         }
         number = connection.execute(insert(adjustments).values(values).returning(adjustments.c.id)).scalar_one()
         detail = {"booking": owed.source_id, "minutes": str(amount.minutes), "reason": owed.reason, "state": state}
@@ -160,6 +171,7 @@ def _credits(target: str) -> Select[Any]:
         kimai_users.c.username.label("user"),
         func.coalesce(projects.c.name, table.c.project_number).label("project"),
         customers.c.name.label("customer"),
+        customers.c.currency,
         activities.c.name.label("activity"),
     )
     return columns.select_from(joined).where(table.c.minutes < 0)

@@ -15,7 +15,7 @@ from sqlalchemy import (
     text,
 )
 
-from zk_pipeline.store.columns import MINUTES, instant, json_column, metadata, text_column
+from zk_pipeline.store.columns import MINUTES, MONEY, instant, json_column, metadata, text_column
 
 # One row for each closing, kept when the month is opened again; a month is closed while it has a row not reopened.
 periods = Table(
@@ -77,6 +77,8 @@ adjustments = Table(
     Column("original_day", Date, nullable=False),
     Column("original_month", Date, nullable=False),
     Column("minutes", MINUTES, nullable=False),
+    # What a credit gives back without tax, in the currency of the customer; none where that is not known.
+    Column("amount", MONEY),
     text_column("reason"),
     # Where the adjustment itself is booked.
     Column("entry_date", Date, nullable=False),

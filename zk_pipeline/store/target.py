@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, func, or_, select, update
+from sqlalchemy import ARRAY, BigInteger, Connection, Table, any_, delete, func, literal, or_, select, update
 
 from zk_pipeline.domain.records import (
     Activity,
@@ -146,6 +146,17 @@ def mark_timesheets_gone(connection: Connection, connector: str, ids: Collection
         update(timesheets)
         .where(timesheets.c.connector == connector, timesheets.c.id.in_(ids))
         .values(gone_at=func.now())
+    )
+
+
+def mark_exported(connection: Connection, connector: str, ids: Collection[int]) -> None:
+    """Note that these billable time sheets are exported, and no other billable ones."""
+    # One array: these may be more than a statement has parameters.
+    exported = timesheets.c.id == any_(literal(list(ids), ARRAY(BigInteger)))
+    connection.execute(
+        update(timesheets)
+        .where(timesheets.c.connector == connector, timesheets.c.billable, timesheets.c.exported != exported)
+        .values(exported=exported)
     )
 
 

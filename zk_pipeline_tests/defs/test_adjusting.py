@@ -8,6 +8,7 @@ import pytest
 
 from zk_pipeline.domain.markers import marked_ids
 from zk_pipeline.domain.resolutions import Choice
+from zk_pipeline.operations import credits as credit_list
 from zk_pipeline.operations import decisions
 from zk_pipeline.store.conflict_lists import Filter
 from zk_pipeline_tests.defs.billing import ADMIN, Books, today
@@ -72,6 +73,32 @@ def test_a_second_flat_fee_is_asked_about(world: World) -> None:
     decisions.decide(runtime, ADMIN, asked.id, Choice.ADJUST)
     world.sync()
     assert world.conflicts() == []
+
+
+def test_a_credit_gives_back_what_was_charged_and_nothing_is_open_where_nothing_was(world: World) -> None:
+    hourly, free, flat = (world.desk.book(60, at(clock)) for clock in ("08:00", "10:00", "12:00"))
+    world.sync()
+    server, project = world.office.server, world.office.sheet(hourly).project
+    server.add_rate("projects", project, "92")
+    server.edit_timesheet(world.office.sheet(hourly).id)
+    world.office.change(world.office.sheet(free), billable=False)
+    for booking in (hourly, free, flat):
+        world.office.change(world.office.sheet(booking), exported=True)
+        world.desk.server.edit(booking, units=40)
+    world.sync()
+    texts = [row.text for row in world.conflicts()]
+    assert sum("-20 min (a credit of 30.67)." in text for text in texts) == 1
+    assert sum("-20 min (nothing was charged for it)." in text for text in texts) == 2
+    Books(world).adjust()
+    rows = credit_list.listed(world.environment.runtime, settled=True)
+    assert {row.booking: (row.minutes, row.amount, row.currency, row.state) for row in rows} == {
+        str(hourly): (20, Decimal("30.67"), "EUR", "open"),
+        str(free): (20, 0, "EUR", "settled"),
+        str(flat): (20, 0, "EUR", "settled"),
+    }
+    assert [row.booking for row in credit_list.listed(world.environment.runtime)] == [str(hourly)]
+    assert world.conflicts() == []
+    assert_settled(Books(world))
 
 
 def test_an_adjusted_booking_is_bound_to_the_copy_of_its_deleted_time_sheet(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Mark conflicts about which more than one amount may come of an adjustment, and accept differences with invoices."""
+"""Mark conflicts of uncertain amount, keep what credits give back, and accept differences with invoices."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,6 +15,7 @@ def upgrade() -> None:
         sa.Column("uncertain", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         schema="sync",
     )
+    op.add_column("adjustments", sa.Column("amount", sa.Numeric(14, 4)), schema="sync")
     op.create_table(
         "accepted_differences",
         sa.Column("connector", sa.Text(), nullable=False),
@@ -31,4 +32,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("accepted_differences", schema="kimai")
+    op.drop_column("adjustments", "amount", schema="sync")
     op.drop_column("conflicts", "uncertain", schema="sync")
