@@ -50,6 +50,9 @@ FORMS = (
     ("create tags", TAGS, ("create_tag",)),
 )
 
+INVOICERS = frozenset({"ROLE_TEAMLEAD", "ROLE_ADMIN", "ROLE_SUPER_ADMIN"})
+"""The roles that have create_invoice by default; who may change their permissions has one of them."""
+
 OTHERS = "time sheets of others"
 CHANGE = "change time sheets of others"
 MENU = {"edit": "edit_other_timesheet", "trash": "delete_other_timesheet"}
@@ -137,7 +140,27 @@ def _users(http: HttpClient, checks: Checks, caller: Caller) -> list[TargetUser]
             " Kimai may count their entries near midnight for a neighbouring day; the times themselves are exact.",
             "Give the account the time zone that most users have.",
         )
+        _invoicers(http, checks, caller)
     return users
+
+
+def _invoicers(http: HttpClient, checks: Checks, caller: Caller) -> None:
+    """Who may invoice, as far as roles tell, and lives in another zone: an invoice goes by its maker's days."""
+    answer = checks.attempt("invoicing", lambda: http.get(USERS, {**ALL_USERS, "full": 1}), Level.WARN)
+    rows, _ = answer.readable("user", lambda row: (kimai_rows.user(row), row.texts("roles"))) if answer else ((), ())
+    named = [
+        f"{user.name} ({user.timezone})"
+        for user, roles in rows
+        if user.enabled and INVOICERS & set(roles) and user.timezone != caller.zone.key
+    ]
+    if named:
+        checks.warned(
+            "invoicing",
+            f"Users who may make invoices live in other zones than {caller.zone.key}: {', '.join(sorted(named))}. "
+            "Their invoices of a month take entries near midnight of its border from the month beside it, or leave "
+            "them there.",
+            f"Have them set {caller.zone.key} in their Kimai preferences, or have others make the invoices.",
+        )
 
 
 def _create(http: HttpClient, checks: Checks) -> None:

@@ -44,6 +44,7 @@ NOT_RUN = {
     r"(certbot|install -d|cp -L /etc/letsencrypt)\b": "It needs a public name; deploy/test_door.py has a certificate.",
     r"\.venv/bin/pip install\b": "It would change this environment; connectors/test_example.py installs a copy.",
     r"\.venv/bin/python -m pytest examples\b": "connectors/test_example.py runs them on its copy.",
+    r"psql -h\b": "store/test_embedded.py runs it beside an embedded server.",
     r"curl\b": "web/test_documented_requests.py sends them to a running web app.",
     r"export PATH\b": "It is for the reader's shell.",
     r"cd dbt_models\b": "It is for the reader's shell; the next command is run there.",

@@ -198,6 +198,15 @@ def test_people_in_other_zones_are_warned_of(target: KimaiConnector) -> None:
     assert "America/New_York" in warned["time zones"].text
 
 
+def test_who_may_invoice_and_lives_in_another_zone_is_named(target: KimaiConnector, kimai: KimaiServer) -> None:
+    assert "invoicing" not in findings(target.validate(), Level.WARN)
+    kimai.add_user("nora", "nora@example.com", ["ROLE_TEAMLEAD"], "America/New_York")
+    kimai.add_user("omar", "omar@example.com", ["ROLE_ADMIN"], "America/New_York", enabled=False)
+    warned = findings(target.validate(), Level.WARN)["invoicing"]
+    assert "live in other zones than Europe/Berlin: nora (America/New_York)." in warned.text
+    assert "Have them set Europe/Berlin in their Kimai preferences" in warned.remedy
+
+
 @pytest.mark.parametrize(("version", "warnings"), [("2.65.0", 0), ("2.62.0", 1), ("2.44.0", 2), ("2.17.0", 3)])
 def test_an_older_version_is_warned_of(target: KimaiConnector, kimai: KimaiServer, version: str, warnings: int) -> None:
     kimai.configure({"version": version})

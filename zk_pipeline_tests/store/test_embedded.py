@@ -15,8 +15,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
+from zk_pipeline.local import PROJECT
 from zk_pipeline.store.embedded import embedded_server
+from zk_pipeline.store.embedded_programs import program
 from zk_pipeline.supervisor.groups import wait_until
+from zk_pipeline_tests.documented import blocks
 from zk_pipeline_tests.store.embedded_users import User, ask, refusal, runs, server_pid
 
 
@@ -43,6 +46,19 @@ def test_a_new_home_gets_both_databases(tmp_path: Path) -> None:
         for url, database in ((endpoint.url(), "zk"), (endpoint.dagster_url(), "dagster")):
             with sa.create_engine(url, poolclass=NullPool).connect() as connection:
                 assert connection.scalar(sa.text("SELECT current_database()")) == database
+
+
+def test_it_is_asked_with_psql_as_the_page_about_the_marts_says(home: Path, tmp_path: Path) -> None:
+    (block,) = blocks(PROJECT / "docs" / "marts.md", "sh")
+    (step,) = block.steps()
+    (tmp_path / ".zk").symlink_to(home)
+    path = {"PATH": f"{program('psql').parent}:{os.environ['PATH']}"}
+    command = step.command.replace("count(*) FROM marts.statement_lines", "6 * 7 AS answer")
+    with embedded_server(home):
+        done = subprocess.run(
+            ["bash", "-c", command], cwd=tmp_path, env=os.environ | path, capture_output=True, text=True, check=False
+        )
+    assert "42" in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
