@@ -7,7 +7,7 @@ READY := $(VENV)/ready
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test test-fast lint format pictures bench chaos people lock clean
+.PHONY: help setup demo dev test test-fast lint format pictures bench chaos people money lock clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ chaos: $(READY) ## Attack everything while it runs, 20 seeds (make chaos SEEDS=2
 people: $(READY) ## Let simulated people edit both sides, 100 seeds (make people SEEDS=500 FIRST=1)
 	ZK_SIMULATED_SEEDS=$(or $(SEEDS),100) ZK_SIMULATED_FIRST_SEED=$(or $(FIRST),1) \
 		$(BIN)/python -m pytest -q -n $(WORKERS) zk_pipeline_tests/defs/test_people.py
+
+money: $(READY) ## Compare random months with what Kimai charges, 100 seeds (make money SEEDS=300)
+	ZK_MONEY_SEEDS=$(or $(SEEDS),100) $(BIN)/python -m pytest -q -n $(WORKERS) zk_pipeline_tests/defs/test_money.py
 
 lock: ## Resolve constraints.txt again (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \

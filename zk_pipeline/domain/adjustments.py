@@ -20,7 +20,6 @@ PREFIX = "a"
 """How the source ids of adjustments begin; those of bookings are numbers."""
 
 _EXACT = Decimal("0.0001")
-_CENT = Decimal("0.01")
 
 
 class AdjustmentState(StrEnum):
@@ -72,13 +71,13 @@ class Charge:
     fixed: bool = False
 
     def of(self, holding: Holding) -> Decimal | None:
-        """What a credit gives back, to the cent; `None` for minutes of another side, whose price is not known here."""
+        """What a credit gives back; `None` for minutes of another side, whose price is not known here."""
         if holding.side.key != self.side.key or not self.seconds:
             return None
         whole = -holding.seconds >= self.seconds
         if self.fixed:
             return self.amount if whole else Decimal(0)
-        return (self.amount * -holding.seconds / self.seconds).quantize(_CENT, ROUND_HALF_UP)
+        return (self.amount * -holding.seconds / self.seconds).quantize(_EXACT, ROUND_HALF_UP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +117,7 @@ class Owed:
         given = self.credit(amount)
         if given is None:
             return " (a credit)"
-        return f" (a credit of {given})" if given else " (nothing was charged for it)"
+        return f" (a credit of {given:.2f})" if given else " (nothing was charged for it)"
 
 
 @dataclass(frozen=True, slots=True)

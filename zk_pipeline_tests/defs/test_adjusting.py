@@ -92,7 +92,7 @@ def test_a_credit_gives_back_what_was_charged_and_nothing_is_open_where_nothing_
     Books(world).adjust()
     rows = credit_list.listed(world.environment.runtime, settled=True)
     assert {row.booking: (row.minutes, row.amount, row.currency, row.state) for row in rows} == {
-        str(hourly): (20, Decimal("30.67"), "EUR", "open"),
+        str(hourly): (20, Decimal("30.6667"), "EUR", "open"),
         str(free): (20, 0, "EUR", "settled"),
         str(flat): (20, 0, "EUR", "settled"),
     }
