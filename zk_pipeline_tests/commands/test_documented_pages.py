@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -325,6 +326,23 @@ def test_the_demo_ends_as_the_readme_shows(month: Month):
     shown = next(block.text for block in blocks(PROJECT / "README.md", "text") if "Waiting for you" in block.text)
     lines = [line for line in shown.splitlines() if line != "The same month once more:"]
     assert is_shown(month.printed, tuple(lines)), month.printed
+
+
+def sentences(words: str) -> Counter[str]:
+    """How often each sentence is said; those of a word or two are no news."""
+    found = re.split(r"(?<=[.!?])\s+", " ".join(words.split()))
+    return Counter(sentence for sentence in found if len(sentence.split()) > 3)
+
+
+def test_no_sentence_is_said_twice_about_the_same(month: Month, desk: Desk):
+    waiting = json.loads(desk.zk("conflicts", "list", "--json").stdout)
+    assert len(waiting) > 50
+    planned = desk.zk("sync", "--plan", *DAYS).stdout
+    told = [row["text"] for row in waiting]
+    told += [planned.partition("Would be written")[0], desk.zk("statement", "2025-10", "--customer", "2").stdout]
+    told += [desk.zk("status").stdout, desk.zk("doctor", **NOBODY).stdout, month.printed.partition("2025-10-01 to")[0]]
+    repeated = [(sentence, text) for text in told for sentence, times in sentences(text).items() if times > 1]
+    assert [sentence for sentence, _ in repeated] == []
 
 
 @pytest.mark.parametrize("name", OWN_TESTS)
