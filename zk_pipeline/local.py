@@ -1,10 +1,12 @@
 """The environment that Dagster and our processes run in: ZK_HOME, databases, keys, and the variables for children."""
 
+import atexit
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import psycopg
@@ -14,7 +16,7 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from zk_pipeline.runtime import Runtime, SetupError, open_runtime, store_connectors
-from zk_pipeline.settings import Settings, SettingsError
+from zk_pipeline.settings import Settings, SettingsError, load_settings
 from zk_pipeline.store.embedded import embedded_server
 from zk_pipeline.store.encryption import load_or_create_key
 from zk_pipeline.store.schema import migrate
@@ -78,6 +80,23 @@ def prepared(settings: Settings, *, decided: bool = True) -> Iterator[Environmen
                 runtime.require_decided()
             store_connectors(runtime)
             yield Environment(runtime, place.home, variables)
+
+
+@cache
+def shared_environment() -> Environment:
+    """The environment of a process of Dagster's that nobody prepared one for, as of `dagster dev`; kept until it ends.
+
+    DAGSTER_HOME stays as it is. Raises what `prepared` raises.
+    """
+    kept = ExitStack()
+    atexit.register(kept.close)
+    home = os.environ.get("DAGSTER_HOME")
+    environment = kept.enter_context(prepared(load_settings()))
+    if home is None:
+        del os.environ["DAGSTER_HOME"]
+    else:
+        os.environ["DAGSTER_HOME"] = home
+    return environment
 
 
 @contextmanager

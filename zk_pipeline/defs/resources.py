@@ -9,6 +9,7 @@ from pydantic import PrivateAttr
 from zk_pipeline import logs
 from zk_pipeline.connectors.base import SourceConnector, TargetConnector
 from zk_pipeline.defs.run_launcher import process_name, run_lock
+from zk_pipeline.local import shared_environment
 from zk_pipeline.logs import LogFormat
 from zk_pipeline.run_tags import COMMAND, OVERRIDE_TAG, REASON_TAG, is_wanted_by_a_person, range_of
 from zk_pipeline.runtime import Runtime, SetupError, open_runtime, utc_now
@@ -64,6 +65,8 @@ class ZkResource(dg.ConfigurableResource):
     def runtime(self) -> Runtime:
         """Settings and database."""
         if self._runtime is None:
+            if load_settings().database_url is None:
+                shared_environment()
             self._runtime = self._opened.enter_context(open_runtime())
         return self._runtime
 
