@@ -34,7 +34,7 @@ from zk_pipeline.settings import PushMode, SettingsError
 from zk_pipeline.stages import kimai, zammad
 from zk_pipeline.stages.locks import locks_now
 from zk_pipeline.stages.push.doubt import caution_now
-from zk_pipeline.stages.push.guard import require_moderation
+from zk_pipeline.stages.push.guard import is_sandbox, require_moderation
 from zk_pipeline.stages.push.pusher import OutdatedPlanError, Pusher, PushSettings
 from zk_pipeline.stages.reconcile import Normalization, NormalizedDay, Reconciliation
 from zk_pipeline.stages.systems import Run, Systems
@@ -178,7 +178,7 @@ class Pipeline:
         first write. Days that are held since somebody cancelled their run are left out, unless a person started this
         one. Requests for the days that were carried out are done.
         """
-        mode, name = self._runtime.settings.push_mode, self._systems.target.endpoint.name
+        mode, name = self._push_mode(), self._systems.target.endpoint.name
         if mode is PushMode.AUTO:
             days = self._days if self._run.by_person else self._days_not_held()
             require_moderation(self._runtime, name, days, let_pass=self._run.overrides_limits)
@@ -197,6 +197,18 @@ class Pipeline:
 
         with self._counting_requests(self._systems.target):
             return self._each_day(work)
+
+    def _push_mode(self) -> PushMode:
+        """ZK_PUSH_MODE, but off in `dagster dev`, which asks nobody who they are, unless a sandbox is behind it."""
+        mode, endpoint = self._runtime.settings.push_mode, self._systems.target.endpoint
+        if mode is PushMode.OFF or not self._run.in_development or is_sandbox(endpoint.base_url):
+            return mode
+        self._log.warning(
+            "Nothing is written to %s: this is `dagster dev`, and no sandbox is behind it. Use `zk up`, or set "
+            "ZK_DEV_PUSH=true.",
+            endpoint.base_url,
+        )
+        return PushMode.OFF
 
     def _push(self, pusher: Pusher, day: date) -> Pushed:
         try:

@@ -81,6 +81,7 @@ class Settings(BaseSettings):
     locked_before: str = ""
 
     push_mode: PushMode = PushMode.AUTO
+    dev_push: bool = False
     on_source_delete: OnSourceDelete = OnSourceDelete.REVIEW
     max_changes: int | None = Field(default=None, ge=0)
     max_deletes: int = Field(default=20, ge=0)

@@ -1,5 +1,6 @@
 """The one resource of the assets: runtime and connectors, opened when first used and shared by a run's steps."""
 
+import os
 from contextlib import ExitStack, suppress
 from datetime import datetime
 
@@ -18,6 +19,9 @@ from zk_pipeline.stages.systems import Run, Systems
 from zk_pipeline.store.encryption import EncryptionError
 from zk_pipeline.tracing import spans
 
+DEV_CLI = "DAGSTER_IS_DEV_CLI"
+"""Set by Dagster in the processes of `dagster dev`."""
+
 
 class ZkResource(dg.ConfigurableResource):
     """Database, source and target of this deployment, as the environment and the stored connectors give them."""
@@ -31,15 +35,15 @@ class ZkResource(dg.ConfigurableResource):
         """Remember the run, if it is for one, trace it, and name it in every line of the log."""
         if context.run is None or context.run.run_id is None:
             return
-        tags = context.run.tags
+        tags, settings = context.run.tags, load_settings()
         self._run = Run(
             context.run.run_id,
             range_of(tags),
             by_person=is_wanted_by_a_person(tags),
             at_once=tags.get(REASON_TAG) == COMMAND,
             overrides_limits=OVERRIDE_TAG in tags,
+            in_development=DEV_CLI in os.environ and not settings.dev_push,
         )
-        settings = load_settings()
         spans.set_up(settings)
         self._opened.enter_context(logs.about(run_id=self._run.id))
         self._opened.enter_context(spans.run(self._run.id, context.run.job_name))

@@ -22,7 +22,7 @@ class Run:
 
     `span` are its first and last day where it was started over a range. `by_person` also writes days that are held
     since somebody cancelled a run. `at_once` asks a system that wants to be left alone. `overrides_limits` writes
-    however much the plan deletes or changes.
+    however much the plan deletes or changes. One `in_development` writes to no real system.
     """
 
     id: str
@@ -30,6 +30,7 @@ class Run:
     by_person: bool = False
     at_once: bool = False
     overrides_limits: bool = False
+    in_development: bool = False
 
 
 class Systems:

@@ -1,8 +1,13 @@
-"""The guard before the first write: a run that would delete or change unusually much stops and says what to do."""
+"""The guard before the first write: a run that would delete or change unusually much stops and says what to do.
+
+And whether what would be written to is a real system at all.
+"""
 
 from collections.abc import Sequence
 from datetime import date
+from http import HTTPStatus
 
+import httpx
 from sqlalchemy import Connection
 
 from zk_pipeline.domain.approval import Limits, objection
@@ -11,6 +16,9 @@ from zk_pipeline.run_tags import OVERRIDE_TAG
 from zk_pipeline.runtime import Runtime, SetupError
 from zk_pipeline.settings import Settings
 from zk_pipeline.store import plans, target
+
+SANDBOX = "/_sandbox/requests"
+"""What the simulated systems answer beside their product's own routes."""
 
 
 class GuardError(SetupError):
@@ -39,3 +47,12 @@ def objection_to(connection: Connection, target_name: str, settings: Settings, d
     lines = [line for day in days for line in plans.writes_of_day(connection, target_name, day)]
     timesheets = target.count_within(connection, target_name, window)
     return objection(lines, timesheets, Limits(settings.max_changes, settings.max_deletes))
+
+
+def is_sandbox(base_url: str) -> bool:
+    """Whether a simulated system answers at this address."""
+    try:
+        answer = httpx.get(f"{base_url}{SANDBOX}", timeout=5, follow_redirects=False)
+        return answer.status_code == HTTPStatus.OK and "by_route" in answer.json()
+    except (httpx.HTTPError, ValueError):
+        return False
