@@ -15,7 +15,8 @@ _COLUMNS = {
         f"{_NAMES}, {_AMOUNTS}"
     ),
     "int_entries_named": (
-        "booking_month date, entry_date date, entry_key text, "
+        "booking_month date, entry_date date, entry_key text, source_id text, kimai_id bigint, ticket_id bigint, "
+        "ticket_number text, "
         f"{_NAMES}, agent_name text, agent_address text, {_AMOUNTS}"
     ),
     "fct_time_entries": "entry_date date, day_version text, built_at timestamptz",

@@ -9,19 +9,21 @@ from enum import StrEnum
 from functools import reduce
 from typing import TypeVar
 
+from zk_pipeline.domain.adjustments import AdjustmentState
 from zk_pipeline.domain.closing import Closing
 from zk_pipeline.domain.lookup import fold, nearest
 from zk_pipeline.domain.statement_rows import (
     ZERO,
+    AdjustmentLine,
     Amounts,
     Beside,
     Customer,
     DayMinutes,
     Gap,
+    Item,
     Line,
     Money,
     OpenConflicts,
-    OpenCredits,
     Origin,
     Readings,
     Share,
@@ -56,7 +58,7 @@ class Verdict(StrEnum):
     UNBALANCED = "unbalanced"
 
 
-Row = TypeVar("Row", Line, DayMinutes, Gap, OpenConflicts, OpenCredits, Beside, Money)
+Row = TypeVar("Row", Line, DayMinutes, Gap, OpenConflicts, Beside, Money, Item, AdjustmentLine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +70,10 @@ class Account:
     days: tuple[DayMinutes, ...] = ()
     gaps: tuple[Gap, ...] = ()
     conflicts: tuple[OpenConflicts, ...] = ()
-    credits: tuple[OpenCredits, ...] = ()
     beside: tuple[Beside, ...] = ()
     money: tuple[Money, ...] = ()
+    items: tuple[Item, ...] = ()
+    adjustments: tuple[AdjustmentLine, ...] = ()
 
     @property
     def kimai_in_all(self) -> Decimal:
@@ -79,8 +82,9 @@ class Account:
 
     @property
     def credited(self) -> Decimal:
-        """The minutes of its open credits."""
-        return sum((row.minutes for row in self.credits), ZERO)
+        """The minutes that are credited in this month and not settled yet."""
+        rows = (row for row in self.adjustments if row.state is AdjustmentState.OPEN and not row.elsewhere)
+        return -sum((row.minutes for row in rows), ZERO)
 
     @property
     def total(self) -> Amounts:
@@ -110,7 +114,7 @@ class Statement:
 
     @property
     def credited(self) -> Decimal:
-        """The minutes of all open credits."""
+        """The same of all customers."""
         return sum((account.credited for account in self.accounts), ZERO)
 
     @property
@@ -165,14 +169,16 @@ def statement_of(
     days: Sequence[DayMinutes] = (),
     gaps: Sequence[Gap] = (),
     conflicts: Sequence[OpenConflicts] = (),
-    credits: Sequence[OpenCredits] = (),  # noqa: A002 (the field's word)
     beside: Sequence[Beside] = (),
     money: Sequence[Money] = (),
+    items: Sequence[Item] = (),
+    adjustments: Sequence[AdjustmentLine] = (),
 ) -> Statement:
-    """The statement that these rows make; customers by name, their lines by agent and activity."""
+    """The statement that these rows make; customers by name, their lines by agent and activity, their items by day."""
     of_lines, of_days, of_gaps = _by_customer(lines), _by_customer(days), _by_customer(gaps)
-    of_conflicts, of_credits, of_beside = _by_customer(conflicts), _by_customer(credits), _by_customer(beside)
-    of_money = _by_customer(money)
+    of_conflicts, of_beside, of_money = _by_customer(conflicts), _by_customer(beside), _by_customer(money)
+    of_items, of_adjustments = _by_customer(items), _by_customer(adjustments)
+    told = {*of_lines, *of_gaps, *of_conflicts, *of_beside, *of_items, *of_adjustments}
     accounts = tuple(
         Account(
             customer,
@@ -180,11 +186,12 @@ def statement_of(
             tuple(sorted(of_days[customer], key=lambda row: row.day)),
             tuple(sorted(of_gaps[customer], key=lambda gap: (gap.day, gap.entry))),
             tuple(sorted(of_conflicts[customer], key=lambda row: (row.days, row.reason))),
-            tuple(of_credits[customer]),
             tuple(sorted(of_beside[customer], key=lambda row: row.origin)),
             tuple(of_money[customer]),
+            tuple(sorted(of_items[customer], key=_in_order)),
+            tuple(sorted(of_adjustments[customer], key=lambda row: (row.elsewhere, row.day, row.id))),
         )
-        for customer in sorted({*of_lines, *of_gaps, *of_conflicts, *of_credits, *of_beside}, key=_by_name)
+        for customer in sorted(told, key=_by_name)
     )
     return Statement(month, accounts)
 
@@ -251,6 +258,14 @@ def beside_of(accounts: Iterable[Account]) -> dict[Origin, tuple[int, Decimal]]:
     return {origin: found[origin] for origin in Origin if origin in found}
 
 
+def sum_of(rows: Iterable[Item | AdjustmentLine]) -> tuple[Decimal, Decimal | None]:
+    """The minutes of these rows, and their amount; none where that of one of them is not known."""
+    found = list(rows)
+    amounts = [row.amount for row in found if row.amount is not None]
+    minutes = sum((row.minutes for row in found), ZERO)
+    return minutes, sum(amounts, ZERO) if len(amounts) == len(found) else None
+
+
 def questions_of(accounts: Iterable[Account]) -> dict[str, tuple[int, Decimal]]:
     """How many conflicts are open for each reason, and the minutes in question."""
     found: dict[str, tuple[int, Decimal]] = {}
@@ -295,6 +310,11 @@ def _by_customer(rows: Iterable[Row]) -> defaultdict[Customer, list[Row]]:
     for row in rows:
         found[row.customer].append(row)
     return found
+
+
+def _in_order(item: Item) -> tuple[bool, date, str, str, int]:
+    """The month's own bookings first, then what stands beside them."""
+    return item.origin is not None, item.day, item.ticket, item.agent, item.timesheet
 
 
 def _by_name(customer: Customer) -> tuple[str, str, int]:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from zk_pipeline.domain.adjustments import AdjustmentState
 from zk_pipeline.domain.billing import BillingState, Comparison, Figure
 from zk_pipeline.domain.lookup import fold
 from zk_pipeline.domain.records import Invoice
@@ -115,15 +116,6 @@ class OpenConflicts:
     minutes: Decimal = ZERO
 
 
-@dataclass(frozen=True, slots=True)
-class OpenCredits:
-    """Minutes of a customer that were billed too many, are credited in the month, and are not settled yet."""
-
-    customer: Customer
-    number: int
-    minutes: Decimal
-
-
 class Origin(StrEnum):
     """Where time in Kimai comes from that is not this month's bookings'."""
 
@@ -144,6 +136,66 @@ class Beside:
     origin: Origin
     timesheets: int
     minutes: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A time sheet as its customer reads it: one of the month's bookings, or one beside them (`origin`).
+
+    `ticket` is the ticket's number, empty where it came from none: then `title` is what people wrote in the target.
+    `amount` is the target's own, without tax: 0 where it is not billable, none where our account may not see it. One
+    that is taken off since it lies in another month is negative. `adjusts` is the work day of the booking that it
+    adjusts. `booking` is the source's id, `timesheet` the target's.
+    """
+
+    customer: Customer
+    day: date
+    ticket: str
+    title: str
+    agent: str
+    agent_email: str
+    activity: str
+    minutes: Decimal
+    billable: bool
+    amount: Decimal | None
+    currency: str
+    booking: str = ""
+    timesheet: int = 0
+    origin: Origin | None = None
+    adjusts: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AdjustmentLine:
+    """What was booked, or credited where it is negative, after a booking was billed.
+
+    `day` is the work day of the booking and `booked_on` that of the adjustment. `elsewhere` says that the latter lies
+    in another month than the statement, which tells it since the booking is its own. `amount` is what a credit
+    gives back, or what the target charges for the time sheet; none where that is not known. `note` is how a credit was
+    settled.
+    """
+
+    customer: Customer
+    id: int
+    day: date
+    booked_on: date
+    elsewhere: bool
+    state: AdjustmentState
+    ticket: str
+    title: str
+    agent: str
+    agent_email: str
+    activity: str
+    minutes: Decimal
+    amount: Decimal | None
+    currency: str
+    booking: str
+    note: str = ""
+
+    @property
+    def is_credit(self) -> bool:
+        """Whether it is owed to the customer."""
+        return self.minutes < 0
 
 
 @dataclass(frozen=True, slots=True)

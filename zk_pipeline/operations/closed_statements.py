@@ -1,5 +1,6 @@
 """The statements that closings kept: a month as it was closed, whether today's is another, names erased."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -9,7 +10,7 @@ from sqlalchemy import Connection, Row
 from zk_pipeline.domain.closing import Closing, fingerprint, month_name
 from zk_pipeline.domain.statement import Statement
 from zk_pipeline.operations.errors import StaleError
-from zk_pipeline.operations.statement_files.data import read_back, without_invoicing
+from zk_pipeline.operations.statement_files.kept import read_back, statement_hash, without_invoicing
 from zk_pipeline.store import periods, trail
 
 
@@ -54,7 +55,7 @@ def beside(connection: Connection, whole: Statement, found: Statement) -> Closin
 
 def hashes(connection: Connection) -> dict[int, str]:
     """The hashes of the kept statements that are what was kept, by the ids of their closings."""
-    return {row.id: row.hash for row in periods.kept_statements(connection) if _is_whole(row)}
+    return {row.id: statement_hash(row.content) for row in periods.kept_statements(connection) if _is_whole(row)}
 
 
 def follow_erasure(connection: Connection, before: Mapping[int, str]) -> list[Rehashed]:
@@ -62,9 +63,8 @@ def follow_erasure(connection: Connection, before: Mapping[int, str]) -> list[Re
     changed: list[Rehashed] = []
     for row in periods.kept_statements(connection):
         if row.id in before and not _is_whole(row):
-            now = fingerprint(row.content)
-            periods.set_hash(connection, row.id, now)
-            changed.append(Rehashed(month_name(row.month), before[row.id], now))
+            periods.set_hash(connection, row.id, fingerprint(row.content))
+            changed.append(Rehashed(month_name(row.month), before[row.id], statement_hash(row.content)))
     return changed
 
 
@@ -73,9 +73,9 @@ def _is_whole(row: Row) -> bool:
 
 
 def _differs(closed: Statement, whole: Statement, found: Statement) -> bool:
-    """Whether other lines or days are shown than were closed; those of one customer are compared with that one's.
+    """Whether other lines, days or items are shown than were closed, of one customer where one is shown.
 
-    What was exported or invoiced since is no difference.
+    What was exported or invoiced since is no difference, nor what older versions did not keep.
     """
     if len(found.accounts) == 1 and len(whole.accounts) > 1:
         asked = found.accounts[0].customer
@@ -86,7 +86,17 @@ def _differs(closed: Statement, whole: Statement, found: Statement) -> bool:
         )
         closed = replace(closed, accounts=accounts)
     lines, today = (set(map(without_invoicing, each.lines)) for each in (closed, found))
-    return (lines, set(closed.days)) != (today, set(found.days))
+    others = any(account.items for account in closed.accounts) and _placed(closed) != _placed(found)
+    return others or (lines, set(closed.days)) != (today, set(found.days))
+
+
+def _placed(statement: Statement) -> Counter[tuple[object, ...]]:
+    """On which days and tickets the minutes of its items are; names and amounts may change."""
+    return Counter(
+        (item.customer.id, item.origin, item.day, item.booking, item.minutes)
+        for account in statement.accounts
+        for item in account.items
+    )
 
 
 def _closing(connection: Connection, row: Row) -> Closing:
@@ -98,5 +108,5 @@ def _closing(connection: Connection, row: Row) -> Closing:
         hash=row.statement_hash,
         reopened_at=row.reopened_at,
         kept=kept,
-        pseudonymized=kept and row.hash != row.statement_hash,
+        pseudonymized=kept and statement_hash(row.content) != row.statement_hash,
     )

@@ -21,7 +21,7 @@ from zk_pipeline.operations.errors import OperationError, StaleError
 from zk_pipeline.operations.months import month_given
 from zk_pipeline.operations.runs import launch_once
 from zk_pipeline.operations.statement import read
-from zk_pipeline.operations.statement_files.data import lasting
+from zk_pipeline.operations.statement_files.kept import lasting, statement_hash
 from zk_pipeline.run_tags import MONTH_TAG, REASON_TAG, TARGET_TAG
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.stages.locks import push_lock
@@ -39,7 +39,7 @@ class Period:
     """One closing of a month; the month is closed while nobody opened it again. Instants are in UTC.
 
     `audit_head` is the hash of the audit chain's last row before the closing, `statement_hash` that of the statement
-    (`fingerprint`); `minutes_waiting` waited for people and were closed with it.
+    (docs/billing.md); `minutes_waiting` waited for people and were closed with it.
     """
 
     month: str
@@ -107,7 +107,7 @@ def close(runtime: Runtime, actor: Actor, name: str, *, with_waiting: bool = Fal
         # An erasure under way ends first, so that no name it erases is kept.
         privacy.one_at_a_time(connection)
         statement = lasting(read(connection, month, runtime.settings))
-        hashed = fingerprint(statement)
+        hashed = statement_hash(statement)
         _, head = audit.head(connection)
         periods.close(
             connection,
@@ -116,6 +116,7 @@ def close(runtime: Runtime, actor: Actor, name: str, *, with_waiting: bool = Fal
             audit_head=head,
             statement=statement,
             statement_hash=hashed,
+            kept_hash=fingerprint(statement),
             waiting=totals.minutes_waiting,
         )
         detail = {"audit_head": head, "statement_hash": hashed, "minutes_waiting": str(totals.minutes_waiting)}

@@ -47,7 +47,17 @@ def statement(
 def read(connection: Connection, month: date, settings: Settings) -> Statement:
     """The statement of a month as the marts say, of all customers."""
     rows = statements.rows(connection, addresses(connection), month, settings.zone)
-    made = statement_of(month, rows.lines, rows.days, rows.gaps, rows.conflicts, rows.credits, rows.beside, rows.money)
+    made = statement_of(
+        month,
+        rows.lines,
+        rows.days,
+        rows.gaps,
+        rows.conflicts,
+        rows.beside,
+        rows.money,
+        rows.items,
+        rows.adjustments,
+    )
     stale_days = tuple(_stale(connection, month, settings.minutes_per_unit))
     return replace(made, built_at=rows.built_at, stale_days=stale_days, readings=rows.readings)
 

@@ -38,7 +38,7 @@ periods = Table(
     schema="sync",
 )
 
-# The statement as it was when a period was closed. Its hash is that of the period until an erasure replaces names.
+# The statement as it was when a period was closed. Its hash covers all of it, that of the period only what was frozen.
 closed_statements = Table(
     "closed_statements",
     metadata,

@@ -51,9 +51,10 @@ def close(
     audit_head: str,
     statement: Mapping[str, Any],
     statement_hash: str,
+    kept_hash: str,
     waiting: Decimal,
 ) -> None:
-    """Record that a month is closed from now on, and keep its statement."""
+    """Record that a month is closed from now on, and keep its statement; `kept_hash` covers all of that."""
     values = {
         "month": month,
         "closed_by": actor,
@@ -62,7 +63,7 @@ def close(
         "minutes_waiting": waiting,
     }
     number = connection.execute(insert(periods).values(values).returning(periods.c.id)).scalar_one()
-    kept = {"id": number, "content": dict(statement), "hash": statement_hash}
+    kept = {"id": number, "content": dict(statement), "hash": kept_hash}
     connection.execute(insert(closed_statements).values(kept))
 
 
@@ -81,7 +82,7 @@ def kept_statements(connection: Connection) -> Sequence[Row]:
 
 
 def set_hash(connection: Connection, period_id: int, hashed: str) -> None:
-    """Record what the hash of a kept statement is from now on; that of the closing stays."""
+    """Record what the hash of all of a kept statement is from now on; that of the closing stays."""
     kept = closed_statements
     connection.execute(update(kept).where(kept.c.id == period_id).values(hash=hashed))
 

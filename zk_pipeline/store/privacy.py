@@ -58,7 +58,9 @@ BELONGING: Mapping[str, str] = {
 SHOWN: Mapping[str, str] = {
     "sync.closed_statements": (
         "jsonb_build_object('id', t.id, 'month', t.content -> 'month', 'lines', (SELECT jsonb_agg(line) FROM "
-        "jsonb_path_query(t.content, '$.customers[*].lines[*]') AS line WHERE lower(line ->> 'agent_email') = :email))"
+        "jsonb_path_query(t.content, '$.customers[*].lines[*]') AS line WHERE lower(line ->> 'agent_email') = :email), "
+        "'items', (SELECT jsonb_agg(item) FROM jsonb_path_query(t.content, '$.customers[*].*[*]') AS item "
+        "WHERE item ? 'booking' AND lower(item ->> 'agent_email') = :email))"
     )
 }
 """What of a row is about the person, where the row is about many others as well; of all other tables it is the row."""

@@ -15,19 +15,19 @@ from zk_pipeline.domain.instants import days_window
 from zk_pipeline.domain.statement import plain
 from zk_pipeline.domain.statement_rows import (
     PARTS,
+    AdjustmentLine,
     Amounts,
     Beside,
     Customer,
     DayMinutes,
     Gap,
+    Item,
     Line,
     Money,
     OpenConflicts,
-    OpenCredits,
-    Origin,
     Readings,
 )
-from zk_pipeline.store import billing, invoices, sweeps
+from zk_pipeline.store import billing, invoices, statement_items, sweeps
 from zk_pipeline.store.addresses import Addresses
 
 _AMOUNTS = ("zammad", *PARTS, "billable", "billed", "to_be_billed")
@@ -89,61 +89,6 @@ _CONFLICTS = text(
     FROM questions GROUP BY customer, customer_id, days, reason
     """
 )
-_BESIDE = text(
-    r"""
-    WITH told AS MATERIALIZED (
-        -- An entry is called as its booking, with an account behind it, or as its time sheet.
-        SELECT CASE WHEN entry_key LIKE 'kimai:%' THEN substr(entry_key, 7)::bigint ELSE bound.kimai_id END AS kimai_id,
-            customer, COALESCE(customer_id, 0) AS customer_id, minutes_kimai
-        FROM marts.int_entries_named
-        LEFT JOIN sync.pushes bound
-            ON bound.connector = :target AND bound.source_id = split_part(entry_key, '@', 1)
-        WHERE int_entries_named.entry_date BETWEEN :month AND :last AND minutes_kimai <> 0
-    ),
-    here AS MATERIALIZED (
-        SELECT id, project_id, duration_seconds, description FROM kimai.timesheets
-        WHERE connector = :target AND gone_at IS NULL AND begin_at >= :start AND begin_at < :end
-    ),
-    others AS (
-        SELECT COALESCE(customers.name, '') AS customer, COALESCE(customers.id, 0) AS customer_id,
-            CASE
-                WHEN EXISTS (SELECT FROM sync.pushes WHERE connector = :target AND kimai_id = here.id)
-                    THEN 'of_other_months'
-                WHEN here.description ~ :marker THEN 'copies'
-                ELSE 'not_from_a_ticket'
-            END AS origin,
-            round(here.duration_seconds::numeric / 60, 6) AS minutes
-        FROM here
-        LEFT JOIN told ON told.kimai_id = here.id
-        LEFT JOIN kimai.projects projects ON projects.connector = :target AND projects.id = here.project_id
-        LEFT JOIN kimai.customers customers ON customers.connector = :target AND customers.id = projects.customer_id
-        WHERE told.kimai_id IS NULL AND here.duration_seconds <> 0
-        UNION ALL
-        SELECT told.customer, told.customer_id, 'in_other_months', -told.minutes_kimai
-        FROM told LEFT JOIN here ON here.id = told.kimai_id
-        WHERE here.id IS NULL AND told.kimai_id IS NOT NULL
-    )
-    SELECT customer, customer_id, origin, count(*) AS timesheets, sum(minutes) AS minutes
-    FROM others
-    WHERE origin <> 'not_from_a_ticket' OR customer_id IN (
-        SELECT customer_id FROM told
-        UNION SELECT kimai_customer_id FROM sync.customer_mappings WHERE kimai_customer_id IS NOT NULL
-        UNION SELECT id FROM kimai.customers WHERE connector = :target AND starts_with(number, 'zammad-org-')
-    )
-    GROUP BY customer, customer_id, origin
-    """
-)
-_CREDITS = text(
-    """
-    SELECT COALESCE(customers.name, credits.project_number) AS customer, COALESCE(customers.id, 0) AS customer_id,
-        count(*) AS number, -sum(credits.minutes) AS minutes
-    FROM sync.adjustments credits
-    LEFT JOIN kimai.projects projects ON projects.connector = :target AND projects.id = credits.project_id
-    LEFT JOIN kimai.customers customers ON customers.connector = :target AND customers.id = projects.customer_id
-    WHERE credits.state = 'open' AND credits.entry_date BETWEEN :month AND :last
-    GROUP BY 1, 2
-    """
-)
 _STALE_DAYS = text(
     """
     WITH built AS (
@@ -191,9 +136,10 @@ class Rows:
     days: list[DayMinutes]
     gaps: list[Gap]
     conflicts: list[OpenConflicts]
-    credits: list[OpenCredits]
     beside: list[Beside]
     money: list[Money]
+    items: list[Item]
+    adjustments: list[AdjustmentLine]
     readings: Readings
     built_at: datetime | None
 
@@ -216,7 +162,7 @@ def rows(connection: Connection, names: Addresses, month: date, zone: ZoneInfo) 
         Line(_customer(row), row.agent, row.agent_email, row.activity, _amounts(row))
         for row in connection.execute(_LINES, within)
     ]
-    others = beside(connection, names, month, zone)
+    items = statement_items.items(connection, names, month, zone)
     window = days_window(month, last_day(month), zone)
     return Rows(
         lines=lines,
@@ -229,12 +175,10 @@ def rows(connection: Connection, names: Addresses, month: date, zone: ZoneInfo) 
             for row in connection.execute(_GAPS, within)
         ],
         conflicts=open_conflicts(connection, names.target, month),
-        credits=[
-            OpenCredits(_customer(row), row.number, _exact(row.minutes))
-            for row in connection.execute(_CREDITS, {**within, "target": names.target})
-        ],
-        beside=others,
-        money=billing.money_within(connection, names.target, window, (row.customer for row in (*lines, *others))),
+        beside=statement_items.beside(items),
+        money=billing.money_within(connection, names.target, window, (row.customer for row in (*lines, *items))),
+        items=items,
+        adjustments=statement_items.adjustments(connection, names, month),
         readings=readings(connection, names, month, zone),
         built_at=connection.execute(_BUILT_AT, within).scalar_one(),
     )
@@ -250,18 +194,6 @@ def readings(connection: Connection, names: Addresses, month: date, zone: ZoneIn
         billing.checked_at(connection, names.target),
         known.problem,
     )
-
-
-def beside(connection: Connection, names: Addresses, month: date, zone: ZoneInfo) -> list[Beside]:
-    """What Kimai has for our customers from the month's first instant to its last that is not the month's bookings'."""
-    last = last_day(month)
-    window = days_window(month, last, zone)
-    within = {"month": month, "last": last, "target": names.target, "start": window.start, "end": window.end}
-    marker = rf"\[zk-{names.source}-[a-z0-9]+\]"
-    return [
-        Beside(_customer(row), Origin(row.origin), row.timesheets, _exact(row.minutes))
-        for row in connection.execute(_BESIDE, {**within, "marker": marker})
-    ]
 
 
 def open_conflicts(connection: Connection, target: str, month: date) -> list[OpenConflicts]:

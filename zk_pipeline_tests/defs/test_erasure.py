@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from zk_pipeline.domain.adjustments import AdjustmentState
 from zk_pipeline.domain.closing import fingerprint
 from zk_pipeline.domain.statement import Amounts, Customer, Line, statement_of
+from zk_pipeline.domain.statement_rows import AdjustmentLine, Item
 from zk_pipeline.operations import closed_statements, privacy
 from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
 from zk_pipeline.operations.privacy import Fate
-from zk_pipeline.operations.statement_files.data import lasting
+from zk_pipeline.operations.statement_files.kept import lasting, statement_hash
 from zk_pipeline.operations.throttle import account_hash
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import audit, deliveries, periods
@@ -151,8 +153,17 @@ def test_the_plan_says_that_the_account_of_the_operating_system_stays_in_the_cha
 def test_a_closed_statement_keeps_its_minutes_and_tells_honestly_that_a_name_is_gone(
     known: World, runtime: Runtime
 ) -> None:
-    line = Line(Customer("ACME", 1), NAME, EMAIL, "Support", Amounts(1, Decimal(60), Decimal(60)))
-    content = lasting(statement_of(date(2025, 9, 1), [line]))
+    customer, day = Customer("ACME", 1), date(2025, 9, 3)
+    line = Line(customer, NAME, EMAIL, "Support", Amounts(1, Decimal(60), Decimal(60)))
+    item = Item(
+        *(customer, day, "50001", f"Call {NAME} <{EMAIL}>", NAME, EMAIL, "Support", Decimal(60), True, Decimal(90)),
+        *("EUR", "17", 3),
+    )
+    credit = AdjustmentLine(
+        *(customer, 1, day, day, False, AdjustmentState.SETTLED, "50001", f"Call {NAME}", NAME, EMAIL, "Support"),
+        *(Decimal(-15), None, "EUR", "17", f"Agreed with {NAME}"),
+    )
+    content = lasting(statement_of(day.replace(day=1), [line], items=[item], adjustments=[credit]))
     with runtime.database.transaction() as connection:
         periods.close(
             connection,
@@ -160,20 +171,27 @@ def test_a_closed_statement_keeps_its_minutes_and_tells_honestly_that_a_name_is_
             actor="user:2",
             audit_head="",
             statement=content,
-            statement_hash=fingerprint(content),
+            statement_hash=statement_hash(content),
+            kept_hash=fingerprint(content),
             waiting=Decimal(0),
         )
     export = unpacked(runtime)["sync/closed_statements.json"]
     assert [row["lines"][0]["agent"] for row in export] == [NAME]
+    assert [item["booking"] for item in export[0]["items"]] == ["17", "17"]
     pseudonym = erase(runtime)
     with runtime.database.transaction() as connection:
         found = closed_statements.as_closed(connection, date(2025, 9, 1))
     assert found.closing is not None
     assert [(row.agent, row.amounts.kimai) for row in found.lines] == [(pseudonym, 60)]
-    assert (found.closing.pseudonymized, found.closing.hash) == (True, fingerprint(content))
+    (account,) = found.accounts
+    ((item,), (credit,)) = account.items, account.adjustments
+    assert (item.agent, credit.agent, item.minutes, item.amount) == (pseudonym, pseudonym, 60, 90)
+    for kept in (item.title, credit.title, credit.note):
+        assert (pseudonym in kept, NAME in kept, EMAIL in kept) == (True, False, False)
+    assert (found.closing.pseudonymized, found.closing.hash) == (True, statement_hash(content))
     (changed,) = known.value("SELECT detail -> 'closed_statements' FROM sync.audit_details ORDER BY id DESC LIMIT 1")
-    assert (changed["month"], changed["was"]) == ("2025-09", fingerprint(content))
-    assert changed["now"] == known.value("SELECT hash FROM sync.closed_statements")
+    assert (changed["month"], changed["was"]) == ("2025-09", statement_hash(content))
+    assert changed["now"] == statement_hash(known.value("SELECT content FROM sync.closed_statements"))
 
 
 def test_the_plan_tells_the_fate_of_each_table_and_why(runtime: Runtime) -> None:

@@ -11,19 +11,19 @@ from openpyxl import load_workbook
 from sqlalchemy import text
 
 from zk_pipeline.domain.billing import BillingState
-from zk_pipeline.domain.closing import fingerprint
 from zk_pipeline.domain.statement import Statement
 from zk_pipeline.operations import invoices, periods
 from zk_pipeline.operations import statement as statements
 from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
 from zk_pipeline.operations.statement_files import FileFormat, money, render
-from zk_pipeline.operations.statement_files.data import lasting
+from zk_pipeline.operations.statement_files.kept import lasting, statement_hash
 from zk_pipeline.operations.statement_files.look import look_of
 from zk_pipeline_tests import empty_marts
 from zk_pipeline_tests.defs.billing import ADMIN
 from zk_pipeline_tests.defs.world import MONDAY, World, at
 
 MONTH = date(2025, 10, 1)
+AMOUNT = ["customers", "0", "items", "0", "amount"]
 
 
 def customer(world: World, name: str, hourly: str | None = "100.00") -> tuple[int, int]:
@@ -179,7 +179,7 @@ def test_a_closed_month_that_is_invoiced_later_is_unchanged_and_keeps_its_hash(w
     found = read(world)
     assert found.closing is not None
     assert not found.closing.differs
-    assert fingerprint(lasting(found)) == hashed
+    assert statement_hash(lasting(found)) == hashed
     assert found.accounts[0].money[0].invoices
     closed = statements.statement(runtime, "2025-10", closed=True)
     assert closed.total.to_be_billed == 180
@@ -188,7 +188,44 @@ def test_a_closed_month_that_is_invoiced_later_is_unchanged_and_keeps_its_hash(w
     changed = statements.statement(runtime, "2025-10", refresh=False)
     assert changed.closing is not None
     assert changed.closing.differs
-    assert fingerprint(lasting(changed)) != hashed
+    assert statement_hash(lasting(changed)) != hashed
+
+
+def test_a_kept_statement_is_the_same_file_later_and_differs_when_time_is_moved(world: World) -> None:
+    customer(world, "Paid")
+    read(world)
+    runtime = world.environment.runtime
+    look = look_of(runtime.settings)
+    closed = periods.close(runtime, ADMIN, "2025-10")
+    kept = statements.statement(runtime, "2025-10", closed=True)
+    files = [render(kept, kind, look) for kind in (FileFormat.JSON, FileFormat.PDF)]
+    (account,) = kept.accounts
+    assert [(item.minutes, item.amount) for item in account.items] == [(60, 100)] * 3
+    assert kept.closing is not None
+    assert kept.closing.hash == closed.statement_hash
+    sheet = world.office.rows[-1]
+    world.office.server.edit_timesheet(sheet.id, hourly_rate=Decimal(250))
+    dearer = read(world)
+    assert [item.amount for item in dearer.accounts[0].items] == [100, 100, 250]
+    assert dearer.closing is not None
+    assert not dearer.closing.differs
+    again = statements.statement(runtime, "2025-10", closed=True)
+    assert [render(again, kind, look) for kind in (FileFormat.JSON, FileFormat.PDF)] == files
+    world.office.change(sheet, begin=sheet.begin + 86_400, end=(sheet.end or 0) + 86_400)
+    world.sync(MONDAY, MONDAY + timedelta(days=3))
+    moved = statements.statement(runtime, "2025-10", refresh=False)
+    assert moved.closing is not None
+    assert moved.closing.differs
+
+
+def test_amounts_that_somebody_changed_in_a_kept_statement_are_not_shown(world: World) -> None:
+    customer(world, "Paid")
+    read(world)
+    runtime = world.environment.runtime
+    periods.close(runtime, ADMIN, "2025-10")
+    world.execute("UPDATE sync.closed_statements SET content = jsonb_set(content, :path, '\"1\"')", path=AMOUNT)
+    with pytest.raises(StaleError, match="its hash is no longer"):
+        statements.statement(runtime, "2025-10", closed=True)
 
 
 def test_where_kimai_is_away_the_comparison_fails_with_a_sentence(world: World) -> None:

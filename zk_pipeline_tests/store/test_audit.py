@@ -82,7 +82,7 @@ def test_the_head_that_a_closed_month_kept_is_missed_when_the_trail_is_cut_befor
     with database.transaction() as connection:
         audit.append(connection, events(5))
         _, head = audit.head(connection)
-        values = {"actor": "cli:anna", "statement": {}, "statement_hash": "", "waiting": Decimal(0)}
+        values = {"actor": "cli:anna", "statement": {}, "statement_hash": "", "kept_hash": "", "waiting": Decimal(0)}
         periods.close(connection, date(2025, 8, 1), audit_head=head, **values)
         assert audit.verify(connection).broken_at is None
     with database.transaction() as connection:

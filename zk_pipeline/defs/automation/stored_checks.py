@@ -16,8 +16,8 @@ from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.closing import month_name, month_of
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.plausibility import Fit, judge_unit, plain
-from zk_pipeline.domain.statement_rows import Beside
-from zk_pipeline.store import quality, statements
+from zk_pipeline.domain.statement_rows import Item
+from zk_pipeline.store import quality, statement_items
 from zk_pipeline.store.addresses import addresses
 
 BOOKINGS = dg.AssetKey(["zammad", "time_accountings"])
@@ -139,7 +139,8 @@ def minutes_are_conserved(zk: ZkResource) -> dg.AssetCheckResult:
         zone = zk.runtime.settings.zone
         this_month = month_of(local_day(zk.now(), zone))
         months = (month_of(this_month - timedelta(days=1)), this_month)
-        beside = [(month, statements.beside(connection, addresses(connection), month, zone)) for month in months]
+        names = addresses(connection)
+        items = [(month, statement_items.items(connection, names, month, zone)) for month in months]
     sentences = [f"{gap.entry_key} of {gap.day}: {plain(gap.minutes)} minutes unexplained." for gap in found.gaps]
     if found.lost_in_netting:
         sentences.append(f"Corrections and what they correct differ by {plain(found.lost_in_netting)} minutes.")
@@ -149,7 +150,7 @@ def minutes_are_conserved(zk: ZkResource) -> dg.AssetCheckResult:
         passed=not number,
         severity=dg.AssetCheckSeverity.ERROR,
         description=_sentence(sentences, number, remedy) or None,
-        metadata={"entries": found.entries, "what_to_do": remedy, "also_in_kimai": also_in_kimai(beside)},
+        metadata={"entries": found.entries, "what_to_do": remedy, "also_in_kimai": also_in_kimai(items)},
     )
 
 
@@ -163,13 +164,13 @@ of_stored_rows = (
 """The checks that read no mart."""
 
 
-def also_in_kimai(beside: Sequence[tuple[date, Sequence[Beside]]]) -> str:
+def also_in_kimai(items: Sequence[tuple[date, Sequence[Item]]]) -> str:
     """The time sheets in Kimai that are not the bookings' of their month, a customer and a month each."""
     told = [
         f"{month_name(month)}, {row.customer}: {row.timesheets} time sheets, {plain(row.minutes)} minutes, "
         f"{row.origin.replace('_', ' ')}."
-        for month, rows in beside
-        for row in sorted(rows, key=lambda row: (row.customer, row.origin))
+        for month, rows in items
+        for row in sorted(statement_items.beside(rows), key=lambda row: (row.customer, row.origin))
     ]
     return "\n".join(told) or "Nothing."
 

@@ -1,16 +1,17 @@
 """A statement for programs: one JSON object, or CSV lines."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
 from zk_pipeline.domain import spreadsheets
+from zk_pipeline.domain.adjustments import AdjustmentState
 from zk_pipeline.domain.billing import BillingState
-from zk_pipeline.domain.closing import Closing, month_name, month_named
+from zk_pipeline.domain.closing import Closing, month_name
 from zk_pipeline.domain.statement import (
     AGE_NAMES,
     ZERO,
@@ -27,28 +28,14 @@ from zk_pipeline.domain.statement import (
     minutes_per_day,
     questions_of,
 )
-from zk_pipeline.domain.statement_rows import PARTS, Beside, Money, Origin, Readings
+from zk_pipeline.domain.statement_rows import PARTS, AdjustmentLine, Item, Money, Origin, Readings
 from zk_pipeline.operations.statement_files import money
 from zk_pipeline.operations.statement_files.look import Look
 
 COLUMNS = ("zammad", *PARTS, "unexplained", "billable", "billed", "to_be_billed")
 """The amounts of a line, in their order."""
 
-_OF_INVOICING = ("billed", "to_be_billed")
-"""Amounts that change when a closed month is exported or invoiced."""
-
-_MINUTES: Any = {"minutes": set(_OF_INVOICING)}
-_OF_THE_MOMENT: Any = {
-    **dict.fromkeys(("built_at", "stale_days", "closing", "readings", "conflicts", "credits_open", "money"), True),
-    **_MINUTES,
-    "customers": {
-        "__all__": {
-            **dict.fromkeys(("conflicts", "credits_open", "money"), True),
-            **_MINUTES,
-            "lines": {"__all__": _MINUTES},
-        }
-    },
-}
+Told = TypeVar("Told", "ToldItem", "ToldAdjustment")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +140,59 @@ class ToldGap:
 
 
 @dataclass(frozen=True, slots=True)
+class ToldItem:
+    """A time sheet: one of the month's bookings, or with an `origin` one beside them. `amount` is without tax.
+
+    `adjusts` is the day of the booking that it adjusts. The amount is 0 where it is not billable, and none where Kimai
+    does not show it.
+    """
+
+    day: date
+    ticket: str
+    title: str
+    agent: str
+    agent_email: str
+    activity: str
+    minutes: Decimal
+    billable: bool
+    amount: Decimal | None
+    currency: str
+    booking: str
+    timesheet: int
+    origin: Origin | None
+    adjusts: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class ToldAdjustment:
+    """What was adjusted, or credited where it is negative, after its booking, of `day`, was billed.
+
+    With `elsewhere` it is booked in another month, which its `booked_on` names, and told here since its booking is of
+    this one. `note` is how a credit was settled.
+    """
+
+    id: int
+    day: date
+    booked_on: date
+    elsewhere: bool
+    state: AdjustmentState
+    ticket: str
+    title: str
+    agent: str
+    agent_email: str
+    activity: str
+    minutes: Decimal
+    amount: Decimal | None
+    currency: str
+    booking: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class ToldAccount:
     """A customer's part; `credits_open` are minutes (docs/billing.md).
 
-    `kimai_in_all` is what Kimai adds up to: `minutes.kimai` and those of `beside`.
+    `kimai_in_all` is what Kimai adds up to: `minutes.kimai` and those of `beside`. So do the minutes of `items`.
     """
 
     customer: Customer
@@ -169,6 +205,8 @@ class ToldAccount:
     kimai_in_all: Decimal = ZERO
     beside: Sequence[ToldBeside] = ()
     money: Sequence[ToldMoney] = ()
+    items: Sequence[ToldItem] = ()
+    adjustments: Sequence[ToldAdjustment] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,50 +264,6 @@ def as_json(statement: Statement, look: Look) -> bytes:
     return TypeAdapter(ToldStatement).dump_json(told(statement), indent=2) + b"\n"
 
 
-def lasting(statement: Statement) -> dict[str, Any]:
-    """The JSON object without what tells of the moment: what closing a month keeps (docs/billing.md)."""
-    return TypeAdapter(ToldStatement).dump_python(told(statement), mode="json", exclude=_OF_THE_MOMENT)
-
-
-def read_back(content: Mapping[str, Any]) -> Statement:
-    """The statement of which this lasted. It balances, so there is no gap in it.
-
-    What was billable when the month was closed was to be billed with it.
-    """
-    older = "to_be_billed" in content["minutes"]
-    accounts = TypeAdapter(list[ToldAccount]).validate_python(
-        [{**account, "conflicts": {}, "credits_open": 0} for account in content["customers"]]
-    )
-    return Statement(
-        month_named(content["month"]),
-        tuple(
-            Account(
-                account.customer,
-                tuple(
-                    Line(
-                        account.customer,
-                        line.agent,
-                        line.agent_email,
-                        line.activity,
-                        _at_closing(line.minutes, older=older),
-                    )
-                    for line in account.lines
-                ),
-                tuple(DayMinutes(account.customer, row.day, row.zammad, row.kimai) for row in account.days),
-                beside=tuple(
-                    Beside(account.customer, row.origin, row.timesheets, row.minutes) for row in account.beside
-                ),
-            )
-            for account in accounts
-        ),
-    )
-
-
-def without_invoicing(line: Line) -> Line:
-    """The line without what changes when its month is exported or invoiced."""
-    return replace(line, amounts=replace(line.amounts, **dict.fromkeys(_OF_INVOICING, ZERO)))
-
-
 def as_csv(statement: Statement, look: Look) -> bytes:
     """The lines; what people typed stays text in a spreadsheet."""
     heads = ("month", "customer", "customer_id", "agent", "agent_email", "activity", "entries")
@@ -313,11 +307,6 @@ def _cells(statement: Statement, line: Line, account: Account | None = None) -> 
     return [*names, line.activity, amounts.entries, *numbers, *of_account, *_closing(statement.closing)]
 
 
-def _at_closing(amounts: Amounts, *, older: bool) -> Amounts:
-    """What was to be billed with a closed month; older versions kept that."""
-    return amounts if older else replace(amounts, to_be_billed=amounts.billable)
-
-
 def _closing(closing: Closing | None) -> Sequence[Any]:
     return ("", "", "") if closing is None else (closing.kind, closing.at.isoformat(), closing.by)
 
@@ -340,7 +329,13 @@ def _account(account: Account) -> ToldAccount:
         account.kimai_in_all,
         _beside([account]),
         [_money(row) for row in account.money],
+        [_without_customer(row, ToldItem) for row in account.items],
+        [_without_customer(row, ToldAdjustment) for row in account.adjustments],
     )
+
+
+def _without_customer(row: Item | AdjustmentLine, kind: type[Told]) -> Told:
+    return kind(*(getattr(row, field.name) for field in fields(kind)))
 
 
 def _beside(accounts: Sequence[Account]) -> list[ToldBeside]:

@@ -8,8 +8,10 @@ from decimal import Decimal
 
 import pytest
 
+from zk_pipeline.domain.statement import Statement
 from zk_pipeline.operations import credits as credit_list
 from zk_pipeline.operations import periods
+from zk_pipeline.operations.statement import statement
 from zk_pipeline_tests.defs.billing import ADMIN, Books, today
 from zk_pipeline_tests.defs.marts.conftest import Marts
 from zk_pipeline_tests.defs.world import MONDAY, at
@@ -104,6 +106,16 @@ class Ledgers:
             activity=office.server.add_activity("Driving"),
         )
         self.sync()
+        self.price()
+        self.sync()
+
+    def price(self) -> None:
+        """Set a rate of 60.00 for each customer, and have all time sheets saved again: a minute costs 1.00."""
+        server = self.marts.world.office.server
+        for customer in server.kimai.customers.rows:
+            server.add_rate("customers", customer, "60.00")
+        for row in self.marts.world.office.rows:
+            server.edit_timesheet(row.id)
 
     def sync(self) -> None:
         """Sync every day on which something was booked."""
@@ -181,7 +193,17 @@ def owed(ledgers: Ledgers, adjusted: Told) -> Mapping[str | None, int]:
 
 
 @pytest.fixture(scope="module")
-def merged(ledgers: Ledgers, owed: Mapping[str | None, int]) -> Told:
+def stated(ledgers: Ledgers, owed: Mapping[str | None, int]) -> Mapping[str, Statement]:
+    """The statements of October and of the month in which it was adjusted, after a credit was settled."""
+    del owed
+    runtime = ledgers.marts.runtime
+    credit = next(each for each in credit_list.listed(runtime, "2025-10") if each.minutes == 30)
+    credit_list.settle(runtime, ADMIN, credit.id, "credit note 2025-113")
+    return {month: statement(runtime, month) for month in ("2025-10", f"{today():%Y-%m}")}
+
+
+@pytest.fixture(scope="module")
+def merged(ledgers: Ledgers, stated: Mapping[str, Statement]) -> Told:
     """A customer was renamed and two were merged, and then the next month was closed."""
     ledgers.rename_and_merge()
     told = ledgers.build()
@@ -256,6 +278,46 @@ def test_what_the_statements_leave_adjusted_is_what_is_owed(adjusted: Told, owed
     for (_, customer), parts in adjusted.customers.items():
         left[customer] -= parts.get("adjusted", 0)
     assert owed == dict(left) == {"Acme": 100, "Globex": 10}
+
+
+def adjusted_of(found: Statement) -> dict[str, list[tuple[int, bool, str, str]]]:
+    """The adjustments and credits of each customer: minutes, whether booked elsewhere, state and note."""
+    return {
+        account.customer.name: sorted(
+            (int(row.minutes), row.elsewhere, str(row.state), row.note) for row in account.adjustments
+        )
+        for account in found.accounts
+        if account.adjustments
+    }
+
+
+def test_credits_and_adjustments_stand_with_their_month_and_named_as_such_with_the_next(
+    stated: Mapping[str, Statement],
+) -> None:
+    october, later = stated["2025-10"], stated[f"{today():%Y-%m}"]
+    note = "credit note 2025-113"
+    credited = {
+        "Acme": [(-50, "open", ""), (-30, "settled", note), (-20, "open", "")],
+        "Globex": [(-10, "open", "")],
+    }
+    booked = {"Acme": [(15, "booked", ""), (20, "booked", "")], "Globex": [(50, "booked", "")]}
+    of_october = {name: sorted([*credited[name], *booked[name]]) for name in credited}
+    assert adjusted_of(october) == {
+        name: [(minutes, True, state, note) for minutes, state, note in rows] for name, rows in of_october.items()
+    }
+    assert adjusted_of(later) == {
+        name: [(minutes, False, state, note) for minutes, state, note in rows] for name, rows in credited.items()
+    }
+    assert (october.credited, later.credited) == (0, 50 + 20 + 10)
+    every = [row for found in (october, later) for account in found.accounts for row in account.adjustments]
+    assert [row.amount for row in every] == [row.minutes for row in every]
+    for account in later.accounts:
+        assert sorted(int(item.minutes) for item in account.items) == sorted(
+            [minutes for minutes, _, _ in booked[account.customer.name]]
+            + ([5] if account.customer.name == "Acme" else [])
+        )
+        assert {item.adjusts for item in account.items} <= {MONDAY, SEPTEMBER}
+        assert all(item.ticket and item.title for item in account.items)
 
 
 def test_the_next_month_closes_after_customers_were_renamed_and_merged(adjusted: Told, merged: Told) -> None:

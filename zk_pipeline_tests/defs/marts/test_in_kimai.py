@@ -3,20 +3,22 @@
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 
 from zk_pipeline.defs.automation.stored_checks import also_in_kimai
-from zk_pipeline.domain.statement import Statement, Verdict, beside_of, questions_of
+from zk_pipeline.domain.statement import Statement, Verdict, beside_of, questions_of, sum_of
+from zk_pipeline.domain.statement_rows import Origin
 from zk_pipeline.operations import periods
 from zk_pipeline.operations.statement import statement
 from zk_pipeline.operations.statement_files import FileFormat, render
 from zk_pipeline.operations.statement_files.look import Look
 from zk_pipeline.sandbox.kimai.model import Timesheet
 from zk_pipeline.store.addresses import addresses
-from zk_pipeline.store.statements import beside
+from zk_pipeline.store.statement_items import items
 from zk_pipeline_tests.defs.marts.conftest import Marts
 from zk_pipeline_tests.defs.world import KIMAI_TOKEN, ZONE, World, at
 
@@ -43,6 +45,7 @@ def months(marts: Marts) -> Marts:
     """Two months in which all was carried over; then people copied, moved and typed time sheets in Kimai."""
     world = marts.world
     day = date(2025, 10, 6)
+    world.desk.book("7.3333", at("16:00", day))
     kept = [world.desk.book(30, at("09:00", day + timedelta(days=number))) for number in range(3)]
     other = world.desk.book(50, at("09:00", day), agent="ben", ticket="globex")
     early = world.desk.book(45, at("09:00", date(2025, 9, 29)))
@@ -58,24 +61,38 @@ def months(marts: Marts) -> Marts:
         world.office.change(row, project=project)
     world.office.type_by_hand(at("10:00", date(2025, 10, 14)), 75, "Own work of nobody's customer")
     assert late
+    price(world)
     world.sync(FIRST, LAST)
     return marts
+
+
+def price(world: World) -> None:
+    """Set a rate for each customer, have all time sheets saved again, and leave one of them unbilled."""
+    office = world.office
+    for customer in office.server.kimai.customers.rows:
+        office.server.add_rate("customers", customer, "85.55")
+    for row in office.rows:
+        office.server.edit_timesheet(row.id)
+    office.server.edit_timesheet(office.rows[-2].id, billable=False)
 
 
 def found(marts: Marts, month: str) -> Statement:
     return statement(marts.runtime, month)
 
 
-def of_kimai(marts: Marts, month: str, customer: int) -> Decimal:
-    """What Kimai's API adds up to for a customer between the month's first instant and its last."""
+def rows_of_kimai(marts: Marts, month: str, customer: int) -> list[dict[str, Any]]:
+    """What Kimai's API tells for a customer between the month's first instant and its last."""
     first = date.fromisoformat(f"{month}-01")
     base_url = marts.runtime.stored("target").base_url
     headers = {"Authorization": f"Bearer {KIMAI_TOKEN}"}
     after = (first + timedelta(days=31)).replace(day=1)
     query = {"user": "all", "size": "500", "customers[]": str(customer)}
     rows = httpx.get(f"{base_url}/api/timesheets", params=query, headers=headers).raise_for_status().json()
-    seconds = sum(row["duration"] for row in rows if str(first) <= _berlin(row["begin"]) < str(after))
-    return Decimal(seconds) / 60
+    return [row for row in rows if str(first) <= _berlin(row["begin"]) < str(after)]
+
+
+def seconds_of(minutes: Decimal) -> int:
+    return round(minutes * 60)
 
 
 def _berlin(instant: str) -> str:
@@ -87,7 +104,51 @@ def test_the_statements_side_of_kimai_is_what_kimai_adds_up_to(months: Marts, mo
     accounts = found(months, month).accounts
     assert accounts
     for account in accounts:
-        assert account.kimai_in_all == of_kimai(months, month, account.customer.id), account.customer
+        told = rows_of_kimai(months, month, account.customer.id)
+        assert seconds_of(account.kimai_in_all) == sum(row["duration"] for row in told), account.customer
+
+
+@pytest.mark.parametrize("month", MONTHS)
+def test_the_time_sheets_of_a_statement_add_up_to_what_kimai_does_in_seconds_and_money(
+    months: Marts, month: str
+) -> None:
+    priced = 0
+    for account in found(months, month).accounts:
+        told = rows_of_kimai(months, month, account.customer.id)
+        minutes, amount = sum_of(account.items)
+        own, _ = sum_of(item for item in account.items if item.origin is None)
+        billable = sum((Decimal(str(row["rate"])) for row in told if row["billable"]), Decimal(0))
+        assert (seconds_of(minutes), amount) == (sum(row["duration"] for row in told), billable), account.customer
+        assert minutes == account.kimai_in_all
+        assert own == account.total.kimai
+        assert [row.amount for row in account.money] == [billable]
+        lying = [item.timesheet for item in account.items if item.origin is not Origin.IN_OTHER_MONTHS]
+        away = [item.timesheet for item in account.items if item.origin is Origin.IN_OTHER_MONTHS]
+        assert sorted(lying) == sorted([*(row["id"] for row in told), *away])
+        priced += bool(billable)
+    assert priced
+
+
+def test_each_time_sheet_is_told_with_its_ticket_or_with_what_people_wrote(months: Marts) -> None:
+    october = {account.customer.name: account for account in found(months, "2025-10").accounts}
+    desk = months.world.desk
+    (copied,) = [item for item in october["Acme"].items if item.origin is Origin.COPIES]
+    assert (copied.ticket, copied.title) == (desk.number().removeprefix("#"), "Printer is out of paper")
+    (booked,) = [item for item in october["Globex"].items if item.origin is None]
+    assert (booked.ticket, booked.title) == (desk.number("globex").removeprefix("#"), "VPN is slow")
+    assert (booked.agent, booked.agent_email, booked.activity, booked.day) == (
+        "Ben",
+        "ben@example.com",
+        "Support",
+        date(2025, 10, 6),
+    )
+    meetings = [item for item in october["Globex"].items if item.origin is Origin.NOT_FROM_A_TICKET]
+    assert [(item.title, item.ticket, item.agent, item.billable) for item in meetings].count(
+        ("Meeting", "", "anna", True)
+    ) == 2
+    assert [item.amount for item in meetings if not item.billable] == [0]
+    (moved,) = [item for item in october["Acme"].items if item.origin is Origin.OF_OTHER_MONTHS]
+    assert (moved.day, moved.minutes, moved.title) == (date(2025, 10, 2), 45, "Printer is out of paper")
 
 
 def test_copies_and_time_that_did_not_come_from_a_ticket_have_lines_of_their_own(months: Marts) -> None:
@@ -119,6 +180,6 @@ def test_the_check_names_what_did_not_come_from_a_ticket(months: Marts) -> None:
     found(months, "2025-10")
     with months.runtime.database.transaction() as connection:
         month = date(2025, 10, 1)
-        told = also_in_kimai([(month, beside(connection, addresses(connection), month, ZONE))])
+        told = also_in_kimai([(month, items(connection, addresses(connection), month, ZONE))])
     assert "Globex" in told
     assert "3 time sheets, 90 minutes, not from a ticket." in told

@@ -2,15 +2,17 @@
 
 import io
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 
 import httpx
 import pytest
 from openpyxl import load_workbook
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, insert, text
 
 from zk_pipeline.domain.statement_rows import PARTS
 from zk_pipeline.operations.statement_files import MEDIA_TYPES, FileFormat
+from zk_pipeline.store.addresses import addresses
+from zk_pipeline.store.raw_tables import timesheets
 from zk_pipeline_tests.commands.test_up import free_port
 from zk_pipeline_tests.credits import credited
 from zk_pipeline_tests.web.conftest import Web, refused
@@ -24,7 +26,8 @@ NUMBERS = ", ".join(f"minutes_{name} numeric NOT NULL DEFAULT 0" for name in AMO
 TABLES = {
     "statement_lines": f"month date, {NAMES}, agent text, agent_email text, entries bigint, {NUMBERS}",
     "int_entries_named": (
-        f"entry_key text, entry_date date, {NAMES}, agent_name text, agent_address text, {NUMBERS}, "
+        "entry_key text, source_id text, kimai_id bigint, ticket_id bigint, ticket_number text, "
+        f"entry_date date, {NAMES}, agent_name text, agent_address text, {NUMBERS}, "
         "minutes_unexplained numeric NOT NULL DEFAULT 0"
     ),
     "fct_time_entries": "entry_date date, day_version text, built_at timestamptz",
@@ -153,6 +156,22 @@ def test_an_open_credit_stands_with_its_customer_until_it_is_settled(
     (credit,) = viewer.get("/api/v1/credits").json()
     assert operator.post(f"/api/v1/credits/{credit['id']}/settle", json={"note": "note 12"}).status_code == 200
     assert viewer.get(MONTH).json()["credits_open"] == "0"
+
+
+def test_each_time_sheet_is_told_with_its_customer(statement: Web, viewer: httpx.Client) -> None:
+    with statement.database.transaction() as connection:
+        connection.execute(
+            text("UPDATE marts.int_entries_named SET kimai_id = 11, source_id = '1' WHERE entry_key = 'z1'")
+        )
+        sheet = {"id": 11, "user_id": 1, "project_id": 1, "activity_id": 1, "duration_seconds": 1800, "description": ""}
+        sheet |= {"begin_at": datetime(2025, 8, 4, 9, tzinfo=UTC), "tags": [], "exported": False, "billable": False}
+        connection.execute(insert(timesheets).values(connector=addresses(connection).target, raw={}, **sheet))
+    told = {row["customer"]["name"]: row for row in viewer.get(MONTH).json()["customers"]}
+    (item,) = told["=1+1"]["items"]
+    assert (item["day"], item["minutes"], item["agent"], item["timesheet"]) == ("2025-08-04", "30", "Ben", 11)
+    assert told["Globex"]["items"] == []
+    book = load_workbook(io.BytesIO(viewer.get(MONTH, params={"format": "xlsx", "customer": "1"}).content))
+    assert [row[0] for row in book["Time sheets"].iter_rows(min_row=3, values_only=True)] == ["=1+1", "total"]
 
 
 def test_an_unknown_customer_is_answered_with_those_that_are_near(statement: Web, viewer: httpx.Client) -> None:
