@@ -152,11 +152,11 @@ def _told(found: Statement, look: Look) -> str:
 
 
 def _closing(found: Statement, look: Look) -> str:
-    """Whether this is what was closed, and how to see that."""
+    """Whether this is what was closed, the hash of that, and how to see it."""
     if found.closing is None:
         return ""
     remedy = f" zk statement {month_name(found.month)} --closed shows that." if found.closing.differs else ""
-    return look.of_closing(found.closing) + remedy
+    return f"{look.of_closing(found.closing)}{remedy} {look.of_hash(found.closing)}."
 
 
 def _verdict(found: Statement) -> str:

@@ -75,7 +75,8 @@ def test_a_closed_statement_is_shown_as_it_was_whatever_changes_afterwards(bille
 def test_each_format_says_that_it_is_as_closed_and_by_whom(billed: Zk, tmp_path: Path) -> None:
     closed = as_json(billed("close", MONTH, "--as-read", "--yes", "--json"))
     told = f"As closed on {closed['closed_at'][:10]} by {closed['closed_by']}."
-    assert told in " ".join(billed("statement", MONTH, "--closed").stdout.split())
+    shown = " ".join(billed("statement", MONTH, "--closed").stdout.split())
+    assert f"{told} Hash of the closed statement: {closed['statement_hash']}." in shown
     assert f",as_closed,{closed['closed_at'][:10]}" in billed("statement", MONTH, "--closed", "--format", "csv").stdout
     path = tmp_path / "statement.xlsx"
     assert told in billed("statement", MONTH, "--closed", "--format", "xlsx", "-o", str(path)).stderr
@@ -125,7 +126,7 @@ def as_frozen(value: Any) -> Any:
         return [as_frozen(one) for one in cast("list[Any]", value)]
     if not isinstance(value, dict):
         return value
-    moving = {"readings", "conflicts", "credits_open", "money", "billed", "to_be_billed"}
+    moving = {"readings", "conflicts", "adjustments", "credits_open", "money", "amount", "billed", "to_be_billed"}
     return {name: as_frozen(one) for name, one in cast("dict[str, Any]", value).items() if name not in moving}
 
 

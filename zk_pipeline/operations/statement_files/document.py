@@ -1,12 +1,10 @@
 """A statement as a PDF that a customer may see: what was done, by whom, in which activity, and on which day."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import groupby
-
-from fpdf import FPDF, FontFace
-from fpdf.enums import TableBordersLayout, VAlign, XPos, YPos
 
 from zk_pipeline.domain.closing import last_day, month_name
 from zk_pipeline.domain.statement import (
@@ -17,90 +15,45 @@ from zk_pipeline.domain.statement import (
     Statement,
     hours,
     spelled,
+    sum_of,
     total,
 )
-from zk_pipeline.operations.statement_files import fonts, money
+from zk_pipeline.domain.statement_rows import AdjustmentLine, Item
+from zk_pipeline.operations.statement_files import money
 from zk_pipeline.operations.statement_files.look import Look
+from zk_pipeline.operations.statement_files.paper import ACCENT, RULE, SOFT, Column, Paper, Row, Table
 
-INK, SOFT, RULE, ACCENT = (28, 36, 43), (96, 108, 118), (214, 220, 225), (24, 100, 140)
-SHADE = (236, 241, 244)
 CHART_HEIGHT = 34
-COLUMN_WIDTHS = (42, 50, 26, 24, 24, 30)
+ITEM_WIDTHS = (20, 20, 59, 34, 19, 22)
+LINE_WIDTHS = (42, 43, 23, 20, 20, 26)
 
-_NUMBERS = 4
+_SUBJECT = 2
+"""The column of an item under which its note stands."""
 
 
 def render(statement: Statement, look: Look) -> bytes:
     """The document: pages for each customer, numbered in all. Raises `OperationError` when the font cannot be used."""
-    paper = _Paper(look, month_name(statement.month))
-    paper.set_creation_date(statement.built_at or datetime.now(UTC))
+    paper = Paper(look, month_name(statement.month))
+    closed_at = statement.closing.at if statement.closing is not None else None
+    paper.set_creation_date(statement.built_at or closed_at or datetime.now(UTC))
     for account in statement.accounts:
-        _account(paper, statement, account)
+        # What is open about one customer makes nobody else's statement a draft.
+        _account(paper, replace(statement, accounts=(account,)), account)
     if not statement.accounts:
-        paper.begin("")
+        paper.begin("", draft=statement.is_draft)
         _heading(paper, statement, "")
         paper.line_of(look.word("nothing"))
     return bytes(paper.output())
 
 
-class _Paper(FPDF):
-    """A4 with letterhead, page numbers and what a page is about, on which only letters of the font are written."""
-
-    def __init__(self, look: Look, month: str) -> None:
-        super().__init__(format="A4")
-        self.look, self._month, self._customer = look, month, ""
-        self._family, self._letters = fonts.choose(self, look.font)
-        self.set_margins(18, 16, 18)
-        self.c_margin = 0
-        self.set_auto_page_break(auto=True, margin=20)
-        self.set_title(self.drawable(f"{look.word('title')} {month}"))
-        self.set_lang(look.language)
-
-    def begin(self, customer: str) -> None:
-        """A page that is about this customer, as are those that it runs over to."""
-        self.add_page()  # Its first act is the foot of the page before, which is about somebody else.
-        self._customer = customer
-
-    def drawable(self, text: str) -> str:
-        """The text as the font can write it."""
-        return fonts.drawable(text, self._letters)
-
-    def pen(self, size: float, *, bold: bool = False, colour: tuple[int, int, int] = INK) -> None:
-        """What is written with from here on."""
-        self.set_font(self._family, "B" if bold else "", size)
-        self.set_text_color(*colour)
-
-    def line_of(self, text: str, size: float = 10, *, bold: bool = False, colour: tuple[int, int, int] = INK) -> None:
-        """A paragraph."""
-        self.pen(size, bold=bold, colour=colour)
-        self.multi_cell(0, size * 0.52, self.drawable(text), align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
-
-    def header(self) -> None:
-        """The letterhead, on the right of each page."""
-        for line in self.look.letterhead.splitlines():
-            self.pen(8.5, colour=SOFT)
-            self.cell(0, 4.2, self.drawable(line), align="R", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
-        self.set_y(max(self.get_y() + 4, 24))
-
-    def footer(self) -> None:
-        """The number of each page, and what it is about, so that a page that got loose finds back."""
-        self.set_y(-14)
-        self.pen(8, colour=SOFT)
-        # On the left, since the number of pages is not known yet, nor how much room it takes.
-        self.cell(40, 5, self.look.word("page", page=self.page_no(), pages="{nb}"))
-        about = " \N{MIDDLE DOT} ".join(filter(None, (self._month, self.drawable(self._customer))))
-        self.cell(0, 5, fonts.shortened(self, about, self.epw - 40), align="R")
-
-
-def _account(paper: _Paper, statement: Statement, account: Account) -> None:
-    paper.begin(account.customer.name)
+def _account(paper: Paper, statement: Statement, account: Account) -> None:
+    paper.begin(account.customer.name, draft=statement.is_draft)
     paper.start_section(paper.drawable(account.customer.name))
     _heading(paper, statement, account.customer.name)
     lines = [line for line in account.lines if line.amounts.kimai or line.amounts.billable]
     if lines:
         _lines(paper, lines)
-        _chart(paper, statement, account)
-    else:
+    elif not account.items and not account.adjustments:
         paper.line_of(paper.look.word("nothing_yet" if account.total.zammad else "nothing"))
     for row in account.money:
         # What became of it is the house's business; the customer pays for it.
@@ -108,11 +61,17 @@ def _account(paper: _Paper, statement: Statement, account: Account) -> None:
             paper.line_of(text)
     if account.credited:
         paper.line_of(paper.look.of_credits(account.credited), bold=True)
+    if lines:
+        paper.ln(3)
+        _chart(paper, statement, account)
+    if account.items:
+        _items(paper, statement, account)
+    _adjustments(paper, account)
     if paper.look.internal:
         _equation(paper, account)
 
 
-def _heading(paper: _Paper, statement: Statement, customer: str) -> None:
+def _heading(paper: Paper, statement: Statement, customer: str) -> None:
     look = paper.look
     paper.line_of(look.word("title"), 18, bold=True)
     if customer:
@@ -123,6 +82,7 @@ def _heading(paper: _Paper, statement: Statement, customer: str) -> None:
     if closing is not None:
         # Who closed it is no business of the customer's.
         paper.line_of(look.of_closing(closing, named=look.internal), bold=closing.differs, colour=SOFT)
+        paper.line_of(look.of_hash(closing), 8, colour=SOFT)
     if statement.readings and look.internal:
         paper.line_of(money.read_on(look, statement.readings), colour=SOFT)
     if statement.is_draft:
@@ -130,36 +90,73 @@ def _heading(paper: _Paper, statement: Statement, customer: str) -> None:
     paper.ln(4)
 
 
-def _lines(paper: _Paper, lines: Sequence[Line]) -> None:
-    """The table: the activities of each person, a sum where there are several, and the total."""
+def _lines(paper: Paper, lines: Sequence[Line]) -> None:
+    """The activities of each person, a sum where there are several, and the total."""
     look = paper.look
-    paper.pen(9)
-    paper.set_draw_color(*RULE)
-    with paper.table(
-        col_widths=COLUMN_WIDTHS,
-        text_align=("LEFT", "LEFT", *["RIGHT"] * _NUMBERS),
-        v_align=VAlign.T,
-        borders_layout=TableBordersLayout.HORIZONTAL_LINES,
-        headings_style=FontFace(emphasis="BOLD", color=INK, fill_color=SHADE),
-        line_height=5.4,
-        padding=(0.6, 1.2),
-    ) as table:
+    names = ("agent", "activity", "entries", "minutes", "hours", "billable")
+    columns = [
+        Column(look.word(name), width, right=number > 1, lines=2)
+        for number, (name, width) in enumerate(zip(names, LINE_WIDTHS, strict=True))
+    ]
+    rows: list[Row] = []
+    for agent, group in groupby(lines, key=lambda line: line.agent):
+        activities = _activities(group)
+        for number, (activity, amounts) in enumerate(activities):
+            rows.append(Row((agent, _shown(activity), *_numbers(look, amounts)), again=number > 0))
+        if len(activities) > 1:
+            whole = total(amounts for _, amounts in activities)
+            rows.append(Row((agent, look.word("sum"), *_numbers(look, whole)), bold=True, kept=True))
+    whole = total(line.amounts for line in lines)
+    rows.append(Row((look.word("total"), "", *_numbers(look, whole)), bold=True, shaded=True, kept=True))
+    Table(paper, columns).draw(rows)
 
-        def put(names: tuple[str, str], amounts: Amounts, style: FontFace, *, again: bool = False) -> None:
-            row = table.row(style=style)
-            row.cell(paper.drawable(names[0]), style=FontFace(color=SOFT) if again else None)
-            for text in (paper.drawable(names[1]), *_numbers(look, amounts)):
-                row.cell(text)
 
-        table.row([look.word(name) for name in ("agent", "activity", "entries", "minutes", "hours", "billable")])
-        for agent, group in groupby(lines, key=lambda line: line.agent):
-            activities = _activities(group)
-            for number, (activity, amounts) in enumerate(activities):
-                put((agent, _shown(activity)), amounts, FontFace(), again=number > 0)
-            if len(activities) > 1:
-                put((agent, look.word("sum")), total(amounts for _, amounts in activities), FontFace("", "BOLD"))
-        put((look.word("total"), ""), total(line.amounts for line in lines), FontFace("", "BOLD", fill_color=SHADE))
-    paper.ln(5)
+def _items(paper: Paper, statement: Statement, account: Account) -> None:
+    """Each time sheet, and the sum: what the target itself adds up to."""
+    look, closing = paper.look, statement.closing
+    own = [item for item in account.items if item.origin is None]
+    others = [item for item in account.items if item.origin is not None]
+    rows = [_row(look, item, item.day, look.of_item(item)) for item in own]
+    if own and others:
+        rows.append(_sum(look, "items.own", own))
+    rows += [_row(look, item, item.day, look.of_item(item)) for item in others]
+    rows.append(_sum(look, "items.all" if others else "total", account.items))
+    about = look.word("items.as_closed") if closing is not None and closing.shown else ""
+    _table(paper, account.items).draw(rows, look.word("items"), about)
+
+
+def _adjustments(paper: Paper, account: Account) -> None:
+    """The credits of the month, and what was adjusted or credited of its bookings in other months."""
+    look = paper.look
+    for key, elsewhere in (("credits", False), ("adjusted_later", True)):
+        found = [row for row in account.adjustments if row.elsewhere is elsewhere]
+        if found:
+            rows = [_row(look, row, row.day if elsewhere else row.booked_on, look.of_adjustment(row)) for row in found]
+            rows.append(_sum(look, "sum", found))
+            _table(paper, found).draw(rows, look.word(key), look.word(f"{key}.about"))
+
+
+def _table(paper: Paper, rows: Sequence[Item | AdjustmentLine]) -> Table:
+    look, currency = paper.look, next((row.currency for row in rows if row.currency), "")
+    cost = f"{look.word('cost')} ({currency})" if currency else look.word("cost")
+    titles = (*(look.word(name) for name in ("date", "ticket", "about", "agent", "minutes")), cost)
+    columns = [
+        Column(title, width, right=number > _SUBJECT + 1, lines=2)
+        for number, (title, width) in enumerate(zip(titles, ITEM_WIDTHS, strict=True))
+    ]
+    return Table(paper, columns, noted=_SUBJECT)
+
+
+def _row(look: Look, row: Item | AdjustmentLine, day: date, note: str) -> Row:
+    return Row(
+        (look.day(day), row.ticket, row.title, row.agent, look.minutes(row.minutes), look.amount(row.amount)), note
+    )
+
+
+def _sum(look: Look, key: str, rows: Iterable[Item | AdjustmentLine]) -> Row:
+    minutes, amount = sum_of(rows)
+    cells = (look.word(key), "", "", "", look.minutes(minutes), look.amount(amount))
+    return Row(cells, bold=True, shaded=True, kept=True)
 
 
 def _activities(lines: Iterable[Line]) -> list[tuple[str, Amounts]]:
@@ -180,7 +177,7 @@ def _numbers(look: Look, amounts: Amounts) -> list[str]:
     return [str(amounts.timesheets), minutes, look.number(hours(amounts.kimai)), look.minutes(amounts.billable)]
 
 
-def _chart(paper: _Paper, statement: Statement, account: Account) -> None:
+def _chart(paper: Paper, statement: Statement, account: Account) -> None:
     """Bars of the minutes of each day of the month."""
     highest = max((row.kimai for row in account.days), default=Decimal(0))
     if highest <= 0:
@@ -210,7 +207,7 @@ def _chart(paper: _Paper, statement: Statement, account: Account) -> None:
     paper.set_xy(paper.l_margin, bottom + 7)
 
 
-def _equation(paper: _Paper, account: Account) -> None:
+def _equation(paper: Paper, account: Account) -> None:
     """Where every minute went, what is in question, and what else is in Kimai."""
     look = paper.look
     paper.ln(2)
