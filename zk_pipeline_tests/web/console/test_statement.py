@@ -124,6 +124,20 @@ def test_a_customer_of_the_list_opens_with_lines_that_add_up_by_the_keyboard_alo
 
 
 @pytest.mark.usefixtures("made")
+def test_a_customer_opens_with_its_time_sheets_which_add_up_to_what_is_in_kimai(visit: Visit):
+    page = visit(Role.VIEWER).open("/statement")
+    page.get_by_role("button", name=CUSTOMER).click()
+    dialog = page.get_by_role("dialog", name=CUSTOMER)
+    items = dialog.get_by_role("table", name="Time by ticket")
+    expect(items.get_by_role("row").last).to_contain_text("All together")
+    *minutes, total = column(items, "Minutes")
+    assert (
+        sum(minutes) == total == column(dialog.get_by_role("table", name="Agents and activities"), "In Kimai")[-1] > 0
+    )
+    assert all(items.locator("td[data-label='Ticket']").all_inner_texts()[:-1])
+
+
+@pytest.mark.usefixtures("made")
 def test_a_picked_customer_is_shown_with_lines_and_charts_in_the_page(visit: Visit):
     page = visit(Role.VIEWER).open("/statement")
     pick(page, CUSTOMER)

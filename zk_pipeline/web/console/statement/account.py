@@ -1,9 +1,12 @@
-"""One customer's part of the statement: its lines by agent and activity, page by page, and the same in a dialog."""
+"""One customer's part of the statement: lines, time sheets and adjustments, page by page, and the same in a dialog."""
 
 from collections.abc import Sequence
+from datetime import date
 
 from zk_pipeline.domain.closing import month_name
-from zk_pipeline.domain.statement import NO_ACTIVITY, Account, Line, Statement
+from zk_pipeline.domain.statement import NO_ACTIVITY, Account, Line, Statement, sum_of
+from zk_pipeline.domain.statement_rows import AdjustmentLine, Item
+from zk_pipeline.operations.statement_files.look import Look
 from zk_pipeline.web.console import parts
 from zk_pipeline.web.console.parts import Cell, Column
 from zk_pipeline.web.console.statement import charts, figures, summary
@@ -52,9 +55,44 @@ class Lines:
         return rows
 
 
+class Items:
+    """Each time sheet with its ticket: one page of them, drawn again when another is asked for."""
+
+    def __init__(self, visit: Visit, account: Account) -> None:
+        self._words, self._account, self._look = visit.words, account, summary.look_for(visit)
+        with parts.card(self._words("statement.items")):
+            self._box = parts.box("zk-panel")
+        self._show(1)
+
+    def _show(self, page: int) -> None:
+        words, items, size = self._words, self._account.items, figures.SIZE
+        self._box.clear()
+        with self._box:
+            rows = [
+                _single(self._look, words, item.day, item, self._look.of_item(item))
+                for item in items[(page - 1) * size : page * size]
+            ]
+            rows.append(_sum(self._look, words, items))
+            parts.table(words("statement.items"), _columns(words, items), rows)
+            if len(items) > size:
+                parts.pager(words, page, size, len(items), self._show)
+
+
+def _adjustments(visit: Visit, account: Account) -> None:
+    """What was adjusted and credited, here or elsewhere."""
+    words, look, rows = visit.words, summary.look_for(visit), account.adjustments
+    with parts.card(words("statement.adjustments")):
+        cells = [_single(look, words, row.day, row, look.of_adjustment(row)) for row in rows]
+        parts.table(words("statement.adjustments"), _columns(words, rows), cells)
+
+
 def show(visit: Visit, statement: Statement, account: Account) -> None:
-    """The lines and charts of a statement that is about this customer alone."""
+    """The lines, time sheets and charts of a statement that is about this customer alone."""
     Lines(visit.words, account)
+    if account.items:
+        Items(visit, account)
+    if account.adjustments:
+        _adjustments(visit, account)
     charts.pair(visit, statement)
 
 
@@ -70,7 +108,34 @@ def open_dialog(visit: Visit, statement: Statement, account: Account) -> None:
 
 
 def _agent(line: Line) -> None:
+    _two_lines(line.agent, line.agent_email if line.agent_email != line.agent else "")
+
+
+def _columns(words: Words, rows: Sequence[Item | AdjustmentLine]) -> list[Column]:
+    currency = next((row.currency for row in rows if row.currency), "")
+    cost = words("statement.amount") + (f" ({currency})" if currency else "")
+    titles = [words(f"statement.{part}") for part in ("day", "ticket", "subject", "agent", "minutes")]
+    return [Column(title, number=place > 3) for place, title in enumerate((*titles, cost))]
+
+
+def _single(look: Look, words: Words, day: date, row: Item | AdjustmentLine, note: str) -> list[Cell]:
+    return [
+        words.day(day),
+        row.ticket,
+        lambda: _two_lines(row.title, note),
+        row.agent,
+        words.number(row.minutes),
+        look.amount(row.amount),
+    ]
+
+
+def _sum(look: Look, words: Words, rows: Sequence[Item]) -> list[Cell]:
+    minutes, amount = sum_of(rows)
+    return [words("statement.total"), "", "", "", words.number(minutes), look.amount(amount)]
+
+
+def _two_lines(text: str, note: str) -> None:
     with parts.box("zk-two-lines"):
-        parts.text("span", line.agent)
-        if line.agent_email and line.agent_email != line.agent:
-            parts.text("span", line.agent_email, "zk-muted")
+        parts.text("span", text)
+        if note:
+            parts.text("span", note, "zk-muted")

@@ -29,7 +29,7 @@ def verdict(visit: Visit, statement: Statement) -> None:
         if found is Verdict.WAITING:
             parts.link(words("statement.decide"), "/reconcile?view=conflicts")
     equation(visit, statement)
-    look = _look(visit)
+    look = look_for(visit)
     of_accounts = (look.of_questions(statement.accounts), look.of_credits(statement.credited))
     for text in filter(None, (*of_accounts, look.of_beside(statement.accounts))):
         parts.text("p", text)
@@ -37,18 +37,19 @@ def verdict(visit: Visit, statement: Statement) -> None:
     if statement.closing:
         tone = "zk-note zk-warn" if statement.closing.differs else "zk-muted"
         parts.text("p", look.of_closing(statement.closing), tone)
+        parts.text("p", look.of_hash(statement.closing), "zk-muted zk-hash")
     if statement.built_at:
         parts.text("p", words("statement.built", instant=words.instant(statement.built_at)), "zk-muted")
 
 
 def equation(visit: Visit, statement: Statement) -> None:
     """Of what the booked minutes are the sum."""
-    parts.text("p", spelled(statement.total, _look(visit).word, visit.words.minutes), "zk-lead zk-equation")
+    parts.text("p", spelled(statement.total, look_for(visit).word, visit.words.minutes), "zk-lead zk-equation")
 
 
 def money_of(visit: Visit, statement: Statement) -> None:
     """Amounts, invoices, what does not match them, and how fresh all of it is."""
-    look = _look(visit)
+    look = look_for(visit)
     rows = [row for account in statement.accounts for row in account.money]
     alone = len(statement.accounts) == 1
     for row in rows:
@@ -74,5 +75,6 @@ def downloads(words: Words, statement: Statement, customer: Customer | None) -> 
             parts.link(title, f"{FILES}/{month_name(statement.month)}?{query}")
 
 
-def _look(visit: Visit) -> Look:
+def look_for(visit: Visit) -> Look:
+    """That of the documents, in the visitor's language."""
     return look_of(visit.runtime.settings, Language(visit.words.language.value))
