@@ -2,22 +2,31 @@
 
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
 import httpx
+import jwt
 
 from zk_pipeline.connectors import network
+from zk_pipeline.runtime import Runtime
+from zk_pipeline.store.encryption import TokenCipher
 
 LOCATION = "zk_pipeline"
 """The code location's name; schedules and sensors are stored under it, so it never changes."""
 
-_REPOSITORY = "__repository__"
+REPOSITORY = "__repository__"
+"""The one repository of the location, as Dagster calls it."""
+
 _SECONDS_TO_ANSWER = 10.0
 _SECONDS_TO_RELOAD = 60.0
 _SECONDS_BETWEEN_LOOKS = 0.1
+
+_ISSUER, _AUDIENCE, _ALGORITHM = "zk_pipeline", "zk_pipeline:dagster", "HS256"
+_LIFE = timedelta(minutes=1)
+_LEEWAY = timedelta(minutes=1)  # The clocks of two machines differ.
 
 _SERVER = """query ($name: String!) { workspaceLocationEntryOrError(name: $name) { __typename
   ... on WorkspaceLocationEntry { locationOrLoadError { ... on RepositoryLocation { serverId } } } } }"""
@@ -51,11 +60,35 @@ class Daemon:
     beat_at: datetime | None
 
 
+def service_token(cipher: TokenCipher) -> str:
+    """What our own programs show at Dagster's door: good for a minute, signed with a key that all of them derive."""
+    now = datetime.now(UTC)
+    content = {"iss": _ISSUER, "aud": _AUDIENCE, "iat": now, "exp": now + _LIFE}
+    return jwt.encode(content, _service_keys(cipher)[0], _ALGORITHM)
+
+
+def is_service_token(cipher: TokenCipher, token: str) -> bool:
+    """Whether a program of ours made this token a moment ago."""
+    required = {"require": ["iss", "aud", "iat", "exp"]}
+    for key in _service_keys(cipher):
+        try:
+            jwt.decode(token, key, [_ALGORITHM], audience=_AUDIENCE, issuer=_ISSUER, leeway=_LEEWAY, options=required)
+        except jwt.InvalidTokenError:
+            continue
+        return True
+    return False
+
+
+def _service_keys(cipher: TokenCipher) -> tuple[bytes, ...]:
+    return cipher.derived("zk_pipeline tokens of our own programs")
+
+
 @dataclass(frozen=True, slots=True)
 class DagsterServer:
     """The web server at this address, such as `http://127.0.0.1:3000`. Every method raises `DagsterServerError`."""
 
     address: str
+    cipher: TokenCipher = field(repr=False)
 
     def daemons(self) -> list[Daemon]:
         """All daemons with their signs of life."""
@@ -67,7 +100,7 @@ class DagsterServer:
 
     def launch(self, job: str, tags: Mapping[str, str], config: Mapping[str, Any] | None = None) -> str:
         """Start a run of a job; returns its id. Its days stand in the tags (`defs.tags.range_tags`)."""
-        selector = {"repositoryLocationName": LOCATION, "repositoryName": _REPOSITORY, "jobName": job}
+        selector = {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY, "jobName": job}
         listed = [{"key": key, "value": value} for key, value in tags.items()]
         parameters = {"selector": selector, "runConfigData": config or {}, "executionMetadata": {"tags": listed}}
         answer = self._ask(_LAUNCH, parameters=parameters)["launchRun"]
@@ -126,7 +159,13 @@ class DagsterServer:
         try:
             with network.client(proxies=False, timeout=_SECONDS_TO_ANSWER) as http:
                 asked = {"query": query, "variables": variables}
-                data = http.post(f"{self.address}/graphql", json=asked).raise_for_status().json()["data"]
+                headers = {"Authorization": f"Bearer {service_token(self.cipher)}"}
+                answer = http.post(f"{self.address}/graphql", json=asked, headers=headers)
+                if answer.status_code == httpx.codes.UNAUTHORIZED:
+                    raise DagsterServerError(
+                        f"Dagster at {self.address} does not know us. Give all processes the same ZK_ENCRYPTION_KEY."
+                    )
+                data = answer.raise_for_status().json()["data"]
         except network.NetworkError as error:
             raise DagsterServerError(str(error)) from error
         except httpx.HTTPError as error:
@@ -141,6 +180,11 @@ class DagsterServer:
                 f"Dagster at {self.address} does not know what it was asked: is it another version?"
             )
         return data
+
+
+def dagster_server(runtime: Runtime) -> DagsterServer:
+    """The web server of this installation."""
+    return DagsterServer(runtime.settings.dagster_server, runtime.cipher)
 
 
 def run_url(base: str, run_id: str) -> str:

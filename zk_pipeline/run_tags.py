@@ -4,8 +4,24 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+OUR_TAGS = "zk/"
+"""What our tags begin with. Nobody sets them from outside: Dagster's door (`web/dagster_ui`) lets none through."""
+
+ACTOR_TAG = "zk/actor"
+"""Who had the run started, as the audit trail names them."""
+
+REQUEST_TAG = "zk/request"
+"""The request by which a run may do what takes one (`store/run_requests.py`); it is spent by the first run."""
+
+UNDO_JOB = "undo"
 UNDO_STEP = "take_back"
 """The step of the job `undo`, by which its configuration names the run to undo."""
+
+NO_RETRY = {"dagster/max_retries": "0"}
+"""On runs that need a request: Dagster would start them again with one that is spent."""
+
+REQUESTED_JOBS = frozenset({UNDO_JOB, "tag_billed", "apply_retention", "rehearse_backup"})
+"""The jobs that take back, tag, delete history or restore: each run of theirs needs a request of ours."""
 
 TARGET_TAG = {"zk/target": "kimai"}
 """Runs with this tag write to the same Kimai; dagster.yaml lets one of them run at a time."""
@@ -44,6 +60,11 @@ CHECKED_TAG = "zk/checked"
 def range_tags(first: date, last: date, reason: str) -> dict[str, str]:
     """The tags of a run over the days `first` to `last`, both included."""
     return {RANGE_START: first.isoformat(), RANGE_END: last.isoformat(), REASON_TAG: reason}
+
+
+def days_about(first: date, last: date) -> str:
+    """What the request of a run is about that passes the limits on these days."""
+    return f"{first}/{last}"
 
 
 def checked_tag(first: date, last: date) -> dict[str, str]:

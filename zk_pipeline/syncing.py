@@ -17,9 +17,20 @@ from zk_pipeline.domain.demand import LONGEST_RANGE, joined
 from zk_pipeline.domain.instants import day_ranges, days_between
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.undo import UndoReport
-from zk_pipeline.run_tags import COMMAND, MONTH_TAG, REASON_TAG, range_tags, undo_config
+from zk_pipeline.operations.actors import Actor
+from zk_pipeline.run_tags import (
+    ACTOR_TAG,
+    COMMAND,
+    MONTH_TAG,
+    OVERRIDE_TAG,
+    REASON_TAG,
+    REQUEST_TAG,
+    days_about,
+    range_tags,
+    undo_config,
+)
 from zk_pipeline.runtime import Runtime
-from zk_pipeline.store import conflicts, reachability, requests, runs, summaries
+from zk_pipeline.store import conflicts, reachability, requests, run_requests, runs, summaries
 from zk_pipeline.store.requests import ADJUSTMENT, CORRECTION, FORMER_DAY, MOVED, TICKET
 from zk_pipeline.sync_report import SyncReport
 
@@ -47,17 +58,22 @@ def sync_days(
     first: date,
     last: date,
     tell: Callable[[str], None],
-    tags: Mapping[str, str] | None = None,
+    *,
+    past_limits_of: Actor | None = None,
 ) -> SyncReport:
     """Run the job over these days in runs of at most a month; the runs are in Dagster's history.
 
     Days outside of them that this asks for itself, such as those whose bookings a correction changed, are run as well.
+    `past_limits_of` is whoever lets them pass the limits, which the audit trail has recorded.
     Raises `SyncFailedError` with the sentences of the failed steps.
     """
     with _pooled_instance() as instance:
 
         def run(begin: date, end: date) -> Ran:
-            given = {**range_tags(begin, end, COMMAND), **(tags or {})}
+            given = range_tags(begin, end, COMMAND)
+            if past_limits_of:
+                about = days_about(begin, end)
+                given |= {OVERRIDE_TAG: "yes", **_requested(runtime, past_limits_of, job, about)}
             result = job.execute_in_process(instance=instance, tags=given, run_config=QUIET, raise_on_error=False)
             return Ran(result.run_id, "" if result.success else _sentences(result))
 
@@ -98,13 +114,12 @@ def run_over(
     return SyncReport(tuple(run_ids), first, last, dict(counts), open_count, parked, seconds, outcomes)
 
 
-def undo_run(job: dg.JobDefinition, run_id: str) -> UndoReport:
+def undo_run(runtime: Runtime, actor: Actor, job: dg.JobDefinition, run_id: str) -> UndoReport:
     """Take a run back, in a run of its own that is in Dagster's history. Raises `SyncFailedError`."""
     config = QUIET | undo_config(run_id)
+    tags = {REASON_TAG: COMMAND, **_requested(runtime, actor, job, run_id)}
     with _pooled_instance() as instance:
-        result = job.execute_in_process(
-            instance=instance, tags={REASON_TAG: COMMAND}, run_config=config, raise_on_error=False
-        )
+        result = job.execute_in_process(instance=instance, tags=tags, run_config=config, raise_on_error=False)
     if not result.success:
         raise SyncFailedError(_sentences(result))
     (output,) = (event for event in result.all_node_events if event.is_successful_output)
@@ -112,9 +127,9 @@ def undo_run(job: dg.JobDefinition, run_id: str) -> UndoReport:
     return UndoReport(result.run_id, told[DONE].value, told[LEFT].value)
 
 
-def tag_month(job: dg.JobDefinition, month: str) -> TagReport:
+def tag_month(runtime: Runtime, actor: Actor, job: dg.JobDefinition, month: str) -> TagReport:
     """Tag a month's time sheets as billed, in a run that is in Dagster's history. Raises `SyncFailedError`."""
-    tags = {REASON_TAG: COMMAND, MONTH_TAG: month}
+    tags = {REASON_TAG: COMMAND, MONTH_TAG: month, **_requested(runtime, actor, job, month)}
     with _pooled_instance() as instance:
         result = job.execute_in_process(instance=instance, tags=tags, run_config=QUIET, raise_on_error=False)
     if not result.success:
@@ -122,6 +137,12 @@ def tag_month(job: dg.JobDefinition, month: str) -> TagReport:
     (output,) = (event for event in result.all_node_events if event.is_successful_output)
     told: Mapping[str, Any] = output.step_output_data.metadata
     return TagReport(result.run_id, told[TAGGED].value, told[NOT_TAGGED].value)
+
+
+def _requested(runtime: Runtime, actor: Actor, job: dg.JobDefinition, about: str) -> dict[str, str]:
+    """The tags of a run that somebody asks for by a command; it spends the request."""
+    with runtime.database.transaction() as connection:
+        return {ACTOR_TAG: actor.name, REQUEST_TAG: run_requests.ask(connection, actor.name, job.name, about)}
 
 
 def _tell_of_waiting(runtime: Runtime, tell: Callable[[str], None]) -> None:

@@ -8,6 +8,7 @@ import pytest
 from zk_pipeline.dagster_server import DagsterServer, DagsterServerError, asset_url, partition_url, run_url
 from zk_pipeline.run_tags import range_tags
 from zk_pipeline.sandbox.server import SandboxProcess
+from zk_pipeline.store.encryption import TokenCipher, generate_key
 from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline_tests.commands.test_up import free_port, zk_up
 
@@ -26,7 +27,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DagsterServer]:
         }
         with zk_up(tmp_path_factory.mktemp("dagster"), variables, free_port()) as up:
             up.wait_for("Press Ctrl-C")
-            yield DagsterServer(up.url)
+            yield DagsterServer(up.url, up.cipher)
 
 
 def test_a_run_over_days_is_started_and_followed_to_its_end(server: DagsterServer) -> None:
@@ -54,7 +55,12 @@ def test_every_required_daemon_has_just_given_a_sign_of_life(server: DagsterServ
 def test_a_server_that_does_not_answer_is_named_with_the_remedy() -> None:
     address = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(DagsterServerError, match=rf"Dagster at {address} does not answer \(ConnectError\)\. Restart"):
-        DagsterServer(address).daemons()
+        DagsterServer(address, TokenCipher(generate_key())).daemons()
+
+
+def test_a_program_with_another_key_is_told(server: DagsterServer) -> None:
+    with pytest.raises(DagsterServerError, match=r"does not know us\. Give all processes the same ZK_ENCRYPTION_KEY"):
+        DagsterServer(server.address, TokenCipher(generate_key())).daemons()
 
 
 def test_links_lead_to_the_pages_of_a_run_an_asset_and_a_day() -> None:

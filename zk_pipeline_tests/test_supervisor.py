@@ -16,6 +16,7 @@ import yaml
 
 from zk_pipeline.dagster_server import LOCATION
 from zk_pipeline.local import PROJECT
+from zk_pipeline.store.encryption import generate_key
 from zk_pipeline.supervisor import running
 from zk_pipeline.supervisor.groups import end_groups, exists, wait_until
 from zk_pipeline.supervisor.home import Possession, Record, SupervisorError, possession
@@ -281,7 +282,11 @@ def test_a_reserved_port_refuses_others_and_takes_no_connection() -> None:
 
 
 def test_dagster_reads_our_workspace_whatever_the_current_directory() -> None:
-    of_workspace = [part for part in parts({}, 4000, 3000, "http://127.0.0.1:8000") if "-w" in part.argv]
+    of_workspace = [
+        part
+        for part in parts({"ZK_ENCRYPTION_KEY": generate_key()}, 4000, 3000, "http://127.0.0.1:8000")
+        if "-w" in part.argv
+    ]
     assert [part.name for part in of_workspace] == ["webserver", "daemon"]
     assert {part.argv[part.argv.index("-w") + 1] for part in of_workspace} == {str(PROJECT / "workspace.yaml")}
 

@@ -103,7 +103,7 @@ def _tagged(runtime: Runtime, month: str, *, quiet: bool) -> dict[str, object]:
 
     periods.tagging_requested(runtime, person(), month)
     with explained(SyncFailedError):
-        report = tag_month(defs.resolve_job_def(periods.TAG_JOB), month)
+        report = tag_month(runtime, person(), defs.resolve_job_def(periods.TAG_JOB), month)
     if not quiet:
         out.print(f"{report.tagged} time sheets were tagged, by run {report.run_id}.", soft_wrap=True)
         for sentence in report.left:

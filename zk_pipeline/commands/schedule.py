@@ -99,7 +99,7 @@ def _take_over(ready: Environment, changed: "Changed") -> None:
         return
     if changed.needs_reload:
         out.print("Stored. Dagster loads the definitions again; that takes some seconds.", soft_wrap=True)
-        DagsterServer(address).reload()
+        DagsterServer(address, ready.runtime.cipher).reload()
     out.print(f"In effect; see it at {address}.", soft_wrap=True)
 
 

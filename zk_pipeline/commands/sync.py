@@ -56,16 +56,15 @@ def sync(
     with environment(starts=True) as ready:
         # Dagster takes a second to import, and no other command needs it. Its partitions are days of the zone.
         from zk_pipeline.definitions import defs  # noqa: PLC0415
-        from zk_pipeline.run_tags import OVERRIDE_TAG  # noqa: PLC0415
         from zk_pipeline.syncing import SyncFailedError, sync_days  # noqa: PLC0415
 
         with explained(SyncFailedError, OperationError):
             span = days_given(ready.runtime.settings, first, last)
             job = defs.resolve_job_def("plan" if plan else "sync")
-            tags = {OVERRIDE_TAG: "yes"} if let_pass and not plan else {}
-            if tags:
-                operation.limits_overridden(ready.runtime, person(), *span)
-            report = sync_days(ready.runtime, job, *span, tell=teller(quiet=as_json), tags=tags)
+            past_limits_of = person() if let_pass and not plan else None
+            if past_limits_of:
+                operation.limits_overridden(ready.runtime, past_limits_of, *span)
+            report = sync_days(ready.runtime, job, *span, teller(quiet=as_json), past_limits_of=past_limits_of)
             if as_json:
                 planned = {"plan": planned_writes(ready.runtime, span).to_json()} if plan else {}
                 show_json({**report.to_json(), **planned})

@@ -52,7 +52,7 @@ def undo(
             if not yes:
                 typer.confirm(f"Take {len(wanted)} writes back?", abort=True)
             runs.undo_requested(ready.runtime, person(), run_id)
-            report = undo_run(defs.resolve_job_def("undo"), run_id)
+            report = undo_run(ready.runtime, person(), defs.resolve_job_def("undo"), run_id)
             left = report.left
             told = {"run": run_id, "run_id": report.run_id, "undone": report.undone, "left": left}
             if not as_json:

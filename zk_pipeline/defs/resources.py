@@ -2,6 +2,7 @@
 
 import os
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from datetime import datetime
 
 import dagster as dg
@@ -12,10 +13,19 @@ from zk_pipeline.connectors.base import SourceConnector, TargetConnector
 from zk_pipeline.defs.run_launcher import process_name, run_lock
 from zk_pipeline.local import shared_environment
 from zk_pipeline.logs import LogFormat
-from zk_pipeline.run_tags import COMMAND, OVERRIDE_TAG, REASON_TAG, is_wanted_by_a_person, range_of
+from zk_pipeline.run_tags import (
+    COMMAND,
+    OVERRIDE_TAG,
+    REASON_TAG,
+    REQUEST_TAG,
+    days_about,
+    is_wanted_by_a_person,
+    range_of,
+)
 from zk_pipeline.runtime import Runtime, SetupError, open_runtime, utc_now
 from zk_pipeline.settings import load_settings
 from zk_pipeline.stages.systems import Run, Systems
+from zk_pipeline.store import run_requests
 from zk_pipeline.store.encryption import EncryptionError
 from zk_pipeline.tracing import spans
 
@@ -41,7 +51,6 @@ class ZkResource(dg.ConfigurableResource):
             range_of(tags),
             by_person=is_wanted_by_a_person(tags),
             at_once=tags.get(REASON_TAG) == COMMAND,
-            overrides_limits=OVERRIDE_TAG in tags,
             in_development=DEV_CLI in os.environ and not settings.dev_push,
         )
         spans.set_up(settings)
@@ -52,6 +61,15 @@ class ZkResource(dg.ConfigurableResource):
         # What is wrong with the settings is said by the stage that needs them.
         with suppress(SetupError, EncryptionError):
             self._opened.enter_context(self.runtime.database.kept_lock(run_lock(self._run.id), process_name()))
+            if OVERRIDE_TAG in tags:
+                self._run = replace(self._run, overrides_limits=self._may_override(self._run, context.run))
+
+    def _may_override(self, run: Run, started: dg.DagsterRun) -> bool:
+        """Whether somebody who may has asked for this run to pass the limits. Without, they hold, and stop it."""
+        about = days_about(*run.span) if run.span else ""
+        token = started.tags.get(REQUEST_TAG, "")
+        with self.runtime.database.transaction() as connection:
+            return run_requests.spend(connection, token, started.job_name, about, run.id) is not None
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         """Close what was opened."""

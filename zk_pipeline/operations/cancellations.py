@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from zk_pipeline.dagster_server import DagsterServer, DagsterServerError, run_url
+from zk_pipeline.dagster_server import DagsterServerError, dagster_server, run_url
 from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import StaleError, UnknownError
 from zk_pipeline.runtime import Runtime
@@ -59,7 +59,7 @@ def cancel(runtime: Runtime, actor: Actor, run_id: str) -> CancelledRun:
         # First, so that the days are held in this name whoever sees Dagster's record of it.
         cancellations.ask(connection, run_id, actor.name)
         audit.append(connection, [actor.did("cancel.requested", f"run:{run_id}", {"run": run_id})])
-    server = DagsterServer(runtime.settings.dagster_server)
+    server = dagster_server(runtime)
     try:
         objection = server.cancel(run_id)
         # Where the process cannot be reached, Dagster gives the run up after some time.

@@ -166,8 +166,9 @@ def launch_tagging(runtime: Runtime, actor: Actor, name: str) -> str:
 
     Raises `StaleError` for a month that is open, and `DagsterServerError`.
     """
-    tags = {**TARGET_TAG, REASON_TAG: "person", MONTH_TAG: tagging_requested(runtime, actor, name)}
-    return launch_once(runtime, TAG_JOB, tags)
+    month = tagging_requested(runtime, actor, name)
+    tags = {**TARGET_TAG, REASON_TAG: "person", MONTH_TAG: month}
+    return launch_once(runtime, actor, TAG_JOB, tags, about=month)
 
 
 @contextmanager

@@ -127,7 +127,7 @@ def launch(runtime: Runtime, actor: Actor, first: date, last: date) -> tuple[Sta
     """
     checked_days(runtime.settings, first, last, longest=LONGEST_REQUEST)
     started: list[StartedRun] = []
-    for run in runs.launch(runtime, JOB, first, last):
+    for run in runs.launch(runtime, actor, JOB, first, last):
         started.append(run)
         with runtime.database.transaction() as connection:
             audit.append(

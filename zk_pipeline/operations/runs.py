@@ -5,17 +5,25 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from zk_pipeline.dagster_server import DagsterServer, DagsterServerError, run_url
+from zk_pipeline.dagster_server import DagsterServerError, dagster_server, run_url
 from zk_pipeline.domain.demand import LONGEST_RANGE
 from zk_pipeline.domain.entries import stable_hash
 from zk_pipeline.domain.instants import day_ranges
 from zk_pipeline.operations import acts
 from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import UnknownError
-from zk_pipeline.run_tags import RUN_KEY_TAG, range_tags
+from zk_pipeline.run_tags import (
+    ACTOR_TAG,
+    NO_RETRY,
+    OVERRIDE_TAG,
+    REQUEST_TAG,
+    RUN_KEY_TAG,
+    days_about,
+    range_tags,
+)
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import acts as stored_acts
-from zk_pipeline.store import audit, requests, run_lists
+from zk_pipeline.store import audit, requests, run_lists, run_requests
 from zk_pipeline.store.run_lists import StoredRun
 
 UNKNOWN = "unknown"
@@ -66,37 +74,60 @@ class StartedRun:
 
 
 def launch(
-    runtime: Runtime, job: str, first: date, last: date, tags: Mapping[str, str] | None = None
+    runtime: Runtime, actor: Actor, job: str, first: date, last: date, *, past_limits: bool = False
 ) -> Iterator[StartedRun]:
     """Start runs of a job over a range, each over a month at most, one by one. Raises `DagsterServerError`."""
     for begin, end in day_ranges(first, last, LONGEST_RANGE):
-        run_id = launch_once(runtime, job, {**range_tags(begin, end, requests.PERSON), **(tags or {})})
+        tags = range_tags(begin, end, requests.PERSON)
+        if past_limits:
+            asked = {**tags, OVERRIDE_TAG: "yes"}
+            run_id = launch_once(runtime, actor, job, asked, about=days_about(begin, end))
+        else:
+            run_id = launch_once(runtime, actor, job, tags)
         yield StartedRun(run_id, begin, end, run_url(runtime.settings.dagster_link, run_id))
 
 
 def launch_once(
-    runtime: Runtime, job: str, tags: Mapping[str, str], config: Mapping[str, Any] | None = None, *, key: str = ""
+    runtime: Runtime,
+    actor: Actor,
+    job: str,
+    tags: Mapping[str, str],
+    config: Mapping[str, Any] | None = None,
+    *,
+    key: str = "",
+    about: str | None = None,
 ) -> str:
-    """Start a run of a job; returns its id. Raises `DagsterServerError`.
+    """Start a run of a job in somebody's name; returns its id. Raises `DagsterServerError`.
+
+    With `about` the run gets a request of ours for just this (`store/run_requests.py`).
 
     What is known by the same key is started once, be it that two ask at once or that the answer of the first start was
     lost. The key is the act's own (`acts.current`) with what the run is about; a given one may be used again after its
     run has ended. Without either, a run is started.
     """
-    server = DagsterServer(runtime.settings.dagster_server)
-    about = "/".join([job, *(f"{name}={value}" for name, value in sorted(tags.items()))])
-    run_key = key or (f"{acts.current()}/{about}" if acts.current() else "")
+    server = dagster_server(runtime)
+    asked = "/".join([job, *(f"{name}={value}" for name, value in sorted(tags.items()))])
+    run_key = key or (f"{acts.current()}/{asked}" if acts.current() else "")
+    tags = {**tags, ACTOR_TAG: actor.name}
     if not run_key:
-        return server.launch(job, tags, config)
+        return server.launch(job, {**tags, **_requested(runtime, actor, job, about)}, config)
     with runtime.database.lock(f"zk:launch:{run_key}"):
         run_id = at_work(runtime, key) if key else _launched(runtime, run_key)
         if run_id is None:
             with runtime.database.transaction() as connection:
                 stored_acts.intend_launch(connection, run_key)
-            run_id = server.launch(job, {**tags, RUN_KEY_TAG: stable_hash(run_key)}, config)
+            keyed = {**tags, RUN_KEY_TAG: stable_hash(run_key), **_requested(runtime, actor, job, about)}
+            run_id = server.launch(job, keyed, config)
         with runtime.database.transaction() as connection:
             stored_acts.note_launch(connection, run_key, run_id)
     return run_id
+
+
+def _requested(runtime: Runtime, actor: Actor, job: str, about: str | None) -> dict[str, str]:
+    if about is None:
+        return {}
+    with runtime.database.transaction() as connection:
+        return {REQUEST_TAG: run_requests.ask(connection, actor.name, job, about), **NO_RETRY}
 
 
 def at_work(runtime: Runtime, key: str) -> str | None:
@@ -104,7 +135,7 @@ def at_work(runtime: Runtime, key: str) -> str | None:
     run_id = _launched(runtime, key)
     if run_id is None:
         return None
-    status = DagsterServer(runtime.settings.dagster_server).run_statuses([run_id]).get(run_id, UNKNOWN)
+    status = dagster_server(runtime).run_statuses([run_id]).get(run_id, UNKNOWN)
     return None if status.lower() in _ENDED else run_id
 
 
@@ -114,7 +145,7 @@ def _launched(runtime: Runtime, run_key: str) -> str | None:
         found = stored_acts.launched(connection, run_key)
     if found is None or found.run_id is not None:
         return found.run_id if found else None
-    return DagsterServer(runtime.settings.dagster_server).run_with_tag(RUN_KEY_TAG, stable_hash(run_key))
+    return dagster_server(runtime).run_with_tag(RUN_KEY_TAG, stable_hash(run_key))
 
 
 def page(runtime: Runtime, limit: int, offset: int) -> tuple[tuple[Run, ...], int]:
@@ -149,7 +180,7 @@ def of_ids(runtime: Runtime, run_ids: Sequence[str]) -> tuple[Run, ...]:
 def statuses(runtime: Runtime, run_ids: Sequence[str]) -> dict[str, str]:
     """The status of each run; `unknown` where Dagster does not answer or does not know it."""
     try:
-        known = DagsterServer(runtime.settings.dagster_server).run_statuses(run_ids)
+        known = dagster_server(runtime).run_statuses(run_ids)
     except DagsterServerError:
         known = {}
     return {run_id: known.get(run_id, UNKNOWN).lower() for run_id in run_ids}

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from zk_pipeline import schedules
-from zk_pipeline.dagster_server import DagsterServer, DagsterServerError
+from zk_pipeline.dagster_server import DagsterServerError, dagster_server
 from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import OperationError
 from zk_pipeline.runtime import Runtime
@@ -95,7 +95,7 @@ def take_over(runtime: Runtime, changed: Changed) -> Effect:
     if not changed.needs_reload:
         return Effect(IN_EFFECT)
     try:
-        DagsterServer(runtime.settings.dagster_server).reload()
+        dagster_server(runtime).reload()
     except DagsterServerError as error:
         return Effect(f"It is stored, and takes effect when Dagster has loaded it. {error}", now=False)
     return Effect(IN_EFFECT)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from zk_pipeline.domain.closing import last_day, month_name, month_of
 from zk_pipeline.domain.statement import CustomerError, Statement, of_customer, statement_of
 from zk_pipeline.operations import closed_statements, marts
+from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
 from zk_pipeline.operations.months import month_given
 from zk_pipeline.operations.runs import launch_once
@@ -87,9 +88,9 @@ def bring_up_to_date(runtime: Runtime, month: date) -> bool:
     return True
 
 
-def launch_refresh(runtime: Runtime) -> str:
+def launch_refresh(runtime: Runtime, actor: Actor) -> str:
     """Have Dagster build the marts; returns the run's id. Raises `DagsterServerError`."""
-    return launch_once(runtime, MARTS_JOB, {REASON_TAG: "person"})
+    return launch_once(runtime, actor, MARTS_JOB, {REASON_TAG: "person"})
 
 
 def _part(whole: Statement, customer: str | None) -> Statement:

@@ -9,7 +9,6 @@ from zk_pipeline.domain.instants import day_ranges, days_between, local_day
 from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import OperationError, UnknownError
 from zk_pipeline.operations.runs import Run, StartedRun, launch, of_ids
-from zk_pipeline.run_tags import OVERRIDE_TAG
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.settings import PushMode, Settings
 from zk_pipeline.stages.push.guard import objection_to
@@ -142,7 +141,7 @@ def launch_past_limits(runtime: Runtime, actor: Actor, first: date, last: date) 
     """
     checked_days(runtime.settings, first, last, longest=LONGEST_REQUEST)
     limits_overridden(runtime, actor, first, last)
-    return tuple(launch(runtime, JOB, first, last, {OVERRIDE_TAG: "yes"}))
+    return tuple(launch(runtime, actor, JOB, first, last, past_limits=True))
 
 
 def limits_overridden(runtime: Runtime, actor: Actor, first: date, last: date) -> None:

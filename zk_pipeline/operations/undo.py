@@ -10,13 +10,10 @@ from zk_pipeline.domain.undo import Reversal, Step
 from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import OperationError, UnknownError
 from zk_pipeline.operations.runs import at_work, launch_once, undo_requested
-from zk_pipeline.run_tags import REASON_TAG, undo_config
+from zk_pipeline.run_tags import REASON_TAG, UNDO_JOB, undo_config
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.stages.push.undoing import UnknownRunError, named_run, planned, undo_settings
 from zk_pipeline.store import requests
-
-JOB = "undo"
-"""The job, and its one step, which is told the run (defs/push/undo_job.py; importing it would import Dagster)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +80,7 @@ def launch(runtime: Runtime, actor: Actor, run: str) -> UndoRun:
             raise OperationError(f"There is nothing to undo of run {named}.")
         undo_requested(runtime, actor, named)
         tags = {REASON_TAG: requests.PERSON}
-        run_id = launch_once(runtime, JOB, tags, undo_config(named), key=key)
+        run_id = launch_once(runtime, actor, UNDO_JOB, tags, undo_config(named), key=key, about=named)
     return UndoRun(run_id, named, run_url(runtime.settings.dagster_link, run_id))
 
 

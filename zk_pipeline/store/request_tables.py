@@ -89,6 +89,23 @@ launched_runs = Table(
     schema="sync",
 )
 
+# What a run needs that passes limits, takes back, tags, deletes history or restores: one request, spent by one run.
+run_requests = Table(
+    "run_requests",
+    metadata,
+    Column("token_hash", Text, primary_key=True),
+    text_column("actor"),
+    text_column("job"),
+    # The run to undo, the month to tag, the days whose limits are passed.
+    text_column("about"),
+    instant("asked_at", default=True),
+    # NULL until a run has spent it.
+    Column("run_id", Text),
+    instant("spent_at", nullable=True),
+    Index("run_requests_asked_at_idx", "asked_at"),
+    schema="sync",
+)
+
 # Runs that somebody cancelled; each is kept, so that none is noted twice.
 cancelled_runs = Table(
     "cancelled_runs",

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, Table, delete, or_, select
 
 from zk_pipeline.store import audit
 from zk_pipeline.store.account_tables import failed_logins, sessions
-from zk_pipeline.store.request_tables import acts, launched_runs, request_log
+from zk_pipeline.store.request_tables import acts, launched_runs, request_log, run_requests
 from zk_pipeline.store.tables import audit_details, audit_logs, day_requests, webhook_deliveries
 
 BATCH = 5000
@@ -52,6 +52,11 @@ def keyed_acts(connection: Connection, before: datetime, limit: int = BATCH) -> 
 def keyed_runs(connection: Connection, before: datetime, limit: int = BATCH) -> int:
     """The keys of runs that people had started, by when they were; the runs themselves are Dagster's."""
     return _delete(connection, launched_runs, launched_runs.c.launched_at < before, limit)
+
+
+def old_run_requests(connection: Connection, before: datetime, limit: int = BATCH) -> int:
+    """Requests of runs, by when they were made; who asked stands in the audit trail."""
+    return _delete(connection, run_requests, run_requests.c.asked_at < before, limit)
 
 
 def details(connection: Connection, before: datetime, limit: int = BATCH) -> int:

@@ -13,11 +13,12 @@ from zk_pipeline.connectors import network
 from zk_pipeline.dagster_server import LOCATION, DagsterServer, DagsterServerError
 from zk_pipeline.local import PROJECT
 from zk_pipeline.logs import LogFormat
+from zk_pipeline.store.encryption import TokenCipher
 from zk_pipeline.supervisor.home import SupervisorError
 from zk_pipeline.supervisor.running import Part
 
 HOST = "127.0.0.1"
-"""Dagster's servers ask for no password, so they are reachable from this machine alone."""
+"""Dagster's UI is reachable from this machine alone; a proxy opens it to others (docs/deployment.md)."""
 
 _CODE = ("-m", "zk_pipeline.definitions", "--location-name", LOCATION)
 _WORKSPACE = ("-w", str(PROJECT / "workspace.yaml"))
@@ -34,15 +35,16 @@ def parts(
     listening = {"ZK_CODE_HOST": HOST, "ZK_CODE_PORT": str(code_port), "ZK_PORT": str(port)}
     shared = {**variables, **listening, "PYTHONUNBUFFERED": "1"}
     dagster = f"http://{HOST}:{port}"
+    server = DagsterServer(dagster, TokenCipher(variables["ZK_ENCRYPTION_KEY"]))
     began = datetime.now(UTC)
     python = (sys.executable, "-m")
     told = ("--log-format", "json") if log_format is LogFormat.JSON else ()
     # On SIGTERM `dagster api grpc` ends after its runs; `dagster code-server` around it can take minutes.
     code_server = (*python, "zk_pipeline.supervisor.code_server", "-h", HOST, "-p", str(code_port), *_CODE, *told)
-    webserver = (*python, "dagster_webserver", *_WORKSPACE, "-h", HOST, "-p", str(port), *told)
+    webserver = (*python, "zk_pipeline.web.dagster_ui.server", *_WORKSPACE, "--host", HOST, "--port", str(port))
     daemon = (*python, "zk_pipeline.supervisor.daemon", "run", *_WORKSPACE, *told)
     web = (*python, "zk_pipeline.web.server")
-    ours, theirs = f"{web_url}/api/health", f"{dagster}/server_info"
+    ours, theirs = f"{web_url}/api/health", f"{dagster}/healthz"
     return [
         Part("web app", web, shared, lambda: _succeeds(ours), 1, answers=lambda: _answers(ours)),
         Part(
@@ -56,7 +58,7 @@ def parts(
             answers=lambda: _serves(code_port),
         ),
         Part("webserver", webserver, shared, lambda: _succeeds(theirs), 2, answers=lambda: _answers(theirs)),
-        Part("daemon", daemon, shared, lambda: _beats(dagster, began), 2, answers=lambda: _beats_still(dagster)),
+        Part("daemon", daemon, shared, lambda: _beats(server, began), 2, answers=lambda: _beats_still(server)),
     ]
 
 
@@ -137,21 +139,21 @@ def _status(url: str) -> int | None:
         return None
 
 
-def _beats(web: str, since: datetime) -> bool:
+def _beats(web: DagsterServer, since: datetime) -> bool:
     """Whether every daemon has given a sign of life since this instant, as the web server sees it."""
     try:
-        daemons = DagsterServer(web).daemons()
+        daemons = web.daemons()
     except DagsterServerError:
         return False
     needed = [daemon for daemon in daemons if daemon.required]
     return all(daemon.healthy and daemon.beat_at is not None and daemon.beat_at >= since for daemon in needed)
 
 
-def _beats_still(web: str) -> bool:
+def _beats_still(web: DagsterServer) -> bool:
     """Whether no daemon has been silent for long. Where the web server does not answer nobody knows; it is looked after
     by itself."""
     try:
-        daemons = DagsterServer(web).daemons()
+        daemons = web.daemons()
     except DagsterServerError:
         return True
     oldest = datetime.now(UTC) - _LONGEST_BEAT

@@ -45,7 +45,7 @@ class Sessions:
         self._runtime = runtime
         self._settings = runtime.settings
 
-    def actor_of(self, request: Request) -> Actor:
+    def actor_of(self, request: HTTPConnection) -> Actor:
         """Who it is. Raises `ProblemError`: 401 when nobody is recognized, 403 when another site may have sent it."""
         refuse_token_in_url(request)
         token = bearer_of(request)
@@ -98,7 +98,7 @@ class Sessions:
         session_id = sign_in.session_of_token(self._runtime, Purpose.ACCESS, token)
         return Session(session_id, self._runtime, self.address_of(request))
 
-    def _bearer_of_api_token(self, token: str, request: Request) -> Actor:
+    def _bearer_of_api_token(self, token: str, request: HTTPConnection) -> Actor:
         with self._runtime.database.transaction() as connection:
             actor = api_tokens.actor_of(connection, token, self.address_of(request))
         if actor is None:

@@ -234,7 +234,7 @@ def test_cancelling_stops_the_writing_with_what_is_under_way(place: Place) -> No
     place.office.control.add_fault("delay", method="POST", path="/api/timesheets$", times=bookings, seconds=2)
     run_id = at_work(place, bookings)
     assert wait_until(lambda: place.office.creates_sent() > before, SECONDS)
-    assert DagsterServer(place.up.url).cancel(run_id) is None
+    assert DagsterServer(place.up.url, place.up.cipher).cancel(run_id) is None
     sent = place.office.creates_sent()
     assert wait_until(lambda: status(place, run_id) == "CANCELED", SECONDS)
     place.office.control.clear_faults()
@@ -249,7 +249,7 @@ def test_cancelling_stops_the_writing_with_what_is_under_way(place: Place) -> No
 
 def test_a_cancelled_run_is_not_overruled_until_somebody_asks(place: Place, slow_kimai: None) -> None:
     run_id = at_work(place)
-    assert DagsterServer(place.up.url).cancel(run_id) is None
+    assert DagsterServer(place.up.url, place.up.cipher).cancel(run_id) is None
     held = "SELECT count(*) FROM sync.cancelled_runs WHERE held_days <> '{}'"
     assert wait_until(lambda: place.value(held) == 1, SECONDS)
     assert wait_until(lambda: not place.value(UNFINISHED, DAGSTER_DATABASE), SECONDS)

@@ -19,8 +19,10 @@ import httpx
 import psycopg
 import pytest
 
+from zk_pipeline.dagster_server import service_token
 from zk_pipeline.sandbox.server import SandboxProcess
 from zk_pipeline.store.embedded import embedded_server
+from zk_pipeline.store.encryption import KEY_FILE, TokenCipher
 from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline.supervisor.home import Record
 from zk_pipeline_tests.store.embedded_users import server_pid
@@ -53,11 +55,22 @@ class Up:
         assert text in self.output, self.output
 
     @property
+    def cipher(self) -> TokenCipher:
+        """What the processes encrypt and sign with."""
+        return TokenCipher((self.home / KEY_FILE).read_text())
+
+    @property
+    def service(self) -> dict[str, str]:
+        """What our own programs show at Dagster's door."""
+        return {"authorization": f"Bearer {service_token(self.cipher)}"}
+
+    @property
     def output(self) -> str:
         return "".join(self.lines)
 
     def ask(self, query: str, **variables: Any) -> Any:
-        answer = httpx.post(f"{self.url}/graphql", json={"query": query, "variables": variables}, timeout=30)
+        asked = {"query": query, "variables": variables}
+        answer = httpx.post(f"{self.url}/graphql", json=asked, headers=self.service, timeout=30)
         return answer.raise_for_status().json()["data"]
 
     def launch(self, job: str, day: str) -> str:

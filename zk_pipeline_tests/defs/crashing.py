@@ -20,8 +20,9 @@ from zk_pipeline.stages.push.undo_book import UndoBook
 from zk_pipeline.stages.reconcile import Reconciliation
 from zk_pipeline.store import adjustments, audit, journal, ledger
 from zk_pipeline.store.database import HeldLock
-from zk_pipeline.syncing import sync_days, undo_run
+from zk_pipeline.syncing import sync_days
 from zk_pipeline_tests.dagster_economy import economize
+from zk_pipeline_tests.defs.asking import undo
 
 KILLED = 9
 """Exit code of a process that was killed where it should be."""
@@ -81,7 +82,7 @@ def _undo(variables: Mapping[str, str], run_id: str, place: str, number: int) ->
     os.chdir(variables["ZK_HOME"])
     UNDO_PLACES[place](number)
     with prepared(load_settings()):
-        undo_run(defs.resolve_job_def("undo"), run_id)
+        undo(run_id)
 
 
 def before(owner: Any, name: str, act: Callable[..., object]) -> None:

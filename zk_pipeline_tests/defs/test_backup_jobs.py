@@ -23,6 +23,7 @@ from zk_pipeline.store.tables import normalized_entries
 from zk_pipeline.store.whole_databases import rehearsal_database, scratch_database
 from zk_pipeline_tests import empty_marts
 from zk_pipeline_tests.databases import without_guards
+from zk_pipeline_tests.defs.asking import requested
 
 pytestmark = pytest.mark.dagster
 
@@ -36,7 +37,9 @@ def runtime(surroundings: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Runtim
 
 def executed(job: dg.JobDefinition) -> dg.ExecuteInProcessResult:
     with dg.DagsterInstance.get() as instance:
-        return job.execute_in_process(instance=instance, resources={"zk": ZkResource()}, raise_on_error=False)
+        return job.execute_in_process(
+            instance=instance, resources={"zk": ZkResource()}, tags=requested(job.name), raise_on_error=False
+        )
 
 
 def failure(result: dg.ExecuteInProcessResult) -> str:

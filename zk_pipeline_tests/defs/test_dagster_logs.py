@@ -11,6 +11,7 @@ from zk_pipeline.defs.automation.housekeeping import apply_retention
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.store import dagster_logs, retention
 from zk_pipeline.syncing import SyncFailedError
+from zk_pipeline_tests.defs.asking import requested
 from zk_pipeline_tests.defs.world import MONDAY, World
 
 pytestmark = pytest.mark.dagster
@@ -45,7 +46,8 @@ def knowledge(world: World) -> dict[str, Any]:
 
 def housekeeping() -> dg.ExecuteInProcessResult:
     with dg.DagsterInstance.get() as instance:
-        return apply_retention.execute_in_process(instance=instance, resources={"zk": ZkResource()})
+        tags = requested(apply_retention.name)
+        return apply_retention.execute_in_process(instance=instance, resources={"zk": ZkResource()}, tags=tags)
 
 
 def removed(result: dg.ExecuteInProcessResult) -> object:

@@ -6,7 +6,8 @@ import pytest
 
 from zk_pipeline.store import traces
 from zk_pipeline.store.traces import Fields, Systems
-from zk_pipeline.syncing import SyncFailedError, undo_run
+from zk_pipeline.syncing import SyncFailedError
+from zk_pipeline_tests.defs.asking import undo
 from zk_pipeline_tests.defs.world import KIMAI_TOKEN, World
 
 CREATE = {"method": "POST", "path": "/api/timesheets$"}
@@ -88,10 +89,7 @@ def test_an_undo_tells_the_deletion_as_the_bookings(world: World) -> None:
     booking = world.desk.book(30)
     report = world.sync()
     sheet = world.office.sheet(booking)
-    # Importing the definitions takes a second, and the partitions read the settings of the environment.
-    from zk_pipeline.definitions import defs  # noqa: PLC0415
-
-    undo_run(defs.resolve_job_def("undo"), report.run_ids[0])
+    undo(report.run_ids[0])
     assert told(requests(world, booking)) == [
         ("POST", "/api/timesheets", 200),
         ("DELETE", f"/api/timesheets/{sheet.id}", 204),

@@ -15,6 +15,7 @@ from zk_pipeline.settings import load_settings
 from zk_pipeline.store import audit, retention
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline_tests.databases import without_guards
+from zk_pipeline_tests.defs.asking import requested
 
 pytestmark = pytest.mark.dagster
 
@@ -38,7 +39,9 @@ def runtime(surroundings: pytest.MonkeyPatch) -> Iterator[Runtime]:
 
 def executed(job: dg.JobDefinition) -> dg.ExecuteInProcessResult:
     with dg.DagsterInstance.get() as instance:
-        return job.execute_in_process(instance=instance, resources={"zk": March()}, raise_on_error=False)
+        return job.execute_in_process(
+            instance=instance, resources={"zk": March()}, tags=requested(job.name), raise_on_error=False
+        )
 
 
 def metadata(result: dg.ExecuteInProcessResult, step: str) -> dict[str, object]:

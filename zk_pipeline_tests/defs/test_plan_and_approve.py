@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 
 from zk_pipeline.commands.report import planned_writes
-from zk_pipeline.domain.undo import UndoReport
 from zk_pipeline.operations import plans
 from zk_pipeline.operations.actors import Actor, Role
-from zk_pipeline.run_tags import OVERRIDE_TAG
-from zk_pipeline.syncing import SyncFailedError, undo_run
+from zk_pipeline.syncing import SyncFailedError
+from zk_pipeline_tests.defs.asking import undo
 from zk_pipeline_tests.defs.crashing import KILLED, Child
 from zk_pipeline_tests.defs.world import MONDAY, World, at
 
@@ -23,13 +22,6 @@ def approve(world: World) -> int:
     runtime = world.environment.runtime
     shown = plans.stored(runtime, MONDAY, MONDAY, None, 0).lines
     return sum(plans.approve(runtime, Actor("user:1", Role.OPERATOR), plans.hashes(shown)).days.values())
-
-
-def undo(run_id: str) -> UndoReport:
-    """Undo a run as `zk undo` does."""
-    from zk_pipeline.definitions import defs  # noqa: PLC0415
-
-    return undo_run(defs.resolve_job_def("undo"), run_id)
 
 
 def book(world: World, number: int) -> list[int]:
@@ -158,7 +150,7 @@ def test_a_run_that_would_write_more_than_the_limit_stops_before_the_first_write
     with pytest.raises(SyncFailedError, match=r"would write 3 time sheets, more than ZK_MAX_CHANGES=2.*--let-pass"):
         world.sync()
     assert world.office.control.requests().writes == 0
-    assert world.sync(tags={OVERRIDE_TAG: "yes"}).counts["created"] == 3
+    assert world.sync(past_limits=True).counts["created"] == 3
 
 
 @pytest.mark.parametrize("settings", [DELETING], indirect=True)
@@ -182,7 +174,7 @@ def test_a_run_that_would_delete_a_large_part_of_a_day_stops_first(world: World,
     with pytest.raises(SyncFailedError, match=r"would delete 4 of the 10 time sheets"):
         world.sync()
     assert len(world.office.minutes()) == 10
-    world.sync(tags={OVERRIDE_TAG: "yes"})
+    world.sync(past_limits=True)
     assert set(world.office.minutes()) == set(booked[4:])
 
 

@@ -11,7 +11,8 @@ from zk_pipeline.sandbox.kimai.model import Timesheet
 from zk_pipeline.stages.push.tagging import MonthOpenError, Tagged, Tagging
 from zk_pipeline.store import periods as store
 from zk_pipeline.store.ledger import Bound
-from zk_pipeline.syncing import SyncFailedError, tag_month, undo_run
+from zk_pipeline.syncing import SyncFailedError
+from zk_pipeline_tests.defs.asking import tag, undo
 from zk_pipeline_tests.defs.billing import ADMIN, Books
 from zk_pipeline_tests.defs.world import MONDAY, ZONE, World, at
 
@@ -30,18 +31,9 @@ def tag_october() -> TagReport:
     return tag(OCTOBER)
 
 
-def tag(month: str) -> TagReport:
-    """Tag a month that is closed."""
-    from zk_pipeline.definitions import defs  # noqa: PLC0415
-
-    return tag_month(defs.resolve_job_def("tag_billed"), month)
-
-
 def take_back(report: TagReport) -> UndoReport:
     """Undo the tagging as `zk undo` does."""
-    from zk_pipeline.definitions import defs  # noqa: PLC0415
-
-    return undo_run(defs.resolve_job_def("undo"), report.run_id)
+    return undo(report.run_id)
 
 
 def move(world: World, booking: int, seconds: int) -> None:

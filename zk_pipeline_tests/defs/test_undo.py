@@ -8,20 +8,13 @@ import pytest
 from zk_pipeline.domain.resolutions import Choice
 from zk_pipeline.domain.undo import UndoReport
 from zk_pipeline.store import audit, conflicts, journal, ledger, restorations
-from zk_pipeline.syncing import undo_run
+from zk_pipeline_tests.defs.asking import undo
 from zk_pipeline_tests.defs.world import World, at
 
 
 def sync(world: World) -> str:
     """Sync the day; the id of the run."""
     return world.sync().run_ids[-1]
-
-
-def undo(run_id: str) -> UndoReport:
-    """Undo a run as `zk undo` does."""
-    from zk_pipeline.definitions import defs  # noqa: PLC0415
-
-    return undo_run(defs.resolve_job_def("undo"), run_id)
 
 
 def reasons_left(report: UndoReport) -> list[str]:

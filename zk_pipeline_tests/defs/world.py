@@ -1,7 +1,7 @@
 """A small world for the chain: a simulated Zammad and Kimai with two agents, and the product set up between them."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import partial
@@ -16,7 +16,6 @@ from zk_pipeline.domain.instants import days_between
 from zk_pipeline.domain.markers import marked_ids
 from zk_pipeline.local import Environment
 from zk_pipeline.pipeline import SYSTEM_ERRORS, DaysFailedError, Pipeline
-from zk_pipeline.run_tags import OVERRIDE_TAG
 from zk_pipeline.sandbox.client import SandboxControl
 from zk_pipeline.sandbox.kimai import KimaiServer
 from zk_pipeline.sandbox.kimai.model import Timesheet
@@ -27,6 +26,7 @@ from zk_pipeline.store import conflicts
 from zk_pipeline.store.tables import pushes
 from zk_pipeline.sync_report import SyncReport
 from zk_pipeline.syncing import Ran, run_over, sync_days
+from zk_pipeline_tests.defs.asking import ANNA
 from zk_pipeline_tests.defs.gate import Gate
 
 ZONE = ZoneInfo("Europe/Berlin")
@@ -166,7 +166,7 @@ class World:
         last: date | None = None,
         *,
         job: str = "sync",
-        tags: Mapping[str, str] | None = None,
+        past_limits: bool = False,
     ) -> SyncReport:
         """Run the chain as `zk sync` does."""
         runtime = self.environment.runtime
@@ -174,8 +174,10 @@ class World:
             # Importing the definitions takes a second, and the partitions read the settings of the environment.
             from zk_pipeline.definitions import defs  # noqa: PLC0415
 
-            return sync_days(runtime, defs.resolve_job_def(job), first, last or first, _unheard, tags)
-        run = partial(self._run_without_dagster, push=job == "sync", overrides_limits=OVERRIDE_TAG in (tags or {}))
+            whoever = ANNA if past_limits else None
+            named = defs.resolve_job_def(job)
+            return sync_days(runtime, named, first, last or first, _unheard, past_limits_of=whoever)
+        run = partial(self._run_without_dagster, push=job == "sync", overrides_limits=past_limits)
         return run_over(runtime, run, first, last or first, _unheard, asked_meanwhile=job == "sync")
 
     def _run_without_dagster(self, first: date, last: date, *, push: bool, overrides_limits: bool) -> Ran:

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 import dagster as dg
 
 from zk_pipeline.defs.days import stopping_on_system_errors
+from zk_pipeline.defs.requested import PIPELINE, requested_by, tags_of_schedule
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.closing import month_name
+from zk_pipeline.run_tags import REQUESTED_JOBS
 from zk_pipeline.settings import load_settings
-
-ACTOR = "pipeline"
 
 
 @dg.op(out=dg.Out(dg.Nothing))
@@ -19,7 +19,7 @@ def make_backup(context: dg.OpExecutionContext, zk: ZkResource) -> None:
     from zk_pipeline import safekeeping  # noqa: PLC0415 - every run imports the definitions, and few are backups.
 
     with _explained():
-        made = safekeeping.back_up(zk.runtime, zk.runtime.settings.backups, ACTOR, zk.now())
+        made = safekeeping.back_up(zk.runtime, zk.runtime.settings.backups, PIPELINE, zk.now())
     context.add_output_metadata(
         {"file": dg.MetadataValue.path(made.path), "bytes": made.size, "expired": len(made.expired)}
     )
@@ -36,8 +36,9 @@ def rehearse_restoration(context: dg.OpExecutionContext, zk: ZkResource) -> None
     """Restore the newest backup into scratch databases, and verify its audit chain, its rows and its statement."""
     from zk_pipeline import safekeeping  # noqa: PLC0415
 
+    actor = requested_by(context, zk)
     with _explained():
-        found = safekeeping.rehearse(zk.runtime, zk.runtime.settings.backups, ACTOR)
+        found = safekeeping.rehearse(zk.runtime, zk.runtime.settings.backups, actor)
     context.add_output_metadata(
         {
             "file": dg.MetadataValue.path(found.path),
@@ -68,6 +69,7 @@ def build_schedules() -> list[dg.ScheduleDefinition]:
             execution_timezone=settings.timezone,
             default_status=dg.DefaultScheduleStatus.RUNNING,
             description=job.description,
+            tags_fn=tags_of_schedule(job.name) if job.name in REQUESTED_JOBS else None,
         )
         for job, cron in ((backup, settings.backup_cron), (rehearse_backup, settings.rehearsal_cron))
     ]

@@ -8,6 +8,7 @@ import dagster as dg
 from zk_pipeline.alerting.book import tell_failure
 from zk_pipeline.dagster_server import run_url
 from zk_pipeline.defs.days import stopping_on_system_errors
+from zk_pipeline.defs.requested import requested_by, tags_of_schedule
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.alerts import Trouble
 from zk_pipeline.runtime import Runtime
@@ -17,8 +18,7 @@ from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.retention import Prune
 
-VERIFY = "verify_audit"
-
+VERIFY, RETENTION = "verify_audit", "apply_retention"
 
 KEEP_ACTS_DAYS = 1
 """For as long as a key that somebody sent with a request stands for it; see `operations/acts.py`."""
@@ -46,18 +46,18 @@ def verify_audit() -> None:
 @dg.op(out=dg.Out(dg.Nothing))
 def prune(context: dg.OpExecutionContext, zk: ZkResource) -> None:
     """Delete each class of rows that was kept for as long as the settings say."""
-    removed: dict[str, int] = {}
+    actor, removed = requested_by(context, zk), dict[str, int]()
     with stopping_on_system_errors():
         try:
             for name, (remove, days) in _classes(zk.runtime.settings).items():
                 removed[name] = _in_batches(zk.runtime.database, remove, zk.now() - timedelta(days=days))
             removed["dagster_logs"] = _dagster_logs(zk)
         finally:
-            _record(zk.runtime, removed, context.run_id)
+            _record(zk.runtime, removed, actor, context.run_id)
     context.add_output_metadata(removed)
 
 
-@dg.job(name="apply_retention", description="Deletes what was kept for as long as ZK_KEEP_… says.")
+@dg.job(name=RETENTION, description="Deletes what was kept for as long as ZK_KEEP_… says.")
 def apply_retention() -> None:
     """What is too old, deleted."""
     prune()
@@ -72,8 +72,9 @@ verify_audit_schedule = dg.ScheduleDefinition(
     description="Verifies the audit chain every night.",
 )
 apply_retention_schedule = dg.ScheduleDefinition(
-    name="apply_retention",
+    name=RETENTION,
     job=apply_retention,
+    tags_fn=tags_of_schedule(RETENTION),
     cron_schedule="30 2 * * *",
     execution_timezone=load_settings().timezone,
     default_status=dg.DefaultScheduleStatus.RUNNING,
@@ -91,6 +92,7 @@ def _classes(settings: Settings) -> Mapping[str, tuple[Prune, int]]:
         "failed_logins": (retention.failed_sign_ins, settings.keep_logins_days),
         "acts": (retention.keyed_acts, KEEP_ACTS_DAYS),
         "launched_runs": (retention.keyed_runs, KEEP_ACTS_DAYS),
+        "run_requests": (retention.old_run_requests, KEEP_ACTS_DAYS),
         "audit_details": (retention.details, settings.keep_audit_days),
     }
 
@@ -116,9 +118,9 @@ def _in_batches(database: Database, remove: Prune, before: datetime) -> int:
             return total
 
 
-def _record(runtime: Runtime, removed: Mapping[str, int], run_id: str) -> None:
+def _record(runtime: Runtime, removed: Mapping[str, int], actor: str, run_id: str) -> None:
     """One event for all that went; a night on which nothing did leaves no trace."""
     if not any(removed.values()):
         return
     with runtime.database.transaction() as connection:
-        audit.append(connection, [AuditEvent("retention.applied", "pipeline", "retention", removed, run_id)])
+        audit.append(connection, [AuditEvent("retention.applied", actor, "retention", removed, run_id)])

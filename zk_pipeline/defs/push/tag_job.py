@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import dagster as dg
 
 from zk_pipeline.defs.days import stopping_on_system_errors
+from zk_pipeline.defs.requested import requested_by
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.closing import MonthError, last_day, month_named
 from zk_pipeline.run_tags import MONTH_TAG, TARGET_TAG
@@ -28,6 +29,7 @@ class TagReport:
 @dg.op(out=dg.Out(dg.Nothing))
 def set_tags(context: dg.OpExecutionContext, zk: ZkResource) -> None:
     """Tag the time sheets of the month that the run's tag zk/month names; it must be closed."""
+    requested_by(context, zk, context.run_tags.get(MONTH_TAG, ""))
     try:
         require_writing(zk.runtime.settings.push_mode)
         month = month_named(context.run_tags.get(MONTH_TAG, ""))

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 import dagster as dg
 
 from zk_pipeline.defs.days import stopping_on_system_errors
+from zk_pipeline.defs.requested import requested_by
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.undo import Reversal, Step
-from zk_pipeline.run_tags import TARGET_TAG, UNDO_STEP
+from zk_pipeline.run_tags import TARGET_TAG, UNDO_JOB, UNDO_STEP
 from zk_pipeline.stages.push.undoing import Undoing, UnknownRunError, named_run, undo_settings
 from zk_pipeline.store import runs
 
@@ -25,6 +26,7 @@ class UndoConfig(dg.Config):
 @dg.op(name=UNDO_STEP, out=dg.Out(dg.Nothing))
 def take_back(context: dg.OpExecutionContext, config: UndoConfig, zk: ZkResource) -> None:
     """Undo a run: what is billed or was edited since is left, and listed with the reason."""
+    requested_by(context, zk, config.run_id)
     with stopping_on_system_errors():
         undone_run = _named(zk, config.run_id)
         undoing = Undoing(zk.runtime.database, zk.target, undo_settings(zk.runtime, zk.now()), context.run_id)
@@ -39,7 +41,7 @@ def take_back(context: dg.OpExecutionContext, config: UndoConfig, zk: ZkResource
     context.add_output_metadata({DONE: dg.MetadataValue.json(done_by_kind(steps)), LEFT: dg.MetadataValue.json(left)})
 
 
-@dg.job(name="undo", tags=TARGET_TAG, description="Takes the writes of one run back.")
+@dg.job(name=UNDO_JOB, tags=TARGET_TAG, description="Takes the writes of one run back.")
 def undo() -> None:
     """The writes of one run, taken back."""
     take_back()

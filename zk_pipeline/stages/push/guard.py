@@ -12,7 +12,6 @@ from sqlalchemy import Connection
 
 from zk_pipeline.domain.approval import Limits, objection
 from zk_pipeline.domain.instants import days_window
-from zk_pipeline.run_tags import OVERRIDE_TAG
 from zk_pipeline.runtime import Runtime, SetupError
 from zk_pipeline.settings import Settings
 from zk_pipeline.store import plans, target
@@ -36,8 +35,7 @@ def require_moderation(runtime: Runtime, target_name: str, days: Sequence[date],
     span = f"--from {days[0]} --to {days[-1]}"
     raise GuardError(
         f"Stopped before the first write. {reason} Look at it with `zk sync {span} --plan`; if it is right, "
-        f"let it pass with `zk sync {span} --let-pass`, as an admin in the console's sync dialog, or in Dagster with "
-        f"the run tag {OVERRIDE_TAG}."
+        f"let it pass with `zk sync {span} --let-pass`, or as an admin in the console's sync dialog."
     )
 
 

@@ -53,6 +53,6 @@ def statement(
 
 
 @router.post("/refresh", summary="Make the statements again", status_code=202)
-def refresh(_actor: Operator, ready: Ready) -> Refreshing:
+def refresh(actor: Operator, ready: Ready) -> Refreshing:
     """Has Dagster build the marts of the days that changed; its run is answered before it is through."""
-    return Refreshing(run_id=statements.launch_refresh(ready))
+    return Refreshing(run_id=statements.launch_refresh(ready, actor))

@@ -149,7 +149,7 @@ class Board:
             parts.button(words("statement.refresh"), launch, kind="primary", icon="update")
 
     async def _launch(self) -> None:
-        self._run_id = await self._visit.ask(statements.launch_refresh, self._visit.runtime)
+        self._run_id = await self._visit.ask(statements.launch_refresh, self._visit.runtime, self._visit.actor)
         self._again.active = True
         await self.refresh()
 

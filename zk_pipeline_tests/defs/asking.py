@@ -1,0 +1,34 @@
+"""What takes a request of ours, asked for as the commands do: an undo, the tags of a month, and a run of such a job."""
+
+from zk_pipeline.defs.push.tag_job import TagReport
+from zk_pipeline.domain.undo import UndoReport
+from zk_pipeline.operations.actors import Actor, Role
+from zk_pipeline.run_tags import REQUEST_TAG
+from zk_pipeline.runtime import open_runtime
+from zk_pipeline.store import run_requests
+from zk_pipeline.syncing import tag_month, undo_run
+
+ANNA = Actor("cli:anna", Role.ADMIN)
+
+
+def undo(run_id: str) -> UndoReport:
+    """Undo a run as `zk undo` does."""
+    # Importing the definitions takes a second, and the partitions read the settings of the environment.
+    from zk_pipeline.definitions import defs  # noqa: PLC0415
+
+    with open_runtime() as runtime:
+        return undo_run(runtime, ANNA, defs.resolve_job_def("undo"), run_id)
+
+
+def tag(month: str) -> TagReport:
+    """Tag a closed month as `zk close --tag` does."""
+    from zk_pipeline.definitions import defs  # noqa: PLC0415
+
+    with open_runtime() as runtime:
+        return tag_month(runtime, ANNA, defs.resolve_job_def("tag_billed"), month)
+
+
+def requested(job: str, about: str = "") -> dict[str, str]:
+    """The tags of a run of a job that a schedule asks for."""
+    with open_runtime() as runtime, runtime.database.transaction() as connection:
+        return {REQUEST_TAG: run_requests.ask(connection, run_requests.SCHEDULE, job, about)}

@@ -1,0 +1,1 @@
+"""Tests of Dagster's web server behind our sign-in."""
