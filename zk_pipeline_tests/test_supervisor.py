@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tomllib
@@ -20,7 +21,7 @@ from zk_pipeline.store.encryption import generate_key
 from zk_pipeline.supervisor import running
 from zk_pipeline.supervisor.groups import end_groups, exists, wait_until
 from zk_pipeline.supervisor.home import Possession, Record, SupervisorError, possession
-from zk_pipeline.supervisor.parts import HOST, free_port, parts, reachable_url, reserved_port
+from zk_pipeline.supervisor.parts import HOST, code_socket, free_port, parts, reachable_url
 from zk_pipeline.supervisor.running import Listener, Part, Supervisor, open_log
 
 ADDRESS = "http://127.0.0.1:3000"
@@ -272,21 +273,35 @@ def test_a_server_is_reached_where_it_listens(host: str, url: str) -> None:
     assert reachable_url(host, 8000) == url
 
 
-def test_a_reserved_port_refuses_others_and_takes_no_connection() -> None:
-    with reserved_port() as port:
-        with pytest.raises(OSError, match="in use"):
-            socket.create_server((HOST, port))
-        with pytest.raises(ConnectionRefusedError):
-            socket.create_connection((HOST, port))
-        socket.create_server((HOST, port), reuse_port=True).close()
+def test_the_code_server_is_closed_to_other_accounts(tmp_path: Path) -> None:
+    with code_socket(tmp_path) as path:
+        assert path == tmp_path / "run" / "code.sock"
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    (code,) = [part for part in of_zk_up(tmp_path / "code.sock") if part.name == "code server"]
+    assert code.argv[code.argv.index("--socket") + 1] == str(tmp_path / "code.sock")
+    assert not {"-p", "--port", "-h", "--host"} & set(code.argv)
+
+
+def test_a_home_that_is_too_deep_for_a_socket_has_it_elsewhere_for_as_long_as_it_is_needed(tmp_path: Path) -> None:
+    with code_socket(tmp_path / ("deep" * 40)) as path:
+        assert len(str(path)) < 100
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert not path.parent.exists()
+
+
+def test_nothing_of_dagsters_is_served_bare() -> None:
+    commands = {part.name: part.argv[2] for part in of_zk_up(Path("code.sock"))}
+    assert commands["webserver"] == "zk_pipeline.web.dagster_ui.server"
+    assert "dagster_webserver" not in commands.values()
+
+
+def of_zk_up(code: Path) -> list[Part]:
+    """What `zk up` starts."""
+    return parts({"ZK_ENCRYPTION_KEY": generate_key()}, code, 3000, "http://127.0.0.1:8000")
 
 
 def test_dagster_reads_our_workspace_whatever_the_current_directory() -> None:
-    of_workspace = [
-        part
-        for part in parts({"ZK_ENCRYPTION_KEY": generate_key()}, 4000, 3000, "http://127.0.0.1:8000")
-        if "-w" in part.argv
-    ]
+    of_workspace = [part for part in of_zk_up(Path("code.sock")) if "-w" in part.argv]
     assert [part.name for part in of_workspace] == ["webserver", "daemon"]
     assert {part.argv[part.argv.index("-w") + 1] for part in of_workspace} == {str(PROJECT / "workspace.yaml")}
 

@@ -19,7 +19,7 @@ from zk_pipeline.runtime import Runtime, SetupError
 from zk_pipeline.settings import load_settings
 from zk_pipeline.store.embedded import EmbeddedDatabase
 from zk_pipeline.supervisor.home import SupervisorError, possession
-from zk_pipeline.supervisor.parts import HOST, free_port, parts, reachable_url, reserved_port
+from zk_pipeline.supervisor.parts import HOST, code_socket, free_port, parts, reachable_url
 from zk_pipeline.supervisor.running import Listener, Supervisor
 
 
@@ -46,7 +46,7 @@ def up(
 def serve(ready: Environment, *, port: int, verbose: bool = False, embedded: bool, sign_in: str = "") -> None:
     """Run all processes until Ctrl-C. `embedded`: the database belongs to this home and is guarded with it.
 
-    `sign_in` is shown with the address of the web app.
+    `sign_in` is shown with the addresses.
     """
     address, settings = reachable_url(HOST, port), ready.runtime.settings
     web_url = reachable_url(settings.web_host, settings.web_port)
@@ -66,14 +66,14 @@ def serve(ready: Environment, *, port: int, verbose: bool = False, embedded: boo
 
         stopping = partial(_tell_service_manager, "STOPPING=1")
         listener = Listener(_tell, _show_part, started, stopping, _echo if verbose else None)
-        with reserved_port() as code_port:
+        with code_socket(ready.home) as code:
             supervisor = Supervisor(
                 held,
                 listener,
                 keeper=[*keeper, *(["--embedded"] if embedded else [])],
                 database=EmbeddedDatabase(ready.home) if embedded else None,
             )
-            supervisor.run(parts(ready.variables, code_port, port, web_url, settings.log_format))
+            supervisor.run(parts(ready.variables, code, port, web_url, settings.log_format))
 
 
 def _tell_service_manager(state: str) -> None:
@@ -106,10 +106,10 @@ def _show_part(name: str, seconds: float) -> None:
 
 
 def _show_addresses(dagster: str, web: str, sign_in: str) -> None:
-    out.print(f"\nWeb app:      [bold]{web}[/]", soft_wrap=True)
+    out.print(f"\nWeb app:      [bold]{web}[/]\nDagster's UI: [bold]{dagster}[/]", soft_wrap=True)
     if sign_in:
         out.print(f"Sign in as:   [bold]{escape(sign_in)}[/]", soft_wrap=True, highlight=False)
-    out.print(f"Dagster's UI: [bold]{dagster}[/]\nPress Ctrl-C to stop.", soft_wrap=True)
+    out.print("One sign-in opens both. Press Ctrl-C to stop.", soft_wrap=True)
 
 
 def _tell(sentence: str) -> None:

@@ -4,8 +4,10 @@ import os
 import socket
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
 
@@ -23,16 +25,21 @@ HOST = "127.0.0.1"
 _CODE = ("-m", "zk_pipeline.definitions", "--location-name", LOCATION)
 _WORKSPACE = ("-w", str(PROJECT / "workspace.yaml"))
 _EVERYWHERE = {"0.0.0.0": HOST, "::": "::1"}  # noqa: S104 (recognized, not bound)
+_SOCKET = "code.sock"
+_LONGEST_PATH = 100  # Bytes.
 _SECONDS_TO_ANSWER = 5.0
 _FOR_RUNS = 60.0  # Seconds.
 _LONGEST_BEAT = timedelta(seconds=60)  # A living daemon gives a sign every 30 seconds.
 
 
 def parts(
-    variables: Mapping[str, str], code_port: int, port: int, web_url: str, log_format: LogFormat = LogFormat.TEXT
+    variables: Mapping[str, str], code: Path, port: int, web_url: str, log_format: LogFormat = LogFormat.TEXT
 ) -> list[Part]:
-    """The processes; `variables` are those of the prepared environment, `web_url` is where our web app answers."""
-    listening = {"ZK_CODE_HOST": HOST, "ZK_CODE_PORT": str(code_port), "ZK_PORT": str(port)}
+    """The processes; `variables` are those of the prepared environment.
+
+    `code` is the socket of the code server, `web_url` is where our web app answers.
+    """
+    listening = {"ZK_CODE_SOCKET": str(code), "ZK_PORT": str(port)}
     shared = {**variables, **listening, "PYTHONUNBUFFERED": "1"}
     dagster = f"http://{HOST}:{port}"
     server = DagsterServer(dagster, TokenCipher(variables["ZK_ENCRYPTION_KEY"]))
@@ -40,7 +47,7 @@ def parts(
     python = (sys.executable, "-m")
     told = ("--log-format", "json") if log_format is LogFormat.JSON else ()
     # On SIGTERM `dagster api grpc` ends after its runs; `dagster code-server` around it can take minutes.
-    code_server = (*python, "zk_pipeline.supervisor.code_server", "-h", HOST, "-p", str(code_port), *_CODE, *told)
+    code_server = (*python, "zk_pipeline.supervisor.code_server", "--socket", str(code), *_CODE, *told)
     webserver = (*python, "zk_pipeline.web.dagster_ui.server", *_WORKSPACE, "--host", HOST, "--port", str(port))
     daemon = (*python, "zk_pipeline.supervisor.daemon", "run", *_WORKSPACE, *told)
     web = (*python, "zk_pipeline.web.server")
@@ -51,11 +58,11 @@ def parts(
             "code server",
             code_server,
             shared,
-            lambda: _listens(code_port),
+            lambda: _listens(code),
             order=1,
             seconds_to_finish=_FOR_RUNS,
             ends_on_request=True,
-            answers=lambda: _serves(code_port),
+            answers=lambda: _serves(code),
         ),
         Part("webserver", webserver, shared, lambda: _succeeds(theirs), 2, answers=lambda: _answers(theirs)),
         Part("daemon", daemon, shared, lambda: _beats(server, began), 2, answers=lambda: _beats_still(server)),
@@ -63,16 +70,18 @@ def parts(
 
 
 @contextmanager
-def reserved_port() -> Iterator[int]:
-    """A free port of this machine that stays ours, also between a server's end and its restart.
+def code_socket(home: Path) -> Iterator[Path]:
+    """Where the code server listens, which asks nobody who they are: in a directory that is closed to other accounts.
 
-    gRPC shares its port with every process of the same account that asks for it: two code servers on one port
-    would answer in turns. Bound but not listening, our socket keeps others away and takes no connection.
+    A system takes no path of more than about a hundred bytes; where the home is deeper, the directory is elsewhere.
     """
-    with closing(socket.socket()) as reservation:
-        reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        reservation.bind((HOST, 0))
-        yield reservation.getsockname()[1]
+    with ExitStack() as stack:
+        directory = home / "run"
+        if len(os.fsencode(directory / _SOCKET)) > _LONGEST_PATH:
+            directory = Path(stack.enter_context(TemporaryDirectory(prefix="zk-")))
+        directory.mkdir(mode=0o700, exist_ok=True)
+        directory.chmod(0o700)
+        yield directory / _SOCKET
 
 
 def reachable_url(host: str, port: int) -> str:
@@ -95,22 +104,24 @@ def free_port(host: str, port: int, choose_with: str) -> Iterator[None]:
         yield
 
 
-def _listens(port: int) -> bool:
+def _listens(path: Path) -> bool:
     """Whether the code server listens, which it does once it has loaded the definitions."""
-    try:
-        socket.create_connection((HOST, port), _SECONDS_TO_ANSWER).close()
-    except OSError:
-        return False
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.settimeout(_SECONDS_TO_ANSWER)
+        try:
+            asking.connect(str(path))
+        except OSError:
+            return False
     return True
 
 
-def _serves(port: int) -> bool:
+def _serves(path: Path) -> bool:
     """Whether the code server answers the standard question of gRPC, for which it needs one of its threads."""
     # Takes a tenth of a second, which the start of everything need not wait for.
     import grpc  # noqa: PLC0415
     from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: PLC0415
 
-    with grpc.insecure_channel(f"{HOST}:{port}") as channel:
+    with grpc.insecure_channel(f"unix:{path}") as channel:
         asked = health_pb2.HealthCheckRequest(service="DagsterApi")
         try:
             health_pb2_grpc.HealthStub(channel).Check(  # pyright: ignore[reportAttributeAccessIssue] (generated)

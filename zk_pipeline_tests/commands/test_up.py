@@ -188,7 +188,7 @@ def test_it_tells_each_part_and_ends_with_the_address(running: Up) -> None:
     assert running.lines[-3:] == [
         f"Web app:      {running.web_url}\n",
         f"Dagster's UI: {running.url}\n",
-        "Press Ctrl-C to stop.\n",
+        "One sign-in opens both. Press Ctrl-C to stop.\n",
     ]
 
 

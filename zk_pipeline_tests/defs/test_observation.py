@@ -24,11 +24,11 @@ from zk_pipeline.local import PROJECT
 from zk_pipeline.operations import connectors
 from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.stages.change_feed import ChangeFeed
-from zk_pipeline.supervisor.parts import HOST, reserved_port
 from zk_pipeline.syncing import SyncFailedError
 from zk_pipeline.web import metrics
 from zk_pipeline.web.app import create_app
 from zk_pipeline_tests.defs.world import World
+from zk_pipeline_tests.deploy.network import HOST, free_ports
 
 pytestmark = pytest.mark.dagster
 
@@ -44,8 +44,8 @@ def figures(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Scrapes the web app of the world, as Prometheus on this machine does."""
     monkeypatch.setattr(metrics, "SECONDS_VALID", 0)
     monkeypatch.setattr(metrics, "DAGSTER_SECONDS_VALID", 0)
-    with reserved_port() as port:
-        config = uvicorn.Config(create_app(world.environment.runtime), host=HOST, port=port, log_config=None)
+    (port,) = free_ports(1)
+    config = uvicorn.Config(create_app(world.environment.runtime), host=HOST, port=port, log_config=None)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

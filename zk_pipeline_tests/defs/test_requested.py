@@ -1,4 +1,4 @@
-"""Jobs that pass limits, undo, tag, delete history or restore do so for a request of ours alone, whoever launches them."""
+"""Jobs that pass limits, undo, tag, delete history or restore take a request of ours, whoever launches them."""
 
 from datetime import timedelta
 
@@ -36,7 +36,8 @@ def request(world: World, job: str, about: str) -> str:
 def authorized(world: World) -> str | None:
     """Whoever the trail names for the runs that had a request, each with the run."""
     return world.value(
-        "SELECT string_agg(actor || ' ' || subject, ', ' ORDER BY id) FROM sync.audit_logs WHERE event = 'run.authorized'"
+        "SELECT string_agg(actor || ' ' || subject, ', ' ORDER BY id) FROM sync.audit_logs"
+        " WHERE event = 'run.authorized'"
     )
 
 

@@ -75,9 +75,13 @@ def test_the_printed_sign_in_opens_the_console_that_is_printed(demo: Up):
         assert client.get("/api/v1/sync/runs").json()["total"] == 2
 
 
-def test_the_printed_address_of_dagster_answers(demo: Up):
+def test_the_printed_sign_in_opens_dagsters_ui_as_well(demo: Up):
     address = printed(demo, "Dagster's UI")
-    assert httpx.get(f"{address}/server_info", trust_env=False).status_code == 200
+    email, password = printed(demo, "Sign in as").split(" / ")
+    with httpx.Client(base_url=address, headers={"origin": address}, trust_env=False, timeout=30) as client:
+        assert client.get("/server_info").status_code == 401
+        assert client.post("/sign-in", data={"email": email, "password": password}).status_code == 303
+        assert client.get("/server_info").status_code == 200
 
 
 def test_it_ends_as_a_whole(demo: Up):

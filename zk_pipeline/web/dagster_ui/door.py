@@ -16,9 +16,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from zk_pipeline.dagster_server import is_service_token
-from zk_pipeline.operations import api_tokens, dagster_acts
+from zk_pipeline.operations import api_tokens, dagster_acts, sign_in
 from zk_pipeline.operations.actors import Actor, Role
-from zk_pipeline.operations.sign_in import SessionOverError
+from zk_pipeline.operations.sign_in import JustRenewedError, SessionOverError
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.web import cookies
 from zk_pipeline.web.dagster_ui.rules import JobOf, Judged, RefusedError, judged
@@ -38,6 +38,7 @@ SECONDS_BETWEEN_LOOKS = 10.0
 """A socket ends so soon after the session that opened it."""
 
 _MEMORY = 50_000_000
+_SECONDS_FOR_AN_ANSWER = 0.3
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 _SECRET = frozenset({b"cookie", b"authorization"})
@@ -85,6 +86,10 @@ class Door:
         elif scope["type"] == "http":
             await (await self._answer(Request(scope, receive)))(scope, receive, send)
 
+    @property
+    def _graphql_path(self) -> str:
+        return f"{self.prefix}/graphql"
+
     async def _answer(self, request: Request) -> ASGIApp:
         """What answers a request: Dagster, with what it may see of it, or we ourselves. Raises `ProblemError`."""
         path, method = request.scope["path"], request.method
@@ -95,7 +100,7 @@ class Door:
             who = await run_in_threadpool(self._who, request)
             actor = await run_in_threadpool(who)
         except SessionOverError as error:
-            return self._way_in(request, error)
+            return await self._way_in(request, error)
         is_graphql = path.rstrip("/").endswith("/graphql")
         if is_graphql and method == "POST":
             return await self._graphql(request, actor)
@@ -180,13 +185,35 @@ class Door:
             return lambda: self.sessions.actor_of(connection)
         return self.sessions.session_of(connection).actor
 
-    def _way_in(self, request: Request, error: SessionOverError) -> Response:
-        """A page is left for the sign-in, from which the way leads back; all others are told."""
+    async def _way_in(self, request: Request, error: SessionOverError) -> Response:
+        """A page is left for the sign-in, from which the way leads back; what a page asks renews its session."""
+        token = cookies.cookie_of(request, self.runtime.settings, cookies.REFRESH)
+        asks = request.method == "POST" and request.scope["path"] == self._graphql_path
+        if asks and token is not None and bearer_of(request) is None:
+            return await self._renewed(request, token)
         if request.method not in _SAFE_METHODS or "text/html" not in request.headers.get("accept", ""):
             raise ProblemError(401, str(error), CHALLENGE) from error
         query = request.url.query
         target = quote(request.scope["path"] + (f"?{query}" if query else ""), safe="/")
         return RedirectResponse(self.sessions.way_in(request, target), 303)
+
+    async def _renewed(self, request: Request, token: str) -> Response:
+        """Fresh tokens for a page that is open for longer than they count, which sends its request again with them.
+
+        Raises `ProblemError` where the session is over, or another site sent the request.
+        """
+        cookies.require_own_origin(request, self.runtime.settings)
+        again = RedirectResponse(self._graphql_path, 307)
+        address, grace = self.sessions.address_of(request), sign_in.SECONDS_OF_GRACE
+        try:
+            signed_in = await run_in_threadpool(sign_in.renew, self.runtime, token, address, grace=grace)
+        except JustRenewedError:  # By another request of the same page, whose answer is on its way to the browser.
+            await asyncio.sleep(_SECONDS_FOR_AN_ANSWER)
+        except SessionOverError as error:
+            raise ProblemError(401, str(error), CHALLENGE) from error
+        else:
+            cookies.set_session(again, self.runtime.settings, signed_in)
+        return again
 
 
 class _Watched:

@@ -230,6 +230,20 @@ def test_a_body_is_limited_and_must_be_json(ui: Ui) -> None:
     assert reached(ui) == []
 
 
+def test_a_page_that_is_open_for_long_renews_its_session_by_what_it_asks(ui: Ui) -> None:
+    with ui.browser(Role.VIEWER) as browser:
+        browser.cookies.delete("zk_access")
+        asked = {"query": "{ version }"}
+        theirs = browser.post("/graphql", json=asked, headers=CROSS_SITE)
+        first = browser.post("/graphql", json=asked)
+        refresh = browser.cookies["zk_refresh"]
+        assert (theirs.status_code, first.status_code, first.headers["location"]) == (403, 307, "/graphql")
+        assert browser.post("/graphql", json=asked).status_code == 200
+        browser.post("/sign-out")
+        browser.cookies.set("zk_refresh", refresh)
+        assert browser.post("/graphql", json=asked).status_code == 401
+
+
 # ---- the socket
 
 
