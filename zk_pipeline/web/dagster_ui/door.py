@@ -288,14 +288,18 @@ class Protected:
                 nonce = _NONCE.search(given)
                 headers["Content-Security-Policy"] = _PAGE.format(nonce=nonce[1]) if nonce else given or _FILE
                 headers.update(_HEADERS)
+                del headers["Feature-Policy"]  # The former name of Permissions-Policy.
             await send(message)
 
         await self._app(scope, receive, protected)
 
 
 def refusal(error: RefusedError) -> Response:
-    """The answer to an operation that may not be done, in the form of GraphQL."""
-    return JSONResponse({"data": None, "errors": [{"message": str(error)}]}, 403)
+    """The answer to an operation that may not be done: for a mutation in Dagster's own form, which its pages show."""
+    if not error.field:
+        return JSONResponse({"data": None, "errors": [{"message": str(error)}]}, 403)
+    told = {"__typename": "PythonError", "message": str(error), "stack": [], "errorChain": []}
+    return JSONResponse({"data": {error.field: told}})
 
 
 def _passing_on(dagster: ASGIApp, actor: Actor, body: bytes | None = None) -> ASGIApp:

@@ -84,7 +84,12 @@ JobOf = Callable[[str], str | None]
 
 
 class RefusedError(Exception):
-    """An operation that may not be done; the message says why and what to do instead."""
+    """An operation that may not be done; the message says why and what to do instead.
+
+    `field` is the mutation that was refused, by its name in the answer; empty where it is the whole operation.
+    """
+
+    field = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +137,11 @@ def judged(actor: Actor, sent: Any, job_of: JobOf, kind: OperationType | None = 
             if name not in SUBSCRIPTIONS | {"__typename"}:
                 raise RefusedError(f"The subscription {name} is not known here.")
         elif name != "__typename":
-            _Judge(actor, operation, variables, job_of, found).mutation(selected)
+            try:
+                _Judge(actor, operation, variables, job_of, found).mutation(selected)
+            except RefusedError as error:
+                error.field = selected.alias.value if selected.alias else name
+                raise
     return found
 
 

@@ -1,0 +1,213 @@
+"""Dagster's UI in a real browser, behind our sign-in: what people use it for works, for each role as far as it may."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Request, Response, WebSocket, expect, sync_playwright
+
+from zk_pipeline.operations.actors import Role
+from zk_pipeline.sandbox.server import SandboxProcess
+from zk_pipeline_tests.commands.test_up import Up, free_port, zk_up
+from zk_pipeline_tests.web.console.site import ARGUMENTS, CHROMIUM, PASSWORD, environment
+
+pytestmark = pytest.mark.timeout(600)
+
+DAY, RANGE = "2025-10-14", "[2025-10-15...2025-10-16]"
+JOBS = "/locations/zk_pipeline/jobs"
+TAGS = "query ($id: ID!) { runOrError(runId: $id) { ... on Run { tags { key value } } } }"
+BACKFILLS = """{ partitionBackfillsOrError(limit: 1) { ... on PartitionBackfills {
+  results { tags { key value } numPartitions } } } }"""
+
+expect.set_options(timeout=60_000)
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """Everything, with a user of each role."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"There is no browser at {CHROMIUM}. Install it: apt-get install chromium")
+    home = tmp_path_factory.mktemp("ui")
+    with SandboxProcess("demo") as systems:
+        variables = {
+            "ZK_ZAMMAD_URL": systems.zammad_url,
+            "ZK_ZAMMAD_TOKEN": systems.zammad_token,
+            "ZK_KIMAI_URL": systems.kimai_url,
+            "ZK_KIMAI_TOKEN": systems.kimai_token,
+            "ZK_START_DATE": "2025-10-01",
+            "ZK_SCHEDULES": "false",
+        }
+        with zk_up(home, variables, free_port()) as running:
+            running.wait_for("Press Ctrl-C")
+            given = environment({**variables, "ZK_HOME": str(home), "ZK_TIMEZONE": "Europe/Berlin"})
+            for role in Role:
+                command = [Path(sys.executable).with_name("zk"), "users", "create", email(role), "--role", role]
+                subprocess.run(command, env=given, input=f"{PASSWORD}\n{PASSWORD}\n", text=True, check=True)
+            yield running
+
+
+@pytest.fixture(scope="module")
+def browser(up: Up) -> Iterator[Browser]:
+    assert up.url
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+@dataclass
+class Visitor:
+    """Somebody in Dagster's UI: their page, the mutations that it sent, and what went wrong or came by the socket."""
+
+    page: Page
+    url: str
+    sent: list[str] = field(default_factory=list[str])
+    wrong: list[str] = field(default_factory=list[str])
+    heard: list[str] = field(default_factory=list[str])
+
+    def open(self, path: str) -> Page:
+        self.page.goto(self.url + path)
+        return self.page
+
+    def listen(self) -> None:
+        self.page.on("request", self._note_mutation)
+        self.page.on("response", self._note_failure)
+        self.page.on("console", lambda said: self._note_refusal(said.text))
+        self.page.on("websocket", self._listen_to)
+
+    def run_id(self) -> str:
+        """The run whose page is shown."""
+        self.page.wait_for_url(re.compile(r"/runs/[0-9a-f-]{36}"), timeout=60_000)
+        return self.page.url.rpartition("/runs/")[2][:36]
+
+    def _note_mutation(self, request: Request) -> None:
+        asked = json.loads(request.post_data or "{}") if request.url.partition("?")[0].endswith("/graphql") else {}
+        if "mutation" in asked.get("query", ""):
+            self.sent.append(asked["operationName"])
+
+    def _note_failure(self, response: Response) -> None:
+        if response.status >= 400:
+            self.wrong.append(f"{response.status} {response.request.method} {response.url}")
+
+    def _note_refusal(self, text: str) -> None:
+        if "Content Security Policy" in text:
+            self.wrong.append(text)
+
+    def _listen_to(self, socket: WebSocket) -> None:
+        socket.on("framereceived", lambda frame: self.heard.append(str(frame)))
+
+
+@pytest.fixture
+def visit(browser: Browser, up: Up) -> Iterator[Callable[[Role], Visitor]]:
+    """Signs in at Dagster's own address."""
+    with ExitStack() as stack:
+        yield lambda role: stack.enter_context(_visitor(browser, up, role))
+
+
+@contextmanager
+def _visitor(browser: Browser, up: Up, role: Role) -> Iterator[Visitor]:
+    context = browser.new_context(viewport={"width": 1400, "height": 900}, reduced_motion="reduce")
+    visitor = Visitor(context.new_page(), up.url)
+    visitor.listen()
+    page = visitor.open("/assets")
+    assert page.url == f"{up.url}/sign-in?next=/assets"
+    page.fill("input[name=email]", email(role))
+    page.fill("input[name=password]", PASSWORD)
+    page.click("button[type=submit]")
+    page.wait_for_url(f"{up.url}/assets")
+    yield visitor
+    assert visitor.wrong == []
+    context.close()
+
+
+def email(role: Role) -> str:
+    return f"{role}@example.com"
+
+
+def actor_of(up: Up, run_id: str) -> str | None:
+    tags = {tag["key"]: tag["value"] for tag in up.ask(TAGS, id=run_id)["runOrError"]["tags"]}
+    return tags.get("zk/actor")
+
+
+def launch(visitor: Visitor, job: str, day: str = "") -> None:
+    """Launch a run from the launchpad."""
+    page = visitor.open(f"{JOBS}/{job}/playground")
+    if day:
+        page.get_by_placeholder("Partition").fill(day)
+        page.keyboard.press("Enter")
+    button = page.get_by_role("button", name="Launch Run")
+    expect(button).to_be_enabled()
+    button.click()
+
+
+def test_operators_launch_a_plan_and_follow_its_log_live(visit: Callable[[Role], Visitor], up: Up) -> None:
+    operator = visit(Role.OPERATOR)
+    launch(operator, "plan", DAY)
+    run_id = operator.run_id()
+    expect(operator.page.get_by_text("RUN_SUCCESS").first).to_be_visible()
+    expect(operator.page.get_by_text("Materialized value sync reconciliation_results").first).to_be_visible()
+    assert [frame for frame in operator.heard if "pipelineRunLogs" in frame and run_id in frame]
+    assert (actor_of(up, run_id) or "").startswith("user:")
+
+
+def test_operators_materialize_an_asset(visit: Callable[[Role], Visitor]) -> None:
+    operator = visit(Role.OPERATOR)
+    page = operator.open("/assets/kimai/directory")
+    page.get_by_role("button", name="Materialize").first.click()
+    expect(page.get_by_text("Launched run")).to_be_visible()
+    assert operator.sent == ["LaunchPipelineExecution"]
+
+
+def test_operators_backfill_days(visit: Callable[[Role], Visitor], up: Up) -> None:
+    operator = visit(Role.OPERATOR)
+    page = operator.open(f"{JOBS}/plan")
+    page.get_by_role("button", name="Materialize all").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("Show all partitions").click()
+    dialog.locator("input[type=text]").first.fill(RANGE)
+    button = dialog.get_by_role("button", name="Launch backfill")
+    expect(button).to_be_enabled()
+    button.click()
+    expect(dialog).not_to_be_visible()
+    (backfill,) = up.ask(BACKFILLS)["partitionBackfillsOrError"]["results"]
+    assert operator.sent == ["LaunchPartitionBackfill"]
+    assert "zk/actor" in {tag["key"] for tag in backfill["tags"]}
+
+
+def test_operators_are_told_what_is_for_admins(visit: Callable[[Role], Visitor]) -> None:
+    operator = visit(Role.OPERATOR)
+    launch(operator, "apply_retention")
+    told = operator.page.get_by_text("The job apply_retention is not for operators.")
+    expect(told).to_be_visible()
+
+
+def test_admins_launch_what_takes_a_request_and_it_does_it(visit: Callable[[Role], Visitor]) -> None:
+    admin = visit(Role.ADMIN)
+    launch(admin, "apply_retention")
+    admin.run_id()
+    expect(admin.page.get_by_text("RUN_SUCCESS").first).to_be_visible()
+
+
+def test_viewers_see_assets_and_runs_and_are_offered_nothing_that_changes_them(
+    visit: Callable[[Role], Visitor], up: Up
+) -> None:
+    run_id = up.launch("plan", DAY)
+    viewer = visit(Role.VIEWER)
+    page = viewer.open("/assets/sync/reconciliation_results")
+    expect(page.get_by_text("For every entry and every time sheet").first).to_be_visible()
+    page = viewer.open(f"/runs/{run_id}")
+    expect(page.get_by_text("RUN_SUCCESS").first).to_be_visible()
+    expect(page.get_by_role("button", name="Re-execute all")).to_be_disabled()
+    page = viewer.open("/runs")
+    expect(page.get_by_text(run_id[:8]).first).to_be_visible()
+    page = viewer.open(f"{JOBS}/plan")
+    expect(page.get_by_role("button", name="Materialize all")).to_be_disabled()
+    page = viewer.open("/locations/zk_pipeline/sensors/demand")
+    expect(page.get_by_role("switch").or_(page.get_by_role("checkbox")).first).to_be_disabled()
+    assert viewer.sent == []
