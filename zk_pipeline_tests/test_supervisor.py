@@ -19,6 +19,7 @@ from zk_pipeline.dagster_server import LOCATION
 from zk_pipeline.local import PROJECT
 from zk_pipeline.store.encryption import generate_key
 from zk_pipeline.supervisor import running
+from zk_pipeline.supervisor.code_server import close_directory
 from zk_pipeline.supervisor.groups import end_groups, exists, wait_until
 from zk_pipeline.supervisor.home import Possession, Record, SupervisorError, possession
 from zk_pipeline.supervisor.parts import HOST, code_socket, free_port, parts, reachable_url
@@ -276,6 +277,7 @@ def test_a_server_is_reached_where_it_listens(host: str, url: str) -> None:
 def test_the_code_server_is_closed_to_other_accounts(tmp_path: Path) -> None:
     with code_socket(tmp_path) as path:
         assert path == tmp_path / "run" / "code.sock"
+        close_directory(path)
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     (code,) = [part for part in of_zk_up(tmp_path / "code.sock") if part.name == "code server"]
     assert code.argv[code.argv.index("--socket") + 1] == str(tmp_path / "code.sock")

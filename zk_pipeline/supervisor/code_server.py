@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from multiprocessing import forkserver
+from pathlib import Path
 from typing import Any
 
 from dagster._cli.api import grpc_command
@@ -76,8 +77,16 @@ class ForkingApiServer(server.DagsterApiServer):
                 os._exit(1)
 
 
+def close_directory(socket: Path) -> None:
+    """Close the directory of a socket to other accounts, since whoever reaches the code server may start runs."""
+    socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    socket.parent.chmod(0o700)
+
+
 def main() -> None:
     """Serve as `dagster api grpc` does."""
+    if path := os.environ.get("ZK_CODE_SOCKET"):
+        close_directory(Path(path))
     multiprocessing.set_forkserver_preload(IMPORTED)
     forkserver.ensure_running()
     server.DagsterApiServer = ForkingApiServer

@@ -71,7 +71,7 @@ def parts(
 
 @contextmanager
 def code_socket(home: Path) -> Iterator[Path]:
-    """Where the code server listens, which asks nobody who they are: in a directory that is closed to other accounts.
+    """Where the code server listens, which asks nobody who they are, and so closes the directory to other accounts.
 
     A system takes no path of more than about a hundred bytes; where the home is deeper, the directory is elsewhere.
     """
@@ -79,8 +79,6 @@ def code_socket(home: Path) -> Iterator[Path]:
         directory = home / "run"
         if len(os.fsencode(directory / _SOCKET)) > _LONGEST_PATH:
             directory = Path(stack.enter_context(TemporaryDirectory(prefix="zk-")))
-        directory.mkdir(mode=0o700, exist_ok=True)
-        directory.chmod(0o700)
         yield directory / _SOCKET
 
 

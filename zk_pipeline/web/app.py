@@ -13,7 +13,6 @@ from zk_pipeline.web.api import (
     conflicts,
     connectors,
     documentation,
-    door,
     entries,
     kpi,
     mappings,
@@ -67,7 +66,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.include_router(Intake(runtime.settings, batches, rejections).router)
     app.include_router(sign_in_page.router)
     app.include_router(oidc_pages.router)
-    for resource in (audit, connectors, door, mappings, periods, privacy, schedule, sign_in, tokens, users):
+    for resource in (audit, connectors, mappings, periods, privacy, schedule, sign_in, tokens, users):
         app.include_router(resource.router)
     for resource in (conflicts, entries, kpi, reconciliation, statements, sync):
         app.include_router(resource.router)

@@ -10,12 +10,11 @@ from zk_pipeline.operations import sign_in
 from zk_pipeline.operations.session_tokens import Purpose
 from zk_pipeline.operations.sign_in import JustRenewedError, SessionOverError, SignInError
 from zk_pipeline.operations.throttle import ThrottledError
-from zk_pipeline.runtime import Runtime
 from zk_pipeline.settings import Settings
 from zk_pipeline.web import cookies
 from zk_pipeline.web.api.common import Ready
 from zk_pipeline.web.console.words import Language, chosen
-from zk_pipeline.web.recognition import Recognizing, Sessions, refuse_token_in_url
+from zk_pipeline.web.recognition import Recognizing, refuse_token_in_url
 from zk_pipeline.web.sign_in_html import SignInForm, onward
 from zk_pipeline.web.sign_in_words import word
 
@@ -78,18 +77,7 @@ def leave(request: Request, ready: Ready, known: Recognizing) -> Response:
 @router.get(RENEWAL)
 def renew(request: Request, ready: Ready, known: Recognizing, next: str = "/") -> Response:  # noqa: A002 (in addresses)
     """Renew the session by its refresh cookie and go back to the page; without one, to the form."""
-    return _renewed(request, ready, known, local_target(next))
-
-
-@router.get(RENEWAL + "/{path:path}")
-def renew_for(request: Request, ready: Ready, known: Recognizing) -> Response:
-    """The same for the page whose address, just as it was asked for, follows: the proxy has no way to quote it."""
-    query = request.scope["query_string"]
-    address = request.scope["raw_path"].removeprefix(RENEWAL.encode()) + (b"?" + query if query else b"")
-    return _renewed(request, ready, known, local_target(address.decode(errors="replace")))
-
-
-def _renewed(request: Request, ready: Runtime, known: Sessions, target: str) -> Response:
+    target = local_target(next)
     token = cookies.cookie_of(request, ready.settings, cookies.REFRESH) or ""
     going_on = onward(language_of(request), target)
     try:

@@ -2,6 +2,7 @@
 
 import socket
 from contextlib import ExitStack, closing
+from pathlib import Path
 
 import httpx
 
@@ -15,12 +16,14 @@ def free_ports(number: int) -> list[int]:
         return [held.getsockname()[1] for held in sockets]
 
 
-def listens(port: int) -> bool:
-    """Whether something accepts connections on this port."""
-    try:
-        socket.create_connection((HOST, port), 2).close()
-    except OSError:
-        return False
+def listens(at: int | Path) -> bool:
+    """Whether something accepts connections on this port, or on this socket."""
+    with socket.socket(socket.AF_UNIX if isinstance(at, Path) else socket.AF_INET) as asking:
+        asking.settimeout(2)
+        try:
+            asking.connect(str(at) if isinstance(at, Path) else (HOST, at))
+        except OSError:
+            return False
     return True
 
 

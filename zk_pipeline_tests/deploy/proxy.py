@@ -56,8 +56,7 @@ def configure(folder: Path, ports: Mapping[str, int]) -> ssl.SSLContext:
     trust = _certificate(tls)
     site = Template(TEMPLATE.read_text()).safe_substitute(
         WEB=f"{HOST}:{ports['web']}",
-        DAGSTER_FULL=f"{HOST}:{ports['full']}",
-        DAGSTER_READ_ONLY=f"{HOST}:{ports['read_only']}",
+        DAGSTER=f"{HOST}:{ports['dagster']}",
         RESOLVER=HOST,
         LISTEN_HTTP=f"{HOST}:{ports['http']}",
         LISTEN_HTTPS=f"{HOST}:{ports['https']}",

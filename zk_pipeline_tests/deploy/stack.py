@@ -94,7 +94,7 @@ class Stack:
 @contextmanager
 def running(folder: Path, given: Mapping[str, str], *, daemon: bool = False) -> Iterator[Stack]:
     """What compose would start, on free ports, until the end of the block. `given` are further variables."""
-    ports = dict(zip(("code", "full", "read_only", "web", "http", "https"), free_ports(6), strict=True))
+    ports = dict(zip(("dagster", "web", "http", "https"), free_ports(4), strict=True))
     url = f"https://{HOST}:{ports['https']}"
     variables = _variables(folder, given, ports, url)
     zk(variables, "migrate")
@@ -133,11 +133,10 @@ def _variables(folder: Path, given: Mapping[str, str], ports: Mapping[str, int],
         "ZK_HOME": str(folder / "home"),
         "DAGSTER_HOME": str(folder / "home" / "dagster"),
         "ZK_PUBLIC_URL": url,
-        "ZK_DAGSTER_ADDRESS": f"http://{HOST}:{ports['full']}{PREFIX}",
+        "ZK_DAGSTER_ADDRESS": f"http://{HOST}:{ports['dagster']}{PREFIX}",
         "ZK_DAGSTER_UI": f"{url}{PREFIX}",
         "ZK_WEB_PORT": str(ports["web"]),
-        "ZK_CODE_HOST": HOST,
-        "ZK_CODE_PORT": str(ports["code"]),
+        "ZK_CODE_SOCKET": str(folder / "home" / "run" / "code.sock"),
         "ZK_TRUSTED_PROXIES": f"{HOST}/32",
         "ZK_WEBHOOK_SECRET": "signed",
         "ZK_SCHEDULES": "false",
@@ -147,14 +146,14 @@ def _variables(folder: Path, given: Mapping[str, str], ports: Mapping[str, int],
 
 def _services(variables: Mapping[str, str], ports: Mapping[str, int]) -> Iterator[Service]:
     """The services in the order of their dependencies, the code server first."""
-    code = ("-m", "zk_pipeline.supervisor.code_server", "-h", HOST, "-p", str(ports["code"]))
+    code = Path(variables["ZK_CODE_SOCKET"])
     location = ("-m", "zk_pipeline.definitions", "--location-name", "zk_pipeline")
-    yield Service("code", [*code, *location], lambda: listens(ports["code"]))
+    served = ["-m", "zk_pipeline.supervisor.code_server", "--socket", str(code), *location]
+    yield Service("code", served, lambda: listens(code))
     workspace = ("-w", str(PROJECT / "workspace.yaml"))
-    for name, more in (("full", ()), ("read_only", ("--read-only",))):
-        address = ("-h", HOST, "-p", str(ports[name]), "--path-prefix", PREFIX)
-        info = f"http://{HOST}:{ports[name]}{PREFIX}/server_info"
-        yield Service(name, ["-m", "dagster_webserver", *workspace, *address, *more], lambda info=info: answers(info))
+    address = ("--host", HOST, "--port", str(ports["dagster"]), "--prefix", PREFIX)
+    well = f"http://{HOST}:{ports['dagster']}{PREFIX}/healthz"
+    yield Service("webserver", ["-m", "zk_pipeline.web.dagster_ui.server", *address], lambda: answers(well))
     health = f"http://{HOST}:{ports['web']}/api/health"
     yield Service("web", ["-m", "zk_pipeline.web.server"], lambda: answers(health))
     yield Service("daemon", ["-m", "zk_pipeline.supervisor.daemon", "run", *workspace], lambda: _alive(variables))

@@ -24,7 +24,7 @@ from zk_pipeline_tests.deploy.network import free_ports
 DEPLOY = PROJECT / "deploy"
 COMPOSE_FILES = (PROJECT / "docker-compose.yml", DEPLOY / "real.compose.yml")
 WORKFLOWS = sorted((PROJECT / ".github" / "workflows").glob("*.yml"))
-OURS = ("migrate", "code", "webserver", "webserver-readonly", "daemon", "web", "sandbox")
+OURS = ("migrate", "code", "webserver", "daemon", "web", "sandbox")
 SET_BY_COMPOSE = {
     "ZK_DATABASE_URL",
     "ZK_DAGSTER_URL",
@@ -185,26 +185,30 @@ def test_the_door_alone_has_ports_outside():
 
 def test_the_door_asks_where_the_services_listen():
     environment = services()["proxy"]["environment"]
-    asked = {environment[name] for name in ("WEB", "DAGSTER_FULL", "DAGSTER_READ_ONLY")}
-    webserver = f":{option(services()['webserver']['command'], '-p')}"
-    assert asked == {f"web:{WEB_PORT}", f"webserver{webserver}", f"webserver-readonly{webserver}"}
+    asked = {environment[name] for name in ("WEB", "DAGSTER")}
+    assert asked == {f"web:{WEB_PORT}", f"webserver:{option(services()['webserver']['command'], '--port')}"}
     assert set(re.findall(r"\$\{(\w+)\}", proxy.TEMPLATE.read_text())) == set(environment)
 
 
-def test_only_the_read_only_web_server_is_for_viewers():
-    assert "--read-only" in services()["webserver-readonly"]["command"]
-    assert "--read-only" not in services()["webserver"]["command"]
+def test_no_web_server_of_dagsters_runs_bare():
+    commands = {name: service.get("command", []) for name, service in services().items()}
+    assert commands["webserver"][:3] == ["python", "-m", "zk_pipeline.web.dagster_ui.server"]
+    assert [name for name, command in commands.items() if "dagster-webserver" in str(command)] == []
 
 
-def test_the_doors_address_is_the_proxy_that_the_web_app_trusts():
-    trusted = services()["web"]["environment"]["ZK_TRUSTED_PROXIES"]
+@pytest.mark.parametrize("name", ["web", "webserver"])
+def test_the_doors_address_is_the_proxy_that_is_trusted(name: str):
+    trusted = services()[name]["environment"]["ZK_TRUSTED_PROXIES"]
     assert trusted == f"{services()['proxy']['networks']['default']['ipv4_address']}/32"
 
 
 def test_the_code_server_listens_where_the_workspace_looks():
-    environment = services()["daemon"]["environment"]
-    assert environment["ZK_CODE_HOST"] == "code"
-    assert environment["ZK_CODE_PORT"] == option(services()["code"]["command"], "-p")
+    path = option(services()["code"]["command"], "--socket")
+    for name in ("code", "daemon", "webserver"):
+        assert services()[name]["environment"]["ZK_CODE_SOCKET"] == path
+        assert "home:/var/lib/zk" in services()[name]["volumes"]
+    assert Path(path).is_relative_to("/var/lib/zk")
+    assert "ports" not in services()["code"]
 
 
 def test_the_sandbox_gets_no_secret():
@@ -294,7 +298,7 @@ def test_only_what_publishes_a_release_may_write_and_it_takes_nobody_elses_actio
 
 
 def test_the_proxy_accepts_the_template(tmp_path: Path):
-    ports: dict[str, int] = dict(zip(("web", "full", "read_only", "http", "https"), free_ports(5), strict=True))
+    ports: dict[str, int] = dict(zip(("web", "dagster", "http", "https"), free_ports(4), strict=True))
     proxy.configure(tmp_path, ports)
     told = subprocess.run([*proxy.command(tmp_path), "-t"], check=False, capture_output=True, text=True, timeout=30)
     assert told.returncode == 0, told.stderr

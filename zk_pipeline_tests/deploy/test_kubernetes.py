@@ -67,6 +67,8 @@ def test_kubernetes_runs_the_commands_of_compose():
     migrate = next(one for name, one in known.items() if name.startswith("Job/"))
     assert container(migrate)["command"] == services()["migrate"]["command"]
     assert container(known["Deployment/zk-pipeline-web"])["command"] == services()["web"]["command"]
+    webserver = services()["webserver"]["command"]
+    assert container(known["Deployment/zk-pipeline-dagster"])["command"][: len(webserver)] == webserver
     values = yaml.safe_load(HELM.read_text())["dagster-user-deployments"]["deployments"][0]
     assert values["dagsterApiGrpcArgs"] == services()["code"]["command"][-4:]
 
@@ -88,18 +90,20 @@ def test_the_door_of_kubernetes_leads_to_services_that_listen():
     web = known["Service/zk-pipeline-web"]["spec"]["ports"][0]
     assert web["port"] == container(known["Deployment/zk-pipeline-web"])["ports"][0]["containerPort"] == WEB_PORT
     assert given["WEB"] == f"zk-pipeline-web.default.svc.cluster.local:{WEB_PORT}"
-    webserver = yaml.safe_load(HELM.read_text())["dagsterWebserver"]
-    assert (webserver["pathPrefix"], webserver["enableReadOnly"], webserver["service"]["type"]) == (
-        "/dagster",
-        True,
-        "ClusterIP",
-    )
-    # The chart names its services by the release and this, and takes port 80.
-    full = f"dagster-{webserver['nameOverride']}"
-    assert given["DAGSTER_FULL"] == f"{full}.default.svc.cluster.local:80"
-    assert given["DAGSTER_READ_ONLY"] == f"{full}-read-only.default.svc.cluster.local:80"
+    dagster = known["Service/zk-pipeline-dagster"]["spec"]["ports"][0]["port"]
+    assert dagster == container(known["Deployment/zk-pipeline-dagster"])["ports"][0]["containerPort"]
+    assert given["DAGSTER"] == f"zk-pipeline-dagster.default.svc.cluster.local:{dagster}"
+    address = known["ConfigMap/zk-pipeline"]["data"]["ZK_DAGSTER_ADDRESS"]
+    assert address == f"http://zk-pipeline-dagster:{dagster}/dagster"
     listening = {one["name"]: str(one["containerPort"]) for one in door["ports"]}
     assert listening == {"http": given["LISTEN_HTTP"], "https": given["LISTEN_HTTPS"]}
+
+
+def test_no_web_server_of_dagsters_runs_bare():
+    webserver = yaml.safe_load(HELM.read_text())["dagsterWebserver"]
+    assert (webserver["replicaCount"], webserver["enableReadOnly"]) == (0, False)
+    for one in manifests().values():
+        assert "dagster-webserver" not in str(one)
 
 
 def test_nothing_in_kubernetes_is_reached_from_outside_but_by_the_door():
@@ -135,4 +139,4 @@ def backup_directory(known: dict[str, dict[str, Any]]) -> str:
 
 
 def environment_of(container: dict[str, Any]) -> dict[str, str]:
-    return {one["name"]: one["value"] for one in container["env"]}
+    return {one["name"]: one["value"] for one in container["env"] if "value" in one}

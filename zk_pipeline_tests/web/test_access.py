@@ -29,7 +29,6 @@ PUBLIC = {
     "POST /sign-in": "this is how one signs in",
     "POST /sign-out": "nobody is kept from leaving",
     "GET /renew": "the refresh token is the proof",
-    "GET /renew/{path:path}": "the refresh token is the proof",
     "GET /sign-in/oidc": "this is how one signs in",
     "GET /sign-in/oidc/callback": "this is how one signs in",
     "GET /metrics": "this machine may always ask",

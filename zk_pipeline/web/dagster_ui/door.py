@@ -141,7 +141,7 @@ class Door:
             dagster_acts.note(self.runtime, actor, found.acts, found.cancelled)
         for wanted in found.requests:
             tags = dagster_acts.request(self.runtime, actor, wanted.job, wanted.about)
-            wanted.tags += [{"key": key, "value": value} for key, value in tags.items()]
+            wanted.tags.extend({"key": key, "value": value} for key, value in tags.items())
         return found
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -154,6 +154,10 @@ def test_operators_launch_a_plan_and_follow_its_log_live(visit: Callable[[Role],
     expect(operator.page.get_by_text("Materialized value sync reconciliation_results").first).to_be_visible()
     assert [frame for frame in operator.heard if "pipelineRunLogs" in frame and run_id in frame]
     assert (actor_of(up, run_id) or "").startswith("user:")
+    operator.page.get_by_role("button", name="Re-execute all").click()
+    operator.page.wait_for_url(lambda address: "/runs/" in address and run_id not in address)
+    assert actor_of(up, operator.run_id()) == actor_of(up, run_id)
+    assert operator.sent == ["LaunchPipelineExecution", "LaunchPipelineReexecution"]
 
 
 def test_operators_materialize_an_asset(visit: Callable[[Role], Visitor]) -> None:
@@ -170,7 +174,9 @@ def test_operators_backfill_days(visit: Callable[[Role], Visitor], up: Up) -> No
     page.get_by_role("button", name="Materialize all").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("Show all partitions").click()
-    dialog.locator("input[type=text]").first.fill(RANGE)
+    days = dialog.locator("input[type=text]").first
+    days.fill(RANGE)
+    days.press("Tab")
     button = dialog.get_by_role("button", name="Launch backfill")
     expect(button).to_be_enabled()
     button.click()

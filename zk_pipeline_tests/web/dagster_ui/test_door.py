@@ -184,6 +184,15 @@ def test_what_an_operator_launches_comes_to_dagster_and_is_in_the_audit_trail(ui
     assert trail.actor.startswith("user:")
 
 
+def test_what_an_admin_launches_there_of_the_jobs_that_take_a_request_gets_one(ui: Ui) -> None:
+    answer = ui.ask(Role.ADMIN, LAUNCH, p=execution("apply_retention"))
+    assert answer.json() == {"data": {"launchRun": {"__typename": "PipelineNotFoundError"}}}
+    with ui.runtime.database.transaction() as connection:
+        (asked,) = connection.exec_driver_sql("SELECT actor, job, run_id FROM sync.run_requests")
+    assert (asked.job, asked.run_id) == ("apply_retention", None)
+    assert asked.actor.startswith("user:")
+
+
 def test_viewers_launch_nothing(ui: Ui) -> None:
     told = ui.ask(Role.VIEWER, LAUNCH, p=execution("sync")).json()["data"]["launchRun"]
     assert "launchRun needs the role operator; you have viewer" in told["message"]
