@@ -42,6 +42,7 @@ WORDS = {
     "audit.kind.privacy": ("Privacy", "Datenschutz", "Confidentialité"),
     "event.conflict.decided": ("Conflict decided", "Konflikt entschieden", "Conflit tranché"),
     "event.cancel.requested": ("Cancel requested", "Abbruch angefordert", "Interruption demandée"),
+    "event.dagster.asked": ("Done in Dagster's UI", "In Dagsters Oberfläche getan", "Fait dans l'interface de Dagster"),
     "event.days.held": ("Days wait after a cancel", "Tage warten nach Abbruch", "Jours en attente après annulation"),
     "event.days.left": ("Cancelled days left", "Abgebrochene Tage so gelassen", "Jours annulés laissés tels quels"),
     "event.days.requested": ("Sync requested", "Abgleich angefordert", "Synchronisation demandée"),
@@ -74,6 +75,7 @@ WORDS = {
     "event.privacy.erased": ("Person erased", "Person gelöscht", "Personne effacée"),
     "event.privacy.exported": ("Person's data exported", "Daten einer Person ausgegeben", "Données exportées"),
     "event.retention.applied": ("Retention applied", "Aufbewahrung angewandt", "Conservation appliquée"),
+    "event.run.authorized": ("Run by request", "Lauf auf Anforderung", "Exécution sur demande"),
     "event.schedule.set": ("Schedule changed", "Zeitplan geändert", "Planification modifiée"),
     "event.settings.rederived": (
         "Derived again after a change of settings",
