@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-import httpx
 from playwright.sync_api import Page, sync_playwright
 
 from zk_pipeline.local import PROJECT
@@ -18,8 +17,8 @@ from zk_pipeline_tests.web.console.site import ARGUMENTS, CHROMIUM, environment
 
 PICTURES = PROJECT / "docs" / "pictures"
 DAY, MONTH = "2025-10-14", "[2025-10-01...2025-10-31]"
-RUNS = "{ runsOrError(limit: 9) { ... on Runs { results { runId } } } }"
-READY = "Press Ctrl-C"
+RUNS = {"query": "{ runsOrError(limit: 9) { ... on Runs { results { runId } } } }"}
+READY, SIGN_IN = "Press Ctrl-C", "Sign in as:"
 SECONDS_TO_STOP = 60
 LOOKS = 40
 """How often a page is looked at until it is still."""
@@ -48,9 +47,18 @@ def pictures(first_run: str) -> tuple[Picture, ...]:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A served demo: the address of Dagster's UI, and who may sign in."""
+
+    url: str
+    email: str
+    password: str
+
+
 @contextmanager
-def demo() -> Iterator[str]:
-    """The address of Dagster's UI of a served demo."""
+def demo() -> Iterator[Demo]:
+    """A served demo."""
     port = free_port()
     with tempfile.TemporaryDirectory() as home:
         process = subprocess.Popen(
@@ -61,18 +69,33 @@ def demo() -> Iterator[str]:
         )
         assert process.stdout is not None
         try:
-            if not any(READY in line for line in process.stdout):
+            email = password = ""
+            for line in process.stdout:
+                if line.startswith(SIGN_IN):
+                    email, password = line.removeprefix(SIGN_IN).strip().split(" / ")
+                if READY in line:
+                    break
+            else:
                 raise SystemExit("The demo did not start. Run zk demo --serve and see what it says.")
-            yield f"http://127.0.0.1:{port}"
+            yield Demo(f"http://127.0.0.1:{port}", email, password)
         finally:
             process.terminate()
             process.wait(SECONDS_TO_STOP)
 
 
-def first_run(url: str) -> str:
+def sign_in(page: Page, shown: Demo) -> None:
+    """Sign in at Dagster's UI."""
+    page.goto(f"{shown.url}/runs")
+    page.fill("input[name=email]", shown.email)
+    page.fill("input[name=password]", shown.password)
+    page.click("button[type=submit]")
+    page.wait_for_url(f"{shown.url}/runs")
+
+
+def first_run(page: Page, url: str) -> str:
     """The id of the oldest run."""
-    answer = httpx.post(f"{url}/graphql", json={"query": RUNS}, timeout=30, trust_env=False)
-    return answer.raise_for_status().json()["data"]["runsOrError"]["results"][-1]["runId"]
+    answer = page.request.post(f"{url}/graphql", data=RUNS, headers={"origin": url})
+    return answer.json()["data"]["runsOrError"]["results"][-1]["runId"]
 
 
 def take(page: Page, url: str, picture: Picture) -> None:
@@ -91,11 +114,12 @@ def take(page: Page, url: str, picture: Picture) -> None:
 
 def main() -> None:
     """Start the demo, and take all pictures."""
-    with demo() as url, sync_playwright() as playwright:
+    with demo() as shown, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         page = browser.new_page(reduced_motion="reduce", locale="en-GB", timezone_id="Europe/Berlin")
-        for picture in pictures(first_run(url)):
-            take(page, url, picture)
+        sign_in(page, shown)
+        for picture in pictures(first_run(page, shown.url)):
+            take(page, shown.url, picture)
         browser.close()
 
 

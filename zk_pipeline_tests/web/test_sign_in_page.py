@@ -89,17 +89,17 @@ def test_a_session_is_renewed_when_a_page_is_loaded(web: Web):
 
 
 @pytest.mark.parametrize("target", ["/reconcile?reason=billed&page=2", "/a%26b?text=a%26b%2Fc"])
-def test_the_address_that_follows_the_renewal_comes_back_as_it_was(web: Web, target: str):
+def test_the_address_after_the_renewal_comes_back_as_it_was(web: Web, target: str):
     enter(web)
-    assert f'content="0;url={escape(target)}"' in web.client.get(f"/renew{target}").text
+    assert f'content="0;url={escape(target)}"' in web.client.get("/renew", params={"next": target}).text
     web.client.cookies.clear()
-    form = web.client.get(f"/renew{target}").headers["location"]
+    form = web.client.get("/renew", params={"next": target}).headers["location"]
     assert httpx.URL(form).params["next"] == target
 
 
-@pytest.mark.parametrize("path", ["//evil.example/", "/%09/evil.example", "/sign-in", "/"])
-def test_the_address_that_follows_the_renewal_leads_nowhere_else(web: Web, path: str):
-    answer = web.client.get(f"/renew{path}")
+@pytest.mark.parametrize("path", ["//evil.example/", "/\t/evil.example", "/sign-in", "/"])
+def test_the_address_after_the_renewal_leads_nowhere_else(web: Web, path: str):
+    answer = web.client.get("/renew", params={"next": path})
     assert answer.headers["location"].startswith("/sign-in?next=/")
     assert httpx.URL(answer.headers["location"]).params["next"] in {"/", path}
 

@@ -74,6 +74,9 @@ SUBSCRIPTIONS = frozenset({"pipelineRunLogs", "capturedLogs", "locationStateChan
 JOBS_OF_OPERATORS = frozenset({"sync", "plan", "deep_check", "marts", "__ASSET_JOB"})
 """The jobs that operators launch; the last is Dagster's own, by which assets are materialized and checked."""
 
+JUDGED = frozenset({"executionParams", "executionParamsList", "reexecutionParams", "backfillParams"})
+"""The arguments that launch something; each is judged, and takes the tags of ours."""
+
 _BACKFILLED = frozenset(f"{job}_partition_set" for job in JOBS_OF_OPERATORS)
 _CANCELLING = frozenset({"terminateRun", "terminateRuns", "terminatePipelineExecution"})
 _IN_CONSOLE = "An admin does it in the console or with `zk`"
@@ -176,20 +179,24 @@ class _Judge:
         about: list[str] = []
         for argument in asked.arguments:
             given = argument.name.value
-            if given == "executionParams":
-                about += self._launch(self._object(argument.value, given), again="Reexecution" in name)
-            elif given == "executionParamsList":
-                for params in _listed(self._value(argument.value, given)):
-                    about += self._launch(_as_object(params, given), again=False)
-            elif given == "reexecutionParams":
-                about += self._launch_again(self._object(argument.value, given))
-            elif given == "backfillParams":
-                about += self._backfill(self._object(argument.value, given))
-            elif name in _CANCELLING and given in {"runId", "runIds"}:
-                ids = [str(run) for run in _listed(self._value(argument.value, given))]
-                self._found.cancelled += ids
-                about += ids
+            if given in JUDGED or (name in _CANCELLING and given in {"runId", "runIds"}):
+                value = self._value(argument.value, given)
+                if value is not None:  # Dagster's pages write both forms of an argument, and send one.
+                    about += self._argument(given, value, again="Reexecution" in name)
         self._found.acts.append((name, ", ".join(about)))
+
+    def _argument(self, given: str, value: Any, *, again: bool) -> list[str]:
+        """What an argument is about, with our tags in what it launches."""
+        if given in {"runId", "runIds"}:
+            ids = [str(run) for run in _listed(value)]
+            self._found.cancelled += ids
+            return ids
+        if given == "executionParamsList":
+            return [job for params in _listed(value) for job in self._launch(_as_object(params, given), again=again)]
+        params = _as_object(value, given)
+        if given == "executionParams":
+            return self._launch(params, again=again)
+        return self._launch_again(params) if given == "reexecutionParams" else self._backfill(params)
 
     def _launch(self, params: dict[str, Any], *, again: bool) -> list[str]:
         selector = _as_object(params.get("selector"), "selector")
@@ -248,9 +255,6 @@ class _Judge:
             elif not again:
                 raise RefusedError(f"The tag {key} cannot be set from outside. Take it out. {_IN_CONSOLE}.")
         return [*kept, {"key": ACTOR_TAG, "value": self._actor.name}]
-
-    def _object(self, node: Any, name: str) -> dict[str, Any]:
-        return _as_object(self._value(node, name), name)
 
     def _value(self, node: Any, name: str) -> Any:
         """The value of an argument, which must be a variable of its own: only there can it be read and changed."""

@@ -7,7 +7,7 @@ from dagster_graphql.schema import create_schema
 from graphql import GraphQLField, OperationType
 
 from zk_pipeline.operations.actors import Actor, Role
-from zk_pipeline.web.dagster_ui.rules import MUTATIONS, SUBSCRIPTIONS, Judged, RefusedError, judged
+from zk_pipeline.web.dagster_ui.rules import JUDGED, MUTATIONS, SUBSCRIPTIONS, Judged, RefusedError, judged
 
 SCHEMA = create_schema().graphql_schema
 JOBS = {"run-of-sync": "sync", "run-of-undo": "undo", "run-of-backup": "backup"}
@@ -26,7 +26,9 @@ OF_OPERATORS = {
     "terminatePipelineExecution",
 }
 LAUNCH = "mutation ($p: ExecutionParams!) { launchRun(executionParams: $p) { __typename } }"
-AGAIN = "mutation ($p: ReexecutionParams) { launchRunReexecution(reexecutionParams: $p) { __typename } }"
+# As Dagster's pages write it, which send one of both.
+AGAIN = """mutation ($e: ExecutionParams, $p: ReexecutionParams) {
+  launchRunReexecution(executionParams: $e, reexecutionParams: $p) { __typename } }"""
 BACKFILL = "mutation ($p: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $p) { __typename } }"
 OURS = {"repositoryLocationName": "zk_pipeline", "repositoryName": "__repository__"}
 WHO = {"key": "zk/actor", "value": "user:7"}
@@ -89,11 +91,10 @@ def test_the_rules_name_every_mutation_and_subscription_of_the_installed_dagster
 
 
 def test_what_launches_takes_tags_in_the_arguments_that_are_judged() -> None:
-    judged_arguments = {"executionParams", "executionParamsList", "reexecutionParams", "backfillParams"}
     launching = {
         name
         for name, field in mutations().items()
-        if judged_arguments & set(field.args) or "ExecutionTag" in str([str(a.type) for a in field.args.values()])
+        if JUDGED & set(field.args) or "ExecutionTag" in str([str(a.type) for a in field.args.values()])
     }
     assert launching == {name for name in OF_OPERATORS if "aunch" in name or name == "reexecutePartitionBackfill"}
 
