@@ -35,7 +35,9 @@ def leave(request: Request, ready: Ready, next: str = "/") -> Response:  # noqa:
         address = _provider(request, ready).address(flow)
     except ProviderError as error:
         return form(request, ready.settings, next, problem=str(error)).response(502)
-    kept = json.dumps({"flow": asdict(flow), "target": local_target(next), "until": until.timestamp()})
+    # The way back leads to the web app; who left from another port of ours is led on to it from there.
+    target = getattr(request.app.state, "address", "") + local_target(next)
+    kept = json.dumps({"flow": asdict(flow), "target": target, "until": until.timestamp()})
     answer = RedirectResponse(address, 303)
     cookies.set_short(answer, ready.settings, COOKIE, ready.cipher.encrypt(kept), until)
     return answer

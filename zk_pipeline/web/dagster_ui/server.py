@@ -83,6 +83,7 @@ def create_app(runtime: Runtime, dagster: ASGIApp, prefix: str, job_of: JobOf) -
     app = FastAPI(openapi_url=None, redirect_slashes=False)
     app.state.runtime = runtime
     app.state.recognition = Sessions(runtime)
+    app.state.address = runtime.settings.dagster_link
     app.add_middleware(LimitedBodies)
     errors.install(app)
     app.add_middleware(Protected)

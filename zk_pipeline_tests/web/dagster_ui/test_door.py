@@ -8,16 +8,23 @@ from urllib.parse import quote
 import httpx
 import jwt
 import pytest
+from pydantic import SecretStr
+from starlette.types import ASGIApp
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from zk_pipeline.dagster_server import DagsterServer, service_token
 from zk_pipeline.operations import accounts
 from zk_pipeline.operations.actors import Role
+from zk_pipeline.runtime import Runtime
+from zk_pipeline.settings import Settings
+from zk_pipeline.store.database import Database
 from zk_pipeline.store.encryption import TokenCipher, generate_key
 from zk_pipeline.web.dagster_ui import door
-from zk_pipeline_tests.web.conftest import TESTER
+from zk_pipeline.web.dagster_ui.server import create_app
+from zk_pipeline_tests.web.conftest import TESTER, serving, web_app
 from zk_pipeline_tests.web.dagster_ui.conftest import Ui
+from zk_pipeline_tests.web.provider import CLIENT, SECRET, OidcProvider
 
 LAUNCH = "mutation ($p: ExecutionParams!) { launchRun(executionParams: $p) { __typename } }"
 OURS = {"repositoryLocationName": "zk_pipeline", "repositoryName": "__repository__"}
@@ -80,6 +87,28 @@ def test_tokens_of_nobody_open_nothing(ui: Ui) -> None:
 def test_that_it_answers_is_all_that_strangers_learn(ui: Ui) -> None:
     assert ui.client.get("/healthz").text == "ok"
     assert reached(ui) == []
+
+
+def test_an_identity_provider_leads_back_to_the_page_of_dagsters_own_port(dagster: ASGIApp, database: Database) -> None:
+    provider, key = (
+        OidcProvider({"email": "a@example.com", "email_verified": True, "zk_role": "viewer"}),
+        generate_key(),
+    )
+    with serving(provider.app()) as there:
+        provider.url = str(there.base_url).rstrip("/")
+        given = {"oidc_issuer": provider.url, "oidc_client_id": CLIENT, "oidc_client_secret": SecretStr(SECRET)}
+        settings = Settings(_env_file=None, dagster_address="http://127.0.0.1:3999", **given)
+        with web_app(database, settings, key) as web:
+            settings = settings.model_copy(update={"public_url": str(web.client.base_url).rstrip("/")})
+            runtime = Runtime(settings, database, TokenCipher(key))
+            with serving(create_app(runtime, dagster, "", {}.get)) as ui:
+                left = ui.get("/sign-in/oidc?next=/runs?q%3Da")
+                web.client.cookies.update(ui.cookies)  # As a browser does, which tells hosts apart and no ports.
+                back = httpx.get(left.headers["location"], trust_env=False).headers["location"]
+                page = web.client.get(back)
+                assert 'content="0;url=http://127.0.0.1:3999/runs?q=a"' in page.text
+                ui.cookies.update(web.client.cookies)
+                assert ui.get("/server_info").status_code == 200
 
 
 # ---- other sites, in the browser of somebody who is signed in
