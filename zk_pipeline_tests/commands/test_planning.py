@@ -6,10 +6,12 @@ from datetime import date
 from pydantic import SecretStr
 from sqlalchemy import text
 
+from zk_pipeline.dagster_server import dagster_server
 from zk_pipeline.operations import acts, plans, runs
 from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.operations.acts import Asked
 from zk_pipeline.operations.runs import StartedRun
+from zk_pipeline.run_tags import ACTOR_TAG
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.settings import Settings
 from zk_pipeline.store.encryption import TokenCipher
@@ -39,6 +41,7 @@ def test_a_plan_is_made_by_a_run_of_its_own_and_writes_nothing(zk_home: Home, sa
         with database.transaction() as connection:
             connection.execute(text("UPDATE sync.launched_runs SET run_id = NULL"))
         assert launched(0) == (started,), "after a lost answer it is found by its key"
+        assert dagster_server(runtime).run_with_tag(ACTOR_TAG, OPERATOR.name) == started.run_id
         assert started.url == f"{up.url}/runs/{started.run_id}"
         assert wait_until(
             lambda: runs.statuses(runtime, [started.run_id])[started.run_id] in {"success", "failure"}, SECONDS_TO_PLAN

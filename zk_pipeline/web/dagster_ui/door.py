@@ -20,6 +20,7 @@ from zk_pipeline.operations import api_tokens, dagster_acts, sign_in
 from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.operations.sign_in import JustRenewedError, SessionOverError
 from zk_pipeline.runtime import Runtime
+from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.web import cookies
 from zk_pipeline.web.dagster_ui.rules import JobOf, Judged, RefusedError, judged
 from zk_pipeline.web.errors import ProblemError
@@ -152,7 +153,7 @@ class Door:
                 cookies.require_own_origin(socket, self.runtime.settings)
             who = await run_in_threadpool(self._who, socket)
             actor = await run_in_threadpool(who)
-        except (ProblemError, SessionOverError):
+        except (ProblemError, SessionOverError, DatabaseUnavailableError):
             await send({"type": "websocket.close", "code": 1008})
             return
         watched = _Watched(receive, send, who, lambda sent: self._judged(actor, sent, OperationType.SUBSCRIPTION))
@@ -263,7 +264,7 @@ class _Watched:
             self._looked_at = now
             try:
                 await run_in_threadpool(self._who)
-            except (SessionOverError, ProblemError):
+            except (SessionOverError, ProblemError, DatabaseUnavailableError):  # Nobody can tell: the page asks again.
                 await self._close()
         return self._is_over
 
