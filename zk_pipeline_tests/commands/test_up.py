@@ -48,6 +48,7 @@ class Up:
     home: Path
     url: str
     web_url: str
+    key: str = ""
     lines: list[str] = field(default_factory=list)
 
     def wait_for(self, text: str, seconds: float = SECONDS_TO_START) -> None:
@@ -57,7 +58,7 @@ class Up:
     @property
     def cipher(self) -> TokenCipher:
         """What the processes encrypt and sign with."""
-        return TokenCipher((self.home / KEY_FILE).read_text())
+        return TokenCipher(self.key or (self.home / KEY_FILE).read_text())
 
     @property
     def service(self) -> dict[str, str]:
@@ -137,7 +138,8 @@ def zk_up(home: Path, variables: dict[str, str], port: int) -> Iterator[Up]:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    started = Up(process, home, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{web_port}")
+    urls = (f"http://127.0.0.1:{port}", f"http://127.0.0.1:{web_port}")
+    started = Up(process, home, *urls, variables.get("ZK_ENCRYPTION_KEY", ""))
     assert process.stdout is not None
     reader = threading.Thread(target=started.lines.extend, args=(process.stdout,))
     reader.start()
