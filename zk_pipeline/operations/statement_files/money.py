@@ -26,7 +26,7 @@ def amounts(look: Look, row: Money) -> list[str]:
     if row.invoices:
         told.append(look.word("invoices", listed=invoices(look, row)))
     if row.compared is not None and row.compared.accepted:
-        told.append(_difference(look, row.compared, "accepted", by=row.compared.accepted))
+        told.append(accepted(look, row.compared))
     return told
 
 
@@ -53,6 +53,11 @@ def questions(row: Money, look: Look | None = None) -> list[str]:
         key = "too_little_invoiced" if row.compared.difference > 0 else "too_much_invoiced"
         told.append(_difference(look, row.compared, key))
     return told
+
+
+def accepted(look: Look, found: Comparison) -> str:
+    """Who took a difference as it is, and why, as a sentence."""
+    return _difference(look, found, "accepted", by=found.accepted)
 
 
 def read(look: Look, readings: Readings) -> str:

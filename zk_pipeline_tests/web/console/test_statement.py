@@ -149,6 +149,64 @@ def test_a_picked_customer_is_shown_with_lines_and_charts_in_the_page(visit: Vis
     assert sum(column(days, "Booked in Zammad")) == column(lines, "Booked")[-1]
 
 
+@pytest.fixture
+def differing(made: None, site: Site) -> Iterator[None]:
+    """A customer of whom more was exported than invoiced; and a time sheet that came from no ticket."""
+    del made
+    put = """
+        INSERT INTO kimai.invoice_checks (connector, customer_id, currency, sheets, rates, invoices, invoiced)
+        VALUES ('kimai', 7, 'EUR', 3, 300, '{2025-114}', 100)
+    """
+    foreign = """
+        INSERT INTO kimai.timesheets
+        SELECT foreign_one.* FROM kimai.timesheets row, jsonb_populate_record(row, jsonb_build_object(
+            'id', 900001, 'description', 'Workshop', 'duration_seconds', 5400)) foreign_one
+        WHERE row.id = (SELECT min(kimai_id) FROM marts.int_entries_named WHERE customer_id = 7 AND minutes_kimai > 0)
+    """
+    with site.database.transaction() as connection:
+        connection.execute(text(put))
+        connection.execute(text(foreign))
+    yield
+    with site.database.transaction() as connection:
+        for statement in (
+            "DELETE FROM kimai.invoice_checks",
+            "DELETE FROM kimai.accepted_differences",
+            "DELETE FROM kimai.timesheets WHERE id = 900001",
+        ):
+            connection.execute(text(statement))
+
+
+@pytest.mark.usefixtures("differing")
+def test_what_does_not_match_the_invoices_is_a_question_that_an_operator_accepts(visit: Visit):
+    question = "300.00 EUR are exported and 100.00 EUR invoiced: is 200.00 EUR lost?"
+    viewer = visit(Role.VIEWER).open("/statement")
+    expect(viewer.get_by_text(question)).to_be_visible()
+    assert viewer.get_by_role("button", name="Accept the difference…").count() == 0
+    page = visit(Role.OPERATOR).open("/statement")
+    page.get_by_role("button", name="Accept the difference…").click()
+    dialog = page.get_by_role("dialog", name=f"Accept the difference of {NAME}")
+    dialog.get_by_role("button", name="Accept").click()
+    expect(page.get_by_role("alert").filter(has_text="A reason is missing.")).to_be_visible()
+    dialog.get_by_role("textbox", name="Reason").fill("paid in cash, receipt 114")
+    dialog.get_by_role("button", name="Accept").click()
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_text(question)).to_have_count(0)
+    accepted = page.get_by_text("200.00 EUR of difference accepted by")
+    expect(accepted).to_contain_text("paid in cash, receipt 114")
+    assert page.get_by_role("button", name="Accept the difference…").count() == 0
+
+
+@pytest.mark.usefixtures("differing")
+def test_time_that_did_not_come_from_a_ticket_is_named_and_stands_among_the_time_sheets(visit: Visit):
+    page = visit(Role.VIEWER).open("/statement")
+    told = page.get_by_text("not from a ticket").first
+    expect(told).to_contain_text("1 time sheet")
+    page.get_by_role("button", name=CUSTOMER).click()
+    items = page.get_by_role("dialog", name=CUSTOMER).get_by_role("table", name="Time by ticket")
+    row = items.get_by_role("row").filter(has_text="Workshop")
+    expect(row).to_contain_text("90")
+
+
 @pytest.mark.usefixtures("long")
 def test_many_lines_are_drawn_page_by_page(visit: Visit):
     page = visit(Role.VIEWER).open("/statement")

@@ -5,11 +5,14 @@ from urllib.parse import urlencode
 
 from zk_pipeline.domain.closing import month_name
 from zk_pipeline.domain.statement import Customer, Statement, Verdict, spelled
+from zk_pipeline.domain.statement_rows import Money
+from zk_pipeline.operations import invoices
+from zk_pipeline.operations.actors import Role
 from zk_pipeline.operations.statement_files import FileFormat, money
 from zk_pipeline.operations.statement_files.look import Language, Look, look_of
 from zk_pipeline.web.console import parts
 from zk_pipeline.web.console.parts import Tone
-from zk_pipeline.web.console.visit import Visit
+from zk_pipeline.web.console.visit import Visit, new_key
 from zk_pipeline.web.console.words import Words
 
 FILES = "/api/v1/statements"
@@ -56,10 +59,50 @@ def money_of(visit: Visit, statement: Statement) -> None:
         name = "" if alone else f"{row.customer}: "
         if alone:
             parts.text("p", " ".join(money.amounts(look, row)))
+        elif row.compared is not None and row.compared.accepted:
+            parts.text("p", f"{name}{money.accepted(look, row.compared)}")
         for text in money.questions(row, look):
             parts.text("p", f"{name}{text}", "zk-note zk-warn")
+        if row.compared is not None and row.compared.difference and not row.compared.accepted:
+            _offer_acceptance(visit, row)
     if statement.readings:
         parts.text("p", money.read(look, statement.readings), "zk-muted")
+
+
+def _offer_acceptance(visit: Visit, row: Money) -> None:
+    """The button by which an operator accepts what differs from the invoices, where the visitor is one."""
+    words = visit.words
+    if not visit.may(Role.OPERATOR):
+        return
+
+    def ask() -> None:
+        key = new_key()
+        with parts.dialog(words("statement.accept.title", customer=row.customer.name), words("close")) as dialog:
+            parts.text("p", words("statement.accept.about"), "zk-muted")
+            reason = parts.field(words("statement.accept.reason"), hint=words("statement.accept.hint"))
+
+            async def accept() -> None:
+                found = row.compared
+                assert found is not None  # noqa: S101 - the button is there for it
+                await visit.once(
+                    key,
+                    invoices.accept,
+                    visit.runtime,
+                    visit.actor,
+                    str(row.customer.id),
+                    reason.value or "",
+                    currency=row.currency,
+                    difference=found.difference,
+                )
+                dialog.close()
+                visit.tell(words("statement.accept.done"))
+
+            with parts.actions():
+                parts.button(words("cancel"), dialog.close)
+                parts.button(words("statement.accept"), visit.act(Role.OPERATOR, accept), kind="primary")
+
+    with parts.actions():
+        parts.button(words("statement.accept.open"), ask)
 
 
 def downloads(words: Words, statement: Statement, customer: Customer | None) -> None:
