@@ -41,6 +41,7 @@ class Accounts:
         """
         made = situation.adjusted.get(source_id, ())
         held = [*_billed(sheet), *(self._holding(adjustment) for adjustment in made)]
+        charges = self._charges(sheet, made, situation)
         if wanted is None:
             amounts = adjustments.owed(None, held)
             home = held[0].side.key if held else None
@@ -52,7 +53,7 @@ class Accounts:
                 amounts,
                 amounts,
                 _surplus(home, sheet, made),
-                charge=_charge(sheet, situation),
+                charges=charges,
             )
         entry, desired = wanted
         forecast = situation.forecast(source_id)
@@ -70,7 +71,7 @@ class Accounts:
             _surplus(exact.side.key, sheet, made) - desired.seconds,
             self._doubt(amounts, possible, forecast, situation),
             entry,
-            _charge(sheet, situation),
+            charges,
         )
 
     def _doubt(
@@ -97,6 +98,21 @@ class Accounts:
                     f"{rate.normalize():f} once more, whatever its length."
                 )
         return " ".join(parts)
+
+    def _charges(self, sheet: Timesheet | None, made: Sequence[Adjustment], situation: Situation) -> tuple[Charge, ...]:
+        """What is charged for a billed time sheet and its adjustments. That it is fixed, only answers to writes say.
+
+        One that costs nothing, and was not exported yet, may only lack its rate.
+        """
+        charges = [replace(adjustment.charge, side=self._holding(adjustment).side) for adjustment in made]
+        if sheet is not None:
+            side = Side(sheet.user_id, sheet.project_id, "", sheet.activity_id)
+            bases = (row.base for row in situation.ledger.values() if row.base is not None)
+            fixed = any(base.id == sheet.id and base.fixed_rate is not None for base in bases)
+            amount = sheet.rate if sheet.billable else Decimal(0)
+            unpriced = sheet.billable and not sheet.rate and sheet.duration_seconds and not sheet.exported
+            charges.append(Charge(side, sheet.duration_seconds, None if unpriced else amount, fixed))
+        return tuple(charges)
 
     def _holding(self, adjustment: Adjustment) -> Holding:
         """What an adjustment holds. Its own entry follows the mappings, as every entry does; a credit stays put."""
@@ -148,16 +164,6 @@ def _surplus(home: tuple[int, int | str, int] | None, sheet: Timesheet | None, m
     """Seconds of time sheet and adjustments on one side, of these what was decided and not what the target made."""
     decided = [Holding(adjustment.side, whole_seconds(adjustment.minutes)) for adjustment in made]
     return sum(holding.seconds for holding in [*_billed(sheet), *decided] if holding.side.key == home)
-
-
-def _charge(sheet: Timesheet | None, situation: Situation) -> Charge | None:
-    """What is charged for a billed time sheet; whether that is a fixed amount, only answers to writes say."""
-    if sheet is None or (sheet.billable and sheet.rate is None):
-        return None
-    side = Side(sheet.user_id, sheet.project_id, "", sheet.activity_id)
-    bases = (row.base for row in situation.ledger.values() if row.base is not None)
-    fixed = any(base.id == sheet.id and base.fixed_rate is not None for base in bases)
-    return Charge(side, sheet.duration_seconds, sheet.rate or Decimal(0) if sheet.billable else Decimal(0), fixed)
 
 
 def _billed(sheet: Timesheet | None) -> list[Holding]:

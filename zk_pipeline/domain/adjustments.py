@@ -60,24 +60,15 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What the customer is charged for a billed time sheet of so many seconds: nothing where it is not billable.
+    """What the customer pays for seconds on one side: a time sheet, or less than nothing for a credit.
 
-    A `fixed` amount does not depend on the length.
+    The amount is without tax, `None` where it is not known. A `fixed` one does not depend on the length.
     """
 
     side: Side
     seconds: int
-    amount: Decimal
+    amount: Decimal | None
     fixed: bool = False
-
-    def of(self, holding: Holding) -> Decimal | None:
-        """What a credit gives back; `None` for minutes of another side, whose price is not known here."""
-        if holding.side.key != self.side.key or not self.seconds:
-            return None
-        whole = -holding.seconds >= self.seconds
-        if self.fixed:
-            return self.amount if whole else Decimal(0)
-        return (self.amount * -holding.seconds / self.seconds).quantize(_EXACT, ROUND_HALF_UP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +77,7 @@ class Owed:
 
     `entry` is what the booking wants now; without it there is nothing that a new entry could say. `unrounded` are the
     amounts by what the booking says, before the target's rounding, which `rounding` seconds of what is billed are.
-    `doubt` says what else may come of it, and `charge`, if it is known, what the customer pays for the time sheet.
+    `doubt` says what else may come of it, and `charges` are what the customer pays for the minutes that are billed.
     """
 
     source_id: str
@@ -98,11 +89,23 @@ class Owed:
     rounding: int = 0
     doubt: str = ""
     entry: Entry | None = None
-    charge: Charge | None = None
+    charges: tuple[Charge, ...] = ()
 
     def credit(self, amount: Holding) -> Decimal | None:
-        """What a credit of one of the amounts gives back, without tax; `None` where that is not known."""
-        return self.charge.of(amount) if self.charge is not None and amount.seconds < 0 else None
+        """What a credit of one of the amounts gives back, without tax; `None` where that is not known.
+
+        It is the same part of all that is charged on the side as of its minutes; of a fixed amount all or nothing.
+        """
+        charges = [charge for charge in self.charges if charge.side.key == amount.side.key]
+        known = [charge.amount for charge in charges if charge.amount is not None]
+        seconds, charged = sum(charge.seconds for charge in charges), sum(known, Decimal(0))
+        if amount.seconds >= 0 or len(known) < len(charges) or seconds <= 0:
+            return None
+        if -amount.seconds == seconds:
+            return charged
+        if any(charge.fixed for charge in charges):
+            return Decimal(0) if len(charges) == 1 else None
+        return (charged * -amount.seconds / seconds).quantize(_EXACT, ROUND_HALF_UP)
 
     @property
     def text(self) -> str:
@@ -125,7 +128,8 @@ class Adjustment:
     """A stored adjustment of one side. `minutes` are signed; `original` is the entry as it was when this was decided.
 
     `source_id` and `original_day` are those of the booking that is adjusted, `entry_date` and `begin_at` say where the
-    adjustment itself is booked. `billed_seconds` are what the target made of it, where it has a time sheet.
+    adjustment itself is booked. `billed_seconds` are what the target made of it, where it has a time sheet. `amount` is
+    what that costs, or what a credit gives back; `None` where it is not known.
     """
 
     id: int
@@ -141,11 +145,18 @@ class Adjustment:
     side: Side
     original: Entry | None
     billed_seconds: int | None = None
+    amount: Decimal | None = None
 
     @property
     def own_id(self) -> str:
         """The source id of the entry that carries it."""
         return f"{PREFIX}{self.id}"
+
+    @property
+    def charge(self) -> Charge:
+        """What the customer pays for it, less than nothing for a credit."""
+        given = -self.amount if self.amount is not None and self.minutes < 0 else self.amount
+        return Charge(self.side, self.holding.seconds, given)
 
     @property
     def holding(self) -> Holding:

@@ -260,14 +260,16 @@ class Reconciliation:
         own_ids = [row.own_id for rows in found.values() for row in rows]
         named = entries.entries_of(connection, self._source, own_ids)
         written = ledger.rows_of(connection, self._target, own_ids)
-        billed = {id_: row.base.duration_seconds for id_, row in written.items() if row.bound and row.base}
-        return {
-            source_id: [
-                replace(row, original=named.get(row.own_id, row.original), billed_seconds=billed.get(row.own_id))
-                for row in rows
-            ]
-            for source_id, rows in found.items()
-        }
+        billed = {id_: row.base for id_, row in written.items() if row.bound and row.base}
+
+        def as_billed(row: Adjustment) -> Adjustment:
+            row, sheet = replace(row, original=named.get(row.own_id, row.original)), billed.get(row.own_id)
+            if sheet is None:
+                return row
+            amount = sheet.rate if sheet.billable else Decimal(0)
+            return replace(row, billed_seconds=sheet.duration_seconds, amount=amount)
+
+        return {source_id: [as_billed(row) for row in rows] for source_id, rows in found.items()}
 
     def _adjust(
         self, connection: Connection, lines: Iterable[Result], decisions: Iterable[Resolution], run_id: str

@@ -191,6 +191,7 @@ def _adjustment(row: Mapping[Any, Any]) -> Adjustment:
         decided_at=row["decided_at"],
         side=Side(row["user_id"], row["project_id"], row["project_number"], row["activity_id"]),
         original=_entry(row["original"]) if row["original"] else None,
+        amount=row["amount"],
     )
 
 
