@@ -21,6 +21,15 @@ _UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\ufe00-\ufe0f\U
 _DIGITS = string.digits + string.ascii_uppercase
 
 
+def fold_text(text: str) -> str:
+    """`fold` for texts of any length in which names are looked for; nothing of them is remembered."""
+    seen = _UNSEEN.sub("", unicodedata.normalize("NFKC", text))
+    plain = seen.translate(_UNIFIED).translate(_REPLACED)
+    # Turkish has an i with and one without a dot, in both cases: folding alone keeps them apart.
+    folded = plain.casefold().replace("\u0131", "i").replace("i\u0307", "i")
+    return " ".join(unicodedata.normalize("NFKC", folded).split())
+
+
 @lru_cache(maxsize=65_536)
 def fold(name: str) -> str:
     """The form in which names are compared, everywhere: equal for names that a person would call the same.
@@ -28,11 +37,7 @@ def fold(name: str) -> str:
     Compatible forms of letters (NFKC), letter case of any language, blanks, hyphens and quotes of every kind, what is
     invisible, and what `clean_name` replaces make no difference; accents do.
     """
-    seen = _UNSEEN.sub("", unicodedata.normalize("NFKC", name))
-    plain = "".join(_unified(letter) for letter in seen).translate(_REPLACED)
-    # Turkish has an i with and one without a dot, in both cases: folding alone keeps them apart.
-    folded = plain.casefold().replace("\u0131", "i").replace("i\u0307", "i")
-    return " ".join(unicodedata.normalize("NFKC", folded).split())
+    return fold_text(name)
 
 
 def name_keys(name: str) -> frozenset[str]:
@@ -106,6 +111,17 @@ def _unified(letter: str) -> str:
     if category == "Cf":
         return ""
     return " " if category[0] in "CZ" else letter
+
+
+class _Unified(dict[int, str]):
+    """The letters that were met, each with what stands for it: looking a letter up again costs next to nothing."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = _unified(chr(code))
+        return self[code]
+
+
+_UNIFIED = _Unified()
 
 
 def _base36(value: int) -> str:

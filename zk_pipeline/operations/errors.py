@@ -15,3 +15,7 @@ class StaleError(OperationError):
 
 class DeniedError(OperationError):
     """The role of whoever asks does not allow it."""
+
+
+class IncompleteError(OperationError):
+    """It was done, but something is left, which the message names with what to do about it."""

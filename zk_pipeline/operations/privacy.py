@@ -1,6 +1,7 @@
 """A person's rights: everything stored about them as a file, and their erasure by a plan that is shown first."""
 
 import json
+import os
 import re
 import zipfile
 from collections import defaultdict
@@ -8,23 +9,28 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
 
 from sqlalchemy import Connection
 
 from zk_pipeline.domain.entries import stable_hash
-from zk_pipeline.domain.redaction import Erased, Identity, Redactor, erased
+from zk_pipeline.domain.redaction import Erased, Identity, erased
 from zk_pipeline.operations import closed_statements
 from zk_pipeline.operations.actors import Actor
-from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
+from zk_pipeline.operations.errors import IncompleteError, OperationError, StaleError, UnknownError
 from zk_pipeline.operations.throttle import account_hash
 from zk_pipeline.runtime import Runtime
-from zk_pipeline.store import audit, dagster_history, privacy, suppression
-from zk_pipeline.store.privacy import ACCOUNTS, CHAIN, DETAILS, Change
+from zk_pipeline.store import audit, dagster_history, home_files, privacy, suppression
+from zk_pipeline.store.home_files import NamingFile
+from zk_pipeline.store.privacy import ACCOUNTS, CHAIN, DETAILS, Change, Search
 
 MEMORY_AT_MOST = 8 * 1024 * 1024
 """What is larger while it is made goes to a temporary file."""
+
+FILES = "files"
+"""Stands in a plan for the files of the home."""
 
 _ADDRESS = re.compile(r"[^\s@\x00]{1,64}@[^\s@\x00]{1,255}")
 
@@ -75,11 +81,13 @@ PARTICULAR: Mapping[tuple[str, Fate], str] = {
         "The chain names user:<number>, which then leads to nobody. What the person did at the command line stays "
         "under cli:<account of the operating system>."
     ),
+    ("sync.acts", Fate.KEPT): "That they asked for something with a key, under their number; it goes after a day.",
     ("kimai.timesheets", Fate.KEPT): "Kimai's own time sheets: whether billed ones may go is decided there.",
     ("sync.closed_statements", Fate.PSEUDONYMIZED): (
         "What was billed stays, without the name. The hash of the original stays with the closing; the one of what is "
         "kept now stands beside it, and the audit trail names both."
     ),
+    (FILES, Fate.PSEUDONYMIZED): "Logs of our processes and of Dagster's runs, and other files in ZK_HOME.",
     ("sync.webhook_deliveries", Fate.PSEUDONYMIZED): "The bodies are emptied; the number of the ticket stays.",
 }
 
@@ -89,10 +97,12 @@ class _Person:
     identity: Identity
     keys: privacy.Keys
     hashes: Erased
+    search: Search
+    places: tuple[tuple[Path, ...], tuple[Path, ...]]
 
-    @property
-    def redactor(self) -> Redactor:
-        return Redactor([self.hashes])
+    def files(self) -> list[NamingFile]:
+        """The files of our homes that name them."""
+        return home_files.naming(*self.places, self.search)
 
 
 def export(runtime: Runtime, email: str, actor: Actor) -> IO[bytes]:
@@ -102,11 +112,14 @@ def export(runtime: Runtime, email: str, actor: Actor) -> IO[bytes]:
     """
     address = _address(email)
     file = SpooledTemporaryFile(MEMORY_AT_MOST)  # noqa: SIM115 (it is the caller's)
-    with runtime.database.transaction() as connection, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+    with (
+        runtime.database.transaction() as connection,
+        _history(runtime) as history,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
         person = _person(runtime, connection, address)
         found: dict[str, int] = {}
-        for table, searched in privacy.tables(connection).items():
-            rows = privacy.rows_about(connection, table, searched, person.identity, person.keys)
+        for table, rows in _everything(connection, history, person):
             if number := _write(archive, table, rows):
                 found[table] = number
         if not found:
@@ -127,8 +140,9 @@ def plan_erasure(runtime: Runtime, email: str) -> ErasurePlan:
 def erase(runtime: Runtime, email: str, plan_hash: str, actor: Actor) -> Erasure:
     """Carry out a plan that was shown, all of it or nothing; whoever is erased is recognized from then on.
 
-    Raises `StaleError` when the plan is no longer the one that was shown, or when nobody could administrate
-    afterwards, and what `plan_erasure` raises.
+    Afterwards everything is searched again. Raises `IncompleteError` when the person is still named somewhere,
+    `StaleError` when the plan is no longer the one that was shown, or when nobody could administrate afterwards, and
+    what `plan_erasure` raises.
     """
     address = _address(email)
     # Of the two databases Dagster's is committed first: without the other the person can still be erased again.
@@ -138,24 +152,41 @@ def erase(runtime: Runtime, email: str, plan_hash: str, actor: Actor) -> Erasure
         plan = _plan(connection, history, person)
         if plan.hash != plan_hash:
             raise StaleError("What is stored about this person has changed since the plan was shown. Look at it again.")
-        if privacy.only_admin(connection, address):
+        if privacy.only_admin(connection, person.keys):
             raise StaleError("This person is the only admin. Make somebody else an admin first.")
         privacy.remove_account(connection, person.keys)
         hashes = closed_statements.hashes(connection)
-        privacy.make_way_for(connection, person.identity, person.redactor)
+        privacy.make_way_for(connection, person.search)
         for column in privacy.columns(connection):
             if column.table not in CHAIN:
-                found = privacy.changes(connection, column, person.identity, person.redactor, lock=True)
-                privacy.carry_out(connection, found)
+                privacy.carry_out(connection, privacy.changes(connection, column, person.search, lock=True))
         if history is not None:
-            dagster_history.erase(history, person.identity, person.redactor)
+            dagster_history.erase(history, person.search)
         privacy.remove_details(connection, _details(connection, person))
         suppression.remember(connection, person.hashes)
         rows = [{"table": line.table, "fate": line.fate, "rows": line.rows} for line in plan.lines]
         changed = [asdict(one) for one in closed_statements.follow_erasure(connection, hashes)]
         detail = {"plan": rows, "closed_statements": changed}
         audit.append(connection, [actor.did("privacy.erased", person.hashes.pseudonym, detail)])
+    home_files.erase(person.files(), person.search)
+    _require_nothing_left(runtime, person, actor)
     return Erasure(person.hashes.pseudonym, plan.lines)
+
+
+def _require_nothing_left(runtime: Runtime, person: _Person, actor: Actor) -> None:
+    """Search everything again: both databases as they were committed, and the files."""
+    with runtime.database.transaction() as connection, _history(runtime) as history:
+        left = _naming(connection, history, person)
+        places = [f"{table} ({rows} {'row' if rows == 1 else 'rows'})" for table, rows in left.items()]
+        places += [str(file.path) for file in person.files()]
+        if not places:
+            return
+        detail = {"left": places}
+        audit.append(connection, [actor.did("privacy.erasure_incomplete", person.hashes.pseudonym, detail)])
+    raise IncompleteError(
+        f"The person is not erased everywhere: they are still named in {', '.join(places)}. Let runs that are under "
+        "way end, remove the files that are named, and erase again."
+    )
 
 
 def _address(email: str) -> str:
@@ -170,9 +201,29 @@ def _nothing_stored(address: str) -> UnknownError:
 
 
 def _person(runtime: Runtime, connection: Connection, address: str) -> _Person:
-    identity = privacy.identity_of(connection, address)
-    keys = {"email": address, "account_hash": account_hash(runtime, address)}
-    return _Person(identity, keys, erased(identity, suppression.salt(connection)))
+    known = privacy.known(connection, address, account_hash(runtime, address))
+    hashes = erased(known.identity, suppression.salt(connection))
+    home = runtime.settings.home.expanduser().resolve()
+    dagster = os.environ.get("DAGSTER_HOME", "")
+    roots = (home, *([Path(dagster).resolve()] if dagster else []))
+    return _Person(
+        known.identity,
+        known.keys,
+        hashes,
+        Search(known.identity, hashes, runtime.cipher),
+        (roots, (home / "postgres", runtime.settings.backups.resolve())),
+    )
+
+
+def _everything(
+    connection: Connection, history: Connection | None, person: _Person
+) -> Iterator[tuple[str, Iterable[Any]]]:
+    """The rows about a person, by table, of both databases, and the lines of files."""
+    for table, searched in privacy.tables(connection).items():
+        yield table, privacy.rows_about(connection, table, searched, person.search, person.keys)
+    if history is not None:
+        yield from dagster_history.rows_about(history, person.search)
+    yield FILES, ({"file": str(file.path), "lines": file.lines} for file in person.files())
 
 
 @contextmanager
@@ -188,10 +239,13 @@ def _history(runtime: Runtime) -> Iterator[Connection | None]:
 
 def _plan(connection: Connection, history: Connection | None, person: _Person) -> ErasurePlan:
     belonging = privacy.belonging(connection, person.keys)
+    files = person.files()
+    naming = _naming(connection, history, person)
     counted = [
         *((table, Fate.REMOVED, belonging.get(table, 0)) for table in ACCOUNTS),
-        (DETAILS, Fate.REMOVED, len(_details(connection, person))),
-        *((table, Fate.PSEUDONYMIZED, rows) for table, rows in _naming(connection, history, person).items()),
+        (DETAILS, Fate.REMOVED, naming.get(DETAILS, 0)),
+        *((table, Fate.PSEUDONYMIZED, rows) for table, rows in naming.items() if table not in (*CHAIN, *ACCOUNTS)),
+        (FILES, Fate.PSEUDONYMIZED, sum(not file.packed for file in files)),
         *((table, Fate.KEPT, number) for table, number in belonging.items() if table not in ACCOUNTS),
     ]
     lines = tuple(
@@ -200,41 +254,41 @@ def _plan(connection: Connection, history: Connection | None, person: _Person) -
     if not lines:
         raise _nothing_stored(person.identity.email)
     told = [asdict(line) for line in lines]
-    warnings = tuple(_warnings(connection, history, person.identity.email))
+    warnings = tuple(_warnings(connection, history, person, [file.path for file in files if file.packed]))
     return ErasurePlan(lines, warnings, stable_hash([person.identity.email, told]))
 
 
 def _naming(connection: Connection, history: Connection | None, person: _Person) -> dict[str, int]:
-    """How many rows of each table name the person, but for those that are removed."""
+    """How many rows of each table of both databases name the person."""
     places: dict[str, set[str]] = defaultdict(set)
     for column in privacy.columns(connection):
-        if column.table not in (*CHAIN, *ACCOUNTS):
-            for change in privacy.changes(connection, column, person.identity, person.redactor):
-                places[column.table].add(change.place)
-    ours = {table: len(found) for table, found in places.items()}
-    if history is None:
-        return ours
-    return ours | dagster_history.naming(history, person.identity, person.redactor)
+        places[column.table] |= {change.place for change in privacy.changes(connection, column, person.search)}
+    ours = {table: len(found) for table, found in places.items() if found}
+    return ours if history is None else ours | dagster_history.naming(history, person.search)
 
 
 def _details(connection: Connection, person: _Person) -> list[Change]:
     """The details of the trail that name the person."""
     (column,) = (column for column in privacy.columns(connection) if (column.table, column.name) == (DETAILS, "detail"))
-    return privacy.changes(connection, column, person.identity, person.redactor)
+    return privacy.changes(connection, column, person.search)
 
 
-def _warnings(connection: Connection, history: Connection | None, address: str) -> Iterable[str]:
-    if privacy.is_active_agent(connection, address):
+def _warnings(
+    connection: Connection, history: Connection | None, person: _Person, packed: Sequence[Path]
+) -> Iterable[str]:
+    if privacy.is_active_agent(connection, person.keys):
         yield (
             "Zammad still lists this person as active. Whatever they book from now on is stored under the pseudonym; "
             "remove them in Zammad and in Kimai as well."
         )
-    if privacy.only_admin(connection, address):
+    if privacy.only_admin(connection, person.keys):
         yield "This person is the only admin, so the erasure will be refused. Make somebody else an admin first."
     yield (
         "The audit chain never changes: where the person's account of the operating system is their name, it goes on "
         "naming cli:<that account>, and so do the decisions and closings made there."
     )
+    for path in packed:
+        yield f"{path} names this person and is not rewritten. Remove it, or the erasure will not be complete."
     if history is None:
         yield "Dagster's database is not known here, so its history is left out. Set ZK_DAGSTER_URL."
     yield "Zammad, Kimai and backups are not touched (docs/privacy.md)."

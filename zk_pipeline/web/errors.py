@@ -17,7 +17,7 @@ from zk_pipeline import logs
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.dagster_server import DagsterServerError
 from zk_pipeline.domain.mapping_lines import MappingError
-from zk_pipeline.operations.errors import DeniedError, OperationError, StaleError, UnknownError
+from zk_pipeline.operations.errors import DeniedError, IncompleteError, OperationError, StaleError, UnknownError
 from zk_pipeline.runtime import SetupError
 from zk_pipeline.schedules import ScheduleError
 from zk_pipeline.store.conflicts import DecisionError
@@ -28,6 +28,7 @@ EXPLAINED: Mapping[type[Exception], int] = {
     DeniedError: 403,
     UnknownError: 404,
     StaleError: 409,
+    IncompleteError: 409,
     DecisionError: 409,
     SetupError: 409,
     EncryptionError: 409,

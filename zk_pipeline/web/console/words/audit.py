@@ -73,6 +73,11 @@ WORDS = {
     "event.mapping.set": ("Mapping set", "Zuordnung gesetzt", "Correspondance définie"),
     "event.plan.approved": ("Plan approved", "Plan freigegeben", "Plan approuvé"),
     "event.privacy.erased": ("Person erased", "Person gelöscht", "Personne effacée"),
+    "event.privacy.erasure_incomplete": (
+        "Person not erased everywhere",
+        "Person nicht überall gelöscht",
+        "Personne pas effacée partout",
+    ),
     "event.privacy.exported": ("Person's data exported", "Daten einer Person ausgegeben", "Données exportées"),
     "event.retention.applied": ("Retention applied", "Aufbewahrung angewandt", "Conservation appliquée"),
     "event.run.authorized": ("Run by request", "Lauf auf Anforderung", "Exécution sur demande"),
