@@ -37,10 +37,17 @@ _ENDING = re.compile(rf"[{_QUOTE}][^\W_]?$")
 """What a language hangs on a name with an apostrophe, such as the s of a genitive."""
 
 _BETWEEN = re.compile(r"[\W_]{1,4}")
-_MAIL = re.compile(rf"[\w.+'`!#$%&*/=?^{{|}}~{_WITH_IT}-]+@[\w{_WITH_IT}-]+(?:\.[\w{_WITH_IT}-]+)*")
+_LOCAL = rf"\w.+'`!#$%&*/=?^{{|}}~{_WITH_IT}-"
+# From the beginning of a run of such letters alone: a long one would else be walked along once for each letter.
+_MAIL = re.compile(rf"(?<![{_LOCAL}])[{_LOCAL}]+@[\w{_WITH_IT}-]+(?:\.[\w{_WITH_IT}-]+)*")
 # An address may hold these, but where they stand they mostly end something else: term=anna@..., 'anna@...'.
 _BEFORE_MAIL = re.compile(r"[!#$%&*/=?^`{|}~]|(?<!\w)'")
+_LONGEST_LOCAL, _MOST_LABELS = 64, 10
 _ESCAPE = re.compile(r"(?:\\u[0-9a-fA-F]{4})+|\\[nrt/\"'\\]")
+ESCAPED = re.compile(r"\\u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2}|&#?\w+;")
+"""Escapes that may stand for a letter, in a form that PostgreSQL understands too."""
+
+_DEEPEST_ESCAPES = 5
 _DEEPEST = 100
 """What is nested deeper is no record of anybody's, and read as plain text."""
 _PLAIN_ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
@@ -65,11 +72,9 @@ class Identity:
 
     @property
     def keywords(self) -> frozenset[str]:
-        """Words of ASCII, one of which stands in every text of ASCII without escapes that names the person."""
+        """Folded words, one of which stands in every text, folded and without escapes, that names the person."""
         folded = map(fold_text, (self.email, *self.names, *self.logins))
-        return frozenset(
-            max(re.findall("[a-z0-9]+", name), key=len, default="") for name in folded if name and name.isascii()
-        )
+        return frozenset(max(re.findall(r"[^\W_]+", name), key=len, default="") for name in folded if name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +115,20 @@ class Finder:
         if names:
             alternatives.append(rf"(?<![^\W_])(?<![^\W_]['-])(?:{names})(?![^\W_]|-[^\W_]|'[^\W_]{{2}})")
         self._pattern = re.compile("|".join(alternatives))
+        self._keywords = identity.keywords
+
+    def may_find(self, text: str) -> bool:
+        """False where a text, JSON or not, surely names nobody: at first sight, which most texts are done with."""
+        if text.isascii() and not ESCAPED.search(text):
+            plain = text.lower()
+        else:
+            for _ in range(_DEEPEST_ESCAPES):
+                *_, read = _readings(text)
+                if read == text:
+                    break
+                text = read
+            plain = fold_text(text)
+        return any(keyword in plain for keyword in self._keywords)
 
     def finds(self, value: Any) -> bool:
         """Whether a text, bytes, or a JSON value names the person; texts that hold JSON are taken apart."""
@@ -184,18 +203,20 @@ class Redactor:
         return without_mails
 
     def _mail(self, found: str) -> str:
-        """The address, or its beginning where a sentence goes on right behind its last dot."""
-        known = self._known_mail(found)
-        address, dot, label = found.rpartition(".")
-        if known or not label[:1].isupper() or "." not in address.partition("@")[2]:
-            return known or found
-        return self._mail(address) + dot + label
-
-    def _known_mail(self, found: str) -> str:
-        for start in (0, *(mark.end() for mark in _BEFORE_MAIL.finditer(found, 0, found.index("@")))):
-            if known := self._known(self._mails, found[start:]):
-                return found[:start] + known
-        return ""
+        """The address without the person, or its beginning where a sentence goes on right behind its last dot."""
+        local, _, domain = found.partition("@")
+        nearest = len(local) - _LONGEST_LOCAL
+        begins = [0, *(mark.end() for mark in _BEFORE_MAIL.finditer(local, max(0, nearest)))]
+        starts, rest = [start for start in begins if start >= nearest], ""
+        for _ in range(_MOST_LABELS):
+            for start in starts:
+                if known := self._known(self._mails, f"{local[start:]}@{domain}"):
+                    return local[:start] + known + rest
+            address, dot, label = domain.rpartition(".")
+            if "." not in address or not label[:1].isupper():
+                break
+            domain, rest = address, dot + label + rest
+        return found
 
     def _without_names(self, text: str, number: int) -> str:
         """The text without the full names of so many words."""

@@ -211,7 +211,7 @@ def _person(runtime: Runtime, connection: Connection, address: str) -> _Person:
         known.keys,
         hashes,
         Search(known.identity, hashes, runtime.cipher),
-        (roots, (home / "postgres", runtime.settings.backups.resolve())),
+        (roots, (runtime.settings.backups.expanduser().resolve(),)),
     )
 
 

@@ -1,6 +1,6 @@
 """The files that our processes leave in their home, searched for the names of one person: logs, and what was exported.
 
-Left out are the database, which is searched as such, and backups, which hold what they held.
+Left out are databases, which are searched as such, and backups, which hold what they held.
 """
 
 import gzip
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from zk_pipeline.store.privacy import Search
 
+_OF_DATABASE = "PG_VERSION"
 _ZIP, _GZIP = b"PK\x03\x04", b"\x1f\x8b"
 
 
@@ -32,7 +33,7 @@ def naming(roots: Iterable[Path], without: Iterable[Path], search: Search) -> li
     for path in _files(roots, frozenset(without)):
         with suppress(FileNotFoundError):  # It was removed meanwhile.
             packed = _is_packed(path)
-            lines = tuple(line for line in (_unpacked(path) if packed else _lines(path)) if search.finds_in_line(line))
+            lines = tuple(line for line in (_unpacked(path) if packed else _lines(path)) if search.finds(line))
             if lines:
                 found.append(NamingFile(path, packed, lines))
     return found
@@ -51,7 +52,9 @@ def _files(roots: Iterable[Path], without: frozenset[Path]) -> Iterator[Path]:
     for root in roots:
         for folder, folders, names in os.walk(root):
             here = Path(folder)
-            folders[:] = [name for name in folders if here / name not in without]
+            folders[:] = [
+                name for name in folders if here / name not in without and not (here / name / _OF_DATABASE).exists()
+            ]
             paths.update(here / name for name in names)
     yield from sorted(path for path in paths if path.is_file() and not path.is_symlink())
 
@@ -60,7 +63,7 @@ def _rewrite(path: Path, search: Search) -> None:
     """In place, since a process may be writing to it; what that appends meanwhile stays behind it."""
     with path.open("r+b") as file:
         plain = [_text(line) for line in file]
-        changed = [search.without(line) if search.finds_in_line(line) else line for line in plain]
+        changed = [search.without(line) if search.finds(line) else line for line in plain]
         appended = file.read()
         file.seek(0)
         file.write("".join(changed).encode("utf-8", "surrogateescape") + appended)

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from zk_pipeline.domain.names import fold_text
-from zk_pipeline.domain.redaction import Erased, Finder, Identity, Redactor
+from zk_pipeline.domain.redaction import ESCAPED, Erased, Finder, Identity, Redactor
 from zk_pipeline.store import audit
 from zk_pipeline.store.columns import SCHEMAS
 from zk_pipeline.store.database import to_json
@@ -74,18 +74,13 @@ class Search:
 
     def __init__(self, identity: Identity, hashes: Erased, cipher: TokenCipher) -> None:
         self.identity = identity
-        self.keywords = sorted(identity.keywords)
+        self.keywords = sorted(word for word in identity.keywords if word.isascii())
         self.cipher = cipher
         self._finder, self._redactor = Finder(identity), Redactor([hashes])
 
     def finds(self, value: Any, name: str = "") -> bool:
         """Whether a value names the person; `name` is that of its column, which may say that it is a person."""
-        return self._finder.finds(value) or (not isinstance(value, bytes) and self.without(value, name) != value)
-
-    def finds_in_line(self, line: str) -> bool:
-        """`finds` for one of very many lines; most of them are told apart at first sight, as `may_name` does in SQL."""
-        at_hand = line.isascii() and not any(escape in line for escape in "\\%&")
-        if at_hand and not any(keyword in line.lower() for keyword in self.keywords):
+        if value is None or not self._finder.may_find(_text_of(value)):
             return False
         return self.finds(line)
 
@@ -106,14 +101,14 @@ class TextColumn:
     def may_name(self) -> str:
         """A condition that holds for every value that names the person of `:keywords`, and for some others.
 
-        What is all ASCII and has no escapes names nobody without one of these words; only what is left is read.
+        What is all ASCII and not `:escaped` names nobody without one of these words; only what is left is read.
         """
         if self.kind == "bytea" or (self.table, self.name) in SEALED:
             return f'"{self.name}" IS NOT NULL'
         content = f'"{self.name}"::text'
         word = f'position(keyword IN lower({content} COLLATE "C")) > 0'
         return (
-            f"(octet_length({content}) <> char_length({content}) OR {content} ~ '[\\\\%&]' "
+            f"(octet_length({content}) <> char_length({content}) OR {content} ~ :escaped "
             f"OR EXISTS (SELECT FROM unnest(CAST(:keywords AS text[])) AS keyword WHERE {word}))"
         )
 
@@ -211,7 +206,9 @@ def changes(connection: Connection, column: TextColumn, search: Search, *, lock:
     everybody else from writing these rows until the transaction ends.
     """
     chosen = f'SELECT ctid::text AS place, "{column.name}" AS value FROM {column.table} WHERE'  # noqa: S608
-    rows = _executed(connection, f"{chosen} {column.may_name}", {"keywords": search.keywords})
+    rows = _executed(
+        connection, f"{chosen} {column.may_name}", {"keywords": search.keywords, "escaped": ESCAPED.pattern}
+    )
     naming = [row for row in rows if search.finds(_readable(column, row.value, search), column.name)]
     if lock and naming:
         places = {"places": [row.place for row in naming]}
@@ -271,7 +268,7 @@ def rows_about(
         f"SELECT {belonging}, to_jsonb(t) - CAST(:secrets AS text[]){names} FROM {table} t "  # noqa: S608
         f"WHERE {' OR '.join(conditions)}"
     )
-    values = {**keys, "keywords": search.keywords, "secrets": list(SECRETS)}
+    values = {**keys, "keywords": search.keywords, "escaped": ESCAPED.pattern, "secrets": list(SECRETS)}
     for theirs, row, *found in _executed(connection, query, values):
         readable = {
             column.name: _readable(column, value, search) for column, value in zip(searched, found, strict=True)
@@ -322,6 +319,12 @@ def _without(column: TextColumn, value: Any, search: Search) -> Any:
         return b""
     without = search.without(readable, column.name)
     return search.cipher.encrypt(without) if (column.table, column.name) in SEALED else without
+
+
+def _text_of(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    return value if isinstance(value, str) else to_json(value)
 
 
 def _is_bytes(value: Any) -> bool:

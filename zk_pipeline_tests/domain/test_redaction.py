@@ -195,3 +195,35 @@ def test_what_only_looks_like_a_record_is_read_as_text(redactor: Redactor) -> No
 def test_a_record_without_the_person_keeps_its_form(redactor: Redactor) -> None:
     kept = '{"a":1,  "b": "K\\u00fc"}'
     assert redactor.value(kept) == kept
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 200_000 + " x@y.de",
+        "a=b&" * 50_000 + "x@y.de",
+        "'" * 50_000 + "@y.de",
+        "a@" + "b.C" * 5_000,
+        "a.b@" * 10_000,
+        "\\" * 50_000,
+        "&" * 50_000,
+        "%" * 50_000,
+        '"' * 50_000,
+    ],
+    ids=lambda text: text[:6],
+)
+@pytest.mark.timeout(20)
+def test_a_long_text_of_anything_takes_no_time_to_speak_of(redactor: Redactor, text: str) -> None:
+    assert redactor.value(text) == text
+    assert not Finder(ANNA).finds(text)
+
+
+@pytest.mark.parametrize(("name", "written"), WRITINGS)
+def test_what_is_left_out_at_first_sight_names_nobody(name: str, written: str) -> None:
+    person = Identity("someone@example.com", frozenset({name}), frozenset())
+    finder = Finder(person)
+    body = json.dumps({"text": json.dumps({"note": f"Call {written}"})})
+    assert finder.may_find(written)
+    assert finder.may_find(body)
+    assert finder.may_find(json.dumps(body))
+    assert not finder.may_find(json.dumps({"text": "Jorg Kruger, Marx Grosz; 100 \u00fc"}))
