@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError
 
 from zk_pipeline.runtime import Runtime, SetupError, open_runtime, store_connectors
 from zk_pipeline.settings import Settings, SettingsError, load_settings
+from zk_pipeline.store import audit
 from zk_pipeline.store.embedded import embedded_server
 from zk_pipeline.store.encryption import load_or_create_key
 from zk_pipeline.store.schema import migrate
@@ -77,6 +78,8 @@ def prepared(settings: Settings, *, decided: bool = True) -> Iterator[Environmen
         with open_runtime(complete) as runtime:
             migrate(runtime.database)
             if decided:
+            with runtime.database.transaction() as connection:
+                audit.bind(connection)
                 runtime.require_decided()
             store_connectors(runtime)
             yield Environment(runtime, place.home, variables)

@@ -39,6 +39,9 @@ ROLES: tuple[Role, ...] = ("source", "target")
 ZONE_OF_EXAMPLES = "Europe/Berlin"
 
 _log = logging.getLogger(__name__)
+TRAIL = "audit trail"
+"""What the keys of the audit trail are derived for."""
+
 
 _WITNESSES = 5
 """Time sheets that a target's new address is asked for; one of them may have been deleted or rewritten by people."""
@@ -271,7 +274,7 @@ def open_runtime(settings: Settings | None = None) -> Iterator[Runtime]:
     if settings.encryption_key is None:
         raise SetupError("ZK_ENCRYPTION_KEY is missing. Set the key that the connectors' tokens were stored with.")
     cipher = TokenCipher(settings.encryption_key.get_secret_value())
-    database = Database(settings.database_url.get_secret_value())
+    database = Database(settings.database_url.get_secret_value(), cipher.derived(TRAIL))
     try:
         yield Runtime(settings, database, cipher)
     finally:

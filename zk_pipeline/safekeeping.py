@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -15,10 +15,10 @@ from sqlalchemy.exc import DBAPIError
 
 from zk_pipeline.domain.closing import fingerprint, month_name, month_of
 from zk_pipeline.domain.statement import Statement, plain, statement_of
-from zk_pipeline.runtime import Runtime
+from zk_pipeline.runtime import TRAIL, Runtime
 from zk_pipeline.store import adjustments, audit, backups, inventory, periods, restorations, statements
 from zk_pipeline.store.addresses import addresses
-from zk_pipeline.store.audit import AuditEvent
+from zk_pipeline.store.audit import Anchor, AuditEvent
 from zk_pipeline.store.backups import BackupError
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.whole_databases import rehearsal_database
@@ -107,7 +107,8 @@ def rehearse(ready: Runtime, directory: Path, actor: str) -> Rehearsal:
         began = time.monotonic()
         beside = {name: stack.enter_context(rehearsal_database(url)) for name, url in _databases(ready).items()}
         manifest = backups.load(path, _keys(ready), beside)
-        rehearsal = _verified(path, manifest, beside["zk"], began, ready.settings.zone)
+        with closing(Database(beside["zk"], ready.cipher.derived(TRAIL))) as database:
+            rehearsal = _verified(path, manifest, database, began, ready.settings.zone)
     with ready.database.transaction() as connection:
         audit.append(
             connection, [AuditEvent("backup.rehearsed", actor, f"backup:{path.name}", {"rows": rehearsal.audit_rows})]
@@ -115,15 +116,12 @@ def rehearse(ready: Runtime, directory: Path, actor: str) -> Rehearsal:
     return rehearsal
 
 
-def _verified(path: Path, manifest: backups.Manifest, url: str, began: float, zone: ZoneInfo) -> Rehearsal:
-    database = Database(url)
-    try:
-        with database.transaction() as connection:
-            chain, facts = audit.verify(connection), inventory.facts(connection)
-            _require_as_kept(connection, path.name)
-            statement = _stated(connection, path.name, zone)
-    finally:
-        database.close()
+def _verified(path: Path, manifest: backups.Manifest, database: Database, began: float, zone: ZoneInfo) -> Rehearsal:
+    kept = Anchor.parsed(manifest.facts.get("audit_anchor", ""))
+    with database.transaction() as connection:
+        chain, facts = audit.verify(connection, [kept] if kept else ()), inventory.facts(connection)
+        _require_as_kept(connection, path.name)
+        statement = _stated(connection, path.name, zone)
     if chain.broken_at is not None:
         raise BackupError(f"{path.name}: {audit.broken_sentence(chain)}")
     different = [name for name, value in facts.items() if manifest.facts.get(name) != value]

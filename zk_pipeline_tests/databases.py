@@ -13,6 +13,9 @@ from zk_pipeline.store.database import Database
 from zk_pipeline.store.embedded import Endpoint, embedded_server
 from zk_pipeline.store.schema import migrate
 
+TRAIL_KEYS = (bytes(32),)
+"""Of the audit trail in tests of the queries."""
+
 
 @contextmanager
 def careless_server(home: Path) -> Iterator[Endpoint]:
@@ -42,7 +45,7 @@ def copy(server: Endpoint, templates: Mapping[str, str]) -> None:
 @contextmanager
 def migrated(server: Endpoint) -> Iterator[Database]:
     """The product's database with all its tables."""
-    database = Database(server.url())
+    database = Database(server.url(), TRAIL_KEYS)
     migrate(database)
     yield database
     database.close()

@@ -102,6 +102,13 @@ def tell_changed_after_billing(runtime: Runtime) -> bool:
     return _change(runtime, step)
 
 
+def tell(runtime: Runtime, message: Message) -> bool:
+    """Have a message sent that is neither a failure nor its end; returns whether there is anybody to send it to."""
+    if not addresses_of(runtime.settings):
+        return False
+    return _change(runtime, lambda book: (book, [message]))
+
+
 def open_incidents(runtime: Runtime) -> dict[str, Incident]:
     """The jobs and checks that people were told of and that have not recovered."""
     with runtime.database.transaction() as connection:
@@ -114,10 +121,10 @@ def deliver(runtime: Runtime) -> Deliveries:
 
     If the process dies between a delivery and its note, that message comes twice.
     """
-    if not _waiting(runtime):
+    if not waiting(runtime):
         return Deliveries(0, 0, ())
     with runtime.database.lock(DELIVERY_LOCK):
-        done, failed = _attempt(_waiting(runtime), addresses_of(runtime.settings))
+        done, failed = _attempt(waiting(runtime), addresses_of(runtime.settings))
         with _book(runtime) as (connection, book):
             left = book.delivered(done)
             _save(connection, left)
@@ -135,7 +142,7 @@ def send_at_once(settings: Settings, message: Message) -> bool:
 
 
 def _attempt(
-    waiting: Iterable[Waiting], addresses: Sequence[Address]
+    messages: Iterable[Waiting], addresses: Sequence[Address]
 ) -> tuple[list[tuple[int, int]], dict[Address, str]]:
     """Send in order; returns what is done, and the addresses that failed, which are left alone after the first time.
 
@@ -145,7 +152,7 @@ def _attempt(
     done: list[tuple[int, int]] = []
     failed: dict[Address, str] = {}
     end = monotonic() + SECONDS_TO_DELIVER
-    for row in waiting:
+    for row in messages:
         for position in row.positions:
             address = by_position.get(position)
             if address in failed or monotonic() > end:
@@ -172,7 +179,8 @@ def _rules(settings: Settings) -> Rules:
     return Rules(settings.alert_after, timedelta(minutes=settings.alert_quiet_minutes))
 
 
-def _waiting(runtime: Runtime) -> tuple[Waiting, ...]:
+def waiting(runtime: Runtime) -> tuple[Waiting, ...]:
+    """The messages that are still to be sent, in their order."""
     with runtime.database.transaction() as connection:
         return _load(connection).waiting
 

@@ -28,16 +28,26 @@ app = typer.Typer(help="The chained trail of everything that was done.", no_args
 
 
 @app.command("verify")
-def verify(*, as_json: AsJson = False) -> None:
-    """Walk the whole chain. Exit code 1 when it is broken."""
-    with environment(decided=False) as ready:
-        found = audit.verify(ready.runtime)
+def verify(
+    *,
+    anchor: Annotated[
+        list[str] | None,
+        typer.Option("--anchor", metavar="NUMBER:HASH", help="Where the trail ended once, as an alert or a log told."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Walk the whole chain, and compare it with anchors: those given, and those in ZK_HOME. Exit code 1: it is broken.
+
+    Each night, each closing of a month and each backup leave an anchor.
+    """
+    with environment(decided=False) as ready, explained(OperationError):
+        found = audit.verify(ready.runtime, [audit.anchor_of(written) for written in anchor or ()])
     if as_json:
         show_json({"rows": found.rows, "head": found.head, "broken_at": found.broken_at})
     if found.broken_at is not None:
         fail(broken_sentence(found))
     if not as_json:
-        out.print(f"{found.rows} rows, unbroken. Head: {found.head}")
+        out.print(f"{found.rows} rows, unbroken. Anchor: {found.rows}:{found.head}", soft_wrap=True)
 
 
 @app.command("export")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from zk_pipeline import safekeeping
+from zk_pipeline.alerting import anchors
 from zk_pipeline.commands.console import AsJson, actor, environment, explained, out, show_json
 from zk_pipeline.local import located
 from zk_pipeline.settings import load_settings
@@ -54,4 +55,5 @@ def restore(
             typer.confirm("Replace all that both databases hold?", abort=True)
         databases = {"dagster": place.dagster_url, "zk": place.database_url}
         safekeeping.restore(file, keys, databases, replace=replace)
+        anchors.put_aside(place.home)
     out.print("Restored. Start it with zk up, and sync the days since then: zk sync --from … --to …", soft_wrap=True)

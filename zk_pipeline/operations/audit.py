@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from zk_pipeline.alerting import anchors
 from zk_pipeline.domain import spreadsheets
 from zk_pipeline.domain.spreadsheets import Dialect
 from zk_pipeline.operations.errors import OperationError
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import audit, trail
-from zk_pipeline.store.audit import Verification
+from zk_pipeline.store.audit import Anchor, Verification
 from zk_pipeline.store.database import to_json
 from zk_pipeline.store.trail import TrailFilter, TrailRow
 
@@ -68,10 +69,21 @@ def export(
     return _written(first, pieces, kind, dialect)
 
 
-def verify(runtime: Runtime) -> Verification:
-    """Walk along the whole chain."""
+def verify(runtime: Runtime, given: Collection[Anchor] = ()) -> Verification:
+    """Walk along the whole chain, and compare it with these anchors and those in the home."""
     with runtime.database.transaction() as connection:
-        return audit.verify(connection)
+        return audit.verify(connection, [*anchors.kept(runtime), *given])
+
+
+def anchor_of(written: str) -> Anchor:
+    """An anchor as it was told, or the line that holds it. Raises `OperationError` for what holds none."""
+    anchor = Anchor.parsed(written)
+    if anchor is None:
+        raise OperationError(
+            f"anchor={written!r} is no anchor. Give it as it was told: the number of a row, a colon, and 64 letters "
+            "and digits."
+        )
+    return anchor
 
 
 def _checked(wanted: TrailFilter) -> TrailFilter:

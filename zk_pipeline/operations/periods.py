@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection
 
+from zk_pipeline.alerting import anchors
 from zk_pipeline.domain.closing import (
     StatementTotals,
     fingerprint,
@@ -123,7 +124,9 @@ def close(runtime: Runtime, actor: Actor, name: str, *, with_waiting: bool = Fal
         audit.append(connection, [actor.did("period.closed", _subject(month), detail)])
         _remember_locked(connection, runtime, month)
         _ask_again(connection, month)
-        return _of(connection, month)
+        closed = _of(connection, month)
+    anchors.publish(runtime, f"{month_name(month)} closed")
+    return closed
 
 
 def reopen(runtime: Runtime, actor: Actor, name: str, reason: str) -> Period:

@@ -162,7 +162,7 @@ def erase(runtime: Runtime, email: str, plan_hash: str, actor: Actor) -> Erasure
                 privacy.carry_out(connection, privacy.changes(connection, column, person.search, lock=True))
         if history is not None:
             dagster_history.erase(history, person.search)
-        privacy.remove_details(connection, _details(connection, person))
+        privacy.remove_details(connection, _details(connection, person), actor.name)
         suppression.remember(connection, person.hashes)
         rows = [{"table": line.table, "fate": line.fate, "rows": line.rows} for line in plan.lines]
         changed = [asdict(one) for one in closed_statements.follow_erasure(connection, hashes)]

@@ -1,28 +1,36 @@
-"""The audit trail: append-only, each row hashed with the one before it; details stand beside the chain.
+"""The audit trail: append-only, each row chained to the one before it by an HMAC; details stand beside the chain.
 
-Erasing a detail leaves its salted hash in the chain, so that the chain still verifies. Triggers refuse every other
-change; whoever can switch them off is found by the hashes, by the head, which is kept beside the chain, and by the
-heads that closed months kept.
+The key of the HMAC is derived from ZK_ENCRYPTION_KEY, so that whoever owns the database can neither change a row nor
+make one. Rows of another key, and those from before there was one, count once a row under today's key vouches for all
+before it (`bind`). A detail that goes leaves its salted hash in the chain, and a row that says which went and why.
+The head is sealed and kept beside the chain; where an older one is put back with the rows cut behind it, the anchors
+tell, which are kept elsewhere (`alerting/anchors.py`).
 """
 
 import hashlib
+import hmac
+import re
 import secrets
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from itertools import groupby
+from typing import Any, Self
 
 from sqlalchemy import Connection, Row, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from zk_pipeline.store.database import insert_rows, to_json
+from zk_pipeline.store.database import insert_rows, to_json, trail_keys
 from zk_pipeline.store.period_tables import periods
-from zk_pipeline.store.tables import audit_details, audit_head, audit_logs
+from zk_pipeline.store.tables import audit_details, audit_head, audit_logs, connectors
 
 GENESIS = "0" * 64
-_KEPT_HEADS = select(audit_head.c.hash).union(
-    select(periods.c.audit_head).where(periods.c.audit_head.regexp_match("^[0-9a-f]{64}$"))
-)
+BOUND, DETAILS_REMOVED = "audit.bound", "audit.details_removed"
+
+_KEPT_HEADS = select(periods.c.audit_head).where(periods.c.audit_head.regexp_match("^[0-9a-f]{64}$"))
+_ANCHOR = re.compile(r"(?P<number>\d{1,18}):(?P<hash>[0-9a-f]{64})")
+_VOUCHED = re.compile(r"audit:1-(?P<number>\d+):(?P<digest>[0-9a-f]{64})")
+_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +45,34 @@ class AuditEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Anchor:
+    """The number and the hash of a row, kept where the database's owner cannot change it; as text `17:3f…`."""
+
+    number: int
+    hash: str
+
+    @classmethod
+    def parsed(cls, written: str) -> Self | None:
+        """The anchor that a text begins with or is; `None` where there is none."""
+        found = _ANCHOR.search(written)
+        return cls(int(found["number"]), found["hash"]) if found else None
+
+    def __str__(self) -> str:
+        return f"{self.number}:{self.hash}"
+
+
+@dataclass(frozen=True, slots=True)
 class Verification:
-    """What a walk along the chain found; `broken_at` is the first row that does not fit, or that is gone."""
+    """What a walk along the chain found; `broken_at` is the first row that does not fit or is gone, `problem` why."""
 
     rows: int
     head: str
-    broken_at: int | None
+    broken_at: int | None = None
+    problem: str = ""
+
+
+class NoTrailKeyError(Exception):
+    """Something was to be written into the audit trail on a connection that was given no key for it."""
 
 
 def head(connection: Connection) -> tuple[int, str]:
@@ -57,9 +87,16 @@ def head(connection: Connection) -> tuple[int, str]:
     return (last.id + 1, last.hash) if last else (0, GENESIS)
 
 
+def anchor(connection: Connection) -> Anchor | None:
+    """The end of the trail, to be kept elsewhere; `None` while there is none."""
+    kept = _head(connection)
+    return Anchor(kept.number, kept.hash) if kept is not None else None
+
+
 def append(connection: Connection, events: Iterable[AuditEvent]) -> None:
-    """Append events to the chain. Writers are serialized until the transaction ends."""
+    """Append events to the chain. Writers are serialized until the transaction ends. Raises `NoTrailKeyError`."""
     row_id, previous = head(connection)
+    key = _newest_key(connection)
     logs: list[dict[str, Any]] = []
     details: list[dict[str, Any]] = []
     for event in events:
@@ -76,66 +113,73 @@ def append(connection: Connection, events: Iterable[AuditEvent]) -> None:
             "detail_hash": _detail_hash(salt, event.detail),
             "previous_hash": previous,
         }
-        previous = _row_hash(row)
+        previous = _mac(key, _canonical(row))
         logs.append({**row, "hash": previous})
         details.append({"id": row_id, "salt": salt, "detail": dict(event.detail)})
     insert_rows(connection, audit_logs, logs)
     insert_rows(connection, audit_details, details)
     if logs:
-        at = {"number": row_id, "hash": previous}
+        at = {"number": row_id, "hash": previous, "seal": _seal(key, row_id, previous)}
         moved = insert(audit_head).values(id=1, **at).on_conflict_do_update(index_elements=["id"], set_=at)
         connection.execute(moved)
 
 
-def let_details_go(connection: Connection) -> None:
-    """Allow details to be deleted until the transaction ends: for retention and for erasing a person."""
+def bind(connection: Connection, *, upgrade: bool = False) -> bool:
+    """Have a row under today's key vouch for all before it, unless the head is sealed by that key already.
+
+    Called at each start, for the first row and after a change of the key, and by the `upgrade` from a trail without
+    keys, which alone may vouch for rows without one. A trail that does not verify is left as it is, so that nothing
+    vouches for what was changed. Returns whether a row was added.
+    """
+    number, _ = head(connection)
+    kept, key = _head(connection), _newest_key(connection)
+    if kept is not None and _is_sealed(kept, [key]):
+        return False
+    walk = _Walk(trail_keys(connection))
+    walk.along(connection)
+    if kept is None and walk.rows == 0 and connection.scalar(select(connectors.c.id).limit(1)) is not None:
+        return False  # Of an installation that was started before: it was emptied.
+    if not walk.can_be_vouched_for(without_key=upgrade) or number != walk.rows:
+        return False
+    events = [AuditEvent(BOUND, "pipeline", f"audit:1-{walk.rows}:{walk.digest}", {"rows": walk.rows})]
+    if walk.unexplained:  # They went before a row had to say so.
+        events.append(_removal(walk.unexplained, "pipeline", "before the trail was bound"))
+    append(connection, events)
+    return True
+
+
+def remove_details(connection: Connection, ids: Sequence[int], actor: str, why: str) -> int:
+    """Delete details of rows, for retention or an erasure, and say so in the chain; returns how many went."""
     connection.execute(text("SELECT set_config('zk.erasing_audit_details', 'on', true)"))
+    removal = audit_details.delete().where(audit_details.c.id.in_(ids)).returning(audit_details.c.id)
+    gone = connection.execute(removal).scalars().all()
+    if gone:
+        append(connection, [_removal(gone, actor, why)])
+    return len(gone)
 
 
-def verify(connection: Connection) -> Verification:
-    """Walk the whole chain: every hash, every link, every detail that was not erased, and every head that was kept."""
-    kept = set(connection.execute(_KEPT_HEADS).scalars())
+def verify(connection: Connection, anchors: Collection[Anchor] = ()) -> Verification:
+    """Walk the whole chain: every hash, link and detail, the heads that closings kept, and these anchors."""
+    kept = set(connection.execute(_KEPT_HEADS).scalars()) - {GENESIS}
     before = _head(connection)
-    found = _walk(connection, kept)
+    named: dict[int, set[str]] = {}
+    for each in anchors:
+        named.setdefault(each.number, set()).add(each.hash)
+    walk = _Walk(trail_keys(connection), named, kept)
+    walk.along(connection)
+    found = walk.found()
     if found.broken_at is not None:
         return found
     # Others may append meanwhile: the chain ends between the heads of before and after the walk.
     after = _head(connection)
-    first, last = before.number if before else 0, after.number if after else 0
-    if kept or not first <= found.rows <= last:
-        beyond = after is not None and found.rows > last
-        return replace(found, broken_at=(last if beyond else found.rows) + 1)
+    if after is None or not _is_sealed(after, trail_keys(connection)):
+        return walk.broken(walk.rows + 1, "the head that is kept beside the rows is gone or not ours")
+    first = before.number if before else 0
+    if not first <= walk.rows <= after.number:
+        return walk.broken(min(walk.rows, after.number) + 1, "the rows do not end where the head that is kept says")
+    if walk.kept or any(each.number > walk.rows for each in anchors):
+        return walk.broken(walk.rows + 1, "rows that an anchor or a closed month names are gone from the end")
     return found
-
-
-def _head(connection: Connection) -> Row | None:
-    return connection.execute(select(audit_head)).first()
-
-
-def _walk(connection: Connection, kept: set[str]) -> Verification:
-    """Along the rows; the hashes that are met are taken out of `kept`."""
-    query = (
-        select(audit_logs, audit_details.c.salt, audit_details.c.detail)
-        .outerjoin(audit_details, audit_details.c.id == audit_logs.c.id)
-        .order_by(audit_logs.c.id)
-        .execution_options(yield_per=5000)
-    )
-    previous, rows = GENESIS, 0
-    kept.discard(GENESIS)
-    for row in connection.execute(query).mappings():
-        rows += 1
-        erased = row["salt"] is None
-        fits = (
-            row["id"] == rows
-            and row["previous_hash"] == previous
-            and row["hash"] == _row_hash(row)
-            and (erased or row["detail_hash"] == _detail_hash(row["salt"], row["detail"]))
-        )
-        if not fits:
-            return Verification(rows, previous, row["id"])
-        previous = row["hash"]
-        kept.discard(previous)
-    return Verification(rows, previous, None)
 
 
 def broken_sentence(found: Verification) -> str:
@@ -143,9 +187,146 @@ def broken_sentence(found: Verification) -> str:
     if found.broken_at is None:
         return ""
     return (
-        f"Row {found.broken_at} of the audit trail does not fit the rows before it: it was changed or one is gone. "
+        f"Row {found.broken_at} of the audit trail does not fit: {found.problem}. "
         "Compare the trail with a backup, and find out who can write to the database."
     )
+
+
+@dataclass(slots=True)
+class _Walk:
+    """A walk along all rows. `anchors` are hashes by the numbers of rows, `kept` hashes that have to be met."""
+
+    keys: Sequence[bytes]
+    anchors: Mapping[int, set[str]] = field(default_factory=dict[int, set[str]])
+    kept: set[str] = field(default_factory=set[str])
+    rows: int = 0
+    head: str = GENESIS
+    digest: str = ""
+    _broken: tuple[int, str] | None = None
+    _unvouched: int | None = None
+    """The first row that is not ours unless a later one vouches for it: of before there was a key, or of another."""
+    _strange: int | None = None
+    """The first of these that is not from before there was a key either."""
+    _keyed: bool = False
+    _missing: list[int] = field(default_factory=list[int])
+    _explained: set[int] = field(default_factory=set[int])
+
+    def along(self, connection: Connection) -> None:
+        """Walk until the end, or to the first row that does not fit."""
+        query = (
+            select(audit_logs, audit_details.c.salt, audit_details.c.detail)
+            .outerjoin(audit_details, audit_details.c.id == audit_logs.c.id)
+            .order_by(audit_logs.c.id)
+            .execution_options(yield_per=5000)
+        )
+        running = hashlib.sha256()
+        for row in connection.execute(query).mappings():
+            self.rows += 1
+            canonical = _canonical(row)
+            self._examine(row, canonical, running)
+            if self._broken is not None:
+                return
+            running.update(canonical + row["hash"].encode())
+            self.head = row["hash"]
+            self.kept.discard(self.head)
+        self.digest = running.hexdigest()
+
+    @property
+    def unexplained(self) -> list[int]:
+        """The rows whose details are gone though no row says why."""
+        return [number for number in self._missing if number not in self._explained]
+
+    def can_be_vouched_for(self, *, without_key: bool) -> bool:
+        """Whether a row under today's key may say that everything before it is as it was, also of rows without key."""
+        unfit = self._strange if without_key else self._unvouched
+        return self._broken is None and unfit is None and not (self._keyed and self.unexplained)
+
+    def found(self) -> Verification:
+        """What the walk says of the rows themselves."""
+        if self._broken is not None:
+            return self.broken(*self._broken)
+        if self.rows == 0:
+            return self.broken(1, "there is no row at all, though the first start leaves one")
+        if self._unvouched is not None:
+            return self.broken(
+                self._unvouched, "it was changed, or written under a key that is missing in ZK_ENCRYPTION_KEY"
+            )
+        if self.unexplained:
+            return self.broken(self.unexplained[0], "its detail is gone, and no row tells of an erasure or retention")
+        return Verification(self.rows, self.head)
+
+    def broken(self, at: int, problem: str) -> Verification:
+        """A verification that names a row."""
+        return Verification(self.rows, self.head, at, problem)
+
+    def _examine(self, row: Mapping[Any, Any], canonical: bytes, running: Any) -> None:
+        keyed = any(hmac.compare_digest(row["hash"], _mac(key, canonical)) for key in self.keys)
+        self._keyed = self._keyed or keyed
+        if not keyed:
+            self._unvouched = self._unvouched or row["id"]
+            if self._keyed or row["hash"] != _plain_hash(canonical):
+                self._strange = self._strange or row["id"]
+        self._broken = self._misfit(row)
+        if row["salt"] is None:
+            self._missing.append(row["id"])
+        if row["event"] == DETAILS_REMOVED:
+            self._explained.update(_numbers(row["subject"]))
+        vouched = _VOUCHED.fullmatch(row["subject"]) if keyed and row["event"] == BOUND else None
+        if vouched and (int(vouched["number"]), vouched["digest"]) == (row["id"] - 1, running.hexdigest()):
+            self._unvouched = self._strange = None
+
+    def _misfit(self, row: Mapping[Any, Any]) -> tuple[int, str] | None:
+        if row["id"] != self.rows or row["previous_hash"] != self.head:
+            return self._strange or self.rows, "a row before the next one was changed, or is gone"
+        if self.anchors.get(self.rows, {row["hash"]}) != {row["hash"]}:
+            return self.rows, "it is another row than an anchor names"
+        if row["salt"] is not None and row["detail_hash"] != _detail_hash(row["salt"], row["detail"]):
+            return self.rows, "its detail was changed"
+        return None
+
+
+def _head(connection: Connection) -> Row | None:
+    return connection.execute(select(audit_head)).first()
+
+
+def _newest_key(connection: Connection) -> bytes:
+    keys = trail_keys(connection)
+    if not keys:
+        raise NoTrailKeyError("The audit trail cannot be written here: this connection has no key for it.")
+    return keys[0]
+
+
+def _removal(ids: Iterable[int], actor: str, why: str) -> AuditEvent:
+    return AuditEvent(DETAILS_REMOVED, actor, f"audit:{_ranges(ids)}", {"why": why})
+
+
+def _ranges(ids: Iterable[int]) -> str:
+    """`3,7-9` for 3, 7, 8 and 9."""
+    runs = groupby(enumerate(sorted(ids)), lambda pair: pair[1] - pair[0])
+    spans = [[number for _, number in run] for _, run in runs]
+    return ",".join(f"{span[0]}-{span[-1]}" if len(span) > 1 else str(span[0]) for span in spans)
+
+
+def _numbers(subject: str) -> Iterable[int]:
+    for first, last in _RANGE.findall(subject):
+        yield from range(int(first), int(last or first) + 1)
+
+
+def _is_sealed(kept: Row, keys: Iterable[bytes]) -> bool:
+    return any(hmac.compare_digest(kept.seal, _seal(key, kept.number, kept.hash)) for key in keys)
+
+
+def _seal(key: bytes, number: int, hashed: str) -> str:
+    return _mac(key, f"head {number} {hashed}".encode())
+
+
+def _mac(key: bytes, content: bytes) -> str:
+    return hmac.digest(key, content, "sha256").hex()
+
+
+def _plain_hash(canonical: bytes) -> str:
+    """The hash that rows had before there was a key."""
+    return hashlib.sha256(canonical).hexdigest()
 
 
 def _detail_hash(salt: str, detail: Mapping[str, Any]) -> str:
@@ -153,10 +334,10 @@ def _detail_hash(salt: str, detail: Mapping[str, Any]) -> str:
     return hashlib.sha256(f"{salt}{canonical}".encode()).hexdigest()
 
 
-def _row_hash(row: Mapping[Any, Any]) -> str:
+def _canonical(row: Mapping[Any, Any]) -> bytes:
     instant = row["created_at"].astimezone(UTC).isoformat()
     parts = (row["id"], row["event"], row["actor"], row["subject"], row["run_id"], instant)
-    return hashlib.sha256(to_json([*parts, row["detail_hash"], row["previous_hash"]]).encode()).hexdigest()
+    return to_json([*parts, row["detail_hash"], row["previous_hash"]]).encode()
 
 
 def _sorted(value: Any) -> Any:

@@ -24,6 +24,8 @@ SECONDS_OF_SILENCE = 20
 SECONDS_TO_LET_GO = 5.0
 """For a keeper that a hanging database holds up; its lock ends with the process."""
 
+_TRAIL_KEYS = "zk_trail_keys"
+
 _log = logging.getLogger(__name__)
 
 
@@ -56,9 +58,12 @@ class HeldLock:
 
 
 class Database:
-    """One pool of connections to the `zk` database. Safe for threads; dispose of it with `close`."""
+    """One pool of connections to the `zk` database. Safe for threads; dispose of it with `close`.
 
-    def __init__(self, url: str) -> None:
+    `keys` are those of the audit trail, the newest first; without one nothing can be written into it.
+    """
+
+    def __init__(self, url: str, keys: Sequence[bytes] = ()) -> None:
         self.engine: Engine = create_engine(
             url,
             pool_size=5,
@@ -66,6 +71,7 @@ class Database:
             pool_pre_ping=True,
             json_serializer=to_json,
             hide_parameters=True,  # Errors are logged, and rows hold names and addresses.
+            execution_options={_TRAIL_KEYS: tuple(keys)},
         )
 
     def close(self) -> None:
@@ -164,6 +170,11 @@ _HOLDER = text(
         AND (l.classid::bigint << 32) | l.objid::bigint = hashtextextended(:name, 0)
     """
 )
+
+
+def trail_keys(connection: Connection) -> tuple[bytes, ...]:
+    """The keys of the audit trail that this connection's database was opened with, the newest first."""
+    return connection.get_execution_options().get(_TRAIL_KEYS, ())
 
 
 def upsert(

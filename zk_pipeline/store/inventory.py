@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, text
 
+from zk_pipeline.store import audit
 from zk_pipeline.store.raw_tables import time_accountings, timesheets
 from zk_pipeline.store.tables import audit_logs, conflicts, normalized_entries, pushes
 
@@ -17,11 +18,11 @@ def export_snapshot(connection: Connection) -> str:
 
 
 def facts(connection: Connection) -> dict[str, Any]:
-    """The schema's revision, the head of the audit chain, and the rows of the main tables."""
-    last = select(audit_logs.c.hash).order_by(audit_logs.c.id.desc()).limit(1)
+    """The schema's revision, an anchor of the audit trail, and the rows of the main tables."""
+    end = audit.anchor(connection)
     return {
         "revision": connection.execute(text("SELECT version_num FROM alembic_version")).scalar(),
-        "audit_head": connection.execute(last).scalar(),
+        "audit_anchor": str(end) if end else "",
         "rows": {
             table.fullname: connection.execute(select(func.count()).select_from(table)).scalar_one()
             for table in _COUNTED

@@ -82,7 +82,7 @@ class Search:
         """Whether a value names the person; `name` is that of its column, which may say that it is a person."""
         if value is None or not self._finder.may_find(_text_of(value)):
             return False
-        return self.finds(line)
+        return self._finder.finds(value) or (not isinstance(value, bytes) and self.without(value, name) != value)
 
     def without(self, value: Any, name: str = "") -> Any:
         """The value with the pseudonym in place of the person."""
@@ -241,11 +241,11 @@ def remove_account(connection: Connection, keys: Keys) -> None:
     connection.execute(removal, {"account_hash": keys["account_hash"]})
 
 
-def remove_details(connection: Connection, found: Sequence[Change]) -> None:
-    """Remove details of the trail; the rows of the chain stay."""
-    audit.let_details_go(connection)
-    query = text("DELETE FROM sync.audit_details WHERE ctid = ANY(CAST(:places AS tid[]))")
-    connection.execute(query, {"places": [change.place for change in found]})
+def remove_details(connection: Connection, found: Sequence[Change], actor: str) -> None:
+    """Remove details of the trail; the rows of the chain stay, and another one says which details went."""
+    query = text("SELECT id FROM sync.audit_details WHERE ctid = ANY(CAST(:places AS tid[]))")
+    ids = connection.execute(query, {"places": [change.place for change in found]}).scalars().all()
+    audit.remove_details(connection, ids, actor, "erasure")
 
 
 def make_way_for(connection: Connection, search: Search) -> None:

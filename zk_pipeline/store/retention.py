@@ -60,10 +60,11 @@ def old_run_requests(connection: Connection, before: datetime, limit: int = BATC
 
 
 def details(connection: Connection, before: datetime, limit: int = BATCH) -> int:
-    """Details of the audit trail, by when their row was written; the chain itself stays, and verifies without them."""
-    audit.let_details_go(connection)
-    old = audit_details.c.id.in_(select(audit_logs.c.id).where(audit_logs.c.created_at < before))
-    return _delete(connection, audit_details, old, limit)
+    """Details of the audit trail, by when their row was written; the chain itself stays, and another row says so."""
+    old = select(audit_details.c.id).join(audit_logs, audit_logs.c.id == audit_details.c.id)
+    chosen = old.where(audit_logs.c.created_at < before).order_by(audit_details.c.id).limit(limit)
+    ids = connection.execute(chosen.with_for_update(of=audit_details, skip_locked=True)).scalars().all()
+    return audit.remove_details(connection, ids, "pipeline", "retention")
 
 
 def _delete(connection: Connection, table: Table, condition: ColumnElement[bool], limit: int) -> int:

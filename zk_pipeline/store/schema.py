@@ -8,9 +8,14 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from zk_pipeline.store.database import Database
+from zk_pipeline.store import audit
+from zk_pipeline.store.database import Database, trail_keys
 
 MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+_SEALED = "0032"
+"""The revision from which on the audit trail has keys; whoever comes from before it has its rows vouched for."""
 
 
 class SchemaError(Exception):
@@ -32,6 +37,8 @@ def migrate(database: Database) -> str:
         head = scripts.get_current_head() or ""
         if current != head:
             command.upgrade(config, "head")
+            if current is not None and current < _SEALED and trail_keys(connection):
+                audit.bind(connection, upgrade=True)
         return head
 
 

@@ -364,6 +364,8 @@ audit_head = Table(
     Column("id", SmallInteger, primary_key=True, autoincrement=False),
     Column("number", BigInteger, nullable=False),
     text_column("hash"),
+    # An HMAC of both under the key of the trail; empty until the first start that had one.
+    text_column("seal", default=""),
     CheckConstraint("id = 1", name="one_row"),
     schema="sync",
 )

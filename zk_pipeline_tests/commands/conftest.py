@@ -21,12 +21,14 @@ from typer.testing import CliRunner
 
 from zk_pipeline.cli import app
 from zk_pipeline.commands import console
+from zk_pipeline.runtime import TRAIL, open_runtime, store_connectors
 from zk_pipeline.sandbox.client import SandboxControl
 from zk_pipeline.sandbox.server import SandboxProcess
 from zk_pipeline.settings import ENV_FILE
+from zk_pipeline.store import audit
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.embedded import Endpoint
-from zk_pipeline.store.encryption import generate_key
+from zk_pipeline.store.encryption import TokenCipher, generate_key
 from zk_pipeline_tests.dagster_economy import economize
 from zk_pipeline_tests.databases import careless_server, copy, migrated
 
@@ -46,10 +48,18 @@ class Home:
         """The name of Dagster's database."""
         return str(make_url(self.variables["ZK_DAGSTER_URL"]).database)
 
+    def start(self) -> None:
+        """Begin the audit trail and store the connectors, as the first start does."""
+        with patch.dict(os.environ, self.variables), open_runtime() as runtime:
+            with runtime.database.transaction() as connection:
+                audit.bind(connection)
+            store_connectors(runtime)
+
     @contextmanager
     def database(self) -> Iterator[Database]:
         """The product's database."""
-        database = Database(self.variables["ZK_DATABASE_URL"])
+        keys = TokenCipher(self.variables["ZK_ENCRYPTION_KEY"]).derived(TRAIL)
+        database = Database(self.variables["ZK_DATABASE_URL"], keys)
         try:
             yield database
         finally:
@@ -184,4 +194,5 @@ def zk_home(homes: Homes) -> Home:
 def zk(zk_home: Home, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Zk:
     for terminal in (console.out, console.err):
         monkeypatch.setattr(terminal, "_width", 200)
+    zk_home.start()
     return Zk(zk_home)

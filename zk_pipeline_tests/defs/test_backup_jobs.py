@@ -61,7 +61,7 @@ def test_a_backup_is_made_and_proven_by_restoring_it(runtime: Runtime):
     result = executed(rehearse_backup)
     assert result.success
     (output,) = [event for event in result.all_events if event.is_successful_output]
-    assert output.step_output_data.metadata["sync.audit_logs"].value == 1
+    assert output.step_output_data.metadata["sync.audit_logs"].value == 2
     assert not [name for name in names_of_databases(runtime) if name.startswith("zk_rehears")]
 
 

@@ -34,6 +34,7 @@ from zk_pipeline.store.columns import SCHEMAS
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.embedded import embedded_server
 from zk_pipeline.store.embedded_programs import program
+from zk_pipeline_tests.databases import TRAIL_KEYS
 
 RELEASES = Path(__file__).with_name("releases")
 ROWS = 3
@@ -55,7 +56,7 @@ AUDIT = ("audit_logs", "audit_details", "audit_head")
 def main(version: str, revision: str) -> None:
     """Write a database of this revision, with made-up rows in every table, as plain SQL."""
     with tempfile.TemporaryDirectory() as folder, embedded_server(Path(folder)) as server:
-        database = Database(server.url())
+        database = Database(server.url(), TRAIL_KEYS)
         with database.transaction() as connection:
             command.upgrade(schema._config(connection), revision)
         with database.transaction() as connection:

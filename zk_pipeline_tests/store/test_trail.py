@@ -60,8 +60,7 @@ def test_pages_follow_each_other_without_gap_or_overlap(trailed: Database) -> No
 
 def test_a_row_whose_detail_was_erased_is_shown_without_it(trailed: Database) -> None:
     with trailed.transaction() as connection:
-        audit.let_details_go(connection)
-        connection.execute(text("DELETE FROM sync.audit_details WHERE id = 3"))
+        audit.remove_details(connection, [3], "pipeline", "retention")
         (row,) = trail.newest(connection, TrailFilter(subject="booking:1"), 10)
     assert (row.detail, row.event) == (None, "kimai.timesheet.created")
 

@@ -3,6 +3,7 @@
 import re
 import tomllib
 from collections.abc import Iterator
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from zk_pipeline.local import PROJECT
 from zk_pipeline.store import audit, mappings, schema
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.embedded import Endpoint
+from zk_pipeline_tests.databases import TRAIL_KEYS
 from zk_pipeline_tests.store.make_release import RELEASES, ROWS, fill, tables
 
 DUMPS = sorted(RELEASES.glob("*.sql"))
@@ -68,11 +70,12 @@ def test_an_upgrade_keeps_every_row(released: Database) -> None:
     assert common(content(released), before) == before
 
 
-def test_the_audit_chain_of_a_release_still_verifies(released: Database) -> None:
-    schema.migrate(released)
-    with released.transaction() as connection:
-        chain = audit.verify(connection)
-    assert (chain.rows, chain.broken_at) == (ROWS, None)
+def test_the_audit_chain_of_a_release_still_verifies(released: Database, endpoint: Endpoint) -> None:
+    with closing(Database(endpoint.url("upgraded"), TRAIL_KEYS)) as database:
+        schema.migrate(database)
+        with database.transaction() as connection:
+            chain = audit.verify(connection)
+    assert (chain.rows, chain.broken_at) == (ROWS + 1, None)
 
 
 def test_a_release_comes_back_as_it_was_and_can_be_upgraded_again(released: Database) -> None:
@@ -84,9 +87,9 @@ def test_a_release_comes_back_as_it_was_and_can_be_upgraded_again(released: Data
     assert common(content(released), before) == before
 
 
-def test_each_step_back_and_forth_works_on_rows_of_this_version(empty: Database) -> None:
+def test_each_step_back_and_forth_works_on_rows_of_this_version(empty: Database, endpoint: Endpoint) -> None:
     schema.migrate(empty)
-    with empty.transaction() as connection:
+    with closing(Database(endpoint.url("upgraded"), TRAIL_KEYS)) as keyed, keyed.transaction() as connection:
         fill(connection)
     for revision in revisions()[1:]:
         downgrade(empty, revision)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import dagster as dg
 
+from zk_pipeline.alerting import anchors
 from zk_pipeline.alerting.book import tell_failure
 from zk_pipeline.dagster_server import run_url
 from zk_pipeline.defs.days import stopping_on_system_errors
@@ -26,15 +27,20 @@ KEEP_ACTS_DAYS = 1
 
 @dg.op(out=dg.Out(dg.Nothing))
 def verify_chain(context: dg.OpExecutionContext, zk: ZkResource) -> None:
-    """Walk along the whole chain. When a row does not fit, people are told at once, whatever ZK_ALERT_AFTER says."""
+    """Walk along the whole chain. When a row does not fit, people are told at once, whatever ZK_ALERT_AFTER says.
+
+    It is compared with the anchors in the home; when all fits, its end is the next one.
+    """
     with stopping_on_system_errors(), zk.runtime.database.transaction() as connection:
-        found = audit.verify(connection)
-    context.add_output_metadata({"rows": found.rows, "head": found.head})
+        found = audit.verify(connection, anchors.kept(zk.runtime))
     if found.broken_at is not None:
         sentence = audit.broken_sentence(found)
         link = run_url(zk.runtime.settings.dagster_link, context.run_id)
         tell_failure(zk.runtime, Trouble(VERIFY, sentence, sentence, (), link))
         raise dg.Failure(description=sentence, metadata={"broken_at": found.broken_at})
+    with stopping_on_system_errors():
+        anchor = anchors.publish(zk.runtime, "daily")
+    context.add_output_metadata({"rows": found.rows, "head": found.head, "anchor": str(anchor)})
 
 
 @dg.job(name=VERIFY, description="Walks along the audit chain, and fails when a row was changed or is gone.")

@@ -63,6 +63,8 @@ WORDS = {
     "event.undo.requested": ("Undo requested", "Rücknahme angefordert", "Annulation demandée"),
     "event.limits.overridden": ("Limits overridden", "Grenzen übergangen", "Limites outrepassées"),
     "event.tagging.requested": ("Month's tags requested", "Markierung angefordert", "Étiquetage demandé"),
+    "event.audit.bound": ("Trail bound to the key", "Protokoll an den Schlüssel gebunden", "Journal lié à la clé"),
+    "event.audit.details_removed": ("Details removed", "Einzelheiten entfernt", "Détails supprimés"),
     "event.adjustment.made": ("Adjustment made", "Ausgleich gebucht", "Ajustement effectué"),
     "event.period.closed": ("Month closed", "Monat abgeschlossen", "Mois clôturé"),
     "event.period.reopened": ("Month reopened", "Monat wieder geöffnet", "Mois rouvert"),
