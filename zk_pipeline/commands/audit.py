@@ -15,6 +15,7 @@ from zk_pipeline.commands.console import (
     explained,
     fail,
     out,
+    person,
     show_json,
 )
 from zk_pipeline.domain.spreadsheets import Dialect
@@ -68,7 +69,7 @@ def export(
     """Write the trail, oldest first. What a spreadsheet would take for a formula begins with an apostrophe."""
     wanted = TrailFilter(event, actor, subject, run, since, until, text)
     with environment(decided=False) as ready, explained(OperationError):
-        pieces = audit.export(ready.runtime, wanted, kind, dialect)
+        pieces = audit.export(ready.runtime, person(), wanted, kind, dialect)
         if file is None:
             sys.stdout.writelines(pieces)
             return

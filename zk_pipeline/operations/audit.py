@@ -1,6 +1,6 @@
 """The audit trail for people: pages with the names of those who acted, export as a stream, and verification."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, astuple, dataclass, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -9,6 +9,7 @@ from typing import Any
 from zk_pipeline.alerting import anchors
 from zk_pipeline.domain import spreadsheets
 from zk_pipeline.domain.spreadsheets import Dialect
+from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.operations.errors import OperationError
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import audit, trail
@@ -44,27 +45,29 @@ class TrailEntry:
     hash: str
 
 
-def page(runtime: Runtime, wanted: TrailFilter, limit: int, offset: int) -> tuple[list[TrailEntry], int]:
-    """One page of the trail, newest first, and how many rows fit in all.
+def page(runtime: Runtime, reader: Actor, wanted: TrailFilter, limit: int, offset: int) -> tuple[list[TrailEntry], int]:
+    """One page of the trail as far as `reader` may read it, newest first, and how many rows fit in all.
+
+    Viewers read neither sign-ins nor addresses of others.
 
     Raises `OperationError` for a span that ends before it begins.
     """
-    checked = _checked(wanted)
+    checked = _checked(wanted, reader)
     with runtime.database.transaction() as connection:
         total = trail.count(connection, checked)
         rows = trail.newest(connection, checked, limit, offset)
         names = trail.names_of(connection, {row.actor for row in rows})
-    return _entries(rows, names), total
+    return _entries(rows, names, checked.reader), total
 
 
 def export(
-    runtime: Runtime, wanted: TrailFilter, kind: ExportFormat, dialect: Dialect = Dialect.PLAIN
+    runtime: Runtime, reader: Actor, wanted: TrailFilter, kind: ExportFormat, dialect: Dialect = Dialect.PLAIN
 ) -> Iterator[str]:
-    """The trail as text, oldest first, in pieces: however long it is, little of it is in memory.
+    """What `page` shows `reader` as text, oldest first, in pieces: however long it is, little of it is in memory.
 
     The first piece is read at once, so that what is wrong is raised before anything is sent.
     """
-    pieces = _pieces(runtime, _checked(wanted))
+    pieces = _pieces(runtime, _checked(wanted, reader))
     first = next(pieces)
     return _written(first, pieces, kind, dialect)
 
@@ -86,12 +89,13 @@ def anchor_of(written: str) -> Anchor:
     return anchor
 
 
-def _checked(wanted: TrailFilter) -> TrailFilter:
+def _checked(wanted: TrailFilter, reader: Actor) -> TrailFilter:
     """Times without a zone are taken as UTC."""
     since, until = _with_zone(wanted.since), _with_zone(wanted.until)
     if since and until and since >= until:
         raise OperationError(f"from={since.isoformat()} is not before to={until.isoformat()}. Correct one of them.")
-    return replace(wanted, since=since, until=until)
+    limited = "" if reader.role.covers(Role.OPERATOR) else reader.name
+    return replace(wanted, since=since, until=until, reader=limited)
 
 
 def _with_zone(moment: datetime | None) -> datetime | None:
@@ -105,7 +109,7 @@ def _pieces(runtime: Runtime, wanted: TrailFilter) -> Iterator[list[TrailEntry]]
         with runtime.database.transaction() as connection:
             rows = trail.following(connection, wanted, last, ROWS_AT_ONCE)
             names = trail.names_of(connection, {row.actor for row in rows})
-        yield _entries(rows, names)
+        yield _entries(rows, names, wanted.reader)
         if len(rows) < ROWS_AT_ONCE:
             return
         last = rows[-1].id
@@ -134,7 +138,8 @@ def _text(entries: Sequence[TrailEntry], kind: ExportFormat, dialect: Dialect) -
     return spreadsheets.lines(rows, dialect)
 
 
-def _entries(rows: Sequence[TrailRow], names: dict[str, str]) -> list[TrailEntry]:
+def _entries(rows: Sequence[TrailRow], names: dict[str, str], reader: str) -> list[TrailEntry]:
+    """With a `reader`, details lose the addresses of others."""
     return [
         TrailEntry(
             id=row.id,
@@ -144,8 +149,12 @@ def _entries(rows: Sequence[TrailRow], names: dict[str, str]) -> list[TrailEntry
             actor_name=names.get(row.actor, ""),
             subject=row.subject,
             run_id=row.run_id,
-            detail=row.detail,
+            detail=_without_address(row) if reader and reader != row.actor else row.detail,
             hash=row.hash,
         )
         for row in rows
     ]
+
+
+def _without_address(row: TrailRow) -> dict[str, Any] | None:
+    return row.detail and {name: value for name, value in row.detail.items() if name != trail.ADDRESS}

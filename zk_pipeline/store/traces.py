@@ -28,6 +28,7 @@ from zk_pipeline.store.tables import (
     sync_runs,
     writes,
 )
+from zk_pipeline.store.trail import ADDRESS
 
 MAX_DIGITS = 18
 """More do not fit the ids of either system."""
@@ -225,7 +226,8 @@ def _requests(systems: Systems, source_id: str | None, kimai_id: int | None) -> 
 def _events(subjects: Collection[str]) -> Select[Any]:
     columns = (audit_logs.c.id, audit_logs.c.event, audit_logs.c.actor, audit_logs.c.subject, audit_logs.c.run_id)
     return (
-        select(*columns, audit_logs.c.created_at, audit_details.c.detail)
+        # From where somebody decided is no part of the story.
+        select(*columns, audit_logs.c.created_at, audit_details.c.detail.op("-")(ADDRESS).label("detail"))
         .outerjoin(audit_details, audit_details.c.id == audit_logs.c.id)
         .where(audit_logs.c.subject.in_(subjects))
         .order_by(audit_logs.c.id)

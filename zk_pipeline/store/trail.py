@@ -12,13 +12,20 @@ from zk_pipeline.store.tables import audit_details, audit_logs
 
 USER_PREFIX = "user:"
 
+SIGN_INS = ("user.signed_in", "user.signed_out", "user.sign_in_failed", "session.token_reused")
+"""Events that tell when and from where somebody signs in."""
+
+ADDRESS = "address"
+"""Where a detail has the address of whoever acted."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrailFilter:
     """Which rows of the trail are wanted; what is empty does not narrow.
 
     `event` stands for everything that begins with it, `text` for a part of event, subject or detail in any case of
-    letters. The span is half-open: `since <= t < until`, in UTC.
+    letters. The span is half-open: `since <= t < until`, in UTC. With a `reader`, sign-ins of others are left out, and
+    their addresses are not searched.
     """
 
     event: str = ""
@@ -28,6 +35,7 @@ class TrailFilter:
     since: datetime | None = None
     until: datetime | None = None
     text: str = ""
+    reader: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +110,11 @@ def _condition(wanted: TrailFilter) -> ColumnElement[bool]:
         parts.append(logs.created_at >= wanted.since)
     if wanted.until is not None:
         parts.append(logs.created_at < wanted.until)
+    if wanted.reader:
+        own = or_(logs.actor == wanted.reader, logs.subject == wanted.reader)
+        parts.append(or_(logs.event.not_in(SIGN_INS), own))
     if wanted.text:
-        searched = (logs.event, logs.subject, cast(audit_details.c.detail, Text))
+        detail = audit_details.c.detail.op("-")(ADDRESS) if wanted.reader else audit_details.c.detail
+        searched = (logs.event, logs.subject, cast(detail, Text))
         parts.append(or_(*(column.icontains(wanted.text, autoescape=True) for column in searched)))
     return and_(true(), *parts)

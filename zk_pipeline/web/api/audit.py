@@ -49,22 +49,25 @@ Filtered = Annotated[TrailFilter, Depends(_filter)]
 
 
 @router.get("", summary="A page of the trail, newest first")
-def list_trail(_actor: Viewer, ready: Ready, paging: Wanted, wanted: Filtered) -> Page[TrailEntry]:
-    """`event` stands for everything that begins so; `text` searches event, subject and detail."""
-    entries, total = audit.page(ready, wanted, paging.size, paging.offset)
+def list_trail(actor: Viewer, ready: Ready, paging: Wanted, wanted: Filtered) -> Page[TrailEntry]:
+    """`event` stands for everything that begins so; `text` searches event, subject and detail.
+
+    Viewers read neither sign-ins nor addresses of others.
+    """
+    entries, total = audit.page(ready, actor, wanted, paging.size, paging.offset)
     return paging.of(entries, total)
 
 
 @router.get("/export", summary="The trail as CSV or JSON lines, oldest first", response_class=StreamingResponse)
 def export_trail(
-    _actor: Viewer,
+    actor: Viewer,
     ready: Ready,
     wanted: Filtered,
     kind: Annotated[ExportFormat, Query(alias="format")],
     csv_dialect: CsvDialect = Dialect.PLAIN,
 ) -> StreamingResponse:
     """Sent as it is read. Cells that a spreadsheet would take for a formula begin with an apostrophe."""
-    pieces: Iterator[str] = audit.export(ready, wanted, kind, csv_dialect)
+    pieces: Iterator[str] = audit.export(ready, actor, wanted, kind, csv_dialect)
     name = f'attachment; filename="audit.{kind}"'
     return StreamingResponse(pieces, media_type=MEDIA_TYPES[kind], headers={"Content-Disposition": name})
 

@@ -39,6 +39,45 @@ def test_a_page_has_the_newest_rows_first_and_the_total(trailed: Web, as_role: A
     assert [row["subject"] for row in found["items"]] == ["booking:1"]
 
 
+def signed_in(web: Web) -> None:
+    """User 98 signed in and decided, from an address; somebody failed to sign in as them."""
+    detail = {"address": "203.0.113.9", "note": "as agreed"}
+    events = [
+        AuditEvent("user.signed_in", "user:98", "user:98", {"address": "203.0.113.9"}),
+        AuditEvent("user.sign_in_failed", "anonymous", "user:98", {"address": "203.0.113.9"}),
+        AuditEvent("session.token_reused", "anonymous", "user:98", {"address": "203.0.113.9"}),
+        AuditEvent("user.signed_out", "user:98", "user:98", {"address": "203.0.113.9"}),
+        AuditEvent("conflict.decided", "user:98", "conflict:1", detail),
+    ]
+    with web.database.transaction() as connection:
+        audit.append(connection, events)
+
+
+@pytest.mark.parametrize(("role", "reads"), [("viewer", False), ("operator", True), ("admin", True)])
+def test_viewers_read_neither_sign_ins_nor_addresses_of_others(
+    web: Web, as_role: AsRole, role: str, reads: bool
+) -> None:
+    client = as_role(role)
+    signed_in(web)
+    for answer in (
+        client.get(PATH, params={"size": 100}),
+        client.get(f"{PATH}/export", params={"format": "csv"}),
+        client.get(f"{PATH}/export", params={"format": "jsonl"}),
+    ):
+        assert ("203.0.113.9" in answer.text, "user.sign_in_failed" in answer.text) == (reads, reads)
+        assert "as agreed" in answer.text
+    assert client.get(PATH, params={"text": "203.0.113"}).json()["total"] == (5 if reads else 0)
+
+
+def test_viewers_read_their_own_sign_ins(web: Web, as_role: AsRole) -> None:
+    client = as_role("viewer")
+    with web.database.transaction() as connection:
+        number = connection.execute(text("SELECT id FROM sync.users WHERE role = 'viewer'")).scalar_one()
+        detail = {"address": "198.51.100.7"}
+        audit.append(connection, [AuditEvent("user.signed_in", f"user:{number}", f"user:{number}", detail)])
+    assert client.get(PATH, params={"text": "198.51.100.7"}).json()["total"] == 1
+
+
 def test_users_are_shown_by_name_and_the_trail_holds_their_number(web: Web, as_role: AsRole) -> None:
     client = as_role("admin")
     with web.database.transaction() as connection:

@@ -64,7 +64,7 @@ class Trail:
         await self._panel.refresh()
 
     def _load(self) -> tuple[list[TrailEntry], int]:
-        return audit.page(self._visit.runtime, self._wanted(), SIZE, (self._page - 1) * SIZE)
+        return audit.page(self._visit.runtime, self._visit.actor, self._wanted(), SIZE, (self._page - 1) * SIZE)
 
     def _show(self, loaded: tuple[list[TrailEntry], int]) -> None:
         entries, total = loaded
