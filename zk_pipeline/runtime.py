@@ -18,10 +18,9 @@ from zk_pipeline.connectors.base import (
     Endpoint,
     SourceConnector,
     TargetConnector,
-    source_kinds,
-    target_kinds,
 )
 from zk_pipeline.connectors.errors import ConnectorError
+from zk_pipeline.connectors.plugins import broken_plugins, source_kinds, target_kinds
 from zk_pipeline.domain.markers import marker
 from zk_pipeline.domain.policy import Policy
 from zk_pipeline.settings import Settings, load_settings
@@ -345,3 +344,6 @@ def _plugin(kinds: Mapping[str, type], stored: StoredConnector) -> type:
         return kinds[stored.kind]
     known = ", ".join(sorted(kinds))
     raise SetupError(f"Connector {stored.name} is of kind {stored.kind!r}, which is not installed; known: {known}.")
+    for broken in broken_plugins():
+        if broken.kind == stored.kind:
+            raise SetupError(str(broken))

@@ -6,11 +6,10 @@ that every connector must pass.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from importlib.metadata import entry_points
 from types import TracebackType
 from typing import ClassVar, Generic, Self, TypeVar
 
@@ -34,9 +33,6 @@ from zk_pipeline.domain.traffic import Traffic
 from zk_pipeline.domain.vanished import Listing
 
 Row = TypeVar("Row")
-
-SOURCES = "zk_pipeline.sources"
-TARGETS = "zk_pipeline.targets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,13 +380,3 @@ class TargetConnector(Connector):
     @abstractmethod
     def ensure_tags(self, names: Iterable[str]) -> None:
         """See to it that the tags exist and are visible."""
-
-
-def source_kinds() -> Mapping[str, type[SourceConnector]]:
-    """The installed source connectors by name. Loads each plug-in."""
-    return {point.name: point.load() for point in entry_points(group=SOURCES)}
-
-
-def target_kinds() -> Mapping[str, type[TargetConnector]]:
-    """The installed target connectors by name. Loads each plug-in."""
-    return {point.name: point.load() for point in entry_points(group=TARGETS)}

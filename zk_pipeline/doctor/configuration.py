@@ -6,6 +6,7 @@ from sqlalchemy import make_url, select
 
 from zk_pipeline.connectors.checks import Finding
 from zk_pipeline.doctor.installation import Installation
+from zk_pipeline.connectors.plugins import broken_plugins
 from zk_pipeline.domain.locks import first_open_day
 from zk_pipeline.domain.vital_figures import Level
 from zk_pipeline.runtime import SetupError
@@ -27,6 +28,9 @@ def examine(installation: Installation) -> Iterator[Finding]:
     yield from _key_file(installation)
     yield _decided(installation)
     yield _alerts(settings)
+    yield from _env_file()
+    yield from _waiting(installation)
+    yield from (Finding("plug-ins", Level.WARN, str(broken)) for broken in broken_plugins())
     yield _lock(installation)
 
 

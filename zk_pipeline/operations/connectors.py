@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 from sqlalchemy import Connection
 
 from zk_pipeline.connectors.addresses import REMEDY, checked_base_url, checked_token, leads_to_forbidden
-from zk_pipeline.connectors.base import Endpoint, SourceConnector, TargetConnector, source_kinds, target_kinds
+from zk_pipeline.connectors.base import Endpoint, SourceConnector, TargetConnector
 from zk_pipeline.connectors.checks import Validation
+from zk_pipeline.connectors.plugins import source_kinds, target_kinds
 from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
 from zk_pipeline.runtime import Role, Runtime

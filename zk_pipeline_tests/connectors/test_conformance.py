@@ -5,9 +5,9 @@ from importlib.metadata import entry_points
 
 import pytest
 
-from zk_pipeline.connectors.base import SOURCES, TARGETS, source_kinds, target_kinds
 from zk_pipeline.connectors.conformance import SourceConformance, TargetConformance
 from zk_pipeline.connectors.kimai import KimaiConnector
+from zk_pipeline.connectors.plugins import SOURCES, TARGETS, source_kinds, target_kinds
 from zk_pipeline.connectors.zammad import ZammadConnector
 from zk_pipeline.domain.records import TimesheetDraft, Window
 from zk_pipeline.sandbox.zammad import ZammadServer
