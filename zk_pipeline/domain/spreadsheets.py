@@ -10,8 +10,10 @@ from enum import StrEnum
 BOM = "\ufeff"
 
 _CALCULATED = "=+\\-@\uff1d\uff0b\uff0d\uff20"  # Full-width forms count as well in some countries.
-_BEGINNING = re.compile(rf"""["\s]*[{_CALCULATED}]|[\t\r\n]""")
-_GUARDED = re.compile(rf"""'+(?:["\s]*[{_CALCULATED}]|[\t\r\n])""")
+# What a spreadsheet may skip before it calculates: quotes, blanks of every kind, and what nobody sees.
+_SKIPPED = r'"\s\x00-\x1f\u00ad\u180e\u200b-\u200f\u2060\ufeff'
+_BEGINNING = re.compile(rf"""[{_SKIPPED}]*[{_CALCULATED}]|[\t\r\n]""")
+_GUARDED = re.compile(rf"""'+(?:[{_SKIPPED}]*[{_CALCULATED}]|[\t\r\n])""")
 
 
 class Dialect(StrEnum):
@@ -41,10 +43,9 @@ def cell(value: object, dialect: Dialect = Dialect.PLAIN) -> str:
         number = f"{value:f}"
         return number.replace(".", ",") if dialect is Dialect.EXCEL else number
     text = "" if value is None else str(value)
-    delimiters = (
-        ",;" if dialect is Dialect.EXCEL else ";"
-    )  # Who reads plain CSV divides it at commas, and knows quotes.
-    inside = rf"""(?s)(?<=.)([{delimiters}\t\r\n]["'\s]*)(?=[{_CALCULATED}])"""
+    # Who reads plain CSV divides it at commas, and knows quotes.
+    delimiters = ",;|" if dialect is Dialect.EXCEL else ";|"
+    inside = rf"""(?s)(?<=.)([{delimiters}\t\r\n]['{_SKIPPED}]*)(?=[{_CALCULATED}])"""
     return guarded(re.sub(inside, r"\1'", text))
 
 

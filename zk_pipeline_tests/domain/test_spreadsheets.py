@@ -10,7 +10,25 @@ from zk_pipeline.domain import spreadsheets
 from zk_pipeline.domain.spreadsheets import Dialect
 
 
-@pytest.mark.parametrize("typed", ["=1+1", "+49 30 1234", "-5", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "=1+1",
+        "+49 30 1234",
+        "-5",
+        "@SUM(A1)",
+        "\t=1",
+        "\r=1",
+        "\n=1",
+        " =1",
+        "\u00a0=1",
+        "\u200b=1",
+        "\ufeff=1",
+        "\u3000\uff1d1",
+        "\uff20A1",
+        "\x00=1",
+    ],
+)
 def test_what_would_be_calculated_begins_with_an_apostrophe(typed: str) -> None:
     assert spreadsheets.cell(typed) == f"'{typed}"
 
@@ -21,9 +39,23 @@ def test_everything_else_is_as_it_was(value: object, shown: str) -> None:
 
 
 @pytest.mark.parametrize("dialect", Dialect)
-@pytest.mark.parametrize("delimiter", [";", ",", "\t"])
+@pytest.mark.parametrize("delimiter", [";", ",", "\t", "|"])
 @pytest.mark.parametrize(
-    "typed", ["x;=1+1+cmd|' /C calc'!A0", 'x,"=1', "x\t -1", "x\n@a", ' "=1', "\uff1d1", "x; '=1", "a, b; c, -d"]
+    "typed",
+    [
+        "x;=1+1+cmd|' /C calc'!A0",
+        'x,"=1',
+        "x\t -1",
+        "x\n@a",
+        ' "=1',
+        "\uff1d1",
+        "x; '=1",
+        "a, b; c, -d",
+        "x|=1",
+        "x;\u200b=1",
+        "x;\n=1",
+        "x;\u00a0\uff0b1",
+    ],
 )
 def test_no_part_of_a_text_is_calculated_whatever_a_spreadsheet_divides_at(
     typed: str, delimiter: str, dialect: Dialect
@@ -32,7 +64,9 @@ def test_no_part_of_a_text_is_calculated_whatever_a_spreadsheet_divides_at(
     cells = [cell for row in csv.reader(io.StringIO(text), delimiter=delimiter) for cell in row]
     if delimiter == dialect.delimiter:
         assert len(cells) == 3
-    assert [cell for cell in cells if cell.lstrip(' "')[:1] in {"=", "-", "@", "\uff1d"} and cell[:1] != "'"] == []
+    assert [
+        cell for cell in cells if cell.lstrip(' "\n\u200b\u00a0')[:1] in {*"=-@\uff1d\uff0b"} and cell[:1] != "'"
+    ] == []
 
 
 def test_a_german_spreadsheet_gets_its_mark_its_delimiter_and_its_decimal_comma() -> None:
