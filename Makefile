@@ -66,7 +66,7 @@ chaos: $(READY) ## Attack everything while it runs, 20 seeds (make chaos SEEDS=2
 		--seconds $(or $(SECONDS),40) --at-once $(or $(AT_ONCE),1)
 
 people: $(READY) ## Let simulated people edit both sides, 100 seeds (make people SEEDS=500 FIRST=1)
-	ZK_SIMULATED_SEEDS=$(or $(SEEDS),100) ZK_SIMULATED_FIRST_SEED=$(or $(FIRST),1) \
+	SIMULATED_SEEDS=$(or $(SEEDS),100) SIMULATED_FIRST_SEED=$(or $(FIRST),1) \
 		$(BIN)/python -m pytest -q -n $(WORKERS) zk_pipeline_tests/defs/test_people.py
 
 money: $(READY) ## Compare random months with what Kimai charges, 100 seeds (make money SEEDS=300)

@@ -49,12 +49,13 @@ class Place:
 
 
 @contextmanager
-def prepared(settings: Settings, *, decided: bool = True) -> Iterator[Environment]:
+def prepared(settings: Settings, *, decided: bool = True, stores: bool = True) -> Iterator[Environment]:
     """Prepare everything that a command needs, and set the variables for this process and its children.
 
-    Starts the embedded database when no other is given, migrates ours, stores the connectors of the environment. Raises
-    the typed errors of settings, database, schema and encryption, and `SetupError` when a setting that decided stored
-    facts has changed, unless `decided` is false.
+    Starts the embedded database when no other is given, migrates ours, and stores the connectors of the environment,
+    unless `stores` is false: what only reads changes no credential. Raises the typed errors of settings, database,
+    schema and encryption, and `SetupError` when a setting that decided stored facts has changed, unless `decided` is
+    false.
     """
     with located(settings) as place:
         dagster_home = _dagster_home(place.home)
@@ -77,11 +78,12 @@ def prepared(settings: Settings, *, decided: bool = True) -> Iterator[Environmen
         )
         with open_runtime(complete) as runtime:
             migrate(runtime.database)
-            if decided:
             with runtime.database.transaction() as connection:
                 audit.bind(connection)
+            if decided:
                 runtime.require_decided()
-            store_connectors(runtime)
+            if stores:
+                store_connectors(runtime)
             yield Environment(runtime, place.home, variables)
 
 

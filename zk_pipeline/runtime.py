@@ -38,9 +38,9 @@ ROLES: tuple[Role, ...] = ("source", "target")
 ZONE_OF_EXAMPLES = "Europe/Berlin"
 
 _log = logging.getLogger(__name__)
+
 TRAIL = "audit trail"
 """What the keys of the audit trail are derived for."""
-
 
 _WITNESSES = 5
 """Time sheets that a target's new address is asked for; one of them may have been deleted or rewritten by people."""
@@ -99,12 +99,23 @@ def machine_zone() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """Settings, database and cipher of one process. `clock` tells when a system answered, or did not."""
+    """Settings, database and cipher of one process. `clock` tells when a system answered, or did not.
+
+    `tried` are connectors that are used in place of those that are stored.
+    """
 
     settings: Settings
     database: Database
     cipher: TokenCipher
     clock: Callable[[], datetime] = utc_now
+    tried: tuple[StoredConnector, ...] = ()
+
+    def as_given(self) -> "Runtime":
+        """The same with the connectors of the environment, which the next start will store, to try them out.
+
+        Raises `SetupError` for half of a pair.
+        """
+        return replace(self, tried=tuple(given_connectors(self.settings)))
 
     @contextmanager
     def source(self) -> Iterator[SourceConnector]:
@@ -131,11 +142,20 @@ class Runtime:
             yield connector
 
     def stored(self, role: Role) -> StoredConnector:
-        """The active connector of a role. Raises `SetupError` when none is stored."""
+        """The active connector of a role, or else that of the environment, which the next start will store.
+
+        Raises `SetupError` when there is neither.
+        """
+        for tried in self.tried:
+            if tried.role == role:
+                return tried
         with self.database.transaction() as connection:
             stored = connections.active(connection, role, self.cipher)
         if stored is not None:
             return stored
+        for given in given_connectors(self.settings):
+            if given.role == role:
+                return given
         variables = "ZK_ZAMMAD_URL and ZK_ZAMMAD_TOKEN" if role == "source" else "ZK_KIMAI_URL and ZK_KIMAI_TOKEN"
         raise SetupError(f"There is no {role} connector yet. Set {variables}, in the environment or in .env.")
 
@@ -280,13 +300,8 @@ def open_runtime(settings: Settings | None = None) -> Iterator[Runtime]:
         database.close()
 
 
-def store_connectors(runtime: Runtime) -> None:
-    """Create or refresh the connectors whose URL and token the environment holds.
-
-    Raises `SetupError` for half of a pair, for a second source where there are bookings of another, and for a target
-    that is not the one that was written to.
-    """
-    settings = runtime.settings
+def given_connectors(settings: Settings) -> list[StoredConnector]:
+    """The connectors whose URL and token the environment holds. Raises `SetupError` for half of a pair."""
     given = (
         ("zammad", "source", settings.zammad_url, settings.zammad_token.get_secret_value(), "ZK_ZAMMAD"),
         ("kimai", "target", settings.kimai_url, settings.kimai_token.get_secret_value(), "ZK_KIMAI"),
@@ -300,6 +315,16 @@ def store_connectors(runtime: Runtime) -> None:
             raise SetupError(f"{missing} is missing: {prefix}_URL and {prefix}_TOKEN belong together.")
         given_as = StoredConnector(kind, role, kind, url, token)
         wanted.append(replace(given_as, base_url=_address(given_as)))
+    return wanted
+
+
+def store_connectors(runtime: Runtime) -> None:
+    """Create or refresh the connectors whose URL and token the environment holds.
+
+    Raises `SetupError` for half of a pair, for a second source where there are bookings of another, and for a target
+    that is not the one that was written to.
+    """
+    wanted = given_connectors(runtime.settings)
     for connector in wanted:
         if connector.role == "target":
             runtime.require_same_target(connector)
@@ -342,8 +367,8 @@ def _plugin(kinds: Mapping[str, type[TargetConnector]], stored: StoredConnector)
 def _plugin(kinds: Mapping[str, type], stored: StoredConnector) -> type:
     if stored.kind in kinds:
         return kinds[stored.kind]
-    known = ", ".join(sorted(kinds))
-    raise SetupError(f"Connector {stored.name} is of kind {stored.kind!r}, which is not installed; known: {known}.")
     for broken in broken_plugins():
         if broken.kind == stored.kind:
             raise SetupError(str(broken))
+    known = ", ".join(sorted(kinds))
+    raise SetupError(f"Connector {stored.name} is of kind {stored.kind!r}, which is not installed; known: {known}.")

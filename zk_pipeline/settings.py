@@ -1,10 +1,12 @@
 """Typed settings from the environment and `.env` (prefix `ZK_`); `.env.example` explains each one."""
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date, time
 from decimal import Decimal
+from difflib import get_close_matches
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
 
 from zk_pipeline.domain.locks import first_open_day
 from zk_pipeline.domain.policy import DEFAULT_DESCRIPTION, DESCRIPTION_FIELDS, Placement, Policy, ProjectStrategy
@@ -20,6 +22,11 @@ from zk_pipeline.logs import LogFormat
 
 ENV_FILE = "ZK_ENV_FILE"
 """Names another file than `.env`; the demo names none."""
+
+OTHER_VARIABLES = (ENV_FILE, "ZK_CODE_HOST", "ZK_CODE_PORT", "ZK_CONNECTOR_TOKEN")
+"""What begins with ZK_ and is no setting: it counts in the environment only, for workspace.yaml and single commands."""
+
+_SERVICE_LINK = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)")
 
 
 class SettingsError(Exception):
@@ -281,12 +288,14 @@ class Settings(BaseSettings):
 
 
 def load_settings(**given: Any) -> Settings:
-    """Read the settings; `given` values win over the environment. Raises `SettingsError` for the first wrong one."""
-    env_file = os.environ.get(ENV_FILE, "")
-    if env_file and (Path(env_file).is_dir() or not Path(env_file).exists()):
-        raise SettingsError(f"{ENV_FILE}={env_file!r} is no file. Correct the name, or unset it to use .env.")
+    """Read the settings; `given` values win over the environment.
+
+    Raises `SettingsError` for the first wrong one, and for a name that is no setting.
+    """
+    file = env_file()
+    _require_known_names(file)
     try:
-        return Settings(_env_file=env_file or ".env", **given)  # pyright: ignore[reportCallIssue]
+        return Settings(_env_file=file, **given)  # pyright: ignore[reportCallIssue]
     except ValidationError as error:
         first = error.errors()[0]
         if not first["loc"]:
@@ -298,3 +307,45 @@ def load_settings(**given: Any) -> Settings:
         value = "" if secret else f"={first['input']!r}"
         problem = first["msg"].removeprefix("Value error, ").rstrip(".")
         raise SettingsError(f"{name}{value}: {problem}. Correct it in the environment or in .env.") from None
+
+
+def env_file() -> Path:
+    """The file that settings are read from, if it is there. Raises `SettingsError` for one that is named and is not."""
+    named = os.environ.get(ENV_FILE, "")
+    if named and (Path(named).is_dir() or not Path(named).exists()):
+        raise SettingsError(f"{ENV_FILE}={named!r} is no file. Correct the name, or unset it to use .env.")
+    return Path(named or ".env")
+
+
+def readable_env_file() -> Path | None:
+    """The file of the settings where every account of this machine may read it, and with it the tokens and keys."""
+    file = env_file()
+    return file if file.is_file() and file.stat().st_mode & 0o004 else None
+
+
+def _require_known_names(file: Path) -> None:
+    """Raise `SettingsError` for a name that nothing reads: what it was meant to guard would not be guarded."""
+    settings = [f"ZK_{name.upper()}" for name in Settings.model_fields]
+    in_environment = {name.upper() for name in os.environ} - set(_service_links())
+    _require_known(in_environment, [*settings, *OTHER_VARIABLES], "the environment")
+    in_file = {name.upper() for name in DotEnvSettingsSource(Settings, env_file=file, env_ignore_empty=False).env_vars}
+    _require_known(in_file, settings, str(file))
+
+
+def _require_known(found: Iterable[str], known: list[str], place: str) -> None:
+    for name in sorted(name for name in found if name.startswith("ZK_") and name not in known):
+        if name in OTHER_VARIABLES:
+            raise SettingsError(f"{name} counts in the environment only. Take it out of {place}, and set it there.")
+        (nearest,) = get_close_matches(name, known, 1, 0)
+        raise SettingsError(f"{name} in {place} is no setting: correct it, the nearest is {nearest}, or take it out.")
+
+
+def _service_links() -> list[str]:
+    """What Kubernetes puts into the environment of every pod for services whose names begin with zk."""
+    services = [name.removesuffix("_SERVICE_HOST") for name in os.environ if name.endswith("_SERVICE_HOST")]
+    return [
+        name
+        for name in os.environ
+        for service in services
+        if name.startswith(service) and _SERVICE_LINK.fullmatch(name.removeprefix(service))
+    ]

@@ -11,7 +11,7 @@ from zk_pipeline.connectors import base, errors
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.ledger import PushState
 from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
-from zk_pipeline.settings import ENV_FILE, Settings
+from zk_pipeline.settings import ENV_FILE, OTHER_VARIABLES, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -132,6 +132,11 @@ def test_no_page_names_a_setting_that_does_not_exist(page: Path) -> None:
 def test_the_variables_of_single_commands_are_explained() -> None:
     text = CONFIGURATION.read_text(encoding="utf-8")
     assert {name for name in COMMAND_VARIABLES if f"| `{name}` |" not in text} == set()
+
+
+def test_what_is_no_setting_and_read_all_the_same_is_listed_once() -> None:
+    of_workspace = set(re.findall(r"env: (ZK_\w+)", (ROOT / "workspace.yaml").read_text(encoding="utf-8")))
+    assert set(OTHER_VARIABLES) == COMMAND_VARIABLES | of_workspace | {ENV_FILE}
 
 
 def test_every_reference_in_the_code_points_to_a_section() -> None:

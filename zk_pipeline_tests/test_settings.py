@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from zk_pipeline.settings import SettingsError, load_settings
+from zk_pipeline.settings import SettingsError, load_settings, readable_env_file
 
 
 @pytest.fixture(autouse=True)
@@ -79,3 +79,68 @@ def test_a_settings_file_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("ZK_ENV_FILE", "production.env")
     with pytest.raises(SettingsError, match=r"ZK_ENV_FILE='production.env' is no file"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("ZK_LOCKED_BEFOR", "ZK_LOCKED_BEFORE"),
+        ("ZK_PUSH_MODUS", "ZK_PUSH_MODE"),
+        ("ZK_KIMAI_TOKENS", "ZK_KIMAI_TOKEN"),
+        ("ZK_CODE_HOSTS", "ZK_CODE_HOST"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_nearest_one(
+    monkeypatch: pytest.MonkeyPatch, name: str, nearest: str
+) -> None:
+    monkeypatch.setenv(name, "hidden-value")
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert str(raised.value) == (
+        f"{name} in the environment is no setting: correct it, the nearest is {nearest}, or take it out."
+    )
+
+
+@pytest.mark.parametrize(
+    "line", ["ZK_LOCKED_BEFOR=2025-01-01", "export zk_locked_befor='2025-01-01'", "ZK_LOCKED_BEFOR="]
+)
+def test_an_unknown_name_in_the_env_file_is_refused_with_the_file(tmp_path: Path, line: str) -> None:
+    (tmp_path / ".env").write_text(f"POSTGRES_PASSWORD=other\n{line}\n")
+    with pytest.raises(SettingsError, match=r"^ZK_LOCKED_BEFOR in \.env is no setting: .* ZK_LOCKED_BEFORE, or"):
+        load_settings()
+
+
+def test_a_variable_of_a_single_command_counts_in_the_environment_only(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ZK_CONNECTOR_TOKEN", "hidden-value")
+    assert load_settings().port == 3000
+    (tmp_path / ".env").write_text("ZK_CONNECTOR_TOKEN=hidden-value\n")
+    with pytest.raises(SettingsError, match="ZK_CONNECTOR_TOKEN counts in the environment only") as raised:
+        load_settings()
+    assert "hidden-value" not in str(raised.value)
+
+
+def test_what_kubernetes_adds_for_a_service_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    links = {
+        "SERVICE_HOST": "10.0.0.1",
+        "SERVICE_PORT": "8000",
+        "SERVICE_PORT_HTTP": "8000",
+        "PORT": "tcp://10.0.0.1:8000",
+        "PORT_8000_TCP": "tcp://10.0.0.1:8000",
+        "PORT_8000_TCP_ADDR": "10.0.0.1",
+    }
+    for name, value in links.items():
+        monkeypatch.setenv(f"ZK_PIPELINE_WEB_{name}", value)
+    assert load_settings().port == 3000
+    monkeypatch.setenv("ZK_PIPELINE_WEB_PORTS", "1")
+    with pytest.raises(SettingsError, match="ZK_PIPELINE_WEB_PORTS in the environment is no setting"):
+        load_settings()
+
+
+@pytest.mark.parametrize(("mode", "told"), [(0o600, False), (0o640, False), (0o644, True)])
+def test_an_env_file_that_everybody_may_read_is_told(tmp_path: Path, mode: int, told: bool) -> None:
+    file = tmp_path / ".env"
+    file.touch(mode)
+    file.chmod(mode)
+    assert (readable_env_file() is not None) is told

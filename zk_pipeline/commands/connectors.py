@@ -50,11 +50,13 @@ def set_connector(
 
 @app.command("test")
 def try_connectors(*, as_json: AsJson = False) -> None:
-    """Test connections, versions and permissions of both systems. Exit code 1 when something fails."""
+    """Test connections, versions and permissions of both systems, those of the environment where it names them.
+
+    Exit code 1 when something fails.
+    """
     with environment() as ready:
-        used = {role: ready.runtime.stored(role).name for role in ROLES}
-        ids = {row.name: row.id for row in connectors.listed(ready.runtime)}
-        validations = {role: connectors.test(ready.runtime, ids[name]) for role, name in used.items()}
+        runtime = ready.runtime.as_given()
+        validations = {role: connectors.validated(runtime, runtime.stored(role)) for role in ROLES}
     if as_json:
         show_json({role: _plain(validation) for role, validation in validations.items()})
     else:

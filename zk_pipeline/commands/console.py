@@ -22,7 +22,7 @@ from zk_pipeline.domain.spreadsheets import Dialect
 from zk_pipeline.local import Environment, prepared
 from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.runtime import SetupError
-from zk_pipeline.settings import SettingsError, load_settings
+from zk_pipeline.settings import SettingsError, load_settings, readable_env_file
 from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.store.embedded import EmbeddedServerError
 from zk_pipeline.store.encryption import EncryptionError
@@ -72,10 +72,14 @@ def environment(*, decided: bool = True, starts: bool = False) -> Iterator[Envir
     """The prepared environment of a command; SIGTERM unwinds it as Ctrl-C does.
 
     It stops where a setting that decided stored facts has changed, unless `decided` is false. A command that `starts`
-    what stores facts needs the time zone: at the very first start it is asked for, where somebody can answer.
+    what stores facts stores the connectors of the environment, which no other does, and needs the time zone: at the
+    very first start it is asked for, where somebody can answer.
     """
     signal.signal(signal.SIGTERM, _terminate)
-    with explained(), prepared(load_settings(), decided=decided) as ready:
+    with explained(), prepared(load_settings(), decided=decided, stores=starts) as ready:
+        if (readable := readable_env_file()) is not None:
+            sentence = f"Every account of this machine may read {readable} and the secrets in it: chmod 600 {readable}"
+            err.print(f"[yellow]Warning:[/] {escape(sentence)}", soft_wrap=True)
         yield _in_a_zone(ready) if starts else ready
 
 

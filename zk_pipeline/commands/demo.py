@@ -36,7 +36,7 @@ def demo(
     from zk_pipeline.definitions import defs  # noqa: PLC0415
     from zk_pipeline.syncing import SyncFailedError, sync_days  # noqa: PLC0415
 
-    with explained(), _demo_environment(web_port), environment() as ready, explained(SyncFailedError):
+    with explained(), _demo_environment(web_port), environment(starts=True) as ready, explained(SyncFailedError):
         out.print("[bold]A month of Nordlicht IT: bookings in Zammad, time sheets in Kimai.[/] Both are simulated.\n")
         mappings.import_content(ready.runtime, person(), _mappings().encode())
         job = defs.resolve_job_def("sync")

@@ -43,10 +43,10 @@ def _report() -> Report:
 
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     try:
-        with prepared(load_settings(), decided=False) as ready, err.status("") as status:
+        with prepared(load_settings(), decided=False, stores=False) as ready, err.status("") as status:
             return examine(
                 EXAMINATIONS,
-                Installation.present(ready.runtime, ready.home),
+                Installation.present(ready.runtime.as_given(), ready.home),
                 lambda name: status.update(f"Looking at {name}"),
             )
     except OPERATOR_ERRORS as error:

@@ -26,8 +26,8 @@ from zk_pipeline.supervisor.running import Listener, Supervisor
 def up(
     *,
     port: Annotated[
-        int, typer.Option(min=1, max=65535, envvar="ZK_PORT", help="Port of Dagster's UI on this machine.")
-    ] = 3000,
+        int | None, typer.Option(min=1, max=65535, help="Port of Dagster's UI on this machine; ZK_PORT without it.")
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show what the processes print.")] = False,
 ) -> None:
     """Start database, web app, Dagster's code server, web server and daemon, and keep them running until Ctrl-C."""
@@ -39,7 +39,7 @@ def up(
         _hint_at_missing_connectors(ready.runtime)
         _hint_at_missing_users(ready.runtime)
         versions.tell_in_background(ready.runtime, lambda sentence: _tell(f"Hint: {sentence}"))
-        serve(ready, port=port, verbose=verbose, embedded=embedded)
+        serve(ready, port=port or ready.runtime.settings.port, verbose=verbose, embedded=embedded)
     out.print("Stopped. Nothing is left running.")
 
 

@@ -1,16 +1,18 @@
 """Settings: no default secret, tokens that can be decrypted, somebody to alert, and what the lock rule comes to."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from sqlalchemy import make_url, select
 
 from zk_pipeline.connectors.checks import Finding
-from zk_pipeline.doctor.installation import Installation
 from zk_pipeline.connectors.plugins import broken_plugins
+from zk_pipeline.doctor.installation import Installation
 from zk_pipeline.domain.locks import first_open_day
 from zk_pipeline.domain.vital_figures import Level
 from zk_pipeline.runtime import SetupError
-from zk_pipeline.settings import Settings
+from zk_pipeline.settings import Settings, readable_env_file
+from zk_pipeline.store import connections
 from zk_pipeline.store.encryption import KEY_FILE, UndecryptableError
 from zk_pipeline.store.tables import connectors
 
@@ -26,11 +28,11 @@ def examine(installation: Installation) -> Iterator[Finding]:
     yield from _secrets(settings)
     yield from _tokens(installation)
     yield from _key_file(installation)
-    yield _decided(installation)
-    yield _alerts(settings)
     yield from _env_file()
     yield from _waiting(installation)
     yield from (Finding("plug-ins", Level.WARN, str(broken)) for broken in broken_plugins())
+    yield _decided(installation)
+    yield _alerts(settings)
     yield _lock(installation)
 
 
@@ -70,8 +72,11 @@ def _tokens(installation: Installation) -> Iterator[Finding]:
     query = select(connectors.c.name, connectors.c.token_encrypted).where(connectors.c.active)
     with installation.runtime.database.transaction() as connection:
         rows = connection.execute(query.order_by(connectors.c.id)).all()
+    given = {each.name for each in installation.runtime.tried}
     broken: list[str] = []
     for row in rows:
+        if row.name in given:
+            continue  # The next start stores it again.
         try:
             installation.runtime.cipher.decrypt(row.token_encrypted)
         except UndecryptableError:
@@ -92,6 +97,27 @@ def _key_file(installation: Installation) -> Iterator[Finding]:
     if path.exists() and path.stat().st_mode & 0o077:
         text = f"{path} can be read by other accounts of this machine."
         yield Finding("encryption", Level.FAIL, text, f"chmod 600 {path}")
+
+
+def _env_file() -> Iterator[Finding]:
+    path = readable_env_file()
+    if path is not None:
+        text = f"Every account of this machine may read {path} and the secrets in it."
+        yield Finding("secrets", Level.WARN, text, f"chmod 600 {path}")
+
+
+def _waiting(installation: Installation) -> Iterator[Finding]:
+    """Connectors of the environment that are not those that are stored: nothing but a start stores them."""
+    runtime = installation.runtime
+    differing: list[str] = []
+    for given in runtime.tried:
+        with runtime.database.transaction() as connection, suppress(UndecryptableError):
+            if connections.active(connection, given.role, runtime.cipher) == given:
+                continue
+        differing.append(given.name)
+    if differing:
+        text = f"What was looked at is the {' and the '.join(differing)} of the environment; another one is stored."
+        yield Finding("connectors", Level.WARN, text, "Store it with the next start: zk up, zk sync or zk migrate")
 
 
 def _alerts(settings: Settings) -> Finding:

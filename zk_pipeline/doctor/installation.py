@@ -55,6 +55,7 @@ class Installation:
         """The name of the source connector, whose token need not be readable. Raises `NotReachedError` without one."""
         with self.runtime.database.transaction() as connection:
             names = [row.name for row in connections.every(connection) if row.active and row.role == "source"]
+        names = [each.name for each in self.runtime.tried if each.role == "source"] + names
         if not names:
             raise NotReachedError(SYSTEMS["source"])
         return names[0]

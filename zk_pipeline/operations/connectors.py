@@ -165,6 +165,12 @@ def test(runtime: Runtime, connector_id: int) -> Validation:
         return connector.validate()
 
 
+def validated(runtime: Runtime, stored: StoredConnector) -> Validation:
+    """Try a connector that may not be stored yet. Raises `SetupError` as `test` does."""
+    with runtime.opened(stored) as connector:
+        return connector.validate()
+
+
 def activities(runtime: Runtime, connector_id: int) -> list[Activity]:
     """The activities that a target has, or the activity types of a source, as they are there now, by name.
 

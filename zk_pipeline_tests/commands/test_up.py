@@ -120,11 +120,16 @@ def free_port() -> int:
 
 
 @contextmanager
-def zk_up(home: Path, variables: dict[str, str], port: int) -> Iterator[Up]:
+def zk_up(home: Path, variables: dict[str, str], port: int, *, by_file: bool = False) -> Iterator[Up]:
+    """`by_file`: the port stands in the home's `.env`, which is the folder that it is started from."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("ZK_", "DAGSTER_"))}
     web_port = free_port()
+    if by_file:
+        file = home / ".env"
+        file.touch(0o600)
+        file.write_text(f"ZK_PORT={port}\n")
     process = subprocess.Popen(
-        [Path(sys.executable).with_name("zk"), "up", "--port", str(port)],
+        [Path(sys.executable).with_name("zk"), "up", *([] if by_file else ["--port", str(port)])],
         env={
             **environment,
             "ZK_WEB_PORT": str(web_port),
@@ -179,7 +184,7 @@ def running(
 ) -> Iterator[Up]:
     """The `zk up` of all tests; the last one kills it."""
     variables = {**systems, "NOTIFY_SOCKET": service_manager.getsockname()}
-    with zk_up(tmp_path_factory.mktemp("running"), variables, free_port()) as up:
+    with zk_up(tmp_path_factory.mktemp("running"), variables, free_port(), by_file=True) as up:
         up.wait_for("Press Ctrl-C")
         yield up
 

@@ -15,8 +15,8 @@ from zk_pipeline.sandbox.zammad.records import Accounting
 from zk_pipeline_tests.defs.people import FIRST, LAST, sync
 from zk_pipeline_tests.defs.world import World, at
 
-SEEDS = int(os.environ.get("ZK_SIMULATED_SEEDS", "4"))
-FIRST_SEED = int(os.environ.get("ZK_SIMULATED_FIRST_SEED", "1"))
+SEEDS = int(os.environ.get("SIMULATED_SEEDS", "4"))
+FIRST_SEED = int(os.environ.get("SIMULATED_FIRST_SEED", "1"))
 ROUNDS, ACTS = 4, 7
 OPEN = "SELECT source_id, open_minutes FROM sync.normalized_entries WHERE open_minutes <> 0"
 

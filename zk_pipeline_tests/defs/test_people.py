@@ -13,8 +13,8 @@ from zk_pipeline_tests.defs.people import FIRST, LAST, People, sync
 from zk_pipeline_tests.defs.reckoning import reckoned
 from zk_pipeline_tests.defs.world import ZONE, World
 
-SEEDS = int(os.environ.get("ZK_SIMULATED_SEEDS", "20"))
-FIRST_SEED = int(os.environ.get("ZK_SIMULATED_FIRST_SEED", "1"))
+SEEDS = int(os.environ.get("SIMULATED_SEEDS", "20"))
+FIRST_SEED = int(os.environ.get("SIMULATED_FIRST_SEED", "1"))
 ROUNDS = 5
 ACTS = 8
 

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from zk_pipeline.store.encryption import generate_key
-from zk_pipeline_tests.commands.conftest import Home, Sandbox, Zk
+from zk_pipeline_tests.commands.conftest import Home, Homes, Sandbox, Zk
 from zk_pipeline_tests.doctor.conftest import WEBHOOK_SECRET, Doctor, everything_of, kimai
 
 SECTIONS = [
@@ -124,8 +124,8 @@ def test_a_missing_permission_is_named(doctor: Doctor, sandbox: Sandbox):
     assert "create_project" in told.finding("Kimai", "create projects")["remedy"]
 
 
-def test_without_connectors_it_says_how_to_set_them(doctor: Doctor):
-    told = doctor(ZK_ZAMMAD_URL="", ZK_ZAMMAD_TOKEN="", ZK_KIMAI_URL="", ZK_KIMAI_TOKEN="")
+def test_without_connectors_it_says_how_to_set_them(homes: Homes, sandbox: Sandbox):
+    told = Doctor(Zk(homes.new()))(ZK_ZAMMAD_URL="", ZK_ZAMMAD_TOKEN="", ZK_KIMAI_URL="", ZK_KIMAI_TOKEN="")
     assert told.failed() == {"Zammad", "Kimai"}
     assert told.finding("Zammad", "zammad")["remedy"].startswith("Set ZK_ZAMMAD_URL and ZK_ZAMMAD_TOKEN")
 
@@ -175,7 +175,6 @@ def test_a_hidden_tag_is_named(doctor: Doctor, zk_home: Home):
 
 
 def test_tokens_of_another_key_fail_and_nothing_else_breaks(doctor: Doctor):
-    doctor()  # Stores the connectors of the environment.
     none = dict.fromkeys(("ZK_ZAMMAD_URL", "ZK_ZAMMAD_TOKEN", "ZK_KIMAI_URL", "ZK_KIMAI_TOKEN"), "")
     told = doctor(ZK_ENCRYPTION_KEY=generate_key(), **none)
     assert told.failed() == {"Zammad", "Kimai", "Settings"}
@@ -184,10 +183,18 @@ def test_tokens_of_another_key_fail_and_nothing_else_breaks(doctor: Doctor):
     assert told.finding("Tags", "tags")["level"] == "warn"
 
 
-def test_tokens_of_a_lost_key_are_replaced_by_those_that_the_environment_holds(doctor: Doctor):
-    doctor()
+def test_tokens_of_a_lost_key_do_not_matter_where_the_environment_holds_others(doctor: Doctor):
     told = doctor(ZK_ENCRYPTION_KEY=generate_key())
     assert (told.exit_code, told.failed()) == (0, set())
+    finding = told.finding("Settings", "connectors")
+    assert "the zammad and the kimai of the environment; another one is stored" in finding["text"]
+
+
+def test_what_the_environment_has_is_looked_at_and_told_from_what_is_stored(doctor: Doctor):
+    assert "connectors" not in {row["subject"] for row in doctor().section("Settings")}
+    told = doctor(ZK_KIMAI_TOKEN="kimai-token-of-yesterday")
+    finding = told.finding("Settings", "connectors")
+    assert (finding["level"], "the kimai of the environment" in finding["text"]) == ("warn", True)
 
 
 def test_a_key_file_that_others_can_read_fails(doctor: Doctor, zk_home: Home):

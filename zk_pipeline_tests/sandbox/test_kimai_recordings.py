@@ -16,7 +16,7 @@ from zk_pipeline.sandbox.kimai import KimaiServer
 from zk_pipeline.sandbox.kimai.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-RECORDINGS = Path(os.environ.get("ZK_CONTRACTS", ROOT / "../shared/contracts")) / "kimai_recordings.jsonl"
+RECORDINGS = Path(os.environ.get("CONTRACTS", ROOT / "../shared/contracts")) / "kimai_recordings.jsonl"
 
 FAMILIES = (
     *("status", "users.me", "users.list", "customers", "projects", "activities", "tags"),

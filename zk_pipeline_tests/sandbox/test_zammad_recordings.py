@@ -19,7 +19,7 @@ from zk_pipeline.sandbox.zammad import ZammadServer
 from zk_pipeline.sandbox.zammad.records import instant_of
 
 ROOT = Path(__file__).parents[2]
-CONTRACTS = Path(os.environ.get("ZK_CONTRACTS", ROOT / "../shared/contracts"))
+CONTRACTS = Path(os.environ.get("CONTRACTS", ROOT / "../shared/contracts"))
 RECORDINGS = CONTRACTS / "zammad_recordings.jsonl"
 
 FAMILIES = {

@@ -27,7 +27,7 @@ DEFAULT_PAYLOAD = {
 }
 
 
-CONTRACTS = Path(os.environ.get("ZK_CONTRACTS", Path(__file__).parents[2] / "../shared/contracts"))
+CONTRACTS = Path(os.environ.get("CONTRACTS", Path(__file__).parents[2] / "../shared/contracts"))
 DELIVERIES = CONTRACTS / "zammad_deliveries.jsonl"
 
 

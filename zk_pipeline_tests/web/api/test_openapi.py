@@ -53,7 +53,7 @@ NAMED = {
     "token_id": "SELECT min(id) FROM sync.api_tokens WHERE role = 'viewer'",
 }
 
-EXAMPLES = int(os.environ.get("ZK_FUZZ_EXAMPLES", "8"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "8"))
 """Generated requests for each operation; more in a long run."""
 
 
