@@ -13,6 +13,7 @@ from zk_pipeline.store.database import Database
 from zk_pipeline.store.embedded import embedded_server
 from zk_pipeline.store.schema import migrate
 from zk_pipeline.store.tables import webhook_deliveries
+from zk_pipeline_tests.databases import TRAIL_KEYS
 from zk_pipeline_tests.disks import fill, small_disk
 from zk_pipeline_tests.web.conftest import SECRET, Web, connect, web_app
 
@@ -44,7 +45,7 @@ def test_nothing_that_was_accepted_is_lost_and_the_rest_is_asked_for_again(disk:
     home = disk / "home"
     settings = Settings(_env_file=None, webhook_secret=SecretStr(SECRET))
     with embedded_server(home) as endpoint:
-        database = Database(endpoint.url())
+        database = Database(endpoint.url(), TRAIL_KEYS)
         migrate(database)
         connect(database)
         with web_app(database, settings) as web:
@@ -56,7 +57,7 @@ def test_nothing_that_was_accepted_is_lost_and_the_rest_is_asked_for_again(disk:
     assert not all(outcomes.values())
     filler.unlink()
     with embedded_server(home) as endpoint:
-        database = Database(endpoint.url())
+        database = Database(endpoint.url(), TRAIL_KEYS)
         assert {f"delivery-{number}" for number in accepted} <= stored(database)
         with web_app(database, settings) as web:
             assert delivered(web, 1000)

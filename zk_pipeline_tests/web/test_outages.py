@@ -18,6 +18,7 @@ from zk_pipeline.store.embedded import embedded_server
 from zk_pipeline.store.schema import migrate
 from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline.web import batches, intake
+from zk_pipeline_tests.databases import TRAIL_KEYS
 from zk_pipeline_tests.web.conftest import PATH, PAYLOAD, Web, connect, refused, web_app
 
 SENDERS, DELIVERIES = 8, 400
@@ -28,7 +29,7 @@ WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'sync.
 def own_server(home: Path, settings: Settings) -> Iterator[Web]:
     """The web app on a server that may be stopped."""
     with embedded_server(home) as endpoint:
-        database = Database(endpoint.url())
+        database = Database(endpoint.url(), TRAIL_KEYS)
         try:
             migrate(database)
             connect(database)

@@ -19,11 +19,12 @@ from zk_pipeline.domain.markers import marked_ids
 from zk_pipeline.operations import accounts
 from zk_pipeline.operations.accounts import NewUser
 from zk_pipeline.operations.actors import Actor, Role
+from zk_pipeline.runtime import TRAIL
 from zk_pipeline.sandbox.demo import demo_mappings_csv
 from zk_pipeline.sandbox.server import SandboxProcess
 from zk_pipeline.settings import ENV_FILE
 from zk_pipeline.store.database import Database
-from zk_pipeline.store.encryption import generate_key
+from zk_pipeline.store.encryption import TokenCipher, generate_key
 from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline_tests.commands.conftest import Home, Zk
 from zk_pipeline_tests.databases import careless_server
@@ -171,7 +172,7 @@ def standing(home: Path, systems: SandboxProcess, ranges: Sequence[tuple[str, st
         zk(home, variables, "mappings", "import", str(mappings))
         for first, last in ranges:
             zk(home, variables, "sync", "--from", first, "--to", last)
-        database = Database(server.url())
+        database = Database(server.url(), TokenCipher(variables["ZK_ENCRYPTION_KEY"]).derived(TRAIL))
         with serving(variables, home / "web.log") as url:
             running = Site(url, home, variables, database)
             for role in Role:
