@@ -70,7 +70,7 @@ people: $(READY) ## Let simulated people edit both sides, 100 seeds (make people
 		$(BIN)/python -m pytest -q -n $(WORKERS) zk_pipeline_tests/defs/test_people.py
 
 money: $(READY) ## Compare random months with what Kimai charges, 100 seeds (make money SEEDS=300)
-	ZK_MONEY_SEEDS=$(or $(SEEDS),100) $(BIN)/python -m pytest -q -n $(WORKERS) zk_pipeline_tests/defs/test_money.py
+	MONEY_SEEDS=$(or $(SEEDS),100) $(BIN)/python -m pytest -q -n $(WORKERS) zk_pipeline_tests/defs/test_money.py
 
 lock: ## Resolve constraints.txt again (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \

@@ -23,7 +23,7 @@ from zk_pipeline.logs import LogFormat
 ENV_FILE = "ZK_ENV_FILE"
 """Names another file than `.env`; the demo names none."""
 
-OTHER_VARIABLES = (ENV_FILE, "ZK_CODE_HOST", "ZK_CODE_PORT", "ZK_CONNECTOR_TOKEN")
+OTHER_VARIABLES = (ENV_FILE, "ZK_CODE_SOCKET", "ZK_CONNECTOR_TOKEN")
 """What begins with ZK_ and is no setting: it counts in the environment only, for workspace.yaml and single commands."""
 
 _SERVICE_LINK = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)")

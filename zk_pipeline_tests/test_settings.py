@@ -87,7 +87,7 @@ def test_a_settings_file_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPa
         ("ZK_LOCKED_BEFOR", "ZK_LOCKED_BEFORE"),
         ("ZK_PUSH_MODUS", "ZK_PUSH_MODE"),
         ("ZK_KIMAI_TOKENS", "ZK_KIMAI_TOKEN"),
-        ("ZK_CODE_HOSTS", "ZK_CODE_HOST"),
+        ("ZK_CODE_SOCKETS", "ZK_CODE_SOCKET"),
     ],
 )
 def test_an_unknown_name_is_refused_with_the_nearest_one(

@@ -58,8 +58,8 @@ def test_a_stored_value_wins_over_the_environment_and_says_so(zk: Zk) -> None:
 
 def test_a_change_is_in_the_audit_trail_with_what_was_there_before(zk: Zk) -> None:
     changed(zk, "--days", "9")
-    query = "SELECT event, subject, detail FROM sync.audit_logs JOIN sync.audit_details USING (id)"
-    ((event, subject, detail),) = rows(zk.home, query)
+    query = "SELECT event, subject, detail FROM sync.audit_logs JOIN sync.audit_details USING (id) ORDER BY id"
+    _, (event, subject, detail) = rows(zk.home, query)
     assert (event, subject) == ("schedule.set", "schedule:catch_up")
     assert detail["before"]["days"] == {"value": 7, "from": "environment"}
     assert detail["after"]["days"] == {"value": 9, "from": "stored"}

@@ -1,7 +1,7 @@
 """Random months with rates, rounding, invoices and edits: what each customer pays is what the bookings are worth.
 
 The judge is a Kimai of its own, into which the bookings of the end are typed as if nothing had ever been billed: its
-rules and its arithmetic say what they are worth. `ZK_MONEY_SEEDS` sets how many months there are.
+rules and its arithmetic say what they are worth. `MONEY_SEEDS` sets how many months there are.
 """
 
 import os
@@ -24,7 +24,7 @@ from zk_pipeline_tests.defs.world import MONDAY, World, at
 LAST = MONDAY + timedelta(days=2)
 CUSTOMERS = {"acme": ("EUR", "92.5"), "globex": ("CHF", "133.33")}
 CENT, HALF_A_CENT = Decimal("0.01"), Decimal("0.005")
-SEEDS = int(os.environ.get("ZK_MONEY_SEEDS", "20"))
+SEEDS = int(os.environ.get("MONEY_SEEDS", "20"))
 
 
 @dataclass
