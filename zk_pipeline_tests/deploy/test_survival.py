@@ -191,7 +191,7 @@ def test_what_the_release_before_stored_is_still_there(firm: Firm):
     assert kept == (ROWS,)
 
 
-@pytest.mark.parametrize("name", ["full", "read_only", "web", "daemon", "code"])
+@pytest.mark.parametrize("name", ["webserver", "web", "daemon", "code"])
 def test_nothing_is_lost_or_doubled_when_a_process_is_killed_under_load(firm: Firm, name: str):
     with firm.at_work():
         firm.await_deliveries()
