@@ -69,10 +69,17 @@ def service_token(cipher: TokenCipher) -> str:
 
 def is_service_token(cipher: TokenCipher, token: str) -> bool:
     """Whether a program of ours made this token a moment ago."""
-    required = {"require": ["iss", "aud", "iat", "exp"]}
     for key in _service_keys(cipher):
         try:
-            jwt.decode(token, key, [_ALGORITHM], audience=_AUDIENCE, issuer=_ISSUER, leeway=_LEEWAY, options=required)
+            jwt.decode(
+                token,
+                key,
+                [_ALGORITHM],
+                audience=_AUDIENCE,
+                issuer=_ISSUER,
+                leeway=_LEEWAY,
+                options={"require": ["iss", "aud", "iat", "exp"]},
+            )
         except jwt.InvalidTokenError:
             continue
         return True

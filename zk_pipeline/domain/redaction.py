@@ -27,8 +27,10 @@ _NAMES_OF_A_ROW = frozenset({"login", "username", "name"})
 _MAIL_DOMAIN = "erased.invalid"
 
 # Marks that make a letter of another one, and what nobody sees: both belong to the letter before them.
-_WITH_IT = "\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f"
-_WITH_IT += "\u00ad\u034f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff"
+_WITH_IT = (
+    "\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f"
+    "\u00ad\u034f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff"
+)
 _QUOTE = "'`\u00b4\u2018\u2019\u201b\u2032\uff07"
 _HYPHEN = "\u2010-\u2015\u2043\u2212\ufe58\ufe63\uff0d-"
 _LETTERS = rf"(?:[^\W_][{_WITH_IT}]*)+"

@@ -14,7 +14,7 @@ from zk_pipeline.store.database import Database, trail_keys
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
-_SEALED = "0032"
+_SEALED = "0025"
 """The revision from which on the audit trail has keys; whoever comes from before it has its rows vouched for."""
 
 
