@@ -26,6 +26,7 @@ PATH = "/metrics"
 SECONDS_VALID = 10.0
 DAGSTER_SECONDS_VALID = 60.0
 UNMATCHED = "unmatched"
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -86,8 +87,13 @@ class CountedRequests:
 
 
 def is_local(request: Request) -> bool:
-    """Whether it was sent from this very machine, not through a proxy that stands on it."""
+    """Whether it was sent from this very machine, to it by name, and not through a proxy that stands on it.
+
+    A page of any site can have a browser on this machine ask, under a name of its own that leads here.
+    """
     if request.client is None or any(name in request.headers for name in FORWARDED):
+        return False
+    if request.url.hostname not in LOOPBACK:
         return False
     try:
         return ip_address(request.client.host).is_loopback

@@ -8,13 +8,13 @@ from datetime import timedelta
 from typing import Any
 
 from fastapi import Request, Response
-from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from zk_pipeline.operations import acts
 from zk_pipeline.operations.acts import Answer, Asked, CutOffError
 from zk_pipeline.runtime import Runtime
+from zk_pipeline.web.access import SAFE_METHODS, GuardedRoute
 from zk_pipeline.web.errors import ProblemError
 
 HEADER = "Idempotency-Key"
@@ -25,7 +25,6 @@ LONGEST_WAIT = timedelta(seconds=45)
 SECONDS_BETWEEN_LOOKS = 0.1
 
 _USABLE = re.compile(r"[\x21-\x7e]{1,200}")
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _REFUSED = 400
 
 
@@ -57,7 +56,7 @@ async def once(runtime: Runtime, asked: Asked, act: Callable[[], Awaitable[Answe
     return answer
 
 
-class KeyedRoute(APIRoute):
+class KeyedRoute(GuardedRoute):
     """A route whose acts may come with a key: with the same one, the same request is done once and answered alike.
 
     It counts where the body is JSON or nothing: a file that is sent sets the same twice, and one that is answered is
@@ -71,7 +70,7 @@ class KeyedRoute(APIRoute):
         async def keyed(request: Request) -> Response:
             key = request.headers.get(HEADER)
             kind = request.headers.get("content-type", "application/json")
-            if key is None or request.method in _SAFE or not kind.startswith("application/json"):
+            if key is None or request.method in SAFE_METHODS or not kind.startswith("application/json"):
                 return await handle(request)
             if not _USABLE.fullmatch(key):
                 raise ProblemError(

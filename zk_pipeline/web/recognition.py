@@ -15,13 +15,13 @@ from zk_pipeline.operations.session_tokens import Purpose
 from zk_pipeline.operations.sign_in import Caller, SessionOverError, SignInError
 from zk_pipeline.operations.throttle import ThrottledError
 from zk_pipeline.runtime import Runtime
+from zk_pipeline.web.access import SAFE_METHODS
 from zk_pipeline.web.client_address import client_address
 from zk_pipeline.web.cookies import ACCESS, REFRESH, cookie_of, require_own_origin
 from zk_pipeline.web.errors import ProblemError
 from zk_pipeline.web.limits import network_of
 
 CHALLENGE = {"WWW-Authenticate": "Bearer"}
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _IN_URL = frozenset({"token", "access_token", "refresh_token", "api_token", "api_key"})
 
 
@@ -93,7 +93,7 @@ class Sessions:
             token = cookie_of(request, self._settings, ACCESS)
             if token is None:
                 raise NotSignedInError
-            if request.scope.get("method", "GET") not in _SAFE_METHODS:
+            if request.scope.get("method", "GET") not in SAFE_METHODS:
                 require_own_origin(request, self._settings)
         session_id = sign_in.session_of_token(self._runtime, Purpose.ACCESS, token)
         return Session(session_id, self._runtime, self.address_of(request))

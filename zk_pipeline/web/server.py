@@ -15,6 +15,7 @@ from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.store.encryption import EncryptionError
 from zk_pipeline.web.app import create_app
 from zk_pipeline.web.console.mount import mount
+from zk_pipeline.web.half_open import InTimeProtocol
 
 SECONDS_TO_FINISH = 10
 """For requests that were begun, once the process is asked to stop."""
@@ -38,7 +39,7 @@ def main() -> None:
                 host=settings.web_host,
                 port=settings.web_port,
                 loop="uvloop",
-                http="httptools",
+                http=InTimeProtocol,
                 access_log=False,
                 server_header=False,
                 # The limit of an address must not be a matter of what a caller writes into a header.

@@ -87,6 +87,15 @@ def test_a_stranger_gets_401_from_every_route_that_needs_a_role(web: Web, declar
     assert {route: status for route, status in asked.items() if status != 401} == {}
 
 
+def test_a_stranger_learns_nothing_of_a_body(web: Web, declared: dict[str, Role | None]):
+    for route, role in declared.items():
+        method, _, path = route.partition(" ")
+        if role is not None and method not in {"GET", "HEAD"}:
+            headers = {"content-type": "application/json"}
+            answer = web.client.request(method, re.sub(r"{.*?}", ANY, path), content='{"', headers=headers)
+            assert answer.status_code == 401, f"{route}: {answer.status_code} {answer.text}"
+
+
 @pytest.mark.parametrize("own", list(Role))
 def test_every_route_answers_403_to_lower_roles_and_to_no_other(
     as_role: Callable[[str], httpx.Client], declared: dict[str, Role | None], own: Role

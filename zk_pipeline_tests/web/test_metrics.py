@@ -109,3 +109,10 @@ def test_from_elsewhere_it_needs_a_viewer(web: Web, as_role: Callable[[str], htt
     refused(web.client.get("/metrics", headers=AFAR), 401, "")
     assert as_role("viewer").get("/metrics", headers=AFAR).status_code == 200
     assert web.client.get("/metrics").status_code == 200
+
+
+def test_a_name_that_leads_to_this_machine_is_elsewhere(web: Web, as_role: Callable[[str], httpx.Client]) -> None:
+    for host in ("attacker.example", "attacker.example:8000", "127.0.0.1.attacker.example"):
+        refused(web.client.get("/metrics", headers={"host": host}), 401, "")
+    assert web.client.get("/metrics", headers={"host": "localhost:8000"}).status_code == 200
+    assert as_role("viewer").get("/metrics", headers={"host": "zk.example.com"}).status_code == 200

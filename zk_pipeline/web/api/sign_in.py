@@ -12,13 +12,18 @@ from zk_pipeline.operations.session_tokens import Purpose
 from zk_pipeline.operations.sign_in import SignedIn
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.web import cookies
-from zk_pipeline.web.access import Viewer
+from zk_pipeline.web.access import GuardedRoute, Viewer
 from zk_pipeline.web.api.common import PREFIX, Body, Ready, SecretBody
 from zk_pipeline.web.api.users import Name, UserRow
 from zk_pipeline.web.errors import ProblemError
 from zk_pipeline.web.recognition import CHALLENGE, Recognizing, bearer_of, refusals, refuse_token_in_url
 
-router = APIRouter(prefix=f"{PREFIX}/auth", tags=["Sign-in"], dependencies=[Depends(refuse_token_in_url)])
+router = APIRouter(
+    prefix=f"{PREFIX}/auth",
+    tags=["Sign-in"],
+    dependencies=[Depends(refuse_token_in_url)],
+    route_class=GuardedRoute,
+)
 
 Secret = Annotated[SecretStr, Field(min_length=1, max_length=4096)]
 

@@ -16,6 +16,7 @@ from zk_pipeline.operations import accounts
 from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.sign_in import SessionOverError
 from zk_pipeline.runtime import Runtime
+from zk_pipeline.web.console.sockets import is_of
 from zk_pipeline.web.console.visit import Visitor
 from zk_pipeline.web.errors import ProblemError
 from zk_pipeline.web.recognition import Sessions
@@ -86,8 +87,11 @@ class Gate:
 
     async def _belongs_to_a_page(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Other sites may open sockets to us from a visitor's browser, so what comes must come from our own pages."""
-        connection = HTTPConnection(scope)
-        if _is_from_here(connection.headers) and await run_in_threadpool(self._visitor, connection) is not None:
+        connection, path = HTTPConnection(scope), scope["path"]
+        visitor = await run_in_threadpool(self._visitor, connection) if _is_from_here(connection.headers) else None
+        page = path.removeprefix(_UPLOADS).partition("/")[0] if path.startswith(_UPLOADS) else ""
+        if visitor is not None and is_of(page, visitor.session.id):
+            scope.setdefault("state", {})["visitor"] = visitor
             await self.app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send(_REFUSED)

@@ -13,6 +13,7 @@ from zk_pipeline.runtime import Runtime
 from zk_pipeline.web.console import shell
 from zk_pipeline.web.console.gate import Gate
 from zk_pipeline.web.console.sections import SECTIONS
+from zk_pipeline.web.console.sockets import bind_to_sessions
 
 ASSETS = "/console/assets"
 
@@ -38,6 +39,7 @@ def mount(app: FastAPI, runtime: Runtime) -> None:
     pages_app.add_middleware(
         Gate, runtime=runtime, sessions=app.state.recognition, pages=shown.keys(), assets=f"{ASSETS}/"
     )
+    bind_to_sessions()
     logging.getLogger("uvicorn.error").addFilter(_without_sockets)
     ui.run_with(
         app,

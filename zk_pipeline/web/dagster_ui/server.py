@@ -27,6 +27,7 @@ from zk_pipeline.web import errors, oidc_pages, sign_in_page
 from zk_pipeline.web.bodies import LimitedBodies
 from zk_pipeline.web.dagster_ui.door import LARGEST_BODY, Door, Protected
 from zk_pipeline.web.dagster_ui.rules import JobOf
+from zk_pipeline.web.half_open import InTimeProtocol
 from zk_pipeline.web.recognition import Sessions
 
 SECONDS_TO_FINISH = 10
@@ -111,6 +112,7 @@ def main() -> None:
                 create_app(runtime, dagster, asked.prefix, lambda run_id: _job_of(instance, run_id)),
                 host=asked.host,
                 port=asked.port,
+                http=InTimeProtocol,
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,

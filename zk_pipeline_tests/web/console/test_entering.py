@@ -1,16 +1,19 @@
 """Who gets in: nothing of the console answers without a session, and a session that ends ends the page."""
 
 import json
+import re
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from nicegui import core
 from playwright.sync_api import expect
 from sqlalchemy import text
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from zk_pipeline.operations.actors import Role
+from zk_pipeline.web.console import sockets
 from zk_pipeline.web.console.sections import SECTIONS
 from zk_pipeline.web.signature import signature
 from zk_pipeline_tests.web.console.conftest import Visit
@@ -78,6 +81,49 @@ def test_a_socket_from_another_site_is_refused_even_with_a_session(site: Site):
         assert json.loads(str(socket.recv())[1:])["sid"]
     with pytest.raises(InvalidStatus):
         connect(address, origin="https://evil.example", additional_headers=headers)
+
+
+def opened_page(site: Site, cookie: str) -> str:
+    """The id of a page that this session opens."""
+    page = get(site, "/audit", cookie=cookie).text
+    found = re.search(r"client_id['\"]?\s*[:=]\s*['\"]([0-9a-f-]{36})", page)
+    assert found, page[-3000:]
+    return found[1]
+
+
+def said(site: Site, cookie: str, page: str, *messages: str, at_once: bool = False) -> list[str]:
+    """What the server answers on a socket of a session that names a page: to the connection, then to each message."""
+    known = {"EIO": 4, "transport": "websocket"}
+    named = {"client_id": page, "implicit_handshake": "true", "tab_id": "t", "document_id": "d"} if at_once else {}
+    address = f"{site.url.replace('http', 'ws')}/_nicegui_ws/socket.io/?{httpx.QueryParams(known | named)}"
+    headers = {"Cookie": cookie, "Origin": site.url}
+    with connect(address, additional_headers=headers, proxy=None) as socket:
+        socket.recv(5)
+        answers: list[str] = []
+        for message in ("40", *messages):
+            socket.send(message)
+            answers.append(
+                next(text for text in iter(lambda: str(socket.recv(5)), "") if text[:2] in {"40", "43", "44"})
+            )
+    return answers
+
+
+def test_a_socket_drives_pages_of_its_own_session_alone(site: Site):
+    mine, theirs = session_cookie(site), session_cookie(site)
+    page = opened_page(site, mine)
+    about = {"client_id": page, "tab_id": "t", "document_id": "d", "next_message_id": 0}
+    names = [name for name in core.sio.handlers["/"] if name not in {"connect", "disconnect"}]
+    assert sorted(names) == sorted(sockets._MESSAGES)
+    sent = [f"42{number}{json.dumps([name, about])}" for number, name in enumerate(names)]
+    assert said(site, theirs, page, *sent)[1:] == [f"43{number}[false]" for number in range(len(names))]
+    (refused,) = said(site, theirs, page, at_once=True)
+    assert refused.startswith("44")
+    assert "another session" in refused
+    upload = f"/_nicegui/client/{page}/upload/1"
+    answer = httpx.post(site.url + upload, headers={"cookie": theirs, "origin": site.url}, trust_env=False)
+    assert answer.status_code == 401
+    handshake = f"420{json.dumps(['handshake', about])}"
+    assert said(site, mine, page, handshake)[1] == "430[true]"
 
 
 def test_a_page_may_load_nothing_from_elsewhere_and_run_no_script_of_others(site: Site):
