@@ -69,7 +69,7 @@ def set_password(email: Email) -> None:
     with _accounts() as (connection, who):
         user = accounts.of_email(connection, email)
         accounts.set_password(connection, who, user.id, password)
-    out.print(f"{user.email} has a new password; all sessions have ended.", markup=False, soft_wrap=True)
+    out.print(f"{user.email} has a new password; all sessions and API tokens have ended.", markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""How often somebody may try to sign in: limits for each account and for each address, kept in the database."""
+"""How often somebody may try to sign in: limits for accounts and networks, kept in the database."""
 
 import hashlib
 import hmac
@@ -12,8 +12,12 @@ from zk_pipeline.store import failed_logins
 from zk_pipeline.store.failed_logins import Failures
 
 WINDOW = timedelta(minutes=15)
-MOST_OF_ACCOUNT, MOST_OF_ADDRESS = 10, 30
-"""Failures within the window, after which nothing is tried any more until the oldest of them has left it."""
+MOST_OF_ACCOUNT, MOST_OF_ADDRESS, MOST_FROM_EVERYWHERE = 10, 30, 100
+"""Failures within the window, after which nothing is tried any more until the oldest of them has left it.
+
+On one account from one network, from one network on all accounts, and on one account from all networks: so whoever
+knows an address from elsewhere does not lock its owner out with ten wrong passwords.
+"""
 
 
 class ThrottledError(OperationError):
@@ -46,10 +50,11 @@ def begin(runtime: Runtime, email: str, network: str) -> Attempt:
     account = account_hash(runtime, email)
     with runtime.database.transaction() as connection:
         failed_logins.serialize(connection, account, network)
-        of_account = failed_logins.of_account(connection, account, WINDOW, MOST_OF_ACCOUNT)
+        of_account = failed_logins.of_account(connection, account, WINDOW, MOST_OF_ACCOUNT, network)
         of_address = failed_logins.of_address(connection, network, WINDOW, MOST_OF_ADDRESS)
-        wait = max(_wait(of_account, MOST_OF_ACCOUNT), _wait(of_address, MOST_OF_ADDRESS))
-        if wait:
+        in_all = failed_logins.of_account(connection, account, WINDOW, MOST_FROM_EVERYWHERE)
+        limits = ((of_account, MOST_OF_ACCOUNT), (of_address, MOST_OF_ADDRESS), (in_all, MOST_FROM_EVERYWHERE))
+        if wait := max(_wait(failures, most) for failures, most in limits):
             raise ThrottledError(wait)
         return Attempt(failed_logins.add(connection, account, network), account)
 

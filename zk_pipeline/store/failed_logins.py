@@ -23,9 +23,14 @@ def serialize(connection: Connection, account_hash: str, address: str) -> None:
         connection.execute(lock, {"name": name})
 
 
-def of_account(connection: Connection, account_hash: str, within: timedelta, limit: int) -> Failures:
-    """The failures on an account within this time; at most `limit` are counted."""
-    return _failures(connection, failed_logins.c.account_hash == account_hash, within, limit)
+def of_account(
+    connection: Connection, account_hash: str, within: timedelta, limit: int, address: str | None = None
+) -> Failures:
+    """The failures on an account within this time, of all or from one address; at most `limit` are counted."""
+    condition = failed_logins.c.account_hash == account_hash
+    if address is not None:
+        condition &= failed_logins.c.address == address
+    return _failures(connection, condition, within, limit)
 
 
 def of_address(connection: Connection, address: str, within: timedelta, limit: int) -> Failures:

@@ -119,6 +119,12 @@ def bearer_of(request: HTTPConnection) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
+def refuse_api_token(request: HTTPConnection, act: str) -> None:
+    """Refuse an API token where only a person may act; `act` says what. Raises `ProblemError` with 403."""
+    if (bearer_of(request) or "").startswith(api_tokens.PREFIX):
+        raise ProblemError(403, f"An API token cannot {act}. Sign in with your password and do it then.")
+
+
 def refuse_token_in_url(request: HTTPConnection) -> None:
     """Refuse a token where logs and histories keep it. Raises `ProblemError` with 400."""
     for name in request.query_params:

@@ -7,7 +7,7 @@ from pwdlib import PasswordHash
 from sqlalchemy import text
 
 from zk_pipeline.operations import passwords
-from zk_pipeline.operations.throttle import MOST_OF_ACCOUNT, MOST_OF_ADDRESS
+from zk_pipeline.operations.throttle import MOST_FROM_EVERYWHERE, MOST_OF_ACCOUNT, MOST_OF_ADDRESS
 from zk_pipeline_tests.web.conftest import HASHING, Web, refused
 from zk_pipeline_tests.web.signing_in import LOGIN, PASSWORD, events, login, own_origin, user
 
@@ -32,10 +32,17 @@ def failed(web: Web, number: int, *, minutes: float = 0, address: str = "127.0.0
 
 def test_after_too_many_failures_not_even_the_right_password_is_tried(web: Web):
     login(web, password="wrong password 1")
-    failed(web, MOST_OF_ACCOUNT - 1, minutes=5, address="203.0.113.7")
+    failed(web, MOST_OF_ACCOUNT - 1, minutes=5)
     answer = login(web)
     refused(answer, 429, "too many failed sign-ins. Try again in ")
     assert 590 <= int(answer.headers["retry-after"]) <= 600
+
+
+def test_ten_wrong_passwords_from_elsewhere_lock_nobody_out_but_a_hundred_do(web: Web):
+    login(web, password="wrong password 1")
+    failed(web, MOST_FROM_EVERYWHERE - 2, address="203.0.113.7")
+    assert login(web, password="wrong password 1").status_code == 401
+    refused(login(web), 429, "too many failed sign-ins")
 
 
 def test_many_attempts_at_once_are_no_way_around(web: Web):

@@ -120,6 +120,18 @@ def test_a_token_is_shown_once_and_recognized_until_it_is_revoked(in_session: As
     refused(web.client.get(ME, headers=bearer(made["token"])), 401, "The token is not valid")
 
 
+def test_a_token_changes_nothing_of_its_account_and_ends_with_a_new_password(
+    in_session: AsRole, as_role: AsRole, web: Web
+):
+    made = in_session("operator").post(TOKENS, json=wanted()).json()
+    with_token = {"headers": bearer(made["token"])}
+    for change in ({"name": "Eve"}, {"password": "another long one", "current_password": PASSWORD}):
+        refused(web.client.patch(ME, json=change, **with_token), 403, "cannot change the account that it belongs to")
+    path = f"{USERS}/{made['user_id']}/password"
+    assert as_role("admin").put(path, json={"password": "another long one"}).status_code == 204
+    refused(web.client.get(ME, **with_token), 401, "The token is not valid")
+
+
 def test_a_token_is_stored_as_its_hash_alone(in_session: AsRole, web: Web):
     token = in_session("viewer").post(TOKENS, json=wanted()).json()["token"]
     stored = web.rows("SELECT to_jsonb(api_tokens)::text FROM sync.api_tokens") + web.rows(

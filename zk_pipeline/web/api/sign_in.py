@@ -16,7 +16,14 @@ from zk_pipeline.web.access import GuardedRoute, Viewer
 from zk_pipeline.web.api.common import PREFIX, Body, Ready, SecretBody
 from zk_pipeline.web.api.users import Name, UserRow
 from zk_pipeline.web.errors import ProblemError
-from zk_pipeline.web.recognition import CHALLENGE, Recognizing, bearer_of, refusals, refuse_token_in_url
+from zk_pipeline.web.recognition import (
+    CHALLENGE,
+    Recognizing,
+    bearer_of,
+    refusals,
+    refuse_api_token,
+    refuse_token_in_url,
+)
 
 router = APIRouter(
     prefix=f"{PREFIX}/auth",
@@ -111,7 +118,11 @@ def me(actor: Viewer, ready: Ready) -> UserRow:
 
 @router.patch("/me", summary="Change one's own name or password")
 def change_me(given: OwnChange, actor: Viewer, request: Request, ready: Ready, known: Recognizing) -> UserRow:
-    """Change what is given. A new password ends all one's sessions, this one too."""
+    """Change what is given. A new password ends all one's sessions, this one too, and all one's API tokens.
+
+    A token changes nothing of the account that it belongs to.
+    """
+    refuse_api_token(request, "change the account that it belongs to")
     if given.password is not None:
         if given.current_password is None:
             raise ProblemError(422, "current_password is missing. Send it along with the new password.")

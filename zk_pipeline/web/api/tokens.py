@@ -11,9 +11,8 @@ from zk_pipeline.operations.actors import Role
 from zk_pipeline.store.api_tokens import ApiToken
 from zk_pipeline.web.access import Viewer
 from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
-from zk_pipeline.web.errors import ProblemError
 from zk_pipeline.web.once import KeyedRoute
-from zk_pipeline.web.recognition import bearer_of
+from zk_pipeline.web.recognition import refuse_api_token
 
 router = APIRouter(prefix=f"{PREFIX}/tokens", tags=["API tokens"], route_class=KeyedRoute)
 
@@ -65,8 +64,7 @@ def create_token(given: NewToken, request: Request, actor: Viewer, ready: Ready)
 
     A token makes no further ones, which would outlive its revocation.
     """
-    if (bearer_of(request) or "").startswith(api_tokens.PREFIX):
-        raise ProblemError(403, "An API token cannot make another one. Sign in with your password and make it then.")
+    refuse_api_token(request, "make another one")
     with ready.database.transaction() as connection:
         issued = api_tokens.issue(connection, actor, given.name, given.role, given.expires_at)
     return FreshToken(**TokenRow.of(issued.stored).model_dump(), token=issued.token)
