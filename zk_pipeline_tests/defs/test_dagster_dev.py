@@ -1,10 +1,11 @@
 """Dagster's own commands in a clone after `make setup`: they find what they need, and write to no real system."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,13 @@ from zk_pipeline_tests.defs.world import MONDAY, World
 
 BIN = Path(sys.executable).parent
 SECONDS_TO_START = 90
+DAGSTER = """
+import signal
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
+from dagster._cli import main
+main()
+"""
+"""The command, also where the process of the tests ignores the signal by which it is ended, and hands that down."""
 
 
 def environment(home: Path, **variables: str) -> dict[str, str]:
@@ -61,19 +69,23 @@ def dev(folder: Path, variables: dict[str, str]) -> Iterator[str]:
     log = folder / "dev.log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [BIN / "dagster", "dev", "-h", "127.0.0.1", "-p", str(port)],
+            [sys.executable, "-c", DAGSTER, "dev", "-h", "127.0.0.1", "-p", str(port)],
             cwd=folder,
             env=variables,
             stdout=output,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         try:
             address = f"http://127.0.0.1:{port}/graphql"
             assert wait_until(lambda: bool(locations(address)), SECONDS_TO_START), log.read_text()
             yield address
         finally:
-            process.terminate()
-            process.wait(60)
+            os.killpg(process.pid, signal.SIGTERM)
+            wait_until(lambda: process.poll() is not None, 20)
+            with suppress(ProcessLookupError):  # It is Dagster's own, and leaves some of its children behind.
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def ask(address: str, query: str) -> dict[str, Any]:
