@@ -81,8 +81,8 @@ def dev(folder: Path, variables: dict[str, str]) -> Iterator[str]:
             assert wait_until(lambda: bool(locations(address)), SECONDS_TO_START), log.read_text()
             yield address
         finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            wait_until(lambda: process.poll() is not None, 20)
+            process.terminate()
+            wait_until(lambda: process.poll() is not None, SECONDS_TO_START)
             with suppress(ProcessLookupError):  # It is Dagster's own, and leaves some of its children behind.
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -109,9 +109,13 @@ def test_dagsters_commands_work_with_an_empty_environment(clone: Path, tmp_path:
     own = environment(tmp_path / "home", DAGSTER_HOME=str(clone))
     assert "All code locations passed validation." in dagster(clone, own, "definitions", "validate")
     with dev(clone, empty) as address:
+        assert (tmp_path / "home" / "postgres" / "postmaster.pid").exists()
         assert locations(address) == ["zk_pipeline"]
         nodes = ask(address, "{assetNodes{assetKey{path}}}")["assetNodes"]
         assert ["zammad", "time_accountings"] in [node["assetKey"]["path"] for node in nodes]
+    assert wait_until(lambda: not (tmp_path / "home" / "postgres" / "postmaster.pid").exists(), 20), (
+        "it was ours to end"
+    )
 
 
 @pytest.mark.timeout(300)
