@@ -10,7 +10,7 @@ from zk_pipeline.domain.instants import days_window
 from zk_pipeline.domain.records import Window
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.stages.zammad import certificate_values, told
-from zk_pipeline.store import billing, invoices, ledger, sweeps
+from zk_pipeline.store import billing, invoices, ledger, requests, sweeps, work_days
 from zk_pipeline.store import target as rows
 
 SUBJECT = "timesheets"
@@ -79,7 +79,8 @@ def extract_timesheets(runtime: Runtime, target: TargetConnector, first: date, l
     """Store the time sheets of all users around these days as the target has them now.
 
     One of ours that the sweep did not meet is asked for by its id: it was moved out of the window, or a 404 proves that
-    it was deleted. Others that a complete sweep did not meet are no longer of interest.
+    it was deleted. Others that a complete sweep did not meet are no longer of interest. The sweep looks a day further
+    than the plan: the days of those beside it that are gone are asked for, since nobody looks for them again.
     """
     window = around(first, last, runtime)
     with runtime.database.transaction() as connection:
@@ -116,6 +117,10 @@ def _conclude(runtime: Runtime, target: TargetConnector, span: tuple[date, date]
         gone |= set(unseen) - {row.id for row in found}
     with runtime.database.transaction() as connection:
         rows.save_timesheets(connection, name, found, sweep_id=seen.sweep_id)
+        beside = set(work_days.of_timesheets(connection, name, gone).values())
+        beside = beside.union(*work_days.of_questions(connection, name, gone).values())
+        asked = sorted(day for day in beside if not span[0] <= day <= span[1])
+        requests.ask(connection, asked, requests.TARGET_CHANGED)
         rows.mark_timesheets_gone(connection, name, gone)
         sweeps.end_sweep(connection, seen.sweep_id, certificate_values(seen.certificate))
     return Extraction(seen.certificate, len(missing), len(gone))

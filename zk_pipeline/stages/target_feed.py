@@ -25,9 +25,6 @@ from zk_pipeline.store import target as rows
 SUBJECT = "changes"
 NEWEST = "newest"
 SEARCH = "vanished"
-KIMAI_CHANGED = "kimai_changed"
-"""Reason of a day request: a person edited or deleted a time sheet of ours."""
-
 FIRST_LOOK_BACK = timedelta(days=62)
 OVERLAP = timedelta(minutes=10)
 """Read again each time: the clocks of both machines differ, and a change shows only when it is committed."""
@@ -176,7 +173,7 @@ class TargetFeed:
             seen = [row for row in (*found.unknown, *there.values()) if row is not None]
             rows.save_timesheets(connection, self._name, seen)
             rows.mark_timesheets_gone(connection, self._name, gone)
-            requests.ask(connection, asked, KIMAI_CHANGED)
+            requests.ask(connection, asked, requests.TARGET_CHANGED)
             cursors.save(connection, self._name, SEARCH, rest)
         return tuple(asked)
 
@@ -236,7 +233,7 @@ def _ask_for_changed(
     new = {day for id_, key in as_seen.items() if key not in cursor.get("asked", ()) for day in ours[id_]}
     span = (runtime.settings.start_date, local_day(now, runtime.settings.zone))
     asked = sorted(day for day in new if _within(day, span) and not _within(day, checked))
-    requests.ask(connection, asked, KIMAI_CHANGED)
+    requests.ask(connection, asked, requests.TARGET_CHANGED)
     return Look(len(changed), len(ours), tuple(asked)), sorted(as_seen.values())
 
 

@@ -24,6 +24,10 @@ FORMER_DAY = "former_day"
 
 REDERIVED = "rederived"
 """What is derived of this day's bookings changed together with a setting."""
+
+TARGET_CHANGED = "kimai_changed"
+"""A person edited or deleted a time sheet of ours."""
+
 TICKET = "ticket"
 """A ticket went to another customer, organization or group."""
 

@@ -60,6 +60,18 @@ def test_a_time_sheet_moved_to_another_day_asks_for_the_day_of_its_booking(world
     assert look(world).days == (MONDAY,)
 
 
+def test_a_deleted_time_sheet_that_a_run_of_the_next_day_misses_asks_for_its_own_day(world: World) -> None:
+    booking = world.desk.book(30)
+    world.desk.book(45, at("09:00", TUESDAY))
+    world.sync(MONDAY, TUESDAY)
+    world.office.server.kimai.timesheets.remove(world.office.sheet(booking).id)
+    for _ in range(2):
+        world.sync(TUESDAY)
+        assert asked(world) == [MONDAY], "it is known to be gone from now on, and nobody looks for it again"
+    world.sync(MONDAY)
+    assert world.reasons() == ["deleted_in_kimai"]
+
+
 def test_a_note_in_the_description_asks_for_nothing(world: World) -> None:
     booking = world.desk.book(30)
     world.sync(MONDAY)
