@@ -18,8 +18,8 @@ import pytest
 import yaml
 
 from zk_pipeline import logs
-from zk_pipeline.connectors.base import SOURCES, TARGETS
 from zk_pipeline.connectors.conformance import SourceConformance
+from zk_pipeline.connectors.plugins import SOURCES, TARGETS
 from zk_pipeline.connectors.zammad import ZammadConnector
 from zk_pipeline.local import PROJECT
 from zk_pipeline.logs import JsonFormatter

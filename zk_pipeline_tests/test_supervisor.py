@@ -308,11 +308,12 @@ def test_dagster_reads_our_workspace_whatever_the_current_directory() -> None:
     assert {part.argv[part.argv.index("-w") + 1] for part in of_workspace} == {str(PROJECT / "workspace.yaml")}
 
 
-def test_the_location_has_one_name_and_no_second_definition() -> None:
+def test_the_location_has_one_name_and_one_module_for_us_and_for_dagsters_own_commands() -> None:
     workspace = yaml.safe_load((PROJECT / "workspace.yaml").read_text())
     assert [entry["grpc_server"]["location_name"] for entry in workspace["load_from"]] == [LOCATION]
     tools = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]
-    assert not {"dg", "dagster"} & tools.keys()
+    assert tools["dagster"] == {"module_name": "zk_pipeline.definitions", "code_location_name": LOCATION}
+    assert tools["dg"]["project"]["code_location_target_module"] == "zk_pipeline.definitions"
 
 
 def sleeper(*inherited: int) -> subprocess.Popen[bytes]:

@@ -130,20 +130,10 @@ def decide(
     at, where that was before now; `address` is the person's, where there is one. As `one_of_many` nothing is adjusted
     that Kimai may bill otherwise. Two at once: the first one holds, the second is told. Raises `DecisionError`.
     """
-    row = one(connection, conflict_id, lock=True)
-    if row.resolution_status != "open":
-        by = f", {row.decision} by {row.decided_by}" if row.decision else ""
-        raise DecisionError(f"Conflict {conflict_id} is no longer open ({row.resolution_status}{by}).")
-    if seen not in {None, row.facts_hash}:
-        raise DecisionError(f"Conflict {conflict_id} changed meanwhile: look at it again. {row.text}")
+    row = _undecided(connection, conflict_id, seen)
     source = addresses(connection).source
     offered = reducible_by(connection, source, row)
-    _require_possible(row, choice, reducible=bool(offered))
-    if one_of_many and choice is Choice.ADJUST and row.uncertain:
-        raise DecisionError(
-            f"Conflict {conflict_id}: Kimai may bill another amount than is adjusted. Decide about it by itself. "
-            f"{row.text}"
-        )
+    _require_possible(row, choice, reducible=bool(offered), one_of_many=one_of_many)
     _require_offered_sheet(connection, row, choice, timesheet_id)
     booking_id = _offered_booking(row, choice, booking_id, offered)
     connection.execute(
@@ -228,8 +218,23 @@ def history(connection: Connection, connector: str, key: str) -> list[Row]:
     return list(connection.execute(query.order_by(conflicts.c.id)))
 
 
-def _require_possible(row: Row, choice: Choice, *, reducible: bool) -> None:
-    """Raises `DecisionError` for what this reason does not allow."""
+def _undecided(connection: Connection, conflict_id: int, seen: str | None) -> Row:
+    """The open conflict, as the person saw it. Raises `DecisionError` where it is decided, or changed since."""
+    row = one(connection, conflict_id, lock=True)
+    if row.resolution_status != "open":
+        by = f", {row.decision} by {row.decided_by}" if row.decision else ""
+        raise DecisionError(f"Conflict {conflict_id} is no longer open ({row.resolution_status}{by}).")
+    if seen not in {None, row.facts_hash}:
+        raise DecisionError(f"Conflict {conflict_id} changed meanwhile: look at it again. {row.text}")
+    return row
+
+
+def _require_possible(row: Row, choice: Choice, *, reducible: bool, one_of_many: bool) -> None:
+    """Raises `DecisionError` for what this reason does not allow, or not in a decision about many."""
+    if one_of_many and choice is Choice.ADJUST and row.uncertain:
+        raise DecisionError(
+            f"Conflict {row.id}: Kimai may bill another amount than is adjusted. Decide about it by itself. {row.text}"
+        )
     possible = allowed(Reason(row.reason), Status(row.status), reducible=reducible)
     if choice not in possible:
         raise DecisionError(

@@ -26,7 +26,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_example_is_listed_once_it_is_installed(installed: Path):
     told = called(
-        sys.executable, "-c", "from zk_pipeline.connectors.base import *; print(*source_kinds())", on=installed
+        sys.executable,
+        "-c",
+        "from zk_pipeline.connectors.plugins import source_kinds; print(*source_kinds())",
+        on=installed,
     )
     assert {"csv", "zammad"} <= set(told.split())
 
