@@ -142,19 +142,20 @@ class Runtime:
             yield connector
 
     def stored(self, role: Role) -> StoredConnector:
-        """The active connector of a role, or else that of the environment, which the next start will store.
+        """The active connector of a role; where none was ever stored, that of the environment, which a start stores.
 
-        Raises `SetupError` when there is neither.
+        Raises `SetupError` when there is neither, and where somebody switched off those there are.
         """
         for tried in self.tried:
             if tried.role == role:
                 return tried
         with self.database.transaction() as connection:
             stored = connections.active(connection, role, self.cipher)
+            is_known = any(row.role == role for row in connections.every(connection)) if stored is None else True
         if stored is not None:
             return stored
         for given in given_connectors(self.settings):
-            if given.role == role:
+            if given.role == role and not is_known:
                 return given
         variables = "ZK_ZAMMAD_URL and ZK_ZAMMAD_TOKEN" if role == "source" else "ZK_KIMAI_URL and ZK_KIMAI_TOKEN"
         raise SetupError(f"There is no {role} connector yet. Set {variables}, in the environment or in .env.")
