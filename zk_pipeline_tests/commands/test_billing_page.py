@@ -50,6 +50,7 @@ def in_kimai(sandbox: Sandbox, act: Callable[[KimaiServer], object]) -> None:
 
 def invoice(server: KimaiServer) -> None:
     assert server.invoice(1, BAKERY, date(2025, 10, 1), date(2025, 10, 31))
+    server.change_invoice(1, "paid")
 
 
 def correct(zk: Zk) -> None:
