@@ -56,4 +56,5 @@ def _connecting(handle: Callable[..., Any]) -> Callable[..., Any]:
 
 def _session_of(socket: str) -> str:
     """The session of whoever opened the socket, as the gate recognized it."""
-    return core.sio.get_environ(socket)["asgi.scope"]["state"]["visitor"].session.id
+    environ: dict[str, Any] = core.sio.get_environ(socket) or {}
+    return environ["asgi.scope"]["state"]["visitor"].session.id
