@@ -74,7 +74,9 @@ def test_lines_are_approved_one_by_one_or_all_at_once_and_carried_out_as_an_act_
     assert examined(page, "overflow") <= 0
     assert examined(page, "unnamedControls") == []
 
-    dialog.get_by_role("checkbox").first.check()
+    box = dialog.get_by_role("checkbox").first
+    box.click()
+    expect(box).to_be_checked()
     dialog.get_by_role("button", name="Approve 1 selected").dblclick()
     expect(page.get_by_role("alert").filter(has_text="Approved: 1.")).to_be_visible()
     expect(dialog.get_by_role("button", name=RUN)).to_be_enabled()
