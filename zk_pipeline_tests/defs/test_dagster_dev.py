@@ -23,11 +23,11 @@ BIN = Path(sys.executable).parent
 SECONDS_TO_START = 90
 DAGSTER = """
 import signal
-signal.signal(signal.SIGTERM, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from dagster._cli import main
 main()
 """
-"""The command, also where the process of the tests ignores the signal by which it is ended, and hands that down."""
+"""The command, also where the tests run in the background and ignore SIGINT: Dagster treats SIGTERM like it."""
 
 
 def environment(home: Path, **variables: str) -> dict[str, str]:
@@ -113,6 +113,9 @@ def test_dagsters_commands_work_with_an_empty_environment(clone: Path, tmp_path:
         assert locations(address) == ["zk_pipeline"]
         nodes = ask(address, "{assetNodes{assetKey{path}}}")["assetNodes"]
         assert ["zammad", "time_accountings"] in [node["assetKey"]["path"] for node in nodes]
+    assert wait_until(lambda: not (tmp_path / "home" / "postgres" / "postmaster.pid").exists(), 20), (
+        "it was ours to end"
+    )
 
 
 @pytest.mark.timeout(300)
