@@ -99,7 +99,7 @@ def machine_zone() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """Settings, database and cipher of one process. `clock` tells when a system answered, or did not.
+    """Settings, database and cipher of one process. `clock` says when a system answered, or did not.
 
     `tried` are connectors that are used in place of those that are stored.
     """

@@ -1,4 +1,4 @@
-"""Anchors of the audit trail: its end, told where whoever owns the database cannot take it back.
+"""Anchors of the audit trail: its end, written where whoever owns the database cannot take it back.
 
 Each night and at each closing it goes to the log, to a file in the home, and to the addresses of alerts; backups hold
 one in their manifests. A trail that was cut and put back to an earlier state as a whole is found by them alone.
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 def publish(runtime: Runtime, occasion: str) -> Anchor | None:
-    """Tell the present end of the trail everywhere; `None` while it has none. `occasion` says why, for people.
+    """Publish the present end of the trail everywhere; `None` while it has none. `occasion` says why, for people.
 
     A file that cannot be written is logged, and stops nobody.
     """

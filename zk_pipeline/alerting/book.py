@@ -87,7 +87,7 @@ def tell_signs(runtime: Runtime, signs: Sequence[Sign]) -> bool:
 
 
 def tell_changed_after_billing(runtime: Runtime) -> bool:
-    """Tell of time that was changed in Kimai after it was billed, each question once; returns whether any is new."""
+    """Report time that was changed in Kimai after it was billed, each question once; returns whether any is new."""
     with runtime.database.transaction() as connection:
         rows = conflicts.open_of(connection, Reason.CHANGED_AFTER_BILLING)
         known = _load(connection)

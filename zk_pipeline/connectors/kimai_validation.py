@@ -145,7 +145,7 @@ def _users(http: HttpClient, checks: Checks, caller: Caller) -> list[TargetUser]
 
 
 def _invoicers(http: HttpClient, checks: Checks, caller: Caller) -> None:
-    """Who may invoice, as far as roles tell, and lives in another zone: an invoice goes by its maker's days."""
+    """Who may invoice, as far as roles show, and lives in another zone: an invoice goes by its maker's days."""
     answer = checks.attempt("invoicing", lambda: http.get(USERS, {**ALL_USERS, "full": 1}), Level.WARN)
     rows, _ = answer.readable("user", lambda row: (kimai_rows.user(row), row.texts("roles"))) if answer else ((), ())
     named = [

@@ -1,6 +1,6 @@
 """The installed connectors: classes that packages name in the entry point groups of the plug-in contract.
 
-One that cannot be imported stops nothing but itself: it is left out, told in the log, and named with its package to
+One that cannot be imported stops nothing but itself: it is left out, logged, and named with its package to
 whoever asks for it.
 """
 

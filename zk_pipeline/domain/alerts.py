@@ -80,7 +80,7 @@ class AlertBook:
     suspects: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
     """Vital signs that fail and were not told yet, by their incident's subject, and since when they do."""
     asked: tuple[int, ...] = ()
-    """The open questions that people were told of, by their ids."""
+    """The open questions that were reported, by their ids."""
 
     def after_failure(
         self, trouble: Trouble, failures_in_a_row: int | None, rules: Rules, now: datetime
@@ -147,7 +147,7 @@ class AlertBook:
         return book, messages
 
     def after_questions(self, open_now: Mapping[int, str]) -> tuple["AlertBook", Message | None]:
-        """The book when these questions are open, as sentences by id: each is told once, the new ones together."""
+        """The book when these questions are open, as sentences by id: each is reported once, the new ones together."""
         new = [text for number, text in open_now.items() if number not in self.asked]
         book = replace(self, asked=tuple(sorted(open_now)))
         return book, changed_after_billing(new) if new else None

@@ -170,7 +170,7 @@ class AdjustmentLine:
     """What was booked, or credited where it is negative, after a booking was billed.
 
     `day` is the work day of the booking and `booked_on` that of the adjustment. `elsewhere` says that the latter lies
-    in another month than the statement, which tells it since the booking is its own. `amount` is what a credit
+    in another month than the statement, which lists it since the booking is its own. `amount` is what a credit
     gives back, or what the target charges for the time sheet; none where that is not known. `note` is how a credit was
     settled.
     """

@@ -123,7 +123,7 @@ def set_password(connection: Connection, actor: Actor, user_id: int, password: s
 def set_password_hash(connection: Connection, actor: Actor, user_id: int, password_hash: str) -> None:
     """Give a user the new password of this hash; all their sessions and API tokens end.
 
-    Whoever sets a password since somebody else knew the last one cannot tell what that one made.
+    Whoever sets a password since somebody else knew the last one cannot know what that one made.
     """
     accounts.change(connection, user_id, password_hash=password_hash)
     sessions.end_all(connection, user_id)

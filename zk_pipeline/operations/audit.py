@@ -79,7 +79,7 @@ def verify(runtime: Runtime, given: Collection[Anchor] = ()) -> Verification:
 
 
 def anchor_of(written: str) -> Anchor:
-    """An anchor as it was told, or the line that holds it. Raises `OperationError` for what holds none."""
+    """An anchor as it was published, or the line that holds it. Raises `OperationError` for what holds none."""
     anchor = Anchor.parsed(written)
     if anchor is None:
         raise OperationError(

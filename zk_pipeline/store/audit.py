@@ -252,7 +252,7 @@ class _Walk:
                 self._unvouched, "it was changed, or written under a key that is missing in ZK_ENCRYPTION_KEY"
             )
         if self.unexplained:
-            return self.broken(self.unexplained[0], "its detail is gone, and no row tells of an erasure or retention")
+            return self.broken(self.unexplained[0], "its detail is gone, and no row names an erasure or retention")
         return Verification(self.rows, self.head)
 
     def broken(self, at: int, problem: str) -> Verification:

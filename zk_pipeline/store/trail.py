@@ -13,7 +13,7 @@ from zk_pipeline.store.tables import audit_details, audit_logs
 USER_PREFIX = "user:"
 
 SIGN_INS = ("user.signed_in", "user.signed_out", "user.sign_in_failed", "session.token_reused")
-"""Events that tell when and from where somebody signs in."""
+"""Events that show when and from where somebody signs in."""
 
 ADDRESS = "address"
 """Where a detail has the address of whoever acted."""

@@ -232,7 +232,7 @@ def test_an_export_that_lies_in_the_home_is_named_until_it_is_removed(known: Zk)
 
 
 def test_every_table_with_ids_of_people_says_whose_its_rows_are() -> None:
-    """A table that is added has to be told of here or in `BELONGING`."""
+    """A table that is added has to be named here or in `BELONGING`."""
     ids = {"agent_id", "user_id", "source_id", "booking_id", "correction_id"}
     tables = {table.fullname for table in metadata.tables.values() if ids & set(table.columns.keys())}
     assert tables <= set(BELONGING)

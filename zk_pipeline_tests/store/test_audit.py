@@ -152,7 +152,7 @@ def test_a_detail_that_is_gone_without_a_word_is_missed(database: Database) -> N
         without_guards(connection)
         connection.execute(text("DELETE FROM sync.audit_details WHERE id = 4"))
         found = audit.verify(connection)
-    assert (found.broken_at, "no row tells of an erasure" in found.problem) == (4, True)
+    assert (found.broken_at, "no row names an erasure" in found.problem) == (4, True)
 
 
 def test_no_rows_at_all_is_broken(database: Database) -> None:

@@ -1,4 +1,4 @@
-"""The sensors that tell people: of failed runs, vital signs and billed time that changed, and of what is good again."""
+"""The sensors that alert people: to failed runs, vital signs and changed billed time, and when all is good again."""
 
 from datetime import date
 
@@ -51,7 +51,7 @@ def failed_runs(context: dg.RunFailureSensorContext, zk: ZkResource) -> None:
 
 @dg.sensor(name="alerts", minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING)
 def alerts(context: dg.SensorEvaluationContext, zk: ZkResource) -> dg.SkipReason:
-    """Sends the alerts that wait, and tells of vital signs, jobs that work again, and billed time that changed.
+    """Sends the alerts that wait, and reports vital signs, jobs that work again, and billed time that changed.
 
     It starts no runs.
     """

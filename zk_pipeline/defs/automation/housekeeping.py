@@ -27,7 +27,7 @@ KEEP_ACTS_DAYS = 1
 
 @dg.op(out=dg.Out(dg.Nothing))
 def verify_chain(context: dg.OpExecutionContext, zk: ZkResource) -> None:
-    """Walk along the whole chain. When a row does not fit, people are told at once, whatever ZK_ALERT_AFTER says.
+    """Walk along the whole chain. When a row does not fit, people are alerted at once, whatever ZK_ALERT_AFTER says.
 
     It is compared with the anchors in the home; when all fits, its end is the next one.
     """

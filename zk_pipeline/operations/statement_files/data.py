@@ -167,7 +167,7 @@ class ToldItem:
 class ToldAdjustment:
     """What was adjusted, or credited where it is negative, after its booking, of `day`, was billed.
 
-    With `elsewhere` it is booked in another month, which its `booked_on` names, and told here since its booking is of
+    With `elsewhere` it is booked in another month, which its `booked_on` names, and listed here since its booking is of
     this one. `note` is how a credit was settled.
     """
 

@@ -35,7 +35,7 @@ _OF_THE_MOMENT: Any = {
 
 
 def lasting(statement: Statement) -> dict[str, Any]:
-    """The JSON object without what tells of the moment: what closing a month keeps (docs/billing.md)."""
+    """The JSON object without what belongs to the moment: what closing a month keeps (docs/billing.md)."""
     return TypeAdapter(ToldStatement).dump_python(told(statement), mode="json", exclude=_OF_THE_MOMENT)
 
 

@@ -63,14 +63,14 @@ _HEADERS = {
 }
 
 Who = Callable[[], Actor]
-"""Tells who it is, with the role they have just now; raises `SessionOverError` or `ProblemError`."""
+"""Says who it is, with the role they have just now; raises `SessionOverError` or `ProblemError`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Door:
     """Middleware around Dagster's app, which itself asks nobody who they are.
 
-    `prefix` is the path under which Dagster's pages are, such as `/dagster`; `job_of` tells the job of a run.
+    `prefix` is the path under which Dagster's pages are, such as `/dagster`; `job_of` gives the job of a run.
     """
 
     dagster: ASGIApp
@@ -264,7 +264,7 @@ class _Watched:
             self._looked_at = now
             try:
                 await run_in_threadpool(self._who)
-            except (SessionOverError, ProblemError, DatabaseUnavailableError):  # Nobody can tell: the page asks again.
+            except (SessionOverError, ProblemError, DatabaseUnavailableError):  # Nobody knows: the page asks again.
                 await self._close()
         return self._is_over
 

@@ -220,7 +220,7 @@ class _Judge:
         if job is not None:
             self._require_role_for(job)
         if job in REQUESTED_JOBS:
-            raise RefusedError(f"A run of {job} is asked for by a person each time. Launch it anew.")
+            raise RefusedError(f"A run of {job} is asked for by a person each time. Launch a new one.")
         params["extraTags"] = self._tags(params.get("extraTags"), again=True)
         return [parent]
 

@@ -70,7 +70,7 @@ class _Request(WorkspaceRequestContext):
 
 
 class Workspace(WorkspaceProcessContext):
-    """The definitions as the code server tells them; what a page offers depends on the role that the door found."""
+    """The definitions as the code server gives them; what a page offers depends on the role that the door found."""
 
     def create_request_context(self, source: object | None = None) -> WorkspaceRequestContext:
         """For one request; without a role of ours it is a viewer's."""

@@ -81,7 +81,7 @@ def found(marts: Marts, month: str) -> Statement:
 
 
 def rows_of_kimai(marts: Marts, month: str, customer: int) -> list[dict[str, Any]]:
-    """What Kimai's API tells for a customer between the month's first instant and its last."""
+    """What Kimai's API says for a customer between the month's first instant and its last."""
     first = date.fromisoformat(f"{month}-01")
     base_url = marts.runtime.stored("target").base_url
     headers = {"Authorization": f"Bearer {KIMAI_TOKEN}"}
