@@ -138,8 +138,8 @@ class Beside:
     minutes: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemRow:
     """A time sheet as its customer reads it: one of the month's bookings, or one beside them (`origin`).
 
     `ticket` is the ticket's number, empty where it came from none: then `title` is what people wrote in the target.
@@ -148,7 +148,6 @@ class Item:
     adjusts. `booking` is the source's id, `timesheet` the target's.
     """
 
-    customer: Customer
     day: date
     ticket: str
     title: str
@@ -165,8 +164,15 @@ class Item:
     adjusts: date | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AdjustmentLine:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item(ItemRow):
+    """The same with its customer."""
+
+    customer: Customer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdjustmentRow:
     """What was booked, or credited where it is negative, after a booking was billed.
 
     `day` is the work day of the booking and `booked_on` that of the adjustment. `elsewhere` says that the latter lies
@@ -175,7 +181,6 @@ class AdjustmentLine:
     settled.
     """
 
-    customer: Customer
     id: int
     day: date
     booked_on: date
@@ -196,6 +201,13 @@ class AdjustmentLine:
     def is_credit(self) -> bool:
         """Whether it is owed to the customer."""
         return self.minutes < 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdjustmentLine(AdjustmentRow):
+    """The same with its customer."""
+
+    customer: Customer
 
 
 @dataclass(frozen=True, slots=True)

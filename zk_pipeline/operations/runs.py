@@ -23,7 +23,7 @@ from zk_pipeline.run_tags import (
 )
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import acts as stored_acts
-from zk_pipeline.store import audit, requests, run_lists, run_requests
+from zk_pipeline.store import audit, cancellations, requests, run_lists, run_requests
 from zk_pipeline.store.run_lists import StoredRun
 
 UNKNOWN = "unknown"
@@ -31,6 +31,9 @@ UNKNOWN = "unknown"
 
 LEFT = ("unapproved", "left", "withheld")
 """Counts of what a run planned and did not write."""
+
+ASKED_OF_DAGSTER = "dagster.asked"
+"""The event of what people do in Dagster's own UI, recorded in their name before Dagster is asked to do it."""
 
 _ENDED = frozenset({"success", "failure", "canceled", UNKNOWN})
 
@@ -212,3 +215,25 @@ def told(runtime: Runtime, rows: Sequence[StoredRun]) -> tuple[Run, ...]:
         )
         for row in rows
     )
+
+
+def note_dagster_acts(
+    runtime: Runtime, actor: Actor, acts: Sequence[tuple[str, str]], cancelled: Sequence[str] = ()
+) -> None:
+    """Record operations of Dagster's with what each is about, such as `launchRun` and `sync`.
+
+    The days of the runs that are `cancelled` by it are held in this name.
+    """
+    with runtime.database.transaction() as connection:
+        for run_id in cancelled:
+            cancellations.ask(connection, run_id, actor.name)
+        events = [
+            actor.did(ASKED_OF_DAGSTER, f"dagster:{name}", {"operation": name, "about": about}) for name, about in acts
+        ]
+        audit.append(connection, events)
+
+
+def dagster_request(runtime: Runtime, actor: Actor, job: str, about: str) -> dict[str, str]:
+    """The tags of a run that an admin launches there and that needs a request of ours."""
+    with runtime.database.transaction() as connection:
+        return {REQUEST_TAG: run_requests.ask(connection, actor.name, job, about), **NO_RETRY}

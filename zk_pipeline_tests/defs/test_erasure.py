@@ -155,14 +155,25 @@ def test_a_closed_statement_keeps_its_minutes_and_tells_honestly_that_a_name_is_
 ) -> None:
     customer, day = Customer("ACME", 1), date(2025, 9, 3)
     line = Line(customer, NAME, EMAIL, "Support", Amounts(1, Decimal(60), Decimal(60)))
-    item = Item(
-        *(customer, day, "50001", f"Call {NAME} <{EMAIL}>", NAME, EMAIL, "Support", Decimal(60), True, Decimal(90)),
-        *("EUR", "17", 3),
-    )
-    credit = AdjustmentLine(
-        *(customer, 1, day, day, False, AdjustmentState.SETTLED, "50001", f"Call {NAME}", NAME, EMAIL, "Support"),
-        *(Decimal(-15), None, "EUR", "17", f"Agreed with {NAME}"),
-    )
+    shared: dict[str, Any] = {
+        "customer": customer,
+        "day": day,
+        "ticket": "50001",
+        "agent": NAME,
+        "agent_email": EMAIL,
+        "activity": "Support",
+        "currency": "EUR",
+        "booking": "17",
+    }
+    title, sixty = f"Call {NAME} <{EMAIL}>", Decimal(60)
+    item = Item(**shared, title=title, minutes=sixty, billable=True, amount=Decimal(90), timesheet=3)
+    settled: dict[str, Any] = {
+        "booked_on": day,
+        "elsewhere": False,
+        "state": AdjustmentState.SETTLED,
+        "note": f"Agreed with {NAME}",
+    }
+    credit = AdjustmentLine(**shared, **settled, id=1, title=f"Call {NAME}", minutes=Decimal(-15), amount=None)
     content = lasting(statement_of(day.replace(day=1), [line], items=[item], adjustments=[credit]))
     with runtime.database.transaction() as connection:
         periods.close(

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter
 
 from zk_pipeline.domain import spreadsheets
-from zk_pipeline.domain.adjustments import AdjustmentState
 from zk_pipeline.domain.billing import BillingState
 from zk_pipeline.domain.closing import Closing, month_name
 from zk_pipeline.domain.statement import (
@@ -28,14 +27,23 @@ from zk_pipeline.domain.statement import (
     minutes_per_day,
     questions_of,
 )
-from zk_pipeline.domain.statement_rows import PARTS, AdjustmentLine, Item, Money, Origin, Readings
+from zk_pipeline.domain.statement_rows import (
+    PARTS,
+    AdjustmentLine,
+    AdjustmentRow,
+    Item,
+    ItemRow,
+    Money,
+    Origin,
+    Readings,
+)
 from zk_pipeline.operations.statement_files import money
 from zk_pipeline.operations.statement_files.look import Look
 
 COLUMNS = ("zammad", *PARTS, "unexplained", "billable", "billed", "to_be_billed")
 """The amounts of a line, in their order."""
 
-Told = TypeVar("Told", "ToldItem", "ToldAdjustment")
+Told = TypeVar("Told", ItemRow, AdjustmentRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,55 +148,6 @@ class ToldGap:
 
 
 @dataclass(frozen=True, slots=True)
-class ToldItem:
-    """A time sheet: one of the month's bookings, or with an `origin` one beside them. `amount` is without tax.
-
-    `adjusts` is the day of the booking that it adjusts. The amount is 0 where it is not billable, and none where Kimai
-    does not show it.
-    """
-
-    day: date
-    ticket: str
-    title: str
-    agent: str
-    agent_email: str
-    activity: str
-    minutes: Decimal
-    billable: bool
-    amount: Decimal | None
-    currency: str
-    booking: str
-    timesheet: int
-    origin: Origin | None
-    adjusts: date | None
-
-
-@dataclass(frozen=True, slots=True)
-class ToldAdjustment:
-    """What was adjusted, or credited where it is negative, after its booking, of `day`, was billed.
-
-    With `elsewhere` it is booked in another month, which its `booked_on` names, and listed here since its booking is of
-    this one. `note` is how a credit was settled.
-    """
-
-    id: int
-    day: date
-    booked_on: date
-    elsewhere: bool
-    state: AdjustmentState
-    ticket: str
-    title: str
-    agent: str
-    agent_email: str
-    activity: str
-    minutes: Decimal
-    amount: Decimal | None
-    currency: str
-    booking: str
-    note: str
-
-
-@dataclass(frozen=True, slots=True)
 class ToldAccount:
     """A customer's part; `credits_open` are minutes (docs/billing.md).
 
@@ -205,8 +164,8 @@ class ToldAccount:
     kimai_in_all: Decimal = ZERO
     beside: Sequence[ToldBeside] = ()
     money: Sequence[ToldMoney] = ()
-    items: Sequence[ToldItem] = ()
-    adjustments: Sequence[ToldAdjustment] = ()
+    items: Sequence[ItemRow] = ()
+    adjustments: Sequence[AdjustmentRow] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,13 +288,13 @@ def _account(account: Account) -> ToldAccount:
         account.kimai_in_all,
         _beside([account]),
         [_money(row) for row in account.money],
-        [_without_customer(row, ToldItem) for row in account.items],
-        [_without_customer(row, ToldAdjustment) for row in account.adjustments],
+        [_without_customer(row, ItemRow) for row in account.items],
+        [_without_customer(row, AdjustmentRow) for row in account.adjustments],
     )
 
 
 def _without_customer(row: Item | AdjustmentLine, kind: type[Told]) -> Told:
-    return kind(*(getattr(row, field.name) for field in fields(kind)))
+    return kind(**{field.name: getattr(row, field.name) for field in fields(kind)})
 
 
 def _beside(accounts: Sequence[Account]) -> list[ToldBeside]:

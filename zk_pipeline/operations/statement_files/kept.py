@@ -8,11 +8,9 @@ from pydantic import TypeAdapter
 
 from zk_pipeline.domain.closing import fingerprint, month_named
 from zk_pipeline.domain.statement import ZERO, Account, Amounts, Customer, DayMinutes, Line, Statement
-from zk_pipeline.domain.statement_rows import AdjustmentLine, Beside, Item
+from zk_pipeline.domain.statement_rows import AdjustmentLine, AdjustmentRow, Beside, Item, ItemRow
 from zk_pipeline.operations.statement_files.data import (
     ToldAccount,
-    ToldAdjustment,
-    ToldItem,
     ToldStatement,
     told,
 )
@@ -86,7 +84,7 @@ def _account(account: ToldAccount, *, older: bool) -> Account:
     )
 
 
-def _of(customer: Customer, row: ToldItem | ToldAdjustment) -> dict[str, Any]:
+def _of(customer: Customer, row: ItemRow | AdjustmentRow) -> dict[str, Any]:
     return {"customer": customer, **{field.name: getattr(row, field.name) for field in fields(row)}}
 
 

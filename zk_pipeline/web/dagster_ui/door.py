@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from zk_pipeline.dagster_server import is_service_token
-from zk_pipeline.operations import api_tokens, dagster_acts, sign_in
+from zk_pipeline.operations import api_tokens, runs, sign_in
 from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.operations.sign_in import JustRenewedError, SessionOverError
 from zk_pipeline.runtime import Runtime
@@ -111,7 +111,7 @@ class Door:
             _require_json(request)
             if not actor.role.covers(Role.ADMIN):
                 raise ProblemError(403, f"This needs the role {Role.ADMIN}; you have {actor.role}.")
-            await run_in_threadpool(dagster_acts.note, self.runtime, actor, [(f"{method} {path}"[:200], "")])
+            await run_in_threadpool(runs.note_dagster_acts, self.runtime, actor, [(f"{method} {path}"[:200], "")])
         return _passing_on(self.dagster, actor)
 
     async def _graphql(self, request: Request, actor: Actor) -> ASGIApp:
@@ -139,9 +139,9 @@ class Door:
             return Judged(sent)
         found = judged(actor, sent, self.job_of, kind)
         if found.acts:
-            dagster_acts.note(self.runtime, actor, found.acts, found.cancelled)
+            runs.note_dagster_acts(self.runtime, actor, found.acts, found.cancelled)
         for wanted in found.requests:
-            tags = dagster_acts.request(self.runtime, actor, wanted.job, wanted.about)
+            tags = runs.dagster_request(self.runtime, actor, wanted.job, wanted.about)
             wanted.tags.extend({"key": key, "value": value} for key, value in tags.items())
         return found
 
