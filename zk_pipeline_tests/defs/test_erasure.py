@@ -150,11 +150,8 @@ def test_the_plan_says_that_the_account_of_the_operating_system_stays_in_the_cha
     assert any("it goes on naming cli:<that account>" in warning for warning in warnings)
 
 
-def test_a_closed_statement_keeps_its_minutes_and_tells_honestly_that_a_name_is_gone(
-    known: World, runtime: Runtime
-) -> None:
-    customer, day = Customer("ACME", 1), date(2025, 9, 3)
-    line = Line(customer, NAME, EMAIL, "Support", Amounts(1, Decimal(60), Decimal(60)))
+def about_the_person(customer: Customer, day: date) -> tuple[Item, AdjustmentLine]:
+    """A time sheet and a settled credit of theirs, named in title and note as well."""
     shared: dict[str, Any] = {
         "customer": customer,
         "day": day,
@@ -174,6 +171,15 @@ def test_a_closed_statement_keeps_its_minutes_and_tells_honestly_that_a_name_is_
         "note": f"Agreed with {NAME}",
     }
     credit = AdjustmentLine(**shared, **settled, id=1, title=f"Call {NAME}", minutes=Decimal(-15), amount=None)
+    return item, credit
+
+
+def test_a_closed_statement_keeps_its_minutes_and_tells_honestly_that_a_name_is_gone(
+    known: World, runtime: Runtime
+) -> None:
+    customer, day = Customer("ACME", 1), date(2025, 9, 3)
+    line = Line(customer, NAME, EMAIL, "Support", Amounts(1, Decimal(60), Decimal(60)))
+    item, credit = about_the_person(customer, day)
     content = lasting(statement_of(day.replace(day=1), [line], items=[item], adjustments=[credit]))
     with runtime.database.transaction() as connection:
         periods.close(
