@@ -28,7 +28,7 @@ from zk_pipeline.runtime import Runtime
 from zk_pipeline.stages.locks import push_lock
 from zk_pipeline.stages.marts import building
 from zk_pipeline.stages.push.tagging import WithheldError, require_writing
-from zk_pipeline.store import audit, billing, conflicts, ledger, periods, privacy, requests
+from zk_pipeline.store import audit, billing, conflicts, ledger, periods, requests, suppression
 from zk_pipeline.store.addresses import addresses
 from zk_pipeline.store.target import timesheets_around
 
@@ -106,7 +106,7 @@ def close(runtime: Runtime, actor: Actor, name: str, *, with_waiting: bool = Fal
         if objections:
             raise StaleError(" ".join(objections))
         # An erasure under way ends first, so that no name it erases is kept.
-        privacy.one_at_a_time(connection)
+        suppression.one_erasure_at_a_time(connection)
         statement = lasting(read(connection, month, runtime.settings))
         hashed = statement_hash(statement)
         _, head = audit.head(connection)

@@ -147,7 +147,7 @@ def erase(runtime: Runtime, email: str, plan_hash: str, actor: Actor) -> Erasure
     address = _address(email)
     # Of the two databases Dagster's is committed first: without the other the person can still be erased again.
     with runtime.database.transaction() as connection, _history(runtime) as history:
-        privacy.one_at_a_time(connection)
+        suppression.one_erasure_at_a_time(connection)
         person = _person(runtime, connection, address)
         plan = _plan(connection, history, person)
         if plan.hash != plan_hash:

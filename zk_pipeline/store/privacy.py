@@ -228,11 +228,6 @@ def carry_out(connection: Connection, made: Sequence[Change]) -> None:
         connection.execute(query, {"value": value, "place": change.place})
 
 
-def one_at_a_time(connection: Connection) -> None:
-    """Have other erasures wait until the transaction ends."""
-    connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('zk:privacy', 0))"))
-
-
 def remove_account(connection: Connection, keys: Keys) -> None:
     """Remove the person's account, with its sessions and API tokens, and failed sign-ins by the address."""
     removal = text(f"DELETE FROM sync.users WHERE id = {_ACCOUNT}")  # noqa: S608

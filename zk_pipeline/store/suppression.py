@@ -3,7 +3,7 @@
 import secrets
 from dataclasses import asdict
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from zk_pipeline.domain.redaction import Erased, Redactor
@@ -45,3 +45,8 @@ def remember(connection: Connection, person: Erased) -> None:
     statement = insert(erasures).values(values)
     joined = {name: erasures.c[name] + statement.excluded[name] for name in ("full_names", "single_names", "words")}
     connection.execute(statement.on_conflict_do_update(index_elements=[erasures.c.pseudonym], set_=joined))
+
+
+def one_erasure_at_a_time(connection: Connection) -> None:
+    """Have other erasures wait until the transaction ends."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('zk:privacy', 0))"))
