@@ -19,7 +19,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from zk_pipeline.domain.demand import LONGEST_RANGE
 from zk_pipeline.domain.instants import day_ranges, local_day
-from zk_pipeline.domain.vital_signs import CATCH_UP_TAKES
 from zk_pipeline.settings import Settings, WhenBusy
 from zk_pipeline.store import stored_settings
 from zk_pipeline.store.database import Database
@@ -38,6 +37,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 MOST_DAYS = 366
 SHORTEST_PAUSE = timedelta(minutes=5)
+CATCH_UP_TAKES = timedelta(hours=2)  # From when it is due to its end.
 
 _CONNECT_SECONDS = "2"  # Loading the definitions must not wait for a database that is down.
 _TICKS_TO_COMPARE = 600  # Two days of the most frequent cron that keeps the pause.

@@ -84,9 +84,6 @@ POLLS_TO_MISS = 3
 UNREAD_AFTER = timedelta(minutes=5)
 """And as many polls of the system's feed."""
 
-CATCH_UP_TAKES = timedelta(hours=2)
-"""From when it is due to its end."""
-
 SETTLED_AFTER = timedelta(minutes=1)
 """People are told of what fails for so long: a restart of everything takes less."""
 
