@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+import zk_pipeline
 from zk_pipeline.runtime import Runtime, SetupError, open_runtime, store_connectors
 from zk_pipeline.settings import Settings, SettingsError, load_settings
 from zk_pipeline.store import audit
@@ -22,7 +23,7 @@ from zk_pipeline.store.embedded import embedded_server
 from zk_pipeline.store.encryption import load_or_create_key
 from zk_pipeline.store.schema import migrate
 
-PROJECT = Path(__file__).resolve().parent.parent
+PROJECT = Path(zk_pipeline.__file__).resolve().parents[1]
 """Where dagster.yaml and workspace.yaml are."""
 
 EVENT_BATCH = "100"

@@ -15,7 +15,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).resolve().parents[3] / "dbt_models"
+import zk_pipeline
+
+FOLDER = Path(zk_pipeline.__file__).resolve().parents[1] / "dbt_models"
 MANIFEST = FOLDER / "target" / "manifest.json"
 
 _CALL = "import sys; from dbt.cli.main import cli; cli(sys.argv[1:])"
