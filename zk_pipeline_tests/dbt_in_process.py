@@ -14,10 +14,15 @@ from unittest.mock import patch
 from zk_pipeline.stages.marts import project
 
 
+_call = project.call
+
+
 def call(
     command: str, arguments: Sequence[str], target: Path, environment: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:
-    """The same as `project.call`, with the project as it was read at first."""
+    """The same as `project.call`, with the project as it was read at first; what makes the manifest reads it anew."""
+    if command == "parse":
+        return _call(command, arguments, target, environment)
     from dbt.cli.main import dbtRunner  # noqa: PLC0415 (it takes two seconds, and few tests need it)
 
     arguments = ["--no-use-colors", command, *arguments, *_options(target)]
