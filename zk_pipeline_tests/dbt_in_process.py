@@ -13,7 +13,6 @@ from unittest.mock import patch
 
 from zk_pipeline.stages.marts import project
 
-
 _call = project.call
 
 
