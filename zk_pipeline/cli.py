@@ -12,6 +12,7 @@ from zk_pipeline.commands import (
     connectors,
     demo,
     doctor,
+    env,
     gdpr,
     invoices,
     keys,
@@ -49,6 +50,7 @@ app.command("undo")(undo.undo)
 app.command("approve")(approve.approve)
 app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
+app.command("env")(env.env)
 app.add_typer(connectors.app, name="connectors")
 app.add_typer(mappings.app, name="mappings")
 app.add_typer(conflicts.app, name="conflicts")

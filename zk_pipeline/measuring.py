@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.vital_figures import Answer, Facts, Measured, Orchestration, Pace, Reading, Records, Sign, Space
 from zk_pipeline.domain.vital_signs import judge
-from zk_pipeline.run_tags import TARGET_TAG
+from zk_pipeline.run_tags import TARGET_POOL
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.schedules import CATCH_UP, ScheduleError, plan_of
 from zk_pipeline.settings import Settings
@@ -201,10 +201,9 @@ def _records(runtime: Runtime) -> Records:
 
 
 def _orchestration(database: Database) -> Orchestration:
-    (lane,) = TARGET_TAG
     with database.transaction() as connection:
         _hurry(connection)
-        return dagster_figures.orchestration(connection, lane)
+        return dagster_figures.orchestration(connection, TARGET_POOL)
 
 
 def _hurry(connection: Connection) -> None:

@@ -23,8 +23,8 @@ NO_RETRY = {"dagster/max_retries": "0"}
 REQUESTED_JOBS = frozenset({UNDO_JOB, "tag_billed", "apply_retention", "rehearse_backup"})
 """The jobs that take back, tag, delete history or restore: each run of theirs needs a request of ours."""
 
-TARGET_TAG = {"zk/target": "kimai"}
-"""Runs with this tag write to the same Kimai; dagster.yaml lets one of them run at a time."""
+TARGET_POOL = "kimai"
+"""Dagster's pool of all steps that write to Kimai; dagster.yaml lets one queued run with such a step run at a time."""
 
 MONTH_TAG = "zk/month"
 """The month whose time sheets a run tags, as `2025-08`."""

@@ -1,4 +1,4 @@
-"""`python -m zk_pipeline_tests.house [PROJECT]`: draws the folders of a checkout as boxes, in the layers of .importlinter.
+"""`python -m zk_pipeline_tests.house [PROJECT]`: draws the folders of a checkout as boxes, layer by layer.
 
 A box says how many modules and lines it has. A line between two boxes stands for imports, the thicker the more.
 """

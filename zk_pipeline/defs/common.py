@@ -28,9 +28,13 @@ def asset_of_now(prefix: str) -> Decorator:
 
 
 def asset_by_day(
-    prefix: str, *, deps: Sequence[Sequence[str]] = (), kinds: Sequence[str] = ("python", "postgres")
+    prefix: str,
+    *,
+    deps: Sequence[Sequence[str]] = (),
+    kinds: Sequence[str] = ("python", "postgres"),
+    pool: str | None = None,
 ) -> Decorator:
-    """An asset of the daily chain. The prefix is its schema and group."""
+    """An asset of the daily chain. The prefix is its schema and group; one run at a time is in a pool."""
     asset = dg.asset(
         key_prefix=prefix,
         group_name=prefix,
@@ -39,6 +43,7 @@ def asset_by_day(
         partitions_def=days,
         backfill_policy=WHOLE_CHAIN,
         deps=[dg.AssetKey(list(key)) for key in deps],
+        pool=pool,
     )
     return lambda stage: asset(traced(stage))
 

@@ -23,7 +23,7 @@ from zk_pipeline.operations.months import month_given
 from zk_pipeline.operations.runs import launch_once
 from zk_pipeline.operations.statement import read
 from zk_pipeline.operations.statement_files.kept import lasting, statement_hash
-from zk_pipeline.run_tags import MONTH_TAG, REASON_TAG, TARGET_TAG
+from zk_pipeline.run_tags import MONTH_TAG, REASON_TAG
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.stages.locks import push_lock
 from zk_pipeline.stages.marts import building
@@ -170,7 +170,7 @@ def launch_tagging(runtime: Runtime, actor: Actor, name: str) -> str:
     Raises `StaleError` for a month that is open, and `DagsterServerError`.
     """
     month = tagging_requested(runtime, actor, name)
-    tags = {**TARGET_TAG, REASON_TAG: "person", MONTH_TAG: month}
+    tags = {REASON_TAG: "person", MONTH_TAG: month}
     return launch_once(runtime, actor, TAG_JOB, tags, about=month)
 
 

@@ -39,6 +39,11 @@ QUICK = {
 UNFINISHED = "SELECT count(*) FROM runs WHERE status NOT IN ('SUCCESS', 'FAILURE', 'CANCELED')"
 BACKFILL = """mutation ($parameters: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $parameters) {
   __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
+WRITERS = """(SELECT run_id, start_time, end_time FROM runs
+    WHERE run_body::jsonb #> '{run_op_concurrency,all_pools,__set__}' @> '"kimai"')"""
+WRITING = f"SELECT count(*) FROM {WRITERS} AS writer JOIN run_tags t USING (run_id) WHERE t.key = 'dagster/backfill'"
+TOGETHER = f"""SELECT count(*) FROM {WRITERS} AS one, {WRITERS} AS other
+    WHERE one.run_id < other.run_id AND one.start_time < other.end_time AND other.start_time < one.end_time"""
 CHAIN = (
     "zammad/directory",
     "zammad/time_accountings",
@@ -122,15 +127,16 @@ def _parent(pid: int) -> int:
 
 @pytest.fixture(scope="module", autouse=True)
 def backfilled(place: Place) -> dict[int, list[int]]:
-    """Old bookings that nothing tells of, and a backfill of their days; Dagster begins one within half a minute."""
+    """Old bookings that nothing tells of, and two backfills of their days; Dagster begins both within half a minute."""
     days = [MONDAY + timedelta(days=number) for number in range(3)]
     bookings = {place.desk.book(10, at("09:00", day)): [10] for day in days}
-    parameters = {
-        "assetSelection": [{"path": key.split("/")} for key in CHAIN],
-        "partitionNames": list(map(str, days)),
-    }
-    launched = place.up.ask(BACKFILL, parameters=parameters)["launchPartitionBackfill"]
-    assert launched["__typename"] == "LaunchBackfillSuccess", launched
+    for of_one in (days[:2], days[2:]):
+        parameters = {
+            "assetSelection": [{"path": key.split("/")} for key in CHAIN],
+            "partitionNames": list(map(str, of_one)),
+        }
+        launched = place.up.ask(BACKFILL, parameters=parameters)["launchPartitionBackfill"]
+        assert launched["__typename"] == "LaunchBackfillSuccess", launched
     return bookings
 
 
@@ -146,6 +152,11 @@ def test_a_backfill_from_the_ui_carries_its_days(place: Place, backfilled: dict[
     assert place.is_at_rest()  # Whatever is killed from here on is nothing of the backfill.
     sheets = place.office.minutes()
     assert {booking: sheets[booking] for booking in backfilled} == backfilled
+
+
+def test_two_backfills_from_the_ui_do_not_write_together(place: Place, backfilled: dict[int, list[int]]) -> None:
+    assert place.value(WRITING, DAGSTER_DATABASE) > 1
+    assert place.value(TOGETHER, DAGSTER_DATABASE) == 0
 
 
 def test_a_daemon_killed_between_the_request_and_the_run_loses_nothing(place: Place) -> None:

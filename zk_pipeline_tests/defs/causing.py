@@ -37,7 +37,10 @@ from zk_pipeline_tests.defs.world import World
 
 SENSORS = ("alerts", "demand", "failed_runs", "marts_after_deep_check")
 ORIGIN = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("zk_pipeline"), "__repository__")
-WRITES = {"zk/target": "kimai"}
+POOLS = """{"__class__": "RunOpConcurrency", "all_pools": {"__set__": ["kimai"]}, "root_key_counts": {},
+    "has_unconstrained_root_nodes": true}"""
+WRITES = f"jsonb_set(run_body::jsonb, '{{run_op_concurrency}}', '{POOLS}')::text"
+"""The body of a run with a step in the pool of those that write."""
 
 
 @dataclass
@@ -101,13 +104,13 @@ class Scene:
             self.instance,
             job_name="sync",
             status=status,
-            tags={**WRITES, **tags},
+            tags=tags,
             remote_job_origin=ORIGIN.get_job_origin("sync"),
         )
         moment = (datetime.now(UTC) - ago).replace(tzinfo=None)
         self.in_dagster(
-            f"UPDATE runs SET create_timestamp = '{moment}', start_time = {(datetime.now(UTC) - ago).timestamp()} "
-            f"WHERE run_id = '{run.run_id}'"
+            f"UPDATE runs SET create_timestamp = '{moment}', start_time = {(datetime.now(UTC) - ago).timestamp()}"
+            f", run_body = {WRITES} WHERE run_id = '{run.run_id}'"
         )
         return run
 

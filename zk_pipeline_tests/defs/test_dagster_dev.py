@@ -1,5 +1,6 @@
 """Dagster's own commands in a clone after `make setup`: they find what they need, and write to no real system."""
 
+import json
 import os
 import signal
 import subprocess
@@ -136,6 +137,8 @@ def test_an_asset_is_materialized_by_dagsters_own_command(world: World, clone: P
         *("--select", "zammad/time_accountings,sync/normalized_entries,kimai/timesheets,sync/reconciliation_results"),
     )
     assert world.value("SELECT action FROM sync.reconciliation_results") == "create"
+    shown = subprocess.run([BIN / "zk", "env", "--json"], env=known, capture_output=True, text=True, check=True)
+    assert "Run: " in dagster(clone, {**known, **json.loads(shown.stdout)}, "run", "list")
 
 
 @pytest.mark.dagster

@@ -284,7 +284,7 @@ def test_while_a_run_is_unfinished_its_day_is_not_asked_for_again(settled: Watch
 
 
 def test_what_happens_now_does_not_wait_for_a_backfill_and_goes_before_the_rest_of_it(settled: Watch) -> None:
-    create_run_for_test(settled.instance, status=dg.DagsterRunStatus.STARTED, tags={"zk/target": "kimai"})
+    create_run_for_test(settled.instance, status=dg.DagsterRunStatus.STARTED)
     settled.world.desk.server.edit(first_booking(settled), units="50")
     settled.let_poll()
     (request,) = settled.tick().run_requests

@@ -16,7 +16,7 @@ from zk_pipeline.store.deliveries import Delivery
 from zk_pipeline_tests.defs.world import MONDAY, ZONE, World, at
 
 TUESDAY = MONDAY + timedelta(days=1)
-RUN_TAGS = {"zk/target": "kimai", "zk/reason": "change"}
+RUN_TAGS = {"zk/reason": "change"}
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 FIRST_TAG, LAST_TAG = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 

@@ -115,10 +115,9 @@ def test_nothing_in_kubernetes_is_reached_from_outside_but_by_the_door():
 
 def test_runs_in_kubernetes_keep_the_limits_of_the_instance():
     instance = yaml.safe_load((PROJECT / "dagster.yaml").read_text())
-    ours = instance["concurrency"]["runs"]["tag_concurrency_limits"]
     values = yaml.safe_load(HELM.read_text())
-    theirs = values["dagsterDaemon"]["runCoordinator"]["config"]["queuedRunCoordinator"]["tagConcurrencyLimits"]
-    assert theirs == ours
+    theirs = values["additionalInstanceConfig"]["concurrency"]["pools"]
+    assert theirs == instance["concurrency"]["pools"]
     retries = values["dagsterDaemon"]["runRetries"]
     assert (retries["maxRetries"], retries["retryOnAssetOrOpFailure"]) == (
         instance["run_retries"]["max_retries"],

@@ -3,7 +3,6 @@
 import dagster as dg
 
 from zk_pipeline.partitions import days
-from zk_pipeline.run_tags import TARGET_TAG
 
 CHANGES = dg.AssetSelection.assets(["kimai", "changes"])
 # The checks that watch the chain run by themselves, not as further steps of each run.
@@ -19,7 +18,6 @@ sync = dg.define_asset_job(
     "sync",
     selection=CHAIN,
     partitions_def=days,
-    tags=TARGET_TAG,
     description="Carries the bookings of one day, or of a range, into Kimai.",
 )
 plan = dg.define_asset_job(
@@ -32,6 +30,5 @@ deep_check = dg.define_asset_job(
     "deep_check",
     selection=CHAIN | CHANGES,
     partitions_def=days,
-    tags=TARGET_TAG,
     description="Carries the bookings of a range into Kimai, and asks for the days of others that were edited there.",
 )

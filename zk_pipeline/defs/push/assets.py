@@ -9,9 +9,10 @@ from zk_pipeline.defs.days import Metadata, pipeline_of, recorded
 from zk_pipeline.defs.preview import minutes
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.pipeline import Pushed
+from zk_pipeline.run_tags import TARGET_POOL
 
 
-@asset_by_day("sync", deps=[("sync", "reconciliation_results")], kinds=("python", "kimai"))
+@asset_by_day("sync", deps=[("sync", "reconciliation_results")], kinds=("python", "kimai"), pool=TARGET_POOL)
 def kimai_pushes(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     """The plan carried out in Kimai: once and only once, with a row of the ledger for each write.
 

@@ -9,7 +9,7 @@ from zk_pipeline.defs.days import stopping_on_system_errors
 from zk_pipeline.defs.requested import requested_by
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.closing import MonthError, last_day, month_named
-from zk_pipeline.run_tags import MONTH_TAG, TARGET_TAG
+from zk_pipeline.run_tags import MONTH_TAG, TARGET_POOL
 from zk_pipeline.stages.push.tagging import MonthOpenError, Tagged, Tagging, WithheldError, require_writing
 from zk_pipeline.store import runs
 
@@ -26,7 +26,7 @@ class TagReport:
     left: Sequence[str]
 
 
-@dg.op(out=dg.Out(dg.Nothing))
+@dg.op(pool=TARGET_POOL, out=dg.Out(dg.Nothing))
 def set_tags(context: dg.OpExecutionContext, zk: ZkResource) -> None:
     """Tag the time sheets of the month that the run's tag zk/month names; it must be closed."""
     requested_by(context, zk, context.run_tags.get(MONTH_TAG, ""))
@@ -54,7 +54,7 @@ def set_tags(context: dg.OpExecutionContext, zk: ZkResource) -> None:
     _tell(context, done)
 
 
-@dg.job(name="tag_billed", tags=TARGET_TAG, description="Tags the time sheets of a closed month as billed in Kimai.")
+@dg.job(name="tag_billed", description="Tags the time sheets of a closed month as billed in Kimai.")
 def tag_billed() -> None:
     """The time sheets of a closed month, tagged."""
     set_tags()

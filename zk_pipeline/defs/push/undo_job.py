@@ -9,7 +9,7 @@ from zk_pipeline.defs.days import stopping_on_system_errors
 from zk_pipeline.defs.requested import requested_by
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.undo import Reversal, Step
-from zk_pipeline.run_tags import TARGET_TAG, UNDO_JOB, UNDO_STEP
+from zk_pipeline.run_tags import TARGET_POOL, UNDO_JOB, UNDO_STEP
 from zk_pipeline.stages.push.undoing import Undoing, UnknownRunError, named_run, undo_settings
 from zk_pipeline.store import runs
 
@@ -23,7 +23,7 @@ class UndoConfig(dg.Config):
     run_id: str
 
 
-@dg.op(name=UNDO_STEP, out=dg.Out(dg.Nothing))
+@dg.op(name=UNDO_STEP, pool=TARGET_POOL, out=dg.Out(dg.Nothing))
 def take_back(context: dg.OpExecutionContext, config: UndoConfig, zk: ZkResource) -> None:
     """Undo a run: what is billed or was edited since is left, and listed with the reason."""
     requested_by(context, zk, config.run_id)
@@ -41,7 +41,7 @@ def take_back(context: dg.OpExecutionContext, config: UndoConfig, zk: ZkResource
     context.add_output_metadata({DONE: dg.MetadataValue.json(done_by_kind(steps)), LEFT: dg.MetadataValue.json(left)})
 
 
-@dg.job(name=UNDO_JOB, tags=TARGET_TAG, description="Takes the writes of one run back.")
+@dg.job(name=UNDO_JOB, description="Takes the writes of one run back.")
 def undo() -> None:
     """The writes of one run, taken back."""
     take_back()

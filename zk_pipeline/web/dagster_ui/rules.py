@@ -17,7 +17,7 @@ from graphql import (
 
 from zk_pipeline.dagster_server import LOCATION, REPOSITORY
 from zk_pipeline.operations.actors import Actor, Role
-from zk_pipeline.run_tags import ACTOR_TAG, OUR_TAGS, REQUESTED_JOBS, TARGET_TAG, UNDO_JOB, UNDO_STEP
+from zk_pipeline.run_tags import ACTOR_TAG, OUR_TAGS, REQUESTED_JOBS, UNDO_JOB, UNDO_STEP
 
 MOST_TOKENS = 20_000
 """Of one document; the largest of Dagster's own pages has a tenth of that."""
@@ -249,8 +249,8 @@ class _Judge:
         kept: list[dict[str, Any]] = []
         for entry in _listed(given):
             tag = _as_object(entry, "tags")
-            key, value = str(tag.get("key")), tag.get("value")
-            if not key.startswith(OUR_TAGS) or TARGET_TAG.get(key) == value:
+            key = str(tag.get("key"))
+            if not key.startswith(OUR_TAGS):
                 kept.append(tag)
             elif not again:
                 raise RefusedError(f"The tag {key} cannot be set from outside. Take it out. {_IN_CONSOLE}.")

@@ -198,11 +198,6 @@ def test_our_tags_are_not_set_from_outside(role: Role, tags: Any) -> None:
         judge(role, BACKFILL, p={"assetSelection": [], "tags": tags})
 
 
-def test_the_tag_of_the_job_itself_may_come_along() -> None:
-    target = {"key": "zk/target", "value": "kimai"}
-    assert tags_of(judge(Role.OPERATOR, LAUNCH, p=execution(tags=[target]))) == [target, WHO]
-
-
 def test_a_literal_and_a_default_cannot_slip_past_the_tags() -> None:
     literal = "mutation { launchRun(executionParams: {executionMetadata: {tags: []}}) { __typename } }"
     default = LAUNCH.replace("ExecutionParams!)", "ExecutionParams! = {executionMetadata: {tags: []}})")
