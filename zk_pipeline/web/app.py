@@ -32,6 +32,7 @@ from zk_pipeline.web.etags import EntityTags
 from zk_pipeline.web.health import Health
 from zk_pipeline.web.intake import Intake
 from zk_pipeline.web.metrics import CountedRequests, Metrics
+from zk_pipeline.web.protection import Protected
 from zk_pipeline.web.recognition import Sessions
 from zk_pipeline.web.rejections import Rejections
 
@@ -61,6 +62,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.add_middleware(LimitedBodies)
     errors.install(app)
     app.add_middleware(CountedRequests, requests=metrics.requests)
+    app.add_middleware(Protected, settings=runtime.settings)
     app.include_router(health.router)
     app.include_router(metrics.router)
     app.include_router(Intake(runtime.settings, batches, rejections).router)

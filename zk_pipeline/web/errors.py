@@ -23,6 +23,7 @@ from zk_pipeline.schedules import ScheduleError
 from zk_pipeline.store.conflicts import DecisionError
 from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.store.encryption import EncryptionError
+from zk_pipeline.web.protection import OF_ANSWERS
 
 EXPLAINED: Mapping[type[Exception], int] = {
     DeniedError: 403,
@@ -132,7 +133,8 @@ def _of_defect(request: Request, error: Exception) -> Response:
     with logs.about(request_id=request.state.request_id):
         _log.error("Request %s failed because of a defect:", request.state.request_id, exc_info=error)
     detail = "The request failed because of an error in the server. Its log says more under this request id."
-    return _answer(request, 500, detail, {REQUEST_ID: request.state.request_id})
+    # No middleware sees this answer.
+    return _answer(request, 500, detail, {**OF_ANSWERS, REQUEST_ID: request.state.request_id})
 
 
 def _answer(request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:

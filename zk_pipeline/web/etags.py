@@ -6,6 +6,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from zk_pipeline.web.api.common import PREFIX
+from zk_pipeline.web.protection import NOT_KEPT
 
 _OK, _NOT_MODIFIED = 200, 304
 _KEPT = frozenset({"etag", "cache-control", "vary", "date"})
@@ -48,7 +49,7 @@ async def _send_tagged(start: Message, body: Message, given: str, send: Send) ->
     tag = f'"{hashlib.sha256(body.get("body", b"")).hexdigest()[:32]}"'
     headers = MutableHeaders(scope=start)
     headers["ETag"] = tag
-    headers.setdefault("Cache-Control", "private, no-cache")
+    headers.setdefault("Cache-Control", NOT_KEPT)  # By browsers; a program may keep it with its tag.
     if not _names(given, tag):
         await send(start)
         await send(body)

@@ -42,6 +42,7 @@ def test_a_defect_is_answered_without_its_text_and_logged_with_it(
     assert "what only the log may know" not in answer.text
     assert "what only the log may know" in caplog.text
     assert answer.json()["request_id"] in caplog.text
+    assert (answer.headers["x-content-type-options"], answer.headers["cache-control"]) == ("nosniff", "no-store")
 
 
 def test_a_wrong_value_is_named(client: httpx.Client):
@@ -87,3 +88,9 @@ def test_a_request_id_that_cannot_be_used_is_replaced(web: Web, given: str):
 
 def test_good_answers_carry_a_request_id_too(web: Web):
     assert len(web.client.get("/api/health").headers["x-request-id"]) == 32
+
+
+@pytest.mark.parametrize("settings", [{"public_url": "https://zk.example.com"}], indirect=True)
+def test_over_tls_browsers_are_told_to_use_nothing_else(web: Web):
+    for path in ("/api/health", "/nothing"):
+        assert web.client.get(path).headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"

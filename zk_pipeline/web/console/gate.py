@@ -36,12 +36,6 @@ _POLICY = (
     "img-src 'self' data:; font-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
-_HEADERS = {
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +107,7 @@ class Gate:
 
 
 class _Protected:
-    """Sends a page with the headers that protect it; each of its own scripts gets the nonce that lets it run.
+    """Sends a page with the policy that protects it; each of its own scripts gets the nonce that lets it run.
 
     Nothing that comes from outside can hold a script tag here: NiceGUI escapes all data in its pages.
     """
@@ -133,7 +127,7 @@ class _Protected:
             return
         body = bytes(self._body).replace(b"<script", f'<script nonce="{self._nonce}"'.encode())
         headers = MutableHeaders(scope=self._start)
-        headers.update({**_HEADERS, "Content-Security-Policy": _POLICY.format(nonce=self._nonce)})
+        headers["Content-Security-Policy"] = _POLICY.format(nonce=self._nonce)
         headers["Content-Length"] = str(len(body))
         await self._send(self._start)
         await self._send({"type": "http.response.body", "body": body})

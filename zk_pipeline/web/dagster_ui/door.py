@@ -20,11 +20,13 @@ from zk_pipeline.operations import api_tokens, runs, sign_in
 from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.operations.sign_in import JustRenewedError, SessionOverError
 from zk_pipeline.runtime import Runtime
+from zk_pipeline.settings import Settings
 from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.web import cookies
 from zk_pipeline.web.dagster_ui.rules import JobOf, Judged, RefusedError, judged
 from zk_pipeline.web.errors import ProblemError
 from zk_pipeline.web.limits import Memory, TooLargeError, TooSlowError, read_body
+from zk_pipeline.web.protection import protect
 from zk_pipeline.web.recognition import CHALLENGE, Sessions, bearer_of
 
 HEALTH = "/healthz"
@@ -53,14 +55,6 @@ _PAGE = (
 )
 # Its workers obey the policy of their own script.
 _FILE = "default-src 'self'; object-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
-_HEADERS = {
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
 
 Who = Callable[[], Actor]
 """Says who it is, with the role they have just now; raises `SessionOverError` or `ProblemError`."""
@@ -94,6 +88,8 @@ class Door:
     async def _answer(self, request: Request) -> ASGIApp:
         """What answers a request: Dagster, with what it may see of it, or we ourselves. Raises `ProblemError`."""
         path, method = request.scope["path"], request.method
+        if ".." in path.split("/"):  # Dagster would look for such a log, and fail of it.
+            raise ProblemError(404, "There is nothing at this address. Check it.")
         if path == self.prefix + HEALTH and method in _SAFE_METHODS:
             return PlainTextResponse("ok")
         self._require_ours(request)
@@ -276,8 +272,9 @@ class _Watched:
 class Protected:
     """Middleware that gives each answer the headers that protect it, whatever Dagster says."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
+        self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; a socket passes through."""
@@ -288,7 +285,7 @@ class Protected:
                 given = headers.get("content-security-policy", "")
                 nonce = _NONCE.search(given)
                 headers["Content-Security-Policy"] = _PAGE.format(nonce=nonce[1]) if nonce else given or _FILE
-                headers.update(_HEADERS)
+                protect(headers, self._settings)
                 del headers["Feature-Policy"]  # The former name of Permissions-Policy.
             await send(message)
 

@@ -87,7 +87,7 @@ def create_app(runtime: Runtime, dagster: ASGIApp, prefix: str, job_of: JobOf) -
     app.state.address = runtime.settings.dagster_link
     app.add_middleware(LimitedBodies)
     errors.install(app)
-    app.add_middleware(Protected)
+    app.add_middleware(Protected, settings=runtime.settings)
     if not prefix:
         app.include_router(sign_in_page.router)
         app.include_router(oidc_pages.router)
