@@ -21,6 +21,7 @@ from zk_pipeline.settings import Settings, SettingsError, load_settings
 from zk_pipeline.store import audit
 from zk_pipeline.store.embedded import embedded_server
 from zk_pipeline.store.encryption import load_or_create_key
+from zk_pipeline.store.home_files import close_directory
 from zk_pipeline.store.schema import migrate
 
 PROJECT = Path(zk_pipeline.__file__).resolve().parents[1]
@@ -205,6 +206,6 @@ def _encryption_key(settings: Settings, home: Path) -> str:
 def _dagster_home(home: Path) -> Path:
     """Dagster's own directory, with the instance's settings in it."""
     directory = home / "dagster"
-    directory.mkdir(exist_ok=True)
+    close_directory(directory)
     shutil.copyfile(PROJECT / "dagster.yaml", directory / "dagster.yaml")
     return directory

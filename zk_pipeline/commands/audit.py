@@ -74,6 +74,7 @@ def export(
             sys.stdout.writelines(pieces)
             return
         try:
+            file.touch(mode=0o600)  # It names people and the addresses that they came from.
             with file.open("w", encoding="utf-8", newline="") as opened:
                 opened.writelines(pieces)
         except OSError as error:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from zk_pipeline.connectors.addresses import REMEDY, checked_base_url, checked_token, leads_to_forbidden
 from zk_pipeline.connectors.base import Endpoint, SourceConnector, TargetConnector
 from zk_pipeline.connectors.checks import Validation
-from zk_pipeline.connectors.plugins import source_kinds, target_kinds
+from zk_pipeline.connectors.plugins import broken_plugins, source_kinds, target_kinds
 from zk_pipeline.operations.actors import Actor
 from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
 from zk_pipeline.runtime import Role, Runtime
@@ -240,6 +240,9 @@ def _change(
 def _checked(name: str, kind: str, base_url: str, token: str) -> StoredConnector:
     installed = kinds()
     if kind not in installed:
+        for broken in broken_plugins():
+            if broken.kind == kind:
+                raise OperationError(f"kind: {broken}")
         known = ", ".join(sorted(installed))
         raise OperationError(f"kind: {kind!r} is not installed. Choose one of these: {known}.")
     if not _NAME.fullmatch(name):

@@ -254,6 +254,7 @@ def _launch(cluster: _Cluster, alive: IO[bytes]) -> int:
     postgres = program("postgres")
     arguments = ["-D", cluster.data, "-p", str(_PORT), "-k", sockets]
     arguments += ["-c", "listen_addresses=", "-c", "unix_socket_permissions=0700"]
+    cluster.log.touch(0o600)
     with cluster.log.open("ab") as log:
         offset = log.tell()
         run(

@@ -1,4 +1,4 @@
-"""The files that our processes leave in their home, searched for the names of one person: logs, and what was exported.
+"""The files that our processes leave in their home: closed to others, and searched for the names of one person.
 
 Left out are databases, which are searched as such, and backups, which hold what they held.
 """
@@ -16,6 +16,14 @@ from zk_pipeline.store.privacy import Search
 
 _OF_DATABASE = "PG_VERSION"
 _ZIP, _GZIP = b"PK\x03\x04", b"\x1f\x8b"
+
+
+def close_directory(directory: Path) -> None:
+    """Make a directory that is closed to other accounts, or close the one that is there, if it is ours."""
+    directory.mkdir(mode=0o700, exist_ok=True)
+    status = directory.stat()
+    if status.st_uid == os.geteuid() and status.st_mode & 0o077:
+        directory.chmod(0o700)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from queue import Empty, SimpleQueue
 from typing import IO
 
 from zk_pipeline.store.embedded import EmbeddedDatabase, EmbeddedServerError
+from zk_pipeline.store.home_files import close_directory
 from zk_pipeline.supervisor.groups import SECONDS_TO_END, end_groups, exists
 from zk_pipeline.supervisor.home import Possession, SupervisorError
 
@@ -95,7 +96,7 @@ def restart_delay(deaths: int) -> float:
 
 def open_log(path: Path) -> IO[bytes]:
     """Open a log for appending; one that has grown too long is put aside first."""
-    path.parent.mkdir(exist_ok=True)
+    close_directory(path.parent)
     if path.exists() and path.stat().st_size > LOG_LIMIT_BYTES:
         path.replace(f"{path}.1")
     return path.open("ab")
