@@ -7,7 +7,7 @@ READY := $(VENV)/ready
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 2)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test test-fast lint format pictures bench chaos people money lock clean
+.PHONY: help setup demo dev test test-fast lint format pictures bench chaos attack people money lock clean
 
 help: ## List the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ bench: $(READY) ## Measure against the limits (make bench ARGS="--only growth --
 chaos: $(READY) ## Attack everything while it runs, 20 seeds (make chaos SEEDS=200 FIRST=1 SECONDS=40 AT_ONCE=1)
 	@$(BIN)/python -m zk_pipeline_tests.chaos --seeds $(or $(SEEDS),20) --first $(or $(FIRST),1) \
 		--seconds $(or $(SECONDS),40) --at-once $(or $(AT_ONCE),1)
+
+attack: $(READY) ## Attack an installation and show what held (make attack ARGS="--only cookies --json")
+	@$(BIN)/python -m zk_pipeline_tests.attack $(ARGS)
 
 people: $(READY) ## Let simulated people edit both sides, 100 seeds (make people SEEDS=500 FIRST=1)
 	SIMULATED_SEEDS=$(or $(SEEDS),100) SIMULATED_FIRST_SEED=$(or $(FIRST),1) \

@@ -94,8 +94,8 @@ PEOPLE = {
 
 QUERIES = """
     INSERT INTO zammad.tickets (connector, id, number, title, complete, raw)
-        VALUES ('zammad', 1, '1', 'Re: ' || :name || ': printer', true, '{}');
-    INSERT INTO zammad.organizations (connector, id, name, active) VALUES ('zammad', 1, :name, true);
+        VALUES ('zammad', 990001, '1', 'Re: ' || :name || ': printer', true, '{}');
+    INSERT INTO zammad.organizations (connector, id, name, active) VALUES ('zammad', 990001, :name, true);
     INSERT INTO sync.webhook_deliveries (connector, delivery_id, ticket_id, body)
         VALUES ('zammad', '1', 1, convert_to(:body, 'UTF8'));
     INSERT INTO sync.request_log (connector, run_id, method, path, asked, answered, error, seconds, sent_at)
@@ -108,9 +108,14 @@ QUERIES = """
 """
 
 
-def stored(zk: Zk, written: str) -> None:
-    """Put a name wherever something is stored: titles, bodies, answers, alerts, Dagster's records, files."""
-    escaped = json.dumps({"ticket": {"title": f"Call {written} <{EMAIL.upper()}>"}})
+def escaped_call(written: str) -> str:
+    """What Zammad sends about a call of somebody, in JSON's own spelling."""
+    return json.dumps({"ticket": {"title": f"Call {written} <{EMAIL.upper()}>"}})
+
+
+def stored_in_our_tables(zk: Zk, written: str) -> None:
+    """Put a name wherever our database keeps something: titles, bodies, answers, alerts."""
+    escaped = escaped_call(written)
     values = {
         "name": written,
         "body": escaped,
@@ -120,6 +125,12 @@ def stored(zk: Zk, written: str) -> None:
     with zk.home.database() as database, database.transaction() as connection:
         for query in QUERIES.split(";"):
             connection.execute(text(query), {name: value for name, value in values.items() if f":{name}" in query})
+
+
+def stored(zk: Zk, written: str) -> None:
+    """Put a name wherever something is stored: in our tables, Dagster's records, files."""
+    stored_in_our_tables(zk, written)
+    escaped = escaped_call(written)
     with opened(zk.home.variables["ZK_DAGSTER_URL"]) as dagster, dagster.transaction() as connection:
         # As Dagster makes them at its first start.
         connection.execute(text("CREATE TABLE event_logs (id serial, run_id varchar, event text, timestamp timestamp)"))
@@ -160,7 +171,7 @@ def know(zk: Zk, name: str) -> None:
         connection.execute(
             text(
                 "INSERT INTO zammad.agents (connector, id, login, email, name, active) "
-                "VALUES ('zammad', 7, 'x', :email, :name, true)"
+                "VALUES ('zammad', 990007, 'x', :email, :name, true)"
             ),
             {"email": EMAIL.title(), "name": name},
         )

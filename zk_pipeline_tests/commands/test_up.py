@@ -25,11 +25,14 @@ from zk_pipeline.store.embedded import embedded_server
 from zk_pipeline.store.encryption import KEY_FILE, TokenCipher
 from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline.supervisor.home import Record
+from zk_pipeline_tests.connectors.test_plugins import BROKEN, broken_package
 from zk_pipeline_tests.store.embedded_users import server_pid
 
+SECRET = "zammad-test-key"
 SECONDS_TO_START = 90
 SECONDS_TO_STOP = 15
 DAY = "2025-10-14"
+MANY_ATTACKS, WIDTH_OF_THE_TABLE = 55, 100
 
 LOCATIONS = """{ workspaceOrError { ... on Workspace { locationEntries { name locationOrLoadError {
   ... on RepositoryLocation { repositories { jobs { name } } } } } } } }"""
@@ -56,9 +59,14 @@ class Up:
         assert text in self.output, self.output
 
     @property
+    def secret_key(self) -> str:
+        """The key of the installation: the given one, or the one that it made."""
+        return self.key or (self.home / KEY_FILE).read_text().strip()
+
+    @property
     def cipher(self) -> TokenCipher:
         """What the processes encrypt and sign with."""
-        return TokenCipher(self.key or (self.home / KEY_FILE).read_text())
+        return TokenCipher(self.secret_key)
 
     @property
     def service(self) -> dict[str, str]:
@@ -112,6 +120,13 @@ def processes_of(home: Path) -> dict[int, str]:
         if mark in environment or data in command:
             found[int(directory.name)] = command
     return found
+
+
+def surroundings(folder: Path) -> dict[str, str]:
+    """The variables of an installation that is worth attacking: a signed webhook, and a plug-in that is broken."""
+    broken_package(folder / "plugins", BROKEN["raises"][0])
+    path = os.pathsep.join(filter(None, (str(folder / "plugins"), os.environ.get("PYTHONPATH", ""))))
+    return {"PYTHONPATH": path, "ZK_WEBHOOK_SECRET": SECRET}
 
 
 def free_port() -> int:
@@ -179,12 +194,20 @@ def service_manager() -> Iterator[socket.socket]:
 
 
 @pytest.fixture(scope="module")
-def running(
-    systems: dict[str, str], tmp_path_factory: pytest.TempPathFactory, service_manager: socket.socket
-) -> Iterator[Up]:
+def home() -> Iterator[Path]:
+    """A home that somebody made before, in a folder that every account of the machine may look into."""
+    with tempfile.TemporaryDirectory(prefix="zk-up-") as directory:
+        home = Path(directory) / "home"
+        home.parent.chmod(0o755)
+        home.mkdir(mode=0o755)
+        yield home
+
+
+@pytest.fixture(scope="module")
+def running(systems: dict[str, str], home: Path, service_manager: socket.socket) -> Iterator[Up]:
     """The `zk up` of all tests; the last one kills it."""
-    variables = {**systems, "NOTIFY_SOCKET": service_manager.getsockname()}
-    with zk_up(tmp_path_factory.mktemp("running"), variables, free_port(), by_file=True) as up:
+    variables = {**systems, **surroundings(home.parent), "NOTIFY_SOCKET": service_manager.getsockname()}
+    with zk_up(home, variables, free_port(), by_file=True) as up:
         up.wait_for("Press Ctrl-C")
         yield up
 
@@ -223,6 +246,21 @@ def test_dagster_knows_the_location_and_its_jobs(running: Up) -> None:
 
 def test_the_code_server_has_the_zone_of_the_settings(running: Up) -> None:
     assert "Europe/Berlin" in running.ask(PARTITIONS)["assetNodeOrError"]["partitionDefinition"]["description"]
+
+
+@pytest.mark.timeout(240)
+def test_no_attack_breaks_anything(running: Up, systems: dict[str, str]) -> None:
+    """All attacks of `make attack`, here where everything runs already. They cost about ten seconds of a processor."""
+    # Their module needs this one, to start everything as it is started here.
+    from zk_pipeline_tests.attack.__main__ import told, verdicts_on  # noqa: PLC0415
+    from zk_pipeline_tests.attack.place import placed  # noqa: PLC0415
+
+    with placed(running, {**systems, "ZK_WEBHOOK_SECRET": SECRET}) as place:
+        verdicts = verdicts_on(place)
+    broken = [each for verdict in verdicts for each in verdict.tries if not verdict.held and not each.held]
+    assert broken == [], told(verdicts)
+    assert len(verdicts) >= MANY_ATTACKS
+    assert max(map(len, told(verdicts).splitlines())) == WIDTH_OF_THE_TABLE
 
 
 def test_a_run_launched_in_the_ui_reads_the_systems_and_plans_the_day(running: Up) -> None:

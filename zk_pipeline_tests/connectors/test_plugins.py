@@ -24,15 +24,20 @@ BROKEN = {
 }
 
 
+def broken_package(folder: Path, content: str) -> None:
+    """The package zk-broken 1.2 with the connector `redmine`, in a folder of its own."""
+    info = folder / "zk_broken-1.2.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: zk-broken\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text("[zk_pipeline.sources]\nredmine = zk_broken:Connector\n")
+    (folder / "zk_broken.py").write_text(content)
+
+
 @pytest.fixture(params=BROKEN.values(), ids=BROKEN)
 def reason(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Why the connector `redmine` of the package zk-broken 1.2 cannot be used."""
     content, told = request.param
-    info = tmp_path / "zk_broken-1.2.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: zk-broken\nVersion: 1.2\n")
-    (info / "entry_points.txt").write_text("[zk_pipeline.sources]\nredmine = zk_broken:Connector\n")
-    (tmp_path / "zk_broken.py").write_text(content)
+    broken_package(tmp_path, content)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "zk_broken", raising=False)
     plugins._tell_once.cache_clear()

@@ -16,6 +16,15 @@ from zk_pipeline_tests.web.conftest import Web, refused
 PATH = "/api/v1/connectors"
 TOKEN = "secret-token-4711"
 NEW = {"name": "spare", "kind": "zammad", "base_url": "https://spare.example.com", "token": TOKEN}
+FORBIDDEN_HOSTS = (
+    "169.254.169.254",
+    "2852039166",
+    "0xa9fea9fe",
+    "[::ffff:169.254.169.254]",
+    "[fe80::1]",
+    "metadata.google.internal",
+)
+FORBIDDEN_SCHEMES = ("file:///etc/passwd", "gopher://x.example.com", "ftp://x.example.com", "javascript:1")
 AUDIT = "SELECT event, actor, subject, detail::text FROM sync.audit_logs JOIN sync.audit_details USING (id) ORDER BY id"
 
 
@@ -138,17 +147,7 @@ def test_what_is_fixed_cannot_be_changed(admin: httpx.Client, fixed: str) -> Non
     refused(admin.patch(f"{PATH}/{made['id']}", json={fixed: "kimai"}), 422, fixed)
 
 
-@pytest.mark.parametrize(
-    "host",
-    [
-        "169.254.169.254",
-        "2852039166",
-        "0xa9fea9fe",
-        "[::ffff:169.254.169.254]",
-        "[fe80::1]",
-        "metadata.google.internal",
-    ],
-)
+@pytest.mark.parametrize("host", FORBIDDEN_HOSTS)
 def test_an_address_of_a_metadata_service_is_neither_stored_nor_taken_as_a_change(
     web: Web, admin: httpx.Client, host: str
 ) -> None:
@@ -159,7 +158,7 @@ def test_an_address_of_a_metadata_service_is_neither_stored_nor_taken_as_a_chang
     assert web.rows("SELECT base_url FROM sync.connectors WHERE name = 'spare'") == [("https://spare.example.com",)]
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "gopher://x.example.com", "ftp://x.example.com", "javascript:1"])
+@pytest.mark.parametrize("url", FORBIDDEN_SCHEMES)
 def test_only_http_and_https_are_taken(admin: httpx.Client, url: str) -> None:
     refused(admin.post(PATH, json={**NEW, "base_url": url}), 422, "http://")
 

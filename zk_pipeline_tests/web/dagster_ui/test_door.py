@@ -285,9 +285,14 @@ def test_a_page_that_is_open_for_long_renews_its_session_by_what_it_asks(ui: Ui)
 # ---- the socket
 
 
-def opened(ui: Ui, headers: dict[str, str]) -> ClientConnection:
-    url = ui.url.replace("http", "ws")
+def opened_at(address: str, headers: dict[str, str]) -> ClientConnection:
+    """Dagster's socket at the address of its UI."""
+    url = address.replace("http", "ws")
     return connect(f"{url}/graphql", additional_headers=headers, subprotocols=["graphql-ws"])  # type: ignore[list-item]
+
+
+def opened(ui: Ui, headers: dict[str, str]) -> ClientConnection:
+    return opened_at(ui.url, headers)
 
 
 def is_refused(ui: Ui, headers: dict[str, str]) -> bool:

@@ -33,6 +33,22 @@ BACKFILL = "mutation ($p: LaunchBackfillParams!) { launchPartitionBackfill(backf
 OURS = {"repositoryLocationName": "zk_pipeline", "repositoryName": "__repository__"}
 WHO = {"key": "zk/actor", "value": "user:7"}
 
+HIDDEN_MUTATIONS = [
+    "mutation { __typename wipeAssets(assetPartitionRanges: []) { __typename } }",
+    "mutation { harmless: wipeAssets(assetPartitionRanges: []) { __typename } }",
+    "mutation { setNuxSeen wipeAssets(assetPartitionRanges: []) { __typename } }",
+    "mutation ($no: Boolean!) { wipeAssets(assetPartitionRanges: []) @skip(if: $no) { __typename } }",
+    "mutation { ...hidden } fragment hidden on Mutation { wipeAssets(assetPartitionRanges: []) { __typename } }",
+    "mutation { ... { wipeAssets(assetPartitionRanges: []) { __typename } } }",
+    "query ok { version } mutation bad { wipeAssets(assetPartitionRanges: []) { __typename } }",
+    'subscription { pipelineRunLogs(runId: "1") { __typename } }',
+    "type Query { a: Int }",
+    "not graphql",
+    "{" * 5000,
+    "query { version " + "a " * 30_000 + "}",
+]
+"""Each is refused for an operator."""
+
 
 def mutations() -> dict[str, GraphQLField]:
     assert SCHEMA.mutation_type is not None
@@ -112,23 +128,7 @@ def test_a_mutation_that_is_not_known_is_refused_for_everybody(role: Role) -> No
         judge(role, "mutation { dropEverything { ok } }")
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        "mutation { __typename wipeAssets(assetPartitionRanges: []) { __typename } }",
-        "mutation { harmless: wipeAssets(assetPartitionRanges: []) { __typename } }",
-        "mutation { setNuxSeen wipeAssets(assetPartitionRanges: []) { __typename } }",
-        "mutation ($no: Boolean!) { wipeAssets(assetPartitionRanges: []) @skip(if: $no) { __typename } }",
-        "mutation { ...hidden } fragment hidden on Mutation { wipeAssets(assetPartitionRanges: []) { __typename } }",
-        "mutation { ... { wipeAssets(assetPartitionRanges: []) { __typename } } }",
-        "query ok { version } mutation bad { wipeAssets(assetPartitionRanges: []) { __typename } }",
-        'subscription { pipelineRunLogs(runId: "1") { __typename } }',
-        "type Query { a: Int }",
-        "not graphql",
-        "{" * 5000,
-        "query { version " + "a " * 30_000 + "}",
-    ],
-)
+@pytest.mark.parametrize("query", HIDDEN_MUTATIONS)
 def test_no_spelling_hides_a_mutation(query: str) -> None:
     with pytest.raises(RefusedError):
         judge(Role.OPERATOR, query)
