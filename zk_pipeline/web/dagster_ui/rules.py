@@ -12,7 +12,9 @@ from graphql import (
     OperationDefinitionNode,
     OperationType,
     VariableNode,
+    Visitor,
     parse,
+    visit,
 )
 
 from zk_pipeline.dagster_server import LOCATION, REPOSITORY
@@ -265,6 +267,15 @@ class _Judge:
         return self._variables.get(node.name.value)
 
 
+class _WithoutSchema(Visitor):
+    """Refuses questions about the schema, which no page of Dagster's asks."""
+
+    def enter_field(self, node: FieldNode, *_: Any) -> None:
+        """Called for each field of a document."""
+        if node.name.value in {"__schema", "__type"}:
+            raise RefusedError("The schema is not told here. Dagster's documentation describes it.")
+
+
 def _parts(sent: Any) -> tuple[str, dict[str, Any]]:
     if not isinstance(sent, dict):
         raise RefusedError('The body is no object. Send {"query": …, "variables": {…}}; one operation at a time.')
@@ -283,6 +294,7 @@ def _operation(query: str) -> OperationDefinitionNode:
         raise RefusedError(f"This is no GraphQL. {error.message}") from error
     except RecursionError as error:
         raise RefusedError("This is nested too deeply.") from error
+    visit(document, _WithoutSchema())
     operations = [part for part in document.definitions if isinstance(part, OperationDefinitionNode)]
     others = [part for part in document.definitions if not isinstance(part, FragmentDefinitionNode)]
     if len(operations) != 1 or len(others) != 1:

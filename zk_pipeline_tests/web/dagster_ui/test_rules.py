@@ -147,6 +147,19 @@ def test_viewers_read() -> None:
     assert judge(Role.VIEWER, query, id="1").content == {"query": query, "variables": {"id": "1"}}
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "{ __schema { types { name } } }",
+        '{ version a: __type(name: "Run") { name } }',
+        "{ ...f } fragment f on Query { __schema { types { name } } }",
+    ],
+)
+def test_the_schema_is_told_to_nobody(query: str) -> None:
+    with pytest.raises(RefusedError, match="The schema is not told here"):
+        judge(Role.ADMIN, query)
+
+
 def test_the_socket_takes_the_known_subscriptions_alone() -> None:
     logs = 'subscription { pipelineRunLogs(runId: "1") { __typename } }'
     assert judge(Role.VIEWER, logs, OperationType.SUBSCRIPTION).content["query"] == logs
