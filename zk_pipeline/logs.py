@@ -60,11 +60,19 @@ class JsonFormatter(logging.Formatter):
         return {"exception": self.formatException(record.exc_info)} if record.exc_info else {}
 
 
+class TextFormatter(logging.Formatter):
+    """A line for people; what comes from outside begins no line of its own, and moves no cursor."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (the name in `logging`)
+        """The line without a traceback, control characters in the spelling of Python."""
+        return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in super().formatMessage(record))
+
+
 def formatter(chosen: LogFormat) -> logging.Formatter:
     """The formatter of this format."""
     if chosen is LogFormat.JSON:
         return JsonFormatter()
-    return logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+    return TextFormatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S%z")
 
 
 def set_up(chosen: LogFormat, name: str | None = None) -> None:

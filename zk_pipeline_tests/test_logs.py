@@ -50,3 +50,13 @@ def test_a_defect_keeps_its_traceback_in_one_line() -> None:
         int("a reason")
     told = line("It failed.", exc_info=(raised.type, raised.value, raised.tb))
     assert "ValueError: invalid literal" in told["exception"]
+
+
+def test_what_comes_from_outside_begins_no_line_in_a_text_for_people() -> None:
+    record = logging.LogRecord(
+        "zk_pipeline", logging.WARNING, "", 1, "Zammad: %s", ("a\n2026-01-01 INFO b\x1b[2J",), None
+    )
+    text = logs.formatter(logs.LogFormat.TEXT).format(record)
+    when, rest = text[:24], text[24:]
+    assert datetime.strptime(when, "%Y-%m-%d %H:%M:%S%z").tzinfo is not None
+    assert rest == " WARNING Zammad: a\\n2026-01-01 INFO b\\x1b[2J"

@@ -51,6 +51,9 @@ _SHOWN = frozenset({"path", "query"})
 
 _LONGEST_SHOWN = 80
 _USABLE_ID = re.compile(r"[\w.:-]{1,100}", re.ASCII)
+_REFUSALS = frozenset({403, 421, 429})
+"""What somebody is answered who tries what is not theirs; that nobody is signed in (401) is everyday life."""
+
 _SENTENCES = {
     400: "The body cannot be read. Send what its Content-Type says; the API takes JSON in UTF-8.",
     404: "There is nothing at {path}. Check the address.",
@@ -103,7 +106,17 @@ def install(app: FastAPI) -> None:
     app.exception_handler(Exception)(_of_defect)
 
 
+def tell_refusal(request: Request, what: str) -> None:
+    """Log that somebody was refused, with their number and the template of the route: no address, and no name."""
+    actor = getattr(getattr(request.state, "actor", None), "name", "somebody")
+    route = getattr(request.scope.get("route"), "path", "an address without a route")
+    with logs.about(request_id=getattr(request.state, "request_id", "")):
+        _log.warning("%s was refused %s (%s %s)", actor, what, request.method, route)
+
+
 def _of_problem(request: Request, error: ProblemError) -> Response:
+    if error.status in _REFUSALS:
+        tell_refusal(request, f"with {error.status}: {error.detail}")
     return _answer(request, error.status, error.detail, error.headers)
 
 

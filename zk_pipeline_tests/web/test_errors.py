@@ -1,7 +1,7 @@
 """The one form of errors, whoever raises them, and the id that ties an answer to the log."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
@@ -94,3 +94,16 @@ def test_good_answers_carry_a_request_id_too(web: Web):
 def test_over_tls_browsers_are_told_to_use_nothing_else(web: Web):
     for path in ("/api/health", "/nothing"):
         assert web.client.get(path).headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
+
+
+def test_whoever_is_refused_is_logged_by_number_and_route(
+    web: Web, as_role: Callable[[str], httpx.Client], caplog: pytest.LogCaptureFixture
+):
+    with caplog.at_level(logging.WARNING):
+        refused(as_role("viewer").get("/api/v1/users/7"), 403, "needs the role admin")
+        web.client.post("/sign-in", headers={"origin": "https://evil.example"})
+    first, second = (record.getMessage() for record in caplog.records if "was refused" in record.getMessage())
+    assert first.startswith("user:1 was refused with 403: This needs the role admin; you have viewer.")
+    assert first.endswith("(GET /api/v1/users/{user_id})")
+    assert second.startswith("somebody was refused with 403: ")
+    assert second.endswith("(POST /sign-in)")

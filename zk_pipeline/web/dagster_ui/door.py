@@ -24,7 +24,7 @@ from zk_pipeline.settings import Settings
 from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.web import cookies
 from zk_pipeline.web.dagster_ui.rules import JobOf, Judged, RefusedError, judged
-from zk_pipeline.web.errors import ProblemError
+from zk_pipeline.web.errors import ProblemError, tell_refusal
 from zk_pipeline.web.limits import Memory, TooLargeError, TooSlowError, read_body
 from zk_pipeline.web.protection import protect
 from zk_pipeline.web.recognition import CHALLENGE, Sessions, bearer_of
@@ -126,6 +126,8 @@ class Door:
         try:
             found = await run_in_threadpool(self._judged, actor, sent)
         except RefusedError as error:
+            request.state.actor = actor
+            tell_refusal(request, f"at Dagster's door: {error}")
             return refusal(error)
         return _passing_on(self.dagster, actor, json.dumps(found.content).encode())
 
