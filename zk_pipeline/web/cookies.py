@@ -42,6 +42,7 @@ def clear_session(response: Response, settings: Settings) -> None:
     """Take the tokens of its session from a browser."""
     for name in (ACCESS, REFRESH):
         clear(response, settings, name)
+    response.headers["Clear-Site-Data"] = '"storage"'  # Of Dagster's pages; answers of ours are stored nowhere.
 
 
 def set_short(response: Response, settings: Settings, name: str, value: str, until: datetime) -> None:

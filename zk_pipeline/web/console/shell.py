@@ -15,6 +15,7 @@ from zk_pipeline.web.console.live import Live
 from zk_pipeline.web.console.section import Section
 from zk_pipeline.web.console.visit import Visit, Visitor
 from zk_pipeline.web.console.words import Words, chosen
+from zk_pipeline.web.cookies import cookie_of
 
 LANGUAGE_COOKIE = "zk_language"
 THEME_COOKIE = "zk_theme"
@@ -51,12 +52,12 @@ def page(runtime: Runtime, all_sections: Sequence[Section], shown: Sequence[Sect
 def _begun(runtime: Runtime, request: Request) -> Visit:
     """The visit, and the page in the visitor's language and colours."""
     client = ui.context.client
-    cookies = request.cookies
-    language = chosen(cookies.get(LANGUAGE_COOKIE, ""), request.headers.get("accept-language", ""))
+    settings = runtime.settings
+    language = chosen(cookie_of(request, settings, LANGUAGE_COOKIE) or "", request.headers.get("accept-language", ""))
     words = Words(language, runtime.settings.zone)
     own = copy(client.page)
     own.language = "en-US" if language == "en" else language.value
-    own.dark = _THEMES.get(cookies.get(THEME_COOKIE, ""))
+    own.dark = _THEMES.get(cookie_of(request, settings, THEME_COOKIE) or "")
     client.page = own
     visitor: Visitor = request.state.visitor
     visit = Visit(runtime, words, visitor, visitor.actor, client)

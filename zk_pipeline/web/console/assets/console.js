@@ -50,8 +50,8 @@ const zkConsole = {
   },
 
   remember(name, value) {
-    const secure = location.protocol === "https:" ? "; secure" : "";
-    document.cookie = `${name}=${value}; path=/; max-age=31536000; samesite=lax${secure}`;
+    const [prefix, secure] = location.protocol === "https:" ? ["__Host-", "; secure"] : ["", ""];
+    document.cookie = `${prefix}${name}=${value}; path=/; max-age=31536000; samesite=lax${secure}`;
   },
 
   language(code) {
