@@ -110,6 +110,7 @@ class Settings(BaseSettings):
     admin_email: str = ""
     admin_password: SecretStr = SecretStr("")
     access_minutes: int = Field(default=10, ge=1, le=60)
+    idle_minutes: int = Field(default=120, ge=60, le=43_200)
     session_hours: int = Field(default=12, ge=1, le=720)
     oidc_issuer: str = ""
     oidc_client_id: str = ""

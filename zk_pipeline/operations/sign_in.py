@@ -121,8 +121,9 @@ def begin(runtime: Runtime, connection: Connection, user: User, address: str) ->
 def renew(runtime: Runtime, refresh_token: str, address: str, *, grace: float = 0.0) -> SignedIn:
     """Fresh tokens for a session; the refresh token counts no more.
 
-    Raises `SessionOverError`. Whoever shows a token that was renewed before has stolen it, or was stolen from: the
-    session ends for both. Within `grace` seconds of the renewal it raises `JustRenewedError` instead.
+    Raises `SessionOverError`, also for one that was not renewed for too long. Whoever shows a token that was renewed
+    before has stolen it, or was stolen from: the session ends for both. Within `grace` seconds of the renewal it raises
+    `JustRenewedError` instead.
     """
     claim = SessionTokens(runtime.cipher).read(Purpose.REFRESH, refresh_token)
     if claim is None:
@@ -131,6 +132,8 @@ def renew(runtime: Runtime, refresh_token: str, address: str, *, grace: float = 
     with runtime.database.transaction() as connection:
         renewal = sessions.renewing(connection, claim.session_id)
         if renewal is None:
+            raise SessionOverError
+        if renewal.seconds > runtime.settings.idle_minutes * 60:
             raise SessionOverError
         if hmac.compare_digest(shown, renewal.refresh_hash):
             signed_in = _tokens(runtime, renewal.session)

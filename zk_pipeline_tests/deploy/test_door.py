@@ -192,6 +192,10 @@ def test_answers_carry_the_headers_that_browsers_obey(stranger: httpx.Client):
     assert "server" not in headers or "/" not in headers["server"]
 
 
+def test_a_program_without_tls_is_not_led_there_but_refused(stack: Stack):
+    assert httpx.get(f"{stack.plain_url}/api/v1/kpi", trust_env=False).status_code == 403
+
+
 def test_a_body_that_is_too_large_is_refused_at_the_door(stranger: httpx.Client):
     assert stranger.post("/api/v1/webhooks/zammad", content=b"x" * 7_000_000).status_code == 413
 

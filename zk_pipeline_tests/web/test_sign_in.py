@@ -1,6 +1,7 @@
 """Signing in over the API: tokens for scripts, cookies for browsers, and what ends a session."""
 
 import pytest
+from sqlalchemy import text
 
 from zk_pipeline.operations import accounts
 from zk_pipeline.operations.actors import Role
@@ -95,6 +96,15 @@ def test_a_refresh_token_that_is_shown_again_ends_the_session(web: Web, ada: int
     refused(me(web, access), 401, "The session is over")
     refused(web.client.post(REFRESH, json={"refresh_token": token}), 401, "The session is over")
     assert events(web)[-1] == ("session.token_reused", "nobody", f"user:{ada}")
+
+
+@pytest.mark.parametrize(("minutes", "status"), [(119, 200), (121, 401)])
+def test_a_session_that_nobody_uses_ends(web: Web, ada: int, minutes: int, status: int):
+    token = signed_in(web)["refresh_token"]
+    with web.database.transaction() as connection:
+        passed = text("UPDATE sync.sessions SET refreshed_at = now() - make_interval(mins => :minutes)")
+        connection.execute(passed, {"minutes": minutes})
+    assert web.client.post(REFRESH, json={"refresh_token": token}).status_code == status
 
 
 def test_an_access_token_renews_nothing_and_a_refresh_token_opens_nothing(web: Web, ada: int):
