@@ -151,7 +151,7 @@ def cookie_flags(place: Place) -> Iterator[Try]:
     for cookie in answer.headers.get_list("set-cookie"):
         name, _, rest = cookie.partition("=")
         flags = {part.strip().lower() for part in rest.split(";")[1:]}
-        wanted = {"httponly", "path=/", "samesite=strict" if name == "zk_access" else "samesite=lax"}
+        wanted = {"httponly", "path=/", "samesite=lax" if name == "zk_refresh" else "samesite=strict"}
         told = ", ".join(sorted(flags & wanted))
         yield Try(f"cookie {name}", told, held=wanted <= flags and not any(f.startswith("domain") for f in flags))
 
