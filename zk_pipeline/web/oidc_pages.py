@@ -31,6 +31,8 @@ router = APIRouter(include_in_schema=False)
 def leave(request: Request, ready: Ready, next: str = "/") -> Response:  # noqa: A002 (the name in addresses)
     """Off to the provider; what the way back is checked by goes along in a cookie that only we can read."""
     flow, until = Flow(), datetime.now(UTC) + TIME_AT_THE_PROVIDER
+    if request.headers.get("sec-fetch-site") == "cross-site":  # Nobody is signed in because another site wants it.
+        return form(request, ready.settings, next).response()
     try:
         address = _provider(request, ready).address(flow)
     except ProviderError as error:

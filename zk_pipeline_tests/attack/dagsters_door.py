@@ -9,13 +9,17 @@ import jwt
 from zk_pipeline.dagster_server import service_token
 from zk_pipeline.operations.actors import Role
 from zk_pipeline.store.encryption import TokenCipher, generate_key
+from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline.web.dagster_ui.rules import MUTATIONS
 from zk_pipeline_tests.attack.book import Try, answered, attack
 from zk_pipeline_tests.attack.browsers import cookies_of, socket_refused
 from zk_pipeline_tests.attack.place import CROSS_SITE, EVIL, Place
+from zk_pipeline_tests.commands.test_up import LAUNCH as LAUNCH_WITH_ID
 from zk_pipeline_tests.web.dagster_ui.test_door import LAUNCH, UNDO, execution, opened_at
-from zk_pipeline_tests.web.dagster_ui.test_rules import BACKFILL, HIDDEN_MUTATIONS, OF_OPERATORS, called
+from zk_pipeline_tests.web.dagster_ui.test_rules import BACKFILL, HIDDEN_MUTATIONS, OF_OPERATORS, SCHEMA_QUERIES, called
 
+ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
+SECONDS_FOR_A_RUN = 90
 IMAGE = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors", "sec-fetch-dest": "image"}
 JOBS_OF_ADMINS = ("undo", "tag_billed", "apply_retention", "backup", "rehearse_backup", "verify_audit")
 OUR_TAGS = ("zk/let-pass", "zk/actor", "zk/request", "zk/target")
@@ -130,12 +134,35 @@ def refused_by_role(place: Place, role: Role, query: str, variables: object, sen
     return Try(sent, "refused" if refused else f"{answer.status_code} {answer.text[:60]}", held=refused)
 
 
+@attack("Somebody learns Dagster's schema")
+def schema(place: Place) -> Iterator[Try]:
+    for query in SCHEMA_QUERIES:
+        asked = place.client(Role.ADMIN, dagster=True).post("/graphql", json={"query": query})
+        yield answered(f"admin: {query[:40]}", asked, 403, without="dagsterRun")
+
+
 @attack("A mutation is sent on Dagster's socket")
 def by_socket(place: Place) -> Iterator[Try]:
     with opened_at(place.up.url, {"authorization": f"Bearer {place.tokens[Role.ADMIN]}"}) as socket:
         socket.send(json.dumps({"type": "start", "id": "1", "payload": {"query": UNDO}}))
         told = json.loads(socket.recv(10))
     yield Try("start with a mutation", told["type"], held=told["type"] == "error")
+
+
+@attack("A run of an admin's job is launched past the door", waits=True)
+def past_the_door(place: Place) -> Iterator[Try]:
+    """By whoever has the token of our own programs, which need no role: the run itself takes a request of ours."""
+    launched = {
+        sent: place.up.ask(LAUNCH_WITH_ID, parameters={**execution("apply_retention", *tags), "runConfigData": {}})
+        for sent, tags in (("no request", ()), ("a made-up one", (("zk/request", "made-up"), ("zk/actor", "user:1"))))
+    }
+    for sent, answer in launched.items():
+        run_id = answer["launchRun"]["run"]["runId"]
+        wait_until(lambda run_id=run_id: place.up.status(run_id) in ENDED, SECONDS_FOR_A_RUN)
+        status = place.up.status(run_id)
+        trail = f"SELECT count(*) FROM sync.audit_logs WHERE event = 'run.authorized' AND subject = 'run:{run_id}'"
+        held = status == "FAILURE" and place.site.value(trail) == 0
+        yield Try(f"apply_retention with {sent}", status, held=held)
 
 
 @attack("An operator reports assets as made")

@@ -182,6 +182,12 @@ def test_nobody_can_be_led_into_somebody_elses_sign_in(web: Web):
     turned_away(web, web.client.get(address), "belongs to another sign-in (state)")
 
 
+def test_another_site_begins_no_sign_in(web: Web):
+    answer = web.client.get("/sign-in/oidc?next=/audit", headers={"sec-fetch-site": "cross-site"})
+    assert (answer.status_code, 'href="/sign-in/oidc?next=/audit"' in answer.text) == (200, True)
+    assert "zk_oidc" not in web.client.cookies
+
+
 def test_what_the_provider_refuses_is_told(web: Web):
     state = way_back(web).params["state"]
     answer = web.client.get("/sign-in/oidc/callback", params={"state": state, "error": "access_denied"})

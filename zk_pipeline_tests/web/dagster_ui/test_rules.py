@@ -49,6 +49,12 @@ HIDDEN_MUTATIONS = [
 ]
 """Each is refused for an operator."""
 
+SCHEMA_QUERIES = (
+    "{ __schema { types { name } } }",
+    '{ version a: __type(name: "Run") { name } }',
+    "{ ...f } fragment f on Query { __schema { types { name } } }",
+)
+
 
 def mutations() -> dict[str, GraphQLField]:
     assert SCHEMA.mutation_type is not None
@@ -147,14 +153,7 @@ def test_viewers_read() -> None:
     assert judge(Role.VIEWER, query, id="1").content == {"query": query, "variables": {"id": "1"}}
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        "{ __schema { types { name } } }",
-        '{ version a: __type(name: "Run") { name } }',
-        "{ ...f } fragment f on Query { __schema { types { name } } }",
-    ],
-)
+@pytest.mark.parametrize("query", SCHEMA_QUERIES)
 def test_the_schema_is_told_to_nobody(query: str) -> None:
     with pytest.raises(RefusedError, match="The schema is not told here"):
         judge(Role.ADMIN, query)
