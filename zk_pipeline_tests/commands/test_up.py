@@ -248,7 +248,7 @@ def test_the_code_server_has_the_zone_of_the_settings(running: Up) -> None:
     assert "Europe/Berlin" in running.ask(PARTITIONS)["assetNodeOrError"]["partitionDefinition"]["description"]
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_no_attack_breaks_anything(running: Up, systems: dict[str, str]) -> None:
     """All attacks of `make attack`, here where everything runs already. They cost about ten seconds of a processor."""
     # Their module needs this one, to start everything as it is started here.
