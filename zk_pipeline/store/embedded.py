@@ -32,10 +32,10 @@ from zk_pipeline.store.embedded_programs import (
     Account,
     EmbeddedServerError,
     account_for,
+    can_reach,
     give,
     initialize,
     last_lines,
-    program,
     run,
 )
 from zk_pipeline.store.file_locks import lock_file, locks_at_once, share, turn
@@ -251,17 +251,17 @@ def _launch(cluster: _Cluster, alive: IO[bytes]) -> int:
         leftover.unlink(missing_ok=True)
     if cluster.log.exists() and cluster.log.stat().st_size > _LOG_LIMIT_BYTES:
         cluster.log.replace(f"{cluster.log}.1")
-    postgres = program("postgres")
-    arguments = ["-D", cluster.data, "-p", str(_PORT), "-k", sockets]
+    arguments: list[str | Path] = ["-p", str(_PORT), "-k", sockets]
     arguments += ["-c", "listen_addresses=", "-c", "unix_socket_permissions=0700"]
     cluster.log.touch(0o600)
     with cluster.log.open("ab") as log:
         offset = log.tell()
         run(
-            # The shell ends at once, so that the server is no child of ours to be reaped.
-            ["/bin/sh", "-c", '"$@" &', "sh", postgres, *arguments],
+            "postgres",
+            cluster.data,
+            arguments,
             account,
-            reach=[cluster.data, sockets, postgres],
+            background=True,
             stdout=log,
             stderr=log,
             pass_fds=[alive.fileno()],
@@ -298,7 +298,8 @@ def _socket_directory(cluster: _Cluster, account: Account | None) -> Path:
     system_identifier = (cluster.data / "global" / "pg_control").read_bytes()[:8]
     name = f"zk-{hashlib.sha256(system_identifier + os.fsencode(cluster.home)).hexdigest()[:16]}"
     base = tempfile.gettempdir()
-    if not re.fullmatch(r"[\w./-]+", base, re.ASCII) or len(f"{base}/{name}/.s.PGSQL.{_PORT}") > _SOCKET_PATH_LIMIT:
+    fits = re.fullmatch(r"[\w./-]+", base, re.ASCII) and len(f"{base}/{name}/.s.PGSQL.{_PORT}") <= _SOCKET_PATH_LIMIT
+    if not fits or not can_reach(account, Path(base)):
         base = "/tmp"  # noqa: S108 - whose directory it is gets checked below
     directory = Path(base, name)
     with suppress(FileExistsError):

