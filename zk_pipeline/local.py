@@ -16,9 +16,10 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 import zk_pipeline
-from zk_pipeline.runtime import Runtime, SetupError, open_runtime, store_connectors
+from zk_pipeline.runtime import TRAIL, Runtime, SetupError, open_runtime, store_connectors
 from zk_pipeline.settings import Settings, SettingsError, load_settings
 from zk_pipeline.store import audit
+from zk_pipeline.store.database import Database
 from zk_pipeline.store.embedded import embedded_server
 from zk_pipeline.store.encryption import load_or_create_key
 from zk_pipeline.store.home_files import close_directory
@@ -46,6 +47,9 @@ class Place:
 
     home: Path
     database_url: str = field(repr=False)
+    """By the role that works with it."""
+    owner_url: str = field(repr=False)
+    """By the role that migrates and restores it; the same where there is one role."""
     dagster_url: str = field(repr=False)
     encryption_key: str = field(repr=False)
 
@@ -79,7 +83,7 @@ def prepared(settings: Settings, *, decided: bool = True, stores: bool = True) -
             }
         )
         with open_runtime(complete) as runtime:
-            migrate(runtime.database)
+            _migrate(runtime, place)
             with runtime.database.transaction() as connection:
                 audit.bind(connection)
             if decided:
@@ -118,7 +122,20 @@ def located(settings: Settings) -> Iterator[Place]:
             home.mkdir(parents=True, exist_ok=True, mode=0o700)
             given = _given_databases(settings) or stack.enter_context(embedded_server(home)).environment()
             key = _encryption_key(settings, home)
-        yield Place(home, given["ZK_DATABASE_URL"], given["ZK_DAGSTER_URL"], key)
+        ours = given["ZK_DATABASE_URL"]
+        yield Place(home, ours, _owner_url(settings, ours), given["ZK_DAGSTER_URL"], key)
+
+
+def _migrate(runtime: Runtime, place: Place) -> None:
+    """Bring our database up to this version, as its owner where that is another role than ours."""
+    if place.owner_url == place.database_url:
+        migrate(runtime.database)
+        return
+    database = Database(place.owner_url, runtime.cipher.derived(TRAIL))
+    try:
+        migrate(database, str(make_url(place.database_url).username))
+    finally:
+        database.close()
 
 
 def _home(settings: Settings) -> Path:
@@ -160,6 +177,18 @@ def _given_databases(settings: Settings) -> dict[str, str] | None:
         "ZK_DATABASE_URL": ours.render_as_string(hide_password=False),
         "ZK_DAGSTER_URL": dagster.render_as_string(hide_password=False),
     }
+
+
+def _owner_url(settings: Settings, ours: str) -> str:
+    """The URL of the role that owns our database. Raises `SettingsError` where it is that of another database."""
+    if settings.database_owner_url is None:
+        return ours
+    owner = _url("ZK_DATABASE_OWNER_URL", settings.database_owner_url).set(drivername="postgresql+psycopg")
+    if settings.database_url is None or owner.database != make_url(ours).database:
+        raise SettingsError(
+            "ZK_DATABASE_OWNER_URL is another database than ZK_DATABASE_URL: set both, to one database by two roles."
+        )
+    return owner.render_as_string(hide_password=False)
 
 
 def _url(name: str, secret: SecretStr) -> URL:

@@ -62,6 +62,7 @@ class Settings(BaseSettings):
 
     home: Path = Path(".zk")
     database_url: SecretStr | None = None
+    database_owner_url: SecretStr | None = None
     dagster_url: SecretStr | None = None
     encryption_key: SecretStr | None = None
     installation: str = Field(default="", max_length=63)
@@ -303,7 +304,9 @@ def load_settings(**given: Any) -> Settings:
             told = first["msg"].removeprefix("Value error, ").rstrip(".")
             raise SettingsError(f"{told}. Correct it in the environment or in .env.") from None
         name = "ZK_" + str(first["loc"][0]).upper()
-        secret = any(word in name for word in ("TOKEN", "KEY", "SECRET", "PASSWORD", "DATABASE_URL", "DAGSTER_URL"))
+        secret = any(
+            word in name for word in ("TOKEN", "KEY", "SECRET", "PASSWORD", "DATABASE_URL", "DAGSTER_URL", "OWNER_URL")
+        )
         secret = secret or (name.endswith(("_URL", "_ENDPOINT")) and "@" in str(first["input"]))
         value = "" if secret else f"={first['input']!r}"
         problem = first["msg"].removeprefix("Value error, ").rstrip(".")

@@ -53,7 +53,10 @@ def restore(
         out.print(f"{file.name}: made {manifest.created_at:%Y-%m-%d %H:%M} UTC by version {manifest.facts['version']}.")
         if replace and not yes:
             typer.confirm("Replace all that both databases hold?", abort=True)
-        databases = {"dagster": place.dagster_url, "zk": place.database_url}
+        databases = {"dagster": place.dagster_url, "zk": place.owner_url}
         safekeeping.restore(file, keys, databases, replace=replace)
         anchors.put_aside(place.home)
-    out.print("Restored. Start it with zk up, and sync the days since then: zk sync --from … --to …", soft_wrap=True)
+    first = "" if place.owner_url == place.database_url else "Run zk migrate, which lets the application in again. "
+    out.print(
+        f"Restored. {first}Start it with zk up, and sync the days since then: zk sync --from … --to …", soft_wrap=True
+    )

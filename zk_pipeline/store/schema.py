@@ -6,9 +6,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from psycopg.errors import InsufficientPrivilege
 from sqlalchemy import Connection
+from sqlalchemy.exc import ProgrammingError
 
-from zk_pipeline.store import audit
+from zk_pipeline.store import audit, roles
 from zk_pipeline.store.database import Database, trail_keys
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -22,8 +24,12 @@ class SchemaError(Exception):
     """The database's schema does not fit this version; the message tells the operator what to do."""
 
 
-def migrate(database: Database) -> str:
-    """Upgrade the schema to this version and return its revision. Raises `SchemaError` on a newer schema."""
+def migrate(database: Database, application: str = "") -> str:
+    """Upgrade the schema to this version and return its revision.
+
+    With an `application`, the database is opened as the owner of the schema, and that role is given what it needs.
+    Raises `SchemaError` on a newer schema, and where the roles are not as they have to be.
+    """
     with database.lock("zk:migrate"), database.transaction() as connection:
         config = _config(connection)
         scripts = ScriptDirectory.from_config(config)
@@ -36,10 +42,31 @@ def migrate(database: Database) -> str:
             )
         head = scripts.get_current_head() or ""
         if current != head:
-            command.upgrade(config, "head")
-            if current is not None and current < _SEALED and trail_keys(connection):
-                audit.bind(connection, upgrade=True)
+            _upgrade(connection, config, current)
+        if application:
+            _grant(connection, application)
         return head
+
+
+def _upgrade(connection: Connection, config: Config, current: str | None) -> None:
+    try:
+        command.upgrade(config, "head")
+    except ProgrammingError as error:
+        if not isinstance(error.orig, InsufficientPrivilege):
+            raise
+        raise SchemaError(
+            f"The database is at revision {current or 'none'}, and its role in ZK_DATABASE_URL may not bring it up to "
+            "date. Run zk migrate with the owner's address in ZK_DATABASE_OWNER_URL."
+        ) from error
+    if current is not None and current < _SEALED and trail_keys(connection):
+        audit.bind(connection, upgrade=True)
+
+
+def _grant(connection: Connection, application: str) -> None:
+    try:
+        roles.grant(connection, application)
+    except roles.RolesError as error:
+        raise SchemaError(str(error)) from error
 
 
 def _config(connection: Connection) -> Config:

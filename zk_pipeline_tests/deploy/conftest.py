@@ -9,6 +9,7 @@ from zk_pipeline.store.embedded import Endpoint, embedded_server
 from zk_pipeline.store.encryption import generate_key
 from zk_pipeline_tests.deploy.proxy import nginx
 from zk_pipeline_tests.deploy.stack import Stack, running
+from zk_pipeline_tests.roles import addresses, make_roles
 
 
 @pytest.fixture(scope="session")
@@ -18,9 +19,16 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("stack")
     with embedded_server(folder / "server") as server:
         without_dagsters_database(server)
-        database = {**server.environment(), "ZK_ENCRYPTION_KEY": generate_key()}
+        database = {**two_roles(server), "ZK_ENCRYPTION_KEY": generate_key()}
         with running(folder, database) as started:
             yield started
+
+
+def two_roles(server: Endpoint) -> dict[str, str]:
+    """The addresses of both databases after the script that compose runs on an empty volume, and people in upgrades."""
+    made = make_roles(server)
+    assert (made.returncode, made.stderr) == (0, "")
+    return addresses(server)
 
 
 def without_dagsters_database(server: Endpoint) -> None:

@@ -98,6 +98,7 @@ def running(folder: Path, given: Mapping[str, str], *, daemon: bool = False) -> 
     url = f"https://{HOST}:{ports['https']}"
     variables = _variables(folder, given, ports, url)
     zk(variables, "migrate")
+    variables.pop("ZK_DATABASE_OWNER_URL", None)  # As in compose, it is for the migration alone.
     services = {service.name: service for service in _services(variables, ports)}
     if not daemon:
         del services["daemon"]

@@ -26,7 +26,7 @@ from zk_pipeline.store.encryption import generate_key
 from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline.web.signature import signature
 from zk_pipeline_tests.collector import Collector, serving
-from zk_pipeline_tests.deploy.conftest import without_dagsters_database
+from zk_pipeline_tests.deploy.conftest import two_roles, without_dagsters_database
 from zk_pipeline_tests.deploy.proxy import nginx
 from zk_pipeline_tests.deploy.stack import Stack, running, zk
 from zk_pipeline_tests.store.make_release import RELEASES, ROWS
@@ -166,7 +166,7 @@ def firm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firm]:
             connection.execute("DELETE FROM zammad.time_accountings")
             connection.execute("DELETE FROM sync.customer_mappings")
         given = {
-            **server.environment(),
+            **two_roles(server),
             "ZK_ENCRYPTION_KEY": generate_key(),
             "ZK_ZAMMAD_URL": zammad_server.url,
             "ZK_ZAMMAD_TOKEN": ZAMMAD_TOKEN,
