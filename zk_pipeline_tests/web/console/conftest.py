@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from zk_pipeline.operations.actors import Role
 from zk_pipeline.sandbox.server import SandboxProcess
+from zk_pipeline_tests.tools import missing
 from zk_pipeline_tests.web.console.site import (
     ARGUMENTS,
     CHROMIUM,
@@ -30,7 +31,7 @@ expect.set_options(timeout=15_000)
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if not CHROMIUM.exists():
-        pytest.skip(f"There is no browser at {CHROMIUM}. Install it: apt-get install chromium")
+        missing(f"There is no browser at {CHROMIUM}. Install it: apt-get install chromium")
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield running

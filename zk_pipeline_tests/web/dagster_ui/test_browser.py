@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, Request, Response, WebSocket, exp
 from zk_pipeline.operations.actors import Role
 from zk_pipeline.sandbox.server import SandboxProcess
 from zk_pipeline_tests.commands.test_up import Up, free_port, zk_up
+from zk_pipeline_tests.tools import missing
 from zk_pipeline_tests.web.console.site import ARGUMENTS, CHROMIUM, PASSWORD, environment
 
 pytestmark = pytest.mark.timeout(600)
@@ -32,7 +33,7 @@ expect.set_options(timeout=60_000)
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """Everything, with a user of each role."""
     if not CHROMIUM.exists():
-        pytest.skip(f"There is no browser at {CHROMIUM}. Install it: apt-get install chromium")
+        missing(f"There is no browser at {CHROMIUM}. Install it: apt-get install chromium")
     home = tmp_path_factory.mktemp("ui")
     with SandboxProcess("demo") as systems:
         variables = {
