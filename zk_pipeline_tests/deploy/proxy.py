@@ -11,23 +11,23 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from string import Template
 
-import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
 from zk_pipeline.local import PROJECT
 from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline_tests.deploy.network import HOST, listens
+from zk_pipeline_tests.tools import missing
 
 TEMPLATE = PROJECT / "deploy" / "proxy" / "default.conf.template"
 
 
 def nginx() -> str:
-    """The path of nginx; a test without it is skipped."""
+    """The path of nginx."""
     found = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
-    return found or pytest.skip("nginx is not installed; on Debian and Ubuntu: apt-get install nginx-light")
+    return found or missing("nginx is not installed; on Debian and Ubuntu: apt-get install nginx-light.")
 
 
 @contextmanager
@@ -61,6 +61,7 @@ def configure(folder: Path, ports: Mapping[str, int]) -> ssl.SSLContext:
         LISTEN_HTTP=f"{HOST}:{ports['http']}",
         LISTEN_HTTPS=f"{HOST}:{ports['https']}",
         TLS=str(tls),
+        PUBLIC_URL=f"https://{HOST}:{ports['https']}",
     )
     (folder / "site.conf").write_text(site)
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -74,7 +75,7 @@ def configure(folder: Path, ports: Mapping[str, int]) -> ssl.SSLContext:
 
 def _certificate(folder: Path) -> ssl.SSLContext:
     """A certificate for this machine, and a context that trusts it and nothing else."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = rsa.generate_private_key(65537, 2048)  # With which TLS 1.2 could do without forward secrecy.
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
     now = datetime.now(UTC)
     certificate = (

@@ -3,6 +3,7 @@
 import base64
 import secrets
 import socket
+import ssl
 from collections.abc import Iterator
 from html import escape
 
@@ -178,10 +179,47 @@ def test_an_empty_volume_is_all_that_the_stack_needs(stack: Stack):
     assert (figures.status_code, pages.status_code) == (200, 200)
 
 
-def test_plain_http_is_sent_to_tls(stack: Stack):
-    answer = httpx.get(f"{stack.plain_url}/dashboard", trust_env=False)
-    assert answer.status_code == 308
-    assert answer.headers["location"].startswith("https://")
+@pytest.mark.parametrize("host", [None, "evil.example", "evil.example:80"])
+def test_plain_http_is_sent_to_tls_under_our_own_name(stack: Stack, host: str | None):
+    headers = {} if host is None else {"host": host}
+    answer = httpx.get(f"{stack.plain_url}/dashboard?a=b", headers=headers, trust_env=False)
+    assert (answer.status_code, answer.headers["location"]) == (308, f"{stack.url}/dashboard?a=b")
+
+
+@pytest.mark.parametrize(
+    "target", ["http://evil.example/x", "http://evil.example", "//evil.example/x", "@evil.example"]
+)
+def test_no_form_of_a_request_is_sent_elsewhere(stack: Stack, target: str):
+    host, port = stack.plain_url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as plain:
+        plain.sendall(f"GET {target} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n".encode())
+        answer = plain.makefile("rb").read().decode()
+    locations = [line.split(": ", 1)[1] for line in answer.splitlines() if line.lower().startswith("location:")]
+    assert locations or answer.startswith("HTTP/1.1 400")
+    assert all(httpx.URL(each).netloc == httpx.URL(stack.url).netloc for each in locations)
+
+
+def agreed(stack: Stack, ciphers: str) -> str:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(f"{ciphers}:@SECLEVEL=0")
+    with (
+        socket.create_connection((HOST, stack.port), timeout=10) as plain,
+        context.wrap_socket(plain, server_hostname=HOST) as wrapped,
+    ):
+        chosen = wrapped.cipher()
+    return chosen[0] if chosen else ""
+
+
+@pytest.mark.parametrize("ciphers", ["kRSA", "AES256-GCM-SHA384", "AES128-SHA", "ECDHE-RSA-AES128-SHA", "DHE"])
+def test_tls_takes_no_static_rsa_and_no_old_encryption(stack: Stack, ciphers: str):
+    with pytest.raises(ssl.SSLError, match=r"(?i)handshake.failure"):
+        agreed(stack, ciphers)
+
+
+def test_tls_1_2_works_with_forward_secrecy(stack: Stack):
+    assert agreed(stack, "ECDHE+AESGCM").startswith("ECDHE-RSA-AES")
 
 
 def test_answers_carry_the_headers_that_browsers_obey(stranger: httpx.Client):
