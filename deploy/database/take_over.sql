@@ -1,4 +1,9 @@
 -- Part of roles.sql: gives everything in this database that PostgreSQL did not bring itself to the role :new_owner.
+-- By itself it does nothing, since PostgreSQL's image runs each file of this folder on an empty volume.
+\if :{?new_owner}
+\else
+\quit
+\endif
 SELECT format('ALTER SCHEMA %I OWNER TO %I', nspname, :'new_owner') FROM pg_namespace
 WHERE nspname NOT LIKE 'pg\_%' AND nspname <> 'information_schema' \gexec
 

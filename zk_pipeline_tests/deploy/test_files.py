@@ -20,6 +20,7 @@ from zk_pipeline.operations.statement_files.fonts import MACHINE_FONTS
 from zk_pipeline.settings import Settings
 from zk_pipeline_tests.deploy import proxy
 from zk_pipeline_tests.deploy.network import free_ports
+from zk_pipeline_tests.tools import missing
 
 DEPLOY = PROJECT / "deploy"
 COMPOSE_FILES = (PROJECT / "docker-compose.yml", DEPLOY / "real.compose.yml")
@@ -27,6 +28,7 @@ WORKFLOWS = sorted((PROJECT / ".github" / "workflows").glob("*.yml"))
 OURS = ("migrate", "code", "webserver", "daemon", "web", "sandbox")
 SET_BY_COMPOSE = {
     "ZK_DATABASE_URL",
+    "ZK_DATABASE_OWNER_URL",
     "ZK_DAGSTER_URL",
     "ZK_DAGSTER_ADDRESS",
     "ZK_DAGSTER_UI",
@@ -117,7 +119,8 @@ def test_the_image_has_a_font_that_statements_look_for():
 def test_nothing_starts_without_its_secrets_and_says_which():
     text = COMPOSE_FILES[0].read_text()
     required = {found["name"] for found in VARIABLE.finditer(text) if found["rest"].startswith(":?")}
-    assert required == {"POSTGRES_PASSWORD", "ZK_ENCRYPTION_KEY", "ZK_PUBLIC_URL"}
+    passwords = {"POSTGRES_PASSWORD", "DATABASE_OWNER_PASSWORD", "DATABASE_PASSWORD"}
+    assert required == {*passwords, "ZK_ENCRYPTION_KEY", "ZK_PUBLIC_URL"}
 
 
 @pytest.mark.parametrize("file", COMPOSE_FILES, ids=lambda file: file.name)
@@ -127,7 +130,8 @@ def test_no_secret_has_a_default(file: Path):
             assert found["rest"] in {"", ":-"} or found["rest"].startswith(":?"), found[0]
     for name, service in services(file).items():
         for key, value in (service.get("environment") or {}).items():
-            assert not SECRET_NAME.search(key) or str(value).startswith("${") or key.startswith("MYSQL_RANDOM"), (
+            hidden = not value or str(value).startswith("${")
+            assert not SECRET_NAME.search(key) or hidden or key.startswith("MYSQL_RANDOM"), (
                 name,
                 key,
             )
@@ -152,6 +156,53 @@ def test_each_service_has_a_root_file_system_that_it_cannot_write(name: str):
     assert service["read_only"] is True
     assert "no-new-privileges:true" in service["security_opt"]
     assert "/tmp" in service["tmpfs"]
+
+
+@pytest.mark.parametrize("name", services())
+def test_each_service_is_nobody_special_and_has_its_limits(name: str):
+    service = services()[name]
+    assert service["cap_drop"] == ["ALL"]
+    assert 0 not in {int(number) for number in service["user"].split(":")}
+    assert service["mem_limit"]
+    assert service["pids_limit"] > 0
+
+
+NETWORKS = {
+    "proxy": {"outside", "door"},
+    "web": {"door", "database", "default"},
+    "webserver": {"door", "database"},
+    "daemon": {"database"},
+    "code": {"database", "default"},
+    "migrate": {"database", "default"},
+    "postgres": {"database"},
+    "sandbox": {"default"},
+}
+
+
+def test_networks_part_the_door_the_application_dagster_and_the_databases():
+    assert {name: set(service["networks"]) for name, service in services().items()} == NETWORKS
+    known = yaml.safe_load(COMPOSE_FILES[0].read_text())["networks"]
+    assert {name for name, network in known.items() if network.get("internal")} == {"door", "database"}
+    assert set().union(*NETWORKS.values()) == set(known)
+    # What is tried beside us comes into none of ours.
+    assert [name for name, service in services(COMPOSE_FILES[1]).items() if "networks" in service] == []
+
+
+def test_the_superuser_and_the_owner_of_the_database_are_kept_from_what_works():
+    for name in {*OURS} - {"migrate", "sandbox"}:
+        given = services()[name]["environment"]
+        assert "zk_app:" in given["ZK_DATABASE_URL"]
+        assert "zk_app:" in given["ZK_DAGSTER_URL"]
+        withheld = ("ZK_DATABASE_OWNER_URL", "DATABASE_OWNER_PASSWORD", "DATABASE_PASSWORD", "POSTGRES_PASSWORD")
+        assert {given[variable] for variable in withheld} == {""}
+    migrates = services()["migrate"]["environment"]
+    assert "zk_owner:" in migrates["ZK_DATABASE_OWNER_URL"]
+    assert migrates["POSTGRES_PASSWORD"] == ""
+    database = services()["postgres"]
+    assert "./deploy/database:/docker-entrypoint-initdb.d:ro" in database["volumes"]
+    assert set(re.findall(r"getenv \w+ (\w+)", (DEPLOY / "database" / "roles.sql").read_text())) < set(
+        database["environment"]
+    )
 
 
 @pytest.mark.parametrize("name", sorted({*services()} - {"migrate", "sandbox"}))
@@ -199,7 +250,7 @@ def test_no_web_server_of_dagsters_runs_bare():
 @pytest.mark.parametrize("name", ["web", "webserver"])
 def test_the_doors_address_is_the_proxy_that_is_trusted(name: str):
     trusted = services()[name]["environment"]["ZK_TRUSTED_PROXIES"]
-    assert trusted == f"{services()['proxy']['networks']['default']['ipv4_address']}/32"
+    assert trusted == f"{services()['proxy']['networks']['door']['ipv4_address']}/32"
 
 
 def test_the_code_server_listens_where_the_workspace_looks():
@@ -219,7 +270,8 @@ def test_the_sandbox_gets_no_secret():
 def test_compose_itself_accepts_the_files(tmp_path: Path):
     if shutil.which("docker") is None or docker("compose", "version").returncode != 0:
         pytest.skip("There is no `docker compose` on this machine.")
-    given = {"POSTGRES_PASSWORD": "x", "ZK_ENCRYPTION_KEY": "x", "ZK_PUBLIC_URL": "https://zk.example.com"}
+    passwords = ("POSTGRES_PASSWORD", "DATABASE_OWNER_PASSWORD", "DATABASE_PASSWORD", "ZK_ENCRYPTION_KEY")
+    given = {**dict.fromkeys(passwords, "x"), "ZK_PUBLIC_URL": "https://zk.example.com"}
     accepted = docker("compose", "--profile", "*", "config", "--quiet", **given)
     assert accepted.returncode == 0, accepted.stderr
     del given["ZK_ENCRYPTION_KEY"]
@@ -245,7 +297,7 @@ def test_the_image_holds_what_it_copies_and_runs_as_nobody_special():
 
 def test_the_image_has_no_tool_for_development():
     tools = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["dev"]
-    names = {re.split(r"[<>=]", tool)[0] for tool in tools} - {"setuptools", "zk-pipeline[tracing]"}
+    names = {re.split(r"[<>=]", tool)[0] for tool in tools} - {"setuptools", "zk-pipeline[kubernetes,tracing]"}
     removed = re.search(r"pip uninstall -y ((?:[\w-]+|\\\n|\s)+)", (DEPLOY / "Dockerfile").read_text())
     assert removed is not None
     assert set(removed[1].replace("\\", " ").split()) >= names
@@ -295,6 +347,41 @@ def test_only_what_publishes_a_release_may_write_and_it_takes_nobody_elses_actio
             continue
         assert "refs/tags/" in job["if"]
         assert [step["uses"] for step in job["steps"] if not step.get("uses", "actions/").startswith("actions/")] == []
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
+def test_each_action_is_named_by_its_commit_and_its_version(file: Path):
+    used = re.findall(r"uses: (.+)", file.read_text())
+    assert used
+    assert [one for one in used if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", one)] == []
+
+
+UNKNOWN_DIGESTS = {
+    "zammad/zammad:6.5",
+    "redis:7-alpine",
+    "memcached:1.6-alpine",
+    "mysql:8.4",
+    "kimai/kimai2:apache-2.65.0",
+}
+"""Of systems that are only tried out, whose digests nobody could look up yet."""
+
+
+def test_each_image_of_others_is_named_by_its_digest():
+    texts = [path.read_text() for path in (*COMPOSE_FILES, *(DEPLOY / "kubernetes").glob("*.yaml"))]
+    named = {image for text in texts for image in re.findall(r"^\s*image: (?:\$\{\w+:-)?([^\s}]+)", text, re.MULTILINE)}
+    named |= set(re.findall(r"^FROM (\S+)", (DEPLOY / "Dockerfile").read_text(), re.MULTILINE))
+    others = {image for image in named if not image.startswith("zk_pipeline:")}
+    assert {image for image in others if not re.search(r"@sha256:[0-9a-f]{64}$", image)} == UNKNOWN_DIGESTS
+
+
+def test_missing_programs_fail_in_ci_and_are_skipped_elsewhere(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="no browser"):
+        missing("There is no browser.")
+    monkeypatch.delenv("CI")
+    with pytest.raises(pytest.skip.Exception, match="no browser"):
+        missing("There is no browser.")
+    assert "export CI=true" in (PROJECT / ".ci" / "run").read_text()
 
 
 def test_the_proxy_accepts_the_template(tmp_path: Path):

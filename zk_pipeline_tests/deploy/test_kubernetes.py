@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -13,12 +14,16 @@ from zk_pipeline_tests.deploy.test_files import DEPLOY, WEB_PORT, services
 
 HELM = DEPLOY / "kubernetes" / "dagster-values.yaml"
 MANIFESTS = DEPLOY / "kubernetes" / "zk-pipeline.yaml"
+POLICIES = DEPLOY / "kubernetes" / "network-policies.yaml"
 
 
 def manifests() -> dict[str, dict[str, Any]]:
     """The manifests by kind and name."""
-    found = yaml.safe_load_all(MANIFESTS.read_text())
-    return {f"{one['kind']}/{one['metadata']['name']}": one for one in found}
+    return {f"{one['kind']}/{one['metadata']['name']}": one for one in read(MANIFESTS)}
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(path.read_text()))
 
 
 def test_every_process_in_kubernetes_gets_the_settings_and_secrets():
@@ -31,7 +36,9 @@ def test_every_process_in_kubernetes_gets_the_settings_and_secrets():
     for one in manifests().values():
         if one["kind"] in {"Job", "Deployment"} and container(one)["image"].startswith("zk_pipeline"):
             sources = [source for given in container(one)["envFrom"] for source in given.values()]
-            assert [source["name"] for source in sources] == ["zk-pipeline"] * 2
+            # The owner's address of the database is for the migration alone.
+            owner = ["zk-pipeline-owner"] if one["kind"] == "Job" else []
+            assert sorted(source["name"] for source in sources) == ["zk-pipeline", "zk-pipeline", *owner]
 
 
 def test_backups_in_kubernetes_outlive_the_runs_that_make_them():
@@ -49,7 +56,7 @@ def test_backups_in_kubernetes_outlive_the_runs_that_make_them():
 
 
 def test_the_manifests_are_what_kubernetes_takes():
-    command = [sys.executable, "-m", "kubernetes_validate", "--strict", "--quiet", str(MANIFESTS)]
+    command = [sys.executable, "-m", "kubernetes_validate", "--strict", "--quiet", str(MANIFESTS), str(POLICIES)]
     told = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert told.returncode == 0, told.stdout + told.stderr
 
@@ -97,6 +104,90 @@ def test_the_door_of_kubernetes_leads_to_services_that_listen():
     assert address == f"http://zk-pipeline-dagster:{dagster}/dagster"
     listening = {one["name"]: str(one["containerPort"]) for one in door["ports"]}
     assert listening == {"http": given["LISTEN_HTTP"], "https": given["LISTEN_HTTPS"]}
+
+
+def test_each_pod_of_ours_is_nobody_special_and_has_its_limits():
+    values = yaml.safe_load(HELM.read_text())
+    code = values["dagster-user-deployments"]["deployments"][0]
+    run = values["runLauncher"]["config"]["k8sRunLauncher"]["runK8sConfig"]
+    daemon = values["dagsterDaemon"]
+    pods = [(code["podSecurityContext"], code), (run["podSpecConfig"]["securityContext"], run["containerConfig"])]
+    pods += [(daemon["podSecurityContext"], daemon)]
+    pods += [
+        (one["spec"]["template"]["spec"]["securityContext"], container(one))
+        for one in manifests().values()
+        if one["kind"] in {"Job", "Deployment"}
+    ]
+    for pod, within in pods:
+        assert (pod["runAsNonRoot"], pod["seccompProfile"]) == (True, {"type": "RuntimeDefault"})
+        assert within["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert set(within["resources"]["limits"]) == {"cpu", "memory"}
+
+
+WAYS = {
+    "door": {"web": {8000}, "dagster": {3000}},
+    "web": {"dagster": {3000}},
+    "dagster": {"code": {4000}},
+    "daemon": {"code": {4000}},
+    "code": {},
+    "migrate": {},
+    "run": {},
+}
+"""Who may talk to which part of ours, on which port; nobody else comes in anywhere but at the door."""
+
+
+def test_network_policies_let_each_part_talk_to_what_it_needs():
+    policies = {one["metadata"]["name"].removeprefix("zk-pipeline-"): one["spec"] for one in read(POLICIES)}
+    parts = {str(spec["podSelector"]): name for name, spec in policies.items()}
+    assert set(policies) == set(WAYS) == set(parts.values())
+    came: dict[str, dict[str, set[int]]] = {name: {} for name in WAYS}
+    for name, spec in policies.items():
+        assert spec["policyTypes"] == ["Ingress", "Egress"]
+        for rule in spec["ingress"]:
+            assert "from" in rule or name == "door"
+            for peer in rule.get("from", []):
+                came[parts[str(peer["podSelector"])]][name] = {port["port"] for port in rule["ports"]}
+        ways = {
+            parts[str(peer["podSelector"])]: {port["port"] for port in rule["ports"]}
+            for rule in spec["egress"]
+            for peer in rule["to"]
+            if "podSelector" in peer
+        }
+        assert ways == WAYS[name]
+    assert came == WAYS
+    reach_database = {name for name, spec in policies.items() if "5432" in str(spec["egress"])}
+    assert reach_database == set(WAYS) - {"door"}
+
+
+def test_the_policies_are_about_pods_that_exist():
+    values = yaml.safe_load(HELM.read_text())
+    run = values["runLauncher"]["config"]["k8sRunLauncher"]["runK8sConfig"]["podTemplateSpecMetadata"]["labels"]
+    labels = [
+        one["spec"]["template"]["metadata"]["labels"]
+        for one in manifests().values()
+        if "template" in one.get("spec", {})
+    ]
+    # The chart gives its code servers the first of these.
+    code = {"component": "user-deployments", "deployment": values["dagster-user-deployments"]["deployments"][0]["name"]}
+    labels += [code, run, values["dagsterDaemon"]["labels"]]
+    for policy in read(POLICIES):
+        wanted = policy["spec"]["podSelector"]["matchLabels"].items()
+        assert [one for one in labels if wanted <= one.items()], policy["metadata"]["name"]
+
+
+def test_the_chart_is_that_of_our_dagster_and_so_is_its_launcher():
+    pinned = re.findall(r"helm upgrade --install dagster dagster/dagster (--version \S+)?", HELM.read_text())
+    page = (PROJECT / "docs" / "scaling.md").read_text()
+    pinned += re.findall(r"helm upgrade --install dagster dagster/dagster (--version \S+)?", page)
+    assert pinned == [f"--version {version('dagster')}"] * 2
+    values = yaml.safe_load(HELM.read_text())
+    assert values["runLauncher"]["type"] == "K8sRunLauncher"
+    assert "dagster-k8s==" in (PROJECT / "constraints.txt").read_text()
+    assert values["dagsterDaemon"]["image"] == values["dagster-user-deployments"]["deployments"][0]["image"]
 
 
 def test_no_web_server_of_dagsters_runs_bare():
