@@ -31,7 +31,8 @@ WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = name) \gexec
 ALTER DATABASE zk OWNER TO zk_owner;
 ALTER DATABASE dagster OWNER TO zk_app;
 REVOKE ALL ON DATABASE zk, dagster FROM PUBLIC;
-GRANT CONNECT, TEMPORARY ON DATABASE zk TO zk_app;
+-- What zk_app may do in zk, the owner grants with each `zk migrate`.
+GRANT CONNECT ON DATABASE zk TO zk_app;
 
 -- What another role made before gets its new owner; in an empty database there is nothing.
 \connect zk

@@ -12,7 +12,7 @@ from zk_pipeline.domain.locks import first_open_day
 from zk_pipeline.domain.vital_figures import Level
 from zk_pipeline.runtime import SetupError
 from zk_pipeline.settings import Settings, readable_env_file
-from zk_pipeline.store import connections
+from zk_pipeline.store import connections, roles
 from zk_pipeline.store.encryption import KEY_FILE, UndecryptableError
 from zk_pipeline.store.tables import connectors
 
@@ -29,6 +29,7 @@ def examine(installation: Installation) -> Iterator[Finding]:
     yield from _tokens(installation)
     yield from _key_file(installation)
     yield from _env_file()
+    yield from _database_role(installation)
     yield from _waiting(installation)
     yield from (Finding("plug-ins", Level.WARN, str(broken)) for broken in broken_plugins())
     yield _decided(installation)
@@ -104,6 +105,22 @@ def _env_file() -> Iterator[Finding]:
     if path is not None:
         text = f"Every account of this machine may read {path} and the secrets in it."
         yield Finding("secrets", Level.WARN, text, f"chmod 600 {path}")
+
+
+def _database_role(installation: Installation) -> Iterator[Finding]:
+    """Whether whoever has the application's address could rewrite the audit trail, on a server that others reach."""
+    url = installation.runtime.settings.database_url
+    host = make_url(url.get_secret_value()).host if url else None
+    if not host or host.startswith("/"):  # The embedded server, which is the machine's own.
+        return
+    with installation.runtime.database.transaction() as connection:
+        can_change = roles.may_change_trail(connection)
+    if can_change:
+        text = "The database user of ZK_DATABASE_URL owns the audit trail or is a superuser, so it could change it."
+        remedy = "Part the owner from the application with deploy/database/roles.sql (docs/security.md)."
+        yield Finding("database role", Level.WARN, text, remedy)
+    else:
+        yield Finding("database role", Level.PASS, "The application can add to the audit trail, and not change it.")
 
 
 def _waiting(installation: Installation) -> Iterator[Finding]:

@@ -44,16 +44,20 @@ def grant(connection: Connection, application: str) -> None:
     """
     _require_lesser(connection, application)
     role = connection.dialect.identifier_preparer.quote_identifier(application)
-    for statement in _statements(role):
+    database = connection.dialect.identifier_preparer.quote_identifier(str(connection.engine.url.database))
+    for statement in _statements(role, database):
         connection.exec_driver_sql(statement)
     for alter in connection.execute(_OTHERS_IN_BUILT, {"schema": _BUILT, "role": role}).scalars().all():
         connection.exec_driver_sql(f"{alter} {role}")
 
 
-def _statements(role: str) -> list[str]:
+def _statements(role: str, database: str) -> list[str]:
     schemas, functions = ", ".join(_WRITTEN), ", ".join(_TRAIL_FUNCTIONS)
     trail = "sync.audit_logs, sync.audit_details, sync.audit_head"
     return [
+        # A restored database has none of these rights, as everybody may connect to a new one.
+        f"REVOKE ALL ON DATABASE {database} FROM PUBLIC",
+        f"GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {role}",
         f"GRANT USAGE ON SCHEMA {schemas} TO {role}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schemas} TO {role}",
         f"GRANT SELECT, USAGE, UPDATE ON ALL SEQUENCES IN SCHEMA {schemas} TO {role}",

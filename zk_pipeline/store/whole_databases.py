@@ -92,7 +92,7 @@ def put_in_place(databases: Mapping[str, str]) -> None:
     with ExitStack() as stack:
         ways: dict[tuple[str | None, int | None], psycopg.Connection] = {}
         # Ours first: its owner may rename Dagster's too, where that is another role's.
-        for url, scratch in reversed(databases.items()):
+        for url, scratch in reversed(list(databases.items())):
             require_free(url, replace=True)
             server = (make_url(url).host, make_url(url).port)
             if server not in ways:
