@@ -356,13 +356,7 @@ def test_each_action_is_named_by_its_commit_and_its_version(file: Path):
     assert [one for one in used if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", one)] == []
 
 
-UNKNOWN_DIGESTS = {
-    "zammad/zammad:6.5",
-    "redis:7-alpine",
-    "memcached:1.6-alpine",
-    "mysql:8.4",
-    "kimai/kimai2:apache-2.65.0",
-}
+UNKNOWN_DIGESTS = {"zammad/zammad:6.5", "kimai/kimai2:apache-2.65.0"}
 """Of systems that are only tried out, whose digests nobody could look up yet."""
 
 

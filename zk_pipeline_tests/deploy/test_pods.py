@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -57,14 +56,15 @@ def served(cluster: Cluster) -> Iterator[str]:
         server.shutdown()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cluster() -> Cluster:
     return Cluster()
 
 
-@pytest.fixture
-def context(cluster: Cluster, tmp_path: Path) -> Iterator[WorkspaceProcessContext]:
+@pytest.fixture(scope="module")
+def context(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkspaceProcessContext]:
     """A daemon of Dagster's as the chart sets it up, in a cluster that answers as told."""
+    home = tmp_path_factory.mktemp("pods")
     with served(cluster) as url:
         access = {
             "apiVersion": "v1",
@@ -74,7 +74,7 @@ def context(cluster: Cluster, tmp_path: Path) -> Iterator[WorkspaceProcessContex
             "users": [{"name": "it", "user": {}}],
             "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
         }
-        (tmp_path / "kubeconfig").write_text(yaml.safe_dump(access))
+        (home / "kubeconfig").write_text(yaml.safe_dump(access))
         launcher = {
             "service_account_name": "dagster",
             "instance_config_map": "dagster-instance",
@@ -82,14 +82,14 @@ def context(cluster: Cluster, tmp_path: Path) -> Iterator[WorkspaceProcessContex
             "dagster_home": "/opt/dagster/dagster_home",
             "job_image": "zk_pipeline:0.1.0",
             "load_incluster_config": False,
-            "kubeconfig_file": str(tmp_path / "kubeconfig"),
+            "kubeconfig_file": str(home / "kubeconfig"),
         }
         overrides = {
             "run_launcher": {"module": "dagster_k8s", "class": "K8sRunLauncher", "config": launcher},
             "run_monitoring": {"enabled": True},
         }
         with (
-            dg.DagsterInstance.local_temp(str(tmp_path), overrides=overrides) as instance,
+            dg.DagsterInstance.local_temp(str(home), overrides=overrides) as instance,
             WorkspaceProcessContext(instance, EmptyWorkspaceTarget()) as made,
         ):
             yield made
