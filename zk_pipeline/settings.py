@@ -8,7 +8,7 @@ from datetime import date, time
 from decimal import Decimal
 from difflib import get_close_matches
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -53,6 +53,21 @@ class OnSourceDelete(StrEnum):
 
     REVIEW = "review"
     DELETE = "delete"
+
+
+_HOST = re.compile(r"(?=.*[a-z])[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", re.IGNORECASE)
+
+
+def _network_or_host(text: str) -> IPv4Network | IPv6Network | str:
+    """A proxy as somebody wrote it. Raises `ValueError`."""
+    try:
+        return ip_network(text)
+    except ValueError:
+        if _HOST.fullmatch(text):
+            return text
+        raise ValueError(
+            f"has the proxy {text!r}; name an address, a network such as 172.30.5.0/24, or the name of a host"
+        ) from None
 
 
 class Settings(BaseSettings):
@@ -106,7 +121,7 @@ class Settings(BaseSettings):
     public_url: str = ""
     dagster_address: str = ""
     dagster_ui: str = ""
-    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network | str, ...], NoDecode] = ()
 
     admin_email: str = ""
     admin_password: SecretStr = SecretStr("")
@@ -171,6 +186,11 @@ class Settings(BaseSettings):
     @classmethod
     def _split_list(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks_and_hosts(cls, value: tuple[Any, ...]) -> tuple[IPv4Network | IPv6Network | str, ...]:
+        return tuple(_network_or_host(each) if isinstance(each, str) else each for each in value)
 
     @field_validator("tags")
     @classmethod

@@ -144,3 +144,14 @@ def test_an_env_file_that_everybody_may_read_is_told(tmp_path: Path, mode: int, 
     file.touch(mode)
     file.chmod(mode)
     assert (readable_env_file() is not None) is told
+
+
+@pytest.mark.parametrize("given", ["10.0.0.0/33", "10.0.0.1/8", "a b", "proxy/8", "fd00::/129", "-proxy"])
+def test_a_proxy_that_is_no_network_and_no_host_is_named(given: str):
+    with pytest.raises(SettingsError, match=r"ZK_TRUSTED_PROXIES.*name an address, a network"):
+        load_settings(trusted_proxies=given)
+
+
+def test_proxies_are_networks_and_names():
+    trusted = load_settings(trusted_proxies="10.0.0.2, fd00::/8,proxy.internal").trusted_proxies
+    assert [str(each) for each in trusted] == ["10.0.0.2/32", "fd00::/8", "proxy.internal"]

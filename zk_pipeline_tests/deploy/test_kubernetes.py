@@ -197,6 +197,13 @@ def test_no_web_server_of_dagsters_runs_bare():
         assert "dagster-webserver" not in str(one)
 
 
+def test_the_doors_pods_alone_are_believed():
+    known = manifests()
+    believed = known[f"Service/{known['ConfigMap/zk-pipeline']['data']['ZK_TRUSTED_PROXIES']}"]["spec"]
+    door = known["Deployment/zk-pipeline-proxy"]["spec"]["template"]["metadata"]["labels"]
+    assert (believed["clusterIP"], believed["selector"]) == ("None", door)
+
+
 def test_nothing_in_kubernetes_is_reached_from_outside_but_by_the_door():
     known = manifests()
     assert [name for name in known if name.startswith("Ingress/")] == []
