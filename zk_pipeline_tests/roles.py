@@ -2,6 +2,8 @@
 
 import os
 import subprocess
+from collections.abc import Mapping
+from pathlib import Path
 
 from sqlalchemy import make_url
 
@@ -14,11 +16,13 @@ OWNER, APPLICATION = "zk_owner", "zk_app"
 PASSWORDS = {"DATABASE_OWNER_PASSWORD": "owner's", "DATABASE_PASSWORD": "application's"}
 
 
-def make_roles(server: Endpoint, passwords: dict[str, str] = PASSWORDS) -> subprocess.CompletedProcess[str]:
+def make_roles(
+    server: Endpoint, passwords: Mapping[str, str] = PASSWORDS, *, script: Path = SCRIPT
+) -> subprocess.CompletedProcess[str]:
     """Run the script as the superuser of this server."""
     address = ["-h", server.host, "-p", str(server.port), "-U", server.user, "-d", "postgres"]
     return subprocess.run(
-        [program("psql"), "--no-psqlrc", "--quiet", *address, "-f", SCRIPT],
+        [program("psql"), "--no-psqlrc", "--quiet", *address, "-f", script],
         env={"PATH": os.environ["PATH"], **passwords},
         check=False,
         capture_output=True,

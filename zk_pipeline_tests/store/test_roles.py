@@ -13,7 +13,7 @@ from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.embedded import Endpoint
 from zk_pipeline_tests.databases import TRAIL_KEYS, careless_server
-from zk_pipeline_tests.roles import APPLICATION, OWNER, address, make_roles
+from zk_pipeline_tests.roles import APPLICATION, OWNER, SCRIPT, address, make_roles
 
 
 @pytest.fixture(scope="module")
@@ -134,14 +134,16 @@ def test_an_application_that_is_no_lesser_role_is_refused(
 
 
 def test_the_application_says_who_has_to_migrate(server: Endpoint, application: Database) -> None:
+    revision = "UPDATE alembic_version SET version_num = :revision"
     with closing(Database(server.url())) as superuser, superuser.transaction() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '0025'"))
+        now = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+        connection.execute(text(revision), {"revision": "0025"})
     try:
         with pytest.raises(schema.SchemaError, match=r"at revision 0025.*zk migrate.*ZK_DATABASE_OWNER_URL"):
             schema.migrate(application)
     finally:
         with closing(Database(server.url())) as superuser, superuser.transaction() as connection:
-            connection.execute(text("UPDATE alembic_version SET version_num = '0026'"))
+            connection.execute(text(revision), {"revision": now})
 
 
 def test_the_script_makes_both_databases_anew_and_may_run_again(server: Endpoint, application: Database) -> None:
@@ -156,6 +158,11 @@ def test_the_script_makes_both_databases_anew_and_may_run_again(server: Endpoint
         assert dict(connection.execute(query.encode()).fetchall()) == {"zk": OWNER, "dagster": APPLICATION}
     with closing(Database(address(server.url(), OWNER), TRAIL_KEYS)) as owner:
         schema.migrate(owner, APPLICATION)
+
+
+def test_the_part_of_the_script_does_nothing_by_itself(server: Endpoint, application: Database) -> None:
+    made = make_roles(server, script=SCRIPT.with_name("take_over.sql"))
+    assert (made.returncode, made.stderr) == (0, "")
 
 
 def test_the_script_makes_no_role_without_a_password(server: Endpoint, tmp_path: Path) -> None:
