@@ -21,6 +21,9 @@ from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline_tests.deploy.network import HOST, listens
 from zk_pipeline_tests.tools import missing
 
+ACCESS_LOG = "access.log"
+"""In the folder of the proxy: what it writes to its standard output."""
+
 TEMPLATE = PROJECT / "deploy" / "proxy" / "default.conf.template"
 
 
@@ -34,7 +37,8 @@ def nginx() -> str:
 def proxy(folder: Path, ports: Mapping[str, int]) -> Iterator[ssl.SSLContext]:
     """The proxy with the template of the deployment; what its clients trust."""
     trust = configure(folder, ports)
-    process = subprocess.Popen(command(folder), stderr=subprocess.PIPE, text=True)
+    with (folder / ACCESS_LOG).open("w") as access_log:
+        process = subprocess.Popen(command(folder), stdout=access_log, stderr=subprocess.PIPE, text=True)
     try:
         assert wait_until(lambda: listens(ports["https"]) or process.poll() is not None, 20)
         assert process.poll() is None, process.communicate()[1]

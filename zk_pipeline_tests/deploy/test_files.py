@@ -12,6 +12,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
@@ -383,6 +384,23 @@ def test_the_proxy_accepts_the_template(tmp_path: Path):
     proxy.configure(tmp_path, ports)
     told = subprocess.run([*proxy.command(tmp_path), "-t"], check=False, capture_output=True, text=True, timeout=30)
     assert told.returncode == 0, told.stderr
+
+
+def test_the_logs_of_the_proxy_have_no_query_and_no_page_that_somebody_came_from(tmp_path: Path):
+    ports: dict[str, int] = dict(zip(("web", "dagster", "http", "https"), free_ports(4), strict=True))
+    secret = "the-code-of-a-sign-in"
+    with proxy.proxy(tmp_path, ports) as trust:
+        for url, status in ((f"https://127.0.0.1:{ports['https']}", 502), (f"http://127.0.0.1:{ports['http']}", 308)):
+            told = {"referer": f"{url}/audit?text={secret}"}
+            with httpx.Client(base_url=url, verify=trust, headers=told, trust_env=False) as client:
+                # Nothing listens behind the proxy, which nginx tells in its log of errors.
+                assert client.get("/sign-in/oidc/callback", params={"code": secret}).status_code == status
+    logged = (tmp_path / proxy.ACCESS_LOG).read_text()
+    assert re.findall(r"GET (\S+) (\d+)", logged) == [
+        ("/sign-in/oidc/callback", "502"),
+        ("/sign-in/oidc/callback", "308"),
+    ]
+    assert secret not in logged + "".join(path.read_text() for path in tmp_path.glob("*.log"))
 
 
 def option(command: list[str], name: str) -> str:

@@ -35,7 +35,18 @@ def is_healthy(url: str) -> bool:
         return False
 
 
-def test_it_serves_where_the_settings_say_until_it_is_stopped(endpoint: Endpoint, database: Database, tmp_path: Path):
+def asked_with(secret: str, url: str) -> None:
+    """Ask for pages, for what is not there and for a socket, with this in the query of the address."""
+    for path in ("/sign-in", "/sign-in/oidc/callback", "/api/v1/entries", "/not/there", "/"):
+        httpx.get(f"{url}{path}", params={"code": secret, "next": f"/{secret}"}, trust_env=False)
+    upgrade = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
+    upgrade["sec-websocket-key"] = "x" * 24
+    httpx.get(f"{url}/_nicegui_ws/socket.io/", params={"client_id": secret}, headers=upgrade, trust_env=False)
+
+
+def test_it_serves_where_the_settings_say_until_it_is_stopped_and_logs_no_query(
+    endpoint: Endpoint, database: Database, tmp_path: Path
+):
     with create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     variables = {"ZK_DATABASE_URL": endpoint.url(), "ZK_ENCRYPTION_KEY": generate_key(), "ZK_WEB_PORT": str(port)}
@@ -43,9 +54,12 @@ def test_it_serves_where_the_settings_say_until_it_is_stopped(endpoint: Endpoint
         try:
             assert wait_until(lambda: is_healthy(f"http://127.0.0.1:{port}") or process.poll() is not None, 30)
             assert process.poll() is None
+            asked_with("the-code-of-a-sign-in", f"http://127.0.0.1:{port}")
         finally:
             process.send_signal(signal.SIGTERM)
         assert process.wait(20) in {0, -signal.SIGTERM}
+        assert process.stderr is not None
+        assert "the-code-of-a-sign-in" not in process.stderr.read()
 
 
 def test_without_a_database_it_ends_with_one_sentence(tmp_path: Path):
