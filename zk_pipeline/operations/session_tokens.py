@@ -24,11 +24,12 @@ class Purpose(StrEnum):
 
     ACCESS = "zk_pipeline:access"
     REFRESH = "zk_pipeline:refresh"
+    DEVICE = "zk_pipeline:device"
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a valid token says."""
+    """What a valid token says; that of a device has the number of the device in place of a session's."""
 
     session_id: str
     user_id: int

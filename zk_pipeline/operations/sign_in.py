@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
@@ -27,6 +27,10 @@ SECONDS_OF_GRACE = 5.0
 """Two pages of one browser that are loaded at once renew with one token: so soon, the second one is no thief."""
 
 
+LIFE_OF_A_DEVICE = timedelta(days=180)
+"""How long after its last sign-in a browser is known to have signed in before."""
+
+
 class SignInError(OperationError):
     """Nobody was recognized; the message is the same whatever was wrong."""
 
@@ -44,10 +48,14 @@ class JustRenewedError(SessionOverError):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Where an attempt comes from: `address` for the audit trail, `network` is what attempts are counted by."""
+    """Where an attempt comes from: `address` for the audit trail, `network` is what attempts are counted by.
+
+    `device` is the token by which a browser shows that it signed in before.
+    """
 
     address: str
     network: str
+    device: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +69,7 @@ class SignedIn:
     access_until: datetime
     refresh_token: str = field(repr=False)
     until: datetime
+    device_token: str = field(default="", repr=False)
 
 
 def with_password(runtime: Runtime, email: str, password: str, caller: Caller) -> SignedIn:
@@ -70,24 +79,25 @@ def with_password(runtime: Runtime, email: str, password: str, caller: Caller) -
     """
     user = verified(runtime, email, password, caller)
     with runtime.database.transaction() as connection:
-        return begin(runtime, connection, user, caller.address)
+        signed_in = begin(runtime, connection, user, caller.address)
+    return replace(signed_in, device_token=_device_token(runtime, user, caller))
 
 
 def verified(runtime: Runtime, email: str, password: str, caller: Caller) -> User:
     """The active user whose e-mail and password these are. Raises as `with_password`; a failure is audited."""
     email = email.strip().lower()
-    attempt = throttle.begin(runtime, email, caller.network)
     with runtime.database.transaction() as connection:
         # No stored e-mail holds what cannot be printed, and PostgreSQL refuses to look for some of it.
         user = accounts.of_email(connection, email) if email.isprintable() else None
         stored = None if user is None else accounts.password_hash(connection, user.id)
+    attempt = throttle.begin(runtime, email, caller.network, _device(runtime, user, caller) or throttle.STRANGER)
     # Without a connection in the hand: it takes a while, and there are few.
     fits = passwords.fits(password, stored)
     with runtime.database.transaction() as connection:
         if user is None or not fits or not user.active:
             audit.append(connection, [_failure(user, attempt, caller)])
         else:
-            failed_logins.forget(connection, attempt.id, attempt.account_hash)
+            failed_logins.forget(connection, attempt.account_hash, attempt.way)
             return user
     raise SignInError("E-mail or password is wrong. Try again, or ask an admin for a new password.")
 
@@ -196,6 +206,18 @@ def _tokens(runtime: Runtime, session: OpenSession) -> SignedIn:
         refresh_token=tokens.sign(Purpose.REFRESH, claim, session.expires_at),
         until=session.expires_at,
     )
+
+
+def _device(runtime: Runtime, user: User | None, caller: Caller) -> str | None:
+    """The number of the device that the caller shows, if it signed in to the account of this user before."""
+    claim = SessionTokens(runtime.cipher).read(Purpose.DEVICE, caller.device)
+    return claim.session_id if claim is not None and user is not None and claim.user_id == user.id else None
+
+
+def _device_token(runtime: Runtime, user: User, caller: Caller) -> str:
+    """What a browser shows from now on; a device that is known stays the same, with its failures."""
+    claim = Claim(_device(runtime, user, caller) or secrets.token_urlsafe(16), user.id)
+    return SessionTokens(runtime.cipher).sign(Purpose.DEVICE, claim, datetime.now(UTC) + LIFE_OF_A_DEVICE)
 
 
 def _failure(user: User | None, attempt: Attempt, caller: Caller) -> AuditEvent:

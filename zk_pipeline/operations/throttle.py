@@ -16,8 +16,12 @@ MOST_OF_ACCOUNT, MOST_OF_ADDRESS, MOST_FROM_EVERYWHERE = 10, 30, 100
 """Failures within the window, after which nothing is tried any more until the oldest of them has left it.
 
 On one account from one network, from one network on all accounts, and on one account from all networks: so whoever
-knows an address from elsewhere does not lock its owner out with ten wrong passwords.
+knows an address from elsewhere does not lock its owner out with ten wrong passwords. A device that signed in to the
+account before is counted apart, with the first limit in all networks together: no stranger's failures lock it out.
 """
+
+STRANGER = ""
+"""The way of whoever shows no device that is known."""
 
 
 class ThrottledError(OperationError):
@@ -34,6 +38,7 @@ class Attempt:
 
     id: int
     account_hash: str
+    way: str
 
 
 def account_hash(runtime: Runtime, email: str) -> str:
@@ -42,21 +47,22 @@ def account_hash(runtime: Runtime, email: str) -> str:
     return hmac.new(key, email.encode(), hashlib.sha256).hexdigest()
 
 
-def begin(runtime: Runtime, email: str, network: str) -> Attempt:
+def begin(runtime: Runtime, email: str, network: str, way: str = STRANGER) -> Attempt:
     """Note an attempt before it is made, so that many at once are no way around. Raises `ThrottledError`.
 
-    `network` is what addresses are counted by.
+    `network` is what addresses are counted by, `way` the device if it is known.
     """
+    everywhere = MOST_FROM_EVERYWHERE if way == STRANGER else MOST_OF_ACCOUNT
     account = account_hash(runtime, email)
     with runtime.database.transaction() as connection:
         failed_logins.serialize(connection, account, network)
-        of_account = failed_logins.of_account(connection, account, WINDOW, MOST_OF_ACCOUNT, network)
+        of_account = failed_logins.of_account(connection, account, way, WINDOW, MOST_OF_ACCOUNT, network)
         of_address = failed_logins.of_address(connection, network, WINDOW, MOST_OF_ADDRESS)
-        in_all = failed_logins.of_account(connection, account, WINDOW, MOST_FROM_EVERYWHERE)
-        limits = ((of_account, MOST_OF_ACCOUNT), (of_address, MOST_OF_ADDRESS), (in_all, MOST_FROM_EVERYWHERE))
+        in_all = failed_logins.of_account(connection, account, way, WINDOW, everywhere)
+        limits = ((of_account, MOST_OF_ACCOUNT), (of_address, MOST_OF_ADDRESS), (in_all, everywhere))
         if wait := max(_wait(failures, most) for failures, most in limits):
             raise ThrottledError(wait)
-        return Attempt(failed_logins.add(connection, account, network), account)
+        return Attempt(failed_logins.add(connection, account, network, way), account, way)
 
 
 def _wait(failures: Failures, most: int) -> int:

@@ -67,6 +67,8 @@ failed_logins = Table(
     # Hash of the e-mail that was tried, and the client's address: what attempts are counted by.
     text_column("account_hash"),
     text_column("address"),
+    # What it is counted with beside these: a device that signed in to the account before, or else nothing.
+    text_column("way", default=""),
     instant("at", default=True),
     Index("failed_logins_account_hash_idx", "account_hash", "at"),
     Index("failed_logins_address_idx", "address", "at"),

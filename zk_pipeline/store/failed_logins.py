@@ -24,10 +24,13 @@ def serialize(connection: Connection, account_hash: str, address: str) -> None:
 
 
 def of_account(
-    connection: Connection, account_hash: str, within: timedelta, limit: int, address: str | None = None
+    connection: Connection, account_hash: str, way: str, within: timedelta, limit: int, address: str | None = None
 ) -> Failures:
-    """The failures on an account within this time, of all or from one address; at most `limit` are counted."""
-    condition = failed_logins.c.account_hash == account_hash
+    """The failures on an account within this time, of all or from one address; at most `limit` are counted.
+
+    Only those count that came the same way.
+    """
+    condition = (failed_logins.c.account_hash == account_hash) & (failed_logins.c.way == way)
     if address is not None:
         condition &= failed_logins.c.address == address
     return _failures(connection, condition, within, limit)
@@ -38,15 +41,15 @@ def of_address(connection: Connection, address: str, within: timedelta, limit: i
     return _failures(connection, failed_logins.c.address == address, within, limit)
 
 
-def add(connection: Connection, account_hash: str, address: str) -> int:
+def add(connection: Connection, account_hash: str, address: str, way: str) -> int:
     """Note a failure; returns its number."""
-    values = {"account_hash": account_hash, "address": address, "at": func.clock_timestamp()}
+    values = {"account_hash": account_hash, "address": address, "way": way, "at": func.clock_timestamp()}
     return connection.execute(insert(failed_logins).values(values).returning(failed_logins.c.id)).scalar_one()
 
 
-def forget(connection: Connection, failure_id: int, account_hash: str) -> None:
-    """Forget one failure, and the others on the account."""
-    gone = (failed_logins.c.id == failure_id) | (failed_logins.c.account_hash == account_hash)
+def forget(connection: Connection, account_hash: str, way: str) -> None:
+    """Forget the failures on the account that came this way."""
+    gone = (failed_logins.c.account_hash == account_hash) & (failed_logins.c.way == way)
     connection.execute(delete(failed_logins).where(gone))
 
 

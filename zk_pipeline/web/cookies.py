@@ -6,11 +6,11 @@ from urllib.parse import urlsplit
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-from zk_pipeline.operations.sign_in import SignedIn
+from zk_pipeline.operations.sign_in import LIFE_OF_A_DEVICE, SignedIn
 from zk_pipeline.settings import Settings
 from zk_pipeline.web.errors import ProblemError
 
-ACCESS, REFRESH = "zk_access", "zk_refresh"
+ACCESS, REFRESH, DEVICE = "zk_access", "zk_refresh", "zk_device"
 
 
 def is_secure(settings: Settings) -> bool:
@@ -32,10 +32,13 @@ def set_session(response: Response, settings: Settings, signed_in: SignedIn) -> 
     """Give a browser the tokens of its session.
 
     The access token is sent by our own pages alone. The refresh token comes along when somebody follows a link to us
-    from elsewhere, so that the page can be renewed; by itself it allows nothing.
+    from elsewhere, so that the page can be renewed; by itself it allows nothing. The device's outlasts the session.
     """
     _set(response, settings, ACCESS, signed_in.access_token, signed_in.access_until, strict=True)
     _set(response, settings, REFRESH, signed_in.refresh_token, signed_in.until, strict=False)
+    if signed_in.device_token:
+        known_until = datetime.now(UTC) + LIFE_OF_A_DEVICE
+        _set(response, settings, DEVICE, signed_in.device_token, known_until, strict=True)
 
 
 def clear_session(response: Response, settings: Settings) -> None:

@@ -17,7 +17,7 @@ from zk_pipeline.operations.throttle import ThrottledError
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.web.access import SAFE_METHODS
 from zk_pipeline.web.client_address import client_address
-from zk_pipeline.web.cookies import ACCESS, REFRESH, cookie_of, require_own_origin
+from zk_pipeline.web.cookies import ACCESS, DEVICE, REFRESH, cookie_of, require_own_origin
 from zk_pipeline.web.errors import ProblemError
 from zk_pipeline.web.limits import network_of
 
@@ -84,7 +84,7 @@ class Sessions:
     def caller_of(self, request: HTTPConnection) -> Caller:
         """The client as somebody who tries to sign in."""
         address = self.address_of(request)
-        return Caller(address, network_of(address))
+        return Caller(address, network_of(address), cookie_of(request, self._settings, DEVICE) or "")
 
     def _session(self, request: HTTPConnection) -> Session:
         """The session that a request names, which may be over."""

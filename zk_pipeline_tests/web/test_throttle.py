@@ -8,8 +8,8 @@ from sqlalchemy import text
 
 from zk_pipeline.operations import passwords
 from zk_pipeline.operations.throttle import MOST_FROM_EVERYWHERE, MOST_OF_ACCOUNT, MOST_OF_ADDRESS
-from zk_pipeline_tests.web.conftest import HASHING, Web, refused
-from zk_pipeline_tests.web.signing_in import LOGIN, PASSWORD, events, login, own_origin, user
+from zk_pipeline_tests.web.conftest import HASHING, Web, client_of, refused
+from zk_pipeline_tests.web.signing_in import LOGIN, ME, PASSWORD, events, login, own_origin, user
 
 
 @pytest.fixture(autouse=True)
@@ -20,11 +20,12 @@ def ada(web: Web, monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 def failed(web: Web, number: int, *, minutes: float = 0, address: str = "127.0.0.1", like_ada: bool = True) -> None:
-    """Have failures happened: on Ada's account, or on as many others."""
-    account = "(SELECT account_hash FROM sync.failed_logins LIMIT 1)" if like_ada else "'another ' || n"
+    """Have failures happened: like the newest one, which was on Ada's account, or on as many others."""
+    newest = "SELECT account_hash, way FROM sync.failed_logins ORDER BY id DESC LIMIT 1"
+    account = newest if like_ada else "SELECT 'another ' || n AS account_hash, '' AS way"
     statement = text(
-        f"INSERT INTO sync.failed_logins (account_hash, address, at) SELECT {account}, :address, "
-        "now() - make_interval(secs => :seconds) FROM generate_series(1, :number) AS n"
+        "INSERT INTO sync.failed_logins (account_hash, way, address, at) SELECT account_hash, way, :address, "
+        f"now() - make_interval(secs => :seconds) FROM generate_series(1, :number) AS n, LATERAL ({account}) AS account"
     )
     with web.database.transaction() as connection:
         connection.execute(statement, {"address": address, "seconds": minutes * 60, "number": number})
@@ -43,6 +44,55 @@ def test_ten_wrong_passwords_from_elsewhere_lock_nobody_out_but_a_hundred_do(web
     failed(web, MOST_FROM_EVERYWHERE - 2, address="203.0.113.7")
     assert login(web, password="wrong password 1").status_code == 401
     refused(login(web), 429, "too many failed sign-ins")
+
+
+def sign_in_by_browser(web: Web, password: str = PASSWORD, email: str = "ada@example.com") -> int:
+    typed = {"email": email, "password": password}
+    return web.client.post("/sign-in", data=typed, headers=own_origin(web)).status_code
+
+
+def strangers_fail(web: Web, number: int, email: str = "ada@example.com") -> None:
+    """Have somebody without our cookies fail in one network, and others in another."""
+    with client_of(web.client.base_url) as stranger:
+        assert stranger.post(LOGIN, json={"email": email, "password": "wrong password 1"}).status_code == 401
+    failed(web, number - 1, address="203.0.113.7")
+
+
+def test_a_device_that_signed_in_before_is_not_locked_out_by_the_failures_of_others(web: Web):
+    assert sign_in_by_browser(web) == 303
+    strangers_fail(web, MOST_FROM_EVERYWHERE)
+    web.client.post("/sign-out", headers=own_origin(web))
+    assert sign_in_by_browser(web) == 303
+    with client_of(web.client.base_url) as stranger:
+        refused(stranger.post(LOGIN, json={"email": "ada@example.com", "password": PASSWORD}), 429, "too many")
+
+
+def test_a_device_has_a_limit_of_its_own_in_all_networks_together(web: Web):
+    assert sign_in_by_browser(web) == 303
+    assert sign_in_by_browser(web, "wrong password 1") == 401
+    failed(web, MOST_OF_ACCOUNT - 2, address="203.0.113.7")
+    assert sign_in_by_browser(web, "wrong password 1") == 401
+    assert sign_in_by_browser(web) == 429
+
+
+def test_a_device_is_known_for_the_account_that_it_signed_in_to_alone(web: Web):
+    assert sign_in_by_browser(web) == 303
+    user(web.database, "eve@example.com")
+    strangers_fail(web, MOST_FROM_EVERYWHERE, "eve@example.com")
+    assert sign_in_by_browser(web, email="eve@example.com") == 429
+
+
+def test_the_cookie_of_a_device_is_closed_to_scripts_and_lets_nobody_in(web: Web):
+    typed = {"email": "ada@example.com", "password": PASSWORD}
+    answer = web.client.post("/sign-in", data=typed, headers=own_origin(web))
+    (cookie,) = [header for header in answer.headers.get_list("set-cookie") if header.startswith("zk_device=")]
+    assert {"HttpOnly", "SameSite=strict", f"Max-Age={180 * 86_400 - 1}"} <= set(cookie.split("; "))
+    device = web.client.cookies["zk_device"]
+    web.client.cookies.clear()
+    for name in ("zk_access", "zk_refresh"):
+        web.client.cookies.set(name, device)
+    assert web.client.get(ME).status_code == 401
+    assert web.client.get("/renew").headers["location"].startswith("/sign-in")
 
 
 def test_many_attempts_at_once_are_no_way_around(web: Web):
