@@ -32,7 +32,7 @@ def create(connection: Connection, actor: Actor, new: NewUser) -> User:
     Raises `OperationError` for what is no e-mail, name or password, and `StaleError` when the e-mail is taken.
     """
     email = checked_email(new.email)
-    password_hash = None if new.password is None else passwords.hashed(new.password)
+    password_hash = None if new.password is None else passwords.hashed(new.password, email, new.name)
     user = accounts.add(
         connection, email=email, name=checked_name(new.name), role=new.role, password_hash=password_hash
     )
@@ -116,8 +116,8 @@ def change(
 
 def set_password(connection: Connection, actor: Actor, user_id: int, password: str) -> None:
     """Give a user a new password; all their sessions end. Raises `UnknownError` and `OperationError`."""
-    of_id(connection, user_id)
-    set_password_hash(connection, actor, user_id, passwords.hashed(password))
+    user = of_id(connection, user_id)
+    set_password_hash(connection, actor, user_id, passwords.hashed(password, user.email, user.name))
 
 
 def set_password_hash(connection: Connection, actor: Actor, user_id: int, password_hash: str) -> None:

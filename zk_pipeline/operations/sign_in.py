@@ -106,7 +106,7 @@ def change_own_password(runtime: Runtime, actor: Actor, current: str, new: str, 
     """Give oneself a new password; all sessions end. Raises as `with_password`, and `OperationError` for a weak one."""
     with runtime.database.transaction() as connection:
         user = users.of_id(connection, actor.user_id or 0)
-    new_hash = passwords.hashed(new)
+    new_hash = passwords.hashed(new, user.email, user.name)
     verified(runtime, user.email, current, caller)
     with runtime.database.transaction() as connection:
         users.set_password_hash(connection, actor, user.id, new_hash)

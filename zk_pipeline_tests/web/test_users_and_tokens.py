@@ -12,6 +12,7 @@ from zk_pipeline_tests.web.conftest import Web, client_of, refused
 from zk_pipeline_tests.web.signing_in import LOGIN, ME, PASSWORD, bearer, events, login
 
 USERS, TOKENS = "/api/v1/users", "/api/v1/tokens"
+ADA = {"email": "ada@example.com", "role": "viewer"}
 AsRole = Callable[[str], httpx.Client]
 
 
@@ -83,6 +84,15 @@ def test_changes_of_users_are_audited_with_before_and_after(as_role: AsRole, web
         ({"email": "ada", "role": "viewer"}, 422, "is no e-mail address"),
         ({"email": "ada@example.com", "role": "root"}, 422, "body.role"),
         ({"email": "ada@example.com", "role": "viewer", "password": "short"}, 422, "has 5 characters"),
+        ({"email": "ada@example.com", "role": "viewer", "password": "Passw0rd!2024"}, 422, "that are tried first"),
+        ({"email": "ada@example.com", "role": "viewer", "password": "qwertyuiop12"}, 422, "that are tried first"),
+        (
+            {"email": "ada.lovelace@example.com", "role": "viewer", "password": "AdaLovelace1!"},
+            422,
+            "name or the address",
+        ),
+        ({**ADA, "name": "Ada Lovelace", "password": "Lovelace ada example"}, 422, "name or the address"),
+        ({**ADA, "password": "kimai-zammad-1"}, 422, "names of these systems"),
         ({"email": "ada@example.com", "role": "viewer", "id": 7}, 422, "Extra inputs"),
         ({"email": "ada@example.com", "role": "viewer", "password_hash": "x"}, 422, "Extra inputs"),
     ],
