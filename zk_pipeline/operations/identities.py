@@ -1,5 +1,6 @@
 """Signing in through an identity provider: whom it vouches for, and the role that it gives them."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,8 @@ class Identity:
     email_is_verified: bool
     name: str
     roles: Sequence[str]
+    signed_in_at: float | None = None
+    """When they last gave proof at the provider, in seconds since 1970, if it says so."""
 
 
 def with_identity(runtime: Runtime, identity: Identity, address: str) -> SignedIn:
@@ -54,7 +57,8 @@ def _begun(runtime: Runtime, identity: Identity, address: str) -> SignedIn:
         if not user.active:
             raise DeniedError(f"{user.email} was deactivated. Ask an admin.")
         user = users.change(connection, PROVIDER, user.id, role=role)
-        return sign_in.begin(runtime, connection, user, address)
+        confirmed = time.time() - (identity.signed_in_at or 0) < sign_in.CONFIRMED_FOR.total_seconds()
+        return sign_in.begin(runtime, connection, user, address, by_provider=True, confirmed=confirmed)
 
 
 def _role(identity: Identity, claim: str) -> Role:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from zk_pipeline.operations import accounts as users
 from zk_pipeline.operations import passwords, throttle
 from zk_pipeline.operations.actors import Actor, Role
-from zk_pipeline.operations.errors import OperationError
+from zk_pipeline.operations.errors import DeniedError, OperationError
 from zk_pipeline.operations.session_tokens import Claim, Purpose, SessionTokens
 from zk_pipeline.operations.throttle import Attempt
 from zk_pipeline.runtime import Runtime
@@ -27,12 +27,25 @@ SECONDS_OF_GRACE = 5.0
 """Two pages of one browser that are loaded at once renew with one token: so soon, the second one is no thief."""
 
 
+CONFIRMED_FOR = timedelta(minutes=5)
+"""How long after a password was given accounts may be changed and API tokens made."""
+
 LIFE_OF_A_DEVICE = timedelta(days=180)
 """How long after its last sign-in a browser is known to have signed in before."""
 
 
 class SignInError(OperationError):
     """Nobody was recognized; the message is the same whatever was wrong."""
+
+
+class NotConfirmedError(DeniedError):
+    """What is asked for needs the password again, of whoever holds the session now."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This needs your password again. Send it to /api/v1/auth/confirm, or sign in at /sign-in/oidc?again=true "
+            f"where the identity provider has it, and repeat this within {CONFIRMED_FOR.seconds // 60} minutes."
+        )
 
 
 class SessionOverError(SignInError):
@@ -112,8 +125,35 @@ def change_own_password(runtime: Runtime, actor: Actor, current: str, new: str, 
         users.set_password_hash(connection, actor, user.id, new_hash)
 
 
-def begin(runtime: Runtime, connection: Connection, user: User, address: str) -> SignedIn:
-    """Begin a session of a user who was recognized; its id is new, whatever the browser had before."""
+def confirm(runtime: Runtime, session_id: str, actor: Actor, password: str, caller: Caller) -> None:
+    """Have the password of whoever is in a session count as given just now. Raises as `with_password`."""
+    with runtime.database.transaction() as connection:
+        user = users.of_id(connection, actor.user_id or 0)
+    verified(runtime, user.email, password, caller)
+    with runtime.database.transaction() as connection:
+        sessions.confirm(connection, session_id)
+
+
+def require_confirmed(runtime: Runtime, session_id: str) -> None:
+    """Raise `NotConfirmedError` unless whoever is in a session proved lately who they are."""
+    with runtime.database.transaction() as connection:
+        if not sessions.is_confirmed(connection, session_id, CONFIRMED_FOR):
+            raise NotConfirmedError
+
+
+def begin(
+    runtime: Runtime,
+    connection: Connection,
+    user: User,
+    address: str,
+    *,
+    by_provider: bool = False,
+    confirmed: bool = True,
+) -> SignedIn:
+    """Begin a session of a user who was recognized; its id is new, whatever the browser had before.
+
+    `confirmed` says whether they gave proof just now; a provider may go by a session of its own.
+    """
     session = OpenSession(
         secrets.token_urlsafe(24),
         user.id,
@@ -121,7 +161,8 @@ def begin(runtime: Runtime, connection: Connection, user: User, address: str) ->
         datetime.now(UTC) + timedelta(hours=runtime.settings.session_hours),
     )
     signed_in = _tokens(runtime, session)
-    sessions.add(connection, session.id, user.id, _hash(signed_in.refresh_token), session.expires_at)
+    refresh_hash = _hash(signed_in.refresh_token)
+    sessions.add(connection, session, refresh_hash, by_provider=by_provider, confirmed=confirmed)
     accounts.has_signed_in(connection, user.id)
     actor = Actor(f"user:{user.id}", Role(user.role), address)
     audit.append(connection, [actor.did("user.signed_in", actor.name, {})])

@@ -39,6 +39,9 @@ sessions = Table(
     instant("refreshed_at", default=True),
     instant("expires_at"),
     instant("ended_at", nullable=True),
+    # When whoever is in it last gave a password, or signed in at the identity provider just for this.
+    instant("confirmed_at", nullable=True),
+    Column("by_provider", Boolean, nullable=False, server_default=text("false")),
     Index("sessions_user_id_idx", "user_id"),
     schema="sync",
 )

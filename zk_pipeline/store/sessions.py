@@ -1,7 +1,7 @@
 """Queries on sessions: who is signed in, until when, and which refresh token counts."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, insert, select, update
 
@@ -33,10 +33,28 @@ _OWNED = sessions.join(users, users.c.id == sessions.c.user_id)
 _COLUMNS = (sessions.c.id, sessions.c.user_id, users.c.role, sessions.c.expires_at)
 
 
-def add(connection: Connection, session_id: str, user_id: int, refresh_hash: str, expires_at: datetime) -> None:
-    """Store a new session."""
-    values = {"id": session_id, "user_id": user_id, "refresh_hash": refresh_hash, "expires_at": expires_at}
+def add(connection: Connection, session: OpenSession, refresh_hash: str, *, by_provider: bool, confirmed: bool) -> None:
+    """Store a new session, begun with a password or at the identity provider."""
+    values = {
+        "id": session.id,
+        "user_id": session.user_id,
+        "refresh_hash": refresh_hash,
+        "expires_at": session.expires_at,
+        "by_provider": by_provider,
+        "confirmed_at": func.now() if confirmed else None,
+    }
     connection.execute(insert(sessions).values(values))
+
+
+def confirm(connection: Connection, session_id: str) -> None:
+    """Note that somebody proved just now that the session is theirs."""
+    connection.execute(update(sessions).where(sessions.c.id == session_id).values(confirmed_at=func.now()))
+
+
+def is_confirmed(connection: Connection, session_id: str, within: timedelta) -> bool:
+    """Whether somebody proved within this time that the session is theirs."""
+    lately = (sessions.c.id == session_id) & (sessions.c.confirmed_at > func.now() - within)
+    return connection.execute(select(sessions.c.id).where(lately)).first() is not None
 
 
 def opened(connection: Connection, session_id: str) -> OpenSession | None:

@@ -13,9 +13,13 @@ from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
 from zk_pipeline.connectors import network
 from zk_pipeline.operations.identities import Identity
+from zk_pipeline.operations.sign_in import CONFIRMED_FOR
 from zk_pipeline.settings import Settings
 
 _SCOPE = "openid email profile"
+_AGAIN = {"prompt": "login", "max_age": int(CONFIRMED_FOR.total_seconds())}
+"""With a greatest age, the provider has to say when somebody signed in there; that decides, not what is asked for."""
+
 _ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Of key pairs alone: a secret that we share with the provider must not pass for its signature, nor no key at all."""
 
@@ -41,8 +45,8 @@ class Provider:
         self._settings = settings
         self._redirect_uri = redirect_uri
 
-    def address(self, flow: Flow) -> str:
-        """Where somebody signs in at the provider. Raises `ProviderError`."""
+    def address(self, flow: Flow, *, again: bool = False) -> str:
+        """Where somebody signs in at the provider, `again` even if they did so before. Raises `ProviderError`."""
         with self._http() as http:
             known = self._discovered(http)
         return prepare_grant_uri(
@@ -55,6 +59,7 @@ class Provider:
             nonce=flow.nonce,
             code_challenge=create_s256_code_challenge(flow.verifier),
             code_challenge_method="S256",
+            **(_AGAIN if again else {}),
         )
 
     def identity(self, flow: Flow, code: str) -> Identity:
@@ -120,6 +125,7 @@ class Provider:
             email=str(claims.get("email") or ""),
             email_is_verified=claims.get("email_verified") is True,
             name=str(claims.get("name") or ""),
+            signed_in_at=_number(claims.get("auth_time")),
             roles=[str(role) for role in (roles if isinstance(roles, list) else [roles])],
         )
 
@@ -150,6 +156,10 @@ def _asked(http: httpx.Client, method: str, address: str, **more: Any) -> Mappin
     if not isinstance(content, dict):
         raise ProviderError(f"The identity provider answers something else than an object at {address}. Ask an admin.")
     return content
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _text(known: Mapping[str, Any], name: str) -> str:

@@ -28,13 +28,22 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get(PATH)
-def leave(request: Request, ready: Ready, next: str = "/") -> Response:  # noqa: A002 (the name in addresses)
-    """Off to the provider; what the way back is checked by goes along in a cookie that only we can read."""
+def leave(
+    request: Request,
+    ready: Ready,
+    next: str = "/",  # noqa: A002 (the name in addresses)
+    *,
+    again: bool = False,
+) -> Response:
+    """Off to the provider, which lets nobody through `again` without proof.
+
+    What the way back is checked by goes along in a cookie that only we can read.
+    """
     flow, until = Flow(), datetime.now(UTC) + TIME_AT_THE_PROVIDER
     if request.headers.get("sec-fetch-site") == "cross-site":  # Nobody is signed in because another site wants it.
         return form(request, ready.settings, next).response()
     try:
-        address = _provider(request, ready).address(flow)
+        address = _provider(request, ready).address(flow, again=again)
     except ProviderError as error:
         return form(request, ready.settings, next, problem=str(error)).response(502)
     # The way back leads to the web app; who left from another port of ours is led on to it from there.

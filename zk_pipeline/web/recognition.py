@@ -125,6 +125,18 @@ def refuse_api_token(request: HTTPConnection, act: str) -> None:
         raise ProblemError(403, f"An API token cannot {act}. Sign in with your password and do it then.")
 
 
+def require_confirmed(request: Request) -> None:
+    """Let a request through only in a session in which the password was given lately.
+
+    Raises `ProblemError` with 403 for an API token, which nobody can confirm, and `NotConfirmedError`.
+    """
+    refuse_api_token(request, "change accounts, or make another one")
+    known = sessions_of(request)
+    with refusals():
+        session = known.session_of(request)
+    sign_in.require_confirmed(session.runtime, session.id)
+
+
 def refuse_token_in_url(request: HTTPConnection) -> None:
     """Refuse a token where logs and histories keep it. Raises `ProblemError` with 400."""
     for name in request.query_params:
@@ -152,3 +164,5 @@ def sessions_of(request: Request) -> Sessions:
 
 
 Recognizing = Annotated[Sessions, Depends(sessions_of)]
+Confirmed = Annotated[None, Depends(require_confirmed)]
+"""Declared after the role by a route that asks for the password again."""

@@ -185,6 +185,24 @@ def as_role(web: Web) -> Iterator[Callable[[str], httpx.Client]]:
         yield client
 
 
+@pytest.fixture
+def in_session(web: Web) -> Iterator[Callable[[str], httpx.Client]]:
+    """As `as_role`, but signed in by password just now, so that accounts may be changed."""
+    with ExitStack() as stack:
+
+        def client(role: str) -> httpx.Client:
+            email, password = f"{role}@example.com", "correct horse battery"
+            with web.database.transaction() as connection:
+                new = NewUser(email, Role(role))
+                user = stored_accounts.of_email(connection, email) or accounts.create(connection, TESTER, new)
+                stored_accounts.change(connection, user.id, password_hash=passwords.hashed(password))
+            answer = web.client.post("/api/v1/auth/login", json={"email": email, "password": password})
+            headers = {"authorization": f"Bearer {answer.json()['access_token']}"}
+            return stack.enter_context(client_of(web.client.base_url, headers))
+
+        yield client
+
+
 def token_of(database: Database, role: Role) -> str:
     """An API token of a user with this role, who is created by the first call."""
     email = f"{role}@example.com"

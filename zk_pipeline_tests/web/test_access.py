@@ -98,9 +98,9 @@ def test_a_stranger_learns_nothing_of_a_body(web: Web, declared: dict[str, Role 
 
 @pytest.mark.parametrize("own", list(Role))
 def test_every_route_answers_403_to_lower_roles_and_to_no_other(
-    as_role: Callable[[str], httpx.Client], declared: dict[str, Role | None], own: Role
+    in_session: Callable[[str], httpx.Client], declared: dict[str, Role | None], own: Role
 ):
-    client = as_role(own)
+    client = in_session(own)
     asked = {route: answered(client, route) for route, role in declared.items() if role}
     failed = {route: status for route, status in asked.items() if status >= 500}
     assert failed == dict.fromkeys(ASKING_DAGSTER & failed.keys(), 502)

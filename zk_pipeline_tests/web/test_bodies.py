@@ -31,6 +31,6 @@ def test_an_announced_length_is_not_believed(as_role: AsRole):
     refused(answer, 413, "bytes")
 
 
-def test_what_is_within_the_limit_is_read(as_role: AsRole):
-    answer = as_role("admin").post("/api/v1/users", json={"email": "x" * 10_000})
+def test_what_is_within_the_limit_is_read(in_session: AsRole):
+    answer = in_session("admin").post("/api/v1/users", json={"email": "x" * 10_000})
     refused(answer, 422, "email")

@@ -1,34 +1,19 @@
 """Users and API tokens over the API: admins manage people, people their own tokens, and no secret comes out."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
-from zk_pipeline_tests.web.conftest import Web, client_of, refused
-from zk_pipeline_tests.web.signing_in import LOGIN, ME, PASSWORD, bearer, events, login
+from zk_pipeline_tests.web.conftest import Web, refused
+from zk_pipeline_tests.web.signing_in import LOGIN, ME, PASSWORD, bearer, events
 
-USERS, TOKENS = "/api/v1/users", "/api/v1/tokens"
+USERS, TOKENS, CONFIRM = "/api/v1/users", "/api/v1/tokens", "/api/v1/auth/confirm"
 ADA = {"email": "ada@example.com", "role": "viewer"}
 AsRole = Callable[[str], httpx.Client]
-
-
-@pytest.fixture
-def in_session(as_role: AsRole, web: Web) -> Iterator[AsRole]:
-    """As `as_role`, but signed in by password."""
-    with ExitStack() as stack:
-
-        def client(role: str) -> httpx.Client:
-            number = as_role(role).get(ME).json()["id"]
-            as_role("admin").put(f"{USERS}/{number}/password", json={"password": PASSWORD}).raise_for_status()
-            token = login(web, f"{role}@example.com").json()["access_token"]
-            headers = bearer(token)
-            return stack.enter_context(client_of(web.client.base_url, headers))
-
-        yield client
 
 
 def in_days(days: float) -> str:
@@ -39,8 +24,8 @@ def wanted(**changed: Any) -> dict[str, Any]:
     return {"name": "nightly export", "role": "viewer", "expires_at": in_days(30), **changed}
 
 
-def test_an_admin_creates_changes_and_lists_users(as_role: AsRole, web: Web):
-    admin = as_role("admin")
+def test_an_admin_creates_changes_and_lists_users(in_session: AsRole, web: Web):
+    admin = in_session("admin")
     made = admin.post(USERS, json={"email": "Ada@Example.com", "role": "viewer", "password": PASSWORD})
     assert (made.status_code, made.json()["email"], "password" in made.text.replace("has_password", "")) == (
         201,
@@ -57,9 +42,9 @@ def test_an_admin_creates_changes_and_lists_users(as_role: AsRole, web: Web):
     assert answer.status_code == 200
 
 
-def test_blanks_around_a_password_belong_to_it_in_the_api_as_on_the_page(as_role: AsRole, web: Web):
+def test_blanks_around_a_password_belong_to_it_in_the_api_as_on_the_page(in_session: AsRole, web: Web):
     blank = f"  {PASSWORD} "
-    made = as_role("admin").post(USERS, json={"email": " ada@example.com ", "role": "viewer", "password": blank})
+    made = in_session("admin").post(USERS, json={"email": " ada@example.com ", "role": "viewer", "password": blank})
     assert (made.status_code, made.json()["email"]) == (201, "ada@example.com")
     for password, status, page in ((blank, 200, 303), (PASSWORD, 401, 401)):
         given = {"email": "ada@example.com", "password": password}
@@ -68,8 +53,8 @@ def test_blanks_around_a_password_belong_to_it_in_the_api_as_on_the_page(as_role
         assert web.client.post("/sign-in", data=given, headers=origin).status_code == page
 
 
-def test_changes_of_users_are_audited_with_before_and_after(as_role: AsRole, web: Web):
-    admin = as_role("admin")
+def test_changes_of_users_are_audited_with_before_and_after(in_session: AsRole, web: Web):
+    admin = in_session("admin")
     made = admin.post(USERS, json={"email": "ada@example.com", "role": "viewer"}).json()
     admin.patch(f"{USERS}/{made['id']}", json={"role": "operator"})
     assert events(web)[-1] == ("user.changed", "user:1", f"user:{made['id']}")
@@ -97,20 +82,20 @@ def test_changes_of_users_are_audited_with_before_and_after(as_role: AsRole, web
         ({"email": "ada@example.com", "role": "viewer", "password_hash": "x"}, 422, "Extra inputs"),
     ],
 )
-def test_what_cannot_be_a_user_is_refused(as_role: AsRole, body: dict[str, Any], status: int, told: str):
-    refused(as_role("admin").post(USERS, json=body), status, told)
+def test_what_cannot_be_a_user_is_refused(in_session: AsRole, body: dict[str, Any], status: int, told: str):
+    refused(in_session("admin").post(USERS, json=body), status, told)
 
 
 @pytest.mark.parametrize("change", [{"role": "viewer"}, {"active": False}])
-def test_the_last_admin_cannot_step_down(as_role: AsRole, change: dict[str, Any]):
-    admin = as_role("admin")
+def test_the_last_admin_cannot_step_down(in_session: AsRole, change: dict[str, Any]):
+    admin = in_session("admin")
     refused(admin.patch(f"{USERS}/1", json=change), 409, "is the last active admin")
     assert admin.get(ME).json()["active"] is True
 
 
 @pytest.mark.parametrize("more", [{"password_hash": "x"}, {"email": "x@example.com"}, {"oidc_subject": "x"}])
-def test_a_change_of_a_user_holds_nothing_else(as_role: AsRole, more: dict[str, str]):
-    refused(as_role("admin").patch(f"{USERS}/1", json={"name": "Ada", **more}), 422, "Extra inputs")
+def test_a_change_of_a_user_holds_nothing_else(in_session: AsRole, more: dict[str, str]):
+    refused(in_session("admin").patch(f"{USERS}/1", json={"name": "Ada", **more}), 422, "Extra inputs")
 
 
 def test_an_unknown_user_is_named(as_role: AsRole):
@@ -130,15 +115,13 @@ def test_a_token_is_shown_once_and_recognized_until_it_is_revoked(in_session: As
     refused(web.client.get(ME, headers=bearer(made["token"])), 401, "The token is not valid")
 
 
-def test_a_token_changes_nothing_of_its_account_and_ends_with_a_new_password(
-    in_session: AsRole, as_role: AsRole, web: Web
-):
+def test_a_token_changes_nothing_of_its_account_and_ends_with_a_new_password(in_session: AsRole, web: Web):
     made = in_session("operator").post(TOKENS, json=wanted()).json()
     with_token = {"headers": bearer(made["token"])}
     for change in ({"name": "Eve"}, {"password": "another long one", "current_password": PASSWORD}):
         refused(web.client.patch(ME, json=change, **with_token), 403, "cannot change the account that it belongs to")
     path = f"{USERS}/{made['user_id']}/password"
-    assert as_role("admin").put(path, json={"password": "another long one"}).status_code == 204
+    assert in_session("admin").put(path, json={"password": "another long one"}).status_code == 204
     refused(web.client.get(ME, **with_token), 401, "The token is not valid")
 
 
@@ -170,8 +153,7 @@ def test_a_token_beyond_its_maker_or_a_year_is_refused(
 
 
 def test_a_token_allows_no_more_than_its_user_does_now(as_role: AsRole, in_session: AsRole):
-    admin, operator = as_role("admin"), as_role("operator")
-    other = as_role("admin")
+    admin, operator, other = in_session("admin"), as_role("operator"), as_role("admin")
     number = operator.get(ME).json()["id"]
     admin.patch(f"{USERS}/{number}", json={"role": "admin"})
     refused(operator.get(USERS), 403, "you have operator")
@@ -192,4 +174,39 @@ def test_other_peoples_tokens_are_the_matter_of_admins(as_role: AsRole, in_sessi
 
 
 def test_an_api_token_makes_no_further_one(as_role: AsRole):
-    refused(as_role("viewer").post(TOKENS, json=wanted()), 403, "cannot make another one")
+    refused(as_role("viewer").post(TOKENS, json=wanted()), 403, "make another one")
+
+
+CHANGES = (
+    ("POST", USERS, {"email": "eve@example.com", "role": "admin"}),
+    ("PATCH", f"{USERS}/1", {"role": "viewer"}),
+    ("PATCH", f"{USERS}/1", {"active": False}),
+    ("PUT", f"{USERS}/1/password", {"password": "another long one"}),
+    ("POST", TOKENS, wanted()),
+)
+
+
+@pytest.mark.parametrize(("method", "path", "body"), CHANGES, ids=lambda part: str(part)[:30])
+def test_accounts_are_changed_and_tokens_made_by_who_gave_the_password_lately(
+    in_session: AsRole, as_role: AsRole, web: Web, method: str, path: str, body: dict[str, Any]
+):
+    as_role("viewer")
+    refused(as_role("admin").request(method, path, json=body), 403, "An API token cannot")
+    admin = in_session("admin")
+    with web.database.transaction() as connection:
+        connection.execute(text("UPDATE sync.sessions SET confirmed_at = now() - interval '301 seconds'"))
+    refused(admin.request(method, path, json=body), 403, "needs your password again")
+    refused(admin.post(CONFIRM, json={"password": "a wrong password"}), 401, "password is wrong")
+    refused(admin.request(method, path, json=body), 403, "needs your password again")
+    assert admin.post(CONFIRM, json={"password": PASSWORD}).status_code == 204
+    assert admin.request(method, path, json=body).is_success
+
+
+def test_a_session_that_never_was_confirmed_changes_nothing_and_guesses_are_limited(in_session: AsRole, web: Web):
+    viewer = in_session("viewer")
+    with web.database.transaction() as connection:
+        connection.execute(text("UPDATE sync.sessions SET confirmed_at = NULL"))
+    refused(viewer.post(TOKENS, json=wanted()), 403, "needs your password again")
+    guessed = [viewer.post(CONFIRM, json={"password": "a wrong password"}).status_code for _ in range(11)]
+    assert guessed == [401] * 10 + [429]
+    refused(viewer.post(CONFIRM, json={"password": PASSWORD}), 429, "too many failed sign-ins")

@@ -49,6 +49,12 @@ class RefreshToken(Body):
     refresh_token: Secret | None = None
 
 
+class Proof(SecretBody):
+    """The password of whoever is signed in."""
+
+    password: Secret
+
+
 class OwnChange(SecretBody):
     """What people may change about themselves; a new password needs the current one."""
 
@@ -107,6 +113,15 @@ def logout(
         if token is not None:
             known.sign_out(purpose, token, request)
     cookies.clear_session(response, ready.settings)
+
+
+@router.post("/confirm", status_code=204, summary="Give one's password again")
+def confirm(given: Proof, actor: Viewer, request: Request, ready: Ready, known: Recognizing) -> None:
+    """For five minutes the session may make API tokens and change accounts. A wrong password counts as at a sign-in."""
+    refuse_api_token(request, "be confirmed")
+    with refusals():
+        session = known.session_of(request)
+        sign_in.confirm(ready, session.id, actor, given.password.get_secret_value(), known.caller_of(request))
 
 
 @router.get("/me", summary="Show who is signed in")

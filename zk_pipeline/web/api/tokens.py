@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Self
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path
 from pydantic import AwareDatetime, BaseModel, Field
 
 from zk_pipeline.operations import api_tokens
@@ -12,7 +12,7 @@ from zk_pipeline.store.api_tokens import ApiToken
 from zk_pipeline.web.access import Viewer
 from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
 from zk_pipeline.web.once import KeyedRoute
-from zk_pipeline.web.recognition import refuse_api_token
+from zk_pipeline.web.recognition import Confirmed
 
 router = APIRouter(prefix=f"{PREFIX}/tokens", tags=["API tokens"], route_class=KeyedRoute)
 
@@ -59,12 +59,11 @@ def list_tokens(actor: Viewer, ready: Ready, paging: Wanted) -> Page[TokenRow]:
 
 
 @router.post("", status_code=201, summary="Create an API token")
-def create_token(given: NewToken, request: Request, actor: Viewer, ready: Ready) -> FreshToken:
+def create_token(given: NewToken, actor: Viewer, _: Confirmed, ready: Ready) -> FreshToken:
     """The answer shows the token, this once. Its role may not be above one's own.
 
-    A token makes no further ones, which would outlive its revocation.
+    It needs the password again (403), and a token makes no further ones, which would outlive its revocation.
     """
-    refuse_api_token(request, "make another one")
     with ready.database.transaction() as connection:
         issued = api_tokens.issue(connection, actor, given.name, given.role, given.expires_at)
     return FreshToken(**TokenRow.of(issued.stored).model_dump(), token=issued.token)

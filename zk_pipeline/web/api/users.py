@@ -1,4 +1,4 @@
-"""`/api/v1/users`: who may sign in, for admins."""
+"""`/api/v1/users`: who may sign in, for admins, who give their password again before they change anything."""
 
 from datetime import datetime
 from typing import Annotated, Self
@@ -13,6 +13,7 @@ from zk_pipeline.store.accounts import User
 from zk_pipeline.web.access import Admin
 from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, SecretBody, Wanted
 from zk_pipeline.web.once import KeyedRoute
+from zk_pipeline.web.recognition import Confirmed
 
 router = APIRouter(prefix=f"{PREFIX}/users", tags=["Users"], route_class=KeyedRoute)
 
@@ -71,8 +72,8 @@ def list_users(_: Admin, ready: Ready, paging: Wanted) -> Page[UserRow]:
 
 
 @router.post("", status_code=201, summary="Create a user")
-def create_user(given: NewUserBody, actor: Admin, ready: Ready) -> UserRow:
-    """Answers 409 when the e-mail is taken, 422 for a weak password."""
+def create_user(given: NewUserBody, actor: Admin, _: Confirmed, ready: Ready) -> UserRow:
+    """Answers 403 without the admin's password lately, 409 when the e-mail is taken, 422 for a weak password."""
     password = None if given.password is None else given.password.get_secret_value()
     with ready.database.transaction() as connection:
         return UserRow.of(accounts.create(connection, actor, NewUser(given.email, given.role, given.name, password)))
@@ -86,15 +87,18 @@ def show_user(user_id: Number, _: Admin, ready: Ready) -> UserRow:
 
 
 @router.patch("/{user_id}", summary="Change or deactivate a user")
-def change_user(user_id: Number, given: UserChange, actor: Admin, ready: Ready) -> UserRow:
-    """Change what is given; it counts at once. Answers 409 where no active admin would be left."""
+def change_user(user_id: Number, given: UserChange, actor: Admin, _: Confirmed, ready: Ready) -> UserRow:
+    """Change what is given; it counts at once.
+
+    Answers 403 without the admin's password lately, and 409 where no active admin would be left.
+    """
     with ready.database.transaction() as connection:
         user = accounts.change(connection, actor, user_id, name=given.name, role=given.role, active=given.active)
     return UserRow.of(user)
 
 
 @router.put("/{user_id}/password", status_code=204, summary="Set a user's password")
-def set_password(user_id: Number, given: PasswordBody, actor: Admin, ready: Ready) -> None:
-    """All sessions of the user end."""
+def set_password(user_id: Number, given: PasswordBody, actor: Admin, _: Confirmed, ready: Ready) -> None:
+    """All sessions and API tokens of the user end. Answers 403 without the admin's password lately."""
     with ready.database.transaction() as connection:
         accounts.set_password(connection, actor, user_id, given.password.get_secret_value())

@@ -19,6 +19,12 @@ BODY = {"email": "berta@example.com", "name": "Berta", "role": "viewer"}
 RANGE = {"first": "2025-08-15", "last": "2025-08-17"}
 
 
+@pytest.fixture
+def admin(in_session: AsRole) -> httpx.Client:
+    """In a session, since it makes users."""
+    return in_session("admin")
+
+
 def number_of(web: Web, query: str) -> int:
     ((number,),) = web.rows(f"SELECT count(*) FROM {query}")
     return number
