@@ -48,6 +48,15 @@ class PushMode(StrEnum):
     OFF = "off"
 
 
+class SecondFactor(StrEnum):
+    """Who needs a code of an app beside the password: nobody, whoever wants to, admins, or everybody."""
+
+    OFF = "off"
+    OPTIONAL = "optional"
+    ADMINS = "admins"
+    ALL = "all"
+
+
 class OnSourceDelete(StrEnum):
     """What happens to a time sheet whose booking was deleted in the source."""
 
@@ -128,6 +137,7 @@ class Settings(BaseSettings):
     access_minutes: int = Field(default=10, ge=1, le=60)
     idle_minutes: int = Field(default=120, ge=60, le=43_200)
     session_hours: int = Field(default=12, ge=1, le=720)
+    second_factor: SecondFactor = SecondFactor.OPTIONAL
     oidc_issuer: str = ""
     oidc_client_id: str = ""
     oidc_client_secret: SecretStr = SecretStr("")

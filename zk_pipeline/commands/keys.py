@@ -1,9 +1,9 @@
-"""`zk keys`: the keys that encrypt the stored tokens."""
+"""`zk keys`: the keys that encrypt the stored secrets."""
 
 import typer
 
 from zk_pipeline.commands.console import actor, environment, out
-from zk_pipeline.store import audit, connections
+from zk_pipeline.store import audit, connections, second_factors
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.encryption import generate_key
 
@@ -18,11 +18,13 @@ def generate() -> None:
 
 @app.command("rotate")
 def rotate() -> None:
-    """Encrypt every stored token again with the first key of ZK_ENCRYPTION_KEY."""
+    """Encrypt every stored secret again with the first key of ZK_ENCRYPTION_KEY."""
     with environment(decided=False) as ready, ready.runtime.database.transaction() as connection:
         number = connections.rotate(connection, ready.runtime.cipher)
-        audit.append(connection, [AuditEvent("keys.rotated", actor(), "keys:connectors", {"tokens": number})])
+        factors = second_factors.rotate(connection, ready.runtime.cipher)
+        detail = {"tokens": number, "second_factors": factors}
+        audit.append(connection, [AuditEvent("keys.rotated", actor(), "keys:connectors", detail)])
     out.print(
-        f"{number} tokens are encrypted with the first key now; the other keys may be removed. Keep them for the "
-        "backups that were made with them."
+        f"{number} tokens and {factors} second factors are encrypted with the first key now; the other keys may be "
+        "removed. Keep them for the backups that were made with them."
     )

@@ -10,7 +10,7 @@ import typer
 from sqlalchemy import Connection
 
 from zk_pipeline.commands.console import AsJson, environment, explained, out, person, show_json, show_table
-from zk_pipeline.operations import accounts
+from zk_pipeline.operations import accounts, second_factor
 from zk_pipeline.operations.accounts import NewUser
 from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.operations.errors import OperationError
@@ -47,8 +47,11 @@ def list_users(*, as_json: AsJson = False) -> None:
     if as_json:
         show_json([asdict(user) for user in users])
         return
-    columns = ("e-mail", "name", "role", "active", "last sign-in")
-    rows = [(user.email, user.name, user.role, "yes" if user.active else "no", user.last_login_at) for user in users]
+    columns = ("e-mail", "name", "role", "active", "second factor", "last sign-in")
+    rows = [
+        (user.email, user.name, user.role, _yes(user.active), _yes(user.second_factor), user.last_login_at)
+        for user in users
+    ]
     show_table("Users", columns, rows)
     if not users:
         out.print("None yet: zk users create EMAIL --role admin")
@@ -70,6 +73,14 @@ def set_password(email: Email) -> None:
         user = accounts.of_email(connection, email)
         accounts.set_password(connection, who, user.id, password)
     out.print(f"{user.email} has a new password; all sessions and API tokens have ended.", markup=False, soft_wrap=True)
+
+
+@app.command("reset-second-factor")
+def reset_second_factor(email: Email) -> None:
+    """Remove the second factor of somebody who lost it; their sessions end."""
+    with _accounts() as (connection, who):
+        user = second_factor.reset(connection, who, accounts.of_email(connection, email).id)
+    out.print(f"{user.email} has no second factor any more; all sessions have ended.", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -97,6 +108,10 @@ def _accounts() -> Iterator[tuple[Connection, Actor]]:
         ready.runtime.database.transaction() as connection,
     ):
         yield connection, person()
+
+
+def _yes(value: bool) -> str:  # noqa: FBT001 (the value is what it is about)
+    return "yes" if value else "no"
 
 
 def _new_password() -> str:

@@ -17,5 +17,9 @@ class DeniedError(OperationError):
     """The role of whoever asks does not allow it."""
 
 
+class SignInError(OperationError):
+    """Nobody was recognized; the message is the same whatever was wrong."""
+
+
 class IncompleteError(OperationError):
     """It was done, but something is left, which the message names with what to do about it."""

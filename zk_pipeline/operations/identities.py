@@ -11,6 +11,7 @@ from zk_pipeline.operations import sign_in
 from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.operations.errors import DeniedError, OperationError
 from zk_pipeline.operations.sign_in import SignedIn
+from zk_pipeline.operations.throttle import NOBODY
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import accounts, audit
 from zk_pipeline.store.accounts import User
@@ -45,7 +46,7 @@ def with_identity(runtime: Runtime, identity: Identity, address: str) -> SignedI
     except OperationError:
         with runtime.database.transaction() as connection:
             detail = {"address": address} if address else {}
-            event = AuditEvent("user.sign_in_failed", sign_in.NOBODY, PROVIDER.name, detail)
+            event = AuditEvent("user.sign_in_failed", NOBODY, PROVIDER.name, detail)
             audit.append(connection, [event])
         raise
 

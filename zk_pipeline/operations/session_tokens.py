@@ -25,11 +25,12 @@ class Purpose(StrEnum):
     ACCESS = "zk_pipeline:access"
     REFRESH = "zk_pipeline:refresh"
     DEVICE = "zk_pipeline:device"
+    SECOND_STEP = "zk_pipeline:second-step"
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a valid token says; that of a device has the number of the device in place of a session's."""
+    """What a valid token says. That of a device has its number for `session_id`, that of a second step a hash."""
 
     session_id: str
     user_id: int

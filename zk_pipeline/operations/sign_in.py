@@ -3,25 +3,23 @@
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
 
 from zk_pipeline.operations import accounts as users
-from zk_pipeline.operations import passwords, throttle
+from zk_pipeline.operations import passwords, second_factor, throttle
 from zk_pipeline.operations.actors import Actor, Role
-from zk_pipeline.operations.errors import DeniedError, OperationError
+from zk_pipeline.operations.errors import DeniedError, SignInError
 from zk_pipeline.operations.session_tokens import Claim, Purpose, SessionTokens
-from zk_pipeline.operations.throttle import Attempt
+from zk_pipeline.operations.throttle import NOBODY, Caller
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import accounts, audit, failed_logins, sessions
 from zk_pipeline.store.accounts import User
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.sessions import OpenSession
-
-NOBODY = "nobody"
-"""The actor of a sign-in that failed."""
 
 SECONDS_OF_GRACE = 5.0
 """Two pages of one browser that are loaded at once renew with one token: so soon, the second one is no thief."""
@@ -30,12 +28,11 @@ SECONDS_OF_GRACE = 5.0
 CONFIRMED_FOR = timedelta(minutes=5)
 """How long after a password was given accounts may be changed and API tokens made."""
 
+TIME_FOR_THE_CODE = timedelta(minutes=10)
+"""How long after the password the second factor may be shown."""
+
 LIFE_OF_A_DEVICE = timedelta(days=180)
 """How long after its last sign-in a browser is known to have signed in before."""
-
-
-class SignInError(OperationError):
-    """Nobody was recognized; the message is the same whatever was wrong."""
 
 
 class NotConfirmedError(DeniedError):
@@ -48,6 +45,21 @@ class NotConfirmedError(DeniedError):
         )
 
 
+class SecondStepError(SignInError):
+    """The password is right, and a second factor is missing: `token` shows the first to whoever brings the second.
+
+    `enrols` says that there is none yet, and that one has to be set up.
+    """
+
+    def __init__(self, token: str, *, enrols: bool) -> None:
+        super().__init__(
+            "A second factor is required here, and you have none yet. Sign in at /sign-in in a browser to set it up."
+            if enrols
+            else "The second factor is missing. Send the code of your app, or a recovery code, as code along with them."
+        )
+        self.token, self.enrols = token, enrols
+
+
 class SessionOverError(SignInError):
     """The session has ended, is over, or was never there; the user may have been deactivated."""
 
@@ -57,18 +69,6 @@ class SessionOverError(SignInError):
 
 class JustRenewedError(SessionOverError):
     """The token was renewed a moment ago, by another page of the same browser: go on with what that one got."""
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Where an attempt comes from: `address` for the audit trail, `network` is what attempts are counted by.
-
-    `device` is the token by which a browser shows that it signed in before.
-    """
-
-    address: str
-    network: str
-    device: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +85,54 @@ class SignedIn:
     device_token: str = field(default="", repr=False)
 
 
-def with_password(runtime: Runtime, email: str, password: str, caller: Caller) -> SignedIn:
-    """Begin a session of the user with this e-mail and password.
+def with_password(runtime: Runtime, email: str, password: str, caller: Caller, code: str = "") -> SignedIn:
+    """Begin a session of the user with this e-mail and password, and this code where a second factor is needed.
 
-    Raises `SignInError`, after the same work for an unknown account as for a wrong password, and `ThrottledError`.
+    Raises `SignInError`, after the same work for an unknown account as for a wrong password, `ThrottledError`, and
+    `SecondStepError` where the password is right and only a second factor is missing.
     """
     user = verified(runtime, email, password, caller)
+    if second_factor.is_needed(runtime.settings, user):
+        if not code or not user.second_factor:
+            raise SecondStepError(_second_step(runtime, user), enrols=not user.second_factor)
+        second_factor.check(runtime, user, code, caller)
+    return _on_device(runtime, user, caller)
+
+
+def with_code(runtime: Runtime, token: str, code: str, caller: Caller) -> tuple[SignedIn, Sequence[str]]:
+    """Begin a session of whoever gave the right password a moment ago, which the token shows, and this code now.
+
+    Who has no second factor yet has one from now on, and gets recovery codes. Raises as `with_password`.
+    """
+    user = in_second_step(runtime, token)
+    codes: Sequence[str] = ()
+    if user.second_factor:
+        second_factor.check(runtime, user, code, caller)
+    else:
+        codes = second_factor.activate(runtime, user, code, caller)
+    return _on_device(runtime, user, caller), codes
+
+
+def in_second_step(runtime: Runtime, token: str) -> User:
+    """Who gave the right password a moment ago, which the token shows. Raises `SessionOverError`."""
+    claim = SessionTokens(runtime.cipher).read(Purpose.SECOND_STEP, token)
+    if claim is not None:
+        with runtime.database.transaction() as connection:
+            user = accounts.of_id(connection, claim.user_id)
+            stored = accounts.password_hash(connection, claim.user_id)
+        if user is not None and user.active and hmac.compare_digest(claim.session_id, _hash(stored or "")):
+            return user
+    raise SessionOverError
+
+
+def _second_step(runtime: Runtime, user: User) -> str:
+    """What shows for a while that the password was right; it counts no more once there is another password."""
+    with runtime.database.transaction() as connection:
+        claim = Claim(_hash(accounts.password_hash(connection, user.id) or ""), user.id)
+    return SessionTokens(runtime.cipher).sign(Purpose.SECOND_STEP, claim, datetime.now(UTC) + TIME_FOR_THE_CODE)
+
+
+def _on_device(runtime: Runtime, user: User, caller: Caller) -> SignedIn:
     with runtime.database.transaction() as connection:
         signed_in = begin(runtime, connection, user, caller.address)
     return replace(signed_in, device_token=_device_token(runtime, user, caller))
@@ -108,7 +150,7 @@ def verified(runtime: Runtime, email: str, password: str, caller: Caller) -> Use
     fits = passwords.fits(password, stored)
     with runtime.database.transaction() as connection:
         if user is None or not fits or not user.active:
-            audit.append(connection, [_failure(user, attempt, caller)])
+            audit.append(connection, [throttle.failure(user, attempt, caller)])
         else:
             failed_logins.forget(connection, attempt.account_hash, attempt.way)
             return user
@@ -182,7 +224,7 @@ def renew(runtime: Runtime, refresh_token: str, address: str, *, grace: float = 
     shown = _hash(refresh_token)
     with runtime.database.transaction() as connection:
         renewal = sessions.renewing(connection, claim.session_id)
-        if renewal is None:
+        if renewal is None or _lacks_proof(runtime, renewal.session):
             raise SessionOverError
         if renewal.seconds > runtime.settings.idle_minutes * 60:
             raise SessionOverError
@@ -212,9 +254,14 @@ def actor_of_session(runtime: Runtime, session_id: str, address: str) -> Actor:
     """Who a session belongs to, with the role that they have now. Raises `SessionOverError` once it does not count."""
     with runtime.database.transaction() as connection:
         session = sessions.opened(connection, session_id)
-    if session is None:
+    if session is None or _lacks_proof(runtime, session):
         raise SessionOverError
     return Actor(f"user:{session.user_id}", Role(session.role), address)
+
+
+def _lacks_proof(runtime: Runtime, session: OpenSession) -> bool:
+    """Whether a session needs a second factor meanwhile that its user does not have: by a setting, or by a new role."""
+    return not session.has_proof and second_factor.is_required(runtime.settings, Role(session.role))
 
 
 def session_of_token(runtime: Runtime, purpose: Purpose, token: str) -> str:
@@ -259,12 +306,6 @@ def _device_token(runtime: Runtime, user: User, caller: Caller) -> str:
     """What a browser shows from now on; a device that is known stays the same, with its failures."""
     claim = Claim(_device(runtime, user, caller) or secrets.token_urlsafe(16), user.id)
     return SessionTokens(runtime.cipher).sign(Purpose.DEVICE, claim, datetime.now(UTC) + LIFE_OF_A_DEVICE)
-
-
-def _failure(user: User | None, attempt: Attempt, caller: Caller) -> AuditEvent:
-    """The event; of somebody unknown it holds a hash alone, since people type their passwords there too."""
-    subject = f"user:{user.id}" if user else f"account:{attempt.account_hash[:16]}"
-    return AuditEvent("user.sign_in_failed", NOBODY, subject, {"address": caller.address} if caller.address else {})
 
 
 def _hash(token: str) -> str:

@@ -3,12 +3,14 @@
 import hashlib
 import hmac
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from zk_pipeline.operations.errors import OperationError
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.store import failed_logins
+from zk_pipeline.store.accounts import User
+from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.failed_logins import Failures
 
 WINDOW = timedelta(minutes=15)
@@ -24,12 +26,31 @@ STRANGER = ""
 """The way of whoever shows no device that is known."""
 
 
+NOBODY = "nobody"
+"""The actor of a sign-in that failed."""
+
+CODE = "code"
+"""The way of the second factor, which only those are asked for who know the password: few, wherever they come from."""
+
+
 class ThrottledError(OperationError):
     """There were too many attempts; `seconds` later there may be another one."""
 
     def __init__(self, seconds: int) -> None:
         super().__init__(f"There were too many failed sign-ins. Try again in {seconds} seconds.")
         self.seconds = seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Where an attempt comes from: `address` for the audit trail, `network` is what attempts are counted by.
+
+    `device` is the token by which a browser shows that it signed in before.
+    """
+
+    address: str
+    network: str
+    device: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +84,12 @@ def begin(runtime: Runtime, email: str, network: str, way: str = STRANGER) -> At
         if wait := max(_wait(failures, most) for failures, most in limits):
             raise ThrottledError(wait)
         return Attempt(failed_logins.add(connection, account, network, way), account, way)
+
+
+def failure(user: User | None, attempt: Attempt, caller: Caller) -> AuditEvent:
+    """The event; of somebody unknown it holds a hash alone, since people type their passwords there too."""
+    subject = f"user:{user.id}" if user else f"account:{attempt.account_hash[:16]}"
+    return AuditEvent("user.sign_in_failed", NOBODY, subject, {"address": caller.address} if caller.address else {})
 
 
 def _wait(failures: Failures, most: int) -> int:

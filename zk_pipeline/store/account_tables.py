@@ -1,4 +1,4 @@
-"""The tables of who may use the console and the API: users, their sessions, API tokens, and failed sign-ins."""
+"""The tables of who may use the console and the API: users, what they prove it by, and failed sign-ins."""
 
 from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, ForeignKey, Identity, Index, Table, Text, text
 
@@ -60,6 +60,31 @@ api_tokens = Table(
     instant("last_used_at", nullable=True),
     instant("revoked_at", nullable=True),
     CheckConstraint(_ROLE, name="role"),
+    schema="sync",
+)
+
+second_factors = Table(
+    "second_factors",
+    metadata,
+    Column("user_id", BigInteger, ForeignKey(users.c.id, ondelete="CASCADE"), primary_key=True),
+    # What the codes of the app are made of.
+    text_column("secret_encrypted"),
+    # The half minute of the newest code that was accepted: one code counts once.
+    Column("last_step", BigInteger, nullable=False, server_default=text("0")),
+    instant("created_at", default=True),
+    # NULL until a first code showed that the app has the secret.
+    instant("active_since", nullable=True),
+    schema="sync",
+)
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    # SHA-256 of 80 random bits.
+    Column("code_hash", Text, primary_key=True),
+    Column("user_id", BigInteger, ForeignKey(users.c.id, ondelete="CASCADE"), nullable=False),
+    instant("used_at", nullable=True),
+    Index("recovery_codes_user_id_idx", "user_id"),
     schema="sync",
 )
 

@@ -9,11 +9,15 @@ from sqlalchemy import ColumnElement, Connection, Row, func, select, text, updat
 from sqlalchemy.dialects.postgresql import insert
 
 from zk_pipeline.store.account_tables import users
+from zk_pipeline.store.second_factors import is_active_of
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody who may sign in while `active`; `has_password` is false for those of the identity provider alone."""
+    """Somebody who may sign in while `active`; `has_password` is false for those of the identity provider alone.
+
+    `second_factor` says whether they have one that counts.
+    """
 
     id: int
     email: str
@@ -21,6 +25,7 @@ class User:
     role: str
     active: bool
     has_password: bool
+    second_factor: bool
     created_at: datetime
     last_login_at: datetime | None
 
@@ -32,6 +37,7 @@ _COLUMNS = (
     users.c.role,
     users.c.active,
     users.c.password_hash.is_not(None).label("has_password"),
+    is_active_of(users.c.id).label("second_factor"),
     users.c.created_at,
     users.c.last_login_at,
 )

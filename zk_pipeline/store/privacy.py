@@ -19,14 +19,20 @@ from zk_pipeline.store.columns import SCHEMAS
 from zk_pipeline.store.database import to_json
 from zk_pipeline.store.encryption import TokenCipher, UndecryptableError
 
-SECRETS = ("password_hash", "token_hash", "refresh_hash", "previous_hash", "salt", "token_encrypted")
+SECRETS = (
+    *("password_hash", "token_hash", "refresh_hash", "previous_hash", "code_hash", "salt"),
+    *("token_encrypted", "secret_encrypted"),
+)
 """Columns that are handed out to nobody."""
 
 DETAILS = "sync.audit_details"
 CHAIN = ("sync.audit_logs", DETAILS)
 """The trail names nobody in the chain itself; a detail that does is taken out as a whole, since it is hashed."""
 
-ACCOUNTS = ("sync.users", "sync.sessions", "sync.api_tokens", "sync.failed_logins")
+ACCOUNTS = (
+    *("sync.users", "sync.sessions", "sync.api_tokens", "sync.failed_logins"),
+    *("sync.second_factors", "sync.recovery_codes"),
+)
 
 SEALED = (("sync.acts", "answer"),)
 """Columns that are encrypted, and are searched decrypted."""
@@ -58,6 +64,8 @@ BELONGING: Mapping[str, str] = {
     "sync.users": f"id = {_ACCOUNT}",
     "sync.sessions": f"user_id = {_ACCOUNT}",
     "sync.api_tokens": f"user_id = {_ACCOUNT}",
+    "sync.second_factors": f"user_id = {_ACCOUNT}",
+    "sync.recovery_codes": f"user_id = {_ACCOUNT}",
     "sync.failed_logins": "account_hash = :account_hash",
     "sync.audit_logs": f"actor {_ACTOR}",
     "sync.acts": f"actor {_ACTOR}",

@@ -6,16 +6,21 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, func, insert, select, update
 
 from zk_pipeline.store.account_tables import sessions, users
+from zk_pipeline.store.second_factors import is_active_of
 
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
-    """A session that counts, and the role that its user has now."""
+    """A session that counts, and the role that its user has now.
+
+    `has_proof` says whether it needs no second factor: its user has one, or the identity provider let them in.
+    """
 
     id: str
     user_id: int
     role: str
     expires_at: datetime
+    has_proof: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,13 @@ class Renewal:
 
 _COUNTS = sessions.c.ended_at.is_(None) & (sessions.c.expires_at > func.now()) & users.c.active
 _OWNED = sessions.join(users, users.c.id == sessions.c.user_id)
-_COLUMNS = (sessions.c.id, sessions.c.user_id, users.c.role, sessions.c.expires_at)
+_COLUMNS = (
+    sessions.c.id,
+    sessions.c.user_id,
+    users.c.role,
+    sessions.c.expires_at,
+    sessions.c.by_provider | is_active_of(users.c.id),
+)
 
 
 def add(connection: Connection, session: OpenSession, refresh_hash: str, *, by_provider: bool, confirmed: bool) -> None:

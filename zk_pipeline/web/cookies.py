@@ -10,7 +10,7 @@ from zk_pipeline.operations.sign_in import LIFE_OF_A_DEVICE, SignedIn
 from zk_pipeline.settings import Settings
 from zk_pipeline.web.errors import ProblemError
 
-ACCESS, REFRESH, DEVICE = "zk_access", "zk_refresh", "zk_device"
+ACCESS, REFRESH, DEVICE, SECOND_STEP = "zk_access", "zk_refresh", "zk_device", "zk_second_step"
 
 
 def is_secure(settings: Settings) -> bool:

@@ -11,9 +11,10 @@ from starlette.requests import HTTPConnection
 
 from zk_pipeline.operations import api_tokens, sign_in
 from zk_pipeline.operations.actors import Actor
+from zk_pipeline.operations.errors import SignInError
 from zk_pipeline.operations.session_tokens import Purpose
-from zk_pipeline.operations.sign_in import Caller, SessionOverError, SignInError
-from zk_pipeline.operations.throttle import ThrottledError
+from zk_pipeline.operations.sign_in import SessionOverError
+from zk_pipeline.operations.throttle import Caller, ThrottledError
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.web.access import SAFE_METHODS
 from zk_pipeline.web.client_address import client_address

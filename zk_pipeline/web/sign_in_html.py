@@ -2,11 +2,14 @@
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from urllib.parse import quote
 
 from starlette.responses import HTMLResponse
 
+from zk_pipeline.operations.second_factor import Offer
 from zk_pipeline.web.console.words import Language
 from zk_pipeline.web.sign_in_words import word
 
@@ -30,6 +33,9 @@ button, .button { display: block; width: 100%; padding: .7rem; font: inherit; fo
   border-radius: .4rem; cursor: pointer; }
 .button { margin-top: 1rem; color: var(--main); background: transparent; }
 :focus-visible { outline: 3px solid var(--main); outline-offset: 2px; }
+code { font: 600 1rem/1.8 ui-monospace, monospace; overflow-wrap: anywhere; }
+.picture { text-align: center; } .picture svg { max-width: 100%; height: auto; }
+.codes { columns: 10rem; padding: 0; list-style: none; }
 .bad { margin: 0 0 1rem; padding: .6rem .7rem; color: var(--bad); border: 1px solid var(--bad); border-radius: .4rem; }
 """
 _HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
@@ -83,6 +89,81 @@ autofocus></label>
 
     def _word(self, key: str, **values: object) -> str:
         return escape(word(self.language, key, **values))
+
+
+@dataclass(frozen=True, slots=True)
+class CodeForm:
+    """The second step of a sign-in: the code of an app or a recovery code. With an `offer`, the app gets it first."""
+
+    language: Language
+    target: str
+    offer: Offer | None = None
+    problem: str = ""
+    recovery: bool = False
+
+    def response(self, status: int = 200) -> HTMLResponse:
+        """The page."""
+        return _page(self.language, self._body(), status)
+
+    def _body(self) -> str:
+        problem = f'<p class="bad" role="alert">{escape(self.problem)}</p>' if self.problem else ""
+        return f"""<h1>{self._word("title")}</h1>
+<p class="lead">{self._word("enrol.lead" if self.offer else "code.lead")}</p>
+{problem}
+{self._offered()}
+<form method="post" action="/sign-in/code">
+<input type="hidden" name="next" value="{escape(self.target)}">
+{self._field()}
+<button type="submit">{self._word("code.submit")}</button>
+</form>
+{self._other_ways()}"""
+
+    def _field(self) -> str:
+        if self.recovery:
+            return f"""<input type="hidden" name="recovery" value="yes">
+<label>{self._word("code.recovery")}
+<input name="code" autocomplete="off" autocapitalize="none" spellcheck="false" maxlength="40" required
+autofocus></label>"""
+        return f"""<label>{self._word("code")}
+<input name="code" inputmode="numeric" autocomplete="one-time-code" maxlength="40" required autofocus></label>"""
+
+    def _offered(self) -> str:
+        if self.offer is None:
+            return ""
+        return f"""<p>{self._word("enrol.scan")}</p>
+<p class="picture" role="img" aria-label="{self._word("enrol.picture")}">{self.offer.picture}</p>
+<p>{self._word("enrol.key")} <code>{escape(self.offer.secret)}</code></p>"""
+
+    def _other_ways(self) -> str:
+        address = f"/sign-in/code?next={quote(self.target)}"
+        other = "" if self.recovery else "&recovery=true"
+        label = self._word("code.app" if self.recovery else "code.lost")
+        link = "" if self.offer else f'<a class="button" href="{escape(address + other)}">{label}</a>'
+        return (
+            f'{link}<a class="button" href="/sign-in?next={escape(quote(self.target))}">{self._word("code.back")}</a>'
+        )
+
+    def _word(self, key: str) -> str:
+        return escape(word(self.language, key))
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryCodes:
+    """The recovery codes of somebody whose second factor was just set up, and the way on."""
+
+    language: Language
+    target: str
+    codes: Sequence[str]
+
+    def response(self) -> HTMLResponse:
+        """The page."""
+        rows = "".join(f"<li><code>{escape(code)}</code></li>" for code in self.codes)
+        heading, lead, done = (escape(word(self.language, key)) for key in ("codes.title", "codes.lead", "codes.done"))
+        return _page(
+            self.language,
+            f'<h1>{heading}</h1><p>{lead}</p><ul class="codes">{rows}</ul>'
+            f'<a class="button" href="{escape(self.target)}" autofocus>{done}</a>',
+        )
 
 
 def onward(language: Language, target: str) -> HTMLResponse:

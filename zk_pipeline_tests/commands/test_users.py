@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from zk_pipeline.store import second_factors
 from zk_pipeline_tests.commands.conftest import Home, Zk
 
 PASSWORD = "correct horse battery"
@@ -74,6 +75,21 @@ def test_a_new_password_ends_the_sessions_of_the_user(zk: Zk, zk_home: Home):
         )
     assert zk("users", "set-password", "ops@example.com", answer="another long one\n").exit_code == 0
     assert rows(zk_home, "SELECT id FROM sync.sessions WHERE ended_at IS NULL") == []
+
+
+def test_a_lost_second_factor_is_removed_and_audited(zk: Zk, zk_home: Home):
+    zk("users", "create", "ops@example.com", answer=f"{PASSWORD}\n")
+    refused = zk("users", "reset-second-factor", "ops@example.com")
+    assert (refused.exit_code, "ops@example.com has no second factor" in refused.stderr) == (1, True)
+    with zk_home.database() as database, database.transaction() as connection:
+        assert second_factors.offer(connection, 1, "encrypted")
+        assert second_factors.activate(connection, 1)
+        second_factors.set_codes(connection, 1, ["hash"])
+    assert json.loads(zk("users", "list", "--json").stdout)[0]["second_factor"] is True
+    done = zk("users", "reset-second-factor", "ops@example.com")
+    assert done.stdout == "ops@example.com has no second factor any more; all sessions have ended.\n"
+    assert rows(zk_home, "SELECT user_id FROM sync.recovery_codes UNION SELECT user_id FROM sync.second_factors") == []
+    assert ("user.second_factor_removed", "user:1") in rows(zk_home, "SELECT event, subject FROM sync.audit_logs")
 
 
 def test_somebody_unknown_is_named(zk: Zk):

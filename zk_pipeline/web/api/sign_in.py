@@ -6,11 +6,12 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field, SecretStr
 
-from zk_pipeline.operations import accounts, sign_in
-from zk_pipeline.operations.actors import Role
+from zk_pipeline.operations import accounts, second_factor, sign_in
+from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.operations.session_tokens import Purpose
 from zk_pipeline.operations.sign_in import SignedIn
 from zk_pipeline.runtime import Runtime
+from zk_pipeline.store.accounts import User
 from zk_pipeline.web import cookies
 from zk_pipeline.web.access import GuardedRoute, Viewer
 from zk_pipeline.web.api.common import PREFIX, Body, Ready, SecretBody
@@ -18,7 +19,9 @@ from zk_pipeline.web.api.users import Name, UserRow
 from zk_pipeline.web.errors import ProblemError
 from zk_pipeline.web.recognition import (
     CHALLENGE,
+    Confirmed,
     Recognizing,
+    Sessions,
     bearer_of,
     refusals,
     refuse_api_token,
@@ -35,11 +38,18 @@ router = APIRouter(
 Secret = Annotated[SecretStr, Field(min_length=1, max_length=4096)]
 
 
+Code = Annotated[str, Field(max_length=100)]
+
+
 class Credentials(SecretBody):
-    """E-mail and password; with `cookies`, a browser gets the tokens where no script can read them."""
+    """E-mail and password, and a code where a second factor is needed.
+
+    With `cookies`, a browser gets the tokens where no script can read them.
+    """
 
     email: Annotated[str, Field(min_length=1, max_length=254)]
     password: Secret
+    code: Code = ""
     cookies: bool = False
 
 
@@ -53,6 +63,31 @@ class Proof(SecretBody):
     """The password of whoever is signed in."""
 
     password: Secret
+
+
+class CodeBody(Body):
+    """A code of an app, or a recovery code."""
+
+    code: Code
+
+
+class ProofWithCode(Proof):
+    """Password and second factor of whoever is signed in."""
+
+    code: Code
+
+
+class OfferedFactor(BaseModel):
+    """What an app is given once: the secret to type, or the address as a QR code."""
+
+    secret: str
+    address: str
+
+
+class RecoveryCodes(BaseModel):
+    """Codes for the day on which the app is lost; each counts once."""
+
+    recovery_codes: list[str]
 
 
 class OwnChange(SecretBody):
@@ -81,7 +116,7 @@ def login(given: Credentials, request: Request, response: Response, ready: Ready
         cookies.require_own_origin(request, ready.settings)
     with refusals():
         signed_in = sign_in.with_password(
-            ready, given.email, given.password.get_secret_value(), known.caller_of(request)
+            ready, given.email, given.password.get_secret_value(), known.caller_of(request), given.code
         )
     return _answer(ready, response, signed_in, in_cookies=given.cookies)
 
@@ -146,6 +181,60 @@ def change_me(given: OwnChange, actor: Viewer, request: Request, ready: Ready, k
             sign_in.change_own_password(ready, actor, current, new, known.caller_of(request))
     with ready.database.transaction() as connection:
         return UserRow.of(accounts.change(connection, actor, actor.user_id or 0, name=given.name))
+
+
+@router.post("/second-factor", summary="Begin to set up a second factor")
+def offer_second_factor(response: Response, actor: Viewer, _: Confirmed, ready: Ready) -> OfferedFactor:
+    """What an app needs to make codes; it counts once one of them was sent to `/activate`. Needs the password again."""
+    response.headers["Cache-Control"] = "no-store"
+    offered = second_factor.offer(ready, _self(ready, actor))
+    return OfferedFactor(secret=offered.secret, address=offered.address)
+
+
+@router.post("/second-factor/activate", summary="Have a second factor count")
+def activate_second_factor(
+    given: CodeBody, request: Request, response: Response, actor: Viewer, _: Confirmed, ready: Ready, known: Recognizing
+) -> RecoveryCodes:
+    """From now on each sign-in by password needs a code. The answer shows the recovery codes, this once."""
+    response.headers["Cache-Control"] = "no-store"
+    with refusals():
+        codes = second_factor.activate(ready, _self(ready, actor), given.code, known.caller_of(request))
+    return RecoveryCodes(recovery_codes=list(codes))
+
+
+@router.post("/second-factor/recovery-codes", summary="Make fresh recovery codes")
+def renew_recovery_codes(
+    given: ProofWithCode, request: Request, response: Response, actor: Viewer, ready: Ready, known: Recognizing
+) -> RecoveryCodes:
+    """Fresh ones in place of the others, for password and code."""
+    response.headers["Cache-Control"] = "no-store"
+    user = _proven(given, request, actor, ready, known)
+    with refusals():
+        codes = second_factor.renew_codes(ready, user, given.code, known.caller_of(request))
+    return RecoveryCodes(recovery_codes=list(codes))
+
+
+@router.post("/second-factor/remove", status_code=204, summary="Remove one's second factor")
+def remove_second_factor(
+    given: ProofWithCode, request: Request, actor: Viewer, ready: Ready, known: Recognizing
+) -> None:
+    """For password and code. Where the role needs one, the session ends and the next sign-in sets up another."""
+    user = _proven(given, request, actor, ready, known)
+    with refusals():
+        second_factor.remove(ready, user, given.code, known.caller_of(request))
+
+
+def _self(ready: Runtime, actor: Actor) -> User:
+    with ready.database.transaction() as connection:
+        return accounts.of_id(connection, actor.user_id or 0)
+
+
+def _proven(given: Proof, request: Request, actor: Actor, ready: Runtime, known: Sessions) -> User:
+    """Who it is, in a session of theirs and by their password."""
+    refuse_api_token(request, "change the account that it belongs to")
+    user = _self(ready, actor)
+    with refusals():
+        return sign_in.verified(ready, user.email, given.password.get_secret_value(), known.caller_of(request))
 
 
 def _answer(ready: Runtime, response: Response, signed_in: SignedIn, *, in_cookies: bool) -> Tokens:

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field, SecretStr
 
-from zk_pipeline.operations import accounts
+from zk_pipeline.operations import accounts, second_factor
 from zk_pipeline.operations.accounts import NewUser
 from zk_pipeline.operations.actors import Role
 from zk_pipeline.store.accounts import User
@@ -31,6 +31,7 @@ class UserRow(BaseModel):
     role: Role
     active: bool
     has_password: bool
+    second_factor: bool
     created_at: datetime
     last_login_at: datetime | None
 
@@ -102,3 +103,13 @@ def set_password(user_id: Number, given: PasswordBody, actor: Admin, _: Confirme
     """All sessions and API tokens of the user end. Answers 403 without the admin's password lately."""
     with ready.database.transaction() as connection:
         accounts.set_password(connection, actor, user_id, given.password.get_secret_value())
+
+
+@router.delete("/{user_id}/second-factor", summary="Remove a user's second factor")
+def reset_second_factor(user_id: Number, actor: Admin, _: Confirmed, ready: Ready) -> UserRow:
+    """For somebody who lost app and recovery codes; their sessions end.
+
+    Answers 403 without the admin's password lately, and 409 where there is none.
+    """
+    with ready.database.transaction() as connection:
+        return UserRow.of(second_factor.reset(connection, actor, user_id))
