@@ -27,6 +27,8 @@ PUBLIC = {
     "POST /api/v1/auth/logout": "nobody is kept from leaving",
     "GET /sign-in": "this is how one signs in",
     "POST /sign-in": "this is how one signs in",
+    "GET /sign-in/code": "the password before is the proof",
+    "POST /sign-in/code": "the password before is the proof",
     "POST /sign-out": "nobody is kept from leaving",
     "GET /renew": "the refresh token is the proof",
     "GET /sign-in/oidc": "this is how one signs in",
