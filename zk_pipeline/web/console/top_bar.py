@@ -3,7 +3,7 @@
 from nicegui import ui
 
 from zk_pipeline.operations.actors import Role
-from zk_pipeline.web.console import parts, schedule_dialog
+from zk_pipeline.web.console import account_dialog, parts, schedule_dialog
 from zk_pipeline.web.console.sync_dialog import SyncDialog
 from zk_pipeline.web.console.visit import Visit
 from zk_pipeline.web.console.words import Language
@@ -46,4 +46,7 @@ def _account(visit: Visit) -> None:
     with parts.icon_button(words("account"), "account_circle"), ui.menu().props("auto-close"):
         parts.text("p", visit.visitor.name, "zk-menu-name")
         parts.text("p", words(f"role.{visit.actor.role}"), "zk-menu-note")
+        ui.menu_item(words("account"), visit.act(Role.VIEWER, lambda: account_dialog.show(visit)))
+        if visit.may(Role.ADMIN):
+            ui.menu_item(words("users"), visit.act(Role.ADMIN, lambda: account_dialog.show_users(visit)))
         ui.menu_item(words("sign_out")).on("click", js_handler="() => zkConsole.signOut()")

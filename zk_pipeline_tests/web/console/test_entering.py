@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from nicegui import core
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, Page, expect
+from pyotp.totp import TOTP
 from sqlalchemy import text
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
@@ -17,7 +18,7 @@ from zk_pipeline.web.console import sockets
 from zk_pipeline.web.console.sections import SECTIONS
 from zk_pipeline.web.signature import signature
 from zk_pipeline_tests.web.console.conftest import Visit
-from zk_pipeline_tests.web.console.site import PASSWORD, SECRET, Site
+from zk_pipeline_tests.web.console.site import PASSWORD, PHONE, SECRET, Site
 
 
 def get(site: Site, path: str, **headers: str) -> httpx.Response:
@@ -198,3 +199,67 @@ def test_what_the_role_may_not_do_is_not_offered(visit: Visit, role: Role, offer
     expect(page.get_by_role("dialog")).to_be_visible()
     assert page.locator(".zk-choice").count() > 0 or role is Role.VIEWER
     assert (page.locator(".zk-table input[type=checkbox], .zk-table [role=checkbox]").count() > 0) == (offered > 0)
+
+
+def account(page: Page, item: str) -> Locator:
+    """The dialog that an item of the account's menu opens."""
+    page.get_by_role("button", name="Your account").click()
+    page.locator(".q-menu").get_by_text(item, exact=True).click()
+    return page.get_by_role("dialog")
+
+
+def set_up(page: Page, site: Site) -> TOTP:
+    """Set up one's second factor in the console, by keyboard from the code on: the app."""
+    dialog = account(page, "Your account")
+    dialog.get_by_role("button", name="Set it up").click()
+    expect(dialog.get_by_role("img", name="QR code of the key").locator("svg")).to_be_visible()
+    app = TOTP(dialog.get_by_text("Key: ").inner_text().removeprefix("Key: "))
+    dialog.get_by_label("Code of the app").fill(app.now())
+    page.keyboard.press("Enter")
+    expect(dialog.get_by_role("listitem")).to_have_count(10)
+    with site.database.transaction() as connection:  # As if half a minute went by.
+        connection.execute(text("UPDATE sync.second_factors SET last_step = 0"))
+    return app
+
+
+def test_a_second_factor_is_set_up_asked_for_on_a_phone_and_removed(visit: Visit, site: Site):
+    site.add_user("phone@example.com", Role.OPERATOR)
+    app = set_up(visit(Role.OPERATOR, email="phone@example.com").open("/audit"), site)
+    phone = visit(width=PHONE, locale="de-DE").page
+    phone.goto(f"{site.url}/sign-in?next=/audit")
+    phone.keyboard.type("phone@example.com")
+    phone.keyboard.press("Tab")
+    phone.keyboard.type(PASSWORD)
+    phone.keyboard.press("Enter")
+    expect(phone.get_by_label("Code Ihrer App")).to_be_focused()
+    assert phone.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    phone.keyboard.type(app.now())
+    phone.keyboard.press("Enter")
+    phone.wait_for_url(f"{site.url}/audit")
+    with site.database.transaction() as connection:
+        connection.execute(text("UPDATE sync.second_factors SET last_step = 0"))
+    phone.get_by_role("button", name="Ihr Konto").click()
+    phone.locator(".q-menu").get_by_text("Ihr Konto", exact=True).click()
+    dialog = phone.get_by_role("dialog")
+    dialog.get_by_label("Jetziges Passwort").first.fill(PASSWORD)
+    dialog.get_by_label("Code der App").fill(app.now())
+    dialog.get_by_role("button", name="Entfernen").click()
+    expect(dialog.get_by_text("Nicht eingerichtet")).to_be_visible()
+    assert site.value("SELECT count(*) FROM sync.recovery_codes") == 0
+
+
+def test_an_admin_gives_the_password_again_and_removes_the_second_factor_of_somebody(visit: Visit, site: Site):
+    site.add_user("lost@example.com", Role.VIEWER)
+    set_up(visit(Role.VIEWER, email="lost@example.com").open("/audit"), site)
+    page = visit(Role.ADMIN).open("/audit")
+    with site.database.transaction() as connection:
+        connection.execute(text("UPDATE sync.sessions SET confirmed_at = NULL"))
+    account(page, "Users").get_by_role("button", name="Remove the second factor of lost@example.com").click()
+    again = page.get_by_role("dialog", name="Your password again")
+    again.get_by_label("Current password").fill("a wrong password")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("E-mail or password is wrong")).to_be_visible()
+    again.get_by_label("Current password").fill(PASSWORD)
+    again.get_by_role("button", name="Go on").click()
+    expect(page.get_by_text("lost@example.com has no second factor any more")).to_be_visible()
+    assert site.value("SELECT count(*) FROM sync.second_factors") == 0

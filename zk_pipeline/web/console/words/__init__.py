@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from zk_pipeline.domain.spreadsheets import Dialect
 from zk_pipeline.web.console.words import (
+    account,
     audit,
     connectors,
     dashboard,
@@ -26,6 +27,7 @@ Texts = Mapping[str, tuple[str, str, str]]
 CATALOGS: tuple[Texts, ...] = (
     shell.WORDS,
     top_bar.WORDS,
+    account.WORDS,
     dashboard.WORDS,
     connectors.WORDS,
     mappings.WORDS,
