@@ -1,4 +1,4 @@
-"""A small OpenID Connect provider: discovery, code flow with PKCE, identity tokens signed with RSA, one-time codes."""
+"""A small OpenID Connect provider that says what a real one would not, by code flow with PKCE."""
 
 import base64
 import hashlib
