@@ -14,6 +14,7 @@ from zk_pipeline.operations import accounts, second_factor
 from zk_pipeline.operations.accounts import NewUser
 from zk_pipeline.operations.actors import Actor, Role
 from zk_pipeline.operations.errors import OperationError
+from zk_pipeline.operations.throttle import Caller
 
 app = typer.Typer(help="Who may sign in to the console and the API.", no_args_is_help=True)
 
@@ -73,6 +74,29 @@ def set_password(email: Email) -> None:
         user = accounts.of_email(connection, email)
         accounts.set_password(connection, who, user.id, password)
     out.print(f"{user.email} has a new password; all sessions and API tokens have ended.", markup=False, soft_wrap=True)
+
+
+@app.command("set-second-factor")
+def set_second_factor(
+    email: Email,
+    *,
+    code: Annotated[str, typer.Option(help="A first code of the app, for the key that was shown.")] = "",
+) -> None:
+    """Give a user a second factor: show the key for their app, and with its first code have it count."""
+    with environment(decided=False) as ready, explained(OperationError):
+        with ready.runtime.database.transaction() as connection:
+            user = accounts.of_email(connection, email)
+        if code:
+            codes = second_factor.activate(ready.runtime, user, code, Caller("", "command line"), person())
+            out.print(f"{user.email} has a second factor. The recovery codes, which are shown this once:", markup=False)
+            for recovery in codes:
+                out.print(recovery, markup=False)
+            return
+        offer = second_factor.offer(ready.runtime, user)
+    if sys.stdout.isatty():
+        offer.print_to(sys.stdout)
+    out.print(f"Key: {offer.secret}", markup=False)
+    out.print(f"Type it into the app, and then: zk users set-second-factor {user.email} --code CODE", markup=False)
 
 
 @app.command("reset-second-factor")

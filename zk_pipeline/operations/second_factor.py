@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TextIO
 
 import pyotp
 import segno
@@ -35,6 +36,10 @@ class Offer:
 
     secret: str = field(repr=False)
     address: str = field(repr=False)
+
+    def print_to(self, terminal: TextIO) -> None:
+        """Write the address as a QR code of blocks."""
+        segno.make(self.address, error="m", micro=False).terminal(terminal, compact=True)
 
     @property
     def picture(self) -> str:
@@ -72,7 +77,7 @@ def offer(runtime: Runtime, user: User) -> Offer:
     secret = pyotp.random_base32()
     with runtime.database.transaction() as connection:
         if not second_factors.offer(connection, user.id, runtime.cipher.encrypt(secret)):
-            raise StaleError("You have a second factor already. Remove it first.")
+            raise StaleError(f"{user.email} has a second factor already. Remove it first.")
     return _offer(user, secret)
 
 
@@ -85,17 +90,18 @@ def offered(runtime: Runtime, user: User) -> Offer:
     return _offer(user, runtime.cipher.decrypt(factor.secret_encrypted))
 
 
-def activate(runtime: Runtime, user: User, code: str, caller: Caller) -> Sequence[str]:
+def activate(runtime: Runtime, user: User, code: str, caller: Caller, actor: Actor | None = None) -> Sequence[str]:
     """Have the offered secret count, of which this is a code; the recovery codes, which are shown this once.
 
-    Raises `StaleError` where nothing was offered, and as `check`.
+    `actor` is who does it where that is not the user. Raises `StaleError` where nothing was offered, and as `check`.
     """
     offered(runtime, user)
     check(runtime, user, code, caller)
     with runtime.database.transaction() as connection:
         if not second_factors.activate(connection, user.id):
-            raise StaleError("You have a second factor already. Remove it first.")
-        audit.append(connection, [_by(user, caller).did("user.second_factor_set", f"user:{user.id}", {})])
+            raise StaleError(f"{user.email} has a second factor already. Remove it first.")
+        actor = actor or _by(user, caller)
+        audit.append(connection, [actor.did("user.second_factor_set", f"user:{user.id}", {})])
         return _fresh_codes(connection, user.id)
 
 

@@ -1,8 +1,10 @@
 """`zk users`: who may sign in, made at the command line."""
 
 import json
+import re
 
 import pytest
+from pyotp.totp import TOTP
 
 from zk_pipeline.store import second_factors
 from zk_pipeline_tests.commands.conftest import Home, Zk
@@ -75,6 +77,21 @@ def test_a_new_password_ends_the_sessions_of_the_user(zk: Zk, zk_home: Home):
         )
     assert zk("users", "set-password", "ops@example.com", answer="another long one\n").exit_code == 0
     assert rows(zk_home, "SELECT id FROM sync.sessions WHERE ended_at IS NULL") == []
+
+
+def test_a_second_factor_is_set_up_in_two_steps(zk: Zk, zk_home: Home):
+    zk("users", "create", "ops@example.com", answer=f"{PASSWORD}\n")
+    shown = zk("users", "set-second-factor", "ops@example.com").stdout
+    key = re.search(r"Key: (\w{32})\n", shown)
+    assert key is not None
+    wrong = zk("users", "set-second-factor", "ops@example.com", "--code", "000000")
+    assert (wrong.exit_code, "The code is wrong" in wrong.stderr) == (1, True)
+    done = zk("users", "set-second-factor", "ops@example.com", "--code", TOTP(key[1]).now())
+    assert len(re.findall(r"^[a-z2-7-]{19}$", done.stdout, re.MULTILINE)) == 10
+    actors = rows(zk_home, "SELECT actor FROM sync.audit_logs WHERE event = 'user.second_factor_set'")
+    assert [str(actor).partition(":")[0] for (actor,) in actors] == ["cli"]
+    again = zk("users", "set-second-factor", "ops@example.com")
+    assert (again.exit_code, "has a second factor already" in again.stderr) == (1, True)
 
 
 def test_a_lost_second_factor_is_removed_and_audited(zk: Zk, zk_home: Home):

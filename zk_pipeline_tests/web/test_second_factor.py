@@ -145,7 +145,7 @@ def test_removing_it_needs_password_and_code(web: Web, ada: User):
         given = {"password": password, "code": code}
         return web.client.post(f"{FACTOR}/remove", json=given, headers=bearer(token))
 
-    refused(web.client.post(FACTOR, headers=bearer(token)), 409, "You have a second factor already")
+    refused(web.client.post(FACTOR, headers=bearer(token)), 409, "ada@example.com has a second factor already")
     refused(removed("a wrong password", phone.code()), 401, "password is wrong")
     refused(removed(PASSWORD, "000000"), 401, "The code is wrong")
     renewed = web.client.post(
