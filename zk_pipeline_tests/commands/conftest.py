@@ -27,10 +27,10 @@ from zk_pipeline.sandbox.server import SandboxProcess
 from zk_pipeline.settings import ENV_FILE
 from zk_pipeline.store import audit
 from zk_pipeline.store.database import Database
-from zk_pipeline.store.embedded import Endpoint
+from zk_pipeline.store.embedded import DAGSTER_DATABASE, DATABASE, Endpoint
 from zk_pipeline.store.encryption import TokenCipher, generate_key
 from zk_pipeline_tests.dagster_economy import economize
-from zk_pipeline_tests.databases import careless_server, copy, migrated
+from zk_pipeline_tests.databases import Pairs, careless_server, migrated
 
 ZONE = "Europe/Berlin"
 
@@ -71,21 +71,31 @@ class Homes:
 
     def __init__(self, server: Endpoint, systems: SandboxProcess, directory: Path) -> None:
         self._server, self._systems, self._directory = server, systems, directory
+        self._pairs = Pairs(server)
         self._numbers = itertools.count(1)
         self._key = generate_key()
+
+    @contextmanager
+    def lent(self) -> Iterator[Home]:
+        """A fresh home, which nobody uses afterwards."""
+        pair = self._pairs.take()
+        yield self._on(pair)
+        self._pairs.give_back(pair)
 
     def new(self, like: Home | None = None, *, history: bool = False, empty: bool = False) -> Home:
         """A fresh home, or one with the product's data of another, which no process may be using; or empty databases.
 
         Dagster's history is fresh unless asked for: Dagster keeps its connections for as long as its process lives.
         """
-        number = next(self._numbers)
-        names = (f"zk_{number}", f"dagster_{number}")
-        templates = ("template1", "template1") if empty else (like.database_name if like else "zk", "dagster")
+        templates = (like.database_name if like else DATABASE, DAGSTER_DATABASE)
+        if empty:
+            templates = ("template1", "template1")
         if like and history:
             templates = (like.database_name, like.dagster_name)
-        copy(self._server, dict(zip(names, templates, strict=True)))
-        path = self._directory / str(number)
+        return self._on(self._pairs.copy(*templates))
+
+    def _on(self, names: tuple[str, str]) -> Home:
+        path = self._directory / str(next(self._numbers))
         path.mkdir()
         variables = {
             ENV_FILE: os.devnull,
@@ -186,8 +196,9 @@ def sandbox(start: Start) -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def zk_home(homes: Homes) -> Home:
-    return homes.new()
+def zk_home(homes: Homes) -> Iterator[Home]:
+    with homes.lent() as home:
+        yield home
 
 
 @pytest.fixture

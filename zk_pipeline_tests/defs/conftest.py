@@ -1,8 +1,7 @@
 """The chain between real servers: PostgreSQL, Dagster's instance, and both simulated systems behind sockets."""
 
-import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +18,11 @@ from zk_pipeline.sandbox.kimai import KimaiServer
 from zk_pipeline.sandbox.server import ServerThread
 from zk_pipeline.sandbox.zammad import ZammadServer
 from zk_pipeline.settings import load_settings
-from zk_pipeline.store.embedded import DAGSTER_DATABASE, DATABASE, Endpoint
+from zk_pipeline.store.embedded import Endpoint
 from zk_pipeline.store.encryption import generate_key
 from zk_pipeline.store.schema import migrate
 from zk_pipeline_tests.dagster_economy import economize
-from zk_pipeline_tests.databases import careless_server, copy
+from zk_pipeline_tests.databases import Pairs, careless_server
 from zk_pipeline_tests.defs.gate import Gate
 from zk_pipeline_tests.defs.world import KIMAI_TOKEN, ZAMMAD_TOKEN, Desk, Office, World
 
@@ -34,20 +33,21 @@ PREPARED = ("ZK_DATABASE_URL", "ZK_DAGSTER_URL", "ZK_ENCRYPTION_KEY", "ZK_HOME",
 
 @dataclass
 class Databases:
-    """A PostgreSQL server with a migrated pair of databases to copy from."""
+    """A PostgreSQL server with migrated pairs of databases."""
 
     endpoint: Endpoint
-    numbers: Iterator[int]
+    pairs: Pairs
 
-    def fresh(self) -> dict[str, str]:
-        """A new pair of databases; the variables that name it."""
-        number = next(self.numbers)
-        names = {name: f"{name}_{number}" for name in (DATABASE, DAGSTER_DATABASE)}
-        copy(self.endpoint, {name: template for template, name in names.items()})
-        return {
-            "ZK_DATABASE_URL": self.endpoint.url(names[DATABASE]),
-            "ZK_DAGSTER_URL": self.endpoint.dagster_url(names[DAGSTER_DATABASE]),
-        }
+    @contextmanager
+    def fresh(self) -> Iterator[dict[str, str]]:
+        """A pair of databases as after the first migration; the variables that name it."""
+        pair = self.pairs.take()
+        yield self.named(*pair)
+        self.pairs.give_back(pair)
+
+    def named(self, zk: str, dagster: str) -> dict[str, str]:
+        """The variables that name these databases."""
+        return {"ZK_DATABASE_URL": self.endpoint.url(zk), "ZK_DAGSTER_URL": self.endpoint.dagster_url(dagster)}
 
 
 @pytest.fixture(scope="session")
@@ -67,17 +67,17 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
             migrate(runtime.database)
         with dg.DagsterInstance.get():
             pass
-        yield Databases(endpoint, itertools.count(1))
+        yield Databases(endpoint, Pairs(endpoint))
 
 
-def set_surroundings(databases: Databases, home: Path, patch: pytest.MonkeyPatch) -> None:
-    """An environment with a fresh pair of databases and nothing else."""
+def set_surroundings(pair: Mapping[str, str], home: Path, patch: pytest.MonkeyPatch) -> None:
+    """An environment that names a pair of databases and nothing else."""
     for name in [name for name in os.environ if name.startswith(("ZK_", "DAGSTER_"))]:
         patch.delenv(name)
     for name in PREPARED:
         patch.setenv(name, "")
     values = {
-        **databases.fresh(),
+        **pair,
         "ZK_ENCRYPTION_KEY": ENCRYPTION_KEY,
         "ZK_HOME": str(home),
         "ZK_TIMEZONE": "Europe/Berlin",
@@ -126,10 +126,11 @@ def open_world(desk: Desk, office: Office, *, on_dagster: bool = True) -> Iterat
 
 
 @pytest.fixture
-def surroundings(databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+def surroundings(databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """An environment of its own for each test; the way to set more."""
-    set_surroundings(databases, tmp_path, monkeypatch)
-    return monkeypatch
+    with databases.fresh() as pair:
+        set_surroundings(pair, tmp_path, monkeypatch)
+        yield monkeypatch
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from zk_pipeline.local import prepared
 from zk_pipeline.settings import load_settings
 from zk_pipeline.store.embedded import Endpoint, embedded_server
-from zk_pipeline_tests.defs.conftest import Databases, open_desk, open_office, set_surroundings
+from zk_pipeline_tests.defs.conftest import open_desk, open_office, set_surroundings
 from zk_pipeline_tests.defs.crashing import Child
 from zk_pipeline_tests.defs.world import MONDAY, World
 from zk_pipeline_tests.disks import fill, small_disk
@@ -19,13 +19,6 @@ from zk_pipeline_tests.disks import fill, small_disk
 SIZE = "400m"
 SEGMENTS = 100
 """More segments of the log than such a disk holds."""
-
-
-class OnDisk(Databases):
-    """The server's own pair of databases."""
-
-    def fresh(self) -> dict[str, str]:
-        return self.endpoint.environment()
 
 
 @pytest.fixture
@@ -39,7 +32,7 @@ def served(disk: Path, home: Path, patch: pytest.MonkeyPatch) -> Iterator[Endpoi
     """A server whose files are on the disk, as the environment's."""
     with embedded_server(disk / "server") as server:
         kept = {name: os.environ[name] for name in os.environ if name.startswith(("ZK_ZAMMAD", "ZK_KIMAI"))}
-        set_surroundings(OnDisk(server, iter(())), home, patch)
+        set_surroundings(server.environment(), home, patch)
         for name, value in kept.items():
             patch.setenv(name, value)
         yield server

@@ -21,8 +21,8 @@ CLOSED_PORT = "http://127.0.0.1:9"
 def settled(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A world with one booking in Kimai and one still to come. A failed read must leave all of it as it is."""
     home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        set_surroundings(databases, home, patch)
+    with databases.fresh() as pair, pytest.MonkeyPatch.context() as patch:
+        set_surroundings(pair, home, patch)
         patch.setenv("ZK_HTTP_TIMEOUT", "1")
         with open_desk(patch) as desk, open_office(patch) as office, open_world(desk, office) as world:
             world.desk.book(30)

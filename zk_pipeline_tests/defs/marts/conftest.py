@@ -77,7 +77,7 @@ class Marts:
 @pytest.fixture(scope="module")
 def marts(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Marts]:
     """An empty world; a module fills it once."""
-    with pytest.MonkeyPatch.context() as patch:
-        set_surroundings(databases, tmp_path_factory.mktemp("marts"), patch)
+    with databases.fresh() as pair, pytest.MonkeyPatch.context() as patch:
+        set_surroundings(pair, tmp_path_factory.mktemp("marts"), patch)
         with open_desk(patch) as desk, open_office(patch) as office, open_world(desk, office) as world:
             yield Marts(world)
