@@ -55,13 +55,13 @@ def proxy_for(url: httpx.URL | str) -> str:
 
     Raises `NetworkError` for a proxy or an exception that cannot be.
     """
-    found = _proxy(httpx.URL(url))
+    found = _proxy(httpx.URL(url), getproxies())
     return _shown(found[1]) if found else ""
 
 
 def variable_for(url: httpx.URL | str) -> str:
     """The variable that names the proxy of a URL; nothing where it is called directly."""
-    found = _proxy(httpx.URL(url))
+    found = _proxy(httpx.URL(url), getproxies())
     return found[0] if found else ""
 
 
@@ -69,12 +69,14 @@ class _Routes(httpx.BaseTransport):
     """Sends each request directly or through the proxy that the environment names for it."""
 
     def __init__(self, context: ssl.SSLContext, limits: httpx.Limits, *, proxies: bool) -> None:
-        self._context, self._limits, self._proxies = context, limits, proxies
+        self._context, self._limits = context, limits
+        # Looking through the whole environment for each request would take longer than sending some.
+        self._proxies = getproxies() if proxies else {}
         self._lock = threading.Lock()
         self._transports: dict[str, httpx.HTTPTransport] = {}
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        found = _proxy(request.url) if self._proxies else None
+        found = _proxy(request.url, self._proxies) if self._proxies else None
         return self._transport(found[1] if found else "").handle_request(request)
 
     def close(self) -> None:
@@ -122,9 +124,8 @@ def _loaded(variable: str, file: str, load: Callable[[], Loaded]) -> Loaded:
         raise NetworkError(f"{variable} is {file}, which cannot be read ({error.strerror}). {remedy}") from error
 
 
-def _proxy(url: httpx.URL) -> tuple[str, str] | None:
+def _proxy(url: httpx.URL, known: Mapping[str, str]) -> tuple[str, str] | None:
     """The variable and the value of the proxy for a URL, `None` where there is none or the host is excepted."""
-    known = getproxies()
     scheme = url.scheme if known.get(url.scheme) else "all"
     value = known.get(scheme, "")
     if not value or _is_excepted(url, known.get("no", "")):

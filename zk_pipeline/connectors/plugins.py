@@ -5,7 +5,8 @@ whoever asks for it.
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -49,17 +50,28 @@ def target_kinds() -> Mapping[str, type[TargetConnector]]:
 def broken_plugins() -> list[BrokenPlugin]:
     """The installed connectors that cannot be used. Loads each plug-in."""
     groups = ((SOURCES, SourceConnector), (TARGETS, TargetConnector))
-    found = (_load(point, contract) for group, contract in groups for point in entry_points(group=group))
+    found = (_load(point, contract) for group, contract in groups for point in _points(group))
     return [each for each in found if isinstance(each, BrokenPlugin)]
 
 
 def _loaded(group: str, contract: type[Kind]) -> Iterator[tuple[str, type[Kind]]]:
-    for point in entry_points(group=group):
+    for point in _points(group):
         found = _load(point, contract)
         if isinstance(found, BrokenPlugin):
             _tell_once(found)
         else:
             yield point.name, found
+
+
+def _points(group: str) -> Sequence[EntryPoint]:
+    return _points_on(tuple(sys.path), group)
+
+
+@cache
+def _points_on(path: Sequence[str], group: str) -> Sequence[EntryPoint]:
+    """The entry points of a group. Finding them reads a file of every installed package, so it is done once."""
+    del path
+    return tuple(entry_points(group=group))
 
 
 def _load(point: EntryPoint, contract: type[Kind]) -> type[Kind] | BrokenPlugin:
