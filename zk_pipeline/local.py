@@ -22,7 +22,7 @@ from zk_pipeline.store import audit
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.embedded import embedded_server
 from zk_pipeline.store.encryption import load_or_create_key
-from zk_pipeline.store.home_files import close_directory
+from zk_pipeline.store.file_locks import close_directory
 from zk_pipeline.store.schema import migrate
 
 PROJECT = Path(zk_pipeline.__file__).resolve().parents[1]

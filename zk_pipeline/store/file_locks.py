@@ -1,4 +1,4 @@
-"""Locks on files: they hold between processes, and end with the process that has them however it ends."""
+"""Files of a home: directories closed to other accounts, and locks that end with the process that has them."""
 
 import fcntl
 import os
@@ -6,6 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+
+def close_directory(directory: Path) -> None:
+    """Make a directory that is closed to other accounts, or close the one that is there, if it is ours."""
+    directory.mkdir(mode=0o700, exist_ok=True)
+    status = directory.stat()
+    if status.st_uid == os.geteuid() and status.st_mode & 0o077:
+        directory.chmod(0o700)
 
 
 def lock_file(path: Path) -> IO[bytes]:

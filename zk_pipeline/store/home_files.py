@@ -18,14 +18,6 @@ _OF_DATABASE = "PG_VERSION"
 _ZIP, _GZIP = b"PK\x03\x04", b"\x1f\x8b"
 
 
-def close_directory(directory: Path) -> None:
-    """Make a directory that is closed to other accounts, or close the one that is there, if it is ours."""
-    directory.mkdir(mode=0o700, exist_ok=True)
-    status = directory.stat()
-    if status.st_uid == os.geteuid() and status.st_mode & 0o077:
-        directory.chmod(0o700)
-
-
 @dataclass(frozen=True, slots=True)
 class NamingFile:
     """A file with the lines in it that name the person. What is packed, such as a spreadsheet, is not rewritten."""

@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 from typing import IO
 
 from zk_pipeline.store.embedded import EmbeddedDatabase, EmbeddedServerError
-from zk_pipeline.store.home_files import close_directory
+from zk_pipeline.store.file_locks import close_directory
 from zk_pipeline.supervisor.groups import SECONDS_TO_END, end_groups, exists
 from zk_pipeline.supervisor.home import Possession, SupervisorError
 
