@@ -5,7 +5,7 @@ import io
 import os
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,21 @@ from unittest.mock import patch
 from zk_pipeline.stages.marts import project
 
 _call = project.call
+
+MODELS = ("--resource-type", "model")
+"""Leaves out dbt's own tests: 130 of 149 steps, and most of the time."""
+
+_options_of_build: list[str] = []
+
+
+@contextlib.contextmanager
+def with_options(*options: str) -> Iterator[None]:
+    """Within this block dbt is given these options, too."""
+    _options_of_build[:] = options
+    try:
+        yield
+    finally:
+        _options_of_build.clear()
 
 
 def call(
@@ -24,7 +39,7 @@ def call(
         return _call(command, arguments, target, environment)
     from dbt.cli.main import dbtRunner  # noqa: PLC0415 (it takes two seconds, and few tests need it)
 
-    arguments = ["--no-use-colors", command, *arguments, *_options(target)]
+    arguments = ["--no-use-colors", command, *arguments, *_options_of_build, *_options(target)]
     said = io.StringIO()
     with patch.dict(os.environ, environment), contextlib.redirect_stdout(said):
         done = dbtRunner(manifest=_manifest_of(environment["PGDATABASE"])).invoke(arguments)

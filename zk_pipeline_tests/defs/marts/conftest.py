@@ -1,6 +1,6 @@
 """One world for each module, since dbt takes seconds: people booked everything that can happen, and dbt built it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -13,6 +13,7 @@ from sqlalchemy import text
 from zk_pipeline.runtime import Runtime
 from zk_pipeline.stages.marts import building
 from zk_pipeline.stages.marts.building import Built
+from zk_pipeline_tests.dbt_in_process import with_options
 from zk_pipeline_tests.defs.conftest import Databases, open_desk, open_office, open_world, set_surroundings
 from zk_pipeline_tests.defs.world import World
 
@@ -27,9 +28,10 @@ class Marts:
     def runtime(self) -> Runtime:
         return self.world.environment.runtime
 
-    def build(self, *, full: bool = False) -> list[Built]:
-        """Build what changed; nothing may fail."""
-        built = building.build(self.runtime, full=full)
+    def build(self, *, full: bool = False, options: Sequence[str] = ()) -> list[Built]:
+        """Build what changed, or of that what options of dbt's leave; nothing may fail."""
+        with with_options(*options):
+            built = building.build(self.runtime, full=full)
         failure = building.failure_of(built)
         assert failure is None, failure
         return built

@@ -15,6 +15,7 @@ from zk_pipeline.domain.statement_rows import PARTS
 from zk_pipeline.operations import periods
 from zk_pipeline.operations.errors import StaleError
 from zk_pipeline.store import conflicts, quality, restorations
+from zk_pipeline_tests.dbt_in_process import MODELS
 from zk_pipeline_tests.defs.billing import ADMIN
 from zk_pipeline_tests.defs.marts.conftest import Marts
 from zk_pipeline_tests.defs.world import at
@@ -256,7 +257,7 @@ def tampered(request: pytest.FixtureRequest, marts: Marts, month: Month) -> Iter
     for change in changes:
         booking = month.bookings[change.booking]
         marts.world.execute(change.statement.replace(":id", str(booking)).replace(":key", f"'{booking}'"))
-    marts.build()
+    marts.build(options=("--select", "+fct_time_entries", *MODELS))
     yield changes
     for table in TABLES:
         marts.world.execute(f"TRUNCATE {table}")

@@ -14,6 +14,7 @@ from zk_pipeline.operations import periods
 from zk_pipeline.operations.marts import refresh
 from zk_pipeline.stages.marts import building, project
 from zk_pipeline.stages.marts.project import MartsError
+from zk_pipeline_tests.dbt_in_process import MODELS
 from zk_pipeline_tests.defs.marts.conftest import Marts
 from zk_pipeline_tests.defs.world import MONDAY, at
 
@@ -42,7 +43,7 @@ def customers(marts: Marts) -> dict[str, Decimal]:
 
 def test_a_build_after_which_nothing_changed_touches_no_day(marts: Marts, bookings: dict[str, int]) -> None:
     before = marts.built_at()
-    marts.build()
+    marts.build(options=MODELS)
     assert marts.built_at() == before
 
 
@@ -65,7 +66,7 @@ def views(marts: Marts) -> dict[str, int]:
 def test_a_build_takes_no_view_from_its_readers(marts: Marts, bookings: dict[str, int]) -> None:
     before = views(marts)
     assert {"int_entries_named", "stg_day_versions", "dim_agent"} <= set(before)
-    marts.build()
+    marts.build(options=MODELS)
     assert views(marts) == before
 
 
@@ -80,7 +81,7 @@ def test_a_view_with_other_columns_and_a_table_in_its_place_are_replaced(
         "CREATE TABLE marts.dim_agent (agent_id bigint)",
     ):
         marts.world.execute(statement)
-    marts.build()
+    marts.build(options=MODELS)
     assert set(views(marts)) == set(before)
     assert sum(customers(marts).values()) == sum(marts.entry(key)["minutes_zammad"] for key in bookings.values())
 
@@ -90,7 +91,7 @@ def test_a_changed_day_is_built_and_no_other(marts: Marts, bookings: dict[str, i
     marts.world.desk.server.edit(bookings["tuesday"], units="45")
     # The run reads Kimai's time sheets of the days around it as well.
     marts.world.sync(TUESDAY)
-    marts.build()
+    marts.build(options=MODELS)
     after = marts.built_at()
     assert {day for day in after if after[day] != before[day]} == {TUESDAY}
     assert marts.parts(bookings["tuesday"]) == {"zammad": 45, "kimai": 45}
@@ -107,7 +108,7 @@ def test_a_month_is_not_closed_by_a_statement_that_is_out_of_date(marts: Marts, 
     assert told.startswith(f"The statement of 2025-10 is out of date: {MONDAY} changed since it was made.")
     marts.world.desk.server.edit(bookings["monday"], units="30")
     marts.world.sync(MONDAY)
-    marts.build()
+    marts.build(options=MODELS)
     assert stale() == []
 
 
@@ -115,7 +116,7 @@ def test_a_day_of_which_nothing_is_left_leaves_the_marts(marts: Marts, bookings:
     thursday = WEDNESDAY + timedelta(days=1)
     booking = marts.world.desk.book(0, at("09:00", thursday))
     marts.world.sync(thursday)
-    marts.build()
+    marts.build(options=MODELS)
     assert thursday in marts.built_at()
     for table, column in (
         ("zammad.time_accountings", "id::text"),
@@ -123,7 +124,7 @@ def test_a_day_of_which_nothing_is_left_leaves_the_marts(marts: Marts, bookings:
         ("sync.reconciliation_results", "source_id"),
     ):
         marts.world.execute(f"DELETE FROM {table} WHERE {column} = :key", key=str(booking))
-    marts.build()
+    marts.build(options=MODELS)
     assert thursday not in marts.built_at()
 
 
@@ -134,7 +135,7 @@ def test_a_customer_who_was_renamed_has_the_new_name_in_every_month(marts: Marts
     kimai.put(replace(acme, name="Acme International"))
     marts.world.sync(WEDNESDAY)
     before = marts.built_at()
-    marts.build()
+    marts.build(options=MODELS)
     assert customers(marts) == {"Acme International": 75, "Globex": 30}
     assert marts.built_at()[MONDAY] == before[MONDAY]
     assert marts.unexplained() == {}
