@@ -27,7 +27,7 @@ from zk_pipeline.store.accounts import User
 ISSUER = "zk_pipeline"
 SECONDS_OF_A_CODE = 30
 NUMBER_OF_CODES = 10
-_BYTES_OF_A_CODE, _LETTERS_TOGETHER = 10, 4
+_BYTES_OF_A_CODE, _LETTERS_TOGETHER = 15, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,5 +196,5 @@ def _by(user: User, caller: Caller) -> Actor:
 
 
 def _hash(code: str) -> str:
-    # 80 random bits need no slow hash.
+    # 120 random bits need no slow hash.
     return hashlib.sha256(code.encode()).hexdigest()

@@ -80,7 +80,7 @@ second_factors = Table(
 recovery_codes = Table(
     "recovery_codes",
     metadata,
-    # SHA-256 of 80 random bits.
+    # SHA-256 of 120 random bits.
     Column("code_hash", Text, primary_key=True),
     Column("user_id", BigInteger, ForeignKey(users.c.id, ondelete="CASCADE"), nullable=False),
     instant("used_at", nullable=True),
