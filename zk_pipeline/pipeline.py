@@ -39,7 +39,7 @@ from zk_pipeline.stages.push.pusher import OutdatedPlanError, Pusher, PushSettin
 from zk_pipeline.stages.reconcile import Normalization, NormalizedDay, Reconciliation
 from zk_pipeline.stages.systems import Run, Systems
 from zk_pipeline.stages.target_feed import Look, look_for_changes
-from zk_pipeline.store import cancellations, plans, requests, runs, target
+from zk_pipeline.store import cancellations, plans, requests, runs, sweeps, target
 from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.store.encryption import EncryptionError
 from zk_pipeline.tracing import spans
@@ -159,10 +159,14 @@ class Pipeline:
         return done
 
     def reconcile(self) -> Mapping[date, Sequence[Result]]:
-        """The plan of each day. Decisions of people are applied, and what needs one is asked."""
-        reconciliation = Reconciliation(self._runtime, self._systems.now())
+        """The plan of each day. Decisions of people are applied, and what needs one is asked.
+
+        A day that was never read fails: its plan would say that there is nothing.
+        """
+        reconciliation, unread = Reconciliation(self._runtime, self._systems.now()), self._unread()
 
         def work(day: date) -> Sequence[Result]:
+            _require_read(day, unread)
             lines = reconciliation.day(day, self._run.id)
             self._count({"in_sync": sum(line.status is Status.IN_SYNC for line in lines)})
             return lines
@@ -176,15 +180,17 @@ class Pipeline:
 
         What Kimai refuses is parked with its reason, and all others go on. A plan beyond the limits stops before the
         first write. Days that are held since somebody cancelled their run are left out, unless a person started this
-        one. Requests for the days that were carried out are done.
+        one. Requests for the days that were carried out are done. A day that was never read fails.
         """
         mode, name = self._push_mode(), self._systems.target.endpoint.name
         if mode is PushMode.AUTO:
             days = self._days if self._run.by_person else self._days_not_held()
             require_moderation(self._runtime, name, days, let_pass=self._run.overrides_limits)
         pusher = Pusher(self._runtime.database, self._systems.target, self._push_settings(), self._run.id)
+        unread = self._unread()
 
         def work(day: date) -> Pushed:
+            _require_read(day, unread)
             cancelled = self._cancelled_run_of(day)
             if cancelled and not self._run.by_person:
                 return self._withheld(day, "held", f"held: run {cancelled} was cancelled")
@@ -263,6 +269,16 @@ class Pipeline:
 
     # ---- What the stages have in common ----
 
+    def _unread(self) -> Mapping[date, str]:
+        """The days of this run that were never read, each with the system."""
+        zone, found = self._runtime.settings.zone, dict[date, str]()
+        with self._runtime.database.transaction() as connection:
+            for role in ("source", "target"):
+                name = self._runtime.stored(role).name
+                unread = sweeps.unread_days(connection, name, self._days[0], self._days[-1], zone)
+                found |= dict.fromkeys(unread, name)
+        return found
+
     def _each_day(self, work: Callable[[date], Done]) -> Mapping[date, Done]:
         """Do the work day by day. Raises `DaysFailedError` after the good days were done."""
         good: dict[date, Done] = {}
@@ -302,6 +318,13 @@ class Pipeline:
     def _warn_of_gaps(self, certificate: Certificate) -> None:
         if not certificate.complete:
             self._log.warning("The sweep is not complete, so nothing counts as deleted: %s", certificate.reason)
+
+
+def _require_read(day: date, unread: Mapping[date, str]) -> None:
+    if day in unread:
+        raise DayFailedError(
+            f"This day was not read from {unread[day]}: materialize what is upstream too, or launch the job sync."
+        )
 
 
 def _sentence(error: Exception) -> str:

@@ -26,6 +26,15 @@ _READ_DAYS = text(
     SELECT max(read_at) AS latest, min(read_at) AS oldest FROM read
     """
 )
+_UNREAD_DAYS = text(
+    """
+    SELECT day::date FROM generate_series(CAST(:first AS timestamp), CAST(:last AS timestamp), interval '1 day') AS day
+    WHERE NOT EXISTS (
+        SELECT FROM sync.sweeps WHERE connector = :connector AND ended_at IS NOT NULL
+        AND window_start <= day AT TIME ZONE :zone AND window_end >= (day + interval '1 day') AT TIME ZONE :zone
+    )
+    """
+)
 
 
 def begin_sweep(connection: Connection, connector: str, subject: str, window: Window, run_id: str) -> int:
@@ -61,6 +70,12 @@ def last_position(connection: Connection, connector: str, subject: str, window: 
         .limit(1)
     )
     return connection.execute(query).scalar()
+
+
+def unread_days(connection: Connection, connector: str, first: date, last: date, zone: ZoneInfo) -> set[date]:
+    """The days of which a system was never read to the end, completely or not."""
+    values = {"connector": connector, "first": first, "last": last, "zone": zone.key}
+    return set(connection.execute(_UNREAD_DAYS, values).scalars())
 
 
 def days_read(connection: Connection, connector: str, first: date, last: date, zone: ZoneInfo) -> SideRead:

@@ -1,15 +1,19 @@
 """What keeps a run from reading or writing at all is told in one message: systems, settings and permissions."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
 from zk_pipeline.local import prepared
+from zk_pipeline.pipeline import DaysFailedError, Pipeline
 from zk_pipeline.settings import load_settings
+from zk_pipeline.stages.systems import Run, open_systems
 from zk_pipeline.syncing import SyncFailedError
 from zk_pipeline_tests.defs.conftest import Databases, open_desk, open_office, open_world, set_surroundings
-from zk_pipeline_tests.defs.world import Desk, Office, World
+from zk_pipeline_tests.defs.world import MONDAY, Desk, Office, World
 
 LIST = "/api/v1/time_accountings$"
 ZAMMAD_REFUSAL = '{"error": "Invalid BasicAuth credentials"}'
@@ -29,6 +33,23 @@ def settled(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> I
             world.sync()
             world.desk.book(45, agent="ben")
             yield world
+
+
+def stage(world: World, name: str, *days: date) -> Mapping[date, Any]:
+    """One stage of the pipeline alone over some days, as Dagster's UI materializes one asset."""
+    run = Run("by-hand", (days[0], days[-1]), by_person=True)
+    with open_systems(world.environment.runtime, run) as systems:
+        return getattr(Pipeline(systems, run, days, logging.getLogger(__name__)), name)()
+
+
+@pytest.mark.parametrize("name", ["reconcile", "push"])
+def test_a_day_that_was_never_read_is_neither_planned_nor_pushed(settled: World, name: str) -> None:
+    with pytest.raises(
+        DaysFailedError, match="This day was not read from zammad: materialize what is upstream"
+    ) as failed:
+        stage(settled, name, MONDAY, MONDAY + timedelta(days=1))
+    assert list(failed.value.bad) == [MONDAY + timedelta(days=1)]
+    assert list(failed.value.good) == [MONDAY]
 
 
 def everything(world: World) -> tuple[Any, ...]:
