@@ -202,6 +202,7 @@ def furnished_place(home: Path) -> Iterator[Place]:
     gate = Gate(with_control(InTurn(kimai, turns[1])))
     with (
         pytest.MonkeyPatch.context() as patch,
+        tempfile.TemporaryDirectory(prefix="zk-switches-") as switches,
         ServerThread(with_control(InTurn(zammad, turns[0]))) as zammad_server,
         ServerThread(gate) as kimai_server,
         SandboxControl(zammad_server.url) as zammad_control,
@@ -220,7 +221,7 @@ def furnished_place(home: Path) -> Iterator[Place]:
         }
         _set(patch, variables)
         patch.setattr(socket, "getaddrinfo", sitecustomize.getaddrinfo)
-        machine = _machine(home)
+        machine = _machine(home, Path(switches))
         for name in sitecustomize.CLOCK & machine.keys():
             patch.setitem(embedded_programs._ENVIRONMENT, name, machine[name])
         with embedded_server(home) as database, prepared(load_settings()) as environment:
@@ -229,11 +230,13 @@ def furnished_place(home: Path) -> Iterator[Place]:
             yield Place(world, People(world, Random()), turns, variables | machine, database, home)
 
 
-def _machine(home: Path) -> dict[str, str]:
-    """The variables by which the processes of a home have a clock and a resolver of their own."""
-    switches = home / "switches"
-    switches.mkdir()
+def _machine(home: Path, switches: Path) -> dict[str, str]:
+    """The variables by which the processes of a home have a clock and a resolver of their own.
+
+    The switches are outside of the home, which is closed to the account that runs PostgreSQL for root.
+    """
     switches.chmod(0o755)
+    (home / "switches").symlink_to(switches)
     path = os.pathsep.join(filter(None, (str(SHIM), os.environ.get("PYTHONPATH", ""))))
     machine = {"PYTHONPATH": path, "CHAOS_SWITCHES": str(switches)}
     library = _clock_library()
