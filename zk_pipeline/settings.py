@@ -8,6 +8,7 @@ from datetime import date, time
 from decimal import Decimal
 from difflib import get_close_matches
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -325,6 +326,28 @@ def load_settings(**given: Any) -> Settings:
     Raises `SettingsError` for the first wrong one, and for a name that is no setting.
     """
     file = env_file()
+    if given:
+        return _read(file, given)
+    return _kept(file, _version(file), frozenset(os.environ.items())).model_copy()
+
+
+@lru_cache(maxsize=8)
+def _kept(file: Path, version: tuple[int, ...], environment: frozenset[tuple[str, str]]) -> Settings:
+    """The settings of this version of the file and this environment; a run of Dagster asks five times."""
+    del version, environment
+    return _read(file, {})
+
+
+def _version(file: Path) -> tuple[int, ...]:
+    """What differs once the file changes; empty while there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _read(file: Path, given: Mapping[str, Any]) -> Settings:
     _require_known_names(file)
     try:
         return Settings(_env_file=file, **given)  # pyright: ignore[reportCallIssue]

@@ -1,11 +1,10 @@
 """A small world for the chain: a simulated Zammad and Kimai with two agents, and the product set up between them."""
 
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from functools import cache, partial
+from functools import partial
 from typing import Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
@@ -21,7 +20,7 @@ from zk_pipeline.sandbox.client import SandboxControl
 from zk_pipeline.sandbox.kimai import KimaiServer
 from zk_pipeline.sandbox.kimai.model import Timesheet
 from zk_pipeline.sandbox.zammad import ZammadServer
-from zk_pipeline.settings import Settings, load_settings
+from zk_pipeline.settings import load_settings
 from zk_pipeline.stages.systems import Run, open_systems
 from zk_pipeline.store import conflicts
 from zk_pipeline.store.tables import pushes
@@ -185,7 +184,7 @@ class World:
         """The pipeline as a run of Dagster calls it, with the settings as the environment has them now."""
         run = Run(str(uuid4()), (first, last), by_person=True, at_once=True, overrides_limits=overrides_limits)
         try:
-            runtime = replace(self.environment.runtime, settings=_settings_of(frozenset(os.environ.items())))
+            runtime = replace(self.environment.runtime, settings=load_settings())
             with open_systems(runtime, run) as systems:
                 Pipeline(systems, run, list(days_between(first, last)), _log).run(push=push)
         except (DaysFailedError, *SYSTEM_ERRORS) as error:
@@ -240,13 +239,6 @@ class World:
         materialization = records[0].asset_materialization
         assert materialization is not None
         return {name: value.value for name, value in materialization.metadata.items()}
-
-
-@cache
-def _settings_of(environment: frozenset[tuple[str, str]]) -> Settings:
-    """The settings of an environment; most tests change none between their syncs."""
-    del environment
-    return load_settings()
 
 
 def _unheard(sentence: str) -> None:
