@@ -21,8 +21,8 @@ $(READY): constraints.txt pyproject.toml
 		|| { echo "Python has no venv module; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	$(BIN)/python -m compileall -q zk_pipeline
-	$(BIN)/python -m zk_pipeline.stages.marts.project
+	$(BIN)/python -m compileall -q zk_pipeline zk_sandbox
+	$(BIN)/python -m zk_pipeline.stages.marts
 	@touch $(READY)
 
 demo: $(READY) ## Sync a month of demo data, twice
@@ -57,6 +57,7 @@ pictures: $(READY) ## Take the pictures of docs/ again, of the console and of Da
 	cp $(SHOT)what_is_drawn_is_hidden_from_screen_readers_which_have_the_tables.png docs/pictures/charts.png
 	cp $(SHOT)an_open_customer_fits_the_screen_and_is_readable_1280_light_.png docs/pictures/customer.png
 	$(BIN)/python -m zk_pipeline_tests.pictures
+	$(BIN)/python -m zk_pipeline_tests.house > docs/pictures/house.svg
 
 bench: $(READY) ## Measure against the limits (make bench ARGS="--only growth --plots docs/pictures")
 	@$(BIN)/python -m benchmarks $(ARGS)

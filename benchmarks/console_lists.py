@@ -13,10 +13,10 @@ from sqlalchemy import text
 
 from benchmarks.harness import Measurement, at_most, deployment
 from benchmarks.web_process import web_app
-from zk_pipeline.operations import accounts, api_tokens
-from zk_pipeline.operations.accounts import NewUser
-from zk_pipeline.operations.actors import Actor, Role
-from zk_pipeline.runtime import Runtime
+from zk_pipeline.identity import api_tokens, users
+from zk_pipeline.identity.actors import Actor, Role
+from zk_pipeline.identity.users import NewUser
+from zk_pipeline.runtime.runtime import Runtime
 
 ENTRIES, WAITING = 200_000, 5_000
 MILLISECONDS = 150
@@ -100,9 +100,7 @@ def seed(runtime: Runtime, entries: int) -> None:
 def _client(runtime: Runtime, port: int) -> Iterator[httpx.Client]:
     """Somebody who may look at everything."""
     with runtime.database.transaction() as connection:
-        user = accounts.create(
-            connection, Actor("benchmark", Role.ADMIN), NewUser("viewer@provider.example", Role.VIEWER)
-        )
+        user = users.create(connection, Actor("benchmark", Role.ADMIN), NewUser("viewer@provider.example", Role.VIEWER))
         owner = Actor(f"user:{user.id}", Role.VIEWER)
         token = api_tokens.issue(connection, owner, "lists", Role.VIEWER, datetime.now(UTC) + timedelta(days=1)).token
     headers = {"Authorization": f"Bearer {token}"}

@@ -9,10 +9,10 @@ from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from benchmarks.console_lists import ENTRIES, seed
 from benchmarks.harness import Measurement, at_most, deployment
 from benchmarks.web_process import web_app
-from zk_pipeline.operations import accounts
-from zk_pipeline.operations.accounts import NewUser
-from zk_pipeline.operations.actors import Actor, Role
-from zk_pipeline.runtime import Runtime
+from zk_pipeline.identity import users
+from zk_pipeline.identity.actors import Actor, Role
+from zk_pipeline.identity.users import NewUser
+from zk_pipeline.runtime.runtime import Runtime
 
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
@@ -67,5 +67,5 @@ def _viewer(runtime: Runtime) -> str:
     """Create somebody who may look at everything; the password."""
     password = secrets.token_urlsafe(16)
     with runtime.database.transaction() as connection:
-        accounts.create(connection, Actor("benchmark", Role.ADMIN), NewUser(EMAIL, Role.VIEWER, password=password))
+        users.create(connection, Actor("benchmark", Role.ADMIN), NewUser(EMAIL, Role.VIEWER, password=password))
     return password

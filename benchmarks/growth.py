@@ -16,16 +16,16 @@ from benchmarks.harness import Addresses, Measurement, Picture, at_most, deploym
 from benchmarks.plan_of_creates import kimai_with_people, plan, push, store
 from benchmarks.plots import Curve, curves
 from benchmarks.world import Company, filled_zammad
-from zk_pipeline.connectors.zammad import TICKETS_PER_SEARCH
+from zk_pipeline.connectors.zammad.connector import TICKETS_PER_SEARCH
 from zk_pipeline.domain.approval import writes
-from zk_pipeline.domain.demand import LONGEST_RANGE
+from zk_pipeline.domain.changed_days import LONGEST_RANGE
 from zk_pipeline.domain.instants import day_ranges, days_between
-from zk_pipeline.runtime import Runtime, open_runtime
-from zk_pipeline.sandbox.client import SandboxControl
-from zk_pipeline.sandbox.control import with_control
-from zk_pipeline.sandbox.server import SandboxProcess, ServerThread
+from zk_pipeline.runtime.runtime import Runtime, open_runtime
+from zk_pipeline.stages.read_source import extract_bookings, extract_directory
 from zk_pipeline.stages.reconcile import Normalization, Reconciliation
-from zk_pipeline.stages.zammad import extract_bookings, extract_directory
+from zk_sandbox.client import SandboxControl
+from zk_sandbox.control import with_control
+from zk_sandbox.server import SandboxProcess, ServerThread
 
 FIRST, LAST = date(2025, 1, 1), date(2025, 12, 31)
 RANGES = day_ranges(FIRST, LAST, LONGEST_RANGE)

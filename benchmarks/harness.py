@@ -9,13 +9,13 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeVar
 
-from zk_pipeline.local import Environment, prepared
-from zk_pipeline.sandbox.demo import KIMAI_TOKEN, ZAMMAD_TOKEN
-from zk_pipeline.sandbox.server import SandboxProcess
-from zk_pipeline.settings import ENV_FILE, load_settings
+from zk_pipeline.runtime.environment import Environment, prepared
+from zk_pipeline.runtime.settings import ENV_FILE, load_settings
+from zk_sandbox.demo import KIMAI_TOKEN, ZAMMAD_TOKEN
+from zk_sandbox.server import SandboxProcess
 
 if TYPE_CHECKING:
-    from zk_pipeline.sync_report import SyncReport
+    from zk_pipeline.cli.syncing import SyncReport
 
 ZONE = "Europe/Berlin"
 """The one zone of all deployments: the partitions take it when they are first imported."""
@@ -113,8 +113,8 @@ def deployment(systems: SandboxProcess | Addresses | None = None) -> Iterator[En
 def sync(environment: Environment, first: date, last: date) -> "SyncReport":
     """Run the whole chain over these days through Dagster, in this process."""
     # Dagster takes a second to import, and the partitions take their zone from the deployment.
+    from zk_pipeline.cli.syncing import sync_days  # noqa: PLC0415
     from zk_pipeline.definitions import defs  # noqa: PLC0415
-    from zk_pipeline.syncing import sync_days  # noqa: PLC0415
 
     return sync_days(environment.runtime, defs.resolve_job_def("sync"), first, last, lambda _: None)
 

@@ -17,11 +17,11 @@ from sqlalchemy import func, select
 from benchmarks.harness import Measurement, at_least, at_most, deployment, for_information
 from benchmarks.web_process import SECONDS_TO_START, web_app
 from benchmarks.webhook_sender import Order
-from zk_pipeline.local import Environment
-from zk_pipeline.runtime import Runtime
-from zk_pipeline.store.embedded import embedded_server
+from zk_pipeline.processes.groups import wait_until
+from zk_pipeline.runtime.embedded import embedded_server
+from zk_pipeline.runtime.environment import Environment
+from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store.tables import webhook_deliveries
-from zk_pipeline.supervisor.groups import wait_until
 
 SECRET = "benchmark-secret"
 PATH = "/api/v1/webhooks/zammad"

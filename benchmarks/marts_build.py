@@ -12,8 +12,8 @@ from sqlalchemy import text
 
 from benchmarks.harness import Measurement, at_most, deployment, for_information
 from benchmarks.memory_year import FIRST, LAST, SEED, USERS
-from zk_pipeline.runtime import Runtime, open_runtime
-from zk_pipeline.stages.marts import building
+from zk_pipeline.runtime.runtime import Runtime, open_runtime
+from zk_pipeline.stages import marts
 
 ENTRIES = 200_000
 CHAIN = Path(__file__).with_suffix(".sql")
@@ -67,7 +67,7 @@ def _build() -> dict[str, float]:
 def _work() -> dict[str, float]:
     with open_runtime() as runtime:
         started = time.perf_counter()
-        failure = building.failure_of(building.build(runtime))
+        failure = marts.failure_of(marts.build(runtime))
         if failure is not None:
             raise failure
         seconds = time.perf_counter() - started

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from benchmarks.effort import peak_megabytes
 from benchmarks.harness import Measurement, at_most, deployment, for_information
-from zk_pipeline.runtime import Runtime, open_runtime
+from zk_pipeline.runtime.runtime import Runtime, open_runtime
 from zk_pipeline.stages.reconcile import Normalization, Reconciliation
 
 FIRST, LAST = date(2025, 1, 1), date(2025, 12, 31)

@@ -6,19 +6,19 @@ from decimal import Decimal
 from typing import Any
 
 from benchmarks.harness import ZONE
-from zk_pipeline.connectors.base import TargetConnector
+from zk_pipeline.connectors.contract import TargetConnector
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.ledger import Desired
-from zk_pipeline.domain.locks import Locks
 from zk_pipeline.domain.mapping import CustomerPlan, ProjectPlan
 from zk_pipeline.domain.markers import marker
-from zk_pipeline.domain.placement import Span
+from zk_pipeline.domain.normalize import Span
 from zk_pipeline.domain.plan import Draft, Result
-from zk_pipeline.runtime import Runtime
-from zk_pipeline.sandbox.demo import KIMAI_TOKEN
-from zk_pipeline.sandbox.kimai import KimaiServer
+from zk_pipeline.domain.write_protection import Locks
+from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.stages.push.pusher import Pusher, PushSettings
 from zk_pipeline.store import plans
+from zk_sandbox.demo import KIMAI_TOKEN
+from zk_sandbox.kimai import KimaiServer
 
 THREADS = 4
 TAGS = ("zammad", "synced")

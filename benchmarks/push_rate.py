@@ -16,13 +16,13 @@ import httpx
 
 from benchmarks.harness import ZONE, Measurement, alternate, at_least, deployment, median_ratio
 from benchmarks.plan_of_creates import THREADS, kimai_with_people, plan, push, store
-from zk_pipeline.connectors.base import TargetConnector
-from zk_pipeline.connectors.kimai_times import wall_clock
+from zk_pipeline.connectors.contract import TargetConnector
+from zk_pipeline.connectors.kimai.reading import wall_clock
 from zk_pipeline.domain.plan import Draft, Result
-from zk_pipeline.runtime import Runtime
-from zk_pipeline.sandbox.client import SandboxControl
-from zk_pipeline.sandbox.demo import KIMAI_TOKEN
-from zk_pipeline.sandbox.server import SandboxProcess
+from zk_pipeline.runtime.runtime import Runtime
+from zk_sandbox.client import SandboxControl
+from zk_sandbox.demo import KIMAI_TOKEN
+from zk_sandbox.server import SandboxProcess
 
 LATENCY = 0.02
 DAY = date(2025, 9, 15)

@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 from benchmarks.harness import Measurement
 from benchmarks.world import Company, filled_zammad
-from zk_pipeline.connectors.base import Endpoint
-from zk_pipeline.connectors.zammad import ZammadConnector
+from zk_pipeline.connectors.contract import Endpoint
+from zk_pipeline.connectors.zammad.connector import ZammadConnector
 from zk_pipeline.domain.records import TimeAccounting, Window
-from zk_pipeline.sandbox.control import with_control
-from zk_pipeline.sandbox.demo import ZAMMAD_TOKEN
-from zk_pipeline.sandbox.server import ServerThread
+from zk_sandbox.control import with_control
+from zk_sandbox.demo import ZAMMAD_TOKEN
+from zk_sandbox.server import ServerThread
 
 YEAR = Window(datetime(2025, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC))
 DAY = timedelta(days=1)

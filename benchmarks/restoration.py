@@ -11,13 +11,13 @@ from sqlalchemy import text
 
 from benchmarks.console_lists import seed
 from benchmarks.harness import Measurement, at_most, deployment, for_information
-from zk_pipeline.runtime import Runtime
+from zk_pipeline.runtime.runtime import Runtime
 
 ENTRIES = 200_000
 SECONDS = 300
 """What still counts as restored at once: starting everything and syncing the days since takes minutes as well."""
 
-ZK = (sys.executable, "-c", "from zk_pipeline.cli import main; main()")
+ZK = (sys.executable, "-c", "from zk_pipeline.cli.app import main; main()")
 COUNTED = ("sync.normalized_entries", "sync.pushes", "kimai.timesheets", "sync.reconciliation_results")
 
 

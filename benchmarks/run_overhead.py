@@ -18,10 +18,10 @@ from benchmarks.harness import (
     median_ratio,
     sync,
 )
-from zk_pipeline.sandbox.server import SandboxProcess
+from zk_sandbox.server import SandboxProcess
 
 EMPTY_DAY = date(2025, 12, 1)
-COMMAND = "from zk_pipeline.cli import main; main()"
+COMMAND = "from zk_pipeline.cli.app import main; main()"
 IMPORT = "import time; started = time.perf_counter(); import {module}; print(time.perf_counter() - started)"
 
 

@@ -18,14 +18,14 @@ import httpx
 
 from benchmarks.harness import ZONE, Addresses, deployment
 from zk_pipeline.domain.mapping_lines import ActivityMapping
-from zk_pipeline.local import Environment
-from zk_pipeline.sandbox.client import SandboxControl
-from zk_pipeline.sandbox.control import with_control
-from zk_pipeline.sandbox.demo import KIMAI_TOKEN, ZAMMAD_TOKEN
-from zk_pipeline.sandbox.kimai import KimaiServer
-from zk_pipeline.sandbox.server import ServerThread
-from zk_pipeline.sandbox.zammad import ZammadServer
+from zk_pipeline.runtime.environment import Environment
 from zk_pipeline.store import mappings
+from zk_sandbox.client import SandboxControl
+from zk_sandbox.control import with_control
+from zk_sandbox.demo import KIMAI_TOKEN, ZAMMAD_TOKEN
+from zk_sandbox.kimai import KimaiServer
+from zk_sandbox.server import ServerThread
+from zk_sandbox.zammad import ZammadServer
 
 SECRET = "signature-token-of-the-benchmarks"
 SECONDS_TO_START = 120
@@ -96,7 +96,7 @@ def everything_running() -> Iterator[Running]:
 def _up(port: int, web_port: int) -> Iterator[None]:
     """`zk up` on the deployment that the environment names."""
     variables = {**os.environ, "ZK_WEB_PORT": str(web_port), "ZK_WEBHOOK_SECRET": SECRET, "PYTHONUNBUFFERED": "1"}
-    command = [sys.executable, "-c", "from zk_pipeline.cli import main; main()", "up", "--port", str(port)]
+    command = [sys.executable, "-c", "from zk_pipeline.cli.app import main; main()", "up", "--port", str(port)]
     ready, lines = threading.Event(), list[str]()
     with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as up:
 

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from benchmarks.harness import Measurement, for_information, sync
 from benchmarks.sampler import Place, sampled
 from benchmarks.world import Company, booked
-from zk_pipeline.local import Environment
+from zk_pipeline.runtime.environment import Environment
 
 LATENCY = 0.02
 """Seconds that each request to the two systems takes longer."""

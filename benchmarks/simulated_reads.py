@@ -8,11 +8,11 @@ import httpx
 
 from benchmarks.harness import ZONE, Measurement, at_most
 from benchmarks.world import Company, filled_kimai, filled_zammad
-from zk_pipeline.sandbox.control import with_control
-from zk_pipeline.sandbox.demo import KIMAI_TOKEN, ZAMMAD_TOKEN
-from zk_pipeline.sandbox.kimai import KimaiServer
-from zk_pipeline.sandbox.server import ServerThread
-from zk_pipeline.sandbox.zammad import ZammadServer
+from zk_sandbox.control import with_control
+from zk_sandbox.demo import KIMAI_TOKEN, ZAMMAD_TOKEN
+from zk_sandbox.kimai import KimaiServer
+from zk_sandbox.server import ServerThread
+from zk_sandbox.zammad import ZammadServer
 
 BEGIN = datetime(2025, 1, 1, tzinfo=UTC)
 REPEATED = 5

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import httpx
 
-from zk_pipeline.supervisor.groups import wait_until
+from zk_pipeline.processes.groups import wait_until
 
 SECONDS_TO_START = 30
 

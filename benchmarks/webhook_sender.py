@@ -14,7 +14,7 @@ from typing import Any
 
 import uvloop
 
-from zk_pipeline.web.signature import signature
+from zk_pipeline.connectors.zammad.signature import signature
 
 SECONDS_TO_ANSWER = 30
 SECONDS_BEFORE_RETRY = 0.2

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 from benchmarks.harness import ZONE, deployment
 from zk_pipeline.domain.mapping_lines import ActivityMapping
-from zk_pipeline.local import Environment
-from zk_pipeline.sandbox.client import SandboxControl
-from zk_pipeline.sandbox.demo import KIMAI_TOKEN, ZAMMAD_TOKEN
-from zk_pipeline.sandbox.kimai import KimaiServer
-from zk_pipeline.sandbox.server import SandboxProcess
-from zk_pipeline.sandbox.zammad import ZammadServer
+from zk_pipeline.runtime.environment import Environment
 from zk_pipeline.store import mappings
+from zk_sandbox.client import SandboxControl
+from zk_sandbox.demo import KIMAI_TOKEN, ZAMMAD_TOKEN
+from zk_sandbox.kimai import KimaiServer
+from zk_sandbox.server import SandboxProcess
+from zk_sandbox.zammad import ZammadServer
 
 TYPES = ("Remote", "On site", "Consulting")
 

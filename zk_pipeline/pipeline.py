@@ -23,26 +23,23 @@ from typing import Generic, TypeVar
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from zk_pipeline import logs
-from zk_pipeline.connectors.base import Certificate, Connector
+from zk_pipeline.connectors.contract import Connector, SweepReport
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.domain.approval import writes
 from zk_pipeline.domain.decision import Status
 from zk_pipeline.domain.plan import Result
-from zk_pipeline.runtime import SetupError
-from zk_pipeline.settings import PushMode, SettingsError
-from zk_pipeline.stages import kimai, zammad
-from zk_pipeline.stages.locks import locks_now
-from zk_pipeline.stages.push.doubt import caution_now
-from zk_pipeline.stages.push.guard import is_sandbox, require_moderation
-from zk_pipeline.stages.push.pusher import OutdatedPlanError, Pusher, PushSettings
+from zk_pipeline.runtime import logs, tracing
+from zk_pipeline.runtime.runtime import SetupError
+from zk_pipeline.runtime.settings import PushMode, SettingsError
+from zk_pipeline.stages import read_source, read_target
+from zk_pipeline.stages.push.pusher import OutdatedPlanError, Pusher, PushSettings, check_write_limits, is_sandbox
+from zk_pipeline.stages.push.unknown_outcomes import caution_now
 from zk_pipeline.stages.reconcile import Normalization, NormalizedDay, Reconciliation
-from zk_pipeline.stages.systems import Run, Systems
-from zk_pipeline.stages.target_feed import Look, look_for_changes
-from zk_pipeline.store import cancellations, plans, requests, runs, sweeps, target
+from zk_pipeline.stages.systems import Run, Systems, locks_now
+from zk_pipeline.stages.target_changes import TargetChanges, look_for_changes
+from zk_pipeline.store import cancellations, day_requests, plans, runs, sweeps, target
 from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.store.encryption import EncryptionError
-from zk_pipeline.tracing import spans
 
 Done = TypeVar("Done")
 
@@ -102,32 +99,32 @@ class Pipeline:
     def read_source_directory(self) -> Mapping[str, int]:
         """Activity types, and whoever booked and was not read yet; returns how many of each are stored."""
         with self._counting_requests(self._systems.source):
-            return zammad.extract_directory(self._runtime, self._systems.source)
+            return read_source.extract_directory(self._runtime, self._systems.source)
 
     def read_target_directory(self) -> Mapping[str, int]:
         """Customers, projects, activities, users and server settings; returns how many of each are stored."""
         with self._counting_requests(self._systems.target):
-            return kimai.extract_directory(self._runtime, self._systems.target)
+            return read_target.extract_directory(self._runtime, self._systems.target)
 
-    def read_bookings(self) -> zammad.Extraction:
+    def read_bookings(self) -> read_source.Extraction:
         """Every booking of these days, in one sweep however many days there are."""
         with self._counting_requests(self._systems.source):
-            read = zammad.extract_bookings(
+            read = read_source.extract_bookings(
                 self._runtime, self._systems.source, self._days[0], self._days[-1], self._run.id
             )
         self._warn_of_gaps(read.certificate)
         return read
 
-    def read_timesheets(self) -> kimai.Extraction:
+    def read_timesheets(self) -> read_target.Extraction:
         """The time sheets of all users from one day before to one day after, in one sweep."""
         with self._counting_requests(self._systems.target):
-            read = kimai.extract_timesheets(
+            read = read_target.extract_timesheets(
                 self._runtime, self._systems.target, self._days[0], self._days[-1], self._run.id
             )
         self._warn_of_gaps(read.certificate)
         return read
 
-    def look_for_changes(self, checked: tuple[date, date] | None) -> Look:
+    def look_for_changes(self, checked: tuple[date, date] | None) -> TargetChanges:
         """Ask for the days of our time sheets that were edited in Kimai; those `checked` are being looked at anyway."""
         source = self._runtime.stored("source").name
         with self._counting_requests(self._systems.target):
@@ -136,7 +133,7 @@ class Pipeline:
     def compare_invoices(self) -> str:
         """Compare all that is exported and billable with Kimai's invoices; returns what came of it, as a sentence."""
         with self._counting_requests(self._systems.target):
-            found, problem = kimai.check_invoices(self._runtime, self._systems.target)
+            found, problem = read_target.check_invoices(self._runtime, self._systems.target)
         differing = sum(bool(row.difference) for row in found)
         return problem or f"{len(found)} compared, {differing} do not match"
 
@@ -185,7 +182,7 @@ class Pipeline:
         mode, name = self._push_mode(), self._systems.target.endpoint.name
         if mode is PushMode.AUTO:
             days = self._days if self._run.by_person else self._days_not_held()
-            require_moderation(self._runtime, name, days, let_pass=self._run.overrides_limits)
+            check_write_limits(self._runtime, name, days, let_pass=self._run.overrides_limits)
         pusher = Pusher(self._runtime.database, self._systems.target, self._push_settings(), self._run.id)
         unread = self._unread()
 
@@ -198,7 +195,7 @@ class Pipeline:
             pushed = self._withheld(day, "withheld", "off: nothing is written") if is_off else self._push(pusher, day)
             with self._runtime.database.transaction() as connection:
                 plans.mark_carried_out(connection, name, day)
-                requests.claim(connection, day, self._run.id)
+                day_requests.complete(connection, day, self._run.id)
             return pushed
 
         with self._counting_requests(self._systems.target):
@@ -285,7 +282,7 @@ class Pipeline:
         bad: dict[date, Exception] = {}
         for day in self._days:
             try:
-                with logs.about(day=day.isoformat()), spans.span("day", {"zk.day": day.isoformat()}):
+                with logs.about(day=day.isoformat()), tracing.span("day", {"zk.day": day.isoformat()}):
                     good[day] = work(day)
             except (*DAY_ERRORS, DayFailedError) as error:
                 self._log.exception("%s failed.", day)
@@ -315,7 +312,7 @@ class Pipeline:
             with self._runtime.database.transaction() as connection:
                 runs.add(connection, self._run.id, first, last, added)
 
-    def _warn_of_gaps(self, certificate: Certificate) -> None:
+    def _warn_of_gaps(self, certificate: SweepReport) -> None:
         if not certificate.complete:
             self._log.warning("The sweep is not complete, so nothing counts as deleted: %s", certificate.reason)
 

@@ -10,8 +10,8 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
-from zk_pipeline.connectors import exchanges
-from zk_pipeline.tracing import spans
+from zk_pipeline.connectors import request_records
+from zk_pipeline.runtime import tracing
 
 ON = "ZK_OTLP_ENDPOINT"
 
@@ -105,8 +105,8 @@ def serving() -> Iterator[Collector]:
 @contextmanager
 def collecting(patch: pytest.MonkeyPatch) -> Iterator[Collector]:
     """A collector, and a process that was not set up for traces yet."""
-    patch.setattr(spans, "_process", spans._Process())
-    patch.setattr(exchanges, "_watchers", [])
+    patch.setattr(tracing, "_process", tracing._Process())
+    patch.setattr(request_records, "_watchers", [])
     with serving() as collector:
         yield collector
-        spans.flush()
+        tracing.flush()

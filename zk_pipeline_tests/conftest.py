@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from zk_pipeline.stages.marts import building
+from zk_pipeline.stages import marts
 from zk_pipeline_tests import dbt_in_process
 
 TESTS = Path(__file__).parent
@@ -17,7 +17,7 @@ SLOW = (
     "defs/test_push_crash.py",
     "web/console/test_journeys.py",
     "web/console/test_console.py",
-    "commands/test_reacting.py",
+    "cli/test_reacting.py",
     "deploy/test_survival.py",
     "defs/marts/test_closed_months.py",
 )
@@ -32,5 +32,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _dbt_within_this_process() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(building, "call", dbt_in_process.call)
+        patch.setattr(marts, "call", dbt_in_process.call)
         yield

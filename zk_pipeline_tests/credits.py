@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, func, insert
 
 from zk_pipeline.domain.adjustments import AdjustmentState
-from zk_pipeline.store.period_tables import adjustments
+from zk_pipeline.store.tables import adjustments
 
 
 def credited(connection: Connection, **changed: Any) -> int:

@@ -12,9 +12,9 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import Connection, text
 
+from zk_pipeline.runtime.embedded import DAGSTER_DATABASE, DATABASE, Endpoint, embedded_server
 from zk_pipeline.store import tables
 from zk_pipeline.store.database import Database
-from zk_pipeline.store.embedded import DAGSTER_DATABASE, DATABASE, Endpoint, embedded_server
 from zk_pipeline.store.schema import migrate
 
 TEMPLATES = (DATABASE, DAGSTER_DATABASE)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from zk_pipeline.stages.marts import project
+from zk_pipeline.stages import marts
 
-_call = project.call
+_call = marts.call
 
 MODELS = ("--resource-type", "model")
 """Leaves out dbt's own tests: 130 of 149 steps, and most of the time."""
@@ -68,6 +68,6 @@ def _manifest() -> Any:
 
 
 def _options(target: Path) -> list[str]:
-    folders = {"--project-dir": project.FOLDER, "--profiles-dir": project.FOLDER}
+    folders = {"--project-dir": marts.FOLDER, "--profiles-dir": marts.FOLDER}
     paths = {**folders, "--target-path": target, "--log-path": target}
     return [str(part) for pair in paths.items() for part in pair]

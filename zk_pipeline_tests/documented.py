@@ -16,8 +16,8 @@ from typing import Self
 
 from click.testing import Result
 
-from zk_pipeline.local import PROJECT
-from zk_pipeline_tests.commands.conftest import Zk
+from zk_pipeline.runtime.environment import PROJECT
+from zk_pipeline_tests.cli.conftest import Zk
 
 PAGES = (
     *(PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),

@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from playwright.sync_api import Page, sync_playwright
 
-from zk_pipeline.local import PROJECT
-from zk_pipeline_tests.commands.test_up import free_port
+from zk_pipeline.runtime.environment import PROJECT
+from zk_pipeline_tests.cli.test_up import free_port
 from zk_pipeline_tests.web.console.site import ARGUMENTS, CHROMIUM, environment
 
 PICTURES = PROJECT / "docs" / "pictures"

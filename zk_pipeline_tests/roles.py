@@ -7,9 +7,9 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from zk_pipeline.local import PROJECT
-from zk_pipeline.store.embedded import Endpoint
-from zk_pipeline.store.embedded_programs import program
+from zk_pipeline.runtime.embedded import Endpoint
+from zk_pipeline.runtime.embedded_programs import program
+from zk_pipeline.runtime.environment import PROJECT
 
 SCRIPT = PROJECT / "deploy" / "database" / "roles.sql"
 OWNER, APPLICATION = "zk_owner", "zk_app"

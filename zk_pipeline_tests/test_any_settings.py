@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from zk_pipeline.settings import ENV_FILE, Settings, SettingsError, load_settings
+from zk_pipeline.runtime.settings import ENV_FILE, Settings, SettingsError, load_settings
 
 NAMES = st.sampled_from(sorted(Settings.model_fields))
 SECRETS = st.sampled_from([name for name in sorted(Settings.model_fields) if name.endswith(("token", "secret", "key"))])

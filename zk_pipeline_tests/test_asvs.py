@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from zk_pipeline.local import PROJECT
+from zk_pipeline.runtime.environment import PROJECT
 
 PAGE = PROJECT / "docs" / "asvs.md"
 ANSWERS = ("met", "part", "open", "n/a")

@@ -5,12 +5,12 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from zk_pipeline.dagster_server import DagsterServer, DagsterServerError, asset_url, partition_url, run_url
-from zk_pipeline.run_tags import range_tags
-from zk_pipeline.sandbox.server import SandboxProcess
+from zk_pipeline.processes.groups import wait_until
+from zk_pipeline.runtime.dagster_server import DagsterServer, DagsterServerError, asset_url, partition_url, run_url
+from zk_pipeline.runtime.run_tags import range_tags
 from zk_pipeline.store.encryption import TokenCipher, generate_key
-from zk_pipeline.supervisor.groups import wait_until
-from zk_pipeline_tests.commands.test_up import free_port, zk_up
+from zk_pipeline_tests.cli.test_up import free_port, zk_up
+from zk_sandbox.server import SandboxProcess
 
 FIRST, LAST = date(2025, 10, 13), date(2025, 10, 14)
 LINK = "https://dagster.example.com"

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from zk_pipeline.connectors import base, errors
+from zk_pipeline.connectors import contract, errors
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.ledger import PushState
 from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
-from zk_pipeline.settings import ENV_FILE, OTHER_VARIABLES, Settings
+from zk_pipeline.runtime.settings import ENV_FILE, OTHER_VARIABLES, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -30,7 +30,7 @@ SOURCES = sorted(
 VARIABLES = {f"ZK_{name.upper()}" for name in Settings.model_fields}
 COMMAND_VARIABLES = {
     name
-    for command in (ROOT / "zk_pipeline" / "commands").glob("*.py")
+    for command in (ROOT / "zk_pipeline" / "cli").glob("*.py")
     for name in re.findall(r'envvar="(\w+)"', command.read_text(encoding="utf-8"))
 }
 NONE = "none"
@@ -178,8 +178,8 @@ def test_the_architecture_gives_the_meaning_and_next_step_of_each_reason(reason:
     assert f"| `{reason}` | {explained.meaning} | {explained.next_step} |" in rows
 
 
-@pytest.mark.parametrize("contract", [base.SourceConnector, base.TargetConnector])
-def test_the_page_for_connectors_names_every_method_of_the_contract(contract: type[base.Connector]) -> None:
+@pytest.mark.parametrize("contract", [contract.SourceConnector, contract.TargetConnector])
+def test_the_page_for_connectors_names_every_method_of_the_contract(contract: type[contract.Connector]) -> None:
     text = (DOCS / "connectors.md").read_text(encoding="utf-8")
     assert {name for name in contract.__abstractmethods__ if f"`{name}" not in text} == set()
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import typer
 
-from zk_pipeline.cli import app
-from zk_pipeline.local import PROJECT
+from zk_pipeline.cli.app import app
+from zk_pipeline.runtime.environment import PROJECT
 
 PAGES = [PROJECT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")] + sorted(
     (PROJECT / "docs").glob("*.md")

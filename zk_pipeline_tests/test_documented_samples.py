@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 import yaml
 
-from zk_pipeline import logs
 from zk_pipeline.connectors.conformance import SourceConformance
 from zk_pipeline.connectors.plugins import SOURCES, TARGETS
-from zk_pipeline.connectors.zammad import ZammadConnector
-from zk_pipeline.local import PROJECT
-from zk_pipeline.logs import JsonFormatter
-from zk_pipeline.settings import Settings
+from zk_pipeline.connectors.zammad.connector import ZammadConnector
+from zk_pipeline.runtime import logs
+from zk_pipeline.runtime.environment import PROJECT
+from zk_pipeline.runtime.logs import JsonFormatter
+from zk_pipeline.runtime.settings import Settings
 from zk_pipeline_tests.documented import PAGES, blocks, steps
 
 DOCS = PROJECT / "docs"

@@ -10,11 +10,12 @@ import pytest
 from dagster._grpc.server import DagsterApiServer
 from dagster_postgres.utils import DagsterPostgresException
 
-from zk_pipeline.store import embedded
-from zk_pipeline.store.embedded import EmbeddedDatabase, embedded_server
-from zk_pipeline.supervisor import code_server, running
-from zk_pipeline.supervisor.home import Possession
-from zk_pipeline.supervisor.running import Listener, Part, Supervisor, restart_delay
+from zk_pipeline.processes import code_server
+from zk_pipeline.processes import supervisor as running
+from zk_pipeline.processes.home import HomeLock
+from zk_pipeline.processes.supervisor import Listener, Part, Supervisor, restart_delay
+from zk_pipeline.runtime import embedded
+from zk_pipeline.runtime.embedded import EmbeddedDatabase, embedded_server
 from zk_pipeline_tests.store.embedded_users import ask, server_pid
 from zk_pipeline_tests.test_supervisor import (
     DIES_ONCE,
@@ -42,7 +43,7 @@ sys.exit(4)
 
 BLOCKED = """
 import threading, time
-from zk_pipeline.supervisor import code_server
+from zk_pipeline.processes import code_server
 code_server.SECONDS_WITHOUT_A_LOOK = 1.0
 server = object.__new__(code_server.ForkingApiServer)
 server._server_termination_event, server._looked_at = threading.Event(), time.monotonic()
@@ -51,7 +52,7 @@ server._end_when_blocked()
 
 
 def test_a_part_that_dies_again_and_again_is_never_given_up(
-    held: Possession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    held: HomeLock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(running, "LONGEST_DELAY_SECONDS", 0.01)
     journal, told = tmp_path / "journal", Told(stop=False)
@@ -65,7 +66,7 @@ def test_restarts_wait_longer_each_time_and_a_minute_at_most() -> None:
 
 
 def test_what_ran_well_before_it_died_does_not_wait_longer_each_time(
-    held: Possession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    held: HomeLock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(running, "SECONDS_OF_HEALTH", 0.1)
     pauses: list[int] = []
@@ -79,7 +80,7 @@ def test_what_ran_well_before_it_died_does_not_wait_longer_each_time(
 
 
 def test_a_part_that_lives_and_does_not_answer_is_ended_and_starts_again(
-    held: Possession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    held: HomeLock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(running, "SECONDS_OF_SILENCE", 0.3)
     monkeypatch.setattr(running, "_SECONDS_BETWEEN_QUESTIONS", 0.05)
@@ -102,7 +103,7 @@ def test_a_part_that_lives_and_does_not_answer_is_ended_and_starts_again(
 
 
 def test_a_part_that_is_slow_to_start_is_not_taken_for_silent(
-    held: Possession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    held: HomeLock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(running, "SECONDS_OF_SILENCE", 0.0)
     monkeypatch.setattr(running, "_SECONDS_BETWEEN_QUESTIONS", 0.05)
@@ -120,7 +121,7 @@ def test_a_part_that_is_slow_to_start_is_not_taken_for_silent(
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGQUIT])
 def test_a_database_that_died_is_started_again_and_the_others_wait_for_it(
-    held: Possession, tmp_path: Path, number: signal.Signals
+    held: HomeLock, tmp_path: Path, number: signal.Signals
 ) -> None:
     journal, told = tmp_path / "journal", Told(stop=False)
 
@@ -144,7 +145,7 @@ def test_a_database_that_died_is_started_again_and_the_others_wait_for_it(
     assert len(journal.read_text().split()) == 2
 
 
-def test_a_database_that_does_not_answer_is_ended(held: Possession, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_does_not_answer_is_ended(held: HomeLock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "SECONDS_OF_SILENCE", 0.2)
     monkeypatch.setattr(running, "_SECONDS_BETWEEN_QUESTIONS", 0.05)
     monkeypatch.setattr(embedded, "_SECONDS_TO_ANSWER", 1)

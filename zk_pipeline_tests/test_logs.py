@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from zk_pipeline import logs
-from zk_pipeline.logs import JsonFormatter
+from zk_pipeline.runtime import logs
+from zk_pipeline.runtime.logs import JsonFormatter
 
 
 def line(message: str, *values: object, exc_info: Any = None) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from zk_pipeline.schedules import CATCH_UP, DEEP_CHECK, PRESETS, ScheduleError, SchedulePlan, plan_of
-from zk_pipeline.settings import ENV_FILE, Settings, WhenBusy, load_settings
+from zk_pipeline.runtime.schedules import CATCH_UP, DEEP_CHECK, PRESETS, ScheduleError, SchedulePlan, plan_of
+from zk_pipeline.runtime.settings import ENV_FILE, Settings, WhenBusy, load_settings
 
 BERLIN = ZoneInfo("Europe/Berlin")
 CLOCKS_GO_FORWARD, CLOCKS_GO_BACK = date(2026, 3, 29), date(2026, 10, 25)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from zk_pipeline.settings import SettingsError, load_settings, readable_env_file
+from zk_pipeline.runtime.settings import SettingsError, load_settings, readable_env_file
 
 
 @pytest.fixture(autouse=True)

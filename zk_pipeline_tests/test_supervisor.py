@@ -15,18 +15,18 @@ from pathlib import Path
 import pytest
 import yaml
 
-from zk_pipeline.dagster_server import LOCATION
-from zk_pipeline.local import PROJECT
+from zk_pipeline.processes import supervisor
+from zk_pipeline.processes.code_server import close_directory
+from zk_pipeline.processes.groups import end_groups, exists, wait_until
+from zk_pipeline.processes.home import HomeLock, Record, SupervisorError, possession
+from zk_pipeline.processes.programs import HOST, code_socket, free_port, parts, reachable_url
+from zk_pipeline.processes.supervisor import Listener, Part, Supervisor, open_log
+from zk_pipeline.runtime.dagster_server import LOCATION
+from zk_pipeline.runtime.environment import PROJECT
 from zk_pipeline.store.encryption import generate_key
-from zk_pipeline.supervisor import running
-from zk_pipeline.supervisor.code_server import close_directory
-from zk_pipeline.supervisor.groups import end_groups, exists, wait_until
-from zk_pipeline.supervisor.home import Possession, Record, SupervisorError, possession
-from zk_pipeline.supervisor.parts import HOST, code_socket, free_port, parts, reachable_url
-from zk_pipeline.supervisor.running import Listener, Part, Supervisor, open_log
 
 ADDRESS = "http://127.0.0.1:3000"
-KEEPER = [sys.executable, "-m", "zk_pipeline.supervisor.keeper"]
+KEEPER = [sys.executable, "-m", "zk_pipeline.processes.watchdog"]
 
 SERVES = """
 import signal, sys
@@ -105,7 +105,7 @@ def sigterm_as_usual() -> Iterator[None]:
 
 
 @pytest.fixture
-def held(tmp_path: Path) -> Iterator[Possession]:
+def held(tmp_path: Path) -> Iterator[HomeLock]:
     with possession(tmp_path, ADDRESS) as held:
         yield held
 
@@ -115,30 +115,30 @@ def serving(journal: Path, name: str, order: int) -> Part:
     return Part(name, argv, {}, lambda: journal.exists() and f"start {name}\n" in journal.read_text(), order)
 
 
-def supervise(held: Possession, told: Told, wanted: Sequence[Part], *, echo: bool = False) -> None:
+def supervise(held: HomeLock, told: Told, wanted: Sequence[Part], *, echo: bool = False) -> None:
     Supervisor(held, told.listener(echo=echo), keeper=[*KEEPER, str(held.home)]).run(wanted)
 
 
-def test_parts_start_in_order_and_stop_in_reverse(held: Possession, tmp_path: Path) -> None:
+def test_parts_start_in_order_and_stop_in_reverse(held: HomeLock, tmp_path: Path) -> None:
     journal, told = tmp_path / "journal", Told()
     supervise(held, told, [serving(journal, "second", 2), serving(journal, "first", 1)])
     assert journal.read_text().splitlines() == ["start first", "start second", "stop second", "stop first"]
     assert told.ready == ["first", "second"]
 
 
-def test_output_goes_to_a_log_for_each_part(held: Possession, tmp_path: Path) -> None:
+def test_output_goes_to_a_log_for_each_part(held: HomeLock, tmp_path: Path) -> None:
     supervise(held, Told(), [serving(tmp_path / "journal", "code server", 1)])
     assert (tmp_path / "logs" / "code-server.log").read_text() == "hello from code server\n"
 
 
-def test_output_is_shown_as_well_when_asked_for(held: Possession, tmp_path: Path) -> None:
+def test_output_is_shown_as_well_when_asked_for(held: HomeLock, tmp_path: Path) -> None:
     told = Told()
     supervise(held, told, [serving(tmp_path / "journal", "web", 1)], echo=True)
     assert wait_until(lambda: told.lines == [("web", "hello from web")], 5)
     assert (tmp_path / "logs" / "web.log").read_text() == "hello from web\n"
 
 
-def test_a_part_that_ends_before_it_is_ready_is_reported_with_its_last_lines(held: Possession, tmp_path: Path) -> None:
+def test_a_part_that_ends_before_it_is_ready_is_reported_with_its_last_lines(held: HomeLock, tmp_path: Path) -> None:
     broken = Part("web", (sys.executable, "-c", "print('no such table'); exit(3)"), {}, lambda: False, 1)
     with pytest.raises(
         SupervisorError, match=r"web ended before it was ready \(with code 3\).*web\.log.*\nno such tab"
@@ -146,7 +146,7 @@ def test_a_part_that_ends_before_it_is_ready_is_reported_with_its_last_lines(hel
         supervise(held, Told(), [broken])
 
 
-def test_a_part_that_dies_is_started_again(held: Possession, tmp_path: Path) -> None:
+def test_a_part_that_dies_is_started_again(held: HomeLock, tmp_path: Path) -> None:
     journal, told = tmp_path / "journal", Told(stop=False)
 
     def once_it_waits() -> bool:
@@ -161,7 +161,7 @@ def test_a_part_that_dies_is_started_again(held: Possession, tmp_path: Path) -> 
 
 
 def test_a_part_that_was_asked_to_end_is_started_again_at_once_and_uses_up_no_restart(
-    held: Possession, tmp_path: Path
+    held: HomeLock, tmp_path: Path
 ) -> None:
     journal, told = tmp_path / "journal", Told(stop=False)
 
@@ -180,10 +180,10 @@ def test_a_part_that_was_asked_to_end_is_started_again_at_once_and_uses_up_no_re
 def test_a_log_above_the_limit_is_put_aside(tmp_path: Path) -> None:
     path = tmp_path / "logs" / "web.log"
     path.parent.mkdir()
-    path.write_bytes(b"x" * (running.LOG_LIMIT_BYTES + 1))
+    path.write_bytes(b"x" * (supervisor.LOG_LIMIT_BYTES + 1))
     with open_log(path) as log:
         assert log.tell() == 0
-    assert (tmp_path / "logs" / "web.log.1").stat().st_size == running.LOG_LIMIT_BYTES + 1
+    assert (tmp_path / "logs" / "web.log.1").stat().st_size == supervisor.LOG_LIMIT_BYTES + 1
 
 
 def test_a_grandchild_that_ignores_sigterm_is_killed_with_its_group() -> None:
@@ -198,7 +198,7 @@ def test_a_grandchild_that_ignores_sigterm_is_killed_with_its_group() -> None:
             os.kill(grandchild, 0)
 
 
-def test_the_keeper_ends_what_a_killed_supervisor_left(held: Possession) -> None:
+def test_the_keeper_ends_what_a_killed_supervisor_left(held: HomeLock) -> None:
     with sleeper() as left:
         held.record([left.pid])
         with subprocess.Popen([*KEEPER, str(held.home)], stdin=subprocess.PIPE) as keeper:
@@ -226,7 +226,7 @@ def test_numbers_of_processes_from_before_a_reboot_are_left_alone(tmp_path: Path
         stranger.kill()
 
 
-def test_a_second_supervisor_is_told_where_the_first_one_is(held: Possession) -> None:
+def test_a_second_supervisor_is_told_where_the_first_one_is(held: HomeLock) -> None:
     with (
         pytest.raises(SupervisorError, match=f"runs already on {held.home} at {ADDRESS}"),
         possession(held.home, "http://127.0.0.1:4000"),

@@ -5,14 +5,14 @@ import sys
 
 import pytest
 
-from zk_pipeline.settings import Settings, SettingsError, load_settings
-from zk_pipeline.tracing import spans
+from zk_pipeline.runtime import tracing
+from zk_pipeline.runtime.settings import Settings, SettingsError, load_settings
 from zk_pipeline_tests.collector import ON, Collector, collecting
 
 STANDARD = "OTEL_EXPORTER_OTLP_ENDPOINT"
 LOADED = """
 import sys
-import zk_pipeline.defs.push.assets, zk_pipeline.web.app
+import zk_pipeline.defs.sync, zk_pipeline.web.app
 print([name for name in sys.modules if name.startswith(("opentelemetry.sdk", "opentelemetry.exporter"))])
 """
 
@@ -45,10 +45,10 @@ def test_without_a_collector_nothing_of_opentelemetry_is_loaded():
 
 def test_without_the_packages_the_sentence_names_the_remedy(variables: pytest.MonkeyPatch):
     with collecting(variables) as collector:
-        variables.delitem(sys.modules, "zk_pipeline.tracing.export", raising=False)
+        variables.delitem(sys.modules, "zk_pipeline.runtime.tracing_export", raising=False)
         variables.setitem(sys.modules, "opentelemetry.sdk.trace", None)
         with pytest.raises(SettingsError, match=r"opentelemetry\.sdk\.trace.*pip install 'zk-pipeline\[tracing\]'"):
-            spans.set_up(Settings(_env_file=None, otlp_endpoint=collector.url))
+            tracing.set_up(Settings(_env_file=None, otlp_endpoint=collector.url))
 
 
 def test_a_collector_gets_what_waits_when_the_process_ends():
@@ -59,8 +59,8 @@ def test_a_collector_gets_what_waits_when_the_process_ends():
 
 def _program(collector: Collector) -> str:
     return f"""
-from zk_pipeline.settings import Settings
-from zk_pipeline.tracing import spans
+from zk_pipeline.runtime.settings import Settings
+from zk_pipeline.runtime.runtime import tracing as spans
 spans.set_up(Settings(_env_file=None, otlp_endpoint={collector.url!r}))
 with spans.span("outer"):
     pass

@@ -14,13 +14,8 @@ from typing import Generic, TypeVar
 
 import pytest
 
-from zk_pipeline.connectors.base import Connector, SourceConnector, TargetConnector
-from zk_pipeline.connectors.errors import (
-    AuthenticationError,
-    StillInUseError,
-    UnavailableError,
-    ValidationFailedError,
-)
+from zk_pipeline.connectors.contract import Connector, SourceConnector, TargetConnector
+from zk_pipeline.connectors.errors import AuthenticationError, StillInUseError, UnavailableError, ValidationFailedError
 from zk_pipeline.domain.records import (
     AccountingChange,
     AccountingDraft,

@@ -1,7 +1,4 @@
-"""The HTTP client of the connectors: time limits, bounded retry, typed errors, and no write sent twice.
-
-Which status means what is said by a `Dialect`, one for each system.
-"""
+"""The HTTP client of the connectors: time limits, bounded retry, typed errors, and no write sent twice."""
 
 import logging
 import random
@@ -17,10 +14,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from zk_pipeline.connectors import addresses, network
-from zk_pipeline.connectors.addresses import checked_base_url, checked_token
+from zk_pipeline.connectors import network, ssrf_guard
 from zk_pipeline.connectors.answer import Answer, Call, Dialect, parsed, retry_after
-from zk_pipeline.connectors.base import Endpoint, RequestCounts, Standing
+from zk_pipeline.connectors.contract import Connector, Endpoint, RequestCounts, SystemState
 from zk_pipeline.connectors.errors import (
     AuthenticationError,
     ConnectorError,
@@ -28,9 +24,13 @@ from zk_pipeline.connectors.errors import (
     RateLimitedError,
     UnavailableError,
 )
-from zk_pipeline.connectors.exchanges import MASK, Attempt, listener, presentable, watchers, with_query
-from zk_pipeline.domain.exchanges import Exchange
-from zk_pipeline.domain.traffic import NOTHING, UNANSWERED, Tally, Traffic, single
+from zk_pipeline.connectors.request_records import MASK, Attempt, listener, presentable, watchers, with_query
+from zk_pipeline.connectors.ssrf_guard import checked_base_url, checked_token
+from zk_pipeline.domain.requests import NOTHING, UNANSWERED, RequestRecord, Tally, Traffic, single
+
+# The HTTP client of the connectors: time limits, bounded retry, typed errors, and no write sent twice.
+#
+# Which status means what is said by a `Dialect`, one for each system.
 
 CONNECT_SECONDS = 10.0
 LONGEST_WAIT_SECONDS = 60.0
@@ -81,7 +81,7 @@ class HttpClient:
         self._lock = threading.Lock()
         self._reads = self._writes = 0
         self._traffic: dict[tuple[str, str], Tally] = {}
-        self._standing: Standing | None = None
+        self._standing: SystemState | None = None
         self.system = (
             dialect.product if endpoint.name == dialect.product.lower() else f"{dialect.product} ({endpoint.name})"
         )
@@ -98,7 +98,7 @@ class HttpClient:
             timeout=httpx.Timeout(endpoint.timeout_seconds, connect=CONNECT_SECONDS),
             limits=httpx.Limits(keepalive_expiry=IDLE_SECONDS),
             follow_redirects=False,
-            event_hooks={"request": [addresses.guarded]},
+            event_hooks={"request": [ssrf_guard.guarded]},
         )
 
     @property
@@ -114,7 +114,7 @@ class HttpClient:
             return dict(self._traffic)
 
     @property
-    def standing(self) -> Standing | None:
+    def standing(self) -> SystemState | None:
         """Whether the system answers, as the last request showed; `None` before the first."""
         return self._standing
 
@@ -179,7 +179,7 @@ class HttpClient:
         hearing = listener()
         if hearing is not None and hearing.wants(writes=call.writes):
             error = outcome.error if isinstance(outcome, _Failure) else None
-            exchange = Exchange(
+            exchange = RequestRecord(
                 method=call.method,
                 path=with_query(call.path, params or {}, self._token),
                 asked=body,
@@ -250,16 +250,16 @@ class HttpClient:
             return None, headers
 
 
-def _standing(call: Call, outcome: Answer | _Failure) -> Standing | None:
+def _standing(call: Call, outcome: Answer | _Failure) -> SystemState | None:
     """What an attempt says about the system: a refusal is an answer, a write that failed may do so by its own fault."""
     if isinstance(outcome, Answer):
-        return Standing()
+        return SystemState()
     error = outcome.error
     refused = isinstance(error, AuthenticationError)
     is_away = refused or isinstance(error, UnavailableError | RateLimitedError | ProtocolError)
     if refused or outcome.unsent or outcome.wait is not None or (is_away and not call.writes):
-        return Standing(str(error), outcome.wait, refused)
-    return None if is_away else Standing()
+        return SystemState(str(error), outcome.wait, refused)
+    return None if is_away else SystemState()
 
 
 def _waiting_time(attempt: int, told: float | None) -> float:
@@ -355,9 +355,9 @@ def _transport_failure(call: Call, error: httpx.RequestError) -> _Failure:
         reason = str(error).strip().rstrip(".") or "no answer"
         remedy = "Correct the proxy's address, name and password there."
         return _Failure(call.error(UnavailableError, f"The proxy refused ({reason}).", remedy=remedy), unsent=True)
-    if isinstance(error, addresses.ForbiddenAddressError):
+    if isinstance(error, ssrf_guard.ForbiddenAddressError):
         problem = "The base URL leads to an address that is forbidden; nothing was sent to it."
-        return _Failure(call.error(UnavailableError, problem, remedy=addresses.REMEDY), unsent=True)
+        return _Failure(call.error(UnavailableError, problem, remedy=ssrf_guard.REMEDY), unsent=True)
     if any(isinstance(cause, ssl.SSLError) for cause in _causes(error)):
         return _Failure(
             call.error(
@@ -386,3 +386,33 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     while cause is not None:
         yield cause
         cause = cause.__cause__ or cause.__context__
+
+
+# What connectors that talk HTTP have in common: one client, its counts and its end.
+
+
+class HttpConnector(Connector):
+    """A connector whose requests all go through one client, in its system's dialect."""
+
+    def __init__(self, endpoint: Endpoint, dialect: Dialect, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        super().__init__(endpoint)
+        self._http = HttpClient(endpoint, dialect, sleep=sleep)
+
+    @property
+    def requests(self) -> RequestCounts:
+        """Requests sent since the connector was made."""
+        return self._http.requests
+
+    @property
+    def traffic(self) -> Traffic:
+        """The same by status, and how long they took."""
+        return self._http.traffic
+
+    @property
+    def standing(self) -> SystemState | None:
+        """Whether the system answers, as the last request showed."""
+        return self._http.standing
+
+    def close(self) -> None:
+        """Release the connections."""
+        self._http.close()

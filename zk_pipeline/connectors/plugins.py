@@ -12,7 +12,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TypeVar
 
-from zk_pipeline.connectors.base import Connector, SourceConnector, TargetConnector
+from zk_pipeline.connectors.contract import Connector, SourceConnector, TargetConnector
 
 SOURCES = "zk_pipeline.sources"
 TARGETS = "zk_pipeline.targets"

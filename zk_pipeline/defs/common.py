@@ -1,15 +1,141 @@
-"""What the assets have in common: owner, group, kinds, partitions, the backfill policy and their spans."""
+"""What the assets have in common: partitions, backfill policy, owners, recording days, tables for people."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from decimal import Decimal
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar
 
 import dagster as dg
 
-from zk_pipeline.defs.days import days_of
-from zk_pipeline.partitions import days
-from zk_pipeline.tracing import spans
+from zk_pipeline.connectors.errors import ConnectorError
+from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.pipeline import SYSTEM_ERRORS, DaysFailedError, Pipeline
+from zk_pipeline.runtime import links, tracing
+from zk_pipeline.runtime.settings import load_settings
+from zk_pipeline.stages.systems import Run
+
+# What a stage of the pipeline did, in Dagster: each good day is recorded, each bad one named.
+
+Metadata = Mapping[str, Any]
+Done = TypeVar("Done")
+
+CAUSE = "cause"
+"""Metadata of a failure by which those of one cause are told apart from others."""
+
+
+def days_of(context: dg.AssetExecutionContext) -> list[date]:
+    """The days of this run, whether it is one or a range; none where an asset has no partitions."""
+    if not (context.has_partition_key or context.has_partition_key_range):
+        return []
+    return [date.fromisoformat(key) for key in context.partition_keys]
+
+
+def pipeline_of(context: dg.AssetExecutionContext, zk: ZkResource) -> Pipeline:
+    """The pipeline for the days of this run."""
+    return Pipeline(zk.systems, zk.systems.run or Run(context.run.run_id), days_of(context), context.log)
+
+
+def recorded(
+    context: dg.AssetExecutionContext,
+    stage: Callable[[], Mapping[date, Done]],
+    metadata: Callable[[date, Done], Metadata],
+) -> None:
+    """Carry out a stage and record each day. Raises `Failure` naming the bad days, after the good ones are recorded."""
+    with stopping_on_system_errors():
+        try:
+            done = stage()
+        except DaysFailedError as error:
+            for day, of_day in error.good.items():
+                materialized = dg.AssetMaterialization(
+                    context.asset_key, partition=day.isoformat(), metadata=metadata(day, of_day)
+                )
+                context.log_event(materialized)
+            bad_days = ", ".join(map(str, error.bad))
+            raise dg.Failure(description=str(error), metadata={"bad_days": bad_days}) from error.__cause__
+    for day, of_day in done.items():
+        context.add_asset_metadata(metadata(day, of_day), partition_key=day.isoformat())
+
+
+@contextmanager
+def stopping_on_system_errors() -> Iterator[None]:
+    """Turn a system's problem into a failure whose text is the sentence for the operator."""
+    try:
+        yield
+    except SYSTEM_ERRORS as error:
+        raise dg.Failure(description=str(error), metadata={CAUSE: _cause(error)}) from error
+
+
+def _cause(error: Exception) -> str:
+    """The same for all stages that met the same problem of a system, whatever they were calling."""
+    return f"{error.system}: {error.problem} {error.remedy}" if isinstance(error, ConnectorError) else str(error)
+
+
+# Metadata for people: minutes, small tables with links, for the materialization pages of Dagster's UI.
+
+ROWS_SHOWN = 20
+HIDDEN = "(hidden)"
+
+
+def minutes(value: Decimal) -> dg.MetadataValue:
+    """Minutes as a number that Dagster can plot; it is for looking at, never for counting."""
+    return dg.MetadataValue.float(float(value))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.MetadataValue:
+    """The first rows as a table; cells may hold links made by `link`."""
+    listed = list(rows)
+    lines = [_line(columns), _line(["---"] * len(columns)), *(_line(row) for row in listed[:ROWS_SHOWN])]
+    if len(listed) > ROWS_SHOWN:
+        lines.append(_line([f"… and {len(listed) - ROWS_SHOWN} more", *[""] * (len(columns) - 1)]))
+    return dg.MetadataValue.md("\n".join(lines))
+
+
+def link(text: str, url: str) -> str:
+    """A link to a page of the source or the target."""
+    return f"[{_plain(text)}]({url})"
+
+
+def ticket_link(base_url: str, number: str, ticket_id: int) -> str:
+    """The ticket in Zammad."""
+    return link(number, links.ticket(base_url, ticket_id))
+
+
+def timesheet_link(base_url: str, timesheet_id: int | None) -> str:
+    """The time sheet in Kimai, or nothing."""
+    return link(str(timesheet_id), links.timesheet(base_url, timesheet_id)) if timesheet_id else ""
+
+
+def cell(value: object) -> str:
+    """A value that cannot break out of its cell."""
+    return _plain("" if value is None else str(value))
+
+
+def named(value: object, *, shown: bool) -> str:
+    """A value that may name people, customers or tickets: shown only where previews show names (ZK_PREVIEW_NAMES)."""
+    return cell(value) if shown else HIDDEN
+
+
+def _line(cells: Sequence[object]) -> str:
+    return "| " + " | ".join("" if value is None else str(value) for value in cells) + " |"
+
+
+def _plain(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("|", "\\|").replace("[", "\\[").replace("<", "&lt;")
+    return " ".join(escaped.split())
+
+
+# The one partitions definition: a day of the business zone, today included.
+
+_settings = load_settings()
+
+days = dg.DailyPartitionsDefinition(
+    start_date=_settings.start_date.isoformat(), timezone=_settings.timezone, end_offset=1
+)
+
+# What the assets have in common: owner, group, kinds, partitions, the backfill policy and their spans.
 
 # The parameter has been in beta for years; without the filter every process says so once for each asset.
 warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", category=dg.BetaWarning)
@@ -54,7 +180,7 @@ def traced(stage: Stage) -> Stage:
     @wraps(stage)
     def in_a_span(context: dg.AssetExecutionContext, **resources: Any) -> Any:
         asset = context.asset_key.to_user_string()
-        with spans.span(asset, spans.step_attributes(context.run.run_id, asset, days_of(context))):
+        with tracing.span(asset, tracing.step_attributes(context.run.run_id, asset, days_of(context))):
             return stage(context, **resources)
 
     return in_a_span

@@ -8,12 +8,12 @@ from datetime import datetime
 import dagster as dg
 from pydantic import PrivateAttr
 
-from zk_pipeline import logs
-from zk_pipeline.connectors.base import SourceConnector, TargetConnector
+from zk_pipeline.connectors.contract import SourceConnector, TargetConnector
 from zk_pipeline.defs.run_launcher import process_name, run_lock
-from zk_pipeline.local import shared_environment
-from zk_pipeline.logs import LogFormat
-from zk_pipeline.run_tags import (
+from zk_pipeline.runtime import logs, tracing
+from zk_pipeline.runtime.environment import shared_environment
+from zk_pipeline.runtime.logs import LogFormat
+from zk_pipeline.runtime.run_tags import (
     COMMAND,
     OVERRIDE_TAG,
     REASON_TAG,
@@ -22,12 +22,11 @@ from zk_pipeline.run_tags import (
     is_wanted_by_a_person,
     range_of,
 )
-from zk_pipeline.runtime import Runtime, SetupError, open_runtime, utc_now
-from zk_pipeline.settings import load_settings
+from zk_pipeline.runtime.runtime import Runtime, SetupError, open_runtime, utc_now
+from zk_pipeline.runtime.settings import load_settings
 from zk_pipeline.stages.systems import Run, Systems
-from zk_pipeline.store import run_requests
+from zk_pipeline.store import runs
 from zk_pipeline.store.encryption import EncryptionError
-from zk_pipeline.tracing import spans
 
 DEV_CLI = "DAGSTER_IS_DEV_CLI"
 """Set by Dagster in the processes of `dagster dev`."""
@@ -53,9 +52,9 @@ class ZkResource(dg.ConfigurableResource):
             at_once=tags.get(REASON_TAG) == COMMAND,
             in_development=DEV_CLI in os.environ and not settings.dev_push,
         )
-        spans.set_up(settings)
+        tracing.set_up(settings)
         self._opened.enter_context(logs.about(run_id=self._run.id))
-        self._opened.enter_context(spans.run(self._run.id, context.run.job_name))
+        self._opened.enter_context(tracing.run(self._run.id, context.run.job_name))
         if settings.log_format is LogFormat.JSON:
             logs.set_up(LogFormat.JSON)  # A run begins in a process of its own, which has no log yet.
         # What is wrong with the settings is said by the stage that needs them.
@@ -69,7 +68,7 @@ class ZkResource(dg.ConfigurableResource):
         about = days_about(*run.span) if run.span else ""
         token = started.tags.get(REQUEST_TAG, "")
         with self.runtime.database.transaction() as connection:
-            return run_requests.spend(connection, token, started.job_name, about, run.id) is not None
+            return runs.spend(connection, token, started.job_name, about, run.id) is not None
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         """Close what was opened."""
@@ -80,7 +79,7 @@ class ZkResource(dg.ConfigurableResource):
         finally:
             self._opened.close()
             if self._run is not None:
-                spans.flush()  # The process of a run ends without the usual ceremony.
+                tracing.flush()  # The process of a run ends without the usual ceremony.
         self._runtime = self._systems = None
 
     @property

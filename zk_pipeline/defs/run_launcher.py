@@ -19,9 +19,9 @@ from dagster._core.launcher import DefaultRunLauncher
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 from dagster._serdes import ConfigurableClassData
 
-from zk_pipeline.dagster_server import LOCATION
-from zk_pipeline.run_tags import REASON_TAG
-from zk_pipeline.settings import load_settings
+from zk_pipeline.runtime.dagster_server import LOCATION
+from zk_pipeline.runtime.run_tags import REASON_TAG
+from zk_pipeline.runtime.settings import load_settings
 from zk_pipeline.store.database import Database, DatabaseUnavailableError
 
 SECONDS_TO_BEGIN = 30.0

@@ -10,8 +10,8 @@ from dagster._core.definitions import instigation_logger
 from dagster._core.execution import context_creation_job
 from dagster._utils.log import create_console_logger
 
-from zk_pipeline.logs import JsonFormatter, LogFormat
-from zk_pipeline.settings import SettingsError, load_settings
+from zk_pipeline.runtime.logs import JsonFormatter, LogFormat
+from zk_pipeline.runtime.settings import SettingsError, load_settings
 
 CONSOLE = "console"
 """The name by which run configurations choose its level."""

@@ -105,7 +105,7 @@ class Limits:
     deletes: int
 
 
-def objection(lines: Collection[Result], timesheets: int, limits: Limits) -> str | None:
+def limit_violation(lines: Collection[Result], timesheets: int, limits: Limits) -> str | None:
     """Why a run over these lines should not begin to write, if so; `timesheets` is how many its days hold.
 
     A deletion that a person decided was thought about and does not count.

@@ -75,7 +75,7 @@ class Entry:
         )
 
 
-def age(source_id: str) -> tuple[int, str]:
+def source_id_order(source_id: str) -> tuple[int, str]:
     """Sorts source ids by their number: the oldest booking first."""
     return len(source_id), source_id
 

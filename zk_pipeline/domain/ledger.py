@@ -1,4 +1,4 @@
-"""What we remember of a write: what we asked for, and the row as the target returned it (the base snapshot)."""
+"""What is remembered of a write: what we asked for, the row as the target returned it, and how it is taken back."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,10 +6,12 @@ from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any
 
-from zk_pipeline.domain.by_hand import ByHand
 from zk_pipeline.domain.entries import stable_hash
+from zk_pipeline.domain.manual_fields import ByHand
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.domain.rounding import Answer, Times
+
+# What we remember of a write: what we asked for, and the row as the target returned it (the base snapshot).
 
 
 class PushState(StrEnum):
@@ -121,3 +123,71 @@ class LedgerRow:
             return None
         begin = self.placed_at or self.asked.begin
         return Answer(int(begin.timestamp()), self.asked.seconds, Times.of(row))
+
+
+# What is remembered of each write to the target, so that it can be told and taken back.
+
+
+class Operation(StrEnum):
+    """What a write did. `unlink` took the marker off a time sheet again, `tag` and `untag` are about its tags.
+
+    The last four are about master data.
+    """
+
+    CREATE = "create"
+    UPDATE = "update"
+    LINK = "link"
+    UNLINK = "unlink"
+    TAG = "tag"
+    UNTAG = "untag"
+    DELETE = "delete"
+    CREATE_CUSTOMER = "create_customer"
+    CREATE_PROJECT = "create_project"
+    DELETE_CUSTOMER = "delete_customer"
+    DELETE_PROJECT = "delete_project"
+
+
+MASTER_DATA = frozenset(
+    {
+        Operation.CREATE_CUSTOMER,
+        Operation.CREATE_PROJECT,
+        Operation.DELETE_CUSTOMER,
+        Operation.DELETE_PROJECT,
+    }
+)
+"""Operations whose `kimai_id` is that of a customer or project."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A customer or project as it was made: our number, and the name it got."""
+
+    number: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One write: `create` has no `before`, `delete` no `after`; an update or link has both.
+
+    Those of customers and projects have neither, nor a day, but `named`.
+    """
+
+    operation: str
+    source_id: str | None
+    kimai_id: int
+    entry_date: date | None
+    before: Timesheet | None = None
+    after: Timesheet | None = None
+    named: Named | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A stored entry of the journal; `undone_by` is the run that took it back."""
+
+    id: int
+    run_id: str
+    entry: JournalEntry
+    written_at: datetime
+    undone_by: str | None

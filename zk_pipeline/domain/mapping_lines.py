@@ -7,9 +7,8 @@ from enum import StrEnum
 from itertools import product
 from typing import ClassVar, TypeVar
 
-from zk_pipeline.domain.lookup import NoSingleFitError, Register, Thing, several, shown
 from zk_pipeline.domain.mapping import Mappings
-from zk_pipeline.domain.names import fold
+from zk_pipeline.domain.names import AmbiguousNameError, NamedItem, NameIndex, fold, several, shown
 from zk_pipeline.domain.people import People, label
 from zk_pipeline.domain.records import (
     Activity,
@@ -149,13 +148,13 @@ class Vocabulary:
         agents = [_agent(row) for row in (*source.agents, *gone)]
         types = [_of_source(row) for row in source.activity_types]
         organizations = [_of_source(row) for row in source.organizations]
-        self._agents = Register[int]("agent", "Zammad", agents)
-        self._types = Register[int | None]("activity type", "Zammad", types, {NOTHING: None})
-        self._scopes = Register[int]("organization", "Zammad", organizations)
-        self._organizations = Register[int]("organization", "Zammad", organizations, {NOTHING: 0})
-        self._users = Register[int]("user", "Kimai", map(_user, target.users))
-        self._activities = Register[int]("activity", "Kimai", map(_activity, target.activities))
-        self._customers = Register[int | None]("customer", "Kimai", map(_customer, target.customers), {OWN: None})
+        self._agents = NameIndex[int]("agent", "Zammad", agents)
+        self._types = NameIndex[int | None]("activity type", "Zammad", types, {NOTHING: None})
+        self._scopes = NameIndex[int]("organization", "Zammad", organizations)
+        self._organizations = NameIndex[int]("organization", "Zammad", organizations, {NOTHING: 0})
+        self._users = NameIndex[int]("user", "Kimai", map(_user, target.users))
+        self._activities = NameIndex[int]("activity", "Kimai", map(_activity, target.activities))
+        self._customers = NameIndex[int | None]("customer", "Kimai", map(_customer, target.customers), {OWN: None})
 
     def mapping(self, kind: str, zammad: str, kimai: str) -> AnyMapping:
         """The mapping that a line means. Raises `MappingError` with a sentence that names the column."""
@@ -309,7 +308,7 @@ def _in_column(column: str, find: Callable[[str], _Found], value: str) -> _Found
         raise of_column(column, value, f"{shown(value)} is longer than any name; write a name or an id.")
     try:
         return find(value)
-    except NoSingleFitError as error:
+    except AmbiguousNameError as error:
         raise of_column(column, value, str(error)) from None
 
 
@@ -318,23 +317,23 @@ def of_column(column: str, value: str, sentence: str) -> MappingError:
     return MappingError(Problem(f"column {column}: {sentence}", 0, column, value[:LONGEST_VALUE]))
 
 
-def _agent(row: Agent) -> Thing[int]:
-    return Thing(row.id, tuple(filter(None, (row.email, row.login, row.name))), "" if row.active else ", inactive")
+def _agent(row: Agent) -> NamedItem[int]:
+    return NamedItem(row.id, tuple(filter(None, (row.email, row.login, row.name))), "" if row.active else ", inactive")
 
 
-def _of_source(row: ActivityType | Organization) -> Thing[int]:
-    return Thing(row.id, (row.name,), "" if row.active else ", inactive")
+def _of_source(row: ActivityType | Organization) -> NamedItem[int]:
+    return NamedItem(row.id, (row.name,), "" if row.active else ", inactive")
 
 
-def _user(row: TargetUser) -> Thing[int]:
-    return Thing(row.id, tuple(filter(None, (row.username, row.email))), "" if row.enabled else ", disabled")
+def _user(row: TargetUser) -> NamedItem[int]:
+    return NamedItem(row.id, tuple(filter(None, (row.username, row.email))), "" if row.enabled else ", disabled")
 
 
-def _activity(row: Activity) -> Thing[int]:
+def _activity(row: Activity) -> NamedItem[int]:
     project = f", of project {row.project_id}" if row.project_id else ""
-    return Thing(row.id, (row.name,), project + ("" if row.visible else ", hidden"))
+    return NamedItem(row.id, (row.name,), project + ("" if row.visible else ", hidden"))
 
 
-def _customer(row: Customer) -> Thing[int]:
+def _customer(row: Customer) -> NamedItem[int]:
     number = f", number {row.number}" if row.number else ""
-    return Thing(row.id, tuple(filter(None, (row.name, row.number))), number + ("" if row.visible else ", hidden"))
+    return NamedItem(row.id, tuple(filter(None, (row.name, row.number))), number + ("" if row.visible else ", hidden"))

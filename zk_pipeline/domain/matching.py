@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from rapidfuzz import fuzz
 
-from zk_pipeline.domain.entries import age
+from zk_pipeline.domain.entries import source_id_order
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.markers import has_marker, marked_ids, ticket_references
 from zk_pipeline.domain.records import Timesheet
@@ -34,7 +34,7 @@ class Tier(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class MatchRequest:
     """An entry as matching sees it. `user_id` is `None` while the person is not mapped: then only tier 1 can match."""
 
     source_id: str
@@ -82,7 +82,7 @@ class Matches:
 
 
 @dataclass(frozen=True, slots=True)
-class Ours:
+class OwnershipIndex:
     """How time sheets are recognized as ours: connector name and the ledger (source id to time sheet id).
 
     The ledger may know more entries than are matched: their time sheets are nobody else's.
@@ -92,7 +92,9 @@ class Ours:
     ledger: Mapping[str, int]
 
 
-def match(wanted: Sequence[Wanted], timesheets: Iterable[Timesheet], ours: Ours, zone: ZoneInfo) -> Matches:
+def match(
+    wanted: Sequence[MatchRequest], timesheets: Iterable[Timesheet], ours: OwnershipIndex, zone: ZoneInfo
+) -> Matches:
     """Assign time sheets to entries. The order of the input does not matter."""
     rows = sorted(timesheets, key=lambda row: row.id)
     marked = _by_marker(rows, ours.connector)
@@ -152,13 +154,13 @@ def _by_marker(rows: Sequence[Timesheet], connector: str) -> dict[str, list[Time
 def _owners(ledger: Mapping[str, int]) -> dict[int, str]:
     """The source id by time sheet; a time sheet that the ledger names twice belongs to the oldest booking."""
     owners: dict[int, str] = {}
-    for source_id in sorted(ledger, key=age):
+    for source_id in sorted(ledger, key=source_id_order):
         owners.setdefault(ledger[source_id], source_id)
     return owners
 
 
 def _by_ledger_or_marker(
-    wanted: Sequence[Wanted],
+    wanted: Sequence[MatchRequest],
     rows: Sequence[Timesheet],
     marked: Mapping[str, Sequence[Timesheet]],
     owners: dict[int, str],
@@ -166,7 +168,7 @@ def _by_ledger_or_marker(
     """Tier 1. Whoever claims a time sheet by its marker is added to the owners, so that nobody claims it again."""
     owned = {owners[row.id]: row for row in rows if row.id in owners}
     matched: dict[str, Timesheet] = {}
-    for source_id in sorted((entry.source_id for entry in wanted), key=age):
+    for source_id in sorted((entry.source_id for entry in wanted), key=source_id_order):
         unowned = (row for row in marked.get(source_id, ()) if row.id not in owners)
         row = owned.get(source_id) or next(unowned, None)
         if row is not None:
@@ -187,7 +189,7 @@ def _clones(
 
 
 def _candidates(
-    wanted: Sequence[Wanted], free: Sequence[Timesheet], zone: ZoneInfo
+    wanted: Sequence[MatchRequest], free: Sequence[Timesheet], zone: ZoneInfo
 ) -> dict[str, tuple[Candidate, ...]]:
     by_user_and_ticket: dict[tuple[int, str], list[Timesheet]] = {}
     for row in free:
@@ -222,7 +224,7 @@ def _allowed_difference(seconds: int) -> int:
     return max(FUZZY_SECONDS, seconds * FUZZY_SHARE_PERCENT // 100)
 
 
-def _compare(entry: Wanted, row: Timesheet, zone: ZoneInfo) -> Candidate | None:
+def _compare(entry: MatchRequest, row: Timesheet, zone: ZoneInfo) -> Candidate | None:
     difference = abs(row.duration_seconds - entry.seconds)
     days_apart = abs(local_day(row.begin, zone) - entry.day)
     if not days_apart and difference <= SAME_DURATION_SECONDS:

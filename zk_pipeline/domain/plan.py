@@ -12,7 +12,7 @@ from zk_pipeline.domain.entries import Entry
 from zk_pipeline.domain.ledger import Desired, LedgerRow, Original
 from zk_pipeline.domain.mapping import CustomerPlan, ProjectPlan
 from zk_pipeline.domain.matching import Candidate
-from zk_pipeline.domain.placement import Span
+from zk_pipeline.domain.normalize import Span
 from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
 from zk_pipeline.domain.records import TargetServer, Timesheet
 from zk_pipeline.domain.rounding import ANY, Answer, Forecast, Rounding
@@ -115,7 +115,7 @@ class Survivor:
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class DayInputs:
     """Everything one day's reconciliation looks at.
 
     `timesheets` are those around the day and those the ledger knows; `ledger` holds the day's entries, bookings of the

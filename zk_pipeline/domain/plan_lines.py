@@ -1,28 +1,88 @@
-"""Lines of a plan: what an entry, a copy or a stray time sheet becomes once it is decided. Used by `reconcile`."""
+"""Lines of a plan: what an entry, a copy or a stray time sheet becomes once it is decided."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from zk_pipeline.domain.copies import Copy
 from zk_pipeline.domain.decision import Action, Decision, Owned, Status, owned
 from zk_pipeline.domain.entries import Entry, stable_hash
+from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.ledger import LedgerRow, PushState
-from zk_pipeline.domain.locks import Locks
-from zk_pipeline.domain.matching import Candidate, Match, Tier
-from zk_pipeline.domain.placement import Span
-from zk_pipeline.domain.plan import Draft, Result, Situation
+from zk_pipeline.domain.markers import marked_ids
+from zk_pipeline.domain.matching import Candidate, Match, Matches, Tier
+from zk_pipeline.domain.normalize import Span
+from zk_pipeline.domain.plan import DayInputs, Draft, Result
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Timesheet
+from zk_pipeline.domain.write_protection import Locks
+
+# Copies: time sheets with the marker of a booking that has another one, asked about on the day on which each lies.
+#
+# Duplicating and restarting keep the description, so a marker can come to lie on any day (docs/kimai.md §4).
+
+_WITHIN_REACH = timedelta(days=1)
+"""So far from its day a booking is looked for by its marker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A time sheet, and the booking whose marker it carries."""
+
+    source_id: str
+    sheet: Timesheet
+
+
+def of_day(matches: Matches, situation: DayInputs, zone: ZoneInfo) -> list[Copy]:
+    """The copies that lie on the day, each once: of the day's own bookings, and of those of other days.
+
+    One whose begin cannot be read may lie anywhere; it is asked about together with its booking.
+    """
+    found: dict[int, Copy] = {}
+    for source_id, match in matches.by_source.items():
+        for row in match.clones:
+            if "begin" in row.faults or local_day(row.begin, zone) == situation.day:
+                found.setdefault(row.id, Copy(source_id, row))
+    for source_id, row in matches.strays:
+        if local_day(row.begin, zone) == situation.day and _is_copy(row, source_id, situation):
+            found.setdefault(row.id, Copy(source_id, row))
+    return [found[id_] for id_ in sorted(found)]
+
+
+def days_elsewhere(situation: DayInputs, connector: str, zone: ZoneInfo) -> dict[int, date]:
+    """The other days on which copies lie that stand around the day, by time sheet."""
+    owned = {row.bound for row in situation.ledger.values()}
+    days = {row.id: local_day(row.begin, zone) for row in situation.timesheets if row.id not in owned}
+    return {
+        row.id: days[row.id]
+        for row in situation.timesheets
+        if row.id in days
+        and days[row.id] != situation.day
+        and any(_is_copy(row, source_id, situation) for source_id in marked_ids(row.description, connector))
+    }
+
+
+def _is_copy(row: Timesheet, source_id: str, situation: DayInputs) -> bool:
+    """Whether the booking whose marker a time sheet carries is there and has another time sheet.
+
+    Where the original was deleted within reach of the booking's day, the booking takes this one in its place.
+    """
+    original = situation.originals.get(source_id)
+    if original is None or original.kimai_id == row.id or source_id not in situation.known_sources:
+        return False
+    return not (original.gone and abs(situation.day - original.day) <= _WITHIN_REACH) and "begin" not in row.faults
+
+
+# Lines of a plan: what an entry, a copy or a stray time sheet becomes once it is decided. Used by `reconcile`.
 
 NAMED = 3
 """So many candidates are named in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class CheckedDraft:
     """A draft with what may make the target refuse it; `facts_hash` changes with the wish and with the obstacles."""
 
     draft: Draft
@@ -37,7 +97,7 @@ def excluded(entry: Entry) -> Reason:
     return Reason.CORRECTED_TO_ZERO if entry.booked_minutes else Reason.ZERO
 
 
-def decided(entry: Entry, decision: Decision, ours: Timesheet, prepared: Prepared | None) -> Result:
+def decided(entry: Entry, decision: Decision, ours: Timesheet, prepared: CheckedDraft | None) -> Result:
     """An entry with its time sheet, as `decide` says."""
     facts = {"entry": entry.owned_hash, "diff": decision.diff, "kimai": facts_of(ours)}
     writes = decision.action is Action.UPDATE and prepared is not None
@@ -57,7 +117,7 @@ def decided(entry: Entry, decision: Decision, ours: Timesheet, prepared: Prepare
 
 
 def changed_after_billing(
-    entry: Entry, decision: Decision, ours: Timesheet, prepared: Prepared, before: Owned
+    entry: Entry, decision: Decision, ours: Timesheet, prepared: CheckedDraft, before: Owned
 ) -> Result:
     """An entry whose time sheet is not as it was billed or closed, with the minutes by which it is not."""
     minutes = Decimal(ours.duration_seconds - before[2]) / 60
@@ -101,12 +161,14 @@ def in_place(draft: Draft, ours: Timesheet, decision: Decision) -> Draft:
     return replace(draft, span=Span(ours.begin, ours.begin + timedelta(seconds=draft.desired.seconds)))
 
 
-def is_parked(ledger: LedgerRow | None, prepared: Prepared) -> bool:
+def is_parked(ledger: LedgerRow | None, prepared: CheckedDraft) -> bool:
     """Whether just this write was refused before."""
     return ledger is not None and ledger.state is PushState.PARKED and ledger.facts_hash == prepared.facts_hash
 
 
-def refused(entry: Entry, status: Status, message: str, prepared: Prepared, *, kimai_id: int | None = None) -> Result:
+def refused(
+    entry: Entry, status: Status, message: str, prepared: CheckedDraft, *, kimai_id: int | None = None
+) -> Result:
     """A write that the target refused, or will refuse, with its reason."""
     result = review(entry, status, Reason.REFUSED_BY_KIMAI, message, kimai_id=kimai_id, draft=prepared.draft)
     # A known obstacle is waited for. Of the target's rules nothing is known, so each run tries once.
@@ -181,7 +243,7 @@ def open_correction(entry: Entry, reducible: Sequence[str]) -> Result:
     return replace(line, facts_hash=stable_hash(facts) if partly else line.facts_hash, reducible=bool(reducible))
 
 
-def copy(found: Copy, situation: Situation, locks: Locks) -> Result:
+def copy(found: Copy, situation: DayInputs, locks: Locks) -> Result:
     """A copy of a booking's time sheet; one that is billed, or of a closed day, may only be kept."""
     sheet, original = found.sheet, situation.originals.get(found.source_id)
     locked = locks.why(sheet) or locks.why_day(situation.day)

@@ -1,27 +1,85 @@
-"""Reconciliation: for every entry and every time sheet of ours, what it is and what to do. This is the plan."""
+"""Reconciliation: for every entry and time sheet of ours, what it is and what to do. This is the plan."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
-from zk_pipeline.domain import copies, merges, plan_lines
-from zk_pipeline.domain.accounts import Accounts, with_owed
+from zk_pipeline.domain import plan_lines
+from zk_pipeline.domain.billing_balances import Accounts, with_owed
 from zk_pipeline.domain.decision import Action, Decision, Status, changed_since, decide, decide_unwanted
-from zk_pipeline.domain.entries import Entry, SyncStatus, age, stable_hash
+from zk_pipeline.domain.entries import Entry, SyncStatus, source_id_order, stable_hash
 from zk_pipeline.domain.instants import days_window, local_day, whole_seconds
 from zk_pipeline.domain.ledger import Desired, LedgerRow
-from zk_pipeline.domain.locks import Locks
-from zk_pipeline.domain.mapping import Assignment, Problem, Resolver
-from zk_pipeline.domain.matching import Match, Matches, Ours, Tier, Wanted, match
-from zk_pipeline.domain.normalize import UNREADABLE
-from zk_pipeline.domain.placement import Span, free_span
-from zk_pipeline.domain.plan import Draft, Result, Situation
+from zk_pipeline.domain.mapping import Assignment, Problem, ProjectPlan, Resolver
+from zk_pipeline.domain.matching import Match, Matches, MatchRequest, OwnershipIndex, Tier, match
+from zk_pipeline.domain.normalize import UNREADABLE, Span, free_span
+from zk_pipeline.domain.plan import DayInputs, Draft, Result, Survivor
 from zk_pipeline.domain.plausibility import typing_error
 from zk_pipeline.domain.policy import Policy
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.domain.resolutions import Resolution, resolved
+from zk_pipeline.domain.write_protection import Locks
+
+# Merged tickets: the source leaves bookings on theirs, so people are offered to count them on the surviving one.
+
+
+def on_survivor(entry: Entry, survivor: Survivor) -> Entry:
+    """The entry as it would be billed on the surviving ticket."""
+    return replace(
+        entry,
+        ticket_id=survivor.ticket_id,
+        ticket_number=f"#{survivor.number}",
+        ticket_title=survivor.title,
+        organization_id=survivor.organization_id,
+        organization_name=survivor.organization_name,
+        customer_name=survivor.customer_name,
+        group_id=survivor.group_id,
+        group_name=survivor.group_name,
+        ticket_known=True,
+    )
+
+
+def offer_survivor(entry: Entry, there: Entry, survivor: Survivor, *projects: ProjectPlan | Problem) -> Result | None:
+    """The question whether to move a booking, beside the booking's own line; none where it would be billed alike.
+
+    `projects` are those of its own ticket and of the surviving one. Another number alone is no reason: texts that Kimai
+    has are never written again.
+    """
+    here, beyond = map(_billed_as, projects)
+    if here == beyond:
+        return None
+    text = (
+        f"Ticket #{survivor.merged_number} was merged into #{survivor.number}: article {survivor.article_id}, with "
+        f"which time was booked, lies there now. {entry.time_minutes.normalize():f} minutes of this booking are booked "
+        f"on {entry.ticket_number} for {_owner(entry)}; #{survivor.number} belongs to {_owner(there)}."
+    )
+    facts = [entry.ticket_id, entry.organization_id, there.ticket_id, there.organization_id]
+    return Result(
+        entry.entry_date,
+        entry.source_id,
+        None,
+        Status.EXCLUDED,
+        Action.REVIEW,
+        Decimal(0),
+        Reason.MERGED_TICKET,
+        text,
+        facts_hash=stable_hash({"merge": facts}),
+    )
+
+
+def _billed_as(project: ProjectPlan | Problem) -> tuple[int | str, int | str]:
+    if isinstance(project, Problem):
+        return ("", project.text)
+    return (project.customer.id or project.customer.number, project.id or project.number)
+
+
+def _owner(entry: Entry) -> str:
+    return entry.organization_name or entry.customer_name or "nobody"
+
+
+# Reconciliation: for every entry and every time sheet of ours, what it is and what to do. This is the plan.
 
 DESCRIPTION_BYTES = 65_535
 """Kimai answers 500 to a longer description (docs/kimai.md §3)."""
@@ -36,7 +94,7 @@ class Reconciler:
         self._policy = policy
         self._accounts = Accounts(resolver, policy)
 
-    def day(self, situation: Situation, resolutions: Collection[Resolution] = ()) -> list[Result]:
+    def day(self, situation: DayInputs, resolutions: Collection[Resolution] = ()) -> list[Result]:
         """The plan of one day: a line for each entry, then for each copy and each stray time sheet that lies on it.
 
         The decisions of people are applied before new time sheets are placed, and to those that find no place.
@@ -45,28 +103,28 @@ class Reconciler:
         lines = [plan_lines.tried_again(line) for line in resolved(self._lines(situation), resolutions, locks)]
         return resolved(self._placed(lines, situation), resolutions, locks)
 
-    def _lines(self, situation: Situation) -> list[Result]:
+    def _lines(self, situation: DayInputs) -> list[Result]:
         assignments = {entry.source_id: self._resolver.resolve(entry) for entry in situation.entries}
         wanted = [self._wanted(entry, assignments[entry.source_id]) for entry in situation.entries]
         bound = {row.source_id: row.kimai_id for row in situation.ledger.values() if row.kimai_id is not None}
-        matches = match(wanted, situation.timesheets, Ours(self._connector, bound), self._policy.zone)
+        matches = match(wanted, situation.timesheets, OwnershipIndex(self._connector, bound), self._policy.zone)
         # Of a time sheet that nobody owns and whose marker cannot be read, any booking may be the one.
         veiled = [row for row in situation.timesheets if "description" in row.faults and row.id not in bound.values()]
         lines: list[Result] = []
-        for entry in sorted(situation.entries, key=lambda entry: (entry.created_at, age(entry.source_id))):
+        for entry in sorted(situation.entries, key=lambda entry: (entry.created_at, source_id_order(entry.source_id))):
             found = matches.by_source[entry.source_id]
             line = self._entry(entry, assignments[entry.source_id], found, situation)
             lines.append(plan_lines.behind(veiled, line, entry) if veiled else line)
             lines.extend(self._moves(entry, situation))
-        of_day = copies.of_day(matches, situation, self._policy.zone)
+        of_day = plan_lines.of_day(matches, situation, self._policy.zone)
         lines.extend(plan_lines.copy(found, situation, self._locks(situation)) for found in of_day)
         lines.extend(self._strays(matches, situation))
         lines.extend(self._vanished(situation))
         return lines
 
-    def _wanted(self, entry: Entry, assignment: Assignment | Problem) -> Wanted:
+    def _wanted(self, entry: Entry, assignment: Assignment | Problem) -> MatchRequest:
         user = assignment.user if isinstance(assignment, Assignment) else self._resolver.user(entry)
-        return Wanted(
+        return MatchRequest(
             source_id=entry.source_id,
             user_id=None if isinstance(user, Problem) or entry.sync_status is not SyncStatus.PENDING else user.id,
             ticket_number=entry.ticket_number,
@@ -75,7 +133,7 @@ class Reconciler:
             text=f"{entry.ticket_number} {entry.ticket_title}",
         )
 
-    def _entry(self, entry: Entry, assignment: Assignment | Problem, found: Match, situation: Situation) -> Result:
+    def _entry(self, entry: Entry, assignment: Assignment | Problem, found: Match, situation: DayInputs) -> Result:
         ours = found.timesheet if found.tier is Tier.OURS else None
         bound = situation.bound_to(entry.source_id)
         if bound is not None and bound not in situation.gone and (ours is None or ours.id != bound):
@@ -106,7 +164,7 @@ class Reconciler:
             return self._existing(entry, ours, prepared, situation)
         return self._unmatched(entry, prepared, found, situation)
 
-    def _unmatched(self, entry: Entry, prepared: plan_lines.Prepared, found: Match, situation: Situation) -> Result:
+    def _unmatched(self, entry: Entry, prepared: plan_lines.CheckedDraft, found: Match, situation: DayInputs) -> Result:
         """A booking without time sheet: never one again for one that was deleted, nor beside one that may be it."""
         ledger, draft = situation.ledger.get(entry.source_id), prepared.draft
         bound = situation.bound_to(entry.source_id)
@@ -123,7 +181,9 @@ class Reconciler:
             return plan_lines.offered(entry, found, draft)
         return self._adjustable(self._missing(entry, prepared, ledger), entry, None, situation)
 
-    def _existing(self, entry: Entry, ours: Timesheet, prepared: plan_lines.Prepared, situation: Situation) -> Result:
+    def _existing(
+        self, entry: Entry, ours: Timesheet, prepared: plan_lines.CheckedDraft, situation: DayInputs
+    ) -> Result:
         ledger = situation.ledger.get(entry.source_id)
         locked = self._is_locked(ours, situation, entry.entry_date)
         rounding = situation.rounding_of(entry.source_id)
@@ -145,7 +205,7 @@ class Reconciler:
             return self._adjustable(line, entry, ours, situation)
         return plan_lines.decided(entry, decision, ours, prepared)
 
-    def _unwanted(self, entry: Entry, ours: Timesheet | None, situation: Situation) -> Result:
+    def _unwanted(self, entry: Entry, ours: Timesheet | None, situation: DayInputs) -> Result:
         if ours is not None:
             decision = self._decide_unwanted(entry.source_id, ours, situation)
             line = plan_lines.decided(entry, decision, ours, None)
@@ -166,7 +226,7 @@ class Reconciler:
             plan_lines.excluded(entry),
         )
 
-    def _missing(self, entry: Entry, prepared: plan_lines.Prepared, ledger: LedgerRow | None) -> Result:
+    def _missing(self, entry: Entry, prepared: plan_lines.CheckedDraft, ledger: LedgerRow | None) -> Result:
         draft = prepared.draft
         mistyped = typing_error(entry.time_minutes)
         if mistyped:
@@ -191,11 +251,11 @@ class Reconciler:
             facts_hash=prepared.facts_hash,
         )
 
-    def _prepared(self, entry: Entry, assignment: Assignment, situation: Situation) -> plan_lines.Prepared:
+    def _prepared(self, entry: Entry, assignment: Assignment, situation: DayInputs) -> plan_lines.CheckedDraft:
         draft = self._draft(entry, assignment)
         obstacles = " ".join(self._resolver.obstacles(assignment, situation.today, entry.entry_date))
         facts = {"desired": draft.desired.hash, "obstacles": obstacles}
-        return plan_lines.Prepared(draft, obstacles, stable_hash(facts))
+        return plan_lines.CheckedDraft(draft, obstacles, stable_hash(facts))
 
     def _draft(self, entry: Entry, assignment: Assignment) -> Draft:
         seconds = whole_seconds(entry.time_minutes)
@@ -210,17 +270,17 @@ class Reconciler:
         span = Span(entry.begin_at, entry.begin_at + timedelta(seconds=seconds))
         return Draft(desired, span, assignment.project, entry.description, entry.tags)
 
-    def _moves(self, entry: Entry, situation: Situation) -> Iterable[Result]:
+    def _moves(self, entry: Entry, situation: DayInputs) -> Iterable[Result]:
         """The offer to count a booking on the ticket into which its own was merged; its line does not wait for it."""
         survivor = situation.survivors.get(entry.source_id)
         if survivor is None or entry.sync_status is not SyncStatus.PENDING:
             return
-        there = merges.on_survivor(entry, survivor)
-        offer = merges.offer(entry, there, survivor, self._resolver.project(entry), self._resolver.project(there))
+        there = on_survivor(entry, survivor)
+        offer = offer_survivor(entry, there, survivor, self._resolver.project(entry), self._resolver.project(there))
         if offer is not None:
             yield offer
 
-    def _strays(self, matches: Matches, situation: Situation) -> Iterable[Result]:
+    def _strays(self, matches: Matches, situation: DayInputs) -> Iterable[Result]:
         """Time sheets of this very day that belong to bookings of which none is in the store, each once."""
         in_use = {row.id for source_id, row in matches.strays if source_id in situation.known_sources}
         strays = {row.id: (source_id, row) for source_id, row in reversed(matches.strays) if row.id not in in_use}
@@ -234,7 +294,7 @@ class Reconciler:
                     line = with_owed(line, self._accounts.owed(source_id, situation.day, row, situation), situation)
                 yield line
 
-    def _vanished(self, situation: Situation) -> Iterable[Result]:
+    def _vanished(self, situation: DayInputs) -> Iterable[Result]:
         """Adjusted bookings of this very day of which neither booking nor time sheet is left: their adjustments are."""
         present = {entry.source_id for entry in situation.entries}
         for source_id, made in sorted(situation.adjusted.items()):
@@ -247,33 +307,33 @@ class Reconciler:
                 line = Result(situation.day, source_id, None, Status.ORPHANED, Action.REVIEW, Decimal(0), Reason.BILLED)
                 yield with_owed(line, owed, situation)
 
-    def _billed(self, line: Result, entry: Entry, ours: Timesheet | None, situation: Situation) -> Result:
+    def _billed(self, line: Result, entry: Entry, ours: Timesheet | None, situation: DayInputs) -> Result:
         """The line of a booking that may not be written any more, with what it owes."""
         wanted = (entry, line.draft.desired) if line.draft is not None else None
         owed = self._accounts.owed(entry.source_id, entry.entry_date, ours, situation, wanted)
         return with_owed(line, owed, situation)
 
-    def _adjustable(self, line: Result, entry: Entry, ours: Timesheet | None, situation: Situation) -> Result:
+    def _adjustable(self, line: Result, entry: Entry, ours: Timesheet | None, situation: DayInputs) -> Result:
         """The line of a refused write with what it owes, so that it can be booked where the target takes it."""
         if line.reason is not Reason.REFUSED_BY_KIMAI or line.draft is None:
             return line
         wanted = (entry, line.draft.desired)
         return replace(line, owed=self._accounts.owed(entry.source_id, entry.entry_date, ours, situation, wanted))
 
-    def _decide_unwanted(self, source_id: str, row: Timesheet, situation: Situation) -> Decision:
+    def _decide_unwanted(self, source_id: str, row: Timesheet, situation: DayInputs) -> Decision:
         locked = self._is_locked(row, situation) or source_id in situation.adjusted
         ledger = situation.ledger.get(source_id)
         return decide_unwanted(ledger, row, locked=locked, delete=self._policy.delete_unwanted)
 
-    def _is_locked(self, row: Timesheet, situation: Situation, day: date | None = None) -> bool:
+    def _is_locked(self, row: Timesheet, situation: DayInputs, day: date | None = None) -> bool:
         """Whether the time sheet is billed or closed, or the day of its booking is."""
         locks = self._locks(situation)
         return bool(locks.why(row)) or (day is not None and locks.is_closed(day))
 
-    def _locks(self, situation: Situation) -> Locks:
+    def _locks(self, situation: DayInputs) -> Locks:
         return Locks(self._policy.zone, situation.locked_before, situation.closed_months)
 
-    def _placed(self, lines: Iterable[Result], situation: Situation) -> list[Result]:
+    def _placed(self, lines: Iterable[Result], situation: DayInputs) -> list[Result]:
         """Move creates to where the target's rules allow them; what is already there keeps its place."""
         server = situation.server
         if server.allow_overlapping and server.allow_future_times:

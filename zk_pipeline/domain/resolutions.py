@@ -9,9 +9,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from zk_pipeline.domain.decision import Action, Status
-from zk_pipeline.domain.locks import Locks
 from zk_pipeline.domain.plan import Result
 from zk_pipeline.domain.reasons import Reason
+from zk_pipeline.domain.write_protection import Locks
 
 
 class Choice(StrEnum):

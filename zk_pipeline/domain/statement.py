@@ -10,14 +10,15 @@ from functools import reduce
 from typing import TypeVar
 
 from zk_pipeline.domain.adjustments import AdjustmentState
-from zk_pipeline.domain.closing import Closing
-from zk_pipeline.domain.lookup import fold, nearest
+from zk_pipeline.domain.names import fold, nearest
+from zk_pipeline.domain.periods import Closing
 from zk_pipeline.domain.statement_rows import (
     ZERO,
     AdjustmentLine,
     Amounts,
     Beside,
     Customer,
+    CustomerShare,
     DayMinutes,
     Gap,
     Item,
@@ -26,7 +27,6 @@ from zk_pipeline.domain.statement_rows import (
     OpenConflicts,
     Origin,
     Readings,
-    Share,
 )
 
 AGES = (1, 7, 30)
@@ -225,7 +225,7 @@ def minutes_per_day(statement: Statement) -> list[DayMinutes]:
     return [DayMinutes(Customer(""), day, zammad[day], kimai[day]) for day in sorted(zammad)]
 
 
-def shares_per_day(statement: Statement, days: Sequence[date], most: int) -> list[Share]:
+def shares_per_day(statement: Statement, days: Sequence[date], most: int) -> list[CustomerShare]:
     """Who booked the minutes of these days: up to `most` customers, the largest first, and then all others as one."""
     booked = [
         (account.customer, {row.day: row.zammad for row in account.days})
@@ -233,11 +233,11 @@ def shares_per_day(statement: Statement, days: Sequence[date], most: int) -> lis
         if account.days
     ]
     booked.sort(key=lambda one: -sum(one[1].values(), ZERO))
-    shares = [Share(customer, tuple(of_day.get(day, ZERO) for day in days)) for customer, of_day in booked]
+    shares = [CustomerShare(customer, tuple(of_day.get(day, ZERO) for day in days)) for customer, of_day in booked]
     if len(shares) <= most:
         return shares
     others = (sum(minutes, ZERO) for minutes in zip(*(share.minutes for share in shares[most:]), strict=True))
-    return [*shares[:most], Share(None, tuple(others))]
+    return [*shares[:most], CustomerShare(None, tuple(others))]
 
 
 def conflict_ages(accounts: Iterable[Account]) -> tuple[int, ...]:

@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import Any
 
 from zk_pipeline.domain.adjustments import AdjustmentState
-from zk_pipeline.domain.billing import BillingState, Comparison, Figure
-from zk_pipeline.domain.lookup import fold
+from zk_pipeline.domain.invoicing import BillingState, Comparison, Figure
+from zk_pipeline.domain.names import fold
 from zk_pipeline.domain.records import Invoice
 
 PARTS = ("kimai", "waiting", "excluded", "rounding", "corrections_open", "netted", "agreed", "adjusted")
@@ -266,7 +266,7 @@ class Readings:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class CustomerShare:
     """What a customer, or where there is none everybody else together, booked on each of some days, in minutes."""
 
     customer: Customer | None

@@ -11,11 +11,10 @@ from typing import Any
 
 from zk_pipeline.domain.decision import owned
 from zk_pipeline.domain.instants import local_day
-from zk_pipeline.domain.journal import MASTER_DATA, JournalEntry, Operation, Written
-from zk_pipeline.domain.ledger import Desired
-from zk_pipeline.domain.locks import Locks
+from zk_pipeline.domain.ledger import MASTER_DATA, Desired, JournalEntry, Operation, Written
 from zk_pipeline.domain.markers import marked_ids
 from zk_pipeline.domain.records import Timesheet, TimesheetChange
+from zk_pipeline.domain.write_protection import Locks
 
 
 class Reversal(StrEnum):

@@ -32,7 +32,7 @@ class Listing(Protocol[Row]):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ListPosition:
     """Where a search goes on: after the row of this key everything is compared, and the next stands at `position`."""
 
     after: Key
@@ -48,7 +48,7 @@ class Differences(Generic[Row]):
 
     missing: list[Key] = field(default_factory=list[Key])
     unknown: list[Row] = field(default_factory=list)  # pyright: ignore[reportUnknownVariableType]
-    rest: Place | None = None
+    rest: ListPosition | None = None
 
 
 class Spent(Exception):  # noqa: N818 - it ends a turn, and is no error.
@@ -83,7 +83,7 @@ class Budgeted(Generic[Row]):
 
 
 def differences(
-    known: Sequence[Key], listing: Budgeted[Row], *, total: int, start: Place | None = None
+    known: Sequence[Key], listing: Budgeted[Row], *, total: int, start: ListPosition | None = None
 ) -> Differences[Row]:
     """Compare what we know, sorted, with the part of the list from its first to its last row.
 
@@ -104,7 +104,7 @@ def differences(
             index, position = _compare_page(known, good + 1, position + good + 1 - index, listing, found)
     except Spent:
         if position >= 0:
-            found.rest = Place(known[index - 1] if index else (-1, -1), position)
+            found.rest = ListPosition(known[index - 1] if index else (-1, -1), position)
         else:
             found.rest = start
     return found

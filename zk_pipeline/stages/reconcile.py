@@ -7,9 +7,8 @@ from decimal import Decimal
 
 from sqlalchemy import Connection
 
-from zk_pipeline.domain import copies
+from zk_pipeline.domain import plan_lines
 from zk_pipeline.domain.adjustments import Adjustment, entry_of
-from zk_pipeline.domain.closing import booking_day
 from zk_pipeline.domain.corrections import Netted, net
 from zk_pipeline.domain.entries import Entry, SyncStatus
 from zk_pipeline.domain.instants import local_day
@@ -17,25 +16,26 @@ from zk_pipeline.domain.ledger import LedgerRow
 from zk_pipeline.domain.mapping import Resolver
 from zk_pipeline.domain.markers import marked_ids
 from zk_pipeline.domain.normalize import Normalizer, movement
-from zk_pipeline.domain.plan import Result, Situation
+from zk_pipeline.domain.periods import booking_day
+from zk_pipeline.domain.plan import DayInputs, Result
 from zk_pipeline.domain.policy import Policies
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.reconcile import Reconciler
 from zk_pipeline.domain.records import TargetDirectory, Timesheet
 from zk_pipeline.domain.resolutions import Choice, Resolution
-from zk_pipeline.runtime import Runtime, SetupError
-from zk_pipeline.stages.kimai import around
-from zk_pipeline.stages.locks import locks_now
+from zk_pipeline.runtime.runtime import Runtime, SetupError
+from zk_pipeline.stages.read_target import around
+from zk_pipeline.stages.systems import locks_now
 from zk_pipeline.store import (
     adjustments,
-    billing,
     booking_decisions,
     conflicts,
+    day_requests,
     entries,
+    invoices,
     ledger,
     mappings,
     plans,
-    requests,
     source,
     target,
 )
@@ -117,7 +117,7 @@ class Normalization:
                 for id_, found in stored.items()
                 if found[1:] != (self._derived.netted[int(id_)].minutes, self._derived.netted[int(id_)].open_minutes)
             ]
-            requests.ask(connection, changed, requests.CORRECTION)
+            day_requests.ask(connection, changed, day_requests.CORRECTION)
         return sorted(set(changed))
 
 
@@ -164,7 +164,7 @@ class Reconciliation:
         return lines
 
     def _made_up_for(
-        self, lines: Iterable[Result], situation: Situation, decisions: Collection[Resolution]
+        self, lines: Iterable[Result], situation: DayInputs, decisions: Collection[Resolution]
     ) -> list[Result]:
         """The plan after the adjustments were made, so that nothing is unexplained until the next one."""
         now = {line.key: line for line in self._reconciler.day(situation, decisions)}
@@ -173,7 +173,7 @@ class Reconciliation:
             for line in lines
         ]
 
-    def _situation(self, connection: Connection, day: date, of_day: dict[str, LedgerRow]) -> Situation:
+    def _situation(self, connection: Connection, day: date, of_day: dict[str, LedgerRow]) -> DayInputs:
         bound = [row.kimai_id for row in of_day.values() if row.kimai_id is not None]
         timesheets = target.timesheets_around(connection, self._target, around(day, day, self._runtime), bound)
         # Time sheets of other days' entries stand around this day too; they must not be taken for anybody's.
@@ -185,7 +185,7 @@ class Reconciliation:
         of_the_day = entries.entries_of_day(connection, self._source, day)
         open_ids = [row.source_id for row in of_the_day if row.sync_status is SyncStatus.CORRECTION_OPEN]
         reducible = {id_: booking_decisions.reducible(connection, self._source, id_) for id_ in open_ids}
-        return Situation(
+        return DayInputs(
             day=day,
             entries=of_the_day,
             timesheets=timesheets,
@@ -201,10 +201,10 @@ class Reconciliation:
             reducible={id_: [str(row) for row in rows] for id_, rows in reducible.items()},
             survivors=stored_tickets.survivors(connection, self._source, day),
             answers=self._answers,
-            locked_as=billing.locked_as(connection, self._target, [row.id for row in timesheets]),
+            locked_as=invoices.locked_as(connection, self._target, [row.id for row in timesheets]),
         )
 
-    def _remember_locked(self, connection: Connection, situation: Situation, lines: Iterable[Result]) -> None:
+    def _remember_locked(self, connection: Connection, situation: DayInputs, lines: Iterable[Result]) -> None:
         """Keep what was first seen locked, and what a person kept, as it is now; forget what may be written again."""
         locks = locks_now(connection, self._runtime.settings, self._now)
         kept = {line.kimai_id for line in lines if line.reason is Reason.CHANGED_AFTER_BILLING and line.decided}
@@ -220,18 +220,18 @@ class Reconciliation:
             elif known and not locked and self._is_of_day(row, situation):
                 writable.append(row.id)
         if new:
-            billing.keep_locked(connection, self._target, new)
+            invoices.keep_locked(connection, self._target, new)
         if writable:
-            billing.forget_locked(connection, self._target, writable)
+            invoices.forget_locked(connection, self._target, writable)
 
-    def _is_of_day(self, row: Timesheet, situation: Situation) -> bool:
+    def _is_of_day(self, row: Timesheet, situation: DayInputs) -> bool:
         """Whether a time sheet is judged with this day: its booking's, which may lock it though it lies elsewhere."""
         bound = {ledger.kimai_id for ledger in situation.ledger.values() if ledger.kimai_id is not None}
         of_day = {situation.bound_to(entry.source_id) for entry in situation.entries}
         lies_here = local_day(row.begin, self._runtime.settings.zone) == situation.day
         return row.id in of_day or (lies_here and row.id not in bound)
 
-    def _ask_where_moved(self, connection: Connection, situation: Situation, of_day: Iterable[LedgerRow]) -> None:
+    def _ask_where_moved(self, connection: Connection, situation: DayInputs, of_day: Iterable[LedgerRow]) -> None:
         """Ask for the days to which people moved copies, and time sheets of the day whose bookings are gone.
 
         What to do with them is asked in the plans of the days on which they lie now, for which nobody else asks.
@@ -239,7 +239,7 @@ class Reconciliation:
         settings = self._runtime.settings
         orphans = {row.bound for row in of_day if row.source_id not in situation.known_sources}
         moved = {row.id: local_day(row.begin, settings.zone) for row in situation.timesheets if row.id in orphans}
-        moved |= copies.days_elsewhere(situation, self._source, settings.zone)
+        moved |= plan_lines.days_elsewhere(situation, self._source, settings.zone)
         days = {
             day
             for id_, day in moved.items()
@@ -247,7 +247,7 @@ class Reconciliation:
             and settings.start_date <= day <= self._today
             and plans.line_of(connection, self._target, day, f"kimai:{id_}") is None
         }
-        requests.ask(connection, days, requests.MOVED)
+        day_requests.ask(connection, days, day_requests.MOVED)
 
     def _adjusted(
         self, connection: Connection, day: date, source_ids: Collection[str]
@@ -289,7 +289,7 @@ class Reconciliation:
                 decided = Decided(decision.decided_by, decided_at, decision.facts_hash, day, begin)
                 adjustments.make(connection, self._source, owed, decided, run_id)
         if any(amount.seconds > 0 for owed in wanted.values() for amount in owed.amounts):
-            requests.ask(connection, [day], requests.ADJUSTMENT)
+            day_requests.ask(connection, [day], day_requests.ADJUSTMENT)
         return True
 
 

@@ -1,4 +1,4 @@
-"""Both systems as one run uses them: opened when first needed, not asked while they want to be left alone, counted."""
+"""Both systems as one run uses them: opened when first needed, left alone while they are away, counted."""
 
 import logging
 import time
@@ -7,11 +7,18 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from zk_pipeline.connectors.base import Connector, SourceConnector, TargetConnector
+from sqlalchemy import Connection
+
+from zk_pipeline.connectors.contract import Connector, SourceConnector, TargetConnector
 from zk_pipeline.connectors.http import LONGEST_WAIT_SECONDS
-from zk_pipeline.runtime import Role, Runtime, SetupError, utc_now
-from zk_pipeline.store import reachability, requests, traffic
+from zk_pipeline.domain.instants import local_day
+from zk_pipeline.domain.write_protection import Locks, first_open_day
+from zk_pipeline.runtime.runtime import Role, Runtime, SetupError, utc_now
+from zk_pipeline.runtime.settings import Settings
+from zk_pipeline.store import day_requests, periods, request_log
 from zk_pipeline.store.database import DatabaseUnavailableError
+
+# Both systems as one run uses them: opened when first needed, not asked while they want to be left alone, counted.
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +81,7 @@ class Systems:
             for connector in self._connected():
                 if connector.traffic:
                     with self.runtime.database.transaction() as connection:
-                        traffic.add(connection, connector.endpoint.name, connector.traffic)
+                        request_log.add(connection, connector.endpoint.name, connector.traffic)
         except DatabaseUnavailableError as error:
             _log.warning("The requests of this run are not counted. %s", error)
 
@@ -86,7 +93,7 @@ class Systems:
                 continue
             try:
                 with self.runtime.database.transaction() as connection:
-                    requests.wait_for(connection, connector.endpoint.name, *span)
+                    day_requests.wait_for(connection, connector.endpoint.name, *span)
             except DatabaseUnavailableError as error:
                 _log.warning("The days of this run do not wait for %s. %s", connector.endpoint.name, error)
 
@@ -96,14 +103,14 @@ class Systems:
             return
         name = self.runtime.stored(role).name
         with self.runtime.database.transaction() as connection:
-            until = reachability.load(connection, name).wait_until(self.now())
+            until = request_log.load(connection, name).wait_until(self.now())
         if until is None:
             return
         seconds = (until - self.now()).total_seconds()
         if seconds > LONGEST_WAIT_SECONDS:
             if self.run.span:
                 with self.runtime.database.transaction() as connection:
-                    requests.wait_for(connection, name, *self.run.span)
+                    day_requests.wait_for(connection, name, *self.run.span)
             raise SetupError(
                 f"{name.title()} asked to be left alone until {until.astimezone(UTC):%H:%M:%S} UTC. "
                 "The days that were asked for are run when it answers again; `zk sync` asks it at once."
@@ -119,3 +126,17 @@ def open_systems(runtime: Runtime, run: Run | None = None) -> Iterator[Systems]:
         yield systems
     finally:
         systems.close()
+
+
+# The locks: what may not be written at this moment, and who waits for whom while a day is written.
+
+
+def push_lock(target_name: str, day: date) -> str:
+    """The name of the lock under which a day is written to a target, by one at a time; who closes it waits for it."""
+    return f"zk:push:{target_name}:{day}"
+
+
+def locks_now(connection: Connection, settings: Settings, now: datetime) -> Locks:
+    """What may not be written at this moment. A period that is closed meanwhile waits for the pushes under way."""
+    first_open = first_open_day(settings.locked_before, local_day(now, settings.zone))
+    return Locks(settings.zone, first_open, periods.closed_months(connection))

@@ -8,19 +8,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, insert, select, text, update
 
-from zk_pipeline.domain.adjustments import (
-    Adjustment,
-    AdjustmentState,
-    Owed,
-    Side,
-    is_adjustment,
-)
-from zk_pipeline.domain.closing import month_of
+from zk_pipeline.domain.adjustments import Adjustment, AdjustmentState, Owed, Side, is_adjustment
 from zk_pipeline.domain.entries import Entry, SyncStatus
+from zk_pipeline.domain.periods import month_of
 from zk_pipeline.store import audit
 from zk_pipeline.store.audit import AuditEvent
-from zk_pipeline.store.period_tables import adjustments
 from zk_pipeline.store.raw_tables import activities, customers, kimai_users, projects
+from zk_pipeline.store.tables import adjustments
 
 NOT_CHARGED = "Nothing was charged for it."
 _OF_PEOPLE = ("user_email", "user_name", "customer_name")

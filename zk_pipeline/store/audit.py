@@ -4,7 +4,7 @@ The key of the HMAC is derived from ZK_ENCRYPTION_KEY, so that whoever owns the 
 make one. Rows of another key, and those from before there was one, count once a row under today's key vouches for all
 before it (`bind`). A detail that goes leaves its salted hash in the chain, and a row that says which went and why.
 The head is sealed and kept beside the chain; where an older one is put back with the rows cut behind it, the anchors
-tell, which are kept elsewhere (`alerting/anchors.py`).
+tell, which are kept elsewhere (`audit/anchors.py`).
 """
 
 import hashlib
@@ -20,8 +20,7 @@ from typing import Any, Self
 from sqlalchemy import Connection, Row, select, text
 
 from zk_pipeline.store.database import insert_rows, to_json, trail_keys
-from zk_pipeline.store.period_tables import periods
-from zk_pipeline.store.tables import audit_details, audit_head, audit_logs, connectors
+from zk_pipeline.store.tables import audit_details, audit_head, audit_logs, connectors, periods
 
 GENESIS = "0" * 64
 BOUND, DETAILS_REMOVED = "audit.bound", "audit.details_removed"

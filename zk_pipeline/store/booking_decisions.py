@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import BigInteger, Column, Connection, Identity, Table, UniqueConstraint, delete, insert, select, text
 
 from zk_pipeline.domain.corrections import Pair
-from zk_pipeline.store.columns import instant, metadata, text_column
+from zk_pipeline.store.tables import instant, metadata, text_column
 
 corrections = Table(
     "corrections",

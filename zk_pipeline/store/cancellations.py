@@ -10,8 +10,7 @@ from datetime import date, datetime
 from sqlalchemy import ARRAY, Connection, Date, any_, bindparam, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from zk_pipeline.store.request_tables import cancelled_runs
-from zk_pipeline.store.tables import day_requests, sync_runs
+from zk_pipeline.store.tables import cancelled_runs, day_requests, sync_runs
 
 IN_DAGSTER = "dagster"
 """Who cancelled a run in Dagster's own UI, which does not say who sits there."""

@@ -11,10 +11,10 @@ from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.plan import Result, sentence
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.resolutions import RECORDED, Choice, Resolution, allowed, stands
-from zk_pipeline.store import audit, booking_decisions, plans, requests
-from zk_pipeline.store.addresses import addresses
+from zk_pipeline.store import audit, booking_decisions, day_requests, plans
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.booking_decisions import Reducible
+from zk_pipeline.store.connectors import addresses
 from zk_pipeline.store.database import to_json
 from zk_pipeline.store.tables import conflicts
 
@@ -156,7 +156,7 @@ def decide(
     if booking_id is not None:
         booking_decisions.pair(connection, source, Pair(int(row.source_id), booking_id), actor)
         days += booking_decisions.days_of(connection, source, [booking_id])
-    requests.ask(connection, days, "decision")
+    day_requests.ask(connection, days, "decision")
     return row
 
 
@@ -186,7 +186,7 @@ def reopen(connection: Connection, conflict_id: int, *, actor: str, address: str
     ended = {"resolution_status": "expired", "closed_at": func.now()}
     connection.execute(update(conflicts).where(conflicts.c.id == conflict_id).values(**ended))
     _record(connection, row, {"reason": row.reason, "decision": choice}, "reopened", actor, address)
-    requests.ask(connection, days, "decision")
+    day_requests.ask(connection, days, "decision")
     return row
 
 

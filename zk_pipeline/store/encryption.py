@@ -8,7 +8,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from zk_pipeline.store.file_locks import lock_file, turn
+from zk_pipeline.store.files import lock_file, turn
 
 KEY_FILE = "encryption.key"
 _MAKE_ONE = "zk keys generate"

@@ -1,15 +1,21 @@
-"""Queries on the target's invoices, and on whether they could be read."""
+"""Queries on invoices: what became of time sheets, and how what is exported compares with what was invoiced."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, and_, delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from zk_pipeline.domain.records import Invoice, InvoiceReading
+from zk_pipeline.domain.decision import Owned, owned
+from zk_pipeline.domain.invoicing import Comparison, Figure, Group, figures
+from zk_pipeline.domain.records import Invoice, InvoiceReading, Timesheet, Window
+from zk_pipeline.domain.statement_rows import Customer, Money
 from zk_pipeline.store.database import upsert
-from zk_pipeline.store.raw_tables import invoice_readings, invoices
+from zk_pipeline.store.raw_tables import accepted_differences, invoice_checks, invoice_readings, invoices
+from zk_pipeline.store.tables import locked_timesheets
+
+# Queries on the target's invoices, and on whether they could be read.
 
 _FIELDS = Invoice.__slots__
 
@@ -50,3 +56,124 @@ def _replace(connection: Connection, connector: str, rows: Sequence[Invoice]) ->
     connection.execute(delete(invoices).where(invoices.c.connector == connector, gone))
     values = [{"connector": connector, **{name: getattr(row, name) for name in _FIELDS}} for row in rows]
     upsert(connection, invoices, values, only_if_changed=True)
+
+
+# Queries on billing: what became of time sheets, and how what is exported compares with the invoices.
+
+_ACCOUNT = ("customer_id", "currency")
+_OWNED = ("user_id", "begin_at", "duration_seconds", "project_id", "activity_id")
+
+_GROUPS = text(
+    """
+    SELECT customer_id, currency, exported, billable, tagged, count(*) AS sheets, sum(duration_seconds) AS seconds,
+        COALESCE(sum(rate), 0) AS rates,
+        count(*) FILTER (WHERE billable AND rate = 0 AND duration_seconds > 0) AS unpriced,
+        count(*) FILTER (WHERE rate IS NULL) AS unread
+    FROM kimai.billing
+    WHERE connector = :connector AND begin_at >= :start AND begin_at < :end
+    GROUP BY customer_id, currency, exported, billable, tagged
+    """
+)
+
+
+def figures_within(connection: Connection, connector: str, window: Window) -> list[Figure]:
+    """What became of the time sheets that begin within the window, by customer, currency and state."""
+    rows = connection.execute(_GROUPS, {"connector": connector, "start": window.start, "end": window.end})
+    checked = {(row.customer_id, row.currency): row.state for row in checks(connection, connector)}
+    return figures((Group(**row) for row in rows.mappings()), checked)
+
+
+def money_within(connection: Connection, connector: str, window: Window, of: Iterable[Customer]) -> list[Money]:
+    """What the time sheets of these customers that begin within the window cost, with invoices made since it began."""
+    named = {customer.id: customer for customer in of if customer.id}
+    found = [row for row in figures_within(connection, connector, window) if row.customer_id in named]
+    compared = {(row.customer_id, row.currency): row for row in checks(connection, connector)}
+    made = [row for row in load(connection, connector).rows if row.created_at >= window.start]
+    accounts = {(row.customer_id, row.currency) for row in (*found, *made, *compared.values())}
+    return [
+        Money(
+            named[customer_id],
+            currency,
+            tuple(row for row in found if (row.customer_id, row.currency) == (customer_id, currency)),
+            compared.get((customer_id, currency)),
+            tuple(row for row in made if (row.customer_id, row.currency) == (customer_id, currency)),
+        )
+        for customer_id, currency in sorted(accounts)
+        if customer_id in named
+    ]
+
+
+def save_checks(connection: Connection, connector: str, found: Iterable[Comparison]) -> None:
+    """Keep the comparisons of a target's exported amounts with its invoices, in place of the last ones."""
+    connection.execute(delete(invoice_checks).where(invoice_checks.c.connector == connector))
+    values = [
+        {
+            "connector": connector,
+            "customer_id": row.customer_id,
+            "currency": row.currency,
+            "sheets": row.sheets,
+            "rates": row.rates,
+            "invoices": row.invoices,
+            "invoiced": row.invoiced,
+        }
+        for row in found
+    ]
+    upsert(connection, invoice_checks, values, stamped={"checked_at": "now()"})
+
+
+def checks(connection: Connection, connector: str) -> list[Comparison]:
+    """The comparisons made last; none while there was none."""
+    of_account = (invoice_checks.c[name] == accepted_differences.c[name] for name in ("connector", *_ACCOUNT))
+    accepted = (accepted_differences.c[name] for name in ("difference", "accepted_by", "reason"))
+    query = select(invoice_checks, *accepted).select_from(
+        invoice_checks.outerjoin(accepted_differences, and_(*of_account))
+    )
+    query = query.where(invoice_checks.c.connector == connector)
+    found: list[Comparison] = []
+    for row in connection.execute(query.order_by(*(invoice_checks.c[name] for name in _ACCOUNT))):
+        told = Comparison(row.customer_id, row.currency, row.sheets, row.rates, tuple(row.invoices), row.invoiced)
+        holds = row.difference is not None and row.difference == told.difference
+        found.append(replace(told, accepted=f"{row.accepted_by}: {row.reason}") if holds else told)
+    return found
+
+
+def accept(connection: Connection, connector: str, found: Comparison, *, reason: str, actor: str) -> None:
+    """Take the difference of a comparison as it is; another difference is a question again."""
+    values = {
+        "connector": connector,
+        "customer_id": found.customer_id,
+        "currency": found.currency,
+        "difference": found.difference,
+        "reason": reason,
+        "accepted_by": actor,
+    }
+    upsert(connection, accepted_differences, [values], stamped={"accepted_at": "now()"})
+
+
+def checked_at(connection: Connection, connector: str) -> datetime | None:
+    """When they were made."""
+    query = select(func.max(invoice_checks.c.checked_at)).where(invoice_checks.c.connector == connector)
+    return connection.execute(query).scalar()
+
+
+def locked_as(connection: Connection, connector: str, ids: Collection[int]) -> dict[int, Owned]:
+    """What these time sheets said when they were first seen exported or closed, as far as they were."""
+    locked = locked_timesheets.c
+    query = select(locked.kimai_id, *(locked[name] for name in _OWNED)).where(
+        locked.connector == connector, locked.kimai_id.in_(ids)
+    )
+    return {row[0]: (row[1], row[2], row[3], row[4], row[5]) for row in connection.execute(query)}
+
+
+def keep_locked(connection: Connection, connector: str, rows: Iterable[Timesheet]) -> None:
+    """Remember locked time sheets as they are now, in place of what was remembered of them."""
+    values = [
+        {"connector": connector, "kimai_id": row.id, **dict(zip(_OWNED, owned(row), strict=True))} for row in rows
+    ]
+    upsert(connection, locked_timesheets, values, stamped={"locked_at": "now()"})
+
+
+def forget_locked(connection: Connection, connector: str, ids: Collection[int]) -> None:
+    """Forget time sheets that may be written again."""
+    locked = locked_timesheets.c
+    connection.execute(delete(locked_timesheets).where(locked.connector == connector, locked.kimai_id.in_(ids)))

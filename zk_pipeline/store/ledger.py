@@ -1,22 +1,35 @@
-"""The ledger of writes: intent before the write, outcome after it, one row for each entry (the outbox of the push)."""
+"""The ledger of writes, which is the outbox of the push, and the journal by which they are told and taken back."""
 
+import json
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, literal_column, null, select, text, update
+from sqlalchemy import Connection, Row, Select, func, literal_column, null, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB
 
-from zk_pipeline.domain.by_hand import ByHand, as_base
-from zk_pipeline.domain.ledger import Desired, LedgerRow, Original, PushState
+from zk_pipeline.domain.ledger import (
+    MASTER_DATA,
+    Desired,
+    JournalEntry,
+    LedgerRow,
+    Named,
+    Operation,
+    Original,
+    PushState,
+    Written,
+)
+from zk_pipeline.domain.manual_fields import ByHand, as_base
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.domain.rounding import Answer
-from zk_pipeline.store import suppression
-from zk_pipeline.store.database import upsert
+from zk_pipeline.store import suppression, sweeps
+from zk_pipeline.store.database import insert_rows, to_json, upsert
 from zk_pipeline.store.raw_tables import timesheets
-from zk_pipeline.store.tables import pushes
+from zk_pipeline.store.tables import pushes, sync_runs, writes
 from zk_pipeline.store.target import timesheet_from_json, timesheet_json
+
+# The ledger of writes: intent before the write, outcome after it, one row for each entry (the outbox of the push).
 
 _READ = ("source_id", "state", "operation", "kimai_id", "asked", "payload_hash", "facts_hash", "message", "by_hand")
 _STAMPED = {"intended_at": "clock_timestamp()", "updated_at": "clock_timestamp()"}
@@ -239,3 +252,103 @@ def _ledger_row(row: Any) -> LedgerRow:
         sent_hash=row["payload_hash"],
         by_hand=ByHand.from_json(row["by_hand"]),
     )
+
+
+# The journal of writes: what stood in the target before and after each one, so that it can be told and taken back.
+
+
+def record(connection: Connection, connector: str, entries: Iterable[JournalEntry], run_id: str) -> None:
+    """Append the writes of a run."""
+    redactor = suppression.redactor(connection)
+    values = [
+        {
+            "connector": connector,
+            "run_id": run_id,
+            "operation": entry.operation,
+            "source_id": entry.source_id,
+            "kimai_id": entry.kimai_id,
+            "entry_date": entry.entry_date,
+            "before": redactor.value(_plain(entry.before)),
+            "after": redactor.value(_plain(entry.after or entry.named)),
+        }
+        for entry in entries
+    ]
+    insert_rows(connection, writes, values)
+
+
+def of_run(connection: Connection, connector: str, run_id: str) -> list[Written]:
+    """The writes of a run, newest first."""
+    query = select(writes).where(writes.c.connector == connector, writes.c.run_id == run_id)
+    return [_written(row) for row in connection.execute(query.order_by(writes.c.id.desc()))]
+
+
+def tagged(connection: Connection, connector: str, source_ids: Collection[str]) -> list[Written]:
+    """The tags that the time sheets of these bookings were given, and that were not taken off again by an undo."""
+    query = select(writes).where(
+        writes.c.connector == connector,
+        writes.c.source_id.in_(source_ids),
+        writes.c.operation == Operation.TAG,
+        writes.c.undone_by.is_(None),
+    )
+    return [_written(row) for row in connection.execute(query.order_by(writes.c.id))]
+
+
+def mark_undone(connection: Connection, ids: Collection[int], by: str) -> None:
+    """Record that these writes were taken back."""
+    connection.execute(update(writes).where(writes.c.id.in_(ids)).values(undone_by=by))
+
+
+def runs_beginning(connection: Connection, beginning: str) -> list[str]:
+    """The runs that wrote or counted anything and whose id begins so; one whose whole id it is stands alone."""
+    found: set[str] = set()
+    for column in (writes.c.run_id, sync_runs.c.run_id):
+        query = select(column).where(column.startswith(beginning, autoescape=True)).distinct()
+        found.update(connection.execute(query).scalars())
+    return [beginning] if beginning in found else sorted(found)
+
+
+def _plain(value: Timesheet | Named | None) -> object:
+    match value:
+        case None:
+            return None
+        case Named():
+            return asdict(value)
+        case Timesheet():
+            return json.loads(to_json(timesheet_json(value)))
+
+
+def _written(row: Row[Any]) -> Written:
+    master_data = row.operation in MASTER_DATA
+    entry = JournalEntry(
+        row.operation,
+        row.source_id,
+        row.kimai_id,
+        row.entry_date,
+        timesheet_from_json(row.before) if row.before else None,
+        timesheet_from_json(row.after) if row.after and not master_data else None,
+        Named(**row.after) if master_data else None,
+    )
+    return Written(row.id, row.run_id, entry, row.written_at, row.undone_by)
+
+
+# When this database was restored from a backup: the ledger does not know what was written between the two instants.
+
+LAPSES_AFTER = timedelta(days=62)
+"""As far as the nightly deep check looks back: by then every day of before was synced again."""
+
+_CONNECTOR, _SUBJECT = "zk", "restoration"
+
+
+def remember(connection: Connection, made_at: datetime, restored_at: datetime) -> None:
+    """Record that what the database holds is of `made_at`, and was restored at `restored_at`."""
+    value = {"backup_made_at": made_at.isoformat(), "restored_at": restored_at.isoformat()}
+    sweeps.save(connection, _CONNECTOR, _SUBJECT, value)
+
+
+def last(connection: Connection, now: datetime) -> datetime | None:
+    """When the database was restored last, unless that was long enough ago, or never happened."""
+    value = sweeps.load(connection, _CONNECTOR, _SUBJECT)
+    if value is None:
+        return None
+    restored_at = datetime.fromisoformat(value["restored_at"])
+    return restored_at if now < restored_at + LAPSES_AFTER else None

@@ -12,9 +12,14 @@ from sqlalchemy.dialects.postgresql import insert
 from zk_pipeline.domain.mapping import OWN_CUSTOMER, Mappings
 from zk_pipeline.domain.mapping_lines import ActivityMapping, AnyMapping, CustomerMapping, UserMapping
 from zk_pipeline.domain.reasons import Reason
-from zk_pipeline.store import audit, requests
-from zk_pipeline.store.mapping_tables import activity_mappings, carried_agents, customer_mappings, user_mappings
-from zk_pipeline.store.tables import normalized_entries
+from zk_pipeline.store import audit, day_requests
+from zk_pipeline.store.tables import (
+    activity_mappings,
+    carried_agents,
+    customer_mappings,
+    normalized_entries,
+    user_mappings,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +159,7 @@ def change(
     _save(connection, [one.after for one in made])
     audit.append(connection, (_set(one, actor, address) for one in made))
     days = days_waiting(connection, source, target, [one.after for one in made])
-    requests.ask(connection, days, "mapping")
+    day_requests.ask(connection, days, "mapping")
     return made, days
 
 
@@ -166,7 +171,7 @@ def remove(connection: Connection, mapping: AnyMapping, *, actor: str, source: s
     _forget(connection, mapping)
     detail = {"before": asdict(mapping), **_from(address)}
     audit.append(connection, [audit.AuditEvent("mapping.deleted", actor, f"mapping:{mapping.kind}", detail)])
-    requests.ask(connection, days, "mapping")
+    day_requests.ask(connection, days, "mapping")
     return days
 
 

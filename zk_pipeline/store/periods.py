@@ -7,11 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, text, update
 
-from zk_pipeline.domain.closing import StatementTotals, last_day
+from zk_pipeline.domain.periods import StatementTotals, last_day
 from zk_pipeline.store import quality, statements
-from zk_pipeline.store.addresses import Addresses
-from zk_pipeline.store.period_tables import closed_statements, periods
-from zk_pipeline.store.tables import day_requests, normalized_entries
+from zk_pipeline.store.connectors import Addresses
+from zk_pipeline.store.tables import closed_statements, day_requests, normalized_entries, periods
 
 # The mart is made by dbt, not by the migrations.
 _SUMS = text(

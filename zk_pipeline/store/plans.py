@@ -1,21 +1,26 @@
-"""Queries on the plan: the lines of reconciliation, day by day."""
+"""Queries on the plan: its lines day by day, what it would still write, and the sums of that."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict
-from datetime import date
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, tuple_, update
 
+from zk_pipeline.domain.approval import WRITING, writes
 from zk_pipeline.domain.decision import Action, Status
-from zk_pipeline.domain.entries import age
+from zk_pipeline.domain.entries import source_id_order
 from zk_pipeline.domain.ledger import PushState
 from zk_pipeline.domain.matching import Candidate, Tier
 from zk_pipeline.domain.plan import Draft, Result
 from zk_pipeline.domain.reasons import Reason
+from zk_pipeline.domain.resolutions import Choice
 from zk_pipeline.store.database import upsert
 from zk_pipeline.store.tables import pushes
 from zk_pipeline.store.tables import reconciliation_results as results
+
+# Queries on the plan: the lines of reconciliation, day by day.
 
 
 def replace_day(connection: Connection, connector: str, day: date, lines: Iterable[Result], run_id: str) -> None:
@@ -125,7 +130,7 @@ def writes_of_days(connection: Connection, connector: str, first: date, last: da
         is_ahead(),
     )
     rows = [result(row) for row in connection.execute(query).mappings()]
-    return sorted(rows, key=lambda line: (line.entry_date, age(line.source_id or "")))
+    return sorted(rows, key=lambda line: (line.entry_date, source_id_order(line.source_id or "")))
 
 
 def line_of(connection: Connection, connector: str, day: date, key: str) -> Result | None:
@@ -151,4 +156,136 @@ def result(row: Mapping[Any, Any]) -> Result:
         draft=Draft.from_json(row["draft"]) if row["draft"] else None,
         facts_hash=row["facts_hash"],
         decided=row["decided"],
+    )
+
+
+# The stored plan of some days as what it would write: the sums and the lines.
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedWrites:
+    """The lines that would write to the target. `minutes` are those of creates and updates."""
+
+    lines: tuple[Result, ...]
+
+    def _count(self, action: Action) -> int:
+        return sum(line.action is action for line in self.lines)
+
+    @property
+    def creates(self) -> int:
+        """New time sheets."""
+        return self._count(Action.CREATE)
+
+    @property
+    def updates(self) -> int:
+        """Changed time sheets."""
+        return self._count(Action.UPDATE)
+
+    @property
+    def deletes(self) -> int:
+        """Deleted time sheets."""
+        return self._count(Action.DELETE)
+
+    @property
+    def links(self) -> int:
+        """Time sheets typed by hand that get our marker."""
+        return self._count(Action.LINK)
+
+    @property
+    def projects(self) -> int:
+        """Projects that would be made."""
+        return len({line.draft.project.number for line in self.lines if line.draft and line.draft.project.id is None})
+
+    @property
+    def customers(self) -> int:
+        """Customers that would be made."""
+        made = [line.draft.project for line in self.lines if line.draft and line.draft.project.id is None]
+        return len({project.customer.number for project in made if project.customer.id is None})
+
+    @property
+    def minutes(self) -> Decimal:
+        """Minutes that would be written."""
+        written = (line.minutes for line in self.lines if line.action in {Action.CREATE, Action.UPDATE})
+        return sum(written, Decimal(0))
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `zk sync --plan --json` prints."""
+        names = ("creates", "updates", "deletes", "links", "customers", "projects")
+        return {
+            **{name: getattr(self, name) for name in names},
+            "minutes": str(self.minutes),
+            "lines": [_line(line) for line in self.lines],
+        }
+
+
+def planned_writes(connection: Connection, connector: str, first: date, last: date) -> PlannedWrites:
+    """What the stored plans of these days would write."""
+    lines = writes_of_days(connection, connector, first, last)
+    return PlannedWrites(tuple(line for line in lines if writes(line)))
+
+
+def _line(line: Result) -> dict[str, Any]:
+    return {
+        "day": line.entry_date.isoformat(),
+        "key": line.key,
+        "action": line.action,
+        "kimai_id": line.kimai_id,
+        "minutes": str(line.minutes),
+        "changes": dict(line.diff),
+        "draft": line.draft.to_json() if line.draft else None,
+    }
+
+
+# Queries on the stored plan as what it would still write: sums over the lines, however many there are.
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSums:
+    """What the plans of some days would write. `minutes` are those of creates and updates."""
+
+    lines: int
+    creates: int
+    updates: int
+    deletes: int
+    links: int
+    customers: int
+    projects: int
+    minutes: Decimal
+
+
+def sums(connection: Connection, connector: str, first: date, last: date) -> PlanSums:
+    """The sums over the lines that write."""
+    project = results.c.draft["project"]
+    customer = project["customer"]
+    new_project = project["id"].astext.is_(None)
+    new_customer = new_project & customer["id"].astext.is_(None)
+    minutes = func.sum(results.c.minutes).filter(results.c.action.in_([Action.CREATE, Action.UPDATE]))
+    query = select(
+        func.count(),
+        *(func.count().filter(results.c.action == action) for action in (Action.CREATE, Action.UPDATE)),
+        *(func.count().filter(results.c.action == action) for action in (Action.DELETE, Action.LINK)),
+        func.count(customer["number"].astext.distinct()).filter(new_customer),
+        func.count(project["number"].astext.distinct()).filter(new_project),
+        func.coalesce(minutes, Decimal(0)),
+    ).where(writing(connector, first, last))
+    return PlanSums(*connection.execute(query).one())
+
+
+def planned(connection: Connection, connector: str, first: date, last: date) -> tuple[int, datetime | None]:
+    """How many of these days have a plan with any line, and when the oldest of them was made, in UTC."""
+    of_days = (results.c.connector == connector) & results.c.entry_date.between(first, last)
+    query = select(func.count(results.c.entry_date.distinct()), func.min(results.c.reconciled_at)).where(of_days)
+    number, oldest = connection.execute(query).one()
+    return number, oldest
+
+
+def writing(connector: str, first: date, last: date) -> ColumnElement[bool]:
+    """What `domain.approval.writes` says, of lines ahead; over the actions, so that an index leads to the few."""
+    linked = (results.c.action == Action.LINK) & (results.c.decided == Choice.LINK)
+    return and_(
+        results.c.connector == connector,
+        results.c.entry_date.between(first, last),
+        results.c.action.in_([*WRITING, Action.LINK]),
+        or_(results.c.action != Action.LINK, linked),
+        is_ahead(),
     )

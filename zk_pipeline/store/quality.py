@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select, text
 
-from zk_pipeline.store import requests
+from zk_pipeline.store import day_requests as requests
 from zk_pipeline.store.booking_decisions import PAIRED
 from zk_pipeline.store.raw_tables import time_accountings
 from zk_pipeline.store.tables import day_requests
@@ -46,7 +46,7 @@ _LOST_IN_NETTING = text(
 )
 
 
-class Share(NamedTuple):
+class PartOfBookings(NamedTuple):
     """Bookings that something is true of, among all."""
 
     part: int
@@ -122,7 +122,7 @@ def doubled_markers(connection: Connection, source: str, target: str) -> Mapping
     return {row.source_id: list(row.timesheets) for row in connection.execute(query, values)}
 
 
-def unmapped_share(connection: Connection, target: str, first: date) -> Share:
+def unmapped_share(connection: Connection, target: str, first: date) -> PartOfBookings:
     """The bookings from this day on that nothing in the target belongs to, by the plan."""
     query = text(
         """
@@ -136,7 +136,7 @@ def unmapped_share(connection: Connection, target: str, first: date) -> Share:
         """
     )
     row = connection.execute(query, {"target": target, "first": first}).one()
-    return Share(row.part, row.whole, row.minutes)
+    return PartOfBookings(row.part, row.whole, row.minutes)
 
 
 def waiting_since(connection: Connection, longer_than: timedelta) -> dict[date, datetime]:

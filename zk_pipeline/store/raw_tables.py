@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from zk_pipeline.store.columns import MONEY, directory_table, instant, json_column, metadata, text_column
+from zk_pipeline.store.tables import MONEY, directory_table, instant, json_column, metadata, text_column
 
 
 def faults_column() -> Column:

@@ -1,12 +1,25 @@
-"""Counts of runs: what each run read, wrote and left to people, added up stage by stage; and why a run failed."""
+"""Queries on runs: what each one counted, lists of them, requests by which a run may act, acts done once."""
 
-from collections.abc import Mapping
-from datetime import date
+import hashlib
+import secrets
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, select, text, update
+from sqlalchemy import Connection, Select, delete, func, or_, select, text, update
+from sqlalchemy import false as sql_false
+from sqlalchemy.dialects.postgresql import insert
 
+from zk_pipeline.domain.approval import WRITING
+from zk_pipeline.domain.decision import Action
+from zk_pipeline.domain.resolutions import Choice
+from zk_pipeline.store import audit, plans
+from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.database import to_json
-from zk_pipeline.store.tables import sync_runs
+from zk_pipeline.store.tables import acts, launched_runs, reconciliation_results, run_requests, sync_runs, writes
+
+# Counts of runs: what each run read, wrote and left to people, added up stage by stage; and why a run failed.
 
 
 def add(connection: Connection, run_id: str, first: date | None, last: date | None, counts: Mapping[str, int]) -> None:
@@ -43,3 +56,190 @@ _ADD = text(
         updated_at = now()
     """
 )
+
+# Queries for lists of runs: which days each one was about, what it counted, and when days were last carried out.
+
+LOOKED_BACK = 500
+"""Runs among which the last one that carried out its own day is looked for; there are some dozens a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """What a run left in our tables; instants are in UTC. `updated_at` is when its last stage ended.
+
+    `carried_out_until` is the newest day that it carried out; a plan, or a run that failed, has none. `failure` is what
+    a failed run tells the operator, in a sentence or more. `taken_back`: every write of it was undone.
+    """
+
+    run_id: str
+    first: date | None
+    last: date | None
+    counts: dict[str, int]
+    started_at: datetime
+    updated_at: datetime
+    carried_out_until: date | None
+    failure: str
+    taken_back: bool
+
+
+def page(connection: Connection, limit: int, offset: int) -> list[StoredRun]:
+    """The runs of one page, newest first."""
+    query = _runs().order_by(sync_runs.c.started_at.desc(), sync_runs.c.run_id).limit(limit).offset(offset)
+    return [StoredRun(*row) for row in connection.execute(query)]
+
+
+def of_ids(connection: Connection, run_ids: Collection[str]) -> list[StoredRun]:
+    """Those of these runs that are known, oldest first."""
+    query = _runs().where(sync_runs.c.run_id.in_(run_ids)).order_by(sync_runs.c.started_at)
+    return [StoredRun(*row) for row in connection.execute(query)]
+
+
+def count(connection: Connection) -> int:
+    """How many runs there are."""
+    return connection.execute(select(func.count()).select_from(sync_runs)).scalar_one()
+
+
+def ahead(connection: Connection, run_ids: Collection[str], first: date, last: date) -> dict[str, int]:
+    """Of the plans that these runs made and that still are their days', how many lines were not carried out yet."""
+    plan = reconciliation_results.c
+    of_runs = plan.run_id.in_(run_ids) & plan.entry_date.between(first, last)
+    lines = plan.action.in_(WRITING) | ((plan.action == Action.LINK) & (plan.decided == Choice.LINK))
+    query = select(plan.run_id, func.count()).where(of_runs, lines, plans.is_ahead())
+    return {row.run_id: row[1] for row in connection.execute(query.group_by(plan.run_id))}
+
+
+def last_carried_out(connection: Connection, timezone: str) -> datetime | None:
+    """When a run last carried out the day on which it did so, in the business zone; `None` when none did recently."""
+    recent = select(sync_runs.c.carried_out_at, sync_runs.c.carried_out_until)
+    recent = recent.order_by(sync_runs.c.started_at.desc()).limit(LOOKED_BACK).subquery()
+    its_day = func.date(func.timezone(timezone, recent.c.carried_out_at))
+    return connection.execute(
+        select(func.max(recent.c.carried_out_at)).where(recent.c.carried_out_until >= its_day)
+    ).scalar()
+
+
+def _runs() -> Select[Any]:
+    run = sync_runs.c
+    days = (run.first_day, run.last_day)
+    carried_out = (run.started_at, run.updated_at, run.carried_out_until)
+    of_run = writes.c.run_id == run.run_id
+    taken_back = select(func.bool_and(writes.c.undone_by.is_not(None))).where(of_run).scalar_subquery()
+    return select(run.run_id, *days, run.counts, *carried_out, run.failure, func.coalesce(taken_back, sql_false()))
+
+
+# Requests of ours by which a run may pass limits, take back, tag, delete history or restore: each is spent once.
+#
+# Whoever has such a run started adds a request here and gives its token to the run in a tag. The run spends it before
+# it does anything; without one that is for its job and for what it is about, it does nothing, whoever launched it.
+
+LIFE = timedelta(hours=24)
+"""For so long a run may wait for its turn with its request unspent."""
+
+SCHEDULE = "schedule"
+"""Who asks where a schedule does."""
+
+EVENT = "run.authorized"
+
+_row = run_requests.c
+
+
+def ask(connection: Connection, actor: str, job: str, about: str) -> str:
+    """A request for one run of a job, in somebody's name; returns its token, of which a hash is kept."""
+    token = secrets.token_urlsafe(32)
+    row = {"token_hash": _hash(token), "actor": actor, "job": job, "about": about}
+    connection.execute(insert(run_requests).values(row))
+    return token
+
+
+def spend(connection: Connection, token: str, job: str, about: str, run_id: str) -> str | None:
+    """Who asked for this run; `None` without a request for just this job and this, or where another run has spent it.
+
+    The same run may ask again. The first time the audit trail names the person with the run.
+    """
+    mine = (_row.token_hash == _hash(token), _row.job == job, _row.about == about)
+    unspent = or_(_row.run_id.is_(None), _row.run_id == run_id)
+    fresh = _row.asked_at > func.now() - LIFE
+    statement = update(run_requests).where(*mine, unspent, fresh).values(run_id=run_id)
+    found = connection.execute(statement.returning(_row.actor, _row.spent_at)).first()
+    if found is None:
+        return None
+    if found.spent_at is None:
+        spent = update(run_requests).where(_row.token_hash == _hash(token)).values(spent_at=func.now())
+        connection.execute(spent)
+        if found.actor != SCHEDULE:
+            detail = {"job": job, "about": about}
+            audit.append(connection, [AuditEvent(EVENT, found.actor, f"run:{run_id}", detail, run_id)])
+    return found.actor
+
+
+def _hash(token: str) -> str:
+    # 256 random bits need no slow hash.
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+# Queries on what people asked for with a key of their own, and on the runs that were started for it.
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """An act as it was asked for first (UTC). `status` and the encrypted `answer` are known once it is done."""
+
+    route: str
+    body_hash: str
+    status: int | None
+    answer: str | None
+    asked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """A run that was to be started; `run_id` is `None` while Dagster's answer is not known."""
+
+    run_id: str | None
+
+
+def begin_act(connection: Connection, actor: str, key: str, route: str, body_hash: str) -> int | None:
+    """Be the first who asks: the act's id, or `None` where somebody is or was faster."""
+    statement = insert(acts).values(actor=actor, key=key, route=route, body_hash=body_hash)
+    first = statement.on_conflict_do_nothing(index_elements=[acts.c.actor, acts.c.key]).returning(acts.c.id)
+    return connection.execute(first).scalar()
+
+
+def find(connection: Connection, actor: str, key: str) -> Act | None:
+    """The act of this key."""
+    columns = (acts.c.route, acts.c.body_hash, acts.c.status, acts.c.answer, acts.c.asked_at)
+    row = connection.execute(select(*columns).where(acts.c.actor == actor, acts.c.key == key)).first()
+    return Act(row.route, row.body_hash, row.status, row.answer, row.asked_at.astimezone(UTC)) if row else None
+
+
+def finish(connection: Connection, act_id: int, status: int, answer: str) -> None:
+    """Keep what was answered."""
+    connection.execute(update(acts).where(acts.c.id == act_id).values(status=status, answer=answer))
+
+
+def forget(connection: Connection, act_id: int) -> None:
+    """Let the key be used again."""
+    connection.execute(delete(acts).where(acts.c.id == act_id))
+
+
+def forget_old(connection: Connection, actor: str, key: str, before: datetime) -> None:
+    """Let a key be used again that was used long ago."""
+    connection.execute(delete(acts).where(acts.c.actor == actor, acts.c.key == key, acts.c.asked_at < before))
+
+
+def launched(connection: Connection, run_key: str) -> Launched | None:
+    """The run that was to be started for a key."""
+    row = connection.execute(select(launched_runs.c.run_id).where(launched_runs.c.run_key == run_key)).first()
+    return Launched(row.run_id) if row else None
+
+
+def intend_launch(connection: Connection, run_key: str) -> None:
+    """Note that a run is about to be started for a key; committed before Dagster is asked."""
+    statement = insert(launched_runs).values(run_key=run_key)
+    renewed = {"run_id": None, "launched_at": func.now()}
+    connection.execute(statement.on_conflict_do_update(index_elements=[launched_runs.c.run_key], set_=renewed))
+
+
+def note_launch(connection: Connection, run_key: str, run_id: str) -> None:
+    """Note the run that was started for a key."""
+    connection.execute(update(launched_runs).where(launched_runs.c.run_key == run_key).values(run_id=run_id))

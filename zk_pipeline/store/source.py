@@ -9,16 +9,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, delete, exists, func, select, text, update
 from sqlalchemy.dialects.postgresql import array
 
-from zk_pipeline.domain.demand import KnownBooking
+from zk_pipeline.domain.changed_days import KnownBooking
 from zk_pipeline.domain.instants import local_day
-from zk_pipeline.domain.records import (
-    ActivityType,
-    Agent,
-    Organization,
-    SourceDirectory,
-    TimeAccounting,
-    Window,
-)
+from zk_pipeline.domain.records import ActivityType, Agent, Organization, SourceDirectory, TimeAccounting, Window
 from zk_pipeline.store import suppression
 from zk_pipeline.store.booking_decisions import PAIRED, moved_bookings
 from zk_pipeline.store.database import upsert

@@ -1,11 +1,17 @@
-"""Settings that people change while everything runs; they win over the environment."""
+"""Settings in the database: those that people change while everything runs, and those that decided stored facts."""
 
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, text
+from sqlalchemy import ARRAY, BigInteger, Connection, delete, exists, func, literal, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from zk_pipeline.store.tables import stored_settings
+from zk_pipeline.store.raw_tables import sweeps, time_accountings
+from zk_pipeline.store.tables import decided_settings, pushes, stored_settings
+
+# Settings that people change while everything runs; they win over the environment.
 
 
 def load(connection: Connection) -> dict[str, Any]:
@@ -31,3 +37,129 @@ def save(connection: Connection, name: str, value: Any, actor: str) -> None:
             set_={"value": statement.excluded.value, "updated_by": actor, "updated_at": func.now()},
         )
     )
+
+
+# Queries on the settings that decided stored facts, and on what is derived again when they change.
+
+_LOCK = "hashtextextended('zk:decided', 0)"
+_BILLED_DAYS = text(
+    r"""
+    SELECT p.entry_date FROM sync.pushes p
+    JOIN kimai.timesheets t ON t.connector = p.connector AND t.id = p.kimai_id
+    WHERE p.connector = :target
+        AND (t.exported OR array_to_string(t.tags, ',') ~* '(^|,)billed:\d{4}-\d{2}(,|$)')
+    UNION
+    SELECT original_day FROM sync.adjustments WHERE connector = :source
+    """
+)
+# In the order of what depends on what; each table has its own name for the id and the day.
+_MOVES = (
+    (
+        "UPDATE zammad.time_accountings t SET work_day = m.day FROM moved m "
+        "WHERE t.connector = :source AND t.id::text = m.id"
+    ),
+    (
+        "UPDATE sync.normalized_entries t SET entry_date = m.day FROM moved m "
+        "WHERE t.source = :source AND t.source_id = m.id"
+    ),
+    "UPDATE sync.pushes t SET entry_date = m.day FROM moved m WHERE t.connector = :target AND t.source_id = m.id",
+    (
+        "UPDATE sync.conflicts t SET entry_date = m.day FROM moved m WHERE t.connector = :target "
+        "AND t.key = m.id AND t.resolution_status IN ('open', 'decided')"
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One version of the settings: each value as text, by the name of its field."""
+
+    id: int
+    value: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBooking:
+    """What decides the day of a stored booking, and that day."""
+
+    id: int
+    created_at: datetime
+    work_day: date
+
+
+def latest(connection: Connection) -> Recorded | None:
+    """The settings that are recorded now, if any are."""
+    row = connection.execute(select(decided_settings).order_by(decided_settings.c.id.desc()).limit(1)).first()
+    return Recorded(row.id, row.value) if row else None
+
+
+def every(connection: Connection) -> dict[int, Mapping[str, str]]:
+    """All versions by number."""
+    return {row.id: row.value for row in connection.execute(select(decided_settings))}
+
+
+def record(connection: Connection, value: Mapping[str, str], actor: str) -> int:
+    """Record another version; returns its number."""
+    values = {"value": dict(value), "recorded_by": actor}
+    return connection.execute(insert(decided_settings).values(values).returning(decided_settings.c.id)).scalar_one()
+
+
+def hold(connection: Connection, *, alone: bool = False) -> None:
+    """Let nobody change the recorded settings until the transaction ends; `alone` lets nobody rely on them either."""
+    connection.execute(text(f"SELECT pg_advisory_xact_lock{'' if alone else '_shared'}({_LOCK})"))
+
+
+def decided_facts(connection: Connection) -> bool:
+    """Whether anything is stored that the settings decided."""
+    return bool(connection.execute(select(exists().select_from(time_accountings))).scalar())
+
+
+def bookings(connection: Connection, source: str) -> Iterator[StoredBooking]:
+    """All stored bookings, those that are gone included."""
+    columns = (time_accountings.c.id, time_accountings.c.created_at, time_accountings.c.work_day)
+    rows = connection.execute(select(*columns).where(time_accountings.c.connector == source).order_by(columns[0]))
+    for row in rows:
+        yield StoredBooking(*row)
+
+
+def billed_days(connection: Connection, source: str, target: str) -> frozenset[date]:
+    """The work days with a time sheet that was billed, by what was last read, or with an adjustment."""
+    return frozenset(connection.execute(_BILLED_DAYS, {"source": source, "target": target}).scalars())
+
+
+def first_read(connection: Connection, source: str, subject: str) -> datetime | None:
+    """The first instant whose bookings were ever read."""
+    query = select(func.min(sweeps.c.window_start)).where(sweeps.c.connector == source, sweeps.c.subject == subject)
+    return connection.execute(query).scalar()
+
+
+def bound(connection: Connection, target: str, source_ids: Collection[str]) -> frozenset[str]:
+    """Those of the bookings that have a time sheet."""
+    query = select(pushes.c.source_id).where(
+        pushes.c.connector == target, pushes.c.kimai_id.is_not(None), pushes.c.source_id.in_(source_ids)
+    )
+    return frozenset(connection.execute(query).scalars())
+
+
+def derive_under(connection: Connection, source: str, decided_id: int, staying: Collection[int]) -> None:
+    """Let all bookings be derived under this version but for those that stay under theirs."""
+    statement = time_accountings.update().where(
+        time_accountings.c.connector == source,
+        time_accountings.c.id != func.all_(literal(sorted(staying), ARRAY(BigInteger))),
+    )
+    connection.execute(statement.values(decided_id=decided_id))
+
+
+def move(connection: Connection, source: str, target: str, days: Mapping[int, date]) -> None:
+    """Give bookings, their entries, ledger rows and open questions another work day."""
+    if not days:
+        return
+    values = {
+        "source": source,
+        "target": target,
+        "ids": [str(id_) for id_ in days],
+        "days": [day.isoformat() for day in days.values()],
+    }
+    moved = "WITH moved AS (SELECT unnest(CAST(:ids AS text[])) AS id, unnest(CAST(:days AS date[])) AS day) "
+    for statement in _MOVES:
+        connection.execute(text(moved + statement), values)

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from zk_pipeline.domain.redaction import Erased, Redactor
-from zk_pipeline.store.privacy_tables import erasures
+from zk_pipeline.store.tables import erasures
 
 _FOUND = "zk redactor"
 

@@ -1,15 +1,19 @@
-"""Sweep certificates: what each paged read of a window saw, and where the next one may look first."""
+"""What each read of a window proved, and where reads that go on from each other left off."""
 
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, func, insert, select, text, update
+from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
 
 from zk_pipeline.domain.records import Window
 from zk_pipeline.domain.statement_rows import SideRead
 from zk_pipeline.store.raw_tables import sweeps
+from zk_pipeline.store.tables import cursors
+
+# Sweep certificates: what each paged read of a window saw, and where the next one may look first.
 
 _READ_DAYS = text(
     """
@@ -83,3 +87,23 @@ def days_read(connection: Connection, connector: str, first: date, last: date, z
     values = {"connector": connector, "first": first, "last": last, "zone": zone.key}
     row = connection.execute(_READ_DAYS, values).one()
     return SideRead(row.latest, row.oldest)
+
+
+# Where reads that go on from each other left off; small JSON values by connector and subject.
+
+
+def load(connection: Connection, connector: str, subject: str) -> dict[str, Any] | None:
+    """The cursor, or `None` before the first read."""
+    query = select(cursors.c.value).where(cursors.c.connector == connector, cursors.c.subject == subject)
+    return connection.execute(query).scalar()
+
+
+def save(connection: Connection, connector: str, subject: str, value: Mapping[str, Any]) -> None:
+    """Set the cursor."""
+    statement = insert(cursors).values(connector=connector, subject=subject, value=dict(value))
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=list(cursors.primary_key),
+            set_={"value": statement.excluded.value, "updated_at": func.now()},
+        )
+    )

@@ -1,4 +1,4 @@
-"""The tables of the schema `sync`: what we make of what source and target say."""
+"""The tables of the schema `sync`: the chain, requests, people, mappings, billing and privacy."""
 
 from sqlalchemy import (
     ARRAY,
@@ -7,11 +7,14 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
+    DateTime,
     ForeignKey,
     Identity,
     Index,
     Integer,
     LargeBinary,
+    MetaData,
+    Numeric,
     PrimaryKeyConstraint,
     SmallInteger,
     Table,
@@ -19,8 +22,61 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.schema import SchemaItem
 
-from zk_pipeline.store.columns import MINUTES, instant, json_column, metadata, text_column
+# What all tables are made of: the metadata, naming of constraints, and columns that recur.
+#
+# All times are timestamptz in UTC. `connector` is the name under which a system is stored in `sync.connectors`.
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "uq": "%(table_name)s_%(column_0_name)s_key",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
+
+SCHEMAS = ("zammad", "kimai", "sync", "marts")
+
+MINUTES = Numeric(14, 4)
+MONEY = Numeric(14, 4)
+"""Kimai reckons the amount of a time sheet to a hundredth of a cent (docs/kimai.md §15)."""
+NOW = text("now()")
+
+
+def instant(name: str, *, nullable: bool = False, default: bool = False) -> Column:
+    """A moment; `default` fills in the present."""
+    return Column(name, DateTime(timezone=True), nullable=nullable, server_default=NOW if default else None)
+
+
+def text_column(name: str, *, nullable: bool = False, default: str | None = None) -> Column:
+    """A text; `default` is SQL text."""
+    return Column(name, Text, nullable=nullable, server_default=default)
+
+
+def json_column(name: str, *, nullable: bool = False) -> Column:
+    """A JSON value."""
+    return Column(name, JSONB, nullable=nullable)
+
+
+def directory_table(name: str, schema: str, *columns: SchemaItem) -> Table:
+    """A table of everything a system has of one kind."""
+    return Table(
+        name,
+        metadata,
+        text_column("connector"),
+        Column("id", BigInteger, nullable=False),
+        *columns,
+        instant("seen_at", default=True),
+        PrimaryKeyConstraint("connector", "id"),
+        schema=schema,
+    )
+
+
+# The tables of the schema `sync`: what we make of what source and target say.
 
 connectors = Table(
     "connectors",
@@ -376,5 +432,383 @@ audit_details = Table(
     Column("id", BigInteger, ForeignKey(audit_logs.c.id), primary_key=True, autoincrement=False),
     text_column("salt"),
     json_column("detail"),
+    schema="sync",
+)
+
+# The tables of requests: those to the target with what came back, those that people send us, and who answers.
+
+request_log = Table(
+    "request_log",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    text_column("connector"),
+    text_column("run_id"),
+    # NULL for what is no booking's, such as a new customer.
+    Column("source_id", Text),
+    text_column("method"),
+    text_column("path"),
+    json_column("asked", nullable=True),
+    # NULL when no answer came; then `error` says why.
+    Column("status", Integer),
+    json_column("answered", nullable=True),
+    text_column("error", default=""),
+    Column("seconds", Numeric(10, 3), nullable=False),
+    instant("sent_at"),
+    Index("request_log_source_id_idx", "connector", "source_id"),
+    Index("request_log_sent_at_idx", "sent_at"),
+    schema="sync",
+)
+
+reachability = Table(
+    "reachability",
+    metadata,
+    Column("connector", Text, primary_key=True),
+    instant("last_success_at", nullable=True),
+    # NULL while the system answers.
+    instant("failing_since", nullable=True),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    # Nobody asks before; with `asked_to_wait` the system named the time itself.
+    instant("not_before", nullable=True),
+    Column("asked_to_wait", Boolean, nullable=False, server_default=text("false")),
+    text_column("problem", default=""),
+    # It answers, and does not take our token.
+    Column("refused", Boolean, nullable=False, server_default=text("false")),
+    instant("updated_at", default=True),
+    schema="sync",
+)
+
+# What people asked for with a key of their own, so that asking twice does it once. Kept for a day.
+acts = Table(
+    "acts",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    text_column("actor"),
+    text_column("key"),
+    text_column("route"),
+    text_column("body_hash"),
+    # NULL while it is done, and for good when the process died meanwhile.
+    Column("status", Integer),
+    # Encrypted, since it may be a new token or hold names.
+    text_column("answer", nullable=True),
+    instant("asked_at", default=True),
+    UniqueConstraint("actor", "key"),
+    Index("acts_asked_at_idx", "asked_at"),
+    schema="sync",
+)
+
+# The runs that people had Dagster start: one for each key.
+launched_runs = Table(
+    "launched_runs",
+    metadata,
+    Column("run_key", Text, primary_key=True),
+    # NULL between the intent and Dagster's answer; the run is then looked for by the key in its tags.
+    Column("run_id", Text),
+    instant("launched_at", default=True),
+    Index("launched_runs_launched_at_idx", "launched_at"),
+    schema="sync",
+)
+
+# What a run needs that passes limits, takes back, tags, deletes history or restores: one request, spent by one run.
+run_requests = Table(
+    "run_requests",
+    metadata,
+    Column("token_hash", Text, primary_key=True),
+    text_column("actor"),
+    text_column("job"),
+    # The run to undo, the month to tag, the days whose limits are passed.
+    text_column("about"),
+    instant("asked_at", default=True),
+    # NULL until a run has spent it.
+    Column("run_id", Text),
+    instant("spent_at", nullable=True),
+    Index("run_requests_asked_at_idx", "asked_at"),
+    schema="sync",
+)
+
+# Runs that somebody cancelled; each is kept, so that none is noted twice.
+cancelled_runs = Table(
+    "cancelled_runs",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    # Who cancelled it in the console, the API or on the command line; Dagster's own UI does not say.
+    text_column("asked_by", default=""),
+    # When Dagster was asked; NULL until its record is seen.
+    instant("cancelled_at", nullable=True),
+    # Those of its days that it did not carry out, and about which nobody has spoken since.
+    Column("held_days", ARRAY(Date), nullable=False, server_default=text("'{}'")),
+    schema="sync",
+)
+
+# The tables of who may use the console and the API: users, what they prove it by, and failed sign-ins.
+
+_ROLE = "role IN ('viewer', 'operator', 'admin')"
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    # In small letters. Nothing else refers to a person by it: the audit chain and decisions name `user:<id>`.
+    Column("email", Text, nullable=False, unique=True),
+    text_column("name"),
+    text_column("role"),
+    # argon2; NULL for people who sign in through the identity provider alone.
+    text_column("password_hash", nullable=True),
+    # Issuer and subject at the identity provider.
+    Column("oidc_subject", Text, unique=True),
+    Column("active", Boolean, nullable=False, server_default=text("true")),
+    instant("created_at", default=True),
+    instant("updated_at", default=True),
+    instant("last_login_at", nullable=True),
+    CheckConstraint(_ROLE, name="role"),
+    schema="sync",
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    # Random, and new at each sign-in, so that nobody can be given one that somebody else knows.
+    Column("id", Text, primary_key=True),
+    Column("user_id", BigInteger, ForeignKey(users.c.id, ondelete="CASCADE"), nullable=False),
+    # Hashes of the refresh token that counts and of the one before it: who shows that one again has stolen it.
+    text_column("refresh_hash"),
+    text_column("previous_hash", default=""),
+    instant("created_at", default=True),
+    instant("refreshed_at", default=True),
+    instant("expires_at"),
+    instant("ended_at", nullable=True),
+    # When whoever is in it last gave a password, or signed in at the identity provider just for this.
+    instant("confirmed_at", nullable=True),
+    Column("by_provider", Boolean, nullable=False, server_default=text("false")),
+    Index("sessions_user_id_idx", "user_id"),
+    schema="sync",
+)
+
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    Column("user_id", BigInteger, ForeignKey(users.c.id, ondelete="CASCADE"), nullable=False),
+    text_column("name"),
+    text_column("role"),
+    # SHA-256 of a random token of 256 bits; the token itself is shown once.
+    Column("token_hash", Text, nullable=False, unique=True),
+    instant("created_at", default=True),
+    instant("expires_at"),
+    instant("last_used_at", nullable=True),
+    instant("revoked_at", nullable=True),
+    CheckConstraint(_ROLE, name="role"),
+    schema="sync",
+)
+
+second_factors = Table(
+    "second_factors",
+    metadata,
+    Column("user_id", BigInteger, ForeignKey(users.c.id, ondelete="CASCADE"), primary_key=True),
+    # What the codes of the app are made of.
+    text_column("secret_encrypted"),
+    # The half minute of the newest code that was accepted: one code counts once.
+    Column("last_step", BigInteger, nullable=False, server_default=text("0")),
+    instant("created_at", default=True),
+    # NULL until a first code showed that the app has the secret.
+    instant("active_since", nullable=True),
+    schema="sync",
+)
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    # SHA-256 of 120 random bits.
+    Column("code_hash", Text, primary_key=True),
+    Column("user_id", BigInteger, ForeignKey(users.c.id, ondelete="CASCADE"), nullable=False),
+    instant("used_at", nullable=True),
+    Index("recovery_codes_user_id_idx", "user_id"),
+    schema="sync",
+)
+
+failed_logins = Table(
+    "failed_logins",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    # Hash of the e-mail that was tried, and the client's address: what attempts are counted by.
+    text_column("account_hash"),
+    text_column("address"),
+    # What it is counted with beside these: a device that signed in to the account before, or else nothing.
+    text_column("way", default=""),
+    instant("at", default=True),
+    Index("failed_logins_account_hash_idx", "account_hash", "at"),
+    Index("failed_logins_address_idx", "address", "at"),
+    schema="sync",
+)
+
+# The tables of the operator's mappings, and of whom agents without one were so far.
+
+activity_mappings = Table(
+    "activity_mappings",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    # NULL stands for bookings without type, and for every organization.
+    Column("type_id", BigInteger),
+    Column("organization_id", BigInteger),
+    Column("kimai_activity_id", BigInteger, nullable=False),
+    instant("updated_at", default=True),
+    UniqueConstraint("type_id", "organization_id", postgresql_nulls_not_distinct=True),
+    schema="sync",
+)
+user_mappings = Table(
+    "user_mappings",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    # An agent's, in small letters, whom the directory did not know when the mapping was set; it counts without id only.
+    text_column("email", default=""),
+    Column("agent_id", BigInteger, unique=True),
+    Column("kimai_user_id", BigInteger, nullable=False),
+    instant("updated_at", default=True),
+    Index("user_mappings_email_idx", "email", unique=True, postgresql_where=text("agent_id IS NULL")),
+    schema="sync",
+)
+# Whom agents without a mapping were when their time was last written, so that a new address changes nothing.
+carried_agents = Table(
+    "carried_agents",
+    metadata,
+    Column("agent_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("kimai_user_id", BigInteger, nullable=False),
+    instant("updated_at", default=True),
+    schema="sync",
+)
+customer_mappings = Table(
+    "customer_mappings",
+    metadata,
+    Column("organization_id", BigInteger, primary_key=True, autoincrement=False),
+    # NULL: the organization gets a customer of its own.
+    Column("kimai_customer_id", BigInteger),
+    instant("updated_at", default=True),
+    schema="sync",
+)
+
+# The tables of billing: periods that were closed, what was adjusted after that, and the settings that decided it.
+
+# One row for each closing, kept when the month is opened again; a month is closed while it has a row not reopened.
+periods = Table(
+    "periods",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    # Its first day, in the business zone.
+    Column("month", Date, nullable=False),
+    instant("closed_at", default=True),
+    text_column("closed_by"),
+    # The head of the audit chain at that moment, and a hash of the statement's lines.
+    text_column("audit_head"),
+    text_column("statement_hash"),
+    Column("minutes_waiting", MINUTES, nullable=False),
+    instant("reopened_at", nullable=True),
+    text_column("reopened_by", nullable=True),
+    text_column("reopened_reason", nullable=True),
+    CheckConstraint("month = date_trunc('month', month)::date", name="month_is_a_first_day"),
+    Index("periods_one_open_idx", "month", unique=True, postgresql_where=text("reopened_at IS NULL")),
+    schema="sync",
+)
+
+# The statement as it was when a period was closed. Its hash covers all of it, that of the period only what was frozen.
+closed_statements = Table(
+    "closed_statements",
+    metadata,
+    Column("id", BigInteger, ForeignKey(periods.c.id), primary_key=True, autoincrement=False),
+    json_column("content"),
+    text_column("hash"),
+    schema="sync",
+)
+
+# Time sheets as they were when they were first seen exported or closed: what is changed after that is asked about.
+locked_timesheets = Table(
+    "locked_timesheets",
+    metadata,
+    text_column("connector"),
+    Column("kimai_id", BigInteger, nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    instant("begin_at"),
+    Column("duration_seconds", Integer, nullable=False),
+    Column("project_id", BigInteger, nullable=False),
+    Column("activity_id", BigInteger, nullable=False),
+    instant("locked_at", default=True),
+    PrimaryKeyConstraint("connector", "kimai_id"),
+    schema="sync",
+)
+
+# Signed minutes of one side (person, project, activity). Positive ones are carried by an entry of the source id
+# `a<id>`, negative ones are credits.
+adjustments = Table(
+    "adjustments",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    text_column("connector"),
+    # The booking that is adjusted, its time sheet, and its work day.
+    text_column("source_id"),
+    Column("kimai_id", BigInteger),
+    Column("original_day", Date, nullable=False),
+    Column("original_month", Date, nullable=False),
+    Column("minutes", MINUTES, nullable=False),
+    # What a credit gives back without tax, in the currency of the customer; none where that is not known.
+    Column("amount", MONEY),
+    text_column("reason"),
+    # Where the adjustment itself is booked.
+    Column("entry_date", Date, nullable=False),
+    instant("begin_at"),
+    Column("user_id", BigInteger, nullable=False),
+    Column("project_id", BigInteger),
+    text_column("project_number"),
+    Column("activity_id", BigInteger, nullable=False),
+    # The entry as it was when this was decided, without the names of people; none where the booking is gone.
+    json_column("original", nullable=True),
+    text_column("facts_hash"),
+    text_column("decided_by"),
+    instant("decided_at"),
+    text_column("state"),
+    text_column("settled_by", nullable=True),
+    instant("settled_at", nullable=True),
+    text_column("note", default=""),
+    CheckConstraint("state IN ('booked', 'open', 'settled')", name="state"),
+    CheckConstraint("(minutes > 0) = (state = 'booked') AND minutes <> 0", name="credits_are_negative"),
+    CheckConstraint("minutes < 0 OR original IS NOT NULL", name="booked_has_an_entry"),
+    # The same question is never answered twice, whatever runs meet.
+    UniqueConstraint(
+        "connector",
+        "source_id",
+        "facts_hash",
+        "user_id",
+        "project_id",
+        "project_number",
+        "activity_id",
+        postgresql_nulls_not_distinct=True,
+    ),
+    Index("adjustments_original_day_idx", "connector", "original_day"),
+    Index("adjustments_entry_date_idx", "connector", "entry_date"),
+    schema="sync",
+)
+
+# The settings that stored facts were decided by, in every version: bookings and entries name theirs.
+decided_settings = Table(
+    "decided_settings",
+    metadata,
+    Column("id", BigInteger, Identity(), primary_key=True),
+    json_column("value"),
+    text_column("recorded_by"),
+    instant("recorded_at", default=True),
+    schema="sync",
+)
+
+# The table of people who were erased: by hashes alone, so that they are recognized should a system name them again.
+
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("pseudonym", Text, primary_key=True),
+    # One for all rows, random.
+    text_column("salt"),
+    text_column("mail"),
+    Column("full_names", ARRAY(Text), nullable=False),
+    Column("single_names", ARRAY(Text), nullable=False),
+    # How many words the full names have.
+    Column("words", ARRAY(Integer), nullable=False),
+    instant("erased_at", default=True),
     schema="sync",
 )

@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 
-from zk_pipeline.runtime import Runtime
-from zk_pipeline.web import errors, oidc_pages, sign_in_page
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.web import errors, oidc
+from zk_pipeline.web import sign_in as sign_in_page
 from zk_pipeline.web.api import (
     audit,
     conflicts,
@@ -26,15 +27,13 @@ from zk_pipeline.web.api import (
     tokens,
     users,
 )
-from zk_pipeline.web.batches import Batches
-from zk_pipeline.web.bodies import LimitedBodies
+from zk_pipeline.web.authentication import Sessions
 from zk_pipeline.web.etags import EntityTags
 from zk_pipeline.web.health import Health
-from zk_pipeline.web.intake import Intake
+from zk_pipeline.web.limits import LimitedBodies
 from zk_pipeline.web.metrics import CountedRequests, Metrics
 from zk_pipeline.web.protection import Protected
-from zk_pipeline.web.recognition import Sessions
-from zk_pipeline.web.rejections import Rejections
+from zk_pipeline.web.webhooks import Batches, Intake, Rejections
 
 
 def create_app(runtime: Runtime) -> FastAPI:
@@ -67,7 +66,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.include_router(metrics.router)
     app.include_router(Intake(runtime.settings, batches, rejections).router)
     app.include_router(sign_in_page.router)
-    app.include_router(oidc_pages.router)
+    app.include_router(oidc.router)
     for resource in (audit, connectors, mappings, periods, privacy, schedule, sign_in, tokens, users):
         app.include_router(resource.router)
     for resource in (conflicts, entries, kpi, reconciliation, statements, sync):

@@ -9,21 +9,24 @@ from datetime import UTC, datetime
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from zk_pipeline import logs
 from zk_pipeline.connectors.errors import ConnectorError
-from zk_pipeline.dagster_server import DagsterServerError
 from zk_pipeline.domain.mapping_lines import MappingError
-from zk_pipeline.operations.errors import DeniedError, IncompleteError, OperationError, StaleError, UnknownError
-from zk_pipeline.runtime import SetupError
-from zk_pipeline.schedules import ScheduleError
+from zk_pipeline.identity.actors import DeniedError, IncompleteError, OperationError, StaleError, UnknownError
+from zk_pipeline.runtime import logs
+from zk_pipeline.runtime.dagster_server import DagsterServerError
+from zk_pipeline.runtime.runtime import SetupError
+from zk_pipeline.runtime.schedules import ScheduleError
 from zk_pipeline.store.conflicts import DecisionError
 from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.store.encryption import EncryptionError
 from zk_pipeline.web.protection import OF_ANSWERS
+
+# Errors of the web app: each one answered as detail, status code, timestamp and request id.
 
 EXPLAINED: Mapping[type[Exception], int] = {
     DeniedError: 403,
@@ -158,3 +161,14 @@ def _answer(request: Request, status: int, detail: str, headers: Mapping[str, st
         "request_id": request.state.request_id,
     }
     return JSONResponse(content, status, headers)
+
+
+# A database that fails: which errors say so, and one line for the log, without statement and values.
+
+OUTAGES = (DatabaseUnavailableError, SQLAlchemyError)
+
+
+def outage_line(error: Exception) -> str:
+    """The error in one line."""
+    text = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+    return text.strip().partition("\n")[0]

@@ -1,7 +1,7 @@
 """How everything is, by the vital signs: the route that supervisors ask, and what people are told from this process.
 
-The signs are measured in the background at a fixed pace (`zk_pipeline.measuring`), so that an answer costs nothing and
-does not depend on who asked before.
+The signs are measured in the background at a fixed pace (`zk_pipeline.observe.measurements`), so that an answer costs
+nothing and does not depend on who asked before.
 """
 
 import logging
@@ -12,13 +12,12 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from zk_pipeline.alerting.addresses import addresses_of
-from zk_pipeline.alerting.book import deliver, send_at_once, tell_signs
-from zk_pipeline.domain.alerts import sign_fails, sign_recovers
 from zk_pipeline.domain.vital_figures import DATABASE, Level, Sign, worst
-from zk_pipeline.measuring import SECONDS_BETWEEN_LOOKS, Watch
-from zk_pipeline.runtime import Runtime
-from zk_pipeline.web.outages import OUTAGES, told
+from zk_pipeline.observe.alert_delivery import addresses_of, alert_signs, deliver, send_at_once
+from zk_pipeline.observe.alerts import sign_fails, sign_recovers
+from zk_pipeline.observe.measurements import SECONDS_BETWEEN_LOOKS, Watch
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.web.errors import OUTAGES, outage_line
 
 PATH = "/api/health"
 
@@ -32,7 +31,7 @@ class Health:
 
     def __init__(self, runtime: Runtime) -> None:
         self._watch = Watch(runtime)
-        self._teller = Teller(runtime, self._watch)
+        self._teller = SignAlerter(runtime, self._watch)
         self.router = APIRouter(tags=["health"])
         self.router.add_api_route(PATH, self.show, summary="How everything is")
         self.router.add_api_route(PATH, self.show, methods=["HEAD"], include_in_schema=False)
@@ -66,7 +65,7 @@ class Health:
         return JSONResponse(content, 503 if database.level is Level.FAIL else 200)
 
 
-class Teller:
+class SignAlerter:
     """Tells people of failing signs from the web process: the sensor `alerts` cannot, where its daemon is dead.
 
     Both write into one book, so that each sign is told once. Without a database there is no book; then what the
@@ -97,7 +96,7 @@ class Teller:
             try:
                 self._tell()
             except OUTAGES as error:
-                _log.warning("People are not told of the vital signs just now: %s", told(error))
+                _log.warning("People are not told of the vital signs just now: %s", outage_line(error))
             except Exception:  # noqa: BLE001 (whatever it is, it is logged, and the next look comes)
                 _log.exception("People are not told of the vital signs just now.")
 
@@ -114,7 +113,7 @@ class Teller:
         if self._is_told and self._down_since is not None:
             send_at_once(settings, sign_recovers(database.title, now - self._down_since))
         self._down_since, self._is_told = None, False
-        tell_signs(self._runtime, [sign for sign in signs if sign.name != DATABASE])
+        alert_signs(self._runtime, [sign for sign in signs if sign.name != DATABASE])
         for problem in deliver(self._runtime).problems:
             _log.warning("%s It is tried again.", problem)
 

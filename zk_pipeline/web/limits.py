@@ -1,16 +1,26 @@
-"""Limits on what callers may cost: requests of an address, bytes of a body, bytes of all bodies together."""
+"""Limits on what callers may cost: requests of an address, bytes of a body, requests that never arrive."""
 
 import asyncio
 import ipaddress
+import logging
 import math
+import socket
+import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from fastapi import Request
-from starlette.requests import ClientDisconnect
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, HTTPConnection
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+# Limits on what callers may cost: requests of an address, bytes of a body, bytes of all bodies together.
 
 MOST_ADDRESSES = 10_000
 _NETWORK_OF_A_CALLER = 64  # An IPv6 subscriber has at least so long a prefix, and all addresses behind it.
@@ -62,16 +72,16 @@ class RateLimit:
         return 0
 
 
-class Memory:
+class BodyBudget:
     """The bytes that all bodies together may hold at a time."""
 
     def __init__(self, limit: int) -> None:
         self._free = limit
 
     @contextmanager
-    def share(self) -> Iterator["Share"]:
+    def share(self) -> Iterator["BodyReservation"]:
         """The part of one request, given back at its end."""
-        share = Share(self)
+        share = BodyReservation(self)
         try:
             yield share
         finally:
@@ -85,10 +95,10 @@ class Memory:
 
 
 @dataclass(slots=True)
-class Share:
+class BodyReservation:
     """What one request has taken of the memory, in bytes."""
 
-    memory: Memory
+    memory: BodyBudget
     taken: int = 0
 
     def grow(self, number: int) -> None:
@@ -97,7 +107,7 @@ class Share:
         self.taken += number
 
 
-async def read_body(request: Request, share: Share, *, limit: int, seconds: float) -> bytes:
+async def read_body(request: Request, share: BodyReservation, *, limit: int, seconds: float) -> bytes:
     """The body, counted while it arrives, since its length need not be announced.
 
     Raises `TooLargeError`, `TooSlowError` or `FullError`.
@@ -127,3 +137,163 @@ def network_of(address: str) -> str:
     if parsed.version == 4:
         return address
     return str(ipaddress.ip_network((parsed, _NETWORK_OF_A_CALLER), strict=False))
+
+
+# The limit of a request's body, counted while it arrives; rooms that expect large ones count for themselves.
+
+LIMIT = 1_000_000
+"""Bytes. No form or JSON of ours comes near it."""
+
+_LIMITED = ("/api/v1/", "/sign-", "/renew")
+_COUNTING_THEMSELVES = ("/api/v1/webhooks/", "/api/v1/mappings/import")
+
+
+class LimitedBodies:
+    """Middleware that answers 413 to a body over the limit before it fills the memory."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request; what is no form or JSON of ours passes through."""
+        if scope["type"] != "http" or not _is_limited(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        received = 0
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > LIMIT:
+                raise HTTPException(413, f"The body has more than {LIMIT:,} bytes. Send less at a time.")
+            return message
+
+        await self._app(scope, counted, send)
+
+
+def _is_limited(path: str) -> bool:
+    return path.startswith(_LIMITED) and not path.startswith(_COUNTING_THEMSELVES)
+
+
+# Connections on which a request begins and does not arrive: they end after a while, also where no proxy sees to it.
+
+SECONDS_FOR_HEADERS = 20.0
+"""From the connection, or the first letter of a later request, to the end of the headers."""
+
+
+class InTimeProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP, which itself waits for ever for the rest of the headers."""
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Somebody connected, and is to send something."""
+        super().connection_made(transport)
+        self._await_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is over."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        """The first letter of a request."""
+        super().on_message_begin()
+        self._await_headers()
+
+    def on_headers_complete(self) -> None:
+        """The headers are there."""
+        self._stop_waiting()
+        super().on_headers_complete()
+
+    def _await_headers(self) -> None:
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(SECONDS_FOR_HEADERS, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+# Where a request comes from: the peer, or what trusted proxies say about it.
+
+Proxy = IPv4Network | IPv6Network | str
+"""A network, or the name of a host whose addresses change, as those of pods do."""
+
+SECONDS_OF_ADDRESSES = 5.0
+"""For how long the addresses of a name count before they are looked up again."""
+
+_log = logging.getLogger(__name__)
+
+
+def client_address(request: HTTPConnection, trusted: Sequence[Proxy]) -> str:
+    """The address of the client, or an empty text where there is none.
+
+    `X-Forwarded-For` is read from its right end, where our own proxies write, and only as long as the one who wrote is
+    trusted: what stands further left is the client's own word.
+    """
+    if request.client is None:
+        return ""
+    hops = ",".join(request.headers.getlist("x-forwarded-for")).split(",")
+    address = _parsed(request.client.host)
+    if address is None:
+        return request.client.host
+    while hops and _is_trusted(address, trusted):
+        previous = _parsed(hops.pop().strip())
+        if previous is None:
+            break
+        address = previous
+    return str(address)
+
+
+def _parsed(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def _is_trusted(address: IPv4Address | IPv6Address, trusted: Sequence[Proxy]) -> bool:
+    return any(address in (_host(proxy).addresses() if isinstance(proxy, str) else proxy) for proxy in trusted)
+
+
+@cache
+def _host(name: str) -> "_Host":
+    return _Host(name)
+
+
+class _Host:
+    """The addresses of a name. They are looked up beside the requests, none of which waits for it but the first."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._addresses: frozenset[IPv4Address | IPv6Address] = frozenset()
+        self._until = 0.0
+        self._looking = threading.Lock()
+        self._look_up()
+
+    def addresses(self) -> frozenset[IPv4Address | IPv6Address]:
+        """Those that were found last. While nobody can tell, they stay what they were."""
+        if time.monotonic() >= self._until and self._looking.acquire(blocking=False):
+            threading.Thread(target=self._look_up_again, name="addresses of proxies", daemon=True).start()
+        return self._addresses
+
+    def _look_up_again(self) -> None:
+        try:
+            self._look_up()
+        finally:
+            self._looking.release()
+
+    def _look_up(self) -> None:
+        try:
+            found = socket.getaddrinfo(self._name, None, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            _log.warning("The address of the proxy %s in ZK_TRUSTED_PROXIES is not found: %s", self._name, error)
+        else:
+            parsed = (_parsed(str(place[0]).partition("%")[0]) for *_, place in found)
+            self._addresses = frozenset(address for address in parsed if address is not None)
+        self._until = time.monotonic() + SECONDS_OF_ADDRESSES

@@ -11,10 +11,10 @@ from fastapi import Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from zk_pipeline.operations import acts
-from zk_pipeline.operations.acts import Answer, Asked, CutOffError
-from zk_pipeline.runtime import Runtime
-from zk_pipeline.web.access import SAFE_METHODS, GuardedRoute
+from zk_pipeline.operate import runs
+from zk_pipeline.operate.runs import Answer, Asked, CutOffError
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.web.authentication import SAFE_METHODS, GuardedRoute
 from zk_pipeline.web.errors import ProblemError
 
 HEADER = "Idempotency-Key"
@@ -35,7 +35,7 @@ async def once(runtime: Runtime, asked: Asked, act: Callable[[], Awaitable[Answe
     """
     deadline = asyncio.get_running_loop().time() + LONGEST_WAIT.total_seconds()
     while True:
-        turn = await run_in_threadpool(acts.begin, runtime, asked)
+        turn = await run_in_threadpool(runs.begin, runtime, asked)
         if turn.answer is not None:
             return turn.answer
         if turn.id is not None:
@@ -44,15 +44,15 @@ async def once(runtime: Runtime, asked: Asked, act: Callable[[], Awaitable[Answe
             raise CutOffError("The first request with this key is still at work. Send it again a little later.")
         await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
     try:
-        with acts.under_key(asked):
+        with runs.under_key(asked):
             answer = await act()
     except Exception:
-        await run_in_threadpool(acts.forget, runtime, turn.id)
+        await run_in_threadpool(runs.forget, runtime, turn.id)
         raise
     if answer is None:
-        await run_in_threadpool(acts.forget, runtime, turn.id)
+        await run_in_threadpool(runs.forget, runtime, turn.id)
     else:
-        await run_in_threadpool(acts.finish, runtime, turn.id, answer)
+        await run_in_threadpool(runs.finish, runtime, turn.id, answer)
     return answer
 
 

@@ -6,7 +6,7 @@ A page that loads scripts says so in a policy of its own, which is kept.
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from zk_pipeline.settings import Settings
+from zk_pipeline.runtime.settings import Settings
 
 HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",

@@ -5,17 +5,18 @@ import sys
 
 import uvicorn
 
-from zk_pipeline import logs
-from zk_pipeline.operations import accounts, versions
-from zk_pipeline.operations.errors import OperationError
-from zk_pipeline.operations.installation import working_on_the_database
-from zk_pipeline.runtime import Runtime, SetupError, open_runtime
-from zk_pipeline.settings import SettingsError
+from zk_pipeline.identity import users
+from zk_pipeline.identity.actors import OperationError
+from zk_pipeline.operate import connectors
+from zk_pipeline.operate.installation import working_on_the_database
+from zk_pipeline.runtime import logs
+from zk_pipeline.runtime.runtime import Runtime, SetupError, open_runtime
+from zk_pipeline.runtime.settings import SettingsError
 from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.store.encryption import EncryptionError
 from zk_pipeline.web.app import create_app
-from zk_pipeline.web.console.mount import mount
-from zk_pipeline.web.half_open import InTimeProtocol
+from zk_pipeline.web.console.access import mount
+from zk_pipeline.web.limits import InTimeProtocol
 
 SECONDS_TO_FINISH = 10
 """For requests that were begun, once the process is asked to stop."""
@@ -31,7 +32,7 @@ def main() -> None:
             logs.set_up(settings.log_format)
             runtime.require_decided()
             create_first_admin(runtime)
-            versions.tell_in_background(runtime, _log.warning)
+            connectors.report_in_background(runtime, _log.warning)
             app = create_app(runtime)
             mount(app, runtime)
             config = uvicorn.Config(
@@ -59,7 +60,7 @@ def create_first_admin(runtime: Runtime) -> None:
         return
     try:
         with runtime.database.transaction() as connection:
-            accounts.ensure_admin(connection, settings.admin_email, settings.admin_password.get_secret_value())
+            users.ensure_admin(connection, settings.admin_email, settings.admin_password.get_secret_value())
     except OperationError as error:
         raise SetupError(f"ZK_ADMIN_EMAIL and ZK_ADMIN_PASSWORD make no admin. {error}") from error
 

@@ -8,8 +8,8 @@ import jwt
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from zk_pipeline.operations.actors import Role
-from zk_pipeline.operations.session_tokens import Purpose
+from zk_pipeline.identity.actors import Role
+from zk_pipeline.identity.sign_in import Purpose
 from zk_pipeline_tests.attack.book import Try, answered, attack
 from zk_pipeline_tests.attack.place import CROSS_SITE, EVIL, Place
 from zk_pipeline_tests.web.console.test_entering import opened_page, said

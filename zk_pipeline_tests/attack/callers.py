@@ -11,15 +11,14 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from zk_pipeline.operations.actors import Role
-from zk_pipeline.operations.throttle import MOST_OF_ACCOUNT
-from zk_pipeline.runtime import Runtime
-from zk_pipeline.settings import Settings
+from zk_pipeline.connectors.zammad.signature import signature
+from zk_pipeline.identity.actors import Role
+from zk_pipeline.identity.throttle import MOST_OF_ACCOUNT
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.store.encryption import TokenCipher, generate_key
 from zk_pipeline.web.app import create_app
-from zk_pipeline.web.bodies import LIMIT
-from zk_pipeline.web.half_open import SECONDS_FOR_HEADERS
-from zk_pipeline.web.signature import signature
+from zk_pipeline.web.limits import LIMIT, SECONDS_FOR_HEADERS
 from zk_pipeline_tests.attack.book import Try, answered, attack
 from zk_pipeline_tests.attack.place import Place
 from zk_pipeline_tests.web.api.test_connectors import FORBIDDEN_HOSTS, FORBIDDEN_SCHEMES, NEW

@@ -6,15 +6,15 @@ from urllib.parse import quote
 
 import jwt
 
-from zk_pipeline.dagster_server import service_token
-from zk_pipeline.operations.actors import Role
+from zk_pipeline.identity.actors import Role
+from zk_pipeline.processes.groups import wait_until
+from zk_pipeline.runtime.dagster_server import service_token
 from zk_pipeline.store.encryption import TokenCipher, generate_key
-from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline.web.dagster_ui.rules import MUTATIONS
 from zk_pipeline_tests.attack.book import Try, answered, attack
 from zk_pipeline_tests.attack.browsers import cookies_of, socket_refused
 from zk_pipeline_tests.attack.place import CROSS_SITE, EVIL, Place
-from zk_pipeline_tests.commands.test_up import LAUNCH as LAUNCH_WITH_ID
+from zk_pipeline_tests.cli.test_up import LAUNCH as LAUNCH_WITH_ID
 from zk_pipeline_tests.web.dagster_ui.test_door import LAUNCH, UNDO, execution, opened_at
 from zk_pipeline_tests.web.dagster_ui.test_rules import BACKFILL, HIDDEN_MUTATIONS, OF_OPERATORS, SCHEMA_QUERIES, called
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from zk_pipeline.operations.actors import Role
-from zk_pipeline.settings import ENV_FILE
+from zk_pipeline.identity.actors import Role
+from zk_pipeline.runtime.settings import ENV_FILE
 from zk_pipeline.store.encryption import generate_key
 from zk_pipeline_tests.attack.book import Try, answered, attack
 from zk_pipeline_tests.attack.place import Place
-from zk_pipeline_tests.commands.test_up import processes_of
+from zk_pipeline_tests.cli.test_up import processes_of
 from zk_pipeline_tests.web.api.test_connectors import NEW
 from zk_pipeline_tests.web.api.test_connectors import PATH as CONNECTORS
 

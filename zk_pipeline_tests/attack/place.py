@@ -10,20 +10,20 @@ from pathlib import Path
 
 import httpx
 
-from zk_pipeline.operations import accounts, api_tokens
-from zk_pipeline.operations.accounts import NewUser
-from zk_pipeline.operations.actors import Actor, Role
-from zk_pipeline.runtime import TRAIL
-from zk_pipeline.sandbox.client import NO_CERTIFICATES
-from zk_pipeline.sandbox.server import SandboxProcess
-from zk_pipeline.settings import ENV_FILE
+from zk_pipeline.identity import api_tokens, users
+from zk_pipeline.identity.actors import Actor, Role
+from zk_pipeline.identity.users import NewUser
+from zk_pipeline.runtime.embedded import embedded_server
+from zk_pipeline.runtime.runtime import TRAIL
+from zk_pipeline.runtime.settings import ENV_FILE
 from zk_pipeline.store.database import Database
-from zk_pipeline.store.embedded import embedded_server
-from zk_pipeline_tests.commands.conftest import Home, Zk
-from zk_pipeline_tests.commands.test_up import Up, free_port, surroundings, zk_up
+from zk_pipeline_tests.cli.conftest import Home, Zk
+from zk_pipeline_tests.cli.test_up import Up, free_port, surroundings, zk_up
 from zk_pipeline_tests.web.conftest import TESTER, client_of
 from zk_pipeline_tests.web.console.site import Site
 from zk_pipeline_tests.web.signing_in import LOGIN, PASSWORD
+from zk_sandbox.client import NO_CERTIFICATES
+from zk_sandbox.server import SandboxProcess
 
 SECONDS_TO_START = 300
 EVIL = "https://evil.example"
@@ -69,7 +69,7 @@ class Place:
     def somebody(self, email: str, role: Role = Role.OPERATOR) -> int:
         """The number of a further user, who has the usual password."""
         with self.site.database.transaction() as connection:
-            return accounts.create(connection, TESTER, NewUser(email, role, "", PASSWORD)).id
+            return users.create(connection, TESTER, NewUser(email, role, "", PASSWORD)).id
 
     @property
     def own(self) -> dict[str, str]:

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import ProgrammingError
 
-from zk_pipeline.operations.actors import Role
+from zk_pipeline.identity.actors import Role
 from zk_pipeline.store import audit
 from zk_pipeline_tests.attack.book import Try, answered, attack
 from zk_pipeline_tests.attack.place import Place
-from zk_pipeline_tests.commands.test_gdpr import EMAIL, PEOPLE, bare, everything, know, stored_in_our_tables
+from zk_pipeline_tests.cli.test_gdpr import EMAIL, PEOPLE, bare, everything, know, stored_in_our_tables
 from zk_pipeline_tests.databases import without_guards
 from zk_pipeline_tests.domain.test_spreadsheets import calculated
 from zk_pipeline_tests.store.test_audit import ATTACKS as TAMPERINGS

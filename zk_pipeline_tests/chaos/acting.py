@@ -11,11 +11,11 @@ from typing import Any
 import httpx
 from sqlalchemy.exc import OperationalError
 
-from zk_pipeline.operations import sync
-from zk_pipeline.operations.actors import Actor, Role
+from zk_pipeline.connectors.zammad.signature import signature
+from zk_pipeline.identity.actors import Actor, Role
+from zk_pipeline.operate import sync
+from zk_pipeline.processes.groups import wait_until
 from zk_pipeline.store.database import DatabaseUnavailableError
-from zk_pipeline.supervisor.groups import wait_until
-from zk_pipeline.web.signature import signature
 from zk_pipeline_tests.chaos.place import SECRET, Place, slowness
 from zk_pipeline_tests.chaos.schedule import Event, Kind
 

@@ -9,10 +9,10 @@ from typing import Any
 import psycopg
 from sqlalchemy.exc import OperationalError
 
-from zk_pipeline.operations import audit
+from zk_pipeline.audit import trail
+from zk_pipeline.processes.groups import wait_until
+from zk_pipeline.runtime.embedded import DAGSTER_DATABASE, DATABASE
 from zk_pipeline.store.database import DatabaseUnavailableError
-from zk_pipeline.store.embedded import DAGSTER_DATABASE, DATABASE
-from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline_tests.chaos.place import Place, slowness
 from zk_pipeline_tests.defs.oracle import copies_by_us, minutes_kept, unaccounted
 from zk_pipeline_tests.defs.reckoning import reckoned
@@ -107,7 +107,7 @@ def _of_minutes(place: Place) -> Iterator[Difference]:
 
 
 def _of_the_database(place: Place) -> Iterator[Difference]:
-    verified = audit.verify(place.world.environment.runtime)
+    verified = trail.verify(place.world.environment.runtime)
     if verified.broken_at is not None:
         yield Difference(f"The audit trail is broken at row {verified.broken_at}.")
     for database in (DATABASE, DAGSTER_DATABASE):

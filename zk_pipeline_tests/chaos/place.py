@@ -22,24 +22,24 @@ import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from zk_pipeline.domain.instants import local_day
-from zk_pipeline.local import prepared
-from zk_pipeline.sandbox.client import SandboxControl
-from zk_pipeline.sandbox.control import Simulated, with_control
-from zk_pipeline.sandbox.kimai import KimaiServer
-from zk_pipeline.sandbox.server import ServerThread
-from zk_pipeline.sandbox.zammad import ZammadServer
-from zk_pipeline.settings import ENV_FILE, load_settings
-from zk_pipeline.store import embedded_programs
-from zk_pipeline.store.embedded import DATABASE, Endpoint, embedded_server
-from zk_pipeline.supervisor.groups import wait_until
+from zk_pipeline.processes.groups import wait_until
+from zk_pipeline.runtime import embedded_programs
+from zk_pipeline.runtime.embedded import DATABASE, Endpoint, embedded_server
+from zk_pipeline.runtime.environment import prepared
+from zk_pipeline.runtime.settings import ENV_FILE, load_settings
 from zk_pipeline_tests.chaos.schedule import LATEST_EFFECT, SECONDS_BEFORE_TIMEOUT
 from zk_pipeline_tests.chaos.shim import sitecustomize
-from zk_pipeline_tests.commands.test_up import Up, free_port, processes_of, zk_up
+from zk_pipeline_tests.cli.test_up import Up, free_port, processes_of, zk_up
 from zk_pipeline_tests.defs.conftest import PREPARED
 from zk_pipeline_tests.defs.gate import Gate
 from zk_pipeline_tests.defs.people import FIRST, People
 from zk_pipeline_tests.defs.world import KIMAI_TOKEN, ZAMMAD_TOKEN, ZONE, Desk, Office, World
 from zk_pipeline_tests.store.embedded_users import server_pid
+from zk_sandbox.client import SandboxControl
+from zk_sandbox.control import Simulated, with_control
+from zk_sandbox.kimai import KimaiServer
+from zk_sandbox.server import ServerThread
+from zk_sandbox.zammad import ZammadServer
 
 SECRET = "signature-token-of-the-fault-matrix"
 SLOWEST = 5.0

@@ -47,7 +47,7 @@ class Event:
         return f"{self.at:5.1f} s  {self.kind} {' '.join(f'{key}={value}' for key, value in self.detail.items())}"
 
 
-PARTS = ("supervisor.daemon", "supervisor.code_server", "web.server", "web.dagster_ui")
+PARTS = ("processes.daemon", "processes.code_server", "web.server", "web.dagster_ui")
 """Parts of `zk up`, by what stands in their command lines."""
 
 CREATE = {"method": "POST", "path": "/api/timesheets$"}

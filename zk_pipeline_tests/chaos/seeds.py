@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
-from zk_pipeline.supervisor.groups import wait_until
-from zk_pipeline.syncing import SyncFailedError
+from zk_pipeline.cli.syncing import SyncFailedError
+from zk_pipeline.processes.groups import wait_until
 from zk_pipeline_tests.chaos.acting import Storm
 from zk_pipeline_tests.chaos.oracle import Difference, differences, late
 from zk_pipeline_tests.chaos.place import Place, open_place
 from zk_pipeline_tests.chaos.schedule import drawn
-from zk_pipeline_tests.commands.test_up import processes_of
+from zk_pipeline_tests.cli.test_up import processes_of
 from zk_pipeline_tests.defs.reckoning import reckoned
 
 FAILING = Path(__file__).with_name("failing_seeds.txt")

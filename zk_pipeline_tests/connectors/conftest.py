@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from zk_pipeline.connectors.base import Endpoint
-from zk_pipeline.connectors.kimai import KimaiConnector
-from zk_pipeline.connectors.zammad import ZammadConnector
-from zk_pipeline.sandbox.client import SandboxControl
-from zk_pipeline.sandbox.control import with_control
-from zk_pipeline.sandbox.kimai import KimaiServer
-from zk_pipeline.sandbox.server import ServerThread
-from zk_pipeline.sandbox.zammad import ZammadServer
+from zk_pipeline.connectors.contract import Endpoint
+from zk_pipeline.connectors.kimai.connector import KimaiConnector
+from zk_pipeline.connectors.zammad.connector import ZammadConnector
+from zk_sandbox.client import SandboxControl
+from zk_sandbox.control import with_control
+from zk_sandbox.kimai import KimaiServer
+from zk_sandbox.server import ServerThread
+from zk_sandbox.zammad import ZammadServer
 
 TOKEN = "reader-token-7f3a"
 DAY = datetime(2025, 8, 16, tzinfo=UTC)

@@ -8,12 +8,12 @@ from typing import Any
 import httpx
 import pytest
 
-from zk_pipeline.connectors import addresses
-from zk_pipeline.connectors.addresses import checked_base_url, is_forbidden_host, leads_to_forbidden
-from zk_pipeline.connectors.base import Endpoint
+from zk_pipeline.connectors import ssrf_guard
+from zk_pipeline.connectors.contract import Endpoint
 from zk_pipeline.connectors.errors import UnavailableError
-from zk_pipeline.connectors.zammad import ZammadConnector
-from zk_pipeline.sandbox.server import SandboxProcess
+from zk_pipeline.connectors.ssrf_guard import checked_base_url, is_forbidden_host, leads_to_forbidden
+from zk_pipeline.connectors.zammad.connector import ZammadConnector
+from zk_sandbox.server import SandboxProcess
 
 FORBIDDEN = [
     "169.254.169.254",
@@ -93,7 +93,7 @@ def test_a_name_that_leads_elsewhere_once_it_was_checked_gets_nothing_sent(monke
     with SandboxProcess("demo") as systems:
         port = httpx.URL(systems.zammad_url).port
         # This machine stands for the metadata service: it answers, and must not get the token.
-        monkeypatch.setattr(addresses, "is_forbidden", lambda address: address == "127.0.0.1")
+        monkeypatch.setattr(ssrf_guard, "is_forbidden", lambda address: address == "127.0.0.1")
         endpoint = Endpoint("zammad", f"http://desk.example.com:{port}", systems.zammad_token)
         with (
             resolving(monkeypatch, lambda: next(answers, "127.0.0.1")),

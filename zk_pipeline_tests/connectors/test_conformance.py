@@ -6,12 +6,12 @@ from importlib.metadata import entry_points
 import pytest
 
 from zk_pipeline.connectors.conformance import SourceConformance, TargetConformance
-from zk_pipeline.connectors.kimai import KimaiConnector
+from zk_pipeline.connectors.kimai.connector import KimaiConnector
 from zk_pipeline.connectors.plugins import SOURCES, TARGETS, source_kinds, target_kinds
-from zk_pipeline.connectors.zammad import ZammadConnector
+from zk_pipeline.connectors.zammad.connector import ZammadConnector
 from zk_pipeline.domain.records import TimesheetDraft, Window
-from zk_pipeline.sandbox.zammad import ZammadServer
 from zk_pipeline_tests.connectors.conftest import DAY, Connect, ConnectKimai, Office
+from zk_sandbox.zammad import ZammadServer
 
 NOWHERE = "http://127.0.0.1:9"
 

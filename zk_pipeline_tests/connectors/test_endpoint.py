@@ -2,8 +2,8 @@
 
 import pytest
 
-from zk_pipeline.connectors.addresses import checked_base_url, checked_token
-from zk_pipeline.connectors.base import Endpoint
+from zk_pipeline.connectors.contract import Endpoint
+from zk_pipeline.connectors.ssrf_guard import checked_base_url, checked_token
 
 TOKEN = "secret-token-42"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from zk_pipeline.local import PROJECT
+from zk_pipeline.runtime.environment import PROJECT
 
 EXAMPLE = PROJECT / "examples" / "zk-connector-csv"
 

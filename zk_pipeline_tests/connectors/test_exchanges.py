@@ -14,16 +14,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from zk_pipeline.connectors.base import Endpoint
+from zk_pipeline.connectors.contract import Endpoint
 from zk_pipeline.connectors.errors import ConnectorError
-from zk_pipeline.connectors.exchanges import DEEPEST_JSON, LONGEST_JSON, MASK, listening, masked, presentable
 from zk_pipeline.connectors.http import HttpClient
-from zk_pipeline.connectors.kimai_errors import KimaiDialect
-from zk_pipeline.domain.exchanges import Exchange
-from zk_pipeline.sandbox.client import SandboxControl
-from zk_pipeline.sandbox.control import with_control
-from zk_pipeline.sandbox.server import ServerThread
+from zk_pipeline.connectors.kimai.errors import KimaiDialect
+from zk_pipeline.connectors.request_records import DEEPEST_JSON, LONGEST_JSON, MASK, listening, masked, presentable
+from zk_pipeline.domain.requests import RequestRecord
 from zk_pipeline_tests.connectors.conftest import Pauses, controlled
+from zk_sandbox.client import SandboxControl
+from zk_sandbox.control import with_control
+from zk_sandbox.server import ServerThread
 
 TOKEN = "token-of/the+tests"
 THING = "/api/thing"
@@ -67,13 +67,13 @@ def client(url: str, control: SandboxControl, pauses: Pauses) -> Iterator[HttpCl
     client.close()
 
 
-def exchange(**fields: Any) -> Exchange:
+def exchange(**fields: Any) -> RequestRecord:
     usual: dict[str, Any] = {"method": "POST", "path": THING, "asked": None, "status": 200, "answered": None}
-    return Exchange(**(usual | {"error": "", "seconds": 0.1, "sent_at": datetime.now(UTC)} | fields))
+    return RequestRecord(**(usual | {"error": "", "seconds": 0.1, "sent_at": datetime.now(UTC)} | fields))
 
 
 def test_a_write_is_told_with_what_was_asked_and_answered(client: HttpClient) -> None:
-    heard: list[Exchange] = []
+    heard: list[RequestRecord] = []
     before = datetime.now(UTC)
     with listening(heard.append):
         client.write("POST", THING, {"user": 7})
@@ -85,7 +85,7 @@ def test_a_write_is_told_with_what_was_asked_and_answered(client: HttpClient) ->
 
 
 def test_the_token_is_masked_wherever_it_stands(client: HttpClient) -> None:
-    heard: list[Exchange] = []
+    heard: list[RequestRecord] = []
     with listening(heard.append, in_doubt=True):
         client.write("POST", THING, {"text": f"It is {TOKEN}.", f"x{TOKEN}": 1, "list": [TOKEN]})
         client.get(THING, {"term": TOKEN})
@@ -98,7 +98,7 @@ def test_the_token_is_masked_wherever_it_stands(client: HttpClient) -> None:
 def test_a_token_that_a_refusal_quotes_is_masked(client: HttpClient, control: SandboxControl) -> None:
     quoted = json.dumps({"code": 400, "message": f"{TOKEN} is bad"}).replace("/", "\\/")
     control.add_fault("respond", path=THING, status=400, text=quoted)
-    heard: list[Exchange] = []
+    heard: list[RequestRecord] = []
     with listening(heard.append), pytest.raises(ConnectorError):
         client.write("POST", THING, {})
     assert (heard[0].status, heard[0].answered["message"]) == (400, f"{MASK} is bad")
@@ -106,7 +106,7 @@ def test_a_token_that_a_refusal_quotes_is_masked(client: HttpClient, control: Sa
 
 
 def test_reads_are_not_told_while_nothing_is_in_doubt(client: HttpClient) -> None:
-    heard: list[Exchange] = []
+    heard: list[RequestRecord] = []
     with listening(heard.append):
         client.get(THING)
         client.write("POST", THING, {})
@@ -116,7 +116,7 @@ def test_reads_are_not_told_while_nothing_is_in_doubt(client: HttpClient) -> Non
 
 def test_a_lost_answer_is_told_and_so_are_the_look_ups_after_it(client: HttpClient, control: SandboxControl) -> None:
     control.add_fault("drop_after", path=THING, times=1)
-    heard: list[Exchange] = []
+    heard: list[RequestRecord] = []
     with listening(heard.append):
         with pytest.raises(ConnectorError):
             client.write("POST", THING, {"a": 1})
@@ -130,7 +130,7 @@ def test_a_lost_answer_is_told_and_so_are_the_look_ups_after_it(client: HttpClie
 def test_every_attempt_of_a_repeated_write_is_told(client: HttpClient, control: SandboxControl) -> None:
     control.add_fault("respond", path=THING, status=503, text='{"message": "down"}', times=1)
     control.add_fault("respond", path=THING, status=429, times=1)
-    heard: list[Exchange] = []
+    heard: list[RequestRecord] = []
     with listening(heard.append):
         client.write("PATCH", THING, {"a": 1}, repeatable=True)
     assert [told.status for told in heard] == [503, 429, 200]
@@ -139,7 +139,7 @@ def test_every_attempt_of_a_repeated_write_is_told(client: HttpClient, control: 
 
 
 def test_nothing_is_told_of_what_other_threads_send(client: HttpClient) -> None:
-    heard: dict[int, list[Exchange]] = {number: [] for number in range(20)}
+    heard: dict[int, list[RequestRecord]] = {number: [] for number in range(20)}
 
     def send(number: int) -> None:
         with listening(heard[number].append):
@@ -153,8 +153,8 @@ def test_nothing_is_told_of_what_other_threads_send(client: HttpClient) -> None:
 
 
 def test_a_block_within_a_block_listens_alone(client: HttpClient) -> None:
-    outer: list[Exchange] = []
-    inner: list[Exchange] = []
+    outer: list[RequestRecord] = []
+    inner: list[RequestRecord] = []
     with listening(outer.append):
         with listening(inner.append):
             client.write("POST", THING, {"a": 1})

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from zk_pipeline.connectors.answer import Call
-from zk_pipeline.connectors.base import Endpoint, RequestCounts
+from zk_pipeline.connectors.contract import Endpoint, RequestCounts
 from zk_pipeline.connectors.errors import (
     AuthenticationError,
     ConnectorError,
@@ -27,10 +27,10 @@ from zk_pipeline.connectors.errors import (
     ValidationFailedError,
 )
 from zk_pipeline.connectors.http import HttpClient
-from zk_pipeline.sandbox.client import SandboxControl
-from zk_pipeline.sandbox.control import with_control
-from zk_pipeline.sandbox.server import ServerThread
 from zk_pipeline_tests.connectors.conftest import Pauses, controlled
+from zk_sandbox.client import SandboxControl
+from zk_sandbox.control import with_control
+from zk_sandbox.server import ServerThread
 
 TOKEN = "secret-token-42"
 THING = "/api/thing"

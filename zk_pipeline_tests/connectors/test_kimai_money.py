@@ -6,12 +6,12 @@ from decimal import Decimal
 import pytest
 
 from zk_pipeline.connectors.errors import PermissionDeniedError, UnavailableError
-from zk_pipeline.connectors.kimai import KimaiConnector
+from zk_pipeline.connectors.kimai.connector import KimaiConnector
 from zk_pipeline.domain.records import TimesheetChange, TimesheetDraft, Window
 from zk_pipeline.domain.vital_figures import Level
-from zk_pipeline.sandbox.client import SandboxControl
-from zk_pipeline.sandbox.kimai import KimaiServer
 from zk_pipeline_tests.connectors.conftest import DAY, ConnectKimai, Office
+from zk_sandbox.client import SandboxControl
+from zk_sandbox.kimai import KimaiServer
 
 BEGIN = DAY + timedelta(hours=9)
 

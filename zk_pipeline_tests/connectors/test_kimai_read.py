@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from zk_pipeline.connectors.base import Endpoint, Sweep
+from zk_pipeline.connectors.contract import Endpoint, Sweep
 from zk_pipeline.connectors.errors import (
     AuthenticationError,
     ConnectorError,
@@ -17,12 +17,12 @@ from zk_pipeline.connectors.errors import (
     ProtocolError,
     UnavailableError,
 )
-from zk_pipeline.connectors.kimai import KimaiConnector
+from zk_pipeline.connectors.kimai.connector import KimaiConnector
 from zk_pipeline.domain.records import Timesheet, Window
-from zk_pipeline.sandbox.client import SandboxControl
-from zk_pipeline.sandbox.kimai import KimaiServer
-from zk_pipeline.sandbox.server import ServerThread
 from zk_pipeline_tests.connectors.conftest import DAY, TOKEN, ConnectKimai, Office
+from zk_sandbox.client import SandboxControl
+from zk_sandbox.kimai import KimaiServer
+from zk_sandbox.server import ServerThread
 
 LIST = "/api/timesheets$"
 QUARTER = timedelta(minutes=15)

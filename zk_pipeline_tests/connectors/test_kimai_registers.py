@@ -7,16 +7,11 @@ from typing import Any
 
 import pytest
 
-from zk_pipeline.connectors.errors import (
-    ConnectorError,
-    PermissionDeniedError,
-    StillInUseError,
-    ValidationFailedError,
-)
-from zk_pipeline.connectors.kimai import KimaiConnector
-from zk_pipeline.sandbox.client import SandboxControl
-from zk_pipeline.sandbox.kimai import KimaiServer, views
+from zk_pipeline.connectors.errors import ConnectorError, PermissionDeniedError, StillInUseError, ValidationFailedError
+from zk_pipeline.connectors.kimai.connector import KimaiConnector
 from zk_pipeline_tests.connectors.conftest import ConnectKimai, Office
+from zk_sandbox.client import SandboxControl
+from zk_sandbox.kimai import KimaiServer, views
 
 
 def test_a_customer_is_found_by_its_exact_number_even_when_hidden(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from zk_pipeline.connectors.kimai_remedies import remedy_of
+from zk_pipeline.connectors.kimai.errors import remedy_of
 
 SENTENCES = [
     ("", "This period is locked. Please choose a later date.", "lockdown_override_timesheet"),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zk_pipeline.connectors.kimai_times import misread, query_span, wall_clock, with_offset, zone_named
+from zk_pipeline.connectors.kimai.reading import misread, query_span, wall_clock, with_offset, zone_named
 from zk_pipeline.domain.records import Window
 from zk_pipeline_tests.clock_changes import clock_changes, instants_around
 

@@ -2,13 +2,13 @@
 
 import pytest
 
-from zk_pipeline.connectors.base import Endpoint
 from zk_pipeline.connectors.checks import Finding, Validation
-from zk_pipeline.connectors.kimai import KimaiConnector
+from zk_pipeline.connectors.contract import Endpoint
+from zk_pipeline.connectors.kimai.connector import KimaiConnector
 from zk_pipeline.domain.vital_figures import Level
-from zk_pipeline.sandbox.client import SandboxControl
-from zk_pipeline.sandbox.kimai import KimaiServer
 from zk_pipeline_tests.connectors.conftest import DAY, ConnectKimai, Office
+from zk_sandbox.client import SandboxControl
+from zk_sandbox.kimai import KimaiServer
 
 ROLES = ("ROLE_USER", "ROLE_TEAMLEAD", "ROLE_ADMIN", "ROLE_SUPER_ADMIN")
 

@@ -17,11 +17,11 @@ from zk_pipeline.connectors.errors import (
     UnavailableError,
     ValidationFailedError,
 )
-from zk_pipeline.connectors.kimai import KimaiConnector
+from zk_pipeline.connectors.kimai.connector import KimaiConnector
 from zk_pipeline.domain.records import Timesheet, TimesheetChange, TimesheetDraft
-from zk_pipeline.sandbox.client import SandboxControl
-from zk_pipeline.sandbox.kimai import KimaiServer
 from zk_pipeline_tests.connectors.conftest import DAY, ConnectKimai, Office, Pauses
+from zk_sandbox.client import SandboxControl
+from zk_sandbox.kimai import KimaiServer
 
 QUARTER = timedelta(minutes=15)
 BEGIN = DAY + timedelta(hours=8)

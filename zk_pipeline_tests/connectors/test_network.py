@@ -10,9 +10,9 @@ import certifi
 import pytest
 
 from zk_pipeline.connectors import network
-from zk_pipeline.connectors.base import Endpoint
+from zk_pipeline.connectors.contract import Endpoint
 from zk_pipeline.connectors.errors import ProtocolError, UnavailableError
-from zk_pipeline.connectors.kimai import KimaiConnector
+from zk_pipeline.connectors.kimai.connector import KimaiConnector
 
 VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "ZK_CA_BUNDLE")
 KIMAI = "http://kimai.example.com"

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from zk_pipeline.connectors import plugins
-from zk_pipeline.connectors.kimai import KimaiConnector
-from zk_pipeline.connectors.zammad import ZammadConnector
-from zk_pipeline.runtime import SetupError, _plugin
-from zk_pipeline.store.connections import StoredConnector
+from zk_pipeline.connectors.kimai.connector import KimaiConnector
+from zk_pipeline.connectors.zammad.connector import ZammadConnector
+from zk_pipeline.runtime.runtime import SetupError, _plugin
+from zk_pipeline.store.connectors import StoredConnector
 
 BROKEN = {
     "raises": ("raise RuntimeError('no licence')", "RuntimeError: no licence"),

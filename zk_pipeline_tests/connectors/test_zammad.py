@@ -17,11 +17,11 @@ from zk_pipeline.connectors.errors import (
     UnavailableError,
     ValidationFailedError,
 )
-from zk_pipeline.connectors.zammad import ZammadConnector
+from zk_pipeline.connectors.zammad.connector import ZammadConnector
 from zk_pipeline.domain.records import AccountingChange, AccountingDraft, TimeAccounting, Window
-from zk_pipeline.sandbox.client import SandboxControl
-from zk_pipeline.sandbox.zammad import ZammadServer
 from zk_pipeline_tests.connectors.conftest import DAY
+from zk_sandbox.client import SandboxControl
+from zk_sandbox.zammad import ZammadServer
 
 FAULT = '{"error": "Error ID x1y2z3a4: Please contact your administrator."}'
 """What Zammad answers with 422 where its database failed."""

@@ -9,17 +9,17 @@ from urllib.parse import parse_qsl, urlencode
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from zk_pipeline.connectors.base import Endpoint, Sweep
+from zk_pipeline.connectors.contract import Endpoint, Sweep
 from zk_pipeline.connectors.errors import PermissionDeniedError, ProtocolError, UnavailableError
 from zk_pipeline.connectors.http import HttpClient
-from zk_pipeline.connectors.zammad import ZammadConnector
-from zk_pipeline.connectors.zammad_errors import ZammadDialect
-from zk_pipeline.connectors.zammad_window import FlatList, WindowSweep
+from zk_pipeline.connectors.zammad.connector import ZammadConnector
+from zk_pipeline.connectors.zammad.errors import ZammadDialect
+from zk_pipeline.connectors.zammad.window import FlatList, WindowSweep
 from zk_pipeline.domain.records import TimeAccounting, Window
-from zk_pipeline.sandbox.client import SandboxControl
-from zk_pipeline.sandbox.server import ServerThread
-from zk_pipeline.sandbox.zammad import ZammadServer
 from zk_pipeline_tests.connectors.conftest import DAY, TOKEN
+from zk_sandbox.client import SandboxControl
+from zk_sandbox.server import ServerThread
+from zk_sandbox.zammad import ZammadServer
 
 MANY = 7_300
 LIST = "/api/v1/time_accountings$"

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import pytest
 
 from zk_pipeline.connectors.checks import Finding
-from zk_pipeline.connectors.zammad import ZammadConnector
+from zk_pipeline.connectors.zammad.connector import ZammadConnector
 from zk_pipeline.domain.vital_figures import Level
-from zk_pipeline.sandbox.client import SandboxControl
-from zk_pipeline.sandbox.zammad import ZammadServer
 from zk_pipeline_tests.connectors.conftest import DAY, Connect, Pauses
 from zk_pipeline_tests.connectors.test_zammad import hidden_ticket
+from zk_sandbox.client import SandboxControl
+from zk_sandbox.zammad import ZammadServer
 
 
 def without(*permissions: str) -> Callable[[ZammadServer], None]:

@@ -1,12 +1,12 @@
 """What takes a request of ours, asked for as the commands do: an undo, the tags of a month, and a run of such a job."""
 
-from zk_pipeline.defs.push.tag_job import TagReport
+from zk_pipeline.cli.syncing import tag_month, undo_run
+from zk_pipeline.defs.jobs import TagReport
 from zk_pipeline.domain.undo import UndoReport
-from zk_pipeline.operations.actors import Actor, Role
-from zk_pipeline.run_tags import REQUEST_TAG
-from zk_pipeline.runtime import open_runtime
-from zk_pipeline.store import run_requests
-from zk_pipeline.syncing import tag_month, undo_run
+from zk_pipeline.identity.actors import Actor, Role
+from zk_pipeline.runtime.run_tags import REQUEST_TAG
+from zk_pipeline.runtime.runtime import open_runtime
+from zk_pipeline.store import runs
 
 ANNA = Actor("cli:anna", Role.ADMIN)
 
@@ -31,4 +31,4 @@ def tag(month: str) -> TagReport:
 def requested(job: str, about: str = "") -> dict[str, str]:
     """The tags of a run of a job that a schedule asks for."""
     with open_runtime() as runtime, runtime.database.transaction() as connection:
-        return {REQUEST_TAG: run_requests.ask(connection, run_requests.SCHEDULE, job, about)}
+        return {REQUEST_TAG: runs.ask(connection, runs.SCHEDULE, job, about)}

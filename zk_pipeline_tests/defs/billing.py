@@ -8,16 +8,16 @@ from typing import Any
 
 from sqlalchemy import Row, text
 
-from zk_pipeline.domain.closing import month_name
+from zk_pipeline.billing import periods
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.markers import marked_ids
+from zk_pipeline.domain.periods import month_name
 from zk_pipeline.domain.resolutions import Choice
-from zk_pipeline.operations import periods
-from zk_pipeline.operations.actors import Actor, Role
-from zk_pipeline.sandbox.kimai.model import Timesheet
+from zk_pipeline.identity.actors import Actor, Role
 from zk_pipeline.store import conflicts
 from zk_pipeline_tests import empty_marts
 from zk_pipeline_tests.defs.world import MONDAY, ZONE, World
+from zk_sandbox.kimai.model import Timesheet
 
 ADMIN = Actor("cli:anna", Role.ADMIN)
 

@@ -26,13 +26,12 @@ from sqlalchemy import make_url
 
 from zk_pipeline.connectors.checks import Finding
 from zk_pipeline.connectors.errors import ConnectorError
-from zk_pipeline.defs.automation.alerts import alerts
 from zk_pipeline.defs.resources import ZkResource
-from zk_pipeline.doctor import signs as doctors
-from zk_pipeline.doctor.examination import Examination, Report, examine
-from zk_pipeline.doctor.installation import Installation
-from zk_pipeline.runtime import Runtime
-from zk_pipeline.stages.change_feed import ChangeFeed
+from zk_pipeline.defs.sensors import alerts
+from zk_pipeline.observe.doctor import data
+from zk_pipeline.observe.doctor.report import Examination, Installation, Report, examine
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.stages.source_changes import ChangeFeed
 from zk_pipeline_tests.defs.world import World
 
 SENSORS = ("alerts", "demand", "failed_runs", "marts_after_deep_check")
@@ -140,7 +139,7 @@ class Scene:
     def report(self) -> Report:
         """What the doctor says of the vital signs, and whether it ends with 1."""
         installation = Installation.present(self.runtime, self.world.environment.home)
-        return examine((Examination("Vital signs", doctors.examine),), installation, lambda _name: None)
+        return examine((Examination("Vital signs", data.examine_signs),), installation, lambda _name: None)
 
     def findings(self) -> dict[str, Finding]:
         return {row.subject: row for section in self.report().sections for row in section.findings}

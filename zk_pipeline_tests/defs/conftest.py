@@ -10,21 +10,21 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from zk_pipeline.local import PROJECT, prepared
-from zk_pipeline.runtime import open_runtime
-from zk_pipeline.sandbox.client import SandboxControl
-from zk_pipeline.sandbox.control import with_control
-from zk_pipeline.sandbox.kimai import KimaiServer
-from zk_pipeline.sandbox.server import ServerThread
-from zk_pipeline.sandbox.zammad import ZammadServer
-from zk_pipeline.settings import load_settings
-from zk_pipeline.store.embedded import Endpoint
+from zk_pipeline.runtime.embedded import Endpoint
+from zk_pipeline.runtime.environment import PROJECT, prepared
+from zk_pipeline.runtime.runtime import open_runtime
+from zk_pipeline.runtime.settings import load_settings
 from zk_pipeline.store.encryption import generate_key
 from zk_pipeline.store.schema import migrate
 from zk_pipeline_tests.dagster_economy import economize
 from zk_pipeline_tests.databases import Pairs, careless_server
 from zk_pipeline_tests.defs.gate import Gate
 from zk_pipeline_tests.defs.world import KIMAI_TOKEN, ZAMMAD_TOKEN, Desk, Office, World
+from zk_sandbox.client import SandboxControl
+from zk_sandbox.control import with_control
+from zk_sandbox.kimai import KimaiServer
+from zk_sandbox.server import ServerThread
+from zk_sandbox.zammad import ZammadServer
 
 ENCRYPTION_KEY = generate_key()
 PREPARED = ("ZK_DATABASE_URL", "ZK_DAGSTER_URL", "ZK_ENCRYPTION_KEY", "ZK_HOME", "DAGSTER_HOME")

@@ -10,17 +10,17 @@ from typing import Any
 
 import httpx
 
-from zk_pipeline.connectors.kimai import KimaiConnector
+from zk_pipeline.cli.syncing import sync_days
+from zk_pipeline.connectors.kimai.connector import KimaiConnector
 from zk_pipeline.definitions import defs
-from zk_pipeline.local import prepared
-from zk_pipeline.settings import load_settings
-from zk_pipeline.stages.push.book import Book
+from zk_pipeline.runtime.environment import prepared
+from zk_pipeline.runtime.settings import load_settings
+from zk_pipeline.stages.push.outcomes import OutcomeRecorder
 from zk_pipeline.stages.push.pusher import Pusher
-from zk_pipeline.stages.push.undo_book import UndoBook
+from zk_pipeline.stages.push.undo import UndoRecorder
 from zk_pipeline.stages.reconcile import Reconciliation
-from zk_pipeline.store import adjustments, audit, journal, ledger
+from zk_pipeline.store import adjustments, audit, ledger
 from zk_pipeline.store.database import HeldLock
-from zk_pipeline.syncing import sync_days
 from zk_pipeline_tests.dagster_economy import economize
 from zk_pipeline_tests.defs.asking import undo
 
@@ -136,7 +136,7 @@ def _is_write(method: str, path: str) -> bool:
 def _after_steps(act: Callable[..., None]) -> None:
     """Do something after each committed step of an undo."""
     for name in ("deleted", "restored", "unlinked", "created", "removed"):
-        after(UndoBook, name, act)
+        after(UndoRecorder, name, act)
 
 
 def _at(number: int) -> Callable[..., None]:
@@ -150,24 +150,24 @@ ANSWERED = "http11.receive_response_headers.complete"
 
 STOPS: Mapping[str, tuple[Any, str]] = {
     "before its turn": (Pusher, "day"),
-    "before the intent": (Book, "intend"),
+    "before the intent": (OutcomeRecorder, "intend"),
     "before the commit": (ledger, "confirm"),
     "before its turn is proven": (HeldLock, "require"),
 }
 
 PLACES: Mapping[str, Place] = {
     "nowhere": lambda: None,
-    "before the intent": lambda: before(Book, "intend", die),
-    "after the intent": lambda: after(Book, "intend", die),
+    "before the intent": lambda: before(OutcomeRecorder, "intend", die),
+    "after the intent": lambda: after(OutcomeRecorder, "intend", die),
     "within the intent's commit": lambda: after(ledger, "intend", die),
     "when the POST was sent": lambda: _while_sending("POST", SENT),
     "when the second POST was sent": lambda: _while_sending("POST", SENT, 2),
     "when the answer began": lambda: _while_sending("POST", ANSWERED),
     "after the answer": lambda: after(KimaiConnector, "create", die),
-    "before the commit": lambda: before(Book, "confirm", lambda _book, done, *_: die() if done else None),
+    "before the commit": lambda: before(OutcomeRecorder, "confirm", lambda _book, done, *_: die() if done else None),
     "within the commit": lambda: after(ledger, "confirm", die),
     "at the end of the commit": lambda: after(audit, "append", die),
-    "after the commit": lambda: after(Book, "confirm", lambda _book, done, *_: die() if done else None),
+    "after the commit": lambda: after(OutcomeRecorder, "confirm", lambda _book, done, *_: die() if done else None),
     "while in doubt": lambda: after(KimaiConnector, "find", die),
     "after the adjustment": lambda: after(adjustments, "make", die),
     "after the plan": lambda: after(Reconciliation, "day", die),
@@ -178,7 +178,7 @@ PLACES: Mapping[str, Place] = {
 UNDO_PLACES: Mapping[str, Callable[[int], None]] = {
     "when a write was sent": lambda number: _while_requesting(_is_write, SENT, number),
     "when a write was answered": lambda number: _while_requesting(_is_write, ANSWERED, number),
-    "within a commit": lambda number: after(journal, "mark_undone", _at(number)),
+    "within a commit": lambda number: after(ledger, "mark_undone", _at(number)),
     "after a commit": lambda number: _after_steps(_at(number)),
-    "after the intent": lambda number: after(UndoBook, "intend", _at(number)),
+    "after the intent": lambda number: after(UndoRecorder, "intend", _at(number)),
 }

@@ -1,10 +1,10 @@
 """What tests of decisions share: people decide, edit and type time sheets by hand, and nothing is left open."""
 
+from zk_pipeline.cli.syncing import SyncReport
 from zk_pipeline.domain.resolutions import Choice
-from zk_pipeline.sandbox.kimai.model import Timesheet
 from zk_pipeline.store import conflicts
-from zk_pipeline.syncing import SyncReport
 from zk_pipeline_tests.defs.world import World, at
+from zk_sandbox.kimai.model import Timesheet
 
 
 def decide(world: World, choice: Choice, *, timesheet: int | None = None, booking: int | None = None) -> int:

@@ -7,17 +7,17 @@ from datetime import UTC, date, datetime, timedelta
 
 from zk_pipeline.domain.decision import Status
 from zk_pipeline.domain.instants import days_between
-from zk_pipeline.domain.locks import Locks
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.resolutions import Choice, allowed
-from zk_pipeline.sandbox.kimai.model import Timesheet
-from zk_pipeline.sandbox.zammad.records import Accounting
-from zk_pipeline.stages import kimai, zammad
+from zk_pipeline.domain.write_protection import Locks
+from zk_pipeline.stages import read_source, read_target
 from zk_pipeline.stages.push.pusher import Pusher, PushSettings
 from zk_pipeline.stages.reconcile import Normalization, Reconciliation
 from zk_pipeline.store import conflicts
 from zk_pipeline.store.conflicts import DecisionError
 from zk_pipeline_tests.defs.world import MONDAY, ZONE, World, at
+from zk_sandbox.kimai.model import Timesheet
+from zk_sandbox.zammad.records import Accounting
 
 FIRST, LAST = MONDAY, MONDAY + timedelta(days=2)
 
@@ -211,10 +211,10 @@ def sync(world: World, number: int, first: date = FIRST, last: date = LAST) -> i
     runtime, run_id = world.environment.runtime, f"simulated-{number}"
     world.office.control.reset_requests()
     with runtime.source() as source, runtime.target() as target:
-        zammad.extract_directory(runtime, source)
-        kimai.extract_directory(runtime, target)
-        zammad.extract_bookings(runtime, source, first, last, run_id)
-        kimai.extract_timesheets(runtime, target, first, last, run_id)
+        read_source.extract_directory(runtime, source)
+        read_target.extract_directory(runtime, target)
+        read_source.extract_bookings(runtime, source, first, last, run_id)
+        read_target.extract_timesheets(runtime, target, first, last, run_id)
         normalization = Normalization(runtime, first, last)
         reconciliation = Reconciliation(runtime, at("12:00", last + timedelta(days=3)))
         settings = PushSettings("zammad", lambda _: Locks(ZONE), concurrency=2, time_limit=1.0, serial_users=False)

@@ -10,10 +10,10 @@ from sqlalchemy import text
 
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.markers import marked_ids
-from zk_pipeline.sandbox.kimai.model import Timesheet
-from zk_pipeline.sandbox.zammad.records import Accounting
 from zk_pipeline_tests.defs.people import People
 from zk_pipeline_tests.defs.world import ZONE, World
+from zk_sandbox.kimai.model import Timesheet
+from zk_sandbox.zammad.records import Accounting
 
 GRID = 15
 # Whose booking is gone is a line of its time sheet: kimai:ID.

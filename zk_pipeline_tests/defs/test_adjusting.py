@@ -6,11 +6,11 @@ from random import Random
 
 import pytest
 
+from zk_pipeline.billing import credit_list
+from zk_pipeline.decisions import conflicts
+from zk_pipeline.decisions.lists import Filter
 from zk_pipeline.domain.markers import marked_ids
 from zk_pipeline.domain.resolutions import Choice
-from zk_pipeline.operations import credits as credit_list
-from zk_pipeline.operations import decisions
-from zk_pipeline.store.conflict_lists import Filter
 from zk_pipeline_tests.defs.billing import ADMIN, Books, today
 from zk_pipeline_tests.defs.test_closing import SEPTEMBER, assert_settled
 from zk_pipeline_tests.defs.test_copies import kimai, moved
@@ -66,11 +66,11 @@ def test_a_second_flat_fee_is_asked_about(world: World) -> None:
     (asked,) = world.conflicts()
     assert "a time sheet of 15 min costs 120 once more" in asked.text
     runtime, wanted = world.environment.runtime, Filter(reason="billed")
-    seen = decisions.preview(runtime, Choice.ADJUST, wanted)
+    seen = conflicts.preview(runtime, Choice.ADJUST, wanted)
     assert (seen.conflicts, seen.left, seen.adjusts) == (1, 1, 0)
-    (left,) = decisions.decide_matching(runtime, ADMIN, Choice.ADJUST, wanted, seen.digest).left
+    (left,) = conflicts.decide_matching(runtime, ADMIN, Choice.ADJUST, wanted, seen.digest).left
     assert "Kimai may bill another amount than is adjusted. Decide about it by itself." in left.why
-    decisions.decide(runtime, ADMIN, asked.id, Choice.ADJUST)
+    conflicts.decide(runtime, ADMIN, asked.id, Choice.ADJUST)
     world.sync()
     assert world.conflicts() == []
 

@@ -8,14 +8,14 @@ import dagster as dg
 import pytest
 from dagster._core.test_utils import create_run_for_test
 
-from zk_pipeline.defs.automation.alerts import alerts, failed_runs
-from zk_pipeline.defs.automation.failures import report_of
+from zk_pipeline.cli.syncing import SyncFailedError
 from zk_pipeline.defs.resources import ZkResource
-from zk_pipeline.operations import runs
-from zk_pipeline.store.change_mark import ChangeMark, change_mark
-from zk_pipeline.syncing import SyncFailedError
-from zk_pipeline_tests.alerting.receiver import TOKEN, Receiver, open_receiver
+from zk_pipeline.defs.run_history import report_of
+from zk_pipeline.defs.sensors import alerts, failed_runs
+from zk_pipeline.operate import runs
+from zk_pipeline.operate.overview import ChangeMark, change_mark
 from zk_pipeline_tests.defs.world import KIMAI_TOKEN, MONDAY, World
+from zk_pipeline_tests.observe.alerts.receiver import TOKEN, Receiver, open_receiver
 
 pytestmark = pytest.mark.dagster
 

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
+from zk_pipeline.decisions import comparison, conflicts, plans
+from zk_pipeline.decisions.conflicts import listed
+from zk_pipeline.decisions.lists import Filter, LineFilter, View
 from zk_pipeline.domain.resolutions import Choice
-from zk_pipeline.operations import decisions, plans, reconciliation, sync
-from zk_pipeline.operations.actors import Actor, Role
-from zk_pipeline.operations.conflicts import listed
-from zk_pipeline.operations.sync import RequestState
-from zk_pipeline.store.conflict_lists import Filter
-from zk_pipeline.store.plan_lines import LineFilter, View
+from zk_pipeline.identity.actors import Actor, Role
+from zk_pipeline.operate import sync
+from zk_pipeline.operate.sync import RequestState
 from zk_pipeline_tests.defs.world import MONDAY, World, at
 
 OPERATOR = Actor("user:1", Role.OPERATOR)
@@ -40,7 +40,7 @@ def test_a_plan_is_made_looked_at_approved_and_then_written(world: World, settin
     assert plans.approve(runtime, OPERATOR, {day.day: day.plan_hash}).days == {MONDAY: 1}
     assert world.sync().counts["created"] == 1
     assert world.office.minutes() == {booking: [15]}
-    lines, _ = reconciliation.page(runtime, LineFilter(), 10, 0)
+    lines, _ = comparison.page(runtime, LineFilter(), 10, 0)
     assert [(line.status, line.carried_out) for line in lines] == [("missing", True)], "the plan that was carried out"
 
 
@@ -49,7 +49,7 @@ def test_what_was_written_is_missing_no_more_before_the_day_is_planned_again(wor
     runtime = world.environment.runtime
 
     def listed_as(view: View) -> int:
-        return reconciliation.page(runtime, LineFilter(view), 1, 0)[1]
+        return comparison.page(runtime, LineFilter(view), 1, 0)[1]
 
     world.sync(job="plan")
     assert (listed_as(View.MISSING), listed_as(View.MATCHES)) == (1, 0)
@@ -72,9 +72,9 @@ def test_the_preview_of_a_decision_says_what_the_chain_then_writes(world: World)
     booking = world.desk.book(15)
     world.sync()
     runtime = world.environment.runtime
-    preview = decisions.preview(runtime, Choice.LINK, Filter(reason="duplicate"))
+    preview = conflicts.preview(runtime, Choice.LINK, Filter(reason="duplicate"))
     assert (preview.conflicts, preview.links, preview.left) == (1, 1, 0)
-    outcome = decisions.decide_matching(
+    outcome = conflicts.decide_matching(
         runtime, OPERATOR, Choice.LINK, Filter(reason="duplicate"), digest=preview.digest
     )
     assert outcome.days == (MONDAY,)

@@ -11,16 +11,17 @@ import psycopg
 import pytest
 from sqlalchemy import BigInteger, Numeric, Text, insert, text
 
-from zk_pipeline import safekeeping
-from zk_pipeline.defs.automation.backups import backup, build_schedules, rehearse_backup
+from zk_pipeline.defs.housekeeping import backup, build_schedules, rehearse_backup
 from zk_pipeline.defs.resources import ZkResource
-from zk_pipeline.local import prepared
-from zk_pipeline.runtime import Runtime
-from zk_pipeline.settings import load_settings
-from zk_pipeline.store import audit, backups
+from zk_pipeline.recovery import backup as safekeeping
+from zk_pipeline.recovery import dumps
+from zk_pipeline.recovery.databases import rehearsal_database, scratch_database
+from zk_pipeline.runtime.environment import prepared
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.runtime.settings import load_settings
+from zk_pipeline.store import audit
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.tables import normalized_entries
-from zk_pipeline.store.whole_databases import rehearsal_database, scratch_database
 from zk_pipeline_tests import empty_marts
 from zk_pipeline_tests.databases import without_guards
 from zk_pipeline_tests.defs.asking import requested
@@ -71,7 +72,7 @@ def test_a_second_rehearsal_waits_for_the_first(runtime: Runtime):
 
     def rehearsed(_: int) -> Path:
         together.wait()
-        return safekeeping.rehearse(runtime, runtime.settings.backups, "cli:root").path
+        return safekeeping.verify_restore(runtime, runtime.settings.backups, "cli:root").path
 
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(rehearsed, range(2))) == [made.path] * 2
@@ -96,7 +97,7 @@ def test_a_rehearsal_without_a_backup_says_how_to_make_one(runtime: Runtime):
 
 def test_a_damaged_backup_fails_its_rehearsal(runtime: Runtime):
     executed(backup)
-    (path,) = backups.stored(runtime.settings.backups)
+    (path,) = dumps.stored(runtime.settings.backups)
     path.write_bytes(path.read_bytes()[:-1])
     assert "its end is missing" in failure(executed(rehearse_backup))
 
@@ -127,7 +128,7 @@ def stated(runtime: Runtime) -> Runtime:
 
 def test_a_rehearsal_makes_the_statement_of_the_last_booked_month(stated: Runtime):
     safekeeping.back_up(stated, stated.settings.backups, "cli:root", datetime.now(UTC))
-    statement = safekeeping.rehearse(stated, stated.settings.backups, "cli:root").statement
+    statement = safekeeping.verify_restore(stated, stated.settings.backups, "cli:root").statement
     assert statement is not None
     assert (statement.month, statement.total.zammad, statement.balanced) == (date(2025, 10, 1), 30, True)
 
@@ -157,16 +158,16 @@ def test_a_statement_that_is_not_whole_fails_the_rehearsal(stated: Runtime, chan
 def test_dagsters_database_is_restored_too(runtime: Runtime, monkeypatch: pytest.MonkeyPatch):
     executed(backup)
     loaded: list[Mapping[str, str]] = []
-    load = backups.load
+    load = dumps.load
 
-    def watched(path: Path, keys: Sequence[bytes], databases: Mapping[str, str]) -> backups.Manifest:
+    def watched(path: Path, keys: Sequence[bytes], databases: Mapping[str, str]) -> dumps.Manifest:
         manifest = load(path, keys, databases)
         with psycopg.connect(databases["dagster"].replace("+psycopg2", "")) as connection:
             assert connection.execute("SELECT count(*) FROM runs").fetchone() == (1,)
         loaded.append(databases)
         return manifest
 
-    monkeypatch.setattr(backups, "load", watched)
+    monkeypatch.setattr(dumps, "load", watched)
     assert executed(rehearse_backup).success
     assert [databases.keys() for databases in loaded] == [{"dagster", "zk"}]
 
@@ -187,7 +188,7 @@ def test_old_backups_go_and_the_newest_stays(runtime: Runtime, surroundings: pyt
     for path in (old, somebody_elses):
         path.write_bytes(b"")
     executed(backup)
-    left = backups.stored(directory)
+    left = dumps.stored(directory)
     assert old not in left
     assert somebody_elses in left
     assert len(left) == 2

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
+from zk_pipeline.cli.syncing import SyncFailedError
 from zk_pipeline.domain.resolutions import Choice
-from zk_pipeline.sandbox.kimai.model import Timesheet
-from zk_pipeline.syncing import SyncFailedError
 from zk_pipeline_tests.defs.deciding import assert_settled, decide, writes
 from zk_pipeline_tests.defs.test_undo import undo
 from zk_pipeline_tests.defs.world import World
+from zk_sandbox.kimai.model import Timesheet
 
 NO_RATES = {"permissions": {"ROLE_SUPER_ADMIN": {"edit_rate_other_timesheet": False}}}
 

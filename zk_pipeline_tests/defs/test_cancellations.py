@@ -8,14 +8,14 @@ import dagster as dg
 import pytest
 from dagster._core.test_utils import create_run_for_test
 
-from zk_pipeline.operations import runs
-from zk_pipeline.run_tags import CHANGE, OF_THEMSELVES, is_wanted_by_a_person, range_tags
-from zk_pipeline.schedules import NAMES
-from zk_pipeline.stages.locks import push_lock
-from zk_pipeline.store import cancellations, cursors, requests
+from zk_pipeline.cli.syncing import SyncFailedError
+from zk_pipeline.operate import runs
+from zk_pipeline.processes.groups import wait_until
+from zk_pipeline.runtime.run_tags import CHANGE, OF_THEMSELVES, is_wanted_by_a_person, range_tags
+from zk_pipeline.runtime.schedules import NAMES
+from zk_pipeline.stages.systems import push_lock
+from zk_pipeline.store import cancellations, day_requests, sweeps
 from zk_pipeline.store.cancellations import HeldRun
-from zk_pipeline.supervisor.groups import wait_until
-from zk_pipeline.syncing import SyncFailedError
 from zk_pipeline_tests.defs.watching import TUESDAY, Watch, settled, today, watch
 from zk_pipeline_tests.defs.world import MONDAY, at
 
@@ -52,7 +52,7 @@ def held(watch: Watch) -> list[HeldRun]:
 
 def ask(watch: Watch, *days: object) -> None:
     with watch.world.environment.runtime.database.transaction() as connection:
-        requests.ask(connection, days, "change")  # pyright: ignore[reportArgumentType]
+        day_requests.ask(connection, days, "change")  # pyright: ignore[reportArgumentType]
 
 
 def test_a_run_that_is_cancelled_in_the_queue_is_not_asked_for_again_and_a_new_booking_does_not_overrule_it(
@@ -92,9 +92,9 @@ def test_only_the_days_that_the_run_did_not_carry_out_are_held(settled: Watch) -
     (request,) = settled.tick().run_requests
     run = queued(settled, request.tags)
     with settled.world.environment.runtime.database.transaction() as connection:
-        requests.take_on(connection, run.run_id, MONDAY, WEDNESDAY)
+        day_requests.attach(connection, run.run_id, MONDAY, WEDNESDAY)
         # Monday failed by itself.
-        requests.claim(connection, TUESDAY, run.run_id)
+        day_requests.complete(connection, TUESDAY, run.run_id)
     cancel(settled, run)
     assert settled.ranges() == []
     assert [waiting.days for waiting in held(settled)] == [(MONDAY, WEDNESDAY)]
@@ -145,7 +145,7 @@ def test_a_schedule_leaves_held_days_out_and_a_person_carries_them_out(settled: 
 
 def test_a_plan_a_cancelled_one_and_what_was_cancelled_before_the_first_look_hold_nothing(settled: Watch) -> None:
     with settled.world.environment.runtime.database.transaction() as connection:
-        assert cursors.load(connection, "dagster", "cancelled_runs") is not None
+        assert sweeps.load(connection, "dagster", "cancelled_runs") is not None
     cancel(settled, queued(settled, range_tags(MONDAY, TUESDAY, "person"), job="plan"))
     settled.tick()
     assert held(settled) == []
@@ -172,7 +172,7 @@ def test_a_day_is_held_by_the_run_that_was_cancelled_last(settled: Watch) -> Non
 
 
 def test_many_runs_cancelled_at_once_are_noted_each_once(settled: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zk_pipeline.defs.automation.cancellations.LOOKED_AT", 2)
+    monkeypatch.setattr("zk_pipeline.defs.run_history.LOOKED_AT", 2)
     days = [today() - timedelta(days=number) for number in range(5)]
     for day in days:
         cancel(settled, queued(settled, range_tags(day, day, CHANGE)))

@@ -10,16 +10,16 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from zk_pipeline.cli.syncing import sync_days
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.domain.instants import local_day
-from zk_pipeline.run_tags import range_tags
-from zk_pipeline.stages import change_feed, target_feed
-from zk_pipeline.stages.change_feed import ChangeFeed
-from zk_pipeline.stages.target_feed import TargetFeed
-from zk_pipeline.stages.zammad import extract_bookings
-from zk_pipeline.store import deliveries, reachability, requests
+from zk_pipeline.runtime.run_tags import range_tags
+from zk_pipeline.stages import source_changes, target_changes
+from zk_pipeline.stages.read_source import extract_bookings
+from zk_pipeline.stages.source_changes import ChangeFeed
+from zk_pipeline.stages.target_changes import TargetFeed
+from zk_pipeline.store import day_requests, deliveries, request_log
 from zk_pipeline.store.deliveries import Delivery
-from zk_pipeline.syncing import sync_days
 from zk_pipeline_tests.defs.world import MONDAY, ZONE, World, at
 
 pytestmark = pytest.mark.dagster
@@ -72,9 +72,9 @@ class Watcher:
         with runtime.source() as source:
             extract_bookings(runtime, source, first, last or first, "run")
 
-    def standing(self, connector: str) -> reachability.Reachability:
+    def standing(self, connector: str) -> request_log.Reachability:
         with self.world.environment.runtime.database.transaction() as connection:
-            return reachability.load(connection, connector)
+            return request_log.load(connection, connector)
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_a_stop_of_months_is_caught_up_in_turns_without_waiting_for_the_pause(
 def test_a_deletion_of_any_day_is_found_when_it_is_noticed(
     watcher: Watcher, monkeypatch: pytest.MonkeyPatch, longest: int
 ) -> None:
-    monkeypatch.setattr(change_feed, "LONGEST_COMPARISON", longest)
+    monkeypatch.setattr(source_changes, "LONGEST_COMPARISON", longest)
     desk = watcher.world.desk
     first = MONDAY - timedelta(days=1500)
     bookings = [desk.book(5, at("09:00", first + timedelta(days=number))) for number in range(300)]
@@ -146,8 +146,8 @@ def test_a_deletion_of_any_day_is_found_when_it_is_noticed(
 
 
 def test_a_search_longer_than_a_tick_goes_on_in_the_next(watcher: Watcher, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(change_feed, "LONGEST_COMPARISON", 0)
-    monkeypatch.setattr(change_feed, "REQUESTS_OF_A_SEARCH", 12)
+    monkeypatch.setattr(source_changes, "LONGEST_COMPARISON", 0)
+    monkeypatch.setattr(source_changes, "REQUESTS_OF_A_SEARCH", 12)
     desk = watcher.world.desk
     first = MONDAY - timedelta(days=400)
     bookings = [desk.book(5, at("09:00", first + timedelta(days=number))) for number in range(200)]
@@ -250,7 +250,7 @@ def test_what_people_edit_and_delete_in_kimai_is_noticed_within_two_minutes(watc
 def test_what_people_did_in_kimai_during_a_long_stop_is_read_in_turns(
     watcher: Watcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(target_feed, "PAGES_OF_A_TURN", 2)
+    monkeypatch.setattr(target_changes, "PAGES_OF_A_TURN", 2)
     office = watcher.world.office
     for number in range(700):
         office.type_by_hand(at("09:00"), 5, f"Note {number}")
@@ -320,8 +320,8 @@ def test_a_run_waits_for_a_system_that_asked_for_it_but_whoever_asks_by_hand_doe
     world.desk.book(30)
     now = datetime.now(UTC)
     with world.environment.runtime.database.transaction() as connection:
-        reachability.note_failure(connection, "kimai", now, "Kimai: too many requests.", timedelta(minutes=10))
-        requests.ask(connection, [MONDAY], "change")
+        request_log.note_failure(connection, "kimai", now, "Kimai: too many requests.", timedelta(minutes=10))
+        day_requests.ask(connection, [MONDAY], "change")
     from zk_pipeline.definitions import defs  # noqa: PLC0415
 
     world.office.control.reset_requests()

@@ -6,10 +6,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from zk_pipeline.commands.report import headline
+from zk_pipeline.cli.report import headline
+from zk_pipeline.cli.syncing import SyncFailedError, SyncReport
 from zk_pipeline.store import summaries
-from zk_pipeline.sync_report import SyncReport
-from zk_pipeline.syncing import SyncFailedError
 from zk_pipeline_tests.defs.world import MONDAY, World, at
 
 FIRST, LAST = date(2025, 10, 1), date(2025, 10, 31)

@@ -7,14 +7,14 @@ import dagster as dg
 import pytest
 
 from zk_pipeline.connectors.errors import ConnectorError
-from zk_pipeline.run_tags import checked_days, checked_tag, range_tags
-from zk_pipeline.stages.target_feed import Look, look_for_changes
+from zk_pipeline.runtime.run_tags import checked_days, checked_tag, range_tags
+from zk_pipeline.stages.target_changes import TargetChanges, look_for_changes
 from zk_pipeline_tests.defs.world import MONDAY, World, at
 
 TUESDAY = MONDAY + timedelta(days=1)
 
 
-def look(world: World, checked: tuple[date, date] | None = None, now: datetime | None = None) -> Look:
+def look(world: World, checked: tuple[date, date] | None = None, now: datetime | None = None) -> TargetChanges:
     runtime = world.environment.runtime
     with runtime.target() as target:
         return look_for_changes(runtime, target, "zammad", now or datetime.now(UTC), checked)
@@ -39,7 +39,7 @@ def cursor(world: World) -> str | None:
 def test_our_own_writes_ask_for_nothing(world: World) -> None:
     world.desk.book(30)
     world.sync(MONDAY)
-    assert look(world) == Look(changed=1, ours=0, days=())
+    assert look(world) == TargetChanges(changed=1, ours=0, days=())
     assert asked(world) == []
 
 
@@ -48,7 +48,7 @@ def test_an_edit_of_our_fields_asks_for_the_day_of_the_booking(world: World) -> 
     world.desk.book(45, at("09:00", TUESDAY))
     world.sync(MONDAY, TUESDAY)
     edit(world, booking)
-    assert look(world) == Look(changed=2, ours=1, days=(MONDAY,))
+    assert look(world) == TargetChanges(changed=2, ours=1, days=(MONDAY,))
     assert asked(world) == [MONDAY]
 
 
@@ -88,12 +88,12 @@ def test_what_is_ours_by_its_marker_alone_asks_for_the_day_of_the_booking(world:
 
 def test_a_marker_of_an_unknown_booking_asks_for_the_day_of_the_time_sheet(world: World) -> None:
     world.office.type_by_hand(at("09:00", TUESDAY), 30, "Ticket #50 [zk-zammad-4711]")
-    assert look(world) == Look(changed=1, ours=1, days=(TUESDAY,))
+    assert look(world) == TargetChanges(changed=1, ours=1, days=(TUESDAY,))
 
 
 def test_time_sheets_of_others_ask_for_nothing(world: World) -> None:
     world.office.type_by_hand(at("09:00"), 30, "Ticket #50")
-    assert look(world) == Look(changed=1, ours=0, days=())
+    assert look(world) == TargetChanges(changed=1, ours=0, days=())
 
 
 def test_days_that_are_being_checked_anyway_are_not_asked_for(world: World) -> None:
@@ -101,7 +101,7 @@ def test_days_that_are_being_checked_anyway_are_not_asked_for(world: World) -> N
     world.sync(MONDAY, TUESDAY)
     for booking in (monday, tuesday):
         edit(world, booking)
-    assert look(world, checked=(TUESDAY, TUESDAY)) == Look(changed=2, ours=2, days=(MONDAY,))
+    assert look(world, checked=(TUESDAY, TUESDAY)) == TargetChanges(changed=2, ours=2, days=(MONDAY,))
 
 
 def test_the_next_look_begins_ten_minutes_before_the_last(world: World) -> None:

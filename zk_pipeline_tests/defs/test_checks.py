@@ -6,24 +6,18 @@ from datetime import date, datetime, timedelta
 import dagster as dg
 import pytest
 
-from zk_pipeline.defs.automation.checks import (
-    FAILED_DAYS,
-    FRESHNESS,
-    days_are_fresh,
-    no_day_is_left_failed,
-    watch,
-)
-from zk_pipeline.defs.automation.history import CHAIN, PUSHES, failed_days
+from zk_pipeline.cli.syncing import SyncFailedError
+from zk_pipeline.defs.checks import FAILED_DAYS, FRESHNESS, days_are_fresh, no_day_is_left_failed, watch
 from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.defs.run_history import CHAIN, PUSHES, failed_days
 from zk_pipeline.domain.instants import local_day
-from zk_pipeline.operations.actors import Actor, Role
-from zk_pipeline.operations.schedule import change
-from zk_pipeline.schedules import CATCH_UP, plan_of
-from zk_pipeline.settings import Settings
-from zk_pipeline.syncing import SyncFailedError
-from zk_pipeline_tests.alerting.receiver import Receiver, open_receiver
+from zk_pipeline.identity.actors import Actor, Role
+from zk_pipeline.operate.schedules import change
+from zk_pipeline.runtime.schedules import CATCH_UP, plan_of
+from zk_pipeline.runtime.settings import Settings
 from zk_pipeline_tests.defs.test_alerts import Watchman
 from zk_pipeline_tests.defs.world import MONDAY, ZONE, World, at
+from zk_pipeline_tests.observe.alerts.receiver import Receiver, open_receiver
 
 pytestmark = pytest.mark.dagster
 

@@ -7,10 +7,10 @@ from threading import Barrier
 import pytest
 from sqlalchemy import Connection
 
-from zk_pipeline.domain.locks import Locks
+from zk_pipeline.billing import periods
 from zk_pipeline.domain.resolutions import Choice
-from zk_pipeline.operations import periods
-from zk_pipeline.operations.errors import OperationError, StaleError
+from zk_pipeline.domain.write_protection import Locks
+from zk_pipeline.identity.actors import OperationError, StaleError
 from zk_pipeline.stages.reconcile import Reconciliation
 from zk_pipeline.store import conflicts
 from zk_pipeline_tests.defs.billing import ADMIN, Books, today
@@ -171,8 +171,8 @@ def test_a_plan_made_before_the_closing_is_not_pushed_after_it(books: Books) -> 
 
 def push_alone(world: World) -> int:
     """Push the stored plan of Monday as it is; how many lines were left."""
-    from zk_pipeline.stages.locks import locks_now  # noqa: PLC0415
     from zk_pipeline.stages.push.pusher import Pusher, PushSettings  # noqa: PLC0415
+    from zk_pipeline.stages.systems import locks_now  # noqa: PLC0415
 
     runtime = world.environment.runtime
 

@@ -7,10 +7,10 @@ import httpx
 import pytest
 
 from zk_pipeline.domain.resolutions import Choice
-from zk_pipeline.sandbox.kimai.model import Timesheet
-from zk_pipeline.stages.target_feed import TargetFeed, look_for_changes
+from zk_pipeline.stages.target_changes import TargetFeed, look_for_changes
 from zk_pipeline_tests.defs.deciding import decide
 from zk_pipeline_tests.defs.world import KIMAI_TOKEN, MONDAY, World, at
+from zk_sandbox.kimai.model import Timesheet
 
 TUESDAY = MONDAY + timedelta(days=1)
 NEXT_MONTH = MONDAY + timedelta(days=31)

@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import text
 
 from zk_pipeline.domain.markers import marked_ids
-from zk_pipeline.sandbox.zammad.records import Accounting
 from zk_pipeline_tests.defs.people import FIRST, LAST, sync
 from zk_pipeline_tests.defs.world import World, at
+from zk_sandbox.zammad.records import Accounting
 
 SEEDS = int(os.environ.get("SIMULATED_SEEDS", "4"))
 FIRST_SEED = int(os.environ.get("SIMULATED_FIRST_SEED", "1"))

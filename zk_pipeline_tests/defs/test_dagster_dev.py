@@ -14,10 +14,10 @@ import httpx
 import pytest
 
 from zk_pipeline.defs.resources import DEV_CLI
-from zk_pipeline.local import PROJECT
-from zk_pipeline.stages.push import guard
-from zk_pipeline.supervisor.groups import wait_until
-from zk_pipeline_tests.commands.test_up import free_port
+from zk_pipeline.processes.groups import wait_until
+from zk_pipeline.runtime.environment import PROJECT
+from zk_pipeline.stages.push import pusher
+from zk_pipeline_tests.cli.test_up import free_port
 from zk_pipeline_tests.defs.world import MONDAY, World
 
 BIN = Path(sys.executable).parent
@@ -145,7 +145,7 @@ def test_an_asset_is_materialized_by_dagsters_own_command(world: World, clone: P
 def test_in_development_nothing_is_written_to_what_is_no_sandbox(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.desk.book(30)
     monkeypatch.setenv(DEV_CLI, "1")
-    monkeypatch.setattr(guard, "SANDBOX", "/api/nothing-of-a-sandbox")
+    monkeypatch.setattr(pusher, "SANDBOX", "/api/nothing-of-a-sandbox")
     counts = world.sync().counts
     assert (counts.get("created", 0), counts["withheld"]) == (0, 1)
     assert world.office.creates_sent() == 0

@@ -6,11 +6,12 @@ import dagster as dg
 import pytest
 from sqlalchemy import text
 
-from zk_pipeline.defs.automation import history
-from zk_pipeline.defs.automation.housekeeping import apply_retention
+from zk_pipeline.cli.syncing import SyncFailedError
+from zk_pipeline.defs import run_history
+from zk_pipeline.defs.housekeeping import apply_retention
 from zk_pipeline.defs.resources import ZkResource
-from zk_pipeline.store import dagster_logs, retention
-from zk_pipeline.syncing import SyncFailedError
+from zk_pipeline.observe import dagster_tables
+from zk_pipeline.privacy import retention
 from zk_pipeline_tests.defs.asking import requested
 from zk_pipeline_tests.defs.world import MONDAY, World
 
@@ -24,7 +25,7 @@ def in_dagster(world: World, statement: str) -> Any:
     """The first value of a statement on Dagster's database, if it has one."""
     url = world.environment.runtime.settings.dagster_url
     assert url is not None
-    with dagster_logs.opened(url.get_secret_value()) as database, database.transaction() as connection:
+    with dagster_tables.opened(url.get_secret_value()) as database, database.transaction() as connection:
         result = connection.execute(text(statement))
         return result.scalar() if result.returns_rows else None
 
@@ -35,8 +36,8 @@ def knowledge(world: World) -> dict[str, Any]:
         runs = [run for run in instance.get_runs() if run.job_name == "sync"]
         return {
             "days": {key: world.recorded_days(*key) for key in CHAIN},
-            "failed": history.failed_days(instance, [MONDAY]),
-            "materialized": history.materialized_at(instance, [MONDAY]),
+            "failed": run_history.failed_days(instance, [MONDAY]),
+            "materialized": run_history.materialized_at(instance, [MONDAY]),
             "metadata": world.metadata(CHAIN[-1]),
             "runs": [(run.run_id, run.status, run.tags) for run in runs],
             "stats": [instance.get_run_stats(run.run_id) for run in runs],

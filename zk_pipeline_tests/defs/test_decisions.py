@@ -4,12 +4,11 @@ from datetime import date, timedelta
 
 import pytest
 
+from zk_pipeline.decisions import conflicts
+from zk_pipeline.decisions.lists import Filter
 from zk_pipeline.domain.mapping_lines import ActivityMapping, UserMapping
 from zk_pipeline.domain.resolutions import Choice
-from zk_pipeline.operations import decisions
-from zk_pipeline.sandbox.kimai.model import Timesheet
-from zk_pipeline.store import mappings as stored_mappings
-from zk_pipeline.store.conflict_lists import Filter
+from zk_pipeline.store import mappings
 from zk_pipeline.store.conflicts import DecisionError
 from zk_pipeline_tests.defs.deciding import (
     assert_settled,
@@ -22,6 +21,7 @@ from zk_pipeline_tests.defs.deciding import (
     writes,
 )
 from zk_pipeline_tests.defs.world import MONDAY, World, at
+from zk_sandbox.kimai.model import Timesheet
 
 LATER = at("15:00")
 
@@ -291,7 +291,7 @@ def set_mapping(world: World, mapping: ActivityMapping | UserMapping) -> list[da
     """Set a mapping as `zk mappings set` does; the days that are asked for."""
     runtime = world.environment.runtime
     with runtime.database.transaction() as connection:
-        _, days = stored_mappings.change(
+        _, days = mappings.change(
             connection,
             [mapping],
             actor="cli:anna",
@@ -307,6 +307,6 @@ def test_the_preview_of_an_adjustment_says_that_it_is_written(world: World) -> N
     world.desk.server.edit(booking, units=45)
     world.sync()
     runtime = world.environment.runtime
-    found = decisions.preview(runtime, Choice.ADJUST, Filter())
+    found = conflicts.preview(runtime, Choice.ADJUST, Filter())
     assert (found.conflicts, found.left, found.adjusts) == (1, 0, 1)
-    assert decisions.preview(runtime, Choice.KEEP, Filter()).adjusts == 0
+    assert conflicts.preview(runtime, Choice.KEEP, Filter()).adjusts == 0

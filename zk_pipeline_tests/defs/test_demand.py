@@ -9,8 +9,8 @@ import pytest
 from dagster._core.test_utils import create_run_for_test
 
 from zk_pipeline.domain.mapping_lines import ActivityMapping
-from zk_pipeline.store import deliveries, mappings, requests
-from zk_pipeline.supervisor.groups import wait_until
+from zk_pipeline.processes.groups import wait_until
+from zk_pipeline.store import day_requests, deliveries, mappings
 from zk_pipeline_tests.defs.watching import RUN_TAGS, TUESDAY, Watch, range_of, settled, today, watch, watching
 from zk_pipeline_tests.defs.world import MONDAY, World, at
 
@@ -302,7 +302,7 @@ def test_a_request_that_comes_during_a_run_is_not_claimed_by_it(settled: Watch) 
             carried_out = pool.submit(settled.carry_out, wanted)
             assert wait_until(lambda: settled.world.value(taken_on) == 1, 20)
             with database.transaction() as connection:
-                requests.ask(connection, [MONDAY], "person")
+                day_requests.ask(connection, [MONDAY], "person")
         assert carried_out.result() == [True]
     assert settled.open_days() == [MONDAY]
     assert settled.settle() == [(MONDAY, MONDAY)]
@@ -316,5 +316,5 @@ def test_days_before_the_start_are_never_asked_for(watch: Watch, settings: objec
     desk.book(45, at("09:00", TUESDAY))
     watch.hint(desk.tickets["acme"])
     with watch.world.environment.runtime.database.transaction() as connection:
-        requests.ask(connection, [MONDAY], "mapping")
+        day_requests.ask(connection, [MONDAY], "mapping")
     assert watch.ranges() == [(TUESDAY, TUESDAY)]

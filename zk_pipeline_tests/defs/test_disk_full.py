@@ -8,9 +8,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from zk_pipeline.local import prepared
-from zk_pipeline.settings import load_settings
-from zk_pipeline.store.embedded import Endpoint, embedded_server
+from zk_pipeline.runtime.embedded import Endpoint, embedded_server
+from zk_pipeline.runtime.environment import prepared
+from zk_pipeline.runtime.settings import load_settings
 from zk_pipeline_tests.defs.conftest import open_desk, open_office, set_surroundings
 from zk_pipeline_tests.defs.crashing import Child
 from zk_pipeline_tests.defs.world import MONDAY, World

@@ -10,21 +10,21 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from zk_pipeline.billing import statements
+from zk_pipeline.billing.files.kept import lasting, statement_hash
 from zk_pipeline.domain.adjustments import AdjustmentState
-from zk_pipeline.domain.closing import fingerprint
+from zk_pipeline.domain.periods import fingerprint
 from zk_pipeline.domain.statement import Amounts, Customer, Line, statement_of
 from zk_pipeline.domain.statement_rows import AdjustmentLine, Item
-from zk_pipeline.operations import closed_statements, privacy
-from zk_pipeline.operations.actors import Actor, Role
-from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
-from zk_pipeline.operations.privacy import Fate
-from zk_pipeline.operations.statement_files.kept import lasting, statement_hash
-from zk_pipeline.operations.throttle import account_hash
-from zk_pipeline.runtime import Runtime
+from zk_pipeline.identity.actors import Actor, OperationError, Role, StaleError, UnknownError
+from zk_pipeline.identity.throttle import account_hash
+from zk_pipeline.privacy import erasure
+from zk_pipeline.privacy.erasure import Fate
+from zk_pipeline.privacy.queries import columns
+from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import audit, deliveries, periods
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.deliveries import Delivery
-from zk_pipeline.store.privacy import columns
 from zk_pipeline_tests.defs.world import World, at
 
 EMAIL, NAME = "anna@example.com", "Anna Lüdenscheid"
@@ -77,8 +77,8 @@ def runtime(known: World) -> Runtime:
 
 def erase(runtime: Runtime) -> str:
     """Erase Anna by the plan as it is; her pseudonym."""
-    plan = privacy.plan_erasure(runtime, EMAIL)
-    return privacy.erase(runtime, EMAIL, plan.hash, ADMIN).pseudonym
+    plan = erasure.plan_erasure(runtime, EMAIL)
+    return erasure.erase(runtime, EMAIL, plan.hash, ADMIN).pseudonym
 
 
 def naming(runtime: Runtime) -> list[str]:
@@ -94,7 +94,7 @@ def naming(runtime: Runtime) -> list[str]:
 
 
 def unpacked(runtime: Runtime) -> dict[str, Any]:
-    with privacy.export(runtime, EMAIL, ADMIN) as file, zipfile.ZipFile(file) as archive:
+    with erasure.export(runtime, EMAIL, ADMIN) as file, zipfile.ZipFile(file) as archive:
         assert archive.testzip() is None
         texts = {name: archive.read(name).decode() for name in archive.namelist()}
     return {name: json.loads(value) if name.endswith(".json") else value for name, value in texts.items()}
@@ -146,7 +146,7 @@ def test_of_a_ticket_only_what_is_needed_is_stored(known: World) -> None:
 
 
 def test_the_plan_says_that_the_account_of_the_operating_system_stays_in_the_chain(runtime: Runtime) -> None:
-    warnings = privacy.plan_erasure(runtime, EMAIL).warnings
+    warnings = erasure.plan_erasure(runtime, EMAIL).warnings
     assert any("it goes on naming cli:<that account>" in warning for warning in warnings)
 
 
@@ -197,7 +197,7 @@ def test_a_closed_statement_keeps_its_minutes_and_tells_honestly_that_a_name_is_
     assert [item["booking"] for item in export[0]["items"]] == ["17", "17"]
     pseudonym = erase(runtime)
     with runtime.database.transaction() as connection:
-        found = closed_statements.as_closed(connection, date(2025, 9, 1))
+        found = statements.as_closed(connection, date(2025, 9, 1))
     assert found.closing is not None
     assert [(row.agent, row.amounts.kimai) for row in found.lines] == [(pseudonym, 60)]
     (account,) = found.accounts
@@ -212,7 +212,7 @@ def test_a_closed_statement_keeps_its_minutes_and_tells_honestly_that_a_name_is_
 
 
 def test_the_plan_tells_the_fate_of_each_table_and_why(runtime: Runtime) -> None:
-    plan = privacy.plan_erasure(runtime, f" {EMAIL.upper()} ")
+    plan = erasure.plan_erasure(runtime, f" {EMAIL.upper()} ")
     fates = {(line.table, line.fate): line.rows for line in plan.lines}
     assert fates["sync.users", Fate.REMOVED] == 1
     assert fates["sync.sessions", Fate.REMOVED] == 1
@@ -226,27 +226,27 @@ def test_the_plan_tells_the_fate_of_each_table_and_why(runtime: Runtime) -> None
 
 
 def test_a_plan_is_the_same_until_something_changes_and_changes_nothing_itself(known: World, runtime: Runtime) -> None:
-    first, second = (privacy.plan_erasure(runtime, EMAIL) for _ in range(2))
+    first, second = (erasure.plan_erasure(runtime, EMAIL) for _ in range(2))
     known.execute("UPDATE zammad.organizations SET name = :name", name=NAME)
-    third = privacy.plan_erasure(runtime, EMAIL)
+    third = erasure.plan_erasure(runtime, EMAIL)
     assert (first == second, first.hash == third.hash) == (True, False)
 
 
 def test_a_plan_that_is_no_longer_true_is_not_carried_out(known: World, runtime: Runtime) -> None:
-    plan = privacy.plan_erasure(runtime, EMAIL)
+    plan = erasure.plan_erasure(runtime, EMAIL)
     before = naming(runtime)
     known.execute("INSERT INTO sync.sessions (id, user_id, refresh_hash, expires_at) VALUES ('t', 1, '', now())")
     with pytest.raises(StaleError, match="Look at it again"):
-        privacy.erase(runtime, EMAIL, plan.hash, ADMIN)
+        erasure.erase(runtime, EMAIL, plan.hash, ADMIN)
     assert naming(runtime) == before
 
 
 def test_the_only_admin_is_not_erased(known: World, runtime: Runtime) -> None:
     known.execute("UPDATE sync.users SET active = false WHERE id = 2")
-    plan = privacy.plan_erasure(runtime, EMAIL)
+    plan = erasure.plan_erasure(runtime, EMAIL)
     assert any("only admin" in warning for warning in plan.warnings)
     with pytest.raises(StaleError, match="the only admin"):
-        privacy.erase(runtime, EMAIL, plan.hash, ADMIN)
+        erasure.erase(runtime, EMAIL, plan.hash, ADMIN)
     assert known.value("SELECT count(*) FROM sync.users") == 2
 
 
@@ -268,7 +268,7 @@ def test_others_keep_their_names(known: World, runtime: Runtime) -> None:
 def test_an_erased_person_is_not_known_any_more(runtime: Runtime) -> None:
     erase(runtime)
     with pytest.raises(UnknownError, match="Nothing is stored"):
-        privacy.plan_erasure(runtime, EMAIL)
+        erasure.plan_erasure(runtime, EMAIL)
 
 
 def test_somebody_who_was_typed_in_again_is_erased_again_under_the_same_pseudonym(
@@ -320,9 +320,9 @@ def test_an_export_is_noted_without_a_name(known: World, runtime: Runtime) -> No
 @pytest.mark.parametrize("email", ["", "anna", "a@b@c", "a b@example.com", "@example.com"])
 def test_what_is_no_address_is_refused(runtime: Runtime, email: str) -> None:
     with pytest.raises(OperationError, match="is no e-mail address"):
-        privacy.plan_erasure(runtime, email)
+        erasure.plan_erasure(runtime, email)
 
 
 def test_of_strangers_there_is_nothing(runtime: Runtime) -> None:
     with pytest.raises(UnknownError, match="Nothing is stored about nobody@"):
-        privacy.export(runtime, "nobody@example.com", ADMIN)
+        erasure.export(runtime, "nobody@example.com", ADMIN)

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from zk_pipeline.local import prepared
+from zk_pipeline.cli.syncing import SyncFailedError
 from zk_pipeline.pipeline import DaysFailedError, Pipeline
-from zk_pipeline.settings import load_settings
+from zk_pipeline.runtime.environment import prepared
+from zk_pipeline.runtime.settings import load_settings
 from zk_pipeline.stages.systems import Run, open_systems
-from zk_pipeline.syncing import SyncFailedError
 from zk_pipeline_tests.defs.conftest import Databases, open_desk, open_office, open_world, set_surroundings
 from zk_pipeline_tests.defs.world import MONDAY, Desk, Office, World
 

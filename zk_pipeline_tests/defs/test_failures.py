@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import text
 
+from zk_pipeline.cli.syncing import SyncFailedError
 from zk_pipeline.store import ledger
-from zk_pipeline.syncing import SyncFailedError
 from zk_pipeline_tests.defs.world import MONDAY, World, at
 
 pytestmark = pytest.mark.dagster

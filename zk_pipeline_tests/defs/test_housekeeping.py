@@ -7,13 +7,14 @@ import dagster as dg
 import pytest
 from sqlalchemy import text
 
-from zk_pipeline.alerting import anchors
-from zk_pipeline.defs.automation.housekeeping import apply_retention, verify_audit
+from zk_pipeline.audit import anchors
+from zk_pipeline.defs.housekeeping import apply_retention, verify_audit
 from zk_pipeline.defs.resources import ZkResource
-from zk_pipeline.local import prepared
-from zk_pipeline.runtime import Runtime
-from zk_pipeline.settings import load_settings
-from zk_pipeline.store import audit, retention
+from zk_pipeline.privacy import retention
+from zk_pipeline.runtime.environment import prepared
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.runtime.settings import load_settings
+from zk_pipeline.store import audit
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline_tests.databases import without_guards
 from zk_pipeline_tests.defs.asking import requested

@@ -2,10 +2,10 @@
 
 from datetime import date, timedelta
 
-from zk_pipeline.domain.billing import BillingState
 from zk_pipeline.domain.instants import days_window
-from zk_pipeline.stages.kimai import check_invoices
-from zk_pipeline.store import billing, invoices
+from zk_pipeline.domain.invoicing import BillingState
+from zk_pipeline.stages.read_target import check_invoices
+from zk_pipeline.store import invoices
 from zk_pipeline_tests.defs.world import MONDAY, ZONE, World, at
 
 
@@ -35,8 +35,8 @@ def test_a_cancelled_invoice_and_a_mere_export_do_not_add_up_and_the_rest_does(w
     assert told[owners["Cancelled"]] == ("EUR", "199.98", BillingState.EXPORTED_WITHOUT_INVOICE)
     assert told[owners["Exported"]][2] is BillingState.EXPORTED_WITHOUT_INVOICE
     with runtime.database.transaction() as connection:
-        assert billing.checks(connection, "kimai") == found
-        figures = billing.figures_within(connection, "kimai", days_window(MONDAY, last, ZONE))
+        assert invoices.checks(connection, "kimai") == found
+        figures = invoices.figures_within(connection, "kimai", days_window(MONDAY, last, ZONE))
     paid = [row for row in figures if row.customer_id == owners["Paid"]]
     of_paid = {row.state: (row.sheets, row.minutes, str(row.rates)) for row in paid}
     assert of_paid == {

@@ -11,7 +11,7 @@ from dagster._core.definitions import instigation_logger
 from dagster._core.definitions.instigation_logger import InstigationLogger
 
 from zk_pipeline.defs.run_log import console_logger
-from zk_pipeline.run_tags import range_tags
+from zk_pipeline.runtime.run_tags import range_tags
 from zk_pipeline_tests.defs.world import KIMAI_TOKEN, MONDAY, ZAMMAD_TOKEN, World
 
 pytestmark = pytest.mark.dagster

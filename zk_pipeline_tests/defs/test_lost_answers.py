@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
+from zk_pipeline.cli.syncing import SyncFailedError
 from zk_pipeline.domain.resolutions import Choice
-from zk_pipeline.sandbox.kimai.model import Timesheet
-from zk_pipeline.syncing import SyncFailedError
 from zk_pipeline_tests.defs.crashing import KILLED, Child
 from zk_pipeline_tests.defs.deciding import decide, stretch, writes
 from zk_pipeline_tests.defs.world import MONDAY, World, at
+from zk_sandbox.kimai.model import Timesheet
 
 EDITS: dict[str, Callable[[World, Timesheet], dict[str, Any]]] = {
     "shortened": lambda _, row: {"end": row.begin + 1800, "duration": 1800},

@@ -12,14 +12,14 @@ from random import Random
 
 import pytest
 
+from zk_pipeline.billing import credit_list
+from zk_pipeline.decisions import conflicts
 from zk_pipeline.domain.markers import marked_ids
 from zk_pipeline.domain.resolutions import Choice
-from zk_pipeline.operations import credits as credit_list
-from zk_pipeline.operations import decisions
-from zk_pipeline.sandbox.kimai import KimaiServer
-from zk_pipeline.stages.kimai import check_invoices
+from zk_pipeline.stages.read_target import check_invoices
 from zk_pipeline_tests.defs.billing import ADMIN, today
 from zk_pipeline_tests.defs.world import MONDAY, World, at
+from zk_sandbox.kimai import KimaiServer
 
 LAST = MONDAY + timedelta(days=2)
 CUSTOMERS = {"acme": ("EUR", "92.5"), "globex": ("CHF", "133.33")}
@@ -79,7 +79,7 @@ class Month:
         """Decide about everything that waits as the product suggests."""
         runtime = self.world.environment.runtime
         for row in self.world.conflicts():
-            decisions.decide(runtime, ADMIN, row.id, Choice(row.suggested_action))
+            conflicts.decide(runtime, ADMIN, row.id, Choice(row.suggested_action))
         self.world.sync(MONDAY, LAST)
 
     def invoice(self, first: date, last: date) -> None:

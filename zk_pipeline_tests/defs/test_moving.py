@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from zk_pipeline.operations import connectors
-from zk_pipeline.operations.actors import Actor, Role
-from zk_pipeline.runtime import Runtime, SetupError, store_connectors
-from zk_pipeline.sandbox.control import with_control
-from zk_pipeline.sandbox.kimai import KimaiServer
-from zk_pipeline.sandbox.server import ServerThread
+from zk_pipeline.identity.actors import Actor, Role
+from zk_pipeline.operate import connectors
+from zk_pipeline.runtime.runtime import Runtime, SetupError, store_connectors
 from zk_pipeline_tests.defs.world import KIMAI_TOKEN, World, at
+from zk_sandbox.control import with_control
+from zk_sandbox.kimai import KimaiServer
+from zk_sandbox.server import ServerThread
 
 ADMIN = Actor("cli:anna", Role.ADMIN)
 NOWHERE = "http://127.0.0.1:9"

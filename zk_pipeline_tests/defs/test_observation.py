@@ -17,14 +17,14 @@ from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import TickData, TickStatus
 from prometheus_client.parser import text_string_to_metric_families
 
+from zk_pipeline.cli.syncing import SyncFailedError
 from zk_pipeline.connectors.errors import AuthenticationError
-from zk_pipeline.defs.automation.housekeeping import verify_audit
+from zk_pipeline.defs.housekeeping import verify_audit
 from zk_pipeline.defs.resources import ZkResource
-from zk_pipeline.local import PROJECT
-from zk_pipeline.operations import connectors
-from zk_pipeline.operations.actors import Actor, Role
-from zk_pipeline.stages.change_feed import ChangeFeed
-from zk_pipeline.syncing import SyncFailedError
+from zk_pipeline.identity.actors import Actor, Role
+from zk_pipeline.operate import connectors
+from zk_pipeline.runtime.environment import PROJECT
+from zk_pipeline.stages.source_changes import ChangeFeed
 from zk_pipeline.web import metrics
 from zk_pipeline.web.app import create_app
 from zk_pipeline_tests.defs.world import World

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from zk_pipeline.sandbox.kimai.model import Timesheet
-from zk_pipeline.syncing import SyncFailedError
+from zk_pipeline.cli.syncing import SyncFailedError
 from zk_pipeline_tests.defs.world import MONDAY, World, at
+from zk_sandbox.kimai.model import Timesheet
 
 PAGE = 1000
 """Rows of a page of Zammad's list, as the connector asks for them."""

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from zk_pipeline.commands.report import planned_writes
-from zk_pipeline.operations import plans
-from zk_pipeline.operations.actors import Actor, Role
-from zk_pipeline.syncing import SyncFailedError
+from zk_pipeline.cli.report import planned_writes
+from zk_pipeline.cli.syncing import SyncFailedError
+from zk_pipeline.decisions import plans
+from zk_pipeline.identity.actors import Actor, Role
 from zk_pipeline_tests.defs.asking import undo
 from zk_pipeline_tests.defs.crashing import KILLED, Child
 from zk_pipeline_tests.defs.world import MONDAY, World, at

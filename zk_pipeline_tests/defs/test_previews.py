@@ -5,8 +5,8 @@ import pytest
 from psycopg import sql
 from sqlalchemy import make_url
 
-from zk_pipeline.operations import privacy
-from zk_pipeline.operations.actors import Actor, Role
+from zk_pipeline.identity.actors import Actor, Role
+from zk_pipeline.privacy import erasure
 from zk_pipeline_tests.defs.test_erasure import EMAIL, NAME, furnish
 from zk_pipeline_tests.defs.world import World, at
 
@@ -59,8 +59,8 @@ def test_an_erased_person_is_named_in_no_record_of_dagster(world: World) -> None
     for _ in range(2):
         world.sync()
     runtime = world.environment.runtime
-    plan = privacy.plan_erasure(runtime, EMAIL)
+    plan = erasure.plan_erasure(runtime, EMAIL)
     assert "dagster.event_logs" in {line.table for line in plan.lines}
-    privacy.erase(runtime, EMAIL, plan.hash, Actor("cli:root", Role.ADMIN))
+    erasure.erase(runtime, EMAIL, plan.hash, Actor("cli:root", Role.ADMIN))
     assert {EMAIL, NAME} & named_in(kept_by_dagster(world)) == set()
     assert "Call person-" in world.metadata(["kimai", "timesheets"])["preview"]

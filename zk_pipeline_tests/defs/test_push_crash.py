@@ -4,9 +4,9 @@ from datetime import date, timedelta
 
 import pytest
 
+from zk_pipeline.cli.syncing import SyncFailedError
+from zk_pipeline.stages.push.outcomes import PushReport
 from zk_pipeline.stages.push.pusher import Pusher
-from zk_pipeline.stages.push.report import PushReport
-from zk_pipeline.syncing import SyncFailedError
 from zk_pipeline_tests.defs.crashing import KILLED, Child, before
 from zk_pipeline_tests.defs.world import MONDAY, World, at
 

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from zk_pipeline.domain.policy import Placement, ProjectStrategy
-from zk_pipeline.local import Environment, prepared
-from zk_pipeline.operations.actors import Actor, Role
-from zk_pipeline.operations.rederive import Rederived, rederive
-from zk_pipeline.runtime import SetupError
-from zk_pipeline.sandbox.kimai.model import Timesheet
-from zk_pipeline.settings import load_settings
-from zk_pipeline.store import decided_settings, source
+from zk_pipeline.identity.actors import Actor, Role
+from zk_pipeline.operate.rederive import Rederived, rederive
+from zk_pipeline.runtime.environment import Environment, prepared
+from zk_pipeline.runtime.runtime import SetupError
+from zk_pipeline.runtime.settings import load_settings
+from zk_pipeline.store import source, stored_settings
 from zk_pipeline_tests.defs import people
 from zk_pipeline_tests.defs.world import World
+from zk_sandbox.kimai.model import Timesheet
 
 SATURDAY, SUNDAY = date(2025, 10, 4), date(2025, 10, 5)
 ALMOST_MIDNIGHT = datetime(2025, 10, 4, 22, 20, tzinfo=UTC)
@@ -271,7 +271,7 @@ def test_nothing_is_read_before_somebody_chose_a_zone(unzoned: World) -> None:
         sync(unzoned)
     assert unzoned.value("SELECT count(*) FROM zammad.time_accountings") == 0
     with prepared(load_settings()) as ready, ready.runtime.database.transaction() as connection:
-        assert decided_settings.latest(connection) is None, "What only looks around decides nothing"
+        assert stored_settings.latest(connection) is None, "What only looks around decides nothing"
 
 
 def test_where_the_machine_lives_in_utc_the_zone_of_kimais_account_is_proposed(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from zk_pipeline.cli import app
+from zk_pipeline.cli.app import app
 from zk_pipeline.domain.resolutions import Choice
 from zk_pipeline.store import conflicts, summaries
 from zk_pipeline_tests.defs.deciding import refuse

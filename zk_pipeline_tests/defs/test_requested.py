@@ -6,9 +6,17 @@ import dagster as dg
 import pytest
 from sqlalchemy import update
 
-from zk_pipeline.run_tags import ACTOR_TAG, MONTH_TAG, OVERRIDE_TAG, REQUEST_TAG, days_about, range_tags, undo_config
-from zk_pipeline.store import run_requests
-from zk_pipeline.store.request_tables import run_requests as table
+from zk_pipeline.runtime.run_tags import (
+    ACTOR_TAG,
+    MONTH_TAG,
+    OVERRIDE_TAG,
+    REQUEST_TAG,
+    days_about,
+    range_tags,
+    undo_config,
+)
+from zk_pipeline.store import runs
+from zk_pipeline.store.tables import run_requests as table
 from zk_pipeline_tests.defs.asking import ANNA
 from zk_pipeline_tests.defs.world import MONDAY, World
 
@@ -30,7 +38,7 @@ def launched(world: World, job: str, tags: dict[str, str] | None = None, undone:
 
 def request(world: World, job: str, about: str) -> str:
     with world.environment.runtime.database.transaction() as connection:
-        return run_requests.ask(connection, ANNA.name, job, about)
+        return runs.ask(connection, ANNA.name, job, about)
 
 
 def authorized(world: World) -> str | None:
@@ -79,7 +87,7 @@ def test_an_undo_takes_a_request_for_that_run_and_spends_it(world: World) -> Non
 def test_a_request_does_not_count_for_ever(world: World) -> None:
     token = request(world, "apply_retention", "")
     with world.environment.runtime.database.transaction() as connection:
-        connection.execute(update(table).values(asked_at=table.c.asked_at - run_requests.LIFE))
+        connection.execute(update(table).values(asked_at=table.c.asked_at - runs.LIFE))
     assert not launched(world, "apply_retention", {REQUEST_TAG: token}).success
 
 

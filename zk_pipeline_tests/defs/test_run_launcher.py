@@ -25,9 +25,9 @@ from dagster._daemon.monitoring.run_monitoring import execute_run_monitoring_ite
 
 from zk_pipeline.defs import run_launcher
 from zk_pipeline.defs.run_launcher import DIED, LocalRunLauncher, process_name, run_lock
-from zk_pipeline.store import requests
-from zk_pipeline.supervisor.daemon import end_runs_of_the_future, forget_ticks_of_the_future
-from zk_pipeline.supervisor.groups import wait_until
+from zk_pipeline.processes.daemon import end_runs_of_the_future, forget_ticks_of_the_future
+from zk_pipeline.processes.groups import wait_until
+from zk_pipeline.store import day_requests
 from zk_pipeline_tests.defs.watching import RUN_TAGS, Watch, settled
 from zk_pipeline_tests.defs.world import MONDAY
 
@@ -242,8 +242,8 @@ def test_a_process_of_another_machine_is_left_alone(settled: Watch, begun: dg.Da
 
 def test_the_days_of_a_dead_run_are_asked_for_again(settled: Watch, begun: dg.DagsterRun) -> None:
     with settled.world.environment.runtime.database.transaction() as connection:
-        requests.ask(connection, [MONDAY], "person")
-        requests.take_on(connection, begun.run_id, MONDAY, MONDAY)
+        day_requests.ask(connection, [MONDAY], "person")
+        day_requests.attach(connection, begun.run_id, MONDAY, MONDAY)
     assert settled.ranges() == []
     assert monitor(settled) == []
     assert settled.ranges() == [(MONDAY, MONDAY)]

@@ -12,12 +12,12 @@ from dagster._core.definitions.schedule_definition import ScheduleExecutionData
 from dagster._core.test_utils import create_run_for_test
 from dagster._utils.schedules import schedule_execution_time_iterator
 
-from zk_pipeline.operations.actors import Actor, Role
-from zk_pipeline.operations.schedule import change
-from zk_pipeline.runtime import open_runtime
-from zk_pipeline.settings import ENV_FILE
-from zk_pipeline.store import connections, reachability, requests, stored_settings
-from zk_pipeline.store.connections import StoredConnector
+from zk_pipeline.identity.actors import Actor, Role
+from zk_pipeline.operate.schedules import change
+from zk_pipeline.runtime.runtime import open_runtime
+from zk_pipeline.runtime.settings import ENV_FILE
+from zk_pipeline.store import connectors, day_requests, request_log, stored_settings
+from zk_pipeline.store.connectors import StoredConnector
 from zk_pipeline_tests.defs.world import ZONE
 
 pytestmark = pytest.mark.dagster
@@ -42,7 +42,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 def built() -> dict[str, dg.ScheduleDefinition]:
     """The schedules as the definitions would load them now."""
-    from zk_pipeline.defs.automation.schedules import build_schedules  # noqa: PLC0415
+    from zk_pipeline.defs.schedules import build_schedules  # noqa: PLC0415
 
     return {schedule.name: schedule for schedule in build_schedules()}
 
@@ -198,15 +198,15 @@ def test_while_a_system_is_away_a_tick_leaves_its_days_to_the_sensor(
 ) -> None:
     surroundings.setenv("ZK_CATCH_UP_DAYS", "2")
     with open_runtime() as runtime, runtime.database.transaction() as connection:
-        connections.save(
+        connectors.save(
             connection, StoredConnector("kimai", "target", "kimai", "http://kimai.test", "t"), runtime.cipher
         )
-        reachability.note_failure(connection, "kimai", datetime.now(UTC), "Kimai does not answer.", None)
+        request_log.note_failure(connection, "kimai", datetime.now(UTC), "Kimai does not answer.", None)
     skipped = tick(instance, "catch_up").skip_message
     assert skipped == "Kimai does not answer. The days are asked for, and run when it answers."
     with open_runtime() as runtime, runtime.database.transaction() as connection:
-        assert [str(row.day) for row in requests.unclaimed(connection, "catch_up")] == ["2026-06-13", "2026-06-14"]
-        reachability.note_success(connection, "kimai", datetime.now(UTC))
+        assert [str(row.day) for row in day_requests.unclaimed(connection, "catch_up")] == ["2026-06-13", "2026-06-14"]
+        request_log.note_success(connection, "kimai", datetime.now(UTC))
     assert ranges(tick(instance, "catch_up")) == ["2026-06-13..2026-06-14"]
 
 

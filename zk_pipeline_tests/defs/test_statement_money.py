@@ -10,14 +10,13 @@ import pytest
 from openpyxl import load_workbook
 from sqlalchemy import text
 
-from zk_pipeline.domain.billing import BillingState
+from zk_pipeline.billing import invoices, periods, statements
+from zk_pipeline.billing.files import FileFormat, money, render
+from zk_pipeline.billing.files.kept import lasting, statement_hash
+from zk_pipeline.billing.files.look import look_of
+from zk_pipeline.domain.invoicing import BillingState
 from zk_pipeline.domain.statement import Statement
-from zk_pipeline.operations import invoices, periods
-from zk_pipeline.operations import statement as statements
-from zk_pipeline.operations.errors import OperationError, StaleError, UnknownError
-from zk_pipeline.operations.statement_files import FileFormat, money, render
-from zk_pipeline.operations.statement_files.kept import lasting, statement_hash
-from zk_pipeline.operations.statement_files.look import look_of
+from zk_pipeline.identity.actors import OperationError, StaleError, UnknownError
 from zk_pipeline_tests import empty_marts
 from zk_pipeline_tests.defs.billing import ADMIN
 from zk_pipeline_tests.defs.world import MONDAY, World, at

@@ -6,14 +6,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from zk_pipeline.defs.automation.stored_checks import (
-    ANSWERED,
-    MAPPED,
-    MARKERS,
-    READS,
-    UNITS,
-    of_stored_rows,
-)
+from zk_pipeline.defs.checks import ANSWERED, MAPPED, MARKERS, READS, UNITS, of_stored_rows
 from zk_pipeline_tests.defs.test_checks import Clock
 from zk_pipeline_tests.defs.world import MONDAY, World, at
 

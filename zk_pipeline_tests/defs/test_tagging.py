@@ -4,17 +4,17 @@ from datetime import date, timedelta
 
 import pytest
 
-from zk_pipeline.defs.push.tag_job import TagReport
+from zk_pipeline.billing import periods
+from zk_pipeline.cli.syncing import SyncFailedError
+from zk_pipeline.defs.jobs import TagReport
 from zk_pipeline.domain.undo import UndoReport
-from zk_pipeline.operations import periods
-from zk_pipeline.sandbox.kimai.model import Timesheet
 from zk_pipeline.stages.push.tagging import MonthOpenError, Tagged, Tagging
 from zk_pipeline.store import periods as store
 from zk_pipeline.store.ledger import Bound
-from zk_pipeline.syncing import SyncFailedError
 from zk_pipeline_tests.defs.asking import tag, undo
 from zk_pipeline_tests.defs.billing import ADMIN, Books
 from zk_pipeline_tests.defs.world import MONDAY, ZONE, World, at
+from zk_sandbox.kimai.model import Timesheet
 
 OCTOBER = "2025-10"
 LAST, FIRST = date(2025, 10, 31), date(2025, 11, 1)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from zk_pipeline.logs import JsonFormatter
+from zk_pipeline.runtime.logs import JsonFormatter
 from zk_pipeline_tests.collector import ON, Collector, Told, collecting
 from zk_pipeline_tests.defs.world import KIMAI_TOKEN, MONDAY, ZAMMAD_TOKEN, World
 

@@ -7,7 +7,7 @@ import pytest
 
 from zk_pipeline.domain.resolutions import Choice
 from zk_pipeline.domain.undo import UndoReport
-from zk_pipeline.store import audit, conflicts, journal, ledger, restorations
+from zk_pipeline.store import audit, conflicts, ledger
 from zk_pipeline_tests.defs.asking import undo
 from zk_pipeline_tests.defs.world import World, at
 
@@ -50,7 +50,7 @@ def restore_to_before(world: World, booking: int, run: str) -> None:
     now = datetime.now(UTC)
     with world.environment.runtime.database.transaction() as connection:
         ledger.release(connection, "kimai", str(booking), "It is gone from Zammad.", run)
-        restorations.remember(connection, now - timedelta(days=1), now - timedelta(hours=1))
+        ledger.remember(connection, now - timedelta(days=1), now - timedelta(hours=1))
     world.execute("UPDATE sync.writes SET undone_by = NULL WHERE run_id = :run", run=run)
 
 
@@ -270,8 +270,8 @@ def test_an_undo_is_journalled_and_audited_and_asks_for_no_day(world: World) -> 
     run = sync(world)
     report = undo(run)
     with world.environment.runtime.database.transaction() as connection:
-        written = journal.of_run(connection, "kimai", report.run_id)
-        undone_by = {write.undone_by for write in journal.of_run(connection, "kimai", run)}
+        written = ledger.of_run(connection, "kimai", report.run_id)
+        undone_by = {write.undone_by for write in ledger.of_run(connection, "kimai", run)}
         assert audit.verify(connection).broken_at is None
     assert [write.entry.operation for write in written] == ["delete_customer", "delete_project", "delete"]
     assert written[-1].entry.source_id == str(booking)

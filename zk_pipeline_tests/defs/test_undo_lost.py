@@ -2,8 +2,8 @@
 
 import pytest
 
+from zk_pipeline.cli.syncing import SyncFailedError
 from zk_pipeline.domain.resolutions import Choice
-from zk_pipeline.syncing import SyncFailedError
 from zk_pipeline_tests.defs.crashing import KILLED, undo_killed
 from zk_pipeline_tests.defs.test_undo import PLACES, decide, deleted, names, restore_to_before, state, sync, undo
 from zk_pipeline_tests.defs.world import World, at

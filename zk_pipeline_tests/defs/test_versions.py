@@ -4,13 +4,13 @@ import socket
 
 import pytest
 
-from zk_pipeline.operations import versions
+from zk_pipeline.operate import connectors
 from zk_pipeline_tests.defs.world import World
 
 
 def told(world: World) -> list[str]:
     sentences: list[str] = []
-    versions.tell_in_background(world.environment.runtime, sentences.append).join(30)
+    connectors.report_in_background(world.environment.runtime, sentences.append).join(30)
     return sentences
 
 
@@ -35,7 +35,7 @@ def test_a_zammad_that_is_too_old_is_told_with_its_remedy(world: World) -> None:
 
 
 def test_a_system_that_is_away_is_left_to_the_doctor(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(versions, "SECONDS_TO_ANSWER", 0.5)
+    monkeypatch.setattr(connectors, "SECONDS_TO_ANSWER", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         for name in ("zammad", "kimai"):
             url = f"http://127.0.0.1:{silent.getsockname()[1]}"

@@ -15,20 +15,18 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
 
-from zk_pipeline import measuring
-from zk_pipeline.domain import alerts as rules
-from zk_pipeline.domain import vital_figures, vital_signs
+from zk_pipeline.domain import vital_figures
 from zk_pipeline.domain.vital_figures import Level
-from zk_pipeline.local import PROJECT, Environment
-from zk_pipeline.measuring import pace_of
-from zk_pipeline.store import dagster_figures
-from zk_pipeline.supervisor.groups import wait_until
+from zk_pipeline.observe import alerts, dagster_tables, measurements, vital_signs
+from zk_pipeline.observe.measurements import pace_of
+from zk_pipeline.processes.groups import wait_until
+from zk_pipeline.runtime.environment import PROJECT, Environment
 from zk_pipeline.web import health
 from zk_pipeline.web.app import create_app
-from zk_pipeline_tests.alerting.receiver import Receiver, open_receiver
 from zk_pipeline_tests.defs.causing import CAUSES, Scene, ageing_request, without
 from zk_pipeline_tests.defs.world import World
 from zk_pipeline_tests.disks import fill, small_disk
+from zk_pipeline_tests.observe.alerts.receiver import Receiver, open_receiver
 from zk_pipeline_tests.web.conftest import serving
 
 pytestmark = pytest.mark.dagster
@@ -65,10 +63,10 @@ def scene(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
 @pytest.fixture
 def prompt(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks follow each other quickly, and what fails is told at once."""
-    for module in (measuring, health):
+    for module in (measurements, health):
         monkeypatch.setattr(module, "SECONDS_BETWEEN_LOOKS", PROMPT)
-    monkeypatch.setattr(measuring, "SECONDS_BETWEEN_ANSWERS", PROMPT)
-    monkeypatch.setattr(rules, "SETTLED_AFTER", timedelta(0))
+    monkeypatch.setattr(measurements, "SECONDS_BETWEEN_ANSWERS", PROMPT)
+    monkeypatch.setattr(alerts, "SETTLED_AFTER", timedelta(0))
 
 
 # ---- What is told ----
@@ -170,7 +168,7 @@ def test_a_full_disk_is_told(scene: Scene, receiver: Receiver, tmp_path: Path, m
 @pytest.mark.usefixtures("prompt")
 def test_a_measurement_that_hangs_stops_nothing_but_itself(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vital_signs, "NOT_MEASURED_AFTER", timedelta(seconds=2))
-    monkeypatch.setattr(measuring, "LONGEST_QUERY", 600_000)
+    monkeypatch.setattr(measurements, "LONGEST_QUERY", 600_000)
     with serving(create_app(scene.runtime)) as client:
         assert wait_until(lambda: set(levels(client).values()) == {"ok"}, 10), body(client)
         with scene.runtime.database.transaction() as connection:
@@ -190,7 +188,7 @@ def test_a_measurement_that_hangs_stops_nothing_but_itself(scene: Scene, monkeyp
 def test_a_dead_daemon_is_told_and_not_all_that_follows_from_it(scene: Scene, receiver: Receiver) -> None:
     scene.beat(ago=3600)
     scene.in_dagster('UPDATE job_ticks SET "timestamp" = "timestamp" - interval \'1 hour\'')
-    with ageing_request(scene), measuring.looked(scene.runtime) as signs:
+    with ageing_request(scene), measurements.looked(scene.runtime) as signs:
         failing = {sign.name for sign in signs if sign.level is Level.FAIL}
         assert failing == {"daemons", "automations", "day_requests"}
         assert [sign.name for sign in vital_signs.news(signs)] == ["daemons"]
@@ -205,7 +203,7 @@ def test_the_sensor_says_why_it_cannot_tell_instead_of_failing(scene: Scene, sur
 def test_the_judgement_knows_daemons_sensors_and_limits_as_dagster_has_them(scene: Scene) -> None:
     from zk_pipeline.definitions import defs  # noqa: PLC0415
 
-    assert set(dagster_figures.DAEMONS) == set(scene.instance.get_required_daemon_types())
+    assert set(dagster_tables.DAEMONS) == set(scene.instance.get_required_daemon_types())
     sensors = {sensor.name: sensor.minimum_interval_seconds for sensor in defs.sensors or []}
     ticks = pace_of(scene.runtime.settings).ticks
     assert ticks.keys() == sensors.keys()

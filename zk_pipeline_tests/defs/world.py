@@ -12,22 +12,21 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 from sqlalchemy import Row, select, text
 
+from zk_pipeline.cli.syncing import Ran, SyncReport, run_over, sync_days
 from zk_pipeline.domain.instants import days_between
 from zk_pipeline.domain.markers import marked_ids
-from zk_pipeline.local import Environment
 from zk_pipeline.pipeline import SYSTEM_ERRORS, DaysFailedError, Pipeline
-from zk_pipeline.sandbox.client import SandboxControl
-from zk_pipeline.sandbox.kimai import KimaiServer
-from zk_pipeline.sandbox.kimai.model import Timesheet
-from zk_pipeline.sandbox.zammad import ZammadServer
-from zk_pipeline.settings import load_settings
+from zk_pipeline.runtime.environment import Environment
+from zk_pipeline.runtime.settings import load_settings
 from zk_pipeline.stages.systems import Run, open_systems
 from zk_pipeline.store import conflicts
 from zk_pipeline.store.tables import pushes
-from zk_pipeline.sync_report import SyncReport
-from zk_pipeline.syncing import Ran, run_over, sync_days
 from zk_pipeline_tests.defs.asking import ANNA
 from zk_pipeline_tests.defs.gate import Gate
+from zk_sandbox.client import SandboxControl
+from zk_sandbox.kimai import KimaiServer
+from zk_sandbox.kimai.model import Timesheet
+from zk_sandbox.zammad import ZammadServer
 
 ZONE = ZoneInfo("Europe/Berlin")
 MONDAY = date(2025, 10, 6)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from zk_pipeline.store.embedded import Endpoint, embedded_server
+from zk_pipeline.runtime.embedded import Endpoint, embedded_server
 from zk_pipeline.store.encryption import generate_key
 from zk_pipeline_tests.deploy.proxy import nginx
 from zk_pipeline_tests.deploy.stack import Stack, running

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
-from zk_pipeline.local import PROJECT
-from zk_pipeline.supervisor.groups import wait_until
+from zk_pipeline.processes.groups import wait_until
+from zk_pipeline.runtime.environment import PROJECT
 from zk_pipeline_tests.deploy.network import HOST, listens
 from zk_pipeline_tests.tools import missing
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import httpx
 
-from zk_pipeline.local import PROJECT
-from zk_pipeline.supervisor.groups import end_groups, wait_until
+from zk_pipeline.processes.groups import end_groups, wait_until
+from zk_pipeline.runtime.environment import PROJECT
 from zk_pipeline_tests.deploy.network import HOST, answers, free_ports, listens
 from zk_pipeline_tests.deploy.proxy import proxy
 
@@ -117,7 +117,7 @@ def running(folder: Path, given: Mapping[str, str], *, daemon: bool = False) -> 
 
 def zk(variables: Mapping[str, str], *arguments: str, answer: str = "", check: bool = True) -> str:
     """Run `zk` as a process; returns what it printed."""
-    command = [sys.executable, "-c", "from zk_pipeline.cli import main; main()", *arguments]
+    command = [sys.executable, "-c", "from zk_pipeline.cli.app import main; main()", *arguments]
     done = subprocess.run(
         command, env=variables, input=answer, check=False, capture_output=True, text=True, timeout=120
     )
@@ -149,7 +149,7 @@ def _services(variables: Mapping[str, str], ports: Mapping[str, int]) -> Iterato
     """The services in the order of their dependencies, the code server first."""
     code = Path(variables["ZK_CODE_SOCKET"])
     location = ("-m", "zk_pipeline.definitions", "--location-name", "zk_pipeline")
-    served = ["-m", "zk_pipeline.supervisor.code_server", "--socket", str(code), *location]
+    served = ["-m", "zk_pipeline.processes.code_server", "--socket", str(code), *location]
     yield Service("code", served, lambda: listens(code))
     workspace = ("-w", str(PROJECT / "workspace.yaml"))
     address = ("--host", HOST, "--port", str(ports["dagster"]), "--prefix", PREFIX)
@@ -157,7 +157,7 @@ def _services(variables: Mapping[str, str], ports: Mapping[str, int]) -> Iterato
     yield Service("webserver", ["-m", "zk_pipeline.web.dagster_ui.server", *address], lambda: answers(well))
     health = f"http://{HOST}:{ports['web']}/api/health"
     yield Service("web", ["-m", "zk_pipeline.web.server"], lambda: answers(health))
-    yield Service("daemon", ["-m", "zk_pipeline.supervisor.daemon", "run", *workspace], lambda: _alive(variables))
+    yield Service("daemon", ["-m", "zk_pipeline.processes.daemon", "run", *workspace], lambda: _alive(variables))
 
 
 def _alive(variables: Mapping[str, str]) -> bool:

@@ -16,9 +16,9 @@ import httpx
 import pytest
 import yaml
 
-from zk_pipeline.local import PROJECT
-from zk_pipeline.operations.statement_files.fonts import MACHINE_FONTS
-from zk_pipeline.settings import Settings
+from zk_pipeline.billing.files.look import MACHINE_FONTS
+from zk_pipeline.runtime.environment import PROJECT
+from zk_pipeline.runtime.settings import Settings
 from zk_pipeline_tests.deploy import proxy
 from zk_pipeline_tests.deploy.network import free_ports
 from zk_pipeline_tests.tools import missing

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from zk_pipeline.local import PROJECT
+from zk_pipeline.runtime.environment import PROJECT
 from zk_pipeline_tests.deploy.test_files import DEPLOY, WEB_PORT, services
 
 HELM = DEPLOY / "kubernetes" / "dagster-values.yaml"

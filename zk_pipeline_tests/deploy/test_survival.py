@@ -16,20 +16,20 @@ import httpx
 import psycopg
 import pytest
 
-from zk_pipeline.sandbox.control import with_control
-from zk_pipeline.sandbox.demo import KIMAI_TOKEN, ZAMMAD_TOKEN
-from zk_pipeline.sandbox.kimai import KimaiServer
-from zk_pipeline.sandbox.server import ServerThread
-from zk_pipeline.sandbox.zammad import ZammadServer
-from zk_pipeline.store.embedded import embedded_server
+from zk_pipeline.connectors.zammad.signature import signature
+from zk_pipeline.processes.groups import wait_until
+from zk_pipeline.runtime.embedded import embedded_server
 from zk_pipeline.store.encryption import generate_key
-from zk_pipeline.supervisor.groups import wait_until
-from zk_pipeline.web.signature import signature
 from zk_pipeline_tests.collector import Collector, serving
 from zk_pipeline_tests.deploy.conftest import two_roles, without_dagsters_database
 from zk_pipeline_tests.deploy.proxy import nginx
 from zk_pipeline_tests.deploy.stack import Stack, running, zk
 from zk_pipeline_tests.store.make_release import RELEASES, ROWS
+from zk_sandbox.control import with_control
+from zk_sandbox.demo import KIMAI_TOKEN, ZAMMAD_TOKEN
+from zk_sandbox.kimai import KimaiServer
+from zk_sandbox.server import ServerThread
+from zk_sandbox.zammad import ZammadServer
 
 SECRET = "signed"
 ACCOUNT = "zk-sync"

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from zk_pipeline.domain.entries import Entry, SyncStatus
 from zk_pipeline.domain.ledger import Desired, LedgerRow, PushState
 from zk_pipeline.domain.mapping import Mappings, Resolver
-from zk_pipeline.domain.plan import Situation
+from zk_pipeline.domain.plan import DayInputs
 from zk_pipeline.domain.policy import Policy
 from zk_pipeline.domain.reconcile import Reconciler
 from zk_pipeline.domain.records import (
@@ -175,9 +175,9 @@ def reconciler(policy: Policy = POLICY, **changes: Any) -> Reconciler:
     return Reconciler("zammad", resolver(target_directory(**changes), policy=policy), policy)
 
 
-def situation(*entries: Entry, ledger: tuple[LedgerRow, ...] = (), **changes: Any) -> Situation:
+def situation(*entries: Entry, ledger: tuple[LedgerRow, ...] = (), **changes: Any) -> DayInputs:
     """The default day, with these entries."""
-    row = Situation(
+    row = DayInputs(
         day=DAY,
         entries=entries,
         timesheets=(),

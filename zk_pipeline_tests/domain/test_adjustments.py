@@ -15,7 +15,7 @@ from zk_pipeline.domain.adjustments import Adjustment, entry_of, is_adjustment
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.entries import Entry, SyncStatus
 from zk_pipeline.domain.mapping import Mappings
-from zk_pipeline.domain.plan import Result, Situation
+from zk_pipeline.domain.plan import DayInputs, Result
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.reconcile import Reconciler
 from zk_pipeline.domain.records import Timesheet
@@ -83,7 +83,7 @@ class Month:
         lengths = [60 * minutes for minutes in (4, 8, 10, 15, 50)]
         return [Answer(begin, each, Times(begin, begin + each, self.billed(each))) for each in lengths]
 
-    def facts(self) -> Situation:
+    def facts(self) -> DayInputs:
         return situation(
             *([self.booking] if self.booking else []),
             ledger=(ledger_row(base=self.sheet),) if self.sheet else (),

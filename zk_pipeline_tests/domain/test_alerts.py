@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from zk_pipeline.domain.alerts import (
+from zk_pipeline.observe.alerts import (
     LONGEST_SENTENCE,
     MOST_WAITING,
     AlertBook,

@@ -7,10 +7,10 @@ from decimal import Decimal
 
 import pytest
 
-from zk_pipeline.domain.approval import Limits, approvable, objection, permitted
+from zk_pipeline.domain.approval import Limits, approvable, limit_violation, permitted
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.mapping import CustomerPlan, ProjectPlan
-from zk_pipeline.domain.placement import Span
+from zk_pipeline.domain.normalize import Span
 from zk_pipeline.domain.plan import Draft, Result
 from zk_pipeline_tests.domain.builders import DAY, at, desired
 
@@ -85,8 +85,8 @@ def deletions(number: int, decided: str = "") -> list[Result]:
     ],
 )
 def test_a_run_stops_when_it_would_delete_more_than_a_number_or_a_share(number: int, timesheets: int, told: str | None):
-    assert objection(deletions(number), timesheets, LIMITS) == told
+    assert limit_violation(deletions(number), timesheets, LIMITS) == told
 
 
 def test_deletions_that_a_person_decided_do_not_count():
-    assert objection(deletions(30, decided="delete"), 30, LIMITS) is None
+    assert limit_violation(deletions(30, decided="delete"), 30, LIMITS) is None

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from zk_pipeline.domain.billing import BillingState, Comparison, Group, compared, figures, state_of
+from zk_pipeline.domain.invoicing import BillingState, Comparison, Group, compared, figures, state_of
 from zk_pipeline.domain.records import Invoice
 
 ACME, SWISS = (7, "EUR"), (8, "CHF")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from zk_pipeline.domain.by_hand import NOTHING, ByHand, as_base, question, set_by_hand
+from zk_pipeline.domain.manual_fields import NOTHING, ByHand, as_base, question, set_by_hand
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline_tests.domain.builders import timesheet
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from zk_pipeline.domain.instants import days_window, floor_to_grid, local_day
-from zk_pipeline.domain.placement import Unplaced, place
+from zk_pipeline.domain.normalize import Unplaced, place
 from zk_pipeline.domain.policy import Placement, Policy
 from zk_pipeline_tests.clock_changes import clock_changes, instants_around
 

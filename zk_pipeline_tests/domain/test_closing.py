@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zk_pipeline.domain.closing import (
+from zk_pipeline.domain.periods import (
     MonthError,
     StatementTotals,
     billed_tag,
@@ -21,7 +21,7 @@ from zk_pipeline.domain.closing import (
     month_of,
     next_month,
 )
-from zk_pipeline.domain.locks import Locks
+from zk_pipeline.domain.write_protection import Locks
 from zk_pipeline_tests.domain.builders import BERLIN, timesheet
 
 AUGUST = date(2025, 8, 1)

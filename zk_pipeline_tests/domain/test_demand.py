@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zk_pipeline.domain.demand import (
+from zk_pipeline.domain.changed_days import (
     BRIDGED_GAP,
     LONGEST_PAUSE,
     LONGEST_RANGE,

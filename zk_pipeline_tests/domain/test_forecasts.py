@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zk_pipeline.domain.rounding import DEFAULT, MODES, STEPS, Answer, Forecast, Times
-from zk_pipeline.sandbox.kimai.rounding import WEEKDAYS, RoundingRule, rounded_times
 from zk_pipeline_tests.domain.builders import at
+from zk_sandbox.kimai.rounding import WEEKDAYS, RoundingRule, rounded_times
 
 EIGHT = int(at("2025-08-16T08:00").timestamp())
 RULES = st.builds(

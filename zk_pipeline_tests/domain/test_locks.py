@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from zk_pipeline.domain.locks import LockRuleError, Locks, first_open_day
+from zk_pipeline.domain.write_protection import LockRuleError, Locks, first_open_day
 from zk_pipeline_tests.domain.builders import timesheet
 
 TODAY = date(2025, 3, 15)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zk_pipeline.domain.mapping_files import SIZE_LIMIT, read_mappings, write_mappings
+from zk_pipeline.decisions.mapping_files import SIZE_LIMIT, read_mappings, write_mappings
 from zk_pipeline.domain.mapping_lines import (
     ActivityMapping,
     AnyMapping,

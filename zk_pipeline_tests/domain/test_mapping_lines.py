@@ -2,7 +2,7 @@
 
 import pytest
 
-from zk_pipeline.domain.mapping_files import read_mappings
+from zk_pipeline.decisions.mapping_files import read_mappings
 from zk_pipeline.domain.mapping_lines import (
     ActivityMapping,
     AnyMapping,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zk_pipeline.domain.matching import Candidate, Match, Matches, Ours, Tier, Wanted, assign, match
+from zk_pipeline.domain.matching import Candidate, Match, Matches, MatchRequest, OwnershipIndex, Tier, assign, match
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline_tests.domain.builders import ANNA, BEN, DAY, ZONE_UTC, at, ours, timesheet
 
@@ -17,20 +17,20 @@ MIDNIGHT = at("2025-08-16T00:00")
 
 def wanted(
     source_id: str = "6", *, minutes: int = 15, user_id: int | None = ANNA.id, day: date = DAY, number: str = "#50"
-) -> Wanted:
-    return Wanted(source_id, user_id, number, day, minutes * 60, f"{number} Printer on fire")
+) -> MatchRequest:
+    return MatchRequest(source_id, user_id, number, day, minutes * 60, f"{number} Printer on fire")
 
 
 def by_hand(id_: int = 100, **changes: Any) -> Timesheet:
     return timesheet(id_, **{"description": TEXT, **changes})
 
 
-def matched(entries: list[Wanted], rows: list[Timesheet], ledger: dict[str, int] | None = None) -> Matches:
-    return match(entries, rows, Ours("zammad", ledger or {}), ZONE_UTC)
+def matched(entries: list[MatchRequest], rows: list[Timesheet], ledger: dict[str, int] | None = None) -> Matches:
+    return match(entries, rows, OwnershipIndex("zammad", ledger or {}), ZONE_UTC)
 
 
 def pair(
-    entries: list[Wanted], rows: list[Timesheet], ledger: dict[str, int] | None = None
+    entries: list[MatchRequest], rows: list[Timesheet], ledger: dict[str, int] | None = None
 ) -> dict[str, tuple[int | None, Tier | None]]:
     found = matched(entries, rows, ledger).by_source
     return {id_: (one.timesheet.id if one.timesheet else None, one.tier) for id_, one in found.items()}
@@ -236,7 +236,7 @@ LEDGERS = st.dictionaries(st.integers(1, 16).map(str), st.integers(100, 110), ma
 
 @given(ENTRIES, ROWS, LEDGERS)
 def test_no_entry_is_lost_and_no_time_sheet_is_used_twice(
-    entries: list[Wanted], rows: list[Timesheet], ledger: dict[str, int]
+    entries: list[MatchRequest], rows: list[Timesheet], ledger: dict[str, int]
 ):
     found = matched(entries, rows, ledger)
     assert found.by_source.keys() == {entry.source_id for entry in entries}
@@ -248,7 +248,7 @@ def test_no_entry_is_lost_and_no_time_sheet_is_used_twice(
 
 @given(ENTRIES, ROWS, LEDGERS, st.randoms(use_true_random=False))
 def test_the_order_of_the_input_does_not_matter(
-    entries: list[Wanted], rows: list[Timesheet], ledger: dict[str, int], random
+    entries: list[MatchRequest], rows: list[Timesheet], ledger: dict[str, int], random
 ):
     before = matched(entries, rows, ledger)
     for mixed in (entries, rows):
@@ -260,7 +260,7 @@ def test_the_order_of_the_input_does_not_matter(
 
 @given(ENTRIES, ROWS)
 def test_time_sheets_of_other_people_or_without_reference_are_never_matched(
-    entries: list[Wanted], rows: list[Timesheet]
+    entries: list[MatchRequest], rows: list[Timesheet]
 ):
     users = {entry.source_id: entry.user_id for entry in entries}
     for source_id, one in matched(entries, rows).by_source.items():

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zk_pipeline.domain.instants import days_window, local_day
-from zk_pipeline.domain.placement import Span, Unplaced, free_span, place
+from zk_pipeline.domain.normalize import Span, Unplaced, free_span, place
 from zk_pipeline.domain.policy import Placement, Policy
 from zk_pipeline_tests.domain.builders import BERLIN, DAY, ZONE_UTC, at
 

@@ -7,7 +7,7 @@ import pytest
 
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.mapping import CustomerPlan, ProjectPlan
-from zk_pipeline.domain.placement import Span
+from zk_pipeline.domain.normalize import Span
 from zk_pipeline.domain.plan import Draft, Result, sentence
 from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
 from zk_pipeline_tests.domain.builders import DAY, at, desired

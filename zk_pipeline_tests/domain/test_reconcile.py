@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from zk_pipeline.domain import copies
+from zk_pipeline.domain import plan_lines
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.entries import Entry, SyncStatus
 from zk_pipeline.domain.ledger import LedgerRow, Original, PushState
-from zk_pipeline.domain.plan import Result, Situation
+from zk_pipeline.domain.plan import DayInputs, Result
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline_tests.domain.builders import (
@@ -37,7 +37,7 @@ NO_OVERLAP = replace(SERVER, allow_overlapping=False)
 NO_FUTURE = replace(SERVER, allow_future_times=False)
 
 
-def only_line(facts: Situation, **directory: Any) -> Result:
+def only_line(facts: DayInputs, **directory: Any) -> Result:
     [line] = reconciler(**directory).day(facts)
     return line
 
@@ -378,7 +378,7 @@ def test_a_copy_on_a_neighbouring_day_is_left_to_that_day():
     facts = situation(entry(), ledger=(ledger_row(),), timesheets=(ours(), copy))
     assert verdict(only_line(facts)) == (Status.IN_SYNC, Action.NONE, None, 100)
     facts = replace(facts, originals={"6": Original(DAY, 100, gone=False)})
-    assert copies.days_elsewhere(facts, "zammad", BERLIN) == {101: DAY - timedelta(days=1)}
+    assert plan_lines.days_elsewhere(facts, "zammad", BERLIN) == {101: DAY - timedelta(days=1)}
 
 
 def test_a_copy_whose_begin_cannot_be_read_is_asked_about_with_its_booking():
@@ -414,4 +414,4 @@ def test_a_time_sheet_with_two_markers_is_a_copy_of_neither_while_a_booking_owns
         },
     )
     assert reconciler().day(facts) == []
-    assert copies.days_elsewhere(replace(facts, day=DAY + timedelta(days=1)), "zammad", BERLIN) == {}
+    assert plan_lines.days_elsewhere(replace(facts, day=DAY + timedelta(days=1)), "zammad", BERLIN) == {}

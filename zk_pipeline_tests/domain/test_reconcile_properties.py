@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from zk_pipeline.domain.decision import Action
 from zk_pipeline.domain.entries import SyncStatus
 from zk_pipeline.domain.ledger import PushState
-from zk_pipeline.domain.plan import Situation
+from zk_pipeline.domain.plan import DayInputs
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline_tests.domain.builders import (
     ANNA,
@@ -107,7 +107,7 @@ FACTS = st.builds(
 
 
 @given(FACTS)
-def test_every_entry_has_exactly_one_line_and_no_key_comes_twice(facts: Situation):
+def test_every_entry_has_exactly_one_line_and_no_key_comes_twice(facts: DayInputs):
     lines = reconciler().day(facts)
     keys = Counter(line.key for line in lines)
     assert set(keys.values()) <= {1}
@@ -116,7 +116,7 @@ def test_every_entry_has_exactly_one_line_and_no_key_comes_twice(facts: Situatio
 
 
 @given(FACTS)
-def test_no_time_sheet_is_used_by_two_lines(facts: Situation):
+def test_no_time_sheet_is_used_by_two_lines(facts: DayInputs):
     shown = {row.id for row in facts.timesheets}
     used = Counter(
         line.kimai_id
@@ -127,7 +127,7 @@ def test_no_time_sheet_is_used_by_two_lines(facts: Situation):
 
 
 @given(FACTS, st.randoms(use_true_random=False))
-def test_the_order_of_the_input_does_not_matter(facts: Situation, random):
+def test_the_order_of_the_input_does_not_matter(facts: DayInputs, random):
     entries, timesheets, ledger = list(facts.entries), list(facts.timesheets), list(facts.ledger.items())
     for mixed in (entries, timesheets, ledger):
         random.shuffle(mixed)
@@ -136,7 +136,7 @@ def test_the_order_of_the_input_does_not_matter(facts: Situation, random):
 
 
 @given(FACTS)
-def test_nothing_billed_closed_or_foreign_is_written_and_nothing_is_booked_beside_its_own(facts: Situation):
+def test_nothing_billed_closed_or_foreign_is_written_and_nothing_is_booked_beside_its_own(facts: DayInputs):
     rows = {row.id: row for row in facts.timesheets}
     for line in reconciler().day(facts):
         if line.action is Action.UPDATE:
@@ -153,7 +153,7 @@ def test_nothing_billed_closed_or_foreign_is_written_and_nothing_is_booked_besid
 
 
 @given(FACTS)
-def test_time_is_written_only_for_the_person_of_the_booking(facts: Situation):
+def test_time_is_written_only_for_the_person_of_the_booking(facts: DayInputs):
     people = {"anna@example.org": ANNA.id, "ben@example.org": BEN.id}
     emails = {row.source_id: row.user_email.casefold() for row in facts.entries}
     for line in reconciler().day(facts):
@@ -162,7 +162,7 @@ def test_time_is_written_only_for_the_person_of_the_booking(facts: Situation):
 
 
 @given(FACTS)
-def test_new_time_sheets_obey_the_servers_rules(facts: Situation):
+def test_new_time_sheets_obey_the_servers_rules(facts: DayInputs):
     taken = [(row.user_id, row.begin, row.end) for row in facts.timesheets if row.end is not None]
     for line in reconciler().day(facts):
         if line.action is not Action.CREATE or line.draft is None:

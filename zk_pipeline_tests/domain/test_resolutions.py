@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from zk_pipeline.domain.adjustments import Holding, Owed, Side
 from zk_pipeline.domain.decision import Action, Status
-from zk_pipeline.domain.locks import Locks
 from zk_pipeline.domain.plan import Result
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.resolutions import ALLOWED, EFFECTS, Choice, Resolution, allowed, resolved, stands
+from zk_pipeline.domain.write_protection import Locks
 from zk_pipeline_tests.domain.builders import DAY, ZONE_UTC, entry, ours, reconciler, situation, timesheet
 
 PAGE = Path(__file__).parents[2] / "docs" / "conflicts.md"

@@ -1,7 +1,6 @@
 """Suggestions: the same name before a similar one, nothing that has too little in common, nothing out of use."""
 
-from zk_pipeline.domain.records import Activity, Customer, TargetUser
-from zk_pipeline.domain.suggestions import (
+from zk_pipeline.decisions.mapping_files import (
     LOWEST_SCORE,
     MOST,
     Candidate,
@@ -11,6 +10,7 @@ from zk_pipeline.domain.suggestions import (
     of_users,
     suggest,
 )
+from zk_pipeline.domain.records import Activity, Customer, TargetUser
 
 
 def candidates(*names: str) -> list[Candidate]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from zk_pipeline.domain.traffic import BOUNDS, NOTHING, single, together
+from zk_pipeline.domain.requests import BOUNDS, NOTHING, single, together
 
 
 @pytest.mark.parametrize(("seconds", "place"), [(0.0, 0), (0.05, 0), (0.051, 1), (30.0, 8), (31.0, 9)])

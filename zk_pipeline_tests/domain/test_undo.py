@@ -10,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zk_pipeline.domain.decision import owned
-from zk_pipeline.domain.journal import JournalEntry, Named, Operation, Written
-from zk_pipeline.domain.ledger import Desired
-from zk_pipeline.domain.locks import Locks
+from zk_pipeline.domain.ledger import Desired, JournalEntry, Named, Operation, Written
 from zk_pipeline.domain.records import Timesheet, TimesheetChange
 from zk_pipeline.domain.undo import Present, Reversal, Step, asked_before, change_back, plan, step
+from zk_pipeline.domain.write_protection import Locks
 from zk_pipeline_tests.domain.builders import BERLIN, DAY, at, ours, timesheet
 
 AFTER = ours(100)

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from zk_pipeline.domain.alerts import AlertBook, Rules
 from zk_pipeline.domain.vital_figures import (
     GIGABYTE,
     MEGABYTE,
@@ -25,7 +24,8 @@ from zk_pipeline.domain.vital_figures import (
     size,
     worst,
 )
-from zk_pipeline.domain.vital_signs import judge, news
+from zk_pipeline.observe.alerts import AlertBook, Rules
+from zk_pipeline.observe.vital_signs import judge, news
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 POLLS = {"source": timedelta(seconds=30), "target": timedelta(seconds=60)}

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from zk_pipeline.domain.watching import failed_sentence, stale_assets, stale_sentence, watched_days
+from zk_pipeline.observe.freshness import failed_sentence, stale_assets, stale_sentence, watched_days
 
 BERLIN = ZoneInfo("Europe/Berlin")
 MONDAY, TUESDAY = date(2025, 10, 6), date(2025, 10, 7)

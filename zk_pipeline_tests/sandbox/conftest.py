@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from zk_pipeline.sandbox.control import with_control
-from zk_pipeline.sandbox.server import ServerThread
-from zk_pipeline.sandbox.zammad import ZammadServer
+from zk_sandbox.control import with_control
+from zk_sandbox.server import ServerThread
+from zk_sandbox.zammad import ZammadServer
 
 READER_TOKEN = "reader-token"
 NOON = datetime(2025, 8, 16, 12, 0, tzinfo=UTC)

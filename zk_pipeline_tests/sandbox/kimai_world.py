@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from starlette.types import ASGIApp
 
-from zk_pipeline.sandbox.kimai import KimaiServer
+from zk_sandbox.kimai import KimaiServer
 
 NOW = "2026-03-10T12:00:00Z"
 

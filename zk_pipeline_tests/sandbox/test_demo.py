@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from zk_pipeline.sandbox.demo import demo_mappings_csv, demo_systems
-from zk_pipeline.sandbox.demo.company import AGENTS, ORGANIZATIONS, UNMAPPED_TYPE
-from zk_pipeline.sandbox.server import SandboxProcess
+from zk_sandbox.demo import demo_mappings_csv, demo_systems
+from zk_sandbox.demo.company import AGENTS, ORGANIZATIONS, UNMAPPED_TYPE
+from zk_sandbox.server import SandboxProcess
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

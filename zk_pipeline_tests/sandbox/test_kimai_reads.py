@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from zk_pipeline.sandbox.kimai import KimaiServer
 from zk_pipeline_tests.sandbox.kimai_world import World, asked
+from zk_sandbox.kimai import KimaiServer
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from zk_pipeline.sandbox.kimai import KimaiServer
-from zk_pipeline.sandbox.kimai.settings import Settings
+from zk_sandbox.kimai import KimaiServer
+from zk_sandbox.kimai.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 RECORDINGS = Path(os.environ.get("CONTRACTS", ROOT / "../shared/contracts")) / "kimai_recordings.jsonl"

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zk_pipeline.sandbox.kimai.datetimes import parse_html5, parse_query, written
-from zk_pipeline.sandbox.kimai.forms import parse_duration
-from zk_pipeline.sandbox.kimai.lockdown import Lockdown
-from zk_pipeline.sandbox.kimai.rounding import MODES, WEEKDAYS, RoundingRule, rounded_times
-from zk_pipeline.sandbox.kimai.search import fold, parse_term
-from zk_pipeline.sandbox.kimai.settings import Settings
+from zk_sandbox.kimai.datetimes import parse_html5, parse_query, written
+from zk_sandbox.kimai.forms import parse_duration
+from zk_sandbox.kimai.lockdown import Lockdown
+from zk_sandbox.kimai.rounding import MODES, WEEKDAYS, RoundingRule, rounded_times
+from zk_sandbox.kimai.search import fold, parse_term
+from zk_sandbox.kimai.settings import Settings
 
 BERLIN, NEW_YORK, KOLKATA = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York"), ZoneInfo("Asia/Kolkata")
 MINUTE = 60

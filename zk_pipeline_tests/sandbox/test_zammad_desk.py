@@ -6,9 +6,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from zk_pipeline.sandbox.zammad import ZammadServer
-from zk_pipeline.sandbox.zammad.desk import RefusedError
 from zk_pipeline_tests.sandbox.conftest import NOON
+from zk_sandbox.zammad import ZammadServer
+from zk_sandbox.zammad.desk import RefusedError
 
 LATER = NOON + timedelta(hours=1)
 

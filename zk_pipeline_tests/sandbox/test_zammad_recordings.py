@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
-from zk_pipeline.sandbox.zammad import ZammadServer
-from zk_pipeline.sandbox.zammad.records import instant_of
+from zk_sandbox.zammad import ZammadServer
+from zk_sandbox.zammad.records import instant_of
 
 ROOT = Path(__file__).parents[2]
 CONTRACTS = Path(os.environ.get("CONTRACTS", ROOT / "../shared/contracts"))

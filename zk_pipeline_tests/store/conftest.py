@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from zk_pipeline.runtime.embedded import Endpoint
 from zk_pipeline.store import raw_tables, tables
 from zk_pipeline.store.database import Database
-from zk_pipeline.store.embedded import Endpoint
 from zk_pipeline_tests import databases
 from zk_pipeline_tests.databases import careless_server
 

@@ -11,14 +11,14 @@ from typing import Any, LiteralString, Self
 import psycopg
 import pytest
 
-from zk_pipeline.store.embedded import EmbeddedServerError, Endpoint, embedded_server
+from zk_pipeline.runtime.embedded import EmbeddedServerError, Endpoint, embedded_server
 
 ROOT = Path(__file__).parents[2]
 
 USER = """
 import dataclasses, json, sys
 from pathlib import Path
-from zk_pipeline.store.embedded import EmbeddedServerError, embedded_server
+from zk_pipeline.runtime.embedded import EmbeddedServerError, embedded_server
 try:
     with embedded_server(Path(sys.argv[1])) as endpoint:
         {inside}

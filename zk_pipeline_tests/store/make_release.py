@@ -28,12 +28,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
+from zk_pipeline.runtime.embedded import embedded_server
+from zk_pipeline.runtime.embedded_programs import program
 from zk_pipeline.store import audit, schema
 from zk_pipeline.store.audit import AuditEvent
-from zk_pipeline.store.columns import SCHEMAS
 from zk_pipeline.store.database import Database
-from zk_pipeline.store.embedded import embedded_server
-from zk_pipeline.store.embedded_programs import program
+from zk_pipeline.store.tables import SCHEMAS
 from zk_pipeline_tests.databases import TRAIL_KEYS
 
 RELEASES = Path(__file__).with_name("releases")

@@ -15,7 +15,7 @@ from zk_pipeline.domain.matching import Candidate, Tier
 from zk_pipeline.domain.plan import Result
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.resolutions import Choice, resolved
-from zk_pipeline.store import conflicts, plans, requests, tables
+from zk_pipeline.store import conflicts, day_requests, plans, tables
 from zk_pipeline.store.conflicts import DecisionError
 from zk_pipeline.store.database import Database
 
@@ -132,7 +132,7 @@ def test_a_decision_is_recorded_and_asks_for_its_day(database: Database) -> None
     with database.transaction() as connection:
         events = connection.execute(select(tables.audit_logs.c.event, tables.audit_logs.c.actor)).all()
         assert [tuple(event) for event in events] == [("conflict.decided", "cli:anna")]
-        assert [row.day for row in requests.unclaimed(connection, "decision")] == [DAY]
+        assert [row.day for row in day_requests.unclaimed(connection, "decision")] == [DAY]
 
 
 def test_of_two_decisions_at_once_the_first_holds_and_the_second_is_told(database: Database) -> None:

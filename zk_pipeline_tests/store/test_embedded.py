@@ -15,10 +15,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
-from zk_pipeline.local import PROJECT
-from zk_pipeline.store.embedded import embedded_server
-from zk_pipeline.store.embedded_programs import program
-from zk_pipeline.supervisor.groups import wait_until
+from zk_pipeline.processes.groups import wait_until
+from zk_pipeline.runtime.embedded import embedded_server
+from zk_pipeline.runtime.embedded_programs import program
+from zk_pipeline.runtime.environment import PROJECT
 from zk_pipeline_tests.documented import blocks
 from zk_pipeline_tests.store.embedded_users import User, ask, refusal, runs, server_pid
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from zk_pipeline.store.embedded import Endpoint, embedded_server
-from zk_pipeline.store.embedded_programs import PROGRAMS_FOR_OTHERS, program
+from zk_pipeline.runtime.embedded import Endpoint, embedded_server
+from zk_pipeline.runtime.embedded_programs import PROGRAMS_FOR_OTHERS, program
 from zk_pipeline_tests.store.embedded_users import ROOT, User, refusal, runs, server_pid
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run programs as other accounts")

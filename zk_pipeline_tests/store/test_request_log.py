@@ -6,16 +6,16 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from zk_pipeline.domain.exchanges import Exchange
+from zk_pipeline.domain.requests import RequestRecord
 from zk_pipeline.store import request_log
 from zk_pipeline.store.database import Database
 
 NOW = datetime.now(UTC)
 
 
-def sent(method: str = "POST", days_ago: float = 0, **fields: Any) -> Exchange:
+def sent(method: str = "POST", days_ago: float = 0, **fields: Any) -> RequestRecord:
     usual: dict[str, Any] = {"asked": None, "status": 200, "answered": None, "error": "", "seconds": 0.0126}
-    return Exchange(method, "/api/timesheets", sent_at=NOW - timedelta(days=days_ago), **(usual | fields))
+    return RequestRecord(method, "/api/timesheets", sent_at=NOW - timedelta(days=days_ago), **(usual | fields))
 
 
 def test_the_requests_of_a_booking_come_back_in_the_order_in_which_they_were_sent(database: Database) -> None:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from zk_pipeline.store import restorations
+from zk_pipeline.store import ledger
 from zk_pipeline.store.database import Database
 
 NIGHT, NOON = datetime(2025, 10, 6, 2, tzinfo=UTC), datetime(2025, 10, 6, 12, tzinfo=UTC)
@@ -10,7 +10,7 @@ NIGHT, NOON = datetime(2025, 10, 6, 2, tzinfo=UTC), datetime(2025, 10, 6, 12, tz
 
 def test_a_restoration_lapses_by_itself(database: Database) -> None:
     with database.transaction() as connection:
-        assert restorations.last(connection, NOON) is None
-        restorations.remember(connection, NIGHT, NOON)
-        assert restorations.last(connection, NOON + timedelta(days=61)) == NOON
-        assert restorations.last(connection, NOON + timedelta(days=62)) is None
+        assert ledger.last(connection, NOON) is None
+        ledger.remember(connection, NIGHT, NOON)
+        assert ledger.last(connection, NOON + timedelta(days=61)) == NOON
+        assert ledger.last(connection, NOON + timedelta(days=62)) is None

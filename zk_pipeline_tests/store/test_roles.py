@@ -8,10 +8,10 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
+from zk_pipeline.runtime.embedded import Endpoint
 from zk_pipeline.store import audit, roles, schema
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.database import Database
-from zk_pipeline.store.embedded import Endpoint
 from zk_pipeline_tests.databases import TRAIL_KEYS, careless_server
 from zk_pipeline_tests.roles import APPLICATION, OWNER, SCRIPT, address, make_roles
 

@@ -10,10 +10,10 @@ from alembic.runtime.migration import MigrationContext
 from psycopg import sql
 from sqlalchemy import text
 
+from zk_pipeline.runtime.embedded import Endpoint
 from zk_pipeline.store import raw_tables, schema, tables
-from zk_pipeline.store.columns import SCHEMAS
 from zk_pipeline.store.database import Database
-from zk_pipeline.store.embedded import Endpoint
+from zk_pipeline.store.tables import SCHEMAS
 
 SEED_INDEXES = {
     ("sync", "normalized_entries", "normalized_entries_pkey"),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zk_pipeline.store.sealed import FRAME, MAGIC, SealBrokenError, SealedWriter, unsealed
+from zk_pipeline.recovery.encrypted_file import FRAME, MAGIC, SealBrokenError, SealedWriter, unsealed
 
 KEY = secrets.token_bytes(32)
 

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, insert, text
 
 from zk_pipeline.domain.adjustments import AdjustmentState
 from zk_pipeline.domain.statement_rows import AdjustmentLine, Customer, Item, Origin
-from zk_pipeline.store import raw_tables, statement_items
-from zk_pipeline.store.addresses import Addresses
+from zk_pipeline.store import raw_tables, statements
+from zk_pipeline.store.connectors import Addresses
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.tables import pushes
 from zk_pipeline_tests import empty_marts
@@ -104,11 +104,11 @@ def written(connection: Connection, source_id: str, number: int) -> None:
 
 
 def items(connection: Connection, month: date = MONTH) -> list[Item]:
-    return sorted(statement_items.items(connection, NAMES, month, ZONE), key=lambda item: item.timesheet)
+    return sorted(statements.read_items(connection, NAMES, month, ZONE), key=lambda item: item.timesheet)
 
 
 def credits_of(connection: Connection, month: date = MONTH) -> list[AdjustmentLine]:
-    return sorted(statement_items.adjustments(connection, NAMES, month), key=lambda row: row.id)
+    return sorted(statements.adjustments(connection, NAMES, month), key=lambda row: row.id)
 
 
 def test_a_booking_costs_what_kimai_says_nothing_where_it_is_not_billable_and_is_unknown_where_it_is_hidden(
@@ -135,7 +135,7 @@ def test_a_flat_fee_without_a_minute_is_an_item_and_nothing_else_without_a_minut
     sheet(connection, 2, duration_seconds=0, rate=Decimal(0))
     found = items(connection)
     assert [(item.minutes, item.amount, item.title) for item in found] == [(0, 90, "Meeting")]
-    assert statement_items.beside(found) == []
+    assert statements.beside(found) == []
 
 
 def test_the_month_goes_by_the_business_zone(connection: Connection) -> None:

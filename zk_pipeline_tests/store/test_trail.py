@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from zk_pipeline.store import audit, trail
+from zk_pipeline.audit import trail
+from zk_pipeline.audit.trail import TrailFilter
+from zk_pipeline.store import audit
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.database import Database
-from zk_pipeline.store.trail import TrailFilter
 
 NOW = datetime.now(UTC)
 

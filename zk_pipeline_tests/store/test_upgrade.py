@@ -15,10 +15,10 @@ from alembic.script import ScriptDirectory
 from psycopg import sql
 from sqlalchemy import func, select, text
 
-from zk_pipeline.local import PROJECT
+from zk_pipeline.runtime.embedded import Endpoint
+from zk_pipeline.runtime.environment import PROJECT
 from zk_pipeline.store import audit, mappings, schema
 from zk_pipeline.store.database import Database
-from zk_pipeline.store.embedded import Endpoint
 from zk_pipeline_tests.databases import TRAIL_KEYS
 from zk_pipeline_tests.store.make_release import RELEASES, ROWS, fill, tables
 

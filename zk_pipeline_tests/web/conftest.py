@@ -17,28 +17,27 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from pydantic import SecretStr
 from sqlalchemy import select, text
 
-from zk_pipeline.operations import accounts, api_tokens, passwords
-from zk_pipeline.operations.accounts import NewUser
-from zk_pipeline.operations.actors import Actor, Role
-from zk_pipeline.runtime import Runtime
-from zk_pipeline.sandbox.client import NO_CERTIFICATES
-from zk_pipeline.settings import Settings
-from zk_pipeline.store import accounts as stored_accounts
-from zk_pipeline.store import connections, tables
-from zk_pipeline.store.connections import StoredConnector
+from zk_pipeline.connectors.zammad.signature import signature
+from zk_pipeline.identity import api_tokens, queries, users
+from zk_pipeline.identity.actors import Actor, Role
+from zk_pipeline.identity.users import NewUser
+from zk_pipeline.runtime.embedded import Endpoint
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.runtime.settings import Settings
+from zk_pipeline.store import connectors, tables
+from zk_pipeline.store.connectors import StoredConnector
 from zk_pipeline.store.database import Database
-from zk_pipeline.store.embedded import Endpoint
 from zk_pipeline.store.encryption import TokenCipher, generate_key
 from zk_pipeline.web.app import create_app
-from zk_pipeline.web.signature import signature
 from zk_pipeline_tests import databases
 from zk_pipeline_tests.databases import careless_server
+from zk_sandbox.client import NO_CERTIFICATES
 
 SECRET = "zammad-test-key"
 PATH = "/api/v1/webhooks/zammad"
 TESTER = Actor("cli:tests", Role.ADMIN)
 PAYLOAD = b'{"ticket":{"id":1}}'
-HASHING = passwords._hashing
+HASHING = users._hashing
 """What the product hashes passwords with."""
 
 
@@ -135,14 +134,14 @@ def connect(database: Database) -> None:
     with database.transaction() as connection:
         for name, role in (("retired", "source"), ("zammad", "source"), ("kimai", "target")):
             stored = StoredConnector(name, role, name, f"http://{name}.invalid", "token")
-            connections.save(connection, stored, cipher)
+            connectors.save(connection, stored, cipher)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def quick_passwords() -> Iterator[None]:
     """Hashes that cost nothing; each says what it costs, also to processes. test_throttle.py has the product's."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(passwords, "_hashing", PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),)))
+        patch.setattr(users, "_hashing", PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),)))
         yield
 
 
@@ -194,8 +193,8 @@ def in_session(web: Web) -> Iterator[Callable[[str], httpx.Client]]:
             email, password = f"{role}@example.com", "correct horse battery"
             with web.database.transaction() as connection:
                 new = NewUser(email, Role(role))
-                user = stored_accounts.of_email(connection, email) or accounts.create(connection, TESTER, new)
-                stored_accounts.change(connection, user.id, password_hash=passwords.hashed(password))
+                user = queries.user_of_email(connection, email) or users.create(connection, TESTER, new)
+                queries.change_user(connection, user.id, password_hash=users.hashed(password))
             answer = web.client.post("/api/v1/auth/login", json={"email": email, "password": password})
             headers = {"authorization": f"Bearer {answer.json()['access_token']}"}
             return stack.enter_context(client_of(web.client.base_url, headers))
@@ -207,6 +206,6 @@ def token_of(database: Database, role: Role) -> str:
     """An API token of a user with this role, who is created by the first call."""
     email = f"{role}@example.com"
     with database.transaction() as connection:
-        user = stored_accounts.of_email(connection, email) or accounts.create(connection, TESTER, NewUser(email, role))
+        user = queries.user_of_email(connection, email) or users.create(connection, TESTER, NewUser(email, role))
         owner = Actor(f"user:{user.id}", role)
         return api_tokens.issue(connection, owner, "tests", role, datetime.now(UTC) + timedelta(days=1)).token

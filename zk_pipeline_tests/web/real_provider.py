@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from zk_pipeline.supervisor.groups import wait_until
+from zk_pipeline.processes.groups import wait_until
 from zk_pipeline_tests.web import provider_site
 from zk_pipeline_tests.web.provider_site import ORIGIN, PASSWORD, ROWS
 

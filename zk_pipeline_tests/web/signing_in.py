@@ -6,10 +6,10 @@ from typing import Any
 
 import httpx
 
-from zk_pipeline.operations import accounts
-from zk_pipeline.operations.accounts import NewUser
-from zk_pipeline.operations.actors import Role
-from zk_pipeline.store.accounts import User
+from zk_pipeline.identity import users
+from zk_pipeline.identity.actors import Role
+from zk_pipeline.identity.queries import User
+from zk_pipeline.identity.users import NewUser
 from zk_pipeline.store.database import Database
 from zk_pipeline_tests.web.conftest import TESTER, Web
 
@@ -19,7 +19,7 @@ LOGIN, REFRESH, LOGOUT, ME = (f"/api/v1/auth/{name}" for name in ("login", "refr
 
 def user(database: Database, email: str = "ada@example.com", role: Role = Role.OPERATOR) -> User:
     with database.transaction() as connection:
-        return accounts.create(connection, TESTER, NewUser(email, role, "Ada", PASSWORD))
+        return users.create(connection, TESTER, NewUser(email, role, "Ada", PASSWORD))
 
 
 def login(web: Web, email: str = "ada@example.com", password: str = PASSWORD, **more: Any) -> httpx.Response:

@@ -9,13 +9,13 @@ from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from zk_pipeline.operations.actors import Role
-from zk_pipeline.runtime import Runtime
-from zk_pipeline.settings import Settings
+from zk_pipeline.identity.actors import Role
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.encryption import TokenCipher, generate_key
-from zk_pipeline.web.access import Needs
 from zk_pipeline.web.app import create_app
+from zk_pipeline.web.authentication import Needs
 from zk_pipeline_tests.web.conftest import Web
 
 PUBLIC = {

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from zk_pipeline.connectors.zammad.signature import signature
 from zk_pipeline.web.errors import ProblemError
-from zk_pipeline.web.intake import LARGEST_ID, ticket_id
-from zk_pipeline.web.signature import signature
+from zk_pipeline.web.webhooks import LARGEST_ID, ticket_id
 from zk_pipeline_tests.web.conftest import SECRET, Web
 
 ANSWERS = {202, 400, 401, 404, 415, 422}

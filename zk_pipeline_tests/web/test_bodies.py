@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from zk_pipeline.web.bodies import LIMIT
+from zk_pipeline.web.limits import LIMIT
 from zk_pipeline_tests.web.api.conftest import AsRole
 from zk_pipeline_tests.web.conftest import Web, refused
 

@@ -5,9 +5,9 @@ from ipaddress import ip_network
 import pytest
 from starlette.requests import HTTPConnection
 
-from zk_pipeline.supervisor.groups import wait_until
-from zk_pipeline.web import client_address as module
-from zk_pipeline.web.client_address import client_address
+from zk_pipeline.processes.groups import wait_until
+from zk_pipeline.web import limits
+from zk_pipeline.web.limits import client_address
 
 TRUSTED = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 
@@ -43,9 +43,9 @@ def test_a_proxy_is_known_by_its_name_and_by_the_addresses_that_this_has_now(mon
     assert client_address(request, ["localhost"]) == "203.0.113.7"
     assert client_address(request, ["nowhere.invalid"]) == "127.0.0.1"
     # The address of a pod changes: the name is looked up again, and no request waits for that.
-    monkeypatch.setattr(module, "SECONDS_OF_ADDRESSES", 0)
+    monkeypatch.setattr(limits, "SECONDS_OF_ADDRESSES", 0)
     now = ["10.0.0.1"]
-    monkeypatch.setattr(module.socket, "getaddrinfo", lambda *_, **__: [(0, 0, 0, "", (now[0], 0))])
+    monkeypatch.setattr(limits.socket, "getaddrinfo", lambda *_, **__: [(0, 0, 0, "", (now[0], 0))])
     assert client_address(request, ["moving.example"]) == "127.0.0.1"
     now[0] = "127.0.0.1"
     assert wait_until(lambda: client_address(request, ["moving.example"]) == "203.0.113.7", 5)

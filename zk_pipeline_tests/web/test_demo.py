@@ -11,14 +11,14 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from zk_pipeline.supervisor.groups import wait_until
-from zk_pipeline_tests.commands.test_up import Up, free_port, processes_of
+from zk_pipeline.processes.groups import wait_until
+from zk_pipeline_tests.cli.test_up import Up, free_port, processes_of
 
 SECONDS_TO_START = 120
 ONE_DAY = """
 from datetime import date
-from zk_pipeline import cli
-from zk_pipeline.commands import demo
+from zk_pipeline.cli.app import app
+from zk_pipeline.cli.app import demo
 demo.FIRST = demo.LAST = date(2025, 10, 1)
 cli.app()
 """

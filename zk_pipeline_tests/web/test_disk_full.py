@@ -8,9 +8,9 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from zk_pipeline.settings import Settings
+from zk_pipeline.runtime.embedded import embedded_server
+from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.store.database import Database
-from zk_pipeline.store.embedded import embedded_server
 from zk_pipeline.store.schema import migrate
 from zk_pipeline.store.tables import webhook_deliveries
 from zk_pipeline_tests.databases import TRAIL_KEYS

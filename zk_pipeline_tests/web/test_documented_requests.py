@@ -7,10 +7,10 @@ from typing import Any
 
 import httpx
 
-from zk_pipeline.local import PROJECT
-from zk_pipeline.operations import accounts
-from zk_pipeline.operations.accounts import NewUser
-from zk_pipeline.operations.actors import Role
+from zk_pipeline.identity import users
+from zk_pipeline.identity.actors import Role
+from zk_pipeline.identity.users import NewUser
+from zk_pipeline.runtime.environment import PROJECT
 from zk_pipeline_tests.documented import Step, blocks, is_shown, steps
 from zk_pipeline_tests.web.conftest import PAYLOAD, TESTER, Web
 
@@ -56,7 +56,7 @@ def shape(value: Any) -> Any:
 
 def test_scripts_sign_in_as_the_page_shows(web: Web):
     with web.database.transaction() as connection:
-        accounts.create(connection, TESTER, NewUser(EMAIL, Role.ADMIN, "Ops", PASSWORD))
+        users.create(connection, TESTER, NewUser(EMAIL, Role.ADMIN, "Ops", PASSWORD))
     login, me = [step for step in steps(DOCS / "sign-in.md") if step.command.startswith("curl")]
     tokens = sent(web, login, **{"…": PASSWORD})
     assert is_shown(tokens.text, login.shown), tokens.text

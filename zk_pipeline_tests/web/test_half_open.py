@@ -10,9 +10,9 @@ import uvicorn
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from zk_pipeline.supervisor.groups import wait_until
-from zk_pipeline.web import half_open
-from zk_pipeline_tests.commands.test_up import free_port
+from zk_pipeline.processes.groups import wait_until
+from zk_pipeline.web import limits
+from zk_pipeline_tests.cli.test_up import free_port
 
 BEGUN = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow:"
 REST = b" yes\r\n\r\n"
@@ -25,11 +25,9 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """A server that waits for headers for half a second."""
-    monkeypatch.setattr(half_open, "SECONDS_FOR_HEADERS", 0.5)
+    monkeypatch.setattr(limits, "SECONDS_FOR_HEADERS", 0.5)
     port = free_port()
-    server = uvicorn.Server(
-        uvicorn.Config(app, port=port, http=half_open.InTimeProtocol, log_config=None, lifespan="off")
-    )
+    server = uvicorn.Server(uvicorn.Config(app, port=port, http=limits.InTimeProtocol, log_config=None, lifespan="off"))
     thread = threading.Thread(target=server.run)
     thread.start()
     assert wait_until(lambda: server.started, 10)

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from zk_pipeline import measuring
-from zk_pipeline.settings import Settings
-from zk_pipeline.store import reachability
+from zk_pipeline.observe import measurements
+from zk_pipeline.processes.groups import wait_until
+from zk_pipeline.runtime.settings import Settings
+from zk_pipeline.store import request_log
 from zk_pipeline.store.database import Database
-from zk_pipeline.supervisor.groups import wait_until
 from zk_pipeline.web import health
 from zk_pipeline_tests.web.conftest import Web, web_app
 
@@ -99,18 +99,18 @@ def test_a_system_that_fails_is_told_until_it_answers_or_has_another_token(
     refused: bool,
     status: str,
 ) -> None:
-    monkeypatch.setattr(measuring, "SECONDS_BETWEEN_LOOKS", 0.2)
+    monkeypatch.setattr(measurements, "SECONDS_BETWEEN_LOOKS", 0.2)
     problem, now = "https://kimai.example.com answered 503.", datetime.now(UTC)
     read(database, "kimai", "1 second")
     with database.transaction() as connection:
         connection.execute(text("UPDATE sync.connectors SET updated_at = now() - interval '1 hour'"))
         for ago in (began, last):
-            reachability.note_failure(connection, "kimai", now - ago, problem, None, refused=refused)
+            request_log.note_failure(connection, "kimai", now - ago, problem, None, refused=refused)
     with web_app(database, settings) as web:
         assert signs(web)["kimai"]["status"] == status
         assert "kimai.example.com" not in web.client.get(health.PATH).text
         with database.transaction() as connection:
-            reachability.note_success(connection, "kimai", now)
+            request_log.note_success(connection, "kimai", now)
         assert wait_until(lambda: signs(web)["kimai"]["status"] == "ok", 5)
 
 

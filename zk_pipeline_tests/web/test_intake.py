@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from zk_pipeline.web.intake import BODY_LIMIT
-from zk_pipeline.web.signature import signature
+from zk_pipeline.connectors.zammad.signature import signature
+from zk_pipeline.web.webhooks import BODY_LIMIT
 from zk_pipeline_tests.web.conftest import PATH, PAYLOAD, SECRET, Web, refused
 
 DELIVERY = {"x-zammad-delivery": "5d0a5a3c-8e31-4f0e-9d2a-0d8b5c7f1a11"}

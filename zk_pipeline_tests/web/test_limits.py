@@ -2,7 +2,7 @@
 
 import pytest
 
-from zk_pipeline.web.limits import FullError, Memory, RateLimit
+from zk_pipeline.web.limits import BodyBudget, FullError, RateLimit
 
 
 class Clock:
@@ -55,7 +55,7 @@ def test_only_so_many_addresses_are_remembered(clock: Clock):
 
 
 def test_bodies_share_the_memory_and_give_it_back():
-    memory = Memory(100)
+    memory = BodyBudget(100)
     with memory.share() as first, memory.share() as second:
         first.grow(60)
         second.grow(40)

@@ -8,9 +8,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
 
-from zk_pipeline.operations import accounts
-from zk_pipeline.operations.actors import Role
-from zk_pipeline.settings import Settings
+from zk_pipeline.identity import users
+from zk_pipeline.identity.actors import Role
+from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.store.database import Database
 from zk_pipeline_tests.web.conftest import TESTER, Web, refused, serving, web_app
 from zk_pipeline_tests.web.provider import CLIENT, SECRET, OidcProvider
@@ -102,7 +102,7 @@ def test_the_email_of_another_identity_lets_nobody_in(web: Web, provider: OidcPr
 
 def test_a_deactivated_user_stays_out(web: Web, database: Database):
     with database.transaction() as connection:
-        accounts.change(connection, TESTER, user(database).id, active=False)
+        users.change(connection, TESTER, user(database).id, active=False)
     turned_away(web, come_back(web), "ada@example.com was deactivated")
 
 
@@ -110,7 +110,7 @@ def test_the_last_admin_is_not_demoted_by_a_claim(web: Web, provider: OidcProvid
     ada = user(database, role=Role.ADMIN)
     turned_away(web, come_back(web), "is the last active admin")
     with database.transaction() as connection:
-        assert accounts.of_id(connection, ada.id).role == "admin"
+        assert users.of_id(connection, ada.id).role == "admin"
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,12 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from zk_pipeline.settings import Settings
+from zk_pipeline.processes.groups import wait_until
+from zk_pipeline.runtime.embedded import embedded_server
+from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.store.database import Database
-from zk_pipeline.store.embedded import embedded_server
 from zk_pipeline.store.schema import migrate
-from zk_pipeline.supervisor.groups import wait_until
-from zk_pipeline.web import batches, intake
+from zk_pipeline.web import webhooks
 from zk_pipeline_tests.databases import TRAIL_KEYS
 from zk_pipeline_tests.web.conftest import PATH, PAYLOAD, Web, connect, refused, web_app
 
@@ -86,12 +86,12 @@ def test_a_restart_amid_a_burst_loses_and_doubles_nothing(tmp_path: Path, settin
 def test_while_the_database_keeps_a_batch_waiting_the_app_goes_on(
     web: Web, database: Database, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(batches, "SECONDS_TO_STORE", 0.5)
+    monkeypatch.setattr(webhooks, "SECONDS_TO_STORE", 0.5)
     with database.transaction() as connection:
         connection.execute(text("LOCK sync.webhook_deliveries"))
         refused(web.post(PAYLOAD, named(1)), 503, "could not be stored just now")
         assert web.client.get("/api/health").status_code == 200
-    monkeypatch.setattr(batches, "SECONDS_TO_STORE", 20)
+    monkeypatch.setattr(webhooks, "SECONDS_TO_STORE", 20)
     assert web.post(PAYLOAD, named(1)).status_code == 202
     assert [row[1] for row in web.stored()] == ["delivery-1"]
 
@@ -112,14 +112,14 @@ def test_what_waits_together_is_stored_in_one_transaction(web: Web, database: Da
 
 
 def test_a_full_queue_is_told(web: Web, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(batches, "MOST_WAITING", 0)
+    monkeypatch.setattr(webhooks, "MOST_WAITING", 0)
     refused(web.post(PAYLOAD), 503, "could not be stored just now")
 
 
 def test_bodies_take_no_more_memory_than_allowed(
     database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(intake, "BODIES_LIMIT", 2 * len(PAYLOAD))
+    monkeypatch.setattr(webhooks, "BODIES_LIMIT", 2 * len(PAYLOAD))
     with web_app(database, settings) as web:
         refused(web.post(PAYLOAD + b" " * 2 * len(PAYLOAD)), 503, "Too many deliveries are on their way")
         assert [web.post(PAYLOAD).status_code for _ in range(5)] == [202] * 5
@@ -135,7 +135,7 @@ def half_a_delivery(client: httpx.Client) -> socket.socket:
 
 
 def test_a_body_that_stops_is_not_waited_for_for_good(web: Web, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(intake, "SECONDS_TO_ARRIVE", 0.2)
+    monkeypatch.setattr(webhooks, "SECONDS_TO_ARRIVE", 0.2)
     with half_a_delivery(web.client) as connection:
         assert connection.recv(65536).startswith(b"HTTP/1.1 408 ")
 

@@ -7,8 +7,8 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from zk_pipeline.operations import accounts
-from zk_pipeline.settings import SecondFactor, Settings
+from zk_pipeline.identity import users
+from zk_pipeline.runtime.settings import SecondFactor, Settings
 from zk_pipeline.store.database import Database
 from zk_pipeline_tests.deploy.network import free_ports
 from zk_pipeline_tests.web import real_provider
@@ -71,7 +71,7 @@ def test_a_local_user_is_linked_and_known_again_by_the_subject(web: Web, provide
     ada = user(database)
     came_back(web, provider)
     with database.transaction() as connection:
-        accounts.change(connection, TESTER, ada.id, name="Somebody else")
+        users.change(connection, TESTER, ada.id, name="Somebody else")
     web.client.cookies.clear()
     came_back(web, provider)
     assert web.client.get(ME).json()["id"] == ada.id

@@ -8,8 +8,8 @@ import jwt
 import pytest
 from sqlalchemy import text
 
-from zk_pipeline.operations.session_tokens import Claim, Purpose, SessionTokens
-from zk_pipeline.settings import Settings
+from zk_pipeline.identity.sign_in import Claim, Purpose, SessionTokens
+from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.encryption import TokenCipher, generate_key
 from zk_pipeline_tests.web.conftest import Web, refused, web_app

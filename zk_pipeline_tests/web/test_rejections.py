@@ -8,12 +8,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import text
 
-from zk_pipeline.settings import Settings
+from zk_pipeline.processes.groups import wait_until
+from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.store import audit
 from zk_pipeline.store.database import Database
-from zk_pipeline.supervisor.groups import wait_until
-from zk_pipeline.web import rejections
-from zk_pipeline.web.rejections import Reason, Rejections
+from zk_pipeline.web import webhooks
+from zk_pipeline.web.webhooks import Reason, Rejections
 from zk_pipeline_tests.web.conftest import PAYLOAD, SECRET, Web, web_app
 
 COUNTS = "SELECT connector, reason, number FROM sync.webhook_rejections ORDER BY connector, reason"
@@ -56,7 +56,7 @@ def test_each_reason_is_audited_with_its_number_and_nothing_else(database: Datab
 def test_a_reason_is_audited_once_a_minute_while_the_count_goes_on(
     database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(rejections, "SECONDS_BETWEEN_WRITES", 0.01)
+    monkeypatch.setattr(webhooks, "SECONDS_BETWEEN_WRITES", 0.01)
     with web_app(database, settings) as web:
         for number in range(1, 4):
             web.post(PAYLOAD, UNSIGNED)
@@ -66,7 +66,7 @@ def test_a_reason_is_audited_once_a_minute_while_the_count_goes_on(
 
 
 def test_what_cannot_be_written_yet_is_kept_in_bounded_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(rejections, "MOST_CALLED", 3)
+    monkeypatch.setattr(webhooks, "MOST_CALLED", 3)
     counting = Rejections(Database(f"postgresql+psycopg://zk@/zk?host={tmp_path}"), ZoneInfo("UTC"))
 
     async def count_while_the_database_is_away() -> None:
@@ -80,7 +80,7 @@ def test_what_cannot_be_written_yet_is_kept_in_bounded_memory(tmp_path: Path, mo
 
 
 def test_made_up_connectors_end_in_one_row(database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(rejections, "MOST_CALLED", 3)
+    monkeypatch.setattr(webhooks, "MOST_CALLED", 3)
     with web_app(database, settings) as web:
         for number in range(10):
             web.post(PAYLOAD, UNSIGNED, path=f"/api/v1/webhooks/made-up-{number}")

@@ -9,11 +9,10 @@ import pytest
 from pyotp.totp import TOTP
 from sqlalchemy import text
 
-from zk_pipeline.operations import accounts, second_factor
-from zk_pipeline.operations.actors import Role
-from zk_pipeline.settings import SecondFactor, Settings
-from zk_pipeline.store import second_factors
-from zk_pipeline.store.accounts import User
+from zk_pipeline.identity import queries, second_factor, users
+from zk_pipeline.identity.actors import Role
+from zk_pipeline.identity.queries import User
+from zk_pipeline.runtime.settings import SecondFactor, Settings
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.encryption import TokenCipher, UndecryptableError, generate_key
 from zk_pipeline_tests.web.conftest import TESTER, Web, refused, web_app
@@ -115,14 +114,14 @@ def test_codes_cannot_be_guessed_from_many_networks_and_a_right_password_does_no
 def test_the_secret_is_encrypted_and_follows_a_new_key(web: Web, ada: User, database: Database):
     offered = web.client.post(FACTOR, headers=bearer(signed_in(web)["access_token"])).json()
     with database.transaction() as connection:
-        stored = second_factors.of_user(connection, ada.id).secret_encrypted
+        stored = queries.factor_of(connection, ada.id).secret_encrypted
         assert offered["secret"] not in stored
         assert TokenCipher(KEY).decrypt(stored) == offered["secret"]
         fresh = generate_key()
-        assert second_factors.rotate(connection, TokenCipher(f"{fresh},{KEY}")) == 1
-        assert TokenCipher(fresh).decrypt(second_factors.of_user(connection, ada.id).secret_encrypted)
+        assert queries.rotate_factors(connection, TokenCipher(f"{fresh},{KEY}")) == 1
+        assert TokenCipher(fresh).decrypt(queries.factor_of(connection, ada.id).secret_encrypted)
         with pytest.raises(UndecryptableError):
-            TokenCipher(KEY).decrypt(second_factors.of_user(connection, ada.id).secret_encrypted)
+            TokenCipher(KEY).decrypt(queries.factor_of(connection, ada.id).secret_encrypted)
 
 
 def test_it_is_set_up_in_a_confirmed_session_alone_and_counts_from_its_first_code_on(web: Web, ada: User):
@@ -205,7 +204,7 @@ def test_the_second_step_is_closed_to_others_and_after_a_new_password(web: Web, 
     assert enter(web, code).headers["location"] == "/sign-in?next=/audit"
     in_browser(web)
     with web.database.transaction() as connection:
-        accounts.set_password(connection, TESTER, ada.id, "another long one")
+        users.set_password(connection, TESTER, ada.id, "another long one")
     assert enter(web, code).headers["location"] == "/sign-in?next=/audit"
     web.client.cookies.set("zk_access", web.client.cookies["zk_second_step"])
     assert web.client.get(ME).status_code == 401
@@ -231,7 +230,7 @@ def test_whoever_becomes_an_admin_goes_on_with_a_second_factor_alone(web: Web, a
     tokens = signed_in(web)
     assert web.client.get(ME, headers=bearer(tokens["access_token"])).status_code == 200
     with web.database.transaction() as connection:
-        accounts.change(connection, TESTER, ada.id, role=Role.ADMIN)
+        users.change(connection, TESTER, ada.id, role=Role.ADMIN)
     refused(web.client.get(ME, headers=bearer(tokens["access_token"])), 401, "The session is over")
     renewal = web.client.post("/api/v1/auth/refresh", json={"refresh_token": tokens["refresh_token"]})
     refused(renewal, 401, "The session is over")

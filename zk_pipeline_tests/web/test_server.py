@@ -10,11 +10,11 @@ from socket import create_server
 import httpx
 from sqlalchemy import text
 
-from zk_pipeline.settings import ENV_FILE
+from zk_pipeline.processes.groups import wait_until
+from zk_pipeline.runtime.embedded import Endpoint
+from zk_pipeline.runtime.settings import ENV_FILE
 from zk_pipeline.store.database import Database
-from zk_pipeline.store.embedded import Endpoint
 from zk_pipeline.store.encryption import generate_key
-from zk_pipeline.supervisor.groups import wait_until
 
 
 def start(home: Path, **variables: str) -> subprocess.Popen[str]:

@@ -3,8 +3,8 @@
 import pytest
 from sqlalchemy import text
 
-from zk_pipeline.operations import accounts
-from zk_pipeline.operations.actors import Role
+from zk_pipeline.identity import users
+from zk_pipeline.identity.actors import Role
 from zk_pipeline_tests.web.conftest import TESTER, Web, refused
 from zk_pipeline_tests.web.signing_in import (
     LOGIN,
@@ -124,14 +124,14 @@ def test_a_new_role_counts_at_once(web: Web, ada: int):
     token = signed_in(web)["access_token"]
     refused(web.client.get("/api/v1/users", headers=bearer(token)), 403, "needs the role admin")
     with web.database.transaction() as connection:
-        accounts.change(connection, TESTER, ada, role=Role.ADMIN)
+        users.change(connection, TESTER, ada, role=Role.ADMIN)
     assert web.client.get("/api/v1/users", headers=bearer(token)).status_code == 200
 
 
 def test_a_deactivated_user_is_out_at_once_and_cannot_come_back(web: Web, ada: int):
     tokens = signed_in(web)
     with web.database.transaction() as connection:
-        accounts.change(connection, TESTER, ada, active=False)
+        users.change(connection, TESTER, ada, active=False)
     refused(me(web, tokens["access_token"]), 401, "The session is over")
     refused(web.client.post(REFRESH, json={"refresh_token": tokens["refresh_token"]}), 401, "The session is over")
     refused(login(web), 401, "E-mail or password is wrong")
@@ -140,8 +140,8 @@ def test_a_deactivated_user_is_out_at_once_and_cannot_come_back(web: Web, ada: i
 def test_a_reactivated_user_has_to_sign_in_again(web: Web, ada: int):
     tokens = signed_in(web)
     with web.database.transaction() as connection:
-        accounts.change(connection, TESTER, ada, active=False)
-        accounts.change(connection, TESTER, ada, active=True)
+        users.change(connection, TESTER, ada, active=False)
+        users.change(connection, TESTER, ada, active=True)
     refused(me(web, tokens["access_token"]), 401, "The session is over")
     assert login(web).status_code == 200
 

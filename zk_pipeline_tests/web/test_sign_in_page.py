@@ -7,7 +7,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from zk_pipeline.web.sign_in_page import local_target
+from zk_pipeline.web.sign_in import local_target
 from zk_pipeline_tests.web.conftest import Web, refused
 from zk_pipeline_tests.web.signing_in import ME, PASSWORD, own_origin, user
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zk_pipeline.web.signature import is_signed, signature
+from zk_pipeline.connectors.zammad.signature import is_signed, signature
 
 SECRET, BODY = "zammad-test-key", b'{"ticket":{"id":1}}'
 SIGNED = "sha1=cc391c8ea8e37525b5a6c00f462210b3e2cdf966"

@@ -6,16 +6,16 @@ import pytest
 from pwdlib import PasswordHash
 from sqlalchemy import text
 
-from zk_pipeline.operations import passwords
-from zk_pipeline.operations.throttle import MOST_FROM_EVERYWHERE, MOST_OF_ACCOUNT, MOST_OF_ADDRESS
+from zk_pipeline.identity import users
+from zk_pipeline.identity.throttle import MOST_FROM_EVERYWHERE, MOST_OF_ACCOUNT, MOST_OF_ADDRESS
 from zk_pipeline_tests.web.conftest import HASHING, Web, client_of, refused
 from zk_pipeline_tests.web.signing_in import LOGIN, ME, PASSWORD, events, login, own_origin, user
 
 
 @pytest.fixture(autouse=True)
 def ada(web: Web, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr(passwords, "_hashing", HASHING)
-    passwords._decoy.cache_clear()
+    monkeypatch.setattr(users, "_hashing", HASHING)
+    users._decoy.cache_clear()
     return user(web.database).id
 
 
@@ -153,7 +153,7 @@ def test_a_failure_costs_one_hash_of_the_same_cost_whoever_it_is(web: Web, email
         connection.execute(
             text("INSERT INTO sync.users (email, name, role) VALUES ('without@example.com', '', 'viewer')")
         )
-    passwords.fits("warm up", None)
+    users.fits("warm up", None)
     checked: list[str] = []
     really = PasswordHash.verify
 

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from zk_pipeline.connectors.base import Endpoint
 from zk_pipeline.connectors.conformance import SourceConformance, bookings
+from zk_pipeline.connectors.contract import Endpoint
 from zk_pipeline.connectors.errors import ProtocolError
 from zk_pipeline.connectors.plugins import source_kinds
 from zk_pipeline.domain.records import AccountingDraft, Window

@@ -5,8 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from zk_pipeline.connectors.base import Certificate, Changes, Endpoint, RequestCounts, SourceConnector, Sweep
 from zk_pipeline.connectors.checks import Finding, Validation
+from zk_pipeline.connectors.contract import Changes, Endpoint, RequestCounts, SourceConnector, Sweep, SweepReport
 from zk_pipeline.connectors.errors import AuthenticationError, ConnectorError, NotFoundError, ValidationFailedError
 from zk_pipeline.domain.records import (
     AccountingChange,
@@ -142,11 +142,11 @@ class CsvConnector(SourceConnector):
         if self.exists(accounting_id):
             self._edit(accounting_id, {"deleted_at": rows.text(datetime.now(UTC))})
 
-    def _read(self, window: Window) -> Iterator[list[TimeAccounting] | Certificate]:
+    def _read(self, window: Window) -> Iterator[list[TimeAccounting] | SweepReport]:
         bookings = sorted(self._live(), key=lambda row: (row.created_at, row.id))
         within = [row for row in bookings if window.start <= row.created_at < window.end]
         yield from (within[start : start + PAGE] for start in range(0, len(within), PAGE))
-        yield Certificate(
+        yield SweepReport(
             window=window,
             pages=1,
             rows=len(within),

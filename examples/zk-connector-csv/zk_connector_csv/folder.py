@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
-from zk_pipeline.connectors.base import Endpoint, RequestCounts
+from zk_pipeline.connectors.contract import Endpoint, RequestCounts
 from zk_pipeline.connectors.errors import ProtocolError, UnavailableError
 
 Line = dict[str, str]

@@ -1,22 +1,80 @@
-"""Sending new time sheets: bounded concurrency, one attempt each, and a sorted outcome for every one."""
+"""Sending new time sheets: bounded concurrency, one attempt each, every request recorded, an outcome for every one."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
 from itertools import zip_longest
 from types import TracebackType
 from typing import Self
 
-from zk_pipeline.connectors.base import TargetConnector
+from sqlalchemy import Connection
+
+from zk_pipeline.connectors.contract import TargetConnector
 from zk_pipeline.connectors.errors import ConnectorError, PermissionDeniedError, ValidationFailedError
+from zk_pipeline.connectors.request_records import listening
 from zk_pipeline.domain.plan import Draft, Result
 from zk_pipeline.domain.records import Timesheet, TimesheetDraft
-from zk_pipeline.stages.push.exchanges import Exchanges
+from zk_pipeline.domain.requests import RequestRecord
+from zk_pipeline.runtime import logs
+from zk_pipeline.store import request_log
+from zk_pipeline.store.database import Database
+
+# The requests of a run and their answers: heard for each booking, committed along with what the ledger says of them.
+#
+# They take no commit of their own. A process that dies between a request and that commit leaves no exchange behind; the
+# intent that the ledger holds then tells that one may have been sent.
+
+
+class RequestRecorder:
+    """What one run sends to one target. Any thread may send; one thread commits."""
+
+    def __init__(self, database: Database, target_name: str, run_id: str) -> None:
+        self._database = database
+        self._target = target_name
+        self._run_id = run_id
+        # Threads append while the book takes from the front: both are atomic on a list.
+        self._waiting: list[tuple[str | None, RequestRecord]] = []
+
+    @contextmanager
+    def of(self, source_id: str | None, *, in_doubt: bool = False) -> Iterator[None]:
+        """Hear what is sent within the block for this booking; with `in_doubt` the look-ups too.
+
+        Where it is for no single booking, such as a new customer, `source_id` is `None`.
+        """
+        about = {} if source_id is None else {"entry_id": source_id}
+        with (
+            logs.about(**about),
+            listening(lambda exchange: self._waiting.append((source_id, exchange)), in_doubt=in_doubt),
+        ):
+            yield
+
+    @contextmanager
+    def committed(self) -> Iterator[Connection]:
+        """A transaction that takes along what was heard until its end; if it fails, the next one does."""
+        with self._database.transaction() as connection:
+            yield connection
+            heard = self._waiting[:]
+            request_log.append(connection, self._target, heard, self._run_id)
+        del self._waiting[: len(heard)]
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Commit at the end of the block, however it ends, what no transaction took along: a doubt, for example."""
+        try:
+            yield
+        finally:
+            if self._waiting:
+                with self.committed():
+                    pass
+
+
+# Sending new time sheets: bounded concurrency, one attempt each, and a sorted outcome for every one.
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class PlannedWrite:
     """A line of the plan with the draft that is sent for it."""
 
     line: Result
@@ -36,7 +94,7 @@ class Outcome:
     them it certainly was not written.
     """
 
-    parcel: Parcel
+    parcel: PlannedWrite
     timesheet: Timesheet | None = None
     refusal: ConnectorError | None = None
     doubt: ConnectorError | None = None
@@ -45,7 +103,7 @@ class Outcome:
 class Delivery:
     """Sends parcels with a pool of threads; the caller keeps the ledger. Use it as a context manager."""
 
-    def __init__(self, target: TargetConnector, exchanges: Exchanges, concurrency: int) -> None:
+    def __init__(self, target: TargetConnector, exchanges: RequestRecorder, concurrency: int) -> None:
         self._target = target
         self._exchanges = exchanges
         self._concurrency = concurrency
@@ -65,7 +123,7 @@ class Delivery:
         self.stopped_by = self.stopped_by or error
 
     def send(
-        self, parcels: Sequence[Parcel], announce: Callable[[Sequence[Parcel]], None], chunk: int
+        self, parcels: Sequence[PlannedWrite], announce: Callable[[Sequence[PlannedWrite]], None], chunk: int
     ) -> Iterator[list[Outcome]]:
         """Send all parcels and yield their outcomes in batches as they come, one for each announced parcel.
 
@@ -74,7 +132,7 @@ class Delivery:
         token, no connection) stands in `stopped_by` afterwards.
         """
         waiting = iter([parcels[start : start + chunk] for start in range(0, len(parcels), chunk)])
-        pending: dict[Future[Outcome], Parcel] = {}
+        pending: dict[Future[Outcome], PlannedWrite] = {}
         while True:
             if len(pending) <= self._concurrency and self.stopped_by is None:
                 following = next(waiting, ())
@@ -92,7 +150,7 @@ class Delivery:
                 outcomes += [Outcome(pending.pop(future)) for future in unsent]
             yield outcomes
 
-    def _outcome(self, future: Future[Outcome], parcel: Parcel) -> Outcome:
+    def _outcome(self, future: Future[Outcome], parcel: PlannedWrite) -> Outcome:
         error = future.exception()
         if error is None:
             return future.result()
@@ -101,7 +159,7 @@ class Delivery:
         self.stop(error)
         return Outcome(parcel)
 
-    def _create(self, parcel: Parcel) -> Outcome:
+    def _create(self, parcel: PlannedWrite) -> Outcome:
         draft = parcel.draft
         body = TimesheetDraft(
             user_id=draft.desired.user_id,
@@ -123,11 +181,11 @@ class Delivery:
             return Outcome(parcel, doubt=error)
 
 
-def rounds(parcels: Sequence[Parcel], *, serial_users: bool) -> list[list[Parcel]]:
+def rounds(parcels: Sequence[PlannedWrite], *, serial_users: bool) -> list[list[PlannedWrite]]:
     """All parcels at once, or rounds in which no user appears twice: where overlaps are forbidden, in turn for each."""
     if not serial_users:
         return [list(parcels)]
-    by_user: dict[int, list[Parcel]] = {}
+    by_user: dict[int, list[PlannedWrite]] = {}
     for parcel in parcels:
         by_user.setdefault(parcel.draft.desired.user_id, []).append(parcel)
     return [[parcel for parcel in turn if parcel is not None] for turn in zip_longest(*by_user.values())]

@@ -6,15 +6,15 @@ from dataclasses import asdict, dataclass, replace
 
 from sqlalchemy import Connection
 
-from zk_pipeline.connectors.base import TargetConnector
+from zk_pipeline.connectors.contract import TargetConnector
 from zk_pipeline.connectors.errors import PermissionDeniedError, ValidationFailedError
-from zk_pipeline.domain.journal import JournalEntry, Named, Operation
+from zk_pipeline.domain.ledger import JournalEntry, Named, Operation
 from zk_pipeline.domain.mapping import ProjectPlan
 from zk_pipeline.domain.plan import Draft
 from zk_pipeline.domain.records import Customer, Project
-from zk_pipeline.stages.push.book import Refusal, refusal_of
-from zk_pipeline.stages.push.exchanges import Exchanges
-from zk_pipeline.store import audit, journal, target
+from zk_pipeline.stages.push.delivery import RequestRecorder
+from zk_pipeline.stages.push.outcomes import Refusal, refusal_of
+from zk_pipeline.store import audit, ledger, target
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.database import Database
 
@@ -36,7 +36,7 @@ class Created:
 class MasterData:
     """Makes projects real. Refusals are remembered for each project, so that one is asked for only once."""
 
-    def __init__(self, connector: TargetConnector, database: Database, exchanges: Exchanges, run_id: str) -> None:
+    def __init__(self, connector: TargetConnector, database: Database, exchanges: RequestRecorder, run_id: str) -> None:
         self._connector = connector
         self._database = database
         self._exchanges = exchanges
@@ -130,6 +130,6 @@ class MasterData:
         kind = operation.removeprefix("create_")
         named = Named(made.number or "", made.name)
         entry = JournalEntry(operation, None, made.id, None, named=named)
-        journal.record(connection, self._connector.endpoint.name, [entry], self._run_id)
+        ledger.record(connection, self._connector.endpoint.name, [entry], self._run_id)
         event = AuditEvent(f"kimai.{kind}.created", "pipeline", f"kimai:{kind}:{made.id}", asdict(named), self._run_id)
         audit.append(connection, [event])

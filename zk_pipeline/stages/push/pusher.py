@@ -1,41 +1,44 @@
-"""The push of one day: carries out its plan so that each entry is in the target once and only once.
-
-The intent is committed before a write and the outcome after it, so a process may die on any line. Whenever the outcome
-of a create is unknown, its marker is looked up before anything is sent again, and again until the server's own time
-limit has passed, since a slow request may still take effect (docs/kimai.md §12).
-"""
+"""The push of one day: the limits before its first write, and its plan carried out once and only once."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from functools import partial
+from http import HTTPStatus
 
+import httpx
 from sqlalchemy import Connection
 
-from zk_pipeline.connectors.base import TargetConnector
+from zk_pipeline.connectors.contract import TargetConnector
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.domain import decision
-from zk_pipeline.domain.approval import Permitted, permitted, writes
+from zk_pipeline.domain.approval import Limits, Permitted, limit_violation, permitted, writes
 from zk_pipeline.domain.decision import Action
+from zk_pipeline.domain.instants import days_window
 from zk_pipeline.domain.ledger import LedgerRow, PushState
-from zk_pipeline.domain.locks import Locks
 from zk_pipeline.domain.plan import Result
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.domain.resolutions import Choice
-from zk_pipeline.stages.locks import push_lock
-from zk_pipeline.stages.push.amendment import Adoption, Amendment, Removal
-from zk_pipeline.stages.push.book import Book, Done, refusal_of
-from zk_pipeline.stages.push.delivery import Delivery, Outcome, Parcel, rounds
-from zk_pipeline.stages.push.doubt import ANSWERED_500, Caution, Doubt, Doubts, as_sent
-from zk_pipeline.stages.push.exchanges import Exchanges
+from zk_pipeline.domain.write_protection import Locks
+from zk_pipeline.runtime.runtime import Runtime, SetupError
+from zk_pipeline.runtime.settings import Settings
+from zk_pipeline.stages.push.amendments import Adoption, Amendment, Removal
+from zk_pipeline.stages.push.delivery import Delivery, Outcome, PlannedWrite, RequestRecorder, rounds
 from zk_pipeline.stages.push.masterdata import MasterData
-from zk_pipeline.stages.push.report import PushReport
-from zk_pipeline.store import approvals, ledger, plans
-from zk_pipeline.store import target as rows
+from zk_pipeline.stages.push.outcomes import OutcomeRecorder, PushReport, WriteOutcome, refusal_of
+from zk_pipeline.stages.push.unknown_outcomes import ANSWERED_500, LookupGuard, OutcomeResolver, UnknownOutcome, as_sent
+from zk_pipeline.stages.systems import push_lock
+from zk_pipeline.store import approvals, ledger, plans, target
 from zk_pipeline.store.approvals import ApprovedLine
 from zk_pipeline.store.database import Database, HeldLock
+
+# The push of one day: carries out its plan so that each entry is in the target once and only once.
+#
+# The intent is committed before a write and the outcome after it, so a process may die on any line. Whenever the
+# outcome of a create is unknown, its marker is looked up before anything is sent again, and again until the server's
+# own time limit has passed, since a slow request may still take effect (docs/kimai.md §12).
 
 CHUNK = 32
 """Intents committed at a time: few enough that a crash leaves little in doubt, enough to keep commits off the way."""
@@ -61,7 +64,7 @@ class PushSettings:
     time_limit: float
     serial_users: bool
     needs_approval: bool = False
-    caution: Caution = field(default_factory=Caution)
+    caution: LookupGuard = field(default_factory=LookupGuard)
 
 
 class OutdatedPlanError(Exception):
@@ -83,10 +86,10 @@ class Pusher:
         self._name = target.endpoint.name
         self._settings = settings
         self._run_id = run_id
-        self._exchanges = Exchanges(database, self._name, run_id)
-        self._book = Book(database, self._exchanges, settings.source, self._name, run_id)
+        self._exchanges = RequestRecorder(database, self._name, run_id)
+        self._book = OutcomeRecorder(database, self._exchanges, settings.source, self._name, run_id)
         self._master = MasterData(target, database, self._exchanges, run_id)
-        self._doubts = Doubts(target, self._exchanges, settings.source, settings.time_limit, settings.caution)
+        self._doubts = OutcomeResolver(target, self._exchanges, settings.source, settings.time_limit, settings.caution)
         self._unknown_in_a_row = 0
 
     def day(self, day: date) -> PushReport:
@@ -145,9 +148,9 @@ class Pusher:
                 report += self._row_alone(parcel.line, partial(adoption.carry_out, parcel))
         plain = [_parcel(line) for line in wanted if line.decided != Choice.LINK]
         with self._database.transaction() as connection:
-            found = rows.timesheets_by_id(connection, self._name, [parcel.line.kimai_id or 0 for parcel in plain])
+            found = target.timesheets_by_id(connection, self._name, [parcel.line.kimai_id or 0 for parcel in plain])
         there = [parcel for parcel in plain if parcel.line.kimai_id in found]
-        taken: dict[Action, list[Done]] = {Action.CREATE: [], Action.UPDATE: [], Action.LINK: []}
+        taken: dict[Action, list[WriteOutcome]] = {Action.CREATE: [], Action.UPDATE: [], Action.LINK: []}
         amendment = Amendment(self._target, self._book, locks)
         for parcel in there:
             row = known.get(parcel.source_id)
@@ -214,24 +217,24 @@ class Pusher:
         left = PushReport(left=len(planned) - len(wanted))
         return report + sent + settled + again + self._give_up(doubts) + left
 
-    def _settle(self, doubts: Sequence[Doubt]) -> tuple[PushReport, Sequence[Parcel]]:
+    def _settle(self, doubts: Sequence[UnknownOutcome]) -> tuple[PushReport, Sequence[PlannedWrite]]:
         settled = self._doubts.settle(doubts)
         adopted = [_adopted(parcel, row) for parcel, row in settled.adopted]
         self._book.confirm(adopted, "kimai.timesheet.adopted", Action.CREATE)
         return PushReport(adopted=len(settled.adopted)), settled.absent
 
-    def _send(self, parcels: Sequence[Parcel], turn: HeldLock) -> tuple[PushReport, list[Doubt]]:
+    def _send(self, parcels: Sequence[PlannedWrite], turn: HeldLock) -> tuple[PushReport, list[UnknownOutcome]]:
         """Send creates; returns what came of them, and those in doubt. Once all is booked, raises what stopped it.
 
         What the ledger said of them is true only as long as it is our turn.
         """
 
-        def announce(chunk: Sequence[Parcel]) -> None:
+        def announce(chunk: Sequence[PlannedWrite]) -> None:
             turn.require()
             self._book.intend(chunk, Action.CREATE)
 
         report, ready = self._ready(parcels, Action.CREATE)
-        doubts: list[Doubt] = []
+        doubts: list[UnknownOutcome] = []
         with Delivery(self._target, self._exchanges, self._settings.concurrency) as delivery:
             for batch in rounds(ready, serial_users=self._settings.serial_users):
                 for outcomes in delivery.send(batch, announce, CHUNK):
@@ -241,10 +244,10 @@ class Pusher:
             raise delivery.stopped_by
         return report, doubts
 
-    def _ready(self, parcels: Sequence[Parcel], operation: Action) -> tuple[PushReport, list[Parcel]]:
+    def _ready(self, parcels: Sequence[PlannedWrite], operation: Action) -> tuple[PushReport, list[PlannedWrite]]:
         """The parcels with the ids of their projects; those whose project was refused are parked."""
         self._master.prepare([parcel.draft for parcel in parcels])
-        ready: list[Parcel] = []
+        ready: list[PlannedWrite] = []
         for parcel in parcels:
             refusal = self._master.refusal(parcel.draft)
             if refusal is None:
@@ -254,7 +257,9 @@ class Pusher:
         return PushReport(parked=len(parcels) - len(ready)), ready
 
     def _book_outcomes(self, outcomes: Sequence[Outcome], delivery: Delivery) -> PushReport:
-        done = [Done(outcome.parcel, outcome.timesheet) for outcome in outcomes if outcome.timesheet is not None]
+        done = [
+            WriteOutcome(outcome.parcel, outcome.timesheet) for outcome in outcomes if outcome.timesheet is not None
+        ]
         refused = [(outcome.parcel, outcome.refusal) for outcome in outcomes if outcome.refusal is not None]
         doubted = [outcome.doubt for outcome in outcomes if outcome.doubt is not None]
         unsent = [out.parcel for out in outcomes if not (out.timesheet or out.refusal or out.doubt)]
@@ -268,7 +273,7 @@ class Pusher:
         minutes = sum((item.parcel.line.minutes for item in done), Decimal(0))
         return PushReport(created=len(done), parked=len(refused), minutes=minutes)
 
-    def _give_up(self, doubts: Sequence[Doubt]) -> PushReport:
+    def _give_up(self, doubts: Sequence[UnknownOutcome]) -> PushReport:
         """Twice sent and still no good answer: the next run looks again, and this one says so."""
         broken = [doubt.parcel for doubt in doubts if doubt.cause is not None and doubt.cause.status == ANSWERED_500]
         self._book.fail(broken, Action.CREATE, "Kimai answered 500 twice.")
@@ -289,19 +294,19 @@ def _closed_since(lines: Sequence[Result], locks: Locks) -> tuple[str, ...]:
     return tuple(f"Booking {line.key} is left out. {locks.why_day(line.entry_date)}" for line in lines)
 
 
-def _parcel(line: Result) -> Parcel:
+def _parcel(line: Result) -> PlannedWrite:
     if line.draft is None:
         raise ValueError(f"The plan's line {line.key} of {line.entry_date} is to be written but has no draft.")
-    return Parcel(line, line.draft)
+    return PlannedWrite(line, line.draft)
 
 
-def _adopted(parcel: Parcel, row: Timesheet) -> Done:
+def _adopted(parcel: PlannedWrite, row: Timesheet) -> WriteOutcome:
     """The time sheet of a create whose answer was lost; what was edited since is seen as such by the next run."""
     desired, span = parcel.draft.desired, parcel.draft.span
-    return Done(parcel, row, base=decision.as_sent(desired, span.begin, row))
+    return WriteOutcome(parcel, row, base=decision.as_sent(desired, span.begin, row))
 
 
-def _taken_over(parcel: Parcel, row: Timesheet, known: LedgerRow | None) -> tuple[Action, Done]:
+def _taken_over(parcel: PlannedWrite, row: Timesheet, known: LedgerRow | None) -> tuple[Action, WriteOutcome]:
     """A time sheet that the plan found as it should be: by our own write whose answer was lost, or by somebody else's.
 
     A lost write is booked as one, so that it can be undone and the target's rounding is known for what it is.
@@ -309,11 +314,11 @@ def _taken_over(parcel: Parcel, row: Timesheet, known: LedgerRow | None) -> tupl
     if known is not None and known.asked is not None and known.state is PushState.INTENDED and not parcel.line.decided:
         if known.base is None:
             return Action.CREATE, _adopted(as_sent(parcel, known), row)
-        return Action.UPDATE, Done(parcel, row, known.base)
-    return Action.LINK, Done(parcel, row, written=False)
+        return Action.UPDATE, WriteOutcome(parcel, row, known.base)
+    return Action.LINK, WriteOutcome(parcel, row, written=False)
 
 
-def _is_bound(row: LedgerRow | None, parcel: Parcel) -> bool:
+def _is_bound(row: LedgerRow | None, parcel: PlannedWrite) -> bool:
     """Whether another run has created the entry since it was planned, though not as this plan wants it."""
     if row is None or row.bound is None:
         return False
@@ -329,3 +334,47 @@ def _is_settled(line: Result, known: Mapping[str, LedgerRow]) -> bool:
     if line.decided or (line.action is Action.LINK and row.kimai_id != line.kimai_id):
         return False
     return row.asked.hash == line.draft.desired.hash
+
+
+# The guard before the first write: a run that would delete or change unusually much stops and says what to do.
+#
+# And whether what would be written to is a real system at all.
+
+SANDBOX = "/_sandbox/requests"
+"""What the simulated systems answer beside their product's own routes."""
+
+
+class GuardError(SetupError):
+    """The plan is larger than the operator's limits; the message says how to let it pass."""
+
+
+def check_write_limits(runtime: Runtime, target_name: str, days: Sequence[date], *, let_pass: bool) -> None:
+    """Raise `GuardError` when the plan of these days exceeds the limits and nobody let it pass."""
+    if let_pass:
+        return
+    with runtime.database.transaction() as connection:
+        reason = objection_to(connection, target_name, runtime.settings, days)
+    if reason is None:
+        return
+    span = f"--from {days[0]} --to {days[-1]}"
+    raise GuardError(
+        f"Stopped before the first write. {reason} Look at it with `zk sync {span} --plan`; if it is right, "
+        f"let it pass with `zk sync {span} --let-pass`, or as an admin in the console's sync dialog."
+    )
+
+
+def objection_to(connection: Connection, target_name: str, settings: Settings, days: Sequence[date]) -> str | None:
+    """Why a run over these days, as they are planned now, would be stopped; `None` where it would not."""
+    window = days_window(days[0], days[-1], settings.zone)
+    lines = [line for day in days for line in plans.writes_of_day(connection, target_name, day)]
+    timesheets = target.count_within(connection, target_name, window)
+    return limit_violation(lines, timesheets, Limits(settings.max_changes, settings.max_deletes))
+
+
+def is_sandbox(base_url: str) -> bool:
+    """Whether a simulated system answers at this address."""
+    try:
+        answer = httpx.get(f"{base_url}{SANDBOX}", timeout=5, follow_redirects=False)
+        return answer.status_code == HTTPStatus.OK and "by_route" in answer.json()
+    except (httpx.HTTPError, ValueError):
+        return False

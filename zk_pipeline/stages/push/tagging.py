@@ -6,24 +6,18 @@ from datetime import date
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
-from zk_pipeline.connectors.base import TargetConnector
-from zk_pipeline.connectors.errors import (
-    ConnectorError,
-    NotFoundError,
-    PermissionDeniedError,
-    ValidationFailedError,
-)
-from zk_pipeline.domain.closing import billed_tag, last_day, month_name
+from zk_pipeline.connectors.contract import TargetConnector
+from zk_pipeline.connectors.errors import ConnectorError, NotFoundError, PermissionDeniedError, ValidationFailedError
 from zk_pipeline.domain.instants import days_window
-from zk_pipeline.domain.journal import JournalEntry, Operation
+from zk_pipeline.domain.ledger import JournalEntry, Operation
+from zk_pipeline.domain.periods import billed_tag, last_day, month_name
 from zk_pipeline.domain.records import Timesheet, TimesheetChange
 from zk_pipeline.domain.undo import tags_added
-from zk_pipeline.settings import PushMode
-from zk_pipeline.stages.locks import push_lock
-from zk_pipeline.stages.push.doubt import ANSWERED_500
-from zk_pipeline.stages.push.exchanges import Exchanges
-from zk_pipeline.store import audit, journal, ledger, periods
-from zk_pipeline.store import target as rows
+from zk_pipeline.runtime.settings import PushMode
+from zk_pipeline.stages.push.delivery import RequestRecorder
+from zk_pipeline.stages.push.unknown_outcomes import ANSWERED_500
+from zk_pipeline.stages.systems import push_lock
+from zk_pipeline.store import audit, ledger, periods, target
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.ledger import Bound
@@ -63,7 +57,7 @@ class Tagging:
         self._name = target.endpoint.name
         self._zone = zone
         self._run_id = run_id
-        self._exchanges = Exchanges(database, self._name, run_id)
+        self._exchanges = RequestRecorder(database, self._name, run_id)
 
     def carry_out(self, month: date) -> Tagged:
         """Tag the month. What has the tag is left alone, so it may be repeated; raises what stops it.
@@ -139,7 +133,7 @@ class Tagging:
     def _journalled(self, source_ids: Collection[str], tag: str) -> set[int]:
         """The time sheets of these bookings that got the tag from us, as an undo will find it."""
         with self._database.transaction() as connection:
-            written = journal.tagged(connection, self._name, source_ids)
+            written = ledger.tagged(connection, self._name, source_ids)
         return {write.entry.kimai_id for write in written if any(_is(name, tag) for name in tags_added(write.entry))}
 
     def _commit(self, sheet: Bound, before: Timesheet, row: Timesheet) -> None:
@@ -147,8 +141,8 @@ class Tagging:
         detail = {"day": str(sheet.day), "kimai_id": row.id, "before": list(before.tags), "after": list(row.tags)}
         event = AuditEvent("kimai.timesheet.tagged", "pipeline", f"booking:{sheet.source_id}", detail, self._run_id)
         with self._exchanges.committed() as connection:
-            rows.save_timesheets(connection, self._name, [row])
-            journal.record(connection, self._name, [written], self._run_id)
+            target.save_timesheets(connection, self._name, [row])
+            ledger.record(connection, self._name, [written], self._run_id)
             audit.append(connection, [event])
 
 

@@ -2,17 +2,8 @@
 
 from alembic import context
 
-from zk_pipeline.store import (
-    account_tables,  # noqa: F401 (importing it completes the metadata, as the next ones do)
-    booking_decisions,  # noqa: F401
-    mapping_tables,  # noqa: F401
-    period_tables,  # noqa: F401
-    privacy_tables,  # noqa: F401
-    raw_tables,  # noqa: F401
-    request_tables,  # noqa: F401
-    tables,
-)
-from zk_pipeline.store.columns import SCHEMAS
+from zk_pipeline.store import tables
+from zk_pipeline.store.tables import SCHEMAS
 
 context.configure(
     connection=context.config.attributes["connection"],

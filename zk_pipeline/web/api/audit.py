@@ -8,13 +8,12 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 
+from zk_pipeline.audit import trail
+from zk_pipeline.audit.trail import ExportFormat, TrailEntry, TrailFilter
 from zk_pipeline.domain.spreadsheets import Dialect
-from zk_pipeline.operations import audit
-from zk_pipeline.operations.audit import ExportFormat, TrailEntry
 from zk_pipeline.store.audit import broken_sentence
-from zk_pipeline.store.trail import TrailFilter
-from zk_pipeline.web.access import Admin, Viewer
 from zk_pipeline.web.api.common import PREFIX, CsvDialect, Page, Ready, Wanted
+from zk_pipeline.web.authentication import Admin, Viewer
 
 router = APIRouter(prefix=f"{PREFIX}/audit", tags=["audit"])
 
@@ -54,7 +53,7 @@ def list_trail(actor: Viewer, ready: Ready, paging: Wanted, wanted: Filtered) ->
 
     Viewers read neither sign-ins nor addresses of others.
     """
-    entries, total = audit.page(ready, actor, wanted, paging.size, paging.offset)
+    entries, total = trail.page(ready, actor, wanted, paging.size, paging.offset)
     return paging.of(entries, total)
 
 
@@ -67,7 +66,7 @@ def export_trail(
     csv_dialect: CsvDialect = Dialect.PLAIN,
 ) -> StreamingResponse:
     """Sent as it is read. Cells that a spreadsheet would take for a formula begin with an apostrophe."""
-    pieces: Iterator[str] = audit.export(ready, actor, wanted, kind, csv_dialect)
+    pieces: Iterator[str] = trail.export(ready, actor, wanted, kind, csv_dialect)
     name = f'attachment; filename="audit.{kind}"'
     return StreamingResponse(pieces, media_type=MEDIA_TYPES[kind], headers={"Content-Disposition": name})
 
@@ -75,5 +74,5 @@ def export_trail(
 @router.get("/verification", summary="Whether the chain is unbroken")
 def verification(_actor: Admin, ready: Ready) -> VerificationView:
     """Walks along the whole chain: every hash, every link, and every detail that was not erased."""
-    found = audit.verify(ready)
+    found = trail.verify(ready)
     return VerificationView(rows=found.rows, head=found.head, broken_at=found.broken_at, text=broken_sentence(found))

@@ -6,7 +6,7 @@ from fastapi import Depends, Query, Request
 from pydantic import BaseModel, ConfigDict
 
 from zk_pipeline.domain.spreadsheets import Dialect
-from zk_pipeline.runtime import Runtime
+from zk_pipeline.runtime.runtime import Runtime
 
 PREFIX = "/api/v1"
 LARGEST_PAGE = 200

@@ -7,14 +7,13 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field, model_validator
 
+from zk_pipeline.decisions import conflicts
+from zk_pipeline.decisions.conflicts import Conflict, ConflictView, Decided, Outcome, Preview
+from zk_pipeline.decisions.lists import Filter
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.resolutions import Choice
-from zk_pipeline.operations import conflicts, decisions
-from zk_pipeline.operations.conflicts import Conflict, ConflictTold
-from zk_pipeline.operations.decisions import Decided, Outcome, Preview
-from zk_pipeline.store.conflict_lists import Filter
-from zk_pipeline.web.access import Operator, Viewer
 from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
+from zk_pipeline.web.authentication import Operator, Viewer
 from zk_pipeline.web.once import KeyedRoute
 
 router = APIRouter(prefix=f"{PREFIX}/conflicts", tags=["conflicts"], route_class=KeyedRoute)
@@ -47,7 +46,7 @@ class Decision(Body):
     booking_id: Id | None = None
 
 
-class Seen(Body):
+class SeenConflict(Body):
     """A conflict as it was seen."""
 
     id: Id
@@ -87,7 +86,7 @@ class BulkDecision(Body):
     """Either some conflicts as they were seen, or those of a filter with the digest of its preview."""
 
     choice: Choice
-    conflicts: Annotated[list[Seen], Field(max_length=MOST_AT_ONCE)] | None = None
+    conflicts: Annotated[list[SeenConflict], Field(max_length=MOST_AT_ONCE)] | None = None
     filter: FilterBody | None = None
     digest: Text = ""
 
@@ -123,9 +122,9 @@ def list_conflicts(
 
 
 @router.get("/{conflict_id}", summary="Everything about one conflict")
-def conflict(_actor: Viewer, ready: Ready, conflict_id: Annotated[int, Path(ge=1, le=LARGEST_ID)]) -> ConflictTold:
+def conflict(_actor: Viewer, ready: Ready, conflict_id: Annotated[int, Path(ge=1, le=LARGEST_ID)]) -> ConflictView:
     """Both sides field by field, candidates, what may be decided and what it does, and what was decided before."""
-    return conflicts.told(ready, conflict_id)
+    return conflicts.conflict_view(ready, conflict_id)
 
 
 @router.post("/{conflict_id}/decision", summary="Decide about one conflict")
@@ -133,7 +132,7 @@ def decide(
     actor: Operator, ready: Ready, conflict_id: Annotated[int, Path(ge=1, le=LARGEST_ID)], body: Decision
 ) -> Decided:
     """409 when somebody was faster, when the facts changed since they were seen, or when it is not possible."""
-    return decisions.decide(
+    return conflicts.decide(
         ready,
         actor,
         conflict_id,
@@ -147,20 +146,20 @@ def decide(
 @router.post("/{conflict_id}/reopening", summary="Take back a decision that wrote nothing by itself")
 def reopen(actor: Operator, ready: Ready, conflict_id: Annotated[int, Path(ge=1, le=LARGEST_ID)]) -> Decided:
     """`reduce`, `move`, `ignore` and `keep`, while they hold: the question is asked again. 409 for any other."""
-    return decisions.reopen(ready, actor, conflict_id)
+    return conflicts.reopen(ready, actor, conflict_id)
 
 
 @router.post("/decisions", summary="Decide alike about many conflicts")
 def decide_many(actor: Operator, ready: Ready, body: BulkDecision) -> Outcome:
     """Each on its own: what could not be decided is listed with the reason, and keeps the others from nothing."""
     if body.filter is not None:
-        return decisions.decide_matching(ready, actor, body.choice, body.filter.wanted(), body.digest)
+        return conflicts.decide_matching(ready, actor, body.choice, body.filter.wanted(), body.digest)
     seen = {row.id: row.facts_hash for row in body.conflicts or ()}
-    return decisions.decide_many(ready, actor, body.choice, seen)
+    return conflicts.decide_many(ready, actor, body.choice, seen)
 
 
 @router.post("/decisions/preview", summary="What deciding alike about many conflicts would write")
 def preview(_actor: Operator, ready: Ready, body: PreviewRequest) -> Preview:
     """Nothing is changed. Decisions about a filter name the `digest` of this answer."""
     wanted = body.filter.wanted() if body.filter is not None else Filter(ids=frozenset(body.ids or ()))
-    return decisions.preview(ready, body.choice, wanted)
+    return conflicts.preview(ready, body.choice, wanted)

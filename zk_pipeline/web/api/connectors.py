@@ -6,11 +6,11 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field, SecretStr
 
 from zk_pipeline.connectors.checks import Finding
-from zk_pipeline.operations import connectors
-from zk_pipeline.operations.connectors import Activity
-from zk_pipeline.store.connections import Connector
-from zk_pipeline.web.access import Admin, Viewer
+from zk_pipeline.operate import connectors
+from zk_pipeline.operate.connectors import Activity
+from zk_pipeline.store.connectors import Connector
 from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
+from zk_pipeline.web.authentication import Admin, Viewer
 from zk_pipeline.web.once import KeyedRoute
 
 router = APIRouter(prefix=f"{PREFIX}/connectors", tags=["connectors"], route_class=KeyedRoute)

@@ -12,9 +12,8 @@ from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from zk_pipeline.web.access import Viewer
+from zk_pipeline.web.authentication import Recognizing, Viewer
 from zk_pipeline.web.errors import ProblemError
-from zk_pipeline.web.recognition import Recognizing
 
 SCHEMA = "/api/openapi.json"
 SWAGGER = "/api/docs"

@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
-from zk_pipeline.operations import traces
-from zk_pipeline.web.access import Viewer
+from zk_pipeline.audit import traces
 from zk_pipeline.web.api.common import PREFIX, Ready
+from zk_pipeline.web.authentication import Viewer
 
 router = APIRouter(prefix=f"{PREFIX}/entries", tags=["entries"])
 

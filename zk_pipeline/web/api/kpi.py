@@ -5,10 +5,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from zk_pipeline.operations import kpi
-from zk_pipeline.operations.kpi import Kpi
-from zk_pipeline.web.access import Viewer
+from zk_pipeline.operate import kpi
+from zk_pipeline.operate.kpi import Kpi
 from zk_pipeline.web.api.common import PREFIX, Ready
+from zk_pipeline.web.authentication import Viewer
 
 router = APIRouter(prefix=f"{PREFIX}/kpi", tags=["kpi"])
 

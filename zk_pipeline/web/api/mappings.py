@@ -10,16 +10,16 @@ from pydantic import BaseModel, Field
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from zk_pipeline.domain.mapping_files import SIZE_LIMIT
+from zk_pipeline.decisions import mappings
+from zk_pipeline.decisions.mapping_files import SIZE_LIMIT
+from zk_pipeline.decisions.mapping_names import MappingFilter, MappingRow
+from zk_pipeline.decisions.mappings import Lacking, Outcome
 from zk_pipeline.domain.mapping_lines import Kind, Problem
 from zk_pipeline.domain.spreadsheets import Dialect
-from zk_pipeline.operations import mappings
-from zk_pipeline.operations.mappings import Lacking, Outcome
-from zk_pipeline.store.mapping_rows import MappingFilter, MappingRow
-from zk_pipeline.web.access import Operator, Viewer
 from zk_pipeline.web.api.common import PREFIX, Body, CsvDialect, Page, Ready, Wanted
+from zk_pipeline.web.authentication import Operator, Viewer
 from zk_pipeline.web.errors import ProblemError
-from zk_pipeline.web.limits import Memory, TooLargeError, TooSlowError, read_body
+from zk_pipeline.web.limits import BodyBudget, TooLargeError, TooSlowError, read_body
 from zk_pipeline.web.once import KeyedRoute
 
 router = APIRouter(prefix=f"{PREFIX}/mappings", tags=["mappings"], route_class=KeyedRoute)
@@ -118,7 +118,7 @@ async def _file(request: Request) -> bytes:
     if media_type not in {"text/csv", "multipart/form-data"}:
         raise ProblemError(415, "Send the file as text/csv, or as the part `file` of multipart/form-data.")
     try:
-        with Memory(_UPLOAD_LIMIT).share() as share:
+        with BodyBudget(_UPLOAD_LIMIT).share() as share:
             body = await read_body(request, share, limit=_UPLOAD_LIMIT, seconds=SECONDS_TO_ARRIVE)
     except TooLargeError:
         raise ProblemError(413, f"A file of mappings has {SIZE_LIMIT // 1_000_000} MB at most.") from None

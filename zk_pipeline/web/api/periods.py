@@ -6,14 +6,13 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
-from zk_pipeline.dagster_server import DagsterServerError
-from zk_pipeline.operations import credits as credit_list
-from zk_pipeline.operations import invoices, periods
-from zk_pipeline.operations.credits import Credit
-from zk_pipeline.operations.invoices import Compared
-from zk_pipeline.operations.periods import Period
-from zk_pipeline.web.access import Admin, Operator, Viewer
+from zk_pipeline.billing import credit_list, invoices, periods
+from zk_pipeline.billing.credit_list import Credit
+from zk_pipeline.billing.invoices import Compared
+from zk_pipeline.billing.periods import Period
+from zk_pipeline.runtime.dagster_server import DagsterServerError
 from zk_pipeline.web.api.common import PREFIX, Body, Ready
+from zk_pipeline.web.authentication import Admin, Operator, Viewer
 from zk_pipeline.web.once import KeyedRoute
 
 router = APIRouter(prefix=PREFIX, tags=["periods"], route_class=KeyedRoute)

@@ -7,10 +7,10 @@ from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from pydantic import Field
 
-from zk_pipeline.operations import privacy
-from zk_pipeline.operations.privacy import Erasure, ErasurePlan
-from zk_pipeline.web.access import Admin
+from zk_pipeline.privacy import erasure
+from zk_pipeline.privacy.erasure import Erasure, ErasurePlan
 from zk_pipeline.web.api.common import PREFIX, Body, Ready
+from zk_pipeline.web.authentication import Admin
 from zk_pipeline.web.once import KeyedRoute
 
 router = APIRouter(prefix=f"{PREFIX}/gdpr", tags=["privacy"], route_class=KeyedRoute)
@@ -24,7 +24,7 @@ class Person(Body):
     email: Annotated[str, Field(max_length=320)]
 
 
-class Wanted(Person):
+class ErasureRequest(Person):
     """Who is to be erased, by the plan that was shown."""
 
     plan_hash: Annotated[str, Field(max_length=64)]
@@ -33,7 +33,7 @@ class Wanted(Person):
 @router.post("/exports", summary="Everything about a person, as a zip file", response_class=StreamingResponse)
 def export_person(actor: Admin, ready: Ready, person: Person) -> StreamingResponse:
     """A JSON file for each table that has anything, and a README. It is noted in the trail without the name."""
-    file = privacy.export(ready, person.email, actor)
+    file = erasure.export(ready, person.email, actor)
     headers = {"Content-Disposition": 'attachment; filename="person.zip"', "Cache-Control": "no-store"}
     return StreamingResponse(_pieces(file), media_type="application/zip", headers=headers)
 
@@ -41,13 +41,13 @@ def export_person(actor: Admin, ready: Ready, person: Person) -> StreamingRespon
 @router.post("/erasures/plan", summary="What the erasure of a person will do")
 def plan_erasure(_actor: Admin, ready: Ready, person: Person) -> ErasurePlan:
     """What is removed, pseudonymized, and kept for billing and why. It changes nothing."""
-    return privacy.plan_erasure(ready, person.email)
+    return erasure.plan_erasure(ready, person.email)
 
 
 @router.post("/erasures", summary="Erase a person")
-def erase_person(actor: Admin, ready: Ready, wanted: Wanted) -> Erasure:
+def erase_person(actor: Admin, ready: Ready, wanted: ErasureRequest) -> Erasure:
     """Carries out the plan that was shown, all of it or nothing; 409 when something has changed since."""
-    return privacy.erase(ready, wanted.email, wanted.plan_hash, actor)
+    return erasure.erase(ready, wanted.email, wanted.plan_hash, actor)
 
 
 def _pieces(file: IO[bytes]) -> Iterator[bytes]:

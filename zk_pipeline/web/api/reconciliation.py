@@ -5,13 +5,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 
+from zk_pipeline.decisions import comparison
+from zk_pipeline.decisions.comparison import Line, PlanLineView
+from zk_pipeline.decisions.lists import LineFilter, View
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.reasons import Reason
-from zk_pipeline.operations import reconciliation
-from zk_pipeline.operations.reconciliation import Line, LineTold
-from zk_pipeline.store.plan_lines import LineFilter, View
-from zk_pipeline.web.access import Viewer
 from zk_pipeline.web.api.common import PREFIX, Page, Ready, Wanted
+from zk_pipeline.web.authentication import Viewer
 
 router = APIRouter(prefix=f"{PREFIX}/reconciliation", tags=["reconciliation"])
 
@@ -38,11 +38,11 @@ def list_lines(
     _actor: Viewer, ready: Ready, paging: Wanted, wanted: Annotated[LineFilter, Depends(_filter)]
 ) -> Page[Line]:
     """`agent`, `customer` and `ticket` are given in full: e-mail or name, organization, `#50001` or `50001`."""
-    lines, total = reconciliation.page(ready, wanted, paging.size, paging.offset)
+    lines, total = comparison.page(ready, wanted, paging.size, paging.offset)
     return paging.of(list(lines), total)
 
 
 @router.get("/{day}/{key}", summary="One line of a day's plan, field by field")
-def line(_actor: Viewer, ready: Ready, day: date, key: Key) -> LineTold:
+def line(_actor: Viewer, ready: Ready, day: date, key: Key) -> PlanLineView:
     """`key` is the id of a booking, or `kimai:7` for a time sheet without one."""
-    return reconciliation.told(ready, day, key)
+    return comparison.plan_line_view(ready, day, key)

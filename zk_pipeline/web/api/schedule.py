@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
-from zk_pipeline.operations import schedule
-from zk_pipeline.schedules import FIELDS, MOST_DAYS, PRESETS, SchedulePlan
-from zk_pipeline.settings import WhenBusy
-from zk_pipeline.web.access import Admin, Viewer
+from zk_pipeline.operate import schedules
+from zk_pipeline.runtime.schedules import FIELDS, MOST_DAYS, PRESETS, SchedulePlan
+from zk_pipeline.runtime.settings import WhenBusy
 from zk_pipeline.web.api.common import PREFIX, Body, Ready
+from zk_pipeline.web.authentication import Admin, Viewer
 from zk_pipeline.web.once import KeyedRoute
 
 router = APIRouter(prefix=f"{PREFIX}/schedules", tags=["schedules"], route_class=KeyedRoute)
@@ -85,7 +85,7 @@ class PresetView(BaseModel):
 def list_schedules(_actor: Viewer, ready: Ready) -> list[ScheduleView]:
     """With the next five runs in the business zone."""
     now = datetime.now(UTC)
-    return [_view(plan, now) for plan in schedule.shown(ready)]
+    return [_view(plan, now) for plan in schedules.shown(ready)]
 
 
 @router.get("/presets", summary="Usual choices")
@@ -105,7 +105,7 @@ def preview_cron(
     number: Annotated[int, Query(ge=1, le=50)] = 5,
 ) -> PreviewView:
     """Stores nothing. A time that a clock change skips is made up for at the end of the gap; 422 for a wrong cron."""
-    runs = schedule.preview(ready, cron, after or datetime.now(UTC), number)
+    runs = schedules.preview(ready, cron, after or datetime.now(UTC), number)
     return PreviewView(cron=cron, zone=ready.settings.zone.key, next_runs=runs)
 
 
@@ -113,8 +113,8 @@ def preview_cron(
 def change_schedule(actor: Admin, ready: Ready, name: Name, body: ScheduleChange) -> ChangedView:
     """Dagster loads it again, which takes some seconds and waits for runs that are under way."""
     given = {field: getattr(body, field) for field in FIELDS if field in body.model_fields_set}
-    changed = schedule.change(ready, actor, name, given, preset=body.preset, reset=body.reset)
-    effect = schedule.take_over(ready, changed)
+    changed = schedules.change(ready, actor, name, given, preset=body.preset, reset=body.reset)
+    effect = schedules.take_over(ready, changed)
     after = _view(changed.after, datetime.now(UTC))
     return ChangedView(schedule=after, changed=changed.differs, in_effect=effect.now, text=effect.text)
 
@@ -127,6 +127,6 @@ def _view(plan: SchedulePlan, now: datetime) -> ScheduleView:
         days=plan.days,
         on=plan.on,
         when_busy=plan.when_busy,
-        origins={field: entry["from"] for field, entry in schedule.origins(plan).items()},
+        origins={field: entry["from"] for field, entry in schedules.origins(plan).items()},
         next_runs=plan.next_runs(now) if plan.on else [],
     )

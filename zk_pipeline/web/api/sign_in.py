@@ -6,27 +6,27 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field, SecretStr
 
-from zk_pipeline.operations import accounts, second_factor, sign_in
-from zk_pipeline.operations.actors import Actor, Role
-from zk_pipeline.operations.session_tokens import Purpose
-from zk_pipeline.operations.sign_in import SignedIn
-from zk_pipeline.runtime import Runtime
-from zk_pipeline.store.accounts import User
-from zk_pipeline.web import cookies
-from zk_pipeline.web.access import GuardedRoute, Viewer
+from zk_pipeline.identity import second_factor, sign_in, users
+from zk_pipeline.identity.actors import Actor, Role
+from zk_pipeline.identity.queries import User
+from zk_pipeline.identity.sign_in import Purpose, SignedIn
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.web import authentication
 from zk_pipeline.web.api.common import PREFIX, Body, Ready, SecretBody
 from zk_pipeline.web.api.users import Name, UserRow
-from zk_pipeline.web.errors import ProblemError
-from zk_pipeline.web.recognition import (
+from zk_pipeline.web.authentication import (
     CHALLENGE,
     Confirmed,
+    GuardedRoute,
     Recognizing,
     Sessions,
+    Viewer,
     bearer_of,
     refusals,
     refuse_api_token,
     refuse_token_in_url,
 )
+from zk_pipeline.web.errors import ProblemError
 
 router = APIRouter(
     prefix=f"{PREFIX}/auth",
@@ -113,7 +113,7 @@ class Tokens(BaseModel):
 def login(given: Credentials, request: Request, response: Response, ready: Ready, known: Recognizing) -> Tokens:
     """Begin a session. Answers 401 to wrong credentials, and 429 with Retry-After to too many of them."""
     if given.cookies:
-        cookies.require_own_origin(request, ready.settings)
+        authentication.require_own_origin(request, ready.settings)
     with refusals():
         signed_in = sign_in.with_password(
             ready, given.email, given.password.get_secret_value(), known.caller_of(request), given.code
@@ -127,7 +127,7 @@ def refresh(
 ) -> Tokens:
     """Fresh tokens for a refresh token, which counts only once: shown again, it ends the session."""
     in_body = _in_body(given)
-    token = in_body or _in_cookie(request, ready, cookies.REFRESH)
+    token = in_body or _in_cookie(request, ready, authentication.REFRESH)
     if token is None:
         raise ProblemError(401, "There is no refresh token, in body or cookie. Sign in.", CHALLENGE)
     with refusals():
@@ -141,13 +141,13 @@ def logout(
 ) -> None:
     """End the session that bearer, body or cookies name; it is no error when there is none any more."""
     shown = (
-        (Purpose.ACCESS, bearer_of(request) or _in_cookie(request, ready, cookies.ACCESS)),
-        (Purpose.REFRESH, _in_body(given) or _in_cookie(request, ready, cookies.REFRESH)),
+        (Purpose.ACCESS, bearer_of(request) or _in_cookie(request, ready, authentication.ACCESS)),
+        (Purpose.REFRESH, _in_body(given) or _in_cookie(request, ready, authentication.REFRESH)),
     )
     for purpose, token in shown:
         if token is not None:
             known.sign_out(purpose, token, request)
-    cookies.clear_session(response, ready.settings)
+    authentication.clear_session(response, ready.settings)
 
 
 @router.post("/confirm", status_code=204, summary="Give one's password again")
@@ -163,7 +163,7 @@ def confirm(given: Proof, actor: Viewer, request: Request, ready: Ready, known: 
 def me(actor: Viewer, ready: Ready) -> UserRow:
     """The user of the session or API token; a token may allow less than the user's role."""
     with ready.database.transaction() as connection:
-        return UserRow.of(accounts.of_id(connection, actor.user_id or 0))
+        return UserRow.of(users.of_id(connection, actor.user_id or 0))
 
 
 @router.patch("/me", summary="Change one's own name or password")
@@ -180,7 +180,7 @@ def change_me(given: OwnChange, actor: Viewer, request: Request, ready: Ready, k
         with refusals():
             sign_in.change_own_password(ready, actor, current, new, known.caller_of(request))
     with ready.database.transaction() as connection:
-        return UserRow.of(accounts.change(connection, actor, actor.user_id or 0, name=given.name))
+        return UserRow.of(users.change(connection, actor, actor.user_id or 0, name=given.name))
 
 
 @router.post("/second-factor", summary="Begin to set up a second factor")
@@ -226,7 +226,7 @@ def remove_second_factor(
 
 def _self(ready: Runtime, actor: Actor) -> User:
     with ready.database.transaction() as connection:
-        return accounts.of_id(connection, actor.user_id or 0)
+        return users.of_id(connection, actor.user_id or 0)
 
 
 def _proven(given: Proof, request: Request, actor: Actor, ready: Runtime, known: Sessions) -> User:
@@ -240,7 +240,7 @@ def _proven(given: Proof, request: Request, actor: Actor, ready: Runtime, known:
 def _answer(ready: Runtime, response: Response, signed_in: SignedIn, *, in_cookies: bool) -> Tokens:
     response.headers["Cache-Control"] = "no-store"
     if in_cookies:
-        cookies.set_session(response, ready.settings, signed_in)
+        authentication.set_session(response, ready.settings, signed_in)
     return Tokens(
         access_token=None if in_cookies else signed_in.access_token,
         refresh_token=None if in_cookies else signed_in.refresh_token,
@@ -256,7 +256,7 @@ def _in_body(given: RefreshToken | None) -> str | None:
 
 def _in_cookie(request: Request, ready: Runtime, name: str) -> str | None:
     """The token in a cookie, which only our own pages may have sent."""
-    token = cookies.cookie_of(request, ready.settings, name)
+    token = authentication.cookie_of(request, ready.settings, name)
     if token is not None:
-        cookies.require_own_origin(request, ready.settings)
+        authentication.require_own_origin(request, ready.settings)
     return token

@@ -6,14 +6,14 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 from pydantic import BaseModel
 
+from zk_pipeline.billing import statements
+from zk_pipeline.billing.files import MEDIA_TYPES, FileFormat, file_name, render
+from zk_pipeline.billing.files.data import StatementView, to_view
+from zk_pipeline.billing.files.look import Language, look_of
 from zk_pipeline.domain.spreadsheets import Dialect
-from zk_pipeline.operations import statement as statements
-from zk_pipeline.operations.statement_files import MEDIA_TYPES, FileFormat, file_name, render
-from zk_pipeline.operations.statement_files.data import ToldStatement, told
-from zk_pipeline.operations.statement_files.look import Language, look_of
-from zk_pipeline.web.access import Operator, Viewer
 from zk_pipeline.web.api.common import PREFIX, CsvDialect, Ready
 from zk_pipeline.web.api.periods import Month
+from zk_pipeline.web.authentication import Operator, Viewer
 from zk_pipeline.web.once import KeyedRoute
 
 router = APIRouter(prefix=f"{PREFIX}/statements", tags=["statements"], route_class=KeyedRoute)
@@ -27,7 +27,7 @@ class Refreshing(BaseModel):
     run_id: str
 
 
-@router.get("/{month}", summary="The statement of a month", response_model=ToldStatement, responses={**FILES})
+@router.get("/{month}", summary="The statement of a month", response_model=StatementView, responses={**FILES})
 def statement(
     _actor: Viewer,
     ready: Ready,
@@ -38,7 +38,7 @@ def statement(
     internal: Annotated[bool, Query(description="Add to the PDF where every minute went.")] = False,  # noqa: FBT002
     csv_dialect: CsvDialect = Dialect.PLAIN,
     closed: Annotated[bool, Query(description="As it was when the month was closed.")] = False,  # noqa: FBT002
-) -> ToldStatement | Response:
+) -> StatementView | Response:
     """As it was made last: `built_at` says when, `stale_days` which days changed since. Amounts are exact.
 
     Of a closed month, `closing` says whether the statement differs from the one that was closed, which `closed` asks
@@ -46,7 +46,7 @@ def statement(
     """
     found = statements.statement(ready, month, customer, refresh=False, closed=closed)
     if kind is FileFormat.JSON:
-        return told(found)
+        return to_view(found)
     content = render(found, kind, look_of(ready.settings, language, internal=internal, csv=csv_dialect))
     name = f'attachment; filename="{file_name(found, kind)}"'
     return Response(content, media_type=MEDIA_TYPES[kind], headers={"Content-Disposition": name})

@@ -6,14 +6,14 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
-from zk_pipeline.operations import cancellations, plans, runs, sync, undo
-from zk_pipeline.operations.cancellations import CancelledRun, HeldDays
-from zk_pipeline.operations.plans import Approved, PlannedDay, StoredPlan
-from zk_pipeline.operations.runs import Run, StartedRun
-from zk_pipeline.operations.sync import LONGEST_REQUEST, SyncRequest, SyncStatus
-from zk_pipeline.operations.undo import UndoPlan, UndoRun
-from zk_pipeline.web.access import Admin, Operator, Viewer
+from zk_pipeline.decisions import plans, undo
+from zk_pipeline.decisions.plans import Approved, PlannedDay, StoredPlan
+from zk_pipeline.decisions.undo import UndoPlan, UndoRun
+from zk_pipeline.operate import runs, sync
+from zk_pipeline.operate.runs import Run, StartedRun
+from zk_pipeline.operate.sync import LONGEST_REQUEST, CancelledRun, HeldDays, SyncRequest, SyncStatus
 from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
+from zk_pipeline.web.authentication import Admin, Operator, Viewer
 from zk_pipeline.web.once import KeyedRoute
 
 router = APIRouter(prefix=f"{PREFIX}/sync", tags=["sync"], route_class=KeyedRoute)
@@ -134,25 +134,25 @@ def undo_run(actor: Operator, ready: Ready, run_id: RunId) -> UndoRun:
 @router.post("/runs/{run_id}/cancel", summary="Cancel a run", status_code=202)
 def cancel_run(actor: Operator, ready: Ready, run_id: RunId) -> CancelledRun:
     """It stops within a second, and what it did not do is held until somebody speaks; 409 when it has ended."""
-    return cancellations.cancel(ready, actor, run_id)
+    return sync.cancel(ready, actor, run_id)
 
 
 @router.get("/held", summary="Days of cancelled runs that wait for a word")
 def held(_actor: Viewer, ready: Ready) -> tuple[HeldDays, ...]:
     """No run of the sensor or of a schedule writes them. Asking for days by `/sync/requests` lets them go as well."""
-    return cancellations.held(ready)
+    return sync.held(ready)
 
 
 @router.post("/held/{run_id}/again", summary="Sync the held days of a run again", status_code=202)
 def sync_again(actor: Operator, ready: Ready, run_id: RunId) -> list[date]:
     """Asks for the days and returns them; the pipeline carries them out within seconds. 404 when none wait."""
-    return list(cancellations.sync_again(ready, actor, run_id))
+    return list(sync.sync_again(ready, actor, run_id))
 
 
 @router.post("/held/{run_id}/leave", summary="Leave the held days of a run")
 def leave(actor: Operator, ready: Ready, run_id: RunId) -> list[date]:
     """Settles what is asked for on the days, without writing, and returns them. 404 when none wait."""
-    return list(cancellations.leave(ready, actor, run_id))
+    return list(sync.leave(ready, actor, run_id))
 
 
 @router.get("/status", summary="How everything stands")

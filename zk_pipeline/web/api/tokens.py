@@ -6,13 +6,12 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Path
 from pydantic import AwareDatetime, BaseModel, Field
 
-from zk_pipeline.operations import api_tokens
-from zk_pipeline.operations.actors import Role
-from zk_pipeline.store.api_tokens import ApiToken
-from zk_pipeline.web.access import Viewer
+from zk_pipeline.identity import api_tokens
+from zk_pipeline.identity.actors import Role
+from zk_pipeline.identity.queries import ApiToken
 from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
+from zk_pipeline.web.authentication import Confirmed, Viewer
 from zk_pipeline.web.once import KeyedRoute
-from zk_pipeline.web.recognition import Confirmed
 
 router = APIRouter(prefix=f"{PREFIX}/tokens", tags=["API tokens"], route_class=KeyedRoute)
 

@@ -6,14 +6,14 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field, SecretStr
 
-from zk_pipeline.operations import accounts, second_factor
-from zk_pipeline.operations.accounts import NewUser
-from zk_pipeline.operations.actors import Role
-from zk_pipeline.store.accounts import User
-from zk_pipeline.web.access import Admin
+from zk_pipeline.identity import second_factor
+from zk_pipeline.identity import users as accounts
+from zk_pipeline.identity.actors import Role
+from zk_pipeline.identity.queries import User
+from zk_pipeline.identity.users import NewUser
 from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, SecretBody, Wanted
+from zk_pipeline.web.authentication import Admin, Confirmed
 from zk_pipeline.web.once import KeyedRoute
-from zk_pipeline.web.recognition import Confirmed
 
 router = APIRouter(prefix=f"{PREFIX}/users", tags=["Users"], route_class=KeyedRoute)
 

@@ -4,16 +4,16 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from nicegui import ui
 
-from zk_pipeline.operations import accounts, second_factor, sign_in
-from zk_pipeline.operations.actors import Actor, Role
-from zk_pipeline.operations.sign_in import NotConfirmedError
-from zk_pipeline.operations.throttle import Caller
-from zk_pipeline.runtime import Runtime
-from zk_pipeline.settings import SecondFactor
-from zk_pipeline.store.accounts import User
-from zk_pipeline.web.console import parts
-from zk_pipeline.web.console.parts import Column
+from zk_pipeline.identity import second_factor, sign_in, users
+from zk_pipeline.identity.actors import Actor, Role
+from zk_pipeline.identity.queries import User
+from zk_pipeline.identity.sign_in import NotConfirmedError
+from zk_pipeline.identity.throttle import Caller
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.runtime.settings import SecondFactor
+from zk_pipeline.web.console import widgets
 from zk_pipeline.web.console.visit import Visit
+from zk_pipeline.web.console.widgets import Column
 from zk_pipeline.web.limits import network_of
 
 MOST_SHOWN = 200
@@ -24,22 +24,22 @@ async def show(visit: Visit) -> None:
     """Open the dialog of one's own account."""
     user = await visit.ask(_self, visit.runtime, visit.actor)
     words = visit.words
-    with parts.dialog(words("account"), words("close")) as dialog:
+    with widgets.dialog(words("account"), words("close")) as dialog:
         if not user.has_password:
-            parts.text("p", words("account.provider"))
+            widgets.text("p", words("account.provider"))
             return
-        with parts.card(words("account.factor")) as card:
+        with widgets.card(words("account.factor")) as card:
             pass
         _Factor(visit, card).draw(user)
-        with parts.card(words("account.password")), parts.box("zk-form-column"):
+        with widgets.card(words("account.password")), widgets.box("zk-form-column"):
             _Password(visit, dialog)
 
 
 async def show_users(visit: Visit) -> None:
     """Open the dialog with the users, for admins."""
     words = visit.words
-    with parts.dialog(words("users"), words("close"), wide=True):
-        await _Users(visit, parts.box("")).draw()
+    with widgets.dialog(words("users"), words("close"), wide=True):
+        await _Users(visit, widgets.box("")).draw()
 
 
 async def confirmed(visit: Visit, then: Callable[[], Awaitable[None]]) -> None:
@@ -55,10 +55,10 @@ async def confirmed(visit: Visit, then: Callable[[], Awaitable[None]]) -> None:
 async def _ask_again(visit: Visit, then: Callable[[], Awaitable[None]]) -> None:
     words = visit.words
     user = await visit.ask(_self, visit.runtime, visit.actor)
-    with parts.dialog(words("account.confirm"), words("close")) as dialog:
-        parts.text("p", words("account.confirm.about"))
+    with widgets.dialog(words("account.confirm"), words("close")) as dialog:
+        widgets.text("p", words("account.confirm.about"))
         if not user.has_password:
-            parts.link(words("account.confirm.provider"), _AGAIN)
+            widgets.link(words("account.confirm.provider"), _AGAIN)
             return
         password = _secret(words("account.password.current"))
 
@@ -79,7 +79,7 @@ class _Password:
 
     def __init__(self, visit: Visit, dialog: ui.dialog) -> None:
         self._visit, self._dialog, words = visit, dialog, visit.words
-        parts.text("p", words("account.password.about"), "zk-muted")
+        widgets.text("p", words("account.password.about"), "zk-muted")
         self._current = _secret(words("account.password.current"))
         self._new = _secret(words("account.password.new"), "new-password")
         _submit(visit, words("account.password.change"), self._change, self._new)
@@ -97,7 +97,7 @@ class _Factor:
     def __init__(self, visit: Visit, card: ui.element) -> None:
         self._visit = visit
         with card:
-            self._box = parts.box("zk-form-column").props("aria-live=polite")
+            self._box = widgets.box("zk-form-column").props("aria-live=polite")
 
     def draw(self, user: User) -> None:
         """What can be done now."""
@@ -105,16 +105,16 @@ class _Factor:
         self._box.clear()
         with self._box:
             if visit.runtime.settings.second_factor is SecondFactor.OFF:
-                parts.text("p", words("account.factor.closed"))
+                widgets.text("p", words("account.factor.closed"))
                 return
             if user.second_factor:
-                parts.chip(words("account.factor.on"), "good")
+                widgets.chip(words("account.factor.on"), "good")
                 self._proof()
                 return
-            parts.chip(words("account.factor.off"))
-            parts.text("p", words("account.factor.about"), "zk-muted")
+            widgets.chip(words("account.factor.off"))
+            widgets.text("p", words("account.factor.about"), "zk-muted")
             begin = visit.act(Role.VIEWER, lambda: confirmed(visit, self._begin))
-            parts.button(words("account.factor.begin"), begin, kind="primary")
+            widgets.button(words("account.factor.begin"), begin, kind="primary")
 
     def _proof(self) -> None:
         """What needs password and code."""
@@ -135,9 +135,9 @@ class _Factor:
             visit.tell(words("account.factor.removed"))
             self.draw(await visit.ask(_self, visit.runtime, visit.actor))
 
-        with parts.actions():
-            parts.button(words("account.codes.renew"), visit.act(Role.VIEWER, renew))
-            parts.button(words("account.factor.remove"), visit.act(Role.VIEWER, remove), kind="danger")
+        with widgets.actions():
+            widgets.button(words("account.codes.renew"), visit.act(Role.VIEWER, renew))
+            widgets.button(words("account.factor.remove"), visit.act(Role.VIEWER, remove), kind="danger")
 
     async def _begin(self) -> None:
         visit, words = self._visit, self._visit.words
@@ -145,10 +145,10 @@ class _Factor:
         offer = await visit.ask(second_factor.offer, visit.runtime, user)
         self._box.clear()
         with self._box:
-            parts.text("p", words("account.factor.scan"))
+            widgets.text("p", words("account.factor.scan"))
             picture = ui.html(offer.picture, sanitize=False).classes("zk-qr").props("role=img")
             picture.props["aria-label"] = words("account.factor.picture")
-            parts.text("p", words("account.factor.key", secret=offer.secret), "zk-mono")
+            widgets.text("p", words("account.factor.key", secret=offer.secret), "zk-mono")
             code = _code(words("account.factor.code"))
 
             async def finish() -> None:
@@ -161,11 +161,11 @@ class _Factor:
         words = self._visit.words
         self._box.clear()
         with self._box:
-            parts.text("h4", words("account.codes"))
-            parts.text("p", words("account.codes.about"))
-            with parts.box("zk-codes", "ul"):
+            widgets.text("h4", words("account.codes"))
+            widgets.text("p", words("account.codes.about"))
+            with widgets.box("zk-codes", "ul"):
                 for code in codes:
-                    parts.text("li", code, "zk-mono")
+                    widgets.text("li", code, "zk-mono")
 
 
 class _Users:
@@ -181,9 +181,9 @@ class _Users:
         columns = [Column(words(key)) for key in ("users.email", "users.role", "users.active", "account.factor")]
         self._box.clear()
         with self._box:
-            parts.table(words("users"), [*columns, Column("")], [self._row(user) for user in users])
+            widgets.table(words("users"), [*columns, Column("")], [self._row(user) for user in users])
 
-    def _row(self, user: User) -> list[parts.Cell]:
+    def _row(self, user: User) -> list[widgets.Cell]:
         words = self._visit.words
         state = words("account.factor.on" if user.second_factor else "account.factor.off")
         active = words("yes" if user.active else "no")
@@ -199,23 +199,23 @@ class _Users:
             await self.draw()
 
         label = words("users.reset", email=user.email)
-        parts.icon_button(label, "lock_reset", visit.act(Role.ADMIN, lambda: confirmed(visit, reset)))
+        widgets.icon_button(label, "lock_reset", visit.act(Role.ADMIN, lambda: confirmed(visit, reset)))
 
 
 def _secret(label: str, kind: str = "current-password") -> ui.input:
-    return parts.field(label, password=True).props(f"autocomplete={kind} maxlength=200")
+    return widgets.field(label, password=True).props(f"autocomplete={kind} maxlength=200")
 
 
 def _code(label: str) -> ui.input:
-    return parts.field(label).props("autocomplete=one-time-code autocapitalize=none spellcheck=false maxlength=40")
+    return widgets.field(label).props("autocomplete=one-time-code autocapitalize=none spellcheck=false maxlength=40")
 
 
 def _submit(visit: Visit, label: str, handler: Callable[[], Awaitable[None]], last: ui.input) -> None:
     """The button of a form, which the enter key in its last field presses too."""
     guarded = visit.act(Role.VIEWER, handler)
     last.on("keydown.enter", guarded)
-    with parts.actions():
-        parts.button(label, guarded, kind="primary")
+    with widgets.actions():
+        widgets.button(label, guarded, kind="primary")
 
 
 def _caller(visit: Visit) -> Caller:
@@ -225,12 +225,12 @@ def _caller(visit: Visit) -> Caller:
 
 def _self(runtime: Runtime, actor: Actor) -> User:
     with runtime.database.transaction() as connection:
-        return accounts.of_id(connection, actor.user_id or 0)
+        return users.of_id(connection, actor.user_id or 0)
 
 
 def _listed(runtime: Runtime) -> Sequence[User]:
     with runtime.database.transaction() as connection:
-        return accounts.listed(connection, offset=0, limit=MOST_SHOWN)[0]
+        return users.listed(connection, offset=0, limit=MOST_SHOWN)[0]
 
 
 def _reset(runtime: Runtime, actor: Actor, user_id: int) -> User:

@@ -7,17 +7,17 @@ from typing import Any
 from nicegui import ui
 
 from zk_pipeline.domain.instants import local_day
-from zk_pipeline.operations import cancellations, kpi, runs
-from zk_pipeline.operations.actors import Role
-from zk_pipeline.operations.cancellations import IN_DAGSTER, HeldDays
-from zk_pipeline.operations.kpi import DAYS_SHOWN, Kpi
-from zk_pipeline.operations.runs import Run
-from zk_pipeline.web.console import day_chart, parts, run_table
-from zk_pipeline.web.console.panel import Panel
-from zk_pipeline.web.console.parts import Cell
+from zk_pipeline.identity.actors import Role
+from zk_pipeline.operate import kpi, runs, sync
+from zk_pipeline.operate.kpi import DAYS_SHOWN, Kpi
+from zk_pipeline.operate.runs import Run
+from zk_pipeline.operate.sync import IN_DAGSTER, HeldDays
+from zk_pipeline.web.console import charts, widgets
+from zk_pipeline.web.console import runs as run_table
 from zk_pipeline.web.console.run_actions import RunActions
 from zk_pipeline.web.console.section import Section
 from zk_pipeline.web.console.visit import Visit
+from zk_pipeline.web.console.widgets import Cell, Panel
 
 RUNS_SHOWN = 6
 SECONDS_AT_WORK = 3.0
@@ -31,16 +31,16 @@ class Dashboard:
 
     def __init__(self, visit: Visit) -> None:
         self._visit, words = visit, visit.words
-        self._held = Panel(visit, lambda: cancellations.held(visit.runtime), self._show_held)
+        self._held = Panel(visit, lambda: sync.held(visit.runtime), self._show_held)
         self._figures = Panel(visit, self._load, self._show)
-        with parts.card(words("dashboard.minutes")):
-            with parts.box("zk-filters"):
+        with widgets.card(words("dashboard.minutes")):
+            with widgets.box("zk-filters"):
                 today = local_day(datetime.now(visit.words.zone), visit.words.zone)
                 since = today - timedelta(days=DAYS_SHOWN - 1)
-                self._first = parts.day_field(words("from"), since, self._figures.refresh)
-                self._last = parts.day_field(words("to"), today, self._figures.refresh)
-            self._chart = parts.box("zk-chart-box")
-        with parts.card(words("runs.title")):
+                self._first = widgets.day_field(words("from"), since, self._figures.refresh)
+                self._last = widgets.day_field(words("to"), today, self._figures.refresh)
+            self._chart = widgets.box("zk-chart-box")
+        with widgets.card(words("runs.title")):
             self._runs = Panel(visit, lambda: runs.page(visit.runtime, RUNS_SHOWN, 0)[0], self._show_runs)
         self._again = ui.timer(SECONDS_AT_WORK, self._runs.refresh, active=False)
         visit.live(self._held.refresh)
@@ -57,8 +57,8 @@ class Dashboard:
         words = self._visit.words
         if not held:
             return
-        with parts.box("zk-note zk-warn zk-stack"):
-            parts.text("h3", words("held.title"), "zk-card-title")
+        with widgets.box("zk-note zk-warn zk-stack"):
+            widgets.text("h3", words("held.title"), "zk-card-title")
             for row in held:
                 self._show_question(row)
 
@@ -67,14 +67,14 @@ class Dashboard:
         known["days"] = words.days(row.first, row.last)
         in_dagster = row.cancelled_by == IN_DAGSTER
         told = words("held.in_dagster", **known) if in_dagster else words("held.by", name=row.cancelled_by, **known)
-        with parts.box("zk-row"):
-            parts.text("span", told)
-            parts.link(words("dagster"), row.url, outside=True)
-        parts.text("p", words("held.changes", number=words.number(row.changes)))
+        with widgets.box("zk-row"):
+            widgets.text("span", told)
+            widgets.link(words("dagster"), row.url, outside=True)
+        widgets.text("p", words("held.changes", number=words.number(row.changes)))
         if self._visit.may(Role.OPERATOR):
-            with parts.box("zk-row"):
-                self._answer("held.again", "sync", cancellations.sync_again, row)
-                self._answer("held.leave", "block", cancellations.leave, row)
+            with widgets.box("zk-row"):
+                self._answer("held.again", "sync", sync.sync_again, row)
+                self._answer("held.leave", "block", sync.leave, row)
 
     def _answer(self, label: str, icon: str, operation: Callable[..., Any], row: HeldDays) -> None:
         visit = self._visit
@@ -84,28 +84,28 @@ class Dashboard:
             visit.tell(visit.words(f"{label}.done"))
             await self._held.refresh()
 
-        parts.button(visit.words(label), visit.act(Role.OPERATOR, say), icon=icon)
+        widgets.button(visit.words(label), visit.act(Role.OPERATOR, say), icon=icon)
 
     def _load(self) -> Kpi:
-        return kpi.figures(self._visit.runtime, parts.day_of(self._first), parts.day_of(self._last))
+        return kpi.figures(self._visit.runtime, widgets.day_of(self._first), widgets.day_of(self._last))
 
     def _show(self, figures: Kpi) -> None:
         if figures.active_connectors < _BOTH_SIDES:
             self._first_steps()
-        with parts.box("zk-cards"):
+        with widgets.box("zk-cards"):
             for name, value in self._values(figures).items():
-                with parts.card(classes="zk-kpi"):
-                    parts.text("div", self._visit.words(f"kpi.{name}"), "zk-kpi-name")
+                with widgets.card(classes="zk-kpi"):
+                    widgets.text("div", self._visit.words(f"kpi.{name}"), "zk-kpi-name")
                     _value(value)
         self._chart.clear()
         with self._chart:
-            day_chart.show(self._visit, figures.series)
+            charts.show_days(self._visit, figures.series)
 
     def _values(self, figures: Kpi) -> dict[str, Cell]:
         words, status = self._visit.words, figures.status
         lag = status.lag_seconds
         return {
-            "conflicts": lambda: parts.link(words.number(status.conflicts), "/reconcile?view=conflicts"),
+            "conflicts": lambda: widgets.link(words.number(status.conflicts), "/reconcile?view=conflicts"),
             "parked": words.number(status.parked),
             "today": words.minutes(figures.minutes_today),
             "month": words.minutes(figures.minutes_this_month),
@@ -118,20 +118,20 @@ class Dashboard:
     def _last_run(self, run: Run | None) -> None:
         words = self._visit.words
         if run is None:
-            parts.text("div", words("kpi.never"), "zk-kpi-value")
+            widgets.text("div", words("kpi.never"), "zk-kpi-value")
             return
-        with parts.box("zk-row"):
+        with widgets.box("zk-row"):
             run_table.status(words, run)
-            parts.link(words("dagster"), run.url, outside=True)
-        parts.text("div", words.instant(run.started_at), "zk-muted")
+            widgets.link(words("dagster"), run.url, outside=True)
+        widgets.text("div", words.instant(run.started_at), "zk-muted")
         if run.failure:
-            parts.text("div", run.failure)
+            widgets.text("div", run.failure)
 
     def _first_steps(self) -> None:
         words = self._visit.words
-        with parts.box("zk-note"):
-            parts.text("p", words("dashboard.first_steps"))
-            parts.link(words("dashboard.connect"), "/connectors")
+        with widgets.box("zk-note"):
+            widgets.text("p", words("dashboard.first_steps"))
+            widgets.link(words("dashboard.connect"), "/connectors")
 
     def _show_runs(self, shown: Sequence[Run]) -> None:
         run_table.show(self._visit.words, shown, RunActions(self._visit).show)
@@ -140,9 +140,9 @@ class Dashboard:
 
 def _value(value: Cell) -> None:
     if isinstance(value, str):
-        parts.text("div", value, "zk-kpi-value")
+        widgets.text("div", value, "zk-kpi-value")
         return
-    with parts.box("zk-kpi-value"):
+    with widgets.box("zk-kpi-value"):
         value()
 
 

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from nicegui import ui
 from nicegui.element import Element
 
-from zk_pipeline.operations.actors import Role
-from zk_pipeline.web.console import parts
-from zk_pipeline.web.console.parts import Kind
+from zk_pipeline.identity.actors import Role
+from zk_pipeline.web.console import widgets
 from zk_pipeline.web.console.visit import TOLD, Visit
+from zk_pipeline.web.console.widgets import Kind
 
 
 @contextmanager
@@ -40,9 +40,9 @@ def confirm(
 ) -> None:
     """Ask before something is done that others notice. Why it cannot be done is told in the same place."""
     words = visit.words
-    with parts.dialog(title, words("close")) as dialog:
-        parts.text("p", effect)
-        told = parts.box("zk-stack").props("aria-live=assertive")
+    with widgets.dialog(title, words("close")) as dialog:
+        widgets.text("p", effect)
+        told = widgets.box("zk-stack").props("aria-live=assertive")
 
         async def go() -> None:
             told.clear()
@@ -51,11 +51,11 @@ def confirm(
                     await act()
             except TOLD as error:
                 with told:
-                    parts.text("p", str(error), "zk-note zk-warn")
+                    widgets.text("p", str(error), "zk-note zk-warn")
                 button.disable()
             else:
                 dialog.close()
 
-        with parts.actions():
-            parts.button(words("cancel"), dialog.close)
-            button = parts.button(label, visit.act(needed, go), kind=kind)
+        with widgets.actions():
+            widgets.button(words("cancel"), dialog.close)
+            button = widgets.button(label, visit.act(needed, go), kind=kind)

@@ -1,13 +1,112 @@
-"""What can be done with a run from its row: cancel it, approve what it left waiting, and take back what it wrote."""
+"""What can be done with a run: cancel it, approve what it left waiting, undo what it wrote."""
 
-from zk_pipeline.operations import cancellations
-from zk_pipeline.operations.actors import Role
-from zk_pipeline.operations.runs import Run
-from zk_pipeline.settings import PushMode
-from zk_pipeline.web.console import feedback, parts
+from collections import Counter
+from collections.abc import Sequence
+
+from zk_pipeline.decisions import undo
+from zk_pipeline.decisions.undo import UndoLine, UndoPlan, UndoRun
+from zk_pipeline.identity.actors import Role
+from zk_pipeline.operate import runs, sync
+from zk_pipeline.operate.runs import Run
+from zk_pipeline.runtime.settings import PushMode
+from zk_pipeline.web.console import feedback, widgets
+from zk_pipeline.web.console import runs as run_table
+from zk_pipeline.web.console.feedback import working
+from zk_pipeline.web.console.runs import Watch
 from zk_pipeline.web.console.sync_dialog import SyncDialog
-from zk_pipeline.web.console.undo_dialog import UndoDialog
-from zk_pipeline.web.console.visit import Visit
+from zk_pipeline.web.console.visit import Visit, new_key
+from zk_pipeline.web.console.widgets import Cell, Column
+from zk_pipeline.web.console.words import Words
+
+# Undo: what taking a run's writes back would do, and having it done.
+
+LINES_SHOWN = 10
+
+_SUCCESS = "success"
+
+
+class UndoDialog:
+    """The dialog of one run and what is under way in it; closing it stops nothing but the looking on."""
+
+    def __init__(self, visit: Visit, run: Run) -> None:
+        self._visit, self._words, self._run = visit, visit.words, run
+        self._key = new_key()
+
+    async def show(self) -> None:
+        """Open it with what would be done now."""
+        words, run = self._words, self._run
+        with widgets.dialog(words("undo.title", run=run.run_id[:8]), words("close"), wide=True):
+            widgets.text("p", words("undo.about"), "zk-muted")
+            widgets.text("p", words("undo.again"), "zk-note")
+            self._watch = Watch(self._visit)
+            with widgets.actions():
+                carry_out = self._visit.act(Role.OPERATOR, self._carry_out)
+                self._button = widgets.button(words("undo.run"), carry_out, kind="danger", icon="undo")
+                self._button.disable()
+        with self._watch.drawn():
+            widgets.skeleton(words("loading"))
+        self._key = new_key()
+        plan = await self._visit.ask(undo.plan, self._visit.runtime, run.run_id)
+        self._draw(plan)
+        self._button.set_enabled(bool(plan.wanted))
+
+    async def _carry_out(self) -> None:
+        visit = self._visit
+        with working(self._button):
+            started = await visit.once(self._key, undo.launch, visit.runtime, visit.actor, self._run.run_id)
+        self._button.disable()
+        await self._watch.until(lambda: self._look(started))
+
+    async def _look(self, started: UndoRun) -> bool:
+        visit, words = self._visit, self._words
+        label = words("undo.title", run=self._run.run_id[:8])
+        (state,) = await self._watch.started([(label, started.run_id, started.url)])
+        if state not in run_table.ENDED:
+            return False
+        plan = await visit.ask(undo.plan, visit.runtime, self._run.run_id)
+        self._draw(plan)
+        if state != _SUCCESS:
+            visit.warn(words("undo.failed"))
+            return True
+        done = await visit.ask(runs.one, visit.runtime, started.run_id)
+        number = words.number(done.counts.get("undone", 0))
+        if plan.left:
+            visit.warn(words("undo.done.left", number=number, left=words.number(len(plan.left))))
+        else:
+            visit.tell(words("undo.done", number=number))
+        return True
+
+    def _draw(self, plan: UndoPlan) -> None:
+        words = self._words
+        with self._watch.drawn():
+            if not (plan.wanted or plan.left):
+                widgets.empty(words("undo.nothing"), words("undo.nothing.hint"))
+                return
+            sums = Counter(line.undo for line in (*plan.wanted, *plan.left))
+            widgets.facts([(_kind(words, kind), words.number(number)) for kind, number in sums.items()])
+            self._lines(words("undo.wanted"), plan.wanted)
+            self._lines(words("undo.left"), plan.left)
+
+    def _lines(self, title: str, lines: Sequence[UndoLine]) -> None:
+        words = self._words
+        if not lines:
+            return
+        widgets.text("h3", title, "zk-card-title")
+        columns = [Column(words(f"undo.column.{name}")) for name in ("day", "sheet", "undo", "why")]
+        widgets.table(title, columns, [self._line(line) for line in lines[:LINES_SHOWN]])
+        if len(lines) > LINES_SHOWN:
+            widgets.text("p", words("sync.more", number=words.number(len(lines) - LINES_SHOWN)), "zk-muted")
+
+    def _line(self, line: UndoLine) -> list[Cell]:
+        words = self._words
+        return [words.day(line.day) if line.day else "", str(line.kimai_id), _kind(words, line.undo), line.text]
+
+
+def _kind(words: Words, reversal: str) -> str:
+    return words(f"undo.kind.{reversal}")
+
+
+# What can be done with a run from its row: cancel it, approve what it left waiting, and take back what it wrote.
 
 _STOPPING = "canceling"
 _WRITTEN = ("created", "updated", "deleted", "linked", "adopted", "customers", "projects")
@@ -23,7 +122,7 @@ class RunActions:
         """Draw the buttons of one run."""
         if not self._visit.may(Role.OPERATOR):
             return
-        with parts.box("zk-row zk-row-actions"):
+        with widgets.box("zk-row zk-row-actions"):
             if run.is_under_way and run.status != _STOPPING:
                 self._button("runs.cancel", "cancel", lambda: self._confirm_cancel(run))
             in_review = self._visit.runtime.settings.push_mode is PushMode.REVIEW
@@ -32,14 +131,14 @@ class RunActions:
             if not run.is_under_way and not run.taken_back and any(run.counts.get(name) for name in _WRITTEN):
                 self._button("runs.undo", "undo", UndoDialog(self._visit, run).show)
 
-    def _button(self, label: str, icon: str, handler: parts.Handler) -> None:
-        parts.button(self._visit.words(label), self._visit.act(Role.OPERATOR, handler), kind="quiet", icon=icon)
+    def _button(self, label: str, icon: str, handler: widgets.Handler) -> None:
+        widgets.button(self._visit.words(label), self._visit.act(Role.OPERATOR, handler), kind="quiet", icon=icon)
 
     def _confirm_cancel(self, run: Run) -> None:
         visit, words = self._visit, self._visit.words
 
         async def cancel() -> None:
-            await visit.ask(cancellations.cancel, visit.runtime, visit.actor, run.run_id)
+            await visit.ask(sync.cancel, visit.runtime, visit.actor, run.run_id)
             visit.tell(words("runs.cancel.done"))
 
         title = words("runs.cancel.title", run=run.run_id[:8])

@@ -5,12 +5,12 @@ from typing import Any
 
 from nicegui import ui
 
-from zk_pipeline.operations import schedule
-from zk_pipeline.operations.actors import Role
-from zk_pipeline.runtime import Runtime
-from zk_pipeline.schedules import MOST_DAYS, PRESETS, ScheduleError, SchedulePlan
-from zk_pipeline.settings import WhenBusy
-from zk_pipeline.web.console import parts
+from zk_pipeline.identity.actors import Role
+from zk_pipeline.operate import schedules
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.runtime.schedules import MOST_DAYS, PRESETS, ScheduleError, SchedulePlan
+from zk_pipeline.runtime.settings import WhenBusy
+from zk_pipeline.web.console import widgets
 from zk_pipeline.web.console.visit import Visit
 
 RUNS_SHOWN = 5
@@ -18,13 +18,13 @@ RUNS_SHOWN = 5
 
 async def show(visit: Visit) -> None:
     """Open the dialog."""
-    plans = await visit.ask(schedule.shown, visit.runtime)
+    plans = await visit.ask(schedules.shown, visit.runtime)
     words = visit.words
-    with parts.dialog(words("schedule"), words("close"), wide=True):
-        parts.text("p", words("schedule.about", zone=visit.runtime.settings.timezone), "zk-muted")
+    with widgets.dialog(words("schedule"), words("close"), wide=True):
+        widgets.text("p", words("schedule.about", zone=visit.runtime.settings.timezone), "zk-muted")
         for plan in plans:
-            with parts.card(words(f"schedule.{plan.name}")):
-                parts.text("p", words(f"schedule.{plan.name}.about"), "zk-muted")
+            with widgets.card(words(f"schedule.{plan.name}")):
+                widgets.text("p", words(f"schedule.{plan.name}.about"), "zk-muted")
                 await _Form(visit, plan).preview()
 
 
@@ -34,17 +34,17 @@ class _Form:
         words = visit.words
         presets = {"": words("schedule.own"), **{name: words(f"schedule.preset.{name}") for name in PRESETS}}
         busy = {when: words(f"schedule.busy.{when}") for when in WhenBusy}
-        with parts.box("zk-filters zk-form"):
+        with widgets.box("zk-filters zk-form"):
             self._on = ui.switch(words("schedule.on"), value=plan.on, on_change=self.preview)
-            self._preset = parts.choice(words("schedule.preset"), presets, "", self._take_preset)
-            self._cron = parts.field(words("schedule.cron"), plan.cron).on_value_change(self.preview)
+            self._preset = widgets.choice(words("schedule.preset"), presets, "", self._take_preset)
+            self._cron = widgets.field(words("schedule.cron"), plan.cron).on_value_change(self.preview)
             self._cron.props("debounce=350 maxlength=100 input-class=zk-mono")
             self._days = ui.number(words("schedule.days"), value=plan.days, min=1, max=MOST_DAYS, precision=0)
             self._days.props("outlined dense").classes("zk-field")
-            self._busy = parts.choice(words("schedule.busy"), busy, plan.when_busy)
-        self._next = parts.box("zk-next").props("aria-live=polite")
-        with parts.actions():
-            self._save = parts.button(words("save"), visit.act(Role.ADMIN, self._store), kind="primary")
+            self._busy = widgets.choice(words("schedule.busy"), busy, plan.when_busy)
+        self._next = widgets.box("zk-next").props("aria-live=polite")
+        with widgets.actions():
+            self._save = widgets.button(words("save"), visit.act(Role.ADMIN, self._store), kind="primary")
 
     async def _take_preset(self) -> None:
         values = PRESETS.get(self._preset.value, {})
@@ -61,13 +61,13 @@ class _Form:
             self._save.set_enabled(not isinstance(answer, str))
             with self._next:
                 if isinstance(answer, str):
-                    parts.text("p", answer, "zk-note zk-warn")
+                    widgets.text("p", answer, "zk-note zk-warn")
                 elif not self._on.value:
-                    parts.text("p", words("schedule.off"), "zk-muted")
+                    widgets.text("p", words("schedule.off"), "zk-muted")
                 else:
-                    parts.text("span", words("schedule.next"), "zk-muted")
+                    widgets.text("span", words("schedule.next"), "zk-muted")
                     for instant in answer:
-                        parts.chip(words.instant(instant))
+                        widgets.chip(words.instant(instant))
 
     async def _store(self) -> None:
         visit, words = self._visit, self._words
@@ -75,10 +75,10 @@ class _Form:
         if not given:
             visit.tell(words("schedule.same"))
             return
-        changed = await visit.ask(schedule.change, visit.runtime, visit.actor, self._plan.name, given)
+        changed = await visit.ask(schedules.change, visit.runtime, visit.actor, self._plan.name, given)
         self._plan = changed.after
         self._save.props("loading")
-        effect = await visit.ask(schedule.take_over, visit.runtime, changed)
+        effect = await visit.ask(schedules.take_over, visit.runtime, changed)
         self._save.props(remove="loading")
         if effect.now:
             visit.tell(words("schedule.stored"))
@@ -97,6 +97,6 @@ class _Form:
 def _preview(runtime: Runtime, cron: str) -> list[datetime] | str:
     """The next runs, or why there can be none."""
     try:
-        return schedule.preview(runtime, cron, datetime.now(UTC), RUNS_SHOWN)
+        return schedules.preview(runtime, cron, datetime.now(UTC), RUNS_SHOWN)
     except ScheduleError as error:
         return str(error)

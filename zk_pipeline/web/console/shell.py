@@ -1,4 +1,4 @@
-"""The frame of every page: skip link, top bar, navigation, the boxes of the sections, and the live refresh."""
+"""The frame of every page: top bar, navigation, the sections, and the live refresh."""
 
 import asyncio
 import logging
@@ -9,13 +9,104 @@ from fastapi import Request
 from nicegui import background_tasks, ui
 from nicegui.events import GenericEventArguments
 
-from zk_pipeline.runtime import Runtime
-from zk_pipeline.web.console import parts, top_bar
-from zk_pipeline.web.console.live import Live
+from zk_pipeline.identity.actors import Role
+from zk_pipeline.operate.overview import ChangeMark, change_mark
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.web.authentication import cookie_of
+from zk_pipeline.web.console import (
+    account_dialog,
+    audit,
+    connectors,
+    dashboard,
+    mappings,
+    reconcile,
+    schedule_dialog,
+    statement,
+    widgets,
+)
 from zk_pipeline.web.console.section import Section
+from zk_pipeline.web.console.sync_dialog import SyncDialog
 from zk_pipeline.web.console.visit import Visit, Visitor
-from zk_pipeline.web.console.words import Words, chosen
-from zk_pipeline.web.cookies import cookie_of
+from zk_pipeline.web.console.words import Language, Words, chosen
+
+# The top bar: what it is, sync now, the schedule, language and colours, and who is signed in.
+
+
+def show(visit: Visit, drawer: ui.left_drawer) -> None:
+    """The bar at the top of every page; what the role may not do is not there."""
+    words = visit.words
+    with ui.header(bordered=True).classes("zk-top"):
+        widgets.icon_button(words("navigation"), "menu", drawer.toggle).classes("zk-menu-button")
+        with widgets.link("", "/").classes("zk-brand", remove="zk-link"):
+            widgets.text("h1", "zk_pipeline")
+        widgets.box("zk-grow")
+        if visit.may(Role.ADMIN):
+            open_schedule = visit.act(Role.ADMIN, lambda: schedule_dialog.show(visit))
+            _named(widgets.button(words("schedule"), open_schedule, icon="schedule"), words("schedule"))
+        if visit.may(Role.OPERATOR):
+            open_sync = visit.act(Role.OPERATOR, lambda: SyncDialog(visit).show())
+            sync = widgets.button(words("sync.now"), open_sync, kind="primary", icon="sync")
+            _named(sync, words("sync.now"))
+        _language(visit)
+        widgets.icon_button(words("theme"), "contrast").on("click", js_handler="() => zkConsole.theme()")
+        _account(visit)
+
+
+def _named(button: ui.button, name: str) -> None:
+    """Keep a button's name where there is only room for its icon."""
+    button.props["aria-label"] = name
+
+
+def _language(visit: Visit) -> None:
+    with widgets.icon_button(visit.words("language"), "translate"), ui.menu().props("auto-close"):
+        for language in Language:
+            item = ui.menu_item(language.own_name)
+            item.props(f"lang={language}").on("click", js_handler=f"() => zkConsole.language('{language}')")
+
+
+def _account(visit: Visit) -> None:
+    words = visit.words
+    with widgets.icon_button(words("account"), "account_circle"), ui.menu().props("auto-close"):
+        widgets.text("p", visit.visitor.name, "zk-menu-name")
+        widgets.text("p", words(f"role.{visit.actor.role}"), "zk-menu-note")
+        ui.menu_item(words("account"), visit.act(Role.VIEWER, lambda: account_dialog.show(visit)))
+        if visit.may(Role.ADMIN):
+            ui.menu_item(words("users"), visit.act(Role.ADMIN, lambda: account_dialog.show_users(visit)))
+        ui.menu_item(words("sign_out")).on("click", js_handler="() => zkConsole.signOut()")
+
+
+# Keeps a page up to date for as long as somebody looks at it: a light question every few seconds.
+
+SECONDS = 5.0
+
+
+class Live:
+    """Asks for the change mark, and has everything loaded again once it is another. A hidden tab asks for nothing."""
+
+    def __init__(self, visit: Visit) -> None:
+        self._visit = visit
+        self._seen: ChangeMark | None = None
+        self._timer = ui.timer(SECONDS, self._look)
+        ui.on("zk-looked-at", self._looked_at)
+
+    def _looked_at(self, event: GenericEventArguments) -> None:
+        self._timer.active = bool(event.args)
+
+    async def _look(self) -> None:
+        with self._visit.telling():
+            mark = await self._visit.ask(_mark, self._visit.runtime)
+            if self._seen is not None and mark != self._seen:
+                for refresh in self._visit.refreshers:
+                    await refresh()
+            self._seen = mark
+
+
+def _mark(runtime: Runtime) -> ChangeMark:
+    with runtime.database.transaction() as connection:
+        return change_mark(connection)
+
+
+# The frame of every page: skip link, top bar, navigation, the boxes of the sections, and the live refresh.
 
 LANGUAGE_COOKIE = "zk_language"
 THEME_COOKIE = "zk_theme"
@@ -40,7 +131,7 @@ def page(runtime: Runtime, all_sections: Sequence[Section], shown: Sequence[Sect
         if shown is not all_sections:
             visit.client.title = f"{visit.words(f'{shown[0].name}.title')} · zk_pipeline"
         drawer = _navigation(visit, all_sections, alone=shown is not all_sections)
-        top_bar.show(visit, drawer)
+        show(visit, drawer)
         boxes = {section.name: _box(visit, section) for section in shown}
         _skip_link(visit)
         _load_in_view(visit, shown, boxes)
@@ -70,25 +161,27 @@ def _navigation(visit: Visit, sections: Sequence[Section], *, alone: bool) -> ui
     # when a slow device needs more than a second to answer.
     drawer = ui.left_drawer(value=False, bordered=True).props("width=232 breakpoint=900 show-if-above")
     drawer.classes("zk-drawer")
-    with drawer, parts.box("zk-nav", "nav") as nav:
+    with drawer, widgets.box("zk-nav", "nav") as nav:
         nav.props["aria-label"] = visit.words("navigation")
         for section in sections:
-            with parts.link("", f"/#{section.name}" if alone else f"#{section.name}") as link:
+            with widgets.link("", f"/#{section.name}" if alone else f"#{section.name}") as link:
                 link.classes("zk-nav-link", remove="zk-link").props(f"data-section={section.name}")
                 ui.icon(section.icon)
-                parts.text("span", visit.words(f"{section.name}.title"))
+                widgets.text("span", visit.words(f"{section.name}.title"))
     return drawer
 
 
 def _box(visit: Visit, section: Section) -> ui.element:
     """A section with its heading, and the box in it that is filled later."""
-    with parts.box("zk-section", "section") as around:
+    with widgets.box("zk-section", "section") as around:
         around.props(f"id={section.name} aria-labelledby={section.name}-title data-zk-section={section.name}")
-        with parts.box("zk-section-head"):
-            parts.text("h2", visit.words(f"{section.name}.title"), "zk-section-title").props(f"id={section.name}-title")
-            parts.text("p", visit.words(f"{section.name}.about"), "zk-muted")
-        with parts.box("zk-section-body") as box:
-            parts.skeleton(visit.words("loading"))
+        with widgets.box("zk-section-head"):
+            widgets.text("h2", visit.words(f"{section.name}.title"), "zk-section-title").props(
+                f"id={section.name}-title"
+            )
+            widgets.text("p", visit.words(f"{section.name}.about"), "zk-muted")
+        with widgets.box("zk-section-body") as box:
+            widgets.skeleton(visit.words("loading"))
     return box
 
 
@@ -127,6 +220,18 @@ async def _fill(visit: Visit, section: Section, box: ui.element) -> None:
         box.clear()
         with box:
             words = visit.words
-            parts.failed(
+            widgets.failed(
                 words("error.part"), words("error.defect"), words("try_again"), lambda: _fill(visit, section, box)
             )
+
+
+# The sections of the console, in their order.
+
+SECTIONS: tuple[Section, ...] = (
+    dashboard.SECTION,
+    connectors.SECTION,
+    mappings.SECTION,
+    reconcile.SECTION,
+    statement.SECTION,
+    audit.SECTION,
+)

@@ -1,24 +1,143 @@
-"""Sync now: choose days, have their plan made, look at it, approve it where that is asked for, and carry it out.
+"""Sync now: choose days, look at their plan, approve it where that is asked for, and have it carried out."""
 
-Approving and carrying out are two acts. Each has a key, made when what it is about was shown: pressed twice, it is done
-once.
-"""
-
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
-from zk_pipeline.domain.demand import LONGEST_RANGE
+from nicegui import ui
+
+from zk_pipeline.decisions import plans
+from zk_pipeline.decisions.plans import PlanLine, PlannedDay, StoredPlan
+from zk_pipeline.domain.changed_days import LONGEST_RANGE
 from zk_pipeline.domain.instants import day_ranges, local_day
-from zk_pipeline.operations import plans, runs, sync
-from zk_pipeline.operations.actors import Role
-from zk_pipeline.operations.errors import StaleError
-from zk_pipeline.operations.plans import PlannedDay
-from zk_pipeline.operations.runs import Run, StartedRun
-from zk_pipeline.operations.sync import RequestState, SyncRequest
-from zk_pipeline.settings import PushMode
-from zk_pipeline.web.console import parts, plan_view, run_table
+from zk_pipeline.identity.actors import Role, StaleError
+from zk_pipeline.operate import runs, sync
+from zk_pipeline.operate.runs import Run, StartedRun
+from zk_pipeline.operate.sync import RequestState, SyncRequest
+from zk_pipeline.runtime.settings import PushMode
+from zk_pipeline.web.console import runs as run_table
+from zk_pipeline.web.console import widgets
+from zk_pipeline.web.console.runs import Watch
 from zk_pipeline.web.console.visit import Visit, new_key
-from zk_pipeline.web.console.watching import Watch
+from zk_pipeline.web.console.widgets import Cell, Column
+from zk_pipeline.web.console.words import Words
+
+# What the plan of some days would write, as a dialog shows it: sums, all lines page by page, and who approved what.
+
+LINES_SHOWN = 10
+
+_SUMS = ("creates", "updates", "deletes", "links", "customers", "projects")
+
+
+@dataclass(slots=True)
+class Selection:
+    """The lines that are selected for approval, as they were shown: hashes by day and key, on whatever page."""
+
+    changed: Callable[[], None]
+    lines: dict[tuple[date, str], str] = field(default_factory=dict[tuple[date, str], str])
+
+    def box(self, words: Words, line: PlanLine) -> None:
+        """The box that selects a line; one that is approved says so."""
+        if line.approved:
+            widgets.chip(words("sync.line.approved"), "good")
+            return
+
+        def change() -> None:
+            if made.value:
+                self.lines[line.day, line.key] = line.hash
+            else:
+                self.lines.pop((line.day, line.key), None)
+            self.changed()
+
+        made = ui.checkbox(value=(line.day, line.key) in self.lines, on_change=change).props("dense")
+        made.props["aria-label"] = words("sync.select", what=line.ticket or line.key)
+
+
+def show(words: Words, plan: StoredPlan, page: int, go: Callable[[int], object], selection: Selection | None) -> None:
+    """The sums and one page of the lines, or that there is nothing to write; pages count from 1."""
+    if plan.outdated_days:
+        days = ", ".join(words.day(day) for day in plan.outdated_days)
+        widgets.text("p", words("sync.outdated", days=days), "zk-note zk-warn")
+    if not plan.sums.lines:
+        if not plan.outdated_days:
+            widgets.empty(words("sync.nothing"), words("sync.nothing.hint"))
+        return
+    widgets.facts(_sums(words, plan))
+    columns = [Column(words("sync.selection"))] if selection else []
+    columns += [Column(words(f"sync.{name}")) for name in ("day", "action", "what")]
+    columns += [Column(words(f"reconcile.{name}")) for name in ("agent", "customer")]
+    columns += [Column(words("field.project")), Column(words("reconcile.minutes"), number=True)]
+    widgets.table(words("sync.lines"), columns, [_line(words, line, selection) for line in plan.lines])
+    if plan.sums.lines > LINES_SHOWN:
+        widgets.pager(words, page, LINES_SHOWN, plan.sums.lines, go)
+
+
+def show_approvals(words: Words, days: Sequence[PlannedDay]) -> None:
+    """Of each day that writes: whether its plan is approved, by whom and when, and what changed since."""
+    columns = [Column(words("sync.day")), Column(words("sync.writes"), number=True)]
+    columns += [Column(words("reconcile.minutes"), number=True), Column(words("sync.approval"))]
+    rows: list[list[Cell]] = [
+        [
+            words.day(day.day),
+            words.number(day.lines),
+            words.number(day.minutes),
+            lambda day=day: _approval(words, day),
+        ]
+        for day in days
+    ]
+    widgets.table(words("sync.approvals"), columns, rows)
+
+
+def show_objections(words: Words, objections: Sequence[str], *, may_pass: bool) -> None:
+    """Why the run would stop before the first write, and who can let it pass."""
+    with widgets.box("zk-note zk-warn").props("role=alert"):
+        for sentence in objections:
+            widgets.text("p", sentence)
+        widgets.text("p", words("sync.stopped.admin" if may_pass else "sync.stopped.operator"))
+
+
+def _approval(words: Words, day: PlannedDay) -> None:
+    with widgets.box("zk-row"):
+        if day.approved_at is None:
+            widgets.chip(words("approval.none"), "warn")
+            return
+        if day.approved:
+            widgets.chip(words("approval.given"), "good")
+        elif day.changed:
+            widgets.chip(words("approval.outdated"), "warn")
+        else:
+            widgets.chip(words("approval.partly", number=words.number(day.waiting)), "warn")
+        widgets.text("span", words("approval.by", name=day.approved_by, at=words.instant(day.approved_at)), "zk-muted")
+        if day.changed:
+            widgets.text("span", words("approval.changed", number=words.number(day.changed)), "zk-muted")
+
+
+def _sums(words: Words, plan: StoredPlan) -> list[tuple[str, Cell]]:
+    told: list[tuple[str, Cell]] = [
+        (words(f"sync.{name}"), words.number(number)) for name in _SUMS if (number := getattr(plan.sums, name))
+    ]
+    return [*told, (words("bulk.minutes"), words.minutes(plan.sums.minutes))]
+
+
+def _line(words: Words, line: PlanLine, selection: Selection | None) -> list[Cell]:
+    changed = ", ".join(words.known(f"field.{name}", name) for name in line.changes)
+    what = line.description or changed or line.key
+    return [
+        *([lambda: selection.box(words, line)] if selection else []),
+        words.day(line.day),
+        words.known(f"value.{line.action}", line.action),
+        what,
+        line.agent,
+        line.customer,
+        line.project,
+        words.number(line.minutes),
+    ]
+
+
+# Sync now: choose days, have their plan made, look at it, approve it where that is asked for, and carry it out.
+#
+# Approving and carrying out are two acts. Each has a key, made when what it is about was shown: pressed twice, it is
+# done once.
 
 DAYS = 7
 
@@ -35,7 +154,7 @@ class SyncDialog:
         self._mode = visit.runtime.settings.push_mode
         self._planned: Days | None = None
         self._unapproved: list[PlannedDay] = []
-        self._selection = plan_view.Selection(self._selected)
+        self._selection = Selection(self._selected)
         self._key = new_key()
         self._objections: tuple[str, ...] = ()
 
@@ -51,22 +170,22 @@ class SyncDialog:
 
     def _open(self, days: Days) -> None:
         words = self._words
-        with parts.dialog(words("sync.now"), words("close"), wide=True):
-            parts.text("p", words("sync.about"), "zk-muted")
+        with widgets.dialog(words("sync.now"), words("close"), wide=True):
+            widgets.text("p", words("sync.about"), "zk-muted")
             if self._mode is not PushMode.AUTO:
-                parts.text("p", words(f"sync.mode.{self._mode}"), "zk-note zk-warn")
-            with parts.box("zk-filters"):
-                self._first = parts.day_field(words("from"), days[0], self._changed)
-                self._last = parts.day_field(words("to"), days[1], self._changed)
+                widgets.text("p", words(f"sync.mode.{self._mode}"), "zk-note zk-warn")
+            with widgets.box("zk-filters"):
+                self._first = widgets.day_field(words("from"), days[0], self._changed)
+                self._last = widgets.day_field(words("to"), days[1], self._changed)
                 plan = self._visit.act(Role.OPERATOR, self._plan)
-                self._plan_button = parts.button(words("sync.plan"), plan, kind="primary", icon="fact_check")
+                self._plan_button = widgets.button(words("sync.plan"), plan, kind="primary", icon="fact_check")
             self._watch = Watch(self._visit)
-            with parts.actions():
+            with widgets.actions():
                 approve = self._visit.act(Role.OPERATOR, self._approve)
-                self._approve_button = parts.button(words("sync.approval"), approve, kind="primary", icon="approval")
+                self._approve_button = widgets.button(words("sync.approval"), approve, kind="primary", icon="approval")
                 self._approve_button.set_visibility(False)
                 run = self._visit.act(Role.OPERATOR, self._run)
-                self._run_button = parts.button(words("sync.run"), run, kind="primary", icon="play_arrow")
+                self._run_button = widgets.button(words("sync.run"), run, kind="primary", icon="play_arrow")
                 self._run_button.disable()
 
     def _changed(self) -> None:
@@ -77,7 +196,7 @@ class SyncDialog:
         self._run_button.disable()
 
     def _days(self) -> Days | None:
-        first, last = parts.day_of(self._first), parts.day_of(self._last)
+        first, last = widgets.day_of(self._first), widgets.day_of(self._last)
         if first is None or last is None:
             self._visit.warn(self._words("sync.days"))
             return None
@@ -104,17 +223,17 @@ class SyncDialog:
         visit, words, in_review = self._visit, self._words, self._mode is PushMode.REVIEW
         planned = await self._planned_days(days) if in_review else []
         self._objections = await visit.ask(sync.objections, visit.runtime, *days)
-        offset = (page - 1) * plan_view.LINES_SHOWN
-        plan = await visit.ask(plans.stored, visit.runtime, *days, plan_view.LINES_SHOWN, offset)
+        offset = (page - 1) * LINES_SHOWN
+        plan = await visit.ask(plans.stored, visit.runtime, *days, LINES_SHOWN, offset)
         self._unapproved = [day for day in planned if not day.approved]
         self._key = new_key()
         turn = visit.act(Role.OPERATOR, lambda wanted: self._show_plan(days, wanted))
         with self._watch.drawn():
-            plan_view.show(words, plan, page, turn, self._selection if in_review else None)
+            show(words, plan, page, turn, self._selection if in_review else None)
             if planned:
-                plan_view.show_approvals(words, planned)
+                show_approvals(words, planned)
             if self._objections:
-                plan_view.show_objections(words, self._objections, may_pass=visit.may(Role.ADMIN))
+                show_objections(words, self._objections, may_pass=visit.may(Role.ADMIN))
         self._offer(days, has_approved=any(day.waiting < day.lines for day in planned) or not planned)
 
     def _offer(self, days: Days, *, has_approved: bool) -> None:
@@ -233,9 +352,9 @@ class SyncDialog:
     def _progress(self, asked: SyncRequest) -> None:
         words = self._words
         done = words("sync.progress", done=words.number(asked.days_done), days=words.number(asked.days))
-        parts.text("p", f"{words(f'sync.state.{asked.state}')} {done}", "zk-lead")
+        widgets.text("p", f"{words(f'sync.state.{asked.state}')} {done}", "zk-lead")
         if not asked.runs:
-            parts.text("p", words("sync.soon"), "zk-muted")
+            widgets.text("p", words("sync.soon"), "zk-muted")
         for run in asked.runs:
             self._watch.run(run)
 

@@ -12,15 +12,14 @@ from nicegui import Client, ui
 from pydantic import TypeAdapter
 from starlette.concurrency import run_in_threadpool
 
-from zk_pipeline.operations import acts
-from zk_pipeline.operations.actors import Actor, Role
-from zk_pipeline.operations.errors import OperationError
-from zk_pipeline.operations.sign_in import SessionOverError
-from zk_pipeline.runtime import Runtime
+from zk_pipeline.identity.actors import Actor, OperationError, Role
+from zk_pipeline.identity.sign_in import SessionOverError
+from zk_pipeline.operate import runs
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.web.authentication import Session
 from zk_pipeline.web.console.words import Words
 from zk_pipeline.web.errors import EXPLAINED
 from zk_pipeline.web.once import once
-from zk_pipeline.web.recognition import Session
 
 Given = ParamSpec("Given")
 Answer = TypeVar("Answer")
@@ -86,11 +85,11 @@ class Visit:
         route = f"console {operation.__module__}.{operation.__qualname__}"
         given = repr((args[1:], sorted(kwargs.items()))).encode()
 
-        async def act() -> acts.Answer:
+        async def act() -> runs.Answer:
             answer = await self.ask(operation, *args, **kwargs)
-            return acts.Answer(_DONE, kind.dump_json(answer).decode())
+            return runs.Answer(_DONE, kind.dump_json(answer).decode())
 
-        asked = acts.Asked(self.actor, key, route, given)
+        asked = runs.Asked(self.actor, key, route, given)
         told = await once(self.runtime, asked, act)
         assert told is not None  # noqa: S101 - every act of the console is kept
         return kind.validate_json(told.content)

@@ -17,9 +17,9 @@ from graphql import (
     visit,
 )
 
-from zk_pipeline.dagster_server import LOCATION, REPOSITORY
-from zk_pipeline.operations.actors import Actor, Role
-from zk_pipeline.run_tags import ACTOR_TAG, OUR_TAGS, REQUESTED_JOBS, UNDO_JOB, UNDO_STEP
+from zk_pipeline.identity.actors import Actor, Role
+from zk_pipeline.runtime.dagster_server import LOCATION, REPOSITORY
+from zk_pipeline.runtime.run_tags import ACTOR_TAG, OUR_TAGS, REQUESTED_JOBS, UNDO_JOB, UNDO_STEP
 
 MOST_TOKENS = 20_000
 """Of one document; the largest of Dagster's own pages has a tenth of that."""
@@ -99,7 +99,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request of ours that a launched run needs: for this job, about this (`store/run_requests.py`)."""
+    """A request of ours that a launched run needs: for this job, about this (`store/runs.py`)."""
 
     job: str
     about: str

@@ -16,19 +16,18 @@ from dagster_webserver.version import __version__
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from zk_pipeline import logs
-from zk_pipeline.local import PROJECT
-from zk_pipeline.operations.actors import Role
-from zk_pipeline.runtime import Runtime, SetupError, open_runtime
-from zk_pipeline.settings import SettingsError
+from zk_pipeline.identity.actors import Role
+from zk_pipeline.runtime import logs
+from zk_pipeline.runtime.environment import PROJECT
+from zk_pipeline.runtime.runtime import Runtime, SetupError, open_runtime
+from zk_pipeline.runtime.settings import SettingsError
 from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.store.encryption import EncryptionError
-from zk_pipeline.web import errors, oidc_pages, sign_in_page
-from zk_pipeline.web.bodies import LimitedBodies
-from zk_pipeline.web.dagster_ui.door import LARGEST_BODY, Door, Protected
+from zk_pipeline.web import errors, oidc, sign_in
+from zk_pipeline.web.authentication import Sessions
+from zk_pipeline.web.dagster_ui.middleware import LARGEST_BODY, Door, Protected
 from zk_pipeline.web.dagster_ui.rules import JobOf
-from zk_pipeline.web.half_open import InTimeProtocol
-from zk_pipeline.web.recognition import Sessions
+from zk_pipeline.web.limits import InTimeProtocol, LimitedBodies
 
 SECONDS_TO_FINISH = 10
 """For requests that were begun, once the process is asked to stop."""
@@ -89,8 +88,8 @@ def create_app(runtime: Runtime, dagster: ASGIApp, prefix: str, job_of: JobOf) -
     errors.install(app)
     app.add_middleware(Protected, settings=runtime.settings)
     if not prefix:
-        app.include_router(sign_in_page.router)
-        app.include_router(oidc_pages.router)
+        app.include_router(sign_in.router)
+        app.include_router(oidc.router)
     app.mount("/", Door(dagster, runtime, app.state.recognition, prefix, job_of))
     return app
 

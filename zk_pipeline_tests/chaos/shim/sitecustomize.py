@@ -28,6 +28,6 @@ socket.getaddrinfo = getaddrinfo
 
 if "LD_PRELOAD" in os.environ:
     # PostgreSQL is started with an environment of its own, and has the same clock as everything on its machine.
-    from zk_pipeline.store import embedded_programs
+    from zk_pipeline.runtime import embedded_programs
 
     embedded_programs._ENVIRONMENT.update({name: os.environ[name] for name in ("LD_PRELOAD", "CHAOS_CLOCK")})

@@ -10,9 +10,9 @@ import dagster as dg
 import pytest
 from sqlalchemy import text
 
-from zk_pipeline.runtime import Runtime
-from zk_pipeline.stages.marts import building
-from zk_pipeline.stages.marts.building import Built
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.stages import marts as building
+from zk_pipeline.stages.marts import Built
 from zk_pipeline_tests.dbt_in_process import with_options
 from zk_pipeline_tests.defs.conftest import Databases, open_desk, open_office, open_world, set_surroundings
 from zk_pipeline_tests.defs.world import World

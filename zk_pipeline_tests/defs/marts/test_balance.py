@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from zk_pipeline.defs.automation.stored_checks import BALANCED
-from zk_pipeline.domain.closing import month_name
+from zk_pipeline.billing import periods
+from zk_pipeline.defs.checks import BALANCED
+from zk_pipeline.domain.periods import month_name
 from zk_pipeline.domain.resolutions import Choice
 from zk_pipeline.domain.statement_rows import PARTS
-from zk_pipeline.operations import periods
-from zk_pipeline.operations.errors import StaleError
-from zk_pipeline.store import conflicts, quality, restorations
+from zk_pipeline.identity.actors import StaleError
+from zk_pipeline.store import conflicts, ledger, quality
 from zk_pipeline_tests.dbt_in_process import MODELS
 from zk_pipeline_tests.defs.billing import ADMIN
 from zk_pipeline_tests.defs.marts.conftest import Marts
@@ -87,7 +87,7 @@ class Month:
         self.marts.world.execute("DELETE FROM kimai.timesheets WHERE id = :id", id=sheet.id)
         now = datetime.now(UTC)
         with self.marts.runtime.database.transaction() as connection:
-            restorations.remember(connection, now - timedelta(hours=2), now - timedelta(hours=1))
+            ledger.remember(connection, now - timedelta(hours=2), now - timedelta(hours=1))
 
     def _work_in_zammad(self) -> None:
         server = self.marts.world.desk.server

@@ -8,12 +8,12 @@ from decimal import Decimal
 import dagster as dg
 import pytest
 
-from zk_pipeline.defs.automation.jobs import deep_check
-from zk_pipeline.defs.marts.automation import marts_after_deep_check
-from zk_pipeline.operations import periods
-from zk_pipeline.operations.marts import refresh
-from zk_pipeline.stages.marts import building, project
-from zk_pipeline.stages.marts.project import MartsError
+from zk_pipeline.billing import periods
+from zk_pipeline.defs.jobs import deep_check
+from zk_pipeline.defs.marts import marts_after_deep_check
+from zk_pipeline.operate.marts import refresh
+from zk_pipeline.stages import marts as building
+from zk_pipeline.stages.marts import MartsError
 from zk_pipeline_tests.dbt_in_process import MODELS
 from zk_pipeline_tests.defs.marts.conftest import Marts
 from zk_pipeline_tests.defs.world import MONDAY, at
@@ -52,7 +52,7 @@ def test_a_build_by_dbts_own_process_is_the_same(
 ) -> None:
     query = "SELECT * FROM marts.fct_time_entries ORDER BY entry_key"
     before = marts.rows(query)
-    monkeypatch.setattr(building, "call", project.call)
+    monkeypatch.setattr(building, "call", building.call)
     assert {row.status for row in marts.build(full=True)} == {"success", "pass"}
     assert [row | {"built_at": None} for row in marts.rows(query)] == [row | {"built_at": None} for row in before]
 

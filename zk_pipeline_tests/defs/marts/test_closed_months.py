@@ -8,10 +8,9 @@ from decimal import Decimal
 
 import pytest
 
+from zk_pipeline.billing import credit_list, periods
+from zk_pipeline.billing.statements import statement
 from zk_pipeline.domain.statement import Statement
-from zk_pipeline.operations import credits as credit_list
-from zk_pipeline.operations import periods
-from zk_pipeline.operations.statement import statement
 from zk_pipeline_tests.defs.billing import ADMIN, Books, today
 from zk_pipeline_tests.defs.marts.conftest import Marts
 from zk_pipeline_tests.defs.world import MONDAY, at

@@ -5,12 +5,13 @@ from decimal import Decimal
 
 import pytest
 
+from zk_pipeline.billing.statements import statement
+from zk_pipeline.cli.syncing import SyncReport
 from zk_pipeline.domain.statement import Statement
-from zk_pipeline.operations.statement import statement
-from zk_pipeline.store import kpi, summaries
-from zk_pipeline.store.addresses import addresses
+from zk_pipeline.operate import overview
+from zk_pipeline.store import summaries
+from zk_pipeline.store.connectors import addresses
 from zk_pipeline.store.summaries import Span, Summary
-from zk_pipeline.sync_report import SyncReport
 from zk_pipeline_tests.defs.marts.conftest import Marts
 from zk_pipeline_tests.defs.world import MONDAY, at
 
@@ -63,7 +64,7 @@ def test_what_was_booked_is_the_same_in_each(
     marts: Marts, tables: tuple[list[Summary], list[Summary]], month: Statement
 ) -> None:
     with marts.runtime.database.transaction() as connection:
-        days = kpi.minutes_by_day(connection, addresses(connection), MONDAY, TUESDAY)
+        days = overview.minutes_by_day(connection, addresses(connection), MONDAY, TUESDAY)
     shown = [marts.world.metadata(("sync", "normalized_entries"), day)["booked_minutes"] for day in (MONDAY, TUESDAY)]
     booked = [*(sum(row.minutes for row in table) for table in tables), sum(day.booked for day in days)]
     assert booked == [Decimal(200)] * 3
@@ -74,7 +75,7 @@ def test_what_waits_is_in_sync_in_none(
     marts: Marts, tables: tuple[list[Summary], list[Summary]], month: Statement, second: SyncReport
 ) -> None:
     with marts.runtime.database.transaction() as connection:
-        days = kpi.minutes_by_day(connection, addresses(connection), MONDAY, TUESDAY)
+        days = overview.minutes_by_day(connection, addresses(connection), MONDAY, TUESDAY)
         waiting = summaries.waiting_by_reason(connection, "kimai", Span(MONDAY, TUESDAY))
     statuses = [marts.world.metadata(("sync", "reconciliation_results"), day) for day in (MONDAY, TUESDAY)]
     in_sync = [*(sum(row.in_sync for row in table) for table in tables), second.outcomes["in_sync"]]

@@ -9,22 +9,22 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from zk_pipeline.defs.automation.stored_checks import also_in_kimai
+from zk_pipeline.billing import periods
+from zk_pipeline.billing.files import FileFormat, render
+from zk_pipeline.billing.files.look import DocumentStyle
+from zk_pipeline.billing.statements import statement
+from zk_pipeline.defs.checks import also_in_kimai
 from zk_pipeline.domain.statement import Statement, Verdict, beside_of, questions_of, sum_of
 from zk_pipeline.domain.statement_rows import Origin
-from zk_pipeline.operations import periods
-from zk_pipeline.operations.statement import statement
-from zk_pipeline.operations.statement_files import FileFormat, render
-from zk_pipeline.operations.statement_files.look import Look
-from zk_pipeline.sandbox.kimai.model import Timesheet
-from zk_pipeline.store.addresses import addresses
-from zk_pipeline.store.statement_items import items
+from zk_pipeline.store.connectors import addresses
+from zk_pipeline.store.statements import read_items
 from zk_pipeline_tests.defs.marts.conftest import Marts
 from zk_pipeline_tests.defs.world import KIMAI_TOKEN, ZONE, World, at
+from zk_sandbox.kimai.model import Timesheet
 
 MONTHS = ("2025-09", "2025-10")
 FIRST, LAST = date(2025, 9, 25), date(2025, 10, 20)
-LOOK = Look(ZoneInfo("Europe/Berlin"))
+LOOK = DocumentStyle(ZoneInfo("Europe/Berlin"))
 
 
 def move(world: World, row: Timesheet, day: date, clock: str = "09:00", **columns: object) -> None:
@@ -180,6 +180,6 @@ def test_the_check_names_what_did_not_come_from_a_ticket(months: Marts) -> None:
     found(months, "2025-10")
     with months.runtime.database.transaction() as connection:
         month = date(2025, 10, 1)
-        told = also_in_kimai([(month, items(connection, addresses(connection), month, ZONE))])
+        told = also_in_kimai([(month, read_items(connection, addresses(connection), month, ZONE))])
     assert "Globex" in told
     assert "3 time sheets, 90 minutes, not from a ticket." in told

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, build_dbt_asset_specs
 
-from zk_pipeline.defs.marts.assets import spec_of
-from zk_pipeline.stages.marts import building, project
+from zk_pipeline.defs.marts import spec_of
+from zk_pipeline.stages import marts as project
 from zk_pipeline_tests.defs.marts.conftest import Marts
 
 
@@ -23,7 +23,7 @@ def test_dbts_own_unit_tests_pass(marts: Marts, tmp_path: Path) -> None:
     marts.world.desk.book(30)
     marts.world.sync()
     marts.build()
-    environment = building._environment(marts.runtime)
+    environment = project._environment(marts.runtime)
     done = project.call("test", ["--select", "test_type:unit"], tmp_path, environment)
     assert done.returncode == 0, done.stdout
     results = json.loads((tmp_path / "run_results.json").read_text(encoding="utf-8"))["results"]

@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from zk_pipeline.sandbox.client import SandboxControl
-from zk_pipeline.sandbox.server import SandboxProcess
+from zk_sandbox.client import SandboxControl
+from zk_sandbox.server import SandboxProcess
 
 AsRole = Callable[[str], httpx.Client]
 

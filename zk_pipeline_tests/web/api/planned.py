@@ -1,7 +1,7 @@
 """A planned day: one booking in sync, one to be created, one without mapping, one typed into Kimai by hand as well."""
 
 from zk_pipeline.domain.decision import Action
-from zk_pipeline.domain.plan import Situation
+from zk_pipeline.domain.plan import DayInputs
 from zk_pipeline.store import conflicts, entries, ledger, plans, target
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.ledger import Write
@@ -24,7 +24,7 @@ MISSING, UNMAPPED, TYPED, SYNCED = "6", "7", "8", "9"
 SHEET_TYPED, SHEET_SYNCED = 108, 109
 
 
-def planned_day() -> Situation:
+def planned_day() -> DayInputs:
     """The day as reconciliation looks at it."""
     begin = "2025-08-16T11:00"
     synced = ours(SHEET_SYNCED, SYNCED, begin=begin, minutes=60)
@@ -42,7 +42,7 @@ def planned_day() -> Situation:
     )
 
 
-def store_plan(database: Database, day: Situation) -> None:
+def store_plan(database: Database, day: DayInputs) -> None:
     """Store everything that a run of the chain up to the plan would have, and what an earlier one had written."""
     with database.transaction() as connection:
         target.save_directory(connection, "kimai", target_directory())

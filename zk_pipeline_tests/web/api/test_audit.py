@@ -7,7 +7,7 @@ import json
 import pytest
 from sqlalchemy import text
 
-from zk_pipeline.operations import audit as trail
+from zk_pipeline.audit import trail
 from zk_pipeline.store import audit
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline_tests.databases import without_guards

@@ -7,11 +7,11 @@ import httpx
 import pytest
 from sqlalchemy import insert
 
-from zk_pipeline.sandbox.server import SandboxProcess
 from zk_pipeline.store.raw_tables import time_accountings
 from zk_pipeline.store.tables import connectors as table
 from zk_pipeline_tests.web.api.conftest import AsRole
 from zk_pipeline_tests.web.conftest import Web, refused
+from zk_sandbox.server import SandboxProcess
 
 PATH = "/api/v1/connectors"
 TOKEN = "secret-token-4711"

@@ -5,12 +5,12 @@ from typing import Any
 import httpx
 import pytest
 
-from zk_pipeline.domain.mapping_files import SIZE_LIMIT
-from zk_pipeline.sandbox.client import SandboxControl
-from zk_pipeline.sandbox.demo import demo_mappings_csv
-from zk_pipeline.sandbox.server import SandboxProcess
+from zk_pipeline.decisions.mapping_files import SIZE_LIMIT
 from zk_pipeline_tests.web.api.conftest import AsRole
 from zk_pipeline_tests.web.conftest import Web, refused
+from zk_sandbox.client import SandboxControl
+from zk_sandbox.demo import demo_mappings_csv
+from zk_sandbox.server import SandboxProcess
 
 PATH = "/api/v1/mappings"
 ACTIVITIES = f"{PATH}/activities"

@@ -11,9 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from zk_pipeline.operations.actors import Role
-from zk_pipeline.sandbox.server import SandboxProcess
-from zk_pipeline.store import asked_ranges
+from zk_pipeline.identity.actors import Role
+from zk_pipeline.store import day_requests
 from zk_pipeline.web.api.documentation import REDOC, SCHEMA, SWAGGER
 from zk_pipeline_tests import empty_marts
 from zk_pipeline_tests.credits import credited
@@ -22,6 +21,7 @@ from zk_pipeline_tests.web.api.conftest import AsRole
 from zk_pipeline_tests.web.api.planned import MISSING, planned_day, store_plan
 from zk_pipeline_tests.web.api.test_sync import carry_out
 from zk_pipeline_tests.web.conftest import Web, token_of
+from zk_sandbox.server import SandboxProcess
 
 RUN = "run-1-of-the-fuzz"
 NOWHERE = "http://127.0.0.1:9"
@@ -106,7 +106,7 @@ def filled(web: Web, out_of_reach: None, ids: dict[str, int]) -> Iterator[dict[s
     token_of(web.database, Role.VIEWER)
     with web.database.transaction() as connection:
         empty_marts.make(connection)
-        asked, _ = asked_ranges.ask_once(connection, DAY, DAY)
+        asked, _ = day_requests.ask_once(connection, DAY, DAY)
         credited(connection)
         real: dict[str, Any] = {name: connection.execute(text(query)).scalar_one() for name, query in NAMED.items()}
     days = {"from": str(DAY), "to": str(DAY), "first": str(DAY), "last": str(DAY), "day": str(DAY)}

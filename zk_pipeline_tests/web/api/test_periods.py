@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from zk_pipeline_tests import empty_marts
-from zk_pipeline_tests.commands.test_up import free_port
+from zk_pipeline_tests.cli.test_up import free_port
 from zk_pipeline_tests.credits import credited
 from zk_pipeline_tests.web.conftest import Web, refused
 

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from zk_pipeline_tests.commands.test_up import free_port
+from zk_pipeline_tests.cli.test_up import free_port
 from zk_pipeline_tests.web.api.conftest import AsRole
 from zk_pipeline_tests.web.conftest import Web, refused
 

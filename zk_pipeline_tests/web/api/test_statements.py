@@ -9,11 +9,11 @@ import pytest
 from openpyxl import load_workbook
 from sqlalchemy import Connection, insert, text
 
+from zk_pipeline.billing.files import MEDIA_TYPES, FileFormat
 from zk_pipeline.domain.statement_rows import PARTS
-from zk_pipeline.operations.statement_files import MEDIA_TYPES, FileFormat
-from zk_pipeline.store.addresses import addresses
+from zk_pipeline.store.connectors import addresses
 from zk_pipeline.store.raw_tables import timesheets
-from zk_pipeline_tests.commands.test_up import free_port
+from zk_pipeline_tests.cli.test_up import free_port
 from zk_pipeline_tests.credits import credited
 from zk_pipeline_tests.web.conftest import Web, refused
 

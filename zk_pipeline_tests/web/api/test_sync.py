@@ -8,7 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from zk_pipeline.store import cancellations, planned, plans, requests, runs
+from zk_pipeline.store import cancellations, day_requests, plans, runs
 from zk_pipeline.store.cancellations import Cancelled
 from zk_pipeline.store.database import Database
 from zk_pipeline_tests.domain.builders import DAY, entry, situation
@@ -25,10 +25,10 @@ NOBODY = {"dagster_address": "http://127.0.0.1:9"}
 def carry_out(database: Database, run_id: str, first: date, last: date) -> None:
     """What a successful run leaves of the days."""
     with database.transaction() as connection:
-        requests.take_on(connection, run_id, first, last)
+        day_requests.attach(connection, run_id, first, last)
         runs.add(connection, run_id, first, last, {"created": 2})
         for number in range((last - first).days + 1):
-            requests.claim(connection, first + timedelta(days=number), run_id)
+            day_requests.complete(connection, first + timedelta(days=number), run_id)
 
 
 def test_a_range_is_asked_for_and_told_until_it_is_done(operator: httpx.Client, web: Web) -> None:
@@ -116,7 +116,7 @@ def test_the_stored_plan_has_the_sums_and_a_page_of_lines(viewer: httpx.Client, 
     store_plan(web.database, planned_day())
     plan = viewer.get(f"{PATH}/plans", params=OF_DAY).json()
     with web.database.transaction() as connection:
-        expected = planned.writes_of_days(connection, "kimai", DAY, DAY)
+        expected = plans.planned_writes(connection, "kimai", DAY, DAY)
     names = ("creates", "updates", "deletes", "links", "customers", "projects")
     assert {name: plan["sums"][name] for name in names} == {name: getattr(expected, name) for name in names}
     assert (plan["sums"]["lines"], plan["sums"]["minutes"], plan["planned_days"]) == (1, "15.0000", 1)
@@ -280,8 +280,8 @@ def test_a_run_that_wrote_nothing_is_not_undone(operator: httpx.Client, web: Web
 def hold(database: Database, run_id: str) -> None:
     """What the sensor notes of a run that is cancelled when it has done the first day of the range."""
     with database.transaction() as connection:
-        requests.take_on(connection, run_id, date(2025, 8, 15), date(2025, 8, 17))
-        requests.claim(connection, date(2025, 8, 15), run_id)
+        day_requests.attach(connection, run_id, date(2025, 8, 15), date(2025, 8, 17))
+        day_requests.complete(connection, date(2025, 8, 15), run_id)
         days = date(2025, 8, 15), date(2025, 8, 17)
         cancellations.note(connection, Cancelled(run_id, datetime.now(UTC), days))
 
@@ -301,7 +301,7 @@ def test_a_cancelled_range_waits_for_a_word_and_is_synced_again(
     assert viewer.get(f"{PATH}/held").json() == []
     assert viewer.get(f"{PATH}/requests/{asked}").json()["state"] == "waiting"
     with web.database.transaction() as connection:
-        assert {request.day.day for request in requests.unclaimed(connection)} == {16, 17}
+        assert {request.day.day for request in day_requests.unclaimed(connection)} == {16, 17}
     refused(operator.post(f"{PATH}/held/run-1/again"), 404, "Somebody has decided already")
 
 
@@ -314,9 +314,9 @@ def test_a_cancelled_range_is_left_and_what_comes_later_is_not(operator: httpx.C
     ((actor, subject),) = web.rows("SELECT actor, subject FROM sync.audit_logs WHERE event = 'days.left'")
     assert (actor[:5], subject) == ("user:", "days:2025-08-16..2025-08-17")
     with web.database.transaction() as connection:
-        assert requests.unclaimed(connection) == []
-        requests.ask(connection, [date(2025, 8, 16)], "change")
-        assert len(requests.unclaimed(connection)) == 1
+        assert day_requests.unclaimed(connection) == []
+        day_requests.ask(connection, [date(2025, 8, 16)], "change")
+        assert len(day_requests.unclaimed(connection)) == 1
 
 
 def test_asking_for_the_days_is_a_word_for_those_alone(operator: httpx.Client, web: Web) -> None:
@@ -326,7 +326,7 @@ def test_asking_for_the_days_is_a_word_for_those_alone(operator: httpx.Client, w
     (waiting,) = operator.get(f"{PATH}/held").json()
     assert waiting["days"] == ["2025-08-17"]
     with web.database.transaction() as connection:
-        assert [request.day.day for request in requests.unclaimed(connection)] == [16, 16]
+        assert [request.day.day for request in day_requests.unclaimed(connection)] == [16, 16]
 
 
 @pytest.mark.parametrize("settings", [NOBODY], indirect=True)

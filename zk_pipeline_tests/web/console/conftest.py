@@ -6,8 +6,7 @@ from contextlib import ExitStack
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from zk_pipeline.operations.actors import Role
-from zk_pipeline.sandbox.server import SandboxProcess
+from zk_pipeline.identity.actors import Role
 from zk_pipeline_tests.tools import missing
 from zk_pipeline_tests.web.console.site import (
     ARGUMENTS,
@@ -20,6 +19,7 @@ from zk_pipeline_tests.web.console.site import (
     standing,
     window,
 )
+from zk_sandbox.server import SandboxProcess
 
 Visit = Callable[..., Visitor]
 

@@ -16,18 +16,18 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from sqlalchemy import text
 
 from zk_pipeline.domain.markers import marked_ids
-from zk_pipeline.operations import accounts
-from zk_pipeline.operations.accounts import NewUser
-from zk_pipeline.operations.actors import Actor, Role
-from zk_pipeline.runtime import TRAIL
-from zk_pipeline.sandbox.demo import demo_mappings_csv
-from zk_pipeline.sandbox.server import SandboxProcess
-from zk_pipeline.settings import ENV_FILE
+from zk_pipeline.identity import users
+from zk_pipeline.identity.actors import Actor, Role
+from zk_pipeline.identity.users import NewUser
+from zk_pipeline.processes.groups import wait_until
+from zk_pipeline.runtime.runtime import TRAIL
+from zk_pipeline.runtime.settings import ENV_FILE
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.encryption import TokenCipher, generate_key
-from zk_pipeline.supervisor.groups import wait_until
-from zk_pipeline_tests.commands.conftest import Home, Zk
+from zk_pipeline_tests.cli.conftest import Home, Zk
 from zk_pipeline_tests.databases import careless_server
+from zk_sandbox.demo import demo_mappings_csv
+from zk_sandbox.server import SandboxProcess
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = (
@@ -83,7 +83,7 @@ class Site:
 
     def add_user(self, email: str, role: Role) -> int:
         with self.database.transaction() as connection:
-            return accounts.create(
+            return users.create(
                 connection, Actor("cli:tests", Role.ADMIN), NewUser(email, role, role.title(), PASSWORD)
             ).id
 

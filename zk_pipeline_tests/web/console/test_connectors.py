@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from sqlalchemy import text
 
-from zk_pipeline.operations.actors import Role
+from zk_pipeline.identity.actors import Role
 from zk_pipeline_tests.web.console.conftest import Visit
 from zk_pipeline_tests.web.console.site import PHONE, Site, examined
 

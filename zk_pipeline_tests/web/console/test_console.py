@@ -7,10 +7,10 @@ import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import text
 
-from zk_pipeline.operations.actors import Role
-from zk_pipeline.store import cancellations, requests, runs
+from zk_pipeline.identity.actors import Role
+from zk_pipeline.store import cancellations, day_requests, runs
 from zk_pipeline.store.cancellations import Cancelled
-from zk_pipeline.web.console.sections import SECTIONS
+from zk_pipeline.web.console.shell import SECTIONS
 from zk_pipeline_tests.web.console.conftest import Visit
 from zk_pipeline_tests.web.console.site import FIRST, PHONE, Site, examined
 
@@ -274,7 +274,7 @@ def test_nothing_is_loaded_from_the_internet(visit: Visit, site: Site):
 def test_a_cancelled_run_asks_whether_to_sync_again_and_one_click_answers(visit: Visit, site: Site):
     with site.database.transaction() as connection:
         for number, first in enumerate((date(2025, 10, 20), date(2025, 10, 22))):
-            requests.ask(connection, [first], "change")
+            day_requests.ask(connection, [first], "change")
             run = Cancelled(f"cancelled-{number}", datetime(2025, 10, 24, 8, tzinfo=UTC), (first, first))
             cancellations.note(connection, run)
     shown = visit(Role.VIEWER).open("/dashboard")
@@ -288,6 +288,6 @@ def test_a_cancelled_run_asks_whether_to_sync_again_and_one_click_answers(visit:
     expect(page.get_by_text("Cancelled: sync again?")).to_have_count(0)
     with site.database.transaction() as connection:
         assert cancellations.held(connection) == []
-        asked = [request.day for request in requests.unclaimed(connection) if request.day.day in {20, 22}]
+        asked = [request.day for request in day_requests.unclaimed(connection) if request.day.day in {20, 22}]
         assert asked == [date(2025, 10, 20)] * 2
         connection.execute(text("DELETE FROM sync.day_requests WHERE day = '2025-10-20'"))

@@ -11,9 +11,9 @@ from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import text
 
 from zk_pipeline.domain.markers import marked_ids
-from zk_pipeline.operations.actors import Role
-from zk_pipeline.sandbox.server import SandboxProcess
+from zk_pipeline.identity.actors import Role
 from zk_pipeline_tests.web.console.site import Site, sign_in, standing, window
+from zk_sandbox.server import SandboxProcess
 
 DAY = "2025-10-09"
 TYPED_BY_HAND, ITS_BOOKING = 3, "155"

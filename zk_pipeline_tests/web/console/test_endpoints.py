@@ -7,9 +7,9 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from zk_pipeline.operations.actors import Role
-from zk_pipeline.runtime import Runtime
-from zk_pipeline.settings import Settings
+from zk_pipeline.identity.actors import Role
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.store.encryption import TokenCipher, generate_key
 from zk_pipeline.web.app import create_app
 from zk_pipeline_tests.web.conftest import token_of

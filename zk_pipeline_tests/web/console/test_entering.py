@@ -13,10 +13,10 @@ from sqlalchemy import text
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from zk_pipeline.operations.actors import Role
-from zk_pipeline.web.console import sockets
-from zk_pipeline.web.console.sections import SECTIONS
-from zk_pipeline.web.signature import signature
+from zk_pipeline.connectors.zammad.signature import signature
+from zk_pipeline.identity.actors import Role
+from zk_pipeline.web.console import access
+from zk_pipeline.web.console.shell import SECTIONS
 from zk_pipeline_tests.web.console.conftest import Visit
 from zk_pipeline_tests.web.console.site import PASSWORD, PHONE, SECRET, Site
 
@@ -114,7 +114,7 @@ def test_a_socket_drives_pages_of_its_own_session_alone(site: Site):
     page = opened_page(site, mine)
     about = {"client_id": page, "tab_id": "t", "document_id": "d", "next_message_id": 0}
     names = [name for name in core.sio.handlers["/"] if name not in {"connect", "disconnect"}]
-    assert sorted(names) == sorted(sockets._MESSAGES)
+    assert sorted(names) == sorted(access._MESSAGES)
     sent = [f"42{number}{json.dumps([name, about])}" for number, name in enumerate(names)]
     assert said(site, theirs, page, *sent)[1:] == [f"43{number}[false]" for number in range(len(names))]
     (refused,) = said(site, theirs, page, at_once=True)

@@ -6,10 +6,10 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from zk_pipeline.sandbox.demo import demo_mappings_csv
-from zk_pipeline.sandbox.server import SandboxProcess
-from zk_pipeline_tests.commands.test_up import Up, free_port, zk_up
+from zk_pipeline_tests.cli.test_up import Up, free_port, zk_up
 from zk_pipeline_tests.web.console.site import PASSWORD, SCREENSHOTS, timesheets, written
+from zk_sandbox.demo import demo_mappings_csv
+from zk_sandbox.server import SandboxProcess
 
 ADMIN = "admin@example.com"
 FIRST, LAST = "2025-10-01", "2025-10-02"

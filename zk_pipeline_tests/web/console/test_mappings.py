@@ -10,11 +10,11 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 from sqlalchemy import text
 
-from zk_pipeline.operations.actors import Role
-from zk_pipeline.sandbox.client import SandboxControl
+from zk_pipeline.identity.actors import Role
 from zk_pipeline.web.console.words import Language, Words
 from zk_pipeline_tests.web.console.conftest import Visit
 from zk_pipeline_tests.web.console.site import PHONE, Site, examined, zk
+from zk_sandbox.client import SandboxControl
 
 TYPE = "Wartung"
 """Mapped by the demo; Kimai has an activity of the same name."""

@@ -6,9 +6,9 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 from sqlalchemy import text
 
-from zk_pipeline.operations.actors import Role
-from zk_pipeline.sandbox.server import SandboxProcess
+from zk_pipeline.identity.actors import Role
 from zk_pipeline_tests.web.console.site import PHONE, Site, examined, sign_in, standing, window
+from zk_sandbox.server import SandboxProcess
 
 DAY = "2025-10-06"
 RUN = "Carry it out"

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from zk_pipeline.operations.runs import Run
-from zk_pipeline.web.console import run_table
+from zk_pipeline.operate.runs import Run
+from zk_pipeline.web.console import runs as run_table
 from zk_pipeline.web.console.words import Language, Words
 
 WORDS = Words(Language.ENGLISH, ZoneInfo("Europe/Berlin"))

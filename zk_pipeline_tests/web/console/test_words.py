@@ -12,7 +12,7 @@ from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
 from zk_pipeline.domain.resolutions import ALLOWED, Choice
 from zk_pipeline.domain.undo import Reversal
 from zk_pipeline.store.conflicts import LIFE
-from zk_pipeline.web.console.sections import SECTIONS
+from zk_pipeline.web.console.shell import SECTIONS
 from zk_pipeline.web.console.words import CATALOGS, Language, Words, chosen
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -11,9 +11,9 @@ from dagster import instance_for_test
 from dagster_webserver.app import create_app_from_workspace_process_context
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from zk_pipeline.operations.actors import Role
-from zk_pipeline.runtime import Runtime
-from zk_pipeline.settings import Settings
+from zk_pipeline.identity.actors import Role
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.encryption import TokenCipher, generate_key
 from zk_pipeline.web.dagster_ui.server import Workspace, create_app

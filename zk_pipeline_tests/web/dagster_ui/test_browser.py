@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Request, Response, WebSocket, expect, sync_playwright
 
-from zk_pipeline.operations.actors import Role
-from zk_pipeline.sandbox.server import SandboxProcess
-from zk_pipeline_tests.commands.test_up import Up, free_port, zk_up
+from zk_pipeline.identity.actors import Role
+from zk_pipeline_tests.cli.test_up import Up, free_port, zk_up
 from zk_pipeline_tests.tools import missing
 from zk_pipeline_tests.web.console.site import ARGUMENTS, CHROMIUM, PASSWORD, environment
+from zk_sandbox.server import SandboxProcess
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -13,14 +13,14 @@ from starlette.types import ASGIApp
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from zk_pipeline.dagster_server import DagsterServer, service_token
-from zk_pipeline.operations import accounts
-from zk_pipeline.operations.actors import Role
-from zk_pipeline.runtime import Runtime
-from zk_pipeline.settings import Settings
+from zk_pipeline.identity import users
+from zk_pipeline.identity.actors import Role
+from zk_pipeline.runtime.dagster_server import DagsterServer, service_token
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.encryption import TokenCipher, generate_key
-from zk_pipeline.web.dagster_ui import door
+from zk_pipeline.web.dagster_ui import middleware
 from zk_pipeline.web.dagster_ui.server import create_app
 from zk_pipeline_tests.web.conftest import TESTER, serving, web_app
 from zk_pipeline_tests.web.dagster_ui.conftest import Ui
@@ -252,8 +252,8 @@ def test_a_new_role_counts_at_once(ui: Ui) -> None:
         asked = {"query": LAUNCH, "variables": {"p": execution("sync")}}
         assert "PipelineNotFoundError" in browser.post("/graphql", json=asked).text
         with ui.runtime.database.transaction() as connection:
-            (user,) = accounts.listed(connection, offset=0, limit=1)[0]
-            accounts.change(connection, TESTER, user.id, role=Role.VIEWER)
+            (user,) = users.listed(connection, offset=0, limit=1)[0]
+            users.change(connection, TESTER, user.id, role=Role.VIEWER)
         assert "needs the role" in browser.post("/graphql", json=asked).text
 
 
@@ -342,7 +342,7 @@ def test_the_socket_takes_subscriptions_alone(ui: Ui) -> None:
 
 
 def test_the_socket_ends_with_the_session(ui: Ui, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "SECONDS_BETWEEN_LOOKS", 0.0)
+    monkeypatch.setattr(middleware, "SECONDS_BETWEEN_LOOKS", 0.0)
     with ui.browser(Role.VIEWER) as browser, opened(ui, {**cookies(browser), "origin": ui.url}) as socket:
         socket.send(json.dumps({"type": "connection_init"}))
         assert json.loads(socket.recv(10)) == {"type": "connection_ack"}

@@ -6,7 +6,7 @@ import pytest
 from dagster_graphql.schema import create_schema
 from graphql import GraphQLField, OperationType
 
-from zk_pipeline.operations.actors import Actor, Role
+from zk_pipeline.identity.actors import Actor, Role
 from zk_pipeline.web.dagster_ui.rules import JUDGED, MUTATIONS, SUBSCRIPTIONS, Judged, RefusedError, judged
 
 SCHEMA = create_schema().graphql_schema

@@ -1,20 +1,25 @@
-"""The dialogs that set, change and delete a mapping, and how mappings are told."""
+"""The dialogs of mappings: set, change, delete, and take over a file."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Protocol
 
 from nicegui import ui
+from nicegui.events import UploadEventArguments
 
+from zk_pipeline.decisions import mapping_names, mappings
+from zk_pipeline.decisions.mapping_files import COLUMNS, SIZE_LIMIT
+from zk_pipeline.decisions.mapping_names import MappingRow
+from zk_pipeline.decisions.mappings import Lacking, Outcome
 from zk_pipeline.domain.mapping_lines import NOTHING, OWN, Kind, SharedUserError
-from zk_pipeline.operations import mapping_choices, mappings
-from zk_pipeline.operations.actors import Role
-from zk_pipeline.operations.mappings import Lacking, Outcome
-from zk_pipeline.store.mapping_rows import MappingRow
-from zk_pipeline.web.console import feedback, parts
+from zk_pipeline.identity.actors import Role
+from zk_pipeline.web.console import feedback, widgets
 from zk_pipeline.web.console.mappings.picker import Picker
 from zk_pipeline.web.console.visit import Visit
+from zk_pipeline.web.console.widgets import Column
 from zk_pipeline.web.console.words import Words
+
+# The dialogs that set, change and delete a mapping, and how mappings are told.
 
 Changed = Callable[[], Awaitable[None]]
 
@@ -33,11 +38,11 @@ _NO_ORGANIZATION = 0
 async def add(visit: Visit, kind: Kind, changed: Changed) -> None:
     """Ask what to map and where it leads, and set that."""
     words = visit.words
-    await visit.ask(mapping_choices.ensure_read, visit.runtime)
+    await visit.ask(mapping_names.ensure_read, visit.runtime)
     nothing = {} if kind is Kind.USER else {NOTHING: words(f"mappings.nothing.{kind}")}
-    with parts.dialog(words(f"mappings.add.{kind}"), words("close"), wide=True) as dialog:
-        with parts.box("zk-two"):
-            with parts.box("zk-stack"):
+    with widgets.dialog(words(f"mappings.add.{kind}"), words("close"), wide=True) as dialog:
+        with widgets.box("zk-two"):
+            with widgets.box("zk-stack"):
                 zammad = Picker(visit, words(f"mappings.{kind}.one"), _of_zammad(visit, kind), nothing)
                 scope = _scope(visit) if kind is Kind.ACTIVITY else None
             kimai = _kimai_picker(visit, kind)
@@ -113,7 +118,7 @@ async def confirmed(visit: Visit, ask: Ask, then: Callable[[Outcome], Awaitable[
         await then(outcome)
 
 
-def tell(visit: Visit, outcome: Outcome) -> None:
+def notify_outcome(visit: Visit, outcome: Outcome) -> None:
     """Say what was set, how many days are asked for, and what the mapping cannot do."""
     visit.tell(visit.words.count("mappings.set", len(outcome.days)))
     for warning in outcome.warnings:
@@ -139,10 +144,10 @@ def leads_to(words: Words, row: MappingRow) -> str:
 
 def two_lines(first: str, second: str) -> None:
     """A name, and below it what tells it from others."""
-    with parts.box("zk-two-lines"):
-        parts.text("span", first)
+    with widgets.box("zk-two-lines"):
+        widgets.text("span", first)
         if second:
-            parts.text("span", second, "zk-muted")
+            widgets.text("span", second, "zk-muted")
 
 
 async def _lead(
@@ -150,8 +155,8 @@ async def _lead(
 ) -> None:
     """Ask for a target, and have it stored."""
     words = visit.words
-    await visit.ask(mapping_choices.ensure_read, visit.runtime)
-    with parts.dialog(title, words("close")) as dialog:
+    await visit.ask(mapping_names.ensure_read, visit.runtime)
+    with widgets.dialog(title, words("close")) as dialog:
         kimai = _kimai_picker(visit, kind)
 
         async def take() -> None:
@@ -166,7 +171,7 @@ async def _lead(
 
 
 async def _stored(visit: Visit, dialog: ui.dialog, changed: Changed, outcome: Outcome) -> None:
-    tell(visit, outcome)
+    notify_outcome(visit, outcome)
     dialog.close()
     await changed()
 
@@ -174,22 +179,133 @@ async def _stored(visit: Visit, dialog: ui.dialog, changed: Changed, outcome: Ou
 def _kimai_picker(visit: Visit, kind: Kind) -> Picker:
     words = visit.words
     own = {OWN: words("mappings.own")} if kind is Kind.CUSTOMER else {}
-    search = partial(mapping_choices.of_kimai, visit.runtime, kind)
+    search = partial(mapping_names.of_kimai, visit.runtime, kind)
     return Picker(visit, words(f"mappings.{kind}.target"), search, own)
 
 
 def _scope(visit: Visit) -> Picker:
     """For one organization alone, if anybody wants that."""
-    with parts.box("zk-details", "details"):
-        parts.text("summary", visit.words("mappings.scope"))
+    with widgets.box("zk-details", "details"):
+        widgets.text("summary", visit.words("mappings.scope"))
         return Picker(visit, visit.words("mappings.customer.one"), _of_zammad(visit, Kind.CUSTOMER))
 
 
-def _of_zammad(visit: Visit, kind: Kind) -> Callable[[str], list[mapping_choices.Choice]]:
-    return partial(mapping_choices.of_zammad, visit.runtime, kind)
+def _of_zammad(visit: Visit, kind: Kind) -> Callable[[str], list[mapping_names.Choice]]:
+    return partial(mapping_names.of_zammad, visit.runtime, kind)
 
 
 def _end(visit: Visit, dialog: ui.dialog, store: Changed) -> ui.button:
-    with parts.actions():
-        parts.button(visit.words("cancel"), dialog.close)
-        return parts.button(visit.words("save"), visit.act(Role.OPERATOR, store), kind="primary")
+    with widgets.actions():
+        widgets.button(visit.words("cancel"), dialog.close)
+        return widgets.button(visit.words("save"), visit.act(Role.OPERATOR, store), kind="primary")
+
+
+# Taking over a CSV file: it is tried first, every bad line is named, and what would change is shown.
+
+ROWS_SHOWN = 50
+"""So many lines are shown of a long list; the file itself has the others."""
+
+
+def take(visit: Visit, changed: Callable[[], Awaitable[None]]) -> None:
+    """Open the dialog."""
+    _Import(visit, changed).open()
+
+
+class _Import:
+    """The dialog, and the file that was tried last."""
+
+    def __init__(self, visit: Visit, changed: Callable[[], Awaitable[None]]) -> None:
+        self._visit, self._words, self._changed = visit, visit.words, changed
+        self._content, self._shared = b"", False
+
+    def open(self) -> None:
+        visit, words = self._visit, self._words
+        with widgets.dialog(words("mappings.import"), words("close"), wide=True) as self._dialog:
+            widgets.text("p", words("mappings.import.about", columns=",".join(COLUMNS)), "zk-muted")
+            self._upload = ui.upload(
+                on_upload=self._arrived, on_rejected=self._rejected, auto_upload=True, max_file_size=SIZE_LIMIT
+            )
+            self._upload.props('accept=".csv,text/csv"').classes("zk-upload")
+            with widgets.box("zk-row"):
+                self._choose = widgets.button(words("mappings.import.choose"), icon="upload_file")
+                self._choose.on("click", js_handler=f"() => getElement({self._upload.id}).$refs.qRef.pickFiles()")
+                self._name = widgets.text("span", "", "zk-muted")
+            self._told = widgets.box("zk-stack").props("aria-live=polite")
+            with widgets.actions():
+                widgets.button(words("cancel"), self._dialog.close)
+                self._take = widgets.button(
+                    words("mappings.import.take"), visit.act(Role.OPERATOR, self._take_over), kind="primary"
+                )
+                self._take.disable()
+
+    def _rejected(self) -> None:
+        self._visit.warn(self._words("mappings.import.rejected", megabytes=SIZE_LIMIT // 1_000_000))
+
+    async def _arrived(self, event: UploadEventArguments) -> None:
+        await self._visit.act(Role.OPERATOR, lambda: self._try(event))()
+
+    async def _try(self, event: UploadEventArguments) -> None:
+        self._name.text = event.file.name
+        self._content, self._shared = await event.file.read(), False
+        self._upload.reset()
+        await self._look()
+
+    async def _confirm_shared(self) -> None:
+        self._shared = True
+        await self._look()
+
+    async def _look(self) -> None:
+        visit = self._visit
+        self._take.disable()
+        with feedback.working(self._choose):
+            ask = partial(mappings.try_content, shared=self._shared)
+            outcome = await visit.ask(ask, visit.runtime, visit.actor, self._content)
+        self._told.clear()
+        with self._told:
+            if outcome.problems:
+                self._problems(outcome)
+            else:
+                self._changes(outcome)
+        self._take.set_enabled(bool(outcome.changes))
+
+    def _problems(self, outcome: Outcome) -> None:
+        words, problems = self._words, outcome.problems
+        widgets.text("p", words.count("mappings.import.problems", len(problems)), "zk-note zk-warn")
+        with widgets.box("zk-findings", "ul"):
+            for problem in problems[:ROWS_SHOWN]:
+                widgets.text("li", problem.text)
+        self._more(len(problems))
+        if outcome.shared:
+            confirm = self._visit.act(Role.OPERATOR, self._confirm_shared)
+            widgets.button(words("mappings.shared.confirm"), confirm, kind="danger")
+
+    def _changes(self, outcome: Outcome) -> None:
+        words, told = self._words, outcome.to_json()
+        numbers = {name: words.number(told[name]) for name in ("new", "changed", "unchanged")}
+        widgets.text("p", words("mappings.import.sums", **numbers), "zk-lead")
+        for warning in outcome.warnings:
+            widgets.text("p", warning, "zk-note zk-warn")
+        if not outcome.changes:
+            widgets.text("p", words("mappings.import.same"), "zk-muted")
+            return
+        widgets.text("p", words.count("mappings.import.days", len(outcome.days)), "zk-muted")
+        columns = [Column(words(f"mappings.import.{name}")) for name in ("kind", "zammad", "before", "after")]
+        rows = [
+            [words(f"mappings.kind.{one['kind']}"), one["zammad"], one["before"] or words("none"), one["kimai"]]
+            for one in told["changes"][:ROWS_SHOWN]
+        ]
+        widgets.table(words("mappings.import"), columns, rows)
+        self._more(len(outcome.changes))
+
+    def _more(self, number: int) -> None:
+        if number > ROWS_SHOWN:
+            widgets.text("p", self._words("sync.more", number=self._words.number(number - ROWS_SHOWN)), "zk-muted")
+
+    async def _take_over(self) -> None:
+        visit = self._visit
+        with feedback.working(self._take):
+            ask = partial(mappings.import_content, shared=self._shared)
+            outcome = await visit.ask(ask, visit.runtime, visit.actor, self._content)
+        notify_outcome(visit, outcome)
+        self._dialog.close()
+        await self._changed()

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from nicegui import ui
 
-from zk_pipeline.store.mapping_choices import Choice
-from zk_pipeline.web.console import parts
+from zk_pipeline.decisions.mapping_names import Choice
+from zk_pipeline.web.console import widgets
 from zk_pipeline.web.console.visit import Visit
 
 
@@ -20,13 +20,13 @@ class Picker:
         always: Mapping[str, str] | None = None,
     ) -> None:
         self._visit, self._label, self._search, self._always = visit, label, search, dict(always or {})
-        with parts.box("zk-picker", "fieldset"):
-            parts.text("legend", label, "zk-lead")
-            self._text = parts.search(visit.words("mappings.search"), self.load)
+        with widgets.box("zk-picker", "fieldset"):
+            widgets.text("legend", label, "zk-lead")
+            self._text = widgets.search(visit.words("mappings.search"), self.load)
             self._text.props["aria-label"] = f"{visit.words('mappings.search')}: {label}"
             self._list = ui.element("div")
             self._radio = self._offer(self._always, None)
-            self._note = parts.text("p", "", "zk-muted").props("aria-live=polite")
+            self._note = widgets.text("p", "", "zk-muted").props("aria-live=polite")
 
     @property
     def value(self) -> str | None:

@@ -4,50 +4,48 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from nicegui import ui
 
+from zk_pipeline.decisions import comparison, conflicts
+from zk_pipeline.decisions.comparison import Line, Partner, Side
+from zk_pipeline.decisions.conflicts import ConflictView, Option, Past
 from zk_pipeline.domain.decision import Status
 from zk_pipeline.domain.resolutions import RECORDED, Choice, stands
-from zk_pipeline.domain.sides import Side
-from zk_pipeline.operations import conflicts, decisions, reconciliation
-from zk_pipeline.operations.actors import Role
-from zk_pipeline.operations.conflicts import ConflictTold, Option, Past
-from zk_pipeline.operations.reconciliation import Line
-from zk_pipeline.operations.sides import Partner
-from zk_pipeline.web.console import parts
-from zk_pipeline.web.console.audit.trace import tell
-from zk_pipeline.web.console.parts import Cell, Column
+from zk_pipeline.identity.actors import Role
+from zk_pipeline.web.console import widgets
+from zk_pipeline.web.console.audit import show_story
 from zk_pipeline.web.console.visit import Visit, new_key
+from zk_pipeline.web.console.widgets import Cell, Column
 
 Refresh = Callable[[], Awaitable[None]]
 
 
 async def of_line(visit: Visit, line: Line) -> None:
     """Open a line that waits for nobody."""
-    told = await visit.ask(reconciliation.told, visit.runtime, line.day, line.key)
+    told = await visit.ask(comparison.plan_line_view, visit.runtime, line.day, line.key)
     words = visit.words
     number = line.booking.ticket_number if line.booking else line.key
-    with parts.dialog(words("detail.line", what=number, day=words.day(line.day)), words("close"), wide=True):
+    with widgets.dialog(words("detail.line", what=number, day=words.day(line.day)), words("close"), wide=True):
         if line.booking:
-            parts.text("p", line.booking.ticket_title, "zk-lead")
+            widgets.text("p", line.booking.ticket_title, "zk-lead")
         if line.taken_back_by:
-            parts.text("p", words("value.taken_back"), "zk-note zk-warn")
+            widgets.text("p", words("value.taken_back"), "zk-note zk-warn")
         if line.text:
-            parts.text("p", line.text, "zk-note")
+            widgets.text("p", line.text, "zk-note")
         _sides(visit, told.sides)
         _links(visit, line.booking.ticket_url if line.booking else None, _url(line), line.day_url, line.key)
 
 
 async def of_conflict(visit: Visit, conflict_id: int, decided: Refresh) -> None:
     """Open a conflict; `decided` is called after a decision."""
-    told = await visit.ask(conflicts.told, visit.runtime, conflict_id)
+    told = await visit.ask(conflicts.conflict_view, visit.runtime, conflict_id)
     conflict, words = told.conflict, visit.words
     reason = words.known(f"reason.{conflict.reason}", conflict.reason)
     title = f"{reason} · {conflict.ticket_number or conflict.key} · {words.day(conflict.entry_date)}"
-    with parts.dialog(title, words("close"), wide=True) as dialog:
+    with widgets.dialog(title, words("close"), wide=True) as dialog:
         _ConflictDialog(visit, told, dialog, decided).show()
 
 
 class _ConflictDialog:
-    def __init__(self, visit: Visit, told: ConflictTold, dialog: ui.dialog, decided: Refresh) -> None:
+    def __init__(self, visit: Visit, told: ConflictView, dialog: ui.dialog, decided: Refresh) -> None:
         self._visit, self._words, self._told = visit, visit.words, told
         self._dialog, self._decided = dialog, decided
         self._candidate: ui.radio | None = None
@@ -57,10 +55,10 @@ class _ConflictDialog:
     def show(self) -> None:
         conflict, words = self._told.conflict, self._words
         if conflict.ticket_title:
-            parts.text("p", conflict.ticket_title, "zk-lead")
-        with parts.box("zk-note"):
-            parts.text("p", words.known(f"next.{conflict.reason}", ""))
-            parts.text("p", conflict.text, "zk-muted")
+            widgets.text("p", conflict.ticket_title, "zk-lead")
+        with widgets.box("zk-note"):
+            widgets.text("p", words.known(f"next.{conflict.reason}", ""))
+            widgets.text("p", conflict.text, "zk-muted")
         _sides(self._visit, self._told.sides)
         self._candidates()
         self._bookings()
@@ -72,10 +70,10 @@ class _ConflictDialog:
         candidates, words = self._told.candidates, self._words
         if not candidates:
             return
-        parts.text("h3", words("detail.candidates"), "zk-card-title")
+        widgets.text("h3", words("detail.candidates"), "zk-card-title")
         columns = [Column(words(f"detail.{name}")) for name in ("sheet", "score")]
         columns += [Column(words(f"field.{name}")) for name in ("begin", "duration", "description")]
-        parts.table(words("detail.candidates"), columns, [self._candidate_row(row) for row in candidates])
+        widgets.table(words("detail.candidates"), columns, [self._candidate_row(row) for row in candidates])
         if len(candidates) > 1 and self._told.conflict.kimai_id is None:
             names = {row.timesheet_id: words("reconcile.sheet", id=row.timesheet_id) for row in candidates}
             self._candidate = self._radio(words("detail.which"), names)
@@ -86,7 +84,7 @@ class _ConflictDialog:
         if not bookings:
             return
         title = words("detail.bookings")
-        parts.text("h3", title, "zk-card-title")
+        widgets.text("h3", title, "zk-card-title")
         names = ("entry", "date", "ticket", "agent", "minutes", "note")
         rows: list[list[Cell]] = [
             [
@@ -99,43 +97,43 @@ class _ConflictDialog:
             ]
             for row in bookings
         ]
-        parts.table(title, [Column(words(f"detail.{name}")) for name in names], rows)
+        widgets.table(title, [Column(words(f"detail.{name}")) for name in names], rows)
         if len(bookings) > 1:
             labels = {row.booking_id: f"{words('detail.entry')} {row.booking_id}" for row in bookings}
             self._booking = self._radio(words("detail.which_booking"), labels)
 
     def _radio(self, question: str, names: dict[int, str]) -> ui.radio:
         """One of these, the first to begin with."""
-        with parts.box("", "fieldset").classes("zk-fieldset"):
-            parts.text("legend", question, "zk-muted")
+        with widgets.box("", "fieldset").classes("zk-fieldset"):
+            widgets.text("legend", question, "zk-muted")
             return ui.radio(names, value=next(iter(names))).props("inline")
 
     def _candidate_row(self, partner: Partner) -> list[Cell]:
         label = str(partner.timesheet_id)
-        sheet: Cell = label if partner.url is None else lambda: parts.link(label, str(partner.url), outside=True)
+        sheet: Cell = label if partner.url is None else lambda: widgets.link(label, str(partner.url), outside=True)
         fields = [partner.fields.get(name, "") for name in ("begin", "duration", "description")]
         return [sheet, self._words.number(partner.score), *fields]
 
     def _choices(self) -> None:
         conflict, words = self._told.conflict, self._words
         if not self._told.choices:
-            parts.text("p", words("detail.closed", by=conflict.decided_by or ""), "zk-note")
+            widgets.text("p", words("detail.closed", by=conflict.decided_by or ""), "zk-note")
             self._way_back()
             return
         if not self._visit.may(Role.OPERATOR):
             return
-        parts.text("h3", words("detail.decide"), "zk-card-title")
-        with parts.box("zk-choices"):
+        widgets.text("h3", words("detail.decide"), "zk-card-title")
+        with widgets.box("zk-choices"):
             for number, option in enumerate(self._told.choices):
                 self._choice(option, suggested=number == 0)
 
     def _choice(self, option: Option, *, suggested: bool) -> None:
         words, choice = self._words, option.choice
         kind = "danger" if choice is Choice.DELETE else "primary" if suggested else "plain"
-        with parts.box("zk-choice"):
+        with widgets.box("zk-choice"):
             decide = self._visit.act(Role.OPERATOR, lambda: self._decide(choice))
-            button = parts.button(words(f"choice.{choice}"), decide, kind=kind)
-            effect = parts.text("span", words(f"effect.{choice}"), "zk-muted")
+            button = widgets.button(words(f"choice.{choice}"), decide, kind=kind)
+            effect = widgets.text("span", words(f"effect.{choice}"), "zk-muted")
             button.props["aria-describedby"] = effect.html_id
 
     def _way_back(self) -> None:
@@ -147,11 +145,11 @@ class _ConflictDialog:
         choice = Choice(conflict.decision or "")
         if choice in RECORDED or stands(choice, Status(conflict.status)):
             back = self._visit.act(Role.OPERATOR, self._reopen)
-            parts.button(self._words("detail.reopen"), back, kind="plain")
+            widgets.button(self._words("detail.reopen"), back, kind="plain")
 
     async def _reopen(self) -> None:
         visit = self._visit
-        done = await visit.once(self._key, decisions.reopen, visit.runtime, visit.actor, self._told.conflict.id)
+        done = await visit.once(self._key, conflicts.reopen, visit.runtime, visit.actor, self._told.conflict.id)
         self._dialog.close()
         visit.tell(self._words("detail.reopened", day=self._words.day(done.day)))
         await self._decided()
@@ -162,7 +160,7 @@ class _ConflictDialog:
         booking = self._booking.value if self._booking and choice is Choice.REDUCE else None
         done = await visit.once(
             self._key,
-            decisions.decide,
+            conflicts.decide,
             visit.runtime,
             visit.actor,
             conflict.id,
@@ -179,9 +177,9 @@ class _ConflictDialog:
         words, past = self._words, [row for row in self._told.history if row.id != self._told.conflict.id]
         if not past:
             return
-        parts.text("h3", words("detail.history"), "zk-card-title")
+        widgets.text("h3", words("detail.history"), "zk-card-title")
         columns = [Column(words(f"trace.{name}")) for name in ("opened_at", "reason", "resolution_status", "decision")]
-        parts.table(words("detail.history"), columns, [self._past_row(row) for row in past])
+        widgets.table(words("detail.history"), columns, [self._past_row(row) for row in past])
 
     def _past_row(self, past: Past) -> list[Cell]:
         words = self._words
@@ -200,21 +198,21 @@ def _sides(visit: Visit, sides: Sequence[Side]) -> None:
             side.wanted,
             side.found,
             lambda side=side: (
-                parts.chip(f"≠ {words('detail.differs')}", "warn") if side.differs else parts.text("i", "")
+                widgets.chip(f"≠ {words('detail.differs')}", "warn") if side.differs else widgets.text("i", "")
             ),
         ]
         for side in sides
     ]
-    parts.table(words("detail.sides"), columns, rows).classes("zk-sides")
+    widgets.table(words("detail.sides"), columns, rows).classes("zk-sides")
 
 
 def _links(visit: Visit, ticket: str | None, timesheet: str | None, day: str, key: str) -> None:
     words = visit.words
-    with parts.box("zk-row"):
+    with widgets.box("zk-row"):
         for name, target in (("ticket", ticket), ("timesheet", timesheet), ("day", day)):
             if target:
-                parts.link(words(f"detail.open_{name}"), target, outside=True)
-        parts.button(words("trace.tell"), visit.act(Role.VIEWER, lambda: tell(visit, key)), kind="quiet")
+                widgets.link(words(f"detail.open_{name}"), target, outside=True)
+        widgets.button(words("trace.tell"), visit.act(Role.VIEWER, lambda: show_story(visit, key)), kind="quiet")
 
 
 def _url(line: Line) -> str | None:

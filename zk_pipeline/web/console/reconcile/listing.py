@@ -1,15 +1,219 @@
-"""The list of the plan's lines: filters, pages, and the selection for deciding about many."""
+"""The list of the plan's lines: filters, pages, and deciding about many."""
 
-from zk_pipeline.operations import reconciliation
-from zk_pipeline.operations.actors import Role
-from zk_pipeline.operations.reconciliation import Line
-from zk_pipeline.web.console import parts
-from zk_pipeline.web.console.panel import Panel
-from zk_pipeline.web.console.parts import Cell, Column, Tone
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+from nicegui import ui
+
+from zk_pipeline.decisions import comparison, conflicts
+from zk_pipeline.decisions.comparison import Line
+from zk_pipeline.decisions.conflicts import Outcome, Preview
+from zk_pipeline.decisions.lists import Filter, LineFilter, View
+from zk_pipeline.domain.reasons import Reason
+from zk_pipeline.domain.resolutions import Choice
+from zk_pipeline.identity.actors import Role
+from zk_pipeline.web.console import widgets
 from zk_pipeline.web.console.reconcile import detail
-from zk_pipeline.web.console.reconcile.bulk import Bulk
-from zk_pipeline.web.console.reconcile.filters import Filters
-from zk_pipeline.web.console.visit import Visit
+from zk_pipeline.web.console.visit import Visit, new_key
+from zk_pipeline.web.console.widgets import Cell, Column, Panel, Tone
+
+# What of the plan is listed: the four views, and what narrows them.
+
+
+class Filters:
+    """The row of fields; `wanted` is what they say, and `on_change` is called when they say something else."""
+
+    def __init__(self, visit: Visit, on_change: Callable[[], Awaitable[None]]) -> None:
+        self._on_change = on_change
+        words, given = visit.words, visit.client.request.query_params
+        self._view = View(given["view"]) if given.get("view") in set(View) else View.CONFLICTS
+        with widgets.box("zk-views").props("role=group") as group:
+            group.props["aria-label"] = words("reconcile.views")
+            self._buttons = {view: self._view_button(words(f"reconcile.{view}"), view) for view in View}
+        reasons = {"": words("all"), **{reason.value: words(f"reason.{reason}") for reason in Reason}}
+        with widgets.box("zk-filters"):
+            self._reason = widgets.choice(words("reconcile.reason"), reasons, "", on_change)
+            self._agent = widgets.search(words("reconcile.agent"), on_change)
+            self._customer = widgets.search(words("reconcile.customer"), on_change)
+            self._ticket = widgets.search(words("reconcile.ticket"), on_change)
+            self._first = widgets.day_field(words("from"), on_change=on_change)
+            self._last = widgets.day_field(words("to"), on_change=on_change)
+        self._mark()
+
+    @property
+    def wanted(self) -> LineFilter:
+        """The lines that are meant."""
+        return LineFilter(
+            view=self._view,
+            reason=self._reason.value,
+            agent=_text(self._agent),
+            customer=_text(self._customer),
+            ticket=_text(self._ticket),
+            first=widgets.day_of(self._first),
+            last=widgets.day_of(self._last),
+        )
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether anything narrows the view."""
+        return self.wanted != LineFilter(view=self._view)
+
+    @property
+    def conflicts(self) -> Filter | None:
+        """The same as a filter of conflicts, so that all can be decided at once; `None` where there is no such."""
+        wanted = self.wanted
+        if wanted.view is not View.CONFLICTS or replace(wanted, ticket="") != wanted:
+            return None
+        return Filter(
+            reason=wanted.reason,
+            agent=wanted.agent,
+            customer=wanted.customer,
+            first=wanted.first,
+            last=wanted.last,
+        )
+
+    def _view_button(self, label: str, view: View) -> ui.button:
+        async def choose() -> None:
+            self._view = view
+            self._mark()
+            await self._on_change()
+
+        return widgets.button(label, choose, kind="quiet").classes("zk-view")
+
+    def _mark(self) -> None:
+        for view, button in self._buttons.items():
+            button.props["aria-pressed"] = str(view is self._view).lower()
+
+
+def _text(field: ui.input) -> str:
+    return (field.value or "").strip()
+
+
+# Deciding about many conflicts alike: the selection, and the preview of what would be written.
+
+LEFT_SHOWN = 20
+
+_WRITES = ("creates", "updates", "links", "deletes", "adjusts")
+
+
+class Bulk:
+    """The bar above the list: how many are selected, a decision for them, and its preview."""
+
+    def __init__(self, visit: Visit, filters: Filters, decided: Callable[[], Awaitable[None]]) -> None:
+        self._visit, self._words, self._filters, self._decided = visit, visit.words, filters, decided
+        self._selected: set[int] = set()
+        words = visit.words
+        choices = {choice: words(f"choice.{choice}") for choice in Choice}
+        with widgets.box("zk-bulk") as self._bar:
+            self._bar.props["aria-label"] = words("bulk.title")
+            self._bar.props["role"] = "group"
+            self._label = widgets.text("span", "", "zk-bulk-label").props("aria-live=polite")
+            self._choice = widgets.choice(words("bulk.decision"), choices, Choice.IGNORE)
+            preview = visit.act(Role.OPERATOR, self._preview_selected)
+            widgets.button(words("bulk.preview"), preview, kind="primary")
+            self._all = widgets.button("", visit.act(Role.OPERATOR, self._preview_all))
+            widgets.button(words("bulk.clear"), self._clear_shown, kind="quiet")
+        self._boxes: list[ui.checkbox] = []
+        self._count()
+
+    def box(self, line: Line) -> None:
+        """The box that selects a line, whose question somebody has to answer."""
+        number = line.conflict_id or 0
+        what = line.booking.ticket_number if line.booking else line.key
+
+        def change() -> None:
+            if made.value:
+                self._selected.add(number)
+            else:
+                self._selected.discard(number)
+            self._count()
+
+        made = ui.checkbox(value=number in self._selected, on_change=change).props("dense")
+        made.props["aria-label"] = self._words("bulk.select", what=what)
+        self._boxes.append(made)
+
+    def shown(self, lines: Sequence[Line], total: int) -> None:
+        """Tell what is listed, so that all of it can be decided at once."""
+        self._boxes = [made for made in self._boxes if not made.is_deleted]
+        self._all.set_text(self._words("bulk.all", number=self._words.number(total)))
+        self._all.set_visibility(self._filters.conflicts is not None and total > len(lines))
+        self._count()
+
+    def clear(self) -> None:
+        """Select nothing."""
+        self._selected.clear()
+        self._count()
+
+    def _clear_shown(self) -> None:
+        self.clear()
+        for made in self._boxes:
+            made.value = False
+
+    def _count(self) -> None:
+        self._label.text = self._words.count("bulk.selected", len(self._selected))
+        self._bar.set_visibility(bool(self._selected) or self._all.visible)
+
+    async def _preview_selected(self) -> None:
+        if self._selected:
+            await self._preview(Filter(ids=frozenset(self._selected)))
+        else:
+            self._visit.warn(self._words("bulk.nothing"))
+
+    async def _preview_all(self) -> None:
+        wanted = self._filters.conflicts
+        if wanted is not None:
+            await self._preview(wanted)
+
+    async def _preview(self, wanted: Filter) -> None:
+        """Show what the decision would write; what is then decided is what was shown here, or nothing."""
+        visit, words, choice = self._visit, self._words, self._choice.value
+        key = new_key()
+        found = await visit.ask(conflicts.preview, visit.runtime, choice, wanted)
+        with widgets.dialog(words("bulk.title"), words("close")) as dialog:
+            widgets.text(
+                "p", words("bulk.about", choice=words(f"choice.{choice}"), number=words.number(found.conflicts))
+            )
+            widgets.text("p", words(f"effect.{choice}"), "zk-note")
+            widgets.facts(self._facts(found))
+
+            async def go() -> None:
+                outcome = await visit.once(
+                    key, conflicts.decide_matching, visit.runtime, visit.actor, choice, wanted, found.digest
+                )
+                dialog.close()
+                await self._told(outcome)
+
+            with widgets.actions():
+                widgets.button(words("cancel"), dialog.close)
+                number = words.number(found.conflicts - found.left)
+                button = widgets.button(
+                    words("bulk.apply", number=number), visit.act(Role.OPERATOR, go), kind="primary"
+                )
+                button.set_enabled(found.conflicts > found.left)
+
+    def _facts(self, found: Preview) -> list[tuple[str, Cell]]:
+        words = self._words
+        numbers = {name: getattr(found, name) for name in (*_WRITES, "left")}
+        told: list[tuple[str, Cell]] = [
+            (words(f"bulk.{name}"), words.number(number)) for name, number in numbers.items() if number
+        ]
+        if found.adjusts:
+            return told  # The text of each says how many minutes are owed.
+        return [*told, (words("bulk.minutes"), words.minutes(found.minutes))]
+
+    async def _told(self, outcome: Outcome) -> None:
+        words = self._words
+        self.clear()
+        self._visit.tell(words("bulk.decided", number=words.number(len(outcome.decided))))
+        if outcome.left:
+            title = words("bulk.not_decided", number=words.number(len(outcome.left)))
+            with widgets.dialog(title, words("close")):
+                for left in outcome.left[:LEFT_SHOWN]:
+                    widgets.text("p", left.why)
+        await self._decided()
+
+
+# The list of the plan's lines: filters, pages, and the selection for deciding about many.
 
 SIZE = 20
 
@@ -23,7 +227,7 @@ class Listing:
 
     def __init__(self, visit: Visit) -> None:
         self._visit, self._page = visit, 1
-        with parts.card():
+        with widgets.card():
             self._filters = Filters(visit, self._filtered)
             self._bulk = Bulk(visit, self._filters, self.refresh) if visit.may(Role.OPERATOR) else None
             self._panel: Panel[Lines] = Panel(visit, self._load, self._show)
@@ -52,14 +256,14 @@ class Listing:
         await self.refresh()
 
     def _load(self) -> Lines:
-        return reconciliation.page(self._visit.runtime, self._filters.wanted, SIZE, (self._page - 1) * SIZE)
+        return comparison.page(self._visit.runtime, self._filters.wanted, SIZE, (self._page - 1) * SIZE)
 
     def _show(self, loaded: Lines) -> None:
         lines, total = loaded
         words = self._visit.words
         if not lines:
             hint = "narrow" if self._filters.is_narrow else self._filters.wanted.view
-            parts.empty(words("reconcile.none"), words(f"reconcile.none.{hint}"))
+            widgets.empty(words("reconcile.none"), words(f"reconcile.none.{hint}"))
             return
         names = ("day", "ticket", "agent", "customer")
         columns = [
@@ -68,8 +272,8 @@ class Listing:
             Column(words("reconcile.minutes"), number=True),
             Column(words("reconcile.state")),
         ]
-        parts.table(words("reconcile.title"), columns, [self._row(line) for line in lines])
-        parts.pager(words, self._page, SIZE, total, self._go)
+        widgets.table(words("reconcile.title"), columns, [self._row(line) for line in lines])
+        widgets.pager(words, self._page, SIZE, total, self._go)
         if self._bulk:
             self._bulk.shown(lines, total)
 
@@ -81,7 +285,7 @@ class Listing:
         return [
             *([lambda: self._select(line)] if self._bulk else []),
             words.day(line.day),
-            lambda: parts.open_button(title, self._visit.act(Role.VIEWER, lambda: self._open(line))),
+            lambda: widgets.open_button(title, self._visit.act(Role.VIEWER, lambda: self._open(line))),
             booking.agent if booking else (sheet.user or "" if sheet else ""),
             (booking.customer if booking else sheet.customer if sheet else "") or "",
             "" if minutes is None else words.number(minutes),
@@ -92,7 +296,7 @@ class Listing:
         if self._bulk and line.conflict_id is not None:
             self._bulk.box(line)
         else:
-            parts.text("span", "")
+            widgets.text("span", "")
 
     async def _open(self, line: Line) -> None:
         if line.conflict_id is not None:
@@ -104,16 +308,16 @@ class Listing:
 def state(visit: Visit, line: Line) -> None:
     """How a line stands: its state, why it waits, and what was decided."""
     words = visit.words
-    with parts.box("zk-row zk-states"):
+    with widgets.box("zk-row zk-states"):
         if line.taken_back_by:
-            parts.chip(words("value.taken_back"), "warn")
+            widgets.chip(words("value.taken_back"), "warn")
         elif line.carried_out:
-            parts.chip(words("value.carried_out"), "good")
+            widgets.chip(words("value.carried_out"), "good")
         elif line.conflict_id or line.reason:
             label = words.known(f"reason.{line.reason}", words("value.review"))
-            parts.chip(label, "warn" if line.conflict_id else "calm")
+            widgets.chip(label, "warn" if line.conflict_id else "calm")
         else:
-            parts.chip(words.known(f"value.{line.status}", line.status), _TONES.get(line.status, "info"))
+            widgets.chip(words.known(f"value.{line.status}", line.status), _TONES.get(line.status, "info"))
         if line.decided:
             decided = words.known(f"choice.{line.decided}", line.decided)
-            parts.chip(words("reconcile.decided", choice=decided), "info")
+            widgets.chip(words("reconcile.decided", choice=decided), "info")

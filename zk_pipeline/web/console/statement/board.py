@@ -5,18 +5,18 @@ from datetime import date, datetime
 
 from nicegui import ui
 
-from zk_pipeline.dagster_server import run_url
-from zk_pipeline.domain.closing import month_name, month_of
+from zk_pipeline.billing import statements
 from zk_pipeline.domain.instants import local_day
+from zk_pipeline.domain.periods import month_name, month_of
 from zk_pipeline.domain.statement import Customer, Statement
-from zk_pipeline.operations import runs
-from zk_pipeline.operations import statement as statements
-from zk_pipeline.operations.actors import Role
-from zk_pipeline.operations.errors import StaleError
-from zk_pipeline.web.console import parts, run_table
-from zk_pipeline.web.console.panel import Panel
+from zk_pipeline.identity.actors import Role, StaleError
+from zk_pipeline.operate import runs
+from zk_pipeline.runtime.dagster_server import run_url
+from zk_pipeline.web.console import runs as run_table
+from zk_pipeline.web.console import widgets
 from zk_pipeline.web.console.statement import figures, sheet
 from zk_pipeline.web.console.visit import Visit
+from zk_pipeline.web.console.widgets import Panel
 
 SECONDS = 3.0
 """Between two looks at a run that makes the statement."""
@@ -55,11 +55,11 @@ class Board:
         self._customer: Customer | None = None
         self._as_closed = False
         self._page, self._run_id = 1, ""
-        with parts.box("zk-filters"):
-            self._months = parts.choice(words("statement.month"), {}, None, self._picked)
-            self._customers = parts.choice(words("statement.customer"), {None: words("all")}, None, self._picked)
+        with widgets.box("zk-filters"):
+            self._months = widgets.choice(words("statement.month"), {}, None, self._picked)
+            self._customers = widgets.choice(words("statement.customer"), {None: words("all")}, None, self._picked)
             versions = {False: words("statement.version.today"), True: words("statement.version.closed")}
-            self._versions = parts.choice(words("statement.version"), versions, self._as_closed, self._picked)
+            self._versions = widgets.choice(words("statement.version"), versions, self._as_closed, self._picked)
         self._panel = Panel(visit, self._load, self._show)
         self._again = ui.timer(SECONDS, self._look, active=False)
         visit.live(self.refresh)
@@ -115,38 +115,38 @@ class Board:
         self._versions.set_visibility(view.closed)
         self._months.set_options({month: month_name(month) for month in view.months}, value=view.month)
         accounts = view.statement.accounts if view.statement else ()
-        names = {account.customer: figures.name(self._visit.words, account.customer) for account in accounts}
+        names = {account.customer: figures.customer_name(self._visit.words, account.customer) for account in accounts}
         self._customers.set_options({None: self._visit.words("all"), **names}, value=view.customer)
 
     def _unmade(self) -> None:
         words = self._visit.words
         hint = "operator" if self._visit.may(Role.OPERATOR) else "viewer"
-        parts.empty(words("statement.unmade"), words(f"statement.unmade.{hint}"))
-        with parts.actions():
+        widgets.empty(words("statement.unmade"), words(f"statement.unmade.{hint}"))
+        with widgets.actions():
             self._offer_refresh()
 
     def _freshness(self, shown: Statement) -> None:
         words = self._visit.words
         if not shown.stale_days and not self._run_id:
             return
-        with parts.box("zk-note zk-warn"), parts.box("zk-row"):
+        with widgets.box("zk-note zk-warn"), widgets.box("zk-row"):
             if shown.stale_days:
-                parts.text("span", words.count("statement.stale", len(shown.stale_days)))
+                widgets.text("span", words.count("statement.stale", len(shown.stale_days)))
             if not self._visit.may(Role.OPERATOR):
-                parts.text("span", words("statement.unmade.viewer"))
-            parts.box("zk-grow")
+                widgets.text("span", words("statement.unmade.viewer"))
+            widgets.box("zk-grow")
             self._offer_refresh()
 
     def _offer_refresh(self) -> None:
         """The button, or the run that it started."""
         visit, words = self._visit, self._visit.words
         if self._run_id:
-            parts.text("span", words("statement.refreshing"))
+            widgets.text("span", words("statement.refreshing"))
             address = run_url(visit.runtime.settings.dagster_link, self._run_id)
-            parts.link(words("dagster"), address, outside=True)
+            widgets.link(words("dagster"), address, outside=True)
         elif visit.may(Role.OPERATOR):
             launch = visit.act(Role.OPERATOR, self._launch)
-            parts.button(words("statement.refresh"), launch, kind="primary", icon="update")
+            widgets.button(words("statement.refresh"), launch, kind="primary", icon="update")
 
     async def _launch(self) -> None:
         self._run_id = await self._visit.ask(statements.launch_refresh, self._visit.runtime, self._visit.actor)

@@ -2,14 +2,14 @@
 
 from datetime import date, timedelta
 
-from zk_pipeline.domain.closing import last_day
+from zk_pipeline.domain.periods import last_day
 from zk_pipeline.domain.statement import AGE_NAMES, ZERO, Statement, conflict_ages, minutes_per_day, shares_per_day
-from zk_pipeline.store.kpi import DayMinutes
-from zk_pipeline.web.console import bar_chart, day_chart, parts
-from zk_pipeline.web.console.bar_chart import Bars, Table
-from zk_pipeline.web.console.parts import Column
+from zk_pipeline.operate.overview import DayMinutes
+from zk_pipeline.web.console import charts, widgets
+from zk_pipeline.web.console.charts import Bars, Table
 from zk_pipeline.web.console.statement import figures
 from zk_pipeline.web.console.visit import Visit
+from zk_pipeline.web.console.widgets import Column
 from zk_pipeline.web.console.words import Words
 
 MOST = 6
@@ -18,7 +18,7 @@ MOST = 6
 
 def pair(visit: Visit, statement: Statement) -> None:
     """The minutes of each day and the conflicts by age, beside each other where there is room."""
-    with parts.box("zk-columns"):
+    with widgets.box("zk-columns"):
         _minutes(visit, statement)
         _ages(visit.words, statement)
 
@@ -28,7 +28,7 @@ def customers(words: Words, statement: Statement) -> None:
     days, title = _days(statement), words("statement.per_customer")
     shares = shares_per_day(statement, days, MOST)
     stack = [
-        Bars(figures.name(words, share.customer), share.minutes, f"series-{number}")
+        Bars(figures.customer_name(words, share.customer), share.minutes, f"series-{number}")
         if share.customer
         else Bars(words("statement.others"), share.minutes, "line-strong")
         for number, share in enumerate(shares, 1)
@@ -36,29 +36,29 @@ def customers(words: Words, statement: Statement) -> None:
     columns = [Column(words("statement.day")), *(Column(bars.name, number=True) for bars in stack)]
     of_days = [(day, [share.minutes[number] for share in shares]) for number, day in enumerate(days)]
     rows = [[words.day(day), *map(words.number, minutes)] for day, minutes in of_days if any(minutes)]
-    with parts.card(title):
-        bar_chart.show(words, [day_chart.short(day) for day in days], stack, Table(title, columns, rows))
+    with widgets.card(title):
+        charts.show_bars(words, [charts.short(day) for day in days], stack, Table(title, columns, rows))
 
 
 def _minutes(visit: Visit, statement: Statement) -> None:
     """The minutes of each day of the month, in Kimai and not."""
     made = {row.day: DayMinutes(row.day, row.zammad, row.kimai) for row in minutes_per_day(statement)}
-    with parts.card(visit.words("dashboard.minutes")):
-        day_chart.show(visit, [made.get(day, DayMinutes(day, ZERO, ZERO)) for day in _days(statement)])
+    with widgets.card(visit.words("dashboard.minutes")):
+        charts.show_days(visit, [made.get(day, DayMinutes(day, ZERO, ZERO)) for day in _days(statement)])
 
 
 def _ages(words: Words, statement: Statement) -> None:
     """How many conflicts are open, by how long they have been."""
     counts, title = conflict_ages(statement.accounts), words("statement.ages")
     names = [words(f"statement.age.{age}") for age in AGE_NAMES]
-    with parts.card(title):
+    with widgets.card(title):
         if not any(counts):
-            parts.text("p", words("statement.ages.none"), "zk-muted")
+            widgets.text("p", words("statement.ages.none"), "zk-muted")
             return
         columns = [Column(words("statement.age")), Column(words("statement.conflicts"), number=True)]
         rows = [[age, words.number(number)] for age, number in zip(names, counts, strict=True)]
         stack = [Bars(words("statement.conflicts"), counts, "series-2")]
-        bar_chart.show(words, names, stack, Table(title, columns, rows), lying=True)
+        charts.show_bars(words, names, stack, Table(title, columns, rows), lying=True)
 
 
 def _days(statement: Statement) -> list[date]:

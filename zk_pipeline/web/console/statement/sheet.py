@@ -1,17 +1,271 @@
-"""The statement as it is read: what it says, what does not add up, the customers or the lines of one, the charts."""
+"""The statement as it is read: verdict and equation, what does not add up, customers and their lines."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from typing import Any
+from urllib.parse import urlencode
 
-from zk_pipeline.domain.statement import Account, Customer, Statement
-from zk_pipeline.operations.actors import Role
-from zk_pipeline.web.console import parts
-from zk_pipeline.web.console.parts import Cell, Column
-from zk_pipeline.web.console.statement import account as accounts
-from zk_pipeline.web.console.statement import charts, figures, summary
-from zk_pipeline.web.console.visit import Visit
+from zk_pipeline.billing import invoices
+from zk_pipeline.billing.files import FileFormat, money
+from zk_pipeline.billing.files.look import DocumentStyle, Language, look_of
+from zk_pipeline.domain.periods import month_name
+from zk_pipeline.domain.statement import NO_ACTIVITY, Account, Customer, Line, Statement, Verdict, spelled, sum_of
+from zk_pipeline.domain.statement_rows import AdjustmentLine, Item, Money
+from zk_pipeline.identity.actors import Role
+from zk_pipeline.web.console import widgets
+from zk_pipeline.web.console.statement import charts, figures
+from zk_pipeline.web.console.visit import Visit, new_key
+from zk_pipeline.web.console.widgets import Cell, Column, Tone
 from zk_pipeline.web.console.words import Words
+
+# The head of a statement: the verdict, the equation, and the files to save.
+
+FILES = "/api/v1/statements"
+
+_TONES: Mapping[Verdict, Tone] = {Verdict.BALANCED: "good", Verdict.WAITING: "warn", Verdict.UNBALANCED: "bad"}
+_SAVED = (FileFormat.CSV, FileFormat.XLSX, FileFormat.PDF)
+
+
+def verdict(visit: Visit, statement: Statement) -> None:
+    """Whether it balances, and the equation that says so."""
+    words, found = visit.words, statement.verdict
+    with widgets.box("zk-row"):
+        nothing_waits = found is Verdict.WAITING and not any(line.amounts.waiting for line in statement.lines)
+        told = "draft" if nothing_waits else found.value
+        widgets.chip(words(f"statement.verdict.{told}"), _TONES[found])
+        widgets.text("span", words(f"statement.{told}"))
+        if found is Verdict.WAITING:
+            widgets.link(words("statement.decide"), "/reconcile?view=conflicts")
+    equation(visit, statement)
+    look = look_for(visit)
+    of_accounts = (look.of_questions(statement.accounts), look.of_credits(statement.credited))
+    for text in filter(None, (*of_accounts, look.of_beside(statement.accounts))):
+        widgets.text("p", text)
+    money_of(visit, statement)
+    if statement.closing:
+        tone = "zk-note zk-warn" if statement.closing.differs else "zk-muted"
+        widgets.text("p", look.of_closing(statement.closing), tone)
+        widgets.text("p", look.of_hash(statement.closing), "zk-muted zk-hash")
+    if statement.built_at:
+        widgets.text("p", words("statement.built", instant=words.instant(statement.built_at)), "zk-muted")
+
+
+def equation(visit: Visit, statement: Statement) -> None:
+    """Of what the booked minutes are the sum."""
+    widgets.text("p", spelled(statement.total, look_for(visit).word, visit.words.minutes), "zk-lead zk-equation")
+
+
+def money_of(visit: Visit, statement: Statement) -> None:
+    """Amounts, invoices, what does not match them, and how fresh all of it is."""
+    look = look_for(visit)
+    rows = [row for account in statement.accounts for row in account.money]
+    alone = len(statement.accounts) == 1
+    for row in rows:
+        name = "" if alone else f"{row.customer}: "
+        if alone:
+            widgets.text("p", " ".join(money.amounts(look, row)))
+        elif row.compared is not None and row.compared.accepted:
+            widgets.text("p", f"{name}{money.accepted(look, row.compared)}")
+        for text in money.questions(row, look):
+            widgets.text("p", f"{name}{text}", "zk-note zk-warn")
+        if row.compared is not None and row.compared.difference and not row.compared.accepted:
+            _offer_acceptance(visit, row)
+    if statement.readings:
+        widgets.text("p", money.read(look, statement.readings), "zk-muted")
+
+
+def _offer_acceptance(visit: Visit, row: Money) -> None:
+    """The button by which an operator accepts what differs from the invoices, where the visitor is one."""
+    words = visit.words
+    if not visit.may(Role.OPERATOR):
+        return
+
+    def ask() -> None:
+        key = new_key()
+        with widgets.dialog(words("statement.accept.title", customer=row.customer.name), words("close")) as dialog:
+            widgets.text("p", words("statement.accept.about"), "zk-muted")
+            reason = widgets.field(words("statement.accept.reason"), hint=words("statement.accept.hint"))
+
+            async def accept() -> None:
+                found = row.compared
+                assert found is not None  # noqa: S101 - the button is there for it
+                await visit.once(
+                    key,
+                    invoices.accept,
+                    visit.runtime,
+                    visit.actor,
+                    str(row.customer.id),
+                    reason.value or "",
+                    currency=row.currency,
+                    difference=found.difference,
+                )
+                dialog.close()
+                visit.tell(words("statement.accept.done"))
+
+            with widgets.actions():
+                widgets.button(words("cancel"), dialog.close)
+                widgets.button(words("statement.accept"), visit.act(Role.OPERATOR, accept), kind="primary")
+
+    with widgets.actions():
+        widgets.button(words("statement.accept.open"), ask)
+
+
+def downloads(words: Words, statement: Statement, customer: Customer | None) -> None:
+    """The files, of one customer or of all."""
+    about = {"customer": str(customer.id) if customer.id else customer.name} if customer else {}
+    if statement.closing and statement.closing.shown:
+        about["closed"] = "true"
+    with widgets.box("zk-row"):
+        for kind in _SAVED:
+            csv = words.csv if kind is FileFormat.CSV else {}
+            query = urlencode({"format": kind.value, "language": words.language.value, **csv, **about})
+            title = words("statement.download", format=kind.value.upper())
+            widgets.link(title, f"{FILES}/{month_name(statement.month)}?{query}")
+
+
+def look_for(visit: Visit) -> DocumentStyle:
+    """That of the documents, in the visitor's language."""
+    return look_of(visit.runtime.settings, Language(visit.words.language.value))
+
+
+# One customer's part of the statement: lines, time sheets and adjustments, page by page, and the same in a dialog.
+
+_ALWAYS_OF_A_LINE = ("zammad", "kimai", "waiting")
+_IF_ANY_OF_A_LINE = ("excluded", "rounding", "corrections_open")
+
+
+class Lines:
+    """What each agent did in each activity: one page of it, drawn again when another is asked for."""
+
+    def __init__(self, words: Words, account: Account) -> None:
+        self._words, self._account = words, account
+        self._names = figures.used_columns(
+            (line.amounts for line in account.lines), _ALWAYS_OF_A_LINE, _IF_ANY_OF_A_LINE
+        )
+        with widgets.card(words("statement.lines")):
+            self._box = widgets.box("zk-panel")
+        self._show(1)
+
+    def _show(self, page: int) -> None:
+        words, lines, size = self._words, self._account.lines, figures.SIZE
+        titles = [Column(words(f"statement.{part}")) for part in ("agent", "activity")]
+        columns = [
+            *titles,
+            Column(words("statement.entries"), number=True),
+            *figures.amount_columns(words, self._names),
+        ]
+        self._box.clear()
+        with self._box:
+            widgets.table(words("statement.lines"), columns, self._rows(lines[(page - 1) * size : page * size]))
+            if len(lines) > size:
+                widgets.pager(words, page, size, len(lines), self._show)
+
+    def _rows(self, lines: Sequence[Line]) -> list[list[Cell]]:
+        """The lines; below those of every page stands the sum of all."""
+        words, total = self._words, self._account.total
+        rows: list[list[Cell]] = [
+            [
+                lambda line=line: _agent(line),
+                words("statement.no_type") if line.activity == NO_ACTIVITY else line.activity,
+                words.number(line.amounts.entries),
+                *figures.amount_cells(words, self._names, line.amounts),
+            ]
+            for line in lines
+        ]
+        if len(self._account.lines) > 1:
+            sums = figures.amount_cells(words, self._names, total)
+            rows.append([words("statement.total"), "", words.number(total.entries), *sums])
+        return rows
+
+
+class Items:
+    """Each time sheet with its ticket: one page of them, drawn again when another is asked for."""
+
+    def __init__(self, visit: Visit, account: Account) -> None:
+        self._words, self._account, self._look = visit.words, account, look_for(visit)
+        with widgets.card(self._words("statement.items")):
+            self._box = widgets.box("zk-panel")
+        self._show(1)
+
+    def _show(self, page: int) -> None:
+        words, items, size = self._words, self._account.items, figures.SIZE
+        self._box.clear()
+        with self._box:
+            rows = [
+                _single(self._look, words, item.day, item, self._look.of_item(item))
+                for item in items[(page - 1) * size : page * size]
+            ]
+            rows.append(_sum(self._look, words, items))
+            widgets.table(words("statement.items"), _columns(words, items), rows)
+            if len(items) > size:
+                widgets.pager(words, page, size, len(items), self._show)
+
+
+def _adjustments(visit: Visit, account: Account) -> None:
+    """What was adjusted and credited, here or elsewhere."""
+    words, look, rows = visit.words, look_for(visit), account.adjustments
+    with widgets.card(words("statement.adjustments")):
+        cells = [_single(look, words, row.day, row, look.of_adjustment(row)) for row in rows]
+        widgets.table(words("statement.adjustments"), _columns(words, rows), cells)
+
+
+def show_account(visit: Visit, statement: Statement, account: Account) -> None:
+    """The lines, time sheets and charts of a statement that is about this customer alone."""
+    Lines(visit.words, account)
+    if account.items:
+        Items(visit, account)
+    if account.adjustments:
+        _adjustments(visit, account)
+    charts.pair(visit, statement)
+
+
+def open_dialog(visit: Visit, statement: Statement, account: Account) -> None:
+    """The same in a dialog, from the list of all customers; `statement` is about this one alone."""
+    words = visit.words
+    title = f"{figures.customer_name(words, account.customer)} · {month_name(statement.month)}"
+    with widgets.dialog(title, words("close"), wide=True):
+        equation(visit, statement)
+        money_of(visit, statement)
+        downloads(words, statement, account.customer)
+        show_account(visit, statement, account)
+
+
+def _agent(line: Line) -> None:
+    _two_lines(line.agent, line.agent_email if line.agent_email != line.agent else "")
+
+
+def _columns(words: Words, rows: Sequence[Item | AdjustmentLine]) -> list[Column]:
+    currency = next((row.currency for row in rows if row.currency), "")
+    cost = words("statement.amount") + (f" ({currency})" if currency else "")
+    titles = [words(f"statement.{part}") for part in ("day", "ticket", "subject", "agent", "minutes")]
+    return [Column(title, number=place > 3) for place, title in enumerate((*titles, cost))]
+
+
+def _single(look: DocumentStyle, words: Words, day: date, row: Item | AdjustmentLine, note: str) -> list[Cell]:
+    return [
+        words.day(day),
+        row.ticket,
+        lambda: _two_lines(row.title, note),
+        row.agent,
+        words.number(row.minutes),
+        look.amount(row.amount),
+    ]
+
+
+def _sum(look: DocumentStyle, words: Words, rows: Sequence[Item]) -> list[Cell]:
+    minutes, amount = sum_of(rows)
+    return [words("statement.total"), "", "", "", words.number(minutes), look.amount(amount)]
+
+
+def _two_lines(text: str, note: str) -> None:
+    with widgets.box("zk-two-lines"):
+        widgets.text("span", text)
+        if note:
+            widgets.text("span", note, "zk-muted")
+
+
+# The statement as it is read: what it says, what does not add up, the customers or the lines of one, the charts.
 
 GAPS_SHOWN = 20
 
@@ -22,18 +276,18 @@ def show(visit: Visit, statement: Statement, customer: Customer | None, page: in
     """Draw it; `customer` is the one whom it is about, if it is about one."""
     words = visit.words
     if not statement.accounts:
-        parts.empty(words("statement.nothing"), words("statement.nothing.hint"))
+        widgets.empty(words("statement.nothing"), words("statement.nothing.hint"))
         return
-    with parts.card(classes="zk-stack"):
-        summary.verdict(visit, statement)
-        summary.downloads(words, statement, customer)
+    with widgets.card(classes="zk-stack"):
+        verdict(visit, statement)
+        downloads(words, statement, customer)
     if statement.gaps:
-        with parts.card(words("statement.gaps")):
+        with widgets.card(words("statement.gaps")):
             _gaps(words, statement)
     if customer:
-        accounts.show(visit, statement, statement.accounts[0])
+        show_account(visit, statement, statement.accounts[0])
         return
-    with parts.card(words("statement.customers")):
+    with widgets.card(words("statement.customers")):
         _customers(visit, statement, page, go)
     charts.customers(words, statement)
     charts.pair(visit, statement)
@@ -43,35 +297,35 @@ def _gaps(words: Words, statement: Statement) -> None:
     columns = [Column(words(f"statement.{part}")) for part in ("entry", "day", "customer")]
     columns.append(Column(words("statement.unexplained"), number=True))
     rows = [
-        [gap.entry, words.day(gap.day), figures.name(words, gap.customer), words.minutes(gap.minutes)]
+        [gap.entry, words.day(gap.day), figures.customer_name(words, gap.customer), words.minutes(gap.minutes)]
         for gap in statement.gaps[:GAPS_SHOWN]
     ]
-    parts.table(words("statement.gaps"), columns, rows)
+    widgets.table(words("statement.gaps"), columns, rows)
     if len(statement.gaps) > GAPS_SHOWN:
         more = words.count("statement.gaps.more", len(statement.gaps) - GAPS_SHOWN)
-        parts.text("p", more, "zk-muted")
+        widgets.text("p", more, "zk-muted")
 
 
 def _customers(visit: Visit, statement: Statement, page: int, go: Callable[[int], Any]) -> None:
     """The customers of a page, each of which opens; the amounts of a row add up, and the last row has all."""
     words, number, size = visit.words, len(statement.accounts), figures.SIZE
-    names = figures.used((account.total for account in statement.accounts), _ALWAYS)
-    columns = [Column(words("statement.customer")), *figures.columns(words, names)]
+    names = figures.used_columns((account.total for account in statement.accounts), _ALWAYS)
+    columns = [Column(words("statement.customer")), *figures.amount_columns(words, names)]
     rows: list[list[Cell]] = [
         [
             lambda account=account: _open_button(visit, statement, account),
-            *figures.cells(words, names, account.total),
+            *figures.amount_cells(words, names, account.total),
         ]
         for account in statement.accounts[(page - 1) * size : page * size]
     ]
     if number > 1:
-        rows.append([words("statement.total"), *figures.cells(words, names, statement.total)])
-    parts.table(words("statement.customers"), columns, rows)
+        rows.append([words("statement.total"), *figures.amount_cells(words, names, statement.total)])
+    widgets.table(words("statement.customers"), columns, rows)
     if number > size:
-        parts.pager(words, page, size, number, go)
+        widgets.pager(words, page, size, number, go)
 
 
 def _open_button(visit: Visit, statement: Statement, account: Account) -> None:
     alone = replace(statement, accounts=(account,))
-    show_it = visit.act(Role.VIEWER, lambda: accounts.open_dialog(visit, alone, account))
-    parts.open_button(figures.name(visit.words, account.customer), show_it)
+    show_it = visit.act(Role.VIEWER, lambda: open_dialog(visit, alone, account))
+    widgets.open_button(figures.customer_name(visit.words, account.customer), show_it)

@@ -1,0 +1,275 @@
+"""The audit trail for people: pages with the names of those who acted, export as a stream, verification."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict, astuple, dataclass, fields, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Text, and_, cast, func, or_, select, true
+
+from zk_pipeline.audit import anchors
+from zk_pipeline.domain import spreadsheets
+from zk_pipeline.domain.spreadsheets import Dialect
+from zk_pipeline.identity.actors import Actor, OperationError, Role
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.store import audit
+from zk_pipeline.store.audit import Anchor, Verification
+from zk_pipeline.store.database import to_json
+from zk_pipeline.store.tables import audit_details, audit_logs, users
+
+# Queries that read the audit trail for people: pages, filters, and the names of those who acted.
+
+USER_PREFIX = "user:"
+
+SIGN_INS = ("user.signed_in", "user.signed_out", "user.sign_in_failed", "session.token_reused")
+"""Events that show when and from where somebody signs in."""
+
+ADDRESS = "address"
+"""Where a detail has the address of whoever acted."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrailFilter:
+    """Which rows of the trail are wanted; what is empty does not narrow.
+
+    `event` stands for everything that begins with it, `text` for a part of event, subject or detail in any case of
+    letters. The span is half-open: `since <= t < until`, in UTC. With a `reader`, sign-ins of others are left out, and
+    their addresses are not searched.
+    """
+
+    event: str = ""
+    actor: str = ""
+    subject: str = ""
+    run_id: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str = ""
+    reader: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrailRow:
+    """One row of the trail. `detail` is `None` once it was erased; `created_at` is in UTC."""
+
+    id: int
+    created_at: datetime
+    event: str
+    actor: str
+    subject: str
+    run_id: str | None
+    detail: dict[str, Any] | None
+    hash: str
+
+
+def count(connection: Connection, wanted: TrailFilter) -> int:
+    """How many rows fit. The ids of a chain have no gaps, so that the whole of it need not be counted."""
+    if wanted == TrailFilter():
+        return connection.execute(select(func.coalesce(func.max(audit_logs.c.id), 0))).scalar_one()
+    query = select(func.count()).select_from(_joined(wanted)).where(_condition(wanted))
+    return connection.execute(query).scalar_one()
+
+
+def newest(connection: Connection, wanted: TrailFilter, limit: int, offset: int = 0) -> list[TrailRow]:
+    """The newest rows that fit, newest first."""
+    ids = select(audit_logs.c.id).select_from(_joined(wanted)).where(_condition(wanted))
+    page = ids.order_by(audit_logs.c.id.desc()).limit(limit).offset(offset).subquery()
+    query = _rows().where(audit_logs.c.id.in_(select(page.c.id))).order_by(audit_logs.c.id.desc())
+    return [TrailRow(*row) for row in connection.execute(query)]
+
+
+def following(connection: Connection, wanted: TrailFilter, after: int, limit: int) -> list[TrailRow]:
+    """The rows that fit and come after the row of this id, oldest first."""
+    query = _rows().where(audit_logs.c.id > after, _condition(wanted)).order_by(audit_logs.c.id).limit(limit)
+    return [TrailRow(*row) for row in connection.execute(query)]
+
+
+def names_of(connection: Connection, actors: Collection[str]) -> dict[str, str]:
+    """The names of those actors that are users who still exist; the chain itself holds no name."""
+    ids = {
+        int(number) for actor in actors if (number := actor.removeprefix(USER_PREFIX)) != actor and number.isdecimal()
+    }
+    if not ids:
+        return {}
+    query = select(users.c.id, users.c.name, users.c.email).where(users.c.id.in_(ids))
+    return {f"{USER_PREFIX}{row.id}": row.name or row.email for row in connection.execute(query)}
+
+
+def _rows() -> Any:
+    columns = [audit_logs.c[name] for name in ("id", "created_at", "event", "actor", "subject", "run_id")]
+    beside = audit_logs.outerjoin(audit_details, audit_details.c.id == audit_logs.c.id)
+    return select(*columns, audit_details.c.detail, audit_logs.c.hash).select_from(beside)
+
+
+def _joined(wanted: TrailFilter) -> Any:
+    """Details are large, so they are only read along where their text decides."""
+    if not wanted.text:
+        return audit_logs
+    return audit_logs.outerjoin(audit_details, audit_details.c.id == audit_logs.c.id)
+
+
+def _condition(wanted: TrailFilter) -> ColumnElement[bool]:
+    logs = audit_logs.c
+    parts: list[ColumnElement[bool]] = []
+    if wanted.event:
+        parts.append(logs.event.startswith(wanted.event, autoescape=True))
+    for column, value in ((logs.actor, wanted.actor), (logs.subject, wanted.subject), (logs.run_id, wanted.run_id)):
+        if value:
+            parts.append(column == value)
+    if wanted.since is not None:
+        parts.append(logs.created_at >= wanted.since)
+    if wanted.until is not None:
+        parts.append(logs.created_at < wanted.until)
+    if wanted.reader:
+        own = or_(logs.actor == wanted.reader, logs.subject == wanted.reader)
+        parts.append(or_(logs.event.not_in(SIGN_INS), own))
+    if wanted.text:
+        detail = audit_details.c.detail.op("-")(ADDRESS) if wanted.reader else audit_details.c.detail
+        searched = (logs.event, logs.subject, cast(detail, Text))
+        parts.append(or_(*(column.icontains(wanted.text, autoescape=True) for column in searched)))
+    return and_(true(), *parts)
+
+
+# The audit trail for people: pages with the names of those who acted, export as a stream, and verification.
+
+ROWS_AT_ONCE = 1000
+
+
+class ExportFormat(StrEnum):
+    """What an export of the trail can be."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class TrailEntry:
+    """One row of the trail as people see it.
+
+    `actor_name` is empty for what is no user, or none any more; `detail` is `None` once it was erased.
+    """
+
+    id: int
+    at: datetime
+    event: str
+    actor: str
+    actor_name: str
+    subject: str
+    run_id: str | None
+    detail: dict[str, Any] | None
+    hash: str
+
+
+def page(runtime: Runtime, reader: Actor, wanted: TrailFilter, limit: int, offset: int) -> tuple[list[TrailEntry], int]:
+    """One page of the trail as far as `reader` may read it, newest first, and how many rows fit in all.
+
+    Viewers read neither sign-ins nor addresses of others.
+
+    Raises `OperationError` for a span that ends before it begins.
+    """
+    checked = _checked(wanted, reader)
+    with runtime.database.transaction() as connection:
+        total = count(connection, checked)
+        rows = newest(connection, checked, limit, offset)
+        names = names_of(connection, {row.actor for row in rows})
+    return _entries(rows, names, checked.reader), total
+
+
+def export(
+    runtime: Runtime, reader: Actor, wanted: TrailFilter, kind: ExportFormat, dialect: Dialect = Dialect.PLAIN
+) -> Iterator[str]:
+    """What `page` shows `reader` as text, oldest first, in pieces: however long it is, little of it is in memory.
+
+    The first piece is read at once, so that what is wrong is raised before anything is sent.
+    """
+    pieces = _pieces(runtime, _checked(wanted, reader))
+    first = next(pieces)
+    return _written(first, pieces, kind, dialect)
+
+
+def verify(runtime: Runtime, given: Collection[Anchor] = ()) -> Verification:
+    """Walk along the whole chain, and compare it with these anchors and those in the home."""
+    with runtime.database.transaction() as connection:
+        return audit.verify(connection, [*anchors.kept(runtime), *given])
+
+
+def anchor_of(written: str) -> Anchor:
+    """An anchor as it was published, or the line that holds it. Raises `OperationError` for what holds none."""
+    anchor = Anchor.parsed(written)
+    if anchor is None:
+        raise OperationError(
+            f"anchor={written!r} is no anchor. Give it as it was told: the number of a row, a colon, and 64 letters "
+            "and digits."
+        )
+    return anchor
+
+
+def _checked(wanted: TrailFilter, reader: Actor) -> TrailFilter:
+    """Times without a zone are taken as UTC."""
+    since, until = _with_zone(wanted.since), _with_zone(wanted.until)
+    if since and until and since >= until:
+        raise OperationError(f"from={since.isoformat()} is not before to={until.isoformat()}. Correct one of them.")
+    limited = "" if reader.role.covers(Role.OPERATOR) else reader.name
+    return replace(wanted, since=since, until=until, reader=limited)
+
+
+def _with_zone(moment: datetime | None) -> datetime | None:
+    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _pieces(runtime: Runtime, wanted: TrailFilter) -> Iterator[list[TrailEntry]]:
+    """Pieces by the id, each in a transaction of its own: none stays open for as long as a slow client reads."""
+    last = 0
+    while True:
+        with runtime.database.transaction() as connection:
+            rows = following(connection, wanted, last, ROWS_AT_ONCE)
+            names = names_of(connection, {row.actor for row in rows})
+        yield _entries(rows, names, wanted.reader)
+        if len(rows) < ROWS_AT_ONCE:
+            return
+        last = rows[-1].id
+
+
+def _written(
+    first: list[TrailEntry], others: Iterator[list[TrailEntry]], kind: ExportFormat, dialect: Dialect
+) -> Iterator[str]:
+    if kind is ExportFormat.CSV:
+        yield dialect.beginning + spreadsheets.lines([[field.name for field in fields(TrailEntry)]], dialect)
+    yield _text(first, kind, dialect)
+    for entries in others:
+        yield _text(entries, kind, dialect)
+
+
+def _text(entries: Sequence[TrailEntry], kind: ExportFormat, dialect: Dialect) -> str:
+    if kind is ExportFormat.JSONL:
+        return "".join(f"{to_json(asdict(entry))}\n" for entry in entries)
+    rows = (
+        [
+            value.isoformat() if isinstance(value, datetime) else to_json(value) if isinstance(value, dict) else value
+            for value in astuple(entry)
+        ]
+        for entry in entries
+    )
+    return spreadsheets.lines(rows, dialect)
+
+
+def _entries(rows: Sequence[TrailRow], names: dict[str, str], reader: str) -> list[TrailEntry]:
+    """With a `reader`, details lose the addresses of others."""
+    return [
+        TrailEntry(
+            id=row.id,
+            at=row.created_at.astimezone(UTC),
+            event=row.event,
+            actor=row.actor,
+            actor_name=names.get(row.actor, ""),
+            subject=row.subject,
+            run_id=row.run_id,
+            detail=_without_address(row) if reader and reader != row.actor else row.detail,
+            hash=row.hash,
+        )
+        for row in rows
+    ]
+
+
+def _without_address(row: TrailRow) -> dict[str, Any] | None:
+    return row.detail and {name: value for name, value in row.detail.items() if name != ADDRESS}

@@ -1,0 +1,1 @@
+"""Billing: months and their closing, the statement and its files, credits, invoices."""

@@ -1,0 +1,329 @@
+"""A statement for programs: one JSON object, or CSV lines."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
+
+from zk_pipeline.billing.files import money
+from zk_pipeline.billing.files.look import DocumentStyle
+from zk_pipeline.domain import spreadsheets
+from zk_pipeline.domain.invoicing import BillingState
+from zk_pipeline.domain.periods import Closing, month_name
+from zk_pipeline.domain.statement import (
+    AGE_NAMES,
+    ZERO,
+    Account,
+    Amounts,
+    Customer,
+    DayMinutes,
+    Gap,
+    Line,
+    Statement,
+    Verdict,
+    beside_of,
+    conflict_ages,
+    minutes_per_day,
+    questions_of,
+)
+from zk_pipeline.domain.statement_rows import (
+    PARTS,
+    AdjustmentLine,
+    AdjustmentRow,
+    Item,
+    ItemRow,
+    Money,
+    Origin,
+    Readings,
+)
+
+COLUMNS = ("zammad", *PARTS, "unexplained", "billable", "billed", "to_be_billed")
+"""The amounts of a line, in their order."""
+
+Told = TypeVar("Told", ItemRow, AdjustmentRow)
+
+
+@dataclass(frozen=True, slots=True)
+class DayView:
+    """A day's minutes."""
+
+    day: date
+    zammad: Decimal
+    kimai: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class LineView:
+    """What one agent did in one activity."""
+
+    agent: str
+    agent_email: str
+    activity: str
+    minutes: Amounts
+    unexplained: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonView:
+    """Conflicts that are open for one reason, and the minutes in question."""
+
+    reason: str
+    number: int
+    minutes: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictsView:
+    """Open conflicts, counted by their age and by their reason."""
+
+    under_1_day: int = 0
+    under_7_days: int = 0
+    under_30_days: int = 0
+    older: int = 0
+    minutes: Decimal = ZERO
+    reasons: Sequence[ReasonView] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BesideView:
+    """Time sheets in Kimai that are not this month's bookings', by where they come from."""
+
+    origin: Origin
+    timesheets: int
+    minutes: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class FigureView:
+    """Time sheets of one state of billing, and what they cost without tax."""
+
+    state: BillingState
+    timesheets: int
+    minutes: Decimal
+    amount: Decimal
+    unpriced: int
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceView:
+    """An invoice; `total` has the tax in it."""
+
+    number: str
+    status: str
+    total: Decimal
+    tax: Decimal
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyView:
+    """A customer's time sheets of the month in one currency (docs/billing.md, What counts as billed).
+
+    `exported_in_all` and `invoiced_in_all` are of all months, none while they were never compared; what they differ by
+    is `difference`, and `questions` say what to do about it.
+    """
+
+    customer: Customer
+    currency: str
+    amount: Decimal
+    figures: Sequence[FigureView]
+    invoices: Sequence[InvoiceView]
+    exported_in_all: Decimal | None
+    invoiced_in_all: Decimal | None
+    difference: Decimal | None
+    questions: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class GapView:
+    """An entry whose minutes do not add up."""
+
+    customer: str
+    entry: str
+    day: date
+    minutes: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """A customer's part; `credits_open` are minutes (docs/billing.md).
+
+    `kimai_in_all` is what Kimai adds up to: `minutes.kimai` and those of `beside`. So do the minutes of `items`.
+    """
+
+    customer: Customer
+    minutes: Amounts
+    unexplained: Decimal
+    lines: Sequence[LineView]
+    days: Sequence[DayView]
+    conflicts: ConflictsView
+    credits_open: Decimal
+    kimai_in_all: Decimal = ZERO
+    beside: Sequence[BesideView] = ()
+    money: Sequence[MoneyView] = ()
+    items: Sequence[ItemRow] = ()
+    adjustments: Sequence[AdjustmentRow] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StatementView:
+    """A month's statement. `minutes.zammad` is the sum of the parts up to `adjusted`, and of `unexplained`.
+
+    `stale_days` changed since the statement was made. `closing` tells of a month that is closed, and whether this is
+    the statement that was closed. `kimai_in_all` is what Kimai adds up to: `minutes.kimai` and those of `beside`.
+    """
+
+    month: str
+    verdict: Verdict
+    built_at: datetime | None
+    stale_days: Sequence[date]
+    closing: Closing | None
+    readings: Readings | None
+    minutes: Amounts
+    unexplained: Decimal
+    gaps: Sequence[GapView]
+    days: Sequence[DayView]
+    conflicts: ConflictsView
+    credits_open: Decimal
+    kimai_in_all: Decimal
+    beside: Sequence[BesideView]
+    money: Sequence[MoneyView]
+    customers: Sequence[AccountView]
+
+
+def to_view(statement: Statement) -> StatementView:
+    """The statement as JSON and the API tell it."""
+    total = statement.total
+    return StatementView(
+        month=month_name(statement.month),
+        verdict=statement.verdict,
+        built_at=statement.built_at,
+        stale_days=statement.stale_days,
+        closing=statement.closing,
+        readings=statement.readings,
+        minutes=total,
+        unexplained=total.unexplained,
+        gaps=[_gap(gap) for gap in statement.gaps],
+        days=[_day(row) for row in minutes_per_day(statement)],
+        conflicts=_conflicts(statement.accounts),
+        credits_open=statement.credited,
+        kimai_in_all=statement.kimai_in_all,
+        beside=_beside(statement.accounts),
+        money=[_money(row) for account in statement.accounts for row in account.money],
+        customers=[_account(account) for account in statement.accounts],
+    )
+
+
+def as_json(statement: Statement, look: DocumentStyle) -> bytes:
+    """The statement as one JSON object; amounts are strings, so that no reader rounds them."""
+    del look
+    return TypeAdapter(StatementView).dump_json(to_view(statement), indent=2) + b"\n"
+
+
+def as_csv(statement: Statement, look: DocumentStyle) -> bytes:
+    """The lines; what people typed stays text in a spreadsheet."""
+    heads = ("month", "customer", "customer_id", "agent", "agent_email", "activity", "entries")
+    header = [
+        *heads,
+        *(f"minutes_{name}" for name in COLUMNS),
+        "minutes_credits_open",
+        "conflicts_open",
+        "minutes_conflicts_open",
+        *(f"minutes_{origin}" for origin in Origin),
+        "closing",
+        "closed_at",
+        "closed_by",
+    ]
+    rows: list[list[Any]] = []
+    for account in statement.accounts:
+        rows += (_cells(statement, line) for line in account.lines)
+        if account.credited or account.conflicts or account.beside:
+            rows.append(_cells(statement, Line(account.customer, "", "", "", Amounts()), account))
+    return (look.csv.beginning + spreadsheets.lines([header, *rows], look.csv)).encode()
+
+
+def amount(amounts: Amounts, name: str) -> Decimal:
+    """An amount by the name of its column."""
+    return getattr(amounts, name)
+
+
+def _cells(statement: Statement, line: Line, account: Account | None = None) -> list[Any]:
+    """The cells of a line; credits, conflicts and other time are an account's, and stand in a line of their own."""
+    customer, amounts = line.customer, line.amounts
+    accounts = [account] if account else []
+    beside, questions = beside_of(accounts), questions_of(accounts).values()
+    of_account = (
+        account.credited if account else ZERO,
+        sum(number for number, _ in questions),
+        sum((minutes for _, minutes in questions), ZERO),
+        *(beside.get(origin, (0, ZERO))[1] for origin in Origin),
+    )
+    names = (month_name(statement.month), customer.name, customer.id or None, line.agent, line.agent_email)
+    numbers = (amount(amounts, name) for name in COLUMNS)
+    return [*names, line.activity, amounts.entries, *numbers, *of_account, *_closing(statement.closing)]
+
+
+def _closing(closing: Closing | None) -> Sequence[Any]:
+    return ("", "", "") if closing is None else (closing.kind, closing.at.isoformat(), closing.by)
+
+
+def _account(account: Account) -> AccountView:
+    total = account.total
+    lines = [
+        LineView(line.agent, line.agent_email, line.activity, line.amounts, line.amounts.unexplained)
+        for line in account.lines
+    ]
+    days = [_day(row) for row in account.days]
+    return AccountView(
+        account.customer,
+        total,
+        total.unexplained,
+        lines,
+        days,
+        _conflicts([account]),
+        account.credited,
+        account.kimai_in_all,
+        _beside([account]),
+        [_money(row) for row in account.money],
+        [_without_customer(row, ItemRow) for row in account.items],
+        [_without_customer(row, AdjustmentRow) for row in account.adjustments],
+    )
+
+
+def _without_customer(row: Item | AdjustmentLine, kind: type[Told]) -> Told:
+    return kind(**{field.name: getattr(row, field.name) for field in fields(kind)})
+
+
+def _beside(accounts: Sequence[Account]) -> list[BesideView]:
+    return [BesideView(origin, *found) for origin, found in beside_of(accounts).items()]
+
+
+def _money(row: Money) -> MoneyView:
+    return MoneyView(
+        row.customer,
+        row.currency,
+        row.amount,
+        [FigureView(each.state, each.sheets, each.minutes, each.rates, each.unpriced) for each in row.figures],
+        [InvoiceView(each.number, each.status, each.total, each.tax, each.created_at) for each in row.invoices],
+        row.compared.rates if row.compared else None,
+        row.compared.invoiced if row.compared else None,
+        row.compared.difference if row.compared else None,
+        money.questions(row),
+    )
+
+
+def _conflicts(accounts: Sequence[Account]) -> ConflictsView:
+    reasons = [ReasonView(reason, *found) for reason, found in questions_of(accounts).items()]
+    ages = dict(zip(AGE_NAMES, conflict_ages(accounts), strict=True))
+    return ConflictsView(**ages, minutes=sum((row.minutes for row in reasons), ZERO), reasons=reasons)
+
+
+def _day(row: DayMinutes) -> DayView:
+    return DayView(row.day, row.zammad, row.kimai)
+
+
+def _gap(gap: Gap) -> GapView:
+    return GapView(str(gap.customer), gap.entry, gap.day, gap.minutes)

@@ -1,0 +1,93 @@
+"""What closing a month keeps of its statement, what its hash covers of that, and the statement back from it."""
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from zk_pipeline.billing.files.data import AccountView, StatementView, to_view
+from zk_pipeline.domain.periods import fingerprint, month_named
+from zk_pipeline.domain.statement import ZERO, Account, Amounts, Customer, DayMinutes, Line, Statement
+from zk_pipeline.domain.statement_rows import AdjustmentLine, AdjustmentRow, Beside, Item, ItemRow
+
+_OF_INVOICING = ("billed", "to_be_billed")
+"""Amounts that change when a closed month is exported or invoiced."""
+
+_MINUTES: Any = {"minutes": set(_OF_INVOICING)}
+_OF_THE_MOMENT: Any = {
+    **dict.fromkeys(("built_at", "stale_days", "closing", "readings", "conflicts", "credits_open", "money"), True),
+    **_MINUTES,
+    "customers": {
+        "__all__": {
+            **dict.fromkeys(("conflicts", "credits_open", "money"), True),
+            **_MINUTES,
+            "lines": {"__all__": _MINUTES},
+        }
+    },
+}
+
+
+def lasting(statement: Statement) -> dict[str, Any]:
+    """The JSON object without what belongs to the moment: what closing a month keeps (docs/billing.md)."""
+    return TypeAdapter(StatementView).dump_python(to_view(statement), mode="json", exclude=_OF_THE_MOMENT)
+
+
+def statement_hash(content: Mapping[str, Any]) -> str:
+    """The hash of a closed statement, of what it kept.
+
+    It covers minutes alone: what they cost may change until the invoice, and credits are settled after the closing.
+    """
+    customers = [
+        {
+            **{name: value for name, value in customer.items() if name != "adjustments"},
+            **({"items": [_without_amount(item) for item in customer["items"]]} if "items" in customer else {}),
+        }
+        for customer in content["customers"]
+    ]
+    return fingerprint({**content, "customers": customers})
+
+
+def read_back(content: Mapping[str, Any]) -> Statement:
+    """The statement of which this lasted. It balances, so there is no gap in it.
+
+    What was billable when the month was closed was to be billed with it. Older versions kept no items.
+    """
+    older = "to_be_billed" in content["minutes"]
+    accounts = TypeAdapter(list[AccountView]).validate_python(
+        [{**account, "conflicts": {}, "credits_open": 0} for account in content["customers"]]
+    )
+    return Statement(month_named(content["month"]), tuple(_account(account, older=older) for account in accounts))
+
+
+def without_invoicing(line: Line) -> Line:
+    """The line without what changes when its month is exported or invoiced."""
+    return replace(line, amounts=replace(line.amounts, **dict.fromkeys(_OF_INVOICING, ZERO)))
+
+
+def _account(account: AccountView, *, older: bool) -> Account:
+    customer = account.customer
+    return Account(
+        customer,
+        tuple(
+            Line(customer, line.agent, line.agent_email, line.activity, _at_closing(line.minutes, older=older))
+            for line in account.lines
+        ),
+        tuple(DayMinutes(customer, row.day, row.zammad, row.kimai) for row in account.days),
+        beside=tuple(Beside(customer, row.origin, row.timesheets, row.minutes) for row in account.beside),
+        items=tuple(Item(**_of(customer, row)) for row in account.items),
+        adjustments=tuple(AdjustmentLine(**_of(customer, row)) for row in account.adjustments),
+    )
+
+
+def _of(customer: Customer, row: ItemRow | AdjustmentRow) -> dict[str, Any]:
+    return {"customer": customer, **{field.name: getattr(row, field.name) for field in fields(row)}}
+
+
+def _at_closing(amounts: Amounts, *, older: bool) -> Amounts:
+    """What was to be billed with a closed month; older versions kept that."""
+    return amounts if older else replace(amounts, to_be_billed=amounts.billable)
+
+
+def _without_amount(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in item.items() if name != "amount"}

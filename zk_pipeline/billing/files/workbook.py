@@ -1,0 +1,227 @@
+"""A statement as an XLSX workbook: sheets of all customers, and one for each. Columns are the same in every month."""
+
+import io
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+
+from openpyxl import Workbook
+from openpyxl.cell import Cell
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+from openpyxl.styles import Alignment, Font, PatternFill
+from openpyxl.utils import get_column_letter
+from openpyxl.worksheet.properties import PageSetupProperties
+from openpyxl.worksheet.worksheet import Worksheet
+
+from zk_pipeline.billing.files import money
+from zk_pipeline.billing.files.data import COLUMNS, amount
+from zk_pipeline.billing.files.look import DocumentStyle
+from zk_pipeline.domain.instants import local_day
+from zk_pipeline.domain.periods import month_name
+from zk_pipeline.domain.statement import ZERO, Amounts, Statement
+from zk_pipeline.domain.statement_rows import Item
+
+SUMMARY, ITEMS, ADJUSTMENTS, INVOICES = "Summary", "Time sheets", "Adjustments and credits", "Invoices"
+ITEM_COLUMNS = (
+    *("customer", "customer id", "date", "ticket", "subject", "agent", "e-mail", "activity", "what", "adjusted day"),
+    *("billable", "booking", "time sheet", "currency", "minutes", "amount"),
+)
+ADJUSTMENT_COLUMNS = (
+    *("customer", "customer id", "day of booking", "ticket", "subject", "agent", "e-mail", "activity", "what"),
+    *("booked on", "state", "note", "booking", "currency", "minutes", "amount"),
+)
+INVOICE_COLUMNS = ("customer", "customer id", "number", "made on", "status", "currency", "total without tax", "tax")
+MONEY_COLUMNS = frozenset({"amount", "total without tax", "tax"})
+NUMBER_FORMAT = "#,##0.######"
+MONEY_FORMAT = "#,##0.00##"
+DAY_FORMAT = "yyyy-mm-dd"
+LONGEST_TITLE = 31
+LONGEST_TEXT = 32_767
+"""Letters that a cell may have."""
+
+_NO_TITLE = re.compile(r"[\[\]:*?/\\]")
+_BOLD, _HEADING = Font(bold=True), Font(bold=True, size=14)
+_HEAD_FILL = PatternFill("solid", start_color="FFE6EDF2")
+_TEXT_WIDTH, _NUMBER_WIDTH = 28, 13
+
+Value = str | int | Decimal | date | None
+
+
+def render(statement: Statement, look: DocumentStyle) -> bytes:
+    """The workbook. Amounts are numbers with all their digits, and nothing that people typed is a formula."""
+    book = Workbook()
+    del book["Sheet"]
+    month = month_name(statement.month)
+    rows = [([str(account.customer)], account.total) for account in statement.accounts]
+    closing = f"{look.of_closing(statement.closing)} {look.of_hash(statement.closing)}." if statement.closing else ""
+    fresh = money.read(look, statement.readings) if statement.readings else ""
+    head = _head(look, statement, f"{month}: {statement.verdict}.", closing, fresh)
+    _fill(book.create_sheet(SUMMARY), head, ["customer"], rows, statement.total)
+    _list(book.create_sheet(ITEMS), f"{ITEMS}, {month}.", ITEM_COLUMNS, _items(statement), 2)
+    found = _adjustments(statement)
+    _list(book.create_sheet(ADJUSTMENTS), f"{ADJUSTMENTS}, {month}.", ADJUSTMENT_COLUMNS, found, 2)
+    _list(book.create_sheet(INVOICES), f"{INVOICES}, {month}.", INVOICE_COLUMNS, _invoices(statement, look))
+    titles = {title.casefold() for title in book.sheetnames}
+    for account in statement.accounts:
+        title = _title(account.customer.name, titles)
+        titles.add(title.casefold())
+        lines = [([line.agent, line.agent_email, line.activity], line.amounts) for line in account.lines]
+        names = ["agent", "e-mail", "activity"]
+        alone = replace(statement, accounts=(account,))
+        head = _head(look, alone, f"{account.customer}, {month}.", closing, fresh)
+        _fill(book.create_sheet(title), head, names, lines, account.total)
+    buffer = io.BytesIO()
+    book.save(buffer)
+    return buffer.getvalue()
+
+
+def _head(look: DocumentStyle, statement: Statement, *told: str) -> str:
+    accounts = statement.accounts
+    draft = look.word("draft") if statement.is_draft else ""
+    of_money = money.of_accounts(look, [row for account in accounts for row in account.money])
+    more = (look.of_questions(accounts), look.of_credits(statement.credited), look.of_beside(accounts), *of_money)
+    return " ".join(filter(None, (*told, draft, *more)))
+
+
+def _fill(
+    sheet: Worksheet, head: str, names: Sequence[str], rows: Iterable[tuple[list[str], Amounts]], total: Amounts
+) -> None:
+    """A sheet: its heading, the names of the columns, the rows and their total."""
+    sheet.append([_styled(_cell(sheet, head), _HEADING)])
+    heads = [_cell(sheet, name.replace("_", " ")) for name in (*names, "entries", *COLUMNS)]
+    for number, cell in enumerate(heads):
+        cell.fill = _HEAD_FILL
+        cell.alignment = Alignment(wrap_text=True, vertical="top", horizontal="right" if number >= len(names) else None)
+    sheet.append([_styled(cell, _BOLD) for cell in heads])
+    for texts, amounts in rows:
+        sheet.append([_cell(sheet, value) for value in (*texts, *_numbers(amounts))])
+    sums = ("total", *[""] * (len(names) - 1), *_numbers(total))
+    sheet.append([_styled(_cell(sheet, value), _BOLD) for value in sums])
+    _set_up(sheet, len(names), 1 + len(COLUMNS))
+
+
+def _items(statement: Statement) -> list[list[Value]]:
+    """The time sheets of all customers."""
+    return [
+        [
+            *(item.customer.name, item.customer.id or None, item.day, item.ticket, item.title, item.agent),
+            *(item.agent_email, item.activity, _what(item), item.adjusts, "yes" if item.billable else "no"),
+            *(item.booking, item.timesheet or None, item.currency, item.minutes, item.amount),
+        ]
+        for account in statement.accounts
+        for item in account.items
+    ]
+
+
+def _adjustments(statement: Statement) -> list[list[Value]]:
+    """What was adjusted and credited, in this month or of its bookings in another one."""
+    return [
+        [
+            *(row.customer.name, row.customer.id or None, row.day, row.ticket, row.title, row.agent),
+            *(row.agent_email, row.activity, "credit" if row.is_credit else "adjustment", row.booked_on),
+            *(row.state.value, row.note, row.booking, row.currency, row.minutes, row.amount),
+        ]
+        for account in statement.accounts
+        for row in account.adjustments
+    ]
+
+
+def _invoices(statement: Statement, look: DocumentStyle) -> list[list[Value]]:
+    """The invoices made since the month began, cancelled ones as well."""
+    return [
+        [
+            *(row.customer.name, row.customer.id or None, each.number, local_day(each.created_at, look.zone)),
+            *(each.status, row.currency, each.total - each.tax, each.tax),
+        ]
+        for account in statement.accounts
+        for row in account.money
+        for each in row.invoices
+    ]
+
+
+def _what(item: Item) -> str:
+    if item.origin is not None:
+        return item.origin.value.replace("_", " ")
+    return "adjustment" if item.adjusts else "booking"
+
+
+def _list(sheet: Worksheet, head: str, names: Sequence[str], rows: Sequence[Sequence[Value]], summed: int = 0) -> None:
+    """A sheet of single rows, which can be filtered; of the columns at its end so many are added up."""
+    sheet.append([_styled(_cell(sheet, head), _HEADING)])
+    heads = [_styled(_cell(sheet, name), _BOLD) for name in names]
+    for cell in heads:
+        cell.fill = _HEAD_FILL
+    sheet.append(heads)
+    of_money = [name in MONEY_COLUMNS for name in names]
+    told = [*rows, _sums(names, rows, summed)] if summed else rows
+    for values in told:
+        sheet.append([_cell(sheet, value, is_money=money) for value, money in zip(values, of_money, strict=True)])
+    for cell in sheet[sheet.max_row] if summed else ():
+        cell.font = _BOLD
+    sheet.auto_filter.ref = f"A2:{get_column_letter(len(names))}{2 + len(rows)}"
+    _set_up(sheet, len(names) - summed, summed)
+
+
+def _sums(names: Sequence[str], rows: Sequence[Sequence[Value]], summed: int) -> list[Value]:
+    """The last row; amounts of several currencies have no sum."""
+    first, several = len(names) - summed, len({row[names.index("currency")] for row in rows}) > 1
+    sums = [
+        None if several and name in MONEY_COLUMNS else _total(row[number] for row in rows)
+        for number, name in enumerate(names[first:], first)
+    ]
+    return ["total", *[None] * (first - 1), *sums]
+
+
+def _total(values: Iterable[Value]) -> Decimal | None:
+    """The sum; none where one of them is not known."""
+    found = list(values)
+    numbers = [value for value in found if isinstance(value, Decimal)]
+    return sum(numbers, ZERO) if len(numbers) == len(found) else None
+
+
+def _numbers(amounts: Amounts) -> list[int | Decimal]:
+    return [amounts.entries, *(amount(amounts, name) for name in COLUMNS)]
+
+
+def _cell(sheet: Worksheet, value: Value, *, is_money: bool = False) -> Cell:
+    if isinstance(value, str):
+        cell = Cell(sheet, 1, 1, ILLEGAL_CHARACTERS_RE.sub(" ", value)[:LONGEST_TEXT])
+        cell.data_type = "s"  # Also what begins with "=".
+        return cell
+    cell = Cell(sheet, 1, 1, value)
+    if isinstance(value, date):
+        cell.number_format = DAY_FORMAT
+    elif isinstance(value, Decimal) or is_money:
+        cell.number_format = MONEY_FORMAT if is_money else NUMBER_FORMAT
+    return cell
+
+
+def _styled(cell: Cell, font: Font) -> Cell:
+    cell.font = font
+    return cell
+
+
+def _set_up(sheet: Worksheet, texts: int, numbers: int) -> None:
+    """Columns wide enough, the header always in view and on each printed page, which is as wide as the table."""
+    for number in range(1, texts + numbers + 1):
+        width = _TEXT_WIDTH if number <= texts else _NUMBER_WIDTH
+        sheet.column_dimensions[get_column_letter(number)].width = width
+    sheet.freeze_panes = f"{get_column_letter(texts + 1)}3"
+    sheet.print_title_rows = "1:2"
+    sheet.page_setup.orientation = "landscape"
+    sheet.page_setup.paperSize = sheet.PAPERSIZE_A4
+    sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight = 1, 0
+    sheet.sheet_properties.pageSetUpPr = PageSetupProperties(fitToPage=True)
+
+
+def _title(name: str, taken: set[str]) -> str:
+    """A name that a sheet may have, and no other of the workbook has."""
+    clean = ILLEGAL_CHARACTERS_RE.sub(" ", _NO_TITLE.sub(" ", name)).strip().strip("'")[:LONGEST_TITLE].strip("' ")
+    title, number = clean or "customer", 1
+    while title.casefold() in {*taken, "history"}:
+        number += 1
+        end = f" ({number})"
+        title = f"{(clean or 'customer')[: LONGEST_TITLE - len(end)]}{end}"
+    return title

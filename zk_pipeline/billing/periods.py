@@ -1,0 +1,229 @@
+"""Closing months and opening them again."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+from sqlalchemy import Connection
+
+from zk_pipeline.audit import anchors
+from zk_pipeline.billing.files.kept import lasting, statement_hash
+from zk_pipeline.billing.statements import month_given, read
+from zk_pipeline.domain.instants import days_between, days_window, local_day
+from zk_pipeline.domain.periods import StatementTotals, fingerprint, last_day, may_close, month_name
+from zk_pipeline.identity.actors import Actor, OperationError, StaleError
+from zk_pipeline.operate.runs import launch_once
+from zk_pipeline.runtime.run_tags import MONTH_TAG, REASON_TAG
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.stages import marts
+from zk_pipeline.stages.push.tagging import WithheldError, require_writing
+from zk_pipeline.stages.systems import push_lock
+from zk_pipeline.store import audit, conflicts, day_requests, invoices, ledger, periods, suppression
+from zk_pipeline.store.connectors import addresses
+from zk_pipeline.store.target import timesheets_around
+
+TAG_JOB = "tag_billed"
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """One closing of a month; the month is closed while nobody opened it again. Instants are in UTC.
+
+    `audit_head` is the hash of the audit chain's last row before the closing, `statement_hash` that of the statement
+    (docs/billing.md); `minutes_waiting` waited for people and were closed with it.
+    """
+
+    month: str
+    closed: bool
+    closed_at: datetime
+    closed_by: str
+    audit_head: str
+    statement_hash: str
+    minutes_waiting: Decimal
+    reopened_at: datetime | None
+    reopened_by: str | None
+    reopened_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodState:
+    """What stands in the way of closing a month, as sentences, and the sums that decide it.
+
+    `open` names what is closed with the month, where anything is in question; `at_rest` says that the month is over and
+    that no run of its days is asked for.
+    """
+
+    month: str
+    closed: bool
+    minutes_waiting: Decimal
+    minutes_unexplained: Decimal
+    objections: tuple[str, ...]
+    open: str = ""
+    at_rest: bool = True
+
+
+def history(runtime: Runtime) -> list[Period]:
+    """Every closing of every month, the newest month and closing first."""
+    with runtime.database.transaction() as connection:
+        return _history(connection)
+
+
+def standing(runtime: Runtime, name: str, *, with_waiting: bool = False) -> PeriodState:
+    """What stands in the way of closing a month. Raises `OperationError` for what is no month."""
+    month = month_given(name)
+    with runtime.database.transaction() as connection:
+        totals, objections = _objections(connection, runtime, month, with_waiting=with_waiting)
+        closed = month in periods.closed_months(connection)
+    waiting = f"{totals.minutes_waiting.normalize():f} minutes waiting, {totals.in_question_text}"
+    return PeriodState(
+        month_name(month),
+        closed,
+        totals.minutes_waiting,
+        totals.minutes_unexplained,
+        tuple(objections),
+        waiting if totals.in_question else "",
+        at_rest=last_day(month) < local_day(datetime.now(UTC), runtime.settings.zone) and not totals.asked_days,
+    )
+
+
+def close(runtime: Runtime, actor: Actor, name: str, *, with_waiting: bool = False) -> Period:
+    """Close a month, after the pushes that are under way. Raises `StaleError` with all that stands in its way."""
+    month = month_given(name)
+    with _undisturbed(runtime, month) as connection:
+        if month in periods.closed_months(connection):
+            raise StaleError(f"{month_name(month)} is closed already. zk reopen opens it again.")
+        totals, objections = _objections(connection, runtime, month, with_waiting=with_waiting)
+        if objections:
+            raise StaleError(" ".join(objections))
+        # An erasure under way ends first, so that no name it erases is kept.
+        suppression.one_erasure_at_a_time(connection)
+        statement = lasting(read(connection, month, runtime.settings))
+        hashed = statement_hash(statement)
+        _, head = audit.head(connection)
+        periods.close(
+            connection,
+            month,
+            actor=actor.name,
+            audit_head=head,
+            statement=statement,
+            statement_hash=hashed,
+            kept_hash=fingerprint(statement),
+            waiting=totals.minutes_waiting,
+        )
+        detail = {"audit_head": head, "statement_hash": hashed, "minutes_waiting": str(totals.minutes_waiting)}
+        audit.append(connection, [actor.did("period.closed", _subject(month), detail)])
+        _remember_locked(connection, runtime, month)
+        _ask_again(connection, month)
+        closed = _of(connection, month)
+    anchors.publish(runtime, f"{month_name(month)} closed")
+    return closed
+
+
+def reopen(runtime: Runtime, actor: Actor, name: str, reason: str) -> Period:
+    """Open a closed month again, for a reason. Raises `OperationError` without one, `StaleError` if it is open."""
+    month = month_given(name)
+    if not reason.strip():
+        raise OperationError("A reason is missing. Say why the month is opened again: --reason.")
+    with _undisturbed(runtime, month) as connection:
+        if not periods.reopen(connection, month, actor=actor.name, reason=reason.strip()):
+            raise StaleError(f"{month_name(month)} is not closed. zk status shows the closed months.")
+        audit.append(connection, [actor.did("period.reopened", _subject(month), {"reason": reason.strip()})])
+        _ask_again(connection, month)
+        return _of(connection, month)
+
+
+def require_tagging(runtime: Runtime) -> None:
+    """To be asked before a month is closed for being tagged. Raises `StaleError` while nothing is written to Kimai."""
+    try:
+        require_writing(runtime.settings.push_mode)
+    except WithheldError as error:
+        raise StaleError(str(error)) from error
+
+
+def tagging_requested(runtime: Runtime, actor: Actor, name: str) -> str:
+    """Record who has a closed month tagged, before its run begins; returns the month's name.
+
+    Raises `OperationError` for what is no month, `StaleError` for one that is open or while nothing is written.
+    """
+    require_tagging(runtime)
+    month = month_given(name)
+    with runtime.database.transaction() as connection:
+        if month not in periods.closed_months(connection):
+            raise StaleError(f"{month_name(month)} is not closed. Close it first, then have it tagged.")
+        audit.append(connection, [actor.did("tagging.requested", _subject(month), {"month": month_name(month)})])
+    return month_name(month)
+
+
+def launch_tagging(runtime: Runtime, actor: Actor, name: str) -> str:
+    """Have Dagster tag the time sheets of a closed month; returns the run's id. What has the tag is left alone.
+
+    Raises `StaleError` for a month that is open, and `DagsterServerError`.
+    """
+    month = tagging_requested(runtime, actor, name)
+    tags = {REASON_TAG: "person", MONTH_TAG: month}
+    return launch_once(runtime, actor, TAG_JOB, tags, about=month)
+
+
+@contextmanager
+def _undisturbed(runtime: Runtime, month: date) -> Iterator[Connection]:
+    """A transaction while nothing is written to the month's days or its statement: what is under way is waited for."""
+    with runtime.database.transaction() as connection:
+        target = addresses(connection).target
+    locks = [push_lock(target, day) for day in days_between(month, last_day(month))]
+    with runtime.database.lock(marts.LOCK, *locks), runtime.database.transaction() as connection:
+        yield connection
+
+
+def _objections(
+    connection: Connection, runtime: Runtime, month: date, *, with_waiting: bool
+) -> tuple[StatementTotals, list[str]]:
+    today = local_day(datetime.now(UTC), runtime.settings.zone)
+    totals = periods.totals(connection, addresses(connection), month, runtime.settings.minutes_per_unit)
+    return totals, may_close(month, totals, today, with_waiting=with_waiting)
+
+
+def _ask_again(connection: Connection, month: date) -> None:
+    """Ask for the days on which something waits: what may be decided about it is another thing now."""
+    waiting = conflicts.open_conflicts(connection, month, last_day(month))
+    day_requests.ask(connection, {row.entry_date for row in waiting}, "closing")
+
+
+def _remember_locked(connection: Connection, runtime: Runtime, month: date) -> None:
+    """Keep the time sheets of the month and of its bookings as they are: what is changed later is asked about."""
+    target, last = addresses(connection).target, last_day(month)
+    ours = [row.kimai_id for row in ledger.bound_timesheets(connection, target, month, last) if row.kimai_id]
+    window = days_window(month, last, runtime.settings.zone)
+    rows = [row for row in timesheets_around(connection, target, window, ours) if not row.faults]
+    known = invoices.locked_as(connection, target, [row.id for row in rows])
+    new = [row for row in rows if row.id not in known]
+    if new:
+        invoices.keep_locked(connection, target, new)
+
+
+def _subject(month: date) -> str:
+    return f"period:{month_name(month)}"
+
+
+def _history(connection: Connection) -> list[Period]:
+    return [
+        Period(
+            month=month_name(row.month),
+            closed=row.reopened_at is None,
+            closed_at=row.closed_at,
+            closed_by=row.closed_by,
+            audit_head=row.audit_head,
+            statement_hash=row.statement_hash,
+            minutes_waiting=row.minutes_waiting,
+            reopened_at=row.reopened_at,
+            reopened_by=row.reopened_by,
+            reopened_reason=row.reopened_reason,
+        )
+        for row in periods.history(connection)
+    ]
+
+
+def _of(connection: Connection, month: date) -> Period:
+    """The last closing of a month that was closed at least once."""
+    return next(period for period in _history(connection) if period.month == month_name(month))

@@ -1,0 +1,223 @@
+"""The statement of a month: as it is now, and as it was when the month was closed."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from decimal import Decimal
+
+from sqlalchemy import Connection, Row
+
+from zk_pipeline.audit import trail
+from zk_pipeline.billing.files.kept import read_back, statement_hash, without_invoicing
+from zk_pipeline.domain.periods import Closing, MonthError, fingerprint, last_day, month_name, month_named, month_of
+from zk_pipeline.domain.statement import CustomerError, Statement, of_customer, statement_of
+from zk_pipeline.identity.actors import Actor, OperationError, StaleError, UnknownError
+from zk_pipeline.operate import marts
+from zk_pipeline.operate.runs import launch_once
+from zk_pipeline.runtime.run_tags import REASON_TAG
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.runtime.settings import Settings
+from zk_pipeline.stages.marts import MartsError
+from zk_pipeline.store import periods, statements
+from zk_pipeline.store.connectors import addresses
+
+# The statements that closings kept: a month as it was closed, whether today's is another, names erased.
+
+
+@dataclass(frozen=True, slots=True)
+class Rehashed:
+    """A kept statement in which names were replaced, and its hashes before and after."""
+
+    month: str
+    was: str
+    now: str
+
+
+def as_closed(connection: Connection, month: date) -> Statement:
+    """The statement as the last closing of a month kept it, also once the month was opened again.
+
+    Raises `StaleError` where there is none, and where it is no longer what was kept.
+    """
+    row, name = periods.last(connection, month), month_name(month)
+    if row is None:
+        raise StaleError(f"{name} was never closed. Leave out --closed to see its statement of today.")
+    if row.content is None:
+        raise StaleError(f"The closing of {name} kept no statement, only its hash {row.statement_hash}.")
+    if not _is_whole(row):
+        raise StaleError(
+            f"The statement that the closing of {name} kept was changed: its hash is no longer {row.hash}. Compare it "
+            "with a backup, and find out who can write to the database."
+        )
+    return replace(read_back(row.content), closing=replace(_closing(connection, row), shown=True))
+
+
+def beside(connection: Connection, whole: Statement, found: Statement) -> Closing | None:
+    """What today's statement says of the closing of its month; nothing while that is open.
+
+    `found` is the part of the `whole` that is shown.
+    """
+    row = periods.last(connection, whole.month)
+    if row is None or row.reopened_at is not None:
+        return None
+    differs = row.content is not None and _differs(read_back(row.content), whole, found)
+    return replace(_closing(connection, row), differs=differs)
+
+
+def hashes(connection: Connection) -> dict[int, str]:
+    """The hashes of the kept statements that are what was kept, by the ids of their closings."""
+    return {row.id: statement_hash(row.content) for row in periods.kept_statements(connection) if _is_whole(row)}
+
+
+def follow_erasure(connection: Connection, before: Mapping[int, str]) -> list[Rehashed]:
+    """Have each statement that was whole before names in it were replaced be whole again; returns the changed ones."""
+    changed: list[Rehashed] = []
+    for row in periods.kept_statements(connection):
+        if row.id in before and not _is_whole(row):
+            periods.set_hash(connection, row.id, fingerprint(row.content))
+            changed.append(Rehashed(month_name(row.month), before[row.id], statement_hash(row.content)))
+    return changed
+
+
+def _is_whole(row: Row) -> bool:
+    return fingerprint(row.content) == row.hash
+
+
+def _differs(closed: Statement, whole: Statement, found: Statement) -> bool:
+    """Whether other lines, days or items are shown than were closed, of one customer where one is shown.
+
+    What was exported or invoiced since is no difference, nor what older versions did not keep.
+    """
+    if len(found.accounts) == 1 and len(whole.accounts) > 1:
+        asked = found.accounts[0].customer
+        accounts = tuple(
+            account
+            for account in closed.accounts
+            if (account.customer.id == asked.id if asked.id else account.customer == asked)
+        )
+        closed = replace(closed, accounts=accounts)
+    lines, today = (set(map(without_invoicing, each.lines)) for each in (closed, found))
+    others = any(account.items for account in closed.accounts) and _placed(closed) != _placed(found)
+    return others or (lines, set(closed.days)) != (today, set(found.days))
+
+
+def _placed(statement: Statement) -> Counter[tuple[object, ...]]:
+    """On which days and tickets the minutes of its items are; names and amounts may change."""
+    return Counter(
+        (item.customer.id, item.origin, item.day, item.booking, item.minutes)
+        for account in statement.accounts
+        for item in account.items
+    )
+
+
+def _closing(connection: Connection, row: Row) -> Closing:
+    names = {row.closed_by: row.closed_by, **trail.names_of(connection, {row.closed_by})}
+    kept = row.content is not None
+    return Closing(
+        at=row.closed_at,
+        by=names[row.closed_by],
+        hash=row.statement_hash,
+        reopened_at=row.reopened_at,
+        kept=kept,
+        pseudonymized=kept and statement_hash(row.content) != row.statement_hash,
+    )
+
+
+# Months as people write them.
+
+
+def month_given(name: str) -> date:
+    """The first day of a month that somebody wrote as `2025-08`. Raises `OperationError`."""
+    try:
+        return month_named(name)
+    except MonthError as error:
+        raise OperationError(str(error)) from error
+
+
+# The statement of a month, made of marts that are true.
+
+MARTS_JOB = "marts"
+
+
+def statement(
+    runtime: Runtime, name: str, customer: str | None = None, *, refresh: bool = True, closed: bool = False
+) -> Statement:
+    """The statement of the month `name`, such as `2025-08`, of all customers or of one, by name or number in Kimai.
+
+    With `closed` it is the one that closing the month kept. With `refresh` the marts are built first if the month
+    changed since. Raises `OperationError` for what is no month or cannot be built, `UnknownError` for a customer who is
+    not in it, and `StaleError` while there are no marts, or no statement that was kept.
+    """
+    month = month_given(name)
+    if refresh and not closed:
+        bring_up_to_date(runtime, month)
+    with runtime.database.transaction() as connection:
+        if closed:
+            return _part(as_closed(connection, month), customer)
+        if not statements.is_made(connection):
+            raise StaleError(f"There is no statement yet. zk statement {month_name(month)} makes it.")
+        whole = read(connection, month, runtime.settings)
+        found = _part(whole, customer)
+        return replace(found, closing=beside(connection, whole, found))
+
+
+def read(connection: Connection, month: date, settings: Settings) -> Statement:
+    """The statement of a month as the marts say, of all customers."""
+    rows = statements.rows(connection, addresses(connection), month, settings.zone)
+    made = statement_of(
+        month,
+        rows.lines,
+        rows.days,
+        rows.gaps,
+        rows.conflicts,
+        rows.beside,
+        rows.money,
+        rows.items,
+        rows.adjustments,
+    )
+    stale_days = tuple(_stale(connection, month, settings.minutes_per_unit))
+    return replace(made, built_at=rows.built_at, stale_days=stale_days, readings=rows.readings)
+
+
+def months(runtime: Runtime) -> tuple[date, ...]:
+    """The months from the last one with a booking back to the first; none while nothing is booked."""
+    with runtime.database.transaction() as connection:
+        days = statements.booked_days(connection)
+    found: list[date] = []
+    if days is not None:
+        month = month_of(days[1])
+        while month >= month_of(days[0]):
+            found.append(month)
+            month = month_of(month - timedelta(days=1))
+    return tuple(found)
+
+
+def bring_up_to_date(runtime: Runtime, month: date) -> bool:
+    """Build the marts if a month is no longer as they say; whether that was so. Raises `OperationError` if it fails."""
+    with runtime.database.transaction() as connection:
+        if statements.is_made(connection) and not _stale(connection, month, runtime.settings.minutes_per_unit):
+            return False
+    try:
+        marts.refresh(runtime)
+    except MartsError as error:
+        raise OperationError(str(error)) from error
+    return True
+
+
+def launch_refresh(runtime: Runtime, actor: Actor) -> str:
+    """Have Dagster build the marts; returns the run's id. Raises `DagsterServerError`."""
+    return launch_once(runtime, actor, MARTS_JOB, {REASON_TAG: "person"})
+
+
+def _part(whole: Statement, customer: str | None) -> Statement:
+    """The statement of one customer, if one was asked for."""
+    if not customer:
+        return whole
+    try:
+        return of_customer(whole, customer)
+    except CustomerError as error:
+        raise UnknownError(error.args[0]) from error
+
+
+def _stale(connection: Connection, month: date, minutes_per_unit: Decimal) -> list[date]:
+    return statements.stale_days(connection, month, last_day(month), minutes_per_unit)

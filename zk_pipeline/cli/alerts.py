@@ -1,0 +1,41 @@
+"""`zk alerts`: sends a test to each address and says which of them took it."""
+
+import typer
+
+from zk_pipeline.cli.output import AsJson, explained, fail, show_json, show_table
+from zk_pipeline.observe.alert_delivery import addresses_of, send
+from zk_pipeline.observe.alerts import Message
+from zk_pipeline.runtime.settings import load_settings
+
+app = typer.Typer(help="Whether alerts of failures reach people.", no_args_is_help=True)
+
+TEST = Message(
+    "zk_pipeline: test alert", "Nothing failed. This is how an alert of zk_pipeline reaches you.", good_news=True
+)
+
+
+@app.command("test")
+def try_addresses(*, as_json: AsJson = False) -> None:
+    """Send a test alert to each address. Exit code 1 when one does not take it, or when there is none."""
+    with explained():
+        addresses = addresses_of(load_settings())
+    if not addresses:
+        fail("No alert is sent to anybody: ZK_ALERT_URLS is empty. Set it to apprise addresses, with commas.")
+    problems = {address: send(address, TEST) for address in addresses}
+    if as_json:
+        show_json(
+            [
+                {"address": address.position, "kind": address.scheme, "ok": problem is None, "problem": problem}
+                for address, problem in problems.items()
+            ]
+        )
+    else:
+        rows = [(address.position, address.scheme, problem or "sent") for address, problem in problems.items()]
+        show_table("Test alerts", ("address", "kind", "result"), rows, right=("address",))
+    if any(problems.values()):
+        raise typer.Exit(1)
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `test` a word of its own while it is the only one."""

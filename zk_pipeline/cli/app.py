@@ -1,0 +1,71 @@
+"""The `zk` command: puts the commands together and starts nothing before one of them is called."""
+
+import typer
+
+from zk_pipeline.cli import (
+    alerts,
+    approve,
+    audit,
+    backup,
+    close,
+    conflicts,
+    connectors,
+    demo,
+    doctor,
+    env,
+    gdpr,
+    invoices,
+    keys,
+    mappings,
+    migrate,
+    rederive,
+    schedule,
+    statement,
+    status,
+    sync,
+    trace,
+    undo,
+    up,
+    users,
+)
+from zk_pipeline.cli import credits as credit_list
+
+app = typer.Typer(
+    name="zk",
+    help="Carries every Zammad time accounting into Kimai, once, for the right person.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("up")(up.up)
+app.command("demo")(demo.demo)
+app.command("backup")(backup.backup)
+app.command("restore")(backup.restore)
+app.command("migrate")(migrate.migrate)
+app.command("sync")(sync.sync)
+app.command("rederive")(rederive.rederive)
+app.command("undo")(undo.undo)
+app.command("approve")(approve.approve)
+app.command("status")(status.status)
+app.command("doctor")(doctor.doctor)
+app.command("env")(env.env)
+app.add_typer(connectors.app, name="connectors")
+app.add_typer(mappings.app, name="mappings")
+app.add_typer(conflicts.app, name="conflicts")
+app.command("statement")(statement.statement)
+app.command("close")(close.close)
+app.command("reopen")(close.reopen)
+app.add_typer(credit_list.app, name="credits")
+app.add_typer(invoices.app, name="invoices")
+app.command("trace")(trace.trace)
+app.add_typer(alerts.app, name="alerts")
+app.add_typer(schedule.app, name="schedule")
+app.add_typer(audit.app, name="audit")
+app.add_typer(gdpr.app, name="gdpr")
+app.add_typer(users.app, name="users")
+app.add_typer(keys.app, name="keys")
+
+
+def main() -> None:
+    """Entry point of the `zk` script."""
+    app()

@@ -1,0 +1,94 @@
+"""`zk approve`: let the plan of some days be written, or single lines of it, where ZK_PUSH_MODE is review."""
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Annotated
+
+import typer
+
+from zk_pipeline.cli.output import AsJson, UsageError, actor, environment, explained, out, show_json, show_table
+from zk_pipeline.cli.report import amount
+from zk_pipeline.decisions import plans
+from zk_pipeline.decisions.plans import PlanLine
+from zk_pipeline.identity.actors import Actor, OperationError, Role
+
+
+def approve(
+    days: Annotated[str, typer.Argument(metavar="DAY|FROM..TO", help="2025-10-08, or 2025-10-01..2025-10-31")],
+    *,
+    line: Annotated[
+        list[str] | None, typer.Option("--line", help="Only this line, by its booking. Repeatable.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Approve what is shown of these days. Nothing is written by that: the next sync of the days does it, once."""
+    with environment() as ready, explained(OperationError):
+        plans.require_review(ready.runtime)
+        if as_json and not yes:
+            raise UsageError("With --json nothing can be asked. Add --yes to approve.")
+        first, last = days_of(days)
+        stored = plans.stored(ready.runtime, first, last, None, 0)
+        for day in stored.outdated_days:
+            out.print(f"The plan of {day} is from before an undo: zk sync --from {day} --to {day} --plan")
+        shown = _named(stored.lines, line or [], days)
+        if not shown:
+            raise UsageError(f"The plan of {days} writes nothing. Make it: zk sync --from {first} --to {last} --plan")
+        minutes = sum((row.minutes for row in shown), Decimal(0))
+        if not as_json:
+            _show(shown)
+        if not yes:
+            typer.confirm(f"Approve these {len(shown)} lines, {amount(minutes)} minutes?", abort=True)
+        seen = {} if line else plans.hashes(shown)
+        lines = {(row.day, row.key): row.hash for row in shown} if line else {}
+        approved = plans.approve(ready.runtime, Actor(actor(), Role.ADMIN), seen, lines)
+    if as_json:
+        hashes = {str(day): seen.get(day, "") for day in approved.days}
+        show_json({"approved": sum(approved.days.values()), "minutes": str(minutes), "days": hashes})
+        return
+    for row in approved.refused:
+        out.print(row.why)
+    out.print(f"Approved. They are written by the next run of these days: zk sync --from {first} --to {last}")
+
+
+def _named(lines: Sequence[PlanLine], keys: Sequence[str], days: str) -> list[PlanLine]:
+    """The lines of these keys, or all of them. Raises `UsageError` for a key that no line has."""
+    missing = sorted(set(keys) - {line.key for line in lines})
+    if missing:
+        raise UsageError(
+            f"--line {missing[0]}: the plan of {days} has no such line that writes. zk approve {days} lists them."
+        )
+    return [line for line in lines if not keys or line.key in keys]
+
+
+def _show(lines: Sequence[PlanLine]) -> None:
+    """Every line that is approved, however many there are."""
+    columns = ("day", "booking", "action", "agent", "customer", "project", "minutes", "what")
+    cells = [
+        (
+            line.day,
+            line.key,
+            line.action,
+            line.agent,
+            line.customer,
+            line.project,
+            amount(line.minutes),
+            "; ".join(f"{name}: {found} becomes {wanted}" for name, (wanted, found) in line.changes.items())
+            or line.description,
+        )
+        for line in lines
+    ]
+    show_table("To be approved", columns, cells, right=("booking", "minutes"))
+
+
+def days_of(text: str) -> tuple[date, date]:
+    """One day or a range. Raises `UsageError` on anything else."""
+    first, _, last = text.partition("..")
+    try:
+        span = date.fromisoformat(first), date.fromisoformat(last or first)
+    except ValueError as error:
+        raise UsageError(f"{text!r} is no day and no range. Write 2025-10-08 or 2025-10-01..2025-10-31.") from error
+    if span[1] < span[0]:
+        raise UsageError(f"{text!r} ends before it begins. Swap the days.")
+    return span

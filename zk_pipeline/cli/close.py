@@ -1,0 +1,110 @@
+"""`zk close` and `zk reopen`: months that are billed, and their being opened again."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from zk_pipeline.billing import periods
+from zk_pipeline.billing.periods import PeriodState
+from zk_pipeline.billing.statements import bring_up_to_date, month_given
+from zk_pipeline.cli.output import AsJson, UsageError, environment, explained, out, person, progress, show_json
+from zk_pipeline.domain.periods import last_day
+from zk_pipeline.identity.actors import OperationError
+from zk_pipeline.runtime.runtime import Runtime
+
+Month = Annotated[str, typer.Argument(metavar="MONTH", help="The month, such as 2025-08.")]
+
+
+def close(
+    month: Month,
+    *,
+    tag: Annotated[bool, typer.Option("--tag", help="Tag the month's time sheets in Kimai: billed:MONTH.")] = False,
+    with_waiting: Annotated[
+        bool, typer.Option("--with-waiting", help="Close although bookings wait for people.")
+    ] = False,
+    as_read: Annotated[
+        bool, typer.Option("--as-read", help="Do not read the month once more first, as while Zammad or Kimai is away.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Close a month: nothing is written to it any more, and later changes become adjustments or credits.
+
+    Both sides are read once more first; what changed since the last sync is in the way then. With --tag a month that
+    is closed already is tagged.
+    """
+    with environment() as ready, explained(OperationError):
+        if as_json and not yes:
+            raise UsageError("With --json nothing can be asked. Add --yes to close.")
+        if tag:
+            periods.require_tagging(ready.runtime)
+        found = periods.standing(ready.runtime, month, with_waiting=with_waiting)
+        if found.at_rest and not (as_read or found.closed):
+            _read_again(ready.runtime, month, quiet=as_json)
+            found = periods.standing(ready.runtime, month, with_waiting=with_waiting)
+        told: dict[str, object] = {"month": found.month}
+        if not (found.closed and tag):
+            told |= _closed(ready.runtime, found, with_waiting=with_waiting, yes=yes)
+        if tag:
+            told |= _tagged(ready.runtime, found.month, quiet=as_json)
+        if as_json:
+            show_json(told)
+        else:
+            out.print(f"{found.month} is closed{_open(found)}.", soft_wrap=True)
+
+
+def reopen(
+    month: Month,
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="Why the month is opened again.")],
+    as_json: AsJson = False,
+) -> None:
+    """Open a closed month again. The closing stays in the history, and tags in Kimai stay."""
+    with environment() as ready, explained(OperationError):
+        period = periods.reopen(ready.runtime, person(), month, reason)
+    if as_json:
+        show_json(asdict(period))
+    else:
+        out.print(f"{period.month} is open again.")
+
+
+def _read_again(runtime: Runtime, month: str, *, quiet: bool) -> None:
+    """Read and plan the days of the month, which writes nothing, and state the month by that."""
+    from zk_pipeline.cli.syncing import SyncFailedError, sync_days  # noqa: PLC0415
+    from zk_pipeline.definitions import defs  # noqa: PLC0415
+
+    first = month_given(month)
+    try:
+        sync_days(runtime, defs.resolve_job_def("plan"), first, last_day(first), progress(quiet=quiet))
+    except SyncFailedError as error:
+        raise OperationError(
+            f"The month could not be read once more, and is not closed. {error} To close it by what was read last: "
+            "--as-read."
+        ) from error
+    bring_up_to_date(runtime, first)
+
+
+def _open(found: PeriodState) -> str:
+    return f", with {found.open}" if found.open else ""
+
+
+def _closed(runtime: Runtime, found: PeriodState, *, with_waiting: bool, yes: bool) -> dict[str, object]:
+    if not (yes or found.objections or found.closed):
+        typer.confirm(f"Close {found.month}{_open(found)}?", abort=True)
+    return asdict(periods.close(runtime, person(), found.month, with_waiting=with_waiting))
+
+
+def _tagged(runtime: Runtime, month: str, *, quiet: bool) -> dict[str, object]:
+    # Dagster takes a second to import, and only this needs it.
+    from zk_pipeline.cli.syncing import SyncFailedError, tag_month  # noqa: PLC0415
+    from zk_pipeline.definitions import defs  # noqa: PLC0415
+
+    periods.tagging_requested(runtime, person(), month)
+    with explained(SyncFailedError):
+        report = tag_month(runtime, person(), defs.resolve_job_def(periods.TAG_JOB), month)
+    if not quiet:
+        out.print(f"{report.tagged} time sheets were tagged, by run {report.run_id}.", soft_wrap=True)
+        for sentence in report.left:
+            out.print(sentence, soft_wrap=True, markup=False)
+    return {"run_id": report.run_id, "tagged": report.tagged, "left": report.left}

@@ -1,0 +1,239 @@
+"""`zk conflicts`: what waits for a person, both sides of it, and the decisions."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from zk_pipeline.cli.output import AsJson, UsageError, actor, environment, explained, out, show_json, show_table
+from zk_pipeline.cli.sync import DAY, WAITING_FOR_PEOPLE, day_given
+from zk_pipeline.decisions import conflicts
+from zk_pipeline.decisions.conflicts import Conflict, ConflictView, Outcome
+from zk_pipeline.decisions.lists import Filter
+from zk_pipeline.domain.reasons import Reason
+from zk_pipeline.domain.resolutions import EFFECTS, Choice
+from zk_pipeline.identity.actors import Actor, OperationError, Role
+from zk_pipeline.store.conflicts import LIFE, DecisionError
+
+app = typer.Typer(help="What waits for a person, and the decisions about it.", no_args_is_help=True)
+
+ReasonOption = Annotated[str, typer.Option("--reason", help="Only conflicts of this reason.")]
+FromOption = Annotated[str, typer.Option("--from", metavar=DAY, help="Only from this day on.")]
+ToOption = Annotated[str, typer.Option("--to", metavar=DAY, help="Only until this day.")]
+AgentOption = Annotated[str, typer.Option("--agent", help="Only bookings of this agent: e-mail or full name.")]
+CustomerOption = Annotated[str, typer.Option("--customer", help="Only this organization or customer, by full name.")]
+
+
+@app.command("list")
+def list_conflicts(
+    reason: ReasonOption = "",
+    first: FromOption = "",
+    last: ToOption = "",
+    agent: AgentOption = "",
+    customer: CustomerOption = "",
+    *,
+    status: Annotated[str, typer.Option("--status", help=f"One of {', '.join(LIFE)}.")] = "open",
+    as_json: AsJson = False,
+) -> None:
+    """List conflicts, the open ones by default, each with its next step."""
+    with environment() as ready:
+        wanted = _filter(status, reason, first, last, agent, customer)
+        found = conflicts.listed(ready.runtime, wanted)
+    if as_json:
+        show_json([asdict(row) for row in found.items])
+        return
+    show_table(
+        f"Conflicts ({status})",
+        ("id", "day", "booking", "time sheet", "minutes", "reason", "what and what to do"),
+        [
+            (row.id, row.entry_date, row.source_id, row.kimai_id, _plain(row.minutes), row.reason, row.text)
+            for row in found.items
+        ],
+        right=("id", "booking", "time sheet", "minutes"),
+    )
+    counts = {name: number for name, number in found.counts.items() if reason in {"", name}}
+    out.print(", ".join(f"{number} {name}" for name, number in counts.items()) or "Nothing waits for you.")
+
+
+@app.command()
+def show(conflict_id: Annotated[int, typer.Argument(metavar="ID")], *, as_json: AsJson = False) -> None:
+    """Show one conflict: both sides, candidates, what may be decided and what each decision does, its history."""
+    with environment() as ready, explained(OperationError):
+        told = conflicts.conflict_view(ready.runtime, conflict_id)
+    if as_json:
+        show_json(_to_json(told))
+    else:
+        _show(_to_json(told))
+
+
+@app.command()
+def resolve(
+    words: Annotated[list[str], typer.Argument(metavar="[ID] CHOICE", help=f"CHOICE: {', '.join(Choice)}.")],
+    reason: ReasonOption = "",
+    first: FromOption = "",
+    last: ToOption = "",
+    agent: AgentOption = "",
+    customer: CustomerOption = "",
+    *,
+    timesheet: Annotated[
+        int | None, typer.Option("--timesheet", help="With link: the candidate that is meant.", min=1)
+    ] = None,
+    booking: Annotated[
+        int | None, typer.Option("--booking", help="With reduce: the booking that the correction is about.", min=1)
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Decide about one conflict, or about all open ones that a filter names, each on its own.
+
+    The pipeline carries decisions out: they ask for their days again. With a filter, exit code 3 says that some could
+    not be decided; those are listed.
+    """
+    with environment() as ready, explained(OperationError, DecisionError):
+        wanted = _filter("open", reason, first, last, agent, customer)
+        conflict_id, choice = _words(words)
+        if (conflict_id is None) == (wanted == Filter()):
+            raise UsageError("Name either one conflict by its id, or conflicts by --reason, --from, --to, …")
+        who = Actor(actor(), Role.ADMIN)
+        if conflict_id is not None:
+            row = conflicts.decide(ready.runtime, who, conflict_id, choice, timesheet_id=timesheet, booking_id=booking)
+            _show_decided(Outcome(choice, (row,), ()), as_json=as_json)
+            return
+        for option, value in (("--timesheet", timesheet), ("--booking", booking)):
+            if value is not None:
+                raise UsageError(f"{option} goes with one conflict: name it by its id.")
+        rows = conflicts.listed(ready.runtime, wanted).items
+        if not _agreed(rows, choice, yes=yes, as_json=as_json):
+            return
+        outcome = conflicts.decide_many(ready.runtime, who, choice, {row.id: row.facts_hash for row in rows})
+        _show_decided(outcome, as_json=as_json)
+    if outcome.left:
+        raise typer.Exit(WAITING_FOR_PEOPLE)
+
+
+@app.command()
+def reopen(conflict_id: Annotated[int, typer.Argument(metavar="ID")], *, as_json: AsJson = False) -> None:
+    """Take back a decision that wrote nothing by itself (reduce, move, ignore, keep): the question is asked again."""
+    with environment() as ready, explained(OperationError, DecisionError):
+        row = conflicts.reopen(ready.runtime, Actor(actor(), Role.ADMIN), conflict_id)
+    if as_json:
+        show_json(asdict(row))
+    else:
+        out.print(f"Taken back: {row.choice} of conflict {row.id}. {_carried_out([row.day])}")
+
+
+def _filter(status: str, reason: str, first: str, last: str, agent: str, customer: str) -> Filter:
+    if status not in LIFE:
+        raise UsageError(f"--status {status!r} is none. Choose one of {', '.join(LIFE)}.")
+    if reason and reason not in set(Reason):
+        raise UsageError(f"--reason {reason!r} is none. Choose one of {', '.join(Reason)}.")
+    return Filter(status, reason, day_given("--from", first), day_given("--to", last), agent, customer)
+
+
+def _words(words: Sequence[str]) -> tuple[int | None, Choice]:
+    *numbers, name = words
+    if name not in set(Choice):
+        raise UsageError(f"{name!r} is no decision. Choose one of {', '.join(Choice)}.")
+    if len(numbers) > 1 or not all(number.isdecimal() for number in numbers):
+        raise UsageError(f"{' '.join(numbers)!r} is no conflict: give one id, as zk conflicts list shows it.")
+    return (int(numbers[0]) if numbers else None), Choice(name)
+
+
+def _agreed(rows: Sequence[Conflict], choice: Choice, *, yes: bool, as_json: bool) -> bool:
+    """Show how many conflicts and minutes it is about; whether to go on."""
+    total = _plain(_minutes(rows))
+    if not rows:
+        _show_decided(Outcome(choice, (), ()), as_json=as_json)
+        return False
+    if as_json:
+        if not yes:
+            show_json({"decision": choice, "would_decide": [row.id for row in rows], "minutes": total})
+        return yes
+    out.print(f"{len(rows)} open conflicts with {total} minutes: {choice}. {EFFECTS[choice]}")
+    return yes or typer.confirm("Decide so?", abort=True)
+
+
+def _show_decided(outcome: Outcome, *, as_json: bool) -> None:
+    if as_json:
+        show_json(
+            {
+                "decision": outcome.choice,
+                "decided": [row.id for row in outcome.decided],
+                "left": [asdict(row) for row in outcome.left],
+                "days": [str(day) for day in outcome.days],
+            }
+        )
+        return
+    if outcome.left:
+        show_table("Not decided", ("id", "why"), [(row.id, row.why) for row in outcome.left], right=("id",))
+    out.print(f"Decided: {len(outcome.decided)} ({outcome.choice}). {_carried_out(outcome.days)}".strip())
+
+
+def _carried_out(days: Sequence[date]) -> str:
+    if not days:
+        return ""
+    return f"Their days are asked for; to run them now: zk sync --from {days[0]} --to {days[-1]}"
+
+
+def _to_json(told: ConflictView) -> dict[str, Any]:
+    """The object that `zk conflicts show --json` prints."""
+    return {
+        **asdict(told.conflict),
+        "sides": [asdict(side) for side in told.sides],
+        "candidates": [
+            {"timesheet_id": row.timesheet_id, "score": row.score, "kind": row.kind, **row.fields}
+            for row in told.candidates
+        ],
+        "bookings": [asdict(row) for row in told.bookings],
+        "choices": [asdict(row) for row in told.choices],
+        "history": [asdict(row) for row in told.history],
+    }
+
+
+def _show(told: Mapping[str, Any]) -> None:
+    out.print(f"[bold]Conflict {told['id']}[/] · {told['reason']} · {told['resolution_status']} · {told['entry_date']}")
+    out.print(escape(told["text"]))
+    sides = [(side["field"], side["wanted"], "≠" if side["differs"] else "", side["found"]) for side in told["sides"]]
+    booking = f"booking {told['source_id'] or '(gone)'}"
+    sheet = f"time sheet {told['kimai_id']}" if told["kimai_id"] else "no time sheet"
+    show_table("Both sides", ("field", booking, "", sheet), sides)
+    if told["candidates"]:
+        columns = ("time sheet", "score", "kind", "begin", "duration", "description")
+        rows = [
+            [row.get(name, row["timesheet_id"]) for name in ("timesheet_id", *columns[1:])]
+            for row in told["candidates"]
+        ]
+        show_table("Candidates, best first", columns, rows, right=("time sheet", "score"))
+    if told["bookings"]:
+        columns = ("booking_id", "day", "ticket_number", "agent", "activity", "minutes", "note")
+        names = ("booking", "day", "ticket", "agent", "type", "minutes left", "note")
+        rows = [[_cell(row[name]) for name in columns] for row in told["bookings"]]
+        show_table("Bookings that it may reduce, best first", names, rows, right=("booking", "minutes left"))
+    if told["choices"]:
+        choices = [(row["choice"], row["effect"]) for row in told["choices"]]
+        show_table("What you may decide, the suggested first", ("decision", "what it does"), choices)
+    history = [
+        (row["id"], row["opened_at"], row["reason"], row["resolution_status"], row["closed_at"], _by(row))
+        for row in told["history"]
+    ]
+    show_table("History", ("id", "opened", "reason", "state", "closed", "decision"), history, right=("id",))
+
+
+def _by(row: Mapping[str, Any]) -> str:
+    return f"{row['decision']} by {row['decided_by']} at {row['decided_at']}" if row["decision"] else ""
+
+
+def _cell(value: Any) -> Any:
+    return _plain(value) if isinstance(value, Decimal) else value
+
+
+def _minutes(rows: Iterable[Conflict]) -> Decimal:
+    return sum((row.minutes for row in rows), Decimal(0))
+
+
+def _plain(minutes: Decimal) -> str:
+    return f"{minutes.normalize():f}"

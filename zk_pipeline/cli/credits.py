@@ -1,0 +1,78 @@
+"""`zk credits`: what was billed too much, and how it was settled."""
+
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Annotated
+
+import typer
+
+from zk_pipeline.billing import credit_list
+from zk_pipeline.cli.output import AsJson, environment, explained, out, person, show_json, show_table
+from zk_pipeline.domain.manual_fields import money
+from zk_pipeline.identity.actors import OperationError
+
+app = typer.Typer(help="Minutes that were billed too many, and how they were settled.", invoke_without_command=True)
+
+
+@app.callback()
+def listed(
+    context: typer.Context,
+    *,
+    month: Annotated[str, typer.Option("--month", help="Only those of bookings of this month, such as 2025-08.")] = "",
+    settled: Annotated[bool, typer.Option("--all", help="Also those that are settled.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the credits that are open."""
+    if context.invoked_subcommand is not None:
+        return
+    with environment() as ready, explained(OperationError):
+        rows = credit_list.listed(ready.runtime, month, settled=settled)
+    if as_json:
+        show_json([asdict(row) for row in rows])
+        return
+    show_table(
+        "Credits",
+        (
+            "id",
+            "day",
+            "booking",
+            "kimai id",
+            "customer",
+            "project",
+            "user",
+            "activity",
+            "minutes",
+            "amount",
+            "state",
+            "reason",
+        ),
+        [
+            (
+                *(row.id, row.day, row.booking, row.kimai_id, row.customer, row.project, row.user, row.activity),
+                f"{row.minutes.normalize():f}",
+                money(row.amount, row.currency or "") if row.amount is not None else "",
+                f"settled: {row.note}" if row.note else row.state,
+                row.reason,
+            )
+            for row in rows
+        ],
+        right=("id", "booking", "kimai id", "minutes", "amount"),
+    )
+    total = sum((row.minutes for row in rows), Decimal(0))
+    out.print(f"{len(rows)} credits, {total.normalize():f} minutes.")
+
+
+@app.command("settle")
+def settle(
+    credit: Annotated[int, typer.Argument(help="The credit's id.", min=1)],
+    *,
+    note: Annotated[str, typer.Option("--note", help="How it was settled, such as the number of a credit note.")],
+    as_json: AsJson = False,
+) -> None:
+    """Record that a credit is settled."""
+    with environment() as ready, explained(OperationError):
+        done = credit_list.settle(ready.runtime, person(), credit, note)
+    if as_json:
+        show_json(asdict(done))
+    else:
+        out.print(f"Credit {done.id} is settled: {done.note}", markup=False, soft_wrap=True)

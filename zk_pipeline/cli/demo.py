@@ -1,0 +1,104 @@
+"""`zk demo`: a month of an IT service provider, synced twice from a simulated Zammad into a simulated Kimai."""
+
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zk_pipeline.cli import up
+from zk_pipeline.cli.output import UsageError, environment, explained, out, person, progress
+from zk_pipeline.cli.report import headline, show_sync
+from zk_pipeline.decisions import mappings
+from zk_pipeline.identity import users
+from zk_pipeline.identity.actors import Role
+from zk_pipeline.identity.users import NewUser
+from zk_pipeline.runtime.environment import Environment
+from zk_pipeline.runtime.settings import ENV_FILE, load_settings
+
+ADMIN = "admin@demo.example"
+FIRST, LAST = date(2025, 10, 1), date(2025, 10, 31)
+
+
+def demo(
+    *,
+    serve: Annotated[bool, typer.Option("--serve", help="Keep it running afterwards, with Dagster's UI.")] = False,
+    port: Annotated[int, typer.Option(help="The port of Dagster's UI, with --serve.")] = 3000,
+    web_port: Annotated[int, typer.Option(min=1, max=65535, help="The port of the web app, with --serve.")] = 8000,
+) -> None:
+    """Sync a month of demo data, twice: the second time nothing is left to write."""
+    # These take a second to import, and no other command needs them.
+    from zk_pipeline.cli.syncing import SyncFailedError, sync_days  # noqa: PLC0415
+    from zk_pipeline.definitions import defs  # noqa: PLC0415
+
+    with explained(), _demo_environment(web_port), environment(starts=True) as ready, explained(SyncFailedError):
+        out.print("[bold]A month of Nordlicht IT: bookings in Zammad, time sheets in Kimai.[/] Both are simulated.\n")
+        mappings.import_content(ready.runtime, person(), _mappings().encode())
+        job = defs.resolve_job_def("sync")
+        first = sync_days(ready.runtime, job, FIRST, LAST, tell=progress(quiet=True))
+        show_sync(ready.runtime, first, planned_only=False)
+        out.print("\n[bold]The same month once more:[/]")
+        second = sync_days(ready.runtime, job, FIRST, LAST, tell=progress(quiet=True))
+        out.print(f"[bold]{headline(second, planned_only=False)}[/]", soft_wrap=True)
+        if not serve:
+            out.print("\nThe console and Dagster's UI on it, with every run: [bold]make dev[/]")
+        listing = f"ZK_HOME={_shown(ready.home)} {_shown(Path(sys.argv[0]).absolute())} conflicts list"
+        out.print(f"What waits for you, one by one: [bold]{listing}[/]", soft_wrap=True)
+        if serve:
+            up.serve(ready, port=port, embedded=True, sign_in=_first_sign_in(ready))
+
+
+def _first_sign_in(ready: Environment) -> str:
+    """Create an admin of this demo; their e-mail and password."""
+    password = secrets.token_urlsafe(12)
+    with ready.runtime.database.transaction() as connection:
+        users.create(connection, person(), NewUser(ADMIN, Role.ADMIN, "Demo", password))
+    return f"{ADMIN} / {password}"
+
+
+def _shown(home: Path) -> Path:
+    here = Path.cwd()
+    return home.relative_to(here) if home.is_relative_to(here) else home
+
+
+def _mappings() -> str:
+    from zk_sandbox.demo import demo_mappings_csv  # noqa: PLC0415
+
+    return demo_mappings_csv()
+
+
+@contextmanager
+def _demo_environment(web_port: int) -> Iterator[None]:
+    """Point the settings at fresh simulated systems and a fresh home below ZK_HOME; nothing else is touched."""
+    from zk_sandbox.server import SandboxProcess  # noqa: PLC0415
+
+    home = load_settings().home.expanduser().resolve() / "demo"
+    _remove(home)
+    for name in [name for name in os.environ if name.startswith("ZK_")]:
+        del os.environ[name]
+    with SandboxProcess("demo") as systems:
+        os.environ |= {
+            ENV_FILE: os.devnull,
+            "ZK_HOME": str(home),
+            "ZK_TIMEZONE": "Europe/Berlin",
+            "ZK_WEB_PORT": str(web_port),
+            "ZK_ZAMMAD_URL": systems.zammad_url,
+            "ZK_ZAMMAD_TOKEN": systems.zammad_token,
+            "ZK_KIMAI_URL": systems.kimai_url,
+            "ZK_KIMAI_TOKEN": systems.kimai_token,
+            "ZK_WEBHOOK_SECRET": secrets.token_urlsafe(24),
+        }
+        yield
+
+
+def _remove(home: Path) -> None:
+    """Remove the data of an earlier demo, unless it is still in use."""
+    if (home / "postgres" / "postmaster.pid").exists():
+        raise UsageError(f"A demo is running on {home}. Stop it first (Ctrl-C where it runs).")
+    shutil.rmtree(home, ignore_errors=True)

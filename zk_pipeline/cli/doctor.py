@@ -1,0 +1,75 @@
+"""`zk doctor`: one look that tells whether everything is fit, and the fix for what is not."""
+
+import signal
+import sys
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from zk_pipeline.cli.output import OPERATOR_ERRORS, AsJson, err, out, show_json
+from zk_pipeline.connectors.checks import Finding
+from zk_pipeline.domain.vital_figures import Level
+from zk_pipeline.observe.doctor.report import Installation, Report, Section, examine, finding_of
+from zk_pipeline.runtime.environment import prepared
+from zk_pipeline.runtime.settings import load_settings
+
+_STYLES = {Level.PASS: "[green]pass[/]", Level.WARN: "[yellow]warn[/]", Level.FAIL: "[red]fail[/]"}
+
+
+def doctor(
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Show each line that passes as well.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Tell whether everything is fit, with the fix for what is not.
+
+    Exit code 0: all passes or warns. 1: something fails.
+    """
+    report = _report()
+    if as_json:
+        show_json(report.to_json())
+    else:
+        _show(report, everything=everything)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def _report() -> Report:
+    """The findings; when not even the environment can be prepared, why."""
+    # Dagster takes a second to import, and no other command needs it.
+    from zk_pipeline.observe.doctor.examinations import EXAMINATIONS  # noqa: PLC0415
+
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    try:
+        with prepared(load_settings(), decided=False, stores=False) as ready, err.status("") as status:
+            return examine(
+                EXAMINATIONS,
+                Installation.present(ready.runtime.as_given(), ready.home),
+                lambda name: status.update(f"Looking at {name}"),
+            )
+    except OPERATOR_ERRORS as error:
+        return Report((Section("Environment", (finding_of("start", error),)),))
+
+
+def _show(report: Report, *, everything: bool) -> None:
+    width = max(len(section.name) for section in report.sections)
+    for section in report.sections:
+        out.print(f"{_STYLES[section.level]}  [bold]{section.name:<{width}}[/]  {_summary(section)}")
+        for finding in section.findings:
+            if everything or finding.level is not Level.PASS:
+                _show_finding(finding)
+    counts = report.counts
+    out.print(f"\n{counts['pass']} pass, {counts['warn']} warn, {counts['fail']} fail.", highlight=False)
+
+
+def _summary(section: Section) -> str:
+    passed = sum(finding.level is Level.PASS for finding in section.findings)
+    return f"{passed} of {len(section.findings)} pass"
+
+
+def _show_finding(finding: Finding) -> None:
+    line = f"        {_STYLES[finding.level]} {escape(f'{finding.subject}: {finding.text}')}"
+    out.print(line, soft_wrap=True, highlight=False)
+    if finding.remedy:
+        out.print(f"             [bold]→[/] {escape(finding.remedy)}", soft_wrap=True, highlight=False)

@@ -1,0 +1,85 @@
+"""`zk invoices`: whether what was exported was invoiced, to the cent."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from zk_pipeline.billing import invoices
+from zk_pipeline.billing.invoices import Compared
+from zk_pipeline.cli.output import AsJson, environment, explained, out, person, show_json, show_table
+from zk_pipeline.identity.actors import OperationError
+
+WAITING_FOR_PEOPLE = 3
+
+app = typer.Typer(help="Whether what was exported was invoiced, to the cent.", invoke_without_command=True)
+
+
+@app.callback()
+def listed(
+    context: typer.Context,
+    *,
+    stored: Annotated[bool, typer.Option("--stored", help="Show the last comparison, without asking Kimai.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare what is exported and billable with Kimai's invoices, for each customer and currency.
+
+    Ends with 0 when all agrees or was accepted, 3 when amounts differ, 1 when Kimai could not be asked.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    with environment() as ready, explained(OperationError):
+        problem = "" if stored else invoices.compare(ready.runtime)
+        if problem:
+            raise OperationError(f"The invoices were not compared. {problem}")
+        rows = invoices.listed(ready.runtime)
+    if as_json:
+        show_json([asdict(row) for row in rows])
+    else:
+        _show(rows)
+    if any(row.difference and not row.accepted for row in rows):
+        raise typer.Exit(WAITING_FOR_PEOPLE)
+
+
+@app.command("accept")
+def accept(
+    customer: Annotated[str, typer.Argument(help="The customer's name, or Kimai's id.")],
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="Why the difference is right, such as: billed in May.")],
+    currency: Annotated[str, typer.Option("--currency", help="Where a customer has amounts in two.")] = "",
+    difference: Annotated[str, typer.Option("--difference", help="Accept it only if it is still this amount.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Take a difference as it is. It is a question again as soon as the amount changes."""
+    with environment() as ready, explained(OperationError):
+        seen = invoices.amount_given(difference) if difference else None
+        row = invoices.accept(ready.runtime, person(), customer, reason, currency=currency, difference=seen)
+    if as_json:
+        show_json(asdict(row))
+    else:
+        text = f"The difference of {row.customer}, {row.difference} {row.currency}, is accepted."
+        out.print(text, markup=False, soft_wrap=True, highlight=False)
+
+
+def _show(rows: list[Compared]) -> None:
+    right = ("sheets", "exported", "invoiced", "difference")
+    show_table(
+        "Exported and invoiced, without tax",
+        ("customer", "currency", *right, "invoices", "accepted"),
+        [
+            (
+                f"{row.customer} ({row.customer_id})",
+                row.currency,
+                row.sheets,
+                f"{row.exported:.2f}",
+                f"{row.invoiced:.2f}",
+                f"{row.difference:.2f}" if row.difference else "",
+                ", ".join(row.invoices),
+                row.accepted,
+            )
+            for row in rows
+        ],
+        right=right,
+    )
+    differing = sum(bool(row.difference and not row.accepted) for row in rows)
+    out.print(f"Customers: {len(rows)}; amounts differ: {differing}.", highlight=False)

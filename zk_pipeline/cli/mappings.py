@@ -1,0 +1,185 @@
+"""`zk mappings`: which Kimai user, activity and customer stand for Zammad's, as a file, one by one, or as a list."""
+
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from shlex import quote
+from typing import Annotated
+
+import typer
+
+from zk_pipeline.cli.output import (
+    AsJson,
+    CsvDialect,
+    UsageError,
+    environment,
+    err,
+    explained,
+    out,
+    person,
+    show_json,
+    show_table,
+)
+from zk_pipeline.decisions import mappings
+from zk_pipeline.decisions.mapping_files import SIZE_LIMIT
+from zk_pipeline.decisions.mappings import Lacking, Outcome
+from zk_pipeline.domain.mapping_lines import MappingError
+from zk_pipeline.domain.spreadsheets import Dialect
+from zk_pipeline.identity.actors import OperationError
+
+app = typer.Typer(
+    help="Map Zammad's agents, activity types and organizations to Kimai's users, activities and customers.",
+    no_args_is_help=True,
+)
+
+Shared = Annotated[bool, typer.Option("--shared", help="Several agents are one Kimai user, and that is meant.")]
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV with the columns kind,zammad,kimai.")],
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
+    shared: Shared = False,
+    as_json: AsJson = False,
+) -> None:
+    """Set the mappings of a file: all of its lines, or none if one of them is wrong.
+
+    activity: a Zammad activity type, or - for entries without one, or TYPE@ORGANIZATION; and a Kimai activity.
+
+    user: an agent in Zammad, by e-mail, login or name; and a Kimai user, by user name or e-mail.
+
+    customer: a Zammad organization, or - for tickets without one; and a Kimai customer, or new for one of its own.
+
+    Names and ids both work; id:7 is always an id. A bare number is refused where it could mean two things.
+    """
+    with environment() as ready, explained(MappingError):
+        outcome = mappings.import_content(ready.runtime, person(), _content(file), dry_run=dry_run, shared=shared)
+    if as_json:
+        show_json({**outcome.to_json(), "dry_run": dry_run})
+    else:
+        _show_outcome(outcome, dry_run=dry_run)
+
+
+@app.command()
+def export(
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Standard output by default.")] = None,
+    *,
+    dialect: CsvDialect = Dialect.PLAIN,
+) -> None:
+    """Write all mappings in the format that `import` reads: ids, and the names beside them."""
+    with environment() as ready, explained():
+        text = mappings.exported(ready.runtime, dialect)
+        if file is None:
+            sys.stdout.write(text)
+            return
+        try:
+            file.write_text(text, encoding="utf-8", newline="")
+        except OSError as error:
+            raise UsageError(f"{file} cannot be written: {error.strerror}. Choose another place.") from error
+
+
+@app.command("set", context_settings={"ignore_unknown_options": True})
+def set_(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="activity, user or customer.")],
+    zammad_value: Annotated[str, typer.Argument(metavar="ZAMMAD", help="Type, agent or organization; or -.")],
+    kimai_value: Annotated[str, typer.Argument(metavar="KIMAI", help="Activity, user or customer; or new.")],
+    *,
+    shared: Shared = False,
+    as_json: AsJson = False,
+) -> None:
+    """Set one mapping; the values are those of a line in an import."""
+    with environment() as ready, explained(MappingError):
+        outcome = mappings.set_one(ready.runtime, person(), kind, zammad_value, kimai_value, shared=shared)
+    if as_json:
+        show_json(outcome.to_json())
+    else:
+        _show_outcome(outcome, dry_run=False)
+
+
+@app.command("unset", context_settings={"ignore_unknown_options": True})
+def unset(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="activity, user or customer.")],
+    zammad_value: Annotated[str, typer.Argument(metavar="ZAMMAD", help="Type, agent or organization; or -.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Remove one mapping, and ask for the days that used it."""
+    with environment() as ready, explained(MappingError, OperationError):
+        line, days = mappings.unset(ready.runtime, person(), kind, zammad_value)
+    if as_json:
+        show_json({"kind": line.kind, "zammad": line.zammad, "kimai": line.kimai, "days": [str(day) for day in days]})
+        return
+    out.print(f"Removed: {line.kind} {line.zammad}, which led to {line.kimai}.", markup=False, soft_wrap=True)
+    _show_days("Days that used it", days, dry_run=False)
+
+
+@app.command("list")
+def list_(*, as_json: AsJson = False) -> None:
+    """List what still waits for a mapping, and then the mappings."""
+    with environment() as ready:
+        lacking = mappings.unmapped(ready.runtime)
+        lines = mappings.every(ready.runtime)
+    if as_json:
+        show_json(
+            {
+                "unmapped": [
+                    {"kind": row.kind, "zammad": row.zammad, "name": row.name, "entries": row.entries}
+                    for row in lacking
+                ],
+                "mappings": [
+                    {"kind": line.kind, "zammad": line.zammad, "kimai": line.kimai, "known": line.known}
+                    for line in lines
+                ],
+            }
+        )
+        return
+    _show_unmapped(lacking)
+    rows = [
+        (line.kind, line.zammad, line.kimai, "" if line.known else "gone: map it again, or unset it") for line in lines
+    ]
+    show_table("Mappings", ("kind", "Zammad", "Kimai", ""), rows)
+
+
+def _content(file: Path) -> bytes:
+    """The file, or as much of it as shows that it is too large."""
+    try:
+        with file.open("rb") as stream:
+            return stream.read(SIZE_LIMIT + 1)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}. Name a CSV file.") from error
+
+
+def _show_outcome(outcome: Outcome, *, dry_run: bool) -> None:
+    counts = outcome.to_json()
+    if outcome.changes:
+        rows = [(row["kind"], row["zammad"], row["kimai"], row["before"]) for row in counts["changes"]]
+        title = "Would change" if dry_run else "Changed"
+        show_table(title, ("kind", "Zammad", "Kimai", "Kimai before"), rows)
+    headline = f"{counts['new']} new, {counts['changed']} changed, {counts['unchanged']} unchanged"
+    out.print(f"[bold]{headline}{' (nothing was written: --dry-run)' if dry_run else ''}[/]")
+    _show_days("Days that waited for this", outcome.days, dry_run=dry_run)
+    for warning in outcome.warnings:
+        err.print(f"Warning: {warning}", style="yellow", markup=False, soft_wrap=True)
+
+
+def _show_days(title: str, days: Sequence[date], *, dry_run: bool) -> None:
+    if not days:
+        return
+    asked = "An import without --dry-run asks for them."
+    if not dry_run:
+        asked = f"They are asked for; to run them now: zk sync --from {days[0]} --to {days[-1]}"
+    out.print(f"{title}: {len(days)}. {asked}", markup=False, soft_wrap=True)
+
+
+def _show_unmapped(lacking: Sequence[Lacking]) -> None:
+    if not lacking:
+        out.print("Nothing waits for a mapping.")
+        return
+    columns = ("kind", "Zammad", "name", "waiting entries", "next step")
+    rows = [
+        (row.kind, row.zammad, row.name, row.entries, f"zk mappings set {row.kind} {quote(row.zammad)} …")
+        for row in lacking
+    ]
+    show_table("Not mapped", columns, rows, right=("waiting entries",))

@@ -1,0 +1,166 @@
+"""What all commands share: the prepared environment, tables for people, JSON for machines, one sentence for errors."""
+
+import json
+import os
+import pwd
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from types import FrameType
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from zk_pipeline.connectors.errors import ConnectorError
+from zk_pipeline.domain.spreadsheets import Dialect
+from zk_pipeline.identity.actors import Actor, Role
+from zk_pipeline.runtime.embedded import EmbeddedServerError
+from zk_pipeline.runtime.environment import Environment, prepared
+from zk_pipeline.runtime.runtime import SetupError
+from zk_pipeline.runtime.settings import SettingsError, load_settings, readable_env_file
+from zk_pipeline.store.database import DatabaseUnavailableError
+from zk_pipeline.store.encryption import EncryptionError
+from zk_pipeline.store.schema import SchemaError
+
+PIPED_WIDTH = 140
+"""Columns where the output goes to a file or another program."""
+
+out = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
+err = Console(stderr=True)
+
+NAME_WIDTH = 44
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+CsvDialect = Annotated[
+    Dialect,
+    typer.Option("--csv-dialect", help="plain for programs; excel opens right where the decimal mark is a comma."),
+]
+
+OPERATOR_ERRORS = (
+    ConnectorError,
+    DatabaseUnavailableError,
+    EmbeddedServerError,
+    EncryptionError,
+    SchemaError,
+    SettingsError,
+    SetupError,
+)
+"""Errors whose text is a sentence for the operator."""
+
+
+class UsageError(Exception):
+    """The command was called with something that does not work; the message names it and the remedy."""
+
+
+@contextmanager
+def explained(*more: type[Exception]) -> Iterator[None]:
+    """End the command with exit code 1 and one sentence on an error that the operator can do something about."""
+    try:
+        yield
+    except (*OPERATOR_ERRORS, UsageError, *more) as error:
+        fail(str(error))
+
+
+@contextmanager
+def environment(*, decided: bool = True, starts: bool = False) -> Iterator[Environment]:
+    """The prepared environment of a command; SIGTERM unwinds it as Ctrl-C does.
+
+    It stops where a setting that decided stored facts has changed, unless `decided` is false. A command that `starts`
+    what stores facts stores the connectors of the environment, which no other does, and needs the time zone: at the
+    very first start it is asked for, where somebody can answer.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
+    with explained(), prepared(load_settings(), decided=decided, stores=starts) as ready:
+        if (readable := readable_env_file()) is not None:
+            sentence = f"Every account of this machine may read {readable} and the secrets in it: chmod 600 {readable}"
+            err.print(f"[yellow]Warning:[/] {escape(sentence)}", soft_wrap=True)
+        yield _in_a_zone(ready) if starts else ready
+
+
+def _in_a_zone(ready: Environment) -> Environment:
+    try:
+        ready.runtime.require_zone()
+    except SetupError:
+        if not sys.stdin.isatty():
+            raise
+    else:
+        return ready
+    err.print("On which day a booking counts depends on your time zone, and is kept with the data.", soft_wrap=True)
+    while True:
+        zone = typer.prompt("Time zone", default=ready.runtime.proposed_zone(), err=True).strip()
+        try:
+            settings = ready.runtime.settings.model_copy(update={"timezone": load_settings(timezone=zone).timezone})
+        except SettingsError as error:
+            err.print(escape(str(error)), soft_wrap=True)
+        else:
+            break
+    err.print(f"Write ZK_TIMEZONE={zone} into .env, so that every later start knows it too.", soft_wrap=True)
+    os.environ["ZK_TIMEZONE"] = zone  # Dagster's definitions read it, here and in the processes of `zk up`.
+    runtime = replace(ready.runtime, settings=settings)
+    runtime.require_decided()
+    return replace(ready, runtime=runtime)
+
+
+def fail(sentence: str) -> NoReturn:
+    """End the command with exit code 1."""
+    err.print(f"[bold red]Error:[/] {escape(sentence)}", soft_wrap=True)
+    raise typer.Exit(1)
+
+
+def actor() -> str:
+    """Who is at the command line, by the account and not by what its environment says; without a name, its number."""
+    try:
+        return f"cli:{pwd.getpwuid(os.getuid()).pw_name}"
+    except KeyError:
+        return f"cli:{os.getuid()}"
+
+
+def person() -> Actor:
+    """The same as an actor of the operations; whoever may run commands here may do everything."""
+    return Actor(actor(), Role.ADMIN)
+
+
+def show_json(value: Any) -> None:
+    """Print one JSON value on standard output."""
+    sys.stdout.write(json.dumps(value, default=str, ensure_ascii=False, indent=2) + "\n")
+
+
+def show_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Iterable[str] = ()
+) -> None:
+    """Print a table; columns named in `right` are numbers and keep their width, the last text column may wrap."""
+    numbers = set(right)
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=box.SIMPLE_HEAD)
+    for column in columns:
+        wraps = column == columns[-1] and column not in numbers
+        table.add_column(
+            column,
+            justify="right" if column in numbers else "left",
+            no_wrap=not wraps,
+            overflow="fold" if wraps else "ellipsis",
+            max_width=None if wraps or column in numbers else NAME_WIDTH,
+        )
+    for row in rows:
+        table.add_row(*("" if value is None else escape(str(value)) for value in row))
+    out.print(table)
+
+
+def progress(*, quiet: bool) -> Callable[[str], None]:
+    """A function that tells progress on standard error, or nothing."""
+
+    def tell(line: str) -> None:
+        if not quiet:
+            err.print(f"[dim]{escape(line)}[/]")
+
+    return tell
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    del frame
+    raise SystemExit(128 + number)

@@ -1,0 +1,128 @@
+"""Tables about a sync for people: per agent, per customer, and what waits for them."""
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+
+from rich.markup import escape
+
+from zk_pipeline.cli.output import out, show_table
+from zk_pipeline.cli.syncing import SyncReport
+from zk_pipeline.domain.plan import Result
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.store import plans, summaries
+from zk_pipeline.store.plans import PlannedWrites
+from zk_pipeline.store.summaries import Span, Summary
+
+LINES_SHOWN = 40
+
+TOLD = {
+    "created": "created",
+    "updated": "updated",
+    "linked": "linked",
+    "by_another_run": "by another run",
+    "in_sync": "in sync before",
+    "left_out": "left out",
+    "conflicts": "conflicts",
+    "parked": "parked",
+    "failed": "failed",
+    "not_written": "not written",
+}
+"""What has become of entries, in words."""
+
+TOLD_OF_A_PLAN = frozenset({"in_sync", "conflicts", "parked", "not_written"})
+TOLD_OF_A_SYNC = frozenset({"created", "updated", "linked", "in_sync", "conflicts", "parked"})
+"""Told also when there is none."""
+
+
+def show_sync(runtime: Runtime, report: SyncReport, *, planned_only: bool) -> None:
+    """What a sync did, and what is open now."""
+    span = Span(report.first, report.last)
+    with runtime.database.transaction() as connection:
+        target = runtime.stored("target").name
+        agents = summaries.by_agent(connection, target, span, report.run_ids)
+        customers = summaries.by_customer(connection, target, span, report.run_ids)
+        waiting = summaries.waiting_by_reason(connection, target, span)
+    _show("Per agent", "agent", agents)
+    _show("Per customer", "customer", customers)
+    if waiting:
+        cells = [(row.reason, row.entries, amount(row.minutes), row.example) for row in waiting]
+        columns = ("reason", "entries", "minutes", "for example")
+        show_table("Waiting for you", columns, cells, right=("entries", "minutes"))
+    if planned_only:
+        show_plan(planned_writes(runtime, span))
+    out.print(f"[bold]{escape(headline(report, planned_only=planned_only))}[/]", soft_wrap=True)
+
+
+def planned_writes(runtime: Runtime, span: tuple[date, date]) -> PlannedWrites:
+    """What the stored plan of these days would write."""
+    with runtime.database.transaction() as connection:
+        return plans.planned_writes(connection, runtime.stored("target").name, *span)
+
+
+def show_plan(plan: PlannedWrites) -> None:
+    """What a plan would write: the sums, and its lines."""
+    right = ("creates", "updates", "deletes", "links", "new customers", "new projects", "minutes")
+    sums = (plan.creates, plan.updates, plan.deletes, plan.links, plan.customers, plan.projects, amount(plan.minutes))
+    show_table("Would be written", right, [sums], right=right)
+    rows = [
+        (line.entry_date, line.key, line.action, line.kimai_id, amount(line.minutes), _changes(line))
+        for line in plan.lines[:LINES_SHOWN]
+    ]
+    columns = ("day", "booking", "action", "time sheet", "minutes", "what")
+    show_table("Line by line", columns, rows, right=("booking", "time sheet", "minutes"))
+    if len(plan.lines) > LINES_SHOWN:
+        out.print(f"… and {len(plan.lines) - LINES_SHOWN} more; all of them with --json")
+
+
+def _changes(line: Result) -> str:
+    if line.diff:
+        return "; ".join(f"{name}: {found} becomes {wanted}" for name, (wanted, found) in line.diff.items())
+    return line.draft.description if line.draft else ""
+
+
+def headline(report: SyncReport, *, planned_only: bool) -> str:
+    """One line: what has become of the entries, in parts that add up to them, and what else was done."""
+    counts, outcomes = report.counts, report.outcomes
+    words = TOLD | {"not_written": "would be written"} if planned_only else TOLD
+    always = TOLD_OF_A_PLAN if planned_only else TOLD_OF_A_SYNC
+    told = ", ".join(f"{number} {words[name]}" for name, number in outcomes.items() if number or name in always)
+    what = " nothing was written (--plan):" if planned_only else ""
+    more = [
+        (counts.get("unapproved", 0), "wait for zk approve"),
+        (counts.get("deleted", 0), "time sheets deleted"),
+        (
+            report.conflicts + report.parked - outcomes["conflicts"] - outcomes["parked"],
+            "more conflicts, about copies, time sheets without a booking, or merged tickets",
+        ),
+    ]
+    besides = "".join(f"{number} {name}. " for number, name in more if number > 0)
+    requests = f"{counts.get('zammad_read', 0)} reads of Zammad, {counts.get('kimai_read', 0)} of Kimai"
+    return (
+        f"{report.first} to {report.last}: {report.entries} entries:{what} {told}. {besides}"
+        f"{requests}, {counts.get('kimai_write', 0)} writes, {report.seconds:.1f} s."
+    )
+
+
+def amount(minutes: Decimal) -> str:
+    """Minutes, exact and without needless zeros: 1,234.5."""
+    text = f"{minutes:,f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _show(title: str, name: str, rows: Sequence[Summary]) -> None:
+    columns = (name, "entries", "minutes", "created", "updated", "in sync", "excluded", "waiting for you")
+    cells = [
+        (
+            row.name,
+            row.entries,
+            amount(row.minutes),
+            row.created,
+            row.updated,
+            row.in_sync,
+            row.excluded,
+            ", ".join(f"{number} {reason}" for reason, number in sorted(row.waiting.items())),
+        )
+        for row in (*rows, sum(rows, Summary("Total")))
+    ]
+    show_table(title, columns, cells, right=columns[1:-1])

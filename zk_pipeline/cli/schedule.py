@@ -1,0 +1,119 @@
+"""`zk schedule`: when the catch-up and the deep check run, and how far they look back."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from zk_pipeline.cli.output import AsJson, UsageError, environment, explained, out, person, show_json, show_table
+from zk_pipeline.processes.home import running_dagster
+from zk_pipeline.runtime.dagster_server import DagsterServer, DagsterServerError
+from zk_pipeline.runtime.environment import Environment
+from zk_pipeline.runtime.settings import WhenBusy
+
+if TYPE_CHECKING:  # It imports Dagster, which takes a second, and no other command needs it.
+    from zk_pipeline.operate.schedules import Changed
+    from zk_pipeline.runtime.schedules import SchedulePlan
+
+app = typer.Typer(help="When the catch-up and the deep check run, and how far they look back.", no_args_is_help=True)
+
+LABELS = {"cron": "cron", "days": "days back", "on": "on", "when_busy": "when busy"}
+
+
+class Name(StrEnum):
+    """The schedules."""
+
+    CATCH_UP = "catch_up"
+    DEEP_CHECK = "deep_check"
+
+
+class Preset(StrEnum):
+    """Usual choices by name."""
+
+    HOURLY = "hourly"
+    EVERY_6_HOURS = "every-6-hours"
+    NIGHTLY = "nightly"
+    OFF = "off"
+
+
+@app.command()
+def show(*, as_json: AsJson = False) -> None:
+    """Show both schedules, where each value comes from, and the next five runs in the business zone."""
+    from zk_pipeline.operate import schedules  # noqa: PLC0415
+    from zk_pipeline.runtime.schedules import ScheduleError  # noqa: PLC0415
+
+    with environment() as ready, explained(ScheduleError):
+        plans = schedules.shown(ready.runtime)
+    rows = [_to_json(plan, datetime.now(UTC)) for plan in plans]
+    if as_json:
+        show_json(rows)
+    else:
+        _show(rows)
+
+
+@app.command("set")
+def set_(
+    name: Annotated[Name, typer.Argument(metavar="NAME", help="catch_up or deep_check.")],
+    *,
+    preset: Annotated[Preset | None, typer.Option(help="A usual choice instead of --cron.")] = None,
+    cron: Annotated[str | None, typer.Option(help="Five fields, in the business zone: '0 */6 * * *'.")] = None,
+    days: Annotated[int | None, typer.Option(help="How many days it looks back, today included.")] = None,
+    on: Annotated[bool | None, typer.Option("--on/--off", help="Whether it runs.")] = None,
+    when_busy: Annotated[WhenBusy | None, typer.Option(help="While a run of it is unfinished.")] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="First return all to the environment's values.")] = False,
+) -> None:
+    """Change a schedule. It takes effect at once when `zk up` runs, and wins over the environment."""
+    from zk_pipeline.operate import schedules  # noqa: PLC0415
+    from zk_pipeline.runtime.schedules import ScheduleError  # noqa: PLC0415
+
+    if preset is not None and cron is not None:
+        raise typer.BadParameter("give --preset or --cron, not both", param_hint="--preset")
+    fields = {"cron": cron, "days": days, "on": on, "when_busy": when_busy}
+    given = {field: value for field, value in fields.items() if value is not None}
+    with environment() as ready, explained(ScheduleError, DagsterServerError):
+        if not (given or preset or reset):
+            raise UsageError("Nothing to change: give --preset, --cron, --days, --on, --off, --when-busy or --reset.")
+        changed = schedules.change(ready.runtime, person(), name, given, preset=preset, reset=reset)
+        _show([_to_json(changed.after, datetime.now(UTC))])
+        _take_over(ready, changed)
+
+
+def _take_over(ready: Environment, changed: "Changed") -> None:
+    """Tell a running Dagster, and people what comes of it."""
+    if not changed.differs:
+        out.print("Nothing has changed.")
+        return
+    address = running_dagster(ready.home)
+    if address is None:
+        out.print("Stored. No `zk up` runs on this home; it takes effect when Dagster starts.", soft_wrap=True)
+        return
+    if changed.needs_reload:
+        out.print("Stored. Dagster loads the definitions again; that takes some seconds.", soft_wrap=True)
+        DagsterServer(address, ready.runtime.cipher).reload()
+    out.print(f"In effect; see it at {address}.", soft_wrap=True)
+
+
+def _to_json(plan: "SchedulePlan", now: datetime) -> dict[str, Any]:
+    from zk_pipeline.operate.schedules import origins  # noqa: PLC0415
+
+    fields = origins(plan)
+    return {
+        "name": plan.name,
+        "zone": plan.zone.key,
+        **{field: entry["value"] for field, entry in fields.items()},
+        "from": {field: entry["from"] for field, entry in fields.items()},
+        "next_runs": [run.isoformat() for run in plan.next_runs(now)] if plan.on else [],
+    }
+
+
+def _show(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        table = [(LABELS[field], _text(row[field]), row["from"][field]) for field in LABELS]
+        show_table(row["name"], ("setting", "value", "from"), [*table, ("zone", row["zone"], "ZK_TIMEZONE")])
+        runs = [datetime.fromisoformat(run).strftime("%a %Y-%m-%d %H:%M %z") for run in row["next_runs"]]
+        out.print(f"Next runs: {', '.join(runs) or 'none, it is off'}\n", soft_wrap=True)
+
+
+def _text(value: object) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

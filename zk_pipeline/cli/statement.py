@@ -1,0 +1,164 @@
+"""`zk statement`: where every minute of a month went, for people, customers and programs."""
+
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from zk_pipeline.billing import statements
+from zk_pipeline.billing.files import FileFormat, money, render
+from zk_pipeline.billing.files.look import DocumentStyle, Language, look_of
+from zk_pipeline.billing.invoices import compare
+from zk_pipeline.cli.close import Month
+from zk_pipeline.cli.output import CsvDialect, UsageError, environment, err, explained, out, show_table
+from zk_pipeline.domain.periods import month_name
+from zk_pipeline.domain.spreadsheets import Dialect
+from zk_pipeline.domain.statement import AGE_NAMES, Account, Amounts, Statement, Verdict, conflict_ages, plain, spelled
+from zk_pipeline.domain.statement_rows import PARTS
+from zk_pipeline.identity.actors import OperationError
+
+EXIT_CODES = {Verdict.BALANCED: 0, Verdict.UNBALANCED: 1, Verdict.WAITING: 3}
+GAPS_SHOWN = 20
+ALWAYS_SHOWN = ("zammad", "kimai", "waiting", "to_be_billed")
+COLUMNS = ("zammad", *PARTS, "unexplained", "billed", "to_be_billed")
+
+
+class Format(StrEnum):
+    """A table for people, or a file."""
+
+    TABLE = "table"
+    CSV = "csv"
+    XLSX = "xlsx"
+    PDF = "pdf"
+    JSON = "json"
+
+
+def statement(
+    month: Month,
+    *,
+    customer: Annotated[str | None, typer.Option("--customer", help="Only this one: the name, or Kimai's id.")] = None,
+    shape: Annotated[Format, typer.Option("--format", help="A table, or a file.")] = Format.TABLE,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the file here.")] = None,
+    language: Annotated[Language, typer.Option("--language", help="Of the PDF.")] = Language.ENGLISH,
+    internal: Annotated[bool, typer.Option("--internal", help="Add to the PDF where every minute went.")] = False,
+    dialect: CsvDialect = Dialect.PLAIN,
+    closed: Annotated[bool, typer.Option("--closed", help="As it was when the month was closed.")] = False,
+    invoices: Annotated[bool, typer.Option("--invoices", help="Compare with Kimai's invoices first.")] = False,
+    refresh: Annotated[
+        bool, typer.Option("--refresh/--as-built", help="Build the marts first if the month changed since.")
+    ] = True,
+) -> None:
+    """Show where every minute of a month went, customer by customer.
+
+    Ends with 0 when it balances and nothing is in question, 3 when minutes wait or conflicts or corrections are open,
+    1 when it does not balance.
+    """
+    with environment() as ready, explained(OperationError):
+        if shape in {Format.XLSX, Format.PDF} and output is None:
+            raise UsageError(f"A file of the format {shape} is not for the terminal. Add --output FILE.")
+        if shape is Format.TABLE and output is not None:
+            raise UsageError("A table is not written to a file. Add --format csv, xlsx, pdf or json.")
+        settings = ready.runtime.settings
+        if invoices:
+            compare(ready.runtime)
+        found = statements.statement(ready.runtime, month, customer, refresh=refresh, closed=closed)
+        verdict = _told(found, look_of(settings))
+        if shape is Format.TABLE:
+            _show(found, look_of(settings))
+            out.print(verdict, style="bold", markup=False, soft_wrap=True)
+        else:
+            content = render(
+                found, FileFormat(shape.value), look_of(settings, language, internal=internal, csv=dialect)
+            )
+            _write(content, output)
+            err.print(verdict, soft_wrap=True, markup=False, highlight=False)
+    raise typer.Exit(EXIT_CODES[found.verdict])
+
+
+def _write(content: bytes, output: Path | None) -> None:
+    if output is None:
+        sys.stdout.write(content.decode())
+        return
+    try:
+        output.write_bytes(content)
+    except OSError as error:
+        raise UsageError(f"--output {output} cannot be written: {error.strerror}. Name another file.") from error
+
+
+def _show(found: Statement, look: DocumentStyle) -> None:
+    name = month_name(found.month)
+    for account in found.accounts:
+        _table(f"{account.customer}, {name}", ("agent", "activity"), _lines(account))
+        _equation(account.total)
+        if account.beside and len(found.accounts) > 1:
+            out.print(f"  {look.of_beside([account])}\n", markup=False, soft_wrap=True, highlight=False)
+    if len(found.accounts) > 1:
+        rows = [([str(account.customer)], account.total) for account in found.accounts]
+        _table(f"All customers, {name}", ("customer",), [*rows, (["total"], found.total)])
+        _equation(found.total)
+    ages = conflict_ages(found.accounts)
+    if any(ages):
+        told = ", ".join(f"{number} {age}" for age, number in zip(AGE_NAMES, ages, strict=True) if number)
+        told = told.replace("_", " ")
+        out.print(f"Conflicts open since: {told}.")
+    for text in money.of_accounts(look, [row for account in found.accounts for row in account.money]):
+        out.print(text, markup=False, soft_wrap=True, highlight=False)
+    if found.readings:
+        out.print(money.read(look, found.readings), markup=False, soft_wrap=True, highlight=False)
+    for gap in found.gaps[:GAPS_SHOWN]:
+        told = f"{gap.entry} of {gap.day}, {gap.customer}: {plain(gap.minutes)} minutes unexplained."
+        out.print(told, style="bold red", markup=False, soft_wrap=True)
+    if len(found.gaps) > GAPS_SHOWN:
+        out.print(f"… and {len(found.gaps) - GAPS_SHOWN} more: --format json has all.")
+
+
+def _lines(account: Account) -> list[tuple[list[str], Amounts]]:
+    lines = [([line.agent, line.activity], line.amounts) for line in account.lines]
+    return [*lines, (["total", ""], account.total)]
+
+
+def _table(title: str, names: Sequence[str], rows: Sequence[tuple[list[str], Amounts]]) -> None:
+    """A table without the amounts that are zero in all rows, but for those that are always of interest."""
+    used = [name for name in COLUMNS if name in ALWAYS_SHOWN or any(getattr(amounts, name) for _, amounts in rows)]
+    heads = ["entries", *(name.replace("_", " ") for name in used)]
+    cells = [[*texts, amounts.entries, *(plain(getattr(amounts, name)) for name in used)] for texts, amounts in rows]
+    show_table(title, (*names, *heads), cells, right=heads)
+
+
+def _equation(amounts: Amounts) -> None:
+    out.print(f"  {spelled(amounts, _word, plain)}\n", markup=False, soft_wrap=True, highlight=False)
+
+
+def _word(name: str) -> str:
+    return {"zammad": "booked in Zammad", "kimai": "in Kimai"}.get(name, name.replace("_", " "))
+
+
+def _told(found: Statement, look: DocumentStyle) -> str:
+    """The verdict, and what there is to say of questions, credits, other time in Kimai and the month's closing."""
+    of_accounts = (look.of_questions(found.accounts), look.of_credits(found.credited), look.of_beside(found.accounts))
+    return " ".join(filter(None, (_verdict(found), *of_accounts, _closing(found, look))))
+
+
+def _closing(found: Statement, look: DocumentStyle) -> str:
+    """Whether this is what was closed, the hash of that, and how to see it."""
+    if found.closing is None:
+        return ""
+    remedy = f" zk statement {month_name(found.month)} --closed shows that." if found.closing.differs else ""
+    return f"{look.of_closing(found.closing)}{remedy} {look.of_hash(found.closing)}."
+
+
+def _verdict(found: Statement) -> str:
+    name = month_name(found.month)
+    stale = f" {len(found.stale_days)} of its days changed since it was made." if found.stale_days else ""
+    if not found.accounts:
+        return f"Nothing was booked in {name}.{stale}"
+    if found.verdict is Verdict.UNBALANCED:
+        return f"{name} does not balance: {len(found.gaps)} entries do not add up. Sync these days again.{stale}"
+    if found.verdict is Verdict.WAITING:
+        waiting = plain(found.total.waiting)
+        draft = f"{waiting} minutes wait" if any(line.amounts.waiting for line in found.lines) else "it is a draft"
+        return f"{name} balances to the minute; {draft}. zk conflicts list shows what for.{stale}"
+    return f"{name} balances to the minute.{stale}"

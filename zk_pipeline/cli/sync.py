@@ -1,0 +1,128 @@
+"""`zk sync`: run the chain over some days, through Dagster."""
+
+from dataclasses import asdict
+from datetime import UTC, date, datetime
+from typing import Annotated
+
+import typer
+
+from zk_pipeline.cli.output import AsJson, UsageError, environment, explained, out, person, progress, show_json
+from zk_pipeline.cli.report import planned_writes, show_sync
+from zk_pipeline.domain.instants import local_day
+from zk_pipeline.identity.actors import OperationError
+from zk_pipeline.operate import sync as operation
+from zk_pipeline.runtime.dagster_server import DagsterServerError
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.runtime.settings import Settings
+from zk_pipeline.store import day_requests
+
+WAITING_FOR_PEOPLE = 3
+"""Exit code: everything was done, and something waits for a person."""
+
+DAY = "YYYY-MM-DD"
+
+
+def sync(
+    first: Annotated[str, typer.Option("--from", metavar=DAY, help="First day; today by default.")] = "",
+    last: Annotated[str, typer.Option("--to", metavar=DAY, help="Last day; by default the first.")] = "",
+    *,
+    plan: Annotated[bool, typer.Option("--plan", help="Show what would be written, and write nothing.")] = False,
+    let_pass: Annotated[bool, typer.Option("--let-pass", help="Write even what the limits would stop.")] = False,
+    request: Annotated[
+        bool, typer.Option("--request", help="Ask for these days and return at once; `zk up` runs them.")
+    ] = False,
+    cancel: Annotated[
+        str, typer.Option("--cancel", metavar="RUN", help="Cancel a run by its id; its days wait for a word then.")
+    ] = "",
+    leave: Annotated[
+        str, typer.Option("--leave", metavar="RUN", help="Leave the days that wait since this run was cancelled.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Carry the bookings of these days into Kimai.
+
+    Days that wait since their run was cancelled are carried out as well.
+
+    Exit code 0: done, or asked for. 1: failed. 3: done, and something waits for a person.
+    """
+    if cancel or leave:
+        alone = not (first or last or plan or let_pass or request or (cancel and leave))
+        _speak(cancel, leave, alone=alone, as_json=as_json)
+        return
+    if request:
+        _request(first, last, alone=not (plan or let_pass), as_json=as_json)
+        return
+    with environment(starts=True) as ready:
+        # Dagster takes a second to import, and no other command needs it. Its partitions are days of the zone.
+        from zk_pipeline.cli.syncing import SyncFailedError, sync_days  # noqa: PLC0415
+        from zk_pipeline.definitions import defs  # noqa: PLC0415
+
+        with explained(SyncFailedError, OperationError):
+            span = days_given(ready.runtime.settings, first, last)
+            job = defs.resolve_job_def("plan" if plan else "sync")
+            past_limits_of = person() if let_pass and not plan else None
+            if past_limits_of:
+                operation.limits_overridden(ready.runtime, past_limits_of, *span)
+            report = sync_days(ready.runtime, job, *span, progress(quiet=as_json), past_limits_of=past_limits_of)
+            if as_json:
+                planned = {"plan": planned_writes(ready.runtime, span).to_json()} if plan else {}
+                show_json({**report.to_json(), **planned})
+            else:
+                show_sync(ready.runtime, report, planned_only=plan)
+    if report.needs_people:
+        raise typer.Exit(WAITING_FOR_PEOPLE)
+
+
+def _request(first: str, last: str, *, alone: bool, as_json: bool) -> None:
+    with environment() as ready, explained(OperationError):
+        if not alone:
+            raise UsageError("--request only asks for a sync; --plan and --let-pass run one now. Use one of them.")
+        begin, end = days_given(ready.runtime.settings, first, last)
+        asked = operation.request(ready.runtime, person(), begin, end)
+        if as_json:
+            show_json({"first": begin, "last": end, "days": asked.days, "reason": day_requests.PERSON})
+        else:
+            out.print(f"Asked for {begin} to {end}; a running `zk up` carries it out.", highlight=False)
+
+
+def _speak(cancel: str, leave: str, *, alone: bool, as_json: bool) -> None:
+    with environment() as ready, explained(DagsterServerError, OperationError):
+        if not alone:
+            raise UsageError("--cancel and --leave stand alone: they are about a run, and sync nothing.")
+        if cancel:
+            run = operation.cancel(ready.runtime, person(), cancel)
+            told, shown = asdict(run), f"Run {run.run_id} is being cancelled. zk status shows what waits then."
+        else:
+            run_id = _held_run(ready.runtime, leave)
+            days = operation.leave(ready.runtime, person(), run_id)
+            told = {"run_id": run_id, "days": days}
+            shown = f"Left: {days[0]} to {days[-1]}. Nothing is written for what was asked for there."
+    if as_json:
+        show_json(told)
+    else:
+        out.print(shown, highlight=False, soft_wrap=True)
+
+
+def _held_run(runtime: Runtime, text: str) -> str:
+    """The cancelled run that is meant, by its id or the beginning of it."""
+    found = [row.run_id for row in operation.held(runtime) if row.run_id.startswith(text)]
+    if len(found) > 1:
+        raise UsageError(f"{text!r} could be {', '.join(found)}. Give more of the id.")
+    return found[0] if found else text
+
+
+def days_given(settings: Settings, first: str, last: str) -> tuple[date, date]:
+    """The days of the options. Raises `UsageError` on what is no day, `OperationError` on days that cannot be run."""
+    begin = day_given("--from", first) or local_day(datetime.now(UTC), settings.zone)
+    end = day_given("--to", last) or begin
+    return operation.checked_days(settings, begin, end, names=("--from", "--to"))
+
+
+def day_given(option: str, text: str) -> date | None:
+    """The day of an option, or `None` when it is not given. Raises `UsageError` on what is no day."""
+    if not text:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"{option} {text!r} is no day. Write it as 2025-08-31.") from error

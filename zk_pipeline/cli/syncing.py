@@ -1,0 +1,255 @@
+"""Running the chain, an undo, or the tagging of a month through Dagster from a command, and what it did."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from itertools import chain
+from typing import Any, NamedTuple
+
+import dagster as dg
+from sqlalchemy import Connection
+
+from zk_pipeline.defs.common import CAUSE
+from zk_pipeline.defs.jobs import DONE, LEFT, NOT_TAGGED, TAGGED, TagReport
+from zk_pipeline.domain.changed_days import LONGEST_RANGE, joined
+from zk_pipeline.domain.instants import day_ranges, days_between
+from zk_pipeline.domain.reasons import Reason
+from zk_pipeline.domain.undo import UndoReport
+from zk_pipeline.identity.actors import Actor
+from zk_pipeline.runtime.run_tags import (
+    ACTOR_TAG,
+    COMMAND,
+    MONTH_TAG,
+    OVERRIDE_TAG,
+    REASON_TAG,
+    REQUEST_TAG,
+    days_about,
+    range_tags,
+    undo_config,
+)
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.store import conflicts, day_requests, request_log, runs, summaries
+from zk_pipeline.store.day_requests import ADJUSTMENT, CORRECTION, FORMER_DAY, MOVED, TICKET
+
+# What a sync did: the counts that commands show, without anything of Dagster.
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What a sync of some days did. `conflicts` and `parked` are what is open now; requests include retries.
+
+    `outcomes` tells what has become of each entry, also by other runs meanwhile (`store.summaries.OUTCOMES`).
+    """
+
+    run_ids: tuple[str, ...]
+    first: date
+    last: date
+    counts: dict[str, int]
+    conflicts: int
+    parked: int
+    seconds: float
+    outcomes: dict[str, int]
+
+    @property
+    def entries(self) -> int:
+        """How many entries the days have; the outcomes add up to it."""
+        return sum(self.outcomes.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `zk sync --json` prints."""
+        return {
+            "run_id": self.run_ids[-1] if self.run_ids else None,
+            "run_ids": list(self.run_ids),
+            "days": (self.last - self.first).days + 1,
+            "entries": self.entries,
+            "outcomes": self.outcomes,
+            "created": self.counts.get("created", 0),
+            "updated": self.counts.get("updated", 0),
+            "deleted": self.counts.get("deleted", 0),
+            "linked": self.counts.get("linked", 0) + self.counts.get("adopted", 0),
+            "in_sync": self.counts.get("in_sync", 0),
+            "conflicts": self.conflicts,
+            "parked": self.parked,
+            "failed": self.counts.get("failed", 0),
+            "seconds": round(self.seconds, 3),
+            "requests": {
+                "zammad": {"read": self.counts.get("zammad_read", 0)},
+                "kimai": {"read": self.counts.get("kimai_read", 0), "write": self.counts.get("kimai_write", 0)},
+            },
+        }
+
+    @property
+    def needs_people(self) -> bool:
+        """Whether something waits for a person."""
+        return bool(self.conflicts or self.parked or self.counts.get("unapproved"))
+
+
+# Running the chain, an undo, or the tagging of a month through Dagster from a command, and what came of it.
+
+SYNC = "sync"
+POOL = {"statement_timeout": 60_000, "pool_recycle": 3600, "max_overflow": 8}
+"""Milliseconds a statement may take, seconds a connection is kept, connections in addition to the one that stays."""
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""The terminal belongs to the command; Dagster keeps its own log of the run."""
+
+
+class SyncFailedError(Exception):
+    """A run failed; the message holds the sentences for the operator."""
+
+
+class Ran(NamedTuple):
+    """A run that ended, and the sentences for the operator where it failed."""
+
+    run_id: str
+    failure: str = ""
+
+
+def sync_days(
+    runtime: Runtime,
+    job: dg.JobDefinition,
+    first: date,
+    last: date,
+    tell: Callable[[str], None],
+    *,
+    past_limits_of: Actor | None = None,
+) -> SyncReport:
+    """Run the job over these days in runs of at most a month; the runs are in Dagster's history.
+
+    Days outside of them that this asks for itself, such as those whose bookings a correction changed, are run as well.
+    `past_limits_of` is whoever lets them pass the limits, which the audit trail has recorded.
+    Raises `SyncFailedError` with the sentences of the failed steps.
+    """
+    with _pooled_instance() as instance:
+
+        def run(begin: date, end: date) -> Ran:
+            given = range_tags(begin, end, COMMAND)
+            if past_limits_of:
+                about = days_about(begin, end)
+                given |= {OVERRIDE_TAG: "yes", **_requested(runtime, past_limits_of, job, about)}
+            result = job.execute_in_process(instance=instance, tags=given, run_config=QUIET, raise_on_error=False)
+            return Ran(result.run_id, "" if result.success else _sentences(result))
+
+        return run_over(runtime, run, first, last, tell, asked_meanwhile=job.name == SYNC)
+
+
+def run_over(
+    runtime: Runtime,
+    run: Callable[[date, date], Ran],
+    first: date,
+    last: date,
+    tell: Callable[[str], None],
+    *,
+    asked_meanwhile: bool = True,
+) -> SyncReport:
+    """Carry out runs of at most a month over these days, then, unless told not to, over those asked for meanwhile.
+
+    Raises `SyncFailedError` after the first run that failed.
+    """
+    started = time.monotonic()
+    run_ids: list[str] = []
+    counts: Counter[str] = Counter()
+    _tell_of_waiting(runtime, tell)
+    days: set[date] = set()
+    for begin, end in chain(day_ranges(first, last, LONGEST_RANGE), _further_days(runtime) if asked_meanwhile else ()):
+        tell(f"{begin} to {end}")
+        ran = run(begin, end)
+        run_ids.append(ran.run_id)
+        days.update(days_between(begin, end))
+        with runtime.database.transaction() as connection:
+            counts.update(runs.counts_of(connection, ran.run_id))
+        if ran.failure:
+            raise SyncFailedError(ran.failure)
+    with runtime.database.transaction() as connection:
+        open_count, parked = waiting(connection, first, last)
+        outcomes = summaries.outcomes(connection, runtime.stored("target").name, days, run_ids)
+    seconds = time.monotonic() - started
+    return SyncReport(tuple(run_ids), first, last, dict(counts), open_count, parked, seconds, outcomes)
+
+
+def undo_run(runtime: Runtime, actor: Actor, job: dg.JobDefinition, run_id: str) -> UndoReport:
+    """Take a run back, in a run of its own that is in Dagster's history. Raises `SyncFailedError`."""
+    config = QUIET | undo_config(run_id)
+    tags = {REASON_TAG: COMMAND, **_requested(runtime, actor, job, run_id)}
+    with _pooled_instance() as instance:
+        result = job.execute_in_process(instance=instance, tags=tags, run_config=config, raise_on_error=False)
+    if not result.success:
+        raise SyncFailedError(_sentences(result))
+    (output,) = (event for event in result.all_node_events if event.is_successful_output)
+    told: Mapping[str, Any] = output.step_output_data.metadata
+    return UndoReport(result.run_id, told[DONE].value, told[LEFT].value)
+
+
+def tag_month(runtime: Runtime, actor: Actor, job: dg.JobDefinition, month: str) -> TagReport:
+    """Tag a month's time sheets as billed, in a run that is in Dagster's history. Raises `SyncFailedError`."""
+    tags = {REASON_TAG: COMMAND, MONTH_TAG: month, **_requested(runtime, actor, job, month)}
+    with _pooled_instance() as instance:
+        result = job.execute_in_process(instance=instance, tags=tags, run_config=QUIET, raise_on_error=False)
+    if not result.success:
+        raise SyncFailedError(_sentences(result))
+    (output,) = (event for event in result.all_node_events if event.is_successful_output)
+    told: Mapping[str, Any] = output.step_output_data.metadata
+    return TagReport(result.run_id, told[TAGGED].value, told[NOT_TAGGED].value)
+
+
+def _requested(runtime: Runtime, actor: Actor, job: dg.JobDefinition, about: str) -> dict[str, str]:
+    """The tags of a run that somebody asks for by a command; it spends the request."""
+    with runtime.database.transaction() as connection:
+        return {ACTOR_TAG: actor.name, REQUEST_TAG: runs.ask(connection, actor.name, job.name, about)}
+
+
+def _tell_of_waiting(runtime: Runtime, tell: Callable[[str], None]) -> None:
+    """A person who asks is not kept waiting, and hears that a system asked for it."""
+    now = datetime.now(UTC)
+    with runtime.database.transaction() as connection:
+        for state in request_log.active(connection):
+            if state.asked_to_wait and (until := state.wait_until(now)):
+                tell(f"{state.connector.title()} asked to be left alone until {until:%H:%M:%S} UTC; it is asked once.")
+
+
+def _pooled_instance() -> dg.DagsterInstance:
+    """Dagster's instance with a pool of connections as the webserver has it; by default it connects for every event."""
+    instance = dg.DagsterInstance.get()
+    instance.optimize_for_webserver(**POOL)
+    return instance
+
+
+def _further_days(runtime: Runtime) -> Iterator[tuple[date, date]]:
+    """The days that this asked for itself, as ranges: of corrections, adjustments, moved time sheets and tickets.
+
+    They are read when the months before have run.
+    """
+    with runtime.database.transaction() as connection:
+        reasons = (CORRECTION, ADJUSTMENT, MOVED, FORMER_DAY, TICKET)
+        asked = [row for reason in reasons for row in day_requests.unclaimed(connection, reason=reason)]
+    yield from joined({request.day for request in asked})
+
+
+def waiting(connection: Connection, first: date, last: date) -> tuple[int, int]:
+    """Open conflicts of these days, and apart from them the entries that the target refuses."""
+    rows = conflicts.open_conflicts(connection, first, last)
+    parked = sum(row.reason == Reason.REFUSED_BY_KIMAI for row in rows)
+    return len(rows) - parked, parked
+
+
+def _sentences(result: dg.ExecuteInProcessResult) -> str:
+    """What the failed steps say, once for each cause: two stages that meet a closed door need not both tell of it."""
+    by_cause: dict[str, str] = {}
+    for event in result.all_events:
+        if event.is_step_failure:
+            sentence = _sentence(event)
+            told = event.step_failure_data.user_failure_data
+            cause = told.metadata.get(CAUSE) if told else None
+            by_cause.setdefault(str(cause.value) if cause else sentence, sentence)
+    return " ".join(by_cause.values()) or f"Run {result.run_id} failed; see it in Dagster."
+
+
+def _sentence(failed: dg.DagsterEvent) -> str:
+    told = failed.step_failure_data.user_failure_data
+    if told and told.description:
+        return told.description.strip()
+    error = failed.step_failure_data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return error.message.strip() if error else ""

@@ -1,0 +1,84 @@
+"""`zk undo`: take the writes of one run back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from zk_pipeline.cli.output import AsJson, UsageError, environment, explained, out, person, show_json, show_table
+from zk_pipeline.decisions import undo as operation
+from zk_pipeline.domain.undo import UndoReport
+from zk_pipeline.identity.actors import OperationError
+from zk_pipeline.operate import runs
+from zk_pipeline.stages.push.undo import SHORTEST_ID
+
+Line = Mapping[str, Any]
+"""A step as a line of a table."""
+
+SOMETHING_LEFT = 3
+"""Exit code: all else was undone, or will be, and something is left to people."""
+
+
+def undo(
+    run: Annotated[
+        str, typer.Argument(help=f"The run: its id, or the beginning of it, at least {SHORTEST_ID} letters.")
+    ],
+    *,
+    plan: Annotated[bool, typer.Option("--plan", help="Show what would be done, and write nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before writing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take the writes of one run back: what it created, updated, linked and deleted in Kimai.
+
+    Exit code 0: done. 1: failed. 3: something was left, because it is billed or was edited since.
+    """
+    # Dagster takes a second to import, and no other command needs it.
+    from zk_pipeline.cli.syncing import SyncFailedError, undo_run  # noqa: PLC0415
+    from zk_pipeline.definitions import defs  # noqa: PLC0415
+
+    with environment() as ready, explained(SyncFailedError, OperationError):
+        if as_json and not (plan or yes):
+            raise UsageError("With --json nothing can be asked. Add --plan to look, or --yes to write.")
+        found = operation.plan(ready.runtime, run)
+        run_id = found.run_id
+        wanted, left = ([asdict(line) for line in lines] for lines in (found.wanted, found.left))
+        if not as_json:
+            _show_plan(run_id, wanted, left)
+        if plan or not wanted:
+            told = {"run": run_id, "run_id": None, "planned": wanted, "left": left}
+        else:
+            if not yes:
+                typer.confirm(f"Take {len(wanted)} writes back?", abort=True)
+            runs.undo_requested(ready.runtime, person(), run_id)
+            report = undo_run(ready.runtime, person(), defs.resolve_job_def("undo"), run_id)
+            left = report.left
+            told = {"run": run_id, "run_id": report.run_id, "undone": report.undone, "left": left}
+            if not as_json:
+                _show_outcome(report)
+        if as_json:
+            show_json(told)
+    if left:
+        raise typer.Exit(SOMETHING_LEFT)
+
+
+def _show_plan(run_id: str, wanted: Sequence[Line], left: Sequence[Line]) -> None:
+    if wanted:
+        _show_lines(f"Undo of run {run_id}", wanted)
+    if left:
+        _show_lines("Left as it is", left)
+    if not (wanted or left):
+        out.print(f"There is nothing to undo of run {run_id}.", soft_wrap=True)
+
+
+def _show_outcome(report: UndoReport) -> None:
+    kinds = ", ".join(f"{number} {kind}" for kind, number in report.undone.items()) or "nothing"
+    out.print(f"[bold]{escape(f'Run {report.run_id} took back: {kinds}; {len(report.left)} left.')}[/]", soft_wrap=True)
+    if report.left:
+        _show_lines("Left as it is", report.left)
+
+
+def _show_lines(title: str, lines: Sequence[Line]) -> None:
+    cells = [[line[name] for name in ("day", "operation", "booking", "kimai_id", "undo", "text")] for line in lines]
+    show_table(title, ("day", "write", "booking", "kimai id", "undo", "why"), cells, right=("booking", "kimai id"))

@@ -1,0 +1,121 @@
+"""`zk up`: start everything together, and stop it together."""
+
+import os
+import socket
+import sys
+import time
+from contextlib import suppress
+from functools import partial
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from zk_pipeline.cli.output import environment, explained, out
+from zk_pipeline.identity import users
+from zk_pipeline.operate import connectors
+from zk_pipeline.operate.installation import require_free
+from zk_pipeline.processes.home import SupervisorError, possession
+from zk_pipeline.processes.programs import HOST, code_socket, free_port, parts, reachable_url
+from zk_pipeline.processes.supervisor import Listener, Supervisor
+from zk_pipeline.runtime.embedded import EmbeddedDatabase
+from zk_pipeline.runtime.environment import Environment
+from zk_pipeline.runtime.runtime import Runtime, SetupError
+from zk_pipeline.runtime.settings import load_settings
+
+
+def up(
+    *,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port of Dagster's UI on this machine; ZK_PORT without it.")
+    ] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show what the processes print.")] = False,
+) -> None:
+    """Start database, web app, Dagster's code server, web server and daemon, and keep them running until Ctrl-C."""
+    began = time.monotonic()
+    with explained():
+        embedded = load_settings().database_url is None
+    with environment(starts=True) as ready:
+        _show_part("database", time.monotonic() - began)
+        _hint_at_missing_connectors(ready.runtime)
+        _hint_at_missing_users(ready.runtime)
+        connectors.report_in_background(ready.runtime, lambda sentence: _tell(f"Hint: {sentence}"))
+        serve(ready, port=port or ready.runtime.settings.port, verbose=verbose, embedded=embedded)
+    out.print("Stopped. Nothing is left running.")
+
+
+def serve(ready: Environment, *, port: int, verbose: bool = False, embedded: bool, sign_in: str = "") -> None:
+    """Run all processes until Ctrl-C. `embedded`: the database belongs to this home and is guarded with it.
+
+    `sign_in` is shown with the addresses.
+    """
+    address, settings = reachable_url(HOST, port), ready.runtime.settings
+    web_url = reachable_url(settings.web_host, settings.web_port)
+    with explained(SupervisorError), possession(ready.home, address) as held:
+        require_free(ready.runtime)
+        _tell(f"Starting; the logs are in {ready.home / 'logs'}.")
+        with (
+            free_port(HOST, port, "--port or ZK_PORT"),
+            free_port(settings.web_host, settings.web_port, "ZK_WEB_PORT"),
+        ):
+            pass  # Held together, so that one port for both is noticed too.
+        keeper = [sys.executable, "-m", "zk_pipeline.processes.watchdog", str(ready.home)]
+
+        def started() -> None:
+            _show_addresses(address, web_url, sign_in)
+            _tell_service_manager("READY=1")
+
+        stopping = partial(_tell_service_manager, "STOPPING=1")
+        listener = Listener(_tell, _show_part, started, stopping, _echo if verbose else None)
+        with code_socket(ready.home) as code:
+            supervisor = Supervisor(
+                held,
+                listener,
+                keeper=[*keeper, *(["--embedded"] if embedded else [])],
+                database=EmbeddedDatabase(ready.home) if embedded else None,
+            )
+            supervisor.run(parts(ready.variables, code, port, web_url, settings.log_format))
+
+
+def _tell_service_manager(state: str) -> None:
+    """Say a state to systemd, where that started us as a unit of `Type=notify`: `READY=1`, `STOPPING=1`."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify, suppress(OSError):
+        notify.connect(f"\0{address[1:]}" if address.startswith("@") else address)
+        notify.sendall(state.encode())
+
+
+def _hint_at_missing_connectors(runtime: Runtime) -> None:
+    for role in ("source", "target"):
+        try:
+            runtime.stored(role)
+        except SetupError as error:
+            _tell(f"Hint: {error}")
+
+
+def _hint_at_missing_users(runtime: Runtime) -> None:
+    with runtime.database.transaction() as connection:
+        _, number = users.listed(connection, offset=0, limit=1)
+    if number == 0 and not runtime.settings.admin_email:
+        _tell("Hint: Nobody can sign in yet. Create an admin: zk users create EMAIL --role admin")
+
+
+def _show_part(name: str, seconds: float) -> None:
+    out.print(f"[green]ok[/]  {name:<12} {seconds:5.1f} s")
+
+
+def _show_addresses(dagster: str, web: str, sign_in: str) -> None:
+    out.print(f"\nWeb app:      [bold]{web}[/]\nDagster's UI: [bold]{dagster}[/]", soft_wrap=True)
+    if sign_in:
+        out.print(f"Sign in as:   [bold]{escape(sign_in)}[/]", soft_wrap=True, highlight=False)
+    out.print("One sign-in opens both. Press Ctrl-C to stop.", soft_wrap=True)
+
+
+def _tell(sentence: str) -> None:
+    out.print(f"[dim]{escape(sentence)}[/]", soft_wrap=True)
+
+
+def _echo(name: str, line: str) -> None:
+    out.print(f"[dim]{name:<12}[/] {escape(line)}", soft_wrap=True, highlight=False)

@@ -1,0 +1,144 @@
+"""`zk users`: who may sign in to the console and the API."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from sqlalchemy import Connection
+
+from zk_pipeline.cli.output import AsJson, environment, explained, out, person, show_json, show_table
+from zk_pipeline.identity import second_factor
+from zk_pipeline.identity import users as accounts
+from zk_pipeline.identity.actors import Actor, OperationError, Role
+from zk_pipeline.identity.throttle import Caller
+from zk_pipeline.identity.users import NewUser
+
+app = typer.Typer(help="Who may sign in to the console and the API.", no_args_is_help=True)
+
+MOST_LISTED = 10_000
+
+Email = Annotated[str, typer.Argument(help="The e-mail that somebody signs in with.")]
+
+
+@app.command()
+def create(
+    email: Email,
+    *,
+    role: Annotated[Role, typer.Option(help="What they may do.")] = Role.VIEWER,
+    name: Annotated[str, typer.Option(help="What they are called.")] = "",
+    without_password: Annotated[
+        bool, typer.Option("--without-password", help="For somebody who signs in through the identity provider.")
+    ] = False,
+) -> None:
+    """Create a user. The password is asked for, or read from standard input when that is no terminal."""
+    password = None if without_password else _new_password()
+    with _accounts() as (connection, who):
+        user = accounts.create(connection, who, NewUser(email, role, name, password))
+    out.print(f"{user.email} may sign in, with the role {user.role}.", markup=False, soft_wrap=True)
+
+
+@app.command("list")
+def list_users(*, as_json: AsJson = False) -> None:
+    """List the users."""
+    with _accounts() as (connection, _):
+        users, _ = accounts.listed(connection, offset=0, limit=MOST_LISTED)
+    if as_json:
+        show_json([asdict(user) for user in users])
+        return
+    columns = ("e-mail", "name", "role", "active", "second factor", "last sign-in")
+    rows = [
+        (user.email, user.name, user.role, _yes(user.active), _yes(user.second_factor), user.last_login_at)
+        for user in users
+    ]
+    show_table("Users", columns, rows)
+    if not users:
+        out.print("None yet: zk users create EMAIL --role admin")
+
+
+@app.command("set-role")
+def set_role(email: Email, role: Annotated[Role, typer.Argument(help="What they may do.")]) -> None:
+    """Give a user another role; it counts at once."""
+    with _accounts() as (connection, who):
+        user = accounts.change(connection, who, accounts.of_email(connection, email).id, role=role)
+    out.print(f"{user.email} has the role {user.role} now.", markup=False, soft_wrap=True)
+
+
+@app.command("set-password")
+def set_password(email: Email) -> None:
+    """Give a user a new password, which is asked for or read from standard input; their sessions end."""
+    password = _new_password()
+    with _accounts() as (connection, who):
+        user = accounts.of_email(connection, email)
+        accounts.set_password(connection, who, user.id, password)
+    out.print(f"{user.email} has a new password; all sessions and API tokens have ended.", markup=False, soft_wrap=True)
+
+
+@app.command("set-second-factor")
+def set_second_factor(
+    email: Email,
+    *,
+    code: Annotated[str, typer.Option(help="A first code of the app, for the key that was shown.")] = "",
+) -> None:
+    """Give a user a second factor: show the key for their app, and with its first code have it count."""
+    with environment(decided=False) as ready, explained(OperationError):
+        with ready.runtime.database.transaction() as connection:
+            user = accounts.of_email(connection, email)
+        if code:
+            codes = second_factor.activate(ready.runtime, user, code, Caller("", "command line"), person())
+            out.print(f"{user.email} has a second factor. The recovery codes, which are shown this once:", markup=False)
+            for recovery in codes:
+                out.print(recovery, markup=False)
+            return
+        offer = second_factor.offer(ready.runtime, user)
+    if sys.stdout.isatty():
+        offer.print_to(sys.stdout)
+    out.print(f"Key: {offer.secret}", markup=False)
+    out.print(f"Type it into the app, and then: zk users set-second-factor {user.email} --code CODE", markup=False)
+
+
+@app.command("reset-second-factor")
+def reset_second_factor(email: Email) -> None:
+    """Remove the second factor of somebody who lost it; their sessions end."""
+    with _accounts() as (connection, who):
+        user = second_factor.reset(connection, who, accounts.of_email(connection, email).id)
+    out.print(f"{user.email} has no second factor any more; all sessions have ended.", markup=False, soft_wrap=True)
+
+
+@app.command()
+def deactivate(email: Email) -> None:
+    """Shut a user out, at once: sessions and API tokens end for good."""
+    with _accounts() as (connection, who):
+        user = accounts.change(connection, who, accounts.of_email(connection, email).id, active=False)
+    out.print(f"{user.email} cannot sign in any more.", markup=False, soft_wrap=True)
+
+
+@app.command()
+def activate(email: Email) -> None:
+    """Let a user sign in again."""
+    with _accounts() as (connection, who):
+        user = accounts.change(connection, who, accounts.of_email(connection, email).id, active=True)
+    out.print(f"{user.email} may sign in again.", markup=False, soft_wrap=True)
+
+
+@contextmanager
+def _accounts() -> Iterator[tuple[Connection, Actor]]:
+    """A transaction on the users, and who is at the command line."""
+    with (
+        environment(decided=False) as ready,
+        explained(OperationError),
+        ready.runtime.database.transaction() as connection,
+    ):
+        yield connection, person()
+
+
+def _yes(value: bool) -> str:  # noqa: FBT001 (the value is what it is about)
+    return "yes" if value else "no"
+
+
+def _new_password() -> str:
+    if sys.stdin.isatty():
+        return typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return sys.stdin.readline().rstrip("\r\n")

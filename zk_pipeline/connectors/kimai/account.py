@@ -1,0 +1,133 @@
+"""Whose account the Kimai connector uses, what it may do, and the zones in which Kimai reads times; kept once asked."""
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from zk_pipeline.connectors.answer import Answer
+from zk_pipeline.connectors.errors import NotFoundError, PermissionDeniedError, ProtocolError
+from zk_pipeline.connectors.http import HttpClient
+from zk_pipeline.connectors.kimai import reading
+from zk_pipeline.connectors.kimai.reading import zone_named
+from zk_pipeline.domain.records import TargetUser, Timesheet
+
+ME = "/api/users/me"
+USERS = "/api/users"
+ACTIVITIES = "/api/activities"
+ALL_USERS = {"visible": 3}
+PLAIN_ROLES = frozenset({"ROLE_USER"})
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The account that the token belongs to."""
+
+    id: int
+    zone: ZoneInfo
+    roles: frozenset[str]
+
+    @property
+    def is_plain(self) -> bool:
+        """True for a role that by default sees nobody else's time sheets: `user=all` is then ignored silently."""
+        return self.roles <= PLAIN_ROLES
+
+
+class Account:
+    """The caller and the zones of the users. Safe for use by several threads."""
+
+    def __init__(self, http: HttpClient) -> None:
+        self._http = http
+        self._lock = threading.Lock()
+        self._caller: Caller | None = None
+        self._zones: dict[int, str] | None = None
+        self._sees_others: bool | None = None
+
+    def caller(self) -> Caller:
+        """The account. Raises `ProtocolError` when its zone is not known on this machine."""
+        with self._lock:
+            if self._caller is None:
+                self._caller = caller_in(self._http.get(ME))
+            return self._caller
+
+    def sees_others(self) -> bool:
+        """Whether the account sees what others booked; where Kimai does not say, whether its role does by default."""
+        with self._lock:
+            known = self._sees_others
+        if known is None:
+            told = sees_others(self._http)
+            known = not self.caller().is_plain if told is None else told
+            with self._lock:
+                self._sees_others = known
+        return known
+
+    def learn(self, users: Iterable[TargetUser]) -> None:
+        """Keep the zones of the users, and ask for the caller again when next needed."""
+        zones = {user.id: user.timezone for user in users}
+        with self._lock:
+            self._zones = zones
+            self._caller = self._sees_others = None
+
+    def forget(self) -> None:
+        """Ask for everything again when next needed."""
+        with self._lock:
+            self._zones = self._caller = self._sees_others = None
+
+    def zone_of_entry(self, entry: Timesheet) -> ZoneInfo | None:
+        """The zone that is stored on a time sheet and in which Kimai reads a change of its times; `None` if in doubt.
+
+        It is the owner's zone of the time when the entry was last saved: the owner's present zone, unless the offset
+        that Kimai showed tells otherwise (docs/kimai.md §3).
+        """
+        shown = entry.raw.get("begin")
+        zone = zone_named(self._zones_of_users().get(entry.user_id, ""))
+        if zone is None or not isinstance(shown, str):
+            return None
+        moment = datetime.fromisoformat(shown)
+        return zone if moment.utcoffset() == moment.astimezone(zone).utcoffset() else None
+
+    def _zones_of_users(self) -> dict[int, str]:
+        with self._lock:
+            if self._zones is None:
+                self._zones = self._read_zones()
+            return self._zones
+
+    def _read_zones(self) -> dict[int, str]:
+        try:
+            users, _ = self._http.get(USERS, ALL_USERS, needs=("view_user",)).readable("user", reading.user)
+        except PermissionDeniedError:
+            return {}
+        return {user.id: user.timezone for user in users}
+
+
+def allowed_actions(http: HttpClient, kind: str, record_id: int) -> frozenset[str]:
+    """What Kimai's menu of a record offers the account, such as `edit` and `trash` (docs/kimai.md §1)."""
+    menu = http.get(f"/api/actions/{kind}/{record_id}/index/en").rows("action")
+    return frozenset(entry.text("id") for entry in menu)
+
+
+def sees_others(http: HttpClient) -> bool | None:
+    """Whether the account has view_other_timesheet: a menu of an activity offers the time sheets of all only then.
+
+    `None` when Kimai does not say: there is no activity, or the account may not look at one (view_activity).
+    """
+    try:
+        activities = http.get(ACTIVITIES, ALL_USERS).rows("activity")
+        return "filter" in allowed_actions(http, "activity", activities[0].integer("id")) if activities else None
+    except (NotFoundError, PermissionDeniedError, ProtocolError):
+        return None
+
+
+def caller_in(answer: Answer) -> Caller:
+    """The account in an answer of `users/me`. Raises `ProtocolError` when its zone is unknown here."""
+    row = answer.row("user")
+    name = row.text("timezone")
+    zone = zone_named(name)
+    if zone is None:
+        raise answer.fault(
+            f"The account's time zone {name!r} is not known on this machine.",
+            "Choose a zone such as Europe/Berlin in the account's preferences, or install the tzdata package.",
+        )
+    roles = row.texts("roles") if row.has("roles") else ()
+    return Caller(id=row.integer("id"), zone=zone, roles=frozenset(roles))

@@ -1,0 +1,161 @@
+"""Who listens to the requests of a block of code, and what such a listener may see of them: never a secret."""
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from zk_pipeline.connectors.answer import storable
+from zk_pipeline.domain.requests import RequestRecord
+
+MASK = "***"
+LONGEST_JSON = 16 * 1024
+"""Bytes of JSON that are kept of a request or answer."""
+DEEPEST_JSON = 40
+
+_SECRET_NAME = re.compile(
+    r"passw|passphrase|secret|token|api.?key|private.?key|authori[sz]ation|credential|cookie|bearer", re.IGNORECASE
+)
+_SECRET_TEXTS = (
+    re.compile(r"(?<=\bbearer )(?=\S*\d)[\w.~+/=-]{8,}", re.IGNORECASE),
+    re.compile(r"(?<=\btoken token=)\S+", re.IGNORECASE),
+    re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"),
+)
+"""What stands in headers, and in addresses before the host. Whatever else people write is theirs to keep secret."""
+
+
+@dataclass(slots=True)
+class Listener:
+    """Gets each attempt of a write, and reads only while it is in doubt whether a write took effect."""
+
+    hear: Callable[[RequestRecord], None]
+    in_doubt: bool
+
+    def wants(self, *, writes: bool) -> bool:
+        """Whether an attempt of this kind is to be told."""
+        return writes or self.in_doubt
+
+    def tell(self, exchange: RequestRecord, *, in_doubt: bool) -> None:
+        """Hand over an attempt that has ended; `in_doubt` when nobody knows whether it took effect."""
+        self.in_doubt |= in_doubt
+        self.hear(exchange)
+
+
+_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+
+
+@contextmanager
+def listening(hear: Callable[[RequestRecord], None], *, in_doubt: bool = False) -> Iterator[None]:
+    """Have each write that this thread sends within the block told to `hear`, as soon as its attempt has ended.
+
+    Reads are told once a write was left without a good answer, or from the start when `in_doubt` says that an earlier
+    one was. A block within the block listens alone. Connectors that do not use `HttpClient` tell nothing.
+    """
+    before = _listener.set(Listener(hear, in_doubt))
+    try:
+        yield
+    finally:
+        _listener.reset(before)
+
+
+def listener() -> Listener | None:
+    """Who listens to this thread just now."""
+    return _listener.get()
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt of a request that has ended, without anything that was sent or came back.
+
+    `path` has no query. `status` is `None` when no answer came. `sent_at` is in UTC.
+    """
+
+    system: str
+    method: str
+    path: str
+    status: int | None
+    failed: bool
+    sent_at: datetime
+    seconds: float
+
+
+Watcher = Callable[[Attempt], None]
+_watchers: list[Watcher] = []
+
+
+def watch(watcher: Watcher) -> None:
+    """Have each attempt of this process told to `watcher` from now on, reads as well; any thread may tell it."""
+    _watchers.append(watcher)
+
+
+def watchers() -> Sequence[Watcher]:
+    """Who watches this process."""
+    return _watchers
+
+
+def presentable(exchange: RequestRecord, token: str) -> RequestRecord:
+    """The exchange without the token and whatever is named like a secret, and with long JSON cut off."""
+    return replace(
+        exchange,
+        path=_masked_text(exchange.path, token),
+        asked=_bounded(masked(exchange.asked, token)),
+        answered=_bounded(masked(exchange.answered, token)),
+        error=_masked_text(exchange.error, token),
+    )
+
+
+def with_query(path: str, params: Mapping[str, str | int], token: str) -> str:
+    """The path with its query. Secrets are masked before they are encoded, since nothing finds them afterwards."""
+    query = urlencode(masked(params, token), safe=f"{MASK}[]")
+    return f"{path}?{query}" if query else path
+
+
+def masked(value: Any, token: str, depth: int = 0) -> Any:
+    """JSON in which secrets are masked, and which PostgreSQL can store."""
+    if depth > DEEPEST_JSON:
+        return "…"
+    match value:
+        case str():
+            return _masked_text(value, token)
+        case float() if not math.isfinite(value):
+            return str(value)
+        case Mapping():
+            return _masked_fields(value, token, depth)
+        case list() | tuple():
+            return [masked(item, token, depth + 1) for item in value]
+        case _:
+            return value
+
+
+def _masked_fields(fields: Mapping[str, Any], token: str, depth: int) -> dict[str, Any]:
+    # Lists of named values, as Kimai's meta fields are: {"name": "api_key", "value": "…"}.
+    named = {"value"} if _SECRET_NAME.search(str(fields.get("name", ""))) else set[str]()
+    return {
+        _masked_text(name, token): MASK
+        if value is not None and (name in named or _SECRET_NAME.search(name))
+        else masked(value, token, depth + 1)
+        for name, value in fields.items()
+    }
+
+
+def _masked_text(text: str, token: str) -> str:
+    text = storable(text).replace(token, MASK)
+    for secret in _SECRET_TEXTS:
+        text = secret.sub(MASK, text)
+    return text
+
+
+def _bounded(value: Any) -> Any:
+    """The value, or the beginning of its JSON with a word on how long it was."""
+    text = json.dumps(value, ensure_ascii=False)
+    size = len(text.encode())
+    if size <= LONGEST_JSON:
+        return value
+    beginning = text.encode()[:LONGEST_JSON].decode(errors="ignore")
+    return {"cut_off": f"The first {LONGEST_JSON} of {size} bytes.", "beginning": beginning}

@@ -1,0 +1,360 @@
+"""The Zammad connector: bookings (time accountings), their tickets, and who and what they refer to."""
+
+import re
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from zk_pipeline.connectors.answer import Row, at_once, in_chunks
+from zk_pipeline.connectors.checks import Finding, Validation
+from zk_pipeline.connectors.contract import (
+    ChangedTicket,
+    ChangedTickets,
+    Changes,
+    Endpoint,
+    Rest,
+    SourceConnector,
+    Sweep,
+)
+from zk_pipeline.connectors.errors import ConnectorError, NotFoundError, PermissionDeniedError
+from zk_pipeline.connectors.http import HttpConnector
+from zk_pipeline.connectors.zammad import rows as zammad_rows
+from zk_pipeline.connectors.zammad.errors import ZammadDialect
+from zk_pipeline.connectors.zammad.validation import validate, version_findings
+from zk_pipeline.connectors.zammad.window import ACCOUNTINGS, NEEDS, SMALLEST_PAGE, FlatList, WindowSweep
+from zk_pipeline.domain.records import (
+    AccountingChange,
+    AccountingDraft,
+    ActivityType,
+    Agent,
+    Organization,
+    SourceDirectory,
+    Ticket,
+    TimeAccounting,
+    Unreadable,
+    Window,
+)
+from zk_pipeline.domain.vanished import Listing
+
+LIST_SIZE = 1000
+CHANGES_SIZE = 100
+PAGES_AT_ONCE = 10
+"""A tick of the sensor has a minute."""
+
+TYPES = "/api/v1/time_accounting/types"
+ID = re.compile(r"id:(\d{1,18})", re.ASCII | re.IGNORECASE)
+FOUND_AT_ONCE = 50
+TICKET_PAGES_AT_ONCE = 5
+TICKETS_PER_SEARCH = 200
+WESTMOST, EASTMOST = timedelta(hours=-12), timedelta(hours=14)
+
+Month = tuple[int, int]
+Record = TypeVar("Record", TimeAccounting, Agent, Organization, ActivityType)
+
+
+class ZammadConnector(HttpConnector, SourceConnector):
+    """Reads and writes time accountings of Zammad 6.1 or newer (docs/zammad.md §2)."""
+
+    kind = "zammad"
+
+    def __init__(self, endpoint: Endpoint, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        super().__init__(endpoint, ZammadDialect(), sleep=sleep)
+        self._flat = FlatList(self._http)
+
+    def validate(self) -> Validation:
+        """Test connection, version, permissions and readable groups (docs/zammad.md §1, §9)."""
+        return validate(self._http)
+
+    def version_findings(self) -> tuple[Finding, ...]:
+        """What there is to say about the version, in one request."""
+        return version_findings(self._http)
+
+    def fetch(self, window: Window, *, hint: int | None = None) -> Sweep[TimeAccounting]:
+        """Read the bookings created within the window, oldest first (docs/zammad.md §13)."""
+        return Sweep(lambda: WindowSweep(self._flat, window, hint).run())
+
+    def fetch_changes(self, since: datetime, rest: Rest | None = None) -> Changes:
+        """Read the newest changes until one lies before `since`, ten thousand at a time (docs/zammad.md §2, §13)."""
+        if rest is None:
+            page, total = self._flat.newest_changes(CHANGES_SIZE)
+            if len(page) < CHANGES_SIZE or page[-1].updated_at < since:
+                return Changes(tuple(row for row in _with_id(page) if row.updated_at >= since), total)
+            rest = Rest(page[0].updated_at, 0, LIST_SIZE, total)
+        return self._older_changes(since, rest)
+
+    def _older_changes(self, since: datetime, rest: Rest) -> Changes:
+        """Go on from where an earlier read left off.
+
+        What changed meanwhile moved to the top and pushes the others on; what was deleted lets them move up. So the
+        first page to be read is the one that begins before that place, by the time of change.
+        """
+        number, size = rest.position // rest.page_size + 1, rest.page_size
+        page = self._flat.changes(number, size)
+        while number > 1 and (not page or page[0].updated_at < rest.until):
+            number -= 1
+            page = self._flat.changes(number, size)
+        if number == 1 and SMALLEST_PAGE <= len(page) < min(size, rest.total):
+            size = len(page)  # The server gives fewer rows a page than asked for: its pages count in that size.
+        changed: dict[int, TimeAccounting] = {}
+        last_number = number + PAGES_AT_ONCE - 1
+        while True:
+            fresh = [row for row in page if row.updated_at >= since]
+            changed |= {row.id: row for row in _with_id(fresh) if rest.position == 0 or row.updated_at <= rest.until}
+            if len(page) < size or len(fresh) < len(page):
+                return Changes(tuple(changed.values()), rest.total)
+            if number >= last_number:
+                go_on = Rest(page[-1].updated_at, number * size, size, rest.total)
+                return Changes(tuple(changed.values()), rest.total, go_on)
+            number += 1
+            page = self._flat.changes(number, size)
+
+    def fetch_changed_tickets(self, since: datetime) -> ChangedTickets:
+        """Search for tickets by the time of their change, a thousand at a time (docs/zammad.md §5)."""
+        moment = since.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        condition = {"ticket.updated_at": {"operator": "after (absolute)", "value": moment}}
+        body = {
+            "condition": condition,
+            "expand": True,
+            "sort_by": "updated_at",
+            "order_by": "asc",
+            "per_page": TICKETS_PER_SEARCH,
+        }
+        found: dict[int, ChangedTicket] = {}
+        for number in range(1, TICKET_PAGES_AT_ONCE + 1):
+            answer = self._http.search("/api/v1/tickets/search", {**body, "page": number}, needs=("ticket.agent",))
+            changed, _ = answer.readable("ticket", zammad_rows.changed_ticket)
+            found |= {row.ticket.id: row for row in changed}
+            if len(answer.items("ticket")) < TICKETS_PER_SEARCH:
+                return ChangedTickets(tuple(found.values()), complete=True)
+        return ChangedTickets(tuple(found.values()), complete=False)
+
+    def listing(self) -> Listing[TimeAccounting]:
+        """All bookings by creation and id (docs/zammad.md §13)."""
+        return self._flat
+
+    def fetch_of_ticket(self, ticket_id: int) -> list[TimeAccounting]:
+        """Read all bookings on one ticket; `[]` also for one that does not exist (docs/zammad.md §2)."""
+        try:
+            path = f"/api/v1/tickets/{ticket_id}/time_accountings"
+            found = list(self._list(path, "time accounting", NEEDS, zammad_rows.accounting, []))
+        except NotFoundError:
+            return []
+        return _with_id(found)
+
+    def fetch_types(self) -> SourceDirectory:
+        """Read all activity types (docs/zammad.md §4)."""
+        unreadable: list[Unreadable] = []
+        types = tuple(self._list(TYPES, "activity type", NEEDS, zammad_rows.activity_type, unreadable))
+        return SourceDirectory(activity_types=types, unreadable=tuple(unreadable))
+
+    def fetch_agents(self, ids: Collection[int]) -> SourceDirectory:
+        """Read these users one by one: a list would hold every customer of the help desk (docs/zammad.md §6)."""
+        return SourceDirectory().joined(*at_once(self._agent, sorted(ids)))
+
+    def find(self, text: str) -> SourceDirectory:
+        """Ask Zammad's search, or for the id; without its search engine Zammad finds little (docs/zammad.md §6).
+
+        A bare number may be an id as well as a name.
+        """
+        wanted = text.strip()
+        number = ID.fullmatch(wanted) or ID.fullmatch(f"id:{wanted}")
+        by_id = self._of_id(int(number[1])) if number else SourceDirectory()
+        return by_id if number and number[0] == wanted else by_id.joined(self._searched(wanted))
+
+    def fetch_tickets(self, accountings: Iterable[TimeAccounting]) -> list[Ticket]:
+        """Read the tickets of these bookings; those in groups that the account may not read come from the report.
+
+        A ticket that was deleted meanwhile is not in the list (docs/zammad.md §3, §5). Where one was merged into
+        another, an article with which time was booked shows into which, and that one is in the list as well (§11).
+        """
+        bookings: dict[int, list[datetime]] = {}
+        articles: dict[int, int] = {}
+        for accounting in accountings:
+            if "ticket_id" in accounting.faults:
+                continue
+            bookings.setdefault(accounting.ticket_id, []).append(accounting.created_at)
+            if accounting.article_id is not None:
+                articles.setdefault(accounting.ticket_id, accounting.article_id)
+        found = self._tickets(bookings)
+        merged = [row for row in found.values() if row.merged and row.id in articles]
+        found |= {row.id: row for row in at_once(lambda row: self._merge(row, articles[row.id]), merged)}
+        survivors = {row.merged_into for row in found.values() if row.merged_into is not None}
+        found |= self._tickets(survivors - found.keys())
+        hidden = {ticket_id: moments for ticket_id, moments in bookings.items() if ticket_id not in found}
+        found |= self._reported_tickets(hidden)
+        return [found[ticket_id] for ticket_id in sorted(found)]
+
+    def exists(self, accounting_id: int) -> bool:
+        """Tell whether a booking still exists; only Zammad's own "not found" for it says no (docs/zammad.md §8)."""
+        try:
+            answer = self._http.get(f"{ACCOUNTINGS}/{accounting_id}", needs=NEEDS)
+        except NotFoundError:
+            return False
+        if zammad_rows.accounting(answer.row("time accounting")).id != accounting_id:
+            raise answer.fault(f"Time accounting {accounting_id} was asked for, but another one came.")
+        return True
+
+    def create(self, draft: AccountingDraft) -> TimeAccounting:
+        """Book time in the name of the token's owner; Zammad sets the moment itself (docs/zammad.md §2)."""
+        body: dict[str, Any] = {"time_unit": format(draft.units, "f")}
+        if draft.type_id is not None:
+            body["type_id"] = draft.type_id
+        if draft.article_id is not None:
+            body["ticket_article_id"] = draft.article_id
+        path = f"/api/v1/tickets/{draft.ticket_id}/time_accountings"
+        answer = self._http.write("POST", path, body, needs=NEEDS)
+        booked = zammad_rows.written(answer)
+        if booked.ticket_id != draft.ticket_id:
+            raise answer.fault(f"Ticket {draft.ticket_id} was to be booked, but {booked.ticket_id} was.")
+        return booked
+
+    def update(self, accounting_id: int, change: AccountingChange) -> TimeAccounting:
+        """Change number or type of a booking; an empty change only reads it (docs/zammad.md §2)."""
+        body: dict[str, Any] = {}
+        if change.units is not None:
+            body["time_unit"] = format(change.units, "f")
+        if change.type_id is not None:
+            body["type_id"] = change.type_id
+        path = f"{ACCOUNTINGS}/{accounting_id}"
+        if not body:
+            return zammad_rows.written(self._http.get(path, needs=NEEDS))
+        return zammad_rows.written(self._http.write("PUT", path, body, repeatable=True, needs=NEEDS))
+
+    def delete(self, accounting_id: int) -> None:
+        """Delete a booking; one that is already gone is no error.
+
+        Zammad answers 422 for one that is gone as for one that it could not delete, so reading it settles which
+        (docs/zammad.md §8).
+        """
+        try:
+            self._http.write("DELETE", f"{ACCOUNTINGS}/{accounting_id}", repeatable=True, needs=NEEDS)
+        except NotFoundError:
+            return
+        except ConnectorError as error:
+            if error.status != 422:
+                raise
+            with suppress(ConnectorError):
+                if not self.exists(accounting_id):
+                    return
+            raise
+
+    def _agent(self, user_id: int) -> SourceDirectory:
+        agents, unreadable = self._one(f"/api/v1/users/{user_id}", "user", zammad_rows.agent)
+        return SourceDirectory(tuple(agents), unreadable=unreadable)
+
+    def _of_id(self, number: int) -> SourceDirectory:
+        path = f"/api/v1/organizations/{number}"
+        organizations, unreadable = self._one(path, "organization", zammad_rows.organization)
+        return self._agent(number).joined(SourceDirectory((), tuple(organizations), unreadable=unreadable))
+
+    def _one(
+        self, path: str, what: str, read: Callable[[Row], Record]
+    ) -> tuple[Sequence[Record], tuple[Unreadable, ...]]:
+        """The row at a path; nothing where it is gone, or cannot be read."""
+        try:
+            answer = self._http.get(path, needs=("ticket.agent",))
+        except NotFoundError:
+            return (), ()
+        return answer.readable(what, read, [answer.data])
+
+    def _searched(self, text: str) -> SourceDirectory:
+        agents, strange = self._search("users", text, "user", zammad_rows.agent)
+        if not agents and len(words := text.split()) > 1:
+            # Without a search engine, Zammad compares first and last name one by one.
+            agents, strange = self._search("users", max(words, key=len), "user", zammad_rows.agent)
+        organizations, unreadable = self._search("organizations", text, "organization", zammad_rows.organization)
+        return SourceDirectory(tuple(agents), tuple(organizations), unreadable=(*strange, *unreadable))
+
+    def _search(
+        self, list_: str, text: str, what: str, read: Callable[[Row], Record]
+    ) -> tuple[Sequence[Record], tuple[Unreadable, ...]]:
+        wanted = {"query": text, "per_page": FOUND_AT_ONCE}
+        return self._http.get(f"/api/v1/{list_}/search", wanted, needs=("ticket.agent",)).readable(what, read)
+
+    def _list(
+        self,
+        path: str,
+        what: str,
+        needs: tuple[str, ...],
+        read: Callable[[Row], Record],
+        unreadable: list[Unreadable],
+    ) -> Iterator[Record]:
+        """All rows of a paged list, each once; the page size that counts is the one that came.
+
+        Those that cannot be read are added to `unreadable`.
+        """
+        seen: set[int | None] = {None}
+        full = SMALLEST_PAGE
+        number = 0
+        while True:
+            number += 1
+            answer = self._http.get(path, {"page": number, "per_page": LIST_SIZE}, needs=needs)
+            size = len(answer.items(what))
+            good, bad = answer.readable(what, read)
+            fresh = [row for row in good if row.id not in seen]
+            unreadable += [row for row in bad if row.id is None or row.id not in seen]
+            before = len(seen)
+            seen.update(row.id for row in (*good, *bad))
+            yield from fresh
+            if size < full or len(seen) == before:
+                return
+            full = size
+
+    def _tickets(self, ids: Iterable[int]) -> dict[int, Ticket]:
+        chunks = in_chunks(sorted(ids), TICKETS_PER_SEARCH)
+        return {ticket.id: ticket for chunk in chunks for ticket in self._search_tickets(chunk)}
+
+    def _merge(self, ticket: Ticket, article_id: int) -> Ticket:
+        """The ticket with the one on which its article lies now; as it is where that cannot be read."""
+        try:
+            answer = self._http.get(f"/api/v1/ticket_articles/{article_id}", needs=("ticket.agent",))
+        except (NotFoundError, PermissionDeniedError):
+            return ticket
+        readable, _ = answer.readable("article", zammad_rows.ticket_of_article, [answer.data])
+        target = next(iter(readable), ticket.id)
+        return ticket if target == ticket.id else replace(ticket, merged_into=target, merged_article_id=article_id)
+
+    def _search_tickets(self, ids: list[int]) -> list[Ticket]:
+        condition = {"ticket.id": {"operator": "is", "value": [str(ticket_id) for ticket_id in ids]}}
+        body = {"condition": condition, "expand": True, "page": 1, "per_page": TICKETS_PER_SEARCH}
+        answer = self._http.search("/api/v1/tickets/search", body, needs=("ticket.agent",))
+        tickets, _ = answer.readable("ticket", zammad_rows.ticket)
+        if not {ticket.id for ticket in tickets} <= set(ids):
+            raise answer.fault("The search for tickets by id gave others.", "Use Zammad 6.1 or newer.")
+        return tickets
+
+    def _reported_tickets(self, hidden: dict[int, list[datetime]]) -> dict[int, Ticket]:
+        reports: dict[Month, dict[int, Ticket]] = {}
+        found: dict[int, Ticket] = {}
+        for ticket_id, moments in hidden.items():
+            for month in _months(moments):
+                if month not in reports:
+                    reports[month] = self._report(month)
+                if ticket_id in reports[month]:
+                    found[ticket_id] = reports[month][ticket_id]
+                    break
+        return found
+
+    def _report(self, month: Month) -> dict[int, Ticket]:
+        path = f"/api/v1/time_accounting/log/by_activity/{month[0]}/{month[1]}"
+        answer = self._http.get(path, needs=NEEDS)
+        tickets, _ = answer.readable("line of the activity report", zammad_rows.reported_ticket)
+        return {ticket.id: ticket for ticket in tickets}
+
+
+def _with_id(rows: Iterable[TimeAccounting]) -> list[TimeAccounting]:
+    """The rows that can be kept at all."""
+    return [row for row in rows if row.id != zammad_rows.NO_ID]
+
+
+def _months(moments: list[datetime]) -> list[Month]:
+    """The months in whose report these bookings may be, likeliest first.
+
+    Months were cut in UTC up to Zammad 6.4 and are cut in the system's zone since (docs/zammad.md §3).
+    """
+    shifts = (timedelta(0), WESTMOST, EASTMOST)
+    shifted = [moment + shift for shift in shifts for moment in moments]
+    return list(dict.fromkeys((moment.year, moment.month) for moment in shifted))

@@ -1,0 +1,187 @@
+"""Zammad's JSON rows as plain rows (docs/zammad.md §2, §3, §4, §6)."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from zk_pipeline.connectors.answer import Answer, Row
+from zk_pipeline.connectors.contract import ChangedTicket
+from zk_pipeline.domain.records import ActivityType, Agent, Organization, Ticket, TimeAccounting
+
+NOBODY = "-"
+"""What Zammad writes in a report where there is no name."""
+
+
+MERGED = "merged"
+"""The state of a ticket that was merged into another one."""
+
+
+UNKNOWN_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+NO_ID = 0
+"""The id of a row whose own cannot be read: it counts in its list, and cannot be kept."""
+
+
+def accountings(answer: Answer) -> list[TimeAccounting]:
+    """The rows of a list of time accountings, those with faults among them.
+
+    Raises `ProtocolError` when what came are no rows at all.
+    """
+    rows, unreadable = answer.readable("time accounting", accounting)
+    if unreadable or (rows and all(row.id == NO_ID for row in rows)):
+        raise answer.fault(unreadable[0].why if unreadable else "Time accountings without ids came.")
+    return _placed(rows)
+
+
+def accountings_with_assets(page: Row) -> list[TimeAccounting]:
+    """The rows of a `full=true` page, in its order: ids in one place, the rows among the assets (docs/zammad.md §2)."""
+    ids = page.integers("record_ids")
+    if not ids:
+        return []
+    rows = page.row("assets", "assets").row("TicketTimeAccounting", "time accountings by id")
+    return _placed([accounting(rows.row(str(id_), "time accounting")) for id_ in ids])
+
+
+def accounting(row: Row) -> TimeAccounting:
+    """One time accounting, of whose fields none need be readable (docs/zammad.md §2)."""
+    faults: dict[str, str] = {}
+    return TimeAccounting(
+        id=row.spare(faults, "id", row.integer, NO_ID),
+        ticket_id=row.spare(faults, "ticket_id", row.integer, 0),
+        article_id=row.spare(faults, "ticket_article_id", row.optional_integer, None),
+        units=row.spare(faults, "time_unit", row.decimal, Decimal(0)),
+        type_id=row.spare(faults, "type_id", row.optional_integer, None),
+        agent_id=row.spare(faults, "created_by_id", row.integer, 0),
+        created_at=row.spare(faults, "created_at", row.instant, UNKNOWN_MOMENT),
+        updated_at=row.spare(faults, "updated_at", row.instant, UNKNOWN_MOMENT),
+        raw=row.raw,
+        faults=faults,
+    )
+
+
+def written(answer: Answer) -> TimeAccounting:
+    """The time accounting that a write answers with. Raises `ProtocolError` where it cannot be read."""
+    row = accounting(answer.row("time accounting"))
+    if row.faults:
+        raise answer.fault(f"Time accounting {row.id} cannot be read: {', '.join(row.faults)}.")
+    return row
+
+
+def _placed(rows: Sequence[TimeAccounting]) -> list[TimeAccounting]:
+    """The rows; one whose creation or change cannot be read gets the moment of its neighbour in the sorted list.
+
+    So it stays where Zammad has it, within the window that was read, and is missed by none.
+    """
+    placed = list(rows)
+    for at, row in enumerate(placed):
+        if "created_at" not in row.faults and "updated_at" not in row.faults:
+            continue
+        near = [*reversed(placed[:at]), *(other for other in rows[at + 1 :] if not other.faults)]
+        own = [m for m in (row.created_at, row.updated_at) if m != UNKNOWN_MOMENT]
+        created = own or [other.created_at for other in near] or [datetime.now(UTC)]
+        updated = own or [other.updated_at for other in near] or [datetime.now(UTC)]
+        placed[at] = replace(
+            row,
+            created_at=created[0] if "created_at" in row.faults else row.created_at,
+            updated_at=updated[0] if "updated_at" in row.faults else row.updated_at,
+        )
+    return placed
+
+
+def ticket(row: Row) -> Ticket:
+    """One ticket as the search shows it with `expand=true` (docs/zammad.md §5)."""
+    faults: dict[str, str] = {}
+    return _ticket(
+        row,
+        faults,
+        group_name=row.spare(faults, "group", row.optional_text, None),
+        customer_name=row.spare(faults, "customer", row.optional_text, None),
+        organization_name=_organization_name(row, faults),
+        complete=True,
+        merged=row.raw.get("state") == MERGED,
+    )
+
+
+def changed_ticket(row: Row) -> ChangedTicket:
+    """One ticket with the sum of its bookings, which has no value where there are none (docs/zammad.md §5)."""
+    units = Decimal(0) if row.raw.get("time_unit") is None else row.decimal("time_unit")
+    return ChangedTicket(ticket(row), units)
+
+
+def reported_ticket(line: Row) -> Ticket:
+    """The ticket in a line of the monthly report by activity (docs/zammad.md §3)."""
+    faults: dict[str, str] = {}
+    customer = line.spare(faults, "customer", line.optional_text, None)
+    organization = _organization_name(line, faults)
+    return _ticket(
+        line.row("ticket", "ticket"),
+        faults,
+        group_name=None,
+        customer_name=None if customer == NOBODY else customer,
+        organization_name=None if organization == NOBODY else organization,
+        complete=False,
+    )
+
+
+def _organization_name(row: Row, faults: dict[str, str]) -> str | None:
+    """A ticket without organization lacks the field (docs/zammad.md §6)."""
+    return row.spare(faults, "organization", row.text, None) if row.has("organization") else None
+
+
+def _ticket(
+    row: Row,
+    faults: dict[str, str],
+    *,
+    group_name: str | None,
+    customer_name: str | None,
+    organization_name: str | None,
+    complete: bool,
+    merged: bool = False,
+) -> Ticket:
+    id_ = row.integer("id")
+    return Ticket(
+        id=id_,
+        number=row.spare(faults, "number", row.text, f"id {id_}"),
+        title=row.spare(faults, "title", row.text, ""),
+        organization_id=row.spare(faults, "organization_id", row.optional_integer, None),
+        customer_id=row.spare(faults, "customer_id", row.optional_integer, None),
+        group_id=row.spare(faults, "group_id", row.optional_integer, None),
+        group_name=group_name,
+        customer_name=customer_name,
+        updated_at=row.spare(faults, "updated_at", row.optional_instant, None),
+        complete=complete,
+        raw=row.raw,
+        organization_name=organization_name,
+        faults=faults,
+        merged=merged,
+    )
+
+
+def ticket_of_article(row: Row) -> int:
+    """The ticket on which an article lies now (docs/zammad.md §6)."""
+    return row.integer("ticket_id")
+
+
+def agent(row: Row) -> Agent:
+    """One user (docs/zammad.md §6)."""
+    first, last = row.optional_text("firstname") or "", row.optional_text("lastname") or ""
+    login = row.text("login")
+    return Agent(
+        id=row.integer("id"),
+        login=login,
+        email=row.optional_text("email") or "",
+        name=f"{first} {last}".strip() or login,
+        active=row.boolean("active"),
+    )
+
+
+def organization(row: Row) -> Organization:
+    """One organization (docs/zammad.md §6)."""
+    return Organization(id=row.integer("id"), name=row.text("name"), active=row.boolean("active"))
+
+
+def activity_type(row: Row) -> ActivityType:
+    """One activity type (docs/zammad.md §4)."""
+    return ActivityType(id=row.integer("id"), name=row.text("name"), active=row.boolean("active"))

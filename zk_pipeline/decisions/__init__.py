@@ -1,0 +1,1 @@
+"""Decisions of people: conflicts, plans and their approval, mappings, undo."""

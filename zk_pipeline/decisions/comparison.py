@@ -1,0 +1,333 @@
+"""The plan as people look through it: its lines with both sides beside each other, one of them field by field."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, Row
+
+from zk_pipeline.decisions import lists
+from zk_pipeline.decisions.lists import LineFilter
+from zk_pipeline.domain.decision import difference
+from zk_pipeline.domain.entries import Entry
+from zk_pipeline.domain.ledger import Desired
+from zk_pipeline.domain.matching import Tier
+from zk_pipeline.domain.plan import Draft, Result
+from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
+from zk_pipeline.domain.records import TargetDirectory, Timesheet
+from zk_pipeline.domain.rounding import WHOLE_MINUTES
+from zk_pipeline.identity.actors import UnknownError
+from zk_pipeline.runtime.links import Links
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.store import entries, plans, target
+from zk_pipeline.store.connectors import addresses
+
+# Both sides of a line of the plan for people: field by field what the booking wants and what the time sheet says.
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One field; `differs` only where both sides are known and the field is ours."""
+
+    field: str
+    wanted: str
+    found: str
+    differs: bool = False
+
+
+class Names:
+    """The target's names for ids, each with its id; times in the business zone."""
+
+    def __init__(self, directory: TargetDirectory | None, zone: ZoneInfo) -> None:
+        self._zone = zone
+        self._users = {row.id: row.username for row in directory.users} if directory else {}
+        self._projects = {row.id: row.name for row in directory.projects} if directory else {}
+        self._activities = {row.id: row.name for row in directory.activities} if directory else {}
+
+    def of_desired(self, desired: Desired) -> dict[str, str]:
+        """The fields that are ours, as they were or would be asked for."""
+        project = self._projects.get(desired.project_id or 0, "a new project")
+        return {
+            "user": _named(self._users.get(desired.user_id), desired.user_id),
+            "begin": self._time(desired.begin),
+            "duration": _duration(desired.seconds),
+            "project": _named(project, desired.project_id or desired.project_number),
+            "activity": _named(self._activities.get(desired.activity_id), desired.activity_id),
+        }
+
+    def of_draft(self, draft: Draft) -> dict[str, str]:
+        """A time sheet as it would be written."""
+        return {
+            **self.of_desired(draft.desired),
+            "begin": self._time(draft.span.begin),
+            "description": draft.description,
+            "tags": ", ".join(draft.tags),
+        }
+
+    def of_entry(self, entry: Entry) -> dict[str, str]:
+        """What a booking says in the source's words, while nothing of the target stands for it."""
+        return {
+            "user": f"{entry.user_name} <{entry.user_email}>",
+            "begin": self._time(entry.begin_at),
+            "duration": f"{entry.time_minutes.normalize():f} min",
+            "project": entry.organization_name or "(no organization)",
+            "activity": entry.activity_name or "(no type)",
+            "description": entry.description,
+            "tags": ", ".join(entry.tags),
+        }
+
+    def of_timesheet(self, row: Timesheet) -> dict[str, str]:
+        """A time sheet as it is."""
+        return {
+            "user": _named(self._users.get(row.user_id), row.user_id),
+            "begin": self._time(row.begin),
+            "duration": _duration(row.duration_seconds),
+            "project": _named(self._projects.get(row.project_id), row.project_id),
+            "activity": _named(self._activities.get(row.activity_id), row.activity_id),
+            "description": row.description,
+            "tags": ", ".join(row.tags),
+            "exported": "yes" if row.exported else "no",
+        } | ({"break": _duration(row.break_seconds)} if row.break_seconds else {})
+
+    def _time(self, moment: datetime) -> str:
+        return moment.astimezone(self._zone).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def compared(wanted: Mapping[str, str], found: Mapping[str, str], differing: Collection[str]) -> list[Side]:
+    """The two sides beside each other; `differing` are the fields of ours that are not the same."""
+    fields = dict.fromkeys((*wanted, *found))
+    return [Side(field, wanted.get(field, ""), found.get(field, ""), field in differing) for field in fields]
+
+
+def _named(name: str | None, number: int | str) -> str:
+    return f"{name or 'unknown'} ({number})"
+
+
+def _duration(seconds: int) -> str:
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+
+
+# Both sides of a line of the plan, field by field, and the time sheets that might be its partner.
+
+
+@dataclass(frozen=True, slots=True)
+class Partner:
+    """A time sheet that might belong to the booking; `kind` is `the same` or `similar`, `score` 0 to 100."""
+
+    timesheet_id: int
+    score: int
+    kind: str
+    fields: Mapping[str, str]
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BothSides:
+    """What the booking wants and what the time sheet says, and the candidates, best first."""
+
+    sides: tuple[Side, ...]
+    candidates: tuple[Partner, ...]
+
+
+def both_sides(
+    connection: Connection,
+    runtime: Runtime,
+    links: Links,
+    line: Result | None,
+    *,
+    source_id: str | None,
+    kimai_id: int | None,
+) -> BothSides:
+    """The sides of a booking and a time sheet, as the line of the plan wants them where there is one."""
+    connector = links.addresses.target
+    candidates = line.candidates if line else ()
+    ids = {kimai_id or 0, *(candidate.timesheet_id for candidate in candidates)}
+    sheets = target.timesheets_by_id(connection, connector, ids)
+    names = Names(target.load_directory(connection, connector), runtime.settings.zone)
+    entry = entries.entry_of(connection, links.addresses.source, source_id or "")
+    partners = (
+        Partner(
+            candidate.timesheet_id,
+            candidate.score,
+            "the same" if candidate.tier is Tier.SAME else "similar",
+            names.of_timesheet(sheets[candidate.timesheet_id]),
+            links.timesheet(candidate.timesheet_id),
+        )
+        for candidate in candidates
+        if candidate.timesheet_id in sheets
+    )
+    return BothSides(tuple(_sides(names, line, entry, sheets.get(kimai_id or 0))), tuple(partners))
+
+
+def _sides(names: Names, line: Result | None, entry: Entry | None, sheet: Timesheet | None) -> list[Side]:
+    """The booking as it would be written, or in Zammad's words where that is not known; and the time sheet."""
+    found = names.of_timesheet(sheet) if sheet else {}
+    if line is None or line.draft is None:
+        return compared(names.of_entry(entry) if entry else {}, found, ())
+    differing = line.diff or (difference(line.draft.desired, sheet, WHOLE_MINUTES) if sheet else {})
+    return compared(names.of_draft(line.draft), found, differing.keys())
+
+
+# The plan as people look through it: its lines with both sides beside each other, and one line field by field.
+
+SECONDS_IN_A_MINUTE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """The source's side of a line, in short; `minutes` after corrections, `begin_at` in UTC."""
+
+    source_id: str
+    ticket_number: str
+    ticket_title: str
+    ticket_url: str | None
+    agent: str
+    agent_email: str
+    customer: str | None
+    activity: str | None
+    minutes: Decimal
+    begin_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """The target's side of a line, in short: a time sheet that is there; `begin_at` in UTC."""
+
+    timesheet_id: int
+    url: str | None
+    user: str | None
+    customer: str | None
+    project: str | None
+    activity: str | None
+    minutes: Decimal
+    begin_at: datetime
+    exported: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the plan. `differing` names the fields that are not the same on both sides.
+
+    `conflict_id` is the question that waits for a person; `decided` what somebody decided before; `carried_out` whether
+    Kimai has confirmed since then what the line wanted, `taken_back_by` the undo that took it back after that: the line
+    is not the plan of its day any more. `day_url` is the day's plan in Dagster, `reconciled_at` in UTC.
+    """
+
+    day: date
+    key: str
+    status: str
+    action: str
+    reason: str | None
+    text: str
+    differing: tuple[str, ...]
+    decided: str
+    carried_out: bool
+    taken_back_by: str | None
+    conflict_id: int | None
+    facts_hash: str
+    booking: Booking | None
+    timesheet: Sheet | None
+    day_url: str
+    reconciled_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PlanLineView:
+    """One line with all fields of both sides, the candidates, and what its reason means for whoever looks at it."""
+
+    line: Line
+    meaning: str
+    next_step: str
+    sides: tuple[Side, ...]
+    candidates: tuple[Partner, ...]
+
+
+def page(runtime: Runtime, wanted: LineFilter, limit: int, offset: int) -> tuple[tuple[Line, ...], int]:
+    """The lines of one page, newest day first, and how many there are in all."""
+    with runtime.database.transaction() as connection:
+        names = addresses(connection)
+        rows = lists.page(connection, names, wanted, limit, offset)
+        total = lists.count(connection, names, wanted)
+    return _lines(rows, Links.of(runtime, names)), total
+
+
+def plan_line_view(runtime: Runtime, day: date, key: str) -> PlanLineView:
+    """One line of a day's plan; `key` is the booking's id, or `kimai:7` for a time sheet. Raises `UnknownError`."""
+    with runtime.database.transaction() as connection:
+        names = addresses(connection)
+        links = Links.of(runtime, names)
+        row = lists.one(connection, names, day, key)
+        result = plans.line_of(connection, names.target, day, key)
+        if row is None or result is None:
+            raise UnknownError(f"The plan of {day} has no line {key}. Have the day planned, or look at another day.")
+        both = both_sides(connection, runtime, links, result, source_id=result.source_id, kimai_id=result.kimai_id)
+    (line,) = _lines([row], links)
+    explanation = EXPLANATIONS[Reason(line.reason)] if line.reason else None
+    return PlanLineView(
+        line,
+        explanation.meaning if explanation else "",
+        explanation.next_step if explanation else "",
+        both.sides,
+        both.candidates,
+    )
+
+
+def _lines(rows: Sequence[Row[Any]], links: Links) -> tuple[Line, ...]:
+    return tuple(
+        Line(
+            day=row.entry_date,
+            key=row.key,
+            status=row.status,
+            action=row.action,
+            reason=row.reason,
+            text=row.text,
+            differing=tuple(row.diff),
+            decided=row.decided,
+            carried_out=row.carried_out,
+            taken_back_by=row.taken_back_by,
+            conflict_id=row.conflict_id,
+            facts_hash=row.facts_hash,
+            booking=_booking(row, links),
+            timesheet=_sheet(row, links),
+            day_url=links.day(row.entry_date),
+            reconciled_at=row.reconciled_at.astimezone(UTC),
+        )
+        for row in rows
+    )
+
+
+def _booking(row: Row[Any], links: Links) -> Booking | None:
+    if row.ticket_number is None:
+        return None
+    return Booking(
+        source_id=row.source_id,
+        ticket_number=row.ticket_number,
+        ticket_title=row.ticket_title,
+        ticket_url=links.ticket(row.ticket_id),
+        agent=row.user_name,
+        agent_email=row.user_email,
+        customer=row.organization_name,
+        activity=row.activity_name,
+        minutes=row.time_minutes,
+        begin_at=row.entry_begin_at.astimezone(UTC),
+    )
+
+
+def _sheet(row: Row[Any], links: Links) -> Sheet | None:
+    if row.sheet_begin_at is None:
+        return None
+    return Sheet(
+        timesheet_id=row.kimai_id,
+        url=links.timesheet(row.kimai_id),
+        user=row.username,
+        customer=row.sheet_customer,
+        project=row.sheet_project,
+        activity=row.sheet_activity,
+        minutes=Decimal(row.duration_seconds) / SECONDS_IN_A_MINUTE,
+        begin_at=row.sheet_begin_at.astimezone(UTC),
+        exported=row.exported,
+    )

@@ -1,0 +1,379 @@
+"""Conflicts: what waits for a person, everything about one, and decisions about one or many."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from zk_pipeline.decisions import lists
+from zk_pipeline.decisions.comparison import Partner, Side, both_sides
+from zk_pipeline.decisions.lists import Filter, Group
+from zk_pipeline.domain.decision import Action, Status
+from zk_pipeline.domain.instants import local_day
+from zk_pipeline.domain.reasons import Reason
+from zk_pipeline.domain.resolutions import EFFECTS, Choice, allowed, outcome
+from zk_pipeline.domain.write_protection import first_open_day
+from zk_pipeline.identity.actors import Actor, StaleError, UnknownError
+from zk_pipeline.runtime.links import Links
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.stages.systems import locks_now
+from zk_pipeline.store import booking_decisions, conflicts, ledger, plans, target
+from zk_pipeline.store.conflicts import DecisionError, UnknownConflictError
+from zk_pipeline.store.connectors import Addresses, addresses
+
+# What waits for a person: the list of conflicts, and everything about one of them.
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A question to a person, with the booking that it is about. `minutes` are the booking's, 0 where there is none.
+
+    `facts_hash` stands for what the question is about: whoever decides names the one that they saw. An `uncertain` one
+    is adjusted by itself alone, since Kimai may bill another amount than is adjusted.
+    """
+
+    id: int
+    connector: str
+    entry_date: date
+    key: str
+    source_id: str | None
+    kimai_id: int | None
+    reason: str
+    text: str
+    suggested_action: str
+    facts_hash: str
+    status: str
+    uncertain: bool
+    resolution_status: str
+    decision: str | None
+    decision_timesheet_id: int | None
+    decision_booking_id: int | None
+    decided_by: str | None
+    decided_at: datetime | None
+    opened_at: datetime
+    closed_at: datetime | None
+    minutes: Decimal
+    user_email: str | None
+    user_name: str | None
+    organization_name: str | None
+    customer_name: str | None
+    ticket_id: int | None
+    ticket_number: str | None
+    ticket_title: str | None
+    ticket_url: str | None
+    timesheet_url: str | None
+    day_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictList:
+    """Some conflicts of those that a filter names: `total` of them, `counts` by reason whatever reason it names."""
+
+    items: tuple[Conflict, ...]
+    total: int
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What may be decided, and what that does."""
+
+    choice: Choice
+    effect: str
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A conflict that there was, or is, about the same booking or time sheet."""
+
+    id: int
+    reason: str
+    resolution_status: str
+    decision: str | None
+    decided_by: str | None
+    decided_at: datetime | None
+    opened_at: datetime
+    closed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReducibleView:
+    """A booking that an open correction may be about; `minutes` are left of it.
+
+    `note` says what reducing it means where its time sheet is not written any more.
+    """
+
+    booking_id: int
+    day: date
+    ticket_number: str
+    agent: str
+    activity: str
+    minutes: Decimal
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictView:
+    """Everything about one conflict; the first of the choices is the one suggested, none are left once it is closed.
+
+    `candidates` are time sheets, `bookings` those that a correction may be about, each best first.
+    """
+
+    conflict: Conflict
+    sides: tuple[Side, ...]
+    candidates: tuple[Partner, ...]
+    bookings: tuple[ReducibleView, ...]
+    choices: tuple[Option, ...]
+    history: tuple[Past, ...]
+
+
+def listed(runtime: Runtime, wanted: Filter, limit: int | None = None, offset: int = 0) -> ConflictList:
+    """The conflicts of a filter, oldest day first: all of them, or one page."""
+    with runtime.database.transaction() as connection:
+        names = addresses(connection)
+        links = Links.of(runtime, names)
+        if wanted.search and limit is not None:
+            found = lists.found(connection, names.source, wanted, limit, offset)
+            rows = lists.matching(connection, names.source, Filter(status="", ids=found.ids))
+            counts = found.counts
+        else:
+            rows = lists.matching(connection, names.source, wanted, limit, offset)
+            counts = lists.counts(connection, names.source, wanted)
+    total = counts.get(wanted.reason, 0) if wanted.reason else sum(counts.values())
+    return ConflictList(tuple(_conflict(row, links) for row in rows), total, counts)
+
+
+def conflict_view(runtime: Runtime, conflict_id: int) -> ConflictView:
+    """One conflict with both sides, candidates, choices and history. Raises `UnknownError`."""
+    with runtime.database.transaction() as connection:
+        names = addresses(connection)
+        links = Links.of(runtime, names)
+        conflict = _one(connection, links, conflict_id)
+        line = plans.line_of(connection, conflict.connector, conflict.entry_date, conflict.key)
+        line = line if line is not None and line.reason == conflict.reason else None
+        both = both_sides(connection, runtime, links, line, source_id=conflict.source_id, kimai_id=conflict.kimai_id)
+        history = conflicts.history(connection, conflict.connector, conflict.key)
+        bookings = _reducible(connection, runtime, names, conflict)
+    choices = options(conflict, reducible=bool(bookings))
+    past = tuple(_past(row) for row in history)
+    return ConflictView(conflict, both.sides, both.candidates, bookings, choices, past)
+
+
+def options(conflict: Conflict, *, reducible: bool) -> tuple[Option, ...]:
+    """What may be decided about a conflict that is open, the suggested first."""
+    is_open = conflict.resolution_status == "open"
+    possible = allowed(Reason(conflict.reason), Status(conflict.status), reducible=reducible) if is_open else ()
+    return tuple(Option(choice, EFFECTS[choice]) for choice in possible)
+
+
+def _reducible(
+    connection: Connection, runtime: Runtime, names: Addresses, conflict: Conflict
+) -> tuple[ReducibleView, ...]:
+    if conflict.resolution_status != "open" or conflict.reason != Reason.UNMATCHED_CORRECTION:
+        return ()
+    found = booking_decisions.reducible(connection, names.source, conflict.source_id or "")
+    written = ledger.rows_of(connection, names.target, [str(row.booking_id) for row in found])
+    bound = {source_id: row.bound or 0 for source_id, row in written.items()}
+    stored = target.timesheets_by_id(connection, names.target, set(bound.values()))
+    locks = locks_now(connection, runtime.settings, datetime.now(UTC))
+    told: list[ReducibleView] = []
+    for row in found:
+        sheet = stored.get(bound.get(str(row.booking_id), 0))
+        locked = (locks.why(sheet) if sheet else "") or locks.why_day(row.day)
+        note = f"{locked} What changes is asked about, to be adjusted in the open period." if locked else ""
+        told.append(ReducibleView(**row._asdict(), note=note))
+    return tuple(told)
+
+
+def _one(connection: Connection, links: Links, conflict_id: int) -> Conflict:
+    try:
+        conflicts.one(connection, conflict_id)
+    except UnknownConflictError as error:
+        raise UnknownError(str(error)) from error
+    wanted = Filter(status="", ids=frozenset({conflict_id}))
+    (row,) = lists.matching(connection, links.addresses.source, wanted)
+    return _conflict(row, links)
+
+
+def _conflict(row: Row[Any], links: Links) -> Conflict:
+    return Conflict(
+        **row._mapping,  # noqa: SLF001 (public in spite of its name)
+        ticket_url=links.ticket(row.ticket_id),
+        timesheet_url=links.timesheet(row.kimai_id),
+        day_url=links.day(row.entry_date),
+    )
+
+
+def _past(row: Row[Any]) -> Past:
+    return Past(**{name: getattr(row, name) for name in Past.__slots__})
+
+
+# Decisions about conflicts: one, or many at once, and what many would write before anybody takes them.
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A decision that was taken; the pipeline carries it out with the next run of the day, which is asked for."""
+
+    id: int
+    choice: Choice
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """A conflict that was not decided, and why."""
+
+    id: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of deciding many: each on its own, so that one that cannot be decided stops nobody else."""
+
+    choice: Choice
+    decided: tuple[Decided, ...]
+    left: tuple[Undecided, ...]
+
+    @property
+    def days(self) -> tuple[date, ...]:
+        """The days that are asked for."""
+        return tuple(sorted({row.day for row in self.decided}))
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a decision about many conflicts would do: `conflicts` in all, of which `left` could not be decided so.
+
+    `minutes` are those of the creates and updates. `adjusts` are the conflicts whose difference the pipeline books as a
+    new time sheet or puts on the credit list; how many minutes that is, their own text tells. `digest` stands for this
+    list and its facts: whoever decides about a filter names the one that they saw.
+    """
+
+    choice: Choice
+    effect: str
+    conflicts: int
+    left: int
+    creates: int
+    updates: int
+    links: int
+    deletes: int
+    adjusts: int
+    minutes: Decimal
+    digest: str
+
+
+def decide(
+    runtime: Runtime,
+    actor: Actor,
+    conflict_id: int,
+    choice: Choice,
+    *,
+    timesheet_id: int | None = None,
+    booking_id: int | None = None,
+    seen: str | None = None,
+    one_of_many: bool = False,
+) -> Decided:
+    """Decide about one conflict; `seen` is the hash of the facts that the person looked at.
+
+    `timesheet_id` is the candidate to link, `booking_id` the one to reduce. As `one_of_many` nothing is adjusted that
+    Kimai may bill otherwise: both amounts are for a person to weigh.
+
+    Raises `UnknownError`, and `DecisionError` when somebody was faster, the facts changed, or it is not possible.
+    """
+    try:
+        with runtime.database.transaction() as connection:
+            row = conflicts.decide(
+                connection,
+                conflict_id,
+                choice,
+                actor=actor.name,
+                timesheet_id=timesheet_id,
+                booking_id=booking_id,
+                seen=seen,
+                address=actor.address,
+                one_of_many=one_of_many,
+            )
+    except UnknownConflictError as error:
+        raise UnknownError(str(error)) from error
+    return Decided(row.id, choice, row.entry_date)
+
+
+def reopen(runtime: Runtime, actor: Actor, conflict_id: int) -> Decided:
+    """Take back a decision that wrote nothing by itself, so that the question is asked again.
+
+    Raises `UnknownError`, and `DecisionError` when there is nothing to take back.
+    """
+    try:
+        with runtime.database.transaction() as connection:
+            row = conflicts.reopen(connection, conflict_id, actor=actor.name, address=actor.address)
+    except UnknownConflictError as error:
+        raise UnknownError(str(error)) from error
+    return Decided(row.id, Choice(row.decision), row.entry_date)
+
+
+def decide_many(runtime: Runtime, actor: Actor, choice: Choice, seen: Mapping[int, str]) -> Outcome:
+    """Decide about these conflicts alike, each in a transaction of its own; `seen` has the facts of each as shown."""
+    decided: list[Decided] = []
+    left: list[Undecided] = []
+    for conflict_id, facts_hash in seen.items():
+        try:
+            decided.append(decide(runtime, actor, conflict_id, choice, seen=facts_hash, one_of_many=True))
+        except (DecisionError, UnknownError) as error:
+            left.append(Undecided(conflict_id, str(error)))
+    return Outcome(choice, tuple(decided), tuple(left))
+
+
+def decide_matching(runtime: Runtime, actor: Actor, choice: Choice, wanted: Filter, digest: str) -> Outcome:
+    """Decide alike about all that a filter names, as they were shown by a preview of this digest.
+
+    Raises `StaleError` when they are not the same any more.
+    """
+    with runtime.database.transaction() as connection:
+        source = addresses(connection).source
+        rows = lists.matching(connection, source, wanted)
+        now = lists.digest(connection, source, wanted)
+    if now != digest:
+        raise StaleError("The conflicts of this filter changed since the preview. Look at the preview again.")
+    return decide_many(runtime, actor, choice, {row.id: row.facts_hash for row in rows})
+
+
+def preview(runtime: Runtime, choice: Choice, wanted: Filter) -> Preview:
+    """What a decision about all that a filter names would write. Nothing is changed."""
+    today = local_day(datetime.now(UTC), runtime.settings.zone)
+    locked_before = first_open_day(runtime.settings.locked_before, today)
+    with runtime.database.transaction() as connection:
+        source = addresses(connection).source
+        groups = lists.groups(connection, source, wanted, locked_before)
+        digest = lists.digest(connection, source, wanted)
+    actions = [(_action(group, choice), group) for group in groups]
+    number = {action: sum(group.number for done, group in actions if done is action) for action in (None, *Action)}
+    written = (group.minutes for action, group in actions if action in {Action.CREATE, Action.UPDATE})
+    return Preview(
+        choice=choice,
+        effect=EFFECTS[choice],
+        conflicts=sum(group.number for group in groups),
+        left=number[None],
+        creates=number[Action.CREATE],
+        updates=number[Action.UPDATE],
+        links=number[Action.LINK] if choice is Choice.LINK else 0,  # What is kept is linked too, and not written.
+        deletes=number[Action.DELETE],
+        adjusts=number[Action.NONE] if choice is Choice.ADJUST else 0,
+        minutes=sum(written, ZERO),
+        digest=digest,
+    )
+
+
+def _action(group: Group, choice: Choice) -> Action | None:
+    """What is done about the conflicts of a group; which candidate or amount is meant is a question for each."""
+    asks_each = choice is Choice.REDUCE or (choice is Choice.LINK and not group.bound)
+    if asks_each or (choice is Choice.ADJUST and group.uncertain):
+        return None
+    reason, status = Reason(group.reason), Status(group.status)
+    return outcome(reason, status, choice, drafted=group.drafted, closed=group.closed)

@@ -1,0 +1,400 @@
+"""Queries for lists of plan lines and conflicts: filters, pages, counts, and what stands on both sides."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    CTE,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Row,
+    Select,
+    exists,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+)
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+
+from zk_pipeline.domain.decision import Status
+from zk_pipeline.store import plans
+from zk_pipeline.store.connectors import Addresses
+from zk_pipeline.store.raw_tables import activities, customers, kimai_users, projects, timesheets
+from zk_pipeline.store.tables import conflicts, normalized_entries, periods
+from zk_pipeline.store.tables import reconciliation_results as results
+
+# Queries for lists of conflicts: by filter and page, their counts by reason, and what they have in common.
+
+_ENTRY = (
+    "user_email",
+    "user_name",
+    "organization_name",
+    "customer_name",
+    "ticket_id",
+    "ticket_number",
+    "ticket_title",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which conflicts are meant; what is empty does not narrow.
+
+    People and customers are named in full, in any case; `search` is a part of ticket number, title, agent or customer.
+    With `ids` only those are meant.
+    """
+
+    status: str = "open"
+    reason: str = ""
+    first: date | None = None
+    last: date | None = None
+    agent: str = ""
+    customer: str = ""
+    search: str = ""
+    ids: frozenset[int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Conflicts for which a decision has the same effect.
+
+    `drafted` says that the plan knows what would be written, `bound` that there is one time sheet, `closed` that the
+    day is locked, `uncertain` that Kimai may bill another amount than is adjusted. `minutes` are those of the bookings.
+    """
+
+    reason: str
+    status: str
+    drafted: bool
+    bound: bool
+    closed: bool
+    uncertain: bool
+    number: int
+    minutes: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictMatches:
+    """The ids of one page, and how many conflicts there are for each reason, most first."""
+
+    ids: frozenset[int]
+    counts: dict[str, int]
+
+
+def matching(
+    connection: Connection, source: str, wanted: Filter, limit: int | None = None, offset: int = 0
+) -> list[Row[Any]]:
+    """The conflicts that are meant, oldest day first, each with its minutes and the booking's agent and customer."""
+    ordered = select(conflicts.c.id).order_by(conflicts.c.entry_date, conflicts.c.id)
+    page = _narrowed(ordered, source, wanted).limit(limit).offset(offset).subquery()
+    entry = normalized_entries
+    columns = [entry.c[name] for name in _ENTRY]
+    joined = _with_entry(conflicts.join(page, page.c.id == conflicts.c.id), source).outerjoin(results, _planned())
+    query = select(conflicts, _minutes(), *columns).select_from(joined)
+    return list(connection.execute(query.order_by(conflicts.c.entry_date, conflicts.c.id)))
+
+
+def found(connection: Connection, source: str, wanted: Filter, limit: int, offset: int) -> ConflictMatches:
+    """One page of the conflicts that are meant, found in one look at all of them: no index helps a search."""
+    apart = replace(wanted, reason="")
+    query = _narrowed(select(conflicts.c.id, conflicts.c.reason, conflicts.c.entry_date), source, apart)
+    meant = query.cte("meant").prefix_with("MATERIALIZED", dialect="postgresql")
+    page = select(meant.c.id).order_by(meant.c.entry_date, meant.c.id).limit(limit).offset(offset)
+    if wanted.reason:
+        page = page.where(meant.c.reason == wanted.reason)
+    counted = select(meant.c.reason, func.count().label("number")).group_by(meant.c.reason).subquery()
+    numbers = select(func.jsonb_object_agg(counted.c.reason, counted.c.number)).scalar_subquery()
+    ids = func.array(page.scalar_subquery(), type_=ARRAY(BigInteger))
+    row = connection.execute(select(ids, numbers)).one()
+    most_first = sorted((row[1] or {}).items(), key=lambda pair: (-pair[1], pair[0]))
+    return ConflictMatches(frozenset(row[0]), dict(most_first))
+
+
+def counts(connection: Connection, source: str, wanted: Filter) -> dict[str, int]:
+    """How many conflicts there are for each reason, whatever reason the filter names; most first."""
+    number = func.count()
+    query = select(conflicts.c.reason, number).group_by(conflicts.c.reason)
+    narrowed = _narrowed(query, source, replace(wanted, reason="")).order_by(number.desc(), conflicts.c.reason)
+    return {row[0]: row[1] for row in connection.execute(narrowed)}
+
+
+def groups(connection: Connection, source: str, wanted: Filter, locked_before: date | None) -> list[Group]:
+    """The conflicts that are meant, added up by what decides about the effect of a decision."""
+    # No constant: PostgreSQL takes one in GROUP BY for a column's number.
+    closed = (conflicts.c.entry_date < (locked_before or date.min)) | periods.c.id.is_not(None)
+    month = func.date_trunc(literal_column("'month'"), conflicts.c.entry_date)
+    of_closed_month = (periods.c.month == month) & periods.c.reopened_at.is_(None)
+    apart = (
+        conflicts.c.reason,
+        conflicts.c.status,
+        results.c.draft.is_not(None),
+        conflicts.c.kimai_id.is_not(None),
+        closed,
+        conflicts.c.uncertain,
+    )
+    ids = _narrowed(select(conflicts.c.id), source, wanted).subquery()
+    meant = conflicts.join(ids, ids.c.id == conflicts.c.id).outerjoin(periods, of_closed_month)
+    joined = _with_entry(meant, source).outerjoin(results, _planned())
+    query = select(*apart, func.count(), func.sum(_minutes())).select_from(joined).group_by(*apart)
+    return [Group(*row) for row in connection.execute(query)]
+
+
+def digest(connection: Connection, source: str, wanted: Filter) -> str:
+    """A hash of which conflicts are meant and of their facts: another one says that the list changed."""
+    fact = func.concat(conflicts.c.id, ":", conflicts.c.facts_hash)
+    facts = func.string_agg(fact, aggregate_order_by(literal(","), conflicts.c.id))
+    query = _narrowed(select(func.md5(func.coalesce(facts, ""))), source, wanted)
+    return connection.execute(query).scalar_one()
+
+
+def _minutes() -> ColumnElement[Decimal]:
+    return func.coalesce(results.c.minutes, normalized_entries.c.time_minutes, Decimal(0)).label("minutes")
+
+
+def _planned() -> ColumnElement[bool]:
+    """That a line of the plan is the conflict's."""
+    return (
+        (results.c.connector == conflicts.c.connector)
+        & (results.c.entry_date == conflicts.c.entry_date)
+        & (results.c.key == conflicts.c.key)
+    )
+
+
+def _with_entry(rows: FromClause, source: str) -> Any:
+    entry = normalized_entries
+    return rows.outerjoin(entry, (entry.c.source == source) & (entry.c.source_id == conflicts.c.source_id))
+
+
+def _narrowed(query: Select[Any], source: str, wanted: Filter) -> Select[Any]:
+    """The query over the conflicts that are meant; the bookings are looked at only where the filter speaks of them."""
+    query = query.select_from(_rows(source, wanted))
+    if wanted.status:
+        query = query.where(conflicts.c.resolution_status == wanted.status)
+    if wanted.reason:
+        query = query.where(conflicts.c.reason == wanted.reason)
+    if wanted.first is not None:
+        query = query.where(conflicts.c.entry_date >= wanted.first)
+    if wanted.last is not None:
+        query = query.where(conflicts.c.entry_date <= wanted.last)
+    if wanted.ids is not None:
+        query = query.where(conflicts.c.id.in_(wanted.ids))
+    if wanted.search:
+        searched = (normalized_entries.c[name] for name in _ENTRY if name != "ticket_id")
+        query = query.where(or_(*(column.icontains(wanted.search, autoescape=True) for column in searched)))
+    return query
+
+
+def _rows(source: str, wanted: Filter) -> FromClause:
+    """The conflicts; where the filter speaks of bookings, only those of its bookings or with them."""
+    entry, rows = normalized_entries.c, conflicts
+    named: list[ColumnElement[bool]] = []
+    if wanted.agent:
+        named.append(is_named(wanted.agent, entry.user_email, entry.user_name))
+    if wanted.customer:
+        named.append(is_named(wanted.customer, entry.organization_name, entry.customer_name))
+    found = booked(source, named)
+    if named:
+        rows = rows.join(found, found.c.source_id == conflicts.c.source_id)
+    return _with_entry(rows, source) if wanted.search else rows
+
+
+def booked(source: str, conditions: Sequence[ColumnElement[bool]]) -> CTE:
+    """The ids of the bookings of which these hold, found before anything is joined to them.
+
+    Walking along a list until a page of somebody's is full would take as long as that person is rare.
+    """
+    entry = normalized_entries.c
+    found = select(entry.source_id).where(entry.source == source, *conditions).cte("booked")
+    return found.prefix_with("MATERIALIZED", dialect="postgresql")
+
+
+def is_named(name: str, *columns: ColumnElement[str | None]) -> ColumnElement[bool]:
+    """That one of the columns is this name, in any case."""
+    return or_(*(func.lower(column) == name.lower() for column in columns))
+
+
+# Queries for lists of the plan: its lines by filter and page, each with what stands on both sides.
+
+_LINE = (
+    "entry_date",
+    "key",
+    "source_id",
+    "kimai_id",
+    "status",
+    "action",
+    "reason",
+    "text",
+    "diff",
+    "decided",
+    "carried_out",
+    "taken_back_by",
+    "facts_hash",
+    "reconciled_at",
+)
+_LINE_ENTRY = (
+    "ticket_id",
+    "ticket_number",
+    "ticket_title",
+    "user_name",
+    "user_email",
+    "organization_name",
+    "activity_name",
+    "time_minutes",
+)
+
+
+class View(StrEnum):
+    """Which lines somebody wants to look at.
+
+    `matches` are in sync, or were brought there since they were planned; `missing` have no time sheet; `conflicts`
+    wait for a person. What an undo took back since it was planned matches no longer.
+    """
+
+    ALL = "all"
+    MATCHES = "matches"
+    MISSING = "missing"
+    CONFLICTS = "conflicts"
+
+
+@dataclass(frozen=True, slots=True)
+class LineFilter:
+    """Which lines are meant; what is empty does not narrow. People, customers and tickets are named in full."""
+
+    view: View = View.ALL
+    status: str = ""
+    action: str = ""
+    reason: str = ""
+    agent: str = ""
+    customer: str = ""
+    ticket: str = ""
+    first: date | None = None
+    last: date | None = None
+
+
+def page(connection: Connection, names: Addresses, wanted: LineFilter, limit: int, offset: int) -> list[Row[Any]]:
+    """The lines of one page, newest day first, with the booking, the time sheet and the open conflict of each."""
+    newest_first = (results.c.entry_date.desc(), results.c.key.desc())
+    keys = _narrowed_lines(select(results.c.entry_date, results.c.key), names, wanted)
+    return list(
+        connection.execute(
+            _told(keys.order_by(*newest_first).limit(limit).offset(offset), names).order_by(*newest_first)
+        )
+    )
+
+
+def one(connection: Connection, names: Addresses, day: date, key: str) -> Row[Any] | None:
+    """One line of a day's plan as it stands in the list, if the plan has it."""
+    keys = select(results.c.entry_date, results.c.key)
+    of_line = (results.c.connector == names.target) & (results.c.entry_date == day) & (results.c.key == key)
+    return connection.execute(_told(keys.where(of_line), names)).first()
+
+
+def writing(
+    connection: Connection, names: Addresses, first: date, last: date, limit: int | None = None, offset: int = 0
+) -> list[Row[Any]]:
+    """The lines of these days that would still write, oldest day first, whole and with what stands beside each."""
+    oldest_first = (results.c.entry_date, results.c.key)
+    keys = select(results.c.entry_date, results.c.key).where(plans.writing(names.target, first, last))
+    query = _told(keys.order_by(*oldest_first).limit(limit).offset(offset), names, tuple(results.c.keys()))
+    return list(connection.execute(query.order_by(*oldest_first)))
+
+
+def count(connection: Connection, names: Addresses, wanted: LineFilter) -> int:
+    """How many lines are meant."""
+    return connection.execute(_narrowed_lines(select(func.count()), names, wanted)).scalar_one()
+
+
+def _told(keys: Select[Any], names: Addresses, columns: Sequence[str] = _LINE) -> Select[Any]:
+    """The lines of these keys with everything that stands beside them, each found by its primary key."""
+    meant, entry, sheet = keys.subquery(), normalized_entries, timesheets
+    of_target = {table: table.c.connector == names.target for table in (kimai_users, activities, projects, customers)}
+    joined = (
+        results.join(
+            meant,
+            (results.c.connector == names.target)
+            & (results.c.entry_date == meant.c.entry_date)
+            & (results.c.key == meant.c.key),
+        )
+        .outerjoin(entry, (entry.c.source == names.source) & (entry.c.source_id == results.c.source_id))
+        .outerjoin(
+            sheet,
+            (sheet.c.connector == names.target) & (sheet.c.id == results.c.kimai_id) & sheet.c.gone_at.is_(None),
+        )
+        .outerjoin(kimai_users, of_target[kimai_users] & (kimai_users.c.id == sheet.c.user_id))
+        .outerjoin(activities, of_target[activities] & (activities.c.id == sheet.c.activity_id))
+        .outerjoin(projects, of_target[projects] & (projects.c.id == sheet.c.project_id))
+        .outerjoin(customers, of_target[customers] & (customers.c.id == projects.c.customer_id))
+    )
+    return select(
+        *(results.c[name] for name in columns),
+        *(entry.c[name] for name in _LINE_ENTRY),
+        entry.c.begin_at.label("entry_begin_at"),
+        sheet.c.begin_at.label("sheet_begin_at"),
+        sheet.c.duration_seconds,
+        sheet.c.exported,
+        kimai_users.c.username,
+        activities.c.name.label("sheet_activity"),
+        projects.c.name.label("sheet_project"),
+        customers.c.name.label("sheet_customer"),
+        select(func.min(conflicts.c.id)).where(_is_open()).scalar_subquery().label("conflict_id"),
+    ).select_from(joined)
+
+
+def _narrowed_lines(query: Select[Any], names: Addresses, wanted: LineFilter) -> Select[Any]:
+    """The query over the lines that are meant; the bookings are looked at only where the filter speaks of them."""
+    query = query.where(results.c.connector == names.target, *_of_line(wanted))
+    of_entry = _of_entry(wanted)
+    if not of_entry:
+        return query.select_from(results)
+    found = booked(names.source, of_entry)
+    return query.select_from(results.join(found, found.c.source_id == results.c.source_id))
+
+
+def _of_line(wanted: LineFilter) -> list[ColumnElement[bool]]:
+    line = results.c
+    equal = ((line.status, wanted.status), (line.action, wanted.action), (line.reason, wanted.reason))
+    narrowed = [column == value for column, value in equal if value]
+    match wanted.view:
+        case View.MATCHES:
+            narrowed.append(((line.status == Status.IN_SYNC) | line.carried_out) & line.taken_back_by.is_(None))
+        case View.MISSING:
+            narrowed.append((line.status == Status.MISSING) & ~line.carried_out)
+        case View.CONFLICTS:
+            narrowed.append(exists().where(_is_open()))
+        case View.ALL:
+            pass
+    if wanted.first is not None:
+        narrowed.append(line.entry_date >= wanted.first)
+    if wanted.last is not None:
+        narrowed.append(line.entry_date <= wanted.last)
+    return narrowed
+
+
+def _of_entry(wanted: LineFilter) -> list[ColumnElement[bool]]:
+    entry = normalized_entries.c
+    narrowed: list[ColumnElement[bool]] = []
+    if wanted.agent:
+        narrowed.append(is_named(wanted.agent, entry.user_email, entry.user_name))
+    if wanted.customer:
+        narrowed.append(is_named(wanted.customer, entry.organization_name, entry.customer_name))
+    if wanted.ticket:
+        narrowed.append(entry.ticket_number == f"#{wanted.ticket.removeprefix('#')}")
+    return narrowed
+
+
+def _is_open() -> ColumnElement[bool]:
+    """That the line waits for a person."""
+    return (
+        (conflicts.c.connector == results.c.connector)
+        & (conflicts.c.key == results.c.key)
+        & (conflicts.c.entry_date == results.c.entry_date)
+        & (conflicts.c.resolution_status == "open")
+    )

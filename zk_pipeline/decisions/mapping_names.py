@@ -1,0 +1,387 @@
+"""The names of both systems that mappings are written in: stored, searched as one types, or looked up now."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from zk_pipeline.connectors.errors import ConnectorError
+from zk_pipeline.domain.mapping_lines import (
+    NOTHING,
+    ActivityMapping,
+    AnyMapping,
+    CustomerMapping,
+    Kind,
+    MappingError,
+    UserMapping,
+    Vocabulary,
+)
+from zk_pipeline.domain.names import fold, name_keys
+from zk_pipeline.domain.records import SourceDirectory, TargetDirectory
+from zk_pipeline.runtime.runtime import Runtime, SetupError
+from zk_pipeline.stages import read_source, read_target
+from zk_pipeline.store import source as source_rows
+from zk_pipeline.store import target
+
+# The names of both systems that mappings are written in: as last read, as they are now, and looked up in the source.
+#
+# Stored of the source's people and organizations is who booked, what tickets with bookings belong to, and what is
+# mapped. A mapping may name others: they are looked up by what a person wrote, and kept once they are mapped.
+
+Wanted = Callable[[Vocabulary], Sequence[tuple[int, AnyMapping]]]
+"""What is to be set, each with the number of its line in a file, or 0."""
+
+
+def stored_vocabulary(runtime: Runtime) -> Vocabulary | None:
+    """The names of both systems as they were last read, or `None` before the first time."""
+    source, target, unlisted = _stored(runtime)
+    return Vocabulary(source, target, unlisted) if target is not None else None
+
+
+def current_vocabulary(runtime: Runtime) -> Vocabulary:
+    """The names of both systems as they are now, read from them and stored. Raises connectors' errors."""
+    _read(runtime)
+    source, target, unlisted = _stored_now(runtime)
+    return Vocabulary(source, target, unlisted)
+
+
+def vocabulary_of(runtime: Runtime, wanted: Wanted) -> tuple[Vocabulary, SourceDirectory]:
+    """The current names with those that the source's search has for what is wanted, and these by themselves.
+
+    A name may mean somebody who has not booked yet, and a namesake of somebody who has. Raises connectors' errors.
+    """
+    _read(runtime)
+    source, target, unlisted = _stored_now(runtime)
+    listening = _Listening(source, target, unlisted)
+    with suppress(MappingError):  # It is said once everybody is known who can be.
+        wanted(listening)
+    found = _find(runtime, listening.names)
+    with runtime.database.transaction() as connection:
+        source_rows.save_directory(connection, runtime.stored("source").name, _among(found, source))
+    source, target, unlisted = _stored_now(runtime)
+    return Vocabulary(found.joined(source), target, unlisted), found
+
+
+def meant(found: SourceDirectory, mappings: Iterable[AnyMapping]) -> SourceDirectory:
+    """Whom and what of the found the mappings are about, with an organization's namesakes, and nobody else."""
+    agents: set[int | str] = set()
+    organizations: set[int | None] = set()
+    for mapping in mappings:
+        match mapping:
+            case UserMapping(agent):
+                agents.add(agent)
+            case ActivityMapping(_, organization_id) | CustomerMapping(organization_id):
+                organizations.add(organization_id)
+    names = {key for row in found.organizations if row.id in organizations for key in name_keys(row.name)}
+    return SourceDirectory(
+        tuple(row for row in found.agents if row.id in agents),
+        tuple(row for row in found.organizations if name_keys(row.name) & names),
+    )
+
+
+class _Listening(Vocabulary):
+    """Notes what lines call agents and organizations, right or wrong.
+
+    And the addresses of the target's users: who has one in the source would be the same user.
+    """
+
+    def __init__(self, source: SourceDirectory, target: TargetDirectory, unlisted: Iterable[int]) -> None:
+        super().__init__(source, target, unlisted)
+        self.names: set[str] = set()
+        self._addresses = {row.id: row.email or row.username for row in target.users}
+        self._known_addresses = {row.email.casefold() for row in source.agents}
+
+    def mapping(self, kind: str, zammad: str, kimai: str) -> AnyMapping:
+        """Note the name, and go on."""
+        names = [zammad]
+        if fold(kind) == Kind.USER:
+            self.names |= {address for user in self._users.fitting(kimai) if (address := self._unknown(user.key))}
+        elif fold(kind) == Kind.ACTIVITY:  # Names of types and of organizations may have an @ of their own.
+            names = [zammad[at + 1 :] for at, letter in enumerate(zammad) if letter == "@"]
+        self.names |= {name.strip() for name in names} - {"", NOTHING}
+        return super().mapping(kind, zammad, kimai)
+
+    def _unknown(self, user_id: int) -> str:
+        """The address of a user of the target; nothing where the agent with it is stored."""
+        address = self._addresses.get(user_id, "")
+        return "" if address.casefold() in self._known_addresses else address
+
+
+def _find(runtime: Runtime, names: Iterable[str]) -> SourceDirectory:
+    found = SourceDirectory()
+    with runtime.source() as source:
+        for name in sorted(names):
+            named = source.find(name)
+            found = found.joined(named)
+            if fold(name).removeprefix("id:").isdecimal():  # What an id means may have a namesake.
+                found = found.joined(*(source.find(row.name) for row in named.organizations))
+    return found
+
+
+def _among(found: SourceDirectory, stored: SourceDirectory) -> SourceDirectory:
+    """Those of the found that are stored already: they may have another address or name by now."""
+    agents, organizations = {row.id for row in stored.agents}, {row.id for row in stored.organizations}
+    return SourceDirectory(
+        tuple(row for row in found.agents if row.id in agents),
+        tuple(row for row in found.organizations if row.id in organizations),
+    )
+
+
+def _read(runtime: Runtime) -> None:
+    with runtime.source() as source:
+        read_source.extract_directory(runtime, source)
+    with runtime.target() as target:
+        read_target.extract_directory(runtime, target)
+
+
+def _stored(runtime: Runtime) -> tuple[SourceDirectory, TargetDirectory | None, list[int]]:
+    """Both directories as stored, and agents with bookings whom the source no longer has."""
+    source_name, target_name = runtime.stored("source").name, runtime.stored("target").name
+    with runtime.database.transaction() as connection:
+        return (
+            source_rows.load_directory(connection, source_name),
+            target.load_directory(connection, target_name),
+            source_rows.unlisted_agents(connection, source_name),
+        )
+
+
+def _stored_now(runtime: Runtime) -> tuple[SourceDirectory, TargetDirectory, list[int]]:
+    """The same right after both were read."""
+    source, target, unlisted = _stored(runtime)
+    if target is None:
+        raise SetupError("The connector of Kimai was exchanged meanwhile. Try it once more.")
+    return source, target, unlisted
+
+
+# Queries on what a mapping can be about and lead to, searched by name as it is typed.
+
+_SOURCES = {
+    Kind.USER: """
+        SELECT 'id:' || id AS value, name, coalesce(nullif(email, ''), login) AS note, active AS usable
+        FROM zammad.agents WHERE connector = :connector
+    """,
+    Kind.ACTIVITY: """
+        SELECT 'id:' || id AS value, name, '' AS note, active AS usable
+        FROM zammad.activity_types WHERE connector = :connector
+    """,
+    Kind.CUSTOMER: """
+        SELECT 'id:' || id AS value, name, '' AS note, active AS usable
+        FROM zammad.organizations WHERE connector = :connector
+    """,
+}
+_TARGETS = {
+    Kind.USER: """
+        SELECT 'id:' || id AS value, coalesce(nullif(name, ''), username) AS name,
+            concat_ws(', ', nullif(username, name), email) AS note, enabled AS usable
+        FROM kimai.users WHERE connector = :connector
+    """,
+    Kind.ACTIVITY: """
+        SELECT 'id:' || a.id AS value, a.name, coalesce(p.name, '') AS note, a.visible AS usable
+        FROM kimai.activities a
+        LEFT JOIN kimai.projects p ON p.connector = a.connector AND p.id = a.project_id
+        WHERE a.connector = :connector
+    """,
+    Kind.CUSTOMER: """
+        SELECT 'id:' || id AS value, name, coalesce(number, '') AS note, visible AS usable
+        FROM kimai.customers WHERE connector = :connector
+    """,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Something with a name; `value` stands for it, and for nothing else, in a mapping line.
+
+    `note` tells it from its namesakes: an agent's e-mail or login, an activity's project, a customer's number. What is
+    not `usable` is hidden, disabled or inactive; it can be mapped all the same, for the sake of old bookings.
+    """
+
+    value: str
+    name: str
+    note: str
+    usable: bool
+
+
+def of_source(connection: Connection, kind: Kind, connector: str, wanted: str, limit: int) -> list[Choice]:
+    """What the source has of this kind with this text in name or note, usable ones first, by name."""
+    return _found(connection, _SOURCES[kind], connector, wanted, limit)
+
+
+def of_target(connection: Connection, kind: Kind, connector: str, wanted: str, limit: int) -> list[Choice]:
+    """What the target has of this kind with this text in name or note, usable ones first, by name."""
+    return _found(connection, _TARGETS[kind], connector, wanted, limit)
+
+
+def _found(connection: Connection, rows: str, connector: str, wanted: str, limit: int) -> list[Choice]:
+    query = text(
+        f"""
+        SELECT value, name, note, usable FROM ({rows}) rows
+        WHERE strpos(lower(normalize(concat_ws(' ', name, note), NFKC)), lower(normalize(:wanted, NFKC))) > 0
+        ORDER BY usable DESC, lower(name), value LIMIT :limit
+        """  # noqa: S608 - one of the texts above
+    )
+    found = connection.execute(query, {"connector": connector, "wanted": wanted, "limit": limit})
+    return [Choice(*row) for row in found]
+
+
+# What a mapping can be about and lead to, by the names that both systems had when they were last read.
+
+SHORTEST_SEARCH = 3
+LIMIT = 8
+"""So many are shown of what fits: who sees more of them types another letter."""
+
+_log = logging.getLogger(__name__)
+
+
+def of_zammad(runtime: Runtime, kind: Kind, wanted: str) -> list[Choice]:
+    """Agents, activity types or organizations with this text in their name. Raises `SetupError`.
+
+    Those of bookings first; where none fits, the source is asked for others, who are not stored.
+    """
+    with runtime.database.transaction() as connection:
+        known = of_source(connection, kind, runtime.stored("source").name, wanted, LIMIT)
+    if known or kind is Kind.ACTIVITY or len(wanted) < SHORTEST_SEARCH:
+        return known
+    try:
+        with runtime.source() as source:
+            found = source.find(wanted)
+    except ConnectorError as error:
+        _log.warning("Nobody else can be offered for a mapping. %s", error)
+        return []
+    if kind is Kind.USER:
+        return [Choice(f"id:{row.id}", row.name, row.email or row.login, row.active) for row in found.agents][:LIMIT]
+    return [Choice(f"id:{row.id}", row.name, "", row.active) for row in found.organizations][:LIMIT]
+
+
+def of_kimai(runtime: Runtime, kind: Kind, wanted: str) -> list[Choice]:
+    """Users, activities or customers with this text in their name. Raises `SetupError`."""
+    with runtime.database.transaction() as connection:
+        return of_target(connection, kind, runtime.stored("target").name, wanted, LIMIT)
+
+
+def ensure_read(runtime: Runtime) -> None:
+    """Read the names of both systems where they never were. Raises `SetupError` and the connectors' errors."""
+    if stored_vocabulary(runtime) is None:
+        current_vocabulary(runtime)
+
+
+# Queries on the mappings with the names of both systems: pages of them, and a single one by its key.
+
+# A key is stable and names nobody: it stands in addresses, which proxies write down.
+_ROWS = {
+    Kind.USER: """
+        SELECT coalesce(m.agent_id::text, left(encode(sha256(convert_to(m.email, 'UTF8')), 'hex'), 16) || '@') AS key,
+            coalesce(nullif(a.email, ''), m.email) AS email, m.agent_id AS zammad_id, NULL::bigint AS organization_id,
+            m.kimai_user_id AS kimai_id,
+            a.name AS zammad, NULL AS organization, coalesce(nullif(u.name, ''), u.username) AS kimai,
+            a.id IS NOT NULL AND u.id IS NOT NULL AS known, m.updated_at
+        FROM sync.user_mappings m
+        LEFT JOIN LATERAL (
+            SELECT id, name, email FROM zammad.agents
+            WHERE connector = :source AND (id = m.agent_id OR (m.agent_id IS NULL AND lower(email) = m.email)) LIMIT 1
+        ) a ON true
+        LEFT JOIN kimai.users u ON u.connector = :target AND u.id = m.kimai_user_id
+    """,
+    Kind.ACTIVITY: """
+        SELECT concat(coalesce(m.type_id::text, '-'), '@' || m.organization_id) AS key,
+            NULL AS email, m.type_id AS zammad_id, m.organization_id, m.kimai_activity_id AS kimai_id,
+            CASE WHEN m.type_id IS NULL THEN '(no type)' ELSE t.name END AS zammad,
+            o.name AS organization, a.name AS kimai,
+            (m.type_id IS NULL OR t.id IS NOT NULL) AND (m.organization_id IS NULL OR o.id IS NOT NULL)
+                AND a.id IS NOT NULL AS known, m.updated_at
+        FROM sync.activity_mappings m
+        LEFT JOIN zammad.activity_types t ON t.connector = :source AND t.id = m.type_id
+        LEFT JOIN zammad.organizations o ON o.connector = :source AND o.id = m.organization_id
+        LEFT JOIN kimai.activities a ON a.connector = :target AND a.id = m.kimai_activity_id
+    """,
+    Kind.CUSTOMER: """
+        SELECT m.organization_id::text AS key,
+            NULL AS email, m.organization_id AS zammad_id, NULL::bigint AS organization_id,
+            m.kimai_customer_id AS kimai_id,
+            CASE WHEN m.organization_id = 0 THEN '(no organization)' ELSE o.name END AS zammad,
+            NULL AS organization,
+            CASE WHEN m.kimai_customer_id IS NULL THEN '(a customer of its own)' ELSE c.name END AS kimai,
+            (m.organization_id = 0 OR o.id IS NOT NULL) AND (m.kimai_customer_id IS NULL OR c.id IS NOT NULL) AS known,
+            m.updated_at
+        FROM sync.customer_mappings m
+        LEFT JOIN zammad.organizations o ON o.connector = :source AND o.id = m.organization_id
+        LEFT JOIN kimai.customers c ON c.connector = :target AND c.id = m.kimai_customer_id
+    """,
+}
+_MATCHING = """
+    WHERE (:text = '' OR strpos(
+            lower(normalize(concat_ws(' ', email, zammad, organization, kimai), NFKC)), lower(normalize(:text, NFKC))
+        ) > 0)
+        AND (CAST(:known AS boolean) IS NULL OR known = :known)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class MappingRow:
+    """A mapping with the names of both sides, `None` for what is gone there; `known` is false when something is.
+
+    `key` identifies it among those of its kind. `zammad_id` is an agent, a type or an organization; a mapping of an
+    agent who was not known when it was set has only the `email`.
+    """
+
+    kind: Kind
+    key: str
+    email: str | None
+    zammad_id: int | None
+    organization_id: int | None
+    kimai_id: int | None
+    zammad: str | None
+    organization: str | None
+    kimai: str | None
+    known: bool
+    updated_at: datetime
+
+    @property
+    def mapping(self) -> AnyMapping:
+        """The mapping itself."""
+        if self.kind is Kind.CUSTOMER:
+            return CustomerMapping(self.zammad_id or 0, self.kimai_id)
+        if self.kimai_id is None:
+            raise ValueError(f"The mapping {self.key} of kind {self.kind} leads nowhere.")
+        if self.kind is Kind.USER:
+            return UserMapping(self.zammad_id or (self.email or ""), self.kimai_id)
+        return ActivityMapping(self.zammad_id, self.organization_id, self.kimai_id)
+
+
+@dataclass(frozen=True, slots=True)
+class MappingFilter:
+    """Which mappings are wanted: with this text in a name of either side, and known or gone ones only."""
+
+    text: str = ""
+    known: bool | None = None
+
+
+def page(
+    connection: Connection, kind: Kind, source: str, target: str, wanted: MappingFilter, *, limit: int, offset: int
+) -> tuple[list[MappingRow], int]:
+    """A page of the mappings of a kind, by name, what is gone first; and how many there are in all."""
+    values = {"source": source, "target": target, "text": wanted.text, "known": wanted.known}
+    matching = f"FROM ({_ROWS[kind]}) rows {_MATCHING}"
+    rows = connection.execute(
+        text(
+            f"SELECT * {matching} ORDER BY known, lower(coalesce(zammad, email, '')), key LIMIT :limit OFFSET :offset"
+        ),
+        {**values, "limit": limit, "offset": offset},
+    ).mappings()
+    found = [_row(kind, row) for row in rows]
+    return found, connection.execute(text(f"SELECT count(*) {matching}"), values).scalar_one()
+
+
+def one(connection: Connection, kind: Kind, source: str, target: str, key: str) -> MappingRow | None:
+    """The mapping of this key, or `None`."""
+    query = text(f"SELECT * FROM ({_ROWS[kind]}) rows WHERE key = :key")  # noqa: S608 - one of the texts above
+    row = connection.execute(query, {"source": source, "target": target, "key": key}).mappings().first()
+    return None if row is None else _row(kind, row)
+
+
+def _row(kind: Kind, row: Mapping[Any, Any]) -> MappingRow:
+    return MappingRow(kind, **row)

@@ -1,0 +1,389 @@
+"""Mappings: which Kimai user, activity and customer stand for Zammad's; one by one, as a file, and what lacks one.
+
+Whatever sets a mapping reads both systems first, so that names are those of this moment; what only looks does not.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection
+
+from zk_pipeline.decisions import mapping_names
+from zk_pipeline.decisions.mapping_files import (
+    Suggestion,
+    numbered_mappings,
+    of_activities,
+    of_customers,
+    of_users,
+    suggest,
+    write_mappings,
+)
+from zk_pipeline.decisions.mapping_names import (
+    MappingFilter,
+    MappingRow,
+    Wanted,
+    current_vocabulary,
+    meant,
+    stored_vocabulary,
+    vocabulary_of,
+)
+from zk_pipeline.domain.mapping import OWN_CUSTOMER, Mappings
+from zk_pipeline.domain.mapping_lines import (
+    NOTHING,
+    AnyMapping,
+    Kind,
+    MappingError,
+    MappingLine,
+    Problem,
+    SharedUserError,
+    UserMapping,
+    Vocabulary,
+)
+from zk_pipeline.domain.policy import ProjectStrategy
+from zk_pipeline.domain.reasons import Reason
+from zk_pipeline.domain.records import TargetDirectory
+from zk_pipeline.domain.spreadsheets import Dialect
+from zk_pipeline.identity.actors import Actor, StaleError, UnknownError
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.store import mappings as store
+from zk_pipeline.store import source as source_rows
+from zk_pipeline.store import target as target_rows
+from zk_pipeline.store.mappings import Change, Waiting
+
+Check = Callable[[Connection, Sequence[Change]], None]
+"""Looks at what is about to change while nobody else can change it; raises to prevent it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an import or a single setting changed, or would change; `days` are those that waited for it.
+
+    `problems` are those of a dry run; with any of them, nothing of the file would be taken over. `shared` says that
+    they are about agents who would be one user, and that a person may confirm it. `warnings` are sentences.
+    """
+
+    mappings: int
+    changes: tuple[Change, ...]
+    days: tuple[date, ...]
+    vocabulary: Vocabulary
+    problems: tuple[Problem, ...] = ()
+    shared: bool = False
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `zk mappings import --json` prints."""
+        return {
+            "mappings": self.mappings,
+            "new": sum(change.before is None for change in self.changes),
+            "changed": sum(change.before is not None for change in self.changes),
+            "unchanged": self.mappings - len(self.changes),
+            "changes": [self._change(change) for change in self.changes],
+            "days": [str(day) for day in self.days],
+            "warnings": list(self.warnings),
+        }
+
+    def _change(self, change: Change) -> dict[str, Any]:
+        line = self.vocabulary.line(change.after)
+        before = change.before and self.vocabulary.line(change.before).kimai
+        return {"kind": line.kind, "zammad": line.zammad, "kimai": line.kimai, "before": before}
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """What lacks a mapping: `zammad` is the value of an import's column.
+
+    `suggestions` are what may be meant, best first.
+    """
+
+    kind: Kind
+    zammad: str
+    name: str
+    entries: int
+    minutes: Decimal
+    suggestions: tuple[Suggestion, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class LackingPage:
+    """A page of what lacks a mapping; `totals` says of each kind how much there is in all."""
+
+    rows: tuple[Lacking, ...]
+    totals: Mapping[Kind, int]
+
+
+def page(
+    runtime: Runtime, kind: Kind, wanted: MappingFilter, *, limit: int, offset: int
+) -> tuple[list[MappingRow], int]:
+    """A page of the mappings of a kind with the names of both sides as last read, and how many there are in all."""
+    source, target = _names(runtime)
+    with runtime.database.transaction() as connection:
+        return mapping_names.page(connection, kind, source, target, wanted, limit=limit, offset=offset)
+
+
+def one(runtime: Runtime, kind: Kind, key: str) -> MappingRow:
+    """The mapping of this key. Raises `UnknownError`."""
+    source, target = _names(runtime)
+    with runtime.database.transaction() as connection:
+        found = mapping_names.one(connection, kind, source, target, key)
+    if found is None:
+        raise _unknown(kind, key)
+    return found
+
+
+def every(runtime: Runtime) -> list[MappingLine]:
+    """All mappings as the lines of a file."""
+    vocabulary = stored_vocabulary(runtime) or current_vocabulary(runtime)
+    with runtime.database.transaction() as connection:
+        return [vocabulary.line(mapping) for mapping in store.every(connection)]
+
+
+def unmapped(runtime: Runtime) -> list[Lacking]:
+    """What lacks a mapping and has entries waiting for it, most entries first within a kind."""
+    lacking, directory = _all_lacking(runtime)
+    return [_with_suggestions(row, directory) for row in lacking]
+
+
+def unmapped_page(runtime: Runtime, kind: Kind | None, *, limit: int, offset: int) -> LackingPage:
+    """A page of what `unmapped` lists of one kind, or of all; suggestions are sought for this page alone."""
+    lacking, directory = _all_lacking(runtime)
+    totals = {each: sum(row.kind is each for row in lacking) for each in Kind}
+    shown = [row for row in lacking if kind in {row.kind, None}][offset:][:limit]
+    return LackingPage(tuple(_with_suggestions(row, directory) for row in shown), totals)
+
+
+def set_one(
+    runtime: Runtime, actor: Actor, kind: str, zammad_value: str, kimai_value: str, *, shared: bool = False
+) -> Outcome:
+    """Set one mapping; the values are those of a line in an import. Raises `MappingError` and connectors' errors.
+
+    `shared` confirms that several agents are one user; without it that is a `SharedUserError`.
+    """
+    return _take_over(runtime, actor, _single(kind, zammad_value, kimai_value), shared=shared)
+
+
+def create(
+    runtime: Runtime, actor: Actor, kind: Kind, zammad_value: str, kimai_value: str, *, shared: bool = False
+) -> Outcome:
+    """Set a mapping where there is none. Raises as `set_one` does, and `StaleError` where there is another already."""
+
+    def check(_connection: Connection, changes: Sequence[Change]) -> None:
+        if any(change.before is not None for change in changes):
+            raise StaleError(f"{zammad_value!r} is mapped already. Look at that mapping, and change it.")
+
+    return _take_over(runtime, actor, _single(kind, zammad_value, kimai_value), check=check, shared=shared)
+
+
+def change(
+    runtime: Runtime,
+    actor: Actor,
+    kind: Kind,
+    key: str,
+    kimai_value: str,
+    *,
+    seen: datetime | None = None,
+    shared: bool = False,
+) -> Outcome:
+    """Let a mapping lead elsewhere. `seen` is the `updated_at` that the person looked at, who must not be out of date.
+
+    Raises as `set_one` does, `UnknownError`, and `StaleError` when somebody else changed or deleted it meanwhile.
+    """
+    row = one(runtime, kind, key)
+    source, target = _names(runtime)
+
+    def check(connection: Connection, _changes: Sequence[Change]) -> None:
+        now = mapping_names.one(connection, kind, source, target, key)
+        if now is None or (seen is not None and now.updated_at != seen):
+            raise StaleError(_changed_meanwhile(now))
+
+    def wanted(vocabulary: Vocabulary) -> list[tuple[int, AnyMapping]]:
+        return [(0, vocabulary.mapping(kind, vocabulary.line(row.mapping).zammad, kimai_value))]
+
+    return _take_over(runtime, actor, wanted, check=check, shared=shared)
+
+
+def delete(runtime: Runtime, actor: Actor, kind: Kind, key: str) -> list[date]:
+    """Delete a mapping, and ask for the days that used it; returns these. Raises `UnknownError`."""
+    source, target = _names(runtime)
+    with runtime.database.transaction() as connection:
+        store.lock(connection)
+        row = mapping_names.one(connection, kind, source, target, key)
+        if row is None:
+            raise _unknown(kind, key)
+        return store.remove(connection, row.mapping, actor=actor.name, source=source, address=actor.address)
+
+
+def unset(runtime: Runtime, actor: Actor, kind: str, zammad_value: str) -> tuple[MappingLine, list[date]]:
+    """Remove the mapping of something in Zammad, and ask for the days that used it; returns it and these.
+
+    The value is that of a line in an import, or as the list shows it. Raises `MappingError`, `UnknownError` where there
+    is no such mapping, and connectors' errors.
+    """
+    vocabulary = stored_vocabulary(runtime) or current_vocabulary(runtime)
+    source, _ = _names(runtime)
+    with runtime.database.transaction() as connection:
+        store.lock(connection)
+        mapping = vocabulary.stored_for(store.every(connection), kind, zammad_value)
+        if mapping is None:
+            sentence = f"{zammad_value[:80]!r} has no {kind} mapping. zk mappings list shows those that there are."
+            raise UnknownError(sentence)
+        days = store.remove(connection, mapping, actor=actor.name, source=source, address=actor.address)
+    return vocabulary.line(mapping), days
+
+
+def import_content(
+    runtime: Runtime, actor: Actor, content: bytes, *, dry_run: bool = False, shared: bool = False
+) -> Outcome:
+    """Set the mappings of a file's content. Raises `MappingError`, and the errors of both connectors."""
+    return _take_over(
+        runtime, actor, lambda vocabulary: numbered_mappings(content, vocabulary), dry_run=dry_run, shared=shared
+    )
+
+
+def try_content(runtime: Runtime, actor: Actor, content: bytes, *, shared: bool = False) -> Outcome:
+    """What an import would change, and every bad line if there are any. Changes nothing, raises connectors' errors."""
+    try:
+        return import_content(runtime, actor, content, dry_run=True, shared=shared)
+    except MappingError as error:
+        vocabulary = stored_vocabulary(runtime) or current_vocabulary(runtime)
+        return Outcome(0, (), (), vocabulary, error.problems, shared=isinstance(error, SharedUserError))
+
+
+def exported(runtime: Runtime, dialect: Dialect = Dialect.PLAIN) -> str:
+    """All mappings in the format that an import reads, safe to open in a spreadsheet.
+
+    Names are those that were last read; only before the first time both systems are asked. Raises connectors' errors.
+    """
+    vocabulary = stored_vocabulary(runtime) or current_vocabulary(runtime)
+    with runtime.database.transaction() as connection:
+        return write_mappings(store.every(connection), vocabulary, dialect)
+
+
+def _take_over(
+    runtime: Runtime,
+    actor: Actor,
+    wanted: Wanted,
+    *,
+    dry_run: bool = False,
+    check: Check | None = None,
+    shared: bool = False,
+) -> Outcome:
+    vocabulary = current_vocabulary(runtime)
+    vocabulary, found = vocabulary_of(runtime, wanted)
+    numbered = wanted(vocabulary)
+    mappings = [mapping for _, mapping in numbered]
+    source, target = _names(runtime)
+    with runtime.database.transaction() as connection:
+        if not dry_run:
+            store.lock(connection)
+        changes = store.changes(connection, mappings)
+        if check is not None:
+            check(connection, changes)
+        if not shared:
+            changed = {change.after.key for change in changes}
+            vocabulary.require_unshared(store.load(connection), numbered, changed)
+        if dry_run:
+            days = store.days_waiting(connection, source, target, [change.after for change in changes])
+        else:
+            source_rows.save_directory(connection, source, meant(found, mappings))
+            changes, days = store.change(
+                connection, mappings, actor=actor.name, source=source, target=target, address=actor.address
+            )
+    warnings = _warnings(runtime, vocabulary, changes)
+    return Outcome(len(mappings), tuple(changes), tuple(days), vocabulary, warnings=warnings)
+
+
+def _warnings(runtime: Runtime, vocabulary: Vocabulary, changes: Sequence[Change]) -> tuple[str, ...]:
+    """What the mappings that were set cannot do. With one project for everything, its own activities can do all."""
+    if runtime.settings.policy.project_strategy is ProjectStrategy.FIXED:
+        return ()
+    return tuple(dict.fromkeys(filter(None, (vocabulary.limit(change.after) for change in changes))))
+
+
+def _single(kind: str, zammad_value: str, kimai_value: str) -> Wanted:
+    return lambda vocabulary: [(0, vocabulary.mapping(kind, zammad_value, kimai_value))]
+
+
+def _names(runtime: Runtime) -> tuple[str, str]:
+    return runtime.stored("source").name, runtime.stored("target").name
+
+
+def _unknown(kind: Kind, key: str) -> UnknownError:
+    return UnknownError(f"There is no {kind} mapping {key[:80]!r}. Look at the list of mappings.")
+
+
+def _changed_meanwhile(now: MappingRow | None) -> str:
+    if now is None:
+        return "Somebody deleted this mapping meanwhile. Look at the list again."
+    leads_to = now.kimai or f"id {now.kimai_id}"
+    return f"Somebody changed this mapping meanwhile: it leads to {leads_to} now. Look at it again."
+
+
+def _all_lacking(runtime: Runtime) -> tuple[list[Lacking], TargetDirectory | None]:
+    """What lacks a mapping, without what was mapped since its days were planned; and the target as last read."""
+    source, target = _names(runtime)
+    with runtime.database.transaction() as connection:
+        waiting = store.waiting(connection, source, target)
+        directory = target_rows.load_directory(connection, target) if waiting else None
+        stored = store.load(connection)
+    if directory is None:
+        return _gathered(waiting, None), None
+    vocabulary = stored_vocabulary(runtime)
+    return _gathered((row for row in waiting if not _is_mapped(row, stored, directory)), vocabulary), directory
+
+
+def _is_mapped(row: Waiting, stored: Mappings, directory: TargetDirectory) -> bool:
+    """Whether a mapping leads to something that the target has."""
+    match row.reason:
+        case Reason.UNMAPPED_USER:
+            mapped = stored.users.get(row.agent_id) or stored.users.get(row.user_email.casefold())
+            return mapped in {user.id for user in directory.users}
+        case Reason.UNMAPPED_ACTIVITY:
+            of_organization = stored.activities.get((row.type_id, row.organization_id))
+            mapped = of_organization or stored.activities.get((row.type_id, None))
+            return mapped in {activity.id for activity in directory.activities}
+        case _:
+            mapped = stored.customers.get(row.organization_id or 0)
+            return mapped == OWN_CUSTOMER or mapped in {customer.id for customer in directory.customers}
+
+
+def _gathered(waiting: Iterable[Waiting], vocabulary: Vocabulary | None) -> list[Lacking]:
+    """What lacks a mapping, each with its number of waiting entries."""
+    found: dict[tuple[Kind, int], Lacking] = {}
+    for row in waiting:
+        kind, id_, name = _lacking(row)
+        value = _value(row, vocabulary) if kind is Kind.USER else f"id:{id_}" if id_ else NOTHING
+        line = found.get((kind, id_), Lacking(kind, value, name, 0, Decimal(0)))
+        found[kind, id_] = replace(line, entries=line.entries + row.entries, minutes=line.minutes + row.minutes)
+    return sorted(found.values(), key=lambda line: (line.kind, -line.entries, line.zammad))
+
+
+def _lacking(row: Waiting) -> tuple[Kind, int, str]:
+    """Kind, id and name of what the entries lack."""
+    match row.reason:
+        case Reason.UNMAPPED_USER:
+            return Kind.USER, row.agent_id, row.user_name
+        case Reason.UNMAPPED_ACTIVITY:
+            return Kind.ACTIVITY, row.type_id or 0, row.type_name or "(no type)"
+        case _:
+            return Kind.CUSTOMER, row.organization_id or 0, row.organization_name or "(no organization)"
+
+
+def _value(row: Waiting, vocabulary: Vocabulary | None) -> str:
+    """The agent's address, or what else means this agent alone."""
+    return vocabulary.line(UserMapping(row.agent_id, 0)).zammad if vocabulary else f"id:{row.agent_id}"
+
+
+def _with_suggestions(row: Lacking, directory: TargetDirectory | None) -> Lacking:
+    if directory is None:
+        return row
+    match row.kind:
+        case Kind.USER:
+            found = suggest([row.zammad, row.name], of_users(directory.users))
+        case Kind.ACTIVITY:
+            found = suggest([row.name], of_activities(directory.activities))
+        case Kind.CUSTOMER:
+            found = suggest([row.name], of_customers(directory.customers))
+    return replace(row, suggestions=found)

@@ -1,0 +1,94 @@
+"""Taking the writes of one run back: what that would do now, and having it done by a run of its own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Self
+
+from zk_pipeline.domain.undo import Reversal, Step
+from zk_pipeline.identity.actors import Actor, OperationError, UnknownError
+from zk_pipeline.operate.runs import at_work, launch_once, undo_requested
+from zk_pipeline.runtime.dagster_server import run_url
+from zk_pipeline.runtime.run_tags import REASON_TAG, UNDO_JOB, undo_config
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.stages.push.undo import UnknownRunError, named_run, planned, undo_settings
+from zk_pipeline.store import day_requests
+
+
+@dataclass(frozen=True, slots=True)
+class UndoLine:
+    """What undoes one write, or why it is left. `operation` is the write; `undo` is what takes it back, or `leave`."""
+
+    day: date | None
+    operation: str
+    booking: str | None
+    kimai_id: int
+    undo: str
+    text: str
+
+    @classmethod
+    def of(cls, step: Step) -> Self:
+        """The step of an undo as a line for people."""
+        entry, told = step.write.entry, step.to_json()
+        return cls(entry.entry_date, told["operation"], entry.source_id, entry.kimai_id, told["undo"], told["text"])
+
+
+@dataclass(frozen=True, slots=True)
+class UndoPlan:
+    """What undoing a run would do now; `left` is billed, lies in a closed month, or was edited since."""
+
+    run_id: str
+    wanted: tuple[UndoLine, ...]
+    left: tuple[UndoLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UndoRun:
+    """A run that takes the writes of the run `undoes` back; `url` is its page in Dagster."""
+
+    run_id: str
+    undoes: str
+    url: str
+
+
+def plan(runtime: Runtime, run: str) -> UndoPlan:
+    """What undoing a run would do now, by its id or the beginning of it. Reads Kimai and writes nothing.
+
+    Raises `UnknownError`, and the connector's errors.
+    """
+    run_id = _named(runtime, run)
+    with runtime.target() as target:
+        steps = planned(runtime.database, target, undo_settings(runtime, datetime.now(UTC)), run_id)
+    return UndoPlan(run_id, _lines(steps, left=False), _lines(steps, left=True))
+
+
+def launch(runtime: Runtime, actor: Actor, run: str) -> UndoRun:
+    """Have Dagster undo a run; each write is judged again then. While one undo of it is at work, that is the one.
+
+    Raises `UnknownError`, `OperationError` when nothing of it can be undone, the connector's errors, and
+    `DagsterServerError` when Dagster does not answer.
+    """
+    named = _named(runtime, run)
+    key = f"undo:{named}"
+    with runtime.database.lock(f"zk:{key}"):
+        run_id = at_work(runtime, key)
+        if run_id is not None:
+            return UndoRun(run_id, named, run_url(runtime.settings.dagster_link, run_id))
+        found = plan(runtime, named)
+        if not found.wanted:
+            raise OperationError(f"There is nothing to undo of run {named}.")
+        undo_requested(runtime, actor, named)
+        tags = {REASON_TAG: day_requests.PERSON}
+        run_id = launch_once(runtime, actor, UNDO_JOB, tags, undo_config(named), key=key, about=named)
+    return UndoRun(run_id, named, run_url(runtime.settings.dagster_link, run_id))
+
+
+def _named(runtime: Runtime, run: str) -> str:
+    try:
+        return named_run(runtime.database, run)
+    except UnknownRunError as error:
+        raise UnknownError(str(error)) from error
+
+
+def _lines(steps: Sequence[Step], *, left: bool) -> tuple[UndoLine, ...]:
+    return tuple(UndoLine.of(step) for step in steps if (step.reversal is Reversal.LEAVE) == left)

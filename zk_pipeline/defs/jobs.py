@@ -1,0 +1,193 @@
+"""The jobs: the chain, the plan, the deep check, tagging a month, undoing a run; and the requests that some need."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from zk_pipeline.defs.common import days, stopping_on_system_errors
+from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.domain.periods import MonthError, last_day, month_named
+from zk_pipeline.domain.undo import Reversal, Step
+from zk_pipeline.runtime.run_tags import MONTH_TAG, REQUEST_TAG, TARGET_POOL, UNDO_JOB, UNDO_STEP
+from zk_pipeline.runtime.runtime import open_runtime
+from zk_pipeline.stages.push.tagging import MonthOpenError, Tagged, Tagging, WithheldError, require_writing
+from zk_pipeline.stages.push.undo import Undoing, UnknownRunError, named_run, undo_settings
+from zk_pipeline.store import runs
+
+# The jobs: the whole chain, the chain up to the plan, and the chain with a look at the target's changes.
+
+CHANGES = dg.AssetSelection.assets(["kimai", "changes"])
+# The checks that watch the chain run by themselves, not as further steps of each run.
+CHAIN = (dg.AssetSelection.groups("zammad", "kimai", "sync") - CHANGES).without_checks()
+
+UNFINISHED = [
+    status
+    for status in dg.DagsterRunStatus
+    if status not in {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
+]
+
+sync = dg.define_asset_job(
+    "sync",
+    selection=CHAIN,
+    partitions_def=days,
+    description="Carries the bookings of one day, or of a range, into Kimai.",
+)
+plan = dg.define_asset_job(
+    "plan",
+    selection=CHAIN - dg.AssetSelection.assets(["sync", "kimai_pushes"]),
+    partitions_def=days,
+    description="Shows what a sync would do, and writes nothing to Kimai.",
+)
+deep_check = dg.define_asset_job(
+    "deep_check",
+    selection=CHAIN | CHANGES,
+    partitions_def=days,
+    description="Carries the bookings of a range into Kimai, and asks for the days of others that were edited there.",
+)
+
+# What a run needs a request of ours for: it is spent before anything is done, whoever launched the run.
+
+PIPELINE = "pipeline"
+"""Who acts where nobody asked: a schedule's run."""
+
+
+def requested_by(context: dg.OpExecutionContext, zk: ZkResource, about: str = "") -> str:
+    """Who asked for this run of its job, about this. Raises `Failure` without a request that is unspent or this run's.
+
+    Nothing starts such a run again by itself: it would find its request spent.
+    """
+    token, job = context.run_tags.get(REQUEST_TAG, ""), context.job_name
+    with zk.runtime.database.transaction() as connection:
+        actor = runs.spend(connection, token, job, about, context.run_id)
+    if actor is None:
+        raise dg.Failure(
+            description=f"Nothing was done. {job} is asked for in the console or with `zk`, or launched by an admin in "
+            "Dagster's UI. This run has no such request, or another run has spent it.",
+            allow_retries=False,
+        )
+    return PIPELINE if actor == runs.SCHEDULE else actor
+
+
+def tags_of_schedule(job: str) -> Callable[[dg.ScheduleEvaluationContext], Mapping[str, str]]:
+    """What makes the tags of a schedule's run of this job, with a request for it."""
+
+    def tags(_context: dg.ScheduleEvaluationContext) -> Mapping[str, str]:
+        with open_runtime() as runtime, runtime.database.transaction() as connection:
+            return {REQUEST_TAG: runs.ask(connection, runs.SCHEDULE, job, "")}
+
+    return tags
+
+
+# The job `tag_billed`: sets the tag of a closed month in Kimai, as a run of its own.
+
+TAGGED, NOT_TAGGED = "tagged", "left"
+"""Metadata of the step: how many time sheets got the tag, and why others did not."""
+
+
+@dataclass(frozen=True, slots=True)
+class TagReport:
+    """What tagging a month did; `left` are sentences about time sheets that did not get the tag."""
+
+    run_id: str
+    tagged: int
+    left: Sequence[str]
+
+
+@dg.op(pool=TARGET_POOL, out=dg.Out(dg.Nothing))
+def set_tags(context: dg.OpExecutionContext, zk: ZkResource) -> None:
+    """Tag the time sheets of the month that the run's tag zk/month names; it must be closed."""
+    requested_by(context, zk, context.run_tags.get(MONTH_TAG, ""))
+    try:
+        require_writing(zk.runtime.settings.push_mode)
+        month = month_named(context.run_tags.get(MONTH_TAG, ""))
+    except WithheldError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
+    except MonthError as error:
+        raise dg.Failure(description=f"The run's tag {MONTH_TAG} is wrong. {error}") from error
+    with stopping_on_system_errors():
+        before = zk.target.requests
+        try:
+            done = Tagging(zk.runtime.database, zk.target, zk.runtime.settings.zone, context.run_id).carry_out(month)
+        except MonthOpenError as error:
+            raise dg.Failure(description=str(error)) from error
+    after, name = zk.target.requests, zk.target.endpoint.name
+    counts = {
+        "tagged": done.tagged,
+        f"{name}_read": after.reads - before.reads,
+        f"{name}_write": after.writes - before.writes,
+    }
+    with zk.runtime.database.transaction() as connection:
+        runs.add(connection, context.run_id, month, last_day(month), counts)
+    _tell(context, done)
+
+
+@dg.job(name="tag_billed", description="Tags the time sheets of a closed month as billed in Kimai.")
+def tag_billed() -> None:
+    """The time sheets of a closed month, tagged."""
+    set_tags()
+
+
+def _tell(context: dg.OpExecutionContext, done: Tagged) -> None:
+    for sentence in done.left:
+        context.log.warning("%s", sentence)
+    context.add_output_metadata({TAGGED: done.tagged, NOT_TAGGED: dg.MetadataValue.json(done.left)})
+
+
+# The job `undo`: takes the writes of one run back, as a run of its own.
+
+DONE, LEFT = "undone", "left"
+"""Metadata of the step: how much was taken back by kind, and what was left with its reason."""
+
+
+class UndoConfig(dg.Config):
+    """Which run is undone, by its id or the beginning of it."""
+
+    run_id: str
+
+
+@dg.op(name=UNDO_STEP, pool=TARGET_POOL, out=dg.Out(dg.Nothing))
+def take_back(context: dg.OpExecutionContext, config: UndoConfig, zk: ZkResource) -> None:
+    """Undo a run: what is billed or was edited since is left, and listed with the reason."""
+    requested_by(context, zk, config.run_id)
+    with stopping_on_system_errors():
+        undone_run = _named(zk, config.run_id)
+        undoing = Undoing(zk.runtime.database, zk.target, undo_settings(zk.runtime, zk.now()), context.run_id)
+        steps: list[Step] = []
+        try:
+            steps = undoing.carry_out(undone_run)
+        finally:
+            _add_counts(context.run_id, zk, steps)
+    left = [step.to_json() for step in steps if step.reversal is Reversal.LEAVE]
+    for line in left:
+        context.log.warning("%s of %s left: %s", line["operation"], line["kimai_id"], line["text"])
+    context.add_output_metadata({DONE: dg.MetadataValue.json(done_by_kind(steps)), LEFT: dg.MetadataValue.json(left)})
+
+
+@dg.job(name=UNDO_JOB, description="Takes the writes of one run back.")
+def undo() -> None:
+    """The writes of one run, taken back."""
+    take_back()
+
+
+def _named(zk: ZkResource, text: str) -> str:
+    try:
+        return named_run(zk.runtime.database, text)
+    except UnknownRunError as error:
+        raise dg.Failure(description=str(error)) from error
+
+
+def done_by_kind(steps: Sequence[Step]) -> dict[str, int]:
+    """How many steps were or will be done, by what they do."""
+    return dict(Counter(str(step.reversal) for step in steps if step.reversal is not Reversal.LEAVE))
+
+
+def _add_counts(run_id: str, zk: ZkResource, steps: Sequence[Step]) -> None:
+    """Add what was done and the requests that it took to the run's counts; the connector was made for this run."""
+    left = sum(step.reversal is Reversal.LEAVE for step in steps)
+    name, sent = zk.target.endpoint.name, zk.target.requests
+    counts = {"undone": len(steps) - left, "left": left, f"{name}_read": sent.reads, f"{name}_write": sent.writes}
+    days = [step.write.entry.entry_date for step in steps if step.write.entry.entry_date]
+    with zk.runtime.database.transaction() as connection:
+        runs.add(connection, run_id, min(days, default=None), max(days, default=None), counts)

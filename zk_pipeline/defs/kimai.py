@@ -1,0 +1,91 @@
+"""The assets `kimai/directory`, `kimai/timesheets` and `kimai/changes`."""
+
+from datetime import date
+
+import dagster as dg
+
+from zk_pipeline.defs.common import (
+    Metadata,
+    asset_by_day,
+    asset_of_now,
+    cell,
+    days_of,
+    named,
+    pipeline_of,
+    recorded,
+    stopping_on_system_errors,
+    table,
+    timesheet_link,
+)
+from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.domain.instants import local_day
+from zk_pipeline.domain.markers import has_marker
+from zk_pipeline.domain.records import Timesheet
+from zk_pipeline.runtime.run_tags import checked_days
+from zk_pipeline.stages.read_target import around
+from zk_pipeline.store import target
+
+
+@asset_of_now("kimai")
+def directory(context: dg.AssetExecutionContext, zk: ZkResource) -> dg.MaterializeResult:
+    """Customers, projects, activities, users and server settings as Kimai has them now."""
+    with stopping_on_system_errors():
+        return dg.MaterializeResult(metadata=pipeline_of(context, zk).read_target_directory())
+
+
+@asset_of_now("kimai")
+def changes(context: dg.AssetExecutionContext, zk: ZkResource) -> dg.MaterializeResult:
+    """Asks for the days of our time sheets that were edited in Kimai since the last look and that no check looks at.
+
+    What is exported is compared with the invoices along with it.
+    """
+    with stopping_on_system_errors():
+        pipeline = pipeline_of(context, zk)
+        look = pipeline.look_for_changes(checked_days(context.run.tags))
+        invoices = pipeline.compare_invoices()
+    return dg.MaterializeResult(
+        metadata={
+            "changed": look.changed,
+            "ours": look.ours,
+            "invoices": invoices,
+            "days_asked_for": ", ".join(map(str, look.days)) or "none",
+        }
+    )
+
+
+@asset_by_day("kimai")
+def timesheets(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
+    """The time sheets of all users around the day (one day before to one after), as Kimai has them now."""
+    with stopping_on_system_errors():
+        certificate = pipeline_of(context, zk).read_timesheets().certificate
+    span, name, base_url = days_of(context), zk.target.endpoint.name, zk.target.endpoint.base_url
+    zone, names = zk.runtime.settings.zone, zk.runtime.settings.preview_names
+    with zk.runtime.database.transaction() as connection:
+        stored = target.timesheets_around(connection, name, around(span[0], span[-1], zk.runtime), [])
+    by_day: dict[date, list[Timesheet]] = {}
+    for row in stored:
+        by_day.setdefault(local_day(row.begin, zone), []).append(row)
+
+    def metadata(_: date, of_day: list[Timesheet]) -> Metadata:
+        return {
+            "dagster/partition_row_count": len(of_day),
+            "ours": sum(has_marker(row.description) for row in of_day),
+            "exported": sum(row.exported for row in of_day),
+            "sweep": f"{certificate.rows} rows in {certificate.pages} pages around the days of the run",
+            "complete": certificate.complete,
+            "preview": table(
+                ("time sheet", "user", "begin", "minutes", "description"),
+                [
+                    (
+                        timesheet_link(base_url, row.id),
+                        row.user_id,
+                        cell(row.begin),
+                        row.duration_seconds // 60,
+                        named(row.description, shown=names),
+                    )
+                    for row in of_day
+                ],
+            ),
+        }
+
+    recorded(context, lambda: {day: by_day.get(day, []) for day in span}, metadata)

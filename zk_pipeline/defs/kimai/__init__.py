@@ -1,1 +1,0 @@
-"""Extraction from the target: its directory and its time sheets."""

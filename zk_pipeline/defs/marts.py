@@ -1,0 +1,118 @@
+"""The assets `marts/*`, one for each dbt model, built in one step; their job, and the sensor that asks for it."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from zk_pipeline.defs.checks import of_stored_rows
+from zk_pipeline.defs.common import OWNERS, stopping_on_system_errors
+from zk_pipeline.defs.jobs import UNFINISHED, deep_check
+from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.runtime.run_tags import REASON_TAG
+from zk_pipeline.stages.marts import Built, MartsError, Model, build, failure_of, load_manifest
+
+# The assets `marts/*`: one for each dbt model, all built in one step by one call of dbt.
+
+GROUP = "marts"
+
+_MANIFEST = load_manifest()
+
+
+def key_of(name: str) -> dg.AssetKey:
+    """The asset key of a model: its schema and its name."""
+    return dg.AssetKey([GROUP, name])
+
+
+def spec_of(model: Model) -> dg.AssetSpec:
+    """A model as dbt's manifest describes it, with the tables of the chain that it reads."""
+    deps = [*map(key_of, model.models), *map(dg.AssetKey, model.sources)]
+    return dg.AssetSpec(
+        key_of(model.name),
+        deps=deps,
+        description=model.description,
+        group_name=GROUP,
+        owners=OWNERS,
+        kinds={"dbt", "postgres", "view" if model.materialized == "lasting_view" else "table"},
+        metadata={"dagster/table_name": f"{GROUP}.{model.name}"},
+    )
+
+
+class MartsConfig(dg.Config):
+    """How the marts are built: `full` builds the entries of all days again, not only of those that changed."""
+
+    full: bool = False
+
+
+@dg.multi_asset(
+    name="marts_build",
+    specs=[spec_of(model) for model in _MANIFEST.models],
+    check_specs=[
+        dg.AssetCheckSpec(name, asset=key_of(model), description=f"dbt's test {name} of {model}.")
+        for name, model in _MANIFEST.tests.items()
+    ],
+)
+def marts(
+    context: dg.AssetExecutionContext, config: MartsConfig, zk: ZkResource
+) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    """Build all models and run dbt's tests on them; what was built is recorded also when something else failed."""
+    with stopping_on_system_errors():
+        try:
+            built = build(zk.runtime, full=config.full)
+        except MartsError as error:
+            raise dg.Failure(description=str(error)) from error
+    for row in built:
+        if row.kind == "model" and row.good:
+            yield dg.MaterializeResult(asset_key=key_of(row.name), metadata=_metadata(row))
+    for row in built:
+        if row.kind == "test" and row.status != "skipped":
+            yield _checked(row)
+    failure = failure_of(built)
+    if failure is not None:
+        context.log.error("%s", failure)
+        raise dg.Failure(description=str(failure))
+
+
+def _metadata(row: Built) -> dict[str, float | int]:
+    written = {"rows_written": row.rows} if row.rows is not None and row.rows >= 0 else {}
+    return {"seconds": round(row.seconds, 2), **written}
+
+
+def _checked(row: Built) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        passed=row.status == "pass",
+        asset_key=key_of(_MANIFEST.tests[row.name]),
+        check_name=row.name,
+        severity=dg.AssetCheckSeverity.WARN if row.status == "warn" else dg.AssetCheckSeverity.ERROR,
+        metadata={"rows": row.rows or 0},
+        description=row.message or None,
+    )
+
+
+# The job `marts`, and the sensor that asks for it when the nightly deep check is through.
+
+marts_job = dg.define_asset_job(
+    "marts",
+    selection=dg.AssetSelection.groups(GROUP) | dg.AssetSelection.checks(*of_stored_rows),
+    description="Builds the marts of the days that changed, and checks what is stored. Reads neither Zammad nor Kimai.",
+)
+
+
+@dg.sensor(
+    name="marts_after_deep_check",
+    job=marts_job,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Asks for the marts when all runs of the deep check have ended.",
+)
+def marts_after_deep_check(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """Asks for the marts once for each deep check, when the last of its runs has ended.
+
+    However it ended: what is stored is checked above all when a run failed. The cursor is the run that was asked for.
+    """
+    runs = context.instance.get_runs(dg.RunsFilter(job_name=deep_check.name), limit=1)
+    if not runs or runs[0].run_id == context.cursor:
+        return dg.SkipReason("There was no deep check since the marts were asked for.")
+    if context.instance.get_runs_count(dg.RunsFilter(job_name=deep_check.name, statuses=UNFINISHED)):
+        return dg.SkipReason("Runs of the deep check are not finished.")
+    newest = runs[0].run_id
+    context.update_cursor(newest)
+    return dg.RunRequest(run_key=newest, tags={REASON_TAG: deep_check.name})

@@ -1,1 +1,0 @@
-"""The marts: dbt models over what the chain stored, outside of its fast path."""

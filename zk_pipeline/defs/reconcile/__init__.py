@@ -1,1 +1,0 @@
-"""Normalization and reconciliation: from bookings to the plan."""

@@ -1,0 +1,119 @@
+"""The schedules: the catch-up and the deep check, built from the settings when the definitions are loaded."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from zk_pipeline.defs.jobs import UNFINISHED, deep_check, sync
+from zk_pipeline.domain.instants import days_between
+from zk_pipeline.runtime.run_tags import REASON_TAG, checked_tag, range_tags
+from zk_pipeline.runtime.schedules import CATCH_UP, DEEP_CHECK, ScheduleError, SchedulePlan, plan_of, read_stored
+from zk_pipeline.runtime.settings import Settings, WhenBusy, load_settings
+from zk_pipeline.store import day_requests, request_log
+from zk_pipeline.store.database import Database, DatabaseUnavailableError
+
+UNREADABLE = (DatabaseUnavailableError, ScheduleError)
+
+JOBS = {CATCH_UP: sync.name, DEEP_CHECK: deep_check.name}
+DESCRIPTIONS = {
+    CATCH_UP: "Runs the last days again, for what webhooks and the change feed missed.",
+    DEEP_CHECK: "Looks through the last two months on both sides for edits and deletions.",
+}
+
+_log = logging.getLogger(__name__)
+
+
+def build_schedules() -> list[dg.ScheduleDefinition]:
+    """Both schedules as the stored settings say or, when those cannot be read, the environment.
+
+    Raises `ScheduleError` when the environment itself is wrong.
+    """
+    settings = load_settings()
+    try:
+        stored = read_stored(settings)
+    except UNREADABLE as error:
+        _log.warning("The schedules are as the environment says. %s", error)
+        stored = {}
+    return [_schedule(_plan_at_load(settings, name, stored), job) for name, job in JOBS.items()]
+
+
+def _plan_at_load(settings: Settings, name: str, stored: Mapping[str, Any]) -> SchedulePlan:
+    try:
+        return plan_of(settings, name, stored)
+    except ScheduleError as error:
+        plan = plan_of(settings, name, {})
+        _log.warning("The schedule %s is as the environment says. %s", name, error)
+        return plan
+
+
+def _schedule(plan: SchedulePlan, job: str) -> dg.ScheduleDefinition:
+    status = dg.DefaultScheduleStatus.RUNNING if plan.on else dg.DefaultScheduleStatus.STOPPED
+
+    @dg.schedule(
+        name=plan.name,
+        cron_schedule=plan.cron,
+        execution_timezone=plan.zone.key,
+        job_name=job,
+        default_status=status,
+        description=DESCRIPTIONS[plan.name],
+    )
+    def tick(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | Sequence[dg.RunRequest]:
+        # Read again: a toggle in Dagster's UI wins over the default status, and the definitions may be of yesterday.
+        try:
+            settings = load_settings()
+            now = plan_of(settings, plan.name, read_stored(settings))
+            decided = _decide(context, now, job)
+            if isinstance(decided, dg.SkipReason) or not (away := _left_for_later(settings, now, context)):
+                return decided
+        except UNREADABLE as error:
+            return dg.SkipReason(str(error))
+        return dg.SkipReason(f"{away} The days are asked for, and run when it answers.")
+
+    return tick
+
+
+def _decide(
+    context: dg.ScheduleEvaluationContext, plan: SchedulePlan, job: str
+) -> dg.SkipReason | Sequence[dg.RunRequest]:
+    if not plan.on:
+        return dg.SkipReason(f"{plan.name} is off; turn it on with: zk schedule set {plan.name} --on")
+    if plan.when_busy is WhenBusy.SKIP and (busy := _unfinished(context.instance, job, plan.name)):
+        return dg.SkipReason(f"Run {busy} of an earlier tick is not finished; this tick would do the same work again.")
+    tick = context.scheduled_execution_time
+    ranges = plan.ranges(tick)
+    if not ranges:
+        return dg.SkipReason(f"All days lie before ZK_START_DATE={plan.earliest}.")
+    checked = checked_tag(ranges[0][0], ranges[-1][1])
+    return [
+        dg.RunRequest(
+            run_key=f"{tick.astimezone(UTC).isoformat()}/{first}", tags=range_tags(first, last, plan.name) | checked
+        )
+        for first, last in ranges
+    ]
+
+
+def _left_for_later(settings: Settings, plan: SchedulePlan, context: dg.ScheduleEvaluationContext) -> str:
+    """The problem of a system that is away, after the days of this tick were asked for; empty when none is."""
+    if settings.database_url is None:
+        return ""
+    database = Database(settings.database_url.get_secret_value())
+    try:
+        with database.transaction() as connection:
+            away = [
+                state.problem for state in request_log.active(connection) if state.keeps_runs_waiting(datetime.now(UTC))
+            ]
+            if away:
+                ranges = plan.ranges(context.scheduled_execution_time)
+                day_requests.ask(connection, days_between(ranges[0][0], ranges[-1][1]), plan.name)
+    finally:
+        database.close()
+    return away[0] if away else ""
+
+
+def _unfinished(instance: dg.DagsterInstance, job: str, reason: str) -> str | None:
+    """The id of a run that an earlier tick asked for and that waits or is at work."""
+    unfinished = dg.RunsFilter(job_name=job, statuses=UNFINISHED, tags={REASON_TAG: reason})
+    return next((run.run_id for run in instance.get_runs(unfinished, limit=1)), None)

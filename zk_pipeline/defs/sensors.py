@@ -1,0 +1,190 @@
+"""The sensors: one runs the days that changed or were asked for, two alert people."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+
+import dagster as dg
+from sqlalchemy.exc import SQLAlchemyError
+
+from zk_pipeline.defs.jobs import UNFINISHED, sync
+from zk_pipeline.defs.resources import ZkResource
+from zk_pipeline.defs.run_history import RETRIED_TAG, failed_days, finished_runs, note_cancelled_runs, report_of
+from zk_pipeline.domain.changed_days import RangeRun, pause_after, runs_for
+from zk_pipeline.domain.instants import local_day
+from zk_pipeline.domain.vital_figures import DATABASE, DISK
+from zk_pipeline.observe.alert_delivery import (
+    addresses_of,
+    alert_changed_after_billing,
+    alert_failure,
+    alert_recovery,
+    alert_signs,
+    deliver,
+    open_incidents,
+    redacted,
+)
+from zk_pipeline.observe.alerts import Incident, Trouble, failures_in_a_row
+from zk_pipeline.observe.measurements import looked
+from zk_pipeline.pipeline import SYSTEM_ERRORS
+from zk_pipeline.runtime.dagster_server import run_url
+from zk_pipeline.runtime.run_tags import CHANGE, REASON_TAG, range_tags
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.runtime.settings import load_settings
+from zk_pipeline.stages.source_changes import ChangeFeed
+from zk_pipeline.stages.target_changes import TargetFeed
+from zk_pipeline.store import day_requests, request_log
+from zk_pipeline.store.database import DatabaseUnavailableError
+from zk_pipeline.store.runs import note_failure
+
+# The sensor that reacts: to webhook hints, to changes on both sides, and to every day that was asked for.
+
+AHEAD = {"dagster/priority": "1", "dagster/max_retries": "0"}
+"""These runs go before a waiting backfill, and Dagster does not repeat them: their requests do."""
+
+
+@dg.sensor(
+    name="demand",
+    job=sync,
+    minimum_interval_seconds=load_settings().sensor_seconds,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def demand(context: dg.SensorEvaluationContext, zk: ZkResource) -> dg.SensorResult | dg.SkipReason:
+    """Turns hints and changes of both systems into day requests, and open day requests into runs.
+
+    A failed read is a skip with its reason, never "nothing changed". While a system is away it is asked less and less
+    often, down to once a minute, and no run is started that would only meet the same.
+    """
+    problems: list[str] = []
+    for look, system in ((_look_at_source, "Zammad"), (_look_at_target, "Kimai")):
+        try:
+            if days := look(zk.runtime, zk.now()):
+                context.log.info("Changed in %s: %s", system, ", ".join(map(str, days)))
+        except SYSTEM_ERRORS as error:
+            problems.append(str(error))
+    try:
+        away = _away(zk.runtime, zk.now())
+        # A run that is cancelled after this question is unfinished at it; one that was cancelled before is noted.
+        is_busy = _is_busy(context.instance)
+        for run in note_cancelled_runs(zk.runtime, context.instance):
+            context.log.warning("Run %s was cancelled; %s days wait for a word.", run.run_id, len(run.days))
+        wanted = [] if away or is_busy else _due_runs(zk.runtime, zk.now())
+    except SYSTEM_ERRORS as error:
+        return dg.SkipReason(str(error))
+    if not wanted:
+        reasons = dict.fromkeys((*problems, *away))
+        return dg.SkipReason(" ".join(reasons) or "Nothing is asked for, or a run is still at it.")
+    return dg.SensorResult(run_requests=[_request(run) for run in wanted])
+
+
+def _look_at_source(runtime: Runtime, now: datetime) -> Sequence[date]:
+    return ChangeFeed(runtime).look(now).days
+
+
+def _look_at_target(runtime: Runtime, now: datetime) -> Sequence[date]:
+    return TargetFeed(runtime).look(now).days
+
+
+def _away(runtime: Runtime, now: datetime) -> list[str]:
+    """What keeps runs waiting: the last problem of each system that is away."""
+    with runtime.database.transaction() as connection:
+        return [state.problem for state in request_log.active(connection) if state.keeps_runs_waiting(now)]
+
+
+def _is_busy(instance: dg.DagsterInstance) -> bool:
+    """Whether a run that was asked for here is unfinished: what comes meanwhile is gathered into the next.
+
+    A long backfill does not count. Dagster lets no two runs write at a time, and the next one is ours.
+    """
+    ours = dg.RunsFilter(statuses=UNFINISHED, tags={REASON_TAG: CHANGE})
+    return instance.get_runs_count(ours) > 0
+
+
+def _due_runs(runtime: Runtime, now: datetime) -> Sequence[RangeRun]:
+    """The runs to ask for; their requests are due again after a pause, should the run fail.
+
+    Where a range bridges a day that is held, the run leaves that day out.
+    """
+    settings = runtime.settings
+    first_pause = timedelta(seconds=settings.retry_seconds)
+    today = local_day(now, settings.zone)
+    with runtime.database.transaction() as connection:
+        due = runs_for(day_requests.unclaimed(connection), now, settings.start_date, today)
+        for run in due:
+            day_requests.postpone(connection, run.request_ids, now + pause_after(run.tries, first_pause))
+    return due
+
+
+def _request(run: RangeRun) -> dg.RunRequest:
+    return dg.RunRequest(run_key=run.key, tags={**range_tags(run.first, run.last, CHANGE), **AHEAD})
+
+
+# The sensors that alert people: to failed runs, vital signs and changed billed time, and when all is good again.
+
+RUNS_LOOKED_AT = 50
+"""In addition to as many as the threshold: runs may have come after the one that is reported."""
+
+
+@dg.run_failure_sensor(
+    name="failed_runs",
+    monitor_all_code_locations=True,
+    minimum_interval_seconds=10,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
+def failed_runs(context: dg.RunFailureSensorContext, zk: ZkResource) -> None:
+    """Notes each failed run of this instance, whatever started it; `alerts` sends what is to be told of it."""
+    run, settings = context.dagster_run, zk.runtime.settings
+    report = report_of(run, context.failure_event, context.get_step_failure_events())
+    _show_in_console(context, zk.runtime, report.sentence)
+    if run.tags.get(RETRIED_TAG) == "true":
+        return
+    runs = finished_runs(context.instance, run.job_name, settings.alert_after + RUNS_LOOKED_AT)
+    link = run_url(settings.dagster_link, run.run_id)
+    trouble = Trouble(run.job_name, report.sentence, report.cause, report.days, link)
+    alert_failure(zk.runtime, trouble, failures_in_a_row(runs, run.run_id))
+
+
+@dg.sensor(name="alerts", minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING)
+def alerts(context: dg.SensorEvaluationContext, zk: ZkResource) -> dg.SkipReason:
+    """Sends the alerts that wait, and reports vital signs, jobs that work again, and billed time that changed.
+
+    It starts no runs.
+    """
+    try:
+        if not addresses_of(zk.runtime.settings):
+            return dg.SkipReason("Nobody is told of failures: ZK_ALERT_URLS is empty.")
+        _tell_recoveries(zk.runtime, context.instance)
+        with looked(zk.runtime) as signs:
+            # The disk is another one where the web app, which tells of its own, has a machine to itself.
+            alert_signs(zk.runtime, [sign for sign in signs if sign.name not in {DATABASE, DISK}])
+        alert_changed_after_billing(zk.runtime)
+        done = deliver(zk.runtime)
+    except SYSTEM_ERRORS as error:
+        return dg.SkipReason(str(error))
+    except SQLAlchemyError as error:  # It may quote a statement.
+        return dg.SkipReason(f"The database failed just now ({type(error).__name__}). It is tried again.")
+    for problem in done.problems:
+        context.log.warning("%s It is tried again.", problem)
+    if done.sent or done.waiting:
+        return dg.SkipReason(" ".join((f"Sent {done.sent}, waiting {done.waiting}.", *done.problems)))
+    return dg.SkipReason("Nothing is to be told.")
+
+
+def _show_in_console(context: dg.RunFailureSensorContext, runtime: Runtime, sentence: str) -> None:
+    """Keep the sentence with its run. Without a database there is no console either, and people are still alerted."""
+    try:
+        with runtime.database.transaction() as connection:
+            note_failure(connection, context.dagster_run.run_id, redacted(sentence, runtime.settings))
+    except (DatabaseUnavailableError, SQLAlchemyError) as error:
+        context.log.warning("The console will not tell why this run failed. %s", error)
+
+
+def _tell_recoveries(runtime: Runtime, instance: dg.DagsterInstance) -> None:
+    for job_name, incident in open_incidents(runtime).items():
+        newest = next(iter(finished_runs(instance, job_name, RUNS_LOOKED_AT)), None)
+        if newest is None or not newest[1] or _still_failed(instance, incident):
+            continue
+        alert_recovery(runtime, job_name, run_url(runtime.settings.dagster_link, newest[0]))
+
+
+def _still_failed(instance: dg.DagsterInstance, incident: Incident) -> set[date]:
+    """The days of an incident that no run has made good: other days succeed long before them."""
+    return failed_days(instance, incident.days) if incident.days else set()

@@ -1,1 +1,0 @@
-"""Extraction from the source: its directory and its bookings."""

@@ -1,0 +1,177 @@
+"""The accounts of billed bookings: what time sheet, adjustments and credits hold of each, and what is owed still."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from decimal import Decimal
+
+from zk_pipeline.domain import adjustments
+from zk_pipeline.domain.adjustments import Adjustment, Charge, Holding, Owed, Side, in_minutes
+from zk_pipeline.domain.decision import Action, Status
+from zk_pipeline.domain.entries import Entry, stable_hash
+from zk_pipeline.domain.instants import whole_seconds
+from zk_pipeline.domain.ledger import Desired
+from zk_pipeline.domain.mapping import Assignment, Resolver
+from zk_pipeline.domain.plan import DayInputs, Result
+from zk_pipeline.domain.policy import Policy
+from zk_pipeline.domain.reasons import Reason
+from zk_pipeline.domain.records import Timesheet
+from zk_pipeline.domain.rounding import Forecast
+
+
+class Accounts:
+    """Tells what billed bookings owe, with the mappings as they are now."""
+
+    def __init__(self, resolver: Resolver, policy: Policy) -> None:
+        self._resolver = resolver
+        self._policy = policy
+
+    def owed(
+        self,
+        source_id: str,
+        day: date,
+        sheet: Timesheet | None,
+        situation: DayInputs,
+        wanted: tuple[Entry, Desired] | None = None,
+    ) -> Owed:
+        """What a booking owes of which `sheet` was billed and those adjustments were made that the situation knows.
+
+        What is billed counts as the target shows it, rounding included, and what the booking wants as the target would
+        have rounded that.
+        """
+        made = situation.adjusted.get(source_id, ())
+        held = [*_billed(sheet), *(self._holding(adjustment) for adjustment in made)]
+        charges = self._charges(sheet, made, situation)
+        if wanted is None:
+            amounts = adjustments.owed(None, held)
+            home = held[0].side.key if held else None
+            return Owed(
+                source_id,
+                sheet.id if sheet else None,
+                day,
+                adjustments.why(None, held),
+                amounts,
+                amounts,
+                _surplus(home, sheet, made),
+                charges=charges,
+            )
+        entry, desired = wanted
+        forecast = situation.forecast(source_id)
+        possible = forecast.billed(desired.begin, desired.seconds)
+        exact = Holding(_side(desired), desired.seconds)
+        target = replace(exact, seconds=possible[0])
+        amounts = adjustments.owed(target, held)
+        return Owed(
+            source_id,
+            sheet.id if sheet else None,
+            day,
+            adjustments.why(target, held, desired.seconds),
+            amounts,
+            adjustments.owed(exact, held),
+            _surplus(exact.side.key, sheet, made) - desired.seconds,
+            self._doubt(amounts, possible, forecast, situation),
+            entry,
+            charges,
+        )
+
+    def _doubt(
+        self, amounts: Sequence[Holding], possible: Sequence[int], forecast: Forecast, situation: DayInputs
+    ) -> str:
+        """What a person has to know beside the amounts: that Kimai may bill something else than is adjusted."""
+        parts: list[str] = []
+        if not forecast.rules:
+            parts.append("How Kimai rounds is not known.")
+        if len(possible) > 1:
+            others = " or ".join(in_minutes(seconds) for seconds in possible[1:])
+            parts.append(f"By what is known of Kimai's rounding it may also bill {others} min for the booking.")
+        for amount in amounts:
+            if amount.seconds <= 0:
+                continue
+            begin = datetime.combine(situation.today, self._policy.day_start, tzinfo=self._policy.zone)
+            made = forecast.billed(begin, amount.seconds)[0]
+            if made != amount.seconds:
+                parts.append(f"Kimai would round the {in_minutes(amount.seconds)} min to {in_minutes(made)}.")
+            rate = situation.fixed_rate(amount.side.project_id)
+            if rate is not None:
+                parts.append(
+                    f"The project has a fixed rate: a time sheet of {in_minutes(amount.seconds)} min costs "
+                    f"{rate.normalize():f} once more, whatever its length."
+                )
+        return " ".join(parts)
+
+    def _charges(self, sheet: Timesheet | None, made: Sequence[Adjustment], situation: DayInputs) -> tuple[Charge, ...]:
+        """What is charged for a billed time sheet and its adjustments. That it is fixed, only answers to writes say.
+
+        One that costs nothing, and was not exported yet, may only lack its rate.
+        """
+        charges = [replace(adjustment.charge, side=self._holding(adjustment).side) for adjustment in made]
+        if sheet is not None:
+            side = Side(sheet.user_id, sheet.project_id, "", sheet.activity_id)
+            bases = (row.base for row in situation.ledger.values() if row.base is not None)
+            fixed = any(base.id == sheet.id and base.fixed_rate is not None for base in bases)
+            amount = sheet.rate if sheet.billable else Decimal(0)
+            unpriced = sheet.billable and not sheet.rate and sheet.duration_seconds and not sheet.exported
+            charges.append(Charge(side, sheet.duration_seconds, None if unpriced else amount, fixed))
+        return tuple(charges)
+
+    def _holding(self, adjustment: Adjustment) -> Holding:
+        """What an adjustment holds. Its own entry follows the mappings, as every entry does; a credit stays put."""
+        holding = adjustment.holding
+        if holding.seconds > 0 and adjustment.original is not None:
+            found = self._resolver.resolve(adjustments.entry_of(adjustment, adjustment.original))
+            if isinstance(found, Assignment):
+                side = Side(found.user.id, found.project.id, found.project.number, found.activity.id)
+                return replace(holding, side=side)
+        if holding.side.project_id is None:
+            made = self._resolver.project_id(holding.side.project_number)
+            return replace(holding, side=replace(holding.side, project_id=made))
+        return holding
+
+
+def with_owed(line: Result, owed: Owed, situation: DayInputs) -> Result:
+    """The line of a billed booking with what it owes; once that is made up for, nothing is left to do.
+
+    What a person wrote off under these very facts stays so. A time sheet that the ledger does not know is bound, or
+    where that cannot be, asked about.
+    """
+    made, ledger = situation.adjusted.get(owed.source_id, ()), situation.ledger.get(owed.source_id)
+    facts_hash = line.facts_hash
+    if made:
+        # A time sheet that is kept counts as it is from then on; the decision stands all the same.
+        amounts = [(str(amount.side.key), amount.seconds) for amount in owed.unrounded]
+        facts = {"line": line.facts_hash, "made": [adjustment.id for adjustment in made], "owed": amounts}
+        facts_hash = stable_hash(facts)
+    rounded_alike = set(line.diff) == {"duration"} and not owed.doubt
+    even = not owed.amounts and (made or line.status is Status.ORPHANED or rounded_alike)
+    kept = made and ledger is not None and ledger.facts_hash == facts_hash
+    is_bound = owed.kimai_id is None or situation.bound_to(owed.source_id) == owed.kimai_id
+    if (even or kept) and (is_bound or line.draft is not None):
+        parts = [f"{adjustment.minutes.normalize():+f} min on {adjustment.entry_date}." for adjustment in made]
+        return replace(
+            line,
+            status=Status.IN_SYNC,
+            action=Action.NONE if is_bound else Action.LINK,
+            reason=Reason.ADJUSTED,
+            text=" ".join(parts) or owed.reason,
+            facts_hash=facts_hash,
+            rounding_minutes=Decimal(owed.rounding) / 60,
+        )
+    text = " ".join(part for part in (line.text, owed.text) if part)
+    return replace(line, text=text, owed=owed, facts_hash=facts_hash)
+
+
+def _surplus(home: tuple[int, int | str, int] | None, sheet: Timesheet | None, made: Sequence[Adjustment]) -> int:
+    """Seconds of time sheet and adjustments on one side, of these what was decided and not what the target made."""
+    decided = [Holding(adjustment.side, whole_seconds(adjustment.minutes)) for adjustment in made]
+    return sum(holding.seconds for holding in [*_billed(sheet), *decided] if holding.side.key == home)
+
+
+def _billed(sheet: Timesheet | None) -> list[Holding]:
+    """What a billed time sheet holds."""
+    if sheet is None:
+        return []
+    return [Holding(Side(sheet.user_id, sheet.project_id, "", sheet.activity_id), sheet.duration_seconds)]
+
+
+def _side(desired: Desired) -> Side:
+    return Side(desired.user_id, desired.project_id, desired.project_number, desired.activity_id)

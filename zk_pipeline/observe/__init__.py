@@ -1,0 +1,1 @@
+"""Watching the installation: vital signs, alerts, measurements, and the doctor."""

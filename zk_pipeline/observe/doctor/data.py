@@ -1,0 +1,117 @@
+"""Examinations of what is stored: mappings, the unit of bookings, and the vital signs."""
+
+from collections import Counter
+from collections.abc import Iterator
+from decimal import Decimal
+
+from sqlalchemy import make_url, text
+
+from zk_pipeline.connectors.checks import Finding
+from zk_pipeline.connectors.contract import Endpoint
+from zk_pipeline.connectors.zammad.connector import ZammadConnector
+from zk_pipeline.domain.entries import SyncStatus
+from zk_pipeline.domain.mapping import Problem
+from zk_pipeline.domain.plausibility import Fit, judge_unit, plain
+from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
+from zk_pipeline.domain.vital_figures import Level, size
+from zk_pipeline.observe.doctor import systems
+from zk_pipeline.observe.doctor.report import DAYS, Installation
+from zk_pipeline.observe.measurements import looked
+from zk_pipeline.store import quality
+
+# Mappings: agents and activity types with bookings in the last 62 days that nothing in Kimai belongs to.
+
+_NAMED = 5
+
+
+def examine_mappings(installation: Installation) -> Iterator[Finding]:
+    """Resolve the agent and the type of each stored entry as a run would now."""
+    resolver = installation.resolver
+    entries = [entry for entry in installation.entries if entry.sync_status is not SyncStatus.EXCLUDED]
+    if not entries:
+        yield Finding(
+            "mappings",
+            Level.WARN,
+            f"No bookings of the last {DAYS} days were read yet, so nothing is known about their mappings.",
+            "Read some and see what they lack: zk sync --plan --from DAY --to DAY",
+        )
+        return
+    agents: Counter[str] = Counter()
+    types: Counter[str] = Counter()
+    for entry in entries:
+        if isinstance(resolver.user(entry), Problem):
+            agents[entry.user_email or entry.user_name] += 1
+        if isinstance(resolver.activity(entry), Problem):
+            types[entry.activity_name or "(no type)"] += 1
+    yield _finding("agents", "agents", agents, Reason.UNMAPPED_USER)
+    yield _finding("activity types", "activity types", types, Reason.UNMAPPED_ACTIVITY)
+
+
+def _finding(subject: str, what: str, unmapped: Counter[str], reason: Reason) -> Finding:
+    if not unmapped:
+        return Finding(subject, Level.PASS, f"All {what} with bookings in the last {DAYS} days are mapped.")
+    named = ", ".join(f"{name} ({number})" for name, number in unmapped.most_common(_NAMED))
+    more = f" and {len(unmapped) - _NAMED} more" if len(unmapped) > _NAMED else ""
+    text = f"{unmapped.total()} bookings of {len(unmapped)} {what} without mapping: {named}{more}."
+    return Finding(subject, Level.WARN, text, EXPLANATIONS[reason].next_step)
+
+
+# The unit of the bookings: minutes per unit against Zammad's label and the numbers themselves.
+
+_LEVELS = {Fit.FITS: Level.PASS, Fit.UNKNOWN: Level.PASS, Fit.DOUBTFUL: Level.WARN, Fit.CONTRADICTED: Level.FAIL}
+
+
+def examine_units(installation: Installation) -> Iterator[Finding]:
+    """Judge ZK_MINUTES_PER_UNIT by the stored bookings; before there are any, by the newest ones in Zammad."""
+    with installation.reached_source() as connector:
+        endpoint = connector.endpoint if isinstance(connector, ZammadConnector) else None
+    label = systems.unit_label(endpoint) if endpoint else None
+    values = _stored(installation) or _newest(endpoint)
+    judgement = judge_unit(values, installation.runtime.settings.minutes_per_unit, label)
+    level = _LEVELS[judgement.fit]
+    yield Finding("minutes per unit", level, judgement.text, "" if level is Level.PASS else _remedy(judgement.proposal))
+
+
+def _stored(installation: Installation) -> list[Decimal]:
+    with installation.runtime.database.transaction() as connection:
+        return quality.newest_units(connection, installation.source_name, systems.NEWEST)
+
+
+def _newest(endpoint: Endpoint | None) -> list[Decimal]:
+    return systems.newest_units(endpoint) if endpoint else []
+
+
+def _remedy(proposal: Decimal | None) -> str:
+    if proposal is None:
+        return "Ask in which unit the agents book, and set ZK_MINUTES_PER_UNIT to the minutes in it."
+    return (
+        f"Ask in which unit the agents book. If the proposal is right, set ZK_MINUTES_PER_UNIT={plain(proposal)}"
+        " and run zk rederive for what is stored."
+    )
+
+
+# The vital signs as findings, by one look at each, and how large the databases are.
+
+_SIZES = text(
+    """
+    SELECT datname, pg_database_size(datname) FROM pg_database
+    WHERE datname = ANY(:names) AND has_database_privilege(datname, 'CONNECT') ORDER BY datname
+    """
+)
+
+
+def examine_signs(installation: Installation) -> Iterator[Finding]:
+    """Everything that `/api/health` tells, with the details. The systems were asked by their own examinations."""
+    with looked(installation.runtime) as signs:
+        for sign in signs:
+            yield Finding(sign.title.lower(), sign.level, sign.sentence, sign.remedy)
+    yield _sizes(installation)
+
+
+def _sizes(installation: Installation) -> Finding:
+    settings = installation.runtime.settings
+    urls = [secret.get_secret_value() for secret in (settings.database_url, settings.dagster_url) if secret]
+    names = [make_url(url).database for url in urls]
+    with installation.runtime.database.transaction() as connection:
+        sizes = connection.execute(_SIZES, {"names": names}).all()
+    return Finding("sizes", Level.PASS, ", ".join(f"{name} {size(number)}" for name, number in sizes) + ".")

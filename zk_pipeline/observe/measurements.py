@@ -1,0 +1,358 @@
+"""The measurements that the vital signs judge: of the disk, of our database and of Dagster's."""
+
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Generic
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from zk_pipeline.domain.instants import local_day
+from zk_pipeline.domain.vital_figures import (
+    Answer,
+    Facts,
+    Measured,
+    Orchestration,
+    Pace,
+    Reading,
+    Records,
+    Sign,
+    Space,
+    Waiting,
+)
+from zk_pipeline.observe import dagster_tables
+from zk_pipeline.observe.vital_signs import judge
+from zk_pipeline.runtime.run_tags import TARGET_POOL
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.runtime.schedules import CATCH_UP, ScheduleError, plan_of
+from zk_pipeline.runtime.settings import Settings
+from zk_pipeline.store import request_log, runs, stored_settings
+from zk_pipeline.store.database import Database, DatabaseUnavailableError
+
+# Queries on how everything stands, for supervisors and monitoring: few, and each by an index or one count.
+
+AGES = ("day", "week", "longer")
+"""Classes of age: open for less than a day, for less than a week, for longer."""
+
+RESULTS = ("created", "updated", "deleted", "linked", "in_sync", "parked", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """The newest run of the chain, and its entries by result."""
+
+    started_at: datetime
+    results: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What there is and what waits. The oldest are ages in seconds, `last_run` is `None` before the first.
+
+    `conflicts` are by reason and class of age (`AGES`), `requests` those for days, by reason.
+    """
+
+    entries: Mapping[str, int]
+    conflicts: Mapping[tuple[str, str], int]
+    oldest_conflicts: Mapping[str, float]
+    days_waiting: int
+    requests: Mapping[str, int]
+    oldest_requests: Mapping[str, float]
+    deliveries_waiting: int
+    failed_logins: int
+    last_run: LastRun | None
+
+
+def waiting_requests(connection: Connection, first: date, last: date) -> Waiting:
+    """The requests for days of this span, which are those that can be run: a day to come waits for its day."""
+    row = connection.execute(_WAITING, {"first": first, "last": last}).one()
+    return Waiting(row.number, row.due_since, row.asked_at)
+
+
+def waiting_deliveries(connection: Connection) -> Waiting:
+    """The webhooks of the source in use that were not looked into yet."""
+    query = text(
+        """
+        SELECT count(*) AS number, min(d.received_at) AS oldest FROM sync.webhook_deliveries d
+        WHERE d.processed_at IS NULL AND d.connector IN (SELECT name FROM sync.connectors WHERE active)
+        """
+    )
+    row = connection.execute(query).one()
+    return Waiting(row.number, row.oldest, row.oldest)
+
+
+def newest_failure(connection: Connection) -> str:
+    """What the newest run of the chain tells the operator, if it failed."""
+    query = text("SELECT failure FROM sync.sync_runs ORDER BY started_at DESC LIMIT 1")
+    return connection.execute(query).scalar() or ""
+
+
+def figures(connection: Connection) -> Figures:
+    """Everything that is counted."""
+    by_state = connection.execute(text("SELECT state, count(*) FROM sync.pushes GROUP BY state")).all()
+    open_conflicts = connection.execute(_CONFLICTS).all()
+    requests = connection.execute(_REQUESTS).all()
+    waiting = connection.execute(
+        text(
+            f"""
+            SELECT (SELECT count(DISTINCT day) FROM sync.day_requests WHERE {_OPEN}) AS days,
+                (SELECT count(*) FROM sync.webhook_deliveries WHERE processed_at IS NULL) AS deliveries,
+                (SELECT count(*) FROM sync.failed_logins WHERE at > now() - interval '1 hour') AS logins
+            """  # noqa: S608 (a constant of ours)
+        )
+    ).one()
+    return Figures(
+        entries={row[0]: row[1] for row in by_state},
+        conflicts={(row.reason, row.age): row.number for row in open_conflicts},
+        oldest_conflicts=_largest((row.reason, row.seconds) for row in open_conflicts),
+        days_waiting=waiting.days,
+        requests={row.reason: row.number for row in requests},
+        oldest_requests={row.reason: row.seconds for row in requests},
+        deliveries_waiting=waiting.deliveries,
+        failed_logins=waiting.logins,
+        last_run=_last_run(connection),
+    )
+
+
+def _largest(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name, value in pairs:
+        found[name] = max(value, found.get(name, value))
+    return found
+
+
+def _last_run(connection: Connection) -> LastRun | None:
+    query = text("SELECT started_at, counts FROM sync.sync_runs ORDER BY started_at DESC LIMIT 1")
+    row = connection.execute(query).first()
+    return None if row is None else LastRun(row.started_at, {name: row.counts.get(name, 0) for name in RESULTS})
+
+
+_CONFLICTS = text(
+    """
+    SELECT reason, age, count(*) AS number, max(seconds) AS seconds
+    FROM (
+        SELECT reason, EXTRACT(EPOCH FROM now() - opened_at)::float8 AS seconds,
+            CASE WHEN opened_at > now() - interval '1 day' THEN 'day'
+                WHEN opened_at > now() - interval '7 days' THEN 'week' ELSE 'longer' END AS age
+        FROM sync.conflicts WHERE resolution_status = 'open'
+    ) AS waiting
+    GROUP BY reason, age
+    """
+)
+_OPEN = """claimed_by_run IS NULL AND NOT EXISTS (
+    SELECT FROM sync.cancelled_runs c WHERE sync.day_requests.day = ANY (c.held_days)
+)"""
+"""Which requests wait for a run, and so may age. Days that are held wait for a person instead (`requests.is_held`)."""
+
+_REQUESTS = text(
+    f"""
+    SELECT reason, count(*) AS number, EXTRACT(EPOCH FROM now() - min(requested_at))::float8 AS seconds
+    FROM sync.day_requests WHERE {_OPEN} GROUP BY reason
+    """  # noqa: S608 (a constant of ours)
+)
+_WAITING = text(
+    f"""
+    SELECT count(*) AS number, min(requested_at) AS asked_at,
+        min(GREATEST(requested_at, not_before)) FILTER (WHERE not_before <= now()) AS due_since
+    FROM sync.day_requests WHERE {_OPEN} AND day BETWEEN :first AND :last
+    """  # noqa: S608 (a constant of ours)
+)
+
+# The instruments of the vital signs: reads of the disk, of our database and of Dagster's.
+#
+# Nothing is sent to Zammad or Kimai: how they answer is known from our own runs and sensors.
+
+SECONDS_BETWEEN_LOOKS = 10.0
+SECONDS_BETWEEN_ANSWERS = 2.0
+"""The database is asked more often: a load balancer goes by it."""
+
+LONGEST_QUERY = 5000
+"""Milliseconds. What a lock holds up is given up, and counts as not measured."""
+
+OTHER_SENSORS = ("alerts", "failed_runs", "marts_after_deep_check")
+"""Sensors beside `demand`, which ticks as ZK_SENSOR_SECONDS says."""
+
+OTHER_SENSORS_TICK = timedelta(seconds=30)
+
+_log = logging.getLogger(__name__)
+
+
+class Instrument(Generic[Facts]):
+    """Measures one thing; `take` may raise and may hang, and then only this reading grows old."""
+
+    def __init__(self, name: str, take: Callable[[], Facts], seconds: float) -> None:
+        self.name = name
+        self.seconds = seconds
+        self._take = take
+        self.reading: Reading[Facts] = Reading(datetime.now(UTC))
+
+    def look(self) -> None:
+        """Measure now. What fails leaves the last figures, with the reason why there are no newer ones."""
+        try:
+            facts = self._take()
+        except (DatabaseUnavailableError, SQLAlchemyError, OSError) as error:
+            self.reading = replace(self.reading, problem=_told(error))
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is told, and the next look comes)
+            _log.exception("The vital sign %s cannot be measured.", self.name)
+            self.reading = replace(self.reading, problem=f"An unexpected {type(error).__name__}; the log has it.")
+        else:
+            self.reading = Reading(self.reading.since, facts, datetime.now(UTC))
+
+
+class Instruments:
+    """All instruments of one process. Release its connections with `close`."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        settings = runtime.settings
+        self._pace = pace_of(settings)
+        self._dagster_database: Database | None = None
+        self.database = Instrument("database", lambda: _answer(runtime), SECONDS_BETWEEN_ANSWERS)
+        self.disk = Instrument("disk", lambda: _spaces(settings.home), SECONDS_BETWEEN_LOOKS)
+        self.records = Instrument("records", lambda: _records(runtime), SECONDS_BETWEEN_LOOKS)
+        self.dagster: Instrument[Orchestration] | None = None
+        if settings.dagster_url is not None:
+            database = dagster_tables.connected(settings.dagster_url.get_secret_value())
+            self._dagster_database = database
+            self.dagster = Instrument("dagster", lambda: _orchestration(database), SECONDS_BETWEEN_LOOKS)
+
+    def every(self) -> list[Instrument[Any]]:
+        """Each instrument that there is."""
+        found: list[Instrument[Any] | None] = [self.database, self.disk, self.records, self.dagster]
+        return [instrument for instrument in found if instrument is not None]
+
+    def signs(self) -> list[Sign]:
+        """What the newest readings mean now."""
+        dagster = self.dagster.reading if self.dagster else None
+        measured = Measured(self.database.reading, self.disk.reading, self.records.reading, dagster)
+        return judge(measured, self._pace, datetime.now(UTC))
+
+    def close(self) -> None:
+        """Release the connections."""
+        if self._dagster_database is not None:
+            self._dagster_database.close()
+
+
+class Watch:
+    """Measures in the background at a fixed pace, each instrument in a thread of its own, whoever wants to know.
+
+    A measurement that hangs stops nothing but itself: its figures grow too old, and that is a failed sign.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._instruments = Instruments(runtime)
+        self._end = threading.Event()
+        self._first_answer = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self, seconds_for_first_answer: float = 2.0) -> None:
+        """Begin, and wait a little for the first word of the database, so that nobody is told of a missing one."""
+        for instrument in self._instruments.every():
+            # No thread keeps the process from ending: one that hangs would.
+            thread = threading.Thread(
+                target=self._keep_looking, args=(instrument,), name=f"watch {instrument.name}", daemon=True
+            )
+            thread.start()
+            self._threads.append(thread)
+        self._first_answer.wait(seconds_for_first_answer)
+
+    def stop(self, seconds: float = 2.0) -> None:
+        """End; a measurement under way is waited for that long."""
+        self._end.set()
+        deadline = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self._instruments.close()
+
+    def signs(self) -> list[Sign]:
+        """What the newest readings mean now; never waits."""
+        return self._instruments.signs()
+
+    def _keep_looking(self, instrument: Instrument[Any]) -> None:
+        while not self._end.is_set():
+            instrument.look()
+            if instrument is self._instruments.database:
+                self._first_answer.set()
+            self._end.wait(instrument.seconds)
+
+
+@contextmanager
+def looked(runtime: Runtime) -> Iterator[list[Sign]]:
+    """The signs by one look at everything, one after the other."""
+    instruments = Instruments(runtime)
+    try:
+        for instrument in instruments.every():
+            instrument.look()
+        yield instruments.signs()
+    finally:
+        instruments.close()
+
+
+def pace_of(settings: Settings) -> Pace:
+    """What the bounds need of the settings."""
+    sensors = {**dict.fromkeys(OTHER_SENSORS, OTHER_SENSORS_TICK), "demand": timedelta(seconds=settings.sensor_seconds)}
+    polls = {"source": settings.poll_seconds, "target": settings.kimai_poll_seconds}
+    return Pace({role: timedelta(seconds=seconds) for role, seconds in polls.items()}, sensors)
+
+
+def _answer(runtime: Runtime) -> Answer:
+    began = time.monotonic()
+    try:
+        with runtime.database.transaction() as connection:
+            connection.execute(text("SELECT 1"))
+    except (DatabaseUnavailableError, SQLAlchemyError) as error:
+        _log.warning("The database does not answer: %s", problem := _told(error))
+        return Answer(None, problem)
+    return Answer(time.monotonic() - began)
+
+
+def _spaces(home: Path) -> Sequence[Space]:
+    """The home, and the embedded database if it lies on another file system."""
+    home = next(path for path in (home, *home.resolve().parents) if path.exists())
+    data = home / "postgres"
+    places = [home, data] if data.is_dir() and data.stat().st_dev != home.stat().st_dev else [home]
+    usages = [(str(path), shutil.disk_usage(path)) for path in places]
+    return [Space(path, usage.free, usage.total) for path, usage in usages]
+
+
+def _records(runtime: Runtime) -> Records:
+    settings, now = runtime.settings, datetime.now(UTC)
+    with runtime.database.transaction() as connection:
+        _hurry(connection)
+        due, problem = None, ""
+        try:
+            plan = plan_of(settings, CATCH_UP, stored_settings.load(connection))
+            due = plan.last_due(now) if plan.on else None
+        except ScheduleError as error:
+            problem = str(error)
+        return Records(
+            systems=request_log.systems(connection),
+            requests=waiting_requests(connection, settings.start_date, local_day(now, settings.zone)),
+            deliveries=waiting_deliveries(connection),
+            synced_at=runs.last_carried_out(connection, settings.timezone),
+            catch_up_due=due,
+            schedule_problem=problem,
+            failure=newest_failure(connection),
+        )
+
+
+def _orchestration(database: Database) -> Orchestration:
+    with database.transaction() as connection:
+        _hurry(connection)
+        return dagster_tables.orchestration(connection, TARGET_POOL)
+
+
+def _hurry(connection: Connection) -> None:
+    connection.execute(text(f"SET LOCAL statement_timeout = {LONGEST_QUERY}"))
+
+
+def _told(error: Exception) -> str:
+    """The error in one line, without statement and values."""
+    told = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+    return told.strip().partition("\n")[0]

@@ -1,0 +1,1 @@
+"""Operating the pipeline: syncs and their runs, schedules, connectors, the overview."""

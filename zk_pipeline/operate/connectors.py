@@ -1,0 +1,339 @@
+"""Connectors: where both systems are, with which token, whether they let us work, and whether they are new enough."""
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlalchemy import Connection
+
+from zk_pipeline.connectors.checks import Validation
+from zk_pipeline.connectors.contract import Endpoint, SourceConnector, TargetConnector
+from zk_pipeline.connectors.plugins import broken_plugins, source_kinds, target_kinds
+from zk_pipeline.connectors.ssrf_guard import REMEDY, checked_base_url, checked_token, leads_to_forbidden
+from zk_pipeline.domain.vital_figures import Level
+from zk_pipeline.identity.actors import Actor, OperationError, StaleError, UnknownError
+from zk_pipeline.runtime.runtime import ROLES, Role, Runtime, SetupError
+from zk_pipeline.store import audit, connectors, request_log
+from zk_pipeline.store.connectors import Connector, SecondSourceError, StoredConnector
+from zk_pipeline.store.database import DatabaseUnavailableError
+from zk_pipeline.store.encryption import EncryptionError
+
+# Connectors: where the two systems are, with which token, which of them are used, and whether they let us work.
+#
+# A token goes in and never comes out. It is sent to the address alone that it was given for: whoever changes the
+# address gives the token again.
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """An activity of the target, or a type of the source. `project_id` is set where it belongs to one project only."""
+
+    id: int
+    name: str
+    active: bool
+    project_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorState:
+    """A connector, and when its system was last read with success: `None` before the first time, and when unused."""
+
+    connector: Connector
+    read_at: datetime | None
+
+
+def kinds() -> dict[str, Role]:
+    """The installed kinds of connectors, each with its role."""
+    sources: dict[str, Role] = dict.fromkeys(source_kinds(), "source")
+    targets: dict[str, Role] = dict.fromkeys(target_kinds(), "target")
+    return targets | sources
+
+
+def listed(runtime: Runtime) -> list[Connector]:
+    """All connectors, those that are not used as well."""
+    with runtime.database.transaction() as connection:
+        return connectors.every(connection)
+
+
+def standings(runtime: Runtime) -> list[ConnectorState]:
+    """All connectors with how they stand."""
+    with runtime.database.transaction() as connection:
+        reads = {row.name: row.read_at for row in request_log.systems(connection)}
+        rows = connectors.every(connection)
+    return [ConnectorState(row, reads.get(row.name)) for row in rows]
+
+
+def one(runtime: Runtime, connector_id: int) -> Connector:
+    """One connector. Raises `UnknownError`."""
+    with runtime.database.transaction() as connection:
+        return _found(connection, connector_id)
+
+
+def create(runtime: Runtime, actor: Actor, *, name: str, kind: str, base_url: str, token: str) -> Connector:
+    """Store a connector; it is used at once if there is no other of its role in use, and never was another source.
+
+    `name` stands in the markers of time sheets and never changes. Raises `OperationError` for a value that cannot be,
+    `StaleError` when there is one of that name.
+    """
+    wanted = _checked(name, kind, base_url, token)
+    with runtime.database.transaction() as connection:
+        connector_id = connectors.insert_new(connection, wanted, runtime.cipher)
+        if connector_id is None:
+            raise StaleError(f"name: there is a connector {name!r} already. Change that one, or choose another name.")
+        is_needed = not any(row.active and row.role == wanted.role for row in connectors.every(connection))
+        if is_needed and not connectors.has_bookings_of_another(connection, _found(connection, connector_id)):
+            connectors.set_active(connection, connector_id, active=True)
+        stored = _found(connection, connector_id)
+        _record(connection, actor, "connector.created", stored, _about(stored))
+        return stored
+
+
+def change(
+    runtime: Runtime,
+    actor: Actor,
+    connector_id: int,
+    *,
+    base_url: str | None = None,
+    token: str | None = None,
+    active: bool | None = None,
+) -> Connector:
+    """Change address or token of a connector, or whether it is used: all of it, or nothing where anything is refused.
+
+    A new address needs the token again; kind and role are fixed. Raises `UnknownError`, `OperationError` for a value
+    that cannot be, `SetupError` where the new address of a target does not hold what was written to it, and
+    `StaleError` as `activate` does.
+    """
+    # Name servers may take their time; nobody should wait for the row meanwhile.
+    known = one(runtime, connector_id)
+    address = None if base_url is None else _checked_address(known.name, base_url)
+    if address is not None and token is not None and known.role == "target":
+        secret = _checked_token(known.name, token)
+        runtime.require_same_target(StoredConnector(known.name, known.role, known.kind, address, secret))
+    with runtime.database.transaction() as connection:
+        current = _found(connection, connector_id, lock=True)
+        changed = _change(connection, runtime, actor, current, address, token)
+        return changed if active is None else _switch(connection, actor, changed, active=active)
+
+
+def put(runtime: Runtime, actor: Actor, *, kind: str, base_url: str, token: str) -> Connector:
+    """Store the connector that is named after its kind, or change it, and use it. Raises as `create` does."""
+    wanted = _checked(kind, kind, base_url, token)
+    with runtime.database.transaction() as connection:
+        current = connectors.by_name(connection, kind)
+    if current is None:
+        created = create(runtime, actor, name=kind, kind=kind, base_url=base_url, token=token)
+        return activate(runtime, actor, created.id)
+    return change(runtime, actor, current.id, base_url=wanted.base_url, token=token, active=True)
+
+
+def activate(runtime: Runtime, actor: Actor, connector_id: int) -> Connector:
+    """Use this connector, and no other of its role.
+
+    Raises `UnknownError`, and `StaleError` for a source where there are bookings of another one.
+    """
+    return change(runtime, actor, connector_id, active=True)
+
+
+def deactivate(runtime: Runtime, actor: Actor, connector_id: int) -> Connector:
+    """Use this connector no longer; what was done with it stays. Raises `UnknownError`."""
+    return change(runtime, actor, connector_id, active=False)
+
+
+def delete(runtime: Runtime, actor: Actor, connector_id: int) -> None:
+    """Remove a connector that nothing depends on. Raises `UnknownError`, and `StaleError` when something does."""
+    with runtime.database.transaction() as connection:
+        current = _found(connection, connector_id, lock=True)
+        dependents = list(connectors.dependents(connection, current))
+        if dependents:
+            raise StaleError(
+                f"The connector {current.name!r} cannot be deleted: there are {_enumerated(dependents)} that depend on "
+                "it. Deactivate it instead."
+            )
+        connectors.remove(connection, connector_id)
+        _record(connection, actor, "connector.deleted", current, _about(current))
+
+
+def test(runtime: Runtime, connector_id: int) -> Validation:
+    """Try connection, version and permissions; problems are findings. Writes nothing there.
+
+    Raises `UnknownError`, and `SetupError` when its kind is not installed or its address or token cannot be used.
+    """
+    with _opened(runtime, connector_id) as connector:
+        return connector.validate()
+
+
+def validated(runtime: Runtime, stored: StoredConnector) -> Validation:
+    """Try a connector that may not be stored yet. Raises `SetupError` as `test` does."""
+    with runtime.opened(stored) as connector:
+        return connector.validate()
+
+
+def activities(runtime: Runtime, connector_id: int) -> list[Activity]:
+    """The activities that a target has, or the activity types of a source, as they are there now, by name.
+
+    Raises as `test` does, and the connector's own errors.
+    """
+    with _opened(runtime, connector_id) as connector:
+        if isinstance(connector, SourceConnector):
+            found = [Activity(row.id, row.name, row.active) for row in connector.fetch_types().activity_types]
+        else:
+            activities = connector.fetch_directory().activities
+            found = [Activity(row.id, row.name, row.visible, row.project_id) for row in activities]
+    return sorted(found, key=lambda row: (row.name.casefold(), row.id))
+
+
+@contextmanager
+def _opened(runtime: Runtime, connector_id: int) -> Iterator[SourceConnector | TargetConnector]:
+    with runtime.database.transaction() as connection:
+        stored = connectors.with_token(connection, connector_id, runtime.cipher)
+    if stored is None:
+        raise _unknown(connector_id)
+    with runtime.opened(stored) as connector:
+        yield connector
+
+
+def _switch(connection: Connection, actor: Actor, current: Connector, *, active: bool) -> Connector:
+    if current.active == active:
+        return current
+    if active:
+        _require_only_source(connection, current)
+    connectors.set_active(connection, current.id, active=active)
+    event = "connector.activated" if active else "connector.deactivated"
+    _record(connection, actor, event, current, _about(current))
+    return _found(connection, current.id)
+
+
+def _require_only_source(connection: Connection, connector: Connector) -> None:
+    try:
+        connectors.require_only_source(connection, connector)
+    except SecondSourceError as error:
+        raise StaleError(str(error)) from error
+
+
+def _change(
+    connection: Connection,
+    runtime: Runtime,
+    actor: Actor,
+    current: Connector,
+    wanted: str | None,
+    token: str | None,
+) -> Connector:
+    address = current.base_url if wanted is None else wanted
+    if address != current.base_url and token is None:
+        raise OperationError(
+            "token: the address changes, and a token is only sent to the address that it was given for. Give the "
+            "token again."
+        )
+    secret = None if token is None else _checked_token(current.name, token)
+    fields = [name for name, differs in (("base_url", address != current.base_url), ("token", secret)) if differs]
+    if not fields:
+        return current
+    connectors.change(connection, current.id, runtime.cipher, base_url=address, token=secret)
+    after = _found(connection, current.id)
+    _record(connection, actor, "connector.changed", after, {"fields": fields, "base_url": address})
+    return after
+
+
+def _checked(name: str, kind: str, base_url: str, token: str) -> StoredConnector:
+    installed = kinds()
+    if kind not in installed:
+        for broken in broken_plugins():
+            if broken.kind == kind:
+                raise OperationError(f"kind: {broken}")
+        known = ", ".join(sorted(installed))
+        raise OperationError(f"kind: {kind!r} is not installed. Choose one of these: {known}.")
+    if not _NAME.fullmatch(name):
+        raise OperationError(
+            f"name: {name[:80]!r} cannot stand in a marker. Use up to 40 small letters, digits and hyphens, a letter "
+            "first."
+        )
+    return StoredConnector(name, installed[kind], kind, _checked_address(name, base_url), _checked_token(name, token))
+
+
+def _checked_address(name: str, base_url: str) -> str:
+    try:
+        address = checked_base_url(Endpoint(name, base_url, ""))
+    except ValueError as error:
+        raise OperationError(f"base_url: {error}") from error
+    host = urlsplit(address).hostname or ""
+    if leads_to_forbidden(host):
+        raise OperationError(f"base_url: {host} leads to an address that is forbidden. {REMEDY}")
+    return address
+
+
+def _checked_token(name: str, token: str) -> str:
+    try:
+        return checked_token(Endpoint(name, "", token))
+    except ValueError as error:
+        raise OperationError(f"token: {error}") from error
+
+
+def _found(connection: Connection, connector_id: int, *, lock: bool = False) -> Connector:
+    found = connectors.by_id(connection, connector_id, lock=lock)
+    if found is None:
+        raise _unknown(connector_id)
+    return found
+
+
+def _unknown(connector_id: int) -> UnknownError:
+    return UnknownError(f"There is no connector {connector_id}. Look at the list of connectors.")
+
+
+def _record(connection: Connection, actor: Actor, event: str, connector: Connector, detail: dict[str, Any]) -> None:
+    audit.append(connection, [actor.did(event, f"connector:{connector.name}", detail)])
+
+
+def _about(connector: Connector) -> dict[str, Any]:
+    """What the audit trail keeps: all but the token."""
+    return {"kind": connector.kind, "role": connector.role, "base_url": connector.base_url}
+
+
+def _enumerated(names: list[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+# Whether Zammad and Kimai are new enough, looked at when everything starts: told, and never waited for.
+
+SECONDS_TO_ANSWER = 5.0
+
+
+def report_in_background(runtime: Runtime, tell: Callable[[str], None]) -> threading.Thread:
+    """Tell a sentence for each system that is too old, by a thread that does not keep the process from ending."""
+    thread = threading.Thread(target=_tell, args=(runtime, tell), name="versions", daemon=True)
+    thread.start()
+    return thread
+
+
+def too_old(runtime: Runtime) -> Iterator[str]:
+    """A sentence and its remedy for each system whose version is older than supported.
+
+    A system that does not answer within some seconds, has no connector yet or keeps its version to itself is none of
+    them: the doctor looks at those. Raises `DatabaseUnavailableError`.
+    """
+    limits = {"http_timeout": SECONDS_TO_ANSWER, "http_attempts": 1}
+    brief = replace(runtime, settings=runtime.settings.model_copy(update=limits))
+    for role in ROLES:
+        try:
+            with brief.source() if role == "source" else brief.target() as connector:
+                findings = connector.version_findings()
+        except (SetupError, EncryptionError):
+            continue
+        for finding in findings:
+            if finding.level is Level.FAIL:
+                yield f"{finding.text} {finding.remedy}"
+
+
+def _tell(runtime: Runtime, tell: Callable[[str], None]) -> None:
+    try:
+        for sentence in too_old(runtime):
+            tell(sentence)
+    except DatabaseUnavailableError as error:
+        tell(f"The versions of the systems are not known. {error}")

@@ -1,0 +1,77 @@
+"""The figures of the dashboard: what is connected, what waits, what was carried over, and how fresh it is."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+from zk_pipeline.domain.instants import local_day
+from zk_pipeline.identity.actors import OperationError
+from zk_pipeline.operate import overview, runs
+from zk_pipeline.operate.overview import DayMinutes
+from zk_pipeline.operate.runs import Run
+from zk_pipeline.operate.sync import SyncStatus, status_of
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.store import runs as run_lists
+from zk_pipeline.store.connectors import addresses
+
+DAYS_SHOWN = 30
+LONGEST_SERIES = 366
+
+
+@dataclass(frozen=True, slots=True)
+class Kpi:
+    """The figures. Minutes are those of bookings whose time sheets are in Kimai, by work day of the business zone.
+
+    `last_run` is the newest run of any kind with its status; `series` has the days on which something was booked.
+    """
+
+    active_connectors: int
+    minutes_today: Decimal
+    minutes_this_month: Decimal
+    status: SyncStatus
+    last_run: Run | None
+    series: tuple[DayMinutes, ...]
+
+
+def figures(runtime: Runtime, first: date | None = None, last: date | None = None) -> Kpi:
+    """The figures of now, and the minutes per day from `first` to `last`: this month and 30 days unless given.
+
+    Raises `OperationError` for a series that ends before it begins, or is too long.
+    """
+    settings = runtime.settings
+    today = local_day(datetime.now(UTC), settings.zone)
+    until = last or today
+    month = today.replace(day=1)
+    since = first or min(month, _days_before(until, DAYS_SHOWN - 1))
+    _check(since, until)
+    with runtime.database.transaction() as connection:
+        names = addresses(connection)
+        number = overview.active_connectors(connection)
+        waiting = overview.what_waits(connection)
+        synced_at = run_lists.last_carried_out(connection, settings.timezone)
+        newest = run_lists.page(connection, 1, 0)
+        series = overview.minutes_by_day(connection, names, since, until)
+        covered = since <= month and today <= until
+        of_month = series if covered else overview.minutes_by_day(connection, names, month, today)
+    synced = {row.day: row.synced for row in of_month if month <= row.day <= today}
+    return Kpi(
+        active_connectors=number,
+        minutes_today=synced.get(today, overview.ZERO),
+        minutes_this_month=sum(synced.values(), overview.ZERO),
+        status=status_of(synced_at, waiting),
+        last_run=next(iter(runs.to_runs(runtime, newest)), None),
+        series=tuple(series),
+    )
+
+
+def _days_before(day: date, number: int) -> date:
+    """So many days earlier, or the first day there is."""
+    return date.fromordinal(max(1, day.toordinal() - number))
+
+
+def _check(since: date, until: date) -> None:
+    if until < since:
+        raise OperationError(f"to {until} lies before from {since}. Swap them.")
+    number = (until - since).days + 1
+    if number > LONGEST_SERIES:
+        raise OperationError(f"from {since} to {until} are {number} days; at most {LONGEST_SERIES} can be shown.")

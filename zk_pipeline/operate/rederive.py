@@ -1,0 +1,204 @@
+"""Deriving what is stored again, after a setting changed that decided it: the day, time and project of bookings.
+
+What is closed or billed stays as it was, under the settings that it was recorded with. Nothing is written to Kimai
+here: the days that changed are asked for, and their runs carry out the difference as any other plan.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from zk_pipeline.domain.changed_days import LONGEST_RANGE
+from zk_pipeline.domain.entries import Entry
+from zk_pipeline.domain.instants import local_day
+from zk_pipeline.domain.write_protection import Locks, first_open_day
+from zk_pipeline.identity.actors import Actor
+from zk_pipeline.runtime.runtime import Runtime, SettingChange, changed_settings
+from zk_pipeline.stages.read_source import SUBJECT
+from zk_pipeline.stages.reconcile import DerivedEntries
+from zk_pipeline.store import audit, day_requests, entries, periods, stored_settings
+from zk_pipeline.store.stored_settings import StoredBooking
+
+_OF_PROJECTS = frozenset({"project_strategy", "fixed_project"})
+
+
+@dataclass(frozen=True, slots=True)
+class Rederived:
+    """What was derived again, or would be.
+
+    `days` are asked for. Of the bookings, `moved` change their day, `changed` their begin or minutes, and `timesheets`
+    have a time sheet in Kimai that is then updated. `kept` bookings on `kept_days` are closed or billed and stay as
+    they are; `unfollowed` lie before the first day that is synced, and stay too.
+    """
+
+    changes: tuple[SettingChange, ...]
+    days: tuple[date, ...] = ()
+    moved: int = 0
+    changed: int = 0
+    timesheets: int = 0
+    kept: int = 0
+    kept_days: tuple[date, ...] = ()
+    unfollowed: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `zk rederive --json` prints."""
+        return {
+            "changes": [{"setting": row.variable, "from": row.before, "to": row.after} for row in self.changes],
+            "days": [str(day) for day in self.days],
+            "bookings_moved": self.moved,
+            "bookings_changed": self.changed,
+            "timesheets": self.timesheets,
+            "kept": self.kept,
+            "kept_days": [str(day) for day in self.kept_days],
+            "unfollowed": self.unfollowed,
+        }
+
+
+def rederive(runtime: Runtime, actor: Actor, *, plan: bool = False) -> Rederived:
+    """Derive all that is stored again by the settings of now and ask for the days that changed, in one transaction.
+
+    A plan does the same and takes it back, so that it shows what happens. Without a change nothing is done. Raises
+    `SetupError` before there are connectors.
+    """
+    with runtime.database.transaction() as connection, connection.begin_nested() as tried:
+        done = _rederive(connection, runtime, actor)
+        if plan:
+            tried.rollback()
+    return done
+
+
+def _rederive(connection: Connection, runtime: Runtime, actor: Actor) -> Rederived:
+    stored_settings.hold(connection, alone=True)
+    recorded, now = stored_settings.latest(connection), runtime.settings.decided
+    if recorded is None or not stored_settings.decided_facts(connection):
+        return Rederived(())  # The next start records the settings of now.
+    changes = tuple(changed_settings(recorded.value, now))
+    if not changes:
+        return Rederived(())
+    source, target = runtime.stored("source").name, runtime.stored("target").name
+    number = stored_settings.record(connection, now, actor.name)
+    stored = list(stored_settings.bookings(connection, source))
+    sorted_out = _Sorted(runtime, _Closed(connection, runtime, source, target), stored)
+    derived = _Derived()
+    if any(change.name != "start_date" for change in changes):  # The first day alone changes nothing of the others.
+        stored_settings.derive_under(connection, source, number, sorted_out.staying)
+        stored_settings.move(connection, source, target, {id_: day for id_, (_, day) in sorted_out.moved.items()})
+        derived = _derive(connection, runtime, sorted_out, projects=any(row.name in _OF_PROJECTS for row in changes))
+    days = derived.days | _border(connection, runtime, source, changes)
+    today = local_day(datetime.now(UTC), runtime.settings.zone)
+    asked = {day for day in days if runtime.settings.start_date <= day <= today}
+    day_requests.ask(connection, asked, day_requests.REDERIVED)
+    bound = stored_settings.bound(connection, target, derived.written)
+    done = Rederived(
+        changes,
+        tuple(sorted(asked)),
+        len(derived.moved),
+        len(derived.changed),
+        len(bound),
+        len(sorted_out.kept),
+        tuple(sorted({row.work_day for row in sorted_out.kept})),
+        len(sorted_out.unfollowed),
+    )
+    detail = {**done.to_json(), "days": len(asked), "kept_days": len(done.kept_days)}
+    audit.append(connection, [audit.AuditEvent("settings.rederived", actor.name, "settings", detail)])
+    return done
+
+
+class _Closed:
+    """The days on which nothing may change: those of closed months, locked ones, and those with billed time sheets."""
+
+    def __init__(self, connection: Connection, runtime: Runtime, source: str, target: str) -> None:
+        settings = runtime.settings
+        first_open = first_open_day(settings.locked_before, local_day(datetime.now(UTC), settings.zone))
+        self._locks = Locks(settings.zone, first_open, periods.closed_months(connection))
+        self._billed = stored_settings.billed_days(connection, source, target)
+
+    def __contains__(self, day: date) -> bool:
+        return day in self._billed or self._locks.is_closed(day)
+
+
+class _Sorted:
+    """The stored bookings by what becomes of them."""
+
+    def __init__(self, runtime: Runtime, closed: _Closed, stored: Iterable[StoredBooking]) -> None:
+        zone, start = runtime.settings.zone, runtime.settings.start_date
+        self.kept: list[StoredBooking] = []
+        self.unfollowed: list[StoredBooking] = []
+        self.moved: dict[int, tuple[date, date]] = {}
+        """Their former and their new day."""
+        self.days: set[date] = set()
+        """The days of what is derived again, former and new."""
+        for row in stored:
+            day = local_day(row.created_at, zone)
+            if row.work_day in closed or day in closed:
+                self.kept.append(row)
+            elif min(row.work_day, day) < start:
+                self.unfollowed.append(row)
+            else:
+                self.days |= {row.work_day, day}
+                if day != row.work_day:
+                    self.moved[row.id] = row.work_day, day
+
+    @property
+    def staying(self) -> set[int]:
+        """The bookings that stay as they are."""
+        return {row.id for row in (*self.kept, *self.unfollowed)}
+
+
+class _Derived:
+    """What deriving again changed: days, and bookings by their source ids; `written` may show in Kimai."""
+
+    def __init__(self) -> None:
+        self.days: set[date] = set()
+        self.moved: set[str] = set()
+        self.changed: set[str] = set()
+        self.written: set[str] = set()
+
+
+def _derive(connection: Connection, runtime: Runtime, wanted: _Sorted, *, projects: bool) -> _Derived:
+    """Replace the entries of these days, a month of them at a time."""
+    source, found = runtime.stored("source").name, _Derived()
+    staying = {str(id_) for id_ in wanted.staying}
+    for chunk in _chunks(sorted(wanted.days)):
+        derivation = DerivedEntries(connection, runtime, source, chunk[0], chunk[-1])
+        for day in chunk:
+            rows = derivation.of_day(connection, day)
+            before = entries.entries_of(connection, source, [row.source_id for row in rows])
+            entries.replace_day(connection, source, day, rows)
+            changed = {row.source_id for row in rows if _differs(row, before)}
+            found.changed |= changed
+            written = {row.source_id for row in rows} - staying if projects else changed
+            found.written |= written
+            if changed or written:
+                found.days.add(day)
+    found.moved = {str(id_) for id_ in wanted.moved}
+    found.days |= {day for days in wanted.moved.values() for day in days}
+    return found
+
+
+def _differs(row: Entry, before: Mapping[str, Entry]) -> bool:
+    former = before.get(row.source_id)
+    return former is None or (former.begin_at, former.time_minutes) != (row.begin_at, row.time_minutes)
+
+
+def _chunks(days: list[date]) -> Iterable[list[date]]:
+    """Days in groups that span a month at most."""
+    chunk: list[date] = []
+    for day in days:
+        if chunk and (day - chunk[0]) >= timedelta(days=LONGEST_RANGE):
+            yield chunk
+            chunk = []
+        chunk.append(day)
+    if chunk:
+        yield chunk
+
+
+def _border(connection: Connection, runtime: Runtime, source: str, changes: Iterable[SettingChange]) -> set[date]:
+    """The first day that was read: in another zone it begins earlier or later, with bookings that nobody has read."""
+    first = stored_settings.first_read(connection, source, SUBJECT)
+    if first is None or all(change.name != "timezone" for change in changes):
+        return set()
+    return {local_day(first, runtime.settings.zone)}

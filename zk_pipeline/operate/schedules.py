@@ -1,0 +1,122 @@
+"""Schedules: when the catch-up and the deep check run, how far they look back, and how Dagster learns of a change."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from zk_pipeline.identity.actors import Actor, OperationError
+from zk_pipeline.runtime import schedules
+from zk_pipeline.runtime.dagster_server import DagsterServerError, dagster_server
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.runtime.schedules import FIELDS, NAMES, PRESETS, ScheduleError, SchedulePlan, plan_of, setting
+from zk_pipeline.store import audit, stored_settings
+
+LOADED = ("cron", "on")
+"""What Dagster has in its definitions; the rest is read with each tick."""
+
+IN_EFFECT = "It is in effect."
+_NOTHING = "Nothing to change: give preset, cron, days, on or when_busy, or reset what was stored."
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The plan of a schedule before and after a change."""
+
+    before: SchedulePlan
+    after: SchedulePlan
+
+    @property
+    def differs(self) -> bool:
+        """Whether anything is different."""
+        return self.before != self.after
+
+    @property
+    def needs_reload(self) -> bool:
+        """Whether Dagster must load its definitions again."""
+        return any(getattr(self.before, field) != getattr(self.after, field) for field in LOADED)
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What became of a change in a sentence, and whether it has taken effect by now."""
+
+    text: str
+    now: bool = True
+
+
+def shown(runtime: Runtime) -> list[SchedulePlan]:
+    """The plans of all schedules. Raises `ScheduleError` for what was stored or set wrongly."""
+    with runtime.database.transaction() as connection:
+        stored = stored_settings.load(connection)
+    return [plan_of(runtime.settings, name, stored) for name in NAMES]
+
+
+def change(
+    runtime: Runtime,
+    actor: Actor,
+    name: str,
+    given: Mapping[str, Any],
+    *,
+    preset: str | None = None,
+    reset: bool = False,
+) -> Changed:
+    """Store fields of a schedule; `None` returns one to the environment's value, `reset` all others.
+
+    Raises `ScheduleError` for a value that cannot be, and `OperationError` without anything to change or with both
+    preset and cron. Then nothing is written.
+    """
+    if preset is not None and "cron" in given:
+        raise OperationError("preset: give a preset or a cron, not both.")
+    values: dict[str, Any] = dict.fromkeys(FIELDS) if reset else {}
+    values |= {**(PRESETS[preset] if preset else {}), **given}
+    if not values:
+        raise OperationError(_NOTHING)
+    with runtime.database.transaction() as connection:
+        stored_settings.lock(connection)
+        stored = stored_settings.load(connection)
+        before = plan_of(runtime.settings, name, _without_wrong(runtime, name, stored))
+        changed = {setting(name, field): value for field, value in values.items()}
+        kept = {key: value for key, value in (stored | changed).items() if value is not None}
+        after = plan_of(runtime.settings, name, kept)
+        if after != before:
+            for key, value in changed.items():
+                stored_settings.save(connection, key, value, actor.name)
+            detail = {"before": origins(before), "after": origins(after)}
+            audit.append(connection, [actor.did("schedule.set", f"schedule:{name}", detail)])
+    return Changed(before, after)
+
+
+def take_over(runtime: Runtime, changed: Changed) -> Effect:
+    """Have the running Dagster load the definitions again where the change is about them, which takes some seconds."""
+    if not changed.differs:
+        return Effect("Nothing has changed.")
+    if not changed.needs_reload:
+        return Effect(IN_EFFECT)
+    try:
+        dagster_server(runtime).reload()
+    except DagsterServerError as error:
+        return Effect(f"It is stored, and takes effect when Dagster has loaded it. {error}", now=False)
+    return Effect(IN_EFFECT)
+
+
+def preview(runtime: Runtime, cron: str, after: datetime, number: int) -> list[datetime]:
+    """When a cron would run in the business zone, without storing it. Raises `ScheduleError` for a wrong one."""
+    return schedules.preview(cron, runtime.settings.zone, after, number)
+
+
+def origins(plan: SchedulePlan) -> dict[str, Any]:
+    """The fields of a plan, each with its value and where it comes from."""
+    return {
+        field: {"value": getattr(plan, field), "from": "stored" if field in plan.stored else "environment"}
+        for field in FIELDS
+    }
+
+
+def _without_wrong(runtime: Runtime, name: str, stored: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is stored, or nothing of this schedule if that is wrong: then it must be possible to correct it."""
+    try:
+        plan_of(runtime.settings, name, stored)
+    except ScheduleError:
+        return {}
+    return stored

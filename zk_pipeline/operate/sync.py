@@ -1,0 +1,323 @@
+"""Asking for a sync of some days, cancelling a run, what becomes of its days, and how everything stands."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+
+from zk_pipeline.audit import trail
+from zk_pipeline.domain.changed_days import LONGEST_RANGE
+from zk_pipeline.domain.instants import day_ranges, days_between, local_day
+from zk_pipeline.identity.actors import Actor, OperationError, StaleError, UnknownError
+from zk_pipeline.operate import overview
+from zk_pipeline.operate.overview import Waiting
+from zk_pipeline.operate.runs import Run, StartedRun, launch, of_ids
+from zk_pipeline.runtime.dagster_server import DagsterServerError, dagster_server, run_url
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.runtime.settings import PushMode, Settings
+from zk_pipeline.stages.push.pusher import objection_to
+from zk_pipeline.store import audit, cancellations, day_requests, runs
+from zk_pipeline.store.connectors import addresses
+from zk_pipeline.store.day_requests import AskedRange
+
+# Asking for a sync of some days, what became of it, and how everything stands.
+
+JOB = "sync"
+
+LONGEST_REQUEST = 366
+"""Days that can be asked for at once; runs take them a month at a time."""
+
+
+class RequestState(StrEnum):
+    """Where a range of days is on its way."""
+
+    WAITING = "waiting"
+    """No run was asked to do it yet, or a failed one is to be followed by another."""
+    RUNNING = "running"
+    HELD = "held"
+    """Its run was cancelled; it waits until somebody says whether to sync again."""
+    DONE = "done"
+    LEFT = "left"
+    """Its run was cancelled, and somebody said to leave the days that were not done."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRequest:
+    """A range of days that somebody asked for; instants are in UTC.
+
+    `due_at` is when the days that are left may next be run; a run that failed makes it later.
+    """
+
+    id: int
+    first: date
+    last: date
+    state: RequestState
+    days: int
+    days_done: int
+    tries: int
+    asked_at: datetime
+    due_at: datetime | None
+    runs: tuple[Run, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SyncStatus:
+    """How everything stands. `lag_seconds` counts from the last sync that reached its own day; `None`: none recently.
+
+    Instants are in UTC. `conflicts` wait for a person, `parked` rows were refused by Kimai.
+    """
+
+    last_synced_at: datetime | None
+    lag_seconds: int | None
+    days_asked_for: int
+    conflicts: int
+    parked: int
+
+
+def checked_days(
+    settings: Settings,
+    first: date,
+    last: date,
+    *,
+    names: tuple[str, str] = ("first", "last"),
+    longest: int | None = None,
+) -> tuple[date, date]:
+    """The range, if it can be run. `names` are what the person calls its ends.
+
+    Raises `OperationError` on days in the wrong order, before the start date, in the future, or too many.
+    """
+    today = local_day(datetime.now(UTC), settings.zone)
+    if last < first:
+        raise OperationError(f"{names[1]} {last} lies before {names[0]} {first}. Swap them.")
+    if first < settings.start_date:
+        raise OperationError(
+            f"{names[0]} {first} lies before ZK_START_DATE={settings.start_date}. Begin later, or set it earlier."
+        )
+    if last > today:
+        raise OperationError(
+            f"{names[1]} {last} lies in the future; the last day is today, {today} in {settings.timezone}."
+        )
+    number = (last - first).days + 1
+    if longest is not None and number > longest:
+        raise OperationError(
+            f"{names[0]} {first} to {names[1]} {last} are {number} days; {longest} can be asked for at once. "
+            "Ask for them in parts."
+        )
+    return first, last
+
+
+def request(runtime: Runtime, actor: Actor, first: date, last: date) -> SyncRequest:
+    """Ask for a range of days. The same range that is still waiting is not asked for twice. Held days are let go.
+
+    Raises `OperationError`.
+    """
+    checked_days(runtime.settings, first, last, longest=LONGEST_REQUEST)
+    with runtime.database.transaction() as connection:
+        asked, is_new = day_requests.ask_once(connection, first, last)
+        # Whoever cancelled a run of these days is overruled only by a person, such as this one.
+        cancellations.release(connection, first, last)
+        if is_new:
+            event = actor.did("days.requested", f"days:{first}..{last}", {"first": str(first), "last": str(last)})
+            audit.append(connection, [event])
+    return _told(asked, ())
+
+
+def objections(runtime: Runtime, first: date, last: date) -> tuple[str, ...]:
+    """Why runs over these days, as they are planned now, would stop before the first write: a sentence for each.
+
+    There are limits only where nobody approves plans. Raises `OperationError`.
+    """
+    checked_days(runtime.settings, first, last, longest=LONGEST_REQUEST)
+    if runtime.settings.push_mode is not PushMode.AUTO:
+        return ()
+    with runtime.database.transaction() as connection:
+        target = addresses(connection).target
+        found = [
+            objection_to(connection, target, runtime.settings, list(days_between(begin, end)))
+            for begin, end in day_ranges(first, last, LONGEST_RANGE)
+        ]
+    return tuple(why for why in found if why is not None)
+
+
+def launch_past_limits(runtime: Runtime, actor: Actor, first: date, last: date) -> tuple[StartedRun, ...]:
+    """Run these days at once, whatever the limits say, in runs of at most a month.
+
+    Raises `OperationError`, and `DagsterServerError` when Dagster does not answer.
+    """
+    checked_days(runtime.settings, first, last, longest=LONGEST_REQUEST)
+    limits_overridden(runtime, actor, first, last)
+    return tuple(launch(runtime, actor, JOB, first, last, past_limits=True))
+
+
+def limits_overridden(runtime: Runtime, actor: Actor, first: date, last: date) -> None:
+    """Record who lets the runs of these days pass the limits, before the first of them begins."""
+    with runtime.database.transaction() as connection:
+        event = actor.did("limits.overridden", f"days:{first}..{last}", {"first": str(first), "last": str(last)})
+        audit.append(connection, [event])
+
+
+def request_state(runtime: Runtime, request_id: int) -> SyncRequest:
+    """What became of a range that was asked for. Raises `UnknownError`."""
+    with runtime.database.transaction() as connection:
+        asked = day_requests.find(connection, request_id)
+        if asked is None:
+            raise UnknownError(f"There is no sync request {request_id}. Take the id that asking for a range returned.")
+        runs = day_requests.runs_of(connection, asked)
+    return _told(asked, of_ids(runtime, runs))
+
+
+def status(runtime: Runtime) -> SyncStatus:
+    """How everything stands, by our own tables."""
+    with runtime.database.transaction() as connection:
+        synced_at = runs.last_carried_out(connection, runtime.settings.timezone)
+        waiting = overview.what_waits(connection)
+    return status_of(synced_at, waiting)
+
+
+def status_of(synced_at: datetime | None, waiting: Waiting) -> SyncStatus:
+    """How everything stands, out of when the last sync reached its own day and what waits."""
+    lag = None if synced_at is None else max(timedelta(0), datetime.now(UTC) - synced_at)
+    seconds = None if lag is None else int(lag.total_seconds())
+    return SyncStatus(synced_at, seconds, waiting.days, waiting.conflicts, waiting.parked)
+
+
+def _told(asked: AskedRange, runs: tuple[Run, ...]) -> SyncRequest:
+    return SyncRequest(
+        id=asked.id,
+        first=asked.first,
+        last=asked.last,
+        state=_state(asked, runs),
+        days=asked.days,
+        days_done=asked.days_done,
+        tries=asked.tries,
+        asked_at=asked.asked_at.astimezone(UTC),
+        due_at=asked.due_at,
+        runs=runs,
+    )
+
+
+def _state(asked: AskedRange, runs: tuple[Run, ...]) -> RequestState:
+    if asked.days_done + asked.days_left == asked.days:
+        return RequestState.LEFT if asked.days_left else RequestState.DONE
+    if any(run.is_under_way for run in runs):
+        return RequestState.RUNNING
+    return RequestState.HELD if asked.days_held else RequestState.WAITING
+
+
+# Cancelling a run, and what becomes of the days of cancelled ones: synced again, or left.
+
+IN_DAGSTER = cancellations.IN_DAGSTER
+"""Who cancelled a run in Dagster's UI, which does not say who sits there."""
+
+_STOPPING = frozenset({"CANCELING", "CANCELED"})
+
+
+@dataclass(frozen=True, slots=True)
+class CancelledRun:
+    """A run that Dagster was asked to stop; `url` is its page there."""
+
+    run_id: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldDays:
+    """Days of a cancelled run that wait for a word. `cancelled_at` is in UTC.
+
+    `cancelled_by` is a name, or `IN_DAGSTER`. `changes` is how
+    many requests for these days wait along with them.
+    """
+
+    run_id: str
+    cancelled_at: datetime
+    cancelled_by: str
+    days: tuple[date, ...]
+    changes: int
+    url: str
+
+    @property
+    def first(self) -> date:
+        """The first of the days."""
+        return self.days[0]
+
+    @property
+    def last(self) -> date:
+        """The last of the days."""
+        return self.days[-1]
+
+
+def cancel(runtime: Runtime, actor: Actor, run_id: str) -> CancelledRun:
+    """Have Dagster stop a run; its days are held within seconds.
+
+    Raises `StaleError` when it has ended or cannot be stopped, and `DagsterServerError` when Dagster does not answer.
+    """
+    with runtime.database.transaction() as connection:
+        # First, so that the days are held in this name whoever sees Dagster's record of it.
+        cancellations.ask(connection, run_id, actor.name)
+        audit.append(connection, [actor.did("cancel.requested", f"run:{run_id}", {"run": run_id})])
+    server = dagster_server(runtime)
+    try:
+        objection = server.cancel(run_id)
+        # Where the process cannot be reached, Dagster gives the run up after some time.
+        is_stopping = objection is None or server.run_statuses([run_id]).get(run_id) in _STOPPING
+    except DagsterServerError:
+        _forget(runtime, run_id)
+        raise
+    if not is_stopping:
+        _forget(runtime, run_id)
+        raise StaleError(f"Run {run_id} cannot be cancelled. {objection}")
+    return CancelledRun(run_id, run_url(runtime.settings.dagster_link, run_id))
+
+
+def held(runtime: Runtime) -> tuple[HeldDays, ...]:
+    """The days that wait for a word, by the run that was cancelled, the oldest first."""
+    with runtime.database.transaction() as connection:
+        rows = cancellations.held(connection)
+        names = trail.names_of(connection, {row.asked_by for row in rows})
+    link = runtime.settings.dagster_link
+    return tuple(
+        HeldDays(
+            run_id=row.run_id,
+            cancelled_at=row.cancelled_at.astimezone(UTC),
+            cancelled_by=names.get(row.asked_by, row.asked_by),
+            days=row.days,
+            changes=row.changes,
+            url=run_url(link, row.run_id),
+        )
+        for row in rows
+    )
+
+
+def sync_again(runtime: Runtime, actor: Actor, run_id: str) -> Sequence[date]:
+    """Ask for the held days of a cancelled run; returns them. Raises `UnknownError` when none wait."""
+    with runtime.database.transaction() as connection:
+        days = cancellations.take(connection, run_id)
+        day_requests.ask(connection, days, day_requests.PERSON)
+        audit.append(connection, [_spoken(actor, "days.requested", run_id, days)])
+    return days
+
+
+def leave(runtime: Runtime, actor: Actor, run_id: str) -> Sequence[date]:
+    """Settle what is asked for on the held days of a cancelled run, without writing; returns the days.
+
+    The next change of such a day, and the catch-up within its days, carry out all of it. Raises `UnknownError` when
+    none wait.
+    """
+    with runtime.database.transaction() as connection:
+        days = cancellations.take(connection, run_id)
+        cancellations.leave(connection, run_id, days, actor.name)
+        audit.append(connection, [_spoken(actor, "days.left", run_id, days)])
+    return days
+
+
+def _spoken(actor: Actor, event: str, run_id: str, days: Sequence[date]) -> audit.AuditEvent:
+    if not days:
+        raise UnknownError(f"No days of run {run_id} wait. Somebody has decided already, or it was not cancelled.")
+    first, last = str(days[0]), str(days[-1])
+    detail = {"run": run_id, "first": first, "last": last, "days": len(days)}
+    return actor.did(event, f"days:{first}..{last}", detail)
+
+
+def _forget(runtime: Runtime, run_id: str) -> None:
+    with runtime.database.transaction() as connection:
+        cancellations.forget(connection, run_id)

@@ -1,0 +1,332 @@
+"""A person's rights: everything stored about them as a file, and their erasure by a plan that is shown first."""
+
+import json
+import os
+import re
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any
+
+from sqlalchemy import Connection
+
+from zk_pipeline.billing import statements
+from zk_pipeline.domain.entries import stable_hash
+from zk_pipeline.domain.redaction import Erased, Identity, erased
+from zk_pipeline.identity.actors import Actor, IncompleteError, OperationError, StaleError, UnknownError
+from zk_pipeline.identity.throttle import account_hash
+from zk_pipeline.privacy import dagster, files, queries
+from zk_pipeline.privacy.files import NamingFile
+from zk_pipeline.privacy.queries import ACCOUNTS, CHAIN, DETAILS, Change, Search
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.store import audit, suppression
+
+MEMORY_AT_MOST = 8 * 1024 * 1024
+"""What is larger while it is made goes to a temporary file."""
+
+FILES = "files"
+"""Stands in a plan for the files of the home."""
+
+_ADDRESS = re.compile(r"[^\s@\x00]{1,64}@[^\s@\x00]{1,255}")
+
+
+class Fate(StrEnum):
+    """What an erasure does with rows."""
+
+    REMOVED = "removed"
+    PSEUDONYMIZED = "pseudonymized"
+    KEPT = "kept"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanLine:
+    """What happens to some rows of one table, and why."""
+
+    table: str
+    fate: Fate
+    rows: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ErasurePlan:
+    """What an erasure will do; `hash` changes with it. `warnings` are sentences for the person who decides."""
+
+    lines: tuple[PlanLine, ...]
+    warnings: tuple[str, ...]
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """An erasure that was carried out, and what the person is called from now on."""
+
+    pseudonym: str
+    lines: tuple[PlanLine, ...]
+
+
+WHY: Mapping[Fate, str] = {
+    Fate.REMOVED: "It is about the person alone.",
+    Fate.PSEUDONYMIZED: "Name, login and e-mail address are replaced; the rest keeps both systems in step.",
+    Fate.KEPT: "Minutes, days and numbers, which were billed, without a name.",
+}
+PARTICULAR: Mapping[tuple[str, Fate], str] = {
+    ("sync.audit_details", Fate.REMOVED): "Details that name the person; the chain verifies without them.",
+    ("sync.audit_logs", Fate.KEPT): (
+        "The chain names user:<number>, which then leads to nobody. What the person did at the command line stays "
+        "under cli:<account of the operating system>."
+    ),
+    ("sync.acts", Fate.KEPT): "That they asked for something with a key, under their number; it goes after a day.",
+    ("kimai.timesheets", Fate.KEPT): "Kimai's own time sheets: whether billed ones may go is decided there.",
+    ("sync.closed_statements", Fate.PSEUDONYMIZED): (
+        "What was billed stays, without the name. The hash of the original stays with the closing; the one of what is "
+        "kept now stands beside it, and the audit trail names both."
+    ),
+    (FILES, Fate.PSEUDONYMIZED): "Logs of our processes and of Dagster's runs, and other files in ZK_HOME.",
+    ("sync.webhook_deliveries", Fate.PSEUDONYMIZED): "The bodies are emptied; the number of the ticket stays.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Person:
+    identity: Identity
+    keys: queries.Keys
+    hashes: Erased
+    search: Search
+    places: tuple[tuple[Path, ...], tuple[Path, ...]]
+
+    def files(self) -> list[NamingFile]:
+        """The files of our homes that name them."""
+        return files.naming(*self.places, self.search)
+
+
+def export(runtime: Runtime, email: str, actor: Actor) -> IO[bytes]:
+    """A zip file with everything about a person: a JSON file for each table that has any, and a README.
+
+    The caller closes it. Raises `UnknownError` when nothing is stored, and `OperationError` for what is no address.
+    """
+    address = _address(email)
+    file = SpooledTemporaryFile(MEMORY_AT_MOST)  # noqa: SIM115 (it is the caller's)
+    with (
+        runtime.database.transaction() as connection,
+        _history(runtime) as history,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        person = _person(runtime, connection, address)
+        found: dict[str, int] = {}
+        for table, rows in _everything(connection, history, person):
+            if number := _write(archive, table, rows):
+                found[table] = number
+        if not found:
+            raise _nothing_stored(address)
+        archive.writestr("README.txt", _readme(person.identity, found))
+        audit.append(connection, [actor.did("privacy.exported", "person", {"rows": found})])
+    file.seek(0)
+    return file
+
+
+def plan_erasure(runtime: Runtime, email: str) -> ErasurePlan:
+    """What the erasure of a person will do. Raises `UnknownError` and `OperationError` as `export` does."""
+    address = _address(email)
+    with runtime.database.transaction() as connection, _history(runtime) as history:
+        return _plan(connection, history, _person(runtime, connection, address))
+
+
+def erase(runtime: Runtime, email: str, plan_hash: str, actor: Actor) -> Erasure:
+    """Carry out a plan that was shown, all of it or nothing; whoever is erased is recognized from then on.
+
+    Afterwards everything is searched again. Raises `IncompleteError` when the person is still named somewhere,
+    `StaleError` when the plan is no longer the one that was shown, or when nobody could administrate afterwards, and
+    what `plan_erasure` raises.
+    """
+    address = _address(email)
+    # Of the two databases Dagster's is committed first: without the other the person can still be erased again.
+    with runtime.database.transaction() as connection, _history(runtime) as history:
+        suppression.one_erasure_at_a_time(connection)
+        person = _person(runtime, connection, address)
+        plan = _plan(connection, history, person)
+        if plan.hash != plan_hash:
+            raise StaleError("What is stored about this person has changed since the plan was shown. Look at it again.")
+        if queries.only_admin(connection, person.keys):
+            raise StaleError("This person is the only admin. Make somebody else an admin first.")
+        queries.remove_account(connection, person.keys)
+        hashes = statements.hashes(connection)
+        queries.prepare_erasure(connection, person.search)
+        for column in queries.columns(connection):
+            if column.table not in CHAIN:
+                queries.carry_out(connection, queries.changes(connection, column, person.search, lock=True))
+        if history is not None:
+            dagster.erase(history, person.search)
+        queries.remove_details(connection, _details(connection, person), actor.name)
+        suppression.remember(connection, person.hashes)
+        rows = [{"table": line.table, "fate": line.fate, "rows": line.rows} for line in plan.lines]
+        changed = [asdict(one) for one in statements.follow_erasure(connection, hashes)]
+        detail = {"plan": rows, "closed_statements": changed}
+        audit.append(connection, [actor.did("privacy.erased", person.hashes.pseudonym, detail)])
+    files.erase(person.files(), person.search)
+    _require_nothing_left(runtime, person, actor)
+    return Erasure(person.hashes.pseudonym, plan.lines)
+
+
+def _require_nothing_left(runtime: Runtime, person: _Person, actor: Actor) -> None:
+    """Search everything again: both databases as they were committed, and the files."""
+    with runtime.database.transaction() as connection, _history(runtime) as history:
+        left = _naming(connection, history, person)
+        places = [f"{table} ({rows} {'row' if rows == 1 else 'rows'})" for table, rows in left.items()]
+        places += [str(file.path) for file in person.files()]
+        if not places:
+            return
+        detail = {"left": places}
+        audit.append(connection, [actor.did("privacy.erasure_incomplete", person.hashes.pseudonym, detail)])
+    raise IncompleteError(
+        f"The person is not erased everywhere: they are still named in {', '.join(places)}. Let runs that are under "
+        "way end, remove the files that are named, and erase again."
+    )
+
+
+def _address(email: str) -> str:
+    address = email.strip().lower()
+    if not _ADDRESS.fullmatch(address):
+        raise OperationError(f"email={email!r} is no e-mail address. Write it as name@example.com.")
+    return address
+
+
+def _nothing_stored(address: str) -> UnknownError:
+    return UnknownError(f"Nothing is stored about {address}. Check the address; there may be another for this person.")
+
+
+def _person(runtime: Runtime, connection: Connection, address: str) -> _Person:
+    known = queries.known(connection, address, account_hash(runtime, address))
+    hashes = erased(known.identity, suppression.salt(connection))
+    home = runtime.settings.home.expanduser().resolve()
+    dagster = os.environ.get("DAGSTER_HOME", "")
+    roots = (home, *([Path(dagster).resolve()] if dagster else []))
+    return _Person(
+        known.identity,
+        known.keys,
+        hashes,
+        Search(known.identity, hashes, runtime.cipher),
+        (roots, (runtime.settings.backups.expanduser().resolve(),)),
+    )
+
+
+def _everything(
+    connection: Connection, history: Connection | None, person: _Person
+) -> Iterator[tuple[str, Iterable[Any]]]:
+    """The rows about a person, by table, of both databases, and the lines of files."""
+    for table, searched in queries.tables(connection).items():
+        yield table, queries.rows_about(connection, table, searched, person.search, person.keys)
+    if history is not None:
+        yield from dagster.rows_about(history, person.search)
+    yield FILES, ({"file": str(file.path), "lines": file.lines} for file in person.files())
+
+
+@contextmanager
+def _history(runtime: Runtime) -> Iterator[Connection | None]:
+    """Dagster's database, where this process knows it."""
+    url = runtime.settings.dagster_url
+    if url is None:
+        yield None
+        return
+    with dagster.opened(url.get_secret_value()) as connection:
+        yield connection
+
+
+def _plan(connection: Connection, history: Connection | None, person: _Person) -> ErasurePlan:
+    belonging = queries.belonging(connection, person.keys)
+    files = person.files()
+    naming = _naming(connection, history, person)
+    counted = [
+        *((table, Fate.REMOVED, belonging.get(table, 0)) for table in ACCOUNTS),
+        (DETAILS, Fate.REMOVED, naming.get(DETAILS, 0)),
+        *((table, Fate.PSEUDONYMIZED, rows) for table, rows in naming.items() if table not in (*CHAIN, *ACCOUNTS)),
+        (FILES, Fate.PSEUDONYMIZED, sum(not file.packed for file in files)),
+        *((table, Fate.KEPT, number) for table, number in belonging.items() if table not in ACCOUNTS),
+    ]
+    lines = tuple(
+        PlanLine(table, fate, rows, PARTICULAR.get((table, fate), WHY[fate])) for table, fate, rows in counted if rows
+    )
+    if not lines:
+        raise _nothing_stored(person.identity.email)
+    told = [asdict(line) for line in lines]
+    warnings = tuple(_warnings(connection, history, person, [file.path for file in files if file.packed]))
+    return ErasurePlan(lines, warnings, stable_hash([person.identity.email, told]))
+
+
+def _naming(connection: Connection, history: Connection | None, person: _Person) -> dict[str, int]:
+    """How many rows of each table of both databases name the person."""
+    places: dict[str, set[str]] = defaultdict(set)
+    for column in queries.columns(connection):
+        places[column.table] |= {change.place for change in queries.changes(connection, column, person.search)}
+    ours = {table: len(found) for table, found in places.items() if found}
+    return ours if history is None else ours | dagster.naming(history, person.search)
+
+
+def _details(connection: Connection, person: _Person) -> list[Change]:
+    """The details of the trail that name the person."""
+    (column,) = (column for column in queries.columns(connection) if (column.table, column.name) == (DETAILS, "detail"))
+    return queries.changes(connection, column, person.search)
+
+
+def _warnings(
+    connection: Connection, history: Connection | None, person: _Person, packed: Sequence[Path]
+) -> Iterable[str]:
+    if queries.is_active_agent(connection, person.keys):
+        yield (
+            "Zammad still lists this person as active. Whatever they book from now on is stored under the pseudonym; "
+            "remove them in Zammad and in Kimai as well."
+        )
+    if queries.only_admin(connection, person.keys):
+        yield "This person is the only admin, so the erasure will be refused. Make somebody else an admin first."
+    yield (
+        "The audit chain never changes: where the person's account of the operating system is their name, it goes on "
+        "naming cli:<that account>, and so do the decisions and closings made there."
+    )
+    for path in packed:
+        yield f"{path} names this person and is not rewritten. Remove it, or the erasure will not be complete."
+    if history is None:
+        yield "Dagster's database is not known here, so its history is left out. Set ZK_DAGSTER_URL."
+    yield "Zammad, Kimai and backups are not touched (docs/privacy.md)."
+
+
+def _write(archive: zipfile.ZipFile, table: str, rows: Iterable[Any]) -> int:
+    """Write the rows as a JSON list, one after another; no file for none."""
+    listed = iter(rows)
+    first = next(listed, None)
+    if first is None:
+        return 0
+    number = 1
+    with archive.open(f"{table.replace('.', '/')}.json", "w") as file:
+        file.write(b"[\n" + _json(first))
+        for row in listed:
+            file.write(b",\n" + _json(row))
+            number += 1
+        file.write(b"\n]\n")
+    return number
+
+
+def _json(row: Any) -> bytes:
+    return json.dumps(row, ensure_ascii=False, indent=2, default=str).encode()
+
+
+def _readme(identity: Identity, found: Mapping[str, int]) -> str:
+    names: Sequence[str] = sorted(identity.names | identity.logins)
+    lines = [f"  {table.replace('.', '/')}.json: {number}" for table, number in found.items()]
+    return "\n".join(
+        (
+            f"Everything that zk_pipeline stores about {identity.email} ({', '.join(names) or 'no name is known'}).",
+            "",
+            "Each file holds the rows of one table as JSON: those that name the person, and those that are theirs by",
+            "the number that Zammad, Kimai or this system gave them. zammad/ and kimai/ are copies of what these",
+            "systems hold, sync/ is what was made of it. Times are in UTC. Passwords and tokens are left out.",
+            "",
+            "Rows by file:",
+            *lines,
+            "",
+        )
+    )

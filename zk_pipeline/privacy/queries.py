@@ -1,0 +1,334 @@
+"""Queries on everything that is stored about one person, in whatever table: to hand it out, and to erase it.
+
+Every text, JSON and binary column that the database has is searched, so that no new table can be forgotten; rows that
+name nobody belong to a person by the ids of their systems. SQL only leaves out what cannot name the person: names are
+folded and compared in Python alone (`domain/redaction.py`).
+"""
+
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from zk_pipeline.domain.names import fold_text
+from zk_pipeline.domain.redaction import ESCAPED, Erased, Finder, Identity, Redactor
+from zk_pipeline.store import audit
+from zk_pipeline.store.database import to_json
+from zk_pipeline.store.encryption import TokenCipher, UndecryptableError
+from zk_pipeline.store.tables import SCHEMAS
+
+SECRETS = (
+    *("password_hash", "token_hash", "refresh_hash", "previous_hash", "code_hash", "salt"),
+    *("token_encrypted", "secret_encrypted"),
+)
+"""Columns that are handed out to nobody."""
+
+DETAILS = "sync.audit_details"
+CHAIN = ("sync.audit_logs", DETAILS)
+"""The trail names nobody in the chain itself; a detail that does is taken out as a whole, since it is hashed."""
+
+ACCOUNTS = (
+    *("sync.users", "sync.sessions", "sync.api_tokens", "sync.failed_logins"),
+    *("sync.second_factors", "sync.recovery_codes"),
+)
+
+SEALED = (("sync.acts", "answer"),)
+"""Columns that are encrypted, and are searched decrypted."""
+
+_AGENTS = "(SELECT * FROM unnest(CAST(:agent_connectors AS text[]), CAST(:agent_ids AS bigint[])))"
+_KIMAI_USERS = "(SELECT * FROM unnest(CAST(:user_connectors AS text[]), CAST(:user_ids AS bigint[])))"
+# Adjustments are entries without a row in Zammad; bookings of days that were never normalized have no entry.
+_BOOKINGS = (
+    f"(SELECT id::text FROM zammad.time_accountings WHERE (connector, agent_id) IN {_AGENTS} "  # noqa: S608
+    f"UNION SELECT source_id FROM sync.normalized_entries WHERE (source, agent_id) IN {_AGENTS})"
+)
+_ACCOUNT = "ANY(CAST(:accounts AS bigint[]))"
+_ACTOR = "IN (SELECT 'user:' || id FROM unnest(CAST(:accounts AS bigint[])) AS id)"
+
+BELONGING: Mapping[str, str] = {
+    "zammad.time_accountings": f"(connector, agent_id) IN {_AGENTS}",
+    "kimai.timesheets": f"(connector, user_id) IN {_KIMAI_USERS}",
+    "sync.normalized_entries": f"(source, agent_id) IN {_AGENTS}",
+    "sync.reconciliation_results": f"source_id IN {_BOOKINGS}",
+    "sync.pushes": f"source_id IN {_BOOKINGS}",
+    "sync.adjustments": f"source_id IN {_BOOKINGS}",
+    "sync.conflicts": f"source_id IN {_BOOKINGS}",
+    "sync.corrections": f"correction_id::text IN {_BOOKINGS} OR reduced_id::text IN {_BOOKINGS}",
+    "sync.moved_bookings": f"booking_id::text IN {_BOOKINGS}",
+    "sync.writes": f"source_id IN {_BOOKINGS}",
+    "sync.request_log": f"source_id IN {_BOOKINGS}",
+    "sync.user_mappings": "agent_id = ANY(CAST(:agent_ids AS bigint[]))",
+    "sync.carried_agents": "agent_id = ANY(CAST(:agent_ids AS bigint[]))",
+    "sync.users": f"id = {_ACCOUNT}",
+    "sync.sessions": f"user_id = {_ACCOUNT}",
+    "sync.api_tokens": f"user_id = {_ACCOUNT}",
+    "sync.second_factors": f"user_id = {_ACCOUNT}",
+    "sync.recovery_codes": f"user_id = {_ACCOUNT}",
+    "sync.failed_logins": "account_hash = :account_hash",
+    "sync.audit_logs": f"actor {_ACTOR}",
+    "sync.acts": f"actor {_ACTOR}",
+    "sync.locked_timesheets": f"(connector, user_id) IN {_KIMAI_USERS}",
+}
+"""Which rows of a table are a person's without naming them; the keys are those of `Keys`."""
+
+Keys = Mapping[str, Any]
+"""The ids of a person in both systems and here, and `account_hash`, by which failed sign-ins are counted."""
+
+
+class Search:
+    """How a person is looked for and what is written instead of them. `cipher` opens what is encrypted."""
+
+    def __init__(self, identity: Identity, hashes: Erased, cipher: TokenCipher) -> None:
+        self.identity = identity
+        self.keywords = sorted(word for word in identity.keywords if word.isascii())
+        self.cipher = cipher
+        self._finder, self._redactor = Finder(identity), Redactor([hashes])
+
+    def finds(self, value: Any, name: str = "") -> bool:
+        """Whether a value names the person; `name` is that of its column, which may say that it is a person."""
+        if value is None or not self._finder.may_find(_text_of(value)):
+            return False
+        return self._finder.finds(value) or (not isinstance(value, bytes) and self.without(value, name) != value)
+
+    def without(self, value: Any, name: str = "") -> Any:
+        """The value with the pseudonym in place of the person."""
+        return self._redactor.value(value, name)
+
+
+@dataclass(frozen=True, slots=True)
+class TextColumn:
+    """A column that may hold anything a person typed; `kind` is PostgreSQL's type."""
+
+    table: str
+    name: str
+    kind: str
+
+    @property
+    def may_name(self) -> str:
+        """A condition that holds for every value that names the person of `:keywords`, and for some others.
+
+        What is all ASCII and not `:escaped` names nobody without one of these words; only what is left is read.
+        """
+        if self.kind == "bytea" or (self.table, self.name) in SEALED:
+            return f'"{self.name}" IS NOT NULL'
+        content = f'"{self.name}"::text'
+        word = f'position(keyword IN lower({content} COLLATE "C")) > 0'
+        return (
+            f"(octet_length({content}) <> char_length({content}) OR {content} ~ :escaped "
+            f"OR EXISTS (SELECT FROM unnest(CAST(:keywords AS text[])) AS keyword WHERE {word}))"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A value that names the person, and what it is without them; `place` is its row, valid within the transaction."""
+
+    column: TextColumn
+    place: str
+    value: Any = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Who has an address: what they are called, and their ids."""
+
+    identity: Identity
+    keys: Keys
+
+
+def known(connection: Connection, email: str, account_hash: str) -> Known:
+    """What the person of this address is called in either system and here, and the ids that they have there."""
+    folded = fold_text(email)
+
+    def found(query: str, *addresses: str) -> list[Any]:
+        rows = connection.execute(text(query).execution_options(yield_per=5000))
+        return [row for row in rows if folded in {fold_text(getattr(row, name) or "") for name in addresses}]
+
+    agents = found("SELECT connector, id, email, name, login FROM zammad.agents", "email")
+    users = found("SELECT connector, id, email, name, username FROM kimai.users", "email", "username")
+    accounts = found("SELECT id, email, name FROM sync.users", "email")
+    entries = found("SELECT DISTINCT user_email AS email, user_name AS name FROM sync.normalized_entries", "email")
+    names = {row.name for row in (*agents, *users, *accounts, *entries)}
+    logins = {row.login for row in agents} | {row.username for row in users}
+    keys = {
+        "agent_connectors": [row.connector for row in agents],
+        "agent_ids": [row.id for row in agents],
+        "user_connectors": [row.connector for row in users],
+        "user_ids": [row.id for row in users],
+        "accounts": [row.id for row in accounts],
+        "account_hash": account_hash,
+    }
+    return Known(Identity(email, frozenset(names - {"", None}), frozenset(logins - {"", None})), keys)
+
+
+def columns(connection: Connection, schemas: Sequence[str] = SCHEMAS) -> list[TextColumn]:
+    """Every column of every table, of ours unless told otherwise, that can hold a name."""
+    query = text(
+        """
+        SELECT c.table_schema || '.' || c.table_name, c.column_name, c.udt_name
+        FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name)
+        WHERE c.table_schema = ANY(:schemas) AND t.table_type = 'BASE TABLE'
+            AND c.udt_name IN ('text', 'varchar', 'bpchar', 'json', 'jsonb', '_text', '_varchar', 'bytea')
+        ORDER BY 1, c.ordinal_position
+        """
+    )
+    return [TextColumn(*row) for row in connection.execute(query, {"schemas": list(schemas)})]
+
+
+def tables(connection: Connection) -> dict[str, list[TextColumn]]:
+    """The columns by table, with the tables whose rows belong to people by their numbers alone."""
+    found: dict[str, list[TextColumn]] = {table: [] for table in BELONGING}
+    for column in columns(connection):
+        found.setdefault(column.table, []).append(column)
+    return dict(sorted(found.items()))
+
+
+def belonging(connection: Connection, keys: Keys) -> dict[str, int]:
+    """How many rows of each table are the person's without naming them."""
+    found: dict[str, int] = {}
+    for table, condition in BELONGING.items():
+        ((found[table],),) = _executed(connection, f"SELECT count(*) FROM {table} WHERE {condition}", keys)  # noqa: S608
+    return {table: number for table, number in found.items() if number}
+
+
+def is_active_agent(connection: Connection, keys: Keys) -> bool:
+    """Whether the source said at last that the person works there."""
+    query = text(f"SELECT EXISTS (SELECT FROM zammad.agents WHERE (connector, id) IN {_AGENTS} AND active)")  # noqa: S608
+    values = {name: keys[name] for name in ("agent_connectors", "agent_ids")}
+    return connection.execute(query, values).scalar_one()
+
+
+def only_admin(connection: Connection, keys: Keys) -> bool:
+    """Whether the person is the one active admin of the console."""
+    query = text("SELECT array_agg(id) FROM sync.users WHERE role = 'admin' AND active")
+    admins = connection.execute(query).scalar_one()
+    return bool(admins) and set(admins) <= set(keys["accounts"])
+
+
+def changes(connection: Connection, column: TextColumn, search: Search, *, lock: bool = False) -> list[Change]:
+    """The values of a column that name the person, each with what it is without them.
+
+    Bytes are emptied: of ours only webhooks have any, and what they hint at is in columns beside them. `lock` keeps
+    everybody else from writing these rows until the transaction ends.
+    """
+    chosen = f'SELECT ctid::text AS place, "{column.name}" AS value FROM {column.table} WHERE'  # noqa: S608
+    rows = _executed(
+        connection, f"{chosen} {column.may_name}", {"keywords": search.keywords, "escaped": ESCAPED.pattern}
+    )
+    naming = [row for row in rows if search.finds(_readable(column, row.value, search), column.name)]
+    if lock and naming:
+        places = {"places": [row.place for row in naming]}
+        naming = list(_executed(connection, f"{chosen} ctid = ANY(CAST(:places AS tid[])) FOR UPDATE", places))
+    return [Change(column, row.place, _without(column, row.value, search)) for row in naming]
+
+
+def carry_out(connection: Connection, made: Sequence[Change]) -> None:
+    """Write values without the person."""
+    for change in made:
+        column = change.column
+        query = text(
+            f'UPDATE {column.table} SET "{column.name}" = CAST(:value AS {column.kind}) '  # noqa: S608
+            "WHERE ctid = CAST(:place AS tid)"
+        )
+        value = to_json(change.value) if column.kind in {"json", "jsonb"} else change.value
+        connection.execute(query, {"value": value, "place": change.place})
+
+
+def remove_account(connection: Connection, keys: Keys) -> None:
+    """Remove the person's account, with its sessions and API tokens, and failed sign-ins by the address."""
+    removal = text(f"DELETE FROM sync.users WHERE id = {_ACCOUNT}")  # noqa: S608
+    connection.execute(removal, {"accounts": keys["accounts"]})
+    removal = text("DELETE FROM sync.failed_logins WHERE account_hash = :account_hash")
+    connection.execute(removal, {"account_hash": keys["account_hash"]})
+
+
+def remove_details(connection: Connection, found: Sequence[Change], actor: str) -> None:
+    """Remove details of the trail; the rows of the chain stay, and another one says which details went."""
+    query = text("SELECT id FROM sync.audit_details WHERE ctid = ANY(CAST(:places AS tid[]))")
+    ids = connection.execute(query, {"places": [change.place for change in found]}).scalars().all()
+    audit.remove_details(connection, ids, actor, "erasure")
+
+
+def prepare_erasure(connection: Connection, search: Search) -> None:
+    """Remove the mapping under the pseudonym of somebody who was erased before and came back."""
+    query = text("SELECT email FROM sync.user_mappings WHERE agent_id IS NULL")
+    addresses = connection.execute(query).scalars().all()
+    pseudonyms = {search.without(address) for address in addresses if search.finds(address)}
+    removal = text("DELETE FROM sync.user_mappings WHERE agent_id IS NULL AND email = ANY(:pseudonyms)")
+    connection.execute(removal, {"pseudonyms": list(pseudonyms)})
+
+
+def rows_about(
+    connection: Connection, table: str, searched: Sequence[TextColumn], search: Search, keys: Keys
+) -> Iterator[Any]:
+    """The rows of a table that name the person or belong to them, as JSON values without secrets."""
+    belonging = f"coalesce({BELONGING.get(table, 'false')}, false)"
+    conditions = [belonging, *(column.may_name for column in searched)]
+    names = "".join(f', t."{column.name}"' for column in searched)
+    query = (
+        f"SELECT {belonging}, to_jsonb(t) - CAST(:secrets AS text[]){names} FROM {table} t "  # noqa: S608
+        f"WHERE {' OR '.join(conditions)}"
+    )
+    values = {**keys, "keywords": search.keywords, "escaped": ESCAPED.pattern, "secrets": list(SECRETS)}
+    for theirs, row, *found in _executed(connection, query, values):
+        readable = {
+            column.name: _readable(column, value, search) for column, value in zip(searched, found, strict=True)
+        }
+        if theirs or any(search.finds(value, name) for name, value in readable.items()):
+            texts = {name: value.decode(errors="replace") for name, value in readable.items() if _is_bytes(value)}
+            texts |= {name: value for name, value in readable.items() if (table, name) in SEALED}
+            yield _shown(table, row | {name: value for name, value in texts.items() if name in row}, search)
+
+
+def _executed(connection: Connection, query: str, values: Mapping[str, Any]) -> Iterator[Any]:
+    """The rows of a query, which takes those of the values that it names."""
+    statement = text(query).execution_options(yield_per=1000)
+    yield from connection.execute(statement, {name: values[name] for name in text(query).compile().params})
+
+
+def _shown(table: str, row: dict[str, Any], search: Search) -> dict[str, Any]:
+    """What of a row is about the person, where the row is about many others as well; of all other tables it is all."""
+    if table != "sync.closed_statements":
+        return row
+    content = row["content"]
+    kept = [value for customer in content["customers"] for value in customer.values() if isinstance(value, list)]
+    found = [each for value in kept for each in value if isinstance(each, dict) and search.finds(each)]
+    items = [each for each in found if "booking" in each]
+    lines = [each for each in found if "booking" not in each]
+    return {"id": row["id"], "month": content["month"], "lines": lines, "items": items}
+
+
+def _readable(column: TextColumn, value: Any, search: Search) -> Any:
+    """A value as it is searched: decrypted where it was encrypted, and unpacked where it was packed."""
+    if value is not None and (column.table, column.name) in SEALED:
+        try:
+            return search.cipher.decrypt(value)
+        except UndecryptableError:  # Of a lost key: nobody can read it any more.
+            return value
+    if not isinstance(value, (bytes, memoryview)):
+        return value
+    plain = bytes(value)
+    try:
+        return zlib.decompress(plain)
+    except zlib.error:
+        return plain
+
+
+def _without(column: TextColumn, value: Any, search: Search) -> Any:
+    readable = _readable(column, value, search)
+    if isinstance(readable, bytes):
+        return b""
+    without = search.without(readable, column.name)
+    return search.cipher.encrypt(without) if (column.table, column.name) in SEALED else without
+
+
+def _text_of(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    return value if isinstance(value, str) else to_json(value)
+
+
+def _is_bytes(value: Any) -> bool:
+    return isinstance(value, bytes)

@@ -1,0 +1,99 @@
+"""Dagster's code server, whose runs start at once: `python -m zk_pipeline.processes.code_server`, options as usual.
+
+Dagster starts a new interpreter for every run, which imports everything again and takes seconds. Here a run is forked
+from a process of one thread that has imported everything and done nothing else.
+"""
+
+import logging
+import multiprocessing
+import os
+import threading
+import time
+from multiprocessing import forkserver
+from pathlib import Path
+from typing import Any
+
+from dagster._cli.api import grpc_command
+from dagster._grpc import server
+
+from zk_pipeline.runtime import logs
+from zk_pipeline.runtime.settings import load_settings
+
+IMPORTED = [
+    "dagster._grpc.impl",
+    "dagster_postgres",
+    "psycopg",
+    "psycopg2",
+    "sqlalchemy.dialects.postgresql.psycopg",
+    "sqlalchemy.dialects.postgresql.psycopg2",
+    "zk_pipeline.connectors.kimai.connector",
+    "zk_pipeline.connectors.zammad.connector",
+    "zk_pipeline.definitions",
+]
+
+
+SECONDS_WITHOUT_A_LOOK = 30.0
+"""The server looks after its runs twice a second. When it has not for so long, it is blocked for good."""
+
+_log = logging.getLogger(__name__)
+
+
+class ForkingApiServer(server.DagsterApiServer):
+    """Dagster's API server with another start of its runs, and whose looking after them outlives the database.
+
+    All else, such as their termination, stays.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._looked_at = time.monotonic()
+        super().__init__(*args, **options)
+        # Should a later Dagster not know this name, runs start as slowly as without it.
+        self._mp_ctx = multiprocessing.get_context("forkserver")
+        self._looked_at = time.monotonic()  # Loading the definitions may have taken long.
+        threading.Thread(target=self._end_when_blocked, name="watchdog", daemon=True).start()
+
+    def _check_for_orphaned_runs(self) -> None:
+        """As Dagster does, whose thread for it dies of the first error: then ended runs count as running for ever."""
+        try:
+            super()._check_for_orphaned_runs()
+        except Exception as error:  # noqa: BLE001 (whatever it is, the next look may find it gone)
+            _log.warning("The runs could not be looked after (%s); it is tried again.", type(error).__name__)
+        self._looked_at = time.monotonic()
+
+    def _end_when_blocked(self) -> None:
+        """End the process when the thread that looks after runs is gone, or somebody keeps the lock of all runs.
+
+        Then runs are neither started nor cancelled any more. Whoever keeps this process starts it again; runs that are
+        under way go on.
+        """
+        looked_at = time.monotonic()
+        while not self._server_termination_event.wait(SECONDS_WITHOUT_A_LOOK / 10):
+            now, before, looked_at = time.monotonic(), looked_at, time.monotonic()
+            asleep = now - before > SECONDS_WITHOUT_A_LOOK / 2  # This process was stopped for a while.
+            if not asleep and now - self._looked_at > SECONDS_WITHOUT_A_LOOK:
+                _log.error(
+                    "The runs have not been looked after for %.0f s. The code server ends.", now - self._looked_at
+                )
+                os._exit(1)
+
+
+def close_directory(socket: Path) -> None:
+    """Close the directory of a socket to other accounts, since whoever reaches the code server may start runs."""
+    socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    socket.parent.chmod(0o700)
+
+
+def main() -> None:
+    """Serve as `dagster api grpc` does."""
+    if path := os.environ.get("ZK_CODE_SOCKET"):
+        close_directory(Path(path))
+    multiprocessing.set_forkserver_preload(IMPORTED)
+    forkserver.ensure_running()
+    server.DagsterApiServer = ForkingApiServer
+    # What sensors and schedules log by way of Dagster, Dagster writes itself.
+    logs.set_up(load_settings().log_format, "zk_pipeline")
+    grpc_command()
+
+
+if __name__ == "__main__":
+    main()

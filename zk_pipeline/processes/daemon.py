@@ -1,0 +1,100 @@
+"""Dagster's daemon, which bears a clock that is set back: `python -m zk_pipeline.processes.daemon`, options as usual.
+
+Its loops wait until the clock has passed the end of their pause, its sensors until their interval has passed since the
+last tick, and its run monitoring until a run has been starting or stopping for too long. A clock that is set back by a
+day would keep all of them silent for a day, with all runs behind one that died. So the process ends when that happens,
+is started again by what keeps it, and begins with what is of the future.
+"""
+
+import logging
+import os
+import threading
+import time
+
+from dagster import DagsterError, DagsterInstance, DagsterRunStatus, RunsFilter
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.scheduler.instigation import SensorInstigatorData
+from dagster._daemon.cli import main as daemon_command
+from dagster_postgres.utils import DagsterPostgresException
+from sqlalchemy.exc import SQLAlchemyError
+
+LONGEST_STEP = 5.0
+"""Seconds by which a clock may be set back without consequence; so long a pause is borne."""
+
+_SECONDS_BETWEEN_LOOKS = 1.0
+_PASSING = [DagsterRunStatus.NOT_STARTED, DagsterRunStatus.STARTING, DagsterRunStatus.CANCELING]
+_SET_BACK = "The clock was set back, so that nobody knows for how long this run has been at it."
+
+_log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Serve as `dagster-daemon` does."""
+    threading.Thread(target=_watch_the_clock, name="clock", daemon=True).start()
+    daemon_command()
+
+
+def forget_ticks_of_the_future(instance: DagsterInstance, now: float) -> list[str]:
+    """Let sensors tick that did so while the clock was ahead; returns their names. `now` is in Unix seconds.
+
+    Schedules wait for their next time and need no help.
+    """
+    forgotten: list[str] = []
+    for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR):
+        data = state.instigator_data
+        if not isinstance(data, SensorInstigatorData):
+            continue
+        if max(data.last_tick_timestamp or 0.0, data.last_tick_start_timestamp or 0.0) > now + LONGEST_STEP:
+            past = data._replace(last_tick_timestamp=now, last_tick_start_timestamp=now)
+            instance.update_instigator_state(state.with_data(past))
+            forgotten.append(state.instigator_name)
+    return forgotten
+
+
+def end_runs_of_the_future(instance: DagsterInstance, now: float) -> list[str]:
+    """End the runs that were starting or stopping while the clock was ahead; returns their ids.
+
+    Most of them are dead, since it was a restart of the machine that set the clock right. One that lives does not begin
+    any more, and its days are asked for again.
+    """
+    ended: list[str] = []
+    for record in instance.get_run_records(RunsFilter(statuses=_PASSING)):
+        if record.update_timestamp.timestamp() <= now + LONGEST_STEP:
+            continue
+        if record.dagster_run.status is DagsterRunStatus.CANCELING:
+            instance.report_run_canceled(record.dagster_run, _SET_BACK)
+        else:
+            instance.report_run_failed(record.dagster_run, _SET_BACK)
+        ended.append(record.dagster_run.run_id)
+    return ended
+
+
+def _watch_the_clock() -> None:
+    """Settle what is of the future, and end the process when the wall clock falls behind the monotonic one."""
+    ahead = time.time() - time.monotonic()
+    is_tidy = False
+    while True:
+        is_tidy = is_tidy or _settles()
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+        before, ahead = ahead, time.time() - time.monotonic()
+        if before - ahead > LONGEST_STEP:
+            _log.error("The clock was set back by %.0f s. The daemon ends, to be started again.", before - ahead)
+            os._exit(1)
+
+
+def _settles() -> bool:
+    """Whether Dagster's storage could be looked at; it may be away just now."""
+    try:
+        with DagsterInstance.get() as instance:
+            for name in forget_ticks_of_the_future(instance, time.time()):
+                _log.warning("The clock was set back since the last tick of the sensor %s; it ticks again.", name)
+            for run_id in end_runs_of_the_future(instance, time.time()):
+                _log.warning("The clock was set back since run %s was to start or stop; it is ended.", run_id)
+    except (SQLAlchemyError, DagsterError, DagsterPostgresException) as error:
+        _log.warning("Ticks and runs could not be looked at (%s); it is tried again.", type(error).__name__)
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""One supervisor for each home: the locks that say so, and the record it leaves for others.
+
+The locks are flocks, which the kernel releases however a process ends:
+
+- `up.lock` is held by the supervisor alone, and holds its record.
+- `up.parts.lock` is inherited by its processes and the keeper: while it is held, something of ours is left.
+"""
+
+import json
+import os
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Self
+
+from zk_pipeline.processes.groups import end_groups, exists, wait_until
+from zk_pipeline.store.files import lock_file, locks_at_once
+
+_SECONDS_TO_HEAL = 30.0
+_RECORD_LIMIT_BYTES = 65536
+
+
+class SupervisorError(Exception):
+    """The processes cannot be started or kept running; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a supervisor writes down: where it is found, and the process groups to end if it is killed."""
+
+    address: str = ""
+    groups: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, home: Path) -> Self:
+        """The last record of a home. Raises OSError when there never was a supervisor."""
+        with _lock_path(home).open("rb") as file:
+            return cls.read(file)
+
+    @classmethod
+    def read(cls, file: IO[bytes]) -> Self:
+        """The record in an open lock file, an empty one if there is none yet."""
+        line, _, _ = os.pread(file.fileno(), _RECORD_LIMIT_BYTES, 0).partition(b"\n")
+        if not line:
+            return cls()
+        stored = json.loads(line)
+        return cls(stored["address"], tuple(stored["groups"]))
+
+    def write(self, file: IO[bytes]) -> None:
+        """Replace the record; who reads it after a crash finds the old one or this one."""
+        line = json.dumps(asdict(self)).encode() + b"\n"
+        os.pwrite(file.fileno(), line, 0)
+        os.ftruncate(file.fileno(), len(line))
+
+
+@dataclass(frozen=True, slots=True)
+class HomeLock:
+    """A home that is held by this supervisor. Processes inherit `parts`."""
+
+    home: Path
+    address: str
+    own: IO[bytes]
+    parts: IO[bytes]
+
+    def record(self, groups: Collection[int]) -> None:
+        """Write down the process groups that have to be ended if this process is killed."""
+        Record(self.address, tuple(groups)).write(self.own)
+
+
+def running_dagster(home: Path) -> str | None:
+    """The address of the Dagster that `zk up` runs on this home, or `None` if none does."""
+    try:
+        record = Record.of(home)
+    except FileNotFoundError:
+        return None
+    return record.address if any(map(exists, record.groups)) else None
+
+
+@contextmanager
+def possession(home: Path, address: str) -> Iterator[HomeLock]:
+    """Hold a home, after ending what was left if supervisor and keeper were both killed.
+
+    Raises `SupervisorError` when another supervisor holds it, or what was left does not end.
+    """
+    with ExitStack() as stack:
+        own, parts = (stack.enter_context(lock_file(path)) for path in (_lock_path(home), home / "up.parts.lock"))
+        former = Record.read(own)
+        if not locks_at_once(own):
+            where = f" at {former.address}" if former.address else ""
+            raise SupervisorError(f"`zk up` runs already on {home}{where}. Use that one, or stop it with Ctrl-C.")
+        if not locks_at_once(parts):
+            # One of them at least still lives, so the numbers are not from before a restart of the machine.
+            end_groups(former.groups)
+            if not wait_until(lambda: locks_at_once(parts), _SECONDS_TO_HEAL):
+                raise SupervisorError(f"Processes of a killed `zk up` on {home} do not end. End them, and try again.")
+        held = HomeLock(home, address, own, parts)
+        held.record(())
+        try:
+            yield held
+        finally:
+            held.record(())
+
+
+def _lock_path(home: Path) -> Path:
+    return home / "up.lock"

@@ -1,0 +1,169 @@
+"""What `zk up` runs: our web app, Dagster's code server, web server and daemon. One more process is one more line."""
+
+import os
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+
+from zk_pipeline.connectors import network
+from zk_pipeline.processes.home import SupervisorError
+from zk_pipeline.processes.supervisor import Part
+from zk_pipeline.runtime.dagster_server import LOCATION, DagsterServer, DagsterServerError
+from zk_pipeline.runtime.environment import PROJECT
+from zk_pipeline.runtime.logs import LogFormat
+from zk_pipeline.store.encryption import TokenCipher
+
+HOST = "127.0.0.1"
+"""Dagster's UI is reachable from this machine alone; a proxy opens it to others (docs/deployment.md)."""
+
+_CODE = ("-m", "zk_pipeline.definitions", "--location-name", LOCATION)
+_WORKSPACE = ("-w", str(PROJECT / "workspace.yaml"))
+_EVERYWHERE = {"0.0.0.0": HOST, "::": "::1"}  # noqa: S104 (recognized, not bound)
+_SOCKET = "code.sock"
+_LONGEST_PATH = 100  # Bytes.
+_SECONDS_TO_ANSWER = 5.0
+_FOR_RUNS = 60.0  # Seconds.
+_LONGEST_BEAT = timedelta(seconds=60)  # A living daemon gives a sign every 30 seconds.
+
+
+def parts(
+    variables: Mapping[str, str], code: Path, port: int, web_url: str, log_format: LogFormat = LogFormat.TEXT
+) -> list[Part]:
+    """The processes; `variables` are those of the prepared environment.
+
+    `code` is the socket of the code server, `web_url` is where our web app answers.
+    """
+    listening = {"ZK_CODE_SOCKET": str(code), "ZK_PORT": str(port)}
+    shared = {**variables, **listening, "PYTHONUNBUFFERED": "1"}
+    dagster = f"http://{HOST}:{port}"
+    server = DagsterServer(dagster, TokenCipher(variables["ZK_ENCRYPTION_KEY"]))
+    began = datetime.now(UTC)
+    python = (sys.executable, "-m")
+    told = ("--log-format", "json") if log_format is LogFormat.JSON else ()
+    # On SIGTERM `dagster api grpc` ends after its runs; `dagster code-server` around it can take minutes.
+    code_server = (*python, "zk_pipeline.processes.code_server", "--socket", str(code), *_CODE, *told)
+    webserver = (*python, "zk_pipeline.web.dagster_ui.server", *_WORKSPACE, "--host", HOST, "--port", str(port))
+    daemon = (*python, "zk_pipeline.processes.daemon", "run", *_WORKSPACE, *told)
+    web = (*python, "zk_pipeline.web.server")
+    ours, theirs = f"{web_url}/api/health", f"{dagster}/healthz"
+    return [
+        Part("web app", web, shared, lambda: _succeeds(ours), 1, answers=lambda: _answers(ours)),
+        Part(
+            "code server",
+            code_server,
+            shared,
+            lambda: _listens(code),
+            order=1,
+            seconds_to_finish=_FOR_RUNS,
+            ends_on_request=True,
+            answers=lambda: _serves(code),
+        ),
+        Part("webserver", webserver, shared, lambda: _succeeds(theirs), 2, answers=lambda: _answers(theirs)),
+        Part("daemon", daemon, shared, lambda: _beats(server, began), 2, answers=lambda: _beats_still(server)),
+    ]
+
+
+@contextmanager
+def code_socket(home: Path) -> Iterator[Path]:
+    """Where the code server listens, which asks nobody who they are, and so closes the directory to other accounts.
+
+    A system takes no path of more than about a hundred bytes; where the home is deeper, the directory is elsewhere.
+    """
+    with ExitStack() as stack:
+        directory = home / "run"
+        if len(os.fsencode(directory / _SOCKET)) > _LONGEST_PATH:
+            directory = Path(stack.enter_context(TemporaryDirectory(prefix="zk-")))
+        yield directory / _SOCKET
+
+
+def reachable_url(host: str, port: int) -> str:
+    """Where this machine reaches a server that listens on this host and port."""
+    host = _EVERYWHERE.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+@contextmanager
+def free_port(host: str, port: int, choose_with: str) -> Iterator[None]:
+    """Hold a port until our own server needs it. Raises `SupervisorError` when something else uses it."""
+    try:
+        held = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        raise SupervisorError(
+            f"Port {port} cannot be used ({reason}). Stop what uses it, or choose another with {choose_with}."
+        ) from error
+    with held:
+        yield
+
+
+def _listens(path: Path) -> bool:
+    """Whether the code server listens, which it does once it has loaded the definitions."""
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.settimeout(_SECONDS_TO_ANSWER)
+        try:
+            asking.connect(str(path))
+        except OSError:
+            return False
+    return True
+
+
+def _serves(path: Path) -> bool:
+    """Whether the code server answers the standard question of gRPC, for which it needs one of its threads."""
+    # Takes a tenth of a second, which the start of everything need not wait for.
+    import grpc  # noqa: PLC0415
+    from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: PLC0415
+
+    with grpc.insecure_channel(f"unix:{path}") as channel:
+        asked = health_pb2.HealthCheckRequest(service="DagsterApi")
+        try:
+            health_pb2_grpc.HealthStub(channel).Check(  # pyright: ignore[reportAttributeAccessIssue] (generated)
+                asked, timeout=_SECONDS_TO_ANSWER
+            )
+        except grpc.RpcError:
+            return False
+    return True
+
+
+def _answers(url: str) -> bool:
+    """Whether anything is answered, be it that the database is away."""
+    return _status(url) is not None
+
+
+def _succeeds(url: str) -> bool:
+    status = _status(url)
+    return status is not None and 200 <= status < 300
+
+
+def _status(url: str) -> int | None:
+    try:
+        with network.client(proxies=False, timeout=_SECONDS_TO_ANSWER) as http:
+            return http.get(url).status_code
+    except httpx.HTTPError:
+        return None
+
+
+def _beats(web: DagsterServer, since: datetime) -> bool:
+    """Whether every daemon has given a sign of life since this instant, as the web server sees it."""
+    try:
+        daemons = web.daemons()
+    except DagsterServerError:
+        return False
+    needed = [daemon for daemon in daemons if daemon.required]
+    return all(daemon.healthy and daemon.beat_at is not None and daemon.beat_at >= since for daemon in needed)
+
+
+def _beats_still(web: DagsterServer) -> bool:
+    """Whether no daemon has been silent for long. Where the web server does not answer nobody knows; it is looked after
+    by itself."""
+    try:
+        daemons = web.daemons()
+    except DagsterServerError:
+        return True
+    oldest = datetime.now(UTC) - _LONGEST_BEAT
+    return all(daemon.beat_at is None or daemon.beat_at >= oldest for daemon in daemons if daemon.required)

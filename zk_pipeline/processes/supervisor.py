@@ -1,0 +1,407 @@
+"""The supervisor itself: a child process for each part, from its start to its last breath."""
+
+import math
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import IO
+
+from zk_pipeline.processes.groups import SECONDS_TO_END, end_groups, exists
+from zk_pipeline.processes.home import HomeLock, SupervisorError
+from zk_pipeline.runtime.embedded import EmbeddedDatabase, EmbeddedServerError
+from zk_pipeline.store.files import close_directory
+
+LOG_LIMIT_BYTES = 5_000_000
+LONGEST_DELAY_SECONDS = 60.0
+SECONDS_OF_HEALTH = 30.0
+"""What has run for longer before it ended is not broken, and need not wait longer than after its first death."""
+
+SECONDS_OF_SILENCE = 40.0
+"""A part that lives and does not answer for so long is ended, and starts again."""
+
+_SECONDS_TO_START = 120.0
+_SECONDS_BETWEEN_CHECKS = 0.1
+_SECONDS_BETWEEN_LOOKS = 1.0
+_SECONDS_BETWEEN_QUESTIONS = 5.0
+_SECONDS_ASLEEP = 10.0  # Between two looks of ours: then we were stopped ourselves, and nobody's silence counts.
+_SECONDS_UNTIL_TOLD = 3.0
+_SECONDS_OF_ONE_REQUEST = 1.0
+_LOG_LINES_SHOWN = 10
+_MOST_DOUBLINGS = 10
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A process to run. Parts of one `order` start together and stop together, in reverse.
+
+    `ready` tells whether it does its work yet, `answers` whether it still does, where that can be asked. On stopping it
+    has `seconds_to_finish` for what it has begun. One that `ends_on_request` is asked by others to end when there is
+    something new to load; that is no failure.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    ready: Callable[[], bool]
+    order: int
+    seconds_to_finish: float = SECONDS_TO_END
+    ends_on_request: bool = False
+    answers: Callable[[], bool] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Who hears what happens: sentences, a part that is ready and its seconds, that all are, that they are to stop, and
+    lines of output.
+    """
+
+    tell: Callable[[str], None]
+    ready: Callable[[str, float], None]
+    started: Callable[[], None]
+    stopping: Callable[[], None] = lambda: None
+    echo: Callable[[str, str], None] | None = None
+
+
+@dataclass(eq=False, slots=True)
+class _Child:
+    """A running part. Until it answers for the first time it has the time to start."""
+
+    part: Part
+    process: subprocess.Popen[bytes]
+    started_at: float = field(default_factory=time.monotonic)
+    answered_at: float = field(default_factory=lambda: time.monotonic() + _SECONDS_TO_START)
+
+    def is_silent(self, now: float) -> bool:
+        return self.part.answers is not None and now - self.answered_at > SECONDS_OF_SILENCE
+
+
+class _StopAsked(Exception):  # noqa: N818 - no error
+    """A signal asked to stop."""
+
+
+def restart_delay(deaths: int) -> float:
+    """Seconds until what died so often in a row may start again: twice as long each time, a minute at most."""
+    return min(2.0 ** min(deaths - 1, _MOST_DOUBLINGS), LONGEST_DELAY_SECONDS)
+
+
+def open_log(path: Path) -> IO[bytes]:
+    """Open a log for appending; one that has grown too long is put aside first."""
+    close_directory(path.parent)
+    if path.exists() and path.stat().st_size > LOG_LIMIT_BYTES:
+        path.replace(f"{path}.1")
+    return path.open("ab")
+
+
+class Supervisor:
+    """Runs parts in a home that it holds, and keeps the embedded database running, if there is one.
+
+    Nothing is given up: what ends, or lives and does not answer, starts again after a pause, and while the database is
+    away the others wait for it. Use it in the main thread, because it handles signals.
+    """
+
+    def __init__(
+        self,
+        held: HomeLock,
+        listener: Listener,
+        *,
+        keeper: Sequence[str],
+        database: EmbeddedDatabase | None = None,
+    ) -> None:
+        self._held = held
+        self._listener = listener
+        self._keeper = keeper
+        self._database = _Watched(database) if database else None
+        self._looked_at = time.monotonic()
+        self._children: list[_Child] = []
+        self._orphans: list[int] = []  # Groups whose first process has ended, but not all others.
+        self._deaths: Counter[str] = Counter()  # In a row, by the name of the part.
+        self._due: list[tuple[float, Part]] = []
+        self._asked_at = -math.inf
+        # What a thread or a signal handler has to say: a child that ended, or `None` for a signal to stop.
+        self._events: SimpleQueue[_Child | None] = SimpleQueue()
+
+    def run(self, parts: Sequence[Part]) -> None:
+        """Start the parts in their order and keep them running until a signal; then stop them in reverse.
+
+        Raises `SupervisorError` when one does not start at first.
+        """
+        with self._signals(), self._kept():
+            try:
+                ordered = sorted(parts, key=lambda part: part.order)
+                for _, together in groupby(ordered, key=lambda part: part.order):
+                    self._start_together(list(together))
+                self._listener.started()
+                self._watch()
+            except _StopAsked:
+                pass
+            finally:
+                self._listener.stopping()
+                self._stop()
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        former = {number: signal.signal(number, lambda *_: self._events.put(None)) for number in _STOP_SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler)
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        """Have a keeper that ends the children if this process is killed: then its standard input ends."""
+        with subprocess.Popen(  # noqa: S603 - our own command
+            self._keeper,
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+            pass_fds=[self._held.parts.fileno()],
+        ):
+            yield
+
+    def _start_together(self, parts: Sequence[Part]) -> None:
+        began = time.monotonic()
+        for part in parts:
+            self._start(part)
+        waiting = list(parts)
+        while waiting:
+            ended = self._next_end(_SECONDS_BETWEEN_CHECKS)
+            if ended is not None and not self._database_failed():
+                raise SupervisorError(self._obituary(ended, "ended before it was ready"))
+            self._heal(ended)
+            seconds = time.monotonic() - began
+            if seconds > _SECONDS_TO_START:
+                raise SupervisorError(
+                    f"The {waiting[0].name} is not ready after {_SECONDS_TO_START:.0f} s; see {self._log(waiting[0])}."
+                )
+            for part in [part for part in waiting if part.ready()]:
+                waiting.remove(part)
+                self._listener.ready(part.name, time.monotonic() - began)
+
+    def _watch(self) -> None:
+        while True:
+            due = min((instant for instant, _ in self._due), default=math.inf)
+            self._heal(self._next_end(min(_SECONDS_BETWEEN_LOOKS, max(0.0, due - time.monotonic()))))
+
+    def _heal(self, ended: _Child | None) -> None:
+        """One look: start what is due again, unless the database is away, and end what does not answer."""
+        if ended is not None:
+            self._plan_restart(ended)
+        now = time.monotonic()
+        if now - self._looked_at > _SECONDS_ASLEEP or self._database_is_away(now):
+            self._forgive_silence(time.monotonic())
+        self._looked_at = time.monotonic()
+        if self._database and self._database.away_since is not None:
+            return
+        for child in [child for child in self._children if child.is_silent(now)]:
+            self._listener.tell(f"The {child.part.name} does not answer; it is ended and starts again.")
+            child.answered_at = now + SECONDS_TO_END
+            child.process.kill()  # Not its group: runs go on without the code server that started them.
+        for instant, part in list(self._due):
+            if instant <= now:
+                self._due.remove((instant, part))
+                self._start(part)
+
+    def _database_is_away(self, now: float) -> bool:
+        """Look at the database, and start it again when it is time to."""
+        watched = self._database
+        return watched is not None and watched.look(now, self._listener.tell)
+
+    def _database_failed(self) -> bool:
+        """Whether the database is away or came back just now, so that it is nobody else's fault to have ended."""
+        watched = self._database
+        if watched is None:
+            return False
+        return watched.look(time.monotonic(), self._listener.tell) or watched.deaths > 0
+
+    def _forgive_silence(self, now: float) -> None:
+        for child in self._children:
+            child.answered_at = max(child.answered_at, now)
+
+    def _plan_restart(self, ended: _Child) -> None:
+        now = time.monotonic()
+        if ended.part.ends_on_request and ended.process.returncode == 0:
+            self._due.append((now, ended.part))
+            self._listener.tell(f"The {ended.part.name} ended as it was asked to; it starts again.")
+            return
+        if now - ended.started_at > SECONDS_OF_HEALTH:
+            self._deaths[ended.part.name] = 0
+        self._deaths[ended.part.name] += 1
+        delay = restart_delay(self._deaths[ended.part.name])
+        self._due.append((now + delay, ended.part))
+        self._listener.tell(f"The {ended.part.name} ended {_how(ended.process)}; it starts again in {delay:.0f} s.")
+
+    def _start(self, part: Part) -> None:
+        log = open_log(self._log(part))
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            part.argv,
+            env={**os.environ, **part.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if self._listener.echo else log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Its own group, and out of the reach of Ctrl-C in our terminal.
+            pass_fds=[self._held.parts.fileno()],
+        )
+        child = _Child(part, process)
+        self._children.append(child)
+        self._record()
+        threading.Thread(target=self._await_end, args=(child,), daemon=True).start()
+        if part.answers is not None:
+            threading.Thread(target=_question, args=(child, part.answers), daemon=True).start()
+        if self._listener.echo:
+            threading.Thread(target=_copy, args=(child, log, self._listener.echo), daemon=True).start()
+        else:
+            log.close()
+
+    def _await_end(self, child: _Child) -> None:
+        child.process.wait()
+        self._events.put(child)
+
+    def _next_end(self, seconds: float | None) -> _Child | None:
+        """The next child that ended, `None` after these seconds. Raises `_StopAsked` on a signal."""
+        try:
+            ended = self._events.get(timeout=seconds)
+        except Empty:
+            return None
+        if ended is None:
+            return self._ask_to_stop()
+        self._children.remove(ended)
+        self._orphans.append(ended.process.pid)  # Runs go on without the code server that started them.
+        self._record()
+        return ended
+
+    def _ask_to_stop(self) -> None:
+        now = time.monotonic()
+        # A wrapper that passes Ctrl-C on doubles it; that is not impatience.
+        if now - self._asked_at > _SECONDS_OF_ONE_REQUEST:
+            self._asked_at = now
+            raise _StopAsked
+
+    def _record(self) -> None:
+        self._orphans = [group for group in self._orphans if exists(group)]
+        self._held.record([*(child.process.pid for child in self._children), *self._orphans])
+
+    def _stop(self) -> None:
+        ordered = sorted(self._children, key=lambda child: child.part.order, reverse=True)
+        for _, together in groupby(ordered, key=lambda child: child.part.order):
+            self._stop_together(list(together))
+        end_groups(self._orphans)
+        self._record()
+
+    def _stop_together(self, children: Sequence[_Child]) -> None:
+        names = " and the ".join(child.part.name for child in children)
+        self._listener.tell(f"Stopping the {names}.")
+        for child in children:
+            child.process.terminate()  # Not its group: it ends its own children in order.
+        began = time.monotonic()
+        patience = max(child.part.seconds_to_finish for child in children)
+        with suppress(_StopAsked):  # Asked again: no more patience.
+            self._wait_for(children, began + min(patience, _SECONDS_UNTIL_TOLD))
+            if any(child in self._children for child in children):
+                self._listener.tell(f"Waiting up to {patience:.0f} s for what it has begun; Ctrl-C again ends it now.")
+                self._wait_for(children, began + patience)
+        end_groups([child.process.pid for child in children])
+
+    def _wait_for(self, children: Sequence[_Child], deadline: float) -> None:
+        while any(child in self._children for child in children) and time.monotonic() < deadline:
+            self._next_end(max(0.0, deadline - time.monotonic()))
+
+    def _log(self, part: Part) -> Path:
+        return self._held.home / "logs" / f"{part.name.replace(' ', '-')}.log"
+
+    def _obituary(self, ended: _Child, what: str) -> str:
+        path = self._log(ended.part)
+        lines = "\n".join(path.read_text(errors="replace").splitlines()[-_LOG_LINES_SHOWN:])
+        return f"The {ended.part.name} {what} ({_how(ended.process)}); see {path}. Its last lines:\n{lines}"
+
+
+class _Watched:
+    """The embedded database under watch: what is known of it, and how often in a row it died or did not start."""
+
+    def __init__(self, database: EmbeddedDatabase) -> None:
+        self._database = database
+        self._started_at = self._answered_at = time.monotonic()
+        self._asking: threading.Thread | None = None
+        self._due = 0.0
+        self.away_since: float | None = None
+        self.deaths = 0
+
+    def look(self, now: float, tell: Callable[[str], None]) -> bool:
+        """Whether it is away; what is due is done, and said."""
+        if self.away_since is not None:
+            if now >= self._due:
+                self._start(now, tell)
+            return True
+        if not self._database.lives():
+            self._plan(now, tell, "The database ended")
+            return True
+        self._ask(now)
+        if now - self._answered_at > SECONDS_OF_SILENCE:
+            tell("The database does not answer; it is ended.")
+            self._database.kill()
+            self._answered_at = now
+        return False
+
+    def _plan(self, now: float, tell: Callable[[str], None], what: str) -> None:
+        if self.away_since is None and now - self._started_at > SECONDS_OF_HEALTH:
+            self.deaths = 0
+        self.deaths += 1
+        delay = restart_delay(self.deaths)
+        self.away_since = now if self.away_since is None else self.away_since
+        self._due = now + delay
+        tell(f"{what}; it starts again in {delay:.0f} s, and everything else waits for it.")
+
+    def _start(self, now: float, tell: Callable[[str], None]) -> None:
+        try:
+            self._database.start()
+        except EmbeddedServerError as error:
+            self._plan(now, tell, f"The database did not start ({str(error).splitlines()[0]})")
+            return
+        done = time.monotonic()
+        tell(f"The database runs again after {done - (self.away_since or now):.0f} s.")
+        self.away_since, self._started_at, self._answered_at = None, done, done
+
+    def _ask(self, now: float) -> None:
+        """Ask in the background, now and then."""
+        if self._asking is not None and self._asking.is_alive():
+            return
+        if now - self._answered_at < _SECONDS_BETWEEN_QUESTIONS:
+            return
+        self._asking = threading.Thread(target=self._note_answer, daemon=True)
+        self._asking.start()
+
+    def _note_answer(self) -> None:
+        if self._database.answers():
+            self._answered_at = time.monotonic()
+
+
+def _question(child: _Child, answers: Callable[[], bool]) -> None:
+    """Note when a part last answered, for as long as it runs."""
+    while child.process.returncode is None:
+        if answers():
+            child.answered_at = time.monotonic()
+        time.sleep(_SECONDS_BETWEEN_QUESTIONS)
+
+
+def _copy(child: _Child, log: IO[bytes], echo: Callable[[str, str], None]) -> None:
+    """Copy a child's output into its log and to the listener."""
+    output = child.process.stdout
+    with log:
+        for line in output or ():
+            log.write(line)
+            log.flush()
+            echo(child.part.name, line.decode(errors="replace").rstrip())
+
+
+def _how(process: subprocess.Popen[bytes]) -> str:
+    code = process.returncode
+    return f"by signal {-code}" if code < 0 else f"with code {code}"

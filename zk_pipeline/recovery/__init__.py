@@ -1,0 +1,1 @@
+"""Recovery: encrypted backups of both databases, their restoration and its rehearsal."""

@@ -1,0 +1,217 @@
+"""Dagster's web server, asked by GraphQL: runs, signs of life of the daemons, definitions; and links to its pages."""
+
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import jwt
+
+from zk_pipeline.connectors import network
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.store.encryption import TokenCipher
+
+LOCATION = "zk_pipeline"
+"""The code location's name; schedules and sensors are stored under it, so it never changes."""
+
+REPOSITORY = "__repository__"
+"""The one repository of the location, as Dagster calls it."""
+
+_SECONDS_TO_ANSWER = 10.0
+_SECONDS_TO_RELOAD = 60.0
+_SECONDS_BETWEEN_LOOKS = 0.1
+
+_ISSUER, _AUDIENCE, _ALGORITHM = "zk_pipeline", "zk_pipeline:dagster", "HS256"
+_LIFE = timedelta(minutes=1)
+_LEEWAY = timedelta(minutes=1)  # The clocks of two machines differ.
+
+_SERVER = """query ($name: String!) { workspaceLocationEntryOrError(name: $name) { __typename
+  ... on WorkspaceLocationEntry { locationOrLoadError { ... on RepositoryLocation { serverId } } } } }"""
+_SHUT_DOWN = """mutation ($name: String!) { shutdownRepositoryLocation(repositoryLocationName: $name) { __typename
+  ... on PythonError { message } } }"""
+_DAEMONS = """{ instance { daemonHealth { allDaemonStatuses {
+  daemonType required healthy lastHeartbeatTime } } } }"""
+_LAUNCH = """mutation ($parameters: ExecutionParams!) { launchRun(executionParams: $parameters) { __typename
+  ... on LaunchRunSuccess { run { runId } } ... on PipelineNotFoundError { message }
+  ... on PythonError { message } } }"""
+_CANCEL = """mutation ($id: String!) { terminateRun(runId: $id, terminatePolicy: SAFE_TERMINATE) { __typename
+  ... on TerminateRunFailure { message } ... on RunNotFoundError { message } ... on UnauthorizedError { message }
+  ... on PythonError { message } } }"""
+_STATUSES = """query ($filter: RunsFilter!) { runsOrError(filter: $filter) { __typename
+  ... on Runs { results { runId status } } ... on PythonError { message } } }"""
+_TAGGED = """query ($filter: RunsFilter!) { runsOrError(filter: $filter, limit: 1) { __typename
+  ... on Runs { results { runId status } } ... on PythonError { message } } }"""
+
+
+class DagsterServerError(Exception):
+    """Dagster does not answer, or did not do what it was asked for; the message says which and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """One of Dagster's daemons; `beat_at` is its last sign of life, `None` when it never gave one."""
+
+    name: str
+    required: bool
+    healthy: bool
+    beat_at: datetime | None
+
+
+def service_token(cipher: TokenCipher) -> str:
+    """What our own programs show at Dagster's door: good for a minute, signed with a key that all of them derive."""
+    now = datetime.now(UTC)
+    content = {"iss": _ISSUER, "aud": _AUDIENCE, "iat": now, "exp": now + _LIFE}
+    return jwt.encode(content, _service_keys(cipher)[0], _ALGORITHM)
+
+
+def is_service_token(cipher: TokenCipher, token: str) -> bool:
+    """Whether a program of ours made this token a moment ago."""
+    for key in _service_keys(cipher):
+        try:
+            jwt.decode(
+                token,
+                key,
+                [_ALGORITHM],
+                audience=_AUDIENCE,
+                issuer=_ISSUER,
+                leeway=_LEEWAY,
+                options={"require": ["iss", "aud", "iat", "exp"]},
+            )
+        except jwt.InvalidTokenError:
+            continue
+        return True
+    return False
+
+
+def _service_keys(cipher: TokenCipher) -> tuple[bytes, ...]:
+    return cipher.derived("zk_pipeline tokens of our own programs")
+
+
+@dataclass(frozen=True, slots=True)
+class DagsterServer:
+    """The web server at this address, such as `http://127.0.0.1:3000`. Every method raises `DagsterServerError`."""
+
+    address: str
+    cipher: TokenCipher = field(repr=False)
+
+    def daemons(self) -> list[Daemon]:
+        """All daemons with their signs of life."""
+        rows = self._ask(_DAEMONS)["instance"]["daemonHealth"]["allDaemonStatuses"]
+        return [
+            Daemon(row["daemonType"], row["required"], bool(row["healthy"]), _instant(row["lastHeartbeatTime"]))
+            for row in rows
+        ]
+
+    def launch(self, job: str, tags: Mapping[str, str], config: Mapping[str, Any] | None = None) -> str:
+        """Start a run of a job; returns its id. Its days stand in the tags (`defs.tags.range_tags`)."""
+        selector = {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY, "jobName": job}
+        listed = [{"key": key, "value": value} for key, value in tags.items()]
+        parameters = {"selector": selector, "runConfigData": config or {}, "executionMetadata": {"tags": listed}}
+        answer = self._ask(_LAUNCH, parameters=parameters)["launchRun"]
+        if answer["__typename"] != "LaunchRunSuccess":
+            raise DagsterServerError(f"Dagster did not start a run of {job}: {_reason(answer)} Look at its UI.")
+        return answer["run"]["runId"]
+
+    def cancel(self, run_id: str) -> str | None:
+        """Have a run stop, whether it waits for its turn or is at work; why that cannot be, or `None`."""
+        answer = self._ask(_CANCEL, id=run_id)["terminateRun"]
+        return None if answer["__typename"] == "TerminateRunSuccess" else _reason(answer)
+
+    def run_statuses(self, ids: Collection[str]) -> dict[str, str]:
+        """The status of each of these runs that exists, such as `QUEUED`, `STARTED`, `SUCCESS` or `FAILURE`."""
+        if not ids:  # To Dagster, no ids mean all runs.
+            return {}
+        answer = self._ask(_STATUSES, filter={"runIds": list(ids)})["runsOrError"]
+        if answer["__typename"] != "Runs":
+            raise DagsterServerError(f"Dagster did not tell the status of runs: {_reason(answer)} Look at its UI.")
+        return {run["runId"]: run["status"] for run in answer["results"]}
+
+    def run_with_tag(self, key: str, value: str) -> str | None:
+        """The newest run with this tag, if there is any."""
+        answer = self._ask(_TAGGED, filter={"tags": [{"key": key, "value": value}]})["runsOrError"]
+        if answer["__typename"] != "Runs":
+            raise DagsterServerError(f"Dagster did not tell its runs: {_reason(answer)} Look at its UI.")
+        return next((run["runId"] for run in answer["results"]), None)
+
+    def reload(self) -> None:
+        """Have the code server load the definitions again, and wait until the web server shows them.
+
+        A code server of the kind that we run cannot reload in place, so it is asked to end, which it does after the
+        runs that it has begun, and is started again by what keeps it.
+        """
+        before = self._server_id()
+        answer = self._ask(_SHUT_DOWN, name=LOCATION)["shutdownRepositoryLocation"]
+        asked = f"Dagster at {self.address} was asked to load the definitions again."
+        if answer["__typename"] != "ShutdownRepositoryLocationSuccess":
+            raise DagsterServerError(f"{asked} {_reason(answer)}")
+        deadline = time.monotonic() + _SECONDS_TO_RELOAD
+        while self._server_id() in {before, None}:
+            if time.monotonic() > deadline:
+                raise DagsterServerError(
+                    f"{asked} It has not done so within {_SECONDS_TO_RELOAD:.0f} s; it does when the runs that are "
+                    "under way have ended."
+                )
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+    def _server_id(self) -> str | None:
+        """Which process serves the definitions, or `None` while none does."""
+        entry = self._ask(_SERVER, name=LOCATION)["workspaceLocationEntryOrError"]
+        location = (entry or {}).get("locationOrLoadError") or {}
+        return location.get("serverId")
+
+    def _ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        try:
+            with network.client(proxies=False, timeout=_SECONDS_TO_ANSWER) as http:
+                asked = {"query": query, "variables": variables}
+                headers = {"Authorization": f"Bearer {service_token(self.cipher)}"}
+                answer = http.post(f"{self.address}/graphql", json=asked, headers=headers)
+                if answer.status_code == httpx.codes.UNAUTHORIZED:
+                    raise DagsterServerError(
+                        f"Dagster at {self.address} does not know us. Give all processes the same ZK_ENCRYPTION_KEY."
+                    )
+                data = answer.raise_for_status().json()["data"]
+        except network.NetworkError as error:
+            raise DagsterServerError(str(error)) from error
+        except httpx.HTTPError as error:
+            raise DagsterServerError(
+                f"Dagster at {self.address} does not answer ({type(error).__name__}). Restart `zk up`, or correct "
+                "ZK_DAGSTER_ADDRESS."
+            ) from error
+        except (ValueError, KeyError) as error:  # Some other server, or a login page.
+            raise DagsterServerError(f"{self.address} is no Dagster web server. Correct ZK_DAGSTER_ADDRESS.") from error
+        if data is None:
+            raise DagsterServerError(
+                f"Dagster at {self.address} does not know what it was asked: is it another version?"
+            )
+        return data
+
+
+def dagster_server(runtime: Runtime) -> DagsterServer:
+    """The web server of this installation."""
+    return DagsterServer(runtime.settings.dagster_server, runtime.cipher)
+
+
+def run_url(base: str, run_id: str) -> str:
+    """The page of a run; `base` is where people reach Dagster (`Settings.dagster_link`)."""
+    return f"{base}/runs/{quote(run_id, safe='')}"
+
+
+def asset_url(base: str, key: str) -> str:
+    """The page of an asset, whose key is written with slashes."""
+    return f"{base}/assets/{quote(key)}"
+
+
+def partition_url(base: str, key: str, day: date) -> str:
+    """The page of one day of an asset."""
+    return f"{asset_url(base, key)}?view=partitions&partition={day.isoformat()}"
+
+
+def _instant(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _reason(answer: Mapping[str, Any]) -> str:
+    return f"{answer.get('message', answer['__typename']).rstrip('.')}."

@@ -1,0 +1,25 @@
+"""Where Dagster keeps its runs and events: in the database that is named, or else in the embedded one."""
+
+import os
+
+from dagster._serdes import ConfigurableClassData
+from dagster_postgres import DagsterPostgresStorage
+from dagster_postgres.storage import PostgresStorageConfig  # pyright: ignore[reportPrivateImportUsage]
+
+from zk_pipeline.runtime.environment import shared_environment
+
+
+class Storage(DagsterPostgresStorage):
+    """PostgreSQL at ZK_DAGSTER_URL. Where that is not set, the embedded server is found or started.
+
+    So `dagster dev` and Dagster's other commands work without `zk up`, which sets the variable for its processes.
+    """
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: PostgresStorageConfig
+    ) -> DagsterPostgresStorage:
+        """Called by Dagster. Raises the typed errors of settings, database and encryption."""
+        if not os.environ.get("ZK_DAGSTER_URL"):
+            shared_environment()
+        return super().from_config_value(inst_data, {**config_value, "postgres_url": os.environ["ZK_DAGSTER_URL"]})

@@ -1,0 +1,371 @@
+"""The embedded PostgreSQL server: one per ZK_HOME, running for as long as anybody uses it.
+
+Three locks in the home carry its life cycle. They are flocks, which the kernel releases however a process
+ends, so nothing has to be cleaned up after a `kill -9`:
+
+- `postgres.users.lock` is shared by all users; who can make it exclusive on leaving was the last.
+- `postgres.turn.lock` lets one process at a time start or stop the server.
+- `postgres.alive.lock` is held by the server itself, which inherits it, down to its last process. Unlike the
+  pid in `postmaster.pid` it is never mistaken for another process, and it is seen from other containers too.
+"""
+
+import hashlib
+import os
+import re
+import signal
+import socket
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import psycopg
+from psycopg import sql
+
+from zk_pipeline.runtime.embedded_programs import (
+    MAJOR_VERSION,
+    OTHERWISE,
+    Account,
+    EmbeddedServerError,
+    account_for,
+    can_reach,
+    give,
+    initialize,
+    last_lines,
+    run,
+)
+from zk_pipeline.store.files import lock_file, locks_at_once, share, turn
+
+__all__ = ["DAGSTER_DATABASE", "DATABASE", "EmbeddedDatabase", "EmbeddedServerError", "Endpoint", "embedded_server"]
+
+DATABASE = "zk"
+DAGSTER_DATABASE = "dagster"
+
+_ROLE = "zk"
+_PORT = 5432  # Only a part of the socket's name: there is no TCP listener.
+_SECONDS_TO_START = 120  # Recovery after a crash included.
+_SECONDS_TO_STOP = 60
+_SECONDS_BETWEEN_LOOKS = 0.01
+_SECONDS_TO_ANSWER = 5
+_LOG_LIMIT_BYTES = 5_000_000
+_SOCKET_PATH_LIMIT = 103  # Bytes, on the strictest system; Linux takes 107.
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where the server listens: the directory of its Unix socket.
+
+    There is no password. The directory is closed to every account but the one that owns the data files, and
+    root; who is let in there could read the data anyway.
+    """
+
+    host: str
+    port: int = _PORT
+    user: str = _ROLE
+
+    def url(self, database: str = DATABASE) -> str:
+        """SQLAlchemy URL for psycopg 3."""
+        return self._url("postgresql+psycopg", database)
+
+    def dagster_url(self, database: str = DAGSTER_DATABASE) -> str:
+        """SQLAlchemy URL for psycopg2, which drives Dagster's storage."""
+        return self._url("postgresql+psycopg2", database)
+
+    def parameters(self, database: str = DATABASE) -> dict[str, Any]:
+        """Connection parameters by their libpq names."""
+        return {"host": self.host, "port": self.port, "user": self.user, "dbname": database}
+
+    def environment(self) -> dict[str, str]:
+        """Variables that let a child process use this server; the child then starts none of its own."""
+        return {"ZK_DATABASE_URL": self.url(), "ZK_DAGSTER_URL": self.dagster_url()}
+
+    def _url(self, driver: str, database: str) -> str:
+        return f"{driver}://{self.user}@/{database}?host={self.host}&port={self.port}"
+
+
+@contextmanager
+def embedded_server(home: Path) -> Iterator[Endpoint]:
+    """Use the server of `home`: start it if it does not run, stop it on leaving if nobody else uses it.
+
+    The databases `zk` and `dagster` exist inside. A child process is given `Endpoint.environment()` and is not
+    counted as a user of its own, so its parent must outlive it.
+
+    Raises:
+        EmbeddedServerError: the server cannot be started, joined or stopped.
+
+    """
+    cluster, process = _Cluster(home.expanduser().resolve()), os.getpid()
+    with _explained(cluster):
+        cluster.home.mkdir(parents=True, exist_ok=True)
+        waiting, users = lock_file(cluster.lock("turn")), lock_file(cluster.lock("users"))
+    with waiting, users:
+        try:
+            with turn(waiting), _explained(cluster):
+                share(users)
+                endpoint = _start_or_join(cluster)
+            yield endpoint
+        finally:
+            if os.getpid() == process:  # A fork that unwinds through here leaves its parent's server alone.
+                with turn(waiting), _explained(cluster):
+                    if _is_last(users, cluster):
+                        _stop(cluster)
+
+
+class EmbeddedDatabase:
+    """The server of a home, watched by somebody who uses it (`embedded_server`) and starts it again when it died."""
+
+    def __init__(self, home: Path) -> None:
+        self._cluster = _Cluster(home.expanduser().resolve())
+
+    def lives(self) -> bool:
+        """Whether any process of the server is left; a look costs next to nothing."""
+        try:
+            return _is_alive(self._cluster)
+        except OSError:  # Without its home nobody can tell, and nothing could be started.
+            return True
+
+    def answers(self) -> bool:
+        """Whether it says anything within five seconds, be it that it is still starting or has no connection left."""
+        postmaster = _postmaster(self._cluster)
+        if postmaster is None:
+            return False
+        try:
+            psycopg.connect(**postmaster.endpoint.parameters(), connect_timeout=_SECONDS_TO_ANSWER).close()
+        except psycopg.OperationalError as error:
+            return error.sqlstate is not None
+        return True
+
+    def start(self) -> None:
+        """Start it if it does not run, and wait until it has recovered. Raises `EmbeddedServerError`."""
+        with _explained(self._cluster), lock_file(self._cluster.lock("turn")) as waiting, turn(waiting):
+            _start_or_join(self._cluster)
+
+    def kill(self) -> None:
+        """End a server that does not answer, which recovers from it as from a power cut."""
+        postmaster = _postmaster(self._cluster)
+        if postmaster and self.lives():
+            with suppress(ProcessLookupError):
+                os.kill(postmaster.pid, signal.SIGKILL)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cluster:
+    """The files of the server in `home`."""
+
+    home: Path
+
+    @property
+    def data(self) -> Path:
+        return self.home / "postgres"
+
+    @property
+    def pid_file(self) -> Path:
+        return self.data / "postmaster.pid"
+
+    @property
+    def log(self) -> Path:
+        return self.home / "postgres.log"
+
+    def lock(self, name: str) -> Path:
+        return self.home / f"postgres.{name}.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class _Postmaster:
+    """What a server has published in its pid file."""
+
+    pid: int
+    endpoint: Endpoint
+    ready: bool
+
+    def listens(self) -> bool:
+        """Whether the server is there: a socket outlives its server, but then refuses connections."""
+        with socket.socket(socket.AF_UNIX) as client:
+            try:
+                client.connect(f"{self.endpoint.host}/.s.PGSQL.{self.endpoint.port}")
+            except OSError:
+                return False
+            return True
+
+
+def _start_or_join(cluster: _Cluster) -> Endpoint:
+    deadline = time.monotonic() + _SECONDS_TO_START
+    log_offset: int | None = None
+    while time.monotonic() < deadline:
+        with lock_file(cluster.lock("alive")) as alive:
+            if locks_at_once(alive):
+                if log_offset is not None:
+                    raise _failed_start(cluster, log_offset)
+                log_offset = _launch(cluster, alive)
+        postmaster = _postmaster(cluster)
+        if postmaster and postmaster.ready and postmaster.listens():
+            try:
+                _ensure_databases(postmaster.endpoint)
+            except psycopg.OperationalError:
+                if postmaster.listens():
+                    raise
+                continue  # It was killed just now and is started again.
+            return postmaster.endpoint
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    raise EmbeddedServerError(
+        f"The PostgreSQL server of {cluster.home} runs but cannot be reached from here within {_SECONDS_TO_START} s; "
+        f"see {cluster.log}, use it from the container that started it, {OTHERWISE}."
+    )
+
+
+def _stop(cluster: _Cluster) -> None:
+    deadline = time.monotonic() + _SECONDS_TO_STOP
+    sockets: Path | None = None
+    while _is_alive(cluster):
+        if time.monotonic() > deadline:
+            raise EmbeddedServerError(
+                f"The PostgreSQL server of {cluster.home} does not stop within {_SECONDS_TO_STOP} s; "
+                f"see {cluster.log}. The next user of this home joins it."
+            )
+        postmaster = _postmaster(cluster)
+        if postmaster and postmaster.listens():  # Else its pid may be another process's, or one in another container.
+            sockets = Path(postmaster.endpoint.host)
+            with suppress(ProcessLookupError):
+                os.kill(postmaster.pid, signal.SIGINT)  # Fast shutdown; again if it came too early.
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+    if sockets:
+        with suppress(OSError):  # It stays if there is anything else in it.
+            sockets.rmdir()
+
+
+def _launch(cluster: _Cluster, alive: IO[bytes]) -> int:
+    """Start a server that inherits the lock `alive`; return the size that its log had before."""
+    _refuse_foreign_server(cluster)
+    account = account_for(cluster.data)
+    if not cluster.data.exists():
+        initialize(cluster.home, cluster.data, _ROLE, account, alive)
+    give(cluster.data, account)
+    _check_version(cluster)
+    sockets = _socket_directory(cluster, account)
+    # The free lock says that no server is left: what the last one wrote is stale, even if its pid is in use again.
+    for leftover in (cluster.pid_file, *sockets.glob(".s.PGSQL.*")):
+        leftover.unlink(missing_ok=True)
+    if cluster.log.exists() and cluster.log.stat().st_size > _LOG_LIMIT_BYTES:
+        cluster.log.replace(f"{cluster.log}.1")
+    arguments: list[str | Path] = ["-p", str(_PORT), "-k", sockets]
+    arguments += ["-c", "listen_addresses=", "-c", "unix_socket_permissions=0700"]
+    cluster.log.touch(0o600)
+    with cluster.log.open("ab") as log:
+        offset = log.tell()
+        run(
+            "postgres",
+            cluster.data,
+            arguments,
+            account,
+            background=True,
+            stdout=log,
+            stderr=log,
+            pass_fds=[alive.fileno()],
+            start_new_session=True,  # Ctrl-C in our terminal is not meant for the server.
+        )
+    return offset
+
+
+def _refuse_foreign_server(cluster: _Cluster) -> None:
+    """A server that somebody started by hand holds no lock of ours, but two on the same data destroy it."""
+    postmaster = _postmaster(cluster)
+    if postmaster and postmaster.listens():
+        raise EmbeddedServerError(
+            f"A PostgreSQL server that was started by hand (process {postmaster.pid}) uses {cluster.data}; "
+            f"stop it with `pg_ctl stop -D {cluster.data}`, {OTHERWISE}."
+        )
+
+
+def _check_version(cluster: _Cluster) -> None:
+    version = (cluster.data / "PG_VERSION").read_text().strip()
+    if version != str(MAJOR_VERSION):
+        raise EmbeddedServerError(
+            f"{cluster.data} was made by PostgreSQL {version}, but this release brings {MAJOR_VERSION}; run "
+            f"`zk backup` with the release that made it, move the directory away, run `zk restore`, {OTHERWISE}."
+        )
+
+
+def _socket_directory(cluster: _Cluster, account: Account | None) -> Path:
+    """Make the directory of the socket, where its path is short enough: the length is limited.
+
+    Its name stays over restarts, so that clients can connect again, but differs from that of an earlier cluster
+    in the same home, whose server may still be on its way out and then removes its socket.
+    """
+    system_identifier = (cluster.data / "global" / "pg_control").read_bytes()[:8]
+    name = f"zk-{hashlib.sha256(system_identifier + os.fsencode(cluster.home)).hexdigest()[:16]}"
+    base = tempfile.gettempdir()
+    fits = re.fullmatch(r"[\w./-]+", base, re.ASCII) and len(f"{base}/{name}/.s.PGSQL.{_PORT}") <= _SOCKET_PATH_LIMIT
+    if not fits or not can_reach(account, Path(base)):
+        base = "/tmp"  # noqa: S108 - whose directory it is gets checked below
+    directory = Path(base, name)
+    with suppress(FileExistsError):
+        directory.mkdir(0o700)
+    status = directory.lstat()
+    private = stat.S_ISDIR(status.st_mode) and stat.S_IMODE(status.st_mode) == 0o700
+    if not private or status.st_uid not in {os.geteuid(), account.uid if account else os.geteuid()}:
+        raise EmbeddedServerError(
+            f"{directory}, the place for the socket of {cluster.home}, belongs to somebody else or is open to others; "
+            f"remove it, point TMPDIR to a directory of your own, {OTHERWISE}."
+        )
+    give(directory, account)
+    return directory
+
+
+def _postmaster(cluster: _Cluster) -> _Postmaster | None:
+    try:
+        lines = cluster.pid_file.read_text().splitlines()
+    except FileNotFoundError:
+        return None
+    if len(lines) < 5:  # Still being written.
+        return None
+    pid, _directory, _start_time, port, host, *rest = lines
+    ready = len(rest) == 3 and rest[2].strip() == "ready"
+    return _Postmaster(int(pid), Endpoint(host=host, port=int(port)), ready)
+
+
+def _ensure_databases(endpoint: Endpoint) -> None:
+    with psycopg.connect(**endpoint.parameters("postgres"), autocommit=True, connect_timeout=10) as connection:
+        # The session of a user killed while creating one ends in its own time: wait for it.
+        connection.execute("SELECT pg_advisory_lock(1)")
+        existing = {name for (name,) in connection.execute("SELECT datname FROM pg_database")}
+        for name in (DATABASE, DAGSTER_DATABASE):
+            if name not in existing:
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+
+def _failed_start(cluster: _Cluster, log_offset: int) -> EmbeddedServerError:
+    with cluster.log.open("rb") as log:
+        log.seek(log_offset)
+        lines = last_lines(log.read().decode(errors="replace"))
+    return EmbeddedServerError(
+        f"The PostgreSQL server of {cluster.home} did not start; remove the cause that {cluster.log} names, "
+        f"{OTHERWISE}. Its last lines:\n{lines}"
+    )
+
+
+@contextmanager
+def _explained(cluster: _Cluster) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, psycopg.Error) as error:
+        raise EmbeddedServerError(
+            f"The embedded PostgreSQL server cannot use {cluster.home}: {error}; "
+            f"correct that, choose another ZK_HOME, {OTHERWISE}."
+        ) from error
+
+
+def _is_alive(cluster: _Cluster) -> bool:
+    with lock_file(cluster.lock("alive")) as alive:
+        return not locks_at_once(alive)
+
+
+def _is_last(users: IO[bytes], cluster: _Cluster) -> bool:
+    """Whether nobody else uses the server; one whose home was removed meanwhile ends by itself."""
+    with suppress(FileNotFoundError):
+        same_home = os.path.samestat(os.fstat(users.fileno()), cluster.lock("users").stat())
+        return same_home and locks_at_once(users)
+    return False

@@ -1,0 +1,57 @@
+"""Links to the pages of a ticket, a time sheet, a day and a run."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from zk_pipeline.runtime.dagster_server import partition_url, run_url
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.store.connectors import Addresses
+
+# The pages of source and target on which people see a ticket or a time sheet.
+
+
+def ticket(base_url: str, ticket_id: int) -> str:
+    """The ticket in Zammad."""
+    return f"{base_url}/#ticket/zoom/{ticket_id}"
+
+
+def timesheet(base_url: str, timesheet_id: int) -> str:
+    """The form of a time sheet in Kimai."""
+    return f"{base_url}/en/team/timesheet/{timesheet_id}/edit"
+
+
+# Links that go with what is told: the ticket in Zammad, the time sheet in Kimai, the day and the run in Dagster.
+
+PLAN = "sync/reconciliation_results"
+"""The asset whose day a line of the plan stands on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Where people find things; a link is `None` where there is nothing to point to."""
+
+    addresses: Addresses
+    dagster: str
+
+    @classmethod
+    def of(cls, runtime: Runtime, addresses: Addresses) -> "Links":
+        """The links of this installation."""
+        return cls(addresses, runtime.settings.dagster_link)
+
+    def ticket(self, ticket_id: int | None) -> str | None:
+        """The ticket in Zammad."""
+        url = self.addresses.source_url
+        return ticket(url, ticket_id) if url and ticket_id is not None else None
+
+    def timesheet(self, timesheet_id: int | None) -> str | None:
+        """The time sheet in Kimai."""
+        url = self.addresses.target_url
+        return timesheet(url, timesheet_id) if url and timesheet_id is not None else None
+
+    def day(self, day: date) -> str:
+        """The plan of a day in Dagster."""
+        return partition_url(self.dagster, PLAN, day)
+
+    def run(self, run_id: str) -> str:
+        """A run in Dagster."""
+        return run_url(self.dagster, run_id)

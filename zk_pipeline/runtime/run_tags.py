@@ -1,0 +1,105 @@
+"""The tags of runs: where one writes, which days it is about, what asked for it, and what is checked along with it."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+OUR_TAGS = "zk/"
+"""What our tags begin with. Nobody sets them from outside: Dagster's door (`web/dagster_ui`) lets none through."""
+
+ACTOR_TAG = "zk/actor"
+"""Who had the run started, as the audit trail names them."""
+
+REQUEST_TAG = "zk/request"
+"""The request by which a run may do what takes one (`store/runs.py`); it is spent by the first run."""
+
+UNDO_JOB = "undo"
+UNDO_STEP = "take_back"
+"""The step of the job `undo`, by which its configuration names the run to undo."""
+
+NO_RETRY = {"dagster/max_retries": "0"}
+"""On runs that need a request: Dagster would start them again with one that is spent."""
+
+REQUESTED_JOBS = frozenset({UNDO_JOB, "tag_billed", "apply_retention", "rehearse_backup"})
+"""The jobs that take back, tag, delete history or restore: each run of theirs needs a request of ours."""
+
+TARGET_POOL = "kimai"
+"""Dagster's pool of all steps that write to Kimai; dagster.yaml lets one queued run with such a step run at a time."""
+
+MONTH_TAG = "zk/month"
+"""The month whose time sheets a run tags, as `2025-08`."""
+
+OVERRIDE_TAG = "zk/let-pass"
+"""A run with this tag writes however much its plan deletes or changes."""
+
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+
+REASON_TAG = "zk/reason"
+"""What asked for the run."""
+
+COMMAND = "command"
+"""The reason of a run that a person started at the command line, who waits for it."""
+
+RUN_KEY_TAG = "zk/run_key"
+"""What a run was started for, by which it is found again when the answer of its start was lost."""
+
+CHANGE = "change"
+"""The reason of the runs that the sensor asks for."""
+
+OF_THEMSELVES = frozenset({CHANGE, "catch_up", "deep_check"})
+"""The reasons of runs that nobody started: those of the sensor and of the schedules."""
+
+_REPEATED_TAG = "dagster/retry_number"
+_AGAIN_TAG = "dagster/parent_run_id"
+
+CHECKED_TAG = "zk/checked"
+"""The days that the runs of one tick look at together, as `first/last`."""
+
+
+def range_tags(first: date, last: date, reason: str) -> dict[str, str]:
+    """The tags of a run over the days `first` to `last`, both included."""
+    return {RANGE_START: first.isoformat(), RANGE_END: last.isoformat(), REASON_TAG: reason}
+
+
+def days_about(first: date, last: date) -> str:
+    """What the request of a run is about that passes the limits on these days."""
+    return f"{first}/{last}"
+
+
+def checked_tag(first: date, last: date) -> dict[str, str]:
+    """The tag for the days that are being checked together."""
+    return {CHECKED_TAG: f"{first}/{last}"}
+
+
+def checked_days(tags: Mapping[str, str]) -> tuple[date, date] | None:
+    """The days being checked: those of the whole tick, else those of the run; `None` for a run without days."""
+    if CHECKED_TAG in tags:
+        first, last = tags[CHECKED_TAG].split("/")
+    elif RANGE_START in tags:
+        first, last = tags[RANGE_START], tags[RANGE_END]
+    else:
+        return None
+    return date.fromisoformat(first), date.fromisoformat(last)
+
+
+def range_of(tags: Mapping[str, str]) -> tuple[date, date] | None:
+    """The days of a run, or `None` for one without."""
+    if RANGE_START not in tags or RANGE_END not in tags:
+        return None
+    return date.fromisoformat(tags[RANGE_START]), date.fromisoformat(tags[RANGE_END])
+
+
+def is_wanted_by_a_person(tags: Mapping[str, str]) -> bool:
+    """Whether somebody started just this run: by a command, in the console, or in Dagster's UI, *Re-execute* included.
+
+    The runs of the sensor and of the schedules are not, nor what Dagster itself starts again after a crash.
+    """
+    if _REPEATED_TAG in tags:
+        return False
+    return _AGAIN_TAG in tags or tags.get(REASON_TAG) not in OF_THEMSELVES
+
+
+def undo_config(run_id: str) -> dict[str, Any]:
+    """The configuration of the run that undoes this one."""
+    return {"ops": {UNDO_STEP: {"config": {"run_id": run_id}}}}

@@ -1,0 +1,370 @@
+"""What every process works with: settings, database, encryption, and the connectors stored there."""
+
+import logging
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Literal, TypeVar, overload
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from zk_pipeline.connectors.contract import Connector, Endpoint, SourceConnector, TargetConnector
+from zk_pipeline.connectors.errors import ConnectorError
+from zk_pipeline.connectors.plugins import broken_plugins, source_kinds, target_kinds
+from zk_pipeline.connectors.ssrf_guard import checked_base_url
+from zk_pipeline.domain.markers import marker
+from zk_pipeline.domain.policy import Policy
+from zk_pipeline.runtime import tracing
+from zk_pipeline.runtime.settings import Settings, load_settings
+from zk_pipeline.store import connectors, ledger, request_log, stored_settings
+from zk_pipeline.store.connectors import Connector as ListedConnector
+from zk_pipeline.store.connectors import SecondSourceError, StoredConnector
+from zk_pipeline.store.database import Database, DatabaseUnavailableError
+from zk_pipeline.store.encryption import TokenCipher
+
+Role = Literal["source", "target"]
+Made = TypeVar("Made", SourceConnector, TargetConnector)
+ROLES: tuple[Role, ...] = ("source", "target")
+
+ZONE_OF_EXAMPLES = "Europe/Berlin"
+
+_log = logging.getLogger(__name__)
+
+TRAIL = "audit trail"
+"""What the keys of the audit trail are derived for."""
+
+_WITNESSES = 5
+"""Time sheets that a target's new address is asked for; one of them may have been deleted or rewritten by people."""
+
+
+class SetupError(Exception):
+    """Something that a process needs was not set up; the message tells the operator what to do."""
+
+
+def utc_now() -> datetime:
+    """The present instant, in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class SettingChange:
+    """A setting that decided stored facts and has another value now; each as text."""
+
+    name: str
+    before: str
+    after: str
+
+    @property
+    def variable(self) -> str:
+        """Its name in the environment."""
+        return f"ZK_{self.name.upper()}"
+
+
+def changed_settings(recorded: Mapping[str, str], now: Mapping[str, str]) -> list[SettingChange]:
+    """What changed of the settings that decide facts; what is in one of them alone depends on another of them."""
+    return [
+        SettingChange(name, before, now[name])
+        for name, before in recorded.items()
+        if name in now and before != now[name]
+    ]
+
+
+def _no_zone(proposal: str) -> SetupError:
+    return SetupError(
+        f"ZK_TIMEZONE is not set, and it decides on which day each booking counts. Set ZK_TIMEZONE={proposal} (or the "
+        "zone whose midnight ends your working day; UTC if that is meant) in the environment or in .env."
+    )
+
+
+def machine_zone() -> str:
+    """The time zone of this machine by its IANA name; empty where it has none that is known."""
+    name = os.environ.get("TZ", "").removeprefix(":")
+    if not name:
+        link = os.path.realpath("/etc/localtime")
+        name = link.partition("zoneinfo/")[2]
+    try:
+        return ZoneInfo(name).key if name else ""
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Settings, database and cipher of one process. `clock` says when a system answered, or did not.
+
+    `tried` are connectors that are used in place of those that are stored.
+    """
+
+    settings: Settings
+    database: Database
+    cipher: TokenCipher
+    clock: Callable[[], datetime] = utc_now
+    tried: tuple[StoredConnector, ...] = ()
+
+    def as_given(self) -> "Runtime":
+        """The same with the connectors of the environment, which the next start will store, to try them out.
+
+        Raises `SetupError` for half of a pair.
+        """
+        return replace(self, tried=tuple(given_connectors(self.settings)))
+
+    @contextmanager
+    def source(self) -> Iterator[SourceConnector]:
+        """The source connector. Raises `SetupError` when none is stored, or its URL or token cannot be used."""
+        stored = self.stored("source")
+        with _connected(_plugin(source_kinds(), stored), self._endpoint(stored)) as connector, self._noted(connector):
+            yield connector
+
+    @contextmanager
+    def target(self) -> Iterator[TargetConnector]:
+        """The target connector. Raises `SetupError` when none is stored, or its URL or token cannot be used."""
+        stored = self.stored("target")
+        with _connected(_plugin(target_kinds(), stored), self._endpoint(stored)) as connector, self._noted(connector):
+            yield connector
+
+    @contextmanager
+    def opened(self, stored: StoredConnector) -> Iterator[SourceConnector | TargetConnector]:
+        """Any stored connector, used or not. Raises `SetupError` when its kind, URL or token cannot be used."""
+        if stored.role == "source":
+            opened = _connected(_plugin(source_kinds(), stored), self._endpoint(stored))
+        else:
+            opened = _connected(_plugin(target_kinds(), stored), self._endpoint(stored))
+        with opened as connector, self._noted(connector):
+            yield connector
+
+    def stored(self, role: Role) -> StoredConnector:
+        """The active connector of a role; where none was ever stored, that of the environment, which a start stores.
+
+        Raises `SetupError` when there is neither, and where somebody switched off those there are.
+        """
+        for tried in self.tried:
+            if tried.role == role:
+                return tried
+        with self.database.transaction() as connection:
+            stored = connectors.active(connection, role, self.cipher)
+            is_known = any(row.role == role for row in connectors.every(connection)) if stored is None else True
+        if stored is not None:
+            return stored
+        for given in given_connectors(self.settings):
+            if given.role == role and not is_known:
+                return given
+        variables = "ZK_ZAMMAD_URL and ZK_ZAMMAD_TOKEN" if role == "source" else "ZK_KIMAI_URL and ZK_KIMAI_TOKEN"
+        raise SetupError(f"There is no {role} connector yet. Set {variables}, in the environment or in .env.")
+
+    def require_same_target(self, wanted: StoredConnector) -> None:
+        """Raise `SetupError` where the new address of a target does not hold the time sheets that the ledger names.
+
+        The ledger knows them by their ids alone: in another Kimai these are other people's. Nothing is asked where the
+        address stays, or nothing was written yet; no transaction is open while it is asked.
+        """
+        with self.database.transaction() as connection:
+            current = connectors.by_name(connection, wanted.name)
+            written = ledger.newest_confirmed(connection, wanted.name, _WITNESSES)
+            sources = [row.name for row in connectors.every(connection) if row.role == "source"]
+        if current is None or not written or _address(wanted) == _address(current):
+            return
+        remedy = (
+            f"Set the address back to {current.base_url}, or give this Kimai a database of its own (ZK_DATABASE_URL)."
+        )
+        try:
+            with _connected(_plugin(target_kinds(), wanted), self._endpoint(wanted)) as target:
+                if _holds_any(target, written, sources):
+                    return
+        except ConnectorError as error:
+            raise SetupError(
+                f"{wanted.base_url} cannot be asked for the time sheets that {wanted.name!r} holds by now: {error} "
+                f"Once it answers, try again. {remedy}"
+            ) from error
+        raise SetupError(
+            f"{wanted.base_url} is another system than {current.base_url}: it has none of the newest time sheets that "
+            f"were written to {wanted.name!r}, and what the ledger names by their ids would be somebody else's. "
+            f"{remedy}"
+        )
+
+    def decided(self, connection: Connection) -> int:
+        """The number of the recorded settings that facts are decided by; nobody changes them in this transaction.
+
+        Records them where nothing is stored that others decided. Raises `SetupError` when they changed since, and where
+        nobody has chosen the zone yet.
+        """
+        stored_settings.hold(connection)
+        if not self._zone_is_chosen(connection):
+            raise _no_zone(machine_zone() or ZONE_OF_EXAMPLES)
+        recorded, now = stored_settings.latest(connection), self.settings.decided
+        if recorded is None or (recorded.value != now and not stored_settings.decided_facts(connection)):
+            return stored_settings.record(connection, now, "start")
+        changes = changed_settings(recorded.value, now)
+        if changes:
+            named = ", ".join(f"{change.variable} was {change.before!r} and is {change.after!r}" for change in changes)
+            raise SetupError(
+                f"{named}: what is stored was derived with the former value. Set it back, or see what would change "
+                "with zk rederive --plan, and have it derived again with zk rederive."
+            )
+        return recorded.id
+
+    def former_policies(self, connection: Connection) -> dict[int, Policy]:
+        """The policies of all recorded settings by number: what was billed at a change stays under its own."""
+        recorded = stored_settings.every(connection)
+        return {number: self.settings.policy_under(value) for number, value in recorded.items()}
+
+    def require_decided(self) -> None:
+        """Raise `SetupError` when a setting that decided stored facts has changed since.
+
+        As long as nobody has chosen a zone, and nothing is stored that it decided, nothing is recorded.
+        """
+        with self.database.transaction() as connection:
+            if self._zone_is_chosen(connection):
+                self.decided(connection)
+
+    def require_zone(self) -> None:
+        """Raise `SetupError` at the very first start if nobody has chosen the time zone, and propose one."""
+        with self.database.transaction() as connection:
+            if self._zone_is_chosen(connection):
+                return
+        raise _no_zone(self.proposed_zone())
+
+    def proposed_zone(self) -> str:
+        """The zone that is probably meant: this machine's or, where that is UTC, that of Kimai's account."""
+        machine = machine_zone()
+        if machine not in {"", "UTC", "Etc/UTC"}:  # The zone of most servers, and of few who book.
+            return machine
+        try:
+            with self.target() as target:
+                return target.fetch_directory().server.caller_timezone
+        except (SetupError, ConnectorError):
+            return ZONE_OF_EXAMPLES
+
+    def _zone_is_chosen(self, connection: Connection) -> bool:
+        return "timezone" in self.settings.model_fields_set or stored_settings.decided_facts(connection)
+
+    @contextmanager
+    def _noted(self, connector: Connector) -> Iterator[None]:
+        """Note at the end of the block how the system answered: for all who ask next, and for the vital signs."""
+        try:
+            yield
+        finally:
+            self._note(connector)
+
+    def _note(self, connector: Connector) -> None:
+        name, standing = connector.endpoint.name, connector.standing
+        if standing is None:
+            return
+        wait = timedelta(seconds=standing.wait) if standing.wait is not None else None
+        try:
+            with self.database.transaction() as connection:
+                if not standing.problem:
+                    request_log.note_success(connection, name, self.clock())
+                else:
+                    at, problem, refused = self.clock(), standing.problem, standing.refused
+                    request_log.note_failure(connection, name, at, problem, wait, refused=refused)
+        except (DatabaseUnavailableError, SQLAlchemyError) as error:  # The latter may quote a statement.
+            _log.warning("How %s answers is not noted. %s", name, type(error).__name__)
+
+    def _endpoint(self, stored: StoredConnector) -> Endpoint:
+        settings = self.settings
+        return Endpoint(
+            stored.name,
+            stored.base_url,
+            stored.token,
+            settings.http_timeout,
+            settings.http_attempts,
+            str(settings.ca_bundle or ""),
+        )
+
+
+@contextmanager
+def open_runtime(settings: Settings | None = None) -> Iterator[Runtime]:
+    """The runtime of a process to which database and key were given by its environment.
+
+    Raises `SetupError` when they were not, and the typed errors of settings, database and encryption.
+    """
+    settings = settings or load_settings()
+    tracing.set_up(settings)
+    if settings.database_url is None:
+        raise SetupError("There is no database. Start everything with `zk up`, or set ZK_DATABASE_URL.")
+    if settings.encryption_key is None:
+        raise SetupError("ZK_ENCRYPTION_KEY is missing. Set the key that the connectors' tokens were stored with.")
+    cipher = TokenCipher(settings.encryption_key.get_secret_value())
+    database = Database(settings.database_url.get_secret_value(), cipher.derived(TRAIL))
+    try:
+        yield Runtime(settings, database, cipher)
+    finally:
+        database.close()
+
+
+def given_connectors(settings: Settings) -> list[StoredConnector]:
+    """The connectors whose URL and token the environment holds. Raises `SetupError` for half of a pair."""
+    given = (
+        ("zammad", "source", settings.zammad_url, settings.zammad_token.get_secret_value(), "ZK_ZAMMAD"),
+        ("kimai", "target", settings.kimai_url, settings.kimai_token.get_secret_value(), "ZK_KIMAI"),
+    )
+    wanted: list[StoredConnector] = []
+    for kind, role, url, token, prefix in given:
+        if not url and not token:
+            continue
+        if not url or not token:
+            missing = f"{prefix}_TOKEN" if url else f"{prefix}_URL"
+            raise SetupError(f"{missing} is missing: {prefix}_URL and {prefix}_TOKEN belong together.")
+        given_as = StoredConnector(kind, role, kind, url, token)
+        wanted.append(replace(given_as, base_url=_address(given_as)))
+    return wanted
+
+
+def store_connectors(runtime: Runtime) -> None:
+    """Create or refresh the connectors whose URL and token the environment holds.
+
+    Raises `SetupError` for half of a pair, for a second source where there are bookings of another, and for a target
+    that is not the one that was written to.
+    """
+    wanted = given_connectors(runtime.settings)
+    for connector in wanted:
+        if connector.role == "target":
+            runtime.require_same_target(connector)
+    with runtime.database.transaction() as connection:
+        for connector in wanted:
+            try:
+                connectors.save(connection, connector, runtime.cipher)
+            except SecondSourceError as error:
+                raise SetupError(str(error)) from error
+
+
+def _holds_any(target: TargetConnector, written: Mapping[int, str], sources: Collection[str]) -> bool:
+    """Whether one of these time sheets (id to source id) is there with the marker that one of our sources gave it."""
+    for timesheet_id, source_id in written.items():
+        found = target.get(timesheet_id)
+        if found is not None and any(marker(source, source_id) in found.description for source in sources):
+            return True
+    return False
+
+
+def _address(connector: StoredConnector | ListedConnector) -> str:
+    """The one form of its address; what cannot be one stays as it is, and is refused where it is opened."""
+    try:
+        return checked_base_url(Endpoint(connector.name, connector.base_url, ""))
+    except ValueError:
+        return connector.base_url
+
+
+def _connected(kind: type[Made], endpoint: Endpoint) -> Made:
+    try:
+        return kind(endpoint)
+    except ValueError as error:  # What cannot be a URL or a token.
+        raise SetupError(str(error)) from error
+
+
+@overload
+def _plugin(kinds: Mapping[str, type[SourceConnector]], stored: StoredConnector) -> type[SourceConnector]: ...
+@overload
+def _plugin(kinds: Mapping[str, type[TargetConnector]], stored: StoredConnector) -> type[TargetConnector]: ...
+def _plugin(kinds: Mapping[str, type], stored: StoredConnector) -> type:
+    if stored.kind in kinds:
+        return kinds[stored.kind]
+    for broken in broken_plugins():
+        if broken.kind == stored.kind:
+            raise SetupError(str(broken))
+    known = ", ".join(sorted(kinds))
+    raise SetupError(f"Connector {stored.name} is of kind {stored.kind!r}, which is not installed; known: {known}.")

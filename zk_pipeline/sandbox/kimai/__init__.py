@@ -1,5 +1,0 @@
-"""A simulated Kimai: the real one's HTTP API in memory, its awkward parts included (docs/kimai.md)."""
-
-from zk_pipeline.sandbox.kimai.server import KimaiServer
-
-__all__ = ["KimaiServer"]

@@ -1,0 +1,235 @@
+"""The marts: dbt's project and manifest, building its models, and what came of each model and test."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import make_url
+
+import zk_pipeline
+from zk_pipeline.domain.instants import local_day
+from zk_pipeline.domain.write_protection import first_open_day
+from zk_pipeline.runtime.runtime import Runtime, SetupError
+
+# The dbt project: calling dbt in a process of its own, and what its manifest says of the models.
+#
+# `dagster_dbt` is not imported: that alone takes longer than all other imports of a run together. What it would make of
+# the manifest, a test compares with what is made here.
+
+FOLDER = Path(zk_pipeline.__file__).resolve().parents[1] / "dbt_models"
+MANIFEST = FOLDER / "target" / "manifest.json"
+
+_CALL = "import sys; from dbt.cli.main import cli; cli(sys.argv[1:])"
+_LINES_SHOWN = 5
+_SECONDS = 3600
+_PRIVATE = {"DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+
+
+class MartsError(Exception):
+    """The marts could not be built; the message names the model and what the database or dbt says of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model of the project; `sources` are the asset keys of the tables that it reads, `models` names of others."""
+
+    name: str
+    description: str
+    materialized: str
+    models: tuple[str, ...]
+    sources: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What dbt's manifest says, as far as it is needed."""
+
+    content: Mapping[str, Any]
+
+    @cached_property
+    def models(self) -> tuple[Model, ...]:
+        """The models by name."""
+        found = [self._model(node) for node in self._nodes("model")]
+        return tuple(sorted(found, key=lambda model: model.name))
+
+    @cached_property
+    def tests(self) -> Mapping[str, str]:
+        """The name of each test with the model that it is about."""
+        names: dict[str, str] = {}
+        for node in self._nodes("test"):
+            model = node.get("attached_node") or next(iter(node["depends_on"]["nodes"]))
+            names[node["name"]] = self.content["nodes"][model]["name"]
+        return names
+
+    def _nodes(self, kind: str) -> Iterator[Mapping[str, Any]]:
+        return (node for node in self.content["nodes"].values() if node["resource_type"] == kind)
+
+    def _model(self, node: Mapping[str, Any]) -> Model:
+        needed: Sequence[str] = node["depends_on"]["nodes"]
+        keys = {self._asset_key(name) for name in needed if name.startswith("source.")}
+        return Model(
+            name=node["name"],
+            description=node["description"],
+            materialized=node["config"]["materialized"],
+            models=tuple(self.content["nodes"][name]["name"] for name in needed if name.startswith("model.")),
+            sources=tuple(sorted(key for key in keys if key)),
+        )
+
+    def _asset_key(self, source: str) -> tuple[str, ...]:
+        meta = self.content["sources"][source]["config"]["meta"]
+        return tuple(meta.get("dagster", {}).get("asset_key", ()))
+
+
+def load_manifest() -> Manifest:
+    """The manifest, made again when it is missing or older than the project. Needs no database.
+
+    Raises `MartsError` when dbt cannot read the project.
+    """
+    if not MANIFEST.exists() or MANIFEST.stat().st_mtime < _last_change():
+        parse()
+    return Manifest(json.loads(MANIFEST.read_text(encoding="utf-8")))
+
+
+def parse() -> None:
+    """Make the manifest. It is put in place whole, since other processes may read it. Raises `MartsError`."""
+    MANIFEST.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=MANIFEST.parent) as folder:
+        done = call("parse", (), Path(folder), {})
+        made = Path(folder) / MANIFEST.name
+        if done.returncode or not made.exists():
+            raise MartsError(f"dbt cannot read {FOLDER}: {last_lines(done.stdout)}")
+        made.replace(MANIFEST)
+
+
+def call(
+    command: str, arguments: Sequence[str], target: Path, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
+    """Call dbt, which writes its artifacts to `target`. It reports nothing to anybody and loads no packages."""
+    options = ["--project-dir", FOLDER, "--profiles-dir", FOLDER, "--target-path", target, "--log-path", target]
+    return subprocess.run(  # noqa: S603 (our own interpreter and arguments)
+        [sys.executable, "-c", _CALL, "--no-use-colors", command, *arguments, *map(str, options)],
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=_SECONDS,
+        env={**os.environ, **environment, **_PRIVATE},
+    )
+
+
+def last_lines(output: str) -> str:
+    """The end of what dbt said, in one line."""
+    return " ".join(line.strip() for line in output.splitlines()[-_LINES_SHOWN:])
+
+
+def _last_change() -> float:
+    files = (path for pattern in ("*.yml", "m*/**/*", "tests/*") for path in FOLDER.glob(pattern) if path.is_file())
+    return max((path.stat().st_mtime for path in files), default=0.0)
+
+
+# Building the marts: dbt over the product's database, and what came of it, model by model and test by test.
+
+LOCK = "zk:marts"
+_LIBPQ = {"sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY"}
+_GOOD = {"success", "pass", "warn"}
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What became of a model, or of a test on one; `rows` are those written, or those that a test objects to."""
+
+    name: str
+    kind: str
+    status: str
+    rows: int | None
+    seconds: float
+    message: str
+
+    @property
+    def good(self) -> bool:
+        """Whether what depends on it may go on."""
+        return self.status in _GOOD
+
+
+def build(runtime: Runtime, *, full: bool = False) -> list[Built]:
+    """Build all marts, the entries of days that changed since the last time only, and run dbt's tests on them.
+
+    `full` builds all days again. One process builds at a time; a second one waits. What failed is among what is
+    returned. Raises `MartsError` when dbt did not get that far, and `SetupError` while there is no connector.
+    """
+    target = runtime.settings.home / "dbt"
+    target.mkdir(parents=True, exist_ok=True)
+    results = target / "run_results.json"
+    arguments = ["--vars", json.dumps(_variables(runtime)), "--exclude-resource-type", "unit_test"]
+    with runtime.database.lock(LOCK):
+        results.unlink(missing_ok=True)
+        done = call("build", [*arguments, *(["--full-refresh"] if full else [])], target, _environment(runtime))
+        if not results.exists():
+            raise MartsError(f"dbt did not build the marts: {last_lines(done.stdout)}")
+        return _built(results)
+
+
+def failure_of(built: list[Built]) -> MartsError | None:
+    """The error that names the models and tests that failed, if any did."""
+    failed = [row for row in built if not row.good and row.status != "skipped"]
+    if not failed:
+        return None
+    sentences = " ".join(f"{row.kind.title()} {row.name} failed: {_first_line(row.message)}" for row in failed)
+    return MartsError(f"{sentences} Build the marts again; if it stays so, look at dbt/dbt.log in ZK_HOME.")
+
+
+def _variables(runtime: Runtime) -> dict[str, str]:
+    settings = runtime.settings
+    open_from = first_open_day(settings.locked_before, local_day(datetime.now(UTC), settings.zone))
+    return {
+        "source": runtime.stored("source").name,
+        "target": runtime.stored("target").name,
+        "minutes_per_unit": f"{settings.minutes_per_unit:f}",
+        "fallback_customer": settings.fallback_customer,
+        "first_open_day": open_from.isoformat() if open_from else "",
+    }
+
+
+def _environment(runtime: Runtime) -> dict[str, str]:
+    """The variables of the database's URL for libpq; the profile reads nothing else."""
+    if runtime.settings.database_url is None:
+        raise SetupError("There is no database. Start everything with `zk up`, or set ZK_DATABASE_URL.")
+    url = make_url(runtime.settings.database_url.get_secret_value())
+    host = url.host or url.query.get("host", "localhost")
+    port = url.port or url.query.get("port", 5432)
+    given = {
+        "PGHOST": str(host),
+        "PGPORT": str(port),
+        "PGUSER": url.username or "",
+        "PGDATABASE": url.database or "",
+        "DBT_ENV_SECRET_PGPASSWORD": url.password or "",
+    }
+    return given | {name: str(url.query[key]) for key, name in _LIBPQ.items() if key in url.query}
+
+
+def _built(results: Path) -> list[Built]:
+    rows: list[Mapping[str, Any]] = json.loads(results.read_text(encoding="utf-8"))["results"]
+    return [_row(row) for row in rows]
+
+
+def _row(row: Mapping[str, Any]) -> Built:
+    kind, _, name = row["unique_id"].split(".")[:3]
+    written = row["failures"] if kind == "test" else row["adapter_response"].get("rows_affected")
+    return Built(name, kind, row["status"], written, row["execution_time"], row["message"] or "")
+
+
+def _first_line(message: str) -> str:
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    return " ".join(lines[:2])
+
+
+if __name__ == "__main__":
+    parse()

@@ -1,0 +1,194 @@
+"""Writes to time sheets that exist: each is read again first, and left alone when somebody was faster or billed it."""
+
+from datetime import timedelta
+
+from zk_pipeline.connectors.contract import TargetConnector
+from zk_pipeline.connectors.errors import (
+    ConnectorError,
+    NotFoundError,
+    PermissionDeniedError,
+    ValidationFailedError,
+    WithheldError,
+)
+from zk_pipeline.domain.decision import Action, owned
+from zk_pipeline.domain.ledger import LedgerRow
+from zk_pipeline.domain.manual_fields import NOTHING, RESETTING, ByHand, question, set_by_hand
+from zk_pipeline.domain.markers import has_marker, marker
+from zk_pipeline.domain.plan import Result
+from zk_pipeline.domain.plan_lines import shortened
+from zk_pipeline.domain.records import Timesheet, TimesheetChange
+from zk_pipeline.domain.rounding import ANY
+from zk_pipeline.domain.write_protection import Locks
+from zk_pipeline.stages.push.delivery import PlannedWrite
+from zk_pipeline.stages.push.outcomes import OutcomeRecorder, PushReport, Refusal, WriteOutcome, refusal_of
+
+_SENT_BACK = frozenset({"billable", "hourlyRate", "fixedRate"})
+
+
+class Amendment:
+    """Carries out updates, one after another: they are few, and each needs the row as it is at that moment."""
+
+    def __init__(self, target: TargetConnector, book: OutcomeRecorder, locks: Locks) -> None:
+        self._target = target
+        self._book = book
+        self._locks = locks
+
+    def carry_out(self, parcel: PlannedWrite, known: LedgerRow | None) -> PushReport:
+        """Write our fields that differ. Repeating it does no harm, so an unknown outcome is left to the next run."""
+        current = self._target.get(parcel.line.kimai_id or 0)
+        if current is None or self._locks.why(current) or self._edited_since(current, parcel, known):
+            return PushReport(left=1)
+        moves = not parcel.line.diff.keys().isdisjoint(RESETTING)
+        theirs = set_by_hand(current, known.base if known else None) if moves else NOTHING
+        self._book.intend([parcel], Action.UPDATE, theirs)
+        try:
+            row = self._sent(parcel, current, theirs)
+        except NotFoundError:
+            return PushReport(left=1)
+        except (ValidationFailedError, PermissionDeniedError) as error:
+            self._book.refuse(parcel, Action.UPDATE, self._refusal(parcel, theirs, error))
+            return PushReport(parked=1)
+        except ConnectorError as error:
+            if not error.outcome_unknown:
+                raise
+            return PushReport(failed=1, problems=(str(error),))
+        if not _reached(parcel, current, row):
+            minutes, wanted = (f"{seconds / 60:g}" for seconds in (row.duration_seconds, parcel.draft.desired.seconds))
+            why = shortened(row) or "No rounding explains that."
+            text = f"Kimai made {minutes} minutes of it instead of {wanted}. {why}"
+            self._book.refuse(parcel, Action.UPDATE, Refusal(text), current=row)
+            return PushReport(parked=1)
+        self._book.confirm([WriteOutcome(parcel, row, current)], "kimai.timesheet.updated", Action.UPDATE)
+        return PushReport(updated=1, minutes=parcel.line.minutes)
+
+    def kept(self, parcel: PlannedWrite, known: LedgerRow) -> Timesheet | None:
+        """A time sheet that our move has reached, though not its answer, with what people had set sent back."""
+        current = self._target.get(parcel.line.kimai_id or 0)
+        if current is None or self._locks.why(current):
+            return current
+        return self._target.update(current, known.by_hand.on(TimesheetChange()))
+
+    def _sent(self, parcel: PlannedWrite, current: Timesheet, theirs: ByHand) -> Timesheet:
+        change = _change(parcel, current)
+        try:
+            return self._target.update(current, theirs.on(change))
+        except WithheldError as error:
+            if not (parcel.line.decided and error.fields <= _SENT_BACK):
+                raise
+            # A person decided to move it all the same, though it gets Kimai's own rate.
+            return self._target.update(current, change)
+
+    def _refusal(self, parcel: PlannedWrite, theirs: ByHand, error: ConnectorError) -> Refusal:
+        if not isinstance(error, WithheldError) or not error.fields <= _SENT_BACK:
+            return refusal_of(error)
+        usual, currency = self._book.usual_rate(parcel)
+        told = question(theirs, parcel.draft.desired.seconds, usual, currency)
+        return Refusal(f"{told} {error.problem} {error.remedy} Or decide: update moves it and leaves that to Kimai.")
+
+    def _edited_since(self, current: Timesheet, parcel: PlannedWrite, known: LedgerRow | None) -> bool:
+        """Whether somebody edited the time sheet since it was looked at for the plan."""
+        if parcel.line.decided:
+            return not _unchanged(current, self._book.mirrored(current.id))
+        seen = known.base if known is not None and known.base is not None else self._book.mirrored(current.id)
+        return seen is None or owned(current) != owned(seen)
+
+
+class Adoption:
+    """Makes time sheets typed by hand ours, by a person's decision: the marker is added to their text."""
+
+    def __init__(self, target: TargetConnector, book: OutcomeRecorder, source_name: str, locks: Locks) -> None:
+        self._target = target
+        self._book = book
+        self._source_name = source_name
+        self._locks = locks
+
+    def carry_out(self, parcel: PlannedWrite) -> PushReport:
+        """Add the marker; everything else stays as its author wrote it. Repeating it does no harm.
+
+        One that is billed by now is bound by the ledger alone, since nothing is written to it.
+        """
+        current = self._target.get(parcel.line.kimai_id or 0)
+        mark = marker(self._source_name, parcel.source_id)
+        if current is None or not (mark in current.description or self._is_free(current, parcel.source_id)):
+            return PushReport(left=1)
+        row = current
+        if mark not in current.description and not self._locks.why(current):
+            try:
+                row = self._target.update(current, TimesheetChange(description=f"{current.description} {mark}".strip()))
+            except (NotFoundError, ValidationFailedError, PermissionDeniedError) as error:
+                return PushReport(left=1, problems=(f"Time sheet {current.id} could not be linked. {error}",))
+        done = WriteOutcome(parcel, row, current, written=row is not current)
+        self._book.confirm([done], "kimai.timesheet.linked", Action.LINK)
+        return PushReport(linked=1)
+
+    def _is_free(self, current: Timesheet, source_id: str) -> bool:
+        """Whether it is still the time sheet that was offered, and no other booking's by now.
+
+        A billed one shows no marker, so the ledger is asked too.
+        """
+        if has_marker(current.description) or self._book.belongs_to_others(current.id, source_id):
+            return False
+        return _unchanged(current, self._book.mirrored(current.id))
+
+
+class Removal:
+    """Deletes time sheets: by the operator's rule or a person's decision, never a billed one."""
+
+    def __init__(self, target: TargetConnector, book: OutcomeRecorder, locks: Locks) -> None:
+        self._target = target
+        self._book = book
+        self._locks = locks
+
+    def carry_out(self, line: Result, bound: LedgerRow | None) -> PushReport:
+        """Delete the line's time sheet, unless it was edited since the plan; one that is gone already is done."""
+        current = self._target.get(line.kimai_id or 0)
+        if current is not None:
+            locked = self._locks.why(current)
+            if locked or not self._is_untouched(current, line, bound):
+                why = locked or "It was changed in Kimai since this was planned."
+                return PushReport(left=1, problems=(f"Time sheet {current.id} is not deleted. {why}",))
+            try:
+                self._target.delete(current.id)
+            except PermissionDeniedError as error:
+                return PushReport(left=1, problems=(f"Time sheet {current.id} could not be deleted. {error}",))
+        self._book.delete(line, current, bound)
+        return PushReport(deleted=1)
+
+    def _is_untouched(self, current: Timesheet, line: Result, bound: LedgerRow | None) -> bool:
+        if line.decided:
+            return _unchanged(current, self._book.mirrored(current.id))
+        return bound is None or bound.base is None or owned(current) == owned(bound.base)
+
+
+def _unchanged(current: Timesheet, seen: Timesheet | None) -> bool:
+    """Whether a time sheet is as it was when a person decided about it; other values need another decision."""
+    return seen is not None and (*owned(current), current.description) == (*owned(seen), seen.description)
+
+
+def _reached(parcel: PlannedWrite, current: Timesheet, row: Timesheet) -> bool:
+    """Whether the time sheet has the length that was wanted, as far as rounding lets it.
+
+    Somebody may have entered a break between our look and our write.
+    """
+    sent, moved = parcel.draft.desired.seconds, not parcel.line.diff.keys().isdisjoint({"begin", "duration"})
+    if not moved or row.duration_seconds == sent:
+        return True
+    return row.break_seconds == current.break_seconds and ANY.explains(row.begin, sent, row)
+
+
+def _change(parcel: PlannedWrite, current: Timesheet) -> TimesheetChange:
+    """Only our fields that differ; what people of the target keep there (text, tags, a break) stays.
+
+    A break is taken off what lies between begin and end.
+    """
+    diff, draft = parcel.line.diff, parcel.draft
+    begin = draft.span.begin if "begin" in diff else current.begin
+    moved = "begin" in diff or "duration" in diff
+    length = timedelta(seconds=draft.desired.seconds + current.break_seconds)
+    return TimesheetChange(
+        user_id=draft.desired.user_id if "user" in diff else None,
+        project_id=draft.desired.project_id if "project" in diff else None,
+        activity_id=draft.desired.activity_id if "activity" in diff else None,
+        begin=begin if moved else None,
+        end=begin + length if moved else None,
+    )

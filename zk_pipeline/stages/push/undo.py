@@ -1,0 +1,446 @@
+"""Undoing a run: the reverse of its writes, each read again, sent and committed before the next one."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection
+
+from zk_pipeline.connectors.contract import TargetConnector
+from zk_pipeline.connectors.errors import (
+    ConnectorError,
+    NotFoundError,
+    PermissionDeniedError,
+    StillInUseError,
+    ValidationFailedError,
+)
+from zk_pipeline.domain import undo
+from zk_pipeline.domain.decision import Action, Status
+from zk_pipeline.domain.instants import days_window
+from zk_pipeline.domain.ledger import Desired, JournalEntry, LedgerRow, Operation, Written
+from zk_pipeline.domain.manual_fields import set_by_hand
+from zk_pipeline.domain.mapping import CustomerPlan, ProjectPlan
+from zk_pipeline.domain.markers import marker
+from zk_pipeline.domain.normalize import Span
+from zk_pipeline.domain.plan import Draft, Result
+from zk_pipeline.domain.records import Timesheet, TimesheetChange, TimesheetDraft
+from zk_pipeline.domain.undo import Present, Reversal, Step, asked_before
+from zk_pipeline.domain.write_protection import Locks
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.stages.push.delivery import PlannedWrite, RequestRecorder
+from zk_pipeline.stages.push.unknown_outcomes import ANSWERED_500, LookupGuard, OutcomeResolver, caution_now
+from zk_pipeline.stages.systems import locks_now, push_lock
+from zk_pipeline.store import approvals, audit, ledger, plans, target
+from zk_pipeline.store.audit import AuditEvent
+from zk_pipeline.store.database import Database
+from zk_pipeline.store.ledger import Write
+
+# The undo's bookkeeping: what a step did goes into ledger, mirror, journal, audit and request log at once.
+
+TAKEN_BACK = "The write was taken back."
+
+
+@dataclass(frozen=True, slots=True)
+class UndoRecorder:
+    """Writes down what one undo does to one target. Where nothing had to be sent, `sent` is false."""
+
+    exchanges: RequestRecorder
+    target: str
+    run_id: str
+
+    def deleted(self, step: Step, gone: Timesheet | None) -> None:
+        """A time sheet that the run had created is no longer there; `gone` is what it was, if we deleted it."""
+        entry = step.write.entry
+        with self.exchanges.committed() as connection:
+            self._release(connection, entry)
+            target.mark_timesheets_gone(connection, self.target, [entry.kimai_id])
+            self._close(connection, step, self._entry(entry, Operation.DELETE, gone, None) if gone else None)
+
+    def restored(self, step: Step, current: Timesheet, row: Timesheet, known: LedgerRow | None) -> None:
+        """A time sheet that the run had updated has its old values again."""
+        entry = step.write.entry
+        with self.exchanges.committed() as connection:
+            if known is not None and known.asked is not None and known.kimai_id == row.id and entry.entry_date:
+                asked = asked_before(known.asked, entry)
+                write = Write(known.source_id, Operation.UPDATE, entry.entry_date, asked, known.facts_hash, row.id, row)
+                ledger.confirm(connection, self.target, [write], self.run_id)
+            target.save_timesheets(connection, self.target, [row])
+            written = None if row is current else self._entry(entry, Operation.UPDATE, current, row)
+            self._close(connection, step, written)
+
+    def unlinked(self, step: Step, current: Timesheet, row: Timesheet) -> None:
+        """A time sheet that was typed by hand has its old text again and is nobody's."""
+        entry = step.write.entry
+        with self.exchanges.committed() as connection:
+            self._release(connection, entry)
+            target.save_timesheets(connection, self.target, [row])
+            written = None if row is current else self._entry(entry, Operation.UNLINK, current, row)
+            self._close(connection, step, written)
+
+    def untagged(self, step: Step, current: Timesheet, row: Timesheet) -> None:
+        """A time sheet no longer has the tag; who it belongs to and what it says did not change."""
+        with self.exchanges.committed() as connection:
+            target.save_timesheets(connection, self.target, [row])
+            written = None if row is current else self._entry(step.write.entry, Operation.UNTAG, current, row)
+            self._close(connection, step, written)
+
+    def intend(self, write: Write) -> None:
+        """Commit that a time sheet is about to be created again."""
+        with self.exchanges.committed() as connection:
+            ledger.intend(connection, self.target, [write], self.run_id)
+
+    def withdraw(self, source_id: str) -> None:
+        """Record that a time sheet was certainly not created again."""
+        with self.exchanges.committed() as connection:
+            ledger.release(connection, self.target, source_id, TAKEN_BACK, self.run_id)
+
+    def created(self, step: Step, write: Write, row: Timesheet) -> None:
+        """A time sheet that the run had deleted is there again, under another id."""
+        entry = JournalEntry(Operation.CREATE, write.source_id, row.id, write.entry_date, after=row)
+        with self.exchanges.committed() as connection:
+            ledger.confirm(connection, self.target, [write], self.run_id)
+            target.save_timesheets(connection, self.target, [row])
+            self._close(connection, step, entry)
+
+    def removed(self, step: Step) -> None:
+        """A customer or project that the run had made is gone."""
+        made = step.write.entry
+        customer = made.operation == Operation.CREATE_CUSTOMER
+        operation = Operation.DELETE_CUSTOMER if customer else Operation.DELETE_PROJECT
+        entry = JournalEntry(operation, None, made.kimai_id, None, named=made.named)
+        with self.exchanges.committed() as connection:
+            if customer:
+                target.forget_customer(connection, self.target, made.kimai_id)
+            else:
+                target.forget_project(connection, self.target, made.kimai_id)
+            self._close(connection, step, entry)
+
+    def settled(self, step: Step) -> None:
+        """There was nothing to take back."""
+        with self.exchanges.committed() as connection:
+            self._close(connection, step, None)
+
+    def _release(self, connection: Connection, entry: JournalEntry) -> None:
+        """Let go of the time sheet, unless the booking has another one by now."""
+        source_id = entry.source_id or ""
+        known = ledger.rows_of(connection, self.target, [source_id]).get(source_id)
+        if known is not None and known.kimai_id == entry.kimai_id:
+            ledger.release(connection, self.target, source_id, TAKEN_BACK, self.run_id)
+
+    def _entry(
+        self, entry: JournalEntry, operation: Operation, before: Timesheet | None, after: Timesheet | None
+    ) -> JournalEntry:
+        return JournalEntry(operation, entry.source_id, entry.kimai_id, entry.entry_date, before, after)
+
+    def _close(self, connection: Connection, step: Step, written: JournalEntry | None) -> None:
+        if written is not None:
+            ledger.record(connection, self.target, [written], self.run_id)
+        ledger.mark_undone(connection, [step.write.id], self.run_id)
+        entry = step.write.entry
+        if entry.entry_date is not None and entry.operation != Operation.TAG:
+            plans.take_back(connection, self.target, entry.entry_date, entry.source_id, entry.kimai_id, self.run_id)
+            approvals.revoke(connection, self.target, entry.entry_date, self.run_id)
+        audit.append(connection, [self._event(step, written)])
+
+    def _event(self, step: Step, written: JournalEntry | None) -> AuditEvent:
+        entry = step.write.entry
+        detail: Mapping[str, Any] = {
+            "undone_run": step.write.run_id,
+            "write": step.write.id,
+            "operation": entry.operation,
+            "booking": entry.source_id,
+            "day": str(entry.entry_date) if entry.entry_date else None,
+            "kimai_id": written.kimai_id if written else entry.kimai_id,
+            "sent": written is not None,
+            "text": step.text,
+        }
+        kind = {Operation.CREATE_CUSTOMER: "customer", Operation.CREATE_PROJECT: "project"}
+        subject = f"kimai:{kind[Operation(entry.operation)]}" if entry.operation in kind else "timesheet"
+        return AuditEvent("kimai.write.undone", "pipeline", f"{subject}:{entry.kimai_id}", detail, self.run_id)
+
+
+# Undoing a run: the reverse of its writes, each read again, sent and committed before the next one.
+#
+# A killed undo is simply run again: what was sent without being committed is recognized by what stands in the target,
+# and a create by its intent and marker, as in every push.
+
+REFUSED = (NotFoundError, PermissionDeniedError, StillInUseError, ValidationFailedError)
+"""Errors of a single write: it is left, and the others go on."""
+
+
+SHORTEST_ID = 6
+"""Letters of a run's id that may stand for it."""
+
+
+class UnknownRunError(Exception):
+    """A text names no run, or several; the message says which and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class UndoSettings:
+    """How an undo sees the world. `time_limit` is the target's own limit for one request, in seconds."""
+
+    source: str
+    zone: ZoneInfo
+    locks: Callable[[Connection], Locks]
+    time_limit: float
+    caution: LookupGuard
+
+
+@dataclass(frozen=True, slots=True)
+class Sightings:
+    """Time sheets as the target has them now; `hidden` are those that it has but does not show, with its reason."""
+
+    timesheets: dict[int, Timesheet] = field(default_factory=dict[int, Timesheet])
+    hidden: dict[int, str] = field(default_factory=dict[int, str])
+
+    def look_at(self, target: TargetConnector, kimai_id: int) -> None:
+        """Read one time sheet."""
+        try:
+            row = target.get(kimai_id)
+        except ConnectorError as error:
+            if not _is_of_row(error):
+                raise
+            self.hidden[kimai_id] = str(error)
+            return
+        if row is not None:
+            self.timesheets[kimai_id] = row
+
+
+def _is_of_row(error: ConnectorError) -> bool:
+    """Whether the target refused this row or failed on it, so that the others go on."""
+    return isinstance(error, REFUSED) or error.status == ANSWERED_500
+
+
+def named_run(database: Database, text: str) -> str:
+    """The run whose id is or begins with the text. Raises `UnknownRunError` when it is none, or could be several."""
+    if len(text) < SHORTEST_ID:
+        raise UnknownRunError(f"{text!r} is too short for a run. Give at least {SHORTEST_ID} letters of its id.")
+    with database.transaction() as connection:
+        found = ledger.runs_beginning(connection, text)
+    if not found:
+        raise UnknownRunError(f"No run that wrote anything begins with {text!r}. zk status --json shows the last runs.")
+    if len(found) > 1:
+        raise UnknownRunError(f"{text!r} could be {', '.join(found)}. Give more of the id.")
+    return found[0]
+
+
+def undo_settings(runtime: Runtime, now: datetime) -> UndoSettings:
+    """The settings of this deployment."""
+    settings, target_name = runtime.settings, runtime.stored("target").name
+    with runtime.database.transaction() as connection:
+        caution = caution_now(connection, target_name, now)
+    return UndoSettings(
+        source=runtime.stored("source").name,
+        zone=settings.zone,
+        locks=lambda connection: locks_now(connection, settings, now),
+        time_limit=settings.kimai_time_limit,
+        caution=caution,
+    )
+
+
+def planned(database: Database, target: TargetConnector, settings: UndoSettings, undone_run: str) -> list[Step]:
+    """What undoing the run would do now. Reads the target and writes nothing."""
+    name = target.endpoint.name
+    with database.transaction() as connection:
+        writes = ledger.of_run(connection, name, undone_run)
+    found = _sightings(target, [write for write in writes if write.undone_by is None], settings.zone)
+    return undo.plan(writes, _present(database, settings, found, _ledger(database, name, settings, writes)))
+
+
+class Undoing:
+    """Takes back the writes of one run, for another run."""
+
+    def __init__(self, database: Database, target: TargetConnector, settings: UndoSettings, run_id: str) -> None:
+        self._database = database
+        self._target = target
+        self._name = target.endpoint.name
+        self._settings = settings
+        self._exchanges = RequestRecorder(database, self._name, run_id)
+        self._book = UndoRecorder(self._exchanges, self._name, run_id)
+        self._doubts = OutcomeResolver(target, self._exchanges, settings.source, settings.time_limit, settings.caution)
+
+    def carry_out(self, undone_run: str) -> list[Step]:
+        """Undo the run and return a step for each of its writes, as it went.
+
+        Raises the connector's errors for what stops it; what was done until then is committed.
+        """
+        with self._exchanges.kept():
+            return self._carry_out(undone_run)
+
+    def _carry_out(self, undone_run: str) -> list[Step]:
+        days = {write.entry.entry_date for write in self._open(undone_run)}
+        steps: list[Step] = []
+        for day in sorted((day for day in days if day is not None), reverse=True):
+            with self._database.lock(push_lock(self._name, day)):
+                steps += [self._timesheet(write) for write in self._open(undone_run) if write.entry.entry_date == day]
+        if None in days:
+            with self._database.lock(f"zk:masterdata:{self._name}"):
+                steps += [self._master_data(write) for write in self._open(undone_run) if not write.entry.entry_date]
+        return steps
+
+    def _open(self, undone_run: str) -> list[Written]:
+        """The writes that are not undone yet, newest first."""
+        with self._database.transaction() as connection:
+            return [write for write in ledger.of_run(connection, self._name, undone_run) if write.undone_by is None]
+
+    def _timesheet(self, write: Written) -> Step:
+        """Undo one write to a time sheet, which is read again first."""
+        found = Sightings()
+        if write.entry.operation != Operation.DELETE:
+            found.look_at(self._target, write.entry.kimai_id)
+        known = _ledger(self._database, self._name, self._settings, [write])
+        step = undo.step(write, _present(self._database, self._settings, found, known))
+        source_id = undo.booking_of(write.entry, self._settings.source)
+        row = known.get(source_id or "")
+        try:
+            with self._exchanges.of(source_id):
+                return self._done(step, found.timesheets.get(write.entry.kimai_id), row)
+        except ConnectorError as error:
+            if not _is_of_row(error):
+                raise
+            return step.left(str(error))
+
+    def _done(self, step: Step, current: Timesheet | None, known: LedgerRow | None) -> Step:
+        match step.reversal:
+            case Reversal.DELETE:
+                if current is not None:
+                    self._target.delete(current.id)
+                self._book.deleted(step, current)
+            case Reversal.RESTORE if current is not None:
+                change = TimesheetChange() if step.already else undo.change_back(step.write.entry)
+                if (change.user_id, change.project_id, change.activity_id) != (None, None, None):
+                    change = set_by_hand(current, _base(known, current) or step.write.entry.after).on(change)
+                self._book.restored(step, current, self._target.update(current, change), known)
+            case Reversal.UNLINK if current is not None:
+                before = step.write.entry.before
+                change = TimesheetChange(description=before.description if before and not step.already else None)
+                self._book.unlinked(step, current, self._target.update(current, change))
+            case Reversal.UNTAG if current is not None:
+                added = undo.tags_added(step.write.entry)
+                kept = tuple(tag for tag in current.tags if tag not in added)
+                change = TimesheetChange(tags=None if step.already else kept)
+                self._book.untagged(step, current, self._target.update(current, change))
+            case Reversal.CREATE:
+                return self._create(step, known)
+            case Reversal.NOTHING:
+                self._book.settled(step)
+            case _:
+                pass
+        return step
+
+    def _create(self, step: Step, known: LedgerRow | None) -> Step:
+        """Create a deleted time sheet again. An unknown outcome is looked up when the undo is run again."""
+        parcel = _parcel(step.write, known, self._settings)
+        write = Write(parcel.source_id, Operation.CREATE, parcel.line.entry_date, parcel.draft.desired, "")
+        doubts, _ = self._doubts.split([parcel], {parcel.source_id: known} if known else {})
+        adopted = self._doubts.settle(doubts).adopted
+        if adopted:
+            row = adopted[0][1]
+        else:
+            self._book.intend(write)
+            row = self._sent(parcel)
+        text = f"Time sheet {row.id} stands for it now."
+        before = step.write.entry.before
+        if before is not None and row.billable != before.billable:
+            row, note = self._with_billable(row, billable=before.billable)
+            text = f"{text} {note}".strip()
+        self._book.created(step, replace(write, kimai_id=row.id, base=row), row)
+        return replace(step, text=text)
+
+    def _sent(self, parcel: PlannedWrite) -> Timesheet:
+        desired, span = parcel.draft.desired, parcel.draft.span
+        draft = TimesheetDraft(
+            user_id=desired.user_id,
+            project_id=desired.project_id or 0,
+            activity_id=desired.activity_id,
+            begin=span.begin,
+            end=span.end,
+            description=parcel.draft.description,
+            tags=parcel.draft.tags,
+        )
+        try:
+            return self._target.create(draft)
+        except ConnectorError as error:
+            if not error.outcome_unknown:
+                self._book.withdraw(parcel.source_id)
+            raise
+
+    def _with_billable(self, row: Timesheet, *, billable: bool) -> tuple[Timesheet, str]:
+        """The row with the flag it had; that may take a permission which nothing else needs."""
+        try:
+            return self._target.update(row, TimesheetChange(billable=billable)), ""
+        except PermissionDeniedError as error:
+            return row, f"Its billable flag is another one. {error}"
+
+    def _master_data(self, write: Written) -> Step:
+        step = undo.step(write, _present(self._database, self._settings, Sightings(), {}))
+        if step.reversal is not Reversal.REMOVE or write.entry.named is None:
+            return step
+        delete = (
+            self._target.delete_customer
+            if write.entry.operation == Operation.CREATE_CUSTOMER
+            else self._target.delete_project
+        )
+        try:
+            with self._exchanges.of(None):
+                delete(write.entry.kimai_id, number=write.entry.named.number)
+        except REFUSED as error:
+            return step.left(str(error))
+        self._book.removed(step)
+        return replace(step, text="")
+
+
+def _base(known: LedgerRow | None, current: Timesheet) -> Timesheet | None:
+    return known.base if known is not None and known.kimai_id == current.id else None
+
+
+def _present(database: Database, settings: UndoSettings, found: Sightings, known: dict[str, LedgerRow]) -> Present:
+    bound = {source_id: row.kimai_id for source_id, row in known.items() if row.kimai_id is not None}
+    with database.transaction() as connection:
+        locks = settings.locks(connection)
+    return Present(found.timesheets, bound, settings.source, locks, found.hidden)
+
+
+def _ledger(
+    database: Database, target_name: str, settings: UndoSettings, writes: Iterable[Written]
+) -> dict[str, LedgerRow]:
+    """The ledger of the bookings that these writes were for."""
+    bookings = {undo.booking_of(write.entry, settings.source) for write in writes}
+    with database.transaction() as connection:
+        return ledger.rows_of(connection, target_name, [booking for booking in bookings if booking is not None])
+
+
+def _sightings(target: TargetConnector, writes: Sequence[Written], zone: ZoneInfo) -> Sightings:
+    """The time sheets of these writes as they are now: read day by day, and those moved elsewhere one by one."""
+    wanted = {write.entry.kimai_id: write.entry.entry_date for write in writes if write.entry.after is not None}
+    found = Sightings()
+    for day in sorted({day for day in wanted.values() if day is not None}):
+        rows = (row for page in target.fetch(days_window(day, day, zone)).pages() for row in page)
+        found.timesheets.update({row.id: row for row in rows if row.id in wanted})
+    for kimai_id in sorted(wanted.keys() - found.timesheets.keys()):
+        found.look_at(target, kimai_id)
+    return found
+
+
+def _parcel(write: Written, known: LedgerRow | None, settings: UndoSettings) -> PlannedWrite:
+    """What was deleted, as a create: with the old values, and with the marker even if it had lost it."""
+    before, day = write.entry.before, write.entry.entry_date
+    source_id = undo.booking_of(write.entry, settings.source)
+    if before is None or day is None or source_id is None:
+        raise ValueError(f"The journal does not tell what the write {write.id} deleted.")
+    asked = known.asked if known else None
+    number = asked.project_number if asked and asked.project_id == before.project_id else ""
+    mark = marker(settings.source, source_id)
+    text = before.description if mark in before.description else f"{before.description} {mark}".strip()
+    desired = Desired(
+        before.user_id, before.activity_id, before.project_id, number, before.begin, before.duration_seconds
+    )
+    span = Span(before.begin, before.begin + timedelta(seconds=before.duration_seconds))
+    project = ProjectPlan(before.project_id, number, "", CustomerPlan(None, "", ""))
+    draft = Draft(desired, span, project, text, before.tags)
+    minutes = Decimal(before.duration_seconds) / 60
+    return PlannedWrite(Result(day, source_id, None, Status.MISSING, Action.CREATE, minutes, draft=draft), draft)

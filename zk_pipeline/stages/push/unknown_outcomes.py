@@ -1,0 +1,176 @@
+"""Creates whose outcome is unknown: looked up by their marker until it is certain whether they took effect."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection
+
+from zk_pipeline.connectors.contract import TargetConnector
+from zk_pipeline.connectors.errors import ConnectorError
+from zk_pipeline.domain.ledger import LedgerRow, PushState
+from zk_pipeline.domain.markers import marker
+from zk_pipeline.domain.normalize import Span
+from zk_pipeline.domain.records import Timesheet
+from zk_pipeline.stages.push.delivery import PlannedWrite, RequestRecorder
+from zk_pipeline.store import ledger, target
+
+LONGEST_PAUSE = 5.0
+ANSWERED_500 = 500
+"""Kimai's own 500 ends the request and leaves no row (docs/kimai.md §3); a proxy's 502 or 504 says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownOutcome:
+    """A parcel that may be in the target; until `certain_at` (monotonic seconds) a slow request may still arrive.
+
+    `sent` is the ledger of an earlier run that asked for it; the booking may have changed since.
+    """
+
+    parcel: PlannedWrite
+    certain_at: float
+    cause: ConnectorError | None = None
+    sent: LedgerRow | None = None
+
+    @property
+    def as_sent(self) -> PlannedWrite:
+        """The parcel with what was asked for when it was sent."""
+        return as_sent(self.parcel, self.sent) if self.sent else self.parcel
+
+
+def as_sent(parcel: PlannedWrite, sent: LedgerRow) -> PlannedWrite:
+    """The parcel with what the ledger says was asked for, and where that was placed."""
+    asked = sent.asked
+    if asked is None:
+        return parcel
+    begin = sent.placed_at or asked.begin
+    span = Span(begin, begin + timedelta(seconds=asked.seconds))
+    return replace(parcel, draft=replace(parcel.draft, desired=asked, span=span))
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedOutcomes:
+    """What looking up found: rows that are there, and parcels that certainly are not."""
+
+    adopted: tuple[tuple[PlannedWrite, Timesheet], ...]
+    absent: tuple[PlannedWrite, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LookupGuard:
+    """Why what the ledger and the target tell is not simply believed.
+
+    `witnesses` are time sheets of other people that were written before. An account that may not read others' time
+    sheets finds nothing and is not told so (docs/kimai.md §2); before that is believed, one of them must be readable.
+    `restored_at` is when the ledger came back from a backup, so that it has forgotten what was written since that.
+    """
+
+    witnesses: tuple[int, ...] = ()
+    restored_at: datetime | None = None
+
+
+def caution_now(connection: Connection, target_name: str, now: datetime) -> LookupGuard:
+    """The caution that is called for at this moment."""
+    server = target.load_server(connection, target_name)
+    witnesses = ledger.timesheets_of_others(connection, target_name, server.caller_id if server else 0)
+    return LookupGuard(witnesses, ledger.last(connection, now))
+
+
+class OutcomeResolver:
+    """Finds out what became of creates. `time_limit` is the target's own limit for one request, in seconds."""
+
+    def __init__(
+        self,
+        target: TargetConnector,
+        exchanges: RequestRecorder,
+        source_name: str,
+        time_limit: float,
+        caution: LookupGuard,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._target = target
+        self._exchanges = exchanges
+        self._source_name = source_name
+        self._time_limit = time_limit
+        self._witnesses = caution.witnesses
+        self._pause = pause
+        self._restored_at = caution.restored_at
+
+    def split(
+        self, parcels: Sequence[PlannedWrite], known: Mapping[str, LedgerRow]
+    ) -> tuple[list[UnknownOutcome], list[PlannedWrite]]:
+        """Divide parcels into those that an earlier attempt may have written, and those certainly never sent.
+
+        Nobody else sends while the day is locked, so the wait counts from now: not from the intent, since a request may
+        have been sent long after it.
+        """
+        now = time.monotonic()
+        certain_at = {PushState.INTENDED: now + self._time_limit, PushState.FAILED: now}
+        doubts: list[UnknownOutcome] = []
+        new: list[PlannedWrite] = []
+        for parcel in parcels:
+            row = known.get(parcel.source_id)
+            if row is not None and row.state in certain_at:
+                doubts.append(UnknownOutcome(parcel, certain_at[row.state], sent=row))
+            elif self._may_be_forgotten(parcel):
+                doubts.append(UnknownOutcome(parcel, now + self._wait_after_restoration()))
+            else:
+                new.append(parcel)
+        return doubts, new
+
+    def _may_be_forgotten(self, parcel: PlannedWrite) -> bool:
+        """Whether the booking is of before the restoration. No zone is a day ahead of UTC or more."""
+        return self._restored_at is not None and parcel.line.entry_date <= self._restored_at.astimezone(
+            UTC
+        ).date() + timedelta(days=1)
+
+    def _wait_after_restoration(self) -> float:
+        """Seconds for which a request that was sent before the restoration may still take effect."""
+        assert self._restored_at is not None  # noqa: S101 - asked of such parcels alone
+        return max(0.0, self._time_limit - (datetime.now(UTC) - self._restored_at).total_seconds())
+
+    def about(self, parcel: PlannedWrite, cause: ConnectorError) -> UnknownOutcome:
+        """The doubt that an unanswered create leaves."""
+        wait = 0.0 if cause.status == ANSWERED_500 else self._time_limit
+        return UnknownOutcome(parcel, time.monotonic() + wait, cause)
+
+    def settle(self, doubts: Sequence[UnknownOutcome]) -> ResolvedOutcomes:
+        """Look the markers up until each parcel was found, or was not there after its time limit had passed.
+
+        Several hits are a copy made by a person: the lowest id is ours, the next reconciliation reports the others.
+        Raises the connector's errors; the parcels then stay in doubt.
+        """
+        adopted: list[tuple[PlannedWrite, Timesheet]] = []
+        absent: list[PlannedWrite] = []
+        open_doubts, pause = list(doubts), 0.25
+        while open_doubts:
+            still_open: list[UnknownOutcome] = []
+            for doubt in open_doubts:
+                looked_at = time.monotonic()
+                hits = self._find(doubt.parcel.source_id)
+                if hits:
+                    adopted.append((doubt.as_sent, hits[0]))
+                elif looked_at >= doubt.certain_at:
+                    absent.append(doubt.parcel)
+                else:
+                    still_open.append(doubt)
+            open_doubts = still_open
+            if open_doubts:
+                remaining = max(doubt.certain_at for doubt in open_doubts) - time.monotonic()
+                self._pause(max(0.05, min(pause, remaining)))
+                pause = min(pause * 2, LONGEST_PAUSE)
+        if absent:
+            self._require_sight()
+        return ResolvedOutcomes(tuple(adopted), tuple(absent))
+
+    def _find(self, source_id: str) -> Sequence[Timesheet]:
+        with self._exchanges.of(source_id, in_doubt=True):
+            return self._target.find(marker(self._source_name, source_id))
+
+    def _require_sight(self) -> None:
+        """Raise `PermissionDeniedError` when the account cannot read what others own. Asked once."""
+        for timesheet_id in self._witnesses:
+            if self._target.get(timesheet_id) is not None:
+                break
+        self._witnesses = ()

@@ -1,0 +1,194 @@
+"""Reading the source's bookings of some days into the store, with proof of what was seen (docs/zammad.md §13)."""
+
+import logging
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection
+
+from zk_pipeline.connectors.contract import SourceConnector, SweepReport
+from zk_pipeline.connectors.errors import ProtocolError
+from zk_pipeline.domain.instants import days_window
+from zk_pipeline.domain.records import Organization, SourceDirectory, Ticket, TimeAccounting, Unreadable
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.store import day_requests, sweeps
+from zk_pipeline.store import source as rows
+from zk_pipeline.store import tickets as stored_tickets
+
+SUBJECT = "time_accountings"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """What one extraction saw and did. `gone` are bookings that the source proved to be deleted."""
+
+    certificate: SweepReport
+    tickets: int
+    gone: tuple[int, ...]
+
+
+def extract_directory(runtime: Runtime, source: SourceConnector) -> dict[str, int]:
+    """Store the activity types, and who booked and is not known yet; returns how many of each are stored.
+
+    People and organizations come with the bookings that name them, and nobody else is read: a help desk knows many
+    more people than those who book. `unreadable` counts what came and cannot be read.
+    """
+    name = source.endpoint.name
+    with runtime.database.transaction() as connection:
+        unknown = rows.unlisted_agents(connection, name)
+    read = source.fetch_types().joined(source.fetch_agents(unknown))
+    with runtime.database.transaction() as connection:
+        rows.save_directory(connection, name, read)
+        stored = rows.load_directory(connection, name)
+    return {
+        "agents": len(stored.agents),
+        "organizations": len(stored.organizations),
+        "activity_types": len(read.activity_types),
+        "unreadable": log_unreadable(read.unreadable),
+    }
+
+
+def log_unreadable(unreadable: Iterable[Unreadable]) -> int:
+    """Log what of a directory cannot be read; returns how much that is. What was stored of it before stays."""
+    listed = list(unreadable)
+    for row in listed:
+        _log.warning("%s What was read of it before is kept. Correct it there.", row)
+    return len(listed)
+
+
+def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, last: date, run_id: str) -> Extraction:
+    """Store every booking of these work days as the source has it now, with its ticket, agent and organization.
+
+    A booking that a complete sweep did not meet is asked for by its id, and only a 404 marks it as gone. Pages are
+    committed as they come: a failed page raises, and what was stored before it stays, since it is true.
+    """
+    name, zone = source.endpoint.name, runtime.settings.zone
+    window = days_window(first, last, zone)
+    with runtime.database.transaction() as connection:
+        runtime.decided(connection)
+        day_requests.attach(connection, run_id, first, last)
+        hint = sweeps.last_position(connection, name, SUBJECT, window)
+        sweep_id = sweeps.begin_sweep(connection, name, SUBJECT, window, run_id)
+    sweep = source.fetch(window, hint=hint)
+    one_per_ticket: dict[int, TimeAccounting] = {}
+    agent_ids: set[int] = set()
+    for page in sweep.pages():
+        with runtime.database.transaction() as connection:
+            decided_id = runtime.decided(connection)
+            days = _former_days(connection, name, page, first, last)
+            day_requests.ask(connection, days, day_requests.FORMER_DAY)
+            rows.save_bookings(connection, name, page, zone, sweep_id, decided_id)
+        one_per_ticket = one_booking_per_ticket(one_per_ticket, page)
+        agent_ids |= {row.agent_id for row in page if "created_by_id" not in row.faults}
+    certificate = sweep.certificate
+    tickets = source.fetch_tickets(one_per_ticket.values())
+    people = _people(runtime, source, agent_ids)
+    log_unreadable(people.unreadable)
+    with runtime.database.transaction() as connection:
+        save_tickets(connection, runtime, name, tickets, run_over=(first, last))
+        rows.save_directory(connection, name, people)
+        unseen = rows.unseen_bookings(connection, name, window, sweep_id)
+    _refuse_emptiness(source, certificate, len(unseen))
+    gone = tuple(id_ for id_ in unseen if certificate.complete and not source.exists(id_))
+    with runtime.database.transaction() as connection:
+        rows.mark_bookings_gone(connection, name, gone)
+        days = {unseen[id_] for id_ in gone if not first <= unseen[id_] <= last}
+        day_requests.ask(connection, days, day_requests.FORMER_DAY)
+        sweeps.end_sweep(connection, sweep_id, certificate_values(certificate))
+    return Extraction(certificate, len(tickets), gone)
+
+
+def one_booking_per_ticket(
+    known: dict[int, TimeAccounting], more: Iterable[TimeAccounting]
+) -> dict[int, TimeAccounting]:
+    """One booking for each ticket, the first with an article: that one shows where a merge took the ticket."""
+    found = dict(known)
+    for row in more:
+        if row.ticket_id not in found or (found[row.ticket_id].article_id is None and row.article_id is not None):
+            found[row.ticket_id] = replace(row, raw={})
+    return found
+
+
+def save_tickets(
+    connection: Connection,
+    runtime: Runtime,
+    name: str,
+    tickets: Sequence[Ticket],
+    *,
+    run_over: tuple[date, date] | None = None,
+) -> list[date]:
+    """Store tickets and their organizations, and ask for every day with bookings of one that went to another customer.
+
+    Whoever stores the new customer first is the last to see the difference, so it asks for all of them, but for the
+    days `run_over`, which are being run. Returns the days that were asked for.
+    """
+    tickets = stored_tickets.with_known_merges(connection, name, tickets)
+    moved = stored_tickets.reassigned(connection, name, tickets)
+    stored_tickets.save_tickets(connection, name, tickets)
+    rows.save_directory(connection, name, SourceDirectory(organizations=_organizations(tickets)))
+    days: dict[date, set[int]] = {}
+    for booking in rows.stored_bookings(connection, name, ticket_ids=moved, with_merged=True) if moved else ():
+        is_run = run_over is not None and run_over[0] <= booking.work_day <= run_over[1]
+        if booking.work_day >= runtime.settings.start_date and not is_run:
+            days.setdefault(booking.work_day, set()).add(booking.ticket_id)
+    day_requests.ask(connection, days, day_requests.TICKET, days)
+    return sorted(days)
+
+
+def certificate_values(certificate: SweepReport) -> dict[str, Any]:
+    """A certificate as the sweeps table keeps it."""
+    return {
+        "pages": certificate.pages,
+        "rows": certificate.rows,
+        "total_before": certificate.total_before,
+        "total_after": certificate.total_after,
+        "position": certificate.rows_before,
+        "high_water": certificate.high_water,
+        "complete": certificate.complete,
+        "reason": certificate.reason,
+    }
+
+
+def _people(runtime: Runtime, source: SourceConnector, ids: Collection[int]) -> SourceDirectory:
+    """These agents, and others who are stored with an address of theirs: one may have left, or have another by now."""
+    found = source.fetch_agents(ids)
+    addresses = {agent.email for agent in found.agents}
+    with runtime.database.transaction() as connection:
+        others = rows.agents_with(connection, source.endpoint.name, addresses) - set(ids)
+    return found.joined(source.fetch_agents(others)) if others else found
+
+
+def _organizations(tickets: Iterable[Ticket]) -> tuple[Organization, ...]:
+    """The organizations that the tickets name, each once."""
+    named = {row.organization_id: row.organization_name for row in tickets if row.organization_name}
+    return tuple(Organization(id_, name, active=True) for id_, name in sorted(named.items()) if id_ is not None)
+
+
+def _former_days(
+    connection: Connection, name: str, page: Sequence[TimeAccounting], first: date, last: date
+) -> set[date]:
+    """The days outside of these on which bookings count that changed: they stayed there when the zone was changed."""
+    known = rows.stored_bookings(connection, name, ids=[row.id for row in page])
+    elsewhere = {row.id: row for row in known if not first <= row.work_day <= last}
+    return {
+        elsewhere[row.id].work_day
+        for row in page
+        if row.id in elsewhere and row.updated_at != elsewhere[row.id].updated_at
+    }
+
+
+def _refuse_emptiness(source: SourceConnector, certificate: SweepReport, unseen: int) -> None:
+    """A system that suddenly has no booking at all is taken for broken, never for emptied (docs/zammad.md §13)."""
+    if certificate.total_before or not unseen:
+        return
+    raise ProtocolError(
+        f"The list of bookings is empty, but {unseen} were there before.",
+        system=source.kind,
+        method="GET",
+        path=SUBJECT,
+        remedy="Check that the URL is the right system and that its data is complete; nothing was deleted here.",
+    )

@@ -1,0 +1,126 @@
+"""Reading the target's time sheets around some days into the store (docs/kimai.md §2)."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from zk_pipeline.connectors.contract import SweepReport, TargetConnector
+from zk_pipeline.domain.corrections import ZERO
+from zk_pipeline.domain.instants import days_window
+from zk_pipeline.domain.invoicing import Comparison, compared
+from zk_pipeline.domain.records import Window
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.stages.read_source import certificate_values, log_unreadable
+from zk_pipeline.store import day_requests, invoices, ledger, sweeps
+from zk_pipeline.store import target as rows
+
+SUBJECT = "timesheets"
+AROUND = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """What one extraction saw. `asked` are time sheets of ours that were not where they were expected."""
+
+    certificate: SweepReport
+    asked: int
+    gone: int
+
+
+def around(first: date, last: date, runtime: Runtime) -> Window:
+    """The days and one more on each side: placement and people may move a time sheet over midnight."""
+    return days_window(first - AROUND, last + AROUND, runtime.settings.zone)
+
+
+def extract_directory(runtime: Runtime, target: TargetConnector) -> dict[str, int]:
+    """Store the server's settings, users, customers, projects and activities; returns their counts.
+
+    `unreadable` ones are with them: what was stored of them before stays, so nothing is made in their place.
+    """
+    directory = target.fetch_directory()
+    with runtime.database.transaction() as connection:
+        rows.save_directory(connection, target.endpoint.name, directory)
+    return {
+        "users": len(directory.users),
+        "customers": len(directory.customers),
+        "projects": len(directory.projects),
+        "activities": len(directory.activities),
+        "unreadable": log_unreadable(directory.unreadable),
+    }
+
+
+def check_invoices(runtime: Runtime, target: TargetConnector) -> tuple[list[Comparison], str]:
+    """Compare what is exported and billable with the invoices, for each customer and currency, as both are now.
+
+    No sync reads invoices: what it writes does not depend on them, and it must not fail with them. Returns the
+    comparisons, which are kept, and why there are none where invoices cannot be read.
+    """
+    name = target.endpoint.name
+    directory, reading = target.fetch_directory(), target.fetch_invoices()
+    with runtime.database.transaction() as connection:
+        rows.save_directory(connection, name, directory)
+        invoices.save(connection, name, reading)
+    if reading.problem:
+        return [], reading.problem
+    customers = {row.id: row.currency for row in directory.customers}
+    owners = {row.id: row.customer_id for row in directory.projects}
+    billed = target.fetch_billed()
+    priced = [row for row in billed if row.project_id in owners and row.rate is not None]
+    found = compared(
+        (((owners[row.project_id], customers.get(owners[row.project_id], "")), row.rate or ZERO) for row in priced),
+        reading.rows,
+    )
+    with runtime.database.transaction() as connection:
+        rows.mark_exported(connection, name, [row.id for row in billed])
+        invoices.save_checks(connection, name, found)
+    return found, ""
+
+
+def extract_timesheets(runtime: Runtime, target: TargetConnector, first: date, last: date, run_id: str) -> Extraction:
+    """Store the time sheets of all users around these days as the target has them now.
+
+    One of ours that the sweep did not meet is asked for by its id: it was moved out of the window, or a 404 proves that
+    it was deleted. Others that a complete sweep did not meet are no longer of interest. The sweep looks a day further
+    than the plan: the days of those beside it that are gone are asked for, since nobody looks for them again.
+    """
+    window = around(first, last, runtime)
+    with runtime.database.transaction() as connection:
+        sweep_id = sweeps.begin_sweep(connection, target.endpoint.name, SUBJECT, window, run_id)
+    sweep = target.fetch(window)
+    seen: set[int] = set()
+    for page in sweep.pages():
+        with runtime.database.transaction() as connection:
+            rows.save_timesheets(connection, target.endpoint.name, page, sweep_id=sweep_id)
+        seen.update(row.id for row in page)
+    return _conclude(runtime, target, (first, last), _Seen(window, sweep_id, sweep.certificate, frozenset(seen)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    window: Window
+    sweep_id: int
+    certificate: SweepReport
+    ids: frozenset[int]
+
+
+def _conclude(runtime: Runtime, target: TargetConnector, span: tuple[date, date], seen: _Seen) -> Extraction:
+    name = target.endpoint.name
+    with runtime.database.transaction() as connection:
+        unseen = rows.timesheets_within(connection, name, seen.window, seen.sweep_id)
+        bound = ledger.rows_of_timesheets(connection, name, unseen).values()
+        ours = {row.kimai_id for row in ledger.bound_timesheets(connection, name, *span)}
+        ours |= {row.kimai_id for row in bound if row.kimai_id}
+        known_gone = rows.gone_timesheets(connection, name, ours)
+    missing = sorted(ours - seen.ids - known_gone)
+    found = [row for timesheet_id in missing if (row := target.get(timesheet_id)) is not None]
+    gone = set(missing) - {row.id for row in found}
+    if seen.certificate.complete:
+        gone |= set(unseen) - {row.id for row in found}
+    with runtime.database.transaction() as connection:
+        rows.save_timesheets(connection, name, found, sweep_id=seen.sweep_id)
+        beside = set(rows.of_timesheets(connection, name, gone).values())
+        beside = beside.union(*rows.of_questions(connection, name, gone).values())
+        asked = sorted(day for day in beside if not span[0] <= day <= span[1])
+        day_requests.ask(connection, asked, day_requests.TARGET_CHANGED)
+        rows.mark_timesheets_gone(connection, name, gone)
+        sweeps.end_sweep(connection, seen.sweep_id, certificate_values(seen.certificate))
+    return Extraction(seen.certificate, len(missing), len(gone))

@@ -1,0 +1,358 @@
+"""Finding out which days changed in the source: webhook hints and its newest changes become day requests.
+
+Whatever a read finds is committed together with the place where it left off and the hints that it answered, so that a
+tick that dies is simply done again. A tick is short: what takes longer, after a long stop, goes on in the next.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from zk_pipeline.connectors.answer import at_once
+from zk_pipeline.connectors.contract import ChangedTicket, Rest, SourceConnector
+from zk_pipeline.domain.changed_days import Change, FeedState, absences, edits
+from zk_pipeline.domain.instants import days_window, local_day
+from zk_pipeline.domain.records import Ticket, TimeAccounting
+from zk_pipeline.domain.vanished import Budgeted, ListPosition, differences
+from zk_pipeline.runtime.runtime import Runtime
+from zk_pipeline.stages.read_source import SUBJECT as SWEPT
+from zk_pipeline.stages.read_source import one_booking_per_ticket, save_tickets
+from zk_pipeline.store import day_requests, deliveries, request_log, source, sweeps, tickets
+
+SUBJECT = "changes"
+SEARCH = "vanished"
+TICKETS = "tickets"
+OVERLAP = timedelta(minutes=10)
+"""A booking becomes visible at its commit but carries the time of its save (docs/zammad.md §8)."""
+
+TICKETS_PAUSE = timedelta(minutes=1)
+"""Between two looks at the tickets that changed."""
+
+LONGEST_COMPARISON = 5000
+"""A list of so many bookings is read as a whole when some vanished; in a longer one they are searched for."""
+
+REQUESTS_OF_A_SEARCH = 100
+HINTS_AT_ONCE = 2000
+TICKETS_AT_ONCE = 50
+
+AT_ONCE = {"http_attempts": 1, "http_timeout": 10.0}
+"""A tick must end within a minute, and the next one tries again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Changes of a long stop that were not read yet, and the state that the feed has once they are."""
+
+    rest: Rest
+    then: FeedState
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """The feed's state, when it was last read, and the changes within the overlap that were asked for already."""
+
+    state: FeedState
+    read_at: datetime
+    asked: frozenset[str]
+    unread: Unread | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The value for the store."""
+        value = {**_state_json(self.state), "read_at": self.read_at.isoformat(), "asked": sorted(self.asked)}
+        if self.unread:
+            rest = self.unread.rest
+            value["unread"] = {
+                "until": rest.until.isoformat(),
+                "position": rest.position,
+                "page_size": rest.page_size,
+                "total": rest.total,
+                "then": _state_json(self.unread.then),
+            }
+        return value
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "Cursor":
+        """The value out of the store."""
+        unread = None
+        if left := value.get("unread"):
+            until = datetime.fromisoformat(left["until"])
+            rest = Rest(until, left["position"], left["page_size"], left["total"])
+            unread = Unread(rest, _state(left["then"]))
+        read_at = datetime.fromisoformat(value["read_at"])
+        return cls(_state(value), read_at, frozenset(value["asked"]), unread)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceChanges:
+    """What a look at the source led to; it is to be left alone until `wait_until`, if that is set."""
+
+    hints: int = 0
+    tickets: int = 0
+    days: tuple[date, ...] = ()
+    polled: bool = False
+    wait_until: datetime | None = None
+
+
+class ChangeFeed:
+    """Looks for changes of the source; days before ZK_START_DATE are never asked for."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = replace(runtime, settings=runtime.settings.model_copy(update=AT_ONCE))
+        self._name = runtime.stored("source").name
+        self._zone = runtime.settings.zone
+
+    def look(self, now: datetime) -> SourceChanges:
+        """Look into the hints, and poll when it is time to, when there are hints, or to see whether the source is back.
+
+        Raises the connector's errors; then nothing is marked as looked into. Sends no request when nothing is due, and
+        none while the source is to be left alone.
+        """
+        with self._runtime.database.transaction() as connection:
+            hints = deliveries.unprocessed(connection, self._name, HINTS_AT_ONCE)
+            stored = sweeps.load(connection, self._name, SUBJECT)
+            searching = sweeps.load(connection, self._name, SEARCH) or {}
+            known = request_log.load(connection, self._name)
+        if (wait_until := known.wait_until(now)) is not None:
+            return SourceChanges(wait_until=wait_until)
+        cursor = Cursor.from_json(stored) if stored else None
+        pause = timedelta(seconds=self._runtime.settings.poll_seconds)
+        # Read in the future: our own clock was ahead, and waiting for that moment would miss all changes until then.
+        due = cursor is None or not timedelta(0) <= now - cursor.read_at < pause
+        due = due or known.failing_since is not None or (cursor is not None and cursor.unread is not None)
+        tickets = list(dict.fromkeys(hint.ticket_id for hint in hints))[:TICKETS_AT_ONCE]
+        if not (due or tickets or searching):
+            return SourceChanges()
+        with replace(self._runtime, clock=lambda: now).source() as source:
+            days: tuple[date, ...] = ()
+            look = _Look(self._runtime, self._name, source, now)
+            looked_into = [hint.id for hint in hints if hint.ticket_id in set(tickets)]
+            if due or tickets:
+                look.poll(cursor)
+                look.into(tickets)
+                days = look.record(looked_into)
+            # Apart from it: what cannot be read here must not keep back what was found above.
+            further = _Look(self._runtime, self._name, source, now)
+            further.tickets()
+            if searching or look.lost_some:
+                further.search({} if look.lost_some else searching, look.total)
+            days += further.record(())
+        return SourceChanges(len(looked_into), len(tickets), tuple(sorted(set(days))), polled=due or bool(tickets))
+
+
+class _Look:
+    """One look: what it reads, and what is written down of it, all at once."""
+
+    def __init__(self, runtime: Runtime, name: str, source: SourceConnector, now: datetime) -> None:
+        self._runtime = runtime
+        self._name = name
+        self._source = source
+        self._now = now
+        self._zone = runtime.settings.zone
+        self._changes: list[Change] = []
+        self._seen: dict[int, Ticket] = {}
+        self._asked: frozenset[str] = frozenset()
+        self._saved: dict[str, dict[str, Any]] = {}
+        self._cursor: Cursor | None = None
+        self.lost_some = False
+        self.total = 0
+
+    def poll(self, cursor: Cursor | None) -> None:
+        """Read what changed since the last time, or go on with what was left then."""
+        now = self._now
+        self._asked = cursor.asked if cursor else frozenset()
+        if cursor and cursor.unread:
+            self._go_on(cursor, cursor.unread)
+            return
+        since = (min(cursor.state.high_water, now) if cursor else now) - OVERLAP
+        seen = self._source.fetch_changes(since)
+        self._changes += self._edits(seen.rows)
+        self.total = seen.total
+        before = cursor.state if cursor else FeedState(now - OVERLAP, since, frozenset(), 0)
+        then = _state_after(before, seen.rows, seen.total, since, now)
+        if seen.rest:
+            self._cursor = Cursor(before, now, frozenset(), Unread(seen.rest, then))
+            return
+        self._cursor = Cursor(then, now, frozenset())
+        self.lost_some = cursor is not None and before.lost_some(seen.rows, seen.total)
+
+    def _go_on(self, cursor: Cursor, unread: Unread) -> None:
+        seen = self._source.fetch_changes(cursor.state.high_water - OVERLAP, unread.rest)
+        self._changes += self._edits(seen.rows)
+        self.total = seen.total
+        if seen.rest:
+            self._cursor = replace(cursor, read_at=self._now, unread=Unread(seen.rest, unread.then))
+            return
+        # What came meanwhile is due at once. How many came in all is not known exactly, since they were read in turns,
+        # so what went is searched for.
+        self._cursor = Cursor(unread.then, datetime.min.replace(tzinfo=UTC), frozenset())
+        self.lost_some = True
+
+    def into(self, tickets: Sequence[int]) -> None:
+        """Compare all bookings of these tickets, and the tickets themselves, with what is stored."""
+        if not tickets:
+            return
+        seen = [row for of_ticket in at_once(self._source.fetch_of_ticket, tickets) for row in of_ticket]
+        with self._runtime.database.transaction() as connection:
+            expected = source.stored_bookings(connection, self._name, ticket_ids=tickets)
+        stored = {row.ticket_id for row in expected}
+        one_per_ticket = one_booking_per_ticket({}, (row for row in seen if row.ticket_id in stored))
+        if one_per_ticket:
+            found = self._source.fetch_tickets(one_per_ticket.values())
+            self._seen |= {ticket.id: ticket for ticket in found}
+        self._changes += self._edits(seen) + absences({row.id for row in seen}, expected)
+
+    def tickets(self) -> None:
+        """Look at the tickets that changed: for another customer, a merge, and sums that do not fit what is stored.
+
+        So bookings are found that the list of changes hides, because they came with old times.
+        """
+        with self._runtime.database.transaction() as connection:
+            stored = sweeps.load(connection, self._name, TICKETS) or {}
+        read_at = datetime.fromisoformat(stored["read_at"]) if "read_at" in stored else None
+        if read_at is not None and timedelta(0) <= self._now - read_at < TICKETS_PAUSE:
+            return
+        since = datetime.fromisoformat(stored["since"]) if "since" in stored else self._now - OVERLAP
+        since = min(since, self._now)
+        handled = set(stored.get("seen", ()))
+        changed = self._source.fetch_changed_tickets(since)
+        fresh = [row for row in changed.rows if _ticket_key(row.ticket) not in handled]
+        differing = self._to_look_into(fresh)
+        reached = max((_changed_at(row, since) for row in changed.rows), default=since)
+        if len(differing) > TICKETS_AT_ONCE:
+            reached = _changed_at(differing[TICKETS_AT_ONCE - 1], since)
+        done = [row for row in changed.rows if _changed_at(row, since) <= reached]
+        with self._runtime.database.transaction() as connection:
+            ids = [row.ticket.id for row in done]
+            known = source.sums_of_tickets(connection, self._name, ids).keys()
+            known |= tickets.survivors_among(connection, self._name, ids)
+        self._seen |= {row.ticket.id: row.ticket for row in done if row.ticket.id in known}
+        self.into([row.ticket.id for row in differing[:TICKETS_AT_ONCE]])
+        complete = changed.complete and len(differing) <= TICKETS_AT_ONCE
+        # Where there is more, the next tick goes on at once, with what has the same time as the last.
+        again = OVERLAP if complete else timedelta(milliseconds=1)
+        self._saved[TICKETS] = {
+            "since": max(since, min(reached, self._now) - again).isoformat(),
+            "seen": sorted(map(_ticket_key, (row.ticket for row in done))),
+            **({"read_at": self._now.isoformat()} if complete else {}),
+        }
+
+    def _to_look_into(self, changed: Sequence[ChangedTicket]) -> list[ChangedTicket]:
+        """Those with another sum than what is stored, and those with bookings that were merged into another."""
+        with self._runtime.database.transaction() as connection:
+            sums = source.sums_of_tickets(connection, self._name, [row.ticket.id for row in changed])
+        return [
+            row
+            for row in changed
+            if row.units != sums.get(row.ticket.id, Decimal(0)) or (row.ticket.merged and row.ticket.id in sums)
+        ]
+
+    def search(self, stored: dict[str, Any], total: int) -> None:
+        """Find the stored bookings that are no longer in the list, whatever their days.
+
+        A short list is read. In a long one only places are looked at, span by span of what was read completely, as far
+        as the requests of one tick go.
+        """
+        listing = self._source.listing()
+        total = total or self._source.fetch_changes(self._now).total
+        if listing is None or (total <= LONGEST_COMPARISON and "window" not in stored):
+            self._compare_all()
+            return
+        budget = Budgeted(listing, REQUESTS_OF_A_SEARCH)
+        begin = datetime.fromisoformat(stored["window"]) if "window" in stored else None
+        place = (
+            ListPosition((stored["after"][0], stored["after"][1]), stored["position"]) if "after" in stored else None
+        )
+        missing: list[int] = []
+        unknown: list[TimeAccounting] = []
+        self._saved[SEARCH] = {}
+        with self._runtime.database.transaction() as connection:
+            windows = source.covered_windows(connection, self._name, SWEPT)
+        for window in windows:
+            if begin is not None and window.end <= begin:
+                continue
+            with self._runtime.database.transaction() as connection:
+                known = source.booking_keys(connection, self._name, window)
+            spent = budget.requests <= 0
+            found = differences(known, budget, total=total, start=place)
+            missing += [id_ for _, id_ in found.missing]
+            unknown += found.unknown
+            if spent or budget.requests <= 0:
+                go_on = {"after": list(found.rest.after), "position": found.rest.position} if found.rest else {}
+                begins_at = window.start if found.rest or spent else window.end
+                self._saved[SEARCH] = {"window": begins_at.isoformat(), **go_on}
+                break
+            place = None
+        with self._runtime.database.transaction() as connection:
+            gone = source.stored_bookings(connection, self._name, ids=missing) if missing else []
+        self._changes += absences((), gone) + self._edits(unknown)
+
+    def _compare_all(self) -> None:
+        self._saved[SEARCH] = {}
+        today = local_day(self._now, self._zone)
+        with self._runtime.database.transaction() as connection:
+            first = source.earliest_day(connection, self._name) or today
+        window = days_window(min(first, today), today, self._zone)
+        seen = {row.id for page in self._source.fetch(window).pages() for row in page}
+        with self._runtime.database.transaction() as connection:
+            expected = source.stored_bookings(connection, self._name, since=first)
+        self._changes += absences(seen, expected)
+
+    def _edits(self, seen: Iterable[TimeAccounting]) -> list[Change]:
+        listed = list(seen)
+        with self._runtime.database.transaction() as connection:
+            known = source.stored_bookings(connection, self._name, ids=[row.id for row in listed])
+        return edits(listed, {row.id: row for row in known}, self._zone)
+
+    def record(self, hints: Collection[int]) -> tuple[date, ...]:
+        """Commit the requests, the places where the feed left off, and the hints that were answered."""
+        found = {change.key: change for change in self._changes if change.day >= self._runtime.settings.start_date}
+        tickets: dict[date, set[int]] = {}
+        for key, change in found.items():
+            if key not in self._asked:
+                tickets.setdefault(change.day, set()).add(change.ticket_id)
+        with self._runtime.database.transaction() as connection:
+            day_requests.ask(connection, tickets, "change", tickets)
+            days = {*tickets, *save_tickets(connection, self._runtime, self._name, list(self._seen.values()))}
+            if self._cursor is not None:
+                # What the overlap still shows was asked for; the rest of the memory can go.
+                asked = frozenset() if self._cursor.read_at != self._now or self._cursor.unread else frozenset(found)
+                sweeps.save(connection, self._name, SUBJECT, replace(self._cursor, asked=asked).to_json())
+            if self.lost_some:
+                sweeps.save(connection, self._name, SEARCH, {"begun": True})
+            for subject, value in self._saved.items():
+                sweeps.save(connection, self._name, subject, value)
+            deliveries.mark_processed(connection, hints)
+        return tuple(sorted(days))
+
+
+def _state_after(
+    before: FeedState, seen: Sequence[TimeAccounting], total: int, since: datetime, now: datetime
+) -> FeedState:
+    """The state after all these changes, remembering of them only what the next read will show again."""
+    newest = before.after(seen, total, since, now).high_water
+    next_since = max(since, newest - OVERLAP)
+    return before.after([row for row in seen if row.updated_at >= next_since], total, next_since, now)
+
+
+def _changed_at(row: ChangedTicket, otherwise: datetime) -> datetime:
+    return row.ticket.updated_at or otherwise
+
+
+def _ticket_key(ticket: Ticket) -> str:
+    return f"{ticket.id}@{ticket.updated_at.isoformat() if ticket.updated_at else ''}"
+
+
+def _state_json(state: FeedState) -> dict[str, Any]:
+    return {
+        "high_water": state.high_water.isoformat(),
+        "since": state.since.isoformat(),
+        "seen": sorted(state.seen),
+        "total": state.total,
+    }
+
+
+def _state(value: dict[str, Any]) -> FeedState:
+    high_water, since = (datetime.fromisoformat(value[name]) for name in ("high_water", "since"))
+    return FeedState(high_water, since, frozenset(value["seen"]), value["total"])

@@ -1,0 +1,1 @@
+"""TODO zk_pipeline.store.migrations"""

@@ -1,0 +1,270 @@
+"""The section Audit & history: the runs, the audit trail, and the story of one entry."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlencode
+
+from nicegui import ui
+
+from zk_pipeline.audit import trail
+from zk_pipeline.audit.traces import Fields, stories
+from zk_pipeline.audit.trail import TrailEntry, TrailFilter
+from zk_pipeline.domain.instants import day_start
+from zk_pipeline.identity.actors import Role
+from zk_pipeline.operate import runs
+from zk_pipeline.operate.runs import Run
+from zk_pipeline.runtime.dagster_server import run_url
+from zk_pipeline.web.console import runs as run_table
+from zk_pipeline.web.console import widgets
+from zk_pipeline.web.console.run_actions import RunActions
+from zk_pipeline.web.console.section import Section
+from zk_pipeline.web.console.visit import Visit
+from zk_pipeline.web.console.widgets import Cell, Column, Panel
+
+# The audit trail as a list: filters, pages, the detail of a row, and the export of what is filtered.
+
+SIZE = 20
+EXPORT = "/api/v1/audit/export"
+
+_KINDS = ("conflict.", "mapping.", "connector.", "kimai.", "plan.", "days.", "schedule.", "user.", "token.", "privacy.")
+
+
+class Trail:
+    """The list with its filters; what is filtered is also what is exported."""
+
+    def __init__(self, visit: Visit) -> None:
+        self._visit = visit
+        self._page = 1
+        words = visit.words
+        with widgets.card(words("audit.trail")):
+            with widgets.box("zk-filters"):
+                kinds = {"": words("all"), **{kind: words(f"audit.kind.{kind[:-1]}") for kind in _KINDS}}
+                self._kind = widgets.choice(words("audit.kind"), kinds, "", self._filtered)
+                self._text = widgets.search(words("audit.search"), self._filtered)
+                self._first = widgets.day_field(words("from"), on_change=self._filtered)
+                self._last = widgets.day_field(words("to"), on_change=self._filtered)
+                widgets.box("zk-grow")
+                self._export = widgets.link(words("audit.export"), EXPORT)
+            self._panel = Panel(visit, self._load, self._show)
+        visit.live(self.refresh)
+
+    async def refresh(self) -> None:
+        """Load the page again."""
+        await self._panel.refresh()
+
+    def _wanted(self) -> TrailFilter:
+        zone = self._visit.runtime.settings.zone
+        first, last = widgets.day_of(self._first), widgets.day_of(self._last)
+        return TrailFilter(
+            event=self._kind.value,
+            text=self._text.value or "",
+            since=day_start(first, zone) if first else None,
+            until=day_start(last + timedelta(days=1), zone) if last else None,
+        )
+
+    async def _filtered(self) -> None:
+        self._page = 1
+        await self._panel.refresh()
+
+    async def _go(self, page: int) -> None:
+        self._page = page
+        await self._panel.refresh()
+
+    def _load(self) -> tuple[list[TrailEntry], int]:
+        return trail.page(self._visit.runtime, self._visit.actor, self._wanted(), SIZE, (self._page - 1) * SIZE)
+
+    def _show(self, loaded: tuple[list[TrailEntry], int]) -> None:
+        entries, total = loaded
+        words = self._visit.words
+        self._export.props["href"] = f"{EXPORT}?{self._query()}"
+        if not entries:
+            widgets.empty(words("audit.none"), words("audit.none.hint"))
+            return
+        columns = [Column(words(f"audit.{name}")) for name in ("at", "who", "what", "about_what", "run")]
+        widgets.table(words("audit.trail"), columns, [self._row(entry) for entry in entries])
+        widgets.pager(words, self._page, SIZE, total, self._go)
+
+    def _query(self) -> str:
+        wanted = self._wanted()
+        given = {"event": wanted.event, "text": wanted.text, "from": wanted.since, "to": wanted.until}
+        csv = {"format": "csv", **self._visit.words.csv}
+        return urlencode({**csv, **{name: str(value) for name, value in given.items() if value}})
+
+    def _row(self, entry: TrailEntry) -> list[Cell]:
+        words = self._visit.words
+        what = event_text(self._visit, entry.event)
+        return [
+            words.instant(entry.at),
+            entry.actor_name or entry.actor,
+            lambda: widgets.open_button(what, self._visit.act(Role.VIEWER, lambda: self._open(entry))),
+            entry.subject,
+            lambda: run_link(self._visit, entry.run_id),
+        ]
+
+    def _open(self, entry: TrailEntry) -> None:
+        words = self._visit.words
+        with widgets.dialog(event_text(self._visit, entry.event), words("close")):
+            known: list[tuple[str, Cell]] = [
+                (words("audit.at"), words.instant(entry.at)),
+                (words("audit.who"), " · ".join(filter(None, (entry.actor_name, entry.actor)))),
+                (words("audit.about_what"), entry.subject),
+                (words("audit.number"), str(entry.id)),
+                (words("audit.hash"), entry.hash),
+            ]
+            widgets.facts(known)
+            widgets.text("h3", words("audit.detail"), "zk-card-title")
+            if entry.detail is None:
+                widgets.text("p", words("audit.erased"), "zk-muted")
+            else:
+                widgets.facts([(name, str(value)) for name, value in entry.detail.items() if value not in (None, "")])
+
+
+def event_text(visit: Visit, event: str) -> str:
+    """What happened, in the visitor's language where there is a text for it."""
+    return visit.words.known(f"event.{event}", event)
+
+
+def run_link(visit: Visit, run_id: str | None) -> None:
+    """A link to the run in Dagster, if there is one."""
+    if run_id:
+        widgets.link(run_id[:8], run_url(visit.runtime.settings.dagster_link, run_id), outside=True)
+    else:
+        ui.label("")
+
+
+# All runs, page by page, newest first.
+
+RUNS_OF_A_PAGE = 10
+
+
+class History:
+    """The list of runs, and the page that is shown."""
+
+    def __init__(self, visit: Visit) -> None:
+        self._visit, self._page = visit, 1
+        with widgets.card(visit.words("runs.all")):
+            self._panel: Panel[tuple[tuple[Run, ...], int]] = Panel(visit, self._load, self._show)
+        visit.live(self.refresh)
+
+    async def refresh(self) -> None:
+        """Load the page again."""
+        await self._panel.refresh()
+
+    def _load(self) -> tuple[tuple[Run, ...], int]:
+        return runs.page(self._visit.runtime, RUNS_OF_A_PAGE, (self._page - 1) * RUNS_OF_A_PAGE)
+
+    def _show(self, loaded: tuple[tuple[Run, ...], int]) -> None:
+        shown, total = loaded
+        run_table.show(self._visit.words, shown, RunActions(self._visit).show)
+        if total > RUNS_OF_A_PAGE:
+            widgets.pager(self._visit.words, self._page, RUNS_OF_A_PAGE, total, self._go)
+
+    async def _go(self, page: int) -> None:
+        self._page = page
+        await self.refresh()
+
+
+# The story of one entry: what was read, decided, planned and written about a booking, a ticket or a time sheet.
+
+_ENTRY = ("ticket_number", "ticket_title", "user_name", "organization_name", "activity_name", "entry_date")
+_AMOUNTS = ("booked_minutes", "time_minutes", "open_minutes")
+
+
+class Tracer:
+    """The line to ask with, and the dialog that tells."""
+
+    def __init__(self, visit: Visit) -> None:
+        self._visit = visit
+        words = visit.words
+        with widgets.card(words("trace.title")):
+            widgets.text("p", words("trace.about"), "zk-muted")
+            with widgets.box("zk-filters"):
+                tell = visit.act(Role.VIEWER, self._tell)
+                self._asked = widgets.field(words("trace.field"), hint=words("trace.hint")).on("keydown.enter", tell)
+                widgets.button(words("trace.tell"), tell, icon="manage_search")
+
+    async def _tell(self) -> None:
+        reference = (self._asked.value or "").strip()
+        if reference:
+            await show_story(self._visit, reference)
+
+
+async def show_story(visit: Visit, reference: str) -> None:
+    """Open the dialog with the stories behind `123`, `#50001` or `kimai:7`."""
+    found = await visit.ask(stories, visit.runtime, reference)
+    with widgets.dialog(visit.words("trace.of", reference=reference), visit.words("close"), wide=True):
+        for story in found:
+            _Story(visit, story).show()
+
+
+class _Story:
+    def __init__(self, visit: Visit, story: Fields) -> None:
+        self._visit, self._words, self._story = visit, visit.words, story
+
+    def show(self) -> None:
+        story, words = self._story, self._words
+        title = words("trace.booking", id=story["source_id"]) if story["source_id"] else words("trace.timesheet")
+        widgets.text("h3", title, "zk-card-title")
+        if story["entry"]:
+            widgets.facts(
+                [(words(f"trace.{name}"), self._plain(story["entry"][name])) for name in (*_ENTRY, *_AMOUNTS)]
+            )
+        self._table("plan", ("entry_date", "status", "action", "reason", "kimai_id"), story["plan"])
+        self._table(
+            "conflicts", ("opened_at", "reason", "resolution_status", "decision", "decided_by"), story["conflicts"]
+        )
+        self._table("writes", ("written_at", "operation", "kimai_id"), story["writes"])
+        self._table("sheets", ("id", "begin_at", "duration_seconds", "gone_at"), story["timesheets"])
+        self._events()
+        self._runs()
+
+    def _events(self) -> None:
+        rows: list[list[Cell]] = [
+            [self._plain(row["created_at"]), row["actor"], event_text(self._visit, row["event"]), row["subject"]]
+            for row in self._story["audit"]
+        ]
+        self._drawn("audit", [self._words(f"audit.{name}") for name in ("at", "who", "what", "about_what")], rows)
+
+    def _runs(self) -> None:
+        rows: list[list[Cell]] = [
+            [self._plain(row["started_at"]), lambda row=row: widgets.link(row["run_id"][:8], row["url"], outside=True)]
+            for row in self._story["runs"]
+        ]
+        self._drawn("runs", [self._words("audit.at"), self._words("audit.run")], rows)
+
+    def _table(self, name: str, fields: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+        cells: list[list[Cell]] = [[self._plain(row[field]) for field in fields] for row in rows]
+        self._drawn(name, [self._words(f"trace.{field}") for field in fields], cells)
+
+    def _drawn(self, name: str, titles: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
+        if rows:
+            title = self._words(f"trace.{name}")
+            widgets.text("h4", title, "zk-card-title")
+            widgets.table(title, [Column(one) for one in titles], rows)
+
+    def _plain(self, value: object) -> str:
+        match value:
+            case None:
+                return ""
+            case datetime():
+                return self._words.instant(value)
+            case date():
+                return self._words.day(value)
+            case Decimal() | int():
+                return self._words.number(value)
+            case str():
+                return self._words.known(f"value.{value}", value)
+            case _:
+                return str(value)
+
+
+async def _show(visit: Visit) -> None:
+    Tracer(visit)
+    trail, history = Trail(visit), History(visit)
+    await trail.refresh()
+    await history.refresh()
+
+
+SECTION = Section("audit", "history", _show)

@@ -1,0 +1,192 @@
+"""`zk conflicts`: what waits, both sides of it, and decisions one by one and by filter."""
+
+import json
+import os
+import pwd
+from typing import Any
+
+import pytest
+from click.testing import Result
+from sqlalchemy import text
+
+from zk_pipeline_tests.cli.conftest import Home, Homes, Sandbox, Zk
+from zk_sandbox.demo import demo_mappings_csv
+
+DAYS = ("--from", "2025-10-01", "--to", "2025-10-31")
+
+
+@pytest.fixture(scope="module")
+def planned(homes: Homes, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home in which the demo's month was planned."""
+    home = homes.new()
+    mappings = tmp_path_factory.mktemp("csv") / "mappings.csv"
+    mappings.write_text(demo_mappings_csv())
+    assert Zk(home)("mappings", "import", str(mappings)).exit_code == 0
+    assert Zk(home)("sync", "--plan", *DAYS, "--json").exit_code == 3
+    return home
+
+
+@pytest.fixture
+def month(planned: Home, homes: Homes, zk: Zk, sandbox: Sandbox) -> Zk:
+    """Runs `zk` where the demo's month waits for people."""
+    return Zk(homes.new(like=planned))
+
+
+def as_json(result: Result, code: int = 0) -> Any:
+    assert result.exit_code == code, result.stderr
+    return json.loads(result.stdout)
+
+
+def listed(zk: Zk, *options: str) -> list[dict[str, Any]]:
+    return as_json(zk("conflicts", "list", "--json", *options))
+
+
+def values(zk: Zk, query: str) -> list[Any]:
+    with zk.home.database() as database, database.transaction() as connection:
+        return list(connection.execute(text(query)).scalars())
+
+
+def test_the_list_is_narrowed_by_reason_day_agent_and_customer(month: Zk) -> None:
+    every = listed(month)
+    for option, field in (("--reason", "reason"), ("--agent", "user_email"), ("--customer", "organization_name")):
+        wanted = next(row[field] for row in every if row[field])
+        expected = [row["id"] for row in every if row[field] == wanted]
+        assert [row["id"] for row in listed(month, option, wanted.upper() if field != "reason" else wanted)] == expected
+        assert 0 < len(expected) < len(every)
+    day = every[0]["entry_date"]
+    assert {row["entry_date"] for row in listed(month, "--from", day, "--to", day)} == {day}
+
+
+def test_the_table_says_how_many_wait_for_which_reason(month: Zk) -> None:
+    shown = month("conflicts", "list", "--reason", "duplicate").stdout
+    assert f"{len(listed(month, '--reason', 'duplicate'))} duplicate" in shown
+
+
+def test_a_conflict_is_shown_with_both_sides_candidates_and_what_may_be_decided(month: Zk) -> None:
+    conflict = listed(month, "--reason", "fuzzy_candidate")[0]
+    told = as_json(month("conflicts", "show", str(conflict["id"]), "--json"))
+    sides = {side["field"]: side for side in told["sides"]}
+    assert sides["user"]["wanted"] == sides["user"]["found"]
+    assert any(side["differs"] for side in told["sides"])
+    assert [row["choice"] for row in told["choices"]] == ["link", "create", "ignore"]
+    assert told["candidates"][0]["timesheet_id"] == conflict["kimai_id"]
+    assert [row["score"] for row in told["candidates"]] == sorted(
+        (row["score"] for row in told["candidates"]), reverse=True
+    )
+    assert [row["id"] for row in told["history"]] == [conflict["id"]]
+
+    shown = month("conflicts", "show", str(conflict["id"])).stdout
+    assert "≠" in shown
+    assert "Candidates, best first" in shown
+    assert "the marker is added to its text" in shown
+
+
+def test_a_correction_reduces_the_booking_that_is_named_until_that_is_taken_back(month: Zk) -> None:
+    (conflict,) = listed(month, "--reason", "unmatched_correction")
+    number = str(conflict["id"])
+    told = as_json(month("conflicts", "show", number, "--json"))
+    ids = [row["booking_id"] for row in told["bookings"]]
+    assert len(ids) > 1
+    assert (conflict["suggested_action"], [row["choice"] for row in told["choices"]]) == (
+        "reduce",
+        ["reduce", "ignore"],
+    )
+    shown = month("conflicts", "show", number).stdout
+    assert "Bookings that it may reduce, best first" in shown
+
+    refused = month("conflicts", "resolve", number, "reduce")
+    assert (refused.exit_code, "has several candidates: name one with --booking" in refused.stderr) == (1, True)
+    refused = month("conflicts", "resolve", number, "reduce", "--booking", conflict["source_id"])
+    assert f"booking {conflict['source_id']} is no candidate; candidates: {ids[0]}" in refused.stderr
+    decided = as_json(month("conflicts", "resolve", number, "reduce", "--booking", str(ids[1]), "--json"))
+    assert decided["decided"] == [conflict["id"]]
+    assert values(month, "SELECT correction_id || ' ' || reduced_id FROM sync.corrections") == [
+        f"{conflict['source_id']} {ids[1]}"
+    ]
+    days = {row["booking_id"]: row["day"] for row in told["bookings"]}
+    asked = {str(day) for day in values(month, "SELECT day FROM sync.day_requests WHERE reason = 'decision'")}
+    assert asked == {conflict["entry_date"], days[ids[1]]}
+
+    assert f"Taken back: reduce of conflict {number}." in month("conflicts", "reopen", number).stdout
+    assert values(month, "SELECT count(*) FROM sync.corrections") == [0]
+    assert "cannot be asked again" in month("conflicts", "reopen", number).stderr
+
+
+def test_an_entry_that_cannot_be_mapped_is_shown_in_zammads_words(month: Zk) -> None:
+    conflict = listed(month, "--reason", "unmapped_user")[0]
+    told = as_json(month("conflicts", "show", str(conflict["id"]), "--json"))
+    sides = {side["field"]: side["wanted"] for side in told["sides"]}
+    assert conflict["user_email"] in sides["user"]
+
+
+def test_a_decision_is_stored_with_who_took_it_and_asks_for_its_day(month: Zk) -> None:
+    conflict = listed(month, "--reason", "duplicate")[0]
+    outcome = as_json(month("conflicts", "resolve", str(conflict["id"]), "link", "--json"))
+    assert (outcome["decided"], outcome["days"]) == ([conflict["id"]], [conflict["entry_date"]])
+    (row,) = listed(month, "--status", "decided")
+    assert (row["decision"], row["decided_by"]) == ("link", f"cli:{pwd.getpwuid(os.getuid()).pw_name}")
+    assert [str(day) for day in values(month, "SELECT day FROM sync.day_requests WHERE reason = 'decision'")] == [
+        conflict["entry_date"]
+    ]
+
+
+def test_a_second_decision_is_told_of_the_first(month: Zk) -> None:
+    conflict = str(listed(month, "--reason", "duplicate")[0]["id"])
+    month("conflicts", "resolve", conflict, "link")
+    result = month("conflicts", "resolve", conflict, "ignore")
+    assert result.exit_code == 1
+    assert f"Conflict {conflict} is no longer open (decided, link by cli:" in result.stderr
+
+
+def test_a_filter_decides_about_each_that_it_names(month: Zk) -> None:
+    rows = listed(month, "--reason", "unmapped_user")
+    shown = month("conflicts", "resolve", "--reason", "unmapped_user", "ignore", "--yes").stdout
+    assert f"{len(rows)} open conflicts with " in shown
+    assert listed(month, "--reason", "unmapped_user") == []
+    assert {row["id"] for row in listed(month, "--status", "decided")} == {row["id"] for row in rows}
+
+
+def test_nothing_is_decided_before_somebody_agrees(month: Zk) -> None:
+    before = listed(month)
+    assert month("conflicts", "resolve", "--reason", "unmapped_user", "ignore").exit_code == 1
+    preview = as_json(month("conflicts", "resolve", "--reason", "unmapped_user", "ignore", "--json"))
+    assert len(preview["would_decide"]) == sum(row["reason"] == "unmapped_user" for row in before)
+    assert listed(month) == before
+
+
+def test_those_that_cannot_be_decided_so_are_listed_and_keep_nobody_else_up(month: Zk) -> None:
+    possible = {row["id"] for row in listed(month, "--reason", "duplicate")}
+    possible |= {row["id"] for row in listed(month, "--reason", "fuzzy_candidate")}
+    others = {row["id"] for row in listed(month)} - possible
+    outcome = as_json(month("conflicts", "resolve", *DAYS, "link", "--yes", "--json"), code=3)
+    assert set(outcome["decided"]) == possible
+    assert {row["id"] for row in outcome["left"]} == others
+    assert {row["id"] for row in listed(month)} == others
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("resolve", "999999", "link"), "There is no conflict 999999."),
+        (("resolve", "link"), "Name either one conflict by its id, or conflicts by --reason"),
+        (("resolve", "7", "link", "--reason", "duplicate"), "Name either one conflict by its id, or"),
+        (("resolve", "7", "marry"), "'marry' is no decision. Choose one of create, update, link"),
+        (("resolve", "x", "link"), "'x' is no conflict: give one id"),
+        (("resolve", "--reason", "duplicate", "link", "--timesheet", "3"), "--timesheet goes with one conflict"),
+        (("list", "--reason", "because"), "--reason 'because' is none. Choose one of zero,"),
+        (("list", "--status", "shut"), "--status 'shut' is none. Choose one of open, decided"),
+        (("list", "--from", "monday"), "--from 'monday' is no day."),
+        (("show", "999999"), "There is no conflict 999999."),
+    ],
+)
+def test_what_does_not_work_gets_one_sentence(zk: Zk, arguments: tuple[str, ...], sentence: str) -> None:
+    result = zk("conflicts", *arguments)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert sentence in result.stderr
+
+
+def test_a_time_sheet_that_was_not_offered_is_no_choice(month: Zk) -> None:
+    conflict = str(listed(month, "--reason", "duplicate")[0]["id"])
+    result = month("conflicts", "resolve", conflict, "link", "--timesheet", "999999")
+    assert result.exit_code == 1
+    assert "time sheet 999999 is no candidate; candidates: " in result.stderr

@@ -1,0 +1,11 @@
+"""What a command does not import before it needs it, since each takes longer than most commands."""
+
+import subprocess
+import sys
+
+
+def test_no_command_imports_the_engines_before_it_needs_them():
+    heavy = {"dagster", "dbt", "pandas", "fastapi", "nicegui"}
+    code = f"import sys, zk_pipeline.cli.app; print(sorted({heavy} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"

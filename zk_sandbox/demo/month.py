@@ -1,0 +1,178 @@
+"""The demo's bookings of a month, as plain data: an ordinary working month and the special cases in it."""
+
+import random
+from calendar import monthrange
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from zk_sandbox.demo.company import AGENTS, NOTES, TICKETS, TYPES, UNMAPPED_TYPE, ZONE, Agent
+
+BUSINESS_ZONE = ZoneInfo(ZONE)
+MINUTES = ("5", "10", "15", "15", "20", "30", "30", "45", "60", "60", "90", "120", "180", "240")
+ODD_MINUTES = ("7.5", "12.5", "22.25", "37.5", "52.75")
+LATEST_BOOKING = time(18, 45)
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """One booking: `at` is local time with its zone, `ticket` an index into TICKETS, `type` None for without."""
+
+    at: datetime
+    agent: str
+    ticket: int
+    minutes: Decimal
+    type: str | None = "Remote-Support"
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HandTyped:
+    """A timesheet somebody typed into Kimai although Zammad has the time too: all of it, or nearly."""
+
+    agent: str
+    begin: datetime
+    minutes: int
+    ticket: int
+    wording: str = "Ticket #{number}"
+
+
+def ordinary_bookings(first: date, seed: int, workload: float) -> list[Booking]:
+    """Working days of a month with bookings one after another through each agent's day.
+
+    `workload` scales every agent's share of days with bookings; the same seed gives the same month.
+    """
+    rng = random.Random(f"{seed}-{first:%Y-%m}")  # noqa: S311 - demo data, the same each time
+    bookings: list[Booking] = []
+    for day in working_days(first):
+        for agent in AGENTS:
+            if rng.random() < agent.workload * workload:
+                bookings += _agents_day(rng, agent, day)
+    return bookings
+
+
+def _agents_day(rng: random.Random, agent: Agent, day: date) -> list[Booking]:
+    clock = datetime.combine(day, time(7, 40), BUSINESS_ZONE) + timedelta(minutes=rng.randrange(75))
+    bookings: list[Booking] = []
+    for _ in range(rng.choice((1, 2, 2, 3, 4))):
+        minutes = Decimal(rng.choice(ODD_MINUTES if rng.random() < 0.12 else MINUTES))
+        clock += timedelta(minutes=float(minutes) + rng.randrange(3, 40), seconds=rng.randrange(60))
+        if clock.time() > LATEST_BOOKING:
+            break
+        bookings.append(
+            Booking(
+                clock.replace(microsecond=rng.randrange(1000) * 1000),
+                agent.key,
+                rng.randrange(len(TICKETS)),
+                minutes,
+                _some_type(rng),
+                rng.choice(NOTES) if rng.random() < 0.6 else None,
+            )
+        )
+    return bookings
+
+
+def _some_type(rng: random.Random) -> str | None:
+    draw = rng.random()
+    if draw < 0.07:
+        return None
+    if draw < 0.11:
+        return UNMAPPED_TYPE
+    return rng.choice([name for name in TYPES if name != UNMAPPED_TYPE])
+
+
+def working_days(first: date) -> list[date]:
+    """Monday to Friday of the month."""
+    days = [first.replace(day=number) for number in range(1, monthrange(first.year, first.month)[1] + 1)]
+    return [day for day in days if day.weekday() < 5]
+
+
+def special_bookings(first: date) -> list[Booking]:
+    """The cases worth looking at: corrections, zeros, midnights and, if the month has one, the DST night."""
+    days = working_days(first)
+    return [
+        *_corrections(days),
+        *_around_midnight(first, days),
+        *_around_clock_change(first),
+        Booking(_local(days[9], 10, 5), "jens.krueger", 16, Decimal(0), note="Kulanz, nichts berechnet."),
+        Booking(_local(days[9], 10, 20), "anna.berger", 3, Decimal(0), None),
+        Booking(_local(days[2], 17, 0), "mehmet.yildiz", 5, Decimal(240), "Projektarbeit", "Racks umgezogen."),
+        Booking(_local(days[2], 17, 30), "mehmet.yildiz", 5, Decimal("0.5"), "Projektarbeit"),
+    ]
+
+
+def _corrections(days: list[date]) -> list[Booking]:
+    """A typing error set right, a booking taken back a day later, and a negative number with nothing to meet."""
+    return [
+        Booking(_local(days[4], 11, 0), "anna.berger", 4, Decimal(120), "Beratung", "Baugruppe geprüft."),
+        Booking(_local(days[4], 11, 4), "anna.berger", 4, Decimal(-100), "Beratung", "Tippfehler: 20 statt 120."),
+        Booking(_local(days[6], 15, 0), "clara.hofmann", 20, Decimal(30), "Remote-Support"),
+        Booking(_local(days[7], 9, 10), "clara.hofmann", 20, Decimal(-30), "Remote-Support", "Falsches Ticket."),
+        Booking(_local(days[10], 16, 0), "sofia.lindqvist", 33, Decimal(-15), "Wartung", "Gutschrift Vormonat."),
+    ]
+
+
+def _around_midnight(first: date, days: list[date]) -> list[Booking]:
+    """Both sides of midnight, inside the month and at its borders; in UTC these days look different."""
+    last = first.replace(day=monthrange(first.year, first.month)[1])
+    night = days[8]
+    return [
+        Booking(_local(first, 0, 6), "jens.krueger", 13, Decimal(35), "Remote-Support", "Bereitschaft"),
+        Booking(_local(night, 23, 57), "jens.krueger", 13, Decimal(45), "Remote-Support", "Bereitschaft"),
+        Booking(_local(night + timedelta(days=1), 0, 4), "jens.krueger", 13, Decimal(10), "Remote-Support"),
+        Booking(_local(last, 23, 55), "mehmet.yildiz", 15, Decimal(90), "Wartung", "Monatsabschluss"),
+    ]
+
+
+def _around_clock_change(first: date) -> list[Booking]:
+    """Half an hour before and after the clocks change: in October the wall clock shows the same time twice."""
+    change = clock_change(first)
+    if change is None:
+        return []
+    return [
+        Booking(change + timedelta(minutes=minutes), "mehmet.yildiz", 15, Decimal(25), "Wartung", "Nachtwartung")
+        for minutes in (-30, 30)
+    ]
+
+
+def clock_change(first: date) -> datetime | None:
+    """The instant in the month at which the business zone changes its offset."""
+    hour = datetime.combine(first, time(0), BUSINESS_ZONE).astimezone(ZoneInfo("UTC"))
+    offset = hour.astimezone(BUSINESS_ZONE).utcoffset()
+    for _ in range(monthrange(first.year, first.month)[1] * 24):
+        hour += timedelta(hours=1)
+        if hour.astimezone(BUSINESS_ZONE).utcoffset() != offset:
+            return hour
+    return None
+
+
+def twice_entered(first: date) -> tuple[list[Booking], list[HandTyped]]:
+    """Bookings that somebody typed into Kimai as well: exactly, twice the same, and only nearly the same."""
+    days = working_days(first)
+    bookings = [
+        Booking(_local(days[3], 12, 10), "anna.berger", 0, Decimal(45), "Remote-Support", "Bondrucker getauscht."),
+        Booking(_local(days[5], 14, 20), "jens.krueger", 6, Decimal(60), "Beratung"),
+        Booking(_local(days[6], 16, 40), "clara.hofmann", 24, Decimal(90), "Projektarbeit"),
+        # Two alike in Zammad, one in Kimai: which of them is it?
+        Booking(_local(days[11], 10, 0), "sofia.lindqvist", 32, Decimal(30), "Remote-Support"),
+        Booking(_local(days[11], 15, 0), "sofia.lindqvist", 32, Decimal(30), "Remote-Support"),
+        # Near misses: four minutes more, a day later, another person.
+        Booking(_local(days[12], 11, 30), "anna.berger", 9, Decimal(50), "Remote-Support"),
+        Booking(_local(days[13], 13, 0), "mehmet.yildiz", 29, Decimal(75), "Vor-Ort-Einsatz"),
+        Booking(_local(days[14], 9, 45), "jens.krueger", 22, Decimal(40), "Wartung"),
+    ]
+    typed = [
+        HandTyped("anna.berger", _local(days[3], 11, 25), 45, 0),
+        HandTyped("jens.krueger", _local(days[5], 13, 0), 60, 6, "#{number} VPN eingerichtet"),
+        HandTyped("clara.hofmann", _local(days[6], 15, 0), 90, 24, "Ticket #{number}: LIMS"),
+        HandTyped("sofia.lindqvist", _local(days[11], 9, 30), 30, 32),
+        HandTyped("anna.berger", _local(days[12], 10, 30), 54, 9, "#{number} beA-Zertifikat"),
+        HandTyped("mehmet.yildiz", _local(days[13] + timedelta(days=1), 11, 45), 75, 29),
+        HandTyped("clara.hofmann", _local(days[14], 9, 0), 40, 22, "#{number} Warenwirtschaft"),
+    ]
+    return bookings, typed
+
+
+def _local(day: date, hour: int, minute: int) -> datetime:
+    return datetime.combine(day, time(hour, minute, 17, 315_000), BUSINESS_ZONE)

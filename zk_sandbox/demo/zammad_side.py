@@ -1,0 +1,70 @@
+"""The demo's Zammad: the desk as it stands after the month, booked in the order of time."""
+
+from collections.abc import Iterable
+from datetime import date, datetime, time, timedelta
+
+from zk_sandbox.demo.company import AGENTS, ORGANIZATIONS, TICKETS, TYPES, ZONE
+from zk_sandbox.demo.month import BUSINESS_ZONE, Booking
+from zk_sandbox.zammad import ZammadServer
+
+MERGED, MERGED_INTO = 19, 18
+"""Indexes into TICKETS: the first turned out to belong to the second, after time was booked on it."""
+CONFIDENTIAL = 38
+"""Index of a ticket in a group that the service user was never given."""
+CORRECTED_LATER = 60
+"""Place of a booking, counted from the first, whose number an administrator set right two days later."""
+
+
+def filled_zammad(token: str, before: date, bookings: Iterable[Booking]) -> tuple[ZammadServer, list[str]]:
+    """A Zammad whose oldest bookings are of the month `before`, and its ticket numbers in the order of TICKETS."""
+    opening = datetime.combine(before, time(7), BUSINESS_ZONE) - timedelta(days=20)
+    zammad = ZammadServer({"zone": ZONE, "now": opening.isoformat()})
+    zammad.add_reader(token)
+    confidential = zammad.add_group("Vertraulich")
+    tickets = _add_tickets(zammad, opening, confidential)
+    types = {name: zammad.add_type(name) for name in TYPES}
+    agents = {
+        agent.key: zammad.add_agent(agent.email, firstname=agent.firstname, lastname=agent.lastname) for agent in AGENTS
+    }
+    ordered = sorted(bookings, key=lambda booking: (booking.at.timestamp(), booking.agent))
+    entries = [
+        zammad.book(
+            tickets[booking.ticket],
+            agents[booking.agent],
+            booking.minutes,
+            types[booking.type] if booking.type else None,
+            booking.at,
+            booking.note,
+        )
+        for booking in ordered
+    ]
+    corrected = ordered[CORRECTED_LATER]
+    zammad.edit(entries[CORRECTED_LATER], corrected.at + timedelta(days=2), units=corrected.minutes + 5)
+    zammad.merge(tickets[MERGED], tickets[MERGED_INTO], ordered[-1].at + timedelta(hours=9))
+    zammad.configure({"now": None})
+    return zammad, [zammad.state.tickets[ticket].number for ticket in tickets]
+
+
+def _add_tickets(zammad: ZammadServer, opening: datetime, confidential: int) -> list[int]:
+    organizations = {key: zammad.add_organization(name) for key, name in ORGANIZATIONS.items()}
+    contacts = {
+        key: zammad.add_user(
+            f"kontakt@{key.replace('_', '-')}.example",
+            firstname="Kontakt",
+            lastname=name.split()[0],
+            organization_id=organizations[key],
+            permissions=["ticket.customer"],
+        )
+        for key, name in ORGANIZATIONS.items()
+    }
+    passer_by = zammad.add_user("frage@privat.example", firstname="Erika", lastname="Muster")
+    return [
+        zammad.add_ticket(
+            title,
+            customer_id=contacts[key] if key else passer_by,
+            organization_id=organizations[key] if key else None,
+            group_id=confidential if index == CONFIDENTIAL else 1,
+            at=opening + timedelta(minutes=37 * index),
+        )
+        for index, (key, title) in enumerate(TICKETS)
+    ]

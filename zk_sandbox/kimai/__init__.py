@@ -1,0 +1,5 @@
+"""A simulated Kimai: the real one's HTTP API in memory, its awkward parts included (docs/kimai.md)."""
+
+from zk_sandbox.kimai.server import KimaiServer
+
+__all__ = ["KimaiServer"]
