@@ -62,9 +62,9 @@ pictures: $(READY) ## Take the pictures of docs/ again, of the console and of Da
 bench: $(READY) ## Measure against the limits (make bench ARGS="--only growth --plots docs/pictures")
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-chaos: $(READY) ## Attack everything while it runs, 20 seeds (make chaos SEEDS=200 FIRST=1 SECONDS=40 AT_ONCE=1)
+chaos: $(READY) ## Attack everything while it runs, 20 seeds (make chaos SEEDS=200 SECONDS=4 TOGETHER=10 AT_ONCE=2)
 	@$(BIN)/python -m zk_pipeline_tests.chaos --seeds $(or $(SEEDS),20) --first $(or $(FIRST),1) \
-		--seconds $(or $(SECONDS),40) --at-once $(or $(AT_ONCE),1)
+		--seconds $(or $(SECONDS),40) --at-once $(or $(AT_ONCE),1) --together $(or $(TOGETHER),1)
 
 attack: $(READY) ## Attack an installation and show what held (make attack ARGS="--only cookies --json")
 	@$(BIN)/python -m zk_pipeline_tests.attack $(ARGS)

@@ -24,6 +24,7 @@ def main() -> int:
         "--seconds", type=float, default=SECONDS, help=f"how long the faults of a seed last ({SECONDS:g})"
     )
     parser.add_argument("--at-once", type=int, default=1, help="how many installations run at the same time (1)")
+    parser.add_argument("--together", type=int, default=1, help="how many seeds one installation goes through (1)")
     parser.add_argument("--minutes", type=float, help="begin no further seed after so many minutes")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args()
@@ -43,8 +44,9 @@ def main() -> int:
 def _verdicts(options: argparse.Namespace) -> Iterator[Verdict]:
     ends_at = time.monotonic() + 60 * options.minutes if options.minutes else float("inf")
     with processes(options.at_once) as pool:
-        seeds = (Seed(number, options.seconds) for number in range(options.first, options.first + options.seeds))
-        begun = {pool.submit(judged_in_time, seed, ends_at): seed.number for seed in seeds}
+        seeds = [Seed(number, options.seconds) for number in range(options.first, options.first + options.seeds)]
+        places = [seeds[at : at + options.together] for at in range(0, len(seeds), options.together)]
+        begun = {pool.submit(judged_in_time, of_place, ends_at): of_place[0].number for of_place in places}
         for done in as_completed(begun):
             if error := done.exception():
                 sys.stderr.write(f"seed {begun[done]:4}  not judged, for its place was not to be had: {error!r}\n")

@@ -92,20 +92,21 @@ def judged_on_one_place(home: Path, seeds: Sequence[Seed]) -> list[Verdict]:
     return [*verdicts[:-1], replace(last, differences=[*last.differences, *_orphans(home)])]
 
 
-def judged_in_time(seed: Seed, ends_at: float) -> list[Verdict]:
-    """The verdict on a seed on a place of its own, none when it is too late to begin; the home of one that fails is
+def judged_in_time(seeds: Sequence[Seed], ends_at: float) -> list[Verdict]:
+    """The verdicts on seeds on a place of their own, none when it is too late to begin; the home of one that fails is
     kept, and so is its number."""
     if time.monotonic() > ends_at:
         return []
-    home = Path(tempfile.mkdtemp(prefix=f"zk-chaos-{seed.number}-"))
-    (verdict,) = judged_on_one_place(home, [seed])
-    if verdict.differences:
-        remember(seed)
-        (home / "events.txt").write_text("\n".join(verdict.events), encoding="utf-8")
-        sys.stderr.write(f"The home of seed {seed.number} is kept in {home}.\n")
-    else:
+    home = Path(tempfile.mkdtemp(prefix=f"zk-chaos-{seeds[0].number}-"))
+    verdicts = judged_on_one_place(home, seeds)
+    failed = [verdict for verdict in verdicts if verdict.differences]
+    for verdict in failed:
+        remember(verdict.seed)
+        (home / f"events-{verdict.seed.number}.txt").write_text("\n".join(verdict.events), encoding="utf-8")
+        sys.stderr.write(f"The home of seed {verdict.seed.number} is kept in {home}.\n")
+    if not failed:
         shutil.rmtree(home)
-    return [verdict]
+    return verdicts
 
 
 def processes(number: int) -> ProcessPoolExecutor:
