@@ -72,6 +72,6 @@ def test_every_make_target_of_a_page_exists(page: Path):
     assert named_targets <= TARGETS
 
 
-def test_the_readme_names_every_command():
-    text = (PROJECT / "README.md").read_text(encoding="utf-8")
+def test_the_page_of_commands_names_every_one():
+    text = (PROJECT / "docs" / "commands.md").read_text(encoding="utf-8")
     assert [name for name in ROOT.commands if f"`zk {name}`" not in text] == []
