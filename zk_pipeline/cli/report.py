@@ -7,7 +7,7 @@ from decimal import Decimal
 from rich.markup import escape
 
 from zk_pipeline.cli.output import out, show_table
-from zk_pipeline.cli.syncing import SyncReport
+from zk_pipeline.cli.sync_report import SyncReport
 from zk_pipeline.domain.plan import Result
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import plans, summaries

@@ -1,9 +1,8 @@
-"""Running the chain, an undo, or the tagging of a month through Dagster from a command, and what it did."""
+"""Running the chain, an undo, or the tagging of a month through Dagster from a command, and what came of it."""
 
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import chain
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 import dagster as dg
 from sqlalchemy import Connection
 
+from zk_pipeline.cli.sync_report import SyncReport
 from zk_pipeline.defs.common import CAUSE
 from zk_pipeline.defs.jobs import DONE, LEFT, NOT_TAGGED, TAGGED, TagReport
 from zk_pipeline.domain.changed_days import LONGEST_RANGE, joined
@@ -32,61 +32,6 @@ from zk_pipeline.runtime.run_tags import (
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import conflicts, day_requests, request_log, runs, summaries
 from zk_pipeline.store.day_requests import ADJUSTMENT, CORRECTION, FORMER_DAY, MOVED, TICKET
-
-# What a sync did: the counts that commands show, without anything of Dagster.
-
-
-@dataclass(frozen=True, slots=True)
-class SyncReport:
-    """What a sync of some days did. `conflicts` and `parked` are what is open now; requests include retries.
-
-    `outcomes` tells what has become of each entry, also by other runs meanwhile (`store.summaries.OUTCOMES`).
-    """
-
-    run_ids: tuple[str, ...]
-    first: date
-    last: date
-    counts: dict[str, int]
-    conflicts: int
-    parked: int
-    seconds: float
-    outcomes: dict[str, int]
-
-    @property
-    def entries(self) -> int:
-        """How many entries the days have; the outcomes add up to it."""
-        return sum(self.outcomes.values())
-
-    def to_json(self) -> dict[str, Any]:
-        """The object that `zk sync --json` prints."""
-        return {
-            "run_id": self.run_ids[-1] if self.run_ids else None,
-            "run_ids": list(self.run_ids),
-            "days": (self.last - self.first).days + 1,
-            "entries": self.entries,
-            "outcomes": self.outcomes,
-            "created": self.counts.get("created", 0),
-            "updated": self.counts.get("updated", 0),
-            "deleted": self.counts.get("deleted", 0),
-            "linked": self.counts.get("linked", 0) + self.counts.get("adopted", 0),
-            "in_sync": self.counts.get("in_sync", 0),
-            "conflicts": self.conflicts,
-            "parked": self.parked,
-            "failed": self.counts.get("failed", 0),
-            "seconds": round(self.seconds, 3),
-            "requests": {
-                "zammad": {"read": self.counts.get("zammad_read", 0)},
-                "kimai": {"read": self.counts.get("kimai_read", 0), "write": self.counts.get("kimai_write", 0)},
-            },
-        }
-
-    @property
-    def needs_people(self) -> bool:
-        """Whether something waits for a person."""
-        return bool(self.conflicts or self.parked or self.counts.get("unapproved"))
-
-
-# Running the chain, an undo, or the tagging of a month through Dagster from a command, and what came of it.
 
 SYNC = "sync"
 POOL = {"statement_timeout": 60_000, "pool_recycle": 3600, "max_overflow": 8}

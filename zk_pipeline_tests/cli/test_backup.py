@@ -238,7 +238,7 @@ import os, sys
 from zk_pipeline.recovery import databases
 from zk_pipeline.cli.app import main
 
-place = getattr(whole_databases, sys.argv[1])
+place = getattr(databases, sys.argv[1])
 passes = int(sys.argv[2])
 
 def killed(*arguments):
@@ -246,7 +246,7 @@ def killed(*arguments):
     passes -= 1
     return os._exit(9) if passes < 0 else place(*arguments)
 
-setattr(whole_databases, sys.argv[1], killed)
+setattr(databases, sys.argv[1], killed)
 del sys.argv[1:3]
 main()
 """
@@ -303,7 +303,7 @@ import os
 from zk_pipeline.recovery import dumps
 from zk_pipeline.cli.app import main
 
-backups._dump = lambda *_: os._exit(9)
+dumps._dump = lambda *_: os._exit(9)
 main()
 """
 

@@ -87,7 +87,7 @@ def test_a_second_factor_is_set_up_in_two_steps(zk: Zk, zk_home: Home):
     wrong = zk("users", "set-second-factor", "ops@example.com", "--code", "000000")
     assert (wrong.exit_code, "The code is wrong" in wrong.stderr) == (1, True)
     done = zk("users", "set-second-factor", "ops@example.com", "--code", TOTP(key[1]).now())
-    assert len(re.findall(r"^[a-z2-7-]{19}$", done.stdout, re.MULTILINE)) == 10
+    assert len(re.findall(r"^[a-z2-7-]{29}$", done.stdout, re.MULTILINE)) == 10
     actors = rows(zk_home, "SELECT actor FROM sync.audit_logs WHERE event = 'user.second_factor_set'")
     assert [str(actor).partition(":")[0] for (actor,) in actors] == ["cli"]
     again = zk("users", "set-second-factor", "ops@example.com")

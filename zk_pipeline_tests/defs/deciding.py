@@ -1,6 +1,6 @@
 """What tests of decisions share: people decide, edit and type time sheets by hand, and nothing is left open."""
 
-from zk_pipeline.cli.syncing import SyncReport
+from zk_pipeline.cli.sync_report import SyncReport
 from zk_pipeline.domain.resolutions import Choice
 from zk_pipeline.store import conflicts
 from zk_pipeline_tests.defs.world import World, at

@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from zk_pipeline.cli.report import headline
-from zk_pipeline.cli.syncing import SyncFailedError, SyncReport
+from zk_pipeline.cli.sync_report import SyncReport
+from zk_pipeline.cli.syncing import SyncFailedError
 from zk_pipeline.store import summaries
 from zk_pipeline_tests.defs.world import MONDAY, World, at
 

@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 from sqlalchemy import Row, select, text
 
-from zk_pipeline.cli.syncing import Ran, SyncReport, run_over, sync_days
+from zk_pipeline.cli.sync_report import SyncReport
+from zk_pipeline.cli.syncing import Ran, run_over, sync_days
 from zk_pipeline.domain.instants import days_between
 from zk_pipeline.domain.markers import marked_ids
 from zk_pipeline.pipeline import SYSTEM_ERRORS, DaysFailedError, Pipeline

@@ -17,7 +17,6 @@ from zk_pipeline.domain.statement import (
     Gap,
     Line,
     OpenConflicts,
-    Share,
     Verdict,
     conflict_ages,
     hours,
@@ -29,7 +28,7 @@ from zk_pipeline.domain.statement import (
     statement_of,
     total,
 )
-from zk_pipeline.domain.statement_rows import PARTS
+from zk_pipeline.domain.statement_rows import PARTS, CustomerShare
 
 MONTH = date(2025, 8, 1)
 ACME, GLOBEX = Customer("Acme", 1), Customer("Globex", 2)
@@ -168,9 +167,9 @@ def test_the_largest_customers_have_a_share_of_their_own_in_each_day_and_the_oth
     ]
     statement = statement_of(MONTH, [line(Customer(name)) for name in booked], rows)
     assert shares_per_day(statement, days, 2) == [
-        Share(Customer("B"), (Decimal(60), Decimal(10))),
-        Share(Customer("C"), (Decimal(0), Decimal(30))),
-        Share(None, (Decimal(6), Decimal(1))),
+        CustomerShare(Customer("B"), (Decimal(60), Decimal(10))),
+        CustomerShare(Customer("C"), (Decimal(0), Decimal(30))),
+        CustomerShare(None, (Decimal(6), Decimal(1))),
     ]
     assert [share.customer for share in shares_per_day(statement, days, 4)] == [Customer(name) for name in "BCAD"]
 

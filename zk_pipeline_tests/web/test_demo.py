@@ -17,10 +17,9 @@ from zk_pipeline_tests.cli.test_up import Up, free_port, processes_of
 SECONDS_TO_START = 120
 ONE_DAY = """
 from datetime import date
-from zk_pipeline.cli.app import app
-from zk_pipeline.cli.app import demo
+from zk_pipeline.cli import app, demo
 demo.FIRST = demo.LAST = date(2025, 10, 1)
-cli.app()
+app.app()
 """
 """`zk`, with a demo of one day instead of a month."""
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from zk_pipeline.billing.statements import statement
-from zk_pipeline.cli.syncing import SyncReport
+from zk_pipeline.cli.sync_report import SyncReport
 from zk_pipeline.domain.statement import Statement
 from zk_pipeline.operate import overview
 from zk_pipeline.store import summaries
