@@ -1,6 +1,6 @@
 """Two roles on a PostgreSQL server of one's own: the owner migrates, the application works and cannot change the trail.
 
-`deploy/database/roles.sql` makes both. What the application may do is given anew at each migration by the owner.
+`deploy/database/roles.sql` makes both. At each migration the owner grants again what the application may do.
 """
 
 from sqlalchemy import Connection, text

@@ -207,6 +207,7 @@ def test_a_session_that_never_was_confirmed_changes_nothing_and_guesses_are_limi
     with web.database.transaction() as connection:
         connection.execute(text("UPDATE sync.sessions SET confirmed_at = NULL"))
     refused(viewer.post(TOKENS, json=wanted()), 403, "needs your password again")
+    refused(viewer.patch(ME, json={"name": "Somebody else"}), 403, "needs your password again")
     guessed = [viewer.post(CONFIRM, json={"password": "a wrong password"}).status_code for _ in range(11)]
     assert guessed == [401] * 10 + [429]
     refused(viewer.post(CONFIRM, json={"password": PASSWORD}), 429, "too many failed sign-ins")

@@ -25,6 +25,7 @@ from zk_pipeline.web.authentication import (
     refusals,
     refuse_api_token,
     refuse_token_in_url,
+    require_confirmed,
 )
 from zk_pipeline.web.errors import ProblemError
 
@@ -170,10 +171,13 @@ def me(actor: Viewer, ready: Ready) -> UserRow:
 def change_me(given: OwnChange, actor: Viewer, request: Request, ready: Ready, known: Recognizing) -> UserRow:
     """Change what is given. A new password ends all one's sessions, this one too, and all one's API tokens.
 
-    A token changes nothing of the account that it belongs to.
+    A new password comes with the current one; anything else needs the password of the last minutes. A token changes
+    nothing of the account that it belongs to.
     """
     refuse_api_token(request, "change the account that it belongs to")
-    if given.password is not None:
+    if given.password is None:
+        require_confirmed(request)
+    else:
         if given.current_password is None:
             raise ProblemError(422, "current_password is missing. Send it along with the new password.")
         current, new = given.current_password.get_secret_value(), given.password.get_secret_value()
