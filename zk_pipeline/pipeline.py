@@ -182,7 +182,7 @@ class Pipeline:
         mode, name = self._push_mode(), self._systems.target.endpoint.name
         if mode is PushMode.AUTO:
             days = self._days if self._run.by_person else self._days_not_held()
-            check_write_limits(self._runtime, name, days, let_pass=self._run.overrides_limits)
+            check_write_limits(self._runtime, name, days, override=self._run.overrides_limits)
         pusher = Pusher(self._runtime.database, self._systems.target, self._push_settings(), self._run.id)
         unread = self._unread()
 

@@ -11,6 +11,7 @@ from zk_pipeline.billing.statements import bring_up_to_date, month_given
 from zk_pipeline.cli.output import AsJson, UsageError, environment, explained, out, person, progress, show_json
 from zk_pipeline.domain.periods import last_day
 from zk_pipeline.identity.actors import OperationError
+from zk_pipeline.runtime.run_tags import MONTH_TAG
 from zk_pipeline.runtime.runtime import Runtime
 
 Month = Annotated[str, typer.Argument(metavar="MONTH", help="The month, such as 2025-08.")]
@@ -97,12 +98,14 @@ def _closed(runtime: Runtime, found: PeriodState, *, with_waiting: bool, yes: bo
 
 def _tagged(runtime: Runtime, month: str, *, quiet: bool) -> dict[str, object]:
     # Dagster takes a second to import, and only this needs it.
-    from zk_pipeline.cli.syncing import SyncFailedError, tag_month  # noqa: PLC0415
+    from zk_pipeline.cli.syncing import SyncFailedError, run_operation  # noqa: PLC0415
     from zk_pipeline.definitions import defs  # noqa: PLC0415
+    from zk_pipeline.defs.jobs import TagReport  # noqa: PLC0415
 
     periods.tagging_requested(runtime, person(), month)
     with explained(SyncFailedError):
-        report = tag_month(runtime, person(), defs.resolve_job_def(periods.TAG_JOB), month)
+        job, tags = defs.resolve_job_def(periods.TAG_JOB), {MONTH_TAG: month}
+        report = run_operation(runtime, person(), job, month, TagReport, tags=tags)
     if not quiet:
         out.print(f"{report.tagged} time sheets were tagged, by run {report.run_id}.", soft_wrap=True)
         for sentence in report.left:

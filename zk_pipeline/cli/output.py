@@ -79,7 +79,7 @@ def environment(*, decided: bool = True, starts: bool = False) -> Iterator[Envir
     with explained(), prepared(load_settings(), decided=decided, stores=starts) as ready:
         if (readable := readable_env_file()) is not None:
             sentence = f"Every account of this machine may read {readable} and the secrets in it: chmod 600 {readable}"
-            err.print(f"[yellow]Warning:[/] {escape(sentence)}", soft_wrap=True)
+            warn(sentence)
         yield _in_a_zone(ready) if starts else ready
 
 
@@ -111,6 +111,11 @@ def fail(sentence: str) -> NoReturn:
     """End the command with exit code 1."""
     err.print(f"[bold red]Error:[/] {escape(sentence)}", soft_wrap=True)
     raise typer.Exit(1)
+
+
+def warn(sentence: str) -> None:
+    """Print a warning on standard error."""
+    err.print(f"[yellow]Warning:[/] {escape(sentence)}", soft_wrap=True, highlight=False)
 
 
 def actor() -> str:

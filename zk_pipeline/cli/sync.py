@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from zk_pipeline.cli.output import AsJson, UsageError, environment, explained, out, person, progress, show_json
+from zk_pipeline.cli.output import AsJson, UsageError, environment, explained, out, person, progress, show_json, warn
 from zk_pipeline.cli.report import planned_writes, show_sync
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.identity.actors import OperationError
@@ -27,7 +27,10 @@ def sync(
     last: Annotated[str, typer.Option("--to", metavar=DAY, help="Last day; by default the first.")] = "",
     *,
     plan: Annotated[bool, typer.Option("--plan", help="Show what would be written, and write nothing.")] = False,
-    let_pass: Annotated[bool, typer.Option("--let-pass", help="Write even what the limits would stop.")] = False,
+    override_limits: Annotated[
+        bool, typer.Option("--override-limits", help="Write even what the write limits would stop.")
+    ] = False,
+    let_pass: Annotated[bool, typer.Option("--let-pass", hidden=True)] = False,
     request: Annotated[
         bool, typer.Option("--request", help="Ask for these days and return at once; `zk up` runs them.")
     ] = False,
@@ -45,13 +48,19 @@ def sync(
 
     Exit code 0: done, or asked for. 1: failed. 3: done, and something waits for a person.
     """
+    if let_pass:
+        warn("--let-pass is now --override-limits, and goes in 0.3.")
+        override_limits = True
     if cancel or leave:
-        alone = not (first or last or plan or let_pass or request or (cancel and leave))
-        _speak(cancel, leave, alone=alone, as_json=as_json)
-        return
-    if request:
-        _request(first, last, alone=not (plan or let_pass), as_json=as_json)
-        return
+        alone = not (first or last or plan or override_limits or request or (cancel and leave))
+        _decide_held(cancel, leave, alone=alone, as_json=as_json)
+    elif request:
+        _request(first, last, alone=not (plan or override_limits), as_json=as_json)
+    else:
+        _run(first, last, plan=plan, override_limits=override_limits, as_json=as_json)
+
+
+def _run(first: str, last: str, *, plan: bool, override_limits: bool, as_json: bool) -> None:
     with environment(starts=True) as ready:
         # Dagster takes a second to import, and no other command needs it. Its partitions are days of the zone.
         from zk_pipeline.cli.syncing import SyncFailedError, sync_days  # noqa: PLC0415
@@ -60,10 +69,10 @@ def sync(
         with explained(SyncFailedError, OperationError):
             span = days_given(ready.runtime.settings, first, last)
             job = defs.resolve_job_def("plan" if plan else "sync")
-            past_limits_of = person() if let_pass and not plan else None
-            if past_limits_of:
-                operation.limits_overridden(ready.runtime, past_limits_of, *span)
-            report = sync_days(ready.runtime, job, *span, progress(quiet=as_json), past_limits_of=past_limits_of)
+            override_by = person() if override_limits and not plan else None
+            if override_by:
+                operation.record_limit_override(ready.runtime, override_by, *span)
+            report = sync_days(ready.runtime, job, *span, progress(quiet=as_json), override_by=override_by)
             if as_json:
                 planned = {"plan": planned_writes(ready.runtime, span).to_json()} if plan else {}
                 show_json({**report.to_json(), **planned})
@@ -76,7 +85,9 @@ def sync(
 def _request(first: str, last: str, *, alone: bool, as_json: bool) -> None:
     with environment() as ready, explained(OperationError):
         if not alone:
-            raise UsageError("--request only asks for a sync; --plan and --let-pass run one now. Use one of them.")
+            raise UsageError(
+                "--request only asks for a sync; --plan and --override-limits run one now. Use one of them."
+            )
         begin, end = days_given(ready.runtime.settings, first, last)
         asked = operation.request(ready.runtime, person(), begin, end)
         if as_json:
@@ -85,7 +96,7 @@ def _request(first: str, last: str, *, alone: bool, as_json: bool) -> None:
             out.print(f"Asked for {begin} to {end}; a running `zk up` carries it out.", highlight=False)
 
 
-def _speak(cancel: str, leave: str, *, alone: bool, as_json: bool) -> None:
+def _decide_held(cancel: str, leave: str, *, alone: bool, as_json: bool) -> None:
     with environment() as ready, explained(DagsterServerError, OperationError):
         if not alone:
             raise UsageError("--cancel and --leave stand alone: they are about a run, and sync nothing.")

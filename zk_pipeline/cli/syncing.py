@@ -1,33 +1,30 @@
-"""Running the chain, an undo, or the tagging of a month through Dagster from a command, and what came of it."""
+"""Dagster runs that a command starts and waits for: the chain, an undo, the tagging of a month."""
 
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from itertools import chain
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
 
 import dagster as dg
 from sqlalchemy import Connection
 
 from zk_pipeline.cli.sync_report import SyncReport
-from zk_pipeline.defs.common import CAUSE
-from zk_pipeline.defs.jobs import DONE, LEFT, NOT_TAGGED, TAGGED, TagReport
+from zk_pipeline.defs.run_history import sentences_by_cause
 from zk_pipeline.domain.changed_days import LONGEST_RANGE, joined
 from zk_pipeline.domain.instants import day_ranges, days_between
 from zk_pipeline.domain.reasons import Reason
-from zk_pipeline.domain.undo import UndoReport
 from zk_pipeline.identity.actors import Actor
 from zk_pipeline.runtime.run_tags import (
     ACTOR_TAG,
     COMMAND,
-    MONTH_TAG,
     OVERRIDE_TAG,
     REASON_TAG,
     REQUEST_TAG,
     days_about,
     range_tags,
-    undo_config,
 )
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import conflicts, day_requests, request_log, runs, summaries
@@ -38,6 +35,9 @@ POOL = {"statement_timeout": 60_000, "pool_recycle": 3600, "max_overflow": 8}
 """Milliseconds a statement may take, seconds a connection is kept, connections in addition to the one that stays."""
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """The terminal belongs to the command; Dagster keeps its own log of the run."""
+
+
+R = TypeVar("R")
 
 
 class SyncFailedError(Exception):
@@ -58,23 +58,23 @@ def sync_days(
     last: date,
     tell: Callable[[str], None],
     *,
-    past_limits_of: Actor | None = None,
+    override_by: Actor | None = None,
 ) -> SyncReport:
     """Run the job over these days in runs of at most a month; the runs are in Dagster's history.
 
     Days outside of them that this asks for itself, such as those whose bookings a correction changed, are run as well.
-    `past_limits_of` is whoever lets them pass the limits, which the audit trail has recorded.
+    `override_by` is who overrides the write limits; the audit trail has recorded it.
     Raises `SyncFailedError` with the sentences of the failed steps.
     """
     with _pooled_instance() as instance:
 
         def run(begin: date, end: date) -> Ran:
             given = range_tags(begin, end, COMMAND)
-            if past_limits_of:
+            if override_by:
                 about = days_about(begin, end)
-                given |= {OVERRIDE_TAG: "yes", **_requested(runtime, past_limits_of, job, about)}
+                given |= {OVERRIDE_TAG: "yes", **_requested(runtime, override_by, job, about)}
             result = job.execute_in_process(instance=instance, tags=given, run_config=QUIET, raise_on_error=False)
-            return Ran(result.run_id, "" if result.success else _sentences(result))
+            return Ran(result.run_id, "" if result.success else _failure(result))
 
         return run_over(runtime, run, first, last, tell, asked_meanwhile=job.name == SYNC)
 
@@ -113,29 +113,30 @@ def run_over(
     return SyncReport(tuple(run_ids), first, last, dict(counts), open_count, parked, seconds, outcomes)
 
 
-def undo_run(runtime: Runtime, actor: Actor, job: dg.JobDefinition, run_id: str) -> UndoReport:
-    """Take a run back, in a run of its own that is in Dagster's history. Raises `SyncFailedError`."""
-    config = QUIET | undo_config(run_id)
-    tags = {REASON_TAG: COMMAND, **_requested(runtime, actor, job, run_id)}
-    with _pooled_instance() as instance:
-        result = job.execute_in_process(instance=instance, tags=tags, run_config=config, raise_on_error=False)
-    if not result.success:
-        raise SyncFailedError(_sentences(result))
-    (output,) = (event for event in result.all_node_events if event.is_successful_output)
-    told: Mapping[str, Any] = output.step_output_data.metadata
-    return UndoReport(result.run_id, told[DONE].value, told[LEFT].value)
+def run_operation(
+    runtime: Runtime,
+    actor: Actor,
+    job: dg.JobDefinition,
+    about: str,
+    report: Callable[..., R],
+    *,
+    tags: Mapping[str, str] = MappingProxyType({}),
+    config: Mapping[str, Any] = MappingProxyType({}),
+) -> R:
+    """Run a job that needs a request, such as an undo, and make the report of its id and its step's metadata.
 
-
-def tag_month(runtime: Runtime, actor: Actor, job: dg.JobDefinition, month: str) -> TagReport:
-    """Tag a month's time sheets as billed, in a run that is in Dagster's history. Raises `SyncFailedError`."""
-    tags = {REASON_TAG: COMMAND, MONTH_TAG: month, **_requested(runtime, actor, job, month)}
+    `about` is what the request is about: the run to undo, the month to tag. Raises `SyncFailedError`.
+    """
+    asked = {REASON_TAG: COMMAND, **tags, **_requested(runtime, actor, job, about)}
     with _pooled_instance() as instance:
-        result = job.execute_in_process(instance=instance, tags=tags, run_config=QUIET, raise_on_error=False)
+        result = job.execute_in_process(
+            instance=instance, tags=asked, run_config={**QUIET, **config}, raise_on_error=False
+        )
     if not result.success:
-        raise SyncFailedError(_sentences(result))
+        raise SyncFailedError(_failure(result))
     (output,) = (event for event in result.all_node_events if event.is_successful_output)
-    told: Mapping[str, Any] = output.step_output_data.metadata
-    return TagReport(result.run_id, told[TAGGED].value, told[NOT_TAGGED].value)
+    metadata = output.step_output_data.metadata
+    return report(result.run_id, **{name: value.value for name, value in metadata.items()})
 
 
 def _requested(runtime: Runtime, actor: Actor, job: dg.JobDefinition, about: str) -> dict[str, str]:
@@ -178,23 +179,7 @@ def waiting(connection: Connection, first: date, last: date) -> tuple[int, int]:
     return len(rows) - parked, parked
 
 
-def _sentences(result: dg.ExecuteInProcessResult) -> str:
-    """What the failed steps say, once for each cause: two stages that meet a closed door need not both tell of it."""
-    by_cause: dict[str, str] = {}
-    for event in result.all_events:
-        if event.is_step_failure:
-            sentence = _sentence(event)
-            told = event.step_failure_data.user_failure_data
-            cause = told.metadata.get(CAUSE) if told else None
-            by_cause.setdefault(str(cause.value) if cause else sentence, sentence)
-    return " ".join(by_cause.values()) or f"Run {result.run_id} failed; see it in Dagster."
-
-
-def _sentence(failed: dg.DagsterEvent) -> str:
-    told = failed.step_failure_data.user_failure_data
-    if told and told.description:
-        return told.description.strip()
-    error = failed.step_failure_data.error
-    while error is not None and error.cause is not None:
-        error = error.cause
-    return error.message.strip() if error else ""
+def _failure(result: dg.ExecuteInProcessResult) -> str:
+    failed = [event for event in result.all_events if event.is_step_failure]
+    sentences = sentences_by_cause(failed, with_error_text=True).values()
+    return " ".join(sentences) or f"Run {result.run_id} failed; see it in Dagster."

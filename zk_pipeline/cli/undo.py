@@ -12,6 +12,7 @@ from zk_pipeline.decisions import undo as operation
 from zk_pipeline.domain.undo import UndoReport
 from zk_pipeline.identity.actors import OperationError
 from zk_pipeline.operate import runs
+from zk_pipeline.runtime.run_tags import UNDO_JOB, undo_config
 from zk_pipeline.stages.push.undo import SHORTEST_ID
 
 Line = Mapping[str, Any]
@@ -35,7 +36,7 @@ def undo(
     Exit code 0: done. 1: failed. 3: something was left, because it is billed or was edited since.
     """
     # Dagster takes a second to import, and no other command needs it.
-    from zk_pipeline.cli.syncing import SyncFailedError, undo_run  # noqa: PLC0415
+    from zk_pipeline.cli.syncing import SyncFailedError, run_operation  # noqa: PLC0415
     from zk_pipeline.definitions import defs  # noqa: PLC0415
 
     with environment() as ready, explained(SyncFailedError, OperationError):
@@ -52,7 +53,8 @@ def undo(
             if not yes:
                 typer.confirm(f"Take {len(wanted)} writes back?", abort=True)
             runs.undo_requested(ready.runtime, person(), run_id)
-            report = undo_run(ready.runtime, person(), defs.resolve_job_def("undo"), run_id)
+            job = defs.resolve_job_def(UNDO_JOB)
+            report = run_operation(ready.runtime, person(), job, run_id, UndoReport, config=undo_config(run_id))
             left = report.left
             told = {"run": run_id, "run_id": report.run_id, "undone": report.undone, "left": left}
             if not as_json:

@@ -82,13 +82,13 @@ def tags_of_schedule(job: str) -> Callable[[dg.ScheduleEvaluationContext], Mappi
 
 # The job `tag_billed`: sets the tag of a closed month in Kimai, as a run of its own.
 
-TAGGED, NOT_TAGGED = "tagged", "left"
-"""Metadata of the step: how many time sheets got the tag, and why others did not."""
-
 
 @dataclass(frozen=True, slots=True)
 class TagReport:
-    """What tagging a month did; `left` are sentences about time sheets that did not get the tag."""
+    """What tagging a month did; `left` are sentences about time sheets that did not get the tag.
+
+    The step has all but the id as metadata of these names.
+    """
 
     run_id: str
     tagged: int
@@ -132,13 +132,10 @@ def tag_billed() -> None:
 def _tell(context: dg.OpExecutionContext, done: Tagged) -> None:
     for sentence in done.left:
         context.log.warning("%s", sentence)
-    context.add_output_metadata({TAGGED: done.tagged, NOT_TAGGED: dg.MetadataValue.json(done.left)})
+    context.add_output_metadata({"tagged": done.tagged, "left": dg.MetadataValue.json(done.left)})
 
 
 # The job `undo`: takes the writes of one run back, as a run of its own.
-
-DONE, LEFT = "undone", "left"
-"""Metadata of the step: how much was taken back by kind, and what was left with its reason."""
 
 
 class UndoConfig(dg.Config):
@@ -162,7 +159,10 @@ def take_back(context: dg.OpExecutionContext, config: UndoConfig, zk: ZkResource
     left = [step.to_json() for step in steps if step.reversal is Reversal.LEAVE]
     for line in left:
         context.log.warning("%s of %s left: %s", line["operation"], line["kimai_id"], line["text"])
-    context.add_output_metadata({DONE: dg.MetadataValue.json(done_by_kind(steps)), LEFT: dg.MetadataValue.json(left)})
+    # Named as the fields of `UndoReport`.
+    context.add_output_metadata(
+        {"undone": dg.MetadataValue.json(done_by_kind(steps)), "left": dg.MetadataValue.json(left)}
+    )
 
 
 @dg.job(name=UNDO_JOB, description="Takes the writes of one run back.")

@@ -1,5 +1,6 @@
 """The one resource of the assets: runtime and connectors, opened when first used and shared by a run's steps."""
 
+import logging
 import os
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -15,6 +16,7 @@ from zk_pipeline.runtime.environment import shared_environment
 from zk_pipeline.runtime.logs import LogFormat
 from zk_pipeline.runtime.run_tags import (
     COMMAND,
+    FORMER_OVERRIDE_TAG,
     OVERRIDE_TAG,
     REASON_TAG,
     REQUEST_TAG,
@@ -27,6 +29,8 @@ from zk_pipeline.runtime.settings import load_settings
 from zk_pipeline.stages.systems import Run, Systems
 from zk_pipeline.store import runs
 from zk_pipeline.store.encryption import EncryptionError
+
+_log = logging.getLogger(__name__)
 
 DEV_CLI = "DAGSTER_IS_DEV_CLI"
 """Set by Dagster in the processes of `dagster dev`."""
@@ -60,11 +64,13 @@ class ZkResource(dg.ConfigurableResource):
         # What is wrong with the settings is said by the stage that needs them.
         with suppress(SetupError, EncryptionError):
             self._opened.enter_context(self.runtime.database.kept_lock(run_lock(self._run.id), process_name()))
-            if OVERRIDE_TAG in tags:
+            if FORMER_OVERRIDE_TAG in tags:
+                _log.warning("The run tag %s is now %s; the old one goes in 0.3.", FORMER_OVERRIDE_TAG, OVERRIDE_TAG)
+            if OVERRIDE_TAG in tags or FORMER_OVERRIDE_TAG in tags:
                 self._run = replace(self._run, overrides_limits=self._may_override(self._run, context.run))
 
     def _may_override(self, run: Run, started: dg.DagsterRun) -> bool:
-        """Whether somebody who may has asked for this run to pass the limits. Without, they hold, and stop it."""
+        """Whether an unspent request of somebody who may override the limits is about this run."""
         about = days_about(*run.span) if run.span else ""
         token = started.tags.get(REQUEST_TAG, "")
         with self.runtime.database.transaction() as connection:

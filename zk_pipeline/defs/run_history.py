@@ -34,17 +34,25 @@ class Report:
 
 def report_of(run: dg.DagsterRun, failure: dg.DagsterEvent, steps: Iterable[dg.DagsterEvent]) -> Report:
     """The report of a failed run. An unexpected error is named by its type alone: its text may hold anything."""
-    by_cause: dict[str, str] = {}
-    bad_days: set[date] = set()
-    for step in steps:
-        metadata = _metadata(step)
-        sentence = _sentence(step)
-        by_cause.setdefault(metadata.get(CAUSE, sentence), sentence)
-        bad_days |= _days(metadata.get("bad_days", "").split(", "))
+    failed = list(steps)
+    by_cause = sentences_by_cause(failed)
+    bad_days = {day for step in failed for day in _days(_metadata(step).get("bad_days", "").split(", "))}
     if not by_cause:
         sentence = (failure.message or "It failed without a word.").strip().splitlines()[0]
         by_cause[sentence] = sentence
     return Report(" ".join(by_cause.values()), "\n".join(by_cause), tuple(sorted(bad_days or days_of_run(run.tags))))
+
+
+def sentences_by_cause(steps: Iterable[dg.DagsterEvent], *, with_error_text: bool = False) -> dict[str, str]:
+    """What failed steps say to the operator, once for each cause.
+
+    `with_error_text` gives the text of an unexpected error as well, which may hold anything: only for the terminal.
+    """
+    by_cause: dict[str, str] = {}
+    for step in steps:
+        sentence = _sentence(step, with_error_text=with_error_text)
+        by_cause.setdefault(_metadata(step).get(CAUSE, sentence), sentence)
+    return by_cause
 
 
 def days_of_run(tags: Mapping[str, str]) -> set[date]:
@@ -64,17 +72,19 @@ def _days(keys: Iterable[str]) -> set[date]:
 
 
 def _metadata(step: dg.DagsterEvent) -> Mapping[str, str]:
-    told = step.step_failure_data.user_failure_data
-    return {name: str(value.value) for name, value in told.metadata.items()} if told else {}
+    data = step.step_failure_data.user_failure_data
+    return {name: str(value.value) for name, value in data.metadata.items()} if data else {}
 
 
-def _sentence(step: dg.DagsterEvent) -> str:
+def _sentence(step: dg.DagsterEvent, *, with_error_text: bool) -> str:
     data = step.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return data.user_failure_data.description.strip()
     error = data.error
     while error is not None and error.cause is not None:
         error = error.cause
+    if with_error_text:
+        return error.message.strip() if error else ""
     return f"{step.step_key} met an unexpected {error.cls_name if error else 'error'}. The log of the run has it."
 
 

@@ -186,12 +186,12 @@ class StartedRun:
 
 
 def launch(
-    runtime: Runtime, actor: Actor, job: str, first: date, last: date, *, past_limits: bool = False
+    runtime: Runtime, actor: Actor, job: str, first: date, last: date, *, override_limits: bool = False
 ) -> Iterator[StartedRun]:
     """Start runs of a job over a range, each over a month at most, one by one. Raises `DagsterServerError`."""
     for begin, end in day_ranges(first, last, LONGEST_RANGE):
         tags = range_tags(begin, end, day_requests.PERSON)
-        if past_limits:
+        if override_limits:
             asked = {**tags, OVERRIDE_TAG: "yes"}
             run_id = launch_once(runtime, actor, job, asked, about=days_about(begin, end))
         else:

@@ -139,17 +139,17 @@ def objections(runtime: Runtime, first: date, last: date) -> tuple[str, ...]:
     return tuple(why for why in found if why is not None)
 
 
-def launch_past_limits(runtime: Runtime, actor: Actor, first: date, last: date) -> tuple[StartedRun, ...]:
+def launch_overriding_limits(runtime: Runtime, actor: Actor, first: date, last: date) -> tuple[StartedRun, ...]:
     """Run these days at once, whatever the limits say, in runs of at most a month.
 
     Raises `OperationError`, and `DagsterServerError` when Dagster does not answer.
     """
     checked_days(runtime.settings, first, last, longest=LONGEST_REQUEST)
-    limits_overridden(runtime, actor, first, last)
-    return tuple(launch(runtime, actor, JOB, first, last, past_limits=True))
+    record_limit_override(runtime, actor, first, last)
+    return tuple(launch(runtime, actor, JOB, first, last, override_limits=True))
 
 
-def limits_overridden(runtime: Runtime, actor: Actor, first: date, last: date) -> None:
+def record_limit_override(runtime: Runtime, actor: Actor, first: date, last: date) -> None:
     """Record who lets the runs of these days pass the limits, before the first of them begins."""
     with runtime.database.transaction() as connection:
         event = actor.did("limits.overridden", f"days:{first}..{last}", {"first": str(first), "last": str(last)})

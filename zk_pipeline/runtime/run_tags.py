@@ -29,8 +29,11 @@ TARGET_POOL = "kimai"
 MONTH_TAG = "zk/month"
 """The month whose time sheets a run tags, as `2025-08`."""
 
-OVERRIDE_TAG = "zk/let-pass"
-"""A run with this tag writes however much its plan deletes or changes."""
+OVERRIDE_TAG = "zk/override-limits"
+"""A run with this tag is not stopped by the write limits, if its request is about just these days."""
+
+FORMER_OVERRIDE_TAG = "zk/let-pass"
+"""The tag's name before 0.2, for runs that were queued then; it goes in 0.3."""
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"

@@ -22,7 +22,7 @@ ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 SECONDS_FOR_A_RUN = 90
 IMAGE = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors", "sec-fetch-dest": "image"}
 JOBS_OF_ADMINS = ("undo", "tag_billed", "apply_retention", "backup", "rehearse_backup", "verify_audit")
-OUR_TAGS = ("zk/let-pass", "zk/actor", "zk/request", "zk/target")
+OUR_TAGS = ("zk/override-limits", "zk/actor", "zk/request", "zk/target")
 
 
 @attack("An image of another site starts undo (GraphQL by GET)")

@@ -46,8 +46,9 @@ def test_for_machines_it_prints_one_object(zk: Zk) -> None:
         (["--from", "2025-10-07", "--to", "2025-10-06"], ["Swap"]),
         (["--from", "2019-12-31"], ["ZK_START_DATE"]),
         (["--from", "2025-10-07", "--to", str(date.today() + timedelta(days=2))], ["future"]),  # noqa: DTZ011
-        (["--from", "2025-10-07", "--plan"], ["--plan", "Use one"]),
-        (["--from", "2025-10-07", "--let-pass"], ["--let-pass", "Use one"]),
+        (["--from", "2025-10-07", "--plan"], ["--plan", "Use one of"]),
+        (["--from", "2025-10-07", "--override-limits"], ["--override-limits", "Use one of"]),
+        (["--from", "2025-10-07", "--let-pass"], ["Warning: --let-pass is now --override-limits", "Use one of"]),
     ],
 )
 def test_what_a_sync_refuses_is_refused_and_asks_for_nothing(zk: Zk, arguments: list[str], words: list[str]) -> None:

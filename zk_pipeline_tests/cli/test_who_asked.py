@@ -13,13 +13,13 @@ DAYS = ("--from", "2025-10-07", "--to", "2025-10-07")
 
 
 @pytest.fixture(scope="module")
-def let_pass(homes: Homes, tmp_path_factory: pytest.TempPathFactory) -> tuple[Zk, str]:
+def overridden(homes: Homes, tmp_path_factory: pytest.TempPathFactory) -> tuple[Zk, str]:
     """Runs `zk` where a day was synced beyond the limits, and the run's id."""
     zk = Zk(homes.new())
     mappings = tmp_path_factory.mktemp("csv") / "mappings.csv"
     mappings.write_text(demo_mappings_csv())
     assert zk("mappings", "import", str(mappings)).exit_code == 0
-    report = json.loads(zk("sync", *DAYS, "--let-pass", "--json", ZK_MAX_CHANGES="1").stdout)
+    report = json.loads(zk("sync", *DAYS, "--override-limits", "--json", ZK_MAX_CHANGES="1").stdout)
     assert report["created"] > 1
     return zk, report["run_id"]
 
@@ -30,13 +30,13 @@ def asked(zk: Zk, event: str) -> list[tuple[str, str]]:
     return [(row["actor"], row["subject"]) for row in map(json.loads, lines)]
 
 
-def test_who_overrides_the_limits_is_in_the_trail(let_pass: tuple[Zk, str]) -> None:
-    zk, _ = let_pass
+def test_who_overrides_the_limits_is_in_the_trail(overridden: tuple[Zk, str]) -> None:
+    zk, _ = overridden
     assert asked(zk, "limits.overridden") == [(actor(), "days:2025-10-07..2025-10-07")]
 
 
-def test_who_undoes_a_run_is_in_the_trail(let_pass: tuple[Zk, str]) -> None:
-    zk, run = let_pass
+def test_who_undoes_a_run_is_in_the_trail(overridden: tuple[Zk, str]) -> None:
+    zk, run = overridden
     assert zk("undo", run, "--plan").exit_code == 0
     assert asked(zk, "undo.requested") == []
     assert zk("undo", run[:8], "--yes").exit_code == 0

@@ -1,10 +1,10 @@
 """What takes a request of ours, asked for as the commands do: an undo, the tags of a month, and a run of such a job."""
 
-from zk_pipeline.cli.syncing import tag_month, undo_run
+from zk_pipeline.cli.syncing import run_operation
 from zk_pipeline.defs.jobs import TagReport
 from zk_pipeline.domain.undo import UndoReport
 from zk_pipeline.identity.actors import Actor, Role
-from zk_pipeline.runtime.run_tags import REQUEST_TAG
+from zk_pipeline.runtime.run_tags import MONTH_TAG, REQUEST_TAG, undo_config
 from zk_pipeline.runtime.runtime import open_runtime
 from zk_pipeline.store import runs
 
@@ -17,7 +17,8 @@ def undo(run_id: str) -> UndoReport:
     from zk_pipeline.definitions import defs  # noqa: PLC0415
 
     with open_runtime() as runtime:
-        return undo_run(runtime, ANNA, defs.resolve_job_def("undo"), run_id)
+        job = defs.resolve_job_def("undo")
+        return run_operation(runtime, ANNA, job, run_id, UndoReport, config=undo_config(run_id))
 
 
 def tag(month: str) -> TagReport:
@@ -25,7 +26,8 @@ def tag(month: str) -> TagReport:
     from zk_pipeline.definitions import defs  # noqa: PLC0415
 
     with open_runtime() as runtime:
-        return tag_month(runtime, ANNA, defs.resolve_job_def("tag_billed"), month)
+        job = defs.resolve_job_def("tag_billed")
+        return run_operation(runtime, ANNA, job, month, TagReport, tags={MONTH_TAG: month})
 
 
 def requested(job: str, about: str = "") -> dict[str, str]:

@@ -143,14 +143,14 @@ def test_a_refused_line_and_one_that_changed_need_another_approval(world: World,
 
 
 @pytest.mark.parametrize("settings", [{"ZK_MAX_CHANGES": "2"}], indirect=True)
-def test_a_run_that_would_write_more_than_the_limit_stops_before_the_first_write_and_can_be_let_pass(
+def test_a_run_that_would_write_more_than_the_limit_stops_before_the_first_write_and_can_be_overridden(
     world: World, settings: dict[str, Any]
 ) -> None:
     book(world, 3)
-    with pytest.raises(SyncFailedError, match=r"would write 3 time sheets, more than ZK_MAX_CHANGES=2.*--let-pass"):
+    with pytest.raises(SyncFailedError, match=r"3 time sheets, more than ZK_MAX_CHANGES=2.*--override-limits"):
         world.sync()
     assert world.office.control.requests().writes == 0
-    assert world.sync(past_limits=True).counts["created"] == 3
+    assert world.sync(override_limits=True).counts["created"] == 3
 
 
 @pytest.mark.parametrize("settings", [DELETING], indirect=True)
@@ -174,7 +174,7 @@ def test_a_run_that_would_delete_a_large_part_of_a_day_stops_first(world: World,
     with pytest.raises(SyncFailedError, match=r"would delete 4 of the 10 time sheets"):
         world.sync()
     assert len(world.office.minutes()) == 10
-    world.sync(past_limits=True)
+    world.sync(override_limits=True)
     assert set(world.office.minutes()) == set(booked[4:])
 
 
@@ -189,7 +189,7 @@ def test_the_deletions_of_several_days_count_together(world: World, settings: di
     with pytest.raises(SyncFailedError, match=r"would delete 2 of the 20 time sheets of its days"):
         world.sync(days[0], days[1])
     assert len(world.office.minutes()) == 20
-    assert world.sync(days[0]).counts["deleted"] == 1, "one of a day's ten is let pass"
+    assert world.sync(days[0]).counts["deleted"] == 1, "one of a day's ten is within the limits"
 
 
 @pytest.mark.parametrize("settings", [{**DELETING, "ZK_MAX_DELETES": "1"}], indirect=True)

@@ -8,6 +8,7 @@ from sqlalchemy import update
 
 from zk_pipeline.runtime.run_tags import (
     ACTOR_TAG,
+    FORMER_OVERRIDE_TAG,
     MONTH_TAG,
     OVERRIDE_TAG,
     REQUEST_TAG,
@@ -106,12 +107,13 @@ def test_the_limits_hold_without_a_request_for_just_these_days(
     assert authorized(world) is None
 
 
-def test_with_one_they_are_passed_once_and_the_trail_names_who_asked(
-    world: World, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("tag", [OVERRIDE_TAG, FORMER_OVERRIDE_TAG])
+def test_with_one_they_are_overridden_once_and_the_trail_names_who_asked(
+    world: World, monkeypatch: pytest.MonkeyPatch, tag: str
 ) -> None:
     monkeypatch.setenv("ZK_MAX_CHANGES", "0")
     world.desk.book(30)
-    tags = {**range_tags(MONDAY, MONDAY, "person"), OVERRIDE_TAG: "yes"}
+    tags = {**range_tags(MONDAY, MONDAY, "person"), tag: "yes"}
     tags[REQUEST_TAG] = request(world, "sync", days_about(MONDAY, MONDAY))
     passed = launched(world, "sync", tags)
     assert passed.success

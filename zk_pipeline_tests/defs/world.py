@@ -166,7 +166,7 @@ class World:
         last: date | None = None,
         *,
         job: str = "sync",
-        past_limits: bool = False,
+        override_limits: bool = False,
     ) -> SyncReport:
         """Run the chain as `zk sync` does."""
         runtime = self.environment.runtime
@@ -174,10 +174,10 @@ class World:
             # Importing the definitions takes a second, and the partitions read the settings of the environment.
             from zk_pipeline.definitions import defs  # noqa: PLC0415
 
-            whoever = ANNA if past_limits else None
+            whoever = ANNA if override_limits else None
             named = defs.resolve_job_def(job)
-            return sync_days(runtime, named, first, last or first, _unheard, past_limits_of=whoever)
-        run = partial(self._run_without_dagster, push=job == "sync", overrides_limits=past_limits)
+            return sync_days(runtime, named, first, last or first, _unheard, override_by=whoever)
+        run = partial(self._run_without_dagster, push=job == "sync", overrides_limits=override_limits)
         return run_over(runtime, run, first, last or first, _unheard, asked_meanwhile=job == "sync")
 
     def _run_without_dagster(self, first: date, last: date, *, push: bool, overrides_limits: bool) -> Ran:

@@ -345,12 +345,12 @@ SANDBOX = "/_sandbox/requests"
 
 
 class GuardError(SetupError):
-    """The plan is larger than the operator's limits; the message says how to let it pass."""
+    """The plan is larger than the operator's limits; the message says how to override them."""
 
 
-def check_write_limits(runtime: Runtime, target_name: str, days: Sequence[date], *, let_pass: bool) -> None:
-    """Raise `GuardError` when the plan of these days exceeds the limits and nobody let it pass."""
-    if let_pass:
+def check_write_limits(runtime: Runtime, target_name: str, days: Sequence[date], *, override: bool) -> None:
+    """Raise `GuardError` when the plan of these days exceeds the limits, unless somebody overrides them."""
+    if override:
         return
     with runtime.database.transaction() as connection:
         reason = objection_to(connection, target_name, runtime.settings, days)
@@ -359,7 +359,7 @@ def check_write_limits(runtime: Runtime, target_name: str, days: Sequence[date],
     span = f"--from {days[0]} --to {days[-1]}"
     raise GuardError(
         f"Stopped before the first write. {reason} Look at it with `zk sync {span} --plan`; if it is right, "
-        f"let it pass with `zk sync {span} --let-pass`, or as an admin in the console's sync dialog."
+        f"override the limits with `zk sync {span} --override-limits`, or as an admin in the console's sync dialog."
     )
 
 

@@ -89,7 +89,7 @@ def show_approvals(words: Words, days: Sequence[PlannedDay]) -> None:
 
 
 def show_objections(words: Words, objections: Sequence[str], *, may_pass: bool) -> None:
-    """Why the run would stop before the first write, and who can let it pass."""
+    """Why the run would stop before the first write, and who can override the limits."""
     with widgets.box("zk-note zk-warn").props("role=alert"):
         for sentence in objections:
             widgets.text("p", sentence)
@@ -238,7 +238,7 @@ class SyncDialog:
 
     def _offer(self, days: Days, *, has_approved: bool) -> None:
         """Let the plan be approved and carried out in the way that it takes, by whom it may be."""
-        self._run_button.text = self._words("sync.let_pass" if self._objections else "sync.run")
+        self._run_button.text = self._words("sync.override" if self._objections else "sync.run")
         self._planned = days
         is_stopped = bool(self._objections) and not self._visit.may(Role.ADMIN)
         self._run_button.set_enabled(self._mode is not PushMode.OFF and not is_stopped and has_approved)
@@ -280,7 +280,7 @@ class SyncDialog:
             return
         days = self._planned
         if self._objections:
-            await self._visit.act(Role.ADMIN, lambda: self._let_pass(days))()
+            await self._visit.act(Role.ADMIN, lambda: self._override(days))()
         else:
             await self._request(days)
 
@@ -290,9 +290,9 @@ class SyncDialog:
         self._busy()
         await self._watch.until(lambda: self._look_at_request(asked.id, days))
 
-    async def _let_pass(self, days: Days) -> None:
+    async def _override(self, days: Days) -> None:
         visit = self._visit
-        started = await visit.once(self._key, sync.launch_past_limits, visit.runtime, visit.actor, *days)
+        started = await visit.once(self._key, sync.launch_overriding_limits, visit.runtime, visit.actor, *days)
         self._busy()
         await self._watch.until(lambda: self._look_at_passing(started))
 

@@ -169,7 +169,7 @@ def test_an_admin_lets_a_run_pass_the_limits_and_takes_it_back(page: Page, up: U
     dialog.get_by_role("button", name="Make the plan").click()
     expect(dialog.get_by_text(f"more than ZK_MAX_CHANGES={MOST_CHANGES}.")).to_be_visible(timeout=A_RUN)
     assert in_kimai() == set()
-    dialog.get_by_role("button", name="Let it pass and carry it out").click()
+    dialog.get_by_role("button", name="Override the limits").click()
     notice(page, "The sync is done.")
     assert len(in_kimai()) > MOST_CHANGES
     dialog.get_by_role("button", name="Close").click()

@@ -192,7 +192,7 @@ def test_dagster_sees_neither_cookies_nor_tokens(ui: Ui) -> None:
         ("tag_billed", (("zk/month", "2025-08"),)),
         ("apply_retention", ()),
         ("rehearse_backup", ()),
-        ("sync", (("zk/let-pass", "yes"),)),
+        ("sync", (("zk/override-limits", "yes"),)),
         ("sync", (("zk/request", "x"),)),
     ],
 )

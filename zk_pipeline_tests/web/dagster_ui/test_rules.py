@@ -196,8 +196,8 @@ def test_a_job_is_named_once_and_is_ours() -> None:
 @pytest.mark.parametrize(
     "tags",
     [
-        [{"key": "zk/let-pass", "value": "yes"}],
-        {"key": "zk/let-pass", "value": "yes"},
+        [{"key": "zk/override-limits", "value": "yes"}],
+        {"key": "zk/override-limits", "value": "yes"},
         [{"key": "zk/actor", "value": "user:1"}],
         [{"key": "zk/request", "value": "taken from another run"}],
         [{"key": "zk/target", "value": "other"}],
@@ -221,7 +221,7 @@ def test_a_literal_and_a_default_cannot_slip_past_the_tags() -> None:
 
 def test_whoever_runs_something_again_is_named_and_copies_none_of_our_tags() -> None:
     copied = [
-        {"key": "zk/let-pass", "value": "yes"},
+        {"key": "zk/override-limits", "value": "yes"},
         {"key": "zk/actor", "value": "user:1"},
         {"key": "a", "value": "b"},
     ]

@@ -110,7 +110,7 @@ WORDS = {
         "Rien n'a été écrit : l'écriture est coupée (ZK_PUSH_MODE=off), {number} en attente.",
     ),
     "sync.done": ("The sync is done.", "Der Abgleich ist fertig.", "La synchronisation est terminée."),
-    "sync.let_pass": ("Let it pass and carry it out", "Trotzdem ausführen", "Exécuter malgré tout"),
+    "sync.override": ("Override the limits", "Trotzdem ausführen", "Exécuter malgré tout"),
     "sync.passing": ("Run past the limits, {days}", "Lauf über die Grenzen, {days}", "Exécution hors limites, {days}"),
     "sync.failed": (
         "A run failed; Dagster says why. What it wrote until then stands.",
@@ -118,12 +118,12 @@ WORDS = {
         "Une exécution a échoué ; Dagster dit pourquoi. Ce qui a été écrit demeure.",
     ),
     "sync.stopped.admin": (
-        "The run would stop before the first write. If the plan is right, you can let it pass.",
+        "The run would stop before the first write. If the plan is right, you can override the limits.",
         "Der Lauf würde vor dem ersten Schreiben anhalten. Ist der Plan richtig, können Sie ihn durchlassen.",
         "L'exécution s'arrêterait avant la première écriture. Si le plan est juste, vous pouvez la laisser passer.",
     ),
     "sync.stopped.operator": (
-        "The run would stop before the first write. If the plan is right, an admin can let it pass.",
+        "The run would stop before the first write. If the plan is right, an admin can override the limits.",
         "Der Lauf würde vor dem ersten Schreiben anhalten. Ist der Plan richtig, kann ein Admin ihn durchlassen.",
         "L'exécution s'arrêterait avant la première écriture. Si le plan est juste, un admin peut la laisser passer.",
     ),
