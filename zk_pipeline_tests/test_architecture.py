@@ -66,9 +66,9 @@ def test_no_function_is_too_long_to_read():
     assert {name: lines for name, lines in too_long.items() if not name.startswith(MIGRATIONS)} == {}
 
 
-def test_the_page_on_the_architecture_shows_the_arrows_as_they_are() -> None:
+def test_the_page_on_internals_shows_the_arrows_as_they_are() -> None:
     rules = ConfigParser()
     rules.read(CONTRACTS)
     layers = rules["importlinter:contract:layers"]["layers"].split("\n")
     drawn = "\n".join(re.sub(r"[()]", "", layer).strip() for layer in layers if layer)
-    assert f"```text\n{drawn}\n```" in (PROJECT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert f"```text\n{drawn}\n```" in (PROJECT / "docs" / "internals.md").read_text(encoding="utf-8")

@@ -167,13 +167,13 @@ def test_every_relative_link_points_to_something(page: Path) -> None:
 
 
 @pytest.mark.parametrize("code", [*Reason, *Status, *Action, *PushState], ids=str)
-def test_the_architecture_explains_every_code(code: str) -> None:
-    assert f"`{code}`" in (DOCS / "architecture.md").read_text(encoding="utf-8")
+def test_internals_explain_every_code(code: str) -> None:
+    assert f"`{code}`" in (DOCS / "internals.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("reason", Reason, ids=str)
-def test_the_architecture_gives_the_meaning_and_next_step_of_each_reason(reason: Reason) -> None:
-    rows = (DOCS / "architecture.md").read_text(encoding="utf-8").splitlines()
+def test_internals_give_the_meaning_and_next_step_of_each_reason(reason: Reason) -> None:
+    rows = (DOCS / "internals.md").read_text(encoding="utf-8").splitlines()
     explained = EXPLANATIONS[reason]
     assert f"| `{reason}` | {explained.meaning} | {explained.next_step} |" in rows
 
