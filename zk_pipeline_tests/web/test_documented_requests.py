@@ -57,7 +57,7 @@ def shape(value: Any) -> Any:
 def test_scripts_sign_in_as_the_page_shows(web: Web):
     with web.database.transaction() as connection:
         users.create(connection, TESTER, NewUser(EMAIL, Role.ADMIN, "Ops", PASSWORD))
-    login, me = [step for step in steps(DOCS / "sign-in.md") if step.command.startswith("curl")]
+    login, me = [step for step in steps(DOCS / "security.md") if step.command.startswith("curl")]
     tokens = sent(web, login, **{"…": PASSWORD})
     assert is_shown(tokens.text, login.shown), tokens.text
     told = sent(web, me, TOKEN=tokens.json()["access_token"])
@@ -66,7 +66,7 @@ def test_scripts_sign_in_as_the_page_shows(web: Web):
 
 def test_every_curl_command_stands_on_a_page_that_is_tested_here():
     having = {page.name for page in Path(DOCS).glob("*.md") if any(s.command.startswith("curl") for s in steps(page))}
-    assert having == {"sign-in.md"}
+    assert having == {"security.md"}
 
 
 def test_the_custom_payload_of_the_page_is_accepted(web: Web):
