@@ -95,7 +95,7 @@ def words_of_services(rest: str) -> list[str]:
 
 
 def test_the_job_that_kubectl_waits_for_is_in_the_manifests():
-    (waits,) = [step.command for step in steps(DOCS / "scaling.md") if "wait --for" in step.command]
+    (waits,) = [step.command for step in steps(DOCS / "deployment.md") if "wait --for" in step.command]
     found = re.search(r"job/(\S+)", waits)
     assert found is not None
     assert f"name: {found[1]}" in (PROJECT / "deploy" / "kubernetes" / "zk-pipeline.yaml").read_text()

@@ -181,7 +181,7 @@ def test_the_policies_are_about_pods_that_exist():
 
 def test_the_chart_is_that_of_our_dagster_and_so_is_its_launcher():
     pinned = re.findall(r"helm upgrade --install dagster dagster/dagster (--version \S+)?", HELM.read_text())
-    page = (PROJECT / "docs" / "scaling.md").read_text()
+    page = (PROJECT / "docs" / "deployment.md").read_text()
     pinned += re.findall(r"helm upgrade --install dagster dagster/dagster (--version \S+)?", page)
     assert pinned == [f"--version {version('dagster')}"] * 2
     values = yaml.safe_load(HELM.read_text())
