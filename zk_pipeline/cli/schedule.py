@@ -8,7 +8,7 @@ import typer
 
 from zk_pipeline.cli.output import AsJson, UsageError, environment, explained, out, person, show_json, show_table
 from zk_pipeline.processes.home import running_dagster
-from zk_pipeline.runtime.dagster_server import DagsterServer, DagsterServerError
+from zk_pipeline.runtime.dagster_server import DagsterServer
 from zk_pipeline.runtime.environment import Environment
 from zk_pipeline.runtime.settings import WhenBusy
 
@@ -71,7 +71,7 @@ def set_(
         raise typer.BadParameter("give --preset or --cron, not both", param_hint="--preset")
     fields = {"cron": cron, "days": days, "on": on, "when_busy": when_busy}
     given = {field: value for field, value in fields.items() if value is not None}
-    with environment() as ready, explained(ScheduleError, DagsterServerError):
+    with environment() as ready, explained(ScheduleError):
         if not (given or preset or reset):
             raise UsageError("Nothing to change: give --preset, --cron, --days, --on, --off, --when-busy or --reset.")
         changed = schedules.change(ready.runtime, person(), name, given, preset=preset, reset=reset)
@@ -80,18 +80,24 @@ def set_(
 
 
 def _take_over(ready: Environment, changed: "Changed") -> None:
-    """Tell a running Dagster, and people what comes of it."""
+    """Have a running Dagster take a change over, and say what came of it."""
+    from zk_pipeline.operate import schedules  # noqa: PLC0415
+
     if not changed.differs:
         out.print("Nothing has changed.")
         return
     address = running_dagster(ready.home)
     if address is None:
         out.print("Stored. No `zk up` runs on this home; it takes effect when Dagster starts.", soft_wrap=True)
+        if changed.was_switched:
+            out.print(f"Somebody switched {changed.after.name} in Dagster: set it again while `zk up` runs.")
         return
     if changed.needs_reload:
         out.print("Stored. Dagster loads the definitions again; that takes some seconds.", soft_wrap=True)
-        DagsterServer(address, ready.runtime.cipher).reload()
-    out.print(f"In effect; see it at {address}.", soft_wrap=True)
+    effect = schedules.take_over(changed, DagsterServer(address, ready.runtime.cipher))
+    out.print(f"In effect; see it at {address}." if effect.now else effect.text, soft_wrap=True)
+    if not effect.now:
+        raise typer.Exit(1)
 
 
 def _to_json(plan: "SchedulePlan", now: datetime) -> dict[str, Any]:

@@ -15,10 +15,11 @@ from zk_pipeline.domain.statement_rows import Item
 from zk_pipeline.observe.alert_delivery import alert_failure, alert_recovery
 from zk_pipeline.observe.alerts import Trouble
 from zk_pipeline.observe.freshness import failed_sentence, stale_assets, stale_sentence, watched_days
+from zk_pipeline.operate import schedules
 from zk_pipeline.runtime.dagster_server import run_url
 from zk_pipeline.runtime.runtime import Runtime
-from zk_pipeline.runtime.schedules import CATCH_UP, ScheduleError, SchedulePlan, plan_of
-from zk_pipeline.store import quality, statements, stored_settings
+from zk_pipeline.runtime.schedules import CATCH_UP, ScheduleError, SchedulePlan
+from zk_pipeline.store import quality, statements
 from zk_pipeline.store.connectors import addresses
 
 # The checks that watch the chain, and the job and schedule that run them; people are told of what they find.
@@ -67,10 +68,8 @@ watch_schedule = dg.ScheduleDefinition(
 
 
 def _catch_up(runtime: Runtime) -> SchedulePlan:
-    with runtime.database.transaction() as connection:
-        stored = stored_settings.load(connection)
     try:
-        return plan_of(runtime.settings, CATCH_UP, stored)
+        return next(plan for plan in schedules.shown(runtime) if plan.name == CATCH_UP)
     except ScheduleError as error:
         raise dg.Failure(description=str(error)) from error
 

@@ -61,7 +61,7 @@ def _schedule(plan: SchedulePlan, job: str) -> dg.ScheduleDefinition:
         description=DESCRIPTIONS[plan.name],
     )
     def tick(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | Sequence[dg.RunRequest]:
-        # Read again: a toggle in Dagster's UI wins over the default status, and the definitions may be of yesterday.
+        # Read again: days and what to do when busy count without a reload.
         try:
             settings = load_settings()
             now = plan_of(settings, plan.name, read_stored(settings))
@@ -78,8 +78,6 @@ def _schedule(plan: SchedulePlan, job: str) -> dg.ScheduleDefinition:
 def _decide(
     context: dg.ScheduleEvaluationContext, plan: SchedulePlan, job: str
 ) -> dg.SkipReason | Sequence[dg.RunRequest]:
-    if not plan.on:
-        return dg.SkipReason(f"{plan.name} is off; turn it on with: zk schedule set {plan.name} --on")
     if plan.when_busy is WhenBusy.SKIP and (busy := _unfinished(context.instance, job, plan.name)):
         return dg.SkipReason(f"Run {busy} of an earlier tick is not finished; this tick would do the same work again.")
     tick = context.scheduled_execution_time

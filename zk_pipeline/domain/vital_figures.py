@@ -109,12 +109,13 @@ class UnfinishedRun:
 class Orchestration:
     """What Dagster's database says: signs of life of the daemons that it needs, and when each lane last `moved`.
 
-    A lane moves when one of its runs ends.
+    A lane moves when one of its runs ends. `switched` are the schedules that somebody started or stopped in Dagster.
     """
 
     beats: Mapping[str, datetime | None]
     automations: Sequence[Automation] = ()
     runs: Sequence[UnfinishedRun] = ()
+    switched: Mapping[str, bool] = field(default_factory=dict[str, bool])
     moved: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
 
 
@@ -145,9 +146,10 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What our own database says. `catch_up_due` is the last catch-up that has had its time, `None` while it is off.
+    """What our own database says. `catch_up_due` is the last catch-up that has had its time.
 
-    `failure` is what the newest run tells the operator, if it failed.
+    `catch_up_on` is what is declared, whatever somebody switched in Dagster. `failure` is what the newest run tells the
+    operator, if it failed.
     """
 
     systems: Sequence[System]
@@ -155,6 +157,7 @@ class Records:
     deliveries: Waiting
     synced_at: datetime | None
     catch_up_due: datetime | None
+    catch_up_on: bool = True
     schedule_problem: str = ""
     failure: str = ""
 

@@ -65,6 +65,13 @@ def figures(connection: Connection) -> DagsterFigures:
     )
 
 
+def switched_schedules(connection: Connection) -> dict[str, bool]:
+    """The schedules that somebody started or stopped in Dagster; all others are as the definitions say."""
+    if connection.execute(text("SELECT to_regclass('instigators') IS NULL")).scalar_one():
+        return {}
+    return {row.name: row.status == "RUNNING" for row in connection.execute(_SWITCHED)}
+
+
 def orchestration(connection: Connection, pool: str) -> Orchestration:
     """What the vital signs need; of the runs in `pool` one works at a time."""
     if not connection.execute(_IS_MADE).scalar_one():  # Dagster makes its tables when it is first started.
@@ -89,6 +96,7 @@ def orchestration(connection: Connection, pool: str) -> Orchestration:
             UnfinishedRun(row.run_id, row.job, row.status, datetime.fromtimestamp(row.since, UTC), row.lane or "")
             for row in connection.execute(_UNFINISHED, {"pool": pool})
         ],
+        switched=switched_schedules(connection),
         moved={
             row.lane or "": datetime.fromtimestamp(row.ended, UTC) for row in connection.execute(_MOVED, {"pool": pool})
         },
@@ -102,6 +110,12 @@ def _instant(at: datetime | None) -> datetime | None:
 
 _IS_MADE = text("SELECT to_regclass('daemon_heartbeats') IS NOT NULL AND to_regclass('job_ticks') IS NOT NULL")
 _BEATS = text('SELECT daemon_type, "timestamp" AS at FROM daemon_heartbeats')
+_SWITCHED = text(
+    """
+    SELECT instigator_body::jsonb #>> '{origin,job_name}' AS name, status FROM instigators
+    WHERE instigator_type = 'SCHEDULE' AND status IN ('RUNNING', 'STOPPED')
+    """
+)
 _AUTOMATIONS = text(
     """
     SELECT newest.name, i.instigator_type, i.status, newest.at AS ticked_at, newest.error,

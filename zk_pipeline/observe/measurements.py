@@ -325,10 +325,10 @@ def _records(runtime: Runtime) -> Records:
     settings, now = runtime.settings, datetime.now(UTC)
     with runtime.database.transaction() as connection:
         _hurry(connection)
-        due, problem = None, ""
+        due, is_on, problem = None, True, ""
         try:
             plan = plan_of(settings, CATCH_UP, stored_settings.load(connection))
-            due = plan.last_due(now) if plan.on else None
+            due, is_on = plan.last_due(now), plan.on
         except ScheduleError as error:
             problem = str(error)
         return Records(
@@ -337,6 +337,7 @@ def _records(runtime: Runtime) -> Records:
             deliveries=waiting_deliveries(connection),
             synced_at=runs.last_carried_out(connection, settings.timezone),
             catch_up_due=due,
+            catch_up_on=is_on,
             schedule_problem=problem,
             failure=newest_failure(connection),
         )

@@ -41,6 +41,7 @@ from zk_pipeline.domain.vital_figures import (
     length,
     size,
 )
+from zk_pipeline.runtime.schedules import CATCH_UP
 
 NOT_MEASURED_AFTER = timedelta(seconds=45)
 DATABASE_NOT_MEASURED_AFTER = timedelta(seconds=10)
@@ -112,7 +113,11 @@ def judge(measured: Measured, pace: Pace, now: datetime) -> list[Sign]:
         found += _measured(dagster, signs, lambda facts: _dagster(facts, pace, now), now, NOT_MEASURED_AFTER, DAEMONS)
     signs = (REQUESTS, DELIVERIES, SYNC, *systems)
 
+    switched = dagster.facts.switched if dagster is not None and dagster.facts is not None else {}
+
     def judged(facts: Records) -> Iterator[Sign]:
+        if not switched.get(CATCH_UP, facts.catch_up_on):
+            facts = replace(facts, catch_up_due=None)
         return _records(facts, pace, now, working=working)
 
     found += _measured(records, signs, judged, now, NOT_MEASURED_AFTER, DATABASE)
@@ -231,8 +236,8 @@ def _automations(facts: Orchestration, pace: Pace, now: datetime) -> Sign:
     if found.get("silent"):
         text = f"A sensor is on and does not tick: {', '.join(found['silent'])}."
         return _sign(AUTOMATIONS, Level.FAIL, text, f"See whether the code server runs. {_LOOK}", "", DAEMONS)
-    if found.get("off"):
-        text = f"Switched off in Dagster's UI: {', '.join(found['off'])}. What it does is not done."
+    if off := [*found.get("off", ()), *(name for name, on in facts.switched.items() if not on)]:
+        text = f"Switched off in Dagster's UI: {', '.join(off)}. What it does is not done."
         return _sign(AUTOMATIONS, Level.WARN, text, "Switch it on under Automation.")
     if found.get("failed"):
         text = f"The newest tick failed: {', '.join(found['failed'])}."

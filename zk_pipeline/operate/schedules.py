@@ -6,10 +6,20 @@ from datetime import datetime
 from typing import Any
 
 from zk_pipeline.identity.actors import Actor, OperationError
+from zk_pipeline.observe import dagster_tables
 from zk_pipeline.runtime import schedules
-from zk_pipeline.runtime.dagster_server import DagsterServerError, dagster_server
+from zk_pipeline.runtime.dagster_server import DagsterServer, DagsterServerError
 from zk_pipeline.runtime.runtime import Runtime
-from zk_pipeline.runtime.schedules import FIELDS, NAMES, PRESETS, ScheduleError, SchedulePlan, plan_of, setting
+from zk_pipeline.runtime.schedules import (
+    FIELDS,
+    NAMES,
+    PRESETS,
+    ScheduleError,
+    SchedulePlan,
+    as_switched,
+    plan_of,
+    setting,
+)
 from zk_pipeline.store import audit, stored_settings
 
 LOADED = ("cron", "on")
@@ -21,15 +31,19 @@ _NOTHING = "Nothing to change: give preset, cron, days, on or when_busy, or rese
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """The plan of a schedule before and after a change."""
+    """The plan of a schedule before and after a change.
+
+    `was_switched` where the change is to end what somebody switched in Dagster.
+    """
 
     before: SchedulePlan
     after: SchedulePlan
+    was_switched: bool = False
 
     @property
     def differs(self) -> bool:
         """Whether anything is different."""
-        return self.before != self.after
+        return self.was_switched or self.before != self.after
 
     @property
     def needs_reload(self) -> bool:
@@ -46,10 +60,11 @@ class Effect:
 
 
 def shown(runtime: Runtime) -> list[SchedulePlan]:
-    """The plans of all schedules. Raises `ScheduleError` for what was stored or set wrongly."""
+    """The plans of all schedules, on or off as Dagster has them. Raises `ScheduleError` for wrong settings."""
+    switched = _switched(runtime)
     with runtime.database.transaction() as connection:
         stored = stored_settings.load(connection)
-    return [plan_of(runtime.settings, name, stored) for name in NAMES]
+    return [as_switched(plan_of(runtime.settings, name, stored), switched) for name in NAMES]
 
 
 def change(
@@ -72,29 +87,33 @@ def change(
     values |= {**(PRESETS[preset] if preset else {}), **given}
     if not values:
         raise OperationError(_NOTHING)
+    switched = _switched(runtime)
     with runtime.database.transaction() as connection:
         stored_settings.lock(connection)
         stored = stored_settings.load(connection)
-        before = plan_of(runtime.settings, name, _without_wrong(runtime, name, stored))
+        before = as_switched(plan_of(runtime.settings, name, _without_wrong(runtime, name, stored)), switched)
         changed = {setting(name, field): value for field, value in values.items()}
         kept = {key: value for key, value in (stored | changed).items() if value is not None}
         after = plan_of(runtime.settings, name, kept)
+        if "on" not in values:
+            after = as_switched(after, switched)
         if after != before:
             for key, value in changed.items():
                 stored_settings.save(connection, key, value, actor.name)
             detail = {"before": origins(before), "after": origins(after)}
             audit.append(connection, [actor.did("schedule.set", f"schedule:{name}", detail)])
-    return Changed(before, after)
+    return Changed(before, after, was_switched="on" in values and name in switched)
 
 
-def take_over(runtime: Runtime, changed: Changed) -> Effect:
+def take_over(changed: Changed, server: DagsterServer) -> Effect:
     """Have the running Dagster load the definitions again where the change is about them, which takes some seconds."""
     if not changed.differs:
         return Effect("Nothing has changed.")
-    if not changed.needs_reload:
-        return Effect(IN_EFFECT)
     try:
-        dagster_server(runtime).reload()
+        if changed.needs_reload:
+            server.reload()
+        if changed.was_switched:
+            server.reset_schedule(changed.after.name)
     except DagsterServerError as error:
         return Effect(f"It is stored, and takes effect when Dagster has loaded it. {error}", now=False)
     return Effect(IN_EFFECT)
@@ -106,11 +125,20 @@ def preview(runtime: Runtime, cron: str, after: datetime, number: int) -> list[d
 
 
 def origins(plan: SchedulePlan) -> dict[str, Any]:
-    """The fields of a plan, each with its value and where it comes from."""
-    return {
-        field: {"value": getattr(plan, field), "from": "stored" if field in plan.stored else "environment"}
-        for field in FIELDS
-    }
+    """The fields of a plan, each with its value and where it comes from: stored, the environment, or Dagster."""
+    found = {field: "stored" if field in plan.stored else "environment" for field in FIELDS}
+    if plan.in_dagster:
+        found["on"] = "dagster"
+    return {field: {"value": getattr(plan, field), "from": origin} for field, origin in found.items()}
+
+
+def _switched(runtime: Runtime) -> dict[str, bool]:
+    """The schedules that somebody started or stopped in Dagster's UI."""
+    url = runtime.settings.dagster_url
+    if url is None:
+        return {}
+    with dagster_tables.opened(url.get_secret_value()) as database, database.transaction() as connection:
+        return dagster_tables.switched_schedules(connection)
 
 
 def _without_wrong(runtime: Runtime, name: str, stored: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -40,6 +40,8 @@ _LAUNCH = """mutation ($parameters: ExecutionParams!) { launchRun(executionParam
 _CANCEL = """mutation ($id: String!) { terminateRun(runId: $id, terminatePolicy: SAFE_TERMINATE) { __typename
   ... on TerminateRunFailure { message } ... on RunNotFoundError { message } ... on UnauthorizedError { message }
   ... on PythonError { message } } }"""
+_RESET = """mutation ($selector: ScheduleSelector!) { resetSchedule(scheduleSelector: $selector) { __typename
+  ... on ScheduleNotFoundError { message } ... on UnauthorizedError { message } ... on PythonError { message } } }"""
 _STATUSES = """query ($filter: RunsFilter!) { runsOrError(filter: $filter) { __typename
   ... on Runs { results { runId status } } ... on PythonError { message } } }"""
 _TAGGED = """query ($filter: RunsFilter!) { runsOrError(filter: $filter, limit: 1) { __typename
@@ -135,6 +137,13 @@ class DagsterServer:
         if answer["__typename"] != "Runs":
             raise DagsterServerError(f"Dagster did not tell its runs: {_reason(answer)} Look at its UI.")
         return next((run["runId"] for run in answer["results"]), None)
+
+    def reset_schedule(self, name: str) -> None:
+        """Have a schedule run, or not, as the definitions say, whatever somebody made of it in Dagster's UI."""
+        selector = {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY, "scheduleName": name}
+        answer = self._ask(_RESET, selector=selector)["resetSchedule"]
+        if answer["__typename"] != "ScheduleStateResult":
+            raise DagsterServerError(f"Dagster did not switch {name}: {_reason(answer)} Switch it in its UI.")
 
     def reload(self) -> None:
         """Have the code server load the definitions again, and wait until the web server shows them.

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice, pairwise, takewhile
 from typing import Any
@@ -54,7 +54,8 @@ class ScheduleError(Exception):
 class SchedulePlan:
     """What one schedule does. `cron` is read in `zone`, the business zone, whose `days` it looks back, today included.
 
-    `earliest` is the first day that there is; `stored` names the fields that do not come from the environment.
+    `earliest` is the first day that there is; `stored` names the fields that do not come from the environment. `on` is
+    what is declared, or what somebody made of it in Dagster, where it was switched `in_dagster`.
     """
 
     name: str
@@ -65,6 +66,7 @@ class SchedulePlan:
     zone: ZoneInfo
     earliest: date
     stored: frozenset[str] = frozenset()
+    in_dagster: bool = False
 
     def ranges(self, tick: datetime) -> list[tuple[date, date]]:
         """The days of a tick as ranges for one run each, oldest first; none if all lie before the earliest day."""
@@ -114,6 +116,12 @@ def plan_of(settings: Settings, name: str, stored: Mapping[str, Any]) -> Schedul
             raise ScheduleError(f"{where}={values[field]!r}: {problem}")
     values["when_busy"] = WhenBusy(values["when_busy"])
     return SchedulePlan(name=name, zone=settings.zone, earliest=settings.start_date, stored=frozenset(own), **values)
+
+
+def as_switched(plan: SchedulePlan, switched: Mapping[str, bool]) -> SchedulePlan:
+    """The plan as Dagster carries it out: a schedule that somebody started or stopped there is on or off."""
+    on = switched.get(plan.name, plan.on)
+    return plan if on == plan.on else replace(plan, on=on, in_dagster=True)
 
 
 def read_stored(settings: Settings) -> dict[str, Any]:

@@ -128,6 +128,28 @@ def schedule_of(up: Up, name: str) -> dict[str, Any]:
     return {row["name"]: row for row in up.ask(SCHEDULES)["schedulesOrError"]["results"]}[name]
 
 
+STATE = """{ scheduleOrError(scheduleSelector: {repositoryName: "__repository__",
+    repositoryLocationName: "zk_pipeline", scheduleName: "catch_up"}) {
+  ... on Schedule { scheduleState { id status } } } }"""
+STOP = """mutation ($id: String!) { stopRunningSchedule(id: $id) {
+  ... on ScheduleStateResult { scheduleState { status } } } }"""
+
+
+def test_what_somebody_switched_in_dagster_is_shown_and_ended_by_the_next_change(zk: Zk, running: Up) -> None:
+    state = running.ask(STATE)["scheduleOrError"]["scheduleState"]
+    running.ask(STOP, id=state["id"])
+    row = shown(zk)
+    assert (row["on"], row["from"]["on"], row["next_runs"]) == (False, "dagster", [])
+    assert zk("doctor").stdout.count("Switched off in Dagster's UI: catch_up") == 1
+    assert shown(zk, "deep_check")["on"]
+
+    changed(zk, "--days", "9")
+    assert not shown(zk)["on"]
+    changed(zk, "--on")
+    assert (shown(zk)["on"], shown(zk)["from"]["on"]) == (True, "stored")
+    assert running.ask(STATE)["scheduleOrError"]["scheduleState"]["status"] == "RUNNING"
+
+
 def test_a_running_dagster_takes_changes_over_without_a_restart_by_hand(zk: Zk, running: Up) -> None:
     assert schedule_of(running, "catch_up")["cronSchedule"] == "0 */6 * * *"
 

@@ -209,7 +209,7 @@ def test_a_database_that_cannot_be_asked_fails_at_once_and_the_others_keep_their
     [
         ({}, Level.PASS),
         ({"synced_at": ago(181)}, Level.FAIL),
-        ({"synced_at": ago(9000), "catch_up_due": None}, Level.PASS),
+        ({"synced_at": ago(9000), "catch_up_on": False}, Level.PASS),
         ({"synced_at": None}, Level.WARN),
         ({"failure": "Kimai: no."}, Level.WARN),
         ({"schedule_problem": "catch_up.cron='x'"}, Level.FAIL),

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 
 from zk_pipeline.operate import schedules
+from zk_pipeline.runtime.dagster_server import dagster_server
 from zk_pipeline.runtime.schedules import FIELDS, MOST_DAYS, PRESETS, SchedulePlan
 from zk_pipeline.runtime.settings import WhenBusy
 from zk_pipeline.web.api.common import PREFIX, Body, Ready
@@ -18,7 +19,7 @@ router = APIRouter(prefix=f"{PREFIX}/schedules", tags=["schedules"], route_class
 FIRST_YEAR, LAST_YEAR = 2000, 2100
 
 Name = Annotated[Literal["catch_up", "deep_check"], Path(description="catch_up or deep_check.")]
-Origin = Literal["stored", "environment"]
+Origin = Literal["stored", "environment", "dagster"]
 
 
 def _in_our_time(moment: datetime) -> datetime:
@@ -30,8 +31,8 @@ def _in_our_time(moment: datetime) -> datetime:
 class ScheduleView(BaseModel):
     """A schedule. The cron is read in `zone`, the business zone; `days` is how far it looks back, today included.
 
-    `origins` tells for each field whether it was stored by somebody or comes from the environment. What is off has no
-    next runs.
+    `origins` tells for each field whether it was stored by somebody or comes from the environment; `on` comes from
+    Dagster where somebody started or stopped the schedule there. What is off has no next runs.
     """
 
     name: str
@@ -114,7 +115,7 @@ def change_schedule(actor: Admin, ready: Ready, name: Name, body: ScheduleChange
     """Dagster loads it again, which takes some seconds and waits for runs that are under way."""
     given = {field: getattr(body, field) for field in FIELDS if field in body.model_fields_set}
     changed = schedules.change(ready, actor, name, given, preset=body.preset, reset=body.reset)
-    effect = schedules.take_over(ready, changed)
+    effect = schedules.take_over(changed, dagster_server(ready))
     after = _view(changed.after, datetime.now(UTC))
     return ChangedView(schedule=after, changed=changed.differs, in_effect=effect.now, text=effect.text)
 

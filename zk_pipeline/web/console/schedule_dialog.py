@@ -7,6 +7,7 @@ from nicegui import ui
 
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.operate import schedules
+from zk_pipeline.runtime.dagster_server import dagster_server
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.schedules import MOST_DAYS, PRESETS, ScheduleError, SchedulePlan
 from zk_pipeline.runtime.settings import WhenBusy
@@ -34,6 +35,9 @@ class _Form:
         words = visit.words
         presets = {"": words("schedule.own"), **{name: words(f"schedule.preset.{name}") for name in PRESETS}}
         busy = {when: words(f"schedule.busy.{when}") for when in WhenBusy}
+        if plan.in_dagster:
+            switched = "schedule.started_in_dagster" if plan.on else "schedule.stopped_in_dagster"
+            widgets.text("p", words(switched), "zk-note zk-warn")
         with widgets.box("zk-filters zk-form"):
             self._on = ui.switch(words("schedule.on"), value=plan.on, on_change=self.preview)
             self._preset = widgets.choice(words("schedule.preset"), presets, "", self._take_preset)
@@ -78,7 +82,7 @@ class _Form:
         changed = await visit.ask(schedules.change, visit.runtime, visit.actor, self._plan.name, given)
         self._plan = changed.after
         self._save.props("loading")
-        effect = await visit.ask(schedules.take_over, visit.runtime, changed)
+        effect = await visit.ask(schedules.take_over, changed, dagster_server(visit.runtime))
         self._save.props(remove="loading")
         if effect.now:
             visit.tell(words("schedule.stored"))

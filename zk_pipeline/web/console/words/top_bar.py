@@ -202,6 +202,16 @@ WORDS = {
     "schedule.busy.queue": ("Wait for it", "Warten", "Attendre"),
     "schedule.next": ("Next runs:", "Nächste Läufe:", "Prochaines exécutions :"),
     "schedule.off": ("It is off and never runs.", "Er ist aus und läuft nie.", "Elle est arrêtée."),
+    "schedule.stopped_in_dagster": (
+        "Somebody stopped it in Dagster. Switch it on here to start it again.",
+        "Jemand hat ihn in Dagster angehalten. Hier einschalten startet ihn wieder.",
+        "Quelqu'un l'a arrêtée dans Dagster. Activez-la ici pour la redémarrer.",
+    ),
+    "schedule.started_in_dagster": (
+        "Somebody started it in Dagster. Switch it off here to stop it again.",
+        "Jemand hat ihn in Dagster gestartet. Hier ausschalten hält ihn wieder an.",
+        "Quelqu'un l'a démarrée dans Dagster. Désactivez-la ici pour l'arrêter.",
+    ),
     "schedule.same": ("Nothing has changed.", "Es hat sich nichts geändert.", "Rien n'a changé."),
     "schedule.stored": ("The schedule is in effect.", "Der Zeitplan gilt.", "La planification est en vigueur."),
 }
