@@ -11,9 +11,9 @@ from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.ledger import Desired
 from zk_pipeline.domain.mapping import CustomerPlan, ProjectPlan
 from zk_pipeline.domain.markers import marker
-from zk_pipeline.domain.normalize import Span
+from zk_pipeline.domain.normalize import TimeSpan
 from zk_pipeline.domain.plan import Draft, Result
-from zk_pipeline.domain.write_protection import Locks
+from zk_pipeline.domain.write_protection import WriteProtection
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.stages.push.pusher import Pusher, PushSettings
 from zk_pipeline.store import plans
@@ -61,7 +61,7 @@ def store(runtime: Runtime, target: TargetConnector, lines: list[Result]) -> Non
 
 def push(runtime: Runtime, target: TargetConnector, day: date, expected: int) -> None:
     """Push the day's plan. Raises `RuntimeError` when it does not create what was expected."""
-    locks = Locks(runtime.settings.zone)
+    locks = WriteProtection(runtime.settings.zone)
     settings = PushSettings("zammad", lambda _: locks, THREADS, time_limit=60, serial_users=False)
     report = Pusher(runtime.database, target, settings, "benchmark").day(day)
     if report.created != expected:
@@ -76,7 +76,7 @@ def _line(kimai: Kimai, day: date, source_id: int, place: int) -> Result:
     )
     draft = Draft(
         desired=desired,
-        span=Span(begin, begin + timedelta(minutes=minutes)),
+        span=TimeSpan(begin, begin + timedelta(minutes=minutes)),
         project=kimai.project,
         description=f"Ticket #{71000 + place}: Request {place} {marker('zammad', str(source_id))}",
         tags=TAGS,

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Text, and_, cast, func, or_, s
 
 from zk_pipeline.audit import anchors
 from zk_pipeline.domain import spreadsheets
-from zk_pipeline.domain.spreadsheets import Dialect
+from zk_pipeline.domain.spreadsheets import CsvFormat
 from zk_pipeline.identity.actors import Actor, OperationError, Role
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import audit
@@ -176,7 +176,7 @@ def page(runtime: Runtime, reader: Actor, wanted: TrailFilter, limit: int, offse
 
 
 def export(
-    runtime: Runtime, reader: Actor, wanted: TrailFilter, kind: ExportFormat, dialect: Dialect = Dialect.PLAIN
+    runtime: Runtime, reader: Actor, wanted: TrailFilter, kind: ExportFormat, dialect: CsvFormat = CsvFormat.PLAIN
 ) -> Iterator[str]:
     """What `page` shows `reader` as text, oldest first, in pieces: however long it is, little of it is in memory.
 
@@ -231,7 +231,7 @@ def _pieces(runtime: Runtime, wanted: TrailFilter) -> Iterator[list[TrailEntry]]
 
 
 def _written(
-    first: list[TrailEntry], others: Iterator[list[TrailEntry]], kind: ExportFormat, dialect: Dialect
+    first: list[TrailEntry], others: Iterator[list[TrailEntry]], kind: ExportFormat, dialect: CsvFormat
 ) -> Iterator[str]:
     if kind is ExportFormat.CSV:
         yield dialect.beginning + spreadsheets.lines([[field.name for field in fields(TrailEntry)]], dialect)
@@ -240,7 +240,7 @@ def _written(
         yield _text(entries, kind, dialect)
 
 
-def _text(entries: Sequence[TrailEntry], kind: ExportFormat, dialect: Dialect) -> str:
+def _text(entries: Sequence[TrailEntry], kind: ExportFormat, dialect: CsvFormat) -> str:
     if kind is ExportFormat.JSONL:
         return "".join(f"{to_json(asdict(entry))}\n" for entry in entries)
     rows = (

@@ -12,7 +12,7 @@ from zk_pipeline.audit import anchors
 from zk_pipeline.billing.files.kept import lasting, statement_hash
 from zk_pipeline.billing.statements import month_given, read
 from zk_pipeline.domain.instants import days_between, days_window, local_day
-from zk_pipeline.domain.periods import StatementTotals, fingerprint, last_day, may_close, month_name
+from zk_pipeline.domain.periods import StatementTotals, closing_obstacles, fingerprint, last_day, month_name
 from zk_pipeline.identity.actors import Actor, OperationError, StaleError
 from zk_pipeline.operate.runs import launch_once
 from zk_pipeline.runtime.run_tags import MONTH_TAG, REASON_TAG
@@ -181,7 +181,7 @@ def _objections(
 ) -> tuple[StatementTotals, list[str]]:
     today = local_day(datetime.now(UTC), runtime.settings.zone)
     totals = periods.totals(connection, addresses(connection), month, runtime.settings.minutes_per_unit)
-    return totals, may_close(month, totals, today, with_waiting=with_waiting)
+    return totals, closing_obstacles(month, totals, today, with_waiting=with_waiting)
 
 
 def _ask_again(connection: Connection, month: date) -> None:

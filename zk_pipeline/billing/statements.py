@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row
 
 from zk_pipeline.audit import trail
 from zk_pipeline.billing.files.kept import read_back, statement_hash, without_invoicing
-from zk_pipeline.domain.periods import Closing, MonthError, fingerprint, last_day, month_name, month_named, month_of
+from zk_pipeline.domain.periods import Closing, MonthError, fingerprint, last_day, month_name, month_of, parse_month
 from zk_pipeline.domain.statement import CustomerError, Statement, of_customer, statement_of
 from zk_pipeline.identity.actors import Actor, OperationError, StaleError, UnknownError
 from zk_pipeline.operate import marts
@@ -129,7 +129,7 @@ def _closing(connection: Connection, row: Row) -> Closing:
 def month_given(name: str) -> date:
     """The first day of a month that somebody wrote as `2025-08`. Raises `OperationError`."""
     try:
-        return month_named(name)
+        return parse_month(name)
     except MonthError as error:
         raise OperationError(str(error)) from error
 

@@ -10,7 +10,7 @@ import typer
 from zk_pipeline.audit import trail
 from zk_pipeline.audit.trail import ExportFormat, TrailFilter
 from zk_pipeline.cli.output import AsJson, CsvDialect, UsageError, environment, explained, fail, out, person, show_json
-from zk_pipeline.domain.spreadsheets import Dialect
+from zk_pipeline.domain.spreadsheets import CsvFormat
 from zk_pipeline.identity.actors import OperationError
 from zk_pipeline.store.audit import broken_sentence
 
@@ -46,7 +46,7 @@ def export(
     kind: Annotated[ExportFormat, typer.Option("--format", help="CSV for spreadsheets, or JSON lines.")] = (
         ExportFormat.CSV
     ),
-    dialect: CsvDialect = Dialect.PLAIN,
+    dialect: CsvDialect = CsvFormat.PLAIN,
     event: Annotated[str, typer.Option("--event", help="Only events that begin so, such as kimai.timesheet.")] = "",
     actor: Annotated[str, typer.Option("--actor", help="Only what they did, such as user:7 or cli:root.")] = "",
     subject: Annotated[str, typer.Option("--subject", help="Only what was done to this, such as booking:17.")] = "",

@@ -25,7 +25,7 @@ from zk_pipeline.decisions import mappings
 from zk_pipeline.decisions.mapping_files import SIZE_LIMIT
 from zk_pipeline.decisions.mappings import Lacking, Outcome
 from zk_pipeline.domain.mapping_lines import MappingError
-from zk_pipeline.domain.spreadsheets import Dialect
+from zk_pipeline.domain.spreadsheets import CsvFormat
 from zk_pipeline.identity.actors import OperationError
 
 app = typer.Typer(
@@ -66,7 +66,7 @@ def import_(
 def export(
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Standard output by default.")] = None,
     *,
-    dialect: CsvDialect = Dialect.PLAIN,
+    dialect: CsvDialect = CsvFormat.PLAIN,
 ) -> None:
     """Write all mappings in the format that `import` reads: ids, and the names beside them."""
     with environment() as ready, explained():

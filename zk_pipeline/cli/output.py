@@ -18,7 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from zk_pipeline.connectors.errors import ConnectorError
-from zk_pipeline.domain.spreadsheets import Dialect
+from zk_pipeline.domain.spreadsheets import CsvFormat
 from zk_pipeline.identity.actors import Actor, Role
 from zk_pipeline.runtime.embedded import EmbeddedServerError
 from zk_pipeline.runtime.environment import Environment, prepared
@@ -38,7 +38,7 @@ NAME_WIDTH = 44
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 CsvDialect = Annotated[
-    Dialect,
+    CsvFormat,
     typer.Option("--csv-dialect", help="plain for programs; excel opens right where the decimal mark is a comma."),
 ]
 

@@ -15,8 +15,17 @@ from zk_pipeline.billing.invoices import compare
 from zk_pipeline.cli.close import Month
 from zk_pipeline.cli.output import CsvDialect, UsageError, environment, err, explained, out, show_table
 from zk_pipeline.domain.periods import month_name
-from zk_pipeline.domain.spreadsheets import Dialect
-from zk_pipeline.domain.statement import AGE_NAMES, Account, Amounts, Statement, Verdict, conflict_ages, plain, spelled
+from zk_pipeline.domain.spreadsheets import CsvFormat
+from zk_pipeline.domain.statement import (
+    AGE_NAMES,
+    Amounts,
+    CustomerStatement,
+    Statement,
+    Verdict,
+    conflict_ages,
+    equation_text,
+    plain,
+)
 from zk_pipeline.domain.statement_rows import PARTS
 from zk_pipeline.identity.actors import OperationError
 
@@ -44,7 +53,7 @@ def statement(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the file here.")] = None,
     language: Annotated[Language, typer.Option("--language", help="Of the PDF.")] = Language.ENGLISH,
     internal: Annotated[bool, typer.Option("--internal", help="Add to the PDF where every minute went.")] = False,
-    dialect: CsvDialect = Dialect.PLAIN,
+    dialect: CsvDialect = CsvFormat.PLAIN,
     closed: Annotated[bool, typer.Option("--closed", help="As it was when the month was closed.")] = False,
     invoices: Annotated[bool, typer.Option("--invoices", help="Compare with Kimai's invoices first.")] = False,
     refresh: Annotated[
@@ -115,7 +124,7 @@ def _show(found: Statement, look: DocumentStyle) -> None:
         out.print(f"… and {len(found.gaps) - GAPS_SHOWN} more: --format json has all.")
 
 
-def _lines(account: Account) -> list[tuple[list[str], Amounts]]:
+def _lines(account: CustomerStatement) -> list[tuple[list[str], Amounts]]:
     lines = [([line.agent, line.activity], line.amounts) for line in account.lines]
     return [*lines, (["total", ""], account.total)]
 
@@ -129,7 +138,7 @@ def _table(title: str, names: Sequence[str], rows: Sequence[tuple[list[str], Amo
 
 
 def _equation(amounts: Amounts) -> None:
-    out.print(f"  {spelled(amounts, _word, plain)}\n", markup=False, soft_wrap=True, highlight=False)
+    out.print(f"  {equation_text(amounts, _word, plain)}\n", markup=False, soft_wrap=True, highlight=False)
 
 
 def _word(name: str) -> str:

@@ -30,7 +30,7 @@ from zk_pipeline.domain.records import (
     Window,
 )
 from zk_pipeline.domain.requests import Traffic
-from zk_pipeline.domain.vanished import Listing
+from zk_pipeline.domain.vanished import SortedListing
 
 Row = TypeVar("Row")
 
@@ -244,7 +244,7 @@ class SourceConnector(Connector):
         del since
         return ChangedTickets((), complete=True)
 
-    def listing(self) -> Listing[TimeAccounting] | None:
+    def listing(self) -> SortedListing[TimeAccounting] | None:
         """All bookings by creation and id, readable at any place; `None` where the source has no such list."""
         return None
 
@@ -301,7 +301,7 @@ class TargetConnector(Connector):
         Deletions, and what the target changes past its own timestamps, do not show.
         """
 
-    def changes(self, since: datetime) -> Listing[Timesheet] | None:
+    def changes(self, since: datetime) -> SortedListing[Timesheet] | None:
         """What `fetch_changes` reads, by id and readable in parts; `None` where there is no such list."""
         del since
         return None
@@ -310,7 +310,7 @@ class TargetConnector(Connector):
         """The highest id of a time sheet and how many there are, of all users; `None` where that cannot be asked."""
         return None
 
-    def listing(self, words: str) -> Listing[Timesheet] | None:
+    def listing(self, words: str) -> SortedListing[Timesheet] | None:
         """The time sheets of all users whose description holds the words, by id; `None` where there is no such list."""
         del words
         return None

@@ -26,11 +26,11 @@ from zk_pipeline.connectors.errors import (
 )
 from zk_pipeline.connectors.request_records import MASK, Attempt, listener, presentable, watchers, with_query
 from zk_pipeline.connectors.ssrf_guard import checked_base_url, checked_token
-from zk_pipeline.domain.requests import NOTHING, UNANSWERED, RequestRecord, Tally, Traffic, single
+from zk_pipeline.domain.requests import NOTHING, UNANSWERED, RequestRecord, Tally, Traffic, tally_of
 
 # The HTTP client of the connectors: time limits, bounded retry, typed errors, and no write sent twice.
 #
-# Which status means what is said by a `Dialect`, one for each system.
+# Which status means what is said by a `ApiDialect`, one for each system.
 
 CONNECT_SECONDS = 10.0
 LONGEST_WAIT_SECONDS = 60.0
@@ -196,7 +196,7 @@ class HttpClient:
         kind = "write" if call.writes else "read"
         status = UNANSWERED if response is None else str(response.status_code)
         with self._lock:
-            self._traffic[kind, status] = self._traffic.get((kind, status), NOTHING) + single(seconds)
+            self._traffic[kind, status] = self._traffic.get((kind, status), NOTHING) + tally_of(seconds)
 
     def _request(
         self, call: Call, params: Params | None, body: Mapping[str, Any] | None

@@ -13,14 +13,14 @@ from zk_pipeline.domain.mapping_lines import (
     LONGEST_VALUE,
     NOTHING,
     AnyMapping,
+    LineProblem,
     MappingError,
-    Problem,
     Vocabulary,
     of_column,
 )
-from zk_pipeline.domain.names import fold, shown
+from zk_pipeline.domain.names import fold, quoted
 from zk_pipeline.domain.records import Activity, Customer, TargetUser
-from zk_pipeline.domain.spreadsheets import Dialect, cell, guarded, joined, unguarded
+from zk_pipeline.domain.spreadsheets import CsvFormat, cell, guarded, joined, unguarded
 
 # Mapping files: mapping lines as CSV, as people and spreadsheets write it, and as it is given back to them.
 
@@ -44,7 +44,7 @@ def numbered_mappings(content: bytes, vocabulary: Vocabulary) -> list[tuple[int,
     """The mappings of a file, each once, with the number of its line. Raises as `read_mappings` does."""
     delimiter, width, lines = _lines(_decoded(content))
     mappings: dict[Hashable, tuple[int, AnyMapping]] = {}
-    problems: list[Problem] = []
+    problems: list[LineProblem] = []
     for number, line in lines:
         try:
             cells = _cells(line, delimiter)
@@ -58,14 +58,14 @@ def numbered_mappings(content: bytes, vocabulary: Vocabulary) -> list[tuple[int,
             continue
         first, same = mappings.setdefault(mapping.key, (number, mapping))
         if same != mapping:
-            text = f"Lines {first} and {number} map {shown(cells[1])} differently: keep one of them."
-            problems.append(Problem(text, number, "kimai", cells[2][:LONGEST_VALUE]))
+            text = f"Lines {first} and {number} map {quoted(cells[1])} differently: keep one of them."
+            problems.append(LineProblem(text, number, "kimai", cells[2][:LONGEST_VALUE]))
     if problems:
         raise MappingError(*problems)
     return list(mappings.values())
 
 
-def write_mappings(mappings: Iterable[AnyMapping], vocabulary: Vocabulary, dialect: Dialect = Dialect.PLAIN) -> str:
+def write_mappings(mappings: Iterable[AnyMapping], vocabulary: Vocabulary, dialect: CsvFormat = CsvFormat.PLAIN) -> str:
     """A file that `read_mappings` makes the same mappings of; those of things that are gone become comments.
 
     It has ids, which no spreadsheet changes and no rename makes mean another thing, and the names beside them.
@@ -88,7 +88,7 @@ def _require_names(given: list[str], cells: tuple[str, str, str, str]) -> None:
     """See that the names for reading are of what the ids mean; an id from elsewhere means another thing here."""
     for column, key, name, expected in zip(NAMES, cells[:2], given, cells[2:], strict=False):
         if name.strip() and _loose(name) != _loose(expected):
-            sentence = f"{shown(name)} is not what {key} is called here ({shown(expected)})"
+            sentence = f"{quoted(name)} is not what {key} is called here ({quoted(expected)})"
             remedy = f"correct the column {column.partition('_')[0]}, or leave this one empty"
             raise of_column(column, name, f"{sentence}; {remedy}.")
 
@@ -101,7 +101,7 @@ def _loose(name: str) -> str:
 def _decoded(content: bytes) -> str:
     if len(content) > SIZE_LIMIT:
         raise MappingError(
-            Problem(f"The file is larger than {SIZE_LIMIT // 1_000_000} MB: that is no list of mappings.")
+            LineProblem(f"The file is larger than {SIZE_LIMIT // 1_000_000} MB: that is no list of mappings.")
         )
     encoding = "utf-16" if content.startswith(_UTF_16) else "utf-8-sig"
     try:
@@ -109,10 +109,10 @@ def _decoded(content: bytes) -> str:
     except UnicodeDecodeError as error:
         number = content.count(b"\n", 0, error.start) + 1
         raise MappingError(
-            Problem(f"The file is not UTF-8 in line {number}: save it as CSV in UTF-8.", number)
+            LineProblem(f"The file is not UTF-8 in line {number}: save it as CSV in UTF-8.", number)
         ) from None
     if not text.strip():
-        raise MappingError(Problem(f"The file is empty: begin it with the header {','.join(COLUMNS)}."))
+        raise MappingError(LineProblem(f"The file is empty: begin it with the header {','.join(COLUMNS)}."))
     return text
 
 
@@ -127,15 +127,15 @@ def _lines(text: str) -> tuple[str, int, list[tuple[int, str]]]:
     named = _SEPARATOR.fullmatch(lines[0][1].strip(" ")) if lines else None
     lines = lines[1:] if named else lines
     if not lines:
-        raise MappingError(Problem(f"The file has nothing but comments: begin it with the header {header}."))
+        raise MappingError(LineProblem(f"The file has nothing but comments: begin it with the header {header}."))
     number, line = lines[0]
     delimiter = named[1] if named else next((one for one in ";\t" if one in line), ",")
     heads = [fold(cell) for cell in _cells(line, delimiter)]
     while heads and not heads[-1]:
         heads.pop()
     if heads not in ([*COLUMNS], [*COLUMNS, *NAMES]):
-        text = f"Line {number} must be the header {header} but is {shown(line)}: put it there."
-        raise MappingError(Problem(text, number, value=line[:LONGEST_VALUE]))
+        text = f"Line {number} must be the header {header} but is {quoted(line)}: put it there."
+        raise MappingError(LineProblem(text, number, value=line[:LONGEST_VALUE]))
     return delimiter, len(heads), lines[1:]
 
 
@@ -143,8 +143,8 @@ def _cells(line: str, delimiter: str) -> list[str]:
     try:
         row = next(csv.reader([line], delimiter=delimiter, strict=True, skipinitialspace=True))
     except csv.Error as error:
-        text = f"quotes: {shown(line)} cannot be read ({error}); close or double them."
-        raise MappingError(Problem(text, value=line[:LONGEST_VALUE])) from None
+        text = f"quotes: {quoted(line)} cannot be read ({error}); close or double them."
+        raise MappingError(LineProblem(text, value=line[:LONGEST_VALUE])) from None
     return [unguarded(cell.strip()) for cell in row]
 
 
@@ -155,7 +155,7 @@ def _as_wide(cells: list[str], width: int) -> list[str]:
     if len(COLUMNS) <= len(cells) <= width:
         return cells
     remedy = f"write {', '.join(COLUMNS)}, and quote a value that contains the delimiter"
-    raise MappingError(Problem(f"columns: there are {len(cells)} instead of {len(COLUMNS)}; {remedy}."))
+    raise MappingError(LineProblem(f"columns: there are {len(cells)} instead of {len(COLUMNS)}; {remedy}."))
 
 
 # Suggestions: what people may mean for something that is not mapped yet. They are offered, and never taken by us.

@@ -35,9 +35,9 @@ from zk_pipeline.domain.mapping_lines import (
     NOTHING,
     AnyMapping,
     Kind,
+    LineProblem,
     MappingError,
     MappingLine,
-    Problem,
     SharedUserError,
     UserMapping,
     Vocabulary,
@@ -45,7 +45,7 @@ from zk_pipeline.domain.mapping_lines import (
 from zk_pipeline.domain.policy import ProjectStrategy
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import TargetDirectory
-from zk_pipeline.domain.spreadsheets import Dialect
+from zk_pipeline.domain.spreadsheets import CsvFormat
 from zk_pipeline.identity.actors import Actor, StaleError, UnknownError
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import mappings as store
@@ -69,7 +69,7 @@ class Outcome:
     changes: tuple[Change, ...]
     days: tuple[date, ...]
     vocabulary: Vocabulary
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[LineProblem, ...] = ()
     shared: bool = False
     warnings: tuple[str, ...] = ()
 
@@ -251,7 +251,7 @@ def try_content(runtime: Runtime, actor: Actor, content: bytes, *, shared: bool 
         return Outcome(0, (), (), vocabulary, error.problems, shared=isinstance(error, SharedUserError))
 
 
-def exported(runtime: Runtime, dialect: Dialect = Dialect.PLAIN) -> str:
+def exported(runtime: Runtime, dialect: CsvFormat = CsvFormat.PLAIN) -> str:
     """All mappings in the format that an import reads, safe to open in a spreadsheet.
 
     Names are those that were last read; only before the first time both systems are asked. Raises connectors' errors.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Self
 
-from zk_pipeline.domain.undo import Reversal, Step
+from zk_pipeline.domain.undo import Reversal, UndoStep
 from zk_pipeline.identity.actors import Actor, OperationError, UnknownError
 from zk_pipeline.operate.runs import at_work, launch_once, undo_requested
 from zk_pipeline.runtime.dagster_server import run_url
@@ -27,7 +27,7 @@ class UndoLine:
     text: str
 
     @classmethod
-    def of(cls, step: Step) -> Self:
+    def of(cls, step: UndoStep) -> Self:
         """The step of an undo as a line for people."""
         entry, told = step.write.entry, step.to_json()
         return cls(entry.entry_date, told["operation"], entry.source_id, entry.kimai_id, told["undo"], told["text"])
@@ -90,5 +90,5 @@ def _named(runtime: Runtime, run: str) -> str:
         raise UnknownError(str(error)) from error
 
 
-def _lines(steps: Sequence[Step], *, left: bool) -> tuple[UndoLine, ...]:
+def _lines(steps: Sequence[UndoStep], *, left: bool) -> tuple[UndoLine, ...]:
     return tuple(UndoLine.of(step) for step in steps if (step.reversal is Reversal.LEAVE) == left)

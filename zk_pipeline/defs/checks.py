@@ -11,7 +11,7 @@ from zk_pipeline.defs.run_history import PUSHES, ever_synced, failed_days, mater
 from zk_pipeline.domain.instants import days_between, local_day
 from zk_pipeline.domain.periods import month_name, month_of
 from zk_pipeline.domain.plausibility import Fit, judge_unit, plain
-from zk_pipeline.domain.statement_rows import Item
+from zk_pipeline.domain.statement_rows import StatementItem
 from zk_pipeline.observe.alert_delivery import alert_failure, alert_recovery
 from zk_pipeline.observe.alerts import Trouble
 from zk_pipeline.observe.freshness import failed_sentence, stale_assets, stale_sentence, watched_days
@@ -241,7 +241,7 @@ of_stored_rows = (
 """The checks that read no mart."""
 
 
-def also_in_kimai(items: Sequence[tuple[date, Sequence[Item]]]) -> str:
+def also_in_kimai(items: Sequence[tuple[date, Sequence[StatementItem]]]) -> str:
     """The time sheets in Kimai that are not the bookings' of their month, a customer and a month each."""
     told = [
         f"{month_name(month)}, {row.customer}: {row.timesheets} time sheets, {plain(row.minutes)} minutes, "

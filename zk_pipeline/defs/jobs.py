@@ -8,8 +8,8 @@ import dagster as dg
 
 from zk_pipeline.defs.common import days, stopping_on_system_errors
 from zk_pipeline.defs.resources import ZkResource
-from zk_pipeline.domain.periods import MonthError, last_day, month_named
-from zk_pipeline.domain.undo import Reversal, Step
+from zk_pipeline.domain.periods import MonthError, last_day, parse_month
+from zk_pipeline.domain.undo import Reversal, UndoStep
 from zk_pipeline.runtime.run_tags import MONTH_TAG, REQUEST_TAG, TARGET_POOL, UNDO_JOB, UNDO_STEP
 from zk_pipeline.runtime.runtime import open_runtime
 from zk_pipeline.stages.push.tagging import MonthOpenError, Tagged, Tagging, WithheldError, require_writing
@@ -101,7 +101,7 @@ def set_tags(context: dg.OpExecutionContext, zk: ZkResource) -> None:
     requested_by(context, zk, context.run_tags.get(MONTH_TAG, ""))
     try:
         require_writing(zk.runtime.settings.push_mode)
-        month = month_named(context.run_tags.get(MONTH_TAG, ""))
+        month = parse_month(context.run_tags.get(MONTH_TAG, ""))
     except WithheldError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
     except MonthError as error:
@@ -151,7 +151,7 @@ def take_back(context: dg.OpExecutionContext, config: UndoConfig, zk: ZkResource
     with stopping_on_system_errors():
         undone_run = _named(zk, config.run_id)
         undoing = Undoing(zk.runtime.database, zk.target, undo_settings(zk.runtime, zk.now()), context.run_id)
-        steps: list[Step] = []
+        steps: list[UndoStep] = []
         try:
             steps = undoing.carry_out(undone_run)
         finally:
@@ -178,12 +178,12 @@ def _named(zk: ZkResource, text: str) -> str:
         raise dg.Failure(description=str(error)) from error
 
 
-def done_by_kind(steps: Sequence[Step]) -> dict[str, int]:
+def done_by_kind(steps: Sequence[UndoStep]) -> dict[str, int]:
     """How many steps were or will be done, by what they do."""
     return dict(Counter(str(step.reversal) for step in steps if step.reversal is not Reversal.LEAVE))
 
 
-def _add_counts(run_id: str, zk: ZkResource, steps: Sequence[Step]) -> None:
+def _add_counts(run_id: str, zk: ZkResource, steps: Sequence[UndoStep]) -> None:
     """Add what was done and the requests that it took to the run's counts; the connector was made for this run."""
     left = sum(step.reversal is Reversal.LEAVE for step in steps)
     name, sent = zk.target.endpoint.name, zk.target.requests

@@ -31,7 +31,7 @@ class AdjustmentState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class PostingKey:
     """Whose account minutes stand on in the target; a project that is not made yet is known by its number."""
 
     user_id: int
@@ -46,10 +46,10 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class Posting:
     """Seconds that stand on one side; negative for a credit."""
 
-    side: Side
+    side: PostingKey
     seconds: int
 
     @property
@@ -65,14 +65,14 @@ class Charge:
     The amount is without tax, `None` where it is not known. A `fixed` one does not depend on the length.
     """
 
-    side: Side
+    side: PostingKey
     seconds: int
     amount: Decimal | None
     fixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Owed:
+class OutstandingAdjustment:
     """What a billed booking still owes: the original, an amount for each side, and why, as a sentence.
 
     `entry` is what the booking wants now; without it there is nothing that a new entry could say. `unrounded` are the
@@ -84,14 +84,14 @@ class Owed:
     kimai_id: int | None
     day: date
     reason: str
-    amounts: tuple[Holding, ...]
-    unrounded: tuple[Holding, ...]
+    amounts: tuple[Posting, ...]
+    unrounded: tuple[Posting, ...]
     rounding: int = 0
     doubt: str = ""
     entry: Entry | None = None
     charges: tuple[Charge, ...] = ()
 
-    def credit(self, amount: Holding) -> Decimal | None:
+    def credit(self, amount: Posting) -> Decimal | None:
         """What a credit of one of the amounts gives back, without tax; `None` where that is not known.
 
         It is the same part of all that is charged on the side as of its minutes; of a fixed amount all or nothing.
@@ -114,7 +114,7 @@ class Owed:
         owed = f"To be adjusted: {', '.join(parts)}." if parts else ""
         return " ".join(part for part in (self.reason, owed, self.doubt) if part)
 
-    def _credited(self, amount: Holding) -> str:
+    def _credited(self, amount: Posting) -> str:
         if amount.seconds > 0:
             return ""
         given = self.credit(amount)
@@ -142,7 +142,7 @@ class Adjustment:
     entry_date: date
     begin_at: datetime
     decided_at: datetime
-    side: Side
+    side: PostingKey
     original: Entry | None
     billed_seconds: int | None = None
     amount: Decimal | None = None
@@ -159,9 +159,9 @@ class Adjustment:
         return Charge(self.side, self.holding.seconds, given)
 
     @property
-    def holding(self) -> Holding:
+    def holding(self) -> Posting:
         """What it adds to its side."""
-        return Holding(self.side, whole_seconds(self.minutes) if self.billed_seconds is None else self.billed_seconds)
+        return Posting(self.side, whole_seconds(self.minutes) if self.billed_seconds is None else self.billed_seconds)
 
 
 def is_adjustment(source_id: str) -> bool:
@@ -169,22 +169,22 @@ def is_adjustment(source_id: str) -> bool:
     return source_id.startswith(PREFIX) and source_id[len(PREFIX) :].isdecimal()
 
 
-def owed(wanted: Holding | None, held: Iterable[Holding]) -> tuple[Holding, ...]:
+def outstanding_postings(wanted: Posting | None, held: Iterable[Posting]) -> tuple[Posting, ...]:
     """What is wanted and not held, side by side, the credits first; nothing where both agree to the second.
 
     Without `wanted` only credits come out: of a booking that is gone nothing can be booked again.
     """
     balance: Counter[tuple[int, int | str, int]] = Counter()
-    sides: dict[tuple[int, int | str, int], Side] = {}
+    sides: dict[tuple[int, int | str, int], PostingKey] = {}
     for holding, sign in [*((holding, -1) for holding in held), *([(wanted, 1)] if wanted else [])]:
         sides.setdefault(holding.side.key, holding.side)
         balance[holding.side.key] += sign * holding.seconds
-    amounts = [Holding(side, balance[key]) for key, side in sides.items() if balance[key]]
+    amounts = [Posting(side, balance[key]) for key, side in sides.items() if balance[key]]
     possible = (amount for amount in amounts if wanted is not None or amount.seconds < 0)
     return tuple(sorted(possible, key=lambda amount: (amount.seconds, str(amount.side.key))))
 
 
-def why(wanted: Holding | None, held: Sequence[Holding], said: int = 0) -> str:
+def outstanding_reason(wanted: Posting | None, held: Sequence[Posting], said: int = 0) -> str:
     """Why something is owed, as a sentence; `said` are the seconds that the booking says, before any rounding."""
     had = f"{in_minutes(sum(holding.seconds for holding in held))} min are billed or adjusted"
     if wanted is None:

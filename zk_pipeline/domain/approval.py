@@ -74,7 +74,7 @@ def approvable(lines: Sequence[Result]) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Permitted:
+class ApprovalResult:
     """The lines that may be carried out, those that changed since they were approved, and those never approved."""
 
     lines: tuple[Result, ...]
@@ -82,7 +82,7 @@ class Permitted:
     waiting: tuple[Result, ...] = ()
 
 
-def permitted(lines: Sequence[Result], approved: Mapping[str, str]) -> Permitted:
+def permitted(lines: Sequence[Result], approved: Mapping[str, str]) -> ApprovalResult:
     """Divide a plan by its approval; lines that write nothing need none."""
     allowed: list[Result] = []
     changed: list[Result] = []
@@ -94,7 +94,7 @@ def permitted(lines: Sequence[Result], approved: Mapping[str, str]) -> Permitted
             changed.append(line)
         else:
             waiting.append(line)
-    return Permitted(tuple(allowed), tuple(changed), tuple(waiting))
+    return ApprovalResult(tuple(allowed), tuple(changed), tuple(waiting))
 
 
 @dataclass(frozen=True, slots=True)

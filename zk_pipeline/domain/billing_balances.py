@@ -6,7 +6,7 @@ from datetime import date, datetime
 from decimal import Decimal
 
 from zk_pipeline.domain import adjustments
-from zk_pipeline.domain.adjustments import Adjustment, Charge, Holding, Owed, Side, in_minutes
+from zk_pipeline.domain.adjustments import Adjustment, Charge, OutstandingAdjustment, Posting, PostingKey, in_minutes
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.entries import Entry, stable_hash
 from zk_pipeline.domain.instants import whole_seconds
@@ -19,7 +19,7 @@ from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.domain.rounding import Forecast
 
 
-class Accounts:
+class BillingBalances:
     """Tells what billed bookings owe, with the mappings as they are now."""
 
     def __init__(self, resolver: Resolver, policy: Policy) -> None:
@@ -33,7 +33,7 @@ class Accounts:
         sheet: Timesheet | None,
         situation: DayInputs,
         wanted: tuple[Entry, Desired] | None = None,
-    ) -> Owed:
+    ) -> OutstandingAdjustment:
         """What a booking owes of which `sheet` was billed and those adjustments were made that the situation knows.
 
         What is billed counts as the target shows it, rounding included, and what the booking wants as the target would
@@ -43,13 +43,13 @@ class Accounts:
         held = [*_billed(sheet), *(self._holding(adjustment) for adjustment in made)]
         charges = self._charges(sheet, made, situation)
         if wanted is None:
-            amounts = adjustments.owed(None, held)
+            amounts = adjustments.outstanding_postings(None, held)
             home = held[0].side.key if held else None
-            return Owed(
+            return OutstandingAdjustment(
                 source_id,
                 sheet.id if sheet else None,
                 day,
-                adjustments.why(None, held),
+                adjustments.outstanding_reason(None, held),
                 amounts,
                 amounts,
                 _surplus(home, sheet, made),
@@ -58,16 +58,16 @@ class Accounts:
         entry, desired = wanted
         forecast = situation.forecast(source_id)
         possible = forecast.billed(desired.begin, desired.seconds)
-        exact = Holding(_side(desired), desired.seconds)
+        exact = Posting(_side(desired), desired.seconds)
         target = replace(exact, seconds=possible[0])
-        amounts = adjustments.owed(target, held)
-        return Owed(
+        amounts = adjustments.outstanding_postings(target, held)
+        return OutstandingAdjustment(
             source_id,
             sheet.id if sheet else None,
             day,
-            adjustments.why(target, held, desired.seconds),
+            adjustments.outstanding_reason(target, held, desired.seconds),
             amounts,
-            adjustments.owed(exact, held),
+            adjustments.outstanding_postings(exact, held),
             _surplus(exact.side.key, sheet, made) - desired.seconds,
             self._doubt(amounts, possible, forecast, situation),
             entry,
@@ -75,7 +75,7 @@ class Accounts:
         )
 
     def _doubt(
-        self, amounts: Sequence[Holding], possible: Sequence[int], forecast: Forecast, situation: DayInputs
+        self, amounts: Sequence[Posting], possible: Sequence[int], forecast: Forecast, situation: DayInputs
     ) -> str:
         """What a person has to know beside the amounts: that Kimai may bill something else than is adjusted."""
         parts: list[str] = []
@@ -106,7 +106,7 @@ class Accounts:
         """
         charges = [replace(adjustment.charge, side=self._holding(adjustment).side) for adjustment in made]
         if sheet is not None:
-            side = Side(sheet.user_id, sheet.project_id, "", sheet.activity_id)
+            side = PostingKey(sheet.user_id, sheet.project_id, "", sheet.activity_id)
             bases = (row.base for row in situation.ledger.values() if row.base is not None)
             fixed = any(base.id == sheet.id and base.fixed_rate is not None for base in bases)
             amount = sheet.rate if sheet.billable else Decimal(0)
@@ -114,13 +114,13 @@ class Accounts:
             charges.append(Charge(side, sheet.duration_seconds, None if unpriced else amount, fixed))
         return tuple(charges)
 
-    def _holding(self, adjustment: Adjustment) -> Holding:
+    def _holding(self, adjustment: Adjustment) -> Posting:
         """What an adjustment holds. Its own entry follows the mappings, as every entry does; a credit stays put."""
         holding = adjustment.holding
         if holding.seconds > 0 and adjustment.original is not None:
             found = self._resolver.resolve(adjustments.entry_of(adjustment, adjustment.original))
             if isinstance(found, Assignment):
-                side = Side(found.user.id, found.project.id, found.project.number, found.activity.id)
+                side = PostingKey(found.user.id, found.project.id, found.project.number, found.activity.id)
                 return replace(holding, side=side)
         if holding.side.project_id is None:
             made = self._resolver.project_id(holding.side.project_number)
@@ -128,7 +128,7 @@ class Accounts:
         return holding
 
 
-def with_owed(line: Result, owed: Owed, situation: DayInputs) -> Result:
+def with_owed(line: Result, owed: OutstandingAdjustment, situation: DayInputs) -> Result:
     """The line of a billed booking with what it owes; once that is made up for, nothing is left to do.
 
     What a person wrote off under these very facts stays so. A time sheet that the ledger does not know is bound, or
@@ -162,16 +162,16 @@ def with_owed(line: Result, owed: Owed, situation: DayInputs) -> Result:
 
 def _surplus(home: tuple[int, int | str, int] | None, sheet: Timesheet | None, made: Sequence[Adjustment]) -> int:
     """Seconds of time sheet and adjustments on one side, of these what was decided and not what the target made."""
-    decided = [Holding(adjustment.side, whole_seconds(adjustment.minutes)) for adjustment in made]
+    decided = [Posting(adjustment.side, whole_seconds(adjustment.minutes)) for adjustment in made]
     return sum(holding.seconds for holding in [*_billed(sheet), *decided] if holding.side.key == home)
 
 
-def _billed(sheet: Timesheet | None) -> list[Holding]:
+def _billed(sheet: Timesheet | None) -> list[Posting]:
     """What a billed time sheet holds."""
     if sheet is None:
         return []
-    return [Holding(Side(sheet.user_id, sheet.project_id, "", sheet.activity_id), sheet.duration_seconds)]
+    return [Posting(PostingKey(sheet.user_id, sheet.project_id, "", sheet.activity_id), sheet.duration_seconds)]
 
 
-def _side(desired: Desired) -> Side:
-    return Side(desired.user_id, desired.project_id, desired.project_number, desired.activity_id)
+def _side(desired: Desired) -> PostingKey:
+    return PostingKey(desired.user_id, desired.project_id, desired.project_number, desired.activity_id)

@@ -33,7 +33,7 @@ class KnownBooking:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class BookingChange:
     """A booking that is new, edited or no longer where it was. `key` tells one change from the next of a booking."""
 
     key: str
@@ -41,15 +41,15 @@ class Change:
     ticket_id: int
 
 
-def edits(seen: Iterable[TimeAccounting], known: Mapping[int, KnownBooking], zone: ZoneInfo) -> list[Change]:
+def edits(seen: Iterable[TimeAccounting], known: Mapping[int, KnownBooking], zone: ZoneInfo) -> list[BookingChange]:
     """The bookings that the store does not have, or has otherwise."""
-    changed: list[Change] = []
+    changed: list[BookingChange] = []
     for row in seen:
         stored = known.get(row.id)
         if stored is not None and _is_stored(row, stored):
             continue
         day = stored.work_day if stored else local_day(row.created_at, zone)
-        changed.append(Change(f"{row.id}@{row.updated_at.isoformat()}", day, row.ticket_id))
+        changed.append(BookingChange(f"{row.id}@{row.updated_at.isoformat()}", day, row.ticket_id))
     return changed
 
 
@@ -61,9 +61,9 @@ def _is_stored(row: TimeAccounting, stored: KnownBooking) -> bool:
     return known == (row.units, row.type_id, row.ticket_id, row.updated_at)
 
 
-def absences(seen_ids: Collection[int], expected: Iterable[KnownBooking]) -> list[Change]:
+def absences(seen_ids: Collection[int], expected: Iterable[KnownBooking]) -> list[BookingChange]:
     """The stored bookings that should have been seen. Their days are asked for; only that run finds the proof."""
-    return [Change(f"{row.id}@gone", row.work_day, row.ticket_id) for row in expected if row.id not in seen_ids]
+    return [BookingChange(f"{row.id}@gone", row.work_day, row.ticket_id) for row in expected if row.id not in seen_ids]
 
 
 @dataclass(frozen=True, slots=True)

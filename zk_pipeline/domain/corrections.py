@@ -23,7 +23,7 @@ class CorrectionGroup(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Movement:
+class NettingInput:
     """One booking as far as netting looks at it; `minutes` may be negative."""
 
     id: int
@@ -32,7 +32,7 @@ class Movement:
     minutes: Decimal
 
 
-class Pair(NamedTuple):
+class CorrectionPair(NamedTuple):
     """A person's word that a negative booking takes back time of another booking; both by their ids."""
 
     correction: int
@@ -40,7 +40,7 @@ class Pair(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Netted:
+class NettingResult:
     """What netting leaves of one booking.
 
     `minutes` is what remains to be carried over (never negative), `open_minutes` the part of a negative booking that
@@ -53,10 +53,10 @@ class Netted:
     corrects: tuple[int, ...] = ()
 
 
-class _Net:
+class _Netting:
     """Netting under way: what is left of each booking, what is open of each correction, and who reduced whom."""
 
-    def __init__(self, movements: Iterable[Movement]) -> None:
+    def __init__(self, movements: Iterable[NettingInput]) -> None:
         self.left: dict[int, Decimal] = {}
         self.open: dict[int, Decimal] = {}
         for movement in movements:
@@ -74,29 +74,29 @@ class _Net:
             self._corrects.setdefault(correction, []).append(booking)
             self._corrected_by.setdefault(booking, []).append(correction)
 
-    def netted(self) -> dict[int, Netted]:
+    def netted(self) -> dict[int, NettingResult]:
         """What netting leaves of each."""
         bookings = {
-            id_: Netted(minutes, corrected_by=tuple(self._corrected_by.get(id_, ())))
+            id_: NettingResult(minutes, corrected_by=tuple(self._corrected_by.get(id_, ())))
             for id_, minutes in self.left.items()
         }
         corrections = {
-            id_: Netted(ZERO, still_open, corrects=tuple(self._corrects.get(id_, ())))
+            id_: NettingResult(ZERO, still_open, corrects=tuple(self._corrects.get(id_, ())))
             for id_, still_open in self.open.items()
         }
         return bookings | corrections
 
 
-def net(movements: Iterable[Movement], pairs: Iterable[Pair] = ()) -> Mapping[int, Netted]:
+def net(movements: Iterable[NettingInput], pairs: Iterable[CorrectionPair] = ()) -> Mapping[int, NettingResult]:
     """Net what people paired, in this order, and then every group; the order of the movements does not matter.
 
     `created_at` and then the id decide what is earlier. A pair of which either booking is gone, or is no longer what it
     was, counts for nothing. Otherwise nobody but a person says what else its correction reduces.
     """
-    groups: dict[CorrectionGroup, list[Movement]] = {}
+    groups: dict[CorrectionGroup, list[NettingInput]] = {}
     for movement in movements:
         groups.setdefault(movement.group, []).append(movement)
-    net = _Net(movement for group in groups.values() for movement in group)
+    net = _Netting(movement for group in groups.values() for movement in group)
     paired: set[int] = set()
     for pair in pairs:
         if pair.correction in net.open and pair.reduced in net.left:
@@ -107,7 +107,7 @@ def net(movements: Iterable[Movement], pairs: Iterable[Pair] = ()) -> Mapping[in
     return net.netted()
 
 
-def _net_group(net: _Net, movements: list[Movement], paired: set[int]) -> None:
+def _net_group(net: _Netting, movements: list[NettingInput], paired: set[int]) -> None:
     reducible: list[int] = []
     for movement in movements:
         if movement.id in net.left:

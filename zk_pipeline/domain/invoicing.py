@@ -15,7 +15,7 @@ CENT = Decimal("0.01")
 HALF_A_CENT = Decimal("0.005")
 CANCELED = "canceled"
 
-Account = tuple[int, str]
+CustomerCurrency = tuple[int, str]
 """A customer and a currency."""
 
 
@@ -107,12 +107,12 @@ def state_of(*, exported: bool, billable: bool, tagged: bool, invoiced: BillingS
     return BillingState.TO_BE_BILLED if billable else BillingState.NOT_BILLABLE
 
 
-def compared(exported: Iterable[tuple[Account, Decimal]], invoices: Iterable[Invoice]) -> list[Comparison]:
+def compared(exported: Iterable[tuple[CustomerCurrency, Decimal]], invoices: Iterable[Invoice]) -> list[Comparison]:
     """Each customer's exported and billable amounts beside the invoices that were not cancelled, by currency."""
-    rates: dict[Account, list[Decimal]] = {}
+    rates: dict[CustomerCurrency, list[Decimal]] = {}
     for account, rate in exported:
         rates.setdefault(account, []).append(rate)
-    valid: dict[Account, list[Invoice]] = {}
+    valid: dict[CustomerCurrency, list[Invoice]] = {}
     for invoice in invoices:
         if invoice.status != CANCELED:
             valid.setdefault((invoice.customer_id, invoice.currency), []).append(invoice)
@@ -129,7 +129,7 @@ def compared(exported: Iterable[tuple[Account, Decimal]], invoices: Iterable[Inv
     ]
 
 
-def figures(groups: Iterable[Group], checked: Mapping[Account, BillingState]) -> list[Figure]:
+def figures(groups: Iterable[Group], checked: Mapping[CustomerCurrency, BillingState]) -> list[Figure]:
     """The groups by customer and state; `checked` says what the last comparison with the invoices showed."""
     sums: dict[tuple[int, str, BillingState], list[Group]] = {}
     for group in groups:

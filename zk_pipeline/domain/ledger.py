@@ -7,9 +7,9 @@ from enum import StrEnum
 from typing import Any
 
 from zk_pipeline.domain.entries import stable_hash
-from zk_pipeline.domain.manual_fields import ByHand
+from zk_pipeline.domain.manual_fields import ManualFields
 from zk_pipeline.domain.records import Timesheet
-from zk_pipeline.domain.rounding import Answer, Times
+from zk_pipeline.domain.rounding import RoundingSample, TimesheetTimes
 
 # What we remember of a write: what we asked for, and the row as the target returned it (the base snapshot).
 
@@ -103,7 +103,7 @@ class LedgerRow:
     as_found: bool = False
     placed_at: datetime | None = None
     sent_hash: str = ""
-    by_hand: ByHand = field(default_factory=ByHand)
+    by_hand: ManualFields = field(default_factory=ManualFields)
 
     @property
     def bound(self) -> int | None:
@@ -116,13 +116,13 @@ class LedgerRow:
         return self.base is None or self.state is PushState.INTENDED
 
     @property
-    def answer(self) -> Answer | None:
+    def answer(self) -> RoundingSample | None:
         """What the target made of the times that were sent, as far as nobody but the target had a part in it."""
         row = self.base
         if self.asked is None or row is None or row.end is None or self.as_found or row.faults or row.break_seconds:
             return None
         begin = self.placed_at or self.asked.begin
-        return Answer(int(begin.timestamp()), self.asked.seconds, Times.of(row))
+        return RoundingSample(int(begin.timestamp()), self.asked.seconds, TimesheetTimes.of(row))
 
 
 # What is remembered of each write to the target, so that it can be told and taken back.
@@ -159,7 +159,7 @@ MASTER_DATA = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class MasterDataName:
     """A customer or project as it was made: our number, and the name it got."""
 
     number: str
@@ -179,11 +179,11 @@ class JournalEntry:
     entry_date: date | None
     before: Timesheet | None = None
     after: Timesheet | None = None
-    named: Named | None = None
+    named: MasterDataName | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class StoredJournalEntry:
     """A stored entry of the journal; `undone_by` is the run that took it back."""
 
     id: int

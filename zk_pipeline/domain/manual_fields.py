@@ -19,7 +19,7 @@ _HOUR = 3600
 
 
 @dataclass(frozen=True, slots=True)
-class ByHand:
+class ManualFields:
     """What somebody set; `None` is what the target decides itself."""
 
     billable: bool | None = None
@@ -32,7 +32,7 @@ class ByHand:
         return self.hourly_rate is not None or self.fixed_rate is not None
 
     def __bool__(self) -> bool:
-        return self != ByHand()
+        return self != ManualFields()
 
     def to_json(self) -> dict[str, Any]:
         """The value for the ledger: what was set, amounts as exact texts."""
@@ -41,7 +41,7 @@ class ByHand:
         return told | {name: str(amount) for name, amount in amounts.items() if amount is not None}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any] | None) -> "ByHand":
+    def from_json(cls, value: Mapping[str, Any] | None) -> "ManualFields":
         """The value out of the ledger."""
         told = value or {}
         amounts = {name: Decimal(told[name]) for name in ("hourly_rate", "fixed_rate") if name in told}
@@ -52,18 +52,20 @@ class ByHand:
         return replace(change, billable=self.billable, hourly_rate=self.hourly_rate, fixed_rate=self.fixed_rate)
 
 
-NOTHING = ByHand()
+NOTHING = ManualFields()
 
 
-def set_by_hand(row: Timesheet, base: Timesheet | None) -> ByHand:
+def set_by_hand(row: Timesheet, base: Timesheet | None) -> ManualFields:
     """What somebody set on a time sheet since it was as `base` says."""
     if base is None or _place(row) != _place(base):
-        return ByHand()
+        return ManualFields()
     billable = row.billable if row.billable != base.billable else None
-    return ByHand(billable) if _as_reckoned(row, base) else ByHand(billable, row.hourly_rate, row.fixed_rate)
+    return (
+        ManualFields(billable) if _as_reckoned(row, base) else ManualFields(billable, row.hourly_rate, row.fixed_rate)
+    )
 
 
-def as_base(row: Timesheet, former: Timesheet | None, sent: ByHand) -> Timesheet:
+def as_base(row: Timesheet, former: Timesheet | None, sent: ManualFields) -> Timesheet:
     """What a row is compared with from now on; what people set stays known as theirs.
 
     `sent` was sent back with our own move. Otherwise it is what was set since the `former` base.
@@ -86,7 +88,7 @@ def hourly(row: Timesheet) -> Decimal | None:
     return (row.rate * _HOUR / row.duration_seconds).quantize(_EXACT)
 
 
-def question(theirs: ByHand, seconds: int, usual: Decimal | None, currency: str) -> str:
+def unkept_fields_text(theirs: ManualFields, seconds: int, usual: Decimal | None, currency: str) -> str:
     """Why a move waits for a person: what was set cannot be kept. Both amounts, as sentences.
 
     `usual` is what an hour costs where the time sheet would lie, if another one there shows it; `seconds` how long it

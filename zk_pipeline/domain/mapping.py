@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from zk_pipeline.domain.entries import Entry
 from zk_pipeline.domain.names import PROJECT_NUMBER_LENGTH, clean_name, name_keys, project_number
-from zk_pipeline.domain.people import People
+from zk_pipeline.domain.people import UserMatcher
 from zk_pipeline.domain.policy import Policies, Policy, ProjectStrategy
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Activity, Customer, Project, SourceDirectory, TargetDirectory, TargetUser
@@ -22,7 +22,7 @@ OWN_CUSTOMER = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class AssignmentProblem:
     """Why an entry cannot be carried over yet."""
 
     reason: Reason
@@ -92,7 +92,7 @@ class Resolver:
         self._policy = policy
         self._policies = Policies(policy, former or {})
         organizations = source.organizations if source else ()
-        self._people = People(directory.users, source.agents if source else (), mappings.users, mappings.carried)
+        self._people = UserMatcher(directory.users, source.agents if source else (), mappings.users, mappings.carried)
         self._activities = {activity.id: activity for activity in directory.activities}
         self._customers = {customer.id: customer for customer in directory.customers}
         self._customers_by_number = {row.number: row for row in _newest_first(directory.customers) if row.number}
@@ -107,50 +107,50 @@ class Resolver:
         self._projects_by_name = _by_name(directory.projects)
         self._organization_names = Counter(key for row in organizations for key in name_keys(row.name))
 
-    def resolve(self, entry: Entry) -> Assignment | Problem:
+    def resolve(self, entry: Entry) -> Assignment | AssignmentProblem:
         """The assignment of an entry, or the first problem that stands in its way."""
         user = self.user(entry)
-        if isinstance(user, Problem):
+        if isinstance(user, AssignmentProblem):
             return user
         activity = self.activity(entry)
-        if isinstance(activity, Problem):
+        if isinstance(activity, AssignmentProblem):
             return activity
         project = self.project(entry)
-        if isinstance(project, Problem):
+        if isinstance(project, AssignmentProblem):
             return project
         return Assignment(user, activity, project)
 
-    def user(self, entry: Entry) -> TargetUser | Problem:
-        """The user who is mapped to the agent, or has the agent's address; never a default (`People`)."""
+    def user(self, entry: Entry) -> TargetUser | AssignmentProblem:
+        """The user who is mapped to the agent, or has the agent's address; never a default (`UserMatcher`)."""
         found = self._people.user(entry.agent_id, entry.user_email, entry.user_name)
-        return Problem(Reason.UNMAPPED_USER, found) if isinstance(found, str) else found
+        return AssignmentProblem(Reason.UNMAPPED_USER, found) if isinstance(found, str) else found
 
-    def activity(self, entry: Entry) -> Activity | Problem:
+    def activity(self, entry: Entry) -> Activity | AssignmentProblem:
         """The activity mapped to the entry's type for its organization, else for every organization."""
         of_type = self._mappings.activities
         mapped = of_type.get((entry.activity_type_id, entry.organization_id)) if entry.organization_id else None
         mapped = mapped if mapped is not None else of_type.get((entry.activity_type_id, None))
         kind = f"type {entry.activity_name or entry.activity_type_id}" if entry.activity_type_id else "no type"
         if mapped is None:
-            return Problem(Reason.UNMAPPED_ACTIVITY, f"Bookings with {kind} have no Kimai activity.")
+            return AssignmentProblem(Reason.UNMAPPED_ACTIVITY, f"Bookings with {kind} have no Kimai activity.")
         activity = self._activities.get(mapped)
         if activity is None:
-            return Problem(
+            return AssignmentProblem(
                 Reason.UNMAPPED_ACTIVITY, f"Bookings with {kind} go to Kimai activity {mapped}, which is gone."
             )
         return activity
 
-    def project(self, entry: Entry) -> ProjectPlan | Problem:
+    def project(self, entry: Entry) -> ProjectPlan | AssignmentProblem:
         """The project by the strategy, found by its number, or the plan to create it."""
         policy = self._policies.of(entry.decided_id)
         if policy.project_strategy is ProjectStrategy.FIXED:
             return self._fixed_project(policy.fixed_project)
         if not entry.ticket_known:
-            return Problem(
+            return AssignmentProblem(
                 Reason.UNKNOWN_TICKET, f"Ticket {entry.ticket_id} of booking {entry.source_id} is unreadable."
             )
         customer = self._customer(entry)
-        if isinstance(customer, Problem):
+        if isinstance(customer, AssignmentProblem):
             return customer
         number, name = _project_identity(policy.project_strategy, entry, customer)
         existing = self._projects_by_number.get(number)
@@ -160,7 +160,7 @@ class Resolver:
             return self._planned(existing)
         wanted = f"{customer.name} ({customer.id or 'new'})"
         text = f"Project {number} belongs to customer {existing.customer_id}, not to {wanted}: move it in Kimai."
-        return Problem(Reason.UNMAPPED_CUSTOMER, text)
+        return AssignmentProblem(Reason.UNMAPPED_CUSTOMER, text)
 
     def project_id(self, number: str) -> int | None:
         """The project that has this number, if it exists."""
@@ -190,12 +190,12 @@ class Resolver:
             )
         return (*found, *_project_obstacles(project, activity, today)) if project else tuple(found)
 
-    def _fixed_project(self, wanted: str) -> ProjectPlan | Problem:
+    def _fixed_project(self, wanted: str) -> ProjectPlan | AssignmentProblem:
         project = self._projects_by_number.get(wanted)
         if project is None and wanted.isdecimal():
             project = self._projects.get(int(wanted))
         if project is None:
-            return Problem(
+            return AssignmentProblem(
                 Reason.UNMAPPED_CUSTOMER, f"ZK_FIXED_PROJECT={wanted!r} is no project number or id in Kimai."
             )
         return self._planned(project)
@@ -207,7 +207,7 @@ class Resolver:
         )
         return ProjectPlan(project.id, project.number or "", project.name, plan)
 
-    def _customer(self, entry: Entry) -> CustomerPlan | Problem:
+    def _customer(self, entry: Entry) -> CustomerPlan | AssignmentProblem:
         organization = entry.organization_id or 0
         number = f"{CUSTOMER_PREFIX}{organization}"
         mapped = self._mappings.customers.get(organization)
@@ -215,7 +215,7 @@ class Resolver:
             customer = self._customers.get(mapped)
             if customer is None:
                 text = f"{entry.organization_name or organization} is mapped to customer {mapped}, which is gone."
-                return Problem(Reason.UNMAPPED_CUSTOMER, text)
+                return AssignmentProblem(Reason.UNMAPPED_CUSTOMER, text)
             return CustomerPlan(customer.id, customer.number or "", customer.name)
         existing = self._customers_by_number.get(number)
         if existing is not None:
@@ -230,18 +230,18 @@ class Resolver:
             return CustomerPlan(namesakes[0].id, namesakes[0].number or "", namesakes[0].name)
         which = "a customer" if len(namesakes) == 1 else f"{len(namesakes)} customers"
         text = f"Kimai has {which} of the name {name} already: {_listed(namesakes)}. Take one of them, or a new one?"
-        return Problem(Reason.UNMAPPED_CUSTOMER, text)
+        return AssignmentProblem(Reason.UNMAPPED_CUSTOMER, text)
 
-    def _new_project(self, number: str, name: str, customer: CustomerPlan) -> ProjectPlan | Problem:
+    def _new_project(self, number: str, name: str, customer: CustomerPlan) -> ProjectPlan | AssignmentProblem:
         if len(number) > PROJECT_NUMBER_LENGTH:
             limit = f"Kimai takes {PROJECT_NUMBER_LENGTH} characters"
             text = f"Project number {number} is too long ({limit}): choose another ZK_PROJECT_STRATEGY."
-            return Problem(Reason.UNMAPPED_CUSTOMER, text)
+            return AssignmentProblem(Reason.UNMAPPED_CUSTOMER, text)
         namesakes = [row for row in _namesakes(self._projects_by_name, name) if row.customer_id == customer.id]
         if namesakes:
             remedy = f"give it the number {number} in Kimai to have it used, or rename it to have another one made."
             text = f"Customer {customer.name} has a project of this name already: {_listed(namesakes)}; {remedy}"
-            return Problem(Reason.UNMAPPED_CUSTOMER, text)
+            return AssignmentProblem(Reason.UNMAPPED_CUSTOMER, text)
         return ProjectPlan(None, number, name, customer)
 
 

@@ -8,8 +8,8 @@ from itertools import product
 from typing import ClassVar, TypeVar
 
 from zk_pipeline.domain.mapping import Mappings
-from zk_pipeline.domain.names import AmbiguousNameError, NamedItem, NameIndex, fold, several, shown
-from zk_pipeline.domain.people import People, label
+from zk_pipeline.domain.names import AmbiguousNameError, NamedItem, NameIndex, ambiguous_name, fold, quoted
+from zk_pipeline.domain.people import UserMatcher, label
 from zk_pipeline.domain.records import (
     Activity,
     ActivityType,
@@ -34,7 +34,7 @@ _Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class LineProblem:
     """What is wrong with a line, 0 being no line: a sentence with place, value and remedy, and these by themselves."""
 
     text: str
@@ -42,7 +42,7 @@ class Problem:
     column: str = ""
     value: str = ""
 
-    def on_line(self, number: int) -> "Problem":
+    def on_line(self, number: int) -> "LineProblem":
         """The same, found on this line of a file."""
         return replace(self, line=number, text=f"Line {number}, {self.text}")
 
@@ -54,7 +54,7 @@ MOST_TOLD = 100
 class MappingError(Exception):
     """Mapping lines that cannot be taken over; the message has a sentence for each of the first problems."""
 
-    def __init__(self, *problems: Problem) -> None:
+    def __init__(self, *problems: LineProblem) -> None:
         told = [problem.text for problem in problems[:MOST_TOLD]]
         more = len(problems) - len(told)
         super().__init__("\n".join([*told, *([f"And {more} more lines like these."] if more else [])]))
@@ -142,7 +142,7 @@ class Vocabulary:
     def __init__(self, source: SourceDirectory, target: TargetDirectory, unlisted: Iterable[int] = ()) -> None:
         """`unlisted` are agents with bookings whom the source no longer has."""
         self._source, self._target = source, target
-        self._people: tuple[Mappings, People] | None = None
+        self._people: tuple[Mappings, UserMatcher] | None = None
         known = {row.id for row in source.agents}
         gone = (Agent(id_, "", "", f"agent {id_}", active=False) for id_ in unlisted if id_ not in known)
         agents = [_agent(row) for row in (*source.agents, *gone)]
@@ -169,7 +169,7 @@ class Vocabulary:
                 organization = _in_column("zammad", self._organizations.find, zammad)
                 return CustomerMapping(organization, _in_column("kimai", self._customers.find, kimai))
             case _:
-                raise of_column("kind", kind, f"{shown(kind)} is no kind; write one of {', '.join(Kind)}.")
+                raise of_column("kind", kind, f"{quoted(kind)} is no kind; write one of {', '.join(Kind)}.")
 
     def line(self, mapping: AnyMapping) -> MappingLine:
         """The line that means this mapping and nothing else."""
@@ -215,21 +215,21 @@ class Vocabulary:
             case Kind.CUSTOMER:
                 return CustomerMapping(_in_column("zammad", self._organizations.find, zammad), None).key
             case _:
-                raise of_column("kind", kind, f"{shown(kind)} is no kind; write one of {', '.join(Kind)}.")
+                raise of_column("kind", kind, f"{quoted(kind)} is no kind; write one of {', '.join(Kind)}.")
 
-    def _shared(self, mapping: AnyMapping, after: Mappings) -> Problem | None:
+    def _shared(self, mapping: AnyMapping, after: Mappings) -> LineProblem | None:
         """Why a mapping gives two agents one user, with all mappings as they are then; `None` where it does not."""
         if not isinstance(mapping, UserMapping) or not isinstance(mapping.agent, int):
             return None
         if self._people is None or self._people[0] != after:
-            self._people = after, People(self._target.users, self._source.agents, after.users, after.carried)
+            self._people = after, UserMatcher(self._target.users, self._source.agents, after.users, after.carried)
         others = self._people[1].others(mapping.kimai_user_id, mapping.agent)
         if not others:
             return None
         user, agent = self._users.label(mapping.kimai_user_id), self._agents.label(mapping.agent)
         remedy = "If they are one person, say so (zk: --shared, API: shared=true); else name another user"
         text = f"column kimai: {user} would get the time of {agent} and of {', '.join(map(label, others))}. {remedy}."
-        return Problem(text, 0, "kimai", self._users.texts(mapping.kimai_user_id)[0])
+        return LineProblem(text, 0, "kimai", self._users.texts(mapping.kimai_user_id)[0])
 
     def require_unshared(
         self, stored: Mappings, numbered: Sequence[tuple[int, AnyMapping]], changed: Container[Hashable]
@@ -273,7 +273,7 @@ class Vocabulary:
         if len(meanings) == 1:
             return next(iter(meanings))
         if meanings:
-            raise several(value, list(meanings.values()))
+            raise ambiguous_name(value, list(meanings.values()))
         type_value, at, organization = value.partition("@")
         if at and self._types.fitting(type_value):
             raise self._scopes.nothing(organization)
@@ -305,7 +305,7 @@ def _in_column(column: str, find: Callable[[str], _Found], value: str) -> _Found
     if not value.strip():
         raise of_column(column, value, "the value is missing; write a name or an id.")
     if len(value) > LONGEST_VALUE:
-        raise of_column(column, value, f"{shown(value)} is longer than any name; write a name or an id.")
+        raise of_column(column, value, f"{quoted(value)} is longer than any name; write a name or an id.")
     try:
         return find(value)
     except AmbiguousNameError as error:
@@ -314,7 +314,7 @@ def _in_column(column: str, find: Callable[[str], _Found], value: str) -> _Found
 
 def of_column(column: str, value: str, sentence: str) -> MappingError:
     """The error of a value in a column; `sentence` says what is wrong and what to write."""
-    return MappingError(Problem(f"column {column}: {sentence}", 0, column, value[:LONGEST_VALUE]))
+    return MappingError(LineProblem(f"column {column}: {sentence}", 0, column, value[:LONGEST_VALUE]))
 
 
 def _agent(row: Agent) -> NamedItem[int]:

@@ -213,11 +213,11 @@ class NameIndex(Generic[Key]):
         if not things:
             raise self.nothing(value)
         if len(things) > 1:
-            raise several(value, [thing.label for thing in things])
+            raise ambiguous_name(value, [thing.label for thing in things])
         text = fold(value)
         if not any(things[0] in self._meanings.get(exact, ()) for exact in (text, _FRACTION.sub("", text))):
             remedy = f"but not to the letter; write id:{things[0].key} if you mean that"
-            raise AmbiguousNameError(f"{shown(value)} may be {things[0].label}, {remedy}.")
+            raise AmbiguousNameError(f"{quoted(value)} may be {things[0].label}, {remedy}.")
         return things[0].key
 
     def texts(self, key: Key) -> list[str]:
@@ -244,24 +244,24 @@ class NameIndex(Generic[Key]):
 
     def nothing(self, value: str) -> AmbiguousNameError:
         """That nothing fits the value, with the names that come nearest."""
-        names = ", ".join(self._names[name] for name in nearest(value, self._names, limit=_NEAREST))
+        names = ", ".join(self._names[name] for name in nearest_names(value, self._names, limit=_NEAREST))
         remedy = f"the nearest: {names}" if names else "no other is known"
-        return AmbiguousNameError(f"no {self._noun} in {self._system} fits {shown(value)}; {remedy}.")
+        return AmbiguousNameError(f"no {self._noun} in {self._system} fits {quoted(value)}; {remedy}.")
 
 
-def several(value: str, labels: Sequence[str]) -> AmbiguousNameError:
+def ambiguous_name(value: str, labels: Sequence[str]) -> AmbiguousNameError:
     """That several things fit the value, and how to name one of them."""
     more = f" and {len(labels) - _LISTED} more" if len(labels) > _LISTED else ""
     fits = f"fits {len(labels)} things: {', '.join(labels[:_LISTED])}{more}"
-    return AmbiguousNameError(f"{shown(value)} {fits}; write ids instead of names, as in id:7.")
+    return AmbiguousNameError(f"{quoted(value)} {fits}; write ids instead of names, as in id:7.")
 
 
-def nearest(value: str, folded: Iterable[str], *, limit: int, least: int = 0) -> list[str]:
+def nearest_names(value: str, folded: Iterable[str], *, limit: int, least: int = 0) -> list[str]:
     """Those of these folded names that come nearest to a value, best first, and are at least so like it, of 100."""
     found = process.extract(fold(value), list(folded), scorer=fuzz.WRatio, limit=limit, score_cutoff=least)
     return [name for name, *_ in found]
 
 
-def shown(value: str) -> str:
+def quoted(value: str) -> str:
     """A value as messages show it."""
     return repr(value if len(value) <= _SHOWN_LETTERS else f"{value[:_SHOWN_LETTERS]}…")

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from zk_pipeline.domain.corrections import ZERO, CorrectionGroup, Movement, Netted
+from zk_pipeline.domain.corrections import ZERO, CorrectionGroup, NettingInput, NettingResult
 from zk_pipeline.domain.entries import Entry, SyncStatus
 from zk_pipeline.domain.instants import day_start, duration, floor_to_grid, local_day
 from zk_pipeline.domain.markers import marker, without_markers
@@ -26,7 +26,7 @@ from zk_pipeline.domain.records import (
 # Placement: where on its day a booking is put. The source knows when it was typed, not when the work was done.
 
 
-class Span(NamedTuple):
+class TimeSpan(NamedTuple):
     """A begin and an end, in UTC."""
 
     begin: datetime
@@ -34,7 +34,7 @@ class Span(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Unplaced:
+class PlacementRequest:
     """A booking that needs a place. Those of one agent and work day may influence each other."""
 
     id: int
@@ -43,7 +43,7 @@ class Unplaced:
     length: timedelta
 
 
-def place(bookings: Iterable[Unplaced], policy: Policy) -> Mapping[int, Span]:
+def place(bookings: Iterable[PlacementRequest], policy: Policy) -> Mapping[int, TimeSpan]:
     """Give each booking its place by the policy; deterministic whatever the order of the input.
 
     Sequential placement needs all bookings of an agent's day to be given together.
@@ -56,7 +56,9 @@ def place(bookings: Iterable[Unplaced], policy: Policy) -> Mapping[int, Span]:
     return {booking.id: _starting_on_grid(booking, policy) for booking in ordered}
 
 
-def free_span(wanted: Span, taken: Sequence[Span], within: Window, latest_end: datetime | None) -> Span | None:
+def free_span(
+    wanted: TimeSpan, taken: Sequence[TimeSpan], within: Window, latest_end: datetime | None
+) -> TimeSpan | None:
     """The free place of the same length nearest to the wanted one, for a target that forbids overlaps or future times.
 
     Later places are preferred unless `latest_end`, taken down to its minute, forbids them; the search stays `within`
@@ -70,10 +72,10 @@ def free_span(wanted: Span, taken: Sequence[Span], within: Window, latest_end: d
         if gap.end - gap.begin >= length
     ]
     begin = min(begins, key=lambda begin: (begin < wanted.begin, abs(begin - wanted.begin)), default=None)
-    return None if begin is None else Span(begin, begin + length)
+    return None if begin is None else TimeSpan(begin, begin + length)
 
 
-def _gaps(taken: Sequence[Span], start: datetime, end: datetime) -> Iterator[Span]:
+def _gaps(taken: Sequence[TimeSpan], start: datetime, end: datetime) -> Iterator[TimeSpan]:
     """The free spans between `start` and `end`, in order."""
     for span in sorted(taken):
         if span.end <= start:
@@ -81,33 +83,33 @@ def _gaps(taken: Sequence[Span], start: datetime, end: datetime) -> Iterator[Spa
         if span.begin >= end:
             break
         if span.begin > start:
-            yield Span(start, span.begin)
+            yield TimeSpan(start, span.begin)
         start = span.end
     if start < end:
-        yield Span(start, end)
+        yield TimeSpan(start, end)
 
 
-def _starting_on_grid(booking: Unplaced, policy: Policy) -> Span:
+def _starting_on_grid(booking: PlacementRequest, policy: Policy) -> TimeSpan:
     begin = floor_to_grid(booking.created_at, policy.grid_minutes, policy.zone)
-    return Span(begin, begin + booking.length)
+    return TimeSpan(begin, begin + booking.length)
 
 
-def _ending_at_booking(booking: Unplaced, policy: Policy) -> Span:
+def _ending_at_booking(booking: PlacementRequest, policy: Policy) -> TimeSpan:
     end = booking.created_at.astimezone(UTC).replace(second=0, microsecond=0)
     begin = max(end - booking.length, day_start(local_day(booking.created_at, policy.zone), policy.zone))
-    return Span(begin, begin + booking.length)
+    return TimeSpan(begin, begin + booking.length)
 
 
-def _one_after_another(ordered: Sequence[Unplaced], policy: Policy) -> dict[int, Span]:
+def _one_after_another(ordered: Sequence[PlacementRequest], policy: Policy) -> dict[int, TimeSpan]:
     """From the opening of the day on; what would begin after midnight is put at the end of its work day instead."""
     cursors: dict[tuple[int, date], datetime] = {}
-    spans: dict[int, Span] = {}
+    spans: dict[int, TimeSpan] = {}
     for booking in ordered:
         day = local_day(booking.created_at, policy.zone)
         opening = datetime.combine(day, policy.day_start, tzinfo=policy.zone).astimezone(UTC)
         latest = max(day_start(day + timedelta(days=1), policy.zone) - booking.length, opening)
         begin = min(cursors.get((booking.agent_id, day), opening), latest)
-        spans[booking.id] = Span(begin, begin + booking.length)
+        spans[booking.id] = TimeSpan(begin, begin + booking.length)
         cursors[booking.agent_id, day] = begin + booking.length
     return spans
 
@@ -135,7 +137,7 @@ class Normalizer:
         self,
         bookings: Sequence[TimeAccounting],
         tickets: Mapping[int, Ticket],
-        netted: Mapping[int, Netted],
+        netted: Mapping[int, NettingResult],
         moved: Mapping[int, int] | None = None,
     ) -> list[Entry]:
         """The entries of these bookings, one each, in order of their ids.
@@ -145,9 +147,9 @@ class Normalizer:
         own tickets were merged.
         """
         left = {row.id: netted.get(row.id) or self._uncorrected(row) for row in bookings}
-        unplaced: dict[Policy, list[Unplaced]] = {}
+        unplaced: dict[Policy, list[PlacementRequest]] = {}
         for row in bookings:
-            one = Unplaced(row.id, row.agent_id, row.created_at, duration(left[row.id].minutes))
+            one = PlacementRequest(row.id, row.agent_id, row.created_at, duration(left[row.id].minutes))
             unplaced.setdefault(self._policies.of(row.decided_id), []).append(one)
         spans = {id_: span for policy, rows in unplaced.items() for id_, span in place(rows, policy).items()}
         ordered = sorted(bookings, key=lambda row: row.id)
@@ -170,11 +172,13 @@ class Normalizer:
             activity_name=kind.name if kind else entry.activity_name,
         )
 
-    def _uncorrected(self, row: TimeAccounting) -> Netted:
+    def _uncorrected(self, row: TimeAccounting) -> NettingResult:
         minutes = minutes_of(row, self._policies.of(row.decided_id))
-        return Netted(max(minutes, ZERO), max(-minutes, ZERO))
+        return NettingResult(max(minutes, ZERO), max(-minutes, ZERO))
 
-    def _entry(self, row: TimeAccounting, ticket_id: int, ticket: Ticket | None, left: Netted, span: Span) -> Entry:
+    def _entry(
+        self, row: TimeAccounting, ticket_id: int, ticket: Ticket | None, left: NettingResult, span: TimeSpan
+    ) -> Entry:
         policy = self._policies.of(row.decided_id)
         agent = self._agents.get(row.agent_id)
         organization = self._organizations.get(ticket.organization_id) if ticket and ticket.organization_id else None
@@ -253,19 +257,19 @@ def minutes_of(row: TimeAccounting, policy: Policy) -> Decimal:
     return row.units * policy.minutes_per_unit
 
 
-def movement(row: TimeAccounting, policy: Policy) -> Movement:
+def movement(row: TimeAccounting, policy: Policy) -> NettingInput:
     """A booking as netting sees it."""
     group = CorrectionGroup(row.ticket_id, row.agent_id, row.type_id)
-    return Movement(row.id, group, row.created_at, minutes_of(row, policy))
+    return NettingInput(row.id, group, row.created_at, minutes_of(row, policy))
 
 
-def _status(left: Netted) -> SyncStatus:
+def _status(left: NettingResult) -> SyncStatus:
     if left.minutes > 0:
         return SyncStatus.PENDING
     return SyncStatus.CORRECTION_OPEN if left.open_minutes else SyncStatus.EXCLUDED
 
 
-def _trace(row: TimeAccounting, ticket_id: int, left: Netted, policy: Policy) -> dict[str, str]:
+def _trace(row: TimeAccounting, ticket_id: int, left: NettingResult, policy: Policy) -> dict[str, str]:
     trace = {
         "booked_minutes": f"{row.units} units of {policy.minutes_per_unit} minutes",
         "entry_date": f"local day of created_at in {policy.zone.key}",

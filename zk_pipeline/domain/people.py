@@ -10,7 +10,7 @@ from zk_pipeline.domain.records import Agent, TargetUser
 _Person = TypeVar("_Person")
 
 
-class People:
+class UserMatcher:
     """Finds users of the target for agents.
 
     A mapping decides: `mapped` has users by the agent's id, or by the address of one who was not known when it was set.

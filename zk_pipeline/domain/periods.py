@@ -97,7 +97,7 @@ def fingerprint(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def month_named(text: str) -> date:
+def parse_month(text: str) -> date:
     """The first day of a month that is written as `2025-08`. Raises `MonthError`."""
     found = _MONTH.fullmatch(text.strip())
     if found is None or int(found[1]) not in _YEARS:
@@ -147,7 +147,7 @@ def booking_day(today: date, is_closed: Callable[[date], bool]) -> date:
     raise MonthError("No day is open to book an adjustment on. Correct ZK_LOCKED_BEFORE.")
 
 
-def may_close(month: date, totals: StatementTotals, today: date, *, with_waiting: bool = False) -> list[str]:
+def closing_obstacles(month: date, totals: StatementTotals, today: date, *, with_waiting: bool = False) -> list[str]:
     """Why a month may not be closed, as sentences with the remedy; none when it may.
 
     `with_waiting` closes it although bookings wait for people: what comes of them later is booked in an open period.

@@ -6,16 +6,16 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from zk_pipeline.domain.adjustments import Adjustment, Owed
+from zk_pipeline.domain.adjustments import Adjustment, OutstandingAdjustment
 from zk_pipeline.domain.decision import Action, Difference, Owned, Status
 from zk_pipeline.domain.entries import Entry
 from zk_pipeline.domain.ledger import Desired, LedgerRow, Original
 from zk_pipeline.domain.mapping import CustomerPlan, ProjectPlan
 from zk_pipeline.domain.matching import Candidate
-from zk_pipeline.domain.normalize import Span
+from zk_pipeline.domain.normalize import TimeSpan
 from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
 from zk_pipeline.domain.records import TargetServer, Timesheet
-from zk_pipeline.domain.rounding import ANY, Answer, Forecast, Rounding
+from zk_pipeline.domain.rounding import ANY, Forecast, Rounding, RoundingSample
 
 MERGE = "merge:"
 """How the keys begin of questions about merged tickets: they stand beside the lines of their bookings."""
@@ -26,7 +26,7 @@ class Draft:
     """Everything that a write needs; `span` is where the time sheet will be put."""
 
     desired: Desired
-    span: Span
+    span: TimeSpan
     project: ProjectPlan
     description: str
     tags: tuple[str, ...]
@@ -49,7 +49,7 @@ class Draft:
         customer = CustomerPlan(**project.pop("customer"))
         return cls(
             desired=Desired.from_json(value["desired"]),
-            span=Span(datetime.fromisoformat(value["begin"]), datetime.fromisoformat(value["end"])),
+            span=TimeSpan(datetime.fromisoformat(value["begin"]), datetime.fromisoformat(value["end"])),
             project=ProjectPlan(**project, customer=customer),
             description=value["description"],
             tags=tuple(value["tags"]),
@@ -80,7 +80,7 @@ class Result:
     draft: Draft | None = None
     facts_hash: str = ""
     decided: str = ""
-    owed: Owed | None = None
+    owed: OutstandingAdjustment | None = None
     again: bool = False
     reducible: bool = False
     rounding_minutes: Decimal | None = None
@@ -96,7 +96,7 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Survivor:
+class SurvivingTicket:
     """The ticket into which that of a booking was merged.
 
     The evidence is an article of the merged ticket with which time was booked: it lies on the surviving one now.
@@ -142,8 +142,8 @@ class DayInputs:
     adjusted: Mapping[str, Sequence[Adjustment]] = field(default_factory=dict[str, Sequence[Adjustment]])
     originals: Mapping[str, Original] = field(default_factory=dict[str, Original])
     reducible: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
-    survivors: Mapping[str, Survivor] = field(default_factory=dict[str, Survivor])
-    answers: Sequence[Answer] = ()
+    survivors: Mapping[str, SurvivingTicket] = field(default_factory=dict[str, SurvivingTicket])
+    answers: Sequence[RoundingSample] = ()
     locked_as: Mapping[int, Owned] = field(default_factory=dict[int, Owned])
 
     def bound_to(self, source_id: str) -> int | None:

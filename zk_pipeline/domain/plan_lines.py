@@ -13,11 +13,11 @@ from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.ledger import LedgerRow, PushState
 from zk_pipeline.domain.markers import marked_ids
 from zk_pipeline.domain.matching import Candidate, Match, Matches, Tier
-from zk_pipeline.domain.normalize import Span
+from zk_pipeline.domain.normalize import TimeSpan
 from zk_pipeline.domain.plan import DayInputs, Draft, Result
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Timesheet
-from zk_pipeline.domain.write_protection import Locks
+from zk_pipeline.domain.write_protection import WriteProtection
 
 # Copies: time sheets with the marker of a booking that has another one, asked about on the day on which each lies.
 #
@@ -28,26 +28,26 @@ _WITHIN_REACH = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class TimesheetCopy:
     """A time sheet, and the booking whose marker it carries."""
 
     source_id: str
     sheet: Timesheet
 
 
-def of_day(matches: Matches, situation: DayInputs, zone: ZoneInfo) -> list[Copy]:
+def of_day(matches: Matches, situation: DayInputs, zone: ZoneInfo) -> list[TimesheetCopy]:
     """The copies that lie on the day, each once: of the day's own bookings, and of those of other days.
 
     One whose begin cannot be read may lie anywhere; it is asked about together with its booking.
     """
-    found: dict[int, Copy] = {}
+    found: dict[int, TimesheetCopy] = {}
     for source_id, match in matches.by_source.items():
         for row in match.clones:
             if "begin" in row.faults or local_day(row.begin, zone) == situation.day:
-                found.setdefault(row.id, Copy(source_id, row))
+                found.setdefault(row.id, TimesheetCopy(source_id, row))
     for source_id, row in matches.strays:
         if local_day(row.begin, zone) == situation.day and _is_copy(row, source_id, situation):
-            found.setdefault(row.id, Copy(source_id, row))
+            found.setdefault(row.id, TimesheetCopy(source_id, row))
     return [found[id_] for id_ in sorted(found)]
 
 
@@ -126,7 +126,7 @@ def changed_after_billing(
     return replace(line, text=" ".join(filter(None, (text, line.text))))
 
 
-def behind(veiled: Iterable[Timesheet], line: Result, entry: Entry) -> Result:
+def unless_unreadable(veiled: Iterable[Timesheet], line: Result, entry: Entry) -> Result:
     """The line, unless it would create a time sheet that may be there already: of that person, where that is known."""
     if line.action is not Action.CREATE or line.draft is None:
         return line
@@ -158,7 +158,7 @@ def in_place(draft: Draft, ours: Timesheet, decision: Decision) -> Draft:
     """The draft with the begin that the time sheet has, where placing it again is not what changes."""
     if decision.action is not Action.UPDATE or "begin" in decision.diff:
         return draft
-    return replace(draft, span=Span(ours.begin, ours.begin + timedelta(seconds=draft.desired.seconds)))
+    return replace(draft, span=TimeSpan(ours.begin, ours.begin + timedelta(seconds=draft.desired.seconds)))
 
 
 def is_parked(ledger: LedgerRow | None, prepared: CheckedDraft) -> bool:
@@ -243,7 +243,7 @@ def open_correction(entry: Entry, reducible: Sequence[str]) -> Result:
     return replace(line, facts_hash=stable_hash(facts) if partly else line.facts_hash, reducible=bool(reducible))
 
 
-def copy(found: Copy, situation: DayInputs, locks: Locks) -> Result:
+def copy_line(found: TimesheetCopy, situation: DayInputs, locks: WriteProtection) -> Result:
     """A copy of a booking's time sheet; one that is billed, or of a closed day, may only be kept."""
     sheet, original = found.sheet, situation.originals.get(found.source_id)
     locked = locks.why(sheet) or locks.why_day(situation.day)
@@ -265,7 +265,7 @@ def copy(found: Copy, situation: DayInputs, locks: Locks) -> Result:
     )
 
 
-def stray(source_id: str, row: Timesheet, decision: Decision, day: date) -> Result:
+def stray_line(source_id: str, row: Timesheet, decision: Decision, day: date) -> Result:
     """A time sheet of ours whose booking is not in the source."""
     return Result(
         day,

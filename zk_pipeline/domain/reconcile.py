@@ -6,26 +6,26 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from zk_pipeline.domain import plan_lines
-from zk_pipeline.domain.billing_balances import Accounts, with_owed
+from zk_pipeline.domain.billing_balances import BillingBalances, with_owed
 from zk_pipeline.domain.decision import Action, Decision, Status, changed_since, decide, decide_unwanted
 from zk_pipeline.domain.entries import Entry, SyncStatus, source_id_order, stable_hash
 from zk_pipeline.domain.instants import days_window, local_day, whole_seconds
 from zk_pipeline.domain.ledger import Desired, LedgerRow
-from zk_pipeline.domain.mapping import Assignment, Problem, ProjectPlan, Resolver
+from zk_pipeline.domain.mapping import Assignment, AssignmentProblem, ProjectPlan, Resolver
 from zk_pipeline.domain.matching import Match, Matches, MatchRequest, OwnershipIndex, Tier, match
-from zk_pipeline.domain.normalize import UNREADABLE, Span, free_span
-from zk_pipeline.domain.plan import DayInputs, Draft, Result, Survivor
+from zk_pipeline.domain.normalize import UNREADABLE, TimeSpan, free_span
+from zk_pipeline.domain.plan import DayInputs, Draft, Result, SurvivingTicket
 from zk_pipeline.domain.plausibility import typing_error
 from zk_pipeline.domain.policy import Policy
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.domain.resolutions import Resolution, resolved
-from zk_pipeline.domain.write_protection import Locks
+from zk_pipeline.domain.write_protection import WriteProtection
 
 # Merged tickets: the source leaves bookings on theirs, so people are offered to count them on the surviving one.
 
 
-def on_survivor(entry: Entry, survivor: Survivor) -> Entry:
+def on_survivor(entry: Entry, survivor: SurvivingTicket) -> Entry:
     """The entry as it would be billed on the surviving ticket."""
     return replace(
         entry,
@@ -41,7 +41,9 @@ def on_survivor(entry: Entry, survivor: Survivor) -> Entry:
     )
 
 
-def offer_survivor(entry: Entry, there: Entry, survivor: Survivor, *projects: ProjectPlan | Problem) -> Result | None:
+def offer_survivor(
+    entry: Entry, there: Entry, survivor: SurvivingTicket, *projects: ProjectPlan | AssignmentProblem
+) -> Result | None:
     """The question whether to move a booking, beside the booking's own line; none where it would be billed alike.
 
     `projects` are those of its own ticket and of the surviving one. Another number alone is no reason: texts that Kimai
@@ -69,8 +71,8 @@ def offer_survivor(entry: Entry, there: Entry, survivor: Survivor, *projects: Pr
     )
 
 
-def _billed_as(project: ProjectPlan | Problem) -> tuple[int | str, int | str]:
-    if isinstance(project, Problem):
+def _billed_as(project: ProjectPlan | AssignmentProblem) -> tuple[int | str, int | str]:
+    if isinstance(project, AssignmentProblem):
         return ("", project.text)
     return (project.customer.id or project.customer.number, project.id or project.number)
 
@@ -92,7 +94,7 @@ class Reconciler:
         self._connector = connector
         self._resolver = resolver
         self._policy = policy
-        self._accounts = Accounts(resolver, policy)
+        self._accounts = BillingBalances(resolver, policy)
 
     def day(self, situation: DayInputs, resolutions: Collection[Resolution] = ()) -> list[Result]:
         """The plan of one day: a line for each entry, then for each copy and each stray time sheet that lies on it.
@@ -114,26 +116,30 @@ class Reconciler:
         for entry in sorted(situation.entries, key=lambda entry: (entry.created_at, source_id_order(entry.source_id))):
             found = matches.by_source[entry.source_id]
             line = self._entry(entry, assignments[entry.source_id], found, situation)
-            lines.append(plan_lines.behind(veiled, line, entry) if veiled else line)
+            lines.append(plan_lines.unless_unreadable(veiled, line, entry) if veiled else line)
             lines.extend(self._moves(entry, situation))
         of_day = plan_lines.of_day(matches, situation, self._policy.zone)
-        lines.extend(plan_lines.copy(found, situation, self._locks(situation)) for found in of_day)
+        lines.extend(plan_lines.copy_line(found, situation, self._locks(situation)) for found in of_day)
         lines.extend(self._strays(matches, situation))
         lines.extend(self._vanished(situation))
         return lines
 
-    def _wanted(self, entry: Entry, assignment: Assignment | Problem) -> MatchRequest:
+    def _wanted(self, entry: Entry, assignment: Assignment | AssignmentProblem) -> MatchRequest:
         user = assignment.user if isinstance(assignment, Assignment) else self._resolver.user(entry)
         return MatchRequest(
             source_id=entry.source_id,
-            user_id=None if isinstance(user, Problem) or entry.sync_status is not SyncStatus.PENDING else user.id,
+            user_id=None
+            if isinstance(user, AssignmentProblem) or entry.sync_status is not SyncStatus.PENDING
+            else user.id,
             ticket_number=entry.ticket_number,
             day=entry.entry_date,
             seconds=whole_seconds(entry.time_minutes),
             text=f"{entry.ticket_number} {entry.ticket_title}",
         )
 
-    def _entry(self, entry: Entry, assignment: Assignment | Problem, found: Match, situation: DayInputs) -> Result:
+    def _entry(
+        self, entry: Entry, assignment: Assignment | AssignmentProblem, found: Match, situation: DayInputs
+    ) -> Result:
         ours = found.timesheet if found.tier is Tier.OURS else None
         bound = situation.bound_to(entry.source_id)
         if bound is not None and bound not in situation.gone and (ours is None or ours.id != bound):
@@ -149,7 +155,7 @@ class Reconciler:
             )
         if entry.sync_status is not SyncStatus.PENDING:
             return self._unwanted(entry, ours, situation)
-        if isinstance(assignment, Problem):
+        if isinstance(assignment, AssignmentProblem):
             status = Status.MISMATCH if ours else Status.MISSING
             return plan_lines.review(
                 entry, status, assignment.reason, assignment.text, kimai_id=ours.id if ours else None
@@ -267,7 +273,7 @@ class Reconciler:
             begin=entry.begin_at,
             seconds=seconds,
         )
-        span = Span(entry.begin_at, entry.begin_at + timedelta(seconds=seconds))
+        span = TimeSpan(entry.begin_at, entry.begin_at + timedelta(seconds=seconds))
         return Draft(desired, span, assignment.project, entry.description, entry.tags)
 
     def _moves(self, entry: Entry, situation: DayInputs) -> Iterable[Result]:
@@ -289,7 +295,7 @@ class Reconciler:
                 decision = self._decide_unwanted(source_id, row, situation)
                 if row.faults:
                     decision = Decision(Status.ORPHANED, Action.REVIEW, Reason.MALFORMED_TIMESHEET)
-                line = plan_lines.stray(source_id, row, decision, situation.day)
+                line = plan_lines.stray_line(source_id, row, decision, situation.day)
                 if decision.reason is Reason.BILLED:
                     line = with_owed(line, self._accounts.owed(source_id, situation.day, row, situation), situation)
                 yield line
@@ -330,8 +336,8 @@ class Reconciler:
         locks = self._locks(situation)
         return bool(locks.why(row)) or (day is not None and locks.is_closed(day))
 
-    def _locks(self, situation: DayInputs) -> Locks:
-        return Locks(self._policy.zone, situation.locked_before, situation.closed_months)
+    def _locks(self, situation: DayInputs) -> WriteProtection:
+        return WriteProtection(self._policy.zone, situation.locked_before, situation.closed_months)
 
     def _placed(self, lines: Iterable[Result], situation: DayInputs) -> list[Result]:
         """Move creates to where the target's rules allow them; what is already there keeps its place."""
@@ -359,9 +365,9 @@ class Reconciler:
         return placed
 
 
-def _taken(timesheets: Iterable[Timesheet]) -> dict[int, list[Span]]:
-    spans: dict[int, list[Span]] = {}
+def _taken(timesheets: Iterable[Timesheet]) -> dict[int, list[TimeSpan]]:
+    spans: dict[int, list[TimeSpan]] = {}
     for row in timesheets:
         if row.end is not None:
-            spans.setdefault(row.user_id, []).append(Span(row.begin, row.end))
+            spans.setdefault(row.user_id, []).append(TimeSpan(row.begin, row.end))
     return spans

@@ -58,7 +58,7 @@ Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class PersonIdentifiers:
     """What a person is called: e-mail address, and the names and logins that go with it."""
 
     email: str
@@ -91,7 +91,7 @@ class Erased:
     words: tuple[int, ...]
 
 
-def erased(identity: Identity, salt: str) -> Erased:
+def erased_person(identity: PersonIdentifiers, salt: str) -> Erased:
     """The hashes of a person, and the pseudonym, which is the same each time for one address and salt."""
     mail = _hash(salt, identity.email)
     spoken = identity.full_names
@@ -109,7 +109,7 @@ def erased(identity: Identity, salt: str) -> Erased:
 class Finder:
     """Says whether a value names a person whose names are known: by address or full name, anywhere in it."""
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: PersonIdentifiers) -> None:
         names = "|".join(r"[\W_]{1,4}".join(map(re.escape, words)) for words in identity.full_names)
         mail = re.escape(_comparable(identity.email))
         # What goes on with a letter, a hyphen or a double surname is somebody else.

@@ -34,13 +34,13 @@ Traffic = Mapping[tuple[str, str], Tally]
 NOTHING = Tally((0,) * (len(BOUNDS) + 1), 0.0)
 
 
-def single(seconds: float) -> Tally:
+def tally_of(seconds: float) -> Tally:
     """One request that took so long."""
     place = bisect_left(BOUNDS, seconds)
     return Tally(tuple(int(number == place) for number in range(len(BOUNDS) + 1)), seconds)
 
 
-def together(parts: Iterable[Traffic]) -> dict[tuple[str, str], Tally]:
+def merged_traffic(parts: Iterable[Traffic]) -> dict[tuple[str, str], Tally]:
     """The traffic of all parts."""
     total: dict[tuple[str, str], Tally] = {}
     for part in parts:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.plan import Result
 from zk_pipeline.domain.reasons import Reason
-from zk_pipeline.domain.write_protection import Locks
+from zk_pipeline.domain.write_protection import WriteProtection
 
 
 class Choice(StrEnum):
@@ -126,7 +126,9 @@ def stands(choice: Choice, status: Status) -> bool:
     return choice is Choice.IGNORE or (choice is Choice.KEEP and status is not Status.MISMATCH)
 
 
-def resolved(lines: Iterable[Result], resolutions: Iterable[Resolution], locks: Locks | None = None) -> list[Result]:
+def resolved(
+    lines: Iterable[Result], resolutions: Iterable[Resolution], locks: WriteProtection | None = None
+) -> list[Result]:
     """The plan with the decisions applied that still fit; each line whose facts changed stays open.
 
     On a closed day only decisions that write nothing hold.
@@ -164,7 +166,9 @@ def outcome(reason: Reason, status: Status, choice: Choice, *, drafted: bool, cl
     return Action.NONE if choice in _LEAVES_THE_TIMESHEET else Action(choice)
 
 
-def _resolved(line: Result, decisions: Mapping[tuple[str, Reason, str], Resolution], locks: Locks | None) -> Result:
+def _resolved(
+    line: Result, decisions: Mapping[tuple[str, Reason, str], Resolution], locks: WriteProtection | None
+) -> Result:
     if line.action is not Action.REVIEW or line.reason is None:
         return line
     decision = decisions.get((line.key, line.reason, line.facts_hash))

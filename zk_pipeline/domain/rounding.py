@@ -20,7 +20,7 @@ FAR_AWAY = 3600
 """Seconds; a time sheet that lies so far from where it was sent to was placed there later."""
 
 
-class Times(NamedTuple):
+class TimesheetTimes(NamedTuple):
     """Begin and end in seconds since 1970, and the duration, which the target's breaks and rounding set apart."""
 
     begin: int
@@ -28,7 +28,7 @@ class Times(NamedTuple):
     duration: int
 
     @classmethod
-    def of(cls, row: Timesheet) -> "Times":
+    def of(cls, row: Timesheet) -> "TimesheetTimes":
         """The times that a time sheet shows."""
         begin = int(row.begin.timestamp())
         return cls(begin, int(row.end.timestamp()) if row.end else begin + row.duration_seconds, row.duration_seconds)
@@ -45,7 +45,7 @@ class Rounding:
     @classmethod
     def seen_in(cls, rows: Iterable[Timesheet]) -> "Rounding":
         """What these rows leave possible: a value that the target returned beside a step was not rounded to it."""
-        seen = zip(*(Times.of(row) for row in rows), strict=True)
+        seen = zip(*(TimesheetTimes.of(row) for row in rows), strict=True)
         return cls(*(tuple(step for step in STEPS if _all_on(step, values)) for values in seen))
 
     def explains(self, begin: datetime, seconds: int, row: Timesheet) -> bool:
@@ -55,7 +55,7 @@ class Rounding:
         on a step stays: an hour from nine to ten is never made anything else. A break is no rounding: it lies between
         begin and end, and what is left of them has the length.
         """
-        sent, shown, pause = int(begin.timestamp()), Times.of(row), row.break_seconds
+        sent, shown, pause = int(begin.timestamp()), TimesheetTimes.of(row), row.break_seconds
         return (
             _may_become(sent, shown.begin, self.begin)
             and _may_become(sent + seconds + pause, shown.end, self.end)
@@ -63,15 +63,15 @@ class Rounding:
         )
 
 
-class Answer(NamedTuple):
+class RoundingSample(NamedTuple):
     """A begin and a length in seconds that were sent, and what the target made of them."""
 
     begin: int
     seconds: int
-    made: Times
+    made: TimesheetTimes
 
 
-class Rule(NamedTuple):
+class RoundingRule(NamedTuple):
     """Settings of the target's rounding: the mode, and the steps in minutes, 0 for none."""
 
     mode: str
@@ -85,7 +85,7 @@ class Rule(NamedTuple):
         return _rounded(_rounded(begin + seconds, self.end, self.mode) - first, self.duration, self.mode)
 
 
-DEFAULT = Rule("default", 1, 1, 0)
+DEFAULT = RoundingRule("default", 1, 1, 0)
 """What a Kimai does of which nobody changed the settings."""
 
 
@@ -96,11 +96,11 @@ class Forecast:
     Where none fits, it is taken to add as much as it did before (`added`, in seconds).
     """
 
-    rules: tuple[Rule, ...] = (DEFAULT,)
+    rules: tuple[RoundingRule, ...] = (DEFAULT,)
     added: int = 0
 
     @classmethod
-    def of(cls, nearer: Iterable[Sequence[Answer]]) -> "Forecast":
+    def of(cls, nearer: Iterable[Sequence[RoundingSample]]) -> "Forecast":
         """By the first of these groups of answers that some settings explain; the last one is the booking's own."""
         groups = list(nearer)
         for answers in filter(None, groups):
@@ -120,24 +120,24 @@ class Forecast:
 
 
 class _Fits(Protocol):
-    def __call__(self, answer: Answer, step: int, mode: str) -> bool: ...
+    def __call__(self, answer: RoundingSample, step: int, mode: str) -> bool: ...
 
 
 @lru_cache(maxsize=16)
-def _rules_behind(answers: frozenset[Answer], *, in_place: bool = False) -> tuple[Rule, ...]:
+def _rules_behind(answers: frozenset[RoundingSample], *, in_place: bool = False) -> tuple[RoundingRule, ...]:
     """The settings that explain all answers. A part that was never seen to be rounded is taken not to be."""
-    found: list[Rule] = []
+    found: list[RoundingRule] = []
     for mode in MODES:
         begins = _steps([answer for answer in answers if not _is_far(answer)], _begin_fits, mode, (1, 0))
         ends = _steps(answers, _end_fits_in_place if in_place else _end_fits, mode, (1, 0))
         durations = _steps(answers, _duration_fits, mode, (0, 1))
-        found.extend(Rule(mode, *steps) for steps in product(begins, ends, durations))
+        found.extend(RoundingRule(mode, *steps) for steps in product(begins, ends, durations))
         if found and max(found[0][1:]) <= 1:
             return (found[0],)
     return tuple(found)
 
 
-def _steps(answers: Iterable[Answer], fits: _Fits, mode: str, plain: tuple[int, int]) -> tuple[int, ...]:
+def _steps(answers: Iterable[RoundingSample], fits: _Fits, mode: str, plain: tuple[int, int]) -> tuple[int, ...]:
     """The steps of one part that explain all answers: a plain one alone, else those that round."""
     rows = list(answers)
     for step in plain:
@@ -146,25 +146,25 @@ def _steps(answers: Iterable[Answer], fits: _Fits, mode: str, plain: tuple[int, 
     return tuple(step for step in STEPS if step > 1 and all(fits(row, step, mode) for row in rows))
 
 
-def _begin_fits(answer: Answer, step: int, mode: str) -> bool:
+def _begin_fits(answer: RoundingSample, step: int, mode: str) -> bool:
     return _rounded(answer.begin, step, _begin_mode(mode)) == answer.made.begin
 
 
-def _end_fits(answer: Answer, step: int, mode: str) -> bool:
+def _end_fits(answer: RoundingSample, step: int, mode: str) -> bool:
     begin = answer.made.begin if _is_far(answer) else answer.begin
     return _rounded(begin + answer.seconds, step, mode) == answer.made.end
 
 
-def _end_fits_in_place(answer: Answer, step: int, mode: str) -> bool:
+def _end_fits_in_place(answer: RoundingSample, step: int, mode: str) -> bool:
     begins = (answer.begin, answer.made.begin)
     return answer.made.end in {_rounded(begin + answer.seconds, step, mode) for begin in begins}
 
 
-def _duration_fits(answer: Answer, step: int, mode: str) -> bool:
+def _duration_fits(answer: RoundingSample, step: int, mode: str) -> bool:
     return _rounded(answer.made.end - answer.made.begin, step, mode) == answer.made.duration
 
 
-def _is_far(answer: Answer) -> bool:
+def _is_far(answer: RoundingSample) -> bool:
     return abs(answer.made.begin - answer.begin) >= FAR_AWAY
 
 

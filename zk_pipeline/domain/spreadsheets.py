@@ -16,7 +16,7 @@ _BEGINNING = re.compile(rf"""[{_SKIPPED}]*[{_CALCULATED}]|[\t\r\n]""")
 _GUARDED = re.compile(rf"""'+(?:[{_SKIPPED}]*[{_CALCULATED}]|[\t\r\n])""")
 
 
-class Dialect(StrEnum):
+class CsvFormat(StrEnum):
     """How CSV is written: `plain` for programs, `excel` for a spreadsheet with a decimal comma, as a German Excel."""
 
     PLAIN = "plain"
@@ -25,15 +25,15 @@ class Dialect(StrEnum):
     @property
     def delimiter(self) -> str:
         """What stands between cells."""
-        return ";" if self is Dialect.EXCEL else ","
+        return ";" if self is CsvFormat.EXCEL else ","
 
     @property
     def beginning(self) -> str:
         """What a file begins with: Excel takes a file without byte order mark for one in the code page of Windows."""
-        return BOM if self is Dialect.EXCEL else ""
+        return BOM if self is CsvFormat.EXCEL else ""
 
 
-def cell(value: object, dialect: Dialect = Dialect.PLAIN) -> str:
+def cell(value: object, dialect: CsvFormat = CsvFormat.PLAIN) -> str:
     """The value as text; what a spreadsheet would calculate gets an apostrophe in front, but a number is a number.
 
     A spreadsheet that divides the file at another delimiter than ours makes cells out of the inside of a text, so what
@@ -41,10 +41,10 @@ def cell(value: object, dialect: Dialect = Dialect.PLAIN) -> str:
     """
     if isinstance(value, Decimal):
         number = f"{value:f}"
-        return number.replace(".", ",") if dialect is Dialect.EXCEL else number
+        return number.replace(".", ",") if dialect is CsvFormat.EXCEL else number
     text = "" if value is None else str(value)
     # Who reads plain CSV divides it at commas, and knows quotes.
-    delimiters = ",;|" if dialect is Dialect.EXCEL else ";|"
+    delimiters = ",;|" if dialect is CsvFormat.EXCEL else ";|"
     inside = rf"""(?s)(?<=.)([{delimiters}\t\r\n]['{_SKIPPED}]*)(?=[{_CALCULATED}])"""
     return guarded(re.sub(inside, r"\1'", text))
 
@@ -59,12 +59,12 @@ def unguarded(text: str) -> str:
     return text[1:] if _GUARDED.match(text) else text
 
 
-def lines(rows: Iterable[Sequence[object]], dialect: Dialect = Dialect.PLAIN) -> str:
+def lines(rows: Iterable[Sequence[object]], dialect: CsvFormat = CsvFormat.PLAIN) -> str:
     """These rows as CSV lines; `dialect.beginning` goes before the first one of a file."""
     return joined(([cell(value, dialect) for value in row] for row in rows), dialect)
 
 
-def joined(rows: Iterable[Sequence[str]], dialect: Dialect = Dialect.PLAIN, *, end: str = "\r\n") -> str:
+def joined(rows: Iterable[Sequence[str]], dialect: CsvFormat = CsvFormat.PLAIN, *, end: str = "\r\n") -> str:
     """CSV lines of cells that are as they should be."""
     buffer = io.StringIO()
     csv.writer(buffer, delimiter=dialect.delimiter, lineterminator=end).writerows(rows)

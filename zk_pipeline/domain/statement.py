@@ -10,23 +10,23 @@ from functools import reduce
 from typing import TypeVar
 
 from zk_pipeline.domain.adjustments import AdjustmentState
-from zk_pipeline.domain.names import fold, nearest
+from zk_pipeline.domain.names import fold, nearest_names
 from zk_pipeline.domain.periods import Closing
 from zk_pipeline.domain.statement_rows import (
     ZERO,
     AdjustmentLine,
     Amounts,
-    Beside,
-    Customer,
     CustomerShare,
     DayMinutes,
-    Gap,
-    Item,
-    Line,
     Money,
     OpenConflicts,
     Origin,
+    OtherTime,
     Readings,
+    StatementCustomer,
+    StatementGap,
+    StatementItem,
+    StatementLine,
 )
 
 AGES = (1, 7, 30)
@@ -58,21 +58,23 @@ class Verdict(StrEnum):
     UNBALANCED = "unbalanced"
 
 
-Row = TypeVar("Row", Line, DayMinutes, Gap, OpenConflicts, Beside, Money, Item, AdjustmentLine)
+Row = TypeVar(
+    "Row", StatementLine, DayMinutes, StatementGap, OpenConflicts, OtherTime, Money, StatementItem, AdjustmentLine
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class CustomerStatement:
     """The part of a statement that is about one customer."""
 
-    customer: Customer
-    lines: tuple[Line, ...]
+    customer: StatementCustomer
+    lines: tuple[StatementLine, ...]
     days: tuple[DayMinutes, ...] = ()
-    gaps: tuple[Gap, ...] = ()
+    gaps: tuple[StatementGap, ...] = ()
     conflicts: tuple[OpenConflicts, ...] = ()
-    beside: tuple[Beside, ...] = ()
+    beside: tuple[OtherTime, ...] = ()
     money: tuple[Money, ...] = ()
-    items: tuple[Item, ...] = ()
+    items: tuple[StatementItem, ...] = ()
     adjustments: tuple[AdjustmentLine, ...] = ()
 
     @property
@@ -101,7 +103,7 @@ class Statement:
     """
 
     month: date
-    accounts: tuple[Account, ...]
+    accounts: tuple[CustomerStatement, ...]
     built_at: datetime | None = None
     stale_days: tuple[date, ...] = ()
     closing: Closing | None = None
@@ -123,7 +125,7 @@ class Statement:
         return sum((account.kimai_in_all for account in self.accounts), ZERO)
 
     @property
-    def lines(self) -> tuple[Line, ...]:
+    def lines(self) -> tuple[StatementLine, ...]:
         """The lines of all customers."""
         return tuple(line for account in self.accounts for line in account.lines)
 
@@ -133,7 +135,7 @@ class Statement:
         return tuple(row for account in self.accounts for row in account.days)
 
     @property
-    def gaps(self) -> tuple[Gap, ...]:
+    def gaps(self) -> tuple[StatementGap, ...]:
         """What does not add up; two gaps that even out are still two."""
         return tuple(gap for account in self.accounts for gap in account.gaps)
 
@@ -165,13 +167,13 @@ def total(amounts: Iterable[Amounts]) -> Amounts:
 
 def statement_of(
     month: date,
-    lines: Sequence[Line],
+    lines: Sequence[StatementLine],
     days: Sequence[DayMinutes] = (),
-    gaps: Sequence[Gap] = (),
+    gaps: Sequence[StatementGap] = (),
     conflicts: Sequence[OpenConflicts] = (),
-    beside: Sequence[Beside] = (),
+    beside: Sequence[OtherTime] = (),
     money: Sequence[Money] = (),
-    items: Sequence[Item] = (),
+    items: Sequence[StatementItem] = (),
     adjustments: Sequence[AdjustmentLine] = (),
 ) -> Statement:
     """The statement that these rows make; customers by name, their lines by agent and activity, their items by day."""
@@ -180,7 +182,7 @@ def statement_of(
     of_items, of_adjustments = _by_customer(items), _by_customer(adjustments)
     told = {*of_lines, *of_gaps, *of_conflicts, *of_beside, *of_items, *of_adjustments}
     accounts = tuple(
-        Account(
+        CustomerStatement(
             customer,
             tuple(sorted(of_lines[customer], key=lambda line: (line.agent, line.agent_email, line.activity))),
             tuple(sorted(of_days[customer], key=lambda row: row.day)),
@@ -222,7 +224,7 @@ def minutes_per_day(statement: Statement) -> list[DayMinutes]:
         for row in account.days:
             zammad[row.day] += row.zammad
             kimai[row.day] += row.kimai
-    return [DayMinutes(Customer(""), day, zammad[day], kimai[day]) for day in sorted(zammad)]
+    return [DayMinutes(StatementCustomer(""), day, zammad[day], kimai[day]) for day in sorted(zammad)]
 
 
 def shares_per_day(statement: Statement, days: Sequence[date], most: int) -> list[CustomerShare]:
@@ -240,7 +242,7 @@ def shares_per_day(statement: Statement, days: Sequence[date], most: int) -> lis
     return [*shares[:most], CustomerShare(None, tuple(others))]
 
 
-def conflict_ages(accounts: Iterable[Account]) -> tuple[int, ...]:
+def conflict_ages(accounts: Iterable[CustomerStatement]) -> tuple[int, ...]:
     """How many open conflicts there are of each age in `AGES`, and older than all of them."""
     counts = [0] * (len(AGES) + 1)
     for account in accounts:
@@ -249,7 +251,7 @@ def conflict_ages(accounts: Iterable[Account]) -> tuple[int, ...]:
     return tuple(counts)
 
 
-def beside_of(accounts: Iterable[Account]) -> dict[Origin, tuple[int, Decimal]]:
+def other_time_by_origin(accounts: Iterable[CustomerStatement]) -> dict[Origin, tuple[int, Decimal]]:
     """The time sheets and minutes that stand in Kimai beside the month's bookings, by where they come from."""
     found: dict[Origin, tuple[int, Decimal]] = {}
     for row in (row for account in accounts for row in account.beside):
@@ -258,7 +260,7 @@ def beside_of(accounts: Iterable[Account]) -> dict[Origin, tuple[int, Decimal]]:
     return {origin: found[origin] for origin in Origin if origin in found}
 
 
-def sum_of(rows: Iterable[Item | AdjustmentLine]) -> tuple[Decimal, Decimal | None]:
+def sum_of(rows: Iterable[StatementItem | AdjustmentLine]) -> tuple[Decimal, Decimal | None]:
     """The minutes of these rows, and their amount; none where that of one of them is not known."""
     found = list(rows)
     amounts = [row.amount for row in found if row.amount is not None]
@@ -266,7 +268,7 @@ def sum_of(rows: Iterable[Item | AdjustmentLine]) -> tuple[Decimal, Decimal | No
     return minutes, sum(amounts, ZERO) if len(amounts) == len(found) else None
 
 
-def questions_of(accounts: Iterable[Account]) -> dict[str, tuple[int, Decimal]]:
+def questions_of(accounts: Iterable[CustomerStatement]) -> dict[str, tuple[int, Decimal]]:
     """How many conflicts are open for each reason, and the minutes in question."""
     found: dict[str, tuple[int, Decimal]] = {}
     for row in (row for account in accounts for row in account.conflicts):
@@ -275,7 +277,7 @@ def questions_of(accounts: Iterable[Account]) -> dict[str, tuple[int, Decimal]]:
     return dict(sorted(found.items()))
 
 
-def spelled(amounts: Amounts, word: Callable[[str], str], number: Callable[[Decimal], str]) -> str:
+def equation_text(amounts: Amounts, word: Callable[[str], str], number: Callable[[Decimal], str]) -> str:
     """The equation in words: what was booked in Zammad is the sum of its parts; those of zero minutes are left out."""
     terms = {
         name: minutes for name, minutes in (*amounts.parts.items(), ("unexplained", amounts.unexplained)) if minutes
@@ -305,23 +307,23 @@ def plain(minutes: Decimal) -> str:
     return f"{minutes.normalize() + 0:f}"
 
 
-def _by_customer(rows: Iterable[Row]) -> defaultdict[Customer, list[Row]]:
-    found: defaultdict[Customer, list[Row]] = defaultdict(list)
+def _by_customer(rows: Iterable[Row]) -> defaultdict[StatementCustomer, list[Row]]:
+    found: defaultdict[StatementCustomer, list[Row]] = defaultdict(list)
     for row in rows:
         found[row.customer].append(row)
     return found
 
 
-def _in_order(item: Item) -> tuple[bool, date, str, str, int]:
+def _in_order(item: StatementItem) -> tuple[bool, date, str, str, int]:
     """The month's own bookings first, then what stands beside them."""
     return item.origin is not None, item.day, item.ticket, item.agent, item.timesheet
 
 
-def _by_name(customer: Customer) -> tuple[str, str, int]:
+def _by_name(customer: StatementCustomer) -> tuple[str, str, int]:
     return customer.name.casefold(), customer.name, customer.id
 
 
-def _nobody(wanted: str, customers: Sequence[Customer]) -> str:
+def _nobody(wanted: str, customers: Sequence[StatementCustomer]) -> str:
     told = f"There is no customer {wanted!r} in this statement."
     meant = _meant(wanted, customers)
     if not meant:
@@ -331,11 +333,11 @@ def _nobody(wanted: str, customers: Sequence[Customer]) -> str:
     return f"{told} Is one of these meant: {listed}{more}? Give the name, or the number."
 
 
-def _meant(wanted: str, customers: Sequence[Customer]) -> list[Customer]:
+def _meant(wanted: str, customers: Sequence[StatementCustomer]) -> list[StatementCustomer]:
     """Those in whose names all words of what is wanted occur, else those whose names are much like it."""
     words, names = fold(wanted).split(), [(fold(customer.name), customer) for customer in customers]
     having = [customer for name, customer in names if words and all(word in name for word in words)]
     if having:
         return having
-    near = nearest(wanted, dict.fromkeys(name for name, _ in names), limit=MOST_MEANT, least=LIKENESS)
+    near = nearest_names(wanted, dict.fromkeys(name for name, _ in names), limit=MOST_MEANT, least=LIKENESS)
     return [customer for found in near for name, customer in names if name == found]

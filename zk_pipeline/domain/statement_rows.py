@@ -57,7 +57,7 @@ class Amounts:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Customer:
+class StatementCustomer:
     """A customer by today's name. `id` is the number in Kimai, 0 while it has none."""
 
     name: str
@@ -72,10 +72,10 @@ class Customer:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class StatementLine:
     """What one agent did in one activity; the address is empty when unknown."""
 
-    customer: Customer
+    customer: StatementCustomer
     agent: str
     agent_email: str
     activity: str
@@ -86,17 +86,17 @@ class Line:
 class DayMinutes:
     """The minutes of a customer on one work day."""
 
-    customer: Customer
+    customer: StatementCustomer
     day: date
     zammad: Decimal
     kimai: Decimal
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class StatementGap:
     """A booking, or a time sheet without one, whose minutes do not add up, by so many."""
 
-    customer: Customer
+    customer: StatementCustomer
     entry: str
     day: date
     minutes: Decimal
@@ -109,7 +109,7 @@ class OpenConflicts:
     `minutes` are those in question: of a copy its own, of a booking those by which both sides differ.
     """
 
-    customer: Customer
+    customer: StatementCustomer
     days: int
     number: int
     reason: str = ""
@@ -129,10 +129,10 @@ class Origin(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class OtherTime:
     """What stands in Kimai for a customer beside the month's bookings: with those it is what Kimai adds up to."""
 
-    customer: Customer
+    customer: StatementCustomer
     origin: Origin
     timesheets: int
     minutes: Decimal
@@ -165,10 +165,10 @@ class ItemRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item(ItemRow):
+class StatementItem(ItemRow):
     """The same with its customer."""
 
-    customer: Customer
+    customer: StatementCustomer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +207,7 @@ class AdjustmentRow:
 class AdjustmentLine(AdjustmentRow):
     """The same with its customer."""
 
-    customer: Customer
+    customer: StatementCustomer
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +218,7 @@ class Money:
     since the target does not say which time sheets are on which invoice.
     """
 
-    customer: Customer
+    customer: StatementCustomer
     currency: str
     figures: tuple[Figure, ...] = ()
     compared: Comparison | None = None
@@ -269,5 +269,5 @@ class Readings:
 class CustomerShare:
     """What a customer, or where there is none everybody else together, booked on each of some days, in minutes."""
 
-    customer: Customer | None
+    customer: StatementCustomer | None
     minutes: tuple[Decimal, ...]

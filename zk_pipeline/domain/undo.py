@@ -11,10 +11,10 @@ from typing import Any
 
 from zk_pipeline.domain.decision import owned
 from zk_pipeline.domain.instants import local_day
-from zk_pipeline.domain.ledger import MASTER_DATA, Desired, JournalEntry, Operation, Written
+from zk_pipeline.domain.ledger import MASTER_DATA, Desired, JournalEntry, Operation, StoredJournalEntry
 from zk_pipeline.domain.markers import marked_ids
 from zk_pipeline.domain.records import Timesheet, TimesheetChange
-from zk_pipeline.domain.write_protection import Locks
+from zk_pipeline.domain.write_protection import WriteProtection
 
 
 class Reversal(StrEnum):
@@ -31,10 +31,10 @@ class Reversal(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class UndoStep:
     """What undoes one write, and why, for people; with `already` the target is as it should be and nothing is sent."""
 
-    write: Written
+    write: StoredJournalEntry
     reversal: Reversal
     text: str = ""
     already: bool = False
@@ -52,7 +52,7 @@ class Step:
             "text": f"{name} {self.text}".strip(),
         }
 
-    def left(self, reason: str) -> "Step":
+    def left(self, reason: str) -> "UndoStep":
         """The step as one that is left, for this reason."""
         return replace(self, reversal=Reversal.LEAVE, text=reason, already=False)
 
@@ -67,7 +67,7 @@ class UndoReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Present:
+class CurrentState:
     """What stands now: the time sheets of the writes that still exist, and by the ledger the one of each booking.
 
     `source` is the source's name in the markers; `hidden` are the time sheets that exist but may not be read, each with
@@ -77,23 +77,23 @@ class Present:
     timesheets: Mapping[int, Timesheet]
     bound: Mapping[str, int]
     source: str
-    locks: Locks
+    locks: WriteProtection
     hidden: Mapping[int, str] = field(default_factory=dict[int, str])
 
 
-def plan(writes: Iterable[Written], present: Present) -> list[Step]:
+def plan(writes: Iterable[StoredJournalEntry], present: CurrentState) -> list[UndoStep]:
     """A step for each write that was not undone yet: the newest first, time sheets before what they refer to."""
     wanted = sorted((write for write in writes if write.undone_by is None), key=lambda write: -write.id)
     return [step(write, present) for write in sorted(wanted, key=lambda write: write.entry.operation in MASTER_DATA)]
 
 
-def step(write: Written, present: Present) -> Step:
+def step(write: StoredJournalEntry, present: CurrentState) -> UndoStep:
     """What undoes one write."""
     judge = _JUDGES.get(write.entry.operation)
     if judge is None:
-        return Step(write, Reversal.LEAVE, "An undo is undone by syncing the day again.")
+        return UndoStep(write, Reversal.LEAVE, "An undo is undone by syncing the day again.")
     if write.entry.operation not in MASTER_DATA and write.entry.kimai_id in present.hidden:
-        return Step(write, Reversal.LEAVE, present.hidden[write.entry.kimai_id])
+        return UndoStep(write, Reversal.LEAVE, present.hidden[write.entry.kimai_id])
     return judge(write, present)
 
 
@@ -138,65 +138,65 @@ def booking_of(entry: JournalEntry, source: str) -> str | None:
     return next(iter(marked_ids(row.description, source)), None) if row else None
 
 
-def _created(write: Written, present: Present) -> Step:
+def _created(write: StoredJournalEntry, present: CurrentState) -> UndoStep:
     after, current = write.entry.after, present.timesheets.get(write.entry.kimai_id)
     if after is None or current is None:
-        return Step(write, Reversal.DELETE, "It is gone already.", already=True)
+        return UndoStep(write, Reversal.DELETE, "It is gone already.", already=True)
     return _unless(write, Reversal.DELETE, _obstacle(current, after, present) or _retouched(current, after))
 
 
-def _updated(write: Written, present: Present) -> Step:
+def _updated(write: StoredJournalEntry, present: CurrentState) -> UndoStep:
     before, after = _both(write.entry)
     current = present.timesheets.get(write.entry.kimai_id)
     if current is None:
-        return Step(write, Reversal.NOTHING, "The time sheet is gone.", already=True)
+        return UndoStep(write, Reversal.NOTHING, "The time sheet is gone.", already=True)
     if owned(current) == owned(before):
-        return Step(write, Reversal.RESTORE, "It has its old values already.", already=True)
+        return UndoStep(write, Reversal.RESTORE, "It has its old values already.", already=True)
     return _unless(write, Reversal.RESTORE, _obstacle(current, after, present) or _closed(before, present))
 
 
-def _linked(write: Written, present: Present) -> Step:
+def _linked(write: StoredJournalEntry, present: CurrentState) -> UndoStep:
     before, after = _both(write.entry)
     current = present.timesheets.get(write.entry.kimai_id)
     if current is None:
-        return Step(write, Reversal.NOTHING, "The time sheet is gone.", already=True)
+        return UndoStep(write, Reversal.NOTHING, "The time sheet is gone.", already=True)
     if current.description == before.description:
-        return Step(write, Reversal.UNLINK, "The marker is off already.", already=True)
+        return UndoStep(write, Reversal.UNLINK, "The marker is off already.", already=True)
     obstacle = _obstacle(current, after, present)
     if not obstacle and current.description != after.description:
         obstacle = "Its description was edited since."
     return _unless(write, Reversal.UNLINK, obstacle)
 
 
-def _tagged(write: Written, present: Present) -> Step:
+def _tagged(write: StoredJournalEntry, present: CurrentState) -> UndoStep:
     before, _ = _both(write.entry)
     current = present.timesheets.get(write.entry.kimai_id)
     if current is None:
-        return Step(write, Reversal.NOTHING, "The time sheet is gone.", already=True)
+        return UndoStep(write, Reversal.NOTHING, "The time sheet is gone.", already=True)
     if not set(tags_added(write.entry)) & set(current.tags):
-        return Step(write, Reversal.UNTAG, "The tag is off already.", already=True)
+        return UndoStep(write, Reversal.UNTAG, "The tag is off already.", already=True)
     # The tag itself is what bills it: only an export or a closed month stands in the way, be it the booking's month.
     obstacle = present.locks.why(replace(current, tags=before.tags))
     day = write.entry.entry_date
     return _unless(write, Reversal.UNTAG, obstacle or (present.locks.why_day(day) if day else ""))
 
 
-def _deleted(write: Written, present: Present) -> Step:
+def _deleted(write: StoredJournalEntry, present: CurrentState) -> UndoStep:
     before, source_id = write.entry.before, booking_of(write.entry, present.source)
     if before is None or source_id is None:
-        return Step(write, Reversal.LEAVE, "It carried no marker: create it in Kimai by hand.")
+        return UndoStep(write, Reversal.LEAVE, "It carried no marker: create it in Kimai by hand.")
     other = present.bound.get(source_id)
     if other is not None:
-        return Step(write, Reversal.LEAVE, f"Booking {source_id} has the time sheet {other}; a second is not made.")
+        return UndoStep(write, Reversal.LEAVE, f"Booking {source_id} has the time sheet {other}; a second is not made.")
     return _unless(write, Reversal.CREATE, _closed(before, present))
 
 
-def _made(write: Written, present: Present) -> Step:
+def _made(write: StoredJournalEntry, present: CurrentState) -> UndoStep:
     del present
-    return Step(write, Reversal.REMOVE, "If nothing refers to it by then.")
+    return UndoStep(write, Reversal.REMOVE, "If nothing refers to it by then.")
 
 
-_JUDGES: Mapping[str, Callable[[Written, Present], Step]] = {
+_JUDGES: Mapping[str, Callable[[StoredJournalEntry, CurrentState], UndoStep]] = {
     Operation.CREATE: _created,
     Operation.UPDATE: _updated,
     Operation.LINK: _linked,
@@ -207,11 +207,11 @@ _JUDGES: Mapping[str, Callable[[Written, Present], Step]] = {
 }
 
 
-def _unless(write: Written, reversal: Reversal, obstacle: str) -> Step:
-    return Step(write, Reversal.LEAVE, obstacle) if obstacle else Step(write, reversal)
+def _unless(write: StoredJournalEntry, reversal: Reversal, obstacle: str) -> UndoStep:
+    return UndoStep(write, Reversal.LEAVE, obstacle) if obstacle else UndoStep(write, reversal)
 
 
-def _obstacle(current: Timesheet, after: Timesheet, present: Present) -> str:
+def _obstacle(current: Timesheet, after: Timesheet, present: CurrentState) -> str:
     """Why the time sheet is left as it is, or nothing."""
     locked = present.locks.why(current)
     if locked:
@@ -236,7 +236,7 @@ def _retouched(current: Timesheet, after: Timesheet) -> str:
     return f"People edited its {names} since." if names else ""
 
 
-def _closed(row: Timesheet, present: Present) -> str:
+def _closed(row: Timesheet, present: CurrentState) -> str:
     return present.locks.why_day(local_day(row.begin, present.locks.zone))
 
 

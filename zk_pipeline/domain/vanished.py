@@ -15,7 +15,7 @@ Key = tuple[int, int]
 Row = TypeVar("Row")
 
 
-class Listing(Protocol[Row]):
+class SortedListing(Protocol[Row]):
     """A sorted list that can be read at any place; places count from 0."""
 
     def row_at(self, position: int) -> Row | None:
@@ -51,14 +51,14 @@ class Differences(Generic[Row]):
     rest: ListPosition | None = None
 
 
-class Spent(Exception):  # noqa: N818 - it ends a turn, and is no error.
+class RequestBudgetSpent(Exception):  # noqa: N818 - it ends a turn, and is no error.
     """No more requests may be sent in this turn."""
 
 
-class Budgeted(Generic[Row]):
-    """A list that may be asked so many times. Raises `Spent` afterwards."""
+class BudgetedListing(Generic[Row]):
+    """A list that may be asked so many times. Raises `RequestBudgetSpent` afterwards."""
 
-    def __init__(self, listing: Listing[Row], requests: int) -> None:
+    def __init__(self, listing: SortedListing[Row], requests: int) -> None:
         self._listing = listing
         self.requests = requests
 
@@ -78,12 +78,12 @@ class Budgeted(Generic[Row]):
 
     def _spend(self) -> None:
         if self.requests <= 0:
-            raise Spent
+            raise RequestBudgetSpent
         self.requests -= 1
 
 
 def differences(
-    known: Sequence[Key], listing: Budgeted[Row], *, total: int, start: ListPosition | None = None
+    known: Sequence[Key], listing: BudgetedListing[Row], *, total: int, start: ListPosition | None = None
 ) -> Differences[Row]:
     """Compare what we know, sorted, with the part of the list from its first to its last row.
 
@@ -102,7 +102,7 @@ def differences(
                 break
             good = _last_good(known, index, position, listing)
             index, position = _compare_page(known, good + 1, position + good + 1 - index, listing, found)
-    except Spent:
+    except RequestBudgetSpent:
         if position >= 0:
             found.rest = ListPosition(known[index - 1] if index else (-1, -1), position)
         else:
@@ -110,7 +110,7 @@ def differences(
     return found
 
 
-def _first_place(key: Key, listing: Budgeted[Row], total: int) -> int:
+def _first_place(key: Key, listing: BudgetedListing[Row], total: int) -> int:
     """How many rows of the list come before this key."""
     low, high = 0, total
     while low < high:
@@ -123,12 +123,12 @@ def _first_place(key: Key, listing: Budgeted[Row], total: int) -> int:
     return low
 
 
-def _stands_at(key: Key, position: int, listing: Budgeted[Row]) -> bool:
+def _stands_at(key: Key, position: int, listing: BudgetedListing[Row]) -> bool:
     row = listing.row_at(position)
     return row is not None and listing.key(row) == key
 
 
-def _last_good(known: Sequence[Key], index: int, position: int, listing: Budgeted[Row]) -> int:
+def _last_good(known: Sequence[Key], index: int, position: int, listing: BudgetedListing[Row]) -> int:
     """The last known row that stands where it should, if the row at `index` should stand at `position`.
 
     That of the last row is known to be wrong. `index - 1` when the first is wrong already.
@@ -144,7 +144,7 @@ def _last_good(known: Sequence[Key], index: int, position: int, listing: Budgete
 
 
 def _compare_page(
-    known: Sequence[Key], index: int, position: int, listing: Budgeted[Row], found: Differences[Row]
+    known: Sequence[Key], index: int, position: int, listing: BudgetedListing[Row], found: Differences[Row]
 ) -> tuple[int, int]:
     """Compare one page row by row; what is to be compared next, and where it should stand."""
     first, page = listing.rows_from(position)

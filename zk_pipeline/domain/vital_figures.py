@@ -40,7 +40,7 @@ SEVERITY = {Level.PASS: 0, Level.WARN: 1, Level.FAIL: 2}
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
+class VitalSign:
     """One vital sign. `title` names it to people, `name` to machines, and `at` is when its figures were measured.
 
     While one of the signs that it `follows` fails, it is no news that this one does.
@@ -65,7 +65,7 @@ class Sign:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DatabaseResponse:
     """How the database answered: in so many seconds, or not at all, and why."""
 
     seconds: float | None
@@ -136,7 +136,7 @@ class System:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class Backlog:
     """What waits: how much, since when the oldest is due, and since when the oldest is asked for at all."""
 
     number: int = 0
@@ -145,7 +145,7 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Records:
+class StoreFigures:
     """What our own database says. `catch_up_due` is the last catch-up that has had its time.
 
     `catch_up_on` is what is declared, whatever somebody switched in Dagster. `failure` is what the newest run tells the
@@ -153,8 +153,8 @@ class Records:
     """
 
     systems: Sequence[System]
-    requests: Waiting
-    deliveries: Waiting
+    requests: Backlog
+    deliveries: Backlog
     synced_at: datetime | None
     catch_up_due: datetime | None
     catch_up_on: bool = True
@@ -166,7 +166,7 @@ Facts = TypeVar("Facts")
 
 
 @dataclass(frozen=True, slots=True)
-class Reading(Generic[Facts]):
+class Measurement(Generic[Facts]):
     """The newest figures of one instrument, when they were measured, and why the last attempt failed, if it did.
 
     `since` is when it was first to be measured.
@@ -179,17 +179,17 @@ class Reading(Generic[Facts]):
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Measurements:
     """What all instruments say. `dagster` is `None` where the process was not told of Dagster's database."""
 
-    database: Reading[Answer]
-    disk: Reading[Sequence[Space]]
-    records: Reading[Records]
-    dagster: Reading[Orchestration] | None
+    database: Measurement[DatabaseResponse]
+    disk: Measurement[Sequence[Space]]
+    records: Measurement[StoreFigures]
+    dagster: Measurement[Orchestration] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class PollIntervals:
     """What the bounds need of the settings: how often each system, by its role, is polled, and each sensor ticks."""
 
     polls: Mapping[str, timedelta]
@@ -197,12 +197,12 @@ class Pace:
     """The interval of each sensor that there must be."""
 
 
-def worst(signs: Iterable[Sign]) -> Level:
+def worst(signs: Iterable[VitalSign]) -> Level:
     """The level of the whole."""
     return max((sign.level for sign in signs), key=SEVERITY.__getitem__, default=Level.PASS)
 
 
-def size(number: int) -> str:
+def size_text(number: int) -> str:
     """Bytes as people read them."""
     for unit, name in ((GIGABYTE, "GB"), (MEGABYTE, "MB")):
         if number >= unit:
@@ -210,7 +210,7 @@ def size(number: int) -> str:
     return f"{number} bytes"
 
 
-def length(duration: timedelta) -> str:
+def duration_text(duration: timedelta) -> str:
     """A duration as people read it."""
     seconds = max(0, round(duration.total_seconds()))
     if seconds < 120:

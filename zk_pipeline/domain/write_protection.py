@@ -17,7 +17,7 @@ class LockRuleError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Locks:
+class WriteProtection:
     """All days before `locked_before` and those of the closed months (by their first days), in the business zone."""
 
     zone: ZoneInfo

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from zk_pipeline.domain.reasons import Reason
-from zk_pipeline.domain.vital_figures import Sign
+from zk_pipeline.domain.vital_figures import VitalSign
 from zk_pipeline.observe.alerts import SIGN, AlertBook, Incident, Message, Rules, Trouble, Waiting, failure_message
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.settings import Settings
@@ -167,7 +167,7 @@ def alert_recovery(runtime: Runtime, subject: str, link: str = "") -> bool:
     return _change(runtime, step)
 
 
-def alert_signs(runtime: Runtime, signs: Sequence[Sign]) -> bool:
+def alert_signs(runtime: Runtime, signs: Sequence[VitalSign]) -> bool:
     """Note how the vital signs are; returns whether people are told of any that fails, or is good again."""
     settings = runtime.settings
     if not addresses_of(settings):

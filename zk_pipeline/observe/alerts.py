@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
-from zk_pipeline.domain.vital_figures import Level, Sign, length
+from zk_pipeline.domain.vital_figures import Level, VitalSign, duration_text
 from zk_pipeline.observe.vital_signs import SETTLED_AFTER, news
 
 LONGEST_SENTENCE = 1000
@@ -110,7 +110,7 @@ class AlertBook:
         return replace(self, incidents=incidents), recovery_message(subject, now - incident.since, link)
 
     def after_look(
-        self, signs: Sequence[Sign], rules: Rules, link: str, now: datetime
+        self, signs: Sequence[VitalSign], rules: Rules, link: str, now: datetime
     ) -> tuple["AlertBook", list[Message]]:
         """The book after a look at vital signs, and what is to be told: a failure once, and its end once.
 
@@ -201,7 +201,7 @@ def recovery_message(subject: str, lasted: timedelta, link: str) -> Message:
     return Message(f"zk_pipeline: {subject} works again", body, good_news=True)
 
 
-def sign_fails(sign: Sign, link: str) -> Message:
+def sign_fails(sign: VitalSign, link: str) -> Message:
     """That a vital sign fails, what to do, and where to look."""
     lines = [sign.sentence[:LONGEST_SENTENCE], sign.remedy, link]
     return Message(f"zk_pipeline: {sign.title}: fails", "\n".join(line for line in lines if line))
@@ -218,7 +218,7 @@ def changed_after_billing(sentences: Sequence[str]) -> Message:
 
 def sign_recovers(title: str, lasted: timedelta) -> Message:
     """That a vital sign is good again."""
-    body = f"It is good again, {length(lasted)} after the alert."
+    body = f"It is good again, {duration_text(lasted)} after the alert."
     return Message(f"zk_pipeline: {title}: good again", body, good_news=True)
 
 

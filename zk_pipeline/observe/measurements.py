@@ -16,16 +16,16 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.vital_figures import (
-    Answer,
+    Backlog,
+    DatabaseResponse,
     Facts,
-    Measured,
+    Measurement,
+    Measurements,
     Orchestration,
-    Pace,
-    Reading,
-    Records,
-    Sign,
+    PollIntervals,
     Space,
-    Waiting,
+    StoreFigures,
+    VitalSign,
 )
 from zk_pipeline.observe import dagster_tables
 from zk_pipeline.observe.vital_signs import judge
@@ -70,13 +70,13 @@ class Figures:
     last_run: LastRun | None
 
 
-def waiting_requests(connection: Connection, first: date, last: date) -> Waiting:
+def waiting_requests(connection: Connection, first: date, last: date) -> Backlog:
     """The requests for days of this span, which are those that can be run: a day to come waits for its day."""
     row = connection.execute(_WAITING, {"first": first, "last": last}).one()
-    return Waiting(row.number, row.due_since, row.asked_at)
+    return Backlog(row.number, row.due_since, row.asked_at)
 
 
-def waiting_deliveries(connection: Connection) -> Waiting:
+def waiting_deliveries(connection: Connection) -> Backlog:
     """The webhooks of the source in use that were not looked into yet."""
     query = text(
         """
@@ -85,7 +85,7 @@ def waiting_deliveries(connection: Connection) -> Waiting:
         """
     )
     row = connection.execute(query).one()
-    return Waiting(row.number, row.oldest, row.oldest)
+    return Backlog(row.number, row.oldest, row.oldest)
 
 
 def newest_failure(connection: Connection) -> str:
@@ -191,7 +191,7 @@ class Instrument(Generic[Facts]):
         self.name = name
         self.seconds = seconds
         self._take = take
-        self.reading: Reading[Facts] = Reading(datetime.now(UTC))
+        self.reading: Measurement[Facts] = Measurement(datetime.now(UTC))
 
     def look(self) -> None:
         """Measure now. What fails leaves the last figures, with the reason why there are no newer ones."""
@@ -203,7 +203,7 @@ class Instrument(Generic[Facts]):
             _log.exception("The vital sign %s cannot be measured.", self.name)
             self.reading = replace(self.reading, problem=f"An unexpected {type(error).__name__}; the log has it.")
         else:
-            self.reading = Reading(self.reading.since, facts, datetime.now(UTC))
+            self.reading = Measurement(self.reading.since, facts, datetime.now(UTC))
 
 
 class Instruments:
@@ -227,10 +227,10 @@ class Instruments:
         found: list[Instrument[Any] | None] = [self.database, self.disk, self.records, self.dagster]
         return [instrument for instrument in found if instrument is not None]
 
-    def signs(self) -> list[Sign]:
+    def signs(self) -> list[VitalSign]:
         """What the newest readings mean now."""
         dagster = self.dagster.reading if self.dagster else None
-        measured = Measured(self.database.reading, self.disk.reading, self.records.reading, dagster)
+        measured = Measurements(self.database.reading, self.disk.reading, self.records.reading, dagster)
         return judge(measured, self._pace, datetime.now(UTC))
 
     def close(self) -> None:
@@ -270,7 +270,7 @@ class Watch:
             thread.join(max(0.0, deadline - time.monotonic()))
         self._instruments.close()
 
-    def signs(self) -> list[Sign]:
+    def signs(self) -> list[VitalSign]:
         """What the newest readings mean now; never waits."""
         return self._instruments.signs()
 
@@ -283,7 +283,7 @@ class Watch:
 
 
 @contextmanager
-def looked(runtime: Runtime) -> Iterator[list[Sign]]:
+def looked(runtime: Runtime) -> Iterator[list[VitalSign]]:
     """The signs by one look at everything, one after the other."""
     instruments = Instruments(runtime)
     try:
@@ -294,22 +294,22 @@ def looked(runtime: Runtime) -> Iterator[list[Sign]]:
         instruments.close()
 
 
-def pace_of(settings: Settings) -> Pace:
+def pace_of(settings: Settings) -> PollIntervals:
     """What the bounds need of the settings."""
     sensors = {**dict.fromkeys(OTHER_SENSORS, OTHER_SENSORS_TICK), "demand": timedelta(seconds=settings.sensor_seconds)}
     polls = {"source": settings.poll_seconds, "target": settings.kimai_poll_seconds}
-    return Pace({role: timedelta(seconds=seconds) for role, seconds in polls.items()}, sensors)
+    return PollIntervals({role: timedelta(seconds=seconds) for role, seconds in polls.items()}, sensors)
 
 
-def _answer(runtime: Runtime) -> Answer:
+def _answer(runtime: Runtime) -> DatabaseResponse:
     began = time.monotonic()
     try:
         with runtime.database.transaction() as connection:
             connection.execute(text("SELECT 1"))
     except (DatabaseUnavailableError, SQLAlchemyError) as error:
         _log.warning("The database does not answer: %s", problem := _told(error))
-        return Answer(None, problem)
-    return Answer(time.monotonic() - began)
+        return DatabaseResponse(None, problem)
+    return DatabaseResponse(time.monotonic() - began)
 
 
 def _spaces(home: Path) -> Sequence[Space]:
@@ -321,7 +321,7 @@ def _spaces(home: Path) -> Sequence[Space]:
     return [Space(path, usage.free, usage.total) for path, usage in usages]
 
 
-def _records(runtime: Runtime) -> Records:
+def _records(runtime: Runtime) -> StoreFigures:
     settings, now = runtime.settings, datetime.now(UTC)
     with runtime.database.transaction() as connection:
         _hurry(connection)
@@ -331,7 +331,7 @@ def _records(runtime: Runtime) -> Records:
             due, is_on = plan.last_due(now), plan.on
         except ScheduleError as error:
             problem = str(error)
-        return Records(
+        return StoreFigures(
             systems=request_log.systems(connection),
             requests=waiting_requests(connection, settings.start_date, local_day(now, settings.zone)),
             deliveries=waiting_deliveries(connection),

@@ -24,22 +24,22 @@ from zk_pipeline.domain.vital_figures import (
     SYNC,
     SYSTEMS,
     TITLES,
-    Answer,
     Automation,
+    Backlog,
+    DatabaseResponse,
     Facts,
     Level,
-    Measured,
+    Measurement,
+    Measurements,
     Orchestration,
-    Pace,
-    Reading,
-    Records,
-    Sign,
+    PollIntervals,
     Space,
+    StoreFigures,
     System,
     UnfinishedRun,
-    Waiting,
-    length,
-    size,
+    VitalSign,
+    duration_text,
+    size_text,
 )
 from zk_pipeline.runtime.schedules import CATCH_UP
 
@@ -97,7 +97,7 @@ _BEGINS = frozenset({"STARTING", "STARTED", "CANCELING"})
 _NAMED = 5
 
 
-def judge(measured: Measured, pace: Pace, now: datetime) -> list[Sign]:
+def judge(measured: Measurements, pace: PollIntervals, now: datetime) -> list[VitalSign]:
     """Every sign, in a fixed order. A figure that is too old, or was never measured, has failed."""
     dagster = measured.dagster
     working = dagster is not None and dagster.facts is not None and _sync_works(dagster.facts)
@@ -115,7 +115,7 @@ def judge(measured: Measured, pace: Pace, now: datetime) -> list[Sign]:
 
     switched = dagster.facts.switched if dagster is not None and dagster.facts is not None else {}
 
-    def judged(facts: Records) -> Iterator[Sign]:
+    def judged(facts: StoreFigures) -> Iterator[VitalSign]:
         if not switched.get(CATCH_UP, facts.catch_up_on):
             facts = replace(facts, catch_up_due=None)
         return _records(facts, pace, now, working=working)
@@ -124,20 +124,20 @@ def judge(measured: Measured, pace: Pace, now: datetime) -> list[Sign]:
     return found
 
 
-def news(signs: Iterable[Sign]) -> list[Sign]:
+def news(signs: Iterable[VitalSign]) -> list[VitalSign]:
     """The failing signs that people have to hear of: none whose cause is told already."""
     failing = {sign.name: sign for sign in signs if sign.level is Level.FAIL}
     return [sign for sign in failing.values() if not failing.keys() & set(sign.follows)]
 
 
 def _measured(
-    reading: Reading[Facts],
+    reading: Measurement[Facts],
     names: Collection[str],
-    judged: Callable[[Facts], Iterable[Sign]],
+    judged: Callable[[Facts], Iterable[VitalSign]],
     now: datetime,
     bound: timedelta,
     lead: str,
-) -> Iterator[Sign]:
+) -> Iterator[VitalSign]:
     """What the figures say while they are young enough; the leading sign fails as soon as they cannot be had."""
     is_old = now - (reading.at or reading.since) > bound
     if reading.facts is None or is_old:
@@ -152,10 +152,12 @@ def _measured(
             yield replace(sign, at=reading.at)
 
 
-def _unmeasured(name: str, causes: Iterable[str], reading: Reading[Facts], now: datetime, *, failed: bool) -> Sign:
-    after = length(now - (reading.at or reading.since))
+def _unmeasured(
+    name: str, causes: Iterable[str], reading: Measurement[Facts], now: datetime, *, failed: bool
+) -> VitalSign:
+    after = duration_text(now - (reading.at or reading.since))
     text = f"Not measured for {after}." if failed else "Not measured yet."
-    return Sign(
+    return VitalSign(
         name,
         TITLES.get(name, name.capitalize()),
         Level.FAIL if failed else Level.WARN,
@@ -167,11 +169,11 @@ def _unmeasured(name: str, causes: Iterable[str], reading: Reading[Facts], now: 
     )
 
 
-def _sign(name: str, level: Level, text: str, remedy: str = "", detail: str = "", *follows: str) -> Sign:
-    return Sign(name, TITLES[name], level, text, remedy if level is not Level.PASS else "", detail, follows)
+def _sign(name: str, level: Level, text: str, remedy: str = "", detail: str = "", *follows: str) -> VitalSign:
+    return VitalSign(name, TITLES[name], level, text, remedy if level is not Level.PASS else "", detail, follows)
 
 
-def _database(answer: Answer) -> Iterator[Sign]:
+def _database(answer: DatabaseResponse) -> Iterator[VitalSign]:
     remedy = "Start PostgreSQL, or correct ZK_DATABASE_URL; what waited goes on by itself."
     if answer.seconds is None:
         yield _sign(DATABASE, Level.FAIL, "The database does not answer.", remedy, answer.problem)
@@ -182,11 +184,11 @@ def _database(answer: Answer) -> Iterator[Sign]:
         yield _sign(DATABASE, Level.PASS, f"The database answers within {max(1, round(answer.seconds * 1000))} ms.")
 
 
-def _disk(spaces: Sequence[Space]) -> Iterator[Sign]:
+def _disk(spaces: Sequence[Space]) -> Iterator[VitalSign]:
     remedy = "Make room or give it a larger disk: the embedded database and the logs grow there."
     judged = [(SEVERITY[level := _room(space)], -space.free, level, space) for space in spaces]
     _, _, level, tightest = max(judged, key=lambda row: row[:2])
-    text = f"{size(tightest.free)} free of {size(tightest.total)}."
+    text = f"{size_text(tightest.free)} free of {size_text(tightest.total)}."
     yield _sign(DISK, level, text, remedy, f"The place is {tightest.path}.")
 
 
@@ -201,14 +203,14 @@ def _room(space: Space) -> Level:
 # ---- Dagster ----
 
 
-def _dagster(facts: Orchestration, pace: Pace, now: datetime) -> Iterator[Sign]:
+def _dagster(facts: Orchestration, pace: PollIntervals, now: datetime) -> Iterator[VitalSign]:
     yield _daemons(facts.beats, now)
     yield _automations(facts, pace, now)
     yield _queue(facts, now)
     yield _long_runs(facts.runs, now)
 
 
-def _daemons(beats: Mapping[str, datetime | None], now: datetime) -> Sign:
+def _daemons(beats: Mapping[str, datetime | None], now: datetime) -> VitalSign:
     silent = sorted(name for name, at in beats.items() if at is None or now - at > DAEMON_SILENT_AFTER)
     heard = [at for at in beats.values() if at is not None]
     if not silent:
@@ -218,11 +220,11 @@ def _daemons(beats: Mapping[str, datetime | None], now: datetime) -> Sign:
     if len(silent) == len(beats):
         text = f"The daemon does not run: no schedule and no sensor starts anything for {_ago(max(heard), now)}."
         return _sign(DAEMONS, Level.FAIL, text, f"{_START} (its log is logs/daemon.log in ZK_HOME)")
-    text = f"No sign of life for {length(DAEMON_SILENT_AFTER)} from {', '.join(silent)}."
+    text = f"No sign of life for {duration_text(DAEMON_SILENT_AFTER)} from {', '.join(silent)}."
     return _sign(DAEMONS, Level.FAIL, text, _LOOK)
 
 
-def _automations(facts: Orchestration, pace: Pace, now: datetime) -> Sign:
+def _automations(facts: Orchestration, pace: PollIntervals, now: datetime) -> VitalSign:
     """The worst that there is to say of sensors and schedules, about all that it can be said of."""
     known = {row.name for row in facts.automations if row.is_sensor}
     found: dict[str, list[str]] = {}
@@ -248,7 +250,7 @@ def _automations(facts: Orchestration, pace: Pace, now: datetime) -> Sign:
     return _sign(AUTOMATIONS, Level.PASS, f"{len(facts.automations)} sensors and schedules tick.")
 
 
-def _trouble(row: Automation, pace: Pace, now: datetime) -> tuple[str, str]:
+def _trouble(row: Automation, pace: PollIntervals, now: datetime) -> tuple[str, str]:
     """What is wrong with one sensor or schedule, if anything, and in which words."""
     is_ours = row.name in pace.ticks  # One that this version does not have any more is off or silent for good.
     bound = max(SENSOR_SILENT_AFTER, INTERVALS_TO_TICK * pace.ticks.get(row.name, timedelta(0)))
@@ -270,7 +272,7 @@ def _fails(row: Automation, now: datetime) -> bool:
     return row.failures >= TICKS_FAILED and now - (row.failing_since or now) >= TICKS_FAILED_FOR
 
 
-def _queue(facts: Orchestration, now: datetime) -> Sign:
+def _queue(facts: Orchestration, now: datetime) -> VitalSign:
     """Whether each run that waits can still hope for its turn.
 
     It waits behind a run of its lane that works, or behind so many as may work at once; such a wait may be long. Where
@@ -300,7 +302,7 @@ def _queue(facts: Orchestration, now: datetime) -> Sign:
     return _sign(QUEUE, Level.FAIL, text, remedy, "", DAEMONS)
 
 
-def _long_runs(runs: Iterable[UnfinishedRun], now: datetime) -> Sign:
+def _long_runs(runs: Iterable[UnfinishedRun], now: datetime) -> VitalSign:
     long = [run for run in runs if run.status == "STARTED" and now - run.since > RUN_WORKS_FOR]
     if not long:
         return _sign(LONG_RUNS, Level.PASS, "No run works for too long.")
@@ -322,7 +324,7 @@ def _named(runs: Sequence[UnfinishedRun], now: datetime) -> str:
 # ---- Our own records ----
 
 
-def _records(facts: Records, pace: Pace, now: datetime, *, working: bool) -> Iterator[Sign]:
+def _records(facts: StoreFigures, pace: PollIntervals, now: datetime, *, working: bool) -> Iterator[VitalSign]:
     names = tuple(row.name for row in facts.systems)
     yield _requests(facts.requests, now, names, working=working)
     yield _deliveries(facts.deliveries, now, names)
@@ -331,7 +333,7 @@ def _records(facts: Records, pace: Pace, now: datetime, *, working: bool) -> Ite
         yield _system(row, pace, now)
 
 
-def _requests(waiting: Waiting, now: datetime, systems: tuple[str, ...], *, working: bool) -> Sign:
+def _requests(waiting: Backlog, now: datetime, systems: tuple[str, ...], *, working: bool) -> VitalSign:
     remedy = "Look in Dagster for failed runs of the job sync, and whether the sensor demand is on and ticks."
     follows = (*_RUNNER, QUEUE, *systems)
     if waiting.due_since and now - waiting.due_since > REQUEST_DUE_FOR and not working:
@@ -344,7 +346,7 @@ def _requests(waiting: Waiting, now: datetime, systems: tuple[str, ...], *, work
     return _sign(REQUESTS, Level.PASS, text)
 
 
-def _deliveries(waiting: Waiting, now: datetime, systems: tuple[str, ...]) -> Sign:
+def _deliveries(waiting: Backlog, now: datetime, systems: tuple[str, ...]) -> VitalSign:
     if waiting.due_since and now - waiting.due_since > DELIVERY_WAITS_FOR:
         text = f"{waiting.number} webhooks wait, the oldest for {_ago(waiting.due_since, now)}."
         remedy = "See in Dagster whether the sensor demand is on, and what its ticks say."
@@ -353,7 +355,7 @@ def _deliveries(waiting: Waiting, now: datetime, systems: tuple[str, ...]) -> Si
     return _sign(DELIVERIES, Level.PASS, text)
 
 
-def _sync(facts: Records, now: datetime, systems: tuple[str, ...]) -> Sign:
+def _sync(facts: StoreFigures, now: datetime, systems: tuple[str, ...]) -> VitalSign:
     """The lag, measured by the schedule: the last catch-up that was due must have carried out its day."""
     at, due = facts.synced_at, facts.catch_up_due
     follows = (*_RUNNER, QUEUE, *systems)
@@ -375,7 +377,7 @@ def _sync(facts: Records, now: datetime, systems: tuple[str, ...]) -> Sign:
     return _sign(SYNC, Level.PASS, told if due is not None else f"{told} The catch-up is off.")
 
 
-def _system(row: System, pace: Pace, now: datetime) -> Sign:
+def _system(row: System, pace: PollIntervals, now: datetime) -> VitalSign:
     """By the word of our own runs and sensors: nothing is sent to find out."""
     title = row.name.capitalize()
     if row.failing_since is not None:
@@ -388,16 +390,16 @@ def _system(row: System, pace: Pace, now: datetime) -> Sign:
         else:
             text = f"It has given no good answer for {_ago(row.failing_since, now)}; {asked}."
             remedy = "See that it runs and is reached from here. zk connectors test asks it at once."
-        return Sign(row.name, title, Level.WARN if is_new else Level.FAIL, text, remedy, row.problem)
+        return VitalSign(row.name, title, Level.WARN if is_new else Level.FAIL, text, remedy, row.problem)
     if row.read_at is None:
-        return Sign(row.name, title, Level.WARN, "It was not read yet.", "Carry over a day: zk sync --from DAY")
+        return VitalSign(row.name, title, Level.WARN, "It was not read yet.", "Carry over a day: zk sync --from DAY")
     text = f"It was read {_ago(row.read_at, now)} ago."
     if row.read_at < now - UNREAD_AFTER - POLLS_TO_MISS * pace.polls[row.role]:
         text = f"It was not read with success for {_ago(row.read_at, now)}."
         remedy = "See in Dagster what the sensor demand and the last run of the job sync say."
-        return Sign(row.name, title, Level.FAIL, text, remedy, follows=(*_RUNNER, QUEUE))
-    return Sign(row.name, title, Level.PASS, text)
+        return VitalSign(row.name, title, Level.FAIL, text, remedy, follows=(*_RUNNER, QUEUE))
+    return VitalSign(row.name, title, Level.PASS, text)
 
 
 def _ago(at: datetime | None, now: datetime) -> str:
-    return "ever" if at is None else length(now - at)
+    return "ever" if at is None else duration_text(now - at)

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from zk_pipeline.domain.changed_days import LONGEST_RANGE
 from zk_pipeline.domain.entries import Entry
 from zk_pipeline.domain.instants import local_day
-from zk_pipeline.domain.write_protection import Locks, first_open_day
+from zk_pipeline.domain.write_protection import WriteProtection, first_open_day
 from zk_pipeline.identity.actors import Actor
 from zk_pipeline.runtime.runtime import Runtime, SettingChange, changed_settings
 from zk_pipeline.stages.read_source import SUBJECT
@@ -113,7 +113,7 @@ class _Closed:
     def __init__(self, connection: Connection, runtime: Runtime, source: str, target: str) -> None:
         settings = runtime.settings
         first_open = first_open_day(settings.locked_before, local_day(datetime.now(UTC), settings.zone))
-        self._locks = Locks(settings.zone, first_open, periods.closed_months(connection))
+        self._locks = WriteProtection(settings.zone, first_open, periods.closed_months(connection))
         self._billed = stored_settings.billed_days(connection, source, target)
 
     def __contains__(self, day: date) -> bool:

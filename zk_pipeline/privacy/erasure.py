@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from zk_pipeline.billing import statements
 from zk_pipeline.domain.entries import stable_hash
-from zk_pipeline.domain.redaction import Erased, Identity, erased
+from zk_pipeline.domain.redaction import Erased, PersonIdentifiers, erased_person
 from zk_pipeline.identity.actors import Actor, IncompleteError, OperationError, StaleError, UnknownError
 from zk_pipeline.identity.throttle import account_hash
 from zk_pipeline.privacy import dagster, files, queries
@@ -94,7 +94,7 @@ PARTICULAR: Mapping[tuple[str, Fate], str] = {
 
 @dataclass(frozen=True, slots=True)
 class _Person:
-    identity: Identity
+    identity: PersonIdentifiers
     keys: queries.Keys
     hashes: Erased
     search: Search
@@ -202,7 +202,7 @@ def _nothing_stored(address: str) -> UnknownError:
 
 def _person(runtime: Runtime, connection: Connection, address: str) -> _Person:
     known = queries.known(connection, address, account_hash(runtime, address))
-    hashes = erased(known.identity, suppression.salt(connection))
+    hashes = erased_person(known.identity, suppression.salt(connection))
     home = runtime.settings.home.expanduser().resolve()
     dagster = os.environ.get("DAGSTER_HOME", "")
     roots = (home, *([Path(dagster).resolve()] if dagster else []))
@@ -314,7 +314,7 @@ def _json(row: Any) -> bytes:
     return json.dumps(row, ensure_ascii=False, indent=2, default=str).encode()
 
 
-def _readme(identity: Identity, found: Mapping[str, int]) -> str:
+def _readme(identity: PersonIdentifiers, found: Mapping[str, int]) -> str:
     names: Sequence[str] = sorted(identity.names | identity.logins)
     lines = [f"  {table.replace('.', '/')}.json: {number}" for table, number in found.items()]
     return "\n".join(

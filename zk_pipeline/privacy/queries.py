@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from zk_pipeline.domain.names import fold_text
-from zk_pipeline.domain.redaction import ESCAPED, Erased, Finder, Identity, Redactor
+from zk_pipeline.domain.redaction import ESCAPED, Erased, Finder, PersonIdentifiers, Redactor
 from zk_pipeline.store import audit
 from zk_pipeline.store.database import to_json
 from zk_pipeline.store.encryption import TokenCipher, UndecryptableError
@@ -80,7 +80,7 @@ Keys = Mapping[str, Any]
 class Search:
     """How a person is looked for and what is written instead of them. `cipher` opens what is encrypted."""
 
-    def __init__(self, identity: Identity, hashes: Erased, cipher: TokenCipher) -> None:
+    def __init__(self, identity: PersonIdentifiers, hashes: Erased, cipher: TokenCipher) -> None:
         self.identity = identity
         self.keywords = sorted(word for word in identity.keywords if word.isascii())
         self.cipher = cipher
@@ -134,7 +134,7 @@ class Change:
 class Known:
     """Who has an address: what they are called, and their ids."""
 
-    identity: Identity
+    identity: PersonIdentifiers
     keys: Keys
 
 
@@ -160,7 +160,7 @@ def known(connection: Connection, email: str, account_hash: str) -> Known:
         "accounts": [row.id for row in accounts],
         "account_hash": account_hash,
     }
-    return Known(Identity(email, frozenset(names - {"", None}), frozenset(logins - {"", None})), keys)
+    return Known(PersonIdentifiers(email, frozenset(names - {"", None}), frozenset(logins - {"", None})), keys)
 
 
 def columns(connection: Connection, schemas: Sequence[str] = SCHEMAS) -> list[TextColumn]:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from zk_pipeline.domain import plan_lines
 from zk_pipeline.domain.adjustments import Adjustment, entry_of
-from zk_pipeline.domain.corrections import Netted, net
+from zk_pipeline.domain.corrections import NettingResult, net
 from zk_pipeline.domain.entries import Entry, SyncStatus
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.ledger import LedgerRow
@@ -67,7 +67,7 @@ class DerivedEntries:
         self._normalizer = Normalizer(name, policies, directory)
         self.corrected = source.bookings_with_corrections(connection, name, first, last)
         movements = [movement(row, policies.of(row.decided_id)) for row in self.corrected]
-        self.netted: Mapping[int, Netted] = net(movements, booking_decisions.pairs(connection, name))
+        self.netted: Mapping[int, NettingResult] = net(movements, booking_decisions.pairs(connection, name))
 
     def of_day(self, connection: Connection, day: date) -> list[Entry]:
         """The entries of one day. What was decided to be booked on it goes the way of all bookings."""

@@ -12,10 +12,10 @@ from typing import Any
 
 from zk_pipeline.connectors.answer import at_once
 from zk_pipeline.connectors.contract import ChangedTicket, Rest, SourceConnector
-from zk_pipeline.domain.changed_days import Change, FeedState, absences, edits
+from zk_pipeline.domain.changed_days import BookingChange, FeedState, absences, edits
 from zk_pipeline.domain.instants import days_window, local_day
 from zk_pipeline.domain.records import Ticket, TimeAccounting
-from zk_pipeline.domain.vanished import Budgeted, ListPosition, differences
+from zk_pipeline.domain.vanished import BudgetedListing, ListPosition, differences
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.stages.read_source import SUBJECT as SWEPT
 from zk_pipeline.stages.read_source import one_booking_per_ticket, save_tickets
@@ -150,7 +150,7 @@ class _Look:
         self._source = source
         self._now = now
         self._zone = runtime.settings.zone
-        self._changes: list[Change] = []
+        self._changes: list[BookingChange] = []
         self._seen: dict[int, Ticket] = {}
         self._asked: frozenset[str] = frozenset()
         self._saved: dict[str, dict[str, Any]] = {}
@@ -259,7 +259,7 @@ class _Look:
         if listing is None or (total <= LONGEST_COMPARISON and "window" not in stored):
             self._compare_all()
             return
-        budget = Budgeted(listing, REQUESTS_OF_A_SEARCH)
+        budget = BudgetedListing(listing, REQUESTS_OF_A_SEARCH)
         begin = datetime.fromisoformat(stored["window"]) if "window" in stored else None
         place = (
             ListPosition((stored["after"][0], stored["after"][1]), stored["position"]) if "after" in stored else None
@@ -299,7 +299,7 @@ class _Look:
             expected = source.stored_bookings(connection, self._name, since=first)
         self._changes += absences(seen, expected)
 
-    def _edits(self, seen: Iterable[TimeAccounting]) -> list[Change]:
+    def _edits(self, seen: Iterable[TimeAccounting]) -> list[BookingChange]:
         listed = list(seen)
         with self._runtime.database.transaction() as connection:
             known = source.stored_bookings(connection, self._name, ids=[row.id for row in listed])

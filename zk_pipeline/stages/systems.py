@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from zk_pipeline.connectors.contract import Connector, SourceConnector, TargetConnector
 from zk_pipeline.connectors.http import LONGEST_WAIT_SECONDS
 from zk_pipeline.domain.instants import local_day
-from zk_pipeline.domain.write_protection import Locks, first_open_day
+from zk_pipeline.domain.write_protection import WriteProtection, first_open_day
 from zk_pipeline.runtime.runtime import Role, Runtime, SetupError, utc_now
 from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.store import day_requests, periods, request_log
@@ -136,7 +136,7 @@ def push_lock(target_name: str, day: date) -> str:
     return f"zk:push:{target_name}:{day}"
 
 
-def locks_now(connection: Connection, settings: Settings, now: datetime) -> Locks:
+def locks_now(connection: Connection, settings: Settings, now: datetime) -> WriteProtection:
     """What may not be written at this moment. A period that is closed meanwhile waits for the pushes under way."""
     first_open = first_open_day(settings.locked_before, local_day(now, settings.zone))
-    return Locks(settings.zone, first_open, periods.closed_months(connection))
+    return WriteProtection(settings.zone, first_open, periods.closed_months(connection))

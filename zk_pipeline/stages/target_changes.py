@@ -16,7 +16,7 @@ from zk_pipeline.domain.decision import owned
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.markers import beginning_of_markers, marked_ids
 from zk_pipeline.domain.records import Timesheet
-from zk_pipeline.domain.vanished import Budgeted, Listing, ListPosition, differences
+from zk_pipeline.domain.vanished import BudgetedListing, ListPosition, SortedListing, differences
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.stages.source_changes import AT_ONCE
 from zk_pipeline.store import day_requests, ledger, request_log, sweeps
@@ -116,7 +116,7 @@ class TargetFeed:
                 sweeps.save(connection, self._name, SEARCH, {"begun": True})
         return look, lost_some
 
-    def _take_turn(self, listing: Listing[Timesheet], cursor: Mapping[str, Any], now: datetime) -> TargetChanges:
+    def _take_turn(self, listing: SortedListing[Timesheet], cursor: Mapping[str, Any], now: datetime) -> TargetChanges:
         """Read a part of what changed during a long stop; the next tick goes on. Then what is gone is searched for."""
         begin = {"since": _since(cursor, now).isoformat(), "began": now.isoformat(), "position": 0}
         turn: dict[str, Any] = dict(cursor.get("turn") or begin)
@@ -154,7 +154,7 @@ class TargetFeed:
         place = ListPosition((stored["after"], stored["after"]), stored["position"]) if "after" in stored else None
         # In the order of the ids everything that we know begins where the list begins.
         place = place or ListPosition((0, 0), 0)
-        found = differences(known, Budgeted(listing, REQUESTS_OF_A_SEARCH), total=0, start=place)
+        found = differences(known, BudgetedListing(listing, REQUESTS_OF_A_SEARCH), total=0, start=place)
         missing = [id_ for id_, _ in found.missing]
         there = {id_: target.get(id_) for id_ in missing[:LOOKED_FOR_AT_ONCE]}
         gone = [id_ for id_, row in there.items() if row is None]

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, insert, select, text, update
 
-from zk_pipeline.domain.adjustments import Adjustment, AdjustmentState, Owed, Side, is_adjustment
+from zk_pipeline.domain.adjustments import Adjustment, AdjustmentState, OutstandingAdjustment, PostingKey, is_adjustment
 from zk_pipeline.domain.entries import Entry, SyncStatus
 from zk_pipeline.domain.periods import month_of
 from zk_pipeline.store import audit
@@ -43,7 +43,7 @@ class Decided:
     begin_at: datetime
 
 
-def make(connection: Connection, connector: str, owed: Owed, decided: Decided, run_id: str) -> None:
+def make(connection: Connection, connector: str, owed: OutstandingAdjustment, decided: Decided, run_id: str) -> None:
     """Store an adjustment for each amount that is owed, and record that.
 
     A credit of time that nobody was charged for is settled with that: there is nothing to give back.
@@ -183,7 +183,7 @@ def _adjustment(row: Mapping[Any, Any]) -> Adjustment:
         entry_date=row["entry_date"],
         begin_at=row["begin_at"],
         decided_at=row["decided_at"],
-        side=Side(row["user_id"], row["project_id"], row["project_number"], row["activity_id"]),
+        side=PostingKey(row["user_id"], row["project_id"], row["project_number"], row["activity_id"]),
         original=_entry(row["original"]) if row["original"] else None,
         amount=row["amount"],
     )

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import BigInteger, Column, Connection, Identity, Table, UniqueConstraint, delete, insert, select, text
 
-from zk_pipeline.domain.corrections import Pair
+from zk_pipeline.domain.corrections import CorrectionPair
 from zk_pipeline.store.tables import instant, metadata, text_column
 
 corrections = Table(
@@ -63,13 +63,13 @@ class Reducible(NamedTuple):
         return f"{self.booking_id} ({self.minutes.normalize():f} min of {self.agent}, {self.day}, {self.ticket_number})"
 
 
-def pairs(connection: Connection, source: str) -> list[Pair]:
+def pairs(connection: Connection, source: str) -> list[CorrectionPair]:
     """All pairs that people made, in the order in which they made them."""
     query = select(corrections.c.correction_id, corrections.c.reduced_id).where(corrections.c.source == source)
-    return [Pair(*row) for row in connection.execute(query.order_by(corrections.c.id))]
+    return [CorrectionPair(*row) for row in connection.execute(query.order_by(corrections.c.id))]
 
 
-def pair(connection: Connection, source: str, made: Pair, actor: str) -> None:
+def pair(connection: Connection, source: str, made: CorrectionPair, actor: str) -> None:
     """Note that a correction takes back time of a booking; said again, it is said last."""
     unpair(connection, source, made)
     connection.execute(
@@ -79,7 +79,7 @@ def pair(connection: Connection, source: str, made: Pair, actor: str) -> None:
     )
 
 
-def unpair(connection: Connection, source: str, made: Pair) -> bool:
+def unpair(connection: Connection, source: str, made: CorrectionPair) -> bool:
     """Forget a pair; whether there was one."""
     table = corrections.c
     wanted = (table.source == source) & (table.correction_id == made.correction) & (table.reduced_id == made.reduced)

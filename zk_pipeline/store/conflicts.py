@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, case, func, or_, select, text, tuple_, update
 
-from zk_pipeline.domain.corrections import Pair
+from zk_pipeline.domain.corrections import CorrectionPair
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.plan import Result, sentence
 from zk_pipeline.domain.reasons import Reason
@@ -154,7 +154,7 @@ def decide(
     if choice is Choice.MOVE:
         booking_decisions.move(connection, source, int(row.source_id), actor)
     if booking_id is not None:
-        booking_decisions.pair(connection, source, Pair(int(row.source_id), booking_id), actor)
+        booking_decisions.pair(connection, source, CorrectionPair(int(row.source_id), booking_id), actor)
         days += booking_decisions.days_of(connection, source, [booking_id])
     day_requests.ask(connection, days, "decision")
     return row
@@ -178,7 +178,7 @@ def reopen(connection: Connection, conflict_id: int, *, actor: str, address: str
     if choice is Choice.MOVE:
         recorded = booking_decisions.unmove(connection, source, int(row.source_id))
     if choice is Choice.REDUCE:
-        pair = Pair(int(row.source_id), row.decision_booking_id)
+        pair = CorrectionPair(int(row.source_id), row.decision_booking_id)
         recorded = booking_decisions.unpair(connection, source, pair)
         days += booking_decisions.days_of(connection, source, [pair.reduced])
     if not recorded:

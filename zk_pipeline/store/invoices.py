@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from zk_pipeline.domain.decision import Owned, owned
 from zk_pipeline.domain.invoicing import Comparison, Figure, Group, figures
 from zk_pipeline.domain.records import Invoice, InvoiceReading, Timesheet, Window
-from zk_pipeline.domain.statement_rows import Customer, Money
+from zk_pipeline.domain.statement_rows import Money, StatementCustomer
 from zk_pipeline.store.database import upsert
 from zk_pipeline.store.raw_tables import accepted_differences, invoice_checks, invoice_readings, invoices
 from zk_pipeline.store.tables import locked_timesheets
@@ -83,7 +83,9 @@ def figures_within(connection: Connection, connector: str, window: Window) -> li
     return figures((Group(**row) for row in rows.mappings()), checked)
 
 
-def money_within(connection: Connection, connector: str, window: Window, of: Iterable[Customer]) -> list[Money]:
+def money_within(
+    connection: Connection, connector: str, window: Window, of: Iterable[StatementCustomer]
+) -> list[Money]:
     """What the time sheets of these customers that begin within the window cost, with invoices made since it began."""
     named = {customer.id: customer for customer in of if customer.id}
     found = [row for row in figures_within(connection, connector, window) if row.customer_id in named]

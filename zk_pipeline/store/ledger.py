@@ -14,15 +14,15 @@ from zk_pipeline.domain.ledger import (
     Desired,
     JournalEntry,
     LedgerRow,
-    Named,
+    MasterDataName,
     Operation,
     Original,
     PushState,
-    Written,
+    StoredJournalEntry,
 )
-from zk_pipeline.domain.manual_fields import ByHand, as_base
+from zk_pipeline.domain.manual_fields import ManualFields, as_base
 from zk_pipeline.domain.records import Timesheet
-from zk_pipeline.domain.rounding import Answer
+from zk_pipeline.domain.rounding import RoundingSample
 from zk_pipeline.store import suppression, sweeps
 from zk_pipeline.store.database import insert_rows, to_json, upsert
 from zk_pipeline.store.raw_tables import timesheets
@@ -50,7 +50,7 @@ class Write:
     kimai_id: int | None = None
     base: Timesheet | None = None
     placed_at: datetime | None = None
-    by_hand: ByHand = field(default_factory=ByHand)
+    by_hand: ManualFields = field(default_factory=ManualFields)
 
     def asked_json(self) -> dict[str, Any]:
         """What was asked for, and where it was placed."""
@@ -125,7 +125,7 @@ def timesheets_of_others(connection: Connection, connector: str, caller_id: int,
     return tuple(connection.execute(query).scalars())
 
 
-def newest_answers(connection: Connection, connector: str, limit: int = 200) -> list[Answer]:
+def newest_answers(connection: Connection, connector: str, limit: int = 200) -> list[RoundingSample]:
     """What the target made of the times of the newest writes."""
     query = _rows(connector).where(pushes.c.state == PushState.CONFIRMED, pushes.c.operation != "link")
     rows = connection.execute(query.order_by(pushes.c.updated_at.desc()).limit(limit)).mappings()
@@ -227,7 +227,7 @@ def _save(
 def _based(write: Write, known: LedgerRow | None) -> Write:
     if known is None or write.base is None or known.kimai_id != write.kimai_id:
         return write
-    return replace(write, base=as_base(write.base, known.base, known.by_hand), by_hand=ByHand())
+    return replace(write, base=as_base(write.base, known.base, known.by_hand), by_hand=ManualFields())
 
 
 def _rows(connector: str) -> Select[Any]:
@@ -250,7 +250,7 @@ def _ledger_row(row: Any) -> LedgerRow:
         as_found=row["operation"] == "link",
         placed_at=datetime.fromisoformat(placed_at) if placed_at else None,
         sent_hash=row["payload_hash"],
-        by_hand=ByHand.from_json(row["by_hand"]),
+        by_hand=ManualFields.from_json(row["by_hand"]),
     )
 
 
@@ -276,13 +276,13 @@ def record(connection: Connection, connector: str, entries: Iterable[JournalEntr
     insert_rows(connection, writes, values)
 
 
-def of_run(connection: Connection, connector: str, run_id: str) -> list[Written]:
+def of_run(connection: Connection, connector: str, run_id: str) -> list[StoredJournalEntry]:
     """The writes of a run, newest first."""
     query = select(writes).where(writes.c.connector == connector, writes.c.run_id == run_id)
     return [_written(row) for row in connection.execute(query.order_by(writes.c.id.desc()))]
 
 
-def tagged(connection: Connection, connector: str, source_ids: Collection[str]) -> list[Written]:
+def tagged(connection: Connection, connector: str, source_ids: Collection[str]) -> list[StoredJournalEntry]:
     """The tags that the time sheets of these bookings were given, and that were not taken off again by an undo."""
     query = select(writes).where(
         writes.c.connector == connector,
@@ -307,17 +307,17 @@ def runs_beginning(connection: Connection, beginning: str) -> list[str]:
     return [beginning] if beginning in found else sorted(found)
 
 
-def _plain(value: Timesheet | Named | None) -> object:
+def _plain(value: Timesheet | MasterDataName | None) -> object:
     match value:
         case None:
             return None
-        case Named():
+        case MasterDataName():
             return asdict(value)
         case Timesheet():
             return json.loads(to_json(timesheet_json(value)))
 
 
-def _written(row: Row[Any]) -> Written:
+def _written(row: Row[Any]) -> StoredJournalEntry:
     master_data = row.operation in MASTER_DATA
     entry = JournalEntry(
         row.operation,
@@ -326,9 +326,9 @@ def _written(row: Row[Any]) -> Written:
         row.entry_date,
         timesheet_from_json(row.before) if row.before else None,
         timesheet_from_json(row.after) if row.after and not master_data else None,
-        Named(**row.after) if master_data else None,
+        MasterDataName(**row.after) if master_data else None,
     )
-    return Written(row.id, row.run_id, entry, row.written_at, row.undone_by)
+    return StoredJournalEntry(row.id, row.run_id, entry, row.written_at, row.undone_by)
 
 
 # When this database was restored from a backup: the ledger does not know what was written between the two instants.

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, select, text
 from sqlalchemy.dialects.postgresql import insert
 
-from zk_pipeline.domain.requests import BOUNDS, Reachability, RequestRecord, Tally, Traffic, together
+from zk_pipeline.domain.requests import BOUNDS, Reachability, RequestRecord, Tally, Traffic, merged_traffic
 from zk_pipeline.domain.vital_figures import System
 from zk_pipeline.store import day_requests, suppression, sweeps
 from zk_pipeline.store.database import insert_rows
@@ -66,7 +66,7 @@ def add(connection: Connection, system: str, traffic: Traffic) -> None:
     """Add what was sent to a system; others who do so wait until the transaction ends."""
     connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('zk:traffic', 0))"))
     known = _traffic(sweeps.load(connection, _OWNER, system) or {})
-    total = together((known, traffic))
+    total = merged_traffic((known, traffic))
     rows = {" ".join(key): {"counts": tally.counts, "seconds": tally.seconds} for key, tally in total.items()}
     sweeps.save(connection, _OWNER, system, rows)
 

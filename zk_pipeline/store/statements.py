@@ -18,16 +18,16 @@ from zk_pipeline.domain.statement_rows import (
     ZERO,
     AdjustmentLine,
     Amounts,
-    Beside,
-    Customer,
     DayMinutes,
-    Gap,
-    Item,
-    Line,
     Money,
     OpenConflicts,
     Origin,
+    OtherTime,
     Readings,
+    StatementCustomer,
+    StatementGap,
+    StatementItem,
+    StatementLine,
 )
 from zk_pipeline.store import invoices, sweeps
 from zk_pipeline.store.connectors import Addresses
@@ -156,7 +156,7 @@ _ADJUSTMENTS = text(
 _ANY_MARKER = re.compile(r"\s*\[zk-[a-z0-9-]+-[a-z0-9]+\]")
 
 
-def read_items(connection: Connection, names: Addresses, month: date, zone: ZoneInfo) -> list[Item]:
+def read_items(connection: Connection, names: Addresses, month: date, zone: ZoneInfo) -> list[StatementItem]:
     """The time sheets of the month's bookings, and what else lies between its first instant and its last."""
     last = last_day(month)
     window = days_window(month, last, zone)
@@ -173,14 +173,14 @@ def read_items(connection: Connection, names: Addresses, month: date, zone: Zone
     return [_item(row) for row in connection.execute(_ITEMS, within)]
 
 
-def beside(rows: Iterable[Item]) -> list[Beside]:
+def beside(rows: Iterable[StatementItem]) -> list[OtherTime]:
     """What these items are that are not the month's bookings', by customer and origin."""
-    found: dict[tuple[Customer, Origin], tuple[int, Decimal]] = {}
+    found: dict[tuple[StatementCustomer, Origin], tuple[int, Decimal]] = {}
     for row in rows:
         if row.origin is not None and row.minutes:
             number, minutes = found.get((row.customer, row.origin), (0, ZERO))
             found[row.customer, row.origin] = (number + 1, minutes + row.minutes)
-    return [Beside(customer, origin, *sums) for (customer, origin), sums in found.items()]
+    return [OtherTime(customer, origin, *sums) for (customer, origin), sums in found.items()]
 
 
 def adjustments(connection: Connection, names: Addresses, month: date) -> list[AdjustmentLine]:
@@ -192,7 +192,7 @@ def adjustments(connection: Connection, names: Addresses, month: date) -> list[A
     within = {"month": month, "last": last, "source": names.source, "target": names.target}
     return [
         AdjustmentLine(
-            customer=Customer(row.customer, row.customer_id),
+            customer=StatementCustomer(row.customer, row.customer_id),
             id=row.id,
             day=row.original_day,
             booked_on=row.entry_date,
@@ -213,9 +213,9 @@ def adjustments(connection: Connection, names: Addresses, month: date) -> list[A
     ]
 
 
-def _item(row: Row) -> Item:
-    return Item(
-        customer=Customer(row.customer, row.customer_id),
+def _item(row: Row) -> StatementItem:
+    return StatementItem(
+        customer=StatementCustomer(row.customer, row.customer_id),
         day=row.day,
         ticket=row.number,
         # Where no ticket is known, what stands in the target is all there is to say.
@@ -349,13 +349,13 @@ _MADE = text("SELECT to_regclass('marts.statement_lines') IS NOT NULL")
 class Rows:
     """What a statement is made of."""
 
-    lines: list[Line]
+    lines: list[StatementLine]
     days: list[DayMinutes]
-    gaps: list[Gap]
+    gaps: list[StatementGap]
     conflicts: list[OpenConflicts]
-    beside: list[Beside]
+    beside: list[OtherTime]
     money: list[Money]
-    items: list[Item]
+    items: list[StatementItem]
     adjustments: list[AdjustmentLine]
     readings: Readings
     built_at: datetime | None
@@ -376,7 +376,7 @@ def rows(connection: Connection, names: Addresses, month: date, zone: ZoneInfo) 
     """All rows of a month of the business zone."""
     within = {"month": month, "last": last_day(month)}
     lines = [
-        Line(_customer(row), row.agent, row.agent_email, row.activity, _amounts(row))
+        StatementLine(_customer(row), row.agent, row.agent_email, row.activity, _amounts(row))
         for row in connection.execute(_LINES, within)
     ]
     items = read_items(connection, names, month, zone)
@@ -388,7 +388,7 @@ def rows(connection: Connection, names: Addresses, month: date, zone: ZoneInfo) 
             for row in connection.execute(_DAYS, within)
         ],
         gaps=[
-            Gap(_customer(row), row.entry_key, row.entry_date, _exact(row.minutes_unexplained))
+            StatementGap(_customer(row), row.entry_key, row.entry_date, _exact(row.minutes_unexplained))
             for row in connection.execute(_GAPS, within)
         ],
         conflicts=open_conflicts(connection, names.target, month),
@@ -429,8 +429,8 @@ def stale_days(connection: Connection, month: date, last: date, minutes_per_unit
     return sorted({*changed, *connection.execute(_RENAMED_DAYS, within).scalars()})
 
 
-def _customer(row: Row) -> Customer:
-    return Customer(row.customer, row.customer_id)
+def _customer(row: Row) -> StatementCustomer:
+    return StatementCustomer(row.customer, row.customer_id)
 
 
 def _amounts(row: Row) -> Amounts:

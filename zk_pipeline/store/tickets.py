@@ -6,7 +6,7 @@ from datetime import date
 
 from sqlalchemy import Connection, select, text
 
-from zk_pipeline.domain.plan import Survivor
+from zk_pipeline.domain.plan import SurvivingTicket
 from zk_pipeline.domain.records import Ticket
 from zk_pipeline.store import suppression
 from zk_pipeline.store.booking_decisions import moved_bookings
@@ -85,10 +85,12 @@ def survivors_among(connection: Connection, connector: str, ids: Collection[int]
     return set(connection.execute(query).scalars())
 
 
-def survivors(connection: Connection, source: str, day: date) -> Mapping[str, Survivor]:
+def survivors(connection: Connection, source: str, day: date) -> Mapping[str, SurvivingTicket]:
     """For each booking of a day that counts on a ticket that was merged into another: that other one."""
     rows = connection.execute(_SURVIVORS, {"source": source, "day": day}).mappings()
-    return {row["source_id"]: Survivor(**{name: row[name] for name in Survivor.__slots__}) for row in rows}
+    return {
+        row["source_id"]: SurvivingTicket(**{name: row[name] for name in SurvivingTicket.__slots__}) for row in rows
+    }
 
 
 _SURVIVORS = text(

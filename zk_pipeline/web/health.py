@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from zk_pipeline.domain.vital_figures import DATABASE, Level, Sign, worst
+from zk_pipeline.domain.vital_figures import DATABASE, Level, VitalSign, worst
 from zk_pipeline.observe.alert_delivery import addresses_of, alert_signs, deliver, send_at_once
 from zk_pipeline.observe.alerts import sign_fails, sign_recovers
 from zk_pipeline.observe.measurements import SECONDS_BETWEEN_LOOKS, Watch
@@ -46,7 +46,7 @@ class Health:
         self._teller.stop()
         self._watch.stop()
 
-    def signs(self) -> list[Sign]:
+    def signs(self) -> list[VitalSign]:
         """What the newest figures mean now."""
         return self._watch.signs()
 
@@ -118,6 +118,6 @@ class SignAlerter:
             _log.warning("%s It is tried again.", problem)
 
 
-def _shown(sign: Sign, now: datetime) -> dict[str, Any]:
+def _shown(sign: VitalSign, now: datetime) -> dict[str, Any]:
     age = None if sign.at is None else max(0.0, round((now - sign.at).total_seconds(), 1))
     return {"status": STATUS[sign.level], "age_seconds": age, "text": sign.text, "remedy": sign.remedy}

@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from zk_pipeline.domain.requests import BOUNDS, Traffic
-from zk_pipeline.domain.vital_figures import SEVERITY, Sign, System
+from zk_pipeline.domain.vital_figures import SEVERITY, System, VitalSign
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.observe import dagster_tables, measurements
 from zk_pipeline.observe.dagster_tables import DagsterFigures, Durations
@@ -65,7 +65,7 @@ def of_traffic(sent: Mapping[str, Traffic]) -> Metric:
     return family
 
 
-def of_signs(signs: Sequence[Sign], now: datetime) -> Iterator[Metric]:
+def of_signs(signs: Sequence[VitalSign], now: datetime) -> Iterator[Metric]:
     """The vital signs, as they are judged everywhere."""
     levels = {sign.name: float(SEVERITY[sign.level]) for sign in signs}
     yield _by("zk_vital_sign", "How each vital sign is: 0 is good, 1 a warning, 2 a failure.", "sign", levels)
@@ -124,7 +124,7 @@ _log = logging.getLogger(__name__)
 class Metrics:
     """The registry of one app, its route, and what its middleware counts in."""
 
-    def __init__(self, runtime: Runtime, signs: Callable[[], Sequence[Sign]]) -> None:
+    def __init__(self, runtime: Runtime, signs: Callable[[], Sequence[VitalSign]]) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(_Stored(lambda: of_signs(signs(), datetime.now(UTC)), lambda: 0.0))
         self._registry.register(_Stored(lambda: _ours(runtime), lambda: SECONDS_VALID))

@@ -9,7 +9,7 @@ from zk_pipeline.domain.decision import Status
 from zk_pipeline.domain.instants import days_between
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.resolutions import Choice, allowed
-from zk_pipeline.domain.write_protection import Locks
+from zk_pipeline.domain.write_protection import WriteProtection
 from zk_pipeline.stages import read_source, read_target
 from zk_pipeline.stages.push.pusher import Pusher, PushSettings
 from zk_pipeline.stages.reconcile import Normalization, Reconciliation
@@ -217,7 +217,9 @@ def sync(world: World, number: int, first: date = FIRST, last: date = LAST) -> i
         read_target.extract_timesheets(runtime, target, first, last, run_id)
         normalization = Normalization(runtime, first, last)
         reconciliation = Reconciliation(runtime, at("12:00", last + timedelta(days=3)))
-        settings = PushSettings("zammad", lambda _: Locks(ZONE), concurrency=2, time_limit=1.0, serial_users=False)
+        settings = PushSettings(
+            "zammad", lambda _: WriteProtection(ZONE), concurrency=2, time_limit=1.0, serial_users=False
+        )
         pusher = Pusher(runtime.database, target, settings, run_id)
         for day in days_between(first, last):
             normalization.day(day)

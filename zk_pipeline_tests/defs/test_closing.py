@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from zk_pipeline.billing import periods
 from zk_pipeline.domain.resolutions import Choice
-from zk_pipeline.domain.write_protection import Locks
+from zk_pipeline.domain.write_protection import WriteProtection
 from zk_pipeline.identity.actors import OperationError, StaleError
 from zk_pipeline.stages.reconcile import Reconciliation
 from zk_pipeline.store import conflicts
@@ -176,7 +176,7 @@ def push_alone(world: World) -> int:
 
     runtime = world.environment.runtime
 
-    def locks(connection: Connection) -> Locks:
+    def locks(connection: Connection) -> WriteProtection:
         return locks_now(connection, runtime.settings, datetime.now(UTC))
 
     with runtime.target() as target:

@@ -14,8 +14,8 @@ from zk_pipeline.billing import statements
 from zk_pipeline.billing.files.kept import lasting, statement_hash
 from zk_pipeline.domain.adjustments import AdjustmentState
 from zk_pipeline.domain.periods import fingerprint
-from zk_pipeline.domain.statement import Amounts, Customer, Line, statement_of
-from zk_pipeline.domain.statement_rows import AdjustmentLine, Item
+from zk_pipeline.domain.statement import Amounts, StatementCustomer, StatementLine, statement_of
+from zk_pipeline.domain.statement_rows import AdjustmentLine, StatementItem
 from zk_pipeline.identity.actors import Actor, OperationError, Role, StaleError, UnknownError
 from zk_pipeline.identity.throttle import account_hash
 from zk_pipeline.privacy import erasure
@@ -150,7 +150,7 @@ def test_the_plan_says_that_the_account_of_the_operating_system_stays_in_the_cha
     assert any("it goes on naming cli:<that account>" in warning for warning in warnings)
 
 
-def about_the_person(customer: Customer, day: date) -> tuple[Item, AdjustmentLine]:
+def about_the_person(customer: StatementCustomer, day: date) -> tuple[StatementItem, AdjustmentLine]:
     """A time sheet and a settled credit of theirs, named in title and note as well."""
     shared: dict[str, Any] = {
         "customer": customer,
@@ -163,7 +163,7 @@ def about_the_person(customer: Customer, day: date) -> tuple[Item, AdjustmentLin
         "booking": "17",
     }
     title, sixty = f"Call {NAME} <{EMAIL}>", Decimal(60)
-    item = Item(**shared, title=title, minutes=sixty, billable=True, amount=Decimal(90), timesheet=3)
+    item = StatementItem(**shared, title=title, minutes=sixty, billable=True, amount=Decimal(90), timesheet=3)
     settled: dict[str, Any] = {
         "booked_on": day,
         "elsewhere": False,
@@ -177,8 +177,8 @@ def about_the_person(customer: Customer, day: date) -> tuple[Item, AdjustmentLin
 def test_a_closed_statement_keeps_its_minutes_and_tells_honestly_that_a_name_is_gone(
     known: World, runtime: Runtime
 ) -> None:
-    customer, day = Customer("ACME", 1), date(2025, 9, 3)
-    line = Line(customer, NAME, EMAIL, "Support", Amounts(1, Decimal(60), Decimal(60)))
+    customer, day = StatementCustomer("ACME", 1), date(2025, 9, 3)
+    line = StatementLine(customer, NAME, EMAIL, "Support", Amounts(1, Decimal(60), Decimal(60)))
     item, credit = about_the_person(customer, day)
     content = lasting(statement_of(day.replace(day=1), [line], items=[item], adjustments=[credit]))
     with runtime.database.transaction() as connection:

@@ -20,7 +20,7 @@ from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.reconcile import Reconciler
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.domain.resolutions import Choice, Resolution, resolved
-from zk_pipeline.domain.rounding import DEFAULT, Answer, Rule, Times
+from zk_pipeline.domain.rounding import DEFAULT, RoundingRule, RoundingSample, TimesheetTimes
 from zk_pipeline_tests.domain.builders import (
     ACME,
     ACME_PROJECT,
@@ -66,7 +66,7 @@ class Month:
     sheet: Timesheet | None = field(default_factory=ours)
     made: list[Adjustment] = field(default_factory=list[Adjustment])
     closed: frozenset[date] = CLOSED
-    rule: Rule = DEFAULT
+    rule: RoundingRule = DEFAULT
 
     def __post_init__(self) -> None:
         """The target made of the time sheet what its rounding makes of it."""
@@ -77,11 +77,11 @@ class Month:
         """What a booking of so many seconds is billed as."""
         return self.rule.billed(int(at("2025-08-16T08:00").timestamp()), seconds)
 
-    def answers(self) -> list[Answer]:
+    def answers(self) -> list[RoundingSample]:
         """What the target made of other time sheets."""
         begin = int(at("2025-08-16T08:00").timestamp())
         lengths = [60 * minutes for minutes in (4, 8, 10, 15, 50)]
-        return [Answer(begin, each, Times(begin, begin + each, self.billed(each))) for each in lengths]
+        return [RoundingSample(begin, each, TimesheetTimes(begin, begin + each, self.billed(each))) for each in lengths]
 
     def facts(self) -> DayInputs:
         return situation(
@@ -138,7 +138,7 @@ class Month:
         return Counter({side: seconds for side, seconds in sums.items() if seconds})
 
 
-def wanted(booking: Entry | None, rule: Rule = DEFAULT) -> Counter[Side]:
+def wanted(booking: Entry | None, rule: RoundingRule = DEFAULT) -> Counter[Side]:
     """Seconds that Kimai would bill for what Zammad says, by side."""
     if booking is None or not booking.time_minutes:
         return Counter()
@@ -167,12 +167,18 @@ BOOKINGS = st.none() | st.builds(
 )
 
 
-RULES = [DEFAULT, Rule("default", 1, 1, 15), Rule("ceil", 1, 1, 6), Rule("closest", 1, 1, 10), Rule("floor", 1, 1, 5)]
+RULES = [
+    DEFAULT,
+    RoundingRule("default", 1, 1, 15),
+    RoundingRule("ceil", 1, 1, 6),
+    RoundingRule("closest", 1, 1, 10),
+    RoundingRule("floor", 1, 1, 5),
+]
 
 
 @given(st.lists(BOOKINGS, min_size=1, max_size=8), st.booleans(), st.booleans(), st.sampled_from(RULES))
 def test_closed_minutes_adjustments_and_credits_are_what_kimai_would_have_billed(
-    edits: list[Entry | None], was_in_kimai: bool, reopened: bool, rule: Rule
+    edits: list[Entry | None], was_in_kimai: bool, reopened: bool, rule: RoundingRule
 ) -> None:
     month = Month(entry(), sheet=ours() if was_in_kimai else None, rule=rule)
     month.adjust()
@@ -214,7 +220,7 @@ def test_each_change_owes_its_difference_and_says_why(edit: Entry | None, minute
     assert reason in waiting.text
 
 
-QUARTERS = Rule("default", 1, 1, 15)
+QUARTERS = RoundingRule("default", 1, 1, 15)
 
 
 @pytest.mark.parametrize(
@@ -257,14 +263,18 @@ def test_an_adjustment_under_a_fixed_rate_names_what_it_costs() -> None:
 def test_where_the_rounding_is_not_certain_all_amounts_are_named() -> None:
     month = Month(entry(minutes="60"))
     begin = int(at("2025-08-16T08:00").timestamp())
-    seen = [Answer(begin, 20 * 60, Times(begin, begin + 20 * 60, 30 * 60))]
+    seen = [RoundingSample(begin, 20 * 60, TimesheetTimes(begin, begin + 20 * 60, 30 * 60))]
     (line,) = RECONCILER.day(replace(month.facts(), ledger={"6": ledger_row(as_found=True)}, answers=seen))
     assert line.owed is not None
     assert [amount.minutes for amount in line.owed.amounts] == [45]
     (line,) = RECONCILER.day(replace(month.facts(), entries=[entry(minutes="35")], ledger={}, answers=seen))
     assert "By what is known of Kimai's rounding it may also bill" in line.text
     (line,) = RECONCILER.day(
-        replace(month.facts(), ledger={}, answers=[*seen, Answer(begin, 20 * 60, Times(begin, begin + 900, 61))])
+        replace(
+            month.facts(),
+            ledger={},
+            answers=[*seen, RoundingSample(begin, 20 * 60, TimesheetTimes(begin, begin + 900, 61))],
+        )
     )
     assert "How Kimai rounds is not known." in line.text
 

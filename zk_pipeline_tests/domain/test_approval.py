@@ -10,13 +10,13 @@ import pytest
 from zk_pipeline.domain.approval import Limits, approvable, limit_violation, permitted
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.mapping import CustomerPlan, ProjectPlan
-from zk_pipeline.domain.normalize import Span
+from zk_pipeline.domain.normalize import TimeSpan
 from zk_pipeline.domain.plan import Draft, Result
 from zk_pipeline_tests.domain.builders import DAY, at, desired
 
 PROJECT = ProjectPlan(None, "ZO7", "Acme", CustomerPlan(None, "zammad-org-7", "Acme"))
 BEGIN = at("2025-08-16T08:00")
-DRAFT = Draft(desired(), Span(BEGIN, BEGIN + timedelta(minutes=15)), PROJECT, "Ticket #50", ("zammad",))
+DRAFT = Draft(desired(), TimeSpan(BEGIN, BEGIN + timedelta(minutes=15)), PROJECT, "Ticket #50", ("zammad",))
 MOVED = {"project": ("ZO7", "ZO8")}
 
 
@@ -45,7 +45,7 @@ def test_a_create_with_other_texts_than_were_approved_waits(draft: Draft):
 
 
 def test_a_create_at_another_place_than_was_approved_waits():
-    later = Span(BEGIN + timedelta(hours=1), BEGIN + timedelta(minutes=75))
+    later = TimeSpan(BEGIN + timedelta(hours=1), BEGIN + timedelta(minutes=75))
     assert not is_covered(line(DRAFT), line(replace(DRAFT, span=later)))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from zk_pipeline.domain.manual_fields import NOTHING, ByHand, as_base, question, set_by_hand
+from zk_pipeline.domain.manual_fields import NOTHING, ManualFields, as_base, set_by_hand, unkept_fields_text
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline_tests.domain.builders import timesheet
 
@@ -28,16 +28,18 @@ def _listed(row: Timesheet) -> Timesheet:
     ("edited", "theirs"),
     [
         ({}, NOTHING),
-        ({"billable": False}, ByHand(billable=False)),
-        ({"hourly_rate": Decimal(200), "rate": Decimal(200)}, ByHand(hourly_rate=Decimal(200))),
-        ({"fixed_rate": Decimal(50)}, ByHand(hourly_rate=Decimal(140), fixed_rate=Decimal(50))),
+        ({"billable": False}, ManualFields(billable=False)),
+        ({"hourly_rate": Decimal(200), "rate": Decimal(200)}, ManualFields(hourly_rate=Decimal(200))),
+        ({"fixed_rate": Decimal(50)}, ManualFields(hourly_rate=Decimal(140), fixed_rate=Decimal(50))),
         ({"duration_seconds": 1800, "rate": Decimal(70)}, NOTHING),
         ({"project_id": 99, "hourly_rate": Decimal(90), "billable": False}, NOTHING),
         ({"hourly_rate": None, "rate": None}, NOTHING),
     ],
     ids=["nothing", "billable", "hour", "fixed", "shorter", "moved", "untold"],
 )
-def test_what_differs_from_the_answer_to_our_write_was_set_by_hand(edited: dict[str, Any], theirs: ByHand) -> None:
+def test_what_differs_from_the_answer_to_our_write_was_set_by_hand(
+    edited: dict[str, Any], theirs: ManualFields
+) -> None:
     assert set_by_hand(_sheet(**edited), _sheet()) == theirs
 
 
@@ -61,11 +63,11 @@ def test_a_sheet_that_cost_nothing_gets_the_rate_of_the_next_save() -> None:
 def test_what_was_set_stays_known_after_writes_that_move_nothing(later: dict[str, Any], seen: Any) -> None:
     theirs = {"billable": False, "hourly_rate": Decimal(200), "rate": Decimal(200)}
     base = as_base(seen(**theirs, **later), _sheet(), NOTHING)
-    assert set_by_hand(_sheet(**theirs, **later), base) == ByHand(billable=False, hourly_rate=Decimal(200))
+    assert set_by_hand(_sheet(**theirs, **later), base) == ManualFields(billable=False, hourly_rate=Decimal(200))
 
 
 def test_what_we_sent_back_with_a_move_stays_known() -> None:
-    sent = ByHand(billable=False, hourly_rate=Decimal(200))
+    sent = ManualFields(billable=False, hourly_rate=Decimal(200))
     moved = _sheet(project_id=99, billable=False, hourly_rate=Decimal(200), rate=Decimal(200))
     assert set_by_hand(moved, as_base(moved, _sheet(), sent)) == sent
 
@@ -77,18 +79,18 @@ def test_what_people_moved_themselves_is_as_the_target_made_it_there() -> None:
 
 
 def test_it_comes_back_from_the_ledger_as_it_was() -> None:
-    for theirs in (NOTHING, ByHand(billable=False), ByHand(None, Decimal("199.99"), Decimal(5))):
-        assert ByHand.from_json(theirs.to_json()) == theirs
-    assert ByHand.from_json(None) == NOTHING
+    for theirs in (NOTHING, ManualFields(billable=False), ManualFields(None, Decimal("199.99"), Decimal(5))):
+        assert ManualFields.from_json(theirs.to_json()) == theirs
+    assert ManualFields.from_json(None) == NOTHING
 
 
 def test_the_question_names_both_amounts() -> None:
-    theirs = ByHand(hourly_rate=Decimal(200))
-    assert question(theirs, 1800, Decimal(140), "EUR") == (
+    theirs = ManualFields(hourly_rate=Decimal(200))
+    assert unkept_fields_text(theirs, 1800, Decimal(140), "EUR") == (
         "Somebody set its rate in Kimai: it costs 100.00 EUR with that. "
         "Moved, it would cost 70.00 EUR at Kimai's own rate there."
     )
-    assert "which no time sheet tells yet" in question(theirs, 1800, None, "EUR")
-    assert question(ByHand(billable=False), 1800, None, "EUR") == (
+    assert "which no time sheet tells yet" in unkept_fields_text(theirs, 1800, None, "EUR")
+    assert unkept_fields_text(ManualFields(billable=False), 1800, None, "EUR") == (
         "Somebody made it not billable in Kimai. Moved, it may become billable."
     )

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from zk_pipeline.domain.instants import days_window, floor_to_grid, local_day
-from zk_pipeline.domain.normalize import Unplaced, place
+from zk_pipeline.domain.normalize import PlacementRequest, place
 from zk_pipeline.domain.policy import Placement, Policy
 from zk_pipeline_tests.clock_changes import clock_changes, instants_around
 
@@ -15,9 +15,12 @@ GRIDS = (5, 15, 60)
 LENGTH = timedelta(minutes=20)
 
 
-def bookings_around(change: datetime) -> list[Unplaced]:
+def bookings_around(change: datetime) -> list[PlacementRequest]:
     """Two people who book now and then around a change."""
-    return [Unplaced(number, number % 2, moment, LENGTH) for number, moment in enumerate(instants_around(change)[::2])]
+    return [
+        PlacementRequest(number, number % 2, moment, LENGTH)
+        for number, moment in enumerate(instants_around(change)[::2])
+    ]
 
 
 def test_the_world_changes_its_clocks_often_enough_to_tell():

@@ -13,15 +13,15 @@ from zk_pipeline.domain.periods import (
     StatementTotals,
     billed_tag,
     booking_day,
+    closing_obstacles,
     is_billed,
     last_day,
-    may_close,
     month_name,
-    month_named,
     month_of,
     next_month,
+    parse_month,
 )
-from zk_pipeline.domain.write_protection import Locks
+from zk_pipeline.domain.write_protection import WriteProtection
 from zk_pipeline_tests.domain.builders import BERLIN, timesheet
 
 AUGUST = date(2025, 8, 1)
@@ -30,7 +30,7 @@ EVEN = StatementTotals(12, 40, Decimal(0), Decimal(0))
 
 
 def test_a_balanced_month_that_is_over_may_be_closed() -> None:
-    assert may_close(AUGUST, EVEN, TODAY) == []
+    assert closing_obstacles(AUGUST, EVEN, TODAY) == []
 
 
 @pytest.mark.parametrize(
@@ -57,19 +57,19 @@ def test_a_balanced_month_that_is_over_may_be_closed() -> None:
     ],
 )
 def test_what_stands_in_the_way_is_told_with_its_remedy(totals: StatementTotals, today: date, told: str) -> None:
-    (objection,) = may_close(AUGUST, totals, today)
+    (objection,) = closing_obstacles(AUGUST, totals, today)
     assert objection.startswith(told)
 
 
 def test_waiting_minutes_may_be_closed_with_the_month_and_unexplained_ones_never() -> None:
     waiting = replace(EVEN, minutes_waiting=Decimal(15), waiting=2, questions=2)
-    assert may_close(AUGUST, waiting, TODAY, with_waiting=True) == []
+    assert closing_obstacles(AUGUST, waiting, TODAY, with_waiting=True) == []
     hidden = replace(waiting, minutes_unexplained=Decimal("0.0001"))
-    assert len(may_close(AUGUST, hidden, TODAY, with_waiting=True)) == 1
+    assert len(closing_obstacles(AUGUST, hidden, TODAY, with_waiting=True)) == 1
 
 
 def test_a_month_without_entries_needs_no_line() -> None:
-    assert may_close(AUGUST, replace(EVEN, lines=0, entries=0), TODAY) == []
+    assert closing_obstacles(AUGUST, replace(EVEN, lines=0, entries=0), TODAY) == []
 
 
 @pytest.mark.parametrize(
@@ -77,13 +77,13 @@ def test_a_month_without_entries_needs_no_line() -> None:
 )
 def test_what_is_no_month_is_refused(text: str) -> None:
     with pytest.raises(MonthError, match="such as 2025-08"):
-        month_named(text)
+        parse_month(text)
 
 
 @given(st.dates(date(1970, 1, 1), date(9998, 12, 31)))
 def test_months_are_named_begin_and_end_where_their_days_do(day: date) -> None:
     month = month_of(day)
-    assert month_named(month_name(month)) == month
+    assert parse_month(month_name(month)) == month
     assert month <= day <= last_day(month)
     assert next_month(month) == last_day(month) + timedelta(days=1)
 
@@ -100,7 +100,7 @@ def test_months_are_named_begin_and_end_where_their_days_do(day: date) -> None:
 )
 def test_billed_is_what_is_exported_or_has_the_tag_of_a_month(row, billed: bool) -> None:
     assert is_billed(row) is billed
-    assert bool(Locks(BERLIN).why(row)) is billed
+    assert bool(WriteProtection(BERLIN).why(row)) is billed
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_billed_is_what_is_exported_or_has_the_tag_of_a_month(row, billed: bool)
     ],
 )
 def test_an_adjustment_is_booked_today_or_on_the_first_open_day_after_it(closed: frozenset[date], expected: date):
-    assert booking_day(date(2025, 9, 15), Locks(BERLIN, closed_months=closed).is_closed) == expected
+    assert booking_day(date(2025, 9, 15), WriteProtection(BERLIN, closed_months=closed).is_closed) == expected
 
 
 def test_where_everything_is_closed_nothing_is_booked() -> None:

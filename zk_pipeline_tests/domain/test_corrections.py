@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zk_pipeline.domain.corrections import CorrectionGroup, Movement, Netted, Pair, net
+from zk_pipeline.domain.corrections import CorrectionGroup, CorrectionPair, NettingInput, NettingResult, net
 from zk_pipeline_tests.domain.builders import at
 
 GROUP = CorrectionGroup(50, 1, 3)
 START = at("2025-08-01T08:00")
 
 
-def moved(id_: int, minutes: str, group: CorrectionGroup = GROUP, hours: int | None = None) -> Movement:
-    return Movement(id_, group, START + timedelta(hours=id_ if hours is None else hours), Decimal(minutes))
+def moved(id_: int, minutes: str, group: CorrectionGroup = GROUP, hours: int | None = None) -> NettingInput:
+    return NettingInput(id_, group, START + timedelta(hours=id_ if hours is None else hours), Decimal(minutes))
 
 
 MOVEMENTS = st.lists(
@@ -29,7 +29,7 @@ MOVEMENTS = st.lists(
     max_size=30,
 ).map(
     lambda rows: [
-        Movement(id_, group, START + timedelta(hours=hours), minutes)
+        NettingInput(id_, group, START + timedelta(hours=hours), minutes)
         for id_, (group, hours, minutes) in enumerate(rows, start=1)
     ]
 )
@@ -37,8 +37,8 @@ MOVEMENTS = st.lists(
 
 def test_a_correction_reduces_the_earlier_booking():
     assert net([moved(1, "120"), moved(2, "-100")]) == {
-        1: Netted(Decimal(20), corrected_by=(2,)),
-        2: Netted(Decimal(0), corrects=(1,)),
+        1: NettingResult(Decimal(20), corrected_by=(2,)),
+        2: NettingResult(Decimal(0), corrects=(1,)),
     }
 
 
@@ -50,7 +50,7 @@ def test_the_newest_earlier_booking_is_reduced_first():
 
 def test_a_later_booking_is_never_reduced():
     netted = net([moved(1, "-10"), moved(2, "30")])
-    assert netted == {1: Netted(Decimal(0), Decimal(10)), 2: Netted(Decimal(30))}
+    assert netted == {1: NettingResult(Decimal(0), Decimal(10)), 2: NettingResult(Decimal(30))}
 
 
 def test_the_time_of_booking_decides_what_is_earlier_not_the_id():
@@ -66,7 +66,7 @@ def test_at_the_same_instant_the_lower_id_is_the_earlier_one():
 
 def test_what_is_left_of_a_correction_stays_open():
     netted = net([moved(1, "10"), moved(2, "-25.5")])
-    assert netted[2] == Netted(Decimal(0), Decimal("15.5"), corrects=(1,))
+    assert netted[2] == NettingResult(Decimal(0), Decimal("15.5"), corrects=(1,))
 
 
 @pytest.mark.parametrize(
@@ -81,12 +81,12 @@ def test_another_ticket_agent_or_type_is_not_corrected(other: CorrectionGroup):
 
 def test_a_booking_of_zero_is_neither_reduced_nor_in_the_way():
     netted = net([moved(1, "20"), moved(2, "0"), moved(3, "-20")])
-    assert netted[2] == Netted(Decimal(0))
+    assert netted[2] == NettingResult(Decimal(0))
     assert netted[1].minutes == 0
 
 
 @given(MOVEMENTS)
-def test_left_minus_open_equals_booked_in_every_group(movements: list[Movement]):
+def test_left_minus_open_equals_booked_in_every_group(movements: list[NettingInput]):
     netted = net(movements)
     booked: dict[CorrectionGroup, Decimal] = defaultdict(Decimal)
     left: dict[CorrectionGroup, Decimal] = defaultdict(Decimal)
@@ -97,7 +97,7 @@ def test_left_minus_open_equals_booked_in_every_group(movements: list[Movement])
 
 
 @given(MOVEMENTS)
-def test_nothing_left_is_negative_or_more_than_was_booked(movements: list[Movement]):
+def test_nothing_left_is_negative_or_more_than_was_booked(movements: list[NettingInput]):
     netted = net(movements)
     assert netted.keys() == {movement.id for movement in movements}
     for movement in movements:
@@ -106,7 +106,7 @@ def test_nothing_left_is_negative_or_more_than_was_booked(movements: list[Moveme
 
 
 @given(MOVEMENTS, st.randoms(use_true_random=False))
-def test_the_order_of_the_bookings_does_not_matter(movements: list[Movement], random):
+def test_the_order_of_the_bookings_does_not_matter(movements: list[NettingInput], random):
     shuffled = list(movements)
     random.shuffle(shuffled)
     assert net(shuffled) == net(movements)
@@ -119,33 +119,35 @@ OTHERS = (CorrectionGroup(51, 1, 3), CorrectionGroup(50, 2, 3), CorrectionGroup(
 @pytest.mark.parametrize("hours", [0, 5])
 def test_a_pair_reduces_just_the_named_booking_whosever_wherever_and_whenever_it_is(group: CorrectionGroup, hours: int):
     rows = [moved(1, "60", hours=1), moved(2, "60", group, hours=hours), moved(3, "-25", hours=3)]
-    netted = net(rows, [Pair(3, 2)])
-    assert (netted[1], netted[2]) == (Netted(Decimal(60)), Netted(Decimal(35), corrected_by=(3,)))
-    assert netted[3] == Netted(Decimal(0), corrects=(2,))
+    netted = net(rows, [CorrectionPair(3, 2)])
+    assert (netted[1], netted[2]) == (NettingResult(Decimal(60)), NettingResult(Decimal(35), corrected_by=(3,)))
+    assert netted[3] == NettingResult(Decimal(0), corrects=(2,))
 
 
 def test_what_a_pair_leaves_of_a_correction_stays_open_and_a_second_pair_takes_it():
     rows = [moved(1, "60"), moved(2, "20", OTHERS[0]), moved(3, "-50")]
-    netted = net(rows, [Pair(3, 2)])
+    netted = net(rows, [CorrectionPair(3, 2)])
     assert (netted[1].minutes, netted[2].minutes, netted[3].open_minutes) == (60, 0, 30)
-    netted = net(rows, [Pair(3, 2), Pair(3, 1)])
-    assert (netted[1].minutes, netted[2].minutes, netted[3]) == (30, 0, Netted(Decimal(0), corrects=(2, 1)))
+    netted = net(rows, [CorrectionPair(3, 2), CorrectionPair(3, 1)])
+    assert (netted[1].minutes, netted[2].minutes, netted[3]) == (30, 0, NettingResult(Decimal(0), corrects=(2, 1)))
 
 
 def test_a_pair_comes_before_what_is_netted_by_itself():
     rows = [moved(1, "30"), moved(2, "-30"), moved(3, "-30", OTHERS[0])]
-    netted = net(rows, [Pair(3, 1)])
+    netted = net(rows, [CorrectionPair(3, 1)])
     assert (netted[1].corrected_by, netted[2].open_minutes, netted[3].open_minutes) == ((3,), 30, 0)
 
 
-@pytest.mark.parametrize("pair", [Pair(2, 9), Pair(9, 1), Pair(1, 2), Pair(2, 2)])
-def test_a_pair_of_bookings_that_are_gone_or_no_longer_what_they_were_counts_for_nothing(pair: Pair):
+@pytest.mark.parametrize(
+    "pair", [CorrectionPair(2, 9), CorrectionPair(9, 1), CorrectionPair(1, 2), CorrectionPair(2, 2)]
+)
+def test_a_pair_of_bookings_that_are_gone_or_no_longer_what_they_were_counts_for_nothing(pair: CorrectionPair):
     rows = [moved(1, "30"), moved(2, "-20")]
     assert net(rows, [pair]) == net(rows)
 
 
-@given(MOVEMENTS, st.lists(st.builds(Pair, st.integers(1, 30), st.integers(1, 30)), max_size=8, unique=True))
-def test_minutes_are_kept_whatever_people_pair(movements: list[Movement], pairs: list[Pair]):
+@given(MOVEMENTS, st.lists(st.builds(CorrectionPair, st.integers(1, 30), st.integers(1, 30)), max_size=8, unique=True))
+def test_minutes_are_kept_whatever_people_pair(movements: list[NettingInput], pairs: list[CorrectionPair]):
     netted = net(movements, pairs)
     assert sum(row.minutes - row.open_minutes for row in netted.values()) == sum(row.minutes for row in movements)
     for movement in movements:
@@ -159,7 +161,7 @@ def test_minutes_are_kept_whatever_people_pair(movements: list[Movement], pairs:
 
 
 @given(MOVEMENTS)
-def test_both_sides_of_a_correction_name_each_other(movements: list[Movement]):
+def test_both_sides_of_a_correction_name_each_other(movements: list[NettingInput]):
     netted = net(movements)
     forth = {(id_, other) for id_, found in netted.items() for other in found.corrects}
     back = {(other, id_) for id_, found in netted.items() for other in found.corrected_by}

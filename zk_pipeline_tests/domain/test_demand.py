@@ -16,7 +16,7 @@ from zk_pipeline.domain.changed_days import (
     LONGEST_PAUSE,
     LONGEST_RANGE,
     RANGES_AT_ONCE,
-    Change,
+    BookingChange,
     DayRequest,
     FeedState,
     KnownBooking,
@@ -71,7 +71,7 @@ def test_a_number_of_equal_value_is_no_change() -> None:
 @pytest.mark.parametrize(("zone", "day"), [(ZONE_UTC, date(2025, 8, 16)), (BERLIN, date(2025, 8, 17))])
 def test_a_new_booking_is_a_change_of_its_day_in_the_business_zone(zone: Any, day: date) -> None:
     row = booking(created_at="2025-08-16T22:30")
-    assert edits([row], {}, zone) == [Change("6@2025-08-16T22:30:00+00:00", day, 50)]
+    assert edits([row], {}, zone) == [BookingChange("6@2025-08-16T22:30:00+00:00", day, 50)]
 
 
 def test_each_edit_of_a_booking_is_a_change_of_its_own() -> None:
@@ -85,7 +85,7 @@ def test_bookings_of_the_same_second_are_changes_of_their_own() -> None:
 
 def test_a_stored_booking_that_should_have_been_seen_asks_for_its_day() -> None:
     stored = [known(booking(6)), known(booking(7), work_day=date(2025, 8, 2), ticket_id=51)]
-    assert absences({6}, stored) == [Change("7@gone", date(2025, 8, 2), 51)]
+    assert absences({6}, stored) == [BookingChange("7@gone", date(2025, 8, 2), 51)]
 
 
 def test_nothing_is_absent_when_all_were_seen() -> None:

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from zk_pipeline.domain.write_protection import LockRuleError, Locks, first_open_day
+from zk_pipeline.domain.write_protection import LockRuleError, WriteProtection, first_open_day
 from zk_pipeline_tests.domain.builders import timesheet
 
 TODAY = date(2025, 3, 15)
@@ -39,7 +39,9 @@ def test_an_unknown_rule_is_refused_with_the_ways_to_write_one(rule: str):
 
 
 def test_the_days_of_closed_months_are_closed_whatever_their_order():
-    locks = Locks(ZoneInfo("Europe/Berlin"), date(2025, 3, 1), frozenset({date(2025, 5, 1), date(2025, 8, 1)}))
+    locks = WriteProtection(
+        ZoneInfo("Europe/Berlin"), date(2025, 3, 1), frozenset({date(2025, 5, 1), date(2025, 8, 1)})
+    )
     days = (date(2025, 2, 28), date(2025, 3, 1), date(2025, 5, 31), date(2025, 6, 1), date(2025, 8, 1))
     assert [locks.is_closed(day) for day in days] == [True, False, True, False, True]
     assert locks.why_day(days[0]) == "2025-02-28 is closed: nothing is written before 2025-03-01."
@@ -50,5 +52,5 @@ def test_the_days_of_closed_months_are_closed_whatever_their_order():
 def test_the_business_zone_decides_in_which_month_a_time_sheet_lies():
     row = timesheet(begin="2025-08-31T22:30")
     august = frozenset({date(2025, 8, 1)})
-    assert Locks(ZoneInfo("UTC"), closed_months=august).why(row)
-    assert not Locks(ZoneInfo("Europe/Berlin"), closed_months=august).why(row)
+    assert WriteProtection(ZoneInfo("UTC"), closed_months=august).why(row)
+    assert not WriteProtection(ZoneInfo("Europe/Berlin"), closed_months=august).why(row)

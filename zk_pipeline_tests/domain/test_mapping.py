@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from zk_pipeline.domain.entries import Entry
-from zk_pipeline.domain.mapping import OWN_CUSTOMER, Assignment, Mappings, Problem, ProjectPlan, Resolver
+from zk_pipeline.domain.mapping import OWN_CUSTOMER, Assignment, AssignmentProblem, Mappings, ProjectPlan, Resolver
 from zk_pipeline.domain.policy import Policy, ProjectStrategy
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Customer, Organization, SourceDirectory, TargetDirectory
@@ -42,9 +42,9 @@ def project_of(
     return plan
 
 
-def problem_of(row: Entry, directory: TargetDirectory | None = None, **more: Any) -> Problem:
+def problem_of(row: Entry, directory: TargetDirectory | None = None, **more: Any) -> AssignmentProblem:
     problem = resolver(directory, **more).resolve(row)
-    assert isinstance(problem, Problem)
+    assert isinstance(problem, AssignmentProblem)
     return problem
 
 
@@ -83,7 +83,9 @@ def test_the_operators_mapping_goes_before_the_email():
 
 def test_a_mapping_to_a_user_who_is_gone_does_not_fall_back_to_the_email():
     problem = problem_of(entry(), mappings=replace(MAPPINGS, users={"anna@example.org": 99}))
-    assert problem == Problem(Reason.UNMAPPED_USER, "anna@example.org is mapped to Kimai user 99, who is gone.")
+    assert problem == AssignmentProblem(
+        Reason.UNMAPPED_USER, "anna@example.org is mapped to Kimai user 99, who is gone."
+    )
 
 
 @pytest.mark.parametrize("email", ["", "carol@example.org"])
@@ -106,12 +108,16 @@ def test_an_organization_may_have_its_own_activity():
 def test_bookings_without_type_are_mapped_like_a_type():
     untyped = entry(activity_type_id=None, activity_name=None)
     assert resolver(mappings=Mappings(activities={(None, None): TRAVEL.id})).activity(untyped) == TRAVEL
-    assert problem_of(untyped) == Problem(Reason.UNMAPPED_ACTIVITY, "Bookings with no type have no Kimai activity.")
+    assert problem_of(untyped) == AssignmentProblem(
+        Reason.UNMAPPED_ACTIVITY, "Bookings with no type have no Kimai activity."
+    )
 
 
 def test_an_unmapped_type_is_named():
     problem = problem_of(entry(activity_type_id=4, activity_name="Consulting"))
-    assert problem == Problem(Reason.UNMAPPED_ACTIVITY, "Bookings with type Consulting have no Kimai activity.")
+    assert problem == AssignmentProblem(
+        Reason.UNMAPPED_ACTIVITY, "Bookings with type Consulting have no Kimai activity."
+    )
 
 
 def test_an_activity_that_is_gone_is_named():
@@ -182,7 +188,7 @@ def test_a_name_of_two_organizations_adopts_no_customer():
     organizations = (Organization(7, "Acme", active=True), Organization(8, "ACME ", active=True))
     directory = target_directory(customers=(BY_HAND,), projects=())
     found = Resolver(directory, MAPPINGS, policy, SourceDirectory((), organizations, ())).project(entry())
-    assert isinstance(found, Problem)
+    assert isinstance(found, AssignmentProblem)
     assert found.reason is Reason.UNMAPPED_CUSTOMER
 
 
@@ -191,7 +197,7 @@ def test_two_customers_of_that_name_are_both_offered_with_their_numbers(adopt: b
     hidden = replace(BY_HAND, id=32, name="ACME", number=None, visible=False)
     directory = target_directory(customers=(BY_HAND, hidden), projects=())
     problem = problem_of(entry(), directory, policy=replace(POLICY, adopt_by_name=adopt))
-    assert problem == Problem(
+    assert problem == AssignmentProblem(
         Reason.UNMAPPED_CUSTOMER,
         "Kimai has 2 customers of the name Acme already: acme (id 31, number K-0031), ACME (id 32, no number, hidden). "
         "Take one of them, or a new one?",
@@ -243,7 +249,7 @@ def test_the_operator_may_map_an_organization_or_give_it_a_customer_of_its_own()
 
 def test_a_mapping_to_a_customer_who_is_gone_is_a_problem():
     problem = problem_of(entry(), mappings=replace(MAPPINGS, customers={7: 99}))
-    assert problem == Problem(Reason.UNMAPPED_CUSTOMER, "Acme is mapped to customer 99, which is gone.")
+    assert problem == AssignmentProblem(Reason.UNMAPPED_CUSTOMER, "Acme is mapped to customer 99, which is gone.")
 
 
 @pytest.mark.parametrize("customers", [(BY_HAND,), (replace(ACME, id=33), BY_HAND)])

@@ -17,7 +17,7 @@ from zk_pipeline.domain.mapping_lines import (
     Vocabulary,
 )
 from zk_pipeline.domain.records import Activity, Customer
-from zk_pipeline.domain.spreadsheets import Dialect
+from zk_pipeline.domain.spreadsheets import CsvFormat
 from zk_pipeline_tests.domain.builders import ANNA, BEN, target_directory
 from zk_pipeline_tests.domain.test_mapping_lines import HEADER, NUMBERED, TARGET, VOCABULARY, problem, source
 
@@ -129,7 +129,7 @@ def test_the_encodings_of_spreadsheets_are_read(encoding: str) -> None:
 
 def test_an_export_survives_a_spreadsheet_that_drops_zeros() -> None:
     vocabulary = Vocabulary(source({}, {1: "M\u00fcller & S\u00f6hne"}), NUMBERED)
-    text = write_mappings([CustomerMapping(1, 5)], vocabulary, Dialect.EXCEL)
+    text = write_mappings([CustomerMapping(1, 5)], vocabulary, CsvFormat.EXCEL)
     assert (
         text == "\ufeffkind;zammad;kimai;zammad_name;kimai_name\ncustomer;id:1;id:5;M\u00fcller & S\u00f6hne;Meyer KG\n"
     )
@@ -188,9 +188,9 @@ def test_what_is_gone_is_exported_as_a_comment_that_import_skips() -> None:
     assert read(text) == []
 
 
-@pytest.mark.parametrize("dialect", Dialect)
+@pytest.mark.parametrize("dialect", CsvFormat)
 @pytest.mark.parametrize("name", ["=1+1", "+49 30", "-1", "@home", "'=1", "-@-", "x;=1+1+cmd|' /C calc'!A0"])
-def test_no_exported_value_runs_as_a_formula(name: str, dialect: Dialect) -> None:
+def test_no_exported_value_runs_as_a_formula(name: str, dialect: CsvFormat) -> None:
     vocabulary = Vocabulary(source({1: name}, {1: name}), TARGET)
     mappings = [ActivityMapping(1, None, 21), ActivityMapping(None, 1, 21), CustomerMapping(1, 30)]
     text = write_mappings(mappings, vocabulary, dialect)
@@ -235,9 +235,9 @@ def _worlds(draw: st.DrawFn) -> tuple[Vocabulary, list[AnyMapping]]:
     return Vocabulary(source(types, organizations, emails), target), chosen
 
 
-@given(_worlds(), st.sampled_from(Dialect))
+@given(_worlds(), st.sampled_from(CsvFormat))
 def test_an_export_read_again_is_the_same_mappings(
-    world: tuple[Vocabulary, list[AnyMapping]], dialect: Dialect
+    world: tuple[Vocabulary, list[AnyMapping]], dialect: CsvFormat
 ) -> None:
     vocabulary, mappings = world
     assert read_mappings(write_mappings(mappings, vocabulary, dialect).encode(), vocabulary) == mappings

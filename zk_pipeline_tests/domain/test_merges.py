@@ -5,14 +5,14 @@ from decimal import Decimal
 from typing import Any
 
 from zk_pipeline.domain.decision import Action
-from zk_pipeline.domain.plan import Survivor
+from zk_pipeline.domain.plan import SurvivingTicket
 from zk_pipeline.domain.policy import ProjectStrategy
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline_tests.domain.builders import POLICY, entry, reconciler, situation
 
 
-def survivor(**changes: Any) -> Survivor:
-    return replace(Survivor("50001", 77, 60, "50002", "Fuser", 8, "Globex", None, 1, "Users"), **changes)
+def survivor(**changes: Any) -> SurvivingTicket:
+    return replace(SurvivingTicket("50001", 77, 60, "50002", "Fuser", 8, "Globex", None, 1, "Users"), **changes)
 
 
 def test_a_booking_of_a_merged_ticket_is_offered_to_the_surviving_one_and_carried_over_meanwhile():

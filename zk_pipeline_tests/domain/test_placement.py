@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zk_pipeline.domain.instants import days_window, local_day
-from zk_pipeline.domain.normalize import Span, Unplaced, free_span, place
+from zk_pipeline.domain.normalize import PlacementRequest, TimeSpan, free_span, place
 from zk_pipeline.domain.policy import Placement, Policy
 from zk_pipeline_tests.domain.builders import BERLIN, DAY, ZONE_UTC, at
 
@@ -20,11 +20,11 @@ ZONES = st.sampled_from(["UTC", "Europe/Berlin", "Asia/Kolkata", "America/Santia
 )
 
 
-def unplaced(id_: int, created_at: str, minutes: int = 15, agent_id: int = 1) -> Unplaced:
-    return Unplaced(id_, agent_id, at(created_at), timedelta(minutes=minutes))
+def unplaced(id_: int, created_at: str, minutes: int = 15, agent_id: int = 1) -> PlacementRequest:
+    return PlacementRequest(id_, agent_id, at(created_at), timedelta(minutes=minutes))
 
 
-def placed(placement: Placement, *bookings: Unplaced, zone: ZoneInfo = ZONE_UTC) -> list[Span]:
+def placed(placement: Placement, *bookings: PlacementRequest, zone: ZoneInfo = ZONE_UTC) -> list[TimeSpan]:
     spans = place(bookings, Policy(zone=zone, placement=placement))
     return [spans[booking.id] for booking in bookings]
 
@@ -33,19 +33,19 @@ def clock(hour_minute: str) -> datetime:
     return at(f"2025-08-16T{hour_minute}")
 
 
-def span(begin: str, end: str) -> Span:
-    return Span(clock(begin), clock(end))
+def span(begin: str, end: str) -> TimeSpan:
+    return TimeSpan(clock(begin), clock(end))
 
 
 BOOKINGS = st.lists(st.tuples(st.integers(1, 3), st.integers(0, 4 * 86_400), st.integers(0, 20 * 60)), max_size=25).map(
     lambda rows: [
-        Unplaced(id_, agent, at("2025-10-24T20:00") + timedelta(seconds=offset), timedelta(minutes=minutes))
+        PlacementRequest(id_, agent, at("2025-10-24T20:00") + timedelta(seconds=offset), timedelta(minutes=minutes))
         for id_, (agent, offset, minutes) in enumerate(rows, start=1)
     ]
 )
 SPANS = st.lists(st.tuples(st.integers(-300, 1700), st.integers(1, 300)), max_size=12).map(
     lambda rows: [
-        Span(MIDNIGHT + timedelta(minutes=begin), MIDNIGHT + timedelta(minutes=begin + length))
+        TimeSpan(MIDNIGHT + timedelta(minutes=begin), MIDNIGHT + timedelta(minutes=begin + length))
         for begin, length in rows
     ]
 )
@@ -118,7 +118,7 @@ def test_sequential_opens_at_the_local_hour_on_the_day_of_a_clock_change(day: st
 
 @given(BOOKINGS, st.sampled_from(Placement), ZONES)
 def test_every_booking_begins_on_its_work_day_and_keeps_its_length(
-    bookings: list[Unplaced], placement: Placement, zone: ZoneInfo
+    bookings: list[PlacementRequest], placement: Placement, zone: ZoneInfo
 ):
     spans = place(bookings, Policy(zone=zone, placement=placement))
     assert spans.keys() == {booking.id for booking in bookings}
@@ -131,7 +131,7 @@ def test_every_booking_begins_on_its_work_day_and_keeps_its_length(
 
 
 @given(BOOKINGS, st.sampled_from(Placement), st.randoms(use_true_random=False))
-def test_the_order_of_the_bookings_does_not_matter(bookings: list[Unplaced], placement: Placement, random):
+def test_the_order_of_the_bookings_does_not_matter(bookings: list[PlacementRequest], placement: Placement, random):
     policy = Policy(zone=BERLIN, placement=placement)
     shuffled = list(bookings)
     random.shuffle(shuffled)
@@ -154,7 +154,7 @@ def test_a_gap_that_is_too_small_is_passed_over():
 
 
 def test_the_nearest_earlier_place_is_taken_when_the_rest_of_the_day_is_full():
-    taken = [span("06:00", "07:00"), Span(clock("08:00"), WITHIN.end)]
+    taken = [span("06:00", "07:00"), TimeSpan(clock("08:00"), WITHIN.end)]
     assert free_span(span("09:00", "09:30"), taken, WITHIN, None) == span("07:30", "08:00")
 
 
@@ -164,7 +164,7 @@ def test_nothing_ends_after_the_booking_was_made_and_seconds_are_not_invented():
 
 
 def test_a_full_day_has_no_place():
-    assert free_span(span("08:00", "08:15"), [Span(WITHIN.start, WITHIN.end)], WITHIN, None) is None
+    assert free_span(span("08:00", "08:15"), [TimeSpan(WITHIN.start, WITHIN.end)], WITHIN, None) is None
 
 
 def test_a_booking_longer_than_what_has_passed_of_the_day_has_no_place_yet():
@@ -172,15 +172,15 @@ def test_a_booking_longer_than_what_has_passed_of_the_day_has_no_place_yet():
 
 
 def test_what_crosses_midnight_is_moved_into_its_day():
-    wanted = Span(clock("23:45"), clock("23:45") + timedelta(minutes=30))
-    assert free_span(wanted, [], WITHIN, None) == Span(clock("23:30"), WITHIN.end)
+    wanted = TimeSpan(clock("23:45"), clock("23:45") + timedelta(minutes=30))
+    assert free_span(wanted, [], WITHIN, None) == TimeSpan(clock("23:30"), WITHIN.end)
 
 
 @given(SPANS, st.integers(0, 1439), st.integers(1, 400), st.none() | st.integers(0, 1440))
 def test_a_place_overlaps_nothing_and_is_missing_only_when_there_is_none(
-    taken: list[Span], begin: int, length: int, latest: int | None
+    taken: list[TimeSpan], begin: int, length: int, latest: int | None
 ):
-    wanted = Span(MIDNIGHT + timedelta(minutes=begin), MIDNIGHT + timedelta(minutes=begin + length))
+    wanted = TimeSpan(MIDNIGHT + timedelta(minutes=begin), MIDNIGHT + timedelta(minutes=begin + length))
     latest_end = None if latest is None else MIDNIGHT + timedelta(minutes=latest)
     bound = WITHIN.end if latest_end is None else latest_end
     free = [
@@ -195,7 +195,7 @@ def test_a_place_overlaps_nothing_and_is_missing_only_when_there_is_none(
 
 
 def test_a_crowded_day_is_filled_in_order_without_overlap():
-    taken: list[Span] = []
+    taken: list[TimeSpan] = []
     for _ in range(90):
         found = free_span(span("08:00", "08:15"), taken, WITHIN, None)
         assert found is not None

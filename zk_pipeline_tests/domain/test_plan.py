@@ -7,7 +7,7 @@ import pytest
 
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.mapping import CustomerPlan, ProjectPlan
-from zk_pipeline.domain.normalize import Span
+from zk_pipeline.domain.normalize import TimeSpan
 from zk_pipeline.domain.plan import Draft, Result, sentence
 from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
 from zk_pipeline_tests.domain.builders import DAY, at, desired
@@ -20,7 +20,7 @@ def line(reason: Reason | None = None, *, source_id: str | None = "6", text: str
 def test_a_draft_comes_back_from_the_stored_plan_as_it_was():
     begin = at("2025-08-16T08:00")
     project = ProjectPlan(None, "ZO7", "Acme", CustomerPlan(None, "zammad-org-7", "Acme"))
-    draft = Draft(desired(), Span(begin, begin + timedelta(minutes=15)), project, "Ticket #50", ("zammad",))
+    draft = Draft(desired(), TimeSpan(begin, begin + timedelta(minutes=15)), project, "Ticket #50", ("zammad",))
     assert Draft.from_json(draft.to_json()) == draft
 
 

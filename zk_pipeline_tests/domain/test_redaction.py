@@ -10,10 +10,10 @@ from dataclasses import replace
 import pytest
 
 from zk_pipeline.domain.records import Agent, TargetUser
-from zk_pipeline.domain.redaction import Finder, Identity, Redactor, erased
+from zk_pipeline.domain.redaction import Finder, PersonIdentifiers, Redactor, erased_person
 
-ANNA = Identity("anna@example.com", frozenset({"Anna Müller-Lüdenscheid"}), frozenset({"amueller"}))
-PERSON = erased(ANNA, "salt")
+ANNA = PersonIdentifiers("anna@example.com", frozenset({"Anna Müller-Lüdenscheid"}), frozenset({"amueller"}))
+PERSON = erased_person(ANNA, "salt")
 NAME = PERSON.pseudonym
 MAIL = f"{NAME}@erased.invalid"
 
@@ -81,8 +81,8 @@ def test_without_anybody_erased_rows_are_left_as_they_are() -> None:
 
 
 def test_the_pseudonym_is_the_same_each_time_and_another_for_another_salt() -> None:
-    again = erased(Identity("ANNA@example.com", frozenset(), frozenset()), "salt")
-    other = erased(ANNA, "another salt")
+    again = erased_person(PersonIdentifiers("ANNA@example.com", frozenset(), frozenset()), "salt")
+    other = erased_person(ANNA, "another salt")
     assert (again.pseudonym == NAME, other.pseudonym == NAME) == (True, False)
 
 
@@ -121,9 +121,9 @@ WRITINGS = [
 
 @pytest.mark.parametrize(("name", "written"), WRITINGS)
 def test_a_name_is_found_and_replaced_however_it_is_written(name: str, written: str) -> None:
-    person = Identity("someone@example.com", frozenset({name}), frozenset())
+    person = PersonIdentifiers("someone@example.com", frozenset({name}), frozenset())
     title = f"Re: [Urgent] {written}: printer (2nd floor)"
-    without = Redactor([erased(person, "salt")]).value(title)
+    without = Redactor([erased_person(person, "salt")]).value(title)
     assert Finder(person).finds(title)
     assert not Finder(person).finds(without)
     assert "person-" in without
@@ -131,10 +131,10 @@ def test_a_name_is_found_and_replaced_however_it_is_written(name: str, written: 
 
 @pytest.mark.parametrize(("name", "written"), WRITINGS)
 def test_a_name_is_found_and_replaced_in_json_that_is_kept_as_text(name: str, written: str) -> None:
-    person = Identity("someone@example.com", frozenset({name}), frozenset())
+    person = PersonIdentifiers("someone@example.com", frozenset({name}), frozenset())
     body = json.dumps({"note": [{"text": f"Call {written}", written: 1}], "number": 7})
     kept = json.dumps(body)
-    without = Redactor([erased(person, "salt")]).value(kept)
+    without = Redactor([erased_person(person, "salt")]).value(kept)
     assert Finder(person).finds(kept)
     assert not Finder(person).finds(without)
     assert json.loads(json.loads(without))["number"] == 7
@@ -154,8 +154,8 @@ def test_a_name_is_found_and_replaced_in_json_that_is_kept_as_text(name: str, wr
     ],
 )
 def test_an_address_is_found_and_replaced_however_it_is_written(mail: str, written: str) -> None:
-    person = Identity(mail, frozenset(), frozenset())
-    without = Redactor([erased(person, "salt")]).value(f"From <{written}>")
+    person = PersonIdentifiers(mail, frozenset(), frozenset())
+    without = Redactor([erased_person(person, "salt")]).value(f"From <{written}>")
     assert Finder(person).finds(f"From <{written}>")
     assert not Finder(person).finds(without)
 
@@ -173,9 +173,9 @@ def test_an_address_is_found_and_replaced_however_it_is_written(mail: str, writt
     ],
 )
 def test_a_similar_name_is_somebody_else_s(name: str, other: str) -> None:
-    person = Identity("someone@example.com", frozenset({name}), frozenset())
+    person = PersonIdentifiers("someone@example.com", frozenset({name}), frozenset())
     text = f"Call {other}."
-    assert Redactor([erased(person, "salt")]).value(text) == text
+    assert Redactor([erased_person(person, "salt")]).value(text) == text
     assert not Finder(person).finds(text)
 
 
@@ -220,7 +220,7 @@ def test_a_long_text_of_anything_takes_no_time_to_speak_of(redactor: Redactor, t
 
 @pytest.mark.parametrize(("name", "written"), WRITINGS)
 def test_what_is_left_out_at_first_sight_names_nobody(name: str, written: str) -> None:
-    person = Identity("someone@example.com", frozenset({name}), frozenset())
+    person = PersonIdentifiers("someone@example.com", frozenset({name}), frozenset())
     finder = Finder(person)
     body = json.dumps({"text": json.dumps({"note": f"Call {written}"})})
     assert finder.may_find(written)

@@ -10,19 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zk_pipeline.domain.adjustments import Holding, Owed, Side
+from zk_pipeline.domain.adjustments import OutstandingAdjustment, Posting, PostingKey
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.plan import Result
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.resolutions import ALLOWED, EFFECTS, Choice, Resolution, allowed, resolved, stands
-from zk_pipeline.domain.write_protection import Locks
+from zk_pipeline.domain.write_protection import WriteProtection
 from zk_pipeline_tests.domain.builders import DAY, ZONE_UTC, entry, ours, reconciler, situation, timesheet
 
 PAGE = Path(__file__).parents[2] / "docs" / "conflicts.md"
 DRAFT = reconciler().day(situation(entry()))[0].draft
 
-HELD = Holding(Side(10, 40, "ZO7", 20), 900)
-OWED = Owed("6", 100, DAY, "The booking says 30 min.", (HELD,), (HELD,))
+HELD = Posting(PostingKey(10, 40, "ZO7", 20), 900)
+OWED = OutstandingAdjustment("6", 100, DAY, "The booking says 30 min.", (HELD,), (HELD,))
 
 OUTCOMES: dict[tuple[Reason, Status], dict[Choice, Action]] = {
     (Reason.UNMAPPED_USER, Status.MISSING): {Choice.IGNORE: Action.NONE},
@@ -161,7 +161,9 @@ def test_on_a_closed_day_only_decisions_that_write_nothing_hold() -> None:
     for (reason, status), outcomes in OUTCOMES.items():
         waiting = line(reason, status)
         for choice in outcomes:
-            (result,) = resolved([waiting], [decision(waiting, choice)], Locks(ZONE_UTC, DAY + timedelta(days=1)))
+            (result,) = resolved(
+                [waiting], [decision(waiting, choice)], WriteProtection(ZONE_UTC, DAY + timedelta(days=1))
+            )
             writes_nothing = {Choice.ADJUST, Choice.REDUCE, Choice.MOVE, Choice.KEEP, Choice.IGNORE}
             assert bool(result.decided) == (choice in writes_nothing)
 

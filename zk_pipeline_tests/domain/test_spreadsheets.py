@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from zk_pipeline.domain import spreadsheets
-from zk_pipeline.domain.spreadsheets import Dialect
+from zk_pipeline.domain.spreadsheets import CsvFormat
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def calculated(text: str, delimiter: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("dialect", Dialect)
+@pytest.mark.parametrize("dialect", CsvFormat)
 @pytest.mark.parametrize("delimiter", [";", ",", "\t", "|"])
 @pytest.mark.parametrize(
     "typed",
@@ -66,7 +66,7 @@ def calculated(text: str, delimiter: str) -> list[str]:
     ],
 )
 def test_no_part_of_a_text_is_calculated_whatever_a_spreadsheet_divides_at(
-    typed: str, delimiter: str, dialect: Dialect
+    typed: str, delimiter: str, dialect: CsvFormat
 ) -> None:
     text = dialect.beginning + spreadsheets.lines([["month", typed, "end"]], dialect)
     if delimiter == dialect.delimiter:
@@ -75,8 +75,8 @@ def test_no_part_of_a_text_is_calculated_whatever_a_spreadsheet_divides_at(
 
 
 def test_a_german_spreadsheet_gets_its_mark_its_delimiter_and_its_decimal_comma() -> None:
-    text = spreadsheets.lines([["M\u00fcller; S\u00f6hne", Decimal("12.5"), 3]], Dialect.EXCEL)
-    assert (Dialect.EXCEL.beginning, text) == ("\ufeff", '"M\u00fcller; S\u00f6hne";12,5;3\r\n')
+    text = spreadsheets.lines([["M\u00fcller; S\u00f6hne", Decimal("12.5"), 3]], CsvFormat.EXCEL)
+    assert (CsvFormat.EXCEL.beginning, text) == ("\ufeff", '"M\u00fcller; S\u00f6hne";12,5;3\r\n')
     assert spreadsheets.lines([["a", Decimal("12.5")]]) == "a,12.5\r\n"
 
 

@@ -11,30 +11,30 @@ from hypothesis import strategies as st
 
 from zk_pipeline.domain.statement import (
     Amounts,
-    Customer,
     CustomerError,
     DayMinutes,
-    Gap,
-    Line,
     OpenConflicts,
+    StatementCustomer,
+    StatementGap,
+    StatementLine,
     Verdict,
     conflict_ages,
+    equation_text,
     hours,
     minutes_per_day,
     of_customer,
     plain,
     shares_per_day,
-    spelled,
     statement_of,
     total,
 )
 from zk_pipeline.domain.statement_rows import PARTS, CustomerShare
 
 MONTH = date(2025, 8, 1)
-ACME, GLOBEX = Customer("Acme", 1), Customer("Globex", 2)
+ACME, GLOBEX = StatementCustomer("Acme", 1), StatementCustomer("Globex", 2)
 
 minutes = st.decimals(-100_000, 100_000, places=6)
-customers = st.builds(Customer, st.sampled_from(["Acme", "acme", "Globex", "Öztürk"]), st.integers(0, 2))
+customers = st.builds(StatementCustomer, st.sampled_from(["Acme", "acme", "Globex", "Öztürk"]), st.integers(0, 2))
 
 
 @st.composite
@@ -44,16 +44,16 @@ def balanced(draw: st.DrawFn) -> Amounts:
 
 
 names = st.sampled_from("abc")
-lines = st.lists(st.builds(Line, customers, names, names, names, balanced()), max_size=20)
+lines = st.lists(st.builds(StatementLine, customers, names, names, names, balanced()), max_size=20)
 
 
-def line(customer: Customer, **amounts: str | int) -> Line:
+def line(customer: StatementCustomer, **amounts: str | int) -> StatementLine:
     exact = {name: Decimal(value) for name, value in amounts.items()}
-    return Line(customer, "Anna", "anna@example.com", "Support", replace(Amounts(1), **exact))
+    return StatementLine(customer, "Anna", "anna@example.com", "Support", replace(Amounts(1), **exact))
 
 
 @given(lines)
-def test_the_totals_are_the_sums_of_the_lines(given_lines: Sequence[Line]) -> None:
+def test_the_totals_are_the_sums_of_the_lines(given_lines: Sequence[StatementLine]) -> None:
     statement = statement_of(MONTH, given_lines)
     assert statement.total == total(one.amounts for one in given_lines)
     assert sorted(map(repr, statement.lines)) == sorted(map(repr, given_lines))
@@ -63,7 +63,7 @@ def test_the_totals_are_the_sums_of_the_lines(given_lines: Sequence[Line]) -> No
 
 
 @given(lines)
-def test_lines_that_balance_make_a_statement_that_balances(given_lines: Sequence[Line]) -> None:
+def test_lines_that_balance_make_a_statement_that_balances(given_lines: Sequence[StatementLine]) -> None:
     statement = statement_of(MONTH, given_lines)
     assert statement.balanced
     assert statement.total.unexplained == 0
@@ -71,7 +71,7 @@ def test_lines_that_balance_make_a_statement_that_balances(given_lines: Sequence
 
 @given(lines.filter(bool), st.sampled_from(("zammad", *PARTS)), st.data())
 def test_the_smallest_amount_that_is_missing_anywhere_unbalances_it(
-    given_lines: list[Line], name: str, data: st.DataObject
+    given_lines: list[StatementLine], name: str, data: st.DataObject
 ) -> None:
     number = data.draw(st.integers(0, len(given_lines) - 1))
     hidden = given_lines[number].amounts
@@ -81,7 +81,7 @@ def test_the_smallest_amount_that_is_missing_anywhere_unbalances_it(
 
 
 def test_two_gaps_that_even_out_within_a_line_are_told() -> None:
-    gaps = [Gap(ACME, "1", MONTH, Decimal(1)), Gap(ACME, "2", MONTH, Decimal(-1))]
+    gaps = [StatementGap(ACME, "1", MONTH, Decimal(1)), StatementGap(ACME, "2", MONTH, Decimal(-1))]
     statement = statement_of(MONTH, [line(ACME, zammad=60, kimai=60)], gaps=gaps)
     assert statement.total.unexplained == 0
     assert statement.verdict is Verdict.UNBALANCED
@@ -110,7 +110,12 @@ def test_an_unknown_customer_is_answered_with_those_that_may_be_meant() -> None:
         of_customer(statement, "globexx")
 
 
-NAMED = [Customer("Bäckerei Sonnenschein GmbH", 2), Customer("Meyer KG", 9), Customer("Meyer KG", 10), ACME]
+NAMED = [
+    StatementCustomer("Bäckerei Sonnenschein GmbH", 2),
+    StatementCustomer("Meyer KG", 9),
+    StatementCustomer("Meyer KG", 10),
+    ACME,
+]
 
 
 @pytest.mark.parametrize(
@@ -132,20 +137,20 @@ def test_a_part_of_a_name_is_answered_with_those_that_have_it_and_never_taken(wa
 
 
 def test_where_many_may_be_meant_some_are_named_and_the_others_counted() -> None:
-    statement = statement_of(MONTH, [line(Customer(f"Praxis {letter}")) for letter in "ABCDEFG"])
+    statement = statement_of(MONTH, [line(StatementCustomer(f"Praxis {letter}")) for letter in "ABCDEFG"])
     with pytest.raises(CustomerError, match="Praxis A, Praxis B, Praxis C, Praxis D, Praxis E and 2 more"):
         of_customer(statement, "praxis")
 
 
 @pytest.mark.parametrize("wanted", ["Initech", "", " ", "0"])
 def test_where_nobody_may_be_meant_the_way_to_all_is_told(wanted: str) -> None:
-    statement = statement_of(MONTH, [line(Customer("Globex")), line(ACME)])
+    statement = statement_of(MONTH, [line(StatementCustomer("Globex")), line(ACME)])
     with pytest.raises(CustomerError, match="Leave the customer out to see all"):
         of_customer(statement, wanted)
 
 
 def test_customers_of_one_name_are_told_apart_by_number() -> None:
-    statement = statement_of(MONTH, [line(Customer("Meyer KG", 9)), line(Customer("Meyer KG", 10))])
+    statement = statement_of(MONTH, [line(StatementCustomer("Meyer KG", 9)), line(StatementCustomer("Meyer KG", 10))])
     with pytest.raises(CustomerError, match=r"Meyer KG \(9\), Meyer KG \(10\)"):
         of_customer(statement, "meyer kg")
     assert len(of_customer(statement, "10").accounts) == 1
@@ -161,17 +166,19 @@ def test_the_largest_customers_have_a_share_of_their_own_in_each_day_and_the_oth
     days = [MONTH, MONTH + timedelta(days=1)]
     booked = {"A": (5, 0), "B": (60, 10), "C": (0, 30), "D": (1, 1)}
     rows = [
-        DayMinutes(Customer(name), day, Decimal(minutes), Decimal(0))
+        DayMinutes(StatementCustomer(name), day, Decimal(minutes), Decimal(0))
         for name, of_days in booked.items()
         for day, minutes in zip(days, of_days, strict=True)
     ]
-    statement = statement_of(MONTH, [line(Customer(name)) for name in booked], rows)
+    statement = statement_of(MONTH, [line(StatementCustomer(name)) for name in booked], rows)
     assert shares_per_day(statement, days, 2) == [
-        CustomerShare(Customer("B"), (Decimal(60), Decimal(10))),
-        CustomerShare(Customer("C"), (Decimal(0), Decimal(30))),
+        CustomerShare(StatementCustomer("B"), (Decimal(60), Decimal(10))),
+        CustomerShare(StatementCustomer("C"), (Decimal(0), Decimal(30))),
         CustomerShare(None, (Decimal(6), Decimal(1))),
     ]
-    assert [share.customer for share in shares_per_day(statement, days, 4)] == [Customer(name) for name in "BCAD"]
+    assert [share.customer for share in shares_per_day(statement, days, 4)] == [
+        StatementCustomer(name) for name in "BCAD"
+    ]
 
 
 def test_conflicts_are_counted_by_age() -> None:
@@ -198,6 +205,6 @@ def test_the_equation_names_each_part_that_is_not_zero() -> None:
     amounts = Amounts(
         zammad=Decimal("44.5"), kimai=Decimal(60), rounding=Decimal("-0.5"), corrections_open=Decimal(-15)
     )
-    assert spelled(amounts, str, plain) == "44.5 zammad = 60 kimai - 0.5 rounding - 15 corrections_open"
-    assert spelled(Amounts(zammad=Decimal(1)), str, plain) == "1 zammad = 1 unexplained"
-    assert spelled(Amounts(), str, plain) == "0 zammad = 0"
+    assert equation_text(amounts, str, plain) == "44.5 zammad = 60 kimai - 0.5 rounding - 15 corrections_open"
+    assert equation_text(Amounts(zammad=Decimal(1)), str, plain) == "1 zammad = 1 unexplained"
+    assert equation_text(Amounts(), str, plain) == "0 zammad = 0"

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zk_pipeline.domain.decision import owned
-from zk_pipeline.domain.ledger import Desired, JournalEntry, Named, Operation, Written
+from zk_pipeline.domain.ledger import Desired, JournalEntry, MasterDataName, Operation, StoredJournalEntry
 from zk_pipeline.domain.records import Timesheet, TimesheetChange
-from zk_pipeline.domain.undo import Present, Reversal, Step, asked_before, change_back, plan, step
-from zk_pipeline.domain.write_protection import Locks
+from zk_pipeline.domain.undo import CurrentState, Reversal, UndoStep, asked_before, change_back, plan, step
+from zk_pipeline.domain.write_protection import WriteProtection
 from zk_pipeline_tests.domain.builders import BERLIN, DAY, at, ours, timesheet
 
 AFTER = ours(100)
@@ -23,16 +23,18 @@ LINKED = replace(TYPED, description="#50 paper [zk-zammad-6]")
 TOMORROW = DAY + timedelta(days=1)
 
 
-def written(operation: str, before: Timesheet | None = None, after: Timesheet | None = None, **more: Any) -> Written:
+def written(
+    operation: str, before: Timesheet | None = None, after: Timesheet | None = None, **more: Any
+) -> StoredJournalEntry:
     """A write about booking 6 and time sheet 100."""
     number = more.pop("id", 1)
     entry = JournalEntry(operation, "6", 100, DAY, before, after)
-    return Written(number, "run", replace(entry, **more), datetime(2025, 8, 17, tzinfo=UTC), None)
+    return StoredJournalEntry(number, "run", replace(entry, **more), datetime(2025, 8, 17, tzinfo=UTC), None)
 
 
-def present(*rows: Timesheet, bound: Mapping[str, int] | None = None, first_open: date | None = None) -> Present:
+def present(*rows: Timesheet, bound: Mapping[str, int] | None = None, first_open: date | None = None) -> CurrentState:
     """What stands now."""
-    return Present({row.id: row for row in rows}, bound or {}, "zammad", Locks(BERLIN, first_open))
+    return CurrentState({row.id: row for row in rows}, bound or {}, "zammad", WriteProtection(BERLIN, first_open))
 
 
 CREATE = written("create", None, AFTER)
@@ -48,12 +50,12 @@ DELETE = written("delete", AFTER)
         (UPDATE, present(AFTER), Reversal.RESTORE),
         (LINK, present(LINKED), Reversal.UNLINK),
         (DELETE, present(), Reversal.CREATE),
-        (written("create_customer", named=Named("zammad-org-7", "Acme")), present(), Reversal.REMOVE),
-        (written("create_project", named=Named("ZO7", "Acme")), present(), Reversal.REMOVE),
+        (written("create_customer", named=MasterDataName("zammad-org-7", "Acme")), present(), Reversal.REMOVE),
+        (written("create_project", named=MasterDataName("ZO7", "Acme")), present(), Reversal.REMOVE),
     ],
     ids=lambda value: getattr(getattr(value, "entry", None), "operation", None),
 )
-def test_each_write_has_its_reverse(write: Written, now: Present, expected: Reversal) -> None:
+def test_each_write_has_its_reverse(write: StoredJournalEntry, now: CurrentState, expected: Reversal) -> None:
     found = step(write, now)
     assert (found.reversal, found.already) == (expected, False)
 
@@ -68,7 +70,7 @@ def test_each_write_has_its_reverse(write: Written, now: Present, expected: Reve
         (LINK, present(TYPED), Reversal.UNLINK),
     ],
 )
-def test_what_is_as_it_was_counts_as_undone(write: Written, now: Present, expected: Reversal) -> None:
+def test_what_is_as_it_was_counts_as_undone(write: StoredJournalEntry, now: CurrentState, expected: Reversal) -> None:
     found = step(write, now)
     assert (found.reversal, found.already) == (expected, True)
 
@@ -84,14 +86,14 @@ def test_what_is_as_it_was_counts_as_undone(write: Written, now: Present, expect
         ({"duration_seconds": 901}, "It was edited since: duration 900 → 901."),
     ],
 )
-def test_what_is_billed_or_was_edited_is_left(write: Written, change: dict[str, Any], reason: str) -> None:
+def test_what_is_billed_or_was_edited_is_left(write: StoredJournalEntry, change: dict[str, Any], reason: str) -> None:
     assert write.entry.after is not None
     found = step(write, present(replace(write.entry.after, **change)))
     assert (found.reversal, found.text) == (Reversal.LEAVE, reason)
 
 
 @pytest.mark.parametrize("write", [CREATE, UPDATE, LINK, DELETE], ids=lambda write: write.entry.operation)
-def test_what_lies_in_a_closed_period_is_left(write: Written) -> None:
+def test_what_lies_in_a_closed_period_is_left(write: StoredJournalEntry) -> None:
     rows = [write.entry.after] if write.entry.after else []
     found = step(write, present(*rows, first_open=TOMORROW))
     assert (found.reversal, found.text) == (
@@ -154,10 +156,10 @@ def test_writes_of_an_undo_are_left_to_the_next_sync(operation: Operation) -> No
 
 
 def test_the_newest_write_comes_first_and_master_data_last() -> None:
-    customer = written("create_customer", id=1, named=Named("zammad-org-7", "Acme"))
-    project = written("create_project", id=2, named=Named("ZO7", "Acme"))
+    customer = written("create_customer", id=1, named=MasterDataName("zammad-org-7", "Acme"))
+    project = written("create_project", id=2, named=MasterDataName("ZO7", "Acme"))
     first, second = written("create", None, AFTER, id=3), written("create", None, AFTER, id=5)
-    later = written("create_project", id=4, named=Named("ZO8", "Globex"))
+    later = written("create_project", id=4, named=MasterDataName("ZO8", "Globex"))
     steps = plan([customer, project, first, later, second], present())
     assert [found.write.id for found in steps] == [5, 3, 4, 2, 1]
 
@@ -191,9 +193,9 @@ EDITS = st.fixed_dictionaries(
 
 
 @st.composite
-def runs(draw: st.DrawFn) -> tuple[list[Written], dict[int, Timesheet]]:
+def runs(draw: st.DrawFn) -> tuple[list[StoredJournalEntry], dict[int, Timesheet]]:
     """The writes of a run, one for each time sheet, and what people made of the rows since."""
-    writes: list[Written] = []
+    writes: list[StoredJournalEntry] = []
     rows: dict[int, Timesheet] = {}
     for number, kind in enumerate(draw(st.lists(st.sampled_from([CREATE, UPDATE, LINK, DELETE]), max_size=8)), 100):
         before, after = (row and replace(row, id=number) for row in (kind.entry.before, kind.entry.after))
@@ -204,7 +206,7 @@ def runs(draw: st.DrawFn) -> tuple[list[Written], dict[int, Timesheet]]:
     return writes, rows
 
 
-def carried_out(steps: list[Step], rows: Mapping[int, Timesheet]) -> tuple[dict[int, Timesheet], dict[str, int]]:
+def carried_out(steps: list[UndoStep], rows: Mapping[int, Timesheet]) -> tuple[dict[int, Timesheet], dict[str, int]]:
     """What stands after the steps: the time sheets, and those of the bookings that were created again."""
     found, bound = dict(rows), dict[str, int]()
     for number, taken in enumerate(steps, 1000):
@@ -237,7 +239,7 @@ def changed(row: Timesheet, change: TimesheetChange) -> Timesheet:
 
 
 @given(runs())
-def test_after_an_undo_there_is_nothing_more_to_do(run: tuple[list[Written], dict[int, Timesheet]]) -> None:
+def test_after_an_undo_there_is_nothing_more_to_do(run: tuple[list[StoredJournalEntry], dict[int, Timesheet]]) -> None:
     writes, rows = run
     steps = plan(writes, present(*rows.values()))
     found, bound = carried_out(steps, rows)
@@ -246,7 +248,9 @@ def test_after_an_undo_there_is_nothing_more_to_do(run: tuple[list[Written], dic
 
 
 @given(runs())
-def test_an_undo_touches_nothing_that_is_billed_or_was_edited(run: tuple[list[Written], dict[int, Timesheet]]) -> None:
+def test_an_undo_touches_nothing_that_is_billed_or_was_edited(
+    run: tuple[list[StoredJournalEntry], dict[int, Timesheet]],
+) -> None:
     writes, rows = run
     found, _ = carried_out(plan(writes, present(*rows.values())), rows)
     after = {write.entry.kimai_id: write.entry.after for write in writes}

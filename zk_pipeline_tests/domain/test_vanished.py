@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zk_pipeline.domain.vanished import Budgeted, Differences, Key, differences
+from zk_pipeline.domain.vanished import BudgetedListing, Differences, Key, differences
 
 PAGE = 10
 
@@ -32,7 +32,7 @@ class Shelf:
 
 def compared(known: Sequence[Key], rows: Sequence[Key], requests: int = 1_000_000) -> tuple[Differences[Key], int]:
     """The differences, and how many requests they cost."""
-    listing = Budgeted(Shelf(rows), requests)
+    listing = BudgetedListing(Shelf(rows), requests)
     found = differences(known, listing, total=len(rows))
     return found, requests - listing.requests
 
@@ -83,7 +83,7 @@ def test_turns_of_few_requests_find_the_same(known: set[int], gone: set[int], re
     missing: list[Key] = []
     start = None
     for _ in range(300):
-        found = differences(stored, Budgeted(Shelf(left), requests), total=len(left), start=start)
+        found = differences(stored, BudgetedListing(Shelf(left), requests), total=len(left), start=start)
         missing += found.missing
         start = found.rest
         if start is None:

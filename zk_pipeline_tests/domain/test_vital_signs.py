@@ -8,20 +8,20 @@ import pytest
 from zk_pipeline.domain.vital_figures import (
     GIGABYTE,
     MEGABYTE,
-    Answer,
     Automation,
+    Backlog,
+    DatabaseResponse,
     Level,
-    Measured,
+    Measurement,
+    Measurements,
     Orchestration,
-    Pace,
-    Reading,
-    Records,
-    Sign,
+    PollIntervals,
     Space,
+    StoreFigures,
     System,
     UnfinishedRun,
-    Waiting,
-    size,
+    VitalSign,
+    size_text,
     worst,
 )
 from zk_pipeline.observe.alerts import AlertBook, Rules
@@ -29,7 +29,7 @@ from zk_pipeline.observe.vital_signs import judge, news
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 POLLS = {"source": timedelta(seconds=30), "target": timedelta(seconds=60)}
-PACE = Pace(POLLS, {"demand": timedelta(seconds=3)})
+PACE = PollIntervals(POLLS, {"demand": timedelta(seconds=3)})
 RULES = Rules(1, timedelta(minutes=60))
 KIMAI, NONE = "kimai", ""
 
@@ -38,8 +38,8 @@ def ago(minutes: float) -> datetime:
     return NOW - timedelta(minutes=minutes)
 
 
-def reading(facts: Any, seconds: float = 1, problem: str = "") -> Reading[Any]:
-    return Reading(ago(60), facts, NOW - timedelta(seconds=seconds), problem)
+def reading(facts: Any, seconds: float = 1, problem: str = "") -> Measurement[Any]:
+    return Measurement(ago(60), facts, NOW - timedelta(seconds=seconds), problem)
 
 
 def orchestration(**given: Any) -> Orchestration:
@@ -50,26 +50,26 @@ def orchestration(**given: Any) -> Orchestration:
     return Orchestration(**{**usual, **given})
 
 
-def records(**given: Any) -> Records:
+def records(**given: Any) -> StoreFigures:
     usual: dict[str, Any] = {
         "systems": [System("source", "zammad", ago(1)), System("target", "kimai", ago(1))],
-        "requests": Waiting(),
-        "deliveries": Waiting(),
+        "requests": Backlog(),
+        "deliveries": Backlog(),
         "synced_at": ago(60),
         "catch_up_due": ago(180),
     }
-    return Records(**{**usual, **given})
+    return StoreFigures(**{**usual, **given})
 
 
-def signs(**given: Any) -> dict[str, Sign]:
+def signs(**given: Any) -> dict[str, VitalSign]:
     """The signs of an installation that is well but for what is given."""
     usual: dict[str, Any] = {
-        "database": reading(Answer(0.001)),
+        "database": reading(DatabaseResponse(0.001)),
         "disk": reading([Space("/data", 50 * GIGABYTE, 100 * GIGABYTE)]),
         "records": reading(records()),
         "dagster": reading(orchestration()),
     }
-    return {sign.name: sign for sign in judge(Measured(**{**usual, **given}), PACE, NOW)}
+    return {sign.name: sign for sign in judge(Measurements(**{**usual, **given}), PACE, NOW)}
 
 
 def run(status: str, minutes: float, lane: str = KIMAI) -> UnfinishedRun:
@@ -121,7 +121,7 @@ def test_a_queue_moves_while_each_run_can_hope_for_its_turn(
 
 
 def test_days_that_are_asked_for_wait_for_the_end_of_a_run_that_writes() -> None:
-    due = reading(records(requests=Waiting(3, ago(30), ago(30))))
+    due = reading(records(requests=Backlog(3, ago(30), ago(30))))
     working = reading(orchestration(runs=[run("STARTED", 35)]))
     assert signs(records=due)["day_requests"].level is Level.FAIL
     assert signs(records=due, dagster=working)["day_requests"].level is Level.PASS
@@ -179,7 +179,7 @@ def test_free_space_is_judged_by_size_and_share(free: int, total: int, level: Le
 
 @pytest.mark.parametrize(("number", "text"), [(999, "999 bytes"), (8_900_000, "8.9 MB"), (2_000_000_000, "2.0 GB")])
 def test_sizes_are_told_as_people_read_them(number: int, text: str) -> None:
-    assert size(number) == text
+    assert size_text(number) == text
 
 
 @pytest.mark.parametrize(("seconds", "level"), [(44, Level.PASS), (46, Level.FAIL)])
@@ -192,8 +192,8 @@ def test_a_figure_that_is_too_old_has_failed(seconds: float, level: Level) -> No
 
 
 def test_what_was_never_measured_is_a_warning_for_a_moment() -> None:
-    young: Reading[Any] = Reading(ago(0))
-    old: Reading[Any] = Reading(ago(1))
+    young: Measurement[Any] = Measurement(ago(0))
+    old: Measurement[Any] = Measurement(ago(1))
     assert signs(records=young)["sync"].level is Level.WARN
     assert {signs(records=old)[name].level for name in ("sync", "zammad", "kimai")} == {Level.FAIL}
 
@@ -223,14 +223,14 @@ def test_the_lag_is_judged_by_the_schedule(given: dict[str, Any], level: Level) 
 def test_the_whole_is_as_its_worst() -> None:
     assert worst(signs().values()) is Level.PASS
     assert worst(signs(records=reading(records(synced_at=None))).values()) is Level.WARN
-    assert worst(signs(database=reading(Answer(None, "gone"))).values()) is Level.FAIL
+    assert worst(signs(database=reading(DatabaseResponse(None, "gone"))).values()) is Level.FAIL
 
 
 # ---- What people are told ----
 
 
-def sign(level: Level, name: str = "queue") -> Sign:
-    return Sign(name, "Queue of runs", level, "The queue does not move.", "Look.", "In detail.")
+def sign(level: Level, name: str = "queue") -> VitalSign:
+    return VitalSign(name, "Queue of runs", level, "The queue does not move.", "Look.", "In detail.")
 
 
 def looks(*rows: tuple[float, Level], book: AlertBook | None = None) -> list[tuple[float, str]]:

@@ -23,14 +23,14 @@ from zk_pipeline.billing.files.look import DocumentStyle, Language
 from zk_pipeline.domain.adjustments import AdjustmentState
 from zk_pipeline.domain.periods import Closing, fingerprint
 from zk_pipeline.domain.records import Invoice
-from zk_pipeline.domain.spreadsheets import Dialect
-from zk_pipeline.domain.statement import Amounts, Customer, DayMinutes, Line, Statement, statement_of
-from zk_pipeline.domain.statement_rows import AdjustmentLine, Item, Money, OpenConflicts, Origin
+from zk_pipeline.domain.spreadsheets import CsvFormat
+from zk_pipeline.domain.statement import Amounts, DayMinutes, Statement, StatementCustomer, StatementLine, statement_of
+from zk_pipeline.domain.statement_rows import AdjustmentLine, Money, OpenConflicts, Origin, StatementItem
 from zk_pipeline.identity.actors import OperationError
 
 MONTH = date(2025, 8, 1)
 OF_ALL = ("Summary", "Time sheets", "Adjustments and credits", "Invoices")
-ACME = Customer("Acme", 1)
+ACME = StatementCustomer("Acme", 1)
 NOBODY = Path("/nowhere/no.ttf")
 LOOK = DocumentStyle(ZoneInfo("Europe/Berlin"))
 FORMULA = '=HYPERLINK("https://evil.example","x")'
@@ -48,7 +48,7 @@ NAMES = (
 def made_of(names: Iterable[str], **amounts: str) -> Statement:
     exact = {name: Decimal(value) for name, value in amounts.items()}
     rows = [
-        Line(Customer(name, number), f"{name} agent", "", activity, replace(Amounts(1), **exact))
+        StatementLine(StatementCustomer(name, number), f"{name} agent", "", activity, replace(Amounts(1), **exact))
         for number, name in enumerate(names, 1)
         for activity in ("(no type)", "**Support**")
     ]
@@ -57,16 +57,16 @@ def made_of(names: Iterable[str], **amounts: str) -> Statement:
     return Statement(made.month, made.accounts, datetime(2025, 9, 1, tzinfo=UTC))
 
 
-def item(number: int = 1, **changed: Any) -> Item:
+def item(number: int = 1, **changed: Any) -> StatementItem:
     """The time sheet of a booking of Acme's, but for what is changed."""
     day = date(2025, 8, 1 + number % 28)
     values: dict[str, Any] = {"customer": ACME, "day": day, "ticket": str(50_000 + number), "title": "VPN is slow"}
     values |= {"agent": "Anna", "agent_email": "anna@example.com", "activity": "Support", "minutes": Decimal(30)}
     values |= {"billable": True, "amount": Decimal("33.3333"), "currency": "EUR", "booking": str(number)}
-    return Item(**{**values, "timesheet": number, **changed})
+    return StatementItem(**{**values, "timesheet": number, **changed})
 
 
-def credit(customer: Customer, **changed: Any) -> AdjustmentLine:
+def credit(customer: StatementCustomer, **changed: Any) -> AdjustmentLine:
     """An open credit for a booking of July, but for what is changed."""
     values: dict[str, Any] = {"customer": customer, "id": 1, "day": date(2025, 7, 9), "booked_on": date(2025, 8, 4)}
     values |= {"elsewhere": False, "state": AdjustmentState.OPEN, "ticket": "50007", "title": "Printer", "agent": "Ben"}
@@ -122,7 +122,7 @@ def test_csv_keeps_negative_amounts_as_numbers_and_formulas_as_text(statement: S
 
 
 def test_csv_for_a_german_spreadsheet_has_its_delimiter_and_decimal_comma(statement: Statement) -> None:
-    content = render(statement, FileFormat.CSV, DocumentStyle(LOOK.zone, csv=Dialect.EXCEL))
+    content = render(statement, FileFormat.CSV, DocumentStyle(LOOK.zone, csv=CsvFormat.EXCEL))
     assert content.startswith(b"\xef\xbb\xbfmonth;")
     rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig")), delimiter=";"))
     assert {row["minutes_rounding"] for row in rows} == {"-0,5"}
@@ -154,7 +154,7 @@ def test_a_pdf_tells_customer_period_minutes_and_pages_and_nothing_internal(read
 
 def test_each_page_of_a_long_table_says_whose_it_is_and_repeats_the_head(readable: None) -> None:
     rows = [
-        Line(Customer("Acme"), f"Agent {number:02}", "", activity, Amounts(1, kimai=Decimal(5)))
+        StatementLine(StatementCustomer("Acme"), f"Agent {number:02}", "", activity, Amounts(1, kimai=Decimal(5)))
         for number in range(40)
         for activity in ("Support", "Travel")
     ]
@@ -175,7 +175,7 @@ def test_the_pages_of_a_customer_are_drawn_alike_whoever_comes_before(readable: 
 
 def test_a_person_with_one_activity_has_no_sum_even_with_two_addresses(readable: None) -> None:
     rows = [
-        Line(Customer("Acme"), "Anna", address, "Support", Amounts(1, kimai=Decimal(5)))
+        StatementLine(StatementCustomer("Acme"), "Anna", address, "Support", Amounts(1, kimai=Decimal(5)))
         for address in ("anna@example.com", "anna@example.net")
     ]
     content = render(statement_of(MONTH, rows), FileFormat.PDF, LOOK).decode("latin-1")
@@ -185,14 +185,14 @@ def test_a_person_with_one_activity_has_no_sum_even_with_two_addresses(readable:
 
 def test_a_pdf_counts_the_time_sheets_that_are_billed_and_nothing_that_came_to_nothing(readable: None) -> None:
     corrected = Amounts(73, zammad=Decimal(50), kimai=Decimal(50), timesheets=61)
-    line = Line(Customer("Acme"), "Anna", "", "Support", corrected)
+    line = StatementLine(StatementCustomer("Acme"), "Anna", "", "Support", corrected)
     content = render(statement_of(MONTH, [line]), FileFormat.PDF, LOOK).decode("latin-1")
     assert ("(61)" in content, "(73)" in content) == (True, False)
 
 
 def test_every_format_tells_of_a_customers_open_credits(readable: None) -> None:
-    acme = Customer("Acme", 1)
-    line = Line(acme, "Anna", "", "Support", Amounts(1, zammad=Decimal(50), kimai=Decimal(50), timesheets=1))
+    acme = StatementCustomer("Acme", 1)
+    line = StatementLine(acme, "Anna", "", "Support", Amounts(1, zammad=Decimal(50), kimai=Decimal(50), timesheets=1))
     made = statement_of(MONTH, [line], adjustments=[credit(acme)])
     assert "Open credits: 22.5 minutes." in render(made, FileFormat.PDF, LOOK).decode("latin-1")
     book = load_workbook(io.BytesIO(render(made, FileFormat.XLSX, LOOK)))
@@ -251,10 +251,10 @@ def test_no_name_of_a_customer_gets_into_that_of_the_file(statement: Statement) 
     assert file_name(statement, FileFormat.PDF) == "statement-2025-08.pdf"
 
 
-def stated(items: Sequence[Item] = (), **more: Any) -> Statement:
+def stated(items: Sequence[StatementItem] = (), **more: Any) -> Statement:
     """Acme's month with these time sheets, and a line that has their minutes."""
     minutes = sum((each.minutes for each in items if each.origin is None), Decimal(0))
-    line = Line(ACME, "Anna", "", "Support", Amounts(1, zammad=minutes, kimai=minutes, timesheets=len(items)))
+    line = StatementLine(ACME, "Anna", "", "Support", Amounts(1, zammad=minutes, kimai=minutes, timesheets=len(items)))
     return statement_of(MONTH, [line], items=items, **more)
 
 
@@ -341,9 +341,9 @@ def test_credits_and_adjustments_stand_named_in_both_months(readable: None) -> N
 
 
 def test_each_page_of_what_is_open_is_marked_as_a_draft_and_nobody_elses(readable: None) -> None:
-    globex = Customer("Globex", 2)
+    globex = StatementCustomer("Globex", 2)
     amounts = Amounts(1, zammad=Decimal(30), kimai=Decimal(30))
-    lines = [Line(customer, "Anna", "", "Support", amounts) for customer in (ACME, globex)]
+    lines = [StatementLine(customer, "Anna", "", "Support", amounts) for customer in (ACME, globex)]
     items = [item(number, customer=customer) for customer in (ACME, globex) for number in range(60)]
     question = OpenConflicts(ACME, 1, 1, "billed", Decimal(30))
     made = statement_of(MONTH, lines, conflicts=[question], items=items)

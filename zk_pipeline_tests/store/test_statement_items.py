@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Connection, insert, text
 
 from zk_pipeline.domain.adjustments import AdjustmentState
-from zk_pipeline.domain.statement_rows import AdjustmentLine, Customer, Item, Origin
+from zk_pipeline.domain.statement_rows import AdjustmentLine, Origin, StatementCustomer, StatementItem
 from zk_pipeline.store import raw_tables, statements
 from zk_pipeline.store.connectors import Addresses
 from zk_pipeline.store.database import Database
@@ -22,7 +22,7 @@ from zk_pipeline_tests.credits import credited
 MONTH, NEXT = date(2025, 8, 1), date(2025, 9, 1)
 ZONE = ZoneInfo("Europe/Berlin")
 NAMES = Addresses("zammad", "kimai")
-ACME = Customer("Acme", 1)
+ACME = StatementCustomer("Acme", 1)
 DAY = datetime(2025, 8, 5, 8, tzinfo=UTC)
 
 
@@ -103,7 +103,7 @@ def written(connection: Connection, source_id: str, number: int) -> None:
     connection.execute(insert(pushes).values(connector="kimai", **values))
 
 
-def items(connection: Connection, month: date = MONTH) -> list[Item]:
+def items(connection: Connection, month: date = MONTH) -> list[StatementItem]:
     return sorted(statements.read_items(connection, NAMES, month, ZONE), key=lambda item: item.timesheet)
 
 
@@ -208,7 +208,7 @@ def test_a_credit_is_told_where_it_is_booked_and_with_its_booking(connection: Co
 
 def test_a_credit_of_a_project_that_nobody_knows_is_told_under_its_number(connection: Connection) -> None:
     credited(connection, project_number="ZO8", entry_date=date(2025, 8, 20))
-    assert [row.customer for row in credits_of(connection)] == [Customer("ZO8")]
+    assert [row.customer for row in credits_of(connection)] == [StatementCustomer("ZO8")]
 
 
 def test_a_month_of_3000_time_sheets_is_one_query_of_a_moment(connection: Connection) -> None:

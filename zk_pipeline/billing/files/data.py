@@ -16,28 +16,28 @@ from zk_pipeline.domain.periods import Closing, month_name
 from zk_pipeline.domain.statement import (
     AGE_NAMES,
     ZERO,
-    Account,
     Amounts,
-    Customer,
+    CustomerStatement,
     DayMinutes,
-    Gap,
-    Line,
     Statement,
+    StatementCustomer,
+    StatementGap,
+    StatementLine,
     Verdict,
-    beside_of,
     conflict_ages,
     minutes_per_day,
+    other_time_by_origin,
     questions_of,
 )
 from zk_pipeline.domain.statement_rows import (
     PARTS,
     AdjustmentLine,
     AdjustmentRow,
-    Item,
     ItemRow,
     Money,
     Origin,
     Readings,
+    StatementItem,
 )
 
 COLUMNS = ("zammad", *PARTS, "unexplained", "billable", "billed", "to_be_billed")
@@ -126,7 +126,7 @@ class MoneyView:
     is `difference`, and `questions` say what to do about it.
     """
 
-    customer: Customer
+    customer: StatementCustomer
     currency: str
     amount: Decimal
     figures: Sequence[FigureView]
@@ -154,7 +154,7 @@ class AccountView:
     `kimai_in_all` is what Kimai adds up to: `minutes.kimai` and those of `beside`. So do the minutes of `items`.
     """
 
-    customer: Customer
+    customer: StatementCustomer
     minutes: Amounts
     unexplained: Decimal
     lines: Sequence[LineView]
@@ -241,7 +241,7 @@ def as_csv(statement: Statement, look: DocumentStyle) -> bytes:
     for account in statement.accounts:
         rows += (_cells(statement, line) for line in account.lines)
         if account.credited or account.conflicts or account.beside:
-            rows.append(_cells(statement, Line(account.customer, "", "", "", Amounts()), account))
+            rows.append(_cells(statement, StatementLine(account.customer, "", "", "", Amounts()), account))
     return (look.csv.beginning + spreadsheets.lines([header, *rows], look.csv)).encode()
 
 
@@ -250,11 +250,11 @@ def amount(amounts: Amounts, name: str) -> Decimal:
     return getattr(amounts, name)
 
 
-def _cells(statement: Statement, line: Line, account: Account | None = None) -> list[Any]:
+def _cells(statement: Statement, line: StatementLine, account: CustomerStatement | None = None) -> list[Any]:
     """The cells of a line; credits, conflicts and other time are an account's, and stand in a line of their own."""
     customer, amounts = line.customer, line.amounts
     accounts = [account] if account else []
-    beside, questions = beside_of(accounts), questions_of(accounts).values()
+    beside, questions = other_time_by_origin(accounts), questions_of(accounts).values()
     of_account = (
         account.credited if account else ZERO,
         sum(number for number, _ in questions),
@@ -270,7 +270,7 @@ def _closing(closing: Closing | None) -> Sequence[Any]:
     return ("", "", "") if closing is None else (closing.kind, closing.at.isoformat(), closing.by)
 
 
-def _account(account: Account) -> AccountView:
+def _account(account: CustomerStatement) -> AccountView:
     total = account.total
     lines = [
         LineView(line.agent, line.agent_email, line.activity, line.amounts, line.amounts.unexplained)
@@ -293,12 +293,12 @@ def _account(account: Account) -> AccountView:
     )
 
 
-def _without_customer(row: Item | AdjustmentLine, kind: type[Told]) -> Told:
+def _without_customer(row: StatementItem | AdjustmentLine, kind: type[Told]) -> Told:
     return kind(**{field.name: getattr(row, field.name) for field in fields(kind)})
 
 
-def _beside(accounts: Sequence[Account]) -> list[BesideView]:
-    return [BesideView(origin, *found) for origin, found in beside_of(accounts).items()]
+def _beside(accounts: Sequence[CustomerStatement]) -> list[BesideView]:
+    return [BesideView(origin, *found) for origin, found in other_time_by_origin(accounts).items()]
 
 
 def _money(row: Money) -> MoneyView:
@@ -315,7 +315,7 @@ def _money(row: Money) -> MoneyView:
     )
 
 
-def _conflicts(accounts: Sequence[Account]) -> ConflictsView:
+def _conflicts(accounts: Sequence[CustomerStatement]) -> ConflictsView:
     reasons = [ReasonView(reason, *found) for reason, found in questions_of(accounts).items()]
     ages = dict(zip(AGE_NAMES, conflict_ages(accounts), strict=True))
     return ConflictsView(**ages, minutes=sum((row.minutes for row in reasons), ZERO), reasons=reasons)
@@ -325,5 +325,5 @@ def _day(row: DayMinutes) -> DayView:
     return DayView(row.day, row.zammad, row.kimai)
 
 
-def _gap(gap: Gap) -> GapView:
+def _gap(gap: StatementGap) -> GapView:
     return GapView(str(gap.customer), gap.entry, gap.day, gap.minutes)

@@ -10,8 +10,18 @@ from zk_pipeline.billing.files import money
 from zk_pipeline.billing.files.look import DocumentStyle
 from zk_pipeline.billing.files.paper import ACCENT, RULE, SOFT, Column, Paper, Row, Table
 from zk_pipeline.domain.periods import last_day, month_name
-from zk_pipeline.domain.statement import NO_ACTIVITY, Account, Amounts, Line, Statement, hours, spelled, sum_of, total
-from zk_pipeline.domain.statement_rows import AdjustmentLine, Item
+from zk_pipeline.domain.statement import (
+    NO_ACTIVITY,
+    Amounts,
+    CustomerStatement,
+    Statement,
+    StatementLine,
+    equation_text,
+    hours,
+    sum_of,
+    total,
+)
+from zk_pipeline.domain.statement_rows import AdjustmentLine, StatementItem
 
 CHART_HEIGHT = 34
 ITEM_WIDTHS = (20, 20, 59, 34, 19, 22)
@@ -36,7 +46,7 @@ def render(statement: Statement, look: DocumentStyle) -> bytes:
     return bytes(paper.output())
 
 
-def _account(paper: Paper, statement: Statement, account: Account) -> None:
+def _account(paper: Paper, statement: Statement, account: CustomerStatement) -> None:
     paper.begin(account.customer.name, draft=statement.is_draft)
     paper.start_section(paper.drawable(account.customer.name))
     _heading(paper, statement, account.customer.name)
@@ -80,7 +90,7 @@ def _heading(paper: Paper, statement: Statement, customer: str) -> None:
     paper.ln(4)
 
 
-def _lines(paper: Paper, lines: Sequence[Line]) -> None:
+def _lines(paper: Paper, lines: Sequence[StatementLine]) -> None:
     """The activities of each person, a sum where there are several, and the total."""
     look = paper.look
     names = ("agent", "activity", "entries", "minutes", "hours", "billable")
@@ -101,7 +111,7 @@ def _lines(paper: Paper, lines: Sequence[Line]) -> None:
     Table(paper, columns).draw(rows)
 
 
-def _items(paper: Paper, statement: Statement, account: Account) -> None:
+def _items(paper: Paper, statement: Statement, account: CustomerStatement) -> None:
     """Each time sheet, and the sum: what the target itself adds up to."""
     look, closing = paper.look, statement.closing
     own = [item for item in account.items if item.origin is None]
@@ -115,7 +125,7 @@ def _items(paper: Paper, statement: Statement, account: Account) -> None:
     _table(paper, account.items).draw(rows, look.word("items"), about)
 
 
-def _adjustments(paper: Paper, account: Account) -> None:
+def _adjustments(paper: Paper, account: CustomerStatement) -> None:
     """The credits of the month, and what was adjusted or credited of its bookings in other months."""
     look = paper.look
     for key, elsewhere in (("credits", False), ("adjusted_later", True)):
@@ -126,7 +136,7 @@ def _adjustments(paper: Paper, account: Account) -> None:
             _table(paper, found).draw(rows, look.word(key), look.word(f"{key}.about"))
 
 
-def _table(paper: Paper, rows: Sequence[Item | AdjustmentLine]) -> Table:
+def _table(paper: Paper, rows: Sequence[StatementItem | AdjustmentLine]) -> Table:
     look, currency = paper.look, next((row.currency for row in rows if row.currency), "")
     cost = f"{look.word('cost')} ({currency})" if currency else look.word("cost")
     titles = (*(look.word(name) for name in ("date", "ticket", "about", "agent", "minutes")), cost)
@@ -137,19 +147,19 @@ def _table(paper: Paper, rows: Sequence[Item | AdjustmentLine]) -> Table:
     return Table(paper, columns, noted=_SUBJECT)
 
 
-def _row(look: DocumentStyle, row: Item | AdjustmentLine, day: date, note: str) -> Row:
+def _row(look: DocumentStyle, row: StatementItem | AdjustmentLine, day: date, note: str) -> Row:
     return Row(
         (look.day(day), row.ticket, row.title, row.agent, look.minutes(row.minutes), look.amount(row.amount)), note
     )
 
 
-def _sum(look: DocumentStyle, key: str, rows: Iterable[Item | AdjustmentLine]) -> Row:
+def _sum(look: DocumentStyle, key: str, rows: Iterable[StatementItem | AdjustmentLine]) -> Row:
     minutes, amount = sum_of(rows)
     cells = (look.word(key), "", "", "", look.minutes(minutes), look.amount(amount))
     return Row(cells, bold=True, shaded=True, kept=True)
 
 
-def _activities(lines: Iterable[Line]) -> list[tuple[str, Amounts]]:
+def _activities(lines: Iterable[StatementLine]) -> list[tuple[str, Amounts]]:
     """The amounts by activity: a person with two addresses is one person to the customer."""
     ordered = sorted(lines, key=lambda line: line.activity)
     return [
@@ -167,7 +177,7 @@ def _numbers(look: DocumentStyle, amounts: Amounts) -> list[str]:
     return [str(amounts.timesheets), minutes, look.number(hours(amounts.kimai)), look.minutes(amounts.billable)]
 
 
-def _chart(paper: Paper, statement: Statement, account: Account) -> None:
+def _chart(paper: Paper, statement: Statement, account: CustomerStatement) -> None:
     """Bars of the minutes of each day of the month."""
     highest = max((row.kimai for row in account.days), default=Decimal(0))
     if highest <= 0:
@@ -197,12 +207,12 @@ def _chart(paper: Paper, statement: Statement, account: Account) -> None:
     paper.set_xy(paper.l_margin, bottom + 7)
 
 
-def _equation(paper: Paper, account: Account) -> None:
+def _equation(paper: Paper, account: CustomerStatement) -> None:
     """Where every minute went, what is in question, and what else is in Kimai."""
     look = paper.look
     paper.ln(2)
     paper.line_of(look.word("internal"), bold=True)
-    equation = spelled(account.total, look.word, look.minutes)
+    equation = equation_text(account.total, look.word, look.minutes)
     open_questions = (text for row in account.money for text in money.questions(row, look))
     for text in filter(None, (equation, look.of_questions([account]), look.of_beside([account]), *open_questions)):
         paper.line_of(text, 9)

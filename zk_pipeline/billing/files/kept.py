@@ -7,9 +7,17 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from zk_pipeline.billing.files.data import AccountView, StatementView, to_view
-from zk_pipeline.domain.periods import fingerprint, month_named
-from zk_pipeline.domain.statement import ZERO, Account, Amounts, Customer, DayMinutes, Line, Statement
-from zk_pipeline.domain.statement_rows import AdjustmentLine, AdjustmentRow, Beside, Item, ItemRow
+from zk_pipeline.domain.periods import fingerprint, parse_month
+from zk_pipeline.domain.statement import (
+    ZERO,
+    Amounts,
+    CustomerStatement,
+    DayMinutes,
+    Statement,
+    StatementCustomer,
+    StatementLine,
+)
+from zk_pipeline.domain.statement_rows import AdjustmentLine, AdjustmentRow, ItemRow, OtherTime, StatementItem
 
 _OF_INVOICING = ("billed", "to_be_billed")
 """Amounts that change when a closed month is exported or invoiced."""
@@ -57,30 +65,30 @@ def read_back(content: Mapping[str, Any]) -> Statement:
     accounts = TypeAdapter(list[AccountView]).validate_python(
         [{**account, "conflicts": {}, "credits_open": 0} for account in content["customers"]]
     )
-    return Statement(month_named(content["month"]), tuple(_account(account, older=older) for account in accounts))
+    return Statement(parse_month(content["month"]), tuple(_account(account, older=older) for account in accounts))
 
 
-def without_invoicing(line: Line) -> Line:
+def without_invoicing(line: StatementLine) -> StatementLine:
     """The line without what changes when its month is exported or invoiced."""
     return replace(line, amounts=replace(line.amounts, **dict.fromkeys(_OF_INVOICING, ZERO)))
 
 
-def _account(account: AccountView, *, older: bool) -> Account:
+def _account(account: AccountView, *, older: bool) -> CustomerStatement:
     customer = account.customer
-    return Account(
+    return CustomerStatement(
         customer,
         tuple(
-            Line(customer, line.agent, line.agent_email, line.activity, _at_closing(line.minutes, older=older))
+            StatementLine(customer, line.agent, line.agent_email, line.activity, _at_closing(line.minutes, older=older))
             for line in account.lines
         ),
         tuple(DayMinutes(customer, row.day, row.zammad, row.kimai) for row in account.days),
-        beside=tuple(Beside(customer, row.origin, row.timesheets, row.minutes) for row in account.beside),
-        items=tuple(Item(**_of(customer, row)) for row in account.items),
+        beside=tuple(OtherTime(customer, row.origin, row.timesheets, row.minutes) for row in account.beside),
+        items=tuple(StatementItem(**_of(customer, row)) for row in account.items),
         adjustments=tuple(AdjustmentLine(**_of(customer, row)) for row in account.adjustments),
     )
 
 
-def _of(customer: Customer, row: ItemRow | AdjustmentRow) -> dict[str, Any]:
+def _of(customer: StatementCustomer, row: ItemRow | AdjustmentRow) -> dict[str, Any]:
     return {"customer": customer, **{field.name: getattr(row, field.name) for field in fields(row)}}
 
 

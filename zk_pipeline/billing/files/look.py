@@ -17,9 +17,9 @@ from zk_pipeline.billing.files.words import WORDS
 from zk_pipeline.domain.adjustments import AdjustmentState
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.periods import Closing
-from zk_pipeline.domain.spreadsheets import Dialect
-from zk_pipeline.domain.statement import ZERO, Account, beside_of, plain, questions_of
-from zk_pipeline.domain.statement_rows import AdjustmentLine, Item
+from zk_pipeline.domain.spreadsheets import CsvFormat
+from zk_pipeline.domain.statement import ZERO, CustomerStatement, other_time_by_origin, plain, questions_of
+from zk_pipeline.domain.statement_rows import AdjustmentLine, StatementItem
 from zk_pipeline.identity.actors import OperationError
 from zk_pipeline.runtime.settings import Settings
 
@@ -43,7 +43,7 @@ class DocumentStyle:
     font: Path | None = None
     language: Language = Language.ENGLISH
     internal: bool = False
-    csv: Dialect = Dialect.PLAIN
+    csv: CsvFormat = CsvFormat.PLAIN
 
     def word(self, key: str, **values: object) -> str:
         """A text in the language, with the values in it."""
@@ -81,7 +81,7 @@ class DocumentStyle:
         """The sentence on open credits; empty without any."""
         return self.word("credits_open", minutes=self.minutes(minutes)) if minutes else ""
 
-    def of_questions(self, accounts: Sequence[Account]) -> str:
+    def of_questions(self, accounts: Sequence[CustomerStatement]) -> str:
         """The sentences on open conflicts and open corrections; empty without any."""
         questions = questions_of(accounts)
         listed = ", ".join(
@@ -94,9 +94,9 @@ class DocumentStyle:
             told.append(self.word("corrections_left", minutes=self.minutes(corrections)))
         return " ".join(told)
 
-    def of_beside(self, accounts: Sequence[Account]) -> str:
+    def of_beside(self, accounts: Sequence[CustomerStatement]) -> str:
         """The sentence on time in Kimai beside the month's bookings, and on Kimai's own sum; empty without any."""
-        beside = beside_of(accounts)
+        beside = other_time_by_origin(accounts)
         if not beside:
             return ""
         listed = "; ".join(
@@ -108,7 +108,7 @@ class DocumentStyle:
         about = "beside" if len(accounts) == 1 else "beside_all"
         return f"{self.word(about, listed=listed)} {self.word('kimai_in_all', minutes=whole)}"
 
-    def of_item(self, item: Item) -> str:
+    def of_item(self, item: StatementItem) -> str:
         """What there is to say about a time sheet beside its ticket; empty for a booking as most are."""
         notes = [
             self.word("item.adjusts", day=self.day(item.adjusts)) if item.adjusts else "",
@@ -156,7 +156,7 @@ def look_of(
     language: Language = Language.ENGLISH,
     *,
     internal: bool = False,
-    csv: Dialect = Dialect.PLAIN,
+    csv: CsvFormat = CsvFormat.PLAIN,
 ) -> DocumentStyle:
     """The look that the settings give."""
     return DocumentStyle(settings.zone, settings.statement_letterhead, settings.statement_font, language, internal, csv)

@@ -21,7 +21,7 @@ from zk_pipeline.billing.files.look import DocumentStyle
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.periods import month_name
 from zk_pipeline.domain.statement import ZERO, Amounts, Statement
-from zk_pipeline.domain.statement_rows import Item
+from zk_pipeline.domain.statement_rows import StatementItem
 
 SUMMARY, ITEMS, ADJUSTMENTS, INVOICES = "Summary", "Time sheets", "Adjustments and credits", "Invoices"
 ITEM_COLUMNS = (
@@ -141,7 +141,7 @@ def _invoices(statement: Statement, look: DocumentStyle) -> list[list[Value]]:
     ]
 
 
-def _what(item: Item) -> str:
+def _what(item: StatementItem) -> str:
     if item.origin is not None:
         return item.origin.value.replace("_", " ")
     return "adjustment" if item.adjusts else "booking"

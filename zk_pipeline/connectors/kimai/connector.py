@@ -49,7 +49,7 @@ from zk_pipeline.domain.records import (
     TimesheetDraft,
     Window,
 )
-from zk_pipeline.domain.vanished import Listing
+from zk_pipeline.domain.vanished import SortedListing
 
 CREATE = ("create_own_timesheet", "create_other_timesheet")
 EDIT = ("edit_other_timesheet", "edit_exported_timesheet (when exported)")
@@ -92,7 +92,7 @@ class KimaiConnector(HttpConnector, TargetConnector):
         """
         return self._all(_modified_after(since))
 
-    def changes(self, since: datetime) -> Listing[Timesheet]:
+    def changes(self, since: datetime) -> SortedListing[Timesheet]:
         """What Kimai's own timestamp calls modified, by id, readable in parts."""
         return TimesheetList(self._http, _modified_after(since))
 
@@ -102,7 +102,7 @@ class KimaiConnector(HttpConnector, TargetConnector):
         row = listing.row_at(0)
         return Newest(row.id if row else 0, listing.total, listing.answered_at)
 
-    def listing(self, words: str) -> Listing[Timesheet]:
+    def listing(self, words: str) -> SortedListing[Timesheet]:
         """The time sheets that hold the words, by id (docs/kimai.md §2, §12)."""
         return TimesheetList(self._http, {"term": words})
 

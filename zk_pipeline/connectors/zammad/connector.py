@@ -37,7 +37,7 @@ from zk_pipeline.domain.records import (
     Unreadable,
     Window,
 )
-from zk_pipeline.domain.vanished import Listing
+from zk_pipeline.domain.vanished import SortedListing
 
 LIST_SIZE = 1000
 CHANGES_SIZE = 100
@@ -131,7 +131,7 @@ class ZammadConnector(HttpConnector, SourceConnector):
                 return ChangedTickets(tuple(found.values()), complete=True)
         return ChangedTickets(tuple(found.values()), complete=False)
 
-    def listing(self) -> Listing[TimeAccounting]:
+    def listing(self) -> SortedListing[TimeAccounting]:
         """All bookings by creation and id (docs/zammad.md §13)."""
         return self._flat
 

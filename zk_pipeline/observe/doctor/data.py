@@ -10,10 +10,10 @@ from zk_pipeline.connectors.checks import Finding
 from zk_pipeline.connectors.contract import Endpoint
 from zk_pipeline.connectors.zammad.connector import ZammadConnector
 from zk_pipeline.domain.entries import SyncStatus
-from zk_pipeline.domain.mapping import Problem
+from zk_pipeline.domain.mapping import AssignmentProblem
 from zk_pipeline.domain.plausibility import Fit, judge_unit, plain
 from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
-from zk_pipeline.domain.vital_figures import Level, size
+from zk_pipeline.domain.vital_figures import Level, size_text
 from zk_pipeline.observe.doctor import systems
 from zk_pipeline.observe.doctor.report import DAYS, Installation
 from zk_pipeline.observe.measurements import looked
@@ -39,9 +39,9 @@ def examine_mappings(installation: Installation) -> Iterator[Finding]:
     agents: Counter[str] = Counter()
     types: Counter[str] = Counter()
     for entry in entries:
-        if isinstance(resolver.user(entry), Problem):
+        if isinstance(resolver.user(entry), AssignmentProblem):
             agents[entry.user_email or entry.user_name] += 1
-        if isinstance(resolver.activity(entry), Problem):
+        if isinstance(resolver.activity(entry), AssignmentProblem):
             types[entry.activity_name or "(no type)"] += 1
     yield _finding("agents", "agents", agents, Reason.UNMAPPED_USER)
     yield _finding("activity types", "activity types", types, Reason.UNMAPPED_ACTIVITY)
@@ -114,4 +114,4 @@ def _sizes(installation: Installation) -> Finding:
     names = [make_url(url).database for url in urls]
     with installation.runtime.database.transaction() as connection:
         sizes = connection.execute(_SIZES, {"names": names}).all()
-    return Finding("sizes", Level.PASS, ", ".join(f"{name} {size(number)}" for name, number in sizes) + ".")
+    return Finding("sizes", Level.PASS, ", ".join(f"{name} {size_text(number)}" for name, number in sizes) + ".")

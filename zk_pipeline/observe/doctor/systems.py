@@ -23,7 +23,7 @@ from zk_pipeline.connectors.kimai.masterdata import TAGS, same_tag
 from zk_pipeline.connectors.ssrf_guard import checked_base_url
 from zk_pipeline.connectors.zammad.errors import ZammadDialect
 from zk_pipeline.connectors.zammad.window import NEEDS, FlatList
-from zk_pipeline.domain.mapping import Problem
+from zk_pipeline.domain.mapping import AssignmentProblem
 from zk_pipeline.domain.records import TargetUser
 from zk_pipeline.domain.vital_figures import Level
 from zk_pipeline.observe.doctor.report import SYSTEMS, Installation
@@ -144,7 +144,7 @@ def users_elsewhere(account: str, users: Iterable[TargetUser], now: datetime) ->
 def _agents(installation: Installation) -> list[TargetUser]:
     """The users for whom time was booked lately; before the first run all who can be booked for."""
     found = [installation.resolver.user(entry) for entry in installation.entries]
-    agents = {user.id: user for user in found if not isinstance(user, Problem)}
+    agents = {user.id: user for user in found if not isinstance(user, AssignmentProblem)}
     return list(agents.values()) or [user for user in installation.directory.users if user.enabled]
 
 

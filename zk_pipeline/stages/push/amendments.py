@@ -12,13 +12,13 @@ from zk_pipeline.connectors.errors import (
 )
 from zk_pipeline.domain.decision import Action, owned
 from zk_pipeline.domain.ledger import LedgerRow
-from zk_pipeline.domain.manual_fields import NOTHING, RESETTING, ByHand, question, set_by_hand
+from zk_pipeline.domain.manual_fields import NOTHING, RESETTING, ManualFields, set_by_hand, unkept_fields_text
 from zk_pipeline.domain.markers import has_marker, marker
 from zk_pipeline.domain.plan import Result
 from zk_pipeline.domain.plan_lines import shortened
 from zk_pipeline.domain.records import Timesheet, TimesheetChange
 from zk_pipeline.domain.rounding import ANY
-from zk_pipeline.domain.write_protection import Locks
+from zk_pipeline.domain.write_protection import WriteProtection
 from zk_pipeline.stages.push.delivery import PlannedWrite
 from zk_pipeline.stages.push.outcomes import OutcomeRecorder, PushReport, Refusal, WriteOutcome, refusal_of
 
@@ -28,7 +28,7 @@ _SENT_BACK = frozenset({"billable", "hourlyRate", "fixedRate"})
 class Amendment:
     """Carries out updates, one after another: they are few, and each needs the row as it is at that moment."""
 
-    def __init__(self, target: TargetConnector, book: OutcomeRecorder, locks: Locks) -> None:
+    def __init__(self, target: TargetConnector, book: OutcomeRecorder, locks: WriteProtection) -> None:
         self._target = target
         self._book = book
         self._locks = locks
@@ -68,7 +68,7 @@ class Amendment:
             return current
         return self._target.update(current, known.by_hand.on(TimesheetChange()))
 
-    def _sent(self, parcel: PlannedWrite, current: Timesheet, theirs: ByHand) -> Timesheet:
+    def _sent(self, parcel: PlannedWrite, current: Timesheet, theirs: ManualFields) -> Timesheet:
         change = _change(parcel, current)
         try:
             return self._target.update(current, theirs.on(change))
@@ -78,11 +78,11 @@ class Amendment:
             # A person decided to move it all the same, though it gets Kimai's own rate.
             return self._target.update(current, change)
 
-    def _refusal(self, parcel: PlannedWrite, theirs: ByHand, error: ConnectorError) -> Refusal:
+    def _refusal(self, parcel: PlannedWrite, theirs: ManualFields, error: ConnectorError) -> Refusal:
         if not isinstance(error, WithheldError) or not error.fields <= _SENT_BACK:
             return refusal_of(error)
         usual, currency = self._book.usual_rate(parcel)
-        told = question(theirs, parcel.draft.desired.seconds, usual, currency)
+        told = unkept_fields_text(theirs, parcel.draft.desired.seconds, usual, currency)
         return Refusal(f"{told} {error.problem} {error.remedy} Or decide: update moves it and leaves that to Kimai.")
 
     def _edited_since(self, current: Timesheet, parcel: PlannedWrite, known: LedgerRow | None) -> bool:
@@ -96,7 +96,9 @@ class Amendment:
 class Adoption:
     """Makes time sheets typed by hand ours, by a person's decision: the marker is added to their text."""
 
-    def __init__(self, target: TargetConnector, book: OutcomeRecorder, source_name: str, locks: Locks) -> None:
+    def __init__(
+        self, target: TargetConnector, book: OutcomeRecorder, source_name: str, locks: WriteProtection
+    ) -> None:
         self._target = target
         self._book = book
         self._source_name = source_name
@@ -134,7 +136,7 @@ class Adoption:
 class Removal:
     """Deletes time sheets: by the operator's rule or a person's decision, never a billed one."""
 
-    def __init__(self, target: TargetConnector, book: OutcomeRecorder, locks: Locks) -> None:
+    def __init__(self, target: TargetConnector, book: OutcomeRecorder, locks: WriteProtection) -> None:
         self._target = target
         self._book = book
         self._locks = locks

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from zk_pipeline.connectors.contract import TargetConnector
 from zk_pipeline.connectors.errors import PermissionDeniedError, ValidationFailedError
-from zk_pipeline.domain.ledger import JournalEntry, Named, Operation
+from zk_pipeline.domain.ledger import JournalEntry, MasterDataName, Operation
 from zk_pipeline.domain.mapping import ProjectPlan
 from zk_pipeline.domain.plan import Draft
 from zk_pipeline.domain.records import Customer, Project
@@ -128,7 +128,7 @@ class MasterData:
     def _journal(self, connection: Connection, made: Customer | Project) -> None:
         operation = Operation.CREATE_CUSTOMER if isinstance(made, Customer) else Operation.CREATE_PROJECT
         kind = operation.removeprefix("create_")
-        named = Named(made.number or "", made.name)
+        named = MasterDataName(made.number or "", made.name)
         entry = JournalEntry(operation, None, made.id, None, named=named)
         ledger.record(connection, self._connector.endpoint.name, [entry], self._run_id)
         event = AuditEvent(f"kimai.{kind}.created", "pipeline", f"kimai:{kind}:{made.id}", asdict(named), self._run_id)

@@ -11,7 +11,7 @@ from zk_pipeline.connectors.errors import ConnectorError, ValidationFailedError
 from zk_pipeline.domain import manual_fields
 from zk_pipeline.domain.decision import Action
 from zk_pipeline.domain.ledger import Desired, JournalEntry, LedgerRow, PushState
-from zk_pipeline.domain.manual_fields import NOTHING, ByHand
+from zk_pipeline.domain.manual_fields import NOTHING, ManualFields
 from zk_pipeline.domain.plan import Draft, Result
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Timesheet
@@ -81,7 +81,7 @@ class OutcomeRecorder:
                 connection, self._target, place[1]
             )
 
-    def intend(self, parcels: Sequence[PlannedWrite], operation: Action, theirs: ByHand = NOTHING) -> None:
+    def intend(self, parcels: Sequence[PlannedWrite], operation: Action, theirs: ManualFields = NOTHING) -> None:
         """Commit that these writes are about to be sent, an update with what people had set there."""
         writes = [replace(_write(parcel, operation), by_hand=theirs) for parcel in parcels]
         with self._database.transaction() as connection:

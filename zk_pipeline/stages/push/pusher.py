@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from zk_pipeline.connectors.contract import TargetConnector
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.domain import decision
-from zk_pipeline.domain.approval import Limits, Permitted, limit_violation, permitted, writes
+from zk_pipeline.domain.approval import ApprovalResult, Limits, limit_violation, permitted, writes
 from zk_pipeline.domain.decision import Action
 from zk_pipeline.domain.instants import days_window
 from zk_pipeline.domain.ledger import LedgerRow, PushState
@@ -21,7 +21,7 @@ from zk_pipeline.domain.plan import Result
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.domain.resolutions import Choice
-from zk_pipeline.domain.write_protection import Locks
+from zk_pipeline.domain.write_protection import WriteProtection
 from zk_pipeline.runtime.runtime import Runtime, SetupError
 from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.stages.push.amendments import Adoption, Amendment, Removal
@@ -59,7 +59,7 @@ class PushSettings:
     """
 
     source: str
-    locks: Callable[[Connection], Locks]
+    locks: Callable[[Connection], WriteProtection]
     concurrency: int
     time_limit: float
     serial_users: bool
@@ -132,12 +132,12 @@ class Pusher:
             + _closed_since(closed, locks),
         )
 
-    def _permitted(self, plan: Sequence[Result], given: Mapping[str, ApprovedLine]) -> Permitted:
+    def _permitted(self, plan: Sequence[Result], given: Mapping[str, ApprovedLine]) -> ApprovalResult:
         if not self._settings.needs_approval:
-            return Permitted(tuple(plan))
+            return ApprovalResult(tuple(plan))
         return permitted(plan, {key: line.line_hash for key, line in given.items()})
 
-    def _links(self, lines: Sequence[Result], known: Mapping[str, LedgerRow], locks: Locks) -> PushReport:
+    def _links(self, lines: Sequence[Result], known: Mapping[str, LedgerRow], locks: WriteProtection) -> PushReport:
         """Take time sheets into the ledger; those typed by hand that a person chose get the marker first."""
         wanted = [line for line in lines if line.action is Action.LINK and not _is_settled(line, known)]
         chosen = [_parcel(line) for line in wanted if line.decided == Choice.LINK]
@@ -164,7 +164,7 @@ class Pusher:
             self._book.confirm(done, _TAKEN_OVER[operation], operation)
         return report + PushReport(linked=len(there), left=len(plain) - len(there))
 
-    def _deletes(self, lines: Sequence[Result], locks: Locks) -> PushReport:
+    def _deletes(self, lines: Sequence[Result], locks: WriteProtection) -> PushReport:
         wanted = [line for line in lines if line.action is Action.DELETE]
         with self._database.transaction() as connection:
             bound = ledger.rows_of_timesheets(connection, self._name, [line.kimai_id or 0 for line in wanted])
@@ -177,7 +177,7 @@ class Pusher:
                 report += self._row_alone(line, partial(removal.carry_out, line, owner))
         return report
 
-    def _updates(self, lines: Sequence[Result], known: Mapping[str, LedgerRow], locks: Locks) -> PushReport:
+    def _updates(self, lines: Sequence[Result], known: Mapping[str, LedgerRow], locks: WriteProtection) -> PushReport:
         wanted = [_parcel(line) for line in lines if line.action is Action.UPDATE and not _is_settled(line, known)]
         report, ready = self._ready(wanted, Action.UPDATE)
         amendment = Amendment(self._target, self._book, locks)
@@ -285,12 +285,12 @@ def _changed_since(lines: Sequence[Result]) -> tuple[str, ...]:
     return tuple(f"Booking {line.key} changed since its plan was approved, so it is left out." for line in lines)
 
 
-def _is_shut(line: Result, locks: Locks) -> bool:
+def _is_shut(line: Result, locks: WriteProtection) -> bool:
     """Whether the line would write to a day that was closed since it was planned."""
     return writes(line) and locks.is_closed(line.entry_date)
 
 
-def _closed_since(lines: Sequence[Result], locks: Locks) -> tuple[str, ...]:
+def _closed_since(lines: Sequence[Result], locks: WriteProtection) -> tuple[str, ...]:
     return tuple(f"Booking {line.key} is left out. {locks.why_day(line.entry_date)}" for line in lines)
 
 

@@ -20,15 +20,15 @@ from zk_pipeline.connectors.errors import (
 from zk_pipeline.domain import undo
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.instants import days_window
-from zk_pipeline.domain.ledger import Desired, JournalEntry, LedgerRow, Operation, Written
+from zk_pipeline.domain.ledger import Desired, JournalEntry, LedgerRow, Operation, StoredJournalEntry
 from zk_pipeline.domain.manual_fields import set_by_hand
 from zk_pipeline.domain.mapping import CustomerPlan, ProjectPlan
 from zk_pipeline.domain.markers import marker
-from zk_pipeline.domain.normalize import Span
+from zk_pipeline.domain.normalize import TimeSpan
 from zk_pipeline.domain.plan import Draft, Result
 from zk_pipeline.domain.records import Timesheet, TimesheetChange, TimesheetDraft
-from zk_pipeline.domain.undo import Present, Reversal, Step, asked_before
-from zk_pipeline.domain.write_protection import Locks
+from zk_pipeline.domain.undo import CurrentState, Reversal, UndoStep, asked_before
+from zk_pipeline.domain.write_protection import WriteProtection
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.stages.push.delivery import PlannedWrite, RequestRecorder
 from zk_pipeline.stages.push.unknown_outcomes import ANSWERED_500, LookupGuard, OutcomeResolver, caution_now
@@ -51,7 +51,7 @@ class UndoRecorder:
     target: str
     run_id: str
 
-    def deleted(self, step: Step, gone: Timesheet | None) -> None:
+    def deleted(self, step: UndoStep, gone: Timesheet | None) -> None:
         """A time sheet that the run had created is no longer there; `gone` is what it was, if we deleted it."""
         entry = step.write.entry
         with self.exchanges.committed() as connection:
@@ -59,7 +59,7 @@ class UndoRecorder:
             target.mark_timesheets_gone(connection, self.target, [entry.kimai_id])
             self._close(connection, step, self._entry(entry, Operation.DELETE, gone, None) if gone else None)
 
-    def restored(self, step: Step, current: Timesheet, row: Timesheet, known: LedgerRow | None) -> None:
+    def restored(self, step: UndoStep, current: Timesheet, row: Timesheet, known: LedgerRow | None) -> None:
         """A time sheet that the run had updated has its old values again."""
         entry = step.write.entry
         with self.exchanges.committed() as connection:
@@ -71,7 +71,7 @@ class UndoRecorder:
             written = None if row is current else self._entry(entry, Operation.UPDATE, current, row)
             self._close(connection, step, written)
 
-    def unlinked(self, step: Step, current: Timesheet, row: Timesheet) -> None:
+    def unlinked(self, step: UndoStep, current: Timesheet, row: Timesheet) -> None:
         """A time sheet that was typed by hand has its old text again and is nobody's."""
         entry = step.write.entry
         with self.exchanges.committed() as connection:
@@ -80,7 +80,7 @@ class UndoRecorder:
             written = None if row is current else self._entry(entry, Operation.UNLINK, current, row)
             self._close(connection, step, written)
 
-    def untagged(self, step: Step, current: Timesheet, row: Timesheet) -> None:
+    def untagged(self, step: UndoStep, current: Timesheet, row: Timesheet) -> None:
         """A time sheet no longer has the tag; who it belongs to and what it says did not change."""
         with self.exchanges.committed() as connection:
             target.save_timesheets(connection, self.target, [row])
@@ -97,7 +97,7 @@ class UndoRecorder:
         with self.exchanges.committed() as connection:
             ledger.release(connection, self.target, source_id, TAKEN_BACK, self.run_id)
 
-    def created(self, step: Step, write: Write, row: Timesheet) -> None:
+    def created(self, step: UndoStep, write: Write, row: Timesheet) -> None:
         """A time sheet that the run had deleted is there again, under another id."""
         entry = JournalEntry(Operation.CREATE, write.source_id, row.id, write.entry_date, after=row)
         with self.exchanges.committed() as connection:
@@ -105,7 +105,7 @@ class UndoRecorder:
             target.save_timesheets(connection, self.target, [row])
             self._close(connection, step, entry)
 
-    def removed(self, step: Step) -> None:
+    def removed(self, step: UndoStep) -> None:
         """A customer or project that the run had made is gone."""
         made = step.write.entry
         customer = made.operation == Operation.CREATE_CUSTOMER
@@ -118,7 +118,7 @@ class UndoRecorder:
                 target.forget_project(connection, self.target, made.kimai_id)
             self._close(connection, step, entry)
 
-    def settled(self, step: Step) -> None:
+    def settled(self, step: UndoStep) -> None:
         """There was nothing to take back."""
         with self.exchanges.committed() as connection:
             self._close(connection, step, None)
@@ -135,7 +135,7 @@ class UndoRecorder:
     ) -> JournalEntry:
         return JournalEntry(operation, entry.source_id, entry.kimai_id, entry.entry_date, before, after)
 
-    def _close(self, connection: Connection, step: Step, written: JournalEntry | None) -> None:
+    def _close(self, connection: Connection, step: UndoStep, written: JournalEntry | None) -> None:
         if written is not None:
             ledger.record(connection, self.target, [written], self.run_id)
         ledger.mark_undone(connection, [step.write.id], self.run_id)
@@ -145,7 +145,7 @@ class UndoRecorder:
             approvals.revoke(connection, self.target, entry.entry_date, self.run_id)
         audit.append(connection, [self._event(step, written)])
 
-    def _event(self, step: Step, written: JournalEntry | None) -> AuditEvent:
+    def _event(self, step: UndoStep, written: JournalEntry | None) -> AuditEvent:
         entry = step.write.entry
         detail: Mapping[str, Any] = {
             "undone_run": step.write.run_id,
@@ -185,7 +185,7 @@ class UndoSettings:
 
     source: str
     zone: ZoneInfo
-    locks: Callable[[Connection], Locks]
+    locks: Callable[[Connection], WriteProtection]
     time_limit: float
     caution: LookupGuard
 
@@ -242,7 +242,7 @@ def undo_settings(runtime: Runtime, now: datetime) -> UndoSettings:
     )
 
 
-def planned(database: Database, target: TargetConnector, settings: UndoSettings, undone_run: str) -> list[Step]:
+def planned(database: Database, target: TargetConnector, settings: UndoSettings, undone_run: str) -> list[UndoStep]:
     """What undoing the run would do now. Reads the target and writes nothing."""
     name = target.endpoint.name
     with database.transaction() as connection:
@@ -263,7 +263,7 @@ class Undoing:
         self._book = UndoRecorder(self._exchanges, self._name, run_id)
         self._doubts = OutcomeResolver(target, self._exchanges, settings.source, settings.time_limit, settings.caution)
 
-    def carry_out(self, undone_run: str) -> list[Step]:
+    def carry_out(self, undone_run: str) -> list[UndoStep]:
         """Undo the run and return a step for each of its writes, as it went.
 
         Raises the connector's errors for what stops it; what was done until then is committed.
@@ -271,9 +271,9 @@ class Undoing:
         with self._exchanges.kept():
             return self._carry_out(undone_run)
 
-    def _carry_out(self, undone_run: str) -> list[Step]:
+    def _carry_out(self, undone_run: str) -> list[UndoStep]:
         days = {write.entry.entry_date for write in self._open(undone_run)}
-        steps: list[Step] = []
+        steps: list[UndoStep] = []
         for day in sorted((day for day in days if day is not None), reverse=True):
             with self._database.lock(push_lock(self._name, day)):
                 steps += [self._timesheet(write) for write in self._open(undone_run) if write.entry.entry_date == day]
@@ -282,12 +282,12 @@ class Undoing:
                 steps += [self._master_data(write) for write in self._open(undone_run) if not write.entry.entry_date]
         return steps
 
-    def _open(self, undone_run: str) -> list[Written]:
+    def _open(self, undone_run: str) -> list[StoredJournalEntry]:
         """The writes that are not undone yet, newest first."""
         with self._database.transaction() as connection:
             return [write for write in ledger.of_run(connection, self._name, undone_run) if write.undone_by is None]
 
-    def _timesheet(self, write: Written) -> Step:
+    def _timesheet(self, write: StoredJournalEntry) -> UndoStep:
         """Undo one write to a time sheet, which is read again first."""
         found = Sightings()
         if write.entry.operation != Operation.DELETE:
@@ -304,7 +304,7 @@ class Undoing:
                 raise
             return step.left(str(error))
 
-    def _done(self, step: Step, current: Timesheet | None, known: LedgerRow | None) -> Step:
+    def _done(self, step: UndoStep, current: Timesheet | None, known: LedgerRow | None) -> UndoStep:
         match step.reversal:
             case Reversal.DELETE:
                 if current is not None:
@@ -332,7 +332,7 @@ class Undoing:
                 pass
         return step
 
-    def _create(self, step: Step, known: LedgerRow | None) -> Step:
+    def _create(self, step: UndoStep, known: LedgerRow | None) -> UndoStep:
         """Create a deleted time sheet again. An unknown outcome is looked up when the undo is run again."""
         parcel = _parcel(step.write, known, self._settings)
         write = Write(parcel.source_id, Operation.CREATE, parcel.line.entry_date, parcel.draft.desired, "")
@@ -376,7 +376,7 @@ class Undoing:
         except PermissionDeniedError as error:
             return row, f"Its billable flag is another one. {error}"
 
-    def _master_data(self, write: Written) -> Step:
+    def _master_data(self, write: StoredJournalEntry) -> UndoStep:
         step = undo.step(write, _present(self._database, self._settings, Sightings(), {}))
         if step.reversal is not Reversal.REMOVE or write.entry.named is None:
             return step
@@ -398,15 +398,15 @@ def _base(known: LedgerRow | None, current: Timesheet) -> Timesheet | None:
     return known.base if known is not None and known.kimai_id == current.id else None
 
 
-def _present(database: Database, settings: UndoSettings, found: Sightings, known: dict[str, LedgerRow]) -> Present:
+def _present(database: Database, settings: UndoSettings, found: Sightings, known: dict[str, LedgerRow]) -> CurrentState:
     bound = {source_id: row.kimai_id for source_id, row in known.items() if row.kimai_id is not None}
     with database.transaction() as connection:
         locks = settings.locks(connection)
-    return Present(found.timesheets, bound, settings.source, locks, found.hidden)
+    return CurrentState(found.timesheets, bound, settings.source, locks, found.hidden)
 
 
 def _ledger(
-    database: Database, target_name: str, settings: UndoSettings, writes: Iterable[Written]
+    database: Database, target_name: str, settings: UndoSettings, writes: Iterable[StoredJournalEntry]
 ) -> dict[str, LedgerRow]:
     """The ledger of the bookings that these writes were for."""
     bookings = {undo.booking_of(write.entry, settings.source) for write in writes}
@@ -414,7 +414,7 @@ def _ledger(
         return ledger.rows_of(connection, target_name, [booking for booking in bookings if booking is not None])
 
 
-def _sightings(target: TargetConnector, writes: Sequence[Written], zone: ZoneInfo) -> Sightings:
+def _sightings(target: TargetConnector, writes: Sequence[StoredJournalEntry], zone: ZoneInfo) -> Sightings:
     """The time sheets of these writes as they are now: read day by day, and those moved elsewhere one by one."""
     wanted = {write.entry.kimai_id: write.entry.entry_date for write in writes if write.entry.after is not None}
     found = Sightings()
@@ -426,7 +426,7 @@ def _sightings(target: TargetConnector, writes: Sequence[Written], zone: ZoneInf
     return found
 
 
-def _parcel(write: Written, known: LedgerRow | None, settings: UndoSettings) -> PlannedWrite:
+def _parcel(write: StoredJournalEntry, known: LedgerRow | None, settings: UndoSettings) -> PlannedWrite:
     """What was deleted, as a create: with the old values, and with the marker even if it had lost it."""
     before, day = write.entry.before, write.entry.entry_date
     source_id = undo.booking_of(write.entry, settings.source)
@@ -439,7 +439,7 @@ def _parcel(write: Written, known: LedgerRow | None, settings: UndoSettings) -> 
     desired = Desired(
         before.user_id, before.activity_id, before.project_id, number, before.begin, before.duration_seconds
     )
-    span = Span(before.begin, before.begin + timedelta(seconds=before.duration_seconds))
+    span = TimeSpan(before.begin, before.begin + timedelta(seconds=before.duration_seconds))
     project = ProjectPlan(before.project_id, number, "", CustomerPlan(None, "", ""))
     draft = Draft(desired, span, project, text, before.tags)
     minutes = Decimal(before.duration_seconds) / 60

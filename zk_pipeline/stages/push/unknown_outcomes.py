@@ -11,7 +11,7 @@ from zk_pipeline.connectors.contract import TargetConnector
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.domain.ledger import LedgerRow, PushState
 from zk_pipeline.domain.markers import marker
-from zk_pipeline.domain.normalize import Span
+from zk_pipeline.domain.normalize import TimeSpan
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.stages.push.delivery import PlannedWrite, RequestRecorder
 from zk_pipeline.store import ledger, target
@@ -45,7 +45,7 @@ def as_sent(parcel: PlannedWrite, sent: LedgerRow) -> PlannedWrite:
     if asked is None:
         return parcel
     begin = sent.placed_at or asked.begin
-    span = Span(begin, begin + timedelta(seconds=asked.seconds))
+    span = TimeSpan(begin, begin + timedelta(seconds=asked.seconds))
     return replace(parcel, draft=replace(parcel.draft, desired=asked, span=span))
 
 

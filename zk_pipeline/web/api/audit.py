@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from zk_pipeline.audit import trail
 from zk_pipeline.audit.trail import ExportFormat, TrailEntry, TrailFilter
-from zk_pipeline.domain.spreadsheets import Dialect
+from zk_pipeline.domain.spreadsheets import CsvFormat
 from zk_pipeline.store.audit import broken_sentence
 from zk_pipeline.web.api.common import PREFIX, CsvDialect, Page, Ready, Wanted
 from zk_pipeline.web.authentication import Admin, Viewer
@@ -63,7 +63,7 @@ def export_trail(
     ready: Ready,
     wanted: Filtered,
     kind: Annotated[ExportFormat, Query(alias="format")],
-    csv_dialect: CsvDialect = Dialect.PLAIN,
+    csv_dialect: CsvDialect = CsvFormat.PLAIN,
 ) -> StreamingResponse:
     """Sent as it is read. Cells that a spreadsheet would take for a formula begin with an apostrophe."""
     pieces: Iterator[str] = trail.export(ready, actor, wanted, kind, csv_dialect)

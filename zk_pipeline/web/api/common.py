@@ -5,7 +5,7 @@ from typing import Annotated, Generic, TypeVar
 from fastapi import Depends, Query, Request
 from pydantic import BaseModel, ConfigDict
 
-from zk_pipeline.domain.spreadsheets import Dialect
+from zk_pipeline.domain.spreadsheets import CsvFormat
 from zk_pipeline.runtime.runtime import Runtime
 
 PREFIX = "/api/v1"
@@ -57,7 +57,7 @@ def runtime_of(request: Request) -> Runtime:
 
 
 CsvDialect = Annotated[
-    Dialect, Query(description="`plain` for programs; `excel` opens right where the decimal mark is a comma.")
+    CsvFormat, Query(description="`plain` for programs; `excel` opens right where the decimal mark is a comma.")
 ]
 Ready = Annotated[Runtime, Depends(runtime_of)]
 Wanted = Annotated[Paging, Query()]

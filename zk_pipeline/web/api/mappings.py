@@ -14,8 +14,8 @@ from zk_pipeline.decisions import mappings
 from zk_pipeline.decisions.mapping_files import SIZE_LIMIT
 from zk_pipeline.decisions.mapping_names import MappingFilter, MappingRow
 from zk_pipeline.decisions.mappings import Lacking, Outcome
-from zk_pipeline.domain.mapping_lines import Kind, Problem
-from zk_pipeline.domain.spreadsheets import Dialect
+from zk_pipeline.domain.mapping_lines import Kind, LineProblem
+from zk_pipeline.domain.spreadsheets import CsvFormat
 from zk_pipeline.web.api.common import PREFIX, Body, CsvDialect, Page, Ready, Wanted
 from zk_pipeline.web.authentication import Operator, Viewer
 from zk_pipeline.web.errors import ProblemError
@@ -103,7 +103,7 @@ class ImportView(OutcomeView):
     """What an import changed or, as a dry run, would change; with any problem nothing would be changed."""
 
     dry_run: bool
-    problems: list[Problem]
+    problems: list[LineProblem]
 
 
 class DeletionView(BaseModel):
@@ -158,7 +158,7 @@ def list_unmapped(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[Lacking]
 @router.get(
     "/export", summary="All mappings as CSV", response_class=Response, responses={200: {"content": {"text/csv": {}}}}
 )
-def export_mappings(_actor: Viewer, ready: Ready, csv_dialect: CsvDialect = Dialect.PLAIN) -> Response:
+def export_mappings(_actor: Viewer, ready: Ready, csv_dialect: CsvDialect = CsvFormat.PLAIN) -> Response:
     """The file can be imported again. What a spreadsheet would take for a formula begins with an apostrophe."""
     name = {"Content-Disposition": 'attachment; filename="mappings.csv"'}
     return Response(mappings.exported(ready, csv_dialect), media_type="text/csv", headers=name)

@@ -10,7 +10,7 @@ from zk_pipeline.billing import statements
 from zk_pipeline.billing.files import MEDIA_TYPES, FileFormat, file_name, render
 from zk_pipeline.billing.files.data import StatementView, to_view
 from zk_pipeline.billing.files.look import Language, look_of
-from zk_pipeline.domain.spreadsheets import Dialect
+from zk_pipeline.domain.spreadsheets import CsvFormat
 from zk_pipeline.web.api.common import PREFIX, CsvDialect, Ready
 from zk_pipeline.web.api.periods import Month
 from zk_pipeline.web.authentication import Operator, Viewer
@@ -36,7 +36,7 @@ def statement(
     kind: Annotated[FileFormat, Query(alias="format")] = FileFormat.JSON,
     language: Annotated[Language, Query(description="Of the PDF.")] = Language.ENGLISH,
     internal: Annotated[bool, Query(description="Add to the PDF where every minute went.")] = False,  # noqa: FBT002
-    csv_dialect: CsvDialect = Dialect.PLAIN,
+    csv_dialect: CsvDialect = CsvFormat.PLAIN,
     closed: Annotated[bool, Query(description="As it was when the month was closed.")] = False,  # noqa: FBT002
 ) -> StatementView | Response:
     """As it was made last: `built_at` says when, `stale_days` which days changed since. Amounts are exact.

@@ -14,7 +14,7 @@ from zk_pipeline.billing.files import FileFormat, render
 from zk_pipeline.billing.files.look import DocumentStyle
 from zk_pipeline.billing.statements import statement
 from zk_pipeline.defs.checks import also_in_kimai
-from zk_pipeline.domain.statement import Statement, Verdict, beside_of, questions_of, sum_of
+from zk_pipeline.domain.statement import Statement, Verdict, other_time_by_origin, questions_of, sum_of
 from zk_pipeline.domain.statement_rows import Origin
 from zk_pipeline.store.connectors import addresses
 from zk_pipeline.store.statements import read_items
@@ -153,12 +153,15 @@ def test_each_time_sheet_is_told_with_its_ticket_or_with_what_people_wrote(month
 
 def test_copies_and_time_that_did_not_come_from_a_ticket_have_lines_of_their_own(months: Marts) -> None:
     october, september = found(months, "2025-10"), found(months, "2025-09")
-    assert beside_of(october.accounts) == {
+    assert other_time_by_origin(october.accounts) == {
         "copies": (1, Decimal(30)),
         "not_from_a_ticket": (3, Decimal(90)),
         "of_other_months": (1, Decimal(45)),
     }
-    assert beside_of(september.accounts) == {"copies": (1, Decimal(30)), "in_other_months": (1, Decimal(-45))}
+    assert other_time_by_origin(september.accounts) == {
+        "copies": (1, Decimal(30)),
+        "in_other_months": (1, Decimal(-45)),
+    }
     (globex,) = (account for account in october.accounts if account.customer.name == "Globex")
     told = "Also in Kimai for this customer: 3 time sheets, 90 min, not from a ticket. Kimai adds up to 140 minutes."
     assert LOOK.of_beside([globex]) == told

@@ -8,7 +8,7 @@ from nicegui import ui
 from zk_pipeline.billing import statements
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.periods import month_name, month_of
-from zk_pipeline.domain.statement import Customer, Statement
+from zk_pipeline.domain.statement import Statement, StatementCustomer
 from zk_pipeline.identity.actors import Role, StaleError
 from zk_pipeline.operate import runs
 from zk_pipeline.runtime.dagster_server import run_url
@@ -33,7 +33,7 @@ class View:
     month: date
     statement: Statement | None
     closed: bool
-    customer: Customer | None
+    customer: StatementCustomer | None
     page: int
     run_id: str
 
@@ -52,7 +52,7 @@ class Board:
     def __init__(self, visit: Visit) -> None:
         self._visit, words = visit, visit.words
         self._month: date | None = None
-        self._customer: Customer | None = None
+        self._customer: StatementCustomer | None = None
         self._as_closed = False
         self._page, self._run_id = 1, ""
         with widgets.box("zk-filters"):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from zk_pipeline.domain.statement import Amounts, Customer
+from zk_pipeline.domain.statement import Amounts, StatementCustomer
 from zk_pipeline.web.console.widgets import Cell, Column
 from zk_pipeline.web.console.words import Words
 
@@ -14,7 +14,7 @@ _TITLES = {"waiting": "waits"}
 """Amounts whose column is not called as they are, since a verdict is."""
 
 
-def customer_name(words: Words, customer: Customer) -> str:
+def customer_name(words: Words, customer: StatementCustomer) -> str:
     """What a customer is called, with the number in Kimai where there is one."""
     return str(customer) if customer.name else words("statement.nobody")
 

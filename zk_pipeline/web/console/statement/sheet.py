@@ -10,8 +10,17 @@ from zk_pipeline.billing import invoices
 from zk_pipeline.billing.files import FileFormat, money
 from zk_pipeline.billing.files.look import DocumentStyle, Language, look_of
 from zk_pipeline.domain.periods import month_name
-from zk_pipeline.domain.statement import NO_ACTIVITY, Account, Customer, Line, Statement, Verdict, spelled, sum_of
-from zk_pipeline.domain.statement_rows import AdjustmentLine, Item, Money
+from zk_pipeline.domain.statement import (
+    NO_ACTIVITY,
+    CustomerStatement,
+    Statement,
+    StatementCustomer,
+    StatementLine,
+    Verdict,
+    equation_text,
+    sum_of,
+)
+from zk_pipeline.domain.statement_rows import AdjustmentLine, Money, StatementItem
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.web.console import widgets
 from zk_pipeline.web.console.statement import charts, figures
@@ -53,7 +62,7 @@ def verdict(visit: Visit, statement: Statement) -> None:
 
 def equation(visit: Visit, statement: Statement) -> None:
     """Of what the booked minutes are the sum."""
-    widgets.text("p", spelled(statement.total, look_for(visit).word, visit.words.minutes), "zk-lead zk-equation")
+    widgets.text("p", equation_text(statement.total, look_for(visit).word, visit.words.minutes), "zk-lead zk-equation")
 
 
 def money_of(visit: Visit, statement: Statement) -> None:
@@ -111,7 +120,7 @@ def _offer_acceptance(visit: Visit, row: Money) -> None:
         widgets.button(words("statement.accept.open"), ask)
 
 
-def downloads(words: Words, statement: Statement, customer: Customer | None) -> None:
+def downloads(words: Words, statement: Statement, customer: StatementCustomer | None) -> None:
     """The files, of one customer or of all."""
     about = {"customer": str(customer.id) if customer.id else customer.name} if customer else {}
     if statement.closing and statement.closing.shown:
@@ -138,7 +147,7 @@ _IF_ANY_OF_A_LINE = ("excluded", "rounding", "corrections_open")
 class Lines:
     """What each agent did in each activity: one page of it, drawn again when another is asked for."""
 
-    def __init__(self, words: Words, account: Account) -> None:
+    def __init__(self, words: Words, account: CustomerStatement) -> None:
         self._words, self._account = words, account
         self._names = figures.used_columns(
             (line.amounts for line in account.lines), _ALWAYS_OF_A_LINE, _IF_ANY_OF_A_LINE
@@ -161,7 +170,7 @@ class Lines:
             if len(lines) > size:
                 widgets.pager(words, page, size, len(lines), self._show)
 
-    def _rows(self, lines: Sequence[Line]) -> list[list[Cell]]:
+    def _rows(self, lines: Sequence[StatementLine]) -> list[list[Cell]]:
         """The lines; below those of every page stands the sum of all."""
         words, total = self._words, self._account.total
         rows: list[list[Cell]] = [
@@ -182,7 +191,7 @@ class Lines:
 class Items:
     """Each time sheet with its ticket: one page of them, drawn again when another is asked for."""
 
-    def __init__(self, visit: Visit, account: Account) -> None:
+    def __init__(self, visit: Visit, account: CustomerStatement) -> None:
         self._words, self._account, self._look = visit.words, account, look_for(visit)
         with widgets.card(self._words("statement.items")):
             self._box = widgets.box("zk-panel")
@@ -202,7 +211,7 @@ class Items:
                 widgets.pager(words, page, size, len(items), self._show)
 
 
-def _adjustments(visit: Visit, account: Account) -> None:
+def _adjustments(visit: Visit, account: CustomerStatement) -> None:
     """What was adjusted and credited, here or elsewhere."""
     words, look, rows = visit.words, look_for(visit), account.adjustments
     with widgets.card(words("statement.adjustments")):
@@ -210,7 +219,7 @@ def _adjustments(visit: Visit, account: Account) -> None:
         widgets.table(words("statement.adjustments"), _columns(words, rows), cells)
 
 
-def show_account(visit: Visit, statement: Statement, account: Account) -> None:
+def show_account(visit: Visit, statement: Statement, account: CustomerStatement) -> None:
     """The lines, time sheets and charts of a statement that is about this customer alone."""
     Lines(visit.words, account)
     if account.items:
@@ -220,7 +229,7 @@ def show_account(visit: Visit, statement: Statement, account: Account) -> None:
     charts.pair(visit, statement)
 
 
-def open_dialog(visit: Visit, statement: Statement, account: Account) -> None:
+def open_dialog(visit: Visit, statement: Statement, account: CustomerStatement) -> None:
     """The same in a dialog, from the list of all customers; `statement` is about this one alone."""
     words = visit.words
     title = f"{figures.customer_name(words, account.customer)} · {month_name(statement.month)}"
@@ -231,18 +240,18 @@ def open_dialog(visit: Visit, statement: Statement, account: Account) -> None:
         show_account(visit, statement, account)
 
 
-def _agent(line: Line) -> None:
+def _agent(line: StatementLine) -> None:
     _two_lines(line.agent, line.agent_email if line.agent_email != line.agent else "")
 
 
-def _columns(words: Words, rows: Sequence[Item | AdjustmentLine]) -> list[Column]:
+def _columns(words: Words, rows: Sequence[StatementItem | AdjustmentLine]) -> list[Column]:
     currency = next((row.currency for row in rows if row.currency), "")
     cost = words("statement.amount") + (f" ({currency})" if currency else "")
     titles = [words(f"statement.{part}") for part in ("day", "ticket", "subject", "agent", "minutes")]
     return [Column(title, number=place > 3) for place, title in enumerate((*titles, cost))]
 
 
-def _single(look: DocumentStyle, words: Words, day: date, row: Item | AdjustmentLine, note: str) -> list[Cell]:
+def _single(look: DocumentStyle, words: Words, day: date, row: StatementItem | AdjustmentLine, note: str) -> list[Cell]:
     return [
         words.day(day),
         row.ticket,
@@ -253,7 +262,7 @@ def _single(look: DocumentStyle, words: Words, day: date, row: Item | Adjustment
     ]
 
 
-def _sum(look: DocumentStyle, words: Words, rows: Sequence[Item]) -> list[Cell]:
+def _sum(look: DocumentStyle, words: Words, rows: Sequence[StatementItem]) -> list[Cell]:
     minutes, amount = sum_of(rows)
     return [words("statement.total"), "", "", "", words.number(minutes), look.amount(amount)]
 
@@ -272,7 +281,9 @@ GAPS_SHOWN = 20
 _ALWAYS = ("zammad", "kimai", "waiting", "excluded", "rounding", "corrections_open")
 
 
-def show(visit: Visit, statement: Statement, customer: Customer | None, page: int, go: Callable[[int], Any]) -> None:
+def show(
+    visit: Visit, statement: Statement, customer: StatementCustomer | None, page: int, go: Callable[[int], Any]
+) -> None:
     """Draw it; `customer` is the one whom it is about, if it is about one."""
     words = visit.words
     if not statement.accounts:
@@ -325,7 +336,7 @@ def _customers(visit: Visit, statement: Statement, page: int, go: Callable[[int]
         widgets.pager(words, page, size, number, go)
 
 
-def _open_button(visit: Visit, statement: Statement, account: Account) -> None:
+def _open_button(visit: Visit, statement: Statement, account: CustomerStatement) -> None:
     alone = replace(statement, accounts=(account,))
     show_it = visit.act(Role.VIEWER, lambda: open_dialog(visit, alone, account))
     widgets.open_button(figures.customer_name(visit.words, account.customer), show_it)

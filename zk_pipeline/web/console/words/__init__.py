@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from zk_pipeline.domain.spreadsheets import Dialect
+from zk_pipeline.domain.spreadsheets import CsvFormat
 from zk_pipeline.web.console.words import (
     account,
     audit,
@@ -88,7 +88,7 @@ class Words:
     @property
     def csv(self) -> dict[str, str]:
         """What the address of a CSV file also needs, so that a spreadsheet in this language opens it right."""
-        return {} if self.language is Language.ENGLISH else {"csv_dialect": Dialect.EXCEL.value}
+        return {} if self.language is Language.ENGLISH else {"csv_dialect": CsvFormat.EXCEL.value}
 
     def number(self, value: int | Decimal) -> str:
         """A number with marks between thousands and before decimals; no decimal is dropped but zeros at the end."""
