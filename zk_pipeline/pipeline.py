@@ -33,9 +33,9 @@ from zk_pipeline.runtime.runtime import SetupError
 from zk_pipeline.runtime.settings import PushMode, SettingsError
 from zk_pipeline.stages import read_source, read_target
 from zk_pipeline.stages.push.pusher import OutdatedPlanError, Pusher, PushSettings, check_write_limits, is_sandbox
-from zk_pipeline.stages.push.unknown_outcomes import caution_now
+from zk_pipeline.stages.push.unknown_outcomes import lookup_guard_now
 from zk_pipeline.stages.reconcile import Normalization, NormalizedDay, Reconciliation
-from zk_pipeline.stages.systems import Run, Systems, locks_now
+from zk_pipeline.stages.systems import ConnectedSystems, RunContext, locks_now
 from zk_pipeline.stages.target_changes import TargetChanges, look_for_changes
 from zk_pipeline.store import cancellations, day_requests, plans, runs, sweeps, target
 from zk_pipeline.store.database import DatabaseUnavailableError
@@ -79,7 +79,7 @@ class Pushed:
 class Pipeline:
     """The stages for the days of one run. `log` gets what is worth a look and stops nothing."""
 
-    def __init__(self, systems: Systems, run: Run, days: Sequence[date], log: logging.Logger) -> None:
+    def __init__(self, systems: ConnectedSystems, run: RunContext, days: Sequence[date], log: logging.Logger) -> None:
         self._systems, self._run, self._days, self._log = systems, run, days, log
         self._runtime = systems.runtime
 
@@ -106,22 +106,22 @@ class Pipeline:
         with self._counting_requests(self._systems.target):
             return read_target.extract_directory(self._runtime, self._systems.target)
 
-    def read_bookings(self) -> read_source.Extraction:
+    def read_bookings(self) -> read_source.SourceRead:
         """Every booking of these days, in one sweep however many days there are."""
         with self._counting_requests(self._systems.source):
             read = read_source.extract_bookings(
                 self._runtime, self._systems.source, self._days[0], self._days[-1], self._run.id
             )
-        self._warn_of_gaps(read.certificate)
+        self._warn_of_gaps(read.report)
         return read
 
-    def read_timesheets(self) -> read_target.Extraction:
+    def read_timesheets(self) -> read_target.TargetRead:
         """The time sheets of all users from one day before to one day after, in one sweep."""
         with self._counting_requests(self._systems.target):
             read = read_target.extract_timesheets(
                 self._runtime, self._systems.target, self._days[0], self._days[-1], self._run.id
             )
-        self._warn_of_gaps(read.certificate)
+        self._warn_of_gaps(read.report)
         return read
 
     def look_for_changes(self, checked: tuple[date, date] | None) -> TargetChanges:
@@ -253,7 +253,7 @@ class Pipeline:
         name = self._systems.target.endpoint.name
         with self._runtime.database.transaction() as connection:
             server = target.load_server(connection, name)
-            caution = caution_now(connection, name, now())
+            lookup_guard = lookup_guard_now(connection, name, now())
         return PushSettings(
             source=self._runtime.stored("source").name,
             locks=lambda connection: locks_now(connection, settings, now()),
@@ -261,7 +261,7 @@ class Pipeline:
             time_limit=settings.kimai_time_limit,
             serial_users=server is not None and not server.allow_overlapping,
             needs_approval=settings.push_mode is PushMode.REVIEW,
-            caution=caution,
+            lookup_guard=lookup_guard,
         )
 
     # ---- What the stages have in common ----
@@ -312,9 +312,9 @@ class Pipeline:
             with self._runtime.database.transaction() as connection:
                 runs.add(connection, self._run.id, first, last, added)
 
-    def _warn_of_gaps(self, certificate: SweepReport) -> None:
-        if not certificate.complete:
-            self._log.warning("The sweep is not complete, so nothing counts as deleted: %s", certificate.reason)
+    def _warn_of_gaps(self, report: SweepReport) -> None:
+        if not report.complete:
+            self._log.warning("The sweep is not complete, so nothing counts as deleted: %s", report.reason)
 
 
 def _require_read(day: date, unread: Mapping[date, str]) -> None:

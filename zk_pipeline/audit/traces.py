@@ -17,7 +17,7 @@ from zk_pipeline.runtime.dagster_server import run_url
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import request_log
 from zk_pipeline.store.booking_decisions import corrections
-from zk_pipeline.store.connectors import addresses
+from zk_pipeline.store.connectors import active_connectors
 from zk_pipeline.store.raw_tables import tickets, time_accountings, timesheets
 from zk_pipeline.store.tables import (
     adjustments,
@@ -282,7 +282,7 @@ def _without_raw(row: Fields | None) -> Fields | None:
 def stories(runtime: Runtime, reference: str) -> list[Fields]:
     """The stories behind `123`, `#50001` or `kimai:7`, each a mapping of plain values. Raises `UnknownError`."""
     with runtime.database.transaction() as connection:
-        names = addresses(connection)
+        names = active_connectors(connection)
         try:
             found = read_stories(connection, Systems(names.source, names.target), reference)
         except TraceError as error:

@@ -12,7 +12,7 @@ from zk_pipeline.domain.periods import month_name
 from zk_pipeline.identity.actors import Actor, OperationError, StaleError, UnknownError
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import adjustments, audit
-from zk_pipeline.store.connectors import addresses
+from zk_pipeline.store.connectors import active_connectors
 
 LARGEST_ID = 2**63 - 1
 
@@ -50,7 +50,7 @@ def listed(runtime: Runtime, month: str = "", *, settled: bool = False) -> list[
     """The open credits of a month, or of all, oldest first; with `settled` the others too. Raises `OperationError`."""
     wanted = month_given(month) if month else None
     with runtime.database.transaction() as connection:
-        target = addresses(connection).target
+        target = active_connectors(connection).target
         return [_credit(row) for row in adjustments.credit_list(connection, target, wanted, settled=settled)]
 
 
@@ -67,7 +67,7 @@ def settle(runtime: Runtime, actor: Actor, credit_id: int, note: str) -> Credit:
         adjustments.settle(connection, credit_id, actor=actor.name, note=note.strip())
         detail = {"booking": row.source_id, "minutes": str(row.minutes), "note": note.strip()}
         audit.append(connection, [actor.did("credit.settled", f"adjustment:{credit_id}", detail)])
-        return _credit(adjustments.credit(connection, addresses(connection).target, credit_id))
+        return _credit(adjustments.credit(connection, active_connectors(connection).target, credit_id))
 
 
 def _credit(row: Row) -> Credit:

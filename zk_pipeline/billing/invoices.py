@@ -12,7 +12,7 @@ from zk_pipeline.identity.actors import Actor, OperationError, StaleError, Unkno
 from zk_pipeline.runtime.runtime import Runtime, SetupError
 from zk_pipeline.stages.read_target import check_invoices
 from zk_pipeline.store import audit, invoices, target
-from zk_pipeline.store.connectors import addresses
+from zk_pipeline.store.connectors import active_connectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def accept(
     if not reason.strip():
         raise OperationError("A reason is missing. Say why the difference is right: --reason.")
     with runtime.database.transaction() as connection:
-        name = addresses(connection).target
+        name = active_connectors(connection).target
         row = _meant(_listed(connection), customer, currency)
         if not row.difference:
             raise StaleError(f"What is exported of {row.customer} is invoiced to the cent. There is nothing to accept.")
@@ -94,7 +94,7 @@ def amount_given(text: str) -> Decimal:
 
 
 def _listed(connection: Connection) -> list[Compared]:
-    name = addresses(connection).target
+    name = active_connectors(connection).target
     directory = target.load_directory(connection, name)
     names = {row.id: row.name for row in directory.customers} if directory else {}
     at = invoices.checked_at(connection, name)

@@ -18,10 +18,10 @@ from zk_pipeline.operate.runs import launch_once
 from zk_pipeline.runtime.run_tags import MONTH_TAG, REASON_TAG
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.stages import marts
-from zk_pipeline.stages.push.tagging import WithheldError, require_writing
+from zk_pipeline.stages.push.tagging import WritesDisabledError, require_writing
 from zk_pipeline.stages.systems import push_lock
 from zk_pipeline.store import audit, conflicts, day_requests, invoices, ledger, periods, suppression
-from zk_pipeline.store.connectors import addresses
+from zk_pipeline.store.connectors import active_connectors
 from zk_pipeline.store.target import timesheets_around
 
 TAG_JOB = "tag_billed"
@@ -138,7 +138,7 @@ def require_tagging(runtime: Runtime) -> None:
     """To be asked before a month is closed for being tagged. Raises `StaleError` while nothing is written to Kimai."""
     try:
         require_writing(runtime.settings.push_mode)
-    except WithheldError as error:
+    except WritesDisabledError as error:
         raise StaleError(str(error)) from error
 
 
@@ -170,7 +170,7 @@ def launch_tagging(runtime: Runtime, actor: Actor, name: str) -> str:
 def _undisturbed(runtime: Runtime, month: date) -> Iterator[Connection]:
     """A transaction while nothing is written to the month's days or its statement: what is under way is waited for."""
     with runtime.database.transaction() as connection:
-        target = addresses(connection).target
+        target = active_connectors(connection).target
     locks = [push_lock(target, day) for day in days_between(month, last_day(month))]
     with runtime.database.lock(marts.LOCK, *locks), runtime.database.transaction() as connection:
         yield connection
@@ -180,7 +180,7 @@ def _objections(
     connection: Connection, runtime: Runtime, month: date, *, with_waiting: bool
 ) -> tuple[StatementTotals, list[str]]:
     today = local_day(datetime.now(UTC), runtime.settings.zone)
-    totals = periods.totals(connection, addresses(connection), month, runtime.settings.minutes_per_unit)
+    totals = periods.totals(connection, active_connectors(connection), month, runtime.settings.minutes_per_unit)
     return totals, closing_obstacles(month, totals, today, with_waiting=with_waiting)
 
 
@@ -192,7 +192,7 @@ def _ask_again(connection: Connection, month: date) -> None:
 
 def _remember_locked(connection: Connection, runtime: Runtime, month: date) -> None:
     """Keep the time sheets of the month and of its bookings as they are: what is changed later is asked about."""
-    target, last = addresses(connection).target, last_day(month)
+    target, last = active_connectors(connection).target, last_day(month)
     ours = [row.kimai_id for row in ledger.bound_timesheets(connection, target, month, last) if row.kimai_id]
     window = days_window(month, last, runtime.settings.zone)
     rows = [row for row in timesheets_around(connection, target, window, ours) if not row.faults]

@@ -20,7 +20,7 @@ from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.stages.marts import MartsError
 from zk_pipeline.store import periods, statements
-from zk_pipeline.store.connectors import addresses
+from zk_pipeline.store.connectors import active_connectors
 
 # The statements that closings kept: a month as it was closed, whether today's is another, names erased.
 
@@ -163,7 +163,7 @@ def statement(
 
 def read(connection: Connection, month: date, settings: Settings) -> Statement:
     """The statement of a month as the marts say, of all customers."""
-    rows = statements.rows(connection, addresses(connection), month, settings.zone)
+    rows = statements.rows(connection, active_connectors(connection), month, settings.zone)
     made = statement_of(
         month,
         rows.lines,

@@ -93,7 +93,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiResponse:
     """A 2xx answer: its JSON (`None` when the body was empty) and its headers."""
 
     call: Call
@@ -107,13 +107,13 @@ class Answer:
             ProtocolError, problem, status=self.status, remedy=remedy, outcome_unknown=self.call.writes
         )
 
-    def row(self, what: str) -> "Row":
+    def row(self, what: str) -> "RowReader":
         """The answer as one object. Raises `ProtocolError` when it is anything else."""
-        return Row(self, self.data, what)
+        return RowReader(self, self.data, what)
 
-    def rows(self, what: str) -> list["Row"]:
+    def rows(self, what: str) -> list["RowReader"]:
         """The answer as a list of objects. Raises `ProtocolError` when it is anything else."""
-        return [Row(self, item, what) for item in self.items(what)]
+        return [RowReader(self, item, what) for item in self.items(what)]
 
     def items(self, what: str) -> list[Any]:
         """The answer as a list of whatever came. Raises `ProtocolError` when it is no list."""
@@ -122,7 +122,7 @@ class Answer:
         return self.data
 
     def readable(
-        self, what: str, read: Callable[["Row"], Value], items: list[Any] | None = None
+        self, what: str, read: Callable[["RowReader"], Value], items: list[Any] | None = None
     ) -> tuple[list[Value], tuple[Unreadable, ...]]:
         """The rows of a list that can be read, and those that cannot: one bad row does not cost the others.
 
@@ -134,7 +134,7 @@ class Answer:
         first: ProtocolError | None = None
         for item in self.items(what) if items is None else items:
             try:
-                good.append(read(Row(self, item, what)))
+                good.append(read(RowReader(self, item, what)))
             except ProtocolError as error:
                 first = first or error
                 bad.append(Unreadable(what, identified(item), error.problem))
@@ -157,12 +157,12 @@ class Answer:
         return int(text)
 
 
-class Row:
+class RowReader:
     """One JSON object, read field by field; a field that is missing or of another type is named in the error."""
 
     __slots__ = ("_answer", "_what", "raw")
 
-    def __init__(self, answer: Answer, data: Any, what: str) -> None:
+    def __init__(self, answer: ApiResponse, data: Any, what: str) -> None:
         if not isinstance(data, dict):
             raise answer.fault(f"A {what} was expected as an object, but {_kind(data)} came.")
         self._answer = answer
@@ -275,9 +275,9 @@ class Row:
             raise self._fault(name, "it does not hold texts alone")
         return tuple(items)
 
-    def row(self, name: str, what: str) -> "Row":
+    def row(self, name: str, what: str) -> "RowReader":
         """An object within this one."""
-        return Row(self._answer, self._value(name), what)
+        return RowReader(self._answer, self._value(name), what)
 
     def integers(self, name: str) -> list[int]:
         """A list of whole numbers."""
@@ -344,7 +344,7 @@ def _kind(value: Any) -> str:
     return _NAMES.get(type(value), type(value).__name__)
 
 
-class Dialect(Protocol):
+class ApiDialect(Protocol):
     """What differs between the systems that one client speaks to."""
 
     product: str
@@ -367,7 +367,7 @@ def in_chunks(items: list[Value], size: int) -> Iterator[list[Value]]:
         yield items[start : start + size]
 
 
-def at_once(read: Callable[[Key], Value], keys: Iterable[Key]) -> list[Value]:
+def run_concurrently(read: Callable[[Key], Value], keys: Iterable[Key]) -> list[Value]:
     """What `read` answers for each key, in their order. Its requests count for the caller's run and span."""
     with ThreadPoolExecutor(READERS, thread_name_prefix="reader") as pool:
         return [under_way.result() for under_way in [pool.submit(copy_context().run, read, key) for key in keys]]

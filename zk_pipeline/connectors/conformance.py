@@ -135,17 +135,15 @@ class SourceConformance(ConnectorConformance[SourceConnector]):
         assert [row.created_at for row in rows] == sorted(row.created_at for row in rows)
         assert all(window.start <= row.created_at < window.end for row in rows)
 
-    def test_the_certificate_is_there_when_all_pages_were_read(
-        self, connector: SourceConnector, window: Window
-    ) -> None:
+    def test_the_report_is_there_when_all_pages_were_read(self, connector: SourceConnector, window: Window) -> None:
         sweep = connector.fetch(window)
         with pytest.raises(RuntimeError):
-            _ = sweep.certificate
+            _ = sweep.report
         rows = [row for page in sweep.pages() for row in page]
-        assert sweep.certificate.complete, sweep.certificate.reason
-        assert sweep.certificate.window == window
-        assert sweep.certificate.rows == len(rows)
-        assert sweep.certificate.high_water == max(row.updated_at for row in rows)
+        assert sweep.report.complete, sweep.report.reason
+        assert sweep.report.window == window
+        assert sweep.report.rows == len(rows)
+        assert sweep.report.high_water == max(row.updated_at for row in rows)
 
     def test_the_window_holds_its_start_and_not_its_end(self, connector: SourceConnector, window: Window) -> None:
         moments = sorted({row.created_at for row in bookings(connector, window)})
@@ -156,8 +154,8 @@ class SourceConformance(ConnectorConformance[SourceConnector]):
     def test_an_empty_window_is_complete_and_empty(self, connector: SourceConnector) -> None:
         sweep = connector.fetch(FAR_FUTURE)
         assert list(sweep.pages()) == []
-        assert sweep.certificate.complete
-        assert sweep.certificate.rows == 0
+        assert sweep.report.complete
+        assert sweep.report.rows == 0
 
     @pytest.mark.parametrize("hint", [0, 1, 10**9])
     def test_a_wrong_hint_changes_nothing(self, connector: SourceConnector, window: Window, hint: int) -> None:
@@ -274,8 +272,8 @@ class TargetConformance(ConnectorConformance[TargetConnector]):
         sweep = connector.fetch(Window(made.begin, made.begin + timedelta(seconds=1)))
         rows = [row for page in sweep.pages() for row in page]
         assert made in rows
-        assert sweep.certificate.complete, sweep.certificate.reason
-        assert sweep.certificate.rows == len(rows)
+        assert sweep.report.complete, sweep.report.reason
+        assert sweep.report.rows == len(rows)
 
     def test_the_window_does_not_hold_its_end(self, connector: TargetConnector, made: Timesheet) -> None:
         sweep = connector.fetch(Window(made.begin - timedelta(hours=1), made.begin))
@@ -284,7 +282,7 @@ class TargetConformance(ConnectorConformance[TargetConnector]):
     def test_an_empty_window_is_complete_and_empty(self, connector: TargetConnector) -> None:
         sweep = connector.fetch(FAR_FUTURE)
         assert list(sweep.pages()) == []
-        assert sweep.certificate.complete
+        assert sweep.report.complete
 
     def test_the_directory_names_what_a_time_sheet_refers_to(self, connector: TargetConnector, made: Timesheet) -> None:
         directory = connector.fetch_directory()

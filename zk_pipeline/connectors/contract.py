@@ -71,33 +71,33 @@ class SweepReport:
 
 
 class Sweep(Generic[Row]):
-    """A paged read of one window. Iterate over `pages()` once; `certificate` is there when that has ended.
+    """A paged read of one window. Iterate over `pages()` once; `report` is there when that has ended.
 
-    A failed page raises out of the iteration, and then there is no certificate.
+    A failed page raises out of the iteration, and then there is no report.
     """
 
     def __init__(self, read: Callable[[], Iterator[list[Row] | SweepReport]]) -> None:
         self._read = read
-        self._certificate: SweepReport | None = None
+        self._report: SweepReport | None = None
 
     def pages(self) -> Iterator[list[Row]]:
         """Yield the rows page by page, in the order of the system."""
         for part in self._read():
             if isinstance(part, SweepReport):
-                self._certificate = part
+                self._report = part
             else:
                 yield part
 
     @property
-    def certificate(self) -> SweepReport:
+    def report(self) -> SweepReport:
         """The proof of the whole read. Raises `RuntimeError` while the pages were not read to their end."""
-        if self._certificate is None:
-            raise RuntimeError("The sweep has no certificate yet: read its pages to the end first.")
-        return self._certificate
+        if self._report is None:
+            raise RuntimeError("The sweep has no report yet: read its pages to the end first.")
+        return self._report
 
 
 @dataclass(frozen=True, slots=True)
-class Rest:
+class RemainingChanges:
     """Where a long read of changes goes on: below the change at `until`, which stood at `position` of the list then.
 
     `total` is how many bookings there were when the read began.
@@ -110,7 +110,7 @@ class Rest:
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class ChangedRows:
     """Bookings that were created or edited lately, newest change first, and how many bookings there are in all.
 
     `rest` is where to go on when there are more than one call reads.
@@ -118,7 +118,7 @@ class Changes:
 
     rows: tuple[TimeAccounting, ...]
     total: int
-    rest: Rest | None = None
+    rest: RemainingChanges | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ class ChangedTickets:
 
 
 @dataclass(frozen=True, slots=True)
-class Newest:
+class NewestRow:
     """The highest id that a list has and how many rows, at one moment: `at` by the target's own clock, if it tells."""
 
     id: int
@@ -203,7 +203,7 @@ class Connector(ABC):
         return {}
 
     @property
-    def standing(self) -> SystemState | None:
+    def system_state(self) -> SystemState | None:
         """Whether the system answers, as the last request showed; `None` before one, and where it cannot be told."""
         return None
 
@@ -228,7 +228,7 @@ class SourceConnector(Connector):
         """
 
     @abstractmethod
-    def fetch_changes(self, since: datetime, rest: Rest | None = None) -> Changes:
+    def fetch_changes(self, since: datetime, rest: RemainingChanges | None = None) -> ChangedRows:
         """Read the bookings created or edited at `since` or later; one request when there is little or nothing.
 
         Deletions show only in the total. A source that does not read all at once gives a `rest`, and is called again
@@ -306,7 +306,7 @@ class TargetConnector(Connector):
         del since
         return None
 
-    def newest(self) -> Newest | None:
+    def newest(self) -> NewestRow | None:
         """The highest id of a time sheet and how many there are, of all users; `None` where that cannot be asked."""
         return None
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from zk_pipeline.connectors import network, ssrf_guard
-from zk_pipeline.connectors.answer import Answer, Call, Dialect, parsed, retry_after
+from zk_pipeline.connectors.answer import ApiDialect, ApiResponse, Call, parsed, retry_after
 from zk_pipeline.connectors.contract import Connector, Endpoint, RequestCounts, SystemState
 from zk_pipeline.connectors.errors import (
     AuthenticationError,
@@ -24,7 +24,7 @@ from zk_pipeline.connectors.errors import (
     RateLimitedError,
     UnavailableError,
 )
-from zk_pipeline.connectors.request_records import MASK, Attempt, listener, presentable, watchers, with_query
+from zk_pipeline.connectors.request_records import MASK, RequestAttempt, listener, presentable, watchers, with_query
 from zk_pipeline.connectors.ssrf_guard import checked_base_url, checked_token
 from zk_pipeline.domain.requests import NOTHING, UNANSWERED, RequestRecord, Tally, Traffic, tally_of
 
@@ -70,7 +70,7 @@ class HttpClient:
     def __init__(
         self,
         endpoint: Endpoint,
-        dialect: Dialect,
+        dialect: ApiDialect,
         *,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -114,7 +114,7 @@ class HttpClient:
             return dict(self._traffic)
 
     @property
-    def standing(self) -> SystemState | None:
+    def system_state(self) -> SystemState | None:
         """Whether the system answers, as the last request showed; `None` before the first."""
         return self._standing
 
@@ -122,11 +122,11 @@ class HttpClient:
         """Release the connections."""
         self._http.close()
 
-    def get(self, path: str, params: Params | None = None, *, needs: tuple[str, ...] = ()) -> Answer:
+    def get(self, path: str, params: Params | None = None, *, needs: tuple[str, ...] = ()) -> ApiResponse:
         """Read. Repeated when it fails for a passing reason."""
         return self._send(Call(self.system, "GET", path, needs=needs), params, None, repeatable=True)
 
-    def search(self, path: str, body: Mapping[str, Any], *, needs: tuple[str, ...] = ()) -> Answer:
+    def search(self, path: str, body: Mapping[str, Any], *, needs: tuple[str, ...] = ()) -> ApiResponse:
         """Read by POST: it has no effect there and so is treated as any read."""
         call = Call(self.system, "POST", path, needs=needs, fields=frozenset(body))
         return self._send(call, None, body, repeatable=True)
@@ -139,12 +139,14 @@ class HttpClient:
         *,
         repeatable: bool = False,
         needs: tuple[str, ...] = (),
-    ) -> Answer:
+    ) -> ApiResponse:
         """Write. Unless `repeatable`, it is sent again only when it certainly had no effect."""
         call = Call(self.system, method, path, writes=True, needs=needs, fields=frozenset(body or ()))
         return self._send(call, None, body, repeatable=repeatable)
 
-    def _send(self, call: Call, params: Params | None, body: Mapping[str, Any] | None, *, repeatable: bool) -> Answer:
+    def _send(
+        self, call: Call, params: Params | None, body: Mapping[str, Any] | None, *, repeatable: bool
+    ) -> ApiResponse:
         attempt = 1
         in_doubt = False
         while isinstance(outcome := self._attempt(call, params, body), _Failure):
@@ -161,7 +163,7 @@ class HttpClient:
             attempt += 1
         return outcome
 
-    def _attempt(self, call: Call, params: Params | None, body: Mapping[str, Any] | None) -> Answer | _Failure:
+    def _attempt(self, call: Call, params: Params | None, body: Mapping[str, Any] | None) -> ApiResponse | _Failure:
         with self._lock:
             if call.writes:
                 self._writes += 1
@@ -175,7 +177,7 @@ class HttpClient:
         for watcher in watchers():
             status = response.status_code if response is not None else None
             failed = isinstance(outcome, _Failure)
-            watcher(Attempt(self.system, call.method, call.path, status, failed, sent_at, seconds))
+            watcher(RequestAttempt(self.system, call.method, call.path, status, failed, sent_at, seconds))
         hearing = listener()
         if hearing is not None and hearing.wants(writes=call.writes):
             error = outcome.error if isinstance(outcome, _Failure) else None
@@ -200,7 +202,7 @@ class HttpClient:
 
     def _request(
         self, call: Call, params: Params | None, body: Mapping[str, Any] | None
-    ) -> tuple[httpx.Response | None, Answer | _Failure]:
+    ) -> tuple[httpx.Response | None, ApiResponse | _Failure]:
         """What came back, and what it means."""
         try:
             response = self._http.request(call.method, call.path, params=params, json=body)
@@ -208,15 +210,15 @@ class HttpClient:
             return None, self._by_way_of_proxy(_transport_failure(call, error))
         return response, self._judge(call, response)
 
-    def _json(self, response: httpx.Response | None, outcome: Answer | _Failure) -> Any:
-        if isinstance(outcome, Answer):
+    def _json(self, response: httpx.Response | None, outcome: ApiResponse | _Failure) -> Any:
+        if isinstance(outcome, ApiResponse):
             return outcome.data
         return self._without_token(response)[0] if response is not None else None
 
-    def _judge(self, call: Call, response: httpx.Response) -> Answer | _Failure:
+    def _judge(self, call: Call, response: httpx.Response) -> ApiResponse | _Failure:
         return self._by_way_of_proxy(self._meaning(call, response))
 
-    def _by_way_of_proxy(self, outcome: Answer | _Failure) -> Answer | _Failure:
+    def _by_way_of_proxy(self, outcome: ApiResponse | _Failure) -> ApiResponse | _Failure:
         """The failure with the proxy that the request went to, where it may be the proxy's and not the system's."""
         if isinstance(outcome, _Failure) and isinstance(outcome.error, ProtocolError | UnavailableError):
             variable, proxy = network.variable_for(self._base_url), network.proxy_for(self._base_url)
@@ -225,7 +227,7 @@ class HttpClient:
                 outcome.error.remedy += " Look at the proxy, or except this host from it in NO_PROXY."
         return outcome
 
-    def _meaning(self, call: Call, response: httpx.Response) -> Answer | _Failure:
+    def _meaning(self, call: Call, response: httpx.Response) -> ApiResponse | _Failure:
         status = response.status_code
         if response.is_success:
             return _answer(call, response)
@@ -250,9 +252,9 @@ class HttpClient:
             return None, headers
 
 
-def _standing(call: Call, outcome: Answer | _Failure) -> SystemState | None:
+def _standing(call: Call, outcome: ApiResponse | _Failure) -> SystemState | None:
     """What an attempt says about the system: a refusal is an answer, a write that failed may do so by its own fault."""
-    if isinstance(outcome, Answer):
+    if isinstance(outcome, ApiResponse):
         return SystemState()
     error = outcome.error
     refused = isinstance(error, AuthenticationError)
@@ -269,8 +271,8 @@ def _waiting_time(attempt: int, told: float | None) -> float:
     return min(FIRST_WAIT_SECONDS * 2 ** (attempt - 1) * jitter, LONGEST_WAIT_SECONDS)
 
 
-def _answer(call: Call, response: httpx.Response) -> Answer | _Failure:
-    answer = Answer(call, response.status_code, None, response.headers)
+def _answer(call: Call, response: httpx.Response) -> ApiResponse | _Failure:
+    answer = ApiResponse(call, response.status_code, None, response.headers)
     if not response.content:
         return answer
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip() or "no content type"
@@ -287,7 +289,7 @@ def _answer(call: Call, response: httpx.Response) -> Answer | _Failure:
         return _Failure(
             answer.fault("The JSON of the answer is cut off or broken.", "Try again; look at the proxy's limits.")
         )
-    return Answer(call, response.status_code, data, response.headers)
+    return ApiResponse(call, response.status_code, data, response.headers)
 
 
 def _redirected(call: Call, response: httpx.Response) -> ProtocolError:
@@ -394,7 +396,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 class HttpConnector(Connector):
     """A connector whose requests all go through one client, in its system's dialect."""
 
-    def __init__(self, endpoint: Endpoint, dialect: Dialect, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, endpoint: Endpoint, dialect: ApiDialect, *, sleep: Callable[[float], None] = time.sleep) -> None:
         super().__init__(endpoint)
         self._http = HttpClient(endpoint, dialect, sleep=sleep)
 
@@ -409,9 +411,9 @@ class HttpConnector(Connector):
         return self._http.traffic
 
     @property
-    def standing(self) -> SystemState | None:
+    def system_state(self) -> SystemState | None:
         """Whether the system answers, as the last request showed."""
-        return self._http.standing
+        return self._http.system_state
 
     def close(self) -> None:
         """Release the connections."""

@@ -31,7 +31,7 @@ _SECRET_TEXTS = (
 
 
 @dataclass(slots=True)
-class Listener:
+class RequestListener:
     """Gets each attempt of a write, and reads only while it is in doubt whether a write took effect."""
 
     hear: Callable[[RequestRecord], None]
@@ -47,7 +47,7 @@ class Listener:
         self.hear(exchange)
 
 
-_listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+_listener: ContextVar[RequestListener | None] = ContextVar("listener", default=None)
 
 
 @contextmanager
@@ -57,20 +57,20 @@ def listening(hear: Callable[[RequestRecord], None], *, in_doubt: bool = False) 
     Reads are told once a write was left without a good answer, or from the start when `in_doubt` says that an earlier
     one was. A block within the block listens alone. Connectors that do not use `HttpClient` tell nothing.
     """
-    before = _listener.set(Listener(hear, in_doubt))
+    before = _listener.set(RequestListener(hear, in_doubt))
     try:
         yield
     finally:
         _listener.reset(before)
 
 
-def listener() -> Listener | None:
+def listener() -> RequestListener | None:
     """Who listens to this thread just now."""
     return _listener.get()
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class RequestAttempt:
     """An attempt of a request that has ended, without anything that was sent or came back.
 
     `path` has no query. `status` is `None` when no answer came. `sent_at` is in UTC.
@@ -85,7 +85,7 @@ class Attempt:
     seconds: float
 
 
-Watcher = Callable[[Attempt], None]
+Watcher = Callable[[RequestAttempt], None]
 _watchers: list[Watcher] = []
 
 

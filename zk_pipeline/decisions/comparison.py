@@ -23,7 +23,7 @@ from zk_pipeline.identity.actors import UnknownError
 from zk_pipeline.runtime.links import Links
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import entries, plans, target
-from zk_pipeline.store.connectors import addresses
+from zk_pipeline.store.connectors import active_connectors
 
 # Both sides of a line of the plan for people: field by field what the booking wants and what the time sheet says.
 
@@ -249,7 +249,7 @@ class PlanLineView:
 def page(runtime: Runtime, wanted: LineFilter, limit: int, offset: int) -> tuple[tuple[Line, ...], int]:
     """The lines of one page, newest day first, and how many there are in all."""
     with runtime.database.transaction() as connection:
-        names = addresses(connection)
+        names = active_connectors(connection)
         rows = lists.page(connection, names, wanted, limit, offset)
         total = lists.count(connection, names, wanted)
     return _lines(rows, Links.of(runtime, names)), total
@@ -258,7 +258,7 @@ def page(runtime: Runtime, wanted: LineFilter, limit: int, offset: int) -> tuple
 def plan_line_view(runtime: Runtime, day: date, key: str) -> PlanLineView:
     """One line of a day's plan; `key` is the booking's id, or `kimai:7` for a time sheet. Raises `UnknownError`."""
     with runtime.database.transaction() as connection:
-        names = addresses(connection)
+        names = active_connectors(connection)
         links = Links.of(runtime, names)
         row = lists.one(connection, names, day, key)
         result = plans.line_of(connection, names.target, day, key)

@@ -22,7 +22,7 @@ from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.stages.systems import locks_now
 from zk_pipeline.store import booking_decisions, conflicts, ledger, plans, target
 from zk_pipeline.store.conflicts import DecisionError, UnknownConflictError
-from zk_pipeline.store.connectors import Addresses, addresses
+from zk_pipeline.store.connectors import ActiveConnectors, active_connectors
 
 # What waits for a person: the list of conflicts, and everything about one of them.
 
@@ -133,7 +133,7 @@ class ConflictView:
 def listed(runtime: Runtime, wanted: Filter, limit: int | None = None, offset: int = 0) -> ConflictList:
     """The conflicts of a filter, oldest day first: all of them, or one page."""
     with runtime.database.transaction() as connection:
-        names = addresses(connection)
+        names = active_connectors(connection)
         links = Links.of(runtime, names)
         if wanted.search and limit is not None:
             found = lists.found(connection, names.source, wanted, limit, offset)
@@ -149,7 +149,7 @@ def listed(runtime: Runtime, wanted: Filter, limit: int | None = None, offset: i
 def conflict_view(runtime: Runtime, conflict_id: int) -> ConflictView:
     """One conflict with both sides, candidates, choices and history. Raises `UnknownError`."""
     with runtime.database.transaction() as connection:
-        names = addresses(connection)
+        names = active_connectors(connection)
         links = Links.of(runtime, names)
         conflict = _one(connection, links, conflict_id)
         line = plans.line_of(connection, conflict.connector, conflict.entry_date, conflict.key)
@@ -170,7 +170,7 @@ def options(conflict: Conflict, *, reducible: bool) -> tuple[Option, ...]:
 
 
 def _reducible(
-    connection: Connection, runtime: Runtime, names: Addresses, conflict: Conflict
+    connection: Connection, runtime: Runtime, names: ActiveConnectors, conflict: Conflict
 ) -> tuple[ReducibleView, ...]:
     if conflict.resolution_status != "open" or conflict.reason != Reason.UNMATCHED_CORRECTION:
         return ()
@@ -336,7 +336,7 @@ def decide_matching(runtime: Runtime, actor: Actor, choice: Choice, wanted: Filt
     Raises `StaleError` when they are not the same any more.
     """
     with runtime.database.transaction() as connection:
-        source = addresses(connection).source
+        source = active_connectors(connection).source
         rows = lists.matching(connection, source, wanted)
         now = lists.digest(connection, source, wanted)
     if now != digest:
@@ -349,7 +349,7 @@ def preview(runtime: Runtime, choice: Choice, wanted: Filter) -> Preview:
     today = local_day(datetime.now(UTC), runtime.settings.zone)
     locked_before = first_open_day(runtime.settings.locked_before, today)
     with runtime.database.transaction() as connection:
-        source = addresses(connection).source
+        source = active_connectors(connection).source
         groups = lists.groups(connection, source, wanted, locked_before)
         digest = lists.digest(connection, source, wanted)
     actions = [(_action(group, choice), group) for group in groups]

@@ -27,7 +27,7 @@ from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from zk_pipeline.domain.decision import Status
 from zk_pipeline.store import plans
-from zk_pipeline.store.connectors import Addresses
+from zk_pipeline.store.connectors import ActiveConnectors
 from zk_pipeline.store.raw_tables import activities, customers, kimai_users, projects, timesheets
 from zk_pipeline.store.tables import conflicts, normalized_entries, periods
 from zk_pipeline.store.tables import reconciliation_results as results
@@ -279,7 +279,9 @@ class LineFilter:
     last: date | None = None
 
 
-def page(connection: Connection, names: Addresses, wanted: LineFilter, limit: int, offset: int) -> list[Row[Any]]:
+def page(
+    connection: Connection, names: ActiveConnectors, wanted: LineFilter, limit: int, offset: int
+) -> list[Row[Any]]:
     """The lines of one page, newest day first, with the booking, the time sheet and the open conflict of each."""
     newest_first = (results.c.entry_date.desc(), results.c.key.desc())
     keys = _narrowed_lines(select(results.c.entry_date, results.c.key), names, wanted)
@@ -290,7 +292,7 @@ def page(connection: Connection, names: Addresses, wanted: LineFilter, limit: in
     )
 
 
-def one(connection: Connection, names: Addresses, day: date, key: str) -> Row[Any] | None:
+def one(connection: Connection, names: ActiveConnectors, day: date, key: str) -> Row[Any] | None:
     """One line of a day's plan as it stands in the list, if the plan has it."""
     keys = select(results.c.entry_date, results.c.key)
     of_line = (results.c.connector == names.target) & (results.c.entry_date == day) & (results.c.key == key)
@@ -298,7 +300,7 @@ def one(connection: Connection, names: Addresses, day: date, key: str) -> Row[An
 
 
 def writing(
-    connection: Connection, names: Addresses, first: date, last: date, limit: int | None = None, offset: int = 0
+    connection: Connection, names: ActiveConnectors, first: date, last: date, limit: int | None = None, offset: int = 0
 ) -> list[Row[Any]]:
     """The lines of these days that would still write, oldest day first, whole and with what stands beside each."""
     oldest_first = (results.c.entry_date, results.c.key)
@@ -307,12 +309,12 @@ def writing(
     return list(connection.execute(query.order_by(*oldest_first)))
 
 
-def count(connection: Connection, names: Addresses, wanted: LineFilter) -> int:
+def count(connection: Connection, names: ActiveConnectors, wanted: LineFilter) -> int:
     """How many lines are meant."""
     return connection.execute(_narrowed_lines(select(func.count()), names, wanted)).scalar_one()
 
 
-def _told(keys: Select[Any], names: Addresses, columns: Sequence[str] = _LINE) -> Select[Any]:
+def _told(keys: Select[Any], names: ActiveConnectors, columns: Sequence[str] = _LINE) -> Select[Any]:
     """The lines of these keys with everything that stands beside them, each found by its primary key."""
     meant, entry, sheet = keys.subquery(), normalized_entries, timesheets
     of_target = {table: table.c.connector == names.target for table in (kimai_users, activities, projects, customers)}
@@ -348,7 +350,7 @@ def _told(keys: Select[Any], names: Addresses, columns: Sequence[str] = _LINE) -
     ).select_from(joined)
 
 
-def _narrowed_lines(query: Select[Any], names: Addresses, wanted: LineFilter) -> Select[Any]:
+def _narrowed_lines(query: Select[Any], names: ActiveConnectors, wanted: LineFilter) -> Select[Any]:
     """The query over the lines that are meant; the bookings are looked at only where the filter speaks of them."""
     query = query.where(results.c.connector == names.target, *_of_line(wanted))
     of_entry = _of_entry(wanted)

@@ -51,9 +51,9 @@ from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import mappings as store
 from zk_pipeline.store import source as source_rows
 from zk_pipeline.store import target as target_rows
-from zk_pipeline.store.mappings import Change, Waiting
+from zk_pipeline.store.mappings import MappingChange, UnmappedBooking
 
-Check = Callable[[Connection, Sequence[Change]], None]
+Check = Callable[[Connection, Sequence[MappingChange]], None]
 """Looks at what is about to change while nobody else can change it; raises to prevent it."""
 
 
@@ -66,7 +66,7 @@ class Outcome:
     """
 
     mappings: int
-    changes: tuple[Change, ...]
+    changes: tuple[MappingChange, ...]
     days: tuple[date, ...]
     vocabulary: Vocabulary
     problems: tuple[LineProblem, ...] = ()
@@ -85,7 +85,7 @@ class Outcome:
             "warnings": list(self.warnings),
         }
 
-    def _change(self, change: Change) -> dict[str, Any]:
+    def _change(self, change: MappingChange) -> dict[str, Any]:
         line = self.vocabulary.line(change.after)
         before = change.before and self.vocabulary.line(change.before).kimai
         return {"kind": line.kind, "zammad": line.zammad, "kimai": line.kimai, "before": before}
@@ -169,7 +169,7 @@ def create(
 ) -> Outcome:
     """Set a mapping where there is none. Raises as `set_one` does, and `StaleError` where there is another already."""
 
-    def check(_connection: Connection, changes: Sequence[Change]) -> None:
+    def check(_connection: Connection, changes: Sequence[MappingChange]) -> None:
         if any(change.before is not None for change in changes):
             raise StaleError(f"{zammad_value!r} is mapped already. Look at that mapping, and change it.")
 
@@ -193,7 +193,7 @@ def change(
     row = one(runtime, kind, key)
     source, target = _names(runtime)
 
-    def check(connection: Connection, _changes: Sequence[Change]) -> None:
+    def check(connection: Connection, _changes: Sequence[MappingChange]) -> None:
         now = mapping_names.one(connection, kind, source, target, key)
         if now is None or (seen is not None and now.updated_at != seen):
             raise StaleError(_changed_meanwhile(now))
@@ -295,7 +295,7 @@ def _take_over(
     return Outcome(len(mappings), tuple(changes), tuple(days), vocabulary, warnings=warnings)
 
 
-def _warnings(runtime: Runtime, vocabulary: Vocabulary, changes: Sequence[Change]) -> tuple[str, ...]:
+def _warnings(runtime: Runtime, vocabulary: Vocabulary, changes: Sequence[MappingChange]) -> tuple[str, ...]:
     """What the mappings that were set cannot do. With one project for everything, its own activities can do all."""
     if runtime.settings.policy.project_strategy is ProjectStrategy.FIXED:
         return ()
@@ -334,7 +334,7 @@ def _all_lacking(runtime: Runtime) -> tuple[list[Lacking], TargetDirectory | Non
     return _gathered((row for row in waiting if not _is_mapped(row, stored, directory)), vocabulary), directory
 
 
-def _is_mapped(row: Waiting, stored: Mappings, directory: TargetDirectory) -> bool:
+def _is_mapped(row: UnmappedBooking, stored: Mappings, directory: TargetDirectory) -> bool:
     """Whether a mapping leads to something that the target has."""
     match row.reason:
         case Reason.UNMAPPED_USER:
@@ -349,7 +349,7 @@ def _is_mapped(row: Waiting, stored: Mappings, directory: TargetDirectory) -> bo
             return mapped == OWN_CUSTOMER or mapped in {customer.id for customer in directory.customers}
 
 
-def _gathered(waiting: Iterable[Waiting], vocabulary: Vocabulary | None) -> list[Lacking]:
+def _gathered(waiting: Iterable[UnmappedBooking], vocabulary: Vocabulary | None) -> list[Lacking]:
     """What lacks a mapping, each with its number of waiting entries."""
     found: dict[tuple[Kind, int], Lacking] = {}
     for row in waiting:
@@ -360,7 +360,7 @@ def _gathered(waiting: Iterable[Waiting], vocabulary: Vocabulary | None) -> list
     return sorted(found.values(), key=lambda line: (line.kind, -line.entries, line.zammad))
 
 
-def _lacking(row: Waiting) -> tuple[Kind, int, str]:
+def _lacking(row: UnmappedBooking) -> tuple[Kind, int, str]:
     """Kind, id and name of what the entries lack."""
     match row.reason:
         case Reason.UNMAPPED_USER:
@@ -371,7 +371,7 @@ def _lacking(row: Waiting) -> tuple[Kind, int, str]:
             return Kind.CUSTOMER, row.organization_id or 0, row.organization_name or "(no organization)"
 
 
-def _value(row: Waiting, vocabulary: Vocabulary | None) -> str:
+def _value(row: UnmappedBooking, vocabulary: Vocabulary | None) -> str:
     """The agent's address, or what else means this agent alone."""
     return vocabulary.line(UserMapping(row.agent_id, 0)).zammad if vocabulary else f"id:{row.agent_id}"
 

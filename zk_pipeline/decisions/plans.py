@@ -26,7 +26,7 @@ from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.settings import PushMode
 from zk_pipeline.store import approvals, audit, plans
 from zk_pipeline.store.approvals import ApprovedLine
-from zk_pipeline.store.connectors import Addresses, addresses
+from zk_pipeline.store.connectors import ActiveConnectors, active_connectors
 from zk_pipeline.store.plans import PlanSums
 
 JOB = "plan"
@@ -141,7 +141,7 @@ def stored(runtime: Runtime, first: date, last: date, limit: int | None, offset:
     """The stored plan of a range, with one page of its lines, or all of them. Raises `OperationError`."""
     checked_days(runtime.settings, first, last, longest=LONGEST_REQUEST)
     with runtime.database.transaction() as connection:
-        names = addresses(connection)
+        names = active_connectors(connection)
         number, planned_at = plans.planned(connection, names.target, first, last)
         sums = plans.sums(connection, names.target, first, last)
         outdated = tuple(plans.taken_back(connection, names.target, first, last))
@@ -153,7 +153,7 @@ def days(runtime: Runtime, first: date, last: date) -> list[PlannedDay]:
     """The days of a range whose plan writes, as they can be approved. Raises `OperationError`."""
     checked_days(runtime.settings, first, last, longest=LONGEST_RANGE)
     with runtime.database.transaction() as connection:
-        names = addresses(connection)
+        names = active_connectors(connection)
         by_day: dict[date, list[_Shown]] = {}
         for row in _shown(connection, names, first, last):
             by_day.setdefault(row.line.day, []).append(row)
@@ -193,7 +193,7 @@ def approve(
     agreed: dict[date, int] = {}
     refused: list[Refused] = []
     with runtime.database.transaction() as connection:
-        names = addresses(connection)
+        names = active_connectors(connection)
         # Whoever makes the plan again, carries it out or takes it back waits until this is decided, or was faster.
         plans.lock_days(connection, names.target, wanted)
         outdated = set(plans.taken_back(connection, names.target, wanted[0], wanted[-1]))
@@ -239,7 +239,7 @@ def _agreed(
 
 
 def _shown(
-    connection: Connection, names: Addresses, first: date, last: date, limit: int | None = None, offset: int = 0
+    connection: Connection, names: ActiveConnectors, first: date, last: date, limit: int | None = None, offset: int = 0
 ) -> list[_Shown]:
     """The lines of these days that would still write, oldest day first."""
     rows = lists.writing(connection, names, first, last, limit, offset)

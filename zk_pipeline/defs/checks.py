@@ -20,7 +20,7 @@ from zk_pipeline.runtime.dagster_server import run_url
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.schedules import CATCH_UP, ScheduleError, SchedulePlan
 from zk_pipeline.store import quality, statements
-from zk_pipeline.store.connectors import addresses
+from zk_pipeline.store.connectors import active_connectors
 
 # The checks that watch the chain, and the job and schedule that run them; people are told of what they find.
 
@@ -216,7 +216,7 @@ def minutes_are_conserved(zk: ZkResource) -> dg.AssetCheckResult:
         zone = zk.runtime.settings.zone
         this_month = month_of(local_day(zk.now(), zone))
         months = (month_of(this_month - timedelta(days=1)), this_month)
-        names = addresses(connection)
+        names = active_connectors(connection)
         items = [(month, statements.read_items(connection, names, month, zone)) for month in months]
     sentences = [f"{gap.entry_key} of {gap.day}: {plain(gap.minutes)} minutes unexplained." for gap in found.gaps]
     if found.lost_in_netting:

@@ -15,7 +15,7 @@ from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.pipeline import SYSTEM_ERRORS, DaysFailedError, Pipeline
 from zk_pipeline.runtime import links, tracing
 from zk_pipeline.runtime.settings import load_settings
-from zk_pipeline.stages.systems import Run
+from zk_pipeline.stages.systems import RunContext
 
 # What a stage of the pipeline did, in Dagster: each good day is recorded, each bad one named.
 
@@ -35,7 +35,7 @@ def days_of(context: dg.AssetExecutionContext) -> list[date]:
 
 def pipeline_of(context: dg.AssetExecutionContext, zk: ZkResource) -> Pipeline:
     """The pipeline for the days of this run."""
-    return Pipeline(zk.systems, zk.systems.run or Run(context.run.run_id), days_of(context), context.log)
+    return Pipeline(zk.systems, zk.systems.run or RunContext(context.run.run_id), days_of(context), context.log)
 
 
 def recorded(

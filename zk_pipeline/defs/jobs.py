@@ -12,8 +12,14 @@ from zk_pipeline.domain.periods import MonthError, last_day, parse_month
 from zk_pipeline.domain.undo import Reversal, UndoStep
 from zk_pipeline.runtime.run_tags import MONTH_TAG, REQUEST_TAG, TARGET_POOL, UNDO_JOB, UNDO_STEP
 from zk_pipeline.runtime.runtime import open_runtime
-from zk_pipeline.stages.push.tagging import MonthOpenError, Tagged, Tagging, WithheldError, require_writing
-from zk_pipeline.stages.push.undo import Undoing, UnknownRunError, named_run, undo_settings
+from zk_pipeline.stages.push.tagging import (
+    BilledTagger,
+    MonthOpenError,
+    TagResult,
+    WritesDisabledError,
+    require_writing,
+)
+from zk_pipeline.stages.push.undo import UndoExecutor, UnknownRunError, named_run, undo_settings
 from zk_pipeline.store import runs
 
 # The jobs: the whole chain, the chain up to the plan, and the chain with a look at the target's changes.
@@ -102,14 +108,16 @@ def set_tags(context: dg.OpExecutionContext, zk: ZkResource) -> None:
     try:
         require_writing(zk.runtime.settings.push_mode)
         month = parse_month(context.run_tags.get(MONTH_TAG, ""))
-    except WithheldError as error:
+    except WritesDisabledError as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
     except MonthError as error:
         raise dg.Failure(description=f"The run's tag {MONTH_TAG} is wrong. {error}") from error
     with stopping_on_system_errors():
         before = zk.target.requests
         try:
-            done = Tagging(zk.runtime.database, zk.target, zk.runtime.settings.zone, context.run_id).carry_out(month)
+            done = BilledTagger(zk.runtime.database, zk.target, zk.runtime.settings.zone, context.run_id).carry_out(
+                month
+            )
         except MonthOpenError as error:
             raise dg.Failure(description=str(error)) from error
     after, name = zk.target.requests, zk.target.endpoint.name
@@ -120,7 +128,7 @@ def set_tags(context: dg.OpExecutionContext, zk: ZkResource) -> None:
     }
     with zk.runtime.database.transaction() as connection:
         runs.add(connection, context.run_id, month, last_day(month), counts)
-    _tell(context, done)
+    _report_tags(context, done)
 
 
 @dg.job(name="tag_billed", description="Tags the time sheets of a closed month as billed in Kimai.")
@@ -129,7 +137,7 @@ def tag_billed() -> None:
     set_tags()
 
 
-def _tell(context: dg.OpExecutionContext, done: Tagged) -> None:
+def _report_tags(context: dg.OpExecutionContext, done: TagResult) -> None:
     for sentence in done.left:
         context.log.warning("%s", sentence)
     context.add_output_metadata({"tagged": done.tagged, "left": dg.MetadataValue.json(done.left)})
@@ -150,7 +158,7 @@ def take_back(context: dg.OpExecutionContext, config: UndoConfig, zk: ZkResource
     requested_by(context, zk, config.run_id)
     with stopping_on_system_errors():
         undone_run = _named(zk, config.run_id)
-        undoing = Undoing(zk.runtime.database, zk.target, undo_settings(zk.runtime, zk.now()), context.run_id)
+        undoing = UndoExecutor(zk.runtime.database, zk.target, undo_settings(zk.runtime, zk.now()), context.run_id)
         steps: list[UndoStep] = []
         try:
             steps = undoing.carry_out(undone_run)

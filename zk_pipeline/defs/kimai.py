@@ -57,7 +57,7 @@ def changes(context: dg.AssetExecutionContext, zk: ZkResource) -> dg.Materialize
 def timesheets(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     """The time sheets of all users around the day (one day before to one after), as Kimai has them now."""
     with stopping_on_system_errors():
-        certificate = pipeline_of(context, zk).read_timesheets().certificate
+        report = pipeline_of(context, zk).read_timesheets().report
     span, name, base_url = days_of(context), zk.target.endpoint.name, zk.target.endpoint.base_url
     zone, names = zk.runtime.settings.zone, zk.runtime.settings.preview_names
     with zk.runtime.database.transaction() as connection:
@@ -71,8 +71,8 @@ def timesheets(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
             "dagster/partition_row_count": len(of_day),
             "ours": sum(has_marker(row.description) for row in of_day),
             "exported": sum(row.exported for row in of_day),
-            "sweep": f"{certificate.rows} rows in {certificate.pages} pages around the days of the run",
-            "complete": certificate.complete,
+            "sweep": f"{report.rows} rows in {report.pages} pages around the days of the run",
+            "complete": report.complete,
             "preview": table(
                 ("time sheet", "user", "begin", "minutes", "description"),
                 [

@@ -9,7 +9,7 @@ from zk_pipeline.defs.common import OWNERS, stopping_on_system_errors
 from zk_pipeline.defs.jobs import UNFINISHED, deep_check
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.runtime.run_tags import REASON_TAG
-from zk_pipeline.stages.marts import Built, MartsError, Model, build, failure_of, load_manifest
+from zk_pipeline.stages.marts import BuiltModel, MartsError, Model, build, failure_of, load_manifest
 
 # The assets `marts/*`: one for each dbt model, all built in one step by one call of dbt.
 
@@ -72,12 +72,12 @@ def marts(
         raise dg.Failure(description=str(failure))
 
 
-def _metadata(row: Built) -> dict[str, float | int]:
+def _metadata(row: BuiltModel) -> dict[str, float | int]:
     written = {"rows_written": row.rows} if row.rows is not None and row.rows >= 0 else {}
     return {"seconds": round(row.seconds, 2), **written}
 
 
-def _checked(row: Built) -> dg.AssetCheckResult:
+def _checked(row: BuiltModel) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=row.status == "pass",
         asset_key=key_of(_MANIFEST.tests[row.name]),

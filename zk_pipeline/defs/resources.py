@@ -26,7 +26,7 @@ from zk_pipeline.runtime.run_tags import (
 )
 from zk_pipeline.runtime.runtime import Runtime, SetupError, open_runtime, utc_now
 from zk_pipeline.runtime.settings import load_settings
-from zk_pipeline.stages.systems import Run, Systems
+from zk_pipeline.stages.systems import ConnectedSystems, RunContext
 from zk_pipeline.store import runs
 from zk_pipeline.store.encryption import EncryptionError
 
@@ -39,17 +39,17 @@ DEV_CLI = "DAGSTER_IS_DEV_CLI"
 class ZkResource(dg.ConfigurableResource):
     """Database, source and target of this deployment, as the environment and the stored connectors give them."""
 
-    _run: Run | None = PrivateAttr(default=None)
+    _run: RunContext | None = PrivateAttr(default=None)
     _opened: ExitStack = PrivateAttr(default_factory=ExitStack)
     _runtime: Runtime | None = PrivateAttr(default=None)
-    _systems: Systems | None = PrivateAttr(default=None)
+    _systems: ConnectedSystems | None = PrivateAttr(default=None)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Remember the run, if it is for one, trace it, and name it in every line of the log."""
         if context.run is None or context.run.run_id is None:
             return
         tags, settings = context.run.tags, load_settings()
-        self._run = Run(
+        self._run = RunContext(
             context.run.run_id,
             range_of(tags),
             by_person=is_wanted_by_a_person(tags),
@@ -69,7 +69,7 @@ class ZkResource(dg.ConfigurableResource):
             if OVERRIDE_TAG in tags or FORMER_OVERRIDE_TAG in tags:
                 self._run = replace(self._run, overrides_limits=self._may_override(self._run, context.run))
 
-    def _may_override(self, run: Run, started: dg.DagsterRun) -> bool:
+    def _may_override(self, run: RunContext, started: dg.DagsterRun) -> bool:
         """Whether an unspent request of somebody who may override the limits is about this run."""
         about = days_about(*run.span) if run.span else ""
         token = started.tags.get(REQUEST_TAG, "")
@@ -98,10 +98,10 @@ class ZkResource(dg.ConfigurableResource):
         return self._runtime
 
     @property
-    def systems(self) -> Systems:
+    def systems(self) -> ConnectedSystems:
         """Both systems, opened when first asked."""
         if self._systems is None:
-            self._systems = Systems(self.runtime, self._run, self.now)
+            self._systems = ConnectedSystems(self.runtime, self._run, self.now)
         return self._systems
 
     @property

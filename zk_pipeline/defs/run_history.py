@@ -14,7 +14,7 @@ from zk_pipeline.runtime.run_tags import RANGE_END, RANGE_START
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import audit, cancellations, sweeps
 from zk_pipeline.store.audit import AuditEvent
-from zk_pipeline.store.cancellations import Cancelled, HeldRun
+from zk_pipeline.store.cancellations import CancelledRun, HeldRun
 
 # What a failed run says: the operator's sentences, once for each cause, and the days that are not done.
 
@@ -24,7 +24,7 @@ RETRIED_TAG = "dagster/will_retry"
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class FailureReport:
     """Sentences for the operator, what makes this failure the same as another, and the days that it left undone."""
 
     sentence: str
@@ -32,7 +32,7 @@ class Report:
     days: tuple[date, ...]
 
 
-def report_of(run: dg.DagsterRun, failure: dg.DagsterEvent, steps: Iterable[dg.DagsterEvent]) -> Report:
+def failure_report(run: dg.DagsterRun, failure: dg.DagsterEvent, steps: Iterable[dg.DagsterEvent]) -> FailureReport:
     """The report of a failed run. An unexpected error is named by its type alone: its text may hold anything."""
     failed = list(steps)
     by_cause = sentences_by_cause(failed)
@@ -40,7 +40,9 @@ def report_of(run: dg.DagsterRun, failure: dg.DagsterEvent, steps: Iterable[dg.D
     if not by_cause:
         sentence = (failure.message or "It failed without a word.").strip().splitlines()[0]
         by_cause[sentence] = sentence
-    return Report(" ".join(by_cause.values()), "\n".join(by_cause), tuple(sorted(bad_days or days_of_run(run.tags))))
+    return FailureReport(
+        " ".join(by_cause.values()), "\n".join(by_cause), tuple(sorted(bad_days or days_of_run(run.tags)))
+    )
 
 
 def sentences_by_cause(steps: Iterable[dg.DagsterEvent], *, with_error_text: bool = False) -> dict[str, str]:
@@ -152,25 +154,25 @@ def _records(
     return instance.fetch_run_status_changes(wanted, limit=limit, ascending=after is not None).records
 
 
-def _cancelled(instance: dg.DagsterInstance, records: Mapping[str, EventLogRecord]) -> list[Cancelled]:
+def _cancelled(instance: dg.DagsterInstance, records: Mapping[str, EventLogRecord]) -> list[CancelledRun]:
     runs = instance.get_runs(dg.RunsFilter(run_ids=list(records))) if records else ()
     by_id = {run.run_id: run for run in runs}
     return [_as_cancelled(record, by_id.get(run_id)) for run_id, record in records.items()]
 
 
-def _as_cancelled(record: EventLogRecord, run: dg.DagsterRun | None) -> Cancelled:
+def _as_cancelled(record: EventLogRecord, run: dg.DagsterRun | None) -> CancelledRun:
     """The run with the days that it would have written, if somebody wished it to stop."""
     days = days_of_run(run.tags) if run is not None and _writes(run) else set()
     is_wish = not (record.event_log_entry.message or "").startswith(TIMED_OUT)
     at = datetime.fromtimestamp(record.timestamp, UTC)
-    return Cancelled(record.run_id, at, (min(days), max(days)) if days and is_wish else None)
+    return CancelledRun(record.run_id, at, (min(days), max(days)) if days and is_wish else None)
 
 
 def _writes(run: dg.DagsterRun) -> bool:
     return run.job_name in WRITING or PUSHES in (run.asset_selection or ())
 
 
-def _save(runtime: Runtime, after: int, runs: Sequence[Cancelled]) -> list[HeldRun]:
+def _save(runtime: Runtime, after: int, runs: Sequence[CancelledRun]) -> list[HeldRun]:
     with runtime.database.transaction() as connection:
         noted = [cancellations.note(connection, run) for run in runs]
         held = [run for run in noted if run.days]

@@ -22,12 +22,12 @@ class RunFormatter(JsonFormatter):
 
     def heading(self, record: logging.LogRecord) -> dict[str, Any]:
         """As for every line, with the message as it was given."""
-        told = _told(record)
+        told = _record_details(record)
         return {**super().heading(record), **({"message": told["orig_message"]} if told else {})}
 
     def details(self, record: logging.LogRecord) -> dict[str, Any]:
         """The run, its job and step, or the sensor; the kind of event, and why something failed."""
-        told = _told(record)
+        told = _record_details(record)
         if told is None:
             return super().details(record)
         event = told.get("dagster_event")
@@ -83,6 +83,6 @@ def _defaults(instance: dg.DagsterInstance | None) -> Sequence[tuple[dg.LoggerDe
     return [(console, {"name": "dagster", "log_level": level})]
 
 
-def _told(record: logging.LogRecord) -> dict[str, Any] | None:
+def _record_details(record: logging.LogRecord) -> dict[str, Any] | None:
     """What Dagster knows of the record, `None` for one that is not Dagster's."""
     return getattr(record, "dagster_meta", None)

@@ -8,7 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from zk_pipeline.defs.jobs import UNFINISHED, sync
 from zk_pipeline.defs.resources import ZkResource
-from zk_pipeline.defs.run_history import RETRIED_TAG, failed_days, finished_runs, note_cancelled_runs, report_of
+from zk_pipeline.defs.run_history import RETRIED_TAG, failed_days, failure_report, finished_runs, note_cancelled_runs
 from zk_pipeline.domain.changed_days import RangeRun, pause_after, runs_for
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.vital_figures import DATABASE, DISK
@@ -54,7 +54,7 @@ def demand(context: dg.SensorEvaluationContext, zk: ZkResource) -> dg.SensorResu
     often, down to once a minute, and no run is started that would only meet the same.
     """
     problems: list[str] = []
-    for look, system in ((_look_at_source, "Zammad"), (_look_at_target, "Kimai")):
+    for look, system in ((_poll_source, "Zammad"), (_poll_target, "Kimai")):
         try:
             if days := look(zk.runtime, zk.now()):
                 context.log.info("Changed in %s: %s", system, ", ".join(map(str, days)))
@@ -75,11 +75,11 @@ def demand(context: dg.SensorEvaluationContext, zk: ZkResource) -> dg.SensorResu
     return dg.SensorResult(run_requests=[_request(run) for run in wanted])
 
 
-def _look_at_source(runtime: Runtime, now: datetime) -> Sequence[date]:
+def _poll_source(runtime: Runtime, now: datetime) -> Sequence[date]:
     return ChangeFeed(runtime).look(now).days
 
 
-def _look_at_target(runtime: Runtime, now: datetime) -> Sequence[date]:
+def _poll_target(runtime: Runtime, now: datetime) -> Sequence[date]:
     return TargetFeed(runtime).look(now).days
 
 
@@ -132,7 +132,7 @@ RUNS_LOOKED_AT = 50
 def failed_runs(context: dg.RunFailureSensorContext, zk: ZkResource) -> None:
     """Notes each failed run of this instance, whatever started it; `alerts` sends what is to be told of it."""
     run, settings = context.dagster_run, zk.runtime.settings
-    report = report_of(run, context.failure_event, context.get_step_failure_events())
+    report = failure_report(run, context.failure_event, context.get_step_failure_events())
     _show_in_console(context, zk.runtime, report.sentence)
     if run.tags.get(RETRIED_TAG) == "true":
         return
@@ -151,7 +151,7 @@ def alerts(context: dg.SensorEvaluationContext, zk: ZkResource) -> dg.SkipReason
     try:
         if not addresses_of(zk.runtime.settings):
             return dg.SkipReason("Nobody is told of failures: ZK_ALERT_URLS is empty.")
-        _tell_recoveries(zk.runtime, context.instance)
+        _send_recoveries(zk.runtime, context.instance)
         with looked(zk.runtime) as signs:
             # The disk is another one where the web app, which tells of its own, has a machine to itself.
             alert_signs(zk.runtime, [sign for sign in signs if sign.name not in {DATABASE, DISK}])
@@ -177,7 +177,7 @@ def _show_in_console(context: dg.RunFailureSensorContext, runtime: Runtime, sent
         context.log.warning("The console will not tell why this run failed. %s", error)
 
 
-def _tell_recoveries(runtime: Runtime, instance: dg.DagsterInstance) -> None:
+def _send_recoveries(runtime: Runtime, instance: dg.DagsterInstance) -> None:
     for job_name, incident in open_incidents(runtime).items():
         newest = next(iter(finished_runs(instance, job_name, RUNS_LOOKED_AT)), None)
         if newest is None or not newest[1] or _still_failed(instance, incident):

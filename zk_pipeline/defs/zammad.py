@@ -41,7 +41,7 @@ def time_accountings(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     """
     with stopping_on_system_errors():
         read = pipeline_of(context, zk).read_bookings()
-    certificate, span = read.certificate, days_of(context)
+    report, span = read.report, days_of(context)
     policy, name, base_url = zk.runtime.settings.policy, zk.source.endpoint.name, zk.source.endpoint.base_url
     with zk.runtime.database.transaction() as connection:
         bookings = source.bookings_of_days(connection, name, span[0], span[-1])
@@ -55,8 +55,8 @@ def time_accountings(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
             "dagster/partition_row_count": len(of_day),
             "minutes": minutes(sum((minutes_of(row, policy) for row in of_day), Decimal(0))),
             "agents": len({row.agent_id for row in of_day}),
-            "sweep": f"{certificate.rows} rows in {certificate.pages} pages, {certificate.total_after} in all",
-            "complete": certificate.complete,
+            "sweep": f"{report.rows} rows in {report.pages} pages, {report.total_after} in all",
+            "complete": report.complete,
             "deleted": len(read.gone),
             "preview": table(
                 ("booking", "ticket", "units", "created"),

@@ -19,7 +19,7 @@ from zk_pipeline.domain.vital_figures import Level
 from zk_pipeline.identity.actors import Actor, OperationError, StaleError, UnknownError
 from zk_pipeline.runtime.runtime import ROLES, Role, Runtime, SetupError
 from zk_pipeline.store import audit, connectors, request_log
-from zk_pipeline.store.connectors import Connector, SecondSourceError, StoredConnector
+from zk_pipeline.store.connectors import ConnectorRecord, SecondSourceError, StoredConnector
 from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.store.encryption import EncryptionError
 
@@ -45,7 +45,7 @@ class Activity:
 class ConnectorState:
     """A connector, and when its system was last read with success: `None` before the first time, and when unused."""
 
-    connector: Connector
+    connector: ConnectorRecord
     read_at: datetime | None
 
 
@@ -56,7 +56,7 @@ def kinds() -> dict[str, Role]:
     return targets | sources
 
 
-def listed(runtime: Runtime) -> list[Connector]:
+def listed(runtime: Runtime) -> list[ConnectorRecord]:
     """All connectors, those that are not used as well."""
     with runtime.database.transaction() as connection:
         return connectors.every(connection)
@@ -70,13 +70,13 @@ def standings(runtime: Runtime) -> list[ConnectorState]:
     return [ConnectorState(row, reads.get(row.name)) for row in rows]
 
 
-def one(runtime: Runtime, connector_id: int) -> Connector:
+def one(runtime: Runtime, connector_id: int) -> ConnectorRecord:
     """One connector. Raises `UnknownError`."""
     with runtime.database.transaction() as connection:
         return _found(connection, connector_id)
 
 
-def create(runtime: Runtime, actor: Actor, *, name: str, kind: str, base_url: str, token: str) -> Connector:
+def create(runtime: Runtime, actor: Actor, *, name: str, kind: str, base_url: str, token: str) -> ConnectorRecord:
     """Store a connector; it is used at once if there is no other of its role in use, and never was another source.
 
     `name` stands in the markers of time sheets and never changes. Raises `OperationError` for a value that cannot be,
@@ -103,7 +103,7 @@ def change(
     base_url: str | None = None,
     token: str | None = None,
     active: bool | None = None,
-) -> Connector:
+) -> ConnectorRecord:
     """Change address or token of a connector, or whether it is used: all of it, or nothing where anything is refused.
 
     A new address needs the token again; kind and role are fixed. Raises `UnknownError`, `OperationError` for a value
@@ -122,7 +122,7 @@ def change(
         return changed if active is None else _switch(connection, actor, changed, active=active)
 
 
-def put(runtime: Runtime, actor: Actor, *, kind: str, base_url: str, token: str) -> Connector:
+def put(runtime: Runtime, actor: Actor, *, kind: str, base_url: str, token: str) -> ConnectorRecord:
     """Store the connector that is named after its kind, or change it, and use it. Raises as `create` does."""
     wanted = _checked(kind, kind, base_url, token)
     with runtime.database.transaction() as connection:
@@ -133,7 +133,7 @@ def put(runtime: Runtime, actor: Actor, *, kind: str, base_url: str, token: str)
     return change(runtime, actor, current.id, base_url=wanted.base_url, token=token, active=True)
 
 
-def activate(runtime: Runtime, actor: Actor, connector_id: int) -> Connector:
+def activate(runtime: Runtime, actor: Actor, connector_id: int) -> ConnectorRecord:
     """Use this connector, and no other of its role.
 
     Raises `UnknownError`, and `StaleError` for a source where there are bookings of another one.
@@ -141,7 +141,7 @@ def activate(runtime: Runtime, actor: Actor, connector_id: int) -> Connector:
     return change(runtime, actor, connector_id, active=True)
 
 
-def deactivate(runtime: Runtime, actor: Actor, connector_id: int) -> Connector:
+def deactivate(runtime: Runtime, actor: Actor, connector_id: int) -> ConnectorRecord:
     """Use this connector no longer; what was done with it stays. Raises `UnknownError`."""
     return change(runtime, actor, connector_id, active=False)
 
@@ -199,7 +199,7 @@ def _opened(runtime: Runtime, connector_id: int) -> Iterator[SourceConnector | T
         yield connector
 
 
-def _switch(connection: Connection, actor: Actor, current: Connector, *, active: bool) -> Connector:
+def _switch(connection: Connection, actor: Actor, current: ConnectorRecord, *, active: bool) -> ConnectorRecord:
     if current.active == active:
         return current
     if active:
@@ -210,7 +210,7 @@ def _switch(connection: Connection, actor: Actor, current: Connector, *, active:
     return _found(connection, current.id)
 
 
-def _require_only_source(connection: Connection, connector: Connector) -> None:
+def _require_only_source(connection: Connection, connector: ConnectorRecord) -> None:
     try:
         connectors.require_only_source(connection, connector)
     except SecondSourceError as error:
@@ -221,10 +221,10 @@ def _change(
     connection: Connection,
     runtime: Runtime,
     actor: Actor,
-    current: Connector,
+    current: ConnectorRecord,
     wanted: str | None,
     token: str | None,
-) -> Connector:
+) -> ConnectorRecord:
     address = current.base_url if wanted is None else wanted
     if address != current.base_url and token is None:
         raise OperationError(
@@ -275,7 +275,7 @@ def _checked_token(name: str, token: str) -> str:
         raise OperationError(f"token: {error}") from error
 
 
-def _found(connection: Connection, connector_id: int, *, lock: bool = False) -> Connector:
+def _found(connection: Connection, connector_id: int, *, lock: bool = False) -> ConnectorRecord:
     found = connectors.by_id(connection, connector_id, lock=lock)
     if found is None:
         raise _unknown(connector_id)
@@ -286,11 +286,13 @@ def _unknown(connector_id: int) -> UnknownError:
     return UnknownError(f"There is no connector {connector_id}. Look at the list of connectors.")
 
 
-def _record(connection: Connection, actor: Actor, event: str, connector: Connector, detail: dict[str, Any]) -> None:
+def _record(
+    connection: Connection, actor: Actor, event: str, connector: ConnectorRecord, detail: dict[str, Any]
+) -> None:
     audit.append(connection, [actor.did(event, f"connector:{connector.name}", detail)])
 
 
-def _about(connector: Connector) -> dict[str, Any]:
+def _about(connector: ConnectorRecord) -> dict[str, Any]:
     """What the audit trail keeps: all but the token."""
     return {"kind": connector.kind, "role": connector.role, "base_url": connector.base_url}
 

@@ -12,7 +12,7 @@ from zk_pipeline.operate.runs import Run
 from zk_pipeline.operate.sync import SyncStatus, status_of
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import runs as run_lists
-from zk_pipeline.store.connectors import addresses
+from zk_pipeline.store.connectors import active_connectors
 
 DAYS_SHOWN = 30
 LONGEST_SERIES = 366
@@ -45,7 +45,7 @@ def figures(runtime: Runtime, first: date | None = None, last: date | None = Non
     since = first or min(month, _days_before(until, DAYS_SHOWN - 1))
     _check(since, until)
     with runtime.database.transaction() as connection:
-        names = addresses(connection)
+        names = active_connectors(connection)
         number = overview.active_connectors(connection)
         waiting = overview.what_waits(connection)
         synced_at = run_lists.last_carried_out(connection, settings.timezone)

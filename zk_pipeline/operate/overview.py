@@ -10,7 +10,7 @@ from sqlalchemy import CTE, Connection, Select, func, select
 from zk_pipeline.domain.periods import month_name
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.store import periods
-from zk_pipeline.store.connectors import Addresses
+from zk_pipeline.store.connectors import ActiveConnectors
 from zk_pipeline.store.tables import (
     audit_logs,
     conflicts,
@@ -86,7 +86,7 @@ def what_waits(connection: Connection) -> Waiting:
     return Waiting(total - parked, parked, connection.execute(asked).scalar_one())
 
 
-def minutes_by_day(connection: Connection, names: Addresses, first: date, last: date) -> list[DayMinutes]:
+def minutes_by_day(connection: Connection, names: ActiveConnectors, first: date, last: date) -> list[DayMinutes]:
     """The work days of the range on which something was booked, oldest first."""
     entry, push = normalized_entries.c, pushes.c
     of_days = (entry.source == names.source) & entry.entry_date.between(first, last)

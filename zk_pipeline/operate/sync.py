@@ -17,7 +17,7 @@ from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.settings import PushMode, Settings
 from zk_pipeline.stages.push.pusher import objection_to
 from zk_pipeline.store import audit, cancellations, day_requests, runs
-from zk_pipeline.store.connectors import addresses
+from zk_pipeline.store.connectors import active_connectors
 from zk_pipeline.store.day_requests import AskedRange
 
 # Asking for a sync of some days, what became of it, and how everything stands.
@@ -131,7 +131,7 @@ def objections(runtime: Runtime, first: date, last: date) -> tuple[str, ...]:
     if runtime.settings.push_mode is not PushMode.AUTO:
         return ()
     with runtime.database.transaction() as connection:
-        target = addresses(connection).target
+        target = active_connectors(connection).target
         found = [
             objection_to(connection, target, runtime.settings, list(days_between(begin, end)))
             for begin, end in day_ranges(first, last, LONGEST_RANGE)

@@ -21,7 +21,7 @@ from zk_pipeline.recovery.dumps import BackupError
 from zk_pipeline.runtime.runtime import TRAIL, Runtime
 from zk_pipeline.store import adjustments, audit, ledger, periods, statements
 from zk_pipeline.store.audit import Anchor, AuditEvent
-from zk_pipeline.store.connectors import addresses
+from zk_pipeline.store.connectors import active_connectors
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.raw_tables import time_accountings, timesheets
 from zk_pipeline.store.tables import audit_logs, conflicts, normalized_entries, pushes
@@ -178,7 +178,7 @@ def _stated(connection: Connection, name: str, zone: ZoneInfo) -> Statement | No
         return None
     month = month_of(days[1])
     try:
-        rows = statements.rows(connection, addresses(connection), month, zone)
+        rows = statements.rows(connection, active_connectors(connection), month, zone)
     except DBAPIError as error:
         reason = str(error.orig).strip().splitlines()[0]
         raise BackupError(

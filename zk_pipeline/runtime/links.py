@@ -5,7 +5,7 @@ from datetime import date
 
 from zk_pipeline.runtime.dagster_server import partition_url, run_url
 from zk_pipeline.runtime.runtime import Runtime
-from zk_pipeline.store.connectors import Addresses
+from zk_pipeline.store.connectors import ActiveConnectors
 
 # The pages of source and target on which people see a ticket or a time sheet.
 
@@ -30,11 +30,11 @@ PLAN = "sync/reconciliation_results"
 class Links:
     """Where people find things; a link is `None` where there is nothing to point to."""
 
-    addresses: Addresses
+    addresses: ActiveConnectors
     dagster: str
 
     @classmethod
-    def of(cls, runtime: Runtime, addresses: Addresses) -> "Links":
+    def of(cls, runtime: Runtime, addresses: ActiveConnectors) -> "Links":
         """The links of this installation."""
         return cls(addresses, runtime.settings.dagster_link)
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from zk_pipeline.connectors.contract import Connector, Endpoint, SourceConnector, TargetConnector
+from zk_pipeline.connectors.contract import Endpoint, SourceConnector, TargetConnector
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.connectors.plugins import broken_plugins, source_kinds, target_kinds
 from zk_pipeline.connectors.ssrf_guard import checked_base_url
@@ -21,8 +21,7 @@ from zk_pipeline.domain.policy import Policy
 from zk_pipeline.runtime import tracing
 from zk_pipeline.runtime.settings import Settings, load_settings
 from zk_pipeline.store import connectors, ledger, request_log, stored_settings
-from zk_pipeline.store.connectors import Connector as ListedConnector
-from zk_pipeline.store.connectors import SecondSourceError, StoredConnector
+from zk_pipeline.store.connectors import ConnectorRecord, SecondSourceError, StoredConnector
 from zk_pipeline.store.database import Database, DatabaseUnavailableError
 from zk_pipeline.store.encryption import TokenCipher
 
@@ -242,24 +241,24 @@ class Runtime:
         return "timezone" in self.settings.model_fields_set or stored_settings.decided_facts(connection)
 
     @contextmanager
-    def _noted(self, connector: Connector) -> Iterator[None]:
+    def _noted(self, connector: ConnectorRecord) -> Iterator[None]:
         """Note at the end of the block how the system answered: for all who ask next, and for the vital signs."""
         try:
             yield
         finally:
             self._note(connector)
 
-    def _note(self, connector: Connector) -> None:
-        name, standing = connector.endpoint.name, connector.standing
-        if standing is None:
+    def _note(self, connector: ConnectorRecord) -> None:
+        name, state = connector.endpoint.name, connector.system_state
+        if state is None:
             return
-        wait = timedelta(seconds=standing.wait) if standing.wait is not None else None
+        wait = timedelta(seconds=state.wait) if state.wait is not None else None
         try:
             with self.database.transaction() as connection:
-                if not standing.problem:
+                if not state.problem:
                     request_log.note_success(connection, name, self.clock())
                 else:
-                    at, problem, refused = self.clock(), standing.problem, standing.refused
+                    at, problem, refused = self.clock(), state.problem, state.refused
                     request_log.note_failure(connection, name, at, problem, wait, refused=refused)
         except (DatabaseUnavailableError, SQLAlchemyError) as error:  # The latter may quote a statement.
             _log.warning("How %s answers is not noted. %s", name, type(error).__name__)
@@ -341,7 +340,7 @@ def _holds_any(target: TargetConnector, written: Mapping[int, str], sources: Col
     return False
 
 
-def _address(connector: StoredConnector | ListedConnector) -> str:
+def _address(connector: StoredConnector | ConnectorRecord) -> str:
     """The one form of its address; what cannot be one stays as it is, and is refused where it is opened."""
     try:
         return checked_base_url(Endpoint(connector.name, connector.base_url, ""))

@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
-from zk_pipeline.connectors.request_records import Attempt
+from zk_pipeline.connectors.request_records import RequestAttempt
 from zk_pipeline.runtime import logs
 
 PATH = "/v1/traces"
@@ -137,7 +137,7 @@ class Tracing:
         finally:
             _run_that_begins.reset(token)
 
-    def exchange(self, attempt: Attempt) -> None:
+    def exchange(self, attempt: RequestAttempt) -> None:
         """The span of a request to another system that has ended."""
         begin = int(attempt.sent_at.timestamp() * 1_000_000) * 1000
         span = self._tracer.start_span(

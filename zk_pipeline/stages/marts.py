@@ -49,7 +49,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Manifest:
+class DbtManifest:
     """What dbt's manifest says, as far as it is needed."""
 
     content: Mapping[str, Any]
@@ -88,14 +88,14 @@ class Manifest:
         return tuple(meta.get("dagster", {}).get("asset_key", ()))
 
 
-def load_manifest() -> Manifest:
+def load_manifest() -> DbtManifest:
     """The manifest, made again when it is missing or older than the project. Needs no database.
 
     Raises `MartsError` when dbt cannot read the project.
     """
     if not MANIFEST.exists() or MANIFEST.stat().st_mtime < _last_change():
         parse()
-    return Manifest(json.loads(MANIFEST.read_text(encoding="utf-8")))
+    return DbtManifest(json.loads(MANIFEST.read_text(encoding="utf-8")))
 
 
 def parse() -> None:
@@ -143,7 +143,7 @@ _GOOD = {"success", "pass", "warn"}
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
+class BuiltModel:
     """What became of a model, or of a test on one; `rows` are those written, or those that a test objects to."""
 
     name: str
@@ -159,7 +159,7 @@ class Built:
         return self.status in _GOOD
 
 
-def build(runtime: Runtime, *, full: bool = False) -> list[Built]:
+def build(runtime: Runtime, *, full: bool = False) -> list[BuiltModel]:
     """Build all marts, the entries of days that changed since the last time only, and run dbt's tests on them.
 
     `full` builds all days again. One process builds at a time; a second one waits. What failed is among what is
@@ -177,7 +177,7 @@ def build(runtime: Runtime, *, full: bool = False) -> list[Built]:
         return _built(results)
 
 
-def failure_of(built: list[Built]) -> MartsError | None:
+def failure_of(built: list[BuiltModel]) -> MartsError | None:
     """The error that names the models and tests that failed, if any did."""
     failed = [row for row in built if not row.good and row.status != "skipped"]
     if not failed:
@@ -215,15 +215,15 @@ def _environment(runtime: Runtime) -> dict[str, str]:
     return given | {name: str(url.query[key]) for key, name in _LIBPQ.items() if key in url.query}
 
 
-def _built(results: Path) -> list[Built]:
+def _built(results: Path) -> list[BuiltModel]:
     rows: list[Mapping[str, Any]] = json.loads(results.read_text(encoding="utf-8"))["results"]
     return [_row(row) for row in rows]
 
 
-def _row(row: Mapping[str, Any]) -> Built:
+def _row(row: Mapping[str, Any]) -> BuiltModel:
     kind, _, name = row["unique_id"].split(".")[:3]
     written = row["failures"] if kind == "test" else row["adapter_response"].get("rows_affected")
-    return Built(name, kind, row["status"], written, row["execution_time"], row["message"] or "")
+    return BuiltModel(name, kind, row["status"], written, row["execution_time"], row["message"] or "")
 
 
 def _first_line(message: str) -> str:

@@ -23,10 +23,10 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Extraction:
+class SourceRead:
     """What one extraction saw and did. `gone` are bookings that the source proved to be deleted."""
 
-    certificate: SweepReport
+    report: SweepReport
     tickets: int
     gone: tuple[int, ...]
 
@@ -60,7 +60,7 @@ def log_unreadable(unreadable: Iterable[Unreadable]) -> int:
     return len(listed)
 
 
-def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, last: date, run_id: str) -> Extraction:
+def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, last: date, run_id: str) -> SourceRead:
     """Store every booking of these work days as the source has it now, with its ticket, agent and organization.
 
     A booking that a complete sweep did not meet is asked for by its id, and only a 404 marks it as gone. Pages are
@@ -84,7 +84,7 @@ def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, las
             rows.save_bookings(connection, name, page, zone, sweep_id, decided_id)
         one_per_ticket = one_booking_per_ticket(one_per_ticket, page)
         agent_ids |= {row.agent_id for row in page if "created_by_id" not in row.faults}
-    certificate = sweep.certificate
+    report = sweep.report
     tickets = source.fetch_tickets(one_per_ticket.values())
     people = _people(runtime, source, agent_ids)
     log_unreadable(people.unreadable)
@@ -92,14 +92,14 @@ def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, las
         save_tickets(connection, runtime, name, tickets, run_over=(first, last))
         rows.save_directory(connection, name, people)
         unseen = rows.unseen_bookings(connection, name, window, sweep_id)
-    _refuse_emptiness(source, certificate, len(unseen))
-    gone = tuple(id_ for id_ in unseen if certificate.complete and not source.exists(id_))
+    _refuse_emptiness(source, report, len(unseen))
+    gone = tuple(id_ for id_ in unseen if report.complete and not source.exists(id_))
     with runtime.database.transaction() as connection:
         rows.mark_bookings_gone(connection, name, gone)
         days = {unseen[id_] for id_ in gone if not first <= unseen[id_] <= last}
         day_requests.ask(connection, days, day_requests.FORMER_DAY)
-        sweeps.end_sweep(connection, sweep_id, certificate_values(certificate))
-    return Extraction(certificate, len(tickets), gone)
+        sweeps.end_sweep(connection, sweep_id, report_values(report))
+    return SourceRead(report, len(tickets), gone)
 
 
 def one_booking_per_ticket(
@@ -139,17 +139,17 @@ def save_tickets(
     return sorted(days)
 
 
-def certificate_values(certificate: SweepReport) -> dict[str, Any]:
-    """A certificate as the sweeps table keeps it."""
+def report_values(report: SweepReport) -> dict[str, Any]:
+    """A report as the sweeps table keeps it."""
     return {
-        "pages": certificate.pages,
-        "rows": certificate.rows,
-        "total_before": certificate.total_before,
-        "total_after": certificate.total_after,
-        "position": certificate.rows_before,
-        "high_water": certificate.high_water,
-        "complete": certificate.complete,
-        "reason": certificate.reason,
+        "pages": report.pages,
+        "rows": report.rows,
+        "total_before": report.total_before,
+        "total_after": report.total_after,
+        "position": report.rows_before,
+        "high_water": report.high_water,
+        "complete": report.complete,
+        "reason": report.reason,
     }
 
 
@@ -181,9 +181,9 @@ def _former_days(
     }
 
 
-def _refuse_emptiness(source: SourceConnector, certificate: SweepReport, unseen: int) -> None:
+def _refuse_emptiness(source: SourceConnector, report: SweepReport, unseen: int) -> None:
     """A system that suddenly has no booking at all is taken for broken, never for emptied (docs/zammad.md §13)."""
-    if certificate.total_before or not unseen:
+    if report.total_before or not unseen:
         return
     raise ProtocolError(
         f"The list of bookings is empty, but {unseen} were there before.",

@@ -9,7 +9,7 @@ from zk_pipeline.domain.instants import days_window
 from zk_pipeline.domain.invoicing import Comparison, compared
 from zk_pipeline.domain.records import Window
 from zk_pipeline.runtime.runtime import Runtime
-from zk_pipeline.stages.read_source import certificate_values, log_unreadable
+from zk_pipeline.stages.read_source import log_unreadable, report_values
 from zk_pipeline.store import day_requests, invoices, ledger, sweeps
 from zk_pipeline.store import target as rows
 
@@ -18,10 +18,10 @@ AROUND = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Extraction:
+class TargetRead:
     """What one extraction saw. `asked` are time sheets of ours that were not where they were expected."""
 
-    certificate: SweepReport
+    report: SweepReport
     asked: int
     gone: int
 
@@ -75,7 +75,7 @@ def check_invoices(runtime: Runtime, target: TargetConnector) -> tuple[list[Comp
     return found, ""
 
 
-def extract_timesheets(runtime: Runtime, target: TargetConnector, first: date, last: date, run_id: str) -> Extraction:
+def extract_timesheets(runtime: Runtime, target: TargetConnector, first: date, last: date, run_id: str) -> TargetRead:
     """Store the time sheets of all users around these days as the target has them now.
 
     One of ours that the sweep did not meet is asked for by its id: it was moved out of the window, or a 404 proves that
@@ -91,18 +91,22 @@ def extract_timesheets(runtime: Runtime, target: TargetConnector, first: date, l
         with runtime.database.transaction() as connection:
             rows.save_timesheets(connection, target.endpoint.name, page, sweep_id=sweep_id)
         seen.update(row.id for row in page)
-    return _conclude(runtime, target, (first, last), _Seen(window, sweep_id, sweep.certificate, frozenset(seen)))
+    return _conclude(
+        runtime, target, (first, last), _CollectedTimesheets(window, sweep_id, sweep.report, frozenset(seen))
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _CollectedTimesheets:
     window: Window
     sweep_id: int
-    certificate: SweepReport
+    report: SweepReport
     ids: frozenset[int]
 
 
-def _conclude(runtime: Runtime, target: TargetConnector, span: tuple[date, date], seen: _Seen) -> Extraction:
+def _conclude(
+    runtime: Runtime, target: TargetConnector, span: tuple[date, date], seen: _CollectedTimesheets
+) -> TargetRead:
     name = target.endpoint.name
     with runtime.database.transaction() as connection:
         unseen = rows.timesheets_within(connection, name, seen.window, seen.sweep_id)
@@ -113,7 +117,7 @@ def _conclude(runtime: Runtime, target: TargetConnector, span: tuple[date, date]
     missing = sorted(ours - seen.ids - known_gone)
     found = [row for timesheet_id in missing if (row := target.get(timesheet_id)) is not None]
     gone = set(missing) - {row.id for row in found}
-    if seen.certificate.complete:
+    if seen.report.complete:
         gone |= set(unseen) - {row.id for row in found}
     with runtime.database.transaction() as connection:
         rows.save_timesheets(connection, name, found, sweep_id=seen.sweep_id)
@@ -122,5 +126,5 @@ def _conclude(runtime: Runtime, target: TargetConnector, span: tuple[date, date]
         asked = sorted(day for day in beside if not span[0] <= day <= span[1])
         day_requests.ask(connection, asked, day_requests.TARGET_CHANGED)
         rows.mark_timesheets_gone(connection, name, gone)
-        sweeps.end_sweep(connection, seen.sweep_id, certificate_values(seen.certificate))
-    return Extraction(seen.certificate, len(missing), len(gone))
+        sweeps.end_sweep(connection, seen.sweep_id, report_values(seen.report))
+    return TargetRead(seen.report, len(missing), len(gone))

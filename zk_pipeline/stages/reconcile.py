@@ -40,7 +40,7 @@ from zk_pipeline.store import (
     target,
 )
 from zk_pipeline.store import tickets as stored_tickets
-from zk_pipeline.store.adjustments import Decided
+from zk_pipeline.store.adjustments import AdjustmentDecision
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +286,7 @@ class Reconciliation:
             owed = wanted.get((decision.key, decision.facts_hash))
             if owed is not None and decision.choice is Choice.ADJUST:
                 decided_at = decision.decided_at or self._now
-                decided = Decided(decision.decided_by, decided_at, decision.facts_hash, day, begin)
+                decided = AdjustmentDecision(decision.decided_by, decided_at, decision.facts_hash, day, begin)
                 adjustments.make(connection, self._source, owed, decided, run_id)
         if any(amount.seconds > 0 for owed in wanted.values() for amount in owed.amounts):
             day_requests.ask(connection, [day], day_requests.ADJUSTMENT)

@@ -10,8 +10,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from zk_pipeline.connectors.answer import at_once
-from zk_pipeline.connectors.contract import ChangedTicket, Rest, SourceConnector
+from zk_pipeline.connectors.answer import run_concurrently
+from zk_pipeline.connectors.contract import ChangedTicket, RemainingChanges, SourceConnector
 from zk_pipeline.domain.changed_days import BookingChange, FeedState, absences, edits
 from zk_pipeline.domain.instants import days_window, local_day
 from zk_pipeline.domain.records import Ticket, TimeAccounting
@@ -42,10 +42,10 @@ AT_ONCE = {"http_attempts": 1, "http_timeout": 10.0}
 
 
 @dataclass(frozen=True, slots=True)
-class Unread:
+class UnreadChanges:
     """Changes of a long stop that were not read yet, and the state that the feed has once they are."""
 
-    rest: Rest
+    rest: RemainingChanges
     then: FeedState
 
 
@@ -56,7 +56,7 @@ class Cursor:
     state: FeedState
     read_at: datetime
     asked: frozenset[str]
-    unread: Unread | None = None
+    unread: UnreadChanges | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The value for the store."""
@@ -78,8 +78,8 @@ class Cursor:
         unread = None
         if left := value.get("unread"):
             until = datetime.fromisoformat(left["until"])
-            rest = Rest(until, left["position"], left["page_size"], left["total"])
-            unread = Unread(rest, _state(left["then"]))
+            rest = RemainingChanges(until, left["position"], left["page_size"], left["total"])
+            unread = UnreadChanges(rest, _state(left["then"]))
         read_at = datetime.fromisoformat(value["read_at"])
         return cls(_state(value), read_at, frozenset(value["asked"]), unread)
 
@@ -126,14 +126,14 @@ class ChangeFeed:
             return SourceChanges()
         with replace(self._runtime, clock=lambda: now).source() as source:
             days: tuple[date, ...] = ()
-            look = _Look(self._runtime, self._name, source, now)
+            look = _PollRound(self._runtime, self._name, source, now)
             looked_into = [hint.id for hint in hints if hint.ticket_id in set(tickets)]
             if due or tickets:
                 look.poll(cursor)
                 look.into(tickets)
                 days = look.record(looked_into)
             # Apart from it: what cannot be read here must not keep back what was found above.
-            further = _Look(self._runtime, self._name, source, now)
+            further = _PollRound(self._runtime, self._name, source, now)
             further.tickets()
             if searching or look.lost_some:
                 further.search({} if look.lost_some else searching, look.total)
@@ -141,7 +141,7 @@ class ChangeFeed:
         return SourceChanges(len(looked_into), len(tickets), tuple(sorted(set(days))), polled=due or bool(tickets))
 
 
-class _Look:
+class _PollRound:
     """One look: what it reads, and what is written down of it, all at once."""
 
     def __init__(self, runtime: Runtime, name: str, source: SourceConnector, now: datetime) -> None:
@@ -172,17 +172,17 @@ class _Look:
         before = cursor.state if cursor else FeedState(now - OVERLAP, since, frozenset(), 0)
         then = _state_after(before, seen.rows, seen.total, since, now)
         if seen.rest:
-            self._cursor = Cursor(before, now, frozenset(), Unread(seen.rest, then))
+            self._cursor = Cursor(before, now, frozenset(), UnreadChanges(seen.rest, then))
             return
         self._cursor = Cursor(then, now, frozenset())
         self.lost_some = cursor is not None and before.lost_some(seen.rows, seen.total)
 
-    def _go_on(self, cursor: Cursor, unread: Unread) -> None:
+    def _go_on(self, cursor: Cursor, unread: UnreadChanges) -> None:
         seen = self._source.fetch_changes(cursor.state.high_water - OVERLAP, unread.rest)
         self._changes += self._edits(seen.rows)
         self.total = seen.total
         if seen.rest:
-            self._cursor = replace(cursor, read_at=self._now, unread=Unread(seen.rest, unread.then))
+            self._cursor = replace(cursor, read_at=self._now, unread=UnreadChanges(seen.rest, unread.then))
             return
         # What came meanwhile is due at once. How many came in all is not known exactly, since they were read in turns,
         # so what went is searched for.
@@ -193,7 +193,7 @@ class _Look:
         """Compare all bookings of these tickets, and the tickets themselves, with what is stored."""
         if not tickets:
             return
-        seen = [row for of_ticket in at_once(self._source.fetch_of_ticket, tickets) for row in of_ticket]
+        seen = [row for of_ticket in run_concurrently(self._source.fetch_of_ticket, tickets) for row in of_ticket]
         with self._runtime.database.transaction() as connection:
             expected = source.stored_bookings(connection, self._name, ticket_ids=tickets)
         stored = {row.ticket_id for row in expected}

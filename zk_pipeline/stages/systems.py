@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunContext:
     """One run of the chain and what whoever started it wants.
 
     `span` are its first and last day where it was started over a range. `by_person` also writes days that are held
@@ -40,10 +40,10 @@ class Run:
     in_development: bool = False
 
 
-class Systems:
+class ConnectedSystems:
     """Source and target of one run, or of a process without a run, on its runtime."""
 
-    def __init__(self, runtime: Runtime, run: Run | None = None, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, runtime: Runtime, run: RunContext | None = None, now: Callable[[], datetime] = utc_now) -> None:
         self.runtime, self.run, self.now = runtime, run, now
         self._opened = ExitStack()
         self._source: SourceConnector | None = None
@@ -89,7 +89,7 @@ class Systems:
         """What this run leaves undone because a system is away waits for that system, not for a pause of its own."""
         span = self.run.span if self.run else None
         for connector in self._connected():
-            if span is None or not (connector.standing and connector.standing.problem):
+            if span is None or not (connector.system_state and connector.system_state.problem):
                 continue
             try:
                 with self.runtime.database.transaction() as connection:
@@ -119,9 +119,9 @@ class Systems:
 
 
 @contextmanager
-def open_systems(runtime: Runtime, run: Run | None = None) -> Iterator[Systems]:
+def open_systems(runtime: Runtime, run: RunContext | None = None) -> Iterator[ConnectedSystems]:
     """Both systems for the block."""
-    systems = Systems(runtime, run)
+    systems = ConnectedSystems(runtime, run)
     try:
         yield systems
     finally:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from zk_pipeline.connectors.contract import Newest, TargetConnector
+from zk_pipeline.connectors.contract import NewestRow, TargetConnector
 from zk_pipeline.domain.decision import owned
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.markers import beginning_of_markers, marked_ids
@@ -182,7 +182,7 @@ class TargetFeed:
             sweeps.save(connection, self._name, subject, value)
 
 
-def _newest_json(newest: Newest | None, now: datetime) -> dict[str, Any]:
+def _newest_json(newest: NewestRow | None, now: datetime) -> dict[str, Any]:
     return {
         "read_at": now.isoformat(),
         "id": newest.id if newest else 0,

@@ -33,7 +33,7 @@ _UNUSED_IDS = text(
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class AdjustmentDecision:
     """Who decided that something is adjusted and when, about which facts, and where it is booked."""
 
     by: str
@@ -43,7 +43,9 @@ class Decided:
     begin_at: datetime
 
 
-def make(connection: Connection, connector: str, owed: OutstandingAdjustment, decided: Decided, run_id: str) -> None:
+def make(
+    connection: Connection, connector: str, owed: OutstandingAdjustment, decided: AdjustmentDecision, run_id: str
+) -> None:
     """Store an adjustment for each amount that is owed, and record that.
 
     A credit of time that nobody was charged for is settled with that: there is nothing to give back.

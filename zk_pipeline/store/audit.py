@@ -133,7 +133,7 @@ def bind(connection: Connection, *, upgrade: bool = False) -> bool:
     kept, key = _head(connection), _newest_key(connection)
     if kept is not None and _is_sealed(kept, [key]):
         return False
-    walk = _Walk(trail_keys(connection))
+    walk = _ChainVerifier(trail_keys(connection))
     walk.along(connection)
     if kept is None and walk.rows == 0 and connection.scalar(select(connectors.c.id).limit(1)) is not None:
         return False  # Of an installation that was started before: it was emptied.
@@ -167,7 +167,7 @@ def verify(connection: Connection, anchors: Collection[Anchor] = ()) -> Verifica
     named: dict[int, set[str]] = {}
     for each in anchors:
         named.setdefault(each.number, set()).add(each.hash)
-    walk = _Walk(trail_keys(connection), named, kept)
+    walk = _ChainVerifier(trail_keys(connection), named, kept)
     walk.along(connection)
     found = walk.found()
     if found.broken_at is not None:
@@ -195,7 +195,7 @@ def broken_sentence(found: Verification) -> str:
 
 
 @dataclass(slots=True)
-class _Walk:
+class _ChainVerifier:
     """A walk along all rows. `anchors` are hashes by the numbers of rows, `kept` hashes that have to be met."""
 
     keys: Sequence[bytes]

@@ -49,7 +49,7 @@ PAIRED = """
 """The bookings that people paired: a row for each direction, `a` and `b` as they are in the source."""
 
 
-class Reducible(NamedTuple):
+class ReducibleBooking(NamedTuple):
     """A booking whose time a correction may take back; `minutes` is what is left of it. The best one comes first."""
 
     booking_id: int
@@ -86,14 +86,14 @@ def unpair(connection: Connection, source: str, made: CorrectionPair) -> bool:
     return connection.execute(delete(corrections).where(wanted)).rowcount > 0
 
 
-def reducible(connection: Connection, source: str, source_id: str) -> list[Reducible]:
+def reducible(connection: Connection, source: str, source_id: str) -> list[ReducibleBooking]:
     """The bookings whose time an open correction may take back: on its ticket, or on one merged with it.
 
     The same agent's come first, then those of just so many minutes, then the nearest in time. Stored entries say what
     is left of each, so a booking of a day that was never planned is not among them.
     """
     rows = connection.execute(_REDUCIBLE, {"source": source, "id": int(source_id)}).mappings()
-    return [Reducible(**row) for row in rows]
+    return [ReducibleBooking(**row) for row in rows]
 
 
 def days_of(connection: Connection, source: str, ids: Sequence[int]) -> list[date]:

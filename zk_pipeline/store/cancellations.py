@@ -19,7 +19,7 @@ _run = cancelled_runs.c
 
 
 @dataclass(frozen=True, slots=True)
-class Cancelled:
+class CancelledRun:
     """A run as it was cancelled, with the range of its days; `None` when none of them should be held. In UTC."""
 
     run_id: str
@@ -54,7 +54,7 @@ def known(connection: Connection, run_ids: Collection[str]) -> set[str]:
     return set(connection.execute(query).scalars())
 
 
-def note(connection: Connection, run: Cancelled) -> HeldRun:
+def note(connection: Connection, run: CancelledRun) -> HeldRun:
     """Hold the days that a cancelled run did not carry out, and that no other run carried out since; once for a run."""
     first, last = run.days or (None, None)
     values = {"run_id": run.run_id, "first": first, "last": last, "at": run.at}

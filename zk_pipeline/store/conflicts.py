@@ -13,8 +13,8 @@ from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.resolutions import RECORDED, Choice, Resolution, allowed, stands
 from zk_pipeline.store import audit, booking_decisions, day_requests, plans
 from zk_pipeline.store.audit import AuditEvent
-from zk_pipeline.store.booking_decisions import Reducible
-from zk_pipeline.store.connectors import addresses
+from zk_pipeline.store.booking_decisions import ReducibleBooking
+from zk_pipeline.store.connectors import active_connectors
 from zk_pipeline.store.database import to_json
 from zk_pipeline.store.tables import conflicts
 
@@ -131,7 +131,7 @@ def decide(
     that Kimai may bill otherwise. Two at once: the first one holds, the second is told. Raises `DecisionError`.
     """
     row = _undecided(connection, conflict_id, seen)
-    source = addresses(connection).source
+    source = active_connectors(connection).source
     offered = reducible_by(connection, source, row)
     _require_possible(row, choice, reducible=bool(offered), one_of_many=one_of_many)
     _require_offered_sheet(connection, row, choice, timesheet_id)
@@ -173,7 +173,7 @@ def reopen(connection: Connection, conflict_id: int, *, actor: str, address: str
             f"Conflict {conflict_id} ({state}) cannot be asked again: only reduce, move, ignore and keep are taken "
             "back so, while they hold. What was written to Kimai is taken back by zk undo."
         )
-    source, days = addresses(connection).source, [row.entry_date]
+    source, days = active_connectors(connection).source, [row.entry_date]
     recorded = True
     if choice is Choice.MOVE:
         recorded = booking_decisions.unmove(connection, source, int(row.source_id))
@@ -190,7 +190,7 @@ def reopen(connection: Connection, conflict_id: int, *, actor: str, address: str
     return row
 
 
-def reducible_by(connection: Connection, source: str, row: Row) -> list[Reducible]:
+def reducible_by(connection: Connection, source: str, row: Row) -> list[ReducibleBooking]:
     """The bookings whose time the correction of this conflict may take back, best first; none for another conflict."""
     if row.reason != Reason.UNMATCHED_CORRECTION or row.source_id is None:
         return []
@@ -259,7 +259,9 @@ def _require_offered_sheet(connection: Connection, row: Row, choice: Choice, tim
         raise DecisionError(f"Conflict {row.id}: time sheet {timesheet_id} is no candidate; candidates: {names}.")
 
 
-def _offered_booking(row: Row, choice: Choice, booking_id: int | None, offered: Sequence[Reducible]) -> int | None:
+def _offered_booking(
+    row: Row, choice: Choice, booking_id: int | None, offered: Sequence[ReducibleBooking]
+) -> int | None:
     """The booking to reduce. Raises `DecisionError` for one that was not offered, or where several are."""
     if choice is not Choice.REDUCE:
         if booking_id is not None:

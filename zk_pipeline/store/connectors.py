@@ -41,7 +41,7 @@ class StoredConnector:
 
 
 @dataclass(frozen=True, slots=True)
-class Connector:
+class ConnectorRecord:
     """A stored connector as people may see it: its token stays where it is."""
 
     id: int
@@ -85,19 +85,19 @@ def active(connection: Connection, role: str, cipher: TokenCipher) -> StoredConn
     return _stored(row, cipher)
 
 
-def every(connection: Connection) -> list[Connector]:
+def every(connection: Connection) -> list[ConnectorRecord]:
     """All connectors, active or not, in the order in which they were stored."""
     return [_shown(row) for row in connection.execute(select(connectors).order_by(connectors.c.id))]
 
 
-def by_id(connection: Connection, connector_id: int, *, lock: bool = False) -> Connector | None:
+def by_id(connection: Connection, connector_id: int, *, lock: bool = False) -> ConnectorRecord | None:
     """One connector, or `None`; with `lock` nobody else changes it before the transaction ends."""
     query = select(connectors).where(connectors.c.id == connector_id)
     row = connection.execute(query.with_for_update() if lock else query).first()
     return None if row is None else _shown(row)
 
 
-def by_name(connection: Connection, name: str) -> Connector | None:
+def by_name(connection: Connection, name: str) -> ConnectorRecord | None:
     """The connector of this name, or `None`."""
     row = connection.execute(select(connectors).where(connectors.c.name == name)).first()
     return None if row is None else _shown(row)
@@ -137,7 +137,7 @@ def set_active(connection: Connection, connector_id: int, *, active: bool) -> No
     )
 
 
-def dependents(connection: Connection, connector: Connector) -> Iterator[str]:
+def dependents(connection: Connection, connector: ConnectorRecord) -> Iterator[str]:
     """What would be left without this connector. Mappings are about the systems that are active."""
     for name, table in _DEPENDENTS.items():
         if connection.scalar(select(exists().where(table.c.connector == connector.name))):
@@ -146,13 +146,13 @@ def dependents(connection: Connection, connector: Connector) -> Iterator[str]:
         yield "mappings"
 
 
-def require_only_source(connection: Connection, connector: Connector | StoredConnector) -> None:
+def require_only_source(connection: Connection, connector: ConnectorRecord | StoredConnector) -> None:
     """Raise `SecondSourceError` where bookings of another source are stored."""
     if has_bookings_of_another(connection, connector):
         raise SecondSourceError(connector.name)
 
 
-def has_bookings_of_another(connection: Connection, connector: Connector | StoredConnector) -> bool:
+def has_bookings_of_another(connection: Connection, connector: ConnectorRecord | StoredConnector) -> bool:
     """Whether bookings of another source are stored: the ledger knows them by their numbers alone."""
     others = exists().where(time_accountings.c.connector != connector.name)
     return connector.role == "source" and bool(connection.scalar(select(others)))
@@ -204,16 +204,16 @@ def _stored(row: Row, cipher: TokenCipher) -> StoredConnector:
     return StoredConnector(row.name, row.role, row.kind, row.base_url, cipher.decrypt(row.token_encrypted))
 
 
-def _shown(row: Row) -> Connector:
+def _shown(row: Row) -> ConnectorRecord:
     values = row._asdict()
-    return Connector(has_token=bool(values.pop("token_encrypted")), **values)
+    return ConnectorRecord(has_token=bool(values.pop("token_encrypted")), **values)
 
 
 # Where source and target are and what they are stored as, for those who need no token.
 
 
 @dataclass(frozen=True, slots=True)
-class Addresses:
+class ActiveConnectors:
     """The names under which rows are stored, and the addresses of the web pages; empty where none is active."""
 
     source: str = ""
@@ -222,9 +222,9 @@ class Addresses:
     target_url: str = ""
 
 
-def addresses(connection: Connection) -> Addresses:
+def active_connectors(connection: Connection) -> ActiveConnectors:
     """The active connectors."""
     query = select(connectors.c.role, connectors.c.name, connectors.c.base_url).where(connectors.c.active)
     found = {row.role: (row.name, row.base_url) for row in connection.execute(query.order_by(connectors.c.id.desc()))}
     source, target = found.get("source", ("", "")), found.get("target", ("", ""))
-    return Addresses(source[0], target[0], source[1], target[1])
+    return ActiveConnectors(source[0], target[0], source[1], target[1])

@@ -11,7 +11,7 @@ from zk_pipeline.store.tables import webhook_deliveries, webhook_rejections
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class WebhookDelivery:
     """One delivery as it came. `delivery_id` stays the same through the sender's attempts (docs/zammad.md §7)."""
 
     connector: str
@@ -28,7 +28,7 @@ class Hint:
     ticket_id: int
 
 
-def save(connection: Connection, deliveries: Sequence[Delivery]) -> None:
+def save(connection: Connection, deliveries: Sequence[WebhookDelivery]) -> None:
     """Store deliveries; one that was stored before is left alone."""
     values = [
         {"connector": row.connector, "delivery_id": row.delivery_id, "ticket_id": row.ticket_id, "body": row.body}

@@ -21,7 +21,7 @@ _FIELDS = Invoice.__slots__
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class StoredInvoices:
     """The stored invoices, when they were read last, and what kept the last reading from succeeding."""
 
     rows: tuple[Invoice, ...]
@@ -41,14 +41,14 @@ def save(connection: Connection, connector: str, reading: InvoiceReading) -> Non
     connection.execute(statement.on_conflict_do_update(index_elements=["connector"], set_=changes))
 
 
-def load(connection: Connection, connector: str) -> Known:
+def load(connection: Connection, connector: str) -> StoredInvoices:
     """What is known of the invoices; nothing before the first reading."""
     tried = connection.execute(select(invoice_readings).where(invoice_readings.c.connector == connector)).first()
     query = select(*(invoices.c[name] for name in _FIELDS)).where(invoices.c.connector == connector)
     rows = tuple(Invoice(*row) for row in connection.execute(query.order_by(invoices.c.id)))
     if tried is None:
-        return Known(rows, None, "")
-    return Known(rows, tried.read_at, tried.problem)
+        return StoredInvoices(rows, None, "")
+    return StoredInvoices(rows, tried.read_at, tried.problem)
 
 
 def _replace(connection: Connection, connector: str, rows: Sequence[Invoice]) -> None:

@@ -59,7 +59,7 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class BoundTimesheet:
     """A time sheet of ours and its entry; `day` is the entry's work day, wherever the time sheet lies."""
 
     day: date
@@ -101,13 +101,13 @@ def originals(connection: Connection, connector: str, source_ids: Collection[str
     return {row[0]: Original(*row[1:]) for row in connection.execute(query)}
 
 
-def bound_timesheets(connection: Connection, connector: str, first: date, last: date) -> list[Bound]:
+def bound_timesheets(connection: Connection, connector: str, first: date, last: date) -> list[BoundTimesheet]:
     """The time sheets that the ledger binds to entries of these days, in the order of the days."""
     query = select(pushes.c.entry_date, pushes.c.source_id, pushes.c.kimai_id).where(
         pushes.c.connector == connector, pushes.c.entry_date.between(first, last), pushes.c.kimai_id.is_not(None)
     )
     ordered = query.order_by(pushes.c.entry_date, pushes.c.kimai_id)
-    return [Bound(*row) for row in connection.execute(ordered)]
+    return [BoundTimesheet(*row) for row in connection.execute(ordered)]
 
 
 def timesheets_of_others(connection: Connection, connector: str, caller_id: int, limit: int = 3) -> tuple[int, ...]:

@@ -23,7 +23,7 @@ from zk_pipeline.store.tables import (
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class MappingChange:
     """A mapping that is not stored like that; `before` is what it replaces."""
 
     before: AnyMapping | None
@@ -31,7 +31,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class UnmappedBooking:
     """Entries of one day, agent, type and organization that wait for a mapping for the same reason."""
 
     reason: Reason
@@ -88,14 +88,14 @@ def every(connection: Connection) -> list[AnyMapping]:
     ]
 
 
-def changes(connection: Connection, wanted: Iterable[AnyMapping]) -> list[Change]:
+def changes(connection: Connection, wanted: Iterable[AnyMapping]) -> list[MappingChange]:
     """What would change if these mappings were set."""
     stored: dict[Hashable, AnyMapping] = {mapping.key: mapping for mapping in every(connection)}
-    found = [Change(stored.get(mapping.key), mapping) for mapping in wanted]
+    found = [MappingChange(stored.get(mapping.key), mapping) for mapping in wanted]
     return [change for change in found if change.before != change.after]
 
 
-def waiting(connection: Connection, source: str, target: str) -> list[Waiting]:
+def waiting(connection: Connection, source: str, target: str) -> list[UnmappedBooking]:
     """What waits for a mapping, by the open conflicts, oldest day first."""
     query = text(
         """
@@ -111,7 +111,7 @@ def waiting(connection: Connection, source: str, target: str) -> list[Waiting]:
     )
     reasons = [Reason.UNMAPPED_USER, Reason.UNMAPPED_ACTIVITY, Reason.UNMAPPED_CUSTOMER]
     rows = connection.execute(query, {"source": source, "target": target, "reasons": [str(name) for name in reasons]})
-    return [Waiting(**{**row, "reason": Reason(row["reason"])}) for row in rows.mappings()]
+    return [UnmappedBooking(**{**row, "reason": Reason(row["reason"])}) for row in rows.mappings()]
 
 
 def days_waiting(connection: Connection, source: str, target: str, mappings: Iterable[AnyMapping]) -> list[date]:
@@ -152,7 +152,7 @@ def lock(connection: Connection) -> None:
 
 def change(
     connection: Connection, wanted: Iterable[AnyMapping], *, actor: str, source: str, target: str, address: str = ""
-) -> tuple[list[Change], list[date]]:
+) -> tuple[list[MappingChange], list[date]]:
     """Set mappings, record each change, and ask for the days that waited; returns the changes and these days."""
     lock(connection)
     made = changes(connection, wanted)
@@ -212,7 +212,7 @@ def _is_of(agent: int | str) -> ColumnElement[bool]:
     return user_mappings.c.agent_id.is_(None) & (user_mappings.c.email == agent)
 
 
-def _set(change: Change, actor: str, address: str) -> audit.AuditEvent:
+def _set(change: MappingChange, actor: str, address: str) -> audit.AuditEvent:
     """The subject has no personal data, since only the detail can be erased."""
     detail = {"before": change.before and asdict(change.before), "after": asdict(change.after), **_from(address)}
     return audit.AuditEvent("mapping.set", actor, f"mapping:{change.after.kind}", detail)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, func, insert, select, text, update
 
 from zk_pipeline.domain.periods import StatementTotals, last_day
 from zk_pipeline.store import quality, statements
-from zk_pipeline.store.connectors import Addresses
+from zk_pipeline.store.connectors import ActiveConnectors
 from zk_pipeline.store.tables import closed_statements, day_requests, normalized_entries, periods
 
 # The mart is made by dbt, not by the migrations.
@@ -86,7 +86,7 @@ def set_hash(connection: Connection, period_id: int, hashed: str) -> None:
     connection.execute(update(kept).where(kept.c.id == period_id).values(hash=hashed))
 
 
-def totals(connection: Connection, names: Addresses, month: date, minutes_per_unit: Decimal) -> StatementTotals:
+def totals(connection: Connection, names: ActiveConnectors, month: date, minutes_per_unit: Decimal) -> StatementTotals:
     """What a month's statement and the days of the month say; `minutes_per_unit` is the unit of today."""
     within = (month, last_day(month))
     entries = select(func.count()).where(

@@ -54,7 +54,7 @@ class PartOfBookings(NamedTuple):
     minutes: Decimal
 
 
-class Unread(NamedTuple):
+class UnreadWindow(NamedTuple):
     """A window of which no read since has been complete, with the reason of the last one."""
 
     start: datetime
@@ -62,7 +62,7 @@ class Unread(NamedTuple):
     reason: str
 
 
-class Gap(NamedTuple):
+class BalanceGap(NamedTuple):
     """An entry whose minutes do not add up, by so many."""
 
     entry_key: str
@@ -75,7 +75,7 @@ class Balance:
     """The marts' account of the minutes: the entries with a gap, and the minutes that netting lost in all."""
 
     entries: int
-    gaps: tuple[Gap, ...]
+    gaps: tuple[BalanceGap, ...]
     lost_in_netting: Decimal
 
 
@@ -87,7 +87,7 @@ def newest_units(connection: Connection, source: str, limit: int) -> list[Decima
     return list(connection.execute(query.order_by(time_accountings.c.created_at.desc()).limit(limit)).scalars())
 
 
-def unread_windows(connection: Connection, source: str, since: datetime, before: datetime) -> list[Unread]:
+def unread_windows(connection: Connection, source: str, since: datetime, before: datetime) -> list[UnreadWindow]:
     """Windows whose read, begun between these instants, was not complete, and that no later complete one covers."""
     query = text(
         """
@@ -103,7 +103,7 @@ def unread_windows(connection: Connection, source: str, since: datetime, before:
         """
     )
     rows = connection.execute(query, {"source": source, "since": since, "before": before})
-    return [Unread(row.window_start, row.window_end, row.reason) for row in rows]
+    return [UnreadWindow(row.window_start, row.window_end, row.reason) for row in rows]
 
 
 def doubled_markers(connection: Connection, source: str, target: str) -> Mapping[str, list[int]]:
@@ -164,7 +164,7 @@ def balance(connection: Connection, source: str, limit: int) -> Balance:
     )
     return Balance(
         connection.execute(counted).scalar_one(),
-        tuple(Gap(*row) for row in connection.execute(largest, {"limit": limit})),
+        tuple(BalanceGap(*row) for row in connection.execute(largest, {"limit": limit})),
         lost_in_netting(connection, source),
     )
 

@@ -181,7 +181,7 @@ def _hash(token: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class RecordedRequest:
     """An act as it was asked for first (UTC). `status` and the encrypted `answer` are known once it is done."""
 
     route: str
@@ -205,11 +205,13 @@ def begin_act(connection: Connection, actor: str, key: str, route: str, body_has
     return connection.execute(first).scalar()
 
 
-def find(connection: Connection, actor: str, key: str) -> Act | None:
+def find(connection: Connection, actor: str, key: str) -> RecordedRequest | None:
     """The act of this key."""
     columns = (acts.c.route, acts.c.body_hash, acts.c.status, acts.c.answer, acts.c.asked_at)
     row = connection.execute(select(*columns).where(acts.c.actor == actor, acts.c.key == key)).first()
-    return Act(row.route, row.body_hash, row.status, row.answer, row.asked_at.astimezone(UTC)) if row else None
+    return (
+        RecordedRequest(row.route, row.body_hash, row.status, row.answer, row.asked_at.astimezone(UTC)) if row else None
+    )
 
 
 def finish(connection: Connection, act_id: int, status: int, answer: str) -> None:

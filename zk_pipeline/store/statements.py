@@ -30,7 +30,7 @@ from zk_pipeline.domain.statement_rows import (
     StatementLine,
 )
 from zk_pipeline.store import invoices, sweeps
-from zk_pipeline.store.connectors import Addresses
+from zk_pipeline.store.connectors import ActiveConnectors
 
 # Queries on the single rows of a statement: time sheets with their tickets, and what was adjusted or credited.
 #
@@ -156,7 +156,7 @@ _ADJUSTMENTS = text(
 _ANY_MARKER = re.compile(r"\s*\[zk-[a-z0-9-]+-[a-z0-9]+\]")
 
 
-def read_items(connection: Connection, names: Addresses, month: date, zone: ZoneInfo) -> list[StatementItem]:
+def read_items(connection: Connection, names: ActiveConnectors, month: date, zone: ZoneInfo) -> list[StatementItem]:
     """The time sheets of the month's bookings, and what else lies between its first instant and its last."""
     last = last_day(month)
     window = days_window(month, last, zone)
@@ -183,7 +183,7 @@ def beside(rows: Iterable[StatementItem]) -> list[OtherTime]:
     return [OtherTime(customer, origin, *sums) for (customer, origin), sums in found.items()]
 
 
-def adjustments(connection: Connection, names: Addresses, month: date) -> list[AdjustmentLine]:
+def adjustments(connection: Connection, names: ActiveConnectors, month: date) -> list[AdjustmentLine]:
     """What is credited in the month, and what was adjusted or credited elsewhere of its bookings.
 
     What was adjusted in the month with a time sheet is among its items.
@@ -346,7 +346,7 @@ _MADE = text("SELECT to_regclass('marts.statement_lines') IS NOT NULL")
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class StatementRows:
     """What a statement is made of."""
 
     lines: list[StatementLine]
@@ -372,7 +372,7 @@ def booked_days(connection: Connection) -> tuple[date, date] | None:
     return None if first is None else (first, last)
 
 
-def rows(connection: Connection, names: Addresses, month: date, zone: ZoneInfo) -> Rows:
+def rows(connection: Connection, names: ActiveConnectors, month: date, zone: ZoneInfo) -> StatementRows:
     """All rows of a month of the business zone."""
     within = {"month": month, "last": last_day(month)}
     lines = [
@@ -381,7 +381,7 @@ def rows(connection: Connection, names: Addresses, month: date, zone: ZoneInfo) 
     ]
     items = read_items(connection, names, month, zone)
     window = days_window(month, last_day(month), zone)
-    return Rows(
+    return StatementRows(
         lines=lines,
         days=[
             DayMinutes(_customer(row), row.entry_date, _exact(row.zammad), _exact(row.kimai))
@@ -401,7 +401,7 @@ def rows(connection: Connection, names: Addresses, month: date, zone: ZoneInfo) 
     )
 
 
-def readings(connection: Connection, names: Addresses, month: date, zone: ZoneInfo) -> Readings:
+def readings(connection: Connection, names: ActiveConnectors, month: date, zone: ZoneInfo) -> Readings:
     """When each side was last read for the days of a month, and when invoices were."""
     last, known = last_day(month), invoices.load(connection, names.target)
     return Readings(

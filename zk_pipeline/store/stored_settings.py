@@ -71,7 +71,7 @@ _MOVES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedSettings:
     """One version of the settings: each value as text, by the name of its field."""
 
     id: int
@@ -87,10 +87,10 @@ class StoredBooking:
     work_day: date
 
 
-def latest(connection: Connection) -> Recorded | None:
+def latest(connection: Connection) -> RecordedSettings | None:
     """The settings that are recorded now, if any are."""
     row = connection.execute(select(decided_settings).order_by(decided_settings.c.id.desc()).limit(1)).first()
-    return Recorded(row.id, row.value) if row else None
+    return RecordedSettings(row.id, row.value) if row else None
 
 
 def every(connection: Connection) -> dict[int, Mapping[str, str]]:

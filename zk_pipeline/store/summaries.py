@@ -23,7 +23,7 @@ approval, writing is off, or the run says why.
 """
 
 
-class Span(NamedTuple):
+class DayRange(NamedTuple):
     """Days, both included."""
 
     first: date
@@ -56,7 +56,7 @@ class Summary:
         )
 
 
-class Waiting(NamedTuple):
+class WaitingEntries(NamedTuple):
     """What waits for a person for one reason."""
 
     reason: str
@@ -65,17 +65,17 @@ class Waiting(NamedTuple):
     example: str
 
 
-def by_agent(connection: Connection, target: str, span: Span, run_ids: Sequence[str]) -> list[Summary]:
+def by_agent(connection: Connection, target: str, span: DayRange, run_ids: Sequence[str]) -> list[Summary]:
     """One row for each agent, by name; `run_ids` are the runs whose writes count as created or updated."""
     return _summaries(connection, target, span, run_ids, "user_name")
 
 
-def by_customer(connection: Connection, target: str, span: Span, run_ids: Sequence[str]) -> list[Summary]:
+def by_customer(connection: Connection, target: str, span: DayRange, run_ids: Sequence[str]) -> list[Summary]:
     """One row for each organization, by name; bookings without one stand together."""
     return _summaries(connection, target, span, run_ids, "organization_name")
 
 
-def waiting_by_reason(connection: Connection, target: str, span: Span) -> list[Waiting]:
+def waiting_by_reason(connection: Connection, target: str, span: DayRange) -> list[WaitingEntries]:
     """Open conflicts by reason, with the sentence that most of them have."""
     query = text(
         """
@@ -90,7 +90,7 @@ def waiting_by_reason(connection: Connection, target: str, span: Span) -> list[W
         """
     )
     rows = connection.execute(query, {"target": target, "first": span.first, "last": span.last})
-    return [Waiting(row.reason, row.entries, row.minutes, row.example) for row in rows]
+    return [WaitingEntries(row.reason, row.entries, row.minutes, row.example) for row in rows]
 
 
 def outcomes(connection: Connection, target: str, days: Collection[date], run_ids: Collection[str]) -> dict[str, int]:
@@ -106,7 +106,7 @@ def outcomes(connection: Connection, target: str, days: Collection[date], run_id
 def _summaries(
     connection: Connection,
     target: str,
-    span: Span,
+    span: DayRange,
     run_ids: Sequence[str],
     column: Literal["user_name", "organization_name"],
 ) -> list[Summary]:

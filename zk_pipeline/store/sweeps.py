@@ -53,9 +53,9 @@ def begin_sweep(connection: Connection, connector: str, subject: str, window: Wi
     return connection.execute(insert(sweeps).values(values).returning(sweeps.c.id)).scalar_one()
 
 
-def end_sweep(connection: Connection, sweep_id: int, certificate: Mapping[str, Any]) -> None:
-    """Record the certificate of a read that came to its end; a sweep without it counts as incomplete."""
-    values = {**certificate, "ended_at": func.now()}
+def end_sweep(connection: Connection, sweep_id: int, report: Mapping[str, Any]) -> None:
+    """Record the report of a read that came to its end; a sweep without it counts as incomplete."""
+    values = {**report, "ended_at": func.now()}
     connection.execute(update(sweeps).where(sweeps.c.id == sweep_id).values(values))
 
 

@@ -24,7 +24,7 @@ from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.store import audit, connectors, deliveries
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.database import Database
-from zk_pipeline.store.deliveries import Delivery
+from zk_pipeline.store.deliveries import WebhookDelivery
 from zk_pipeline.web.errors import OUTAGES, ProblemError, outage_line
 from zk_pipeline.web.limits import (
     BodyBudget,
@@ -57,7 +57,7 @@ class UnknownConnectorError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    delivery: Delivery
+    delivery: WebhookDelivery
     stored: asyncio.Future[None]
 
 
@@ -75,7 +75,7 @@ class Batches:
         """Let a batch that is being written finish."""
         self._thread.shutdown()
 
-    async def store(self, delivery: Delivery) -> None:
+    async def store(self, delivery: WebhookDelivery) -> None:
         """Return once the delivery is committed. Its connector may be given by name or by id.
 
         Raises `UnknownConnectorError`, or `NotStoredError` when the database or the queue does not take it.
@@ -116,7 +116,7 @@ class Batches:
             for waiting in batch:
                 _answer(waiting, NotStoredError())
 
-    def _commit(self, wanted: Sequence[Delivery]) -> dict[str, str]:
+    def _commit(self, wanted: Sequence[WebhookDelivery]) -> dict[str, str]:
         """Store the deliveries of known connectors; returns those by what a sender may call them."""
         with self._database.transaction() as connection:
             known = connectors.source_names(connection)
@@ -266,7 +266,7 @@ class Intake:
                 with self._memory.share() as share:
                     body = await self._read(request, share)
                     self._check_origin(request, body)
-                    await self._store(Delivery(connector, delivery_id(request, body), ticket_id(body), body))
+                    await self._store(WebhookDelivery(connector, delivery_id(request, body), ticket_id(body), body))
             except RefusedError as refused:
                 self._rejections.count(connector, refused.reason)
                 tracing.note({"http.response.status_code": refused.status, "zk.refused": refused.reason})
@@ -309,7 +309,7 @@ class Intake:
             )
             raise RefusedError(Reason.SIGNATURE, 401, detail)
 
-    async def _store(self, delivery: Delivery) -> None:
+    async def _store(self, delivery: WebhookDelivery) -> None:
         try:
             await self._batches.store(delivery)
         except UnknownConnectorError:
@@ -323,7 +323,7 @@ class Intake:
 
 
 def delivery_id(request: Request, body: bytes) -> str:
-    """What tells a repeated delivery: `X-Zammad-Delivery`, or a hash of the body where that cannot be used."""
+    """What tells a repeated delivery: `X-Zammad-WebhookDelivery`, or a hash of the body where that cannot be used."""
     given = request.headers.get("x-zammad-delivery", "")
     return given if _USABLE_ID.fullmatch(given) else f"sha256:{hashlib.sha256(body).hexdigest()}"
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from zk_pipeline.connectors.answer import Answer, Call, Row, parsed
+from zk_pipeline.connectors.answer import ApiResponse, Call, RowReader, parsed
 from zk_pipeline.connectors.errors import ProtocolError
 
 
-def row(*, writes: bool = False, **fields: Any) -> Row:
+def row(*, writes: bool = False, **fields: Any) -> RowReader:
     call = Call("Thing", "POST" if writes else "GET", "/api/thing", writes=writes)
-    return Answer(call, 200, fields, {}).row("thing")
+    return ApiResponse(call, 200, fields, {}).row("thing")
 
 
 def test_a_field_that_is_missing_is_named() -> None:
@@ -76,18 +76,18 @@ def test_a_date_may_carry_a_time() -> None:
 @pytest.mark.parametrize("data", [None, {}, "text", 1])
 def test_a_list_that_is_none_is_a_protocol_error(data: Any) -> None:
     with pytest.raises(ProtocolError, match="A list of thing rows was expected"):
-        Answer(Call("Thing", "GET", "/api/thing"), 200, data, {}).rows("thing")
+        ApiResponse(Call("Thing", "GET", "/api/thing"), 200, data, {}).rows("thing")
 
 
 def test_a_list_of_something_else_is_a_protocol_error() -> None:
     with pytest.raises(ProtocolError, match="expected as an object, but a whole number came"):
-        Answer(Call("Thing", "GET", "/api/thing"), 200, [1], {}).rows("thing")
+        ApiResponse(Call("Thing", "GET", "/api/thing"), 200, [1], {}).rows("thing")
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-Total-Count": "many"}, {"X-Total-Count": "-1"}])
 def test_a_count_that_is_missing_or_no_number_is_a_protocol_error(headers: dict[str, str]) -> None:
     with pytest.raises(ProtocolError, match="X-Total-Count"):
-        Answer(Call("Thing", "GET", "/api/thing"), 200, [], headers).header_number("X-Total-Count")
+        ApiResponse(Call("Thing", "GET", "/api/thing"), 200, [], headers).header_number("X-Total-Count")
 
 
 @pytest.mark.parametrize(

@@ -187,8 +187,8 @@ def test_a_retry_after_of_more_than_a_minute_is_not_waited_for_in_place(
     with pytest.raises(RateLimitedError) as caught:
         client.get(THING)
     assert (caught.value.retry_after, pauses.seconds) == (600.0, [])
-    assert client.standing is not None
-    assert client.standing.wait == 600.0
+    assert client.system_state is not None
+    assert client.system_state.wait == 600.0
 
 
 STANDINGS = {
@@ -214,11 +214,11 @@ def test_the_last_request_tells_whether_the_system_answers(
     control.add_fault(**fault, path=THING, times=1)
     with pytest.raises(ConnectorError):
         client.write(method, THING, {}) if method == "POST" else client.get(THING)
-    assert client.standing is not None
-    assert (client.standing.problem == "") is answers
-    assert client.standing.refused is (fault.get("status") == 401)
+    assert client.system_state is not None
+    assert (client.system_state.problem == "") is answers
+    assert client.system_state.refused is (fault.get("status") == 401)
     client.get(THING)
-    assert client.standing.problem == ""
+    assert client.system_state.problem == ""
 
 
 def test_an_unreadable_retry_after_is_as_good_as_none(

@@ -54,8 +54,8 @@ class TestFetch:
         ids = add(kimai, office, *(DAY + timedelta(minutes=minute) for minute in range(5200)))
         sweep = target.fetch(Window(DAY, DAY + timedelta(minutes=5100)))
         assert ids_of(sweep) == ids[:5100]
-        assert sweep.certificate.complete
-        assert sweep.certificate.pages == 11
+        assert sweep.report.complete
+        assert sweep.report.pages == 11
         assert target.requests.reads == 11 + 1  # and the account, once
 
     @pytest.mark.parametrize(("others", "requests"), [(True, 3), (False, 5)])
@@ -96,7 +96,7 @@ class TestFetch:
         sweep = target.fetch(hours(0, 1))
         first, parked = rows_of(sweep)
         assert (first.id, first.faults, parked.id, list(parked.faults)) == (sound["id"], {}, other["id"], [field])
-        assert sweep.certificate.complete
+        assert sweep.report.complete
         if field == "description":
             assert [row.id for row in target.find("[zk-zammad-6]")] == [other["id"]], "Kimai found it, so it may be it"
 
@@ -147,7 +147,7 @@ class TestFetch:
         (made,) = add(kimai, office, DAY, description="[m-1]")
         empty = target.fetch(hours(2, 3))
         assert rows_of(empty) == []
-        assert empty.certificate.complete
+        assert empty.report.complete
         kimai.configure({"permissions": {"ROLE_SUPER_ADMIN": {"view_other_timesheet": False}}})
         target.fetch_directory()
         with pytest.raises(PermissionDeniedError, match="view_other_timesheet"):
@@ -164,7 +164,7 @@ class TestFetch:
         add(kimai, office, DAY)
         sweep = connect_kimai("bob-token").fetch(hours(0, 1))
         assert len(rows_of(sweep)) == 1
-        assert sweep.certificate.complete
+        assert sweep.report.complete
 
     def test_an_account_in_an_unknown_zone_is_told_what_to_do(
         self, target: KimaiConnector, kimai_control: SandboxControl
@@ -204,20 +204,20 @@ class TestMovingPages:
         app = Meddling(kimai.app(), act, times)
         with ServerThread(app) as server, KimaiConnector(Endpoint("kimai", server.url, TOKEN)) as target:
             sweep = target.fetch(hours(0, 24))
-            return ids_of(sweep), sweep.certificate, target.requests.reads
+            return ids_of(sweep), sweep.report, target.requests.reads
 
     def test_a_row_deleted_during_the_read_makes_it_start_anew(self, kimai: KimaiServer, ids: list[int]) -> None:
-        rows, certificate, reads = self.sweep(kimai, lambda: kimai.kimai.timesheets.remove(ids[0]), 1)
+        rows, report, reads = self.sweep(kimai, lambda: kimai.kimai.timesheets.remove(ids[0]), 1)
         assert rows == ids[1:]
-        assert certificate.complete
+        assert report.complete
         assert reads == 1 + 2 + 3  # the account, two pages in vain, three
 
     def test_a_row_created_during_the_read_makes_it_start_anew(
         self, kimai: KimaiServer, office: Office, ids: list[int]
     ) -> None:
-        rows, certificate, _ = self.sweep(kimai, lambda: add(kimai, office, DAY), 1)
+        rows, report, _ = self.sweep(kimai, lambda: add(kimai, office, DAY), 1)
         assert rows == [*ids, ids[-1] + 1]
-        assert certificate.complete
+        assert report.complete
 
     def test_a_row_that_came_twice_under_one_total_makes_it_start_anew(
         self, kimai: KimaiServer, office: Office
@@ -231,25 +231,25 @@ class TestMovingPages:
             table.put(replace(table.rows[moved], begin=begin, end=begin + 900))
             table.remove(ids[-1])
 
-        rows, certificate, reads = self.sweep(kimai, swap, 1)
+        rows, report, reads = self.sweep(kimai, swap, 1)
         assert rows == [moved, *ids[:-1]]
-        assert certificate.complete
+        assert report.complete
         assert reads == 1 + 3 + 3
 
     def test_rows_that_never_stand_still_leave_no_proof(self, kimai: KimaiServer, ids: list[int]) -> None:
         left = iter(ids)
-        _, certificate, _ = self.sweep(kimai, lambda: kimai.kimai.timesheets.remove(next(left)), 2)
-        assert not certificate.complete
-        assert "went from 1199 to 1198" in certificate.reason
+        _, report, _ = self.sweep(kimai, lambda: kimai.kimai.timesheets.remove(next(left)), 2)
+        assert not report.complete
+        assert "went from 1199 to 1198" in report.reason
 
     def test_a_page_that_vanished_is_a_doubt_and_no_error(self, kimai: KimaiServer, ids: list[int]) -> None:
         def clear() -> None:
             for timesheet_id in ids[100:]:
                 kimai.kimai.timesheets.remove(timesheet_id)
 
-        rows, certificate, _ = self.sweep(kimai, clear, 1)
+        rows, report, _ = self.sweep(kimai, clear, 1)
         assert rows == ids[:100]
-        assert certificate.complete
+        assert report.complete
 
     def test_a_search_that_may_have_missed_a_row_is_an_error(self, kimai: KimaiServer, ids: list[int]) -> None:
         left = iter(ids)

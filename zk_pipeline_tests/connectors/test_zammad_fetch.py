@@ -79,15 +79,15 @@ def test_a_window_is_read_whole_within_its_bound_of_requests(
     expected = many[max(start, 0) : max(end, 0)]
     sweep = source.fetch(minutes(start, end))
     assert ids_of(sweep) == expected
-    assert sweep.certificate.complete
-    assert sweep.certificate.rows_before == min(max(start, 0), MANY)
+    assert sweep.report.complete
+    assert sweep.report.rows_before == min(max(start, 0), MANY)
     assert source.requests.reads <= log2(MANY) + len(expected) / 1000 + 4
 
 
 def test_more_than_5000_rows_cost_a_page_each_thousand(source: ZammadConnector, many: list[int]) -> None:
     sweep = source.fetch(minutes(500, 6500))
     assert ids_of(sweep) == many[500:6500]
-    assert sweep.certificate.pages == 7
+    assert sweep.report.pages == 7
     assert source.requests.reads <= 7 + 3 + 2  # pages, probes among eight pages, totals
 
 
@@ -95,7 +95,7 @@ def test_a_good_hint_saves_the_search(source: ZammadConnector, many: list[int]) 
     first = source.fetch(minutes(4100, 4200))
     rows_of(first)
     before = source.requests.reads
-    again = source.fetch(minutes(4100, 4200), hint=first.certificate.rows_before)
+    again = source.fetch(minutes(4100, 4200), hint=first.report.rows_before)
     assert ids_of(again) == many[4100:4200]
     assert source.requests.reads - before == 2  # one total, one page
 
@@ -104,7 +104,7 @@ def test_a_good_hint_saves_the_search(source: ZammadConnector, many: list[int]) 
 def test_a_wrong_hint_costs_a_page_and_no_row(source: ZammadConnector, many: list[int], hint: int) -> None:
     sweep = source.fetch(minutes(3000, 4000), hint=hint)
     assert ids_of(sweep) == many[3000:4000]
-    assert sweep.certificate.complete
+    assert sweep.report.complete
     assert source.requests.reads <= log2(MANY) + 1 + 4
 
 
@@ -112,7 +112,7 @@ def test_rows_of_the_same_moment_across_pages_are_all_read(source: ZammadConnect
     ids = book(zammad, 2500, at=lambda number: minute(0 if number < 600 else 1 if number < 2200 else 2))
     sweep = source.fetch(minutes(1, 2))
     assert ids_of(sweep) == ids[600:2200]
-    assert sweep.certificate.rows_before == 600
+    assert sweep.report.rows_before == 600
 
 
 def test_late_bookings_with_early_dates_are_read_in_their_window(source: ZammadConnector, zammad: ZammadServer) -> None:
@@ -125,13 +125,13 @@ def test_a_window_in_one_page_asks_for_the_total_once(source: ZammadConnector, z
     sweep = source.fetch(minutes(0, 60))
     rows_of(sweep)
     assert source.requests.reads == 2
-    assert sweep.certificate.total_before == sweep.certificate.total_after == 20
+    assert sweep.report.total_before == sweep.report.total_after == 20
 
 
 def test_an_empty_zammad_costs_one_request(source: ZammadConnector) -> None:
     sweep = source.fetch(minutes(0, 60))
     assert rows_of(sweep) == []
-    assert sweep.certificate.complete
+    assert sweep.report.complete
     assert source.requests.reads == 1
 
 
@@ -140,7 +140,7 @@ def test_a_type_edit_moves_the_high_water_mark(source: ZammadConnector, zammad: 
     zammad.edit(ids[0], minute(500), type_id=zammad.add_type("Remote"))
     sweep = source.fetch(minutes(0, 60))
     rows_of(sweep)
-    assert sweep.certificate.high_water == minute(500)
+    assert sweep.report.high_water == minute(500)
 
 
 @pytest.mark.parametrize("change", ["booked", "deleted"])
@@ -155,9 +155,9 @@ def test_a_sweep_during_which_the_total_moved_is_not_complete(
     else:
         zammad.delete(many[10])
     seen += [row.id for page in pages for row in page]
-    assert not sweep.certificate.complete
-    assert f"from {MANY} to" in sweep.certificate.reason
-    assert sweep.certificate.total_after == MANY + (1 if change == "booked" else -1)
+    assert not sweep.report.complete
+    assert f"from {MANY} to" in sweep.report.reason
+    assert sweep.report.total_after == MANY + (1 if change == "booked" else -1)
     assert len(seen) == len(set(seen)) >= 4999
 
 
@@ -171,8 +171,8 @@ def test_a_row_that_comes_twice_is_kept_once_and_spoils_the_proof(
     zammad.delete(many[-1])
     seen += [row.id for page in pages for row in page]
     assert seen == many[:5000]
-    assert sweep.certificate.total_before == sweep.certificate.total_after
-    assert not sweep.certificate.complete
+    assert sweep.report.total_before == sweep.report.total_after
+    assert not sweep.report.complete
 
 
 class DeletingList(FlatList):
@@ -198,7 +198,7 @@ def test_rows_that_move_forward_during_the_search_are_not_missed(
     flat = DeletingList(http, zammad, many[:600])
     sweep = Sweep(lambda: WindowSweep(flat, minutes(4200, 4300), None).run())
     assert ids_of(sweep) == many[4200:4300]
-    assert not sweep.certificate.complete
+    assert not sweep.report.complete
     http.close()
 
 
@@ -224,7 +224,7 @@ def test_a_server_with_smaller_pages_is_read_whole(zammad: ZammadServer, many: l
     with ServerThread(altered(zammad.app(), capped)) as server, ZammadConnector(endpoint_of(server.url)) as source:
         sweep = source.fetch(minutes(4100, 6000))
         assert ids_of(sweep) == many[4100:6000]
-        assert sweep.certificate.complete
+        assert sweep.report.complete
         assert source.requests.reads <= log2(MANY) + 1900 / 300 + 6
         last = source.fetch(minutes(MANY - 10, MANY + 10))
         assert ids_of(last) == many[-10:]
@@ -237,7 +237,7 @@ def test_a_server_that_ignores_the_page_ends_the_sweep_without_proof(zammad: Zam
     with ServerThread(altered(zammad.app(), first_page)) as server, ZammadConnector(endpoint_of(server.url)) as source:
         sweep = source.fetch(minutes(0, MANY))
         assert ids_of(sweep) == many[:1000]
-        assert sweep.certificate.reason == "a page came twice"
+        assert sweep.report.reason == "a page came twice"
 
 
 def test_a_server_that_ignores_the_sorting_gives_no_proof(zammad: ZammadServer) -> None:
@@ -248,8 +248,8 @@ def test_a_server_that_ignores_the_sorting_gives_no_proof(zammad: ZammadServer) 
     with ServerThread(altered(zammad.app(), unsorted)) as server, ZammadConnector(endpoint_of(server.url)) as source:
         sweep = source.fetch(minutes(-50, 1))
         rows_of(sweep)
-        assert not sweep.certificate.complete
-        assert "sorted" in sweep.certificate.reason
+        assert not sweep.report.complete
+        assert "sorted" in sweep.report.reason
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def test_a_page_that_fails_raises_and_leaves_no_certificate(
     with pytest.raises(kind):
         list(pages)
     with pytest.raises(RuntimeError):
-        _ = sweep.certificate
+        _ = sweep.report
 
 
 def test_a_row_without_its_number_is_a_protocol_error_that_names_the_field(
@@ -333,8 +333,8 @@ def test_a_row_without_id_is_passed_over_and_nothing_counts_as_gone(
     zammad_control.add_fault("respond", path=LIST, status=200, skip=1, text=json.dumps([WHOLE, {**WHOLE, "id": None}]))
     sweep = source.fetch(minutes(-1, 60))
     assert ids_of(sweep) == [4711]
-    assert not sweep.certificate.complete
-    assert "id cannot be read" in sweep.certificate.reason
+    assert not sweep.report.complete
+    assert "id cannot be read" in sweep.report.reason
 
 
 def test_the_bookings_hold_what_zammad_sent(source: ZammadConnector, zammad: ZammadServer) -> None:

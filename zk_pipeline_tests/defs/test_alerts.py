@@ -10,7 +10,7 @@ from dagster._core.test_utils import create_run_for_test
 
 from zk_pipeline.cli.syncing import SyncFailedError
 from zk_pipeline.defs.resources import ZkResource
-from zk_pipeline.defs.run_history import report_of
+from zk_pipeline.defs.run_history import failure_report
 from zk_pipeline.defs.sensors import alerts, failed_runs
 from zk_pipeline.operate import runs
 from zk_pipeline.operate.overview import ChangeMark, change_mark
@@ -312,4 +312,4 @@ def test_a_report_names_the_bad_days_of_a_range_alone(watchman: Watchman) -> Non
     )
     events = result.all_events
     steps = [event for event in events if event.is_step_failure]
-    assert [str(day) for day in report_of(result.dagster_run, events[-1], steps).days] == ["2025-10-07"]
+    assert [str(day) for day in failure_report(result.dagster_run, events[-1], steps).days] == ["2025-10-07"]

@@ -19,7 +19,7 @@ from zk_pipeline.stages.read_source import extract_bookings
 from zk_pipeline.stages.source_changes import ChangeFeed
 from zk_pipeline.stages.target_changes import TargetFeed
 from zk_pipeline.store import day_requests, deliveries, request_log
-from zk_pipeline.store.deliveries import Delivery
+from zk_pipeline.store.deliveries import WebhookDelivery
 from zk_pipeline_tests.defs.world import MONDAY, ZONE, World, at
 
 pytestmark = pytest.mark.dagster
@@ -176,7 +176,7 @@ def test_bookings_that_appear_with_old_times_are_found_when_their_ticket_moves(w
     desk.book(15, at("10:00", MONDAY + timedelta(days=1)), ticket="globex")
     desk.server.state.tickets[desk.tickets["globex"]].updated_at = long_ago
     with watcher.world.environment.runtime.database.transaction() as connection:
-        deliveries.save(connection, [Delivery("zammad", "hint", desk.tickets["globex"], b"{}")])
+        deliveries.save(connection, [WebhookDelivery("zammad", "hint", desk.tickets["globex"], b"{}")])
     assert watcher.tick() == (MONDAY + timedelta(days=1),)
 
 
@@ -213,7 +213,7 @@ def test_another_customer_of_a_ticket_asks_for_all_its_days(watcher: Watcher) ->
     assert watcher.ticks(2 * MINUTE) == set(), "once"
     desk.server.reassign(desk.tickets["acme"], organization_id=None)
     with watcher.world.environment.runtime.database.transaction() as connection:
-        deliveries.save(connection, [Delivery("zammad", "hint", desk.tickets["acme"], b"{}")])
+        deliveries.save(connection, [WebhookDelivery("zammad", "hint", desk.tickets["acme"], b"{}")])
     assert watcher.tick() == tuple(days), "by a webhook"
     # A sync of some days that is first to see it, such as that of the deep check, asks for the others.
     watcher.world.execute("UPDATE sync.day_requests SET claimed_by_run = 'run'")

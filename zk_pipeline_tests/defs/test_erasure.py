@@ -24,7 +24,7 @@ from zk_pipeline.privacy.queries import columns
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import audit, deliveries, periods
 from zk_pipeline.store.audit import AuditEvent
-from zk_pipeline.store.deliveries import Delivery
+from zk_pipeline.store.deliveries import WebhookDelivery
 from zk_pipeline_tests.defs.world import World, at
 
 EMAIL, NAME = "anna@example.com", "Anna Lüdenscheid"
@@ -49,7 +49,7 @@ def note(world: World) -> None:
     """A webhook, a mapping and its event name her, and she may sign in."""
     body = json.dumps({"ticket": {"id": 1}, "owner": {"email": EMAIL, "name": NAME}}, ensure_ascii=False)
     with world.environment.runtime.database.transaction() as connection:
-        deliveries.save(connection, [Delivery("zammad", "1", 1, body.encode())])
+        deliveries.save(connection, [WebhookDelivery("zammad", "1", 1, body.encode())])
         audit.append(connection, [AuditEvent("mapping.set", "user:1", "mapping:user", {"after": {"email": EMAIL}})])
     world.execute("INSERT INTO sync.user_mappings (email, kimai_user_id) VALUES (:email, 2)", email=EMAIL)
     for number, email, name in ((1, EMAIL, NAME), (2, "boss@example.com", "Boss")):

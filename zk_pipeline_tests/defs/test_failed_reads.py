@@ -11,7 +11,7 @@ from zk_pipeline.cli.syncing import SyncFailedError
 from zk_pipeline.pipeline import DaysFailedError, Pipeline
 from zk_pipeline.runtime.environment import prepared
 from zk_pipeline.runtime.settings import load_settings
-from zk_pipeline.stages.systems import Run, open_systems
+from zk_pipeline.stages.systems import RunContext, open_systems
 from zk_pipeline_tests.defs.conftest import Databases, open_desk, open_office, open_world, set_surroundings
 from zk_pipeline_tests.defs.world import MONDAY, Desk, Office, World
 
@@ -37,7 +37,7 @@ def settled(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> I
 
 def stage(world: World, name: str, *days: date) -> Mapping[date, Any]:
     """One stage of the pipeline alone over some days, as Dagster's UI materializes one asset."""
-    run = Run("by-hand", (days[0], days[-1]), by_person=True)
+    run = RunContext("by-hand", (days[0], days[-1]), by_person=True)
     with open_systems(world.environment.runtime, run) as systems:
         return getattr(Pipeline(systems, run, days, logging.getLogger(__name__)), name)()
 

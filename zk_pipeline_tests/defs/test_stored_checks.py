@@ -46,7 +46,7 @@ def test_all_are_green_after_a_run(world: World) -> None:
 
 
 def sweep(world: World, moment: datetime, *, complete: bool) -> None:
-    """The certificate of a read of Monday."""
+    """The report of a read of Monday."""
     world.execute(
         "INSERT INTO sync.sweeps (connector, subject, window_start, window_end, complete, reason, run_id, started_at) "
         "VALUES ('zammad', 'time_accountings', :start, :end, :complete, 'Its totals moved.', 'run', :at)",

@@ -8,9 +8,9 @@ from zk_pipeline.billing import periods
 from zk_pipeline.cli.syncing import SyncFailedError
 from zk_pipeline.defs.jobs import TagReport
 from zk_pipeline.domain.undo import UndoReport
-from zk_pipeline.stages.push.tagging import MonthOpenError, Tagged, Tagging
+from zk_pipeline.stages.push.tagging import BilledTagger, MonthOpenError, TagResult
 from zk_pipeline.store import periods as store
-from zk_pipeline.store.ledger import Bound
+from zk_pipeline.store.ledger import BoundTimesheet
 from zk_pipeline_tests.defs.asking import tag, undo
 from zk_pipeline_tests.defs.billing import ADMIN, Books
 from zk_pipeline_tests.defs.world import MONDAY, ZONE, World, at
@@ -74,8 +74,8 @@ def test_a_month_that_is_opened_while_it_is_tagged_is_tagged_no_further(books: B
     world.sync(MONDAY, tuesday)
     books.close()
 
-    class Interrupted(Tagging):
-        def _tag(self, sheet: Bound, tag: str, done: Tagged) -> None:
+    class Interrupted(BilledTagger):
+        def _tag(self, sheet: BoundTimesheet, tag: str, done: TagResult) -> None:
             super()._tag(sheet, tag, done)
             with runtime.database.transaction() as connection:
                 store.reopen(connection, MONDAY.replace(day=1), actor=ADMIN.name, reason="a mistake")
@@ -94,7 +94,7 @@ def test_a_time_sheet_on_which_kimai_always_fails_is_left_and_the_others_are_tag
     path = f"/api/timesheets/{world.office.sheet(broken).id}$"
     world.office.control.add_fault("respond", method="PATCH", path=path, status=500)
     with runtime.target() as target:
-        tagged = Tagging(runtime.database, target, ZONE, "run").carry_out(MONDAY.replace(day=1))
+        tagged = BilledTagger(runtime.database, target, ZONE, "run").carry_out(MONDAY.replace(day=1))
     assert (tagged.tagged, len(tagged.left)) == (1, 1)
     assert "answered 500" in tagged.left[0]
     assert "billed:2025-10" in tags_of(world, world.office.sheet(good))

@@ -12,7 +12,7 @@ import pytest
 
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.store import deliveries
-from zk_pipeline.store.deliveries import Delivery
+from zk_pipeline.store.deliveries import WebhookDelivery
 from zk_pipeline_tests.defs.world import MONDAY, ZONE, World, at
 
 TUESDAY = MONDAY + timedelta(days=1)
@@ -80,8 +80,8 @@ class Watch:
         with self.world.environment.runtime.database.transaction() as connection:
             deliveries.save(connection, [self.delivery(ticket) for ticket in tickets])
 
-    def delivery(self, ticket: int) -> Delivery:
-        return Delivery("zammad", f"delivery-{next(self.numbers)}", ticket, b"{}")
+    def delivery(self, ticket: int) -> WebhookDelivery:
+        return WebhookDelivery("zammad", f"delivery-{next(self.numbers)}", ticket, b"{}")
 
     def let_poll(self) -> None:
         """Let the time between two polls pass."""

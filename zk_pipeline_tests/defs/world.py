@@ -19,7 +19,7 @@ from zk_pipeline.domain.markers import marked_ids
 from zk_pipeline.pipeline import SYSTEM_ERRORS, DaysFailedError, Pipeline
 from zk_pipeline.runtime.environment import Environment
 from zk_pipeline.runtime.settings import load_settings
-from zk_pipeline.stages.systems import Run, open_systems
+from zk_pipeline.stages.systems import RunContext, open_systems
 from zk_pipeline.store import conflicts
 from zk_pipeline.store.tables import pushes
 from zk_pipeline_tests.defs.asking import ANNA
@@ -182,7 +182,7 @@ class World:
 
     def _run_without_dagster(self, first: date, last: date, *, push: bool, overrides_limits: bool) -> Ran:
         """The pipeline as a run of Dagster calls it, with the settings as the environment has them now."""
-        run = Run(str(uuid4()), (first, last), by_person=True, at_once=True, overrides_limits=overrides_limits)
+        run = RunContext(str(uuid4()), (first, last), by_person=True, at_once=True, overrides_limits=overrides_limits)
         try:
             runtime = replace(self.environment.runtime, settings=load_settings())
             with open_systems(runtime, run) as systems:

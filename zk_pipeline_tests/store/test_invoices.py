@@ -25,7 +25,7 @@ def connection(database: Database) -> Iterator[Connection]:
 
 
 def test_a_reading_replaces_the_last_one(connection: Connection) -> None:
-    assert invoices.load(connection, "kimai") == invoices.Known((), None, "")
+    assert invoices.load(connection, "kimai") == invoices.StoredInvoices((), None, "")
     second = replace(FIRST, id=2, number="2025/002")
     invoices.save(connection, "kimai", InvoiceReading((FIRST, second)))
     invoices.save(connection, "kimai", InvoiceReading((second,)))
@@ -39,9 +39,9 @@ def test_without_a_reading_what_was_known_stays_and_the_problem_is_told(connecti
     invoices.save(connection, "kimai", InvoiceReading((FIRST,)))
     read_at = invoices.load(connection, "kimai").read_at
     invoices.save(connection, "kimai", InvoiceReading(problem="The account may not."))
-    assert invoices.load(connection, "kimai") == invoices.Known((FIRST,), read_at, "The account may not.")
+    assert invoices.load(connection, "kimai") == invoices.StoredInvoices((FIRST,), read_at, "The account may not.")
 
 
 def test_before_any_reading_succeeded_there_is_no_moment_of_one(connection: Connection) -> None:
     invoices.save(connection, "kimai", InvoiceReading(problem="The account may not."))
-    assert invoices.load(connection, "kimai") == invoices.Known((), None, "The account may not.")
+    assert invoices.load(connection, "kimai") == invoices.StoredInvoices((), None, "The account may not.")

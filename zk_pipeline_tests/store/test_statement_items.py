@@ -13,7 +13,7 @@ from sqlalchemy import Connection, insert, text
 from zk_pipeline.domain.adjustments import AdjustmentState
 from zk_pipeline.domain.statement_rows import AdjustmentLine, Origin, StatementCustomer, StatementItem
 from zk_pipeline.store import raw_tables, statements
-from zk_pipeline.store.connectors import Addresses
+from zk_pipeline.store.connectors import ActiveConnectors
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.tables import pushes
 from zk_pipeline_tests import empty_marts
@@ -21,7 +21,7 @@ from zk_pipeline_tests.credits import credited
 
 MONTH, NEXT = date(2025, 8, 1), date(2025, 9, 1)
 ZONE = ZoneInfo("Europe/Berlin")
-NAMES = Addresses("zammad", "kimai")
+NAMES = ActiveConnectors("zammad", "kimai")
 ACME = StatementCustomer("Acme", 1)
 DAY = datetime(2025, 8, 5, 8, tzinfo=UTC)
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from zk_pipeline.connectors.checks import Finding, Validation
-from zk_pipeline.connectors.contract import Changes, Endpoint, RequestCounts, SourceConnector, Sweep, SweepReport
+from zk_pipeline.connectors.contract import ChangedRows, Endpoint, RequestCounts, SourceConnector, Sweep, SweepReport
 from zk_pipeline.connectors.errors import AuthenticationError, ConnectorError, NotFoundError, ValidationFailedError
 from zk_pipeline.domain.records import (
     AccountingChange,
@@ -61,11 +61,13 @@ class CsvConnector(SourceConnector):
         """One look at the file is the whole truth of that moment, so that a hint saves nothing."""
         return Sweep(lambda: self._read(window))
 
-    def fetch_changes(self, since: datetime) -> Changes:
+    def fetch_changes(self, since: datetime) -> ChangedRows:
         """The bookings created or edited since, newest change first."""
         bookings = self._live()
         changed = [row for row in bookings if row.updated_at >= since]
-        return Changes(tuple(sorted(changed, key=lambda row: (row.updated_at, row.id), reverse=True)), len(bookings))
+        return ChangedRows(
+            tuple(sorted(changed, key=lambda row: (row.updated_at, row.id), reverse=True)), len(bookings)
+        )
 
     def fetch_of_ticket(self, ticket_id: int) -> list[TimeAccounting]:
         """The bookings on one ticket."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from zk_pipeline.connectors.answer import Answer
+from zk_pipeline.connectors.answer import ApiResponse
 from zk_pipeline.connectors.errors import NotFoundError, PermissionDeniedError, ProtocolError
 from zk_pipeline.connectors.http import HttpClient
 from zk_pipeline.connectors.kimai import reading
@@ -21,7 +21,7 @@ PLAIN_ROLES = frozenset({"ROLE_USER"})
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class CurrentUser:
     """The account that the token belongs to."""
 
     id: int
@@ -34,17 +34,17 @@ class Caller:
         return self.roles <= PLAIN_ROLES
 
 
-class Account:
+class KimaiAccount:
     """The caller and the zones of the users. Safe for use by several threads."""
 
     def __init__(self, http: HttpClient) -> None:
         self._http = http
         self._lock = threading.Lock()
-        self._caller: Caller | None = None
+        self._caller: CurrentUser | None = None
         self._zones: dict[int, str] | None = None
         self._sees_others: bool | None = None
 
-    def caller(self) -> Caller:
+    def caller(self) -> CurrentUser:
         """The account. Raises `ProtocolError` when its zone is not known on this machine."""
         with self._lock:
             if self._caller is None:
@@ -119,7 +119,7 @@ def sees_others(http: HttpClient) -> bool | None:
         return None
 
 
-def caller_in(answer: Answer) -> Caller:
+def caller_in(answer: ApiResponse) -> CurrentUser:
     """The account in an answer of `users/me`. Raises `ProtocolError` when its zone is unknown here."""
     row = answer.row("user")
     name = row.text("timezone")
@@ -130,4 +130,4 @@ def caller_in(answer: Answer) -> Caller:
             "Choose a zone such as Europe/Berlin in the account's preferences, or install the tzdata package.",
         )
     roles = row.texts("roles") if row.has("roles") else ()
-    return Caller(id=row.integer("id"), zone=zone, roles=frozenset(roles))
+    return CurrentUser(id=row.integer("id"), zone=zone, roles=frozenset(roles))

@@ -9,13 +9,13 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from zk_pipeline.connectors.answer import Answer, in_chunks
+from zk_pipeline.connectors.answer import ApiResponse, in_chunks
 from zk_pipeline.connectors.checks import Finding, Validation, version_numbers
-from zk_pipeline.connectors.contract import Endpoint, Newest, Sweep, SweepReport, TargetConnector
+from zk_pipeline.connectors.contract import Endpoint, NewestRow, Sweep, SweepReport, TargetConnector
 from zk_pipeline.connectors.errors import NotFoundError, PermissionDeniedError, UnavailableError, ValidationFailedError
 from zk_pipeline.connectors.http import HttpConnector, Params
 from zk_pipeline.connectors.kimai import reading
-from zk_pipeline.connectors.kimai.account import ALL_USERS, ME, USERS, Account
+from zk_pipeline.connectors.kimai.account import ALL_USERS, ME, USERS, KimaiAccount
 from zk_pipeline.connectors.kimai.errors import TIMESHEETS, KimaiDialect
 from zk_pipeline.connectors.kimai.masterdata import (
     CUSTOMERS,
@@ -29,8 +29,8 @@ from zk_pipeline.connectors.kimai.masterdata import (
 from zk_pipeline.connectors.kimai.reading import (
     NAIVE,
     PAGE_SIZE,
-    Reading,
     TimesheetList,
+    TimesheetReading,
     misread,
     query_span,
     read_invoices,
@@ -67,7 +67,7 @@ class KimaiConnector(HttpConnector, TargetConnector):
 
     def __init__(self, endpoint: Endpoint, *, sleep: Callable[[float], None] = time.sleep) -> None:
         super().__init__(endpoint, KimaiDialect(), sleep=sleep)
-        self._account = Account(self._http)
+        self._account = KimaiAccount(self._http)
 
     def validate(self) -> Validation:
         """Test connection, version and permissions; creates nothing (docs/kimai.md §1, §11)."""
@@ -96,11 +96,11 @@ class KimaiConnector(HttpConnector, TargetConnector):
         """What Kimai's own timestamp calls modified, by id, readable in parts."""
         return TimesheetList(self._http, _modified_after(since))
 
-    def newest(self) -> Newest:
+    def newest(self) -> NewestRow:
         """The highest id and the number of all time sheets, in one request (docs/kimai.md §2)."""
         listing = TimesheetList(self._http, {"order": "DESC"})
         row = listing.row_at(0)
-        return Newest(row.id if row else 0, listing.total, listing.answered_at)
+        return NewestRow(row.id if row else 0, listing.total, listing.answered_at)
 
     def listing(self, words: str) -> SortedListing[Timesheet]:
         """The time sheets that hold the words, by id (docs/kimai.md §2, §12)."""
@@ -269,7 +269,7 @@ class KimaiConnector(HttpConnector, TargetConnector):
         yield from in_chunks(rows, PAGE_SIZE)
         if all(row.user_id == caller.id for row in reading.rows):
             self._expect_view_of_all("Nobody else's time sheets came, and the account does not see them.")
-        yield _certificate(window, reading, len(rows), reading.doubt)
+        yield _report(window, reading, len(rows), reading.doubt)
 
     def _expect_view_of_all(self, problem: str) -> None:
         """What others booked must count: without it their time sheets could be deleted, or made a second time."""
@@ -310,7 +310,7 @@ def _modified_after(since: datetime) -> Params:
     return {"modified_after": since.astimezone(UTC).strftime(NAIVE)}
 
 
-def _certificate(window: Window, reading: Reading, rows: int, doubt: str) -> SweepReport:
+def _report(window: Window, reading: TimesheetReading, rows: int, doubt: str) -> SweepReport:
     return SweepReport(
         window=window,
         pages=reading.pages,
@@ -329,7 +329,7 @@ def _holds(description: str, marker: str) -> bool:
     return f"[{bare}]" in description or marker in description.split()
 
 
-def _check_references(answer: Answer, sent: dict[str, Any]) -> None:
+def _check_references(answer: ApiResponse, sent: dict[str, Any]) -> None:
     row = answer.row("time sheet")
     for name in ("user", "project", "activity"):
         if name in sent and row.integer(name) != sent[name]:

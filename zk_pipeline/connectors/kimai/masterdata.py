@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from zk_pipeline.connectors.answer import Row
+from zk_pipeline.connectors.answer import RowReader
 from zk_pipeline.connectors.errors import ConnectorError, NotFoundError, StillInUseError, ValidationFailedError
 from zk_pipeline.connectors.http import HttpClient, Params
 from zk_pipeline.connectors.kimai import reading
@@ -21,12 +21,12 @@ Kind = TypeVar("Kind", Customer, Project)
 
 
 @dataclass(frozen=True, slots=True)
-class Masterdata(Generic[Kind]):
+class MasterDataEndpoint(Generic[Kind]):
     """A kind of record whose number is unique in Kimai, as its name is not."""
 
     path: str
     what: str
-    parse: Callable[[Row], Kind]
+    parse: Callable[[RowReader], Kind]
     scope: Params
     permission: str
 
@@ -76,14 +76,14 @@ class Masterdata(Generic[Kind]):
             return found
 
 
-CUSTOMERS = Masterdata(
+CUSTOMERS = MasterDataEndpoint(
     path="/api/customers",
     what="customer",
     parse=reading.customer,
     scope={"visible": HIDDEN_AND_VISIBLE},
     permission="create_customer",
 )
-PROJECTS = Masterdata(
+PROJECTS = MasterDataEndpoint(
     path="/api/projects",
     what="project",
     parse=reading.project,
@@ -177,7 +177,7 @@ def remove_customer(http: HttpClient, customer_id: int, number: str) -> None:
     _delete(http, path, "delete_customer")
 
 
-def _is_there(http: HttpClient, register: Masterdata[Any], path: str, number: str) -> bool:
+def _is_there(http: HttpClient, register: MasterDataEndpoint[Any], path: str, number: str) -> bool:
     """Whether the record exists. Raises `StillInUseError` when it does not have the number that is expected."""
     try:
         row = http.get(path).row(register.what)

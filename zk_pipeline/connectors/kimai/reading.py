@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from zk_pipeline.connectors.answer import Answer, Row, http_date
+from zk_pipeline.connectors.answer import ApiResponse, RowReader, http_date
 from zk_pipeline.connectors.errors import NotFoundError, PermissionDeniedError
 from zk_pipeline.connectors.http import HttpClient, Params
 from zk_pipeline.connectors.kimai.errors import TIMESHEETS
@@ -27,7 +27,7 @@ UNKNOWN_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
 """Where a time sheet is kept whose begin cannot be read; it counts for every day."""
 
 
-def timesheet(row: Row) -> Timesheet:
+def timesheet(row: RowReader) -> Timesheet:
     """One time sheet, of which only the id must be readable. Tags are sorted: Kimai's order is not stable."""
     faults: dict[str, str] = {}
     end = row.spare(faults, "end", row.optional_instant, None)
@@ -58,7 +58,7 @@ def timesheet(row: Row) -> Timesheet:
     )
 
 
-def written(answer: Answer) -> Timesheet:
+def written(answer: ApiResponse) -> Timesheet:
     """The time sheet that a write answers with. Raises `ProtocolError` where it cannot be read."""
     row = timesheet(answer.row("time sheet"))
     if row.faults:
@@ -66,7 +66,7 @@ def written(answer: Answer) -> Timesheet:
     return row
 
 
-def user(row: Row) -> TargetUser:
+def user(row: RowReader) -> TargetUser:
     """One user; before 2.45 there is no e-mail address in the row."""
     username = row.text("username")
     return TargetUser(
@@ -79,7 +79,7 @@ def user(row: Row) -> TargetUser:
     )
 
 
-def customer(row: Row) -> Customer:
+def customer(row: RowReader) -> Customer:
     """One customer."""
     return Customer(
         id=row.integer("id"),
@@ -90,7 +90,7 @@ def customer(row: Row) -> Customer:
     )
 
 
-def invoice(row: Row) -> Invoice:
+def invoice(row: RowReader) -> Invoice:
     """One invoice; its customer comes as an object."""
     return Invoice(
         id=row.integer("id"),
@@ -107,7 +107,7 @@ def invoice(row: Row) -> Invoice:
     )
 
 
-def project(row: Row) -> Project:
+def project(row: RowReader) -> Project:
     """One project; its dates have no time of day."""
     return Project(
         id=row.integer("id"),
@@ -122,7 +122,7 @@ def project(row: Row) -> Project:
     )
 
 
-def activity(row: Row) -> Activity:
+def activity(row: RowReader) -> Activity:
     """One activity; a global one has no project."""
     return Activity(
         id=row.integer("id"),
@@ -133,7 +133,7 @@ def activity(row: Row) -> Activity:
     )
 
 
-def server(version: Row, me: Row, config: Row) -> TargetServer:
+def server(version: RowReader, me: RowReader, config: RowReader) -> TargetServer:
     """The server and the account, from its three self-descriptions (docs/kimai.md §10)."""
     return TargetServer(
         version=version.text("version"),
@@ -146,7 +146,7 @@ def server(version: Row, me: Row, config: Row) -> TargetServer:
     )
 
 
-def _number(row: Row) -> str | None:
+def _number(row: RowReader) -> str | None:
     return row.text("number") if row.has("number") else None
 
 
@@ -209,7 +209,7 @@ PAGE_SIZE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class TimesheetReading:
     """What one pass over the pages saw. `doubt` says why it may have missed rows, or is empty."""
 
     rows: list[Timesheet]
@@ -254,7 +254,7 @@ class TimesheetList:
         return [timesheet(row) for row in answer.rows("time sheet")]
 
 
-def read_timesheets(http: HttpClient, filters: Params) -> Reading:
+def read_timesheets(http: HttpClient, filters: Params) -> TimesheetReading:
     """Read the time sheets of all users that pass the filters, lowest id first.
 
     Pages are cut again for each request; when the total moves between them, all are read once more.
@@ -263,7 +263,7 @@ def read_timesheets(http: HttpClient, filters: Params) -> Reading:
     return _read_once(http, filters) if reading.doubt else reading
 
 
-def _read_once(http: HttpClient, filters: Params) -> Reading:
+def _read_once(http: HttpClient, filters: Params) -> TimesheetReading:
     # Only `id` orders rows the same way on every page in every version (docs/kimai.md §2).
     params = {"user": "all", "orderBy": "id", "order": "ASC", "size": PAGE_SIZE, **filters}
     rows: dict[int, Timesheet] = {}
@@ -291,7 +291,7 @@ def _read_once(http: HttpClient, filters: Params) -> Reading:
         number += 1
     if not doubt and len(rows) != before:
         doubt = f"{before} time sheets were announced, but {len(rows)} came"
-    return Reading([rows[key] for key in sorted(rows)], number - 1, before, after, doubt)
+    return TimesheetReading([rows[key] for key in sorted(rows)], number - 1, before, after, doubt)
 
 
 # Reading Kimai's invoices, for accounts that may, and telling why not for others (docs/kimai.md §15).

@@ -12,7 +12,15 @@ from zk_pipeline.connectors.checks import Checks, Finding, Validation, version_n
 from zk_pipeline.connectors.errors import ConnectorError, NotFoundError, ProtocolError
 from zk_pipeline.connectors.http import HttpClient, Params
 from zk_pipeline.connectors.kimai import reading
-from zk_pipeline.connectors.kimai.account import ALL_USERS, ME, USERS, Caller, allowed_actions, caller_in, sees_others
+from zk_pipeline.connectors.kimai.account import (
+    ALL_USERS,
+    ME,
+    USERS,
+    CurrentUser,
+    allowed_actions,
+    caller_in,
+    sees_others,
+)
 from zk_pipeline.connectors.kimai.errors import LOCKED_PERIOD, PROBE_FIELD, TIMESHEETS, ProbeRefusedError
 from zk_pipeline.connectors.kimai.masterdata import CUSTOMERS, PROJECTS, TAGS
 from zk_pipeline.connectors.kimai.reading import VIEW, read_invoices
@@ -111,7 +119,7 @@ def _tracking_mode(http: HttpClient, checks: Checks) -> None:
         checks.passed(subject, f"Times are recorded in the mode {mode!r}.")
 
 
-def _users(http: HttpClient, checks: Checks, caller: Caller) -> list[TargetUser]:
+def _users(http: HttpClient, checks: Checks, caller: CurrentUser) -> list[TargetUser]:
     subject = "users"
     read = checks.attempt(
         subject, lambda: http.get(USERS, ALL_USERS, needs=("view_user",)).readable("user", reading.user)
@@ -135,7 +143,7 @@ def _users(http: HttpClient, checks: Checks, caller: Caller) -> list[TargetUser]
     return users
 
 
-def _invoicers(http: HttpClient, checks: Checks, caller: Caller) -> None:
+def _invoicers(http: HttpClient, checks: Checks, caller: CurrentUser) -> None:
     """Who may invoice, as far as roles show, and lives in another zone: an invoice goes by its maker's days."""
     answer = checks.attempt("invoicing", lambda: http.get(USERS, {**ALL_USERS, "full": 1}), Level.WARN)
     rows, _ = answer.readable("user", lambda row: (reading.user(row), row.texts("roles"))) if answer else ((), ())
@@ -177,7 +185,7 @@ def _create(http: HttpClient, checks: Checks) -> None:
         checks.passed(subject, "No period is locked for the account (lockdown_override_timesheet, or no lockdown).")
 
 
-def _others(http: HttpClient, checks: Checks, caller: Caller, users: Sequence[TargetUser]) -> None:
+def _others(http: HttpClient, checks: Checks, caller: CurrentUser, users: Sequence[TargetUser]) -> None:
     """Whether the account sees and may change what others booked: told by a row of somebody else's, never by a role.
 
     `user=all` is ignored silently for those who may not see others (docs/kimai.md §2).
@@ -272,7 +280,7 @@ def _is_locked(refused: ProbeRefusedError) -> bool:
     return any(LOCKED_PERIOD in text for texts in refused.fields.values() for text in texts)
 
 
-def _unseen(http: HttpClient, checks: Checks, caller: Caller, users: Sequence[TargetUser]) -> None:
+def _unseen(http: HttpClient, checks: Checks, caller: CurrentUser, users: Sequence[TargetUser]) -> None:
     """Nobody else's time sheet came: the account may not see them, or there is none."""
     remedy = (
         "Give a role of the account the permissions view_other_timesheet, view_all_data, edit_other_timesheet, "

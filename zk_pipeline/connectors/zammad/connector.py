@@ -8,14 +8,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from zk_pipeline.connectors.answer import Row, at_once, in_chunks
+from zk_pipeline.connectors.answer import RowReader, in_chunks, run_concurrently
 from zk_pipeline.connectors.checks import Finding, Validation
 from zk_pipeline.connectors.contract import (
+    ChangedRows,
     ChangedTicket,
     ChangedTickets,
-    Changes,
     Endpoint,
-    Rest,
+    RemainingChanges,
     SourceConnector,
     Sweep,
 )
@@ -76,16 +76,16 @@ class ZammadConnector(HttpConnector, SourceConnector):
         """Read the bookings created within the window, oldest first (docs/zammad.md §13)."""
         return Sweep(lambda: WindowSweep(self._flat, window, hint).run())
 
-    def fetch_changes(self, since: datetime, rest: Rest | None = None) -> Changes:
+    def fetch_changes(self, since: datetime, rest: RemainingChanges | None = None) -> ChangedRows:
         """Read the newest changes until one lies before `since`, ten thousand at a time (docs/zammad.md §2, §13)."""
         if rest is None:
             page, total = self._flat.newest_changes(CHANGES_SIZE)
             if len(page) < CHANGES_SIZE or page[-1].updated_at < since:
-                return Changes(tuple(row for row in _with_id(page) if row.updated_at >= since), total)
-            rest = Rest(page[0].updated_at, 0, LIST_SIZE, total)
+                return ChangedRows(tuple(row for row in _with_id(page) if row.updated_at >= since), total)
+            rest = RemainingChanges(page[0].updated_at, 0, LIST_SIZE, total)
         return self._older_changes(since, rest)
 
-    def _older_changes(self, since: datetime, rest: Rest) -> Changes:
+    def _older_changes(self, since: datetime, rest: RemainingChanges) -> ChangedRows:
         """Go on from where an earlier read left off.
 
         What changed meanwhile moved to the top and pushes the others on; what was deleted lets them move up. So the
@@ -104,10 +104,10 @@ class ZammadConnector(HttpConnector, SourceConnector):
             fresh = [row for row in page if row.updated_at >= since]
             changed |= {row.id: row for row in _with_id(fresh) if rest.position == 0 or row.updated_at <= rest.until}
             if len(page) < size or len(fresh) < len(page):
-                return Changes(tuple(changed.values()), rest.total)
+                return ChangedRows(tuple(changed.values()), rest.total)
             if number >= last_number:
-                go_on = Rest(page[-1].updated_at, number * size, size, rest.total)
-                return Changes(tuple(changed.values()), rest.total, go_on)
+                go_on = RemainingChanges(page[-1].updated_at, number * size, size, rest.total)
+                return ChangedRows(tuple(changed.values()), rest.total, go_on)
             number += 1
             page = self._flat.changes(number, size)
 
@@ -152,7 +152,7 @@ class ZammadConnector(HttpConnector, SourceConnector):
 
     def fetch_agents(self, ids: Collection[int]) -> SourceDirectory:
         """Read these users one by one: a list would hold every customer of the help desk (docs/zammad.md §6)."""
-        return SourceDirectory().joined(*at_once(self._agent, sorted(ids)))
+        return SourceDirectory().joined(*run_concurrently(self._agent, sorted(ids)))
 
     def find(self, text: str) -> SourceDirectory:
         """Ask Zammad's search, or for the id; without its search engine Zammad finds little (docs/zammad.md §6).
@@ -180,7 +180,7 @@ class ZammadConnector(HttpConnector, SourceConnector):
                 articles.setdefault(accounting.ticket_id, accounting.article_id)
         found = self._tickets(bookings)
         merged = [row for row in found.values() if row.merged and row.id in articles]
-        found |= {row.id: row for row in at_once(lambda row: self._merge(row, articles[row.id]), merged)}
+        found |= {row.id: row for row in run_concurrently(lambda row: self._merge(row, articles[row.id]), merged)}
         survivors = {row.merged_into for row in found.values() if row.merged_into is not None}
         found |= self._tickets(survivors - found.keys())
         hidden = {ticket_id: moments for ticket_id, moments in bookings.items() if ticket_id not in found}
@@ -251,7 +251,7 @@ class ZammadConnector(HttpConnector, SourceConnector):
         return self._agent(number).joined(SourceDirectory((), tuple(organizations), unreadable=unreadable))
 
     def _one(
-        self, path: str, what: str, read: Callable[[Row], Record]
+        self, path: str, what: str, read: Callable[[RowReader], Record]
     ) -> tuple[Sequence[Record], tuple[Unreadable, ...]]:
         """The row at a path; nothing where it is gone, or cannot be read."""
         try:
@@ -269,7 +269,7 @@ class ZammadConnector(HttpConnector, SourceConnector):
         return SourceDirectory(tuple(agents), tuple(organizations), unreadable=(*strange, *unreadable))
 
     def _search(
-        self, list_: str, text: str, what: str, read: Callable[[Row], Record]
+        self, list_: str, text: str, what: str, read: Callable[[RowReader], Record]
     ) -> tuple[Sequence[Record], tuple[Unreadable, ...]]:
         wanted = {"query": text, "per_page": FOUND_AT_ONCE}
         return self._http.get(f"/api/v1/{list_}/search", wanted, needs=("ticket.agent",)).readable(what, read)
@@ -279,7 +279,7 @@ class ZammadConnector(HttpConnector, SourceConnector):
         path: str,
         what: str,
         needs: tuple[str, ...],
-        read: Callable[[Row], Record],
+        read: Callable[[RowReader], Record],
         unreadable: list[Unreadable],
     ) -> Iterator[Record]:
         """All rows of a paged list, each once; the page size that counts is the one that came.

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from zk_pipeline.connectors.answer import Answer, Row
+from zk_pipeline.connectors.answer import ApiResponse, RowReader
 from zk_pipeline.connectors.contract import ChangedTicket
 from zk_pipeline.domain.records import ActivityType, Agent, Organization, Ticket, TimeAccounting
 
@@ -24,7 +24,7 @@ NO_ID = 0
 """The id of a row whose own cannot be read: it counts in its list, and cannot be kept."""
 
 
-def accountings(answer: Answer) -> list[TimeAccounting]:
+def accountings(answer: ApiResponse) -> list[TimeAccounting]:
     """The rows of a list of time accountings, those with faults among them.
 
     Raises `ProtocolError` when what came are no rows at all.
@@ -35,7 +35,7 @@ def accountings(answer: Answer) -> list[TimeAccounting]:
     return _placed(rows)
 
 
-def accountings_with_assets(page: Row) -> list[TimeAccounting]:
+def accountings_with_assets(page: RowReader) -> list[TimeAccounting]:
     """The rows of a `full=true` page, in its order: ids in one place, the rows among the assets (docs/zammad.md §2)."""
     ids = page.integers("record_ids")
     if not ids:
@@ -44,7 +44,7 @@ def accountings_with_assets(page: Row) -> list[TimeAccounting]:
     return _placed([accounting(rows.row(str(id_), "time accounting")) for id_ in ids])
 
 
-def accounting(row: Row) -> TimeAccounting:
+def accounting(row: RowReader) -> TimeAccounting:
     """One time accounting, of whose fields none need be readable (docs/zammad.md §2)."""
     faults: dict[str, str] = {}
     return TimeAccounting(
@@ -61,7 +61,7 @@ def accounting(row: Row) -> TimeAccounting:
     )
 
 
-def written(answer: Answer) -> TimeAccounting:
+def written(answer: ApiResponse) -> TimeAccounting:
     """The time accounting that a write answers with. Raises `ProtocolError` where it cannot be read."""
     row = accounting(answer.row("time accounting"))
     if row.faults:
@@ -90,7 +90,7 @@ def _placed(rows: Sequence[TimeAccounting]) -> list[TimeAccounting]:
     return placed
 
 
-def ticket(row: Row) -> Ticket:
+def ticket(row: RowReader) -> Ticket:
     """One ticket as the search shows it with `expand=true` (docs/zammad.md §5)."""
     faults: dict[str, str] = {}
     return _ticket(
@@ -104,13 +104,13 @@ def ticket(row: Row) -> Ticket:
     )
 
 
-def changed_ticket(row: Row) -> ChangedTicket:
+def changed_ticket(row: RowReader) -> ChangedTicket:
     """One ticket with the sum of its bookings, which has no value where there are none (docs/zammad.md §5)."""
     units = Decimal(0) if row.raw.get("time_unit") is None else row.decimal("time_unit")
     return ChangedTicket(ticket(row), units)
 
 
-def reported_ticket(line: Row) -> Ticket:
+def reported_ticket(line: RowReader) -> Ticket:
     """The ticket in a line of the monthly report by activity (docs/zammad.md §3)."""
     faults: dict[str, str] = {}
     customer = line.spare(faults, "customer", line.optional_text, None)
@@ -125,13 +125,13 @@ def reported_ticket(line: Row) -> Ticket:
     )
 
 
-def _organization_name(row: Row, faults: dict[str, str]) -> str | None:
+def _organization_name(row: RowReader, faults: dict[str, str]) -> str | None:
     """A ticket without organization lacks the field (docs/zammad.md §6)."""
     return row.spare(faults, "organization", row.text, None) if row.has("organization") else None
 
 
 def _ticket(
-    row: Row,
+    row: RowReader,
     faults: dict[str, str],
     *,
     group_name: str | None,
@@ -159,12 +159,12 @@ def _ticket(
     )
 
 
-def ticket_of_article(row: Row) -> int:
+def ticket_of_article(row: RowReader) -> int:
     """The ticket on which an article lies now (docs/zammad.md §6)."""
     return row.integer("ticket_id")
 
 
-def agent(row: Row) -> Agent:
+def agent(row: RowReader) -> Agent:
     """One user (docs/zammad.md §6)."""
     first, last = row.optional_text("firstname") or "", row.optional_text("lastname") or ""
     login = row.text("login")
@@ -177,11 +177,11 @@ def agent(row: Row) -> Agent:
     )
 
 
-def organization(row: Row) -> Organization:
+def organization(row: RowReader) -> Organization:
     """One organization (docs/zammad.md §6)."""
     return Organization(id=row.integer("id"), name=row.text("name"), active=row.boolean("active"))
 
 
-def activity_type(row: Row) -> ActivityType:
+def activity_type(row: RowReader) -> ActivityType:
     """One activity type (docs/zammad.md §4)."""
     return ActivityType(id=row.integer("id"), name=row.text("name"), active=row.boolean("active"))

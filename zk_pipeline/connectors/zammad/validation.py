@@ -5,7 +5,7 @@ Sends reads alone (docs/zammad.md §1, §4, §9).
 
 from typing import Any
 
-from zk_pipeline.connectors.answer import Row
+from zk_pipeline.connectors.answer import RowReader
 from zk_pipeline.connectors.checks import Checks, Finding, Validation, version_numbers
 from zk_pipeline.connectors.errors import ConnectorError, PermissionDeniedError
 from zk_pipeline.connectors.http import HttpClient
@@ -161,7 +161,7 @@ def _settings(http: HttpClient, checks: Checks) -> Settings:
     return {row.text("name"): _setting(row) for row in rows or ()}
 
 
-def _setting(row: Row) -> Any:
+def _setting(row: RowReader) -> Any:
     current = row.raw.get("state_current")
     return current.get("value") if isinstance(current, dict) else None
 

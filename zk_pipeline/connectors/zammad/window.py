@@ -95,7 +95,7 @@ class WindowSweep:
         self._doubt = ""
 
     def run(self) -> Iterator[list[TimeAccounting] | SweepReport]:
-        """Yield the window's rows page by page, then the certificate."""
+        """Yield the window's rows page by page, then the report."""
         total = self._flat.total()
         for page in self._read_on(total) if total else ():
             rows = self._take(page)

@@ -12,7 +12,7 @@ import httpx
 from sqlalchemy import text
 
 from zk_pipeline.connectors import network
-from zk_pipeline.connectors.answer import Dialect, http_date
+from zk_pipeline.connectors.answer import ApiDialect, http_date
 from zk_pipeline.connectors.checks import Finding
 from zk_pipeline.connectors.contract import Endpoint
 from zk_pipeline.connectors.errors import PermissionDeniedError, ValidationFailedError
@@ -256,7 +256,7 @@ def _is_taken(http: HttpClient, name: str) -> bool:
 
 
 @contextmanager
-def _client(endpoint: Endpoint, dialect: Dialect) -> Iterator[HttpClient]:
+def _client(endpoint: Endpoint, dialect: ApiDialect) -> Iterator[HttpClient]:
     http = HttpClient(endpoint, dialect)
     try:
         yield http

@@ -100,7 +100,7 @@ class Outcome:
     doubt: ConnectorError | None = None
 
 
-class Delivery:
+class WriteSender:
     """Sends parcels with a pool of threads; the caller keeps the ledger. Use it as a context manager."""
 
     def __init__(self, target: TargetConnector, exchanges: RequestRecorder, concurrency: int) -> None:

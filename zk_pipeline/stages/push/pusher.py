@@ -25,7 +25,7 @@ from zk_pipeline.domain.write_protection import WriteProtection
 from zk_pipeline.runtime.runtime import Runtime, SetupError
 from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.stages.push.amendments import Adoption, Amendment, Removal
-from zk_pipeline.stages.push.delivery import Delivery, Outcome, PlannedWrite, RequestRecorder, rounds
+from zk_pipeline.stages.push.delivery import Outcome, PlannedWrite, RequestRecorder, WriteSender, rounds
 from zk_pipeline.stages.push.masterdata import MasterData
 from zk_pipeline.stages.push.outcomes import OutcomeRecorder, PushReport, WriteOutcome, refusal_of
 from zk_pipeline.stages.push.unknown_outcomes import ANSWERED_500, LookupGuard, OutcomeResolver, UnknownOutcome, as_sent
@@ -64,7 +64,7 @@ class PushSettings:
     time_limit: float
     serial_users: bool
     needs_approval: bool = False
-    caution: LookupGuard = field(default_factory=LookupGuard)
+    lookup_guard: LookupGuard = field(default_factory=LookupGuard)
 
 
 class OutdatedPlanError(Exception):
@@ -89,7 +89,9 @@ class Pusher:
         self._exchanges = RequestRecorder(database, self._name, run_id)
         self._book = OutcomeRecorder(database, self._exchanges, settings.source, self._name, run_id)
         self._master = MasterData(target, database, self._exchanges, run_id)
-        self._doubts = OutcomeResolver(target, self._exchanges, settings.source, settings.time_limit, settings.caution)
+        self._doubts = OutcomeResolver(
+            target, self._exchanges, settings.source, settings.time_limit, settings.lookup_guard
+        )
         self._unknown_in_a_row = 0
 
     def day(self, day: date) -> PushReport:
@@ -235,7 +237,7 @@ class Pusher:
 
         report, ready = self._ready(parcels, Action.CREATE)
         doubts: list[UnknownOutcome] = []
-        with Delivery(self._target, self._exchanges, self._settings.concurrency) as delivery:
+        with WriteSender(self._target, self._exchanges, self._settings.concurrency) as delivery:
             for batch in rounds(ready, serial_users=self._settings.serial_users):
                 for outcomes in delivery.send(batch, announce, CHUNK):
                     report += self._book_outcomes(outcomes, delivery)
@@ -256,7 +258,7 @@ class Pusher:
                 self._book.refuse(parcel, operation, refusal)
         return PushReport(parked=len(parcels) - len(ready)), ready
 
-    def _book_outcomes(self, outcomes: Sequence[Outcome], delivery: Delivery) -> PushReport:
+    def _book_outcomes(self, outcomes: Sequence[Outcome], delivery: WriteSender) -> PushReport:
         done = [
             WriteOutcome(outcome.parcel, outcome.timesheet) for outcome in outcomes if outcome.timesheet is not None
         ]
@@ -344,12 +346,12 @@ SANDBOX = "/_sandbox/requests"
 """What the simulated systems answer beside their product's own routes."""
 
 
-class GuardError(SetupError):
+class WriteLimitError(SetupError):
     """The plan is larger than the operator's limits; the message says how to override them."""
 
 
 def check_write_limits(runtime: Runtime, target_name: str, days: Sequence[date], *, override: bool) -> None:
-    """Raise `GuardError` when the plan of these days exceeds the limits, unless somebody overrides them."""
+    """Raise `WriteLimitError` when the plan of these days exceeds the limits, unless somebody overrides them."""
     if override:
         return
     with runtime.database.transaction() as connection:
@@ -357,7 +359,7 @@ def check_write_limits(runtime: Runtime, target_name: str, days: Sequence[date],
     if reason is None:
         return
     span = f"--from {days[0]} --to {days[-1]}"
-    raise GuardError(
+    raise WriteLimitError(
         f"Stopped before the first write. {reason} Look at it with `zk sync {span} --plan`; if it is right, "
         f"override the limits with `zk sync {span} --override-limits`, or as an admin in the console's sync dialog."
     )

@@ -20,35 +20,35 @@ from zk_pipeline.stages.systems import push_lock
 from zk_pipeline.store import audit, ledger, periods, target
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.database import Database
-from zk_pipeline.store.ledger import Bound
+from zk_pipeline.store.ledger import BoundTimesheet
 
 
 class MonthOpenError(Exception):
     """The month is not closed, or was opened again meanwhile; the message says the remedy."""
 
 
-class WithheldError(Exception):
+class WritesDisabledError(Exception):
     """Nothing is written to Kimai in this mode; the message says the remedy."""
 
 
 def require_writing(mode: PushMode) -> None:
-    """Raises `WithheldError` in the mode that never writes: a tag is written by a person's word alone in the others."""
+    """Raise `WritesDisabledError` in push mode `off`. In the other modes a person's request is enough to set a tag."""
     if mode is PushMode.OFF:
-        raise WithheldError(
+        raise WritesDisabledError(
             "ZK_PUSH_MODE is off, so nothing is written to Kimai, and no tag either. "
             "Set it to review or auto to tag time sheets, or close the month without tags."
         )
 
 
 @dataclass
-class Tagged:
+class TagResult:
     """How many time sheets got the tag, and why others did not, as sentences."""
 
     tagged: int = 0
     left: list[str] = field(default_factory=list[str])
 
 
-class Tagging:
+class BilledTagger:
     """Sets the tag of a month on the time sheets of its bookings that are not exported, for one run."""
 
     def __init__(self, database: Database, target: TargetConnector, zone: ZoneInfo, run_id: str) -> None:
@@ -59,14 +59,14 @@ class Tagging:
         self._run_id = run_id
         self._exchanges = RequestRecorder(database, self._name, run_id)
 
-    def carry_out(self, month: date) -> Tagged:
+    def carry_out(self, month: date) -> TagResult:
         """Tag the month. What has the tag is left alone, so it may be repeated; raises what stops it.
 
         The tag is made visible first, since Kimai drops unknown ones (docs/kimai.md §9). Raises `MonthOpenError`: who
         opens the month waits for a day that is under way, and the days after it are not tagged.
         """
         self._require_closed(month)
-        tag, done = billed_tag(month), Tagged()
+        tag, done = billed_tag(month), TagResult()
         untagged = self._untagged(month, tag)
         if untagged:
             self._target.ensure_tags([tag])
@@ -84,7 +84,7 @@ class Tagging:
         name = month_name(month)
         raise MonthOpenError(f"{name} is not closed. Close it first: zk close {name}")
 
-    def _untagged(self, month: date, tag: str) -> list[Bound]:
+    def _untagged(self, month: date, tag: str) -> list[BoundTimesheet]:
         """The time sheets of the month's bookings that lack the tag or whose tag is not in the journal, by day.
 
         A booking is billed with the month of its work day, even where its time sheet was moved to another one.
@@ -98,7 +98,7 @@ class Tagging:
         }
         return [sheet for sheet in ours if sheet.kimai_id not in settled]
 
-    def _tag(self, sheet: Bound, tag: str, done: Tagged) -> None:
+    def _tag(self, sheet: BoundTimesheet, tag: str, done: TagResult) -> None:
         try:
             change = self._sent(sheet, tag)
         except ConnectorError as error:
@@ -116,7 +116,7 @@ class Tagging:
         self._commit(sheet, before, row)
         done.tagged += 1
 
-    def _sent(self, sheet: Bound, tag: str) -> tuple[Timesheet, Timesheet] | None:
+    def _sent(self, sheet: BoundTimesheet, tag: str) -> tuple[Timesheet, Timesheet] | None:
         """The time sheet without the tag and with it, or `None` where nothing is to be done."""
         current = self._target.get(sheet.kimai_id)
         if current is None or current.exported or current.faults:
@@ -136,7 +136,7 @@ class Tagging:
             written = ledger.tagged(connection, self._name, source_ids)
         return {write.entry.kimai_id for write in written if any(_is(name, tag) for name in tags_added(write.entry))}
 
-    def _commit(self, sheet: Bound, before: Timesheet, row: Timesheet) -> None:
+    def _commit(self, sheet: BoundTimesheet, before: Timesheet, row: Timesheet) -> None:
         written = JournalEntry(Operation.TAG, sheet.source_id, row.id, sheet.day, before, row)
         detail = {"day": str(sheet.day), "kimai_id": row.id, "before": list(before.tags), "after": list(row.tags)}
         event = AuditEvent("kimai.timesheet.tagged", "pipeline", f"booking:{sheet.source_id}", detail, self._run_id)

@@ -31,7 +31,7 @@ from zk_pipeline.domain.undo import CurrentState, Reversal, UndoStep, asked_befo
 from zk_pipeline.domain.write_protection import WriteProtection
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.stages.push.delivery import PlannedWrite, RequestRecorder
-from zk_pipeline.stages.push.unknown_outcomes import ANSWERED_500, LookupGuard, OutcomeResolver, caution_now
+from zk_pipeline.stages.push.unknown_outcomes import ANSWERED_500, LookupGuard, OutcomeResolver, lookup_guard_now
 from zk_pipeline.stages.systems import locks_now, push_lock
 from zk_pipeline.store import approvals, audit, ledger, plans, target
 from zk_pipeline.store.audit import AuditEvent
@@ -187,11 +187,11 @@ class UndoSettings:
     zone: ZoneInfo
     locks: Callable[[Connection], WriteProtection]
     time_limit: float
-    caution: LookupGuard
+    lookup_guard: LookupGuard
 
 
 @dataclass(frozen=True, slots=True)
-class Sightings:
+class TimesheetLookup:
     """Time sheets as the target has them now; `hidden` are those that it has but does not show, with its reason."""
 
     timesheets: dict[int, Timesheet] = field(default_factory=dict[int, Timesheet])
@@ -232,13 +232,13 @@ def undo_settings(runtime: Runtime, now: datetime) -> UndoSettings:
     """The settings of this deployment."""
     settings, target_name = runtime.settings, runtime.stored("target").name
     with runtime.database.transaction() as connection:
-        caution = caution_now(connection, target_name, now)
+        lookup_guard = lookup_guard_now(connection, target_name, now)
     return UndoSettings(
         source=runtime.stored("source").name,
         zone=settings.zone,
         locks=lambda connection: locks_now(connection, settings, now),
         time_limit=settings.kimai_time_limit,
-        caution=caution,
+        lookup_guard=lookup_guard,
     )
 
 
@@ -251,7 +251,7 @@ def planned(database: Database, target: TargetConnector, settings: UndoSettings,
     return undo.plan(writes, _present(database, settings, found, _ledger(database, name, settings, writes)))
 
 
-class Undoing:
+class UndoExecutor:
     """Takes back the writes of one run, for another run."""
 
     def __init__(self, database: Database, target: TargetConnector, settings: UndoSettings, run_id: str) -> None:
@@ -261,7 +261,9 @@ class Undoing:
         self._settings = settings
         self._exchanges = RequestRecorder(database, self._name, run_id)
         self._book = UndoRecorder(self._exchanges, self._name, run_id)
-        self._doubts = OutcomeResolver(target, self._exchanges, settings.source, settings.time_limit, settings.caution)
+        self._doubts = OutcomeResolver(
+            target, self._exchanges, settings.source, settings.time_limit, settings.lookup_guard
+        )
 
     def carry_out(self, undone_run: str) -> list[UndoStep]:
         """Undo the run and return a step for each of its writes, as it went.
@@ -289,7 +291,7 @@ class Undoing:
 
     def _timesheet(self, write: StoredJournalEntry) -> UndoStep:
         """Undo one write to a time sheet, which is read again first."""
-        found = Sightings()
+        found = TimesheetLookup()
         if write.entry.operation != Operation.DELETE:
             found.look_at(self._target, write.entry.kimai_id)
         known = _ledger(self._database, self._name, self._settings, [write])
@@ -377,7 +379,7 @@ class Undoing:
             return row, f"Its billable flag is another one. {error}"
 
     def _master_data(self, write: StoredJournalEntry) -> UndoStep:
-        step = undo.step(write, _present(self._database, self._settings, Sightings(), {}))
+        step = undo.step(write, _present(self._database, self._settings, TimesheetLookup(), {}))
         if step.reversal is not Reversal.REMOVE or write.entry.named is None:
             return step
         delete = (
@@ -398,7 +400,9 @@ def _base(known: LedgerRow | None, current: Timesheet) -> Timesheet | None:
     return known.base if known is not None and known.kimai_id == current.id else None
 
 
-def _present(database: Database, settings: UndoSettings, found: Sightings, known: dict[str, LedgerRow]) -> CurrentState:
+def _present(
+    database: Database, settings: UndoSettings, found: TimesheetLookup, known: dict[str, LedgerRow]
+) -> CurrentState:
     bound = {source_id: row.kimai_id for source_id, row in known.items() if row.kimai_id is not None}
     with database.transaction() as connection:
         locks = settings.locks(connection)
@@ -414,10 +418,10 @@ def _ledger(
         return ledger.rows_of(connection, target_name, [booking for booking in bookings if booking is not None])
 
 
-def _sightings(target: TargetConnector, writes: Sequence[StoredJournalEntry], zone: ZoneInfo) -> Sightings:
+def _sightings(target: TargetConnector, writes: Sequence[StoredJournalEntry], zone: ZoneInfo) -> TimesheetLookup:
     """The time sheets of these writes as they are now: read day by day, and those moved elsewhere one by one."""
     wanted = {write.entry.kimai_id: write.entry.entry_date for write in writes if write.entry.after is not None}
-    found = Sightings()
+    found = TimesheetLookup()
     for day in sorted({day for day in wanted.values() if day is not None}):
         rows = (row for page in target.fetch(days_window(day, day, zone)).pages() for row in page)
         found.timesheets.update({row.id: row for row in rows if row.id in wanted})

@@ -59,22 +59,22 @@ class ResolvedOutcomes:
 
 @dataclass(frozen=True, slots=True)
 class LookupGuard:
-    """Why what the ledger and the target tell is not simply believed.
+    """Checks that must pass before an empty search counts as proof that nothing was written.
 
-    `witnesses` are time sheets of other people that were written before. An account that may not read others' time
-    sheets finds nothing and is not told so (docs/kimai.md §2); before that is believed, one of them must be readable.
-    `restored_at` is when the ledger came back from a backup, so that it has forgotten what was written since that.
+    `probe_timesheets` are time sheets of other people that we wrote before. To an account that may not read the time
+    sheets of others, the target returns an empty list and no error (docs/kimai.md §2), so one of them must be readable.
+    `restored_at` is when the ledger was restored from a backup: it does not know what was written after the backup.
     """
 
-    witnesses: tuple[int, ...] = ()
+    probe_timesheets: tuple[int, ...] = ()
     restored_at: datetime | None = None
 
 
-def caution_now(connection: Connection, target_name: str, now: datetime) -> LookupGuard:
-    """The caution that is called for at this moment."""
+def lookup_guard_now(connection: Connection, target_name: str, now: datetime) -> LookupGuard:
+    """The guard as of now."""
     server = target.load_server(connection, target_name)
-    witnesses = ledger.timesheets_of_others(connection, target_name, server.caller_id if server else 0)
-    return LookupGuard(witnesses, ledger.last(connection, now))
+    probe_timesheets = ledger.timesheets_of_others(connection, target_name, server.caller_id if server else 0)
+    return LookupGuard(probe_timesheets, ledger.last(connection, now))
 
 
 class OutcomeResolver:
@@ -86,16 +86,16 @@ class OutcomeResolver:
         exchanges: RequestRecorder,
         source_name: str,
         time_limit: float,
-        caution: LookupGuard,
+        lookup_guard: LookupGuard,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._target = target
         self._exchanges = exchanges
         self._source_name = source_name
         self._time_limit = time_limit
-        self._witnesses = caution.witnesses
+        self._probe_timesheets = lookup_guard.probe_timesheets
         self._pause = pause
-        self._restored_at = caution.restored_at
+        self._restored_at = lookup_guard.restored_at
 
     def split(
         self, parcels: Sequence[PlannedWrite], known: Mapping[str, LedgerRow]
@@ -170,7 +170,7 @@ class OutcomeResolver:
 
     def _require_sight(self) -> None:
         """Raise `PermissionDeniedError` when the account cannot read what others own. Asked once."""
-        for timesheet_id in self._witnesses:
+        for timesheet_id in self._probe_timesheets:
             if self._target.get(timesheet_id) is not None:
                 break
-        self._witnesses = ()
+        self._probe_timesheets = ()

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, SecretStr
 from zk_pipeline.connectors.checks import Finding
 from zk_pipeline.operate import connectors
 from zk_pipeline.operate.connectors import Activity
-from zk_pipeline.store.connectors import Connector
+from zk_pipeline.store.connectors import ConnectorRecord
 from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
 from zk_pipeline.web.authentication import Admin, Viewer
 from zk_pipeline.web.once import KeyedRoute
@@ -48,27 +48,27 @@ class TestView(BaseModel):
 
 
 @router.get("", summary="All connectors")
-def list_connectors(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[Connector]:
+def list_connectors(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[ConnectorRecord]:
     """Those that are not active as well."""
     rows = connectors.listed(ready)
     return paging.of(rows[paging.offset :][: paging.size], len(rows))
 
 
 @router.post("", status_code=201, summary="Store a connector")
-def create_connector(actor: Admin, ready: Ready, body: NewConnector) -> Connector:
+def create_connector(actor: Admin, ready: Ready, body: NewConnector) -> ConnectorRecord:
     """It becomes active if no other of its role is. Addresses of metadata services and link-local ones are refused."""
     token = body.token.get_secret_value()
     return connectors.create(ready, actor, name=body.name, kind=body.kind, base_url=body.base_url, token=token)
 
 
 @router.get("/{connector_id}", summary="One connector")
-def get_connector(_actor: Viewer, ready: Ready, connector_id: Id) -> Connector:
+def get_connector(_actor: Viewer, ready: Ready, connector_id: Id) -> ConnectorRecord:
     """Its address and state; never its token."""
     return connectors.one(ready, connector_id)
 
 
 @router.patch("/{connector_id}", summary="Change a connector")
-def change_connector(actor: Admin, ready: Ready, connector_id: Id, body: ConnectorChange) -> Connector:
+def change_connector(actor: Admin, ready: Ready, connector_id: Id, body: ConnectorChange) -> ConnectorRecord:
     """Address, token, or whether it is active: all of it or, if anything is refused, nothing."""
     token = None if body.token is None else body.token.get_secret_value()
     return connectors.change(ready, actor, connector_id, base_url=body.base_url, token=token, active=body.active)

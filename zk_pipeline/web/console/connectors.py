@@ -12,7 +12,7 @@ from zk_pipeline.domain.vital_figures import Level
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.operate import connectors
 from zk_pipeline.operate.connectors import ConnectorState
-from zk_pipeline.store.connectors import Connector
+from zk_pipeline.store.connectors import ConnectorRecord
 from zk_pipeline.web.console import feedback, widgets
 from zk_pipeline.web.console.section import Section
 from zk_pipeline.web.console.visit import Visit
@@ -59,7 +59,7 @@ _NAME_LENGTH, _ADDRESS_LENGTH, _TOKEN_LENGTH = 40, 500, 1000
 Changed = Callable[[], Awaitable[None]]
 
 
-async def open_add(visit: Visit, added: Callable[[Connector], Awaitable[None]]) -> None:
+async def open_add(visit: Visit, added: Callable[[ConnectorRecord], Awaitable[None]]) -> None:
     """Ask for a new connector, and store it. A kind that there is none of yet is proposed."""
     words = visit.words
     stored = await visit.ask(connectors.listed, visit.runtime)
@@ -87,7 +87,7 @@ async def open_add(visit: Visit, added: Callable[[Connector], Awaitable[None]]) 
         token.on("keydown.enter", visit.act(Role.ADMIN, store))
 
 
-def open_edit(visit: Visit, connector: Connector, changed: Changed) -> None:
+def open_edit(visit: Visit, connector: ConnectorRecord, changed: Changed) -> None:
     """Ask for another address or token, and store it. A new address needs the token again."""
     words = visit.words
     with widgets.dialog(words("connectors.edit.title", name=connector.name), words("close")) as dialog:
@@ -124,7 +124,7 @@ def open_edit(visit: Visit, connector: Connector, changed: Changed) -> None:
         token.on("keydown.enter", visit.act(Role.ADMIN, store))
 
 
-def open_activate(visit: Visit, connector: Connector, changed: Changed) -> None:
+def open_activate(visit: Visit, connector: ConnectorRecord, changed: Changed) -> None:
     """Use this one instead of the other of its role, once that was confirmed."""
 
     async def act() -> None:
@@ -134,7 +134,7 @@ def open_activate(visit: Visit, connector: Connector, changed: Changed) -> None:
     _confirm(visit, connector, "activate", act)
 
 
-def open_deactivate(visit: Visit, connector: Connector, changed: Changed) -> None:
+def open_deactivate(visit: Visit, connector: ConnectorRecord, changed: Changed) -> None:
     """Use it no longer, once that was confirmed."""
 
     async def act() -> None:
@@ -144,7 +144,7 @@ def open_deactivate(visit: Visit, connector: Connector, changed: Changed) -> Non
     _confirm(visit, connector, "deactivate", act)
 
 
-def open_delete(visit: Visit, connector: Connector, changed: Changed) -> None:
+def open_delete(visit: Visit, connector: ConnectorRecord, changed: Changed) -> None:
     """Remove it, once that was confirmed; what depends on it forbids that, and the dialog tells."""
 
     async def act() -> None:
@@ -160,7 +160,7 @@ def _free(kind: str, taken: Collection[str]) -> str:
     return next(name for name in names if name not in taken)
 
 
-def _confirm(visit: Visit, connector: Connector, name: str, act: Changed) -> None:
+def _confirm(visit: Visit, connector: ConnectorRecord, name: str, act: Changed) -> None:
     words = visit.words
     feedback.confirm(
         visit,
@@ -202,7 +202,7 @@ class Cards:
 
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
-        self._tested: dict[Connector, Validation] = {}
+        self._tested: dict[ConnectorRecord, Validation] = {}
         self._told: dict[int, Element] = {}
         if visit.may(Role.ADMIN):
             with widgets.box("zk-row"):
@@ -220,7 +220,7 @@ class Cards:
         await self.refresh()
         feedback.keep_focus(self._visit, self._panel.box)
 
-    async def _added(self, stored: Connector) -> None:
+    async def _added(self, stored: ConnectorRecord) -> None:
         """Test what was just stored, since who gave the token wants to know."""
         with self._panel.box, self._visit.telling():
             await self.refresh()
@@ -228,7 +228,7 @@ class Cards:
             await self._test(stored)
             feedback.keep_focus(self._visit, self._panel.box)
 
-    async def _test(self, connector: Connector) -> None:
+    async def _test(self, connector: ConnectorRecord) -> None:
         words, told = self._visit.words, self._told[connector.id]
         told.clear()
         with told:
@@ -281,7 +281,7 @@ class Cards:
             if self._visit.may(Role.ADMIN):
                 self._buttons(connector)
 
-    def _buttons(self, connector: Connector) -> None:
+    def _buttons(self, connector: ConnectorRecord) -> None:
         visit, words = self._visit, self._visit.words
 
         async def test() -> None:
@@ -304,7 +304,7 @@ class Cards:
             icon("delete", "delete", lambda: open_delete(visit, connector, self._changed))
 
 
-def state(visit: Visit, connector: Connector) -> None:
+def state(visit: Visit, connector: ConnectorRecord) -> None:
     """Whether it is used, as a text with an icon."""
     name, tone, shape = ("on", "good", "check_circle") if connector.active else ("off", "calm", "pause_circle")
     with widgets.box(f"zk-chip zk-{tone} zk-with-icon", "span"):

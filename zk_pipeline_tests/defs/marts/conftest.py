@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.stages import marts as building
-from zk_pipeline.stages.marts import Built
+from zk_pipeline.stages.marts import BuiltModel
 from zk_pipeline_tests.dbt_in_process import with_options
 from zk_pipeline_tests.defs.conftest import Databases, open_desk, open_office, open_world, set_surroundings
 from zk_pipeline_tests.defs.world import World
@@ -28,7 +28,7 @@ class Marts:
     def runtime(self) -> Runtime:
         return self.world.environment.runtime
 
-    def build(self, *, full: bool = False, options: Sequence[str] = ()) -> list[Built]:
+    def build(self, *, full: bool = False, options: Sequence[str] = ()) -> list[BuiltModel]:
         """Build what changed, or of that what options of dbt's leave; nothing may fail."""
         with with_options(*options):
             built = building.build(self.runtime, full=full)

@@ -16,7 +16,7 @@ from zk_pipeline.billing.statements import statement
 from zk_pipeline.defs.checks import also_in_kimai
 from zk_pipeline.domain.statement import Statement, Verdict, other_time_by_origin, questions_of, sum_of
 from zk_pipeline.domain.statement_rows import Origin
-from zk_pipeline.store.connectors import addresses
+from zk_pipeline.store.connectors import active_connectors
 from zk_pipeline.store.statements import read_items
 from zk_pipeline_tests.defs.marts.conftest import Marts
 from zk_pipeline_tests.defs.world import KIMAI_TOKEN, ZONE, World, at
@@ -183,6 +183,6 @@ def test_the_check_names_what_did_not_come_from_a_ticket(months: Marts) -> None:
     found(months, "2025-10")
     with months.runtime.database.transaction() as connection:
         month = date(2025, 10, 1)
-        told = also_in_kimai([(month, read_items(connection, addresses(connection), month, ZONE))])
+        told = also_in_kimai([(month, read_items(connection, active_connectors(connection), month, ZONE))])
     assert "Globex" in told
     assert "3 time sheets, 90 minutes, not from a ticket." in told

@@ -15,7 +15,7 @@ from zk_pipeline_tests.defs.marts.conftest import Marts
 
 
 @pytest.fixture(scope="module")
-def manifest() -> project.Manifest:
+def manifest() -> project.DbtManifest:
     return project.load_manifest()
 
 
@@ -31,7 +31,7 @@ def test_dbts_own_unit_tests_pass(marts: Marts, tmp_path: Path) -> None:
     assert {row["status"] for row in results} == {"pass"}
 
 
-def test_every_model_is_described_and_has_a_tested_key(manifest: project.Manifest) -> None:
+def test_every_model_is_described_and_has_a_tested_key(manifest: project.DbtManifest) -> None:
     assert [model.name for model in manifest.models if not model.description] == []
     nodes = [node for node in manifest.content["nodes"].values() if node["resource_type"] == "model"]
     undescribed = [
@@ -45,7 +45,7 @@ def test_every_model_is_described_and_has_a_tested_key(manifest: project.Manifes
     assert [model.name for model in manifest.models if model.name not in tested] == []
 
 
-def test_dagster_dbt_would_make_the_same_lineage(manifest: project.Manifest) -> None:
+def test_dagster_dbt_would_make_the_same_lineage(manifest: project.DbtManifest) -> None:
     settings = DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True)
     theirs = build_dbt_asset_specs(
         manifest=manifest.content, dagster_dbt_translator=DagsterDbtTranslator(settings), project=None
@@ -74,7 +74,7 @@ def test_the_definitions_import_neither_dbt_nor_dagster_dbt() -> None:
     assert done.stdout.strip() == "set()"
 
 
-def test_dbt_reports_to_nobody(manifest: project.Manifest) -> None:
+def test_dbt_reports_to_nobody(manifest: project.DbtManifest) -> None:
     flags = (project.FOLDER / "dbt_project.yml").read_text(encoding="utf-8")
     assert "send_anonymous_usage_stats: false" in flags
     assert manifest.content["metadata"]["send_anonymous_usage_stats"] is False

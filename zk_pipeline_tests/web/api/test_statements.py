@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert, text
 
 from zk_pipeline.billing.files import MEDIA_TYPES, FileFormat
 from zk_pipeline.domain.statement_rows import PARTS
-from zk_pipeline.store.connectors import addresses
+from zk_pipeline.store.connectors import active_connectors
 from zk_pipeline.store.raw_tables import timesheets
 from zk_pipeline_tests.cli.test_up import free_port
 from zk_pipeline_tests.credits import credited
@@ -165,7 +165,7 @@ def test_each_time_sheet_is_told_with_its_customer(statement: Web, viewer: httpx
         )
         sheet = {"id": 11, "user_id": 1, "project_id": 1, "activity_id": 1, "duration_seconds": 1800, "description": ""}
         sheet |= {"begin_at": datetime(2025, 8, 4, 9, tzinfo=UTC), "tags": [], "exported": False, "billable": False}
-        connection.execute(insert(timesheets).values(connector=addresses(connection).target, raw={}, **sheet))
+        connection.execute(insert(timesheets).values(connector=active_connectors(connection).target, raw={}, **sheet))
     told = {row["customer"]["name"]: row for row in viewer.get(MONTH).json()["customers"]}
     (item,) = told["=1+1"]["items"]
     assert (item["day"], item["minutes"], item["agent"], item["timesheet"]) == ("2025-08-04", "30", "Ben", 11)
