@@ -1,1 +1,1 @@
-"""Pure rules of the product: no Dagster, no HTTP, no database, nothing else of ours."""
+"""Pure rules of the product: no Dagster, no HTTP, no database."""

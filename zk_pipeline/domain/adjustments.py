@@ -1,7 +1,7 @@
-"""Adjustments: what a booking that changed after it was billed still owes, and the entry that carries it.
+"""Adjustments: what a booking that changed after billing still owes, and the entry that carries it.
 
-A billed time sheet is never rewritten. The difference is booked in an open period instead: as an entry of its own where
-minutes are missing, as a credit where there are too many, since the target takes no negative time (docs/kimai.md §3).
+A billed time sheet is never rewritten. The difference is booked in an open period: as a new entry if minutes are
+missing, as a credit if there are too many, because the target takes no negative time (docs/kimai.md §3).
 """
 
 from collections import Counter
@@ -17,13 +17,13 @@ from zk_pipeline.domain.instants import duration, whole_seconds
 from zk_pipeline.domain.markers import marker, without_markers
 
 PREFIX = "a"
-"""How the source ids of adjustments begin; those of bookings are numbers."""
+"""Prefix of the source ids of adjustments; the ids of bookings are numbers."""
 
 _EXACT = Decimal("0.0001")
 
 
 class AdjustmentState(StrEnum):
-    """`booked` is carried by an entry; a credit is `open` until a person has `settled` it."""
+    """`booked`: an entry carries it. `open`: a credit to be settled. `settled`: a credit that a person settled."""
 
     BOOKED = "booked"
     OPEN = "open"
@@ -32,7 +32,7 @@ class AdjustmentState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PostingKey:
-    """Whose account minutes stand on in the target; a project that is not made yet is known by its number."""
+    """The person, project and activity that minutes are booked on. A project without id is known by its number."""
 
     user_id: int
     project_id: int | None
@@ -41,28 +41,28 @@ class PostingKey:
 
     @property
     def key(self) -> tuple[int, int | str, int]:
-        """What tells two sides apart."""
+        """Two keys are the same posting target when this is equal."""
         return (self.user_id, self.project_id or self.project_number, self.activity_id)
 
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """Seconds that stand on one side; negative for a credit."""
+    """Seconds booked on one person, project and activity; negative for a credit."""
 
     side: PostingKey
     seconds: int
 
     @property
     def minutes(self) -> Decimal:
-        """The same in minutes, from which the seconds can be got back."""
+        """The seconds in minutes, exactly."""
         return (Decimal(self.seconds) / 60).quantize(_EXACT)
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What the customer pays for seconds on one side: a time sheet, or less than nothing for a credit.
+    """What the customer pays for seconds on one key; negative for a credit.
 
-    The amount is without tax, `None` where it is not known. A `fixed` one does not depend on the length.
+    `amount` is without tax, `None` if unknown. A `fixed` amount does not depend on the length.
     """
 
     side: PostingKey
@@ -73,11 +73,11 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class OutstandingAdjustment:
-    """What a billed booking still owes: the original, an amount for each side, and why, as a sentence.
+    """What a billed booking still owes: the postings to make, and the reason as a sentence.
 
-    `entry` is what the booking wants now; without it there is nothing that a new entry could say. `unrounded` are the
-    amounts by what the booking says, before the target's rounding, which `rounding` seconds of what is billed are.
-    `doubt` says what else may come of it, and `charges` are what the customer pays for the minutes that are billed.
+    `entry` is the booking as it is now; without it, no new entry can be written. `unrounded` are the postings before
+    the target's rounding, which adds `rounding` seconds to what is billed. `doubt` names other amounts that Kimai may
+    bill, and `charges` are what the customer pays for the billed minutes.
     """
 
     source_id: str
@@ -92,9 +92,9 @@ class OutstandingAdjustment:
     charges: tuple[Charge, ...] = ()
 
     def credit(self, amount: Posting) -> Decimal | None:
-        """What a credit of one of the amounts gives back, without tax; `None` where that is not known.
+        """What a credit of one posting gives back, without tax; `None` if unknown.
 
-        It is the same part of all that is charged on the side as of its minutes; of a fixed amount all or nothing.
+        It is the share of the key's charges that its minutes have; of a fixed amount, all or nothing.
         """
         charges = [charge for charge in self.charges if charge.side.key == amount.side.key]
         known = [charge.amount for charge in charges if charge.amount is not None]
@@ -109,7 +109,7 @@ class OutstandingAdjustment:
 
     @property
     def text(self) -> str:
-        """Reason and amounts for people."""
+        """Reason and postings as sentences."""
         parts = [f"{amount.minutes.normalize():+f} min{self._credited(amount)}" for amount in self.amounts]
         owed = f"To be adjusted: {', '.join(parts)}." if parts else ""
         return " ".join(part for part in (self.reason, owed, self.doubt) if part)
@@ -125,11 +125,11 @@ class OutstandingAdjustment:
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
-    """A stored adjustment of one side. `minutes` are signed; `original` is the entry as it was when this was decided.
+    """A stored adjustment on one key. `minutes` are signed; `original` is the entry as it was at the decision.
 
-    `source_id` and `original_day` are those of the booking that is adjusted, `entry_date` and `begin_at` say where the
-    adjustment itself is booked. `billed_seconds` are what the target made of it, where it has a time sheet. `amount` is
-    what that costs, or what a credit gives back; `None` where it is not known.
+    `source_id` and `original_day` are those of the adjusted booking; `entry_date` and `begin_at` say where the
+    adjustment itself is booked. `billed_seconds` is the length of its time sheet in the target, if it has one. `amount`
+    is what that costs, or what a credit gives back; `None` if unknown.
     """
 
     id: int
@@ -149,30 +149,30 @@ class Adjustment:
 
     @property
     def own_id(self) -> str:
-        """The source id of the entry that carries it."""
+        """The source id of the entry that carries the adjustment."""
         return f"{PREFIX}{self.id}"
 
     @property
     def charge(self) -> Charge:
-        """What the customer pays for it, less than nothing for a credit."""
+        """What the customer pays for it; negative for a credit."""
         given = -self.amount if self.amount is not None and self.minutes < 0 else self.amount
         return Charge(self.side, self.holding.seconds, given)
 
     @property
     def holding(self) -> Posting:
-        """What it adds to its side."""
+        """The posting that it adds."""
         return Posting(self.side, whole_seconds(self.minutes) if self.billed_seconds is None else self.billed_seconds)
 
 
 def is_adjustment(source_id: str) -> bool:
-    """Whether a source id is that of an adjustment rather than of a booking."""
+    """Whether this source id belongs to an adjustment rather than to a booking."""
     return source_id.startswith(PREFIX) and source_id[len(PREFIX) :].isdecimal()
 
 
 def outstanding_postings(wanted: Posting | None, held: Iterable[Posting]) -> tuple[Posting, ...]:
-    """What is wanted and not held, side by side, the credits first; nothing where both agree to the second.
+    """The postings that are wanted and missing, credits first; empty if both agree to the second.
 
-    Without `wanted` only credits come out: of a booking that is gone nothing can be booked again.
+    Without `wanted`, only credits result: a deleted booking cannot be booked again.
     """
     balance: Counter[tuple[int, int | str, int]] = Counter()
     sides: dict[tuple[int, int | str, int], PostingKey] = {}
@@ -185,7 +185,7 @@ def outstanding_postings(wanted: Posting | None, held: Iterable[Posting]) -> tup
 
 
 def outstanding_reason(wanted: Posting | None, held: Sequence[Posting], said: int = 0) -> str:
-    """Why something is owed, as a sentence; `said` are the seconds that the booking says, before any rounding."""
+    """The reason as a sentence; `said` is the length of the booking in seconds, before any rounding."""
     had = f"{in_minutes(sum(holding.seconds for holding in held))} min are billed or adjusted"
     if wanted is None:
         return f"The booking is gone or was corrected to zero, {had}."
@@ -198,9 +198,9 @@ def outstanding_reason(wanted: Posting | None, held: Sequence[Posting], said: in
 
 
 def entry_of(adjustment: Adjustment, original: Entry) -> Entry:
-    """The unified entry of an adjustment: the original's ticket, person and customer, on a day of its own.
+    """The entry of an adjustment: the original's ticket, person and customer, on the adjustment's own day.
 
-    It was booked nowhere, so `booked_minutes` is zero: the minutes to be carried over come from the original booking.
+    `booked_minutes` is zero, because its minutes are already counted with the original booking.
     """
     about = f"Adjustment for Ticket {original.ticket_number} of {adjustment.original_day}"
     sheet = f" (time sheet {adjustment.kimai_id})" if adjustment.kimai_id else ""
@@ -227,5 +227,5 @@ def entry_of(adjustment: Adjustment, original: Entry) -> Entry:
 
 
 def in_minutes(seconds: int) -> str:
-    """Seconds as minutes for people."""
+    """Seconds as minutes, as text."""
     return f"{(Decimal(seconds) / 60).quantize(_EXACT).normalize():f}"

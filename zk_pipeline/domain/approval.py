@@ -1,9 +1,9 @@
-"""Approval and guard: which lines of a plan may be written, and when a run must stop before it writes any.
+"""Approval and write limits: which lines of a plan may be written, and when a run stops before it writes anything.
 
-An approval belongs to one carrying out of one plan. It lasts from the person's act to the target's answer: taken or
-refused, the line is spent. Without an answer (a crash, a lost connection) it goes on holding, since the next run
-settles that one write: it finds what was created, or proves that nothing was and sends it again. What changed before it
-was carried out lapses, and an undo revokes what is left of the day.
+An approval covers one execution of one plan. It lasts until the target answers: accepted or refused, the line is used
+up. Without an answer (a crash, a lost connection) it stays valid, because the next run resolves that one write: it
+finds what was created, or proves that nothing was and sends it again. A line that changes before it is written loses
+its approval, and an undo revokes the rest of the day.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -20,12 +20,12 @@ DELETED_PERCENT = 5
 
 
 def writes(line: Result) -> bool:
-    """Whether the line writes to the target; taking a time sheet into the ledger as it is does not."""
+    """Whether the line writes to the target. Linking a time sheet as it is does not."""
     return line.action in WRITING or (line.action is Action.LINK and line.decided == "link")
 
 
 def line_hash(line: Result) -> str:
-    """A hash of what the line writes: it changes when the booking, its texts or place, the mappings or the sheet do."""
+    """A hash of what the line writes; it changes with the booking, its texts, the placement, mappings or time sheet."""
     return stable_hash(
         {
             "action": line.action,
@@ -41,16 +41,16 @@ def line_hash(line: Result) -> str:
 
 
 def _place(line: Result) -> list[str]:
-    """Begin and end of a new time sheet: where overlaps are forbidden, other time sheets of the day move it."""
+    """Begin and end of a new time sheet: if overlaps are forbidden, other time sheets of the day move it."""
     if line.draft is None or line.action is not Action.CREATE:
         return []
     return [moment.astimezone(UTC).isoformat() for moment in line.draft.span]
 
 
 def _texts(line: Result) -> dict[str, Any]:
-    """The texts that the line writes: of a new time sheet, and of the project and customer that it may have made.
+    """The texts that the line writes: of a new time sheet, and of the project and customer it may create.
 
-    The names stand there even of what exists, so that a line stays the same when another one makes its project.
+    The names of existing ones are included, so that the hash stays the same when another line creates the project.
     """
     draft = line.draft
     if draft is None:
@@ -64,18 +64,18 @@ def _texts(line: Result) -> dict[str, Any]:
 
 
 def plan_hash(lines: Mapping[str, str]) -> str:
-    """A hash of the whole plan of a day, given as line keys to the hashes of the lines as they are shown."""
+    """A hash of a day's whole plan; `lines` maps the key of each line to its hash."""
     return stable_hash(dict(lines))
 
 
 def approvable(lines: Sequence[Result]) -> dict[str, str]:
-    """What an approval of these lines covers: the key of each writing line, and the hash of what it writes."""
+    """What an approval of these lines covers: the key and hash of each line that writes."""
     return {line.key: line_hash(line) for line in lines if writes(line)}
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovalResult:
-    """The lines that may be carried out, those that changed since they were approved, and those never approved."""
+    """The lines to write, those that changed since their approval, and those never approved."""
 
     lines: tuple[Result, ...]
     changed: tuple[Result, ...] = ()
@@ -83,7 +83,7 @@ class ApprovalResult:
 
 
 def permitted(lines: Sequence[Result], approved: Mapping[str, str]) -> ApprovalResult:
-    """Divide a plan by its approval; lines that write nothing need none."""
+    """Split a plan by its approvals. Lines that write nothing need none."""
     allowed: list[Result] = []
     changed: list[Result] = []
     waiting: list[Result] = []
@@ -99,16 +99,16 @@ def permitted(lines: Sequence[Result], approved: Mapping[str, str]) -> ApprovalR
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much one run may write and delete; `None` is no limit."""
+    """How many writes and deletions one run may make; `None` means no limit."""
 
     changes: int | None
     deletes: int
 
 
 def limit_violation(lines: Collection[Result], timesheets: int, limits: Limits) -> str | None:
-    """Why a run over these lines should not begin to write, if so; `timesheets` is how many its days hold.
+    """Why a run over these lines must not write, or `None`. `timesheets` is the number of time sheets on its days.
 
-    A deletion that a person decided was thought about and does not count.
+    Deletions that a person decided do not count.
     """
     deletes = sum(line.action is Action.DELETE and not line.decided for line in lines)
     changes = sum(writes(line) for line in lines)

@@ -1,4 +1,4 @@
-"""The accounts of billed bookings: what time sheet, adjustments and credits hold of each, and what is owed still."""
+"""Balances of billed bookings: what their time sheets, adjustments and credits cover, and what is still owed."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,7 +20,7 @@ from zk_pipeline.domain.rounding import Forecast
 
 
 class BillingBalances:
-    """Tells what billed bookings owe, with the mappings as they are now."""
+    """Calculates what billed bookings owe under the current mappings."""
 
     def __init__(self, resolver: Resolver, policy: Policy) -> None:
         self._resolver = resolver
@@ -34,10 +34,10 @@ class BillingBalances:
         situation: DayInputs,
         wanted: tuple[Entry, Desired] | None = None,
     ) -> OutstandingAdjustment:
-        """What a booking owes of which `sheet` was billed and those adjustments were made that the situation knows.
+        """What a booking owes whose time sheet `sheet` was billed, given the adjustments made so far.
 
-        What is billed counts as the target shows it, rounding included, and what the booking wants as the target would
-        have rounded that.
+        The billed time counts as the target shows it, with rounding; the wanted time counts as the target would round
+        it.
         """
         made = situation.adjusted.get(source_id, ())
         held = [*_billed(sheet), *(self._holding(adjustment) for adjustment in made)]
@@ -77,7 +77,7 @@ class BillingBalances:
     def _doubt(
         self, amounts: Sequence[Posting], possible: Sequence[int], forecast: Forecast, situation: DayInputs
     ) -> str:
-        """What a person has to know beside the amounts: that Kimai may bill something else than is adjusted."""
+        """What a person must know besides the amounts: that Kimai may bill something other than what is adjusted."""
         parts: list[str] = []
         if not forecast.rules:
             parts.append("How Kimai rounds is not known.")
@@ -100,9 +100,10 @@ class BillingBalances:
         return " ".join(parts)
 
     def _charges(self, sheet: Timesheet | None, made: Sequence[Adjustment], situation: DayInputs) -> tuple[Charge, ...]:
-        """What is charged for a billed time sheet and its adjustments. That it is fixed, only answers to writes say.
+        """What is charged for a billed time sheet and its adjustments.
 
-        One that costs nothing, and was not exported yet, may only lack its rate.
+        Only answers to writes show whether a rate is fixed. A time sheet that costs nothing and was not exported yet
+        may only lack its rate.
         """
         charges = [replace(adjustment.charge, side=self._holding(adjustment).side) for adjustment in made]
         if sheet is not None:
@@ -115,7 +116,7 @@ class BillingBalances:
         return tuple(charges)
 
     def _holding(self, adjustment: Adjustment) -> Posting:
-        """What an adjustment holds. Its own entry follows the mappings, as every entry does; a credit stays put."""
+        """The posting of an adjustment. Its own entry follows the current mappings; a credit keeps its key."""
         holding = adjustment.holding
         if holding.seconds > 0 and adjustment.original is not None:
             found = self._resolver.resolve(adjustments.entry_of(adjustment, adjustment.original))
@@ -129,15 +130,15 @@ class BillingBalances:
 
 
 def with_owed(line: Result, owed: OutstandingAdjustment, situation: DayInputs) -> Result:
-    """The line of a billed booking with what it owes; once that is made up for, nothing is left to do.
+    """The line of a billed booking with what it owes; once that is adjusted, nothing is left to do.
 
-    What a person wrote off under these very facts stays so. A time sheet that the ledger does not know is bound, or
-    where that cannot be, asked about.
+    A difference that a person wrote off stays written off while the facts are the same. A time sheet that the ledger
+    does not know is linked, or asked about if it cannot be linked.
     """
     made, ledger = situation.adjusted.get(owed.source_id, ()), situation.ledger.get(owed.source_id)
     facts_hash = line.facts_hash
     if made:
-        # A time sheet that is kept counts as it is from then on; the decision stands all the same.
+        # A time sheet that is kept counts as it is from now on; the decision stays.
         amounts = [(str(amount.side.key), amount.seconds) for amount in owed.unrounded]
         facts = {"line": line.facts_hash, "made": [adjustment.id for adjustment in made], "owed": amounts}
         facts_hash = stable_hash(facts)
@@ -161,13 +162,12 @@ def with_owed(line: Result, owed: OutstandingAdjustment, situation: DayInputs) -
 
 
 def _surplus(home: tuple[int, int | str, int] | None, sheet: Timesheet | None, made: Sequence[Adjustment]) -> int:
-    """Seconds of time sheet and adjustments on one side, of these what was decided and not what the target made."""
+    """Seconds on one key by which the target's time sheets exceed what was decided."""
     decided = [Posting(adjustment.side, whole_seconds(adjustment.minutes)) for adjustment in made]
     return sum(holding.seconds for holding in [*_billed(sheet), *decided] if holding.side.key == home)
 
 
 def _billed(sheet: Timesheet | None) -> list[Posting]:
-    """What a billed time sheet holds."""
     if sheet is None:
         return []
     return [Posting(PostingKey(sheet.user_id, sheet.project_id, "", sheet.activity_id), sheet.duration_seconds)]

@@ -1,4 +1,4 @@
-"""Demand: which days changed, and which runs should be asked for. Pure decisions of the sensor."""
+"""Which days changed, and which runs to request for them: the pure decisions of the sensor."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,12 +11,12 @@ from zk_pipeline.domain.records import Faults, TimeAccounting, no_faults
 
 LONGEST_RANGE = 31
 BRIDGED_GAP = 2
-"""Days between two asked ones that are run along: cheaper than a run of its own."""
+"""Days between two requested ones that are run too: cheaper than a run of its own."""
 
 RANGES_AT_ONCE = 10
 LONGEST_PAUSE = timedelta(hours=1)
 MOST_DOUBLINGS = 12
-"""Of a second they make the longest pause; many more would overflow."""
+"""Applied to one second they give the longest pause; many more would overflow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class KnownBooking:
 
 @dataclass(frozen=True, slots=True)
 class BookingChange:
-    """A booking that is new, edited or no longer where it was. `key` tells one change from the next of a booking."""
+    """A booking that is new, edited or gone from its place. `key` identifies the change among those of the booking."""
 
     key: str
     day: date
@@ -42,7 +42,7 @@ class BookingChange:
 
 
 def edits(seen: Iterable[TimeAccounting], known: Mapping[int, KnownBooking], zone: ZoneInfo) -> list[BookingChange]:
-    """The bookings that the store does not have, or has otherwise."""
+    """The bookings that the store does not have, or has with other values."""
     changed: list[BookingChange] = []
     for row in seen:
         stored = known.get(row.id)
@@ -54,7 +54,7 @@ def edits(seen: Iterable[TimeAccounting], known: Mapping[int, KnownBooking], zon
 
 
 def _is_stored(row: TimeAccounting, stored: KnownBooking) -> bool:
-    """Whether the store has a booking as it was seen. Of one that cannot be read, it has what was read before."""
+    """Whether the store has this version of a booking. Of an unreadable one, it has the last readable version."""
     if row.faults or stored.faults:
         return row.faults == stored.faults
     known = (stored.units, stored.type_id, stored.ticket_id, stored.updated_at)
@@ -62,13 +62,13 @@ def _is_stored(row: TimeAccounting, stored: KnownBooking) -> bool:
 
 
 def absences(seen_ids: Collection[int], expected: Iterable[KnownBooking]) -> list[BookingChange]:
-    """The stored bookings that should have been seen. Their days are asked for; only that run finds the proof."""
+    """The stored bookings that were expected and not seen. Their days are requested; only that run finds the proof."""
     return [BookingChange(f"{row.id}@gone", row.work_day, row.ticket_id) for row in expected if row.id not in seen_ids]
 
 
 @dataclass(frozen=True, slots=True)
 class FeedState:
-    """Where the change feed left off: the newest change, what was `seen` since when, and how many there were in all."""
+    """How far the change feed was read: the newest change, the ids `seen` since then, and the number of bookings."""
 
     high_water: datetime
     since: datetime
@@ -78,20 +78,20 @@ class FeedState:
     def after(self, rows: Sequence[TimeAccounting], total: int, since: datetime, now: datetime) -> "FeedState":
         """The state after all changes since an instant were listed.
 
-        A change from the future, made while the source's clock was wrong, must not hide those until then.
+        A change dated in the future (the source's clock was wrong) must not hide the changes until then.
         """
         newest = max([self.high_water, *(row.updated_at for row in rows)])
         return FeedState(min(newest, now), since, frozenset(row.id for row in rows), total)
 
     def lost_some(self, rows: Sequence[TimeAccounting], total: int) -> bool:
-        """Whether fewer bookings are left than were there before and came since: some were deleted."""
+        """Whether bookings were deleted: fewer are left than were there before plus the new ones."""
         came = sum(row.created_at >= self.since and row.id not in self.seen for row in rows)
         return total < self.total + came
 
 
 @dataclass(frozen=True, slots=True)
 class DayRequest:
-    """A day that somebody or something asked for, and that no successful run has claimed."""
+    """A day that was requested and that no successful run has completed."""
 
     id: int
     day: date
@@ -101,7 +101,7 @@ class DayRequest:
 
 @dataclass(frozen=True, slots=True)
 class RangeRun:
-    """A run to be asked for. `request_ids` are those that it answers; `tries` is how often the newest was asked for."""
+    """A run to request. `request_ids` are the requests it answers; `tries` counts the tries of the newest of them."""
 
     first: date
     last: date
@@ -110,15 +110,15 @@ class RangeRun:
 
     @property
     def key(self) -> str:
-        """A key that no earlier run has, since a key is never launched twice: no request is tried twice as often."""
+        """A key that no earlier run has, because Dagster launches a key only once."""
         return f"{self.first}..{self.last}:{self.request_ids[-1]}:{self.tries}"
 
 
 def runs_for(requests: Iterable[DayRequest], now: datetime, first: date, last: date) -> list[RangeRun]:
-    """Group the requests that are due into ranges of days, the earliest first, not more than a handful at once.
+    """Group the due requests into ranges of days, earliest first, a limited number at a time.
 
-    Days outside of `first` to `last` have no partition (yet), and wait. A pause that is longer than the longest was set
-    while the clock was ahead, and has passed.
+    Days outside `first` to `last` have no partition (yet) and wait. A pause beyond the longest one was set while the
+    clock was ahead, and counts as over.
     """
     by_day: dict[date, list[DayRequest]] = {}
     for request in requests:
@@ -129,12 +129,12 @@ def runs_for(requests: Iterable[DayRequest], now: datetime, first: date, last: d
 
 
 def joined(days: Collection[date]) -> list[tuple[date, date]]:
-    """These days as ranges that are run at once, the earliest first."""
+    """The days as ranges to be run together, earliest first."""
     return [(close[0], close[-1]) for close in _close_together(days)]
 
 
 def pause_after(tries: int, first_pause: timedelta) -> timedelta:
-    """How long to wait after so many tries: twice as long each time, up to an hour."""
+    """How long to wait after this many tries: doubled each time, up to an hour."""
     doublings = min(max(0, tries - 1), MOST_DOUBLINGS)
     return min(first_pause * 2**doublings, LONGEST_PAUSE)
 

@@ -1,8 +1,8 @@
-"""Netting of corrections: the source corrects a booking by a negative one (docs/zammad.md §11), the target takes none.
+"""Netting of corrections: the source corrects a booking by a negative one (docs/zammad.md §11); the target takes none.
 
-A negative booking that a person paired with another one reduces just that one, whosever and wherever it is. Of all
-others each reduces, within one ticket, agent and type, the newest earlier positive ones. What cannot be reduced stays
-open for a person. Minutes are kept: what is left minus what is open equals what was booked.
+A negative booking that a person paired with another one reduces exactly that one, on any ticket or day. Every other one
+reduces the newest earlier positive bookings of the same ticket, agent and type. What cannot be reduced stays open for a
+person. Minutes are conserved: what is left minus what is open equals what was booked.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,7 @@ ZERO = Decimal(0)
 
 
 class CorrectionGroup(NamedTuple):
-    """Bookings correct each other only within one of these."""
+    """Ticket, agent and type. Without a person's pairing, bookings correct each other only within one group."""
 
     ticket_id: int
     agent_id: int
@@ -24,7 +24,7 @@ class CorrectionGroup(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NettingInput:
-    """One booking as far as netting looks at it; `minutes` may be negative."""
+    """One booking as netting needs it; `minutes` may be negative."""
 
     id: int
     group: CorrectionGroup
@@ -33,7 +33,7 @@ class NettingInput:
 
 
 class CorrectionPair(NamedTuple):
-    """A person's word that a negative booking takes back time of another booking; both by their ids."""
+    """A person's decision that a negative booking takes back time of another booking; both by id."""
 
     correction: int
     reduced: int
@@ -43,8 +43,8 @@ class CorrectionPair(NamedTuple):
 class NettingResult:
     """What netting leaves of one booking.
 
-    `minutes` is what remains to be carried over (never negative), `open_minutes` the part of a negative booking that
-    found nothing to reduce, `corrected_by` or `corrects` the ids of the counterparts.
+    `minutes` is what remains to be written (never negative), `open_minutes` the part of a negative booking that found
+    nothing to reduce. `corrected_by` and `corrects` are the ids of the counterparts.
     """
 
     minutes: Decimal
@@ -54,7 +54,7 @@ class NettingResult:
 
 
 class _Netting:
-    """Netting under way: what is left of each booking, what is open of each correction, and who reduced whom."""
+    """Netting in progress: what is left of each booking, what is open of each correction, and who reduced whom."""
 
     def __init__(self, movements: Iterable[NettingInput]) -> None:
         self.left: dict[int, Decimal] = {}
@@ -66,7 +66,7 @@ class _Netting:
         self._corrected_by: dict[int, list[int]] = {}
 
     def reduce(self, correction: int, booking: int) -> None:
-        """Take off the booking as much as is left of it and open of the correction."""
+        """Reduce the booking by the open part of the correction, as far as minutes are left."""
         part = min(self.left[booking], self.open[correction])
         if part:
             self.left[booking] -= part
@@ -75,7 +75,6 @@ class _Netting:
             self._corrected_by.setdefault(booking, []).append(correction)
 
     def netted(self) -> dict[int, NettingResult]:
-        """What netting leaves of each."""
         bookings = {
             id_: NettingResult(minutes, corrected_by=tuple(self._corrected_by.get(id_, ())))
             for id_, minutes in self.left.items()
@@ -88,10 +87,10 @@ class _Netting:
 
 
 def net(movements: Iterable[NettingInput], pairs: Iterable[CorrectionPair] = ()) -> Mapping[int, NettingResult]:
-    """Net what people paired, in this order, and then every group; the order of the movements does not matter.
+    """Net the pairs that people made, in this order, and then every group. The order of the movements does not matter.
 
-    `created_at` and then the id decide what is earlier. A pair of which either booking is gone, or is no longer what it
-    was, counts for nothing. Otherwise nobody but a person says what else its correction reduces.
+    `created_at`, then the id, decide which booking is earlier. A pair is ignored if one of its bookings is gone or has
+    another sign than before. A paired correction reduces nothing else unless a person says so.
     """
     groups: dict[CorrectionGroup, list[NettingInput]] = {}
     for movement in movements:

@@ -1,6 +1,6 @@
 """The three-way decision over base, source and target.
 
-Base is what the target returned last, source what the entry wants now, target the time sheet as it is now.
+Base is what the target last returned to us, source is what the entry wants now, target is the time sheet as it is now.
 """
 
 from collections.abc import Mapping
@@ -14,15 +14,15 @@ from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.domain.rounding import ANY, NONE, WHOLE_MINUTES, Rounding
 
 Difference = Mapping[str, tuple[str, str]]
-"""Field to (wanted, found), as texts for people."""
+"""Field to (wanted, found), as texts."""
 
 
 Owned = tuple[int, datetime, int, int, int]
-"""The fields of a time sheet that are ours: user, begin, duration, project and activity."""
+"""The fields of a time sheet that we own: user, begin, duration, project and activity."""
 
 
 class Status(StrEnum):
-    """What an entry or a time sheet is, seen from the other side."""
+    """How an entry or a time sheet relates to the other side."""
 
     IN_SYNC = "in_sync"
     MISSING = "missing"
@@ -33,7 +33,7 @@ class Status(StrEnum):
 
 
 class Action(StrEnum):
-    """What to do. `link` takes a time sheet into the ledger as it is and writes nothing."""
+    """What to do. `link` takes a time sheet into the ledger and writes nothing."""
 
     NONE = "none"
     CREATE = "create"
@@ -56,9 +56,9 @@ class Decision:
 def decide(
     ledger: LedgerRow | None, desired: Desired, target: Timesheet, *, locked: bool, rounding: Rounding = ANY
 ) -> Decision:
-    """Decide about an entry whose time sheet exists; nothing is written to a `locked` (exported or closed) one.
+    """Decide about an entry whose time sheet exists. Nothing is written to a `locked` (exported or closed) time sheet.
 
-    Where the answer to a write was lost, the time sheet is what `rounding` makes of it, or a person edited it since.
+    If the answer to a write was lost, the time sheet is either what `rounding` makes of it, or a person edited it.
     """
     if ledger is None or ledger.asked is None:
         return _without_history(difference(desired, target, WHOLE_MINUTES), locked=locked)
@@ -84,9 +84,9 @@ def decide(
 
 
 def decide_unwanted(ledger: LedgerRow | None, target: Timesheet, *, locked: bool, delete: bool = False) -> Decision:
-    """Decide about a time sheet of ours whose booking is gone or was corrected to zero.
+    """Decide about one of our time sheets whose booking is gone or was corrected to zero.
 
-    `delete` is the operator's rule to delete it without asking; it needs a ledger that knows nobody touched it.
+    With the operator's `delete`, it is deleted without asking if the ledger proves that nobody edited it.
     """
     if locked:
         return Decision(Status.ORPHANED, Action.REVIEW, Reason.BILLED)
@@ -99,7 +99,7 @@ def decide_unwanted(ledger: LedgerRow | None, target: Timesheet, *, locked: bool
 
 
 def changed_since(locked: Owned, target: Timesheet) -> Decision | None:
-    """The question about a locked time sheet that is not as it was when it was locked; none while it is."""
+    """The question about a locked time sheet that changed since it was locked; `None` if it did not."""
     if locked == owned(target):
         return None
     user_id, begin, seconds, project_id, activity_id = locked
@@ -109,19 +109,19 @@ def changed_since(locked: Owned, target: Timesheet) -> Decision | None:
 
 
 def owned(row: Timesheet) -> Owned:
-    """The fields of a time sheet that are ours: user, begin, duration, project and activity."""
+    """The fields of a time sheet that we own: user, begin, duration, project and activity."""
     return (row.user_id, row.begin, row.duration_seconds, row.project_id, row.activity_id)
 
 
 def differs(desired: Desired, asked: Desired) -> bool:
-    """Whether the entry wants something else than was asked for last; a project that got its id is the same one."""
+    """Whether the entry wants something else than the last write; a project that only got its id is the same."""
     return desired.hash != asked.hash
 
 
 def difference(desired: Desired, target: Timesheet, rounding: Rounding = NONE) -> dict[str, tuple[str, str]]:
-    """Our fields that differ, as (wanted, found); times that `rounding` explains are the same.
+    """Our fields that differ, as (wanted, found). Times that `rounding` explains count as equal.
 
-    A break is named beside the duration that it shortens; no booking has one.
+    A break is shown next to the duration that it shortens; bookings have none.
     """
     found: dict[str, tuple[str, str]] = {}
     if desired.user_id != target.user_id:
@@ -144,8 +144,8 @@ def difference(desired: Desired, target: Timesheet, rounding: Rounding = NONE) -
 def as_sent(asked: Desired, placed_at: datetime | None, found: Timesheet, rounding: Rounding = ANY) -> Timesheet:
     """The time sheet that the target made of a create whose answer was lost: `found`, unless it was edited since.
 
-    What `rounding` does not explain was edited, so the values that were sent take its place and a person is asked. The
-    target never answered so, thus that row has no payload.
+    Values that `rounding` does not explain were edited: the sent values take their place, and a person is asked. That
+    row has no payload, because the target never returned it.
     """
     begin, seconds = placed_at or asked.begin, asked.seconds
     if rounding.explains(begin, seconds, found):
@@ -162,7 +162,7 @@ def as_sent(asked: Desired, placed_at: datetime | None, found: Timesheet, roundi
 
 
 def _expected(desired: Desired, asked: Desired, base: Timesheet) -> Desired:
-    """What the time sheet should say: the new wish where the source changed, else what the target made of the last."""
+    """What the time sheet should say: new values where the source changed, else what the target made of the last ones."""
     same_project = desired.project_key == asked.project_key
     return Desired(
         user_id=base.user_id if desired.user_id == asked.user_id else desired.user_id,
@@ -175,7 +175,7 @@ def _expected(desired: Desired, asked: Desired, base: Timesheet) -> Desired:
 
 
 def _without_history(diff: Difference, *, locked: bool) -> Decision:
-    """A time sheet with our marker that a lost ledger knew: taken over when it agrees, else a person decides."""
+    """A time sheet with our marker that the ledger does not know: linked if it agrees, else a person decides."""
     if not diff:
         return Decision(Status.IN_SYNC, Action.LINK)
     return Decision(Status.MISMATCH, Action.REVIEW, Reason.BILLED if locked else Reason.KIMAI_EDITED, diff)

@@ -1,4 +1,4 @@
-"""The unified entry: one row per booking in the format that everything after the source works with."""
+"""The unified entry: one row per booking, in the format that all later stages use."""
 
 import hashlib
 import json
@@ -10,22 +10,22 @@ from enum import StrEnum
 
 
 class SyncStatus(StrEnum):
-    """Whether an entry is to be carried over at all."""
+    """Whether an entry is to be written at all."""
 
     PENDING = "pending"
     EXCLUDED = "excluded"
     CORRECTION_OPEN = "correction_open"
     UNREADABLE = "unreadable"
-    """Booking or ticket cannot be read: nothing is written, and nothing that was written is touched."""
+    """Booking or ticket is unreadable: nothing is written, and existing time sheets are left alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A booking in the unified format, with the policy applied.
 
-    `time_minutes` is what remains after corrections, `booked_minutes` what the source holds. `entry_date` is the local
-    work day. `trace` says which rule gave which value. `decided_id` names the recorded settings that it was derived
-    under.
+    `time_minutes` is what remains after corrections, `booked_minutes` what the source has. `entry_date` is the local
+    work day. `trace` says which rule gave which value. `decided_id` is the id of the recorded settings it was derived
+    with.
     """
 
     source: str
@@ -60,7 +60,7 @@ class Entry:
 
     @property
     def owned_hash(self) -> str:
-        """A hash of what we own in the target: person, begin, duration, and what decides project and activity."""
+        """A hash of the fields we own in the target: person, begin, duration, and what decides project and activity."""
         return stable_hash(
             {
                 "agent": self.agent_id,
@@ -76,11 +76,11 @@ class Entry:
 
 
 def source_id_order(source_id: str) -> tuple[int, str]:
-    """Sorts source ids by their number: the oldest booking first."""
+    """Sort key for source ids: by number, so the oldest booking comes first."""
     return len(source_id), source_id
 
 
 def stable_hash(value: object) -> str:
-    """A short hash of a JSON value that does not depend on the order of its keys."""
+    """A short hash of a JSON value, independent of the order of its keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:32]

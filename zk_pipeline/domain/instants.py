@@ -1,4 +1,4 @@
-"""Days and instants: the only place where local calendars meet UTC."""
+"""Days and instants: the only place where local dates and UTC are converted."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -10,23 +10,23 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def local_day(instant: datetime, zone: ZoneInfo) -> date:
-    """The calendar day of an instant in a zone; for a booking's `created_at` this is its work day."""
+    """The calendar day of an instant in a zone; of a booking's `created_at`, its work day."""
     return instant.astimezone(zone).date()
 
 
 def microseconds(instant: datetime) -> int:
-    """The instant as a whole number, exactly."""
+    """The instant as whole microseconds since the epoch, exactly."""
     return (instant - EPOCH) // timedelta(microseconds=1)
 
 
 def day_start(day: date, zone: ZoneInfo) -> datetime:
-    """The first instant of a local day, in UTC, also where a clock change skips midnight."""
+    """The first instant of a local day, in UTC, even if a clock change skips midnight."""
     midnight = datetime.combine(day, time(), tzinfo=zone)
     return midnight.astimezone(UTC)
 
 
 def days_window(first: date, last: date, zone: ZoneInfo) -> Window:
-    """The span of the local days `first` to `last`, both included; 23 or 25 hours long around a clock change."""
+    """The window from the start of local day `first` to the end of `last`; a day with a clock change is 23 or 25 hours."""
     return Window(day_start(first, zone), day_start(last + timedelta(days=1), zone))
 
 
@@ -36,13 +36,13 @@ def days_between(first: date, last: date) -> list[date]:
 
 
 def day_ranges(first: date, last: date, longest: int) -> list[tuple[date, date]]:
-    """The days from `first` to `last`, both included, as ranges of at most `longest` days, oldest first."""
+    """The days from `first` to `last` as ranges of at most `longest` days, oldest first."""
     begins = days_between(first, last)[::longest]
     return [(begin, min(last, begin + timedelta(days=longest - 1))) for begin in begins]
 
 
 def floor_to_grid(instant: datetime, grid_minutes: int, zone: ZoneInfo) -> datetime:
-    """The instant moved back onto the wall-clock grid of its zone, in UTC and never out of its local day."""
+    """The instant rounded down to the grid of local wall-clock time, in UTC, never before its local day."""
     local = instant.astimezone(zone)
     past_grid = (local.hour * 60 + local.minute) % grid_minutes
     moved_by = timedelta(minutes=past_grid, seconds=local.second, microseconds=local.microsecond)
@@ -50,10 +50,10 @@ def floor_to_grid(instant: datetime, grid_minutes: int, zone: ZoneInfo) -> datet
 
 
 def whole_seconds(minutes: Decimal) -> int:
-    """Minutes as whole seconds, half a second rounded up: the target knows no fractions of a second."""
+    """Minutes as whole seconds, half a second rounded up: the target stores no fractions of a second."""
     return int((minutes * 60).to_integral_value(rounding=ROUND_HALF_UP))
 
 
 def duration(minutes: Decimal) -> timedelta:
-    """Minutes as an exact span of whole seconds."""
+    """Minutes as a duration of whole seconds."""
     return timedelta(seconds=whole_seconds(minutes))

@@ -1,7 +1,7 @@
-"""What became of a time sheet in billing, and whether what is exported agrees with the invoices, to the cent.
+"""The billing state of time sheets, and whether the exported ones agree with the invoices, to the cent.
 
-Billed is what is exported *and* billable: an export marks other time sheets too, and an invoice takes billable ones
-alone. The target does not say which time sheets are on which invoice, so a customer's are compared as a whole.
+Billed means exported *and* billable: an export marks other time sheets too, but an invoice only takes billable ones.
+The target does not say which time sheets are on which invoice, so they are compared per customer.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,13 +16,13 @@ HALF_A_CENT = Decimal("0.005")
 CANCELED = "canceled"
 
 CustomerCurrency = tuple[int, str]
-"""A customer and a currency."""
+"""Customer id and currency."""
 
 
 class BillingState(StrEnum):
-    """What became of a time sheet. Nothing is written to any but `to_be_billed` and `not_billable`.
+    """The billing state of a time sheet. Only `to_be_billed` and `not_billable` ones may be written.
 
-    `exported` is billable and exported, while the invoices of its customer are not known or do not add up to it.
+    `exported` is billable and exported, while its customer's invoices are unknown or do not add up to it.
     """
 
     TO_BE_BILLED = "to_be_billed"
@@ -36,9 +36,9 @@ class BillingState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What is exported and billable of a customer in one currency, and the invoices not cancelled, without tax.
+    """Exported and billable amounts of a customer in one currency, and its uncancelled invoices, without tax.
 
-    `accepted` says who took the difference as it is, and why: "anna: paid in cash".
+    `accepted` says who accepted the difference and why: "anna: paid in cash".
     """
 
     customer_id: int
@@ -51,7 +51,7 @@ class Comparison:
 
     @property
     def difference(self) -> Decimal:
-        """What is exported beyond the invoices, in cents. Each invoice was rounded to a cent by itself."""
+        """Exported minus invoiced, rounded to cents, because each invoice is."""
         beyond = self.rates - self.invoiced
         if abs(beyond) <= HALF_A_CENT * len(self.invoices):
             return Decimal(0)
@@ -59,7 +59,7 @@ class Comparison:
 
     @property
     def state(self) -> BillingState:
-        """What the customer's exported and billable time sheets are."""
+        """The state of the customer's exported and billable time sheets."""
         if not self.invoices:
             return BillingState.EXPORTED_WITHOUT_INVOICE
         return BillingState.EXPORTED if self.difference else BillingState.INVOICED
@@ -67,9 +67,9 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Time sheets of one customer that are alike to billing.
+    """Time sheets of one customer that bill alike.
 
-    An unpriced one costs nothing though it is billable, and of an unread one the account may not see what it costs.
+    `unpriced` counts billable ones that cost nothing, `unread` those whose price our account may not see.
     """
 
     customer_id: int
@@ -86,7 +86,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """The time sheets of one customer in one state: how many, how long, and what they cost without tax."""
+    """Time sheets of one customer in one state: how many, how long, and what they cost without tax."""
 
     customer_id: int
     currency: str
@@ -99,7 +99,7 @@ class Figure:
 
 
 def state_of(*, exported: bool, billable: bool, tagged: bool, invoiced: BillingState) -> BillingState:
-    """What became of a time sheet; `invoiced` is what its customer's exported and billable ones are."""
+    """The billing state of a time sheet; `invoiced` is the state of its customer's exported and billable ones."""
     if exported:
         return invoiced if billable else BillingState.EXPORTED_NOT_BILLABLE
     if tagged:
@@ -108,7 +108,7 @@ def state_of(*, exported: bool, billable: bool, tagged: bool, invoiced: BillingS
 
 
 def compared(exported: Iterable[tuple[CustomerCurrency, Decimal]], invoices: Iterable[Invoice]) -> list[Comparison]:
-    """Each customer's exported and billable amounts beside the invoices that were not cancelled, by currency."""
+    """Each customer's exported and billable amounts next to its uncancelled invoices, by currency."""
     rates: dict[CustomerCurrency, list[Decimal]] = {}
     for account, rate in exported:
         rates.setdefault(account, []).append(rate)
@@ -130,7 +130,7 @@ def compared(exported: Iterable[tuple[CustomerCurrency, Decimal]], invoices: Ite
 
 
 def figures(groups: Iterable[Group], checked: Mapping[CustomerCurrency, BillingState]) -> list[Figure]:
-    """The groups by customer and state; `checked` says what the last comparison with the invoices showed."""
+    """The groups summed by customer and state; `checked` is the result of the last comparison with the invoices."""
     sums: dict[tuple[int, str, BillingState], list[Group]] = {}
     for group in groups:
         invoiced = checked.get((group.customer_id, group.currency), BillingState.EXPORTED)

@@ -1,4 +1,4 @@
-"""What is remembered of a write: what we asked for, the row as the target returned it, and how it is taken back."""
+"""The record of a write: what we asked for, the row as the target returned it, and how to take it back."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,11 +11,9 @@ from zk_pipeline.domain.manual_fields import ManualFields
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.domain.rounding import RoundingSample, TimesheetTimes
 
-# What we remember of a write: what we asked for, and the row as the target returned it (the base snapshot).
-
 
 class PushState(StrEnum):
-    """Where a write stands. `intended` without a later state means that its outcome is unknown."""
+    """The state of a write. `intended` without a later state means that its outcome is unknown."""
 
     INTENDED = "intended"
     CONFIRMED = "confirmed"
@@ -26,10 +24,10 @@ class PushState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """What we own of a time sheet, as the entry and the mappings want it.
+    """The fields that we own of a time sheet, as the entry and the mappings want them.
 
-    `begin` is the policy's instant in UTC, before any move that the target's rules make necessary; the project is
-    known by number before it has an id.
+    `begin` is the policy's instant in UTC, before any move that the target's rules require. A project without id is
+    known by its number.
     """
 
     user_id: int
@@ -40,7 +38,7 @@ class Desired:
     seconds: int
 
     def to_json(self) -> dict[str, Any]:
-        """The value for the ledger."""
+        """As JSON for the ledger."""
         return {
             "user_id": self.user_id,
             "activity_id": self.activity_id,
@@ -52,7 +50,7 @@ class Desired:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Desired":
-        """The value out of the ledger."""
+        """From the ledger's JSON."""
         return cls(
             user_id=value["user_id"],
             activity_id=value["activity_id"],
@@ -64,18 +62,18 @@ class Desired:
 
     @property
     def hash(self) -> str:
-        """A hash that does not change when a project merely gets its id."""
+        """A hash that stays the same when a project only gets its id."""
         return stable_hash({**self.to_json(), "project_id": None if self.project_number else self.project_id})
 
     @property
     def project_key(self) -> str | int | None:
-        """What identifies the project: its number, or its id where it has none."""
+        """The project's number, or its id if it has none."""
         return self.project_number or self.project_id
 
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """The time sheet that was written for a booking of this work day; `gone` says that it was deleted since."""
+    """The time sheet that was written for a booking of this work day; `gone` if it was deleted since."""
 
     day: date
     kimai_id: int
@@ -86,11 +84,11 @@ class Original:
 class LedgerRow:
     """The last write of one entry; times are UTC.
 
-    `asked` is what was sent last and `base` what the target returned for it. While a create is unconfirmed there is no
-    `base`; an update leaves both as they were confirmed until its own outcome is known. `placed_at` is the begin that a
-    create was sent with, after any move that the target's rules made necessary, `sent_hash` is of what was sent last,
-    whatever became of it. `as_found`: it was taken as the target
-    had it, and nothing was sent. `by_hand` is what people had set there and an update under way sends back.
+    `asked` is what was sent last, `base` what the target returned for it. An unconfirmed create has no `base`; an
+    update keeps the confirmed values of both until its own outcome is known. `placed_at` is the begin that a create was
+    sent with, after any move that the target's rules required. `sent_hash` is of the last attempt, whatever its
+    outcome. `as_found`: an existing time sheet was taken over and nothing was sent. `by_hand` is what people had set in
+    the target and an update in progress sends back.
     """
 
     source_id: str
@@ -107,17 +105,17 @@ class LedgerRow:
 
     @property
     def bound(self) -> int | None:
-        """The time sheet that was written for the entry, unless we took it back."""
+        """The id of the entry's time sheet, unless we took it back."""
         return None if self.state is PushState.UNDONE else self.kimai_id
 
     @property
     def is_unanswered(self) -> bool:
-        """Whether the target's answer to the last write is not known."""
+        """Whether the outcome of the last write is unknown."""
         return self.base is None or self.state is PushState.INTENDED
 
     @property
     def answer(self) -> RoundingSample | None:
-        """What the target made of the times that were sent, as far as nobody but the target had a part in it."""
+        """What the target made of the times we sent, if nobody edited the time sheet since."""
         row = self.base
         if self.asked is None or row is None or row.end is None or self.as_found or row.faults or row.break_seconds:
             return None
@@ -125,11 +123,8 @@ class LedgerRow:
         return RoundingSample(int(begin.timestamp()), self.asked.seconds, TimesheetTimes.of(row))
 
 
-# What is remembered of each write to the target, so that it can be told and taken back.
-
-
 class Operation(StrEnum):
-    """What a write did. `unlink` took the marker off a time sheet again, `tag` and `untag` are about its tags.
+    """What a write did. `unlink` removed the marker from a time sheet; `tag` and `untag` changed its tags.
 
     The last four are about master data.
     """
@@ -155,12 +150,12 @@ MASTER_DATA = frozenset(
         Operation.DELETE_PROJECT,
     }
 )
-"""Operations whose `kimai_id` is that of a customer or project."""
+"""Operations whose `kimai_id` is the id of a customer or project."""
 
 
 @dataclass(frozen=True, slots=True)
 class MasterDataName:
-    """A customer or project as it was made: our number, and the name it got."""
+    """A customer or project that we created: our number, and the name it got."""
 
     number: str
     name: str
@@ -168,9 +163,9 @@ class MasterDataName:
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One write: `create` has no `before`, `delete` no `after`; an update or link has both.
+    """One write: a `create` has no `before`, a `delete` no `after`; an update or link has both.
 
-    Those of customers and projects have neither, nor a day, but `named`.
+    Writes of customers and projects have neither, and no day, but `named`.
     """
 
     operation: str
@@ -184,7 +179,7 @@ class JournalEntry:
 
 @dataclass(frozen=True, slots=True)
 class StoredJournalEntry:
-    """A stored entry of the journal; `undone_by` is the run that took it back."""
+    """A stored entry of the journal; `undone_by` is the id of the run that took it back."""
 
     id: int
     run_id: str

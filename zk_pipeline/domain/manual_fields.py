@@ -1,7 +1,7 @@
-"""What people set on a time sheet in the target: the billable flag and rates, which a move by us would reset there.
+"""What people set on a time sheet in the target: billable flag and rates, which a move by us would reset there.
 
-The target does not say who set them. What differs from what it answered to our last write was set by hand, as long as
-the time sheet lies where it lay then: a move by people resets it too (docs/kimai.md §4).
+The target does not say who set them. A value that differs from the answer to our last write was set by hand, as long as
+the time sheet was not moved since: a move by people resets it too (docs/kimai.md §4).
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from typing import Any
 from zk_pipeline.domain.records import Timesheet, TimesheetChange
 
 RESETTING = ("user", "project", "activity")
-"""A change of any of these has the target reckon billable flag and rates again."""
+"""A change of any of these fields makes the target recalculate billable flag and rates."""
 
 _EXACT = Decimal("0.0001")
 _HOUR = 3600
@@ -20,7 +20,7 @@ _HOUR = 3600
 
 @dataclass(frozen=True, slots=True)
 class ManualFields:
-    """What somebody set; `None` is what the target decides itself."""
+    """What somebody set; `None` means that the target decides."""
 
     billable: bool | None = None
     hourly_rate: Decimal | None = None
@@ -28,27 +28,27 @@ class ManualFields:
 
     @property
     def has_rate(self) -> bool:
-        """Whether a rate is among it."""
+        """Whether a rate was set."""
         return self.hourly_rate is not None or self.fixed_rate is not None
 
     def __bool__(self) -> bool:
         return self != ManualFields()
 
     def to_json(self) -> dict[str, Any]:
-        """The value for the ledger: what was set, amounts as exact texts."""
+        """As JSON for the ledger; amounts are exact texts."""
         amounts = {"hourly_rate": self.hourly_rate, "fixed_rate": self.fixed_rate}
         told: dict[str, Any] = {} if self.billable is None else {"billable": self.billable}
         return told | {name: str(amount) for name, amount in amounts.items() if amount is not None}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any] | None) -> "ManualFields":
-        """The value out of the ledger."""
+        """From the ledger's JSON."""
         told = value or {}
         amounts = {name: Decimal(told[name]) for name in ("hourly_rate", "fixed_rate") if name in told}
         return cls(told.get("billable"), **amounts)
 
     def on(self, change: TimesheetChange) -> TimesheetChange:
-        """The change with this sent back."""
+        """The change, with these values sent back."""
         return replace(change, billable=self.billable, hourly_rate=self.hourly_rate, fixed_rate=self.fixed_rate)
 
 
@@ -66,9 +66,9 @@ def set_by_hand(row: Timesheet, base: Timesheet | None) -> ManualFields:
 
 
 def as_base(row: Timesheet, former: Timesheet | None, sent: ManualFields) -> Timesheet:
-    """What a row is compared with from now on; what people set stays known as theirs.
+    """The new base of a row, in which people's values are still recognized as theirs.
 
-    `sent` was sent back with our own move. Otherwise it is what was set since the `former` base.
+    `sent` are values that our own move sent back. Otherwise those set since the `former` base count.
     """
     if former is None:
         return row
@@ -82,17 +82,17 @@ def as_base(row: Timesheet, former: Timesheet | None, sent: ManualFields) -> Tim
 
 
 def hourly(row: Timesheet) -> Decimal | None:
-    """What an hour of a time sheet costs, as the target tells it or as its amount says."""
+    """The price of an hour of a time sheet: its hourly rate, or its amount divided by its length."""
     if row.hourly_rate is not None or row.rate is None or row.duration_seconds <= 0:
         return row.hourly_rate
     return (row.rate * _HOUR / row.duration_seconds).quantize(_EXACT)
 
 
 def unkept_fields_text(theirs: ManualFields, seconds: int, usual: Decimal | None, currency: str) -> str:
-    """Why a move waits for a person: what was set cannot be kept. Both amounts, as sentences.
+    """Why a move waits for a person, with both amounts: what was set by hand cannot be kept.
 
-    `usual` is what an hour costs where the time sheet would lie, if another one there shows it; `seconds` how long it
-    would be.
+    `usual` is the price of an hour where the time sheet would be moved, if another time sheet there shows it; `seconds`
+    is its new length.
     """
     parts: list[str] = []
     if theirs.billable is not None:
@@ -112,7 +112,7 @@ def unkept_fields_text(theirs: ManualFields, seconds: int, usual: Decimal | None
 
 
 def money(amount: Decimal, currency: str) -> str:
-    """An amount for people."""
+    """An amount with its currency."""
     return f"{amount:.2f} {currency}".strip()
 
 
@@ -127,7 +127,7 @@ def _place(row: Timesheet) -> tuple[int, int, int]:
 def _as_reckoned(row: Timesheet, base: Timesheet) -> bool:
     """Whether the rates are those of the base, or the target does not say.
 
-    A time sheet that cost nothing had no rate yet: it gets the target's own with the next save, whoever saves it.
+    A time sheet that cost nothing had no rate yet: the target sets it with the next save, whoever saves it.
     """
     if (row.hourly_rate, row.fixed_rate) in {(None, None), (base.hourly_rate, base.fixed_rate)}:
         return True
@@ -135,5 +135,5 @@ def _as_reckoned(row: Timesheet, base: Timesheet) -> bool:
         return base.fixed_rate is None and not base.hourly_rate
     if not base.rate or row.fixed_rate is not None:
         return not base.rate or row.fixed_rate == base.rate
-    # A list has the amount alone, which is rounded.
+    # A list only has the amount, which is rounded.
     return abs(_amount(row.hourly_rate or Decimal(0), base.duration_seconds) - base.rate) < _EXACT

@@ -16,9 +16,9 @@ from zk_pipeline.domain.records import Activity, Customer, Project, SourceDirect
 _Numbered = TypeVar("_Numbered", Customer, Project)
 
 CUSTOMER_PREFIX = "zammad-org-"
-"""Begins the numbers of customers that we made; the organization's id follows."""
+"""Prefix of the numbers of customers that we create; the organization's id follows."""
 OWN_CUSTOMER = 0
-"""In `Mappings.customers`: the organization gets a customer of its own, whatever names exist already."""
+"""In `Mappings.customers`: the organization gets a customer of its own, even if names exist already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,9 @@ class AssignmentProblem:
 class Mappings:
     """The operator's mappings: agent to user, (type, organization) to activity, organization to customer.
 
-    An agent is an id, or the casefolded address of one who was not known when the mapping was set. `None` stands for
-    "no type" and "every organization". `carried` is no mapping: whom agents without one were when time was written.
+    An agent is an id, or the casefolded address of one who was unknown when the mapping was set. `None` stands for "no
+    type" and "every organization". `carried` is not a mapping: it says which user an unmapped agent's time was last
+    written for.
     """
 
     users: Mapping[int | str, int] = field(default_factory=dict[int | str, int])
@@ -47,7 +48,7 @@ class Mappings:
 
 @dataclass(frozen=True, slots=True)
 class CustomerPlan:
-    """The customer to be used; without `id` it is created under its number."""
+    """The customer to use; without `id` it is created with its number."""
 
     id: int | None
     number: str
@@ -56,7 +57,7 @@ class CustomerPlan:
 
 @dataclass(frozen=True, slots=True)
 class ProjectPlan:
-    """The project to be used; without `id` it is created under its number."""
+    """The project to use; without `id` it is created with its number."""
 
     id: int | None
     number: str
@@ -66,7 +67,7 @@ class ProjectPlan:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """Person, activity and project of an entry in the target."""
+    """User, activity and project of an entry in the target."""
 
     user: TargetUser
     activity: Activity
@@ -74,10 +75,10 @@ class Assignment:
 
 
 class Resolver:
-    """Finds the assignment of entries with both directories, the operator's mappings and the policy.
+    """Finds the assignment of entries from both directories, the operator's mappings and the policy.
 
-    Whatever would be created beside something of the same name waits for a person (`names.fold`). `former` are the
-    policies of earlier recorded settings: an entry that was derived under them keeps its project.
+    Anything that would be created next to something of the same name waits for a person (`names.fold`). `former` are
+    the policies of earlier recorded settings: an entry derived with them keeps its project.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class Resolver:
         self._customers_by_number = {row.number: row for row in _newest_first(directory.customers) if row.number}
         self._projects = {project.id: project for project in directory.projects}
         self._projects_by_number = {row.number: row for row in _newest_first(directory.projects) if row.number}
-        # What we made for an organization that is gone is a namesake like any other.
+        # A customer we created for an organization that is gone counts like any other of that name.
         ours = {f"{CUSTOMER_PREFIX}{row.id}" for row in organizations} | {f"{CUSTOMER_PREFIX}0"}
         mapped = set(mappings.customers.values())
         self._unclaimed = _by_name(
@@ -108,7 +109,7 @@ class Resolver:
         self._organization_names = Counter(key for row in organizations for key in name_keys(row.name))
 
     def resolve(self, entry: Entry) -> Assignment | AssignmentProblem:
-        """The assignment of an entry, or the first problem that stands in its way."""
+        """The assignment of an entry, or the first problem that prevents it."""
         user = self.user(entry)
         if isinstance(user, AssignmentProblem):
             return user
@@ -121,7 +122,7 @@ class Resolver:
         return Assignment(user, activity, project)
 
     def user(self, entry: Entry) -> TargetUser | AssignmentProblem:
-        """The user who is mapped to the agent, or has the agent's address; never a default (`UserMatcher`)."""
+        """The user mapped to the agent, or with the agent's address; never a default (`UserMatcher`)."""
         found = self._people.user(entry.agent_id, entry.user_email, entry.user_name)
         return AssignmentProblem(Reason.UNMAPPED_USER, found) if isinstance(found, str) else found
 
@@ -163,12 +164,12 @@ class Resolver:
         return AssignmentProblem(Reason.UNMAPPED_CUSTOMER, text)
 
     def project_id(self, number: str) -> int | None:
-        """The project that has this number, if it exists."""
+        """The id of the project with this number, if it exists."""
         project = self._projects_by_number.get(number)
         return project.id if project else None
 
     def obstacles(self, assignment: Assignment, today: date, day: date) -> tuple[str, ...]:
-        """Facts of the target that make it refuse a time sheet of a day (docs/kimai.md §3, §4), each with a remedy."""
+        """What would make the target refuse a time sheet of this day (docs/kimai.md §3, §4), each with a remedy."""
         user, activity = assignment.user, assignment.activity
         found: list[str] = []
         if not user.enabled:
@@ -269,7 +270,7 @@ def _project_obstacles(project: Project, activity: Activity, today: date) -> Ite
 
 
 def _newest_first(rows: Iterable[_Numbered]) -> list[_Numbered]:
-    """For tables by number, in which the last one stays: of several, that is the oldest."""
+    """For tables by number, in which the last row wins: the oldest one."""
     return sorted(rows, key=lambda row: row.id, reverse=True)
 
 
@@ -282,13 +283,12 @@ def _by_name(rows: Iterable[_Numbered]) -> dict[str, list[_Numbered]]:
 
 
 def _namesakes(by_name: Mapping[str, list[_Numbered]], name: str) -> list[_Numbered]:
-    """Everything that a person would call the same, hidden or not, by id."""
+    """Everything with the same folded name, hidden or not, by id."""
     found = {row.id: row for key in name_keys(name) for row in by_name.get(key, ())}
     return [found[id_] for id_ in sorted(found)]
 
 
 def _listed(rows: Iterable[Customer | Project]) -> str:
-    """Each with what tells it from the others."""
     return ", ".join(
         f"{row.name} (id {row.id}, {f'number {row.number}' if row.number else 'no number'}"
         f"{'' if row.visible else ', hidden'})"
