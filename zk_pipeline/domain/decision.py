@@ -162,7 +162,7 @@ def as_sent(asked: Desired, placed_at: datetime | None, found: Timesheet, roundi
 
 
 def _expected(desired: Desired, asked: Desired, base: Timesheet) -> Desired:
-    """What the time sheet should say: new values where the source changed, else what the target made of the last ones."""
+    """What the time sheet should say: the source's new values, else what the target made of the last ones."""
     same_project = desired.project_key == asked.project_key
     return Desired(
         user_id=base.user_id if desired.user_id == asked.user_id else desired.user_id,

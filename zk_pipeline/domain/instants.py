@@ -26,7 +26,7 @@ def day_start(day: date, zone: ZoneInfo) -> datetime:
 
 
 def days_window(first: date, last: date, zone: ZoneInfo) -> Window:
-    """The window from the start of local day `first` to the end of `last`; a day with a clock change is 23 or 25 hours."""
+    """From the start of local day `first` to the end of `last`; a day with a clock change has 23 or 25 hours."""
     return Window(day_start(first, zone), day_start(last + timedelta(days=1), zone))
 
 
