@@ -60,7 +60,7 @@ def _costs(url: str, size: int) -> tuple[list[_Cost], list[_Cost]]:
                 rows: list[TimeAccounting] = [row for page in sweep.pages() for row in page]
                 flat_requests = connector.requests.reads
                 found = connector.fetch_tickets(rows)
-                hint = sweep.certificate.rows_before
+                hint = sweep.report.rows_before
                 flat.append(_Cost(what + again, flat_requests, math.log2(size) + len(rows) / 1000 + 4))
                 asked = connector.requests.reads - flat_requests
                 tickets.append(_Cost(what + again, asked, math.ceil(len(found) / 200)))

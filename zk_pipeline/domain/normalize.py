@@ -184,6 +184,7 @@ class Normalizer:
         organization = self._organizations.get(ticket.organization_id) if ticket and ticket.organization_id else None
         kind = self._types.get(row.type_id) if row.type_id is not None else None
         number = f"#{ticket.number}" if ticket else f"id {ticket_id}"
+        unreadable = _unreadable(row, ticket)
         facts = {
             "ticket_number": number,
             "title": ticket.title.strip() if ticket else "",
@@ -220,11 +221,8 @@ class Normalizer:
             created_at=row.created_at,
             updated_at=row.updated_at,
             tags=policy.tags,
-            sync_status=SyncStatus.UNREADABLE if _unreadable(row, ticket) else _status(left),
-            trace={
-                **_trace(row, ticket_id, left, policy),
-                **({UNREADABLE: why} if (why := _unreadable(row, ticket)) else {}),
-            },
+            sync_status=SyncStatus.UNREADABLE if unreadable else _status(left),
+            trace=_trace(row, ticket_id, left, policy) | ({UNREADABLE: unreadable} if unreadable else {}),
             decided_id=row.decided_id,
         )
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from zk_pipeline.connectors.contract import Endpoint, SourceConnector, TargetConnector
+from zk_pipeline.connectors.contract import Connector, Endpoint, SourceConnector, TargetConnector
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.connectors.plugins import broken_plugins, source_kinds, target_kinds
 from zk_pipeline.connectors.ssrf_guard import checked_base_url
@@ -241,14 +241,14 @@ class Runtime:
         return "timezone" in self.settings.model_fields_set or stored_settings.decided_facts(connection)
 
     @contextmanager
-    def _noted(self, connector: ConnectorRecord) -> Iterator[None]:
+    def _noted(self, connector: Connector) -> Iterator[None]:
         """Note at the end of the block how the system answered: for all who ask next, and for the vital signs."""
         try:
             yield
         finally:
             self._note(connector)
 
-    def _note(self, connector: ConnectorRecord) -> None:
+    def _note(self, connector: Connector) -> None:
         name, state = connector.endpoint.name, connector.system_state
         if state is None:
             return
