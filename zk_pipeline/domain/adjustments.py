@@ -190,7 +190,7 @@ def outstanding_reason(wanted: Posting | None, held: Sequence[Posting], said: in
     if wanted is None:
         return f"The booking is gone or was corrected to zero, {had}."
     if not held:
-        return "Kimai has no time sheet of it, and its period is closed."
+        return "Kimai has no time sheet for it, and its period is closed."
     if {holding.side.key for holding in held if holding.seconds} - {wanted.side.key}:
         return f"The booking moved to another person, project or activity, {had}."
     rounded = f", which Kimai rounds to {in_minutes(wanted.seconds)}" if said != wanted.seconds else ""

@@ -102,7 +102,7 @@ def unkept_fields_text(theirs: ManualFields, seconds: int, usual: Decimal | None
         kept = (
             theirs.fixed_rate if theirs.fixed_rate is not None else _amount(theirs.hourly_rate or Decimal(0), seconds)
         )
-        would = "Kimai's own rate there, which no time sheet tells yet"
+        would = "Kimai's own rate there, which no time sheet shows yet"
         if usual is not None:
             would = f"{money(_amount(usual, seconds), currency)} at Kimai's own rate there"
         parts.append(

@@ -240,8 +240,8 @@ class Resolver:
             return AssignmentProblem(Reason.UNMAPPED_CUSTOMER, text)
         namesakes = [row for row in _namesakes(self._projects_by_name, name) if row.customer_id == customer.id]
         if namesakes:
-            remedy = f"give it the number {number} in Kimai to have it used, or rename it to have another one made."
-            text = f"Customer {customer.name} has a project of this name already: {_listed(namesakes)}; {remedy}"
+            remedy = f"give it the number {number} in Kimai to use it, or rename it to create another one."
+            text = f"Customer {customer.name} already has a project of this name: {_listed(namesakes)}; {remedy}"
             return AssignmentProblem(Reason.UNMAPPED_CUSTOMER, text)
         return ProjectPlan(None, number, name, customer)
 

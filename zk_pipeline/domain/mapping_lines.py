@@ -1,4 +1,4 @@
-"""Mapping lines: what `kind`, `zammad` and `kimai` mean, given the names of both systems."""
+"""Mapping lines: what `kind`, `zammad` and `kimai` mean, given the names in both systems."""
 
 import re
 from collections.abc import Callable, Container, Hashable, Iterable, Sequence
@@ -22,12 +22,12 @@ from zk_pipeline.domain.records import (
 )
 
 NOTHING = "-"
-"""In the zammad column: bookings without type, tickets without organization."""
+"""In the zammad column: bookings without type, or tickets without organization."""
 OWN = "new"
-"""In the kimai column: a customer of its own."""
+"""In the kimai column: create a customer of its own."""
 
 LONGEST_VALUE = 600
-"""Letters that a value has at most; no name is longer."""
+"""Longest value accepted; no name is longer."""
 _EXPLICIT_TYPE = re.compile(rf"\s*(id:\d+|{NOTHING})\s*@", re.IGNORECASE)
 
 _Found = TypeVar("_Found")
@@ -35,7 +35,7 @@ _Found = TypeVar("_Found")
 
 @dataclass(frozen=True, slots=True)
 class LineProblem:
-    """What is wrong with a line, 0 being no line: a sentence with place, value and remedy, and these by themselves."""
+    """What is wrong with a line: a sentence, and its parts. `line` is 0 if the value comes from no file."""
 
     text: str
     line: int = 0
@@ -43,16 +43,16 @@ class LineProblem:
     value: str = ""
 
     def on_line(self, number: int) -> "LineProblem":
-        """The same, found on this line of a file."""
+        """The same problem, on this line of a file."""
         return replace(self, line=number, text=f"Line {number}, {self.text}")
 
 
 MOST_TOLD = 100
-"""Problems that a message names; `problems` has all of them."""
+"""A message names at most this many problems; `problems` has all of them."""
 
 
 class MappingError(Exception):
-    """Mapping lines that cannot be taken over; the message has a sentence for each of the first problems."""
+    """Mapping lines that cannot be imported. The message has a sentence for each of the first problems."""
 
     def __init__(self, *problems: LineProblem) -> None:
         told = [problem.text for problem in problems[:MOST_TOLD]]
@@ -62,7 +62,7 @@ class MappingError(Exception):
 
 
 class SharedUserError(MappingError):
-    """Two agents would be one user, which a person has to confirm."""
+    """Two agents would map to one user, which a person must confirm."""
 
 
 class Kind(StrEnum):
@@ -75,9 +75,9 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UserMapping:
-    """An agent and the target user who stands for them.
+    """An agent and the target user that the agent's time is written for.
 
-    The agent is the id in the source, or the casefolded address of one who was not known when the mapping was set.
+    The agent is the id in the source, or the casefolded address of one who was unknown when the mapping was set.
     """
 
     kind: ClassVar[Kind] = Kind.USER
@@ -86,13 +86,13 @@ class UserMapping:
 
     @property
     def key(self) -> Hashable:
-        """What has one mapping at most."""
+        """There is at most one mapping with this key."""
         return self.kind, self.agent
 
 
 @dataclass(frozen=True, slots=True)
 class ActivityMapping:
-    """A type (`None`: no type), optionally of one organization only, and its activity in the target."""
+    """A type (`None`: no type), of one organization or all, and its activity in the target."""
 
     kind: ClassVar[Kind] = Kind.ACTIVITY
     type_id: int | None
@@ -101,13 +101,13 @@ class ActivityMapping:
 
     @property
     def key(self) -> Hashable:
-        """What has one mapping at most."""
+        """There is at most one mapping with this key."""
         return self.kind, self.type_id, self.organization_id
 
 
 @dataclass(frozen=True, slots=True)
 class CustomerMapping:
-    """An organization (0: none) and its customer in the target; `None` for a customer of its own."""
+    """An organization (0: none) and its customer in the target; `None` means a customer of its own."""
 
     kind: ClassVar[Kind] = Kind.CUSTOMER
     organization_id: int
@@ -115,7 +115,7 @@ class CustomerMapping:
 
     @property
     def key(self) -> Hashable:
-        """What has one mapping at most."""
+        """There is at most one mapping with this key."""
         return self.kind, self.organization_id
 
 
@@ -124,7 +124,7 @@ AnyMapping = UserMapping | ActivityMapping | CustomerMapping
 
 @dataclass(frozen=True, slots=True)
 class MappingLine:
-    """A mapping as text. `known` is false when one of the systems no longer has what it names."""
+    """A mapping as text. `known` is false if one of the systems no longer has what it names."""
 
     kind: Kind
     zammad: str
@@ -133,14 +133,14 @@ class MappingLine:
 
 
 class Vocabulary:
-    """What the values of mapping lines mean, given what both systems have.
+    """Translates the values of mapping lines, given what both systems have.
 
-    Hidden, disabled and inactive things count too, since old bookings refer to them. A value that fits several things
-    means none of them: time is never given to one by chance.
+    Hidden, disabled and inactive items count too, because old bookings refer to them. A value that fits several items
+    is rejected, so that time is never assigned by chance.
     """
 
     def __init__(self, source: SourceDirectory, target: TargetDirectory, unlisted: Iterable[int] = ()) -> None:
-        """`unlisted` are agents with bookings whom the source no longer has."""
+        """`unlisted` are agents with bookings that the source no longer lists."""
         self._source, self._target = source, target
         self._people: tuple[Mappings, UserMatcher] | None = None
         known = {row.id for row in source.agents}
@@ -169,10 +169,10 @@ class Vocabulary:
                 organization = _in_column("zammad", self._organizations.find, zammad)
                 return CustomerMapping(organization, _in_column("kimai", self._customers.find, kimai))
             case _:
-                raise of_column("kind", kind, f"{quoted(kind)} is no kind; write one of {', '.join(Kind)}.")
+                raise of_column("kind", kind, f"{quoted(kind)} is not a kind; write one of {', '.join(Kind)}.")
 
     def line(self, mapping: AnyMapping) -> MappingLine:
-        """The line that means this mapping and nothing else."""
+        """The line that means exactly this mapping."""
         match mapping:
             case UserMapping(agent, user):
                 known = isinstance(agent, int) and agent in self._agents and user in self._users
@@ -188,7 +188,7 @@ class Vocabulary:
         return MappingLine(mapping.kind, zammad, kimai, known)
 
     def cells(self, mapping: AnyMapping) -> tuple[str, str, str, str]:
-        """The ids that a line of an export has in the columns zammad and kimai, and both names for reading."""
+        """The ids that an export writes to the columns zammad and kimai, and both names for reading."""
         match mapping:
             case UserMapping(agent, user):
                 zammad = (f"id:{agent}", self._agents.name(agent)) if isinstance(agent, int) else (agent, agent)
@@ -215,10 +215,10 @@ class Vocabulary:
             case Kind.CUSTOMER:
                 return CustomerMapping(_in_column("zammad", self._organizations.find, zammad), None).key
             case _:
-                raise of_column("kind", kind, f"{quoted(kind)} is no kind; write one of {', '.join(Kind)}.")
+                raise of_column("kind", kind, f"{quoted(kind)} is not a kind; write one of {', '.join(Kind)}.")
 
     def _shared(self, mapping: AnyMapping, after: Mappings) -> LineProblem | None:
-        """Why a mapping gives two agents one user, with all mappings as they are then; `None` where it does not."""
+        """Why a mapping would give two agents the same user, given all mappings afterwards; `None` if it does not."""
         if not isinstance(mapping, UserMapping) or not isinstance(mapping.agent, int):
             return None
         if self._people is None or self._people[0] != after:
@@ -234,9 +234,9 @@ class Vocabulary:
     def require_unshared(
         self, stored: Mappings, numbered: Sequence[tuple[int, AnyMapping]], changed: Container[Hashable]
     ) -> None:
-        """See that no agent becomes a user who is another agent too, of the mappings whose keys are `changed`.
+        """Check that none of the mappings whose keys are `changed` gives a user to a second agent.
 
-        Each has the number of its line, or 0. Raises `SharedUserError` with every line's problem.
+        `changed` has the line number of each key, or 0. Raises `SharedUserError` with every line's problem.
         """
         users = {one.agent: one.kimai_user_id for _, one in numbered if isinstance(one, UserMapping)}
         after = replace(stored, users={**stored.users, **users})
@@ -246,7 +246,7 @@ class Vocabulary:
             raise SharedUserError(*problems)
 
     def stored_for(self, stored: Iterable[AnyMapping], kind: str, zammad: str) -> AnyMapping | None:
-        """The stored mapping that a value of the column zammad means; what is gone is called as it is listed."""
+        """The stored mapping for a value of the column zammad; items that are gone go by their listed name."""
         of_kind = [mapping for mapping in stored if mapping.kind == fold(kind)]
         for mapping in of_kind:
             if fold(zammad) in {fold(self.line(mapping).zammad), fold(self.cells(mapping)[0])}:
@@ -255,7 +255,7 @@ class Vocabulary:
         return next((mapping for mapping in of_kind if mapping.key == key), None)
 
     def limit(self, mapping: AnyMapping) -> str:
-        """What a mapping cannot do, as a sentence; nothing for most."""
+        """What a mapping does not cover, as a sentence; empty for most."""
         activities = {row.id: row for row in self._target.activities}
         activity = activities.get(mapping.kimai_activity_id) if isinstance(mapping, ActivityMapping) else None
         if activity is None or activity.project_id is None:
@@ -268,7 +268,7 @@ class Vocabulary:
         )
 
     def _bookings(self, value: str) -> tuple[int | None, int | None]:
-        """Type and organization that `TYPE` or `TYPE@ORGANIZATION` mean; names may have an @ of their own."""
+        """Type and organization meant by `TYPE` or `TYPE@ORGANIZATION`; names may contain an @."""
         meanings = self._meanings(value)
         if len(meanings) == 1:
             return next(iter(meanings))
@@ -280,7 +280,7 @@ class Vocabulary:
         raise self._types.nothing(type_value)
 
     def _meanings(self, value: str) -> dict[tuple[int | None, int | None], str]:
-        """Every type with or without organization that the value can mean, with a label."""
+        """Each type, with or without organization, that the value can mean, with a label."""
         explicit = _EXPLICIT_TYPE.match(value)
         if explicit:
             whole, ends = (), [explicit.end() - 1]
@@ -313,7 +313,7 @@ def _in_column(column: str, find: Callable[[str], _Found], value: str) -> _Found
 
 
 def of_column(column: str, value: str, sentence: str) -> MappingError:
-    """The error of a value in a column; `sentence` says what is wrong and what to write."""
+    """The error for a value in a column; `sentence` says what is wrong and what to write."""
     return MappingError(LineProblem(f"column {column}: {sentence}", 0, column, value[:LONGEST_VALUE]))
 
 

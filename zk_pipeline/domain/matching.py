@@ -1,7 +1,8 @@
 """Matching: which time sheet of the target belongs to which entry, in three tiers and one to one.
 
-Tier 1 is the ledger or the marker. Tier 2 is the same person, ticket, day and duration. Tier 3 is fuzzy and only ever
-offered. Time sheets of other people, without a ticket reference, still running or marked as ours are no candidates.
+Tier 1 is the ledger or the marker. Tier 2 is the same person, ticket, day and duration. Tier 3 is fuzzy, and is only
+ever offered. Time sheets of other people, without a ticket reference, still running or marked as ours are no
+candidates.
 """
 
 from bisect import bisect_left, bisect_right
@@ -26,7 +27,7 @@ FUZZY_SHARE_PERCENT = 10
 
 
 class Tier(IntEnum):
-    """How sure a match is."""
+    """How certain a match is, 1 being the most certain."""
 
     OURS = 1
     SAME = 2
@@ -35,7 +36,7 @@ class Tier(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class MatchRequest:
-    """An entry as matching sees it. `user_id` is `None` while the person is not mapped: then only tier 1 can match."""
+    """An entry to match. `user_id` is `None` while the person is not mapped; then only tier 1 can match."""
 
     source_id: str
     user_id: int | None
@@ -57,10 +58,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What matching found for one entry.
+    """The match of one entry.
 
-    `timesheet` is the partner; `candidates` are the pairs considered, best first; `ambiguous` says that equal ones were
-    left, so that nobody was chosen; `clones` are further time sheets with the same marker.
+    `timesheet` is the partner; `candidates` are the pairs considered, best first; `ambiguous` says that equally good
+    ones were left, so none was chosen; `clones` are other time sheets with the same marker.
     """
 
     timesheet: Timesheet | None = None
@@ -72,9 +73,9 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """The result for all entries; `strays` are time sheets of ours that no entry here has part in, as (id, row).
+    """The matches of all entries. `strays` are time sheets of ours that no entry here owns, as (source id, row).
 
-    A time sheet that the ledger knows is its owner's alone; otherwise each of its markers counts.
+    A time sheet in the ledger belongs to its owner alone; otherwise each of its markers counts.
     """
 
     by_source: Mapping[str, Match]
@@ -83,9 +84,9 @@ class Matches:
 
 @dataclass(frozen=True, slots=True)
 class OwnershipIndex:
-    """How time sheets are recognized as ours: connector name and the ledger (source id to time sheet id).
+    """How time sheets are recognized as ours: connector name, and ledger (source id to time sheet id).
 
-    The ledger may know more entries than are matched: their time sheets are nobody else's.
+    The ledger may contain more entries than are matched; their time sheets are not available to others.
     """
 
     connector: str
@@ -95,7 +96,7 @@ class OwnershipIndex:
 def match(
     wanted: Sequence[MatchRequest], timesheets: Iterable[Timesheet], ours: OwnershipIndex, zone: ZoneInfo
 ) -> Matches:
-    """Assign time sheets to entries. The order of the input does not matter."""
+    """Match time sheets to entries. The order of the input does not matter."""
     rows = sorted(timesheets, key=lambda row: row.id)
     marked = _by_marker(rows, ours.connector)
     owners = _owners(ours.ledger)
@@ -115,9 +116,9 @@ def match(
 
 
 def assign(candidates: Iterable[Candidate]) -> tuple[dict[str, Candidate], frozenset[str]]:
-    """Choose pairs one to one, best score first; returns the pairs by entry, and the entries left undecided by a tie.
+    """Choose pairs one to one, best score first. Returns the pairs by entry, and the entries left undecided by a tie.
 
-    A tie takes all its entries and time sheets out of the assignment: nobody is chosen by coming first.
+    A tie removes all its entries and time sheets, so that the result does not depend on the order.
     """
     levels: dict[int, list[Candidate]] = {}
     for candidate in candidates:
@@ -143,7 +144,7 @@ def assign(candidates: Iterable[Candidate]) -> tuple[dict[str, Candidate], froze
 
 
 def _by_marker(rows: Sequence[Timesheet], connector: str) -> dict[str, list[Timesheet]]:
-    """The time sheets by the source ids in their markers; ours is the first: stopped before running, then by id."""
+    """The time sheets by the source ids in their markers. The first is ours: stopped before running, then by id."""
     marked: dict[str, list[Timesheet]] = {}
     for row in sorted(rows, key=lambda row: (row.end is None, row.id)):
         for source_id in marked_ids(row.description, connector):
@@ -152,7 +153,7 @@ def _by_marker(rows: Sequence[Timesheet], connector: str) -> dict[str, list[Time
 
 
 def _owners(ledger: Mapping[str, int]) -> dict[int, str]:
-    """The source id by time sheet; a time sheet that the ledger names twice belongs to the oldest booking."""
+    """The source id by time sheet. A time sheet that the ledger has twice belongs to the oldest booking."""
     owners: dict[int, str] = {}
     for source_id in sorted(ledger, key=source_id_order):
         owners.setdefault(ledger[source_id], source_id)
@@ -165,7 +166,7 @@ def _by_ledger_or_marker(
     marked: Mapping[str, Sequence[Timesheet]],
     owners: dict[int, str],
 ) -> dict[str, Timesheet]:
-    """Tier 1. Whoever claims a time sheet by its marker is added to the owners, so that nobody claims it again."""
+    """Tier 1. Time sheets claimed by their marker are added to the owners, so that no one claims them again."""
     owned = {owners[row.id]: row for row in rows if row.id in owners}
     matched: dict[str, Timesheet] = {}
     for source_id in sorted((entry.source_id for entry in wanted), key=source_id_order):
@@ -180,7 +181,7 @@ def _by_ledger_or_marker(
 def _clones(
     matched: Mapping[str, Timesheet], marked: Mapping[str, Sequence[Timesheet]], owners: dict[int, str]
 ) -> dict[str, tuple[Timesheet, ...]]:
-    """Time sheets that carry a matched entry's marker and belong to nobody; each is the clone of one entry."""
+    """Time sheets that carry a matched entry's marker and have no owner; each is the clone of one entry."""
     clones: dict[str, tuple[Timesheet, ...]] = {}
     for source_id in matched:
         clones[source_id] = tuple(row for row in marked.get(source_id, ()) if row.id not in owners)
@@ -210,7 +211,7 @@ def _candidates(
 
 
 def _similarly_long(rows: Sequence[Timesheet], seconds: int) -> Sequence[Timesheet]:
-    """Those of the rows, sorted by duration, that are near enough to be compared at all."""
+    """The rows, sorted by duration, that are close enough to be compared."""
     allowed = _allowed_difference(seconds)
     first = bisect_left(rows, seconds - allowed, key=_seconds)
     return rows[first : bisect_right(rows, seconds + allowed, key=_seconds)]

@@ -1,4 +1,4 @@
-"""Names and texts: whether people would call two the same, and what the target accepts (docs/kimai.md §3, §7)."""
+"""Names and texts: when two names count as the same, and which texts the target accepts (docs/kimai.md §3, §7)."""
 
 import re
 import string
@@ -17,38 +17,38 @@ _JOINER = "\u200d"
 _TURNS_OTHERS = frozenset(
     "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u206a\u206b\u206c\u206d\u206e\u206f\ufeff"
 )
-"""Embeddings, overrides and isolates: what they begin goes on behind the text, on an invoice as well."""
+"""Embeddings, overrides and isolates: their effect continues behind the text, even on an invoice."""
 
 _HYPHENS = "\u2212\u2043"  # The minus and the hyphen bullet; all others are of one category.
 _QUOTES = "`\u00b4\u2032\u2033\u201a\u201e"  # The category of quotes lacks these.
-# Fillers and selectors that nobody sees, though they count as letters or marks.
+# Invisible fillers and selectors that count as letters or marks.
 _UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 _DIGITS = string.digits + string.ascii_uppercase
 
 
 def fold_text(text: str) -> str:
-    """`fold` for texts of any length in which names are looked for; nothing of them is remembered."""
+    """`fold` for texts of any length in which names are searched; not cached."""
     seen = _UNSEEN.sub("", unicodedata.normalize("NFKC", text))
     plain = seen.translate(_UNIFIED).translate(_REPLACED)
-    # Turkish has an i with and one without a dot, in both cases: folding alone keeps them apart.
+    # Turkish has a dotted and a dotless i, each in both cases: case folding alone keeps them apart.
     folded = plain.casefold().replace("\u0131", "i").replace("i\u0307", "i")
     return " ".join(unicodedata.normalize("NFKC", folded).split())
 
 
 @lru_cache(maxsize=65_536)
 def fold(name: str) -> str:
-    """The form in which names are compared, everywhere: equal for names that a person would call the same.
+    """The form in which names are compared: equal for names that a person would call the same.
 
-    Compatible forms of letters (NFKC), letter case of any language, blanks, hyphens and quotes of every kind, what is
-    invisible, and what `clean_name` replaces make no difference; accents do.
+    Ignores compatibility forms (NFKC), letter case, differences between blanks, hyphens and quotes, invisible
+    characters, and the characters that `clean_name` replaces. Accents count.
     """
     return fold_text(name)
 
 
 def name_keys(name: str) -> frozenset[str]:
-    """Two names are the same if they share one of these: a long one is also known by what is left of it when cut.
+    """Two names are the same if they share one of these keys: a long name also has the key of its cut form.
 
-    We cut at a word (`clean_name`), others at the last letter that the target takes.
+    We cut at a word (`clean_name`); others cut at the last letter that the target accepts.
     """
     cleaned = _cleaned(name)
     keys = {fold(name), fold(clean_name(name, ""))}
@@ -58,7 +58,7 @@ def name_keys(name: str) -> frozenset[str]:
 
 
 def clean_name(name: str, fallback: str) -> str:
-    """A name without forbidden and control characters, cut at a word where too long; `fallback` where too short."""
+    """The name without forbidden and control characters, cut at a word if too long; `fallback` if too short."""
     cleaned = _cleaned(name)
     shortest, longest = NAME_LENGTHS
     if len(cleaned) < shortest:
@@ -72,16 +72,16 @@ def clean_name(name: str, fallback: str) -> str:
 
 
 def plain_text(text: str) -> str:
-    """A text as people may read it in the target: no control characters, and none that turns the direction of others.
+    """A text that is safe to show in the target: no control characters, and none that reverses other text.
 
-    Lines become one. Emoji with their joiners, right-to-left letters and their marks stay.
+    Line breaks become spaces. Emoji with joiners, right-to-left letters and their marks stay.
     """
     readable = "".join(_readable(letter) for letter in text)
     return " ".join(readable.split()) if readable != text else text
 
 
 def project_number(prefix: str, source_id: int) -> str:
-    """A project number of at most ten characters, for example `ZO7`; ids that do not fit are written in base 36."""
+    """A project number of at most ten characters, such as `ZO7`; ids that do not fit are written in base 36."""
     number = f"{prefix}{source_id}"
     if len(number) <= PROJECT_NUMBER_LENGTH:
         return number
@@ -95,7 +95,7 @@ def _readable(letter: str) -> str:
 
 
 def _cleaned(name: str) -> str:
-    """Composed, and without what nobody sees but the joiner inside composed emoji; control characters become blanks."""
+    """NFC, without invisible characters except the joiner inside composed emoji; control characters become spaces."""
     printable = unicodedata.normalize("NFC", "".join(_printable(letter) for letter in name))
     return " ".join(printable.translate(_REPLACED).split())
 
@@ -119,7 +119,7 @@ def _unified(letter: str) -> str:
 
 
 class _Unified(dict[int, str]):
-    """The letters that were met, each with what stands for it: looking a letter up again costs next to nothing."""
+    """Each character met so far and its replacement: a lookup table that fills itself."""
 
     def __missing__(self, code: int) -> str:
         self[code] = _unified(chr(code))
@@ -137,12 +137,12 @@ def _base36(value: int) -> str:
     return digits or "0"
 
 
-# Lookup: finding things by what people call them, name or id, and naming them so that they are found again.
+# Lookup: finding items by name or id, and naming them so that they are found again.
 
 _LISTED = 5
 _NEAREST = 3
 _SHOWN_LETTERS = 80
-# Spreadsheets drop zeros in front, and put some behind a decimal comma.
+# Spreadsheets drop leading zeros, and add zeros behind a decimal comma.
 _NUMBER = re.compile(r"0*(\d+?)(?:[.,]0+)?", re.ASCII)
 _FRACTION = re.compile(r"[.,]0+$")
 
@@ -151,12 +151,12 @@ Key_co = TypeVar("Key_co", bound=Hashable, covariant=True)
 
 
 class AmbiguousNameError(Exception):
-    """A value fits nothing, or several things; the message is a sentence with the remedy, without capital."""
+    """A value fits no item, or several. The message is a sentence with the remedy, without a capital letter."""
 
 
 @dataclass(frozen=True, slots=True)
 class NamedItem(Generic[Key_co]):
-    """Something that a value can mean, with the names it answers to; `note` tells it from its namesakes."""
+    """An item that a value can mean, with its names; `note` distinguishes it from others of the same name."""
 
     key: Key_co
     names: tuple[str, ...]
@@ -164,16 +164,16 @@ class NamedItem(Generic[Key_co]):
 
     @property
     def label(self) -> str:
-        """The thing for people."""
+        """The item for people."""
         return f"{self.names[0] if self.names else '(no name)'} (id {self.key}{self.note})"
 
 
 class NameIndex(Generic[Key]):
-    """The things of one kind in one system.
+    """The items of one kind in one system, by name.
 
-    Names compare as `names.fold` says. `id:7` is always the thing with that id; `words` are values with a meaning of
-    their own, whatever else is called so. A bare number means a thing only if it can mean no other: an id, a name, or a
-    number whose leading zeros a spreadsheet dropped.
+    Names are compared by `names.fold`. `id:7` is always the item with that id; `words` are values with a meaning of
+    their own, even if an item has that name. A bare number means an item only if it can mean no other: by id, by name,
+    or by a number whose leading zeros a spreadsheet dropped.
     """
 
     def __init__(
@@ -199,7 +199,7 @@ class NameIndex(Generic[Key]):
         return key in self._things
 
     def fitting(self, value: str) -> Sequence[NamedItem[Key]]:
-        """Everything that the value can mean."""
+        """All items that the value can mean."""
         text = fold(value)
         exact = self._meanings.get(text, [])
         number = _NUMBER.fullmatch(text)
@@ -208,7 +208,7 @@ class NameIndex(Generic[Key]):
         return [*exact, *(thing for thing in self._numbers.get(number[1], ()) if thing not in exact)]
 
     def find(self, value: str) -> Key:
-        """The one thing that the value means. Raises `AmbiguousNameError` for none and for several."""
+        """The one item that the value means. Raises `AmbiguousNameError` for none or several."""
         things = self.fitting(value)
         if not things:
             raise self.nothing(value)
@@ -221,9 +221,9 @@ class NameIndex(Generic[Key]):
         return things[0].key
 
     def texts(self, key: Key) -> list[str]:
-        """Values that mean this thing and nothing else, the most readable first; of a thing that is gone, its id.
+        """Values that mean only this item, the most readable first; of an item that is gone, its id.
 
-        None is a bare number, which a spreadsheet may change.
+        None is a bare number, because a spreadsheet may change it.
         """
         thing = self._things.get(key)
         if thing is None:
@@ -233,35 +233,35 @@ class NameIndex(Generic[Key]):
         return [text for text in texts if text and list(self.fitting(text)) == [thing]]
 
     def name(self, key: Key) -> str:
-        """What the thing is called, for reading; nothing for one that is gone."""
+        """The item's name for reading; empty if it is gone."""
         thing = self._things.get(key)
         return thing.names[0] if thing is not None and thing.names else ""
 
     def label(self, key: Key) -> str:
-        """The thing for people, with its id."""
+        """The item for people, with its id."""
         thing = self._things.get(key)
         return thing.label if thing is not None else f"id:{key}"
 
     def nothing(self, value: str) -> AmbiguousNameError:
-        """That nothing fits the value, with the names that come nearest."""
+        """The error that nothing fits the value, with the nearest names."""
         names = ", ".join(self._names[name] for name in nearest_names(value, self._names, limit=_NEAREST))
         remedy = f"the nearest: {names}" if names else "no other is known"
         return AmbiguousNameError(f"no {self._noun} in {self._system} fits {quoted(value)}; {remedy}.")
 
 
 def ambiguous_name(value: str, labels: Sequence[str]) -> AmbiguousNameError:
-    """That several things fit the value, and how to name one of them."""
+    """The error that several items fit the value, and how to name one of them."""
     more = f" and {len(labels) - _LISTED} more" if len(labels) > _LISTED else ""
     fits = f"fits {len(labels)} things: {', '.join(labels[:_LISTED])}{more}"
     return AmbiguousNameError(f"{quoted(value)} {fits}; write ids instead of names, as in id:7.")
 
 
 def nearest_names(value: str, folded: Iterable[str], *, limit: int, least: int = 0) -> list[str]:
-    """Those of these folded names that come nearest to a value, best first, and are at least so like it, of 100."""
+    """The folded names nearest to a value, best first, with a similarity of at least `least` out of 100."""
     found = process.extract(fold(value), list(folded), scorer=fuzz.WRatio, limit=limit, score_cutoff=least)
     return [name for name, *_ in found]
 
 
 def quoted(value: str) -> str:
-    """A value as messages show it."""
+    """The value in quotes, shortened, for messages."""
     return repr(value if len(value) <= _SHOWN_LETTERS else f"{value[:_SHOWN_LETTERS]}…")

@@ -1,4 +1,4 @@
-"""Normalization: bookings become unified entries, by the policy; and where on its day an entry is put."""
+"""Normalization: bookings become unified entries by the policy, including their placement on the day."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ from zk_pipeline.domain.records import (
     Window,
 )
 
-# Placement: where on its day a booking is put. The source knows when it was typed, not when the work was done.
+# Placement: where on its day a booking goes. The source knows when it was typed, not when the work was done.
 
 
 class TimeSpan(NamedTuple):
@@ -35,7 +35,7 @@ class TimeSpan(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PlacementRequest:
-    """A booking that needs a place. Those of one agent and work day may influence each other."""
+    """A booking to be placed. Bookings of one agent and work day may influence each other."""
 
     id: int
     agent_id: int
@@ -44,9 +44,9 @@ class PlacementRequest:
 
 
 def place(bookings: Iterable[PlacementRequest], policy: Policy) -> Mapping[int, TimeSpan]:
-    """Give each booking its place by the policy; deterministic whatever the order of the input.
+    """Place each booking by the policy; the result does not depend on the order of the input.
 
-    Sequential placement needs all bookings of an agent's day to be given together.
+    Sequential placement needs all bookings of an agent's day in one call.
     """
     ordered = sorted(bookings, key=lambda booking: (booking.created_at, booking.id))
     if policy.placement is Placement.SEQUENTIAL:
@@ -59,10 +59,10 @@ def place(bookings: Iterable[PlacementRequest], policy: Policy) -> Mapping[int, 
 def free_span(
     wanted: TimeSpan, taken: Sequence[TimeSpan], within: Window, latest_end: datetime | None
 ) -> TimeSpan | None:
-    """The free place of the same length nearest to the wanted one, for a target that forbids overlaps or future times.
+    """The free span of the same length nearest to the wanted one, for a target that forbids overlaps or future times.
 
-    Later places are preferred unless `latest_end`, taken down to its minute, forbids them; the search stays `within`
-    one day. `None` when the day is full. Touching spans do not overlap (docs/kimai.md §3).
+    Later spans are preferred unless `latest_end`, rounded down to its minute, forbids them. The search stays `within`
+    one day; `None` if the day is full. Adjacent spans do not overlap (docs/kimai.md §3).
     """
     length = wanted.end - wanted.begin
     bound = min(within.end, latest_end.replace(second=0, microsecond=0)) if latest_end else within.end
@@ -101,7 +101,7 @@ def _ending_at_booking(booking: PlacementRequest, policy: Policy) -> TimeSpan:
 
 
 def _one_after_another(ordered: Sequence[PlacementRequest], policy: Policy) -> dict[int, TimeSpan]:
-    """From the opening of the day on; what would begin after midnight is put at the end of its work day instead."""
+    """From the start of the working day on; what would begin after midnight goes to the end of its work day instead."""
     cursors: dict[tuple[int, date], datetime] = {}
     spans: dict[int, TimeSpan] = {}
     for booking in ordered:
@@ -114,16 +114,14 @@ def _one_after_another(ordered: Sequence[PlacementRequest], policy: Policy) -> d
     return spans
 
 
-# Normalization: bookings of the source become unified entries, by the policy and with a trace of its rules.
-
 UNREADABLE = "unreadable"
-"""The line of an entry's trace that says why its booking cannot be read."""
+"""The key in an entry's trace that says why its booking is unreadable."""
 
 
 class Normalizer:
-    """Turns bookings into entries with the directory and the policy of one run. `source` names the connector.
+    """Turns bookings into entries, with the directory and policy of one run. `source` is the connector's name.
 
-    What was closed or billed when the settings changed stays derived under its former policy.
+    Bookings that were closed or billed when the settings changed keep their former policy.
     """
 
     def __init__(self, source: str, policy: Policy | Policies, directory: SourceDirectory) -> None:
@@ -142,9 +140,9 @@ class Normalizer:
     ) -> list[Entry]:
         """The entries of these bookings, one each, in order of their ids.
 
-        `netted` holds what corrections left of a booking; one that is not in it has nothing to net with. For sequential
-        placement give the bookings of whole days. `moved` are the tickets on which people want bookings to count whose
-        own tickets were merged.
+        `netted` has what corrections left of a booking; bookings that are not in it were not netted. For sequential
+        placement pass the bookings of whole days. `moved` maps bookings of merged tickets to the tickets where people
+        want them counted.
         """
         left = {row.id: netted.get(row.id) or self._uncorrected(row) for row in bookings}
         unplaced: dict[Policy, list[PlacementRequest]] = {}
@@ -160,7 +158,7 @@ class Normalizer:
         return found
 
     def named(self, entry: Entry) -> Entry:
-        """An entry that was kept without the names of people, and may be old, with the names of today."""
+        """An old entry, or one stored without names, with today's names."""
         agent = self._agents.get(entry.agent_id)
         organization = self._organizations.get(entry.organization_id or 0)
         kind = self._types.get(entry.activity_type_id or 0)
@@ -227,14 +225,14 @@ class Normalizer:
         )
 
     def _description(self, template: str, facts: Mapping[str, str], row_id: int) -> str:
-        # Cleaned first: what is taken out must not join two halves of a marker.
+        # Cleaned first: removing a value must not join two halves of a marker.
         plain = plain_text(template.format_map(facts))
         text = without_markers(plain).strip().rstrip(":").rstrip()
         return f"{text} {marker(self._source, str(row_id))}".strip()
 
 
 def _unreadable(row: TimeAccounting, ticket: Ticket | None) -> str:
-    """Which of booking and ticket cannot be read, and why, as a sentence; nothing where both can."""
+    """Why booking or ticket is unreadable, as a sentence; empty if both can be read."""
     if row.faults:
         number = ticket.number if ticket else row.ticket_id
         return f"Booking {row.id} of ticket {number} cannot be read: {_wrong(row.faults)}."
@@ -251,12 +249,12 @@ def _wrong(faults: Faults) -> str:
 
 
 def minutes_of(row: TimeAccounting, policy: Policy) -> Decimal:
-    """The minutes that a booking means; negative for a correction."""
+    """The minutes of a booking; negative for a correction."""
     return row.units * policy.minutes_per_unit
 
 
 def movement(row: TimeAccounting, policy: Policy) -> NettingInput:
-    """A booking as netting sees it."""
+    """The booking as input for netting."""
     group = CorrectionGroup(row.ticket_id, row.agent_id, row.type_id)
     return NettingInput(row.id, group, row.created_at, minutes_of(row, policy))
 

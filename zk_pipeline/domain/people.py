@@ -1,4 +1,4 @@
-"""People: which user of the target an agent of the source is. Agents are known by their id."""
+"""Which user of the target an agent of the source is. Agents are known by their id."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -13,9 +13,9 @@ _Person = TypeVar("_Person")
 class UserMatcher:
     """Finds users of the target for agents.
 
-    A mapping decides: `mapped` has users by the agent's id, or by the address of one who was not known when it was set.
-    Else an address decides that one active agent and one user have. Where no address does, the agent stays the user who
-    got the time before (`carried`), so that a new address changes nothing.
+    A mapping decides first: `mapped` has users by the agent's id, or by the address of one who was unknown when it was
+    set. Else the address decides, if exactly one active agent and one user have it. If no address matches, the agent
+    stays the user whose time was written before (`carried`), so that a new address changes nothing.
     """
 
     def __init__(
@@ -34,9 +34,9 @@ class UserMatcher:
         self._carried_for = _grouped((str(user), agent) for agent, user in self._carried.items())
 
     def user(self, agent_id: int, address: str | None = None, name: str = "") -> TargetUser | str:
-        """The user who stands for an agent, or why that is nobody, as a sentence.
+        """The user for an agent, or why there is none, as a sentence.
 
-        `address` is the agent's, where it is not the one in the source's directory; `name` of one who is not in that.
+        `address` is needed if it differs from the one in the source's directory; `name` for an agent who is not in it.
         """
         agent = self._agent(agent_id, address, name)
         mapped = self._mapping(agent)
@@ -51,7 +51,7 @@ class UserMatcher:
         return found
 
     def others(self, user_id: int, agent_id: int) -> list[Agent]:
-        """The agents but this one who are this user."""
+        """The other agents who map to this user."""
         return [agent for agent in self._agents_of.get(user_id, []) if agent.id != agent_id]
 
     @cached_property
@@ -77,7 +77,7 @@ class UserMatcher:
         return self._mapped.get(agent.email.casefold())
 
     def _match(self, agent: Agent) -> TargetUser | str:
-        """Who the address says, and nothing else."""
+        """The user found by address alone."""
         if not agent.email:
             return f"{label(agent)} has no e-mail address in Zammad."
         rivals = self._rivals(agent)
@@ -97,12 +97,12 @@ class UserMatcher:
         return found[0]
 
     def _rivals(self, agent: Agent) -> list[Agent]:
-        """Others with the address of an agent; nobody where they all left and the agent did not."""
+        """Other agents with this address; none if they are all inactive and this one is not."""
         others = [one for one in self._holders.get(agent.email.casefold(), []) if one.id != agent.id]
         return [] if agent.active and not any(one.active for one in others) else others
 
     def _carried_before(self, user: TargetUser, agent_id: int) -> Agent | None:
-        """Another agent whose time the user got, and whom neither a mapping nor an address gives to somebody else."""
+        """Another agent whose time the user got, and whom neither a mapping nor an address gives to someone else."""
         for other in self._carried_for.get(str(user.id), []):
             agent = self._agent(other)
             match = None if self._mapping(agent) is not None else self._match(agent)
@@ -112,7 +112,7 @@ class UserMatcher:
 
 
 def label(person: Agent | TargetUser) -> str:
-    """A person with the id that tells them from their namesakes."""
+    """A person with the id, which distinguishes people of the same name."""
     if isinstance(person, TargetUser):
         return f"{person.username} (id {person.id}{'' if person.enabled else ', disabled'})"
     return f"{person.name or person.login} (id {person.id}{'' if person.active else ', inactive'})"
@@ -127,7 +127,7 @@ def _is(found: TargetUser | str | None, user_id: int) -> bool:
 
 
 def _grouped(named: Iterable[tuple[str, _Person]]) -> dict[str, list[_Person]]:
-    """By address in whatever case; who has none is not in it."""
+    """By casefolded address; people without one are left out."""
     found: dict[str, list[_Person]] = {}
     for address, person in named:
         if address:

@@ -1,4 +1,4 @@
-"""Closing: months of the business zone, what may close one, and what marks a time sheet as billed."""
+"""Closing: months of the business zone, what prevents closing one, and what marks a time sheet as billed."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from typing import Any
 from zk_pipeline.domain.records import Timesheet
 
 BILLED_TAG = "billed:"
-"""How the tag begins that marks the time sheets of a closed month; Kimai takes a colon in a tag (docs/kimai.md §9)."""
+"""Prefix of the tag on the time sheets of a closed month; Kimai allows a colon in a tag (docs/kimai.md §9)."""
 
 _BILLED = re.compile(r"billed:\d{4}-\d{2}", re.IGNORECASE)
 _MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
@@ -21,16 +21,16 @@ _FURTHEST = 3660
 
 
 class MonthError(ValueError):
-    """A text is no month; the message says how one is written."""
+    """A text is not a month. The message says how to write one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """When a month was closed and by whom, as people are called; `reopened_at` is when it was opened again. In UTC.
+    """When and by whom a month was closed, and `reopened_at`, both in UTC.
 
-    `kept` is whether the closed statement is there, and `shown` whether it is the one that tells this. Of today's,
-    `differs` says whether it is another one.
-    `pseudonymized` is whether people were erased from the closed one, so that `hash` is that of the original.
+    `kept` says that the closed statement is stored, `shown` that it is the statement shown. `differs` says that today's
+    statement is another one. `pseudonymized` says that people were erased from the closed one; `hash` is still that of
+    the original.
     """
 
     at: datetime
@@ -44,7 +44,7 @@ class Closing:
 
     @property
     def kind(self) -> str:
-        """What a statement is beside the closed one, in one word."""
+        """How this statement relates to the closed one, in one word."""
         if self.shown:
             return "as_closed"
         if not self.kept:
@@ -56,13 +56,13 @@ class Closing:
 class StatementTotals:
     """What decides whether a month may be closed.
 
-    `lines` is `None` while no statement was ever made; `entries` are those of the month. Of its days, `asked_days` are
-    those for which a run is asked for, `stale_days` those that changed since the statement was made.
+    `lines` is `None` if no statement was ever made; `entries` are those of the month. `asked_days` are its days with a
+    requested run, `stale_days` those that changed since the statement was made.
 
-    Minutes are exact. Those that wait are a sum, in which an entry too many and one too few cancel out: `waiting` says
-    how many entries they are of, and `questions` how many conflicts are open, about `minutes_in_question`; those of
-    corrections that found nothing to reduce are `corrections_open`. Unexplained ones are added without their signs, and
-    so is what corrections and what they correct differ by.
+    Minutes are exact. `minutes_waiting` is a sum, in which too many and too few minutes cancel out, so `waiting` has
+    the number of entries; `questions` is the number of open conflicts, about `minutes_in_question`; `corrections_open`
+    are the minutes of corrections that found nothing to reduce. `minutes_unexplained` and `lost_in_netting` add up
+    absolute values.
     """
 
     lines: int | None
@@ -79,12 +79,12 @@ class StatementTotals:
 
     @property
     def in_question(self) -> bool:
-        """Whether anything of the month waits, or is still to be decided."""
+        """Whether anything of the month waits or is undecided."""
         return bool(self.waiting or self.questions or self.corrections_open)
 
     @property
     def in_question_text(self) -> str:
-        """The open conflicts and corrections, counted and with their minutes."""
+        """The number of open conflicts and corrections, with their minutes."""
         about = f" about {_minutes(self.minutes_in_question)} minutes" if self.minutes_in_question else ""
         corrections = self.corrections_open
         rest = f", open corrections: {_minutes(corrections)} minutes" if corrections else ""
@@ -92,26 +92,26 @@ class StatementTotals:
 
 
 def fingerprint(content: Mapping[str, Any]) -> str:
-    """SHA-256 of what lasts of a statement (docs/billing.md, Closing a month)."""
+    """SHA-256 of the lasting parts of a statement (docs/billing.md, Closing a month)."""
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def parse_month(text: str) -> date:
-    """The first day of a month that is written as `2025-08`. Raises `MonthError`."""
+    """The first day of a month written as `2025-08`. Raises `MonthError`."""
     found = _MONTH.fullmatch(text.strip())
     if found is None or int(found[1]) not in _YEARS:
-        raise MonthError(f"{text!r} is no month. Write year and month, such as 2025-08.")
+        raise MonthError(f"{text!r} is not a month. Write year and month, such as 2025-08.")
     return date(int(found[1]), int(found[2]), 1)
 
 
 def month_of(day: date) -> date:
-    """The month of a day, named by its first day."""
+    """The first day of a day's month."""
     return day.replace(day=1)
 
 
 def month_name(month: date) -> str:
-    """A month as people write it: `2025-08`."""
+    """A month as text: `2025-08`."""
     return month.isoformat()[:7]
 
 
@@ -126,19 +126,19 @@ def next_month(month: date) -> date:
 
 
 def billed_tag(month: date) -> str:
-    """The tag of the time sheets that were billed with a month."""
+    """The tag for time sheets billed with a month."""
     return f"{BILLED_TAG}{month_name(month)}"
 
 
 def is_billed(row: Timesheet) -> bool:
-    """Whether a time sheet is on an invoice: exported, which invoices and exports set, or tagged as billed."""
+    """Whether a time sheet is billed: exported (by an invoice or export), or tagged as billed."""
     return row.exported or any(_BILLED.fullmatch(tag) for tag in row.tags)
 
 
 def booking_day(today: date, is_closed: Callable[[date], bool]) -> date:
-    """The day on which an adjustment is booked: today, or the first day after it that is open.
+    """The day on which an adjustment is booked: today, or the first open day after it.
 
-    Raises `MonthError` when all of the next ten years is closed.
+    Raises `MonthError` if the next ten years are closed.
     """
     for days in range(_FURTHEST):
         day = today + timedelta(days=days)
@@ -148,9 +148,9 @@ def booking_day(today: date, is_closed: Callable[[date], bool]) -> date:
 
 
 def closing_obstacles(month: date, totals: StatementTotals, today: date, *, with_waiting: bool = False) -> list[str]:
-    """Why a month may not be closed, as sentences with the remedy; none when it may.
+    """Why a month may not be closed, as sentences with the remedy; empty if it may.
 
-    `with_waiting` closes it although bookings wait for people: what comes of them later is booked in an open period.
+    `with_waiting` allows waiting bookings; their later result is booked in an open period.
     """
     name = month_name(month)
     objections: list[str] = []
@@ -180,7 +180,7 @@ def closing_obstacles(month: date, totals: StatementTotals, today: date, *, with
 
 
 def _unstated(name: str, totals: StatementTotals) -> list[str]:
-    """What the statement lacks."""
+    """What is missing in the statement."""
     if totals.lines is None:
         return [f"There is no statement yet. zk statement {name} makes it."]
     if totals.entries and not totals.lines:

@@ -1,4 +1,4 @@
-"""The plan's own types: what one day's reconciliation looks at, and the lines it writes."""
+"""The types of the plan: the inputs of one day's reconciliation, and the lines it produces."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,12 +18,12 @@ from zk_pipeline.domain.records import TargetServer, Timesheet
 from zk_pipeline.domain.rounding import ANY, Forecast, Rounding, RoundingSample
 
 MERGE = "merge:"
-"""How the keys begin of questions about merged tickets: they stand beside the lines of their bookings."""
+"""Prefix of the keys of questions about merged tickets, which stand next to the lines of their bookings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Everything that a write needs; `span` is where the time sheet will be put."""
+    """Everything that a write needs; `span` is where the time sheet will be placed."""
 
     desired: Desired
     span: TimeSpan
@@ -32,7 +32,7 @@ class Draft:
     tags: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """The value for the stored plan."""
+        """As JSON for the stored plan."""
         return {
             "desired": self.desired.to_json(),
             "begin": self.span.begin.isoformat(),
@@ -44,7 +44,7 @@ class Draft:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "Draft":
-        """The value out of the stored plan."""
+        """From the stored plan's JSON."""
         project: dict[str, Any] = dict(value["project"])
         customer = CustomerPlan(**project.pop("customer"))
         return cls(
@@ -60,11 +60,11 @@ class Draft:
 class Result:
     """One line of the plan.
 
-    `source_id` is missing for a time sheet without entry; `minutes` are the entry's; `decided` is what a person
-    decided, if anybody did; `owed` is what an adjustment would book, and `again` says that a write which was refused is
-    tried again unless a person decided otherwise; `reducible` says of a correction that there are bookings whose time
-    it may take back. None of these is stored with the plan. `rounding_minutes` says of a billed booking that is made up
-    for how much more than it says is billed for it, since the target rounds.
+    `source_id` is missing for a time sheet without entry; `minutes` are the entry's. `decided` is a person's decision,
+    `owed` what an adjustment would book; `again` says that a refused write is tried again unless a person decided
+    otherwise; `reducible` says that a correction has bookings whose time it can take back. These four are not stored
+    with the plan. `rounding_minutes` is how much more than the booking says is billed for an adjusted booking, because
+    the target rounds.
     """
 
     entry_date: date
@@ -87,7 +87,7 @@ class Result:
 
     @property
     def key(self) -> str:
-        """What identifies the line within its day."""
+        """Identifies the line within its day."""
         if self.reason is Reason.MERGED_TICKET:
             return f"{MERGE}{self.source_id}"
         if self.source_id is None or self.reason in {Reason.MARKER_CLONED, Reason.BILLED_COPY}:
@@ -97,9 +97,9 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class SurvivingTicket:
-    """The ticket into which that of a booking was merged.
+    """The ticket into which a booking's ticket was merged.
 
-    The evidence is an article of the merged ticket with which time was booked: it lies on the surviving one now.
+    The evidence is an article of the merged ticket with which time was booked: it now belongs to the surviving ticket.
     """
 
     merged_number: str
@@ -116,17 +116,16 @@ class SurvivingTicket:
 
 @dataclass(frozen=True, slots=True)
 class DayInputs:
-    """Everything one day's reconciliation looks at.
+    """The inputs of one day's reconciliation.
 
-    `timesheets` are those around the day and those the ledger knows; `ledger` holds the day's entries, bookings of the
-    day that are gone, and every other entry to which one of the time sheets belongs;
-    `known_sources` are the ids that some stored booking has, whatever its day; `gone` the time sheets that the
-    target proved to be deleted; `locked_before` closes all days before it, `closed_months` (by their first days) those
-    of closed periods; `adjusted` holds the adjustments of the day's bookings and of strays, by the booking;
-    `originals` the time sheets of the bookings, of whatever day, whose markers stand in `timesheets`;
-    `reducible` names for each open correction the bookings whose time it may take back, best first; `survivors` are the
-    tickets into which those of bookings were merged; `answers` are the newest of the target's to our writes;
-    `locked_as` says what time sheets were when they were locked.
+    `timesheets` are those around the day and those in the ledger. `ledger` has the day's entries, bookings of the day
+    that are gone, and every other entry that owns one of the time sheets. `known_sources` are the ids of all stored
+    bookings; `gone` are time sheets that the target proved to be deleted. `locked_before` closes all days before it,
+    `closed_months` (by their first days) those of closed periods. `adjusted` has the adjustments of the day's bookings
+    and of strays, by booking; `originals` the time sheets, of any day, of the bookings whose markers are in
+    `timesheets`; `reducible` for each open correction the bookings whose time it can take back, best first; `survivors`
+    the tickets into which those of bookings were merged; `answers` the target's newest answers to our writes;
+    `locked_as` the state of time sheets when they were locked.
     """
 
     day: date
@@ -147,33 +146,33 @@ class DayInputs:
     locked_as: Mapping[int, Owned] = field(default_factory=dict[int, Owned])
 
     def bound_to(self, source_id: str) -> int | None:
-        """The time sheet that was written for a booking, unless we took it back."""
+        """The id of a booking's time sheet, unless we took it back."""
         ledger = self.ledger.get(source_id)
         return ledger.bound if ledger is not None else None
 
     def rounding_of(self, source_id: str) -> Rounding:
-        """What the target's answers about the day leave possible of its rounding, where a booking's answer was lost."""
+        """The rounding that the target's answers of the day leave possible, if a booking's answer was lost."""
         ledger = self.ledger.get(source_id)
         if ledger is None or not ledger.is_unanswered:
             return ANY
         return Rounding.seen_in(row.base for row in self.ledger.values() if row.base is not None)
 
     def forecast(self, source_id: str) -> Forecast:
-        """What the target would make of other times for a booking, by its answers before."""
+        """What the target would make of other times for a booking, judged by its earlier answers."""
         ledger = self.ledger.get(source_id)
         near = [row.answer for row in self.ledger.values() if row.answer is not None]
         own = [ledger.answer] if ledger is not None and ledger.answer is not None else []
         return Forecast.of([[*self.answers, *near], near, own])
 
     def fixed_rate(self, project_id: int | None) -> Decimal | None:
-        """What a time sheet of this project costs whatever its length, where one of the day's says so."""
+        """The fixed price of a time sheet of this project, if one of the day's has one."""
         bases = [row.base for row in self.ledger.values() if row.base is not None]
         rates = (row.fixed_rate for row in bases if row.project_id == project_id)
         return next((rate for rate in rates if rate is not None), None)
 
 
 def sentence(result: Result) -> str:
-    """The reason of a line for people: what it means, the particulars, and the next step."""
+    """The reason of a line for people: what it means, the details, and the next step."""
     if result.reason is None:
         return result.text
     explanation = EXPLANATIONS[result.reason]

@@ -1,4 +1,4 @@
-"""Lines of a plan: what an entry, a copy or a stray time sheet becomes once it is decided."""
+"""Lines of a plan: what becomes of an entry, a copy or a stray time sheet."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -19,12 +19,11 @@ from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.domain.write_protection import WriteProtection
 
-# Copies: time sheets with the marker of a booking that has another one, asked about on the day on which each lies.
-#
-# Duplicating and restarting keep the description, so a marker can come to lie on any day (docs/kimai.md §4).
+# Copies: time sheets with the marker of a booking that has another time sheet, asked about on the day of the copy.
+# Duplicating and restarting keep the description, so a marker can end up on any day (docs/kimai.md §4).
 
 _WITHIN_REACH = timedelta(days=1)
-"""So far from its day a booking is looked for by its marker."""
+"""How far from its day a booking is searched by its marker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +35,9 @@ class TimesheetCopy:
 
 
 def of_day(matches: Matches, situation: DayInputs, zone: ZoneInfo) -> list[TimesheetCopy]:
-    """The copies that lie on the day, each once: of the day's own bookings, and of those of other days.
+    """The copies on the day, each once: of the day's own bookings and of those of other days.
 
-    One whose begin cannot be read may lie anywhere; it is asked about together with its booking.
+    A copy whose begin is unreadable is asked about together with its booking.
     """
     found: dict[int, TimesheetCopy] = {}
     for source_id, match in matches.by_source.items():
@@ -52,7 +51,7 @@ def of_day(matches: Matches, situation: DayInputs, zone: ZoneInfo) -> list[Times
 
 
 def days_elsewhere(situation: DayInputs, connector: str, zone: ZoneInfo) -> dict[int, date]:
-    """The other days on which copies lie that stand around the day, by time sheet."""
+    """The other days on which copies among the day's time sheets lie, by time sheet."""
     owned = {row.bound for row in situation.ledger.values()}
     days = {row.id: local_day(row.begin, zone) for row in situation.timesheets if row.id not in owned}
     return {
@@ -65,9 +64,9 @@ def days_elsewhere(situation: DayInputs, connector: str, zone: ZoneInfo) -> dict
 
 
 def _is_copy(row: Timesheet, source_id: str, situation: DayInputs) -> bool:
-    """Whether the booking whose marker a time sheet carries is there and has another time sheet.
+    """Whether the booking whose marker a time sheet carries exists and has another time sheet.
 
-    Where the original was deleted within reach of the booking's day, the booking takes this one in its place.
+    If the original was deleted within reach of the booking's day, the booking takes this one instead.
     """
     original = situation.originals.get(source_id)
     if original is None or original.kimai_id == row.id or source_id not in situation.known_sources:
@@ -75,15 +74,13 @@ def _is_copy(row: Timesheet, source_id: str, situation: DayInputs) -> bool:
     return not (original.gone and abs(situation.day - original.day) <= _WITHIN_REACH) and "begin" not in row.faults
 
 
-# Lines of a plan: what an entry, a copy or a stray time sheet becomes once it is decided. Used by `reconcile`.
-
 NAMED = 3
-"""So many candidates are named in a sentence."""
+"""At most this many candidates are named in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedDraft:
-    """A draft with what may make the target refuse it; `facts_hash` changes with the wish and with the obstacles."""
+    """A draft with the obstacles to it; `facts_hash` changes with the wanted values and with the obstacles."""
 
     draft: Draft
     obstacles: str
@@ -119,7 +116,7 @@ def decided(entry: Entry, decision: Decision, ours: Timesheet, prepared: Checked
 def changed_after_billing(
     entry: Entry, decision: Decision, ours: Timesheet, prepared: CheckedDraft, before: Owned
 ) -> Result:
-    """An entry whose time sheet is not as it was billed or closed, with the minutes by which it is not."""
+    """An entry whose time sheet changed since it was billed or closed, with the difference in minutes."""
     minutes = Decimal(ours.duration_seconds - before[2]) / 60
     text = f"Changed after billing: {minutes.normalize():+f} min." if minutes else "Its minutes are the same."
     line = decided(entry, decision, ours, prepared)
@@ -127,63 +124,63 @@ def changed_after_billing(
 
 
 def unless_unreadable(veiled: Iterable[Timesheet], line: Result, entry: Entry) -> Result:
-    """The line, unless it would create a time sheet that may be there already: of that person, where that is known."""
+    """The line, unless it would create a time sheet that may exist already as an unreadable one of that person."""
     if line.action is not Action.CREATE or line.draft is None:
         return line
     user_id = line.draft.desired.user_id
     row = next((row for row in veiled if "user" in row.faults or row.user_id == user_id), None)
     if row is None:
         return line
-    text = f"{unread(row)} Whether it is this booking's is not known."
+    text = f"{unread(row)} It is unknown whether it belongs to this booking."
     return review(entry, Status.MISSING, Reason.MALFORMED_TIMESHEET, text, draft=line.draft)
 
 
 def unread(row: Timesheet) -> str:
-    """The sentence about a time sheet that cannot be read."""
+    """The sentence for an unreadable time sheet."""
     faults = "; ".join(f"{name}: {why}" for name, why in sorted(row.faults.items()))
     return f"Time sheet {row.id} cannot be read: {faults}."
 
 
 def shortened(row: Timesheet) -> str:
-    """The sentence about a time sheet's break."""
+    """The sentence for a time sheet with a break."""
     return f"A break of {row.break_seconds / 60:g} minutes shortens time sheet {row.id}." if row.break_seconds else ""
 
 
 def facts_of(row: Timesheet) -> list[str]:
-    """What a decision about a time sheet depends on: which one it is, and the fields that are ours."""
+    """What a decision about a time sheet depends on: its id, and the fields that we own."""
     return [str(row.id), *map(str, owned(row))]
 
 
 def in_place(draft: Draft, ours: Timesheet, decision: Decision) -> Draft:
-    """The draft with the begin that the time sheet has, where placing it again is not what changes."""
+    """The draft with the time sheet's own begin, unless its placement is what changes."""
     if decision.action is not Action.UPDATE or "begin" in decision.diff:
         return draft
     return replace(draft, span=TimeSpan(ours.begin, ours.begin + timedelta(seconds=draft.desired.seconds)))
 
 
 def is_parked(ledger: LedgerRow | None, prepared: CheckedDraft) -> bool:
-    """Whether just this write was refused before."""
+    """Whether exactly this write was refused before."""
     return ledger is not None and ledger.state is PushState.PARKED and ledger.facts_hash == prepared.facts_hash
 
 
 def refused(
     entry: Entry, status: Status, message: str, prepared: CheckedDraft, *, kimai_id: int | None = None
 ) -> Result:
-    """A write that the target refused, or will refuse, with its reason."""
+    """A write that the target refused or will refuse, with its reason."""
     result = review(entry, status, Reason.REFUSED_BY_KIMAI, message, kimai_id=kimai_id, draft=prepared.draft)
-    # A known obstacle is waited for. Of the target's rules nothing is known, so each run tries once.
+    # A known obstacle is waited for. The target's own rules are unknown, so each run tries once.
     return replace(result, facts_hash=prepared.facts_hash, again=not prepared.obstacles)
 
 
 def tried_again(line: Result) -> Result:
-    """The line of a refused write, to be sent again: a rule of the target's may have changed, which nothing tells."""
+    """The line of a refused write, to be sent again: a rule of the target may have changed."""
     if line.action is not Action.REVIEW or not line.again or line.draft is None:
         return line
     return replace(line, action=Action.UPDATE if line.status is Status.MISMATCH else Action.CREATE)
 
 
 def offered(entry: Entry, found: Match, draft: Draft) -> Result:
-    """A time sheet typed by hand fits: a person decides whether it is this booking."""
+    """A time sheet typed by hand fits: a person decides whether it belongs to this booking."""
     reason = Reason.DUPLICATE if found.tier is Tier.SAME else Reason.FUZZY_CANDIDATE
     reason = Reason.AMBIGUOUS if found.ambiguous else reason
     status = Status.MISSING if reason is Reason.FUZZY_CANDIDATE else Status.DUPLICATE
@@ -192,7 +189,7 @@ def offered(entry: Entry, found: Match, draft: Draft) -> Result:
 
 
 def named(found: Match) -> str:
-    """The time sheets that may be the booking's, as a sentence; nothing where there are none."""
+    """The time sheets that may belong to the booking, as a sentence; empty if there are none."""
     names = ", ".join(f"time sheet {pair.timesheet_id} (score {pair.score})" for pair in found.candidates[:3])
     return f"Candidates: {names}." if names else ""
 
@@ -207,7 +204,7 @@ def review(
     draft: Draft | None = None,
     candidates: tuple[Candidate, ...] = (),
 ) -> Result:
-    """An entry that waits for a person; its facts are what a decision about it depends on."""
+    """An entry that waits for a person; a decision about it depends on its facts."""
     facts: dict[str, Any] = {
         "reason": reason,
         "entry": entry.owned_hash,
@@ -231,20 +228,20 @@ def review(
 
 
 def open_correction(entry: Entry, reducible: Sequence[str]) -> Result:
-    """A negative booking of which something found nothing to reduce; people say which booking it is about."""
+    """A negative booking that could not be netted completely; people say which booking it reduces."""
     text = f"{entry.open_minutes.normalize():f} minutes of the correction are open."
     named = "; ".join(reducible[:NAMED])
     more = f" and {len(reducible) - NAMED} more" if len(reducible) > NAMED else ""
     text += f" It may be about booking {named}{more}." if named else " No booking around it has minutes left."
     line = review(entry, Status.EXCLUDED, Reason.UNMATCHED_CORRECTION, text)
-    # What was decided while nothing was reduced yet goes on to hold; which bookings there are does not change it.
+    # A decision made when nothing could be reduced stays valid, whatever bookings there are now.
     partly = entry.open_minutes != -entry.booked_minutes
     facts = {"line": line.facts_hash, "open": f"{entry.open_minutes.normalize():f}"}
     return replace(line, facts_hash=stable_hash(facts) if partly else line.facts_hash, reducible=bool(reducible))
 
 
 def copy_line(found: TimesheetCopy, situation: DayInputs, locks: WriteProtection) -> Result:
-    """A copy of a booking's time sheet; one that is billed, or of a closed day, may only be kept."""
+    """A copy of a booking's time sheet; a billed one, or one on a closed day, can only be kept."""
     sheet, original = found.sheet, situation.originals.get(found.source_id)
     locked = locks.why(sheet) or locks.why_day(situation.day)
     text = f"Time sheet {sheet.id} carries the marker of booking {found.source_id}"
@@ -266,7 +263,7 @@ def copy_line(found: TimesheetCopy, situation: DayInputs, locks: WriteProtection
 
 
 def stray_line(source_id: str, row: Timesheet, decision: Decision, day: date) -> Result:
-    """A time sheet of ours whose booking is not in the source."""
+    """One of our time sheets whose booking is not in the source."""
     return Result(
         day,
         None,

@@ -1,4 +1,4 @@
-"""Whether minutes per unit fit the numbers that agents book: these have no unit themselves (docs/zammad.md §4)."""
+"""Whether minutes per unit fit the numbers that agents book, which have no unit (docs/zammad.md §4)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,25 +7,25 @@ from enum import StrEnum
 from statistics import median
 
 LABELS = {"minute": Decimal(1), "quarter": Decimal(15), "hour": Decimal(60)}
-"""Minutes in a unit, by Zammad's names for units; the names are labels on the numbers and nothing else."""
+"""Minutes per unit, by Zammad's names for units; the names are only labels."""
 
 FEWEST = 5
-"""Fewer bookings say nothing about their unit."""
+"""With fewer bookings there is no judgement."""
 
 SHORTEST, LONGEST = Decimal(3), Decimal(240)
-"""Between these minutes lies the median booking of a service desk."""
+"""The median booking of a service desk lies between these minutes."""
 
 MOST_OF_A_BOOKING = Decimal(365 * 24 * 60)
-"""Minutes: the target takes no longer time sheet (docs/kimai.md §3), and nobody works so long in one go."""
+"""Minutes: the target takes no longer time sheet (docs/kimai.md §3), and no one works longer in one go."""
 
 _QUARTER = Decimal("0.25")
 _SMALL, _LARGE = Decimal(4), Decimal(15)
-_HOURS_AT_LEAST = Decimal(30)  # Minutes in a unit of which people book fractions.
+_HOURS_AT_LEAST = Decimal(30)  # Minutes per unit of which people book fractions.
 _FEW, _MANY = Decimal("0.1"), Decimal("0.2")  # Shares of the bookings.
 
 
 class Fit(StrEnum):
-    """How well minutes per unit and bookings go together."""
+    """How well minutes per unit fit the bookings."""
 
     UNKNOWN = "unknown"
     FITS = "fits"
@@ -35,9 +35,9 @@ class Fit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How the numbers of bookings are spread, in Zammad's unit: corrections by size, zeros left out.
+    """The distribution of the booked numbers, in Zammad's unit: corrections by absolute value, without zeros.
 
-    `low` and `high` hold 80 % of the bookings between them; the shares are between 0 and 1.
+    80 % of the bookings lie between `low` and `high`; the shares are between 0 and 1.
     """
 
     count: int
@@ -51,18 +51,18 @@ class Spread:
 
     @property
     def hours(self) -> bool:
-        """Whether they can only be hours: nobody books fractions of few minutes."""
+        """Whether the unit can only be hours: no one books fractions of a few minutes."""
         return self.fractions >= _MANY and self.median < LABELS["quarter"] and not self.mixed
 
     @property
     def mixed(self) -> bool:
-        """Whether some look like hours and others like minutes, as after a change of the unit."""
+        """Whether some numbers look like hours and others like minutes, as after a change of the unit."""
         return self.small_fractions >= _FEW and self.large >= _FEW
 
 
 @dataclass(frozen=True, slots=True)
 class UnitJudgement:
-    """What the bookings say about minutes per unit, in sentences, and a value that would fit better."""
+    """What the bookings say about minutes per unit, in sentences, and a value that fits better."""
 
     fit: Fit
     text: str
@@ -70,7 +70,7 @@ class UnitJudgement:
 
 
 def spread(values: Iterable[Decimal]) -> Spread | None:
-    """The spread of the numbers booked; `None` without any but zeros."""
+    """The distribution of the booked numbers; `None` if all are zero."""
     sizes = sorted(abs(value) for value in values if value)
     if not sizes:
         return None
@@ -88,7 +88,7 @@ def spread(values: Iterable[Decimal]) -> Spread | None:
 
 
 def judge_unit(values: Iterable[Decimal], minutes_per_unit: Decimal, label: str | None = None) -> UnitJudgement:
-    """Judge minutes per unit by the numbers booked and by Zammad's label on them, where it has one that we know."""
+    """Judge minutes per unit by the booked numbers, and by Zammad's label if it is one that we know."""
     seen = spread(values)
     labelled = LABELS.get(label or "")
     if seen is None or seen.count < FEWEST:
@@ -112,9 +112,9 @@ def judge_unit(values: Iterable[Decimal], minutes_per_unit: Decimal, label: str 
 
 
 def typing_error(minutes: Decimal) -> str:
-    """What is wrong with a booking of so many minutes, as a sentence with the remedy; nothing for most.
+    """What is wrong with a booking of this length, as a sentence with the remedy; empty for most.
 
-    The source's longest amount is 9,999.99 units, which are 416 days where a unit is an hour.
+    The source's longest amount is 9,999.99 units: 416 days if a unit is an hour.
     """
     if minutes <= MOST_OF_A_BOOKING:
         return ""
@@ -130,7 +130,7 @@ def plain(number: Decimal) -> str:
 
 def _by_label(minutes_per_unit: Decimal, label: str | None, labelled: Decimal | None) -> UnitJudgement:
     if labelled is None:
-        return UnitJudgement(Fit.UNKNOWN, f"Fewer than {FEWEST} bookings and no label tell in which unit is booked.")
+        return UnitJudgement(Fit.UNKNOWN, f"Fewer than {FEWEST} bookings and no label: the unit cannot be checked.")
     if labelled == minutes_per_unit:
         return UnitJudgement(Fit.FITS, f"Zammad labels its numbers {label!r}, as ZK_MINUTES_PER_UNIT says.")
     text = f"Zammad labels its numbers {label!r}, but ZK_MINUTES_PER_UNIT={plain(minutes_per_unit)}."
@@ -142,7 +142,7 @@ def _fit(seen: Spread, minutes_per_unit: Decimal, labelled: Decimal | None) -> F
         return Fit.DOUBTFUL
     if not _is_possible(seen, minutes_per_unit):
         return Fit.DOUBTFUL if labelled == minutes_per_unit else Fit.CONTRADICTED
-    # A label that the numbers themselves disprove says nothing against the setting.
+    # A label that contradicts the numbers does not count against the setting.
     if labelled is not None and labelled != minutes_per_unit and _is_possible(seen, labelled):
         return Fit.DOUBTFUL
     return Fit.FITS

@@ -1,4 +1,4 @@
-"""The rules an operator may choose: unit, zone, placement, description, tags, projects."""
+"""The rules that an operator can choose: unit, zone, placement, description, tags, projects."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ DESCRIPTION_FIELDS: tuple[str, ...] = (
 
 
 class Placement(StrEnum):
-    """Where on its day a booking is put, since the source knows only when it was typed (docs/zammad.md §11)."""
+    """Where on its day a booking is placed; the source only knows when it was typed (docs/zammad.md §11)."""
 
     START = "start"
     END = "end"
@@ -28,7 +28,7 @@ class Placement(StrEnum):
 
 
 class ProjectStrategy(StrEnum):
-    """Which project of the target a booking belongs to."""
+    """Which project of the target a booking goes to."""
 
     PER_CUSTOMER = "per_customer"
     PER_TICKET = "per_ticket"
@@ -38,11 +38,11 @@ class ProjectStrategy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How bookings become entries. `zone` is the business zone: it decides the work day of a booking.
+    """How bookings become entries. `zone` is the business zone, which decides the work day of a booking.
 
-    `minutes_per_unit` gives the source's unitless number a meaning (docs/zammad.md §4). `day_start` is local time and
-    used by sequential placement. `description` is a template over `DESCRIPTION_FIELDS`. `delete_unwanted` deletes a
-    time sheet whose booking is gone without asking a person.
+    `minutes_per_unit` gives the source's unitless number a meaning (docs/zammad.md §4). `day_start` is local time, for
+    sequential placement. `description` is a template with `DESCRIPTION_FIELDS`. `delete_unwanted` deletes a time sheet
+    whose booking is gone without asking a person.
     """
 
     zone: ZoneInfo
@@ -61,11 +61,11 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """The policy of today, and those of earlier recorded settings by number."""
+    """Today's policy, and those of earlier recorded settings by id."""
 
     today: Policy
     former: Mapping[int, Policy] = field(default_factory=dict[int, Policy])
 
     def of(self, decided_id: int | None) -> Policy:
-        """The policy under which something was derived, or is derived now."""
+        """The policy that something was derived with, or is derived with now."""
         return self.today if decided_id is None else self.former.get(decided_id, self.today)

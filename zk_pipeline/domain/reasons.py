@@ -1,11 +1,11 @@
-"""Reason codes: why an entry waits for a person, in a plain sentence, and what that person does about it."""
+"""Reason codes: why an entry waits for a person, as a plain sentence, and what to do about it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why an entry is not simply in sync or created."""
+    """Why an entry is not just in sync or created."""
 
     ZERO = "zero"
     CORRECTED_TO_ZERO = "corrected_to_zero"
@@ -38,7 +38,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What a reason means and the operator's next step."""
+    """What a reason means, and the operator's next step."""
 
     meaning: str
     next_step: str
@@ -109,7 +109,7 @@ EXPLANATIONS: dict[Reason, Explanation] = {
     ),
     Reason.CHANGED_AFTER_BILLING: Explanation(
         "Somebody changed the time sheet in Kimai after it was exported or closed.",
-        "Keep it as it is now, or put it back in Kimai.",
+        "Keep it as it is now, or restore it in Kimai.",
     ),
     Reason.LOCKED_PERIOD: Explanation(
         "The booking belongs to a period that is closed.",
@@ -135,7 +135,7 @@ EXPLANATIONS: dict[Reason, Explanation] = {
         "Keep it, or correct the invoice in Kimai.",
     ),
     Reason.MERGED_TICKET: Explanation(
-        "The ticket of this booking was merged into one that is billed otherwise, and Zammad left the booking behind.",
+        "The ticket of this booking was merged into one that is billed differently; Zammad left the booking behind.",
         "Move the booking to that ticket, or keep it on its own. Until then it counts on its own.",
     ),
 }

@@ -1,4 +1,4 @@
-"""Reconciliation: for every entry and time sheet of ours, what it is and what to do. This is the plan."""
+"""Reconciliation: the plan, which says what to do about every entry and every time sheet of ours."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
@@ -22,7 +22,7 @@ from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.domain.resolutions import Resolution, resolved
 from zk_pipeline.domain.write_protection import WriteProtection
 
-# Merged tickets: the source leaves bookings on theirs, so people are offered to count them on the surviving one.
+# Merged tickets: the source leaves bookings on the merged ticket; people can have them counted on the surviving one.
 
 
 def on_survivor(entry: Entry, survivor: SurvivingTicket) -> Entry:
@@ -44,10 +44,10 @@ def on_survivor(entry: Entry, survivor: SurvivingTicket) -> Entry:
 def offer_survivor(
     entry: Entry, there: Entry, survivor: SurvivingTicket, *projects: ProjectPlan | AssignmentProblem
 ) -> Result | None:
-    """The question whether to move a booking, beside the booking's own line; none where it would be billed alike.
+    """The question whether to move a booking, next to the booking's own line; `None` if it would be billed the same.
 
-    `projects` are those of its own ticket and of the surviving one. Another number alone is no reason: texts that Kimai
-    has are never written again.
+    `projects` are those of its own ticket and of the surviving one. Another ticket number alone is no reason, because
+    texts in Kimai are never rewritten.
     """
     here, beyond = map(_billed_as, projects)
     if here == beyond:
@@ -81,8 +81,6 @@ def _owner(entry: Entry) -> str:
     return entry.organization_name or entry.customer_name or "nobody"
 
 
-# Reconciliation: for every entry and every time sheet of ours, what it is and what to do. This is the plan.
-
 DESCRIPTION_BYTES = 65_535
 """Kimai answers 500 to a longer description (docs/kimai.md §3)."""
 
@@ -97,9 +95,9 @@ class Reconciler:
         self._accounts = BillingBalances(resolver, policy)
 
     def day(self, situation: DayInputs, resolutions: Collection[Resolution] = ()) -> list[Result]:
-        """The plan of one day: a line for each entry, then for each copy and each stray time sheet that lies on it.
+        """The plan of one day: a line for each entry, then for each copy and stray time sheet of the day.
 
-        The decisions of people are applied before new time sheets are placed, and to those that find no place.
+        People's decisions are applied before new time sheets are placed, and again to those that found no free span.
         """
         locks = self._locks(situation)
         lines = [plan_lines.tried_again(line) for line in resolved(self._lines(situation), resolutions, locks)]
@@ -110,7 +108,7 @@ class Reconciler:
         wanted = [self._wanted(entry, assignments[entry.source_id]) for entry in situation.entries]
         bound = {row.source_id: row.kimai_id for row in situation.ledger.values() if row.kimai_id is not None}
         matches = match(wanted, situation.timesheets, OwnershipIndex(self._connector, bound), self._policy.zone)
-        # Of a time sheet that nobody owns and whose marker cannot be read, any booking may be the one.
+        # A time sheet without owner and with an unreadable marker may belong to any booking.
         veiled = [row for row in situation.timesheets if "description" in row.faults and row.id not in bound.values()]
         lines: list[Result] = []
         for entry in sorted(situation.entries, key=lambda entry: (entry.created_at, source_id_order(entry.source_id))):
@@ -171,11 +169,11 @@ class Reconciler:
         return self._unmatched(entry, prepared, found, situation)
 
     def _unmatched(self, entry: Entry, prepared: plan_lines.CheckedDraft, found: Match, situation: DayInputs) -> Result:
-        """A booking without time sheet: never one again for one that was deleted, nor beside one that may be it."""
+        """A booking without time sheet. Nothing is created if its time sheet was deleted or may be unreadable."""
         ledger, draft = situation.ledger.get(entry.source_id), prepared.draft
         bound = situation.bound_to(entry.source_id)
         if self._locks(situation).is_closed(entry.entry_date):
-            # Nothing can be written, linked or deleted there any more; its time can be booked elsewhere.
+            # The day takes no writes, links or deletions any more; its time can be booked elsewhere.
             text = plan_lines.named(found) if bound is None else f"Time sheet {bound} was deleted in Kimai."
             line = plan_lines.review(
                 entry, Status.MISSING, Reason.LOCKED_PERIOD, text, draft=draft, candidates=found.candidates
@@ -243,7 +241,7 @@ class Reconciler:
         if size > DESCRIPTION_BYTES:
             limit = f"Kimai takes {DESCRIPTION_BYTES}"
             text = f"The description has {size} bytes, {limit}: shorten the ticket's title or ZK_DESCRIPTION."
-            # Without draft, since no decision makes Kimai take it.
+            # Without draft: no decision can make Kimai accept it.
             return replace(plan_lines.refused(entry, Status.MISSING, text, prepared), draft=None)
         return Result(
             entry.entry_date,
@@ -277,7 +275,7 @@ class Reconciler:
         return Draft(desired, span, assignment.project, entry.description, entry.tags)
 
     def _moves(self, entry: Entry, situation: DayInputs) -> Iterable[Result]:
-        """The offer to count a booking on the ticket into which its own was merged; its line does not wait for it."""
+        """The offer to count a booking on the ticket that its own was merged into; its own line does not wait."""
         survivor = situation.survivors.get(entry.source_id)
         if survivor is None or entry.sync_status is not SyncStatus.PENDING:
             return
@@ -287,7 +285,7 @@ class Reconciler:
             yield offer
 
     def _strays(self, matches: Matches, situation: DayInputs) -> Iterable[Result]:
-        """Time sheets of this very day that belong to bookings of which none is in the store, each once."""
+        """Time sheets of this day whose bookings are not in the store, each once."""
         in_use = {row.id for source_id, row in matches.strays if source_id in situation.known_sources}
         strays = {row.id: (source_id, row) for source_id, row in reversed(matches.strays) if row.id not in in_use}
         for _, (source_id, row) in sorted(strays.items()):
@@ -301,7 +299,7 @@ class Reconciler:
                 yield line
 
     def _vanished(self, situation: DayInputs) -> Iterable[Result]:
-        """Adjusted bookings of this very day of which neither booking nor time sheet is left: their adjustments are."""
+        """Adjusted bookings of this day of which neither booking nor time sheet is left, only the adjustments."""
         present = {entry.source_id for entry in situation.entries}
         for source_id, made in sorted(situation.adjusted.items()):
             bound = situation.bound_to(source_id)
@@ -320,7 +318,7 @@ class Reconciler:
         return with_owed(line, owed, situation)
 
     def _adjustable(self, line: Result, entry: Entry, ours: Timesheet | None, situation: DayInputs) -> Result:
-        """The line of a refused write with what it owes, so that it can be booked where the target takes it."""
+        """The line of a refused write with what it owes, so that it can be booked where the target accepts it."""
         if line.reason is not Reason.REFUSED_BY_KIMAI or line.draft is None:
             return line
         wanted = (entry, line.draft.desired)
@@ -332,7 +330,7 @@ class Reconciler:
         return decide_unwanted(ledger, row, locked=locked, delete=self._policy.delete_unwanted)
 
     def _is_locked(self, row: Timesheet, situation: DayInputs, day: date | None = None) -> bool:
-        """Whether the time sheet is billed or closed, or the day of its booking is."""
+        """Whether the time sheet is billed or closed, or the day of its booking is closed."""
         locks = self._locks(situation)
         return bool(locks.why(row)) or (day is not None and locks.is_closed(day))
 
@@ -340,7 +338,7 @@ class Reconciler:
         return WriteProtection(self._policy.zone, situation.locked_before, situation.closed_months)
 
     def _placed(self, lines: Iterable[Result], situation: DayInputs) -> list[Result]:
-        """Move creates to where the target's rules allow them; what is already there keeps its place."""
+        """Move creates to free spans that the target's rules allow; existing time sheets stay."""
         server = situation.server
         if server.allow_overlapping and server.allow_future_times:
             return list(lines)

@@ -19,17 +19,17 @@ class Window:
 
 
 Faults = Mapping[str, str]
-"""The fields of a row that cannot be read, each with what is wrong with it; such a row is parked and never written."""
+"""The unreadable fields of a row, each with what is wrong; such a row is parked and never written."""
 
 
 def no_faults() -> Faults:
-    """Every field could be read."""
+    """Every field is readable."""
     return {}
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A row that came and of which nothing can be used. `id` is `None` where even that cannot be read."""
+    """A row that arrived and cannot be used. `id` is `None` if even the id is unreadable."""
 
     what: str
     id: int | None
@@ -43,11 +43,10 @@ class Unreadable:
 class TimeAccounting:
     """One booking as the source has it. `units` is a number without unit (docs/zammad.md §4).
 
-    Fields named in `faults` hold nothing of the source's: units 0, ids 0, and a moment at which the row stood in the
-    list.
+    Fields named in `faults` have placeholder values: units 0, ids 0, and an instant at the row's position in the list.
 
-    The store adds `work_day`, on which the booking counts, and `decided_id`, the recorded settings that decided that
-    and all else that is derived of it. A connector leaves both out.
+    The store adds `work_day`, the day on which the booking counts, and `decided_id`, the id of the recorded settings
+    that decided it. A connector leaves both out.
     """
 
     id: int
@@ -66,11 +65,11 @@ class TimeAccounting:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """The ticket a booking belongs to, as it is today; the source keeps no history of it (docs/zammad.md §11).
+    """The ticket of a booking as it is today; the source keeps no history of it (docs/zammad.md §11).
 
-    `complete` is false when only a report could name the ticket, because the token may not read its group. In that case
-    `customer_name` is the customer's full name, otherwise the login. A `merged` ticket was merged into another one:
-    `merged_into`, as far as that is known, by an article of it that lies there now.
+    `complete` is false if only a report could name the ticket, because the token may not read its group. Then
+    `customer_name` is the customer's full name, otherwise the login. A `merged` ticket was merged into `merged_into`,
+    if that is known by an article that was moved there.
     """
 
     id: int
@@ -113,7 +112,7 @@ class Organization:
 
 @dataclass(frozen=True, slots=True)
 class ActivityType:
-    """A kind of work that a booking may carry; inactive types stay on old bookings."""
+    """A kind of work that a booking may have; inactive types stay on old bookings."""
 
     id: int
     name: str
@@ -122,7 +121,7 @@ class ActivityType:
 
 @dataclass(frozen=True, slots=True)
 class SourceDirectory:
-    """Whom and what bookings refer to, as the source last had it, or a part of that."""
+    """The people and items that bookings refer to, as last read from the source, or a part of them."""
 
     agents: tuple[Agent, ...] = ()
     organizations: tuple[Organization, ...] = ()
@@ -130,7 +129,7 @@ class SourceDirectory:
     unreadable: tuple[Unreadable, ...] = ()
 
     def joined(self, *others: "SourceDirectory") -> "SourceDirectory":
-        """Everybody and everything in these, each once, by what the last one says."""
+        """All people and items of these directories, each once; the last one wins."""
         parts = (self, *others)
         agents = {row.id: row for part in parts for row in part.agents}
         organizations = {row.id: row for part in parts for row in part.organizations}
@@ -153,7 +152,7 @@ class AccountingDraft:
 
 @dataclass(frozen=True, slots=True)
 class AccountingChange:
-    """Fields of a booking to be changed in the source; `None` leaves a field as it is."""
+    """Fields of a booking to change in the source; `None` leaves a field as it is."""
 
     units: Decimal | None = None
     type_id: int | None = None
@@ -163,11 +162,11 @@ class AccountingChange:
 class Timesheet:
     """One time sheet as the target returned it, after its own rounding (docs/kimai.md §5, §6).
 
-    `end` is `None` while it is running. `duration_seconds` need not equal `end - begin` there: a break is taken off,
-    and it may be rounded. Fields named in `faults` hold nothing of the target's.
+    `end` is `None` while it is running. `duration_seconds` may differ from `end - begin`: breaks are subtracted, and it
+    may be rounded. Fields named in `faults` have placeholder values.
 
-    `rate` is what the whole time sheet costs, `None` where the target does not say. What an hour or the time sheet was
-    set to is in the answer about a single time sheet and not in a list.
+    `rate` is the price of the whole time sheet, `None` if the target does not say. Only the answer for a single time
+    sheet has `hourly_rate` and `fixed_rate`; a list does not.
     """
 
     id: int
@@ -216,7 +215,7 @@ class Customer:
 class Project:
     """A project of the target. `start` and `end` are compared with today, not with the entry (docs/kimai.md §3).
 
-    Nothing is written to days up to `locked_until`, where the target knows such a lock (docs/kimai.md §4).
+    Nothing is written to days up to `locked_until`, if the target has such a lock (docs/kimai.md §4).
     """
 
     id: int
@@ -243,9 +242,9 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
-    """An invoice as the target keeps it: whose and how much, but neither its time sheets nor its period.
+    """An invoice as the target stores it: customer and amount, but neither time sheets nor period.
 
-    `total` has the `tax` in it, of `vat` per cent. `status` is `new`, `pending`, `paid` or `canceled`.
+    `total` includes the `tax`, which is `vat` per cent. `status` is `new`, `pending`, `paid` or `canceled`.
     """
 
     id: int
@@ -263,7 +262,7 @@ class Invoice:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceReading:
-    """All invoices, or why they could not be read, as a sentence: then nothing is known about them."""
+    """All invoices, or a sentence why they could not be read; then nothing is known about them."""
 
     rows: tuple[Invoice, ...] = ()
     problem: str = ""
@@ -271,7 +270,7 @@ class InvoiceReading:
 
 @dataclass(frozen=True, slots=True)
 class TargetServer:
-    """What the target tells about itself and about the account that we use (docs/kimai.md §10)."""
+    """What the target says about itself and about our account (docs/kimai.md §10)."""
 
     version: str
     caller_id: int
@@ -284,7 +283,7 @@ class TargetServer:
 
 @dataclass(frozen=True, slots=True)
 class TargetDirectory:
-    """Everybody and everything a time sheet can refer to, as the target has it now, hidden and ended rows included."""
+    """The people and items that a time sheet can refer to, as the target has them now, including hidden ones."""
 
     server: TargetServer
     users: tuple[TargetUser, ...]
@@ -296,7 +295,7 @@ class TargetDirectory:
 
 @dataclass(frozen=True, slots=True)
 class TimesheetDraft:
-    """A time sheet to be created. `begin` and `end` are UTC instants on whole seconds."""
+    """A time sheet to create. `begin` and `end` are UTC instants on whole seconds."""
 
     user_id: int
     project_id: int
@@ -309,7 +308,7 @@ class TimesheetDraft:
 
 @dataclass(frozen=True, slots=True)
 class TimesheetChange:
-    """Fields of a time sheet to be changed; `None` leaves a field as it is."""
+    """Fields of a time sheet to change; `None` leaves a field as it is."""
 
     user_id: int | None = None
     project_id: int | None = None

@@ -1,8 +1,8 @@
-"""Finding people in texts, however they are written, and writing pseudonyms in their place.
+"""Finding people in texts in any spelling, and replacing them by pseudonyms.
 
-Names are compared by one folding (`names.fold_text`), and a text is read as it stands and with its escapes undone:
-those of JSON, of URLs and of HTML. Whoever was erased is known by nothing but keyed hashes (`Redactor`); while a person
-is being erased or handed out, their names are at hand, and everything is searched for them (`Finder`).
+Names are compared by one folding (`names.fold_text`), and a text is searched as it is and with the escapes of JSON,
+URLs and HTML decoded. Of erased people only keyed hashes are known (`Redactor`); while a person is being erased or
+exported, the names are known and everything is searched for them (`Finder`).
 """
 
 import hashlib
@@ -21,12 +21,12 @@ from zk_pipeline.domain.names import fold_text
 PERSON_FIELDS = frozenset(
     {"agent", "customer", "customer_name", "owner", "created_by", "updated_by", "login", "username", "user_name"}
 )
-"""Fields whose whole value is a person, so that it is replaced also where it is a single word, such as a login."""
+"""Fields whose whole value is a person, replaced even if it is a single word such as a login."""
 
 _NAMES_OF_A_ROW = frozenset({"login", "username", "name"})
 _MAIL_DOMAIN = "erased.invalid"
 
-# Marks that make a letter of another one, and what nobody sees: both belong to the letter before them.
+# Combining marks and invisible characters: both belong to the letter before them.
 _WITH_IT = (
     "\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe00-\ufe0f\ufe20-\ufe2f"
     "\u00ad\u034f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff"
@@ -36,22 +36,22 @@ _HYPHEN = "\u2010-\u2015\u2043\u2212\ufe58\ufe63\uff0d-"
 _LETTERS = rf"(?:[^\W_][{_WITH_IT}]*)+"
 _WORD = re.compile(rf"{_LETTERS}(?:[{_QUOTE}{_HYPHEN}]{_LETTERS})*")
 _ENDING = re.compile(rf"[{_QUOTE}][^\W_]?$")
-"""What a language hangs on a name with an apostrophe, such as the s of a genitive."""
+"""What a language appends to a name with an apostrophe, such as the genitive s."""
 
 _BETWEEN = re.compile(r"[\W_]{1,4}")
 _LOCAL = rf"\w.+'`!#$%&*/=?^{{|}}~{_WITH_IT}-"
-# From the beginning of a run of such letters alone: a long one would else be walked along once for each letter.
+# Only from the start of a run of such letters: a long run would otherwise be scanned once per letter.
 _MAIL = re.compile(rf"(?<![{_LOCAL}])[{_LOCAL}]+@[\w{_WITH_IT}-]+(?:\.[\w{_WITH_IT}-]+)*")
-# An address may hold these, but where they stand they mostly end something else: term=anna@..., 'anna@...'.
+# An address may contain these, but here they usually end something else: term=anna@..., 'anna@...'.
 _BEFORE_MAIL = re.compile(r"[!#$%&*/=?^`{|}~]|(?<!\w)'")
 _LONGEST_LOCAL, _MOST_LABELS = 64, 10
 _ESCAPE = re.compile(r"(?:\\u[0-9a-fA-F]{4})+|\\[nrt/\"'\\]")
 ESCAPED = re.compile(r"\\u[0-9A-Fa-f]{4}|%[0-9A-Fa-f]{2}|&#?\w+;")
-"""Escapes that may stand for a letter, in a form that PostgreSQL understands too."""
+"""Escapes that may stand for a letter, in a syntax that PostgreSQL understands too."""
 
 _DEEPEST_ESCAPES = 5
 _DEEPEST = 100
-"""What is nested deeper is no record of anybody's, and read as plain text."""
+"""Deeper nesting is no record of ours, and is read as plain text."""
 _PLAIN_ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 
 Row = TypeVar("Row")
@@ -59,7 +59,7 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True)
 class PersonIdentifiers:
-    """What a person is called: e-mail address, and the names and logins that go with it."""
+    """The identifiers of a person: e-mail address, names and logins."""
 
     email: str
     names: frozenset[str]
@@ -67,21 +67,21 @@ class PersonIdentifiers:
 
     @property
     def full_names(self) -> tuple[tuple[str, ...], ...]:
-        """The words of each name that has several, folded, in both orders."""
+        """The folded words of each name with several words, in both orders."""
         spoken = {tuple(_WORD.findall(fold_text(name))) for name in self.names}
         full = {words for words in spoken if len(words) > 1}
         return tuple(sorted(full | {(words[-1], *words[:-1]) for words in full}))
 
     @property
     def keywords(self) -> frozenset[str]:
-        """Folded words, one of which stands in every text, folded and without escapes, that names the person."""
+        """Folded words, one of which is in every text (folded and unescaped) that names the person."""
         folded = map(fold_text, (self.email, *self.names, *self.logins))
         return frozenset(max(re.findall(r"[^\W_]+", name), key=len, default="") for name in folded if name)
 
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """A person who was erased, as hashes by one salt: e-mail address, full names by word, and what else is a name."""
+    """An erased person as hashes with one salt: e-mail address, full names by word, and other names."""
 
     pseudonym: str
     salt: str
@@ -92,7 +92,7 @@ class Erased:
 
 
 def erased_person(identity: PersonIdentifiers, salt: str) -> Erased:
-    """The hashes of a person, and the pseudonym, which is the same each time for one address and salt."""
+    """The hashes of a person, and the pseudonym, which is always the same for one address and salt."""
     mail = _hash(salt, identity.email)
     spoken = identity.full_names
     single = [*identity.logins, *identity.names]
@@ -107,12 +107,12 @@ def erased_person(identity: PersonIdentifiers, salt: str) -> Erased:
 
 
 class Finder:
-    """Says whether a value names a person whose names are known: by address or full name, anywhere in it."""
+    """Finds a person whose names are known, by address or full name, anywhere in a value."""
 
     def __init__(self, identity: PersonIdentifiers) -> None:
         names = "|".join(r"[\W_]{1,4}".join(map(re.escape, words)) for words in identity.full_names)
         mail = re.escape(_comparable(identity.email))
-        # What goes on with a letter, a hyphen or a double surname is somebody else.
+        # Followed by a letter, hyphen or second surname, it is somebody else.
         alternatives = [rf"(?<![\w.+-])(?<!\w'){mail}(?![\w-]|\.\w)"]
         if names:
             alternatives.append(rf"(?<![^\W_])(?<![^\W_]['-])(?:{names})(?![^\W_]|-[^\W_]|'[^\W_]{{2}})")
@@ -120,7 +120,7 @@ class Finder:
         self._keywords = identity.keywords
 
     def may_find(self, text: str) -> bool:
-        """False where a text, JSON or not, surely names nobody: at first sight, which most texts are done with."""
+        """A quick check, false if a text, JSON or not, certainly does not name the person."""
         if text.isascii() and not ESCAPED.search(text):
             plain = text.lower()
         else:
@@ -133,12 +133,12 @@ class Finder:
         return any(keyword in plain for keyword in self._keywords)
 
     def finds(self, value: Any) -> bool:
-        """Whether a text, bytes, or a JSON value names the person; texts that hold JSON are taken apart."""
+        """Whether a text, bytes or JSON value names the person; JSON inside texts is parsed."""
         return any(self._pattern.search(_comparable(reading)) for text in _leaves(value) for reading in _readings(text))
 
 
 class Redactor:
-    """Replaces erased people wherever they are named; everybody else stays as they are."""
+    """Replaces erased people wherever they are named."""
 
     def __init__(self, people: Iterable[Erased]) -> None:
         listed = list(people)
@@ -149,11 +149,11 @@ class Redactor:
         self._words = sorted({number for person in listed for number in person.words}, reverse=True)
 
     def rows(self, rows: Iterable[Row]) -> list[Row]:
-        """Rows of a system, redacted; without anybody erased just as they came."""
+        """A system's rows, redacted; unchanged if nobody was erased."""
         return [self._row(row) if self._mails else row for row in rows]
 
     def value(self, value: Any, field: str = "") -> Any:
-        """A text, or a JSON value all the way down. `field` is its name, which may say that it is a person."""
+        """A text or JSON value, redacted at all levels. `field` is its name, which may say that it is a person."""
         if not self._mails:
             return value
         match value:
@@ -185,7 +185,7 @@ class Redactor:
         return self._text(value)
 
     def _text(self, value: str) -> str:
-        """The text without erased people; where they hide behind escapes or odd letters, as it reads without these."""
+        """The text without erased people. If escapes or odd letters hide them, the result is the plain form."""
         record = _parsed(value)
         if record is not None:
             without = self.value(record)
@@ -205,7 +205,7 @@ class Redactor:
         return without_mails
 
     def _mail(self, found: str) -> str:
-        """The address without the person, or its beginning where a sentence goes on right behind its last dot."""
+        """The address without the person; only its beginning if a sentence continues right after its last dot."""
         local, _, domain = found.partition("@")
         nearest = len(local) - _LONGEST_LOCAL
         begins = [0, *(mark.end() for mark in _BEFORE_MAIL.finditer(local, max(0, nearest)))]
@@ -221,7 +221,7 @@ class Redactor:
         return found
 
     def _without_names(self, text: str, number: int) -> str:
-        """The text without the full names of so many words."""
+        """The text without full names of this many words."""
         words = list(_WORD.finditer(text))
         pieces: list[str] = []
         copied, at = 0, 0
@@ -235,7 +235,7 @@ class Redactor:
         return "".join((*pieces, text[copied:])) if pieces else text
 
     def _called(self, window: Sequence[re.Match[str]]) -> tuple[str, int]:
-        """The pseudonym of whom these words name, and where the name ends: a genitive's s is none of it."""
+        """The pseudonym for the person named by these words, and where the name ends, without a genitive s."""
         spoken = " ".join(word[0] for word in window)
         known = self._known(self._full, spoken)
         ending = None if known else _ENDING.search(spoken)
@@ -244,7 +244,7 @@ class Redactor:
         return self._known(self._full, spoken[: ending.start()]), window[-1].end() - len(ending[0])
 
     def _known(self, hashes: Mapping[str, str], name: str) -> str:
-        # By the folding, and by letter case alone, as people were hashed who were erased before there was one.
+        # Also by letter case alone: people erased before the folding existed were hashed that way.
         forms = {fold_text(name), name.casefold()}
         found = (_hash_of(salt, form) for salt in self._salts for form in forms)
         return next((hashes[hashed] for hashed in found if hashed in hashes), "")
@@ -255,12 +255,12 @@ def _adjoin(text: str, words: Sequence[re.Match[str]]) -> bool:
 
 
 def _comparable(text: str) -> str:
-    """Folded; what stands before an address in a URL is parted from it, which folding would take for a hyphen."""
+    """Folded, with a space between a URL's punctuation and an address in it, which folding would join by a hyphen."""
     return fold_text(text.replace("=", " "))
 
 
 def _leaves(value: Any) -> Iterator[str]:
-    """Every text in a value, all the way down, names of fields too."""
+    """Every text in a value at all levels, including the names of fields."""
     match value:
         case str():
             record = _parsed(value)
@@ -279,7 +279,7 @@ def _leaves(value: Any) -> Iterator[str]:
 
 
 def _parsed(text: str) -> Any:
-    """The JSON value that a text holds, unless it is a number or a word; `None` where it is no JSON."""
+    """The JSON value in a text, unless it is a number or a word; `None` if it is not JSON."""
     if text.lstrip()[:1] not in {"{", "[", '"'}:
         return None
     try:
@@ -309,11 +309,11 @@ def _members(value: Any) -> Iterable[Any]:
 
 
 def _readings(text: str) -> Iterator[str]:
-    """The text as it stands, and with its escapes undone where it has any."""
+    """The text as it is, and with its escapes decoded if it has any."""
     yield text
     if "\\" in text or "%" in text or "&" in text:
         read = html.unescape(unquote(_ESCAPE.sub(_unescaped, text)))
-        # Halves of a pair are one letter; alone they are none.
+        # The halves of a surrogate pair are one letter; alone they are none.
         yield read.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

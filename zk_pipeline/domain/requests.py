@@ -1,4 +1,4 @@
-"""Requests to outside systems: what was sent and came back, how long it took, and whether a system answers."""
+"""Requests to outside systems: what was sent and received, how long it took, and whether a system is reachable."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-# How long a system took to answer: requests counted by kind and status, in classes of seconds.
+# Response times: requests counted by kind and status, in histogram buckets of seconds.
 
 BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-"""Up to how many seconds each class reaches; one more class holds what took longer."""
+"""Upper bounds of the buckets in seconds; one more bucket has what took longer."""
 
 UNANSWERED = "none"
-"""In place of a status, where no answer came."""
+"""In place of a status, if no answer came."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Requests of one kind and status: how many of each class, and the seconds that all of them took."""
+    """Requests of one kind and status: the count per bucket, and their total seconds."""
 
     counts: tuple[int, ...]
     seconds: float
@@ -35,13 +35,13 @@ NOTHING = Tally((0,) * (len(BOUNDS) + 1), 0.0)
 
 
 def tally_of(seconds: float) -> Tally:
-    """One request that took so long."""
+    """The tally of one request."""
     place = bisect_left(BOUNDS, seconds)
     return Tally(tuple(int(number == place) for number in range(len(BOUNDS) + 1)), seconds)
 
 
 def merged_traffic(parts: Iterable[Traffic]) -> dict[tuple[str, str], Tally]:
-    """The traffic of all parts."""
+    """The sum of all parts."""
     total: dict[tuple[str, str], Tally] = {}
     for part in parts:
         for key, tally in part.items():
@@ -49,15 +49,15 @@ def merged_traffic(parts: Iterable[Traffic]) -> dict[tuple[str, str], Tally]:
     return total
 
 
-# What was sent to an outside system in one attempt, and what came back, as people may see it.
+# One attempt of a request to an outside system and its answer, without secrets.
 
 
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
     """One attempt of a request, with its secrets masked.
 
-    `path` holds the query, `asked` the JSON that was sent. `status` is `None` when no answer came; `answered` is the
-    JSON of the answer, and `error` the sentence for an attempt that failed. `sent_at` is in UTC.
+    `path` includes the query; `asked` is the JSON that was sent. `status` is `None` if no answer came; `answered` is
+    the JSON of the answer, `error` the sentence for a failed attempt. `sent_at` is in UTC.
     """
 
     method: str
@@ -70,29 +70,29 @@ class RequestRecord:
     sent_at: datetime
 
 
-# Whether a system answers: since when it does not, and when it may be asked again. Pure decisions.
+# Reachability: since when a system does not answer, and when it may be tried again.
 
 FIRST_PAUSE = timedelta(seconds=3)
 LONGEST_PAUSE = timedelta(minutes=1)
-"""Between two asks of a system that is away, unless it names a longer time itself."""
+"""Between two requests to an unreachable system, unless it names a longer time."""
 
 LONGEST_WAIT = timedelta(hours=1)
-"""A `Retry-After` is believed up to here: a slip of a proxy must not keep everything waiting for a year."""
+"""Longest `Retry-After` that we follow: a misconfigured proxy must not stop everything for a year."""
 
 RUNS_WAIT_FOR = timedelta(minutes=15)
-"""For so long no run is started while a system is away. Afterwards each day is tried at its own pace: what the sensor
-asks may fail where a run would not."""
+"""No run starts for this long while a system is unreachable. After that, each day is tried at its own pace, because the
+sensor's request may fail where a run's would not."""
 
 MOST_DOUBLINGS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Reachability:
-    """How a system, by the name of its connector, answered when it was asked last; instants are in UTC.
+    """How a system, by the name of its connector, answered last; instants are in UTC.
 
-    `failing_since` is `None` while it answers. `failures` counts the processes and ticks in a row that met it away,
-    `asked_to_wait` says that it named the time itself (`Retry-After`), and `problem` is the sentence of the last one;
-    `refused` says that it does not take our token.
+    `failing_since` is `None` while it answers. `failures` counts consecutive processes and ticks that could not reach
+    it. `asked_to_wait` says that it named the time (`Retry-After`), `problem` is the sentence of the last failure, and
+    `refused` says that it rejects our token.
     """
 
     connector: str
@@ -105,22 +105,22 @@ class Reachability:
     refused: bool = False
 
     def wait_until(self, now: datetime) -> datetime | None:
-        """Until when it is to be left alone, or `None` when it may be asked.
+        """Until when no request is sent, or `None` if one may be sent now.
 
-        An instant that lies too far ahead was written while our clock was wrong.
+        An instant too far ahead was written while our clock was wrong, and is ignored.
         """
         if self.not_before is None or not now < self.not_before <= now + LONGEST_WAIT:
             return None
         return self.not_before
 
     def keeps_runs_waiting(self, now: datetime) -> bool:
-        """Whether a run that is started now would only meet a closed door."""
+        """Whether a run started now would only fail because the system is unreachable."""
         if self.failing_since is None:
             return False
         return self.asked_to_wait or now - self.failing_since < RUNS_WAIT_FOR
 
     def failed(self, at: datetime, problem: str, wait: timedelta | None, *, refused: bool = False) -> "Reachability":
-        """The state after another failure; `wait` is what the system asked for."""
+        """The state after another failure; `wait` is how long the system asked us to wait."""
         failures = self.failures + 1
         until = at + min(wait, LONGEST_WAIT) if wait is not None else at + pause_after(failures)
         earlier = self.wait_until(at)
@@ -134,6 +134,6 @@ class Reachability:
 
 
 def pause_after(failures: int) -> timedelta:
-    """How long a system that did not answer so many times is left alone: twice as long each time, up to a minute."""
+    """How long to pause after this many failures: doubled each time, up to a minute."""
     doublings = min(max(0, failures - 1), MOST_DOUBLINGS)
     return min(FIRST_PAUSE * 2**doublings, LONGEST_PAUSE)

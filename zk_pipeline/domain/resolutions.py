@@ -1,6 +1,6 @@
-"""Resolutions: what a person may decide about a line of the plan, and the line as it stands after the decision.
+"""Resolutions: what a person can decide about a line of the plan, and the line after that decision.
 
-A decision holds for the facts it was made about, and no longer: when either side changes, the line is open again.
+A decision holds only for the facts it was made about: when either side changes, the line is open again.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,12 +15,12 @@ from zk_pipeline.domain.write_protection import WriteProtection
 
 
 class Choice(StrEnum):
-    """What a person decided.
+    """A person's decision.
 
-    `create` writes a new time sheet, `update` writes the source's version, `link` makes a time sheet typed by hand
-    ours, `delete` removes the time sheet, `adjust` books the difference elsewhere where it is billed or closed,
-    `reduce` says which booking a correction takes back, `move` has a booking count on the ticket into which its own was
-    merged, `keep` takes the target's version as it is, `ignore` leaves all alone.
+    `create` writes a new time sheet, `update` writes the source's version, `link` takes over a time sheet typed by
+    hand, `delete` deletes the time sheet, `adjust` books the difference of billed or closed time elsewhere, `reduce`
+    names the booking that a correction reduces, `move` counts a booking on the ticket that its own was merged into,
+    `keep` accepts the target's version, `ignore` leaves both sides alone.
     """
 
     CREATE = "create"
@@ -59,12 +59,12 @@ ALLOWED: Mapping[Reason, tuple[Choice, ...]] = {
     Reason.BILLED_COPY: (Choice.KEEP,),
     Reason.MERGED_TICKET: (Choice.MOVE, Choice.KEEP),
 }
-"""The decisions for each reason that waits for a person; the first is the one suggested."""
+"""The choices for each reason that waits for a person, the suggested one first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """A decision about the line of this key and reason, made when it had these facts, and whose it is."""
+    """A decision about the line with this key and reason, made for these facts, and who made it."""
 
     key: str
     reason: Reason
@@ -85,12 +85,12 @@ EFFECTS: Mapping[Choice, str] = {
         "The billed time sheet stays."
     ),
     Choice.REDUCE: (
-        "The correction takes back time of the booking that you name. Its time sheet follows; of a billed one you are "
-        "asked whether to adjust it."
+        "The correction takes back time of the booking that you name. Its time sheet follows; if it is billed, you "
+        "are asked whether to adjust it."
     ),
     Choice.MOVE: (
-        "The booking counts on the ticket into which its own was merged. Its time sheet follows; of a billed one you "
-        "are asked whether to adjust it."
+        "The booking counts on the ticket into which its own was merged. Its time sheet follows; if it is billed, "
+        "you are asked whether to adjust it."
     ),
     Choice.KEEP: "The time sheet stays as it is. Nothing is written.",
     Choice.IGNORE: "Both sides stay as they are. Nothing is written.",
@@ -98,14 +98,14 @@ EFFECTS: Mapping[Choice, str] = {
 """What each decision does, for people."""
 
 RECORDED = frozenset({Choice.REDUCE, Choice.MOVE})
-"""These change what the booking itself is taken for, from the moment of the decision until somebody takes it back."""
+"""These change how the booking itself is read, from the decision until somebody reverts it."""
 
 _LEAVES_THE_TIMESHEET = frozenset({Choice.ADJUST, Choice.KEEP, Choice.IGNORE, *RECORDED})
-"""An adjustment is an entry of its own, with a line of its own in the plan."""
+"""An adjustment is an entry of its own, with its own line in the plan."""
 
 
 def allowed(reason: Reason, status: Status, *, reducible: bool = True) -> tuple[Choice, ...]:
-    """The decisions that make sense for a line of this reason and status, the suggested one first.
+    """The choices that make sense for a line of this reason and status, the suggested one first.
 
     A correction needs a booking that it can reduce.
     """
@@ -118,10 +118,9 @@ def allowed(reason: Reason, status: Status, *, reducible: bool = True) -> tuple[
 
 
 def stands(choice: Choice, status: Status) -> bool:
-    """Whether a decision goes on holding after it was carried out, until the facts change.
+    """Whether a decision stays valid after it was carried out, until the facts change.
 
-    Whatever was written, or taken into the ledger as the target has it, is no longer in question: the same question
-    would be a new one.
+    Once something was written or linked, the question is answered; the same question later is a new one.
     """
     return choice is Choice.IGNORE or (choice is Choice.KEEP and status is not Status.MISMATCH)
 
@@ -129,9 +128,9 @@ def stands(choice: Choice, status: Status) -> bool:
 def resolved(
     lines: Iterable[Result], resolutions: Iterable[Resolution], locks: WriteProtection | None = None
 ) -> list[Result]:
-    """The plan with the decisions applied that still fit; each line whose facts changed stays open.
+    """The plan with all decisions applied that still match; a line whose facts changed stays open.
 
-    On a closed day only decisions that write nothing hold.
+    On a closed day only decisions that write nothing are applied.
     """
     decisions = {(resolution.key, resolution.reason, resolution.facts_hash): resolution for resolution in resolutions}
     return [_resolved(line, decisions, locks) for line in lines]
@@ -143,17 +142,17 @@ def _senseless(reason: Reason, status: Status) -> frozenset[Choice]:
             # A time sheet without booking is not updated, one with a booking not deleted.
             return frozenset({Choice.UPDATE if status is Status.ORPHANED else Choice.DELETE})
         case Reason.REFUSED_BY_KIMAI:
-            # What is tried again is what was refused: never a second time sheet for a refused update.
+            # A retry repeats the refused write: never a second time sheet for a refused update.
             return frozenset({Choice.CREATE if status is Status.MISMATCH else Choice.UPDATE})
         case _:
             return frozenset()
 
 
 def outcome(reason: Reason, status: Status, choice: Choice, *, drafted: bool, closed: bool) -> Action | None:
-    """What is done about a line after this decision, or `None` where the line cannot be decided so.
+    """What a decision does to a line, or `None` if it is not allowed.
 
-    `drafted`: the plan knows what would be written. `closed`: the day is locked, and only decisions that write nothing
-    hold.
+    `drafted`: the plan knows what would be written. `closed`: the day is closed, so only decisions that write nothing
+    are allowed.
     """
     if choice not in allowed(reason, status):
         return None
@@ -161,7 +160,7 @@ def outcome(reason: Reason, status: Status, choice: Choice, *, drafted: bool, cl
     if unwritable and choice not in _LEAVES_THE_TIMESHEET:
         return None
     if choice is Choice.KEEP:
-        # A time sheet that keeps its own version is in agreement from now on; an orphan is merely left alone.
+        # A kept time sheet is in sync from now on; an orphan is only left alone.
         return Action.LINK if status is Status.MISMATCH and drafted else Action.NONE
     return Action.NONE if choice in _LEAVES_THE_TIMESHEET else Action(choice)
 

@@ -1,6 +1,6 @@
-"""Kimai's rounding: whether it may have made the times that a time sheet shows, and what it would make of others.
+"""Kimai's rounding: whether it explains the times of a time sheet, and what it would make of others.
 
-The API does not tell its settings (docs/kimai.md §5), so what it may do is taken from what it returned before.
+The API does not show its settings (docs/kimai.md §5), so they are inferred from earlier answers.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,15 +13,15 @@ from typing import NamedTuple, Protocol
 from zk_pipeline.domain.records import Timesheet
 
 STEPS = (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60)
-"""Minutes to which begin, end and duration may be rounded."""
+"""Minutes to which begin, end and duration can be rounded."""
 MODES = ("default", "ceil", "closest", "floor")
-"""The ways of Kimai's rounding, the likeliest first."""
+"""Kimai's rounding modes, the most likely first."""
 FAR_AWAY = 3600
-"""Seconds; a time sheet that lies so far from where it was sent to was placed there later."""
+"""Seconds; a time sheet this far from where it was sent was moved later."""
 
 
 class TimesheetTimes(NamedTuple):
-    """Begin and end in seconds since 1970, and the duration, which the target's breaks and rounding set apart."""
+    """Begin and end in seconds since 1970, and the duration, which breaks and rounding make independent of them."""
 
     begin: int
     end: int
@@ -29,7 +29,7 @@ class TimesheetTimes(NamedTuple):
 
     @classmethod
     def of(cls, row: Timesheet) -> "TimesheetTimes":
-        """The times that a time sheet shows."""
+        """The times of a time sheet."""
         begin = int(row.begin.timestamp())
         return cls(begin, int(row.end.timestamp()) if row.end else begin + row.duration_seconds, row.duration_seconds)
 
@@ -44,16 +44,16 @@ class Rounding:
 
     @classmethod
     def seen_in(cls, rows: Iterable[Timesheet]) -> "Rounding":
-        """What these rows leave possible: a value that the target returned beside a step was not rounded to it."""
+        """The steps that these rows leave possible: a value that is not a multiple of a step was not rounded to it."""
         seen = zip(*(TimesheetTimes.of(row) for row in rows), strict=True)
         return cls(*(tuple(step for step in STEPS if _all_on(step, values)) for values in seen))
 
     def explains(self, begin: datetime, seconds: int, row: Timesheet) -> bool:
-        """Whether it makes the times of `row` out of a begin and a length in seconds.
+        """Whether it can turn a begin and a length in seconds into the times of `row`.
 
-        Begin and end are rounded first, each for itself, then the duration between them, which moves neither. What lies
-        on a step stays: an hour from nine to ten is never made anything else. A break is no rounding: it lies between
-        begin and end, and what is left of them has the length.
+        Begin and end are rounded first, separately, then the duration between them, which moves neither. Multiples of a
+        step stay: an hour from nine to ten never changes. A break is not rounding: it lies between begin and end, and
+        the rest has the length.
         """
         sent, shown, pause = int(begin.timestamp()), TimesheetTimes.of(row), row.break_seconds
         return (
@@ -72,7 +72,7 @@ class RoundingSample(NamedTuple):
 
 
 class RoundingRule(NamedTuple):
-    """Settings of the target's rounding: the mode, and the steps in minutes, 0 for none."""
+    """One setting of the target's rounding: the mode, and the steps in minutes, 0 for none."""
 
     mode: str
     begin: int
@@ -80,20 +80,20 @@ class RoundingRule(NamedTuple):
     duration: int
 
     def billed(self, begin: int, seconds: int) -> int:
-        """The duration of the time sheet that comes of a begin and a length in seconds."""
+        """The duration of the time sheet that results from a begin and a length in seconds."""
         first = _rounded(begin, self.begin, _begin_mode(self.mode))
         return _rounded(_rounded(begin + seconds, self.end, self.mode) - first, self.duration, self.mode)
 
 
 DEFAULT = RoundingRule("default", 1, 1, 0)
-"""What a Kimai does of which nobody changed the settings."""
+"""Kimai's default settings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What the target would make of other times, by all settings that fit its answers, the likeliest first.
+    """What the target would make of other times, by all settings that fit its answers, the most likely first.
 
-    Where none fits, it is taken to add as much as it did before (`added`, in seconds).
+    If none fits, it is assumed to add as much as before (`added`, in seconds).
     """
 
     rules: tuple[RoundingRule, ...] = (DEFAULT,)
@@ -101,10 +101,10 @@ class Forecast:
 
     @classmethod
     def of(cls, nearer: Iterable[Sequence[RoundingSample]]) -> "Forecast":
-        """By the first of these groups of answers that some settings explain; the last one is the booking's own."""
+        """By the first group of answers that some settings explain; the last group has the booking's own."""
         groups = list(nearer)
         for answers in filter(None, groups):
-            # An update of the duration alone starts from the begin that the time sheet has.
+            # An update of the duration alone keeps the begin of the time sheet.
             rules = _rules_behind(frozenset(answers)) or _rules_behind(frozenset(answers), in_place=True)
             if rules:
                 return cls(rules)
@@ -113,7 +113,7 @@ class Forecast:
         return cls((), sum(answer.made.duration - answer.seconds for answer in groups[-1]))
 
     def billed(self, begin: datetime, seconds: int) -> tuple[int, ...]:
-        """The durations that may come of a begin and a length in seconds, the likeliest first."""
+        """The durations that can result from a begin and a length in seconds, the most likely first."""
         sent = int(begin.timestamp())
         found = dict.fromkeys(rule.billed(sent, seconds) for rule in self.rules)
         return tuple(found) or (max(seconds + self.added, 0),)
@@ -125,7 +125,7 @@ class _Fits(Protocol):
 
 @lru_cache(maxsize=16)
 def _rules_behind(answers: frozenset[RoundingSample], *, in_place: bool = False) -> tuple[RoundingRule, ...]:
-    """The settings that explain all answers. A part that was never seen to be rounded is taken not to be."""
+    """The settings that explain all answers. A part that was never seen rounded is assumed not to be."""
     found: list[RoundingRule] = []
     for mode in MODES:
         begins = _steps([answer for answer in answers if not _is_far(answer)], _begin_fits, mode, (1, 0))
@@ -138,7 +138,7 @@ def _rules_behind(answers: frozenset[RoundingSample], *, in_place: bool = False)
 
 
 def _steps(answers: Iterable[RoundingSample], fits: _Fits, mode: str, plain: tuple[int, int]) -> tuple[int, ...]:
-    """The steps of one part that explain all answers: a plain one alone, else those that round."""
+    """The steps of one part that explain all answers: only the plain one if it does, else those that round."""
     rows = list(answers)
     for step in plain:
         if all(fits(row, step, mode) for row in rows):
@@ -173,7 +173,7 @@ def _begin_mode(mode: str) -> str:
 
 
 def _rounded(value: int, step: int, mode: str) -> int:
-    """As Kimai does it: exactly half goes down in the mode `closest`."""
+    """Kimai's algorithm: in mode `closest`, exactly half is rounded down."""
     size = step * 60
     rest = value % size if size else 0
     if not rest or mode == "floor" or (mode == "closest" and rest * 2 <= size):

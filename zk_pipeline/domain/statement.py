@@ -1,4 +1,4 @@
-"""The statement of a month: where every minute of every customer went, and whether all of it adds up."""
+"""The statement of a month: where every minute of every customer went, and whether everything adds up."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -30,31 +30,31 @@ from zk_pipeline.domain.statement_rows import (
 )
 
 AGES = (1, 7, 30)
-"""Days up to which a conflict belongs to an age; the last age has no end."""
+"""Upper bounds in days of the ages of conflicts; the last age has none."""
 
 AGE_NAMES = ("under_1_day", "under_7_days", "under_30_days", "older")
-"""What the ages are called."""
+"""The labels of the ages."""
 
 MOST_MEANT = 5
-"""Customers that an error proposes."""
+"""An error suggests at most this many customers."""
 
 LIKENESS = 70
-"""Of 100, from which on a name may be meant."""
+"""Similarity, of 100, from which a name is suggested."""
 
 NO_ACTIVITY = "(no type)"
-"""The activity of bookings without an activity type."""
+"""The activity of bookings without activity type."""
 
 
 class CustomerError(LookupError):
-    """No customer, or several, are called so; the message names those that may be meant."""
+    """No customer, or several, have this name; the message suggests those that may be meant."""
 
 
 class Verdict(StrEnum):
-    """What a statement says in one word."""
+    """The result of a statement in one word."""
 
     BALANCED = "balanced"
     WAITING = "waiting"
-    """It balances, and something is in question: minutes that wait, open conflicts or open corrections."""
+    """It balances, but minutes wait, or conflicts or corrections are open."""
     UNBALANCED = "unbalanced"
 
 
@@ -65,7 +65,7 @@ Row = TypeVar(
 
 @dataclass(frozen=True, slots=True)
 class CustomerStatement:
-    """The part of a statement that is about one customer."""
+    """The part of a statement about one customer."""
 
     customer: StatementCustomer
     lines: tuple[StatementLine, ...]
@@ -84,7 +84,7 @@ class CustomerStatement:
 
     @property
     def credited(self) -> Decimal:
-        """The minutes that are credited in this month and not settled yet."""
+        """The minutes credited in this month and not settled yet."""
         rows = (row for row in self.adjustments if row.state is AdjustmentState.OPEN and not row.elsewhere)
         return -sum((row.minutes for row in rows), ZERO)
 
@@ -96,10 +96,10 @@ class CustomerStatement:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A month of the business zone, customer by customer.
+    """A month of the business zone, by customer.
 
-    `built_at` is the instant of the last change in what it is made of, `stale_days` are days that changed since then.
-    `closing` is that of a month that is closed, and `readings` say when each side was read.
+    `built_at` is the last change of the tables that it is made of, `stale_days` are days that changed since then.
+    `closing` is set if the month is closed, and `readings` says when each side was read.
     """
 
     month: date
@@ -116,7 +116,7 @@ class Statement:
 
     @property
     def credited(self) -> Decimal:
-        """The same of all customers."""
+        """The minutes credited to all customers and not settled yet."""
         return sum((account.credited for account in self.accounts), ZERO)
 
     @property
@@ -136,17 +136,17 @@ class Statement:
 
     @property
     def gaps(self) -> tuple[StatementGap, ...]:
-        """What does not add up; two gaps that even out are still two."""
+        """What does not add up; two gaps that cancel out are still two."""
         return tuple(gap for account in self.accounts for gap in account.gaps)
 
     @property
     def balanced(self) -> bool:
-        """Whether every single entry and every line adds up to the last fraction of a minute."""
+        """Whether every entry and every line adds up exactly."""
         return not self.gaps and not any(line.amounts.unexplained for line in self.lines)
 
     @property
     def verdict(self) -> Verdict:
-        """Whether it balances, and whether anything is in question; waiting minutes that even out still wait."""
+        """Whether it balances, and whether anything waits, even if the waiting minutes cancel out."""
         if not self.balanced:
             return Verdict.UNBALANCED
         open_lines = any(line.amounts.waiting or line.amounts.corrections_open for line in self.lines)
@@ -155,13 +155,13 @@ class Statement:
 
     @property
     def is_draft(self) -> bool:
-        """Whether nobody may be billed by it yet."""
+        """Whether it is not final yet, so that nothing may be billed by it."""
         shown_as_closed = self.closing is not None and self.closing.shown
         return not shown_as_closed and (self.verdict is not Verdict.BALANCED or bool(self.stale_days))
 
 
 def total(amounts: Iterable[Amounts]) -> Amounts:
-    """The sum of these amounts, exactly."""
+    """The exact sum of these amounts."""
     return reduce(Amounts.plus, amounts, Amounts())
 
 
@@ -176,7 +176,7 @@ def statement_of(
     items: Sequence[StatementItem] = (),
     adjustments: Sequence[AdjustmentLine] = (),
 ) -> Statement:
-    """The statement that these rows make; customers by name, their lines by agent and activity, their items by day."""
+    """The statement from these rows; customers by name, their lines by agent and activity, their items by day."""
     of_lines, of_days, of_gaps = _by_customer(lines), _by_customer(days), _by_customer(gaps)
     of_conflicts, of_beside, of_money = _by_customer(conflicts), _by_customer(beside), _by_customer(money)
     of_items, of_adjustments = _by_customer(items), _by_customer(adjustments)
@@ -199,9 +199,9 @@ def statement_of(
 
 
 def of_customer(statement: Statement, wanted: str) -> Statement:
-    """The same statement for one customer, given by name, in any case, by number in Kimai, or by both as they are told.
+    """The statement of one customer, given by name in any case, by number in Kimai, or by both as messages show them.
 
-    A part of a name is not taken, so that nobody is billed for somebody else in a month in which only the other has
+    Part of a name is not accepted, so that no one is billed for someone else in a month in which only the other has
     time. Raises `CustomerError` with the customers that may be meant.
     """
     given = fold(wanted)
@@ -217,7 +217,7 @@ def of_customer(statement: Statement, wanted: str) -> Statement:
 
 
 def minutes_per_day(statement: Statement) -> list[DayMinutes]:
-    """The minutes of each day in all, in the order of days; the customer has no name."""
+    """The total minutes of each day, in order; the customer has no name."""
     zammad: dict[date, Decimal] = defaultdict(Decimal)
     kimai: dict[date, Decimal] = defaultdict(Decimal)
     for account in statement.accounts:
@@ -228,7 +228,7 @@ def minutes_per_day(statement: Statement) -> list[DayMinutes]:
 
 
 def shares_per_day(statement: Statement, days: Sequence[date], most: int) -> list[CustomerShare]:
-    """Who booked the minutes of these days: up to `most` customers, the largest first, and then all others as one."""
+    """Who booked the minutes of these days: up to `most` customers, the largest first, then all others as one."""
     booked = [
         (account.customer, {row.day: row.zammad for row in account.days})
         for account in statement.accounts
@@ -243,7 +243,7 @@ def shares_per_day(statement: Statement, days: Sequence[date], most: int) -> lis
 
 
 def conflict_ages(accounts: Iterable[CustomerStatement]) -> tuple[int, ...]:
-    """How many open conflicts there are of each age in `AGES`, and older than all of them."""
+    """The number of open conflicts of each age in `AGES`, then of those older than all."""
     counts = [0] * (len(AGES) + 1)
     for account in accounts:
         for row in account.conflicts:
@@ -252,7 +252,7 @@ def conflict_ages(accounts: Iterable[CustomerStatement]) -> tuple[int, ...]:
 
 
 def other_time_by_origin(accounts: Iterable[CustomerStatement]) -> dict[Origin, tuple[int, Decimal]]:
-    """The time sheets and minutes that stand in Kimai beside the month's bookings, by where they come from."""
+    """The time sheets and minutes in Kimai that are not of the month's bookings, by their origin."""
     found: dict[Origin, tuple[int, Decimal]] = {}
     for row in (row for account in accounts for row in account.beside):
         number, minutes = found.get(row.origin, (0, ZERO))
@@ -261,7 +261,7 @@ def other_time_by_origin(accounts: Iterable[CustomerStatement]) -> dict[Origin, 
 
 
 def sum_of(rows: Iterable[StatementItem | AdjustmentLine]) -> tuple[Decimal, Decimal | None]:
-    """The minutes of these rows, and their amount; none where that of one of them is not known."""
+    """The minutes of these rows, and their amount; `None` if one of the amounts is unknown."""
     found = list(rows)
     amounts = [row.amount for row in found if row.amount is not None]
     minutes = sum((row.minutes for row in found), ZERO)
@@ -269,7 +269,7 @@ def sum_of(rows: Iterable[StatementItem | AdjustmentLine]) -> tuple[Decimal, Dec
 
 
 def questions_of(accounts: Iterable[CustomerStatement]) -> dict[str, tuple[int, Decimal]]:
-    """How many conflicts are open for each reason, and the minutes in question."""
+    """The number of open conflicts and the minutes in question, by reason."""
     found: dict[str, tuple[int, Decimal]] = {}
     for row in (row for account in accounts for row in account.conflicts):
         number, minutes = found.get(row.reason, (0, ZERO))
@@ -278,7 +278,7 @@ def questions_of(accounts: Iterable[CustomerStatement]) -> dict[str, tuple[int, 
 
 
 def equation_text(amounts: Amounts, word: Callable[[str], str], number: Callable[[Decimal], str]) -> str:
-    """The equation in words: what was booked in Zammad is the sum of its parts; those of zero minutes are left out."""
+    """The equation in words: the minutes booked in Zammad as the sum of their parts, without those of zero minutes."""
     terms = {
         name: minutes for name, minutes in (*amounts.parts.items(), ("unexplained", amounts.unexplained)) if minutes
     }
@@ -290,7 +290,7 @@ def equation_text(amounts: Amounts, word: Callable[[str], str], number: Callable
 
 
 def hours(minutes: Decimal) -> str:
-    """Minutes as hours, exactly: `12:30`, with seconds where there are any, and with fractions of those."""
+    """Minutes as hours, exactly: `12:30`, with seconds and their fractions if there are any."""
     sign, size = ("-" if minutes < 0 else ""), abs(minutes)
     whole = int(size)
     seconds = round((size - whole) * 60, 3)
@@ -303,7 +303,7 @@ def hours(minutes: Decimal) -> str:
 
 
 def plain(minutes: Decimal) -> str:
-    """An amount as digits, without zeros at its end."""
+    """An amount in digits, without trailing zeros."""
     return f"{minutes.normalize() + 0:f}"
 
 
@@ -315,7 +315,7 @@ def _by_customer(rows: Iterable[Row]) -> defaultdict[StatementCustomer, list[Row
 
 
 def _in_order(item: StatementItem) -> tuple[bool, date, str, str, int]:
-    """The month's own bookings first, then what stands beside them."""
+    """The month's own bookings first, then all other time."""
     return item.origin is not None, item.day, item.ticket, item.agent, item.timesheet
 
 
@@ -334,7 +334,7 @@ def _nobody(wanted: str, customers: Sequence[StatementCustomer]) -> str:
 
 
 def _meant(wanted: str, customers: Sequence[StatementCustomer]) -> list[StatementCustomer]:
-    """Those in whose names all words of what is wanted occur, else those whose names are much like it."""
+    """Customers whose names contain all the words, else those with similar names."""
     words, names = fold(wanted).split(), [(fold(customer.name), customer) for customer in customers]
     having = [customer for name, customer in names if words and all(word in name for word in words)]
     if having:

@@ -1,4 +1,4 @@
-"""The rows that a statement is made of: amounts of lines and days, what does not add up, and what is in question."""
+"""The rows of a statement: amounts of lines and days, what does not add up, and what is undecided."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -13,16 +13,16 @@ from zk_pipeline.domain.names import fold
 from zk_pipeline.domain.records import Invoice
 
 PARTS = ("kimai", "waiting", "excluded", "rounding", "corrections_open", "netted", "agreed", "adjusted")
-"""Into what the minutes in Zammad fall (docs/marts.md, The balance), in the order of a statement."""
+"""The parts of the minutes in Zammad (docs/marts.md, The balance), in the order of a statement."""
 
 ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """Exact minutes, and the number of entries that they are of. Those in Zammad are those of all `PARTS` together.
+    """Exact minutes and the number of their entries. `zammad` is the sum of all `PARTS`.
 
-    `timesheets` is how many of the entries have minutes in Kimai: what a customer is billed for.
+    `timesheets` is how many of the entries have minutes in Kimai, which is what a customer is billed for.
     """
 
     entries: int = 0
@@ -47,7 +47,7 @@ class Amounts:
 
     @property
     def unexplained(self) -> Decimal:
-        """What the parts leave of the minutes in Zammad; 0 unless a minute was lost or found on the way."""
+        """The minutes in Zammad minus all parts: 0 unless a minute was lost or found on the way."""
         return self.zammad - sum(self.parts.values(), ZERO)
 
     def plus(self, other: "Amounts") -> "Amounts":
@@ -58,7 +58,7 @@ class Amounts:
 
 @dataclass(frozen=True, slots=True, order=True)
 class StatementCustomer:
-    """A customer by today's name. `id` is the number in Kimai, 0 while it has none."""
+    """A customer with today's name. `id` is the number in Kimai, 0 if there is none."""
 
     name: str
     id: int = 0
@@ -67,13 +67,13 @@ class StatementCustomer:
         return f"{self.name} ({self.id})" if self.id else self.name
 
     def is_called(self, folded: str) -> bool:
-        """Whether this is the number, or the name with the number, folded as names are compared."""
+        """Whether this folded text is the number, or the name with the number."""
         return bool(self.id) and folded in {str(self.id), fold(str(self))}
 
 
 @dataclass(frozen=True, slots=True)
 class StatementLine:
-    """What one agent did in one activity; the address is empty when unknown."""
+    """One agent's time in one activity; the address is empty if unknown."""
 
     customer: StatementCustomer
     agent: str
@@ -94,7 +94,7 @@ class DayMinutes:
 
 @dataclass(frozen=True, slots=True)
 class StatementGap:
-    """A booking, or a time sheet without one, whose minutes do not add up, by so many."""
+    """A booking, or a time sheet without one, whose minutes do not add up, and the difference."""
 
     customer: StatementCustomer
     entry: str
@@ -104,9 +104,9 @@ class StatementGap:
 
 @dataclass(frozen=True, slots=True)
 class OpenConflicts:
-    """Conflicts of a customer for one reason that have been open for so many full days.
+    """A customer's conflicts for one reason that have been open for `days` full days.
 
-    `minutes` are those in question: of a copy its own, of a booking those by which both sides differ.
+    `minutes` are those of a copy, or the difference between both sides of a booking.
     """
 
     customer: StatementCustomer
@@ -117,20 +117,20 @@ class OpenConflicts:
 
 
 class Origin(StrEnum):
-    """Where time in Kimai comes from that is not this month's bookings'."""
+    """The origin of time in Kimai that is not of this month's bookings."""
 
     COPIES = "copies"
-    """It carries the marker of a booking that has another time sheet."""
+    """It has the marker of a booking that has another time sheet."""
     NOT_FROM_A_TICKET = "not_from_a_ticket"
     OF_OTHER_MONTHS = "of_other_months"
-    """Bookings of other months, whose time sheets lie in this one."""
+    """Bookings of other months whose time sheets are in this one."""
     IN_OTHER_MONTHS = "in_other_months"
-    """This month's bookings, whose time sheets lie in other ones: negative."""
+    """This month's bookings whose time sheets are in other months: negative."""
 
 
 @dataclass(frozen=True, slots=True)
 class OtherTime:
-    """What stands in Kimai for a customer beside the month's bookings: with those it is what Kimai adds up to."""
+    """A customer's time in Kimai that is not of the month's bookings. Together they are what Kimai adds up to."""
 
     customer: StatementCustomer
     origin: Origin
@@ -140,12 +140,12 @@ class OtherTime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemRow:
-    """A time sheet as its customer reads it: one of the month's bookings, or one beside them (`origin`).
+    """A time sheet as its customer reads it: of one of the month's bookings, or other time (`origin`).
 
-    `ticket` is the ticket's number, empty where it came from none: then `title` is what people wrote in the target.
-    `amount` is the target's own, without tax: 0 where it is not billable, none where our account may not see it. One
-    that is taken off since it lies in another month is negative. `adjusts` is the work day of the booking that it
-    adjusts. `booking` is the source's id, `timesheet` the target's.
+    `ticket` is the ticket's number, empty without one; then `title` is what people wrote in the target. `amount` is the
+    target's own, without tax: 0 if not billable, `None` if our account may not see it, negative if subtracted because
+    the time sheet is in another month. `adjusts` is the work day of the adjusted booking. `booking` is the source's id,
+    `timesheet` the target's.
     """
 
     day: date
@@ -166,19 +166,18 @@ class ItemRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatementItem(ItemRow):
-    """The same with its customer."""
+    """An item with its customer."""
 
     customer: StatementCustomer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdjustmentRow:
-    """What was booked, or credited where it is negative, after a booking was billed.
+    """What was booked, or credited if negative, after a booking was billed.
 
-    `day` is the work day of the booking and `booked_on` that of the adjustment. `elsewhere` says that the latter lies
-    in another month than the statement, which lists it since the booking is its own. `amount` is what a credit
-    gives back, or what the target charges for the time sheet; none where that is not known. `note` is how a credit was
-    settled.
+    `day` is the work day of the booking, `booked_on` that of the adjustment. `elsewhere` says that the latter is in
+    another month than the statement, which lists it because the booking is its own. `amount` is what a credit gives
+    back, or what the target charges for the time sheet; `None` if unknown. `note` says how a credit was settled.
     """
 
     id: int
@@ -205,17 +204,17 @@ class AdjustmentRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdjustmentLine(AdjustmentRow):
-    """The same with its customer."""
+    """An adjustment with its customer."""
 
     customer: StatementCustomer
 
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """What a customer's time sheets of a month cost in one currency, by what became of them, without tax.
+    """The price of a customer's time sheets of a month in one currency, by billing state, without tax.
 
-    `invoices` are those made since the month began. `compared` is about all that was ever exported of the customer,
-    since the target does not say which time sheets are on which invoice.
+    `invoices` are those made since the month began. `compared` covers everything ever exported for the customer,
+    because the target does not say which time sheets are on which invoice.
     """
 
     customer: StatementCustomer
@@ -226,17 +225,17 @@ class Money:
 
     @property
     def amount(self) -> Decimal:
-        """What the billable ones cost: the target's own amounts, added up."""
+        """The price of the billable ones: the target's own amounts, added up."""
         return sum((row.rates for row in self.figures if row.state not in _NOT_BILLABLE), ZERO)
 
     @property
     def unpriced(self) -> int:
-        """How many billable ones cost nothing, since nobody set a rate before they were saved."""
+        """How many billable ones cost nothing because no rate was set before they were saved."""
         return sum(row.unpriced for row in self.figures)
 
     @property
     def unread(self) -> int:
-        """Of how many the amount cannot be read."""
+        """How many have an amount that our account may not see."""
         return sum(row.unread for row in self.figures)
 
 
@@ -245,7 +244,7 @@ _NOT_BILLABLE = frozenset({BillingState.NOT_BILLABLE, BillingState.EXPORTED_NOT_
 
 @dataclass(frozen=True, slots=True)
 class SideRead:
-    """When the days of a month were read last: the day read most recently, and the one read longest ago."""
+    """When the days of a month were last read: the most recent day and the oldest one."""
 
     latest: datetime | None = None
     oldest: datetime | None = None
@@ -253,9 +252,9 @@ class SideRead:
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """How fresh a statement is: when each side was read last, and when invoices were read and compared.
+    """How fresh a statement is: when each side was last read, and when invoices were read and compared.
 
-    `invoices_problem` says why invoices could not be read when that was tried last.
+    `invoices_problem` says why the last attempt to read invoices failed.
     """
 
     source: SideRead = SideRead()
@@ -267,7 +266,7 @@ class Readings:
 
 @dataclass(frozen=True, slots=True)
 class CustomerShare:
-    """What a customer, or where there is none everybody else together, booked on each of some days, in minutes."""
+    """What one customer, or `None` for all others together, booked on each of some days, in minutes."""
 
     customer: StatementCustomer | None
     minutes: tuple[Decimal, ...]

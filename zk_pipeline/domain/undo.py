@@ -1,6 +1,6 @@
-"""Taking writes back: for each write of the journal what undoes it, or why it is left. This is the plan of an undo.
+"""The plan of an undo: for each write in the journal what reverses it, or why it is left.
 
-Nothing is undone that is billed, that lies in a closed period, or that somebody edited since.
+Nothing is undone that is billed, in a closed period, or edited since.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ from zk_pipeline.domain.write_protection import WriteProtection
 
 
 class Reversal(StrEnum):
-    """What undoes a write. `unlink` takes the marker off again, `untag` a tag, `remove` is about master data."""
+    """What reverses a write. `unlink` removes the marker, `untag` a tag; `remove` is for master data."""
 
     DELETE = "delete"
     RESTORE = "restore"
@@ -32,7 +32,7 @@ class Reversal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UndoStep:
-    """What undoes one write, and why, for people; with `already` the target is as it should be and nothing is sent."""
+    """What reverses one write, and why; with `already`, the target is as it should be and nothing is sent."""
 
     write: StoredJournalEntry
     reversal: Reversal
@@ -40,7 +40,7 @@ class UndoStep:
     already: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """The step as a line for people and machines."""
+        """The step as JSON for people and machines."""
         entry = self.write.entry
         name = f"{entry.named.number} {entry.named.name}." if entry.named else ""
         return {
@@ -53,13 +53,13 @@ class UndoStep:
         }
 
     def left(self, reason: str) -> "UndoStep":
-        """The step as one that is left, for this reason."""
+        """The step, not carried out for this reason."""
         return replace(self, reversal=Reversal.LEAVE, text=reason, already=False)
 
 
 @dataclass(frozen=True, slots=True)
 class UndoReport:
-    """What an undo did, by kind, and the writes that it left, each with the reason."""
+    """What an undo reversed, by kind, and the writes that it left, each with the reason."""
 
     run_id: str
     undone: Mapping[str, int]
@@ -68,10 +68,10 @@ class UndoReport:
 
 @dataclass(frozen=True, slots=True)
 class CurrentState:
-    """What stands now: the time sheets of the writes that still exist, and by the ledger the one of each booking.
+    """The current state: the time sheets of the writes that still exist, and each booking's one by the ledger.
 
-    `source` is the source's name in the markers; `hidden` are the time sheets that exist but may not be read, each with
-    the target's reason.
+    `source` is the source's name in the markers; `hidden` are existing time sheets that we may not read, each with the
+    target's reason.
     """
 
     timesheets: Mapping[int, Timesheet]
@@ -82,13 +82,13 @@ class CurrentState:
 
 
 def plan(writes: Iterable[StoredJournalEntry], present: CurrentState) -> list[UndoStep]:
-    """A step for each write that was not undone yet: the newest first, time sheets before what they refer to."""
+    """A step for each write that was not undone yet: newest first, time sheets before what they refer to."""
     wanted = sorted((write for write in writes if write.undone_by is None), key=lambda write: -write.id)
     return [step(write, present) for write in sorted(wanted, key=lambda write: write.entry.operation in MASTER_DATA)]
 
 
 def step(write: StoredJournalEntry, present: CurrentState) -> UndoStep:
-    """What undoes one write."""
+    """What reverses one write."""
     judge = _JUDGES.get(write.entry.operation)
     if judge is None:
         return UndoStep(write, Reversal.LEAVE, "An undo is undone by syncing the day again.")
@@ -111,7 +111,7 @@ def change_back(entry: JournalEntry) -> TimesheetChange:
 
 
 def asked_before(asked: Desired, entry: JournalEntry) -> Desired:
-    """What counts as asked for when the old values are back, so that the next sync sees what the booking wants."""
+    """The wanted values after the old ones are back, so that the next sync sees what the booking wants."""
     before, after = _both(entry)
     same_project = before.project_id == after.project_id
     return Desired(
@@ -131,7 +131,7 @@ def tags_added(entry: JournalEntry) -> tuple[str, ...]:
 
 
 def booking_of(entry: JournalEntry, source: str) -> str | None:
-    """The booking that a write was for: the ledger's, or that of the time sheet's marker."""
+    """The booking of a write, from the ledger or the time sheet's marker."""
     if entry.source_id is not None:
         return entry.source_id
     row = entry.before or entry.after
@@ -175,7 +175,7 @@ def _tagged(write: StoredJournalEntry, present: CurrentState) -> UndoStep:
         return UndoStep(write, Reversal.NOTHING, "The time sheet is gone.", already=True)
     if not set(tags_added(write.entry)) & set(current.tags):
         return UndoStep(write, Reversal.UNTAG, "The tag is off already.", already=True)
-    # The tag itself is what bills it: only an export or a closed month stands in the way, be it the booking's month.
+    # The tag itself marks it as billed: only an export or a closed month prevents removal, even the booking's month.
     obstacle = present.locks.why(replace(current, tags=before.tags))
     day = write.entry.entry_date
     return _unless(write, Reversal.UNTAG, obstacle or (present.locks.why_day(day) if day else ""))
@@ -187,7 +187,9 @@ def _deleted(write: StoredJournalEntry, present: CurrentState) -> UndoStep:
         return UndoStep(write, Reversal.LEAVE, "It carried no marker: create it in Kimai by hand.")
     other = present.bound.get(source_id)
     if other is not None:
-        return UndoStep(write, Reversal.LEAVE, f"Booking {source_id} has the time sheet {other}; a second is not made.")
+        return UndoStep(
+            write, Reversal.LEAVE, f"Booking {source_id} has the time sheet {other}; a second one is not created."
+        )
     return _unless(write, Reversal.CREATE, _closed(before, present))
 
 
@@ -212,7 +214,7 @@ def _unless(write: StoredJournalEntry, reversal: Reversal, obstacle: str) -> Und
 
 
 def _obstacle(current: Timesheet, after: Timesheet, present: CurrentState) -> str:
-    """Why the time sheet is left as it is, or nothing."""
+    """Why the time sheet is left as it is; empty if it is not."""
     locked = present.locks.why(current)
     if locked:
         return locked
@@ -226,7 +228,7 @@ def _obstacle(current: Timesheet, after: Timesheet, present: CurrentState) -> st
 
 
 def _retouched(current: Timesheet, after: Timesheet) -> str:
-    """What people made of a new time sheet beside our fields, which deleting it would lose; nothing if nothing."""
+    """People's changes to a new time sheet besides our fields, which deleting it would lose; empty without any."""
     touched = {
         "description": current.description != after.description,
         "tags": set(current.tags) != set(after.tags),
@@ -241,9 +243,9 @@ def _closed(row: Timesheet, present: CurrentState) -> str:
 
 
 def _both(entry: JournalEntry) -> tuple[Timesheet, Timesheet]:
-    """What was there before and after. Raises `ValueError` for a write that has not both."""
+    """The time sheet before and after. Raises `ValueError` for a write without both."""
     if entry.before is None or entry.after is None:
         raise ValueError(
-            f"The journal's {entry.operation} of time sheet {entry.kimai_id} does not tell what it changed."
+            f"The journal's {entry.operation} of time sheet {entry.kimai_id} does not say what it changed."
         )
     return entry.before, entry.after

@@ -1,8 +1,8 @@
-"""What stands in a long list of a system, other than we know it: found without reading the list.
+"""Finds the differences between a system's long list and what we know of it, without reading the list.
 
-The list is sorted, and so is what we know of it. While nothing came or went, the row that we know as the n-th stands
-n places after the first. So one row in the middle shows on which side the difference lies, and each difference costs
-about `log2(n)` requests for one row and one for a page, wherever it is.
+The list is sorted, and so is what we know. Without changes, our n-th row is the n-th of the list. So one row in the
+middle shows on which side a difference lies, and each difference costs about `log2(n)` requests for one row and one for
+a page, wherever it is.
 """
 
 from collections.abc import Sequence
@@ -10,30 +10,30 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 Key = tuple[int, int]
-"""What the list is sorted by, unique for each row; the second number is the row's id."""
+"""The sort key of the list, unique for each row; the second number is the row's id."""
 
 Row = TypeVar("Row")
 
 
 class SortedListing(Protocol[Row]):
-    """A sorted list that can be read at any place; places count from 0."""
+    """A sorted list that can be read at any position; positions count from 0."""
 
     def row_at(self, position: int) -> Row | None:
-        """The row at a place, or `None` past the end. One request."""
+        """The row at a position, or `None` past the end. One request."""
         ...
 
     def rows_from(self, position: int) -> tuple[int, Sequence[Row]]:
-        """A page that holds the row at this place, and the place of its first row. One request."""
+        """A page that contains the row at this position, and the position of its first row. One request."""
         ...
 
     def key(self, row: Row) -> Key:
-        """What the list is sorted by."""
+        """The sort key of a row."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ListPosition:
-    """Where a search goes on: after the row of this key everything is compared, and the next stands at `position`."""
+    """Where a search continues: everything up to the row with this key is compared, and the next is at `position`."""
 
     after: Key
     position: int
@@ -41,9 +41,9 @@ class ListPosition:
 
 @dataclass(slots=True)
 class Differences(Generic[Row]):
-    """`missing` are keys that we know and the list does not have, `unknown` rows the other way round.
+    """`missing` are keys that we know and the list lacks, `unknown` the rows that we do not know.
 
-    `rest` is where to go on when the requests that were allowed are spent; `None` when all was compared.
+    `rest` is where to continue once the allowed requests are used up; `None` if everything was compared.
     """
 
     missing: list[Key] = field(default_factory=list[Key])
@@ -52,11 +52,11 @@ class Differences(Generic[Row]):
 
 
 class RequestBudgetSpent(Exception):  # noqa: N818 - it ends a turn, and is no error.
-    """No more requests may be sent in this turn."""
+    """This turn may send no more requests."""
 
 
 class BudgetedListing(Generic[Row]):
-    """A list that may be asked so many times. Raises `RequestBudgetSpent` afterwards."""
+    """A list with a limited number of requests. Raises `RequestBudgetSpent` after that."""
 
     def __init__(self, listing: SortedListing[Row], requests: int) -> None:
         self._listing = listing
@@ -85,11 +85,10 @@ class BudgetedListing(Generic[Row]):
 def differences(
     known: Sequence[Key], listing: BudgetedListing[Row], *, total: int, start: ListPosition | None = None
 ) -> Differences[Row]:
-    """Compare what we know, sorted, with the part of the list from its first to its last row.
+    """Compare our sorted keys with the part of the list from its first to its last row.
 
-    `total` is the length of the list. Rows that come and go meanwhile may show as differences that are none, so each
-    must be looked at before anything is concluded. As many rows that came as that went, all between the same two that
-    were looked at, hide each other.
+    `total` is the length of the list. Rows that appear or disappear meanwhile can look like differences, so check each
+    one before concluding anything. Equally many new and deleted rows between two compared rows hide each other.
     """
     found: Differences[Row] = Differences()
     index = sum(key <= start.after for key in known) if start else 0
@@ -129,9 +128,9 @@ def _stands_at(key: Key, position: int, listing: BudgetedListing[Row]) -> bool:
 
 
 def _last_good(known: Sequence[Key], index: int, position: int, listing: BudgetedListing[Row]) -> int:
-    """The last known row that stands where it should, if the row at `index` should stand at `position`.
+    """The index of the last known row at its expected position, given that `index` would be at `position`.
 
-    That of the last row is known to be wrong. `index - 1` when the first is wrong already.
+    The last row is known to be wrong. `index - 1` if the first is wrong already.
     """
     good, bad = index - 1, len(known) - 1
     while bad - good > 1:
@@ -146,7 +145,7 @@ def _last_good(known: Sequence[Key], index: int, position: int, listing: Budgete
 def _compare_page(
     known: Sequence[Key], index: int, position: int, listing: BudgetedListing[Row], found: Differences[Row]
 ) -> tuple[int, int]:
-    """Compare one page row by row; what is to be compared next, and where it should stand."""
+    """Compare one page row by row; returns what to compare next and its expected position."""
     first, page = listing.rows_from(position)
     rows = page[position - first :]
     if not rows:  # The list ends here.

@@ -1,4 +1,4 @@
-"""What the vital signs are told by: the figures of each instrument, and a sign as it is shown everywhere."""
+"""The measurements behind the vital signs, and a sign as it is shown everywhere."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ TITLES = {
 
 
 class Level(StrEnum):
-    """How a finding or a sign is meant."""
+    """The severity of a finding or sign."""
 
     PASS = "pass"  # noqa: S105 (a level, not a password)
     WARN = "warn"
@@ -41,9 +41,9 @@ SEVERITY = {Level.PASS: 0, Level.WARN: 1, Level.FAIL: 2}
 
 @dataclass(frozen=True, slots=True)
 class VitalSign:
-    """One vital sign. `title` names it to people, `name` to machines, and `at` is when its figures were measured.
+    """One vital sign. `title` is its name for people, `name` for machines; `at` is when it was measured.
 
-    While one of the signs that it `follows` fails, it is no news that this one does.
+    While one of the signs that it `follows` fails, its own failure is not reported.
     """
 
     name: str
@@ -57,7 +57,7 @@ class VitalSign:
 
     @property
     def sentence(self) -> str:
-        """Text and detail, for those who may see addresses."""
+        """Text and detail, for people who may see addresses."""
         return f"{self.text} {self.detail}".strip()
 
 
@@ -66,7 +66,7 @@ class VitalSign:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseResponse:
-    """How the database answered: in so many seconds, or not at all, and why."""
+    """How the database answered: the seconds it took, or why it did not."""
 
     seconds: float | None
     problem: str = ""
@@ -74,7 +74,7 @@ class DatabaseResponse:
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Room on the disk of one of our places, in bytes."""
+    """Space on the disk of one of our directories, in bytes."""
 
     path: str
     free: int
@@ -83,7 +83,7 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class Automation:
-    """A sensor or schedule as Dagster knows it, and its bad ticks since the last good one."""
+    """A sensor or schedule as Dagster knows it, and its failed ticks since the last good one."""
 
     name: str
     is_sensor: bool
@@ -96,7 +96,7 @@ class Automation:
 
 @dataclass(frozen=True, slots=True)
 class UnfinishedRun:
-    """A run that has not ended, in its status since then. Of one `lane` one run works at a time; "" is no lane."""
+    """A run that has not ended, and since when it has its status. One run per `lane` works at a time; "" is no lane."""
 
     run_id: str
     job: str
@@ -121,9 +121,9 @@ class Orchestration:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """An outside system: when it was last read with success, and since when it fails, by our own runs and sensors.
+    """An outside system: when it was last read successfully, and since when it fails, as seen by our runs and sensors.
 
-    `failed_at` is when it was met so last, and `refused` says that it does not take our token.
+    `failed_at` is the last failure, and `refused` says that it rejects our token.
     """
 
     role: str
@@ -137,7 +137,7 @@ class System:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits: how much, since when the oldest is due, and since when the oldest is asked for at all."""
+    """A backlog: how many wait, since when the oldest is due, and when the oldest was requested."""
 
     number: int = 0
     due_since: datetime | None = None
@@ -167,9 +167,9 @@ Facts = TypeVar("Facts")
 
 @dataclass(frozen=True, slots=True)
 class Measurement(Generic[Facts]):
-    """The newest figures of one instrument, when they were measured, and why the last attempt failed, if it did.
+    """The newest figures of one instrument, when they were measured, and why the last attempt failed.
 
-    `since` is when it was first to be measured.
+    `since` is when the first measurement was due.
     """
 
     since: datetime
@@ -180,7 +180,7 @@ class Measurement(Generic[Facts]):
 
 @dataclass(frozen=True, slots=True)
 class Measurements:
-    """What all instruments say. `dagster` is `None` where the process was not told of Dagster's database."""
+    """The measurements of all instruments. `dagster` is `None` if the process does not know Dagster's database."""
 
     database: Measurement[DatabaseResponse]
     disk: Measurement[Sequence[Space]]
@@ -190,20 +190,20 @@ class Measurements:
 
 @dataclass(frozen=True, slots=True)
 class PollIntervals:
-    """What the bounds need of the settings: how often each system, by its role, is polled, and each sensor ticks."""
+    """How often each system, by its role, is polled, and each sensor ticks: the thresholds depend on it."""
 
     polls: Mapping[str, timedelta]
     ticks: Mapping[str, timedelta]
-    """The interval of each sensor that there must be."""
+    """The interval of each required sensor."""
 
 
 def worst(signs: Iterable[VitalSign]) -> Level:
-    """The level of the whole."""
+    """The worst level of these signs."""
     return max((sign.level for sign in signs), key=SEVERITY.__getitem__, default=Level.PASS)
 
 
 def size_text(number: int) -> str:
-    """Bytes as people read them."""
+    """Bytes with a unit, for people."""
     for unit, name in ((GIGABYTE, "GB"), (MEGABYTE, "MB")):
         if number >= unit:
             return f"{number / unit:.1f} {name}"
@@ -211,7 +211,7 @@ def size_text(number: int) -> str:
 
 
 def duration_text(duration: timedelta) -> str:
-    """A duration as people read it."""
+    """A duration for people."""
     seconds = max(0, round(duration.total_seconds()))
     if seconds < 120:
         return f"{seconds} s"

@@ -1,4 +1,4 @@
-"""Locks: on which days, and to which time sheets, nothing may be written any more."""
+"""Write protection: on which days, and to which time sheets, nothing may be written any more."""
 
 import re
 from dataclasses import dataclass
@@ -18,19 +18,19 @@ class LockRuleError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class WriteProtection:
-    """All days before `locked_before` and those of the closed months (by their first days), in the business zone."""
+    """Protects days before `locked_before` and those of closed months (by their first days), in the business zone."""
 
     zone: ZoneInfo
     locked_before: date | None = None
     closed_months: frozenset[date] = frozenset()
 
     def is_closed(self, day: date) -> bool:
-        """Whether nothing is written any more to time sheets of this day."""
+        """Whether time sheets of this day may no longer be written."""
         before = self.locked_before is not None and day < self.locked_before
         return before or month_of(day) in self.closed_months
 
     def why(self, row: Timesheet) -> str:
-        """Why nothing is written to a time sheet, as a sentence; nothing while it may be written."""
+        """Why a time sheet may not be written, as a sentence; empty if it may."""
         if row.faults:
             return f"It cannot be read: {', '.join(sorted(row.faults))}."
         if row.exported:
@@ -40,14 +40,14 @@ class WriteProtection:
         return self.why_day(local_day(row.begin, self.zone))
 
     def why_day(self, day: date) -> str:
-        """Why nothing is written to a day, as a sentence; nothing while it is open."""
+        """Why a day may not be written, as a sentence; empty if it may."""
         if month_of(day) in self.closed_months:
             return f"{day} is closed: {month_name(day)} was closed with zk close."
         return f"{day} is closed: nothing is written before {self.locked_before}." if self.is_closed(day) else ""
 
 
 def first_open_day(rule: str, today: date) -> date | None:
-    """The first day that is not locked; `None` for an empty rule. Raises `LockRuleError` on anything unknown."""
+    """The first unprotected day; `None` for an empty rule. Raises `LockRuleError` for an invalid one."""
     text = " ".join(rule.lower().split())
     if not text:
         return None

@@ -205,7 +205,7 @@ def test_one_mapping_can_be_set(zk: Zk) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("project", "1", "2"), "column kind: 'project' is no kind; write one of activity, user, customer."),
+        (("project", "1", "2"), "column kind: 'project' is not a kind; write one of activity, user, customer."),
         (("customer", "Meyer KG", "new"), "'Meyer KG' fits 2 things: Meyer KG (id 5), Meyer KG (id 6); write ids"),
         (("user", NOBODY, "nobody"), "column kimai: no user in Kimai fits 'nobody'; the nearest: "),
         (("activity", "", "Wartung"), "column zammad: the value is missing"),

@@ -230,7 +230,7 @@ def test_a_project_is_not_created_beside_a_namesake_of_its_customer():
     by_hand = replace(ACME_PROJECT, id=44, name=" acme", number="P-1")
     problem = problem_of(entry(), target_directory(projects=(by_hand,)))
     assert problem.reason is Reason.UNMAPPED_CUSTOMER
-    assert "has a project of this name already:  acme (id 44, number P-1); give it the number ZO7" in problem.text
+    assert "already has a project of this name:  acme (id 44, number P-1); give it the number ZO7" in problem.text
     elsewhere = replace(by_hand, customer_id=BY_HAND.id)
     assert project_of(entry(), target_directory(projects=(elsewhere,))).id is None
 

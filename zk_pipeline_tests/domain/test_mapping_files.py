@@ -47,7 +47,7 @@ def read(text: str) -> list[AnyMapping]:
         ("user,ben@example.org,new", "column kimai: no user in Kimai fits 'new'"),
         ("customer,Acne,new", "column zammad: no organization in Zammad fits 'Acne'; the nearest: Acme"),
         ("customer,Acme,99", "column kimai: no customer in Kimai fits '99'"),
-        ("project,Acme,99", "column kind: 'project' is no kind; write one of activity, user, customer."),
+        ("project,Acme,99", "column kind: 'project' is not a kind; write one of activity, user, customer."),
         ("activity,,Support", "column zammad: the value is missing"),
         ("activity,Support", "columns: there are 2 instead of 3"),
         ("activity,Smith, Jones,Support", "columns: there are 4 instead of 3"),

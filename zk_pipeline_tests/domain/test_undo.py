@@ -139,7 +139,10 @@ def test_a_time_sheet_that_may_not_be_read_is_left_and_not_taken_for_gone() -> N
 
 def test_a_booking_that_has_a_time_sheet_gets_no_second_one() -> None:
     found = step(DELETE, present(bound={"6": 107}))
-    assert (found.reversal, found.text) == (Reversal.LEAVE, "Booking 6 has the time sheet 107; a second is not made.")
+    assert (found.reversal, found.text) == (
+        Reversal.LEAVE,
+        "Booking 6 has the time sheet 107; a second one is not created.",
+    )
 
 
 def test_a_deleted_time_sheet_without_ledger_is_known_by_its_marker() -> None:
