@@ -1,1 +1,1 @@
-"""What the chain does, stage by stage, without Dagster around it: read, normalize, reconcile, push, build the marts."""
+"""The stages of the chain, without Dagster: read, normalize, reconcile, push, build the marts."""

@@ -1,4 +1,4 @@
-"""The marts: dbt's project and manifest, building its models, and what came of each model and test."""
+"""The marts: dbt's project and manifest, building its models, and the result of each model and test."""
 
 import json
 import os
@@ -19,10 +19,9 @@ from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.write_protection import first_open_day
 from zk_pipeline.runtime.runtime import Runtime, SetupError
 
-# The dbt project: calling dbt in a process of its own, and what its manifest says of the models.
-#
-# `dagster_dbt` is not imported: that alone takes longer than all other imports of a run together. What it would make of
-# the manifest, a test compares with what is made here.
+# The dbt project: calling dbt in its own process, and what its manifest says about the models. `dagster_dbt` is not
+# imported, because that takes longer than all other imports of a run. A test compares its reading of the manifest with
+# ours.
 
 FOLDER = Path(zk_pipeline.__file__).resolve().parents[1] / "dbt_models"
 MANIFEST = FOLDER / "target" / "manifest.json"
@@ -34,12 +33,12 @@ _PRIVATE = {"DO_NOT_TRACK": "1", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
 
 
 class MartsError(Exception):
-    """The marts could not be built; the message names the model and what the database or dbt says of it."""
+    """The marts could not be built; the message names the model and what the database or dbt says about it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model of the project; `sources` are the asset keys of the tables that it reads, `models` names of others."""
+    """A model; `sources` are the asset keys of the tables that it reads, `models` are names of others."""
 
     name: str
     description: str
@@ -50,7 +49,7 @@ class Model:
 
 @dataclass(frozen=True)
 class DbtManifest:
-    """What dbt's manifest says, as far as it is needed."""
+    """The parts of dbt's manifest that we need."""
 
     content: Mapping[str, Any]
 
@@ -62,7 +61,7 @@ class DbtManifest:
 
     @cached_property
     def tests(self) -> Mapping[str, str]:
-        """The name of each test with the model that it is about."""
+        """The model of each test, by the name of the test."""
         names: dict[str, str] = {}
         for node in self._nodes("test"):
             model = node.get("attached_node") or next(iter(node["depends_on"]["nodes"]))
@@ -89,9 +88,9 @@ class DbtManifest:
 
 
 def load_manifest() -> DbtManifest:
-    """The manifest, made again when it is missing or older than the project. Needs no database.
+    """The manifest, rebuilt if it is missing or older than the project. Needs no database.
 
-    Raises `MartsError` when dbt cannot read the project.
+    Raises `MartsError` if dbt cannot read the project.
     """
     if not MANIFEST.exists() or MANIFEST.stat().st_mtime < _last_change():
         parse()
@@ -99,7 +98,7 @@ def load_manifest() -> DbtManifest:
 
 
 def parse() -> None:
-    """Make the manifest. It is put in place whole, since other processes may read it. Raises `MartsError`."""
+    """Write the manifest. The file is replaced atomically, because other processes may read it. Raises `MartsError`."""
     MANIFEST.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=MANIFEST.parent) as folder:
         done = call("parse", (), Path(folder), {})
@@ -112,7 +111,7 @@ def parse() -> None:
 def call(
     command: str, arguments: Sequence[str], target: Path, environment: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:
-    """Call dbt, which writes its artifacts to `target`. It reports nothing to anybody and loads no packages."""
+    """Call dbt, which writes its artifacts to `target`. It sends no telemetry and loads no packages."""
     options = ["--project-dir", FOLDER, "--profiles-dir", FOLDER, "--target-path", target, "--log-path", target]
     return subprocess.run(  # noqa: S603 (our own interpreter and arguments)
         [sys.executable, "-c", _CALL, "--no-use-colors", command, *arguments, *map(str, options)],
@@ -126,7 +125,7 @@ def call(
 
 
 def last_lines(output: str) -> str:
-    """The end of what dbt said, in one line."""
+    """The last lines of dbt's output, joined."""
     return " ".join(line.strip() for line in output.splitlines()[-_LINES_SHOWN:])
 
 
@@ -135,7 +134,7 @@ def _last_change() -> float:
     return max((path.stat().st_mtime for path in files), default=0.0)
 
 
-# Building the marts: dbt over the product's database, and what came of it, model by model and test by test.
+# Building the marts: dbt over the product's database, and the result of each model and test.
 
 LOCK = "zk:marts"
 _LIBPQ = {"sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY"}
@@ -144,7 +143,7 @@ _GOOD = {"success", "pass", "warn"}
 
 @dataclass(frozen=True, slots=True)
 class BuiltModel:
-    """What became of a model, or of a test on one; `rows` are those written, or those that a test objects to."""
+    """The result of a model or of a test on one; `rows` are those written, or those that fail the test."""
 
     name: str
     kind: str
@@ -155,15 +154,15 @@ class BuiltModel:
 
     @property
     def good(self) -> bool:
-        """Whether what depends on it may go on."""
+        """Whether models that depend on it may be built."""
         return self.status in _GOOD
 
 
 def build(runtime: Runtime, *, full: bool = False) -> list[BuiltModel]:
-    """Build all marts, the entries of days that changed since the last time only, and run dbt's tests on them.
+    """Build all marts, only for the days that changed since the last build, and run dbt's tests.
 
-    `full` builds all days again. One process builds at a time; a second one waits. What failed is among what is
-    returned. Raises `MartsError` when dbt did not get that far, and `SetupError` while there is no connector.
+    `full` rebuilds all days. One process builds at a time; others wait. Failures are among the results. Raises
+    `MartsError` if dbt did not get that far, and `SetupError` while there is no connector.
     """
     target = runtime.settings.home / "dbt"
     target.mkdir(parents=True, exist_ok=True)
@@ -183,7 +182,7 @@ def failure_of(built: list[BuiltModel]) -> MartsError | None:
     if not failed:
         return None
     sentences = " ".join(f"{row.kind.title()} {row.name} failed: {_first_line(row.message)}" for row in failed)
-    return MartsError(f"{sentences} Build the marts again; if it stays so, look at dbt/dbt.log in ZK_HOME.")
+    return MartsError(f"{sentences} Build the marts again; if it fails again, see dbt/dbt.log in ZK_HOME.")
 
 
 def _variables(runtime: Runtime) -> dict[str, str]:
@@ -199,7 +198,7 @@ def _variables(runtime: Runtime) -> dict[str, str]:
 
 
 def _environment(runtime: Runtime) -> dict[str, str]:
-    """The variables of the database's URL for libpq; the profile reads nothing else."""
+    """The database's URL as variables for libpq; dbt's profile reads nothing else."""
     if runtime.settings.database_url is None:
         raise SetupError("There is no database. Start everything with `zk up`, or set ZK_DATABASE_URL.")
     url = make_url(runtime.settings.database_url.get_secret_value())

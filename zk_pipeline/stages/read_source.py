@@ -1,4 +1,4 @@
-"""Reading the source's bookings of some days into the store, with proof of what was seen (docs/zammad.md §13)."""
+"""Reading the source's bookings of some days into the store, with proof of completeness (docs/zammad.md §13)."""
 
 import logging
 from collections.abc import Collection, Iterable, Sequence
@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SourceRead:
-    """What one extraction saw and did. `gone` are bookings that the source proved to be deleted."""
+    """The result of one read. `gone` are bookings that the source proved to be deleted."""
 
     report: SweepReport
     tickets: int
@@ -32,10 +32,10 @@ class SourceRead:
 
 
 def extract_directory(runtime: Runtime, source: SourceConnector) -> dict[str, int]:
-    """Store the activity types, and who booked and is not known yet; returns how many of each are stored.
+    """Store the activity types, and agents with bookings that are not known yet; returns how many of each are stored.
 
-    People and organizations come with the bookings that name them, and nobody else is read: a help desk knows many
-    more people than those who book. `unreadable` counts what came and cannot be read.
+    Other people and organizations come with the bookings that name them, because a help desk knows many more people
+    than those who book. `unreadable` counts rows that could not be read.
     """
     name = source.endpoint.name
     with runtime.database.transaction() as connection:
@@ -53,18 +53,18 @@ def extract_directory(runtime: Runtime, source: SourceConnector) -> dict[str, in
 
 
 def log_unreadable(unreadable: Iterable[Unreadable]) -> int:
-    """Log what of a directory cannot be read; returns how much that is. What was stored of it before stays."""
+    """Log the unreadable rows of a directory; returns their number. What was stored of them before stays."""
     listed = list(unreadable)
     for row in listed:
-        _log.warning("%s What was read of it before is kept. Correct it there.", row)
+        _log.warning("%s The version read before is kept. Correct it there.", row)
     return len(listed)
 
 
 def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, last: date, run_id: str) -> SourceRead:
     """Store every booking of these work days as the source has it now, with its ticket, agent and organization.
 
-    A booking that a complete sweep did not meet is asked for by its id, and only a 404 marks it as gone. Pages are
-    committed as they come: a failed page raises, and what was stored before it stays, since it is true.
+    A booking that is missing in a complete sweep is requested by its id, and only a 404 marks it as gone. Pages are
+    committed as they arrive: a failed page raises, and the pages before it stay stored, because they are correct.
     """
     name, zone = source.endpoint.name, runtime.settings.zone
     window = days_window(first, last, zone)
@@ -105,7 +105,7 @@ def extract_bookings(runtime: Runtime, source: SourceConnector, first: date, las
 def one_booking_per_ticket(
     known: dict[int, TimeAccounting], more: Iterable[TimeAccounting]
 ) -> dict[int, TimeAccounting]:
-    """One booking for each ticket, the first with an article: that one shows where a merge took the ticket."""
+    """One booking per ticket, the first with an article: it shows where a merge moved the ticket."""
     found = dict(known)
     for row in more:
         if row.ticket_id not in found or (found[row.ticket_id].article_id is None and row.article_id is not None):
@@ -121,10 +121,10 @@ def save_tickets(
     *,
     run_over: tuple[date, date] | None = None,
 ) -> list[date]:
-    """Store tickets and their organizations, and ask for every day with bookings of one that went to another customer.
+    """Store tickets and organizations, and request every day with bookings of a ticket that changed its customer.
 
-    Whoever stores the new customer first is the last to see the difference, so it asks for all of them, but for the
-    days `run_over`, which are being run. Returns the days that were asked for.
+    Once the new customer is stored, the difference is no longer visible, so all days are requested now, except those in
+    `run_over`, which are being run. Returns the requested days.
     """
     tickets = stored_tickets.with_known_merges(connection, name, tickets)
     moved = stored_tickets.reassigned(connection, name, tickets)
@@ -140,7 +140,7 @@ def save_tickets(
 
 
 def report_values(report: SweepReport) -> dict[str, Any]:
-    """A report as the sweeps table keeps it."""
+    """A sweep report as columns of the sweeps table."""
     return {
         "pages": report.pages,
         "rows": report.rows,
@@ -154,7 +154,7 @@ def report_values(report: SweepReport) -> dict[str, Any]:
 
 
 def _people(runtime: Runtime, source: SourceConnector, ids: Collection[int]) -> SourceDirectory:
-    """These agents, and others who are stored with an address of theirs: one may have left, or have another by now."""
+    """These agents, and those stored with one of their addresses: one may have left, or changed the address."""
     found = source.fetch_agents(ids)
     addresses = {agent.email for agent in found.agents}
     with runtime.database.transaction() as connection:
@@ -171,7 +171,7 @@ def _organizations(tickets: Iterable[Ticket]) -> tuple[Organization, ...]:
 def _former_days(
     connection: Connection, name: str, page: Sequence[TimeAccounting], first: date, last: date
 ) -> set[date]:
-    """The days outside of these on which bookings count that changed: they stayed there when the zone was changed."""
+    """The other days that changed bookings count on: they stayed there when the zone was changed."""
     known = rows.stored_bookings(connection, name, ids=[row.id for row in page])
     elsewhere = {row.id: row for row in known if not first <= row.work_day <= last}
     return {
@@ -182,7 +182,7 @@ def _former_days(
 
 
 def _refuse_emptiness(source: SourceConnector, report: SweepReport, unseen: int) -> None:
-    """A system that suddenly has no booking at all is taken for broken, never for emptied (docs/zammad.md §13)."""
+    """Raise if a system suddenly has no booking at all: it is broken rather than empty (docs/zammad.md §13)."""
     if report.total_before or not unseen:
         return
     raise ProtocolError(

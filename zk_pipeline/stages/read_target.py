@@ -19,7 +19,7 @@ AROUND = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class TargetRead:
-    """What one extraction saw. `asked` are time sheets of ours that were not where they were expected."""
+    """The result of one read. `asked` are time sheets of ours that were not where they were expected."""
 
     report: SweepReport
     asked: int
@@ -27,14 +27,14 @@ class TargetRead:
 
 
 def around(first: date, last: date, runtime: Runtime) -> Window:
-    """The days and one more on each side: placement and people may move a time sheet over midnight."""
+    """The days and one more on each side: placement and people can move a time sheet over midnight."""
     return days_window(first - AROUND, last + AROUND, runtime.settings.zone)
 
 
 def extract_directory(runtime: Runtime, target: TargetConnector) -> dict[str, int]:
     """Store the server's settings, users, customers, projects and activities; returns their counts.
 
-    `unreadable` ones are with them: what was stored of them before stays, so nothing is made in their place.
+    `unreadable` rows are counted too. What was stored of them before stays, so that nothing is created in their place.
     """
     directory = target.fetch_directory()
     with runtime.database.transaction() as connection:
@@ -49,10 +49,10 @@ def extract_directory(runtime: Runtime, target: TargetConnector) -> dict[str, in
 
 
 def check_invoices(runtime: Runtime, target: TargetConnector) -> tuple[list[Comparison], str]:
-    """Compare what is exported and billable with the invoices, for each customer and currency, as both are now.
+    """Compare exported and billable time with the invoices, for each customer and currency, as both are now.
 
-    No sync reads invoices: what it writes does not depend on them, and it must not fail with them. Returns the
-    comparisons, which are kept, and why there are none where invoices cannot be read.
+    No sync reads invoices: its writes do not depend on them, so it must not fail with them. Returns the comparisons,
+    which are stored, and why there are none if invoices cannot be read.
     """
     name = target.endpoint.name
     directory, reading = target.fetch_directory(), target.fetch_invoices()
@@ -78,9 +78,10 @@ def check_invoices(runtime: Runtime, target: TargetConnector) -> tuple[list[Comp
 def extract_timesheets(runtime: Runtime, target: TargetConnector, first: date, last: date, run_id: str) -> TargetRead:
     """Store the time sheets of all users around these days as the target has them now.
 
-    One of ours that the sweep did not meet is asked for by its id: it was moved out of the window, or a 404 proves that
-    it was deleted. Others that a complete sweep did not meet are no longer of interest. The sweep looks a day further
-    than the plan: the days of those beside it that are gone are asked for, since nobody looks for them again.
+    One of ours that is missing in the sweep is requested by its id: it was moved out of the window, or a 404 proves
+    that it was deleted. Others that are missing in a complete sweep no longer matter. The sweep covers a day more on
+    each side than the plan: those days are requested if time sheets on them are gone, because nothing else would
+    notice.
     """
     window = around(first, last, runtime)
     with runtime.database.transaction() as connection:

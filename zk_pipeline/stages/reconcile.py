@@ -1,4 +1,4 @@
-"""Normalization and reconciliation of stored rows, a day in a transaction."""
+"""Normalization and reconciliation of stored rows, one transaction per day."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -45,7 +45,7 @@ from zk_pipeline.store.adjustments import AdjustmentDecision
 
 @dataclass(frozen=True, slots=True)
 class NormalizedDay:
-    """What normalizing one day gave."""
+    """The result of normalizing one day."""
 
     day: date
     entries: int
@@ -55,9 +55,9 @@ class NormalizedDay:
 
 
 class DerivedEntries:
-    """The entries of stored bookings, with the directory and the corrections as they are in one transaction.
+    """The entries of stored bookings, with directory and corrections as of one transaction.
 
-    Each booking by the settings that it was recorded under, and on its recorded day.
+    Each booking is derived with the settings it was recorded with, on its recorded day.
     """
 
     def __init__(self, connection: Connection, runtime: Runtime, name: str, first: date, last: date) -> None:
@@ -70,7 +70,7 @@ class DerivedEntries:
         self.netted: Mapping[int, NettingResult] = net(movements, booking_decisions.pairs(connection, name))
 
     def of_day(self, connection: Connection, day: date) -> list[Entry]:
-        """The entries of one day. What was decided to be booked on it goes the way of all bookings."""
+        """The entries of one day, including adjustments that are booked on it."""
         bookings = source.bookings_of_days(connection, self._source, day, day)
         tickets = stored_tickets.tickets_of_days(connection, self._source, day, day)
         booked = adjustments.booked_on(connection, self._source, day)
@@ -81,7 +81,7 @@ class DerivedEntries:
 
 
 class Normalization:
-    """Normalizes days with the directory and the corrections as they are now."""
+    """Normalizes days with the current directory and corrections."""
 
     def __init__(self, runtime: Runtime, first: date, last: date) -> None:
         self._runtime = runtime
@@ -100,10 +100,10 @@ class Normalization:
         )
 
     def ask_for_moved_days(self, first: date, last: date) -> list[date]:
-        """Ask for the days outside of these whose entries are netted otherwise now; returns them.
+        """Request the other days whose entries are netted differently now; returns them.
 
-        They are those of bookings that a correction reduces by another amount, and of corrections that find more or
-        less to reduce: what is open of one waits for a person.
+        These are days of bookings that a correction reduces by another amount, and of corrections that can reduce more
+        or less, because their open part waits for a person.
         """
         outside = [
             str(row.id)
@@ -122,9 +122,9 @@ class Normalization:
 
 
 class Reconciliation:
-    """Reconciles days with the target's directory and the mappings as they are now.
+    """Reconciles days with the target's directory and the current mappings.
 
-    Raises `SetupError` when the target's directory was never read.
+    Raises `SetupError` if the target's directory was never read.
     """
 
     def __init__(self, runtime: Runtime, now: datetime) -> None:
@@ -147,7 +147,7 @@ class Reconciliation:
     def day(self, day: date, run_id: str) -> list[Result]:
         """Reconcile one day: its plan and its open conflicts are replaced in one transaction.
 
-        What people decided to adjust is made in the same one, so that it is made once whatever dies.
+        Adjustments that people decided are stored in the same transaction, so that each is made exactly once.
         """
         with self._runtime.database.transaction() as connection:
             decisions = conflicts.resolutions_of_day(connection, self._target, day)
@@ -166,7 +166,7 @@ class Reconciliation:
     def _made_up_for(
         self, lines: Iterable[Result], situation: DayInputs, decisions: Collection[Resolution]
     ) -> list[Result]:
-        """The plan after the adjustments were made, so that nothing is unexplained until the next one."""
+        """The plan after the adjustments, so that no minutes stay unexplained until the next run."""
         now = {line.key: line for line in self._reconciler.day(situation, decisions)}
         return [
             replace(now[line.key], decided=line.decided) if line.decided == Choice.ADJUST and line.key in now else line
@@ -176,7 +176,7 @@ class Reconciliation:
     def _situation(self, connection: Connection, day: date, of_day: dict[str, LedgerRow]) -> DayInputs:
         bound = [row.kimai_id for row in of_day.values() if row.kimai_id is not None]
         timesheets = target.timesheets_around(connection, self._target, around(day, day, self._runtime), bound)
-        # Time sheets of other days' entries stand around this day too; they must not be taken for anybody's.
+        # Time sheets of other days' entries are around this day too; they already have an owner.
         of_neighbours = ledger.rows_of_timesheets(connection, self._target, [row.id for row in timesheets])
         marked = {id_ for row in timesheets for id_ in marked_ids(row.description, self._source)}
         looked_up = marked | of_neighbours.keys()
@@ -205,7 +205,7 @@ class Reconciliation:
         )
 
     def _remember_locked(self, connection: Connection, situation: DayInputs, lines: Iterable[Result]) -> None:
-        """Keep what was first seen locked, and what a person kept, as it is now; forget what may be written again."""
+        """Remember time sheets as they were when first seen locked or kept by a person; forget unlocked ones."""
         locks = locks_now(connection, self._runtime.settings, self._now)
         kept = {line.kimai_id for line in lines if line.reason is Reason.CHANGED_AFTER_BILLING and line.decided}
         of_closed_days = {
@@ -225,16 +225,16 @@ class Reconciliation:
             invoices.forget_locked(connection, self._target, writable)
 
     def _is_of_day(self, row: Timesheet, situation: DayInputs) -> bool:
-        """Whether a time sheet is judged with this day: its booking's, which may lock it though it lies elsewhere."""
+        """Whether a time sheet is judged on this day: its booking's day, which may lock it wherever it lies."""
         bound = {ledger.kimai_id for ledger in situation.ledger.values() if ledger.kimai_id is not None}
         of_day = {situation.bound_to(entry.source_id) for entry in situation.entries}
         lies_here = local_day(row.begin, self._runtime.settings.zone) == situation.day
         return row.id in of_day or (lies_here and row.id not in bound)
 
     def _ask_where_moved(self, connection: Connection, situation: DayInputs, of_day: Iterable[LedgerRow]) -> None:
-        """Ask for the days to which people moved copies, and time sheets of the day whose bookings are gone.
+        """Request the days to which people moved copies, and time sheets of the day whose bookings are gone.
 
-        What to do with them is asked in the plans of the days on which they lie now, for which nobody else asks.
+        They are asked about in the plans of the days on which they lie now, which nothing else would request.
         """
         settings = self._runtime.settings
         orphans = {row.bound for row in of_day if row.source_id not in situation.known_sources}
@@ -252,9 +252,9 @@ class Reconciliation:
     def _adjusted(
         self, connection: Connection, day: date, source_ids: Collection[str]
     ) -> dict[str, Sequence[Adjustment]]:
-        """The adjustments of these bookings and of the day's, with the names in their entries as they are now.
+        """The adjustments of these bookings and of the day's, with current names in their entries.
 
-        Of those that have a time sheet counts what the target made of them.
+        If one has a time sheet, its length in the target counts.
         """
         found = adjustments.by_booking(connection, self._source, day, source_ids)
         own_ids = [row.own_id for rows in found.values() for row in rows]
@@ -274,7 +274,7 @@ class Reconciliation:
     def _adjust(
         self, connection: Connection, lines: Iterable[Result], decisions: Iterable[Resolution], run_id: str
     ) -> bool:
-        """Store what people decided to adjust, and ask for the days on which it is booked; whether there was any."""
+        """Store the decided adjustments, and request the days they are booked on; returns whether any exist."""
         adjusted = [line for line in lines if line.decided == Choice.ADJUST]
         wanted = {(line.key, line.facts_hash): line.owed for line in adjusted if line.owed is not None}
         if not wanted:

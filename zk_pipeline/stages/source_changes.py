@@ -1,7 +1,7 @@
-"""Finding out which days changed in the source: webhook hints and its newest changes become day requests.
+"""Finds the days that changed in the source: webhook hints and new changes become day requests.
 
-Whatever a read finds is committed together with the place where it left off and the hints that it answered, so that a
-tick that dies is simply done again. A tick is short: what takes longer, after a long stop, goes on in the next.
+The results of a read are committed together with its position and the hints that it answered, so a tick that dies is
+simply repeated. A tick is short: after a long outage, the next ticks continue.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -25,25 +25,25 @@ SUBJECT = "changes"
 SEARCH = "vanished"
 TICKETS = "tickets"
 OVERLAP = timedelta(minutes=10)
-"""A booking becomes visible at its commit but carries the time of its save (docs/zammad.md §8)."""
+"""A booking becomes visible at its commit but has the time of its save (docs/zammad.md §8)."""
 
 TICKETS_PAUSE = timedelta(minutes=1)
-"""Between two looks at the tickets that changed."""
+"""Between two reads of the changed tickets."""
 
 LONGEST_COMPARISON = 5000
-"""A list of so many bookings is read as a whole when some vanished; in a longer one they are searched for."""
+"""A list of up to this many bookings is read completely if some are gone; a longer one is searched."""
 
 REQUESTS_OF_A_SEARCH = 100
 HINTS_AT_ONCE = 2000
 TICKETS_AT_ONCE = 50
 
 AT_ONCE = {"http_attempts": 1, "http_timeout": 10.0}
-"""A tick must end within a minute, and the next one tries again."""
+"""A tick must end within a minute; the next one tries again."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadChanges:
-    """Changes of a long stop that were not read yet, and the state that the feed has once they are."""
+    """Changes of a long outage that were not read yet, and the state of the feed once they are."""
 
     rest: RemainingChanges
     then: FeedState
@@ -51,7 +51,7 @@ class UnreadChanges:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The feed's state, when it was last read, and the changes within the overlap that were asked for already."""
+    """The feed's state, when it was last read, and the changes within the overlap that were already requested."""
 
     state: FeedState
     read_at: datetime
@@ -59,7 +59,7 @@ class Cursor:
     unread: UnreadChanges | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The value for the store."""
+        """As JSON for the store."""
         value = {**_state_json(self.state), "read_at": self.read_at.isoformat(), "asked": sorted(self.asked)}
         if self.unread:
             rest = self.unread.rest
@@ -74,7 +74,7 @@ class Cursor:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Cursor":
-        """The value out of the store."""
+        """From the store's JSON."""
         unread = None
         if left := value.get("unread"):
             until = datetime.fromisoformat(left["until"])
@@ -86,7 +86,7 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class SourceChanges:
-    """What a look at the source led to; it is to be left alone until `wait_until`, if that is set."""
+    """The result of a poll; no request is sent before `wait_until`, if it is set."""
 
     hints: int = 0
     tickets: int = 0
@@ -96,7 +96,7 @@ class SourceChanges:
 
 
 class ChangeFeed:
-    """Looks for changes of the source; days before ZK_START_DATE are never asked for."""
+    """Looks for changes in the source; days before ZK_START_DATE are never requested."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = replace(runtime, settings=runtime.settings.model_copy(update=AT_ONCE))
@@ -104,10 +104,10 @@ class ChangeFeed:
         self._zone = runtime.settings.zone
 
     def look(self, now: datetime) -> SourceChanges:
-        """Look into the hints, and poll when it is time to, when there are hints, or to see whether the source is back.
+        """Process the hints, and poll if it is time, if there are hints, or to see whether the source answers again.
 
-        Raises the connector's errors; then nothing is marked as looked into. Sends no request when nothing is due, and
-        none while the source is to be left alone.
+        Raises the connector's errors; then no hint is marked as processed. Sends no request if nothing is due or the
+        source is to be left alone.
         """
         with self._runtime.database.transaction() as connection:
             hints = deliveries.unprocessed(connection, self._name, HINTS_AT_ONCE)
@@ -118,7 +118,7 @@ class ChangeFeed:
             return SourceChanges(wait_until=wait_until)
         cursor = Cursor.from_json(stored) if stored else None
         pause = timedelta(seconds=self._runtime.settings.poll_seconds)
-        # Read in the future: our own clock was ahead, and waiting for that moment would miss all changes until then.
+        # Read in the future: our clock was ahead, and waiting for that time would miss all changes until then.
         due = cursor is None or not timedelta(0) <= now - cursor.read_at < pause
         due = due or known.failing_since is not None or (cursor is not None and cursor.unread is not None)
         tickets = list(dict.fromkeys(hint.ticket_id for hint in hints))[:TICKETS_AT_ONCE]
@@ -132,7 +132,7 @@ class ChangeFeed:
                 look.poll(cursor)
                 look.into(tickets)
                 days = look.record(looked_into)
-            # Apart from it: what cannot be read here must not keep back what was found above.
+            # Separately: a failure here must not discard what was found above.
             further = _PollRound(self._runtime, self._name, source, now)
             further.tickets()
             if searching or look.lost_some:
@@ -142,7 +142,7 @@ class ChangeFeed:
 
 
 class _PollRound:
-    """One look: what it reads, and what is written down of it, all at once."""
+    """One poll: what it reads, and its results, recorded in one transaction."""
 
     def __init__(self, runtime: Runtime, name: str, source: SourceConnector, now: datetime) -> None:
         self._runtime = runtime
@@ -159,7 +159,7 @@ class _PollRound:
         self.total = 0
 
     def poll(self, cursor: Cursor | None) -> None:
-        """Read what changed since the last time, or go on with what was left then."""
+        """Read what changed since the last time, or continue with what was left then."""
         now = self._now
         self._asked = cursor.asked if cursor else frozenset()
         if cursor and cursor.unread:
@@ -184,8 +184,8 @@ class _PollRound:
         if seen.rest:
             self._cursor = replace(cursor, read_at=self._now, unread=UnreadChanges(seen.rest, unread.then))
             return
-        # What came meanwhile is due at once. How many came in all is not known exactly, since they were read in turns,
-        # so what went is searched for.
+        # Changes since then are due at once. Because they were read in turns, their exact number is unknown, so
+        # deletions are searched.
         self._cursor = Cursor(unread.then, datetime.min.replace(tzinfo=UTC), frozenset())
         self.lost_some = True
 
@@ -204,9 +204,9 @@ class _PollRound:
         self._changes += self._edits(seen) + absences({row.id for row in seen}, expected)
 
     def tickets(self) -> None:
-        """Look at the tickets that changed: for another customer, a merge, and sums that do not fit what is stored.
+        """Read the changed tickets: for another customer, a merge, and sums that differ from the stored ones.
 
-        So bookings are found that the list of changes hides, because they came with old times.
+        This finds bookings that the list of changes misses because they have old times.
         """
         with self._runtime.database.transaction() as connection:
             stored = sweeps.load(connection, self._name, TICKETS) or {}
@@ -230,7 +230,7 @@ class _PollRound:
         self._seen |= {row.ticket.id: row.ticket for row in done if row.ticket.id in known}
         self.into([row.ticket.id for row in differing[:TICKETS_AT_ONCE]])
         complete = changed.complete and len(differing) <= TICKETS_AT_ONCE
-        # Where there is more, the next tick goes on at once, with what has the same time as the last.
+        # If there is more, the next tick continues at once, starting with the same time as the last.
         again = OVERLAP if complete else timedelta(milliseconds=1)
         self._saved[TICKETS] = {
             "since": max(since, min(reached, self._now) - again).isoformat(),
@@ -239,7 +239,7 @@ class _PollRound:
         }
 
     def _to_look_into(self, changed: Sequence[ChangedTicket]) -> list[ChangedTicket]:
-        """Those with another sum than what is stored, and those with bookings that were merged into another."""
+        """Tickets whose sum differs from the stored one, and those with bookings that were merged into another."""
         with self._runtime.database.transaction() as connection:
             sums = source.sums_of_tickets(connection, self._name, [row.ticket.id for row in changed])
         return [
@@ -249,10 +249,10 @@ class _PollRound:
         ]
 
     def search(self, stored: dict[str, Any], total: int) -> None:
-        """Find the stored bookings that are no longer in the list, whatever their days.
+        """Find the stored bookings that are no longer in the list, on all days.
 
-        A short list is read. In a long one only places are looked at, span by span of what was read completely, as far
-        as the requests of one tick go.
+        A short list is read. A long one is searched, one completely read span after another, with the requests of one
+        tick.
         """
         listing = self._source.listing()
         total = total or self._source.fetch_changes(self._now).total
@@ -306,7 +306,7 @@ class _PollRound:
         return edits(listed, {row.id: row for row in known}, self._zone)
 
     def record(self, hints: Collection[int]) -> tuple[date, ...]:
-        """Commit the requests, the places where the feed left off, and the hints that were answered."""
+        """Commit the requests, the positions of the feed, and the answered hints."""
         found = {change.key: change for change in self._changes if change.day >= self._runtime.settings.start_date}
         tickets: dict[date, set[int]] = {}
         for key, change in found.items():
@@ -316,7 +316,7 @@ class _PollRound:
             day_requests.ask(connection, tickets, "change", tickets)
             days = {*tickets, *save_tickets(connection, self._runtime, self._name, list(self._seen.values()))}
             if self._cursor is not None:
-                # What the overlap still shows was asked for; the rest of the memory can go.
+                # The overlap shows these again, and they were requested; older ones can be forgotten.
                 asked = frozenset() if self._cursor.read_at != self._now or self._cursor.unread else frozenset(found)
                 sweeps.save(connection, self._name, SUBJECT, replace(self._cursor, asked=asked).to_json())
             if self.lost_some:
@@ -330,7 +330,7 @@ class _PollRound:
 def _state_after(
     before: FeedState, seen: Sequence[TimeAccounting], total: int, since: datetime, now: datetime
 ) -> FeedState:
-    """The state after all these changes, remembering of them only what the next read will show again."""
+    """The state after all these changes, with only the ones that the next read will show again."""
     newest = before.after(seen, total, since, now).high_water
     next_since = max(since, newest - OVERLAP)
     return before.after([row for row in seen if row.updated_at >= next_since], total, next_since, now)

@@ -1,4 +1,4 @@
-"""Both systems as one run uses them: opened when first needed, left alone while they are away, counted."""
+"""Source and target of one run: opened when first needed, not called while they are unreachable, requests counted."""
 
 import logging
 import time
@@ -18,18 +18,16 @@ from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.store import day_requests, periods, request_log
 from zk_pipeline.store.database import DatabaseUnavailableError
 
-# Both systems as one run uses them: opened when first needed, not asked while they want to be left alone, counted.
-
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """One run of the chain and what whoever started it wants.
+    """One run of the chain, and the options of its start.
 
-    `span` are its first and last day where it was started over a range. `by_person` also writes days that are held
-    since somebody cancelled a run. `at_once` asks a system that wants to be left alone. `overrides_limits` writes
-    however much the plan deletes or changes. One `in_development` writes to no real system.
+    `span` is its first and last day, if it runs over a range. `by_person` also writes days that are held because
+    somebody cancelled a run. `at_once` calls a system even during its waiting time. `overrides_limits` ignores the
+    write limits. `in_development` writes to no real system.
     """
 
     id: str
@@ -41,7 +39,7 @@ class RunContext:
 
 
 class ConnectedSystems:
-    """Source and target of one run, or of a process without a run, on its runtime."""
+    """Source and target of one run, or of a process without a run."""
 
     def __init__(self, runtime: Runtime, run: RunContext | None = None, now: Callable[[], datetime] = utc_now) -> None:
         self.runtime, self.run, self.now = runtime, run, now
@@ -66,7 +64,7 @@ class ConnectedSystems:
         return self._target
 
     def close(self) -> None:
-        """Note what was sent and what has to wait, and close both."""
+        """Record the sent requests and what must wait, and close both."""
         with self._opened:
             self._note_traffic()
             self._note_waiting()
@@ -76,7 +74,7 @@ class ConnectedSystems:
         yield from (connector for connector in (self._source, self._target) if connector is not None)
 
     def _note_traffic(self) -> None:
-        """Add what was sent to the counts of each system; a database that is gone has better things to hear."""
+        """Add the sent requests to the counts of each system; a failing database must not hide the real error."""
         try:
             for connector in self._connected():
                 if connector.traffic:
@@ -86,7 +84,7 @@ class ConnectedSystems:
             _log.warning("The requests of this run are not counted. %s", error)
 
     def _note_waiting(self) -> None:
-        """What this run leaves undone because a system is away waits for that system, not for a pause of its own."""
+        """Let the unfinished days of this run wait for the unreachable system rather than for their own pause."""
         span = self.run.span if self.run else None
         for connector in self._connected():
             if span is None or not (connector.system_state and connector.system_state.problem):
@@ -98,7 +96,7 @@ class ConnectedSystems:
                 _log.warning("The days of this run do not wait for %s. %s", connector.endpoint.name, error)
 
     def _await(self, role: Role) -> None:
-        """Wait until a system that asked to be left alone may be asked, if that is soon. Raises `SetupError`."""
+        """Wait until a system that asked for a pause may be called, if that is soon. Raises `SetupError` otherwise."""
         if self.run is None or self.run.at_once:
             return
         name = self.runtime.stored(role).name
@@ -113,14 +111,14 @@ class ConnectedSystems:
                     day_requests.wait_for(connection, name, *self.run.span)
             raise SetupError(
                 f"{name.title()} asked to be left alone until {until.astimezone(UTC):%H:%M:%S} UTC. "
-                "The days that were asked for are run when it answers again; `zk sync` asks it at once."
+                "The requested days run when it answers again; `zk sync` calls it at once."
             )
         time.sleep(max(0.0, seconds))
 
 
 @contextmanager
 def open_systems(runtime: Runtime, run: RunContext | None = None) -> Iterator[ConnectedSystems]:
-    """Both systems for the block."""
+    """Both systems for the duration of the block."""
     systems = ConnectedSystems(runtime, run)
     try:
         yield systems
@@ -128,15 +126,15 @@ def open_systems(runtime: Runtime, run: RunContext | None = None) -> Iterator[Co
         systems.close()
 
 
-# The locks: what may not be written at this moment, and who waits for whom while a day is written.
+# Write protection at this moment, and the lock that serializes writes to a day.
 
 
 def push_lock(target_name: str, day: date) -> str:
-    """The name of the lock under which a day is written to a target, by one at a time; who closes it waits for it."""
+    """The name of the lock for writing a day to a target; closing a period takes it too, and waits for writes."""
     return f"zk:push:{target_name}:{day}"
 
 
 def locks_now(connection: Connection, settings: Settings, now: datetime) -> WriteProtection:
-    """What may not be written at this moment. A period that is closed meanwhile waits for the pushes under way."""
+    """What may not be written at this moment. Closing a period waits for pushes in progress."""
     first_open = first_open_day(settings.locked_before, local_day(now, settings.zone))
     return WriteProtection(settings.zone, first_open, periods.closed_months(connection))

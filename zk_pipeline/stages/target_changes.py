@@ -1,7 +1,7 @@
-"""Finding out which time sheets of ours people edited or deleted in the target: their days become day requests.
+"""Finds the time sheets of ours that people edited or deleted in the target: their days become day requests.
 
-The target tells of edits by its own time of change. It has no word for deletions: fewer rows than there were and came
-show that some went, and then ours are searched for in its list.
+The target lists edits by its own time of change. Deletions are not listed: a smaller count than expected shows that
+some are gone, and then ours are searched in its list.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,10 +27,10 @@ NEWEST = "newest"
 SEARCH = "vanished"
 FIRST_LOOK_BACK = timedelta(days=62)
 OVERLAP = timedelta(minutes=10)
-"""Read again each time: the clocks of both machines differ, and a change shows only when it is committed."""
+"""Read again each time: both clocks differ, and a change is only visible after its commit."""
 
 LONG_STOP = timedelta(days=1)
-"""After so long the changes are read in turns."""
+"""After an outage this long, the changes are read in turns."""
 
 PAGES_OF_A_TURN = 20
 """At least two: a turn begins on the page where the last one ended."""
@@ -44,7 +44,7 @@ LOOKED_FOR_AT_ONCE = 40
 
 @dataclass(frozen=True, slots=True)
 class TargetChanges:
-    """What one look found: time sheets changed, those of ours among them, and the days that were asked for."""
+    """The result of one poll: changed time sheets, those of ours among them, and the requested days."""
 
     changed: int = 0
     ours: int = 0
@@ -54,7 +54,7 @@ class TargetChanges:
 
 
 class TargetFeed:
-    """Looks for what people did in the target, at a pace of its own: two requests each time when nothing vanished."""
+    """Looks for people's changes in the target; usually two requests per poll."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = replace(runtime, settings=runtime.settings.model_copy(update=AT_ONCE))
@@ -62,7 +62,7 @@ class TargetFeed:
         self._source = runtime.stored("source").name
 
     def look(self, now: datetime) -> TargetChanges:
-        """Look when it is time to, or to see whether the target is back. Raises the connector's errors."""
+        """Poll if it is time, or to see whether the target answers again. Raises the connector's errors."""
         with self._runtime.database.transaction() as connection:
             stored = sweeps.load(connection, self._name, NEWEST) or {}
             cursor = sweeps.load(connection, self._name, SUBJECT) or {"until": now.isoformat()}
@@ -92,17 +92,17 @@ class TargetFeed:
     def _poll(
         self, target: TargetConnector, cursor: Mapping[str, Any], stored: Mapping[str, Any], now: datetime
     ) -> tuple[TargetChanges, bool]:
-        """Ask for what changed since the last look; whether some time sheets are gone since."""
+        """Request what changed since the last poll; returns whether time sheets are gone since."""
         newest = target.newest()
         since = _since(cursor, now)
         if stored:
             since = min(since, datetime.fromisoformat(stored["read_at"]) - OVERLAP)
-        if "there" in cursor:  # While our clock was ahead, ours says that it has seen what it has not.
+        if "there" in cursor:  # While our clock was ahead, its cursor covers a time that was not read.
             since = min(since, datetime.fromisoformat(cursor["there"]) - OVERLAP)
         seen = target.fetch_changes(since)
         lost_some = False
         if newest and stored:
-            # Both numbers are of one moment; what came after it counts the next time.
+            # Both numbers are of one moment; later changes count next time.
             came = sum(stored["id"] < row.id <= newest.id for row in seen)
             lost_some = newest.total < stored["total"] + came
         with self._runtime.database.transaction() as connection:
@@ -117,7 +117,7 @@ class TargetFeed:
         return look, lost_some
 
     def _take_turn(self, listing: SortedListing[Timesheet], cursor: Mapping[str, Any], now: datetime) -> TargetChanges:
-        """Read a part of what changed during a long stop; the next tick goes on. Then what is gone is searched for."""
+        """Read a part of what changed during a long outage; the next tick continues. Then search for deletions."""
         begin = {"since": _since(cursor, now).isoformat(), "began": now.isoformat(), "position": 0}
         turn: dict[str, Any] = dict(cursor.get("turn") or begin)
         position: int = turn["position"]
@@ -133,7 +133,7 @@ class TargetFeed:
         with self._runtime.database.transaction() as connection:
             look, asked = _ask_for_changed(connection, self._runtime, self._name, self._source, now, seen)
             memory = sorted({*asked, *cursor.get("asked", ())})
-            # One that is deleted meanwhile lets all behind it move up.
+            # If one is deleted meanwhile, all behind it move up.
             value = {"until": cursor["until"], "turn": {**turn, "position": max(0, position - SAFETY)}}
             value = {"until": turn["began"], "asked": memory} if done else {**value, "asked": memory}
             sweeps.save(connection, self._name, SUBJECT, value)
@@ -143,7 +143,7 @@ class TargetFeed:
         return look
 
     def _search(self, target: TargetConnector, stored: dict[str, Any], now: datetime) -> tuple[date, ...]:
-        """Find those of ours that are gone, as far as the requests of one tick go, and ask for their days."""
+        """Find those of ours that are gone, within the requests of one tick, and request their days."""
         beginning = beginning_of_markers(self._source)
         listing = target.listing(beginning)
         if listing is None:
@@ -152,7 +152,7 @@ class TargetFeed:
         with self._runtime.database.transaction() as connection:
             known = [(id_, id_) for id_ in rows.marked_timesheets(connection, self._name, beginning)]
         place = ListPosition((stored["after"], stored["after"]), stored["position"]) if "after" in stored else None
-        # In the order of the ids everything that we know begins where the list begins.
+        # In the order of ids, what we know begins where the list begins.
         place = place or ListPosition((0, 0), 0)
         found = differences(known, BudgetedListing(listing, REQUESTS_OF_A_SEARCH), total=0, start=place)
         missing = [id_ for id_, _ in found.missing]
@@ -160,7 +160,7 @@ class TargetFeed:
         gone = [id_ for id_, row in there.items() if row is None]
         rest: dict[str, Any] = {}
         if len(missing) > LOOKED_FOR_AT_ONCE:
-            rest = {"begun": True}  # Those that were looked for are known to be gone by then.
+            rest = {"begun": True}  # Those that were looked up are known to be gone by then.
         elif found.rest:
             rest = {"after": found.rest.after[0], "position": found.rest.position}
         with self._runtime.database.transaction() as connection:
@@ -169,7 +169,7 @@ class TargetFeed:
             shown = _days_of_ours(connection, self._runtime, self._name, self._source, found.unknown)
             span = (self._runtime.settings.start_date, local_day(now, self._runtime.settings.zone))
             asked = sorted(day for day in days.union(*shown.values()) if _within(day, span))
-            # What the list showed otherwise than it is stored is stored, so that the next search need not find it.
+            # Store what the list showed differently, so that the next search need not find it.
             seen = [row for row in (*found.unknown, *there.values()) if row is not None]
             rows.save_timesheets(connection, self._name, seen)
             rows.mark_timesheets_gone(connection, self._name, gone)
@@ -193,9 +193,9 @@ def _newest_json(newest: NewestRow | None, now: datetime) -> dict[str, Any]:
 def look_for_changes(
     runtime: Runtime, target: TargetConnector, source: str, now: datetime, checked: tuple[date, date] | None
 ) -> TargetChanges:
-    """Ask for the days of changed time sheets of ours, but for those that are being `checked`.
+    """Request the days of changed time sheets of ours, except those being `checked`.
 
-    A failed read leaves the cursor where it was.
+    A failed read leaves the cursor unchanged.
     """
     name = target.endpoint.name
     with runtime.database.transaction() as connection:
@@ -208,7 +208,7 @@ def look_for_changes(
 
 
 def _since(cursor: Mapping[str, Any], now: datetime) -> datetime:
-    """Where to go on: where the last look left off, or the turns of a longer one began."""
+    """Where to continue: after the last poll, or where the turns of a longer one began."""
     if "turn" in cursor:
         return datetime.fromisoformat(cursor["turn"]["since"])
     return min(datetime.fromisoformat(cursor["until"]), now) - OVERLAP
@@ -223,9 +223,9 @@ def _ask_for_changed(
     changed: Sequence[Timesheet],
     checked: tuple[date, date] | None = None,
 ) -> tuple[TargetChanges, list[str]]:
-    """Ask for the days of ours among these; what the next look need not ask for again.
+    """Request the days of ours among these; returns what the next poll need not request again.
 
-    What the overlap shows once more was asked for. Whoever edits once more makes it another edit.
+    The overlap shows some changes twice. A further edit has another time, and counts as new.
     """
     cursor = sweeps.load(connection, name, SUBJECT) or {}
     ours = _days_of_ours(connection, runtime, name, source, changed)
@@ -244,10 +244,10 @@ def _days_of_ours(
     source: str,
     changed: Sequence[Timesheet],
 ) -> dict[int, set[date]]:
-    """The days of the time sheets that are ours and that are no longer as the target returned them to us.
+    """The days of time sheets that are ours and differ from what the target returned to us.
 
-    That is the work day of the booking; for a copy the day on which it lies, and the one on which it is asked about.
-    What a run writes just now is its own affair.
+    That is the work day of the booking; of a copy, its own day and the day on which it is asked about. Writes of a run
+    in progress are left to that run.
     """
     ids = [row.id for row in changed]
     under_way = ledger.under_way(connection, target)
@@ -262,7 +262,7 @@ def _days_of_ours(
     for row in changed:
         base = bases.get(row.id)
         if base is not None and owned(base) == owned(row) and base.exported == row.exported:
-            continue  # Our own write, or nothing that is ours.
+            continue  # Our own write, or not ours.
         if not under_way.isdisjoint(marked[row.id]):
             continue
         if row.id in bound:

@@ -88,7 +88,7 @@ def test_what_is_left_is_told_with_exit_code_3(synced: tuple[Zk, str]) -> None:
     ("run", "sentence"),
     [
         ("abc", "too short"),
-        ("never-there", "No run that wrote anything begins with 'never-there'"),
+        ("never-there", "No run that wrote anything has an id beginning with 'never-there'"),
         ("%%%%%%%", "No run that wrote anything"),
         ("twins-", "'twins-' could be twins-1, twins-2. Give more of the id."),
     ],

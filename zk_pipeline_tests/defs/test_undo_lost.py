@@ -120,5 +120,5 @@ def test_a_time_sheet_that_is_created_again_has_its_billable_flag(world: World) 
 
 
 def test_an_unknown_run_fails_with_a_sentence(world: World) -> None:
-    with pytest.raises(SyncFailedError, match="No run that wrote anything begins with 'nothing-like-it'"):
+    with pytest.raises(SyncFailedError, match="No run that wrote anything has an id beginning with 'nothing-like-it'"):
         undo("nothing-like-it")

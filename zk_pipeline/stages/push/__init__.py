@@ -1,1 +1,1 @@
-"""The push: the plan carried out, once and only once, and taken back."""
+"""The push: carries out the plan exactly once, and undoes it."""

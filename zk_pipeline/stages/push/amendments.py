@@ -1,4 +1,4 @@
-"""Writes to time sheets that exist: each is read again first, and left alone when somebody was faster or billed it."""
+"""Writes to existing time sheets: each is read again first, and left alone if edited or billed meanwhile."""
 
 from datetime import timedelta
 
@@ -26,7 +26,7 @@ _SENT_BACK = frozenset({"billable", "hourlyRate", "fixedRate"})
 
 
 class Amendment:
-    """Carries out updates, one after another: they are few, and each needs the row as it is at that moment."""
+    """Carries out updates one after another: they are few, and each needs the current row."""
 
     def __init__(self, target: TargetConnector, book: OutcomeRecorder, locks: WriteProtection) -> None:
         self._target = target
@@ -34,7 +34,7 @@ class Amendment:
         self._locks = locks
 
     def carry_out(self, parcel: PlannedWrite, known: LedgerRow | None) -> PushReport:
-        """Write our fields that differ. Repeating it does no harm, so an unknown outcome is left to the next run."""
+        """Write our fields that differ. Repeating it is harmless, so an unknown outcome is left to the next run."""
         current = self._target.get(parcel.line.kimai_id or 0)
         if current is None or self._locks.why(current) or self._edited_since(current, parcel, known):
             return PushReport(left=1)
@@ -62,7 +62,7 @@ class Amendment:
         return PushReport(updated=1, minutes=parcel.line.minutes)
 
     def kept(self, parcel: PlannedWrite, known: LedgerRow) -> Timesheet | None:
-        """A time sheet that our move has reached, though not its answer, with what people had set sent back."""
+        """The time sheet, if our move took effect but its answer was lost, after restoring what people had set."""
         current = self._target.get(parcel.line.kimai_id or 0)
         if current is None or self._locks.why(current):
             return current
@@ -75,7 +75,7 @@ class Amendment:
         except WithheldError as error:
             if not (parcel.line.decided and error.fields <= _SENT_BACK):
                 raise
-            # A person decided to move it all the same, though it gets Kimai's own rate.
+            # A person decided to move it, although it then gets Kimai's own rate.
             return self._target.update(current, change)
 
     def _refusal(self, parcel: PlannedWrite, theirs: ManualFields, error: ConnectorError) -> Refusal:
@@ -86,7 +86,7 @@ class Amendment:
         return Refusal(f"{told} {error.problem} {error.remedy} Or decide: update moves it and leaves that to Kimai.")
 
     def _edited_since(self, current: Timesheet, parcel: PlannedWrite, known: LedgerRow | None) -> bool:
-        """Whether somebody edited the time sheet since it was looked at for the plan."""
+        """Whether somebody edited the time sheet since the plan read it."""
         if parcel.line.decided:
             return not _unchanged(current, self._book.mirrored(current.id))
         seen = known.base if known is not None and known.base is not None else self._book.mirrored(current.id)
@@ -94,7 +94,7 @@ class Amendment:
 
 
 class Adoption:
-    """Makes time sheets typed by hand ours, by a person's decision: the marker is added to their text."""
+    """Takes over time sheets typed by hand, after a person's decision, by adding the marker to their text."""
 
     def __init__(
         self, target: TargetConnector, book: OutcomeRecorder, source_name: str, locks: WriteProtection
@@ -105,9 +105,9 @@ class Adoption:
         self._locks = locks
 
     def carry_out(self, parcel: PlannedWrite) -> PushReport:
-        """Add the marker; everything else stays as its author wrote it. Repeating it does no harm.
+        """Add the marker; everything else stays as its author wrote it. Repeating it is harmless.
 
-        One that is billed by now is bound by the ledger alone, since nothing is written to it.
+        A time sheet that was billed meanwhile is only linked in the ledger, because nothing may be written to it.
         """
         current = self._target.get(parcel.line.kimai_id or 0)
         mark = marker(self._source_name, parcel.source_id)
@@ -124,9 +124,9 @@ class Adoption:
         return PushReport(linked=1)
 
     def _is_free(self, current: Timesheet, source_id: str) -> bool:
-        """Whether it is still the time sheet that was offered, and no other booking's by now.
+        """Whether it is still as it was offered, and belongs to no other booking.
 
-        A billed one shows no marker, so the ledger is asked too.
+        A billed one has no marker, so the ledger is asked too.
         """
         if has_marker(current.description) or self._book.belongs_to_others(current.id, source_id):
             return False
@@ -134,7 +134,7 @@ class Adoption:
 
 
 class Removal:
-    """Deletes time sheets: by the operator's rule or a person's decision, never a billed one."""
+    """Deletes time sheets by the operator's rule or a person's decision, never a billed one."""
 
     def __init__(self, target: TargetConnector, book: OutcomeRecorder, locks: WriteProtection) -> None:
         self._target = target
@@ -142,7 +142,7 @@ class Removal:
         self._locks = locks
 
     def carry_out(self, line: Result, bound: LedgerRow | None) -> PushReport:
-        """Delete the line's time sheet, unless it was edited since the plan; one that is gone already is done."""
+        """Delete the line's time sheet unless it was edited since the plan; one that is gone already counts."""
         current = self._target.get(line.kimai_id or 0)
         if current is not None:
             locked = self._locks.why(current)
@@ -163,14 +163,14 @@ class Removal:
 
 
 def _unchanged(current: Timesheet, seen: Timesheet | None) -> bool:
-    """Whether a time sheet is as it was when a person decided about it; other values need another decision."""
+    """Whether a time sheet is as it was when a person decided about it; changed values need a new decision."""
     return seen is not None and (*owned(current), current.description) == (*owned(seen), seen.description)
 
 
 def _reached(parcel: PlannedWrite, current: Timesheet, row: Timesheet) -> bool:
-    """Whether the time sheet has the length that was wanted, as far as rounding lets it.
+    """Whether the time sheet has the wanted length, within rounding.
 
-    Somebody may have entered a break between our look and our write.
+    Somebody may have entered a break between our read and our write.
     """
     sent, moved = parcel.draft.desired.seconds, not parcel.line.diff.keys().isdisjoint({"begin", "duration"})
     if not moved or row.duration_seconds == sent:
@@ -179,9 +179,9 @@ def _reached(parcel: PlannedWrite, current: Timesheet, row: Timesheet) -> bool:
 
 
 def _change(parcel: PlannedWrite, current: Timesheet) -> TimesheetChange:
-    """Only our fields that differ; what people of the target keep there (text, tags, a break) stays.
+    """Only our fields that differ; what people keep there (text, tags, a break) stays.
 
-    A break is taken off what lies between begin and end.
+    A break is subtracted from the time between begin and end.
     """
     diff, draft = parcel.line.diff, parcel.draft
     begin = draft.span.begin if "begin" in diff else current.begin

@@ -1,4 +1,4 @@
-"""Sending new time sheets: bounded concurrency, one attempt each, every request recorded, an outcome for every one."""
+"""Sending new time sheets: bounded concurrency, one attempt each, every request recorded, an outcome for each."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -21,27 +21,26 @@ from zk_pipeline.runtime import logs
 from zk_pipeline.store import request_log
 from zk_pipeline.store.database import Database
 
-# The requests of a run and their answers: heard for each booking, committed along with what the ledger says of them.
-#
-# They take no commit of their own. A process that dies between a request and that commit leaves no exchange behind; the
-# intent that the ledger holds then tells that one may have been sent.
+# The requests of a run and their answers, recorded per booking and committed together with the ledger. They have no
+# commit of their own. A process that dies between a request and that commit leaves no record of it; the intent in the
+# ledger then says that one may have been sent.
 
 
 class RequestRecorder:
-    """What one run sends to one target. Any thread may send; one thread commits."""
+    """Records what one run sends to one target. Any thread may send; one thread commits."""
 
     def __init__(self, database: Database, target_name: str, run_id: str) -> None:
         self._database = database
         self._target = target_name
         self._run_id = run_id
-        # Threads append while the book takes from the front: both are atomic on a list.
+        # Threads append while the recorder takes from the front: both are atomic on a list.
         self._waiting: list[tuple[str | None, RequestRecord]] = []
 
     @contextmanager
     def of(self, source_id: str | None, *, in_doubt: bool = False) -> Iterator[None]:
-        """Hear what is sent within the block for this booking; with `in_doubt` the look-ups too.
+        """Record what is sent within the block for this booking; with `in_doubt`, its look-ups too.
 
-        Where it is for no single booking, such as a new customer, `source_id` is `None`.
+        `source_id` is `None` if it is for no single booking, such as a new customer.
         """
         about = {} if source_id is None else {"entry_id": source_id}
         with (
@@ -52,7 +51,7 @@ class RequestRecorder:
 
     @contextmanager
     def committed(self) -> Iterator[Connection]:
-        """A transaction that takes along what was heard until its end; if it fails, the next one does."""
+        """A transaction that includes everything recorded until its end; if it fails, the next one includes it."""
         with self._database.transaction() as connection:
             yield connection
             heard = self._waiting[:]
@@ -61,7 +60,7 @@ class RequestRecorder:
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Commit at the end of the block, however it ends, what no transaction took along: a doubt, for example."""
+        """At the end of the block, in any case, commit what no transaction included, such as a doubtful request."""
         try:
             yield
         finally:
@@ -70,28 +69,28 @@ class RequestRecorder:
                     pass
 
 
-# Sending new time sheets: bounded concurrency, one attempt each, and a sorted outcome for every one.
+# Sending new time sheets: bounded concurrency, one attempt each, and a classified outcome for each.
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedWrite:
-    """A line of the plan with the draft that is sent for it."""
+    """A line of the plan with the draft to send for it."""
 
     line: Result
     draft: Draft
 
     @property
     def source_id(self) -> str:
-        """The entry it is for."""
+        """The id of the entry that it is for."""
         return self.line.source_id or ""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one parcel.
+    """The outcome of one write.
 
-    Either the row as the target returned it, or a refusal of the content, or doubt whether it was written. With none of
-    them it certainly was not written.
+    Exactly one of: the row as the target returned it, a refusal of the content, or doubt whether it was written. With
+    none of them it certainly was not written.
     """
 
     parcel: PlannedWrite
@@ -101,7 +100,7 @@ class Outcome:
 
 
 class WriteSender:
-    """Sends parcels with a pool of threads; the caller keeps the ledger. Use it as a context manager."""
+    """Sends writes with a pool of threads; the caller keeps the ledger. Use it as a context manager."""
 
     def __init__(self, target: TargetConnector, exchanges: RequestRecorder, concurrency: int) -> None:
         self._target = target
@@ -119,17 +118,17 @@ class WriteSender:
         self._pool.shutdown(cancel_futures=True)
 
     def stop(self, error: ConnectorError) -> None:
-        """Send nothing more because of this error; what is under way still gets its outcome."""
+        """Send nothing more because of this error; requests in progress still get their outcome."""
         self.stopped_by = self.stopped_by or error
 
     def send(
         self, parcels: Sequence[PlannedWrite], announce: Callable[[Sequence[PlannedWrite]], None], chunk: int
     ) -> Iterator[list[Outcome]]:
-        """Send all parcels and yield their outcomes in batches as they come, one for each announced parcel.
+        """Send all writes and yield their outcomes in batches, one outcome for each announced write.
 
-        `announce` is called with each chunk before its first parcel is sent; the next chunk is announced while the last
-        parcels of the former are under way, so that the line never idles. An error that stops everything (an expired
-        token, no connection) stands in `stopped_by` afterwards.
+        `announce` is called with each chunk before its first write is sent; the next chunk is announced while the last
+        writes of the previous one are in progress, so that sending never pauses. An error that stops everything (an
+        expired token, no connection) is in `stopped_by` afterwards.
         """
         waiting = iter([parcels[start : start + chunk] for start in range(0, len(parcels), chunk)])
         pending: dict[Future[Outcome], PlannedWrite] = {}
@@ -182,7 +181,7 @@ class WriteSender:
 
 
 def rounds(parcels: Sequence[PlannedWrite], *, serial_users: bool) -> list[list[PlannedWrite]]:
-    """All parcels at once, or rounds in which no user appears twice: where overlaps are forbidden, in turn for each."""
+    """All writes at once, or, if overlaps are forbidden, rounds in which no user appears twice."""
     if not serial_users:
         return [list(parcels)]
     by_user: dict[int, list[PlannedWrite]] = {}

@@ -1,4 +1,4 @@
-"""Customers, projects and tags of the target that entries need: found by number, created when missing."""
+"""Customers, projects and tags of the target that entries need: found by number, created if missing."""
 
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
@@ -21,20 +21,20 @@ from zk_pipeline.store.database import Database
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """What was made in the target for the entries of a push."""
+    """What was created in the target for the entries of a push."""
 
     customers: int = 0
     projects: int = 0
 
     def with_one_more(self, made: Customer | Project) -> "Created":
-        """These and what was made just now."""
+        """The same with one more."""
         if isinstance(made, Customer):
             return replace(self, customers=self.customers + 1)
         return replace(self, projects=self.projects + 1)
 
 
 class MasterData:
-    """Makes projects real. Refusals are remembered for each project, so that one is asked for only once."""
+    """Creates projects and their customers. Refusals are remembered, so that each project is tried only once."""
 
     def __init__(self, connector: TargetConnector, database: Database, exchanges: RequestRecorder, run_id: str) -> None:
         self._connector = connector
@@ -49,7 +49,7 @@ class MasterData:
         self._warnings: list[str] = []
 
     def prepare(self, drafts: Iterable[Draft]) -> None:
-        """Create what these drafts need and is not there, one writer at a time: numbers are unique by look-up only.
+        """Create what these drafts need and the target lacks, one writer at a time: only look-ups keep numbers unique.
 
         Raises the connector's errors for a system's problem; a refusal is kept for `refusal`.
         """
@@ -64,7 +64,7 @@ class MasterData:
                 self._create(plan)
 
     def refusal(self, draft: Draft) -> Refusal | None:
-        """Why the draft's project could not be made, if so."""
+        """Why the draft's project could not be created, or `None`."""
         return self._refusals.get(draft.project.number) if draft.project.id is None else None
 
     def with_project(self, draft: Draft) -> Draft:
@@ -79,7 +79,7 @@ class MasterData:
         )
 
     def take_warnings(self) -> list[str]:
-        """What the operator should know; each is given once."""
+        """Warnings for the operator; each is returned once."""
         warnings, self._warnings = self._warnings, []
         return warnings
 
@@ -87,7 +87,7 @@ class MasterData:
         try:
             self._connector.ensure_tags(sorted(tags))
         except ValidationFailedError as error:
-            # A hidden tag can be assigned all the same (docs/kimai.md §9), so the time sheets need not wait for it.
+            # A hidden tag can still be assigned (docs/kimai.md §9), so the time sheets need not wait for it.
             self._warnings.append(str(error))
         self._tags |= tags
 
@@ -99,7 +99,9 @@ class MasterData:
                 name=plan.name, number=plan.number, customer_id=customer_id
             )
         except (ValidationFailedError, PermissionDeniedError) as error:
-            self._refusals[plan.number] = refusal_of(error, f"Project {plan.number} {plan.name!r} could not be made.")
+            self._refusals[plan.number] = refusal_of(
+                error, f"Project {plan.number} {plan.name!r} could not be created."
+            )
             return
         self._project_ids[plan.number] = project.id
         self._keep(project, new=found is None)
@@ -114,7 +116,7 @@ class MasterData:
         return self._customer_ids[customer.number]
 
     def _keep(self, record: Customer | Project, *, new: bool) -> None:
-        """Store what was found or made. Only what was made here is journaled, so that only it may be taken back."""
+        """Store what was found or created. Only what was created is journaled, so that only that can be undone."""
         with self._exchanges.committed() as connection:
             if isinstance(record, Customer):
                 target.save_customer(connection, self._connector.endpoint.name, record)

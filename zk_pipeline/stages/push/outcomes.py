@@ -1,4 +1,4 @@
-"""What a push did: each outcome goes into ledger, mirror, conflicts, audit and request log at once."""
+"""The results of a push: each outcome goes into ledger, mirror, conflicts, audit and request log in one transaction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -22,24 +22,22 @@ from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.ledger import Write
 
-# The push's bookkeeping: each outcome goes into ledger, mirror, conflicts, audit and request log at once.
-
 FAR_AWAY = timedelta(hours=1)
-"""No rounding moves a time sheet so far (docs/kimai.md §5)."""
+"""No rounding moves a time sheet this far (docs/kimai.md §5)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why the target did not take an entry, as a sentence."""
+    """Why the target refused an entry, as a sentence."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class WriteOutcome:
-    """A row that the target has now for a parcel, and what it had before; not `written`: it was there as it is.
+    """The row that the target has for a write, and what it had before; `written` is false if it was already so.
 
-    `base` is the row as it was written, where it was edited since.
+    `base` is the row as it was written, if it was edited since.
     """
 
     parcel: PlannedWrite
@@ -50,7 +48,7 @@ class WriteOutcome:
 
 
 class OutcomeRecorder:
-    """Writes down what one run does to one target."""
+    """Records what one run does to one target."""
 
     def __init__(
         self, database: Database, exchanges: RequestRecorder, source_name: str, target_name: str, run_id: str
@@ -62,17 +60,17 @@ class OutcomeRecorder:
         self._run_id = run_id
 
     def mirrored(self, kimai_id: int) -> Timesheet | None:
-        """A time sheet as it was last read, before what is written now."""
+        """A time sheet as it was last read, before this write."""
         with self._database.transaction() as connection:
             return target.timesheets_by_id(connection, self._target, [kimai_id]).get(kimai_id)
 
     def belongs_to_others(self, kimai_id: int, source_id: str) -> bool:
-        """Whether the ledger binds a time sheet to another booking than this one."""
+        """Whether the ledger links a time sheet to another booking than this one."""
         with self._database.transaction() as connection:
             return bool(ledger.rows_of_timesheets(connection, self._target, [kimai_id]).keys() - {source_id})
 
     def usual_rate(self, parcel: PlannedWrite) -> tuple[Decimal | None, str]:
-        """What an hour costs where a parcel's time sheet should lie, as another one there shows; and the currency."""
+        """The price of an hour where the time sheet would go, as another one there shows, and the currency."""
         desired, kimai_id = parcel.draft.desired, parcel.line.kimai_id or 0
         with self._database.transaction() as connection:
             place = (desired.user_id, desired.project_id or 0, desired.activity_id)
@@ -82,13 +80,13 @@ class OutcomeRecorder:
             )
 
     def intend(self, parcels: Sequence[PlannedWrite], operation: Action, theirs: ManualFields = NOTHING) -> None:
-        """Commit that these writes are about to be sent, an update with what people had set there."""
+        """Commit that these writes are about to be sent; of an update, also what people had set."""
         writes = [replace(_write(parcel, operation), by_hand=theirs) for parcel in parcels]
         with self._database.transaction() as connection:
             ledger.intend(connection, self._target, writes, self._run_id)
 
     def confirm(self, done: Sequence[WriteOutcome], event: str, operation: Action) -> None:
-        """Commit the rows that the target returned, what was there before them, and that a decision is carried out."""
+        """Commit the rows that the target returned, the rows before, and that the decisions are carried out."""
         if not done:
             return
         writes = [
@@ -112,7 +110,7 @@ class OutcomeRecorder:
             audit.append(connection, [self._event(event, item.parcel, item.row) for item in done])
 
     def delete(self, line: Result, gone: Timesheet | None, bound: LedgerRow | None) -> None:
-        """Commit that a time sheet is no longer in the target; `bound` is the ledger of the booking it stood for."""
+        """Commit that a time sheet is gone from the target; `bound` is the ledger row of its booking."""
         kimai_id = line.kimai_id or 0
         with self._exchanges.committed() as connection:
             if bound is not None:
@@ -132,11 +130,11 @@ class OutcomeRecorder:
     ) -> None:
         """Park an entry that the target refused, and open a conflict for it.
 
-        `current` is the time sheet where something was written, though not what was wanted.
+        `current` is the time sheet if something was written, but not what was wanted.
         """
         known = parcel.line.text
         if parcel.line.reason is Reason.REFUSED_BY_KIMAI:
-            # Its text is that of the last refusal: a sentence is told once.
+            # Its text is that of the last refusal, so the sentence is not repeated.
             known = known.replace(refusal.text, "").strip() if refusal.text in known else ""
         text = " ".join(part for part in (refusal.text, known) if part)
         line = replace(parcel.line, action=Action.REVIEW, reason=Reason.REFUSED_BY_KIMAI, text=text)
@@ -145,13 +143,13 @@ class OutcomeRecorder:
             target.save_timesheets(connection, self._target, [current] if current is not None else [])
             approvals.spend(connection, self._target, [parcel.line], self._run_id)
             if parcel.line.reason is Reason.REFUSED_BY_KIMAI:
-                # Trying again was what a person decided; the new refusal is a new question.
+                # A person had decided to try again; the new refusal is a new question.
                 conflicts.carry_out(connection, self._target, [parcel.line])
             conflicts.open_lines(connection, self._target, [line])
             audit.append(connection, [self._event("kimai.timesheet.refused", parcel, None, refusal.text)])
 
     def fail(self, parcels: Sequence[PlannedWrite], operation: Action, message: str) -> None:
-        """Record entries that were certainly not written and should be tried again."""
+        """Record entries that were certainly not written and will be tried again."""
         if not parcels:
             return
         with self._exchanges.committed() as connection:
@@ -209,10 +207,9 @@ def _entry(item: WriteOutcome, operation: Action) -> JournalEntry:
 
 
 def asked_of(draft: Draft, row: Timesheet) -> Desired:
-    """What counts as asked for by a row that the target shows.
+    """What counts as asked for, given the row that the target shows.
 
-    Where it holds something else than was sent, that is what counts, so that the next run sees the difference and mends
-    it.
+    A value that differs from the sent one counts, so that the next run sees the difference and corrects it.
     """
     desired = draft.desired
     return replace(
@@ -226,7 +223,7 @@ def asked_of(draft: Draft, row: Timesheet) -> Desired:
 
 
 def refusal_of(error: ConnectorError, what: str = "") -> Refusal:
-    """A refusal for people: which fields, in the target's words, and what helps; or the error's own sentences."""
+    """A refusal for people: the fields in the target's words and a remedy, or the error's own sentences."""
     text = str(error)
     if isinstance(error, ValidationFailedError) and error.fields:
         fields = "; ".join(f"{name or 'time sheet'}: {' '.join(texts)}" for name, texts in error.fields.items())
@@ -235,7 +232,7 @@ def refusal_of(error: ConnectorError, what: str = "") -> Refusal:
 
 
 def _write(parcel: PlannedWrite, operation: Action) -> Write:
-    """The write before its outcome is known. A new time sheet is bound to none that is there already."""
+    """The write before its outcome is known. A new time sheet is not linked to an existing one."""
     line = parcel.line
     kimai_id = None if operation is Action.CREATE else line.kimai_id
     return Write(
@@ -249,15 +246,15 @@ def _write(parcel: PlannedWrite, operation: Action) -> Write:
     )
 
 
-# What a push did, as counts that can be added up.
+# The result of a push as counts that can be added up.
 
 
 @dataclass(frozen=True, slots=True)
 class PushReport:
-    """Entries by outcome, minutes written, and the master data made for them.
+    """Entries by outcome, minutes written, and the master data created for them.
 
     `linked` were taken into the ledger without a write, `adopted` were found by their marker after an unknown outcome,
-    `left` changed since they were planned and wait for the next run, `unapproved` wait for somebody's approval.
+    `left` changed since they were planned and wait for the next run, `unapproved` wait for an approval.
     """
 
     created: int = 0
@@ -281,9 +278,9 @@ class PushReport:
 
     @property
     def carried_out(self) -> int:
-        """How many lines of the plan were done."""
+        """How many lines of the plan were carried out."""
         return self.created + self.updated + self.deleted + self.linked + self.adopted
 
     def counts(self) -> dict[str, int]:
-        """The whole numbers by name."""
+        """The counts by name."""
         return {name: value for field in fields(self) if isinstance(value := getattr(self, name := field.name), int)}

@@ -1,4 +1,4 @@
-"""The push of one day: the limits before its first write, and its plan carried out once and only once."""
+"""The push of one day: the write limits, and its plan carried out exactly once."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -34,14 +34,13 @@ from zk_pipeline.store import approvals, ledger, plans, target
 from zk_pipeline.store.approvals import ApprovedLine
 from zk_pipeline.store.database import Database, HeldLock
 
-# The push of one day: carries out its plan so that each entry is in the target once and only once.
-#
-# The intent is committed before a write and the outcome after it, so a process may die on any line. Whenever the
-# outcome of a create is unknown, its marker is looked up before anything is sent again, and again until the server's
-# own time limit has passed, since a slow request may still take effect (docs/kimai.md §12).
+# The push of one day carries out its plan so that each entry is in the target exactly once. The intent is committed
+# before a write and the outcome after it, so a process may die at any line. If the outcome of a create is unknown, its
+# marker is looked up before anything is sent again, and looked up until the server's own time limit has passed, because
+# a slow request may still take effect (docs/kimai.md §12).
 
 CHUNK = 32
-"""Intents committed at a time: few enough that a crash leaves little in doubt, enough to keep commits off the way."""
+"""Intents per commit: few, so that a crash leaves little unknown, but enough to keep commits cheap."""
 
 _TAKEN_OVER = {
     Action.CREATE: "kimai.timesheet.adopted",
@@ -52,9 +51,9 @@ _TAKEN_OVER = {
 
 @dataclass(frozen=True, slots=True)
 class PushSettings:
-    """How a push behaves.
+    """The options of a push.
 
-    `time_limit` is the target's own limit for one request, in seconds. `locks` tells what may not be written at the
+    `time_limit` is the target's own limit for one request, in seconds. `locks` says what may not be written at the
     moment of the push.
     """
 
@@ -68,7 +67,7 @@ class PushSettings:
 
 
 class OutdatedPlanError(Exception):
-    """The plan of a day is from before an undo; carried out, it would write again what was taken back."""
+    """The plan of a day was made before an undo; carrying it out would write again what was undone."""
 
 
 class Pusher:
@@ -95,7 +94,7 @@ class Pusher:
         self._unknown_in_a_row = 0
 
     def day(self, day: date) -> PushReport:
-        """Carry out the plan of one day. One run at a time does; a second one waits and then finds it done.
+        """Carry out the plan of one day. Only one run at a time does; another waits and then finds it done.
 
         Raises `OutdatedPlanError`, and the connector's errors for what stops the run; what was done until then is in
         the ledger.
@@ -119,7 +118,7 @@ class Pusher:
             report += self._deletes(lines, locks)
             report += self._creates(lines, known, turn)
             with self._database.transaction() as connection:
-                # What came while this run was at work is for the next one.
+                # Approvals given while this run works are for the next one.
                 approvals.lapse(connection, [line.id for line in given.values()], self._run_id)
         made = self._master.created
         return replace(
@@ -140,7 +139,7 @@ class Pusher:
         return permitted(plan, {key: line.line_hash for key, line in given.items()})
 
     def _links(self, lines: Sequence[Result], known: Mapping[str, LedgerRow], locks: WriteProtection) -> PushReport:
-        """Take time sheets into the ledger; those typed by hand that a person chose get the marker first."""
+        """Link time sheets in the ledger; those typed by hand that a person chose get the marker first."""
         wanted = [line for line in lines if line.action is Action.LINK and not _is_settled(line, known)]
         chosen = [_parcel(line) for line in wanted if line.decided == Choice.LINK]
         report = PushReport()
@@ -190,9 +189,9 @@ class Pusher:
         return report
 
     def _row_alone(self, line: Result, carry_out: Callable[[], PushReport]) -> PushReport:
-        """Carry out the line of one time sheet. A 500 of Kimai's is that row's, and the others are carried out.
+        """Carry out the line of one time sheet. A single 500 of Kimai's concerns that row; the others are carried out.
 
-        Raises the connector's errors for all else, and for so many 500s in a row that they are the system's.
+        Raises the connector's errors for everything else, and for so many consecutive 500s that the system is at fault.
         """
         try:
             report = carry_out()
@@ -205,7 +204,7 @@ class Pusher:
         return report
 
     def _is_the_systems(self) -> bool:
-        """Whether so many rows in a row failed that it is no longer their problem."""
+        """Whether so many consecutive rows failed that the system is at fault."""
         return self._unknown_in_a_row > 2 * self._settings.concurrency
 
     def _creates(self, lines: Sequence[Result], known: Mapping[str, LedgerRow], turn: HeldLock) -> PushReport:
@@ -226,9 +225,9 @@ class Pusher:
         return PushReport(adopted=len(settled.adopted)), settled.absent
 
     def _send(self, parcels: Sequence[PlannedWrite], turn: HeldLock) -> tuple[PushReport, list[UnknownOutcome]]:
-        """Send creates; returns what came of them, and those in doubt. Once all is booked, raises what stopped it.
+        """Send creates; returns the report and the unknown outcomes. Once all is recorded, raises what stopped it.
 
-        What the ledger said of them is true only as long as it is our turn.
+        What the ledger says about them is only true while we hold the day's lock.
         """
 
         def announce(chunk: Sequence[PlannedWrite]) -> None:
@@ -247,7 +246,7 @@ class Pusher:
         return report, doubts
 
     def _ready(self, parcels: Sequence[PlannedWrite], operation: Action) -> tuple[PushReport, list[PlannedWrite]]:
-        """The parcels with the ids of their projects; those whose project was refused are parked."""
+        """The writes with the ids of their projects; those whose project was refused are parked."""
         self._master.prepare([parcel.draft for parcel in parcels])
         ready: list[PlannedWrite] = []
         for parcel in parcels:
@@ -276,7 +275,7 @@ class Pusher:
         return PushReport(created=len(done), parked=len(refused), minutes=minutes)
 
     def _give_up(self, doubts: Sequence[UnknownOutcome]) -> PushReport:
-        """Twice sent and still no good answer: the next run looks again, and this one says so."""
+        """Sent twice without a good answer: reported now, looked up again by the next run."""
         broken = [doubt.parcel for doubt in doubts if doubt.cause is not None and doubt.cause.status == ANSWERED_500]
         self._book.fail(broken, Action.CREATE, "Kimai answered 500 twice.")
         problems = tuple(f"Booking {doubt.parcel.source_id}: {doubt.cause}" for doubt in doubts)
@@ -303,15 +302,15 @@ def _parcel(line: Result) -> PlannedWrite:
 
 
 def _adopted(parcel: PlannedWrite, row: Timesheet) -> WriteOutcome:
-    """The time sheet of a create whose answer was lost; what was edited since is seen as such by the next run."""
+    """The time sheet of a create whose answer was lost; the next run sees later edits as such."""
     desired, span = parcel.draft.desired, parcel.draft.span
     return WriteOutcome(parcel, row, base=decision.as_sent(desired, span.begin, row))
 
 
 def _taken_over(parcel: PlannedWrite, row: Timesheet, known: LedgerRow | None) -> tuple[Action, WriteOutcome]:
-    """A time sheet that the plan found as it should be: by our own write whose answer was lost, or by somebody else's.
+    """A time sheet that is already as planned: by our own write whose answer was lost, or by somebody else's.
 
-    A lost write is booked as one, so that it can be undone and the target's rounding is known for what it is.
+    A lost write is recorded as a write, so that it can be undone and counts as an example of the target's rounding.
     """
     if known is not None and known.asked is not None and known.state is PushState.INTENDED and not parcel.line.decided:
         if known.base is None:
@@ -321,15 +320,15 @@ def _taken_over(parcel: PlannedWrite, row: Timesheet, known: LedgerRow | None) -
 
 
 def _is_bound(row: LedgerRow | None, parcel: PlannedWrite) -> bool:
-    """Whether another run has created the entry since it was planned, though not as this plan wants it."""
+    """Whether another run created the entry since it was planned, with other values than this plan's."""
     if row is None or row.bound is None:
         return False
-    # By a person's decision it is created again in place of the one that was deleted.
+    # A person decided to create it again in place of a deleted one.
     return not (parcel.line.reason is Reason.DELETED_IN_KIMAI and parcel.line.kimai_id == row.kimai_id)
 
 
 def _is_settled(line: Result, known: Mapping[str, LedgerRow]) -> bool:
-    """Whether another run has carried the line out since it was planned."""
+    """Whether another run carried the line out since it was planned."""
     row = known.get(line.source_id or "")
     if row is None or line.draft is None or row.state is not PushState.CONFIRMED or row.asked is None:
         return False
@@ -338,12 +337,11 @@ def _is_settled(line: Result, known: Mapping[str, LedgerRow]) -> bool:
     return row.asked.hash == line.draft.desired.hash
 
 
-# The guard before the first write: a run that would delete or change unusually much stops and says what to do.
-#
-# And whether what would be written to is a real system at all.
+# The write limits: a run that would delete or change unusually much stops before its first write and says what to do.
+# Also whether the target is a simulated system.
 
 SANDBOX = "/_sandbox/requests"
-"""What the simulated systems answer beside their product's own routes."""
+"""A route that only the simulated systems have."""
 
 
 class WriteLimitError(SetupError):
@@ -366,7 +364,7 @@ def check_write_limits(runtime: Runtime, target_name: str, days: Sequence[date],
 
 
 def objection_to(connection: Connection, target_name: str, settings: Settings, days: Sequence[date]) -> str | None:
-    """Why a run over these days, as they are planned now, would be stopped; `None` where it would not."""
+    """Why a run over these days, as planned now, would be stopped; `None` if it would not."""
     window = days_window(days[0], days[-1], settings.zone)
     lines = [line for day in days for line in plans.writes_of_day(connection, target_name, day)]
     timesheets = target.count_within(connection, target_name, window)
@@ -374,7 +372,7 @@ def objection_to(connection: Connection, target_name: str, settings: Settings, d
 
 
 def is_sandbox(base_url: str) -> bool:
-    """Whether a simulated system answers at this address."""
+    """Whether a simulated system answers at this URL."""
     try:
         answer = httpx.get(f"{base_url}{SANDBOX}", timeout=5, follow_redirects=False)
         return answer.status_code == HTTPStatus.OK and "by_route" in answer.json()

@@ -1,4 +1,4 @@
-"""Tagging the time sheets of a month as billed: each read again first, so that no tag of somebody else is lost."""
+"""Tagging a month's time sheets as billed: each is read again first, so that other tags are kept."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
@@ -24,7 +24,7 @@ from zk_pipeline.store.ledger import BoundTimesheet
 
 
 class MonthOpenError(Exception):
-    """The month is not closed, or was opened again meanwhile; the message says the remedy."""
+    """The month is not closed, or was reopened meanwhile; the message has the remedy."""
 
 
 class WritesDisabledError(Exception):
@@ -49,7 +49,7 @@ class TagResult:
 
 
 class BilledTagger:
-    """Sets the tag of a month on the time sheets of its bookings that are not exported, for one run."""
+    """Sets a month's tag on the time sheets of its bookings that are not exported, for one run."""
 
     def __init__(self, database: Database, target: TargetConnector, zone: ZoneInfo, run_id: str) -> None:
         self._database = database
@@ -60,10 +60,10 @@ class BilledTagger:
         self._exchanges = RequestRecorder(database, self._name, run_id)
 
     def carry_out(self, month: date) -> TagResult:
-        """Tag the month. What has the tag is left alone, so it may be repeated; raises what stops it.
+        """Tag the month. Tagged time sheets are left alone, so it can be repeated; raises what stops it.
 
-        The tag is made visible first, since Kimai drops unknown ones (docs/kimai.md §9). Raises `MonthOpenError`: who
-        opens the month waits for a day that is under way, and the days after it are not tagged.
+        The tag is made visible first, because Kimai drops unknown ones (docs/kimai.md §9). Raises `MonthOpenError`:
+        reopening the month waits for the day in progress, and the days after it are not tagged.
         """
         self._require_closed(month)
         tag, done = billed_tag(month), TagResult()
@@ -85,9 +85,9 @@ class BilledTagger:
         raise MonthOpenError(f"{name} is not closed. Close it first: zk close {name}")
 
     def _untagged(self, month: date, tag: str) -> list[BoundTimesheet]:
-        """The time sheets of the month's bookings that lack the tag or whose tag is not in the journal, by day.
+        """The time sheets of the month's bookings that lack the tag, or whose tag is not in the journal, by day.
 
-        A booking is billed with the month of its work day, even where its time sheet was moved to another one.
+        A booking is billed with the month of its work day, even if its time sheet was moved to another one.
         """
         with self._database.transaction() as connection:
             ours = ledger.bound_timesheets(connection, self._name, month, last_day(month))
@@ -117,7 +117,7 @@ class BilledTagger:
         done.tagged += 1
 
     def _sent(self, sheet: BoundTimesheet, tag: str) -> tuple[Timesheet, Timesheet] | None:
-        """The time sheet without the tag and with it, or `None` where nothing is to be done."""
+        """The time sheet without and with the tag, or `None` if there is nothing to do."""
         current = self._target.get(sheet.kimai_id)
         if current is None or current.exported or current.faults:
             return None
@@ -126,12 +126,12 @@ class BilledTagger:
                 return current, self._target.update(current, TimesheetChange(tags=(*current.tags, tag)))
         if sheet.kimai_id in self._journalled([sheet.source_id], tag):
             return None
-        # An earlier run died between the write and its commit, or a person was faster.
+        # An earlier run died between the write and its commit, or a person set the tag.
         others = tuple(name for name in current.tags if not _is(name, tag))
         return replace(current, tags=others), current
 
     def _journalled(self, source_ids: Collection[str], tag: str) -> set[int]:
-        """The time sheets of these bookings that got the tag from us, as an undo will find it."""
+        """The time sheets of these bookings that we tagged, as an undo will find them."""
         with self._database.transaction() as connection:
             written = ledger.tagged(connection, self._name, source_ids)
         return {write.entry.kimai_id for write in written if any(_is(name, tag) for name in tags_added(write.entry))}
@@ -151,5 +151,5 @@ def _has(row: Timesheet, tag: str) -> bool:
 
 
 def _is(name: str, tag: str) -> bool:
-    """Whether both are one tag; Kimai does not tell letter cases apart (docs/kimai.md §9)."""
+    """Whether both are the same tag; Kimai ignores letter case (docs/kimai.md §9)."""
     return name.casefold() == tag.casefold()

@@ -1,4 +1,4 @@
-"""Undoing a run: the reverse of its writes, each read again, sent and committed before the next one."""
+"""Undoing a run: each of its writes is read again, reversed and committed before the next one."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -38,21 +38,21 @@ from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.ledger import Write
 
-# The undo's bookkeeping: what a step did goes into ledger, mirror, journal, audit and request log at once.
+# Records an undo: the result of each step goes into ledger, mirror, journal, audit and request log in one transaction.
 
 TAKEN_BACK = "The write was taken back."
 
 
 @dataclass(frozen=True, slots=True)
 class UndoRecorder:
-    """Writes down what one undo does to one target. Where nothing had to be sent, `sent` is false."""
+    """Records what one undo does to one target. If nothing had to be sent, `sent` is false."""
 
     exchanges: RequestRecorder
     target: str
     run_id: str
 
     def deleted(self, step: UndoStep, gone: Timesheet | None) -> None:
-        """A time sheet that the run had created is no longer there; `gone` is what it was, if we deleted it."""
+        """A time sheet that the run had created is gone; `gone` is its last state, if we deleted it."""
         entry = step.write.entry
         with self.exchanges.committed() as connection:
             self._release(connection, entry)
@@ -72,7 +72,7 @@ class UndoRecorder:
             self._close(connection, step, written)
 
     def unlinked(self, step: UndoStep, current: Timesheet, row: Timesheet) -> None:
-        """A time sheet that was typed by hand has its old text again and is nobody's."""
+        """A time sheet that was typed by hand has its old text again and belongs to no booking."""
         entry = step.write.entry
         with self.exchanges.committed() as connection:
             self._release(connection, entry)
@@ -81,7 +81,7 @@ class UndoRecorder:
             self._close(connection, step, written)
 
     def untagged(self, step: UndoStep, current: Timesheet, row: Timesheet) -> None:
-        """A time sheet no longer has the tag; who it belongs to and what it says did not change."""
+        """A time sheet no longer has the tag; its owner and values are unchanged."""
         with self.exchanges.committed() as connection:
             target.save_timesheets(connection, self.target, [row])
             written = None if row is current else self._entry(step.write.entry, Operation.UNTAG, current, row)
@@ -98,7 +98,7 @@ class UndoRecorder:
             ledger.release(connection, self.target, source_id, TAKEN_BACK, self.run_id)
 
     def created(self, step: UndoStep, write: Write, row: Timesheet) -> None:
-        """A time sheet that the run had deleted is there again, under another id."""
+        """A time sheet that the run had deleted exists again, with another id."""
         entry = JournalEntry(Operation.CREATE, write.source_id, row.id, write.entry_date, after=row)
         with self.exchanges.committed() as connection:
             ledger.confirm(connection, self.target, [write], self.run_id)
@@ -106,7 +106,7 @@ class UndoRecorder:
             self._close(connection, step, entry)
 
     def removed(self, step: UndoStep) -> None:
-        """A customer or project that the run had made is gone."""
+        """A customer or project that the run had created is gone."""
         made = step.write.entry
         customer = made.operation == Operation.CREATE_CUSTOMER
         operation = Operation.DELETE_CUSTOMER if customer else Operation.DELETE_PROJECT
@@ -119,12 +119,12 @@ class UndoRecorder:
             self._close(connection, step, entry)
 
     def settled(self, step: UndoStep) -> None:
-        """There was nothing to take back."""
+        """There was nothing to undo."""
         with self.exchanges.committed() as connection:
             self._close(connection, step, None)
 
     def _release(self, connection: Connection, entry: JournalEntry) -> None:
-        """Let go of the time sheet, unless the booking has another one by now."""
+        """Unlink the time sheet, unless the booking has another one by now."""
         source_id = entry.source_id or ""
         known = ledger.rows_of(connection, self.target, [source_id]).get(source_id)
         if known is not None and known.kimai_id == entry.kimai_id:
@@ -162,26 +162,25 @@ class UndoRecorder:
         return AuditEvent("kimai.write.undone", "pipeline", f"{subject}:{entry.kimai_id}", detail, self.run_id)
 
 
-# Undoing a run: the reverse of its writes, each read again, sent and committed before the next one.
-#
-# A killed undo is simply run again: what was sent without being committed is recognized by what stands in the target,
-# and a create by its intent and marker, as in every push.
+# Undoing a run: each of its writes is read again, reversed and committed before the next one. A killed undo is simply
+# run again: what was sent but not committed is recognized by the target's current state, and a create by its intent and
+# marker, as in every push.
 
 REFUSED = (NotFoundError, PermissionDeniedError, StillInUseError, ValidationFailedError)
-"""Errors of a single write: it is left, and the others go on."""
+"""Errors of a single write: it is left, and the others continue."""
 
 
 SHORTEST_ID = 6
-"""Letters of a run's id that may stand for it."""
+"""The least number of letters of a run's id that may stand for it."""
 
 
 class UnknownRunError(Exception):
-    """A text names no run, or several; the message says which and what to do."""
+    """A text means no run, or several; the message says which and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class UndoSettings:
-    """How an undo sees the world. `time_limit` is the target's own limit for one request, in seconds."""
+    """The options of an undo. `time_limit` is the target's own limit for one request, in seconds."""
 
     source: str
     zone: ZoneInfo
@@ -192,7 +191,7 @@ class UndoSettings:
 
 @dataclass(frozen=True, slots=True)
 class TimesheetLookup:
-    """Time sheets as the target has them now; `hidden` are those that it has but does not show, with its reason."""
+    """Time sheets as the target has them now; `hidden` are those that exist but may not be read, with its reason."""
 
     timesheets: dict[int, Timesheet] = field(default_factory=dict[int, Timesheet])
     hidden: dict[int, str] = field(default_factory=dict[int, str])
@@ -211,18 +210,20 @@ class TimesheetLookup:
 
 
 def _is_of_row(error: ConnectorError) -> bool:
-    """Whether the target refused this row or failed on it, so that the others go on."""
+    """Whether the target refused or failed on this row only, so that the others continue."""
     return isinstance(error, REFUSED) or error.status == ANSWERED_500
 
 
 def named_run(database: Database, text: str) -> str:
-    """The run whose id is or begins with the text. Raises `UnknownRunError` when it is none, or could be several."""
+    """The run whose id is, or begins with, the text. Raises `UnknownRunError` for none or several."""
     if len(text) < SHORTEST_ID:
-        raise UnknownRunError(f"{text!r} is too short for a run. Give at least {SHORTEST_ID} letters of its id.")
+        raise UnknownRunError(f"{text!r} is too short for a run id. Give at least {SHORTEST_ID} letters of its id.")
     with database.transaction() as connection:
         found = ledger.runs_beginning(connection, text)
     if not found:
-        raise UnknownRunError(f"No run that wrote anything begins with {text!r}. zk status --json shows the last runs.")
+        raise UnknownRunError(
+            f"No run that wrote anything has an id beginning with {text!r}. zk status --json shows the last runs."
+        )
     if len(found) > 1:
         raise UnknownRunError(f"{text!r} could be {', '.join(found)}. Give more of the id.")
     return found[0]
@@ -252,7 +253,7 @@ def planned(database: Database, target: TargetConnector, settings: UndoSettings,
 
 
 class UndoExecutor:
-    """Takes back the writes of one run, for another run."""
+    """Undoes the writes of one run, on behalf of another run."""
 
     def __init__(self, database: Database, target: TargetConnector, settings: UndoSettings, run_id: str) -> None:
         self._database = database
@@ -266,7 +267,7 @@ class UndoExecutor:
         )
 
     def carry_out(self, undone_run: str) -> list[UndoStep]:
-        """Undo the run and return a step for each of its writes, as it went.
+        """Undo the run; returns a step for each of its writes, with its result.
 
         Raises the connector's errors for what stops it; what was done until then is committed.
         """
@@ -376,7 +377,7 @@ class UndoExecutor:
         try:
             return self._target.update(row, TimesheetChange(billable=billable)), ""
         except PermissionDeniedError as error:
-            return row, f"Its billable flag is another one. {error}"
+            return row, f"Its billable flag could not be restored. {error}"
 
     def _master_data(self, write: StoredJournalEntry) -> UndoStep:
         step = undo.step(write, _present(self._database, self._settings, TimesheetLookup(), {}))
@@ -431,11 +432,11 @@ def _sightings(target: TargetConnector, writes: Sequence[StoredJournalEntry], zo
 
 
 def _parcel(write: StoredJournalEntry, known: LedgerRow | None, settings: UndoSettings) -> PlannedWrite:
-    """What was deleted, as a create: with the old values, and with the marker even if it had lost it."""
+    """The deleted time sheet as a create: with the old values, and with the marker even if it had lost it."""
     before, day = write.entry.before, write.entry.entry_date
     source_id = undo.booking_of(write.entry, settings.source)
     if before is None or day is None or source_id is None:
-        raise ValueError(f"The journal does not tell what the write {write.id} deleted.")
+        raise ValueError(f"The journal does not say what the write {write.id} deleted.")
     asked = known.asked if known else None
     number = asked.project_number if asked and asked.project_id == before.project_id else ""
     mark = marker(settings.source, source_id)

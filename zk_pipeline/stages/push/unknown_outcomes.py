@@ -1,4 +1,4 @@
-"""Creates whose outcome is unknown: looked up by their marker until it is certain whether they took effect."""
+"""Creates with unknown outcome: looked up by their marker until it is certain whether they took effect."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,14 +18,14 @@ from zk_pipeline.store import ledger, target
 
 LONGEST_PAUSE = 5.0
 ANSWERED_500 = 500
-"""Kimai's own 500 ends the request and leaves no row (docs/kimai.md §3); a proxy's 502 or 504 says nothing."""
+"""Kimai's own 500 ends the request without a row (docs/kimai.md §3); a proxy's 502 or 504 proves nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownOutcome:
-    """A parcel that may be in the target; until `certain_at` (monotonic seconds) a slow request may still arrive.
+    """A write that may be in the target; until `certain_at` (monotonic seconds) a slow request may still take effect.
 
-    `sent` is the ledger of an earlier run that asked for it; the booking may have changed since.
+    `sent` is the ledger row of an earlier run that sent it; the booking may have changed since.
     """
 
     parcel: PlannedWrite
@@ -35,12 +35,12 @@ class UnknownOutcome:
 
     @property
     def as_sent(self) -> PlannedWrite:
-        """The parcel with what was asked for when it was sent."""
+        """The write with the values that were sent."""
         return as_sent(self.parcel, self.sent) if self.sent else self.parcel
 
 
 def as_sent(parcel: PlannedWrite, sent: LedgerRow) -> PlannedWrite:
-    """The parcel with what the ledger says was asked for, and where that was placed."""
+    """The write with the values and placement that the ledger says were sent."""
     asked = sent.asked
     if asked is None:
         return parcel
@@ -51,7 +51,7 @@ def as_sent(parcel: PlannedWrite, sent: LedgerRow) -> PlannedWrite:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedOutcomes:
-    """What looking up found: rows that are there, and parcels that certainly are not."""
+    """The result of the look-ups: rows that exist, and writes that certainly did not take effect."""
 
     adopted: tuple[tuple[PlannedWrite, Timesheet], ...]
     absent: tuple[PlannedWrite, ...]
@@ -78,7 +78,7 @@ def lookup_guard_now(connection: Connection, target_name: str, now: datetime) ->
 
 
 class OutcomeResolver:
-    """Finds out what became of creates. `time_limit` is the target's own limit for one request, in seconds."""
+    """Finds out whether creates took effect. `time_limit` is the target's own limit for one request, in seconds."""
 
     def __init__(
         self,
@@ -100,10 +100,10 @@ class OutcomeResolver:
     def split(
         self, parcels: Sequence[PlannedWrite], known: Mapping[str, LedgerRow]
     ) -> tuple[list[UnknownOutcome], list[PlannedWrite]]:
-        """Divide parcels into those that an earlier attempt may have written, and those certainly never sent.
+        """Split writes into those that an earlier attempt may have sent, and those certainly never sent.
 
-        Nobody else sends while the day is locked, so the wait counts from now: not from the intent, since a request may
-        have been sent long after it.
+        No one else sends while the day is locked, so the wait counts from now. It cannot count from the intent, because
+        a request may have been sent long after it.
         """
         now = time.monotonic()
         certain_at = {PushState.INTENDED: now + self._time_limit, PushState.FAILED: now}
@@ -120,26 +120,26 @@ class OutcomeResolver:
         return doubts, new
 
     def _may_be_forgotten(self, parcel: PlannedWrite) -> bool:
-        """Whether the booking is of before the restoration. No zone is a day ahead of UTC or more."""
+        """Whether the booking is older than the restoration. No zone is a day or more ahead of UTC."""
         return self._restored_at is not None and parcel.line.entry_date <= self._restored_at.astimezone(
             UTC
         ).date() + timedelta(days=1)
 
     def _wait_after_restoration(self) -> float:
-        """Seconds for which a request that was sent before the restoration may still take effect."""
+        """Seconds in which a request sent before the restoration may still take effect."""
         assert self._restored_at is not None  # noqa: S101 - asked of such parcels alone
         return max(0.0, self._time_limit - (datetime.now(UTC) - self._restored_at).total_seconds())
 
     def about(self, parcel: PlannedWrite, cause: ConnectorError) -> UnknownOutcome:
-        """The doubt that an unanswered create leaves."""
+        """The unknown outcome of a create without answer."""
         wait = 0.0 if cause.status == ANSWERED_500 else self._time_limit
         return UnknownOutcome(parcel, time.monotonic() + wait, cause)
 
     def settle(self, doubts: Sequence[UnknownOutcome]) -> ResolvedOutcomes:
-        """Look the markers up until each parcel was found, or was not there after its time limit had passed.
+        """Look up the markers until each write was found, or was still missing after its time limit.
 
-        Several hits are a copy made by a person: the lowest id is ours, the next reconciliation reports the others.
-        Raises the connector's errors; the parcels then stay in doubt.
+        Several hits are copies made by people: the lowest id is ours, the next reconciliation reports the others.
+        Raises the connector's errors; the outcomes then stay unknown.
         """
         adopted: list[tuple[PlannedWrite, Timesheet]] = []
         absent: list[PlannedWrite] = []
@@ -169,7 +169,7 @@ class OutcomeResolver:
             return self._target.find(marker(self._source_name, source_id))
 
     def _require_sight(self) -> None:
-        """Raise `PermissionDeniedError` when the account cannot read what others own. Asked once."""
+        """Raise `PermissionDeniedError` if the account cannot read other people's time sheets. Checked once."""
         for timesheet_id in self._probe_timesheets:
             if self._target.get(timesheet_id) is not None:
                 break

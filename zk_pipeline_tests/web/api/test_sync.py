@@ -264,7 +264,11 @@ def test_who_lets_days_pass_the_limits_is_in_the_audit_trail_before_a_run_begins
 
 def test_only_a_run_that_is_known_can_be_undone(operator: httpx.Client, viewer: httpx.Client) -> None:
     for ask in (operator.get, operator.post):
-        refused(ask(f"{PATH}/runs/run-of-nobody/undo"), 404, "No run that wrote anything begins with 'run-of-nobody'")
+        refused(
+            ask(f"{PATH}/runs/run-of-nobody/undo"),
+            404,
+            "No run that wrote anything has an id beginning with 'run-of-nobody'",
+        )
     refused(viewer.get(f"{PATH}/runs/run-of-nobody/undo"), 403, "role operator")
 
 
