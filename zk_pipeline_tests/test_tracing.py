@@ -33,7 +33,7 @@ def test_the_standard_variable_counts_where_ours_is_not_set(variables: pytest.Mo
 
 def test_an_address_with_a_password_is_refused_without_showing_it(variables: pytest.MonkeyPatch):
     variables.setenv(ON, "http://user:hidden@collector:4318")
-    with pytest.raises(SettingsError, match="ZK_OTLP_ENDPOINT: holds credentials") as raised:
+    with pytest.raises(SettingsError, match="ZK_OTLP_ENDPOINT: contains credentials") as raised:
         load_settings()
     assert "hidden" not in str(raised.value)
 

@@ -1,4 +1,4 @@
-"""A call, its good answer, and the strict reading of the JSON in it: what is not as promised is a protocol error."""
+"""A call, its successful response, and strict reading of the JSON in it: unexpected content is a protocol error."""
 
 import json
 import math
@@ -20,36 +20,36 @@ Value = TypeVar("Value")
 Key = TypeVar("Key")
 
 READERS = 4
-"""Requests under way at once, where each reads one row."""
+"""Concurrent requests, if each reads one row."""
 
 LARGEST_NUMBER = 2**63 - 1
-"""PostgreSQL stores no larger whole number, and no system counts that far."""
+"""PostgreSQL stores no larger integer, and no system counts that far."""
 
 LARGEST_AMOUNT = Decimal(10) ** 8
-"""From here on an amount does not fit into its column."""
+"""The first amount that no longer fits into its column."""
 
 EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
-"""What lies outside is no moment at which anybody worked, and would leave the calendar in some zone."""
+"""Instants outside are not plausible, and could leave the calendar in some zones."""
 
 MISSING = "it is missing"
-"""What is wrong with a field that is not there at all."""
+"""The problem of a missing field."""
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-"""Characters that PostgreSQL takes neither in texts nor in JSON."""
+"""Characters that PostgreSQL accepts neither in text nor in JSON."""
 
 _MAY_HOLD_UNSTORABLE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])|\x00")
 
 
 def storable(text: str) -> str:
-    """The text as PostgreSQL can store it: U+0000 and halves of surrogate pairs become U+FFFD."""
+    """The text as PostgreSQL can store it: U+0000 and lone surrogates become U+FFFD."""
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def parsed(content: bytes) -> Any:
-    """The JSON in the body of an answer, of which everything can be stored. Raises `ValueError` when it is none.
+    """The JSON in a response body, in a form that can be stored. Raises `ValueError` if it is not JSON.
 
-    Text that is no UTF-8, U+0000 and lone surrogates are replaced, and numbers that are none (`NaN`) are null: one bad
-    text must not cost all the other rows of the answer.
+    Invalid UTF-8, U+0000 and lone surrogates are replaced, and `NaN` and infinities become null, so that one bad text
+    does not cost all other rows of the response.
     """
     text = content.decode("utf-8-sig", errors="replace")
     try:
@@ -78,7 +78,7 @@ def _cleaned(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call as errors name it. `needs` are the permissions it takes, `fields` the names that its body sends."""
+    """One call, as errors name it. `needs` are the permissions it requires, `fields` the names that its body sends."""
 
     system: str
     method: str
@@ -94,7 +94,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse:
-    """A 2xx answer: its JSON (`None` when the body was empty) and its headers."""
+    """A 2xx response: its JSON (`None` if the body was empty) and its headers."""
 
     call: Call
     status: int
@@ -102,21 +102,21 @@ class ApiResponse:
     headers: Mapping[str, str] = field(repr=False)
 
     def fault(self, problem: str, remedy: str = "") -> ProtocolError:
-        """The error for an answer that breaks the contract; after a write the outcome is unknown."""
+        """The error for a response that breaks the contract; after a write, the outcome is unknown."""
         return self.call.error(
             ProtocolError, problem, status=self.status, remedy=remedy, outcome_unknown=self.call.writes
         )
 
     def row(self, what: str) -> "RowReader":
-        """The answer as one object. Raises `ProtocolError` when it is anything else."""
+        """The response as one object. Raises `ProtocolError` otherwise."""
         return RowReader(self, self.data, what)
 
     def rows(self, what: str) -> list["RowReader"]:
-        """The answer as a list of objects. Raises `ProtocolError` when it is anything else."""
+        """The response as a list of objects. Raises `ProtocolError` otherwise."""
         return [RowReader(self, item, what) for item in self.items(what)]
 
     def items(self, what: str) -> list[Any]:
-        """The answer as a list of whatever came. Raises `ProtocolError` when it is no list."""
+        """The response as a list of anything. Raises `ProtocolError` if it is not a list."""
         if not isinstance(self.data, list):
             raise self.fault(f"A list of {what} rows was expected, but {_kind(self.data)} came.")
         return self.data
@@ -124,10 +124,10 @@ class ApiResponse:
     def readable(
         self, what: str, read: Callable[["RowReader"], Value], items: list[Any] | None = None
     ) -> tuple[list[Value], tuple[Unreadable, ...]]:
-        """The rows of a list that can be read, and those that cannot: one bad row does not cost the others.
+        """The readable and the unreadable rows of a list, so that one bad row does not cost the others.
 
-        Raises `ProtocolError` when it is no list, when there are rows but not one has an id, and when all lack the same
-        field: that is no bad row but another answer than was promised.
+        Raises `ProtocolError` if it is not a list, if not a single row has an id, and if all rows lack the same field,
+        because then the response is not the promised one.
         """
         good: list[Value] = []
         bad: list[Unreadable] = []
@@ -147,7 +147,7 @@ class ApiResponse:
         return good, tuple(bad)
 
     def header_number(self, name: str) -> int:
-        """A header that holds a whole number. Raises `ProtocolError` when it is missing or no number."""
+        """A header with an integer. Raises `ProtocolError` if it is missing or not a number."""
         text = self.headers.get(name, "")
         if not text.isascii() or not text.isdigit():
             raise self.fault(
@@ -158,7 +158,7 @@ class ApiResponse:
 
 
 class RowReader:
-    """One JSON object, read field by field; a field that is missing or of another type is named in the error."""
+    """Reads one JSON object field by field; errors name a field that is missing or of the wrong type."""
 
     __slots__ = ("_answer", "_what", "raw")
 
@@ -170,7 +170,7 @@ class RowReader:
         self.raw: dict[str, Any] = data
 
     def spare(self, faults: MutableMapping[str, str], name: str, read: Callable[[str], Value], instead: Value) -> Value:
-        """The field as `read` reads it; where it cannot be read, `instead`, and why not is noted in `faults`."""
+        """The field as `read` reads it; if it is unreadable, `instead`, with the problem in `faults`."""
         try:
             return read(name)
         except FieldError as error:
@@ -178,7 +178,7 @@ class RowReader:
             return instead
 
     def has(self, name: str) -> bool:
-        """True when the field is there and not null."""
+        """Whether the field exists and is not null."""
         return self.raw.get(name) is not None
 
     def integer(self, name: str) -> int:
@@ -186,7 +186,7 @@ class RowReader:
         return self._typed(name, int)
 
     def optional_integer(self, name: str) -> int | None:
-        """A whole number or null; the field itself must be there."""
+        """A whole number or null; the field itself must exist."""
         return None if self._value(name) is None else self.integer(name)
 
     def text(self, name: str) -> str:
@@ -194,7 +194,7 @@ class RowReader:
         return self._typed(name, str)
 
     def optional_text(self, name: str) -> str | None:
-        """A text or null; the field itself must be there."""
+        """A text or null; the field itself must exist."""
         return None if self._value(name) is None else self.text(name)
 
     def boolean(self, name: str) -> bool:
@@ -202,23 +202,23 @@ class RowReader:
         return self._typed(name, bool)
 
     def decimal(self, name: str) -> Decimal:
-        """An exact number that is sent as a text, such as "0.25"."""
+        """An exact number sent as text, such as "0.25"."""
         text = self.text(name)
         try:
             number = Decimal(text)
         except InvalidOperation as error:
-            raise self._fault(name, f"{text!r} is no decimal number") from error
+            raise self._fault(name, f"{text!r} is not a decimal number") from error
         if not number.is_finite():
-            raise self._fault(name, f"{text!r} is no finite number")
+            raise self._fault(name, f"{text!r} is not a finite number")
         if abs(number) >= LARGEST_AMOUNT:
             raise self._fault(name, f"{text!r} is more than can be stored")
         return number
 
     def optional_amount(self, name: str) -> Decimal | None:
-        """An amount of money that is sent as a JSON number; `None` where it is null or absent.
+        """An amount of money sent as a JSON number; `None` if null or missing.
 
-        The shortest text of the number is what was sent, digit by digit: no amount that can be stored has more digits
-        than that keeps.
+        The shortest text of the float is exactly what was sent: no amount that can be stored has more digits than it
+        keeps.
         """
         if not self.has(name):
             return None
@@ -231,23 +231,23 @@ class RowReader:
         return amount
 
     def amount(self, name: str) -> Decimal:
-        """An amount of money that is sent as a JSON number."""
+        """An amount of money sent as a JSON number."""
         found = self.optional_amount(name)
         if found is None:
             raise self._fault(name, MISSING if name not in self.raw else "nothing came instead of an amount")
         return found
 
     def moment(self, name: str) -> datetime:
-        """A point in time with the offset in which it was sent."""
+        """A point in time with the offset it was sent with."""
         text = self.text(name)
         try:
             moment = datetime.fromisoformat(text)
         except ValueError as error:
-            raise self._fault(name, f"{text!r} is no point in time") from error
+            raise self._fault(name, f"{text!r} is not a point in time") from error
         if moment.tzinfo is None:
             raise self._fault(name, f"{text!r} has no offset from UTC")
         if not EARLIEST <= moment < LATEST:
-            raise self._fault(name, f"{text!r} is no point in time that can be")
+            raise self._fault(name, f"{text!r} is not a possible point in time")
         return moment
 
     def instant(self, name: str) -> datetime:
@@ -255,24 +255,24 @@ class RowReader:
         return self.moment(name).astimezone(UTC)
 
     def optional_instant(self, name: str) -> datetime | None:
-        """A point in time in UTC, or null; the field itself must be there."""
+        """A point in time in UTC, or null; the field itself must exist."""
         return None if self._value(name) is None else self.instant(name)
 
     def optional_date(self, name: str) -> date | None:
-        """A calendar date, or null or absent."""
+        """A calendar date; null or missing is `None`."""
         if not self.has(name):
             return None
         text = self.text(name)
         try:
             return date.fromisoformat(text[:10])
         except ValueError as error:
-            raise self._fault(name, f"{text!r} is no date") from error
+            raise self._fault(name, f"{text!r} is not a date") from error
 
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of texts."""
         items = self._typed(name, list)
         if not all(isinstance(item, str) for item in items):
-            raise self._fault(name, "it does not hold texts alone")
+            raise self._fault(name, "it has items that are not texts")
         return tuple(items)
 
     def row(self, name: str, what: str) -> "RowReader":
@@ -283,7 +283,7 @@ class RowReader:
         """A list of whole numbers."""
         values = self._value(name)
         if not isinstance(values, list) or not all(isinstance(value, int) for value in values):
-            raise self._fault(name, "it is no list of whole numbers")
+            raise self._fault(name, "it is not a list of whole numbers")
         return values
 
     def _value(self, name: str) -> Any:
@@ -315,7 +315,7 @@ class RowReader:
 
 
 class FieldError(ProtocolError):
-    """One field of a row is not as promised; `why` says in what respect."""
+    """One field of a row is not as promised; `why` says how."""
 
     def __init__(self, problem: str, *, why: str, **where: Any) -> None:
         self.why = why
@@ -323,7 +323,7 @@ class FieldError(ProtocolError):
 
 
 def identified(item: Any) -> int | None:
-    """The id of a row of which nothing else need be right; `None` where even that cannot be read."""
+    """The id of an otherwise unchecked row; `None` if even that is unreadable."""
     number = item.get("id") if isinstance(item, dict) else None
     usable = isinstance(number, int) and not isinstance(number, bool) and 0 < number <= LARGEST_NUMBER
     return number if usable else None
@@ -345,7 +345,7 @@ def _kind(value: Any) -> str:
 
 
 class ApiDialect(Protocol):
-    """What differs between the systems that one client speaks to."""
+    """The differences between the systems that one client talks to."""
 
     product: str
 
@@ -354,9 +354,9 @@ class ApiDialect(Protocol):
         ...
 
     def refusal(self, call: Call, status: int, data: Any, headers: Mapping[str, str]) -> ConnectorError:
-        """The error for a 4xx answer; `data` is its JSON, or `None` when there was none.
+        """The error for a 4xx response; `data` is its JSON, or `None` without JSON.
 
-        422 as an `UnavailableError` is a passing failure, which is tried again like one of the server's.
+        A 422 returned as an `UnavailableError` is temporary and retried like a server error.
         """
         ...
 
@@ -368,13 +368,13 @@ def in_chunks(items: list[Value], size: int) -> Iterator[list[Value]]:
 
 
 def run_concurrently(read: Callable[[Key], Value], keys: Iterable[Key]) -> list[Value]:
-    """What `read` answers for each key, in their order. Its requests count for the caller's run and span."""
+    """The result of `read` for each key, in order. The requests count for the caller's run and span."""
     with ThreadPoolExecutor(READERS, thread_name_prefix="reader") as pool:
         return [under_way.result() for under_way in [pool.submit(copy_context().run, read, key) for key in keys]]
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a Retry-After header asks for, as a number or a date; `None` when it is absent or unreadable."""
+    """The seconds of a Retry-After header, as a number or date; `None` if missing or unreadable."""
     text = headers.get("Retry-After", "").strip()
     if text.isascii() and text.isdigit():
         return float(text)
@@ -383,7 +383,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def http_date(text: str) -> datetime | None:
-    """The instant of a header such as Date, in UTC; `None` when it is absent or unreadable."""
+    """The instant of a header such as Date, in UTC; `None` if missing or unreadable."""
     try:
         moment = parsedate_to_datetime(text)
     except ValueError:

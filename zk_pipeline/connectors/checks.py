@@ -1,4 +1,4 @@
-"""The findings of `validate`: each check is tried, and what goes wrong becomes a finding."""
+"""The findings of `validate`: each check is tried, and errors become findings."""
 
 import re
 from collections.abc import Callable
@@ -13,7 +13,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of `validate`: what was looked at, what was seen, and what to do about it."""
+    """One line of `validate`: what was checked, the result, and what to do about it."""
 
     subject: str
     level: Level
@@ -23,7 +23,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """What a connector says about its system and account: version, role, missing permissions, zone."""
+    """What a connector found out about its system and account: version, role, missing permissions, zone."""
 
     version: str | None
     account: str | None
@@ -37,7 +37,7 @@ class Validation:
 
 
 class Checks:
-    """The findings so far, in the order in which they were made."""
+    """The findings so far, in order."""
 
     def __init__(self) -> None:
         self._findings: list[Finding] = []
@@ -48,23 +48,23 @@ class Checks:
         return tuple(self._findings)
 
     def passed(self, subject: str, text: str) -> None:
-        """Note that a subject is in order."""
+        """Record that a subject is in order."""
         self._findings.append(Finding(subject, Level.PASS, text))
 
     def warned(self, subject: str, text: str, remedy: str) -> None:
-        """Note something that works but should be looked at."""
+        """Record something that works but needs attention."""
         self._findings.append(Finding(subject, Level.WARN, text, remedy))
 
     def failed(self, subject: str, text: str, remedy: str) -> None:
-        """Note something that will not work."""
+        """Record something that will not work."""
         self._findings.append(Finding(subject, Level.FAIL, text, remedy))
 
     def refused(self, subject: str, error: ConnectorError, level: Level = Level.FAIL) -> None:
-        """Note what a call failed with."""
+        """Record the error of a call."""
         self._findings.append(Finding(subject, level, error.summary, error.remedy))
 
     def attempt(self, subject: str, call: Callable[[], Result], level: Level = Level.FAIL) -> Result | None:
-        """What the call returns, or `None` with a finding of that level when it fails."""
+        """The result of the call, or `None` and a finding of this level if it fails."""
         try:
             return call()
         except ConnectorError as error:
@@ -73,6 +73,6 @@ class Checks:
 
 
 def version_numbers(version: str) -> tuple[int, int]:
-    """Major and minor number of a version such as "6.5.0-1745"; zeros where there are none."""
+    """Major and minor number of a version such as "6.5.0-1745"; zeros if there are none."""
     match = re.match(r"(\d+)\.(\d+)", version)
     return (int(match[1]), int(match[2])) if match else (0, 0)

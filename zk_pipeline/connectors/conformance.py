@@ -1,7 +1,7 @@
 """The tests that every connector must pass; needs pytest.
 
-Subclass `SourceConformance` or `TargetConformance` in a test module, under a name that begins with `Test`, and supply
-the fixtures that its docstring names. The tests write into the system: use one that is made for it.
+Subclass `SourceConformance` or `TargetConformance` in a test module, under a name that begins with `Test`, and provide
+the fixtures that its docstring names. The tests write to the system, so use a test system.
 """
 # ruff: noqa: S101, D102 - tests assert, and their names are their docstrings
 
@@ -34,10 +34,10 @@ Tested = TypeVar("Tested", bound=Connector)
 
 
 class ConnectorConformance(Generic[Tested]):
-    """What sources and targets have in common.
+    """Common tests of sources and targets.
 
-    Fixtures to supply: `connector`; `stranger`, the same with a token that the system does not know; `unreachable`, the
-    same with an address where nothing answers, and one attempt.
+    Provide the fixtures `connector`; `stranger`, the same with a token that the system does not know; and
+    `unreachable`, the same with a URL where nothing answers, and one attempt.
     """
 
     @pytest.fixture
@@ -53,7 +53,7 @@ class ConnectorConformance(Generic[Tested]):
         raise NotImplementedError("Supply the fixture 'unreachable'.")
 
     def read(self, connector: Tested) -> object:
-        """Any read that needs the token."""
+        """Any read that requires the token."""
         raise NotImplementedError
 
     def test_it_names_its_kind(self, connector: Tested) -> None:

@@ -1,8 +1,8 @@
 """The plug-in contract: what a source of bookings and a target for time sheets must offer.
 
 A third party adds a connector by subclassing `SourceConnector` or `TargetConnector` and naming the class in the entry
-point group `zk_pipeline.sources` or `zk_pipeline.targets`. `zk_pipeline.connectors.conformance` holds the tests
-that every connector must pass.
+point group `zk_pipeline.sources` or `zk_pipeline.targets`. Every connector must pass the tests in
+`zk_pipeline.connectors.conformance`.
 """
 
 from abc import ABC, abstractmethod
@@ -37,10 +37,10 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where a connector talks to. `name` identifies the connector in markers and the ledger; the token never shows.
+    """The system of a connector. `name` identifies the connector in markers and the ledger; the token is never shown.
 
-    `attempts` is how often a call is tried in all before its failure counts; `ca_bundle` is a file with certificates of
-    authorities that are trusted in addition to the usual ones.
+    `attempts` is the total number of tries of a call; `ca_bundle` is a file with certificates of authorities that are
+    trusted in addition to the usual ones.
     """
 
     name: str
@@ -53,10 +53,10 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """Proof of what a sweep saw; only a complete sweep may conclude that something is gone.
+    """What a sweep read; only a complete sweep may conclude that something is gone.
 
-    `pages` counts the page requests, `rows` the rows within the window. The totals are the system's own counts of what
-    the pages were cut from. `rows_before` is the `hint` for the next sweep of the window, where the system has one.
+    `pages` counts the page requests, `rows` the rows within the window. The totals are the system's own counts of the
+    whole list. `rows_before` is the `hint` for the next sweep of the window, if the system supports it.
     """
 
     window: Window
@@ -71,7 +71,7 @@ class SweepReport:
 
 
 class Sweep(Generic[Row]):
-    """A paged read of one window. Iterate over `pages()` once; `report` is there when that has ended.
+    """A paged read of one window. Iterate over `pages()` once; afterwards there is a `report`.
 
     A failed page raises out of the iteration, and then there is no report.
     """
@@ -81,7 +81,7 @@ class Sweep(Generic[Row]):
         self._report: SweepReport | None = None
 
     def pages(self) -> Iterator[list[Row]]:
-        """Yield the rows page by page, in the order of the system."""
+        """Yield the rows page by page, in the system's order."""
         for part in self._read():
             if isinstance(part, SweepReport):
                 self._report = part
@@ -90,7 +90,7 @@ class Sweep(Generic[Row]):
 
     @property
     def report(self) -> SweepReport:
-        """The proof of the whole read. Raises `RuntimeError` while the pages were not read to their end."""
+        """What was read. Raises `RuntimeError` until all pages were read."""
         if self._report is None:
             raise RuntimeError("The sweep has no report yet: read its pages to the end first.")
         return self._report
@@ -98,9 +98,9 @@ class Sweep(Generic[Row]):
 
 @dataclass(frozen=True, slots=True)
 class RemainingChanges:
-    """Where a long read of changes goes on: below the change at `until`, which stood at `position` of the list then.
+    """Where a long read of changes continues: below the change at `until`, which was at `position` of the list then.
 
-    `total` is how many bookings there were when the read began.
+    `total` is the number of bookings when the read began.
     """
 
     until: datetime
@@ -111,9 +111,9 @@ class RemainingChanges:
 
 @dataclass(frozen=True, slots=True)
 class ChangedRows:
-    """Bookings that were created or edited lately, newest change first, and how many bookings there are in all.
+    """Recently created or edited bookings, newest change first, and the total number of bookings.
 
-    `rest` is where to go on when there are more than one call reads.
+    `rest` is where to continue if there are more than one call reads.
     """
 
     rows: tuple[TimeAccounting, ...]
@@ -123,7 +123,7 @@ class ChangedRows:
 
 @dataclass(frozen=True, slots=True)
 class ChangedTicket:
-    """A ticket that changed in whatever way, and the sum of its bookings in the source's own number."""
+    """A ticket that changed in any way, and the sum of its bookings in the source's own unit."""
 
     ticket: Ticket
     units: Decimal
@@ -131,7 +131,7 @@ class ChangedTicket:
 
 @dataclass(frozen=True, slots=True)
 class ChangedTickets:
-    """Tickets by the time of their change, oldest first; `complete` unless there are more than one call reads."""
+    """Tickets by the time of their change, oldest first; `complete` is false if there are more than one call reads."""
 
     rows: tuple[ChangedTicket, ...]
     complete: bool
@@ -139,7 +139,7 @@ class ChangedTickets:
 
 @dataclass(frozen=True, slots=True)
 class NewestRow:
-    """The highest id that a list has and how many rows, at one moment: `at` by the target's own clock, if it tells."""
+    """A list's highest id and number of rows at one moment: `at` by the target's clock, if it sends one."""
 
     id: int
     total: int
@@ -148,7 +148,7 @@ class NewestRow:
 
 @dataclass(frozen=True, slots=True)
 class RequestCounts:
-    """Requests sent so far, retries included."""
+    """Requests sent so far, including retries."""
 
     reads: int
     writes: int
@@ -156,9 +156,9 @@ class RequestCounts:
 
 @dataclass(frozen=True, slots=True)
 class SystemState:
-    """How a system answered last. `problem` is empty when it did; `wait` are the seconds that it asked for.
+    """How a system answered last. `problem` is empty if it did; `wait` is the pause in seconds that it asked for.
 
-    `refused` says that it is at work and does not take our token.
+    `refused` says that it works but rejects our token.
     """
 
     problem: str = ""
@@ -167,9 +167,9 @@ class SystemState:
 
 
 class Connector(ABC):
-    """A client of one outside system. Safe for use by several threads; close it, or use it as a context manager.
+    """A client of one outside system. Thread-safe; close it, or use it as a context manager.
 
-    Every method raises the typed errors of `connectors.errors` and nothing else for what the system does.
+    Every method raises only the typed errors of `connectors.errors` for failures of the system.
     """
 
     kind: ClassVar[str]
@@ -188,23 +188,23 @@ class Connector(ABC):
     @property
     @abstractmethod
     def requests(self) -> RequestCounts:
-        """Requests sent since the connector was made."""
+        """Requests sent since the connector was created."""
 
     def version_findings(self) -> tuple[Finding, ...]:
-        """What there is to say about the system's version, in one request: a failure is an unsupported one.
+        """Findings about the system's version, in one request; an unsupported version is a failure.
 
-        Where the version is not told, or no answer comes, nothing fails.
+        If the version is unknown, or no answer comes, nothing fails.
         """
         return ()
 
     @property
     def traffic(self) -> Traffic:
-        """The same by status, and how long they took; nothing from a connector that does not measure it."""
+        """The requests by status, and their duration; empty if the connector does not measure it."""
         return {}
 
     @property
     def system_state(self) -> SystemState | None:
-        """Whether the system answers, as the last request showed; `None` before one, and where it cannot be told."""
+        """Whether the system answers, by the last request; `None` before the first, or if unknown."""
         return None
 
     @abstractmethod
@@ -223,29 +223,28 @@ class SourceConnector(Connector):
     def fetch(self, window: Window, *, hint: int | None = None) -> Sweep[TimeAccounting]:
         """Read the bookings created within the window, oldest first.
 
-        `hint` is the number of rows before the window as an earlier sweep saw it; it may save requests and is never
-        trusted.
+        `hint` is the number of rows before the window in an earlier sweep; it may save requests and is never trusted.
         """
 
     @abstractmethod
     def fetch_changes(self, since: datetime, rest: RemainingChanges | None = None) -> ChangedRows:
-        """Read the bookings created or edited at `since` or later; one request when there is little or nothing.
+        """Read the bookings created or edited at `since` or later; one request if there are few or none.
 
-        Deletions show only in the total. A source that does not read all at once gives a `rest`, and is called again
-        with it, perhaps by another process.
+        Deletions only show in the total. A source that does not read everything at once returns a `rest`, and is called
+        again with it, possibly by another process.
         """
 
     @abstractmethod
     def fetch_of_ticket(self, ticket_id: int) -> list[TimeAccounting]:
-        """Read the bookings on one ticket. An empty list proves nothing: the ticket itself may be gone."""
+        """Read the bookings of one ticket. An empty list proves nothing: the ticket itself may be gone."""
 
     def fetch_changed_tickets(self, since: datetime) -> ChangedTickets:
-        """Read the tickets that changed after `since`, as far as few requests go; none where that cannot be asked."""
+        """Read the tickets that changed after `since`, with a few requests; none if the source cannot tell."""
         del since
         return ChangedTickets((), complete=True)
 
     def listing(self) -> SortedListing[TimeAccounting] | None:
-        """All bookings by creation and id, readable at any place; `None` where the source has no such list."""
+        """All bookings by creation and id, readable at any position; `None` if the source has no such list."""
         return None
 
     @abstractmethod
@@ -254,25 +253,25 @@ class SourceConnector(Connector):
 
     @abstractmethod
     def fetch_agents(self, ids: Collection[int]) -> SourceDirectory:
-        """Read these people and no others; who is not there any more is left out."""
+        """Read only these people; those who no longer exist are left out."""
 
     @abstractmethod
     def fetch_tickets(self, accountings: Iterable[TimeAccounting]) -> list[Ticket]:
         """Read the tickets of these bookings, each with the name of its organization.
 
-        What the account may not see is filled as far as the system allows.
+        What the account may not see is filled in as far as the system allows.
         """
 
     @abstractmethod
     def find(self, text: str) -> SourceDirectory:
-        """Look for agents and organizations that a person named, by address, login, name or `id:N`.
+        """Search agents and organizations that a person named, by address, login, name or `id:N`.
 
-        For a mapping that is made before they book. More may be found than was meant, and nobody proves nothing.
+        It is for mappings made before they book. More may be found than was meant, and an empty result proves nothing.
         """
 
     @abstractmethod
     def exists(self, accounting_id: int) -> bool:
-        """Tell whether a booking still exists; false only on the system's own proof."""
+        """Whether a booking still exists; false only if the system itself proves it."""
 
     @abstractmethod
     def create(self, draft: AccountingDraft) -> TimeAccounting:
@@ -284,7 +283,7 @@ class SourceConnector(Connector):
 
     @abstractmethod
     def delete(self, accounting_id: int) -> None:
-        """Delete a booking; one that is already gone is no error."""
+        """Delete a booking; no error if it is already gone."""
 
 
 class TargetConnector(Connector):
@@ -298,20 +297,20 @@ class TargetConnector(Connector):
     def fetch_changes(self, since: datetime) -> list[Timesheet]:
         """Read the time sheets of all users that were created or edited at `since` or later, whenever they begin.
 
-        Deletions, and what the target changes past its own timestamps, do not show.
+        Deletions, and changes that do not update the target's timestamps, are not included.
         """
 
     def changes(self, since: datetime) -> SortedListing[Timesheet] | None:
-        """What `fetch_changes` reads, by id and readable in parts; `None` where there is no such list."""
+        """What `fetch_changes` reads, by id and readable in parts; `None` if there is no such list."""
         del since
         return None
 
     def newest(self) -> NewestRow | None:
-        """The highest id of a time sheet and how many there are, of all users; `None` where that cannot be asked."""
+        """The highest id and the number of time sheets of all users; `None` if unknown."""
         return None
 
     def listing(self, words: str) -> SortedListing[Timesheet] | None:
-        """The time sheets of all users whose description holds the words, by id; `None` where there is no such list."""
+        """The time sheets of all users whose description has these words, by id; `None` if there is no such list."""
         del words
         return None
 
@@ -320,24 +319,24 @@ class TargetConnector(Connector):
         """Read the server's settings, users, customers, projects and activities, hidden ones included."""
 
     def fetch_invoices(self) -> InvoiceReading:
-        """Read all invoices; that the account may not read them, or that there is no such list, is no error."""
+        """Read all invoices; a missing permission, or a target without such a list, is not an error."""
         return InvoiceReading(problem="The connector does not read invoices.")
 
     def fetch_billed(self) -> list[Timesheet]:
-        """Read all time sheets that are exported and billable, whenever they begin; only where invoices are read."""
+        """Read all exported and billable time sheets, whenever they begin; only called if invoices are read."""
         return []
 
     @abstractmethod
     def get(self, timesheet_id: int) -> Timesheet | None:
-        """Read one time sheet, or `None` when the system says that it does not exist."""
+        """Read one time sheet; `None` if the system says that it does not exist."""
 
     @abstractmethod
     def find(self, marker: str) -> list[Timesheet]:
-        """Find the time sheets whose description holds the marker as a token, whoever owns them, lowest id first."""
+        """Find the time sheets of all users whose description has the marker as a token, lowest id first."""
 
     @abstractmethod
     def create(self, draft: TimesheetDraft) -> Timesheet:
-        """Create a time sheet in a single attempt; an error with `outcome_unknown` may have created it all the same."""
+        """Create a time sheet in one attempt; an error with `outcome_unknown` may have created it."""
 
     @abstractmethod
     def update(self, current: Timesheet, change: TimesheetChange) -> Timesheet:
@@ -345,38 +344,38 @@ class TargetConnector(Connector):
 
     @abstractmethod
     def delete(self, timesheet_id: int) -> None:
-        """Delete a time sheet; one that is already gone is no error."""
+        """Delete a time sheet; no error if it is already gone."""
 
     @abstractmethod
     def create_customer(self, *, name: str, number: str) -> Customer:
-        """Create a customer, or return the one that has this number already."""
+        """Create a customer, or return the one that already has this number."""
 
     @abstractmethod
     def create_project(self, *, name: str, number: str, customer_id: int) -> Project:
-        """Create a project, or return the one that has this number already."""
+        """Create a project, or return the one that already has this number."""
 
     @abstractmethod
     def find_customer(self, number: str) -> Customer | None:
-        """The customer of exactly this number, hidden ones included; the oldest should there be several."""
+        """The customer with exactly this number, even if hidden; the oldest if there are several."""
 
     @abstractmethod
     def find_project(self, number: str) -> Project | None:
-        """The project of exactly this number, hidden and ended ones included; the oldest should there be several."""
+        """The project with exactly this number, even if hidden or ended; the oldest if there are several."""
 
     @abstractmethod
     def delete_customer(self, customer_id: int, *, number: str) -> None:
-        """Delete the customer if it has this number and nothing refers to it; one that is already gone is no error.
+        """Delete the customer if it has this number and nothing refers to it; no error if it is already gone.
 
-        Raises `StillInUseError` otherwise, and deletes nothing.
+        Otherwise raises `StillInUseError` and deletes nothing.
         """
 
     @abstractmethod
     def delete_project(self, project_id: int, *, number: str) -> None:
-        """Delete the project if it has this number and nothing refers to it; one that is already gone is no error.
+        """Delete the project if it has this number and nothing refers to it; no error if it is already gone.
 
-        Raises `StillInUseError` otherwise, and deletes nothing.
+        Otherwise raises `StillInUseError` and deletes nothing.
         """
 
     @abstractmethod
     def ensure_tags(self, names: Iterable[str]) -> None:
-        """See to it that the tags exist and are visible."""
+        """Make sure that the tags exist and are visible."""

@@ -1,4 +1,4 @@
-"""Typed errors of the connectors: what went wrong, on which call, and what the operator does about it."""
+"""Typed errors of the connectors: what went wrong, on which call, and what the operator can do."""
 
 from collections.abc import Mapping
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping
 class ConnectorError(Exception):
     """A call to an outside system failed.
 
-    `path` is the URL path without host and query, so that no secret can be in it. `remedy` is a sentence for
-    the operator. `outcome_unknown` is true when a write may have taken effect although no good answer came.
+    `path` is the URL path without host and query, so that it contains no secret. `remedy` is a sentence for the
+    operator. `outcome_unknown` is true if a write may have taken effect although no success was received.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class ConnectorError(Exception):
 
 
 class AuthenticationError(ConnectorError):
-    """The token is missing, unknown, expired or belongs to a disabled account. Stops the run."""
+    """The token is missing, unknown or expired, or its account is disabled. Stops the run."""
 
 
 class PermissionDeniedError(ConnectorError):
@@ -49,11 +49,11 @@ class PermissionDeniedError(ConnectorError):
 
 
 class NotFoundError(ConnectorError):
-    """The record does not exist, on the system's own word; a route that it does not know is a `ProtocolError`."""
+    """The system itself says that the record does not exist; an unknown route is a `ProtocolError`."""
 
 
 class WithheldError(PermissionDeniedError):
-    """The account may not set some `fields`, so the whole write was refused and nothing of it is stored."""
+    """The account may not set some `fields`, so the whole write was refused and nothing was stored."""
 
     def __init__(self, problem: str, *, fields: frozenset[str], **where: object) -> None:
         self.fields = fields
@@ -73,7 +73,7 @@ class StillInUseError(ConnectorError):
 
 
 class RateLimitedError(ConnectorError):
-    """The system asked us to slow down and still did after the last attempt. `retry_after` is in seconds."""
+    """The system asked us to slow down, even after the last attempt. `retry_after` is in seconds."""
 
     def __init__(self, problem: str, *, retry_after: float | None, **where: object) -> None:
         self.retry_after = retry_after
@@ -81,8 +81,8 @@ class RateLimitedError(ConnectorError):
 
 
 class UnavailableError(ConnectorError):
-    """No connection, a timeout, or a 5xx answer that lasted through the attempts."""
+    """No connection, a timeout, or a 5xx response to every attempt."""
 
 
 class ProtocolError(ConnectorError):
-    """The answer is not what the contract promises: HTML, cut JSON, a wrong shape, an unsupported version."""
+    """The response breaks the contract: HTML, truncated JSON, a wrong shape, an unsupported version."""

@@ -28,31 +28,29 @@ from zk_pipeline.connectors.request_records import MASK, RequestAttempt, listene
 from zk_pipeline.connectors.ssrf_guard import checked_base_url, checked_token
 from zk_pipeline.domain.requests import NOTHING, UNANSWERED, RequestRecord, Tally, Traffic, tally_of
 
-# The HTTP client of the connectors: time limits, bounded retry, typed errors, and no write sent twice.
-#
-# Which status means what is said by a `ApiDialect`, one for each system.
+# What each status means is defined by an `ApiDialect`, one per system.
 
 CONNECT_SECONDS = 10.0
 LONGEST_WAIT_SECONDS = 60.0
-"""A call waits no longer in place. Where the system asks for more, it fails at once, and whoever asks next waits."""
+"""Longest wait inside a call. If the system asks for more, the call fails at once, and the next one waits."""
 
 FIRST_WAIT_SECONDS = 0.5
 _PASSWORD_SCHEMES = frozenset({"basic", "digest", "negotiate", "ntlm"})
 
 IDLE_SECONDS = 4.0
-"""Servers commonly close an idle connection after five seconds: leave it before they do, or a write is lost on it."""
+"""Servers usually close an idle connection after five seconds; close it earlier, or a write on it is lost."""
 
 Params = Mapping[str, str | int]
 
 _log = logging.getLogger(__name__)
 
-# httpx reports every request with its query string at INFO; search terms and names do not belong in a log.
+# httpx logs every request with its query string at INFO; search terms and names must not be logged.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """An attempt that failed: whether another is worth it, whether it certainly had no effect, the wait asked for."""
+    """A failed attempt: whether to retry, whether it certainly had no effect, and the requested wait."""
 
     error: ConnectorError
     again: bool = False
@@ -61,10 +59,10 @@ class _Failure:
 
 
 class HttpClient:
-    """Sends the calls of one connector. Safe for use by several threads.
+    """Sends the calls of one connector. Thread-safe.
 
-    Raises `ValueError` for a base URL, token, proxy or file of certificates that cannot be used. Redirects are never
-    followed, since the token would travel with them.
+    Raises `ValueError` for an unusable base URL, token, proxy or certificate file. Redirects are never followed,
+    because they would forward the token.
     """
 
     def __init__(
@@ -86,7 +84,7 @@ class HttpClient:
             dialect.product if endpoint.name == dialect.product.lower() else f"{dialect.product} ({endpoint.name})"
         )
         self._base_url = checked_base_url(endpoint)
-        network.proxy_for(self._base_url)  # Said now, not at the first request.
+        network.proxy_for(self._base_url)  # Fail now rather than at the first request.
         self._http = network.client(
             ca_bundle=endpoint.ca_bundle,
             base_url=self._base_url,
@@ -103,19 +101,19 @@ class HttpClient:
 
     @property
     def requests(self) -> RequestCounts:
-        """Requests sent so far, retries included."""
+        """Requests sent so far, including retries."""
         with self._lock:
             return RequestCounts(self._reads, self._writes)
 
     @property
     def traffic(self) -> Traffic:
-        """The attempts that have ended, by kind and status, and how long they took."""
+        """The finished attempts by kind and status, and their duration."""
         with self._lock:
             return dict(self._traffic)
 
     @property
     def system_state(self) -> SystemState | None:
-        """Whether the system answers, as the last request showed; `None` before the first."""
+        """Whether the system answers, by the last request; `None` before the first."""
         return self._standing
 
     def close(self) -> None:
@@ -123,11 +121,11 @@ class HttpClient:
         self._http.close()
 
     def get(self, path: str, params: Params | None = None, *, needs: tuple[str, ...] = ()) -> ApiResponse:
-        """Read. Repeated when it fails for a passing reason."""
+        """Read. Retried after temporary failures."""
         return self._send(Call(self.system, "GET", path, needs=needs), params, None, repeatable=True)
 
     def search(self, path: str, body: Mapping[str, Any], *, needs: tuple[str, ...] = ()) -> ApiResponse:
-        """Read by POST: it has no effect there and so is treated as any read."""
+        """Read by POST, for routes where it has no effect; treated like any read."""
         call = Call(self.system, "POST", path, needs=needs, fields=frozenset(body))
         return self._send(call, None, body, repeatable=True)
 
@@ -140,7 +138,7 @@ class HttpClient:
         repeatable: bool = False,
         needs: tuple[str, ...] = (),
     ) -> ApiResponse:
-        """Write. Unless `repeatable`, it is sent again only when it certainly had no effect."""
+        """Write. Unless `repeatable`, it is only retried if it certainly had no effect."""
         call = Call(self.system, method, path, writes=True, needs=needs, fields=frozenset(body or ()))
         return self._send(call, None, body, repeatable=repeatable)
 
@@ -151,7 +149,7 @@ class HttpClient:
         in_doubt = False
         while isinstance(outcome := self._attempt(call, params, body), _Failure):
             error = outcome.error
-            # What an earlier attempt may have done stays in doubt whatever this one met.
+            # The possible effect of an earlier attempt stays unknown, whatever this attempt met.
             in_doubt = error.outcome_unknown = error.outcome_unknown or in_doubt
             may_repeat = outcome.again and (repeatable or outcome.unsent)
             too_long = outcome.wait is not None and outcome.wait > LONGEST_WAIT_SECONDS
@@ -203,7 +201,7 @@ class HttpClient:
     def _request(
         self, call: Call, params: Params | None, body: Mapping[str, Any] | None
     ) -> tuple[httpx.Response | None, ApiResponse | _Failure]:
-        """What came back, and what it means."""
+        """Classify the response."""
         try:
             response = self._http.request(call.method, call.path, params=params, json=body)
         except httpx.RequestError as error:
@@ -219,12 +217,12 @@ class HttpClient:
         return self._by_way_of_proxy(self._meaning(call, response))
 
     def _by_way_of_proxy(self, outcome: ApiResponse | _Failure) -> ApiResponse | _Failure:
-        """The failure with the proxy that the request went to, where it may be the proxy's and not the system's."""
+        """The failure, with the proxy of the request if the proxy may be the cause."""
         if isinstance(outcome, _Failure) and isinstance(outcome.error, ProtocolError | UnavailableError):
             variable, proxy = network.variable_for(self._base_url), network.proxy_for(self._base_url)
             if proxy:
                 outcome.error.problem += f" The request went to the proxy {proxy}, which {variable} names."
-                outcome.error.remedy += " Look at the proxy, or except this host from it in NO_PROXY."
+                outcome.error.remedy += " Check the proxy, or exclude this host in NO_PROXY."
         return outcome
 
     def _meaning(self, call: Call, response: httpx.Response) -> ApiResponse | _Failure:
@@ -242,7 +240,7 @@ class HttpClient:
         return _Failure(_asked_for_password(call, response, self._dialect.product) or refusal, again=again)
 
     def _without_token(self, response: httpx.Response) -> tuple[Any, Mapping[str, str]]:
-        """JSON and headers of a refusal, from which errors quote, in case that the server quotes the token."""
+        """JSON and headers of a refusal without the token, in case the server quotes it in texts that errors repeat."""
         headers = {name: value.replace(self._token, MASK) for name, value in response.headers.items()}
         if "json" not in headers.get("content-type", "").lower():
             return None, headers
@@ -253,7 +251,7 @@ class HttpClient:
 
 
 def _standing(call: Call, outcome: ApiResponse | _Failure) -> SystemState | None:
-    """What an attempt says about the system: a refusal is an answer, a write that failed may do so by its own fault."""
+    """What an attempt says about the system. A refusal is an answer; a failed write may have failed on its own."""
     if isinstance(outcome, ApiResponse):
         return SystemState()
     error = outcome.error
@@ -287,7 +285,7 @@ def _answer(call: Call, response: httpx.Response) -> ApiResponse | _Failure:
         data = parsed(response.content)
     except ValueError:
         return _Failure(
-            answer.fault("The JSON of the answer is cut off or broken.", "Try again; look at the proxy's limits.")
+            answer.fault("The JSON of the answer is cut off or broken.", "Try again; check the proxy's limits.")
         )
     return ApiResponse(call, response.status_code, data, response.headers)
 
@@ -305,9 +303,9 @@ def _redirected(call: Call, response: httpx.Response) -> ProtocolError:
 
 
 def _asked_for_password(call: Call, response: httpx.Response, product: str) -> ProtocolError | None:
-    """The error where not the system but a web server or proxy in front of it wants a name and a password.
+    """The error if a web server or proxy in front of the system asks for a name and password.
 
-    Neither Kimai nor Zammad asks so: they take tokens, and their refusals are JSON.
+    Kimai and Zammad never do: they use tokens, and their refusals are JSON.
     """
     asked = response.headers.get("Proxy-Authenticate" if response.status_code == 407 else "WWW-Authenticate", "")
     scheme = asked.partition(" ")[0]
@@ -343,7 +341,7 @@ def _server_failure(call: Call, response: httpx.Response) -> _Failure:
         UnavailableError,
         "The server failed.",
         status=response.status_code,
-        remedy="Look at the server's own log; try again when it is well.",
+        remedy="Check the server's log, then try again.",
         outcome_unknown=call.writes,
     )
     return _Failure(error, again=True, wait=retry_after(response.headers))
@@ -380,7 +378,7 @@ def _describe(error: httpx.RequestError, *, unsent: bool) -> tuple[str, str]:
         return "No connection to the server.", "Check the base URL, the network and that the server runs."
     if isinstance(error, httpx.TimeoutException):
         return "No answer within the time limit.", "Try again; raise the time limit if the server is slow."
-    return "The connection broke before the answer was complete.", "Try again; look at the server's own log."
+    return "The connection broke before the answer was complete.", "Try again; check the server's log."
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -388,9 +386,6 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     while cause is not None:
         yield cause
         cause = cause.__cause__ or cause.__context__
-
-
-# What connectors that talk HTTP have in common: one client, its counts and its end.
 
 
 class HttpConnector(Connector):
@@ -402,17 +397,17 @@ class HttpConnector(Connector):
 
     @property
     def requests(self) -> RequestCounts:
-        """Requests sent since the connector was made."""
+        """Requests sent since the connector was created."""
         return self._http.requests
 
     @property
     def traffic(self) -> Traffic:
-        """The same by status, and how long they took."""
+        """The requests by status, and their duration."""
         return self._http.traffic
 
     @property
     def system_state(self) -> SystemState | None:
-        """Whether the system answers, as the last request showed."""
+        """Whether the system answers, by the last request."""
         return self._http.system_state
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
-"""How this machine reaches others over HTTP: which certificates are trusted, and what goes through a proxy.
+"""Outgoing HTTP: which certificates are trusted, and which requests use a proxy.
 
-All clients of the product are made here. What the environment says wrongly (`SSL_CERT_FILE`, `ZK_CA_BUNDLE`, the
-proxies, `NO_PROXY`) is told in one sentence that names the variable.
+All HTTP clients of the product are created here. Wrong environment variables (`SSL_CERT_FILE`, `ZK_CA_BUNDLE`, the
+proxies, `NO_PROXY`) are reported in one sentence that names the variable.
 """
 
 import os
@@ -25,23 +25,23 @@ _LOOPBACK = (ip_address("127.0.0.1"), ip_address("::1"))
 
 
 class NetworkError(ValueError):
-    """The environment says something about certificates or proxies that cannot be; the message names the variable."""
+    """An environment variable for certificates or proxies is invalid; the message names it."""
 
 
 def client(
     *, ca_bundle: str = "", proxies: bool = True, limits: httpx.Limits | None = None, **options: Any
 ) -> httpx.Client:
-    """An HTTP client that trusts and goes through what the environment says.
+    """An HTTP client with the certificates and proxies of the environment.
 
-    `ca_bundle` is a file with further authorities, else that of `ZK_CA_BUNDLE`; without `proxies` it goes straight to
-    every host, as to this machine's own servers. Raises `NetworkError`, and its requests do so too.
+    `ca_bundle` is a file with additional authorities, by default that of `ZK_CA_BUNDLE`; without `proxies` it connects
+    directly to every host. It and its requests raise `NetworkError`.
     """
     routes = _Routes(trusted(ca_bundle), limits or httpx.Limits(), proxies=proxies)
     return httpx.Client(transport=routes, trust_env=False, **options)
 
 
 def trusted(ca_bundle: str = "") -> ssl.SSLContext:
-    """The certificates that are trusted, read once for all clients of a process. Raises `NetworkError`."""
+    """The trusted certificates, loaded once per process. Raises `NetworkError`."""
     environment = os.environ
     return _context(
         environment.get("SSL_CERT_FILE", ""),
@@ -51,26 +51,26 @@ def trusted(ca_bundle: str = "") -> ssl.SSLContext:
 
 
 def proxy_for(url: httpx.URL | str) -> str:
-    """The proxy through which a URL is called, without its credentials; nothing where it is called directly.
+    """The proxy for a URL, without its credentials; empty if it is called directly.
 
-    Raises `NetworkError` for a proxy or an exception that cannot be.
+    Raises `NetworkError` for an invalid proxy or exception.
     """
     found = _proxy(httpx.URL(url), getproxies())
     return _shown(found[1]) if found else ""
 
 
 def variable_for(url: httpx.URL | str) -> str:
-    """The variable that names the proxy of a URL; nothing where it is called directly."""
+    """The variable that names the proxy for a URL; empty if it is called directly."""
     found = _proxy(httpx.URL(url), getproxies())
     return found[0] if found else ""
 
 
 class _Routes(httpx.BaseTransport):
-    """Sends each request directly or through the proxy that the environment names for it."""
+    """Sends each request directly or through the proxy from the environment."""
 
     def __init__(self, context: ssl.SSLContext, limits: httpx.Limits, *, proxies: bool) -> None:
         self._context, self._limits = context, limits
-        # Looking through the whole environment for each request would take longer than sending some.
+        # Reading the whole environment for each request would take longer than sending some.
         self._proxies = getproxies() if proxies else {}
         self._lock = threading.Lock()
         self._transports: dict[str, httpx.HTTPTransport] = {}
@@ -98,19 +98,19 @@ def _context(file: str, folder: str, bundle: str) -> ssl.SSLContext:
         context = _loaded("SSL_CERT_FILE", file, lambda: ssl.create_default_context(cafile=file))
     elif folder:
         if not Path(folder).is_dir():
-            raise NetworkError(f"SSL_CERT_DIR is {folder}, which is no folder. Correct it, or take it out.")
+            raise NetworkError(f"SSL_CERT_DIR is {folder}, which is not a folder. Correct or remove it.")
         context = ssl.create_default_context(capath=folder)
     else:
         context = httpx.create_ssl_context(trust_env=False)
-        context.load_default_certs()  # An authority that was installed on this machine is a usual one.
+        context.load_default_certs()  # An authority installed on this machine is trusted too.
     if bundle:
         _loaded(CA_BUNDLE, bundle, lambda: context.load_verify_locations(cafile=bundle))
     return context
 
 
 def _loaded(variable: str, file: str, load: Callable[[], Loaded]) -> Loaded:
-    """What is loaded from a file of certificates. Raises `NetworkError` where there is none in it."""
-    remedy = "Name a file with certificates in PEM form, or take it out."
+    """The loaded certificates of a file. Raises `NetworkError` if there are none."""
+    remedy = "Name a file with PEM certificates, or remove it."
     path = Path(file)
     if path.is_dir():
         raise NetworkError(f"{variable} is {file}, which is a folder. {remedy}")
@@ -119,13 +119,13 @@ def _loaded(variable: str, file: str, load: Callable[[], Loaded]) -> Loaded:
     try:
         return load()
     except ssl.SSLError as error:
-        raise NetworkError(f"{variable} is {file}, which holds no certificate that can be read. {remedy}") from error
+        raise NetworkError(f"{variable} is {file}, which has no readable certificate. {remedy}") from error
     except OSError as error:
         raise NetworkError(f"{variable} is {file}, which cannot be read ({error.strerror}). {remedy}") from error
 
 
 def _proxy(url: httpx.URL, known: Mapping[str, str]) -> tuple[str, str] | None:
-    """The variable and the value of the proxy for a URL, `None` where there is none or the host is excepted."""
+    """Variable and value of the proxy for a URL; `None` if there is none or the host is excepted."""
     scheme = url.scheme if known.get(url.scheme) else "all"
     value = known.get(scheme, "")
     if not value or _is_excepted(url, known.get("no", "")):
@@ -145,13 +145,13 @@ def _proxy(url: httpx.URL, known: Mapping[str, str]) -> tuple[str, str] | None:
 
 def _no_proxy_url(variable: str, address: str) -> NetworkError:
     return NetworkError(
-        f"{variable} is {_shown(address)}, which is no HTTP proxy. Give it as http://host:port, take it out, or name "
-        "the host that needs none in NO_PROXY."
+        f"{variable} is {_shown(address)}, which is not an HTTP proxy. Give it as http://host:port, remove it, or list "
+        "the host in NO_PROXY."
     )
 
 
 def _is_excepted(url: httpx.URL, exceptions: str) -> bool:
-    """Whether NO_PROXY names the host: by name, by the end of its name, by address, or by a network."""
+    """Whether NO_PROXY names the host: by name, suffix, address or network."""
     host = url.host.strip("[]").rstrip(".").lower()
     addresses = _LOOPBACK if host == "localhost" else _addresses(host)
     return any(_excepts(entry, host, addresses, url) for entry in exceptions.replace(",", " ").split())
@@ -165,13 +165,13 @@ def _excepts(entry: str, host: str, addresses: tuple[IPv4Address | IPv6Address, 
             network = ip_network(entry.replace("[", "").replace("]", ""), strict=False)
         except ValueError as error:
             raise NetworkError(
-                f"{_variable('no_proxy')} holds {entry}, which is no network. Write one as 10.0.0.0/8 or fe80::/10."
+                f"{_variable('no_proxy')} holds {entry}, which is not a network. Write one as 10.0.0.0/8 or fe80::/10."
             ) from error
         return any(address in network for address in addresses)
     name, port = entry.lower(), ""
     if entry.startswith("["):
         name, _, port = name[1:].partition("]")
-    elif name.count(":") == 1:  # More of them stand in an IPv6 address.
+    elif name.count(":") == 1:  # An IPv6 address has more of them.
         name, _, port = name.partition(":")
     used = url.port or {"http": 80, "https": 443}.get(url.scheme)
     if port.strip(":") and port.strip(":") != str(used):
@@ -190,11 +190,11 @@ def _addresses(text: str) -> tuple[IPv4Address | IPv6Address, ...]:
 
 
 def _variable(name: str, environment: Mapping[str, str] = os.environ) -> str:
-    """The name as it is written in the environment; small letters go before capitals, as everywhere."""
+    """The variable's name as the environment has it; lower case wins, as usual."""
     return name if environment.get(name) else name.upper()
 
 
 def _shown(address: str) -> str:
-    """An address of a proxy without user and password."""
+    """A proxy's URL without user and password."""
     scheme, separator, rest = address.partition("://")
     return f"{scheme}{separator}{rest.rpartition('@')[2]}"

@@ -1,7 +1,6 @@
-"""The installed connectors: classes that packages name in the entry point groups of the plug-in contract.
+"""The installed connectors: classes that packages register as entry points of the plug-in contract.
 
-One that cannot be imported stops nothing but itself: it is left out, logged, and named with its package to
-whoever asks for it.
+One that cannot be imported is left out and logged; using it raises an error that names its package.
 """
 
 import logging
@@ -24,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class BrokenPlugin:
-    """A plug-in that cannot be used, the package that brought it, and why."""
+    """A plug-in that cannot be used, its package, and the reason."""
 
     kind: str
     package: str
@@ -69,7 +68,7 @@ def _points(group: str) -> Sequence[EntryPoint]:
 
 @cache
 def _points_on(path: Sequence[str], group: str) -> Sequence[EntryPoint]:
-    """The entry points of a group. Finding them reads a file of every installed package, so it is done once."""
+    """The entry points of a group. Finding them reads a file of every installed package, so it is cached."""
     del path
     return tuple(entry_points(group=group))
 
@@ -84,7 +83,7 @@ def _load(point: EntryPoint, contract: type[Kind]) -> type[Kind] | BrokenPlugin:
             point.name, package, f"{type(error).__name__}: {reason}" if reason else type(error).__name__
         )
     if not (isinstance(found, type) and issubclass(found, contract)):
-        return BrokenPlugin(point.name, package, f"{point.value} is no {contract.__name__}")
+        return BrokenPlugin(point.name, package, f"{point.value} is not a {contract.__name__}")
     return found
 
 

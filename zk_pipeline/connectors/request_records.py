@@ -1,4 +1,4 @@
-"""Who listens to the requests of a block of code, and what such a listener may see of them: never a secret."""
+"""Listeners to the requests of a block of code, and what they may see of them: never a secret."""
 
 import json
 import math
@@ -16,7 +16,7 @@ from zk_pipeline.domain.requests import RequestRecord
 
 MASK = "***"
 LONGEST_JSON = 16 * 1024
-"""Bytes of JSON that are kept of a request or answer."""
+"""Bytes of JSON that are kept of a request or response."""
 DEEPEST_JSON = 40
 
 _SECRET_NAME = re.compile(
@@ -27,22 +27,22 @@ _SECRET_TEXTS = (
     re.compile(r"(?<=\btoken token=)\S+", re.IGNORECASE),
     re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"),
 )
-"""What stands in headers, and in addresses before the host. Whatever else people write is theirs to keep secret."""
+"""Secrets in headers, and in URLs before the host. Secrets in other free text cannot be recognized."""
 
 
 @dataclass(slots=True)
 class RequestListener:
-    """Gets each attempt of a write, and reads only while it is in doubt whether a write took effect."""
+    """Gets each attempt of a write, and reads only while it is unknown whether a write took effect."""
 
     hear: Callable[[RequestRecord], None]
     in_doubt: bool
 
     def wants(self, *, writes: bool) -> bool:
-        """Whether an attempt of this kind is to be told."""
+        """Whether the listener gets attempts of this kind."""
         return writes or self.in_doubt
 
     def tell(self, exchange: RequestRecord, *, in_doubt: bool) -> None:
-        """Hand over an attempt that has ended; `in_doubt` when nobody knows whether it took effect."""
+        """Pass on a finished attempt; `in_doubt` if it is unknown whether it took effect."""
         self.in_doubt |= in_doubt
         self.hear(exchange)
 
@@ -52,10 +52,10 @@ _listener: ContextVar[RequestListener | None] = ContextVar("listener", default=N
 
 @contextmanager
 def listening(hear: Callable[[RequestRecord], None], *, in_doubt: bool = False) -> Iterator[None]:
-    """Have each write that this thread sends within the block told to `hear`, as soon as its attempt has ended.
+    """Pass each write that this thread sends within the block to `hear`, as soon as its attempt has ended.
 
-    Reads are told once a write was left without a good answer, or from the start when `in_doubt` says that an earlier
-    one was. A block within the block listens alone. Connectors that do not use `HttpClient` tell nothing.
+    Reads are passed on after a write without a good answer, or from the start if `in_doubt` says that an earlier one
+    had none. In nested blocks only the inner one listens. Connectors that do not use `HttpClient` pass on nothing.
     """
     before = _listener.set(RequestListener(hear, in_doubt))
     try:
@@ -65,15 +65,15 @@ def listening(hear: Callable[[RequestRecord], None], *, in_doubt: bool = False) 
 
 
 def listener() -> RequestListener | None:
-    """Who listens to this thread just now."""
+    """The current listener of this thread."""
     return _listener.get()
 
 
 @dataclass(frozen=True, slots=True)
 class RequestAttempt:
-    """An attempt of a request that has ended, without anything that was sent or came back.
+    """A finished attempt of a request, without its content.
 
-    `path` has no query. `status` is `None` when no answer came. `sent_at` is in UTC.
+    `path` has no query. `status` is `None` if no answer came. `sent_at` is in UTC.
     """
 
     system: str
@@ -90,17 +90,17 @@ _watchers: list[Watcher] = []
 
 
 def watch(watcher: Watcher) -> None:
-    """Have each attempt of this process told to `watcher` from now on, reads as well; any thread may tell it."""
+    """Pass each attempt of this process, including reads, to `watcher` from now on; any thread may call it."""
     _watchers.append(watcher)
 
 
 def watchers() -> Sequence[Watcher]:
-    """Who watches this process."""
+    """The watchers of this process."""
     return _watchers
 
 
 def presentable(exchange: RequestRecord, token: str) -> RequestRecord:
-    """The exchange without the token and whatever is named like a secret, and with long JSON cut off."""
+    """The record without the token and anything named like a secret, and with long JSON cut off."""
     return replace(
         exchange,
         path=_masked_text(exchange.path, token),
@@ -111,13 +111,13 @@ def presentable(exchange: RequestRecord, token: str) -> RequestRecord:
 
 
 def with_query(path: str, params: Mapping[str, str | int], token: str) -> str:
-    """The path with its query. Secrets are masked before they are encoded, since nothing finds them afterwards."""
+    """The path with its query. Secrets are masked before encoding, because nothing would find them afterwards."""
     query = urlencode(masked(params, token), safe=f"{MASK}[]")
     return f"{path}?{query}" if query else path
 
 
 def masked(value: Any, token: str, depth: int = 0) -> Any:
-    """JSON in which secrets are masked, and which PostgreSQL can store."""
+    """JSON with masked secrets, in a form that PostgreSQL can store."""
     if depth > DEEPEST_JSON:
         return "…"
     match value:
@@ -152,7 +152,7 @@ def _masked_text(text: str, token: str) -> str:
 
 
 def _bounded(value: Any) -> Any:
-    """The value, or the beginning of its JSON with a word on how long it was."""
+    """The value, or the start of its JSON and its length."""
     text = json.dumps(value, ensure_ascii=False)
     size = len(text.encode())
     if size <= LONGEST_JSON:

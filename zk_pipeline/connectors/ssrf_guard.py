@@ -1,9 +1,8 @@
-"""Addresses and tokens of connectors: how they have to be written, and which hosts no connector may reach.
+"""Base URLs and tokens of connectors: their format, and the hosts that no connector may reach.
 
-Forbidden are those at which a cloud tells its machines secrets, and those of no server.
-
-Private networks and this machine itself are allowed: many a Zammad runs there. An address counts in whatever form it is
-written, and a name by what it stands for at the moment of connecting, since that may change after it was checked.
+Forbidden are cloud metadata services, and addresses that cannot be servers. Private networks and this machine are
+allowed, because many Zammads run there. An address counts in any notation, and a name by its address at the moment of
+connecting, because that can change after a check.
 """
 
 import re
@@ -43,30 +42,30 @@ REMEDY = "Give the address of the system itself; link-local, metadata and multic
 
 
 class ForbiddenAddressError(httpx.RequestError):
-    """A connection was refused by us, before anything was sent, because of the address it leads to."""
+    """We refused a connection, before anything was sent, because of its address."""
 
 
 def is_forbidden(address: str) -> bool:
-    """Whether an IP address, in its usual form, may not be reached."""
+    """Whether an IP address, in its usual notation, is forbidden."""
     plain = _plain(ip_address(address.partition("%")[0]))
     return any(plain in network for network in _FORBIDDEN)
 
 
 def is_forbidden_host(host: str) -> bool:
-    """Whether a host is a forbidden name or address; an address may be written in any form. Asks no name server."""
+    """Whether a host is a forbidden name or address, in any notation. Does not query DNS."""
     name = host.rstrip(".").casefold()
     return name in _FORBIDDEN_NAMES or any(map(is_forbidden, _addresses(name, socket.AI_NUMERICHOST)))
 
 
 def leads_to_forbidden(host: str) -> bool:
-    """Whether a host is forbidden or has such an address now. One that cannot be resolved leads nowhere."""
+    """Whether a host is forbidden or resolves to a forbidden address now. False if it cannot be resolved."""
     return is_forbidden_host(host) or any(map(is_forbidden, _addresses(host, 0)))
 
 
 def guarded(request: httpx.Request) -> None:
-    """The request hook of a client that should connect to no forbidden address; it is refused before anything is sent.
+    """The request hook for a client that must not connect to forbidden addresses.
 
-    Raises `ForbiddenAddressError` out of the request.
+    It raises `ForbiddenAddressError` out of the request before anything is sent.
     """
     earlier = request.extensions.get("trace")
 
@@ -79,7 +78,7 @@ def guarded(request: httpx.Request) -> None:
 
 
 def _check(event: str, info: Mapping[str, Any]) -> None:
-    """See to what is connected, and to what it was: a name server may answer differently the second time."""
+    """Check the target before and after connecting: DNS may answer differently the second time."""
     if event.endswith("connect_tcp.started") and leads_to_forbidden(info["host"]):
         raise ForbiddenAddressError(REMEDY)
     if event.endswith("connect_tcp.complete"):
@@ -92,13 +91,13 @@ def _check(event: str, info: Mapping[str, Any]) -> None:
 def _addresses(host: str, flags: int) -> set[str]:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=flags)
-    except (OSError, UnicodeError):  # Nothing of that name, or nothing that could be a name.
+    except (OSError, UnicodeError):  # Not resolvable, or not a valid name.
         return set()
     return {str(entry[4][0]) for entry in found}
 
 
 def _plain(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """The IPv4 address that an IPv6 address stands for, else the address itself."""
+    """The IPv4 address embedded in an IPv6 address, else the address itself."""
     if isinstance(address, IPv4Address):
         return address
     carried = address.ipv4_mapped or address.sixtofour
@@ -113,13 +112,13 @@ _PAGE = re.compile(
     r"/[a-z]{2}(_[A-Za-z]{2,4})?/(homepage|dashboard|login|timesheet|quick_entry|calendar|favorite|profile|reporting|"
     r"export|invoice|team|about|help|admin)(/|$)|/(desktop|mobile)(/|$)"
 )
-"""Where the path of a page begins in Kimai (`/en/homepage`) and in Zammad's newer desktop and mobile views."""
+"""The start of the path of a page in Kimai (`/en/homepage`) and in Zammad's newer desktop and mobile views."""
 
 
 def checked_base_url(endpoint: Endpoint) -> str:
-    """The base URL without trailing slash, and without what else was pasted: `/api`, or a page of the browser.
+    """The base URL without trailing slash, and without other pasted parts: `/api`, or a page of the browser.
 
-    Raises `ValueError` when it is unusable.
+    Raises `ValueError` if it is unusable.
     """
     name = f"The base URL of the connector {endpoint.name!r}"
     try:
@@ -134,12 +133,12 @@ def checked_base_url(endpoint: Endpoint) -> str:
     if is_forbidden_host(parts.hostname):
         raise ValueError(f"{name} is forbidden: {parts.hostname}. {REMEDY}")
     if parts.username is not None or parts.password is not None:
-        raise ValueError(f"{name} holds credentials. Take them out: the token is a setting of its own.")
-    # Zammad's pages stand behind "#", those of Kimai behind a language; either is the address of a page of the system.
+        raise ValueError(f"{name} contains credentials. Remove them: the token is a separate setting.")
+    # Zammad's pages follow "#", Kimai's a language; both are URLs of pages of the system.
     page = _PAGE.search(parts.path)
     path = (parts.path[: page.start()] if page else parts.path).rstrip("/")
     if parts.query and not page:
-        raise ValueError(f"{name} holds a query. Give scheme, host and path alone.")
+        raise ValueError(f"{name} contains a query. Give only scheme, host and path.")
     for suffix in ("/api/v1", "/api"):
         path = path.removesuffix(suffix).rstrip("/")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
@@ -147,12 +146,12 @@ def checked_base_url(endpoint: Endpoint) -> str:
 
 
 def checked_token(endpoint: Endpoint) -> str:
-    """The token without surrounding blanks; `ValueError` when it is empty or cannot stand in a header."""
+    """The token without surrounding spaces. Raises `ValueError` if it is empty or not valid in a header."""
     token = endpoint.token.strip()
     if not token:
         raise ValueError(f"The connector {endpoint.name!r} has no token. Set the API token of its account.")
     if not (token.isascii() and token.isprintable()) or " " in token:
         raise ValueError(
-            f"The token of the connector {endpoint.name!r} holds blanks or special characters. Copy it again."
+            f"The token of the connector {endpoint.name!r} contains spaces or special characters. Copy it again."
         )
     return token

@@ -235,7 +235,7 @@ class Settings(BaseSettings):
         if value and not value.startswith(("http://", "https://")):
             raise ValueError("is no web address; begin it with https:// (or http://)")
         if "@" in value:
-            raise ValueError("holds credentials; take them out, the token is a setting of its own")
+            raise ValueError("contains credentials; remove them, the token is a separate setting")
         return value.rstrip("/")
 
     @model_validator(mode="after")

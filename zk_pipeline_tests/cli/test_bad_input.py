@@ -56,5 +56,5 @@ def test_a_password_in_an_address_is_refused_before_it_is_stored_or_shown(zk: Zk
         zk("connectors", "set", "zammad", address, "--token", "unused"),
     ):
         assert result.exit_code == 1
-        assert "holds credentials" in result.stderr
+        assert "contains credentials" in result.stderr
         assert "hidden" not in result.output

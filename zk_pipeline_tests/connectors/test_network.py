@@ -41,7 +41,7 @@ def nobody(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "ZK_CA_BUNDLE"])
 @pytest.mark.parametrize(
     ("value", "problem"),
-    [("/nope.pem", "does not exist"), ("{folder}", "is a folder"), ("{nobody}", "holds no certificate")],
+    [("/nope.pem", "does not exist"), ("{folder}", "is a folder"), ("{nobody}", "no readable certificate")],
 )
 def test_a_file_of_certificates_that_is_none_is_named(
     monkeypatch: pytest.MonkeyPatch, nobody: Path, variable: str, value: str, problem: str
@@ -80,7 +80,7 @@ def test_a_proxy_that_is_none_is_named_without_its_password(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
     monkeypatch.setenv(variable, value)
-    with pytest.raises(ValueError, match="no HTTP proxy") as caught:
+    with pytest.raises(ValueError, match="not an HTTP proxy") as caught:
         connector()
     assert str(caught.value).startswith(f"{variable} is ")
     assert "hunter2" not in str(caught.value)

@@ -30,7 +30,7 @@ def shown(world: World) -> str:
     ("rules", "sentence", "step"),
     [
         (LOCKDOWN, "This period is locked.", "Or adjust the booking"),
-        ({f"{RULES}.long_running_duration": 20}, "Maximum 0:20 hours allowed.", "Divide the booking in Zammad"),
+        ({f"{RULES}.long_running_duration": 20}, "Maximum 0:20 hours allowed.", "Split the booking in Zammad"),
         (None, "The budget is used up.", "Raise the budget"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Whose account the Kimai connector uses, what it may do, and the zones in which Kimai reads times; kept once asked."""
+"""The account of the Kimai connector, what it may do, and the zones in which Kimai reads times; cached."""
 
 import threading
 from collections.abc import Iterable
@@ -30,12 +30,12 @@ class CurrentUser:
 
     @property
     def is_plain(self) -> bool:
-        """True for a role that by default sees nobody else's time sheets: `user=all` is then ignored silently."""
+        """True for a role that by default sees only its own time sheets: Kimai then silently ignores `user=all`."""
         return self.roles <= PLAIN_ROLES
 
 
 class KimaiAccount:
-    """The caller and the zones of the users. Safe for use by several threads."""
+    """The current user and the zones of all users. Thread-safe."""
 
     def __init__(self, http: HttpClient) -> None:
         self._http = http
@@ -45,14 +45,14 @@ class KimaiAccount:
         self._sees_others: bool | None = None
 
     def caller(self) -> CurrentUser:
-        """The account. Raises `ProtocolError` when its zone is not known on this machine."""
+        """The account. Raises `ProtocolError` if its zone is unknown on this machine."""
         with self._lock:
             if self._caller is None:
                 self._caller = caller_in(self._http.get(ME))
             return self._caller
 
     def sees_others(self) -> bool:
-        """Whether the account sees what others booked; where Kimai does not say, whether its role does by default."""
+        """Whether the account sees other people's time sheets; if Kimai does not say, whether its role usually does."""
         with self._lock:
             known = self._sees_others
         if known is None:
@@ -63,22 +63,22 @@ class KimaiAccount:
         return known
 
     def learn(self, users: Iterable[TargetUser]) -> None:
-        """Keep the zones of the users, and ask for the caller again when next needed."""
+        """Store the zones of the users, and read the account again when next needed."""
         zones = {user.id: user.timezone for user in users}
         with self._lock:
             self._zones = zones
             self._caller = self._sees_others = None
 
     def forget(self) -> None:
-        """Ask for everything again when next needed."""
+        """Read everything again when next needed."""
         with self._lock:
             self._zones = self._caller = self._sees_others = None
 
     def zone_of_entry(self, entry: Timesheet) -> ZoneInfo | None:
-        """The zone that is stored on a time sheet and in which Kimai reads a change of its times; `None` if in doubt.
+        """The zone that is stored on a time sheet, in which Kimai reads changed times; `None` if in doubt.
 
-        It is the owner's zone of the time when the entry was last saved: the owner's present zone, unless the offset
-        that Kimai showed tells otherwise (docs/kimai.md §3).
+        It is the owner's zone when the time sheet was last saved: the owner's current zone, unless the offset that
+        Kimai showed says otherwise (docs/kimai.md §3).
         """
         shown = entry.raw.get("begin")
         zone = zone_named(self._zones_of_users().get(entry.user_id, ""))
@@ -102,15 +102,15 @@ class KimaiAccount:
 
 
 def allowed_actions(http: HttpClient, kind: str, record_id: int) -> frozenset[str]:
-    """What Kimai's menu of a record offers the account, such as `edit` and `trash` (docs/kimai.md §1)."""
+    """The actions in Kimai's menu of a record for this account, such as `edit` and `trash` (docs/kimai.md §1)."""
     menu = http.get(f"/api/actions/{kind}/{record_id}/index/en").rows("action")
     return frozenset(entry.text("id") for entry in menu)
 
 
 def sees_others(http: HttpClient) -> bool | None:
-    """Whether the account has view_other_timesheet: a menu of an activity offers the time sheets of all only then.
+    """Whether the account has view_other_timesheet: only then does an activity's menu offer everybody's time sheets.
 
-    `None` when Kimai does not say: there is no activity, or the account may not look at one (view_activity).
+    `None` if Kimai does not say: there is no activity, or the account may not view one (view_activity).
     """
     try:
         activities = http.get(ACTIVITIES, ALL_USERS).rows("activity")
@@ -120,7 +120,7 @@ def sees_others(http: HttpClient) -> bool | None:
 
 
 def caller_in(answer: ApiResponse) -> CurrentUser:
-    """The account in an answer of `users/me`. Raises `ProtocolError` when its zone is unknown here."""
+    """The account in a response of `users/me`. Raises `ProtocolError` if its zone is unknown here."""
     row = answer.row("user")
     name = row.text("timezone")
     zone = zone_named(name)

@@ -74,26 +74,27 @@ class KimaiConnector(HttpConnector, TargetConnector):
         return validate(self._http)
 
     def version_findings(self) -> tuple[Finding, ...]:
-        """What there is to say about the version, in one request."""
+        """Findings about the version, in one request."""
         return version_findings(self._http)
 
     def fetch(self, window: Window) -> Sweep[Timesheet]:
         """Read the time sheets of all users that begin within the window, lowest id first (docs/kimai.md §2).
 
-        The rows of one window are held in memory until its totals are known to have stood still. Raises
-        `PermissionDeniedError` for an account that does not see what others booked: all of it would be made once more.
+        The rows of one window are kept in memory until its totals are known to be stable. Raises
+        `PermissionDeniedError` for an account that only sees its own time sheets, because all others would be created
+        again.
         """
         return Sweep(lambda: self._sweep(window))
 
     def fetch_changes(self, since: datetime) -> list[Timesheet]:
-        """Read what Kimai's own timestamp calls modified; it misses deletions and bulk exports (docs/kimai.md §12).
+        """Read the changes by Kimai's own timestamp, which misses deletions and bulk exports (docs/kimai.md §12).
 
-        Raises `UnavailableError` when rows moved between the pages, so that one may have been missed.
+        Raises `UnavailableError` if rows moved between the pages, so that one may have been missed.
         """
         return self._all(_modified_after(since))
 
     def changes(self, since: datetime) -> SortedListing[Timesheet]:
-        """What Kimai's own timestamp calls modified, by id, readable in parts."""
+        """The changes by Kimai's own timestamp, sorted by id, readable in parts."""
         return TimesheetList(self._http, _modified_after(since))
 
     def newest(self) -> NewestRow:
@@ -103,7 +104,7 @@ class KimaiConnector(HttpConnector, TargetConnector):
         return NewestRow(row.id if row else 0, listing.total, listing.answered_at)
 
     def listing(self, words: str) -> SortedListing[Timesheet]:
-        """The time sheets that hold the words, by id (docs/kimai.md §2, §12)."""
+        """The time sheets with these words, by id (docs/kimai.md §2, §12)."""
         return TimesheetList(self._http, {"term": words})
 
     def fetch_directory(self) -> TargetDirectory:
@@ -136,11 +137,11 @@ class KimaiConnector(HttpConnector, TargetConnector):
         return read_invoices(self._http)
 
     def fetch_billed(self) -> list[Timesheet]:
-        """Read all time sheets that are exported and billable. Raises `UnavailableError` when rows moved meanwhile."""
+        """Read all exported and billable time sheets. Raises `UnavailableError` if rows moved meanwhile."""
         return self._all({"exported": 1, "billable": 1})
 
     def get(self, timesheet_id: int) -> Timesheet | None:
-        """Read one time sheet, or `None` when Kimai says that it does not exist."""
+        """Read one time sheet; `None` if Kimai says that it does not exist."""
         try:
             answer = self._http.get(f"{TIMESHEETS}/{timesheet_id}", needs=VIEW)
         except NotFoundError:
@@ -148,27 +149,27 @@ class KimaiConnector(HttpConnector, TargetConnector):
         return reading.timesheet(answer.row("time sheet"))
 
     def find(self, marker: str) -> list[Timesheet]:
-        """Find the time sheets whose description holds the marker, in brackets or between blanks (docs/kimai.md §12).
+        """Find the time sheets whose description has the marker, in brackets or between spaces (docs/kimai.md §12).
 
-        Raises `ValueError` for a marker that Kimai cannot search for, `UnavailableError` when time sheets moved while
-        they were read, so that one may have been missed, and `PermissionDeniedError` when nothing was found by an
-        account that does not see what others booked.
+        Raises `ValueError` for a marker that Kimai cannot search, `UnavailableError` if time sheets moved during the
+        read, so that one may have been missed, and `PermissionDeniedError` if nothing was found by an account that only
+        sees its own time sheets.
         """
         if not is_searchable(marker):
             raise ValueError(
                 f"The marker {marker!r} cannot be searched for: use one word without colon or leading '!'."
             )
         found = self._all({"term": marker})
-        # Kimai found the marker in a text that cannot be read here: it is there, so nothing is written beside it.
+        # Kimai found the marker in a text that is unreadable here: it exists, so nothing is created beside it.
         hits = [row for row in found if "description" in row.faults or _holds(row.description, marker)]
         if not hits:
             self._expect_view_of_all("The account does not see whether somebody else's time sheet has the marker.")
         return hits
 
     def create(self, draft: TimesheetDraft) -> Timesheet:
-        """Create a time sheet in a single attempt. Tags that Kimai dropped are missing in the result, and logged.
+        """Create a time sheet in one attempt. Tags that Kimai dropped are missing in the result, and logged.
 
-        Raises `ProtocolError` with `outcome_unknown` when something other than the draft was stored (docs/kimai.md §3).
+        Raises `ProtocolError` with `outcome_unknown` if something other than the draft was stored (docs/kimai.md §3).
         """
         zone = self._account.caller().zone
         self._check_length(draft.description)
@@ -198,7 +199,7 @@ class KimaiConnector(HttpConnector, TargetConnector):
     def update(self, current: Timesheet, change: TimesheetChange) -> Timesheet:
         """Change a time sheet that was read as `current`; an empty change sends nothing (docs/kimai.md §4).
 
-        Billable flag and rates are sent once more alone where Kimai reset them, as it does when a time sheet moves.
+        Billable flag and rates are sent a second time, alone, if Kimai reset them, as it does when a time sheet moves.
         """
         self._check_length(change.description or "")
         fields = _fields(change)
@@ -208,29 +209,29 @@ class KimaiConnector(HttpConnector, TargetConnector):
         zone = self._account.zone_of_entry(current)
         changed = self._patch(current, fields | _times(change, zone))
         if zone is not None and _was_misread(change, changed, zone):
-            # Stored with another zone of the same offset: the form with offset is exact in any.
+            # Stored with another zone of the same offset: the format with offset is exact in any zone.
             changed = self._patch(current, fields | _times(change, None))
         return self._kept(changed, fields)
 
     def delete(self, timesheet_id: int) -> None:
-        """Delete a time sheet; one that is already gone is no error."""
+        """Delete a time sheet; no error if it is already gone."""
         with suppress(NotFoundError):
             self._http.write("DELETE", f"{TIMESHEETS}/{timesheet_id}", repeatable=True, needs=DELETE)
 
     def create_customer(self, *, name: str, number: str) -> Customer:
-        """Create a customer, or return the one that has this number already (docs/kimai.md §7)."""
+        """Create a customer, or return the one that already has this number (docs/kimai.md §7)."""
         return CUSTOMERS.obtain(self._http, number, {"name": name})
 
     def create_project(self, *, name: str, number: str, customer_id: int) -> Project:
-        """Create a project, or return the one that has this number already, whoever's it is (docs/kimai.md §7)."""
+        """Create a project, or return the one that already has this number, of any customer (docs/kimai.md §7)."""
         return PROJECTS.obtain(self._http, number, {"name": name, "customer": customer_id})
 
     def find_customer(self, number: str) -> Customer | None:
-        """The customer of exactly this number, hidden ones included; the oldest should there be several."""
+        """The customer with exactly this number, even if hidden; the oldest if there are several."""
         return CUSTOMERS.find(self._http, number)
 
     def find_project(self, number: str) -> Project | None:
-        """The project of exactly this number, hidden and ended ones included; the oldest should there be several."""
+        """The project with exactly this number, even if hidden or ended; the oldest if there are several."""
         return PROJECTS.find(self._http, number)
 
     def delete_customer(self, customer_id: int, *, number: str) -> None:
@@ -244,7 +245,7 @@ class KimaiConnector(HttpConnector, TargetConnector):
         remove_project(self._http, project_id, number)
 
     def ensure_tags(self, names: Iterable[str]) -> None:
-        """See to it that the tags exist and are visible. Raises `ValidationFailedError` for a hidden one."""
+        """Make sure that the tags exist and are visible. Raises `ValidationFailedError` for a hidden one."""
         for name in dict.fromkeys(names):
             ensure_tag(self._http, name)
 
@@ -264,7 +265,7 @@ class KimaiConnector(HttpConnector, TargetConnector):
         caller = self._account.caller()
         begin, end = query_span(window, caller.zone)
         reading = read_timesheets(self._http, {"begin": begin, "end": end})
-        # Kimai's `end` is inclusive, and in a repeated hour it was asked for more.
+        # Kimai's `end` is inclusive, and in a repeated hour more was requested.
         rows = [row for row in reading.rows if "begin" in row.faults or window.start <= row.begin < window.end]
         yield from in_chunks(rows, PAGE_SIZE)
         if all(row.user_id == caller.id for row in reading.rows):
@@ -272,7 +273,7 @@ class KimaiConnector(HttpConnector, TargetConnector):
         yield _report(window, reading, len(rows), reading.doubt)
 
     def _expect_view_of_all(self, problem: str) -> None:
-        """What others booked must count: without it their time sheets could be deleted, or made a second time."""
+        """Other people's time sheets must be visible: without them they could be deleted, or created a second time."""
         if not self._account.sees_others():
             raise PermissionDeniedError(
                 problem,
@@ -283,7 +284,7 @@ class KimaiConnector(HttpConnector, TargetConnector):
             )
 
     def _check_length(self, description: str) -> None:
-        """Kimai fails with a bare 500 where the text does not fit into its column (docs/kimai.md §3)."""
+        """Kimai fails with a bare 500 if the text does not fit into its column (docs/kimai.md §3)."""
         size = len(description.encode())
         if size > LONGEST_DESCRIPTION:
             raise ValidationFailedError(
@@ -324,7 +325,7 @@ def _report(window: Window, reading: TimesheetReading, rows: int, doubt: str) ->
 
 
 def _holds(description: str, marker: str) -> bool:
-    """Kimai finds parts of words, wildcards and any letter case: only this comparison is exact."""
+    """Kimai also finds parts of words, wildcards and any letter case: only this comparison is exact."""
     bare = marker.removeprefix("[").removesuffix("]")
     return f"[{bare}]" in description or marker in description.split()
 
@@ -355,7 +356,7 @@ def _fields(change: TimesheetChange) -> dict[str, Any]:
 
 
 def _number(amount: Decimal | None) -> float | None:
-    """An amount as JSON has it: written with the same digits, and nothing is reckoned with it."""
+    """An amount as a JSON number with the same digits."""
     return None if amount is None else float(amount)
 
 

@@ -16,7 +16,7 @@ from zk_pipeline.connectors.errors import (
     WithheldError,
 )
 
-# What the operator does about each sentence with which Kimai refuses a write; it sends no codes (docs/kimai.md §3).
+# Remedies for the sentences with which Kimai refuses a write; it sends no error codes (docs/kimai.md §3).
 
 ANY_FIELD = None
 LOCKED_PERIOD = "period is locked"
@@ -25,14 +25,14 @@ RULES = "Kimai's settings under System > Settings > Timesheet"
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """The next step after a refusal of `field` (`ANY_FIELD`: of any) whose sentence has this pattern."""
+    """The next step after a refusal of `field` (`ANY_FIELD`: any) whose sentence matches this pattern."""
 
     field: str | None
     pattern: str
     text: str
 
     def fits(self, field: str, sentence: str) -> bool:
-        """Whether it is about this refusal."""
+        """Whether it applies to this refusal."""
         return self.field in {ANY_FIELD, field} and re.search(self.pattern, sentence, re.IGNORECASE) is not None
 
 
@@ -59,7 +59,7 @@ REMEDIES = (
     Remedy(
         ANY_FIELD,
         r"maximum (duration|\S+ hours)",
-        "Divide the booking in Zammad into shorter ones, or correct it there if it is a typing error; "
+        "Split the booking in Zammad into shorter ones, or correct it there if it is a typing error; "
         f"or raise the longest duration in {RULES}.",
     ),
     Remedy(
@@ -115,17 +115,15 @@ REMEDIES = (
         "Run zk doctor: it names the permissions that a role of the account lacks.",
     ),
 )
-"""The first that fits holds."""
+"""The first match wins."""
 
 
 def remedy_of(fields: Mapping[str, tuple[str, ...]]) -> str:
-    """The next steps for what Kimai refused, each once; nothing where it is not known what helps."""
+    """The next steps for a refusal, each once; empty if no remedy is known."""
     refused = [(field, sentence) for field, sentences in fields.items() for sentence in sentences]
     found = (next((remedy.text for remedy in REMEDIES if remedy.fits(*refusal)), "") for refusal in refused)
     return " ".join(dict.fromkeys(text for text in found if text))
 
-
-# Kimai's refusals as typed errors, each with the operator's next step (docs/kimai.md §1, §3).
 
 TIMESHEETS = "/api/timesheets"
 EXTRA_FIELDS = "This form should not contain extra fields."
@@ -149,7 +147,7 @@ Fields = dict[str, tuple[str, ...]]
 
 
 class ProbeRefusedError(ValidationFailedError):
-    """Kimai refused a probe, as it must. `offered` are the fields of the form, `fields` what it said about them."""
+    """Kimai refused a probe, as it must. `offered` are the fields of the form, `fields` the messages about them."""
 
     def __init__(self, problem: str, *, offered: frozenset[str], fields: Fields, **where: Any) -> None:
         self.offered = offered
@@ -157,7 +155,7 @@ class ProbeRefusedError(ValidationFailedError):
 
 
 class KimaiDialect:
-    """How Kimai takes the token and what its 4xx answers mean."""
+    """How Kimai takes the token, and what its 4xx responses mean."""
 
     product = "Kimai"
 
@@ -166,12 +164,12 @@ class KimaiDialect:
         return f"Bearer {token}"
 
     def refusal(self, call: Call, status: int, data: Any, headers: Mapping[str, str]) -> ConnectorError:  # noqa: ARG002
-        """The typed error for a 4xx answer. That of 401 has an empty body; 403 never tells its reason."""
+        """The typed error for a 4xx response. 401 has an empty body; 403 never gives its reason."""
         if status == 401:
             remedy = "Make a new API token in the profile of an active user and store it for this connector."
             return call.error(AuthenticationError, "The token is unknown or expired.", status=401, remedy=remedy)
         if not isinstance(data, dict) or str(data.get("code")) != str(status):
-            # Another JSON service at this address must not pass for Kimai: a 404 would read as "deleted".
+            # Another JSON service at this URL must not pass for Kimai: a 404 would mean "deleted".
             return call.error(
                 ProtocolError,
                 "The refusal is not one of Kimai's.",
@@ -195,11 +193,11 @@ class KimaiDialect:
 def _forbidden(call: Call) -> PermissionDeniedError:
     needed = " and ".join(("api_access", *call.needs))
     if call.method in {"PATCH", "DELETE"} and call.path.startswith(TIMESHEETS):
-        # Kimai says no more than "Forbidden" for all of these (docs/kimai.md §4).
+        # Kimai says only "Forbidden" for all of these (docs/kimai.md §4).
         return call.error(
             PermissionDeniedError,
             "Its period or its project may be locked in Kimai, or a permission is missing, or the time sheet belongs "
-            "to a team of others: Kimai does not tell which.",
+            "to a team of others: Kimai does not say which.",
             status=403,
             remedy="Open the period in Kimai's lockdown or unlock the project, or give a role of the account the "
             f"permission lockdown_override_timesheet. If neither is locked, give it {needed}; view_all_data lifts the "
@@ -228,7 +226,7 @@ def _invalid(call: Call, data: Any) -> ConnectorError:
 
 
 def _withheld(call: Call, names: list[str]) -> ConnectorError:
-    """Kimai leaves fields that the caller may not set out of the form and then takes them for unknown ones."""
+    """Kimai leaves fields that the caller may not set out of the form, and then reports them as unknown."""
     problem = f"The account may not set the field {', '.join(names)}."
     known = FIELD_PERMISSIONS if call.path.startswith(TIMESHEETS) else {}
     permissions = sorted({known[name] for name in names if name in known})
@@ -239,14 +237,14 @@ def _withheld(call: Call, names: list[str]) -> ConnectorError:
 
 
 def _form_fields(data: Any) -> frozenset[str]:
-    """The fields of the form behind a 400 answer: those that the caller may send."""
+    """The fields of the form behind a 400 response: those that the caller may send."""
     errors = data.get("errors") if isinstance(data, dict) else None
     children = errors.get("children") if isinstance(errors, dict) else None
     return frozenset(children) if isinstance(children, dict) else frozenset()
 
 
 def _messages(data: Any) -> Fields:
-    """Messages by field; those for the form as a whole, or of an answer without a form, are under ""."""
+    """Messages by field; those for the whole form, or of a response without a form, are under ""."""
     errors = data.get("errors") if isinstance(data, dict) else None
     if not isinstance(errors, dict):
         return {"": (_cut(data.get("message", "Bad Request")),)}

@@ -1,4 +1,4 @@
-"""Customers, projects and tags of Kimai: found, or else created once, or removed while nothing refers to them."""
+"""Customers, projects and tags of Kimai: found, else created once, or removed while nothing refers to them."""
 
 import unicodedata
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from zk_pipeline.connectors.kimai import reading
 from zk_pipeline.connectors.kimai.errors import TIMESHEETS
 from zk_pipeline.domain.records import Customer, Project, Unreadable
 
-# Customers, projects and tags of Kimai: found, or else created; doing it twice makes one (docs/kimai.md §7, §9).
+# Customers, projects and tags of Kimai: found, else created; repeating it creates nothing (docs/kimai.md §7, §9).
 
 TAGS = "/api/tags"
 HIDDEN_AND_VISIBLE = 3
@@ -22,7 +22,7 @@ Kind = TypeVar("Kind", Customer, Project)
 
 @dataclass(frozen=True, slots=True)
 class MasterDataEndpoint(Generic[Kind]):
-    """A kind of record whose number is unique in Kimai, as its name is not."""
+    """A kind of record whose number is unique in Kimai, unlike its name."""
 
     path: str
     what: str
@@ -31,13 +31,13 @@ class MasterDataEndpoint(Generic[Kind]):
     permission: str
 
     def everything(self, http: HttpClient) -> tuple[list[Kind], tuple[Unreadable, ...]]:
-        """All records that the account may see, and those of them that cannot be read."""
+        """All records that the account may see, and the unreadable ones among them."""
         return http.get(self.path, self.scope).readable(self.what, self.parse)
 
     def find(self, http: HttpClient, number: str) -> Kind | None:
-        """The record of exactly this number, hidden and ended ones included; the oldest should there be several.
+        """The record with exactly this number, even if hidden or ended; the oldest if there are several.
 
-        Raises `ValidationFailedError` when there is one that cannot be read and may be it: none is made beside it.
+        Raises `ValidationFailedError` if an unreadable record may be the one, because none must be created beside it.
         """
         term: Params = {"term": number} if is_searchable(number) else {}
         answer = http.get(self.path, {**self.scope, **term})
@@ -47,7 +47,7 @@ class MasterDataEndpoint(Generic[Kind]):
         maybe = [row for row in unreadable if numbers.get(row.id) == number or not isinstance(numbers.get(row.id), str)]
         if maybe and not matching:
             raise ValidationFailedError(
-                f"{maybe[0]} Whether it is the one with the number {number} is not known.",
+                f"{maybe[0]} It is unknown whether it has the number {number}.",
                 fields={},
                 system=http.system,
                 method="GET",
@@ -57,9 +57,9 @@ class MasterDataEndpoint(Generic[Kind]):
         return min(matching, key=lambda record: record.id, default=None)
 
     def obtain(self, http: HttpClient, number: str, content: Mapping[str, Any]) -> Kind:
-        """The record of this number, created with this content when there is none.
+        """The record with this number, created with this content if there is none.
 
-        When somebody else was quicker, or the answer was lost, it is looked up again.
+        If somebody else created it first, or the answer was lost, it is looked up again.
         """
         found = self.find(http, number)
         if found is not None:
@@ -98,16 +98,16 @@ def _is_row(item: Any, row: Unreadable) -> bool:
 
 
 def is_searchable(term: str) -> bool:
-    """Whether Kimai looks for this text as one word: a colon, a blank or a leading "!" means something else to it."""
+    """Whether Kimai searches this text as one word: a colon, a space or a leading "!" has another meaning."""
     return bool(term) and ":" not in term and not term.startswith("!") and term.split() == [term]
 
 
 def ensure_tag(http: HttpClient, name: str) -> None:
-    """See to it that the tag exists and is visible; Kimai drops unknown tags without a word (docs/kimai.md §3, §9)."""
+    """Make sure that the tag exists and is visible; Kimai silently drops unknown tags (docs/kimai.md §3, §9)."""
     if _is_visible(http, name):
         return
     try:
-        # Without `visible` the tag would be a hidden one.
+        # Without `visible` the tag would be hidden.
         http.write("POST", TAGS, {"name": name, "visible": True}, needs=("create_tag",))
     except ConnectorError as error:
         if not (error.outcome_unknown or _complains_about(error, "name")):
@@ -128,7 +128,7 @@ def ensure_tag(http: HttpClient, name: str) -> None:
 
 
 def same_tag(one: str, other: str) -> bool:
-    """Whether Kimai takes two names for one tag: letter case and accents do not count there."""
+    """Whether Kimai considers two names the same tag: it ignores letter case and accents."""
     return _folded(one) == _folded(other)
 
 
@@ -146,7 +146,7 @@ def _complains_about(error: ConnectorError, field: str) -> bool:
     return isinstance(error, ValidationFailedError) and field in error.fields
 
 
-# Deleting customers and projects of Kimai, only while nothing refers to them: it takes all time sheets along.
+# Deleting customers and projects in Kimai, only while nothing refers to them: Kimai deletes their time sheets too.
 
 ACTIVITIES = "/api/activities"
 
@@ -172,13 +172,13 @@ def remove_customer(http: HttpClient, customer_id: int, number: str) -> None:
     if any(project.customer_id == customer_id for project in projects):
         raise _refusal(http, path, "It has projects.")
     if unreadable:
-        raise _refusal(http, path, f"Whether it has projects is not known. {unreadable[0]}")
+        raise _refusal(http, path, f"It is unknown whether it has projects. {unreadable[0]}")
     _expect_no_timesheets(http, path, {"customer": customer_id})
     _delete(http, path, "delete_customer")
 
 
 def _is_there(http: HttpClient, register: MasterDataEndpoint[Any], path: str, number: str) -> bool:
-    """Whether the record exists. Raises `StillInUseError` when it does not have the number that is expected."""
+    """Whether the record exists. Raises `StillInUseError` if it has another number than expected."""
     try:
         row = http.get(path).row(register.what)
     except NotFoundError:
@@ -190,7 +190,7 @@ def _is_there(http: HttpClient, register: MasterDataEndpoint[Any], path: str, nu
 
 
 def _expect_no_timesheets(http: HttpClient, path: str, reference: Params) -> None:
-    """Refuse unless Kimai counts none. A filter that it does not know it ignores, and then all time sheets count."""
+    """Raise unless Kimai counts none. Kimai ignores a filter that it does not know; then all time sheets count."""
     answer = http.get(TIMESHEETS, {"user": "all", "size": 1, **reference}, needs=("view_other_timesheet",))
     number = answer.header_number("X-Total-Count")
     if number or answer.rows("time sheet"):

@@ -1,4 +1,4 @@
-"""Reading Kimai: pages, rows, times as it means them, invoices (docs/kimai.md §2, §3, §6 to §8, §15)."""
+"""Reading Kimai: pages, rows, times as Kimai means them, invoices (docs/kimai.md §2, §3, §6 to §8, §15)."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,11 +24,11 @@ from zk_pipeline.domain.records import (
 
 LONGEST_SECONDS = 2**31 - 1
 UNKNOWN_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
-"""Where a time sheet is kept whose begin cannot be read; it counts for every day."""
+"""The begin of a time sheet whose own is unreadable; it counts for every day."""
 
 
 def timesheet(row: RowReader) -> Timesheet:
-    """One time sheet, of which only the id must be readable. Tags are sorted: Kimai's order is not stable."""
+    """One time sheet, of which only the id must be readable. Tags are sorted, because Kimai's order is not stable."""
     faults: dict[str, str] = {}
     end = row.spare(faults, "end", row.optional_instant, None)
     seconds = row.spare(faults, "duration", row.optional_integer, None) or 0
@@ -59,7 +59,7 @@ def timesheet(row: RowReader) -> Timesheet:
 
 
 def written(answer: ApiResponse) -> Timesheet:
-    """The time sheet that a write answers with. Raises `ProtocolError` where it cannot be read."""
+    """The time sheet in the response to a write. Raises `ProtocolError` if it is unreadable."""
     row = timesheet(answer.row("time sheet"))
     if row.faults:
         raise answer.fault(f"Time sheet {row.id} cannot be read: {', '.join(row.faults)}.")
@@ -91,7 +91,7 @@ def customer(row: RowReader) -> Customer:
 
 
 def invoice(row: RowReader) -> Invoice:
-    """One invoice; its customer comes as an object."""
+    """One invoice; its customer is a nested object."""
     return Invoice(
         id=row.integer("id"),
         number=row.text("invoiceNumber"),
@@ -134,7 +134,7 @@ def activity(row: RowReader) -> Activity:
 
 
 def server(version: RowReader, me: RowReader, config: RowReader) -> TargetServer:
-    """The server and the account, from its three self-descriptions (docs/kimai.md §10)."""
+    """The server and the account, from Kimai's three self-descriptions (docs/kimai.md §10)."""
     return TargetServer(
         version=version.text("version"),
         caller_id=me.integer("id"),
@@ -150,15 +150,15 @@ def _number(row: RowReader) -> str | None:
     return row.text("number") if row.has("number") else None
 
 
-# Instants as Kimai reads them: wall-clock times, in the zone it will read them in (docs/kimai.md §2, §3).
+# Instants as Kimai reads them: wall-clock times in a zone (docs/kimai.md §2, §3).
 
 NAIVE = "%Y-%m-%dT%H:%M:%S"
 MISREAD = timedelta(minutes=30)
-"""No two zones differ by less, and hardly any rounding moves a time by as much."""
+"""No two zones differ by less, and rounding hardly ever moves a time by as much."""
 
 
 def zone_named(name: str) -> ZoneInfo | None:
-    """The zone of an IANA name, or `None` when this machine does not know it."""
+    """The zone of an IANA name, or `None` if this machine does not know it."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
@@ -166,26 +166,26 @@ def zone_named(name: str) -> ZoneInfo | None:
 
 
 def overlap(local: datetime) -> timedelta:
-    """How much time passes until this wall-clock time comes again; zero on all but one night a year."""
+    """How long until this wall-clock time occurs again; zero except in one night a year."""
     earlier, later = local.replace(fold=0).utcoffset(), local.replace(fold=1).utcoffset()
     return (earlier or timedelta(0)) - (later or timedelta(0))
 
 
 def wall_clock(instant: datetime, zone: ZoneInfo) -> str:
-    """The local time that Kimai reads as this instant in that zone; with offset where the clock shows it twice."""
+    """The local time that Kimai reads as this instant in that zone; with offset if the time occurs twice."""
     local = instant.astimezone(zone)
     return local.isoformat(timespec="seconds") if overlap(local) else local.strftime(NAIVE)
 
 
 def with_offset(instant: datetime) -> str:
-    """The instant in the form that no zone can change."""
+    """The instant in the format that means the same in every zone."""
     return instant.astimezone(UTC).isoformat(timespec="seconds")
 
 
 def query_span(window: Window, zone: ZoneInfo) -> tuple[str, str]:
-    """Local times that span the window, for the filters `begin` and `end`, which take no offset.
+    """Local times around the window, for the filters `begin` and `end`, which take no offset.
 
-    Where the clock shows such a time twice, they span more.
+    If such a time occurs twice, they span more than the window.
     """
     start, end = window.start.astimezone(zone), window.end.astimezone(zone)
     first = (window.start - overlap(start)).astimezone(zone)
@@ -194,23 +194,23 @@ def query_span(window: Window, zone: ZoneInfo) -> tuple[str, str]:
 
 
 def misread(sent: datetime, shown: str, zone: ZoneInfo) -> bool:
-    """True when a time was read in another zone than the one it was sent in.
+    """Whether a time was read in another zone than it was sent in.
 
-    `shown` is the time in the reply, with the offset of the zone that it was read in. A shift with the right offset is
-    the server's rounding.
+    `shown` is the time in the response, with the offset of the zone in which it was read. A shift with the right offset
+    is the server's rounding.
     """
     moment = datetime.fromisoformat(shown)
     return abs(moment - sent) >= MISREAD and moment.utcoffset() != moment.astimezone(zone).utcoffset()
 
 
-# Reading all pages of Kimai's time sheets, and noticing when rows moved between them (docs/kimai.md §2).
+# Reading all pages of Kimai's time sheets, and noticing if rows moved between them (docs/kimai.md §2).
 
 PAGE_SIZE = 500
 
 
 @dataclass(frozen=True, slots=True)
 class TimesheetReading:
-    """What one pass over the pages saw. `doubt` says why it may have missed rows, or is empty."""
+    """The result of one pass over the pages. `doubt` says why rows may have been missed, or is empty."""
 
     rows: list[Timesheet]
     pages: int
@@ -220,27 +220,27 @@ class TimesheetReading:
 
 
 class TimesheetList:
-    """The time sheets of all users that pass the filters, by id; places count from 0, pages from 1."""
+    """The time sheets of all users that match the filters, by id; positions count from 0, pages from 1."""
 
     def __init__(self, http: HttpClient, filters: Params) -> None:
         self._http = http
         self._filters = filters
         self.total = 0
-        """How many there are, as the last answer said."""
+        """The number of time sheets, by the last response."""
         self.answered_at: datetime | None = None
         """When that was, by Kimai's clock."""
 
     def row_at(self, position: int) -> Timesheet | None:
-        """The time sheet at a place, or `None` past the end."""
+        """The time sheet at a position, or `None` past the end."""
         return next(iter(self._page(position + 1, 1)), None)
 
     def rows_from(self, position: int) -> tuple[int, list[Timesheet]]:
-        """A page that holds the time sheet at this place, and the place of its first one."""
+        """The page with the time sheet at this position, and the position of its first one."""
         number = position // PAGE_SIZE + 1
         return (number - 1) * PAGE_SIZE, self._page(number, PAGE_SIZE)
 
     def key(self, row: Timesheet) -> tuple[int, int]:
-        """What the list is sorted by."""
+        """The sort key of the list."""
         return row.id, row.id
 
     def _page(self, number: int, size: int) -> list[Timesheet]:
@@ -255,16 +255,16 @@ class TimesheetList:
 
 
 def read_timesheets(http: HttpClient, filters: Params) -> TimesheetReading:
-    """Read the time sheets of all users that pass the filters, lowest id first.
+    """Read the time sheets of all users that match the filters, lowest id first.
 
-    Pages are cut again for each request; when the total moves between them, all are read once more.
+    Pages are computed for each request; if the total changes between them, all are read again.
     """
     reading = _read_once(http, filters)
     return _read_once(http, filters) if reading.doubt else reading
 
 
 def _read_once(http: HttpClient, filters: Params) -> TimesheetReading:
-    # Only `id` orders rows the same way on every page in every version (docs/kimai.md §2).
+    # Only `id` gives every page the same order in every version (docs/kimai.md §2).
     params = {"user": "all", "orderBy": "id", "order": "ASC", "size": PAGE_SIZE, **filters}
     rows: dict[int, Timesheet] = {}
     before = after = 0
@@ -276,7 +276,7 @@ def _read_once(http: HttpClient, filters: Params) -> TimesheetReading:
         except NotFoundError:
             if number == 1:
                 raise
-            # Kimai answers so past the end: the list became shorter meanwhile.
+            # Kimai's response past the end: the list became shorter meanwhile.
             doubt = "time sheets disappeared during the read"
             break
         after = answer.header_number("X-Total-Count")
@@ -294,14 +294,14 @@ def _read_once(http: HttpClient, filters: Params) -> TimesheetReading:
     return TimesheetReading([rows[key] for key in sorted(rows)], number - 1, before, after, doubt)
 
 
-# Reading Kimai's invoices, for accounts that may, and telling why not for others (docs/kimai.md §15).
+# Reading Kimai's invoices, and explaining why an account may not (docs/kimai.md §15).
 
 INVOICES = "/api/invoices"
 VIEW = "view_invoice"
 
 
 def read_invoices(http: HttpClient) -> InvoiceReading:
-    """All invoices. Not being allowed to read them, and a version without them, is a reading with a problem."""
+    """All invoices. A missing permission, or a version without invoices, gives a reading with a problem."""
     rows: dict[int, Invoice] = {}
     number = last = 1
     total = 0

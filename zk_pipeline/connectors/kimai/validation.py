@@ -1,8 +1,8 @@
-"""What the Kimai connector says about server and account: version, role, missing permissions, zone and tracking mode.
+"""Checks of Kimai's server and account: version, role, missing permissions, zone and tracking mode.
 
-Permissions to create are found by sending forms that Kimai must refuse, since they hold a field that no form has: the
-refusal shows what the account may send. Those to change and delete are found in the menus that Kimai offers. Nothing is
-created or changed (docs/kimai.md §1, §3). What a role is called proves nothing: any can lose single permissions.
+Permissions to create are tested with forms that Kimai must refuse, because they have a field that no form has: the
+refusal shows what the account may send. Those to change and delete are read from Kimai's menus. Nothing is created or
+changed (docs/kimai.md §1, §3). The name of a role proves nothing, because permissions can be removed from any.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ NEWER_IS_BETTER = {
 
 PROBE: dict[str, Any] = {PROBE_FIELD: True}
 LONG_AGO = "2000-01-03T08:00:00"
-"""In every locked period, however late it ends: a period is locked with all time before it (docs/kimai.md §4)."""
+"""In every locked period, however recent: a period is locked with all time before it (docs/kimai.md §4)."""
 
 IMPOSSIBLE_TIMESHEET = {**PROBE, "user": 0, "project": 0, "activity": 0, "begin": LONG_AGO, "end": LONG_AGO}
 
@@ -50,18 +50,18 @@ FORMS = (
 )
 
 INVOICERS = frozenset({"ROLE_TEAMLEAD", "ROLE_ADMIN", "ROLE_SUPER_ADMIN"})
-"""The roles that have create_invoice by default; who may change their permissions has one of them."""
+"""The roles that have create_invoice by default; people who may change permissions have one of them."""
 
 OTHERS = "time sheets of others"
 CHANGE = "change time sheets of others"
 MENU = {"edit": "edit_other_timesheet", "trash": "delete_other_timesheet"}
-"""What the menu of somebody else's time sheet offers only with a permission (docs/kimai.md §1)."""
+"""What the menu of another person's time sheet only offers with a permission (docs/kimai.md §1)."""
 
 NEWEST = 500
 
 
 def validate(http: HttpClient) -> Validation:
-    """Look at everything that the connector will need."""
+    """Check everything that the connector needs."""
     checks = Checks()
     version = _version(http, checks)
     if version is None:
@@ -83,14 +83,14 @@ def validate(http: HttpClient) -> Validation:
     _invoices(http, checks)
     checks.passed(
         "untested",
-        "Untested, since only a write would tell: for zk undo, deleting customers and projects (delete_customer, "
-        "delete_project). Whether teams hide anything (view_all_data) is not told either.",
+        "Untested, because only a write would show it: for zk undo, deleting customers and projects (delete_customer, "
+        "delete_project). Whether teams hide anything (view_all_data) is not shown either.",
     )
     return Validation(version=version, account=account, timezone=caller.zone.key, findings=checks.findings)
 
 
 def version_findings(http: HttpClient) -> tuple[Finding, ...]:
-    """Look at the version alone."""
+    """Check only the version."""
     checks = Checks()
     _version(http, checks, Level.WARN)
     return checks.findings
@@ -132,7 +132,7 @@ def _users(http: HttpClient, checks: Checks, caller: CurrentUser) -> list[Target
         checks.warned(subject, str(row), "Correct the user in Kimai; no time is given to one that cannot be read.")
     elsewhere = sorted({user.timezone for user in users if user.enabled} - {caller.zone.key})
     if elsewhere:
-        # Kimai files an entry under the caller's calendar day, not the owner's (docs/kimai.md §3).
+        # Kimai files a time sheet under the caller's calendar day, not the owner's (docs/kimai.md §3).
         checks.warned(
             "time zones",
             f"There are users in other zones than the account's {caller.zone.key}: {', '.join(elsewhere)}."
@@ -144,7 +144,7 @@ def _users(http: HttpClient, checks: Checks, caller: CurrentUser) -> list[Target
 
 
 def _invoicers(http: HttpClient, checks: Checks, caller: CurrentUser) -> None:
-    """Who may invoice, as far as roles show, and lives in another zone: an invoice goes by its maker's days."""
+    """Users who may invoice, by their roles, and use another zone: an invoice follows the days of its creator."""
     answer = checks.attempt("invoicing", lambda: http.get(USERS, {**ALL_USERS, "full": 1}), Level.WARN)
     rows, _ = answer.readable("user", lambda row: (reading.user(row), row.texts("roles"))) if answer else ((), ())
     named = [
@@ -186,9 +186,9 @@ def _create(http: HttpClient, checks: Checks) -> None:
 
 
 def _others(http: HttpClient, checks: Checks, caller: CurrentUser, users: Sequence[TargetUser]) -> None:
-    """Whether the account sees and may change what others booked: told by a row of somebody else's, never by a role.
+    """Whether the account sees and may change other people's time: shown by one of their rows, never by a role.
 
-    `user=all` is ignored silently for those who may not see others (docs/kimai.md §2).
+    Kimai silently ignores `user=all` for accounts that may not see others (docs/kimai.md §2).
     """
     newest = checks.attempt(OTHERS, lambda: _newest(http, {"user": "all"}))
     if newest is None:
@@ -198,7 +198,7 @@ def _others(http: HttpClient, checks: Checks, caller: CurrentUser, users: Sequen
         _unseen(http, checks, caller, users)
         return
     checks.passed(OTHERS, f"Time sheets of others can be read (view_other_timesheet), such as {foreign[0].id}.")
-    # The latest is the least likely to lie in a locked period.
+    # The latest is the least likely to be in a locked period.
     open_rows = sorted((row for row in foreign if not row.exported), key=lambda row: row.begin)
     if open_rows and not _change(http, checks, open_rows[-1]):
         return
@@ -209,7 +209,7 @@ def _others(http: HttpClient, checks: Checks, caller: CurrentUser, users: Sequen
 
 
 def _change(http: HttpClient, checks: Checks, row: Timesheet) -> bool:
-    """Whether the account may change somebody else's time sheet that is not exported; whether it may delete it, too."""
+    """Whether the account may change, and delete, another person's time sheet that is not exported."""
     missing = _refused_by_menu(http, checks, row)
     if missing is None:
         return False
@@ -231,7 +231,7 @@ def _change(http: HttpClient, checks: Checks, row: Timesheet) -> bool:
 
 
 def _change_billed(http: HttpClient, checks: Checks, row: Timesheet, or_others: str) -> None:
-    """Billed time is never rewritten; the permission serves people who take an export back."""
+    """Billed time is never rewritten; the permission is for people who revert an export."""
     missing = _refused_by_menu(http, checks, row)
     if missing and "edit" in missing:
         _lacks(checks, CHANGE, "change exported time sheets", f"edit_exported_timesheet{or_others}", Level.WARN)
@@ -240,7 +240,7 @@ def _change_billed(http: HttpClient, checks: Checks, row: Timesheet, or_others: 
 
 
 def _refused_by_menu(http: HttpClient, checks: Checks, row: Timesheet) -> list[str] | None:
-    """Which of `MENU` the menu of a time sheet does not offer; `None`, with a finding, where it proves nothing."""
+    """Which of `MENU` the menu of a time sheet lacks; `None`, with a finding, if it proves nothing."""
     try:
         allowed = allowed_actions(http, "timesheet", row.id)
     except (NotFoundError, ProtocolError) as error:
@@ -281,7 +281,7 @@ def _is_locked(refused: ProbeRefusedError) -> bool:
 
 
 def _unseen(http: HttpClient, checks: Checks, caller: CurrentUser, users: Sequence[TargetUser]) -> None:
-    """Nobody else's time sheet came: the account may not see them, or there is none."""
+    """No other person's time sheet came: the account may not see them, or there is none."""
     remedy = (
         "Give a role of the account the permissions view_other_timesheet, view_all_data, edit_other_timesheet, "
         "delete_other_timesheet and edit_billable_other_timesheet"
@@ -303,7 +303,7 @@ def _unseen(http: HttpClient, checks: Checks, caller: CurrentUser, users: Sequen
 
 
 def _invoices(http: HttpClient, checks: Checks) -> None:
-    """Invoices are only compared with what was billed: nothing fails without them."""
+    """Invoices are only compared with billed time: nothing fails without them."""
     found = checks.attempt("invoices", lambda: read_invoices(http), Level.WARN)
     if found is None:
         return
@@ -315,7 +315,7 @@ def _invoices(http: HttpClient, checks: Checks) -> None:
 
 
 def _newest(http: HttpClient, filters: Params) -> list[Timesheet]:
-    """The time sheets that were made last; those that cannot be read are left out."""
+    """The most recent time sheets, without unreadable ones."""
     params = {"orderBy": "id", "order": "DESC", "size": NEWEST, **filters}
     rows, _ = http.get(TIMESHEETS, params, needs=("view_other_timesheet",)).readable("time sheet", reading.timesheet)
     return [row for row in rows if not row.faults]
@@ -329,7 +329,7 @@ def _probe(
     form: dict[str, Any],
     needs: tuple[str, ...],
 ) -> ProbeRefusedError | None:
-    """How Kimai refuses a form that it must refuse; `None`, with a finding, if the account may not send it at all."""
+    """Kimai's refusal of a form that it must refuse; `None`, with a finding, if the account may not send it at all."""
     method, path = call
     try:
         http.write(method, path, form, needs=needs)

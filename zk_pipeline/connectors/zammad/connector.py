@@ -1,4 +1,4 @@
-"""The Zammad connector: bookings (time accountings), their tickets, and who and what they refer to."""
+"""The Zammad connector: bookings (time accountings), their tickets, and the people and items they refer to."""
 
 import re
 import time
@@ -69,7 +69,7 @@ class ZammadConnector(HttpConnector, SourceConnector):
         return validate(self._http)
 
     def version_findings(self) -> tuple[Finding, ...]:
-        """What there is to say about the version, in one request."""
+        """Findings about the version, in one request."""
         return version_findings(self._http)
 
     def fetch(self, window: Window, *, hint: int | None = None) -> Sweep[TimeAccounting]:
@@ -77,7 +77,7 @@ class ZammadConnector(HttpConnector, SourceConnector):
         return Sweep(lambda: WindowSweep(self._flat, window, hint).run())
 
     def fetch_changes(self, since: datetime, rest: RemainingChanges | None = None) -> ChangedRows:
-        """Read the newest changes until one lies before `since`, ten thousand at a time (docs/zammad.md §2, §13)."""
+        """Read the newest changes until one is before `since`, ten thousand at a time (docs/zammad.md §2, §13)."""
         if rest is None:
             page, total = self._flat.newest_changes(CHANGES_SIZE)
             if len(page) < CHANGES_SIZE or page[-1].updated_at < since:
@@ -86,10 +86,10 @@ class ZammadConnector(HttpConnector, SourceConnector):
         return self._older_changes(since, rest)
 
     def _older_changes(self, since: datetime, rest: RemainingChanges) -> ChangedRows:
-        """Go on from where an earlier read left off.
+        """Continue where an earlier read left off.
 
-        What changed meanwhile moved to the top and pushes the others on; what was deleted lets them move up. So the
-        first page to be read is the one that begins before that place, by the time of change.
+        Changes since then moved to the top and push the others down; deletions let them move up. So the first page to
+        read is the one that begins before that place, by the time of change.
         """
         number, size = rest.position // rest.page_size + 1, rest.page_size
         page = self._flat.changes(number, size)
@@ -97,7 +97,7 @@ class ZammadConnector(HttpConnector, SourceConnector):
             number -= 1
             page = self._flat.changes(number, size)
         if number == 1 and SMALLEST_PAGE <= len(page) < min(size, rest.total):
-            size = len(page)  # The server gives fewer rows a page than asked for: its pages count in that size.
+            size = len(page)  # The server returns fewer rows per page than asked for: its pages count in that size.
         changed: dict[int, TimeAccounting] = {}
         last_number = number + PAGES_AT_ONCE - 1
         while True:
@@ -112,7 +112,7 @@ class ZammadConnector(HttpConnector, SourceConnector):
             page = self._flat.changes(number, size)
 
     def fetch_changed_tickets(self, since: datetime) -> ChangedTickets:
-        """Search for tickets by the time of their change, a thousand at a time (docs/zammad.md §5)."""
+        """Search tickets by the time of their change, a thousand at a time (docs/zammad.md §5)."""
         moment = since.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         condition = {"ticket.updated_at": {"operator": "after (absolute)", "value": moment}}
         body = {
@@ -136,7 +136,7 @@ class ZammadConnector(HttpConnector, SourceConnector):
         return self._flat
 
     def fetch_of_ticket(self, ticket_id: int) -> list[TimeAccounting]:
-        """Read all bookings on one ticket; `[]` also for one that does not exist (docs/zammad.md §2)."""
+        """Read all bookings of one ticket; `[]` also for a ticket that does not exist (docs/zammad.md §2)."""
         try:
             path = f"/api/v1/tickets/{ticket_id}/time_accountings"
             found = list(self._list(path, "time accounting", NEEDS, zammad_rows.accounting, []))
@@ -151,11 +151,11 @@ class ZammadConnector(HttpConnector, SourceConnector):
         return SourceDirectory(activity_types=types, unreadable=tuple(unreadable))
 
     def fetch_agents(self, ids: Collection[int]) -> SourceDirectory:
-        """Read these users one by one: a list would hold every customer of the help desk (docs/zammad.md §6)."""
+        """Read these users one by one: a list would include every customer of the help desk (docs/zammad.md §6)."""
         return SourceDirectory().joined(*run_concurrently(self._agent, sorted(ids)))
 
     def find(self, text: str) -> SourceDirectory:
-        """Ask Zammad's search, or for the id; without its search engine Zammad finds little (docs/zammad.md §6).
+        """Use Zammad's search, or request the id; without its search engine Zammad finds little (docs/zammad.md §6).
 
         A bare number may be an id as well as a name.
         """
@@ -167,8 +167,8 @@ class ZammadConnector(HttpConnector, SourceConnector):
     def fetch_tickets(self, accountings: Iterable[TimeAccounting]) -> list[Ticket]:
         """Read the tickets of these bookings; those in groups that the account may not read come from the report.
 
-        A ticket that was deleted meanwhile is not in the list (docs/zammad.md §3, §5). Where one was merged into
-        another, an article with which time was booked shows into which, and that one is in the list as well (§11).
+        A ticket deleted meanwhile is not in the list (docs/zammad.md §3, §5). If one was merged into another, an
+        article with which time was booked shows into which, and that one is in the list too (§11).
         """
         bookings: dict[int, list[datetime]] = {}
         articles: dict[int, int] = {}
@@ -188,7 +188,7 @@ class ZammadConnector(HttpConnector, SourceConnector):
         return [found[ticket_id] for ticket_id in sorted(found)]
 
     def exists(self, accounting_id: int) -> bool:
-        """Tell whether a booking still exists; only Zammad's own "not found" for it says no (docs/zammad.md §8)."""
+        """Whether a booking still exists; false only if Zammad itself answers "not found" (docs/zammad.md §8)."""
         try:
             answer = self._http.get(f"{ACCOUNTINGS}/{accounting_id}", needs=NEEDS)
         except NotFoundError:
@@ -198,7 +198,7 @@ class ZammadConnector(HttpConnector, SourceConnector):
         return True
 
     def create(self, draft: AccountingDraft) -> TimeAccounting:
-        """Book time in the name of the token's owner; Zammad sets the moment itself (docs/zammad.md §2)."""
+        """Book time as the token's owner; Zammad sets the time of booking itself (docs/zammad.md §2)."""
         body: dict[str, Any] = {"time_unit": format(draft.units, "f")}
         if draft.type_id is not None:
             body["type_id"] = draft.type_id
@@ -224,9 +224,9 @@ class ZammadConnector(HttpConnector, SourceConnector):
         return zammad_rows.written(self._http.write("PUT", path, body, repeatable=True, needs=NEEDS))
 
     def delete(self, accounting_id: int) -> None:
-        """Delete a booking; one that is already gone is no error.
+        """Delete a booking; no error if it is already gone.
 
-        Zammad answers 422 for one that is gone as for one that it could not delete, so reading it settles which
+        Zammad answers 422 both if it is gone and if it could not be deleted, so reading it decides which
         (docs/zammad.md §8).
         """
         try:
@@ -253,7 +253,7 @@ class ZammadConnector(HttpConnector, SourceConnector):
     def _one(
         self, path: str, what: str, read: Callable[[RowReader], Record]
     ) -> tuple[Sequence[Record], tuple[Unreadable, ...]]:
-        """The row at a path; nothing where it is gone, or cannot be read."""
+        """The row at a path; empty if it is gone or unreadable."""
         try:
             answer = self._http.get(path, needs=("ticket.agent",))
         except NotFoundError:
@@ -263,7 +263,7 @@ class ZammadConnector(HttpConnector, SourceConnector):
     def _searched(self, text: str) -> SourceDirectory:
         agents, strange = self._search("users", text, "user", zammad_rows.agent)
         if not agents and len(words := text.split()) > 1:
-            # Without a search engine, Zammad compares first and last name one by one.
+            # Without a search engine, Zammad compares first and last name separately.
             agents, strange = self._search("users", max(words, key=len), "user", zammad_rows.agent)
         organizations, unreadable = self._search("organizations", text, "organization", zammad_rows.organization)
         return SourceDirectory(tuple(agents), tuple(organizations), unreadable=(*strange, *unreadable))
@@ -282,9 +282,9 @@ class ZammadConnector(HttpConnector, SourceConnector):
         read: Callable[[RowReader], Record],
         unreadable: list[Unreadable],
     ) -> Iterator[Record]:
-        """All rows of a paged list, each once; the page size that counts is the one that came.
+        """All rows of a paged list, each once; the size of the received page counts.
 
-        Those that cannot be read are added to `unreadable`.
+        Unreadable rows are added to `unreadable`.
         """
         seen: set[int | None] = {None}
         full = SMALLEST_PAGE
@@ -308,7 +308,7 @@ class ZammadConnector(HttpConnector, SourceConnector):
         return {ticket.id: ticket for chunk in chunks for ticket in self._search_tickets(chunk)}
 
     def _merge(self, ticket: Ticket, article_id: int) -> Ticket:
-        """The ticket with the one on which its article lies now; as it is where that cannot be read."""
+        """The ticket with the one that its article belongs to now; unchanged if that is unreadable."""
         try:
             answer = self._http.get(f"/api/v1/ticket_articles/{article_id}", needs=("ticket.agent",))
         except (NotFoundError, PermissionDeniedError):
@@ -346,14 +346,14 @@ class ZammadConnector(HttpConnector, SourceConnector):
 
 
 def _with_id(rows: Iterable[TimeAccounting]) -> list[TimeAccounting]:
-    """The rows that can be kept at all."""
+    """The rows that can be stored."""
     return [row for row in rows if row.id != zammad_rows.NO_ID]
 
 
 def _months(moments: list[datetime]) -> list[Month]:
-    """The months in whose report these bookings may be, likeliest first.
+    """The months whose report may have these bookings, the most likely first.
 
-    Months were cut in UTC up to Zammad 6.4 and are cut in the system's zone since (docs/zammad.md §3).
+    Months are cut in UTC up to Zammad 6.4, and in the system's zone since (docs/zammad.md §3).
     """
     shifts = (timedelta(0), WESTMOST, EASTMOST)
     shifted = [moment + shift for shift in shifts for moment in moments]

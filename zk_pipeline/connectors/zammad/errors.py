@@ -16,7 +16,7 @@ from zk_pipeline.connectors.errors import (
 )
 
 _DATABASE_FAULT = re.compile(r"Error ID |PG::")
-"""How the text begins where the database failed; a token with full `admin` is shown PostgreSQL's own words."""
+"""The start of the text if the database failed; a token with full `admin` gets PostgreSQL's own message."""
 
 UNKNOWN_ROUTE = "This page doesn't exist."
 LONGEST_TEXT = 300
@@ -25,7 +25,7 @@ _NEW_TOKEN = "Make a new token in the profile of an active user and store it for
 
 
 class ZammadDialect:
-    """How Zammad takes the token and what its 4xx answers mean."""
+    """How Zammad takes the token, and what its 4xx responses mean."""
 
     product = "Zammad"
 
@@ -34,7 +34,7 @@ class ZammadDialect:
         return f"Token token={token}"
 
     def refusal(self, call: Call, status: int, data: Any, headers: Mapping[str, str]) -> ConnectorError:
-        """The typed error for a 4xx answer."""
+        """The typed error for a 4xx response."""
         text = _text(data) or headers.get("x-failure", "")[:LONGEST_TEXT]
         if status == 401:
             return call.error(AuthenticationError, _sentence(text or "Unauthorized"), status=401, remedy=_NEW_TOKEN)
@@ -54,7 +54,7 @@ class ZammadDialect:
                 UnavailableError,
                 f"The request failed within Zammad: {_sentence(text)}",
                 status=422,
-                remedy="Try again; if it stays, look for this text in Zammad's production.log.",
+                remedy="Try again; if it fails again, search for this text in Zammad's production.log.",
                 outcome_unknown=call.writes,
             )
         if status == 422:
@@ -89,7 +89,7 @@ def _forbidden(call: Call, text: str) -> ConnectorError:
     elif "user authorization failed" in lower:
         remedy = f"Give a role of the token's owner the permission {needed}."
     else:
-        # Zammad says the same whether the token or its owner lacks it (docs/zammad.md §1).
+        # Zammad's message is the same whether the token or its owner lacks it (docs/zammad.md §1).
         where = " Or give the owner access to the group of the ticket." if "/tickets/" in call.path else ""
         remedy = f"Give both the token and a role of its owner the permission {needed}: one of them lacks it.{where}"
     return call.error(PermissionDeniedError, _sentence(text), status=403, remedy=remedy)

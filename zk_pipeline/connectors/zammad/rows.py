@@ -10,7 +10,7 @@ from zk_pipeline.connectors.contract import ChangedTicket
 from zk_pipeline.domain.records import ActivityType, Agent, Organization, Ticket, TimeAccounting
 
 NOBODY = "-"
-"""What Zammad writes in a report where there is no name."""
+"""What Zammad writes in a report for a missing name."""
 
 
 MERGED = "merged"
@@ -21,13 +21,13 @@ UNKNOWN_MOMENT = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 NO_ID = 0
-"""The id of a row whose own cannot be read: it counts in its list, and cannot be kept."""
+"""The id of a row whose own is unreadable: it counts in its list, but cannot be stored."""
 
 
 def accountings(answer: ApiResponse) -> list[TimeAccounting]:
-    """The rows of a list of time accountings, those with faults among them.
+    """The rows of a list of time accountings, including those with faults.
 
-    Raises `ProtocolError` when what came are no rows at all.
+    Raises `ProtocolError` if they are not rows at all.
     """
     rows, unreadable = answer.readable("time accounting", accounting)
     if unreadable or (rows and all(row.id == NO_ID for row in rows)):
@@ -36,7 +36,7 @@ def accountings(answer: ApiResponse) -> list[TimeAccounting]:
 
 
 def accountings_with_assets(page: RowReader) -> list[TimeAccounting]:
-    """The rows of a `full=true` page, in its order: ids in one place, the rows among the assets (docs/zammad.md §2)."""
+    """The rows of a `full=true` page in its order: it lists ids, and has the rows in its assets (docs/zammad.md §2)."""
     ids = page.integers("record_ids")
     if not ids:
         return []
@@ -45,7 +45,7 @@ def accountings_with_assets(page: RowReader) -> list[TimeAccounting]:
 
 
 def accounting(row: RowReader) -> TimeAccounting:
-    """One time accounting, of whose fields none need be readable (docs/zammad.md §2)."""
+    """One time accounting; no field needs to be readable (docs/zammad.md §2)."""
     faults: dict[str, str] = {}
     return TimeAccounting(
         id=row.spare(faults, "id", row.integer, NO_ID),
@@ -62,7 +62,7 @@ def accounting(row: RowReader) -> TimeAccounting:
 
 
 def written(answer: ApiResponse) -> TimeAccounting:
-    """The time accounting that a write answers with. Raises `ProtocolError` where it cannot be read."""
+    """The time accounting in the response to a write. Raises `ProtocolError` if it is unreadable."""
     row = accounting(answer.row("time accounting"))
     if row.faults:
         raise answer.fault(f"Time accounting {row.id} cannot be read: {', '.join(row.faults)}.")
@@ -70,9 +70,9 @@ def written(answer: ApiResponse) -> TimeAccounting:
 
 
 def _placed(rows: Sequence[TimeAccounting]) -> list[TimeAccounting]:
-    """The rows; one whose creation or change cannot be read gets the moment of its neighbour in the sorted list.
+    """The rows; one with an unreadable creation or change gets the instant of its neighbour in the sorted list.
 
-    So it stays where Zammad has it, within the window that was read, and is missed by none.
+    So it stays at its place in Zammad's list, within the window that was read.
     """
     placed = list(rows)
     for at, row in enumerate(placed):
@@ -91,7 +91,7 @@ def _placed(rows: Sequence[TimeAccounting]) -> list[TimeAccounting]:
 
 
 def ticket(row: RowReader) -> Ticket:
-    """One ticket as the search shows it with `expand=true` (docs/zammad.md §5)."""
+    """One ticket as the search returns it with `expand=true` (docs/zammad.md §5)."""
     faults: dict[str, str] = {}
     return _ticket(
         row,
@@ -105,7 +105,7 @@ def ticket(row: RowReader) -> Ticket:
 
 
 def changed_ticket(row: RowReader) -> ChangedTicket:
-    """One ticket with the sum of its bookings, which has no value where there are none (docs/zammad.md §5)."""
+    """One ticket with the sum of its bookings, which is null if there are none (docs/zammad.md §5)."""
     units = Decimal(0) if row.raw.get("time_unit") is None else row.decimal("time_unit")
     return ChangedTicket(ticket(row), units)
 
@@ -160,7 +160,7 @@ def _ticket(
 
 
 def ticket_of_article(row: RowReader) -> int:
-    """The ticket on which an article lies now (docs/zammad.md §6)."""
+    """The ticket that an article belongs to now (docs/zammad.md §6)."""
     return row.integer("ticket_id")
 
 

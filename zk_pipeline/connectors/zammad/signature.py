@@ -1,4 +1,4 @@
-"""Whether a delivery was signed with the token that both sides know (docs/zammad.md §7)."""
+"""Checks that a delivery was signed with the shared token (docs/zammad.md §7)."""
 
 import hashlib
 import hmac
@@ -8,9 +8,9 @@ _HEADER = re.compile(r"sha1=(?P<digest>[0-9a-f]{40})", re.IGNORECASE | re.ASCII)
 
 
 def is_signed(secret: str, body: bytes, header: str) -> bool:
-    """Whether `X-Hub-Signature` is the HMAC-SHA1 over these very bytes, compared in constant time.
+    """Whether `X-Hub-Signature` is the HMAC-SHA1 of exactly these bytes, compared in constant time.
 
-    It must be checked before anything reads the body: JSON that was serialized again no longer verifies.
+    Check it before parsing the body: JSON that was serialized again does not verify.
     """
     found = _HEADER.fullmatch(header)
     if found is None:

@@ -1,6 +1,6 @@
-"""What the Zammad connector says about system and account: version, permissions, groups, unit and zone.
+"""Checks of Zammad's system and account: version, permissions, groups, unit and zone.
 
-Sends reads alone (docs/zammad.md §1, §4, §9).
+Only reads (docs/zammad.md §1, §4, §9).
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ Settings = dict[str, Any]
 
 
 def validate(http: HttpClient) -> Validation:
-    """Look at everything that the connector will need."""
+    """Check everything that the connector needs."""
     checks = Checks()
     me = checks.attempt("account", lambda: http.get("/api/v1/users/me").row("user"))
     if me is None:
@@ -45,20 +45,18 @@ def validate(http: HttpClient) -> Validation:
 
 
 def version_findings(http: HttpClient) -> tuple[Finding, ...]:
-    """Look at the version alone."""
+    """Check only the version."""
     checks = Checks()
     _version(http, checks)
     return checks.findings
 
 
 def _version(http: HttpClient, checks: Checks) -> str | None:
-    """Only a full administrator may read the version; the routes are probed for everybody else."""
+    """Only a full administrator may read the version; for others, the routes are tried."""
     try:
         version = http.get("/api/v1/version", needs=("admin",)).row("version").text("version")
     except PermissionDeniedError:
-        checks.passed(
-            "version", "Zammad tells its version to full administrators alone; its routes were tried instead."
-        )
+        checks.passed("version", "Zammad shows its version only to full administrators; its routes were tried instead.")
         return None
     except ConnectorError as error:
         checks.refused("version", error, Level.WARN)
@@ -89,9 +87,9 @@ def _activity_types(http: HttpClient, checks: Checks) -> None:
 
 
 def _groups(http: HttpClient, checks: Checks) -> bool:
-    """Tickets of groups that the account may not read stay out of every search without an error.
+    """Every search silently leaves out tickets of groups that the account may not read.
 
-    Returns whether a ticket that was booked lately belongs to an organization.
+    Returns whether a recently booked ticket belongs to an organization.
     """
     subject = "groups"
     newest = {"sort_by": "created_at,id", "order_by": "desc,desc", "per_page": NEWEST_BOOKINGS}
@@ -142,7 +140,7 @@ def _directory(http: HttpClient, checks: Checks, *, organized: bool) -> None:
     if organizations:
         checks.passed("organizations", "Organizations can be read.")
     elif organizations is not None and organized:
-        # Zammad answers an account that may not see them with an empty list (docs/zammad.md §1).
+        # Zammad returns an empty list to an account that may not see them (docs/zammad.md §1).
         checks.failed(
             "organizations",
             "No organization came, although tickets have one: the account may not see them.",
@@ -178,5 +176,5 @@ def _feature(settings: Settings, checks: Checks) -> None:
     unit = settings["time_accounting_unit"] or "none"
     if unit == "custom":
         unit = f"custom: {settings.get('time_accounting_unit_custom') or 'without name'}"
-    # A label alone: changing it never converts the numbers that are stored (docs/zammad.md §4).
+    # Only a label: changing it never converts the stored numbers (docs/zammad.md §4).
     checks.passed("unit", f"Zammad labels its numbers with the unit {unit!r}; minutes per unit are a setting of ours.")

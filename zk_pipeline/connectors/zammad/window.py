@@ -1,7 +1,7 @@
-"""Reading one window off Zammad's flat list, which can be sorted and paged but not filtered (docs/zammad.md §2, §13).
+"""Reading one window from Zammad's flat list, which can be sorted and paged but not filtered (docs/zammad.md §2, §13).
 
-Sorted by creation the window is one stretch of the list. A search over the starts of the pages finds the page that
-holds its first row, so a window costs at most `log2(N) + rows/1000 + 4` requests, whatever lies outside of it.
+Sorted by creation, the window is one stretch of the list. A binary search over the starts of the pages finds the page
+with its first row, so a window costs at most `log2(N) + rows/1000 + 4` requests, whatever is outside of it.
 """
 
 from collections.abc import Iterator
@@ -28,29 +28,29 @@ class FlatList:
     def __init__(self, http: HttpClient) -> None:
         self._http = http
         self.gives_full_pages = False
-        """True once a page of the full size came, so that page numbers are known to count in that size."""
+        """True once a page of the full size came, which proves that page numbers count in that size."""
 
     def total(self) -> int:
-        """How many time accountings there are."""
+        """The number of time accountings."""
         answer = self._http.get(ACCOUNTINGS, {"full": "true", "per_page": 1}, needs=NEEDS)
         return answer.row("count of time accountings").integer("total_count")
 
     def page(self, number: int, size: int) -> list[TimeAccounting]:
-        """One page; Zammad may lower the size without a word."""
-        # The directions pair with the columns by position: a column without a partner would be dropped.
+        """One page; Zammad may silently reduce the size."""
+        # Directions pair with columns by position: a column without a direction would be dropped.
         params = {"sort_by": "created_at,id", "order_by": "asc,asc", "per_page": size, "page": number}
         rows = zammad_rows.accountings(self._http.get(ACCOUNTINGS, params, needs=NEEDS))
         self.gives_full_pages = self.gives_full_pages or len(rows) == PAGE_SIZE
         return rows
 
     def newest_changes(self, size: int) -> tuple[list[TimeAccounting], int]:
-        """The newest changes, newest first, with the total of the whole list in the same answer."""
+        """The newest changes, newest first, and the total of the whole list, in one response."""
         params = {**NEWEST_CHANGE_FIRST, "per_page": size, "page": 1, "full": "true"}
         answer = self._http.get(ACCOUNTINGS, params, needs=NEEDS).row("page of changes")
         return zammad_rows.accountings_with_assets(answer), answer.integer("total_count")
 
     def changes(self, number: int, size: int) -> list[TimeAccounting]:
-        """One page by time of change, newest first; without the people and tickets that come with a total."""
+        """One page by time of change, newest first, without the people and tickets that a total brings along."""
         params = {**NEWEST_CHANGE_FIRST, "per_page": size, "page": number}
         return zammad_rows.accountings(self._http.get(ACCOUNTINGS, params, needs=NEEDS))
 
@@ -59,17 +59,17 @@ class FlatList:
         return next(iter(self.page(position + 1, 1)), None)
 
     def rows_from(self, position: int) -> tuple[int, list[TimeAccounting]]:
-        """A page that holds the row at this position, and the position of its first row."""
+        """The page with the row at this position, and the position of its first row."""
         number = position // PAGE_SIZE + 1
         rows = self.page(number, PAGE_SIZE)
         if len(rows) == PAGE_SIZE or (number == 1 and position < len(rows)):
             return (number - 1) * PAGE_SIZE, rows
-        # The last page, or a server that gives fewer rows than asked for: these count in its own size.
+        # The last page, or a server that returns fewer rows than asked for: its pages count in its own size.
         size = SMALLEST_PAGE
         return position // size * size, self.page(position // size + 1, size)
 
     def key(self, row: TimeAccounting) -> tuple[int, int]:
-        """What the list is sorted by: the moment of creation in microseconds, and the id."""
+        """The sort key: creation in microseconds, and the id."""
         return microseconds(row.created_at), row.id
 
     def created_at(self, position: int) -> datetime | None:
@@ -129,7 +129,7 @@ class WindowSweep:
             page = self._read(number)
 
     def _first_page(self, total: int) -> tuple[int, list[TimeAccounting]]:
-        """The page that holds the window's first row, or a page before it."""
+        """The page with the window's first row, or a page before it."""
         number, page = self._locate(total)
         while self._is_capped(number, page, total):
             self._size, self._hint = len(page), None
@@ -137,9 +137,9 @@ class WindowSweep:
         return number, page
 
     def _is_capped(self, number: int, page: list[TimeAccounting], total: int) -> bool:
-        """True when the server gives fewer rows a page than asked for: page numbers then count in its size.
+        """Whether the server returns fewer rows per page than asked for: page numbers then count in its size.
 
-        Where only the short last page was read, nothing but the page after it can tell.
+        If only the short last page was read, only the page after it can show this.
         """
         if not page:
             return False
@@ -153,7 +153,7 @@ class WindowSweep:
         if self._hint is not None:
             number = min(max(self._hint, 0) // self._size + 1, high)
             page = self._read(number)
-            # Only a row before the window proves that none of the window is missed.
+            # Only a row before the window proves that no row of the window is missed.
             if number > 1 and not self._starts_before(page):
                 high = number - 1
             elif page and number < high and page[-1].created_at < self._window.start:
@@ -168,7 +168,7 @@ class WindowSweep:
         return number, page
 
     def _search(self, low: int, high: int) -> int:
-        """The last page whose first row was created before the window, else `low`; one row is read a step."""
+        """The last page whose first row was created before the window, else `low`; each step reads one row."""
         while low < high:
             middle = (low + high + 1) // 2
             created_at = self._flat.created_at((middle - 1) * self._size)
@@ -186,7 +186,7 @@ class WindowSweep:
         return self._flat.page(number, self._size)
 
     def _repeats(self, page: list[TimeAccounting]) -> bool:
-        """True when a page brings nothing new, which would go on for ever."""
+        """Whether a page brings nothing new, which would never end."""
         if any(row.id not in self._seen for row in page if row.id != zammad_rows.NO_ID):
             return False
         self._doubt = "a page came twice"

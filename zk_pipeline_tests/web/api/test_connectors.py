@@ -168,8 +168,8 @@ def test_only_http_and_https_are_taken(admin: httpx.Client, url: str) -> None:
     [
         ("name", "Spare 1", "cannot stand in a marker"),
         ("kind", "jira", "'jira' is not installed. Choose one of these: kimai, zammad."),
-        ("token", "two words", "holds blanks"),
-        ("base_url", "https://me:hunter2@x.example.com", "holds credentials"),
+        ("token", "two words", "contains spaces"),
+        ("base_url", "https://me:hunter2@x.example.com", "contains credentials"),
     ],
 )
 def test_a_value_that_cannot_be_is_named_with_the_remedy(
