@@ -9,7 +9,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeVar
 
-from zk_pipeline.runtime.environment import Environment, prepared
+from zk_pipeline.runtime.environment import Environment, prepare
 from zk_pipeline.runtime.settings import ENV_FILE, load_settings
 from zk_sandbox.demo import KIMAI_TOKEN, ZAMMAD_TOKEN
 from zk_sandbox.server import SandboxProcess
@@ -106,7 +106,7 @@ def deployment(systems: SandboxProcess | Addresses | None = None) -> Iterator[En
             "ZK_KIMAI_URL": kimai[0],
             "ZK_KIMAI_TOKEN": kimai[1],
         }
-        with _environment(given), prepared(load_settings()) as environment:
+        with _environment(given), prepare(load_settings()) as environment:
             yield environment
 
 

@@ -282,7 +282,7 @@ class Pipeline:
         bad: dict[date, Exception] = {}
         for day in self._days:
             try:
-                with logs.about(day=day.isoformat()), tracing.span("day", {"zk.day": day.isoformat()}):
+                with logs.log_context(day=day.isoformat()), tracing.span("day", {"zk.day": day.isoformat()}):
                     good[day] = work(day)
             except (*DAY_ERRORS, DayFailedError) as error:
                 self._log.exception("%s failed.", day)

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import Connection, text
 
-from zk_pipeline.runtime.embedded import DAGSTER_DATABASE, DATABASE, Endpoint, embedded_server
+from zk_pipeline.runtime.embedded import DAGSTER_DATABASE, DATABASE, DatabaseEndpoint, embedded_server
 from zk_pipeline.store import tables
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.schema import migrate
@@ -23,7 +23,7 @@ TRAIL_KEYS = (bytes(32),)
 
 
 @contextmanager
-def careless_server(home: Path) -> Iterator[Endpoint]:
+def careless_server(home: Path) -> Iterator[DatabaseEndpoint]:
     """A server that does not wait for the disk, as no test that uses it pulls the plug of the machine.
 
     Nor does it clean up: with hundreds of databases it would look into one of them several times a second.
@@ -36,7 +36,7 @@ def careless_server(home: Path) -> Iterator[Endpoint]:
         yield server
 
 
-def copy(server: Endpoint, templates: Mapping[str, str]) -> None:
+def copy(server: DatabaseEndpoint, templates: Mapping[str, str]) -> None:
     """Make each of these databases as a copy of its template, to which nobody may be connected.
 
     File by file, which is quicker than through the log as long as there are no fsyncs.
@@ -48,7 +48,7 @@ def copy(server: Endpoint, templates: Mapping[str, str]) -> None:
 
 
 @contextmanager
-def migrated(server: Endpoint) -> Iterator[Database]:
+def migrated(server: DatabaseEndpoint) -> Iterator[Database]:
     """The product's database with all its tables."""
     database = Database(server.url(), TRAIL_KEYS)
     migrate(database)
@@ -132,7 +132,7 @@ class Pairs:
     test changed more than rows or left somebody at work in it.
     """
 
-    def __init__(self, server: Endpoint) -> None:
+    def __init__(self, server: DatabaseEndpoint) -> None:
         self._server = server
         self._numbers = itertools.count(1)
         self._starts: dict[str, Start] = {}

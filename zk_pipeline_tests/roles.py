@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from zk_pipeline.runtime.embedded import Endpoint
+from zk_pipeline.runtime.embedded import DatabaseEndpoint
 from zk_pipeline.runtime.embedded_programs import program
 from zk_pipeline.runtime.environment import PROJECT
 
@@ -17,7 +17,7 @@ PASSWORDS = {"DATABASE_OWNER_PASSWORD": "owner's", "DATABASE_PASSWORD": "applica
 
 
 def make_roles(
-    server: Endpoint, passwords: Mapping[str, str] = PASSWORDS, *, script: Path = SCRIPT
+    server: DatabaseEndpoint, passwords: Mapping[str, str] = PASSWORDS, *, script: Path = SCRIPT
 ) -> subprocess.CompletedProcess[str]:
     """Run the script as the superuser of this server."""
     address = ["-h", server.host, "-p", str(server.port), "-U", server.user, "-d", "postgres"]
@@ -36,7 +36,7 @@ def address(url: str, role: str) -> str:
     return make_url(url).set(username=role).render_as_string(hide_password=False)
 
 
-def addresses(server: Endpoint) -> dict[str, str]:
+def addresses(server: DatabaseEndpoint) -> dict[str, str]:
     """The variables of a process that migrates; all others get none of the owner's."""
     return {
         "ZK_DATABASE_URL": address(server.url(), APPLICATION),

@@ -49,7 +49,7 @@ def test_every_required_daemon_has_just_given_a_sign_of_life(server: DagsterServ
     needed = [daemon for daemon in server.daemons() if daemon.required]
     assert {"SCHEDULER", "SENSOR", "QUEUED_RUN_COORDINATOR"} <= {daemon.name for daemon in needed}
     oldest = datetime.now(UTC) - timedelta(minutes=2)
-    assert all(daemon.healthy and daemon.beat_at and daemon.beat_at > oldest for daemon in needed)
+    assert all(daemon.healthy and daemon.heartbeat_at and daemon.heartbeat_at > oldest for daemon in needed)
 
 
 def test_a_server_that_does_not_answer_is_named_with_the_remedy() -> None:

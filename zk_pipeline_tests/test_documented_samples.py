@@ -144,7 +144,7 @@ def test_the_suite_of_the_page_gives_every_fixture_that_is_asked_for():
 def test_a_line_of_the_log_has_the_fields_of_the_page():
     (shown,) = [one for block in blocks(DOCS / "operations.md", "json") if "logger" in (one := json.loads(block.text))]
     record = logging.LogRecord(shown["logger"], logging.WARNING, "", 1, shown["message"], (), None)
-    with logs.about(**{name: shown[name] for name in ("run_id", "day", "entry_id")}):
+    with logs.log_context(**{name: shown[name] for name in ("run_id", "day", "entry_id")}):
         told = json.loads(JsonFormatter().format(record))
     assert {**told, "time": shown["time"]} == shown
     assert len(told["time"]) == len(shown["time"])

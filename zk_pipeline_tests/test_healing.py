@@ -13,7 +13,7 @@ from dagster_postgres.utils import DagsterPostgresException
 from zk_pipeline.processes import code_server
 from zk_pipeline.processes import supervisor as running
 from zk_pipeline.processes.home import HomeLock
-from zk_pipeline.processes.supervisor import Listener, Part, Supervisor, restart_delay
+from zk_pipeline.processes.supervisor import ManagedProcess, Supervisor, SupervisorListener, restart_delay
 from zk_pipeline.runtime import embedded
 from zk_pipeline.runtime.embedded import EmbeddedDatabase, embedded_server
 from zk_pipeline_tests.store.embedded_users import ask, server_pid
@@ -56,12 +56,14 @@ def test_a_part_that_dies_again_and_again_is_never_given_up(
 ) -> None:
     monkeypatch.setattr(running, "LONGEST_DELAY_SECONDS", 0.01)
     journal, told = tmp_path / "journal", Told(stop=False)
-    supervise(held, told, [Part("web", (sys.executable, "-c", DIES_OFTEN, str(journal)), {}, journal.exists, 1)])
+    supervise(
+        held, told, [ManagedProcess("web", (sys.executable, "-c", DIES_OFTEN, str(journal)), {}, journal.exists, 1)]
+    )
     assert told.sentences[:8] == ["The web ended with code 4; it starts again in 0 s."] * 8
 
 
 def test_restarts_wait_longer_each_time_and_a_minute_at_most() -> None:
-    assert [restart_delay(deaths) for deaths in range(1, 9)] == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert [restart_delay(failures) for failures in range(1, 9)] == [1, 2, 4, 8, 16, 32, 60, 60]
     assert restart_delay(5000) == 60
 
 
@@ -70,10 +72,12 @@ def test_what_ran_well_before_it_died_does_not_wait_longer_each_time(
 ) -> None:
     monkeypatch.setattr(running, "SECONDS_OF_HEALTH", 0.1)
     pauses: list[int] = []
-    monkeypatch.setattr(running, "restart_delay", lambda deaths: pauses.append(deaths) or 0.0)
+    monkeypatch.setattr(running, "restart_delay", lambda failures: pauses.append(failures) or 0.0)
     journal = tmp_path / "journal"
     supervise(
-        held, Told(stop=False), [Part("web", (sys.executable, "-c", DIES_OFTEN, str(journal)), {}, journal.exists, 1)]
+        held,
+        Told(stop=False),
+        [ManagedProcess("web", (sys.executable, "-c", DIES_OFTEN, str(journal)), {}, journal.exists, 1)],
     )
     assert pauses == [1] * len(pauses)
     assert len(pauses) >= 8
@@ -86,7 +90,7 @@ def test_a_part_that_lives_and_does_not_answer_is_ended_and_starts_again(
     monkeypatch.setattr(running, "_SECONDS_BETWEEN_QUESTIONS", 0.05)
     journal, told = tmp_path / "journal", Told(stop=False)
     asked = iter([True, True])
-    part = Part(
+    part = ManagedProcess(
         "code server",
         (sys.executable, "-c", DIES_ONCE, str(journal)),
         {},
@@ -115,7 +119,7 @@ def test_a_part_that_is_slow_to_start_is_not_taken_for_silent(
         return False
 
     part = serving(tmp_path / "journal", "web", 1)
-    supervise(held, told, [Part(part.name, part.argv, {}, part.ready, 1, answers=never)])
+    supervise(held, told, [ManagedProcess(part.name, part.argv, {}, part.ready, 1, answers=never)])
     assert not [sentence for sentence in told.sentences if "does not answer" in sentence]
 
 
@@ -133,9 +137,9 @@ def test_a_database_that_died_is_started_again_and_the_others_wait_for_it(
         return True
 
     with embedded_server(held.home) as endpoint:
-        part = Part("web", (sys.executable, "-c", DIES_ONCE, str(journal)), {}, once_it_runs, 1)
+        part = ManagedProcess("web", (sys.executable, "-c", DIES_ONCE, str(journal)), {}, once_it_runs, 1)
         database = EmbeddedDatabase(held.home)
-        Supervisor(held, told.listener(), keeper=[*KEEPER, str(held.home)], database=database).run([part])
+        Supervisor(held, told.listener(), watchdog=[*KEEPER, str(held.home)], database=database).run([part])
         assert ask(endpoint, "SELECT 'it is back'") == "it is back"
     away, back = (
         next(place for place, sentence in enumerate(told.sentences) if sentence.startswith(beginning))
@@ -161,9 +165,11 @@ def test_a_database_that_does_not_answer_is_ended(held: HomeLock, monkeypatch: p
         return True
 
     with embedded_server(held.home) as endpoint:
-        listener = Listener(tell, lambda *_: None, lambda: None)
-        supervisor = Supervisor(held, listener, keeper=[*KEEPER, str(held.home)], database=EmbeddedDatabase(held.home))
-        supervisor.run([Part("web", waiting, {}, once_it_runs, 1)])
+        listener = SupervisorListener(tell, lambda *_: None, lambda: None)
+        supervisor = Supervisor(
+            held, listener, watchdog=[*KEEPER, str(held.home)], database=EmbeddedDatabase(held.home)
+        )
+        supervisor.run([ManagedProcess("web", waiting, {}, once_it_runs, 1)])
         assert ask(endpoint, "SELECT 'it is back'") == "it is back"
     assert told.sentences[0] == "The database does not answer; it is ended."
 

@@ -28,8 +28,8 @@ def test_a_line_tells_when_how_grave_who_and_what() -> None:
 
 
 def test_a_line_names_what_it_is_about_while_that_lasts() -> None:
-    with logs.about(run_id="r", day="2026-03-01"):
-        with logs.about(entry_id="7"):
+    with logs.log_context(run_id="r", day="2026-03-01"):
+        with logs.log_context(entry_id="7"):
             inner = line("x")
         outer = line("x")
     assert (inner["run_id"], inner["day"], inner["entry_id"]) == ("r", "2026-03-01", "7")
@@ -38,7 +38,7 @@ def test_a_line_names_what_it_is_about_while_that_lasts() -> None:
 
 
 def test_another_thread_names_it_in_a_copy_of_the_context() -> None:
-    with ThreadPoolExecutor(1) as pool, logs.about(run_id="r"):
+    with ThreadPoolExecutor(1) as pool, logs.log_context(run_id="r"):
         copied = pool.submit(copy_context().run, line, "x").result()
         plain = pool.submit(line, "x").result()
     assert copied["run_id"] == "r"

@@ -18,9 +18,9 @@ import yaml
 from zk_pipeline.processes import supervisor
 from zk_pipeline.processes.code_server import close_directory
 from zk_pipeline.processes.groups import end_groups, exists, wait_until
-from zk_pipeline.processes.home import HomeLock, Record, SupervisorError, possession
-from zk_pipeline.processes.programs import HOST, code_socket, free_port, parts, reachable_url
-from zk_pipeline.processes.supervisor import Listener, Part, Supervisor, open_log
+from zk_pipeline.processes.home import HomeLock, SupervisorError, SupervisorRecord, hold_home
+from zk_pipeline.processes.programs import HOST, code_socket, free_port, managed_processes, reachable_url
+from zk_pipeline.processes.supervisor import ManagedProcess, Supervisor, SupervisorListener, open_log
 from zk_pipeline.runtime.dagster_server import LOCATION
 from zk_pipeline.runtime.environment import PROJECT
 from zk_pipeline.store.encryption import generate_key
@@ -82,8 +82,8 @@ class Told:
         self.lines: list[tuple[str, str]] = []
         self._stop = stop
 
-    def listener(self, *, echo: bool = False) -> Listener:
-        return Listener(
+    def listener(self, *, echo: bool = False) -> SupervisorListener:
+        return SupervisorListener(
             self.sentences.append,
             lambda name, _: self.ready.append(name),
             self._started,
@@ -106,17 +106,17 @@ def sigterm_as_usual() -> Iterator[None]:
 
 @pytest.fixture
 def held(tmp_path: Path) -> Iterator[HomeLock]:
-    with possession(tmp_path, ADDRESS) as held:
+    with hold_home(tmp_path, ADDRESS) as held:
         yield held
 
 
-def serving(journal: Path, name: str, order: int) -> Part:
+def serving(journal: Path, name: str, order: int) -> ManagedProcess:
     argv = (sys.executable, "-c", SERVES, str(journal), name)
-    return Part(name, argv, {}, lambda: journal.exists() and f"start {name}\n" in journal.read_text(), order)
+    return ManagedProcess(name, argv, {}, lambda: journal.exists() and f"start {name}\n" in journal.read_text(), order)
 
 
-def supervise(held: HomeLock, told: Told, wanted: Sequence[Part], *, echo: bool = False) -> None:
-    Supervisor(held, told.listener(echo=echo), keeper=[*KEEPER, str(held.home)]).run(wanted)
+def supervise(held: HomeLock, told: Told, wanted: Sequence[ManagedProcess], *, echo: bool = False) -> None:
+    Supervisor(held, told.listener(echo=echo), watchdog=[*KEEPER, str(held.home)]).run(wanted)
 
 
 def test_parts_start_in_order_and_stop_in_reverse(held: HomeLock, tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_output_is_shown_as_well_when_asked_for(held: HomeLock, tmp_path: Path) 
 
 
 def test_a_part_that_ends_before_it_is_ready_is_reported_with_its_last_lines(held: HomeLock, tmp_path: Path) -> None:
-    broken = Part("web", (sys.executable, "-c", "print('no such table'); exit(3)"), {}, lambda: False, 1)
+    broken = ManagedProcess("web", (sys.executable, "-c", "print('no such table'); exit(3)"), {}, lambda: False, 1)
     with pytest.raises(
         SupervisorError, match=r"web ended before it was ready \(with code 3\).*web\.log.*\nno such tab"
     ):
@@ -155,7 +155,9 @@ def test_a_part_that_dies_is_started_again(held: HomeLock, tmp_path: Path) -> No
         os.kill(int(journal.read_text()), signal.SIGKILL)
         return True
 
-    supervise(held, told, [Part("web", (sys.executable, "-c", DIES_ONCE, str(journal)), {}, once_it_waits, 1)])
+    supervise(
+        held, told, [ManagedProcess("web", (sys.executable, "-c", DIES_ONCE, str(journal)), {}, once_it_waits, 1)]
+    )
     assert len(journal.read_text().split()) == 2
     assert told.sentences[0] == "The web ended by signal 9; it starts again in 1 s."
 
@@ -172,7 +174,7 @@ def test_a_part_that_was_asked_to_end_is_started_again_at_once_and_uses_up_no_re
         return True
 
     code = (sys.executable, "-c", ENDS_WHEN_ASKED + DIES_ONCE, str(journal))
-    supervise(held, told, [Part("code", code, {}, once_it_is_asked, 1, ends_on_request=True)])
+    supervise(held, told, [ManagedProcess("code", code, {}, once_it_is_asked, 1, ends_on_request=True)])
     assert len(journal.read_text().split()) == 2
     assert told.sentences[0] == "The code ended as it was asked to; it starts again."
 
@@ -201,9 +203,9 @@ def test_a_grandchild_that_ignores_sigterm_is_killed_with_its_group() -> None:
 def test_the_keeper_ends_what_a_killed_supervisor_left(held: HomeLock) -> None:
     with sleeper() as left:
         held.record([left.pid])
-        with subprocess.Popen([*KEEPER, str(held.home)], stdin=subprocess.PIPE) as keeper:
-            assert keeper.stdin is not None
-            keeper.stdin.close()
+        with subprocess.Popen([*KEEPER, str(held.home)], stdin=subprocess.PIPE) as watchdog:
+            assert watchdog.stdin is not None
+            watchdog.stdin.close()
             assert left.wait(20) == -signal.SIGTERM
 
 
@@ -212,16 +214,16 @@ def test_what_is_left_when_the_keeper_was_killed_too_is_ended_by_the_next_superv
         fcntl.flock(parts_lock, fcntl.LOCK_EX)
         left = sleeper(parts_lock.fileno())
     with (tmp_path / "up.lock").open("wb+") as file:
-        Record(ADDRESS, (left.pid,)).write(file)
-    with left, possession(tmp_path, ADDRESS):
+        SupervisorRecord(ADDRESS, (left.pid,)).write(file)
+    with left, hold_home(tmp_path, ADDRESS):
         assert not exists(left.pid)
 
 
 def test_numbers_of_processes_from_before_a_reboot_are_left_alone(tmp_path: Path) -> None:
     with sleeper() as stranger:
         with (tmp_path / "up.lock").open("wb+") as file:
-            Record(ADDRESS, (stranger.pid,)).write(file)
-        with possession(tmp_path, ADDRESS):
+            SupervisorRecord(ADDRESS, (stranger.pid,)).write(file)
+        with hold_home(tmp_path, ADDRESS):
             assert stranger.poll() is None
         stranger.kill()
 
@@ -229,16 +231,16 @@ def test_numbers_of_processes_from_before_a_reboot_are_left_alone(tmp_path: Path
 def test_a_second_supervisor_is_told_where_the_first_one_is(held: HomeLock) -> None:
     with (
         pytest.raises(SupervisorError, match=f"runs already on {held.home} at {ADDRESS}"),
-        possession(held.home, "http://127.0.0.1:4000"),
+        hold_home(held.home, "http://127.0.0.1:4000"),
     ):
         pytest.fail("Two supervisors held one home.")
 
 
 def test_a_shorter_record_replaces_a_longer_one_whole(tmp_path: Path) -> None:
     with (tmp_path / "up.lock").open("wb+") as file:
-        Record(ADDRESS, (11111, 22222)).write(file)
-        Record(ADDRESS, (3,)).write(file)
-        assert Record.read(file) == Record.of(tmp_path) == Record(ADDRESS, (3,))
+        SupervisorRecord(ADDRESS, (11111, 22222)).write(file)
+        SupervisorRecord(ADDRESS, (3,)).write(file)
+        assert SupervisorRecord.read(file) == SupervisorRecord.of(tmp_path) == SupervisorRecord(ADDRESS, (3,))
         assert json.loads((tmp_path / "up.lock").read_text())["groups"] == [3]
 
 
@@ -297,9 +299,9 @@ def test_nothing_of_dagsters_is_served_bare() -> None:
     assert "dagster_webserver" not in commands.values()
 
 
-def of_zk_up(code: Path) -> list[Part]:
+def of_zk_up(code: Path) -> list[ManagedProcess]:
     """What `zk up` starts."""
-    return parts({"ZK_ENCRYPTION_KEY": generate_key()}, code, 3000, "http://127.0.0.1:8000")
+    return managed_processes({"ZK_ENCRYPTION_KEY": generate_key()}, code, 3000, "http://127.0.0.1:8000")
 
 
 def test_dagster_reads_our_workspace_whatever_the_current_directory() -> None:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from zk_pipeline.observe import alert_delivery
-from zk_pipeline.observe.alerts import Message
+from zk_pipeline.observe.alerts import AlertMessage
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import audit
 from zk_pipeline.store.audit import Anchor
@@ -40,7 +40,7 @@ def publish(runtime: Runtime, occasion: str) -> Anchor | None:
         _log.warning("The anchor cannot be written to %s: %s", path, error.strerror)
     alert_delivery.send_message(
         runtime,
-        Message(
+        AlertMessage(
             f"Audit trail: row {anchor.number} ({occasion})",
             f"Keep this message. Whether the trail still ends here or goes on from here: "
             f"zk audit verify --anchor {anchor}",
@@ -50,7 +50,7 @@ def publish(runtime: Runtime, occasion: str) -> Anchor | None:
     return anchor
 
 
-def kept(runtime: Runtime) -> list[Anchor]:
+def stored_anchors(runtime: Runtime) -> list[Anchor]:
     """The anchors in the file of the home; none where there is no such file, as on another machine."""
     try:
         return list(_read(_file(runtime)))
@@ -58,7 +58,7 @@ def kept(runtime: Runtime) -> list[Anchor]:
         return []
 
 
-def put_aside(home: Path) -> None:
+def archive(home: Path) -> None:
     """Rename the file of anchors: after a restoration they name rows that the trail does not have any more."""
     path = home / FILE
     with suppress(FileNotFoundError):

@@ -47,7 +47,7 @@ class TraceError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Systems:
+class ConnectorNames:
     """The names under which source and target are stored."""
 
     source: str
@@ -55,7 +55,7 @@ class Systems:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class Trace:
     """Everything that is known of one booking; of a time sheet without booking, what is known of it alone.
 
     `corrections` are the negative bookings of the same ticket, agent and type and those that people paired with it,
@@ -80,7 +80,7 @@ class Story:
     runs: list[Fields]
 
 
-def read_stories(connection: Connection, systems: Systems, reference: str) -> list[Story]:
+def read_traces(connection: Connection, systems: ConnectorNames, reference: str) -> list[Trace]:
     """The stories behind `123` (a booking), `a5` (an adjustment), `#50001` (a ticket's bookings) or `kimai:7`.
 
     Raises `TraceError` when nothing is known of it.
@@ -89,15 +89,15 @@ def read_stories(connection: Connection, systems: Systems, reference: str) -> li
     if reference.startswith("kimai:"):
         kimai_id = _number(reference.removeprefix("kimai:"), reference)
         ids = _bookings_of_timesheet(connection, systems, kimai_id)
-        found = [_story(connection, systems, source_id) for source_id in ids] or [
-            _story(connection, systems, None, kimai_id)
+        found = [_trace(connection, systems, source_id) for source_id in ids] or [
+            _trace(connection, systems, None, kimai_id)
         ]
     elif reference.startswith("#"):
         ids = _bookings_of_ticket(connection, systems, reference.removeprefix("#"))
-        found = [_story(connection, systems, source_id) for source_id in ids]
+        found = [_trace(connection, systems, source_id) for source_id in ids]
     else:
         adjusted = is_adjustment(reference) and len(reference) <= MAX_DIGITS
-        found = [_story(connection, systems, reference if adjusted else str(_number(reference, reference)))]
+        found = [_trace(connection, systems, reference if adjusted else str(_number(reference, reference)))]
     known = [story for story in found if _is_known(story)]
     if not known:
         raise TraceError(
@@ -107,7 +107,9 @@ def read_stories(connection: Connection, systems: Systems, reference: str) -> li
     return known
 
 
-def _story(connection: Connection, systems: Systems, source_id: str | None, kimai_id: int | None = None) -> Story:
+def _trace(
+    connection: Connection, systems: ConnectorNames, source_id: str | None, kimai_id: int | None = None
+) -> Trace:
     booking_id = int(source_id) if source_id and source_id.isdecimal() else None
     booking = _first(connection, _by_id(time_accountings, systems.source, booking_id))
     ledger = _first(
@@ -126,7 +128,7 @@ def _story(connection: Connection, systems: Systems, source_id: str | None, kima
     subjects += [f"adjustment:{row['id']}" for row in adjusted]
     events = _all(connection, _events([*subjects, f"booking:{source_id}"]))
     ran = {row["run_id"] for row in (*plan, *written, *sent, *events, *([ledger] if ledger else [])) if row["run_id"]}
-    return Story(
+    return Trace(
         source_id=source_id,
         booking=booking,
         ticket=_without_raw(
@@ -146,7 +148,7 @@ def _story(connection: Connection, systems: Systems, source_id: str | None, kima
     )
 
 
-def _bookings_of_ticket(connection: Connection, systems: Systems, number: str) -> list[str]:
+def _bookings_of_ticket(connection: Connection, systems: ConnectorNames, number: str) -> list[str]:
     query = (
         select(time_accountings.c.id)
         .join(
@@ -159,7 +161,7 @@ def _bookings_of_ticket(connection: Connection, systems: Systems, number: str) -
     return [str(id_) for id_ in connection.execute(query).scalars()]
 
 
-def _bookings_of_timesheet(connection: Connection, systems: Systems, kimai_id: int) -> list[str]:
+def _bookings_of_timesheet(connection: Connection, systems: ConnectorNames, kimai_id: int) -> list[str]:
     """The bookings that the ledger, the writes, or the marker in its text tie to a time sheet."""
     ledger = select(pushes.c.source_id).where(pushes.c.connector == systems.target, pushes.c.kimai_id == kimai_id)
     written = select(writes.c.source_id).where(
@@ -179,12 +181,12 @@ def _by_id(table: Table, connector: str, row_id: int | None) -> Select[Any]:
     return select(table).where(table.c.connector == connector, table.c.id == row_id)
 
 
-def _entry(systems: Systems, source_id: str | None) -> Select[Any]:
+def _entry(systems: ConnectorNames, source_id: str | None) -> Select[Any]:
     table = normalized_entries
     return select(table).where(table.c.source == systems.source, table.c.source_id == source_id)
 
 
-def _corrections(systems: Systems, booking: Fields) -> Select[Any]:
+def _corrections(systems: ConnectorNames, booking: Fields) -> Select[Any]:
     table, pairs = time_accountings, corrections.c
     of_the_group = (
         (table.c.ticket_id == booking["ticket_id"])
@@ -196,7 +198,7 @@ def _corrections(systems: Systems, booking: Fields) -> Select[Any]:
     return select(table).where(table.c.connector == systems.source, meant, table.c.units < 0).order_by(table.c.id)
 
 
-def _adjustments(systems: Systems, source_id: str | None) -> Select[Any]:
+def _adjustments(systems: ConnectorNames, source_id: str | None) -> Select[Any]:
     """Those of a booking; of an adjustment, itself and what was adjusted of it. Without the copy of the entry."""
     table = adjustments
     own = table.c.id == int(source_id[1:]) if source_id and is_adjustment(source_id) else false()
@@ -205,24 +207,24 @@ def _adjustments(systems: Systems, source_id: str | None) -> Select[Any]:
     return query.order_by(table.c.id)
 
 
-def _about(table: Table, systems: Systems, source_id: str | None, keys: Collection[str]) -> Select[Any]:
+def _about(table: Table, systems: ConnectorNames, source_id: str | None, keys: Collection[str]) -> Select[Any]:
     return select(table).where(
         table.c.connector == systems.target, (table.c.source_id == source_id) | table.c.key.in_(keys)
     )
 
 
-def _timesheets(systems: Systems, ids: Collection[int]) -> Select[Any]:
+def _timesheets(systems: ConnectorNames, ids: Collection[int]) -> Select[Any]:
     query = select(timesheets).where(timesheets.c.connector == systems.target, timesheets.c.id.in_(ids))
     return query.order_by(timesheets.c.id)
 
 
-def _writes(systems: Systems, source_id: str | None, kimai_id: int | None) -> Select[Any]:
+def _writes(systems: ConnectorNames, source_id: str | None, kimai_id: int | None) -> Select[Any]:
     mine = writes.c.source_id == source_id if source_id else writes.c.kimai_id == kimai_id
     query = select(writes).where(writes.c.connector == systems.target, writes.c.operation.not_in(MASTER_DATA), mine)
     return query.order_by(writes.c.id)
 
 
-def _requests(systems: Systems, source_id: str | None, kimai_id: int | None) -> Select[Any]:
+def _requests(systems: ConnectorNames, source_id: str | None, kimai_id: int | None) -> Select[Any]:
     if source_id is not None:
         return request_log.of_booking(systems.target, source_id)
     return request_log.of_timesheet(systems.target, kimai_id or 0)
@@ -239,7 +241,7 @@ def _events(subjects: Collection[str]) -> Select[Any]:
     )
 
 
-def _is_known(story: Story) -> bool:
+def _is_known(story: Trace) -> bool:
     return any(
         (
             story.booking,
@@ -279,12 +281,12 @@ def _without_raw(row: Fields | None) -> Fields | None:
 # The whole story of a booking, of a ticket's bookings, or of a time sheet, with the pages of its runs.
 
 
-def stories(runtime: Runtime, reference: str) -> list[Fields]:
+def find_traces(runtime: Runtime, reference: str) -> list[Fields]:
     """The stories behind `123`, `#50001` or `kimai:7`, each a mapping of plain values. Raises `UnknownError`."""
     with runtime.database.transaction() as connection:
         names = active_connectors(connection)
         try:
-            found = read_stories(connection, Systems(names.source, names.target), reference)
+            found = read_traces(connection, ConnectorNames(names.source, names.target), reference)
         except TraceError as error:
             raise UnknownError(str(error)) from error
     base = runtime.settings.dagster_link

@@ -190,7 +190,7 @@ def export(
 def verify(runtime: Runtime, given: Collection[Anchor] = ()) -> Verification:
     """Walk along the whole chain, and compare it with these anchors and those in the home."""
     with runtime.database.transaction() as connection:
-        return audit.verify(connection, [*anchors.kept(runtime), *given])
+        return audit.verify(connection, [*anchors.stored_anchors(runtime), *given])
 
 
 def anchor_of(written: str) -> Anchor:

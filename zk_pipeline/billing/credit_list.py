@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from sqlalchemy import Row
 
-from zk_pipeline.billing.statements import month_given
+from zk_pipeline.billing.statements import checked_month
 from zk_pipeline.domain.adjustments import AdjustmentState
 from zk_pipeline.domain.periods import month_name
 from zk_pipeline.identity.actors import Actor, OperationError, StaleError, UnknownError
@@ -46,9 +46,9 @@ class Credit:
     note: str
 
 
-def listed(runtime: Runtime, month: str = "", *, settled: bool = False) -> list[Credit]:
+def list_credits(runtime: Runtime, month: str = "", *, settled: bool = False) -> list[Credit]:
     """The open credits of a month, or of all, oldest first; with `settled` the others too. Raises `OperationError`."""
-    wanted = month_given(month) if month else None
+    wanted = checked_month(month) if month else None
     with runtime.database.transaction() as connection:
         target = active_connectors(connection).target
         return [_credit(row) for row in adjustments.credit_list(connection, target, wanted, settled=settled)]
@@ -66,7 +66,7 @@ def settle(runtime: Runtime, actor: Actor, credit_id: int, note: str) -> Credit:
             raise StaleError(f"Credit {credit_id} is settled already, by {row.settled_by} ({row.note}).")
         adjustments.settle(connection, credit_id, actor=actor.name, note=note.strip())
         detail = {"booking": row.source_id, "minutes": str(row.minutes), "note": note.strip()}
-        audit.append(connection, [actor.did("credit.settled", f"adjustment:{credit_id}", detail)])
+        audit.append(connection, [actor.audit_event("credit.settled", f"adjustment:{credit_id}", detail)])
         return _credit(adjustments.credit(connection, active_connectors(connection).target, credit_id))
 
 

@@ -16,7 +16,7 @@ from zk_pipeline.store.connectors import active_connectors
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class InvoiceComparison:
     """A customer's exported, billable time sheets of all months beside the invoices that hold, in one currency.
 
     Amounts are without tax. `difference` is what is exported beyond the invoices, negative where more is invoiced.
@@ -49,16 +49,16 @@ def compare(runtime: Runtime) -> str:
     return problem
 
 
-def listed(runtime: Runtime) -> list[Compared]:
+def list_comparisons(runtime: Runtime) -> list[InvoiceComparison]:
     """What the last comparison found, the customers whose amounts differ first."""
     with runtime.database.transaction() as connection:
-        rows = _listed(connection)
+        rows = _comparisons(connection)
     return sorted(rows, key=lambda row: (not row.difference, bool(row.accepted), row.customer.casefold(), row.currency))
 
 
 def accept(
     runtime: Runtime, actor: Actor, customer: str, reason: str, *, currency: str = "", difference: Decimal | None = None
-) -> Compared:
+) -> InvoiceComparison:
     """Take the difference of a customer as it is, for a reason; another difference is a question again.
 
     `customer` is a name or Kimai's id; `difference` is the one that the person saw. Raises the errors of
@@ -68,7 +68,7 @@ def accept(
         raise OperationError("A reason is missing. Say why the difference is right: --reason.")
     with runtime.database.transaction() as connection:
         name = active_connectors(connection).target
-        row = _meant(_listed(connection), customer, currency)
+        row = _matching(_comparisons(connection), customer, currency)
         if not row.difference:
             raise StaleError(f"What is exported of {row.customer} is invoiced to the cent. There is nothing to accept.")
         if difference is not None and difference != row.difference:
@@ -79,8 +79,8 @@ def accept(
         known = Comparison(row.customer_id, row.currency, row.sheets, row.exported, row.invoices, row.invoiced)
         invoices.accept(connection, name, known, reason=reason.strip(), actor=actor.name)
         detail = {"currency": row.currency, "difference": str(row.difference), "reason": reason.strip()}
-        audit.append(connection, [actor.did("invoices.accepted", f"customer:{row.customer_id}", detail)])
-        return _meant(_listed(connection), str(row.customer_id), row.currency)
+        audit.append(connection, [actor.audit_event("invoices.accepted", f"customer:{row.customer_id}", detail)])
+        return _matching(_comparisons(connection), str(row.customer_id), row.currency)
 
 
 def amount_given(text: str) -> Decimal:
@@ -93,13 +93,13 @@ def amount_given(text: str) -> Decimal:
         ) from error
 
 
-def _listed(connection: Connection) -> list[Compared]:
+def _comparisons(connection: Connection) -> list[InvoiceComparison]:
     name = active_connectors(connection).target
     directory = target.load_directory(connection, name)
     names = {row.id: row.name for row in directory.customers} if directory else {}
     at = invoices.checked_at(connection, name)
     return [
-        Compared(
+        InvoiceComparison(
             customer_id=row.customer_id,
             customer=names.get(row.customer_id, f"customer {row.customer_id}"),
             currency=row.currency,
@@ -116,7 +116,7 @@ def _listed(connection: Connection) -> list[Compared]:
     ]
 
 
-def _meant(rows: list[Compared], customer: str, currency: str) -> Compared:
+def _matching(rows: list[InvoiceComparison], customer: str, currency: str) -> InvoiceComparison:
     """The one that is meant, by name or id. A customer whose currency was changed has amounts in both."""
     found = [row for row in rows if customer.strip() in {row.customer, str(row.customer_id)}]
     found = [row for row in found if currency in {"", row.currency}]

@@ -9,8 +9,8 @@ from decimal import Decimal
 from sqlalchemy import Connection
 
 from zk_pipeline.audit import anchors
-from zk_pipeline.billing.files.kept import lasting, statement_hash
-from zk_pipeline.billing.statements import month_given, read
+from zk_pipeline.billing.files.closed_statement import closing_content, statement_hash
+from zk_pipeline.billing.statements import checked_month, read
 from zk_pipeline.domain.instants import days_between, days_window, local_day
 from zk_pipeline.domain.periods import StatementTotals, closing_obstacles, fingerprint, last_day, month_name
 from zk_pipeline.identity.actors import Actor, OperationError, StaleError
@@ -70,9 +70,9 @@ def history(runtime: Runtime) -> list[Period]:
         return _history(connection)
 
 
-def standing(runtime: Runtime, name: str, *, with_waiting: bool = False) -> PeriodState:
+def closing_state(runtime: Runtime, name: str, *, with_waiting: bool = False) -> PeriodState:
     """What stands in the way of closing a month. Raises `OperationError` for what is no month."""
-    month = month_given(name)
+    month = checked_month(name)
     with runtime.database.transaction() as connection:
         totals, objections = _objections(connection, runtime, month, with_waiting=with_waiting)
         closed = month in periods.closed_months(connection)
@@ -90,8 +90,8 @@ def standing(runtime: Runtime, name: str, *, with_waiting: bool = False) -> Peri
 
 def close(runtime: Runtime, actor: Actor, name: str, *, with_waiting: bool = False) -> Period:
     """Close a month, after the pushes that are under way. Raises `StaleError` with all that stands in its way."""
-    month = month_given(name)
-    with _undisturbed(runtime, month) as connection:
+    month = checked_month(name)
+    with _month_locked(runtime, month) as connection:
         if month in periods.closed_months(connection):
             raise StaleError(f"{month_name(month)} is closed already. zk reopen opens it again.")
         totals, objections = _objections(connection, runtime, month, with_waiting=with_waiting)
@@ -99,7 +99,7 @@ def close(runtime: Runtime, actor: Actor, name: str, *, with_waiting: bool = Fal
             raise StaleError(" ".join(objections))
         # An erasure under way ends first, so that no name it erases is kept.
         suppression.one_erasure_at_a_time(connection)
-        statement = lasting(read(connection, month, runtime.settings))
+        statement = closing_content(read(connection, month, runtime.settings))
         hashed = statement_hash(statement)
         _, head = audit.head(connection)
         periods.close(
@@ -113,25 +113,25 @@ def close(runtime: Runtime, actor: Actor, name: str, *, with_waiting: bool = Fal
             waiting=totals.minutes_waiting,
         )
         detail = {"audit_head": head, "statement_hash": hashed, "minutes_waiting": str(totals.minutes_waiting)}
-        audit.append(connection, [actor.did("period.closed", _subject(month), detail)])
-        _remember_locked(connection, runtime, month)
-        _ask_again(connection, month)
-        closed = _of(connection, month)
+        audit.append(connection, [actor.audit_event("period.closed", _subject(month), detail)])
+        _keep_locked_timesheets(connection, runtime, month)
+        _request_waiting_days(connection, month)
+        closed = _latest_closing(connection, month)
     anchors.publish(runtime, f"{month_name(month)} closed")
     return closed
 
 
 def reopen(runtime: Runtime, actor: Actor, name: str, reason: str) -> Period:
     """Open a closed month again, for a reason. Raises `OperationError` without one, `StaleError` if it is open."""
-    month = month_given(name)
+    month = checked_month(name)
     if not reason.strip():
         raise OperationError("A reason is missing. Say why the month is opened again: --reason.")
-    with _undisturbed(runtime, month) as connection:
+    with _month_locked(runtime, month) as connection:
         if not periods.reopen(connection, month, actor=actor.name, reason=reason.strip()):
             raise StaleError(f"{month_name(month)} is not closed. zk status shows the closed months.")
-        audit.append(connection, [actor.did("period.reopened", _subject(month), {"reason": reason.strip()})])
-        _ask_again(connection, month)
-        return _of(connection, month)
+        audit.append(connection, [actor.audit_event("period.reopened", _subject(month), {"reason": reason.strip()})])
+        _request_waiting_days(connection, month)
+        return _latest_closing(connection, month)
 
 
 def require_tagging(runtime: Runtime) -> None:
@@ -142,17 +142,19 @@ def require_tagging(runtime: Runtime) -> None:
         raise StaleError(str(error)) from error
 
 
-def tagging_requested(runtime: Runtime, actor: Actor, name: str) -> str:
+def record_tagging_request(runtime: Runtime, actor: Actor, name: str) -> str:
     """Record who has a closed month tagged, before its run begins; returns the month's name.
 
     Raises `OperationError` for what is no month, `StaleError` for one that is open or while nothing is written.
     """
     require_tagging(runtime)
-    month = month_given(name)
+    month = checked_month(name)
     with runtime.database.transaction() as connection:
         if month not in periods.closed_months(connection):
             raise StaleError(f"{month_name(month)} is not closed. Close it first, then have it tagged.")
-        audit.append(connection, [actor.did("tagging.requested", _subject(month), {"month": month_name(month)})])
+        audit.append(
+            connection, [actor.audit_event("tagging.requested", _subject(month), {"month": month_name(month)})]
+        )
     return month_name(month)
 
 
@@ -161,13 +163,13 @@ def launch_tagging(runtime: Runtime, actor: Actor, name: str) -> str:
 
     Raises `StaleError` for a month that is open, and `DagsterServerError`.
     """
-    month = tagging_requested(runtime, actor, name)
+    month = record_tagging_request(runtime, actor, name)
     tags = {REASON_TAG: "person", MONTH_TAG: month}
     return launch_once(runtime, actor, TAG_JOB, tags, about=month)
 
 
 @contextmanager
-def _undisturbed(runtime: Runtime, month: date) -> Iterator[Connection]:
+def _month_locked(runtime: Runtime, month: date) -> Iterator[Connection]:
     """A transaction while nothing is written to the month's days or its statement: what is under way is waited for."""
     with runtime.database.transaction() as connection:
         target = active_connectors(connection).target
@@ -184,13 +186,13 @@ def _objections(
     return totals, closing_obstacles(month, totals, today, with_waiting=with_waiting)
 
 
-def _ask_again(connection: Connection, month: date) -> None:
+def _request_waiting_days(connection: Connection, month: date) -> None:
     """Ask for the days on which something waits: what may be decided about it is another thing now."""
     waiting = conflicts.open_conflicts(connection, month, last_day(month))
     day_requests.ask(connection, {row.entry_date for row in waiting}, "closing")
 
 
-def _remember_locked(connection: Connection, runtime: Runtime, month: date) -> None:
+def _keep_locked_timesheets(connection: Connection, runtime: Runtime, month: date) -> None:
     """Keep the time sheets of the month and of its bookings as they are: what is changed later is asked about."""
     target, last = active_connectors(connection).target, last_day(month)
     ours = [row.kimai_id for row in ledger.bound_timesheets(connection, target, month, last) if row.kimai_id]
@@ -224,6 +226,6 @@ def _history(connection: Connection) -> list[Period]:
     ]
 
 
-def _of(connection: Connection, month: date) -> Period:
+def _latest_closing(connection: Connection, month: date) -> Period:
     """The last closing of a month that was closed at least once."""
     return next(period for period in _history(connection) if period.month == month_name(month))

@@ -9,7 +9,7 @@ from decimal import Decimal
 from sqlalchemy import Connection, Row
 
 from zk_pipeline.audit import trail
-from zk_pipeline.billing.files.kept import read_back, statement_hash, without_invoicing
+from zk_pipeline.billing.files.closed_statement import statement_from_closing, statement_hash, without_invoicing
 from zk_pipeline.domain.periods import Closing, MonthError, fingerprint, last_day, month_name, month_of, parse_month
 from zk_pipeline.domain.statement import CustomerError, Statement, of_customer, statement_of
 from zk_pipeline.identity.actors import Actor, OperationError, StaleError, UnknownError
@@ -26,7 +26,7 @@ from zk_pipeline.store.connectors import active_connectors
 
 
 @dataclass(frozen=True, slots=True)
-class Rehashed:
+class RehashedStatement:
     """A kept statement in which names were replaced, and its hashes before and after."""
 
     month: str
@@ -34,7 +34,7 @@ class Rehashed:
     now: str
 
 
-def as_closed(connection: Connection, month: date) -> Statement:
+def closed_statement(connection: Connection, month: date) -> Statement:
     """The statement as the last closing of a month kept it, also once the month was opened again.
 
     Raises `StaleError` where there is none, and where it is no longer what was kept.
@@ -44,15 +44,15 @@ def as_closed(connection: Connection, month: date) -> Statement:
         raise StaleError(f"{name} was never closed. Leave out --closed to see its statement of today.")
     if row.content is None:
         raise StaleError(f"The closing of {name} kept no statement, only its hash {row.statement_hash}.")
-    if not _is_whole(row):
+    if not _is_intact(row):
         raise StaleError(
             f"The statement that the closing of {name} kept was changed: its hash is no longer {row.hash}. Compare it "
             "with a backup, and find out who can write to the database."
         )
-    return replace(read_back(row.content), closing=replace(_closing(connection, row), shown=True))
+    return replace(statement_from_closing(row.content), closing=replace(_closing(connection, row), shown=True))
 
 
-def beside(connection: Connection, whole: Statement, found: Statement) -> Closing | None:
+def closing_of(connection: Connection, whole: Statement, found: Statement) -> Closing | None:
     """What today's statement says of the closing of its month; nothing while that is open.
 
     `found` is the part of the `whole` that is shown.
@@ -60,26 +60,26 @@ def beside(connection: Connection, whole: Statement, found: Statement) -> Closin
     row = periods.last(connection, whole.month)
     if row is None or row.reopened_at is not None:
         return None
-    differs = row.content is not None and _differs(read_back(row.content), whole, found)
+    differs = row.content is not None and _differs(statement_from_closing(row.content), whole, found)
     return replace(_closing(connection, row), differs=differs)
 
 
-def hashes(connection: Connection) -> dict[int, str]:
+def intact_hashes(connection: Connection) -> dict[int, str]:
     """The hashes of the kept statements that are what was kept, by the ids of their closings."""
-    return {row.id: statement_hash(row.content) for row in periods.kept_statements(connection) if _is_whole(row)}
+    return {row.id: statement_hash(row.content) for row in periods.kept_statements(connection) if _is_intact(row)}
 
 
-def follow_erasure(connection: Connection, before: Mapping[int, str]) -> list[Rehashed]:
+def rehash_after_erasure(connection: Connection, before: Mapping[int, str]) -> list[RehashedStatement]:
     """Have each statement that was whole before names in it were replaced be whole again; returns the changed ones."""
-    changed: list[Rehashed] = []
+    changed: list[RehashedStatement] = []
     for row in periods.kept_statements(connection):
-        if row.id in before and not _is_whole(row):
+        if row.id in before and not _is_intact(row):
             periods.set_hash(connection, row.id, fingerprint(row.content))
-            changed.append(Rehashed(month_name(row.month), before[row.id], statement_hash(row.content)))
+            changed.append(RehashedStatement(month_name(row.month), before[row.id], statement_hash(row.content)))
     return changed
 
 
-def _is_whole(row: Row) -> bool:
+def _is_intact(row: Row) -> bool:
     return fingerprint(row.content) == row.hash
 
 
@@ -97,11 +97,11 @@ def _differs(closed: Statement, whole: Statement, found: Statement) -> bool:
         )
         closed = replace(closed, accounts=accounts)
     lines, today = (set(map(without_invoicing, each.lines)) for each in (closed, found))
-    others = any(account.items for account in closed.accounts) and _placed(closed) != _placed(found)
+    others = any(account.items for account in closed.accounts) and _minutes_placed(closed) != _minutes_placed(found)
     return others or (lines, set(closed.days)) != (today, set(found.days))
 
 
-def _placed(statement: Statement) -> Counter[tuple[object, ...]]:
+def _minutes_placed(statement: Statement) -> Counter[tuple[object, ...]]:
     """On which days and tickets the minutes of its items are; names and amounts may change."""
     return Counter(
         (item.customer.id, item.origin, item.day, item.booking, item.minutes)
@@ -126,7 +126,7 @@ def _closing(connection: Connection, row: Row) -> Closing:
 # Months as people write them.
 
 
-def month_given(name: str) -> date:
+def checked_month(name: str) -> date:
     """The first day of a month that somebody wrote as `2025-08`. Raises `OperationError`."""
     try:
         return parse_month(name)
@@ -148,17 +148,17 @@ def statement(
     changed since. Raises `OperationError` for what is no month or cannot be built, `UnknownError` for a customer who is
     not in it, and `StaleError` while there are no marts, or no statement that was kept.
     """
-    month = month_given(name)
+    month = checked_month(name)
     if refresh and not closed:
-        bring_up_to_date(runtime, month)
+        refresh_if_stale(runtime, month)
     with runtime.database.transaction() as connection:
         if closed:
-            return _part(as_closed(connection, month), customer)
+            return _for_customer(closed_statement(connection, month), customer)
         if not statements.is_made(connection):
             raise StaleError(f"There is no statement yet. zk statement {month_name(month)} makes it.")
         whole = read(connection, month, runtime.settings)
-        found = _part(whole, customer)
-        return replace(found, closing=beside(connection, whole, found))
+        found = _for_customer(whole, customer)
+        return replace(found, closing=closing_of(connection, whole, found))
 
 
 def read(connection: Connection, month: date, settings: Settings) -> Statement:
@@ -192,7 +192,7 @@ def months(runtime: Runtime) -> tuple[date, ...]:
     return tuple(found)
 
 
-def bring_up_to_date(runtime: Runtime, month: date) -> bool:
+def refresh_if_stale(runtime: Runtime, month: date) -> bool:
     """Build the marts if a month is no longer as they say; whether that was so. Raises `OperationError` if it fails."""
     with runtime.database.transaction() as connection:
         if statements.is_made(connection) and not _stale(connection, month, runtime.settings.minutes_per_unit):
@@ -209,7 +209,7 @@ def launch_refresh(runtime: Runtime, actor: Actor) -> str:
     return launch_once(runtime, actor, MARTS_JOB, {REASON_TAG: "person"})
 
 
-def _part(whole: Statement, customer: str | None) -> Statement:
+def _for_customer(whole: Statement, customer: str | None) -> Statement:
     """The statement of one customer, if one was asked for."""
     if not customer:
         return whole

@@ -3,13 +3,13 @@
 import typer
 
 from zk_pipeline.cli.output import AsJson, explained, fail, show_json, show_table
-from zk_pipeline.observe.alert_delivery import addresses_of, send
-from zk_pipeline.observe.alerts import Message
+from zk_pipeline.observe.alert_delivery import alert_addresses, send
+from zk_pipeline.observe.alerts import AlertMessage
 from zk_pipeline.runtime.settings import load_settings
 
 app = typer.Typer(help="Whether alerts of failures reach people.", no_args_is_help=True)
 
-TEST = Message(
+TEST = AlertMessage(
     "zk_pipeline: test alert", "Nothing failed. This is how an alert of zk_pipeline reaches you.", good_news=True
 )
 
@@ -18,7 +18,7 @@ TEST = Message(
 def try_addresses(*, as_json: AsJson = False) -> None:
     """Send a test alert to each address. Exit code 1 when one does not take it, or when there is none."""
     with explained():
-        addresses = addresses_of(load_settings())
+        addresses = alert_addresses(load_settings())
     if not addresses:
         fail("No alert is sent to anybody: ZK_ALERT_URLS is empty. Set it to apprise addresses, with commas.")
     problems = {address: send(address, TEST) for address in addresses}

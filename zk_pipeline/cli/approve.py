@@ -28,8 +28,8 @@ def approve(
         plans.require_review(ready.runtime)
         if as_json and not yes:
             raise UsageError("With --json nothing can be asked. Add --yes to approve.")
-        first, last = days_of(days)
-        stored = plans.stored(ready.runtime, first, last, None, 0)
+        first, last = parse_days(days)
+        stored = plans.stored_plan(ready.runtime, first, last, None, 0)
         for day in stored.outdated_days:
             out.print(f"The plan of {day} is from before an undo: zk sync --from {day} --to {day} --plan")
         shown = _named(stored.lines, line or [], days)
@@ -82,7 +82,7 @@ def _show(lines: Sequence[PlanLine]) -> None:
     show_table("To be approved", columns, cells, right=("booking", "minutes"))
 
 
-def days_of(text: str) -> tuple[date, date]:
+def parse_days(text: str) -> tuple[date, date]:
     """One day or a range. Raises `UsageError` on anything else."""
     first, _, last = text.partition("..")
     try:

@@ -11,7 +11,7 @@ from zk_pipeline.cli.output import AsJson, actor, environment, explained, out, s
 from zk_pipeline.recovery import backup as safekeeping
 from zk_pipeline.recovery import dumps
 from zk_pipeline.recovery.dumps import BackupError
-from zk_pipeline.runtime.environment import located
+from zk_pipeline.runtime.environment import locate
 from zk_pipeline.runtime.settings import load_settings
 from zk_pipeline.store.encryption import TokenCipher
 
@@ -47,7 +47,7 @@ def restore(
 
     What was written to Kimai after the backup is found again by its marker: the next sync of those days takes it over.
     """
-    with explained(BackupError), located(load_settings()) as place:
+    with explained(BackupError), locate(load_settings()) as place:
         keys = TokenCipher(place.encryption_key).derived(dumps.PURPOSE)
         manifest = dumps.examine(file, keys)
         out.print(f"{file.name}: made {manifest.created_at:%Y-%m-%d %H:%M} UTC by version {manifest.facts['version']}.")
@@ -55,7 +55,7 @@ def restore(
             typer.confirm("Replace all that both databases hold?", abort=True)
         databases = {"dagster": place.dagster_url, "zk": place.owner_url}
         safekeeping.restore(file, keys, databases, replace=replace)
-        anchors.put_aside(place.home)
+        anchors.archive(place.home)
     first = "" if place.owner_url == place.database_url else "Run zk migrate, which lets the application in again. "
     out.print(
         f"Restored. {first}Start it with zk up, and sync the days since then: zk sync --from … --to …", soft_wrap=True

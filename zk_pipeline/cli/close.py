@@ -7,7 +7,7 @@ import typer
 
 from zk_pipeline.billing import periods
 from zk_pipeline.billing.periods import PeriodState
-from zk_pipeline.billing.statements import bring_up_to_date, month_given
+from zk_pipeline.billing.statements import checked_month, refresh_if_stale
 from zk_pipeline.cli.output import AsJson, UsageError, environment, explained, out, person, progress, show_json
 from zk_pipeline.domain.periods import last_day
 from zk_pipeline.identity.actors import OperationError
@@ -40,10 +40,10 @@ def close(
             raise UsageError("With --json nothing can be asked. Add --yes to close.")
         if tag:
             periods.require_tagging(ready.runtime)
-        found = periods.standing(ready.runtime, month, with_waiting=with_waiting)
+        found = periods.closing_state(ready.runtime, month, with_waiting=with_waiting)
         if found.at_rest and not (as_read or found.closed):
             _read_again(ready.runtime, month, quiet=as_json)
-            found = periods.standing(ready.runtime, month, with_waiting=with_waiting)
+            found = periods.closing_state(ready.runtime, month, with_waiting=with_waiting)
         told: dict[str, object] = {"month": found.month}
         if not (found.closed and tag):
             told |= _closed(ready.runtime, found, with_waiting=with_waiting, yes=yes)
@@ -75,7 +75,7 @@ def _read_again(runtime: Runtime, month: str, *, quiet: bool) -> None:
     from zk_pipeline.cli.syncing import SyncFailedError, sync_days  # noqa: PLC0415
     from zk_pipeline.definitions import defs  # noqa: PLC0415
 
-    first = month_given(month)
+    first = checked_month(month)
     try:
         sync_days(runtime, defs.resolve_job_def("plan"), first, last_day(first), progress(quiet=quiet))
     except SyncFailedError as error:
@@ -83,7 +83,7 @@ def _read_again(runtime: Runtime, month: str, *, quiet: bool) -> None:
             f"The month could not be read once more, and is not closed. {error} To close it by what was read last: "
             "--as-read."
         ) from error
-    bring_up_to_date(runtime, first)
+    refresh_if_stale(runtime, first)
 
 
 def _open(found: PeriodState) -> str:
@@ -102,7 +102,7 @@ def _tagged(runtime: Runtime, month: str, *, quiet: bool) -> dict[str, object]:
     from zk_pipeline.definitions import defs  # noqa: PLC0415
     from zk_pipeline.defs.jobs import TagReport  # noqa: PLC0415
 
-    periods.tagging_requested(runtime, person(), month)
+    periods.record_tagging_request(runtime, person(), month)
     with explained(SyncFailedError):
         job, tags = defs.resolve_job_def(periods.TAG_JOB), {MONTH_TAG: month}
         report = run_operation(runtime, person(), job, month, TagReport, tags=tags)

@@ -10,10 +10,10 @@ import typer
 from rich.markup import escape
 
 from zk_pipeline.cli.output import AsJson, UsageError, actor, environment, explained, out, show_json, show_table
-from zk_pipeline.cli.sync import DAY, WAITING_FOR_PEOPLE, day_given
+from zk_pipeline.cli.sync import DAY, WAITING_FOR_PEOPLE, parse_day
 from zk_pipeline.decisions import conflicts
-from zk_pipeline.decisions.conflicts import Conflict, ConflictView, Outcome
-from zk_pipeline.decisions.lists import Filter
+from zk_pipeline.decisions.conflicts import BulkResult, Conflict, ConflictView
+from zk_pipeline.decisions.lists import ConflictFilter
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.resolutions import EFFECTS, Choice
 from zk_pipeline.identity.actors import Actor, OperationError, Role
@@ -42,7 +42,7 @@ def list_conflicts(
     """List conflicts, the open ones by default, each with its next step."""
     with environment() as ready:
         wanted = _filter(status, reason, first, last, agent, customer)
-        found = conflicts.listed(ready.runtime, wanted)
+        found = conflicts.list_conflicts(ready.runtime, wanted)
     if as_json:
         show_json([asdict(row) for row in found.items])
         return
@@ -95,19 +95,19 @@ def resolve(
     """
     with environment() as ready, explained(OperationError, DecisionError):
         wanted = _filter("open", reason, first, last, agent, customer)
-        conflict_id, choice = _words(words)
-        if (conflict_id is None) == (wanted == Filter()):
+        conflict_id, choice = _parse_words(words)
+        if (conflict_id is None) == (wanted == ConflictFilter()):
             raise UsageError("Name either one conflict by its id, or conflicts by --reason, --from, --to, …")
         who = Actor(actor(), Role.ADMIN)
         if conflict_id is not None:
             row = conflicts.decide(ready.runtime, who, conflict_id, choice, timesheet_id=timesheet, booking_id=booking)
-            _show_decided(Outcome(choice, (row,), ()), as_json=as_json)
+            _show_decided(BulkResult(choice, (row,), ()), as_json=as_json)
             return
         for option, value in (("--timesheet", timesheet), ("--booking", booking)):
             if value is not None:
                 raise UsageError(f"{option} goes with one conflict: name it by its id.")
-        rows = conflicts.listed(ready.runtime, wanted).items
-        if not _agreed(rows, choice, yes=yes, as_json=as_json):
+        rows = conflicts.list_conflicts(ready.runtime, wanted).items
+        if not _confirmed(rows, choice, yes=yes, as_json=as_json):
             return
         outcome = conflicts.decide_many(ready.runtime, who, choice, {row.id: row.facts_hash for row in rows})
         _show_decided(outcome, as_json=as_json)
@@ -126,15 +126,15 @@ def reopen(conflict_id: Annotated[int, typer.Argument(metavar="ID")], *, as_json
         out.print(f"Taken back: {row.choice} of conflict {row.id}. {_carried_out([row.day])}")
 
 
-def _filter(status: str, reason: str, first: str, last: str, agent: str, customer: str) -> Filter:
+def _filter(status: str, reason: str, first: str, last: str, agent: str, customer: str) -> ConflictFilter:
     if status not in LIFE:
         raise UsageError(f"--status {status!r} is none. Choose one of {', '.join(LIFE)}.")
     if reason and reason not in set(Reason):
         raise UsageError(f"--reason {reason!r} is none. Choose one of {', '.join(Reason)}.")
-    return Filter(status, reason, day_given("--from", first), day_given("--to", last), agent, customer)
+    return ConflictFilter(status, reason, parse_day("--from", first), parse_day("--to", last), agent, customer)
 
 
-def _words(words: Sequence[str]) -> tuple[int | None, Choice]:
+def _parse_words(words: Sequence[str]) -> tuple[int | None, Choice]:
     *numbers, name = words
     if name not in set(Choice):
         raise UsageError(f"{name!r} is no decision. Choose one of {', '.join(Choice)}.")
@@ -143,11 +143,11 @@ def _words(words: Sequence[str]) -> tuple[int | None, Choice]:
     return (int(numbers[0]) if numbers else None), Choice(name)
 
 
-def _agreed(rows: Sequence[Conflict], choice: Choice, *, yes: bool, as_json: bool) -> bool:
+def _confirmed(rows: Sequence[Conflict], choice: Choice, *, yes: bool, as_json: bool) -> bool:
     """Show how many conflicts and minutes it is about; whether to go on."""
     total = _plain(_minutes(rows))
     if not rows:
-        _show_decided(Outcome(choice, (), ()), as_json=as_json)
+        _show_decided(BulkResult(choice, (), ()), as_json=as_json)
         return False
     if as_json:
         if not yes:
@@ -157,7 +157,7 @@ def _agreed(rows: Sequence[Conflict], choice: Choice, *, yes: bool, as_json: boo
     return yes or typer.confirm("Decide so?", abort=True)
 
 
-def _show_decided(outcome: Outcome, *, as_json: bool) -> None:
+def _show_decided(outcome: BulkResult, *, as_json: bool) -> None:
     if as_json:
         show_json(
             {

@@ -22,7 +22,7 @@ def list_connectors(*, as_json: AsJson = False) -> None:
     with environment() as ready:
         rows = [
             {"name": row.name, "role": row.role, "kind": row.kind, "base_url": row.base_url}
-            for row in connectors.listed(ready.runtime)
+            for row in connectors.list_connectors(ready.runtime)
             if row.active
         ]
     if as_json:
@@ -56,7 +56,7 @@ def try_connectors(*, as_json: AsJson = False) -> None:
     """
     with environment() as ready:
         runtime = ready.runtime.as_given()
-        validations = {role: connectors.validated(runtime, runtime.stored(role)) for role in ROLES}
+        validations = {role: connectors.validate_stored(runtime, runtime.stored(role)) for role in ROLES}
     if as_json:
         show_json({role: _plain(validation) for role, validation in validations.items()})
     else:

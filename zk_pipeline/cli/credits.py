@@ -26,7 +26,7 @@ def listed(
     if context.invoked_subcommand is not None:
         return
     with environment() as ready, explained(OperationError):
-        rows = credit_list.listed(ready.runtime, month, settled=settled)
+        rows = credit_list.list_credits(ready.runtime, month, settled=settled)
     if as_json:
         show_json([asdict(row) for row in rows])
         return

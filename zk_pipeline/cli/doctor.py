@@ -10,8 +10,8 @@ from rich.markup import escape
 from zk_pipeline.cli.output import OPERATOR_ERRORS, AsJson, err, out, show_json
 from zk_pipeline.connectors.checks import Finding
 from zk_pipeline.domain.vital_figures import Level
-from zk_pipeline.observe.doctor.report import Installation, Report, Section, examine, finding_of
-from zk_pipeline.runtime.environment import prepared
+from zk_pipeline.observe.doctor.report import DoctorReport, DoctorSection, Installation, examine, finding_of
+from zk_pipeline.runtime.environment import prepare
 from zk_pipeline.runtime.settings import load_settings
 
 _STYLES = {Level.PASS: "[green]pass[/]", Level.WARN: "[yellow]warn[/]", Level.FAIL: "[red]fail[/]"}
@@ -35,24 +35,24 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _report() -> Report:
+def _report() -> DoctorReport:
     """The findings; when not even the environment can be prepared, why."""
     # Dagster takes a second to import, and no other command needs it.
     from zk_pipeline.observe.doctor.examinations import EXAMINATIONS  # noqa: PLC0415
 
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     try:
-        with prepared(load_settings(), decided=False, stores=False) as ready, err.status("") as status:
+        with prepare(load_settings(), decided=False, stores=False) as ready, err.status("") as status:
             return examine(
                 EXAMINATIONS,
                 Installation.present(ready.runtime.as_given(), ready.home),
                 lambda name: status.update(f"Looking at {name}"),
             )
     except OPERATOR_ERRORS as error:
-        return Report((Section("Environment", (finding_of("start", error),)),))
+        return DoctorReport((DoctorSection("Environment", (finding_of("start", error),)),))
 
 
-def _show(report: Report, *, everything: bool) -> None:
+def _show(report: DoctorReport, *, everything: bool) -> None:
     width = max(len(section.name) for section in report.sections)
     for section in report.sections:
         out.print(f"{_STYLES[section.level]}  [bold]{section.name:<{width}}[/]  {_summary(section)}")
@@ -63,7 +63,7 @@ def _show(report: Report, *, everything: bool) -> None:
     out.print(f"\n{counts['pass']} pass, {counts['warn']} warn, {counts['fail']} fail.", highlight=False)
 
 
-def _summary(section: Section) -> str:
+def _summary(section: DoctorSection) -> str:
     passed = sum(finding.level is Level.PASS for finding in section.findings)
     return f"{passed} of {len(section.findings)} pass"
 

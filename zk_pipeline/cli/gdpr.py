@@ -12,7 +12,7 @@ from rich.markup import escape
 from zk_pipeline.cli.output import AsJson, UsageError, environment, explained, out, person, show_json, show_table
 from zk_pipeline.identity.actors import OperationError
 from zk_pipeline.privacy import erasure
-from zk_pipeline.privacy.erasure import PlanLine
+from zk_pipeline.privacy.erasure import ErasureLine
 
 app = typer.Typer(help="What is stored about a person, and their erasure.", no_args_is_help=True)
 
@@ -70,7 +70,7 @@ def _write(archive: IO[bytes], file: Path) -> None:
         raise UsageError(f"{file} cannot be written: {error.strerror}. Name a file that you may write.") from error
 
 
-def _show(lines: Sequence[PlanLine], warnings: Sequence[str]) -> None:
+def _show(lines: Sequence[ErasureLine], warnings: Sequence[str]) -> None:
     rows = [(line.table, line.fate, line.rows, line.why) for line in lines]
     show_table("What happens to the rows of each table", ("table", "fate", "rows", "why"), rows, right=("rows",))
     for warning in warnings:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from zk_pipeline.billing import invoices
-from zk_pipeline.billing.invoices import Compared
+from zk_pipeline.billing.invoices import InvoiceComparison
 from zk_pipeline.cli.output import AsJson, environment, explained, out, person, show_json, show_table
 from zk_pipeline.identity.actors import OperationError
 
@@ -32,7 +32,7 @@ def listed(
         problem = "" if stored else invoices.compare(ready.runtime)
         if problem:
             raise OperationError(f"The invoices were not compared. {problem}")
-        rows = invoices.listed(ready.runtime)
+        rows = invoices.list_comparisons(ready.runtime)
     if as_json:
         show_json([asdict(row) for row in rows])
     else:
@@ -61,7 +61,7 @@ def accept(
         out.print(text, markup=False, soft_wrap=True, highlight=False)
 
 
-def _show(rows: list[Compared]) -> None:
+def _show(rows: list[InvoiceComparison]) -> None:
     right = ("sheets", "exported", "invoiced", "difference")
     show_table(
         "Exported and invoiced, without tax",

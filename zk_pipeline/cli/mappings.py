@@ -23,7 +23,7 @@ from zk_pipeline.cli.output import (
 )
 from zk_pipeline.decisions import mappings
 from zk_pipeline.decisions.mapping_files import SIZE_LIMIT
-from zk_pipeline.decisions.mappings import Lacking, Outcome
+from zk_pipeline.decisions.mappings import MappingChanges, UnmappedItem
 from zk_pipeline.domain.mapping_lines import MappingError
 from zk_pipeline.domain.spreadsheets import CsvFormat
 from zk_pipeline.identity.actors import OperationError
@@ -70,7 +70,7 @@ def export(
 ) -> None:
     """Write all mappings in the format that `import` reads: ids, and the names beside them."""
     with environment() as ready, explained():
-        text = mappings.exported(ready.runtime, dialect)
+        text = mappings.export_csv(ready.runtime, dialect)
         if file is None:
             sys.stdout.write(text)
             return
@@ -151,7 +151,7 @@ def _content(file: Path) -> bytes:
         raise UsageError(f"{file} cannot be read: {error.strerror}. Name a CSV file.") from error
 
 
-def _show_outcome(outcome: Outcome, *, dry_run: bool) -> None:
+def _show_outcome(outcome: MappingChanges, *, dry_run: bool) -> None:
     counts = outcome.to_json()
     if outcome.changes:
         rows = [(row["kind"], row["zammad"], row["kimai"], row["before"]) for row in counts["changes"]]
@@ -173,7 +173,7 @@ def _show_days(title: str, days: Sequence[date], *, dry_run: bool) -> None:
     out.print(f"{title}: {len(days)}. {asked}", markup=False, soft_wrap=True)
 
 
-def _show_unmapped(lacking: Sequence[Lacking]) -> None:
+def _show_unmapped(lacking: Sequence[UnmappedItem]) -> None:
     if not lacking:
         out.print("Nothing waits for a mapping.")
         return

@@ -1,7 +1,7 @@
 """`zk migrate`: create and migrate both databases and store the connectors, before anything else starts."""
 
 from zk_pipeline.cli.output import environment, explained, out
-from zk_pipeline.operate.installation import require_free
+from zk_pipeline.operate.installation import require_unused_database
 
 
 def migrate() -> None:
@@ -14,7 +14,7 @@ def migrate() -> None:
 
     with environment(starts=True) as ready:
         with explained():
-            require_free(ready.runtime)
+            require_unused_database(ready.runtime)
         with DagsterInstance.get() as instance:
             instance.upgrade()
         out.print(

@@ -21,7 +21,7 @@ from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.domain.spreadsheets import CsvFormat
 from zk_pipeline.identity.actors import Actor, Role
 from zk_pipeline.runtime.embedded import EmbeddedServerError
-from zk_pipeline.runtime.environment import Environment, prepared
+from zk_pipeline.runtime.environment import Environment, prepare
 from zk_pipeline.runtime.runtime import SetupError
 from zk_pipeline.runtime.settings import SettingsError, load_settings, readable_env_file
 from zk_pipeline.store.database import DatabaseUnavailableError
@@ -76,7 +76,7 @@ def environment(*, decided: bool = True, starts: bool = False) -> Iterator[Envir
     very first start it is asked for, where somebody can answer.
     """
     signal.signal(signal.SIGTERM, _terminate)
-    with explained(), prepared(load_settings(), decided=decided, stores=starts) as ready:
+    with explained(), prepare(load_settings(), decided=decided, stores=starts) as ready:
         if (readable := readable_env_file()) is not None:
             sentence = f"Every account of this machine may read {readable} and the secrets in it: chmod 600 {readable}"
             warn(sentence)

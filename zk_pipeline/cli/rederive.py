@@ -6,7 +6,7 @@ import typer
 
 from zk_pipeline.cli.output import AsJson, environment, explained, out, person, show_json
 from zk_pipeline.operate import rederive as operation
-from zk_pipeline.operate.rederive import Rederived
+from zk_pipeline.operate.rederive import RederiveResult
 
 SHOWN_DAYS = 10
 
@@ -29,32 +29,32 @@ def rederive(
             _show(done, planned_only=plan, start=str(ready.runtime.settings.start_date))
 
 
-def _show(done: Rederived, *, planned_only: bool, start: str) -> None:
+def _show(done: RederiveResult, *, planned_only: bool, start: str) -> None:
     if not done.changes:
-        _tell("Nothing is to be derived again: no setting that decided stored facts has changed.")
+        _print("Nothing is to be derived again: no setting that decided stored facts has changed.")
         return
     for change in done.changes:
-        _tell(f"{change.variable}: {change.before} becomes {change.after}.")
-    _tell(
+        _print(f"{change.variable}: {change.before} becomes {change.after}.")
+    _print(
         f"{_number(done.moved, 'booking')} to another day, {_number(done.changed, 'booking')} with another begin or "
         f"other minutes, {_number(done.timesheets, 'time sheet')} in Kimai to update."
     )
     if done.kept:
-        _tell(f"Closed or billed, and left as they are: {_number(done.kept, 'booking')} on {_days(done.kept_days)}.")
+        _print(f"Closed or billed, and left as they are: {_number(done.kept, 'booking')} on {_days(done.kept_days)}.")
     if done.unfollowed:
-        _tell(f"Before ZK_START_DATE={start}, and no longer followed: {_number(done.unfollowed, 'booking')}.")
+        _print(f"Before ZK_START_DATE={start}, and no longer followed: {_number(done.unfollowed, 'booking')}.")
     earlier = next((row for row in done.changes if row.name == "start_date" and row.after < row.before), None)
     if earlier:
-        _tell(
+        _print(
             f"The days from {earlier.after} on are read when you ask for them: zk sync --from {earlier.after} --to DAY"
         )
     if planned_only:
-        _tell(f"Would ask for {_days(done.days)}. Nothing was changed (--plan).")
+        _print(f"Would ask for {_days(done.days)}. Nothing was changed (--plan).")
     elif done.days:
         first, last = done.days[0], done.days[-1]
-        _tell(f"Asked for {_days(done.days)}: zk up runs them by itself, or zk sync --from {first} --to {last}")
+        _print(f"Asked for {_days(done.days)}: zk up runs them by itself, or zk sync --from {first} --to {last}")
     else:
-        _tell("Recorded. No day is to be run again.")
+        _print("Recorded. No day is to be run again.")
 
 
 def _number(number: int, of: str) -> str:
@@ -67,5 +67,5 @@ def _days(days: tuple[object, ...]) -> str:
     return ", ".join(map(str, days)) or "no day"
 
 
-def _tell(sentence: str) -> None:
+def _print(sentence: str) -> None:
     out.print(sentence, soft_wrap=True, highlight=False, markup=False)

@@ -16,7 +16,7 @@ from zk_pipeline.store.summaries import DayRange, Summary
 
 LINES_SHOWN = 40
 
-TOLD = {
+OUTCOME_WORDS = {
     "created": "created",
     "updated": "updated",
     "linked": "linked",
@@ -30,8 +30,8 @@ TOLD = {
 }
 """What has become of entries, in words."""
 
-TOLD_OF_A_PLAN = frozenset({"in_sync", "conflicts", "parked", "not_written"})
-TOLD_OF_A_SYNC = frozenset({"created", "updated", "linked", "in_sync", "conflicts", "parked"})
+ALWAYS_IN_PLAN = frozenset({"in_sync", "conflicts", "parked", "not_written"})
+ALWAYS_IN_SYNC = frozenset({"created", "updated", "linked", "in_sync", "conflicts", "parked"})
 """Told also when there is none."""
 
 
@@ -84,8 +84,8 @@ def _changes(line: Result) -> str:
 def headline(report: SyncReport, *, planned_only: bool) -> str:
     """One line: what has become of the entries, in parts that add up to them, and what else was done."""
     counts, outcomes = report.counts, report.outcomes
-    words = TOLD | {"not_written": "would be written"} if planned_only else TOLD
-    always = TOLD_OF_A_PLAN if planned_only else TOLD_OF_A_SYNC
+    words = OUTCOME_WORDS | {"not_written": "would be written"} if planned_only else OUTCOME_WORDS
+    always = ALWAYS_IN_PLAN if planned_only else ALWAYS_IN_SYNC
     told = ", ".join(f"{number} {words[name]}" for name, number in outcomes.items() if number or name in always)
     what = " nothing was written (--plan):" if planned_only else ""
     more = [

@@ -13,7 +13,7 @@ from zk_pipeline.runtime.environment import Environment
 from zk_pipeline.runtime.settings import WhenBusy
 
 if TYPE_CHECKING:  # It imports Dagster, which takes a second, and no other command needs it.
-    from zk_pipeline.operate.schedules import Changed
+    from zk_pipeline.operate.schedules import ScheduleChange
     from zk_pipeline.runtime.schedules import SchedulePlan
 
 app = typer.Typer(help="When the catch-up and the deep check run, and how far they look back.", no_args_is_help=True)
@@ -44,7 +44,7 @@ def show(*, as_json: AsJson = False) -> None:
     from zk_pipeline.runtime.schedules import ScheduleError  # noqa: PLC0415
 
     with environment() as ready, explained(ScheduleError):
-        plans = schedules.shown(ready.runtime)
+        plans = schedules.list_plans(ready.runtime)
     rows = [_to_json(plan, datetime.now(UTC)) for plan in plans]
     if as_json:
         show_json(rows)
@@ -79,7 +79,7 @@ def set_(
         _take_over(ready, changed)
 
 
-def _take_over(ready: Environment, changed: "Changed") -> None:
+def _take_over(ready: Environment, changed: "ScheduleChange") -> None:
     """Have a running Dagster take a change over, and say what came of it."""
     from zk_pipeline.operate import schedules  # noqa: PLC0415
 
@@ -94,7 +94,7 @@ def _take_over(ready: Environment, changed: "Changed") -> None:
         return
     if changed.needs_reload:
         out.print("Stored. Dagster loads the definitions again; that takes some seconds.", soft_wrap=True)
-    effect = schedules.take_over(changed, DagsterServer(address, ready.runtime.cipher))
+    effect = schedules.apply_change(changed, DagsterServer(address, ready.runtime.cipher))
     out.print(f"In effect; see it at {address}." if effect.now else effect.text, soft_wrap=True)
     if not effect.now:
         raise typer.Exit(1)

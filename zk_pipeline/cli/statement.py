@@ -10,7 +10,7 @@ import typer
 
 from zk_pipeline.billing import statements
 from zk_pipeline.billing.files import FileFormat, money, render
-from zk_pipeline.billing.files.look import DocumentStyle, Language, look_of
+from zk_pipeline.billing.files.style import DocumentLanguage, DocumentStyle, document_style
 from zk_pipeline.billing.invoices import compare
 from zk_pipeline.cli.close import Month
 from zk_pipeline.cli.output import CsvDialect, UsageError, environment, err, explained, out, show_table
@@ -51,7 +51,7 @@ def statement(
     customer: Annotated[str | None, typer.Option("--customer", help="Only this one: the name, or Kimai's id.")] = None,
     shape: Annotated[Format, typer.Option("--format", help="A table, or a file.")] = Format.TABLE,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the file here.")] = None,
-    language: Annotated[Language, typer.Option("--language", help="Of the PDF.")] = Language.ENGLISH,
+    language: Annotated[DocumentLanguage, typer.Option("--language", help="Of the PDF.")] = DocumentLanguage.ENGLISH,
     internal: Annotated[bool, typer.Option("--internal", help="Add to the PDF where every minute went.")] = False,
     dialect: CsvDialect = CsvFormat.PLAIN,
     closed: Annotated[bool, typer.Option("--closed", help="As it was when the month was closed.")] = False,
@@ -74,13 +74,13 @@ def statement(
         if invoices:
             compare(ready.runtime)
         found = statements.statement(ready.runtime, month, customer, refresh=refresh, closed=closed)
-        verdict = _told(found, look_of(settings))
+        verdict = _summary(found, document_style(settings))
         if shape is Format.TABLE:
-            _show(found, look_of(settings))
+            _show(found, document_style(settings))
             out.print(verdict, style="bold", markup=False, soft_wrap=True)
         else:
             content = render(
-                found, FileFormat(shape.value), look_of(settings, language, internal=internal, csv=dialect)
+                found, FileFormat(shape.value), document_style(settings, language, internal=internal, csv=dialect)
             )
             _write(content, output)
             err.print(verdict, soft_wrap=True, markup=False, highlight=False)
@@ -97,13 +97,13 @@ def _write(content: bytes, output: Path | None) -> None:
         raise UsageError(f"--output {output} cannot be written: {error.strerror}. Name another file.") from error
 
 
-def _show(found: Statement, look: DocumentStyle) -> None:
+def _show(found: Statement, style: DocumentStyle) -> None:
     name = month_name(found.month)
     for account in found.accounts:
-        _table(f"{account.customer}, {name}", ("agent", "activity"), _lines(account))
+        _table(f"{account.customer}, {name}", ("agent", "activity"), _rows_of(account))
         _equation(account.total)
         if account.beside and len(found.accounts) > 1:
-            out.print(f"  {look.of_beside([account])}\n", markup=False, soft_wrap=True, highlight=False)
+            out.print(f"  {style.other_time_sentence([account])}\n", markup=False, soft_wrap=True, highlight=False)
     if len(found.accounts) > 1:
         rows = [([str(account.customer)], account.total) for account in found.accounts]
         _table(f"All customers, {name}", ("customer",), [*rows, (["total"], found.total)])
@@ -113,10 +113,10 @@ def _show(found: Statement, look: DocumentStyle) -> None:
         told = ", ".join(f"{number} {age}" for age, number in zip(AGE_NAMES, ages, strict=True) if number)
         told = told.replace("_", " ")
         out.print(f"Conflicts open since: {told}.")
-    for text in money.of_accounts(look, [row for account in found.accounts for row in account.money]):
+    for text in money.sentences_by_customer(style, [row for account in found.accounts for row in account.money]):
         out.print(text, markup=False, soft_wrap=True, highlight=False)
     if found.readings:
-        out.print(money.read(look, found.readings), markup=False, soft_wrap=True, highlight=False)
+        out.print(money.reading_sentences(style, found.readings), markup=False, soft_wrap=True, highlight=False)
     for gap in found.gaps[:GAPS_SHOWN]:
         told = f"{gap.entry} of {gap.day}, {gap.customer}: {plain(gap.minutes)} minutes unexplained."
         out.print(told, style="bold red", markup=False, soft_wrap=True)
@@ -124,7 +124,7 @@ def _show(found: Statement, look: DocumentStyle) -> None:
         out.print(f"… and {len(found.gaps) - GAPS_SHOWN} more: --format json has all.")
 
 
-def _lines(account: CustomerStatement) -> list[tuple[list[str], Amounts]]:
+def _rows_of(account: CustomerStatement) -> list[tuple[list[str], Amounts]]:
     lines = [([line.agent, line.activity], line.amounts) for line in account.lines]
     return [*lines, (["total", ""], account.total)]
 
@@ -145,18 +145,22 @@ def _word(name: str) -> str:
     return {"zammad": "booked in Zammad", "kimai": "in Kimai"}.get(name, name.replace("_", " "))
 
 
-def _told(found: Statement, look: DocumentStyle) -> str:
+def _summary(found: Statement, style: DocumentStyle) -> str:
     """The verdict, and what there is to say of questions, credits, other time in Kimai and the month's closing."""
-    of_accounts = (look.of_questions(found.accounts), look.of_credits(found.credited), look.of_beside(found.accounts))
-    return " ".join(filter(None, (_verdict(found), *of_accounts, _closing(found, look))))
+    of_accounts = (
+        style.questions_sentence(found.accounts),
+        style.credits_sentence(found.credited),
+        style.other_time_sentence(found.accounts),
+    )
+    return " ".join(filter(None, (_verdict(found), *of_accounts, _closing(found, style))))
 
 
-def _closing(found: Statement, look: DocumentStyle) -> str:
+def _closing(found: Statement, style: DocumentStyle) -> str:
     """Whether this is what was closed, the hash of that, and how to see it."""
     if found.closing is None:
         return ""
     remedy = f" zk statement {month_name(found.month)} --closed shows that." if found.closing.differs else ""
-    return f"{look.of_closing(found.closing)}{remedy} {look.of_hash(found.closing)}."
+    return f"{style.closing_sentence(found.closing)}{remedy} {style.hash_sentence(found.closing)}."
 
 
 def _verdict(found: Statement) -> str:

@@ -13,7 +13,7 @@ def status(*, as_json: AsJson = False) -> None:
     with environment() as ready:
         with ready.runtime.database.transaction() as connection:
             seen = overview.overview(connection)
-        held = sync.held(ready.runtime)
+        held = sync.held_days(ready.runtime)
     if as_json:
         show_json({**seen, "held": [asdict(row) for row in held]})
         return
@@ -40,14 +40,14 @@ def status(*, as_json: AsJson = False) -> None:
         right=("created", "updated", "in sync", "failed"),
     )
     if held:
-        _ask_about(held)
+        _show_held(held)
     if seen["closed_months"]:
         out.print(f"Closed months: {', '.join(seen['closed_months'])}.", soft_wrap=True)
     if seen["requested_days"]:
         out.print(f"{seen['requested_days']} days are asked for and not yet run.")
 
 
-def _ask_about(held: Sequence[HeldDays]) -> None:
+def _show_held(held: Sequence[HeldDays]) -> None:
     show_table(
         "Cancelled: sync again?",
         ("run", "cancelled", "by", "first day", "last day", "days", "changes"),

@@ -67,7 +67,7 @@ def _run(first: str, last: str, *, plan: bool, override_limits: bool, as_json: b
         from zk_pipeline.definitions import defs  # noqa: PLC0415
 
         with explained(SyncFailedError, OperationError):
-            span = days_given(ready.runtime.settings, first, last)
+            span = parse_span(ready.runtime.settings, first, last)
             job = defs.resolve_job_def("plan" if plan else "sync")
             override_by = person() if override_limits and not plan else None
             if override_by:
@@ -88,8 +88,8 @@ def _request(first: str, last: str, *, alone: bool, as_json: bool) -> None:
             raise UsageError(
                 "--request only asks for a sync; --plan and --override-limits run one now. Use one of them."
             )
-        begin, end = days_given(ready.runtime.settings, first, last)
-        asked = operation.request(ready.runtime, person(), begin, end)
+        begin, end = parse_span(ready.runtime.settings, first, last)
+        asked = operation.request_days(ready.runtime, person(), begin, end)
         if as_json:
             show_json({"first": begin, "last": end, "days": asked.days, "reason": day_requests.PERSON})
         else:
@@ -116,20 +116,20 @@ def _decide_held(cancel: str, leave: str, *, alone: bool, as_json: bool) -> None
 
 def _held_run(runtime: Runtime, text: str) -> str:
     """The cancelled run that is meant, by its id or the beginning of it."""
-    found = [row.run_id for row in operation.held(runtime) if row.run_id.startswith(text)]
+    found = [row.run_id for row in operation.held_days(runtime) if row.run_id.startswith(text)]
     if len(found) > 1:
         raise UsageError(f"{text!r} could be {', '.join(found)}. Give more of the id.")
     return found[0] if found else text
 
 
-def days_given(settings: Settings, first: str, last: str) -> tuple[date, date]:
+def parse_span(settings: Settings, first: str, last: str) -> tuple[date, date]:
     """The days of the options. Raises `UsageError` on what is no day, `OperationError` on days that cannot be run."""
-    begin = day_given("--from", first) or local_day(datetime.now(UTC), settings.zone)
-    end = day_given("--to", last) or begin
-    return operation.checked_days(settings, begin, end, names=("--from", "--to"))
+    begin = parse_day("--from", first) or local_day(datetime.now(UTC), settings.zone)
+    end = parse_day("--to", last) or begin
+    return operation.check_days(settings, begin, end, names=("--from", "--to"))
 
 
-def day_given(option: str, text: str) -> date | None:
+def parse_day(option: str, text: str) -> date | None:
     """The day of an option, or `None` when it is not given. Raises `UsageError` on what is no day."""
     if not text:
         return None

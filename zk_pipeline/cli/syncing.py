@@ -23,7 +23,7 @@ from zk_pipeline.runtime.run_tags import (
     OVERRIDE_TAG,
     REASON_TAG,
     REQUEST_TAG,
-    days_about,
+    range_subject,
     range_tags,
 )
 from zk_pipeline.runtime.runtime import Runtime
@@ -71,7 +71,7 @@ def sync_days(
         def run(begin: date, end: date) -> Ran:
             given = range_tags(begin, end, COMMAND)
             if override_by:
-                about = days_about(begin, end)
+                about = range_subject(begin, end)
                 given |= {OVERRIDE_TAG: "yes", **_requested(runtime, override_by, job, about)}
             result = job.execute_in_process(instance=instance, tags=given, run_config=QUIET, raise_on_error=False)
             return Ran(result.run_id, "" if result.success else _failure(result))
@@ -95,7 +95,7 @@ def run_over(
     started = time.monotonic()
     run_ids: list[str] = []
     counts: Counter[str] = Counter()
-    _tell_of_waiting(runtime, tell)
+    _report_waiting_systems(runtime, tell)
     days: set[date] = set()
     for begin, end in chain(day_ranges(first, last, LONGEST_RANGE), _further_days(runtime) if asked_meanwhile else ()):
         tell(f"{begin} to {end}")
@@ -145,7 +145,7 @@ def _requested(runtime: Runtime, actor: Actor, job: dg.JobDefinition, about: str
         return {ACTOR_TAG: actor.name, REQUEST_TAG: runs.ask(connection, actor.name, job.name, about)}
 
 
-def _tell_of_waiting(runtime: Runtime, tell: Callable[[str], None]) -> None:
+def _report_waiting_systems(runtime: Runtime, tell: Callable[[str], None]) -> None:
     """A person who asks is not kept waiting, and hears that a system asked for it."""
     now = datetime.now(UTC)
     with runtime.database.transaction() as connection:

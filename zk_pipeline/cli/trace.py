@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from zk_pipeline.audit import traces
-from zk_pipeline.audit.traces import Fields, Story, Systems, TraceError
+from zk_pipeline.audit.traces import ConnectorNames, Fields, Trace, TraceError
 from zk_pipeline.cli.output import AsJson, environment, explained, out, show_json, show_table
 from zk_pipeline.processes.programs import HOST, reachable_url
 from zk_pipeline.runtime.runtime import Runtime
@@ -33,9 +33,9 @@ def trace(
     """Tell all that is known: rows, policy, plan, decisions, ledger, writes, requests, who did what, and the runs."""
     with environment() as ready, explained(TraceError):
         runtime = ready.runtime
-        systems = Systems(runtime.stored("source").name, runtime.stored("target").name)
+        systems = ConnectorNames(runtime.stored("source").name, runtime.stored("target").name)
         with runtime.database.transaction() as connection:
-            found = traces.read_stories(connection, systems, reference)
+            found = traces.read_traces(connection, systems, reference)
     told = [_to_json(story, runtime) for story in found]
     if as_json:
         show_json({"reference": reference, "stories": told})
@@ -44,7 +44,7 @@ def trace(
         _show(story)
 
 
-def _to_json(story: Story, runtime: Runtime) -> Fields:
+def _to_json(story: Trace, runtime: Runtime) -> Fields:
     """The story with the address of each run in Dagster's UI."""
     dagster = reachable_url(HOST, runtime.settings.port)
     runs = [{**run, "url": f"{dagster}/runs/{run['run_id']}"} for run in story.runs]

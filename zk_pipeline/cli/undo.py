@@ -52,7 +52,7 @@ def undo(
         else:
             if not yes:
                 typer.confirm(f"Take {len(wanted)} writes back?", abort=True)
-            runs.undo_requested(ready.runtime, person(), run_id)
+            runs.record_undo_request(ready.runtime, person(), run_id)
             job = defs.resolve_job_def(UNDO_JOB)
             report = run_operation(ready.runtime, person(), job, run_id, UndoReport, config=undo_config(run_id))
             left = report.left

@@ -14,10 +14,10 @@ from rich.markup import escape
 from zk_pipeline.cli.output import environment, explained, out
 from zk_pipeline.identity import users
 from zk_pipeline.operate import connectors
-from zk_pipeline.operate.installation import require_free
-from zk_pipeline.processes.home import SupervisorError, possession
-from zk_pipeline.processes.programs import HOST, code_socket, free_port, parts, reachable_url
-from zk_pipeline.processes.supervisor import Listener, Supervisor
+from zk_pipeline.operate.installation import require_unused_database
+from zk_pipeline.processes.home import SupervisorError, hold_home
+from zk_pipeline.processes.programs import HOST, code_socket, free_port, managed_processes, reachable_url
+from zk_pipeline.processes.supervisor import Supervisor, SupervisorListener
 from zk_pipeline.runtime.embedded import EmbeddedDatabase
 from zk_pipeline.runtime.environment import Environment
 from zk_pipeline.runtime.runtime import Runtime, SetupError
@@ -39,7 +39,7 @@ def up(
         _show_part("database", time.monotonic() - began)
         _hint_at_missing_connectors(ready.runtime)
         _hint_at_missing_users(ready.runtime)
-        connectors.report_in_background(ready.runtime, lambda sentence: _tell(f"Hint: {sentence}"))
+        connectors.report_in_background(ready.runtime, lambda sentence: _print(f"Hint: {sentence}"))
         serve(ready, port=port or ready.runtime.settings.port, verbose=verbose, embedded=embedded)
     out.print("Stopped. Nothing is left running.")
 
@@ -51,33 +51,33 @@ def serve(ready: Environment, *, port: int, verbose: bool = False, embedded: boo
     """
     address, settings = reachable_url(HOST, port), ready.runtime.settings
     web_url = reachable_url(settings.web_host, settings.web_port)
-    with explained(SupervisorError), possession(ready.home, address) as held:
-        require_free(ready.runtime)
-        _tell(f"Starting; the logs are in {ready.home / 'logs'}.")
+    with explained(SupervisorError), hold_home(ready.home, address) as held:
+        require_unused_database(ready.runtime)
+        _print(f"Starting; the logs are in {ready.home / 'logs'}.")
         with (
             free_port(HOST, port, "--port or ZK_PORT"),
             free_port(settings.web_host, settings.web_port, "ZK_WEB_PORT"),
         ):
             pass  # Held together, so that one port for both is noticed too.
-        keeper = [sys.executable, "-m", "zk_pipeline.processes.watchdog", str(ready.home)]
+        watchdog = [sys.executable, "-m", "zk_pipeline.processes.watchdog", str(ready.home)]
 
         def started() -> None:
             _show_addresses(address, web_url, sign_in)
-            _tell_service_manager("READY=1")
+            _notify_service_manager("READY=1")
 
-        stopping = partial(_tell_service_manager, "STOPPING=1")
-        listener = Listener(_tell, _show_part, started, stopping, _echo if verbose else None)
+        stopping = partial(_notify_service_manager, "STOPPING=1")
+        listener = SupervisorListener(_print, _show_part, started, stopping, _echo if verbose else None)
         with code_socket(ready.home) as code:
             supervisor = Supervisor(
                 held,
                 listener,
-                keeper=[*keeper, *(["--embedded"] if embedded else [])],
+                watchdog=[*watchdog, *(["--embedded"] if embedded else [])],
                 database=EmbeddedDatabase(ready.home) if embedded else None,
             )
-            supervisor.run(parts(ready.variables, code, port, web_url, settings.log_format))
+            supervisor.run(managed_processes(ready.variables, code, port, web_url, settings.log_format))
 
 
-def _tell_service_manager(state: str) -> None:
+def _notify_service_manager(state: str) -> None:
     """Say a state to systemd, where that started us as a unit of `Type=notify`: `READY=1`, `STOPPING=1`."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
@@ -92,14 +92,14 @@ def _hint_at_missing_connectors(runtime: Runtime) -> None:
         try:
             runtime.stored(role)
         except SetupError as error:
-            _tell(f"Hint: {error}")
+            _print(f"Hint: {error}")
 
 
 def _hint_at_missing_users(runtime: Runtime) -> None:
     with runtime.database.transaction() as connection:
-        _, number = users.listed(connection, offset=0, limit=1)
+        _, number = users.list_users(connection, offset=0, limit=1)
     if number == 0 and not runtime.settings.admin_email:
-        _tell("Hint: Nobody can sign in yet. Create an admin: zk users create EMAIL --role admin")
+        _print("Hint: Nobody can sign in yet. Create an admin: zk users create EMAIL --role admin")
 
 
 def _show_part(name: str, seconds: float) -> None:
@@ -113,7 +113,7 @@ def _show_addresses(dagster: str, web: str, sign_in: str) -> None:
     out.print("One sign-in opens both. Press Ctrl-C to stop.", soft_wrap=True)
 
 
-def _tell(sentence: str) -> None:
+def _print(sentence: str) -> None:
     out.print(f"[dim]{escape(sentence)}[/]", soft_wrap=True)
 
 

@@ -13,7 +13,7 @@ from zk_pipeline.cli.output import AsJson, environment, explained, out, person, 
 from zk_pipeline.identity import second_factor
 from zk_pipeline.identity import users as accounts
 from zk_pipeline.identity.actors import Actor, OperationError, Role
-from zk_pipeline.identity.throttle import Caller
+from zk_pipeline.identity.throttle import Client
 from zk_pipeline.identity.users import NewUser
 
 app = typer.Typer(help="Who may sign in to the console and the API.", no_args_is_help=True)
@@ -44,7 +44,7 @@ def create(
 def list_users(*, as_json: AsJson = False) -> None:
     """List the users."""
     with _accounts() as (connection, _):
-        users, _ = accounts.listed(connection, offset=0, limit=MOST_LISTED)
+        users, _ = accounts.list_users(connection, offset=0, limit=MOST_LISTED)
     if as_json:
         show_json([asdict(user) for user in users])
         return
@@ -62,7 +62,7 @@ def list_users(*, as_json: AsJson = False) -> None:
 def set_role(email: Email, role: Annotated[Role, typer.Argument(help="What they may do.")]) -> None:
     """Give a user another role; it counts at once."""
     with _accounts() as (connection, who):
-        user = accounts.change(connection, who, accounts.of_email(connection, email).id, role=role)
+        user = accounts.change(connection, who, accounts.user_by_email(connection, email).id, role=role)
     out.print(f"{user.email} has the role {user.role} now.", markup=False, soft_wrap=True)
 
 
@@ -71,7 +71,7 @@ def set_password(email: Email) -> None:
     """Give a user a new password, which is asked for or read from standard input; their sessions end."""
     password = _new_password()
     with _accounts() as (connection, who):
-        user = accounts.of_email(connection, email)
+        user = accounts.user_by_email(connection, email)
         accounts.set_password(connection, who, user.id, password)
     out.print(f"{user.email} has a new password; all sessions and API tokens have ended.", markup=False, soft_wrap=True)
 
@@ -85,14 +85,14 @@ def set_second_factor(
     """Give a user a second factor: show the key for their app, and with its first code have it count."""
     with environment(decided=False) as ready, explained(OperationError):
         with ready.runtime.database.transaction() as connection:
-            user = accounts.of_email(connection, email)
+            user = accounts.user_by_email(connection, email)
         if code:
-            codes = second_factor.activate(ready.runtime, user, code, Caller("", "command line"), person())
+            codes = second_factor.activate(ready.runtime, user, code, Client("", "command line"), person())
             out.print(f"{user.email} has a second factor. The recovery codes, which are shown this once:", markup=False)
             for recovery in codes:
                 out.print(recovery, markup=False)
             return
-        offer = second_factor.offer(ready.runtime, user)
+        offer = second_factor.start_enrolment(ready.runtime, user)
     if sys.stdout.isatty():
         offer.print_to(sys.stdout)
     out.print(f"Key: {offer.secret}", markup=False)
@@ -103,7 +103,7 @@ def set_second_factor(
 def reset_second_factor(email: Email) -> None:
     """Remove the second factor of somebody who lost it; their sessions end."""
     with _accounts() as (connection, who):
-        user = second_factor.reset(connection, who, accounts.of_email(connection, email).id)
+        user = second_factor.reset(connection, who, accounts.user_by_email(connection, email).id)
     out.print(f"{user.email} has no second factor any more; all sessions have ended.", markup=False, soft_wrap=True)
 
 
@@ -111,7 +111,7 @@ def reset_second_factor(email: Email) -> None:
 def deactivate(email: Email) -> None:
     """Shut a user out, at once: sessions and API tokens end for good."""
     with _accounts() as (connection, who):
-        user = accounts.change(connection, who, accounts.of_email(connection, email).id, active=False)
+        user = accounts.change(connection, who, accounts.user_by_email(connection, email).id, active=False)
     out.print(f"{user.email} cannot sign in any more.", markup=False, soft_wrap=True)
 
 
@@ -119,7 +119,7 @@ def deactivate(email: Email) -> None:
 def activate(email: Email) -> None:
     """Let a user sign in again."""
     with _accounts() as (connection, who):
-        user = accounts.change(connection, who, accounts.of_email(connection, email).id, active=True)
+        user = accounts.change(connection, who, accounts.user_by_email(connection, email).id, active=True)
     out.print(f"{user.email} may sign in again.", markup=False, soft_wrap=True)
 
 

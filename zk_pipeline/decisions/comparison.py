@@ -29,7 +29,7 @@ from zk_pipeline.store.connectors import active_connectors
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class FieldComparison:
     """One field; `differs` only where both sides are known and the field is ours."""
 
     field: str
@@ -38,7 +38,7 @@ class Side:
     differs: bool = False
 
 
-class Names:
+class DisplayNames:
     """The target's names for ids, each with its id; times in the business zone."""
 
     def __init__(self, directory: TargetDirectory | None, zone: ZoneInfo) -> None:
@@ -96,10 +96,12 @@ class Names:
         return moment.astimezone(self._zone).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def compared(wanted: Mapping[str, str], found: Mapping[str, str], differing: Collection[str]) -> list[Side]:
+def compare_fields(
+    wanted: Mapping[str, str], found: Mapping[str, str], differing: Collection[str]
+) -> list[FieldComparison]:
     """The two sides beside each other; `differing` are the fields of ours that are not the same."""
     fields = dict.fromkeys((*wanted, *found))
-    return [Side(field, wanted.get(field, ""), found.get(field, ""), field in differing) for field in fields]
+    return [FieldComparison(field, wanted.get(field, ""), found.get(field, ""), field in differing) for field in fields]
 
 
 def _named(name: str | None, number: int | str) -> str:
@@ -115,7 +117,7 @@ def _duration(seconds: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Partner:
+class TimesheetCandidate:
     """A time sheet that might belong to the booking; `kind` is `the same` or `similar`, `score` 0 to 100."""
 
     timesheet_id: int
@@ -126,14 +128,14 @@ class Partner:
 
 
 @dataclass(frozen=True, slots=True)
-class BothSides:
+class SideBySide:
     """What the booking wants and what the time sheet says, and the candidates, best first."""
 
-    sides: tuple[Side, ...]
-    candidates: tuple[Partner, ...]
+    sides: tuple[FieldComparison, ...]
+    candidates: tuple[TimesheetCandidate, ...]
 
 
-def both_sides(
+def side_by_side(
     connection: Connection,
     runtime: Runtime,
     links: Links,
@@ -141,16 +143,16 @@ def both_sides(
     *,
     source_id: str | None,
     kimai_id: int | None,
-) -> BothSides:
+) -> SideBySide:
     """The sides of a booking and a time sheet, as the line of the plan wants them where there is one."""
     connector = links.addresses.target
     candidates = line.candidates if line else ()
     ids = {kimai_id or 0, *(candidate.timesheet_id for candidate in candidates)}
     sheets = target.timesheets_by_id(connection, connector, ids)
-    names = Names(target.load_directory(connection, connector), runtime.settings.zone)
+    names = DisplayNames(target.load_directory(connection, connector), runtime.settings.zone)
     entry = entries.entry_of(connection, links.addresses.source, source_id or "")
     partners = (
-        Partner(
+        TimesheetCandidate(
             candidate.timesheet_id,
             candidate.score,
             "the same" if candidate.tier is Tier.SAME else "similar",
@@ -160,16 +162,18 @@ def both_sides(
         for candidate in candidates
         if candidate.timesheet_id in sheets
     )
-    return BothSides(tuple(_sides(names, line, entry, sheets.get(kimai_id or 0))), tuple(partners))
+    return SideBySide(tuple(_sides(names, line, entry, sheets.get(kimai_id or 0))), tuple(partners))
 
 
-def _sides(names: Names, line: Result | None, entry: Entry | None, sheet: Timesheet | None) -> list[Side]:
+def _sides(
+    names: DisplayNames, line: Result | None, entry: Entry | None, sheet: Timesheet | None
+) -> list[FieldComparison]:
     """The booking as it would be written, or in Zammad's words where that is not known; and the time sheet."""
     found = names.of_timesheet(sheet) if sheet else {}
     if line is None or line.draft is None:
-        return compared(names.of_entry(entry) if entry else {}, found, ())
+        return compare_fields(names.of_entry(entry) if entry else {}, found, ())
     differing = line.diff or (difference(line.draft.desired, sheet, WHOLE_MINUTES) if sheet else {})
-    return compared(names.of_draft(line.draft), found, differing.keys())
+    return compare_fields(names.of_draft(line.draft), found, differing.keys())
 
 
 # The plan as people look through it: its lines with both sides beside each other, and one line field by field.
@@ -178,7 +182,7 @@ SECONDS_IN_A_MINUTE = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Booking:
+class BookingSummary:
     """The source's side of a line, in short; `minutes` after corrections, `begin_at` in UTC."""
 
     source_id: str
@@ -194,7 +198,7 @@ class Booking:
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class TimesheetSummary:
     """The target's side of a line, in short: a time sheet that is there; `begin_at` in UTC."""
 
     timesheet_id: int
@@ -209,7 +213,7 @@ class Sheet:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class PlanRow:
     """One line of the plan. `differing` names the fields that are not the same on both sides.
 
     `conflict_id` is the question that waits for a person; `decided` what somebody decided before; `carried_out` whether
@@ -229,8 +233,8 @@ class Line:
     taken_back_by: str | None
     conflict_id: int | None
     facts_hash: str
-    booking: Booking | None
-    timesheet: Sheet | None
+    booking: BookingSummary | None
+    timesheet: TimesheetSummary | None
     day_url: str
     reconciled_at: datetime
 
@@ -239,14 +243,14 @@ class Line:
 class PlanLineView:
     """One line with all fields of both sides, the candidates, and what its reason means for whoever looks at it."""
 
-    line: Line
+    line: PlanRow
     meaning: str
     next_step: str
-    sides: tuple[Side, ...]
-    candidates: tuple[Partner, ...]
+    sides: tuple[FieldComparison, ...]
+    candidates: tuple[TimesheetCandidate, ...]
 
 
-def page(runtime: Runtime, wanted: LineFilter, limit: int, offset: int) -> tuple[tuple[Line, ...], int]:
+def page(runtime: Runtime, wanted: LineFilter, limit: int, offset: int) -> tuple[tuple[PlanRow, ...], int]:
     """The lines of one page, newest day first, and how many there are in all."""
     with runtime.database.transaction() as connection:
         names = active_connectors(connection)
@@ -264,7 +268,7 @@ def plan_line_view(runtime: Runtime, day: date, key: str) -> PlanLineView:
         result = plans.line_of(connection, names.target, day, key)
         if row is None or result is None:
             raise UnknownError(f"The plan of {day} has no line {key}. Have the day planned, or look at another day.")
-        both = both_sides(connection, runtime, links, result, source_id=result.source_id, kimai_id=result.kimai_id)
+        both = side_by_side(connection, runtime, links, result, source_id=result.source_id, kimai_id=result.kimai_id)
     (line,) = _lines([row], links)
     explanation = EXPLANATIONS[Reason(line.reason)] if line.reason else None
     return PlanLineView(
@@ -276,9 +280,9 @@ def plan_line_view(runtime: Runtime, day: date, key: str) -> PlanLineView:
     )
 
 
-def _lines(rows: Sequence[Row[Any]], links: Links) -> tuple[Line, ...]:
+def _lines(rows: Sequence[Row[Any]], links: Links) -> tuple[PlanRow, ...]:
     return tuple(
-        Line(
+        PlanRow(
             day=row.entry_date,
             key=row.key,
             status=row.status,
@@ -300,10 +304,10 @@ def _lines(rows: Sequence[Row[Any]], links: Links) -> tuple[Line, ...]:
     )
 
 
-def _booking(row: Row[Any], links: Links) -> Booking | None:
+def _booking(row: Row[Any], links: Links) -> BookingSummary | None:
     if row.ticket_number is None:
         return None
-    return Booking(
+    return BookingSummary(
         source_id=row.source_id,
         ticket_number=row.ticket_number,
         ticket_title=row.ticket_title,
@@ -317,10 +321,10 @@ def _booking(row: Row[Any], links: Links) -> Booking | None:
     )
 
 
-def _sheet(row: Row[Any], links: Links) -> Sheet | None:
+def _sheet(row: Row[Any], links: Links) -> TimesheetSummary | None:
     if row.sheet_begin_at is None:
         return None
-    return Sheet(
+    return TimesheetSummary(
         timesheet_id=row.kimai_id,
         url=links.timesheet(row.kimai_id),
         user=row.username,

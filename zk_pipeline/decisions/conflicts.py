@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from zk_pipeline.decisions import lists
-from zk_pipeline.decisions.comparison import Partner, Side, both_sides
-from zk_pipeline.decisions.lists import Filter, Group
+from zk_pipeline.decisions.comparison import FieldComparison, TimesheetCandidate, side_by_side
+from zk_pipeline.decisions.lists import ConflictFilter, ConflictGroup
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.reasons import Reason
@@ -78,7 +78,7 @@ class ConflictList:
 
 
 @dataclass(frozen=True, slots=True)
-class Option:
+class ChoiceOption:
     """What may be decided, and what that does."""
 
     choice: Choice
@@ -86,7 +86,7 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class PastConflict:
     """A conflict that there was, or is, about the same booking or time sheet."""
 
     id: int
@@ -123,24 +123,24 @@ class ConflictView:
     """
 
     conflict: Conflict
-    sides: tuple[Side, ...]
-    candidates: tuple[Partner, ...]
+    sides: tuple[FieldComparison, ...]
+    candidates: tuple[TimesheetCandidate, ...]
     bookings: tuple[ReducibleView, ...]
-    choices: tuple[Option, ...]
-    history: tuple[Past, ...]
+    choices: tuple[ChoiceOption, ...]
+    history: tuple[PastConflict, ...]
 
 
-def listed(runtime: Runtime, wanted: Filter, limit: int | None = None, offset: int = 0) -> ConflictList:
+def list_conflicts(runtime: Runtime, wanted: ConflictFilter, limit: int | None = None, offset: int = 0) -> ConflictList:
     """The conflicts of a filter, oldest day first: all of them, or one page."""
     with runtime.database.transaction() as connection:
         names = active_connectors(connection)
         links = Links.of(runtime, names)
         if wanted.search and limit is not None:
-            found = lists.found(connection, names.source, wanted, limit, offset)
-            rows = lists.matching(connection, names.source, Filter(status="", ids=found.ids))
+            found = lists.search_conflicts(connection, names.source, wanted, limit, offset)
+            rows = lists.find_conflicts(connection, names.source, ConflictFilter(status="", ids=found.ids))
             counts = found.counts
         else:
-            rows = lists.matching(connection, names.source, wanted, limit, offset)
+            rows = lists.find_conflicts(connection, names.source, wanted, limit, offset)
             counts = lists.counts(connection, names.source, wanted)
     total = counts.get(wanted.reason, 0) if wanted.reason else sum(counts.values())
     return ConflictList(tuple(_conflict(row, links) for row in rows), total, counts)
@@ -154,7 +154,7 @@ def conflict_view(runtime: Runtime, conflict_id: int) -> ConflictView:
         conflict = _one(connection, links, conflict_id)
         line = plans.line_of(connection, conflict.connector, conflict.entry_date, conflict.key)
         line = line if line is not None and line.reason == conflict.reason else None
-        both = both_sides(connection, runtime, links, line, source_id=conflict.source_id, kimai_id=conflict.kimai_id)
+        both = side_by_side(connection, runtime, links, line, source_id=conflict.source_id, kimai_id=conflict.kimai_id)
         history = conflicts.history(connection, conflict.connector, conflict.key)
         bookings = _reducible(connection, runtime, names, conflict)
     choices = options(conflict, reducible=bool(bookings))
@@ -162,11 +162,11 @@ def conflict_view(runtime: Runtime, conflict_id: int) -> ConflictView:
     return ConflictView(conflict, both.sides, both.candidates, bookings, choices, past)
 
 
-def options(conflict: Conflict, *, reducible: bool) -> tuple[Option, ...]:
+def options(conflict: Conflict, *, reducible: bool) -> tuple[ChoiceOption, ...]:
     """What may be decided about a conflict that is open, the suggested first."""
     is_open = conflict.resolution_status == "open"
     possible = allowed(Reason(conflict.reason), Status(conflict.status), reducible=reducible) if is_open else ()
-    return tuple(Option(choice, EFFECTS[choice]) for choice in possible)
+    return tuple(ChoiceOption(choice, EFFECTS[choice]) for choice in possible)
 
 
 def _reducible(
@@ -193,8 +193,8 @@ def _one(connection: Connection, links: Links, conflict_id: int) -> Conflict:
         conflicts.one(connection, conflict_id)
     except UnknownConflictError as error:
         raise UnknownError(str(error)) from error
-    wanted = Filter(status="", ids=frozenset({conflict_id}))
-    (row,) = lists.matching(connection, links.addresses.source, wanted)
+    wanted = ConflictFilter(status="", ids=frozenset({conflict_id}))
+    (row,) = lists.find_conflicts(connection, links.addresses.source, wanted)
     return _conflict(row, links)
 
 
@@ -207,8 +207,8 @@ def _conflict(row: Row[Any], links: Links) -> Conflict:
     )
 
 
-def _past(row: Row[Any]) -> Past:
-    return Past(**{name: getattr(row, name) for name in Past.__slots__})
+def _past(row: Row[Any]) -> PastConflict:
+    return PastConflict(**{name: getattr(row, name) for name in PastConflict.__slots__})
 
 
 # Decisions about conflicts: one, or many at once, and what many would write before anybody takes them.
@@ -217,7 +217,7 @@ ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class DecidedConflict:
     """A decision that was taken; the pipeline carries it out with the next run of the day, which is asked for."""
 
     id: int
@@ -226,7 +226,7 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True)
-class Undecided:
+class UndecidedConflict:
     """A conflict that was not decided, and why."""
 
     id: int
@@ -234,12 +234,12 @@ class Undecided:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class BulkResult:
     """What came of deciding many: each on its own, so that one that cannot be decided stops nobody else."""
 
     choice: Choice
-    decided: tuple[Decided, ...]
-    left: tuple[Undecided, ...]
+    decided: tuple[DecidedConflict, ...]
+    left: tuple[UndecidedConflict, ...]
 
     @property
     def days(self) -> tuple[date, ...]:
@@ -248,7 +248,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class DecisionPreview:
     """What a decision about many conflicts would do: `conflicts` in all, of which `left` could not be decided so.
 
     `minutes` are those of the creates and updates. `adjusts` are the conflicts whose difference the pipeline books as a
@@ -279,7 +279,7 @@ def decide(
     booking_id: int | None = None,
     seen: str | None = None,
     one_of_many: bool = False,
-) -> Decided:
+) -> DecidedConflict:
     """Decide about one conflict; `seen` is the hash of the facts that the person looked at.
 
     `timesheet_id` is the candidate to link, `booking_id` the one to reduce. As `one_of_many` nothing is adjusted that
@@ -302,10 +302,10 @@ def decide(
             )
     except UnknownConflictError as error:
         raise UnknownError(str(error)) from error
-    return Decided(row.id, choice, row.entry_date)
+    return DecidedConflict(row.id, choice, row.entry_date)
 
 
-def reopen(runtime: Runtime, actor: Actor, conflict_id: int) -> Decided:
+def reopen(runtime: Runtime, actor: Actor, conflict_id: int) -> DecidedConflict:
     """Take back a decision that wrote nothing by itself, so that the question is asked again.
 
     Raises `UnknownError`, and `DecisionError` when there is nothing to take back.
@@ -315,36 +315,36 @@ def reopen(runtime: Runtime, actor: Actor, conflict_id: int) -> Decided:
             row = conflicts.reopen(connection, conflict_id, actor=actor.name, address=actor.address)
     except UnknownConflictError as error:
         raise UnknownError(str(error)) from error
-    return Decided(row.id, Choice(row.decision), row.entry_date)
+    return DecidedConflict(row.id, Choice(row.decision), row.entry_date)
 
 
-def decide_many(runtime: Runtime, actor: Actor, choice: Choice, seen: Mapping[int, str]) -> Outcome:
+def decide_many(runtime: Runtime, actor: Actor, choice: Choice, seen: Mapping[int, str]) -> BulkResult:
     """Decide about these conflicts alike, each in a transaction of its own; `seen` has the facts of each as shown."""
-    decided: list[Decided] = []
-    left: list[Undecided] = []
+    decided: list[DecidedConflict] = []
+    left: list[UndecidedConflict] = []
     for conflict_id, facts_hash in seen.items():
         try:
             decided.append(decide(runtime, actor, conflict_id, choice, seen=facts_hash, one_of_many=True))
         except (DecisionError, UnknownError) as error:
-            left.append(Undecided(conflict_id, str(error)))
-    return Outcome(choice, tuple(decided), tuple(left))
+            left.append(UndecidedConflict(conflict_id, str(error)))
+    return BulkResult(choice, tuple(decided), tuple(left))
 
 
-def decide_matching(runtime: Runtime, actor: Actor, choice: Choice, wanted: Filter, digest: str) -> Outcome:
+def decide_matching(runtime: Runtime, actor: Actor, choice: Choice, wanted: ConflictFilter, digest: str) -> BulkResult:
     """Decide alike about all that a filter names, as they were shown by a preview of this digest.
 
     Raises `StaleError` when they are not the same any more.
     """
     with runtime.database.transaction() as connection:
         source = active_connectors(connection).source
-        rows = lists.matching(connection, source, wanted)
+        rows = lists.find_conflicts(connection, source, wanted)
         now = lists.digest(connection, source, wanted)
     if now != digest:
         raise StaleError("The conflicts of this filter changed since the preview. Look at the preview again.")
     return decide_many(runtime, actor, choice, {row.id: row.facts_hash for row in rows})
 
 
-def preview(runtime: Runtime, choice: Choice, wanted: Filter) -> Preview:
+def preview(runtime: Runtime, choice: Choice, wanted: ConflictFilter) -> DecisionPreview:
     """What a decision about all that a filter names would write. Nothing is changed."""
     today = local_day(datetime.now(UTC), runtime.settings.zone)
     locked_before = first_open_day(runtime.settings.locked_before, today)
@@ -355,7 +355,7 @@ def preview(runtime: Runtime, choice: Choice, wanted: Filter) -> Preview:
     actions = [(_action(group, choice), group) for group in groups]
     number = {action: sum(group.number for done, group in actions if done is action) for action in (None, *Action)}
     written = (group.minutes for action, group in actions if action in {Action.CREATE, Action.UPDATE})
-    return Preview(
+    return DecisionPreview(
         choice=choice,
         effect=EFFECTS[choice],
         conflicts=sum(group.number for group in groups),
@@ -370,7 +370,7 @@ def preview(runtime: Runtime, choice: Choice, wanted: Filter) -> Preview:
     )
 
 
-def _action(group: Group, choice: Choice) -> Action | None:
+def _action(group: ConflictGroup, choice: Choice) -> Action | None:
     """What is done about the conflicts of a group; which candidate or amount is meant is a question for each."""
     asks_each = choice is Choice.REDUCE or (choice is Choice.LINK and not group.bound)
     if asks_each or (choice is Choice.ADJUST and group.uncertain):

@@ -46,7 +46,7 @@ _ENTRY = (
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
+class ConflictFilter:
     """Which conflicts are meant; what is empty does not narrow.
 
     People and customers are named in full, in any case; `search` is a part of ticket number, title, agent or customer.
@@ -64,7 +64,7 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ConflictGroup:
     """Conflicts for which a decision has the same effect.
 
     `drafted` says that the plan knows what would be written, `bound` that there is one time sheet, `closed` that the
@@ -89,8 +89,8 @@ class ConflictMatches:
     counts: dict[str, int]
 
 
-def matching(
-    connection: Connection, source: str, wanted: Filter, limit: int | None = None, offset: int = 0
+def find_conflicts(
+    connection: Connection, source: str, wanted: ConflictFilter, limit: int | None = None, offset: int = 0
 ) -> list[Row[Any]]:
     """The conflicts that are meant, oldest day first, each with its minutes and the booking's agent and customer."""
     ordered = select(conflicts.c.id).order_by(conflicts.c.entry_date, conflicts.c.id)
@@ -102,7 +102,9 @@ def matching(
     return list(connection.execute(query.order_by(conflicts.c.entry_date, conflicts.c.id)))
 
 
-def found(connection: Connection, source: str, wanted: Filter, limit: int, offset: int) -> ConflictMatches:
+def search_conflicts(
+    connection: Connection, source: str, wanted: ConflictFilter, limit: int, offset: int
+) -> ConflictMatches:
     """One page of the conflicts that are meant, found in one look at all of them: no index helps a search."""
     apart = replace(wanted, reason="")
     query = _narrowed(select(conflicts.c.id, conflicts.c.reason, conflicts.c.entry_date), source, apart)
@@ -118,7 +120,7 @@ def found(connection: Connection, source: str, wanted: Filter, limit: int, offse
     return ConflictMatches(frozenset(row[0]), dict(most_first))
 
 
-def counts(connection: Connection, source: str, wanted: Filter) -> dict[str, int]:
+def counts(connection: Connection, source: str, wanted: ConflictFilter) -> dict[str, int]:
     """How many conflicts there are for each reason, whatever reason the filter names; most first."""
     number = func.count()
     query = select(conflicts.c.reason, number).group_by(conflicts.c.reason)
@@ -126,7 +128,9 @@ def counts(connection: Connection, source: str, wanted: Filter) -> dict[str, int
     return {row[0]: row[1] for row in connection.execute(narrowed)}
 
 
-def groups(connection: Connection, source: str, wanted: Filter, locked_before: date | None) -> list[Group]:
+def groups(
+    connection: Connection, source: str, wanted: ConflictFilter, locked_before: date | None
+) -> list[ConflictGroup]:
     """The conflicts that are meant, added up by what decides about the effect of a decision."""
     # No constant: PostgreSQL takes one in GROUP BY for a column's number.
     closed = (conflicts.c.entry_date < (locked_before or date.min)) | periods.c.id.is_not(None)
@@ -144,10 +148,10 @@ def groups(connection: Connection, source: str, wanted: Filter, locked_before: d
     meant = conflicts.join(ids, ids.c.id == conflicts.c.id).outerjoin(periods, of_closed_month)
     joined = _with_entry(meant, source).outerjoin(results, _planned())
     query = select(*apart, func.count(), func.sum(_minutes())).select_from(joined).group_by(*apart)
-    return [Group(*row) for row in connection.execute(query)]
+    return [ConflictGroup(*row) for row in connection.execute(query)]
 
 
-def digest(connection: Connection, source: str, wanted: Filter) -> str:
+def digest(connection: Connection, source: str, wanted: ConflictFilter) -> str:
     """A hash of which conflicts are meant and of their facts: another one says that the list changed."""
     fact = func.concat(conflicts.c.id, ":", conflicts.c.facts_hash)
     facts = func.string_agg(fact, aggregate_order_by(literal(","), conflicts.c.id))
@@ -173,7 +177,7 @@ def _with_entry(rows: FromClause, source: str) -> Any:
     return rows.outerjoin(entry, (entry.c.source == source) & (entry.c.source_id == conflicts.c.source_id))
 
 
-def _narrowed(query: Select[Any], source: str, wanted: Filter) -> Select[Any]:
+def _narrowed(query: Select[Any], source: str, wanted: ConflictFilter) -> Select[Any]:
     """The query over the conflicts that are meant; the bookings are looked at only where the filter speaks of them."""
     query = query.select_from(_rows(source, wanted))
     if wanted.status:
@@ -192,7 +196,7 @@ def _narrowed(query: Select[Any], source: str, wanted: Filter) -> Select[Any]:
     return query
 
 
-def _rows(source: str, wanted: Filter) -> FromClause:
+def _rows(source: str, wanted: ConflictFilter) -> FromClause:
     """The conflicts; where the filter speaks of bookings, only those of its bookings or with them."""
     entry, rows = normalized_entries.c, conflicts
     named: list[ColumnElement[bool]] = []
@@ -200,13 +204,13 @@ def _rows(source: str, wanted: Filter) -> FromClause:
         named.append(is_named(wanted.agent, entry.user_email, entry.user_name))
     if wanted.customer:
         named.append(is_named(wanted.customer, entry.organization_name, entry.customer_name))
-    found = booked(source, named)
+    found = bookings_where(source, named)
     if named:
         rows = rows.join(found, found.c.source_id == conflicts.c.source_id)
     return _with_entry(rows, source) if wanted.search else rows
 
 
-def booked(source: str, conditions: Sequence[ColumnElement[bool]]) -> CTE:
+def bookings_where(source: str, conditions: Sequence[ColumnElement[bool]]) -> CTE:
     """The ids of the bookings of which these hold, found before anything is joined to them.
 
     Walking along a list until a page of somebody's is full would take as long as that person is rare.
@@ -251,7 +255,7 @@ _LINE_ENTRY = (
 )
 
 
-class View(StrEnum):
+class LineSelection(StrEnum):
     """Which lines somebody wants to look at.
 
     `matches` are in sync, or were brought there since they were planned; `missing` have no time sheet; `conflicts`
@@ -268,7 +272,7 @@ class View(StrEnum):
 class LineFilter:
     """Which lines are meant; what is empty does not narrow. People, customers and tickets are named in full."""
 
-    view: View = View.ALL
+    view: LineSelection = LineSelection.ALL
     status: str = ""
     action: str = ""
     reason: str = ""
@@ -287,7 +291,7 @@ def page(
     keys = _narrowed_lines(select(results.c.entry_date, results.c.key), names, wanted)
     return list(
         connection.execute(
-            _told(keys.order_by(*newest_first).limit(limit).offset(offset), names).order_by(*newest_first)
+            _with_details(keys.order_by(*newest_first).limit(limit).offset(offset), names).order_by(*newest_first)
         )
     )
 
@@ -296,16 +300,16 @@ def one(connection: Connection, names: ActiveConnectors, day: date, key: str) ->
     """One line of a day's plan as it stands in the list, if the plan has it."""
     keys = select(results.c.entry_date, results.c.key)
     of_line = (results.c.connector == names.target) & (results.c.entry_date == day) & (results.c.key == key)
-    return connection.execute(_told(keys.where(of_line), names)).first()
+    return connection.execute(_with_details(keys.where(of_line), names)).first()
 
 
-def writing(
+def lines_to_write(
     connection: Connection, names: ActiveConnectors, first: date, last: date, limit: int | None = None, offset: int = 0
 ) -> list[Row[Any]]:
     """The lines of these days that would still write, oldest day first, whole and with what stands beside each."""
     oldest_first = (results.c.entry_date, results.c.key)
     keys = select(results.c.entry_date, results.c.key).where(plans.writing(names.target, first, last))
-    query = _told(keys.order_by(*oldest_first).limit(limit).offset(offset), names, tuple(results.c.keys()))
+    query = _with_details(keys.order_by(*oldest_first).limit(limit).offset(offset), names, tuple(results.c.keys()))
     return list(connection.execute(query.order_by(*oldest_first)))
 
 
@@ -314,7 +318,7 @@ def count(connection: Connection, names: ActiveConnectors, wanted: LineFilter) -
     return connection.execute(_narrowed_lines(select(func.count()), names, wanted)).scalar_one()
 
 
-def _told(keys: Select[Any], names: ActiveConnectors, columns: Sequence[str] = _LINE) -> Select[Any]:
+def _with_details(keys: Select[Any], names: ActiveConnectors, columns: Sequence[str] = _LINE) -> Select[Any]:
     """The lines of these keys with everything that stands beside them, each found by its primary key."""
     meant, entry, sheet = keys.subquery(), normalized_entries, timesheets
     of_target = {table: table.c.connector == names.target for table in (kimai_users, activities, projects, customers)}
@@ -356,7 +360,7 @@ def _narrowed_lines(query: Select[Any], names: ActiveConnectors, wanted: LineFil
     of_entry = _of_entry(wanted)
     if not of_entry:
         return query.select_from(results)
-    found = booked(names.source, of_entry)
+    found = bookings_where(names.source, of_entry)
     return query.select_from(results.join(found, found.c.source_id == results.c.source_id))
 
 
@@ -365,13 +369,13 @@ def _of_line(wanted: LineFilter) -> list[ColumnElement[bool]]:
     equal = ((line.status, wanted.status), (line.action, wanted.action), (line.reason, wanted.reason))
     narrowed = [column == value for column, value in equal if value]
     match wanted.view:
-        case View.MATCHES:
+        case LineSelection.MATCHES:
             narrowed.append(((line.status == Status.IN_SYNC) | line.carried_out) & line.taken_back_by.is_(None))
-        case View.MISSING:
+        case LineSelection.MISSING:
             narrowed.append((line.status == Status.MISSING) & ~line.carried_out)
-        case View.CONFLICTS:
+        case LineSelection.CONFLICTS:
             narrowed.append(exists().where(_is_open()))
-        case View.ALL:
+        case LineSelection.ALL:
             pass
     if wanted.first is not None:
         narrowed.append(line.entry_date >= wanted.first)

@@ -32,7 +32,7 @@ from zk_pipeline.store import target
 # Stored of the source's people and organizations is who booked, what tickets with bookings belong to, and what is
 # mapped. A mapping may name others: they are looked up by what a person wrote, and kept once they are mapped.
 
-Wanted = Callable[[Vocabulary], Sequence[tuple[int, AnyMapping]]]
+MappingParser = Callable[[Vocabulary], Sequence[tuple[int, AnyMapping]]]
 """What is to be set, each with the number of its line in a file, or 0."""
 
 
@@ -44,29 +44,29 @@ def stored_vocabulary(runtime: Runtime) -> Vocabulary | None:
 
 def current_vocabulary(runtime: Runtime) -> Vocabulary:
     """The names of both systems as they are now, read from them and stored. Raises connectors' errors."""
-    _read(runtime)
+    _read_directories(runtime)
     source, target, unlisted = _stored_now(runtime)
     return Vocabulary(source, target, unlisted)
 
 
-def vocabulary_of(runtime: Runtime, wanted: Wanted) -> tuple[Vocabulary, SourceDirectory]:
+def vocabulary_for(runtime: Runtime, wanted: MappingParser) -> tuple[Vocabulary, SourceDirectory]:
     """The current names with those that the source's search has for what is wanted, and these by themselves.
 
     A name may mean somebody who has not booked yet, and a namesake of somebody who has. Raises connectors' errors.
     """
-    _read(runtime)
+    _read_directories(runtime)
     source, target, unlisted = _stored_now(runtime)
-    listening = _Listening(source, target, unlisted)
+    listening = _NameCollector(source, target, unlisted)
     with suppress(MappingError):  # It is said once everybody is known who can be.
         wanted(listening)
-    found = _find(runtime, listening.names)
+    found = _search_source(runtime, listening.names)
     with runtime.database.transaction() as connection:
-        source_rows.save_directory(connection, runtime.stored("source").name, _among(found, source))
+        source_rows.save_directory(connection, runtime.stored("source").name, _already_stored(found, source))
     source, target, unlisted = _stored_now(runtime)
     return Vocabulary(found.joined(source), target, unlisted), found
 
 
-def meant(found: SourceDirectory, mappings: Iterable[AnyMapping]) -> SourceDirectory:
+def mentioned_in(found: SourceDirectory, mappings: Iterable[AnyMapping]) -> SourceDirectory:
     """Whom and what of the found the mappings are about, with an organization's namesakes, and nobody else."""
     agents: set[int | str] = set()
     organizations: set[int | None] = set()
@@ -83,7 +83,7 @@ def meant(found: SourceDirectory, mappings: Iterable[AnyMapping]) -> SourceDirec
     )
 
 
-class _Listening(Vocabulary):
+class _NameCollector(Vocabulary):
     """Notes what lines call agents and organizations, right or wrong.
 
     And the addresses of the target's users: who has one in the source would be the same user.
@@ -111,7 +111,7 @@ class _Listening(Vocabulary):
         return "" if address.casefold() in self._known_addresses else address
 
 
-def _find(runtime: Runtime, names: Iterable[str]) -> SourceDirectory:
+def _search_source(runtime: Runtime, names: Iterable[str]) -> SourceDirectory:
     found = SourceDirectory()
     with runtime.source() as source:
         for name in sorted(names):
@@ -122,7 +122,7 @@ def _find(runtime: Runtime, names: Iterable[str]) -> SourceDirectory:
     return found
 
 
-def _among(found: SourceDirectory, stored: SourceDirectory) -> SourceDirectory:
+def _already_stored(found: SourceDirectory, stored: SourceDirectory) -> SourceDirectory:
     """Those of the found that are stored already: they may have another address or name by now."""
     agents, organizations = {row.id for row in stored.agents}, {row.id for row in stored.organizations}
     return SourceDirectory(
@@ -131,7 +131,7 @@ def _among(found: SourceDirectory, stored: SourceDirectory) -> SourceDirectory:
     )
 
 
-def _read(runtime: Runtime) -> None:
+def _read_directories(runtime: Runtime) -> None:
     with runtime.source() as source:
         read_source.extract_directory(runtime, source)
     with runtime.target() as target:
@@ -193,7 +193,7 @@ _TARGETS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class MappingOption:
     """Something with a name; `value` stands for it, and for nothing else, in a mapping line.
 
     `note` tells it from its namesakes: an agent's e-mail or login, an activity's project, a customer's number. What is
@@ -206,17 +206,17 @@ class Choice:
     usable: bool
 
 
-def of_source(connection: Connection, kind: Kind, connector: str, wanted: str, limit: int) -> list[Choice]:
+def source_options(connection: Connection, kind: Kind, connector: str, wanted: str, limit: int) -> list[MappingOption]:
     """What the source has of this kind with this text in name or note, usable ones first, by name."""
     return _found(connection, _SOURCES[kind], connector, wanted, limit)
 
 
-def of_target(connection: Connection, kind: Kind, connector: str, wanted: str, limit: int) -> list[Choice]:
+def target_options(connection: Connection, kind: Kind, connector: str, wanted: str, limit: int) -> list[MappingOption]:
     """What the target has of this kind with this text in name or note, usable ones first, by name."""
     return _found(connection, _TARGETS[kind], connector, wanted, limit)
 
 
-def _found(connection: Connection, rows: str, connector: str, wanted: str, limit: int) -> list[Choice]:
+def _found(connection: Connection, rows: str, connector: str, wanted: str, limit: int) -> list[MappingOption]:
     query = text(
         f"""
         SELECT value, name, note, usable FROM ({rows}) rows
@@ -225,7 +225,7 @@ def _found(connection: Connection, rows: str, connector: str, wanted: str, limit
         """  # noqa: S608 - one of the texts above
     )
     found = connection.execute(query, {"connector": connector, "wanted": wanted, "limit": limit})
-    return [Choice(*row) for row in found]
+    return [MappingOption(*row) for row in found]
 
 
 # What a mapping can be about and lead to, by the names that both systems had when they were last read.
@@ -237,13 +237,13 @@ LIMIT = 8
 _log = logging.getLogger(__name__)
 
 
-def of_zammad(runtime: Runtime, kind: Kind, wanted: str) -> list[Choice]:
+def zammad_options(runtime: Runtime, kind: Kind, wanted: str) -> list[MappingOption]:
     """Agents, activity types or organizations with this text in their name. Raises `SetupError`.
 
     Those of bookings first; where none fits, the source is asked for others, who are not stored.
     """
     with runtime.database.transaction() as connection:
-        known = of_source(connection, kind, runtime.stored("source").name, wanted, LIMIT)
+        known = source_options(connection, kind, runtime.stored("source").name, wanted, LIMIT)
     if known or kind is Kind.ACTIVITY or len(wanted) < SHORTEST_SEARCH:
         return known
     try:
@@ -253,14 +253,16 @@ def of_zammad(runtime: Runtime, kind: Kind, wanted: str) -> list[Choice]:
         _log.warning("Nobody else can be offered for a mapping. %s", error)
         return []
     if kind is Kind.USER:
-        return [Choice(f"id:{row.id}", row.name, row.email or row.login, row.active) for row in found.agents][:LIMIT]
-    return [Choice(f"id:{row.id}", row.name, "", row.active) for row in found.organizations][:LIMIT]
+        return [MappingOption(f"id:{row.id}", row.name, row.email or row.login, row.active) for row in found.agents][
+            :LIMIT
+        ]
+    return [MappingOption(f"id:{row.id}", row.name, "", row.active) for row in found.organizations][:LIMIT]
 
 
-def of_kimai(runtime: Runtime, kind: Kind, wanted: str) -> list[Choice]:
+def kimai_options(runtime: Runtime, kind: Kind, wanted: str) -> list[MappingOption]:
     """Users, activities or customers with this text in their name. Raises `SetupError`."""
     with runtime.database.transaction() as connection:
-        return of_target(connection, kind, runtime.stored("target").name, wanted, LIMIT)
+        return target_options(connection, kind, runtime.stored("target").name, wanted, LIMIT)
 
 
 def ensure_read(runtime: Runtime) -> None:

@@ -14,21 +14,21 @@ from sqlalchemy import Connection
 from zk_pipeline.decisions import mapping_names
 from zk_pipeline.decisions.mapping_files import (
     Suggestion,
+    activity_candidates,
+    customer_candidates,
     numbered_mappings,
-    of_activities,
-    of_customers,
-    of_users,
     suggest,
+    user_candidates,
     write_mappings,
 )
 from zk_pipeline.decisions.mapping_names import (
     MappingFilter,
+    MappingParser,
     MappingRow,
-    Wanted,
     current_vocabulary,
-    meant,
+    mentioned_in,
     stored_vocabulary,
-    vocabulary_of,
+    vocabulary_for,
 )
 from zk_pipeline.domain.mapping import OWN_CUSTOMER, Mappings
 from zk_pipeline.domain.mapping_lines import (
@@ -58,7 +58,7 @@ Check = Callable[[Connection, Sequence[MappingChange]], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class MappingChanges:
     """What an import or a single setting changed, or would change; `days` are those that waited for it.
 
     `problems` are those of a dry run; with any of them, nothing of the file would be taken over. `shared` says that
@@ -92,7 +92,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Lacking:
+class UnmappedItem:
     """What lacks a mapping: `zammad` is the value of an import's column.
 
     `suggestions` are what may be meant, best first.
@@ -107,10 +107,10 @@ class Lacking:
 
 
 @dataclass(frozen=True, slots=True)
-class LackingPage:
+class UnmappedPage:
     """A page of what lacks a mapping; `totals` says of each kind how much there is in all."""
 
-    rows: tuple[Lacking, ...]
+    rows: tuple[UnmappedItem, ...]
     totals: Mapping[Kind, int]
 
 
@@ -140,40 +140,40 @@ def every(runtime: Runtime) -> list[MappingLine]:
         return [vocabulary.line(mapping) for mapping in store.every(connection)]
 
 
-def unmapped(runtime: Runtime) -> list[Lacking]:
+def unmapped(runtime: Runtime) -> list[UnmappedItem]:
     """What lacks a mapping and has entries waiting for it, most entries first within a kind."""
-    lacking, directory = _all_lacking(runtime)
+    lacking, directory = _all_unmapped(runtime)
     return [_with_suggestions(row, directory) for row in lacking]
 
 
-def unmapped_page(runtime: Runtime, kind: Kind | None, *, limit: int, offset: int) -> LackingPage:
+def unmapped_page(runtime: Runtime, kind: Kind | None, *, limit: int, offset: int) -> UnmappedPage:
     """A page of what `unmapped` lists of one kind, or of all; suggestions are sought for this page alone."""
-    lacking, directory = _all_lacking(runtime)
+    lacking, directory = _all_unmapped(runtime)
     totals = {each: sum(row.kind is each for row in lacking) for each in Kind}
     shown = [row for row in lacking if kind in {row.kind, None}][offset:][:limit]
-    return LackingPage(tuple(_with_suggestions(row, directory) for row in shown), totals)
+    return UnmappedPage(tuple(_with_suggestions(row, directory) for row in shown), totals)
 
 
 def set_one(
     runtime: Runtime, actor: Actor, kind: str, zammad_value: str, kimai_value: str, *, shared: bool = False
-) -> Outcome:
+) -> MappingChanges:
     """Set one mapping; the values are those of a line in an import. Raises `MappingError` and connectors' errors.
 
     `shared` confirms that several agents are one user; without it that is a `SharedUserError`.
     """
-    return _take_over(runtime, actor, _single(kind, zammad_value, kimai_value), shared=shared)
+    return _apply(runtime, actor, _single(kind, zammad_value, kimai_value), shared=shared)
 
 
 def create(
     runtime: Runtime, actor: Actor, kind: Kind, zammad_value: str, kimai_value: str, *, shared: bool = False
-) -> Outcome:
+) -> MappingChanges:
     """Set a mapping where there is none. Raises as `set_one` does, and `StaleError` where there is another already."""
 
     def check(_connection: Connection, changes: Sequence[MappingChange]) -> None:
         if any(change.before is not None for change in changes):
             raise StaleError(f"{zammad_value!r} is mapped already. Look at that mapping, and change it.")
 
-    return _take_over(runtime, actor, _single(kind, zammad_value, kimai_value), check=check, shared=shared)
+    return _apply(runtime, actor, _single(kind, zammad_value, kimai_value), check=check, shared=shared)
 
 
 def change(
@@ -185,7 +185,7 @@ def change(
     *,
     seen: datetime | None = None,
     shared: bool = False,
-) -> Outcome:
+) -> MappingChanges:
     """Let a mapping lead elsewhere. `seen` is the `updated_at` that the person looked at, who must not be out of date.
 
     Raises as `set_one` does, `UnknownError`, and `StaleError` when somebody else changed or deleted it meanwhile.
@@ -201,7 +201,7 @@ def change(
     def wanted(vocabulary: Vocabulary) -> list[tuple[int, AnyMapping]]:
         return [(0, vocabulary.mapping(kind, vocabulary.line(row.mapping).zammad, kimai_value))]
 
-    return _take_over(runtime, actor, wanted, check=check, shared=shared)
+    return _apply(runtime, actor, wanted, check=check, shared=shared)
 
 
 def delete(runtime: Runtime, actor: Actor, kind: Kind, key: str) -> list[date]:
@@ -235,23 +235,23 @@ def unset(runtime: Runtime, actor: Actor, kind: str, zammad_value: str) -> tuple
 
 def import_content(
     runtime: Runtime, actor: Actor, content: bytes, *, dry_run: bool = False, shared: bool = False
-) -> Outcome:
+) -> MappingChanges:
     """Set the mappings of a file's content. Raises `MappingError`, and the errors of both connectors."""
-    return _take_over(
+    return _apply(
         runtime, actor, lambda vocabulary: numbered_mappings(content, vocabulary), dry_run=dry_run, shared=shared
     )
 
 
-def try_content(runtime: Runtime, actor: Actor, content: bytes, *, shared: bool = False) -> Outcome:
+def check_content(runtime: Runtime, actor: Actor, content: bytes, *, shared: bool = False) -> MappingChanges:
     """What an import would change, and every bad line if there are any. Changes nothing, raises connectors' errors."""
     try:
         return import_content(runtime, actor, content, dry_run=True, shared=shared)
     except MappingError as error:
         vocabulary = stored_vocabulary(runtime) or current_vocabulary(runtime)
-        return Outcome(0, (), (), vocabulary, error.problems, shared=isinstance(error, SharedUserError))
+        return MappingChanges(0, (), (), vocabulary, error.problems, shared=isinstance(error, SharedUserError))
 
 
-def exported(runtime: Runtime, dialect: CsvFormat = CsvFormat.PLAIN) -> str:
+def export_csv(runtime: Runtime, dialect: CsvFormat = CsvFormat.PLAIN) -> str:
     """All mappings in the format that an import reads, safe to open in a spreadsheet.
 
     Names are those that were last read; only before the first time both systems are asked. Raises connectors' errors.
@@ -261,17 +261,17 @@ def exported(runtime: Runtime, dialect: CsvFormat = CsvFormat.PLAIN) -> str:
         return write_mappings(store.every(connection), vocabulary, dialect)
 
 
-def _take_over(
+def _apply(
     runtime: Runtime,
     actor: Actor,
-    wanted: Wanted,
+    wanted: MappingParser,
     *,
     dry_run: bool = False,
     check: Check | None = None,
     shared: bool = False,
-) -> Outcome:
+) -> MappingChanges:
     vocabulary = current_vocabulary(runtime)
-    vocabulary, found = vocabulary_of(runtime, wanted)
+    vocabulary, found = vocabulary_for(runtime, wanted)
     numbered = wanted(vocabulary)
     mappings = [mapping for _, mapping in numbered]
     source, target = _names(runtime)
@@ -287,12 +287,12 @@ def _take_over(
         if dry_run:
             days = store.days_waiting(connection, source, target, [change.after for change in changes])
         else:
-            source_rows.save_directory(connection, source, meant(found, mappings))
+            source_rows.save_directory(connection, source, mentioned_in(found, mappings))
             changes, days = store.change(
                 connection, mappings, actor=actor.name, source=source, target=target, address=actor.address
             )
     warnings = _warnings(runtime, vocabulary, changes)
-    return Outcome(len(mappings), tuple(changes), tuple(days), vocabulary, warnings=warnings)
+    return MappingChanges(len(mappings), tuple(changes), tuple(days), vocabulary, warnings=warnings)
 
 
 def _warnings(runtime: Runtime, vocabulary: Vocabulary, changes: Sequence[MappingChange]) -> tuple[str, ...]:
@@ -302,7 +302,7 @@ def _warnings(runtime: Runtime, vocabulary: Vocabulary, changes: Sequence[Mappin
     return tuple(dict.fromkeys(filter(None, (vocabulary.limit(change.after) for change in changes))))
 
 
-def _single(kind: str, zammad_value: str, kimai_value: str) -> Wanted:
+def _single(kind: str, zammad_value: str, kimai_value: str) -> MappingParser:
     return lambda vocabulary: [(0, vocabulary.mapping(kind, zammad_value, kimai_value))]
 
 
@@ -321,7 +321,7 @@ def _changed_meanwhile(now: MappingRow | None) -> str:
     return f"Somebody changed this mapping meanwhile: it leads to {leads_to} now. Look at it again."
 
 
-def _all_lacking(runtime: Runtime) -> tuple[list[Lacking], TargetDirectory | None]:
+def _all_unmapped(runtime: Runtime) -> tuple[list[UnmappedItem], TargetDirectory | None]:
     """What lacks a mapping, without what was mapped since its days were planned; and the target as last read."""
     source, target = _names(runtime)
     with runtime.database.transaction() as connection:
@@ -329,9 +329,9 @@ def _all_lacking(runtime: Runtime) -> tuple[list[Lacking], TargetDirectory | Non
         directory = target_rows.load_directory(connection, target) if waiting else None
         stored = store.load(connection)
     if directory is None:
-        return _gathered(waiting, None), None
+        return _grouped(waiting, None), None
     vocabulary = stored_vocabulary(runtime)
-    return _gathered((row for row in waiting if not _is_mapped(row, stored, directory)), vocabulary), directory
+    return _grouped((row for row in waiting if not _is_mapped(row, stored, directory)), vocabulary), directory
 
 
 def _is_mapped(row: UnmappedBooking, stored: Mappings, directory: TargetDirectory) -> bool:
@@ -349,18 +349,18 @@ def _is_mapped(row: UnmappedBooking, stored: Mappings, directory: TargetDirector
             return mapped == OWN_CUSTOMER or mapped in {customer.id for customer in directory.customers}
 
 
-def _gathered(waiting: Iterable[UnmappedBooking], vocabulary: Vocabulary | None) -> list[Lacking]:
+def _grouped(waiting: Iterable[UnmappedBooking], vocabulary: Vocabulary | None) -> list[UnmappedItem]:
     """What lacks a mapping, each with its number of waiting entries."""
-    found: dict[tuple[Kind, int], Lacking] = {}
+    found: dict[tuple[Kind, int], UnmappedItem] = {}
     for row in waiting:
-        kind, id_, name = _lacking(row)
+        kind, id_, name = _missing_of(row)
         value = _value(row, vocabulary) if kind is Kind.USER else f"id:{id_}" if id_ else NOTHING
-        line = found.get((kind, id_), Lacking(kind, value, name, 0, Decimal(0)))
+        line = found.get((kind, id_), UnmappedItem(kind, value, name, 0, Decimal(0)))
         found[kind, id_] = replace(line, entries=line.entries + row.entries, minutes=line.minutes + row.minutes)
     return sorted(found.values(), key=lambda line: (line.kind, -line.entries, line.zammad))
 
 
-def _lacking(row: UnmappedBooking) -> tuple[Kind, int, str]:
+def _missing_of(row: UnmappedBooking) -> tuple[Kind, int, str]:
     """Kind, id and name of what the entries lack."""
     match row.reason:
         case Reason.UNMAPPED_USER:
@@ -376,14 +376,14 @@ def _value(row: UnmappedBooking, vocabulary: Vocabulary | None) -> str:
     return vocabulary.line(UserMapping(row.agent_id, 0)).zammad if vocabulary else f"id:{row.agent_id}"
 
 
-def _with_suggestions(row: Lacking, directory: TargetDirectory | None) -> Lacking:
+def _with_suggestions(row: UnmappedItem, directory: TargetDirectory | None) -> UnmappedItem:
     if directory is None:
         return row
     match row.kind:
         case Kind.USER:
-            found = suggest([row.zammad, row.name], of_users(directory.users))
+            found = suggest([row.zammad, row.name], user_candidates(directory.users))
         case Kind.ACTIVITY:
-            found = suggest([row.name], of_activities(directory.activities))
+            found = suggest([row.name], activity_candidates(directory.activities))
         case Kind.CUSTOMER:
-            found = suggest([row.name], of_customers(directory.customers))
+            found = suggest([row.name], customer_candidates(directory.customers))
     return replace(row, suggestions=found)

@@ -21,7 +21,7 @@ from zk_pipeline.domain.entries import stable_hash
 from zk_pipeline.identity.actors import Actor, OperationError, StaleError
 from zk_pipeline.operate import runs
 from zk_pipeline.operate.runs import StartedRun
-from zk_pipeline.operate.sync import LONGEST_REQUEST, checked_days
+from zk_pipeline.operate.sync import LONGEST_REQUEST, check_days
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.settings import PushMode
 from zk_pipeline.store import approvals, audit, plans
@@ -97,7 +97,7 @@ class PlannedDay:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedApproval:
     """A day, or a line of it by its key, that was not approved, and why."""
 
     day: date
@@ -106,15 +106,15 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Approved:
+class ApprovalResult:
     """The days of which something was approved, with the number of lines of each; the next run writes them."""
 
     days: Mapping[date, int]
-    refused: tuple[Refused, ...]
+    refused: tuple[RefusedApproval, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Shown:
+class _ShownLine:
     """A line as it is shown, and the hash of what it writes."""
 
     line: PlanLine
@@ -126,20 +126,20 @@ def launch(runtime: Runtime, actor: Actor, first: date, last: date) -> tuple[Sta
 
     Raises `OperationError`, and `DagsterServerError` when Dagster does not answer.
     """
-    checked_days(runtime.settings, first, last, longest=LONGEST_REQUEST)
+    check_days(runtime.settings, first, last, longest=LONGEST_REQUEST)
     started: list[StartedRun] = []
     for run in runs.launch(runtime, actor, JOB, first, last):
         started.append(run)
         with runtime.database.transaction() as connection:
             audit.append(
-                connection, [actor.did("plan.requested", f"days:{run.first}..{run.last}", {"run": run.run_id})]
+                connection, [actor.audit_event("plan.requested", f"days:{run.first}..{run.last}", {"run": run.run_id})]
             )
     return tuple(started)
 
 
-def stored(runtime: Runtime, first: date, last: date, limit: int | None, offset: int) -> StoredPlan:
+def stored_plan(runtime: Runtime, first: date, last: date, limit: int | None, offset: int) -> StoredPlan:
     """The stored plan of a range, with one page of its lines, or all of them. Raises `OperationError`."""
-    checked_days(runtime.settings, first, last, longest=LONGEST_REQUEST)
+    check_days(runtime.settings, first, last, longest=LONGEST_REQUEST)
     with runtime.database.transaction() as connection:
         names = active_connectors(connection)
         number, planned_at = plans.planned(connection, names.target, first, last)
@@ -151,10 +151,10 @@ def stored(runtime: Runtime, first: date, last: date, limit: int | None, offset:
 
 def days(runtime: Runtime, first: date, last: date) -> list[PlannedDay]:
     """The days of a range whose plan writes, as they can be approved. Raises `OperationError`."""
-    checked_days(runtime.settings, first, last, longest=LONGEST_RANGE)
+    check_days(runtime.settings, first, last, longest=LONGEST_RANGE)
     with runtime.database.transaction() as connection:
         names = active_connectors(connection)
-        by_day: dict[date, list[_Shown]] = {}
+        by_day: dict[date, list[_ShownLine]] = {}
         for row in _shown(connection, names, first, last):
             by_day.setdefault(row.line.day, []).append(row)
         given = approvals.of_days(connection, names.target, first, last)
@@ -179,7 +179,7 @@ def require_review(runtime: Runtime) -> None:
 
 def approve(
     runtime: Runtime, actor: Actor, seen: Mapping[date, str], lines: Mapping[tuple[date, str], str] = NOTHING
-) -> Approved:
+) -> ApprovalResult:
     """Approve the plans of whole days, and single lines by day and key, as they were seen: by their hashes.
 
     What changed since is refused, and the rest is approved. Raises `OperationError` where plans need no approval, and
@@ -189,9 +189,9 @@ def approve(
     wanted = sorted({*seen, *(day for day, _ in lines)})
     if not wanted:
         raise OperationError("No day and no line is named. Name at least one with its hash.")
-    checked_days(runtime.settings, wanted[0], wanted[-1], longest=LONGEST_REQUEST)
+    check_days(runtime.settings, wanted[0], wanted[-1], longest=LONGEST_REQUEST)
     agreed: dict[date, int] = {}
-    refused: list[Refused] = []
+    refused: list[RefusedApproval] = []
     with runtime.database.transaction() as connection:
         names = active_connectors(connection)
         # Whoever makes the plan again, carries it out or takes it back waits until this is decided, or was faster.
@@ -200,54 +200,56 @@ def approve(
         for day in wanted:
             shown = {row.line.key: row for row in _shown(connection, names, day, day)}
             keys = {key: shown_hash for (of, key), shown_hash in lines.items() if of == day}
-            allowed, problems = _agreed(day, shown, seen.get(day), keys, is_outdated=day in outdated)
+            allowed, problems = _approvable(day, shown, seen.get(day), keys, is_outdated=day in outdated)
             refused += problems
             if allowed:
                 agreed[day] = len(allowed)
                 whole = plan_hash({key: row.line.hash for key, row in shown.items()})
                 if approvals.give(connection, names.target, day, allowed, whole, actor.name):
                     told = {"lines": len(allowed), "of": len(shown), "plan_hash": whole}
-                    audit.append(connection, [actor.did("plan.approved", f"day:{day}", told)])
+                    audit.append(connection, [actor.audit_event("plan.approved", f"day:{day}", told)])
     if not agreed:
         raise StaleError(" ".join(row.why for row in refused[:3]))
-    return Approved(agreed, tuple(refused))
+    return ApprovalResult(agreed, tuple(refused))
 
 
-def _agreed(
-    day: date, shown: Mapping[str, _Shown], seen: str | None, keys: Mapping[str, str], *, is_outdated: bool
-) -> tuple[dict[str, str], list[Refused]]:
+def _approvable(
+    day: date, shown: Mapping[str, _ShownLine], seen: str | None, keys: Mapping[str, str], *, is_outdated: bool
+) -> tuple[dict[str, str], list[RefusedApproval]]:
     """Of a day, the lines that are as they were seen (key to the hash of what it writes), and what is refused."""
     if is_outdated:
-        return {}, [Refused(day, f"The plan of {day} is from before an undo. Make the plan again and look at it.")]
+        return {}, [
+            RefusedApproval(day, f"The plan of {day} is from before an undo. Make the plan again and look at it.")
+        ]
     if not shown:
-        return {}, [Refused(day, f"The plan of {day} writes nothing. Have it made first.")]
+        return {}, [RefusedApproval(day, f"The plan of {day} writes nothing. Have it made first.")]
     allowed: dict[str, str] = {}
-    refused: list[Refused] = []
+    refused: list[RefusedApproval] = []
     if seen is not None:
         if seen == plan_hash({key: row.line.hash for key, row in shown.items()}):
             allowed = {key: row.writes for key, row in shown.items()}
         else:
-            refused.append(Refused(day, f"The plan of {day} changed since it was shown. Look at it again."))
+            refused.append(RefusedApproval(day, f"The plan of {day} changed since it was shown. Look at it again."))
     for key, line in keys.items():
         row = shown.get(key)
         if row is not None and row.line.hash == line:
             allowed[key] = row.writes
         else:
             why = f"Line {key} of {day} changed since it was shown. Look at it again."
-            refused.append(Refused(day, why, key))
+            refused.append(RefusedApproval(day, why, key))
     return allowed, refused
 
 
 def _shown(
     connection: Connection, names: ActiveConnectors, first: date, last: date, limit: int | None = None, offset: int = 0
-) -> list[_Shown]:
+) -> list[_ShownLine]:
     """The lines of these days that would still write, oldest day first."""
-    rows = lists.writing(connection, names, first, last, limit, offset)
+    rows = lists.lines_to_write(connection, names, first, last, limit, offset)
     given = approvals.of_days(connection, names.target, first, last)
     return [_line(row, given.get(row.entry_date, {})) for row in rows]
 
 
-def _line(row: Row[Any], given: Mapping[str, ApprovedLine]) -> _Shown:
+def _line(row: Row[Any], given: Mapping[str, ApprovedLine]) -> _ShownLine:
     result = plans.result(row._asdict())
     draft, writes = result.draft, line_hash(result)
     approved = given.get(result.key)
@@ -273,11 +275,11 @@ def _line(row: Row[Any], given: Mapping[str, ApprovedLine]) -> _Shown:
         approved=approved is not None and approved.line_hash == writes,
         **told,
     )
-    return _Shown(line, writes)
+    return _ShownLine(line, writes)
 
 
 def _planned(
-    day: date, rows: Sequence[_Shown], given: Mapping[str, ApprovedLine], names: Mapping[str, str]
+    day: date, rows: Sequence[_ShownLine], given: Mapping[str, ApprovedLine], names: Mapping[str, str]
 ) -> PlannedDay:
     lines = [row.line for row in rows]
     waiting = [line for line in lines if not line.approved]

@@ -7,7 +7,7 @@ from typing import Self
 
 from zk_pipeline.domain.undo import Reversal, UndoStep
 from zk_pipeline.identity.actors import Actor, OperationError, UnknownError
-from zk_pipeline.operate.runs import at_work, launch_once, undo_requested
+from zk_pipeline.operate.runs import launch_once, record_undo_request, unfinished_run
 from zk_pipeline.runtime.dagster_server import run_url
 from zk_pipeline.runtime.run_tags import REASON_TAG, UNDO_JOB, undo_config
 from zk_pipeline.runtime.runtime import Runtime
@@ -71,13 +71,13 @@ def launch(runtime: Runtime, actor: Actor, run: str) -> UndoRun:
     named = _named(runtime, run)
     key = f"undo:{named}"
     with runtime.database.lock(f"zk:{key}"):
-        run_id = at_work(runtime, key)
+        run_id = unfinished_run(runtime, key)
         if run_id is not None:
             return UndoRun(run_id, named, run_url(runtime.settings.dagster_link, run_id))
         found = plan(runtime, named)
         if not found.wanted:
             raise OperationError(f"There is nothing to undo of run {named}.")
-        undo_requested(runtime, actor, named)
+        record_undo_request(runtime, actor, named)
         tags = {REASON_TAG: day_requests.PERSON}
         run_id = launch_once(runtime, actor, UNDO_JOB, tags, undo_config(named), key=key, about=named)
     return UndoRun(run_id, named, run_url(runtime.settings.dagster_link, run_id))

@@ -13,7 +13,7 @@ from zk_pipeline.domain.periods import month_name, month_of
 from zk_pipeline.domain.plausibility import Fit, judge_unit, plain
 from zk_pipeline.domain.statement_rows import StatementItem
 from zk_pipeline.observe.alert_delivery import alert_failure, alert_recovery
-from zk_pipeline.observe.alerts import Trouble
+from zk_pipeline.observe.alerts import Failure
 from zk_pipeline.observe.freshness import failed_sentence, stale_assets, stale_sentence, watched_days
 from zk_pipeline.operate import schedules
 from zk_pipeline.runtime.dagster_server import run_url
@@ -69,7 +69,7 @@ watch_schedule = dg.ScheduleDefinition(
 
 def _catch_up(runtime: Runtime) -> SchedulePlan:
     try:
-        return next(plan for plan in schedules.shown(runtime) if plan.name == CATCH_UP)
+        return next(plan for plan in schedules.list_plans(runtime) if plan.name == CATCH_UP)
     except ScheduleError as error:
         raise dg.Failure(description=str(error)) from error
 
@@ -84,7 +84,7 @@ def check_result(
     """
     link = run_url(zk.runtime.settings.dagster_link, context.run.run_id)
     if sentence:
-        alert_failure(zk.runtime, Trouble(name, sentence, sentence, tuple(sorted(days)), link))
+        alert_failure(zk.runtime, Failure(name, sentence, sentence, tuple(sorted(days)), link))
     else:
         alert_recovery(zk.runtime, name, link)
     return dg.AssetCheckResult(

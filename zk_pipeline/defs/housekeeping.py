@@ -13,7 +13,7 @@ from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.periods import month_name
 from zk_pipeline.observe import dagster_tables
 from zk_pipeline.observe.alert_delivery import alert_failure
-from zk_pipeline.observe.alerts import Trouble
+from zk_pipeline.observe.alerts import Failure
 from zk_pipeline.privacy import retention
 from zk_pipeline.privacy.retention import Prune
 from zk_pipeline.runtime.dagster_server import run_url
@@ -39,11 +39,11 @@ def verify_chain(context: dg.OpExecutionContext, zk: ZkResource) -> None:
     It is compared with the anchors in the home; when all fits, its end is the next one.
     """
     with stopping_on_system_errors(), zk.runtime.database.transaction() as connection:
-        found = audit.verify(connection, anchors.kept(zk.runtime))
+        found = audit.verify(connection, anchors.stored_anchors(zk.runtime))
     if found.broken_at is not None:
         sentence = audit.broken_sentence(found)
         link = run_url(zk.runtime.settings.dagster_link, context.run_id)
-        alert_failure(zk.runtime, Trouble(VERIFY, sentence, sentence, (), link))
+        alert_failure(zk.runtime, Failure(VERIFY, sentence, sentence, (), link))
         raise dg.Failure(description=sentence, metadata={"broken_at": found.broken_at})
     with stopping_on_system_errors():
         anchor = anchors.publish(zk.runtime, "daily")

@@ -20,9 +20,9 @@ from zk_pipeline.runtime.run_tags import (
     OVERRIDE_TAG,
     REASON_TAG,
     REQUEST_TAG,
-    days_about,
-    is_wanted_by_a_person,
+    is_started_by_person,
     range_of,
+    range_subject,
 )
 from zk_pipeline.runtime.runtime import Runtime, SetupError, open_runtime, utc_now
 from zk_pipeline.runtime.settings import load_settings
@@ -52,12 +52,12 @@ class ZkResource(dg.ConfigurableResource):
         self._run = RunContext(
             context.run.run_id,
             range_of(tags),
-            by_person=is_wanted_by_a_person(tags),
+            by_person=is_started_by_person(tags),
             at_once=tags.get(REASON_TAG) == COMMAND,
             in_development=DEV_CLI in os.environ and not settings.dev_push,
         )
         tracing.set_up(settings)
-        self._opened.enter_context(logs.about(run_id=self._run.id))
+        self._opened.enter_context(logs.log_context(run_id=self._run.id))
         self._opened.enter_context(tracing.run(self._run.id, context.run.job_name))
         if settings.log_format is LogFormat.JSON:
             logs.set_up(LogFormat.JSON)  # A run begins in a process of its own, which has no log yet.
@@ -71,7 +71,7 @@ class ZkResource(dg.ConfigurableResource):
 
     def _may_override(self, run: RunContext, started: dg.DagsterRun) -> bool:
         """Whether an unspent request of somebody who may override the limits is about this run."""
-        about = days_about(*run.span) if run.span else ""
+        about = range_subject(*run.span) if run.span else ""
         token = started.tags.get(REQUEST_TAG, "")
         with self.runtime.database.transaction() as connection:
             return runs.spend(connection, token, started.job_name, about, run.id) is not None

@@ -13,7 +13,7 @@ from zk_pipeline.domain.changed_days import RangeRun, pause_after, runs_for
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.vital_figures import DATABASE, DISK
 from zk_pipeline.observe.alert_delivery import (
-    addresses_of,
+    alert_addresses,
     alert_changed_after_billing,
     alert_failure,
     alert_recovery,
@@ -22,8 +22,8 @@ from zk_pipeline.observe.alert_delivery import (
     open_incidents,
     redacted,
 )
-from zk_pipeline.observe.alerts import Incident, Trouble, failures_in_a_row
-from zk_pipeline.observe.measurements import looked
+from zk_pipeline.observe.alerts import Failure, Incident, failures_in_a_row
+from zk_pipeline.observe.measurements import measure_once
 from zk_pipeline.pipeline import SYSTEM_ERRORS
 from zk_pipeline.runtime.dagster_server import run_url
 from zk_pipeline.runtime.run_tags import CHANGE, REASON_TAG, range_tags
@@ -138,7 +138,7 @@ def failed_runs(context: dg.RunFailureSensorContext, zk: ZkResource) -> None:
         return
     runs = finished_runs(context.instance, run.job_name, settings.alert_after + RUNS_LOOKED_AT)
     link = run_url(settings.dagster_link, run.run_id)
-    trouble = Trouble(run.job_name, report.sentence, report.cause, report.days, link)
+    trouble = Failure(run.job_name, report.sentence, report.cause, report.days, link)
     alert_failure(zk.runtime, trouble, failures_in_a_row(runs, run.run_id))
 
 
@@ -149,10 +149,10 @@ def alerts(context: dg.SensorEvaluationContext, zk: ZkResource) -> dg.SkipReason
     It starts no runs.
     """
     try:
-        if not addresses_of(zk.runtime.settings):
+        if not alert_addresses(zk.runtime.settings):
             return dg.SkipReason("Nobody is told of failures: ZK_ALERT_URLS is empty.")
         _send_recoveries(zk.runtime, context.instance)
-        with looked(zk.runtime) as signs:
+        with measure_once(zk.runtime) as signs:
             # The disk is another one where the web app, which tells of its own, has a machine to itself.
             alert_signs(zk.runtime, [sign for sign in signs if sign.name not in {DATABASE, DISK}])
         alert_changed_after_billing(zk.runtime)

@@ -44,7 +44,7 @@ class Actor:
         kind, _, number = self.name.partition(":")
         return int(number) if kind == "user" else None
 
-    def did(self, event: str, subject: str, detail: Mapping[str, Any]) -> AuditEvent:
+    def audit_event(self, event: str, subject: str, detail: Mapping[str, Any]) -> AuditEvent:
         """The event for the audit trail; the address stands in its detail, which can be erased."""
         address = {"address": self.address} if self.address else {}
         return AuditEvent(event, self.name, subject, {**detail, **address})

@@ -54,11 +54,11 @@ def issue(connection: Connection, actor: Actor, name: str, role: Role, expires_a
         expires_at=expires_at,
     )
     detail = {"owner": stored.user_id, "role": role, "expires_at": expires_at}
-    audit.append(connection, [actor.did("token.created", f"token:{stored.id}", detail)])
+    audit.append(connection, [actor.audit_event("token.created", f"token:{stored.id}", detail)])
     return IssuedToken(stored, token)
 
 
-def actor_of(connection: Connection, token: str, address: str) -> Actor | None:
+def actor_of_token(connection: Connection, token: str, address: str) -> Actor | None:
     """Who shows this token: its user, with the lower of the user's role and the token's. `None` when it does not count.
 
     `address` is the client's.
@@ -70,7 +70,7 @@ def actor_of(connection: Connection, token: str, address: str) -> Actor | None:
     return Actor(f"user:{bearer.user_id}", token_role if user_role.covers(token_role) else user_role, address)
 
 
-def listed(connection: Connection, actor: Actor, *, offset: int, limit: int) -> tuple[Sequence[ApiToken], int]:
+def list_tokens(connection: Connection, actor: Actor, *, offset: int, limit: int) -> tuple[Sequence[ApiToken], int]:
     """Some tokens, the newest first, and how many there are: one's own or, for an admin, everybody's."""
     owner = None if actor.role.covers(Role.ADMIN) else actor.user_id
     return queries.list_tokens(connection, owner, offset=offset, limit=limit), queries.count_tokens(connection, owner)
@@ -84,7 +84,7 @@ def revoke(connection: Connection, actor: Actor, token_id: int) -> None:
     if token.revoked_at is not None:
         return
     queries.revoke_token(connection, token_id)
-    audit.append(connection, [actor.did("token.revoked", f"token:{token_id}", {"owner": token.user_id})])
+    audit.append(connection, [actor.audit_event("token.revoked", f"token:{token_id}", {"owner": token.user_id})])
 
 
 def _hash(token: str) -> str:

@@ -195,7 +195,7 @@ def _failures(connection: Connection, condition: ColumnElement[bool], within: ti
 
 
 @dataclass(frozen=True, slots=True)
-class Factor:
+class StoredFactor:
     """What the codes of a user's app are made of; it counts from the first code on that was accepted."""
 
     secret_encrypted: str = field(repr=False)
@@ -207,11 +207,11 @@ def is_active_of(user_id: ColumnElement[int]) -> ColumnElement[bool]:
     return exists().where(second_factors.c.user_id == user_id, second_factors.c.active_since.is_not(None))
 
 
-def factor_of(connection: Connection, user_id: int) -> Factor | None:
+def factor_of(connection: Connection, user_id: int) -> StoredFactor | None:
     """The second factor of a user, also one that does not count yet."""
     columns = (second_factors.c.secret_encrypted, second_factors.c.active_since.is_not(None))
     row = connection.execute(select(*columns).where(second_factors.c.user_id == user_id)).first()
-    return None if row is None else Factor(*row)
+    return None if row is None else StoredFactor(*row)
 
 
 def offer_factor(connection: Connection, user_id: int, secret_encrypted: str) -> bool:
@@ -223,7 +223,7 @@ def offer_factor(connection: Connection, user_id: int, secret_encrypted: str) ->
     return connection.execute(stored.returning(second_factors.c.user_id)).first() is not None
 
 
-def take_step(connection: Connection, user_id: int, step: int) -> bool:
+def accept_step(connection: Connection, user_id: int, step: int) -> bool:
     """Accept the code of this half minute; false where it, or a later one, was accepted before."""
     unused = (second_factors.c.user_id == user_id) & (second_factors.c.last_step < step)
     return connection.execute(update(second_factors).where(unused).values(last_step=step)).rowcount > 0
@@ -362,7 +362,7 @@ def change_user(connection: Connection, user_id: int, **values: Any) -> None:
     connection.execute(update(users).where(users.c.id == user_id).values(**values, updated_at=func.now()))
 
 
-def has_signed_in(connection: Connection, user_id: int) -> None:
+def record_sign_in(connection: Connection, user_id: int) -> None:
     """Note that a user signs in now."""
     connection.execute(update(users).where(users.c.id == user_id).values(last_login_at=func.now()))
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from zk_pipeline.identity import queries, throttle, users
 from zk_pipeline.identity.actors import Actor, Role, SignInError, StaleError
 from zk_pipeline.identity.queries import User
-from zk_pipeline.identity.throttle import Caller
+from zk_pipeline.identity.throttle import Client
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.settings import SecondFactor, Settings
 from zk_pipeline.store import audit
@@ -29,7 +29,7 @@ _BYTES_OF_A_CODE, _LETTERS_TOGETHER = 15, 4
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class Enrolment:
     """What an app is given once, by hand or as a picture of the address, before it makes codes."""
 
     secret: str = field(repr=False)
@@ -59,7 +59,7 @@ def is_needed(settings: Settings, user: User) -> bool:
     return user.second_factor or is_required(settings, Role(user.role))
 
 
-def offer(runtime: Runtime, user: User) -> Offer:
+def start_enrolment(runtime: Runtime, user: User) -> Enrolment:
     """A new secret for the app of a user, which counts once `activate` was given a code of it.
 
     Raises `StaleError` where second factors are switched off, the user has one, or has no password.
@@ -76,67 +76,67 @@ def offer(runtime: Runtime, user: User) -> Offer:
     with runtime.database.transaction() as connection:
         if not queries.offer_factor(connection, user.id, runtime.cipher.encrypt(secret)):
             raise StaleError(f"{user.email} has a second factor already. Remove it first.")
-    return _offer(user, secret)
+    return _enrolment(user, secret)
 
 
-def offered(runtime: Runtime, user: User) -> Offer:
+def pending_enrolment(runtime: Runtime, user: User) -> Enrolment:
     """The secret that was offered before. Raises `StaleError` where there is none."""
     with runtime.database.transaction() as connection:
         factor = queries.factor_of(connection, user.id)
     if factor is None or factor.is_active:
         raise StaleError("No second factor is being set up. Begin again.")
-    return _offer(user, runtime.cipher.decrypt(factor.secret_encrypted))
+    return _enrolment(user, runtime.cipher.decrypt(factor.secret_encrypted))
 
 
-def activate(runtime: Runtime, user: User, code: str, caller: Caller, actor: Actor | None = None) -> Sequence[str]:
+def activate(runtime: Runtime, user: User, code: str, caller: Client, actor: Actor | None = None) -> Sequence[str]:
     """Have the offered secret count, of which this is a code; the recovery codes, which are shown this once.
 
     `actor` is who does it where that is not the user. Raises `StaleError` where nothing was offered, and as `check`.
     """
-    offered(runtime, user)
+    pending_enrolment(runtime, user)
     check(runtime, user, code, caller)
     with runtime.database.transaction() as connection:
         if not queries.activate_factor(connection, user.id):
             raise StaleError(f"{user.email} has a second factor already. Remove it first.")
-        actor = actor or _by(user, caller)
-        audit.append(connection, [actor.did("user.second_factor_set", f"user:{user.id}", {})])
+        actor = actor or _acting(user, caller)
+        audit.append(connection, [actor.audit_event("user.second_factor_set", f"user:{user.id}", {})])
         return _fresh_codes(connection, user.id)
 
 
-def check(runtime: Runtime, user: User, code: str, caller: Caller) -> None:
+def check(runtime: Runtime, user: User, code: str, caller: Client) -> None:
     """Accept a code of a user's app, or a recovery code, once.
 
     Raises `SignInError` for one that is wrong or was used, which is audited, and `ThrottledError`.
     """
-    attempt = throttle.begin(runtime, user.email, caller.network, throttle.CODE)
+    attempt = throttle.begin_attempt(runtime, user.email, caller.network, throttle.CODE)
     typed = "".join(code.split()).replace("-", "").lower()
     with runtime.database.transaction() as connection:
         factor = queries.factor_of(connection, user.id)
         if factor is not None and typed.isdecimal():
             step = _step(runtime.cipher.decrypt(factor.secret_encrypted), typed)
-            fits = step is not None and queries.take_step(connection, user.id, step)
+            fits = step is not None and queries.accept_step(connection, user.id, step)
         else:
             fits = queries.use_code(connection, user.id, _hash(typed))
             if fits:
-                event = _by(user, caller).did("user.recovery_code_used", f"user:{user.id}", {})
+                event = _acting(user, caller).audit_event("user.recovery_code_used", f"user:{user.id}", {})
                 audit.append(connection, [event])
         if fits:
             queries.forget_failure(connection, attempt.account_hash, attempt.way)
             return
-        audit.append(connection, [throttle.failure(user, attempt, caller)])
+        audit.append(connection, [throttle.failure_event(user, attempt, caller)])
     raise SignInError("The code is wrong, or was used before. Type the one that the app shows now, or a recovery code.")
 
 
-def renew_codes(runtime: Runtime, user: User, code: str, caller: Caller) -> Sequence[str]:
+def renew_codes(runtime: Runtime, user: User, code: str, caller: Client) -> Sequence[str]:
     """Fresh recovery codes in place of the others, for a code. Raises as `remove`."""
     _require(user)
     check(runtime, user, code, caller)
     with runtime.database.transaction() as connection:
-        audit.append(connection, [_by(user, caller).did("user.recovery_codes_made", f"user:{user.id}", {})])
+        audit.append(connection, [_acting(user, caller).audit_event("user.recovery_codes_made", f"user:{user.id}", {})])
         return _fresh_codes(connection, user.id)
 
 
-def remove(runtime: Runtime, user: User, code: str, caller: Caller) -> None:
+def remove(runtime: Runtime, user: User, code: str, caller: Client) -> None:
     """Remove one's own second factor, for a code; the caller has seen to the password.
 
     Raises `StaleError` where there is none, and as `check`.
@@ -144,15 +144,15 @@ def remove(runtime: Runtime, user: User, code: str, caller: Caller) -> None:
     _require(user)
     check(runtime, user, code, caller)
     with runtime.database.transaction() as connection:
-        _removed(connection, _by(user, caller), user.id)
+        _removed(connection, _acting(user, caller), user.id)
 
 
 def reset(connection: Connection, actor: Actor, user_id: int) -> User:
     """Remove the second factor of somebody who lost it; their sessions end. Raises `UnknownError`, `StaleError`."""
-    _require(users.of_id(connection, user_id))
+    _require(users.user_by_id(connection, user_id))
     _removed(connection, actor, user_id)
     queries.end_sessions_of(connection, user_id)
-    return users.of_id(connection, user_id)
+    return users.user_by_id(connection, user_id)
 
 
 def _require(user: User) -> None:
@@ -162,7 +162,7 @@ def _require(user: User) -> None:
 
 def _removed(connection: Connection, actor: Actor, user_id: int) -> None:
     queries.remove_factor(connection, user_id)
-    audit.append(connection, [actor.did("user.second_factor_removed", f"user:{user_id}", {})])
+    audit.append(connection, [actor.audit_event("user.second_factor_removed", f"user:{user_id}", {})])
 
 
 def _fresh_codes(connection: Connection, user_id: int) -> Sequence[str]:
@@ -185,11 +185,11 @@ def _step(secret: str, typed: str) -> int | None:
     )
 
 
-def _offer(user: User, secret: str) -> Offer:
-    return Offer(secret, TOTP(secret).provisioning_uri(name=user.email, issuer_name=ISSUER))
+def _enrolment(user: User, secret: str) -> Enrolment:
+    return Enrolment(secret, TOTP(secret).provisioning_uri(name=user.email, issuer_name=ISSUER))
 
 
-def _by(user: User, caller: Caller) -> Actor:
+def _acting(user: User, caller: Client) -> Actor:
     return Actor(f"user:{user.id}", Role(user.role), caller.address)
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from zk_pipeline.identity import queries, second_factor, throttle, users
 from zk_pipeline.identity.actors import Actor, DeniedError, OperationError, Role, SignInError
 from zk_pipeline.identity.queries import OpenSession, User
-from zk_pipeline.identity.throttle import NOBODY, Caller
+from zk_pipeline.identity.throttle import ANONYMOUS, Client
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import audit
 from zk_pipeline.store.audit import AuditEvent
@@ -153,13 +153,13 @@ class SignedIn:
     device_token: str = field(default="", repr=False)
 
 
-def with_password(runtime: Runtime, email: str, password: str, caller: Caller, code: str = "") -> SignedIn:
+def with_password(runtime: Runtime, email: str, password: str, caller: Client, code: str = "") -> SignedIn:
     """Begin a session of the user with this e-mail and password, and this code where a second factor is needed.
 
     Raises `SignInError`, after the same work for an unknown account as for a wrong password, `ThrottledError`, and
     `SecondStepError` where the password is right and only a second factor is missing.
     """
-    user = verified(runtime, email, password, caller)
+    user = verify_password(runtime, email, password, caller)
     if second_factor.is_needed(runtime.settings, user):
         if not code or not user.second_factor:
             raise SecondStepError(_second_step(runtime, user), enrols=not user.second_factor)
@@ -167,7 +167,7 @@ def with_password(runtime: Runtime, email: str, password: str, caller: Caller, c
     return _on_device(runtime, user, caller)
 
 
-def with_code(runtime: Runtime, token: str, code: str, caller: Caller) -> tuple[SignedIn, Sequence[str]]:
+def with_code(runtime: Runtime, token: str, code: str, caller: Client) -> tuple[SignedIn, Sequence[str]]:
     """Begin a session of whoever gave the right password a moment ago, which the token shows, and this code now.
 
     Who has no second factor yet has one from now on, and gets recovery codes. Raises as `with_password`.
@@ -200,46 +200,48 @@ def _second_step(runtime: Runtime, user: User) -> str:
     return SessionTokens(runtime.cipher).sign(Purpose.SECOND_STEP, claim, datetime.now(UTC) + TIME_FOR_THE_CODE)
 
 
-def _on_device(runtime: Runtime, user: User, caller: Caller) -> SignedIn:
+def _on_device(runtime: Runtime, user: User, caller: Client) -> SignedIn:
     with runtime.database.transaction() as connection:
         signed_in = begin(runtime, connection, user, caller.address)
     return replace(signed_in, device_token=_device_token(runtime, user, caller))
 
 
-def verified(runtime: Runtime, email: str, password: str, caller: Caller) -> User:
+def verify_password(runtime: Runtime, email: str, password: str, caller: Client) -> User:
     """The active user whose e-mail and password these are. Raises as `with_password`; a failure is audited."""
     email = email.strip().lower()
     with runtime.database.transaction() as connection:
         # No stored e-mail holds what cannot be printed, and PostgreSQL refuses to look for some of it.
         user = queries.user_of_email(connection, email) if email.isprintable() else None
         stored = None if user is None else queries.password_hash(connection, user.id)
-    attempt = throttle.begin(runtime, email, caller.network, _device(runtime, user, caller) or throttle.STRANGER)
+    attempt = throttle.begin_attempt(
+        runtime, email, caller.network, _device(runtime, user, caller) or throttle.UNKNOWN_DEVICE
+    )
     # Without a connection in the hand: it takes a while, and there are few.
-    fits = users.fits(password, stored)
+    fits = users.password_matches(password, stored)
     with runtime.database.transaction() as connection:
         if user is None or not fits or not user.active:
-            audit.append(connection, [throttle.failure(user, attempt, caller)])
+            audit.append(connection, [throttle.failure_event(user, attempt, caller)])
         else:
             queries.forget_failure(connection, attempt.account_hash, attempt.way)
             return user
     raise SignInError("E-mail or password is wrong. Try again, or ask an admin for a new password.")
 
 
-def change_own_password(runtime: Runtime, actor: Actor, current: str, new: str, caller: Caller) -> None:
+def change_own_password(runtime: Runtime, actor: Actor, current: str, new: str, caller: Client) -> None:
     """Give oneself a new password; all sessions end. Raises as `with_password`, and `OperationError` for a weak one."""
     with runtime.database.transaction() as connection:
-        user = users.of_id(connection, actor.user_id or 0)
-    new_hash = users.hashed(new, user.email, user.name)
-    verified(runtime, user.email, current, caller)
+        user = users.user_by_id(connection, actor.user_id or 0)
+    new_hash = users.hash_password(new, user.email, user.name)
+    verify_password(runtime, user.email, current, caller)
     with runtime.database.transaction() as connection:
         users.set_password_hash(connection, actor, user.id, new_hash)
 
 
-def confirm(runtime: Runtime, session_id: str, actor: Actor, password: str, caller: Caller) -> None:
+def confirm(runtime: Runtime, session_id: str, actor: Actor, password: str, caller: Client) -> None:
     """Have the password of whoever is in a session count as given just now. Raises as `with_password`."""
     with runtime.database.transaction() as connection:
-        user = users.of_id(connection, actor.user_id or 0)
-    verified(runtime, user.email, password, caller)
+        user = users.user_by_id(connection, actor.user_id or 0)
+    verify_password(runtime, user.email, password, caller)
     with runtime.database.transaction() as connection:
         queries.confirm(connection, session_id)
 
@@ -273,9 +275,9 @@ def begin(
     signed_in = _tokens(runtime, session)
     refresh_hash = _hash(signed_in.refresh_token)
     queries.add_session(connection, session, refresh_hash, by_provider=by_provider, confirmed=confirmed)
-    queries.has_signed_in(connection, user.id)
+    queries.record_sign_in(connection, user.id)
     actor = Actor(f"user:{user.id}", Role(user.role), address)
-    audit.append(connection, [actor.did("user.signed_in", actor.name, {})])
+    audit.append(connection, [actor.audit_event("user.signed_in", actor.name, {})])
     return signed_in
 
 
@@ -314,7 +316,7 @@ def end_as_stolen(runtime: Runtime, session_id: str, address: str) -> None:
             return
         queries.end_session(connection, session_id)
         detail = {"address": address} if address else {}
-        event = AuditEvent("session.token_reused", NOBODY, f"user:{session.user_id}", detail)
+        event = AuditEvent("session.token_reused", ANONYMOUS, f"user:{session.user_id}", detail)
         audit.append(connection, [event])
 
 
@@ -347,7 +349,7 @@ def sign_out(runtime: Runtime, session_id: str, address: str) -> None:
         if session is None or not queries.end_session(connection, session_id):
             return
         actor = Actor(f"user:{session.user_id}", Role(session.role), address)
-        audit.append(connection, [actor.did("user.signed_out", actor.name, {})])
+        audit.append(connection, [actor.audit_event("user.signed_out", actor.name, {})])
 
 
 def _tokens(runtime: Runtime, session: OpenSession) -> SignedIn:
@@ -364,13 +366,13 @@ def _tokens(runtime: Runtime, session: OpenSession) -> SignedIn:
     )
 
 
-def _device(runtime: Runtime, user: User | None, caller: Caller) -> str | None:
+def _device(runtime: Runtime, user: User | None, caller: Client) -> str | None:
     """The number of the device that the caller shows, if it signed in to the account of this user before."""
     claim = SessionTokens(runtime.cipher).read(Purpose.DEVICE, caller.device)
     return claim.session_id if claim is not None and user is not None and claim.user_id == user.id else None
 
 
-def _device_token(runtime: Runtime, user: User, caller: Caller) -> str:
+def _device_token(runtime: Runtime, user: User, caller: Client) -> str:
     """What a browser shows from now on; a device that is known stays the same, with its failures."""
     claim = Claim(_device(runtime, user, caller) or secrets.token_urlsafe(16), user.id)
     return SessionTokens(runtime.cipher).sign(Purpose.DEVICE, claim, datetime.now(UTC) + LIFE_OF_A_DEVICE)
@@ -387,7 +389,7 @@ PROVIDER = Actor("identity-provider", Role.ADMIN)
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class ProviderIdentity:
     """Somebody whom the provider vouches for; `roles` is what its role claim holds."""
 
     issuer: str
@@ -400,23 +402,23 @@ class Identity:
     """When they last gave proof at the provider, in seconds since 1970, if it says so."""
 
 
-def with_identity(runtime: Runtime, identity: Identity, address: str) -> SignedIn:
+def with_identity(runtime: Runtime, identity: ProviderIdentity, address: str) -> SignedIn:
     """Begin a session of the user of this identity, with the role of the claim; an unknown one is created.
 
     Raises `OperationError`: without a role, without a verified e-mail for somebody new, for a deactivated user, and
     where no active admin would be left. A refusal is audited.
     """
     try:
-        return _begun(runtime, identity, address)
+        return _begin_with_identity(runtime, identity, address)
     except OperationError:
         with runtime.database.transaction() as connection:
             detail = {"address": address} if address else {}
-            event = AuditEvent("user.sign_in_failed", NOBODY, PROVIDER.name, detail)
+            event = AuditEvent("user.sign_in_failed", ANONYMOUS, PROVIDER.name, detail)
             audit.append(connection, [event])
         raise
 
 
-def _begun(runtime: Runtime, identity: Identity, address: str) -> SignedIn:
+def _begin_with_identity(runtime: Runtime, identity: ProviderIdentity, address: str) -> SignedIn:
     role = _role(identity, runtime.settings.oidc_role_claim)
     with runtime.database.transaction() as connection:
         user = _known(connection, identity) or _linked(connection, identity) or _created(connection, identity, role)
@@ -427,7 +429,7 @@ def _begun(runtime: Runtime, identity: Identity, address: str) -> SignedIn:
         return begin(runtime, connection, user, address, by_provider=True, confirmed=confirmed)
 
 
-def _role(identity: Identity, claim: str) -> Role:
+def _role(identity: ProviderIdentity, claim: str) -> Role:
     """The highest role that the claim holds."""
     given = [role for role in Role if role in identity.roles]
     if not given:
@@ -438,11 +440,11 @@ def _role(identity: Identity, claim: str) -> Role:
     return given[-1]
 
 
-def _known(connection: Connection, identity: Identity) -> User | None:
+def _known(connection: Connection, identity: ProviderIdentity) -> User | None:
     return queries.user_of_oidc_subject(connection, _subject(identity))
 
 
-def _linked(connection: Connection, identity: Identity) -> User | None:
+def _linked(connection: Connection, identity: ProviderIdentity) -> User | None:
     """The user of this e-mail, who is known by this identity from now on.
 
     An e-mail that the provider did not verify may be anybody's, and is no reason to let somebody in.
@@ -451,21 +453,21 @@ def _linked(connection: Connection, identity: Identity) -> User | None:
         raise DeniedError(
             "The identity provider did not verify your e-mail. Have it verified there, and sign in again."
         )
-    user = queries.user_of_email(connection, users.checked_email(identity.email))
+    user = queries.user_of_email(connection, users.normalized_email(identity.email))
     if user is None:
         return None
     if queries.oidc_subject(connection, user.id) is not None:
         raise DeniedError(f"{user.email} belongs to another account of the identity provider. Ask an admin.")
     queries.change_user(connection, user.id, oidc_subject=_subject(identity))
-    audit.append(connection, [PROVIDER.did("user.linked", f"user:{user.id}", {})])
+    audit.append(connection, [PROVIDER.audit_event("user.linked", f"user:{user.id}", {})])
     return user
 
 
-def _created(connection: Connection, identity: Identity, role: Role) -> User:
+def _created(connection: Connection, identity: ProviderIdentity, role: Role) -> User:
     user = users.create(connection, PROVIDER, users.NewUser(identity.email, role, identity.name))
     queries.change_user(connection, user.id, oidc_subject=_subject(identity))
     return user
 
 
-def _subject(identity: Identity) -> str:
+def _subject(identity: ProviderIdentity) -> str:
     return f"{identity.issuer} {identity.subject}"

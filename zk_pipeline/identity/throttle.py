@@ -21,11 +21,11 @@ knows an address from elsewhere does not lock its owner out with ten wrong passw
 account before is counted apart, with the first limit in all networks together: no stranger's failures lock it out.
 """
 
-STRANGER = ""
+UNKNOWN_DEVICE = ""
 """The way of whoever shows no device that is known."""
 
 
-NOBODY = "nobody"
+ANONYMOUS = "nobody"
 """The actor of a sign-in that failed."""
 
 CODE = "code"
@@ -41,7 +41,7 @@ class ThrottledError(OperationError):
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class Client:
     """Where an attempt comes from: `address` for the audit trail, `network` is what attempts are counted by.
 
     `device` is the token by which a browser shows that it signed in before.
@@ -53,7 +53,7 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class SignInAttempt:
     """An attempt, which counts as failed until it succeeds."""
 
     id: int
@@ -67,12 +67,12 @@ def account_hash(runtime: Runtime, email: str) -> str:
     return hmac.new(key, email.encode(), hashlib.sha256).hexdigest()
 
 
-def begin(runtime: Runtime, email: str, network: str, way: str = STRANGER) -> Attempt:
+def begin_attempt(runtime: Runtime, email: str, network: str, way: str = UNKNOWN_DEVICE) -> SignInAttempt:
     """Note an attempt before it is made, so that many at once are no way around. Raises `ThrottledError`.
 
     `network` is what addresses are counted by, `way` the device if it is known.
     """
-    everywhere = MOST_FROM_EVERYWHERE if way == STRANGER else MOST_OF_ACCOUNT
+    everywhere = MOST_FROM_EVERYWHERE if way == UNKNOWN_DEVICE else MOST_OF_ACCOUNT
     account = account_hash(runtime, email)
     with runtime.database.transaction() as connection:
         queries.serialize_sign_ins(connection, account, network)
@@ -82,13 +82,13 @@ def begin(runtime: Runtime, email: str, network: str, way: str = STRANGER) -> At
         limits = ((of_account, MOST_OF_ACCOUNT), (of_address, MOST_OF_ADDRESS), (in_all, everywhere))
         if wait := max(_wait(failures, most) for failures, most in limits):
             raise ThrottledError(wait)
-        return Attempt(queries.add_failure(connection, account, network, way), account, way)
+        return SignInAttempt(queries.add_failure(connection, account, network, way), account, way)
 
 
-def failure(user: User | None, attempt: Attempt, caller: Caller) -> AuditEvent:
+def failure_event(user: User | None, attempt: SignInAttempt, caller: Client) -> AuditEvent:
     """The event; of somebody unknown it holds a hash alone, since people type their passwords there too."""
     subject = f"user:{user.id}" if user else f"account:{attempt.account_hash[:16]}"
-    return AuditEvent("user.sign_in_failed", NOBODY, subject, {"address": caller.address} if caller.address else {})
+    return AuditEvent("user.sign_in_failed", ANONYMOUS, subject, {"address": caller.address} if caller.address else {})
 
 
 def _wait(failures: Failures, most: int) -> int:

@@ -22,24 +22,24 @@ from zk_pipeline.store import audit
 SHORTEST, LONGEST = 12, 200
 """Characters of a password. The upper limit keeps a hash cheap; NIST SP 800-63B asks for 64 at least."""
 
-HARD_ENOUGH = 3
+LOWEST_SCORE = 3
 """Of zxcvbn's scores 0 to 4: a hundred million guesses by somebody who knows what people choose."""
 
-_LEAST_OF_ITS_OWN = 8
+_FEWEST_OWN_CHARACTERS = 8
 """Characters of a password beside the words that are known of its owner."""
 
-_JUDGED = 72
+_CHARACTERS_SCORED = 72
 """Characters that zxcvbn looks at; what begins with so many good ones is good."""
 
 _SHORTEST_WORD = 3
-_OURS = {"zk_pipeline", "pipeline", "zammad", "kimai", "dagster"}
+_PRODUCT_WORDS = {"zk_pipeline", "pipeline", "zammad", "kimai", "dagster"}
 
 _hashing = PasswordHash((Argon2Hasher(),))
-_at_once = BoundedSemaphore(4)  # A hash takes 64 MiB.
-_judging = Lock()  # zxcvbn keeps the words of whoever it judges in one place for all.
+_hashes_at_once = BoundedSemaphore(4)  # A hash takes 64 MiB.
+_scoring = Lock()  # zxcvbn keeps the words of whoever it judges in one place for all.
 
 
-def hashed(password: str, *known: str) -> str:
+def hash_password(password: str, *known: str) -> str:
     """The argon2 hash of a new password; `known` is what others know of its owner: address and name.
 
     Raises `OperationError` when it is too short, too long, or easy to guess.
@@ -49,11 +49,11 @@ def hashed(password: str, *known: str) -> str:
             f"The password has {len(password)} characters. Choose one of {SHORTEST} to {LONGEST} characters."
         )
     _require_hard_to_guess(password, known)
-    with _at_once:
+    with _hashes_at_once:
         return _hashing.hash(password)
 
 
-def fits(password: str, stored: str | None) -> bool:
+def password_matches(password: str, stored: str | None) -> bool:
     """Whether a password is the one of the stored hash.
 
     Without a stored hash the same work is done in vain, so that the time of the answer tells nobody which accounts
@@ -61,25 +61,25 @@ def fits(password: str, stored: str | None) -> bool:
     """
     if len(password) > LONGEST:
         return False
-    with _at_once:
-        matches = _hashing.verify(password, stored or _decoy())
+    with _hashes_at_once:
+        matches = _hashing.verify(password, stored or _dummy_hash())
     return matches and stored is not None
 
 
 def _require_hard_to_guess(password: str, known: tuple[str, ...]) -> None:
     parts = [part for text in known for part in (text, text.partition("@")[0], *re.split(r"[\W_]+", text))]
-    words = {part.lower() for part in parts if len(part) >= _SHORTEST_WORD} | _OURS
+    words = {part.lower() for part in parts if len(part) >= _SHORTEST_WORD} | _PRODUCT_WORDS
     rest = password.lower()
     for word in sorted(words, key=len, reverse=True):
         rest = rest.replace(word, "")
-    if len(rest) < min(len(password), _LEAST_OF_ITS_OWN):
+    if len(rest) < min(len(password), _FEWEST_OWN_CHARACTERS):
         raise OperationError(
             "The password is made of the name or the address of its owner, or of the names of these systems. "
             "Choose one that has nothing to do with them."
         )
-    with _judging:
-        judged: Mapping[str, Any] = zxcvbn(password[:_JUDGED], user_inputs=words)
-    if judged["score"] < HARD_ENOUGH:
+    with _scoring:
+        judged: Mapping[str, Any] = zxcvbn(password[:_CHARACTERS_SCORED], user_inputs=words)
+    if judged["score"] < LOWEST_SCORE:
         raise OperationError(
             "The password is one of those that are tried first: a common one, a row of keys, or a repetition. "
             "Choose several words that do not belong together."
@@ -87,7 +87,7 @@ def _require_hard_to_guess(password: str, known: tuple[str, ...]) -> None:
 
 
 @cache
-def _decoy() -> str:
+def _dummy_hash() -> str:
     return _hashing.hash("nobody has this password")
 
 
@@ -112,18 +112,18 @@ def create(connection: Connection, actor: Actor, new: NewUser) -> User:
 
     Raises `OperationError` for what is no e-mail, name or password, and `StaleError` when the e-mail is taken.
     """
-    email = checked_email(new.email)
-    password_hash = None if new.password is None else hashed(new.password, email, new.name)
+    email = normalized_email(new.email)
+    password_hash = None if new.password is None else hash_password(new.password, email, new.name)
     user = queries.add_user(
-        connection, email=email, name=checked_name(new.name), role=new.role, password_hash=password_hash
+        connection, email=email, name=normalized_name(new.name), role=new.role, password_hash=password_hash
     )
     if user is None:
         raise StaleError(f"There is a user {email} already. Change that one, or choose another e-mail.")
-    audit.append(connection, [actor.did("user.created", f"user:{user.id}", {"email": email, "role": new.role})])
+    audit.append(connection, [actor.audit_event("user.created", f"user:{user.id}", {"email": email, "role": new.role})])
     return user
 
 
-def checked_email(email: str) -> str:
+def normalized_email(email: str) -> str:
     """The e-mail in small letters. Raises `OperationError` when it is none."""
     tidy = email.strip().lower()
     if len(tidy) > _LONGEST_EMAIL or not _EMAIL.fullmatch(tidy) or not tidy.isprintable():
@@ -131,7 +131,7 @@ def checked_email(email: str) -> str:
     return tidy
 
 
-def checked_name(name: str) -> str:
+def normalized_name(name: str) -> str:
     """The name without blanks around it. Raises `OperationError` when it is too long or cannot be shown."""
     tidy = name.strip()
     if len(tidy) > _LONGEST_NAME or not tidy.isprintable():
@@ -139,7 +139,7 @@ def checked_name(name: str) -> str:
     return tidy
 
 
-def of_id(connection: Connection, user_id: int) -> User:
+def user_by_id(connection: Connection, user_id: int) -> User:
     """The user of this number. Raises `UnknownError`."""
     user = queries.user_of_id(connection, user_id)
     if user is None:
@@ -147,15 +147,15 @@ def of_id(connection: Connection, user_id: int) -> User:
     return user
 
 
-def of_email(connection: Connection, email: str) -> User:
+def user_by_email(connection: Connection, email: str) -> User:
     """The user of this e-mail. Raises `UnknownError`."""
-    user = queries.user_of_email(connection, checked_email(email))
+    user = queries.user_of_email(connection, normalized_email(email))
     if user is None:
         raise UnknownError(f"There is no user {email}. The list of users names the e-mails.")
     return user
 
 
-def listed(connection: Connection, *, offset: int, limit: int) -> tuple[Sequence[User], int]:
+def list_users(connection: Connection, *, offset: int, limit: int) -> tuple[Sequence[User], int]:
     """Some users by e-mail, and how many there are."""
     return queries.list_users(connection, offset=offset, limit=limit), queries.count_users(connection)
 
@@ -174,9 +174,9 @@ def change(
     Who is deactivated loses sessions and API tokens for good. Raises `UnknownError`, `OperationError`, and `StaleError`
     where no active admin would be left.
     """
-    user = of_id(connection, user_id)
+    user = user_by_id(connection, user_id)
     given = {
-        "name": None if name is None else checked_name(name),
+        "name": None if name is None else normalized_name(name),
         "role": role,
         "active": active,
     }
@@ -191,14 +191,16 @@ def change(
         queries.end_sessions_of(connection, user_id)
         queries.revoke_tokens_of(connection, user_id)
     before = {key: getattr(user, key) for key in changes}
-    audit.append(connection, [actor.did("user.changed", f"user:{user_id}", {"before": before, "after": changes})])
-    return of_id(connection, user_id)
+    audit.append(
+        connection, [actor.audit_event("user.changed", f"user:{user_id}", {"before": before, "after": changes})]
+    )
+    return user_by_id(connection, user_id)
 
 
 def set_password(connection: Connection, actor: Actor, user_id: int, password: str) -> None:
     """Give a user a new password; all their sessions end. Raises `UnknownError` and `OperationError`."""
-    user = of_id(connection, user_id)
-    set_password_hash(connection, actor, user_id, hashed(password, user.email, user.name))
+    user = user_by_id(connection, user_id)
+    set_password_hash(connection, actor, user_id, hash_password(password, user.email, user.name))
 
 
 def set_password_hash(connection: Connection, actor: Actor, user_id: int, password_hash: str) -> None:
@@ -209,7 +211,7 @@ def set_password_hash(connection: Connection, actor: Actor, user_id: int, passwo
     queries.change_user(connection, user_id, password_hash=password_hash)
     queries.end_sessions_of(connection, user_id)
     queries.revoke_tokens_of(connection, user_id)
-    audit.append(connection, [actor.did("user.password_set", f"user:{user_id}", {})])
+    audit.append(connection, [actor.audit_event("user.password_set", f"user:{user_id}", {})])
 
 
 def ensure_admin(connection: Connection, email: str, password: str) -> User | None:

@@ -15,7 +15,16 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.vital_figures import VitalSign
-from zk_pipeline.observe.alerts import SIGN, AlertBook, Incident, Message, Rules, Trouble, Waiting, failure_message
+from zk_pipeline.observe.alerts import (
+    SIGN,
+    AlertMessage,
+    AlertRules,
+    AlertState,
+    Failure,
+    Incident,
+    QueuedMessage,
+    failure_message,
+)
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.store import conflicts, sweeps
@@ -33,7 +42,7 @@ _SHORTEST_SECRET = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class AlertAddress:
     """An apprise address; all of it but its scheme is a secret. `position` is its place in the setting, from 1."""
 
     position: int
@@ -49,26 +58,26 @@ class Address:
         return f"address {self.position} ({self.scheme})"
 
 
-def addresses_of(settings: Settings) -> list[Address]:
+def alert_addresses(settings: Settings) -> list[AlertAddress]:
     """The addresses of ZK_ALERT_URLS. A comma within an address is part of it."""
     text = settings.alert_urls.get_secret_value().strip(" ,\n")
     parts = _BETWEEN.split(text) if text else []
-    return [Address(position, SecretStr(part)) for position, part in enumerate(parts, start=1)]
+    return [AlertAddress(position, SecretStr(part)) for position, part in enumerate(parts, start=1)]
 
 
-def send(address: Address, message: Message) -> str | None:
+def send(address: AlertAddress, message: AlertMessage) -> str | None:
     """Send a message; returns `None`, or why it did not arrive. It waits some seconds at most for each answer."""
     # It is slow to import, and most processes send nothing.
     from apprise import Apprise, NotifyType  # noqa: PLC0415
 
     kind = NotifyType.SUCCESS if message.good_news else NotifyType.FAILURE
-    with _heard() as heard:
+    with _captured_warnings() as heard:
         service = Apprise.instantiate(address.url.get_secret_value())
         if service is None:
             return f"It is no address that apprise knows. Correct number {address.position} in ZK_ALERT_URLS."
         if Apprise(service).notify(title=message.title, body=message.body, notify_type=kind):
             return None
-    return _without_words_of(address, heard[-1]) if heard else "The receiver did not take it."
+    return _mask_address(address, heard[-1]) if heard else "The receiver did not take it."
 
 
 def redacted(text: str, settings: Settings) -> str:
@@ -81,7 +90,7 @@ def redacted(text: str, settings: Settings) -> str:
     return _MAIL.sub(MASK, _CREDENTIALS.sub(f"://{MASK}@", text))
 
 
-class _Listener(logging.Handler):
+class _WarningCollector(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.lines: list[str] = []
@@ -91,9 +100,9 @@ class _Listener(logging.Handler):
 
 
 @contextmanager
-def _heard() -> Iterator[list[str]]:
+def _captured_warnings() -> Iterator[list[str]]:
     """What apprise says meanwhile, kept out of all logs, since it quotes addresses."""
-    logger, listener = logging.getLogger("apprise"), _Listener()
+    logger, listener = logging.getLogger("apprise"), _WarningCollector()
     propagates, logger.propagate = logger.propagate, False
     logger.addHandler(listener)
     try:
@@ -103,7 +112,7 @@ def _heard() -> Iterator[list[str]]:
         logger.propagate = propagates
 
 
-def _without_words_of(address: Address, text: str) -> str:
+def _mask_address(address: AlertAddress, text: str) -> str:
     """The text that may quote the address, with each part of the address taken out."""
     _, _, rest = address.url.get_secret_value().partition("://")
     words = {word for part in (rest, unquote(rest)) for word in _WORDS_OF_ADDRESS.split(part)}
@@ -123,12 +132,12 @@ DELIVERY_LOCK = "zk:alerts:delivery"
 SECONDS_TO_DELIVER = 30.0
 """Within one tick of a sensor, which may take a minute; what is left waits for the next."""
 
-_BOOK = TypeAdapter(AlertBook)
+_STATE = TypeAdapter(AlertState)
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Deliveries:
+class DeliveryResult:
     """What a delivery did: how many were sent, how many messages wait, and why, in sentences without secrets."""
 
     sent: int
@@ -136,31 +145,31 @@ class Deliveries:
     problems: tuple[str, ...]
 
 
-def alert_failure(runtime: Runtime, trouble: Trouble, failures_in_a_row: int | None = None) -> bool:
+def alert_failure(runtime: Runtime, trouble: Failure, failures_in_a_row: int | None = None) -> bool:
     """Note a failure; returns whether people are told. Without a database to remember it in, it is sent at once.
 
     `None` failures in a row: one is enough, whatever the threshold is.
     """
     settings = runtime.settings
-    if not addresses_of(settings):
+    if not alert_addresses(settings):
         return False
     clean = replace(trouble, sentence=redacted(trouble.sentence, settings))
     rules, now = _rules(settings), datetime.now(UTC)
 
-    def step(book: AlertBook) -> tuple[AlertBook, list[Message]]:
+    def step(book: AlertState) -> tuple[AlertState, list[AlertMessage]]:
         changed, message = book.after_failure(clean, failures_in_a_row, rules, now)
         return changed, [message] if message else []
 
     try:
         return _change(runtime, step)
     except (DatabaseUnavailableError, SQLAlchemyError):
-        return send_at_once(settings, failure_message(clean))
+        return send_directly(settings, failure_message(clean))
 
 
 def alert_recovery(runtime: Runtime, subject: str, link: str = "") -> bool:
     """Note a success; returns whether people are told, which they are where they were told of a failure."""
 
-    def step(book: AlertBook) -> tuple[AlertBook, list[Message]]:
+    def step(book: AlertState) -> tuple[AlertState, list[AlertMessage]]:
         changed, message = book.after_recovery(subject, link, datetime.now(UTC))
         return changed, [message] if message else []
 
@@ -170,7 +179,7 @@ def alert_recovery(runtime: Runtime, subject: str, link: str = "") -> bool:
 def alert_signs(runtime: Runtime, signs: Sequence[VitalSign]) -> bool:
     """Note how the vital signs are; returns whether people are told of any that fails, or is good again."""
     settings = runtime.settings
-    if not addresses_of(settings):
+    if not alert_addresses(settings):
         return False
     clean = [replace(sign, detail=redacted(sign.detail, settings)) for sign in signs]
     rules, now = _rules(settings), datetime.now(UTC)
@@ -190,16 +199,16 @@ def alert_changed_after_billing(runtime: Runtime) -> bool:
     if known.after_questions(found)[0] == known:
         return False
 
-    def step(book: AlertBook) -> tuple[AlertBook, list[Message]]:
+    def step(book: AlertState) -> tuple[AlertState, list[AlertMessage]]:
         changed, message = book.after_questions(found)
         return changed, [message] if message else []
 
     return _change(runtime, step)
 
 
-def send_message(runtime: Runtime, message: Message) -> bool:
+def send_message(runtime: Runtime, message: AlertMessage) -> bool:
     """Have a message sent that is neither a failure nor its end; returns whether there is anybody to send it to."""
-    if not addresses_of(runtime.settings):
+    if not alert_addresses(runtime.settings):
         return False
     return _change(runtime, lambda book: (book, [message]))
 
@@ -211,25 +220,25 @@ def open_incidents(runtime: Runtime) -> dict[str, Incident]:
     return {subject: incident for subject, incident in incidents.items() if not subject.startswith(SIGN)}
 
 
-def deliver(runtime: Runtime) -> Deliveries:
+def deliver(runtime: Runtime) -> DeliveryResult:
     """Send what waits; what does not arrive waits for the next time. Others who deliver wait meanwhile.
 
     If the process dies between a delivery and its note, that message comes twice.
     """
     if not waiting(runtime):
-        return Deliveries(0, 0, ())
+        return DeliveryResult(0, 0, ())
     with runtime.database.lock(DELIVERY_LOCK):
-        done, failed = _attempt(waiting(runtime), addresses_of(runtime.settings))
-        with _book(runtime) as (connection, book):
+        done, failed = _attempt(waiting(runtime), alert_addresses(runtime.settings))
+        with _locked_state(runtime) as (connection, book):
             left = book.delivered(done)
             _save(connection, left)
     problems = tuple(f"The alert did not reach {address}: {reason}" for address, reason in failed.items())
-    return Deliveries(len(done), len(left.waiting), problems)
+    return DeliveryResult(len(done), len(left.waiting), problems)
 
 
-def send_at_once(settings: Settings, message: Message) -> bool:
+def send_directly(settings: Settings, message: AlertMessage) -> bool:
     """Send a message past the book; returns whether it reached anybody. What did not arrive is logged and lost."""
-    problems = {address: send(address, message) for address in addresses_of(settings)}
+    problems = {address: send(address, message) for address in alert_addresses(settings)}
     for address, reason in problems.items():
         if reason:
             _log.warning("The alert did not reach %s: %s", address, reason)
@@ -237,15 +246,15 @@ def send_at_once(settings: Settings, message: Message) -> bool:
 
 
 def _attempt(
-    messages: Iterable[Waiting], addresses: Sequence[Address]
-) -> tuple[list[tuple[int, int]], dict[Address, str]]:
+    messages: Iterable[QueuedMessage], addresses: Sequence[AlertAddress]
+) -> tuple[list[tuple[int, int]], dict[AlertAddress, str]]:
     """Send in order; returns what is done, and the addresses that failed, which are left alone after the first time.
 
     What waits for an address that was taken out of the settings is done.
     """
     by_position = {address.position: address for address in addresses}
     done: list[tuple[int, int]] = []
-    failed: dict[Address, str] = {}
+    failed: dict[AlertAddress, str] = {}
     end = monotonic() + SECONDS_TO_DELIVER
     for row in messages:
         for position in row.positions:
@@ -260,36 +269,36 @@ def _attempt(
     return done, failed
 
 
-def _change(runtime: Runtime, step: Callable[[AlertBook], tuple[AlertBook, list[Message]]]) -> bool:
-    with _book(runtime) as (connection, book):
+def _change(runtime: Runtime, step: Callable[[AlertState], tuple[AlertState, list[AlertMessage]]]) -> bool:
+    with _locked_state(runtime) as (connection, book):
         changed, messages = step(book)
         for message in messages:
-            changed = changed.queued(message, len(addresses_of(runtime.settings)))
+            changed = changed.queued(message, len(alert_addresses(runtime.settings)))
         if changed != book:
             _save(connection, changed)
     return bool(messages)
 
 
-def _rules(settings: Settings) -> Rules:
-    return Rules(settings.alert_after, timedelta(minutes=settings.alert_quiet_minutes))
+def _rules(settings: Settings) -> AlertRules:
+    return AlertRules(settings.alert_after, timedelta(minutes=settings.alert_quiet_minutes))
 
 
-def waiting(runtime: Runtime) -> tuple[Waiting, ...]:
+def waiting(runtime: Runtime) -> tuple[QueuedMessage, ...]:
     """The messages that are still to be sent, in their order."""
     with runtime.database.transaction() as connection:
         return _load(connection).waiting
 
 
 @contextmanager
-def _book(runtime: Runtime) -> Iterator[tuple[Connection, AlertBook]]:
+def _locked_state(runtime: Runtime) -> Iterator[tuple[Connection, AlertState]]:
     """The book, to be changed by nobody else meanwhile."""
     with runtime.database.lock(LOCK), runtime.database.transaction() as connection:
         yield connection, _load(connection)
 
 
-def _load(connection: Connection) -> AlertBook:
-    return _BOOK.validate_python(sweeps.load(connection, OWNER, SUBJECT) or {})
+def _load(connection: Connection) -> AlertState:
+    return _STATE.validate_python(sweeps.load(connection, OWNER, SUBJECT) or {})
 
 
-def _save(connection: Connection, book: AlertBook) -> None:
-    sweeps.save(connection, OWNER, SUBJECT, _BOOK.dump_python(book, mode="json"))
+def _save(connection: Connection, book: AlertState) -> None:
+    sweeps.save(connection, OWNER, SUBJECT, _STATE.dump_python(book, mode="json"))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from zk_pipeline.domain.vital_figures import Level, VitalSign, duration_text
-from zk_pipeline.observe.vital_signs import SETTLED_AFTER, news
+from zk_pipeline.observe.vital_signs import SETTLED_AFTER, root_failures
 
 LONGEST_SENTENCE = 1000
 SIGN = "sign/"
@@ -20,7 +20,7 @@ MOST_WAITING = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class Failure:
     """Something failed: a job, or a check. Failures of one `cause` are the same to people, whatever they say."""
 
     subject: str
@@ -36,7 +36,7 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class AlertRules:
     """After how many failures in a row people are told, and for how long the same is not said again."""
 
     after: int
@@ -44,7 +44,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class AlertMessage:
     """What people read."""
 
     title: str
@@ -53,11 +53,11 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class QueuedMessage:
     """A message on its way, to the addresses at these positions (1 is the first)."""
 
     number: int
-    message: Message
+    message: AlertMessage
     positions: tuple[int, ...]
 
 
@@ -70,12 +70,12 @@ class Incident:
 
 
 @dataclass(frozen=True, slots=True)
-class AlertBook:
+class AlertState:
     """All that is remembered: open incidents by subject, when each key was last told, and what waits to be sent."""
 
     incidents: Mapping[str, Incident] = field(default_factory=dict[str, Incident])
     told_at: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
-    waiting: tuple[Waiting, ...] = ()
+    waiting: tuple[QueuedMessage, ...] = ()
     last_number: int = 0
     suspects: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
     """Vital signs that fail and were not told yet, by their incident's subject, and since when they do."""
@@ -83,8 +83,8 @@ class AlertBook:
     """The open questions that were reported, by their ids."""
 
     def after_failure(
-        self, trouble: Trouble, failures_in_a_row: int | None, rules: Rules, now: datetime
-    ) -> tuple["AlertBook", Message | None]:
+        self, trouble: Failure, failures_in_a_row: int | None, rules: AlertRules, now: datetime
+    ) -> tuple["AlertState", AlertMessage | None]:
         """The book after a failure, and what is to be told, if anything. `None`: the threshold does not apply."""
         if failures_in_a_row is not None and failures_in_a_row < rules.after:
             return self, None
@@ -101,7 +101,7 @@ class AlertBook:
         )
         return book, failure_message(trouble)
 
-    def after_recovery(self, subject: str, link: str, now: datetime) -> tuple["AlertBook", Message | None]:
+    def after_recovery(self, subject: str, link: str, now: datetime) -> tuple["AlertState", AlertMessage | None]:
         """The book after a success; it is told only where the failure was."""
         incident = self.incidents.get(subject)
         if incident is None:
@@ -110,16 +110,16 @@ class AlertBook:
         return replace(self, incidents=incidents), recovery_message(subject, now - incident.since, link)
 
     def after_look(
-        self, signs: Sequence[VitalSign], rules: Rules, link: str, now: datetime
-    ) -> tuple["AlertBook", list[Message]]:
+        self, signs: Sequence[VitalSign], rules: AlertRules, link: str, now: datetime
+    ) -> tuple["AlertState", list[AlertMessage]]:
         """The book after a look at vital signs, and what is to be told: a failure once, and its end once.
 
         A sign has to fail for `SETTLED_AFTER`, and one that was told within the quiet period is not told again.
         Signs that were not looked at stay as they are.
         """
-        book: AlertBook = self
-        messages: list[Message] = []
-        new = {sign.name for sign in news(signs)}
+        book: AlertState = self
+        messages: list[AlertMessage] = []
+        new = {sign.name for sign in root_failures(signs)}
         for sign in signs:
             subject = f"{SIGN}{sign.name}"
             incident, since = book.incidents.get(subject), book.suspects.get(subject, now)
@@ -131,13 +131,13 @@ class AlertBook:
                 if incident:
                     incidents = {name: row for name, row in book.incidents.items() if name != subject}
                     book = replace(book, incidents=incidents)
-                    messages.append(sign_recovers(sign.title, now - incident.since))
+                    messages.append(sign_recovery_message(sign.title, now - incident.since))
                 continue
             recent = {key: told for key, told in book.told_at.items() if now - told < rules.quiet}
             if now - since < SETTLED_AFTER or subject in recent:
                 book = replace(book, suspects={**others, subject: since})
                 continue
-            messages.append(sign_fails(sign, link))
+            messages.append(sign_failure_message(sign, link))
             book = replace(
                 book,
                 incidents={**book.incidents, subject: Incident(now)},
@@ -146,19 +146,19 @@ class AlertBook:
             )
         return book, messages
 
-    def after_questions(self, open_now: Mapping[int, str]) -> tuple["AlertBook", Message | None]:
+    def after_questions(self, open_now: Mapping[int, str]) -> tuple["AlertState", AlertMessage | None]:
         """The book when these questions are open, as sentences by id: each is reported once, the new ones together."""
         new = [text for number, text in open_now.items() if number not in self.asked]
         book = replace(self, asked=tuple(sorted(open_now)))
-        return book, changed_after_billing(new) if new else None
+        return book, changed_after_billing_message(new) if new else None
 
-    def queued(self, message: Message, addresses: int) -> "AlertBook":
+    def queued(self, message: AlertMessage, addresses: int) -> "AlertState":
         """The book with a message on its way to so many addresses."""
         number = self.last_number + 1
-        row = Waiting(number, message, tuple(range(1, addresses + 1)))
+        row = QueuedMessage(number, message, tuple(range(1, addresses + 1)))
         return replace(self, waiting=(*self.waiting, row)[-MOST_WAITING:], last_number=number)
 
-    def delivered(self, done: Iterable[tuple[int, int]]) -> "AlertBook":
+    def delivered(self, done: Iterable[tuple[int, int]]) -> "AlertState":
         """The book after deliveries: pairs of a message's number and an address's position."""
         gone = set(done)
         left = (
@@ -182,7 +182,7 @@ def failures_in_a_row(runs: Iterable[tuple[str, bool]], run_id: str) -> int:
     return max(count, 1)
 
 
-def failure_message(trouble: Trouble) -> Message:
+def failure_message(trouble: Failure) -> AlertMessage:
     """The operator's sentence, the days, and where to look."""
     days = _span(trouble.days)
     sentence = trouble.sentence
@@ -190,36 +190,36 @@ def failure_message(trouble: Trouble) -> Message:
         sentence = sentence[:LONGEST_SENTENCE].rsplit(" ", 1)[0] + " …"
     lines = [sentence, f"Days: {days}" if days else "", trouble.link]
     title = f"zk_pipeline: {trouble.subject} failed" + (f" for {days}" if days else "")
-    return Message(title, "\n".join(line for line in lines if line))
+    return AlertMessage(title, "\n".join(line for line in lines if line))
 
 
-def recovery_message(subject: str, lasted: timedelta, link: str) -> Message:
+def recovery_message(subject: str, lasted: timedelta, link: str) -> AlertMessage:
     """That it works again, and how long it did not."""
     minutes = max(1, round(lasted.total_seconds() / 60))
     length = f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
     body = "\n".join(line for line in (f"The last one succeeded, {length} after the alert.", link) if line)
-    return Message(f"zk_pipeline: {subject} works again", body, good_news=True)
+    return AlertMessage(f"zk_pipeline: {subject} works again", body, good_news=True)
 
 
-def sign_fails(sign: VitalSign, link: str) -> Message:
+def sign_failure_message(sign: VitalSign, link: str) -> AlertMessage:
     """That a vital sign fails, what to do, and where to look."""
     lines = [sign.sentence[:LONGEST_SENTENCE], sign.remedy, link]
-    return Message(f"zk_pipeline: {sign.title}: fails", "\n".join(line for line in lines if line))
+    return AlertMessage(f"zk_pipeline: {sign.title}: fails", "\n".join(line for line in lines if line))
 
 
-def changed_after_billing(sentences: Sequence[str]) -> Message:
+def changed_after_billing_message(sentences: Sequence[str]) -> AlertMessage:
     """That billed or closed time was changed in the target: what, and what to do."""
     shown = list(sentences[:QUESTIONS_SHOWN])
     if len(sentences) > len(shown):
         shown.append(f"… and {len(sentences) - len(shown)} more.")
     remedy = "See zk conflicts list --reason changed_after_billing. Put it back in Kimai, or keep it."
-    return Message("zk_pipeline: billed time was changed", "\n".join([*shown, remedy]))
+    return AlertMessage("zk_pipeline: billed time was changed", "\n".join([*shown, remedy]))
 
 
-def sign_recovers(title: str, lasted: timedelta) -> Message:
+def sign_recovery_message(title: str, lasted: timedelta) -> AlertMessage:
     """That a vital sign is good again."""
     body = f"It is good again, {duration_text(lasted)} after the alert."
-    return Message(f"zk_pipeline: {title}: good again", body, good_news=True)
+    return AlertMessage(f"zk_pipeline: {title}: good again", body, good_news=True)
 
 
 def _span(days: Sequence[date]) -> str:

@@ -11,7 +11,7 @@ DAYS_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Stale:
+class StaleAsset:
     """An asset whose day was not materialized since the instant when it should have been."""
 
     day: date
@@ -28,13 +28,13 @@ def watched_days(now: datetime, zone: ZoneInfo, look_back: int) -> tuple[date, .
 
 def stale_assets(
     materialized: Mapping[str, Mapping[date, datetime]], days: Iterable[date], due: datetime, zone: ZoneInfo
-) -> list[Stale]:
+) -> list[StaleAsset]:
     """The assets that are behind, day by day. `due` is the last catch-up that has had its time to finish.
 
     A day must have been materialized since that catch-up, or at least after it ended. A day that begins after that
     catch-up is not yet due.
     """
-    behind: list[Stale] = []
+    behind: list[StaleAsset] = []
     for day in days:
         if due < day_start(day, zone):
             continue
@@ -42,13 +42,13 @@ def stale_assets(
         for asset, instants in materialized.items():
             seen = instants.get(day)
             if seen is None or seen < since:
-                behind.append(Stale(day, asset, seen, since))
+                behind.append(StaleAsset(day, asset, seen, since))
     return behind
 
 
-def stale_sentence(behind: Sequence[Stale], zone: ZoneInfo) -> str:
+def stale_sentence(behind: Sequence[StaleAsset], zone: ZoneInfo) -> str:
     """What is stale, since when, and what to do; it stays the same until a further catch-up is missed."""
-    by_day: dict[date, list[Stale]] = {}
+    by_day: dict[date, list[StaleAsset]] = {}
     for row in behind:
         by_day.setdefault(row.day, []).append(row)
     parts = [

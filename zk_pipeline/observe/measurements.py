@@ -45,7 +45,7 @@ RESULTS = ("created", "updated", "deleted", "linked", "in_sync", "parked", "fail
 
 
 @dataclass(frozen=True, slots=True)
-class LastRun:
+class LastSyncRun:
     """The newest run of the chain, and its entries by result."""
 
     started_at: datetime
@@ -53,7 +53,7 @@ class LastRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class SyncFigures:
     """What there is and what waits. The oldest are ages in seconds, `last_run` is `None` before the first.
 
     `conflicts` are by reason and class of age (`AGES`), `requests` those for days, by reason.
@@ -67,7 +67,7 @@ class Figures:
     oldest_requests: Mapping[str, float]
     deliveries_waiting: int
     failed_logins: int
-    last_run: LastRun | None
+    last_run: LastSyncRun | None
 
 
 def waiting_requests(connection: Connection, first: date, last: date) -> Backlog:
@@ -94,7 +94,7 @@ def newest_failure(connection: Connection) -> str:
     return connection.execute(query).scalar() or ""
 
 
-def figures(connection: Connection) -> Figures:
+def figures(connection: Connection) -> SyncFigures:
     """Everything that is counted."""
     by_state = connection.execute(text("SELECT state, count(*) FROM sync.pushes GROUP BY state")).all()
     open_conflicts = connection.execute(_CONFLICTS).all()
@@ -108,7 +108,7 @@ def figures(connection: Connection) -> Figures:
             """  # noqa: S608 (a constant of ours)
         )
     ).one()
-    return Figures(
+    return SyncFigures(
         entries={row[0]: row[1] for row in by_state},
         conflicts={(row.reason, row.age): row.number for row in open_conflicts},
         oldest_conflicts=_largest((row.reason, row.seconds) for row in open_conflicts),
@@ -128,10 +128,10 @@ def _largest(pairs: Iterable[tuple[str, float]]) -> dict[str, float]:
     return found
 
 
-def _last_run(connection: Connection) -> LastRun | None:
+def _last_run(connection: Connection) -> LastSyncRun | None:
     query = text("SELECT started_at, counts FROM sync.sync_runs ORDER BY started_at DESC LIMIT 1")
     row = connection.execute(query).first()
-    return None if row is None else LastRun(row.started_at, {name: row.counts.get(name, 0) for name in RESULTS})
+    return None if row is None else LastSyncRun(row.started_at, {name: row.counts.get(name, 0) for name in RESULTS})
 
 
 _CONFLICTS = text(
@@ -184,7 +184,7 @@ OTHER_SENSORS_TICK = timedelta(seconds=30)
 _log = logging.getLogger(__name__)
 
 
-class Instrument(Generic[Facts]):
+class Probe(Generic[Facts]):
     """Measures one thing; `take` may raise and may hang, and then only this reading grows old."""
 
     def __init__(self, name: str, take: Callable[[], Facts], seconds: float) -> None:
@@ -198,7 +198,7 @@ class Instrument(Generic[Facts]):
         try:
             facts = self._take()
         except (DatabaseUnavailableError, SQLAlchemyError, OSError) as error:
-            self.reading = replace(self.reading, problem=_told(error))
+            self.reading = replace(self.reading, problem=_error_line(error))
         except Exception as error:  # noqa: BLE001 (whatever it is, it is told, and the next look comes)
             _log.exception("The vital sign %s cannot be measured.", self.name)
             self.reading = replace(self.reading, problem=f"An unexpected {type(error).__name__}; the log has it.")
@@ -206,25 +206,25 @@ class Instrument(Generic[Facts]):
             self.reading = Measurement(self.reading.since, facts, datetime.now(UTC))
 
 
-class Instruments:
+class Probes:
     """All instruments of one process. Release its connections with `close`."""
 
     def __init__(self, runtime: Runtime) -> None:
         settings = runtime.settings
         self._pace = pace_of(settings)
         self._dagster_database: Database | None = None
-        self.database = Instrument("database", lambda: _answer(runtime), SECONDS_BETWEEN_ANSWERS)
-        self.disk = Instrument("disk", lambda: _spaces(settings.home), SECONDS_BETWEEN_LOOKS)
-        self.records = Instrument("records", lambda: _records(runtime), SECONDS_BETWEEN_LOOKS)
-        self.dagster: Instrument[Orchestration] | None = None
+        self.database = Probe("database", lambda: _answer(runtime), SECONDS_BETWEEN_ANSWERS)
+        self.disk = Probe("disk", lambda: _spaces(settings.home), SECONDS_BETWEEN_LOOKS)
+        self.records = Probe("records", lambda: _records(runtime), SECONDS_BETWEEN_LOOKS)
+        self.dagster: Probe[Orchestration] | None = None
         if settings.dagster_url is not None:
             database = dagster_tables.connected(settings.dagster_url.get_secret_value())
             self._dagster_database = database
-            self.dagster = Instrument("dagster", lambda: _orchestration(database), SECONDS_BETWEEN_LOOKS)
+            self.dagster = Probe("dagster", lambda: _orchestration(database), SECONDS_BETWEEN_LOOKS)
 
-    def every(self) -> list[Instrument[Any]]:
+    def every(self) -> list[Probe[Any]]:
         """Each instrument that there is."""
-        found: list[Instrument[Any] | None] = [self.database, self.disk, self.records, self.dagster]
+        found: list[Probe[Any] | None] = [self.database, self.disk, self.records, self.dagster]
         return [instrument for instrument in found if instrument is not None]
 
     def signs(self) -> list[VitalSign]:
@@ -239,14 +239,14 @@ class Instruments:
             self._dagster_database.close()
 
 
-class Watch:
+class HealthMonitor:
     """Measures in the background at a fixed pace, each instrument in a thread of its own, whoever wants to know.
 
     A measurement that hangs stops nothing but itself: its figures grow too old, and that is a failed sign.
     """
 
     def __init__(self, runtime: Runtime) -> None:
-        self._instruments = Instruments(runtime)
+        self._instruments = Probes(runtime)
         self._end = threading.Event()
         self._first_answer = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -274,7 +274,7 @@ class Watch:
         """What the newest readings mean now; never waits."""
         return self._instruments.signs()
 
-    def _keep_looking(self, instrument: Instrument[Any]) -> None:
+    def _keep_looking(self, instrument: Probe[Any]) -> None:
         while not self._end.is_set():
             instrument.look()
             if instrument is self._instruments.database:
@@ -283,9 +283,9 @@ class Watch:
 
 
 @contextmanager
-def looked(runtime: Runtime) -> Iterator[list[VitalSign]]:
+def measure_once(runtime: Runtime) -> Iterator[list[VitalSign]]:
     """The signs by one look at everything, one after the other."""
-    instruments = Instruments(runtime)
+    instruments = Probes(runtime)
     try:
         for instrument in instruments.every():
             instrument.look()
@@ -307,7 +307,7 @@ def _answer(runtime: Runtime) -> DatabaseResponse:
         with runtime.database.transaction() as connection:
             connection.execute(text("SELECT 1"))
     except (DatabaseUnavailableError, SQLAlchemyError) as error:
-        _log.warning("The database does not answer: %s", problem := _told(error))
+        _log.warning("The database does not answer: %s", problem := _error_line(error))
         return DatabaseResponse(None, problem)
     return DatabaseResponse(time.monotonic() - began)
 
@@ -324,7 +324,7 @@ def _spaces(home: Path) -> Sequence[Space]:
 def _records(runtime: Runtime) -> StoreFigures:
     settings, now = runtime.settings, datetime.now(UTC)
     with runtime.database.transaction() as connection:
-        _hurry(connection)
+        _limit_query_time(connection)
         due, is_on, problem = None, True, ""
         try:
             plan = plan_of(settings, CATCH_UP, stored_settings.load(connection))
@@ -345,15 +345,15 @@ def _records(runtime: Runtime) -> StoreFigures:
 
 def _orchestration(database: Database) -> Orchestration:
     with database.transaction() as connection:
-        _hurry(connection)
+        _limit_query_time(connection)
         return dagster_tables.orchestration(connection, TARGET_POOL)
 
 
-def _hurry(connection: Connection) -> None:
+def _limit_query_time(connection: Connection) -> None:
     connection.execute(text(f"SET LOCAL statement_timeout = {LONGEST_QUERY}"))
 
 
-def _told(error: Exception) -> str:
+def _error_line(error: Exception) -> str:
     """The error in one line, without statement and values."""
     told = str(error.orig) if isinstance(error, DBAPIError) else str(error)
     return told.strip().partition("\n")[0]

@@ -124,7 +124,7 @@ def judge(measured: Measurements, pace: PollIntervals, now: datetime) -> list[Vi
     return found
 
 
-def news(signs: Iterable[VitalSign]) -> list[VitalSign]:
+def root_failures(signs: Iterable[VitalSign]) -> list[VitalSign]:
     """The failing signs that people have to hear of: none whose cause is told already."""
     failing = {sign.name: sign for sign in signs if sign.level is Level.FAIL}
     return [sign for sign in failing.values() if not failing.keys() & set(sign.follows)]
@@ -186,13 +186,13 @@ def _database(answer: DatabaseResponse) -> Iterator[VitalSign]:
 
 def _disk(spaces: Sequence[Space]) -> Iterator[VitalSign]:
     remedy = "Make room or give it a larger disk: the embedded database and the logs grow there."
-    judged = [(SEVERITY[level := _room(space)], -space.free, level, space) for space in spaces]
+    judged = [(SEVERITY[level := _space_level(space)], -space.free, level, space) for space in spaces]
     _, _, level, tightest = max(judged, key=lambda row: row[:2])
     text = f"{size_text(tightest.free)} free of {size_text(tightest.total)}."
     yield _sign(DISK, level, text, remedy, f"The place is {tightest.path}.")
 
 
-def _room(space: Space) -> Level:
+def _space_level(space: Space) -> Level:
     if space.free < FREE_TO_WORK:
         return Level.FAIL
     if space.free < FREE_TO_BE_EASY or space.free * 100 < space.total * PERCENT_TO_BE_EASY:
@@ -229,7 +229,7 @@ def _automations(facts: Orchestration, pace: PollIntervals, now: datetime) -> Vi
     known = {row.name for row in facts.automations if row.is_sensor}
     found: dict[str, list[str]] = {}
     for row in facts.automations:
-        trouble, words = _trouble(row, pace, now)
+        trouble, words = _condition(row, pace, now)
         found.setdefault(trouble, []).append(words)
     if found.get("fails"):
         text = f"Ticks fail: {', '.join(found['fails'])}."
@@ -250,7 +250,7 @@ def _automations(facts: Orchestration, pace: PollIntervals, now: datetime) -> Vi
     return _sign(AUTOMATIONS, Level.PASS, f"{len(facts.automations)} sensors and schedules tick.")
 
 
-def _trouble(row: Automation, pace: PollIntervals, now: datetime) -> tuple[str, str]:
+def _condition(row: Automation, pace: PollIntervals, now: datetime) -> tuple[str, str]:
     """What is wrong with one sensor or schedule, if anything, and in which words."""
     is_ours = row.name in pace.ticks  # One that this version does not have any more is off or silent for good.
     bound = max(SENSOR_SILENT_AFTER, INTERVALS_TO_TICK * pace.ticks.get(row.name, timedelta(0)))

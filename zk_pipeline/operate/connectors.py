@@ -32,7 +32,7 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 
 
 @dataclass(frozen=True, slots=True)
-class Activity:
+class ConnectorActivity:
     """An activity of the target, or a type of the source. `project_id` is set where it belongs to one project only."""
 
     id: int
@@ -56,13 +56,13 @@ def kinds() -> dict[str, Role]:
     return targets | sources
 
 
-def listed(runtime: Runtime) -> list[ConnectorRecord]:
+def list_connectors(runtime: Runtime) -> list[ConnectorRecord]:
     """All connectors, those that are not used as well."""
     with runtime.database.transaction() as connection:
         return connectors.every(connection)
 
 
-def standings(runtime: Runtime) -> list[ConnectorState]:
+def list_states(runtime: Runtime) -> list[ConnectorState]:
     """All connectors with how they stand."""
     with runtime.database.transaction() as connection:
         reads = {row.name: row.read_at for row in request_log.systems(connection)}
@@ -153,7 +153,7 @@ def delete(runtime: Runtime, actor: Actor, connector_id: int) -> None:
         dependents = list(connectors.dependents(connection, current))
         if dependents:
             raise StaleError(
-                f"The connector {current.name!r} cannot be deleted: there are {_enumerated(dependents)} that depend on "
+                f"The connector {current.name!r} cannot be deleted: there are {_joined(dependents)} that depend on "
                 "it. Deactivate it instead."
             )
         connectors.remove(connection, connector_id)
@@ -169,23 +169,23 @@ def test(runtime: Runtime, connector_id: int) -> Validation:
         return connector.validate()
 
 
-def validated(runtime: Runtime, stored: StoredConnector) -> Validation:
+def validate_stored(runtime: Runtime, stored: StoredConnector) -> Validation:
     """Try a connector that may not be stored yet. Raises `SetupError` as `test` does."""
     with runtime.opened(stored) as connector:
         return connector.validate()
 
 
-def activities(runtime: Runtime, connector_id: int) -> list[Activity]:
+def activities(runtime: Runtime, connector_id: int) -> list[ConnectorActivity]:
     """The activities that a target has, or the activity types of a source, as they are there now, by name.
 
     Raises as `test` does, and the connector's own errors.
     """
     with _opened(runtime, connector_id) as connector:
         if isinstance(connector, SourceConnector):
-            found = [Activity(row.id, row.name, row.active) for row in connector.fetch_types().activity_types]
+            found = [ConnectorActivity(row.id, row.name, row.active) for row in connector.fetch_types().activity_types]
         else:
             activities = connector.fetch_directory().activities
-            found = [Activity(row.id, row.name, row.visible, row.project_id) for row in activities]
+            found = [ConnectorActivity(row.id, row.name, row.visible, row.project_id) for row in activities]
     return sorted(found, key=lambda row: (row.name.casefold(), row.id))
 
 
@@ -289,7 +289,7 @@ def _unknown(connector_id: int) -> UnknownError:
 def _record(
     connection: Connection, actor: Actor, event: str, connector: ConnectorRecord, detail: dict[str, Any]
 ) -> None:
-    audit.append(connection, [actor.did(event, f"connector:{connector.name}", detail)])
+    audit.append(connection, [actor.audit_event(event, f"connector:{connector.name}", detail)])
 
 
 def _about(connector: ConnectorRecord) -> dict[str, Any]:
@@ -297,7 +297,7 @@ def _about(connector: ConnectorRecord) -> dict[str, Any]:
     return {"kind": connector.kind, "role": connector.role, "base_url": connector.base_url}
 
 
-def _enumerated(names: list[str]) -> str:
+def _joined(names: list[str]) -> str:
     *first, last = names
     return f"{', '.join(first)} and {last}" if first else last
 
@@ -309,12 +309,12 @@ SECONDS_TO_ANSWER = 5.0
 
 def report_in_background(runtime: Runtime, tell: Callable[[str], None]) -> threading.Thread:
     """Tell a sentence for each system that is too old, by a thread that does not keep the process from ending."""
-    thread = threading.Thread(target=_tell, args=(runtime, tell), name="versions", daemon=True)
+    thread = threading.Thread(target=_report, args=(runtime, tell), name="versions", daemon=True)
     thread.start()
     return thread
 
 
-def too_old(runtime: Runtime) -> Iterator[str]:
+def outdated_versions(runtime: Runtime) -> Iterator[str]:
     """A sentence and its remedy for each system whose version is older than supported.
 
     A system that does not answer within some seconds, has no connector yet or keeps its version to itself is none of
@@ -333,9 +333,9 @@ def too_old(runtime: Runtime) -> Iterator[str]:
                 yield f"{finding.text} {finding.remedy}"
 
 
-def _tell(runtime: Runtime, tell: Callable[[str], None]) -> None:
+def _report(runtime: Runtime, tell: Callable[[str], None]) -> None:
     try:
-        for sentence in too_old(runtime):
+        for sentence in outdated_versions(runtime):
             tell(sentence)
     except DatabaseUnavailableError as error:
         tell(f"The versions of the systems are not known. {error}")

@@ -19,20 +19,20 @@ _SECONDS_BETWEEN_LOOKS = 2.0
 
 
 @contextmanager
-def working_on_the_database(runtime: Runtime) -> Iterator[None]:
+def hold_database(runtime: Runtime) -> Iterator[None]:
     """Hold the database for this installation for the length of the block. Raises `SetupError` when another has it."""
-    with runtime.database.kept_lock(LOCK, name_of(runtime.settings)) as taken:
-        while not taken.wait(_SECONDS_BETWEEN_LOOKS) and not require_free(runtime):
+    with runtime.database.kept_lock(LOCK, installation_name(runtime.settings)) as taken:
+        while not taken.wait(_SECONDS_BETWEEN_LOOKS) and not require_unused_database(runtime):
             pass
         yield
 
 
-def require_free(runtime: Runtime) -> bool:
+def require_unused_database(runtime: Runtime) -> bool:
     """Raise `SetupError` when an installation of another name works on this database; whether one of this name does."""
     holder = runtime.database.holder_of(LOCK)
     if holder is None:
         return False
-    if holder.name == name_of(runtime.settings):
+    if holder.name == installation_name(runtime.settings):
         return True
     raise SetupError(
         f"The installation {holder.name!r} has worked on this database since {holder.since:%Y-%m-%d %H:%M} UTC. Stop "
@@ -41,7 +41,7 @@ def require_free(runtime: Runtime) -> bool:
     )
 
 
-def name_of(settings: Settings) -> str:
+def installation_name(settings: Settings) -> str:
     """The name that was set or, without one, the machine and the end of the path of its home."""
     if settings.installation:
         return settings.installation

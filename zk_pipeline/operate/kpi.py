@@ -7,9 +7,9 @@ from decimal import Decimal
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.identity.actors import OperationError
 from zk_pipeline.operate import overview, runs
-from zk_pipeline.operate.overview import DayMinutes
-from zk_pipeline.operate.runs import Run
-from zk_pipeline.operate.sync import SyncStatus, status_of
+from zk_pipeline.operate.overview import SyncedMinutes
+from zk_pipeline.operate.runs import RunDetails
+from zk_pipeline.operate.sync import SyncSummary, summary_of
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import runs as run_lists
 from zk_pipeline.store.connectors import active_connectors
@@ -28,9 +28,9 @@ class Kpi:
     active_connectors: int
     minutes_today: Decimal
     minutes_this_month: Decimal
-    status: SyncStatus
-    last_run: Run | None
-    series: tuple[DayMinutes, ...]
+    status: SyncSummary
+    last_run: RunDetails | None
+    series: tuple[SyncedMinutes, ...]
 
 
 def figures(runtime: Runtime, first: date | None = None, last: date | None = None) -> Kpi:
@@ -47,7 +47,7 @@ def figures(runtime: Runtime, first: date | None = None, last: date | None = Non
     with runtime.database.transaction() as connection:
         names = active_connectors(connection)
         number = overview.active_connectors(connection)
-        waiting = overview.what_waits(connection)
+        waiting = overview.open_work(connection)
         synced_at = run_lists.last_carried_out(connection, settings.timezone)
         newest = run_lists.page(connection, 1, 0)
         series = overview.minutes_by_day(connection, names, since, until)
@@ -58,7 +58,7 @@ def figures(runtime: Runtime, first: date | None = None, last: date | None = Non
         active_connectors=number,
         minutes_today=synced.get(today, overview.ZERO),
         minutes_this_month=sum(synced.values(), overview.ZERO),
-        status=status_of(synced_at, waiting),
+        status=summary_of(synced_at, waiting),
         last_run=next(iter(runs.to_runs(runtime, newest)), None),
         series=tuple(series),
     )

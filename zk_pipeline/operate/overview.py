@@ -55,7 +55,7 @@ ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
-class DayMinutes:
+class SyncedMinutes:
     """Minutes of one work day: booked in the source, and those of them that are in the target and in no question."""
 
     day: date
@@ -64,7 +64,7 @@ class DayMinutes:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class OpenWork:
     """What waits: conflicts for a person, parked rows that the target refuses, days that are asked for."""
 
     conflicts: int
@@ -77,25 +77,27 @@ def active_connectors(connection: Connection) -> int:
     return connection.execute(select(func.count()).where(connectors.c.active)).scalar_one()
 
 
-def what_waits(connection: Connection) -> Waiting:
+def open_work(connection: Connection) -> OpenWork:
     """What is open now."""
     refused = conflicts.c.reason == Reason.REFUSED_BY_KIMAI
     open_ones = select(func.count(), func.count().filter(refused)).where(conflicts.c.resolution_status == "open")
     total, parked = connection.execute(open_ones).one()
     asked = select(func.count(day_requests.c.day.distinct())).where(day_requests.c.claimed_by_run.is_(None))
-    return Waiting(total - parked, parked, connection.execute(asked).scalar_one())
+    return OpenWork(total - parked, parked, connection.execute(asked).scalar_one())
 
 
-def minutes_by_day(connection: Connection, names: ActiveConnectors, first: date, last: date) -> list[DayMinutes]:
+def minutes_by_day(connection: Connection, names: ActiveConnectors, first: date, last: date) -> list[SyncedMinutes]:
     """The work days of the range on which something was booked, oldest first."""
     entry, push = normalized_entries.c, pushes.c
     of_days = (entry.source == names.source) & entry.entry_date.between(first, last)
     minutes = (entry.time_minutes - entry.open_minutes).label("minutes")  # As booked, corrections included.
-    booked = _set(select(entry.entry_date, entry.source_id, minutes).where(of_days), "booked")
+    booked = _materialized(select(entry.entry_date, entry.source_id, minutes).where(of_days), "booked")
     is_there = (push.connector == names.target) & push.entry_date.between(first, last) & (push.state == "confirmed")
-    there = _set(select(push.source_id).where(is_there), "there")
+    there = _materialized(select(push.source_id).where(is_there), "there")
     waits = (conflicts.c.connector == names.target) & conflicts.c.entry_date.between(first, last)
-    asked = _set(select(conflicts.c.key).distinct().where(waits, conflicts.c.resolution_status == "open"), "asked")
+    asked = _materialized(
+        select(conflicts.c.key).distinct().where(waits, conflicts.c.resolution_status == "open"), "asked"
+    )
     in_sync = there.c.source_id.is_not(None) & asked.c.key.is_(None)
     synced = func.sum(booked.c.minutes).filter(in_sync)
     query = (
@@ -108,10 +110,10 @@ def minutes_by_day(connection: Connection, names: ActiveConnectors, first: date,
         .group_by(booked.c.entry_date)
         .order_by(booked.c.entry_date)
     )
-    return [DayMinutes(*row) for row in connection.execute(query)]
+    return [SyncedMinutes(*row) for row in connection.execute(query)]
 
 
-def _set(query: Select[Any], name: str) -> CTE:
+def _materialized(query: Select[Any], name: str) -> CTE:
     """Rows that are read once and then joined as a whole.
 
     A prepared statement does not know how many days it will be about; joined row by row, a month takes a second.

@@ -26,7 +26,7 @@ _OF_PROJECTS = frozenset({"project_strategy", "fixed_project"})
 
 
 @dataclass(frozen=True, slots=True)
-class Rederived:
+class RederiveResult:
     """What was derived again, or would be.
 
     `days` are asked for. Of the bookings, `moved` change their day, `changed` their begin or minutes, and `timesheets`
@@ -57,7 +57,7 @@ class Rederived:
         }
 
 
-def rederive(runtime: Runtime, actor: Actor, *, plan: bool = False) -> Rederived:
+def rederive(runtime: Runtime, actor: Actor, *, plan: bool = False) -> RederiveResult:
     """Derive all that is stored again by the settings of now and ask for the days that changed, in one transaction.
 
     A plan does the same and takes it back, so that it shows what happens. Without a change nothing is done. Raises
@@ -70,29 +70,29 @@ def rederive(runtime: Runtime, actor: Actor, *, plan: bool = False) -> Rederived
     return done
 
 
-def _rederive(connection: Connection, runtime: Runtime, actor: Actor) -> Rederived:
+def _rederive(connection: Connection, runtime: Runtime, actor: Actor) -> RederiveResult:
     stored_settings.hold(connection, alone=True)
     recorded, now = stored_settings.latest(connection), runtime.settings.decided
     if recorded is None or not stored_settings.decided_facts(connection):
-        return Rederived(())  # The next start records the settings of now.
+        return RederiveResult(())  # The next start records the settings of now.
     changes = tuple(changed_settings(recorded.value, now))
     if not changes:
-        return Rederived(())
+        return RederiveResult(())
     source, target = runtime.stored("source").name, runtime.stored("target").name
     number = stored_settings.record(connection, now, actor.name)
     stored = list(stored_settings.bookings(connection, source))
-    sorted_out = _Sorted(runtime, _Closed(connection, runtime, source, target), stored)
-    derived = _Derived()
+    sorted_out = _SortedBookings(runtime, _ClosedDays(connection, runtime, source, target), stored)
+    derived = _DerivedChanges()
     if any(change.name != "start_date" for change in changes):  # The first day alone changes nothing of the others.
         stored_settings.derive_under(connection, source, number, sorted_out.staying)
         stored_settings.move(connection, source, target, {id_: day for id_, (_, day) in sorted_out.moved.items()})
         derived = _derive(connection, runtime, sorted_out, projects=any(row.name in _OF_PROJECTS for row in changes))
-    days = derived.days | _border(connection, runtime, source, changes)
+    days = derived.days | _first_read_day(connection, runtime, source, changes)
     today = local_day(datetime.now(UTC), runtime.settings.zone)
     asked = {day for day in days if runtime.settings.start_date <= day <= today}
     day_requests.ask(connection, asked, day_requests.REDERIVED)
     bound = stored_settings.bound(connection, target, derived.written)
-    done = Rederived(
+    done = RederiveResult(
         changes,
         tuple(sorted(asked)),
         len(derived.moved),
@@ -107,7 +107,7 @@ def _rederive(connection: Connection, runtime: Runtime, actor: Actor) -> Rederiv
     return done
 
 
-class _Closed:
+class _ClosedDays:
     """The days on which nothing may change: those of closed months, locked ones, and those with billed time sheets."""
 
     def __init__(self, connection: Connection, runtime: Runtime, source: str, target: str) -> None:
@@ -120,10 +120,10 @@ class _Closed:
         return day in self._billed or self._locks.is_closed(day)
 
 
-class _Sorted:
+class _SortedBookings:
     """The stored bookings by what becomes of them."""
 
-    def __init__(self, runtime: Runtime, closed: _Closed, stored: Iterable[StoredBooking]) -> None:
+    def __init__(self, runtime: Runtime, closed: _ClosedDays, stored: Iterable[StoredBooking]) -> None:
         zone, start = runtime.settings.zone, runtime.settings.start_date
         self.kept: list[StoredBooking] = []
         self.unfollowed: list[StoredBooking] = []
@@ -148,7 +148,7 @@ class _Sorted:
         return {row.id for row in (*self.kept, *self.unfollowed)}
 
 
-class _Derived:
+class _DerivedChanges:
     """What deriving again changed: days, and bookings by their source ids; `written` may show in Kimai."""
 
     def __init__(self) -> None:
@@ -158,9 +158,9 @@ class _Derived:
         self.written: set[str] = set()
 
 
-def _derive(connection: Connection, runtime: Runtime, wanted: _Sorted, *, projects: bool) -> _Derived:
+def _derive(connection: Connection, runtime: Runtime, wanted: _SortedBookings, *, projects: bool) -> _DerivedChanges:
     """Replace the entries of these days, a month of them at a time."""
-    source, found = runtime.stored("source").name, _Derived()
+    source, found = runtime.stored("source").name, _DerivedChanges()
     staying = {str(id_) for id_ in wanted.staying}
     for chunk in _chunks(sorted(wanted.days)):
         derivation = DerivedEntries(connection, runtime, source, chunk[0], chunk[-1])
@@ -196,7 +196,9 @@ def _chunks(days: list[date]) -> Iterable[list[date]]:
         yield chunk
 
 
-def _border(connection: Connection, runtime: Runtime, source: str, changes: Iterable[SettingChange]) -> set[date]:
+def _first_read_day(
+    connection: Connection, runtime: Runtime, source: str, changes: Iterable[SettingChange]
+) -> set[date]:
     """The first day that was read: in another zone it begins earlier or later, with bookings that nobody has read."""
     first = stored_settings.first_read(connection, source, SUBJECT)
     if first is None or all(change.name != "timezone" for change in changes):

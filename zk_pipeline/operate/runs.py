@@ -19,7 +19,7 @@ from zk_pipeline.runtime.run_tags import (
     OVERRIDE_TAG,
     REQUEST_TAG,
     RUN_KEY_TAG,
-    days_about,
+    range_subject,
     range_tags,
 )
 from zk_pipeline.runtime.runtime import Runtime
@@ -32,23 +32,23 @@ from zk_pipeline.store.runs import StoredRun
 # dialog opened or the request was built, and it is kept for a day. An act that failed changed nothing and is forgotten,
 # so that the same key may try again. One whose process died is neither: what came of it is for a person to look at.
 
-KEPT = timedelta(days=1)
-ABANDONED = timedelta(minutes=2)
+ACT_KEPT_FOR = timedelta(days=1)
+ABANDONED_AFTER = timedelta(minutes=2)
 """No act takes so long: its process is gone."""
 
-_current: ContextVar[str] = ContextVar("zk_act", default="")
+_current_act: ContextVar[str] = ContextVar("zk_act", default="")
 
 
 class KeyReusedError(OperationError):
     """A key was used for something else before."""
 
 
-class CutOffError(StaleError):
+class AbandonedActError(StaleError):
     """The first request with a key was never answered."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class KeyedRequest:
     """What is asked for: the asker's key, which operation it is, and everything that was given to it."""
 
     actor: Actor
@@ -58,7 +58,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StoredAnswer:
     """What was answered: a status of HTTP, and the content as text."""
 
     status: int
@@ -66,69 +66,69 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class ActState:
     """What is to be done: to act (`id`), to give the first answer (`answer`), or, with neither, to wait for it."""
 
     id: int | None = None
-    answer: Answer | None = None
+    answer: StoredAnswer | None = None
 
 
-def begin(runtime: Runtime, asked: Asked) -> Turn:
-    """Take an act on, or find out what became of it; whoever gets an id must `finish` or `forget` it.
+def begin_act(runtime: Runtime, asked: KeyedRequest) -> ActState:
+    """Take an act on, or find out what became of it; whoever gets an id must `finish_act` or `forget_act` it.
 
-    Raises `KeyReusedError` and `CutOffError`.
+    Raises `KeyReusedError` and `AbandonedActError`.
     """
-    now, marks = datetime.now(UTC), _marks(runtime, asked.body)
+    now, marks = datetime.now(UTC), _body_hashes(runtime, asked.body)
     with runtime.database.transaction() as connection:
-        runs.forget_old(connection, asked.actor.name, asked.key, now - KEPT)
+        runs.forget_old(connection, asked.actor.name, asked.key, now - ACT_KEPT_FOR)
         taken_on = runs.begin_act(connection, asked.actor.name, asked.key, asked.route, marks[0])
         if taken_on is not None:
-            return Turn(taken_on)
+            return ActState(taken_on)
         before = runs.find(connection, asked.actor.name, asked.key)
     if before is None:  # It failed just now.
-        return Turn()
+        return ActState()
     if before.route != asked.route or before.body_hash not in marks:
         raise KeyReusedError(
             f"The key {asked.key[:40]!r} was sent with another request before. Send this one with a key of its own."
         )
     if before.status is not None and before.answer is not None:
-        return Turn(answer=Answer(before.status, runtime.cipher.decrypt(before.answer)))
-    if before.asked_at < now - ABANDONED:
-        raise CutOffError(
+        return ActState(answer=StoredAnswer(before.status, runtime.cipher.decrypt(before.answer)))
+    if before.asked_at < now - ABANDONED_AFTER:
+        raise AbandonedActError(
             f"The first request with the key {asked.key[:40]!r} was cut off before it was answered. Look at what came "
             "of it, and if it was not done, send it with a new key."
         )
-    return Turn()
+    return ActState()
 
 
-def finish(runtime: Runtime, act_id: int, answer: Answer) -> None:
+def finish_act(runtime: Runtime, act_id: int, answer: StoredAnswer) -> None:
     """Keep the answer for whoever asks again."""
     with runtime.database.transaction() as connection:
         runs.finish(connection, act_id, answer.status, runtime.cipher.encrypt(answer.content))
 
 
-def forget(runtime: Runtime, act_id: int) -> None:
+def forget_act(runtime: Runtime, act_id: int) -> None:
     """Let the key be used again: nothing was done, or what was done is no act."""
     with runtime.database.transaction() as connection:
         runs.forget(connection, act_id)
 
 
 @contextmanager
-def under_key(asked: Asked) -> Iterator[None]:
+def act_context(asked: KeyedRequest) -> Iterator[None]:
     """What is started within the block is started for this act."""
-    token = _current.set(f"{asked.actor.name}:{asked.key}")
+    token = _current_act.set(f"{asked.actor.name}:{asked.key}")
     try:
         yield
     finally:
-        _current.reset(token)
+        _current_act.reset(token)
 
 
-def current() -> str:
+def current_act() -> str:
     """What the act that is being done is known by; empty for one without a key."""
-    return _current.get()
+    return _current_act.get()
 
 
-def _marks(runtime: Runtime, body: bytes) -> tuple[str, ...]:
+def _body_hashes(runtime: Runtime, body: bytes) -> tuple[str, ...]:
     """Hashes of the body under each key, the newest first: a plain hash of a password could be guessed."""
     return tuple(hmac.digest(key, body, "sha256").hex() for key in runtime.cipher.derived("zk acts"))
 
@@ -138,17 +138,17 @@ def _marks(runtime: Runtime, body: bytes) -> tuple[str, ...]:
 UNKNOWN = "unknown"
 """The status of a run while Dagster does not answer, and of one that it does not know any more."""
 
-LEFT = ("unapproved", "left", "withheld")
+NOT_WRITTEN = ("unapproved", "left", "withheld")
 """Counts of what a run planned and did not write."""
 
-ASKED_OF_DAGSTER = "dagster.asked"
+DAGSTER_ACTION = "dagster.asked"
 """The event of what people do in Dagster's own UI, recorded in their name before Dagster is asked to do it."""
 
 _ENDED = frozenset({"success", "failure", "canceled", UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunDetails:
     """A run; instants are in UTC. `status` is Dagster's in small letters, or `unknown`.
 
     `seconds` is the time from its first to its last stage so far. `carried_out` says that it wrote its days to the end;
@@ -193,7 +193,7 @@ def launch(
         tags = range_tags(begin, end, day_requests.PERSON)
         if override_limits:
             asked = {**tags, OVERRIDE_TAG: "yes"}
-            run_id = launch_once(runtime, actor, job, asked, about=days_about(begin, end))
+            run_id = launch_once(runtime, actor, job, asked, about=range_subject(begin, end))
         else:
             run_id = launch_once(runtime, actor, job, tags)
         yield StartedRun(run_id, begin, end, run_url(runtime.settings.dagster_link, run_id))
@@ -219,12 +219,12 @@ def launch_once(
     """
     server = dagster_server(runtime)
     asked = "/".join([job, *(f"{name}={value}" for name, value in sorted(tags.items()))])
-    run_key = key or (f"{current()}/{asked}" if current() else "")
+    run_key = key or (f"{current_act()}/{asked}" if current_act() else "")
     tags = {**tags, ACTOR_TAG: actor.name}
     if not run_key:
         return server.launch(job, {**tags, **_requested(runtime, actor, job, about)}, config)
     with runtime.database.lock(f"zk:launch:{run_key}"):
-        run_id = at_work(runtime, key) if key else _launched(runtime, run_key)
+        run_id = unfinished_run(runtime, key) if key else _launched(runtime, run_key)
         if run_id is None:
             with runtime.database.transaction() as connection:
                 runs.intend_launch(connection, run_key)
@@ -242,7 +242,7 @@ def _requested(runtime: Runtime, actor: Actor, job: str, about: str | None) -> d
         return {REQUEST_TAG: runs.ask(connection, actor.name, job, about), **NO_RETRY}
 
 
-def at_work(runtime: Runtime, key: str) -> str | None:
+def unfinished_run(runtime: Runtime, key: str) -> str | None:
     """The run that was started for a key, while it has not ended. Raises `DagsterServerError`."""
     run_id = _launched(runtime, key)
     if run_id is None:
@@ -260,7 +260,7 @@ def _launched(runtime: Runtime, run_key: str) -> str | None:
     return dagster_server(runtime).run_with_tag(RUN_KEY_TAG, stable_hash(run_key))
 
 
-def page(runtime: Runtime, limit: int, offset: int) -> tuple[tuple[Run, ...], int]:
+def page(runtime: Runtime, limit: int, offset: int) -> tuple[tuple[RunDetails, ...], int]:
     """The runs of one page, newest first, and how many there are in all."""
     with runtime.database.transaction() as connection:
         rows = runs.page(connection, limit, offset)
@@ -268,21 +268,21 @@ def page(runtime: Runtime, limit: int, offset: int) -> tuple[tuple[Run, ...], in
     return to_runs(runtime, rows), total
 
 
-def one(runtime: Runtime, run_id: str) -> Run:
+def one(runtime: Runtime, run_id: str) -> RunDetails:
     """One run. Raises `UnknownError`."""
-    found = of_ids(runtime, [run_id])
+    found = runs_by_id(runtime, [run_id])
     if not found:
         raise UnknownError(f"There is no run {run_id}. A run is known here once its first stage began.")
     return found[0]
 
 
-def undo_requested(runtime: Runtime, actor: Actor, run_id: str) -> None:
+def record_undo_request(runtime: Runtime, actor: Actor, run_id: str) -> None:
     """Record who has a run undone, before the first write is taken back; what comes of it is told by the undo's run."""
     with runtime.database.transaction() as connection:
-        audit.append(connection, [actor.did("undo.requested", f"run:{run_id}", {"run": run_id})])
+        audit.append(connection, [actor.audit_event("undo.requested", f"run:{run_id}", {"run": run_id})])
 
 
-def of_ids(runtime: Runtime, run_ids: Sequence[str]) -> tuple[Run, ...]:
+def runs_by_id(runtime: Runtime, run_ids: Sequence[str]) -> tuple[RunDetails, ...]:
     """Those of the runs that our tables know, oldest first."""
     with runtime.database.transaction() as connection:
         rows = runs.of_ids(connection, run_ids)
@@ -298,17 +298,17 @@ def statuses(runtime: Runtime, run_ids: Sequence[str]) -> dict[str, str]:
     return {run_id: known.get(run_id, UNKNOWN).lower() for run_id in run_ids}
 
 
-def to_runs(runtime: Runtime, rows: Sequence[StoredRun]) -> tuple[Run, ...]:
+def to_runs(runtime: Runtime, rows: Sequence[StoredRun]) -> tuple[RunDetails, ...]:
     """Stored runs with what Dagster says of them, and what can still be done about them."""
     status = statuses(runtime, [row.run_id for row in rows])
-    left = [row for row in rows if any(row.counts.get(name) for name in LEFT)]
+    left = [row for row in rows if any(row.counts.get(name) for name in NOT_WRITTEN)]
     days = [day for row in left for day in (row.first, row.last) if day is not None]
     ahead: Mapping[str, int] = {}
     if days:
         with runtime.database.transaction() as connection:
             ahead = runs.ahead(connection, [row.run_id for row in left], min(days), max(days))
     return tuple(
-        Run(
+        RunDetails(
             run_id=row.run_id,
             first=row.first,
             last=row.last,
@@ -326,7 +326,7 @@ def to_runs(runtime: Runtime, rows: Sequence[StoredRun]) -> tuple[Run, ...]:
     )
 
 
-def note_dagster_acts(
+def record_dagster_actions(
     runtime: Runtime, actor: Actor, acts: Sequence[tuple[str, str]], cancelled: Sequence[str] = ()
 ) -> None:
     """Record operations of Dagster's with what each is about, such as `launchRun` and `sync`.
@@ -337,12 +337,13 @@ def note_dagster_acts(
         for run_id in cancelled:
             cancellations.ask(connection, run_id, actor.name)
         events = [
-            actor.did(ASKED_OF_DAGSTER, f"dagster:{name}", {"operation": name, "about": about}) for name, about in acts
+            actor.audit_event(DAGSTER_ACTION, f"dagster:{name}", {"operation": name, "about": about})
+            for name, about in acts
         ]
         audit.append(connection, events)
 
 
-def dagster_request(runtime: Runtime, actor: Actor, job: str, about: str) -> dict[str, str]:
+def request_tags(runtime: Runtime, actor: Actor, job: str, about: str) -> dict[str, str]:
     """The tags of a run that an admin launches there and that needs a request of ours."""
     with runtime.database.transaction() as connection:
         return {REQUEST_TAG: runs.ask(connection, actor.name, job, about), **NO_RETRY}

@@ -30,7 +30,7 @@ _NOTHING = "Nothing to change: give preset, cron, days, on or when_busy, or rese
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class ScheduleChange:
     """The plan of a schedule before and after a change.
 
     `was_switched` where the change is to end what somebody switched in Dagster.
@@ -52,14 +52,14 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
+class ChangeEffect:
     """What became of a change in a sentence, and whether it has taken effect by now."""
 
     text: str
     now: bool = True
 
 
-def shown(runtime: Runtime) -> list[SchedulePlan]:
+def list_plans(runtime: Runtime) -> list[SchedulePlan]:
     """The plans of all schedules, on or off as Dagster has them. Raises `ScheduleError` for wrong settings."""
     switched = _switched(runtime)
     with runtime.database.transaction() as connection:
@@ -75,7 +75,7 @@ def change(
     *,
     preset: str | None = None,
     reset: bool = False,
-) -> Changed:
+) -> ScheduleChange:
     """Store fields of a schedule; `None` returns one to the environment's value, `reset` all others.
 
     Raises `ScheduleError` for a value that cannot be, and `OperationError` without anything to change or with both
@@ -101,22 +101,22 @@ def change(
             for key, value in changed.items():
                 stored_settings.save(connection, key, value, actor.name)
             detail = {"before": origins(before), "after": origins(after)}
-            audit.append(connection, [actor.did("schedule.set", f"schedule:{name}", detail)])
-    return Changed(before, after, was_switched="on" in values and name in switched)
+            audit.append(connection, [actor.audit_event("schedule.set", f"schedule:{name}", detail)])
+    return ScheduleChange(before, after, was_switched="on" in values and name in switched)
 
 
-def take_over(changed: Changed, server: DagsterServer) -> Effect:
+def apply_change(changed: ScheduleChange, server: DagsterServer) -> ChangeEffect:
     """Have the running Dagster load the definitions again where the change is about them, which takes some seconds."""
     if not changed.differs:
-        return Effect("Nothing has changed.")
+        return ChangeEffect("Nothing has changed.")
     try:
         if changed.needs_reload:
             server.reload()
         if changed.was_switched:
             server.reset_schedule(changed.after.name)
     except DagsterServerError as error:
-        return Effect(f"It is stored, and takes effect when Dagster has loaded it. {error}", now=False)
-    return Effect(IN_EFFECT)
+        return ChangeEffect(f"It is stored, and takes effect when Dagster has loaded it. {error}", now=False)
+    return ChangeEffect(IN_EFFECT)
 
 
 def preview(runtime: Runtime, cron: str, after: datetime, number: int) -> list[datetime]:

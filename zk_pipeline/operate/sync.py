@@ -10,8 +10,8 @@ from zk_pipeline.domain.changed_days import LONGEST_RANGE
 from zk_pipeline.domain.instants import day_ranges, days_between, local_day
 from zk_pipeline.identity.actors import Actor, OperationError, StaleError, UnknownError
 from zk_pipeline.operate import overview
-from zk_pipeline.operate.overview import Waiting
-from zk_pipeline.operate.runs import Run, StartedRun, launch, of_ids
+from zk_pipeline.operate.overview import OpenWork
+from zk_pipeline.operate.runs import RunDetails, StartedRun, launch, runs_by_id
 from zk_pipeline.runtime.dagster_server import DagsterServerError, dagster_server, run_url
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.settings import PushMode, Settings
@@ -57,11 +57,11 @@ class SyncRequest:
     tries: int
     asked_at: datetime
     due_at: datetime | None
-    runs: tuple[Run, ...]
+    runs: tuple[RunDetails, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class SyncStatus:
+class SyncSummary:
     """How everything stands. `lag_seconds` counts from the last sync that reached its own day; `None`: none recently.
 
     Instants are in UTC. `conflicts` wait for a person, `parked` rows were refused by Kimai.
@@ -74,7 +74,7 @@ class SyncStatus:
     parked: int
 
 
-def checked_days(
+def check_days(
     settings: Settings,
     first: date,
     last: date,
@@ -106,28 +106,30 @@ def checked_days(
     return first, last
 
 
-def request(runtime: Runtime, actor: Actor, first: date, last: date) -> SyncRequest:
+def request_days(runtime: Runtime, actor: Actor, first: date, last: date) -> SyncRequest:
     """Ask for a range of days. The same range that is still waiting is not asked for twice. Held days are let go.
 
     Raises `OperationError`.
     """
-    checked_days(runtime.settings, first, last, longest=LONGEST_REQUEST)
+    check_days(runtime.settings, first, last, longest=LONGEST_REQUEST)
     with runtime.database.transaction() as connection:
         asked, is_new = day_requests.ask_once(connection, first, last)
         # Whoever cancelled a run of these days is overruled only by a person, such as this one.
         cancellations.release(connection, first, last)
         if is_new:
-            event = actor.did("days.requested", f"days:{first}..{last}", {"first": str(first), "last": str(last)})
+            event = actor.audit_event(
+                "days.requested", f"days:{first}..{last}", {"first": str(first), "last": str(last)}
+            )
             audit.append(connection, [event])
-    return _told(asked, ())
+    return _to_request(asked, ())
 
 
-def objections(runtime: Runtime, first: date, last: date) -> tuple[str, ...]:
+def limit_violations(runtime: Runtime, first: date, last: date) -> tuple[str, ...]:
     """Why runs over these days, as they are planned now, would stop before the first write: a sentence for each.
 
     There are limits only where nobody approves plans. Raises `OperationError`.
     """
-    checked_days(runtime.settings, first, last, longest=LONGEST_REQUEST)
+    check_days(runtime.settings, first, last, longest=LONGEST_REQUEST)
     if runtime.settings.push_mode is not PushMode.AUTO:
         return ()
     with runtime.database.transaction() as connection:
@@ -144,7 +146,7 @@ def launch_overriding_limits(runtime: Runtime, actor: Actor, first: date, last: 
 
     Raises `OperationError`, and `DagsterServerError` when Dagster does not answer.
     """
-    checked_days(runtime.settings, first, last, longest=LONGEST_REQUEST)
+    check_days(runtime.settings, first, last, longest=LONGEST_REQUEST)
     record_limit_override(runtime, actor, first, last)
     return tuple(launch(runtime, actor, JOB, first, last, override_limits=True))
 
@@ -152,7 +154,9 @@ def launch_overriding_limits(runtime: Runtime, actor: Actor, first: date, last: 
 def record_limit_override(runtime: Runtime, actor: Actor, first: date, last: date) -> None:
     """Record who lets the runs of these days pass the limits, before the first of them begins."""
     with runtime.database.transaction() as connection:
-        event = actor.did("limits.overridden", f"days:{first}..{last}", {"first": str(first), "last": str(last)})
+        event = actor.audit_event(
+            "limits.overridden", f"days:{first}..{last}", {"first": str(first), "last": str(last)}
+        )
         audit.append(connection, [event])
 
 
@@ -163,25 +167,25 @@ def request_state(runtime: Runtime, request_id: int) -> SyncRequest:
         if asked is None:
             raise UnknownError(f"There is no sync request {request_id}. Take the id that asking for a range returned.")
         runs = day_requests.runs_of(connection, asked)
-    return _told(asked, of_ids(runtime, runs))
+    return _to_request(asked, runs_by_id(runtime, runs))
 
 
-def status(runtime: Runtime) -> SyncStatus:
+def status(runtime: Runtime) -> SyncSummary:
     """How everything stands, by our own tables."""
     with runtime.database.transaction() as connection:
         synced_at = runs.last_carried_out(connection, runtime.settings.timezone)
-        waiting = overview.what_waits(connection)
-    return status_of(synced_at, waiting)
+        waiting = overview.open_work(connection)
+    return summary_of(synced_at, waiting)
 
 
-def status_of(synced_at: datetime | None, waiting: Waiting) -> SyncStatus:
+def summary_of(synced_at: datetime | None, waiting: OpenWork) -> SyncSummary:
     """How everything stands, out of when the last sync reached its own day and what waits."""
     lag = None if synced_at is None else max(timedelta(0), datetime.now(UTC) - synced_at)
     seconds = None if lag is None else int(lag.total_seconds())
-    return SyncStatus(synced_at, seconds, waiting.days, waiting.conflicts, waiting.parked)
+    return SyncSummary(synced_at, seconds, waiting.days, waiting.conflicts, waiting.parked)
 
 
-def _told(asked: AskedRange, runs: tuple[Run, ...]) -> SyncRequest:
+def _to_request(asked: AskedRange, runs: tuple[RunDetails, ...]) -> SyncRequest:
     return SyncRequest(
         id=asked.id,
         first=asked.first,
@@ -196,7 +200,7 @@ def _told(asked: AskedRange, runs: tuple[Run, ...]) -> SyncRequest:
     )
 
 
-def _state(asked: AskedRange, runs: tuple[Run, ...]) -> RequestState:
+def _state(asked: AskedRange, runs: tuple[RunDetails, ...]) -> RequestState:
     if asked.days_done + asked.days_left == asked.days:
         return RequestState.LEFT if asked.days_left else RequestState.DONE
     if any(run.is_under_way for run in runs):
@@ -254,7 +258,7 @@ def cancel(runtime: Runtime, actor: Actor, run_id: str) -> CancelledRun:
     with runtime.database.transaction() as connection:
         # First, so that the days are held in this name whoever sees Dagster's record of it.
         cancellations.ask(connection, run_id, actor.name)
-        audit.append(connection, [actor.did("cancel.requested", f"run:{run_id}", {"run": run_id})])
+        audit.append(connection, [actor.audit_event("cancel.requested", f"run:{run_id}", {"run": run_id})])
     server = dagster_server(runtime)
     try:
         objection = server.cancel(run_id)
@@ -269,7 +273,7 @@ def cancel(runtime: Runtime, actor: Actor, run_id: str) -> CancelledRun:
     return CancelledRun(run_id, run_url(runtime.settings.dagster_link, run_id))
 
 
-def held(runtime: Runtime) -> tuple[HeldDays, ...]:
+def held_days(runtime: Runtime) -> tuple[HeldDays, ...]:
     """The days that wait for a word, by the run that was cancelled, the oldest first."""
     with runtime.database.transaction() as connection:
         rows = cancellations.held(connection)
@@ -293,7 +297,7 @@ def sync_again(runtime: Runtime, actor: Actor, run_id: str) -> Sequence[date]:
     with runtime.database.transaction() as connection:
         days = cancellations.take(connection, run_id)
         day_requests.ask(connection, days, day_requests.PERSON)
-        audit.append(connection, [_spoken(actor, "days.requested", run_id, days)])
+        audit.append(connection, [_decision_event(actor, "days.requested", run_id, days)])
     return days
 
 
@@ -306,16 +310,16 @@ def leave(runtime: Runtime, actor: Actor, run_id: str) -> Sequence[date]:
     with runtime.database.transaction() as connection:
         days = cancellations.take(connection, run_id)
         cancellations.leave(connection, run_id, days, actor.name)
-        audit.append(connection, [_spoken(actor, "days.left", run_id, days)])
+        audit.append(connection, [_decision_event(actor, "days.left", run_id, days)])
     return days
 
 
-def _spoken(actor: Actor, event: str, run_id: str, days: Sequence[date]) -> audit.AuditEvent:
+def _decision_event(actor: Actor, event: str, run_id: str, days: Sequence[date]) -> audit.AuditEvent:
     if not days:
         raise UnknownError(f"No days of run {run_id} wait. Somebody has decided already, or it was not cancelled.")
     first, last = str(days[0]), str(days[-1])
     detail = {"run": run_id, "first": first, "last": last, "days": len(days)}
-    return actor.did(event, f"days:{first}..{last}", detail)
+    return actor.audit_event(event, f"days:{first}..{last}", detail)
 
 
 def _forget(runtime: Runtime, run_id: str) -> None:

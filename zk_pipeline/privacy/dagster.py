@@ -21,11 +21,13 @@ def opened(url: str) -> Iterator[Connection]:
         yield connection
 
 
-def naming(connection: Connection, search: Search) -> dict[str, int]:
+def count_matches(connection: Connection, search: Search) -> dict[str, int]:
     """How many records name the person, by table."""
     places: dict[str, set[str]] = defaultdict(set)
     for column in _columns(connection):
-        places[_shown(column.table)] |= {change.place for change in queries.changes(connection, column, search)}
+        places[_shown(column.table)] |= {
+            change.place for change in queries.find_replacements(connection, column, search)
+        }
     return {table: len(found) for table, found in places.items() if found}
 
 
@@ -42,7 +44,7 @@ def erase(connection: Connection, search: Search) -> None:
     """Write the pseudonym into every record that names the person. Packed ones, which are found by their hash, stay."""
     for column in _columns(connection):
         if column.kind != "bytea":
-            queries.carry_out(connection, queries.changes(connection, column, search, lock=True))
+            queries.apply_replacements(connection, queries.find_replacements(connection, column, search, lock=True))
 
 
 def _columns(connection: Connection) -> list[TextColumn]:

@@ -21,8 +21,8 @@ from zk_pipeline.domain.redaction import Erased, PersonIdentifiers, erased_perso
 from zk_pipeline.identity.actors import Actor, IncompleteError, OperationError, StaleError, UnknownError
 from zk_pipeline.identity.throttle import account_hash
 from zk_pipeline.privacy import dagster, files, queries
-from zk_pipeline.privacy.files import NamingFile
-from zk_pipeline.privacy.queries import ACCOUNTS, CHAIN, DETAILS, Change, Search
+from zk_pipeline.privacy.files import MatchingFile
+from zk_pipeline.privacy.queries import ACCOUNTS, CHAIN, DETAILS, Replacement, Search
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import audit, suppression
 
@@ -44,7 +44,7 @@ class Fate(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class PlanLine:
+class ErasureLine:
     """What happens to some rows of one table, and why."""
 
     table: str
@@ -57,7 +57,7 @@ class PlanLine:
 class ErasurePlan:
     """What an erasure will do; `hash` changes with it. `warnings` are sentences for the person who decides."""
 
-    lines: tuple[PlanLine, ...]
+    lines: tuple[ErasureLine, ...]
     warnings: tuple[str, ...]
     hash: str
 
@@ -67,15 +67,15 @@ class Erasure:
     """An erasure that was carried out, and what the person is called from now on."""
 
     pseudonym: str
-    lines: tuple[PlanLine, ...]
+    lines: tuple[ErasureLine, ...]
 
 
-WHY: Mapping[Fate, str] = {
+REASONS: Mapping[Fate, str] = {
     Fate.REMOVED: "It is about the person alone.",
     Fate.PSEUDONYMIZED: "Name, login and e-mail address are replaced; the rest keeps both systems in step.",
     Fate.KEPT: "Minutes, days and numbers, which were billed, without a name.",
 }
-PARTICULAR: Mapping[tuple[str, Fate], str] = {
+SPECIAL_REASONS: Mapping[tuple[str, Fate], str] = {
     ("sync.audit_details", Fate.REMOVED): "Details that name the person; the chain verifies without them.",
     ("sync.audit_logs", Fate.KEPT): (
         "The chain names user:<number>, which then leads to nobody. What the person did at the command line stays "
@@ -100,9 +100,9 @@ class _Person:
     search: Search
     places: tuple[tuple[Path, ...], tuple[Path, ...]]
 
-    def files(self) -> list[NamingFile]:
+    def files(self) -> list[MatchingFile]:
         """The files of our homes that name them."""
-        return files.naming(*self.places, self.search)
+        return files.find_files(*self.places, self.search)
 
 
 def export(runtime: Runtime, email: str, actor: Actor) -> IO[bytes]:
@@ -114,7 +114,7 @@ def export(runtime: Runtime, email: str, actor: Actor) -> IO[bytes]:
     file = SpooledTemporaryFile(MEMORY_AT_MOST)  # noqa: SIM115 (it is the caller's)
     with (
         runtime.database.transaction() as connection,
-        _history(runtime) as history,
+        _dagster_database(runtime) as history,
         zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
     ):
         person = _person(runtime, connection, address)
@@ -125,7 +125,7 @@ def export(runtime: Runtime, email: str, actor: Actor) -> IO[bytes]:
         if not found:
             raise _nothing_stored(address)
         archive.writestr("README.txt", _readme(person.identity, found))
-        audit.append(connection, [actor.did("privacy.exported", "person", {"rows": found})])
+        audit.append(connection, [actor.audit_event("privacy.exported", "person", {"rows": found})])
     file.seek(0)
     return file
 
@@ -133,7 +133,7 @@ def export(runtime: Runtime, email: str, actor: Actor) -> IO[bytes]:
 def plan_erasure(runtime: Runtime, email: str) -> ErasurePlan:
     """What the erasure of a person will do. Raises `UnknownError` and `OperationError` as `export` does."""
     address = _address(email)
-    with runtime.database.transaction() as connection, _history(runtime) as history:
+    with runtime.database.transaction() as connection, _dagster_database(runtime) as history:
         return _plan(connection, history, _person(runtime, connection, address))
 
 
@@ -146,7 +146,7 @@ def erase(runtime: Runtime, email: str, plan_hash: str, actor: Actor) -> Erasure
     """
     address = _address(email)
     # Of the two databases Dagster's is committed first: without the other the person can still be erased again.
-    with runtime.database.transaction() as connection, _history(runtime) as history:
+    with runtime.database.transaction() as connection, _dagster_database(runtime) as history:
         suppression.one_erasure_at_a_time(connection)
         person = _person(runtime, connection, address)
         plan = _plan(connection, history, person)
@@ -155,19 +155,21 @@ def erase(runtime: Runtime, email: str, plan_hash: str, actor: Actor) -> Erasure
         if queries.only_admin(connection, person.keys):
             raise StaleError("This person is the only admin. Make somebody else an admin first.")
         queries.remove_account(connection, person.keys)
-        hashes = statements.hashes(connection)
+        hashes = statements.intact_hashes(connection)
         queries.prepare_erasure(connection, person.search)
         for column in queries.columns(connection):
             if column.table not in CHAIN:
-                queries.carry_out(connection, queries.changes(connection, column, person.search, lock=True))
+                queries.apply_replacements(
+                    connection, queries.find_replacements(connection, column, person.search, lock=True)
+                )
         if history is not None:
             dagster.erase(history, person.search)
         queries.remove_details(connection, _details(connection, person), actor.name)
         suppression.remember(connection, person.hashes)
         rows = [{"table": line.table, "fate": line.fate, "rows": line.rows} for line in plan.lines]
-        changed = [asdict(one) for one in statements.follow_erasure(connection, hashes)]
+        changed = [asdict(one) for one in statements.rehash_after_erasure(connection, hashes)]
         detail = {"plan": rows, "closed_statements": changed}
-        audit.append(connection, [actor.did("privacy.erased", person.hashes.pseudonym, detail)])
+        audit.append(connection, [actor.audit_event("privacy.erased", person.hashes.pseudonym, detail)])
     files.erase(person.files(), person.search)
     _require_nothing_left(runtime, person, actor)
     return Erasure(person.hashes.pseudonym, plan.lines)
@@ -175,14 +177,14 @@ def erase(runtime: Runtime, email: str, plan_hash: str, actor: Actor) -> Erasure
 
 def _require_nothing_left(runtime: Runtime, person: _Person, actor: Actor) -> None:
     """Search everything again: both databases as they were committed, and the files."""
-    with runtime.database.transaction() as connection, _history(runtime) as history:
+    with runtime.database.transaction() as connection, _dagster_database(runtime) as history:
         left = _naming(connection, history, person)
         places = [f"{table} ({rows} {'row' if rows == 1 else 'rows'})" for table, rows in left.items()]
         places += [str(file.path) for file in person.files()]
         if not places:
             return
         detail = {"left": places}
-        audit.append(connection, [actor.did("privacy.erasure_incomplete", person.hashes.pseudonym, detail)])
+        audit.append(connection, [actor.audit_event("privacy.erasure_incomplete", person.hashes.pseudonym, detail)])
     raise IncompleteError(
         f"The person is not erased everywhere: they are still named in {', '.join(places)}. Let runs that are under "
         "way end, remove the files that are named, and erase again."
@@ -201,7 +203,7 @@ def _nothing_stored(address: str) -> UnknownError:
 
 
 def _person(runtime: Runtime, connection: Connection, address: str) -> _Person:
-    known = queries.known(connection, address, account_hash(runtime, address))
+    known = queries.find_person(connection, address, account_hash(runtime, address))
     hashes = erased_person(known.identity, suppression.salt(connection))
     home = runtime.settings.home.expanduser().resolve()
     dagster = os.environ.get("DAGSTER_HOME", "")
@@ -227,7 +229,7 @@ def _everything(
 
 
 @contextmanager
-def _history(runtime: Runtime) -> Iterator[Connection | None]:
+def _dagster_database(runtime: Runtime) -> Iterator[Connection | None]:
     """Dagster's database, where this process knows it."""
     url = runtime.settings.dagster_url
     if url is None:
@@ -238,7 +240,7 @@ def _history(runtime: Runtime) -> Iterator[Connection | None]:
 
 
 def _plan(connection: Connection, history: Connection | None, person: _Person) -> ErasurePlan:
-    belonging = queries.belonging(connection, person.keys)
+    belonging = queries.count_owned(connection, person.keys)
     files = person.files()
     naming = _naming(connection, history, person)
     counted = [
@@ -249,7 +251,9 @@ def _plan(connection: Connection, history: Connection | None, person: _Person) -
         *((table, Fate.KEPT, number) for table, number in belonging.items() if table not in ACCOUNTS),
     ]
     lines = tuple(
-        PlanLine(table, fate, rows, PARTICULAR.get((table, fate), WHY[fate])) for table, fate, rows in counted if rows
+        ErasureLine(table, fate, rows, SPECIAL_REASONS.get((table, fate), REASONS[fate]))
+        for table, fate, rows in counted
+        if rows
     )
     if not lines:
         raise _nothing_stored(person.identity.email)
@@ -262,15 +266,17 @@ def _naming(connection: Connection, history: Connection | None, person: _Person)
     """How many rows of each table of both databases name the person."""
     places: dict[str, set[str]] = defaultdict(set)
     for column in queries.columns(connection):
-        places[column.table] |= {change.place for change in queries.changes(connection, column, person.search)}
+        places[column.table] |= {
+            change.place for change in queries.find_replacements(connection, column, person.search)
+        }
     ours = {table: len(found) for table, found in places.items() if found}
-    return ours if history is None else ours | dagster.naming(history, person.search)
+    return ours if history is None else ours | dagster.count_matches(history, person.search)
 
 
-def _details(connection: Connection, person: _Person) -> list[Change]:
+def _details(connection: Connection, person: _Person) -> list[Replacement]:
     """The details of the trail that name the person."""
     (column,) = (column for column in queries.columns(connection) if (column.table, column.name) == (DETAILS, "detail"))
-    return queries.changes(connection, column, person.search)
+    return queries.find_replacements(connection, column, person.search)
 
 
 def _warnings(

@@ -19,7 +19,7 @@ _ZIP, _GZIP = b"PK\x03\x04", b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True)
-class NamingFile:
+class MatchingFile:
     """A file with the lines in it that name the person. What is packed, such as a spreadsheet, is not rewritten."""
 
     path: Path
@@ -27,19 +27,19 @@ class NamingFile:
     lines: tuple[str, ...] = field(repr=False)
 
 
-def naming(roots: Iterable[Path], without: Iterable[Path], search: Search) -> list[NamingFile]:
+def find_files(roots: Iterable[Path], without: Iterable[Path], search: Search) -> list[MatchingFile]:
     """The files below `roots`, but not below `without`, that name the person."""
-    found: list[NamingFile] = []
+    found: list[MatchingFile] = []
     for path in _files(roots, frozenset(without)):
         with suppress(FileNotFoundError):  # It was removed meanwhile.
             packed = _is_packed(path)
             lines = tuple(line for line in (_unpacked(path) if packed else _lines(path)) if search.finds(line))
             if lines:
-                found.append(NamingFile(path, packed, lines))
+                found.append(MatchingFile(path, packed, lines))
     return found
 
 
-def erase(found: Iterable[NamingFile], search: Search) -> None:
+def erase(found: Iterable[MatchingFile], search: Search) -> None:
     """Write the pseudonym into what can be rewritten; what cannot be written is left, and found by the next search."""
     for file in found:
         if not file.packed:

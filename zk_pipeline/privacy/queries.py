@@ -34,7 +34,7 @@ ACCOUNTS = (
     *("sync.second_factors", "sync.recovery_codes"),
 )
 
-SEALED = (("sync.acts", "answer"),)
+ENCRYPTED = (("sync.acts", "answer"),)
 """Columns that are encrypted, and are searched decrypted."""
 
 _AGENTS = "(SELECT * FROM unnest(CAST(:agent_connectors AS text[]), CAST(:agent_ids AS bigint[])))"
@@ -47,7 +47,7 @@ _BOOKINGS = (
 _ACCOUNT = "ANY(CAST(:accounts AS bigint[]))"
 _ACTOR = "IN (SELECT 'user:' || id FROM unnest(CAST(:accounts AS bigint[])) AS id)"
 
-BELONGING: Mapping[str, str] = {
+OWNED_ROWS: Mapping[str, str] = {
     "zammad.time_accountings": f"(connector, agent_id) IN {_AGENTS}",
     "kimai.timesheets": f"(connector, user_id) IN {_KIMAI_USERS}",
     "sync.normalized_entries": f"(source, agent_id) IN {_AGENTS}",
@@ -111,7 +111,7 @@ class TextColumn:
 
         What is all ASCII and not `:escaped` names nobody without one of these words; only what is left is read.
         """
-        if self.kind == "bytea" or (self.table, self.name) in SEALED:
+        if self.kind == "bytea" or (self.table, self.name) in ENCRYPTED:
             return f'"{self.name}" IS NOT NULL'
         content = f'"{self.name}"::text'
         word = f'position(keyword IN lower({content} COLLATE "C")) > 0'
@@ -122,7 +122,7 @@ class TextColumn:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Replacement:
     """A value that names the person, and what it is without them; `place` is its row, valid within the transaction."""
 
     column: TextColumn
@@ -131,14 +131,14 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownPerson:
     """Who has an address: what they are called, and their ids."""
 
     identity: PersonIdentifiers
     keys: Keys
 
 
-def known(connection: Connection, email: str, account_hash: str) -> Known:
+def find_person(connection: Connection, email: str, account_hash: str) -> KnownPerson:
     """What the person of this address is called in either system and here, and the ids that they have there."""
     folded = fold_text(email)
 
@@ -160,7 +160,7 @@ def known(connection: Connection, email: str, account_hash: str) -> Known:
         "accounts": [row.id for row in accounts],
         "account_hash": account_hash,
     }
-    return Known(PersonIdentifiers(email, frozenset(names - {"", None}), frozenset(logins - {"", None})), keys)
+    return KnownPerson(PersonIdentifiers(email, frozenset(names - {"", None}), frozenset(logins - {"", None})), keys)
 
 
 def columns(connection: Connection, schemas: Sequence[str] = SCHEMAS) -> list[TextColumn]:
@@ -179,16 +179,16 @@ def columns(connection: Connection, schemas: Sequence[str] = SCHEMAS) -> list[Te
 
 def tables(connection: Connection) -> dict[str, list[TextColumn]]:
     """The columns by table, with the tables whose rows belong to people by their numbers alone."""
-    found: dict[str, list[TextColumn]] = {table: [] for table in BELONGING}
+    found: dict[str, list[TextColumn]] = {table: [] for table in OWNED_ROWS}
     for column in columns(connection):
         found.setdefault(column.table, []).append(column)
     return dict(sorted(found.items()))
 
 
-def belonging(connection: Connection, keys: Keys) -> dict[str, int]:
+def count_owned(connection: Connection, keys: Keys) -> dict[str, int]:
     """How many rows of each table are the person's without naming them."""
     found: dict[str, int] = {}
-    for table, condition in BELONGING.items():
+    for table, condition in OWNED_ROWS.items():
         ((found[table],),) = _executed(connection, f"SELECT count(*) FROM {table} WHERE {condition}", keys)  # noqa: S608
     return {table: number for table, number in found.items() if number}
 
@@ -207,7 +207,9 @@ def only_admin(connection: Connection, keys: Keys) -> bool:
     return bool(admins) and set(admins) <= set(keys["accounts"])
 
 
-def changes(connection: Connection, column: TextColumn, search: Search, *, lock: bool = False) -> list[Change]:
+def find_replacements(
+    connection: Connection, column: TextColumn, search: Search, *, lock: bool = False
+) -> list[Replacement]:
     """The values of a column that name the person, each with what it is without them.
 
     Bytes are emptied: of ours only webhooks have any, and what they hint at is in columns beside them. `lock` keeps
@@ -221,10 +223,10 @@ def changes(connection: Connection, column: TextColumn, search: Search, *, lock:
     if lock and naming:
         places = {"places": [row.place for row in naming]}
         naming = list(_executed(connection, f"{chosen} ctid = ANY(CAST(:places AS tid[])) FOR UPDATE", places))
-    return [Change(column, row.place, _without(column, row.value, search)) for row in naming]
+    return [Replacement(column, row.place, _without(column, row.value, search)) for row in naming]
 
 
-def carry_out(connection: Connection, made: Sequence[Change]) -> None:
+def apply_replacements(connection: Connection, made: Sequence[Replacement]) -> None:
     """Write values without the person."""
     for change in made:
         column = change.column
@@ -244,7 +246,7 @@ def remove_account(connection: Connection, keys: Keys) -> None:
     connection.execute(removal, {"account_hash": keys["account_hash"]})
 
 
-def remove_details(connection: Connection, found: Sequence[Change], actor: str) -> None:
+def remove_details(connection: Connection, found: Sequence[Replacement], actor: str) -> None:
     """Remove details of the trail; the rows of the chain stay, and another one says which details went."""
     query = text("SELECT id FROM sync.audit_details WHERE ctid = ANY(CAST(:places AS tid[]))")
     ids = connection.execute(query, {"places": [change.place for change in found]}).scalars().all()
@@ -264,7 +266,7 @@ def rows_about(
     connection: Connection, table: str, searched: Sequence[TextColumn], search: Search, keys: Keys
 ) -> Iterator[Any]:
     """The rows of a table that name the person or belong to them, as JSON values without secrets."""
-    belonging = f"coalesce({BELONGING.get(table, 'false')}, false)"
+    belonging = f"coalesce({OWNED_ROWS.get(table, 'false')}, false)"
     conditions = [belonging, *(column.may_name for column in searched)]
     names = "".join(f', t."{column.name}"' for column in searched)
     query = (
@@ -278,8 +280,8 @@ def rows_about(
         }
         if theirs or any(search.finds(value, name) for name, value in readable.items()):
             texts = {name: value.decode(errors="replace") for name, value in readable.items() if _is_bytes(value)}
-            texts |= {name: value for name, value in readable.items() if (table, name) in SEALED}
-            yield _shown(table, row | {name: value for name, value in texts.items() if name in row}, search)
+            texts |= {name: value for name, value in readable.items() if (table, name) in ENCRYPTED}
+            yield _relevant_part(table, row | {name: value for name, value in texts.items() if name in row}, search)
 
 
 def _executed(connection: Connection, query: str, values: Mapping[str, Any]) -> Iterator[Any]:
@@ -288,7 +290,7 @@ def _executed(connection: Connection, query: str, values: Mapping[str, Any]) -> 
     yield from connection.execute(statement, {name: values[name] for name in text(query).compile().params})
 
 
-def _shown(table: str, row: dict[str, Any], search: Search) -> dict[str, Any]:
+def _relevant_part(table: str, row: dict[str, Any], search: Search) -> dict[str, Any]:
     """What of a row is about the person, where the row is about many others as well; of all other tables it is all."""
     if table != "sync.closed_statements":
         return row
@@ -302,7 +304,7 @@ def _shown(table: str, row: dict[str, Any], search: Search) -> dict[str, Any]:
 
 def _readable(column: TextColumn, value: Any, search: Search) -> Any:
     """A value as it is searched: decrypted where it was encrypted, and unpacked where it was packed."""
-    if value is not None and (column.table, column.name) in SEALED:
+    if value is not None and (column.table, column.name) in ENCRYPTED:
         try:
             return search.cipher.decrypt(value)
         except UndecryptableError:  # Of a lost key: nobody can read it any more.
@@ -321,7 +323,7 @@ def _without(column: TextColumn, value: Any, search: Search) -> Any:
     if isinstance(readable, bytes):
         return b""
     without = search.without(readable, column.name)
-    return search.cipher.encrypt(without) if (column.table, column.name) in SEALED else without
+    return search.cipher.encrypt(without) if (column.table, column.name) in ENCRYPTED else without
 
 
 def _text_of(value: Any) -> str:

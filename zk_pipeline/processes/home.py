@@ -3,7 +3,7 @@
 The locks are flocks, which the kernel releases however a process ends:
 
 - `up.lock` is held by the supervisor alone, and holds its record.
-- `up.parts.lock` is inherited by its processes and the keeper: while it is held, something of ours is left.
+- `up.parts.lock` is inherited by its processes and the watchdog: while it is held, something of ours is left.
 """
 
 import json
@@ -26,7 +26,7 @@ class SupervisorError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class SupervisorRecord:
     """What a supervisor writes down: where it is found, and the process groups to end if it is killed."""
 
     address: str = ""
@@ -61,40 +61,40 @@ class HomeLock:
     home: Path
     address: str
     own: IO[bytes]
-    parts: IO[bytes]
+    children_lock: IO[bytes]
 
     def record(self, groups: Collection[int]) -> None:
         """Write down the process groups that have to be ended if this process is killed."""
-        Record(self.address, tuple(groups)).write(self.own)
+        SupervisorRecord(self.address, tuple(groups)).write(self.own)
 
 
 def running_dagster(home: Path) -> str | None:
     """The address of the Dagster that `zk up` runs on this home, or `None` if none does."""
     try:
-        record = Record.of(home)
+        record = SupervisorRecord.of(home)
     except FileNotFoundError:
         return None
     return record.address if any(map(exists, record.groups)) else None
 
 
 @contextmanager
-def possession(home: Path, address: str) -> Iterator[HomeLock]:
-    """Hold a home, after ending what was left if supervisor and keeper were both killed.
+def hold_home(home: Path, address: str) -> Iterator[HomeLock]:
+    """Hold a home, after ending what was left if supervisor and watchdog were both killed.
 
     Raises `SupervisorError` when another supervisor holds it, or what was left does not end.
     """
     with ExitStack() as stack:
-        own, parts = (stack.enter_context(lock_file(path)) for path in (_lock_path(home), home / "up.parts.lock"))
-        former = Record.read(own)
+        own, children = (stack.enter_context(lock_file(path)) for path in (_lock_path(home), home / "up.parts.lock"))
+        former = SupervisorRecord.read(own)
         if not locks_at_once(own):
             where = f" at {former.address}" if former.address else ""
             raise SupervisorError(f"`zk up` runs already on {home}{where}. Use that one, or stop it with Ctrl-C.")
-        if not locks_at_once(parts):
+        if not locks_at_once(children):
             # One of them at least still lives, so the numbers are not from before a restart of the machine.
             end_groups(former.groups)
-            if not wait_until(lambda: locks_at_once(parts), _SECONDS_TO_HEAL):
+            if not wait_until(lambda: locks_at_once(children), _SECONDS_TO_HEAL):
                 raise SupervisorError(f"Processes of a killed `zk up` on {home} do not end. End them, and try again.")
-        held = HomeLock(home, address, own, parts)
+        held = HomeLock(home, address, own, children)
         held.record(())
         try:
             yield held

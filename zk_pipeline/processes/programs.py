@@ -13,7 +13,7 @@ import httpx
 
 from zk_pipeline.connectors import network
 from zk_pipeline.processes.home import SupervisorError
-from zk_pipeline.processes.supervisor import Part
+from zk_pipeline.processes.supervisor import ManagedProcess
 from zk_pipeline.runtime.dagster_server import LOCATION, DagsterServer, DagsterServerError
 from zk_pipeline.runtime.environment import PROJECT
 from zk_pipeline.runtime.logs import LogFormat
@@ -32,9 +32,9 @@ _FOR_RUNS = 60.0  # Seconds.
 _LONGEST_BEAT = timedelta(seconds=60)  # A living daemon gives a sign every 30 seconds.
 
 
-def parts(
+def managed_processes(
     variables: Mapping[str, str], code: Path, port: int, web_url: str, log_format: LogFormat = LogFormat.TEXT
-) -> list[Part]:
+) -> list[ManagedProcess]:
     """The processes; `variables` are those of the prepared environment.
 
     `code` is the socket of the code server, `web_url` is where our web app answers.
@@ -53,8 +53,8 @@ def parts(
     web = (*python, "zk_pipeline.web.server")
     ours, theirs = f"{web_url}/api/health", f"{dagster}/healthz"
     return [
-        Part("web app", web, shared, lambda: _succeeds(ours), 1, answers=lambda: _answers(ours)),
-        Part(
+        ManagedProcess("web app", web, shared, lambda: _succeeds(ours), 1, answers=lambda: _answers(ours)),
+        ManagedProcess(
             "code server",
             code_server,
             shared,
@@ -64,8 +64,10 @@ def parts(
             ends_on_request=True,
             answers=lambda: _serves(code),
         ),
-        Part("webserver", webserver, shared, lambda: _succeeds(theirs), 2, answers=lambda: _answers(theirs)),
-        Part("daemon", daemon, shared, lambda: _beats(server, began), 2, answers=lambda: _beats_still(server)),
+        ManagedProcess("webserver", webserver, shared, lambda: _succeeds(theirs), 2, answers=lambda: _answers(theirs)),
+        ManagedProcess(
+            "daemon", daemon, shared, lambda: _daemons_started(server, began), 2, answers=lambda: _daemons_alive(server)
+        ),
     ]
 
 
@@ -148,17 +150,17 @@ def _status(url: str) -> int | None:
         return None
 
 
-def _beats(web: DagsterServer, since: datetime) -> bool:
+def _daemons_started(web: DagsterServer, since: datetime) -> bool:
     """Whether every daemon has given a sign of life since this instant, as the web server sees it."""
     try:
         daemons = web.daemons()
     except DagsterServerError:
         return False
     needed = [daemon for daemon in daemons if daemon.required]
-    return all(daemon.healthy and daemon.beat_at is not None and daemon.beat_at >= since for daemon in needed)
+    return all(daemon.healthy and daemon.heartbeat_at is not None and daemon.heartbeat_at >= since for daemon in needed)
 
 
-def _beats_still(web: DagsterServer) -> bool:
+def _daemons_alive(web: DagsterServer) -> bool:
     """Whether no daemon has been silent for long. Where the web server does not answer nobody knows; it is looked after
     by itself."""
     try:
@@ -166,4 +168,4 @@ def _beats_still(web: DagsterServer) -> bool:
     except DagsterServerError:
         return True
     oldest = datetime.now(UTC) - _LONGEST_BEAT
-    return all(daemon.beat_at is None or daemon.beat_at >= oldest for daemon in daemons if daemon.required)
+    return all(daemon.heartbeat_at is None or daemon.heartbeat_at >= oldest for daemon in daemons if daemon.required)

@@ -41,7 +41,7 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ManagedProcess:
     """A process to run. Parts of one `order` start together and stop together, in reverse.
 
     `ready` tells whether it does its work yet, `answers` whether it still does, where that can be asked. On stopping it
@@ -60,7 +60,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
+class SupervisorListener:
     """Who hears what happens: sentences, a part that is ready and its seconds, that all are, that they are to stop, and
     lines of output.
     """
@@ -76,7 +76,7 @@ class Listener:
 class _Child:
     """A running part. Until it answers for the first time it has the time to start."""
 
-    part: Part
+    part: ManagedProcess
     process: subprocess.Popen[bytes]
     started_at: float = field(default_factory=time.monotonic)
     answered_at: float = field(default_factory=lambda: time.monotonic() + _SECONDS_TO_START)
@@ -89,9 +89,9 @@ class _StopAsked(Exception):  # noqa: N818 - no error
     """A signal asked to stop."""
 
 
-def restart_delay(deaths: int) -> float:
+def restart_delay(failures: int) -> float:
     """Seconds until what died so often in a row may start again: twice as long each time, a minute at most."""
-    return min(2.0 ** min(deaths - 1, _MOST_DOUBLINGS), LONGEST_DELAY_SECONDS)
+    return min(2.0 ** min(failures - 1, _MOST_DOUBLINGS), LONGEST_DELAY_SECONDS)
 
 
 def open_log(path: Path) -> IO[bytes]:
@@ -112,30 +112,30 @@ class Supervisor:
     def __init__(
         self,
         held: HomeLock,
-        listener: Listener,
+        listener: SupervisorListener,
         *,
-        keeper: Sequence[str],
+        watchdog: Sequence[str],
         database: EmbeddedDatabase | None = None,
     ) -> None:
         self._held = held
         self._listener = listener
-        self._keeper = keeper
-        self._database = _Watched(database) if database else None
+        self._watchdog = watchdog
+        self._database = _DatabaseMonitor(database) if database else None
         self._looked_at = time.monotonic()
         self._children: list[_Child] = []
         self._orphans: list[int] = []  # Groups whose first process has ended, but not all others.
-        self._deaths: Counter[str] = Counter()  # In a row, by the name of the part.
-        self._due: list[tuple[float, Part]] = []
+        self._failures: Counter[str] = Counter()  # In a row, by the name of the part.
+        self._due: list[tuple[float, ManagedProcess]] = []
         self._asked_at = -math.inf
         # What a thread or a signal handler has to say: a child that ended, or `None` for a signal to stop.
         self._events: SimpleQueue[_Child | None] = SimpleQueue()
 
-    def run(self, parts: Sequence[Part]) -> None:
+    def run(self, parts: Sequence[ManagedProcess]) -> None:
         """Start the parts in their order and keep them running until a signal; then stop them in reverse.
 
         Raises `SupervisorError` when one does not start at first.
         """
-        with self._signals(), self._kept():
+        with self._signals(), self._watchdog_running():
             try:
                 ordered = sorted(parts, key=lambda part: part.order)
                 for _, together in groupby(ordered, key=lambda part: part.order):
@@ -158,17 +158,17 @@ class Supervisor:
                 signal.signal(number, handler)
 
     @contextmanager
-    def _kept(self) -> Iterator[None]:
-        """Have a keeper that ends the children if this process is killed: then its standard input ends."""
+    def _watchdog_running(self) -> Iterator[None]:
+        """Have a watchdog that ends the children if this process is killed: then its standard input ends."""
         with subprocess.Popen(  # noqa: S603 - our own command
-            self._keeper,
+            self._watchdog,
             stdin=subprocess.PIPE,
             start_new_session=True,
-            pass_fds=[self._held.parts.fileno()],
+            pass_fds=[self._held.children_lock.fileno()],
         ):
             yield
 
-    def _start_together(self, parts: Sequence[Part]) -> None:
+    def _start_together(self, parts: Sequence[ManagedProcess]) -> None:
         began = time.monotonic()
         for part in parts:
             self._start(part)
@@ -176,8 +176,8 @@ class Supervisor:
         while waiting:
             ended = self._next_end(_SECONDS_BETWEEN_CHECKS)
             if ended is not None and not self._database_failed():
-                raise SupervisorError(self._obituary(ended, "ended before it was ready"))
-            self._heal(ended)
+                raise SupervisorError(self._exit_report(ended, "ended before it was ready"))
+            self._check(ended)
             seconds = time.monotonic() - began
             if seconds > _SECONDS_TO_START:
                 raise SupervisorError(
@@ -190,15 +190,15 @@ class Supervisor:
     def _watch(self) -> None:
         while True:
             due = min((instant for instant, _ in self._due), default=math.inf)
-            self._heal(self._next_end(min(_SECONDS_BETWEEN_LOOKS, max(0.0, due - time.monotonic()))))
+            self._check(self._next_end(min(_SECONDS_BETWEEN_LOOKS, max(0.0, due - time.monotonic()))))
 
-    def _heal(self, ended: _Child | None) -> None:
+    def _check(self, ended: _Child | None) -> None:
         """One look: start what is due again, unless the database is away, and end what does not answer."""
         if ended is not None:
             self._plan_restart(ended)
         now = time.monotonic()
         if now - self._looked_at > _SECONDS_ASLEEP or self._database_is_away(now):
-            self._forgive_silence(time.monotonic())
+            self._reset_silence(time.monotonic())
         self._looked_at = time.monotonic()
         if self._database and self._database.away_since is not None:
             return
@@ -221,9 +221,9 @@ class Supervisor:
         watched = self._database
         if watched is None:
             return False
-        return watched.look(time.monotonic(), self._listener.tell) or watched.deaths > 0
+        return watched.look(time.monotonic(), self._listener.tell) or watched.failures > 0
 
-    def _forgive_silence(self, now: float) -> None:
+    def _reset_silence(self, now: float) -> None:
         for child in self._children:
             child.answered_at = max(child.answered_at, now)
 
@@ -234,13 +234,14 @@ class Supervisor:
             self._listener.tell(f"The {ended.part.name} ended as it was asked to; it starts again.")
             return
         if now - ended.started_at > SECONDS_OF_HEALTH:
-            self._deaths[ended.part.name] = 0
-        self._deaths[ended.part.name] += 1
-        delay = restart_delay(self._deaths[ended.part.name])
+            self._failures[ended.part.name] = 0
+        self._failures[ended.part.name] += 1
+        delay = restart_delay(self._failures[ended.part.name])
         self._due.append((now + delay, ended.part))
-        self._listener.tell(f"The {ended.part.name} ended {_how(ended.process)}; it starts again in {delay:.0f} s.")
+        how = _exit_text(ended.process)
+        self._listener.tell(f"The {ended.part.name} ended {how}; it starts again in {delay:.0f} s.")
 
-    def _start(self, part: Part) -> None:
+    def _start(self, part: ManagedProcess) -> None:
         log = open_log(self._log(part))
         process = subprocess.Popen(  # noqa: S603 - our own command
             part.argv,
@@ -249,14 +250,14 @@ class Supervisor:
             stdout=subprocess.PIPE if self._listener.echo else log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Its own group, and out of the reach of Ctrl-C in our terminal.
-            pass_fds=[self._held.parts.fileno()],
+            pass_fds=[self._held.children_lock.fileno()],
         )
         child = _Child(part, process)
         self._children.append(child)
         self._record()
         threading.Thread(target=self._await_end, args=(child,), daemon=True).start()
         if part.answers is not None:
-            threading.Thread(target=_question, args=(child, part.answers), daemon=True).start()
+            threading.Thread(target=_poll, args=(child, part.answers), daemon=True).start()
         if self._listener.echo:
             threading.Thread(target=_copy, args=(child, log, self._listener.echo), daemon=True).start()
         else:
@@ -273,13 +274,13 @@ class Supervisor:
         except Empty:
             return None
         if ended is None:
-            return self._ask_to_stop()
+            return self._raise_on_stop()
         self._children.remove(ended)
         self._orphans.append(ended.process.pid)  # Runs go on without the code server that started them.
         self._record()
         return ended
 
-    def _ask_to_stop(self) -> None:
+    def _raise_on_stop(self) -> None:
         now = time.monotonic()
         # A wrapper that passes Ctrl-C on doubles it; that is not impatience.
         if now - self._asked_at > _SECONDS_OF_ONE_REQUEST:
@@ -315,16 +316,16 @@ class Supervisor:
         while any(child in self._children for child in children) and time.monotonic() < deadline:
             self._next_end(max(0.0, deadline - time.monotonic()))
 
-    def _log(self, part: Part) -> Path:
+    def _log(self, part: ManagedProcess) -> Path:
         return self._held.home / "logs" / f"{part.name.replace(' ', '-')}.log"
 
-    def _obituary(self, ended: _Child, what: str) -> str:
+    def _exit_report(self, ended: _Child, what: str) -> str:
         path = self._log(ended.part)
         lines = "\n".join(path.read_text(errors="replace").splitlines()[-_LOG_LINES_SHOWN:])
-        return f"The {ended.part.name} {what} ({_how(ended.process)}); see {path}. Its last lines:\n{lines}"
+        return f"The {ended.part.name} {what} ({_exit_text(ended.process)}); see {path}. Its last lines:\n{lines}"
 
 
-class _Watched:
+class _DatabaseMonitor:
     """The embedded database under watch: what is known of it, and how often in a row it died or did not start."""
 
     def __init__(self, database: EmbeddedDatabase) -> None:
@@ -333,7 +334,7 @@ class _Watched:
         self._asking: threading.Thread | None = None
         self._due = 0.0
         self.away_since: float | None = None
-        self.deaths = 0
+        self.failures = 0
 
     def look(self, now: float, tell: Callable[[str], None]) -> bool:
         """Whether it is away; what is due is done, and said."""
@@ -353,9 +354,9 @@ class _Watched:
 
     def _plan(self, now: float, tell: Callable[[str], None], what: str) -> None:
         if self.away_since is None and now - self._started_at > SECONDS_OF_HEALTH:
-            self.deaths = 0
-        self.deaths += 1
-        delay = restart_delay(self.deaths)
+            self.failures = 0
+        self.failures += 1
+        delay = restart_delay(self.failures)
         self.away_since = now if self.away_since is None else self.away_since
         self._due = now + delay
         tell(f"{what}; it starts again in {delay:.0f} s, and everything else waits for it.")
@@ -384,7 +385,7 @@ class _Watched:
             self._answered_at = time.monotonic()
 
 
-def _question(child: _Child, answers: Callable[[], bool]) -> None:
+def _poll(child: _Child, answers: Callable[[], bool]) -> None:
     """Note when a part last answered, for as long as it runs."""
     while child.process.returncode is None:
         if answers():
@@ -402,6 +403,6 @@ def _copy(child: _Child, log: IO[bytes], echo: Callable[[str, str], None]) -> No
             echo(child.part.name, line.decode(errors="replace").rstrip())
 
 
-def _how(process: subprocess.Popen[bytes]) -> str:
+def _exit_text(process: subprocess.Popen[bytes]) -> str:
     code = process.returncode
     return f"by signal {-code}" if code < 0 else f"with code {code}"

@@ -1,4 +1,4 @@
-"""The keeper: outlives a killed supervisor, ends the processes that it left and, as its last user, the database.
+"""The watchdog: outlives a killed supervisor, ends the processes that it left and, as its last user, the database.
 
 It runs as `python -m zk_pipeline.processes.watchdog HOME [--embedded]` and waits for the end of its standard input,
 which the supervisor holds open: the kernel closes that however the supervisor ends.
@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from zk_pipeline.processes.groups import end_groups
-from zk_pipeline.processes.home import Record
+from zk_pipeline.processes.home import SupervisorRecord
 from zk_pipeline.runtime.embedded import embedded_server
 
 
@@ -20,7 +20,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with embedded_server(Path(home)) if "--embedded" in options else nullcontext():
         sys.stdin.buffer.read()
-        end_groups(Record.of(Path(home)).groups)
+        end_groups(SupervisorRecord.of(Path(home)).groups)
 
 
 if __name__ == "__main__":

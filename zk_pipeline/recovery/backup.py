@@ -16,9 +16,9 @@ from sqlalchemy.exc import DBAPIError
 from zk_pipeline.domain.periods import fingerprint, month_name, month_of
 from zk_pipeline.domain.statement import Statement, plain, statement_of
 from zk_pipeline.recovery import dumps
-from zk_pipeline.recovery.databases import rehearsal_database
+from zk_pipeline.recovery.databases import verification_database
 from zk_pipeline.recovery.dumps import BackupError
-from zk_pipeline.runtime.runtime import TRAIL, Runtime
+from zk_pipeline.runtime.runtime import AUDIT_KEY_PURPOSE, Runtime
 from zk_pipeline.store import adjustments, audit, ledger, periods, statements
 from zk_pipeline.store.audit import Anchor, AuditEvent
 from zk_pipeline.store.connectors import active_connectors
@@ -52,7 +52,7 @@ def database_facts(connection: Connection) -> dict[str, Any]:
 
 # Safekeeping: backing up both databases, restoring them, and rehearsing that the newest backup can be restored.
 
-_TURN = "zk:rehearsal"
+_LOCK = "zk:rehearsal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Backup:
 
 
 @dataclass(frozen=True, slots=True)
-class Rehearsal:
+class VerifiedRestore:
     """A backup that was restored and verified: its file, when it was made, how long it took, the rows of each table.
 
     `statement` is that of the last booked month; none while nothing is booked or stated.
@@ -111,7 +111,7 @@ def restore(path: Path, keys: Sequence[bytes], databases: Mapping[str, str], *, 
     dumps.restore(path, keys, databases, _finish, replace=replace)
 
 
-def _finish(manifest: dumps.Manifest, databases: Mapping[str, str]) -> None:
+def _finish(manifest: dumps.BackupManifest, databases: Mapping[str, str]) -> None:
     """Have the database that came back know so, before anybody can use it."""
     database = Database(databases["zk"])
     try:
@@ -122,21 +122,21 @@ def _finish(manifest: dumps.Manifest, databases: Mapping[str, str]) -> None:
         database.close()
 
 
-def verify_restore(ready: Runtime, directory: Path, actor: str) -> Rehearsal:
+def verify_restore(ready: Runtime, directory: Path, actor: str) -> VerifiedRestore:
     """Restore the newest backup into scratch databases, and verify ours: its audit chain, rows and statements; audited.
 
     A rehearsal that is under way is waited for. Raises `BackupError`, also when what came back is not what was there,
     and `SealBrokenError`.
     """
-    found = dumps.stored(directory)
+    found = dumps.list_backups(directory)
     if not found:
         raise BackupError(f"There is no backup in {directory}. Make one: zk backup")
     path = found[-1]
-    with ready.database.lock(_TURN), ExitStack() as stack:
+    with ready.database.lock(_LOCK), ExitStack() as stack:
         began = time.monotonic()
-        beside = {name: stack.enter_context(rehearsal_database(url)) for name, url in _databases(ready).items()}
+        beside = {name: stack.enter_context(verification_database(url)) for name, url in _databases(ready).items()}
         manifest = dumps.load(path, _keys(ready), beside)
-        with closing(Database(beside["zk"], ready.cipher.derived(TRAIL))) as database:
+        with closing(Database(beside["zk"], ready.cipher.derived(AUDIT_KEY_PURPOSE))) as database:
             rehearsal = _verified(path, manifest, database, began, ready.settings.zone)
     with ready.database.transaction() as connection:
         audit.append(
@@ -145,12 +145,14 @@ def verify_restore(ready: Runtime, directory: Path, actor: str) -> Rehearsal:
     return rehearsal
 
 
-def _verified(path: Path, manifest: dumps.Manifest, database: Database, began: float, zone: ZoneInfo) -> Rehearsal:
+def _verified(
+    path: Path, manifest: dumps.BackupManifest, database: Database, began: float, zone: ZoneInfo
+) -> VerifiedRestore:
     kept = Anchor.parsed(manifest.facts.get("audit_anchor", ""))
     with database.transaction() as connection:
         chain, facts = audit.verify(connection, [kept] if kept else ()), database_facts(connection)
-        _require_as_kept(connection, path.name)
-        statement = _stated(connection, path.name, zone)
+        _require_intact_statements(connection, path.name)
+        statement = _last_statement(connection, path.name, zone)
     if chain.broken_at is not None:
         raise BackupError(f"{path.name}: {audit.broken_sentence(chain)}")
     different = [name for name, value in facts.items() if manifest.facts.get(name) != value]
@@ -158,10 +160,10 @@ def _verified(path: Path, manifest: dumps.Manifest, database: Database, began: f
         raise BackupError(
             f"{path.name} came back with other {', '.join(different)} than its manifest names. Make a new backup."
         )
-    return Rehearsal(path, manifest.created_at, time.monotonic() - began, chain.rows, facts["rows"], statement)
+    return VerifiedRestore(path, manifest.created_at, time.monotonic() - began, chain.rows, facts["rows"], statement)
 
 
-def _require_as_kept(connection: Connection, name: str) -> None:
+def _require_intact_statements(connection: Connection, name: str) -> None:
     """Raises `BackupError` where the statement of a closed month is no longer what its closing kept."""
     for row in periods.kept_statements(connection):
         if fingerprint(row.content) != row.hash:
@@ -171,7 +173,7 @@ def _require_as_kept(connection: Connection, name: str) -> None:
             )
 
 
-def _stated(connection: Connection, name: str, zone: ZoneInfo) -> Statement | None:
+def _last_statement(connection: Connection, name: str, zone: ZoneInfo) -> Statement | None:
     """The statement of the last booked month, made of what came back. Raises `BackupError` if it is not whole."""
     days = statements.booked_days(connection)
     if days is None or not statements.is_made(connection):

@@ -7,7 +7,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import make_url
 
-_RESTORING, _BEFORE, _RENAMING, _REHEARSING = "zk_restoring_", "zk_before_", "zk_renaming_", "zk_rehearsing_"
+_RESTORING, _BEFORE, _RENAMING, _VERIFYING = "zk_restoring_", "zk_before_", "zk_renaming_", "zk_rehearsing_"
 _NAME_BYTES = 63
 _OTHERS = """
     SELECT 1 FROM pg_stat_activity
@@ -55,12 +55,12 @@ def scratch_database(url: str, name: str) -> Iterator[str]:
 
 
 @contextmanager
-def rehearsal_database(url: str) -> Iterator[str]:
+def verification_database(url: str) -> Iterator[str]:
     """The URL of an empty database in which the restoration of this one is rehearsed; it is dropped afterwards.
 
     There is one for each database of a server, so rehearsals of one database take turns. Raises `BackupError`.
     """
-    with scratch_database(url, _beside(_REHEARSING, str(make_url(url).database))) as scratch:
+    with scratch_database(url, _beside(_VERIFYING, str(make_url(url).database))) as scratch:
         yield scratch
 
 
@@ -82,7 +82,7 @@ def restoring_database(url: str) -> Iterator[str]:
         yield scratch
 
 
-def put_in_place(databases: Mapping[str, str]) -> None:
+def swap_in(databases: Mapping[str, str]) -> None:
     """Give these databases the places of others (the other's URL to theirs), all or none, and drop the others.
 
     They are renamed in one transaction for each server, so that whoever dies on the way leaves all as it was, or all

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from sqlalchemy import URL, make_url
 
-from zk_pipeline.recovery.databases import BackupError, put_in_place, require_free, restoring_database
+from zk_pipeline.recovery.databases import BackupError, require_free, restoring_database, swap_in
 from zk_pipeline.recovery.encrypted_file import SealedWriter, unsealed
 from zk_pipeline.runtime.embedded_programs import program
 
@@ -48,7 +48,7 @@ class Dump:
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class BackupManifest:
     """What a backup holds. `facts` are those of its moment: version, revision, head of the audit chain, row counts."""
 
     created_at: datetime
@@ -84,7 +84,7 @@ def back_up(
     return target
 
 
-def examine(path: Path, keys: Sequence[bytes]) -> Manifest:
+def examine(path: Path, keys: Sequence[bytes]) -> BackupManifest:
     """Read a backup to its end and compare every checksum. Raises `BackupError` and `SealBrokenError`."""
     with _opened(path) as file:
         return _read(file, keys, path.name)
@@ -94,7 +94,7 @@ def restore(
     path: Path,
     keys: Sequence[bytes],
     databases: Mapping[str, str],
-    finish: Callable[[Manifest, Mapping[str, str]], None],
+    finish: Callable[[BackupManifest, Mapping[str, str]], None],
     *,
     replace: bool = False,
 ) -> None:
@@ -111,17 +111,17 @@ def restore(
         beside = {name: stack.enter_context(restoring_database(url)) for name, url in databases.items()}
         _load_all(path, keys, beside)
         finish(manifest, beside)
-        put_in_place({databases[name]: url for name, url in beside.items()})
+        swap_in({databases[name]: url for name, url in beside.items()})
 
 
-def load(path: Path, keys: Sequence[bytes], databases: Mapping[str, str]) -> Manifest:
+def load(path: Path, keys: Sequence[bytes], databases: Mapping[str, str]) -> BackupManifest:
     """Load the dumps of a backup into these empty databases (name to URL). Raises as `restore` does."""
     manifest = _examined(path, keys, databases)
     _load_all(path, keys, databases)
     return manifest
 
 
-def stored(directory: Path) -> list[Path]:
+def list_backups(directory: Path) -> list[Path]:
     """The backups in a directory, oldest first."""
     return sorted(directory.glob(f"{_PREFIX}*{SUFFIX}"))
 
@@ -131,7 +131,7 @@ def expire(directory: Path, days: int, now: datetime) -> list[Path]:
 
     What a backup that was killed left is removed after a day: no backup that goes on is untouched for so long.
     """
-    *older, _newest = stored(directory) or [directory]
+    *older, _newest = list_backups(directory) or [directory]
     expired = [path for path in older if (made := _made_at(path)) is not None and made < now - timedelta(days=days)]
     untouched_since = (now - _PARTIAL_KEPT).timestamp()
     left = [path for path in directory.glob(f"{_PARTIAL}*") if path.stat().st_mtime < untouched_since]
@@ -141,7 +141,7 @@ def expire(directory: Path, days: int, now: datetime) -> list[Path]:
     return gone
 
 
-def _examined(path: Path, keys: Sequence[bytes], databases: Mapping[str, str]) -> Manifest:
+def _examined(path: Path, keys: Sequence[bytes], databases: Mapping[str, str]) -> BackupManifest:
     manifest = examine(path, keys)
     if missing := databases.keys() - {dump.database for dump in manifest.dumps}:
         raise BackupError(f"{path.name} holds no dump of {', '.join(sorted(missing))}. Take another backup.")
@@ -184,7 +184,7 @@ def _write_line(writer: SealedWriter, value: Mapping[str, Any]) -> None:
     writer.write(json.dumps(value).encode() + b"\n")
 
 
-def _read(file: IO[bytes], keys: Sequence[bytes], name: str) -> Manifest:
+def _read(file: IO[bytes], keys: Sequence[bytes], name: str) -> BackupManifest:
     """Walk through all parts and compare them with the manifest."""
     found: dict[str, tuple[int, str]] = {}
     text = bytearray()
@@ -202,7 +202,7 @@ def _read(file: IO[bytes], keys: Sequence[bytes], name: str) -> Manifest:
     for dump in dumps:
         if found.get(dump.database) != (dump.size, dump.sha256):
             raise BackupError(f"{name}: the dump of {dump.database} does not fit its checksum. Take another backup.")
-    return Manifest(datetime.fromisoformat(told["created_at"]), dumps, told["facts"])
+    return BackupManifest(datetime.fromisoformat(told["created_at"]), dumps, told["facts"])
 
 
 def _load(url: str, chunks: Iterator[bytes]) -> None:

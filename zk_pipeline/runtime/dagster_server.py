@@ -54,12 +54,12 @@ class DagsterServerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
-    """One of Dagster's daemons; `beat_at` is its last sign of life, `None` when it never gave one."""
+    """One of Dagster's daemons; `heartbeat_at` is its last sign of life, `None` when it never gave one."""
 
     name: str
     required: bool
     healthy: bool
-    beat_at: datetime | None
+    heartbeat_at: datetime | None
 
 
 def service_token(cipher: TokenCipher) -> str:

@@ -29,18 +29,25 @@ from psycopg import sql
 from zk_pipeline.runtime.embedded_programs import (
     MAJOR_VERSION,
     OTHERWISE,
-    Account,
     EmbeddedServerError,
+    OsAccount,
     account_for,
     can_reach,
-    give,
+    hand_over,
     initialize,
     last_lines,
     run,
 )
 from zk_pipeline.store.files import lock_file, locks_at_once, share, turn
 
-__all__ = ["DAGSTER_DATABASE", "DATABASE", "EmbeddedDatabase", "EmbeddedServerError", "Endpoint", "embedded_server"]
+__all__ = [
+    "DAGSTER_DATABASE",
+    "DATABASE",
+    "DatabaseEndpoint",
+    "EmbeddedDatabase",
+    "EmbeddedServerError",
+    "embedded_server",
+]
 
 DATABASE = "zk"
 DAGSTER_DATABASE = "dagster"
@@ -56,7 +63,7 @@ _SOCKET_PATH_LIMIT = 103  # Bytes, on the strictest system; Linux takes 107.
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class DatabaseEndpoint:
     """Where the server listens: the directory of its Unix socket.
 
     There is no password. The directory is closed to every account but the one that owns the data files, and
@@ -88,7 +95,7 @@ class Endpoint:
 
 
 @contextmanager
-def embedded_server(home: Path) -> Iterator[Endpoint]:
+def embedded_server(home: Path) -> Iterator[DatabaseEndpoint]:
     """Use the server of `home`: start it if it does not run, stop it on leaving if nobody else uses it.
 
     The databases `zk` and `dagster` exist inside. A child process is given `Endpoint.environment()` and is not
@@ -179,7 +186,7 @@ class _Postmaster:
     """What a server has published in its pid file."""
 
     pid: int
-    endpoint: Endpoint
+    endpoint: DatabaseEndpoint
     ready: bool
 
     def listens(self) -> bool:
@@ -192,7 +199,7 @@ class _Postmaster:
             return True
 
 
-def _start_or_join(cluster: _Cluster) -> Endpoint:
+def _start_or_join(cluster: _Cluster) -> DatabaseEndpoint:
     deadline = time.monotonic() + _SECONDS_TO_START
     log_offset: int | None = None
     while time.monotonic() < deadline:
@@ -243,7 +250,7 @@ def _launch(cluster: _Cluster, alive: IO[bytes]) -> int:
     account = account_for(cluster.data)
     if not cluster.data.exists():
         initialize(cluster.home, cluster.data, _ROLE, account, alive)
-    give(cluster.data, account)
+    hand_over(cluster.data, account)
     _check_version(cluster)
     sockets = _socket_directory(cluster, account)
     # The free lock says that no server is left: what the last one wrote is stale, even if its pid is in use again.
@@ -289,7 +296,7 @@ def _check_version(cluster: _Cluster) -> None:
         )
 
 
-def _socket_directory(cluster: _Cluster, account: Account | None) -> Path:
+def _socket_directory(cluster: _Cluster, account: OsAccount | None) -> Path:
     """Make the directory of the socket, where its path is short enough: the length is limited.
 
     Its name stays over restarts, so that clients can connect again, but differs from that of an earlier cluster
@@ -311,7 +318,7 @@ def _socket_directory(cluster: _Cluster, account: Account | None) -> Path:
             f"{directory}, the place for the socket of {cluster.home}, belongs to somebody else or is open to others; "
             f"remove it, point TMPDIR to a directory of your own, {OTHERWISE}."
         )
-    give(directory, account)
+    hand_over(directory, account)
     return directory
 
 
@@ -324,10 +331,10 @@ def _postmaster(cluster: _Cluster) -> _Postmaster | None:
         return None
     pid, _directory, _start_time, port, host, *rest = lines
     ready = len(rest) == 3 and rest[2].strip() == "ready"
-    return _Postmaster(int(pid), Endpoint(host=host, port=int(port)), ready)
+    return _Postmaster(int(pid), DatabaseEndpoint(host=host, port=int(port)), ready)
 
 
-def _ensure_databases(endpoint: Endpoint) -> None:
+def _ensure_databases(endpoint: DatabaseEndpoint) -> None:
     with psycopg.connect(**endpoint.parameters("postgres"), autocommit=True, connect_timeout=10) as connection:
         # The session of a user killed while creating one ends in its own time: wait for it.
         connection.execute("SELECT pg_advisory_lock(1)")

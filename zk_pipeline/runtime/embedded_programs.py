@@ -42,7 +42,7 @@ class EmbeddedServerError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class OsAccount:
     """The unprivileged account that runs the server for root, whom PostgreSQL refuses to obey."""
 
     uid: int
@@ -67,7 +67,7 @@ def program(name: str) -> Path:
     )
 
 
-def account_for(data: Path) -> Account | None:
+def account_for(data: Path) -> OsAccount | None:
     """Return the account that runs the server on `data`, or None for our own.
 
     Root uses the owner of the data; data that does not exist or is its own goes to an unprivileged account.
@@ -78,7 +78,7 @@ def account_for(data: Path) -> Account | None:
     """
     owner = data.stat() if data.exists() else None
     if os.geteuid() == 0:
-        return Account(owner.st_uid, owner.st_gid) if owner and owner.st_uid else _unprivileged_account()
+        return OsAccount(owner.st_uid, owner.st_gid) if owner and owner.st_uid else _unprivileged_account()
     if owner and owner.st_uid != os.geteuid():
         raise EmbeddedServerError(
             f"{data} belongs to the account with the id {owner.st_uid}, not to yours; run as that account "
@@ -87,7 +87,7 @@ def account_for(data: Path) -> Account | None:
     return None
 
 
-def give(directory: Path, account: Account | None) -> None:
+def hand_over(directory: Path, account: OsAccount | None) -> None:
     """Hand `directory` with all that is in it over to `account`, unless it has it already."""
     if account is None or directory.lstat().st_uid == account.uid:
         return
@@ -95,7 +95,7 @@ def give(directory: Path, account: Account | None) -> None:
         os.chown(path, account.uid, account.gid, follow_symlinks=False)
 
 
-def can_reach(account: Account | None, path: Path) -> bool:
+def can_reach(account: OsAccount | None, path: Path) -> bool:
     """Whether the account gets to this path, and may enter or execute it."""
     probe = ["/bin/sh", "-c", 'test -x "$1"', "sh", path]
     return account is None or subprocess.run(probe, check=False, cwd="/", **_identity(account)).returncode == 0  # noqa: S603 - our own path
@@ -105,7 +105,7 @@ def run(
     name: str,
     data: Path,
     arguments: Sequence[str | Path],
-    account: Account | None,
+    account: OsAccount | None,
     *,
     background: bool = False,
     pass_fds: Sequence[int] = (),
@@ -135,7 +135,7 @@ def run(
         )
 
 
-def initialize(home: Path, data: Path, role: str, account: Account | None, alive: IO[bytes]) -> None:
+def initialize(home: Path, data: Path, role: str, account: OsAccount | None, alive: IO[bytes]) -> None:
     """Make a cluster beside its place `data` and move it there once it is complete; `role` owns it.
 
     The program holds the lock `alive` too: left behind by a killed user, it ends before anybody else begins.
@@ -147,7 +147,7 @@ def initialize(home: Path, data: Path, role: str, account: Account | None, alive
     for unfinished in home.glob("postgres.new-*"):
         shutil.rmtree(unfinished)
     fresh = Path(tempfile.mkdtemp(prefix="postgres.new-", dir=home))
-    give(fresh, account)
+    hand_over(fresh, account)
     # The built-in locale sorts and folds Unicode alike everywhere, also on machines without locales.
     locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     settings = [f"--set={name}={value}" for name, value in _SETTINGS.items()]
@@ -175,18 +175,18 @@ def last_lines(text: str) -> str:
     return "\n".join(text.splitlines()[-_LOG_LINES_SHOWN:])
 
 
-def _unprivileged_account() -> Account:
+def _unprivileged_account() -> OsAccount:
     for name in ("postgres", "nobody"):
         with suppress(KeyError):
             entry = pwd.getpwnam(name)
-            return Account(entry.pw_uid, entry.pw_gid)
+            return OsAccount(entry.pw_uid, entry.pw_gid)
     raise EmbeddedServerError(
         "PostgreSQL refuses to run as root, and there is no account `postgres` or `nobody` to run it; "
         f"add one, run as another account, {OTHERWISE}."
     )
 
 
-def _identity(account: Account) -> dict[str, Any]:
+def _identity(account: OsAccount) -> dict[str, Any]:
     """Options of `subprocess` with which a program runs as `account`: each capability goes with root's id."""
     return {"user": account.uid, "group": account.gid, "extra_groups": []}
 
@@ -198,7 +198,7 @@ def _without_privileges() -> list[str]:
 
 
 @contextmanager
-def _data_place(data: Path, account: Account | None) -> Iterator[tuple[Path, list[int]]]:
+def _data_place(data: Path, account: OsAccount | None) -> Iterator[tuple[Path, list[int]]]:
     """The name under which the account gets to the data, and the descriptors that it has to inherit for that.
 
     A home of root's is closed to the account, and is not ours to open. So root opens the data's own directory for it,
@@ -217,7 +217,7 @@ def _data_place(data: Path, account: Account | None) -> Iterator[tuple[Path, lis
         os.close(held)
 
 
-def _program_for(name: str, account: Account | None) -> Path:
+def _program_for(name: str, account: OsAccount | None) -> Path:
     """The path of a program that the account can get to: the installed one, or else a copy that root keeps."""
     installed = program(name)
     if can_reach(account, installed):
@@ -259,7 +259,7 @@ def _copy(package: Path, target: Path) -> None:
             raise
 
 
-def _unreachable(account: Account | None, path: Path) -> EmbeddedServerError:
+def _unreachable(account: OsAccount | None, path: Path) -> EmbeddedServerError:
     who = (
         "This account" if account is None else f"The account with the id {account.uid}, which runs PostgreSQL for root,"
     )

@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError
 
 import zk_pipeline
 from zk_pipeline.runtime.embedded import embedded_server
-from zk_pipeline.runtime.runtime import TRAIL, Runtime, SetupError, open_runtime, store_connectors
+from zk_pipeline.runtime.runtime import AUDIT_KEY_PURPOSE, Runtime, SetupError, open_runtime, store_connectors
 from zk_pipeline.runtime.settings import Settings, SettingsError, load_settings
 from zk_pipeline.store import audit
 from zk_pipeline.store.database import Database
@@ -55,7 +55,7 @@ class Locations:
 
 
 @contextmanager
-def prepared(settings: Settings, *, decided: bool = True, stores: bool = True) -> Iterator[Environment]:
+def prepare(settings: Settings, *, decided: bool = True, stores: bool = True) -> Iterator[Environment]:
     """Prepare everything that a command needs, and set the variables for this process and its children.
 
     Starts the embedded database when no other is given, migrates ours, and stores the connectors of the environment,
@@ -63,7 +63,7 @@ def prepared(settings: Settings, *, decided: bool = True, stores: bool = True) -
     schema and encryption, and `SetupError` when a setting that decided stored facts has changed, unless `decided` is
     false.
     """
-    with located(settings) as place:
+    with locate(settings) as place:
         dagster_home = _dagster_home(place.home)
         variables = {
             "ZK_DATABASE_URL": place.database_url,
@@ -97,12 +97,12 @@ def prepared(settings: Settings, *, decided: bool = True, stores: bool = True) -
 def shared_environment() -> Environment:
     """The environment of a process of Dagster's that nobody prepared one for, as of `dagster dev`; kept until it ends.
 
-    DAGSTER_HOME stays as it is. Raises what `prepared` raises.
+    DAGSTER_HOME stays as it is. Raises what `prepare` raises.
     """
     kept = ExitStack()
     atexit.register(kept.close)
     home = os.environ.get("DAGSTER_HOME")
-    environment = kept.enter_context(prepared(load_settings()))
+    environment = kept.enter_context(prepare(load_settings()))
     if home is None:
         del os.environ["DAGSTER_HOME"]
     else:
@@ -111,7 +111,7 @@ def shared_environment() -> Environment:
 
 
 @contextmanager
-def located(settings: Settings) -> Iterator[Locations]:
+def locate(settings: Settings) -> Iterator[Locations]:
     """Where home, databases and key are; starts the embedded database when no other is given, and touches no data.
 
     Raises the typed errors of settings, database and encryption.
@@ -131,7 +131,7 @@ def _migrate(runtime: Runtime, place: Locations) -> None:
     if place.owner_url == place.database_url:
         migrate(runtime.database)
         return
-    database = Database(place.owner_url, runtime.cipher.derived(TRAIL))
+    database = Database(place.owner_url, runtime.cipher.derived(AUDIT_KEY_PURPOSE))
     try:
         migrate(database, str(make_url(place.database_url).username))
     finally:

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-_OURS = "zk_pipeline"
+_HANDLER = "zk_pipeline"
 """The name of the handler that `set_up` sets."""
 
-_at_hand: ContextVar[Mapping[str, str] | None] = ContextVar("at_hand", default=None)
+_context_fields: ContextVar[Mapping[str, str] | None] = ContextVar("at_hand", default=None)
 
 
 class LogFormat(StrEnum):
@@ -24,18 +24,18 @@ class LogFormat(StrEnum):
 
 
 @contextmanager
-def about(**fields: str) -> Iterator[None]:
+def log_context(**fields: str) -> Iterator[None]:
     """Have every line that is logged within the block carry these fields: `run_id`, `day`, `entry_id`, `request_id`.
 
     A block within the block adds to them. Other threads carry them when they run in a copy of this context.
     """
-    before = _at_hand.get()
-    _at_hand.set({**(before or {}), **fields})
+    before = _context_fields.get()
+    _context_fields.set({**(before or {}), **fields})
     try:
         yield
     finally:
         # A token would insist on the very same context, which a generator that others end does not have.
-        _at_hand.set(before)
+        _context_fields.set(before)
 
 
 class JsonFormatter(logging.Formatter):
@@ -43,7 +43,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line of a record, without its end."""
-        line = {**self.heading(record), **(_at_hand.get() or {}), **self.details(record)}
+        line = {**self.heading(record), **(_context_fields.get() or {}), **self.details(record)}
         return json.dumps(line, ensure_ascii=False, default=str)
 
     def heading(self, record: logging.LogRecord) -> dict[str, Any]:
@@ -81,10 +81,10 @@ def set_up(chosen: LogFormat, name: str | None = None) -> None:
     With a `name` only what is logged below it, where something else looks after the rest.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.set_name(_OURS)
+    handler.set_name(_HANDLER)
     handler.setFormatter(formatter(chosen))
     logger = logging.getLogger(name)
-    for former in [known for known in logger.handlers if known.get_name() == _OURS]:
+    for former in [known for known in logger.handlers if known.get_name() == _HANDLER]:
         logger.removeHandler(former)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -50,7 +50,7 @@ RUN_KEY_TAG = "zk/run_key"
 CHANGE = "change"
 """The reason of the runs that the sensor asks for."""
 
-OF_THEMSELVES = frozenset({CHANGE, "catch_up", "deep_check"})
+AUTOMATIC_REASONS = frozenset({CHANGE, "catch_up", "deep_check"})
 """The reasons of runs that nobody started: those of the sensor and of the schedules."""
 
 _REPEATED_TAG = "dagster/retry_number"
@@ -65,7 +65,7 @@ def range_tags(first: date, last: date, reason: str) -> dict[str, str]:
     return {RANGE_START: first.isoformat(), RANGE_END: last.isoformat(), REASON_TAG: reason}
 
 
-def days_about(first: date, last: date) -> str:
+def range_subject(first: date, last: date) -> str:
     """What the request of a run is about that passes the limits on these days."""
     return f"{first}/{last}"
 
@@ -93,14 +93,14 @@ def range_of(tags: Mapping[str, str]) -> tuple[date, date] | None:
     return date.fromisoformat(tags[RANGE_START]), date.fromisoformat(tags[RANGE_END])
 
 
-def is_wanted_by_a_person(tags: Mapping[str, str]) -> bool:
+def is_started_by_person(tags: Mapping[str, str]) -> bool:
     """Whether somebody started just this run: by a command, in the console, or in Dagster's UI, *Re-execute* included.
 
     The runs of the sensor and of the schedules are not, nor what Dagster itself starts again after a crash.
     """
     if _REPEATED_TAG in tags:
         return False
-    return _AGAIN_TAG in tags or tags.get(REASON_TAG) not in OF_THEMSELVES
+    return _AGAIN_TAG in tags or tags.get(REASON_TAG) not in AUTOMATIC_REASONS
 
 
 def undo_config(run_id: str) -> dict[str, Any]:

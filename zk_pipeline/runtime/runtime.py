@@ -26,17 +26,17 @@ from zk_pipeline.store.database import Database, DatabaseUnavailableError
 from zk_pipeline.store.encryption import TokenCipher
 
 Role = Literal["source", "target"]
-Made = TypeVar("Made", SourceConnector, TargetConnector)
+ConnectorT = TypeVar("ConnectorT", SourceConnector, TargetConnector)
 ROLES: tuple[Role, ...] = ("source", "target")
 
 ZONE_OF_EXAMPLES = "Europe/Berlin"
 
 _log = logging.getLogger(__name__)
 
-TRAIL = "audit trail"
+AUDIT_KEY_PURPOSE = "audit trail"
 """What the keys of the audit trail are derived for."""
 
-_WITNESSES = 5
+_TIMESHEETS_PROBED = 5
 """Time sheets that a target's new address is asked for; one of them may have been deleted or rewritten by people."""
 
 
@@ -162,7 +162,7 @@ class Runtime:
         """
         with self.database.transaction() as connection:
             current = connectors.by_name(connection, wanted.name)
-            written = ledger.newest_confirmed(connection, wanted.name, _WITNESSES)
+            written = ledger.newest_confirmed(connection, wanted.name, _TIMESHEETS_PROBED)
             sources = [row.name for row in connectors.every(connection) if row.role == "source"]
         if current is None or not written or _address(wanted) == _address(current):
             return
@@ -288,7 +288,7 @@ def open_runtime(settings: Settings | None = None) -> Iterator[Runtime]:
     if settings.encryption_key is None:
         raise SetupError("ZK_ENCRYPTION_KEY is missing. Set the key that the connectors' tokens were stored with.")
     cipher = TokenCipher(settings.encryption_key.get_secret_value())
-    database = Database(settings.database_url.get_secret_value(), cipher.derived(TRAIL))
+    database = Database(settings.database_url.get_secret_value(), cipher.derived(AUDIT_KEY_PURPOSE))
     try:
         yield Runtime(settings, database, cipher)
     finally:
@@ -348,7 +348,7 @@ def _address(connector: StoredConnector | ConnectorRecord) -> str:
         return connector.base_url
 
 
-def _connected(kind: type[Made], endpoint: Endpoint) -> Made:
+def _connected(kind: type[ConnectorT], endpoint: Endpoint) -> ConnectorT:
     try:
         return kind(endpoint)
     except ValueError as error:  # What cannot be a URL or a token.

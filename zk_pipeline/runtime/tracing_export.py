@@ -108,7 +108,7 @@ class Tracing:
             self._tracer.start_as_current_span(
                 name, attributes=attributes, record_exception=False, set_status_on_exception=False
             ) as span,
-            logs.about(trace_id=_trace_id(span)),
+            logs.log_context(trace_id=_trace_id(span)),
         ):
             try:
                 yield
@@ -124,7 +124,7 @@ class Tracing:
         # Detaching by a token would insist on the very same context, which Dagster does not keep (as in logs.about).
         attach(trace.set_span_in_context(span, before))
         try:
-            with logs.about(trace_id=_trace_id(span)):
+            with logs.log_context(trace_id=_trace_id(span)):
                 yield
         finally:
             attach(before)

@@ -15,7 +15,7 @@ from starlette.requests import HTTPConnection
 from zk_pipeline.identity import api_tokens, sign_in
 from zk_pipeline.identity.actors import Actor, Role, SignInError
 from zk_pipeline.identity.sign_in import LIFE_OF_A_DEVICE, Purpose, SessionOverError, SignedIn
-from zk_pipeline.identity.throttle import Caller, ThrottledError
+from zk_pipeline.identity.throttle import Client, ThrottledError
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.web.errors import ProblemError
@@ -217,10 +217,10 @@ class Sessions:
         """The address of the client."""
         return client_address(request, self._settings.trusted_proxies)
 
-    def caller_of(self, request: HTTPConnection) -> Caller:
+    def caller_of(self, request: HTTPConnection) -> Client:
         """The client as somebody who tries to sign in."""
         address = self.address_of(request)
-        return Caller(address, network_of(address), cookie_of(request, self._settings, DEVICE) or "")
+        return Client(address, network_of(address), cookie_of(request, self._settings, DEVICE) or "")
 
     def _session(self, request: HTTPConnection) -> Session:
         """The session that a request names, which may be over."""
@@ -236,7 +236,7 @@ class Sessions:
 
     def _bearer_of_api_token(self, token: str, request: HTTPConnection) -> Actor:
         with self._runtime.database.transaction() as connection:
-            actor = api_tokens.actor_of(connection, token, self.address_of(request))
+            actor = api_tokens.actor_of_token(connection, token, self.address_of(request))
         if actor is None:
             raise ProblemError(401, "The token is not valid, or not any more. Get a new one.", CHALLENGE)
         return actor

@@ -94,7 +94,7 @@ class RequestIds:
                 MutableHeaders(scope=message)[REQUEST_ID] = request_id
             await send(message)
 
-        with logs.about(request_id=request_id):
+        with logs.log_context(request_id=request_id):
             await self._app(scope, receive, named)
 
 
@@ -113,7 +113,7 @@ def tell_refusal(request: Request, what: str) -> None:
     """Log that somebody was refused, with their number and the template of the route: no address, and no name."""
     actor = getattr(getattr(request.state, "actor", None), "name", "somebody")
     route = getattr(request.scope.get("route"), "path", "an address without a route")
-    with logs.about(request_id=getattr(request.state, "request_id", "")):
+    with logs.log_context(request_id=getattr(request.state, "request_id", "")):
         _log.warning("%s was refused %s (%s %s)", actor, what, request.method, route)
 
 
@@ -146,7 +146,7 @@ def _of_validation(request: Request, error: RequestValidationError) -> Response:
 
 def _of_defect(request: Request, error: Exception) -> Response:
     """A defect of ours: the log gets its traceback, the caller only learns its id."""
-    with logs.about(request_id=request.state.request_id):
+    with logs.log_context(request_id=request.state.request_id):
         _log.error("Request %s failed because of a defect:", request.state.request_id, exc_info=error)
     detail = "The request failed because of an error in the server. Its log says more under this request id."
     # No middleware sees this answer.

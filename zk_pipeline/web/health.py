@@ -13,9 +13,9 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
 from zk_pipeline.domain.vital_figures import DATABASE, Level, VitalSign, worst
-from zk_pipeline.observe.alert_delivery import addresses_of, alert_signs, deliver, send_at_once
-from zk_pipeline.observe.alerts import sign_fails, sign_recovers
-from zk_pipeline.observe.measurements import SECONDS_BETWEEN_LOOKS, Watch
+from zk_pipeline.observe.alert_delivery import alert_addresses, alert_signs, deliver, send_directly
+from zk_pipeline.observe.alerts import sign_failure_message, sign_recovery_message
+from zk_pipeline.observe.measurements import SECONDS_BETWEEN_LOOKS, HealthMonitor
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.web.errors import OUTAGES, outage_line
 
@@ -30,7 +30,7 @@ class Health:
     """The watch of one web app and its route. It measures and tells between `start` and `stop`."""
 
     def __init__(self, runtime: Runtime) -> None:
-        self._watch = Watch(runtime)
+        self._watch = HealthMonitor(runtime)
         self._teller = SignAlerter(runtime, self._watch)
         self.router = APIRouter(tags=["health"])
         self.router.add_api_route(PATH, self.show, summary="How everything is")
@@ -72,7 +72,7 @@ class SignAlerter:
     database itself is told of is remembered here, once for each outage.
     """
 
-    def __init__(self, runtime: Runtime, watch: Watch) -> None:
+    def __init__(self, runtime: Runtime, watch: HealthMonitor) -> None:
         self._runtime = runtime
         self._watch = watch
         self._end = threading.Event()
@@ -82,7 +82,7 @@ class SignAlerter:
 
     def start(self) -> None:
         """Begin, if there is anybody to tell."""
-        if addresses_of(self._runtime.settings):
+        if alert_addresses(self._runtime.settings):
             self._thread.start()
 
     def stop(self, seconds: float = 2.0) -> None:
@@ -108,10 +108,10 @@ class SignAlerter:
             if self._down_since is None:
                 self._down_since = now  # A restart takes less than the time to the next look.
             elif not self._is_told:
-                self._is_told = send_at_once(settings, sign_fails(database, settings.dagster_link))
+                self._is_told = send_directly(settings, sign_failure_message(database, settings.dagster_link))
             return
         if self._is_told and self._down_since is not None:
-            send_at_once(settings, sign_recovers(database.title, now - self._down_since))
+            send_directly(settings, sign_recovery_message(database.title, now - self._down_since))
         self._down_since, self._is_told = None, False
         alert_signs(self._runtime, [sign for sign in signs if sign.name != DATABASE])
         for problem in deliver(self._runtime).problems:

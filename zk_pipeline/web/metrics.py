@@ -19,7 +19,7 @@ from zk_pipeline.domain.vital_figures import SEVERITY, System, VitalSign
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.observe import dagster_tables, measurements
 from zk_pipeline.observe.dagster_tables import DagsterFigures, Durations
-from zk_pipeline.observe.measurements import Figures
+from zk_pipeline.observe.measurements import SyncFigures
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import request_log, runs
 from zk_pipeline.store.database import DatabaseUnavailableError
@@ -34,7 +34,7 @@ def gauge(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(name, text, value=value)
 
 
-def of_figures(found: Figures) -> Iterator[Metric]:
+def of_figures(found: SyncFigures) -> Iterator[Metric]:
     """What there is and what waits."""
     yield _by("zk_entries", "Entries in the ledger by the outcome of their last write.", "outcome", found.entries)
     yield _by_several("zk_conflicts_open", "Conflicts that wait for a person.", ("reason", "age"), found.conflicts)

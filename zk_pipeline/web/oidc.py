@@ -18,7 +18,7 @@ from starlette.responses import RedirectResponse
 from zk_pipeline.connectors import network
 from zk_pipeline.identity import sign_in
 from zk_pipeline.identity.actors import OperationError
-from zk_pipeline.identity.sign_in import CONFIRMED_FOR, Identity
+from zk_pipeline.identity.sign_in import CONFIRMED_FOR, ProviderIdentity
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.store.encryption import UndecryptableError
@@ -76,7 +76,7 @@ class Provider:
             **(_AGAIN if again else {}),
         )
 
-    def identity(self, flow: Flow, code: str) -> Identity:
+    def identity(self, flow: Flow, code: str) -> ProviderIdentity:
         """Whom the provider vouches for with this code. Raises `ProviderError`."""
         with self._http() as http:
             known = self._discovered(http)
@@ -131,9 +131,9 @@ class Provider:
             raise ProviderError("The identity token was made for another application (azp). Sign in again.")
         return claims
 
-    def _identity(self, claims: Mapping[str, Any]) -> Identity:
+    def _identity(self, claims: Mapping[str, Any]) -> ProviderIdentity:
         roles = claims.get(self._settings.oidc_role_claim)
-        return Identity(
+        return ProviderIdentity(
             issuer=claims["iss"],
             subject=claims["sub"],
             email=str(claims.get("email") or ""),

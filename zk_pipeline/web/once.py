@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from zk_pipeline.operate import runs
-from zk_pipeline.operate.runs import Answer, Asked, CutOffError
+from zk_pipeline.operate.runs import AbandonedActError, KeyedRequest, StoredAnswer
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.web.authentication import SAFE_METHODS, GuardedRoute
 from zk_pipeline.web.errors import ProblemError
@@ -28,31 +28,33 @@ _USABLE = re.compile(r"[\x21-\x7e]{1,200}")
 _REFUSED = 400
 
 
-async def once(runtime: Runtime, asked: Asked, act: Callable[[], Awaitable[Answer | None]]) -> Answer | None:
+async def once(
+    runtime: Runtime, asked: KeyedRequest, act: Callable[[], Awaitable[StoredAnswer | None]]
+) -> StoredAnswer | None:
     """Have it done, or wait for the first answer; `None` of the act: it is not kept, and was done for this one alone.
 
     Whoever waits holds neither thread nor connection. Raises what the act raises, and the errors of `acts.begin`.
     """
     deadline = asyncio.get_running_loop().time() + LONGEST_WAIT.total_seconds()
     while True:
-        turn = await run_in_threadpool(runs.begin, runtime, asked)
+        turn = await run_in_threadpool(runs.begin_act, runtime, asked)
         if turn.answer is not None:
             return turn.answer
         if turn.id is not None:
             break
         if asyncio.get_running_loop().time() > deadline:
-            raise CutOffError("The first request with this key is still at work. Send it again a little later.")
+            raise AbandonedActError("The first request with this key is still at work. Send it again a little later.")
         await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
     try:
-        with runs.under_key(asked):
+        with runs.act_context(asked):
             answer = await act()
     except Exception:
-        await run_in_threadpool(runs.forget, runtime, turn.id)
+        await run_in_threadpool(runs.forget_act, runtime, turn.id)
         raise
     if answer is None:
-        await run_in_threadpool(runs.forget, runtime, turn.id)
+        await run_in_threadpool(runs.forget_act, runtime, turn.id)
     else:
-        await run_in_threadpool(runs.finish, runtime, turn.id, answer)
+        await run_in_threadpool(runs.finish_act, runtime, turn.id, answer)
     return answer
 
 
@@ -79,23 +81,23 @@ class KeyedRoute(GuardedRoute):
             runtime: Runtime = request.app.state.runtime
             actor = await run_in_threadpool(request.app.state.recognition.actor_of, request)
             route = f"{request.method} {request.url.path}?{request.url.query}"
-            return await _answered(runtime, Asked(actor, key, route, await request.body()), request, handle)
+            return await _answered(runtime, KeyedRequest(actor, key, route, await request.body()), request, handle)
 
         return keyed
 
 
 async def _answered(
-    runtime: Runtime, asked: Asked, request: Request, handle: Callable[[Request], Awaitable[Response]]
+    runtime: Runtime, asked: KeyedRequest, request: Request, handle: Callable[[Request], Awaitable[Response]]
 ) -> Response:
     given: list[Response] = []
 
-    async def act() -> Answer | None:
+    async def act() -> StoredAnswer | None:
         response = await handle(request)
         given.append(response)
         if isinstance(response, StreamingResponse) or response.status_code >= _REFUSED:
             return None
         told = {"type": response.headers.get("content-type"), "body": bytes(response.body).decode()}
-        return Answer(response.status_code, json.dumps(told))
+        return StoredAnswer(response.status_code, json.dumps(told))
 
     answer = await once(runtime, asked, act)
     if given:

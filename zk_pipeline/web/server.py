@@ -8,7 +8,7 @@ import uvicorn
 from zk_pipeline.identity import users
 from zk_pipeline.identity.actors import OperationError
 from zk_pipeline.operate import connectors
-from zk_pipeline.operate.installation import working_on_the_database
+from zk_pipeline.operate.installation import hold_database
 from zk_pipeline.runtime import logs
 from zk_pipeline.runtime.runtime import Runtime, SetupError, open_runtime
 from zk_pipeline.runtime.settings import SettingsError
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
     try:
-        with open_runtime() as runtime, working_on_the_database(runtime):
+        with open_runtime() as runtime, hold_database(runtime):
             settings = runtime.settings
             logs.set_up(settings.log_format)
             runtime.require_decided()

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from zk_pipeline.identity import second_factor, sign_in
 from zk_pipeline.identity.actors import SignInError
-from zk_pipeline.identity.second_factor import Offer
+from zk_pipeline.identity.second_factor import Enrolment
 from zk_pipeline.identity.sign_in import JustRenewedError, Purpose, SecondStepError, SessionOverError
 from zk_pipeline.identity.throttle import ThrottledError
 from zk_pipeline.runtime.runtime import Runtime
@@ -173,7 +173,7 @@ class CodeForm:
 
     language: Language
     target: str
-    offer: Offer | None = None
+    offer: Enrolment | None = None
     problem: str = ""
     recovery: bool = False
 
@@ -314,7 +314,7 @@ def enter(
     except SecondStepError as step:
         answer = RedirectResponse(f"{CODE}?next={quote(local_target(next))}", 303)
         if step.enrols:
-            second_factor.offer(ready, sign_in.in_second_step(ready, step.token))
+            second_factor.start_enrolment(ready, sign_in.in_second_step(ready, step.token))
         until = datetime.now(UTC) + sign_in.TIME_FOR_THE_CODE
         authentication.set_short(answer, ready.settings, authentication.SECOND_STEP, step.token, until)
         return answer
@@ -418,7 +418,7 @@ def _code_form(request: Request, ready: Runtime, target: str, problem: str = "",
     user = sign_in.in_second_step(
         ready, authentication.cookie_of(request, ready.settings, authentication.SECOND_STEP) or ""
     )
-    offer = None if user.second_factor else second_factor.offered(ready, user)
+    offer = None if user.second_factor else second_factor.pending_enrolment(ready, user)
     return CodeForm(language_of(request), local_target(target), offer, problem, recovery and offer is None)
 
 

@@ -14,7 +14,7 @@ from zk_pipeline.identity import api_tokens, users
 from zk_pipeline.identity.actors import Actor, Role
 from zk_pipeline.identity.users import NewUser
 from zk_pipeline.runtime.embedded import embedded_server
-from zk_pipeline.runtime.runtime import TRAIL
+from zk_pipeline.runtime.runtime import AUDIT_KEY_PURPOSE
 from zk_pipeline.runtime.settings import ENV_FILE
 from zk_pipeline.store.database import Database
 from zk_pipeline_tests.cli.conftest import Home, Zk
@@ -97,7 +97,7 @@ def open_place() -> Iterator[Place]:
 def placed(up: Up, variables: dict[str, str]) -> Iterator[Place]:
     """A running installation as a place for attacks; `variables` are those that it was started with."""
     with embedded_server(up.home) as server, ExitStack() as stack:
-        database = Database(server.url(), up.cipher.derived(TRAIL))
+        database = Database(server.url(), up.cipher.derived(AUDIT_KEY_PURPOSE))
         stack.callback(database.close)
         site = Site(up.web_url, up.home, variables, database)
         given = {ENV_FILE: os.devnull, "ZK_HOME": str(up.home), "ZK_ENCRYPTION_KEY": up.secret_key}

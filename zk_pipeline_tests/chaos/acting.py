@@ -115,7 +115,7 @@ class Storm:
         """Ask for the days on which people book, as `zk sync --request` does."""
         people, runtime = self._place.people, self._place.world.environment.runtime
         try:
-            asked = sync.request(runtime, ADMIN, people.first, people.last)
+            asked = sync.request_days(runtime, ADMIN, people.first, people.last)
         except (DatabaseUnavailableError, OperationalError):
             return "could not, the database being away"
         return f"request {asked.id}"

@@ -24,8 +24,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.processes.groups import wait_until
 from zk_pipeline.runtime import embedded_programs
-from zk_pipeline.runtime.embedded import DATABASE, Endpoint, embedded_server
-from zk_pipeline.runtime.environment import prepared
+from zk_pipeline.runtime.embedded import DATABASE, DatabaseEndpoint, embedded_server
+from zk_pipeline.runtime.environment import prepare
 from zk_pipeline.runtime.settings import ENV_FILE, load_settings
 from zk_pipeline_tests.chaos.schedule import LATEST_EFFECT, SECONDS_BEFORE_TIMEOUT
 from zk_pipeline_tests.chaos.shim import sitecustomize
@@ -91,7 +91,7 @@ class Place:
     people: People
     turns: tuple[threading.RLock, ...]
     variables: dict[str, str]
-    database: Endpoint
+    database: DatabaseEndpoint
     home: Path
     seeds: int = 0
     _started: ExitStack = field(default_factory=ExitStack)
@@ -224,7 +224,7 @@ def furnished_place(home: Path) -> Iterator[Place]:
         machine = _machine(home, Path(switches))
         for name in sitecustomize.CLOCK & machine.keys():
             patch.setitem(embedded_programs._ENVIRONMENT, name, machine[name])
-        with embedded_server(home) as database, prepared(load_settings()) as environment:
+        with embedded_server(home) as database, prepare(load_settings()) as environment:
             world = World(desk, office, environment)
             world.map_types()
             yield Place(world, People(world, Random()), turns, variables | machine, database, home)

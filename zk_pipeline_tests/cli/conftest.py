@@ -21,8 +21,8 @@ from typer.testing import CliRunner
 
 from zk_pipeline.cli import output
 from zk_pipeline.cli.app import app
-from zk_pipeline.runtime.embedded import DAGSTER_DATABASE, DATABASE, Endpoint
-from zk_pipeline.runtime.runtime import TRAIL, open_runtime, store_connectors
+from zk_pipeline.runtime.embedded import DAGSTER_DATABASE, DATABASE, DatabaseEndpoint
+from zk_pipeline.runtime.runtime import AUDIT_KEY_PURPOSE, open_runtime, store_connectors
 from zk_pipeline.runtime.settings import ENV_FILE
 from zk_pipeline.store import audit
 from zk_pipeline.store.database import Database
@@ -58,7 +58,7 @@ class Home:
     @contextmanager
     def database(self) -> Iterator[Database]:
         """The product's database."""
-        keys = TokenCipher(self.variables["ZK_ENCRYPTION_KEY"]).derived(TRAIL)
+        keys = TokenCipher(self.variables["ZK_ENCRYPTION_KEY"]).derived(AUDIT_KEY_PURPOSE)
         database = Database(self.variables["ZK_DATABASE_URL"], keys)
         try:
             yield database
@@ -69,7 +69,7 @@ class Home:
 class Homes:
     """Makes homes on one database server, for the given simulated systems."""
 
-    def __init__(self, server: Endpoint, systems: SandboxProcess, directory: Path) -> None:
+    def __init__(self, server: DatabaseEndpoint, systems: SandboxProcess, directory: Path) -> None:
         self._server, self._systems, self._directory = server, systems, directory
         self._pairs = Pairs(server)
         self._numbers = itertools.count(1)

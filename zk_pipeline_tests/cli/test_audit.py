@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from zk_pipeline.audit import anchors
 from zk_pipeline.observe import alert_delivery
-from zk_pipeline.runtime.runtime import TRAIL, open_runtime
+from zk_pipeline.runtime.runtime import AUDIT_KEY_PURPOSE, open_runtime
 from zk_pipeline.store import audit
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.encryption import TokenCipher, generate_key
@@ -49,7 +49,7 @@ def test_a_span_that_ends_before_it_begins_is_refused(trailed: Zk) -> None:
 
 def cut(zk: Zk, rows: int) -> None:
     """Put the trail back to so many rows as a whole, as who kept all of the database could."""
-    keys = TokenCipher(zk.home.variables["ZK_ENCRYPTION_KEY"]).derived(TRAIL)
+    keys = TokenCipher(zk.home.variables["ZK_ENCRYPTION_KEY"]).derived(AUDIT_KEY_PURPOSE)
     with zk.home.database() as database, database.transaction() as connection:
         without_guards(connection)
         connection.execute(text(f"DELETE FROM sync.audit_details WHERE id > {rows}"))
@@ -79,7 +79,7 @@ def test_a_trail_that_was_put_back_is_found_by_the_anchors_in_the_home(trailed: 
     assert trailed("audit", "verify").exit_code == 0
     cut(trailed, 2)
     assert trailed("audit", "verify").exit_code == 1
-    anchors.put_aside(trailed.home.path)
+    anchors.archive(trailed.home.path)
     assert trailed("audit", "verify").exit_code == 0
 
 

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from zk_pipeline.recovery.databases import BackupError, put_in_place
+from zk_pipeline.recovery.databases import BackupError, swap_in
 from zk_pipeline_tests.cli.conftest import Home, Homes, Sandbox, Start, Zk
 from zk_pipeline_tests.credits import credited
 from zk_sandbox.demo import demo_mappings_csv
@@ -229,7 +229,7 @@ def test_databases_take_the_places_of_others_all_or_none(homes: Homes):
         connection.execute(text("SELECT 1"))
         before = databases_of(new) | databases_of(old)
         with pytest.raises(BackupError, match=f"Somebody works on the database {old.database_name}"):
-            put_in_place(urls)
+            swap_in(urls)
     assert databases_of(new) | databases_of(old) == before
 
 

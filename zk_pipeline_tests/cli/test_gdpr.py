@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from zk_pipeline.observe.dagster_tables import opened
-from zk_pipeline.privacy.queries import BELONGING
+from zk_pipeline.privacy.queries import OWNED_ROWS
 from zk_pipeline.store.encryption import TokenCipher
 from zk_pipeline.store.tables import SCHEMAS, metadata
 from zk_pipeline_tests.cli.conftest import Zk
@@ -243,10 +243,10 @@ def test_an_export_that_lies_in_the_home_is_named_until_it_is_removed(known: Zk)
 
 
 def test_every_table_with_ids_of_people_says_whose_its_rows_are() -> None:
-    """A table that is added has to be named here or in `BELONGING`."""
+    """A table that is added has to be named here or in `OWNED_ROWS`."""
     ids = {"agent_id", "user_id", "source_id", "booking_id", "correction_id"}
     tables = {table.fullname for table in metadata.tables.values() if ids & set(table.columns.keys())}
-    assert tables <= set(BELONGING)
+    assert tables <= set(OWNED_ROWS)
 
 
 @pytest.mark.parametrize("command", ["export", "erase"])

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from zk_pipeline.decisions import plans
 from zk_pipeline.identity.actors import Actor, Role
 from zk_pipeline.operate import runs
-from zk_pipeline.operate.runs import Asked, StartedRun
+from zk_pipeline.operate.runs import KeyedRequest, StartedRun
 from zk_pipeline.processes.groups import wait_until
 from zk_pipeline.runtime.dagster_server import dagster_server
 from zk_pipeline.runtime.run_tags import ACTOR_TAG
@@ -32,7 +32,7 @@ def test_a_plan_is_made_by_a_run_of_its_own_and_writes_nothing(zk_home: Home, sa
         runtime = Runtime(settings, database, TokenCipher(key))
 
         def launched(_: int) -> tuple[StartedRun, ...]:
-            with runs.under_key(Asked(OPERATOR, "a-key", "", b"")):
+            with runs.act_context(KeyedRequest(OPERATOR, "a-key", "", b"")):
                 return plans.launch(runtime, OPERATOR, DAY, DAY)
 
         with ThreadPoolExecutor(4) as pool:
@@ -48,5 +48,5 @@ def test_a_plan_is_made_by_a_run_of_its_own_and_writes_nothing(zk_home: Home, sa
         )
         run = runs.one(runtime, started.run_id)
         assert (run.status, run.first, run.last, run.carried_out) == ("success", DAY, DAY, False)
-        assert plans.stored(runtime, DAY, DAY, 10, 0).planned_days == 1
+        assert plans.stored_plan(runtime, DAY, DAY, 10, 0).planned_days == 1
     assert sandbox.kimai.requests().writes == 0

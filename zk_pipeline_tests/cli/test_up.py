@@ -20,7 +20,7 @@ import psycopg
 import pytest
 
 from zk_pipeline.processes.groups import wait_until
-from zk_pipeline.processes.home import Record
+from zk_pipeline.processes.home import SupervisorRecord
 from zk_pipeline.runtime.dagster_server import service_token
 from zk_pipeline.runtime.embedded import embedded_server
 from zk_pipeline.store.encryption import KEY_FILE, TokenCipher
@@ -346,7 +346,7 @@ def test_killed_it_leaves_nothing_and_the_next_one_lets_a_run_finish_before_it_s
     assert up.process.returncode == 0
     assert up.lines[-1] == "Stopped. Nothing is left running.\n"
     assert processes_of(home) == {}
-    assert Record.of(home).groups == ()
+    assert SupervisorRecord.of(home).groups == ()
     with embedded_server(home) as server, psycopg.connect(**server.parameters("dagster")) as connection:
         (status,) = connection.execute("SELECT status FROM runs WHERE run_id = %s", [run_id]).fetchone() or ("",)
     assert status == "SUCCESS"

@@ -29,7 +29,7 @@ from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.defs.sensors import alerts
 from zk_pipeline.observe.doctor import data
-from zk_pipeline.observe.doctor.report import Examination, Installation, Report, examine
+from zk_pipeline.observe.doctor.report import DoctorReport, Examination, Installation, examine
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.stages.source_changes import ChangeFeed
 from zk_pipeline_tests.defs.world import World
@@ -136,7 +136,7 @@ class Scene:
             "UPDATE sync.reachability SET failing_since = failing_since - interval '2 minutes', not_before = now()"
         )
 
-    def report(self) -> Report:
+    def report(self) -> DoctorReport:
         """What the doctor says of the vital signs, and whether it ends with 1."""
         installation = Installation.present(self.runtime, self.world.environment.home)
         return examine((Examination("Vital signs", data.examine_signs),), installation, lambda _name: None)

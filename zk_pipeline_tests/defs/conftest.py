@@ -10,8 +10,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from zk_pipeline.runtime.embedded import Endpoint
-from zk_pipeline.runtime.environment import PROJECT, prepared
+from zk_pipeline.runtime.embedded import DatabaseEndpoint
+from zk_pipeline.runtime.environment import PROJECT, prepare
 from zk_pipeline.runtime.runtime import open_runtime
 from zk_pipeline.runtime.settings import load_settings
 from zk_pipeline.store.encryption import generate_key
@@ -35,7 +35,7 @@ PREPARED = ("ZK_DATABASE_URL", "ZK_DAGSTER_URL", "ZK_ENCRYPTION_KEY", "ZK_HOME",
 class Databases:
     """A PostgreSQL server with migrated pairs of databases."""
 
-    endpoint: Endpoint
+    endpoint: DatabaseEndpoint
     pairs: Pairs
 
     @contextmanager
@@ -119,7 +119,7 @@ def open_office(patch: pytest.MonkeyPatch) -> Iterator[Office]:
 @contextmanager
 def open_world(desk: Desk, office: Office, *, on_dagster: bool = True) -> Iterator[World]:
     """The product between both systems, its activity types mapped."""
-    with prepared(load_settings()) as environment:
+    with prepare(load_settings()) as environment:
         world = World(desk, office, environment, on_dagster)
         world.map_types()
         yield world

@@ -13,7 +13,7 @@ import httpx
 from zk_pipeline.cli.syncing import sync_days
 from zk_pipeline.connectors.kimai.connector import KimaiConnector
 from zk_pipeline.definitions import defs
-from zk_pipeline.runtime.environment import prepared
+from zk_pipeline.runtime.environment import prepare
 from zk_pipeline.runtime.settings import load_settings
 from zk_pipeline.stages.push.outcomes import OutcomeRecorder
 from zk_pipeline.stages.push.pusher import Pusher
@@ -64,7 +64,7 @@ def _sync(variables: Mapping[str, str], day: date, killed: str, waits_at: str, r
     PLACES[killed]()
     if waits_at in STOPS:
         before(*STOPS[waits_at], lambda *_: (reached.set(), go.wait(60)))
-    with prepared(load_settings()) as environment:
+    with prepare(load_settings()) as environment:
         sync_days(environment.runtime, defs.resolve_job_def("sync"), day, day, lambda _: None)
 
 
@@ -81,7 +81,7 @@ def _undo(variables: Mapping[str, str], run_id: str, place: str, number: int) ->
     os.environ.update(variables)
     os.chdir(variables["ZK_HOME"])
     UNDO_PLACES[place](number)
-    with prepared(load_settings()):
+    with prepare(load_settings()):
         undo(run_id)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from zk_pipeline.billing import credit_list
 from zk_pipeline.decisions import conflicts
-from zk_pipeline.decisions.lists import Filter
+from zk_pipeline.decisions.lists import ConflictFilter
 from zk_pipeline.domain.markers import marked_ids
 from zk_pipeline.domain.resolutions import Choice
 from zk_pipeline_tests.defs.billing import ADMIN, Books, today
@@ -65,7 +65,7 @@ def test_a_second_flat_fee_is_asked_about(world: World) -> None:
     world.sync()
     (asked,) = world.conflicts()
     assert "a time sheet of 15 min costs 120 once more" in asked.text
-    runtime, wanted = world.environment.runtime, Filter(reason="billed")
+    runtime, wanted = world.environment.runtime, ConflictFilter(reason="billed")
     seen = conflicts.preview(runtime, Choice.ADJUST, wanted)
     assert (seen.conflicts, seen.left, seen.adjusts) == (1, 1, 0)
     (left,) = conflicts.decide_matching(runtime, ADMIN, Choice.ADJUST, wanted, seen.digest).left
@@ -90,13 +90,13 @@ def test_a_credit_gives_back_what_was_charged_and_nothing_is_open_where_nothing_
     assert sum("-20 min (a credit of 30.67)." in text for text in texts) == 1
     assert sum("-20 min (nothing was charged for it)." in text for text in texts) == 2
     Books(world).adjust()
-    rows = credit_list.listed(world.environment.runtime, settled=True)
+    rows = credit_list.list_credits(world.environment.runtime, settled=True)
     assert {row.booking: (row.minutes, row.amount, row.currency, row.state) for row in rows} == {
         str(hourly): (20, Decimal("30.6667"), "EUR", "open"),
         str(free): (20, 0, "EUR", "settled"),
         str(flat): (20, 0, "EUR", "settled"),
     }
-    assert [row.booking for row in credit_list.listed(world.environment.runtime)] == [str(hourly)]
+    assert [row.booking for row in credit_list.list_credits(world.environment.runtime)] == [str(hourly)]
     assert world.conflicts() == []
     assert_settled(Books(world))
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from zk_pipeline.decisions import comparison, conflicts, plans
-from zk_pipeline.decisions.conflicts import listed
-from zk_pipeline.decisions.lists import Filter, LineFilter, View
+from zk_pipeline.decisions.conflicts import list_conflicts
+from zk_pipeline.decisions.lists import ConflictFilter, LineFilter, LineSelection
 from zk_pipeline.domain.resolutions import Choice
 from zk_pipeline.identity.actors import Actor, Role
 from zk_pipeline.operate import sync
@@ -19,7 +19,7 @@ OPERATOR = Actor("user:1", Role.OPERATOR)
 def test_a_range_that_was_asked_for_is_done_when_a_run_has_carried_it_out(world: World) -> None:
     world.desk.book(15)
     runtime = world.environment.runtime
-    asked = sync.request(runtime, OPERATOR, MONDAY, MONDAY)
+    asked = sync.request_days(runtime, OPERATOR, MONDAY, MONDAY)
     assert sync.request_state(runtime, asked.id).state is RequestState.WAITING
     report = world.sync()
     done = sync.request_state(runtime, asked.id)
@@ -34,7 +34,7 @@ def test_a_plan_is_made_looked_at_approved_and_then_written(world: World, settin
     booking = world.desk.book(15)
     runtime = world.environment.runtime
     world.sync(job="plan")
-    assert plans.stored(runtime, MONDAY, MONDAY, 10, 0).sums.creates == 1
+    assert plans.stored_plan(runtime, MONDAY, MONDAY, 10, 0).sums.creates == 1
     assert world.office.minutes() == {}
     (day,) = plans.days(runtime, MONDAY, MONDAY)
     assert plans.approve(runtime, OPERATOR, {day.day: day.plan_hash}).days == {MONDAY: 1}
@@ -48,19 +48,19 @@ def test_what_was_written_is_missing_no_more_before_the_day_is_planned_again(wor
     world.desk.book(15)
     runtime = world.environment.runtime
 
-    def listed_as(view: View) -> int:
+    def listed_as(view: LineSelection) -> int:
         return comparison.page(runtime, LineFilter(view), 1, 0)[1]
 
     world.sync(job="plan")
-    assert (listed_as(View.MISSING), listed_as(View.MATCHES)) == (1, 0)
+    assert (listed_as(LineSelection.MISSING), listed_as(LineSelection.MATCHES)) == (1, 0)
     world.sync()
-    assert (listed_as(View.MISSING), listed_as(View.MATCHES)) == (0, 1)
+    assert (listed_as(LineSelection.MISSING), listed_as(LineSelection.MATCHES)) == (0, 1)
 
 
 def test_a_plan_carries_out_nothing(world: World) -> None:
     world.desk.book(15)
     runtime = world.environment.runtime
-    asked = sync.request(runtime, OPERATOR, MONDAY, MONDAY)
+    asked = sync.request_days(runtime, OPERATOR, MONDAY, MONDAY)
     report = world.sync(job="plan")
     state = sync.request_state(runtime, asked.id)
     assert (state.state, state.days_done) == (RequestState.WAITING, 0)
@@ -72,12 +72,12 @@ def test_the_preview_of_a_decision_says_what_the_chain_then_writes(world: World)
     booking = world.desk.book(15)
     world.sync()
     runtime = world.environment.runtime
-    preview = conflicts.preview(runtime, Choice.LINK, Filter(reason="duplicate"))
+    preview = conflicts.preview(runtime, Choice.LINK, ConflictFilter(reason="duplicate"))
     assert (preview.conflicts, preview.links, preview.left) == (1, 1, 0)
     outcome = conflicts.decide_matching(
-        runtime, OPERATOR, Choice.LINK, Filter(reason="duplicate"), digest=preview.digest
+        runtime, OPERATOR, Choice.LINK, ConflictFilter(reason="duplicate"), digest=preview.digest
     )
     assert outcome.days == (MONDAY,)
     assert world.sync().counts["linked"] == 1
     assert world.office.minutes() == {booking: [15]}
-    assert listed(runtime, Filter()).total == 0
+    assert list_conflicts(runtime, ConflictFilter()).total == 0

@@ -15,8 +15,8 @@ from zk_pipeline.defs.housekeeping import backup, build_schedules, rehearse_back
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.recovery import backup as safekeeping
 from zk_pipeline.recovery import dumps
-from zk_pipeline.recovery.databases import rehearsal_database, scratch_database
-from zk_pipeline.runtime.environment import prepared
+from zk_pipeline.recovery.databases import scratch_database, verification_database
+from zk_pipeline.runtime.environment import prepare
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.settings import load_settings
 from zk_pipeline.store import audit
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.dagster
 @pytest.fixture
 def runtime(surroundings: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Runtime]:
     surroundings.setenv("ZK_BACKUP_DIR", str(tmp_path / "backups"))
-    with prepared(load_settings()) as environment:
+    with prepare(load_settings()) as environment:
         yield environment.runtime
 
 
@@ -83,10 +83,10 @@ def test_installations_on_one_server_rehearse_beside_each_other(runtime: Runtime
     assert url is not None
     with (
         scratch_database(url.get_secret_value(), "zk_of_others") as others,
-        rehearsal_database(others) as theirs,
+        verification_database(others) as theirs,
         psycopg.connect(theirs.replace("+psycopg", "")) as connection,
     ):
-        with rehearsal_database(url.get_secret_value()) as ours:
+        with verification_database(url.get_secret_value()) as ours:
             assert ours != theirs
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
@@ -97,7 +97,7 @@ def test_a_rehearsal_without_a_backup_says_how_to_make_one(runtime: Runtime):
 
 def test_a_damaged_backup_fails_its_rehearsal(runtime: Runtime):
     executed(backup)
-    (path,) = dumps.stored(runtime.settings.backups)
+    (path,) = dumps.list_backups(runtime.settings.backups)
     path.write_bytes(path.read_bytes()[:-1])
     assert "cut off" in failure(executed(rehearse_backup))
 
@@ -160,7 +160,7 @@ def test_dagsters_database_is_restored_too(runtime: Runtime, monkeypatch: pytest
     loaded: list[Mapping[str, str]] = []
     load = dumps.load
 
-    def watched(path: Path, keys: Sequence[bytes], databases: Mapping[str, str]) -> dumps.Manifest:
+    def watched(path: Path, keys: Sequence[bytes], databases: Mapping[str, str]) -> dumps.BackupManifest:
         manifest = load(path, keys, databases)
         with psycopg.connect(databases["dagster"].replace("+psycopg2", "")) as connection:
             assert connection.execute("SELECT count(*) FROM runs").fetchone() == (1,)
@@ -188,7 +188,7 @@ def test_old_backups_go_and_the_newest_stays(runtime: Runtime, surroundings: pyt
     for path in (old, somebody_elses):
         path.write_bytes(b"")
     executed(backup)
-    left = dumps.stored(directory)
+    left = dumps.list_backups(directory)
     assert old not in left
     assert somebody_elses in left
     assert len(left) == 2

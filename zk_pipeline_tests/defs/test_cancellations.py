@@ -11,7 +11,7 @@ from dagster._core.test_utils import create_run_for_test
 from zk_pipeline.cli.syncing import SyncFailedError
 from zk_pipeline.operate import runs
 from zk_pipeline.processes.groups import wait_until
-from zk_pipeline.runtime.run_tags import CHANGE, OF_THEMSELVES, is_wanted_by_a_person, range_tags
+from zk_pipeline.runtime.run_tags import AUTOMATIC_REASONS, CHANGE, is_started_by_person, range_tags
 from zk_pipeline.runtime.schedules import NAMES
 from zk_pipeline.stages.systems import push_lock
 from zk_pipeline.store import cancellations, day_requests, sweeps
@@ -217,5 +217,5 @@ def test_a_command_whose_run_is_cancelled_writes_no_further_day(settled: Watch) 
     ],
 )
 def test_a_run_is_wanted_by_a_person_unless_it_started_of_itself(tags: dict[str, str], wanted: bool) -> None:
-    assert is_wanted_by_a_person(tags) is wanted
-    assert set(NAMES) < OF_THEMSELVES
+    assert is_started_by_person(tags) is wanted
+    assert set(NAMES) < AUTOMATIC_REASONS

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from zk_pipeline.decisions import conflicts
-from zk_pipeline.decisions.lists import Filter
+from zk_pipeline.decisions.lists import ConflictFilter
 from zk_pipeline.domain.mapping_lines import ActivityMapping, UserMapping
 from zk_pipeline.domain.resolutions import Choice
 from zk_pipeline.store import mappings
@@ -307,6 +307,6 @@ def test_the_preview_of_an_adjustment_says_that_it_is_written(world: World) -> N
     world.desk.server.edit(booking, units=45)
     world.sync()
     runtime = world.environment.runtime
-    found = conflicts.preview(runtime, Choice.ADJUST, Filter())
+    found = conflicts.preview(runtime, Choice.ADJUST, ConflictFilter())
     assert (found.conflicts, found.left, found.adjusts) == (1, 0, 1)
-    assert conflicts.preview(runtime, Choice.KEEP, Filter()).adjusts == 0
+    assert conflicts.preview(runtime, Choice.KEEP, ConflictFilter()).adjusts == 0

@@ -8,8 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from zk_pipeline.runtime.embedded import Endpoint, embedded_server
-from zk_pipeline.runtime.environment import prepared
+from zk_pipeline.runtime.embedded import DatabaseEndpoint, embedded_server
+from zk_pipeline.runtime.environment import prepare
 from zk_pipeline.runtime.settings import load_settings
 from zk_pipeline_tests.defs.conftest import open_desk, open_office, set_surroundings
 from zk_pipeline_tests.defs.crashing import Child
@@ -28,7 +28,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def served(disk: Path, home: Path, patch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
+def served(disk: Path, home: Path, patch: pytest.MonkeyPatch) -> Iterator[DatabaseEndpoint]:
     """A server whose files are on the disk, as the environment's."""
     with embedded_server(disk / "server") as server:
         kept = {name: os.environ[name] for name in os.environ if name.startswith(("ZK_ZAMMAD", "ZK_KIMAI"))}
@@ -38,7 +38,7 @@ def served(disk: Path, home: Path, patch: pytest.MonkeyPatch) -> Iterator[Endpoi
         yield server
 
 
-def use_up_the_log(server: Endpoint) -> None:
+def use_up_the_log(server: DatabaseEndpoint) -> None:
     """Begin new segments of the log, until there is no room for another one and the server goes down."""
     with psycopg.connect(**server.parameters(), autocommit=True) as connection:
         for _ in range(SEGMENTS):
@@ -51,7 +51,7 @@ def test_a_create_whose_commit_found_no_room_is_taken_over_afterwards(
 ) -> None:
     with open_desk(monkeypatch) as desk, open_office(monkeypatch) as office:
         with served(disk, tmp_path, monkeypatch) as server:
-            with prepared(load_settings()) as environment:
+            with prepare(load_settings()) as environment:
                 World(desk, office, environment).map_types()
             booking = desk.book(60)
             child = Child(MONDAY, waits_at="before the commit")
@@ -63,7 +63,7 @@ def test_a_create_whose_commit_found_no_room_is_taken_over_afterwards(
             child.go.set()
             assert child.ended() not in {None, 0}
         filler.unlink()
-        with served(disk, tmp_path, monkeypatch), prepared(load_settings()) as environment:
+        with served(disk, tmp_path, monkeypatch), prepare(load_settings()) as environment:
             world = World(desk, office, environment)
             assert world.ledger() == {booking: "intended"}
             world.sync()

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from zk_pipeline.billing import statements
-from zk_pipeline.billing.files.kept import lasting, statement_hash
+from zk_pipeline.billing.files.closed_statement import closing_content, statement_hash
 from zk_pipeline.domain.adjustments import AdjustmentState
 from zk_pipeline.domain.periods import fingerprint
 from zk_pipeline.domain.statement import Amounts, StatementCustomer, StatementLine, statement_of
@@ -180,7 +180,7 @@ def test_a_closed_statement_keeps_its_minutes_and_tells_honestly_that_a_name_is_
     customer, day = StatementCustomer("ACME", 1), date(2025, 9, 3)
     line = StatementLine(customer, NAME, EMAIL, "Support", Amounts(1, Decimal(60), Decimal(60)))
     item, credit = about_the_person(customer, day)
-    content = lasting(statement_of(day.replace(day=1), [line], items=[item], adjustments=[credit]))
+    content = closing_content(statement_of(day.replace(day=1), [line], items=[item], adjustments=[credit]))
     with runtime.database.transaction() as connection:
         periods.close(
             connection,
@@ -197,7 +197,7 @@ def test_a_closed_statement_keeps_its_minutes_and_tells_honestly_that_a_name_is_
     assert [item["booking"] for item in export[0]["items"]] == ["17", "17"]
     pseudonym = erase(runtime)
     with runtime.database.transaction() as connection:
-        found = statements.as_closed(connection, date(2025, 9, 1))
+        found = statements.closed_statement(connection, date(2025, 9, 1))
     assert found.closing is not None
     assert [(row.agent, row.amounts.kimai) for row in found.lines] == [(pseudonym, 60)]
     (account,) = found.accounts

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from zk_pipeline.audit import traces
-from zk_pipeline.audit.traces import Fields, Systems
+from zk_pipeline.audit.traces import ConnectorNames, Fields
 from zk_pipeline.cli.syncing import SyncFailedError
 from zk_pipeline_tests.defs.asking import undo
 from zk_pipeline_tests.defs.world import KIMAI_TOKEN, World
@@ -18,7 +18,7 @@ def requests(world: World, reference: object) -> list[Fields]:
     rows = "SELECT string_agg(request_log::text, '') FROM sync.request_log"
     assert KIMAI_TOKEN not in world.value(rows)
     with world.environment.runtime.database.transaction() as connection:
-        (story,) = traces.read_stories(connection, Systems("zammad", "kimai"), str(reference))
+        (story,) = traces.read_traces(connection, ConnectorNames("zammad", "kimai"), str(reference))
     return story.requests
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from zk_pipeline.cli.syncing import SyncFailedError
 from zk_pipeline.pipeline import DaysFailedError, Pipeline
-from zk_pipeline.runtime.environment import prepared
+from zk_pipeline.runtime.environment import prepare
 from zk_pipeline.runtime.settings import load_settings
 from zk_pipeline.stages.systems import RunContext, open_systems
 from zk_pipeline_tests.defs.conftest import Databases, open_desk, open_office, open_world, set_surroundings
@@ -172,7 +172,7 @@ def test_a_wrong_setting_is_told_by_the_run_in_one_message(world: World, setting
 def test_a_setting_that_cannot_be_used_is_named_before_anything_runs(
     desk: Desk, office: Office, settings: object, words: list[str]
 ) -> None:
-    with pytest.raises(Exception) as failure, prepared(load_settings()):  # noqa: PT011 - which error is not the point
+    with pytest.raises(Exception) as failure, prepare(load_settings()):  # noqa: PT011 - which error is not the point
         pass
     assert [word for word in words if word not in str(failure.value)] == []
     assert not [secret for secret in ("short", "mysql://db") if secret in str(failure.value)]

@@ -11,7 +11,7 @@ from zk_pipeline.audit import anchors
 from zk_pipeline.defs.housekeeping import apply_retention, verify_audit
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.privacy import retention
-from zk_pipeline.runtime.environment import prepared
+from zk_pipeline.runtime.environment import prepare
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.settings import load_settings
 from zk_pipeline.store import audit
@@ -35,7 +35,7 @@ class March(ZkResource):
 def runtime(surroundings: pytest.MonkeyPatch) -> Iterator[Runtime]:
     for name, days in (("REQUESTS", 90), ("WEBHOOKS", 30), ("LOGINS", 60), ("AUDIT", 365)):
         surroundings.setenv(f"ZK_KEEP_{name}_DAYS", str(days))
-    with prepared(load_settings()) as environment:
+    with prepare(load_settings()) as environment:
         yield environment.runtime
 
 

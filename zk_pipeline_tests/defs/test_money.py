@@ -111,7 +111,7 @@ class Month:
         )
         ours = [row for row in self.world.office.rows if kimai.projects.rows[row.project].customer == customer]
         left = sum((row.rate for row in ours if row.billable and not row.exported), Decimal(0))
-        rows = credit_list.listed(runtime, settled=True)
+        rows = credit_list.list_credits(runtime, settled=True)
         credited = sum((row.amount or 0 for row in rows if row.currency == CUSTOMERS[ticket][0]), Decimal(0))
         return invoiced + left + asked - credited
 

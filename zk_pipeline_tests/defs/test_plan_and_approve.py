@@ -20,7 +20,7 @@ DELETING = {"ZK_ON_SOURCE_DELETE": "delete"}
 def approve(world: World) -> int:
     """Approve the plan of the day as it is shown now; how many lines that were."""
     runtime = world.environment.runtime
-    shown = plans.stored(runtime, MONDAY, MONDAY, None, 0).lines
+    shown = plans.stored_plan(runtime, MONDAY, MONDAY, None, 0).lines
     return sum(plans.approve(runtime, Actor("user:1", Role.OPERATOR), plans.hashes(shown)).days.values())
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from zk_pipeline.domain.policy import Placement, ProjectStrategy
 from zk_pipeline.identity.actors import Actor, Role
-from zk_pipeline.operate.rederive import Rederived, rederive
-from zk_pipeline.runtime.environment import Environment, prepared
+from zk_pipeline.operate.rederive import RederiveResult, rederive
+from zk_pipeline.runtime.environment import Environment, prepare
 from zk_pipeline.runtime.runtime import SetupError
 from zk_pipeline.runtime.settings import load_settings
 from zk_pipeline.store import source, stored_settings
@@ -40,7 +40,7 @@ def sync(world: World, first: date = SATURDAY, last: date = SUNDAY) -> int:
     return people.sync(world, next(NUMBERS), first, last)
 
 
-def derive(world: World, *, plan: bool = False) -> Rederived:
+def derive(world: World, *, plan: bool = False) -> RederiveResult:
     return rederive(world.environment.runtime, ADMIN, plan=plan)
 
 
@@ -121,7 +121,7 @@ def test_a_plan_shows_what_would_happen_and_changes_nothing(world: World) -> Non
         moved.environment.runtime.require_decided()
     assert derive(moved) == planned
     moved.environment.runtime.require_decided()
-    assert derive(moved) == Rederived(()), "Once is enough"
+    assert derive(moved) == RederiveResult(()), "Once is enough"
     audited = "SELECT count(*) FROM sync.audit_logs WHERE event = 'settings.rederived' AND actor = 'cli:tests'"
     assert world.value(audited) == 1
 
@@ -270,7 +270,7 @@ def test_nothing_is_read_before_somebody_chose_a_zone(unzoned: World) -> None:
     with pytest.raises(SetupError, match=r"ZK_TIMEZONE is not set.*Set ZK_TIMEZONE=Europe/Vienna"):
         sync(unzoned)
     assert unzoned.value("SELECT count(*) FROM zammad.time_accountings") == 0
-    with prepared(load_settings()) as ready, ready.runtime.database.transaction() as connection:
+    with prepare(load_settings()) as ready, ready.runtime.database.transaction() as connection:
         assert stored_settings.latest(connection) is None, "What only looks around decides nothing"
 
 

@@ -12,7 +12,7 @@ from zk_pipeline.runtime.run_tags import (
     MONTH_TAG,
     OVERRIDE_TAG,
     REQUEST_TAG,
-    days_about,
+    range_subject,
     range_tags,
     undo_config,
 )
@@ -92,7 +92,7 @@ def test_a_request_does_not_count_for_ever(world: World) -> None:
     assert not launched(world, "apply_retention", {REQUEST_TAG: token}).success
 
 
-@pytest.mark.parametrize("about", [None, "made-up", days_about(TUESDAY, TUESDAY), days_about(MONDAY, TUESDAY)])
+@pytest.mark.parametrize("about", [None, "made-up", range_subject(TUESDAY, TUESDAY), range_subject(MONDAY, TUESDAY)])
 def test_the_limits_hold_without_a_request_for_just_these_days(
     world: World, monkeypatch: pytest.MonkeyPatch, about: str | None
 ) -> None:
@@ -114,7 +114,7 @@ def test_with_one_they_are_overridden_once_and_the_trail_names_who_asked(
     monkeypatch.setenv("ZK_MAX_CHANGES", "0")
     world.desk.book(30)
     tags = {**range_tags(MONDAY, MONDAY, "person"), tag: "yes"}
-    tags[REQUEST_TAG] = request(world, "sync", days_about(MONDAY, MONDAY))
+    tags[REQUEST_TAG] = request(world, "sync", range_subject(MONDAY, MONDAY))
     passed = launched(world, "sync", tags)
     assert passed.success
     assert len(world.office.rows) == 1

@@ -12,8 +12,8 @@ from sqlalchemy import text
 
 from zk_pipeline.billing import invoices, periods, statements
 from zk_pipeline.billing.files import FileFormat, money, render
-from zk_pipeline.billing.files.kept import lasting, statement_hash
-from zk_pipeline.billing.files.look import look_of
+from zk_pipeline.billing.files.closed_statement import closing_content, statement_hash
+from zk_pipeline.billing.files.style import document_style
 from zk_pipeline.domain.invoicing import BillingState
 from zk_pipeline.domain.statement import Statement
 from zk_pipeline.identity.actors import OperationError, StaleError, UnknownError
@@ -58,8 +58,8 @@ def read(world: World, *, compared: bool = True) -> Statement:
 
 
 def told(world: World, found: Statement) -> str:
-    look = look_of(world.environment.runtime.settings)
-    return " ".join(money.of_accounts(look, [row for account in found.accounts for row in account.money]))
+    style = document_style(world.environment.runtime.settings)
+    return " ".join(money.sentences_by_customer(style, [row for account in found.accounts for row in account.money]))
 
 
 def test_amounts_figures_and_invoices_stand_per_customer_and_currency(world: World) -> None:
@@ -79,7 +79,9 @@ def test_amounts_figures_and_invoices_stand_per_customer_and_currency(world: Wor
     assert "Invoiced: 200.00 EUR (120 min); To be billed: 100.00 EUR (60 min)." in sentences
     assert f"Invoices, without tax: {invoice.number} (200.00 EUR, new)." in sentences
     assert "lost" not in sentences
-    (account,) = json.loads(render(found, FileFormat.JSON, look_of(world.environment.runtime.settings)))["customers"]
+    (account,) = json.loads(render(found, FileFormat.JSON, document_style(world.environment.runtime.settings)))[
+        "customers"
+    ]
     (row,) = account["money"]
     assert (row["amount"], row["difference"], row["questions"]) == ("300.0000", "0", [])
     assert [(each["number"], each["status"]) for each in row["invoices"]] == [(invoice.number, "new")]
@@ -94,11 +96,11 @@ def test_a_cancelled_invoice_is_a_question_with_its_way_out_in_every_format(worl
     question = "200.00 EUR are exported and 0.00 EUR invoiced: is 200.00 EUR lost?"
     assert question in told(world, found)
     assert "off in Kimai and invoice again" in told(world, found)
-    look = replace(look_of(world.environment.runtime.settings), internal=True)
-    sheet = load_workbook(BytesIO(render(found, FileFormat.XLSX, look)))["Summary"]
+    style = replace(document_style(world.environment.runtime.settings), internal=True)
+    sheet = load_workbook(BytesIO(render(found, FileFormat.XLSX, style)))["Summary"]
     assert question in str(sheet["A1"].value)
-    assert render(found, FileFormat.PDF, look).startswith(b"%PDF")
-    (account,) = json.loads(render(found, FileFormat.JSON, look))["customers"]
+    assert render(found, FileFormat.PDF, style).startswith(b"%PDF")
+    (account,) = json.loads(render(found, FileFormat.JSON, style))["customers"]
     assert question in account["money"][0]["questions"][0]
 
 
@@ -108,7 +110,7 @@ def test_a_difference_is_accepted_for_a_reason_until_the_amount_changes(world: W
     (first, second, _) = world.office.rows
     world.office.change(first, exported=True)
     assert "is 100.00 EUR lost?" in told(world, read(world))
-    (row,) = invoices.listed(runtime)
+    (row,) = invoices.list_comparisons(runtime)
     assert (row.customer, row.exported, row.invoiced, row.difference) == ("Cash", 100, 0, 100)
     with pytest.raises(StaleError, match=r"is 100.00 EUR by now, not 90\."):
         invoices.accept(runtime, ADMIN, "Cash", "paid in cash", difference=Decimal(90))
@@ -144,12 +146,12 @@ def test_a_statement_says_when_each_side_was_read_and_why_invoices_were_not(worl
     customer(world, "Acme")
     before = datetime.now(UTC)
     found = read(world, compared=False)
-    look, readings = look_of(world.environment.runtime.settings), found.readings
+    style, readings = document_style(world.environment.runtime.settings), found.readings
     assert readings is not None
     for side in (readings.source, readings.target):
         assert side.latest is not None
         assert before <= side.latest
-    assert "Not compared with invoices yet" in money.read(look, readings)
+    assert "Not compared with invoices yet" in money.reading_sentences(style, readings)
     world.sync(MONDAY)
     later = statements.statement(world.environment.runtime, "2025-10", refresh=False).readings
     assert later is not None
@@ -157,13 +159,14 @@ def test_a_statement_says_when_each_side_was_read_and_why_invoices_were_not(worl
     assert later.source.oldest == readings.source.oldest
     assert later.source.latest > readings.source.latest  # pyright: ignore[reportOperatorIssue]
     since = replace(later, source=replace(later.source, oldest=before - timedelta(days=1)))
-    assert "(some days " in money.read(look, since)
+    assert "(some days " in money.reading_sentences(style, since)
     world.office.server.configure({"permissions": {"ROLE_SUPER_ADMIN": {"view_invoice": False}}})
     invoices.compare(world.environment.runtime)
     refused = statements.statement(world.environment.runtime, "2025-10", refresh=False).readings
     assert refused is not None
-    assert "Not compared with invoices: The account may not read invoices: view_invoice is missing." in money.read(
-        look, refused
+    assert (
+        "Not compared with invoices: The account may not read invoices: view_invoice is missing."
+        in money.reading_sentences(style, refused)
     )
 
 
@@ -178,7 +181,7 @@ def test_a_closed_month_that_is_invoiced_later_is_unchanged_and_keeps_its_hash(w
     found = read(world)
     assert found.closing is not None
     assert not found.closing.differs
-    assert statement_hash(lasting(found)) == hashed
+    assert statement_hash(closing_content(found)) == hashed
     assert found.accounts[0].money[0].invoices
     closed = statements.statement(runtime, "2025-10", closed=True)
     assert closed.total.to_be_billed == 180
@@ -187,17 +190,17 @@ def test_a_closed_month_that_is_invoiced_later_is_unchanged_and_keeps_its_hash(w
     changed = statements.statement(runtime, "2025-10", refresh=False)
     assert changed.closing is not None
     assert changed.closing.differs
-    assert statement_hash(lasting(changed)) != hashed
+    assert statement_hash(closing_content(changed)) != hashed
 
 
 def test_a_kept_statement_is_the_same_file_later_and_differs_when_time_is_moved(world: World) -> None:
     customer(world, "Paid")
     read(world)
     runtime = world.environment.runtime
-    look = look_of(runtime.settings)
+    style = document_style(runtime.settings)
     closed = periods.close(runtime, ADMIN, "2025-10")
     kept = statements.statement(runtime, "2025-10", closed=True)
-    files = [render(kept, kind, look) for kind in (FileFormat.JSON, FileFormat.PDF)]
+    files = [render(kept, kind, style) for kind in (FileFormat.JSON, FileFormat.PDF)]
     (account,) = kept.accounts
     assert [(item.minutes, item.amount) for item in account.items] == [(60, 100)] * 3
     assert kept.closing is not None
@@ -209,7 +212,7 @@ def test_a_kept_statement_is_the_same_file_later_and_differs_when_time_is_moved(
     assert dearer.closing is not None
     assert not dearer.closing.differs
     again = statements.statement(runtime, "2025-10", closed=True)
-    assert [render(again, kind, look) for kind in (FileFormat.JSON, FileFormat.PDF)] == files
+    assert [render(again, kind, style) for kind in (FileFormat.JSON, FileFormat.PDF)] == files
     world.office.change(sheet, begin=sheet.begin + 86_400, end=(sheet.end or 0) + 86_400)
     world.sync(MONDAY, MONDAY + timedelta(days=3))
     moved = statements.statement(runtime, "2025-10", refresh=False)

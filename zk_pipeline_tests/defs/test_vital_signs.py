@@ -188,10 +188,10 @@ def test_a_measurement_that_hangs_stops_nothing_but_itself(scene: Scene, monkeyp
 def test_a_dead_daemon_is_told_and_not_all_that_follows_from_it(scene: Scene, receiver: Receiver) -> None:
     scene.beat(ago=3600)
     scene.in_dagster('UPDATE job_ticks SET "timestamp" = "timestamp" - interval \'1 hour\'')
-    with ageing_request(scene), measurements.looked(scene.runtime) as signs:
+    with ageing_request(scene), measurements.measure_once(scene.runtime) as signs:
         failing = {sign.name for sign in signs if sign.level is Level.FAIL}
         assert failing == {"daemons", "automations", "day_requests"}
-        assert [sign.name for sign in vital_signs.news(signs)] == ["daemons"]
+        assert [sign.name for sign in vital_signs.root_failures(signs)] == ["daemons"]
     assert receiver.messages == []
 
 

@@ -7,10 +7,10 @@ import pytest
 from zk_pipeline.observe.alerts import (
     LONGEST_SENTENCE,
     MOST_WAITING,
-    AlertBook,
-    Message,
-    Rules,
-    Trouble,
+    AlertMessage,
+    AlertRules,
+    AlertState,
+    Failure,
     failure_message,
     failures_in_a_row,
 )
@@ -20,19 +20,19 @@ MONDAY, TUESDAY = date(2025, 10, 6), date(2025, 10, 7)
 LINK = "http://127.0.0.1:3000/runs/1"
 
 
-def trouble(subject: str = "sync", cause: str = "Kimai refuses the token.", days: tuple[date, ...] = ()) -> Trouble:
-    return Trouble(subject, cause, cause, days, LINK)
+def trouble(subject: str = "sync", cause: str = "Kimai refuses the token.", days: tuple[date, ...] = ()) -> Failure:
+    return Failure(subject, cause, cause, days, LINK)
 
 
-def rules(after: int = 1, minutes: int = 60) -> Rules:
-    return Rules(after, timedelta(minutes=minutes))
+def rules(after: int = 1, minutes: int = 60) -> AlertRules:
+    return AlertRules(after, timedelta(minutes=minutes))
 
 
 def minutes_later(minutes: int) -> datetime:
     return NOON + timedelta(minutes=minutes)
 
 
-def told(book: AlertBook, row: Trouble, minutes: int, *, in_a_row: int | None = 1) -> tuple[AlertBook, bool]:
+def told(book: AlertState, row: Failure, minutes: int, *, in_a_row: int | None = 1) -> tuple[AlertState, bool]:
     book, message = book.after_failure(row, in_a_row, rules(), minutes_later(minutes))
     return book, message is not None
 
@@ -42,7 +42,7 @@ def told(book: AlertBook, row: Trouble, minutes: int, *, in_a_row: int | None = 
     [(1, 1, True), (3, 1, False), (3, 2, False), (3, 3, True), (3, 4, True), (3, None, True)],
 )
 def test_people_are_told_from_the_threshold_on(after: int, in_a_row: int | None, is_told: bool) -> None:
-    book, message = AlertBook().after_failure(trouble(), in_a_row, rules(after), NOON)
+    book, message = AlertState().after_failure(trouble(), in_a_row, rules(after), NOON)
     assert (message is not None) is is_told
     assert ("sync" in book.incidents) is is_told
 
@@ -57,18 +57,18 @@ def test_people_are_told_from_the_threshold_on(after: int, in_a_row: int | None,
     ],
     ids=["the same within the quiet period", "the same after it", "another cause", "another job"],
 )
-def test_the_same_is_told_once_in_a_quiet_period(again: Trouble, minutes: int, is_told: bool) -> None:
-    book, _ = told(AlertBook(), trouble(), 0)
+def test_the_same_is_told_once_in_a_quiet_period(again: Failure, minutes: int, is_told: bool) -> None:
+    book, _ = told(AlertState(), trouble(), 0)
     assert told(book, again, minutes)[1] is is_told
 
 
 def test_the_same_is_told_again_when_it_was_told_while_the_clock_was_ahead() -> None:
-    book, _ = told(AlertBook(), trouble(), 60)
+    book, _ = told(AlertState(), trouble(), 60)
     assert told(book, trouble(), 0)[1]
 
 
 def test_the_quiet_period_goes_on_after_a_recovery() -> None:
-    book, _ = told(AlertBook(), trouble(), 0)
+    book, _ = told(AlertState(), trouble(), 0)
     book, _ = book.after_recovery("sync", LINK, minutes_later(5))
     book, again = told(book, trouble(), 10)
     assert not again
@@ -76,42 +76,42 @@ def test_the_quiet_period_goes_on_after_a_recovery() -> None:
 
 
 def test_no_quiet_period_tells_of_every_failure() -> None:
-    book, _ = AlertBook().after_failure(trouble(), 1, rules(minutes=0), NOON)
+    book, _ = AlertState().after_failure(trouble(), 1, rules(minutes=0), NOON)
     assert book.after_failure(trouble(), 2, rules(minutes=0), NOON)[1] is not None
 
 
 def test_what_lies_further_back_than_the_quiet_period_is_forgotten() -> None:
-    book, _ = told(AlertBook(), trouble(), 0)
+    book, _ = told(AlertState(), trouble(), 0)
     book, _ = told(book, trouble(cause="Zammad does not answer."), 61)
     assert list(book.told_at.values()) == [minutes_later(61)]
 
 
 def test_a_recovery_is_told_once_and_only_where_the_failure_was() -> None:
-    book, _ = told(AlertBook(), trouble(), 0)
+    book, _ = told(AlertState(), trouble(), 0)
     assert book.after_recovery("deep_check", LINK, NOON)[1] is None
     book, message = book.after_recovery("sync", LINK, minutes_later(45))
-    assert message == Message(
+    assert message == AlertMessage(
         "zk_pipeline: sync works again", f"The last one succeeded, 45 min after the alert.\n{LINK}", good_news=True
     )
     assert book.after_recovery("sync", LINK, minutes_later(50))[1] is None
 
 
 def test_an_incident_gathers_the_days_of_its_failures_and_keeps_its_beginning() -> None:
-    book, _ = told(AlertBook(), trouble(days=(TUESDAY,)), 0)
+    book, _ = told(AlertState(), trouble(days=(TUESDAY,)), 0)
     book, _ = told(book, trouble(cause="Zammad does not answer.", days=(MONDAY,)), 5)
     assert (book.incidents["sync"].since, book.incidents["sync"].days) == (NOON, (MONDAY, TUESDAY))
 
 
 def test_a_message_waits_for_each_address_until_it_took_it() -> None:
-    book = AlertBook().queued(Message("a", ""), 2).queued(Message("b", ""), 2)
+    book = AlertState().queued(AlertMessage("a", ""), 2).queued(AlertMessage("b", ""), 2)
     book = book.delivered([(1, 1), (1, 2), (2, 1)])
     assert [(row.message.title, row.positions) for row in book.waiting] == [("b", (2,))]
 
 
 def test_the_oldest_messages_are_dropped_when_too_many_wait() -> None:
-    book = AlertBook()
+    book = AlertState()
     for number in range(MOST_WAITING + 5):
-        book = book.queued(Message(str(number), ""), 1)
+        book = book.queued(AlertMessage(str(number), ""), 1)
     assert (len(book.waiting), book.waiting[0].message.title) == (MOST_WAITING, "5")
 
 

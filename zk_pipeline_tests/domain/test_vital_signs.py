@@ -24,13 +24,13 @@ from zk_pipeline.domain.vital_figures import (
     size_text,
     worst,
 )
-from zk_pipeline.observe.alerts import AlertBook, Rules
-from zk_pipeline.observe.vital_signs import judge, news
+from zk_pipeline.observe.alerts import AlertRules, AlertState
+from zk_pipeline.observe.vital_signs import judge, root_failures
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 POLLS = {"source": timedelta(seconds=30), "target": timedelta(seconds=60)}
 PACE = PollIntervals(POLLS, {"demand": timedelta(seconds=3)})
-RULES = Rules(1, timedelta(minutes=60))
+RULES = AlertRules(1, timedelta(minutes=60))
 KIMAI, NONE = "kimai", ""
 
 
@@ -188,7 +188,7 @@ def test_a_figure_that_is_too_old_has_failed(seconds: float, level: Level) -> No
     assert {found[name].level for name in ("daemons", "automations", "queue", "long_runs")} == {level}
     if level is Level.FAIL:
         assert found["queue"].text == "Not measured for 46 s."
-        assert [sign.name for sign in news(found.values())] == ["daemons"]
+        assert [sign.name for sign in root_failures(found.values())] == ["daemons"]
 
 
 def test_what_was_never_measured_is_a_warning_for_a_moment() -> None:
@@ -233,9 +233,9 @@ def sign(level: Level, name: str = "queue") -> VitalSign:
     return VitalSign(name, "Queue of runs", level, "The queue does not move.", "Look.", "In detail.")
 
 
-def looks(*rows: tuple[float, Level], book: AlertBook | None = None) -> list[tuple[float, str]]:
+def looks(*rows: tuple[float, Level], book: AlertState | None = None) -> list[tuple[float, str]]:
     """What is told at which second of looks at one sign."""
-    book = book or AlertBook()
+    book = book or AlertState()
     told: list[tuple[float, str]] = []
     for seconds, level in rows:
         book, messages = book.after_look([sign(level)], RULES, "https://link", NOW + timedelta(seconds=seconds))
@@ -258,7 +258,7 @@ def test_what_comes_and_goes_is_told_again_after_the_quiet_period_alone() -> Non
 
 
 def test_an_alert_has_the_sentence_the_remedy_and_the_link() -> None:
-    book, _ = AlertBook().after_look([sign(Level.FAIL)], RULES, "https://link", NOW)
+    book, _ = AlertState().after_look([sign(Level.FAIL)], RULES, "https://link", NOW)
     _, (message,) = book.after_look([sign(Level.FAIL)], RULES, "https://link", NOW + timedelta(minutes=1))
     assert message.title == "zk_pipeline: Queue of runs: fails"
     assert message.body.splitlines() == ["The queue does not move. In detail.", "Look.", "https://link"]

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from zk_pipeline.operate.installation import LOCK, name_of, require_free, working_on_the_database
+from zk_pipeline.operate.installation import LOCK, hold_database, installation_name, require_unused_database
 from zk_pipeline.runtime.runtime import Runtime, SetupError
 from zk_pipeline.store.database import Database
 from zk_pipeline_tests.cli.conftest import Home, Zk
@@ -36,28 +36,28 @@ def runtime(zk_home: Home) -> Iterator[Runtime]:
 
 @contextmanager
 def first_at_work(home: Home) -> Iterator[None]:
-    with runtime_of(home) as runtime, working_on_the_database(named(runtime, "first")):
+    with runtime_of(home) as runtime, hold_database(named(runtime, "first")):
         yield
 
 
 def test_a_database_that_nobody_works_on_is_free(runtime: Runtime) -> None:
-    require_free(runtime)
+    require_unused_database(runtime)
 
 
 def test_another_installation_is_refused_and_one_of_the_same_name_is_not(runtime: Runtime, zk_home: Home) -> None:
     with first_at_work(zk_home):
         with pytest.raises(SetupError, match=REFUSED):
-            require_free(named(runtime, "second"))
-        with pytest.raises(SetupError, match=REFUSED), working_on_the_database(named(runtime, "second")):
+            require_unused_database(named(runtime, "second"))
+        with pytest.raises(SetupError, match=REFUSED), hold_database(named(runtime, "second")):
             pytest.fail("Two installations worked on one database.")
-        require_free(named(runtime, "first"))
-    require_free(named(runtime, "second"))
+        require_unused_database(named(runtime, "first"))
+    require_unused_database(named(runtime, "second"))
 
 
 def test_without_a_name_it_is_the_machine_and_the_home(runtime: Runtime) -> None:
-    assert name_of(runtime.settings) == f"{os.uname().nodename[:20]}:{runtime.settings.home}"[-63:]
+    assert installation_name(runtime.settings) == f"{os.uname().nodename[:20]}:{runtime.settings.home}"[-63:]
     long = runtime.settings.model_copy(update={"home": runtime.settings.home / ("ü" * 80)})
-    assert len(name_of(long).encode()) <= 63
+    assert len(installation_name(long).encode()) <= 63
 
 
 @pytest.mark.parametrize("command", ["up", "migrate"])
@@ -101,7 +101,7 @@ def test_an_installation_that_gives_no_sign_any_more_is_out_within_seconds(
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         with pytest.raises(SetupError, match=REFUSED):
-            require_free(named(runtime, "second"))
+            require_unused_database(named(runtime, "second"))
         process.send_signal(signal.SIGSTOP)
         with Database(zk_home.variables["ZK_DATABASE_URL"]).kept_lock(LOCK, "second") as taken:
             assert taken.wait(20)

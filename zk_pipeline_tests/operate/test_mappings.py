@@ -109,15 +109,15 @@ def test_suggestions_are_sought_for_the_page_alone(runtime: Runtime, monkeypatch
 def test_an_export_asks_no_system_whose_names_are_known(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Runtime] = []
     monkeypatch.setattr(mappings, "current_vocabulary", asked.append)
-    assert mappings.exported(runtime).startswith("kind,zammad,kimai")
+    assert mappings.export_csv(runtime).startswith("kind,zammad,kimai")
     assert asked == []
 
 
 def test_what_a_mapping_can_be_about_is_searched_by_name_and_can_be_set_as_it_was_found(runtime: Runtime) -> None:
-    (agent,) = mapping_names.of_zammad(runtime, Kind.USER, "REUTER")
-    (activity_type,) = mapping_names.of_zammad(runtime, Kind.ACTIVITY, "anfahrt")
-    (organization,) = mapping_names.of_zammad(runtime, Kind.CUSTOMER, "hartmann")
-    found = {kind: mapping_names.of_kimai(runtime, kind, "")[0] for kind in Kind}
+    (agent,) = mapping_names.zammad_options(runtime, Kind.USER, "REUTER")
+    (activity_type,) = mapping_names.zammad_options(runtime, Kind.ACTIVITY, "anfahrt")
+    (organization,) = mapping_names.zammad_options(runtime, Kind.CUSTOMER, "hartmann")
+    found = {kind: mapping_names.kimai_options(runtime, kind, "")[0] for kind in Kind}
     mappings.set_one(runtime, ANNA, "user", agent.value, found[Kind.USER].value, shared=True)
     scoped = f"{activity_type.value}@{organization.value}"
     mappings.set_one(runtime, ANNA, "activity", scoped, found[Kind.ACTIVITY].value)
@@ -127,8 +127,8 @@ def test_what_a_mapping_can_be_about_is_searched_by_name_and_can_be_set_as_it_wa
 
 
 def test_a_search_shows_no_more_than_a_few_and_nothing_for_a_name_that_is_not_there(runtime: Runtime) -> None:
-    assert len(mapping_names.of_zammad(runtime, Kind.CUSTOMER, "")) == mapping_names.LIMIT
-    assert mapping_names.of_kimai(runtime, Kind.CUSTOMER, "100%_") == []
+    assert len(mapping_names.zammad_options(runtime, Kind.CUSTOMER, "")) == mapping_names.LIMIT
+    assert mapping_names.kimai_options(runtime, Kind.CUSTOMER, "100%_") == []
 
 
 def test_a_deleted_mapping_asks_for_the_days_that_used_it(runtime: Runtime) -> None:
@@ -188,7 +188,7 @@ def test_who_changes_a_mapping_that_was_changed_meanwhile_is_told_where_it_leads
 
 
 def test_a_dry_run_that_finds_problems_tells_them_all_and_nothing_else(runtime: Runtime) -> None:
-    outcome = mappings.try_content(runtime, ANNA, b"kind,zammad,kimai\nactivity,Segeln,Reise\nuser,,anna.berger\n")
+    outcome = mappings.check_content(runtime, ANNA, b"kind,zammad,kimai\nactivity,Segeln,Reise\nuser,,anna.berger\n")
     assert [(problem.line, problem.column, problem.value) for problem in outcome.problems] == [
         (2, "zammad", "Segeln"),
         (3, "zammad", ""),
@@ -200,7 +200,7 @@ def test_who_has_not_booked_is_looked_up_and_kept_once_mapped(runtime: Runtime, 
     stored = set(days_of(runtime, "SELECT email FROM zammad.agents"))
     with runtime.source() as source:
         silent = next(agent.email for agent in source.find("@").agents if agent.email not in stored)
-    (choice,) = mapping_names.of_zammad(runtime, Kind.USER, silent)
+    (choice,) = mapping_names.zammad_options(runtime, Kind.USER, silent)
     assert choice.note == silent
     mappings.set_one(runtime, ANNA, "user", choice.value, "p.okafor", shared=True)
     assert set(days_of(runtime, "SELECT email FROM zammad.agents")) == {*stored, silent}

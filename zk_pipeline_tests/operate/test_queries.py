@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event
 
 from zk_pipeline.decisions import comparison, conflicts, plans
-from zk_pipeline.decisions.lists import Filter, LineFilter, View
+from zk_pipeline.decisions.lists import ConflictFilter, LineFilter, LineSelection
 from zk_pipeline.operate import kpi, runs, sync
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.settings import Settings
@@ -53,11 +53,13 @@ def counted(database: Database) -> Iterator[list[int]]:
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda runtime, size: conflicts.listed(runtime, Filter(), size),
-        lambda runtime, size: conflicts.listed(runtime, Filter(search="Printer"), size),
+        lambda runtime, size: conflicts.list_conflicts(runtime, ConflictFilter(), size),
+        lambda runtime, size: conflicts.list_conflicts(runtime, ConflictFilter(search="Printer"), size),
         lambda runtime, size: comparison.page(runtime, LineFilter(), size, 0),
-        lambda runtime, size: comparison.page(runtime, LineFilter(View.CONFLICTS, agent="anna agent"), size, 0),
-        lambda runtime, size: plans.stored(runtime, DAY, DAY, size, 0),
+        lambda runtime, size: comparison.page(
+            runtime, LineFilter(LineSelection.CONFLICTS, agent="anna agent"), size, 0
+        ),
+        lambda runtime, size: plans.stored_plan(runtime, DAY, DAY, size, 0),
         lambda runtime, size: runs.page(runtime, size, 0),
         lambda runtime, _size: sync.status(runtime),
         lambda runtime, _size: kpi.figures(runtime, DAY, DAY),

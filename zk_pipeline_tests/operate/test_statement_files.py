@@ -17,9 +17,9 @@ import pytest
 from fpdf import FPDF
 from openpyxl import load_workbook
 
-from zk_pipeline.billing.files import FileFormat, file_name, look, render
-from zk_pipeline.billing.files.kept import lasting, read_back, statement_hash
-from zk_pipeline.billing.files.look import DocumentStyle, Language
+from zk_pipeline.billing.files import FileFormat, file_name, render, style
+from zk_pipeline.billing.files.closed_statement import closing_content, statement_from_closing, statement_hash
+from zk_pipeline.billing.files.style import DocumentLanguage, DocumentStyle
 from zk_pipeline.domain.adjustments import AdjustmentState
 from zk_pipeline.domain.periods import Closing, fingerprint
 from zk_pipeline.domain.records import Invoice
@@ -82,7 +82,7 @@ def statement() -> Statement:
 @pytest.fixture
 def readable(monkeypatch: pytest.MonkeyPatch) -> None:
     """Documents whose text can be read in their bytes: not compressed, and in a font that every reader has."""
-    monkeypatch.setattr(look, "MACHINE_FONTS", ())
+    monkeypatch.setattr(style, "MACHINE_FONTS", ())
     begin = FPDF.__init__
 
     def plainly(self: FPDF, *args: object, **given: object) -> None:
@@ -217,12 +217,12 @@ def test_a_pdf_for_the_house_spells_the_equation(readable: None) -> None:
     assert "180 booked in Zammad = 120 in Kimai + 60 waiting" in content
 
 
-@pytest.mark.parametrize("language", list(Language))
-@pytest.mark.parametrize("machine_fonts", [look.MACHINE_FONTS, ()], ids=["with its fonts", "without fonts"])
+@pytest.mark.parametrize("language", list(DocumentLanguage))
+@pytest.mark.parametrize("machine_fonts", [style.MACHINE_FONTS, ()], ids=["with its fonts", "without fonts"])
 def test_any_name_makes_a_pdf(
-    statement: Statement, language: Language, machine_fonts: tuple[()], monkeypatch: pytest.MonkeyPatch
+    statement: Statement, language: DocumentLanguage, machine_fonts: tuple[()], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(look, "MACHINE_FONTS", machine_fonts)
+    monkeypatch.setattr(style, "MACHINE_FONTS", machine_fonts)
     assert render(statement, FileFormat.PDF, DocumentStyle(LOOK.zone, language=language, internal=True)).startswith(
         b"%PDF"
     )
@@ -236,9 +236,11 @@ def test_a_month_without_bookings_is_a_file_in_every_format() -> None:
 def test_names_lose_their_accents_where_the_font_has_none() -> None:
     letters = frozenset(range(0x20, 0x7F))
     assert (
-        look.drawable("Żółć \N{EN DASH} Y\N{LATIN SMALL LETTER DOTLESS I}ld \N{ROCKET} 株", letters) == "Zolc - Yild ?"
+        style.drawable("Żółć \N{EN DASH} Y\N{LATIN SMALL LETTER DOTLESS I}ld \N{ROCKET} 株", letters) == "Zolc - Yild ?"
     )
-    assert look.drawable("Caf\N{LATIN SMALL LETTER E}\N{COMBINING ACUTE ACCENT}", frozenset({*letters, 0xE9})) == "Café"
+    assert (
+        style.drawable("Caf\N{LATIN SMALL LETTER E}\N{COMBINING ACUTE ACCENT}", frozenset({*letters, 0xE9})) == "Café"
+    )
 
 
 @pytest.mark.parametrize("font", [NOBODY, Path(__file__)])
@@ -258,9 +260,9 @@ def stated(items: Sequence[StatementItem] = (), **more: Any) -> Statement:
     return statement_of(MONTH, [line], items=items, **more)
 
 
-def pages(statement: Statement, look: DocumentStyle = LOOK) -> list[str]:
+def pages(statement: Statement, style: DocumentStyle = LOOK) -> list[str]:
     """What stands on each page of its PDF."""
-    content = render(statement, FileFormat.PDF, look).decode("latin-1")
+    content = render(statement, FileFormat.PDF, style).decode("latin-1")
     return [page for page in re.findall(r"stream\n(.*?)\nendstream", content, re.DOTALL) if " Tj" in page]
 
 
@@ -429,8 +431,8 @@ def test_a_month_of_3000_time_sheets_is_a_file_within_seconds() -> None:
 
 def test_what_a_closing_kept_is_the_same_statement_again_and_its_hash_covers_minutes_alone() -> None:
     made = stated([item(), item(2, origin=Origin.COPIES)], adjustments=[credit(ACME)])
-    content = json.loads(json.dumps(lasting(made)))
-    back = read_back(content)
+    content = json.loads(json.dumps(closing_content(made)))
+    back = statement_from_closing(content)
     assert (back.accounts[0].items, back.accounts[0].adjustments) == (
         made.accounts[0].items,
         made.accounts[0].adjustments,
@@ -442,16 +444,16 @@ def test_what_a_closing_kept_is_the_same_statement_again_and_its_hash_covers_min
             {name: value for name, value in each.items() if name != "amount"} for each in account["items"]
         ]
     assert fingerprint(content) == hashed
-    assert statement_hash(lasting(stated([item(amount=Decimal(99)), item(2, origin=Origin.COPIES)]))) == hashed
-    assert statement_hash(lasting(stated([item(title="Another"), item(2, origin=Origin.COPIES)]))) != hashed
-    assert statement_hash(lasting(stated([item(minutes=Decimal(31)), item(2, origin=Origin.COPIES)]))) != hashed
+    assert statement_hash(closing_content(stated([item(amount=Decimal(99)), item(2, origin=Origin.COPIES)]))) == hashed
+    assert statement_hash(closing_content(stated([item(title="Another"), item(2, origin=Origin.COPIES)]))) != hashed
+    assert statement_hash(closing_content(stated([item(minutes=Decimal(31)), item(2, origin=Origin.COPIES)]))) != hashed
 
 
 def test_what_an_older_version_kept_without_time_sheets_is_a_file_in_every_format() -> None:
-    content = lasting(stated([item()]))
+    content = closing_content(stated([item()]))
     for account in content["customers"]:
         del account["items"], account["adjustments"]
-    back = read_back(content)
+    back = statement_from_closing(content)
     assert statement_hash(content) == fingerprint(content)
     assert back.total.kimai == 30
     assert all(render(back, kind, LOOK) for kind in FileFormat)

@@ -11,7 +11,7 @@ from typing import Any, LiteralString, Self
 import psycopg
 import pytest
 
-from zk_pipeline.runtime.embedded import EmbeddedServerError, Endpoint, embedded_server
+from zk_pipeline.runtime.embedded import DatabaseEndpoint, EmbeddedServerError, embedded_server
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,10 +56,10 @@ class User:
         assert self.process.stdout is not None
         return json.loads(self.process.stdout.readline())
 
-    def endpoint(self) -> Endpoint:
+    def endpoint(self) -> DatabaseEndpoint:
         answer = self.answer()
         assert isinstance(answer, dict), answer
-        return Endpoint(**answer)
+        return DatabaseEndpoint(**answer)
 
     def leave(self) -> None:
         self.process.communicate("leave\n", timeout=30)
@@ -70,13 +70,13 @@ class User:
         self.process.communicate()
 
 
-def ask(endpoint: Endpoint, query: LiteralString) -> Any:
+def ask(endpoint: DatabaseEndpoint, query: LiteralString) -> Any:
     with psycopg.connect(**endpoint.parameters(), autocommit=True) as connection:
         row = connection.execute(query).fetchone()
     return row and row[0]
 
 
-def runs(endpoint: Endpoint) -> bool:
+def runs(endpoint: DatabaseEndpoint) -> bool:
     try:
         psycopg.connect(**endpoint.parameters()).close()
     except psycopg.OperationalError:

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from zk_pipeline.runtime.embedded import Endpoint, embedded_server
+from zk_pipeline.runtime.embedded import DatabaseEndpoint, embedded_server
 from zk_pipeline.runtime.embedded_programs import PROGRAMS_FOR_OTHERS, program
 from zk_pipeline_tests.store.embedded_users import ROOT, User, refusal, runs, server_pid
 
@@ -88,7 +88,7 @@ def test_a_home_in_a_closed_directory_works_and_stays_closed(home: Path) -> None
         "COPY (SELECT 'x') TO '{closed}/written'",
     ],
 )
-def test_the_server_reads_no_file_that_is_roots_alone(closed: tuple[Path, Endpoint], attack: str) -> None:
+def test_the_server_reads_no_file_that_is_roots_alone(closed: tuple[Path, DatabaseEndpoint], attack: str) -> None:
     directory, endpoint = closed
     statement = attack.format(secret=directory / "secret", closed=directory)
     with (
@@ -99,7 +99,7 @@ def test_the_server_reads_no_file_that_is_roots_alone(closed: tuple[Path, Endpoi
 
 
 @pytest.fixture(scope="module")
-def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Endpoint]]:
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, DatabaseEndpoint]]:
     """A directory that is root's alone, with a secret and a home in it, and the server of that home."""
     directory = tmp_path_factory.mktemp("closed")
     directory.chmod(0o700)

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from zk_pipeline.runtime.embedded import Endpoint
+from zk_pipeline.runtime.embedded import DatabaseEndpoint
 from zk_pipeline.store import audit, roles, schema
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.database import Database
@@ -17,7 +17,7 @@ from zk_pipeline_tests.roles import APPLICATION, OWNER, SCRIPT, address, make_ro
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseEndpoint]:
     """A server whose databases were made, and used, by one role that may do everything."""
     with careless_server(tmp_path_factory.mktemp("roles")) as running:
         with closing(Database(running.url(), TRAIL_KEYS)) as before:
@@ -30,7 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
 
 
 @pytest.fixture(scope="module")
-def application(server: Endpoint) -> Iterator[Database]:
+def application(server: DatabaseEndpoint) -> Iterator[Database]:
     """That database after the upgrade to two roles, by the one that works."""
     made = make_roles(server)
     assert (made.returncode, made.stderr) == (0, "")
@@ -82,7 +82,7 @@ ATTACKS = (
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_the_application_cannot_change_the_trail(server: Endpoint, application: Database, attack: str) -> None:
+def test_the_application_cannot_change_the_trail(server: DatabaseEndpoint, application: Database, attack: str) -> None:
     with application.transaction() as connection:
         before = audit.anchor(connection)
     with (
@@ -116,7 +116,7 @@ def test_details_go_for_an_erasure_that_the_chain_tells_of(application: Database
         assert audit.verify(connection).broken_at is None
 
 
-def test_the_owner_is_known_to_be_able_to_change_the_trail(server: Endpoint, application: Database) -> None:
+def test_the_owner_is_known_to_be_able_to_change_the_trail(server: DatabaseEndpoint, application: Database) -> None:
     for role in (OWNER, server.user):
         with closing(Database(address(server.url(), role))) as database, database.transaction() as connection:
             assert roles.may_change_trail(connection)
@@ -124,7 +124,7 @@ def test_the_owner_is_known_to_be_able_to_change_the_trail(server: Endpoint, app
 
 @pytest.mark.parametrize(("role", "problem"), [("nobody_here", "does not exist"), (OWNER, "owner itself")])
 def test_an_application_that_is_no_lesser_role_is_refused(
-    server: Endpoint, application: Database, role: str, problem: str
+    server: DatabaseEndpoint, application: Database, role: str, problem: str
 ):
     with (
         closing(Database(address(server.url(), OWNER), TRAIL_KEYS)) as owner,
@@ -133,7 +133,7 @@ def test_an_application_that_is_no_lesser_role_is_refused(
         schema.migrate(owner, role)
 
 
-def test_the_application_says_who_has_to_migrate(server: Endpoint, application: Database) -> None:
+def test_the_application_says_who_has_to_migrate(server: DatabaseEndpoint, application: Database) -> None:
     revision = "UPDATE alembic_version SET version_num = :revision"
     with closing(Database(server.url())) as superuser, superuser.transaction() as connection:
         now = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
@@ -146,7 +146,9 @@ def test_the_application_says_who_has_to_migrate(server: Endpoint, application: 
             connection.execute(text(revision), {"revision": now})
 
 
-def test_the_script_makes_both_databases_anew_and_may_run_again(server: Endpoint, application: Database) -> None:
+def test_the_script_makes_both_databases_anew_and_may_run_again(
+    server: DatabaseEndpoint, application: Database
+) -> None:
     application.close()
     with psycopg.connect(**server.parameters("postgres"), autocommit=True) as connection:
         for name in ("zk", "dagster"):
@@ -160,12 +162,12 @@ def test_the_script_makes_both_databases_anew_and_may_run_again(server: Endpoint
         schema.migrate(owner, APPLICATION)
 
 
-def test_the_part_of_the_script_does_nothing_by_itself(server: Endpoint, application: Database) -> None:
+def test_the_part_of_the_script_does_nothing_by_itself(server: DatabaseEndpoint, application: Database) -> None:
     made = make_roles(server, script=SCRIPT.with_name("take_over.sql"))
     assert (made.returncode, made.stderr) == (0, "")
 
 
-def test_the_script_makes_no_role_without_a_password(server: Endpoint, tmp_path: Path) -> None:
+def test_the_script_makes_no_role_without_a_password(server: DatabaseEndpoint, tmp_path: Path) -> None:
     made = make_roles(server, {"DATABASE_PASSWORD": "one"})
     assert made.returncode != 0
     assert "Set DATABASE_OWNER_PASSWORD" in made.stderr

@@ -10,7 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from psycopg import sql
 from sqlalchemy import text
 
-from zk_pipeline.runtime.embedded import Endpoint
+from zk_pipeline.runtime.embedded import DatabaseEndpoint
 from zk_pipeline.store import raw_tables, schema, tables
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.tables import SCHEMAS
@@ -25,7 +25,7 @@ SEED_INDEXES = {
 
 
 @pytest.fixture
-def empty(endpoint: Endpoint) -> Database:
+def empty(endpoint: DatabaseEndpoint) -> Database:
     """A database without any table."""
     name = "empty"
     with psycopg.connect(**endpoint.parameters(), autocommit=True) as connection:

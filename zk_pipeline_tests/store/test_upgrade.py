@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from psycopg import sql
 from sqlalchemy import func, select, text
 
-from zk_pipeline.runtime.embedded import Endpoint
+from zk_pipeline.runtime.embedded import DatabaseEndpoint
 from zk_pipeline.runtime.environment import PROJECT
 from zk_pipeline.store import audit, mappings, schema
 from zk_pipeline.store.database import Database
@@ -27,7 +27,7 @@ Content = dict[str, list[dict[str, Any]]]
 
 
 @pytest.fixture
-def empty(endpoint: Endpoint) -> Iterator[Database]:
+def empty(endpoint: DatabaseEndpoint) -> Iterator[Database]:
     """A database without anything in it."""
     name = sql.Identifier("upgraded")
     with psycopg.connect(**endpoint.parameters(), autocommit=True) as connection:
@@ -39,7 +39,7 @@ def empty(endpoint: Endpoint) -> Iterator[Database]:
 
 
 @pytest.fixture(params=DUMPS, ids=lambda path: path.stem)
-def released(empty: Database, endpoint: Endpoint, request: pytest.FixtureRequest) -> Database:
+def released(empty: Database, endpoint: DatabaseEndpoint, request: pytest.FixtureRequest) -> Database:
     """The database as a release left it."""
     dump: Path = request.param
     with psycopg.connect(**endpoint.parameters("upgraded")) as connection:
@@ -71,7 +71,7 @@ def test_an_upgrade_keeps_every_row(released: Database) -> None:
     assert common(content(released), before) == before
 
 
-def test_the_audit_chain_of_a_release_still_verifies(released: Database, endpoint: Endpoint) -> None:
+def test_the_audit_chain_of_a_release_still_verifies(released: Database, endpoint: DatabaseEndpoint) -> None:
     with closing(Database(endpoint.url("upgraded"), TRAIL_KEYS)) as database:
         schema.migrate(database)
         with database.transaction() as connection:
@@ -88,7 +88,7 @@ def test_a_release_comes_back_as_it_was_and_can_be_upgraded_again(released: Data
     assert common(content(released), before) == before
 
 
-def test_each_step_back_and_forth_works_on_rows_of_this_version(empty: Database, endpoint: Endpoint) -> None:
+def test_each_step_back_and_forth_works_on_rows_of_this_version(empty: Database, endpoint: DatabaseEndpoint) -> None:
     schema.migrate(empty)
     with closing(Database(endpoint.url("upgraded"), TRAIL_KEYS)) as keyed, keyed.transaction() as connection:
         fill(connection)

@@ -21,7 +21,7 @@ from zk_pipeline.connectors.zammad.signature import signature
 from zk_pipeline.identity import api_tokens, queries, users
 from zk_pipeline.identity.actors import Actor, Role
 from zk_pipeline.identity.users import NewUser
-from zk_pipeline.runtime.embedded import Endpoint
+from zk_pipeline.runtime.embedded import DatabaseEndpoint
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.settings import Settings
 from zk_pipeline.store import connectors, tables
@@ -109,13 +109,13 @@ def web_app(database: Database, settings: Settings, key: str = "") -> Iterator[W
 
 
 @pytest.fixture(scope="session")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseEndpoint]:
     with careless_server(tmp_path_factory.mktemp("web")) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def migrated(endpoint: Endpoint) -> Iterator[Database]:
+def migrated(endpoint: DatabaseEndpoint) -> Iterator[Database]:
     with databases.migrated(endpoint) as database:
         yield database
 
@@ -194,7 +194,7 @@ def in_session(web: Web) -> Iterator[Callable[[str], httpx.Client]]:
             with web.database.transaction() as connection:
                 new = NewUser(email, Role(role))
                 user = queries.user_of_email(connection, email) or users.create(connection, TESTER, new)
-                queries.change_user(connection, user.id, password_hash=users.hashed(password))
+                queries.change_user(connection, user.id, password_hash=users.hash_password(password))
             answer = web.client.post("/api/v1/auth/login", json={"email": email, "password": password})
             headers = {"authorization": f"Bearer {answer.json()['access_token']}"}
             return stack.enter_context(client_of(web.client.base_url, headers))

@@ -110,7 +110,7 @@ def test_the_last_admin_is_not_demoted_by_a_claim(web: Web, provider: OidcProvid
     ada = user(database, role=Role.ADMIN)
     turned_away(web, come_back(web), "is the last active admin")
     with database.transaction() as connection:
-        assert users.of_id(connection, ada.id).role == "admin"
+        assert users.user_by_id(connection, ada.id).role == "admin"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import httpx
 from sqlalchemy import text
 
 from zk_pipeline.processes.groups import wait_until
-from zk_pipeline.runtime.embedded import Endpoint
+from zk_pipeline.runtime.embedded import DatabaseEndpoint
 from zk_pipeline.runtime.settings import ENV_FILE
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.encryption import generate_key
@@ -45,7 +45,7 @@ def asked_with(secret: str, url: str) -> None:
 
 
 def test_it_serves_where_the_settings_say_until_it_is_stopped_and_logs_no_query(
-    endpoint: Endpoint, database: Database, tmp_path: Path
+    endpoint: DatabaseEndpoint, database: Database, tmp_path: Path
 ):
     with create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
@@ -72,7 +72,7 @@ def test_without_a_database_it_ends_with_one_sentence(tmp_path: Path):
 ADMIN = {"ZK_ADMIN_EMAIL": "ops@example.com", "ZK_ADMIN_PASSWORD": "correct horse battery"}
 
 
-def served(endpoint: Endpoint, home: Path, **variables: str) -> str:
+def served(endpoint: DatabaseEndpoint, home: Path, **variables: str) -> str:
     """What the web app says when it ends: by itself, or stopped after it served."""
     with create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
@@ -85,7 +85,9 @@ def served(endpoint: Endpoint, home: Path, **variables: str) -> str:
         return process.stderr.read()
 
 
-def test_the_first_admin_comes_from_the_environment_once(endpoint: Endpoint, database: Database, tmp_path: Path):
+def test_the_first_admin_comes_from_the_environment_once(
+    endpoint: DatabaseEndpoint, database: Database, tmp_path: Path
+):
     for _ in range(2):
         served(endpoint, tmp_path, **ADMIN)
     with database.transaction() as connection:
@@ -94,6 +96,6 @@ def test_the_first_admin_comes_from_the_environment_once(endpoint: Endpoint, dat
         assert (users, list(actors)) == ([("ops@example.com", "admin")], ["environment"])
 
 
-def test_there_is_no_default_password(endpoint: Endpoint, database: Database, tmp_path: Path):
+def test_there_is_no_default_password(endpoint: DatabaseEndpoint, database: Database, tmp_path: Path):
     told = served(endpoint, tmp_path, ZK_ADMIN_EMAIL="ops@example.com")
     assert "ZK_ADMIN_EMAIL and ZK_ADMIN_PASSWORD make no admin. The password has 0 characters." in told

@@ -15,7 +15,7 @@ from zk_pipeline_tests.web.signing_in import LOGIN, ME, PASSWORD, events, login,
 @pytest.fixture(autouse=True)
 def ada(web: Web, monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.setattr(users, "_hashing", HASHING)
-    users._decoy.cache_clear()
+    users._dummy_hash.cache_clear()
     return user(web.database).id
 
 
@@ -153,7 +153,7 @@ def test_a_failure_costs_one_hash_of_the_same_cost_whoever_it_is(web: Web, email
         connection.execute(
             text("INSERT INTO sync.users (email, name, role) VALUES ('without@example.com', '', 'viewer')")
         )
-    users.fits("warm up", None)
+    users.password_matches("warm up", None)
     checked: list[str] = []
     really = PasswordHash.verify
 

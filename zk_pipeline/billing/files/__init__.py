@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 
-from zk_pipeline.billing.files.look import DocumentStyle
+from zk_pipeline.billing.files.style import DocumentStyle
 from zk_pipeline.domain.periods import month_name
 from zk_pipeline.domain.statement import Statement
 
@@ -25,9 +25,9 @@ MEDIA_TYPES: Mapping[FileFormat, str] = {
 }
 
 
-def render(statement: Statement, kind: FileFormat, look: DocumentStyle) -> bytes:
+def render(statement: Statement, kind: FileFormat, style: DocumentStyle) -> bytes:
     """The file's content. Raises `OperationError` when the font of a PDF cannot be used."""
-    return _renderer(kind)(statement, look)
+    return _renderer(kind)(statement, style)
 
 
 def file_name(statement: Statement, kind: FileFormat) -> str:

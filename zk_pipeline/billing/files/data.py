@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter
 
 from zk_pipeline.billing.files import money
-from zk_pipeline.billing.files.look import DocumentStyle
+from zk_pipeline.billing.files.style import DocumentStyle
 from zk_pipeline.domain import spreadsheets
 from zk_pipeline.domain.invoicing import BillingState
 from zk_pipeline.domain.periods import Closing, month_name
@@ -43,7 +43,7 @@ from zk_pipeline.domain.statement_rows import (
 COLUMNS = ("zammad", *PARTS, "unexplained", "billable", "billed", "to_be_billed")
 """The amounts of a line, in their order."""
 
-Told = TypeVar("Told", ItemRow, AdjustmentRow)
+RowView = TypeVar("RowView", ItemRow, AdjustmentRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,13 +217,13 @@ def to_view(statement: Statement) -> StatementView:
     )
 
 
-def as_json(statement: Statement, look: DocumentStyle) -> bytes:
+def as_json(statement: Statement, style: DocumentStyle) -> bytes:
     """The statement as one JSON object; amounts are strings, so that no reader rounds them."""
-    del look
+    del style
     return TypeAdapter(StatementView).dump_json(to_view(statement), indent=2) + b"\n"
 
 
-def as_csv(statement: Statement, look: DocumentStyle) -> bytes:
+def as_csv(statement: Statement, style: DocumentStyle) -> bytes:
     """The lines; what people typed stays text in a spreadsheet."""
     heads = ("month", "customer", "customer_id", "agent", "agent_email", "activity", "entries")
     header = [
@@ -242,10 +242,10 @@ def as_csv(statement: Statement, look: DocumentStyle) -> bytes:
         rows += (_cells(statement, line) for line in account.lines)
         if account.credited or account.conflicts or account.beside:
             rows.append(_cells(statement, StatementLine(account.customer, "", "", "", Amounts()), account))
-    return (look.csv.beginning + spreadsheets.lines([header, *rows], look.csv)).encode()
+    return (style.csv.beginning + spreadsheets.lines([header, *rows], style.csv)).encode()
 
 
-def amount(amounts: Amounts, name: str) -> Decimal:
+def amount_of(amounts: Amounts, name: str) -> Decimal:
     """An amount by the name of its column."""
     return getattr(amounts, name)
 
@@ -262,7 +262,7 @@ def _cells(statement: Statement, line: StatementLine, account: CustomerStatement
         *(beside.get(origin, (0, ZERO))[1] for origin in Origin),
     )
     names = (month_name(statement.month), customer.name, customer.id or None, line.agent, line.agent_email)
-    numbers = (amount(amounts, name) for name in COLUMNS)
+    numbers = (amount_of(amounts, name) for name in COLUMNS)
     return [*names, line.activity, amounts.entries, *numbers, *of_account, *_closing(statement.closing)]
 
 
@@ -293,7 +293,7 @@ def _account(account: CustomerStatement) -> AccountView:
     )
 
 
-def _without_customer(row: StatementItem | AdjustmentLine, kind: type[Told]) -> Told:
+def _without_customer(row: StatementItem | AdjustmentLine, kind: type[RowView]) -> RowView:
     return kind(**{field.name: getattr(row, field.name) for field in fields(kind)})
 
 
@@ -311,7 +311,7 @@ def _money(row: Money) -> MoneyView:
         row.compared.rates if row.compared else None,
         row.compared.invoiced if row.compared else None,
         row.compared.difference if row.compared else None,
-        money.questions(row),
+        money.question_sentences(row),
     )
 
 

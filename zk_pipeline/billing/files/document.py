@@ -7,8 +7,8 @@ from decimal import Decimal
 from itertools import groupby
 
 from zk_pipeline.billing.files import money
-from zk_pipeline.billing.files.look import DocumentStyle
-from zk_pipeline.billing.files.paper import ACCENT, RULE, SOFT, Column, Paper, Row, Table
+from zk_pipeline.billing.files.pdf_pages import ACCENT, RULE, SOFT, PagedTable, StatementPages, TableColumn, TableRow
+from zk_pipeline.billing.files.style import DocumentStyle
 from zk_pipeline.domain.periods import last_day, month_name
 from zk_pipeline.domain.statement import (
     NO_ACTIVITY,
@@ -31,9 +31,9 @@ _SUBJECT = 2
 """The column of an item under which its note stands."""
 
 
-def render(statement: Statement, look: DocumentStyle) -> bytes:
+def render(statement: Statement, style: DocumentStyle) -> bytes:
     """The document: pages for each customer, numbered in all. Raises `OperationError` when the font cannot be used."""
-    paper = Paper(look, month_name(statement.month))
+    paper = StatementPages(style, month_name(statement.month))
     closed_at = statement.closing.at if statement.closing is not None else None
     paper.set_creation_date(statement.built_at or closed_at or datetime.now(UTC))
     for account in statement.accounts:
@@ -42,11 +42,11 @@ def render(statement: Statement, look: DocumentStyle) -> bytes:
     if not statement.accounts:
         paper.begin("", draft=statement.is_draft)
         _heading(paper, statement, "")
-        paper.line_of(look.word("nothing"))
+        paper.line_of(style.word("nothing"))
     return bytes(paper.output())
 
 
-def _account(paper: Paper, statement: Statement, account: CustomerStatement) -> None:
+def _account(paper: StatementPages, statement: Statement, account: CustomerStatement) -> None:
     paper.begin(account.customer.name, draft=statement.is_draft)
     paper.start_section(paper.drawable(account.customer.name))
     _heading(paper, statement, account.customer.name)
@@ -54,109 +54,115 @@ def _account(paper: Paper, statement: Statement, account: CustomerStatement) -> 
     if lines:
         _lines(paper, lines)
     elif not account.items and not account.adjustments:
-        paper.line_of(paper.look.word("nothing_yet" if account.total.zammad else "nothing"))
+        paper.line_of(paper.style.word("nothing_yet" if account.total.zammad else "nothing"))
     for row in account.money:
         # What became of it is the house's business; the customer pays for it.
-        for text in money.amounts(paper.look, row) if paper.look.internal else money.for_customer(paper.look, row):
+        for text in (
+            money.amount_sentences(paper.style, row)
+            if paper.style.internal
+            else money.customer_sentences(paper.style, row)
+        ):
             paper.line_of(text)
     if account.credited:
-        paper.line_of(paper.look.of_credits(account.credited), bold=True)
+        paper.line_of(paper.style.credits_sentence(account.credited), bold=True)
     if lines:
         paper.ln(3)
         _chart(paper, statement, account)
     if account.items:
         _items(paper, statement, account)
     _adjustments(paper, account)
-    if paper.look.internal:
+    if paper.style.internal:
         _equation(paper, account)
 
 
-def _heading(paper: Paper, statement: Statement, customer: str) -> None:
-    look = paper.look
-    paper.line_of(look.word("title"), 18, bold=True)
+def _heading(paper: StatementPages, statement: Statement, customer: str) -> None:
+    style = paper.style
+    paper.line_of(style.word("title"), 18, bold=True)
     if customer:
         paper.line_of(customer, 13, bold=True, colour=ACCENT)
-    first, last = look.day(statement.month), look.day(last_day(statement.month))
-    paper.line_of(f"{look.word('period')}: {look.word('to', first=first, last=last)}", colour=SOFT)
+    first, last = style.day(statement.month), style.day(last_day(statement.month))
+    paper.line_of(f"{style.word('period')}: {style.word('to', first=first, last=last)}", colour=SOFT)
     closing = statement.closing
     if closing is not None:
         # Who closed it is no business of the customer's.
-        paper.line_of(look.of_closing(closing, named=look.internal), bold=closing.differs, colour=SOFT)
-        paper.line_of(look.of_hash(closing), 8, colour=SOFT)
-    if statement.readings and look.internal:
-        paper.line_of(money.read_on(look, statement.readings), colour=SOFT)
+        paper.line_of(style.closing_sentence(closing, named=style.internal), bold=closing.differs, colour=SOFT)
+        paper.line_of(style.hash_sentence(closing), 8, colour=SOFT)
+    if statement.readings and style.internal:
+        paper.line_of(money.last_read_sentence(style, statement.readings), colour=SOFT)
     if statement.is_draft:
-        paper.line_of(look.word("draft"), bold=True)
+        paper.line_of(style.word("draft"), bold=True)
     paper.ln(4)
 
 
-def _lines(paper: Paper, lines: Sequence[StatementLine]) -> None:
+def _lines(paper: StatementPages, lines: Sequence[StatementLine]) -> None:
     """The activities of each person, a sum where there are several, and the total."""
-    look = paper.look
+    style = paper.style
     names = ("agent", "activity", "entries", "minutes", "hours", "billable")
     columns = [
-        Column(look.word(name), width, right=number > 1, lines=2)
+        TableColumn(style.word(name), width, right=number > 1, lines=2)
         for number, (name, width) in enumerate(zip(names, LINE_WIDTHS, strict=True))
     ]
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     for agent, group in groupby(lines, key=lambda line: line.agent):
         activities = _activities(group)
         for number, (activity, amounts) in enumerate(activities):
-            rows.append(Row((agent, _shown(activity), *_numbers(look, amounts)), again=number > 0))
+            rows.append(TableRow((agent, _shown(activity), *_numbers(style, amounts)), again=number > 0))
         if len(activities) > 1:
             whole = total(amounts for _, amounts in activities)
-            rows.append(Row((agent, look.word("sum"), *_numbers(look, whole)), bold=True, kept=True))
+            rows.append(TableRow((agent, style.word("sum"), *_numbers(style, whole)), bold=True, kept=True))
     whole = total(line.amounts for line in lines)
-    rows.append(Row((look.word("total"), "", *_numbers(look, whole)), bold=True, shaded=True, kept=True))
-    Table(paper, columns).draw(rows)
+    rows.append(TableRow((style.word("total"), "", *_numbers(style, whole)), bold=True, shaded=True, kept=True))
+    PagedTable(paper, columns).draw(rows)
 
 
-def _items(paper: Paper, statement: Statement, account: CustomerStatement) -> None:
+def _items(paper: StatementPages, statement: Statement, account: CustomerStatement) -> None:
     """Each time sheet, and the sum: what the target itself adds up to."""
-    look, closing = paper.look, statement.closing
+    style, closing = paper.style, statement.closing
     own = [item for item in account.items if item.origin is None]
     others = [item for item in account.items if item.origin is not None]
-    rows = [_row(look, item, item.day, look.of_item(item)) for item in own]
+    rows = [_row(style, item, item.day, style.item_note(item)) for item in own]
     if own and others:
-        rows.append(_sum(look, "items.own", own))
-    rows += [_row(look, item, item.day, look.of_item(item)) for item in others]
-    rows.append(_sum(look, "items.all" if others else "total", account.items))
-    about = look.word("items.as_closed") if closing is not None and closing.shown else ""
-    _table(paper, account.items).draw(rows, look.word("items"), about)
+        rows.append(_sum(style, "items.own", own))
+    rows += [_row(style, item, item.day, style.item_note(item)) for item in others]
+    rows.append(_sum(style, "items.all" if others else "total", account.items))
+    about = style.word("items.as_closed") if closing is not None and closing.shown else ""
+    _table(paper, account.items).draw(rows, style.word("items"), about)
 
 
-def _adjustments(paper: Paper, account: CustomerStatement) -> None:
+def _adjustments(paper: StatementPages, account: CustomerStatement) -> None:
     """The credits of the month, and what was adjusted or credited of its bookings in other months."""
-    look = paper.look
+    style = paper.style
     for key, elsewhere in (("credits", False), ("adjusted_later", True)):
         found = [row for row in account.adjustments if row.elsewhere is elsewhere]
         if found:
-            rows = [_row(look, row, row.day if elsewhere else row.booked_on, look.of_adjustment(row)) for row in found]
-            rows.append(_sum(look, "sum", found))
-            _table(paper, found).draw(rows, look.word(key), look.word(f"{key}.about"))
+            rows = [
+                _row(style, row, row.day if elsewhere else row.booked_on, style.adjustment_note(row)) for row in found
+            ]
+            rows.append(_sum(style, "sum", found))
+            _table(paper, found).draw(rows, style.word(key), style.word(f"{key}.about"))
 
 
-def _table(paper: Paper, rows: Sequence[StatementItem | AdjustmentLine]) -> Table:
-    look, currency = paper.look, next((row.currency for row in rows if row.currency), "")
-    cost = f"{look.word('cost')} ({currency})" if currency else look.word("cost")
-    titles = (*(look.word(name) for name in ("date", "ticket", "about", "agent", "minutes")), cost)
+def _table(paper: StatementPages, rows: Sequence[StatementItem | AdjustmentLine]) -> PagedTable:
+    style, currency = paper.style, next((row.currency for row in rows if row.currency), "")
+    cost = f"{style.word('cost')} ({currency})" if currency else style.word("cost")
+    titles = (*(style.word(name) for name in ("date", "ticket", "about", "agent", "minutes")), cost)
     columns = [
-        Column(title, width, right=number > _SUBJECT + 1, lines=2)
+        TableColumn(title, width, right=number > _SUBJECT + 1, lines=2)
         for number, (title, width) in enumerate(zip(titles, ITEM_WIDTHS, strict=True))
     ]
-    return Table(paper, columns, noted=_SUBJECT)
+    return PagedTable(paper, columns, noted=_SUBJECT)
 
 
-def _row(look: DocumentStyle, row: StatementItem | AdjustmentLine, day: date, note: str) -> Row:
-    return Row(
-        (look.day(day), row.ticket, row.title, row.agent, look.minutes(row.minutes), look.amount(row.amount)), note
+def _row(style: DocumentStyle, row: StatementItem | AdjustmentLine, day: date, note: str) -> TableRow:
+    return TableRow(
+        (style.day(day), row.ticket, row.title, row.agent, style.minutes(row.minutes), style.amount(row.amount)), note
     )
 
 
-def _sum(look: DocumentStyle, key: str, rows: Iterable[StatementItem | AdjustmentLine]) -> Row:
+def _sum(style: DocumentStyle, key: str, rows: Iterable[StatementItem | AdjustmentLine]) -> TableRow:
     minutes, amount = sum_of(rows)
-    cells = (look.word(key), "", "", "", look.minutes(minutes), look.amount(amount))
-    return Row(cells, bold=True, shaded=True, kept=True)
+    cells = (style.word(key), "", "", "", style.minutes(minutes), style.amount(amount))
+    return TableRow(cells, bold=True, shaded=True, kept=True)
 
 
 def _activities(lines: Iterable[StatementLine]) -> list[tuple[str, Amounts]]:
@@ -172,19 +178,19 @@ def _shown(activity: str) -> str:
     return "\N{EN DASH}" if activity == NO_ACTIVITY else activity
 
 
-def _numbers(look: DocumentStyle, amounts: Amounts) -> list[str]:
-    minutes = look.minutes(amounts.kimai)
-    return [str(amounts.timesheets), minutes, look.number(hours(amounts.kimai)), look.minutes(amounts.billable)]
+def _numbers(style: DocumentStyle, amounts: Amounts) -> list[str]:
+    minutes = style.minutes(amounts.kimai)
+    return [str(amounts.timesheets), minutes, style.number(hours(amounts.kimai)), style.minutes(amounts.billable)]
 
 
-def _chart(paper: Paper, statement: Statement, account: CustomerStatement) -> None:
+def _chart(paper: StatementPages, statement: Statement, account: CustomerStatement) -> None:
     """Bars of the minutes of each day of the month."""
     highest = max((row.kimai for row in account.days), default=Decimal(0))
     if highest <= 0:
         return
     if paper.will_page_break(CHART_HEIGHT + 16):
         paper.add_page()
-    paper.line_of(paper.look.word("per_day"), bold=True)
+    paper.line_of(paper.style.word("per_day"), bold=True)
     left, top = paper.l_margin + 12, paper.get_y() + 3
     days = last_day(statement.month).day
     step = (paper.epw - 12) / days
@@ -194,7 +200,7 @@ def _chart(paper: Paper, statement: Statement, account: CustomerStatement) -> No
     paper.line(left, top, left + step * days, top)
     paper.pen(7, colour=SOFT)
     paper.set_xy(paper.l_margin, top - 2)
-    paper.cell(11, 4, paper.look.minutes(highest), align="R")
+    paper.cell(11, 4, paper.style.minutes(highest), align="R")
     minutes = {row.day.day: row.kimai for row in account.days}
     for day in range(1, days + 1):
         begin = left + step * (day - 1)
@@ -207,12 +213,14 @@ def _chart(paper: Paper, statement: Statement, account: CustomerStatement) -> No
     paper.set_xy(paper.l_margin, bottom + 7)
 
 
-def _equation(paper: Paper, account: CustomerStatement) -> None:
+def _equation(paper: StatementPages, account: CustomerStatement) -> None:
     """Where every minute went, what is in question, and what else is in Kimai."""
-    look = paper.look
+    style = paper.style
     paper.ln(2)
-    paper.line_of(look.word("internal"), bold=True)
-    equation = equation_text(account.total, look.word, look.minutes)
-    open_questions = (text for row in account.money for text in money.questions(row, look))
-    for text in filter(None, (equation, look.of_questions([account]), look.of_beside([account]), *open_questions)):
+    paper.line_of(style.word("internal"), bold=True)
+    equation = equation_text(account.total, style.word, style.minutes)
+    open_questions = (text for row in account.money for text in money.question_sentences(row, style))
+    for text in filter(
+        None, (equation, style.questions_sentence([account]), style.other_time_sentence([account]), *open_questions)
+    ):
         paper.line_of(text, 9)

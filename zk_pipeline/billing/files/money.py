@@ -3,109 +3,113 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from zk_pipeline.billing.files.look import DocumentStyle
+from zk_pipeline.billing.files.style import DocumentStyle
 from zk_pipeline.domain.invoicing import CANCELED, Comparison
 from zk_pipeline.domain.manual_fields import money
 from zk_pipeline.domain.statement_rows import Money, Readings, SideRead
 
 
-def amounts(look: DocumentStyle, row: Money) -> list[str]:
+def amount_sentences(style: DocumentStyle, row: Money) -> list[str]:
     """What the month costs, what became of it, and the invoices made since it began, as sentences."""
-    told = [look.word("amount", amount=_money(look, row))] if row.figures else []
+    told = [style.word("amount", amount=_money(style, row))] if row.figures else []
     states = [
-        look.word(
+        style.word(
             "of_state",
-            state=look.word(f"billing.{figure.state}"),
-            amount=look.number(money(figure.rates, row.currency)),
-            minutes=look.minutes(figure.minutes),
+            state=style.word(f"billing.{figure.state}"),
+            amount=style.number(money(figure.rates, row.currency)),
+            minutes=style.minutes(figure.minutes),
         )
         for figure in row.figures
     ]
     if states:
         told.append("; ".join(states) + ".")
     if row.invoices:
-        told.append(look.word("invoices", listed=invoices(look, row)))
+        told.append(style.word("invoices", listed=invoice_list(style, row)))
     if row.compared is not None and row.compared.accepted:
-        told.append(accepted(look, row.compared))
+        told.append(accepted_sentence(style, row.compared))
     return told
 
 
-def for_customer(look: DocumentStyle, row: Money) -> list[str]:
+def customer_sentences(style: DocumentStyle, row: Money) -> list[str]:
     """What the month costs and the invoices that hold, as sentences for the customer; nothing of what costs nothing."""
     valid = replace(row, invoices=tuple(each for each in row.invoices if each.status != CANCELED))
-    told = [look.word("amount", amount=_money(look, row))] if row.amount else []
-    return [*told, look.word("invoices", listed=invoices(look, valid))] if valid.invoices else told
+    told = [style.word("amount", amount=_money(style, row))] if row.amount else []
+    return [*told, style.word("invoices", listed=invoice_list(style, valid))] if valid.invoices else told
 
 
-def invoices(look: DocumentStyle, row: Money) -> str:
+def invoice_list(style: DocumentStyle, row: Money) -> str:
     """The invoices with amounts without tax and status, as a list."""
     return ", ".join(
-        f"{each.number} ({look.number(money(each.total - each.tax, row.currency))}, {each.status})"
+        f"{each.number} ({style.number(money(each.total - each.tax, row.currency))}, {each.status})"
         for each in row.invoices
     )
 
 
-def questions(row: Money, look: DocumentStyle | None = None) -> list[str]:
+def question_sentences(row: Money, style: DocumentStyle | None = None) -> list[str]:
     """What does not match or has no price, each with what to do about it, as sentences."""
-    look = look or DocumentStyle.plain()
-    told = list(_unpriced(look, row))
+    style = style or DocumentStyle.plain()
+    told = list(_unpriced(style, row))
     if row.compared is not None and row.compared.difference and not row.compared.accepted:
         key = "too_little_invoiced" if row.compared.difference > 0 else "too_much_invoiced"
-        told.append(_difference(look, row.compared, key))
+        told.append(_difference(style, row.compared, key))
     return told
 
 
-def accepted(look: DocumentStyle, found: Comparison) -> str:
+def accepted_sentence(style: DocumentStyle, found: Comparison) -> str:
     """Who took a difference as it is, and why, as a sentence."""
-    return _difference(look, found, "accepted", by=found.accepted)
+    return _difference(style, found, "accepted", by=found.accepted)
 
 
-def read(look: DocumentStyle, readings: Readings) -> str:
+def reading_sentences(style: DocumentStyle, readings: Readings) -> str:
     """When each side was read last, and what is known of invoices, as sentences."""
-    told = [read_on(look, readings)]
+    told = [last_read_sentence(style, readings)]
     if readings.invoices_problem:
-        told.append(look.word("not_compared", problem=readings.invoices_problem))
+        told.append(style.word("not_compared", problem=readings.invoices_problem))
     elif readings.compared_at is None:
-        told.append(look.word("never_compared"))
+        told.append(style.word("never_compared"))
     else:
-        told.append(look.word("compared", instant=look.instant(readings.compared_at)))
+        told.append(style.word("compared", instant=style.instant(readings.compared_at)))
     return " ".join(told)
 
 
-def read_on(look: DocumentStyle, readings: Readings) -> str:
+def last_read_sentence(style: DocumentStyle, readings: Readings) -> str:
     """When each side was read last, as a sentence."""
     sides = (("Zammad", readings.source), ("Kimai", readings.target))
-    return look.word("read", sides=", ".join(f"{name} {_side(look, side)}" for name, side in sides))
+    return style.word("read", sides=", ".join(f"{name} {_side(style, side)}" for name, side in sides))
 
 
-def of_accounts(look: DocumentStyle, rows: Sequence[Money]) -> list[str]:
+def sentences_by_customer(style: DocumentStyle, rows: Sequence[Money]) -> list[str]:
     """The amounts and questions of customers, each line with the name of its customer."""
-    return [f"{row.customer}: {text}" for row in rows for text in (*amounts(look, row), *questions(row, look))]
+    return [
+        f"{row.customer}: {text}"
+        for row in rows
+        for text in (*amount_sentences(style, row), *question_sentences(row, style))
+    ]
 
 
-def _unpriced(look: DocumentStyle, row: Money) -> Iterator[str]:
+def _unpriced(style: DocumentStyle, row: Money) -> Iterator[str]:
     if row.unpriced:
-        yield look.word("unpriced", number=row.unpriced)
+        yield style.word("unpriced", number=row.unpriced)
     if row.unread:
-        yield look.word("unread", number=row.unread)
+        yield style.word("unread", number=row.unread)
 
 
-def _difference(look: DocumentStyle, found: Comparison, key: str, by: str = "") -> str:
-    return look.word(
+def _difference(style: DocumentStyle, found: Comparison, key: str, by: str = "") -> str:
+    return style.word(
         key,
         by=by,
-        exported=look.number(money(found.rates, found.currency)),
-        invoiced=look.number(money(found.invoiced, found.currency)),
-        difference=look.number(money(abs(found.difference), found.currency)),
+        exported=style.number(money(found.rates, found.currency)),
+        invoiced=style.number(money(found.invoiced, found.currency)),
+        difference=style.number(money(abs(found.difference), found.currency)),
     )
 
 
-def _side(look: DocumentStyle, side: SideRead) -> str:
+def _side(style: DocumentStyle, side: SideRead) -> str:
     if side.latest is None or side.oldest is None:
-        return look.word("never")
-    latest, oldest = look.instant(side.latest), look.instant(side.oldest)
-    return latest if latest == oldest else look.word("oldest", latest=latest, oldest=oldest)
+        return style.word("never")
+    latest, oldest = style.instant(side.latest), style.instant(side.oldest)
+    return latest if latest == oldest else style.word("oldest", latest=latest, oldest=oldest)
 
 
-def _money(look: DocumentStyle, row: Money) -> str:
-    return look.number(money(row.amount, row.currency))
+def _money(style: DocumentStyle, row: Money) -> str:
+    return style.number(money(row.amount, row.currency))

@@ -16,8 +16,8 @@ from openpyxl.worksheet.properties import PageSetupProperties
 from openpyxl.worksheet.worksheet import Worksheet
 
 from zk_pipeline.billing.files import money
-from zk_pipeline.billing.files.data import COLUMNS, amount
-from zk_pipeline.billing.files.look import DocumentStyle
+from zk_pipeline.billing.files.data import COLUMNS, amount_of
+from zk_pipeline.billing.files.style import DocumentStyle
 from zk_pipeline.domain.instants import local_day
 from zk_pipeline.domain.periods import month_name
 from zk_pipeline.domain.statement import ZERO, Amounts, Statement
@@ -49,20 +49,24 @@ _TEXT_WIDTH, _NUMBER_WIDTH = 28, 13
 Value = str | int | Decimal | date | None
 
 
-def render(statement: Statement, look: DocumentStyle) -> bytes:
+def render(statement: Statement, style: DocumentStyle) -> bytes:
     """The workbook. Amounts are numbers with all their digits, and nothing that people typed is a formula."""
     book = Workbook()
     del book["Sheet"]
     month = month_name(statement.month)
     rows = [([str(account.customer)], account.total) for account in statement.accounts]
-    closing = f"{look.of_closing(statement.closing)} {look.of_hash(statement.closing)}." if statement.closing else ""
-    fresh = money.read(look, statement.readings) if statement.readings else ""
-    head = _head(look, statement, f"{month}: {statement.verdict}.", closing, fresh)
+    closing = (
+        f"{style.closing_sentence(statement.closing)} {style.hash_sentence(statement.closing)}."
+        if statement.closing
+        else ""
+    )
+    fresh = money.reading_sentences(style, statement.readings) if statement.readings else ""
+    head = _head(style, statement, f"{month}: {statement.verdict}.", closing, fresh)
     _fill(book.create_sheet(SUMMARY), head, ["customer"], rows, statement.total)
     _list(book.create_sheet(ITEMS), f"{ITEMS}, {month}.", ITEM_COLUMNS, _items(statement), 2)
     found = _adjustments(statement)
     _list(book.create_sheet(ADJUSTMENTS), f"{ADJUSTMENTS}, {month}.", ADJUSTMENT_COLUMNS, found, 2)
-    _list(book.create_sheet(INVOICES), f"{INVOICES}, {month}.", INVOICE_COLUMNS, _invoices(statement, look))
+    _list(book.create_sheet(INVOICES), f"{INVOICES}, {month}.", INVOICE_COLUMNS, _invoices(statement, style))
     titles = {title.casefold() for title in book.sheetnames}
     for account in statement.accounts:
         title = _title(account.customer.name, titles)
@@ -70,18 +74,23 @@ def render(statement: Statement, look: DocumentStyle) -> bytes:
         lines = [([line.agent, line.agent_email, line.activity], line.amounts) for line in account.lines]
         names = ["agent", "e-mail", "activity"]
         alone = replace(statement, accounts=(account,))
-        head = _head(look, alone, f"{account.customer}, {month}.", closing, fresh)
+        head = _head(style, alone, f"{account.customer}, {month}.", closing, fresh)
         _fill(book.create_sheet(title), head, names, lines, account.total)
     buffer = io.BytesIO()
     book.save(buffer)
     return buffer.getvalue()
 
 
-def _head(look: DocumentStyle, statement: Statement, *told: str) -> str:
+def _head(style: DocumentStyle, statement: Statement, *told: str) -> str:
     accounts = statement.accounts
-    draft = look.word("draft") if statement.is_draft else ""
-    of_money = money.of_accounts(look, [row for account in accounts for row in account.money])
-    more = (look.of_questions(accounts), look.of_credits(statement.credited), look.of_beside(accounts), *of_money)
+    draft = style.word("draft") if statement.is_draft else ""
+    of_money = money.sentences_by_customer(style, [row for account in accounts for row in account.money])
+    more = (
+        style.questions_sentence(accounts),
+        style.credits_sentence(statement.credited),
+        style.other_time_sentence(accounts),
+        *of_money,
+    )
     return " ".join(filter(None, (*told, draft, *more)))
 
 
@@ -128,11 +137,11 @@ def _adjustments(statement: Statement) -> list[list[Value]]:
     ]
 
 
-def _invoices(statement: Statement, look: DocumentStyle) -> list[list[Value]]:
+def _invoices(statement: Statement, style: DocumentStyle) -> list[list[Value]]:
     """The invoices made since the month began, cancelled ones as well."""
     return [
         [
-            *(row.customer.name, row.customer.id or None, each.number, local_day(each.created_at, look.zone)),
+            *(row.customer.name, row.customer.id or None, each.number, local_day(each.created_at, style.zone)),
             *(each.status, row.currency, each.total - each.tax, each.tax),
         ]
         for account in statement.accounts
@@ -182,7 +191,7 @@ def _total(values: Iterable[Value]) -> Decimal | None:
 
 
 def _numbers(amounts: Amounts) -> list[int | Decimal]:
-    return [amounts.entries, *(amount(amounts, name) for name in COLUMNS)]
+    return [amounts.entries, *(amount_of(amounts, name) for name in COLUMNS)]
 
 
 def _cell(sheet: Worksheet, value: Value, *, is_money: bool = False) -> Cell:

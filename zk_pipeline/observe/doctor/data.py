@@ -16,7 +16,7 @@ from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
 from zk_pipeline.domain.vital_figures import Level, size_text
 from zk_pipeline.observe.doctor import systems
 from zk_pipeline.observe.doctor.report import DAYS, Installation
-from zk_pipeline.observe.measurements import looked
+from zk_pipeline.observe.measurements import measure_once
 from zk_pipeline.store import quality
 
 # Mappings: agents and activity types with bookings in the last 62 days that nothing in Kimai belongs to.
@@ -102,7 +102,7 @@ _SIZES = text(
 
 def examine_signs(installation: Installation) -> Iterator[Finding]:
     """Everything that `/api/health` tells, with the details. The systems were asked by their own examinations."""
-    with looked(installation.runtime) as signs:
+    with measure_once(installation.runtime) as signs:
         for sign in signs:
             yield Finding(sign.title.lower(), sign.level, sign.sentence, sign.remedy)
     yield _sizes(installation)

@@ -34,7 +34,7 @@ DAYS = 62
 SYSTEMS: dict[Role, str] = {"source": "Zammad", "target": "Kimai"}
 
 
-class NotReachedError(Exception):
+class UnreachableError(Exception):
     """A system that an examination needs is not reached; its own examination says why."""
 
     def __init__(self, system: str) -> None:
@@ -62,12 +62,12 @@ class Installation:
 
     @cached_property
     def source_name(self) -> str:
-        """The name of the source connector, whose token need not be readable. Raises `NotReachedError` without one."""
+        """The name of the source connector, whose token need not be readable. Raises `UnreachableError` without one."""
         with self.runtime.database.transaction() as connection:
             names = [row.name for row in connectors.every(connection) if row.active and row.role == "source"]
         names = [each.name for each in self.runtime.tried if each.role == "source"] + names
         if not names:
-            raise NotReachedError(SYSTEMS["source"])
+            raise UnreachableError(SYSTEMS["source"])
         return names[0]
 
     @cached_property
@@ -84,21 +84,21 @@ class Installation:
 
     @contextmanager
     def reached_source(self) -> Iterator[SourceConnector]:
-        """The source connector. Raises `NotReachedError`."""
+        """The source connector. Raises `UnreachableError`."""
         self._require("source")
         with self.runtime.source() as connector:
             yield connector
 
     @contextmanager
     def reached_target(self) -> Iterator[TargetConnector]:
-        """The target connector. Raises `NotReachedError`."""
+        """The target connector. Raises `UnreachableError`."""
         self._require("target")
         with self.runtime.target() as connector:
             yield connector
 
     @cached_property
     def directory(self) -> TargetDirectory:
-        """Users, activities and the rest as the target has them now. Raises `NotReachedError`."""
+        """Users, activities and the rest as the target has them now. Raises `UnreachableError`."""
         with self.reached_target() as connector:
             return connector.fetch_directory()
 
@@ -111,7 +111,7 @@ class Installation:
 
     @cached_property
     def resolver(self) -> Resolver:
-        """Finds users and activities as a run would now. Raises `NotReachedError`."""
+        """Finds users and activities as a run would now. Raises `UnreachableError`."""
         with self.runtime.database.transaction() as connection:
             known = mappings.load(connection)
             origin = source.load_directory(connection, self.source_name)
@@ -121,9 +121,9 @@ class Installation:
         try:
             validation = self.source if role == "source" else self.target
         except (SetupError, EncryptionError) as error:
-            raise NotReachedError(SYSTEMS[role]) from error
+            raise UnreachableError(SYSTEMS[role]) from error
         if validation.account is None:
-            raise NotReachedError(SYSTEMS[role])
+            raise UnreachableError(SYSTEMS[role])
 
 
 # Running examinations one by one, and the report that they make; one that breaks is a finding, the others go on.
@@ -144,7 +144,7 @@ class Examination:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class DoctorSection:
     """What one examination found."""
 
     name: str
@@ -158,10 +158,10 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class DoctorReport:
     """What all examinations found."""
 
-    sections: tuple[Section, ...]
+    sections: tuple[DoctorSection, ...]
 
     @property
     def ok(self) -> bool:
@@ -186,7 +186,9 @@ class Report:
         }
 
 
-def examine(examinations: Iterable[Examination], installation: Installation, tell: Callable[[str], None]) -> Report:
+def examine(
+    examinations: Iterable[Examination], installation: Installation, tell: Callable[[str], None]
+) -> DoctorReport:
     """Run all examinations; `tell` is given the name of each one before it begins.
 
     Examinations of one name make one section.
@@ -195,7 +197,7 @@ def examine(examinations: Iterable[Examination], installation: Installation, tel
     for examination in examinations:
         tell(examination.name)
         found[examination.name] = (*found.get(examination.name, ()), *_findings(examination, installation))
-    return Report(tuple(Section(name, findings) for name, findings in found.items()))
+    return DoctorReport(tuple(DoctorSection(name, findings) for name, findings in found.items()))
 
 
 def finding_of(subject: str, error: Exception) -> Finding:
@@ -210,17 +212,17 @@ def _findings(examination: Examination, installation: Installation) -> Iterator[
     """What it finds, and at the end what it broke with."""
     try:
         yield from examination.look(installation)
-    except NotReachedError as missing:
+    except UnreachableError as missing:
         text = f"Not looked at, since {missing.system} is not reached."
         yield Finding(examination.name.lower(), Level.WARN, text, f"See {missing.system} above.")
     except (ConnectorError, *_EXPLAINED) as error:
         yield finding_of(examination.name.lower(), error)
     except Exception as error:  # noqa: BLE001 (whatever it is, it is told, and the others go on)
         _log.debug("The examination of %s broke.", examination.name, exc_info=True)
-        yield _broken(examination.name.lower(), error)
+        yield _unexpected(examination.name.lower(), error)
 
 
-def _broken(name: str, error: Exception) -> Finding:
+def _unexpected(name: str, error: Exception) -> Finding:
     """An error that nobody foresaw: its text may hold anything, a secret too, so only kind and place are told."""
     place = traceback.extract_tb(error.__traceback__)[-1]
     text = f"The examination broke with {type(error).__name__} in {Path(place.filename).name}, line {place.lineno}."

@@ -44,7 +44,7 @@ class RequestRecorder:
         """
         about = {} if source_id is None else {"entry_id": source_id}
         with (
-            logs.about(**about),
+            logs.log_context(**about),
             listening(lambda exchange: self._waiting.append((source_id, exchange)), in_doubt=in_doubt),
         ):
             yield

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Depends, Path, Query
 from pydantic import Field, model_validator
 
 from zk_pipeline.decisions import conflicts
-from zk_pipeline.decisions.conflicts import Conflict, ConflictView, Decided, Outcome, Preview
-from zk_pipeline.decisions.lists import Filter
+from zk_pipeline.decisions.conflicts import BulkResult, Conflict, ConflictView, DecidedConflict, DecisionPreview
+from zk_pipeline.decisions.lists import ConflictFilter
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.resolutions import Choice
 from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
@@ -63,9 +63,9 @@ class FilterBody(Body):
     customer: Text = ""
     search: Text = ""
 
-    def wanted(self) -> Filter:
+    def wanted(self) -> ConflictFilter:
         """The filter of the operations."""
-        return Filter("open", self.reason or "", self.first, self.last, self.agent, self.customer, self.search)
+        return ConflictFilter("open", self.reason or "", self.first, self.last, self.agent, self.customer, self.search)
 
 
 class PreviewRequest(Body):
@@ -107,16 +107,16 @@ def _filter(
     agent: Text = "",
     customer: Text = "",
     search: Text = "",
-) -> Filter:
-    return Filter(status, reason or "", first, last, agent, customer, search)
+) -> ConflictFilter:
+    return ConflictFilter(status, reason or "", first, last, agent, customer, search)
 
 
 @router.get("", summary="A page of conflicts, oldest day first")
 def list_conflicts(
-    _actor: Viewer, ready: Ready, paging: Wanted, wanted: Annotated[Filter, Depends(_filter)]
+    _actor: Viewer, ready: Ready, paging: Wanted, wanted: Annotated[ConflictFilter, Depends(_filter)]
 ) -> ConflictPage:
     """`agent` and `customer` are names in full; `search` is a part of ticket number, title, agent or customer."""
-    found = conflicts.listed(ready, wanted, paging.size, paging.offset)
+    found = conflicts.list_conflicts(ready, wanted, paging.size, paging.offset)
     page = paging.of(list(found.items), found.total)
     return ConflictPage(items=page.items, total=page.total, page=page.page, pages=page.pages, counts=found.counts)
 
@@ -130,7 +130,7 @@ def conflict(_actor: Viewer, ready: Ready, conflict_id: Annotated[int, Path(ge=1
 @router.post("/{conflict_id}/decision", summary="Decide about one conflict")
 def decide(
     actor: Operator, ready: Ready, conflict_id: Annotated[int, Path(ge=1, le=LARGEST_ID)], body: Decision
-) -> Decided:
+) -> DecidedConflict:
     """409 when somebody was faster, when the facts changed since they were seen, or when it is not possible."""
     return conflicts.decide(
         ready,
@@ -144,13 +144,13 @@ def decide(
 
 
 @router.post("/{conflict_id}/reopening", summary="Take back a decision that wrote nothing by itself")
-def reopen(actor: Operator, ready: Ready, conflict_id: Annotated[int, Path(ge=1, le=LARGEST_ID)]) -> Decided:
+def reopen(actor: Operator, ready: Ready, conflict_id: Annotated[int, Path(ge=1, le=LARGEST_ID)]) -> DecidedConflict:
     """`reduce`, `move`, `ignore` and `keep`, while they hold: the question is asked again. 409 for any other."""
     return conflicts.reopen(ready, actor, conflict_id)
 
 
 @router.post("/decisions", summary="Decide alike about many conflicts")
-def decide_many(actor: Operator, ready: Ready, body: BulkDecision) -> Outcome:
+def decide_many(actor: Operator, ready: Ready, body: BulkDecision) -> BulkResult:
     """Each on its own: what could not be decided is listed with the reason, and keeps the others from nothing."""
     if body.filter is not None:
         return conflicts.decide_matching(ready, actor, body.choice, body.filter.wanted(), body.digest)
@@ -159,7 +159,7 @@ def decide_many(actor: Operator, ready: Ready, body: BulkDecision) -> Outcome:
 
 
 @router.post("/decisions/preview", summary="What deciding alike about many conflicts would write")
-def preview(_actor: Operator, ready: Ready, body: PreviewRequest) -> Preview:
+def preview(_actor: Operator, ready: Ready, body: PreviewRequest) -> DecisionPreview:
     """Nothing is changed. Decisions about a filter name the `digest` of this answer."""
-    wanted = body.filter.wanted() if body.filter is not None else Filter(ids=frozenset(body.ids or ()))
+    wanted = body.filter.wanted() if body.filter is not None else ConflictFilter(ids=frozenset(body.ids or ()))
     return conflicts.preview(ready, body.choice, wanted)

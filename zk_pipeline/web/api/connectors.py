@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from zk_pipeline.connectors.checks import Finding
 from zk_pipeline.operate import connectors
-from zk_pipeline.operate.connectors import Activity
+from zk_pipeline.operate.connectors import ConnectorActivity
 from zk_pipeline.store.connectors import ConnectorRecord
 from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
 from zk_pipeline.web.authentication import Admin, Viewer
@@ -50,7 +50,7 @@ class TestView(BaseModel):
 @router.get("", summary="All connectors")
 def list_connectors(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[ConnectorRecord]:
     """Those that are not active as well."""
-    rows = connectors.listed(ready)
+    rows = connectors.list_connectors(ready)
     return paging.of(rows[paging.offset :][: paging.size], len(rows))
 
 
@@ -88,7 +88,7 @@ def try_connector(_actor: Admin, ready: Ready, connector_id: Id) -> TestView:
 
 
 @router.get("/{connector_id}/activities", summary="Activities of a target, or activity types of a source")
-def list_activities(_actor: Viewer, ready: Ready, connector_id: Id, paging: Wanted) -> Page[Activity]:
+def list_activities(_actor: Viewer, ready: Ready, connector_id: Id, paging: Wanted) -> Page[ConnectorActivity]:
     """As the system has them now, by name."""
     rows = connectors.activities(ready, connector_id)
     return paging.of(rows[paging.offset :][: paging.size], len(rows))

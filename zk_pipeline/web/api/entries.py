@@ -19,4 +19,4 @@ def trace(_actor: Viewer, ready: Ready, source_id: Reference) -> list[dict[str, 
 
     Of a booking by its id, of a time sheet by `kimai:7`, and of each booking of a ticket by `%2350001`.
     """
-    return traces.stories(ready, source_id)
+    return traces.find_traces(ready, source_id)

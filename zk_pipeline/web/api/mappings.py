@@ -13,7 +13,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from zk_pipeline.decisions import mappings
 from zk_pipeline.decisions.mapping_files import SIZE_LIMIT
 from zk_pipeline.decisions.mapping_names import MappingFilter, MappingRow
-from zk_pipeline.decisions.mappings import Lacking, Outcome
+from zk_pipeline.decisions.mappings import MappingChanges, UnmappedItem
 from zk_pipeline.domain.mapping_lines import Kind, LineProblem
 from zk_pipeline.domain.spreadsheets import CsvFormat
 from zk_pipeline.web.api.common import PREFIX, Body, CsvDialect, Page, Ready, Wanted
@@ -149,7 +149,7 @@ Text = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$", description="
 
 
 @router.get("/unmapped", summary="What lacks a mapping")
-def list_unmapped(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[Lacking]:
+def list_unmapped(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[UnmappedItem]:
     """With the number of entries that wait for it, and suggestions."""
     found = mappings.unmapped_page(ready, None, limit=paging.size, offset=paging.offset)
     return paging.of(list(found.rows), sum(found.totals.values()))
@@ -161,7 +161,7 @@ def list_unmapped(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[Lacking]
 def export_mappings(_actor: Viewer, ready: Ready, csv_dialect: CsvDialect = CsvFormat.PLAIN) -> Response:
     """The file can be imported again. What a spreadsheet would take for a formula begins with an apostrophe."""
     name = {"Content-Disposition": 'attachment; filename="mappings.csv"'}
-    return Response(mappings.exported(ready, csv_dialect), media_type="text/csv", headers=name)
+    return Response(mappings.export_csv(ready, csv_dialect), media_type="text/csv", headers=name)
 
 
 @router.post("/import", summary="Set the mappings of a CSV file", openapi_extra=_FILE)
@@ -171,7 +171,7 @@ def import_mappings(
     """Columns `kind,zammad,kimai`; all lines are taken over, or none if one is wrong. A dry run names each bad line."""
     if not dry_run:
         return _imported(mappings.import_content(ready, actor, content, shared=shared), dry_run=False)
-    return _imported(mappings.try_content(ready, actor, content, shared=shared), dry_run=True)
+    return _imported(mappings.check_content(ready, actor, content, shared=shared), dry_run=True)
 
 
 @router.get("/{collection}", summary="A page of mappings")
@@ -210,5 +210,5 @@ def delete_mapping(actor: Operator, ready: Ready, collection: Collection, key: K
     return DeletionView(days=mappings.delete(ready, actor, collection.kind, key))
 
 
-def _imported(outcome: Outcome, *, dry_run: bool) -> ImportView:
+def _imported(outcome: MappingChanges, *, dry_run: bool) -> ImportView:
     return ImportView.model_validate({**outcome.to_json(), "dry_run": dry_run, "problems": outcome.problems})

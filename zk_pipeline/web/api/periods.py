@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from zk_pipeline.billing import credit_list, invoices, periods
 from zk_pipeline.billing.credit_list import Credit
-from zk_pipeline.billing.invoices import Compared
+from zk_pipeline.billing.invoices import InvoiceComparison
 from zk_pipeline.billing.periods import Period
 from zk_pipeline.runtime.dagster_server import DagsterServerError
 from zk_pipeline.web.api.common import PREFIX, Body, Ready
@@ -111,7 +111,7 @@ def listed(
     settled: Annotated[bool, Query(description="Also those that are settled.")] = False,  # noqa: FBT002
 ) -> list[Credit]:
     """Oldest first; `month` is that of the booking."""
-    return credit_list.listed(ready, month, settled=settled)
+    return credit_list.list_credits(ready, month, settled=settled)
 
 
 @router.post("/credits/{credit_id}/settle", summary="Record that a credit is settled")
@@ -123,13 +123,13 @@ def settle(
 
 
 @router.get("/invoices", summary="What was exported beside what was invoiced")
-def compared(_actor: Viewer, ready: Ready) -> list[Compared]:
+def compared(_actor: Viewer, ready: Ready) -> list[InvoiceComparison]:
     """As the last comparison found it (the nightly deep check makes one), the customers whose amounts differ first."""
-    return invoices.listed(ready)
+    return invoices.list_comparisons(ready)
 
 
 @router.post("/invoices/acceptances", summary="Take a difference as it is")
-def accept(actor: Operator, ready: Ready, body: Acceptance) -> Compared:
+def accept(actor: Operator, ready: Ready, body: Acceptance) -> InvoiceComparison:
     """Answers 409 when the difference is another one by now. It is a question again as soon as the amount changes."""
     return invoices.accept(
         ready, actor, str(body.customer_id), body.reason, currency=body.currency, difference=body.difference

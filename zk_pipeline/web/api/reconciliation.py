@@ -6,8 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 
 from zk_pipeline.decisions import comparison
-from zk_pipeline.decisions.comparison import Line, PlanLineView
-from zk_pipeline.decisions.lists import LineFilter, View
+from zk_pipeline.decisions.comparison import PlanLineView, PlanRow
+from zk_pipeline.decisions.lists import LineFilter, LineSelection
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.web.api.common import PREFIX, Page, Ready, Wanted
@@ -20,7 +20,7 @@ Key = Annotated[str, Path(max_length=100, pattern=r"^(kimai:)?[0-9]{1,18}$")]
 
 
 def _filter(
-    view: View = View.ALL,
+    view: LineSelection = LineSelection.ALL,
     status: Status | None = None,
     action: Action | None = None,
     reason: Reason | None = None,
@@ -36,7 +36,7 @@ def _filter(
 @router.get("", summary="A page of the plan's lines, newest day first")
 def list_lines(
     _actor: Viewer, ready: Ready, paging: Wanted, wanted: Annotated[LineFilter, Depends(_filter)]
-) -> Page[Line]:
+) -> Page[PlanRow]:
     """`agent`, `customer` and `ticket` are given in full: e-mail or name, organization, `#50001` or `50001`."""
     lines, total = comparison.page(ready, wanted, paging.size, paging.offset)
     return paging.of(list(lines), total)

@@ -86,7 +86,7 @@ class PresetView(BaseModel):
 def list_schedules(_actor: Viewer, ready: Ready) -> list[ScheduleView]:
     """With the next five runs in the business zone."""
     now = datetime.now(UTC)
-    return [_view(plan, now) for plan in schedules.shown(ready)]
+    return [_view(plan, now) for plan in schedules.list_plans(ready)]
 
 
 @router.get("/presets", summary="Usual choices")
@@ -115,7 +115,7 @@ def change_schedule(actor: Admin, ready: Ready, name: Name, body: ScheduleChange
     """Dagster loads it again, which takes some seconds and waits for runs that are under way."""
     given = {field: getattr(body, field) for field in FIELDS if field in body.model_fields_set}
     changed = schedules.change(ready, actor, name, given, preset=body.preset, reset=body.reset)
-    effect = schedules.take_over(changed, dagster_server(ready))
+    effect = schedules.apply_change(changed, dagster_server(ready))
     after = _view(changed.after, datetime.now(UTC))
     return ChangedView(schedule=after, changed=changed.differs, in_effect=effect.now, text=effect.text)
 

@@ -164,7 +164,7 @@ def confirm(given: Proof, actor: Viewer, request: Request, ready: Ready, known: 
 def me(actor: Viewer, ready: Ready) -> UserRow:
     """The user of the session or API token; a token may allow less than the user's role."""
     with ready.database.transaction() as connection:
-        return UserRow.of(users.of_id(connection, actor.user_id or 0))
+        return UserRow.of(users.user_by_id(connection, actor.user_id or 0))
 
 
 @router.patch("/me", summary="Change one's own name or password")
@@ -191,7 +191,7 @@ def change_me(given: OwnChange, actor: Viewer, request: Request, ready: Ready, k
 def offer_second_factor(response: Response, actor: Viewer, _: Confirmed, ready: Ready) -> OfferedFactor:
     """What an app needs to make codes; it counts once one of them was sent to `/activate`. Needs the password again."""
     response.headers["Cache-Control"] = "no-store"
-    offered = second_factor.offer(ready, _self(ready, actor))
+    offered = second_factor.start_enrolment(ready, _self(ready, actor))
     return OfferedFactor(secret=offered.secret, address=offered.address)
 
 
@@ -230,7 +230,7 @@ def remove_second_factor(
 
 def _self(ready: Runtime, actor: Actor) -> User:
     with ready.database.transaction() as connection:
-        return users.of_id(connection, actor.user_id or 0)
+        return users.user_by_id(connection, actor.user_id or 0)
 
 
 def _proven(given: Proof, request: Request, actor: Actor, ready: Runtime, known: Sessions) -> User:
@@ -238,7 +238,7 @@ def _proven(given: Proof, request: Request, actor: Actor, ready: Runtime, known:
     refuse_api_token(request, "change the account that it belongs to")
     user = _self(ready, actor)
     with refusals():
-        return sign_in.verified(ready, user.email, given.password.get_secret_value(), known.caller_of(request))
+        return sign_in.verify_password(ready, user.email, given.password.get_secret_value(), known.caller_of(request))
 
 
 def _answer(ready: Runtime, response: Response, signed_in: SignedIn, *, in_cookies: bool) -> Tokens:

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from zk_pipeline.billing import statements
 from zk_pipeline.billing.files import MEDIA_TYPES, FileFormat, file_name, render
 from zk_pipeline.billing.files.data import StatementView, to_view
-from zk_pipeline.billing.files.look import Language, look_of
+from zk_pipeline.billing.files.style import DocumentLanguage, document_style
 from zk_pipeline.domain.spreadsheets import CsvFormat
 from zk_pipeline.web.api.common import PREFIX, CsvDialect, Ready
 from zk_pipeline.web.api.periods import Month
@@ -34,7 +34,7 @@ def statement(
     month: Month,
     customer: Annotated[str, Query(max_length=200, description="Only this one: the name, or Kimai's id.")] = "",
     kind: Annotated[FileFormat, Query(alias="format")] = FileFormat.JSON,
-    language: Annotated[Language, Query(description="Of the PDF.")] = Language.ENGLISH,
+    language: Annotated[DocumentLanguage, Query(description="Of the PDF.")] = DocumentLanguage.ENGLISH,
     internal: Annotated[bool, Query(description="Add to the PDF where every minute went.")] = False,  # noqa: FBT002
     csv_dialect: CsvDialect = CsvFormat.PLAIN,
     closed: Annotated[bool, Query(description="As it was when the month was closed.")] = False,  # noqa: FBT002
@@ -47,7 +47,7 @@ def statement(
     found = statements.statement(ready, month, customer, refresh=False, closed=closed)
     if kind is FileFormat.JSON:
         return to_view(found)
-    content = render(found, kind, look_of(ready.settings, language, internal=internal, csv=csv_dialect))
+    content = render(found, kind, document_style(ready.settings, language, internal=internal, csv=csv_dialect))
     name = f'attachment; filename="{file_name(found, kind)}"'
     return Response(content, media_type=MEDIA_TYPES[kind], headers={"Content-Disposition": name})
 

@@ -7,11 +7,11 @@ from fastapi import APIRouter, Path, Query
 from pydantic import Field
 
 from zk_pipeline.decisions import plans, undo
-from zk_pipeline.decisions.plans import Approved, PlannedDay, StoredPlan
+from zk_pipeline.decisions.plans import ApprovalResult, PlannedDay, StoredPlan
 from zk_pipeline.decisions.undo import UndoPlan, UndoRun
 from zk_pipeline.operate import runs, sync
-from zk_pipeline.operate.runs import Run, StartedRun
-from zk_pipeline.operate.sync import LONGEST_REQUEST, CancelledRun, HeldDays, SyncRequest, SyncStatus
+from zk_pipeline.operate.runs import RunDetails, StartedRun
+from zk_pipeline.operate.sync import LONGEST_REQUEST, CancelledRun, HeldDays, SyncRequest, SyncSummary
 from zk_pipeline.web.api.common import PREFIX, Body, Page, Ready, Wanted
 from zk_pipeline.web.authentication import Admin, Operator, Viewer
 from zk_pipeline.web.once import KeyedRoute
@@ -57,7 +57,7 @@ class Approval(Body):
 @router.post("/requests", summary="Ask for a range of days to be synced", status_code=202)
 def request(actor: Operator, ready: Ready, body: DayRange) -> SyncRequest:
     """The pipeline carries it out within seconds. The same range that still waits is not asked for twice."""
-    return sync.request(ready, actor, body.first, body.last)
+    return sync.request_days(ready, actor, body.first, body.last)
 
 
 @router.get("/requests/{request_id}", summary="What became of a range that was asked for")
@@ -75,7 +75,7 @@ def make_plan(actor: Operator, ready: Ready, body: DayRange) -> tuple[StartedRun
 @router.get("/plans", summary="What the stored plans of a range would write")
 def stored_plan(_actor: Viewer, ready: Ready, paging: Wanted, first: First, last: Last) -> StoredPlan:
     """The sums over the range, and one page of its lines, oldest day first. An approval of a line names its `hash`."""
-    return plans.stored(ready, first, last, paging.size, paging.offset)
+    return plans.stored_plan(ready, first, last, paging.size, paging.offset)
 
 
 @router.get("/plans/days", summary="The days of a range whose plans can be approved")
@@ -85,7 +85,7 @@ def planned_days(_actor: Viewer, ready: Ready, first: First, last: Last) -> list
 
 
 @router.post("/approvals", summary="Approve the plans of days, or single lines, as they were seen")
-def approve(actor: Operator, ready: Ready, body: Approval) -> Approved:
+def approve(actor: Operator, ready: Ready, body: Approval) -> ApprovalResult:
     """Nothing is written by that: the next run of the days writes what was approved, once.
 
     What changed since it was seen is refused and listed; 409 when all of it did.
@@ -97,7 +97,7 @@ def approve(actor: Operator, ready: Ready, body: Approval) -> Approved:
 @router.get("/plans/objections", summary="Why runs of these days would stop before the first write")
 def objections(_actor: Viewer, ready: Ready, first: First, last: Last) -> tuple[str, ...]:
     """What of the stored plans exceeds the limits, in sentences; empty when nothing does."""
-    return sync.objections(ready, first, last)
+    return sync.limit_violations(ready, first, last)
 
 
 @router.post("/overrides", summary="Run a range of days past the limits", status_code=202)
@@ -107,14 +107,14 @@ def override(actor: Admin, ready: Ready, body: DayRange) -> tuple[StartedRun, ..
 
 
 @router.get("/runs", summary="A page of runs, newest first")
-def list_runs(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[Run]:
+def list_runs(_actor: Viewer, ready: Ready, paging: Wanted) -> Page[RunDetails]:
     """With what each one counted, and its status in Dagster, `unknown` while that does not answer."""
     rows, total = runs.page(ready, paging.size, paging.offset)
     return paging.of(list(rows), total)
 
 
 @router.get("/runs/{run_id}", summary="One run")
-def run(_actor: Viewer, ready: Ready, run_id: RunId) -> Run:
+def run(_actor: Viewer, ready: Ready, run_id: RunId) -> RunDetails:
     """With what it counted, and its status in Dagster."""
     return runs.one(ready, run_id)
 
@@ -140,7 +140,7 @@ def cancel_run(actor: Operator, ready: Ready, run_id: RunId) -> CancelledRun:
 @router.get("/held", summary="Days of cancelled runs that wait for a word")
 def held(_actor: Viewer, ready: Ready) -> tuple[HeldDays, ...]:
     """No run of the sensor or of a schedule writes them. Asking for days by `/sync/requests` lets them go as well."""
-    return sync.held(ready)
+    return sync.held_days(ready)
 
 
 @router.post("/held/{run_id}/again", summary="Sync the held days of a run again", status_code=202)
@@ -156,6 +156,6 @@ def leave(actor: Operator, ready: Ready, run_id: RunId) -> list[date]:
 
 
 @router.get("/status", summary="How everything stands")
-def status(_actor: Viewer, ready: Ready) -> SyncStatus:
+def status(_actor: Viewer, ready: Ready) -> SyncSummary:
     """How long ago the last sync reached its own day, and what waits."""
     return sync.status(ready)

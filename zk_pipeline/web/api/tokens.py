@@ -53,7 +53,7 @@ class FreshToken(TokenRow):
 def list_tokens(actor: Viewer, ready: Ready, paging: Wanted) -> Page[TokenRow]:
     """The newest first; admins see everybody's."""
     with ready.database.transaction() as connection:
-        tokens, total = api_tokens.listed(connection, actor, offset=paging.offset, limit=paging.size)
+        tokens, total = api_tokens.list_tokens(connection, actor, offset=paging.offset, limit=paging.size)
     return paging.of([TokenRow.of(token) for token in tokens], total)
 
 

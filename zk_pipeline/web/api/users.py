@@ -68,7 +68,7 @@ class PasswordBody(SecretBody):
 def list_users(_: Admin, ready: Ready, paging: Wanted) -> Page[UserRow]:
     """Users by e-mail."""
     with ready.database.transaction() as connection:
-        users, total = accounts.listed(connection, offset=paging.offset, limit=paging.size)
+        users, total = accounts.list_users(connection, offset=paging.offset, limit=paging.size)
     return paging.of([UserRow.of(user) for user in users], total)
 
 
@@ -84,7 +84,7 @@ def create_user(given: NewUserBody, actor: Admin, _: Confirmed, ready: Ready) ->
 def show_user(user_id: Number, _: Admin, ready: Ready) -> UserRow:
     """One user."""
     with ready.database.transaction() as connection:
-        return UserRow.of(accounts.of_id(connection, user_id))
+        return UserRow.of(accounts.user_by_id(connection, user_id))
 
 
 @router.patch("/{user_id}", summary="Change or deactivate a user")

@@ -167,7 +167,7 @@ class ConsoleAuth:
 
     def _name(self, actor: Actor) -> str:
         with self.runtime.database.transaction() as connection:
-            user = users.of_id(connection, actor.user_id or 0)
+            user = users.user_by_id(connection, actor.user_id or 0)
         return user.name or user.email
 
 

@@ -8,7 +8,7 @@ from zk_pipeline.identity import second_factor, sign_in, users
 from zk_pipeline.identity.actors import Actor, Role
 from zk_pipeline.identity.queries import User
 from zk_pipeline.identity.sign_in import NotConfirmedError
-from zk_pipeline.identity.throttle import Caller
+from zk_pipeline.identity.throttle import Client
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.settings import SecondFactor
 from zk_pipeline.web.console import widgets
@@ -123,7 +123,9 @@ class _Factor:
 
         async def proven() -> User:
             user = await visit.ask(_self, visit.runtime, visit.actor)
-            return await visit.ask(sign_in.verified, visit.runtime, user.email, password.value or "", _caller(visit))
+            return await visit.ask(
+                sign_in.verify_password, visit.runtime, user.email, password.value or "", _caller(visit)
+            )
 
         async def renew() -> None:
             user, typed = await proven(), code.value or ""
@@ -142,7 +144,7 @@ class _Factor:
     async def _begin(self) -> None:
         visit, words = self._visit, self._visit.words
         user = await visit.ask(_self, visit.runtime, visit.actor)
-        offer = await visit.ask(second_factor.offer, visit.runtime, user)
+        offer = await visit.ask(second_factor.start_enrolment, visit.runtime, user)
         self._box.clear()
         with self._box:
             widgets.text("p", words("account.factor.scan"))
@@ -218,19 +220,19 @@ def _submit(visit: Visit, label: str, handler: Callable[[], Awaitable[None]], la
         widgets.button(label, guarded, kind="primary")
 
 
-def _caller(visit: Visit) -> Caller:
+def _caller(visit: Visit) -> Client:
     address = visit.visitor.session.address
-    return Caller(address, network_of(address))
+    return Client(address, network_of(address))
 
 
 def _self(runtime: Runtime, actor: Actor) -> User:
     with runtime.database.transaction() as connection:
-        return users.of_id(connection, actor.user_id or 0)
+        return users.user_by_id(connection, actor.user_id or 0)
 
 
 def _listed(runtime: Runtime) -> Sequence[User]:
     with runtime.database.transaction() as connection:
-        return users.listed(connection, offset=0, limit=MOST_SHOWN)[0]
+        return users.list_users(connection, offset=0, limit=MOST_SHOWN)[0]
 
 
 def _reset(runtime: Runtime, actor: Actor, user_id: int) -> User:

@@ -9,12 +9,12 @@ from urllib.parse import urlencode
 from nicegui import ui
 
 from zk_pipeline.audit import trail
-from zk_pipeline.audit.traces import Fields, stories
+from zk_pipeline.audit.traces import Fields, find_traces
 from zk_pipeline.audit.trail import TrailEntry, TrailFilter
 from zk_pipeline.domain.instants import day_start
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.operate import runs
-from zk_pipeline.operate.runs import Run
+from zk_pipeline.operate.runs import RunDetails
 from zk_pipeline.runtime.dagster_server import run_url
 from zk_pipeline.web.console import runs as run_table
 from zk_pipeline.web.console import widgets
@@ -145,17 +145,17 @@ class History:
     def __init__(self, visit: Visit) -> None:
         self._visit, self._page = visit, 1
         with widgets.card(visit.words("runs.all")):
-            self._panel: Panel[tuple[tuple[Run, ...], int]] = Panel(visit, self._load, self._show)
+            self._panel: Panel[tuple[tuple[RunDetails, ...], int]] = Panel(visit, self._load, self._show)
         visit.live(self.refresh)
 
     async def refresh(self) -> None:
         """Load the page again."""
         await self._panel.refresh()
 
-    def _load(self) -> tuple[tuple[Run, ...], int]:
+    def _load(self) -> tuple[tuple[RunDetails, ...], int]:
         return runs.page(self._visit.runtime, RUNS_OF_A_PAGE, (self._page - 1) * RUNS_OF_A_PAGE)
 
-    def _show(self, loaded: tuple[tuple[Run, ...], int]) -> None:
+    def _show(self, loaded: tuple[tuple[RunDetails, ...], int]) -> None:
         shown, total = loaded
         run_table.show(self._visit.words, shown, RunActions(self._visit).show)
         if total > RUNS_OF_A_PAGE:
@@ -193,7 +193,7 @@ class Tracer:
 
 async def show_story(visit: Visit, reference: str) -> None:
     """Open the dialog with the stories behind `123`, `#50001` or `kimai:7`."""
-    found = await visit.ask(stories, visit.runtime, reference)
+    found = await visit.ask(find_traces, visit.runtime, reference)
     with widgets.dialog(visit.words("trace.of", reference=reference), visit.words("close"), wide=True):
         for story in found:
             _Story(visit, story).show()

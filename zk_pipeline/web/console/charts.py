@@ -8,7 +8,7 @@ from typing import Any
 
 from nicegui import ui
 
-from zk_pipeline.operate.overview import DayMinutes
+from zk_pipeline.operate.overview import SyncedMinutes
 from zk_pipeline.web.console import widgets
 from zk_pipeline.web.console.visit import Visit
 from zk_pipeline.web.console.widgets import Cell, Column
@@ -98,7 +98,7 @@ def _colour(bars: Bars) -> str:
 # The minutes of each day: those in Kimai, and above them those that are not there.
 
 
-def show_days(visit: Visit, series: Sequence[DayMinutes]) -> None:
+def show_days(visit: Visit, series: Sequence[SyncedMinutes]) -> None:
     """The chart, or that there is nothing to draw; the table has the days on which there is something."""
     words = visit.words
     some = [row for row in series if row.booked or row.synced]

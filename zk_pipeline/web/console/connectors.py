@@ -62,7 +62,7 @@ Changed = Callable[[], Awaitable[None]]
 async def open_add(visit: Visit, added: Callable[[ConnectorRecord], Awaitable[None]]) -> None:
     """Ask for a new connector, and store it. A kind that there is none of yet is proposed."""
     words = visit.words
-    stored = await visit.ask(connectors.listed, visit.runtime)
+    stored = await visit.ask(connectors.list_connectors, visit.runtime)
     sources_first = sorted(connectors.kinds().items(), key=itemgetter(1))
     kinds = {kind: f"{kind} ({words(f'connectors.role.{role}')})" for kind, role in sources_first}
     first = min(kinds, key=lambda kind: any(row.kind == kind for row in stored))
@@ -208,7 +208,9 @@ class Cards:
             with widgets.box("zk-row"):
                 add = visit.act(Role.ADMIN, lambda: open_add(visit, self._added))
                 widgets.button(visit.words("connectors.add"), add, kind="primary", icon="add")
-        self._panel: Panel[list[ConnectorState]] = Panel(visit, lambda: connectors.standings(visit.runtime), self._show)
+        self._panel: Panel[list[ConnectorState]] = Panel(
+            visit, lambda: connectors.list_states(visit.runtime), self._show
+        )
         feedback.focusable(self._panel.box)
         visit.live(self.refresh)
 

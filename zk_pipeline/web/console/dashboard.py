@@ -10,7 +10,7 @@ from zk_pipeline.domain.instants import local_day
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.operate import kpi, runs, sync
 from zk_pipeline.operate.kpi import DAYS_SHOWN, Kpi
-from zk_pipeline.operate.runs import Run
+from zk_pipeline.operate.runs import RunDetails
 from zk_pipeline.operate.sync import IN_DAGSTER, HeldDays
 from zk_pipeline.web.console import charts, widgets
 from zk_pipeline.web.console import runs as run_table
@@ -31,7 +31,7 @@ class Dashboard:
 
     def __init__(self, visit: Visit) -> None:
         self._visit, words = visit, visit.words
-        self._held = Panel(visit, lambda: sync.held(visit.runtime), self._show_held)
+        self._held = Panel(visit, lambda: sync.held_days(visit.runtime), self._show_held)
         self._figures = Panel(visit, self._load, self._show)
         with widgets.card(words("dashboard.minutes")):
             with widgets.box("zk-filters"):
@@ -115,7 +115,7 @@ class Dashboard:
             "connectors": words.number(figures.active_connectors),
         }
 
-    def _last_run(self, run: Run | None) -> None:
+    def _last_run(self, run: RunDetails | None) -> None:
         words = self._visit.words
         if run is None:
             widgets.text("div", words("kpi.never"), "zk-kpi-value")
@@ -133,7 +133,7 @@ class Dashboard:
             widgets.text("p", words("dashboard.first_steps"))
             widgets.link(words("dashboard.connect"), "/connectors")
 
-    def _show_runs(self, shown: Sequence[Run]) -> None:
+    def _show_runs(self, shown: Sequence[RunDetails]) -> None:
         run_table.show(self._visit.words, shown, RunActions(self._visit).show)
         self._again.active = any(run.is_under_way for run in shown)
 

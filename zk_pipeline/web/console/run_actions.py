@@ -7,7 +7,7 @@ from zk_pipeline.decisions import undo
 from zk_pipeline.decisions.undo import UndoLine, UndoPlan, UndoRun
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.operate import runs, sync
-from zk_pipeline.operate.runs import Run
+from zk_pipeline.operate.runs import RunDetails
 from zk_pipeline.runtime.settings import PushMode
 from zk_pipeline.web.console import feedback, widgets
 from zk_pipeline.web.console import runs as run_table
@@ -28,7 +28,7 @@ _SUCCESS = "success"
 class UndoDialog:
     """The dialog of one run and what is under way in it; closing it stops nothing but the looking on."""
 
-    def __init__(self, visit: Visit, run: Run) -> None:
+    def __init__(self, visit: Visit, run: RunDetails) -> None:
         self._visit, self._words, self._run = visit, visit.words, run
         self._key = new_key()
 
@@ -118,7 +118,7 @@ class RunActions:
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
 
-    def show(self, run: Run) -> None:
+    def show(self, run: RunDetails) -> None:
         """Draw the buttons of one run."""
         if not self._visit.may(Role.OPERATOR):
             return
@@ -134,7 +134,7 @@ class RunActions:
     def _button(self, label: str, icon: str, handler: widgets.Handler) -> None:
         widgets.button(self._visit.words(label), self._visit.act(Role.OPERATOR, handler), kind="quiet", icon=icon)
 
-    def _confirm_cancel(self, run: Run) -> None:
+    def _confirm_cancel(self, run: RunDetails) -> None:
         visit, words = self._visit, self._visit.words
 
         async def cancel() -> None:
@@ -145,6 +145,6 @@ class RunActions:
         effect, label = words("runs.cancel.effect"), words("runs.cancel.go")
         feedback.confirm(visit, Role.OPERATOR, title, effect, label, cancel, "danger")
 
-    async def _approve(self, run: Run) -> None:
+    async def _approve(self, run: RunDetails) -> None:
         if run.first and run.last:
             await SyncDialog(self._visit).show_plan((run.first, run.last))

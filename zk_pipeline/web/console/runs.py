@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from nicegui.element import Element
 
 from zk_pipeline.operate import runs
-from zk_pipeline.operate.runs import Run
+from zk_pipeline.operate.runs import RunDetails
 from zk_pipeline.web.console import widgets
 from zk_pipeline.web.console.visit import Visit
 from zk_pipeline.web.console.widgets import Cell, Column, Tone
@@ -28,7 +28,7 @@ _SHORTFALLS = ("withheld", "held", "unapproved", "left")
 """Counts of what a run planned and did not write, though nothing went wrong."""
 
 
-def show(words: Words, runs: Sequence[Run], act: Callable[[Run], None]) -> None:
+def show(words: Words, runs: Sequence[RunDetails], act: Callable[[RunDetails], None]) -> None:
     """The table, or that there are none; `act` draws what can be done with a run."""
     if not runs:
         widgets.empty(words("runs.none"), words("runs.none.hint"))
@@ -37,12 +37,12 @@ def show(words: Words, runs: Sequence[Run], act: Callable[[Run], None]) -> None:
     widgets.table(words("runs.title"), columns, [[*_row(words, run), lambda run=run: act(run)] for run in runs])
 
 
-def status(words: Words, run: Run) -> None:
+def status(words: Words, run: RunDetails) -> None:
     """How a run stands."""
     widgets.chip(words.known(f"run.{run.status}", run.status), TONES.get(run.status, "info"))
 
 
-def outcome(words: Words, run: Run) -> None:
+def outcome(words: Words, run: RunDetails) -> None:
     """What a run did, and why it failed if it did: the sentence that says what to do."""
     widgets.text("div", counts(words, run))
     if run.taken_back:
@@ -51,20 +51,20 @@ def outcome(words: Words, run: Run) -> None:
         widgets.text("div", run.failure, "zk-muted")
 
 
-def counts(words: Words, run: Run) -> str:
+def counts(words: Words, run: RunDetails) -> str:
     """What a run did, without what it did not do."""
     told = [f"{words(f'count.{name}')} {words.number(run.counts[name])}" for name in _COUNTS if run.counts.get(name)]
     return " · ".join(told) or words("count.nothing" if run.carried_out else "count.unwritten")
 
 
-def shortfalls(words: Words, runs: Sequence[Run]) -> list[str]:
+def shortfalls(words: Words, runs: Sequence[RunDetails]) -> list[str]:
     """What runs that ended well did not write of their plans, in sentences; empty when they wrote everything."""
     done = [run for run in runs if run.carried_out]
     sums = {name: sum(run.counts.get(name, 0) for run in done) for name in _SHORTFALLS}
     return [words(f"sync.done.{name}", number=words.number(number)) for name, number in sums.items() if number]
 
 
-def _row(words: Words, run: Run) -> list[Cell]:
+def _row(words: Words, run: RunDetails) -> list[Cell]:
     days = words.days(run.first, run.last) if run.first and run.last else ""
     return [
         words.instant(run.started_at),
@@ -112,7 +112,7 @@ class Watch:
                     self._state(states[run_id], url)
         return list(states.values())
 
-    def run(self, run: Run) -> None:
+    def run(self, run: RunDetails) -> None:
         """Draw a run and what it did so far."""
         with widgets.box("zk-row"):
             self._state(run.status, run.url)

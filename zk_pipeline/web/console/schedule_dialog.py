@@ -19,7 +19,7 @@ RUNS_SHOWN = 5
 
 async def show(visit: Visit) -> None:
     """Open the dialog."""
-    plans = await visit.ask(schedules.shown, visit.runtime)
+    plans = await visit.ask(schedules.list_plans, visit.runtime)
     words = visit.words
     with widgets.dialog(words("schedule"), words("close"), wide=True):
         widgets.text("p", words("schedule.about", zone=visit.runtime.settings.timezone), "zk-muted")
@@ -82,7 +82,7 @@ class _Form:
         changed = await visit.ask(schedules.change, visit.runtime, visit.actor, self._plan.name, given)
         self._plan = changed.after
         self._save.props("loading")
-        effect = await visit.ask(schedules.take_over, changed, dagster_server(visit.runtime))
+        effect = await visit.ask(schedules.apply_change, changed, dagster_server(visit.runtime))
         self._save.props(remove="loading")
         if effect.now:
             visit.tell(words("schedule.stored"))

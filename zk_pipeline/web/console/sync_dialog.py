@@ -12,7 +12,7 @@ from zk_pipeline.domain.changed_days import LONGEST_RANGE
 from zk_pipeline.domain.instants import day_ranges, local_day
 from zk_pipeline.identity.actors import Role, StaleError
 from zk_pipeline.operate import runs, sync
-from zk_pipeline.operate.runs import Run, StartedRun
+from zk_pipeline.operate.runs import RunDetails, StartedRun
 from zk_pipeline.operate.sync import RequestState, SyncRequest
 from zk_pipeline.runtime.settings import PushMode
 from zk_pipeline.web.console import runs as run_table
@@ -222,9 +222,9 @@ class SyncDialog:
         """What would be written. The hashes are read first, so that nothing is approved that was not shown."""
         visit, words, in_review = self._visit, self._words, self._mode is PushMode.REVIEW
         planned = await self._planned_days(days) if in_review else []
-        self._objections = await visit.ask(sync.objections, visit.runtime, *days)
+        self._objections = await visit.ask(sync.limit_violations, visit.runtime, *days)
         offset = (page - 1) * LINES_SHOWN
-        plan = await visit.ask(plans.stored, visit.runtime, *days, LINES_SHOWN, offset)
+        plan = await visit.ask(plans.stored_plan, visit.runtime, *days, LINES_SHOWN, offset)
         self._unapproved = [day for day in planned if not day.approved]
         self._key = new_key()
         turn = visit.act(Role.OPERATOR, lambda wanted: self._show_plan(days, wanted))
@@ -286,7 +286,7 @@ class SyncDialog:
 
     async def _request(self, days: Days) -> None:
         visit = self._visit
-        asked = await visit.once(self._key, sync.request, visit.runtime, visit.actor, *days)
+        asked = await visit.once(self._key, sync.request_days, visit.runtime, visit.actor, *days)
         self._busy()
         await self._watch.until(lambda: self._look_at_request(asked.id, days))
 
@@ -301,7 +301,7 @@ class SyncDialog:
         states = await self._watch.started(self._labelled("sync.passing", started))
         if any(state not in run_table.ENDED for state in states):
             return False
-        done = await visit.ask(runs.of_ids, visit.runtime, [run.run_id for run in started])
+        done = await visit.ask(runs.runs_by_id, visit.runtime, [run.run_id for run in started])
         with self._watch.drawn():
             for run in done:
                 self._watch.run(run)
@@ -331,7 +331,7 @@ class SyncDialog:
         visit = self._visit
         if all(run.status != _FAILURE for run in asked.runs):
             return False
-        if not await visit.ask(sync.objections, visit.runtime, *days):
+        if not await visit.ask(sync.limit_violations, visit.runtime, *days):
             return False
         await self._show_plan(days)
         return True
@@ -341,7 +341,7 @@ class SyncDialog:
         self._run_button.disable()
         self._plan_button.disable()
 
-    def _tell_outcome(self, done: Sequence[Run]) -> None:
+    def _tell_outcome(self, done: Sequence[RunDetails]) -> None:
         """That it is done, and what is not: a sync that wrote less than its plan is no success."""
         shortfalls = run_table.shortfalls(self._words, done)
         if not shortfalls:

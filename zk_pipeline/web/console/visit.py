@@ -85,11 +85,11 @@ class Visit:
         route = f"console {operation.__module__}.{operation.__qualname__}"
         given = repr((args[1:], sorted(kwargs.items()))).encode()
 
-        async def act() -> runs.Answer:
+        async def act() -> runs.StoredAnswer:
             answer = await self.ask(operation, *args, **kwargs)
-            return runs.Answer(_DONE, kind.dump_json(answer).decode())
+            return runs.StoredAnswer(_DONE, kind.dump_json(answer).decode())
 
-        asked = runs.Asked(self.actor, key, route, given)
+        asked = runs.KeyedRequest(self.actor, key, route, given)
         told = await once(self.runtime, asked, act)
         assert told is not None  # noqa: S101 - every act of the console is kept
         return kind.validate_json(told.content)

@@ -108,7 +108,7 @@ class Door:
             _require_json(request)
             if not actor.role.covers(Role.ADMIN):
                 raise ProblemError(403, f"This needs the role {Role.ADMIN}; you have {actor.role}.")
-            await run_in_threadpool(runs.note_dagster_acts, self.runtime, actor, [(f"{method} {path}"[:200], "")])
+            await run_in_threadpool(runs.record_dagster_actions, self.runtime, actor, [(f"{method} {path}"[:200], "")])
         return _passing_on(self.dagster, actor)
 
     async def _graphql(self, request: Request, actor: Actor) -> ASGIApp:
@@ -138,9 +138,9 @@ class Door:
             return Judged(sent)
         found = judged(actor, sent, self.job_of, kind)
         if found.acts:
-            runs.note_dagster_acts(self.runtime, actor, found.acts, found.cancelled)
+            runs.record_dagster_actions(self.runtime, actor, found.acts, found.cancelled)
         for wanted in found.requests:
-            tags = runs.dagster_request(self.runtime, actor, wanted.job, wanted.about)
+            tags = runs.request_tags(self.runtime, actor, wanted.job, wanted.about)
             wanted.tags.extend({"key": key, "value": value} for key, value in tags.items())
         return found
 

@@ -313,7 +313,7 @@ def test_a_minute_that_netting_loses_turns_the_check_red(marts: Marts, month: Mo
     (day,) = marts.rows("SELECT entry_date FROM sync.normalized_entries WHERE source_id = :key", key=key)
     with pytest.raises(StaleError, match=told):
         periods.close(marts.runtime, ADMIN, month_name(day["entry_date"]), with_waiting=True)
-    assert told not in " ".join(periods.standing(marts.runtime, "2025-01").objections)
+    assert told not in " ".join(periods.closing_state(marts.runtime, "2025-01").objections)
     marts.world.execute(change.format("-"), key=key)
     with marts.runtime.database.transaction() as connection:
         assert quality.balance(connection, "zammad", 10).lost_in_netting == 0

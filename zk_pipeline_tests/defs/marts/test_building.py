@@ -99,7 +99,7 @@ def test_a_changed_day_is_built_and_no_other(marts: Marts, bookings: dict[str, i
 
 def test_a_month_is_not_closed_by_a_statement_that_is_out_of_date(marts: Marts, bookings: dict[str, int]) -> None:
     def stale() -> list[str]:
-        return [text for text in periods.standing(marts.runtime, "2025-10").objections if "out of date" in text]
+        return [text for text in periods.closing_state(marts.runtime, "2025-10").objections if "out of date" in text]
 
     assert stale() == []
     marts.world.desk.server.edit(bookings["monday"], units="20")

@@ -73,7 +73,7 @@ class Ledgers:
     def owed(self) -> dict[str | None, int]:
         """The open credits of each customer by the credit list, in minutes."""
         sums: dict[str | None, int] = defaultdict(int)
-        for credit in credit_list.listed(self.marts.runtime):
+        for credit in credit_list.list_credits(self.marts.runtime):
             sums[credit.customer] += int(credit.minutes)
         return dict(sums)
 
@@ -196,7 +196,7 @@ def stated(ledgers: Ledgers, owed: Mapping[str | None, int]) -> Mapping[str, Sta
     """The statements of October and of the month in which it was adjusted, after a credit was settled."""
     del owed
     runtime = ledgers.marts.runtime
-    credit = next(each for each in credit_list.listed(runtime, "2025-10") if each.minutes == 30)
+    credit = next(each for each in credit_list.list_credits(runtime, "2025-10") if each.minutes == 30)
     credit_list.settle(runtime, ADMIN, credit.id, "credit note 2025-113")
     return {month: statement(runtime, month) for month in ("2025-10", f"{today():%Y-%m}")}
 

@@ -11,7 +11,7 @@ import pytest
 
 from zk_pipeline.billing import periods
 from zk_pipeline.billing.files import FileFormat, render
-from zk_pipeline.billing.files.look import DocumentStyle
+from zk_pipeline.billing.files.style import DocumentStyle
 from zk_pipeline.billing.statements import statement
 from zk_pipeline.defs.checks import also_in_kimai
 from zk_pipeline.domain.statement import Statement, Verdict, other_time_by_origin, questions_of, sum_of
@@ -164,7 +164,7 @@ def test_copies_and_time_that_did_not_come_from_a_ticket_have_lines_of_their_own
     }
     (globex,) = (account for account in october.accounts if account.customer.name == "Globex")
     told = "Also in Kimai for this customer: 3 time sheets, 90 min, not from a ticket. Kimai adds up to 140 minutes."
-    assert LOOK.of_beside([globex]) == told
+    assert LOOK.other_time_sentence([globex]) == told
     assert '"origin": "not_from_a_ticket"' in render(october, FileFormat.JSON, LOOK).decode()
 
 
@@ -174,8 +174,8 @@ def test_a_month_with_a_question_is_a_draft_that_names_its_minutes(months: Marts
     assert not any(line.amounts.waiting for line in october.lines)
     assert (october.verdict, october.is_draft) == (Verdict.WAITING, True)
     assert questions_of(october.accounts) == {"marker_cloned": (1, Decimal(30))}
-    assert LOOK.of_questions(october.accounts) == "Open conflicts: 1 marker_cloned (30 min)."
-    standing = periods.standing(months.runtime, "2025-10")
+    assert LOOK.questions_sentence(october.accounts) == "Open conflicts: 1 marker_cloned (30 min)."
+    standing = periods.closing_state(months.runtime, "2025-10")
     assert any("open conflicts: 1 about 30 minutes" in text for text in standing.objections), standing.objections
 
 

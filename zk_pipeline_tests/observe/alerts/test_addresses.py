@@ -6,20 +6,20 @@ import socket
 import pytest
 from pydantic import SecretStr
 
-from zk_pipeline.observe.alert_delivery import Address, addresses_of, redacted, send
-from zk_pipeline.observe.alerts import Message
+from zk_pipeline.observe.alert_delivery import AlertAddress, alert_addresses, redacted, send
+from zk_pipeline.observe.alerts import AlertMessage
 from zk_pipeline.runtime.settings import Settings
 from zk_pipeline_tests.observe.alerts.receiver import TOKEN, Receiver
 
-FAILED = Message("zk_pipeline: sync failed", "Kimai refuses the token.")
+FAILED = AlertMessage("zk_pipeline: sync failed", "Kimai refuses the token.")
 
 
 def settings(urls: str = "", **given: str) -> Settings:
     return Settings(_env_file=None, alert_urls=SecretStr(urls), **given)  # pyright: ignore[reportCallIssue]
 
 
-def address(url: str) -> Address:
-    return Address(1, SecretStr(url))
+def address(url: str) -> AlertAddress:
+    return AlertAddress(1, SecretStr(url))
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def address(url: str) -> Address:
     ],
 )
 def test_addresses_stand_between_commas(urls: str, schemes: list[str]) -> None:
-    read = addresses_of(settings(urls))
+    read = alert_addresses(settings(urls))
     assert [row.scheme for row in read] == schemes
     assert [row.position for row in read] == list(range(1, len(schemes) + 1))
 
@@ -53,7 +53,7 @@ def test_a_message_arrives_with_title_and_body(receiver: Receiver) -> None:
 
 
 def test_good_news_look_like_good_news(receiver: Receiver) -> None:
-    assert send(address(receiver.url), Message("sync works again", "It does.", good_news=True)) is None
+    assert send(address(receiver.url), AlertMessage("sync works again", "It does.", good_news=True)) is None
     assert receiver.messages[0]["type"] == "success"
 
 

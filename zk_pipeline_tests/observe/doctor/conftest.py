@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from zk_pipeline.observe.doctor.report import Installation
-from zk_pipeline.runtime.environment import prepared
+from zk_pipeline.runtime.environment import prepare
 from zk_pipeline.runtime.settings import load_settings
 from zk_pipeline_tests.cli.conftest import Home, Sandbox, Zk, _systems, homes, sandbox, start, zk, zk_home
 from zk_sandbox.demo import KIMAI_TOKEN
@@ -68,7 +68,7 @@ def doctor(zk: Zk) -> Doctor:
 @contextmanager
 def installation(home: Home, now: datetime | None = None, **variables: str) -> Iterator[Installation]:
     """The installation in this home, as if it were that moment."""
-    with patch.dict("os.environ", {**home.variables, **variables}), prepared(load_settings()) as ready:
+    with patch.dict("os.environ", {**home.variables, **variables}), prepare(load_settings()) as ready:
         yield Installation(ready.runtime, ready.home, now or datetime.now(UTC))
 
 

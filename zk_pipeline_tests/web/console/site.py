@@ -20,7 +20,7 @@ from zk_pipeline.identity import users
 from zk_pipeline.identity.actors import Actor, Role
 from zk_pipeline.identity.users import NewUser
 from zk_pipeline.processes.groups import wait_until
-from zk_pipeline.runtime.runtime import TRAIL
+from zk_pipeline.runtime.runtime import AUDIT_KEY_PURPOSE
 from zk_pipeline.runtime.settings import ENV_FILE
 from zk_pipeline.store.database import Database
 from zk_pipeline.store.encryption import TokenCipher, generate_key
@@ -172,7 +172,7 @@ def standing(home: Path, systems: SandboxProcess, ranges: Sequence[tuple[str, st
         zk(home, variables, "mappings", "import", str(mappings))
         for first, last in ranges:
             zk(home, variables, "sync", "--from", first, "--to", last)
-        database = Database(server.url(), TokenCipher(variables["ZK_ENCRYPTION_KEY"]).derived(TRAIL))
+        database = Database(server.url(), TokenCipher(variables["ZK_ENCRYPTION_KEY"]).derived(AUDIT_KEY_PURPOSE))
         with serving(variables, home / "web.log") as url:
             running = Site(url, home, variables, database)
             for role in Role:

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from zk_pipeline.operate.runs import Run
+from zk_pipeline.operate.runs import RunDetails
 from zk_pipeline.web.console import runs as run_table
 from zk_pipeline.web.console.words import Language, Words
 
@@ -14,9 +14,9 @@ WORDS = Words(Language.ENGLISH, ZoneInfo("Europe/Berlin"))
 DAY = date(2025, 10, 1)
 
 
-def run(counts: Mapping[str, int], *, carried_out: bool = True) -> Run:
+def run(counts: Mapping[str, int], *, carried_out: bool = True) -> RunDetails:
     now = datetime(2025, 10, 2, tzinfo=UTC)
-    return Run("run-1", DAY, DAY, "success", counts, now, 3, carried_out, "", "")
+    return RunDetails("run-1", DAY, DAY, "success", counts, now, 3, carried_out, "", "")
 
 
 @pytest.mark.parametrize(

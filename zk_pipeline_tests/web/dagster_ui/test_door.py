@@ -252,7 +252,7 @@ def test_a_new_role_counts_at_once(ui: Ui) -> None:
         asked = {"query": LAUNCH, "variables": {"p": execution("sync")}}
         assert "PipelineNotFoundError" in browser.post("/graphql", json=asked).text
         with ui.runtime.database.transaction() as connection:
-            (user,) = users.listed(connection, offset=0, limit=1)[0]
+            (user,) = users.list_users(connection, offset=0, limit=1)[0]
             users.change(connection, TESTER, user.id, role=Role.VIEWER)
         assert "needs the role" in browser.post("/graphql", json=asked).text
 

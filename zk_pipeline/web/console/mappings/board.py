@@ -9,7 +9,7 @@ from nicegui.element import Element
 from zk_pipeline.decisions import mappings
 from zk_pipeline.decisions.mapping_files import Suggestion
 from zk_pipeline.decisions.mapping_names import MappingFilter, MappingRow, current_vocabulary
-from zk_pipeline.decisions.mappings import Lacking, LackingPage, Outcome
+from zk_pipeline.decisions.mappings import MappingChanges, UnmappedItem, UnmappedPage
 from zk_pipeline.domain.mapping_lines import Kind
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.runtime.runtime import SetupError
@@ -134,7 +134,7 @@ class WaitingList:
     ) -> None:
         self._visit, self._count, self._changed = visit, count, changed
         self._kind, self._page = Kind.ACTIVITY, 1
-        self._panel: Panel[tuple[Kind, int, LackingPage | None]] = Panel(visit, self._load, self._show)
+        self._panel: Panel[tuple[Kind, int, UnmappedPage | None]] = Panel(visit, self._load, self._show)
         feedback.focusable(self._panel.box)
 
     async def show(self, kind: Kind) -> None:
@@ -147,7 +147,7 @@ class WaitingList:
         self._page = page
         await self._panel.refresh()
 
-    def _load(self) -> tuple[Kind, int, LackingPage | None]:
+    def _load(self) -> tuple[Kind, int, UnmappedPage | None]:
         kind, page = self._kind, self._page
         try:
             loaded = mappings.unmapped_page(
@@ -157,7 +157,7 @@ class WaitingList:
             loaded = None
         return kind, page, loaded
 
-    def _show(self, shown: tuple[Kind, int, LackingPage | None]) -> None:
+    def _show(self, shown: tuple[Kind, int, UnmappedPage | None]) -> None:
         kind, page, loaded = shown
         words = self._visit.words
         self._count(loaded.totals if loaded else {})
@@ -179,7 +179,7 @@ class WaitingList:
         if total > WAITING_OF_A_PAGE:
             widgets.pager(words, page, WAITING_OF_A_PAGE, total, self._go)
 
-    def _row(self, row: Lacking) -> list[Cell]:
+    def _row(self, row: UnmappedItem) -> list[Cell]:
         words = self._visit.words
         name = forms.shown(words, row.zammad, row.name)
         email = row.zammad if row.kind is Kind.USER and row.zammad != name else ""
@@ -190,7 +190,7 @@ class WaitingList:
             lambda: self._suggestions(row, name),
         ]
 
-    def _suggestions(self, row: Lacking, name: str) -> None:
+    def _suggestions(self, row: UnmappedItem, name: str) -> None:
         visit, words = self._visit, self._visit.words
         if not visit.may(Role.OPERATOR):
             told = ", ".join(one.name for one in row.suggestions)
@@ -203,18 +203,18 @@ class WaitingList:
             other = widgets.button(words("mappings.choose"), choose, kind="quiet")
             other.props["aria-label"] = f"{words('mappings.choose')}: {name}"
 
-    def _accept_button(self, row: Lacking, name: str, suggestion: Suggestion) -> None:
+    def _accept_button(self, row: UnmappedItem, name: str, suggestion: Suggestion) -> None:
         visit, words = self._visit, self._visit.words
 
         async def accept() -> None:
             value = f"id:{suggestion.id}"
 
-            def ask(*, shared: bool) -> Awaitable[Outcome]:
+            def ask(*, shared: bool) -> Awaitable[MappingChanges]:
                 return visit.ask(
                     mappings.create, visit.runtime, visit.actor, row.kind, row.zammad, value, shared=shared
                 )
 
-            async def then(outcome: Outcome) -> None:
+            async def then(outcome: MappingChanges) -> None:
                 forms.notify_outcome(visit, outcome)
                 await self._done()
 

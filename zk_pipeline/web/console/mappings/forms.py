@@ -10,7 +10,7 @@ from nicegui.events import UploadEventArguments
 from zk_pipeline.decisions import mapping_names, mappings
 from zk_pipeline.decisions.mapping_files import COLUMNS, SIZE_LIMIT
 from zk_pipeline.decisions.mapping_names import MappingRow
-from zk_pipeline.decisions.mappings import Lacking, Outcome
+from zk_pipeline.decisions.mappings import MappingChanges, UnmappedItem
 from zk_pipeline.domain.mapping_lines import NOTHING, OWN, Kind, SharedUserError
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.web.console import feedback, widgets
@@ -27,7 +27,7 @@ Changed = Callable[[], Awaitable[None]]
 class Ask(Protocol):
     """Sets a mapping; `shared` where several agents are one user."""
 
-    def __call__(self, *, shared: bool) -> Awaitable[Outcome]:
+    def __call__(self, *, shared: bool) -> Awaitable[MappingChanges]:
         """Raises `SharedUserError` where several agents would be one user, unless that is `shared`."""
         ...
 
@@ -55,7 +55,7 @@ async def add(visit: Visit, kind: Kind, changed: Changed) -> None:
             if scope is not None and scope.value is not None:
                 value = f"{value}@{scope.value}"
 
-            def ask(*, shared: bool) -> Awaitable[Outcome]:
+            def ask(*, shared: bool) -> Awaitable[MappingChanges]:
                 return visit.ask(mappings.create, visit.runtime, visit.actor, kind, value, target, shared=shared)
 
             with feedback.working(button):
@@ -66,10 +66,10 @@ async def add(visit: Visit, kind: Kind, changed: Changed) -> None:
         await picker.load()
 
 
-async def choose(visit: Visit, row: Lacking, changed: Changed) -> None:
+async def choose(visit: Visit, row: UnmappedItem, changed: Changed) -> None:
     """Ask where something leads that lacks a mapping, and set that."""
 
-    def store(target: str, *, shared: bool) -> Awaitable[Outcome]:
+    def store(target: str, *, shared: bool) -> Awaitable[MappingChanges]:
         return visit.ask(mappings.create, visit.runtime, visit.actor, row.kind, row.zammad, target, shared=shared)
 
     title = visit.words("mappings.map", name=shown(visit.words, row.zammad, row.name))
@@ -79,7 +79,7 @@ async def choose(visit: Visit, row: Lacking, changed: Changed) -> None:
 async def edit(visit: Visit, row: MappingRow, changed: Changed) -> None:
     """Ask where a mapping leads from now on, and set that, unless somebody else changed it meanwhile."""
 
-    def store(target: str, *, shared: bool) -> Awaitable[Outcome]:
+    def store(target: str, *, shared: bool) -> Awaitable[MappingChanges]:
         runtime, actor, key, seen = visit.runtime, visit.actor, row.key, row.updated_at
         return visit.ask(mappings.change, runtime, actor, row.kind, key, target, seen=seen, shared=shared)
 
@@ -102,7 +102,7 @@ def delete(visit: Visit, row: MappingRow, changed: Changed) -> None:
     feedback.confirm(visit, Role.OPERATOR, title, effect, words("mappings.delete"), act, "danger")
 
 
-async def confirmed(visit: Visit, ask: Ask, then: Callable[[Outcome], Awaitable[None]]) -> None:
+async def confirmed(visit: Visit, ask: Ask, then: Callable[[MappingChanges], Awaitable[None]]) -> None:
     """Set a mapping; that two agents would be one user is shown first, and set only once a person says so."""
     words = visit.words
 
@@ -118,7 +118,7 @@ async def confirmed(visit: Visit, ask: Ask, then: Callable[[Outcome], Awaitable[
         await then(outcome)
 
 
-def notify_outcome(visit: Visit, outcome: Outcome) -> None:
+def notify_outcome(visit: Visit, outcome: MappingChanges) -> None:
     """Say what was set, how many days are asked for, and what the mapping cannot do."""
     visit.tell(visit.words.count("mappings.set", len(outcome.days)))
     for warning in outcome.warnings:
@@ -151,7 +151,7 @@ def two_lines(first: str, second: str) -> None:
 
 
 async def _lead(
-    visit: Visit, kind: Kind, title: str, store: Callable[..., Awaitable[Outcome]], changed: Changed
+    visit: Visit, kind: Kind, title: str, store: Callable[..., Awaitable[MappingChanges]], changed: Changed
 ) -> None:
     """Ask for a target, and have it stored."""
     words = visit.words
@@ -170,7 +170,7 @@ async def _lead(
     await kimai.load()
 
 
-async def _stored(visit: Visit, dialog: ui.dialog, changed: Changed, outcome: Outcome) -> None:
+async def _stored(visit: Visit, dialog: ui.dialog, changed: Changed, outcome: MappingChanges) -> None:
     notify_outcome(visit, outcome)
     dialog.close()
     await changed()
@@ -179,7 +179,7 @@ async def _stored(visit: Visit, dialog: ui.dialog, changed: Changed, outcome: Ou
 def _kimai_picker(visit: Visit, kind: Kind) -> Picker:
     words = visit.words
     own = {OWN: words("mappings.own")} if kind is Kind.CUSTOMER else {}
-    search = partial(mapping_names.of_kimai, visit.runtime, kind)
+    search = partial(mapping_names.kimai_options, visit.runtime, kind)
     return Picker(visit, words(f"mappings.{kind}.target"), search, own)
 
 
@@ -190,8 +190,8 @@ def _scope(visit: Visit) -> Picker:
         return Picker(visit, visit.words("mappings.customer.one"), _of_zammad(visit, Kind.CUSTOMER))
 
 
-def _of_zammad(visit: Visit, kind: Kind) -> Callable[[str], list[mapping_names.Choice]]:
-    return partial(mapping_names.of_zammad, visit.runtime, kind)
+def _of_zammad(visit: Visit, kind: Kind) -> Callable[[str], list[mapping_names.MappingOption]]:
+    return partial(mapping_names.zammad_options, visit.runtime, kind)
 
 
 def _end(visit: Visit, dialog: ui.dialog, store: Changed) -> ui.button:
@@ -258,7 +258,7 @@ class _Import:
         visit = self._visit
         self._take.disable()
         with feedback.working(self._choose):
-            ask = partial(mappings.try_content, shared=self._shared)
+            ask = partial(mappings.check_content, shared=self._shared)
             outcome = await visit.ask(ask, visit.runtime, visit.actor, self._content)
         self._told.clear()
         with self._told:
@@ -268,7 +268,7 @@ class _Import:
                 self._changes(outcome)
         self._take.set_enabled(bool(outcome.changes))
 
-    def _problems(self, outcome: Outcome) -> None:
+    def _problems(self, outcome: MappingChanges) -> None:
         words, problems = self._words, outcome.problems
         widgets.text("p", words.count("mappings.import.problems", len(problems)), "zk-note zk-warn")
         with widgets.box("zk-findings", "ul"):
@@ -279,7 +279,7 @@ class _Import:
             confirm = self._visit.act(Role.OPERATOR, self._confirm_shared)
             widgets.button(words("mappings.shared.confirm"), confirm, kind="danger")
 
-    def _changes(self, outcome: Outcome) -> None:
+    def _changes(self, outcome: MappingChanges) -> None:
         words, told = self._words, outcome.to_json()
         numbers = {name: words.number(told[name]) for name in ("new", "changed", "unchanged")}
         widgets.text("p", words("mappings.import.sums", **numbers), "zk-lead")

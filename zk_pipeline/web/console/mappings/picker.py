@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from nicegui import ui
 
-from zk_pipeline.decisions.mapping_names import Choice
+from zk_pipeline.decisions.mapping_names import MappingOption
 from zk_pipeline.web.console import widgets
 from zk_pipeline.web.console.visit import Visit
 
@@ -16,7 +16,7 @@ class Picker:
         self,
         visit: Visit,
         label: str,
-        search: Callable[[str], Sequence[Choice]],
+        search: Callable[[str], Sequence[MappingOption]],
         always: Mapping[str, str] | None = None,
     ) -> None:
         self._visit, self._label, self._search, self._always = visit, label, search, dict(always or {})
@@ -58,6 +58,6 @@ class Picker:
         radio.props["aria-label"] = self._label
         return radio
 
-    def _described(self, choice: Choice) -> str:
+    def _described(self, choice: MappingOption) -> str:
         unused = "" if choice.usable else self._visit.words("mappings.unused")
         return " · ".join(filter(None, (choice.name, choice.note, unused)))

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from nicegui import ui
 
 from zk_pipeline.decisions import comparison, conflicts
-from zk_pipeline.decisions.comparison import Line, Partner, Side
-from zk_pipeline.decisions.conflicts import ConflictView, Option, Past
+from zk_pipeline.decisions.comparison import FieldComparison, PlanRow, TimesheetCandidate
+from zk_pipeline.decisions.conflicts import ChoiceOption, ConflictView, PastConflict
 from zk_pipeline.domain.decision import Status
 from zk_pipeline.domain.resolutions import RECORDED, Choice, stands
 from zk_pipeline.identity.actors import Role
@@ -18,7 +18,7 @@ from zk_pipeline.web.console.widgets import Cell, Column
 Refresh = Callable[[], Awaitable[None]]
 
 
-async def of_line(visit: Visit, line: Line) -> None:
+async def of_line(visit: Visit, line: PlanRow) -> None:
     """Open a line that waits for nobody."""
     told = await visit.ask(comparison.plan_line_view, visit.runtime, line.day, line.key)
     words = visit.words
@@ -108,7 +108,7 @@ class _ConflictDialog:
             widgets.text("legend", question, "zk-muted")
             return ui.radio(names, value=next(iter(names))).props("inline")
 
-    def _candidate_row(self, partner: Partner) -> list[Cell]:
+    def _candidate_row(self, partner: TimesheetCandidate) -> list[Cell]:
         label = str(partner.timesheet_id)
         sheet: Cell = label if partner.url is None else lambda: widgets.link(label, str(partner.url), outside=True)
         fields = [partner.fields.get(name, "") for name in ("begin", "duration", "description")]
@@ -127,7 +127,7 @@ class _ConflictDialog:
             for number, option in enumerate(self._told.choices):
                 self._choice(option, suggested=number == 0)
 
-    def _choice(self, option: Option, *, suggested: bool) -> None:
+    def _choice(self, option: ChoiceOption, *, suggested: bool) -> None:
         words, choice = self._words, option.choice
         kind = "danger" if choice is Choice.DELETE else "primary" if suggested else "plain"
         with widgets.box("zk-choice"):
@@ -181,7 +181,7 @@ class _ConflictDialog:
         columns = [Column(words(f"trace.{name}")) for name in ("opened_at", "reason", "resolution_status", "decision")]
         widgets.table(words("detail.history"), columns, [self._past_row(row) for row in past])
 
-    def _past_row(self, past: Past) -> list[Cell]:
+    def _past_row(self, past: PastConflict) -> list[Cell]:
         words = self._words
         decision = words.known(f"choice.{past.decision}", past.decision or "")
         by = " · ".join(filter(None, (decision, past.decided_by)))
@@ -189,7 +189,7 @@ class _ConflictDialog:
         return [words.instant(past.opened_at), reason, words(f"value.{past.resolution_status}"), by]
 
 
-def _sides(visit: Visit, sides: Sequence[Side]) -> None:
+def _sides(visit: Visit, sides: Sequence[FieldComparison]) -> None:
     words = visit.words
     columns = [Column(words(f"detail.{name}")) for name in ("field", "booking", "timesheet", "compared")]
     rows: list[list[Cell]] = [
@@ -215,5 +215,5 @@ def _links(visit: Visit, ticket: str | None, timesheet: str | None, day: str, ke
         widgets.button(words("trace.tell"), visit.act(Role.VIEWER, lambda: show_story(visit, key)), kind="quiet")
 
 
-def _url(line: Line) -> str | None:
+def _url(line: PlanRow) -> str | None:
     return line.timesheet.url if line.timesheet else None

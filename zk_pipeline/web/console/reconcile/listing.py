@@ -6,9 +6,9 @@ from dataclasses import replace
 from nicegui import ui
 
 from zk_pipeline.decisions import comparison, conflicts
-from zk_pipeline.decisions.comparison import Line
-from zk_pipeline.decisions.conflicts import Outcome, Preview
-from zk_pipeline.decisions.lists import Filter, LineFilter, View
+from zk_pipeline.decisions.comparison import PlanRow
+from zk_pipeline.decisions.conflicts import BulkResult, DecisionPreview
+from zk_pipeline.decisions.lists import ConflictFilter, LineFilter, LineSelection
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.resolutions import Choice
 from zk_pipeline.identity.actors import Role
@@ -26,10 +26,12 @@ class Filters:
     def __init__(self, visit: Visit, on_change: Callable[[], Awaitable[None]]) -> None:
         self._on_change = on_change
         words, given = visit.words, visit.client.request.query_params
-        self._view = View(given["view"]) if given.get("view") in set(View) else View.CONFLICTS
+        self._view = (
+            LineSelection(given["view"]) if given.get("view") in set(LineSelection) else LineSelection.CONFLICTS
+        )
         with widgets.box("zk-views").props("role=group") as group:
             group.props["aria-label"] = words("reconcile.views")
-            self._buttons = {view: self._view_button(words(f"reconcile.{view}"), view) for view in View}
+            self._buttons = {view: self._view_button(words(f"reconcile.{view}"), view) for view in LineSelection}
         reasons = {"": words("all"), **{reason.value: words(f"reason.{reason}") for reason in Reason}}
         with widgets.box("zk-filters"):
             self._reason = widgets.choice(words("reconcile.reason"), reasons, "", on_change)
@@ -59,12 +61,12 @@ class Filters:
         return self.wanted != LineFilter(view=self._view)
 
     @property
-    def conflicts(self) -> Filter | None:
+    def conflicts(self) -> ConflictFilter | None:
         """The same as a filter of conflicts, so that all can be decided at once; `None` where there is no such."""
         wanted = self.wanted
-        if wanted.view is not View.CONFLICTS or replace(wanted, ticket="") != wanted:
+        if wanted.view is not LineSelection.CONFLICTS or replace(wanted, ticket="") != wanted:
             return None
-        return Filter(
+        return ConflictFilter(
             reason=wanted.reason,
             agent=wanted.agent,
             customer=wanted.customer,
@@ -72,7 +74,7 @@ class Filters:
             last=wanted.last,
         )
 
-    def _view_button(self, label: str, view: View) -> ui.button:
+    def _view_button(self, label: str, view: LineSelection) -> ui.button:
         async def choose() -> None:
             self._view = view
             self._mark()
@@ -116,7 +118,7 @@ class Bulk:
         self._boxes: list[ui.checkbox] = []
         self._count()
 
-    def box(self, line: Line) -> None:
+    def box(self, line: PlanRow) -> None:
         """The box that selects a line, whose question somebody has to answer."""
         number = line.conflict_id or 0
         what = line.booking.ticket_number if line.booking else line.key
@@ -132,7 +134,7 @@ class Bulk:
         made.props["aria-label"] = self._words("bulk.select", what=what)
         self._boxes.append(made)
 
-    def shown(self, lines: Sequence[Line], total: int) -> None:
+    def shown(self, lines: Sequence[PlanRow], total: int) -> None:
         """Tell what is listed, so that all of it can be decided at once."""
         self._boxes = [made for made in self._boxes if not made.is_deleted]
         self._all.set_text(self._words("bulk.all", number=self._words.number(total)))
@@ -155,7 +157,7 @@ class Bulk:
 
     async def _preview_selected(self) -> None:
         if self._selected:
-            await self._preview(Filter(ids=frozenset(self._selected)))
+            await self._preview(ConflictFilter(ids=frozenset(self._selected)))
         else:
             self._visit.warn(self._words("bulk.nothing"))
 
@@ -164,7 +166,7 @@ class Bulk:
         if wanted is not None:
             await self._preview(wanted)
 
-    async def _preview(self, wanted: Filter) -> None:
+    async def _preview(self, wanted: ConflictFilter) -> None:
         """Show what the decision would write; what is then decided is what was shown here, or nothing."""
         visit, words, choice = self._visit, self._words, self._choice.value
         key = new_key()
@@ -191,7 +193,7 @@ class Bulk:
                 )
                 button.set_enabled(found.conflicts > found.left)
 
-    def _facts(self, found: Preview) -> list[tuple[str, Cell]]:
+    def _facts(self, found: DecisionPreview) -> list[tuple[str, Cell]]:
         words = self._words
         numbers = {name: getattr(found, name) for name in (*_WRITES, "left")}
         told: list[tuple[str, Cell]] = [
@@ -201,7 +203,7 @@ class Bulk:
             return told  # The text of each says how many minutes are owed.
         return [*told, (words("bulk.minutes"), words.minutes(found.minutes))]
 
-    async def _told(self, outcome: Outcome) -> None:
+    async def _told(self, outcome: BulkResult) -> None:
         words = self._words
         self.clear()
         self._visit.tell(words("bulk.decided", number=words.number(len(outcome.decided))))
@@ -219,7 +221,7 @@ SIZE = 20
 
 _TONES: dict[str, Tone] = {"in_sync": "good", "missing": "info", "excluded": "calm"}
 
-Lines = tuple[tuple[Line, ...], int]
+Lines = tuple[tuple[PlanRow, ...], int]
 
 
 class Listing:
@@ -277,7 +279,7 @@ class Listing:
         if self._bulk:
             self._bulk.shown(lines, total)
 
-    def _row(self, line: Line) -> list[Cell]:
+    def _row(self, line: PlanRow) -> list[Cell]:
         words, booking = self._visit.words, line.booking
         sheet = line.timesheet
         title = f"{booking.ticket_number} {booking.ticket_title}" if booking else words("reconcile.sheet", id=line.key)
@@ -292,20 +294,20 @@ class Listing:
             lambda: state(self._visit, line),
         ]
 
-    def _select(self, line: Line) -> None:
+    def _select(self, line: PlanRow) -> None:
         if self._bulk and line.conflict_id is not None:
             self._bulk.box(line)
         else:
             widgets.text("span", "")
 
-    async def _open(self, line: Line) -> None:
+    async def _open(self, line: PlanRow) -> None:
         if line.conflict_id is not None:
             await detail.of_conflict(self._visit, line.conflict_id, self.refresh)
         else:
             await detail.of_line(self._visit, line)
 
 
-def state(visit: Visit, line: Line) -> None:
+def state(visit: Visit, line: PlanRow) -> None:
     """How a line stands: its state, why it waits, and what was decided."""
     words = visit.words
     with widgets.box("zk-row zk-states"):

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 from zk_pipeline.domain.periods import last_day
 from zk_pipeline.domain.statement import AGE_NAMES, ZERO, Statement, conflict_ages, minutes_per_day, shares_per_day
-from zk_pipeline.operate.overview import DayMinutes
+from zk_pipeline.operate.overview import SyncedMinutes
 from zk_pipeline.web.console import charts, widgets
 from zk_pipeline.web.console.charts import Bars, Table
 from zk_pipeline.web.console.statement import figures
@@ -42,9 +42,9 @@ def customers(words: Words, statement: Statement) -> None:
 
 def _minutes(visit: Visit, statement: Statement) -> None:
     """The minutes of each day of the month, in Kimai and not."""
-    made = {row.day: DayMinutes(row.day, row.zammad, row.kimai) for row in minutes_per_day(statement)}
+    made = {row.day: SyncedMinutes(row.day, row.zammad, row.kimai) for row in minutes_per_day(statement)}
     with widgets.card(visit.words("dashboard.minutes")):
-        charts.show_days(visit, [made.get(day, DayMinutes(day, ZERO, ZERO)) for day in _days(statement)])
+        charts.show_days(visit, [made.get(day, SyncedMinutes(day, ZERO, ZERO)) for day in _days(statement)])
 
 
 def _ages(words: Words, statement: Statement) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from zk_pipeline.billing import invoices
 from zk_pipeline.billing.files import FileFormat, money
-from zk_pipeline.billing.files.look import DocumentStyle, Language, look_of
+from zk_pipeline.billing.files.style import DocumentLanguage, DocumentStyle, document_style
 from zk_pipeline.domain.periods import month_name
 from zk_pipeline.domain.statement import (
     NO_ACTIVITY,
@@ -47,41 +47,41 @@ def verdict(visit: Visit, statement: Statement) -> None:
         if found is Verdict.WAITING:
             widgets.link(words("statement.decide"), "/reconcile?view=conflicts")
     equation(visit, statement)
-    look = look_for(visit)
-    of_accounts = (look.of_questions(statement.accounts), look.of_credits(statement.credited))
-    for text in filter(None, (*of_accounts, look.of_beside(statement.accounts))):
+    style = style_for(visit)
+    of_accounts = (style.questions_sentence(statement.accounts), style.credits_sentence(statement.credited))
+    for text in filter(None, (*of_accounts, style.other_time_sentence(statement.accounts))):
         widgets.text("p", text)
     money_of(visit, statement)
     if statement.closing:
         tone = "zk-note zk-warn" if statement.closing.differs else "zk-muted"
-        widgets.text("p", look.of_closing(statement.closing), tone)
-        widgets.text("p", look.of_hash(statement.closing), "zk-muted zk-hash")
+        widgets.text("p", style.closing_sentence(statement.closing), tone)
+        widgets.text("p", style.hash_sentence(statement.closing), "zk-muted zk-hash")
     if statement.built_at:
         widgets.text("p", words("statement.built", instant=words.instant(statement.built_at)), "zk-muted")
 
 
 def equation(visit: Visit, statement: Statement) -> None:
     """Of what the booked minutes are the sum."""
-    widgets.text("p", equation_text(statement.total, look_for(visit).word, visit.words.minutes), "zk-lead zk-equation")
+    widgets.text("p", equation_text(statement.total, style_for(visit).word, visit.words.minutes), "zk-lead zk-equation")
 
 
 def money_of(visit: Visit, statement: Statement) -> None:
     """Amounts, invoices, what does not match them, and how fresh all of it is."""
-    look = look_for(visit)
+    style = style_for(visit)
     rows = [row for account in statement.accounts for row in account.money]
     alone = len(statement.accounts) == 1
     for row in rows:
         name = "" if alone else f"{row.customer}: "
         if alone:
-            widgets.text("p", " ".join(money.amounts(look, row)))
+            widgets.text("p", " ".join(money.amount_sentences(style, row)))
         elif row.compared is not None and row.compared.accepted:
-            widgets.text("p", f"{name}{money.accepted(look, row.compared)}")
-        for text in money.questions(row, look):
+            widgets.text("p", f"{name}{money.accepted_sentence(style, row.compared)}")
+        for text in money.question_sentences(row, style):
             widgets.text("p", f"{name}{text}", "zk-note zk-warn")
         if row.compared is not None and row.compared.difference and not row.compared.accepted:
             _offer_acceptance(visit, row)
     if statement.readings:
-        widgets.text("p", money.read(look, statement.readings), "zk-muted")
+        widgets.text("p", money.reading_sentences(style, statement.readings), "zk-muted")
 
 
 def _offer_acceptance(visit: Visit, row: Money) -> None:
@@ -133,9 +133,9 @@ def downloads(words: Words, statement: Statement, customer: StatementCustomer | 
             widgets.link(title, f"{FILES}/{month_name(statement.month)}?{query}")
 
 
-def look_for(visit: Visit) -> DocumentStyle:
+def style_for(visit: Visit) -> DocumentStyle:
     """That of the documents, in the visitor's language."""
-    return look_of(visit.runtime.settings, Language(visit.words.language.value))
+    return document_style(visit.runtime.settings, DocumentLanguage(visit.words.language.value))
 
 
 # One customer's part of the statement: lines, time sheets and adjustments, page by page, and the same in a dialog.
@@ -192,7 +192,7 @@ class Items:
     """Each time sheet with its ticket: one page of them, drawn again when another is asked for."""
 
     def __init__(self, visit: Visit, account: CustomerStatement) -> None:
-        self._words, self._account, self._look = visit.words, account, look_for(visit)
+        self._words, self._account, self._look = visit.words, account, style_for(visit)
         with widgets.card(self._words("statement.items")):
             self._box = widgets.box("zk-panel")
         self._show(1)
@@ -202,7 +202,7 @@ class Items:
         self._box.clear()
         with self._box:
             rows = [
-                _single(self._look, words, item.day, item, self._look.of_item(item))
+                _single(self._look, words, item.day, item, self._look.item_note(item))
                 for item in items[(page - 1) * size : page * size]
             ]
             rows.append(_sum(self._look, words, items))
@@ -213,9 +213,9 @@ class Items:
 
 def _adjustments(visit: Visit, account: CustomerStatement) -> None:
     """What was adjusted and credited, here or elsewhere."""
-    words, look, rows = visit.words, look_for(visit), account.adjustments
+    words, style, rows = visit.words, style_for(visit), account.adjustments
     with widgets.card(words("statement.adjustments")):
-        cells = [_single(look, words, row.day, row, look.of_adjustment(row)) for row in rows]
+        cells = [_single(style, words, row.day, row, style.adjustment_note(row)) for row in rows]
         widgets.table(words("statement.adjustments"), _columns(words, rows), cells)
 
 
@@ -251,20 +251,22 @@ def _columns(words: Words, rows: Sequence[StatementItem | AdjustmentLine]) -> li
     return [Column(title, number=place > 3) for place, title in enumerate((*titles, cost))]
 
 
-def _single(look: DocumentStyle, words: Words, day: date, row: StatementItem | AdjustmentLine, note: str) -> list[Cell]:
+def _single(
+    style: DocumentStyle, words: Words, day: date, row: StatementItem | AdjustmentLine, note: str
+) -> list[Cell]:
     return [
         words.day(day),
         row.ticket,
         lambda: _two_lines(row.title, note),
         row.agent,
         words.number(row.minutes),
-        look.amount(row.amount),
+        style.amount(row.amount),
     ]
 
 
-def _sum(look: DocumentStyle, words: Words, rows: Sequence[StatementItem]) -> list[Cell]:
+def _sum(style: DocumentStyle, words: Words, rows: Sequence[StatementItem]) -> list[Cell]:
     minutes, amount = sum_of(rows)
-    return [words("statement.total"), "", "", "", words.number(minutes), look.amount(amount)]
+    return [words("statement.total"), "", "", "", words.number(minutes), style.amount(amount)]
 
 
 def _two_lines(text: str, note: str) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from fpdf import FPDF
 from fpdf.enums import XPos, YPos
 
-from zk_pipeline.billing.files import look as fonts
-from zk_pipeline.billing.files.look import DocumentStyle
+from zk_pipeline.billing.files import style as fonts
+from zk_pipeline.billing.files.style import DocumentStyle
 
 INK, SOFT, RULE, ACCENT = (28, 36, 43), (96, 108, 118), (214, 220, 225), (24, 100, 140)
 SHADE = (236, 241, 244)
@@ -19,18 +19,18 @@ _CUT = "..."
 _BASELINE = 0.74
 
 
-class Paper(FPDF):
+class StatementPages(FPDF):
     """A4 with letterhead, page numbers and what a page is about, on which only letters of the font are written."""
 
-    def __init__(self, look: DocumentStyle, month: str) -> None:
+    def __init__(self, style: DocumentStyle, month: str) -> None:
         super().__init__(format="A4")
-        self.look, self._month, self._customer, self._draft = look, month, "", False
-        self._family, self._letters = fonts.choose(self, look.font)
+        self.style, self._month, self._customer, self._draft = style, month, "", False
+        self._family, self._letters = fonts.choose_font(self, style.font)
         self.set_margins(18, 16, 18)
         self.c_margin = 0
         self.set_auto_page_break(auto=True, margin=20)
-        self.set_title(self.drawable(f"{look.word('title')} {month}"))
-        self.set_lang(look.language)
+        self.set_title(self.drawable(f"{style.word('title')} {month}"))
+        self.set_lang(style.language)
 
     def begin(self, customer: str, *, draft: bool) -> None:
         """A page that is about this customer, as are those that it runs over to, each marked where it is a draft."""
@@ -55,13 +55,13 @@ class Paper(FPDF):
     def header(self) -> None:
         """The letterhead, on the right of each page, and on the left that it is a draft."""
         top = self.get_y()
-        for line in self.look.letterhead.splitlines():
+        for line in self.style.letterhead.splitlines():
             self.pen(8.5, colour=SOFT)
             self.cell(0, 4.2, self.drawable(line), align="R", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
         bottom = self.get_y()
         if self._draft:
             self.pen(11, bold=True, colour=ACCENT)
-            self.text(self.l_margin, top + 3.6, self.drawable(self.look.word("draft_mark")))
+            self.text(self.l_margin, top + 3.6, self.drawable(self.style.word("draft_mark")))
         self.set_y(max(bottom + 4, 24))
 
     def footer(self) -> None:
@@ -69,13 +69,13 @@ class Paper(FPDF):
         self.set_y(-14)
         self.pen(8, colour=SOFT)
         # On the left, since the number of pages is not known yet, nor how much room it takes.
-        self.cell(40, 5, self.look.word("page", page=self.page_no(), pages="{nb}"))
+        self.cell(40, 5, self.style.word("page", page=self.page_no(), pages="{nb}"))
         about = " \N{MIDDLE DOT} ".join(filter(None, (self._month, self.drawable(self._customer))))
-        self.cell(0, 5, fonts.shortened(self, about, self.epw - 40), align="R")
+        self.cell(0, 5, fonts.shorten(self, about, self.epw - 40), align="R")
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class TableColumn:
     """A column of a table, so many millimetres wide; a text runs over so many lines before it is cut off."""
 
     title: str
@@ -85,7 +85,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """The cells of a row. `note` stands small below the text of the column `noted`.
 
     `kept` is on the same page as the row before it, as a total is. `again` is whether the first cell says what that of
@@ -101,24 +101,24 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class _Set:
+class _LaidOutRow:
     """A row as it is drawn: the lines of each cell, those of the note, and the height."""
 
-    row: Row
+    row: TableRow
     lines: Sequence[Sequence[str]]
     note: Sequence[str]
     height: float
 
 
-class Table:
+class PagedTable:
     """Rows under a head that stands on each page. fpdf's own takes half a minute for a month of 3,000 bookings."""
 
-    def __init__(self, paper: Paper, columns: Sequence[Column], *, noted: int = 0) -> None:
+    def __init__(self, paper: StatementPages, columns: Sequence[TableColumn], *, noted: int = 0) -> None:
         self._paper, self._columns, self._noted = paper, columns, noted
         self._widths: dict[tuple[bool, str], float] = {}
-        self._head = self._set(Row([column.title for column in columns], bold=True, shaded=True), most=2)
+        self._head = self._set(TableRow([column.title for column in columns], bold=True, shaded=True), most=2)
 
-    def draw(self, rows: Sequence[Row], title: str = "", about: str = "") -> None:
+    def draw(self, rows: Sequence[TableRow], title: str = "", about: str = "") -> None:
         """Draw the rows below a title and what there is to say about it, which are on the page of the first rows."""
         paper, begun = self._paper, False
         for group in self._groups(rows):
@@ -140,9 +140,9 @@ class Table:
                 self._draw(each)
         paper.ln(5)
 
-    def _groups(self, rows: Sequence[Row]) -> Iterator[list[_Set]]:
+    def _groups(self, rows: Sequence[TableRow]) -> Iterator[list[_LaidOutRow]]:
         """The rows as they are drawn, each with those that are kept with it."""
-        group: list[_Set] = []
+        group: list[_LaidOutRow] = []
         for row in rows:
             if group and not row.kept:
                 yield group
@@ -151,23 +151,23 @@ class Table:
         if group:
             yield group
 
-    def _set(self, row: Row, most: int = 0) -> _Set:
+    def _set(self, row: TableRow, most: int = 0) -> _LaidOutRow:
         lines = [
             self._divided(text, self._room(row, number) - _GAP, most or column.lines, bold=row.bold)
             for number, (text, column) in enumerate(zip(row.cells, self._columns, strict=True))
         ]
         note = self._divided(row.note, self._columns[self._noted].width - _GAP, 2, bold=False) if row.note else []
         number = max(*map(len, lines), len(lines[self._noted]) + len(note))
-        return _Set(row, lines, note, number * _LINE + 2 * _PADDING)
+        return _LaidOutRow(row, lines, note, number * _LINE + 2 * _PADDING)
 
-    def _room(self, row: Row, number: int) -> float:
+    def _room(self, row: TableRow, number: int) -> float:
         """The width of a cell, and on the left of empty ones theirs too."""
         width, after = self._columns[number].width, number + 1
         while not self._columns[number].right and after < len(row.cells) and not row.cells[after]:
             width, after = width + self._columns[after].width, after + 1
         return width
 
-    def _draw(self, each: _Set) -> None:
+    def _draw(self, each: _LaidOutRow) -> None:
         paper, row = self._paper, each.row
         left, top = paper.l_margin, paper.get_y()
         if row.shaded:
@@ -184,7 +184,7 @@ class Table:
         paper.line(paper.l_margin, top + each.height, left, top + each.height)
         paper.set_y(top + each.height)
 
-    def _write(self, column: Column, left: float, top: float, lines: Sequence[str], *, bold: bool) -> None:
+    def _write(self, column: TableColumn, left: float, top: float, lines: Sequence[str], *, bold: bool) -> None:
         for number, line in enumerate(lines):
             free = column.width - _GAP - self._width(line, bold=bold) if column.right else 0
             baseline = top + _PADDING + (number + _BASELINE) * _LINE

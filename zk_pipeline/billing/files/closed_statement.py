@@ -36,7 +36,7 @@ _OF_THE_MOMENT: Any = {
 }
 
 
-def lasting(statement: Statement) -> dict[str, Any]:
+def closing_content(statement: Statement) -> dict[str, Any]:
     """The JSON object without what belongs to the moment: what closing a month keeps (docs/billing.md)."""
     return TypeAdapter(StatementView).dump_python(to_view(statement), mode="json", exclude=_OF_THE_MOMENT)
 
@@ -56,7 +56,7 @@ def statement_hash(content: Mapping[str, Any]) -> str:
     return fingerprint({**content, "customers": customers})
 
 
-def read_back(content: Mapping[str, Any]) -> Statement:
+def statement_from_closing(content: Mapping[str, Any]) -> Statement:
     """The statement of which this lasted. It balances, so there is no gap in it.
 
     What was billable when the month was closed was to be billed with it. Older versions kept no items.
@@ -83,12 +83,12 @@ def _account(account: AccountView, *, older: bool) -> CustomerStatement:
         ),
         tuple(DayMinutes(customer, row.day, row.zammad, row.kimai) for row in account.days),
         beside=tuple(OtherTime(customer, row.origin, row.timesheets, row.minutes) for row in account.beside),
-        items=tuple(StatementItem(**_of(customer, row)) for row in account.items),
-        adjustments=tuple(AdjustmentLine(**_of(customer, row)) for row in account.adjustments),
+        items=tuple(StatementItem(**_with_customer(customer, row)) for row in account.items),
+        adjustments=tuple(AdjustmentLine(**_with_customer(customer, row)) for row in account.adjustments),
     )
 
 
-def _of(customer: StatementCustomer, row: ItemRow | AdjustmentRow) -> dict[str, Any]:
+def _with_customer(customer: StatementCustomer, row: ItemRow | AdjustmentRow) -> dict[str, Any]:
     return {"customer": customer, **{field.name: getattr(row, field.name) for field in fields(row)}}
 
 

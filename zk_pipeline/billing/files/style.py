@@ -26,7 +26,7 @@ from zk_pipeline.runtime.settings import Settings
 # How a document looks: its language and words, its letterhead, its font, and whether it is for the house alone.
 
 
-class Language(StrEnum):
+class DocumentLanguage(StrEnum):
     """The languages of a document, in the order of its words."""
 
     ENGLISH = "en"
@@ -41,25 +41,25 @@ class DocumentStyle:
     zone: ZoneInfo
     letterhead: str = ""
     font: Path | None = None
-    language: Language = Language.ENGLISH
+    language: DocumentLanguage = DocumentLanguage.ENGLISH
     internal: bool = False
     csv: CsvFormat = CsvFormat.PLAIN
 
     def word(self, key: str, **values: object) -> str:
         """A text in the language, with the values in it."""
-        return WORDS[key][tuple(Language).index(self.language)].format(**values)
+        return WORDS[key][tuple(DocumentLanguage).index(self.language)].format(**values)
 
     def day(self, day: date) -> str:
         """A day as the language writes it."""
         return {
-            Language.ENGLISH: day.isoformat(),
-            Language.GERMAN: f"{day:%d.%m.%Y}",
-            Language.FRENCH: f"{day:%d/%m/%Y}",
+            DocumentLanguage.ENGLISH: day.isoformat(),
+            DocumentLanguage.GERMAN: f"{day:%d.%m.%Y}",
+            DocumentLanguage.FRENCH: f"{day:%d/%m/%Y}",
         }[self.language]
 
     def number(self, digits: str) -> str:
         """A number's digits with the language's decimal mark."""
-        return digits if self.language is Language.ENGLISH else digits.replace(".", ",")
+        return digits if self.language is DocumentLanguage.ENGLISH else digits.replace(".", ",")
 
     def amount(self, amount: Decimal | None) -> str:
         """An amount with its cents, and what the target reckons beyond them; a dash where it is not known."""
@@ -77,11 +77,11 @@ class DocumentStyle:
         local = instant.astimezone(self.zone)
         return f"{self.day(local.date())} {local:%H:%M}"
 
-    def of_credits(self, minutes: Decimal) -> str:
+    def credits_sentence(self, minutes: Decimal) -> str:
         """The sentence on open credits; empty without any."""
         return self.word("credits_open", minutes=self.minutes(minutes)) if minutes else ""
 
-    def of_questions(self, accounts: Sequence[CustomerStatement]) -> str:
+    def questions_sentence(self, accounts: Sequence[CustomerStatement]) -> str:
         """The sentences on open conflicts and open corrections; empty without any."""
         questions = questions_of(accounts)
         listed = ", ".join(
@@ -94,7 +94,7 @@ class DocumentStyle:
             told.append(self.word("corrections_left", minutes=self.minutes(corrections)))
         return " ".join(told)
 
-    def of_beside(self, accounts: Sequence[CustomerStatement]) -> str:
+    def other_time_sentence(self, accounts: Sequence[CustomerStatement]) -> str:
         """The sentence on time in Kimai beside the month's bookings, and on Kimai's own sum; empty without any."""
         beside = other_time_by_origin(accounts)
         if not beside:
@@ -108,7 +108,7 @@ class DocumentStyle:
         about = "beside" if len(accounts) == 1 else "beside_all"
         return f"{self.word(about, listed=listed)} {self.word('kimai_in_all', minutes=whole)}"
 
-    def of_item(self, item: StatementItem) -> str:
+    def item_note(self, item: StatementItem) -> str:
         """What there is to say about a time sheet beside its ticket; empty for a booking as most are."""
         notes = [
             self.word("item.adjusts", day=self.day(item.adjusts)) if item.adjusts else "",
@@ -117,7 +117,7 @@ class DocumentStyle:
         ]
         return "; ".join(filter(None, notes))
 
-    def of_adjustment(self, row: AdjustmentLine) -> str:
+    def adjustment_note(self, row: AdjustmentLine) -> str:
         """Of which day it is where it is booked, or when it was booked where its booking is; and what became of it."""
         if row.elsewhere:
             key, day = ("adjustment.credited" if row.is_credit else "adjustment.booked"), row.booked_on
@@ -133,7 +133,7 @@ class DocumentStyle:
         """Minutes as the language writes them."""
         return self.number(plain(minutes))
 
-    def of_closing(self, closing: Closing, *, named: bool = True) -> str:
+    def closing_sentence(self, closing: Closing, *, named: bool = True) -> str:
         """When the statement's month was closed, and whether this is what was closed; `named` tells by whom."""
         by = self.word("by", by=closing.by) if named else ""
         told = [self.word(closing.kind, day=self._day_of(closing.at), by=by)]
@@ -143,7 +143,7 @@ class DocumentStyle:
             told.append(self.word("pseudonymized"))
         return " ".join(told)
 
-    def of_hash(self, closing: Closing) -> str:
+    def hash_sentence(self, closing: Closing) -> str:
         """The hash of the statement that was closed."""
         return self.word("hash", hash=closing.hash)
 
@@ -151,9 +151,9 @@ class DocumentStyle:
         return self.day(local_day(instant, self.zone))
 
 
-def look_of(
+def document_style(
     settings: Settings,
-    language: Language = Language.ENGLISH,
+    language: DocumentLanguage = DocumentLanguage.ENGLISH,
     *,
     internal: bool = False,
     csv: CsvFormat = CsvFormat.PLAIN,
@@ -204,7 +204,7 @@ _LEFT_OUT = {"Cf", "Mn", "Me", "Cc", "Cs", "Co", "Cn", "So", "Sk"}
 """Categories of what carries no name: marks, what is not seen, and pictures such as emoji."""
 
 
-def choose(document: FPDF, chosen: Path | None) -> tuple[str, Container[int]]:
+def choose_font(document: FPDF, chosen: Path | None) -> tuple[str, Container[int]]:
     """The family to write with, and the code points that it has: the chosen font, one of the machine's, or Helvetica.
 
     Raises `OperationError` when the chosen one cannot be used.
@@ -226,7 +226,7 @@ def choose(document: FPDF, chosen: Path | None) -> tuple[str, Container[int]]:
     return FAMILY, frozenset(faces[0]).intersection(*faces)
 
 
-def shortened(document: FPDF, text: str, width: float) -> str:
+def shorten(document: FPDF, text: str, width: float) -> str:
     """The text, without as much of its end as must go so that it is no wider, in the document's unit."""
     if document.get_string_width(text) <= width:
         return text
