@@ -1,4 +1,4 @@
-"""Queries on adjustments: what was booked or credited for bookings that changed after they were billed."""
+"""Adjustments: what was booked or credited for bookings that changed after they were billed."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +18,7 @@ from zk_pipeline.store.tables import adjustments
 
 NOT_CHARGED = "Nothing was charged for it."
 _OF_PEOPLE = ("user_email", "user_name", "customer_name")
-"""Not stored: the directory of the source knows them, and forgets them when it has to."""
+"""Names are not stored: they come from the source's directory, which can erase them."""
 _INSTANTS = ("begin_at", "end_at", "created_at", "updated_at")
 _MINUTES = ("booked_minutes", "time_minutes", "open_minutes")
 _UNUSED_IDS = text(
@@ -34,7 +34,7 @@ _UNUSED_IDS = text(
 
 @dataclass(frozen=True, slots=True)
 class AdjustmentDecision:
-    """Who decided that something is adjusted and when, about which facts, and where it is booked."""
+    """Who decided an adjustment and when, about which facts, and where it is booked."""
 
     by: str
     at: datetime
@@ -86,7 +86,7 @@ def make(
 
 
 def booked_on(connection: Connection, connector: str, day: date) -> list[Adjustment]:
-    """The adjustments that an entry of this day carries, oldest first."""
+    """The adjustments that are booked on this day, oldest first."""
     query = select(adjustments).where(
         adjustments.c.connector == connector,
         adjustments.c.entry_date == day,
@@ -98,7 +98,7 @@ def booked_on(connection: Connection, connector: str, day: date) -> list[Adjustm
 def by_booking(
     connection: Connection, connector: str, day: date, source_ids: Collection[str]
 ) -> dict[str, list[Adjustment]]:
-    """The adjustments of the bookings of this work day, and of these bookings, oldest first."""
+    """The adjustments of this work day's bookings and of these bookings, oldest first."""
     mine = (adjustments.c.original_day == day) | adjustments.c.source_id.in_(source_ids)
     query = select(adjustments).where(adjustments.c.connector == connector, mine)
     found: dict[str, list[Adjustment]] = {}
@@ -108,7 +108,7 @@ def by_booking(
 
 
 def known(connection: Connection, connector: str, source_ids: Iterable[str]) -> frozenset[str]:
-    """Those of the source ids that are adjustments which we made."""
+    """Those of the source ids that are adjustments of ours."""
     ids = {int(source_id[1:]): source_id for source_id in source_ids if is_adjustment(source_id)}
     query = select(adjustments.c.id).where(adjustments.c.connector == connector, adjustments.c.id.in_(ids))
     return frozenset(ids[id_] for id_ in connection.execute(query).scalars())
@@ -117,7 +117,7 @@ def known(connection: Connection, connector: str, source_ids: Iterable[str]) -> 
 def credit_list(
     connection: Connection, target: str, month: date | None = None, *, settled: bool = False
 ) -> Sequence[Row]:
-    """The credits of a month, or of all, oldest first, with the target's names; the settled ones only if wanted."""
+    """The credits of a month or of all months, oldest first, with the target's names; settled ones on request."""
     table, query = adjustments, _credits(target)
     if month is not None:
         query = query.where(table.c.original_month == month)
@@ -127,12 +127,12 @@ def credit_list(
 
 
 def credit(connection: Connection, target: str, adjustment_id: int) -> Row:
-    """One credit that there is, with the target's names."""
+    """One existing credit, with the target's names."""
     return connection.execute(_credits(target).where(adjustments.c.id == adjustment_id)).one()
 
 
 def one(connection: Connection, adjustment_id: int) -> Row | None:
-    """One adjustment, which nobody else changes until the transaction ends."""
+    """One adjustment, locked until the transaction ends."""
     return connection.execute(select(adjustments).where(adjustments.c.id == adjustment_id).with_for_update()).first()
 
 

@@ -21,7 +21,7 @@ _OPEN = _line.state == "open"
 
 @dataclass(frozen=True, slots=True)
 class ApprovedLine:
-    """A line that may be written: the hash of what it writes, who allowed it, and when, in UTC."""
+    """A line that may be written: the hash of what it writes, who approved it, and when (UTC)."""
 
     id: int
     line_hash: str
@@ -64,7 +64,7 @@ def give(
 
 
 def spend(connection: Connection, connector: str, lines: Iterable[Result], run_id: str) -> None:
-    """End the approvals of lines about which the target has spoken: written, or refused."""
+    """End the approvals of lines that the target answered: written or refused."""
     keys: dict[date, list[str]] = {}
     for line in lines:
         keys.setdefault(line.entry_date, []).append(line.key)
@@ -74,12 +74,12 @@ def spend(connection: Connection, connector: str, lines: Iterable[Result], run_i
 
 
 def revoke(connection: Connection, connector: str, day: date, run_id: str) -> None:
-    """End all approvals of a day: a write of it was taken back, so that its plan is no longer what was approved."""
+    """End all approvals of a day: one of its writes was undone, so its plan is no longer the approved one."""
     _end(connection, _OPEN & (_line.connector == connector) & (_line.entry_date == day), "revoked", run_id)
 
 
 def lapse(connection: Connection, ids: Collection[int], run_id: str) -> None:
-    """End those of these that a run which is through with their day neither carried out nor left in doubt."""
+    """End those approvals that a finished run neither carried out nor left with an unknown outcome."""
     in_doubt = exists().where(
         pushes.c.connector == _line.connector,
         pushes.c.source_id == _line.key,

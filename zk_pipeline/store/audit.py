@@ -35,7 +35,7 @@ _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """Something that was done: `event` names it, `actor` did it, `subject` is what it was done to."""
+    """Something that was done: `actor` did `event` to `subject`."""
 
     event: str
     actor: str
@@ -46,14 +46,14 @@ class AuditEvent:
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """The number and the hash of a row, kept where the database's owner cannot change it; as text `17:3f…`."""
+    """The number and hash of a row, stored where the database's owner cannot change it; as text `17:3f…`."""
 
     number: int
     hash: str
 
     @classmethod
     def parsed(cls, written: str) -> Self | None:
-        """The anchor that a text begins with or is; `None` where there is none."""
+        """The anchor at the start of a text; `None` if there is none."""
         found = _ANCHOR.search(written)
         return cls(int(found["number"]), found["hash"]) if found else None
 
@@ -63,7 +63,7 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What a walk along the chain found; `broken_at` is the first row that does not fit or is gone, `problem` why."""
+    """The result of verifying the chain; `broken_at` is the first missing or wrong row, `problem` the reason."""
 
     rows: int
     head: str
@@ -72,29 +72,29 @@ class Verification:
 
 
 class NoTrailKeyError(Exception):
-    """Something was to be written into the audit trail on a connection that was given no key for it."""
+    """Something was to be written into the audit trail on a connection without a key for it."""
 
 
 def head(connection: Connection) -> tuple[int, str]:
-    """The number and the hash of the last row. Nobody appends until the transaction ends."""
+    """The number and hash of the last row. No one else appends until the transaction ends."""
     connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('zk:audit', 0))"))
     kept = _head(connection)
     if kept is not None:
         return kept.number, kept.hash
     query = select(audit_logs.c.id, audit_logs.c.hash).order_by(audit_logs.c.id.desc()).limit(1)
     last = connection.execute(query).first()
-    # Where the head was taken away the chain goes on, but a number is left out, which no verification overlooks.
+    # If the head was removed, the chain continues but leaves out a number, which every verification finds.
     return (last.id + 1, last.hash) if last else (0, GENESIS)
 
 
 def anchor(connection: Connection) -> Anchor | None:
-    """The end of the trail, to be kept elsewhere; `None` while there is none."""
+    """The end of the trail, for storage elsewhere; `None` if it is empty."""
     kept = _head(connection)
     return Anchor(kept.number, kept.hash) if kept is not None else None
 
 
 def append(connection: Connection, events: Iterable[AuditEvent]) -> None:
-    """Append events to the chain. Writers are serialized until the transaction ends. Raises `NoTrailKeyError`."""
+    """Append events to the chain. Writers wait for each other. Raises `NoTrailKeyError`."""
     row_id, previous = head(connection)
     key = _newest_key(connection)
     logs: list[dict[str, Any]] = []
@@ -102,7 +102,7 @@ def append(connection: Connection, events: Iterable[AuditEvent]) -> None:
     for event in events:
         row_id += 1
         salt = secrets.token_hex(16)
-        # As it will be read back from jsonb: keys in their stored order do not matter, the text is canonical.
+        # As it will be read back from jsonb: the order of keys does not matter, because the text is canonical.
         row = {
             "id": row_id,
             "event": event.event,
@@ -118,7 +118,7 @@ def append(connection: Connection, events: Iterable[AuditEvent]) -> None:
         details.append({"id": row_id, "salt": salt, "detail": dict(event.detail)})
     insert_rows(connection, audit_logs, logs)
     insert_rows(connection, audit_details, details)
-    if logs:  # By a function of the trail's owner, since our role may be one that changes nothing of it.
+    if logs:  # By a function of the trail's owner, because our role may not be allowed to change it.
         connection.execute(_MOVE_HEAD, {"seal": _seal(key, row_id, previous)})
 
 
@@ -136,11 +136,11 @@ def bind(connection: Connection, *, upgrade: bool = False) -> bool:
     walk = _ChainVerifier(trail_keys(connection))
     walk.along(connection)
     if kept is None and walk.rows == 0 and connection.scalar(select(connectors.c.id).limit(1)) is not None:
-        return False  # Of an installation that was started before: it was emptied.
+        return False  # The trail of an installation that has started before was emptied.
     if not walk.can_be_vouched_for(without_key=upgrade) or number != walk.rows:
         return False
     events = [AuditEvent(BOUND, "pipeline", f"audit:1-{walk.rows}:{walk.digest}", {"rows": walk.rows})]
-    if walk.unexplained:  # They went before a row had to say so.
+    if walk.unexplained:  # They were removed before a row had to record it.
         events.append(_removal(walk.unexplained, "pipeline", "before the trail was bound"))
     append(connection, events)
     return True
@@ -161,7 +161,7 @@ def remove_details(connection: Connection, ids: Sequence[int], actor: str, why: 
 
 
 def verify(connection: Connection, anchors: Collection[Anchor] = ()) -> Verification:
-    """Walk the whole chain: every hash, link and detail, the heads that closings kept, and these anchors."""
+    """Verify the whole chain: every hash, link and detail, the heads stored by closings, and these anchors."""
     kept = set(connection.execute(_KEPT_HEADS).scalars()) - {GENESIS}
     before = _head(connection)
     named: dict[int, set[str]] = {}
@@ -172,7 +172,7 @@ def verify(connection: Connection, anchors: Collection[Anchor] = ()) -> Verifica
     found = walk.found()
     if found.broken_at is not None:
         return found
-    # Others may append meanwhile: the chain ends between the heads of before and after the walk.
+    # Others may append meanwhile: the chain ends between the heads before and after the walk.
     after = _head(connection)
     if after is None or not _is_sealed(after, trail_keys(connection)):
         return walk.broken(walk.rows + 1, "the head that is kept beside the rows is gone or not ours")
@@ -185,7 +185,7 @@ def verify(connection: Connection, anchors: Collection[Anchor] = ()) -> Verifica
 
 
 def broken_sentence(found: Verification) -> str:
-    """What a broken chain means and what to do, or nothing when it is whole."""
+    """What a broken chain means and what to do; empty if it is intact."""
     if found.broken_at is None:
         return ""
     return (
@@ -196,7 +196,7 @@ def broken_sentence(found: Verification) -> str:
 
 @dataclass(slots=True)
 class _ChainVerifier:
-    """A walk along all rows. `anchors` are hashes by the numbers of rows, `kept` hashes that have to be met."""
+    """A walk along all rows. `anchors` are hashes by row number, `kept` hashes that must occur."""
 
     keys: Sequence[bytes]
     anchors: Mapping[int, set[str]] = field(default_factory=dict[int, set[str]])
@@ -206,15 +206,15 @@ class _ChainVerifier:
     digest: str = ""
     _broken: tuple[int, str] | None = None
     _unvouched: int | None = None
-    """The first row that is not ours unless a later one vouches for it: of before there was a key, or of another."""
+    """The first row that is not ours unless a later one vouches for it: from before keys, or with another key."""
     _strange: int | None = None
-    """The first of these that is not from before there was a key either."""
+    """The first of these rows that has another key."""
     _keyed: bool = False
     _missing: list[int] = field(default_factory=list[int])
     _explained: set[int] = field(default_factory=set[int])
 
     def along(self, connection: Connection) -> None:
-        """Walk until the end, or to the first row that does not fit."""
+        """Walk to the end, or to the first row that does not match."""
         query = (
             select(audit_logs, audit_details.c.salt, audit_details.c.detail)
             .outerjoin(audit_details, audit_details.c.id == audit_logs.c.id)
@@ -235,16 +235,16 @@ class _ChainVerifier:
 
     @property
     def unexplained(self) -> list[int]:
-        """The rows whose details are gone though no row says why."""
+        """The rows whose details are missing without a row that says why."""
         return [number for number in self._missing if number not in self._explained]
 
     def can_be_vouched_for(self, *, without_key: bool) -> bool:
-        """Whether a row under today's key may say that everything before it is as it was, also of rows without key."""
+        """Whether a row under today's key may confirm that all rows before it, with or without key, are unchanged."""
         unfit = self._strange if without_key else self._unvouched
         return self._broken is None and unfit is None and not (self._keyed and self.unexplained)
 
     def found(self) -> Verification:
-        """What the walk says of the rows themselves."""
+        """The result for the rows themselves."""
         if self._broken is not None:
             return self.broken(*self._broken)
         if self.rows == 0:
@@ -327,7 +327,7 @@ def _mac(key: bytes, content: bytes) -> str:
 
 
 def _plain_hash(canonical: bytes) -> str:
-    """The hash that rows had before there was a key."""
+    """The hash of rows from before keys."""
     return hashlib.sha256(canonical).hexdigest()
 
 
@@ -343,7 +343,7 @@ def _canonical(row: Mapping[Any, Any]) -> bytes:
 
 
 def _sorted(value: Any) -> Any:
-    """The value with its keys in order all the way down, since jsonb keeps an order of its own."""
+    """The value with its keys sorted at all levels, because jsonb has an order of its own."""
     match value:
         case Mapping():
             return {key: _sorted(value[key]) for key in sorted(value)}

@@ -1,4 +1,4 @@
-"""What people decided about bookings themselves: which one a correction reduces, and on which ticket one counts."""
+"""People's decisions about bookings: which one a correction reduces, and on which ticket one counts."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -28,7 +28,7 @@ moved_bookings = Table(
     Column("id", BigInteger, Identity(), primary_key=True),
     text_column("source"),
     Column("booking_id", BigInteger, nullable=False),
-    # The ticket that has the booking in the source: corrections go on to count there.
+    # The booking's ticket in the source: corrections still count there.
     Column("from_ticket_id", BigInteger, nullable=False),
     Column("ticket_id", BigInteger, nullable=False),
     text_column("decided_by"),
@@ -46,11 +46,11 @@ PAIRED = """
         JOIN zammad.time_accountings a ON a.connector = p.source AND a.id = both_ways.one
         JOIN zammad.time_accountings b ON b.connector = p.source AND b.id = both_ways.other
 """
-"""The bookings that people paired: a row for each direction, `a` and `b` as they are in the source."""
+"""The paired bookings: a row for each direction, `a` and `b` as they are in the source."""
 
 
 class ReducibleBooking(NamedTuple):
-    """A booking whose time a correction may take back; `minutes` is what is left of it. The best one comes first."""
+    """A booking whose time a correction can take back; `minutes` is what is left of it. Lists begin with the best."""
 
     booking_id: int
     day: date
@@ -64,13 +64,13 @@ class ReducibleBooking(NamedTuple):
 
 
 def pairs(connection: Connection, source: str) -> list[CorrectionPair]:
-    """All pairs that people made, in the order in which they made them."""
+    """All pairs that people made, in order."""
     query = select(corrections.c.correction_id, corrections.c.reduced_id).where(corrections.c.source == source)
     return [CorrectionPair(*row) for row in connection.execute(query.order_by(corrections.c.id))]
 
 
 def pair(connection: Connection, source: str, made: CorrectionPair, actor: str) -> None:
-    """Note that a correction takes back time of a booking; said again, it is said last."""
+    """Record that a correction takes back time of a booking; a repeated pair becomes the last one."""
     unpair(connection, source, made)
     connection.execute(
         insert(corrections).values(
@@ -80,7 +80,7 @@ def pair(connection: Connection, source: str, made: CorrectionPair, actor: str) 
 
 
 def unpair(connection: Connection, source: str, made: CorrectionPair) -> bool:
-    """Forget a pair; whether there was one."""
+    """Delete a pair; returns whether it existed."""
     table = corrections.c
     wanted = (table.source == source) & (table.correction_id == made.correction) & (table.reduced_id == made.reduced)
     return connection.execute(delete(corrections).where(wanted)).rowcount > 0
@@ -103,14 +103,14 @@ def days_of(connection: Connection, source: str, ids: Sequence[int]) -> list[dat
 
 
 def move(connection: Connection, source: str, booking_id: int, actor: str) -> None:
-    """Have a booking count on the ticket into which its own was merged."""
+    """Count a booking on the ticket into which its own was merged."""
     unmove(connection, source, booking_id)
     values = {"source": source, "id": booking_id, "actor": actor}
     connection.execute(_MOVE, values)
 
 
 def unmove(connection: Connection, source: str, booking_id: int) -> bool:
-    """Have a booking count on its own ticket again; whether it did not."""
+    """Count a booking on its own ticket again; returns whether it did not."""
     wanted = (moved_bookings.c.source == source) & (moved_bookings.c.booking_id == booking_id)
     return connection.execute(delete(moved_bookings).where(wanted)).rowcount > 0
 

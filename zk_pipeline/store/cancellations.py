@@ -13,14 +13,14 @@ from sqlalchemy.dialects.postgresql import insert
 from zk_pipeline.store.tables import cancelled_runs, day_requests, sync_runs
 
 IN_DAGSTER = "dagster"
-"""Who cancelled a run in Dagster's own UI, which does not say who sits there."""
+"""The actor of a cancellation in Dagster's own UI, which does not say who uses it."""
 
 _run = cancelled_runs.c
 
 
 @dataclass(frozen=True, slots=True)
 class CancelledRun:
-    """A run as it was cancelled, with the range of its days; `None` when none of them should be held. In UTC."""
+    """A cancelled run with the range of its days (UTC); `None` if none of them is held."""
 
     run_id: str
     at: datetime
@@ -29,7 +29,7 @@ class CancelledRun:
 
 @dataclass(frozen=True, slots=True)
 class HeldRun:
-    """A cancelled run whose days wait for a word. `asked_by` cancelled it; `changes` are asked for on these days."""
+    """A cancelled run whose days wait for a decision. `asked_by` cancelled it; `changes` are requested for them."""
 
     run_id: str
     cancelled_at: datetime
@@ -39,29 +39,29 @@ class HeldRun:
 
 
 def ask(connection: Connection, run_id: str, actor: str) -> None:
-    """Note who is about to cancel a run here, before Dagster is asked to; who asked first counts."""
+    """Record who is about to cancel a run, before Dagster is asked; the first one counts."""
     connection.execute(insert(cancelled_runs).values(run_id=run_id, asked_by=actor).on_conflict_do_nothing())
 
 
 def forget(connection: Connection, run_id: str) -> None:
-    """Note that Dagster did not cancel the run."""
+    """Record that Dagster did not cancel the run."""
     connection.execute(delete(cancelled_runs).where(_run.run_id == run_id, _run.cancelled_at.is_(None)))
 
 
 def known(connection: Connection, run_ids: Collection[str]) -> set[str]:
-    """Those of these runs that are noted as cancelled."""
+    """Those of these runs that are recorded as cancelled."""
     query = select(_run.run_id).where(_run.run_id.in_(run_ids), _run.cancelled_at.is_not(None))
     return set(connection.execute(query).scalars())
 
 
 def note(connection: Connection, run: CancelledRun) -> HeldRun:
-    """Hold the days that a cancelled run did not carry out, and that no other run carried out since; once for a run."""
+    """Hold the days that neither the cancelled run nor another one since carried out; once per run."""
     first, last = run.days or (None, None)
     values = {"run_id": run.run_id, "first": first, "last": last, "at": run.at}
     held = list(connection.execute(_UNDONE, values).scalars()) if run.days else []
     _release(connection, held)
     if run.days:
-        # One that was cancelled while it waited for its turn is not in the list of runs yet.
+        # One that was cancelled while it was queued is not in the list of runs yet.
         listed = insert(sync_runs).values(run_id=run.run_id, first_day=first, last_day=last, counts={})
         connection.execute(listed.on_conflict_do_nothing())
     row = insert(cancelled_runs).values(run_id=run.run_id, cancelled_at=run.at, held_days=held)
@@ -74,7 +74,7 @@ def note(connection: Connection, run: CancelledRun) -> HeldRun:
 
 
 def held(connection: Connection) -> list[HeldRun]:
-    """The cancelled runs whose days wait for a word, the oldest first."""
+    """The cancelled runs whose days wait for a decision, oldest first."""
     changes = select(func.count()).where(
         day_requests.c.claimed_by_run.is_(None), any_(_run.held_days) == day_requests.c.day
     )
@@ -92,7 +92,7 @@ def holder(connection: Connection, day: date) -> str | None:
 
 
 def release(connection: Connection, first: date, last: date) -> list[date]:
-    """Let the held days of a range go, since somebody wants them to be run; returns them."""
+    """Release the held days of a range, because somebody wants them run; returns them."""
     query = select(func.unnest(_run.held_days).label("day")).subquery()
     days = sorted(connection.execute(select(query.c.day).where(query.c.day.between(first, last))).scalars())
     _release(connection, days)
@@ -100,7 +100,7 @@ def release(connection: Connection, first: date, last: date) -> list[date]:
 
 
 def take(connection: Connection, run_id: str) -> list[date]:
-    """The days that a run holds, which are held no longer. Of two who speak at once the second finds none."""
+    """Release the days that a run holds and return them. Of two concurrent calls the second gets none."""
     row = select(_run.held_days).where(_run.run_id == run_id).with_for_update()
     days = sorted(connection.execute(row).scalar() or [])
     _release(connection, days)
@@ -108,7 +108,7 @@ def take(connection: Connection, run_id: str) -> list[date]:
 
 
 def leave(connection: Connection, run_id: str, days: Collection[date], actor: str) -> int:
-    """Settle what is asked for on these days without a run, because somebody said so; returns how many requests."""
+    """Complete the requests of these days without a run, as somebody decided; returns how many."""
     row = day_requests.c
     settled = update(day_requests).where(row.day.in_(days), row.claimed_by_run.is_(None))
     return connection.execute(settled.values(claimed_by_run=run_id, claimed_at=func.now(), left_by=actor)).rowcount

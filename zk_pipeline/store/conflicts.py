@@ -1,4 +1,4 @@
-"""Queries on conflicts: what waits for a person, one open row for each line of the plan and reason."""
+"""Conflicts: what waits for a person, one open row for each line of the plan and reason."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -19,15 +19,15 @@ from zk_pipeline.store.database import to_json
 from zk_pipeline.store.tables import conflicts
 
 LIFE = ("open", "decided", "carried_out", "expired")
-"""What becomes of a conflict. A decision that writes nothing goes on holding while it is `carried_out`."""
+"""The states of a conflict. A decision that writes nothing stays in force while it is `carried_out`."""
 
-_LARGEST_ID = 2**63 - 1  # PostgreSQL compares a bigint with nothing larger.
+_LARGEST_ID = 2**63 - 1  # PostgreSQL cannot compare a bigint with anything larger.
 
 _LINE = tuple_(conflicts.c.key, conflicts.c.reason, conflicts.c.facts_hash)
 
 
 class DecisionError(Exception):
-    """A decision cannot be taken; the message names the conflict, the value and what is possible."""
+    """A decision is not possible; the message names the conflict, the value and what is possible."""
 
 
 class UnknownConflictError(DecisionError):
@@ -48,7 +48,7 @@ def replace_day(connection: Connection, connector: str, day: date, lines: Sequen
     asked = tuple_(conflicts.c.key, conflicts.c.reason).in_([(line.key, line.reason) for line in (*reviewed, *tried)])
     holds = _LINE.in_([(line.key, line.reason, line.facts_hash) for line in decided])
     gone = ((conflicts.c.resolution_status == "open") & ~asked) | (_in_force() & ~holds)
-    # What is recorded with the decision itself is done once a plan was made with it, which changed the facts.
+    # A decision recorded with the booking is carried out once a plan was made with it, which changed the facts.
     end = case((conflicts.c.decision.in_(RECORDED), "carried_out"), else_="expired")
     connection.execute(update(conflicts).where(of_day & gone).values(resolution_status=end, closed_at=func.now()))
     carry_out(connection, connector, [line for line in decided if line.action is Action.NONE])
@@ -80,7 +80,7 @@ def resolutions_of_day(connection: Connection, connector: str, day: date) -> lis
 
 
 def carry_out(connection: Connection, connector: str, lines: Iterable[Result]) -> None:
-    """Close the decided conflicts of these lines: what was decided is done."""
+    """Close the decided conflicts of these lines: they are carried out."""
     done = [(line.key, line.reason, line.facts_hash) for line in lines if line.decided]
     if not done:
         return
@@ -96,7 +96,7 @@ def carry_out(connection: Connection, connector: str, lines: Iterable[Result]) -
 
 
 def settle_refusals(connection: Connection, connector: str, lines: Iterable[Result]) -> None:
-    """Close the open conflicts about refused writes of these lines, which have succeeded now."""
+    """Close the open conflicts about refused writes of these lines, which have now succeeded."""
     tried = [line.key for line in lines if line.reason is Reason.REFUSED_BY_KIMAI and not line.decided]
     if not tried:
         return
@@ -243,7 +243,7 @@ def _require_possible(row: Row, choice: Choice, *, reducible: bool, one_of_many:
 
 
 def _require_offered_sheet(connection: Connection, row: Row, choice: Choice, timesheet_id: int | None) -> None:
-    """Raises `DecisionError` for a time sheet that was not offered."""
+    """Raise `DecisionError` for a time sheet that was not offered."""
     if timesheet_id is None:
         if choice is Choice.LINK and row.kimai_id is None:
             raise DecisionError(
@@ -262,7 +262,7 @@ def _require_offered_sheet(connection: Connection, row: Row, choice: Choice, tim
 def _offered_booking(
     row: Row, choice: Choice, booking_id: int | None, offered: Sequence[ReducibleBooking]
 ) -> int | None:
-    """The booking to reduce. Raises `DecisionError` for one that was not offered, or where several are."""
+    """The booking to reduce. Raises `DecisionError` if it was not offered, or if several were and none is named."""
     if choice is not Choice.REDUCE:
         if booking_id is not None:
             raise DecisionError(f"Conflict {row.id}: --booking {booking_id} goes with reduce, not with {choice}.")
@@ -279,7 +279,7 @@ def _offered_booking(
 
 
 def _in_force() -> ColumnElement[bool]:
-    """The decisions that a plan has to follow as long as their facts stay."""
+    """The decisions that a plan must follow while their facts are unchanged."""
     standing = [
         (conflicts.c.decision == choice) & (conflicts.c.status == status)
         for choice in Choice
@@ -291,7 +291,7 @@ def _in_force() -> ColumnElement[bool]:
 
 
 def open_lines(connection: Connection, connector: str, lines: Iterable[Result]) -> None:
-    """Open a conflict for each of these lines, or refresh the open one of the same reason."""
+    """Open a conflict for each of these lines, or refresh the open one with the same reason."""
     values = [
         {
             "connector": connector,
@@ -330,7 +330,7 @@ def open_of(connection: Connection, reason: Reason) -> list[Row]:
     return list(connection.execute(query.order_by(conflicts.c.entry_date, conflicts.c.id)))
 
 
-# The index's condition stands here as a literal: as a parameter it would no longer fit once the statement is prepared.
+# The index's condition is a literal here: as a parameter, a prepared statement could not use the index.
 _OPEN = text(
     """
     INSERT INTO sync.conflicts (

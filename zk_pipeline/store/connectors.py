@@ -1,4 +1,4 @@
-"""Queries on the stored connectors: where each system is and, encrypted, the token for it."""
+"""The stored connectors: the URL of each system and, encrypted, its token."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,14 +12,12 @@ from zk_pipeline.store.encryption import TokenCipher, UndecryptableError
 from zk_pipeline.store.raw_tables import time_accountings, timesheets
 from zk_pipeline.store.tables import activity_mappings, connectors, customer_mappings, pushes, user_mappings
 
-# Queries on the stored connectors: where each system is and, encrypted, the token for it.
-
 _DEPENDENTS: dict[str, Table] = {"bookings": time_accountings, "time sheets": timesheets, "ledger rows": pushes}
 _MAPPINGS = (activity_mappings, user_mappings, customer_mappings)
 
 
 class SecondSourceError(Exception):
-    """A source is not to be used, since the ledger knows bookings by their numbers alone and holds those of another."""
+    """A source must not be used, because the ledger identifies bookings by number and has those of another source."""
 
     def __init__(self, name: str) -> None:
         super().__init__(
@@ -31,7 +29,7 @@ class SecondSourceError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StoredConnector:
-    """One system that we talk to. `role` is `source` or `target`; `kind` names the plug-in."""
+    """One system that we talk to. `role` is `source` or `target`; `kind` is the plug-in's name."""
 
     name: str
     role: str
@@ -42,7 +40,7 @@ class StoredConnector:
 
 @dataclass(frozen=True, slots=True)
 class ConnectorRecord:
-    """A stored connector as people may see it: its token stays where it is."""
+    """A stored connector without its token, which people may see."""
 
     id: int
     name: str
@@ -77,7 +75,7 @@ def save(connection: Connection, connector: StoredConnector, cipher: TokenCipher
 
 
 def active(connection: Connection, role: str, cipher: TokenCipher) -> StoredConnector | None:
-    """The active connector of a role, or `None`. Raises the cipher's errors when its token cannot be decrypted."""
+    """The active connector of a role, or `None`. Raises the cipher's errors if its token cannot be decrypted."""
     query = select(connectors).where(connectors.c.role == role, connectors.c.active).order_by(connectors.c.id).limit(1)
     row = connection.execute(query).first()
     if row is None:
@@ -91,33 +89,33 @@ def every(connection: Connection) -> list[ConnectorRecord]:
 
 
 def by_id(connection: Connection, connector_id: int, *, lock: bool = False) -> ConnectorRecord | None:
-    """One connector, or `None`; with `lock` nobody else changes it before the transaction ends."""
+    """One connector, or `None`; with `lock`, it is locked until the transaction ends."""
     query = select(connectors).where(connectors.c.id == connector_id)
     row = connection.execute(query.with_for_update() if lock else query).first()
     return None if row is None else _shown(row)
 
 
 def by_name(connection: Connection, name: str) -> ConnectorRecord | None:
-    """The connector of this name, or `None`."""
+    """The connector with this name, or `None`."""
     row = connection.execute(select(connectors).where(connectors.c.name == name)).first()
     return None if row is None else _shown(row)
 
 
 def with_token(connection: Connection, connector_id: int, cipher: TokenCipher) -> StoredConnector | None:
-    """A connector with what is needed to call it, or `None`. Raises the cipher's errors."""
+    """A connector with its token, or `None`. Raises the cipher's errors."""
     row = connection.execute(select(connectors).where(connectors.c.id == connector_id)).first()
     return None if row is None else _stored(row, cipher)
 
 
 def insert_new(connection: Connection, connector: StoredConnector, cipher: TokenCipher) -> int | None:
-    """Store a connector that is not active; returns its id, or `None` when there is one of that name."""
+    """Store an inactive connector; returns its id, or `None` if the name exists."""
     values = _values(connector, cipher, active=False)
     statement = insert(connectors).values(values).on_conflict_do_nothing(index_elements=[connectors.c.name])
     return connection.scalar(statement.returning(connectors.c.id))
 
 
 def change(connection: Connection, connector_id: int, cipher: TokenCipher, *, base_url: str, token: str | None) -> None:
-    """Set address and, unless it stays, token of a connector."""
+    """Set the URL and, if given, the token of a connector."""
     secret = {} if token is None else {"token_encrypted": cipher.encrypt(token)}
     connection.execute(
         update(connectors)
@@ -127,7 +125,7 @@ def change(connection: Connection, connector_id: int, cipher: TokenCipher, *, ba
 
 
 def set_active(connection: Connection, connector_id: int, *, active: bool) -> None:
-    """Activate a connector, which ends the use of the others of its role, or deactivate it."""
+    """Activate a connector, which deactivates the others of its role, or deactivate it."""
     role = select(connectors.c.role).where(connectors.c.id == connector_id).scalar_subquery()
     if active:
         others = (connectors.c.role == role) & (connectors.c.id != connector_id) & connectors.c.active
@@ -138,7 +136,7 @@ def set_active(connection: Connection, connector_id: int, *, active: bool) -> No
 
 
 def dependents(connection: Connection, connector: ConnectorRecord) -> Iterator[str]:
-    """What would be left without this connector. Mappings are about the systems that are active."""
+    """What would lose this connector. Mappings belong to the active systems."""
     for name, table in _DEPENDENTS.items():
         if connection.scalar(select(exists().where(table.c.connector == connector.name))):
             yield name
@@ -147,13 +145,13 @@ def dependents(connection: Connection, connector: ConnectorRecord) -> Iterator[s
 
 
 def require_only_source(connection: Connection, connector: ConnectorRecord | StoredConnector) -> None:
-    """Raise `SecondSourceError` where bookings of another source are stored."""
+    """Raise `SecondSourceError` if bookings of another source are stored."""
     if has_bookings_of_another(connection, connector):
         raise SecondSourceError(connector.name)
 
 
 def has_bookings_of_another(connection: Connection, connector: ConnectorRecord | StoredConnector) -> bool:
-    """Whether bookings of another source are stored: the ledger knows them by their numbers alone."""
+    """Whether bookings of another source are stored: the ledger only has their numbers."""
     others = exists().where(time_accountings.c.connector != connector.name)
     return connector.role == "source" and bool(connection.scalar(select(others)))
 
@@ -185,7 +183,7 @@ def rotate(connection: Connection, cipher: TokenCipher) -> int:
 def _is_same(row: Row, connector: StoredConnector, cipher: TokenCipher) -> bool:
     try:
         return _stored(row, cipher) == connector
-    except UndecryptableError:  # Of a lost key; a fresh token replaces it.
+    except UndecryptableError:  # Of a lost key; a new token replaces it.
         return False
 
 
@@ -209,12 +207,12 @@ def _shown(row: Row) -> ConnectorRecord:
     return ConnectorRecord(has_token=bool(values.pop("token_encrypted")), **values)
 
 
-# Where source and target are and what they are stored as, for those who need no token.
+# Names and URLs of source and target, for callers that need no token.
 
 
 @dataclass(frozen=True, slots=True)
 class ActiveConnectors:
-    """The names under which rows are stored, and the addresses of the web pages; empty where none is active."""
+    """The names under which rows are stored, and the URLs of the web pages; empty if none is active."""
 
     source: str = ""
     target: str = ""

@@ -1,4 +1,4 @@
-"""The connection to PostgreSQL: engine, transactions, locks between processes, and set-wise writes."""
+"""The connection to PostgreSQL: engine, transactions, locks between processes, and bulk writes."""
 
 import json
 import logging
@@ -16,13 +16,13 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 Row = Mapping[str, Any]
 
 SECONDS_BETWEEN_SIGNS = 1.0
-"""How soon a kept lock is taken again when its connection has ended."""
+"""Pause before a kept lock is taken again after its connection ended."""
 
 SECONDS_OF_SILENCE = 20
-"""After which the server ends the connection of a kept lock."""
+"""The server ends the connection of a kept lock after this time without a response."""
 
 SECONDS_TO_LET_GO = 5.0
-"""For a keeper that a hanging database holds up; its lock ends with the process."""
+"""For a thread that a hanging database blocks; its lock ends with the process."""
 
 _TRAIL_KEYS = "zk_trail_keys"
 
@@ -30,12 +30,12 @@ _log = logging.getLogger(__name__)
 
 
 class DatabaseUnavailableError(Exception):
-    """The database cannot be reached; the message tells the operator what to do."""
+    """The database is unreachable; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a lock, by the name that it gave itself, and since when its connection exists (UTC)."""
+    """The process that holds a lock, by its own name for itself, and since when it is connected (UTC)."""
 
     name: str
     since: datetime
@@ -43,12 +43,12 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class HeldLock:
-    """A lock within its block. It lasts no longer than its connection, which a restart of PostgreSQL ends unnoticed."""
+    """A lock within its block. It ends with its connection, which a restart of PostgreSQL can end unnoticed."""
 
     connection: Connection
 
     def require(self) -> None:
-        """Raise `DatabaseUnavailableError` when the lock was lost, so that somebody else may hold it by now."""
+        """Raise `DatabaseUnavailableError` if the lock was lost, so that somebody else may hold it now."""
         try:
             self.connection.execute(text("SELECT 1"))
         except OperationalError as error:
@@ -70,7 +70,7 @@ class Database:
             max_overflow=10,
             pool_pre_ping=True,
             json_serializer=to_json,
-            hide_parameters=True,  # Errors are logged, and rows hold names and addresses.
+            hide_parameters=True,  # Errors are logged, and rows contain names and addresses.
             execution_options={_TRAIL_KEYS: tuple(keys)},
         )
 
@@ -137,7 +137,7 @@ class Database:
                 done.wait(SECONDS_BETWEEN_SIGNS)
 
     def holder_of(self, name: str) -> Holder | None:
-        """Who holds this lock; `None` when nobody does."""
+        """The process that holds this lock; `None` if none does."""
         with self.transaction() as connection:
             row = connection.execute(_HOLDER, {"name": name}).first()
         return None if row is None else Holder(row.application_name, row.backend_start.astimezone(UTC))
@@ -156,7 +156,7 @@ class Database:
             yield connection
 
 
-# The server ends the connection of a process that gives no sign any more, be it that its machine or network is gone.
+# The server ends the connection of an unresponsive process, for example if its machine or network is gone.
 _SIGN = text(
     "SELECT set_config('application_name', :holder, false), set_config('idle_session_timeout', :seconds, false)"
 )
@@ -173,7 +173,7 @@ _HOLDER = text(
 
 
 def trail_keys(connection: Connection) -> tuple[bytes, ...]:
-    """The keys of the audit trail that this connection's database was opened with, the newest first."""
+    """The audit trail's keys of this connection's database, newest first."""
     return connection.get_execution_options().get(_TRAIL_KEYS, ())
 
 
@@ -214,7 +214,7 @@ def upsert(
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
-    """Insert rows in one statement, in their order; columns that they leave out get their defaults."""
+    """Insert rows in one statement, in order; missing columns get their defaults."""
     if not rows:
         return
     statement = text(_insertion(f"{table.schema}.{table.name}", list(rows[0]), {}))
@@ -227,7 +227,7 @@ def to_json(value: object) -> str:
 
 
 def _insertion(target: str, given: Sequence[str], stamps: Mapping[str, str]) -> str:
-    """The insertion of rows that come as one JSON value; a null in them is NULL, also for a column of JSON."""
+    """The insertion of rows given as one JSON value; JSON null becomes NULL, also in JSON columns."""
     quoted = [f'"{name}"' for name in given]
     names = ", ".join([*quoted, *(f'"{name}"' for name in stamps)])
     values = ", ".join([*quoted, *stamps.values()])

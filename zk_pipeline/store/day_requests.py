@@ -1,4 +1,4 @@
-"""Queries on day requests, which ask for days to be run again, and on the ranges that people asked for."""
+"""Day requests, which make days run again, and the ranges of days that people requested."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -27,22 +27,20 @@ from zk_pipeline.domain.changed_days import DayRequest
 from zk_pipeline.domain.instants import days_between
 from zk_pipeline.store.tables import cancelled_runs, day_requests, sync_runs
 
-# Queries on day requests: the one table that asks for days to be run again.
-
 CORRECTION = "correction"
-"""A booking or correction of another day is netted otherwise now."""
+"""A booking or correction of another day is netted differently now."""
 
 ADJUSTMENT = "adjustment"
 """Somebody decided to book the difference of a billed booking on this day."""
 
 MOVED = "moved"
-"""A time sheet lies on this day in the target that is a copy, or whose booking is gone."""
+"""A time sheet on this day in the target is a copy, or its booking is gone."""
 
 FORMER_DAY = "former_day"
-"""A booking of this day changed that was read with another day's: it counts by a zone that was set formerly."""
+"""A booking of this day changed that was read with another day's, because it counts in a former time zone."""
 
 REDERIVED = "rederived"
-"""What is derived of this day's bookings changed together with a setting."""
+"""What is derived from this day's bookings changed together with a setting."""
 
 TARGET_CHANGED = "kimai_changed"
 """A person edited or deleted a time sheet of ours."""
@@ -57,7 +55,7 @@ PERSON = "person"
 def ask(
     connection: Connection, days: Iterable[date], reason: str, ticket_ids: Mapping[date, Collection[int]] | None = None
 ) -> None:
-    """Ask for these days, each once; `ticket_ids` says for a day which tickets it is about."""
+    """Request these days, each once; `ticket_ids` has the tickets that a day's request is about."""
     tickets = ticket_ids or {}
     values = [{"day": day, "reason": reason, "ticket_ids": sorted(tickets.get(day, ()))} for day in sorted(set(days))]
     if values:
@@ -78,12 +76,12 @@ def unclaimed(connection: Connection, reason: str | None = None) -> list[DayRequ
 
 
 def is_held() -> ColumnElement[bool]:
-    """Whether the day of a request is held after its run was cancelled."""
+    """Whether the requested day is held after its run was cancelled."""
     return exists().where(any_(cancelled_runs.c.held_days) == day_requests.c.day)
 
 
 def postpone(connection: Connection, ids: Collection[int], until: datetime) -> None:
-    """Record that a run was asked for; if it fails, the requests are due again at `until`."""
+    """Record that a run was requested; if it fails, the requests are due again at `until`."""
     connection.execute(
         update(day_requests)
         .where(day_requests.c.id.in_(ids))
@@ -92,7 +90,7 @@ def postpone(connection: Connection, ids: Collection[int], until: datetime) -> N
 
 
 def wait_for(connection: Connection, connector: str, first: date, last: date) -> None:
-    """Record that the run over these days failed because a system was away: their pause is not the days' own."""
+    """Record that the run over these days failed because a system was unreachable, so they wait for that system."""
     connection.execute(
         update(day_requests)
         .where(day_requests.c.day.between(first, last), day_requests.c.claimed_by_run.is_(None))
@@ -101,7 +99,7 @@ def wait_for(connection: Connection, connector: str, first: date, last: date) ->
 
 
 def resume(connection: Connection, connector: str, now: datetime) -> None:
-    """Make due at once what waited for this system."""
+    """Make requests due at once that waited for this system."""
     connection.execute(
         update(day_requests)
         .where(day_requests.c.waits_for == connector, day_requests.c.claimed_by_run.is_(None))
@@ -110,7 +108,7 @@ def resume(connection: Connection, connector: str, now: datetime) -> None:
 
 
 def attach(connection: Connection, run_id: str, first: date, last: date) -> None:
-    """Note which requests a run answers: those that stand open for its days before it reads anything."""
+    """Record which requests a run answers: those that are open for its days before it reads anything."""
     open_ids = select(func.coalesce(func.array_agg(day_requests.c.id), literal([], ARRAY(BigInteger)))).where(
         day_requests.c.day.between(first, last), day_requests.c.claimed_by_run.is_(None)
     )
@@ -146,9 +144,9 @@ def complete(connection: Connection, day: date, run_id: str) -> None:
     )
 
 
-# Queries on the ranges of days that people asked for: what stands behind their day requests, and what became of them.
+# The ranges of days that people requested: their day requests and progress.
 #
-# A range is asked for at once, so its day requests have one instant in common; it is known by the id of its first.
+# All day requests of a range have the same instant; the range has the id of the first one.
 
 LARGEST_ID = 2**63 - 1
 
@@ -176,7 +174,7 @@ class AskedRange:
 
 
 def find(connection: Connection, request_id: int) -> AskedRange | None:
-    """The range of this id, or `None`."""
+    """The range with this id, or `None`."""
     if not 0 < request_id <= LARGEST_ID:
         return None
     at = select(day_requests.c.requested_at).where(day_requests.c.id == request_id, day_requests.c.reason == PERSON)
@@ -200,7 +198,7 @@ def ask_once(connection: Connection, first: date, last: date) -> tuple[AskedRang
 
 
 def runs_of(connection: Connection, asked: AskedRange) -> list[str]:
-    """The runs that took the range on, oldest first; the last one may still be at it."""
+    """The runs that took the range on, oldest first; the last one may still be running."""
     ids = cast(list(asked.request_ids), ARRAY(BigInteger))
     query = select(sync_runs.c.run_id).where(
         sync_runs.c.started_at >= asked.asked_at, sync_runs.c.request_ids.op("&&")(ids)
@@ -209,7 +207,7 @@ def runs_of(connection: Connection, asked: AskedRange) -> list[str]:
 
 
 def _equal_waiting(first: date, last: date) -> Select[Any]:
-    """The ranges of exactly these days that no run was asked to do yet."""
+    """The ranges of exactly these days that no run was requested for yet."""
     day = day_requests.c.day
     untouched = _ranges().where(day_requests.c.claimed_by_run.is_(None), day_requests.c.tries == 0)
     equal = (func.min(day) == first) & (func.max(day) == last) & (func.count() == (last - first).days + 1)

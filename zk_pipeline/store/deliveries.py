@@ -1,4 +1,4 @@
-"""Queries on webhook deliveries: hints that something happened to a ticket, kept as they came."""
+"""Webhook deliveries: hints that something happened to a ticket, stored as received."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from zk_pipeline.store.tables import webhook_deliveries, webhook_rejections
 
 @dataclass(frozen=True, slots=True)
 class WebhookDelivery:
-    """One delivery as it came. `delivery_id` stays the same through the sender's attempts (docs/zammad.md §7)."""
+    """One delivery as received. `delivery_id` is the same in all of the sender's attempts (docs/zammad.md §7)."""
 
     connector: str
     delivery_id: str
@@ -22,14 +22,14 @@ class WebhookDelivery:
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """A stored delivery that was not looked into yet."""
+    """A stored delivery that was not processed yet."""
 
     id: int
     ticket_id: int
 
 
 def save(connection: Connection, deliveries: Sequence[WebhookDelivery]) -> None:
-    """Store deliveries; one that was stored before is left alone."""
+    """Store deliveries; existing ones are left alone."""
     values = [
         {"connector": row.connector, "delivery_id": row.delivery_id, "ticket_id": row.ticket_id, "body": row.body}
         for row in deliveries
@@ -52,7 +52,7 @@ def unprocessed(connection: Connection, connector: str, limit: int) -> list[Hint
 
 
 def mark_processed(connection: Connection, ids: Collection[int]) -> None:
-    """Record that these hints were turned into day requests, or needed none."""
+    """Record that these hints became day requests, or needed none."""
     connection.execute(
         update(webhook_deliveries).where(webhook_deliveries.c.id.in_(ids)).values(processed_at=func.now())
     )

@@ -1,4 +1,4 @@
-"""Encryption at rest: secrets such as connector tokens are Fernet tokens under rotating keys."""
+"""Encryption at rest: secrets such as connector tokens are Fernet tokens with rotating keys."""
 
 import os
 from base64 import urlsafe_b64decode
@@ -45,7 +45,7 @@ class TokenCipher:
         self._keys = tuple(urlsafe_b64decode(key) for key in parts)
 
     def derived(self, purpose: str) -> tuple[bytes, ...]:
-        """Keys of 32 bytes for another purpose, one from each key, the newest first; none tells about the others."""
+        """32-byte keys for another purpose, one derived from each key, newest first; none reveals another."""
         return tuple(HKDF(SHA256(), 32, None, purpose.encode()).derive(key) for key in self._keys)
 
     def encrypt(self, secret: str) -> str:

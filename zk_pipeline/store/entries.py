@@ -16,7 +16,7 @@ _COLUMNS = [column for column in normalized_entries.c if column.name in Entry.__
 
 
 class StoredMinutes(NamedTuple):
-    """What a stored entry carried over, or left open of a correction, before it was normalized again."""
+    """The minutes of a stored entry before it is normalized again, and what a correction left open."""
 
     entry_date: date
     minutes: Decimal
@@ -24,7 +24,7 @@ class StoredMinutes(NamedTuple):
 
 
 def replace_day(connection: Connection, source: str, day: date, entries: Iterable[Entry]) -> int:
-    """Make these the entries of the day; returns how many rows are new or changed."""
+    """Replace the entries of the day; returns how many rows are new or changed."""
     values = [
         {**{column.name: getattr(entry, column.name) for column in _COLUMNS}, "owned_hash": entry.owned_hash}
         for entry in suppression.redactor(connection).rows(entries)
@@ -52,7 +52,7 @@ def entry_of(connection: Connection, source: str, source_id: str) -> Entry | Non
 
 
 def entries_of(connection: Connection, source: str, source_ids: Collection[str]) -> dict[str, Entry]:
-    """The entries of these source ids, by them."""
+    """The entries with these source ids, by source id."""
     query = select(*_COLUMNS).where(
         normalized_entries.c.source == source, normalized_entries.c.source_id.in_(source_ids)
     )
@@ -60,7 +60,7 @@ def entries_of(connection: Connection, source: str, source_ids: Collection[str])
 
 
 def minutes_of(connection: Connection, source: str, source_ids: Iterable[str]) -> dict[str, StoredMinutes]:
-    """Day and minutes of stored entries, to notice which of other days are netted otherwise now."""
+    """Day and minutes of stored entries, to find other days that are netted differently now."""
     row = normalized_entries.c
     query = select(row.source_id, row.entry_date, row.time_minutes, row.open_minutes).where(
         row.source == source, row.source_id.in_(list(source_ids))
@@ -69,7 +69,7 @@ def minutes_of(connection: Connection, source: str, source_ids: Iterable[str]) -
 
 
 def minutes_by_day(connection: Connection, source: str, first: date, last: date) -> dict[date, Decimal]:
-    """Minutes to be carried over, by work day."""
+    """Minutes to be written, by work day."""
     query = (
         select(normalized_entries.c.entry_date, func.sum(normalized_entries.c.time_minutes))
         .where(normalized_entries.c.source == source, normalized_entries.c.entry_date.between(first, last))

@@ -1,4 +1,4 @@
-"""Files of a home: directories closed to other accounts, and locks that end with the process that has them."""
+"""Files of ZK_HOME: directories closed to other accounts, and locks that end with their process."""
 
 import fcntl
 import os
@@ -9,7 +9,7 @@ from typing import IO
 
 
 def close_directory(directory: Path) -> None:
-    """Make a directory that is closed to other accounts, or close the one that is there, if it is ours."""
+    """Create a directory that is closed to other accounts, or close an existing one that is ours."""
     directory.mkdir(mode=0o700, exist_ok=True)
     status = directory.stat()
     if status.st_uid == os.geteuid() and status.st_mode & 0o077:
@@ -22,7 +22,7 @@ def lock_file(path: Path) -> IO[bytes]:
 
 
 def locks_at_once(lock: IO[bytes]) -> bool:
-    """Lock the file until it is closed, unless another process has it locked."""
+    """Lock the file until it is closed; false if another process has locked it."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -37,7 +37,7 @@ def share(lock: IO[bytes]) -> None:
 
 @contextmanager
 def turn(lock: IO[bytes]) -> Iterator[None]:
-    """Wait for the file's lock, and hold it for the length of the block."""
+    """Wait for the file's lock, and hold it during the block."""
     fcntl.flock(lock, fcntl.LOCK_EX)
     try:
         yield

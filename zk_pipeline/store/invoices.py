@@ -1,4 +1,4 @@
-"""Queries on invoices: what became of time sheets, and how what is exported compares with what was invoiced."""
+"""Invoices: the billing state of time sheets, and how exported time compares with invoices."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ _FIELDS = Invoice.__slots__
 
 @dataclass(frozen=True, slots=True)
 class StoredInvoices:
-    """The stored invoices, when they were read last, and what kept the last reading from succeeding."""
+    """The stored invoices, when they were last read, and the problem of the last attempt."""
 
     rows: tuple[Invoice, ...]
     read_at: datetime | None
@@ -42,7 +42,7 @@ def save(connection: Connection, connector: str, reading: InvoiceReading) -> Non
 
 
 def load(connection: Connection, connector: str) -> StoredInvoices:
-    """What is known of the invoices; nothing before the first reading."""
+    """The stored invoices; empty before the first read."""
     tried = connection.execute(select(invoice_readings).where(invoice_readings.c.connector == connector)).first()
     query = select(*(invoices.c[name] for name in _FIELDS)).where(invoices.c.connector == connector)
     rows = tuple(Invoice(*row) for row in connection.execute(query.order_by(invoices.c.id)))
@@ -77,7 +77,7 @@ _GROUPS = text(
 
 
 def figures_within(connection: Connection, connector: str, window: Window) -> list[Figure]:
-    """What became of the time sheets that begin within the window, by customer, currency and state."""
+    """The time sheets that begin within the window, by customer, currency and billing state."""
     rows = connection.execute(_GROUPS, {"connector": connector, "start": window.start, "end": window.end})
     checked = {(row.customer_id, row.currency): row.state for row in checks(connection, connector)}
     return figures((Group(**row) for row in rows.mappings()), checked)
@@ -86,7 +86,7 @@ def figures_within(connection: Connection, connector: str, window: Window) -> li
 def money_within(
     connection: Connection, connector: str, window: Window, of: Iterable[StatementCustomer]
 ) -> list[Money]:
-    """What the time sheets of these customers that begin within the window cost, with invoices made since it began."""
+    """The price of these customers' time sheets that begin within the window, and the invoices made since it began."""
     named = {customer.id: customer for customer in of if customer.id}
     found = [row for row in figures_within(connection, connector, window) if row.customer_id in named]
     compared = {(row.customer_id, row.currency): row for row in checks(connection, connector)}
@@ -106,7 +106,7 @@ def money_within(
 
 
 def save_checks(connection: Connection, connector: str, found: Iterable[Comparison]) -> None:
-    """Keep the comparisons of a target's exported amounts with its invoices, in place of the last ones."""
+    """Replace the comparisons of a target's exported amounts with its invoices."""
     connection.execute(delete(invoice_checks).where(invoice_checks.c.connector == connector))
     values = [
         {
@@ -124,7 +124,7 @@ def save_checks(connection: Connection, connector: str, found: Iterable[Comparis
 
 
 def checks(connection: Connection, connector: str) -> list[Comparison]:
-    """The comparisons made last; none while there was none."""
+    """The last comparisons; empty before the first."""
     of_account = (invoice_checks.c[name] == accepted_differences.c[name] for name in ("connector", *_ACCOUNT))
     accepted = (accepted_differences.c[name] for name in ("difference", "accepted_by", "reason"))
     query = select(invoice_checks, *accepted).select_from(
@@ -140,7 +140,7 @@ def checks(connection: Connection, connector: str) -> list[Comparison]:
 
 
 def accept(connection: Connection, connector: str, found: Comparison, *, reason: str, actor: str) -> None:
-    """Take the difference of a comparison as it is; another difference is a question again."""
+    """Accept the difference of a comparison; another difference is a new question."""
     values = {
         "connector": connector,
         "customer_id": found.customer_id,
@@ -153,13 +153,13 @@ def accept(connection: Connection, connector: str, found: Comparison, *, reason:
 
 
 def checked_at(connection: Connection, connector: str) -> datetime | None:
-    """When they were made."""
+    """When the last comparison was made."""
     query = select(func.max(invoice_checks.c.checked_at)).where(invoice_checks.c.connector == connector)
     return connection.execute(query).scalar()
 
 
 def locked_as(connection: Connection, connector: str, ids: Collection[int]) -> dict[int, Owned]:
-    """What these time sheets said when they were first seen exported or closed, as far as they were."""
+    """The values of these time sheets when they were first seen exported or closed, if stored."""
     locked = locked_timesheets.c
     query = select(locked.kimai_id, *(locked[name] for name in _OWNED)).where(
         locked.connector == connector, locked.kimai_id.in_(ids)
@@ -168,7 +168,7 @@ def locked_as(connection: Connection, connector: str, ids: Collection[int]) -> d
 
 
 def keep_locked(connection: Connection, connector: str, rows: Iterable[Timesheet]) -> None:
-    """Remember locked time sheets as they are now, in place of what was remembered of them."""
+    """Store the current values of locked time sheets, replacing earlier ones."""
     values = [
         {"connector": connector, "kimai_id": row.id, **dict(zip(_OWNED, owned(row), strict=True))} for row in rows
     ]

@@ -1,4 +1,4 @@
-"""The ledger of writes, which is the outbox of the push, and the journal by which they are told and taken back."""
+"""The ledger of writes, which is the push's outbox, and the journal from which they are traced and undone."""
 
 import json
 from collections.abc import Collection, Iterable
@@ -29,7 +29,7 @@ from zk_pipeline.store.raw_tables import timesheets
 from zk_pipeline.store.tables import pushes, sync_runs, writes
 from zk_pipeline.store.target import timesheet_from_json, timesheet_json
 
-# The ledger of writes: intent before the write, outcome after it, one row for each entry (the outbox of the push).
+# The ledger of writes: intent before the write, outcome after it, one row per entry (the outbox of the push).
 
 _READ = ("source_id", "state", "operation", "kimai_id", "asked", "payload_hash", "facts_hash", "message", "by_hand")
 _STAMPED = {"intended_at": "clock_timestamp()", "updated_at": "clock_timestamp()"}
@@ -53,7 +53,7 @@ class Write:
     by_hand: ManualFields = field(default_factory=ManualFields)
 
     def asked_json(self) -> dict[str, Any]:
-        """What was asked for, and where it was placed."""
+        """The JSON of what was asked for, and where it was placed."""
         placed = {"placed_at": self.placed_at.astimezone(UTC).isoformat()} if self.placed_at else {}
         return {**self.asked.to_json(), **placed}
 
@@ -68,25 +68,25 @@ class BoundTimesheet:
 
 
 def rows_of(connection: Connection, connector: str, source_ids: Collection[str]) -> dict[str, LedgerRow]:
-    """The ledger of these entries by source id."""
+    """The ledger rows of these entries, by source id."""
     query = _rows(connector).where(pushes.c.source_id.in_(source_ids))
     return {row["source_id"]: _ledger_row(row) for row in connection.execute(query).mappings()}
 
 
 def rows_of_day(connection: Connection, connector: str, day: date) -> dict[str, LedgerRow]:
-    """The ledger of the entries of one work day by source id."""
+    """The ledger rows of one work day's entries, by source id."""
     query = _rows(connector).where(pushes.c.entry_date == day)
     return {row["source_id"]: _ledger_row(row) for row in connection.execute(query).mappings()}
 
 
 def rows_of_timesheets(connection: Connection, connector: str, timesheet_ids: Collection[int]) -> dict[str, LedgerRow]:
-    """The ledger of the entries to which these time sheets belong, by source id."""
+    """The ledger rows of the entries that own these time sheets, by source id."""
     query = _rows(connector).where(pushes.c.kimai_id.in_(timesheet_ids))
     return {row["source_id"]: _ledger_row(row) for row in connection.execute(query).mappings()}
 
 
 def originals(connection: Connection, connector: str, source_ids: Collection[str]) -> dict[str, Original]:
-    """The time sheets that the ledger binds to these entries, of whatever day, by source id."""
+    """The time sheets that the ledger links to these entries, of any day, by source id."""
     theirs = (timesheets.c.connector == pushes.c.connector) & (timesheets.c.id == pushes.c.kimai_id)
     query = (
         select(pushes.c.source_id, pushes.c.entry_date, pushes.c.kimai_id, timesheets.c.gone_at.is_not(None))
@@ -102,7 +102,7 @@ def originals(connection: Connection, connector: str, source_ids: Collection[str
 
 
 def bound_timesheets(connection: Connection, connector: str, first: date, last: date) -> list[BoundTimesheet]:
-    """The time sheets that the ledger binds to entries of these days, in the order of the days."""
+    """The time sheets that the ledger links to entries of these days, by day."""
     query = select(pushes.c.entry_date, pushes.c.source_id, pushes.c.kimai_id).where(
         pushes.c.connector == connector, pushes.c.entry_date.between(first, last), pushes.c.kimai_id.is_not(None)
     )
@@ -111,7 +111,7 @@ def bound_timesheets(connection: Connection, connector: str, first: date, last: 
 
 
 def timesheets_of_others(connection: Connection, connector: str, caller_id: int, limit: int = 3) -> tuple[int, ...]:
-    """The ids of some newest time sheets that were confirmed and belong to others than the account that wrote them."""
+    """The ids of some recent confirmed time sheets that belong to other people than our account."""
     query = (
         select(pushes.c.kimai_id)
         .where(
@@ -134,7 +134,7 @@ def newest_answers(connection: Connection, connector: str, limit: int = 200) -> 
 
 
 def under_way(connection: Connection, connector: str) -> frozenset[str]:
-    """The source ids of the entries that are being written just now, or were when their process died lately."""
+    """The source ids of entries that are being written, or were when their process died recently."""
     recently = func.now() - text("interval '10 minutes'")
     query = select(pushes.c.source_id).where(
         pushes.c.connector == connector, pushes.c.state == PushState.INTENDED, pushes.c.updated_at > recently
@@ -143,7 +143,7 @@ def under_way(connection: Connection, connector: str) -> frozenset[str]:
 
 
 def newest_confirmed(connection: Connection, connector: str, limit: int) -> dict[int, str]:
-    """The newest confirmed time sheets of a target by id, each with the source id that its marker names."""
+    """The newest confirmed time sheets of a target by id, each with the source id in its marker."""
     query = (
         select(pushes.c.kimai_id, pushes.c.source_id)
         .where(pushes.c.connector == connector, pushes.c.state == PushState.CONFIRMED, pushes.c.kimai_id.is_not(None))
@@ -166,7 +166,7 @@ def intend(connection: Connection, connector: str, writes: Iterable[Write], run_
 
 
 def confirm(connection: Connection, connector: str, writes: Iterable[Write], run_id: str) -> None:
-    """Record the outcome: the id and the row as the target returned it, but for what people had set on it."""
+    """Record the outcome: the id and the row as the target returned it, without what people had set on it."""
     rows = list(writes)
     existing = [write.source_id for write in rows if write.operation != "create"]
     known = rows_of(connection, connector, existing) if existing else {}
@@ -175,13 +175,13 @@ def confirm(connection: Connection, connector: str, writes: Iterable[Write], run
 
 
 def refuse(connection: Connection, connector: str, write: Write, state: PushState, message: str, run_id: str) -> None:
-    """Record that the target refused the write (`parked`) or failed on it (`failed`), with the reason."""
+    """Record that the target refused the write (`parked`) or failed (`failed`), with the reason."""
     keep = ("asked", "base", "kimai_id", "intended_at", "attempts")
     _save(connection, connector, [write], state, run_id, keep=keep, message=message)
 
 
 def release(connection: Connection, connector: str, source_id: str, message: str, run_id: str) -> None:
-    """Record that the target no longer holds what was written for an entry, because we took it back."""
+    """Record that the target no longer has an entry's time sheet, because we took it back."""
     connection.execute(
         update(pushes)
         .where(pushes.c.connector == connector, pushes.c.source_id == source_id)
@@ -231,7 +231,7 @@ def _based(write: Write, known: LedgerRow | None) -> Write:
 
 
 def _rows(connector: str) -> Select[Any]:
-    """The rows of a connector, without the raw payload in what the target returned."""
+    """The rows of a connector, without the raw payload of the target's response."""
     read = [pushes.c[name] for name in _READ]
     base = literal_column("base - 'raw'", JSONB).label("base")
     return select(*read, base).where(pushes.c.connector == connector)
@@ -254,11 +254,11 @@ def _ledger_row(row: Any) -> LedgerRow:
     )
 
 
-# The journal of writes: what stood in the target before and after each one, so that it can be told and taken back.
+# The journal of writes: the target's state before and after each one, to trace and undo them.
 
 
 def record(connection: Connection, connector: str, entries: Iterable[JournalEntry], run_id: str) -> None:
-    """Append the writes of a run."""
+    """Append a run's writes."""
     redactor = suppression.redactor(connection)
     values = [
         {
@@ -283,7 +283,7 @@ def of_run(connection: Connection, connector: str, run_id: str) -> list[StoredJo
 
 
 def tagged(connection: Connection, connector: str, source_ids: Collection[str]) -> list[StoredJournalEntry]:
-    """The tags that the time sheets of these bookings were given, and that were not taken off again by an undo."""
+    """The tags that we set on the time sheets of these bookings, and that no undo has removed."""
     query = select(writes).where(
         writes.c.connector == connector,
         writes.c.source_id.in_(source_ids),
@@ -299,7 +299,7 @@ def mark_undone(connection: Connection, ids: Collection[int], by: str) -> None:
 
 
 def runs_beginning(connection: Connection, beginning: str) -> list[str]:
-    """The runs that wrote or counted anything and whose id begins so; one whose whole id it is stands alone."""
+    """The runs that wrote or counted anything and whose id begins with the text; an exact id matches alone."""
     found: set[str] = set()
     for column in (writes.c.run_id, sync_runs.c.run_id):
         query = select(column).where(column.startswith(beginning, autoescape=True)).distinct()
@@ -331,22 +331,22 @@ def _written(row: Row[Any]) -> StoredJournalEntry:
     return StoredJournalEntry(row.id, row.run_id, entry, row.written_at, row.undone_by)
 
 
-# When this database was restored from a backup: the ledger does not know what was written between the two instants.
+# When this database was restored from a backup: the ledger lacks the writes between backup and restoration.
 
 LAPSES_AFTER = timedelta(days=62)
-"""As far as the nightly deep check looks back: by then every day of before was synced again."""
+"""As far back as the nightly deep check looks: by then every earlier day was synced again."""
 
 _CONNECTOR, _SUBJECT = "zk", "restoration"
 
 
 def remember(connection: Connection, made_at: datetime, restored_at: datetime) -> None:
-    """Record that what the database holds is of `made_at`, and was restored at `restored_at`."""
+    """Record that the database has the state of `made_at`, and was restored at `restored_at`."""
     value = {"backup_made_at": made_at.isoformat(), "restored_at": restored_at.isoformat()}
     sweeps.save(connection, _CONNECTOR, _SUBJECT, value)
 
 
 def last(connection: Connection, now: datetime) -> datetime | None:
-    """When the database was restored last, unless that was long enough ago, or never happened."""
+    """The last restoration, unless it was long ago or never happened."""
     value = sweeps.load(connection, _CONNECTOR, _SUBJECT)
     if value is None:
         return None

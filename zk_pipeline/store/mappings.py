@@ -1,4 +1,4 @@
-"""Queries on the operator's mappings of agents, activity types and organizations, and on the entries that lack one."""
+"""The operator's mappings of agents, activity types and organizations, and the entries that lack one."""
 
 from collections.abc import Collection, Hashable, Iterable
 from dataclasses import asdict, dataclass
@@ -24,7 +24,7 @@ from zk_pipeline.store.tables import (
 
 @dataclass(frozen=True, slots=True)
 class MappingChange:
-    """A mapping that is not stored like that; `before` is what it replaces."""
+    """A mapping to be stored; `before` is the one it replaces."""
 
     before: AnyMapping | None
     after: AnyMapping
@@ -47,7 +47,7 @@ class UnmappedBooking:
     minutes: Decimal
 
     def waits_for(self, mapping: AnyMapping) -> bool:
-        """Whether this mapping may be what the entries lack."""
+        """Whether this mapping may be the missing one."""
         match mapping:
             case UserMapping(agent):
                 return self.reason is Reason.UNMAPPED_USER and agent in {self.agent_id, self.user_email.casefold()}
@@ -122,7 +122,7 @@ def days_waiting(connection: Connection, source: str, target: str, mappings: Ite
 
 
 def remember(connection: Connection, source: str, target: str, source_ids: Collection[str]) -> None:
-    """Note to which users the confirmed time sheets of these bookings went, for agents without a mapping."""
+    """Remember, for agents without a mapping, which user the confirmed time sheets of these bookings went to."""
     query = text(
         """
         INSERT INTO sync.carried_agents (agent_id, kimai_user_id)
@@ -146,14 +146,14 @@ def remember(connection: Connection, source: str, target: str, source_ids: Colle
 
 
 def lock(connection: Connection) -> None:
-    """Wait until nobody else changes mappings, and let nobody until the transaction ends."""
+    """Lock all mappings until the transaction ends."""
     connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('zk:mappings', 0))"))
 
 
 def change(
     connection: Connection, wanted: Iterable[AnyMapping], *, actor: str, source: str, target: str, address: str = ""
 ) -> tuple[list[MappingChange], list[date]]:
-    """Set mappings, record each change, and ask for the days that waited; returns the changes and these days."""
+    """Set mappings, record each change, and request the days that waited; returns the changes and these days."""
     lock(connection)
     made = changes(connection, wanted)
     _save(connection, [one.after for one in made])
@@ -164,7 +164,7 @@ def change(
 
 
 def remove(connection: Connection, mapping: AnyMapping, *, actor: str, source: str, address: str = "") -> list[date]:
-    """Delete a mapping, record that, and ask for the days that used it; returns these."""
+    """Delete a mapping, record that, and request the days that used it; returns them."""
     lock(connection)
     days = _days_using(connection, mapping, source)
     connection.execute(_delete(mapping))
@@ -176,7 +176,7 @@ def remove(connection: Connection, mapping: AnyMapping, *, actor: str, source: s
 
 
 def _days_using(connection: Connection, mapping: AnyMapping, source: str) -> list[date]:
-    """The days with an entry that this mapping is for; a type's mapping for one organization goes before the other."""
+    """The days with an entry that this mapping applies to; one for a single organization takes precedence."""
     entry = normalized_entries.c
     match mapping:
         case UserMapping(int(agent)):
@@ -197,7 +197,7 @@ def _days_using(connection: Connection, mapping: AnyMapping, source: str) -> lis
 
 
 def _forget(connection: Connection, mapping: AnyMapping) -> None:
-    """What a person said of an agent holds alone, and nothing from before comes back once it is taken away."""
+    """A mapping of an agent replaces earlier ones, and none of them returns once it is deleted."""
     if isinstance(mapping, UserMapping) and isinstance(mapping.agent, int):
         connection.execute(delete(carried_agents).where(carried_agents.c.agent_id == mapping.agent))
 
@@ -213,7 +213,7 @@ def _is_of(agent: int | str) -> ColumnElement[bool]:
 
 
 def _set(change: MappingChange, actor: str, address: str) -> audit.AuditEvent:
-    """The subject has no personal data, since only the detail can be erased."""
+    """The subject has no personal data, because only the detail can be erased."""
     detail = {"before": change.before and asdict(change.before), "after": asdict(change.after), **_from(address)}
     return audit.AuditEvent("mapping.set", actor, f"mapping:{change.after.kind}", detail)
 

@@ -1,4 +1,4 @@
-"""Queries on periods: which months are closed, who closed and opened them, and the statement that closing needs."""
+"""Periods: which months are closed, who closed and reopened them, and the totals that closing needs."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -12,7 +12,7 @@ from zk_pipeline.store import quality, statements
 from zk_pipeline.store.connectors import ActiveConnectors
 from zk_pipeline.store.tables import closed_statements, day_requests, normalized_entries, periods
 
-# The mart is made by dbt, not by the migrations.
+# The mart is built by dbt, not by the migrations.
 _SUMS = text(
     """
     SELECT (SELECT count(*) FROM marts.statement_lines WHERE month = :month) AS lines,
@@ -25,7 +25,7 @@ _SUMS = text(
 
 
 def closed_months(connection: Connection) -> frozenset[date]:
-    """The months that are closed, by their first days."""
+    """The closed months, by their first days."""
     return frozenset(connection.execute(select(periods.c.month).where(periods.c.reopened_at.is_(None))).scalars())
 
 
@@ -35,7 +35,7 @@ def history(connection: Connection) -> Sequence[Row]:
 
 
 def last(connection: Connection, month: date) -> Row | None:
-    """The last closing of a month, with the statement that it kept and the hash of that, if there are any."""
+    """The last closing of a month, with its stored statement and that statement's hash, if any."""
     kept = closed_statements
     joined = periods.outerjoin(kept, kept.c.id == periods.c.id)
     query = select(periods, kept.c.content, kept.c.hash).select_from(joined).where(periods.c.month == month)
@@ -53,7 +53,7 @@ def close(
     kept_hash: str,
     waiting: Decimal,
 ) -> None:
-    """Record that a month is closed from now on, and keep its statement; `kept_hash` covers all of that."""
+    """Record that a month is closed, and store its statement; `kept_hash` covers all of it."""
     values = {
         "month": month,
         "closed_by": actor,
@@ -67,27 +67,27 @@ def close(
 
 
 def reopen(connection: Connection, month: date, *, actor: str, reason: str) -> bool:
-    """Open a closed month again; false when it is not closed."""
+    """Open a closed month again; false if it is not closed."""
     statement = update(periods).where(periods.c.month == month, periods.c.reopened_at.is_(None))
     values = {"reopened_at": func.now(), "reopened_by": actor, "reopened_reason": reason}
     return connection.execute(statement.values(values)).rowcount == 1
 
 
 def kept_statements(connection: Connection) -> Sequence[Row]:
-    """The statements that closings kept, with their months and hashes, in the order in which they were closed."""
+    """The statements stored by closings, with months and hashes, in the order of closing."""
     kept = closed_statements
     joined = kept.join(periods, periods.c.id == kept.c.id)
     return connection.execute(select(kept, periods.c.month).select_from(joined).order_by(kept.c.id)).all()
 
 
 def set_hash(connection: Connection, period_id: int, hashed: str) -> None:
-    """Record what the hash of all of a kept statement is from now on; that of the closing stays."""
+    """Set the hash of a whole stored statement; the closing's own hash stays."""
     kept = closed_statements
     connection.execute(update(kept).where(kept.c.id == period_id).values(hash=hashed))
 
 
 def totals(connection: Connection, names: ActiveConnectors, month: date, minutes_per_unit: Decimal) -> StatementTotals:
-    """What a month's statement and the days of the month say; `minutes_per_unit` is the unit of today."""
+    """The totals of a month's statement and days; `minutes_per_unit` is today's unit."""
     within = (month, last_day(month))
     entries = select(func.count()).where(
         normalized_entries.c.source == names.source, normalized_entries.c.entry_date.between(*within)

@@ -1,4 +1,4 @@
-"""Queries on the plan: its lines day by day, what it would still write, and the sums of that."""
+"""The plan: its lines by day, what it would still write, and the sums of that."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -24,7 +24,7 @@ from zk_pipeline.store.tables import reconciliation_results as results
 
 
 def replace_day(connection: Connection, connector: str, day: date, lines: Iterable[Result], run_id: str) -> None:
-    """Make these the plan of the day."""
+    """Replace the plan of the day."""
     connection.execute(delete(results).where(results.c.connector == connector, results.c.entry_date == day))
     values = [
         {
@@ -52,7 +52,7 @@ def replace_day(connection: Connection, connector: str, day: date, lines: Iterab
 
 
 def mark_carried_out(connection: Connection, connector: str, day: date) -> None:
-    """Note which lines of the day's plan the ledger confirms since the plan was made."""
+    """Mark the lines of the day's plan that the ledger has confirmed since the plan was made."""
     connection.execute(
         update(results)
         .where(
@@ -70,7 +70,7 @@ def mark_carried_out(connection: Connection, connector: str, day: date) -> None:
 
 
 def carry_out(connection: Connection, connector: str, lines: Iterable[Result]) -> None:
-    """Note that these lines are done: the target has what they wanted. A plan made since may want something else."""
+    """Mark these lines as carried out. A newer plan may want something else."""
     done = [(line.entry_date, line.key, line.facts_hash) for line in lines]
     of_lines = (results.c.connector == connector) & tuple_(
         results.c.entry_date, results.c.key, results.c.facts_hash
@@ -93,7 +93,7 @@ def take_back(
 
 
 def taken_back(connection: Connection, connector: str, first: date, last: date) -> list[date]:
-    """The days of this range whose plan is from before an undo, so that it is nobody's plan any more."""
+    """The days of this range whose plan is from before an undo, and so no longer valid."""
     query = select(results.c.entry_date).where(
         results.c.connector == connector,
         results.c.entry_date.between(first, last),
@@ -103,26 +103,26 @@ def taken_back(connection: Connection, connector: str, first: date, last: date) 
 
 
 def is_ahead() -> ColumnElement[bool]:
-    """That a line is still to be carried out: it was not yet, and its day's plan is not from before an undo."""
+    """The condition that a line is still to be carried out: not done, and its plan not from before an undo."""
     old = results.alias()
     days = select(old.c.entry_date).where(old.c.connector == results.c.connector, old.c.taken_back_by.is_not(None))
     return ~results.c.carried_out & results.c.entry_date.not_in(days)
 
 
 def lock_days(connection: Connection, connector: str, days: Collection[date]) -> None:
-    """Keep the plans of these days as they are until the transaction ends; whoever changes them waits."""
+    """Lock the plans of these days until the transaction ends."""
     of_days = (results.c.connector == connector) & results.c.entry_date.in_(days)
     query = select(results.c.key).where(of_days).order_by(results.c.entry_date, results.c.key)
     connection.execute(query.with_for_update())
 
 
 def writes_of_day(connection: Connection, connector: str, day: date) -> list[Result]:
-    """The lines of the day that are to be carried out, in order of their entries."""
+    """The lines of the day to carry out, in order of their entries."""
     return writes_of_days(connection, connector, day, day)
 
 
 def writes_of_days(connection: Connection, connector: str, first: date, last: date) -> list[Result]:
-    """The lines of these days that are to be carried out and were not yet, day by day in order of their entries."""
+    """The lines of these days still to carry out, by day and entry."""
     query = select(results).where(
         results.c.connector == connector,
         results.c.entry_date.between(first, last),
@@ -134,7 +134,7 @@ def writes_of_days(connection: Connection, connector: str, first: date, last: da
 
 
 def line_of(connection: Connection, connector: str, day: date, key: str) -> Result | None:
-    """One line of the day's plan, if the plan has it."""
+    """One line of the day's plan, if it exists."""
     query = select(results).where(results.c.connector == connector, results.c.entry_date == day, results.c.key == key)
     row = connection.execute(query).mappings().first()
     return result(row) if row else None
@@ -159,7 +159,7 @@ def result(row: Mapping[Any, Any]) -> Result:
     )
 
 
-# The stored plan of some days as what it would write: the sums and the lines.
+# What the stored plan of some days would write: its sums and lines.
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,12 +193,12 @@ class PlannedWrites:
 
     @property
     def projects(self) -> int:
-        """Projects that would be made."""
+        """Projects that would be created."""
         return len({line.draft.project.number for line in self.lines if line.draft and line.draft.project.id is None})
 
     @property
     def customers(self) -> int:
-        """Customers that would be made."""
+        """Customers that would be created."""
         made = [line.draft.project for line in self.lines if line.draft and line.draft.project.id is None]
         return len({project.customer.number for project in made if project.customer.id is None})
 
@@ -236,7 +236,7 @@ def _line(line: Result) -> dict[str, Any]:
     }
 
 
-# Queries on the stored plan as what it would still write: sums over the lines, however many there are.
+# Sums over the lines that the stored plan would still write.
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +272,7 @@ def sums(connection: Connection, connector: str, first: date, last: date) -> Pla
 
 
 def planned(connection: Connection, connector: str, first: date, last: date) -> tuple[int, datetime | None]:
-    """How many of these days have a plan with any line, and when the oldest of them was made, in UTC."""
+    """How many of these days have a plan with lines, and when the oldest was made (UTC)."""
     of_days = (results.c.connector == connector) & results.c.entry_date.between(first, last)
     query = select(func.count(results.c.entry_date.distinct()), func.min(results.c.reconciled_at)).where(of_days)
     number, oldest = connection.execute(query).one()
@@ -280,7 +280,7 @@ def planned(connection: Connection, connector: str, first: date, last: date) -> 
 
 
 def writing(connector: str, first: date, last: date) -> ColumnElement[bool]:
-    """What `domain.approval.writes` says, of lines ahead; over the actions, so that an index leads to the few."""
+    """`domain.approval.writes` for lines ahead, as a condition on the actions that an index supports."""
     linked = (results.c.action == Action.LINK) & (results.c.decided == Choice.LINK)
     return and_(
         results.c.connector == connector,

@@ -1,4 +1,4 @@
-"""Queries of the checks on what is stored: reads, units, markers, mappings, requests, and the minutes' balance."""
+"""Queries of the data checks: reads, units, markers, mappings, requests, and the balance of minutes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ _LOST_IN_NETTING = text(
 
 
 class PartOfBookings(NamedTuple):
-    """Bookings that something is true of, among all."""
+    """The share of bookings that meet a condition."""
 
     part: int
     whole: int
@@ -55,7 +55,7 @@ class PartOfBookings(NamedTuple):
 
 
 class UnreadWindow(NamedTuple):
-    """A window of which no read since has been complete, with the reason of the last one."""
+    """A window without a complete read since then, with the reason of the last attempt."""
 
     start: datetime
     end: datetime
@@ -63,7 +63,7 @@ class UnreadWindow(NamedTuple):
 
 
 class BalanceGap(NamedTuple):
-    """An entry whose minutes do not add up, by so many."""
+    """An entry whose minutes do not add up, and the difference."""
 
     entry_key: str
     day: date
@@ -72,7 +72,7 @@ class BalanceGap(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """The marts' account of the minutes: the entries with a gap, and the minutes that netting lost in all."""
+    """The balance of minutes in the marts: the entries with a gap, and the total minutes lost in netting."""
 
     entries: int
     gaps: tuple[BalanceGap, ...]
@@ -88,7 +88,7 @@ def newest_units(connection: Connection, source: str, limit: int) -> list[Decima
 
 
 def unread_windows(connection: Connection, source: str, since: datetime, before: datetime) -> list[UnreadWindow]:
-    """Windows whose read, begun between these instants, was not complete, and that no later complete one covers."""
+    """Windows with an incomplete read begun between these instants, that no later complete one covers."""
     query = text(
         """
         SELECT DISTINCT ON (s.window_start, s.window_end) s.window_start, s.window_end, s.reason
@@ -107,7 +107,7 @@ def unread_windows(connection: Connection, source: str, since: datetime, before:
 
 
 def doubled_markers(connection: Connection, source: str, target: str) -> Mapping[str, list[int]]:
-    """The bookings whose marker stands in several time sheets that are in the target now, with these."""
+    """The bookings whose marker is in several current time sheets, with these."""
     query = text(
         """
         SELECT found.id[1] AS source_id, array_agg(DISTINCT t.id ORDER BY t.id) AS timesheets
@@ -123,7 +123,7 @@ def doubled_markers(connection: Connection, source: str, target: str) -> Mapping
 
 
 def unmapped_share(connection: Connection, target: str, first: date) -> PartOfBookings:
-    """The bookings from this day on that nothing in the target belongs to, by the plan."""
+    """The bookings from this day on without a mapping, by the plan."""
     query = text(
         """
         SELECT count(*) FILTER (WHERE unmapped) AS part, count(*) AS whole,
@@ -140,7 +140,7 @@ def unmapped_share(connection: Connection, target: str, first: date) -> PartOfBo
 
 
 def waiting_since(connection: Connection, longer_than: timedelta) -> dict[date, datetime]:
-    """The days that were asked for so long ago and that no run has answered, with the instant of the request.
+    """The days requested before this instant that no run has answered, with the instant of the request.
 
     Held days wait for a person and not for a run, so they are not among them.
     """
@@ -154,7 +154,7 @@ def waiting_since(connection: Connection, longer_than: timedelta) -> dict[date, 
 
 
 def balance(connection: Connection, source: str, limit: int) -> Balance:
-    """What of the minutes is unexplained: the largest gaps of single entries, and what netting lost."""
+    """The unexplained minutes: the largest gaps of single entries, and those lost in netting."""
     counted = text("SELECT count(*) FROM marts.fct_time_entries WHERE minutes_unexplained <> 0")
     largest = text(
         """

@@ -1,4 +1,4 @@
-"""The tables of the schemas `zammad` and `kimai`: what source and target say, and the sweeps that read it."""
+"""The tables of the schemas `zammad` and `kimai`: the rows of source and target, and the sweeps that read them."""
 
 from sqlalchemy import (
     ARRAY,
@@ -21,7 +21,7 @@ from zk_pipeline.store.tables import MONEY, directory_table, instant, json_colum
 
 
 def faults_column() -> Column:
-    """Which fields of the row cannot be read, and why: the others keep what was last read of them."""
+    """The unreadable fields of the row, and why; the other columns have the last readable values."""
     return Column("faults", JSONB, nullable=False, server_default=text("'{}'::jsonb"))
 
 
@@ -57,12 +57,12 @@ time_accountings = Table(
     Column("article_id", BigInteger),
     Column("units", Numeric(12, 4), nullable=False),
     Column("type_id", BigInteger),
-    # The first creator that we saw: the source rewrites it to user 1 when the agent is deleted.
+    # The first creator that we saw: the source changes it to user 1 when the agent is deleted.
     Column("agent_id", BigInteger, nullable=False),
     instant("created_at"),
     instant("updated_at"),
     Column("work_day", Date, nullable=False),
-    # The recorded settings that decided the day, and all else that is derived of the booking.
+    # The recorded settings that decided the day and everything derived from the booking.
     Column("decided_id", BigInteger),
     json_column("raw"),
     faults_column(),
@@ -92,7 +92,7 @@ tickets = directory_table(
     Column("complete", Boolean, nullable=False),
     json_column("raw"),
     faults_column(),
-    # The ticket into which this one was merged, and an article that shows it: it lies there since.
+    # The ticket into which this one was merged, and the article that moved there and shows it.
     Column("merged_into", BigInteger),
     Column("merged_article_id", BigInteger),
     Index("tickets_merged_into_idx", "connector", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
@@ -128,7 +128,7 @@ timesheets = Table(
     Column("tags", ARRAY(Text), nullable=False),
     Column("exported", Boolean, nullable=False),
     Column("billable", Boolean, nullable=False),
-    # Missing where the account may not see rates. What an hour or the whole was set to stands in the ledger's base.
+    # NULL if the account may not see rates. Hourly and fixed rates are in the ledger's base.
     Column("rate", MONEY),
     Column("break_seconds", Integer, nullable=False, server_default=text("0")),
     json_column("raw"),
@@ -177,13 +177,13 @@ invoice_readings = Table(
     metadata,
     text_column("connector"),
     instant("tried_at", default=True),
-    # Of the last reading that succeeded, and why the one tried last did not.
+    # The last successful read, and the problem of the last attempt.
     instant("read_at", nullable=True),
     text_column("problem"),
     PrimaryKeyConstraint("connector"),
     schema="kimai",
 )
-# How what was exported and billable compared with the invoices when that was looked at last.
+# The last comparison of exported and billable time with the invoices.
 invoice_checks = Table(
     "invoice_checks",
     metadata,
@@ -198,7 +198,7 @@ invoice_checks = Table(
     PrimaryKeyConstraint("connector", "customer_id", "currency"),
     schema="kimai",
 )
-# Differences between both that a person took as they are. One holds as long as the amount stays the same.
+# Accepted differences. One is valid as long as the amount stays the same.
 accepted_differences = Table(
     "accepted_differences",
     metadata,

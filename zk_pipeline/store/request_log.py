@@ -1,4 +1,4 @@
-"""Requests to both systems: the log, their counts, and which systems answer."""
+"""Requests to both systems: the log, their counts, and the systems' reachability."""
 
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -14,13 +14,13 @@ from zk_pipeline.store import day_requests, suppression, sweeps
 from zk_pipeline.store.database import insert_rows
 from zk_pipeline.store.tables import connectors, cursors, reachability, request_log
 
-# The log of requests to the target: appended with what the ledger says, read for a trace.
+# The log of requests to the target: appended together with the ledger, read for a trace.
 
 
 def append(
     connection: Connection, connector: str, exchanges: Iterable[tuple[str | None, RequestRecord]], run_id: str
 ) -> None:
-    """Add a run's exchanges, each with the booking it was for, if any."""
+    """Add a run's requests, each with the booking it was for, if any."""
     redactor = suppression.redactor(connection)
     values = [
         {
@@ -42,12 +42,12 @@ def append(
 
 
 def of_booking(connector: str, source_id: str) -> Select[Any]:
-    """The exchanges for one booking, oldest first."""
+    """The requests for one booking, oldest first."""
     return _in_order(connector).where(request_log.c.source_id == source_id)
 
 
 def of_timesheet(connector: str, kimai_id: int) -> Select[Any]:
-    """The exchanges about a time sheet that were for no booking, oldest first."""
+    """The requests about a time sheet that were for no booking, oldest first."""
     about = request_log.c.path.endswith(f"/timesheets/{kimai_id}")
     return _in_order(connector).where(request_log.c.source_id.is_(None), about)
 
@@ -57,13 +57,13 @@ def _in_order(connector: str) -> Select[Any]:
     return query.order_by(request_log.c.sent_at, request_log.c.id)
 
 
-# Queries on the requests that were ever sent to each system: added up by whoever sent some, since the first start.
+# The counts of all requests to each system since the first start.
 
 _OWNER = "traffic"
 
 
 def add(connection: Connection, system: str, traffic: Traffic) -> None:
-    """Add what was sent to a system; others who do so wait until the transaction ends."""
+    """Add requests to a system's counts; concurrent callers wait until the transaction ends."""
     connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('zk:traffic', 0))"))
     known = _traffic(sweeps.load(connection, _OWNER, system) or {})
     total = merged_traffic((known, traffic))
@@ -72,13 +72,13 @@ def add(connection: Connection, system: str, traffic: Traffic) -> None:
 
 
 def totals(connection: Connection) -> dict[str, Traffic]:
-    """What was sent, by the name of the connector."""
+    """The counts, by the name of the connector."""
     query = select(cursors.c.subject, cursors.c.value).where(cursors.c.connector == _OWNER)
     return {row.subject: _traffic(row.value) for row in connection.execute(query)}
 
 
 def _traffic(rows: dict[str, Any]) -> Traffic:
-    """What was stored, without what another release counted in other classes."""
+    """The stored tally, without counts in another release's buckets."""
     found: dict[tuple[str, str], Tally] = {}
     for name, row in rows.items():
         kind, _, status = name.partition(" ")
@@ -87,22 +87,22 @@ def _traffic(rows: dict[str, Any]) -> Traffic:
     return found
 
 
-# Queries on which systems answer: written by whoever asks one, read by all who are about to.
+# The reachability of systems: written by every caller, read before each call.
 
 CONFIRMED = 2
-"""Failures in a row from which on an outage is one, and not what a single run met."""
+"""Consecutive failures after which an outage is shown, rather than one failed run."""
 
 _COLUMNS = [column for column in reachability.c if column.name != "updated_at"]
 
 
 def load(connection: Connection, connector: str) -> Reachability:
-    """How a system answered last; it counts as answering before it was asked at all."""
+    """How a system answered last; reachable before the first request."""
     row = connection.execute(select(*_COLUMNS).where(reachability.c.connector == connector)).mappings().first()
     return Reachability(**row) if row else Reachability(connector)
 
 
 def active(connection: Connection) -> list[Reachability]:
-    """The systems that are used, by name."""
+    """The active systems, by name."""
     names = connection.execute(select(connectors.c.name).where(connectors.c.active).order_by(connectors.c.name))
     return [load(connection, name) for name in names.scalars().all()]
 
@@ -125,12 +125,12 @@ def note_failure(
     *,
     refused: bool = False,
 ) -> None:
-    """Record that a system did not answer, asked to be left alone for a while, or refused our token."""
+    """Record that a system did not answer, asked for a pause, or rejected our token."""
     _save(connection, _locked(connection, connector).failed(at, problem, wait, refused=refused), at)
 
 
 def note_success(connection: Connection, connector: str, at: datetime) -> None:
-    """Record that a system answers. When that ends an outage, the days that waited for it are due at once."""
+    """Record that a system answers. If that ends an outage, the days that waited for it are due at once."""
     before = _locked(connection, connector)
     _save(connection, Reachability(connector, at), at)
     if before.failures >= CONFIRMED:

@@ -9,7 +9,7 @@ _WRITTEN = ("zammad", "kimai", "sync")
 """Schemas whose rows the application reads and writes."""
 
 _BUILT = "marts"
-"""The schema whose tables dbt makes, so that the application has to own them."""
+"""The schema whose tables dbt creates, so that the application must own them."""
 
 _TRAIL_FUNCTIONS = ("sync.move_audit_head(text)", "sync.remove_audit_details(bigint)")
 
@@ -29,11 +29,11 @@ _CHANGES_TRAIL = text(
 
 
 class RolesError(Exception):
-    """The roles of the database are not as two roles have to be; the message says what to do."""
+    """The database's roles are not set up as required; the message says what to do."""
 
 
 def may_change_trail(connection: Connection) -> bool:
-    """Whether this connection's role can do to the audit trail what its owner can, as a superuser always can."""
+    """Whether this connection's role may change the audit trail like its owner or a superuser."""
     return connection.execute(_CHANGES_TRAIL).scalar_one()
 
 
@@ -55,7 +55,7 @@ def _statements(role: str, database: str) -> list[str]:
     schemas, functions = ", ".join(_WRITTEN), ", ".join(_TRAIL_FUNCTIONS)
     trail = "sync.audit_logs, sync.audit_details, sync.audit_head"
     return [
-        # A restored database has none of these rights, as everybody may connect to a new one.
+        # A restored database lacks these rights, and everybody may connect to a new one.
         f"REVOKE ALL ON DATABASE {database} FROM PUBLIC",
         f"GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {role}",
         f"GRANT USAGE ON SCHEMA {schemas} TO {role}",

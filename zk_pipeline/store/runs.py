@@ -1,4 +1,4 @@
-"""Queries on runs: what each one counted, lists of them, requests by which a run may act, acts done once."""
+"""Runs: their counts, lists of runs, requests that authorize a run, and requests that act only once."""
 
 import hashlib
 import secrets
@@ -19,7 +19,7 @@ from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.database import to_json
 from zk_pipeline.store.tables import acts, launched_runs, reconciliation_results, run_requests, sync_runs, writes
 
-# Counts of runs: what each run read, wrote and left to people, added up stage by stage; and why a run failed.
+# The counts of runs: what each run read, wrote and left to people, by stage; and why a run failed.
 
 
 def add(connection: Connection, run_id: str, first: date | None, last: date | None, counts: Mapping[str, int]) -> None:
@@ -28,12 +28,12 @@ def add(connection: Connection, run_id: str, first: date | None, last: date | No
 
 
 def note_failure(connection: Connection, run_id: str, sentence: str) -> None:
-    """Remember what a failed run tells the operator; a run that failed before its first stage is not known here."""
+    """Store what a failed run tells the operator; a run that failed before its first stage is unknown here."""
     connection.execute(update(sync_runs).where(sync_runs.c.run_id == run_id).values(failure=sentence))
 
 
 def counts_of(connection: Connection, run_id: str) -> dict[str, int]:
-    """The counts of a run so far; empty for an unknown one."""
+    """The counts of a run so far; empty for an unknown run."""
     return connection.execute(select(sync_runs.c.counts).where(sync_runs.c.run_id == run_id)).scalar() or {}
 
 
@@ -57,10 +57,10 @@ _ADD = text(
     """
 )
 
-# Queries for lists of runs: which days each one was about, what it counted, and when days were last carried out.
+# Lists of runs: the days, counts and results of each.
 
 LOOKED_BACK = 500
-"""Runs among which the last one that carried out its own day is looked for; there are some dozens a day."""
+"""The last run that carried out its own day is searched among this many; there are some dozens a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def page(connection: Connection, limit: int, offset: int) -> list[StoredRun]:
 
 
 def of_ids(connection: Connection, run_ids: Collection[str]) -> list[StoredRun]:
-    """Those of these runs that are known, oldest first."""
+    """The known runs among these, oldest first."""
     query = _runs().where(sync_runs.c.run_id.in_(run_ids)).order_by(sync_runs.c.started_at)
     return [StoredRun(*row) for row in connection.execute(query)]
 
@@ -100,7 +100,7 @@ def count(connection: Connection) -> int:
 
 
 def ahead(connection: Connection, run_ids: Collection[str], first: date, last: date) -> dict[str, int]:
-    """Of the plans that these runs made and that still are their days', how many lines were not carried out yet."""
+    """The number of lines not carried out yet, of the plans by these runs that are still current."""
     plan = reconciliation_results.c
     of_runs = plan.run_id.in_(run_ids) & plan.entry_date.between(first, last)
     lines = plan.action.in_(WRITING) | ((plan.action == Action.LINK) & (plan.decided == Choice.LINK))
@@ -109,7 +109,7 @@ def ahead(connection: Connection, run_ids: Collection[str], first: date, last: d
 
 
 def last_carried_out(connection: Connection, timezone: str) -> datetime | None:
-    """When a run last carried out the day on which it did so, in the business zone; `None` when none did recently."""
+    """When a run last carried out the current day of the business zone; `None` if none did recently."""
     recent = select(sync_runs.c.carried_out_at, sync_runs.c.carried_out_until)
     recent = recent.order_by(sync_runs.c.started_at.desc()).limit(LOOKED_BACK).subquery()
     its_day = func.date(func.timezone(timezone, recent.c.carried_out_at))
@@ -133,10 +133,10 @@ def _runs() -> Select[Any]:
 # it does anything; without one that is for its job and for what it is about, it does nothing, whoever launched it.
 
 LIFE = timedelta(hours=24)
-"""For so long a run may wait for its turn with its request unspent."""
+"""A run may wait this long in the queue with its request unspent."""
 
 SCHEDULE = "schedule"
-"""Who asks where a schedule does."""
+"""The actor of a schedule."""
 
 EVENT = "run.authorized"
 
@@ -144,7 +144,7 @@ _row = run_requests.c
 
 
 def ask(connection: Connection, actor: str, job: str, about: str) -> str:
-    """A request for one run of a job, in somebody's name; returns its token, of which a hash is kept."""
+    """Create a request for one run of a job, on somebody's behalf; returns its token. Only a hash is stored."""
     token = secrets.token_urlsafe(32)
     row = {"token_hash": _hash(token), "actor": actor, "job": job, "about": about}
     connection.execute(insert(run_requests).values(row))
@@ -177,12 +177,12 @@ def _hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-# Queries on what people asked for with a key of their own, and on the runs that were started for it.
+# Requests with an idempotency key, and the runs that were started for them.
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedRequest:
-    """An act as it was asked for first (UTC). `status` and the encrypted `answer` are known once it is done."""
+    """A request as it was first received (UTC). `status` and the encrypted `answer` are known once it is done."""
 
     route: str
     body_hash: str
@@ -193,20 +193,20 @@ class RecordedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """A run that was to be started; `run_id` is `None` while Dagster's answer is not known."""
+    """A run to be started; `run_id` is `None` until Dagster's answer is known."""
 
     run_id: str | None
 
 
 def begin_act(connection: Connection, actor: str, key: str, route: str, body_hash: str) -> int | None:
-    """Be the first who asks: the act's id, or `None` where somebody is or was faster."""
+    """Register the first request of a key; returns its id, or `None` if another one exists."""
     statement = insert(acts).values(actor=actor, key=key, route=route, body_hash=body_hash)
     first = statement.on_conflict_do_nothing(index_elements=[acts.c.actor, acts.c.key]).returning(acts.c.id)
     return connection.execute(first).scalar()
 
 
 def find(connection: Connection, actor: str, key: str) -> RecordedRequest | None:
-    """The act of this key."""
+    """The request with this key."""
     columns = (acts.c.route, acts.c.body_hash, acts.c.status, acts.c.answer, acts.c.asked_at)
     row = connection.execute(select(*columns).where(acts.c.actor == actor, acts.c.key == key)).first()
     return (
@@ -215,33 +215,33 @@ def find(connection: Connection, actor: str, key: str) -> RecordedRequest | None
 
 
 def finish(connection: Connection, act_id: int, status: int, answer: str) -> None:
-    """Keep what was answered."""
+    """Store the response."""
     connection.execute(update(acts).where(acts.c.id == act_id).values(status=status, answer=answer))
 
 
 def forget(connection: Connection, act_id: int) -> None:
-    """Let the key be used again."""
+    """Allow the key to be used again."""
     connection.execute(delete(acts).where(acts.c.id == act_id))
 
 
 def forget_old(connection: Connection, actor: str, key: str, before: datetime) -> None:
-    """Let a key be used again that was used long ago."""
+    """Allow keys to be used again that were used long ago."""
     connection.execute(delete(acts).where(acts.c.actor == actor, acts.c.key == key, acts.c.asked_at < before))
 
 
 def launched(connection: Connection, run_key: str) -> Launched | None:
-    """The run that was to be started for a key."""
+    """The run to be started for a key."""
     row = connection.execute(select(launched_runs.c.run_id).where(launched_runs.c.run_key == run_key)).first()
     return Launched(row.run_id) if row else None
 
 
 def intend_launch(connection: Connection, run_key: str) -> None:
-    """Note that a run is about to be started for a key; committed before Dagster is asked."""
+    """Record that a run is about to be started for a key; committed before Dagster is asked."""
     statement = insert(launched_runs).values(run_key=run_key)
     renewed = {"run_id": None, "launched_at": func.now()}
     connection.execute(statement.on_conflict_do_update(index_elements=[launched_runs.c.run_key], set_=renewed))
 
 
 def note_launch(connection: Connection, run_key: str, run_id: str) -> None:
-    """Note the run that was started for a key."""
+    """Record the run that was started for a key."""
     connection.execute(update(launched_runs).where(launched_runs.c.run_key == run_key).values(run_id=run_id))

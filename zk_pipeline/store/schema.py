@@ -17,11 +17,11 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 
 
 _SEALED = "0025"
-"""The revision from which on the audit trail has keys; whoever comes from before it has its rows vouched for."""
+"""The revision that gave the audit trail keys; the rows of an older one are bound at the upgrade."""
 
 
 class SchemaError(Exception):
-    """The database's schema does not fit this version; the message tells the operator what to do."""
+    """The database's schema does not fit this version; the message says what to do."""
 
 
 def migrate(database: Database, application: str = "") -> str:

@@ -1,4 +1,4 @@
-"""Queries on the source's rows: bookings, tickets, and the directory of agents, organizations and types."""
+"""The source's rows: bookings, tickets, and the directory of agents, organizations and types."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import date
@@ -19,7 +19,7 @@ from zk_pipeline.store.raw_tables import activity_types, agents, organizations, 
 
 _KEPT = ("agent_id", "work_day", "decided_id", "first_seen_at")
 _LAST_READ = (*_KEPT, "ticket_id", "article_id", "units", "type_id", "created_at", "updated_at")
-"""What a booking that cannot be read any more keeps of what was read before."""
+"""The columns of an unreadable booking that keep their last readable values."""
 
 _STAMPED = {"first_seen_at": "now()", "last_seen_at": "now()"}
 _BOOKING = tuple(
@@ -62,7 +62,7 @@ def save_bookings(
         for row in suppression.redactor(connection).rows(rows)
     ]
     readable = [value for value in values if not value["faults"]]
-    # What is kept for ever must not have been guessed.
+    # Values that are stored for ever must not be guessed.
     guessed = time_accountings.c.faults.has_any(array(["created_at", "created_by_id"]))  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue, reportUnknownVariableType]
     connection.execute(
         delete(time_accountings).where(
@@ -77,7 +77,7 @@ def save_bookings(
 
 
 def bookings_of_days(connection: Connection, connector: str, first: date, last: date) -> list[TimeAccounting]:
-    """The bookings whose work day lies in `first` to `last` and that are not known to be gone, without raw payload."""
+    """The bookings with a work day from `first` to `last` that are not known to be gone, without raw payload."""
     query = select(*_BOOKING).where(
         time_accountings.c.connector == connector,
         time_accountings.c.work_day.between(first, last),
@@ -123,7 +123,7 @@ def mark_bookings_gone(connection: Connection, connector: str, ids: Collection[i
 
 
 def known_bookings(connection: Connection, connector: str, ids: Collection[int]) -> frozenset[int]:
-    """Those of the ids that a stored booking has which is not gone."""
+    """Those of the ids that belong to a stored booking that is not gone."""
     query = select(time_accountings.c.id).where(
         time_accountings.c.connector == connector,
         time_accountings.c.id.in_(ids),
@@ -163,7 +163,7 @@ def stored_bookings(
 
 
 def sums_of_tickets(connection: Connection, connector: str, ticket_ids: Collection[int]) -> dict[int, Decimal]:
-    """The sum of the stored bookings of each of these tickets that has any, without those that are known to be gone."""
+    """The sum of the stored bookings of each of these tickets, without those known to be gone."""
     table = time_accountings
     query = (
         select(table.c.ticket_id, func.sum(table.c.units))
@@ -174,7 +174,7 @@ def sums_of_tickets(connection: Connection, connector: str, ticket_ids: Collecti
 
 
 def covered_windows(connection: Connection, connector: str, subject: str) -> list[Window]:
-    """The spans of which complete sweeps read every booking, apart from each other, oldest first."""
+    """The disjoint spans of which complete sweeps read every booking, oldest first."""
     query = text(
         """
         WITH read AS (
@@ -196,7 +196,7 @@ def covered_windows(connection: Connection, connector: str, subject: str) -> lis
 
 
 def booking_keys(connection: Connection, connector: str, window: Window) -> list[tuple[int, int]]:
-    """Moment of creation in microseconds and id of each booking of a span that is not known to be gone, in order."""
+    """Creation in microseconds and id of each booking of a span that is not known to be gone, in order."""
     query = text(
         """
         SELECT (EXTRACT(EPOCH FROM created_at) * 1000000)::bigint, id FROM zammad.time_accountings
@@ -215,14 +215,14 @@ def earliest_day(connection: Connection, connector: str) -> date | None:
 
 
 def agents_with(connection: Connection, connector: str, addresses: Iterable[str]) -> set[int]:
-    """The ids of the stored agents with one of these addresses, in whatever case."""
+    """The ids of the stored agents with one of these addresses, ignoring case."""
     folded = {address.casefold() for address in addresses if address}
     query = select(agents.c.id).where(agents.c.connector == connector, func.lower(agents.c.email).in_(folded))
     return set(connection.execute(query).scalars())
 
 
 def save_directory(connection: Connection, connector: str, directory: SourceDirectory) -> None:
-    """Store what of the directory was read. An agent deleted in the source still owns his bookings, and stays."""
+    """Store what was read of the directory. An agent deleted in the source stays, because bookings refer to him."""
     redactor = suppression.redactor(connection)
     for table, rows in (
         (agents, directory.agents),
@@ -252,7 +252,7 @@ def load_directory(connection: Connection, connector: str) -> SourceDirectory:
 
 
 def unlisted_agents(connection: Connection, connector: str) -> list[int]:
-    """Agents with bookings whom the directory has not: they are new, or the source had deleted them before."""
+    """Agents with bookings who are not in the directory: new, or deleted in the source."""
     query = (
         select(time_accountings.c.agent_id)
         .distinct()

@@ -1,4 +1,4 @@
-"""Queries on the marts and rows that a statement is made of, and on whether they are still true."""
+"""The marts and rows of a statement, and whether they are up to date."""
 
 import re
 from collections.abc import Iterable
@@ -32,7 +32,7 @@ from zk_pipeline.domain.statement_rows import (
 from zk_pipeline.store import invoices, sweeps
 from zk_pipeline.store.connectors import ActiveConnectors
 
-# Queries on the single rows of a statement: time sheets with their tickets, and what was adjusted or credited.
+# The single rows of a statement: time sheets with their tickets, and what was adjusted or credited.
 #
 # A month's items are the time sheets of its bookings, and what else lies in the month for our customers. Together they
 # are what the target itself adds up to, in minutes and in money.
@@ -157,7 +157,7 @@ _ANY_MARKER = re.compile(r"\s*\[zk-[a-z0-9-]+-[a-z0-9]+\]")
 
 
 def read_items(connection: Connection, names: ActiveConnectors, month: date, zone: ZoneInfo) -> list[StatementItem]:
-    """The time sheets of the month's bookings, and what else lies between its first instant and its last."""
+    """The time sheets of the month's bookings, and all other time of the month."""
     last = last_day(month)
     window = days_window(month, last, zone)
     within = {
@@ -174,7 +174,7 @@ def read_items(connection: Connection, names: ActiveConnectors, month: date, zon
 
 
 def beside(rows: Iterable[StatementItem]) -> list[OtherTime]:
-    """What these items are that are not the month's bookings', by customer and origin."""
+    """The items that are not of the month's bookings, summed by customer and origin."""
     found: dict[tuple[StatementCustomer, Origin], tuple[int, Decimal]] = {}
     for row in rows:
         if row.origin is not None and row.minutes:
@@ -218,7 +218,7 @@ def _item(row: Row) -> StatementItem:
         customer=StatementCustomer(row.customer, row.customer_id),
         day=row.day,
         ticket=row.number,
-        # Where no ticket is known, what stands in the target is all there is to say.
+        # Without a ticket, the target's own text is all there is.
         title=row.title or " ".join(_ANY_MARKER.sub("", row.description).split()),
         agent=row.agent,
         agent_email=row.agent_email,
@@ -239,13 +239,13 @@ def _amount(amount: Decimal | None) -> Decimal | None:
 
 
 def _exact_number(number: Decimal) -> Decimal:
-    """The same number without zeros at its end."""
+    """The same number without trailing zeros."""
     return Decimal(plain(number))
 
 
-# Queries on the marts that a statement is made of, and on whether they are still true.
+# The marts of a statement, and whether they are up to date.
 #
-# The marts are made by dbt, not by the migrations, so there are no tables of them here.
+# The marts are built by dbt, not by the migrations, so they have no table definitions here.
 
 _AMOUNTS = ("zammad", *PARTS, "billable", "billed", "to_be_billed")
 _CUSTOMER = "customer, COALESCE(customer_id, 0) AS customer_id"
@@ -347,7 +347,7 @@ _MADE = text("SELECT to_regclass('marts.statement_lines') IS NOT NULL")
 
 @dataclass(frozen=True, slots=True)
 class StatementRows:
-    """What a statement is made of."""
+    """The rows of a statement."""
 
     lines: list[StatementLine]
     days: list[DayMinutes]
@@ -362,12 +362,12 @@ class StatementRows:
 
 
 def is_made(connection: Connection) -> bool:
-    """Whether there are marts at all."""
+    """Whether the marts exist."""
     return connection.execute(_MADE).scalar_one()
 
 
 def booked_days(connection: Connection) -> tuple[date, date] | None:
-    """The first and the last day on which something is booked."""
+    """The first and the last day with bookings."""
     first, last = connection.execute(_BOOKED).one()
     return None if first is None else (first, last)
 
@@ -414,7 +414,7 @@ def readings(connection: Connection, names: ActiveConnectors, month: date, zone:
 
 
 def open_conflicts(connection: Connection, target: str, month: date) -> list[OpenConflicts]:
-    """What is asked about the month's bookings, and about the time sheets that lie in it."""
+    """The open conflicts about the month's bookings and the time sheets in it."""
     within = {"month": month, "last": last_day(month), "target": target}
     return [
         OpenConflicts(_customer(row), row.days, row.number, row.reason, _exact(row.minutes))
@@ -423,7 +423,7 @@ def open_conflicts(connection: Connection, target: str, month: date) -> list[Ope
 
 
 def stale_days(connection: Connection, month: date, last: date, minutes_per_unit: Decimal) -> list[date]:
-    """The days of a month that are no longer as the marts say: other rows, another unit, or other names."""
+    """The days of a month that changed since the marts were built: other rows, another unit, or other names."""
     within = {"month": month, "last": last}
     changed = connection.execute(_STALE_DAYS, {**within, "unit": minutes_per_unit}).scalars()
     return sorted({*changed, *connection.execute(_RENAMED_DAYS, within).scalars()})
@@ -439,5 +439,5 @@ def _amounts(row: Row) -> Amounts:
 
 
 def _exact(minutes: Decimal) -> Decimal:
-    """The same amount without zeros at its end."""
+    """The same amount without trailing zeros."""
     return Decimal(plain(minutes))

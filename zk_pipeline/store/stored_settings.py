@@ -1,4 +1,4 @@
-"""Settings in the database: those that people change while everything runs, and those that decided stored facts."""
+"""Settings in the database: those that people change at runtime, and those that stored facts depend on."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from zk_pipeline.store.raw_tables import sweeps, time_accountings
 from zk_pipeline.store.tables import decided_settings, pushes, stored_settings
 
-# Settings that people change while everything runs; they win over the environment.
+# Settings that people change at runtime; they take precedence over the environment.
 
 
 def load(connection: Connection) -> dict[str, Any]:
@@ -21,12 +21,12 @@ def load(connection: Connection) -> dict[str, Any]:
 
 
 def lock(connection: Connection) -> None:
-    """Wait until nobody else changes settings, and let nobody until the transaction ends."""
+    """Lock the settings until the transaction ends."""
     connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('zk:settings', 0))"))
 
 
 def save(connection: Connection, name: str, value: Any, actor: str) -> None:
-    """Set one setting; `None` returns it to the environment's value."""
+    """Set one setting; `None` restores the environment's value."""
     if value is None:
         connection.execute(delete(stored_settings).where(stored_settings.c.name == name))
         return
@@ -39,7 +39,7 @@ def save(connection: Connection, name: str, value: Any, actor: str) -> None:
     )
 
 
-# Queries on the settings that decided stored facts, and on what is derived again when they change.
+# The settings that stored facts depend on, and what is derived again when they change.
 
 _LOCK = "hashtextextended('zk:decided', 0)"
 _BILLED_DAYS = text(
@@ -52,7 +52,7 @@ _BILLED_DAYS = text(
     SELECT original_day FROM sync.adjustments WHERE connector = :source
     """
 )
-# In the order of what depends on what; each table has its own name for the id and the day.
+# In the order of their dependencies; each table has its own name for the id and the day.
 _MOVES = (
     (
         "UPDATE zammad.time_accountings t SET work_day = m.day FROM moved m "
@@ -72,7 +72,7 @@ _MOVES = (
 
 @dataclass(frozen=True, slots=True)
 class RecordedSettings:
-    """One version of the settings: each value as text, by the name of its field."""
+    """One version of the settings: values as text, by field name."""
 
     id: int
     value: Mapping[str, str]
@@ -88,34 +88,34 @@ class StoredBooking:
 
 
 def latest(connection: Connection) -> RecordedSettings | None:
-    """The settings that are recorded now, if any are."""
+    """The current recorded settings, if any."""
     row = connection.execute(select(decided_settings).order_by(decided_settings.c.id.desc()).limit(1)).first()
     return RecordedSettings(row.id, row.value) if row else None
 
 
 def every(connection: Connection) -> dict[int, Mapping[str, str]]:
-    """All versions by number."""
+    """All versions by id."""
     return {row.id: row.value for row in connection.execute(select(decided_settings))}
 
 
 def record(connection: Connection, value: Mapping[str, str], actor: str) -> int:
-    """Record another version; returns its number."""
+    """Record a new version; returns its id."""
     values = {"value": dict(value), "recorded_by": actor}
     return connection.execute(insert(decided_settings).values(values).returning(decided_settings.c.id)).scalar_one()
 
 
 def hold(connection: Connection, *, alone: bool = False) -> None:
-    """Let nobody change the recorded settings until the transaction ends; `alone` lets nobody rely on them either."""
+    """Lock the recorded settings against changes until the transaction ends; with `alone`, also against readers."""
     connection.execute(text(f"SELECT pg_advisory_xact_lock{'' if alone else '_shared'}({_LOCK})"))
 
 
 def decided_facts(connection: Connection) -> bool:
-    """Whether anything is stored that the settings decided."""
+    """Whether anything is stored that depends on the settings."""
     return bool(connection.execute(select(exists().select_from(time_accountings))).scalar())
 
 
 def bookings(connection: Connection, source: str) -> Iterator[StoredBooking]:
-    """All stored bookings, those that are gone included."""
+    """All stored bookings, including those that are gone."""
     columns = (time_accountings.c.id, time_accountings.c.created_at, time_accountings.c.work_day)
     rows = connection.execute(select(*columns).where(time_accountings.c.connector == source).order_by(columns[0]))
     for row in rows:
@@ -123,7 +123,7 @@ def bookings(connection: Connection, source: str) -> Iterator[StoredBooking]:
 
 
 def billed_days(connection: Connection, source: str, target: str) -> frozenset[date]:
-    """The work days with a time sheet that was billed, by what was last read, or with an adjustment."""
+    """The work days with a billed time sheet, by the last read, or with an adjustment."""
     return frozenset(connection.execute(_BILLED_DAYS, {"source": source, "target": target}).scalars())
 
 
@@ -142,7 +142,7 @@ def bound(connection: Connection, target: str, source_ids: Collection[str]) -> f
 
 
 def derive_under(connection: Connection, source: str, decided_id: int, staying: Collection[int]) -> None:
-    """Let all bookings be derived under this version but for those that stay under theirs."""
+    """Derive all bookings with this version, except those that keep theirs."""
     statement = time_accountings.update().where(
         time_accountings.c.connector == source,
         time_accountings.c.id != func.all_(literal(sorted(staying), ARRAY(BigInteger))),
@@ -151,7 +151,7 @@ def derive_under(connection: Connection, source: str, decided_id: int, staying: 
 
 
 def move(connection: Connection, source: str, target: str, days: Mapping[int, date]) -> None:
-    """Give bookings, their entries, ledger rows and open questions another work day."""
+    """Give bookings, their entries, ledger rows and open conflicts another work day."""
     if not days:
         return
     values = {

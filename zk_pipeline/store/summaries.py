@@ -24,7 +24,7 @@ approval, writing is off, or the run says why.
 
 
 class DayRange(NamedTuple):
-    """Days, both included."""
+    """A range of days, both included."""
 
     first: date
     last: date
@@ -32,7 +32,7 @@ class DayRange(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Entries of one agent or customer: written by these runs, there since before, left out, waiting by reason."""
+    """Entries of one agent or customer: written by these runs, existing before, left out, waiting by reason."""
 
     name: str
     entries: int = 0
@@ -57,7 +57,7 @@ class Summary:
 
 
 class WaitingEntries(NamedTuple):
-    """What waits for a person for one reason."""
+    """The entries that wait for a person for one reason."""
 
     reason: str
     entries: int
@@ -71,7 +71,7 @@ def by_agent(connection: Connection, target: str, span: DayRange, run_ids: Seque
 
 
 def by_customer(connection: Connection, target: str, span: DayRange, run_ids: Sequence[str]) -> list[Summary]:
-    """One row for each organization, by name; bookings without one stand together."""
+    """One row for each organization, by name; bookings without one share a row."""
     return _summaries(connection, target, span, run_ids, "organization_name")
 
 

@@ -1,4 +1,4 @@
-"""Queries on the people who were erased: what is read of a system goes through their redactor before it is stored."""
+"""Erased people: everything read from a system passes their redactor before it is stored."""
 
 import secrets
 from dataclasses import asdict
@@ -13,14 +13,14 @@ _FOUND = "zk redactor"
 
 
 def redactor(connection: Connection) -> Redactor:
-    """Writes the pseudonyms of all who were erased; looked up once in a transaction."""
+    """The redactor that replaces all erased people; loaded once per transaction."""
     transaction = connection.get_transaction()
     found: tuple[object, Redactor] | None = connection.info.get(_FOUND)
     if found is not None and found[0] is transaction:
         return found[1]
     redactor_now = _redactor(connection)
     if transaction is not None:
-        # By the transaction itself, since the connection goes back to its pool and on to others.
+        # Per transaction, because the connection goes back to its pool and on to others.
         connection.info[_FOUND] = (transaction, redactor_now)
     return redactor_now
 
@@ -34,12 +34,12 @@ def _redactor(connection: Connection) -> Redactor:
 
 
 def salt(connection: Connection) -> str:
-    """The salt of all hashes; a new one before anybody was erased."""
+    """The salt of all hashes; a new one before the first erasure."""
     return connection.execute(select(erasures.c.salt).limit(1)).scalar() or secrets.token_hex(32)
 
 
 def remember(connection: Connection, person: Erased) -> None:
-    """Recognize this person from now on; whoever is erased again may have further names."""
+    """Recognize this person from now on; a repeated erasure may add names."""
     connection.info.pop(_FOUND, None)
     values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(person).items()}
     statement = insert(erasures).values(values)
@@ -48,5 +48,5 @@ def remember(connection: Connection, person: Erased) -> None:
 
 
 def one_erasure_at_a_time(connection: Connection) -> None:
-    """Have other erasures wait until the transaction ends."""
+    """Make other erasures wait until the transaction ends."""
     connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('zk:privacy', 0))"))

@@ -1,4 +1,4 @@
-"""What each read of a window proved, and where reads that go on from each other left off."""
+"""The report of each read of a window, and the positions where reads continue."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -13,7 +13,7 @@ from zk_pipeline.domain.statement_rows import SideRead
 from zk_pipeline.store.raw_tables import sweeps
 from zk_pipeline.store.tables import cursors
 
-# Sweep certificates: what each paged read of a window saw, and where the next one may look first.
+# Sweep reports: what each paged read of a window saw, and where the next one may look first.
 
 _READ_DAYS = text(
     """
@@ -54,13 +54,13 @@ def begin_sweep(connection: Connection, connector: str, subject: str, window: Wi
 
 
 def end_sweep(connection: Connection, sweep_id: int, report: Mapping[str, Any]) -> None:
-    """Record the report of a read that came to its end; a sweep without it counts as incomplete."""
+    """Record the report of a finished read; a sweep without one counts as incomplete."""
     values = {**report, "ended_at": func.now()}
     connection.execute(update(sweeps).where(sweeps.c.id == sweep_id).values(values))
 
 
 def last_position(connection: Connection, connector: str, subject: str, window: Window) -> int | None:
-    """How many rows stood before the window when a complete sweep last began there."""
+    """The number of rows before the window when a complete sweep last began there."""
     query = (
         select(sweeps.c.position)
         .where(
@@ -77,19 +77,19 @@ def last_position(connection: Connection, connector: str, subject: str, window: 
 
 
 def unread_days(connection: Connection, connector: str, first: date, last: date, zone: ZoneInfo) -> set[date]:
-    """The days of which a system was never read to the end, completely or not."""
+    """The days of which a system was never read to the end."""
     values = {"connector": connector, "first": first, "last": last, "zone": zone.key}
     return set(connection.execute(_UNREAD_DAYS, values).scalars())
 
 
 def days_read(connection: Connection, connector: str, first: date, last: date, zone: ZoneInfo) -> SideRead:
-    """When a system was last read completely for these days, as far as they ever were."""
+    """When these days of a system were last read completely, if ever."""
     values = {"connector": connector, "first": first, "last": last, "zone": zone.key}
     row = connection.execute(_READ_DAYS, values).one()
     return SideRead(row.latest, row.oldest)
 
 
-# Where reads that go on from each other left off; small JSON values by connector and subject.
+# Positions where reads continue; small JSON values by connector and subject.
 
 
 def load(connection: Connection, connector: str, subject: str) -> dict[str, Any] | None:

@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.schema import SchemaItem
 
-# What all tables are made of: the metadata, naming of constraints, and columns that recur.
+# Common parts of all tables: the metadata, naming of constraints, and recurring columns.
 #
 # All times are timestamptz in UTC. `connector` is the name under which a system is stored in `sync.connectors`.
 
@@ -43,12 +43,12 @@ SCHEMAS = ("zammad", "kimai", "sync", "marts")
 
 MINUTES = Numeric(14, 4)
 MONEY = Numeric(14, 4)
-"""Kimai reckons the amount of a time sheet to a hundredth of a cent (docs/kimai.md §15)."""
+"""Kimai calculates the amount of a time sheet to a hundredth of a cent (docs/kimai.md §15)."""
 NOW = text("now()")
 
 
 def instant(name: str, *, nullable: bool = False, default: bool = False) -> Column:
-    """A moment; `default` fills in the present."""
+    """An instant; with `default`, the current one."""
     return Column(name, DateTime(timezone=True), nullable=nullable, server_default=NOW if default else None)
 
 
@@ -63,7 +63,7 @@ def json_column(name: str, *, nullable: bool = False) -> Column:
 
 
 def directory_table(name: str, schema: str, *columns: SchemaItem) -> Table:
-    """A table of everything a system has of one kind."""
+    """A table with everything of one kind that a system has."""
     return Table(
         name,
         metadata,
@@ -76,7 +76,7 @@ def directory_table(name: str, schema: str, *columns: SchemaItem) -> Table:
     )
 
 
-# The tables of the schema `sync`: what we make of what source and target say.
+# The tables of the schema `sync`: what we derive from source and target.
 
 connectors = Table(
     "connectors",
@@ -159,11 +159,11 @@ reconciliation_results = Table(
     json_column("draft", nullable=True),
     text_column("facts_hash"),
     text_column("decided", default=""),
-    # Of a billed booking that is made up for: how much more than it says is billed for it, since the target rounds.
+    # Of an adjusted billed booking: how much more than it says is billed for it, because the target rounds.
     Column("rounding_minutes", MINUTES),
-    # Set by the push: what the plan wanted is done. The line itself stays as it was planned.
+    # Set by the push: the line is carried out. It stays as it was planned.
     Column("carried_out", Boolean, nullable=False, server_default=text("false")),
-    # Set by an undo: what the line says was so before, and is not the plan of its day any more.
+    # Set by an undo: the line is outdated and no longer the plan of its day.
     text_column("taken_back_by", nullable=True),
     text_column("run_id"),
     instant("reconciled_at", default=True),
@@ -193,7 +193,7 @@ pushes = Table(
     json_column("asked"),
     Column("kimai_id", BigInteger),
     json_column("base", nullable=True),
-    # What people had set in the target and an update under way sends back.
+    # What people had set in the target and an update in progress sends back.
     json_column("by_hand", nullable=True),
     text_column("facts_hash", default=""),
     text_column("message", default=""),
@@ -243,7 +243,7 @@ conflicts = Table(
     schema="sync",
 )
 
-# Every write to the target with what was there before it: what `zk undo` takes back and `zk trace` tells.
+# Every write to the target with the state before it: what `zk undo` reverses and `zk trace` shows.
 writes = Table(
     "writes",
     metadata,
@@ -263,7 +263,7 @@ writes = Table(
     schema="sync",
 )
 
-# What a person approved at once, as it was shown: key of each line to the hash of what it writes.
+# What a person approved at once, as shown: the key of each line and the hash of what it writes.
 approvals = Table(
     "approvals",
     metadata,
@@ -277,7 +277,7 @@ approvals = Table(
     Index("approvals_entry_date_idx", "connector", "entry_date"),
     schema="sync",
 )
-# What became of each line of an approval: it may be written while `open`, and once.
+# The state of each line of an approval: it may be written while `open`, and only once.
 approved_lines = Table(
     "approved_lines",
     metadata,
@@ -311,9 +311,9 @@ sync_runs = Table(
     Column("last_day", Date),
     # Added up by the stages: entries, created, updated, ..., requests by system.
     json_column("counts"),
-    # The day requests that stood open when the run began to read: what it answers if it succeeds.
+    # The day requests that were open when the run began to read: those it answers if it succeeds.
     Column("request_ids", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
-    # The newest day that was carried out, and when the last one was; a plan carries out none.
+    # The newest day carried out, and when the last one was; a plan carries out none.
     Column("carried_out_until", Date),
     instant("carried_out_at", nullable=True),
     # What a failed run tells the operator, without addresses and secrets.
@@ -332,17 +332,17 @@ day_requests = Table(
     text_column("reason"),
     Column("ticket_ids", ARRAY(BigInteger), nullable=False, server_default=text("'{}'")),
     instant("requested_at", default=True),
-    # How often a run was asked to do it, and when it may be asked again after a failed one.
+    # How often a run was requested for it, and when the next one is due after a failure.
     Column("tries", Integer, nullable=False, server_default="0"),
     instant("not_before", default=True),
     text_column("claimed_by_run", nullable=True),
     instant("claimed_at", nullable=True),
-    # The system that was away when its last run met it; when that answers again, the day is due at once.
+    # The system that was unreachable in its last run; when it answers again, the day is due at once.
     text_column("waits_for", nullable=True),
-    # Who said that it is not to be carried out, after its run was cancelled; that run has it then.
+    # Who decided not to carry it out after its run was cancelled; it is then assigned to that run.
     text_column("left_by", nullable=True),
     Index("day_requests_unclaimed_idx", "day", postgresql_where=text("claimed_by_run IS NULL")),
-    # What was asked for at once was asked for at the same instant.
+    # Days of one request have the same instant.
     Index("day_requests_requested_at_idx", "requested_at"),
     schema="sync",
 )
@@ -354,7 +354,7 @@ webhook_deliveries = Table(
     text_column("connector"),
     text_column("delivery_id"),
     Column("ticket_id", BigInteger, nullable=False),
-    # The bytes as they were signed: serialized again they would not verify.
+    # The signed bytes: serialized again they would not verify.
     Column("body", LargeBinary, nullable=False),
     instant("received_at", default=True),
     instant("processed_at", nullable=True),
@@ -413,14 +413,14 @@ audit_logs = Table(
     Index("audit_logs_subject_idx", "subject"),
     schema="sync",
 )
-# Where the chain ends, which a row that is cut off its end does not change. Triggers let it only go forward.
+# The end of the chain, which cutting off rows does not change. Triggers only let it move forward.
 audit_head = Table(
     "audit_head",
     metadata,
     Column("id", SmallInteger, primary_key=True, autoincrement=False),
     Column("number", BigInteger, nullable=False),
     text_column("hash"),
-    # An HMAC of both under the key of the trail; empty until the first start that had one.
+    # An HMAC of both with the trail's key; empty until the first start with a key.
     text_column("seal", default=""),
     CheckConstraint("id = 1", name="one_row"),
     schema="sync",
@@ -428,14 +428,14 @@ audit_head = Table(
 audit_details = Table(
     "audit_details",
     metadata,
-    # Beside the chain, so that personal data can be erased while the chain still verifies.
+    # Separate from the chain, so that personal data can be erased while the chain still verifies.
     Column("id", BigInteger, ForeignKey(audit_logs.c.id), primary_key=True, autoincrement=False),
     text_column("salt"),
     json_column("detail"),
     schema="sync",
 )
 
-# The tables of requests: those to the target with what came back, those that people send us, and who answers.
+# The tables of requests: those to the target, those that people send us, and the systems' reachability.
 
 request_log = Table(
     "request_log",
@@ -443,12 +443,12 @@ request_log = Table(
     Column("id", BigInteger, Identity(), primary_key=True),
     text_column("connector"),
     text_column("run_id"),
-    # NULL for what is no booking's, such as a new customer.
+    # NULL if it is for no booking, such as a new customer.
     Column("source_id", Text),
     text_column("method"),
     text_column("path"),
     json_column("asked", nullable=True),
-    # NULL when no answer came; then `error` says why.
+    # NULL without an answer; then `error` says why.
     Column("status", Integer),
     json_column("answered", nullable=True),
     text_column("error", default=""),
@@ -467,17 +467,17 @@ reachability = Table(
     # NULL while the system answers.
     instant("failing_since", nullable=True),
     Column("failures", Integer, nullable=False, server_default="0"),
-    # Nobody asks before; with `asked_to_wait` the system named the time itself.
+    # No requests before this time; with `asked_to_wait`, the system named it.
     instant("not_before", nullable=True),
     Column("asked_to_wait", Boolean, nullable=False, server_default=text("false")),
     text_column("problem", default=""),
-    # It answers, and does not take our token.
+    # It answers, but rejects our token.
     Column("refused", Boolean, nullable=False, server_default=text("false")),
     instant("updated_at", default=True),
     schema="sync",
 )
 
-# What people asked for with a key of their own, so that asking twice does it once. Kept for a day.
+# Requests with an idempotency key, so that a repeated one acts only once. Kept for a day.
 acts = Table(
     "acts",
     metadata,
@@ -486,9 +486,9 @@ acts = Table(
     text_column("key"),
     text_column("route"),
     text_column("body_hash"),
-    # NULL while it is done, and for good when the process died meanwhile.
+    # NULL while in progress, and for good if the process died meanwhile.
     Column("status", Integer),
-    # Encrypted, since it may be a new token or hold names.
+    # Encrypted, because it may be a new token or contain names.
     text_column("answer", nullable=True),
     instant("asked_at", default=True),
     UniqueConstraint("actor", "key"),
@@ -496,26 +496,26 @@ acts = Table(
     schema="sync",
 )
 
-# The runs that people had Dagster start: one for each key.
+# The runs that people had Dagster start, one per key.
 launched_runs = Table(
     "launched_runs",
     metadata,
     Column("run_key", Text, primary_key=True),
-    # NULL between the intent and Dagster's answer; the run is then looked for by the key in its tags.
+    # NULL between the intent and Dagster's answer; then the run is found by the key in its tags.
     Column("run_id", Text),
     instant("launched_at", default=True),
     Index("launched_runs_launched_at_idx", "launched_at"),
     schema="sync",
 )
 
-# What a run needs that passes limits, takes back, tags, deletes history or restores: one request, spent by one run.
+# Authorizes a run that overrides limits, undoes, tags, deletes history or restores: one request for one run.
 run_requests = Table(
     "run_requests",
     metadata,
     Column("token_hash", Text, primary_key=True),
     text_column("actor"),
     text_column("job"),
-    # The run to undo, the month to tag, the days whose limits are passed.
+    # The run to undo, the month to tag, or the days whose limits are overridden.
     text_column("about"),
     instant("asked_at", default=True),
     # NULL until a run has spent it.
@@ -525,21 +525,21 @@ run_requests = Table(
     schema="sync",
 )
 
-# Runs that somebody cancelled; each is kept, so that none is noted twice.
+# Runs that somebody cancelled; each is stored, so that none is recorded twice.
 cancelled_runs = Table(
     "cancelled_runs",
     metadata,
     Column("run_id", Text, primary_key=True),
-    # Who cancelled it in the console, the API or on the command line; Dagster's own UI does not say.
+    # Who cancelled it in the console, API or command line; Dagster's own UI does not say.
     text_column("asked_by", default=""),
     # When Dagster was asked; NULL until its record is seen.
     instant("cancelled_at", nullable=True),
-    # Those of its days that it did not carry out, and about which nobody has spoken since.
+    # The days that it did not carry out and that nobody has decided about.
     Column("held_days", ARRAY(Date), nullable=False, server_default=text("'{}'")),
     schema="sync",
 )
 
-# The tables of who may use the console and the API: users, what they prove it by, and failed sign-ins.
+# The tables of access to console and API: users, their credentials, and failed sign-ins.
 
 _ROLE = "role IN ('viewer', 'operator', 'admin')"
 
@@ -547,11 +547,11 @@ users = Table(
     "users",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
-    # In small letters. Nothing else refers to a person by it: the audit chain and decisions name `user:<id>`.
+    # In lower case. Nothing else refers to a person by it: the audit chain and decisions name `user:<id>`.
     Column("email", Text, nullable=False, unique=True),
     text_column("name"),
     text_column("role"),
-    # argon2; NULL for people who sign in through the identity provider alone.
+    # argon2; NULL for people who only sign in through the identity provider.
     text_column("password_hash", nullable=True),
     # Issuer and subject at the identity provider.
     Column("oidc_subject", Text, unique=True),
@@ -566,17 +566,17 @@ users = Table(
 sessions = Table(
     "sessions",
     metadata,
-    # Random, and new at each sign-in, so that nobody can be given one that somebody else knows.
+    # Random, and new at each sign-in, to prevent session fixation.
     Column("id", Text, primary_key=True),
     Column("user_id", BigInteger, ForeignKey(users.c.id, ondelete="CASCADE"), nullable=False),
-    # Hashes of the refresh token that counts and of the one before it: who shows that one again has stolen it.
+    # Hashes of the valid refresh token and of the one before; whoever presents the older one has stolen it.
     text_column("refresh_hash"),
     text_column("previous_hash", default=""),
     instant("created_at", default=True),
     instant("refreshed_at", default=True),
     instant("expires_at"),
     instant("ended_at", nullable=True),
-    # When whoever is in it last gave a password, or signed in at the identity provider just for this.
+    # When the user last entered a password, or signed in at the identity provider to confirm.
     instant("confirmed_at", nullable=True),
     Column("by_provider", Boolean, nullable=False, server_default=text("false")),
     Index("sessions_user_id_idx", "user_id"),
@@ -590,7 +590,7 @@ api_tokens = Table(
     Column("user_id", BigInteger, ForeignKey(users.c.id, ondelete="CASCADE"), nullable=False),
     text_column("name"),
     text_column("role"),
-    # SHA-256 of a random token of 256 bits; the token itself is shown once.
+    # SHA-256 of a random 256-bit token; the token itself is shown once.
     Column("token_hash", Text, nullable=False, unique=True),
     instant("created_at", default=True),
     instant("expires_at"),
@@ -604,9 +604,9 @@ second_factors = Table(
     "second_factors",
     metadata,
     Column("user_id", BigInteger, ForeignKey(users.c.id, ondelete="CASCADE"), primary_key=True),
-    # What the codes of the app are made of.
+    # The secret of the app's codes.
     text_column("secret_encrypted"),
-    # The half minute of the newest code that was accepted: one code counts once.
+    # The half minute of the newest accepted code: each code counts once.
     Column("last_step", BigInteger, nullable=False, server_default=text("0")),
     instant("created_at", default=True),
     # NULL until a first code showed that the app has the secret.
@@ -629,10 +629,10 @@ failed_logins = Table(
     "failed_logins",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
-    # Hash of the e-mail that was tried, and the client's address: what attempts are counted by.
+    # Hash of the e-mail that was tried, and the client's address: attempts are counted by them.
     text_column("account_hash"),
     text_column("address"),
-    # What it is counted with beside these: a device that signed in to the account before, or else nothing.
+    # Known devices of the account are counted separately; otherwise empty.
     text_column("way", default=""),
     instant("at", default=True),
     Index("failed_logins_account_hash_idx", "account_hash", "at"),
@@ -640,7 +640,7 @@ failed_logins = Table(
     schema="sync",
 )
 
-# The tables of the operator's mappings, and of whom agents without one were so far.
+# The tables of the operator's mappings, and of the users of agents without one.
 
 activity_mappings = Table(
     "activity_mappings",
@@ -658,7 +658,7 @@ user_mappings = Table(
     "user_mappings",
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
-    # An agent's, in small letters, whom the directory did not know when the mapping was set; it counts without id only.
+    # An agent's address in lower case, unknown to the directory when the mapping was set; only used without id.
     text_column("email", default=""),
     Column("agent_id", BigInteger, unique=True),
     Column("kimai_user_id", BigInteger, nullable=False),
@@ -666,7 +666,7 @@ user_mappings = Table(
     Index("user_mappings_email_idx", "email", unique=True, postgresql_where=text("agent_id IS NULL")),
     schema="sync",
 )
-# Whom agents without a mapping were when their time was last written, so that a new address changes nothing.
+# The users that unmapped agents' time was last written for, so that a new address changes nothing.
 carried_agents = Table(
     "carried_agents",
     metadata,
@@ -685,9 +685,9 @@ customer_mappings = Table(
     schema="sync",
 )
 
-# The tables of billing: periods that were closed, what was adjusted after that, and the settings that decided it.
+# The tables of billing: closed periods, adjustments after that, and the settings that facts depend on.
 
-# One row for each closing, kept when the month is opened again; a month is closed while it has a row not reopened.
+# One row per closing, kept when the month is reopened; a month is closed while it has a row not reopened.
 periods = Table(
     "periods",
     metadata,
@@ -708,7 +708,7 @@ periods = Table(
     schema="sync",
 )
 
-# The statement as it was when a period was closed. Its hash covers all of it, that of the period only what was frozen.
+# The statement when a period was closed. Its hash covers all of it, the period's hash only the frozen part.
 closed_statements = Table(
     "closed_statements",
     metadata,
@@ -718,7 +718,7 @@ closed_statements = Table(
     schema="sync",
 )
 
-# Time sheets as they were when they were first seen exported or closed: what is changed after that is asked about.
+# Time sheets when first seen exported or closed: later changes are asked about.
 locked_timesheets = Table(
     "locked_timesheets",
     metadata,
@@ -741,13 +741,13 @@ adjustments = Table(
     metadata,
     Column("id", BigInteger, Identity(), primary_key=True),
     text_column("connector"),
-    # The booking that is adjusted, its time sheet, and its work day.
+    # The adjusted booking, its time sheet, and its work day.
     text_column("source_id"),
     Column("kimai_id", BigInteger),
     Column("original_day", Date, nullable=False),
     Column("original_month", Date, nullable=False),
     Column("minutes", MINUTES, nullable=False),
-    # What a credit gives back without tax, in the currency of the customer; none where that is not known.
+    # What a credit gives back without tax, in the customer's currency; NULL if unknown.
     Column("amount", MONEY),
     text_column("reason"),
     # Where the adjustment itself is booked.
@@ -757,7 +757,7 @@ adjustments = Table(
     Column("project_id", BigInteger),
     text_column("project_number"),
     Column("activity_id", BigInteger, nullable=False),
-    # The entry as it was when this was decided, without the names of people; none where the booking is gone.
+    # The entry at the decision, without people's names; NULL if the booking is gone.
     json_column("original", nullable=True),
     text_column("facts_hash"),
     text_column("decided_by"),
@@ -769,7 +769,7 @@ adjustments = Table(
     CheckConstraint("state IN ('booked', 'open', 'settled')", name="state"),
     CheckConstraint("(minutes > 0) = (state = 'booked') AND minutes <> 0", name="credits_are_negative"),
     CheckConstraint("minutes < 0 OR original IS NOT NULL", name="booked_has_an_entry"),
-    # The same question is never answered twice, whatever runs meet.
+    # The same question is never answered twice, even by concurrent runs.
     UniqueConstraint(
         "connector",
         "source_id",
@@ -785,7 +785,7 @@ adjustments = Table(
     schema="sync",
 )
 
-# The settings that stored facts were decided by, in every version: bookings and entries name theirs.
+# The settings that stored facts depend on, in every version: bookings and entries name theirs.
 decided_settings = Table(
     "decided_settings",
     metadata,
@@ -796,7 +796,7 @@ decided_settings = Table(
     schema="sync",
 )
 
-# The table of people who were erased: by hashes alone, so that they are recognized should a system name them again.
+# Erased people, only as hashes, so that they are recognized if a system names them again.
 
 erasures = Table(
     "erasures",
@@ -807,7 +807,7 @@ erasures = Table(
     text_column("mail"),
     Column("full_names", ARRAY(Text), nullable=False),
     Column("single_names", ARRAY(Text), nullable=False),
-    # How many words the full names have.
+    # The number of words in the full names.
     Column("words", ARRAY(Integer), nullable=False),
     instant("erased_at", default=True),
     schema="sync",

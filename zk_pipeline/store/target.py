@@ -1,4 +1,4 @@
-"""Queries on the target's rows: time sheets, the directory, and the days on which the plan speaks of them."""
+"""The target's rows: time sheets, the directory, and the days on which the plan mentions them."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -30,7 +30,7 @@ RATES = ("rate", "hourly_rate", "fixed_rate")
 def save_timesheets(
     connection: Connection, connector: str, rows: Iterable[Timesheet], *, sweep_id: int | None = None
 ) -> int:
-    """Store time sheets as the target has them now; a row that was thought gone is back."""
+    """Store time sheets as the target has them now; a row marked as gone is back."""
     values = [
         {
             "connector": connector,
@@ -85,7 +85,7 @@ def timesheets_by_id(connection: Connection, connector: str, ids: Collection[int
 def newest_priced(
     connection: Connection, connector: str, user_id: int, project_id: int, activity_id: int, *, other_than: int
 ) -> Timesheet | None:
-    """The newest time sheet of this person, project and activity of which the amount is known."""
+    """The newest time sheet of this person, project and activity with a known amount."""
     query = select(timesheets).where(
         timesheets.c.connector == connector,
         timesheets.c.gone_at.is_(None),
@@ -101,7 +101,7 @@ def newest_priced(
 
 
 def currency_of(connection: Connection, connector: str, project_id: int) -> str:
-    """The currency of a project's customer; empty while it is not known."""
+    """The currency of a project's customer; empty if unknown."""
     query = (
         select(customers.c.currency)
         .join(projects, (projects.c.connector == customers.c.connector) & (projects.c.customer_id == customers.c.id))
@@ -111,7 +111,7 @@ def currency_of(connection: Connection, connector: str, project_id: int) -> str:
 
 
 def marked_timesheets(connection: Connection, connector: str, beginning: str) -> list[int]:
-    """The ids of the stored time sheets whose description holds this beginning of a marker, in order."""
+    """The ids of the stored time sheets whose description has this start of a marker, in order."""
     query = select(timesheets.c.id).where(
         timesheets.c.connector == connector,
         timesheets.c.gone_at.is_(None),
@@ -121,7 +121,7 @@ def marked_timesheets(connection: Connection, connector: str, beginning: str) ->
 
 
 def timesheets_within(connection: Connection, connector: str, window: Window, sweep_id: int) -> list[int]:
-    """Ids stored within the window that the sweep did not meet: deleted, or moved elsewhere."""
+    """The ids stored within the window that the sweep did not find: deleted, or moved elsewhere."""
     query = select(timesheets.c.id).where(
         timesheets.c.connector == connector,
         timesheets.c.gone_at.is_(None),
@@ -153,8 +153,8 @@ def mark_timesheets_gone(connection: Connection, connector: str, ids: Collection
 
 
 def mark_exported(connection: Connection, connector: str, ids: Collection[int]) -> None:
-    """Note that these billable time sheets are exported, and no other billable ones."""
-    # One array: these may be more than a statement has parameters.
+    """Mark exactly these billable time sheets as exported."""
+    # One array, because there may be more than a statement can have parameters.
     exported = timesheets.c.id == any_(literal(list(ids), ARRAY(BigInteger)))
     connection.execute(
         update(timesheets)
@@ -172,7 +172,7 @@ def gone_timesheets(connection: Connection, connector: str, ids: Collection[int]
 
 
 def save_directory(connection: Connection, connector: str, directory: TargetDirectory) -> None:
-    """Store the directory; what the target no longer has is removed. What cannot be read stays as it was."""
+    """Store the directory; what the target no longer has is removed. Unreadable rows stay as they were."""
     for what, table, listed in (
         ("user", kimai_users, directory.users),
         ("customer", customers, directory.customers),
@@ -208,13 +208,13 @@ def forget_project(connection: Connection, connector: str, project_id: int) -> N
 
 
 def load_server(connection: Connection, connector: str) -> TargetServer | None:
-    """How the target is set up, or `None` before its first directory was read."""
+    """The target's settings; `None` before its directory was first read."""
     found = next(iter(_stored(connection, servers, connector)), None)
     return TargetServer(**found) if found else None
 
 
 def load_directory(connection: Connection, connector: str) -> TargetDirectory | None:
-    """The stored directory, or `None` before the first one was read."""
+    """The stored directory; `None` before it was first read."""
 
     def rows(table: Table) -> list[dict[str, Any]]:
         return _stored(connection, table, connector)
@@ -232,12 +232,12 @@ def load_directory(connection: Connection, connector: str) -> TargetDirectory | 
 
 
 def timesheet_json(row: Timesheet) -> dict[str, Any]:
-    """A time sheet as the ledger keeps it."""
+    """A time sheet as JSON for the ledger."""
     return {name: getattr(row, name) for name in row.__slots__}
 
 
 def timesheet_from_json(value: Mapping[str, Any]) -> Timesheet:
-    """A time sheet out of the ledger."""
+    """A time sheet from the ledger's JSON."""
     instants = {name: value[name] and datetime.fromisoformat(value[name]) for name in ("begin", "end")}
     amounts = {name: Decimal(value[name]) for name in RATES if value.get(name) is not None}
     return Timesheet(**{"raw": {}, **value, **instants, **amounts, "tags": tuple(value["tags"])})
@@ -253,7 +253,7 @@ def _replace(
     connection: Connection, table: Table, connector: str, rows: Iterable[Any], kept: Sequence[int | None]
 ) -> None:
     values = [_values(table, connector, row) for row in suppression.redactor(connection).rows(rows)]
-    if None not in kept:  # A row without id may be any of those that are stored.
+    if None not in kept:  # A row without id may be any stored one.
         ids = [*(value["id"] for value in values), *kept]
         connection.execute(delete(table).where(table.c.connector == connector, table.c.id.not_in(ids)))
     upsert(connection, table, values, only_if_changed=True)
@@ -284,11 +284,11 @@ def _timesheet(row: Mapping[Any, Any]) -> Timesheet:
     )
 
 
-# Queries for the days of which the plan speaks of a booking or a time sheet.
+# The days on which the plan mentions a booking or a time sheet.
 
 
 def of_timesheets(connection: Connection, connector: str, timesheet_ids: Collection[int]) -> dict[int, date]:
-    """The work day of each time sheet that the ledger binds to a booking."""
+    """The work day of each time sheet that the ledger links to a booking."""
     query = select(pushes.c.kimai_id, pushes.c.entry_date).where(
         pushes.c.connector == connector, pushes.c.kimai_id.in_(timesheet_ids)
     )
@@ -296,7 +296,7 @@ def of_timesheets(connection: Connection, connector: str, timesheet_ids: Collect
 
 
 def of_bookings(connection: Connection, source: str, source_ids: Collection[str]) -> dict[str, date]:
-    """The work day of each booking that has a stored entry."""
+    """The work day of each booking with a stored entry."""
     query = select(normalized_entries.c.source_id, normalized_entries.c.entry_date).where(
         normalized_entries.c.source == source, normalized_entries.c.source_id.in_(source_ids)
     )
@@ -304,7 +304,7 @@ def of_bookings(connection: Connection, source: str, source_ids: Collection[str]
 
 
 def of_questions(connection: Connection, connector: str, timesheet_ids: Collection[int]) -> dict[int, set[date]]:
-    """The days on which a person is asked about a time sheet that stands for no booking: a copy, or a stray."""
+    """The days on which people are asked about a time sheet without a booking: a copy or a stray one."""
     query = select(conflicts.c.kimai_id, conflicts.c.entry_date).where(
         conflicts.c.connector == connector,
         conflicts.c.key.in_([f"kimai:{id_}" for id_ in timesheet_ids]),

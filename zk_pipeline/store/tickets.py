@@ -1,4 +1,4 @@
-"""Queries on the source's tickets: as they are today, to whom they went, and into which others they were merged."""
+"""The source's tickets: their current state, customer changes, and merges."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
@@ -15,7 +15,7 @@ from zk_pipeline.store.raw_tables import tickets, time_accountings
 
 
 def save_tickets(connection: Connection, connector: str, rows: Iterable[Ticket]) -> int:
-    """Store tickets as they are today, without the payload: it names people and holds what nothing here needs."""
+    """Store tickets as they are today, without the payload, which contains names that nothing here needs."""
     values = [
         {
             "connector": connector,
@@ -40,7 +40,7 @@ def save_tickets(connection: Connection, connector: str, rows: Iterable[Ticket])
 
 
 def tickets_of_days(connection: Connection, connector: str, first: date, last: date) -> dict[int, Ticket]:
-    """The tickets of the days' bookings by id, and those to which some were moved, without raw payload."""
+    """The tickets of the days' bookings by id, and those that some were moved to, without raw payload."""
     columns = [column for column in tickets.c if column.name in Ticket.__slots__ and column.name != "raw"]
     of_days = (time_accountings.c.connector == connector) & time_accountings.c.work_day.between(first, last)
     moved_to = (
@@ -66,7 +66,7 @@ def reassigned(connection: Connection, connector: str, seen: Collection[Ticket])
 
 
 def with_known_merges(connection: Connection, connector: str, seen: Collection[Ticket]) -> list[Ticket]:
-    """The tickets; one that is still merged, where this read did not show into which, with what was known of that."""
+    """The tickets; one whose merge target was not read this time keeps the known one."""
     columns = (tickets.c.id, tickets.c.merged_into, tickets.c.merged_article_id)
     unknown = [row.id for row in seen if row.merged and row.merged_into is None]
     query = select(*columns).where(tickets.c.connector == connector, tickets.c.id.in_(unknown))
@@ -80,13 +80,13 @@ def with_known_merges(connection: Connection, connector: str, seen: Collection[T
 
 
 def survivors_among(connection: Connection, connector: str, ids: Collection[int]) -> set[int]:
-    """Those of the tickets into which one with bookings was merged, as far as that is known."""
+    """The known tickets that others with bookings were merged into."""
     query = select(tickets.c.merged_into).where(tickets.c.connector == connector, tickets.c.merged_into.in_(ids))
     return set(connection.execute(query).scalars())
 
 
 def survivors(connection: Connection, source: str, day: date) -> Mapping[str, SurvivingTicket]:
-    """For each booking of a day that counts on a ticket that was merged into another: that other one."""
+    """For each booking of a day whose ticket was merged into another one: that other ticket."""
     rows = connection.execute(_SURVIVORS, {"source": source, "day": day}).mappings()
     return {
         row["source_id"]: SurvivingTicket(**{name: row[name] for name in SurvivingTicket.__slots__}) for row in rows

@@ -179,10 +179,10 @@ def test_no_month_is_closed_for_tags_that_are_never_written(stated: Zk) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("close", "2025-13", "--yes"), "'2025-13' is no month"),
+        (("close", "2025-13", "--yes"), "'2025-13' is not a month"),
         (("close", MONTH, "--as-read", "--yes"), "There is no statement yet"),
         (("close", MONTH, "--as-read", "--json"), "Add --yes to close"),
-        (("credits", "--month", "August"), "'August' is no month"),
+        (("credits", "--month", "August"), "'August' is not a month"),
         (("credits", "settle", "5", "--note", "x"), "There is no credit 5"),
     ],
 )

@@ -161,8 +161,8 @@ def test_a_hidden_minute_is_named_with_its_booking_and_ends_with_1(synced: Home,
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("2025-13",), "'2025-13' is no month"),
-        (("August",), "'August' is no month"),
+        (("2025-13",), "'2025-13' is not a month"),
+        (("August",), "'August' is not a month"),
         ((MONTH, "--format", "xlsx"), "Add --output FILE"),
         ((MONTH, "--format", "pdf"), "Add --output FILE"),
         ((MONTH, "--output", "x.txt"), "A table is not written to a file"),

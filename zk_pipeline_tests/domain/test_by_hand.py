@@ -90,7 +90,7 @@ def test_the_question_names_both_amounts() -> None:
         "Somebody set its rate in Kimai: it costs 100.00 EUR with that. "
         "Moved, it would cost 70.00 EUR at Kimai's own rate there."
     )
-    assert "which no time sheet tells yet" in unkept_fields_text(theirs, 1800, None, "EUR")
+    assert "which no time sheet shows yet" in unkept_fields_text(theirs, 1800, None, "EUR")
     assert unkept_fields_text(ManualFields(billable=False), 1800, None, "EUR") == (
         "Somebody made it not billable in Kimai. Moved, it may become billable."
     )

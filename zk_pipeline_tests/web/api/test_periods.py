@@ -66,7 +66,7 @@ def test_what_stands_in_the_way_is_answered_and_nothing_changes(web: Web, admin:
     refused(admin.post(f"{MONTH}/reopen", json={"reason": "x"}), 409, "2025-08 is not closed")
     refused(admin.post(f"{MONTH}/reopen", json={"reason": "  "}), 422, "reason")
     for month in ("2025-13", "0000-01", "9999-12"):
-        refused(admin.post(f"{PERIODS}/{month}/close", json={}), 422, "is no month")
+        refused(admin.post(f"{PERIODS}/{month}/close", json={}), 422, "is not a month")
     refused(admin.post(f"{PERIODS}/august/close", json={}), 422, "month")
     assert web.rows("SELECT * FROM sync.periods") == []
 

@@ -181,7 +181,7 @@ def test_an_unknown_customer_is_answered_with_those_that_are_near(statement: Web
 
 
 def test_what_is_no_month_format_or_language_is_refused(statement: Web, viewer: httpx.Client) -> None:
-    refused(viewer.get(f"{STATEMENTS}/2025-13"), 422, "'2025-13' is no month")
+    refused(viewer.get(f"{STATEMENTS}/2025-13"), 422, "'2025-13' is not a month")
     refused(viewer.get(f"{STATEMENTS}/august"), 422, "month")
     refused(viewer.get(MONTH, params={"format": "docx"}), 422, "format")
     refused(viewer.get(MONTH, params={"language": "xx"}), 422, "language")
