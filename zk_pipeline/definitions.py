@@ -1,4 +1,4 @@
-"""Assembles what Dagster loads: assets, checks, jobs, schedules, sensors and resources."""
+"""The definitions that Dagster loads: assets, checks, jobs, schedules, sensors and resources."""
 
 import dagster as dg
 

@@ -44,22 +44,22 @@ from zk_pipeline.store.encryption import EncryptionError
 Done = TypeVar("Done")
 
 SYSTEM_ERRORS = (ConnectorError, DatabaseUnavailableError, SetupError, SettingsError, EncryptionError)
-"""A system's problem: the following days would meet it too, so the run stops."""
+"""Errors of a system: the following days would fail too, so the run stops."""
 
 DAY_ERRORS = (SQLAlchemyError, ValueError, LookupError, TypeError, ArithmeticError)
-"""A problem of one day's rows: the other days go on."""
+"""Errors of one day's rows: the other days continue."""
 
 
 class DayFailedError(Exception):
-    """Some rows of a day could not be carried out for now; the others were."""
+    """Some rows of a day could not be written for now; the others were."""
 
 
 class RunCancelledError(Exception):
-    """Somebody cancelled this run, which goes on all the same: it writes no further day."""
+    """Somebody cancelled this run while it continues; it writes no further day."""
 
 
 class DaysFailedError(Exception, Generic[Done]):
-    """Some days of a stage failed: `bad` says why, `good` is what the others gave. The message has a sentence each."""
+    """Some days of a stage failed: `bad` has the reasons, `good` the other results. The message has all reasons."""
 
     def __init__(self, good: Mapping[date, Done], bad: Mapping[date, Exception]) -> None:
         super().__init__(" ".join(f"{day}: {_sentence(error)}" for day, error in bad.items()))
@@ -68,7 +68,7 @@ class DaysFailedError(Exception, Generic[Done]):
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """What the push of one day did, by kind. Where nothing may be written, `mode` says why."""
+    """The result of pushing one day, by kind. If nothing may be written, `mode` says why."""
 
     counts: Mapping[str, int]
     carried_out: int
@@ -77,14 +77,14 @@ class Pushed:
 
 
 class Pipeline:
-    """The stages for the days of one run. `log` gets what is worth a look and stops nothing."""
+    """The stages for the days of one run. `log` gets warnings that stop nothing."""
 
     def __init__(self, systems: ConnectedSystems, run: RunContext, days: Sequence[date], log: logging.Logger) -> None:
         self._systems, self._run, self._days, self._log = systems, run, days, log
         self._runtime = systems.runtime
 
     def run(self, *, push: bool = True) -> None:
-        """All stages, without the push where only the plan is wanted. The first stage that fails ends it."""
+        """Run all stages, without the push if only the plan is wanted. The first failing stage ends it."""
         self.read_source_directory()
         self.read_target_directory()
         self.read_bookings()
@@ -97,7 +97,7 @@ class Pipeline:
     # ---- Read ----
 
     def read_source_directory(self) -> Mapping[str, int]:
-        """Activity types, and whoever booked and was not read yet; returns how many of each are stored."""
+        """Activity types, and agents with bookings that are not known yet; returns how many of each are stored."""
         with self._counting_requests(self._systems.source):
             return read_source.extract_directory(self._runtime, self._systems.source)
 
@@ -107,7 +107,7 @@ class Pipeline:
             return read_target.extract_directory(self._runtime, self._systems.target)
 
     def read_bookings(self) -> read_source.SourceRead:
-        """Every booking of these days, in one sweep however many days there are."""
+        """All bookings of these days, in one sweep."""
         with self._counting_requests(self._systems.source):
             read = read_source.extract_bookings(
                 self._runtime, self._systems.source, self._days[0], self._days[-1], self._run.id
@@ -125,13 +125,13 @@ class Pipeline:
         return read
 
     def look_for_changes(self, checked: tuple[date, date] | None) -> TargetChanges:
-        """Ask for the days of our time sheets that were edited in Kimai; those `checked` are being looked at anyway."""
+        """Request the days of our time sheets that were edited in Kimai, except `checked` ones, which run anyway."""
         source = self._runtime.stored("source").name
         with self._counting_requests(self._systems.target):
             return look_for_changes(self._runtime, self._systems.target, source, self._systems.now(), checked)
 
     def compare_invoices(self) -> str:
-        """Compare all that is exported and billable with Kimai's invoices; returns what came of it, as a sentence."""
+        """Compare everything exported and billable with Kimai's invoices; returns the result as a sentence."""
         with self._counting_requests(self._systems.target):
             found, problem = read_target.check_invoices(self._runtime, self._systems.target)
         differing = sum(bool(row.difference) for row in found)
@@ -140,7 +140,7 @@ class Pipeline:
     # ---- Decide ----
 
     def normalize(self) -> Mapping[date, NormalizedDay]:
-        """The bookings of each day as entries. Days of others that a correction changes are asked for."""
+        """The bookings of each day as entries. Other days that a correction changes are requested."""
         normalization = Normalization(self._runtime, self._days[0], self._days[-1])
 
         def work(day: date) -> NormalizedDay:
@@ -151,14 +151,14 @@ class Pipeline:
         done = self._each_day(work)
         if asked := normalization.ask_for_moved_days(self._days[0], self._days[-1]):
             self._log.info(
-                "Corrections changed bookings of other days, which are asked for: %s", ", ".join(map(str, asked))
+                "Corrections changed bookings of other days, which are requested: %s", ", ".join(map(str, asked))
             )
         return done
 
     def reconcile(self) -> Mapping[date, Sequence[Result]]:
-        """The plan of each day. Decisions of people are applied, and what needs one is asked.
+        """The plan of each day. People's decisions are applied, and open questions become conflicts.
 
-        A day that was never read fails: its plan would say that there is nothing.
+        A day that was never read fails, because its plan would be empty.
         """
         reconciliation, unread = Reconciliation(self._runtime, self._systems.now()), self._unread()
 
@@ -173,11 +173,11 @@ class Pipeline:
     # ---- Write ----
 
     def push(self) -> Mapping[date, Pushed]:
-        """The plan of each day carried out, as ZK_PUSH_MODE allows.
+        """Carry out the plan of each day, as far as ZK_PUSH_MODE allows.
 
-        What Kimai refuses is parked with its reason, and all others go on. A plan beyond the limits stops before the
-        first write. Days that are held since somebody cancelled their run are left out, unless a person started this
-        one. Requests for the days that were carried out are done. A day that was never read fails.
+        A write that Kimai refuses is parked with its reason, and the others continue. A plan beyond the write limits
+        stops before the first write. Days held after a cancelled run are skipped, unless a person started this run.
+        Requests for the days carried out are completed. A day that was never read fails.
         """
         mode, name = self._push_mode(), self._systems.target.endpoint.name
         if mode is PushMode.AUTO:
@@ -202,7 +202,7 @@ class Pipeline:
             return self._each_day(work)
 
     def _push_mode(self) -> PushMode:
-        """ZK_PUSH_MODE, but off in `dagster dev`, which asks nobody who they are, unless a sandbox is behind it."""
+        """ZK_PUSH_MODE, but off in `dagster dev`, which has no sign-in, unless the systems are simulated."""
         mode, endpoint = self._runtime.settings.push_mode, self._systems.target.endpoint
         if mode is PushMode.OFF or not self._run.in_development or is_sandbox(endpoint.base_url):
             return mode
@@ -226,7 +226,7 @@ class Pipeline:
         return Pushed(report.counts(), report.carried_out, report.minutes, self._runtime.settings.push_mode.value)
 
     def _withheld(self, day: date, kind: str, mode: str) -> Pushed:
-        """Count what is not written, so that nobody takes silence for success."""
+        """Count what is not written, so that the run does not look complete."""
         with self._runtime.database.transaction() as connection:
             planned = plans.writes_of_day(connection, self._systems.target.endpoint.name, day)
         counts = {kind: sum(map(writes, planned))}
@@ -239,7 +239,7 @@ class Pipeline:
         return [day for day in self._days if day not in held]
 
     def _cancelled_run_of(self, day: date) -> str | None:
-        """The cancelled run that holds a day. Raises `RunCancelledError` when it is this one."""
+        """The cancelled run that holds a day. Raises `RunCancelledError` if it is this one."""
         with self._runtime.database.transaction() as connection:
             run_id = cancellations.holder(connection, day)
         if run_id == self._run.id:
@@ -277,7 +277,7 @@ class Pipeline:
         return found
 
     def _each_day(self, work: Callable[[date], Done]) -> Mapping[date, Done]:
-        """Do the work day by day. Raises `DaysFailedError` after the good days were done."""
+        """Do the work day by day. Raises `DaysFailedError` once all good days are done."""
         good: dict[date, Done] = {}
         bad: dict[date, Exception] = {}
         for day in self._days:
@@ -296,7 +296,7 @@ class Pipeline:
 
     @contextmanager
     def _counting_requests(self, connector: Connector) -> Iterator[None]:
-        """Add the requests sent meanwhile to the run's counts, also when the stage fails."""
+        """Add the requests sent meanwhile to the run's counts, even if the stage fails."""
         before, name = connector.requests, connector.endpoint.name
         try:
             yield
@@ -305,7 +305,7 @@ class Pipeline:
             self._count({f"{name}_read": after.reads - before.reads, f"{name}_write": after.writes - before.writes})
 
     def _count(self, counts: Mapping[str, int]) -> None:
-        """Add to the counts of this run; a stage that did nothing costs nothing."""
+        """Add to the counts of this run, unless there is nothing to add."""
         added = {name: number for name, number in counts.items() if number}
         if added:
             first, last = min(self._days, default=None), max(self._days, default=None)
@@ -325,8 +325,8 @@ def _require_read(day: date, unread: Mapping[date, str]) -> None:
 
 
 def _sentence(error: Exception) -> str:
-    """The error for people: a database's is shown without the statement that it failed on."""
+    """The error for people: a database error without the statement, which may contain names."""
     if not isinstance(error, DBAPIError):
         return str(error)
     reason = str(error.orig).strip().splitlines()[0]
-    return f"The database failed ({reason}). Run the day again; if it stays so, look at PostgreSQL's log."
+    return f"The database failed ({reason}). Run the day again; if it fails again, see PostgreSQL's log."

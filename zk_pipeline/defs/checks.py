@@ -1,4 +1,4 @@
-"""The asset checks, on the chain and on what is stored, and the job and schedule that run them."""
+"""The asset checks on the chain and on stored data, and the job and schedule that run them."""
 
 from collections.abc import Collection, Sequence
 from datetime import date, timedelta
@@ -22,7 +22,7 @@ from zk_pipeline.runtime.schedules import CATCH_UP, ScheduleError, SchedulePlan
 from zk_pipeline.store import quality, statements
 from zk_pipeline.store.connectors import active_connectors
 
-# The checks that watch the chain, and the job and schedule that run them; people are told of what they find.
+# The checks that watch the chain, and their job and schedule; failures alert people.
 
 DAYS_WATCHED = 62
 FRESHNESS = "days_are_fresh"
@@ -31,7 +31,7 @@ FAILED_DAYS = "no_day_is_left_failed"
 
 @dg.asset_check(asset=PUSHES, name=FRESHNESS)
 def days_are_fresh(context: dg.AssetCheckExecutionContext, zk: ZkResource) -> dg.AssetCheckResult:
-    """Every asset of the chain has today and yesterday at least as the last catch-up should have left them."""
+    """Every asset of the chain has today and yesterday, at least as of the last catch-up."""
     plan = _catch_up(zk.runtime)
     if not plan.on:
         return dg.AssetCheckResult(passed=True, description="The catch-up is off, so no day is due.")
@@ -46,7 +46,7 @@ def days_are_fresh(context: dg.AssetCheckExecutionContext, zk: ZkResource) -> dg
 
 @dg.asset_check(asset=PUSHES, name=FAILED_DAYS)
 def no_day_is_left_failed(context: dg.AssetCheckExecutionContext, zk: ZkResource) -> dg.AssetCheckResult:
-    """No day of the last two months is left as a failed run left it."""
+    """No day of the last two months was left unfinished by a failed run."""
     today = local_day(zk.now(), zk.runtime.settings.zone)
     failed = failed_days(context.instance, days_between(today - timedelta(days=DAYS_WATCHED - 1), today))
     return check_result(context, zk, FAILED_DAYS, failed_sentence(failed) if failed else "", failed)
@@ -55,7 +55,7 @@ def no_day_is_left_failed(context: dg.AssetCheckExecutionContext, zk: ZkResource
 watch = dg.define_asset_job(
     "watch",
     selection=dg.AssetSelection.checks(days_are_fresh, no_day_is_left_failed),
-    description="Looks whether the chain is up to date, and tells people if not. Reads nothing but Dagster's records.",
+    description="Checks whether the chain is up to date, and alerts people if not. Reads only Dagster's records.",
 )
 
 watch_schedule = dg.ScheduleDefinition(
@@ -77,10 +77,10 @@ def _catch_up(runtime: Runtime) -> SchedulePlan:
 def check_result(
     context: dg.AssetCheckExecutionContext, zk: ZkResource, name: str, sentence: str, days: Collection[date]
 ) -> dg.AssetCheckResult:
-    """The result of a check, of which people are told as of a failed run, by the first failure already.
+    """The result of a check. Its failure alerts people like a failed run, from the first time on.
 
-    The check itself tells, and its run succeeds: a person who materializes the asset in Dagster's UI runs the checks
-    along, and that run must not fail over other days.
+    The check alerts by itself, and its run succeeds: materializing an asset in Dagster's UI runs the checks too, and
+    that run must not fail because of other days.
     """
     link = run_url(zk.runtime.settings.dagster_link, context.run.run_id)
     if sentence:
@@ -92,10 +92,9 @@ def check_result(
     )
 
 
-# The checks on what is stored: reads, units, markers, mappings, requests and minutes, each with what to do about it.
-#
-# They run after the marts are built. All but the balance tell people themselves and let their run succeed; the balance
-# fails the run, since nothing may be billed or closed on it.
+# The checks on stored data: reads, units, markers, mappings, requests and minutes, each with a remedy. They run after
+# the marts are built. All but the balance alert people themselves and let their run succeed; the balance fails the run,
+# because nothing may be billed or closed on it.
 
 BOOKINGS = dg.AssetKey(["zammad", "time_accountings"])
 TIMESHEETS = dg.AssetKey(["kimai", "timesheets"])
@@ -111,7 +110,7 @@ BALANCED = "minutes_are_conserved"
 
 WATCHED = timedelta(days=62)
 UNDER_WAY = timedelta(hours=1)
-"""A read that began later may still be at work."""
+"""A read that began later may still be running."""
 
 UNITS_LOOKED_AT = 500
 UNMAPPED_AT_MOST = Decimal("0.05")
@@ -121,7 +120,7 @@ SHOWN = 10
 
 @dg.asset_check(asset=BOOKINGS, name=READS)
 def reads_are_complete(context: dg.AssetCheckExecutionContext, zk: ZkResource) -> dg.AssetCheckResult:
-    """Every window of the last two months that was read was read completely at last.
+    """The last read of every window of the last two months was complete.
 
     If not, deletions in it go unnoticed. What to do: sync its days again, and look at Zammad if that does not help.
     """
@@ -136,13 +135,13 @@ def reads_are_complete(context: dg.AssetCheckExecutionContext, zk: ZkResource) -
         f"completely: {row.reason or 'the read broke off.'}"
         for row in unread[:SHOWN]
     ]
-    remedy = "Sync these days again (zk sync --from DAY --to DAY); if it stays so, look at zk doctor."
+    remedy = "Sync these days again (zk sync --from DAY --to DAY); if it fails again, run zk doctor."
     return check_result(context, zk, READS, _sentence(sentences, len(unread), remedy), days)
 
 
 @dg.asset_check(asset=BOOKINGS, name=UNITS)
 def units_are_plausible(context: dg.AssetCheckExecutionContext, zk: ZkResource) -> dg.AssetCheckResult:
-    """The newest bookings look like what `ZK_MINUTES_PER_UNIT` says.
+    """The newest bookings fit `ZK_MINUTES_PER_UNIT`.
 
     If not, every amount in Kimai is wrong by the same factor. What to do: ask in which unit the agents book.
     """
@@ -156,9 +155,9 @@ def units_are_plausible(context: dg.AssetCheckExecutionContext, zk: ZkResource) 
 
 @dg.asset_check(asset=TIMESHEETS, name=MARKERS)
 def markers_are_unique(context: dg.AssetCheckExecutionContext, zk: ZkResource) -> dg.AssetCheckResult:
-    """No booking's marker stands in two time sheets that are in Kimai now.
+    """No booking's marker is in two current time sheets in Kimai.
 
-    If one does, its time is billed twice. What to do: delete the copy in Kimai, or take the marker out of its text.
+    If one is, its time is billed twice. What to do: delete the copy in Kimai, or remove the marker from its text.
     """
     with zk.runtime.database.transaction() as connection:
         source, target = zk.runtime.stored("source").name, zk.runtime.stored("target").name
@@ -190,9 +189,9 @@ def bookings_are_mapped(context: dg.AssetCheckExecutionContext, zk: ZkResource) 
 
 @dg.asset_check(asset=PUSHES, name=ANSWERED)
 def requests_are_answered(context: dg.AssetCheckExecutionContext, zk: ZkResource) -> dg.AssetCheckResult:
-    """No day that was asked for waits longer than an hour for its run.
+    """No requested day waits longer than an hour for its run.
 
-    If one does, changes in Zammad reach Kimai late. What to do: see whether the sensor and the daemon are at work.
+    If one does, changes in Zammad reach Kimai late. What to do: check that the sensor and the daemon are running.
     """
     with zk.runtime.database.transaction() as connection:
         waiting = quality.waiting_since(connection, ANSWERED_WITHIN)
@@ -206,7 +205,7 @@ def requests_are_answered(context: dg.AssetCheckExecutionContext, zk: ZkResource
 def minutes_are_conserved(zk: ZkResource) -> dg.AssetCheckResult:
     """Every minute of Zammad is in Kimai or accounted for, entry by entry and through every stage.
 
-    Time in Kimai of this month and the last one that did not come from a ticket is named beside it.
+    Time in Kimai of this and the last month that did not come from a ticket is listed too.
 
     If not, do not bill and do not close. What to do: sync the days that are named; if a gap stays, `zk trace` shows in
     which stage the booking changed.
@@ -242,7 +241,7 @@ of_stored_rows = (
 
 
 def also_in_kimai(items: Sequence[tuple[date, Sequence[StatementItem]]]) -> str:
-    """The time sheets in Kimai that are not the bookings' of their month, a customer and a month each."""
+    """The time sheets in Kimai that are not of their month's bookings, one finding per customer and month."""
     told = [
         f"{month_name(month)}, {row.customer}: {row.timesheets} time sheets, {plain(row.minutes)} minutes, "
         f"{row.origin.replace('_', ' ')}."
@@ -253,7 +252,7 @@ def also_in_kimai(items: Sequence[tuple[date, Sequence[StatementItem]]]) -> str:
 
 
 def _sentence(sentences: Collection[str], number: int, remedy: str) -> str:
-    """The findings with the remedy at the end; nothing where nothing was found."""
+    """The findings with the remedy at the end; empty without findings."""
     if not sentences:
         return ""
     more = (f"And {number - len(sentences)} more.",) if number > len(sentences) else ()

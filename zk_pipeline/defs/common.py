@@ -1,4 +1,4 @@
-"""What the assets have in common: partitions, backfill policy, owners, recording days, tables for people."""
+"""Common parts of the assets: partitions, backfill policy, owners, recording of days, tables for people."""
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,17 +17,17 @@ from zk_pipeline.runtime import links, tracing
 from zk_pipeline.runtime.settings import load_settings
 from zk_pipeline.stages.systems import RunContext
 
-# What a stage of the pipeline did, in Dagster: each good day is recorded, each bad one named.
+# The result of a pipeline stage in Dagster: each good day is recorded, each bad one named.
 
 Metadata = Mapping[str, Any]
 Done = TypeVar("Done")
 
 CAUSE = "cause"
-"""Metadata of a failure by which those of one cause are told apart from others."""
+"""Metadata of a failure; failures with the same value have the same cause."""
 
 
 def days_of(context: dg.AssetExecutionContext) -> list[date]:
-    """The days of this run, whether it is one or a range; none where an asset has no partitions."""
+    """The days of this run, one or a range; empty if an asset has no partitions."""
     if not (context.has_partition_key or context.has_partition_key_range):
         return []
     return [date.fromisoformat(key) for key in context.partition_keys]
@@ -43,7 +43,7 @@ def recorded(
     stage: Callable[[], Mapping[date, Done]],
     metadata: Callable[[date, Done], Metadata],
 ) -> None:
-    """Carry out a stage and record each day. Raises `Failure` naming the bad days, after the good ones are recorded."""
+    """Run a stage and record each day. Raises `Failure` with the bad days, after recording the good ones."""
     with stopping_on_system_errors():
         try:
             done = stage()
@@ -61,7 +61,7 @@ def recorded(
 
 @contextmanager
 def stopping_on_system_errors() -> Iterator[None]:
-    """Turn a system's problem into a failure whose text is the sentence for the operator."""
+    """Turn a system's error into a failure whose text is the sentence for the operator."""
     try:
         yield
     except SYSTEM_ERRORS as error:
@@ -69,7 +69,7 @@ def stopping_on_system_errors() -> Iterator[None]:
 
 
 def _cause(error: Exception) -> str:
-    """The same for all stages that met the same problem of a system, whatever they were calling."""
+    """The same value for all stages that met the same problem of a system, whatever they called."""
     return f"{error.system}: {error.problem} {error.remedy}" if isinstance(error, ConnectorError) else str(error)
 
 
@@ -80,12 +80,12 @@ HIDDEN = "(hidden)"
 
 
 def minutes(value: Decimal) -> dg.MetadataValue:
-    """Minutes as a number that Dagster can plot; it is for looking at, never for counting."""
+    """Minutes as a number that Dagster can plot; for display only, never for sums."""
     return dg.MetadataValue.float(float(value))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> dg.MetadataValue:
-    """The first rows as a table; cells may hold links made by `link`."""
+    """The first rows as a table; cells may contain links made by `link`."""
     listed = list(rows)
     lines = [_line(columns), _line(["---"] * len(columns)), *(_line(row) for row in listed[:ROWS_SHOWN])]
     if len(listed) > ROWS_SHOWN:
@@ -114,7 +114,7 @@ def cell(value: object) -> str:
 
 
 def named(value: object, *, shown: bool) -> str:
-    """A value that may name people, customers or tickets: shown only where previews show names (ZK_PREVIEW_NAMES)."""
+    """A value that may name people, customers or tickets: only shown if previews show names (ZK_PREVIEW_NAMES)."""
     return cell(value) if shown else HIDDEN
 
 
@@ -135,9 +135,9 @@ days = dg.DailyPartitionsDefinition(
     start_date=_settings.start_date.isoformat(), timezone=_settings.timezone, end_offset=1
 )
 
-# What the assets have in common: owner, group, kinds, partitions, the backfill policy and their spans.
+# Common arguments of the assets: owner, group, kinds, partitions, backfill policy; and their trace spans.
 
-# The parameter has been in beta for years; without the filter every process says so once for each asset.
+# The parameter has been in beta for years; without the filter, every process warns once per asset.
 warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", category=dg.BetaWarning)
 
 OWNERS = ["team:billing"]
@@ -148,7 +148,7 @@ Decorator = Callable[[Stage], dg.AssetsDefinition]
 
 
 def asset_of_now(prefix: str) -> Decorator:
-    """An asset without partitions: what a system has now. The prefix is its schema and group."""
+    """An asset without partitions: a system's current state. The prefix is its schema and group."""
     asset = dg.asset(key_prefix=prefix, group_name=prefix, owners=OWNERS, kinds={"python", "postgres"})
     return lambda stage: asset(traced(stage))
 
@@ -160,7 +160,7 @@ def asset_by_day(
     kinds: Sequence[str] = ("python", "postgres"),
     pool: str | None = None,
 ) -> Decorator:
-    """An asset of the daily chain. The prefix is its schema and group; one run at a time is in a pool."""
+    """An asset of the daily chain. The prefix is its schema and group; a pool runs one at a time."""
     asset = dg.asset(
         key_prefix=prefix,
         group_name=prefix,
@@ -175,7 +175,7 @@ def asset_by_day(
 
 
 def traced(stage: Stage) -> Stage:
-    """The stage of an asset with a span around it."""
+    """The stage of an asset within a trace span."""
 
     @wraps(stage)
     def in_a_span(context: dg.AssetExecutionContext, **resources: Any) -> Any:

@@ -24,19 +24,19 @@ from zk_pipeline.store import audit
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.database import Database
 
-# The nightly jobs that keep house: walking along the audit chain, and deleting what was kept long enough.
+# The nightly jobs that verify the audit chain and delete expired rows.
 
 VERIFY, RETENTION = "verify_audit", "apply_retention"
 
 KEEP_ACTS_DAYS = 1
-"""For as long as a key that somebody sent with a request stands for it; see `operate/runs.py`."""
+"""Days for which an idempotency key is kept; see `operate/runs.py`."""
 
 
 @dg.op(out=dg.Out(dg.Nothing))
 def verify_chain(context: dg.OpExecutionContext, zk: ZkResource) -> None:
-    """Walk along the whole chain. When a row does not fit, people are alerted at once, whatever ZK_ALERT_AFTER says.
+    """Verify the whole chain. If a row does not match, people are alerted at once, whatever ZK_ALERT_AFTER says.
 
-    It is compared with the anchors in the home; when all fits, its end is the next one.
+    It is compared with the anchors in ZK_HOME; if everything matches, its end becomes the next anchor.
     """
     with stopping_on_system_errors(), zk.runtime.database.transaction() as connection:
         found = audit.verify(connection, anchors.stored_anchors(zk.runtime))
@@ -50,7 +50,7 @@ def verify_chain(context: dg.OpExecutionContext, zk: ZkResource) -> None:
     context.add_output_metadata({"rows": found.rows, "head": found.head, "anchor": str(anchor)})
 
 
-@dg.job(name=VERIFY, description="Walks along the audit chain, and fails when a row was changed or is gone.")
+@dg.job(name=VERIFY, description="Verifies the audit chain, and fails if a row was changed or is missing.")
 def verify_audit() -> None:
     """The whole chain, verified."""
     verify_chain()
@@ -58,7 +58,7 @@ def verify_audit() -> None:
 
 @dg.op(out=dg.Out(dg.Nothing))
 def prune(context: dg.OpExecutionContext, zk: ZkResource) -> None:
-    """Delete each class of rows that was kept for as long as the settings say."""
+    """Delete each class of rows that is older than its setting allows."""
     actor, removed = requested_by(context, zk), dict[str, int]()
     with stopping_on_system_errors():
         try:
@@ -70,7 +70,7 @@ def prune(context: dg.OpExecutionContext, zk: ZkResource) -> None:
     context.add_output_metadata(removed)
 
 
-@dg.job(name=RETENTION, description="Deletes what was kept for as long as ZK_KEEP_… says.")
+@dg.job(name=RETENTION, description="Deletes data older than the ZK_KEEP_… settings allow.")
 def apply_retention() -> None:
     """What is too old, deleted."""
     prune()
@@ -91,7 +91,7 @@ apply_retention_schedule = dg.ScheduleDefinition(
     cron_schedule="30 2 * * *",
     execution_timezone=load_settings().timezone,
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Deletes every night what was kept long enough.",
+    description="Deletes expired data every night.",
 )
 
 
@@ -111,7 +111,7 @@ def _classes(settings: Settings) -> Mapping[str, tuple[Prune, int]]:
 
 
 def _dagster_logs(zk: ZkResource) -> int:
-    """Delete old log lines from Dagster's database; returns how many went."""
+    """Delete old log lines from Dagster's database; returns how many."""
     url = zk.runtime.settings.dagster_url
     if url is None:
         return 0
@@ -121,7 +121,7 @@ def _dagster_logs(zk: ZkResource) -> int:
 
 
 def _in_batches(database: Database, remove: Prune, before: datetime) -> int:
-    """Delete batch by batch, each in a transaction of its own; returns how many rows went."""
+    """Delete in batches, each in its own transaction; returns the number of rows."""
     total = 0
     while True:
         with database.transaction() as connection:
@@ -132,19 +132,19 @@ def _in_batches(database: Database, remove: Prune, before: datetime) -> int:
 
 
 def _record(runtime: Runtime, removed: Mapping[str, int], actor: str, run_id: str) -> None:
-    """One event for all that went; a night on which nothing did leaves no trace."""
+    """One event for everything deleted; none for a night without deletions."""
     if not any(removed.values()):
         return
     with runtime.database.transaction() as connection:
         audit.append(connection, [AuditEvent("retention.applied", actor, "retention", removed, run_id)])
 
 
-# The jobs that back up both databases, and prove the newest backup by restoring it.
+# The jobs that back up both databases, and verify the newest backup by restoring it.
 
 
 @dg.op(out=dg.Out(dg.Nothing))
 def make_backup(context: dg.OpExecutionContext, zk: ZkResource) -> None:
-    """Back up both databases into ZK_BACKUP_DIR, and remove what was kept long enough."""
+    """Back up both databases into ZK_BACKUP_DIR, and remove expired backups."""
     from zk_pipeline.recovery import backup as safekeeping  # noqa: PLC0415 - every run imports the definitions, and few are backups.
 
     with _explained():
@@ -179,9 +179,7 @@ def rehearse_restoration(context: dg.OpExecutionContext, zk: ZkResource) -> None
     )
 
 
-@dg.job(
-    name="rehearse_backup", description="Proves the newest backup: restores it beside, and verifies what came back."
-)
+@dg.job(name="rehearse_backup", description="Verifies the newest backup by restoring it into scratch databases.")
 def rehearse_backup() -> None:
     """The newest backup, proven."""
     rehearse_restoration()

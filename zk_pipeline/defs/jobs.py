@@ -22,10 +22,10 @@ from zk_pipeline.stages.push.tagging import (
 from zk_pipeline.stages.push.undo import UndoExecutor, UnknownRunError, named_run, undo_settings
 from zk_pipeline.store import runs
 
-# The jobs: the whole chain, the chain up to the plan, and the chain with a look at the target's changes.
+# The jobs: the whole chain, the chain up to the plan, and the chain with a check of the target's changes.
 
 CHANGES = dg.AssetSelection.assets(["kimai", "changes"])
-# The checks that watch the chain run by themselves, not as further steps of each run.
+# The checks that watch the chain have their own job; they are not steps of each run.
 CHAIN = (dg.AssetSelection.groups("zammad", "kimai", "sync") - CHANGES).without_checks()
 
 UNFINISHED = [
@@ -50,19 +50,19 @@ deep_check = dg.define_asset_job(
     "deep_check",
     selection=CHAIN | CHANGES,
     partitions_def=days,
-    description="Carries the bookings of a range into Kimai, and asks for the days of others that were edited there.",
+    description="Carries the bookings of a range into Kimai, and requests other days that were edited there.",
 )
 
-# What a run needs a request of ours for: it is spent before anything is done, whoever launched the run.
+# Requests for runs that need one: spent before anything is done, whoever launched the run.
 
 PIPELINE = "pipeline"
-"""Who acts where nobody asked: a schedule's run."""
+"""The actor of a schedule's run."""
 
 
 def requested_by(context: dg.OpExecutionContext, zk: ZkResource, about: str = "") -> str:
-    """Who asked for this run of its job, about this. Raises `Failure` without a request that is unspent or this run's.
+    """Who requested this run of its job, about this. Raises `Failure` without a request that is unspent or this run's.
 
-    Nothing starts such a run again by itself: it would find its request spent.
+    Such a run is never retried automatically, because its request is spent.
     """
     token, job = context.run_tags.get(REQUEST_TAG, ""), context.job_name
     with zk.runtime.database.transaction() as connection:
@@ -77,7 +77,7 @@ def requested_by(context: dg.OpExecutionContext, zk: ZkResource, about: str = ""
 
 
 def tags_of_schedule(job: str) -> Callable[[dg.ScheduleEvaluationContext], Mapping[str, str]]:
-    """What makes the tags of a schedule's run of this job, with a request for it."""
+    """A function that makes the tags of a schedule's run of this job, with a request for it."""
 
     def tags(_context: dg.ScheduleEvaluationContext) -> Mapping[str, str]:
         with open_runtime() as runtime, runtime.database.transaction() as connection:
@@ -143,18 +143,18 @@ def _report_tags(context: dg.OpExecutionContext, done: TagResult) -> None:
     context.add_output_metadata({"tagged": done.tagged, "left": dg.MetadataValue.json(done.left)})
 
 
-# The job `undo`: takes the writes of one run back, as a run of its own.
+# The job `undo`: undoes the writes of one run, as a run of its own.
 
 
 class UndoConfig(dg.Config):
-    """Which run is undone, by its id or the beginning of it."""
+    """The run to undo, by its id or the beginning of it."""
 
     run_id: str
 
 
 @dg.op(name=UNDO_STEP, pool=TARGET_POOL, out=dg.Out(dg.Nothing))
 def take_back(context: dg.OpExecutionContext, config: UndoConfig, zk: ZkResource) -> None:
-    """Undo a run: what is billed or was edited since is left, and listed with the reason."""
+    """Undo a run: writes that were billed or edited since are left, and listed with the reason."""
     requested_by(context, zk, config.run_id)
     with stopping_on_system_errors():
         undone_run = _named(zk, config.run_id)
@@ -173,7 +173,7 @@ def take_back(context: dg.OpExecutionContext, config: UndoConfig, zk: ZkResource
     )
 
 
-@dg.job(name=UNDO_JOB, description="Takes the writes of one run back.")
+@dg.job(name=UNDO_JOB, description="Undoes the writes of one run.")
 def undo() -> None:
     """The writes of one run, taken back."""
     take_back()
@@ -187,12 +187,12 @@ def _named(zk: ZkResource, text: str) -> str:
 
 
 def done_by_kind(steps: Sequence[UndoStep]) -> dict[str, int]:
-    """How many steps were or will be done, by what they do."""
+    """The number of steps by kind."""
     return dict(Counter(str(step.reversal) for step in steps if step.reversal is not Reversal.LEAVE))
 
 
 def _add_counts(run_id: str, zk: ZkResource, steps: Sequence[UndoStep]) -> None:
-    """Add what was done and the requests that it took to the run's counts; the connector was made for this run."""
+    """Add the results and requests to the run's counts; the connector was created for this run."""
     left = sum(step.reversal is Reversal.LEAVE for step in steps)
     name, sent = zk.target.endpoint.name, zk.target.requests
     counts = {"undone": len(steps) - left, "left": left, f"{name}_read": sent.reads, f"{name}_write": sent.writes}

@@ -35,9 +35,9 @@ def directory(context: dg.AssetExecutionContext, zk: ZkResource) -> dg.Materiali
 
 @asset_of_now("kimai")
 def changes(context: dg.AssetExecutionContext, zk: ZkResource) -> dg.MaterializeResult:
-    """Asks for the days of our time sheets that were edited in Kimai since the last look and that no check looks at.
+    """Requests the days of our time sheets that were edited in Kimai since the last time, except those checked anyway.
 
-    What is exported is compared with the invoices along with it.
+    Exported time is compared with the invoices too.
     """
     with stopping_on_system_errors():
         pipeline = pipeline_of(context, zk)

@@ -1,4 +1,4 @@
-"""The assets `marts/*`, one for each dbt model, built in one step; their job, and the sensor that asks for it."""
+"""The assets `marts/*`, one per dbt model, built in one step; their job, and the sensor that requests it."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.runtime.run_tags import REASON_TAG
 from zk_pipeline.stages.marts import BuiltModel, MartsError, Model, build, failure_of, load_manifest
 
-# The assets `marts/*`: one for each dbt model, all built in one step by one call of dbt.
+# The assets `marts/*`: one per dbt model, all built in one step by one call of dbt.
 
 GROUP = "marts"
 
@@ -38,7 +38,7 @@ def spec_of(model: Model) -> dg.AssetSpec:
 
 
 class MartsConfig(dg.Config):
-    """How the marts are built: `full` builds the entries of all days again, not only of those that changed."""
+    """How the marts are built: `full` rebuilds the entries of all days, not only of those that changed."""
 
     full: bool = False
 
@@ -54,7 +54,7 @@ class MartsConfig(dg.Config):
 def marts(
     context: dg.AssetExecutionContext, config: MartsConfig, zk: ZkResource
 ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-    """Build all models and run dbt's tests on them; what was built is recorded also when something else failed."""
+    """Build all models and run dbt's tests; what was built is recorded even if something else failed."""
     with stopping_on_system_errors():
         try:
             built = build(zk.runtime, full=config.full)
@@ -88,7 +88,7 @@ def _checked(row: BuiltModel) -> dg.AssetCheckResult:
     )
 
 
-# The job `marts`, and the sensor that asks for it when the nightly deep check is through.
+# The job `marts`, and the sensor that requests it after the nightly deep check.
 
 marts_job = dg.define_asset_job(
     "marts",
@@ -101,16 +101,16 @@ marts_job = dg.define_asset_job(
     name="marts_after_deep_check",
     job=marts_job,
     default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Asks for the marts when all runs of the deep check have ended.",
+    description="Requests the marts when all runs of the deep check have ended.",
 )
 def marts_after_deep_check(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """Asks for the marts once for each deep check, when the last of its runs has ended.
+    """Requests the marts once per deep check, when the last of its runs has ended.
 
-    However it ended: what is stored is checked above all when a run failed. The cursor is the run that was asked for.
+    Failed runs count too, because the checks on stored data matter most then. The cursor is the run that was requested.
     """
     runs = context.instance.get_runs(dg.RunsFilter(job_name=deep_check.name), limit=1)
     if not runs or runs[0].run_id == context.cursor:
-        return dg.SkipReason("There was no deep check since the marts were asked for.")
+        return dg.SkipReason("There was no deep check since the marts were requested.")
     if context.instance.get_runs_count(dg.RunsFilter(job_name=deep_check.name, statuses=UNFINISHED)):
         return dg.SkipReason("Runs of the deep check are not finished.")
     newest = runs[0].run_id

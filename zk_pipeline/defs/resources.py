@@ -1,4 +1,4 @@
-"""The one resource of the assets: runtime and connectors, opened when first used and shared by a run's steps."""
+"""The resource of the assets: runtime and connectors, opened on first use and shared by a run's steps."""
 
 import logging
 import os
@@ -37,7 +37,7 @@ DEV_CLI = "DAGSTER_IS_DEV_CLI"
 
 
 class ZkResource(dg.ConfigurableResource):
-    """Database, source and target of this deployment, as the environment and the stored connectors give them."""
+    """Database, source and target of this deployment, from the environment and the stored connectors."""
 
     _run: RunContext | None = PrivateAttr(default=None)
     _opened: ExitStack = PrivateAttr(default_factory=ExitStack)
@@ -45,7 +45,7 @@ class ZkResource(dg.ConfigurableResource):
     _systems: ConnectedSystems | None = PrivateAttr(default=None)
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Remember the run, if it is for one, trace it, and name it in every line of the log."""
+        """Keep the run, if there is one, trace it, and name it in every log line."""
         if context.run is None or context.run.run_id is None:
             return
         tags, settings = context.run.tags, load_settings()
@@ -60,8 +60,8 @@ class ZkResource(dg.ConfigurableResource):
         self._opened.enter_context(logs.log_context(run_id=self._run.id))
         self._opened.enter_context(tracing.run(self._run.id, context.run.job_name))
         if settings.log_format is LogFormat.JSON:
-            logs.set_up(LogFormat.JSON)  # A run begins in a process of its own, which has no log yet.
-        # What is wrong with the settings is said by the stage that needs them.
+            logs.set_up(LogFormat.JSON)  # A run begins in its own process, which has no log yet.
+        # Wrong settings are reported by the stage that needs them.
         with suppress(SetupError, EncryptionError):
             self._opened.enter_context(self.runtime.database.kept_lock(run_lock(self._run.id), process_name()))
             if FORMER_OVERRIDE_TAG in tags:
@@ -85,7 +85,7 @@ class ZkResource(dg.ConfigurableResource):
         finally:
             self._opened.close()
             if self._run is not None:
-                tracing.flush()  # The process of a run ends without the usual ceremony.
+                tracing.flush()  # The process of a run ends without normal teardown.
         self._runtime = self._systems = None
 
     @property
@@ -99,7 +99,7 @@ class ZkResource(dg.ConfigurableResource):
 
     @property
     def systems(self) -> ConnectedSystems:
-        """Both systems, opened when first asked."""
+        """Both systems, opened on first use."""
         if self._systems is None:
             self._systems = ConnectedSystems(self.runtime, self._run, self.now)
         return self._systems
@@ -115,5 +115,5 @@ class ZkResource(dg.ConfigurableResource):
         return self.systems.target
 
     def now(self) -> datetime:
-        """The present instant, in UTC."""
+        """The current instant, in UTC."""
         return utc_now()

@@ -1,4 +1,4 @@
-"""What became of runs: days that wait since a run was cancelled, why runs failed, and Dagster's record of the days."""
+"""The history of runs: days held after a cancelled run, why runs failed, and Dagster's record of the days."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ from zk_pipeline.store import audit, cancellations, sweeps
 from zk_pipeline.store.audit import AuditEvent
 from zk_pipeline.store.cancellations import CancelledRun, HeldRun
 
-# What a failed run says: the operator's sentences, once for each cause, and the days that are not done.
+# The report of a failed run: sentences for the operator, once per cause, and the unfinished days.
 
 DAY_TAG = "dagster/partition"
 RETRIED_TAG = "dagster/will_retry"
-"""On a failed run that Dagster itself starts again: only the last of them counts."""
+"""Tag of a failed run that Dagster retries: only the last retry counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class FailureReport:
-    """Sentences for the operator, what makes this failure the same as another, and the days that it left undone."""
+    """Sentences for the operator, the cause (equal for repeated failures), and the unfinished days."""
 
     sentence: str
     cause: str
@@ -33,12 +33,12 @@ class FailureReport:
 
 
 def failure_report(run: dg.DagsterRun, failure: dg.DagsterEvent, steps: Iterable[dg.DagsterEvent]) -> FailureReport:
-    """The report of a failed run. An unexpected error is named by its type alone: its text may hold anything."""
+    """The report of a failed run. Of an unexpected error it has only the type, as the text may contain anything."""
     failed = list(steps)
     by_cause = sentences_by_cause(failed)
     bad_days = {day for step in failed for day in _days(_metadata(step).get("bad_days", "").split(", "))}
     if not by_cause:
-        sentence = (failure.message or "It failed without a word.").strip().splitlines()[0]
+        sentence = (failure.message or "It failed without a message.").strip().splitlines()[0]
         by_cause[sentence] = sentence
     return FailureReport(
         " ".join(by_cause.values()), "\n".join(by_cause), tuple(sorted(bad_days or days_of_run(run.tags)))
@@ -46,9 +46,9 @@ def failure_report(run: dg.DagsterRun, failure: dg.DagsterEvent, steps: Iterable
 
 
 def sentences_by_cause(steps: Iterable[dg.DagsterEvent], *, with_error_text: bool = False) -> dict[str, str]:
-    """What failed steps say to the operator, once for each cause.
+    """What failed steps say to the operator, once per cause.
 
-    `with_error_text` gives the text of an unexpected error as well, which may hold anything: only for the terminal.
+    `with_error_text` includes the text of an unexpected error, which may contain anything: only for the terminal.
     """
     by_cause: dict[str, str] = {}
     for step in steps:
@@ -58,7 +58,7 @@ def sentences_by_cause(steps: Iterable[dg.DagsterEvent], *, with_error_text: boo
 
 
 def days_of_run(tags: Mapping[str, str]) -> set[date]:
-    """The days of a run, by its tags; none for a run without days."""
+    """The days of a run, by its tags; empty for a run without days."""
     span = _days(tags.get(name, "") for name in (DAY_TAG, RANGE_START, RANGE_END))
     return set(days_between(min(span), max(span))) if span else set()
 
@@ -91,7 +91,7 @@ def _sentence(step: dg.DagsterEvent, *, with_error_text: bool) -> str:
 
 
 def finished_runs(instance: dg.DagsterInstance, job_name: str, limit: int) -> Sequence[tuple[str, bool]]:
-    """The newest finished runs of a job as (id, succeeded), newest first, without those that Dagster starts again."""
+    """The newest finished runs of a job as (id, succeeded), newest first, without those that Dagster retries."""
     statuses = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
     runs = instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=statuses), limit=limit)
     return [
@@ -99,31 +99,30 @@ def finished_runs(instance: dg.DagsterInstance, job_name: str, limit: int) -> Se
     ]
 
 
-# Runs that somebody cancelled: their days are held, so that nothing overrules the person half a minute later.
-#
-# Dagster keeps a record of each request to cancel a run, whoever made it and whatever became of the run since. Each
-# look at these records notes all that are not noted yet, so that nothing is lost by a look that did not happen.
+# Runs that somebody cancelled: their days are held, so that no other run overrules the person. Dagster records each
+# request to cancel a run, whoever made it and whatever happened to the run. Each poll of these records notes all new
+# ones, so that a missed poll loses nothing.
 
 SUBJECT = "cancelled_runs"
 LOOKED_AT = 200
-"""Records read in one look; the next goes on from there."""
+"""Records read per poll; the next poll continues."""
 
 OVERLAP = 1000
-"""Events that are looked at again, since one with a lower number may be committed after one with a higher."""
+"""Events that are read again, because one with a lower number may be committed after one with a higher."""
 
 RECORDS = (DagsterEventType.RUN_CANCELING, DagsterEventType.RUN_CANCELED)
-"""A run that Dagster could not ask to stop, and that was marked as cancelled all the same, has only the latter."""
+"""A run that Dagster could not stop, but marked as cancelled, has only the latter event."""
 
 TIMED_OUT = "Canceling due to exceeding maximum runtime"
-"""How Dagster's run monitoring begins its own requests (`max_runtime_seconds`), which are nobody's wish."""
+"""The start of the message of Dagster's own cancellations (`max_runtime_seconds`), which no person requested."""
 
 WRITING = {sync.name, deep_check.name}
 
 
 def note_cancelled_runs(runtime: Runtime, instance: dg.DagsterInstance) -> list[HeldRun]:
-    """Hold the days of the runs that were cancelled since the last look; returns those runs.
+    """Hold the days of the runs that were cancelled since the last poll; returns those runs.
 
-    The first look of an installation holds nothing: what was cancelled before has been dealt with.
+    The first poll of an installation holds nothing.
     """
     with runtime.database.transaction() as connection:
         cursor = sweeps.load(connection, "dagster", SUBJECT)
@@ -133,7 +132,7 @@ def note_cancelled_runs(runtime: Runtime, instance: dg.DagsterInstance) -> list[
     seen = {kind: _records(instance, kind, after=cursor["after"], limit=LOOKED_AT) for kind in RECORDS}
     if not any(seen.values()):
         return []
-    # Where not all were read, those of the other kind must not lead past them.
+    # If not all were read, the cursor must not skip those of the other kind.
     full = [records[-1].storage_id for records in seen.values() if len(records) == LOOKED_AT]
     newest = max(record.storage_id for records in seen.values() for record in records)
     after = max(cursor["after"], min(full) if full else newest - OVERLAP)
@@ -161,7 +160,7 @@ def _cancelled(instance: dg.DagsterInstance, records: Mapping[str, EventLogRecor
 
 
 def _as_cancelled(record: EventLogRecord, run: dg.DagsterRun | None) -> CancelledRun:
-    """The run with the days that it would have written, if somebody wished it to stop."""
+    """The run with the days that it would have written, if a person cancelled it."""
     days = days_of_run(run.tags) if run is not None and _writes(run) else set()
     is_wish = not (record.event_log_entry.message or "").startswith(TIMED_OUT)
     at = datetime.fromtimestamp(record.timestamp, UTC)
@@ -187,7 +186,7 @@ def _event(run: HeldRun) -> AuditEvent:
     return AuditEvent("days.held", run.asked_by, f"run:{run.run_id}", detail)
 
 
-# What Dagster's instance knows of the chain's days, in queries by index that stay small however long its log is.
+# Dagster's record of the chain's days, in indexed queries that stay fast however long its log is.
 
 CHAIN = (
     dg.AssetKey(["zammad", "time_accountings"]),
@@ -202,7 +201,7 @@ PUSHES = CHAIN[-1]
 
 
 def ever_synced(instance: dg.DagsterInstance) -> bool:
-    """Whether any day was ever carried through."""
+    """Whether any day was ever completed."""
     return instance.get_latest_materialization_event(PUSHES) is not None
 
 
@@ -212,7 +211,7 @@ def materialized_at(instance: dg.DagsterInstance, days: Collection[date]) -> dic
 
 
 def failed_days(instance: dg.DagsterInstance, days: Collection[date]) -> set[date]:
-    """The days whose newest run failed before it had carried them through, and that none has carried through since."""
+    """The days whose newest run failed before completing them, and that no run has completed since."""
     planned = _newest(instance, dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED, days)
     done = _newest(instance, dg.DagsterEventType.ASSET_MATERIALIZATION, days)
     undone = [key for key, event in planned.items() if event > done.get(key, 0)]
@@ -239,7 +238,7 @@ def _instants(instance: dg.DagsterInstance, key: dg.AssetKey, days: Collection[d
 def _newest(
     instance: dg.DagsterInstance, kind: dg.DagsterEventType, days: Collection[date], key: dg.AssetKey = PUSHES
 ) -> Mapping[str, int]:
-    """The number of the newest event of a kind, by day; numbers grow with time."""
+    """The number of the newest event of a kind, by day; numbers increase with time."""
     return instance.get_latest_storage_id_by_partition(key, kind, partitions={day.isoformat() for day in days})
 
 

@@ -1,8 +1,8 @@
-"""How runs start, prove that they live, and end: Dagster's default launcher, which can also see that a run is dead.
+"""Starting runs, their sign of life, and detecting dead ones, which Dagster's default launcher cannot do.
 
-A run holds an advisory lock by its id for as long as its process lives, and takes it again after a restart of the
-database. A run that is said to be under way without that lock is dead: Dagster's run monitoring asks `LocalRunLauncher`
-and reports it as failed. Otherwise it would keep its place in the queue, and all later runs would wait behind it.
+A run holds an advisory lock named by its id while its process lives, and takes it again after a restart of the
+database. A run in progress without that lock is dead: Dagster's run monitoring asks `LocalRunLauncher` and marks it as
+failed. Otherwise it would block the queue for all later runs.
 """
 
 import logging
@@ -30,40 +30,40 @@ SECONDS_TO_BEGIN = 30.0
 SECONDS_OF_SUSPICION = 5.0
 """A living run takes a lost lock again within two seconds."""
 
-DIED = "The process of this run died. Its days are asked for again."
+DIED = "The process of this run died. Its days are requested again."
 
 _log = logging.getLogger(__name__)
 
 
 def run_lock(run_id: str) -> str:
-    """The name of the lock that a run holds for as long as its process lives."""
+    """The name of the lock that a run holds while its process lives."""
     return f"zk:run:{run_id}"
 
 
 def process_name() -> str:
-    """This process as the holder of a lock: its number, and the machine and container within which that counts."""
+    """This process as the holder of a lock: its number, and the machine and container where that is valid."""
     return f"{os.getpid()}@{_whereabouts()}"
 
 
 class LocalRunLauncher(DefaultRunLauncher):
     """Starts runs at the code server as Dagster does; named in dagster.yaml.
 
-    Its two additions are for what Dagster's own cannot see: a run whose process died, and one whose code server has
-    started again since, which no longer knows it.
+    In addition it detects a run whose process died, and can stop one whose code server was restarted and no longer
+    knows it.
     """
 
     def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
         super().__init__(inst_data)
         self._suspected: dict[str, float] = {}
-        """The runs that were without their lock at the last look, and since when."""
+        """The runs that lacked their lock at the last check, and since when."""
 
     @property
     def supports_check_run_worker_health(self) -> bool:
-        """True: the lock tells."""
+        """True: the lock shows it."""
         return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        """Whether the process of a run lives. Without proof that it died it counts as living."""
+        """Whether the process of a run lives. Without proof that it died, it counts as alive."""
         if not _takes_lock(run) or not self._should_have_begun(run.run_id):
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         if _holder(run.run_id) is not None:
@@ -76,7 +76,7 @@ class LocalRunLauncher(DefaultRunLauncher):
         return CheckRunHealthResult(WorkerStatus.FAILED, DIED)
 
     def terminate(self, run_id: str) -> bool:
-        """Ask a run to stop: by its code server or, where that does not know the run any more, its process directly."""
+        """Stop a run: by its code server or, if that no longer knows the run, by its process directly."""
         try:
             if super().terminate(run_id):
                 return True
@@ -88,18 +88,18 @@ class LocalRunLauncher(DefaultRunLauncher):
         record = self._instance.get_run_record_by_id(run_id)
         if record is None or record.start_time is None:
             return False
-        elapsed = time.time() - record.start_time  # Below 0 where the clock was set back since.
+        elapsed = time.time() - record.start_time  # Negative if the clock was set back since.
         return not 0 <= elapsed <= SECONDS_TO_BEGIN
 
 
 def _takes_lock(run: dg.DagsterRun) -> bool:
-    """Whether it is a run of this project: started by Dagster from our code location, or by a command of ours."""
+    """Whether it is a run of this project: started by Dagster from our code location, or by one of our commands."""
     origin = run.remote_job_origin
     return origin.location_name == LOCATION if origin is not None else REASON_TAG in run.tags
 
 
 def _holder(run_id: str) -> str | None:
-    """The process that holds the lock of a run. Raises `DatabaseUnavailableError`: then nobody can tell."""
+    """The process that holds the lock of a run. Raises `DatabaseUnavailableError` if that is unknown."""
     url = load_settings().database_url
     if url is None:
         raise DatabaseUnavailableError("ZK_DATABASE_URL is not set. Give Dagster's processes the same as all others.")
@@ -113,7 +113,7 @@ def _database(url: str) -> Database:
 
 
 def _interrupt(holder: str | None) -> bool:
-    """Interrupt a process of this machine and container, as Dagster does within a run; whether it was there."""
+    """Interrupt a process of this machine and container, as Dagster does within a run; returns whether it existed."""
     number, _, whereabouts = (holder or "").partition("@")
     if not number.isdecimal() or whereabouts != _whereabouts():
         return False
@@ -125,7 +125,7 @@ def _interrupt(holder: str | None) -> bool:
 
 @cache
 def _whereabouts() -> str:
-    """What tells this start of this machine, and this container on it, from all others."""
+    """Identifies this boot of this machine, and this container on it."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot}:{os.stat('/proc/self/ns/pid').st_ino}"  # noqa: PTH116 (a link that leads to no path)

@@ -1,4 +1,4 @@
-"""What runs, sensors and schedules print: Dagster's coloured lines for people, or one JSON object a line."""
+"""The log output of runs, sensors and schedules: Dagster's coloured lines, or one JSON object per line."""
 
 import logging
 import sys
@@ -18,15 +18,15 @@ CONSOLE = "console"
 
 
 class RunFormatter(JsonFormatter):
-    """Lines of a run or tick: what Dagster puts into the text of a message becomes fields of its own."""
+    """Lines of a run or tick: what Dagster puts into the message becomes separate fields."""
 
     def heading(self, record: logging.LogRecord) -> dict[str, Any]:
-        """As for every line, with the message as it was given."""
+        """The usual fields, with the original message."""
         told = _record_details(record)
         return {**super().heading(record), **({"message": told["orig_message"]} if told else {})}
 
     def details(self, record: logging.LogRecord) -> dict[str, Any]:
-        """The run, its job and step, or the sensor; the kind of event, and why something failed."""
+        """The run, its job and step, or the sensor; the kind of event, and the error."""
         told = _record_details(record)
         if told is None:
             return super().details(record)
@@ -44,7 +44,7 @@ class RunFormatter(JsonFormatter):
 
 
 def console_logger(name: str, level: str | int) -> logging.Logger:
-    """A logger to standard output, which Dagster keeps with the run, in the format of the settings."""
+    """A logger to standard output, which Dagster stores with the run, in the format of the settings."""
     if _log_format() is LogFormat.TEXT:
         return create_console_logger(name, level)
     logger = logging.Logger(name, level)  # noqa: LOG001 - a registered one has a parent, which would write it again.
@@ -55,7 +55,7 @@ def console_logger(name: str, level: str | int) -> logging.Logger:
 
 
 def _log_format() -> LogFormat:
-    """As set. A wrong setting is named by whatever needs it, which must be able to log."""
+    """By the setting. A wrong setting is reported by the code that needs it, which must be able to log."""
     try:
         return load_settings().log_format
     except SettingsError:
@@ -70,9 +70,9 @@ console = dg.LoggerDefinition(
 
 
 def use_everywhere() -> None:
-    """Have runs, sensors and schedules write by this logger, which by Dagster's own rule would write coloured text.
+    """Make runs, sensors and schedules use this logger; by default Dagster would write coloured text.
 
-    `Definitions(loggers=...)` alone does not: Dagster takes those up only where a run's configuration names them.
+    `Definitions(loggers=...)` is not enough: Dagster only uses those if a run's configuration names them.
     """
     context_creation_job.default_system_loggers = _defaults  # pyright: ignore[reportPrivateImportUsage]
     instigation_logger.create_console_logger = console_logger  # pyright: ignore[reportPrivateImportUsage]
@@ -84,5 +84,5 @@ def _defaults(instance: dg.DagsterInstance | None) -> Sequence[tuple[dg.LoggerDe
 
 
 def _record_details(record: logging.LogRecord) -> dict[str, Any] | None:
-    """What Dagster knows of the record, `None` for one that is not Dagster's."""
+    """Dagster's data of the record; `None` if it is not Dagster's."""
     return getattr(record, "dagster_meta", None)

@@ -20,16 +20,16 @@ UNREADABLE = (DatabaseUnavailableError, ScheduleError)
 JOBS = {CATCH_UP: sync.name, DEEP_CHECK: deep_check.name}
 DESCRIPTIONS = {
     CATCH_UP: "Runs the last days again, for what webhooks and the change feed missed.",
-    DEEP_CHECK: "Looks through the last two months on both sides for edits and deletions.",
+    DEEP_CHECK: "Checks the last two months on both sides for edits and deletions.",
 }
 
 _log = logging.getLogger(__name__)
 
 
 def build_schedules() -> list[dg.ScheduleDefinition]:
-    """Both schedules as the stored settings say or, when those cannot be read, the environment.
+    """Both schedules by the stored settings or, if those are unreadable, by the environment.
 
-    Raises `ScheduleError` when the environment itself is wrong.
+    Raises `ScheduleError` if the environment itself is wrong.
     """
     settings = load_settings()
     try:
@@ -61,7 +61,7 @@ def _schedule(plan: SchedulePlan, job: str) -> dg.ScheduleDefinition:
         description=DESCRIPTIONS[plan.name],
     )
     def tick(context: dg.ScheduleEvaluationContext) -> dg.SkipReason | Sequence[dg.RunRequest]:
-        # Read again: days and what to do when busy count without a reload.
+        # Read again: the days and the behaviour when busy can change without a reload.
         try:
             settings = load_settings()
             now = plan_of(settings, plan.name, read_stored(settings))
@@ -70,7 +70,7 @@ def _schedule(plan: SchedulePlan, job: str) -> dg.ScheduleDefinition:
                 return decided
         except UNREADABLE as error:
             return dg.SkipReason(str(error))
-        return dg.SkipReason(f"{away} The days are asked for, and run when it answers.")
+        return dg.SkipReason(f"{away} The days are requested, and run when it answers.")
 
     return tick
 
@@ -94,7 +94,7 @@ def _decide(
 
 
 def _left_for_later(settings: Settings, plan: SchedulePlan, context: dg.ScheduleEvaluationContext) -> str:
-    """The problem of a system that is away, after the days of this tick were asked for; empty when none is."""
+    """The problem of an unreachable system, after requesting the days of this tick; empty if both answer."""
     if settings.database_url is None:
         return ""
     database = Database(settings.database_url.get_secret_value())
@@ -112,6 +112,6 @@ def _left_for_later(settings: Settings, plan: SchedulePlan, context: dg.Schedule
 
 
 def _unfinished(instance: dg.DagsterInstance, job: str, reason: str) -> str | None:
-    """The id of a run that an earlier tick asked for and that waits or is at work."""
+    """The id of a waiting or running run of an earlier tick."""
     unfinished = dg.RunsFilter(job_name=job, statuses=UNFINISHED, tags={REASON_TAG: reason})
     return next((run.run_id for run in instance.get_runs(unfinished, limit=1)), None)

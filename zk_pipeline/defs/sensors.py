@@ -1,4 +1,4 @@
-"""The sensors: one runs the days that changed or were asked for, two alert people."""
+"""The sensors: one runs days that changed or were requested, two alert people."""
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
@@ -35,10 +35,10 @@ from zk_pipeline.store import day_requests, request_log
 from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.store.runs import note_failure
 
-# The sensor that reacts: to webhook hints, to changes on both sides, and to every day that was asked for.
+# The sensor that reacts to webhook hints, to changes on both sides, and to every requested day.
 
 AHEAD = {"dagster/priority": "1", "dagster/max_retries": "0"}
-"""These runs go before a waiting backfill, and Dagster does not repeat them: their requests do."""
+"""These runs go before a waiting backfill. Dagster does not retry them, because their requests do."""
 
 
 @dg.sensor(
@@ -50,8 +50,8 @@ AHEAD = {"dagster/priority": "1", "dagster/max_retries": "0"}
 def demand(context: dg.SensorEvaluationContext, zk: ZkResource) -> dg.SensorResult | dg.SkipReason:
     """Turns hints and changes of both systems into day requests, and open day requests into runs.
 
-    A failed read is a skip with its reason, never "nothing changed". While a system is away it is asked less and less
-    often, down to once a minute, and no run is started that would only meet the same.
+    A failed read is a skip with its reason, never "nothing changed". An unreachable system is tried less and less
+    often, down to once a minute, and no run is started that would fail the same way.
     """
     problems: list[str] = []
     for look, system in ((_poll_source, "Zammad"), (_poll_target, "Kimai")):
@@ -62,16 +62,16 @@ def demand(context: dg.SensorEvaluationContext, zk: ZkResource) -> dg.SensorResu
             problems.append(str(error))
     try:
         away = _away(zk.runtime, zk.now())
-        # A run that is cancelled after this question is unfinished at it; one that was cancelled before is noted.
+        # A run cancelled after this query is unfinished in it; one cancelled before is noted.
         is_busy = _is_busy(context.instance)
         for run in note_cancelled_runs(zk.runtime, context.instance):
-            context.log.warning("Run %s was cancelled; %s days wait for a word.", run.run_id, len(run.days))
+            context.log.warning("Run %s was cancelled; %s days wait for a decision.", run.run_id, len(run.days))
         wanted = [] if away or is_busy else _due_runs(zk.runtime, zk.now())
     except SYSTEM_ERRORS as error:
         return dg.SkipReason(str(error))
     if not wanted:
         reasons = dict.fromkeys((*problems, *away))
-        return dg.SkipReason(" ".join(reasons) or "Nothing is asked for, or a run is still at it.")
+        return dg.SkipReason(" ".join(reasons) or "No days are requested, or a run is still working on them.")
     return dg.SensorResult(run_requests=[_request(run) for run in wanted])
 
 
@@ -84,24 +84,24 @@ def _poll_target(runtime: Runtime, now: datetime) -> Sequence[date]:
 
 
 def _away(runtime: Runtime, now: datetime) -> list[str]:
-    """What keeps runs waiting: the last problem of each system that is away."""
+    """Why runs wait: the last problem of each unreachable system."""
     with runtime.database.transaction() as connection:
         return [state.problem for state in request_log.active(connection) if state.keeps_runs_waiting(now)]
 
 
 def _is_busy(instance: dg.DagsterInstance) -> bool:
-    """Whether a run that was asked for here is unfinished: what comes meanwhile is gathered into the next.
+    """Whether a run requested here is unfinished: new changes are collected for the next one.
 
-    A long backfill does not count. Dagster lets no two runs write at a time, and the next one is ours.
+    A long backfill does not count. Dagster lets only one run write at a time, and the next one is ours.
     """
     ours = dg.RunsFilter(statuses=UNFINISHED, tags={REASON_TAG: CHANGE})
     return instance.get_runs_count(ours) > 0
 
 
 def _due_runs(runtime: Runtime, now: datetime) -> Sequence[RangeRun]:
-    """The runs to ask for; their requests are due again after a pause, should the run fail.
+    """The runs to request; if one fails, its requests are due again after a pause.
 
-    Where a range bridges a day that is held, the run leaves that day out.
+    If a range includes a held day, the run skips that day.
     """
     settings = runtime.settings
     first_pause = timedelta(seconds=settings.retry_seconds)
@@ -117,10 +117,10 @@ def _request(run: RangeRun) -> dg.RunRequest:
     return dg.RunRequest(run_key=run.key, tags={**range_tags(run.first, run.last, CHANGE), **AHEAD})
 
 
-# The sensors that alert people: to failed runs, vital signs and changed billed time, and when all is good again.
+# The sensors that alert people to failed runs, vital signs and changed billed time, and to their recovery.
 
 RUNS_LOOKED_AT = 50
-"""In addition to as many as the threshold: runs may have come after the one that is reported."""
+"""In addition to the threshold: runs may have ended after the reported one."""
 
 
 @dg.run_failure_sensor(
@@ -130,7 +130,7 @@ RUNS_LOOKED_AT = 50
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def failed_runs(context: dg.RunFailureSensorContext, zk: ZkResource) -> None:
-    """Notes each failed run of this instance, whatever started it; `alerts` sends what is to be told of it."""
+    """Records each failed run of this instance, however it was started; `alerts` sends the alerts."""
     run, settings = context.dagster_run, zk.runtime.settings
     report = failure_report(run, context.failure_event, context.get_step_failure_events())
     _show_in_console(context, zk.runtime, report.sentence)
@@ -144,37 +144,37 @@ def failed_runs(context: dg.RunFailureSensorContext, zk: ZkResource) -> None:
 
 @dg.sensor(name="alerts", minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING)
 def alerts(context: dg.SensorEvaluationContext, zk: ZkResource) -> dg.SkipReason:
-    """Sends the alerts that wait, and reports vital signs, jobs that work again, and billed time that changed.
+    """Sends waiting alerts, and reports vital signs, recovered jobs, and changed billed time.
 
     It starts no runs.
     """
     try:
         if not alert_addresses(zk.runtime.settings):
-            return dg.SkipReason("Nobody is told of failures: ZK_ALERT_URLS is empty.")
+            return dg.SkipReason("Nobody is alerted of failures: ZK_ALERT_URLS is empty.")
         _send_recoveries(zk.runtime, context.instance)
         with measure_once(zk.runtime) as signs:
-            # The disk is another one where the web app, which tells of its own, has a machine to itself.
+            # If the web app runs on its own machine, it reports its own disk.
             alert_signs(zk.runtime, [sign for sign in signs if sign.name not in {DATABASE, DISK}])
         alert_changed_after_billing(zk.runtime)
         done = deliver(zk.runtime)
     except SYSTEM_ERRORS as error:
         return dg.SkipReason(str(error))
-    except SQLAlchemyError as error:  # It may quote a statement.
-        return dg.SkipReason(f"The database failed just now ({type(error).__name__}). It is tried again.")
+    except SQLAlchemyError as error:  # The error may quote a statement.
+        return dg.SkipReason(f"The database failed just now ({type(error).__name__}). The next tick tries again.")
     for problem in done.problems:
-        context.log.warning("%s It is tried again.", problem)
+        context.log.warning("%s The next tick tries again.", problem)
     if done.sent or done.waiting:
         return dg.SkipReason(" ".join((f"Sent {done.sent}, waiting {done.waiting}.", *done.problems)))
-    return dg.SkipReason("Nothing is to be told.")
+    return dg.SkipReason("Nothing to send.")
 
 
 def _show_in_console(context: dg.RunFailureSensorContext, runtime: Runtime, sentence: str) -> None:
-    """Keep the sentence with its run. Without a database there is no console either, and people are still alerted."""
+    """Store the sentence with its run. Without a database, the console cannot show it, but people are still alerted."""
     try:
         with runtime.database.transaction() as connection:
             note_failure(connection, context.dagster_run.run_id, redacted(sentence, runtime.settings))
     except (DatabaseUnavailableError, SQLAlchemyError) as error:
-        context.log.warning("The console will not tell why this run failed. %s", error)
+        context.log.warning("The console will not show why this run failed. %s", error)
 
 
 def _send_recoveries(runtime: Runtime, instance: dg.DagsterInstance) -> None:
@@ -186,5 +186,5 @@ def _send_recoveries(runtime: Runtime, instance: dg.DagsterInstance) -> None:
 
 
 def _still_failed(instance: dg.DagsterInstance, incident: Incident) -> set[date]:
-    """The days of an incident that no run has made good: other days succeed long before them."""
+    """The days of an incident that no later run has completed: other days succeed long before them."""
     return failed_days(instance, incident.days) if incident.days else set()

@@ -32,9 +32,9 @@ from zk_pipeline.store.plans import PlannedWrites
 
 @asset_by_day("sync", deps=[("zammad", "directory"), ("zammad", "time_accountings")])
 def normalized_entries(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
-    """One row for each booking in the unified format, with the policy applied: unit, zone, corrections, placement.
+    """One row per booking in the unified format, with the policy applied: unit, zone, corrections, placement.
 
-    A correction that changes a booking of a day outside of the run asks for that day again.
+    If a correction changes a booking of a day outside the run, that day is requested.
     """
 
     def metadata(_: date, done: NormalizedDay) -> Metadata:
@@ -50,7 +50,7 @@ def normalized_entries(context: dg.AssetExecutionContext, zk: ZkResource) -> Non
 
 @asset_by_day("sync", deps=[("sync", "normalized_entries"), ("kimai", "directory"), ("kimai", "timesheets")])
 def reconciliation_results(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
-    """For every entry and every time sheet of ours, what it is and what to do. This is the plan."""
+    """The plan: for every entry and every time sheet of ours, its state and what to do."""
     with stopping_on_system_errors():
         base_url, names = zk.runtime.stored("target").base_url, zk.runtime.settings.preview_names
 
@@ -84,7 +84,7 @@ def reconciliation_results(context: dg.AssetExecutionContext, zk: ZkResource) ->
 
 
 def _reason(line: Result, *, names: bool) -> str:
-    """Why a line waits; its particulars may name people and customers."""
+    """Why a line waits; its details may name people and customers."""
     return cell(sentence(line if names else replace(line, text="")))
 
 
@@ -93,10 +93,10 @@ def _reason(line: Result, *, names: bool) -> str:
 
 @asset_by_day("sync", deps=[("sync", "reconciliation_results")], kinds=("python", "kimai"), pool=TARGET_POOL)
 def kimai_pushes(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
-    """The plan carried out in Kimai: once and only once, with a row of the ledger for each write.
+    """The plan carried out in Kimai exactly once, with a ledger row for each write.
 
-    What Kimai refuses is parked with its reason and the next step, and all others go on. Days that are held since
-    somebody cancelled their run are left out, unless a person started this one.
+    A write that Kimai refuses is parked with its reason and the next step, and the others continue. Days held after a
+    cancelled run are skipped, unless a person started this run.
     """
 
     def metadata(_: date, pushed: Pushed) -> Metadata:

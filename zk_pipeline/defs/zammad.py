@@ -28,7 +28,7 @@ from zk_pipeline.store import tickets as stored_tickets
 
 @asset_of_now("zammad")
 def directory(context: dg.AssetExecutionContext, zk: ZkResource) -> dg.MaterializeResult:
-    """Activity types as Zammad has them now, and whoever booked and was not read yet."""
+    """Activity types as Zammad has them now, and agents with bookings that are not known yet."""
     with stopping_on_system_errors():
         return dg.MaterializeResult(metadata=pipeline_of(context, zk).read_source_directory())
 

@@ -46,9 +46,9 @@ class AdjustmentDecision:
 def make(
     connection: Connection, connector: str, owed: OutstandingAdjustment, decided: AdjustmentDecision, run_id: str
 ) -> None:
-    """Store an adjustment for each amount that is owed, and record that.
+    """Store an adjustment for each outstanding posting, and record that.
 
-    A credit of time that nobody was charged for is settled with that: there is nothing to give back.
+    A credit of time that was never charged is settled at once: there is nothing to give back.
     """
     for amount in owed.amounts:
         state = AdjustmentState.BOOKED if amount.seconds > 0 else AdjustmentState.OPEN
@@ -143,9 +143,9 @@ def settle(connection: Connection, adjustment_id: int, *, actor: str, note: str)
 
 
 def take_unused_ids(connection: Connection) -> None:
-    """Number the adjustments from now on by ids that none ever had, also none that this database has forgotten.
+    """Number new adjustments with ids that were never used, not even in states that this database has lost.
 
-    They go on from the seconds of the clock, which no number of adjustments overtakes.
+    They continue from the Unix time in seconds, which the number of adjustments never overtakes.
     """
     connection.execute(_UNUSED_IDS)
 

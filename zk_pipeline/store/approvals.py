@@ -1,7 +1,7 @@
-"""Queries on approvals: which lines of a day's plan somebody allowed to be written, by hashes, and what came of it.
+"""Approvals: which lines of a day's plan somebody approved, by hashes, and their state.
 
-A line of an approval is `open` until it was `spent` (the target took or refused what was approved), was `revoked` by an
-undo of its day, or `lapsed`, since the plan was another one when it was carried out. No line is open twice.
+A line is `open` until it is `spent` (the target accepted or refused the write), `revoked` by an undo of its day, or
+`lapsed` because the plan changed before it was carried out. No line is open twice.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -45,9 +45,9 @@ def of_days(connection: Connection, connector: str, first: date, last: date) -> 
 def give(
     connection: Connection, connector: str, day: date, lines: Mapping[str, str], plan_hash: str, actor: str
 ) -> int:
-    """Approve these lines of a day (key to the hash of what it writes); returns how many were not approved already.
+    """Approve these lines of a day (key to the hash of what it writes); returns how many were new.
 
-    The rows of the plan must be locked (`plans.lock_days`), so that two who approve at once do so in turn.
+    Lock the rows of the plan first (`plans.lock_days`), so that concurrent approvals wait for each other.
     """
     of_lines = _OPEN & (_line.connector == connector) & (_line.entry_date == day) & _line.key.in_(lines)
     before = {row.key: row.line_hash for row in connection.execute(select(_line.key, _line.line_hash).where(of_lines))}

@@ -1,10 +1,10 @@
-"""The audit trail: append-only, each row chained to the one before it by an HMAC; details stand beside the chain.
+"""The audit trail: append-only, each row chained to the previous one by an HMAC; details are stored separately.
 
-The key of the HMAC is derived from ZK_ENCRYPTION_KEY, so that whoever owns the database can neither change a row nor
-make one. Rows of another key, and those from before there was one, count once a row under today's key vouches for all
-before it (`bind`). A detail that goes leaves its salted hash in the chain, and a row that says which went and why.
-The head is sealed and kept beside the chain; where an older one is put back with the rows cut behind it, the anchors
-tell, which are kept elsewhere (`audit/anchors.py`).
+The HMAC key is derived from ZK_ENCRYPTION_KEY, so that the database's owner can neither change nor add a row. Rows with
+another key, or from before keys, count once a row under today's key vouches for all before it (`bind`). A deleted
+detail leaves its salted hash in the chain, and a row that says which was deleted and why. The head is sealed and stored
+separately; if an old one is restored with the rows after it cut off, the anchors stored elsewhere show it
+(`audit/anchors.py`).
 """
 
 import hashlib
@@ -123,11 +123,11 @@ def append(connection: Connection, events: Iterable[AuditEvent]) -> None:
 
 
 def bind(connection: Connection, *, upgrade: bool = False) -> bool:
-    """Have a row under today's key vouch for all before it, unless the head is sealed by that key already.
+    """Add a row under today's key that vouches for all before it, unless that key has sealed the head already.
 
-    Called at each start, for the first row and after a change of the key, and by the `upgrade` from a trail without
+    Called at each start (for the first row and after a change of the key), and by the `upgrade` from a trail without
     keys, which alone may vouch for rows without one. A trail that does not verify is left as it is, so that nothing
-    vouches for what was changed. Returns whether a row was added.
+    vouches for changed rows. Returns whether a row was added.
     """
     number, _ = head(connection)
     kept, key = _head(connection), _newest_key(connection)
@@ -147,9 +147,9 @@ def bind(connection: Connection, *, upgrade: bool = False) -> bool:
 
 
 def remove_details(connection: Connection, ids: Sequence[int], actor: str, why: str) -> int:
-    """Delete details of rows, for retention or an erasure, and say so in the chain; returns how many went.
+    """Delete details of rows, for retention or an erasure, and record it in the chain; returns how many.
 
-    The database deletes just those that a row of the chain names, so that row comes first.
+    The database only deletes details that a row of the chain names, so that row is written first.
     """
     number, _ = head(connection)
     query = select(audit_details.c.id).where(audit_details.c.id.in_(ids), audit_details.c.id <= number)

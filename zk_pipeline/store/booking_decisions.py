@@ -87,10 +87,10 @@ def unpair(connection: Connection, source: str, made: CorrectionPair) -> bool:
 
 
 def reducible(connection: Connection, source: str, source_id: str) -> list[ReducibleBooking]:
-    """The bookings whose time an open correction may take back: on its ticket, or on one merged with it.
+    """The bookings whose time an open correction can take back: on its ticket, or on one merged with it.
 
-    The same agent's come first, then those of just so many minutes, then the nearest in time. Stored entries say what
-    is left of each, so a booking of a day that was never planned is not among them.
+    The same agent's come first, then those with exactly as many minutes, then the nearest in time. Stored entries say
+    what is left of each, so bookings of a day that was never planned are not included.
     """
     rows = connection.execute(_REDUCIBLE, {"source": source, "id": int(source_id)}).mappings()
     return [ReducibleBooking(**row) for row in rows]

@@ -1,6 +1,6 @@
-"""Queries on cancelled runs, whose days are held: no run of itself carries them out until somebody says so.
+"""Cancelled runs, whose days are held: no automatic run carries them out until somebody decides.
 
-A day is held by one run at most, the one that was cancelled last.
+A day is held by at most one run, the one cancelled last.
 """
 
 from collections.abc import Collection

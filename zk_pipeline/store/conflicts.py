@@ -35,11 +35,11 @@ class UnknownConflictError(DecisionError):
 
 
 def replace_day(connection: Connection, connector: str, day: date, lines: Sequence[Result]) -> None:
-    """Bring the day's conflicts in line with its plan.
+    """Update the day's conflicts to its plan.
 
-    A conflict is opened for every line to be reviewed. Those without such a line expire, and so do decisions whose
-    facts changed. A decision that needs no write is carried out by being in the plan. The conflict of a refused write
-    that is tried again stays open until that has succeeded.
+    Every line to be reviewed gets a conflict. Conflicts without such a line expire, and so do decisions whose facts
+    changed. A decision that needs no write is carried out by being in the plan. The conflict of a refused write that is
+    tried again stays open until the write succeeds.
     """
     reviewed = [line for line in lines if line.action is Action.REVIEW and line.reason is not None]
     decided = [line for line in lines if line.decided]
@@ -56,10 +56,10 @@ def replace_day(connection: Connection, connector: str, day: date, lines: Sequen
 
 
 def resolutions_of_day(connection: Connection, connector: str, day: date) -> list[Resolution]:
-    """The decisions in force about lines of this day, in the order in which the conflicts arose.
+    """The decisions in force about lines of this day, in the order of their conflicts.
 
-    Nobody can decide until the transaction ends: a decision that comes while a day is planned waits, and holds after.
-    Another run that plans the day waits too, so that it finds carried out what this one carries out.
+    They are locked until the transaction ends: a decision made while the day is planned waits, and is applied next
+    time. Another run that plans the day waits too, and then finds carried out what this one carries out.
     """
     of_day = (conflicts.c.connector == connector) & (conflicts.c.entry_date == day)
     unfinished = select(conflicts.c.id).where(of_day, conflicts.c.resolution_status.in_(["open", "decided"]))
@@ -124,11 +124,11 @@ def decide(
     address: str = "",
     one_of_many: bool = False,
 ) -> Row:
-    """Take a decision on an open conflict, record it, and ask for its day again; returns the conflict as it was.
+    """Decide an open conflict, record it, and request its day; returns the conflict as it was.
 
-    `timesheet_id` goes with `link`, `booking_id` with `reduce`. `seen` is the hash of the facts that the person looked
-    at, where that was before now; `address` is the person's, where there is one. As `one_of_many` nothing is adjusted
-    that Kimai may bill otherwise. Two at once: the first one holds, the second is told. Raises `DecisionError`.
+    `timesheet_id` is for `link`, `booking_id` for `reduce`. `seen` is the hash of the facts that the person saw, if
+    known; `address` is the person's, if known. With `one_of_many`, nothing is adjusted that Kimai may bill differently.
+    Of two concurrent decisions the first one counts, and the second fails. Raises `DecisionError`.
     """
     row = _undecided(connection, conflict_id, seen)
     source = active_connectors(connection).source
@@ -161,9 +161,9 @@ def decide(
 
 
 def reopen(connection: Connection, conflict_id: int, *, actor: str, address: str = "") -> Row:
-    """Take back a decision that wrote nothing by itself, and ask for its days again; returns the conflict as it was.
+    """Revert a decision that wrote nothing itself, and request its days; returns the conflict as it was.
 
-    The question is asked again by the next plan, unless what became of it meanwhile answers it. Raises `DecisionError`.
+    The next plan asks again, unless the facts answer the question by then. Raises `DecisionError`.
     """
     row = one(connection, conflict_id, lock=True)
     choice = Choice(row.decision) if row.resolution_status in {"decided", "carried_out"} else None

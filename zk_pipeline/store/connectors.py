@@ -54,9 +54,9 @@ class ConnectorRecord:
 
 
 def save(connection: Connection, connector: StoredConnector, cipher: TokenCipher) -> None:
-    """Store a connector, or refresh the one of that name; it becomes the only active one of its role.
+    """Store or update the connector of this name; it becomes the only active one of its role.
 
-    The row is left alone when nothing changed. Raises `SecondSourceError`.
+    An unchanged row is left alone. Raises `SecondSourceError`.
     """
     current = connection.execute(select(connectors).where(connectors.c.name == connector.name)).first()
     if current is not None and current.active and _is_same(current, connector, cipher):

@@ -58,9 +58,9 @@ class HeldLock:
 
 
 class Database:
-    """One pool of connections to the `zk` database. Safe for threads; dispose of it with `close`.
+    """One pool of connections to the `zk` database. Thread-safe; dispose of it with `close`.
 
-    `keys` are those of the audit trail, the newest first; without one nothing can be written into it.
+    `keys` are those of the audit trail, newest first; without one, nothing can be written into it.
     """
 
     def __init__(self, url: str, keys: Sequence[bytes] = ()) -> None:
@@ -82,16 +82,16 @@ class Database:
     def transaction(self) -> Iterator[Connection]:
         """One transaction: committed at the end, rolled back on any error.
 
-        Raises `DatabaseUnavailableError` when no connection can be made.
+        Raises `DatabaseUnavailableError` if there is no connection.
         """
         with self._connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
     def lock(self, *names: str) -> Iterator[HeldLock]:
-        """Hold session advisory locks on these names, waiting for other holders; a dying process releases its own.
+        """Hold session advisory locks with these names, waiting for other holders; a dying process releases its own.
 
-        Names are locked in sorted order, so that two callers with overlapping sets cannot block each other for good.
+        Names are locked in sorted order, so that callers with overlapping sets cannot deadlock.
         """
         with self._connect() as connection:
             connection.execution_options(isolation_level="AUTOCOMMIT")
@@ -105,10 +105,10 @@ class Database:
 
     @contextmanager
     def kept_lock(self, name: str, holder: str) -> Iterator[threading.Event]:
-        """Hold a lock for the length of the block as a sign of life, whatever becomes of the database meanwhile.
+        """Hold a lock during the block as a sign of life, even through failures of the database.
 
-        A thread takes it, and takes it again whenever its connection ended. The block does not wait for it; what it is
-        given says when the lock was first held. `holder` (at most 63 bytes) is the name that `holder_of` returns.
+        A thread takes it, and takes it again whenever its connection ends. The block does not wait for it; its argument
+        says when the lock was first held. `holder` (at most 63 bytes) is the name that `holder_of` returns.
         """
         done, taken = threading.Event(), threading.Event()
         keeper = threading.Thread(target=self._keep, args=(name, holder, done, taken), name="kept lock", daemon=True)
@@ -187,11 +187,11 @@ def upsert(
     stamped: Mapping[str, str] | None = None,
     only_if_changed: bool = False,
 ) -> int:
-    """Insert rows, or update those whose primary key exists, in one statement; returns the number written.
+    """Insert rows, or update those with an existing primary key, in one statement; returns the number written.
 
-    Columns in `keep` are set on insert and left alone on update, those in `add` are added to what is there, and those
-    in `stamped` are not in the rows: they get the value of an SQL expression. `only_if_changed` leaves rows untouched
-    whose other columns are the same.
+    Columns in `keep` are only set on insert, those in `add` are added to the stored value, and those in `stamped` are
+    not in the rows: they get the value of an SQL expression. `only_if_changed` leaves rows alone if all other columns
+    are the same.
     """
     if not rows:
         return 0

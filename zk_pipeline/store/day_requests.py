@@ -63,9 +63,9 @@ def ask(
 
 
 def unclaimed(connection: Connection, reason: str | None = None) -> list[DayRequest]:
-    """The requests, of one reason or of any, that no successful run has claimed yet, oldest day first.
+    """The requests, with one reason or any, that no successful run has answered yet, oldest day first.
 
-    Those of held days are not among them: they wait until somebody says whether to sync again (`cancellations`).
+    Those of held days are left out: they wait for a decision whether to sync again (`cancellations`).
     """
     columns = (day_requests.c.id, day_requests.c.day, day_requests.c.tries, day_requests.c.not_before)
     query = select(*columns).where(day_requests.c.claimed_by_run.is_(None), ~is_held())
@@ -123,9 +123,9 @@ def attach(connection: Connection, run_id: str, first: date, last: date) -> None
 
 
 def complete(connection: Connection, day: date, run_id: str) -> None:
-    """Note that a run carried out a day: the requests that it took on for it are done; later ones stay open.
+    """Record that a run carried out a day: the requests attached to the run are done; later ones stay open.
 
-    A held day is no longer held: the run was allowed to carry it out, so somebody wanted it.
+    A held day is released: the run was allowed to carry it out, so somebody wanted it.
     """
     taken_on = select(func.unnest(sync_runs.c.request_ids)).where(sync_runs.c.run_id == run_id)
     connection.execute(
@@ -153,11 +153,11 @@ LARGEST_ID = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class AskedRange:
-    """A range of days that somebody asked for; instants are in UTC.
+    """A range of days that somebody requested; instants are in UTC.
 
-    `days_done` of its days were carried out since. Where a run was cancelled, `days_left` were left by somebody, and
-    `days_held` wait for a word. `tries` is how often runs were asked to do the others, which are due from `due_at` on;
-    it is `None` when nothing is left.
+    `days_done` of its days were carried out since. After a cancelled run, `days_left` were given up by somebody, and
+    `days_held` wait for a decision. `tries` is how often runs were requested for the others, which are due from
+    `due_at` on; it is `None` if nothing is left.
     """
 
     id: int
@@ -184,9 +184,9 @@ def find(connection: Connection, request_id: int) -> AskedRange | None:
 
 
 def ask_once(connection: Connection, first: date, last: date) -> tuple[AskedRange, bool]:
-    """Ask for these days, unless just these wait already and no run was asked to do them; whether that was needed.
+    """Request these days, unless exactly these wait already without a run; returns whether that was needed.
 
-    Until the transaction ends nobody else gets an answer, so that two who ask at once ask for one range.
+    Concurrent callers wait until the transaction ends, so that two of them request one range.
     """
     connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended('zk:asked_ranges', 0))"))
     waiting = _equal_waiting(first, last)

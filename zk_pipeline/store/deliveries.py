@@ -38,9 +38,9 @@ def save(connection: Connection, deliveries: Sequence[WebhookDelivery]) -> None:
 
 
 def unprocessed(connection: Connection, connector: str, limit: int) -> list[Hint]:
-    """The oldest hints that were not looked into yet.
+    """The oldest hints that were not processed yet.
 
-    Found by their state and not by a cursor on the id: a row with a lower id may be committed later.
+    They are found by state and not by a cursor on the id, because a row with a lower id may be committed later.
     """
     query = (
         select(webhook_deliveries.c.id, webhook_deliveries.c.ticket_id)

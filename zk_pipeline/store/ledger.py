@@ -37,7 +37,7 @@ _STAMPED = {"intended_at": "clock_timestamp()", "updated_at": "clock_timestamp()
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One write of one entry. `asked` is what is or was wanted; `kimai_id` and `base` are known after it.
+    """One write of one entry. `asked` are the wanted values; `kimai_id` and `base` are known afterwards.
 
     `placed_at` is the begin that is sent, which the target's rules may have moved.
     """
@@ -154,9 +154,9 @@ def newest_confirmed(connection: Connection, connector: str, limit: int) -> dict
 
 
 def intend(connection: Connection, connector: str, writes: Iterable[Write], run_id: str) -> None:
-    """Record that these writes are about to be sent. Must be committed before the first of them is.
+    """Record that these writes are about to be sent. Commit it before sending the first one.
 
-    For an update, what was confirmed before (`asked` and `base`) stays until the new outcome is known.
+    For an update, the confirmed values (`asked` and `base`) stay until the new outcome is known.
     """
     rows = list(writes)
     creates = [write for write in rows if write.operation == "create"]

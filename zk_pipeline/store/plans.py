@@ -81,9 +81,9 @@ def carry_out(connection: Connection, connector: str, lines: Iterable[Result]) -
 def take_back(
     connection: Connection, connector: str, day: date, source_id: str | None, kimai_id: int, run_id: str
 ) -> None:
-    """Note that a write to a day was taken back: what the plan says of it is so no longer, nor is it the day's plan.
+    """Mark a day's plan as outdated, because a write to the day was undone.
 
-    Where no line speaks of it any more, since the plan was made after the write, all of the day's lines are marked.
+    If no line is about that write, because the plan was made after it, all of the day's lines are marked.
     """
     of_day = (results.c.connector == connector) & (results.c.entry_date == day)
     about = or_(results.c.source_id == source_id, results.c.kimai_id == kimai_id)

@@ -108,10 +108,10 @@ def active(connection: Connection) -> list[Reachability]:
 
 
 def systems(connection: Connection) -> list[System]:
-    """The systems that are used, by role: when each was last read with success, and since when it fails.
+    """The active systems by role: when each was last read successfully, and since when it fails.
 
-    A good read is a complete sweep or a look at the changes: a system may answer, and yet refuse each of them. What
-    failed with another token or address says nothing of the present ones.
+    A successful read is a complete sweep or a read of the changes, because a system may answer and still refuse each of
+    them. Failures with another token or URL do not count.
     """
     return [System(*row) for row in connection.execute(_SYSTEMS)]
 

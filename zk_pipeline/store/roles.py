@@ -1,6 +1,6 @@
-"""Two roles on a PostgreSQL server of one's own: the owner migrates, the application works and cannot change the trail.
+"""Two roles on your own PostgreSQL server: the owner migrates; the application works and cannot change the trail.
 
-`deploy/database/roles.sql` makes both. At each migration the owner grants again what the application may do.
+`deploy/database/roles.sql` creates both. Each migration grants again what the application may do.
 """
 
 from sqlalchemy import Connection, text
@@ -38,9 +38,9 @@ def may_change_trail(connection: Connection) -> bool:
 
 
 def grant(connection: Connection, application: str) -> None:
-    """Give the application's role what it needs to work, and no more. The connection is the owner's.
+    """Grant the application's role exactly what it needs, on a connection of the owner.
 
-    Raises `RolesError` where there is no such role, or it could change the trail anyhow.
+    Raises `RolesError` if there is no such role, or if it could still change the trail.
     """
     _require_lesser(connection, application)
     role = connection.dialect.identifier_preparer.quote_identifier(application)

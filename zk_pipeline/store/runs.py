@@ -65,10 +65,10 @@ LOOKED_BACK = 500
 
 @dataclass(frozen=True, slots=True)
 class StoredRun:
-    """What a run left in our tables; instants are in UTC. `updated_at` is when its last stage ended.
+    """The record of a run in our tables; instants are in UTC. `updated_at` is when its last stage ended.
 
-    `carried_out_until` is the newest day that it carried out; a plan, or a run that failed, has none. `failure` is what
-    a failed run tells the operator, in a sentence or more. `taken_back`: every write of it was undone.
+    `carried_out_until` is the newest day that it carried out; a plan, or a failed run, has none. `failure` is the
+    message of a failed run for the operator. `taken_back`: all its writes were undone.
     """
 
     run_id: str
@@ -152,9 +152,9 @@ def ask(connection: Connection, actor: str, job: str, about: str) -> str:
 
 
 def spend(connection: Connection, token: str, job: str, about: str, run_id: str) -> str | None:
-    """Who asked for this run; `None` without a request for just this job and this, or where another run has spent it.
+    """Who requested this run; `None` without a request for exactly this job and subject, or if another run spent it.
 
-    The same run may ask again. The first time the audit trail names the person with the run.
+    The same run may ask again. The first time, the audit trail names the person and the run.
     """
     mine = (_row.token_hash == _hash(token), _row.job == job, _row.about == about)
     unspent = or_(_row.run_id.is_(None), _row.run_id == run_id)

@@ -27,8 +27,8 @@ class SchemaError(Exception):
 def migrate(database: Database, application: str = "") -> str:
     """Upgrade the schema to this version and return its revision.
 
-    With an `application`, the database is opened as the owner of the schema, and that role is given what it needs.
-    Raises `SchemaError` on a newer schema, and where the roles are not as they have to be.
+    With an `application`, the connection is the owner's, and that role is granted what it needs. Raises `SchemaError`
+    for a newer schema, and if the roles are not set up as required.
     """
     with database.lock("zk:migrate"), database.transaction() as connection:
         config = _config(connection)

@@ -37,9 +37,9 @@ def save_bookings(
 ) -> int:
     """Store bookings as they are now. The first known agent never changes (docs/zammad.md §11).
 
-    Nor does the work day, whatever zone is set now: it changes together with all that depends on it (`zk rederive`).
-    `decided_id` are the recorded settings that a new booking is derived under. Of a booking that cannot be read, what
-    was read before stays, with what is wrong with it.
+    Nor does the work day, whatever the current zone is: it changes together with everything derived from it (`zk
+    rederive`). `decided_id` is the id of the recorded settings for new bookings. An unreadable booking keeps its last
+    readable values, and gets its faults.
     """
     values = [
         {
@@ -87,20 +87,20 @@ def bookings_of_days(connection: Connection, connector: str, first: date, last: 
 
 
 def bookings_with_corrections(connection: Connection, connector: str, first: date, last: date) -> list[TimeAccounting]:
-    """All bookings, of whatever day, whose group of ticket, agent and type touches these days and has a correction.
+    """All bookings, of any day, whose group of ticket, agent and type has bookings on these days and a correction.
 
-    A group whose last correction was deleted, became a booking or moved to another group counts as long as an entry of
-    it is still reduced. Groups that people joined, by saying which booking a correction reduces, come together.
+    A group whose last correction was deleted, became positive or moved to another group counts as long as an entry of
+    it is still reduced. Groups that people joined, by pairing a correction with a booking, come together.
     """
     values = {"connector": connector, "first": first, "last": last}
     return [_booking(row) for row in connection.execute(_WITH_CORRECTIONS, values).mappings()]
 
 
 def unseen_bookings(connection: Connection, connector: str, window: Window, sweep_id: int) -> dict[int, date]:
-    """Bookings within the window that the sweep did not meet, with their work days: not yet proof of a deletion.
+    """Bookings within the window that the sweep did not find, with their work days: not yet proof of a deletion.
 
-    By the instant that they were made at, as the sweep read them: their work day may be another one, should the zone
-    have changed.
+    They are selected by their time of creation, as the sweep is, because the work day may differ after a change of the
+    zone.
     """
     query = select(time_accountings.c.id, time_accountings.c.work_day).where(
         time_accountings.c.connector == connector,
@@ -141,9 +141,9 @@ def stored_bookings(
     since: date | None = None,
     with_merged: bool = False,
 ) -> list[KnownBooking]:
-    """The bookings with these ids, on these tickets, or of these last days; none that is known to be gone.
+    """The bookings with these ids, on these tickets, or of the last days; none that is known to be gone.
 
-    `with_merged` counts to a ticket what somebody moved there, and what may be since its own ticket was merged into it.
+    With `with_merged`, a ticket includes bookings that somebody moved there, or whose own ticket was merged into it.
     """
     table = time_accountings
     wanted = table.c.id.in_(ids) | table.c.ticket_id.in_(ticket_ids)

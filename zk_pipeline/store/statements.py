@@ -184,9 +184,9 @@ def beside(rows: Iterable[StatementItem]) -> list[OtherTime]:
 
 
 def adjustments(connection: Connection, names: ActiveConnectors, month: date) -> list[AdjustmentLine]:
-    """What is credited in the month, and what was adjusted or credited elsewhere of its bookings.
+    """Credits of the month, and adjustments and credits in other months of its bookings.
 
-    What was adjusted in the month with a time sheet is among its items.
+    Adjustments of the month that have a time sheet are among its items.
     """
     last = last_day(month)
     within = {"month": month, "last": last, "source": names.source, "target": names.target}

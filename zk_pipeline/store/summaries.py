@@ -15,11 +15,11 @@ OUTCOMES = (
     *("created", "updated", "linked", "by_another_run", "in_sync"),
     *("left_out", "conflicts", "parked", "failed", "not_written"),
 )
-"""What an entry can have become.
+"""The possible outcomes of an entry.
 
-`created` includes time sheets that were found again after their answer was lost. `in_sync` was so before. `left_out`
-needs no time sheet, such as what a correction took back. `not_written` is planned and not carried out: it waits for
-approval, writing is off, or the run says why.
+`created` includes time sheets found after their answer was lost. `in_sync` needed no write. `left_out` needs no time
+sheet, such as a corrected booking. `not_written` is planned and not carried out: it waits for approval, writing is off,
+or the run says why.
 """
 
 
@@ -94,9 +94,9 @@ def waiting_by_reason(connection: Connection, target: str, span: DayRange) -> li
 
 
 def outcomes(connection: Connection, target: str, days: Collection[date], run_ids: Collection[str]) -> dict[str, int]:
-    """What has become of each entry of these days by now: every one counts once, under one of `OUTCOMES`.
+    """The current outcome of each entry of these days: every entry counts once, under one of `OUTCOMES`.
 
-    What these runs did is told apart from what any other wrote since they began.
+    Writes of these runs are distinguished from those of other runs since they began.
     """
     values = {"target": target, "days": list(days), "run_ids": list(run_ids)}
     found = {row.outcome: row.entries for row in connection.execute(_OUTCOMES, values)}

@@ -58,9 +58,9 @@ def save_timesheets(
 
 
 def timesheets_around(connection: Connection, connector: str, window: Window, ids: Collection[int]) -> list[Timesheet]:
-    """The time sheets that begin within the window, and those with these ids wherever they are; none that is gone.
+    """The time sheets that begin within the window, and those with these ids anywhere; none that is gone.
 
-    One whose begin cannot be read may lie anywhere, and so within the window. Without raw payload.
+    One with an unreadable begin always counts as within the window. Without raw payload.
     """
     query = select(*(column for column in timesheets.c if column.name != "raw")).where(
         timesheets.c.connector == connector,

@@ -104,7 +104,7 @@ def test_a_failed_run_is_told_with_its_sentence_days_and_link(watchman: Watchman
 
 def test_nothing_is_told_of_a_run_that_succeeds(watchman: Watchman) -> None:
     watchman.run()
-    assert watchman.tick() == "Nothing is to be told."
+    assert watchman.tick() == "Nothing to send."
     assert watchman.receiver.messages == []
 
 
@@ -151,10 +151,10 @@ def test_a_run_that_dagster_starts_again_is_not_told(watchman: Watchman) -> None
 
 def test_a_run_without_a_failed_step_is_told_by_its_last_word(watchman: Watchman) -> None:
     run = create_run_for_test(watchman.instance, job_name="sync", tags=DAYS)
-    watchman.instance.report_run_failed(run, "The process of this run died. Its days are asked for again.")
+    watchman.instance.report_run_failed(run, "The process of this run died. Its days are requested again.")
     watchman.tick()
     (message,) = watchman.receiver.messages
-    assert message["message"].startswith("The process of this run died. Its days are asked for again.\n")
+    assert message["message"].startswith("The process of this run died. Its days are requested again.\n")
 
 
 def test_an_unexpected_error_is_named_by_its_type_alone(watchman: Watchman) -> None:
@@ -230,7 +230,7 @@ def test_an_alert_that_did_not_arrive_is_sent_at_the_next_tick(watchman: Watchma
     assert TOKEN not in said
     watchman.receiver.status = 200
     assert watchman.send() == "Sent 1, waiting 0."
-    assert watchman.send() == "Nothing is to be told."
+    assert watchman.send() == "Nothing to send."
     assert watchman.receiver.titles == ["zk_pipeline: nightly failed"]
 
 
@@ -249,9 +249,9 @@ def test_an_address_that_is_down_does_not_keep_the_others_from_theirs(
 def test_without_addresses_nothing_is_kept(watchman: Watchman, surroundings: pytest.MonkeyPatch) -> None:
     surroundings.setenv("ZK_ALERT_URLS", "")
     watchman.run(REFUSED)
-    assert watchman.tick() == "Nobody is told of failures: ZK_ALERT_URLS is empty."
+    assert watchman.tick() == "Nobody is alerted of failures: ZK_ALERT_URLS is empty."
     surroundings.setenv("ZK_ALERT_URLS", watchman.receiver.url)
-    assert watchman.send() == "Nothing is to be told."
+    assert watchman.send() == "Nothing to send."
 
 
 def test_a_failure_is_told_even_when_our_database_is_down(watchman: Watchman, surroundings: pytest.MonkeyPatch) -> None:

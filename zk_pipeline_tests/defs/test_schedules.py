@@ -203,7 +203,7 @@ def test_while_a_system_is_away_a_tick_leaves_its_days_to_the_sensor(
         )
         request_log.note_failure(connection, "kimai", datetime.now(UTC), "Kimai does not answer.", None)
     skipped = tick(instance, "catch_up").skip_message
-    assert skipped == "Kimai does not answer. The days are asked for, and run when it answers."
+    assert skipped == "Kimai does not answer. The days are requested, and run when it answers."
     with open_runtime() as runtime, runtime.database.transaction() as connection:
         assert [str(row.day) for row in day_requests.unclaimed(connection, "catch_up")] == ["2026-06-13", "2026-06-14"]
         request_log.note_success(connection, "kimai", datetime.now(UTC))
