@@ -217,7 +217,7 @@ class _PollRound:
         since = min(since, self._now)
         handled = set(stored.get("seen", ()))
         changed = self._source.fetch_changed_tickets(since)
-        fresh = [row for row in changed.rows if _ticket_key(row.ticket) not in handled]
+        fresh = [row for row in changed.rows if _ticket_key(row) not in handled]
         differing = self._to_look_into(fresh)
         reached = max((_changed_at(row, since) for row in changed.rows), default=since)
         if len(differing) > TICKETS_AT_ONCE:
@@ -234,7 +234,7 @@ class _PollRound:
         again = OVERLAP if complete else timedelta(milliseconds=1)
         self._saved[TICKETS] = {
             "since": max(since, min(reached, self._now) - again).isoformat(),
-            "seen": sorted(map(_ticket_key, (row.ticket for row in done))),
+            "seen": sorted(map(_ticket_key, done)),
             **({"read_at": self._now.isoformat()} if complete else {}),
         }
 
@@ -340,8 +340,10 @@ def _changed_at(row: ChangedTicket, otherwise: datetime) -> datetime:
     return row.ticket.updated_at or otherwise
 
 
-def _ticket_key(ticket: Ticket) -> str:
-    return f"{ticket.id}@{ticket.updated_at.isoformat() if ticket.updated_at else ''}"
+def _ticket_key(row: ChangedTicket) -> str:
+    """What makes a change new. The sum too: a ticket last changed while Zammad's clock was ahead keeps that time."""
+    changed_at = row.ticket.updated_at.isoformat() if row.ticket.updated_at else ""
+    return f"{row.ticket.id}@{changed_at}/{row.units}"
 
 
 def _state_json(state: FeedState) -> dict[str, Any]:

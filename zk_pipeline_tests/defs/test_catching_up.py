@@ -180,6 +180,16 @@ def test_bookings_that_appear_with_old_times_are_found_when_their_ticket_moves(w
     assert watcher.tick() == (MONDAY + timedelta(days=1),)
 
 
+def test_they_are_found_although_the_ticket_was_changed_in_the_future(watcher: Watcher) -> None:
+    desk, ahead = watcher.world.desk, datetime.now(UTC) + timedelta(days=1)
+    desk.server.state.tickets[desk.tickets["acme"]].updated_at = ahead
+    assert watcher.ticks(2 * MINUTE) == set()
+    # Zammad's clock is right again, and the ticket keeps its time.
+    desk.book(15, at("09:00", MONDAY))
+    assert desk.server.state.tickets[desk.tickets["acme"]].updated_at == ahead
+    assert watcher.ticks(2 * MINUTE) == {MONDAY}
+
+
 # Another customer
 
 
