@@ -10,7 +10,7 @@ from dagster import DagsterEventType, EventLogRecord, RunStatusChangeRecordsFilt
 from zk_pipeline.defs.common import CAUSE
 from zk_pipeline.defs.jobs import deep_check, sync
 from zk_pipeline.domain.instants import days_between
-from zk_pipeline.runtime.run_tags import RANGE_END, RANGE_START
+from zk_pipeline.runtime.run_tags import DAY_TAG, RANGE_END, RANGE_START
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import audit, cancellations, sweeps
 from zk_pipeline.store.audit import AuditEvent
@@ -18,7 +18,6 @@ from zk_pipeline.store.cancellations import CancelledRun, HeldRun
 
 # The report of a failed run: sentences for the operator, once per cause, and the unfinished days.
 
-DAY_TAG = "dagster/partition"
 RETRIED_TAG = "dagster/will_retry"
 """Tag of a failed run that Dagster retries: only the last retry counts."""
 

@@ -1,5 +1,6 @@
 """The sensors: one runs days that changed or were requested, two alert people."""
 
+import json
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
@@ -29,9 +30,9 @@ from zk_pipeline.runtime.dagster_server import run_url
 from zk_pipeline.runtime.run_tags import CHANGE, REASON_TAG, range_tags
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.runtime.settings import load_settings
-from zk_pipeline.stages.source_changes import ChangeFeed
+from zk_pipeline.stages.source_changes import SUBJECT, ChangeFeed
 from zk_pipeline.stages.target_changes import TargetFeed
-from zk_pipeline.store import day_requests, request_log
+from zk_pipeline.store import day_requests, request_log, sweeps
 from zk_pipeline.store.database import DatabaseUnavailableError
 from zk_pipeline.store.runs import note_failure
 
@@ -44,15 +45,39 @@ AHEAD = {"dagster/priority": "1", "dagster/max_retries": "0"}
 @dg.sensor(
     name="demand",
     job=sync,
+    description="Runs the days that changed in Zammad or Kimai, or that somebody asked for.",
     minimum_interval_seconds=load_settings().sensor_seconds,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
-def demand(context: dg.SensorEvaluationContext, zk: ZkResource) -> dg.SensorResult | dg.SkipReason:
+def demand(context: dg.SensorEvaluationContext, zk: ZkResource) -> dg.SensorResult:
     """Turns hints and changes of both systems into day requests, and open day requests into runs.
 
     A failed read is a skip with its reason, never "nothing changed". An unreachable system is tried less and less
-    often, down to once a minute, and no run is started that would fail the same way.
+    often, down to once a minute, and no run is started that would fail the same way. The cursor that Dagster shows
+    says when the changes were read; the one that counts is in our database.
     """
+    try:
+        if _is_preview(context):
+            wanted, reason = _due_runs(zk.runtime, zk.now()), "No days are requested. A preview reads no changes."
+        else:
+            wanted, reason = _tick(context, zk)
+        cursor = _shown_cursor(zk.runtime)
+    except SYSTEM_ERRORS as error:
+        return dg.SensorResult(skip_reason=str(error))
+    except SQLAlchemyError as error:  # It may quote a statement.
+        return dg.SensorResult(skip_reason=f"The database failed just now ({type(error).__name__}). It is tried again.")
+    if not wanted:
+        return dg.SensorResult(skip_reason=reason, cursor=cursor)
+    return dg.SensorResult(run_requests=[_request(run) for run in wanted], cursor=cursor)
+
+
+def _is_preview(context: dg.SensorEvaluationContext) -> bool:
+    """Whether Dagster's UI tests the sensor: a tick of the daemon knows of an earlier one, or of the start."""
+    return context.last_tick_completion_time is None and context.last_sensor_start_time is None
+
+
+def _tick(context: dg.SensorEvaluationContext, zk: ZkResource) -> tuple[Sequence[RangeRun], str]:
+    """Read the changes and take what is due; the reason where that is nothing."""
     problems: list[str] = []
     for look, system in ((_poll_source, "Zammad"), (_poll_target, "Kimai")):
         try:
@@ -60,19 +85,15 @@ def demand(context: dg.SensorEvaluationContext, zk: ZkResource) -> dg.SensorResu
                 context.log.info("Changed in %s: %s", system, ", ".join(map(str, days)))
         except SYSTEM_ERRORS as error:
             problems.append(str(error))
-    try:
-        away = _away(zk.runtime, zk.now())
-        # A run cancelled after this query is unfinished in it; one cancelled before is noted.
-        is_busy = _is_busy(context.instance)
-        for run in note_cancelled_runs(zk.runtime, context.instance):
-            context.log.warning("Run %s was cancelled; %s days wait for a decision.", run.run_id, len(run.days))
-        wanted = [] if away or is_busy else _due_runs(zk.runtime, zk.now())
-    except SYSTEM_ERRORS as error:
-        return dg.SkipReason(str(error))
-    if not wanted:
-        reasons = dict.fromkeys((*problems, *away))
-        return dg.SkipReason(" ".join(reasons) or "No days are requested, or a run is still working on them.")
-    return dg.SensorResult(run_requests=[_request(run) for run in wanted])
+    away = _away(zk.runtime, zk.now())
+    # A run cancelled after this query is unfinished in it; one cancelled before is noted.
+    is_busy = _is_busy(context.instance)
+    for run in note_cancelled_runs(zk.runtime, context.instance):
+        context.log.warning("Run %s was cancelled; %s days wait for a decision.", run.run_id, len(run.days))
+    due = () if away or is_busy else _due_runs(zk.runtime, zk.now())
+    _postpone(zk.runtime, due, zk.now())
+    reasons = dict.fromkeys((*problems, *away))
+    return due, " ".join(reasons) or "No days are requested, or a run is still working on them."
 
 
 def _poll_source(runtime: Runtime, now: datetime) -> Sequence[date]:
@@ -99,18 +120,26 @@ def _is_busy(instance: dg.DagsterInstance) -> bool:
 
 
 def _due_runs(runtime: Runtime, now: datetime) -> Sequence[RangeRun]:
-    """The runs to request; if one fails, its requests are due again after a pause.
-
-    If a range includes a held day, the run skips that day.
-    """
-    settings = runtime.settings
-    first_pause = timedelta(seconds=settings.retry_seconds)
-    today = local_day(now, settings.zone)
+    """The runs to request. If a range includes a held day, the run skips that day."""
+    today = local_day(now, runtime.settings.zone)
     with runtime.database.transaction() as connection:
-        due = runs_for(day_requests.unclaimed(connection), now, settings.start_date, today)
+        return runs_for(day_requests.unclaimed(connection), now, runtime.settings.start_date, today)
+
+
+def _postpone(runtime: Runtime, due: Sequence[RangeRun], now: datetime) -> None:
+    """The requests of these runs are due again after a pause, should the run fail."""
+    if not due:
+        return
+    first_pause = timedelta(seconds=runtime.settings.retry_seconds)
+    with runtime.database.transaction() as connection:
         for run in due:
             day_requests.postpone(connection, run.request_ids, now + pause_after(run.tries, first_pause))
-    return due
+
+
+def _shown_cursor(runtime: Runtime) -> str:
+    """When the changes of each system were read last, as its cursor says."""
+    with runtime.database.transaction() as connection:
+        return json.dumps(sweeps.read_at(connection, SUBJECT), sort_keys=True)
 
 
 def _request(run: RangeRun) -> dg.RunRequest:
@@ -125,24 +154,37 @@ RUNS_LOOKED_AT = 50
 
 @dg.run_failure_sensor(
     name="failed_runs",
+    description="Notes why a run failed, for the console and for the alerts.",
     monitor_all_code_locations=True,
     minimum_interval_seconds=10,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def failed_runs(context: dg.RunFailureSensorContext, zk: ZkResource) -> None:
     """Records each failed run of this instance, however it was started; `alerts` sends the alerts."""
-    run, settings = context.dagster_run, zk.runtime.settings
+    try:
+        _note_failed_run(context, zk.runtime)
+    except SYSTEM_ERRORS as error:
+        context.log.warning("Run %s failed, and nobody could be alerted. %s", context.dagster_run.run_id, error)
+
+
+def _note_failed_run(context: dg.RunFailureSensorContext, runtime: Runtime) -> None:
+    run, settings = context.dagster_run, runtime.settings
     report = failure_report(run, context.failure_event, context.get_step_failure_events())
-    _show_in_console(context, zk.runtime, report.sentence)
+    _show_in_console(context, runtime, report.sentence)
     if run.tags.get(RETRIED_TAG) == "true":
         return
     runs = finished_runs(context.instance, run.job_name, settings.alert_after + RUNS_LOOKED_AT)
     link = run_url(settings.dagster_link, run.run_id)
     trouble = Failure(run.job_name, report.sentence, report.cause, report.days, link)
-    alert_failure(zk.runtime, trouble, failures_in_a_row(runs, run.run_id))
+    alert_failure(runtime, trouble, failures_in_a_row(runs, run.run_id))
 
 
-@dg.sensor(name="alerts", minimum_interval_seconds=10, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(
+    name="alerts",
+    description="Alerts people to failed runs, to what stands still, and to billed time that changed.",
+    minimum_interval_seconds=10,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+)
 def alerts(context: dg.SensorEvaluationContext, zk: ZkResource) -> dg.SkipReason:
     """Sends waiting alerts, and reports vital signs, recovered jobs, and changed billed time.
 
@@ -150,7 +192,9 @@ def alerts(context: dg.SensorEvaluationContext, zk: ZkResource) -> dg.SkipReason
     """
     try:
         if not alert_addresses(zk.runtime.settings):
-            return dg.SkipReason("Nobody is alerted of failures: ZK_ALERT_URLS is empty.")
+            return dg.SkipReason("Nobody is alerted: set ZK_ALERT_URLS.")
+        if _is_preview(context):
+            return dg.SkipReason("A preview sends nothing.")
         _send_recoveries(zk.runtime, context.instance)
         with measure_once(zk.runtime) as signs:
             # If the web app runs on its own machine, it reports its own disk.

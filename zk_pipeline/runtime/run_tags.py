@@ -35,6 +35,7 @@ OVERRIDE_TAG = "zk/override-limits"
 FORMER_OVERRIDE_TAG = "zk/let-pass"
 """The tag's name before 0.2, for runs that were queued then; it goes in 0.3."""
 
+DAY_TAG = "dagster/partition"
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 
@@ -62,7 +63,8 @@ CHECKED_TAG = "zk/checked"
 
 def range_tags(first: date, last: date, reason: str) -> dict[str, str]:
     """The tags of a run over the days `first` to `last`, both included."""
-    return {RANGE_START: first.isoformat(), RANGE_END: last.isoformat(), REASON_TAG: reason}
+    days = {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
+    return {**(days if last > first else {DAY_TAG: first.isoformat()}), REASON_TAG: reason}
 
 
 def range_subject(first: date, last: date) -> str:
@@ -77,20 +79,16 @@ def checked_tag(first: date, last: date) -> dict[str, str]:
 
 def checked_days(tags: Mapping[str, str]) -> tuple[date, date] | None:
     """The days being checked: those of the whole tick, else those of the run; `None` for a run without days."""
-    if CHECKED_TAG in tags:
-        first, last = tags[CHECKED_TAG].split("/")
-    elif RANGE_START in tags:
-        first, last = tags[RANGE_START], tags[RANGE_END]
-    else:
-        return None
+    if CHECKED_TAG not in tags:
+        return range_of(tags)
+    first, last = tags[CHECKED_TAG].split("/")
     return date.fromisoformat(first), date.fromisoformat(last)
 
 
 def range_of(tags: Mapping[str, str]) -> tuple[date, date] | None:
     """The days of a run, or `None` for one without."""
-    if RANGE_START not in tags or RANGE_END not in tags:
-        return None
-    return date.fromisoformat(tags[RANGE_START]), date.fromisoformat(tags[RANGE_END])
+    first, last = tags.get(RANGE_START, tags.get(DAY_TAG)), tags.get(RANGE_END, tags.get(DAY_TAG))
+    return None if first is None or last is None else (date.fromisoformat(first), date.fromisoformat(last))
 
 
 def is_started_by_person(tags: Mapping[str, str]) -> bool:

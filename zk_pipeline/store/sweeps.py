@@ -1,7 +1,7 @@
 """The report of each read of a window, and the positions where reads continue."""
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -107,3 +107,9 @@ def save(connection: Connection, connector: str, subject: str, value: Mapping[st
             set_={"value": statement.excluded.value, "updated_at": func.now()},
         )
     )
+
+
+def read_at(connection: Connection, subject: str) -> dict[str, str]:
+    """When each connector's cursor of a subject was moved last, in UTC."""
+    query = select(cursors.c.connector, cursors.c.updated_at).where(cursors.c.subject == subject)
+    return {row.connector: row.updated_at.astimezone(UTC).isoformat() for row in connection.execute(query)}

@@ -1,5 +1,6 @@
 """The demand sensor: whatever changes in Zammad is asked for once, and what could not be read or run is not lost."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -33,6 +34,24 @@ def test_a_hint_at_a_booking_brings_it_into_kimai(watch: Watch) -> None:
     watch.hint(watch.world.desk.tickets["acme"])
     assert watch.settle() == [(MONDAY, MONDAY)]
     assert watch.world.office.minutes() == {booking: [30]}
+
+
+def test_a_preview_shows_what_is_due_and_changes_nothing(watch: Watch) -> None:
+    watch.hint(watch.world.desk.tickets["acme"])
+    watch.world.desk.book(30)
+    before = watch.written_down()
+    assert watch.tick(preview=True).skip_message == "No days are requested. A preview reads no changes."
+    assert watch.written_down() == before
+    with watch.world.environment.runtime.database.transaction() as connection:
+        day_requests.ask(connection, [MONDAY], "change")
+    tries = "SELECT array_agg((tries, not_before)::text) FROM sync.day_requests"
+    before = watch.world.value(tries)
+    (request,) = watch.tick(preview=True).run_requests
+    assert (request.tags["dagster/partition"], watch.world.value(tries)) == (str(MONDAY), before)
+
+
+def test_the_cursor_in_dagster_says_when_each_system_was_read(watch: Watch) -> None:
+    assert json.loads(watch.tick().cursor).keys() == {"kimai", "zammad"}
 
 
 def test_a_new_booking_is_found_by_polling_alone(watch: Watch) -> None:

@@ -11,6 +11,7 @@ import dagster as dg
 import pytest
 
 from zk_pipeline.domain.instants import local_day
+from zk_pipeline.runtime import run_tags
 from zk_pipeline.store import deliveries
 from zk_pipeline.store.deliveries import WebhookDelivery
 from zk_pipeline_tests.defs.world import MONDAY, ZONE, World, at
@@ -18,7 +19,6 @@ from zk_pipeline_tests.defs.world import MONDAY, ZONE, World, at
 TUESDAY = MONDAY + timedelta(days=1)
 RUN_TAGS = {"zk/reason": "change"}
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-FIRST_TAG, LAST_TAG = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
 def today() -> date:
@@ -40,11 +40,16 @@ class Watch:
 
         return defs
 
-    def tick(self) -> Any:
-        """One tick of the sensor."""
+    def tick(self, *, preview: bool = False) -> Any:
+        """One tick of the sensor by the daemon, or a preview as Dagster's UI makes it."""
         sensor = self.defs.resolve_sensor_def("demand")
         resources = self.defs.resources
-        with dg.build_sensor_context(instance=self.instance, definitions=self.defs, resources=resources) as context:
+        with dg.build_sensor_context(
+            instance=self.instance,
+            definitions=self.defs,
+            resources=resources,
+            last_sensor_start_time=None if preview else 1.0,
+        ) as context:
             return sensor.evaluate_tick(context)
 
     def ranges(self) -> list[tuple[date, date]]:
@@ -125,7 +130,9 @@ class Watch:
 
 
 def range_of(request: dg.RunRequest) -> tuple[date, date]:
-    return date.fromisoformat(request.tags[FIRST_TAG]), date.fromisoformat(request.tags[LAST_TAG])
+    span = run_tags.range_of(request.tags)
+    assert span is not None
+    return span
 
 
 @contextmanager
