@@ -9,8 +9,8 @@ from zk_pipeline.defs.run_log import CONSOLE, console, use_everywhere
 use_everywhere()
 
 defs = dg.Definitions(
-    assets=dg.load_assets_from_modules([zammad, kimai, sync, sync, marts]),
-    asset_checks=dg.load_asset_checks_from_modules([checks, checks]),
+    assets=dg.load_assets_from_modules([zammad, kimai, sync, marts]),
+    asset_checks=dg.load_asset_checks_from_modules([checks]),
     jobs=[
         jobs.sync,
         jobs.plan,

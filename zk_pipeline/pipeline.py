@@ -98,16 +98,23 @@ class Pipeline:
 
     def read_source_directory(self) -> Mapping[str, int]:
         """Activity types, and agents with bookings that are not known yet; returns how many of each are stored."""
+        self._systems.read_directories.add("source")
         with self._counting_requests(self._systems.source):
             return read_source.extract_directory(self._runtime, self._systems.source)
 
     def read_target_directory(self) -> Mapping[str, int]:
         """Customers, projects, activities, users and server settings; returns how many of each are stored."""
+        self._systems.read_directories.add("target")
         with self._counting_requests(self._systems.target):
             return read_target.extract_directory(self._runtime, self._systems.target)
 
     def read_bookings(self) -> read_source.SourceRead:
-        """All bookings of these days, in one sweep."""
+        """All bookings of these days, in one sweep.
+
+        The directory is read first, unless this run has read it: a backfill reads it once and has many runs.
+        """
+        if "source" not in self._systems.read_directories:
+            self.read_source_directory()
         with self._counting_requests(self._systems.source):
             read = read_source.extract_bookings(
                 self._runtime, self._systems.source, self._days[0], self._days[-1], self._run.id
@@ -116,7 +123,9 @@ class Pipeline:
         return read
 
     def read_timesheets(self) -> read_target.TargetRead:
-        """The time sheets of all users from one day before to one day after, in one sweep."""
+        """The time sheets of all users from one day before to one day after, in one sweep. The directory first."""
+        if "target" not in self._systems.read_directories:
+            self.read_target_directory()
         with self._counting_requests(self._systems.target):
             read = read_target.extract_timesheets(
                 self._runtime, self._systems.target, self._days[0], self._days[-1], self._run.id

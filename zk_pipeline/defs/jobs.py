@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
-from zk_pipeline.defs.common import days, stopping_on_system_errors
+from zk_pipeline.defs.common import stopping_on_system_errors
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.periods import MonthError, last_day, parse_month
 from zk_pipeline.domain.undo import Reversal, UndoStep
@@ -37,19 +37,16 @@ UNFINISHED = [
 sync = dg.define_asset_job(
     "sync",
     selection=CHAIN,
-    partitions_def=days,
     description="Carries the bookings of one day, or of a range, into Kimai.",
 )
 plan = dg.define_asset_job(
     "plan",
     selection=CHAIN - dg.AssetSelection.assets(["sync", "kimai_pushes"]),
-    partitions_def=days,
     description="Shows what a sync would do, and writes nothing to Kimai.",
 )
 deep_check = dg.define_asset_job(
     "deep_check",
     selection=CHAIN | CHANGES,
-    partitions_def=days,
     description="Carries the bookings of a range into Kimai, and requests other days that were edited there.",
 )
 

@@ -53,7 +53,7 @@ def changes(context: dg.AssetExecutionContext, zk: ZkResource) -> dg.Materialize
     )
 
 
-@asset_by_day("kimai")
+@asset_by_day("kimai", deps=[("kimai", "directory")])
 def timesheets(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     """The time sheets of all users around the day (one day before to one after), as Kimai has them now."""
     with stopping_on_system_errors():

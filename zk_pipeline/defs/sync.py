@@ -30,7 +30,7 @@ from zk_pipeline.store.plans import PlannedWrites
 # The assets `sync/normalized_entries` and `sync/reconciliation_results`.
 
 
-@asset_by_day("sync", deps=[("zammad", "directory"), ("zammad", "time_accountings")])
+@asset_by_day("sync", deps=[("zammad", "time_accountings")])
 def normalized_entries(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     """One row per booking in the unified format, with the policy applied: unit, zone, corrections, placement.
 
@@ -48,7 +48,7 @@ def normalized_entries(context: dg.AssetExecutionContext, zk: ZkResource) -> Non
     recorded(context, pipeline_of(context, zk).normalize, metadata)
 
 
-@asset_by_day("sync", deps=[("sync", "normalized_entries"), ("kimai", "directory"), ("kimai", "timesheets")])
+@asset_by_day("sync", deps=[("sync", "normalized_entries"), ("kimai", "timesheets")])
 def reconciliation_results(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     """The plan: for every entry and every time sheet of ours, its state and what to do."""
     with stopping_on_system_errors():

@@ -33,7 +33,7 @@ def directory(context: dg.AssetExecutionContext, zk: ZkResource) -> dg.Materiali
         return dg.MaterializeResult(metadata=pipeline_of(context, zk).read_source_directory())
 
 
-@asset_by_day("zammad")
+@asset_by_day("zammad", deps=[("zammad", "directory")])
 def time_accountings(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     """Every booking whose local work day this is, as Zammad has it now, with proof of the sweep, ticket and agent.
 

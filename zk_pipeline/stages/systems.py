@@ -46,6 +46,8 @@ class ConnectedSystems:
         self._opened = ExitStack()
         self._source: SourceConnector | None = None
         self._target: TargetConnector | None = None
+        self.read_directories: set[Role] = set()
+        """Whose directory this run has read; the stages share it."""
 
     @property
     def source(self) -> SourceConnector:

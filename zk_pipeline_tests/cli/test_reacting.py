@@ -44,6 +44,12 @@ WRITERS = """(SELECT run_id, start_time, end_time FROM runs
 WRITING = f"SELECT count(*) FROM {WRITERS} AS writer JOIN run_tags t USING (run_id) WHERE t.key = 'dagster/backfill'"
 TOGETHER = f"""SELECT count(*) FROM {WRITERS} AS one, {WRITERS} AS other
     WHERE one.run_id < other.run_id AND one.start_time < other.end_time AND other.start_time < one.end_time"""
+DAYS_BACKFILLED = 40
+"""Two days of one backfill, and of the other what takes two runs."""
+
+BACKFILL_RUNS = """SELECT json_agg(json_build_array(t.value, run_body::jsonb #> '{asset_selection,__frozenset__}'))
+    FROM runs JOIN run_tags b USING (run_id) LEFT JOIN run_tags t
+    ON t.run_id = runs.run_id AND t.key = 'dagster/asset_partition_range_start' WHERE b.key = 'dagster/backfill'"""
 CHAIN = (
     "zammad/directory",
     "zammad/time_accountings",
@@ -128,8 +134,8 @@ def _parent(pid: int) -> int:
 @pytest.fixture(scope="module", autouse=True)
 def backfilled(place: Place) -> dict[int, list[int]]:
     """Old bookings that nothing tells of, and two backfills of their days; Dagster begins both within half a minute."""
-    days = [MONDAY + timedelta(days=number) for number in range(3)]
-    bookings = {place.desk.book(10, at("09:00", day)): [10] for day in days}
+    days = [MONDAY + timedelta(days=number) for number in range(DAYS_BACKFILLED)]
+    bookings = {place.desk.book(10, at("09:00", day)): [10] for day in (*days[:3], days[-1])}
     for of_one in (days[:2], days[2:]):
         parameters = {
             "assetSelection": [{"path": key.split("/")} for key in CHAIN],
@@ -157,6 +163,16 @@ def test_a_backfill_from_the_ui_carries_its_days(place: Place, backfilled: dict[
 def test_two_backfills_from_the_ui_do_not_write_together(place: Place, backfilled: dict[int, list[int]]) -> None:
     assert place.value(WRITING, DAGSTER_DATABASE) > 1
     assert place.value(TOGETHER, DAGSTER_DATABASE) == 0
+
+
+def test_each_run_of_a_backfill_reads_plans_and_pushes_its_own_span(
+    place: Place, backfilled: dict[int, list[int]]
+) -> None:
+    """The directories once for each backfill; then as many runs as there are spans of 31 days, each the whole chain."""
+    runs = place.value(BACKFILL_RUNS, DAGSTER_DATABASE)
+    chains = [assets for span, assets in runs if span is not None]
+    assert (len(runs) - len(chains), len(chains)) == (2, 3), runs
+    assert all(len(assets) == len(CHAIN) - 2 for assets in chains), runs
 
 
 def test_a_daemon_killed_between_the_request_and_the_run_loses_nothing(place: Place) -> None:
