@@ -19,7 +19,7 @@ defs = dg.Definitions(
         housekeeping.verify_audit,
         housekeeping.apply_retention,
         housekeeping.backup,
-        housekeeping.rehearse_backup,
+        housekeeping.verify_backup,
         jobs.undo,
         jobs.tag_billed,
         marts.marts_job,
@@ -31,7 +31,7 @@ defs = dg.Definitions(
         housekeeping.apply_retention_schedule,
         *housekeeping.build_schedules(),
     ],
-    sensors=[sensors.demand, sensors.failed_runs, sensors.alerts, marts.marts_after_deep_check],
+    sensors=[sensors.changed_days, sensors.failed_runs, sensors.alerts, marts.marts_after_deep_check],
     resources={"zk": ZkResource()},
     loggers={CONSOLE: console},
     # A process for each step would cost seconds of import; the chain is small.

@@ -176,10 +176,10 @@ class HttpClient:
             status = response.status_code if response is not None else None
             failed = isinstance(outcome, _Failure)
             watcher(RequestAttempt(self.system, call.method, call.path, status, failed, sent_at, seconds))
-        hearing = listener()
-        if hearing is not None and hearing.wants(writes=call.writes):
+        active_listener = listener()
+        if active_listener is not None and active_listener.wants(writes=call.writes):
             error = outcome.error if isinstance(outcome, _Failure) else None
-            exchange = RequestRecord(
+            record = RequestRecord(
                 method=call.method,
                 path=with_query(call.path, params or {}, self._token),
                 asked=body,
@@ -189,7 +189,9 @@ class HttpClient:
                 seconds=seconds,
                 sent_at=sent_at,
             )
-            hearing.tell(presentable(exchange, self._token), in_doubt=error is not None and error.outcome_unknown)
+            active_listener.pass_on(
+                presentable(record, self._token), in_doubt=error is not None and error.outcome_unknown
+            )
         return outcome
 
     def _measure(self, call: Call, response: httpx.Response | None, seconds: float) -> None:
@@ -262,9 +264,9 @@ def _standing(call: Call, outcome: ApiResponse | _Failure) -> SystemState | None
     return None if is_away else SystemState()
 
 
-def _waiting_time(attempt: int, told: float | None) -> float:
-    if told is not None:
-        return told
+def _waiting_time(attempt: int, requested: float | None) -> float:
+    if requested is not None:
+        return requested
     jitter = random.uniform(0.5, 1.5)  # noqa: S311 (spreads retries, guards nothing)
     return min(FIRST_WAIT_SECONDS * 2 ** (attempt - 1) * jitter, LONGEST_WAIT_SECONDS)
 

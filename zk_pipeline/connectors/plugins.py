@@ -57,7 +57,7 @@ def _loaded(group: str, contract: type[Kind]) -> Iterator[tuple[str, type[Kind]]
     for point in _points(group):
         found = _load(point, contract)
         if isinstance(found, BrokenPlugin):
-            _tell_once(found)
+            _log_once(found)
         else:
             yield point.name, found
 
@@ -88,5 +88,5 @@ def _load(point: EntryPoint, contract: type[Kind]) -> type[Kind] | BrokenPlugin:
 
 
 @cache
-def _tell_once(broken: BrokenPlugin) -> None:
+def _log_once(broken: BrokenPlugin) -> None:
     _log.warning("%s", broken)

@@ -34,30 +34,30 @@ _SECRET_TEXTS = (
 class RequestListener:
     """Gets each attempt of a write, and reads only while it is unknown whether a write took effect."""
 
-    hear: Callable[[RequestRecord], None]
+    receive: Callable[[RequestRecord], None]
     in_doubt: bool
 
     def wants(self, *, writes: bool) -> bool:
         """Whether the listener gets attempts of this kind."""
         return writes or self.in_doubt
 
-    def tell(self, exchange: RequestRecord, *, in_doubt: bool) -> None:
+    def pass_on(self, record: RequestRecord, *, in_doubt: bool) -> None:
         """Pass on a finished attempt; `in_doubt` if it is unknown whether it took effect."""
         self.in_doubt |= in_doubt
-        self.hear(exchange)
+        self.receive(record)
 
 
 _listener: ContextVar[RequestListener | None] = ContextVar("listener", default=None)
 
 
 @contextmanager
-def listening(hear: Callable[[RequestRecord], None], *, in_doubt: bool = False) -> Iterator[None]:
-    """Pass each write that this thread sends within the block to `hear`, as soon as its attempt has ended.
+def listening(receive: Callable[[RequestRecord], None], *, in_doubt: bool = False) -> Iterator[None]:
+    """Pass each write that this thread sends within the block to `receive`, as soon as its attempt has ended.
 
     Reads are passed on after a write without a good answer, or from the start if `in_doubt` says that an earlier one
     had none. In nested blocks only the inner one listens. Connectors that do not use `HttpClient` pass on nothing.
     """
-    before = _listener.set(RequestListener(hear, in_doubt))
+    before = _listener.set(RequestListener(receive, in_doubt))
     try:
         yield
     finally:
@@ -99,14 +99,14 @@ def watchers() -> Sequence[Watcher]:
     return _watchers
 
 
-def presentable(exchange: RequestRecord, token: str) -> RequestRecord:
+def presentable(record: RequestRecord, token: str) -> RequestRecord:
     """The record without the token and anything named like a secret, and with long JSON cut off."""
     return replace(
-        exchange,
-        path=_masked_text(exchange.path, token),
-        asked=_bounded(masked(exchange.asked, token)),
-        answered=_bounded(masked(exchange.answered, token)),
-        error=_masked_text(exchange.error, token),
+        record,
+        path=_masked_text(record.path, token),
+        asked=_bounded(masked(record.asked, token)),
+        answered=_bounded(masked(record.answered, token)),
+        error=_masked_text(record.error, token),
     )
 
 

@@ -242,13 +242,13 @@ of_stored_rows = (
 
 def also_in_kimai(items: Sequence[tuple[date, Sequence[StatementItem]]]) -> str:
     """The time sheets in Kimai that are not of their month's bookings, one finding per customer and month."""
-    told = [
+    sentences = [
         f"{month_name(month)}, {row.customer}: {row.timesheets} time sheets, {plain(row.minutes)} minutes, "
         f"{row.origin.replace('_', ' ')}."
         for month, rows in items
         for row in sorted(statements.beside(rows), key=lambda row: (row.customer, row.origin))
     ]
-    return "\n".join(told) or "Nothing."
+    return "\n".join(sentences) or "Nothing."
 
 
 def _sentence(sentences: Collection[str], number: int, remedy: str) -> str:

@@ -145,10 +145,10 @@ def _record(runtime: Runtime, removed: Mapping[str, int], actor: str, run_id: st
 @dg.op(out=dg.Out(dg.Nothing))
 def make_backup(context: dg.OpExecutionContext, zk: ZkResource) -> None:
     """Back up both databases into ZK_BACKUP_DIR, and remove expired backups."""
-    from zk_pipeline.recovery import backup as safekeeping  # noqa: PLC0415 - every run imports the definitions, and few are backups.
+    from zk_pipeline.recovery import backup as backups  # noqa: PLC0415 - every run imports the definitions, and few are backups.
 
     with _explained():
-        made = safekeeping.back_up(zk.runtime, zk.runtime.settings.backups, PIPELINE, zk.now())
+        made = backups.back_up(zk.runtime, zk.runtime.settings.backups, PIPELINE, zk.now())
     context.add_output_metadata(
         {"file": dg.MetadataValue.path(made.path), "bytes": made.size, "expired": len(made.expired)}
     )
@@ -161,13 +161,13 @@ def backup() -> None:
 
 
 @dg.op(out=dg.Out(dg.Nothing))
-def rehearse_restoration(context: dg.OpExecutionContext, zk: ZkResource) -> None:
+def restore_newest_backup(context: dg.OpExecutionContext, zk: ZkResource) -> None:
     """Restore the newest backup into scratch databases, and verify its audit chain, its rows and its statement."""
-    from zk_pipeline.recovery import backup as safekeeping  # noqa: PLC0415
+    from zk_pipeline.recovery import backup as backups  # noqa: PLC0415
 
     actor = requested_by(context, zk)
     with _explained():
-        found = safekeeping.verify_restore(zk.runtime, zk.runtime.settings.backups, actor)
+        found = backups.verify_restore(zk.runtime, zk.runtime.settings.backups, actor)
     context.add_output_metadata(
         {
             "file": dg.MetadataValue.path(found.path),
@@ -180,9 +180,9 @@ def rehearse_restoration(context: dg.OpExecutionContext, zk: ZkResource) -> None
 
 
 @dg.job(name="rehearse_backup", description="Verifies the newest backup by restoring it into scratch databases.")
-def rehearse_backup() -> None:
+def verify_backup() -> None:
     """The newest backup, proven."""
-    rehearse_restoration()
+    restore_newest_backup()
 
 
 def build_schedules() -> list[dg.ScheduleDefinition]:
@@ -198,7 +198,7 @@ def build_schedules() -> list[dg.ScheduleDefinition]:
             description=job.description,
             tags_fn=tags_of_schedule(job.name) if job.name in REQUESTED_JOBS else None,
         )
-        for job, cron in ((backup, settings.backup_cron), (rehearse_backup, settings.rehearsal_cron))
+        for job, cron in ((backup, settings.backup_cron), (verify_backup, settings.rehearsal_cron))
     ]
 
 

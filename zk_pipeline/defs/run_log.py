@@ -22,21 +22,21 @@ class RunFormatter(JsonFormatter):
 
     def heading(self, record: logging.LogRecord) -> dict[str, Any]:
         """The usual fields, with the original message."""
-        told = _record_details(record)
-        return {**super().heading(record), **({"message": told["orig_message"]} if told else {})}
+        details = _record_details(record)
+        return {**super().heading(record), **({"message": details["orig_message"]} if details else {})}
 
     def details(self, record: logging.LogRecord) -> dict[str, Any]:
         """The run, its job and step, or the sensor; the kind of event, and the error."""
-        told = _record_details(record)
-        if told is None:
+        details = _record_details(record)
+        if details is None:
             return super().details(record)
-        event = told.get("dagster_event")
+        event = details.get("dagster_event")
         error = getattr(event.event_specific_data, "error", None) if event else None
         fields = {
-            "run_id": told.get("run_id"),
-            "job": told.get("job_name"),
-            "step": told.get("step_key"),
-            "automation": told.get("name"),
+            "run_id": details.get("run_id"),
+            "job": details.get("job_name"),
+            "step": details.get("step_key"),
+            "automation": details.get("name"),
             "event": event.event_type_value if event else None,
             "exception": error.to_string() if error else None,
         }

@@ -49,7 +49,7 @@ AHEAD = {"dagster/priority": "1", "dagster/max_retries": "0"}
     minimum_interval_seconds=load_settings().sensor_seconds,
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
-def demand(context: dg.SensorEvaluationContext, zk: ZkResource) -> dg.SensorResult:
+def changed_days(context: dg.SensorEvaluationContext, zk: ZkResource) -> dg.SensorResult:
     """Turns hints and changes of both systems into day requests, and open day requests into runs.
 
     A failed read is a skip with its reason, never "nothing changed". An unreachable system is tried less and less
@@ -65,7 +65,9 @@ def demand(context: dg.SensorEvaluationContext, zk: ZkResource) -> dg.SensorResu
     except SYSTEM_ERRORS as error:
         return dg.SensorResult(skip_reason=str(error))
     except SQLAlchemyError as error:  # It may quote a statement.
-        return dg.SensorResult(skip_reason=f"The database failed just now ({type(error).__name__}). It is tried again.")
+        return dg.SensorResult(
+            skip_reason=f"The database failed just now ({type(error).__name__}). The next tick tries again."
+        )
     if not wanted:
         return dg.SensorResult(skip_reason=reason, cursor=cursor)
     return dg.SensorResult(run_requests=[_request(run) for run in wanted], cursor=cursor)
@@ -97,11 +99,11 @@ def _tick(context: dg.SensorEvaluationContext, zk: ZkResource) -> tuple[Sequence
 
 
 def _poll_source(runtime: Runtime, now: datetime) -> Sequence[date]:
-    return ChangeFeed(runtime).look(now).days
+    return ChangeFeed(runtime).poll(now).days
 
 
 def _poll_target(runtime: Runtime, now: datetime) -> Sequence[date]:
-    return TargetFeed(runtime).look(now).days
+    return TargetFeed(runtime).poll(now).days
 
 
 def _away(runtime: Runtime, now: datetime) -> list[str]:

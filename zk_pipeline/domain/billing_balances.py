@@ -31,7 +31,7 @@ class BillingBalances:
         source_id: str,
         day: date,
         sheet: Timesheet | None,
-        situation: DayInputs,
+        inputs: DayInputs,
         wanted: tuple[Entry, Desired] | None = None,
     ) -> OutstandingAdjustment:
         """What a booking owes whose time sheet `sheet` was billed, given the adjustments made so far.
@@ -39,9 +39,9 @@ class BillingBalances:
         The billed time counts as the target shows it, with rounding; the wanted time counts as the target would round
         it.
         """
-        made = situation.adjusted.get(source_id, ())
+        made = inputs.adjusted.get(source_id, ())
         held = [*_billed(sheet), *(self._holding(adjustment) for adjustment in made)]
-        charges = self._charges(sheet, made, situation)
+        charges = self._charges(sheet, made, inputs)
         if wanted is None:
             amounts = adjustments.outstanding_postings(None, held)
             home = held[0].side.key if held else None
@@ -56,7 +56,7 @@ class BillingBalances:
                 charges=charges,
             )
         entry, desired = wanted
-        forecast = situation.forecast(source_id)
+        forecast = inputs.forecast(source_id)
         possible = forecast.billed(desired.begin, desired.seconds)
         exact = Posting(_side(desired), desired.seconds)
         target = replace(exact, seconds=possible[0])
@@ -69,14 +69,12 @@ class BillingBalances:
             amounts,
             adjustments.outstanding_postings(exact, held),
             _surplus(exact.side.key, sheet, made) - desired.seconds,
-            self._doubt(amounts, possible, forecast, situation),
+            self._doubt(amounts, possible, forecast, inputs),
             entry,
             charges,
         )
 
-    def _doubt(
-        self, amounts: Sequence[Posting], possible: Sequence[int], forecast: Forecast, situation: DayInputs
-    ) -> str:
+    def _doubt(self, amounts: Sequence[Posting], possible: Sequence[int], forecast: Forecast, inputs: DayInputs) -> str:
         """What a person must know besides the amounts: that Kimai may bill something other than what is adjusted."""
         parts: list[str] = []
         if not forecast.rules:
@@ -87,11 +85,11 @@ class BillingBalances:
         for amount in amounts:
             if amount.seconds <= 0:
                 continue
-            begin = datetime.combine(situation.today, self._policy.day_start, tzinfo=self._policy.zone)
+            begin = datetime.combine(inputs.today, self._policy.day_start, tzinfo=self._policy.zone)
             made = forecast.billed(begin, amount.seconds)[0]
             if made != amount.seconds:
                 parts.append(f"Kimai would round the {in_minutes(amount.seconds)} min to {in_minutes(made)}.")
-            rate = situation.fixed_rate(amount.side.project_id)
+            rate = inputs.fixed_rate(amount.side.project_id)
             if rate is not None:
                 parts.append(
                     f"The project has a fixed rate: a time sheet of {in_minutes(amount.seconds)} min costs "
@@ -99,7 +97,7 @@ class BillingBalances:
                 )
         return " ".join(parts)
 
-    def _charges(self, sheet: Timesheet | None, made: Sequence[Adjustment], situation: DayInputs) -> tuple[Charge, ...]:
+    def _charges(self, sheet: Timesheet | None, made: Sequence[Adjustment], inputs: DayInputs) -> tuple[Charge, ...]:
         """What is charged for a billed time sheet and its adjustments.
 
         Only answers to writes show whether a rate is fixed. A time sheet that costs nothing and was not exported yet
@@ -108,7 +106,7 @@ class BillingBalances:
         charges = [replace(adjustment.charge, side=self._holding(adjustment).side) for adjustment in made]
         if sheet is not None:
             side = PostingKey(sheet.user_id, sheet.project_id, "", sheet.activity_id)
-            bases = (row.base for row in situation.ledger.values() if row.base is not None)
+            bases = (row.base for row in inputs.ledger.values() if row.base is not None)
             fixed = any(base.id == sheet.id and base.fixed_rate is not None for base in bases)
             amount = sheet.rate if sheet.billable else Decimal(0)
             unpriced = sheet.billable and not sheet.rate and sheet.duration_seconds and not sheet.exported
@@ -129,13 +127,13 @@ class BillingBalances:
         return holding
 
 
-def with_owed(line: Result, owed: OutstandingAdjustment, situation: DayInputs) -> Result:
+def with_owed(line: Result, owed: OutstandingAdjustment, inputs: DayInputs) -> Result:
     """The line of a billed booking with what it owes; once that is adjusted, nothing is left to do.
 
     A difference that a person wrote off stays written off while the facts are the same. A time sheet that the ledger
     does not know is linked, or asked about if it cannot be linked.
     """
-    made, ledger = situation.adjusted.get(owed.source_id, ()), situation.ledger.get(owed.source_id)
+    made, ledger = inputs.adjusted.get(owed.source_id, ()), inputs.ledger.get(owed.source_id)
     facts_hash = line.facts_hash
     if made:
         # A time sheet that is kept counts as it is from now on; the decision stays.
@@ -145,7 +143,7 @@ def with_owed(line: Result, owed: OutstandingAdjustment, situation: DayInputs) -
     rounded_alike = set(line.diff) == {"duration"} and not owed.doubt
     even = not owed.amounts and (made or line.status is Status.ORPHANED or rounded_alike)
     kept = made and ledger is not None and ledger.facts_hash == facts_hash
-    is_bound = owed.kimai_id is None or situation.bound_to(owed.source_id) == owed.kimai_id
+    is_bound = owed.kimai_id is None or inputs.bound_to(owed.source_id) == owed.kimai_id
     if (even or kept) and (is_bound or line.draft is not None):
         parts = [f"{adjustment.minutes.normalize():+f} min on {adjustment.entry_date}." for adjustment in made]
         return replace(

@@ -37,15 +37,15 @@ class ManualFields:
     def to_json(self) -> dict[str, Any]:
         """As JSON for the ledger; amounts are exact texts."""
         amounts = {"hourly_rate": self.hourly_rate, "fixed_rate": self.fixed_rate}
-        told: dict[str, Any] = {} if self.billable is None else {"billable": self.billable}
-        return told | {name: str(amount) for name, amount in amounts.items() if amount is not None}
+        values: dict[str, Any] = {} if self.billable is None else {"billable": self.billable}
+        return values | {name: str(amount) for name, amount in amounts.items() if amount is not None}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any] | None) -> "ManualFields":
         """From the ledger's JSON."""
-        told = value or {}
-        amounts = {name: Decimal(told[name]) for name in ("hourly_rate", "fixed_rate") if name in told}
-        return cls(told.get("billable"), **amounts)
+        values = value or {}
+        amounts = {name: Decimal(values[name]) for name in ("hourly_rate", "fixed_rate") if name in values}
+        return cls(values.get("billable"), **amounts)
 
     def on(self, change: TimesheetChange) -> TimesheetChange:
         """The change, with these values sent back."""

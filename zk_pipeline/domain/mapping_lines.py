@@ -47,7 +47,7 @@ class LineProblem:
         return replace(self, line=number, text=f"Line {number}, {self.text}")
 
 
-MOST_TOLD = 100
+MOST_SHOWN = 100
 """A message names at most this many problems; `problems` has all of them."""
 
 
@@ -55,9 +55,9 @@ class MappingError(Exception):
     """Mapping lines that cannot be imported. The message has a sentence for each of the first problems."""
 
     def __init__(self, *problems: LineProblem) -> None:
-        told = [problem.text for problem in problems[:MOST_TOLD]]
-        more = len(problems) - len(told)
-        super().__init__("\n".join([*told, *([f"And {more} more lines like these."] if more else [])]))
+        shown = [problem.text for problem in problems[:MOST_SHOWN]]
+        more = len(problems) - len(shown)
+        super().__init__("\n".join([*shown, *([f"And {more} more lines like these."] if more else [])]))
         self.problems = problems
 
 

@@ -34,7 +34,7 @@ class TimesheetCopy:
     sheet: Timesheet
 
 
-def of_day(matches: Matches, situation: DayInputs, zone: ZoneInfo) -> list[TimesheetCopy]:
+def of_day(matches: Matches, inputs: DayInputs, zone: ZoneInfo) -> list[TimesheetCopy]:
     """The copies on the day, each once: of the day's own bookings and of those of other days.
 
     A copy whose begin is unreadable is asked about together with its booking.
@@ -42,36 +42,36 @@ def of_day(matches: Matches, situation: DayInputs, zone: ZoneInfo) -> list[Times
     found: dict[int, TimesheetCopy] = {}
     for source_id, match in matches.by_source.items():
         for row in match.clones:
-            if "begin" in row.faults or local_day(row.begin, zone) == situation.day:
+            if "begin" in row.faults or local_day(row.begin, zone) == inputs.day:
                 found.setdefault(row.id, TimesheetCopy(source_id, row))
     for source_id, row in matches.strays:
-        if local_day(row.begin, zone) == situation.day and _is_copy(row, source_id, situation):
+        if local_day(row.begin, zone) == inputs.day and _is_copy(row, source_id, inputs):
             found.setdefault(row.id, TimesheetCopy(source_id, row))
     return [found[id_] for id_ in sorted(found)]
 
 
-def days_elsewhere(situation: DayInputs, connector: str, zone: ZoneInfo) -> dict[int, date]:
+def days_elsewhere(inputs: DayInputs, connector: str, zone: ZoneInfo) -> dict[int, date]:
     """The other days on which copies among the day's time sheets lie, by time sheet."""
-    owned = {row.bound for row in situation.ledger.values()}
-    days = {row.id: local_day(row.begin, zone) for row in situation.timesheets if row.id not in owned}
+    owned = {row.bound for row in inputs.ledger.values()}
+    days = {row.id: local_day(row.begin, zone) for row in inputs.timesheets if row.id not in owned}
     return {
         row.id: days[row.id]
-        for row in situation.timesheets
+        for row in inputs.timesheets
         if row.id in days
-        and days[row.id] != situation.day
-        and any(_is_copy(row, source_id, situation) for source_id in marked_ids(row.description, connector))
+        and days[row.id] != inputs.day
+        and any(_is_copy(row, source_id, inputs) for source_id in marked_ids(row.description, connector))
     }
 
 
-def _is_copy(row: Timesheet, source_id: str, situation: DayInputs) -> bool:
+def _is_copy(row: Timesheet, source_id: str, inputs: DayInputs) -> bool:
     """Whether the booking whose marker a time sheet carries exists and has another time sheet.
 
     If the original was deleted within reach of the booking's day, the booking takes this one instead.
     """
-    original = situation.originals.get(source_id)
-    if original is None or original.kimai_id == row.id or source_id not in situation.known_sources:
+    original = inputs.originals.get(source_id)
+    if original is None or original.kimai_id == row.id or source_id not in inputs.known_sources:
         return False
-    return not (original.gone and abs(situation.day - original.day) <= _WITHIN_REACH) and "begin" not in row.faults
+    return not (original.gone and abs(inputs.day - original.day) <= _WITHIN_REACH) and "begin" not in row.faults
 
 
 NAMED = 3
@@ -240,17 +240,17 @@ def open_correction(entry: Entry, reducible: Sequence[str]) -> Result:
     return replace(line, facts_hash=stable_hash(facts) if partly else line.facts_hash, reducible=bool(reducible))
 
 
-def copy_line(found: TimesheetCopy, situation: DayInputs, locks: WriteProtection) -> Result:
+def copy_line(found: TimesheetCopy, inputs: DayInputs, locks: WriteProtection) -> Result:
     """A copy of a booking's time sheet; a billed one, or one on a closed day, can only be kept."""
-    sheet, original = found.sheet, situation.originals.get(found.source_id)
-    locked = locks.why(sheet) or locks.why_day(situation.day)
+    sheet, original = found.sheet, inputs.originals.get(found.source_id)
+    locked = locks.why(sheet) or locks.why_day(inputs.day)
     text = f"Time sheet {sheet.id} carries the marker of booking {found.source_id}"
-    if original is not None and original.day != situation.day:
+    if original is not None and original.day != inputs.day:
         text = f"{text} of {original.day}"
     if original is not None and original.kimai_id != sheet.id:
         text = f"{text}, which has time sheet {original.kimai_id}"
     return Result(
-        situation.day,
+        inputs.day,
         found.source_id,
         sheet.id,
         Status.DUPLICATE,

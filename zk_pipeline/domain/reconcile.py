@@ -94,32 +94,32 @@ class Reconciler:
         self._policy = policy
         self._accounts = BillingBalances(resolver, policy)
 
-    def day(self, situation: DayInputs, resolutions: Collection[Resolution] = ()) -> list[Result]:
+    def day(self, inputs: DayInputs, resolutions: Collection[Resolution] = ()) -> list[Result]:
         """The plan of one day: a line for each entry, then for each copy and stray time sheet of the day.
 
         People's decisions are applied before new time sheets are placed, and again to those that found no free span.
         """
-        locks = self._locks(situation)
-        lines = [plan_lines.tried_again(line) for line in resolved(self._lines(situation), resolutions, locks)]
-        return resolved(self._placed(lines, situation), resolutions, locks)
+        locks = self._locks(inputs)
+        lines = [plan_lines.tried_again(line) for line in resolved(self._lines(inputs), resolutions, locks)]
+        return resolved(self._placed(lines, inputs), resolutions, locks)
 
-    def _lines(self, situation: DayInputs) -> list[Result]:
-        assignments = {entry.source_id: self._resolver.resolve(entry) for entry in situation.entries}
-        wanted = [self._wanted(entry, assignments[entry.source_id]) for entry in situation.entries]
-        bound = {row.source_id: row.kimai_id for row in situation.ledger.values() if row.kimai_id is not None}
-        matches = match(wanted, situation.timesheets, OwnershipIndex(self._connector, bound), self._policy.zone)
+    def _lines(self, inputs: DayInputs) -> list[Result]:
+        assignments = {entry.source_id: self._resolver.resolve(entry) for entry in inputs.entries}
+        wanted = [self._wanted(entry, assignments[entry.source_id]) for entry in inputs.entries]
+        bound = {row.source_id: row.kimai_id for row in inputs.ledger.values() if row.kimai_id is not None}
+        matches = match(wanted, inputs.timesheets, OwnershipIndex(self._connector, bound), self._policy.zone)
         # A time sheet without owner and with an unreadable marker may belong to any booking.
-        veiled = [row for row in situation.timesheets if "description" in row.faults and row.id not in bound.values()]
+        veiled = [row for row in inputs.timesheets if "description" in row.faults and row.id not in bound.values()]
         lines: list[Result] = []
-        for entry in sorted(situation.entries, key=lambda entry: (entry.created_at, source_id_order(entry.source_id))):
+        for entry in sorted(inputs.entries, key=lambda entry: (entry.created_at, source_id_order(entry.source_id))):
             found = matches.by_source[entry.source_id]
-            line = self._entry(entry, assignments[entry.source_id], found, situation)
+            line = self._entry(entry, assignments[entry.source_id], found, inputs)
             lines.append(plan_lines.unless_unreadable(veiled, line, entry) if veiled else line)
-            lines.extend(self._moves(entry, situation))
-        of_day = plan_lines.of_day(matches, situation, self._policy.zone)
-        lines.extend(plan_lines.copy_line(found, situation, self._locks(situation)) for found in of_day)
-        lines.extend(self._strays(matches, situation))
-        lines.extend(self._vanished(situation))
+            lines.extend(self._moves(entry, inputs))
+        of_day = plan_lines.of_day(matches, inputs, self._policy.zone)
+        lines.extend(plan_lines.copy_line(found, inputs, self._locks(inputs)) for found in of_day)
+        lines.extend(self._strays(matches, inputs))
+        lines.extend(self._vanished(inputs))
         return lines
 
     def _wanted(self, entry: Entry, assignment: Assignment | AssignmentProblem) -> MatchRequest:
@@ -136,11 +136,11 @@ class Reconciler:
         )
 
     def _entry(
-        self, entry: Entry, assignment: Assignment | AssignmentProblem, found: Match, situation: DayInputs
+        self, entry: Entry, assignment: Assignment | AssignmentProblem, found: Match, inputs: DayInputs
     ) -> Result:
         ours = found.timesheet if found.tier is Tier.OURS else None
-        bound = situation.bound_to(entry.source_id)
-        if bound is not None and bound not in situation.gone and (ours is None or ours.id != bound):
+        bound = inputs.bound_to(entry.source_id)
+        if bound is not None and bound not in inputs.gone and (ours is None or ours.id != bound):
             return plan_lines.review(
                 entry, Status.MISSING, Reason.UNSEEN_IN_KIMAI, f"Time sheet {bound}.", kimai_id=bound
             )
@@ -152,49 +152,47 @@ class Reconciler:
                 entry, Status.MISMATCH, Reason.MALFORMED_TIMESHEET, plan_lines.unread(ours), kimai_id=ours.id
             )
         if entry.sync_status is not SyncStatus.PENDING:
-            return self._unwanted(entry, ours, situation)
+            return self._unwanted(entry, ours, inputs)
         if isinstance(assignment, AssignmentProblem):
             status = Status.MISMATCH if ours else Status.MISSING
             return plan_lines.review(
                 entry, status, assignment.reason, assignment.text, kimai_id=ours.id if ours else None
             )
-        prepared = self._prepared(entry, assignment, situation)
+        prepared = self._prepared(entry, assignment, inputs)
         draft = prepared.draft
-        if entry.source_id in situation.adjusted:
+        if entry.source_id in inputs.adjusted:
             status = Status.MISMATCH if ours else Status.MISSING
             line = plan_lines.review(entry, status, Reason.BILLED, kimai_id=ours.id if ours else None, draft=draft)
-            return self._billed(line, entry, ours, situation)
+            return self._billed(line, entry, ours, inputs)
         if ours is not None:
-            return self._existing(entry, ours, prepared, situation)
-        return self._unmatched(entry, prepared, found, situation)
+            return self._existing(entry, ours, prepared, inputs)
+        return self._unmatched(entry, prepared, found, inputs)
 
-    def _unmatched(self, entry: Entry, prepared: plan_lines.CheckedDraft, found: Match, situation: DayInputs) -> Result:
+    def _unmatched(self, entry: Entry, prepared: plan_lines.CheckedDraft, found: Match, inputs: DayInputs) -> Result:
         """A booking without time sheet. Nothing is created if its time sheet was deleted or may be unreadable."""
-        ledger, draft = situation.ledger.get(entry.source_id), prepared.draft
-        bound = situation.bound_to(entry.source_id)
-        if self._locks(situation).is_closed(entry.entry_date):
+        ledger, draft = inputs.ledger.get(entry.source_id), prepared.draft
+        bound = inputs.bound_to(entry.source_id)
+        if self._locks(inputs).is_closed(entry.entry_date):
             # The day takes no writes, links or deletions any more; its time can be booked elsewhere.
             text = plan_lines.named(found) if bound is None else f"Time sheet {bound} was deleted in Kimai."
             line = plan_lines.review(
                 entry, Status.MISSING, Reason.LOCKED_PERIOD, text, draft=draft, candidates=found.candidates
             )
-            return self._billed(line, entry, None, situation)
+            return self._billed(line, entry, None, inputs)
         if bound is not None:
             return plan_lines.review(entry, Status.MISSING, Reason.DELETED_IN_KIMAI, kimai_id=bound, draft=draft)
         if found.ambiguous or found.timesheet is not None:
             return plan_lines.offered(entry, found, draft)
-        return self._adjustable(self._missing(entry, prepared, ledger), entry, None, situation)
+        return self._adjustable(self._missing(entry, prepared, ledger), entry, None, inputs)
 
-    def _existing(
-        self, entry: Entry, ours: Timesheet, prepared: plan_lines.CheckedDraft, situation: DayInputs
-    ) -> Result:
-        ledger = situation.ledger.get(entry.source_id)
-        locked = self._is_locked(ours, situation, entry.entry_date)
-        rounding = situation.rounding_of(entry.source_id)
+    def _existing(self, entry: Entry, ours: Timesheet, prepared: plan_lines.CheckedDraft, inputs: DayInputs) -> Result:
+        ledger = inputs.ledger.get(entry.source_id)
+        locked = self._is_locked(ours, inputs, entry.entry_date)
+        rounding = inputs.rounding_of(entry.source_id)
         decision = decide(ledger, prepared.draft.desired, ours, locked=locked, rounding=rounding)
         if decision.reason is Reason.BILLED:
-            return self._billed(plan_lines.decided(entry, decision, ours, prepared), entry, ours, situation)
-        before = situation.locked_as.get(ours.id) if locked and decision.status is Status.IN_SYNC else None
+            return self._billed(plan_lines.decided(entry, decision, ours, prepared), entry, ours, inputs)
+        before = inputs.locked_as.get(ours.id) if locked and decision.status is Status.IN_SYNC else None
         if before is not None and (changed := changed_since(before, ours)):
             return plan_lines.changed_after_billing(entry, changed, ours, prepared, before)
         mistyped = typing_error(entry.time_minutes)
@@ -206,20 +204,20 @@ class Reconciler:
                 entry, Status.MISMATCH, ledger.message if ledger else "", prepared, kimai_id=ours.id
             )
             line = replace(line, diff=decision.diff, draft=plan_lines.in_place(prepared.draft, ours, decision))
-            return self._adjustable(line, entry, ours, situation)
+            return self._adjustable(line, entry, ours, inputs)
         return plan_lines.decided(entry, decision, ours, prepared)
 
-    def _unwanted(self, entry: Entry, ours: Timesheet | None, situation: DayInputs) -> Result:
+    def _unwanted(self, entry: Entry, ours: Timesheet | None, inputs: DayInputs) -> Result:
         if ours is not None:
-            decision = self._decide_unwanted(entry.source_id, ours, situation)
+            decision = self._decide_unwanted(entry.source_id, ours, inputs)
             line = plan_lines.decided(entry, decision, ours, None)
-            return self._billed(line, entry, ours, situation) if decision.reason is Reason.BILLED else line
-        if entry.source_id in situation.adjusted:
-            line = self._billed(plan_lines.review(entry, Status.ORPHANED, Reason.BILLED), entry, None, situation)
+            return self._billed(line, entry, ours, inputs) if decision.reason is Reason.BILLED else line
+        if entry.source_id in inputs.adjusted:
+            line = self._billed(plan_lines.review(entry, Status.ORPHANED, Reason.BILLED), entry, None, inputs)
             if line.action is Action.REVIEW:
                 return line
         if entry.sync_status is SyncStatus.CORRECTION_OPEN:
-            return plan_lines.open_correction(entry, situation.reducible.get(entry.source_id, ()))
+            return plan_lines.open_correction(entry, inputs.reducible.get(entry.source_id, ()))
         return Result(
             entry.entry_date,
             entry.source_id,
@@ -255,9 +253,9 @@ class Reconciler:
             facts_hash=prepared.facts_hash,
         )
 
-    def _prepared(self, entry: Entry, assignment: Assignment, situation: DayInputs) -> plan_lines.CheckedDraft:
+    def _prepared(self, entry: Entry, assignment: Assignment, inputs: DayInputs) -> plan_lines.CheckedDraft:
         draft = self._draft(entry, assignment)
-        obstacles = " ".join(self._resolver.obstacles(assignment, situation.today, entry.entry_date))
+        obstacles = " ".join(self._resolver.obstacles(assignment, inputs.today, entry.entry_date))
         facts = {"desired": draft.desired.hash, "obstacles": obstacles}
         return plan_lines.CheckedDraft(draft, obstacles, stable_hash(facts))
 
@@ -274,9 +272,9 @@ class Reconciler:
         span = TimeSpan(entry.begin_at, entry.begin_at + timedelta(seconds=seconds))
         return Draft(desired, span, assignment.project, entry.description, entry.tags)
 
-    def _moves(self, entry: Entry, situation: DayInputs) -> Iterable[Result]:
+    def _moves(self, entry: Entry, inputs: DayInputs) -> Iterable[Result]:
         """The offer to count a booking on the ticket that its own was merged into; its own line does not wait."""
-        survivor = situation.survivors.get(entry.source_id)
+        survivor = inputs.survivors.get(entry.source_id)
         if survivor is None or entry.sync_status is not SyncStatus.PENDING:
             return
         there = on_survivor(entry, survivor)
@@ -284,68 +282,68 @@ class Reconciler:
         if offer is not None:
             yield offer
 
-    def _strays(self, matches: Matches, situation: DayInputs) -> Iterable[Result]:
+    def _strays(self, matches: Matches, inputs: DayInputs) -> Iterable[Result]:
         """Time sheets of this day whose bookings are not in the store, each once."""
-        in_use = {row.id for source_id, row in matches.strays if source_id in situation.known_sources}
+        in_use = {row.id for source_id, row in matches.strays if source_id in inputs.known_sources}
         strays = {row.id: (source_id, row) for source_id, row in reversed(matches.strays) if row.id not in in_use}
         for _, (source_id, row) in sorted(strays.items()):
-            if local_day(row.begin, self._policy.zone) == situation.day:
-                decision = self._decide_unwanted(source_id, row, situation)
+            if local_day(row.begin, self._policy.zone) == inputs.day:
+                decision = self._decide_unwanted(source_id, row, inputs)
                 if row.faults:
                     decision = Decision(Status.ORPHANED, Action.REVIEW, Reason.MALFORMED_TIMESHEET)
-                line = plan_lines.stray_line(source_id, row, decision, situation.day)
+                line = plan_lines.stray_line(source_id, row, decision, inputs.day)
                 if decision.reason is Reason.BILLED:
-                    line = with_owed(line, self._accounts.owed(source_id, situation.day, row, situation), situation)
+                    line = with_owed(line, self._accounts.owed(source_id, inputs.day, row, inputs), inputs)
                 yield line
 
-    def _vanished(self, situation: DayInputs) -> Iterable[Result]:
+    def _vanished(self, inputs: DayInputs) -> Iterable[Result]:
         """Adjusted bookings of this day of which neither booking nor time sheet is left, only the adjustments."""
-        present = {entry.source_id for entry in situation.entries}
-        for source_id, made in sorted(situation.adjusted.items()):
-            bound = situation.bound_to(source_id)
-            of_day = made[0].original_day == situation.day
-            if not of_day or source_id in present or (bound is not None and bound not in situation.gone):
+        present = {entry.source_id for entry in inputs.entries}
+        for source_id, made in sorted(inputs.adjusted.items()):
+            bound = inputs.bound_to(source_id)
+            of_day = made[0].original_day == inputs.day
+            if not of_day or source_id in present or (bound is not None and bound not in inputs.gone):
                 continue
-            owed = self._accounts.owed(source_id, situation.day, None, situation)
+            owed = self._accounts.owed(source_id, inputs.day, None, inputs)
             if owed.amounts:
-                line = Result(situation.day, source_id, None, Status.ORPHANED, Action.REVIEW, Decimal(0), Reason.BILLED)
-                yield with_owed(line, owed, situation)
+                line = Result(inputs.day, source_id, None, Status.ORPHANED, Action.REVIEW, Decimal(0), Reason.BILLED)
+                yield with_owed(line, owed, inputs)
 
-    def _billed(self, line: Result, entry: Entry, ours: Timesheet | None, situation: DayInputs) -> Result:
+    def _billed(self, line: Result, entry: Entry, ours: Timesheet | None, inputs: DayInputs) -> Result:
         """The line of a booking that may not be written any more, with what it owes."""
         wanted = (entry, line.draft.desired) if line.draft is not None else None
-        owed = self._accounts.owed(entry.source_id, entry.entry_date, ours, situation, wanted)
-        return with_owed(line, owed, situation)
+        owed = self._accounts.owed(entry.source_id, entry.entry_date, ours, inputs, wanted)
+        return with_owed(line, owed, inputs)
 
-    def _adjustable(self, line: Result, entry: Entry, ours: Timesheet | None, situation: DayInputs) -> Result:
+    def _adjustable(self, line: Result, entry: Entry, ours: Timesheet | None, inputs: DayInputs) -> Result:
         """The line of a refused write with what it owes, so that it can be booked where the target accepts it."""
         if line.reason is not Reason.REFUSED_BY_KIMAI or line.draft is None:
             return line
         wanted = (entry, line.draft.desired)
-        return replace(line, owed=self._accounts.owed(entry.source_id, entry.entry_date, ours, situation, wanted))
+        return replace(line, owed=self._accounts.owed(entry.source_id, entry.entry_date, ours, inputs, wanted))
 
-    def _decide_unwanted(self, source_id: str, row: Timesheet, situation: DayInputs) -> Decision:
-        locked = self._is_locked(row, situation) or source_id in situation.adjusted
-        ledger = situation.ledger.get(source_id)
+    def _decide_unwanted(self, source_id: str, row: Timesheet, inputs: DayInputs) -> Decision:
+        locked = self._is_locked(row, inputs) or source_id in inputs.adjusted
+        ledger = inputs.ledger.get(source_id)
         return decide_unwanted(ledger, row, locked=locked, delete=self._policy.delete_unwanted)
 
-    def _is_locked(self, row: Timesheet, situation: DayInputs, day: date | None = None) -> bool:
+    def _is_locked(self, row: Timesheet, inputs: DayInputs, day: date | None = None) -> bool:
         """Whether the time sheet is billed or closed, or the day of its booking is closed."""
-        locks = self._locks(situation)
+        locks = self._locks(inputs)
         return bool(locks.why(row)) or (day is not None and locks.is_closed(day))
 
-    def _locks(self, situation: DayInputs) -> WriteProtection:
-        return WriteProtection(self._policy.zone, situation.locked_before, situation.closed_months)
+    def _locks(self, inputs: DayInputs) -> WriteProtection:
+        return WriteProtection(self._policy.zone, inputs.locked_before, inputs.closed_months)
 
-    def _placed(self, lines: Iterable[Result], situation: DayInputs) -> list[Result]:
+    def _placed(self, lines: Iterable[Result], inputs: DayInputs) -> list[Result]:
         """Move creates to free spans that the target's rules allow; existing time sheets stay."""
-        server = situation.server
+        server = inputs.server
         if server.allow_overlapping and server.allow_future_times:
             return list(lines)
-        within = days_window(situation.day, situation.day, self._policy.zone)
-        created = {entry.source_id: entry.created_at for entry in situation.entries}
-        day_is_over = situation.day < situation.today
-        taken = _taken(situation.timesheets) if not server.allow_overlapping else {}
+        within = days_window(inputs.day, inputs.day, self._policy.zone)
+        created = {entry.source_id: entry.created_at for entry in inputs.entries}
+        day_is_over = inputs.day < inputs.today
+        taken = _taken(inputs.timesheets) if not server.allow_overlapping else {}
         placed: list[Result] = []
         for line in lines:
             if line.action is not Action.CREATE or line.draft is None:

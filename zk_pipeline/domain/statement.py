@@ -180,7 +180,7 @@ def statement_of(
     of_lines, of_days, of_gaps = _by_customer(lines), _by_customer(days), _by_customer(gaps)
     of_conflicts, of_beside, of_money = _by_customer(conflicts), _by_customer(beside), _by_customer(money)
     of_items, of_adjustments = _by_customer(items), _by_customer(adjustments)
-    told = {*of_lines, *of_gaps, *of_conflicts, *of_beside, *of_items, *of_adjustments}
+    customers = {*of_lines, *of_gaps, *of_conflicts, *of_beside, *of_items, *of_adjustments}
     accounts = tuple(
         CustomerStatement(
             customer,
@@ -193,7 +193,7 @@ def statement_of(
             tuple(sorted(of_items[customer], key=_in_order)),
             tuple(sorted(of_adjustments[customer], key=lambda row: (row.elsewhere, row.day, row.id))),
         )
-        for customer in sorted(told, key=_by_name)
+        for customer in sorted(customers, key=_by_name)
     )
     return Statement(month, accounts)
 
@@ -295,11 +295,11 @@ def hours(minutes: Decimal) -> str:
     whole = int(size)
     seconds = round((size - whole) * 60, 3)
     whole, seconds = (whole + 1, ZERO) if seconds >= 60 else (whole, seconds)
-    told = f"{sign}{whole // 60}:{whole % 60:02}"
+    text = f"{sign}{whole // 60}:{whole % 60:02}"
     if not seconds:
-        return told
+        return text
     full, _, part = f"{plain(seconds)}".partition(".")
-    return f"{told}:{int(full):02}{'.' + part if part else ''}"
+    return f"{text}:{int(full):02}{'.' + part if part else ''}"
 
 
 def plain(minutes: Decimal) -> str:
@@ -324,13 +324,13 @@ def _by_name(customer: StatementCustomer) -> tuple[str, str, int]:
 
 
 def _nobody(wanted: str, customers: Sequence[StatementCustomer]) -> str:
-    told = f"There is no customer {wanted!r} in this statement."
+    text = f"There is no customer {wanted!r} in this statement."
     meant = _meant(wanted, customers)
     if not meant:
-        return f"{told} Leave the customer out to see all."
+        return f"{text} Leave the customer out to see all."
     listed = ", ".join(map(str, meant[:MOST_MEANT]))
     more = f" and {len(meant) - MOST_MEANT} more" if len(meant) > MOST_MEANT else ""
-    return f"{told} Is one of these meant: {listed}{more}? Give the name, or the number."
+    return f"{text} Is one of these meant: {listed}{more}? Give the name, or the number."
 
 
 def _meant(wanted: str, customers: Sequence[StatementCustomer]) -> list[StatementCustomer]:

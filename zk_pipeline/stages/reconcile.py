@@ -152,28 +152,28 @@ class Reconciliation:
         with self._runtime.database.transaction() as connection:
             decisions = conflicts.resolutions_of_day(connection, self._target, day)
             of_day = ledger.rows_of_day(connection, self._target, day)
-            situation = self._situation(connection, day, of_day)
-            lines = self._reconciler.day(situation, decisions)
+            inputs = self._inputs(connection, day, of_day)
+            lines = self._reconciler.day(inputs, decisions)
             conflicts.replace_day(connection, self._target, day, lines)
-            self._remember_locked(connection, situation, lines)
+            self._remember_locked(connection, inputs, lines)
             if self._adjust(connection, lines, decisions, run_id):
-                adjusted = self._adjusted(connection, day, situation.adjusted.keys() | situation.ledger.keys())
-                lines = self._made_up_for(lines, replace(situation, adjusted=adjusted), decisions)
-            self._ask_where_moved(connection, situation, of_day.values())
+                adjusted = self._adjusted(connection, day, inputs.adjusted.keys() | inputs.ledger.keys())
+                lines = self._made_up_for(lines, replace(inputs, adjusted=adjusted), decisions)
+            self._ask_where_moved(connection, inputs, of_day.values())
             plans.replace_day(connection, self._target, day, lines, run_id)
         return lines
 
     def _made_up_for(
-        self, lines: Iterable[Result], situation: DayInputs, decisions: Collection[Resolution]
+        self, lines: Iterable[Result], inputs: DayInputs, decisions: Collection[Resolution]
     ) -> list[Result]:
         """The plan after the adjustments, so that no minutes stay unexplained until the next run."""
-        now = {line.key: line for line in self._reconciler.day(situation, decisions)}
+        now = {line.key: line for line in self._reconciler.day(inputs, decisions)}
         return [
             replace(now[line.key], decided=line.decided) if line.decided == Choice.ADJUST and line.key in now else line
             for line in lines
         ]
 
-    def _situation(self, connection: Connection, day: date, of_day: dict[str, LedgerRow]) -> DayInputs:
+    def _inputs(self, connection: Connection, day: date, of_day: dict[str, LedgerRow]) -> DayInputs:
         bound = [row.kimai_id for row in of_day.values() if row.kimai_id is not None]
         timesheets = target.timesheets_around(connection, self._target, around(day, day, self._runtime), bound)
         # Time sheets of other days' entries are around this day too; they already have an owner.
@@ -204,7 +204,7 @@ class Reconciliation:
             locked_as=invoices.locked_as(connection, self._target, [row.id for row in timesheets]),
         )
 
-    def _remember_locked(self, connection: Connection, situation: DayInputs, lines: Iterable[Result]) -> None:
+    def _remember_locked(self, connection: Connection, inputs: DayInputs, lines: Iterable[Result]) -> None:
         """Remember time sheets as they were when first seen locked or kept by a person; forget unlocked ones."""
         locks = locks_now(connection, self._runtime.settings, self._now)
         kept = {line.kimai_id for line in lines if line.reason is Reason.CHANGED_AFTER_BILLING and line.decided}
@@ -213,37 +213,37 @@ class Reconciliation:
         }
         new: list[Timesheet] = []
         writable: list[int] = []
-        for row in situation.timesheets:
-            known, locked = row.id in situation.locked_as, bool(locks.why(row)) or row.id in of_closed_days
+        for row in inputs.timesheets:
+            known, locked = row.id in inputs.locked_as, bool(locks.why(row)) or row.id in of_closed_days
             if locked and not row.faults and (not known or row.id in kept):
                 new.append(row)
-            elif known and not locked and self._is_of_day(row, situation):
+            elif known and not locked and self._is_of_day(row, inputs):
                 writable.append(row.id)
         if new:
             invoices.keep_locked(connection, self._target, new)
         if writable:
             invoices.forget_locked(connection, self._target, writable)
 
-    def _is_of_day(self, row: Timesheet, situation: DayInputs) -> bool:
+    def _is_of_day(self, row: Timesheet, inputs: DayInputs) -> bool:
         """Whether a time sheet is judged on this day: its booking's day, which may lock it wherever it lies."""
-        bound = {ledger.kimai_id for ledger in situation.ledger.values() if ledger.kimai_id is not None}
-        of_day = {situation.bound_to(entry.source_id) for entry in situation.entries}
-        lies_here = local_day(row.begin, self._runtime.settings.zone) == situation.day
+        bound = {ledger.kimai_id for ledger in inputs.ledger.values() if ledger.kimai_id is not None}
+        of_day = {inputs.bound_to(entry.source_id) for entry in inputs.entries}
+        lies_here = local_day(row.begin, self._runtime.settings.zone) == inputs.day
         return row.id in of_day or (lies_here and row.id not in bound)
 
-    def _ask_where_moved(self, connection: Connection, situation: DayInputs, of_day: Iterable[LedgerRow]) -> None:
+    def _ask_where_moved(self, connection: Connection, inputs: DayInputs, of_day: Iterable[LedgerRow]) -> None:
         """Request the days to which people moved copies, and time sheets of the day whose bookings are gone.
 
         They are asked about in the plans of the days on which they lie now, which nothing else would request.
         """
         settings = self._runtime.settings
-        orphans = {row.bound for row in of_day if row.source_id not in situation.known_sources}
-        moved = {row.id: local_day(row.begin, settings.zone) for row in situation.timesheets if row.id in orphans}
-        moved |= plan_lines.days_elsewhere(situation, self._source, settings.zone)
+        orphans = {row.bound for row in of_day if row.source_id not in inputs.known_sources}
+        moved = {row.id: local_day(row.begin, settings.zone) for row in inputs.timesheets if row.id in orphans}
+        moved |= plan_lines.days_elsewhere(inputs, self._source, settings.zone)
         days = {
             day
             for id_, day in moved.items()
-            if day != situation.day
+            if day != inputs.day
             and settings.start_date <= day <= self._today
             and plans.line_of(connection, self._target, day, f"kimai:{id_}") is None
         }

@@ -103,7 +103,7 @@ class ChangeFeed:
         self._name = runtime.stored("source").name
         self._zone = runtime.settings.zone
 
-    def look(self, now: datetime) -> SourceChanges:
+    def poll(self, now: datetime) -> SourceChanges:
         """Process the hints, and poll if it is time, if there are hints, or to see whether the source answers again.
 
         Raises the connector's errors; then no hint is marked as processed. Sends no request if nothing is due or the

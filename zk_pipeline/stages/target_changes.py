@@ -61,7 +61,7 @@ class TargetFeed:
         self._name = runtime.stored("target").name
         self._source = runtime.stored("source").name
 
-    def look(self, now: datetime) -> TargetChanges:
+    def poll(self, now: datetime) -> TargetChanges:
         """Poll if it is time, or to see whether the target answers again. Raises the connector's errors."""
         with self._runtime.database.transaction() as connection:
             stored = sweeps.load(connection, self._name, NEWEST) or {}

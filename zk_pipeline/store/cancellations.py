@@ -65,9 +65,9 @@ def note(connection: Connection, run: CancelledRun) -> HeldRun:
         listed = insert(sync_runs).values(run_id=run.run_id, first_day=first, last_day=last, counts={})
         connection.execute(listed.on_conflict_do_nothing())
     row = insert(cancelled_runs).values(run_id=run.run_id, cancelled_at=run.at, held_days=held)
-    told = {name: row.excluded[name] for name in ("cancelled_at", "held_days")}
+    excluded = {name: row.excluded[name] for name in ("cancelled_at", "held_days")}
     statement = row.on_conflict_do_update(
-        index_elements=[_run.run_id], set_=told, where=_run.cancelled_at.is_(None)
+        index_elements=[_run.run_id], set_=excluded, where=_run.cancelled_at.is_(None)
     ).returning(_run.asked_by)
     asked_by = connection.execute(statement).scalar()
     return HeldRun(run.run_id, run.at, asked_by or IN_DAGSTER, tuple(held), 0)

@@ -280,14 +280,14 @@ def _offered_booking(
 
 def _in_force() -> ColumnElement[bool]:
     """The decisions that a plan must follow while their facts are unchanged."""
-    standing = [
+    in_force = [
         (conflicts.c.decision == choice) & (conflicts.c.status == status)
         for choice in Choice
         for status in Status
         if stands(choice, status)
     ]
     carried_out = conflicts.c.resolution_status == "carried_out"
-    return (conflicts.c.resolution_status == "decided") | (carried_out & or_(*standing))
+    return (conflicts.c.resolution_status == "decided") | (carried_out & or_(*in_force))
 
 
 def open_lines(connection: Connection, connector: str, lines: Iterable[Result]) -> None:

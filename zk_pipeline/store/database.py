@@ -111,13 +111,13 @@ class Database:
         says when the lock was first held. `holder` (at most 63 bytes) is the name that `holder_of` returns.
         """
         done, taken = threading.Event(), threading.Event()
-        keeper = threading.Thread(target=self._keep, args=(name, holder, done, taken), name="kept lock", daemon=True)
-        keeper.start()
+        thread = threading.Thread(target=self._keep, args=(name, holder, done, taken), name="kept lock", daemon=True)
+        thread.start()
         try:
             yield taken
         finally:
             done.set()
-            keeper.join(SECONDS_TO_LET_GO)
+            thread.join(SECONDS_TO_LET_GO)
 
     def _keep(self, name: str, holder: str, done: threading.Event, taken: threading.Event) -> None:
         while not done.is_set():

@@ -133,9 +133,9 @@ def checks(connection: Connection, connector: str) -> list[Comparison]:
     query = query.where(invoice_checks.c.connector == connector)
     found: list[Comparison] = []
     for row in connection.execute(query.order_by(*(invoice_checks.c[name] for name in _ACCOUNT))):
-        told = Comparison(row.customer_id, row.currency, row.sheets, row.rates, tuple(row.invoices), row.invoiced)
-        holds = row.difference is not None and row.difference == told.difference
-        found.append(replace(told, accepted=f"{row.accepted_by}: {row.reason}") if holds else told)
+        comparison = Comparison(row.customer_id, row.currency, row.sheets, row.rates, tuple(row.invoices), row.invoiced)
+        holds = row.difference is not None and row.difference == comparison.difference
+        found.append(replace(comparison, accepted=f"{row.accepted_by}: {row.reason}") if holds else comparison)
     return found
 
 

@@ -18,7 +18,7 @@ from zk_pipeline.store.tables import connectors, cursors, reachability, request_
 
 
 def append(
-    connection: Connection, connector: str, exchanges: Iterable[tuple[str | None, RequestRecord]], run_id: str
+    connection: Connection, connector: str, records: Iterable[tuple[str | None, RequestRecord]], run_id: str
 ) -> None:
     """Add a run's requests, each with the booking it was for, if any."""
     redactor = suppression.redactor(connection)
@@ -27,16 +27,16 @@ def append(
             "connector": connector,
             "run_id": run_id,
             "source_id": source_id,
-            "method": exchange.method,
-            "path": exchange.path,
-            "asked": redactor.value(exchange.asked),
-            "status": exchange.status,
-            "answered": redactor.value(exchange.answered),
-            "error": exchange.error,
-            "seconds": round(exchange.seconds, 3),
-            "sent_at": exchange.sent_at,
+            "method": record.method,
+            "path": record.path,
+            "asked": redactor.value(record.asked),
+            "status": record.status,
+            "answered": redactor.value(record.answered),
+            "error": record.error,
+            "seconds": round(record.seconds, 3),
+            "sent_at": record.sent_at,
         }
-        for source_id, exchange in exchanges
+        for source_id, record in records
     ]
     insert_rows(connection, request_log, values)
 

@@ -39,7 +39,7 @@ from zk_pipeline.store.connectors import ActiveConnectors
 
 _ITEMS = text(
     r"""
-    WITH told AS MATERIALIZED (
+    WITH booked AS MATERIALIZED (
         SELECT entries.kimai_id, entries.source_id, entries.entry_date, entries.ticket_id, entries.ticket_number,
             entries.customer, COALESCE(entries.customer_id, 0) AS customer_id, entries.agent_name AS agent,
             entries.agent_address AS agent_email, entries.activity, entries.minutes_kimai AS minutes,
@@ -77,7 +77,7 @@ _ITEMS = text(
         LEFT JOIN LATERAL (
             SELECT min(source_id) AS source_id FROM sync.pushes WHERE connector = :target AND kimai_id = here.id
         ) bound ON true
-        WHERE NOT EXISTS (SELECT FROM told WHERE told.kimai_id = here.id)
+        WHERE NOT EXISTS (SELECT FROM booked WHERE booked.kimai_id = here.id)
     ),
     ours AS (
         SELECT customer_id FROM marts.statement_lines WHERE month = :month
@@ -88,7 +88,7 @@ _ITEMS = text(
     items AS (
         SELECT NULL AS origin, customer, customer_id, entry_date AS day, source_id, ticket_id, ticket_number, agent,
             agent_email, activity, minutes, billable, amount, kimai_id, '' AS description
-        FROM told
+        FROM booked
         UNION ALL
         SELECT origin, customer, customer_id, day, source_id, NULL, NULL, agent, agent_email, activity, minutes,
             billable, amount, id, description
@@ -96,7 +96,7 @@ _ITEMS = text(
         UNION ALL
         SELECT 'in_other_months', customer, customer_id, entry_date, source_id, ticket_id, ticket_number, agent,
             agent_email, activity, -minutes, billable, -amount, kimai_id, ''
-        FROM told WHERE NOT EXISTS (SELECT FROM here WHERE here.id = told.kimai_id)
+        FROM booked WHERE NOT EXISTS (SELECT FROM here WHERE here.id = booked.kimai_id)
     )
     SELECT items.*, COALESCE(customers.currency, '') AS currency, made.original_day,
         COALESCE(tickets.number, entries.ticket_number, items.ticket_number, '') AS number,

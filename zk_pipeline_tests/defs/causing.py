@@ -274,11 +274,11 @@ def feed_that_fails(scene: Scene) -> Iterator[None]:
     """The change feed meets a Zammad that is away, and later finds it back, as ticks of its sensor do."""
     scene.world.desk.control.add_fault("respond", status=502)
     with suppress(ConnectorError):
-        ChangeFeed(scene.runtime).look(datetime.now(UTC))
+        ChangeFeed(scene.runtime).poll(datetime.now(UTC))
     scene.let_last()
     yield
     scene.world.desk.control.clear_faults()
-    ChangeFeed(scene.runtime).look(datetime.now(UTC))
+    ChangeFeed(scene.runtime).poll(datetime.now(UTC))
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from sqlalchemy import BigInteger, Numeric, Text, insert, text
 
-from zk_pipeline.defs.housekeeping import backup, build_schedules, rehearse_backup
+from zk_pipeline.defs.housekeeping import backup, build_schedules, verify_backup
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.recovery import backup as safekeeping
 from zk_pipeline.recovery import dumps
@@ -59,7 +59,7 @@ def test_a_backup_is_made_and_proven_by_restoring_it(runtime: Runtime):
     with runtime.database.transaction() as connection:
         audit.append(connection, [AuditEvent("test", "cli:root", "something", {"number": 1})])
     assert executed(backup).success
-    result = executed(rehearse_backup)
+    result = executed(verify_backup)
     assert result.success
     (output,) = [event for event in result.all_events if event.is_successful_output]
     assert output.step_output_data.metadata["sync.audit_logs"].value == 2
@@ -92,14 +92,14 @@ def test_installations_on_one_server_rehearse_beside_each_other(runtime: Runtime
 
 
 def test_a_rehearsal_without_a_backup_says_how_to_make_one(runtime: Runtime):
-    assert "zk backup" in failure(executed(rehearse_backup))
+    assert "zk backup" in failure(executed(verify_backup))
 
 
 def test_a_damaged_backup_fails_its_rehearsal(runtime: Runtime):
     executed(backup)
     (path,) = dumps.list_backups(runtime.settings.backups)
     path.write_bytes(path.read_bytes()[:-1])
-    assert "cut off" in failure(executed(rehearse_backup))
+    assert "cut off" in failure(executed(verify_backup))
 
 
 def test_a_chain_that_was_broken_before_the_backup_fails_its_rehearsal(runtime: Runtime):
@@ -108,7 +108,7 @@ def test_a_chain_that_was_broken_before_the_backup_fails_its_rehearsal(runtime: 
         without_guards(connection)
         connection.execute(text("UPDATE sync.audit_logs SET actor = 'somebody else'"))
     executed(backup)
-    assert "audit" in failure(executed(rehearse_backup))
+    assert "audit" in failure(executed(verify_backup))
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_a_statement_that_is_not_whole_fails_the_rehearsal(stated: Runtime, chan
     with stated.database.transaction() as connection:
         connection.execute(text(change))
     assert executed(backup).success
-    assert sentence in failure(executed(rehearse_backup))
+    assert sentence in failure(executed(verify_backup))
 
 
 def test_dagsters_database_is_restored_too(runtime: Runtime, monkeypatch: pytest.MonkeyPatch):
@@ -168,7 +168,7 @@ def test_dagsters_database_is_restored_too(runtime: Runtime, monkeypatch: pytest
         return manifest
 
     monkeypatch.setattr(dumps, "load", watched)
-    assert executed(rehearse_backup).success
+    assert executed(verify_backup).success
     assert [databases.keys() for databases in loaded] == [{"dagster", "zk"}]
 
 

@@ -48,7 +48,7 @@ class Watcher:
         days: set[date] = set()
         for feed in (ChangeFeed(runtime), TargetFeed(runtime)):
             try:
-                days.update(feed.look(self.now).days)
+                days.update(feed.poll(self.now).days)
             except ConnectorError:
                 continue
         return tuple(sorted(days))

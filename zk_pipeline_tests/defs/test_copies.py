@@ -148,7 +148,7 @@ def test_the_search_for_what_vanished_asks_for_the_days_of_copies(world: World, 
     feed = TargetFeed(world.environment.runtime)
     copy = duplicated(world, booking, NEXT_MONTH)
     world.sync(NEXT_MONTH)
-    feed.look(datetime.now(UTC))
+    feed.poll(datetime.now(UTC))
     world.office.server.kimai.timesheets.remove(copy.id)
-    days = {day for minutes in (10, 20, 30) for day in feed.look(datetime.now(UTC) + timedelta(minutes=minutes)).days}
+    days = {day for minutes in (10, 20, 30) for day in feed.poll(datetime.now(UTC) + timedelta(minutes=minutes)).days}
     assert NEXT_MONTH in days

@@ -122,14 +122,14 @@ def test_a_refused_token_is_told_until_a_new_one_was_stored(world: World, figure
 
 def test_a_refused_token_of_the_source_is_told_and_no_change_is_missed(world: World, figures: Any) -> None:
     feed = ChangeFeed(world.environment.runtime)
-    feed.look(datetime.now(UTC))
+    feed.poll(datetime.now(UTC))
     world.desk.book(30, datetime.now(UTC))
     world.desk.control.add_fault("respond", status=401, times=1)
     later = datetime.now(UTC) + timedelta(minutes=1)
     with pytest.raises(AuthenticationError):
-        feed.look(later)
+        feed.poll(later)
     assert refused(figures()) == {"zammad": 1, "kimai": 0}
-    assert len(feed.look(later + timedelta(minutes=1)).days) == 1
+    assert len(feed.poll(later + timedelta(minutes=1)).days) == 1
     assert refused(figures()) == {"zammad": 0, "kimai": 0}
 
 

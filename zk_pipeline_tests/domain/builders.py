@@ -175,7 +175,7 @@ def reconciler(policy: Policy = POLICY, **changes: Any) -> Reconciler:
     return Reconciler("zammad", resolver(target_directory(**changes), policy=policy), policy)
 
 
-def situation(*entries: Entry, ledger: tuple[LedgerRow, ...] = (), **changes: Any) -> DayInputs:
+def inputs(*entries: Entry, ledger: tuple[LedgerRow, ...] = (), **changes: Any) -> DayInputs:
     """The default day, with these entries."""
     row = DayInputs(
         day=DAY,

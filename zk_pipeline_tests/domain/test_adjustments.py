@@ -34,10 +34,10 @@ from zk_pipeline_tests.domain.builders import (
     desired,
     entry,
     excluded,
+    inputs,
     ledger_row,
     ours,
     resolver,
-    situation,
     target_directory,
     timesheet,
 )
@@ -84,7 +84,7 @@ class Month:
         return [RoundingSample(begin, each, TimesheetTimes(begin, begin + each, self.billed(each))) for each in lengths]
 
     def facts(self) -> DayInputs:
-        return situation(
+        return inputs(
             *([self.booking] if self.booking else []),
             ledger=(ledger_row(base=self.sheet),) if self.sheet else (),
             timesheets=(self.sheet,) if self.sheet else (),
@@ -338,7 +338,7 @@ def test_a_booking_in_a_closed_month_owes_all_of_itself() -> None:
     ids=["typed by hand", "deleted in Kimai"],
 )
 def test_what_cannot_be_linked_or_created_in_a_closed_month_can_be_adjusted(found: dict[str, Any], told: str) -> None:
-    (line,) = RECONCILER.day(situation(entry(), closed_months=CLOSED, **found))
+    (line,) = RECONCILER.day(inputs(entry(), closed_months=CLOSED, **found))
     assert line.reason is Reason.LOCKED_PERIOD
     assert told in line.text
     assert line.owed is not None
@@ -418,7 +418,7 @@ def test_an_adjustment_is_planned_beside_bookings_as_one_of_them() -> None:
     (made,) = month.made
     assert made.original is not None
     adjustment = entry_of(made, made.original)
-    facts = replace(situation(adjustment, entry("7", begin="2025-10-01T09:00")), day=LATER)
+    facts = replace(inputs(adjustment, entry("7", begin="2025-10-01T09:00")), day=LATER)
     assert [(line.source_id, line.action) for line in RECONCILER.day(facts)] == [
         ("7", Action.CREATE),
         ("a1", Action.CREATE),

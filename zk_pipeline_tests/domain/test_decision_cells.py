@@ -28,10 +28,10 @@ from zk_pipeline_tests.domain.builders import (
     at,
     entry,
     excluded,
+    inputs,
     ledger_row,
     ours,
     resolver,
-    situation,
     target_directory,
 )
 
@@ -152,7 +152,7 @@ def plan(booking: Entry | None, sheet: Timesheet | None, lock: Lock, policy: Pol
     """The line about the booking and its time sheet, which were alike when they were written."""
     if sheet is not None and lock is Lock.EXPORTED:
         sheet = replace(sheet, exported=True)
-    facts = situation(
+    facts = inputs(
         *([booking] if booking else []),
         ledger=(ledger_row(),),
         timesheets=(sheet,) if sheet else (),
@@ -234,14 +234,14 @@ def test_what_kimai_returned_rounded_is_never_an_edit(rounding: str, lock: Lock)
     returned = replace(ours(**ROUNDED[rounding]), exported=lock is Lock.EXPORTED)
     closed = DAY + timedelta(days=1) if lock is Lock.CLOSED else None
     row = ledger_row(base=replace(returned, exported=False))
-    facts = situation(entry(), ledger=(row,), timesheets=(returned,), locked_before=closed)
+    facts = inputs(entry(), ledger=(row,), timesheets=(returned,), locked_before=closed)
     [line] = Reconciler("zammad", resolver(DIRECTORY, MAPPINGS), POLICY).day(facts)
     assert verdict(line) == IN_SYNC
 
 
 def test_an_edit_beside_a_rounded_time_sheet_leaves_the_rounding_as_it_is() -> None:
     returned = ours(begin="2025-08-16T07:45", minutes=60)
-    facts = situation(
+    facts = inputs(
         entry(activity_type_id=4, activity_name="Travel"), ledger=(ledger_row(base=returned),), timesheets=(returned,)
     )
     [line] = Reconciler("zammad", resolver(DIRECTORY, MAPPINGS), POLICY).day(facts)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from zk_pipeline.domain.decision import Action
 from zk_pipeline.domain.plausibility import FEWEST, Fit, judge_unit, spread, typing_error
 from zk_pipeline.domain.reasons import Reason
-from zk_pipeline_tests.domain.builders import entry, ledger_row, ours, reconciler, situation
+from zk_pipeline_tests.domain.builders import entry, inputs, ledger_row, ours, reconciler
 
 HOURS = ("0.25", "0.5", "0.25", "1", "0.75", "0.5", "2", "0.25", "1.5", "0.5")
 QUARTERS = ("1", "2", "1", "3", "2", "4", "1", "2", "8", "2")
@@ -125,7 +125,7 @@ def test_more_than_a_year_in_one_booking_is_probably_a_typing_error(minutes: str
 def test_a_booking_of_more_than_a_year_waits_and_is_not_sent():
     mistyped = {"time_minutes": Decimal("599999.4"), "booked_minutes": Decimal("599999.4")}
     sheets = {"timesheets": (ours(),), "ledger": (ledger_row(),)}
-    for facts in (situation(entry(**mistyped)), situation(entry(**mistyped), **sheets)):
+    for facts in (inputs(entry(**mistyped)), inputs(entry(**mistyped), **sheets)):
         [line] = reconciler().day(facts)
         assert (line.action, line.reason, line.draft) == (Action.REVIEW, Reason.REFUSED_BY_KIMAI, None)
         assert line.text == typing_error(Decimal("599999.4"))

@@ -23,10 +23,10 @@ from zk_pipeline_tests.domain.builders import (
     desired,
     entry,
     excluded,
+    inputs,
     ledger_row,
     ours,
     reconciler,
-    situation,
     target_directory,
     timesheet,
 )
@@ -56,7 +56,7 @@ CREATE = (Status.MISSING, Action.CREATE, None, None)
 
 
 def test_a_new_booking_is_created_for_the_right_person_activity_and_project():
-    line = only_line(situation(entry()))
+    line = only_line(inputs(entry()))
     assert verdict(line) == CREATE
     assert line.draft is not None
     assert line.draft.desired == desired()
@@ -66,36 +66,36 @@ def test_a_new_booking_is_created_for_the_right_person_activity_and_project():
 
 
 def test_what_was_written_is_in_sync_and_is_not_written_again():
-    line = only_line(situation(entry(), ledger=(ledger_row(),), timesheets=(ours(),)))
+    line = only_line(inputs(entry(), ledger=(ledger_row(),), timesheets=(ours(),)))
     assert verdict(line) == (Status.IN_SYNC, Action.NONE, None, 100)
 
 
 def test_a_create_whose_answer_was_lost_is_linked_where_it_arrived_and_sent_where_it_did_not():
     lost = ledger_row(state=PushState.INTENDED, kimai_id=None, base=None)
-    assert verdict(only_line(situation(entry(), ledger=(lost,), timesheets=(ours(),)))) == (
+    assert verdict(only_line(inputs(entry(), ledger=(lost,), timesheets=(ours(),)))) == (
         Status.IN_SYNC,
         Action.LINK,
         None,
         100,
     )
-    assert verdict(only_line(situation(entry(), ledger=(lost,)))) == CREATE
+    assert verdict(only_line(inputs(entry(), ledger=(lost,)))) == CREATE
 
 
 def test_an_edited_booking_updates_its_time_sheet():
-    line = only_line(situation(entry(minutes="30"), ledger=(ledger_row(),), timesheets=(ours(),)))
+    line = only_line(inputs(entry(minutes="30"), ledger=(ledger_row(),), timesheets=(ours(),)))
     assert verdict(line) == (Status.MISMATCH, Action.UPDATE, None, 100)
     assert line.diff == {"duration": ("1800 s", "900 s")}
 
 
 def test_a_longer_booking_stays_where_kimai_has_it():
     moved = ours(begin="2025-08-16T11:00")
-    line = only_line(situation(entry(minutes="30"), ledger=(ledger_row(base=moved),), timesheets=(moved,)))
+    line = only_line(inputs(entry(minutes="30"), ledger=(ledger_row(base=moved),), timesheets=(moved,)))
     assert line.draft is not None
     assert line.draft.span == (at("2025-08-16T11:00"), at("2025-08-16T11:30"))
 
 
 def test_a_booking_placed_anew_moves_its_time_sheet():
-    line = only_line(situation(entry(begin="2025-08-16T09:00"), ledger=(ledger_row(),), timesheets=(ours(),)))
+    line = only_line(inputs(entry(begin="2025-08-16T09:00"), ledger=(ledger_row(),), timesheets=(ours(),)))
     assert (line.action, line.diff.keys()) == (Action.UPDATE, {"begin"})
     assert line.draft is not None
     assert line.draft.span.begin == at("2025-08-16T09:00")
@@ -112,7 +112,7 @@ def test_a_booking_placed_anew_moves_its_time_sheet():
 )
 def test_a_booking_that_changed_after_billing_is_reviewed_never_written(closed: dict[str, Any]):
     row = ledger_row(base=closed["timesheets"][0])
-    line = only_line(situation(entry(minutes="30"), ledger=(row,), **closed))
+    line = only_line(inputs(entry(minutes="30"), ledger=(row,), **closed))
     assert verdict(line) == review(Status.MISMATCH, Reason.BILLED, 100)
 
 
@@ -127,14 +127,14 @@ def test_a_booking_that_changed_after_billing_is_reviewed_never_written(closed: 
     ids=lambda row: row.state,
 )
 def test_a_time_sheet_deleted_in_kimai_is_never_created_again_unasked(row: LedgerRow):
-    line = only_line(situation(entry(), ledger=(row,), gone=frozenset({100})))
+    line = only_line(inputs(entry(), ledger=(row,), gone=frozenset({100})))
     assert verdict(line) == review(Status.MISSING, Reason.DELETED_IN_KIMAI, 100)
 
 
 @pytest.mark.parametrize("timesheets", [(), (ours(101),), (BY_HAND,)], ids=["nothing", "a copy", "typed by hand"])
 @pytest.mark.parametrize("row", [entry(), entry(minutes="30"), excluded()], ids=["same", "edited", "corrected to zero"])
 def test_a_time_sheet_out_of_sight_is_neither_created_again_nor_replaced(row: Entry, timesheets: tuple[Timesheet, ...]):
-    line, *_ = reconciler().day(situation(row, ledger=(ledger_row(),), timesheets=timesheets))
+    line, *_ = reconciler().day(inputs(row, ledger=(ledger_row(),), timesheets=timesheets))
     assert verdict(line) == review(Status.MISSING, Reason.UNSEEN_IN_KIMAI, 100)
 
 
@@ -150,7 +150,7 @@ def test_a_booking_that_cannot_be_read_waits_and_its_time_sheet_stays(
     timesheets: tuple[Timesheet, ...], found: tuple[Status, int | None]
 ):
     ledger = (ledger_row(),) if timesheets else ()
-    line = only_line(situation(UNREADABLE_BOOKING, ledger=ledger, timesheets=timesheets))
+    line = only_line(inputs(UNREADABLE_BOOKING, ledger=ledger, timesheets=timesheets))
     assert verdict(line) == review(found[0], Reason.MALFORMED_BOOKING, found[1])
     assert "its time is no number" in line.text
 
@@ -161,7 +161,7 @@ def test_a_time_sheet_of_ours_that_cannot_be_read_is_neither_written_nor_replace
     row: Entry, ledger: tuple[LedgerRow, ...]
 ):
     unreadable = ours(duration_seconds=0, faults={"duration": "a text came instead of a whole number"})
-    line = only_line(situation(row, ledger=ledger, timesheets=(unreadable,)))
+    line = only_line(inputs(row, ledger=ledger, timesheets=(unreadable,)))
     assert verdict(line) == review(Status.MISMATCH, Reason.MALFORMED_TIMESHEET, 100)
 
 
@@ -176,7 +176,7 @@ def test_a_time_sheet_of_ours_that_cannot_be_read_is_neither_written_nor_replace
     ids=["his", "anybody's", "another's", "no marker in it"],
 )
 def test_nothing_is_created_that_an_unreadable_time_sheet_may_be(changes: dict[str, Any], waits: bool):
-    line = only_line(situation(entry(), timesheets=(timesheet(101, **changes),)))
+    line = only_line(inputs(entry(), timesheets=(timesheet(101, **changes),)))
     expected = (
         review(Status.MISSING, Reason.MALFORMED_TIMESHEET) if waits else (Status.MISSING, Action.CREATE, None, None)
     )
@@ -185,40 +185,40 @@ def test_nothing_is_created_that_an_unreadable_time_sheet_may_be(changes: dict[s
 
 def test_a_time_sheet_that_the_ledger_gives_to_two_bookings_is_used_once():
     rows = (ledger_row("6"), ledger_row("7", base=ours()))
-    first, second = reconciler().day(situation(entry("6"), entry("7"), ledger=rows, timesheets=(ours(),)))
+    first, second = reconciler().day(inputs(entry("6"), entry("7"), ledger=rows, timesheets=(ours(),)))
     assert verdict(first) == (Status.IN_SYNC, Action.NONE, None, 100)
     assert verdict(second) == review(Status.MISSING, Reason.UNSEEN_IN_KIMAI, 100)
 
 
 def test_the_copy_of_a_deleted_time_sheet_takes_its_place():
-    line = only_line(situation(entry(), ledger=(ledger_row(),), timesheets=(ours(101),), gone=frozenset({100})))
+    line = only_line(inputs(entry(), ledger=(ledger_row(),), timesheets=(ours(101),), gone=frozenset({100})))
     assert verdict(line) == (Status.IN_SYNC, Action.LINK, None, 101)
 
 
 def test_what_was_undone_may_be_created_again():
-    assert verdict(only_line(situation(entry(), ledger=(ledger_row(state=PushState.UNDONE),)))) == CREATE
+    assert verdict(only_line(inputs(entry(), ledger=(ledger_row(state=PushState.UNDONE),)))) == CREATE
 
 
 def test_a_time_sheet_typed_by_hand_is_offered_not_doubled():
-    line = only_line(situation(entry(), timesheets=(BY_HAND,)))
+    line = only_line(inputs(entry(), timesheets=(BY_HAND,)))
     assert verdict(line) == review(Status.DUPLICATE, Reason.DUPLICATE, 200)
     assert [candidate.timesheet_id for candidate in line.candidates] == [200]
     assert "time sheet 200 (score 100)" in line.text
 
 
 def test_two_of_them_are_ambiguous():
-    line = only_line(situation(entry(), timesheets=(BY_HAND, replace(BY_HAND, id=201))))
+    line = only_line(inputs(entry(), timesheets=(BY_HAND, replace(BY_HAND, id=201))))
     assert verdict(line) == review(Status.DUPLICATE, Reason.AMBIGUOUS)
 
 
 def test_a_similar_one_is_offered_too():
-    line = only_line(situation(entry(), timesheets=(replace(BY_HAND, duration_seconds=1100),)))
+    line = only_line(inputs(entry(), timesheets=(replace(BY_HAND, duration_seconds=1100),)))
     assert verdict(line) == review(Status.MISSING, Reason.FUZZY_CANDIDATE, 200)
 
 
 def test_time_sheets_of_others_get_no_line_and_stop_nothing():
     foreign = (replace(BY_HAND, user_id=BEN.id), timesheet(201, description="lunch"), timesheet(202, end=None))
-    assert verdict(only_line(situation(entry(), timesheets=foreign))) == CREATE
+    assert verdict(only_line(inputs(entry(), timesheets=foreign))) == CREATE
 
 
 @pytest.mark.parametrize(
@@ -230,19 +230,19 @@ def test_time_sheets_of_others_get_no_line_and_stop_nothing():
     ],
 )
 def test_an_unmapped_booking_waits_with_its_reason(change: dict[str, Any], reason: Reason):
-    line = only_line(situation(entry(**change)))
+    line = only_line(inputs(entry(**change)))
     assert verdict(line) == review(Status.MISSING, reason)
     assert line.draft is None
 
 
 def test_an_unclear_customer_waits_with_its_reason():
     by_hand = replace(target_directory().customers[0], number=None)
-    line = only_line(situation(entry()), customers=(by_hand,), projects=())
+    line = only_line(inputs(entry()), customers=(by_hand,), projects=())
     assert verdict(line) == review(Status.MISSING, Reason.UNMAPPED_CUSTOMER)
 
 
 def test_a_booking_that_lost_its_mapping_keeps_its_time_sheet():
-    facts = situation(entry(activity_type_id=4), ledger=(ledger_row(),), timesheets=(ours(),))
+    facts = inputs(entry(activity_type_id=4), ledger=(ledger_row(),), timesheets=(ours(),))
     assert verdict(only_line(facts)) == review(Status.MISMATCH, Reason.UNMAPPED_ACTIVITY, 100)
 
 
@@ -255,12 +255,12 @@ def test_a_booking_that_lost_its_mapping_keeps_its_time_sheet():
     ],
 )
 def test_a_booking_of_which_nothing_is_left_is_excluded(row: Entry, reason: Reason):
-    assert verdict(only_line(situation(row))) == (Status.EXCLUDED, Action.NONE, reason, None)
+    assert verdict(only_line(inputs(row))) == (Status.EXCLUDED, Action.NONE, reason, None)
 
 
 def test_an_open_correction_waits_for_a_person():
     row = excluded(booked="-30", open_minutes=Decimal("30.00"))
-    line = only_line(situation(replace(row, sync_status=SyncStatus.CORRECTION_OPEN)))
+    line = only_line(inputs(replace(row, sync_status=SyncStatus.CORRECTION_OPEN)))
     assert verdict(line) == review(Status.EXCLUDED, Reason.UNMATCHED_CORRECTION)
     assert line.text == "30 minutes of the correction are open. No booking around it has minutes left."
     assert not line.reducible
@@ -270,8 +270,8 @@ def test_an_open_correction_names_the_bookings_that_it_may_be_about():
     row = replace(
         excluded(booked="-30", open_minutes=Decimal("30.00")), source_id="6", sync_status=SyncStatus.CORRECTION_OPEN
     )
-    alone = only_line(situation(row))
-    line = only_line(replace(situation(row), reducible={"6": ["11", "12", "13", "14", "15"]}))
+    alone = only_line(inputs(row))
+    line = only_line(replace(inputs(row), reducible={"6": ["11", "12", "13", "14", "15"]}))
     assert line.text == "30 minutes of the correction are open. It may be about booking 11; 12; 13 and 2 more."
     assert line.reducible
     assert line.facts_hash == alone.facts_hash, "what people ignored is asked again with every booking"
@@ -279,7 +279,7 @@ def test_an_open_correction_names_the_bookings_that_it_may_be_about():
 
 def test_what_is_left_of_a_correction_is_another_question():
     row = replace(excluded(booked="-30", open_minutes=Decimal(30)), sync_status=SyncStatus.CORRECTION_OPEN)
-    hashes = {only_line(situation(replace(row, open_minutes=Decimal(left)))).facts_hash for left in (30, 20, 10)}
+    hashes = {only_line(inputs(replace(row, open_minutes=Decimal(left)))).facts_hash for left in (30, 20, 10)}
     assert len(hashes) == 3
 
 
@@ -292,17 +292,17 @@ def test_what_is_left_of_a_correction_is_another_question():
     ],
 )
 def test_a_booking_corrected_to_zero_asks_about_its_time_sheet(target: Timesheet, reason: Reason):
-    line = only_line(situation(excluded(booked="15"), ledger=(ledger_row(),), timesheets=(target,)))
+    line = only_line(inputs(excluded(booked="15"), ledger=(ledger_row(),), timesheets=(target,)))
     assert verdict(line) == review(Status.ORPHANED, reason, 100)
 
 
 def test_a_booking_and_a_time_sheet_both_gone_are_done():
-    line = only_line(situation(excluded(booked="15"), ledger=(ledger_row(),), gone=frozenset({100})))
+    line = only_line(inputs(excluded(booked="15"), ledger=(ledger_row(),), gone=frozenset({100})))
     assert verdict(line) == (Status.EXCLUDED, Action.NONE, Reason.CORRECTED_TO_ZERO, None)
 
 
 def test_a_copy_of_our_time_sheet_is_shown_beside_it():
-    first, second = reconciler().day(situation(entry(), ledger=(ledger_row(),), timesheets=(ours(), ours(101))))
+    first, second = reconciler().day(inputs(entry(), ledger=(ledger_row(),), timesheets=(ours(), ours(101))))
     assert verdict(first) == (Status.IN_SYNC, Action.NONE, None, 100)
     assert verdict(second) == review(Status.DUPLICATE, Reason.MARKER_CLONED, 101)
     assert (second.key, second.minutes) == ("kimai:101", 0)
@@ -317,7 +317,7 @@ def test_a_copy_of_our_time_sheet_is_shown_beside_it():
     ids=["billed", "closed"],
 )
 def test_a_copy_that_is_billed_or_closed_may_only_be_kept(copy: Timesheet, closed: frozenset[date], why: str):
-    facts = situation(entry(), ledger=(ledger_row(),), timesheets=(ours(), copy), closed_months=closed)
+    facts = inputs(entry(), ledger=(ledger_row(),), timesheets=(ours(), copy), closed_months=closed)
     _, line = reconciler().day(facts)
     assert verdict(line) == review(Status.DUPLICATE, Reason.BILLED_COPY, 101)
     assert why in line.text
@@ -335,34 +335,34 @@ def test_a_copy_that_is_billed_or_closed_may_only_be_kept(copy: Timesheet, close
     ids=["untouched", "edited", "exported", "its marker removed"],
 )
 def test_the_time_sheet_of_a_booking_gone_from_zammad_is_an_orphan(target: Timesheet, reason: Reason):
-    line = only_line(situation(ledger=(ledger_row("8"),), timesheets=(target,)))
+    line = only_line(inputs(ledger=(ledger_row("8"),), timesheets=(target,)))
     assert verdict(line) == review(Status.ORPHANED, reason, 100)
     assert (line.source_id, line.key) == (None, "kimai:100")
 
 
 def test_a_time_sheet_of_a_booking_of_another_day_is_no_orphan():
-    facts = situation(timesheets=(ours(100, "8"),), known_sources=frozenset({"8"}))
+    facts = inputs(timesheets=(ours(100, "8"),), known_sources=frozenset({"8"}))
     assert reconciler().day(facts) == []
 
 
 def test_an_orphan_is_shown_on_the_day_on_which_it_lies():
     neighbour = ours(100, "8", begin="2025-08-15T08:00")
-    assert reconciler().day(situation(timesheets=(neighbour,))) == []
+    assert reconciler().day(inputs(timesheets=(neighbour,))) == []
 
 
 def test_an_orphan_with_several_markers_is_shown_once():
     row = ours(100, description="[zk-zammad-98] [zk-zammad-97]")
-    assert [line.key for line in reconciler().day(situation(timesheets=(row,)))] == ["kimai:100"]
+    assert [line.key for line in reconciler().day(inputs(timesheets=(row,)))] == ["kimai:100"]
 
 
 def test_a_time_sheet_that_also_carries_a_living_marker_is_no_orphan():
     row = ours(100, description="[zk-zammad-98] [zk-zammad-3]")
-    assert reconciler().day(situation(timesheets=(row,), known_sources=frozenset({"3"}))) == []
+    assert reconciler().day(inputs(timesheets=(row,), known_sources=frozenset({"3"}))) == []
 
 
 def test_a_copy_of_another_days_time_sheet_is_shown_on_the_day_on_which_it_lies():
     copy = ours(101, "8")
-    facts = situation(
+    facts = inputs(
         timesheets=(copy,),
         known_sources=frozenset({"8"}),
         originals={"8": Original(DAY - timedelta(days=40), 100, gone=False)},
@@ -375,7 +375,7 @@ def test_a_copy_of_another_days_time_sheet_is_shown_on_the_day_on_which_it_lies(
 
 def test_a_copy_on_a_neighbouring_day_is_left_to_that_day():
     copy = ours(101, begin="2025-08-15T08:00")
-    facts = situation(entry(), ledger=(ledger_row(),), timesheets=(ours(), copy))
+    facts = inputs(entry(), ledger=(ledger_row(),), timesheets=(ours(), copy))
     assert verdict(only_line(facts)) == (Status.IN_SYNC, Action.NONE, None, 100)
     facts = replace(facts, originals={"6": Original(DAY, 100, gone=False)})
     assert plan_lines.days_elsewhere(facts, "zammad", BERLIN) == {101: DAY - timedelta(days=1)}
@@ -383,7 +383,7 @@ def test_a_copy_on_a_neighbouring_day_is_left_to_that_day():
 
 def test_a_copy_whose_begin_cannot_be_read_is_asked_about_with_its_booking():
     copy = ours(101, begin="2025-01-01T08:00", faults={"begin": "is no instant"})
-    _, line = reconciler().day(situation(entry(), ledger=(ledger_row(),), timesheets=(ours(), copy)))
+    _, line = reconciler().day(inputs(entry(), ledger=(ledger_row(),), timesheets=(ours(), copy)))
     assert verdict(line) == review(Status.DUPLICATE, Reason.BILLED_COPY, 101)
 
 
@@ -393,7 +393,7 @@ def test_a_copy_whose_begin_cannot_be_read_is_asked_about_with_its_booking():
     ids=["its booking looks for it", "out of its booking's reach"],
 )
 def test_a_copy_whose_original_was_deleted_is_asked_about_unless_the_booking_takes_it(day: date, *, asked: bool):
-    facts = situation(
+    facts = inputs(
         timesheets=(ours(101, "8"),),
         known_sources=frozenset({"8"}),
         originals={"8": Original(day, 100, gone=True)},
@@ -404,7 +404,7 @@ def test_a_copy_whose_original_was_deleted_is_asked_about_unless_the_booking_tak
 @pytest.mark.parametrize("kimai_id", [100, 101])
 def test_a_time_sheet_with_two_markers_is_a_copy_of_neither_while_a_booking_owns_it(kimai_id: int):
     row = ours(100, description="[zk-zammad-3] [zk-zammad-8]")
-    facts = situation(
+    facts = inputs(
         ledger=(ledger_row("3"),),
         timesheets=(row,),
         known_sources=frozenset({"3", "8"}),

@@ -19,10 +19,10 @@ from zk_pipeline_tests.domain.builders import (
     SERVER,
     at,
     entry,
+    inputs,
     ledger_row,
     ours,
     reconciler,
-    situation,
     timesheet,
 )
 
@@ -95,7 +95,7 @@ LEDGERS = st.lists(
 ).map(tuple)
 SERVERS = st.sampled_from([SERVER, NO_OVERLAP, NO_FUTURE, replace(NO_OVERLAP, allow_future_times=False)])
 FACTS = st.builds(
-    lambda entries, ledger, **more: situation(*entries, ledger=ledger, **more),
+    lambda entries, ledger, **more: inputs(*entries, ledger=ledger, **more),
     ENTRIES,
     LEDGERS,
     timesheets=TIMESHEETS,
@@ -182,5 +182,5 @@ def test_a_crowded_day_is_planned_in_moments():
         for id_ in range(1, 501)
     ]
     rows = tuple(timesheet(id_, user_id=BEN.id, minutes=2, description=f"#{id_} call") for id_ in range(1_000, 5_000))
-    lines = reconciler().day(situation(*entries, timesheets=rows, server=NO_OVERLAP))
+    lines = reconciler().day(inputs(*entries, timesheets=rows, server=NO_OVERLAP))
     assert [line.action for line in lines] == [Action.CREATE] * 500

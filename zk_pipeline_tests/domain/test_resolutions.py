@@ -16,10 +16,10 @@ from zk_pipeline.domain.plan import Result
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.resolutions import ALLOWED, EFFECTS, Choice, Resolution, allowed, resolved, stands
 from zk_pipeline.domain.write_protection import WriteProtection
-from zk_pipeline_tests.domain.builders import DAY, ZONE_UTC, entry, ours, reconciler, situation, timesheet
+from zk_pipeline_tests.domain.builders import DAY, ZONE_UTC, entry, inputs, ours, reconciler, timesheet
 
 PAGE = Path(__file__).parents[2] / "docs" / "conflicts.md"
-DRAFT = reconciler().day(situation(entry()))[0].draft
+DRAFT = reconciler().day(inputs(entry()))[0].draft
 
 HELD = Posting(PostingKey(10, 40, "ZO7", 20), 900)
 OWED = OutstandingAdjustment("6", 100, DAY, "The booking says 30 min.", (HELD,), (HELD,))
@@ -219,7 +219,7 @@ def test_a_decision_never_touches_a_line_of_other_facts(lines: list[Result], res
 
 def test_an_edit_of_a_time_sheet_without_booking_opens_its_decision_again() -> None:
     def stray(**changes: Any) -> Result:
-        (found,) = reconciler().day(situation(timesheets=[ours(**changes)]))
+        (found,) = reconciler().day(inputs(timesheets=[ours(**changes)]))
         return found
 
     waiting = stray()
@@ -229,10 +229,10 @@ def test_an_edit_of_a_time_sheet_without_booking_opens_its_decision_again() -> N
 
 
 def test_a_decided_create_is_placed_where_there_is_room() -> None:
-    offered = situation(
+    offered = inputs(
         entry(),
         timesheets=[timesheet(description="#50")],
-        server=replace(situation().server, allow_overlapping=False),
+        server=replace(inputs().server, allow_overlapping=False),
     )
     (waiting,) = reconciler().day(offered)
     (result,) = reconciler().day(offered, [decision(waiting, Choice.CREATE)])

@@ -56,8 +56,8 @@ class KimaiAccount:
         with self._lock:
             known = self._sees_others
         if known is None:
-            told = sees_others(self._http)
-            known = not self.caller().is_plain if told is None else told
+            visible = sees_others(self._http)
+            known = not self.caller().is_plain if visible is None else visible
             with self._lock:
                 self._sees_others = known
         return known

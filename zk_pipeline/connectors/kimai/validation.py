@@ -289,8 +289,8 @@ def _unseen(http: HttpClient, checks: Checks, caller: CurrentUser, users: Sequen
     sees = sees_others(http)
     if sees is None:
         other = next((user for user in users if user.id != caller.id), None)
-        told = checks.attempt(OTHERS, lambda: _newest(http, {"user": other.id}), Level.WARN) if other else None
-        sees = False if told and all(row.user_id == caller.id for row in told) else None
+        newest = checks.attempt(OTHERS, lambda: _newest(http, {"user": other.id}), Level.WARN) if other else None
+        sees = False if newest and all(row.user_id == caller.id for row in newest) else None
     if sees is False:
         text = "The account sees its own time sheets only: view_other_timesheet is missing."
         checks.failed(OTHERS, f"{text} Time sheets would be created twice.", f"{remedy}, as far as they are missing.")

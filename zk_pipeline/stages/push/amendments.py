@@ -28,68 +28,68 @@ _SENT_BACK = frozenset({"billable", "hourlyRate", "fixedRate"})
 class Amendment:
     """Carries out updates one after another: they are few, and each needs the current row."""
 
-    def __init__(self, target: TargetConnector, book: OutcomeRecorder, locks: WriteProtection) -> None:
+    def __init__(self, target: TargetConnector, recorder: OutcomeRecorder, locks: WriteProtection) -> None:
         self._target = target
-        self._book = book
+        self._recorder = recorder
         self._locks = locks
 
-    def carry_out(self, parcel: PlannedWrite, known: LedgerRow | None) -> PushReport:
+    def carry_out(self, planned: PlannedWrite, known: LedgerRow | None) -> PushReport:
         """Write our fields that differ. Repeating it is harmless, so an unknown outcome is left to the next run."""
-        current = self._target.get(parcel.line.kimai_id or 0)
-        if current is None or self._locks.why(current) or self._edited_since(current, parcel, known):
+        current = self._target.get(planned.line.kimai_id or 0)
+        if current is None or self._locks.why(current) or self._edited_since(current, planned, known):
             return PushReport(left=1)
-        moves = not parcel.line.diff.keys().isdisjoint(RESETTING)
+        moves = not planned.line.diff.keys().isdisjoint(RESETTING)
         theirs = set_by_hand(current, known.base if known else None) if moves else NOTHING
-        self._book.intend([parcel], Action.UPDATE, theirs)
+        self._recorder.intend([planned], Action.UPDATE, theirs)
         try:
-            row = self._sent(parcel, current, theirs)
+            row = self._sent(planned, current, theirs)
         except NotFoundError:
             return PushReport(left=1)
         except (ValidationFailedError, PermissionDeniedError) as error:
-            self._book.refuse(parcel, Action.UPDATE, self._refusal(parcel, theirs, error))
+            self._recorder.refuse(planned, Action.UPDATE, self._refusal(planned, theirs, error))
             return PushReport(parked=1)
         except ConnectorError as error:
             if not error.outcome_unknown:
                 raise
             return PushReport(failed=1, problems=(str(error),))
-        if not _reached(parcel, current, row):
-            minutes, wanted = (f"{seconds / 60:g}" for seconds in (row.duration_seconds, parcel.draft.desired.seconds))
+        if not _reached(planned, current, row):
+            minutes, wanted = (f"{seconds / 60:g}" for seconds in (row.duration_seconds, planned.draft.desired.seconds))
             why = shortened(row) or "No rounding explains that."
             text = f"Kimai made {minutes} minutes of it instead of {wanted}. {why}"
-            self._book.refuse(parcel, Action.UPDATE, Refusal(text), current=row)
+            self._recorder.refuse(planned, Action.UPDATE, Refusal(text), current=row)
             return PushReport(parked=1)
-        self._book.confirm([WriteOutcome(parcel, row, current)], "kimai.timesheet.updated", Action.UPDATE)
-        return PushReport(updated=1, minutes=parcel.line.minutes)
+        self._recorder.confirm([WriteOutcome(planned, row, current)], "kimai.timesheet.updated", Action.UPDATE)
+        return PushReport(updated=1, minutes=planned.line.minutes)
 
-    def kept(self, parcel: PlannedWrite, known: LedgerRow) -> Timesheet | None:
+    def kept(self, planned: PlannedWrite, known: LedgerRow) -> Timesheet | None:
         """The time sheet, if our move took effect but its answer was lost, after restoring what people had set."""
-        current = self._target.get(parcel.line.kimai_id or 0)
+        current = self._target.get(planned.line.kimai_id or 0)
         if current is None or self._locks.why(current):
             return current
         return self._target.update(current, known.by_hand.on(TimesheetChange()))
 
-    def _sent(self, parcel: PlannedWrite, current: Timesheet, theirs: ManualFields) -> Timesheet:
-        change = _change(parcel, current)
+    def _sent(self, planned: PlannedWrite, current: Timesheet, theirs: ManualFields) -> Timesheet:
+        change = _change(planned, current)
         try:
             return self._target.update(current, theirs.on(change))
         except WithheldError as error:
-            if not (parcel.line.decided and error.fields <= _SENT_BACK):
+            if not (planned.line.decided and error.fields <= _SENT_BACK):
                 raise
             # A person decided to move it, although it then gets Kimai's own rate.
             return self._target.update(current, change)
 
-    def _refusal(self, parcel: PlannedWrite, theirs: ManualFields, error: ConnectorError) -> Refusal:
+    def _refusal(self, planned: PlannedWrite, theirs: ManualFields, error: ConnectorError) -> Refusal:
         if not isinstance(error, WithheldError) or not error.fields <= _SENT_BACK:
             return refusal_of(error)
-        usual, currency = self._book.usual_rate(parcel)
-        told = unkept_fields_text(theirs, parcel.draft.desired.seconds, usual, currency)
-        return Refusal(f"{told} {error.problem} {error.remedy} Or decide: update moves it and leaves that to Kimai.")
+        usual, currency = self._recorder.usual_rate(planned)
+        text = unkept_fields_text(theirs, planned.draft.desired.seconds, usual, currency)
+        return Refusal(f"{text} {error.problem} {error.remedy} Or decide: update moves it and leaves that to Kimai.")
 
-    def _edited_since(self, current: Timesheet, parcel: PlannedWrite, known: LedgerRow | None) -> bool:
+    def _edited_since(self, current: Timesheet, planned: PlannedWrite, known: LedgerRow | None) -> bool:
         """Whether somebody edited the time sheet since the plan read it."""
-        if parcel.line.decided:
-            return not _unchanged(current, self._book.mirrored(current.id))
-        seen = known.base if known is not None and known.base is not None else self._book.mirrored(current.id)
+        if planned.line.decided:
+            return not _unchanged(current, self._recorder.mirrored(current.id))
+        seen = known.base if known is not None and known.base is not None else self._recorder.mirrored(current.id)
         return seen is None or owned(current) != owned(seen)
 
 
@@ -97,21 +97,21 @@ class Adoption:
     """Takes over time sheets typed by hand, after a person's decision, by adding the marker to their text."""
 
     def __init__(
-        self, target: TargetConnector, book: OutcomeRecorder, source_name: str, locks: WriteProtection
+        self, target: TargetConnector, recorder: OutcomeRecorder, source_name: str, locks: WriteProtection
     ) -> None:
         self._target = target
-        self._book = book
+        self._recorder = recorder
         self._source_name = source_name
         self._locks = locks
 
-    def carry_out(self, parcel: PlannedWrite) -> PushReport:
+    def carry_out(self, planned: PlannedWrite) -> PushReport:
         """Add the marker; everything else stays as its author wrote it. Repeating it is harmless.
 
         A time sheet that was billed meanwhile is only linked in the ledger, because nothing may be written to it.
         """
-        current = self._target.get(parcel.line.kimai_id or 0)
-        mark = marker(self._source_name, parcel.source_id)
-        if current is None or not (mark in current.description or self._is_free(current, parcel.source_id)):
+        current = self._target.get(planned.line.kimai_id or 0)
+        mark = marker(self._source_name, planned.source_id)
+        if current is None or not (mark in current.description or self._is_free(current, planned.source_id)):
             return PushReport(left=1)
         row = current
         if mark not in current.description and not self._locks.why(current):
@@ -119,8 +119,8 @@ class Adoption:
                 row = self._target.update(current, TimesheetChange(description=f"{current.description} {mark}".strip()))
             except (NotFoundError, ValidationFailedError, PermissionDeniedError) as error:
                 return PushReport(left=1, problems=(f"Time sheet {current.id} could not be linked. {error}",))
-        done = WriteOutcome(parcel, row, current, written=row is not current)
-        self._book.confirm([done], "kimai.timesheet.linked", Action.LINK)
+        done = WriteOutcome(planned, row, current, written=row is not current)
+        self._recorder.confirm([done], "kimai.timesheet.linked", Action.LINK)
         return PushReport(linked=1)
 
     def _is_free(self, current: Timesheet, source_id: str) -> bool:
@@ -128,17 +128,17 @@ class Adoption:
 
         A billed one has no marker, so the ledger is asked too.
         """
-        if has_marker(current.description) or self._book.belongs_to_others(current.id, source_id):
+        if has_marker(current.description) or self._recorder.belongs_to_others(current.id, source_id):
             return False
-        return _unchanged(current, self._book.mirrored(current.id))
+        return _unchanged(current, self._recorder.mirrored(current.id))
 
 
 class Removal:
     """Deletes time sheets by the operator's rule or a person's decision, never a billed one."""
 
-    def __init__(self, target: TargetConnector, book: OutcomeRecorder, locks: WriteProtection) -> None:
+    def __init__(self, target: TargetConnector, recorder: OutcomeRecorder, locks: WriteProtection) -> None:
         self._target = target
-        self._book = book
+        self._recorder = recorder
         self._locks = locks
 
     def carry_out(self, line: Result, bound: LedgerRow | None) -> PushReport:
@@ -153,12 +153,12 @@ class Removal:
                 self._target.delete(current.id)
             except PermissionDeniedError as error:
                 return PushReport(left=1, problems=(f"Time sheet {current.id} could not be deleted. {error}",))
-        self._book.delete(line, current, bound)
+        self._recorder.delete(line, current, bound)
         return PushReport(deleted=1)
 
     def _is_untouched(self, current: Timesheet, line: Result, bound: LedgerRow | None) -> bool:
         if line.decided:
-            return _unchanged(current, self._book.mirrored(current.id))
+            return _unchanged(current, self._recorder.mirrored(current.id))
         return bound is None or bound.base is None or owned(current) == owned(bound.base)
 
 
@@ -167,23 +167,23 @@ def _unchanged(current: Timesheet, seen: Timesheet | None) -> bool:
     return seen is not None and (*owned(current), current.description) == (*owned(seen), seen.description)
 
 
-def _reached(parcel: PlannedWrite, current: Timesheet, row: Timesheet) -> bool:
+def _reached(planned: PlannedWrite, current: Timesheet, row: Timesheet) -> bool:
     """Whether the time sheet has the wanted length, within rounding.
 
     Somebody may have entered a break between our read and our write.
     """
-    sent, moved = parcel.draft.desired.seconds, not parcel.line.diff.keys().isdisjoint({"begin", "duration"})
+    sent, moved = planned.draft.desired.seconds, not planned.line.diff.keys().isdisjoint({"begin", "duration"})
     if not moved or row.duration_seconds == sent:
         return True
     return row.break_seconds == current.break_seconds and ANY.explains(row.begin, sent, row)
 
 
-def _change(parcel: PlannedWrite, current: Timesheet) -> TimesheetChange:
+def _change(planned: PlannedWrite, current: Timesheet) -> TimesheetChange:
     """Only our fields that differ; what people keep there (text, tags, a break) stays.
 
     A break is subtracted from the time between begin and end.
     """
-    diff, draft = parcel.line.diff, parcel.draft
+    diff, draft = planned.line.diff, planned.draft
     begin = draft.span.begin if "begin" in diff else current.begin
     moved = "begin" in diff or "duration" in diff
     length = timedelta(seconds=draft.desired.seconds + current.break_seconds)

@@ -45,7 +45,7 @@ class RequestRecorder:
         about = {} if source_id is None else {"entry_id": source_id}
         with (
             logs.log_context(**about),
-            listening(lambda exchange: self._waiting.append((source_id, exchange)), in_doubt=in_doubt),
+            listening(lambda record: self._waiting.append((source_id, record)), in_doubt=in_doubt),
         ):
             yield
 
@@ -93,7 +93,7 @@ class Outcome:
     none of them it certainly was not written.
     """
 
-    parcel: PlannedWrite
+    planned: PlannedWrite
     timesheet: Timesheet | None = None
     refusal: ConnectorError | None = None
     doubt: ConnectorError | None = None
@@ -102,9 +102,9 @@ class Outcome:
 class WriteSender:
     """Sends writes with a pool of threads; the caller keeps the ledger. Use it as a context manager."""
 
-    def __init__(self, target: TargetConnector, exchanges: RequestRecorder, concurrency: int) -> None:
+    def __init__(self, target: TargetConnector, request_recorder: RequestRecorder, concurrency: int) -> None:
         self._target = target
-        self._exchanges = exchanges
+        self._request_recorder = request_recorder
         self._concurrency = concurrency
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="push")
         self.stopped_by: ConnectorError | None = None
@@ -122,7 +122,7 @@ class WriteSender:
         self.stopped_by = self.stopped_by or error
 
     def send(
-        self, parcels: Sequence[PlannedWrite], announce: Callable[[Sequence[PlannedWrite]], None], chunk: int
+        self, planned_writes: Sequence[PlannedWrite], announce: Callable[[Sequence[PlannedWrite]], None], chunk: int
     ) -> Iterator[list[Outcome]]:
         """Send all writes and yield their outcomes in batches, one outcome for each announced write.
 
@@ -130,7 +130,7 @@ class WriteSender:
         writes of the previous one are in progress, so that sending never pauses. An error that stops everything (an
         expired token, no connection) is in `stopped_by` afterwards.
         """
-        waiting = iter([parcels[start : start + chunk] for start in range(0, len(parcels), chunk)])
+        waiting = iter([planned_writes[start : start + chunk] for start in range(0, len(planned_writes), chunk)])
         pending: dict[Future[Outcome], PlannedWrite] = {}
         while True:
             if len(pending) <= self._concurrency and self.stopped_by is None:
@@ -138,7 +138,7 @@ class WriteSender:
                 if following:
                     announce(following)
                     pending |= {
-                        self._pool.submit(copy_context().run, self._create, parcel): parcel for parcel in following
+                        self._pool.submit(copy_context().run, self._create, planned): planned for planned in following
                     }
             if not pending:
                 return
@@ -149,17 +149,17 @@ class WriteSender:
                 outcomes += [Outcome(pending.pop(future)) for future in unsent]
             yield outcomes
 
-    def _outcome(self, future: Future[Outcome], parcel: PlannedWrite) -> Outcome:
+    def _outcome(self, future: Future[Outcome], planned: PlannedWrite) -> Outcome:
         error = future.exception()
         if error is None:
             return future.result()
         if not isinstance(error, ConnectorError):
             raise error
         self.stop(error)
-        return Outcome(parcel)
+        return Outcome(planned)
 
-    def _create(self, parcel: PlannedWrite) -> Outcome:
-        draft = parcel.draft
+    def _create(self, planned: PlannedWrite) -> Outcome:
+        draft = planned.draft
         body = TimesheetDraft(
             user_id=draft.desired.user_id,
             project_id=draft.desired.project_id or 0,
@@ -170,21 +170,21 @@ class WriteSender:
             tags=draft.tags,
         )
         try:
-            with self._exchanges.of(parcel.source_id):
-                return Outcome(parcel, timesheet=self._target.create(body))
+            with self._request_recorder.of(planned.source_id):
+                return Outcome(planned, timesheet=self._target.create(body))
         except (ValidationFailedError, PermissionDeniedError) as error:
-            return Outcome(parcel, refusal=error)
+            return Outcome(planned, refusal=error)
         except ConnectorError as error:
             if not error.outcome_unknown:
                 raise
-            return Outcome(parcel, doubt=error)
+            return Outcome(planned, doubt=error)
 
 
-def rounds(parcels: Sequence[PlannedWrite], *, serial_users: bool) -> list[list[PlannedWrite]]:
+def rounds(planned_writes: Sequence[PlannedWrite], *, serial_users: bool) -> list[list[PlannedWrite]]:
     """All writes at once, or, if overlaps are forbidden, rounds in which no user appears twice."""
     if not serial_users:
-        return [list(parcels)]
+        return [list(planned_writes)]
     by_user: dict[int, list[PlannedWrite]] = {}
-    for parcel in parcels:
-        by_user.setdefault(parcel.draft.desired.user_id, []).append(parcel)
-    return [[parcel for parcel in turn if parcel is not None] for turn in zip_longest(*by_user.values())]
+    for planned in planned_writes:
+        by_user.setdefault(planned.draft.desired.user_id, []).append(planned)
+    return [[planned for planned in turn if planned is not None] for turn in zip_longest(*by_user.values())]

@@ -36,10 +36,12 @@ class Created:
 class MasterData:
     """Creates projects and their customers. Refusals are remembered, so that each project is tried only once."""
 
-    def __init__(self, connector: TargetConnector, database: Database, exchanges: RequestRecorder, run_id: str) -> None:
+    def __init__(
+        self, connector: TargetConnector, database: Database, request_recorder: RequestRecorder, run_id: str
+    ) -> None:
         self._connector = connector
         self._database = database
-        self._exchanges = exchanges
+        self._request_recorder = request_recorder
         self._run_id = run_id
         self._project_ids: dict[str, int] = {}
         self._customer_ids: dict[str, int] = {}
@@ -58,7 +60,7 @@ class MasterData:
         tags = {tag for draft in drafts for tag in draft.tags}
         if not wanted and tags <= self._tags:
             return
-        with self._database.lock(f"zk:masterdata:{self._connector.endpoint.name}"), self._exchanges.of(None):
+        with self._database.lock(f"zk:masterdata:{self._connector.endpoint.name}"), self._request_recorder.of(None):
             self._ensure_tags(tags - self._tags)
             for plan in wanted:
                 self._create(plan)
@@ -117,7 +119,7 @@ class MasterData:
 
     def _keep(self, record: Customer | Project, *, new: bool) -> None:
         """Store what was found or created. Only what was created is journaled, so that only that can be undone."""
-        with self._exchanges.committed() as connection:
+        with self._request_recorder.committed() as connection:
             if isinstance(record, Customer):
                 target.save_customer(connection, self._connector.endpoint.name, record)
             else:

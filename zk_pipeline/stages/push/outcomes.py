@@ -40,7 +40,7 @@ class WriteOutcome:
     `base` is the row as it was written, if it was edited since.
     """
 
-    parcel: PlannedWrite
+    planned: PlannedWrite
     row: Timesheet
     before: Timesheet | None = None
     written: bool = True
@@ -51,10 +51,10 @@ class OutcomeRecorder:
     """Records what one run does to one target."""
 
     def __init__(
-        self, database: Database, exchanges: RequestRecorder, source_name: str, target_name: str, run_id: str
+        self, database: Database, request_recorder: RequestRecorder, source_name: str, target_name: str, run_id: str
     ) -> None:
         self._database = database
-        self._exchanges = exchanges
+        self._request_recorder = request_recorder
         self._source = source_name
         self._target = target_name
         self._run_id = run_id
@@ -69,9 +69,9 @@ class OutcomeRecorder:
         with self._database.transaction() as connection:
             return bool(ledger.rows_of_timesheets(connection, self._target, [kimai_id]).keys() - {source_id})
 
-    def usual_rate(self, parcel: PlannedWrite) -> tuple[Decimal | None, str]:
+    def usual_rate(self, planned: PlannedWrite) -> tuple[Decimal | None, str]:
         """The price of an hour where the time sheet would go, as another one there shows, and the currency."""
-        desired, kimai_id = parcel.draft.desired, parcel.line.kimai_id or 0
+        desired, kimai_id = planned.draft.desired, planned.line.kimai_id or 0
         with self._database.transaction() as connection:
             place = (desired.user_id, desired.project_id or 0, desired.activity_id)
             sheet = target.newest_priced(connection, self._target, *place, other_than=kimai_id)
@@ -79,9 +79,9 @@ class OutcomeRecorder:
                 connection, self._target, place[1]
             )
 
-    def intend(self, parcels: Sequence[PlannedWrite], operation: Action, theirs: ManualFields = NOTHING) -> None:
+    def intend(self, planned_writes: Sequence[PlannedWrite], operation: Action, theirs: ManualFields = NOTHING) -> None:
         """Commit that these writes are about to be sent; of an update, also what people had set."""
-        writes = [replace(_write(parcel, operation), by_hand=theirs) for parcel in parcels]
+        writes = [replace(_write(planned, operation), by_hand=theirs) for planned in planned_writes]
         with self._database.transaction() as connection:
             ledger.intend(connection, self._target, writes, self._run_id)
 
@@ -91,28 +91,28 @@ class OutcomeRecorder:
             return
         writes = [
             replace(
-                _write(item.parcel, operation),
+                _write(item.planned, operation),
                 asked=_asked(item, operation),
                 kimai_id=item.row.id,
                 base=item.base or item.row,
             )
             for item in done
         ]
-        with self._exchanges.committed() as connection:
+        with self._request_recorder.committed() as connection:
             ledger.confirm(connection, self._target, writes, self._run_id)
             target.save_timesheets(connection, self._target, [item.row for item in done])
             ledger.record(
                 connection, self._target, [_entry(item, operation) for item in done if item.written], self._run_id
             )
             mappings.remember(connection, self._source, self._target, [write.source_id for write in writes])
-            self._carried_out(connection, [item.parcel.line for item in done])
-            conflicts.settle_refusals(connection, self._target, [item.parcel.line for item in done])
-            audit.append(connection, [self._event(event, item.parcel, item.row) for item in done])
+            self._carried_out(connection, [item.planned.line for item in done])
+            conflicts.settle_refusals(connection, self._target, [item.planned.line for item in done])
+            audit.append(connection, [self._event(event, item.planned, item.row) for item in done])
 
     def delete(self, line: Result, gone: Timesheet | None, bound: LedgerRow | None) -> None:
         """Commit that a time sheet is gone from the target; `bound` is the ledger row of its booking."""
         kimai_id = line.kimai_id or 0
-        with self._exchanges.committed() as connection:
+        with self._request_recorder.committed() as connection:
             if bound is not None:
                 ledger.release(connection, self._target, bound.source_id, "The time sheet was deleted.", self._run_id)
             target.mark_timesheets_gone(connection, self._target, [kimai_id])
@@ -126,35 +126,35 @@ class OutcomeRecorder:
             audit.append(connection, [event])
 
     def refuse(
-        self, parcel: PlannedWrite, operation: Action, refusal: Refusal, *, current: Timesheet | None = None
+        self, planned: PlannedWrite, operation: Action, refusal: Refusal, *, current: Timesheet | None = None
     ) -> None:
         """Park an entry that the target refused, and open a conflict for it.
 
         `current` is the time sheet if something was written, but not what was wanted.
         """
-        known = parcel.line.text
-        if parcel.line.reason is Reason.REFUSED_BY_KIMAI:
+        known = planned.line.text
+        if planned.line.reason is Reason.REFUSED_BY_KIMAI:
             # Its text is that of the last refusal, so the sentence is not repeated.
             known = known.replace(refusal.text, "").strip() if refusal.text in known else ""
         text = " ".join(part for part in (refusal.text, known) if part)
-        line = replace(parcel.line, action=Action.REVIEW, reason=Reason.REFUSED_BY_KIMAI, text=text)
-        with self._exchanges.committed() as connection:
-            ledger.refuse(connection, self._target, _write(parcel, operation), PushState.PARKED, text, self._run_id)
+        line = replace(planned.line, action=Action.REVIEW, reason=Reason.REFUSED_BY_KIMAI, text=text)
+        with self._request_recorder.committed() as connection:
+            ledger.refuse(connection, self._target, _write(planned, operation), PushState.PARKED, text, self._run_id)
             target.save_timesheets(connection, self._target, [current] if current is not None else [])
-            approvals.spend(connection, self._target, [parcel.line], self._run_id)
-            if parcel.line.reason is Reason.REFUSED_BY_KIMAI:
+            approvals.spend(connection, self._target, [planned.line], self._run_id)
+            if planned.line.reason is Reason.REFUSED_BY_KIMAI:
                 # A person had decided to try again; the new refusal is a new question.
-                conflicts.carry_out(connection, self._target, [parcel.line])
+                conflicts.carry_out(connection, self._target, [planned.line])
             conflicts.open_lines(connection, self._target, [line])
-            audit.append(connection, [self._event("kimai.timesheet.refused", parcel, None, refusal.text)])
+            audit.append(connection, [self._event("kimai.timesheet.refused", planned, None, refusal.text)])
 
-    def fail(self, parcels: Sequence[PlannedWrite], operation: Action, message: str) -> None:
+    def fail(self, planned_writes: Sequence[PlannedWrite], operation: Action, message: str) -> None:
         """Record entries that were certainly not written and will be tried again."""
-        if not parcels:
+        if not planned_writes:
             return
-        with self._exchanges.committed() as connection:
-            for parcel in parcels:
-                write = _write(parcel, operation)
+        with self._request_recorder.committed() as connection:
+            for planned in planned_writes:
+                write = _write(planned, operation)
                 ledger.refuse(connection, self._target, write, PushState.FAILED, message, self._run_id)
 
     def _carried_out(self, connection: Connection, lines: Sequence[Result]) -> None:
@@ -167,16 +167,16 @@ class OutcomeRecorder:
         plans.carry_out(connection, self._target, lines)
         approvals.spend(connection, self._target, lines, self._run_id)
 
-    def _event(self, event: str, parcel: PlannedWrite, row: Timesheet | None, message: str = "") -> AuditEvent:
+    def _event(self, event: str, planned: PlannedWrite, row: Timesheet | None, message: str = "") -> AuditEvent:
         detail = {
-            "day": str(parcel.line.entry_date),
+            "day": str(planned.line.entry_date),
             "kimai_id": row.id if row else None,
-            "minutes": str(parcel.line.minutes),
-            "asked": parcel.draft.desired.to_json(),
-            "changed": dict(parcel.line.diff),
+            "minutes": str(planned.line.minutes),
+            "asked": planned.draft.desired.to_json(),
+            "changed": dict(planned.line.diff),
             "message": message,
         }
-        return AuditEvent(event, "pipeline", f"booking:{parcel.source_id}", detail, self._run_id)
+        return AuditEvent(event, "pipeline", f"booking:{planned.source_id}", detail, self._run_id)
 
 
 def _asked(item: WriteOutcome, operation: Action) -> Desired:
@@ -184,10 +184,10 @@ def _asked(item: WriteOutcome, operation: Action) -> Desired:
 
     Of fields that were not sent the row may say what a person decided before.
     """
-    line, desired = item.parcel.line, item.parcel.draft.desired
+    line, desired = item.planned.line, item.planned.draft.desired
     if line.decided in {Choice.KEEP, Choice.LINK} or item.base is not None:
         return desired
-    found = asked_of(item.parcel.draft, item.row)
+    found = asked_of(item.planned.draft, item.row)
     if operation is Action.CREATE:
         return found
     return replace(
@@ -201,7 +201,7 @@ def _asked(item: WriteOutcome, operation: Action) -> Desired:
 
 
 def _entry(item: WriteOutcome, operation: Action) -> JournalEntry:
-    line = item.parcel.line
+    line = item.planned.line
     written = item.base or item.row
     return JournalEntry(operation, line.source_id, item.row.id, line.entry_date, item.before, written)
 
@@ -231,18 +231,18 @@ def refusal_of(error: ConnectorError, what: str = "") -> Refusal:
     return Refusal(f"{what} {text}".strip())
 
 
-def _write(parcel: PlannedWrite, operation: Action) -> Write:
+def _write(planned: PlannedWrite, operation: Action) -> Write:
     """The write before its outcome is known. A new time sheet is not linked to an existing one."""
-    line = parcel.line
+    line = planned.line
     kimai_id = None if operation is Action.CREATE else line.kimai_id
     return Write(
-        parcel.source_id,
+        planned.source_id,
         operation,
         line.entry_date,
-        parcel.draft.desired,
+        planned.draft.desired,
         line.facts_hash,
         kimai_id=kimai_id,
-        placed_at=parcel.draft.span.begin if operation is Action.CREATE else None,
+        placed_at=planned.draft.span.begin if operation is Action.CREATE else None,
     )
 
 

@@ -85,11 +85,11 @@ class Pusher:
         self._name = target.endpoint.name
         self._settings = settings
         self._run_id = run_id
-        self._exchanges = RequestRecorder(database, self._name, run_id)
-        self._book = OutcomeRecorder(database, self._exchanges, settings.source, self._name, run_id)
-        self._master = MasterData(target, database, self._exchanges, run_id)
-        self._doubts = OutcomeResolver(
-            target, self._exchanges, settings.source, settings.time_limit, settings.lookup_guard
+        self._request_recorder = RequestRecorder(database, self._name, run_id)
+        self._recorder = OutcomeRecorder(database, self._request_recorder, settings.source, self._name, run_id)
+        self._master = MasterData(target, database, self._request_recorder, run_id)
+        self._resolver = OutcomeResolver(
+            target, self._request_recorder, settings.source, settings.time_limit, settings.lookup_guard
         )
         self._unknown_in_a_row = 0
 
@@ -100,7 +100,7 @@ class Pusher:
         the ledger.
         """
         made_before = self._master.created
-        with self._database.lock(push_lock(self._name, day)) as turn, self._exchanges.kept():
+        with self._database.lock(push_lock(self._name, day)) as turn, self._request_recorder.kept():
             with self._database.transaction() as connection:
                 if plans.taken_back(connection, self._name, day, day):
                     raise OutdatedPlanError(
@@ -141,28 +141,28 @@ class Pusher:
     def _links(self, lines: Sequence[Result], known: Mapping[str, LedgerRow], locks: WriteProtection) -> PushReport:
         """Link time sheets in the ledger; those typed by hand that a person chose get the marker first."""
         wanted = [line for line in lines if line.action is Action.LINK and not _is_settled(line, known)]
-        chosen = [_parcel(line) for line in wanted if line.decided == Choice.LINK]
+        chosen = [_planned_write(line) for line in wanted if line.decided == Choice.LINK]
         report = PushReport()
-        adoption = Adoption(self._target, self._book, self._settings.source, locks)
-        for parcel in chosen:
-            with self._exchanges.of(parcel.source_id):
-                report += self._row_alone(parcel.line, partial(adoption.carry_out, parcel))
-        plain = [_parcel(line) for line in wanted if line.decided != Choice.LINK]
+        adoption = Adoption(self._target, self._recorder, self._settings.source, locks)
+        for planned in chosen:
+            with self._request_recorder.of(planned.source_id):
+                report += self._row_alone(planned.line, partial(adoption.carry_out, planned))
+        plain = [_planned_write(line) for line in wanted if line.decided != Choice.LINK]
         with self._database.transaction() as connection:
-            found = target.timesheets_by_id(connection, self._name, [parcel.line.kimai_id or 0 for parcel in plain])
-        there = [parcel for parcel in plain if parcel.line.kimai_id in found]
+            found = target.timesheets_by_id(connection, self._name, [planned.line.kimai_id or 0 for planned in plain])
+        there = [planned for planned in plain if planned.line.kimai_id in found]
         taken: dict[Action, list[WriteOutcome]] = {Action.CREATE: [], Action.UPDATE: [], Action.LINK: []}
-        amendment = Amendment(self._target, self._book, locks)
-        for parcel in there:
-            row = known.get(parcel.source_id)
-            if row is not None and row.by_hand and row.state is PushState.INTENDED and not parcel.line.decided:
-                with self._exchanges.of(parcel.source_id, in_doubt=True):
-                    kept = amendment.kept(parcel, row)
+        amendment = Amendment(self._target, self._recorder, locks)
+        for planned in there:
+            row = known.get(planned.source_id)
+            if row is not None and row.by_hand and row.state is PushState.INTENDED and not planned.line.decided:
+                with self._request_recorder.of(planned.source_id, in_doubt=True):
+                    kept = amendment.kept(planned, row)
                 found |= {kept.id: kept} if kept else {}
-            operation, done = _taken_over(parcel, found[parcel.line.kimai_id or 0], row)
+            operation, done = _taken_over(planned, found[planned.line.kimai_id or 0], row)
             taken[operation].append(done)
         for operation, done in taken.items():
-            self._book.confirm(done, _TAKEN_OVER[operation], operation)
+            self._recorder.confirm(done, _TAKEN_OVER[operation], operation)
         return report + PushReport(linked=len(there), left=len(plain) - len(there))
 
     def _deletes(self, lines: Sequence[Result], locks: WriteProtection) -> PushReport:
@@ -170,22 +170,26 @@ class Pusher:
         with self._database.transaction() as connection:
             bound = ledger.rows_of_timesheets(connection, self._name, [line.kimai_id or 0 for line in wanted])
         by_timesheet = {row.kimai_id: row for row in bound.values()}
-        removal = Removal(self._target, self._book, locks)
+        removal = Removal(self._target, self._recorder, locks)
         report = PushReport()
         for line in wanted:
             owner = by_timesheet.get(line.kimai_id)
-            with self._exchanges.of(owner.source_id if owner else line.source_id):
+            with self._request_recorder.of(owner.source_id if owner else line.source_id):
                 report += self._row_alone(line, partial(removal.carry_out, line, owner))
         return report
 
     def _updates(self, lines: Sequence[Result], known: Mapping[str, LedgerRow], locks: WriteProtection) -> PushReport:
-        wanted = [_parcel(line) for line in lines if line.action is Action.UPDATE and not _is_settled(line, known)]
+        wanted = [
+            _planned_write(line) for line in lines if line.action is Action.UPDATE and not _is_settled(line, known)
+        ]
         report, ready = self._ready(wanted, Action.UPDATE)
-        amendment = Amendment(self._target, self._book, locks)
-        for parcel in ready:
-            row = known.get(parcel.source_id)
-            with self._exchanges.of(parcel.source_id, in_doubt=row is not None and row.state is PushState.INTENDED):
-                report += self._row_alone(parcel.line, partial(amendment.carry_out, parcel, row))
+        amendment = Amendment(self._target, self._recorder, locks)
+        for planned in ready:
+            row = known.get(planned.source_id)
+            with self._request_recorder.of(
+                planned.source_id, in_doubt=row is not None and row.state is PushState.INTENDED
+            ):
+                report += self._row_alone(planned.line, partial(amendment.carry_out, planned, row))
         return report
 
     def _row_alone(self, line: Result, carry_out: Callable[[], PushReport]) -> PushReport:
@@ -208,23 +212,25 @@ class Pusher:
         return self._unknown_in_a_row > 2 * self._settings.concurrency
 
     def _creates(self, lines: Sequence[Result], known: Mapping[str, LedgerRow], turn: HeldLock) -> PushReport:
-        planned = [_parcel(line) for line in lines if line.action is Action.CREATE and not _is_settled(line, known)]
-        wanted = [parcel for parcel in planned if not _is_bound(known.get(parcel.source_id), parcel)]
-        doubts, new = self._doubts.split(wanted, known)
-        report, absent = self._settle(doubts)
-        sent, doubts = self._send([*new, *absent], turn)
-        settled, absent = self._settle(doubts)
-        again, doubts = self._send(absent, turn)
-        left = PushReport(left=len(planned) - len(wanted))
-        return report + sent + settled + again + self._give_up(doubts) + left
+        planned_writes = [
+            _planned_write(line) for line in lines if line.action is Action.CREATE and not _is_settled(line, known)
+        ]
+        wanted = [planned for planned in planned_writes if not _is_bound(known.get(planned.source_id), planned)]
+        unknown, new = self._resolver.split(wanted, known)
+        report, absent = self._settle(unknown)
+        sent, unknown = self._send([*new, *absent], turn)
+        settled, absent = self._settle(unknown)
+        again, unknown = self._send(absent, turn)
+        left = PushReport(left=len(planned_writes) - len(wanted))
+        return report + sent + settled + again + self._give_up(unknown) + left
 
-    def _settle(self, doubts: Sequence[UnknownOutcome]) -> tuple[PushReport, Sequence[PlannedWrite]]:
-        settled = self._doubts.settle(doubts)
-        adopted = [_adopted(parcel, row) for parcel, row in settled.adopted]
-        self._book.confirm(adopted, "kimai.timesheet.adopted", Action.CREATE)
+    def _settle(self, unknown: Sequence[UnknownOutcome]) -> tuple[PushReport, Sequence[PlannedWrite]]:
+        settled = self._resolver.settle(unknown)
+        adopted = [_adopted(planned, row) for planned, row in settled.adopted]
+        self._recorder.confirm(adopted, "kimai.timesheet.adopted", Action.CREATE)
         return PushReport(adopted=len(settled.adopted)), settled.absent
 
-    def _send(self, parcels: Sequence[PlannedWrite], turn: HeldLock) -> tuple[PushReport, list[UnknownOutcome]]:
+    def _send(self, planned_writes: Sequence[PlannedWrite], turn: HeldLock) -> tuple[PushReport, list[UnknownOutcome]]:
         """Send creates; returns the report and the unknown outcomes. Once all is recorded, raises what stopped it.
 
         What the ledger says about them is only true while we hold the day's lock.
@@ -232,54 +238,58 @@ class Pusher:
 
         def announce(chunk: Sequence[PlannedWrite]) -> None:
             turn.require()
-            self._book.intend(chunk, Action.CREATE)
+            self._recorder.intend(chunk, Action.CREATE)
 
-        report, ready = self._ready(parcels, Action.CREATE)
-        doubts: list[UnknownOutcome] = []
-        with WriteSender(self._target, self._exchanges, self._settings.concurrency) as delivery:
+        report, ready = self._ready(planned_writes, Action.CREATE)
+        unknown: list[UnknownOutcome] = []
+        with WriteSender(self._target, self._request_recorder, self._settings.concurrency) as delivery:
             for batch in rounds(ready, serial_users=self._settings.serial_users):
                 for outcomes in delivery.send(batch, announce, CHUNK):
                     report += self._book_outcomes(outcomes, delivery)
-                    doubts += [self._doubts.about(out.parcel, out.doubt) for out in outcomes if out.doubt is not None]
+                    unknown += [
+                        self._resolver.about(out.planned, out.doubt) for out in outcomes if out.doubt is not None
+                    ]
         if delivery.stopped_by is not None:
             raise delivery.stopped_by
-        return report, doubts
+        return report, unknown
 
-    def _ready(self, parcels: Sequence[PlannedWrite], operation: Action) -> tuple[PushReport, list[PlannedWrite]]:
+    def _ready(
+        self, planned_writes: Sequence[PlannedWrite], operation: Action
+    ) -> tuple[PushReport, list[PlannedWrite]]:
         """The writes with the ids of their projects; those whose project was refused are parked."""
-        self._master.prepare([parcel.draft for parcel in parcels])
+        self._master.prepare([planned.draft for planned in planned_writes])
         ready: list[PlannedWrite] = []
-        for parcel in parcels:
-            refusal = self._master.refusal(parcel.draft)
+        for planned in planned_writes:
+            refusal = self._master.refusal(planned.draft)
             if refusal is None:
-                ready.append(replace(parcel, draft=self._master.with_project(parcel.draft)))
+                ready.append(replace(planned, draft=self._master.with_project(planned.draft)))
             else:
-                self._book.refuse(parcel, operation, refusal)
-        return PushReport(parked=len(parcels) - len(ready)), ready
+                self._recorder.refuse(planned, operation, refusal)
+        return PushReport(parked=len(planned_writes) - len(ready)), ready
 
     def _book_outcomes(self, outcomes: Sequence[Outcome], delivery: WriteSender) -> PushReport:
         done = [
-            WriteOutcome(outcome.parcel, outcome.timesheet) for outcome in outcomes if outcome.timesheet is not None
+            WriteOutcome(outcome.planned, outcome.timesheet) for outcome in outcomes if outcome.timesheet is not None
         ]
-        refused = [(outcome.parcel, outcome.refusal) for outcome in outcomes if outcome.refusal is not None]
+        refused = [(outcome.planned, outcome.refusal) for outcome in outcomes if outcome.refusal is not None]
         doubted = [outcome.doubt for outcome in outcomes if outcome.doubt is not None]
-        unsent = [out.parcel for out in outcomes if not (out.timesheet or out.refusal or out.doubt)]
-        self._book.confirm(done, "kimai.timesheet.created", Action.CREATE)
-        for parcel, error in refused:
-            self._book.refuse(parcel, Action.CREATE, refusal_of(error))
-        self._book.fail(unsent, Action.CREATE, f"Not sent: {delivery.stopped_by}")
+        unsent = [out.planned for out in outcomes if not (out.timesheet or out.refusal or out.doubt)]
+        self._recorder.confirm(done, "kimai.timesheet.created", Action.CREATE)
+        for planned, error in refused:
+            self._recorder.refuse(planned, Action.CREATE, refusal_of(error))
+        self._recorder.fail(unsent, Action.CREATE, f"Not sent: {delivery.stopped_by}")
         self._unknown_in_a_row = 0 if done or refused else self._unknown_in_a_row + len(doubted)
         if doubted and self._is_the_systems():
             delivery.stop(doubted[-1])
-        minutes = sum((item.parcel.line.minutes for item in done), Decimal(0))
+        minutes = sum((item.planned.line.minutes for item in done), Decimal(0))
         return PushReport(created=len(done), parked=len(refused), minutes=minutes)
 
-    def _give_up(self, doubts: Sequence[UnknownOutcome]) -> PushReport:
+    def _give_up(self, unknown: Sequence[UnknownOutcome]) -> PushReport:
         """Sent twice without a good answer: reported now, looked up again by the next run."""
-        broken = [doubt.parcel for doubt in doubts if doubt.cause is not None and doubt.cause.status == ANSWERED_500]
-        self._book.fail(broken, Action.CREATE, "Kimai answered 500 twice.")
-        problems = tuple(f"Booking {doubt.parcel.source_id}: {doubt.cause}" for doubt in doubts)
-        return PushReport(failed=len(doubts), problems=problems)
+        broken = [each.planned for each in unknown if each.cause is not None and each.cause.status == ANSWERED_500]
+        self._recorder.fail(broken, Action.CREATE, "Kimai answered 500 twice.")
+        problems = tuple(f"Booking {each.planned.source_id}: {each.cause}" for each in unknown)
+        return PushReport(failed=len(unknown), problems=problems)
 
 
 def _changed_since(lines: Sequence[Result]) -> tuple[str, ...]:
@@ -295,36 +305,36 @@ def _closed_since(lines: Sequence[Result], locks: WriteProtection) -> tuple[str,
     return tuple(f"Booking {line.key} is left out. {locks.why_day(line.entry_date)}" for line in lines)
 
 
-def _parcel(line: Result) -> PlannedWrite:
+def _planned_write(line: Result) -> PlannedWrite:
     if line.draft is None:
         raise ValueError(f"The plan's line {line.key} of {line.entry_date} is to be written but has no draft.")
     return PlannedWrite(line, line.draft)
 
 
-def _adopted(parcel: PlannedWrite, row: Timesheet) -> WriteOutcome:
+def _adopted(planned: PlannedWrite, row: Timesheet) -> WriteOutcome:
     """The time sheet of a create whose answer was lost; the next run sees later edits as such."""
-    desired, span = parcel.draft.desired, parcel.draft.span
-    return WriteOutcome(parcel, row, base=decision.as_sent(desired, span.begin, row))
+    desired, span = planned.draft.desired, planned.draft.span
+    return WriteOutcome(planned, row, base=decision.as_sent(desired, span.begin, row))
 
 
-def _taken_over(parcel: PlannedWrite, row: Timesheet, known: LedgerRow | None) -> tuple[Action, WriteOutcome]:
+def _taken_over(planned: PlannedWrite, row: Timesheet, known: LedgerRow | None) -> tuple[Action, WriteOutcome]:
     """A time sheet that is already as planned: by our own write whose answer was lost, or by somebody else's.
 
     A lost write is recorded as a write, so that it can be undone and counts as an example of the target's rounding.
     """
-    if known is not None and known.asked is not None and known.state is PushState.INTENDED and not parcel.line.decided:
+    if known is not None and known.asked is not None and known.state is PushState.INTENDED and not planned.line.decided:
         if known.base is None:
-            return Action.CREATE, _adopted(as_sent(parcel, known), row)
-        return Action.UPDATE, WriteOutcome(parcel, row, known.base)
-    return Action.LINK, WriteOutcome(parcel, row, written=False)
+            return Action.CREATE, _adopted(as_sent(planned, known), row)
+        return Action.UPDATE, WriteOutcome(planned, row, known.base)
+    return Action.LINK, WriteOutcome(planned, row, written=False)
 
 
-def _is_bound(row: LedgerRow | None, parcel: PlannedWrite) -> bool:
+def _is_bound(row: LedgerRow | None, planned: PlannedWrite) -> bool:
     """Whether another run created the entry since it was planned, with other values than this plan's."""
     if row is None or row.bound is None:
         return False
     # A person decided to create it again in place of a deleted one.
-    return not (parcel.line.reason is Reason.DELETED_IN_KIMAI and parcel.line.kimai_id == row.kimai_id)
+    return not (planned.line.reason is Reason.DELETED_IN_KIMAI and planned.line.kimai_id == row.kimai_id)
 
 
 def _is_settled(line: Result, known: Mapping[str, LedgerRow]) -> bool:

@@ -57,7 +57,7 @@ class BilledTagger:
         self._name = target.endpoint.name
         self._zone = zone
         self._run_id = run_id
-        self._exchanges = RequestRecorder(database, self._name, run_id)
+        self._request_recorder = RequestRecorder(database, self._name, run_id)
 
     def carry_out(self, month: date) -> TagResult:
         """Tag the month. Tagged time sheets are left alone, so it can be repeated; raises what stops it.
@@ -71,7 +71,7 @@ class BilledTagger:
         if untagged:
             self._target.ensure_tags([tag])
         for day, sheets in groupby(untagged, key=lambda sheet: sheet.day):
-            with self._database.lock(push_lock(self._name, day)), self._exchanges.kept():
+            with self._database.lock(push_lock(self._name, day)), self._request_recorder.kept():
                 self._require_closed(month)
                 for sheet in sheets:
                     self._tag(sheet, tag, done)
@@ -122,7 +122,7 @@ class BilledTagger:
         if current is None or current.exported or current.faults:
             return None
         if not _has(current, tag):
-            with self._exchanges.of(sheet.source_id):
+            with self._request_recorder.of(sheet.source_id):
                 return current, self._target.update(current, TimesheetChange(tags=(*current.tags, tag)))
         if sheet.kimai_id in self._journalled([sheet.source_id], tag):
             return None
@@ -140,7 +140,7 @@ class BilledTagger:
         written = JournalEntry(Operation.TAG, sheet.source_id, row.id, sheet.day, before, row)
         detail = {"day": str(sheet.day), "kimai_id": row.id, "before": list(before.tags), "after": list(row.tags)}
         event = AuditEvent("kimai.timesheet.tagged", "pipeline", f"booking:{sheet.source_id}", detail, self._run_id)
-        with self._exchanges.committed() as connection:
+        with self._request_recorder.committed() as connection:
             target.save_timesheets(connection, self._name, [row])
             ledger.record(connection, self._name, [written], self._run_id)
             audit.append(connection, [event])

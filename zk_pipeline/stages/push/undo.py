@@ -47,14 +47,14 @@ TAKEN_BACK = "The write was taken back."
 class UndoRecorder:
     """Records what one undo does to one target. If nothing had to be sent, `sent` is false."""
 
-    exchanges: RequestRecorder
+    request_recorder: RequestRecorder
     target: str
     run_id: str
 
     def deleted(self, step: UndoStep, gone: Timesheet | None) -> None:
         """A time sheet that the run had created is gone; `gone` is its last state, if we deleted it."""
         entry = step.write.entry
-        with self.exchanges.committed() as connection:
+        with self.request_recorder.committed() as connection:
             self._release(connection, entry)
             target.mark_timesheets_gone(connection, self.target, [entry.kimai_id])
             self._close(connection, step, self._entry(entry, Operation.DELETE, gone, None) if gone else None)
@@ -62,7 +62,7 @@ class UndoRecorder:
     def restored(self, step: UndoStep, current: Timesheet, row: Timesheet, known: LedgerRow | None) -> None:
         """A time sheet that the run had updated has its old values again."""
         entry = step.write.entry
-        with self.exchanges.committed() as connection:
+        with self.request_recorder.committed() as connection:
             if known is not None and known.asked is not None and known.kimai_id == row.id and entry.entry_date:
                 asked = asked_before(known.asked, entry)
                 write = Write(known.source_id, Operation.UPDATE, entry.entry_date, asked, known.facts_hash, row.id, row)
@@ -74,7 +74,7 @@ class UndoRecorder:
     def unlinked(self, step: UndoStep, current: Timesheet, row: Timesheet) -> None:
         """A time sheet that was typed by hand has its old text again and belongs to no booking."""
         entry = step.write.entry
-        with self.exchanges.committed() as connection:
+        with self.request_recorder.committed() as connection:
             self._release(connection, entry)
             target.save_timesheets(connection, self.target, [row])
             written = None if row is current else self._entry(entry, Operation.UNLINK, current, row)
@@ -82,25 +82,25 @@ class UndoRecorder:
 
     def untagged(self, step: UndoStep, current: Timesheet, row: Timesheet) -> None:
         """A time sheet no longer has the tag; its owner and values are unchanged."""
-        with self.exchanges.committed() as connection:
+        with self.request_recorder.committed() as connection:
             target.save_timesheets(connection, self.target, [row])
             written = None if row is current else self._entry(step.write.entry, Operation.UNTAG, current, row)
             self._close(connection, step, written)
 
     def intend(self, write: Write) -> None:
         """Commit that a time sheet is about to be created again."""
-        with self.exchanges.committed() as connection:
+        with self.request_recorder.committed() as connection:
             ledger.intend(connection, self.target, [write], self.run_id)
 
     def withdraw(self, source_id: str) -> None:
         """Record that a time sheet was certainly not created again."""
-        with self.exchanges.committed() as connection:
+        with self.request_recorder.committed() as connection:
             ledger.release(connection, self.target, source_id, TAKEN_BACK, self.run_id)
 
     def created(self, step: UndoStep, write: Write, row: Timesheet) -> None:
         """A time sheet that the run had deleted exists again, with another id."""
         entry = JournalEntry(Operation.CREATE, write.source_id, row.id, write.entry_date, after=row)
-        with self.exchanges.committed() as connection:
+        with self.request_recorder.committed() as connection:
             ledger.confirm(connection, self.target, [write], self.run_id)
             target.save_timesheets(connection, self.target, [row])
             self._close(connection, step, entry)
@@ -111,7 +111,7 @@ class UndoRecorder:
         customer = made.operation == Operation.CREATE_CUSTOMER
         operation = Operation.DELETE_CUSTOMER if customer else Operation.DELETE_PROJECT
         entry = JournalEntry(operation, None, made.kimai_id, None, named=made.named)
-        with self.exchanges.committed() as connection:
+        with self.request_recorder.committed() as connection:
             if customer:
                 target.forget_customer(connection, self.target, made.kimai_id)
             else:
@@ -120,7 +120,7 @@ class UndoRecorder:
 
     def settled(self, step: UndoStep) -> None:
         """There was nothing to undo."""
-        with self.exchanges.committed() as connection:
+        with self.request_recorder.committed() as connection:
             self._close(connection, step, None)
 
     def _release(self, connection: Connection, entry: JournalEntry) -> None:
@@ -196,7 +196,7 @@ class TimesheetLookup:
     timesheets: dict[int, Timesheet] = field(default_factory=dict[int, Timesheet])
     hidden: dict[int, str] = field(default_factory=dict[int, str])
 
-    def look_at(self, target: TargetConnector, kimai_id: int) -> None:
+    def read(self, target: TargetConnector, kimai_id: int) -> None:
         """Read one time sheet."""
         try:
             row = target.get(kimai_id)
@@ -260,10 +260,10 @@ class UndoExecutor:
         self._target = target
         self._name = target.endpoint.name
         self._settings = settings
-        self._exchanges = RequestRecorder(database, self._name, run_id)
-        self._book = UndoRecorder(self._exchanges, self._name, run_id)
-        self._doubts = OutcomeResolver(
-            target, self._exchanges, settings.source, settings.time_limit, settings.lookup_guard
+        self._request_recorder = RequestRecorder(database, self._name, run_id)
+        self._recorder = UndoRecorder(self._request_recorder, self._name, run_id)
+        self._resolver = OutcomeResolver(
+            target, self._request_recorder, settings.source, settings.time_limit, settings.lookup_guard
         )
 
     def carry_out(self, undone_run: str) -> list[UndoStep]:
@@ -271,7 +271,7 @@ class UndoExecutor:
 
         Raises the connector's errors for what stops it; what was done until then is committed.
         """
-        with self._exchanges.kept():
+        with self._request_recorder.kept():
             return self._carry_out(undone_run)
 
     def _carry_out(self, undone_run: str) -> list[UndoStep]:
@@ -294,13 +294,13 @@ class UndoExecutor:
         """Undo one write to a time sheet, which is read again first."""
         found = TimesheetLookup()
         if write.entry.operation != Operation.DELETE:
-            found.look_at(self._target, write.entry.kimai_id)
+            found.read(self._target, write.entry.kimai_id)
         known = _ledger(self._database, self._name, self._settings, [write])
         step = undo.step(write, _present(self._database, self._settings, found, known))
         source_id = undo.booking_of(write.entry, self._settings.source)
         row = known.get(source_id or "")
         try:
-            with self._exchanges.of(source_id):
+            with self._request_recorder.of(source_id):
                 return self._done(step, found.timesheets.get(write.entry.kimai_id), row)
         except ConnectorError as error:
             if not _is_of_row(error):
@@ -312,64 +312,66 @@ class UndoExecutor:
             case Reversal.DELETE:
                 if current is not None:
                     self._target.delete(current.id)
-                self._book.deleted(step, current)
+                self._recorder.deleted(step, current)
             case Reversal.RESTORE if current is not None:
                 change = TimesheetChange() if step.already else undo.change_back(step.write.entry)
                 if (change.user_id, change.project_id, change.activity_id) != (None, None, None):
                     change = set_by_hand(current, _base(known, current) or step.write.entry.after).on(change)
-                self._book.restored(step, current, self._target.update(current, change), known)
+                self._recorder.restored(step, current, self._target.update(current, change), known)
             case Reversal.UNLINK if current is not None:
                 before = step.write.entry.before
                 change = TimesheetChange(description=before.description if before and not step.already else None)
-                self._book.unlinked(step, current, self._target.update(current, change))
+                self._recorder.unlinked(step, current, self._target.update(current, change))
             case Reversal.UNTAG if current is not None:
                 added = undo.tags_added(step.write.entry)
                 kept = tuple(tag for tag in current.tags if tag not in added)
                 change = TimesheetChange(tags=None if step.already else kept)
-                self._book.untagged(step, current, self._target.update(current, change))
+                self._recorder.untagged(step, current, self._target.update(current, change))
             case Reversal.CREATE:
                 return self._create(step, known)
             case Reversal.NOTHING:
-                self._book.settled(step)
+                self._recorder.settled(step)
             case _:
                 pass
         return step
 
     def _create(self, step: UndoStep, known: LedgerRow | None) -> UndoStep:
         """Create a deleted time sheet again. An unknown outcome is looked up when the undo is run again."""
-        parcel = _parcel(step.write, known, self._settings)
-        write = Write(parcel.source_id, Operation.CREATE, parcel.line.entry_date, parcel.draft.desired, "")
-        doubts, _ = self._doubts.split([parcel], {parcel.source_id: known} if known else {})
-        adopted = self._doubts.settle(doubts).adopted
+        planned_write = _planned_write(step.write, known, self._settings)
+        write = Write(
+            planned_write.source_id, Operation.CREATE, planned_write.line.entry_date, planned_write.draft.desired, ""
+        )
+        unknown, _ = self._resolver.split([planned_write], {planned_write.source_id: known} if known else {})
+        adopted = self._resolver.settle(unknown).adopted
         if adopted:
             row = adopted[0][1]
         else:
-            self._book.intend(write)
-            row = self._sent(parcel)
+            self._recorder.intend(write)
+            row = self._sent(planned_write)
         text = f"Time sheet {row.id} stands for it now."
         before = step.write.entry.before
         if before is not None and row.billable != before.billable:
             row, note = self._with_billable(row, billable=before.billable)
             text = f"{text} {note}".strip()
-        self._book.created(step, replace(write, kimai_id=row.id, base=row), row)
+        self._recorder.created(step, replace(write, kimai_id=row.id, base=row), row)
         return replace(step, text=text)
 
-    def _sent(self, parcel: PlannedWrite) -> Timesheet:
-        desired, span = parcel.draft.desired, parcel.draft.span
+    def _sent(self, planned_write: PlannedWrite) -> Timesheet:
+        desired, span = planned_write.draft.desired, planned_write.draft.span
         draft = TimesheetDraft(
             user_id=desired.user_id,
             project_id=desired.project_id or 0,
             activity_id=desired.activity_id,
             begin=span.begin,
             end=span.end,
-            description=parcel.draft.description,
-            tags=parcel.draft.tags,
+            description=planned_write.draft.description,
+            tags=planned_write.draft.tags,
         )
         try:
             return self._target.create(draft)
         except ConnectorError as error:
             if not error.outcome_unknown:
-                self._book.withdraw(parcel.source_id)
+                self._recorder.withdraw(planned_write.source_id)
             raise
 
     def _with_billable(self, row: Timesheet, *, billable: bool) -> tuple[Timesheet, str]:
@@ -389,11 +391,11 @@ class UndoExecutor:
             else self._target.delete_project
         )
         try:
-            with self._exchanges.of(None):
+            with self._request_recorder.of(None):
                 delete(write.entry.kimai_id, number=write.entry.named.number)
         except REFUSED as error:
             return step.left(str(error))
-        self._book.removed(step)
+        self._recorder.removed(step)
         return replace(step, text="")
 
 
@@ -427,11 +429,11 @@ def _sightings(target: TargetConnector, writes: Sequence[StoredJournalEntry], zo
         rows = (row for page in target.fetch(days_window(day, day, zone)).pages() for row in page)
         found.timesheets.update({row.id: row for row in rows if row.id in wanted})
     for kimai_id in sorted(wanted.keys() - found.timesheets.keys()):
-        found.look_at(target, kimai_id)
+        found.read(target, kimai_id)
     return found
 
 
-def _parcel(write: StoredJournalEntry, known: LedgerRow | None, settings: UndoSettings) -> PlannedWrite:
+def _planned_write(write: StoredJournalEntry, known: LedgerRow | None, settings: UndoSettings) -> PlannedWrite:
     """The deleted time sheet as a create: with the old values, and with the marker even if it had lost it."""
     before, day = write.entry.before, write.entry.entry_date
     source_id = undo.booking_of(write.entry, settings.source)

@@ -28,7 +28,7 @@ class UnknownOutcome:
     `sent` is the ledger row of an earlier run that sent it; the booking may have changed since.
     """
 
-    parcel: PlannedWrite
+    planned: PlannedWrite
     certain_at: float
     cause: ConnectorError | None = None
     sent: LedgerRow | None = None
@@ -36,17 +36,17 @@ class UnknownOutcome:
     @property
     def as_sent(self) -> PlannedWrite:
         """The write with the values that were sent."""
-        return as_sent(self.parcel, self.sent) if self.sent else self.parcel
+        return as_sent(self.planned, self.sent) if self.sent else self.planned
 
 
-def as_sent(parcel: PlannedWrite, sent: LedgerRow) -> PlannedWrite:
+def as_sent(planned: PlannedWrite, sent: LedgerRow) -> PlannedWrite:
     """The write with the values and placement that the ledger says were sent."""
     asked = sent.asked
     if asked is None:
-        return parcel
+        return planned
     begin = sent.placed_at or asked.begin
     span = TimeSpan(begin, begin + timedelta(seconds=asked.seconds))
-    return replace(parcel, draft=replace(parcel.draft, desired=asked, span=span))
+    return replace(planned, draft=replace(planned.draft, desired=asked, span=span))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +83,14 @@ class OutcomeResolver:
     def __init__(
         self,
         target: TargetConnector,
-        exchanges: RequestRecorder,
+        request_recorder: RequestRecorder,
         source_name: str,
         time_limit: float,
         lookup_guard: LookupGuard,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._target = target
-        self._exchanges = exchanges
+        self._request_recorder = request_recorder
         self._source_name = source_name
         self._time_limit = time_limit
         self._probe_timesheets = lookup_guard.probe_timesheets
@@ -98,7 +98,7 @@ class OutcomeResolver:
         self._restored_at = lookup_guard.restored_at
 
     def split(
-        self, parcels: Sequence[PlannedWrite], known: Mapping[str, LedgerRow]
+        self, planned_writes: Sequence[PlannedWrite], known: Mapping[str, LedgerRow]
     ) -> tuple[list[UnknownOutcome], list[PlannedWrite]]:
         """Split writes into those that an earlier attempt may have sent, and those certainly never sent.
 
@@ -107,35 +107,35 @@ class OutcomeResolver:
         """
         now = time.monotonic()
         certain_at = {PushState.INTENDED: now + self._time_limit, PushState.FAILED: now}
-        doubts: list[UnknownOutcome] = []
+        unknown: list[UnknownOutcome] = []
         new: list[PlannedWrite] = []
-        for parcel in parcels:
-            row = known.get(parcel.source_id)
+        for planned in planned_writes:
+            row = known.get(planned.source_id)
             if row is not None and row.state in certain_at:
-                doubts.append(UnknownOutcome(parcel, certain_at[row.state], sent=row))
-            elif self._may_be_forgotten(parcel):
-                doubts.append(UnknownOutcome(parcel, now + self._wait_after_restoration()))
+                unknown.append(UnknownOutcome(planned, certain_at[row.state], sent=row))
+            elif self._may_be_forgotten(planned):
+                unknown.append(UnknownOutcome(planned, now + self._wait_after_restoration()))
             else:
-                new.append(parcel)
-        return doubts, new
+                new.append(planned)
+        return unknown, new
 
-    def _may_be_forgotten(self, parcel: PlannedWrite) -> bool:
+    def _may_be_forgotten(self, planned: PlannedWrite) -> bool:
         """Whether the booking is older than the restoration. No zone is a day or more ahead of UTC."""
-        return self._restored_at is not None and parcel.line.entry_date <= self._restored_at.astimezone(
+        return self._restored_at is not None and planned.line.entry_date <= self._restored_at.astimezone(
             UTC
         ).date() + timedelta(days=1)
 
     def _wait_after_restoration(self) -> float:
         """Seconds in which a request sent before the restoration may still take effect."""
-        assert self._restored_at is not None  # noqa: S101 - asked of such parcels alone
+        assert self._restored_at is not None  # noqa: S101 - only called after a restoration
         return max(0.0, self._time_limit - (datetime.now(UTC) - self._restored_at).total_seconds())
 
-    def about(self, parcel: PlannedWrite, cause: ConnectorError) -> UnknownOutcome:
+    def about(self, planned: PlannedWrite, cause: ConnectorError) -> UnknownOutcome:
         """The unknown outcome of a create without answer."""
         wait = 0.0 if cause.status == ANSWERED_500 else self._time_limit
-        return UnknownOutcome(parcel, time.monotonic() + wait, cause)
+        return UnknownOutcome(planned, time.monotonic() + wait, cause)
 
-    def settle(self, doubts: Sequence[UnknownOutcome]) -> ResolvedOutcomes:
+    def settle(self, unknown: Sequence[UnknownOutcome]) -> ResolvedOutcomes:
         """Look up the markers until each write was found, or was still missing after its time limit.
 
         Several hits are copies made by people: the lowest id is ours, the next reconciliation reports the others.
@@ -143,21 +143,21 @@ class OutcomeResolver:
         """
         adopted: list[tuple[PlannedWrite, Timesheet]] = []
         absent: list[PlannedWrite] = []
-        open_doubts, pause = list(doubts), 0.25
-        while open_doubts:
+        open_outcomes, pause = list(unknown), 0.25
+        while open_outcomes:
             still_open: list[UnknownOutcome] = []
-            for doubt in open_doubts:
+            for doubt in open_outcomes:
                 looked_at = time.monotonic()
-                hits = self._find(doubt.parcel.source_id)
+                hits = self._find(doubt.planned.source_id)
                 if hits:
                     adopted.append((doubt.as_sent, hits[0]))
                 elif looked_at >= doubt.certain_at:
-                    absent.append(doubt.parcel)
+                    absent.append(doubt.planned)
                 else:
                     still_open.append(doubt)
-            open_doubts = still_open
-            if open_doubts:
-                remaining = max(doubt.certain_at for doubt in open_doubts) - time.monotonic()
+            open_outcomes = still_open
+            if open_outcomes:
+                remaining = max(doubt.certain_at for doubt in open_outcomes) - time.monotonic()
                 self._pause(max(0.05, min(pause, remaining)))
                 pause = min(pause * 2, LONGEST_PAUSE)
         if absent:
@@ -165,7 +165,7 @@ class OutcomeResolver:
         return ResolvedOutcomes(tuple(adopted), tuple(absent))
 
     def _find(self, source_id: str) -> Sequence[Timesheet]:
-        with self._exchanges.of(source_id, in_doubt=True):
+        with self._request_recorder.of(source_id, in_doubt=True):
             return self._target.find(marker(self._source_name, source_id))
 
     def _require_sight(self) -> None:

@@ -10,10 +10,10 @@ from zk_pipeline_tests.domain.builders import (
     at,
     desired,
     entry,
+    inputs,
     ledger_row,
     ours,
     reconciler,
-    situation,
     target_directory,
     timesheet,
 )
@@ -29,7 +29,7 @@ def planned_day() -> DayInputs:
     begin = "2025-08-16T11:00"
     synced = ours(SHEET_SYNCED, SYNCED, begin=begin, minutes=60)
     asked = desired(begin=at(begin), seconds=3600)
-    return situation(
+    return inputs(
         entry(MISSING),
         entry(UNMAPPED, minutes="45", begin="2025-08-16T09:00", activity_type_id=99, activity_name="Juggling"),
         entry(TYPED, minutes="30", begin="2025-08-16T10:00", ticket_title=SCRIPT, organization_name="Globex"),
