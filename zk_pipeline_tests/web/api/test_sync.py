@@ -11,7 +11,7 @@ from sqlalchemy import text
 from zk_pipeline.store import cancellations, day_requests, plans, runs
 from zk_pipeline.store.cancellations import CancelledRun
 from zk_pipeline.store.database import Database
-from zk_pipeline_tests.domain.builders import DAY, entry, situation
+from zk_pipeline_tests.domain.builders import DAY, entry, inputs
 from zk_pipeline_tests.web.api.planned import MISSING, SHEET_SYNCED, SYNCED, planned_day, store_plan
 from zk_pipeline_tests.web.conftest import Web, refused
 
@@ -157,7 +157,7 @@ def test_an_approved_plan_that_changed_tells_how_many_lines_are_left_out(operato
 def test_single_lines_are_approved_as_they_were_seen_with_agent_customer_project_and_minutes(
     operator: httpx.Client, web: Web
 ) -> None:
-    store_plan(web.database, situation(entry("5", minutes="30", begin="2025-08-16T07:00"), entry(MISSING)))
+    store_plan(web.database, inputs(entry("5", minutes="30", begin="2025-08-16T07:00"), entry(MISSING)))
     first, second = operator.get(f"{PATH}/plans", params=OF_DAY).json()["lines"]
     told = [first[name] for name in ("key", "agent", "customer", "project", "ticket", "minutes", "approved")]
     assert told == ["5", "Anna Agent", "Acme", "Acme", "#50", "30.0000", False]
