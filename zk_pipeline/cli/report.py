@@ -12,7 +12,7 @@ from zk_pipeline.domain.plan import Result
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import plans, summaries
 from zk_pipeline.store.plans import PlannedWrites
-from zk_pipeline.store.summaries import DayRange, Summary
+from zk_pipeline.store.summaries import DaySpan, Summary
 
 LINES_SHOWN = 40
 
@@ -37,7 +37,7 @@ ALWAYS_IN_SYNC = frozenset({"created", "updated", "linked", "in_sync", "conflict
 
 def show_sync(runtime: Runtime, report: SyncReport, *, planned_only: bool) -> None:
     """What a sync did, and what is open now."""
-    span = DayRange(report.first, report.last)
+    span = DaySpan(report.first, report.last)
     with runtime.database.transaction() as connection:
         target = runtime.stored("target").name
         agents = summaries.by_agent(connection, target, span, report.run_ids)

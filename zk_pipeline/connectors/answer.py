@@ -118,7 +118,7 @@ class ApiResponse:
     def items(self, what: str) -> list[Any]:
         """The response as a list of anything. Raises `ProtocolError` if it is not a list."""
         if not isinstance(self.data, list):
-            raise self.fault(f"A list of {what} rows was expected, but {_kind(self.data)} came.")
+            raise self.fault(f"A list of {what} rows was expected, but {_kind(self.data)} was received.")
         return self.data
 
     def readable(
@@ -164,7 +164,7 @@ class RowReader:
 
     def __init__(self, answer: ApiResponse, data: Any, what: str) -> None:
         if not isinstance(data, dict):
-            raise answer.fault(f"A {what} was expected as an object, but {_kind(data)} came.")
+            raise answer.fault(f"A {what} was expected as an object, but {_kind(data)} was received.")
         self._answer = answer
         self._what = what
         self.raw: dict[str, Any] = data

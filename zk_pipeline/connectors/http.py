@@ -279,7 +279,7 @@ def _answer(call: Call, response: httpx.Response) -> ApiResponse | _Failure:
     if "json" not in kind.lower():
         return _Failure(
             answer.fault(
-                f"JSON was expected, but {kind} came.",
+                f"JSON was expected, but {kind} was received.",
                 "Check that the base URL is the system itself and not a login page or proxy.",
             )
         )
@@ -297,7 +297,7 @@ def _redirected(call: Call, response: httpx.Response) -> ProtocolError:
     where = f" to {target.scheme}://{target.hostname}" if target.hostname else ""
     return call.error(
         ProtocolError,
-        f"The call was redirected{where}; redirects are not followed, since the token would travel with them.",
+        f"The call was redirected{where}; redirects are not followed, because they would forward the token.",
         status=response.status_code,
         remedy="Correct the base URL: http or https, the host and the path prefix.",
         outcome_unknown=call.writes,

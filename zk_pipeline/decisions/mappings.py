@@ -51,9 +51,9 @@ from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import mappings as store
 from zk_pipeline.store import source as source_rows
 from zk_pipeline.store import target as target_rows
-from zk_pipeline.store.mappings import MappingChange, UnmappedBooking
+from zk_pipeline.store.mappings import MappingDiff, UnmappedBooking
 
-Check = Callable[[Connection, Sequence[MappingChange]], None]
+Check = Callable[[Connection, Sequence[MappingDiff]], None]
 """Looks at what is about to change while nobody else can change it; raises to prevent it."""
 
 
@@ -66,7 +66,7 @@ class MappingChanges:
     """
 
     mappings: int
-    changes: tuple[MappingChange, ...]
+    changes: tuple[MappingDiff, ...]
     days: tuple[date, ...]
     vocabulary: Vocabulary
     problems: tuple[LineProblem, ...] = ()
@@ -85,7 +85,7 @@ class MappingChanges:
             "warnings": list(self.warnings),
         }
 
-    def _change(self, change: MappingChange) -> dict[str, Any]:
+    def _change(self, change: MappingDiff) -> dict[str, Any]:
         line = self.vocabulary.line(change.after)
         before = change.before and self.vocabulary.line(change.before).kimai
         return {"kind": line.kind, "zammad": line.zammad, "kimai": line.kimai, "before": before}
@@ -169,7 +169,7 @@ def create(
 ) -> MappingChanges:
     """Set a mapping where there is none. Raises as `set_one` does, and `StaleError` where there is another already."""
 
-    def check(_connection: Connection, changes: Sequence[MappingChange]) -> None:
+    def check(_connection: Connection, changes: Sequence[MappingDiff]) -> None:
         if any(change.before is not None for change in changes):
             raise StaleError(f"{zammad_value!r} is mapped already. Look at that mapping, and change it.")
 
@@ -193,7 +193,7 @@ def change(
     row = one(runtime, kind, key)
     source, target = _names(runtime)
 
-    def check(connection: Connection, _changes: Sequence[MappingChange]) -> None:
+    def check(connection: Connection, _changes: Sequence[MappingDiff]) -> None:
         now = mapping_names.one(connection, kind, source, target, key)
         if now is None or (seen is not None and now.updated_at != seen):
             raise StaleError(_changed_meanwhile(now))
@@ -295,7 +295,7 @@ def _apply(
     return MappingChanges(len(mappings), tuple(changes), tuple(days), vocabulary, warnings=warnings)
 
 
-def _warnings(runtime: Runtime, vocabulary: Vocabulary, changes: Sequence[MappingChange]) -> tuple[str, ...]:
+def _warnings(runtime: Runtime, vocabulary: Vocabulary, changes: Sequence[MappingDiff]) -> tuple[str, ...]:
     """What the mappings that were set cannot do. With one project for everything, its own activities can do all."""
     if runtime.settings.policy.project_strategy is ProjectStrategy.FIXED:
         return ()

@@ -14,7 +14,7 @@ from zk_pipeline.runtime.run_tags import DAY_TAG, RANGE_END, RANGE_START
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import audit, cancellations, sweeps
 from zk_pipeline.store.audit import AuditEvent
-from zk_pipeline.store.cancellations import CancelledRun, HeldRun
+from zk_pipeline.store.cancellations import HeldRun, RunCancellation
 
 # The report of a failed run: sentences for the operator, once per cause, and the unfinished days.
 
@@ -152,25 +152,25 @@ def _records(
     return instance.fetch_run_status_changes(wanted, limit=limit, ascending=after is not None).records
 
 
-def _cancelled(instance: dg.DagsterInstance, records: Mapping[str, EventLogRecord]) -> list[CancelledRun]:
+def _cancelled(instance: dg.DagsterInstance, records: Mapping[str, EventLogRecord]) -> list[RunCancellation]:
     runs = instance.get_runs(dg.RunsFilter(run_ids=list(records))) if records else ()
     by_id = {run.run_id: run for run in runs}
     return [_as_cancelled(record, by_id.get(run_id)) for run_id, record in records.items()]
 
 
-def _as_cancelled(record: EventLogRecord, run: dg.DagsterRun | None) -> CancelledRun:
+def _as_cancelled(record: EventLogRecord, run: dg.DagsterRun | None) -> RunCancellation:
     """The run with the days that it would have written, if a person cancelled it."""
     days = days_of_run(run.tags) if run is not None and _writes(run) else set()
     is_wish = not (record.event_log_entry.message or "").startswith(TIMED_OUT)
     at = datetime.fromtimestamp(record.timestamp, UTC)
-    return CancelledRun(record.run_id, at, (min(days), max(days)) if days and is_wish else None)
+    return RunCancellation(record.run_id, at, (min(days), max(days)) if days and is_wish else None)
 
 
 def _writes(run: dg.DagsterRun) -> bool:
     return run.job_name in WRITING or PUSHES in (run.asset_selection or ())
 
 
-def _save(runtime: Runtime, after: int, runs: Sequence[CancelledRun]) -> list[HeldRun]:
+def _save(runtime: Runtime, after: int, runs: Sequence[RunCancellation]) -> list[HeldRun]:
     with runtime.database.transaction() as connection:
         noted = [cancellations.note(connection, run) for run in runs]
         held = [run for run in noted if run.days]

@@ -74,7 +74,7 @@ def approvable(lines: Sequence[Result]) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class ApprovalResult:
+class ApprovalCheck:
     """The lines to write, those that changed since their approval, and those never approved."""
 
     lines: tuple[Result, ...]
@@ -82,7 +82,7 @@ class ApprovalResult:
     waiting: tuple[Result, ...] = ()
 
 
-def permitted(lines: Sequence[Result], approved: Mapping[str, str]) -> ApprovalResult:
+def permitted(lines: Sequence[Result], approved: Mapping[str, str]) -> ApprovalCheck:
     """Split a plan by its approvals. Lines that write nothing need none."""
     allowed: list[Result] = []
     changed: list[Result] = []
@@ -94,7 +94,7 @@ def permitted(lines: Sequence[Result], approved: Mapping[str, str]) -> ApprovalR
             changed.append(line)
         else:
             waiting.append(line)
-    return ApprovalResult(tuple(allowed), tuple(changed), tuple(waiting))
+    return ApprovalCheck(tuple(allowed), tuple(changed), tuple(waiting))
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,7 +197,7 @@ class Resolver:
             project = self._projects.get(int(wanted))
         if project is None:
             return AssignmentProblem(
-                Reason.UNMAPPED_CUSTOMER, f"ZK_FIXED_PROJECT={wanted!r} is no project number or id in Kimai."
+                Reason.UNMAPPED_CUSTOMER, f"ZK_FIXED_PROJECT={wanted!r} is not a project number or id in Kimai."
             )
         return self._planned(project)
 

@@ -175,16 +175,16 @@ def closing_obstacles(month: date, totals: StatementTotals, today: date, *, with
         )
     if totals.asked_days:
         days = ", ".join(str(day) for day in totals.asked_days)
-        objections.append(f"Runs of {days} are asked for. Wait for them, or run zk sync for these days.")
+        objections.append(f"Runs of {days} are requested. Wait for them, or run zk sync for these days.")
     return objections
 
 
 def _unstated(name: str, totals: StatementTotals) -> list[str]:
     """What is missing in the statement."""
     if totals.lines is None:
-        return [f"There is no statement yet. zk statement {name} makes it."]
+        return [f"There is no statement yet. Make it with zk statement {name}."]
     if totals.entries and not totals.lines:
-        return [f"The statement has no line of {name}. zk statement {name} makes it again."]
+        return [f"The statement has no line of {name}. Make it again with zk statement {name}."]
     if totals.stale_days:
         days = ", ".join(str(day) for day in totals.stale_days)
         remedy = f"Make it again with zk statement {name}."

@@ -175,12 +175,12 @@ def verify(connection: Connection, anchors: Collection[Anchor] = ()) -> Verifica
     # Others may append meanwhile: the chain ends between the heads before and after the walk.
     after = _head(connection)
     if after is None or not _is_sealed(after, trail_keys(connection)):
-        return walk.broken(walk.rows + 1, "the head that is kept beside the rows is gone or not ours")
+        return walk.broken(walk.rows + 1, "the stored head is missing or not ours")
     first = before.number if before else 0
     if not first <= walk.rows <= after.number:
-        return walk.broken(min(walk.rows, after.number) + 1, "the rows do not end where the head that is kept says")
+        return walk.broken(min(walk.rows, after.number) + 1, "the rows do not end where the stored head says")
     if walk.kept or any(each.number > walk.rows for each in anchors):
-        return walk.broken(walk.rows + 1, "rows that an anchor or a closed month names are gone from the end")
+        return walk.broken(walk.rows + 1, "rows that an anchor or a closed month names are missing at the end")
     return found
 
 
@@ -248,13 +248,13 @@ class _ChainVerifier:
         if self._broken is not None:
             return self.broken(*self._broken)
         if self.rows == 0:
-            return self.broken(1, "there is no row at all, though the first start leaves one")
+            return self.broken(1, "there is no row, although the first start adds one")
         if self._unvouched is not None:
             return self.broken(
                 self._unvouched, "it was changed, or written under a key that is missing in ZK_ENCRYPTION_KEY"
             )
         if self.unexplained:
-            return self.broken(self.unexplained[0], "its detail is gone, and no row names an erasure or retention")
+            return self.broken(self.unexplained[0], "its detail is missing, and no row names an erasure or retention")
         return Verification(self.rows, self.head)
 
     def broken(self, at: int, problem: str) -> Verification:
@@ -279,9 +279,9 @@ class _ChainVerifier:
 
     def _misfit(self, row: Mapping[Any, Any]) -> tuple[int, str] | None:
         if row["id"] != self.rows or row["previous_hash"] != self.head:
-            return self._strange or self.rows, "a row before the next one was changed, or is gone"
+            return self._strange or self.rows, "a row before the next one was changed or is missing"
         if self.anchors.get(self.rows, {row["hash"]}) != {row["hash"]}:
-            return self.rows, "it is another row than an anchor names"
+            return self.rows, "it differs from the row that an anchor names"
         if row["salt"] is not None and row["detail_hash"] != _detail_hash(row["salt"], row["detail"]):
             return self.rows, "its detail was changed"
         return None

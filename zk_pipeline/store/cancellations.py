@@ -19,7 +19,7 @@ _run = cancelled_runs.c
 
 
 @dataclass(frozen=True, slots=True)
-class CancelledRun:
+class RunCancellation:
     """A cancelled run with the range of its days (UTC); `None` if none of them is held."""
 
     run_id: str
@@ -54,7 +54,7 @@ def known(connection: Connection, run_ids: Collection[str]) -> set[str]:
     return set(connection.execute(query).scalars())
 
 
-def note(connection: Connection, run: CancelledRun) -> HeldRun:
+def note(connection: Connection, run: RunCancellation) -> HeldRun:
     """Hold the days that neither the cancelled run nor another one since carried out; once per run."""
     first, last = run.days or (None, None)
     values = {"run_id": run.run_id, "first": first, "last": last, "at": run.at}

@@ -208,7 +208,7 @@ def one(connection: Connection, conflict_id: int, *, lock: bool = False) -> Row:
     found = connection.execute(query.with_for_update() if lock else query) if conflict_id <= _LARGEST_ID else None
     row = found.first() if found else None
     if row is None:
-        raise UnknownConflictError(f"There is no conflict {conflict_id}. The list of conflicts shows those there are.")
+        raise UnknownConflictError(f"There is no conflict {conflict_id}. The list of conflicts shows all there are.")
     return row
 
 
@@ -256,7 +256,7 @@ def _require_offered_sheet(connection: Connection, row: Row, choice: Choice, tim
     offered = sorted({candidate.timesheet_id for candidate in line.candidates} if line else ())
     if timesheet_id not in offered:
         names = ", ".join(map(str, offered)) or "none"
-        raise DecisionError(f"Conflict {row.id}: time sheet {timesheet_id} is no candidate; candidates: {names}.")
+        raise DecisionError(f"Conflict {row.id}: time sheet {timesheet_id} is not a candidate; candidates: {names}.")
 
 
 def _offered_booking(
@@ -274,7 +274,7 @@ def _offered_booking(
         )
     if booking_id is not None and booking_id not in ids:
         names = ", ".join(map(str, ids))
-        raise DecisionError(f"Conflict {row.id}: booking {booking_id} is no candidate; candidates: {names}.")
+        raise DecisionError(f"Conflict {row.id}: booking {booking_id} is not a candidate; candidates: {names}.")
     return booking_id or ids[0]
 
 

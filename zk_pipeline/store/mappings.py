@@ -23,7 +23,7 @@ from zk_pipeline.store.tables import (
 
 
 @dataclass(frozen=True, slots=True)
-class MappingChange:
+class MappingDiff:
     """A mapping to be stored; `before` is the one it replaces."""
 
     before: AnyMapping | None
@@ -88,10 +88,10 @@ def every(connection: Connection) -> list[AnyMapping]:
     ]
 
 
-def changes(connection: Connection, wanted: Iterable[AnyMapping]) -> list[MappingChange]:
+def changes(connection: Connection, wanted: Iterable[AnyMapping]) -> list[MappingDiff]:
     """What would change if these mappings were set."""
     stored: dict[Hashable, AnyMapping] = {mapping.key: mapping for mapping in every(connection)}
-    found = [MappingChange(stored.get(mapping.key), mapping) for mapping in wanted]
+    found = [MappingDiff(stored.get(mapping.key), mapping) for mapping in wanted]
     return [change for change in found if change.before != change.after]
 
 
@@ -152,7 +152,7 @@ def lock(connection: Connection) -> None:
 
 def change(
     connection: Connection, wanted: Iterable[AnyMapping], *, actor: str, source: str, target: str, address: str = ""
-) -> tuple[list[MappingChange], list[date]]:
+) -> tuple[list[MappingDiff], list[date]]:
     """Set mappings, record each change, and request the days that waited; returns the changes and these days."""
     lock(connection)
     made = changes(connection, wanted)
@@ -212,7 +212,7 @@ def _is_of(agent: int | str) -> ColumnElement[bool]:
     return user_mappings.c.agent_id.is_(None) & (user_mappings.c.email == agent)
 
 
-def _set(change: MappingChange, actor: str, address: str) -> audit.AuditEvent:
+def _set(change: MappingDiff, actor: str, address: str) -> audit.AuditEvent:
     """The subject has no personal data, because only the detail can be erased."""
     detail = {"before": change.before and asdict(change.before), "after": asdict(change.after), **_from(address)}
     return audit.AuditEvent("mapping.set", actor, f"mapping:{change.after.kind}", detail)

@@ -23,7 +23,7 @@ or the run says why.
 """
 
 
-class DayRange(NamedTuple):
+class DaySpan(NamedTuple):
     """A range of days, both included."""
 
     first: date
@@ -65,17 +65,17 @@ class WaitingEntries(NamedTuple):
     example: str
 
 
-def by_agent(connection: Connection, target: str, span: DayRange, run_ids: Sequence[str]) -> list[Summary]:
+def by_agent(connection: Connection, target: str, span: DaySpan, run_ids: Sequence[str]) -> list[Summary]:
     """One row for each agent, by name; `run_ids` are the runs whose writes count as created or updated."""
     return _summaries(connection, target, span, run_ids, "user_name")
 
 
-def by_customer(connection: Connection, target: str, span: DayRange, run_ids: Sequence[str]) -> list[Summary]:
+def by_customer(connection: Connection, target: str, span: DaySpan, run_ids: Sequence[str]) -> list[Summary]:
     """One row for each organization, by name; bookings without one share a row."""
     return _summaries(connection, target, span, run_ids, "organization_name")
 
 
-def waiting_by_reason(connection: Connection, target: str, span: DayRange) -> list[WaitingEntries]:
+def waiting_by_reason(connection: Connection, target: str, span: DaySpan) -> list[WaitingEntries]:
     """Open conflicts by reason, with the sentence that most of them have."""
     query = text(
         """
@@ -106,7 +106,7 @@ def outcomes(connection: Connection, target: str, days: Collection[date], run_id
 def _summaries(
     connection: Connection,
     target: str,
-    span: DayRange,
+    span: DaySpan,
     run_ids: Sequence[str],
     column: Literal["user_name", "organization_name"],
 ) -> list[Summary]:

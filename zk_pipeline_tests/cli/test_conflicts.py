@@ -97,7 +97,7 @@ def test_a_correction_reduces_the_booking_that_is_named_until_that_is_taken_back
     refused = month("conflicts", "resolve", number, "reduce")
     assert (refused.exit_code, "has several candidates: name one with --booking" in refused.stderr) == (1, True)
     refused = month("conflicts", "resolve", number, "reduce", "--booking", conflict["source_id"])
-    assert f"booking {conflict['source_id']} is no candidate; candidates: {ids[0]}" in refused.stderr
+    assert f"booking {conflict['source_id']} is not a candidate; candidates: {ids[0]}" in refused.stderr
     decided = as_json(month("conflicts", "resolve", number, "reduce", "--booking", str(ids[1]), "--json"))
     assert decided["decided"] == [conflict["id"]]
     assert values(month, "SELECT correction_id || ' ' || reduced_id FROM sync.corrections") == [
@@ -189,4 +189,4 @@ def test_a_time_sheet_that_was_not_offered_is_no_choice(month: Zk) -> None:
     conflict = str(listed(month, "--reason", "duplicate")[0]["id"])
     result = month("conflicts", "resolve", conflict, "link", "--timesheet", "999999")
     assert result.exit_code == 1
-    assert "time sheet 999999 is no candidate; candidates: " in result.stderr
+    assert "time sheet 999999 is not a candidate; candidates: " in result.stderr

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from zk_pipeline.store import cancellations
-from zk_pipeline.store.cancellations import CancelledRun
+from zk_pipeline.store.cancellations import RunCancellation
 from zk_pipeline_tests.cli.conftest import Home, Sandbox, Zk
 
 
@@ -63,7 +63,7 @@ def hold(home: Home, run_id: str) -> None:
     with home.database() as database, database.transaction() as connection:
         cancellations.ask(connection, run_id, "cli:root")
         days = date(2025, 10, 6), date(2025, 10, 8)
-        cancellations.note(connection, CancelledRun(run_id, datetime.now(UTC), days))
+        cancellations.note(connection, RunCancellation(run_id, datetime.now(UTC), days))
 
 
 def test_days_of_a_cancelled_run_are_shown_and_a_sync_of_some_carries_those_out(zk: Zk) -> None:

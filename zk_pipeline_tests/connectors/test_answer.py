@@ -80,7 +80,7 @@ def test_a_list_that_is_none_is_a_protocol_error(data: Any) -> None:
 
 
 def test_a_list_of_something_else_is_a_protocol_error() -> None:
-    with pytest.raises(ProtocolError, match="expected as an object, but a whole number came"):
+    with pytest.raises(ProtocolError, match="expected as an object, but a whole number was received"):
         ApiResponse(Call("Thing", "GET", "/api/thing"), 200, [1], {}).rows("thing")
 
 

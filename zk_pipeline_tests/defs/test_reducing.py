@@ -99,7 +99,7 @@ def test_the_best_candidate_comes_first_and_one_has_to_be_named(world: World) ->
     with pytest.raises(DecisionError, match="several candidates: name one with --booking"):
         decide(world, Choice.REDUCE)
     for wrong in (elsewhere, correction):
-        with pytest.raises(DecisionError, match=f"booking {wrong} is no candidate; candidates: {same}, {near}"):
+        with pytest.raises(DecisionError, match=f"booking {wrong} is not a candidate; candidates: {same}, {near}"):
             decide(world, Choice.REDUCE, booking=wrong)
     with pytest.raises(DecisionError, match=f"--booking {same} goes with reduce, not with ignore"):
         decide(world, Choice.IGNORE, booking=same)

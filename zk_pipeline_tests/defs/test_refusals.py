@@ -54,7 +54,7 @@ def test_the_example_of_what_waits_is_what_most_of_it_waits_for(world: World) ->
         world.desk.book(30)
     world.sync()
     with world.environment.runtime.database.transaction() as connection:
-        (waiting,) = summaries.waiting_by_reason(connection, "kimai", summaries.DayRange(MONDAY, MONDAY))
+        (waiting,) = summaries.waiting_by_reason(connection, "kimai", summaries.DaySpan(MONDAY, MONDAY))
     assert (waiting.entries, "The budget is used up." in waiting.example) == (3, True)
 
 

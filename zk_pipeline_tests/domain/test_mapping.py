@@ -293,7 +293,7 @@ def test_a_fixed_project_is_found_by_number_or_id(fixed: str):
 @pytest.mark.parametrize("fixed", ["", "ZO8", "41", "\u00b2"])
 def test_a_fixed_project_that_is_unknown_is_named(fixed: str):
     problem = problem_of(entry(), policy=with_strategy(ProjectStrategy.FIXED, fixed_project=fixed))
-    assert problem.text == f"ZK_FIXED_PROJECT={fixed!r} is no project number or id in Kimai."
+    assert problem.text == f"ZK_FIXED_PROJECT={fixed!r} is not a project number or id in Kimai."
 
 
 def test_a_booking_of_an_unreadable_ticket_waits():

@@ -258,7 +258,7 @@ def test_an_anchor_misses_what_was_put_back_to_an_earlier_state_as_a_whole(datab
         assert audit.verify(connection, [anchor]).broken_at == 4
         audit.append(connection, events(2))
         found = audit.verify(connection, [anchor])
-    assert (found.broken_at, found.problem) == (5, "it is another row than an anchor names")
+    assert (found.broken_at, found.problem) == (5, "it differs from the row that an anchor names")
 
 
 def opened(database: Database, *keys: bytes) -> Database:

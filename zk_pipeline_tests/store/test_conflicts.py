@@ -194,7 +194,7 @@ def test_a_conflict_that_changed_since_somebody_looked_is_not_decided(database: 
     [
         (Choice.UPDATE, {}, r"\(duplicate\) cannot be resolved by update; possible: link, create, ignore"),
         (Choice.LINK, {}, r"has several candidates: name one with --timesheet \(timesheet_id\)"),
-        (Choice.LINK, {"timesheet_id": 7}, "time sheet 7 is no candidate; candidates: 5, 6"),
+        (Choice.LINK, {"timesheet_id": 7}, "time sheet 7 is not a candidate; candidates: 5, 6"),
         (Choice.CREATE, {"timesheet_id": 5}, "--timesheet 5 goes with link, not with create"),
     ],
 )

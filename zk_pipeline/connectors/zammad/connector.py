@@ -194,7 +194,7 @@ class ZammadConnector(HttpConnector, SourceConnector):
         except NotFoundError:
             return False
         if zammad_rows.accounting(answer.row("time accounting")).id != accounting_id:
-            raise answer.fault(f"Time accounting {accounting_id} was asked for, but another one came.")
+            raise answer.fault(f"Time accounting {accounting_id} was requested, but another one was received.")
         return True
 
     def create(self, draft: AccountingDraft) -> TimeAccounting:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from zk_pipeline.connectors.contract import TargetConnector
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.domain import decision
-from zk_pipeline.domain.approval import ApprovalResult, Limits, limit_violation, permitted, writes
+from zk_pipeline.domain.approval import ApprovalCheck, Limits, limit_violation, permitted, writes
 from zk_pipeline.domain.decision import Action
 from zk_pipeline.domain.instants import days_window
 from zk_pipeline.domain.ledger import LedgerRow, PushState
@@ -133,9 +133,9 @@ class Pusher:
             + _closed_since(closed, locks),
         )
 
-    def _permitted(self, plan: Sequence[Result], given: Mapping[str, ApprovedLine]) -> ApprovalResult:
+    def _permitted(self, plan: Sequence[Result], given: Mapping[str, ApprovedLine]) -> ApprovalCheck:
         if not self._settings.needs_approval:
-            return ApprovalResult(tuple(plan))
+            return ApprovalCheck(tuple(plan))
         return permitted(plan, {key: line.line_hash for key, line in given.items()})
 
     def _links(self, lines: Sequence[Result], known: Mapping[str, LedgerRow], locks: WriteProtection) -> PushReport:

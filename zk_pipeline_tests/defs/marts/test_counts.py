@@ -11,7 +11,7 @@ from zk_pipeline.domain.statement import Statement
 from zk_pipeline.operate import overview
 from zk_pipeline.store import summaries
 from zk_pipeline.store.connectors import active_connectors
-from zk_pipeline.store.summaries import DayRange, Summary
+from zk_pipeline.store.summaries import DaySpan, Summary
 from zk_pipeline_tests.defs.marts.conftest import Marts
 from zk_pipeline_tests.defs.world import MONDAY, at
 
@@ -46,7 +46,7 @@ def second(marts: Marts) -> SyncReport:
 @pytest.fixture(scope="module")
 def tables(marts: Marts, second: SyncReport) -> tuple[list[Summary], list[Summary]]:
     """By agent and by customer, as `zk sync` prints them."""
-    span = DayRange(MONDAY, TUESDAY)
+    span = DaySpan(MONDAY, TUESDAY)
     with marts.runtime.database.transaction() as connection:
         return (
             summaries.by_agent(connection, "kimai", span, second.run_ids),
@@ -76,7 +76,7 @@ def test_what_waits_is_in_sync_in_none(
 ) -> None:
     with marts.runtime.database.transaction() as connection:
         days = overview.minutes_by_day(connection, active_connectors(connection), MONDAY, TUESDAY)
-        waiting = summaries.waiting_by_reason(connection, "kimai", DayRange(MONDAY, TUESDAY))
+        waiting = summaries.waiting_by_reason(connection, "kimai", DaySpan(MONDAY, TUESDAY))
     statuses = [marts.world.metadata(("sync", "reconciliation_results"), day) for day in (MONDAY, TUESDAY)]
     in_sync = [*(sum(row.in_sync for row in table) for table in tables), second.outcomes["in_sync"]]
     assert [*in_sync, sum(status["status/in_sync"] for status in statuses)] == [2] * 4

@@ -161,7 +161,7 @@ def test_a_correction_is_offered_the_bookings_that_it_may_be_about(
     ]
     assert [option["choice"] for option in told["choices"]] == ["reduce", "ignore"]
     refused(decide(operator, row, "reduce"), 409, "several candidates: name one with --booking (booking_id)")
-    refused(decide(operator, row, "reduce", booking_id=6), 409, "booking 6 is no candidate; candidates: 13, 14")
+    refused(decide(operator, row, "reduce", booking_id=6), 409, "booking 6 is not a candidate; candidates: 13, 14")
     assert decide(operator, row, "reduce", booking_id=int(LATER)).status_code == 200
     pairs = "SELECT correction_id, reduced_id FROM sync.corrections"
     assert web.rows(pairs) == [(int(CORRECTION), int(LATER))]
@@ -215,7 +215,7 @@ def test_what_changed_since_it_was_seen_is_not_decided(operator: httpx.Client) -
     ("choice", "more", "status", "sentence"),
     [
         ("update", {}, 409, "cannot be resolved by update; possible: link, create, ignore"),
-        ("link", {"timesheet_id": 999}, 409, "time sheet 999 is no candidate"),
+        ("link", {"timesheet_id": 999}, 409, "time sheet 999 is not a candidate"),
         ("marry", {}, 422, "body.choice"),
         ("link", {"resolution_status": "open"}, 422, "body.resolution_status: Extra inputs are not permitted"),
         ("link", {"timesheet_id": 2**63}, 422, "body.timesheet_id"),

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from zk_pipeline.store import cancellations, day_requests, plans, runs
-from zk_pipeline.store.cancellations import CancelledRun
+from zk_pipeline.store.cancellations import RunCancellation
 from zk_pipeline.store.database import Database
 from zk_pipeline_tests.domain.builders import DAY, entry, inputs
 from zk_pipeline_tests.web.api.planned import MISSING, SHEET_SYNCED, SYNCED, planned_day, store_plan
@@ -287,7 +287,7 @@ def hold(database: Database, run_id: str) -> None:
         day_requests.attach(connection, run_id, date(2025, 8, 15), date(2025, 8, 17))
         day_requests.complete(connection, date(2025, 8, 15), run_id)
         days = date(2025, 8, 15), date(2025, 8, 17)
-        cancellations.note(connection, CancelledRun(run_id, datetime.now(UTC), days))
+        cancellations.note(connection, RunCancellation(run_id, datetime.now(UTC), days))
 
 
 def test_a_cancelled_range_waits_for_a_word_and_is_synced_again(

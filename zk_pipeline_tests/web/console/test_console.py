@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from zk_pipeline.identity.actors import Role
 from zk_pipeline.store import cancellations, day_requests, runs
-from zk_pipeline.store.cancellations import CancelledRun
+from zk_pipeline.store.cancellations import RunCancellation
 from zk_pipeline.web.console.shell import SECTIONS
 from zk_pipeline_tests.web.console.conftest import Visit
 from zk_pipeline_tests.web.console.site import FIRST, PHONE, Site, examined
@@ -275,7 +275,7 @@ def test_a_cancelled_run_asks_whether_to_sync_again_and_one_click_answers(visit:
     with site.database.transaction() as connection:
         for number, first in enumerate((date(2025, 10, 20), date(2025, 10, 22))):
             day_requests.ask(connection, [first], "change")
-            run = CancelledRun(f"cancelled-{number}", datetime(2025, 10, 24, 8, tzinfo=UTC), (first, first))
+            run = RunCancellation(f"cancelled-{number}", datetime(2025, 10, 24, 8, tzinfo=UTC), (first, first))
             cancellations.note(connection, run)
     shown = visit(Role.VIEWER).open("/dashboard")
     expect(shown.get_by_text("Cancelled in Dagster, 24 Oct 2025, 10:00: 20 Oct 2025")).to_be_visible()
