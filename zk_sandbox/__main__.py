@@ -1,4 +1,4 @@
-"""Both sandbox servers as one process: prints their addresses and tokens, ends with its standard input."""
+"""Both sandbox servers as one process: prints their URLs and tokens, and ends when its standard input closes."""
 
 import argparse
 import json
@@ -23,7 +23,7 @@ def main() -> None:
     options = parser.parse_args()
     zammad, kimai = DATA[options.data]()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    # Ctrl-C goes to the whole terminal; whoever started us ends us when it is done with us.
+    # Ctrl-C goes to the whole terminal; the process that started us ends us when it is done.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with (
         ServerThread(with_control(zammad, latency=options.latency), options.zammad_port, options.host) as zammad_server,

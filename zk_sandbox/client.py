@@ -1,4 +1,4 @@
-"""A client of a sandbox server's control plane, for tests, benches and the demo."""
+"""A client of a sandbox server's control plane, for tests, benchmarks and the demo."""
 
 import ssl
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from zk_sandbox.control import PREFIX
 from zk_sandbox.faults import FaultKind
 
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""A sandbox server speaks plain HTTP, and reading the machine's certificates takes longer than the requests."""
+"""A sandbox server speaks plain HTTP; loading the machine's certificates would take longer than the requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """What a server was asked since the counts were reset; ids in `by_route` are folded to {id}."""
+    """The requests since the counts were reset; ids in `by_route` are replaced by {id}."""
 
     reads: int
     writes: int
@@ -27,7 +27,7 @@ class Requests:
 class SandboxControl:
     """Counts, state, settings, latency and faults of the server at `url`.
 
-    Every method raises httpx.HTTPStatusError when the server refuses, with its sentence in the response.
+    Every method raises httpx.HTTPStatusError if the server refuses; the response has its sentence.
     """
 
     def __init__(self, url: str) -> None:
@@ -48,7 +48,7 @@ class SandboxControl:
         self._http.close()
 
     def requests(self) -> Requests:
-        """Counts since the last reset, and the last requests in detail."""
+        """Counts since the last reset, and details of the last requests."""
         return Requests(**self._call("GET", "requests"))
 
     def reset_requests(self) -> None:
@@ -60,7 +60,7 @@ class SandboxControl:
         return self._call("GET", "state")
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Put the server back into a state taken earlier."""
+        """Restore a state saved earlier."""
         self._call("PUT", "state", state)
 
     def configure(self, **settings: Any) -> None:
@@ -68,19 +68,19 @@ class SandboxControl:
         self._call("PATCH", "settings", settings)
 
     def set_latency(self, seconds: float) -> None:
-        """Let every request take this much longer."""
+        """Delay every request by this much."""
         self._call("PUT", "latency", {"seconds": seconds})
 
     def add_fault(self, kind: FaultKind, **fields: Any) -> int:
-        """Put a fault in force (fields as in `faults.Fault`) and give its id."""
+        """Add a fault (fields as in `faults.Fault`) and return its id."""
         return self._call("POST", "faults", {"kind": kind, **fields})["id"]
 
     def faults(self) -> list[dict[str, Any]]:
-        """The faults in force with their hits."""
+        """The active faults with their hits."""
         return self._call("GET", "faults")
 
     def clear_faults(self) -> None:
-        """End all faults."""
+        """Remove all faults."""
         self._call("DELETE", "faults")
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:

@@ -1,4 +1,4 @@
-"""The control plane every sandbox server carries: request counts, state, settings, latency and faults."""
+"""The control plane of every sandbox server: request counts, state, settings, latency and faults."""
 
 import asyncio
 import re
@@ -16,7 +16,7 @@ from zk_sandbox.faults import Exchange, Fault, FaultPlan, inflict
 PREFIX = "/_sandbox"
 LOG_SIZE = 20_000
 READING_POSTS = {"/api/v1/tickets/search"}
-"""Routes that only read although they are posted to (docs/zammad.md §5)."""
+"""Routes that only read although they use POST (docs/zammad.md §5)."""
 
 _ID_IN_PATH = re.compile(r"/\d+(?=/|$)")
 
@@ -29,7 +29,7 @@ class Simulated(Protocol):
         ...
 
     def snapshot(self) -> dict[str, Any]:
-        """The whole state, fit for JSON."""
+        """The whole state as JSON."""
         ...
 
     def restore(self, snapshot: dict[str, Any]) -> None:
@@ -42,7 +42,7 @@ class Simulated(Protocol):
 
 
 class RequestLog:
-    """Counts of the requests answered so far, and the last ones in detail."""
+    """Counts of the requests answered so far, and details of the last ones."""
 
     def __init__(self) -> None:
         self.reset()
@@ -54,7 +54,7 @@ class RequestLog:
         self._log: deque[dict[str, Any]] = deque(maxlen=LOG_SIZE)
 
     def add(self, method: str, path: str, query: str) -> dict[str, Any]:
-        """Count a request; the entry's `status` stays None unless an answer is begun."""
+        """Count a request; the entry's `status` stays None until a response begins."""
         if method == "GET" or path in READING_POSTS:
             self._reads += 1
         else:
@@ -65,7 +65,7 @@ class RequestLog:
         return entry
 
     def as_json(self) -> dict[str, Any]:
-        """Counts in all, counts by route (ids folded), and the log."""
+        """Total counts, counts by route (with {id}), and the log."""
         return {
             "reads": self._reads,
             "writes": self._writes,
@@ -75,7 +75,7 @@ class RequestLog:
 
 
 def with_control(simulated: Simulated, *, latency: float = 0.0) -> ASGIApp:
-    """Serve a simulated system together with its control plane; `latency` seconds are added to each request."""
+    """Serve a simulated system with its control plane; each request is delayed by `latency` seconds."""
     return _Controlled(simulated, latency)
 
 

@@ -1,4 +1,4 @@
-"""Faults that a sandbox server inflicts on matching requests: lost, late, damaged and refused answers."""
+"""Faults that a sandbox server applies to matching requests: lost, late, damaged and refused responses."""
 
 import asyncio
 import re
@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CLOSE_CONNECTION = "zk_pipeline.close_connection"
-"""ASGI extension under which the server hands over a function that closes the client's socket."""
+"""ASGI extension with which the server provides a function that closes the client's socket."""
 
 FaultKind = Literal["respond", "drop_before", "drop_after", "delay", "late", "truncate", "html"]
 
@@ -18,10 +18,10 @@ HTML_PAGE = "<!DOCTYPE html><html><head><title>Error</title></head><body><h1>Err
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One fault: which requests it hits, and what becomes of them.
+    """One fault: which requests it affects, and how.
 
-    `method`, `path` and `body` are regular expressions (None matches everything); `skip` matching requests pass
-    unharmed first; `times` limits how many are hit (None: all). `status`, `headers` and `text` are the answer of
+    `method`, `path` and `body` are regular expressions (None matches everything); the first `skip` matching requests
+    are unaffected; `times` limits how many are affected (None: all). `status`, `headers` and `text` are the response of
     `respond` and `html`; `seconds` is the wait of `delay` and `late`.
     """
 
@@ -49,7 +49,7 @@ class Fault:
         return cls(**data)
 
     def matches(self, method: str, path: str, body: bytes) -> bool:
-        """Whether a request is one of those meant, `skip` and `times` aside."""
+        """Whether a request matches, apart from `skip` and `times`."""
         return (
             (self.method is None or re.fullmatch(self.method, method, re.IGNORECASE) is not None)
             and (self.path is None or re.search(self.path, path) is not None)
@@ -73,20 +73,20 @@ class _Planned:
 
 
 class FaultPlan:
-    """The faults in force, in the order in which they were added."""
+    """The active faults, in the order in which they were added."""
 
     def __init__(self) -> None:
         self._planned: list[_Planned] = []
         self._last_id = 0
 
     def add(self, fault: Fault) -> int:
-        """Put a fault in force and give its id."""
+        """Add a fault and return its id."""
         self._last_id += 1
         self._planned.append(_Planned(fault, self._last_id))
         return self._last_id
 
     def clear(self) -> None:
-        """End all faults."""
+        """Remove all faults."""
         self._planned.clear()
 
     def as_json(self) -> list[dict[str, Any]]:
@@ -97,7 +97,7 @@ class FaultPlan:
         ]
 
     def take(self, method: str, path: str, body: bytes) -> Fault | None:
-        """The first fault due for this request, counted as hit."""
+        """The first fault due for this request, counted as a hit."""
         for planned in self._planned:
             fault = planned.fault
             if planned.hits == fault.times or not fault.matches(method, path, body):
@@ -121,7 +121,7 @@ class Exchange:
     send: Send
 
     async def handle(self, send: Send | None = None) -> None:
-        """Let the app answer, to the client unless another `send` is given."""
+        """Let the app respond, to the client unless another `send` is given."""
         given = False
 
         async def replay() -> Message:
@@ -134,7 +134,7 @@ class Exchange:
         await self.app(self.scope, replay, send or self.send)
 
     async def handle_unsent(self) -> tuple[dict[str, Any], bytes]:
-        """Let the app answer but keep the answer here: (start message, whole body)."""
+        """Let the app respond, but return the response: (start message, whole body)."""
         messages: list[Message] = []
 
         async def keep(message: Message) -> None:
@@ -144,25 +144,25 @@ class Exchange:
         return dict(messages[0]), b"".join(message.get("body", b"") for message in messages[1:])
 
     async def answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
-        """Answer in the app's place."""
+        """Respond in the app's place."""
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         raw.append((b"content-length", str(len(body)).encode()))
         await self.send({"type": "http.response.start", "status": status, "headers": raw})
         await self.send({"type": "http.response.body", "body": body})
 
     async def client_gone(self) -> None:
-        """Return when the client has left."""
+        """Return when the client has disconnected."""
         while (await self.receive())["type"] != "http.disconnect":
             pass
 
     async def close_connection(self) -> None:
-        """Close the socket without an answer, and wait until the server has noticed."""
+        """Close the socket without a response, and wait until the server has noticed."""
         self.scope["extensions"][CLOSE_CONNECTION]()
         await self.client_gone()
 
 
 async def inflict(fault: Fault, exchange: Exchange) -> None:
-    """Handle one request in the way of the fault."""
+    """Handle one request with this fault."""
     await _BEHAVIOURS[fault.kind](fault, exchange)
 
 
@@ -186,7 +186,7 @@ async def _drop_after(_fault: Fault, exchange: Exchange) -> None:
 
 
 async def _delay(fault: Fault, exchange: Exchange) -> None:
-    """Wait, then handle the request; without effect if the client has gone by then."""
+    """Wait, then handle the request; without effect if the client has disconnected by then."""
     gone = asyncio.ensure_future(exchange.client_gone())
     done, _ = await asyncio.wait({gone}, timeout=fault.seconds)
     if done:

@@ -1,4 +1,4 @@
-"""Running sandbox servers: in a thread for tests, or both in a child process for benches and the demo."""
+"""Running sandbox servers: in a thread for tests, or both in a child process for benchmarks and the demo."""
 
 import json
 import socket
@@ -27,7 +27,7 @@ class _ClosableProtocol(HttpToolsProtocol):
 
 
 class _Server(uvicorn.Server):
-    """Tells another thread when start-up is over, well or not."""
+    """Tells another thread when start-up has finished or failed."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)

@@ -32,11 +32,11 @@ AGENTS = (
     Agent("mehmet.yildiz", "Mehmet", "Yıldız", f"mehmet.yildiz@{DOMAIN}"),  # noqa: RUF001 - his name
     Agent("sofia.lindqvist", "Sofia", "Lindqvist", "Sofia.Lindqvist@Nordlicht-IT.example"),
     Agent("clara.hofmann", "Clara", "Hofmann", f"clara.hofmann@{DOMAIN}"),
-    # Found through the user mapping only: another address in Kimai.
+    # Found only through the user mapping: another address in Kimai.
     Agent("paul.okafor", "Paul", "Okafor", f"p.okafor@{DOMAIN}", workload=0.6),
-    # Left the company; the Kimai account is disabled, the last bookings are still to be billed.
+    # Left the company; the Kimai account is disabled, but the last bookings must still be billed.
     Agent("lena.vogt", "Lena", "Vogt", f"lena.vogt@{DOMAIN}", kimai_enabled=False, workload=0.25),
-    # A trainee whom nobody has given a Kimai account yet.
+    # A trainee without a Kimai account.
     Agent("tim.reuter", "Tim", "Reuter", None, workload=0.3),
 )
 

@@ -1,4 +1,4 @@
-"""The demo's Kimai before the first synchronisation: people, projects, and time that others entered."""
+"""The demo's Kimai before the first sync: people, projects, and time that others entered."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time, timedelta
@@ -8,7 +8,7 @@ from zk_sandbox.demo.month import BUSINESS_ZONE, HandTyped, working_days
 from zk_sandbox.kimai import KimaiServer
 
 SAME_NAME_OTHER_NUMBER = "hartmann"
-"""An organization that Kimai knows by name under a number of its own."""
+"""An organization that Kimai knows by name under its own number."""
 FOREIGN_WORK = (
     ("anna.berger", time(8, 15), 30, "Teambesprechung"),
     ("jens.krueger", time(12, 30), 45, "Weiterbildung Netzwerktechnik"),
@@ -59,7 +59,7 @@ def _add_known_customers(kimai: KimaiServer, first: date) -> None:
 
 
 def _add_foreign_work(kimai: KimaiServer, users: dict[str, int], project: int, activity: int, first: date) -> None:
-    """Time without any ticket: this month's, and last month's, which is billed already."""
+    """Time without a ticket: this month's, and last month's, which is already billed."""
     last_month = (first - timedelta(days=1)).replace(day=1)
     days = [(day, True) for day in working_days(last_month)[::4]] + [(day, False) for day in working_days(first)]
     for number, (day, exported) in enumerate(days):

@@ -1,4 +1,4 @@
-"""The demo's bookings of a month, as plain data: an ordinary working month and the special cases in it."""
+"""The demo's bookings of a month as plain data: a normal working month and its special cases."""
 
 import random
 from calendar import monthrange
@@ -29,7 +29,7 @@ class Booking:
 
 @dataclass(frozen=True, slots=True)
 class HandTyped:
-    """A timesheet somebody typed into Kimai although Zammad has the time too: all of it, or nearly."""
+    """A time sheet that somebody typed into Kimai although Zammad has all, or nearly all, of the time too."""
 
     agent: str
     begin: datetime
@@ -39,7 +39,7 @@ class HandTyped:
 
 
 def ordinary_bookings(first: date, seed: int, workload: float) -> list[Booking]:
-    """Working days of a month with bookings one after another through each agent's day.
+    """Working days of a month, with bookings one after another through each agent's day.
 
     `workload` scales every agent's share of days with bookings; the same seed gives the same month.
     """
@@ -89,7 +89,7 @@ def working_days(first: date) -> list[date]:
 
 
 def special_bookings(first: date) -> list[Booking]:
-    """The cases worth looking at: corrections, zeros, midnights and, if the month has one, the DST night."""
+    """The special cases: corrections, zeros, midnights and, if the month has one, the night of a clock change."""
     days = working_days(first)
     return [
         *_corrections(days),
@@ -103,7 +103,7 @@ def special_bookings(first: date) -> list[Booking]:
 
 
 def _corrections(days: list[date]) -> list[Booking]:
-    """A typing error set right, a booking taken back a day later, and a negative number with nothing to meet."""
+    """A corrected typing error, a booking taken back a day later, and a negative number without counterpart."""
     return [
         Booking(_local(days[4], 11, 0), "anna.berger", 4, Decimal(120), "Beratung", "Baugruppe geprüft."),
         Booking(_local(days[4], 11, 4), "anna.berger", 4, Decimal(-100), "Beratung", "Tippfehler: 20 statt 120."),
@@ -154,7 +154,7 @@ def twice_entered(first: date) -> tuple[list[Booking], list[HandTyped]]:
         Booking(_local(days[3], 12, 10), "anna.berger", 0, Decimal(45), "Remote-Support", "Bondrucker getauscht."),
         Booking(_local(days[5], 14, 20), "jens.krueger", 6, Decimal(60), "Beratung"),
         Booking(_local(days[6], 16, 40), "clara.hofmann", 24, Decimal(90), "Projektarbeit"),
-        # Two alike in Zammad, one in Kimai: which of them is it?
+        # Two alike in Zammad, one in Kimai: it is ambiguous which one matches.
         Booking(_local(days[11], 10, 0), "sofia.lindqvist", 32, Decimal(30), "Remote-Support"),
         Booking(_local(days[11], 15, 0), "sofia.lindqvist", 32, Decimal(30), "Remote-Support"),
         # Near misses: four minutes more, a day later, another person.

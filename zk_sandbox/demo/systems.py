@@ -1,4 +1,4 @@
-"""The two simulated systems, filled for the demo or empty but for the service accounts."""
+"""The two simulated systems, with demo data or empty except for the service accounts."""
 
 import csv
 import io
@@ -27,9 +27,9 @@ def empty_systems() -> tuple[ZammadServer, KimaiServer]:
 
 
 def demo_systems(year: int = 2025, month: int = 10) -> tuple[ZammadServer, KimaiServer]:
-    """Both systems with the bookings of a month and a few of the month before, the same at every call.
+    """Both systems with the bookings of a month and a few of the month before, always the same.
 
-    The default month, October 2025, holds the night of 26 October, in which the clocks go back.
+    The default month, October 2025, includes the night of 26 October, in which the clocks go back.
     """
     first = date(year, month, 1)
     before = (first - timedelta(days=1)).replace(day=1)

@@ -1,4 +1,4 @@
-"""The demo's Zammad: the desk as it stands after the month, booked in the order of time."""
+"""The demo's Zammad after the month, booked in chronological order."""
 
 from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
@@ -8,11 +8,11 @@ from zk_sandbox.demo.month import BUSINESS_ZONE, Booking
 from zk_sandbox.zammad import ZammadServer
 
 MERGED, MERGED_INTO = 19, 18
-"""Indexes into TICKETS: the first turned out to belong to the second, after time was booked on it."""
+"""Indexes into TICKETS: the first was merged into the second after time was booked on it."""
 CONFIDENTIAL = 38
-"""Index of a ticket in a group that the service user was never given."""
+"""Index of a ticket in a group that the service user has no access to."""
 CORRECTED_LATER = 60
-"""Place of a booking, counted from the first, whose number an administrator set right two days later."""
+"""Index of the booking whose number an administrator corrected two days later."""
 
 
 def filled_zammad(token: str, before: date, bookings: Iterable[Booking]) -> tuple[ZammadServer, list[str]]:

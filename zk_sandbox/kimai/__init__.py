@@ -1,4 +1,4 @@
-"""A simulated Kimai: the real one's HTTP API in memory, its awkward parts included (docs/kimai.md)."""
+"""A simulated Kimai: the real one's HTTP API in memory, including its quirks (docs/kimai.md)."""
 
 from zk_sandbox.kimai.server import KimaiServer
 

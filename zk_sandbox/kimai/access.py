@@ -1,4 +1,4 @@
-"""Who is calling, and whose data the caller may see (docs/kimai.md §1)."""
+"""The caller, and whose data the caller may see (docs/kimai.md §1)."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,7 +13,7 @@ Restricted = Literal["customers", "projects", "activities"]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The user whose token is sent, with what that user may do."""
+    """The user of the token, and what that user may do."""
 
     kimai: Installation
     user: User

@@ -1,4 +1,4 @@
-"""The menus of records: what Kimai's own pages offer the caller to do with one (docs/kimai.md §1)."""
+"""The menus of records: the actions that Kimai's own pages offer the caller (docs/kimai.md §1)."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Who a request comes from: Bearer tokens, and the legacy pair of headers (docs/kimai.md §1)."""
+"""Authentication: Bearer tokens, and the legacy pair of headers (docs/kimai.md §1)."""
 
 from collections import defaultdict, deque
 

@@ -1,4 +1,4 @@
-"""Forms: which fields exist, how their values are read, and what is said when they are refused (docs/kimai.md §3)."""
+"""Forms: their fields, how values are read, and the messages of refusals (docs/kimai.md §3)."""
 
 import json
 import re
@@ -58,7 +58,7 @@ def _camel(name: str) -> str:
 
 
 class Form:
-    """The fields a caller may send and what was sent; collects errors until `finish`."""
+    """The fields that a caller may send, and those sent; collects errors until `finish`."""
 
     def __init__(self, fields: Sequence[str], data: Mapping[str, Any]) -> None:
         self.fields = tuple(fields)
@@ -77,11 +77,11 @@ class Form:
         return self._data[field]
 
     def break_rule(self, field: str, message: str) -> None:
-        """Note a broken rule."""
+        """Record a broken rule."""
         self._violations.append(Violation(field, message))
 
     def refuse(self, field: str, message: str) -> None:
-        """Note an unreadable value; rules about that field are not reported as well."""
+        """Record an unreadable value; rules about that field are not reported then."""
         self._unreadable.add(field)
         self.break_rule(field, message)
 

@@ -1,4 +1,4 @@
-"""One Kimai installation: its settings, its tables and what is derived from both."""
+"""One Kimai installation: its settings, its tables, and what is derived from both."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

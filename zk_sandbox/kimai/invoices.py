@@ -106,7 +106,7 @@ def readable(caller: Caller, invoice_id: int) -> Invoice:
 
 
 def _mark(kimai: Installation, rows: Iterable[Timesheet]) -> None:
-    """By the database itself: nothing is rounded or reckoned again, and no time of a change is set."""
+    """Changed in the database directly: nothing is rounded or recalculated, and no change time is set."""
     for row in rows:
         kimai.timesheets.put(replace(row, exported=True))
 

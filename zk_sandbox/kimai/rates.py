@@ -22,10 +22,10 @@ def best_rate(kimai: Installation, entry: Timesheet) -> Rate | None:
 
 
 def with_rates(kimai: Installation, entry: Timesheet) -> Timesheet:
-    """The entry with its amounts as they are reckoned on saving; a running one is worth nothing yet.
+    """The entry with its amounts as calculated on saving; a running one has none yet.
 
-    What stands on the entry goes before every rule, but for an hourly rate of nothing, which was saved before there was
-    any. A rule with a fixed rate goes before an hourly rate, also before one set on the entry.
+    Rates set on the entry override every rule, except an hourly rate of zero, which was saved before there was any. A
+    rule with a fixed rate overrides an hourly rate, even one set on the entry.
     """
     if entry.end is None:
         return replace(entry, rate=Decimal(0), internal_rate=Decimal(0))

@@ -11,7 +11,7 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 
 @dataclass(frozen=True, slots=True)
 class RoundingRule:
-    """One rule set; `begin`, `end` and `duration` are minutes, 0 leaves the value as it is."""
+    """One rule set; `begin`, `end` and `duration` are minutes, 0 means no rounding."""
 
     mode: str
     begin: int

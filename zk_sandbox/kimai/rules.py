@@ -1,4 +1,4 @@
-"""The rules a time entry must keep before it is saved (docs/kimai.md §3)."""
+"""The rules that a time entry must meet to be saved (docs/kimai.md §3)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Draft:
     where: ZoneInfo
     """The zone the times were read in."""
     reopened: bool = False
-    """Whether a finished entry is made a running one."""
+    """Whether a finished entry becomes a running one."""
 
     @property
     def seconds(self) -> int:

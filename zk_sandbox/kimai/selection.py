@@ -7,7 +7,7 @@ INVALID_CHOICE = "The selected choice is invalid."
 
 
 def selectable_user(caller: Caller, user_id: int, current: int | None) -> User | None:
-    """An enabled user who is no system account and whom the caller may act for; the present owner stays selectable."""
+    """An enabled user, not a system account, whom the caller may act for; the current owner stays selectable."""
     user = caller.kimai.users.get(user_id)
     if user is None or user_id == current:
         return user

@@ -1,4 +1,4 @@
-"""GET /api/timesheets: filters, many of which fall away silently, order and pages (docs/kimai.md §2)."""
+"""GET /api/timesheets: filters, many of which are silently ignored, order and pages (docs/kimai.md §2)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -103,7 +103,7 @@ def _selected(caller: Caller, query: Query) -> list[int]:
 
 
 def _ordered(caller: Caller, query: Query, ids: list[int]) -> list[int]:
-    """Ids in the order asked for, the id breaking ties in the same direction."""
+    """Ids in the requested order; the id breaks ties in the same direction."""
     column = query.one_of("orderBy", "begin", "id", "end", "rate")
     descending = query.one_of("order", "DESC", "ASC") == "DESC"
     if column == "begin":

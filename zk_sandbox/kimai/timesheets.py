@@ -1,4 +1,4 @@
-"""Writing time entries: create, patch, delete and the actions beside them (docs/kimai.md §3, §4)."""
+"""Writing time entries: create, patch, delete and the other actions (docs/kimai.md §3, §4)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -219,12 +219,12 @@ def edit(kimai: Installation, entry_id: int, columns: Mapping[str, Any]) -> Time
 
 
 def delete(caller: Caller, entry_id: int) -> None:
-    """DELETE: gone without a trace."""
+    """DELETE: leaves no trace."""
     caller.kimai.timesheets.remove(changeable(caller, entry_id, "delete").id)
 
 
 def _filled(caller: Caller, form: Form, stored: Timesheet) -> Timesheet:
-    """The entry with the sent fields read into it and all rules kept; answers 400 otherwise."""
+    """The entry with the sent fields applied and all rules met; answers 400 otherwise."""
     if form.sent("begin") and not scalar(form.raw("begin")):
         raise internal_error()  # a time sheet without begin cannot even be built, so that no rule gets to refuse it
     begin = form.instant("begin", stored.begin, stored.zone)
@@ -291,7 +291,7 @@ def _assignment(caller: Caller, form: Form, stored: Timesheet) -> tuple[Project 
 
 
 def _tags(kimai: Installation, form: Form, present: tuple[int, ...]) -> tuple[int, ...]:
-    """Tag ids of a comma-separated text; unknown names are dropped without a word, hidden tags are not."""
+    """Tag ids of a comma-separated text; unknown names are silently dropped, hidden tags are not."""
     if not form.sent("tags"):
         return present
     names = (form.text("tags") or "").split(",")
@@ -306,10 +306,10 @@ def _with_automatic_billable(kimai: Installation, entry: Timesheet) -> Timesheet
 
 
 def _with_rates_reset(kimai: Installation, stored: Timesheet, entry: Timesheet) -> Timesheet:
-    """The entry without what people set on it, where it moves to another user, project or activity.
+    """The entry without what people set on it, if it moves to another user, project or activity.
 
-    Nothing is reset when a rate changes at the same time. A rate that is sent as it stands is no change, and `billable`
-    is automatic then whatever was sent (docs/kimai.md §4).
+    Nothing is reset if a rate changes at the same time. An unchanged rate that is sent is no change, and `billable` is
+    then automatic, whatever was sent (docs/kimai.md §4).
     """
     moved = (entry.user, entry.project, entry.activity) != (stored.user, stored.project, stored.activity)
     priced = (entry.fixed_rate, entry.hourly_rate) != (stored.fixed_rate, stored.hourly_rate)

@@ -1,4 +1,4 @@
-"""What is answered: the JSON of every entity, as an entity, in a collection and embedded (docs/kimai.md §6-§9)."""
+"""Responses: the JSON of every entity, alone, in a collection and embedded (docs/kimai.md §6-§9)."""
 
 from collections.abc import Mapping
 from decimal import Decimal

@@ -69,9 +69,9 @@ class Call:
         return {name: self.params[name] for name in names if name in self.params}
 
     def page(self, default: int, cap: int) -> tuple[int, int]:
-        """Offset and size of the page asked for; a size above the cap is lowered without a word.
+        """Offset and size of the requested page; a size above the cap is silently lowered.
 
-        What is no number counts as 0: no rows for a size, a fault of the database for a page before the first.
+        Anything that is not a number counts as 0: no rows for a size, a database error for a page before the first.
         """
         size = self.params.get("per_page", self.params.get("limit", default))
         limit = min(leading_number(size), cap)
@@ -122,7 +122,7 @@ Handler = Callable[[Call], Any]
 def route(
     desk: Desk, method: str, path: str, handler: Handler, *, status: int = 200, since: tuple[int, int] = (1, 0)
 ) -> Route:
-    """A route that answers with what the handler returns, as JSON unless it is a response already, or its refusal.
+    """A route that responds with the handler's result, as JSON unless it is a response already, or with its refusal.
 
     Before the version `since` the route does not exist.
     """

@@ -13,9 +13,9 @@ CLOSED_STATE, MERGED_STATE = 4, 5
 LARGEST = Decimal("9999.99")
 """Bound of Zammad's decimal(6,2), in both directions."""
 ARTICLE_LEAD = timedelta(milliseconds=11)
-"""An article booked together with time is saved a moment before the accounting."""
+"""An article booked together with time is saved just before the accounting."""
 KEEP: Any = object()
-"""Default of `Desk.edit` for what should stay as it is."""
+"""Default of `Desk.edit` for unchanged values."""
 
 _LEADING_NUMBER = re.compile(r"\s*[-+]?\d*\.?\d+(e[-+]?\d+)?", re.IGNORECASE)
 _OVERFLOW = (
@@ -75,7 +75,7 @@ class Desk(Seeding):
         article_id: int | None = KEEP,
         editor_id: int = SYSTEM_USER,
     ) -> None:
-        """Change an accounting; only what really changes moves `updated_at`, of the ticket only its total."""
+        """Change an accounting; only real changes update `updated_at`, and of the ticket only its total."""
         row = self.state.accountings.get(accounting_id)
         if row is None:
             raise KeyError(accounting_id)
@@ -121,9 +121,9 @@ class Desk(Seeding):
         self._touch(self.state.tickets[article.ticket_id], SYSTEM_USER, self._instant(at))
 
     def delete_ticket(self, ticket_id: int) -> None:
-        """Delete a ticket with its articles and accountings; nothing tells of it afterwards.
+        """Delete a ticket with its articles and accountings; nothing shows it afterwards.
 
-        With an article goes what was booked with it, on another ticket too: a merge moved the article here but not
+        What was booked with an article is deleted too, even on another ticket: a merge moves the article here but not
         the accounting (docs/zammad.md §11).
         """
         for row in self.state.accountings.of_ticket(ticket_id):

@@ -31,7 +31,7 @@ GROUP_PAGE, LARGEST_GROUP_PAGE = 500, 1000
 
 
 class DirectoryRoutes:
-    """Handlers of the directory; who may read little gets a short list, not an error."""
+    """Handlers of the directory; callers with few rights get a short list, not an error."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk

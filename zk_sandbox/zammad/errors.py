@@ -21,7 +21,7 @@ _JSON_TYPES = ("application/json", "application/*", "*/*")
 
 
 class ApiError(Exception):
-    """An answer other than success: HTTP status and Zammad's text."""
+    """A response other than success: HTTP status and Zammad's text."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -38,7 +38,7 @@ class DatabaseFaultError(RefusedError):
 
 
 class ServerError(Exception):
-    """What Zammad does not expect and answers with 500; only administrators see its text."""
+    """An unexpected error, answered with 500; only administrators see its text."""
 
 
 def hidden(text: str, *, administrator: bool) -> dict[str, str]:

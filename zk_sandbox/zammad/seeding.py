@@ -154,7 +154,7 @@ class Seeding:
         at: datetime | None = None,
         ticket_id: int | None = None,
     ) -> int:
-        """A new ticket; its number differs from its id, so that the two cannot be mixed up unnoticed."""
+        """A new ticket; its number differs from its id, so that mixing them up is noticed."""
         new_id = self.state.next_id("tickets", ticket_id)
         now = self._instant(at)
         author = customer_id if author_id is None else author_id
