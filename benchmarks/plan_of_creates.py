@@ -12,7 +12,7 @@ from zk_pipeline.domain.ledger import Desired
 from zk_pipeline.domain.mapping import CustomerPlan, ProjectPlan
 from zk_pipeline.domain.markers import marker
 from zk_pipeline.domain.normalize import TimeSpan
-from zk_pipeline.domain.plan import Draft, Result
+from zk_pipeline.domain.plan import Draft, PlanLine
 from zk_pipeline.domain.write_protection import WriteProtection
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.stages.push.pusher import Pusher, PushSettings
@@ -48,12 +48,12 @@ def kimai_with_people() -> Kimai:
     return Kimai(server.snapshot(), users, activity, project)
 
 
-def plan(kimai: Kimai, day: date, first_id: int, number: int) -> list[Result]:
+def plan(kimai: Kimai, day: date, first_id: int, number: int) -> list[PlanLine]:
     """So many creates of one day, of bookings with ids from `first_id`."""
     return [_line(kimai, day, first_id + place, place) for place in range(number)]
 
 
-def store(runtime: Runtime, target: TargetConnector, lines: list[Result]) -> None:
+def store(runtime: Runtime, target: TargetConnector, lines: list[PlanLine]) -> None:
     """Make these the plan of their day."""
     with runtime.database.transaction() as connection:
         plans.replace_day(connection, target.endpoint.name, lines[0].entry_date, lines, "benchmark")
@@ -68,7 +68,7 @@ def push(runtime: Runtime, target: TargetConnector, day: date, expected: int) ->
         raise RuntimeError(f"{report.created} of {expected} entries were created: {report}")
 
 
-def _line(kimai: Kimai, day: date, source_id: int, place: int) -> Result:
+def _line(kimai: Kimai, day: date, source_id: int, place: int) -> PlanLine:
     begin = datetime(day.year, day.month, day.day, 6, tzinfo=UTC) + timedelta(minutes=place % 600)
     minutes = 15 + place % 60
     desired = Desired(
@@ -81,4 +81,4 @@ def _line(kimai: Kimai, day: date, source_id: int, place: int) -> Result:
         description=f"Ticket #{71000 + place}: Request {place} {marker('zammad', str(source_id))}",
         tags=TAGS,
     )
-    return Result(day, str(source_id), None, Status.MISSING, Action.CREATE, Decimal(minutes), draft=draft)
+    return PlanLine(day, str(source_id), None, Status.MISSING, Action.CREATE, Decimal(minutes), draft=draft)

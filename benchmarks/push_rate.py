@@ -18,7 +18,7 @@ from benchmarks.harness import ZONE, Measurement, alternate, at_least, deploymen
 from benchmarks.plan_of_creates import THREADS, kimai_with_people, plan, push, store
 from zk_pipeline.connectors.contract import TargetConnector
 from zk_pipeline.connectors.kimai.reading import wall_clock
-from zk_pipeline.domain.plan import Draft, Result
+from zk_pipeline.domain.plan import Draft, PlanLine
 from zk_pipeline.runtime.runtime import Runtime
 from zk_sandbox.client import SandboxControl
 from zk_sandbox.demo import KIMAI_TOKEN
@@ -59,7 +59,7 @@ def measure(*, quick: bool) -> Iterator[Measurement]:
     yield at_least("Entries pushed", 60 * median(rates), ASKED_FOR, "a minute", bare_loop)
 
 
-def _push(runtime: Runtime, target: TargetConnector, lines: list[Result]) -> float:
+def _push(runtime: Runtime, target: TargetConnector, lines: list[PlanLine]) -> float:
     """Seconds for the plan of one day, from the plan's first line read to the last outcome booked."""
     store(runtime, target, lines)
     started = time.perf_counter()
@@ -67,7 +67,7 @@ def _push(runtime: Runtime, target: TargetConnector, lines: list[Result]) -> flo
     return time.perf_counter() - started
 
 
-def _post(url: str, lines: list[Result]) -> float:
+def _post(url: str, lines: list[PlanLine]) -> float:
     """Seconds for posting the same bodies with nothing around it."""
     bodies = [_body(line.draft) for line in lines if line.draft]
     headers = {"Authorization": f"Bearer {KIMAI_TOKEN}"}

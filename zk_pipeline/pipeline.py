@@ -27,7 +27,7 @@ from zk_pipeline.connectors.contract import Connector, SweepReport
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.domain.approval import writes
 from zk_pipeline.domain.decision import Status
-from zk_pipeline.domain.plan import Result
+from zk_pipeline.domain.plan import PlanLine
 from zk_pipeline.runtime import logs, tracing
 from zk_pipeline.runtime.runtime import SetupError
 from zk_pipeline.runtime.settings import PushMode, SettingsError
@@ -164,14 +164,14 @@ class Pipeline:
             )
         return done
 
-    def reconcile(self) -> Mapping[date, Sequence[Result]]:
+    def reconcile(self) -> Mapping[date, Sequence[PlanLine]]:
         """The plan of each day. People's decisions are applied, and open questions become conflicts.
 
         A day that was never read fails, because its plan would be empty.
         """
         reconciliation, unread = Reconciliation(self._runtime, self._systems.now()), self._unread()
 
-        def work(day: date) -> Sequence[Result]:
+        def work(day: date) -> Sequence[PlanLine]:
             _require_read(day, unread)
             lines = reconciliation.day(day, self._run.id)
             self._count({"in_sync": sum(line.status is Status.IN_SYNC for line in lines)})

@@ -10,7 +10,7 @@ import typer
 from zk_pipeline.cli.output import AsJson, UsageError, actor, environment, explained, out, show_json, show_table
 from zk_pipeline.cli.report import amount
 from zk_pipeline.decisions import plans
-from zk_pipeline.decisions.plans import PlanLine
+from zk_pipeline.decisions.plans import PlanLineView
 from zk_pipeline.identity.actors import Actor, OperationError, Role
 
 
@@ -52,7 +52,7 @@ def approve(
     out.print(f"Approved. They are written by the next run of these days: zk sync --from {first} --to {last}")
 
 
-def _named(lines: Sequence[PlanLine], keys: Sequence[str], days: str) -> list[PlanLine]:
+def _named(lines: Sequence[PlanLineView], keys: Sequence[str], days: str) -> list[PlanLineView]:
     """The lines of these keys, or all of them. Raises `UsageError` for a key that no line has."""
     missing = sorted(set(keys) - {line.key for line in lines})
     if missing:
@@ -62,7 +62,7 @@ def _named(lines: Sequence[PlanLine], keys: Sequence[str], days: str) -> list[Pl
     return [line for line in lines if not keys or line.key in keys]
 
 
-def _show(lines: Sequence[PlanLine]) -> None:
+def _show(lines: Sequence[PlanLineView]) -> None:
     """Every line that is approved, however many there are."""
     columns = ("day", "booking", "action", "agent", "customer", "project", "minutes", "what")
     cells = [

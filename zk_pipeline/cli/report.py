@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from zk_pipeline.cli.output import out, show_table
 from zk_pipeline.cli.sync_report import SyncReport
-from zk_pipeline.domain.plan import Result
+from zk_pipeline.domain.plan import PlanLine
 from zk_pipeline.runtime.runtime import Runtime
 from zk_pipeline.store import plans, summaries
 from zk_pipeline.store.plans import PlannedWrites
@@ -75,7 +75,7 @@ def show_plan(plan: PlannedWrites) -> None:
         out.print(f"… and {len(plan.lines) - LINES_SHOWN} more; all of them with --json")
 
 
-def _changes(line: Result) -> str:
+def _changes(line: PlanLine) -> str:
     if line.diff:
         return "; ".join(f"{name}: {found} becomes {wanted}" for name, (wanted, found) in line.diff.items())
     return line.draft.description if line.draft else ""

@@ -15,7 +15,7 @@ from zk_pipeline.domain.decision import difference
 from zk_pipeline.domain.entries import Entry
 from zk_pipeline.domain.ledger import Desired
 from zk_pipeline.domain.matching import Tier
-from zk_pipeline.domain.plan import Draft, Result
+from zk_pipeline.domain.plan import Draft, PlanLine
 from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
 from zk_pipeline.domain.records import TargetDirectory, Timesheet
 from zk_pipeline.domain.rounding import WHOLE_MINUTES
@@ -139,7 +139,7 @@ def side_by_side(
     connection: Connection,
     runtime: Runtime,
     links: Links,
-    line: Result | None,
+    line: PlanLine | None,
     *,
     source_id: str | None,
     kimai_id: int | None,
@@ -166,7 +166,7 @@ def side_by_side(
 
 
 def _sides(
-    names: DisplayNames, line: Result | None, entry: Entry | None, sheet: Timesheet | None
+    names: DisplayNames, line: PlanLine | None, entry: Entry | None, sheet: Timesheet | None
 ) -> list[FieldComparison]:
     """The booking as it would be written, or in Zammad's words where that is not known; and the time sheet."""
     found = names.of_timesheet(sheet) if sheet else {}

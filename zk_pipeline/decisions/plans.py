@@ -35,7 +35,7 @@ NOTHING: Mapping[tuple[date, str], str] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class PlanLine:
+class PlanLineView:
     """One line that would write, as it is shown to whoever approves it.
 
     `changes` has field to (wanted, found); `description` is that of a new time sheet; `customer` and `project` are
@@ -74,7 +74,7 @@ class StoredPlan:
     planned_at: datetime | None
     outdated_days: tuple[date, ...]
     sums: PlanSums
-    lines: tuple[PlanLine, ...]
+    lines: tuple[PlanLineView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class ApprovalResult:
 class _ShownLine:
     """A line as it is shown, and the hash of what it writes."""
 
-    line: PlanLine
+    line: PlanLineView
     writes: str
 
 
@@ -163,7 +163,7 @@ def days(runtime: Runtime, first: date, last: date) -> list[PlannedDay]:
     return [_planned(day, rows, given.get(day, {}), told) for day, rows in sorted(by_day.items())]
 
 
-def hashes(lines: Iterable[PlanLine]) -> dict[date, str]:
+def hashes(lines: Iterable[PlanLineView]) -> dict[date, str]:
     """The hash of the plan of each day, given all lines of these days as they were shown."""
     by_day: dict[date, dict[str, str]] = {}
     for line in lines:
@@ -261,7 +261,7 @@ def _line(row: Row[Any], given: Mapping[str, ApprovedLine]) -> _ShownLine:
         "project": (project.name if project else "") or row.sheet_project or "",
         "description": draft.description if draft and result.action is Action.CREATE else "",
     }
-    line = PlanLine(
+    line = PlanLineView(
         day=result.entry_date,
         key=result.key,
         source_id=result.source_id,

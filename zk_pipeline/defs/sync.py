@@ -21,7 +21,7 @@ from zk_pipeline.defs.common import (
 from zk_pipeline.defs.resources import ZkResource
 from zk_pipeline.domain.approval import writes
 from zk_pipeline.domain.decision import Action, Status
-from zk_pipeline.domain.plan import Result, sentence
+from zk_pipeline.domain.plan import PlanLine, sentence
 from zk_pipeline.pipeline import Pushed
 from zk_pipeline.runtime.run_tags import TARGET_POOL
 from zk_pipeline.stages.reconcile import NormalizedDay
@@ -54,7 +54,7 @@ def reconciliation_results(context: dg.AssetExecutionContext, zk: ZkResource) ->
     with stopping_on_system_errors():
         base_url, names = zk.runtime.stored("target").base_url, zk.runtime.settings.preview_names
 
-    def metadata(_: date, lines: Sequence[Result]) -> Metadata:
+    def metadata(_: date, lines: Sequence[PlanLine]) -> Metadata:
         statuses = Counter(line.status for line in lines)
         actions = Counter(line.action for line in lines)
         reviewed = [line for line in lines if line.action is Action.REVIEW]
@@ -83,7 +83,7 @@ def reconciliation_results(context: dg.AssetExecutionContext, zk: ZkResource) ->
     recorded(context, pipeline_of(context, zk).reconcile, metadata)
 
 
-def _reason(line: Result, *, names: bool) -> str:
+def _reason(line: PlanLine, *, names: bool) -> str:
     """Why a line waits; its details may name people and customers."""
     return cell(sentence(line if names else replace(line, text="")))
 

@@ -13,18 +13,18 @@ from typing import Any
 
 from zk_pipeline.domain.decision import Action
 from zk_pipeline.domain.entries import stable_hash
-from zk_pipeline.domain.plan import Result
+from zk_pipeline.domain.plan import PlanLine
 
 WRITING = frozenset({Action.CREATE, Action.UPDATE, Action.DELETE})
 DELETED_PERCENT = 5
 
 
-def writes(line: Result) -> bool:
+def writes(line: PlanLine) -> bool:
     """Whether the line writes to the target. Linking a time sheet as it is does not."""
     return line.action in WRITING or (line.action is Action.LINK and line.decided == "link")
 
 
-def line_hash(line: Result) -> str:
+def line_hash(line: PlanLine) -> str:
     """A hash of what the line writes; it changes with the booking, its texts, the placement, mappings or time sheet."""
     return stable_hash(
         {
@@ -40,14 +40,14 @@ def line_hash(line: Result) -> str:
     )
 
 
-def _place(line: Result) -> list[str]:
+def _place(line: PlanLine) -> list[str]:
     """Begin and end of a new time sheet: if overlaps are forbidden, other time sheets of the day move it."""
     if line.draft is None or line.action is not Action.CREATE:
         return []
     return [moment.astimezone(UTC).isoformat() for moment in line.draft.span]
 
 
-def _texts(line: Result) -> dict[str, Any]:
+def _texts(line: PlanLine) -> dict[str, Any]:
     """The texts that the line writes: of a new time sheet, and of the project and customer it may create.
 
     The names of existing ones are included, so that the hash stays the same when another line creates the project.
@@ -68,7 +68,7 @@ def plan_hash(lines: Mapping[str, str]) -> str:
     return stable_hash(dict(lines))
 
 
-def approvable(lines: Sequence[Result]) -> dict[str, str]:
+def approvable(lines: Sequence[PlanLine]) -> dict[str, str]:
     """What an approval of these lines covers: the key and hash of each line that writes."""
     return {line.key: line_hash(line) for line in lines if writes(line)}
 
@@ -77,16 +77,16 @@ def approvable(lines: Sequence[Result]) -> dict[str, str]:
 class ApprovalCheck:
     """The lines to write, those that changed since their approval, and those never approved."""
 
-    lines: tuple[Result, ...]
-    changed: tuple[Result, ...] = ()
-    waiting: tuple[Result, ...] = ()
+    lines: tuple[PlanLine, ...]
+    changed: tuple[PlanLine, ...] = ()
+    waiting: tuple[PlanLine, ...] = ()
 
 
-def permitted(lines: Sequence[Result], approved: Mapping[str, str]) -> ApprovalCheck:
+def permitted(lines: Sequence[PlanLine], approved: Mapping[str, str]) -> ApprovalCheck:
     """Split a plan by its approvals. Lines that write nothing need none."""
-    allowed: list[Result] = []
-    changed: list[Result] = []
-    waiting: list[Result] = []
+    allowed: list[PlanLine] = []
+    changed: list[PlanLine] = []
+    waiting: list[PlanLine] = []
     for line in lines:
         if not writes(line) or approved.get(line.key) == line_hash(line):
             allowed.append(line)
@@ -105,7 +105,7 @@ class Limits:
     deletes: int
 
 
-def limit_violation(lines: Collection[Result], timesheets: int, limits: Limits) -> str | None:
+def limit_violation(lines: Collection[PlanLine], timesheets: int, limits: Limits) -> str | None:
     """Why a run over these lines must not write, or `None`. `timesheets` is the number of time sheets on its days.
 
     Deletions that a person decided do not count.

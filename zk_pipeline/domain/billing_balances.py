@@ -12,7 +12,7 @@ from zk_pipeline.domain.entries import Entry, stable_hash
 from zk_pipeline.domain.instants import whole_seconds
 from zk_pipeline.domain.ledger import Desired
 from zk_pipeline.domain.mapping import Assignment, Resolver
-from zk_pipeline.domain.plan import DayInputs, Result
+from zk_pipeline.domain.plan import DayInputs, PlanLine
 from zk_pipeline.domain.policy import Policy
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Timesheet
@@ -127,7 +127,7 @@ class BillingBalances:
         return holding
 
 
-def with_owed(line: Result, owed: OutstandingAdjustment, inputs: DayInputs) -> Result:
+def with_owed(line: PlanLine, owed: OutstandingAdjustment, inputs: DayInputs) -> PlanLine:
     """The line of a billed booking with what it owes; once that is adjusted, nothing is left to do.
 
     A difference that a person wrote off stays written off while the facts are the same. A time sheet that the ledger

@@ -57,7 +57,7 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class PlanLine:
     """One line of the plan.
 
     `source_id` is missing for a time sheet without entry; `minutes` are the entry's. `decided` is a person's decision,
@@ -171,7 +171,7 @@ class DayInputs:
         return next((rate for rate in rates if rate is not None), None)
 
 
-def sentence(result: Result) -> str:
+def sentence(result: PlanLine) -> str:
     """The reason of a line for people: what it means, the details, and the next step."""
     if result.reason is None:
         return result.text

@@ -14,7 +14,7 @@ from zk_pipeline.domain.ledger import LedgerRow, PushState
 from zk_pipeline.domain.markers import marked_ids
 from zk_pipeline.domain.matching import Candidate, Match, Matches, Tier
 from zk_pipeline.domain.normalize import TimeSpan
-from zk_pipeline.domain.plan import DayInputs, Draft, Result
+from zk_pipeline.domain.plan import DayInputs, Draft, PlanLine
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.domain.write_protection import WriteProtection
@@ -94,11 +94,11 @@ def excluded(entry: Entry) -> Reason:
     return Reason.CORRECTED_TO_ZERO if entry.booked_minutes else Reason.ZERO
 
 
-def decided(entry: Entry, decision: Decision, ours: Timesheet, prepared: CheckedDraft | None) -> Result:
+def decided(entry: Entry, decision: Decision, ours: Timesheet, prepared: CheckedDraft | None) -> PlanLine:
     """An entry with its time sheet, as `decide` says."""
     facts = {"entry": entry.owned_hash, "diff": decision.diff, "kimai": facts_of(ours)}
     writes = decision.action is Action.UPDATE and prepared is not None
-    return Result(
+    return PlanLine(
         entry.entry_date,
         entry.source_id,
         ours.id,
@@ -115,7 +115,7 @@ def decided(entry: Entry, decision: Decision, ours: Timesheet, prepared: Checked
 
 def changed_after_billing(
     entry: Entry, decision: Decision, ours: Timesheet, prepared: CheckedDraft, before: Owned
-) -> Result:
+) -> PlanLine:
     """An entry whose time sheet changed since it was billed or closed, with the difference in minutes."""
     minutes = Decimal(ours.duration_seconds - before[2]) / 60
     text = f"Changed after billing: {minutes.normalize():+f} min." if minutes else "Its minutes are the same."
@@ -123,7 +123,7 @@ def changed_after_billing(
     return replace(line, text=" ".join(filter(None, (text, line.text))))
 
 
-def unless_unreadable(veiled: Iterable[Timesheet], line: Result, entry: Entry) -> Result:
+def unless_unreadable(veiled: Iterable[Timesheet], line: PlanLine, entry: Entry) -> PlanLine:
     """The line, unless it would create a time sheet that may exist already as an unreadable one of that person."""
     if line.action is not Action.CREATE or line.draft is None:
         return line
@@ -165,21 +165,21 @@ def is_parked(ledger: LedgerRow | None, prepared: CheckedDraft) -> bool:
 
 def refused(
     entry: Entry, status: Status, message: str, prepared: CheckedDraft, *, kimai_id: int | None = None
-) -> Result:
+) -> PlanLine:
     """A write that the target refused or will refuse, with its reason."""
     result = review(entry, status, Reason.REFUSED_BY_KIMAI, message, kimai_id=kimai_id, draft=prepared.draft)
     # A known obstacle is waited for. The target's own rules are unknown, so each run tries once.
     return replace(result, facts_hash=prepared.facts_hash, again=not prepared.obstacles)
 
 
-def tried_again(line: Result) -> Result:
+def tried_again(line: PlanLine) -> PlanLine:
     """The line of a refused write, to be sent again: a rule of the target may have changed."""
     if line.action is not Action.REVIEW or not line.again or line.draft is None:
         return line
     return replace(line, action=Action.UPDATE if line.status is Status.MISMATCH else Action.CREATE)
 
 
-def offered(entry: Entry, found: Match, draft: Draft) -> Result:
+def offered(entry: Entry, found: Match, draft: Draft) -> PlanLine:
     """A time sheet typed by hand fits: a person decides whether it belongs to this booking."""
     reason = Reason.DUPLICATE if found.tier is Tier.SAME else Reason.FUZZY_CANDIDATE
     reason = Reason.AMBIGUOUS if found.ambiguous else reason
@@ -203,7 +203,7 @@ def review(
     kimai_id: int | None = None,
     draft: Draft | None = None,
     candidates: tuple[Candidate, ...] = (),
-) -> Result:
+) -> PlanLine:
     """An entry that waits for a person; a decision about it depends on its facts."""
     facts: dict[str, Any] = {
         "reason": reason,
@@ -212,7 +212,7 @@ def review(
         "kimai": kimai_id,
         "candidates": [candidate.timesheet_id for candidate in candidates],
     }
-    return Result(
+    return PlanLine(
         entry.entry_date,
         entry.source_id,
         kimai_id,
@@ -227,7 +227,7 @@ def review(
     )
 
 
-def open_correction(entry: Entry, reducible: Sequence[str]) -> Result:
+def open_correction(entry: Entry, reducible: Sequence[str]) -> PlanLine:
     """A negative booking that could not be netted completely; people say which booking it reduces."""
     text = f"{entry.open_minutes.normalize():f} minutes of the correction are open."
     named = "; ".join(reducible[:NAMED])
@@ -240,7 +240,7 @@ def open_correction(entry: Entry, reducible: Sequence[str]) -> Result:
     return replace(line, facts_hash=stable_hash(facts) if partly else line.facts_hash, reducible=bool(reducible))
 
 
-def copy_line(found: TimesheetCopy, inputs: DayInputs, locks: WriteProtection) -> Result:
+def copy_line(found: TimesheetCopy, inputs: DayInputs, locks: WriteProtection) -> PlanLine:
     """A copy of a booking's time sheet; a billed one, or one on a closed day, can only be kept."""
     sheet, original = found.sheet, inputs.originals.get(found.source_id)
     locked = locks.why(sheet) or locks.why_day(inputs.day)
@@ -249,7 +249,7 @@ def copy_line(found: TimesheetCopy, inputs: DayInputs, locks: WriteProtection) -
         text = f"{text} of {original.day}"
     if original is not None and original.kimai_id != sheet.id:
         text = f"{text}, which has time sheet {original.kimai_id}"
-    return Result(
+    return PlanLine(
         inputs.day,
         found.source_id,
         sheet.id,
@@ -262,9 +262,9 @@ def copy_line(found: TimesheetCopy, inputs: DayInputs, locks: WriteProtection) -
     )
 
 
-def stray_line(source_id: str, row: Timesheet, decision: Decision, day: date) -> Result:
+def stray_line(source_id: str, row: Timesheet, decision: Decision, day: date) -> PlanLine:
     """One of our time sheets whose booking is not in the source."""
-    return Result(
+    return PlanLine(
         day,
         None,
         row.id,

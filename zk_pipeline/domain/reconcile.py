@@ -14,7 +14,7 @@ from zk_pipeline.domain.ledger import Desired, LedgerRow
 from zk_pipeline.domain.mapping import Assignment, AssignmentProblem, ProjectPlan, Resolver
 from zk_pipeline.domain.matching import Match, Matches, MatchRequest, OwnershipIndex, Tier, match
 from zk_pipeline.domain.normalize import UNREADABLE, TimeSpan, free_span
-from zk_pipeline.domain.plan import DayInputs, Draft, Result, SurvivingTicket
+from zk_pipeline.domain.plan import DayInputs, Draft, PlanLine, SurvivingTicket
 from zk_pipeline.domain.plausibility import typing_error
 from zk_pipeline.domain.policy import Policy
 from zk_pipeline.domain.reasons import Reason
@@ -43,7 +43,7 @@ def on_survivor(entry: Entry, survivor: SurvivingTicket) -> Entry:
 
 def offer_survivor(
     entry: Entry, there: Entry, survivor: SurvivingTicket, *projects: ProjectPlan | AssignmentProblem
-) -> Result | None:
+) -> PlanLine | None:
     """The question whether to move a booking, next to the booking's own line; `None` if it would be billed the same.
 
     `projects` are those of its own ticket and of the surviving one. Another ticket number alone is no reason, because
@@ -58,7 +58,7 @@ def offer_survivor(
         f"on {entry.ticket_number} for {_owner(entry)}; #{survivor.number} belongs to {_owner(there)}."
     )
     facts = [entry.ticket_id, entry.organization_id, there.ticket_id, there.organization_id]
-    return Result(
+    return PlanLine(
         entry.entry_date,
         entry.source_id,
         None,
@@ -94,7 +94,7 @@ class Reconciler:
         self._policy = policy
         self._accounts = BillingBalances(resolver, policy)
 
-    def day(self, inputs: DayInputs, resolutions: Collection[Resolution] = ()) -> list[Result]:
+    def day(self, inputs: DayInputs, resolutions: Collection[Resolution] = ()) -> list[PlanLine]:
         """The plan of one day: a line for each entry, then for each copy and stray time sheet of the day.
 
         People's decisions are applied before new time sheets are placed, and again to those that found no free span.
@@ -103,14 +103,14 @@ class Reconciler:
         lines = [plan_lines.tried_again(line) for line in resolved(self._lines(inputs), resolutions, locks)]
         return resolved(self._placed(lines, inputs), resolutions, locks)
 
-    def _lines(self, inputs: DayInputs) -> list[Result]:
+    def _lines(self, inputs: DayInputs) -> list[PlanLine]:
         assignments = {entry.source_id: self._resolver.resolve(entry) for entry in inputs.entries}
         wanted = [self._wanted(entry, assignments[entry.source_id]) for entry in inputs.entries]
         bound = {row.source_id: row.kimai_id for row in inputs.ledger.values() if row.kimai_id is not None}
         matches = match(wanted, inputs.timesheets, OwnershipIndex(self._connector, bound), self._policy.zone)
         # A time sheet without owner and with an unreadable marker may belong to any booking.
         veiled = [row for row in inputs.timesheets if "description" in row.faults and row.id not in bound.values()]
-        lines: list[Result] = []
+        lines: list[PlanLine] = []
         for entry in sorted(inputs.entries, key=lambda entry: (entry.created_at, source_id_order(entry.source_id))):
             found = matches.by_source[entry.source_id]
             line = self._entry(entry, assignments[entry.source_id], found, inputs)
@@ -137,7 +137,7 @@ class Reconciler:
 
     def _entry(
         self, entry: Entry, assignment: Assignment | AssignmentProblem, found: Match, inputs: DayInputs
-    ) -> Result:
+    ) -> PlanLine:
         ours = found.timesheet if found.tier is Tier.OURS else None
         bound = inputs.bound_to(entry.source_id)
         if bound is not None and bound not in inputs.gone and (ours is None or ours.id != bound):
@@ -168,7 +168,7 @@ class Reconciler:
             return self._existing(entry, ours, prepared, inputs)
         return self._unmatched(entry, prepared, found, inputs)
 
-    def _unmatched(self, entry: Entry, prepared: plan_lines.CheckedDraft, found: Match, inputs: DayInputs) -> Result:
+    def _unmatched(self, entry: Entry, prepared: plan_lines.CheckedDraft, found: Match, inputs: DayInputs) -> PlanLine:
         """A booking without time sheet. Nothing is created if its time sheet was deleted or may be unreadable."""
         ledger, draft = inputs.ledger.get(entry.source_id), prepared.draft
         bound = inputs.bound_to(entry.source_id)
@@ -185,7 +185,9 @@ class Reconciler:
             return plan_lines.offered(entry, found, draft)
         return self._adjustable(self._missing(entry, prepared, ledger), entry, None, inputs)
 
-    def _existing(self, entry: Entry, ours: Timesheet, prepared: plan_lines.CheckedDraft, inputs: DayInputs) -> Result:
+    def _existing(
+        self, entry: Entry, ours: Timesheet, prepared: plan_lines.CheckedDraft, inputs: DayInputs
+    ) -> PlanLine:
         ledger = inputs.ledger.get(entry.source_id)
         locked = self._is_locked(ours, inputs, entry.entry_date)
         rounding = inputs.rounding_of(entry.source_id)
@@ -207,7 +209,7 @@ class Reconciler:
             return self._adjustable(line, entry, ours, inputs)
         return plan_lines.decided(entry, decision, ours, prepared)
 
-    def _unwanted(self, entry: Entry, ours: Timesheet | None, inputs: DayInputs) -> Result:
+    def _unwanted(self, entry: Entry, ours: Timesheet | None, inputs: DayInputs) -> PlanLine:
         if ours is not None:
             decision = self._decide_unwanted(entry.source_id, ours, inputs)
             line = plan_lines.decided(entry, decision, ours, None)
@@ -218,7 +220,7 @@ class Reconciler:
                 return line
         if entry.sync_status is SyncStatus.CORRECTION_OPEN:
             return plan_lines.open_correction(entry, inputs.reducible.get(entry.source_id, ()))
-        return Result(
+        return PlanLine(
             entry.entry_date,
             entry.source_id,
             None,
@@ -228,7 +230,7 @@ class Reconciler:
             plan_lines.excluded(entry),
         )
 
-    def _missing(self, entry: Entry, prepared: plan_lines.CheckedDraft, ledger: LedgerRow | None) -> Result:
+    def _missing(self, entry: Entry, prepared: plan_lines.CheckedDraft, ledger: LedgerRow | None) -> PlanLine:
         draft = prepared.draft
         mistyped = typing_error(entry.time_minutes)
         if mistyped:
@@ -241,7 +243,7 @@ class Reconciler:
             text = f"The description has {size} bytes, {limit}: shorten the ticket's title or ZK_DESCRIPTION."
             # Without draft: no decision can make Kimai accept it.
             return replace(plan_lines.refused(entry, Status.MISSING, text, prepared), draft=None)
-        return Result(
+        return PlanLine(
             entry.entry_date,
             entry.source_id,
             None,
@@ -272,7 +274,7 @@ class Reconciler:
         span = TimeSpan(entry.begin_at, entry.begin_at + timedelta(seconds=seconds))
         return Draft(desired, span, assignment.project, entry.description, entry.tags)
 
-    def _moves(self, entry: Entry, inputs: DayInputs) -> Iterable[Result]:
+    def _moves(self, entry: Entry, inputs: DayInputs) -> Iterable[PlanLine]:
         """The offer to count a booking on the ticket that its own was merged into; its own line does not wait."""
         survivor = inputs.survivors.get(entry.source_id)
         if survivor is None or entry.sync_status is not SyncStatus.PENDING:
@@ -282,7 +284,7 @@ class Reconciler:
         if offer is not None:
             yield offer
 
-    def _strays(self, matches: Matches, inputs: DayInputs) -> Iterable[Result]:
+    def _strays(self, matches: Matches, inputs: DayInputs) -> Iterable[PlanLine]:
         """Time sheets of this day whose bookings are not in the store, each once."""
         in_use = {row.id for source_id, row in matches.strays if source_id in inputs.known_sources}
         strays = {row.id: (source_id, row) for source_id, row in reversed(matches.strays) if row.id not in in_use}
@@ -296,7 +298,7 @@ class Reconciler:
                     line = with_owed(line, self._accounts.owed(source_id, inputs.day, row, inputs), inputs)
                 yield line
 
-    def _vanished(self, inputs: DayInputs) -> Iterable[Result]:
+    def _vanished(self, inputs: DayInputs) -> Iterable[PlanLine]:
         """Adjusted bookings of this day of which neither booking nor time sheet is left, only the adjustments."""
         present = {entry.source_id for entry in inputs.entries}
         for source_id, made in sorted(inputs.adjusted.items()):
@@ -306,16 +308,16 @@ class Reconciler:
                 continue
             owed = self._accounts.owed(source_id, inputs.day, None, inputs)
             if owed.amounts:
-                line = Result(inputs.day, source_id, None, Status.ORPHANED, Action.REVIEW, Decimal(0), Reason.BILLED)
+                line = PlanLine(inputs.day, source_id, None, Status.ORPHANED, Action.REVIEW, Decimal(0), Reason.BILLED)
                 yield with_owed(line, owed, inputs)
 
-    def _billed(self, line: Result, entry: Entry, ours: Timesheet | None, inputs: DayInputs) -> Result:
+    def _billed(self, line: PlanLine, entry: Entry, ours: Timesheet | None, inputs: DayInputs) -> PlanLine:
         """The line of a booking that may not be written any more, with what it owes."""
         wanted = (entry, line.draft.desired) if line.draft is not None else None
         owed = self._accounts.owed(entry.source_id, entry.entry_date, ours, inputs, wanted)
         return with_owed(line, owed, inputs)
 
-    def _adjustable(self, line: Result, entry: Entry, ours: Timesheet | None, inputs: DayInputs) -> Result:
+    def _adjustable(self, line: PlanLine, entry: Entry, ours: Timesheet | None, inputs: DayInputs) -> PlanLine:
         """The line of a refused write with what it owes, so that it can be booked where the target accepts it."""
         if line.reason is not Reason.REFUSED_BY_KIMAI or line.draft is None:
             return line
@@ -335,7 +337,7 @@ class Reconciler:
     def _locks(self, inputs: DayInputs) -> WriteProtection:
         return WriteProtection(self._policy.zone, inputs.locked_before, inputs.closed_months)
 
-    def _placed(self, lines: Iterable[Result], inputs: DayInputs) -> list[Result]:
+    def _placed(self, lines: Iterable[PlanLine], inputs: DayInputs) -> list[PlanLine]:
         """Move creates to free spans that the target's rules allow; existing time sheets stay."""
         server = inputs.server
         if server.allow_overlapping and server.allow_future_times:
@@ -344,7 +346,7 @@ class Reconciler:
         created = {entry.source_id: entry.created_at for entry in inputs.entries}
         day_is_over = inputs.day < inputs.today
         taken = _taken(inputs.timesheets) if not server.allow_overlapping else {}
-        placed: list[Result] = []
+        placed: list[PlanLine] = []
         for line in lines:
             if line.action is not Action.CREATE or line.draft is None:
                 placed.append(line)

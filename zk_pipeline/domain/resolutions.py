@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from zk_pipeline.domain.decision import Action, Status
-from zk_pipeline.domain.plan import Result
+from zk_pipeline.domain.plan import PlanLine
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.write_protection import WriteProtection
 
@@ -126,8 +126,8 @@ def stands(choice: Choice, status: Status) -> bool:
 
 
 def resolved(
-    lines: Iterable[Result], resolutions: Iterable[Resolution], locks: WriteProtection | None = None
-) -> list[Result]:
+    lines: Iterable[PlanLine], resolutions: Iterable[Resolution], locks: WriteProtection | None = None
+) -> list[PlanLine]:
     """The plan with all decisions applied that still match; a line whose facts changed stays open.
 
     On a closed day only decisions that write nothing are applied.
@@ -166,8 +166,8 @@ def outcome(reason: Reason, status: Status, choice: Choice, *, drafted: bool, cl
 
 
 def _resolved(
-    line: Result, decisions: Mapping[tuple[str, Reason, str], Resolution], locks: WriteProtection | None
-) -> Result:
+    line: PlanLine, decisions: Mapping[tuple[str, Reason, str], Resolution], locks: WriteProtection | None
+) -> PlanLine:
     if line.action is not Action.REVIEW or line.reason is None:
         return line
     decision = decisions.get((line.key, line.reason, line.facts_hash))

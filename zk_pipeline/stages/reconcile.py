@@ -17,7 +17,7 @@ from zk_pipeline.domain.mapping import Resolver
 from zk_pipeline.domain.markers import marked_ids
 from zk_pipeline.domain.normalize import Normalizer, movement
 from zk_pipeline.domain.periods import booking_day
-from zk_pipeline.domain.plan import DayInputs, Result
+from zk_pipeline.domain.plan import DayInputs, PlanLine
 from zk_pipeline.domain.policy import Policies
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.reconcile import Reconciler
@@ -144,7 +144,7 @@ class Reconciliation:
         self._reconciler = Reconciler(self._source, resolver, settings.policy)
         self._now, self._today = now, local_day(now, settings.zone)
 
-    def day(self, day: date, run_id: str) -> list[Result]:
+    def day(self, day: date, run_id: str) -> list[PlanLine]:
         """Reconcile one day: its plan and its open conflicts are replaced in one transaction.
 
         Adjustments that people decided are stored in the same transaction, so that each is made exactly once.
@@ -164,8 +164,8 @@ class Reconciliation:
         return lines
 
     def _made_up_for(
-        self, lines: Iterable[Result], inputs: DayInputs, decisions: Collection[Resolution]
-    ) -> list[Result]:
+        self, lines: Iterable[PlanLine], inputs: DayInputs, decisions: Collection[Resolution]
+    ) -> list[PlanLine]:
         """The plan after the adjustments, so that no minutes stay unexplained until the next run."""
         now = {line.key: line for line in self._reconciler.day(inputs, decisions)}
         return [
@@ -204,7 +204,7 @@ class Reconciliation:
             locked_as=invoices.locked_as(connection, self._target, [row.id for row in timesheets]),
         )
 
-    def _remember_locked(self, connection: Connection, inputs: DayInputs, lines: Iterable[Result]) -> None:
+    def _remember_locked(self, connection: Connection, inputs: DayInputs, lines: Iterable[PlanLine]) -> None:
         """Remember time sheets as they were when first seen locked or kept by a person; forget unlocked ones."""
         locks = locks_now(connection, self._runtime.settings, self._now)
         kept = {line.kimai_id for line in lines if line.reason is Reason.CHANGED_AFTER_BILLING and line.decided}
@@ -272,7 +272,7 @@ class Reconciliation:
         return {source_id: [as_billed(row) for row in rows] for source_id, rows in found.items()}
 
     def _adjust(
-        self, connection: Connection, lines: Iterable[Result], decisions: Iterable[Resolution], run_id: str
+        self, connection: Connection, lines: Iterable[PlanLine], decisions: Iterable[Resolution], run_id: str
     ) -> bool:
         """Store the decided adjustments, and request the days they are booked on; returns whether any exist."""
         adjusted = [line for line in lines if line.decided == Choice.ADJUST]

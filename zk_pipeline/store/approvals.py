@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, exists, func, insert, select, 
 from sqlalchemy.dialects import postgresql
 
 from zk_pipeline.domain.ledger import PushState
-from zk_pipeline.domain.plan import Result
+from zk_pipeline.domain.plan import PlanLine
 from zk_pipeline.store.tables import approvals, approved_lines, pushes
 
 _line = approved_lines.c
@@ -63,7 +63,7 @@ def give(
     return len(new)
 
 
-def spend(connection: Connection, connector: str, lines: Iterable[Result], run_id: str) -> None:
+def spend(connection: Connection, connector: str, lines: Iterable[PlanLine], run_id: str) -> None:
     """End the approvals of lines that the target answered: written or refused."""
     keys: dict[date, list[str]] = {}
     for line in lines:

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Row, case, func, or_, select, 
 
 from zk_pipeline.domain.corrections import CorrectionPair
 from zk_pipeline.domain.decision import Action, Status
-from zk_pipeline.domain.plan import Result, sentence
+from zk_pipeline.domain.plan import PlanLine, sentence
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.resolutions import RECORDED, Choice, Resolution, allowed, stands
 from zk_pipeline.store import audit, booking_decisions, day_requests, plans
@@ -34,7 +34,7 @@ class UnknownConflictError(DecisionError):
     """There is no such conflict."""
 
 
-def replace_day(connection: Connection, connector: str, day: date, lines: Sequence[Result]) -> None:
+def replace_day(connection: Connection, connector: str, day: date, lines: Sequence[PlanLine]) -> None:
     """Update the day's conflicts to its plan.
 
     Every line to be reviewed gets a conflict. Conflicts without such a line expire, and so do decisions whose facts
@@ -79,7 +79,7 @@ def resolutions_of_day(connection: Connection, connector: str, day: date) -> lis
     ]
 
 
-def carry_out(connection: Connection, connector: str, lines: Iterable[Result]) -> None:
+def carry_out(connection: Connection, connector: str, lines: Iterable[PlanLine]) -> None:
     """Close the decided conflicts of these lines: they are carried out."""
     done = [(line.key, line.reason, line.facts_hash) for line in lines if line.decided]
     if not done:
@@ -95,7 +95,7 @@ def carry_out(connection: Connection, connector: str, lines: Iterable[Result]) -
     )
 
 
-def settle_refusals(connection: Connection, connector: str, lines: Iterable[Result]) -> None:
+def settle_refusals(connection: Connection, connector: str, lines: Iterable[PlanLine]) -> None:
     """Close the open conflicts about refused writes of these lines, which have now succeeded."""
     tried = [line.key for line in lines if line.reason is Reason.REFUSED_BY_KIMAI and not line.decided]
     if not tried:
@@ -290,7 +290,7 @@ def _in_force() -> ColumnElement[bool]:
     return (conflicts.c.resolution_status == "decided") | (carried_out & or_(*in_force))
 
 
-def open_lines(connection: Connection, connector: str, lines: Iterable[Result]) -> None:
+def open_lines(connection: Connection, connector: str, lines: Iterable[PlanLine]) -> None:
     """Open a conflict for each of these lines, or refresh the open one with the same reason."""
     values = [
         {

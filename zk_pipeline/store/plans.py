@@ -13,7 +13,7 @@ from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.entries import source_id_order
 from zk_pipeline.domain.ledger import PushState
 from zk_pipeline.domain.matching import Candidate, Tier
-from zk_pipeline.domain.plan import Draft, Result
+from zk_pipeline.domain.plan import Draft, PlanLine
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.resolutions import Choice
 from zk_pipeline.store.database import upsert
@@ -23,7 +23,7 @@ from zk_pipeline.store.tables import reconciliation_results as results
 # Queries on the plan: the lines of reconciliation, day by day.
 
 
-def replace_day(connection: Connection, connector: str, day: date, lines: Iterable[Result], run_id: str) -> None:
+def replace_day(connection: Connection, connector: str, day: date, lines: Iterable[PlanLine], run_id: str) -> None:
     """Replace the plan of the day."""
     connection.execute(delete(results).where(results.c.connector == connector, results.c.entry_date == day))
     values = [
@@ -69,7 +69,7 @@ def mark_carried_out(connection: Connection, connector: str, day: date) -> None:
     )
 
 
-def carry_out(connection: Connection, connector: str, lines: Iterable[Result]) -> None:
+def carry_out(connection: Connection, connector: str, lines: Iterable[PlanLine]) -> None:
     """Mark these lines as carried out. A newer plan may want something else."""
     done = [(line.entry_date, line.key, line.facts_hash) for line in lines]
     of_lines = (results.c.connector == connector) & tuple_(
@@ -116,12 +116,12 @@ def lock_days(connection: Connection, connector: str, days: Collection[date]) ->
     connection.execute(query.with_for_update())
 
 
-def writes_of_day(connection: Connection, connector: str, day: date) -> list[Result]:
+def writes_of_day(connection: Connection, connector: str, day: date) -> list[PlanLine]:
     """The lines of the day to carry out, in order of their entries."""
     return writes_of_days(connection, connector, day, day)
 
 
-def writes_of_days(connection: Connection, connector: str, first: date, last: date) -> list[Result]:
+def writes_of_days(connection: Connection, connector: str, first: date, last: date) -> list[PlanLine]:
     """The lines of these days still to carry out, by day and entry."""
     query = select(results).where(
         results.c.connector == connector,
@@ -133,16 +133,16 @@ def writes_of_days(connection: Connection, connector: str, first: date, last: da
     return sorted(rows, key=lambda line: (line.entry_date, source_id_order(line.source_id or "")))
 
 
-def line_of(connection: Connection, connector: str, day: date, key: str) -> Result | None:
+def line_of(connection: Connection, connector: str, day: date, key: str) -> PlanLine | None:
     """One line of the day's plan, if it exists."""
     query = select(results).where(results.c.connector == connector, results.c.entry_date == day, results.c.key == key)
     row = connection.execute(query).mappings().first()
     return result(row) if row else None
 
 
-def result(row: Mapping[Any, Any]) -> Result:
+def result(row: Mapping[Any, Any]) -> PlanLine:
     """The line of a stored row."""
-    return Result(
+    return PlanLine(
         entry_date=row["entry_date"],
         source_id=row["source_id"],
         kimai_id=row["kimai_id"],
@@ -166,7 +166,7 @@ def result(row: Mapping[Any, Any]) -> Result:
 class PlannedWrites:
     """The lines that would write to the target. `minutes` are those of creates and updates."""
 
-    lines: tuple[Result, ...]
+    lines: tuple[PlanLine, ...]
 
     def _count(self, action: Action) -> int:
         return sum(line.action is action for line in self.lines)
@@ -224,7 +224,7 @@ def planned_writes(connection: Connection, connector: str, first: date, last: da
     return PlannedWrites(tuple(line for line in lines if writes(line)))
 
 
-def _line(line: Result) -> dict[str, Any]:
+def _line(line: PlanLine) -> dict[str, Any]:
     return {
         "day": line.entry_date.isoformat(),
         "key": line.key,

@@ -15,7 +15,7 @@ from zk_pipeline.domain.adjustments import Adjustment, entry_of, is_adjustment
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.entries import Entry, SyncStatus
 from zk_pipeline.domain.mapping import Mappings
-from zk_pipeline.domain.plan import DayInputs, Result
+from zk_pipeline.domain.plan import DayInputs, PlanLine
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.reconcile import Reconciler
 from zk_pipeline.domain.records import Timesheet
@@ -93,12 +93,12 @@ class Month:
             answers=self.answers(),
         )
 
-    def line(self, decisions: Sequence[Resolution] = ()) -> Result | None:
+    def line(self, decisions: Sequence[Resolution] = ()) -> PlanLine | None:
         lines = RECONCILER.day(self.facts(), decisions)
         assert len(lines) <= 1
         return lines[0] if lines else None
 
-    def adjust(self) -> Result | None:
+    def adjust(self) -> PlanLine | None:
         """Decide `adjust` where somebody is asked, as the stage does; the line as it was decided."""
         waiting = self.line()
         if waiting is None or waiting.action is not Action.REVIEW:

@@ -11,7 +11,7 @@ from zk_pipeline.domain.approval import Limits, approvable, limit_violation, per
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.mapping import CustomerPlan, ProjectPlan
 from zk_pipeline.domain.normalize import TimeSpan
-from zk_pipeline.domain.plan import Draft, Result
+from zk_pipeline.domain.plan import Draft, PlanLine
 from zk_pipeline_tests.domain.builders import DAY, at, desired
 
 PROJECT = ProjectPlan(None, "ZO7", "Acme", CustomerPlan(None, "zammad-org-7", "Acme"))
@@ -20,11 +20,11 @@ DRAFT = Draft(desired(), TimeSpan(BEGIN, BEGIN + timedelta(minutes=15)), PROJECT
 MOVED = {"project": ("ZO7", "ZO8")}
 
 
-def line(draft: Draft, action: Action = Action.CREATE, diff: Mapping[str, tuple[str, str]] | None = None) -> Result:
-    return Result(DAY, "6", None, Status.MISSING, action, Decimal(15), draft=draft, diff=dict(diff or {}))
+def line(draft: Draft, action: Action = Action.CREATE, diff: Mapping[str, tuple[str, str]] | None = None) -> PlanLine:
+    return PlanLine(DAY, "6", None, Status.MISSING, action, Decimal(15), draft=draft, diff=dict(diff or {}))
 
 
-def is_covered(approved: Result, now: Result) -> bool:
+def is_covered(approved: PlanLine, now: PlanLine) -> bool:
     """Whether the approval of one line allows another."""
     return permitted([now], approvable([approved])).lines == (now,)
 
@@ -68,8 +68,8 @@ def test_a_create_stays_approved_when_another_line_has_made_its_project():
 LIMITS = Limits(changes=None, deletes=20)
 
 
-def deletions(number: int, decided: str = "") -> list[Result]:
-    deletion = Result(DAY, None, 1, Status.ORPHANED, Action.DELETE, Decimal(0), decided=decided)
+def deletions(number: int, decided: str = "") -> list[PlanLine]:
+    deletion = PlanLine(DAY, None, 1, Status.ORPHANED, Action.DELETE, Decimal(0), decided=decided)
     return [replace(deletion, kimai_id=kimai_id) for kimai_id in range(number)]
 
 

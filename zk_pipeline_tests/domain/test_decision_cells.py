@@ -11,7 +11,7 @@ import pytest
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.entries import Entry
 from zk_pipeline.domain.mapping import Mappings
-from zk_pipeline.domain.plan import Result
+from zk_pipeline.domain.plan import PlanLine
 from zk_pipeline.domain.policy import Policy
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.reconcile import Reconciler
@@ -148,7 +148,7 @@ def row_of_table(booking: str, sheet: str) -> tuple[str, str]:
     return (since, "edited the same way" if sheet == f"{booking} same way" else "edited")
 
 
-def plan(booking: Entry | None, sheet: Timesheet | None, lock: Lock, policy: Policy = POLICY) -> Result | None:
+def plan(booking: Entry | None, sheet: Timesheet | None, lock: Lock, policy: Policy = POLICY) -> PlanLine | None:
     """The line about the booking and its time sheet, which were alike when they were written."""
     if sheet is not None and lock is Lock.EXPORTED:
         sheet = replace(sheet, exported=True)
@@ -164,7 +164,7 @@ def plan(booking: Entry | None, sheet: Timesheet | None, lock: Lock, policy: Pol
     return lines[0] if lines else None
 
 
-def verdict(line: Result | None) -> Verdict | None:
+def verdict(line: PlanLine | None) -> Verdict | None:
     """What the plan says, where it says that anything is left to be looked at."""
     if line is None or line.status is Status.EXCLUDED:
         return DONE

@@ -8,13 +8,13 @@ import pytest
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.mapping import CustomerPlan, ProjectPlan
 from zk_pipeline.domain.normalize import TimeSpan
-from zk_pipeline.domain.plan import Draft, Result, sentence
+from zk_pipeline.domain.plan import Draft, PlanLine, sentence
 from zk_pipeline.domain.reasons import EXPLANATIONS, Reason
 from zk_pipeline_tests.domain.builders import DAY, at, desired
 
 
-def line(reason: Reason | None = None, *, source_id: str | None = "6", text: str = "") -> Result:
-    return Result(DAY, source_id, 100, Status.MISSING, Action.REVIEW, Decimal(15), reason, text)
+def line(reason: Reason | None = None, *, source_id: str | None = "6", text: str = "") -> PlanLine:
+    return PlanLine(DAY, source_id, 100, Status.MISSING, Action.REVIEW, Decimal(15), reason, text)
 
 
 def test_a_draft_comes_back_from_the_stored_plan_as_it_was():

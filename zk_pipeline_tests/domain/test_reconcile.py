@@ -11,7 +11,7 @@ from zk_pipeline.domain import plan_lines
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.entries import Entry, SyncStatus
 from zk_pipeline.domain.ledger import LedgerRow, Original, PushState
-from zk_pipeline.domain.plan import DayInputs, Result
+from zk_pipeline.domain.plan import DayInputs, PlanLine
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline_tests.domain.builders import (
@@ -37,12 +37,12 @@ NO_OVERLAP = replace(SERVER, allow_overlapping=False)
 NO_FUTURE = replace(SERVER, allow_future_times=False)
 
 
-def only_line(facts: DayInputs, **directory: Any) -> Result:
+def only_line(facts: DayInputs, **directory: Any) -> PlanLine:
     [line] = reconciler(**directory).day(facts)
     return line
 
 
-def verdict(line: Result) -> tuple[Status, Action, Reason | None, int | None]:
+def verdict(line: PlanLine) -> tuple[Status, Action, Reason | None, int | None]:
     return (line.status, line.action, line.reason, line.kimai_id)
 
 

@@ -9,7 +9,7 @@ import pytest
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.ledger import PushState
 from zk_pipeline.domain.mapping import Mappings
-from zk_pipeline.domain.plan import Result
+from zk_pipeline.domain.plan import PlanLine
 from zk_pipeline.domain.policy import Policy
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.reconcile import DESCRIPTION_BYTES, Reconciler
@@ -87,7 +87,7 @@ def test_an_over_long_description_is_measured_in_bytes_and_not_sent(letters: int
     assert (line.reason is Reason.REFUSED_BY_KIMAI) == (action is Action.REVIEW)
 
 
-def spans_of(lines: list[Result]) -> list[tuple[str, str]]:
+def spans_of(lines: list[PlanLine]) -> list[tuple[str, str]]:
     return [(f"{line.draft.span.begin:%H:%M:%S}", f"{line.draft.span.end:%H:%M:%S}") for line in lines if line.draft]
 
 

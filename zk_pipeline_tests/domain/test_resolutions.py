@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from zk_pipeline.domain.adjustments import OutstandingAdjustment, Posting, PostingKey
 from zk_pipeline.domain.decision import Action, Status
-from zk_pipeline.domain.plan import Result
+from zk_pipeline.domain.plan import PlanLine
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.resolutions import ALLOWED, EFFECTS, Choice, Resolution, allowed, resolved, stands
 from zk_pipeline.domain.write_protection import WriteProtection
@@ -84,10 +84,10 @@ COPIES = {Reason.MARKER_CLONED, Reason.BILLED_COPY}
 EXPLAINED_ONLY = {Reason.ZERO, Reason.CORRECTED_TO_ZERO, Reason.CORRECTION, Reason.ADJUSTED}
 
 
-def line(reason: Reason, status: Status, **changes: Any) -> Result:
+def line(reason: Reason, status: Status, **changes: Any) -> PlanLine:
     """A line that waits for a person."""
     orphan = status in {Status.ORPHANED, Status.EXCLUDED} or reason in COPIES
-    row = Result(
+    row = PlanLine(
         DAY,
         "6",
         100,
@@ -102,7 +102,7 @@ def line(reason: Reason, status: Status, **changes: Any) -> Result:
     return replace(row, **changes)
 
 
-def decision(about: Result, choice: Choice, **changes: Any) -> Resolution:
+def decision(about: PlanLine, choice: Choice, **changes: Any) -> Resolution:
     assert about.reason is not None
     row = Resolution(about.key, about.reason, choice, about.facts_hash)
     return replace(row, **changes)
@@ -209,7 +209,7 @@ RESOLUTIONS = st.builds(
 
 
 @given(st.lists(LINES, max_size=6), st.lists(RESOLUTIONS, max_size=6))
-def test_a_decision_never_touches_a_line_of_other_facts(lines: list[Result], resolutions: list[Resolution]) -> None:
+def test_a_decision_never_touches_a_line_of_other_facts(lines: list[PlanLine], resolutions: list[Resolution]) -> None:
     about = {(one.key, one.reason, one.facts_hash) for one in resolutions}
     for before, after in zip(lines, resolved(lines, resolutions), strict=True):
         meant = (before.key, before.reason, before.facts_hash) in about
@@ -218,7 +218,7 @@ def test_a_decision_never_touches_a_line_of_other_facts(lines: list[Result], res
 
 
 def test_an_edit_of_a_time_sheet_without_booking_opens_its_decision_again() -> None:
-    def stray(**changes: Any) -> Result:
+    def stray(**changes: Any) -> PlanLine:
         (found,) = reconciler().day(inputs(timesheets=[ours(**changes)]))
         return found
 

@@ -12,7 +12,7 @@ from sqlalchemy import select, text
 
 from zk_pipeline.domain.decision import Action, Status
 from zk_pipeline.domain.matching import Candidate, Tier
-from zk_pipeline.domain.plan import Result
+from zk_pipeline.domain.plan import PlanLine
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.resolutions import Choice, resolved
 from zk_pipeline.store import conflicts, day_requests, plans, tables
@@ -23,8 +23,8 @@ DAY = date(2025, 10, 1)
 MORE_THAN_BEFORE_A_STATEMENT_IS_PREPARED = 12
 
 
-def line(source_id: str, detail: str = "", reason: Reason = Reason.UNMAPPED_USER) -> Result:
-    return Result(DAY, source_id, None, Status.MISSING, Action.REVIEW, Decimal(15), reason=reason, text=detail)
+def line(source_id: str, detail: str = "", reason: Reason = Reason.UNMAPPED_USER) -> PlanLine:
+    return PlanLine(DAY, source_id, None, Status.MISSING, Action.REVIEW, Decimal(15), reason=reason, text=detail)
 
 
 def open_rows(database: Database) -> list[tuple[str, str]]:
@@ -72,7 +72,7 @@ def resolve(database: Database, choice: Choice = Choice.IGNORE, **options: Any) 
         conflicts.decide(connection, row.id, choice, actor="cli:anna", **options)
 
 
-def plan(database: Database, *lines: Result) -> list[Result]:
+def plan(database: Database, *lines: PlanLine) -> list[PlanLine]:
     """Reconcile the day to these lines, with the decisions in force."""
     with database.transaction() as connection:
         decided = resolved(lines, conflicts.resolutions_of_day(connection, "kimai", DAY))

@@ -14,7 +14,7 @@ from zk_pipeline.domain.decision import Action, owned
 from zk_pipeline.domain.ledger import LedgerRow
 from zk_pipeline.domain.manual_fields import NOTHING, RESETTING, ManualFields, set_by_hand, unkept_fields_text
 from zk_pipeline.domain.markers import has_marker, marker
-from zk_pipeline.domain.plan import Result
+from zk_pipeline.domain.plan import PlanLine
 from zk_pipeline.domain.plan_lines import shortened
 from zk_pipeline.domain.records import Timesheet, TimesheetChange
 from zk_pipeline.domain.rounding import ANY
@@ -141,7 +141,7 @@ class Removal:
         self._recorder = recorder
         self._locks = locks
 
-    def carry_out(self, line: Result, bound: LedgerRow | None) -> PushReport:
+    def carry_out(self, line: PlanLine, bound: LedgerRow | None) -> PushReport:
         """Delete the line's time sheet unless it was edited since the plan; one that is gone already counts."""
         current = self._target.get(line.kimai_id or 0)
         if current is not None:
@@ -156,7 +156,7 @@ class Removal:
         self._recorder.delete(line, current, bound)
         return PushReport(deleted=1)
 
-    def _is_untouched(self, current: Timesheet, line: Result, bound: LedgerRow | None) -> bool:
+    def _is_untouched(self, current: Timesheet, line: PlanLine, bound: LedgerRow | None) -> bool:
         if line.decided:
             return _unchanged(current, self._recorder.mirrored(current.id))
         return bound is None or bound.base is None or owned(current) == owned(bound.base)

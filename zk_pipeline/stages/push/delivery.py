@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from zk_pipeline.connectors.contract import TargetConnector
 from zk_pipeline.connectors.errors import ConnectorError, PermissionDeniedError, ValidationFailedError
 from zk_pipeline.connectors.request_records import listening
-from zk_pipeline.domain.plan import Draft, Result
+from zk_pipeline.domain.plan import Draft, PlanLine
 from zk_pipeline.domain.records import Timesheet, TimesheetDraft
 from zk_pipeline.domain.requests import RequestRecord
 from zk_pipeline.runtime import logs
@@ -76,7 +76,7 @@ class RequestRecorder:
 class PlannedWrite:
     """A line of the plan with the draft to send for it."""
 
-    line: Result
+    line: PlanLine
     draft: Draft
 
     @property

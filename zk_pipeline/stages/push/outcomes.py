@@ -12,7 +12,7 @@ from zk_pipeline.domain import manual_fields
 from zk_pipeline.domain.decision import Action
 from zk_pipeline.domain.ledger import Desired, JournalEntry, LedgerRow, PushState
 from zk_pipeline.domain.manual_fields import NOTHING, ManualFields
-from zk_pipeline.domain.plan import Draft, Result
+from zk_pipeline.domain.plan import Draft, PlanLine
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.domain.resolutions import Choice
@@ -109,7 +109,7 @@ class OutcomeRecorder:
             conflicts.settle_refusals(connection, self._target, [item.planned.line for item in done])
             audit.append(connection, [self._event(event, item.planned, item.row) for item in done])
 
-    def delete(self, line: Result, gone: Timesheet | None, bound: LedgerRow | None) -> None:
+    def delete(self, line: PlanLine, gone: Timesheet | None, bound: LedgerRow | None) -> None:
         """Commit that a time sheet is gone from the target; `bound` is the ledger row of its booking."""
         kimai_id = line.kimai_id or 0
         with self._request_recorder.committed() as connection:
@@ -157,7 +157,7 @@ class OutcomeRecorder:
                 write = _write(planned, operation)
                 ledger.refuse(connection, self._target, write, PushState.FAILED, message, self._run_id)
 
-    def _carried_out(self, connection: Connection, lines: Sequence[Result]) -> None:
+    def _carried_out(self, connection: Connection, lines: Sequence[PlanLine]) -> None:
         """What was decided and approved is done, in the transaction of the write's outcome.
 
         Not with the intent: a process that dies between the two leaves the approval open, and the run that settles the

@@ -17,7 +17,7 @@ from zk_pipeline.domain.approval import ApprovalCheck, Limits, limit_violation, 
 from zk_pipeline.domain.decision import Action
 from zk_pipeline.domain.instants import days_window
 from zk_pipeline.domain.ledger import LedgerRow, PushState
-from zk_pipeline.domain.plan import Result
+from zk_pipeline.domain.plan import PlanLine
 from zk_pipeline.domain.reasons import Reason
 from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.domain.resolutions import Choice
@@ -133,12 +133,12 @@ class Pusher:
             + _closed_since(closed, locks),
         )
 
-    def _permitted(self, plan: Sequence[Result], given: Mapping[str, ApprovedLine]) -> ApprovalCheck:
+    def _permitted(self, plan: Sequence[PlanLine], given: Mapping[str, ApprovedLine]) -> ApprovalCheck:
         if not self._settings.needs_approval:
             return ApprovalCheck(tuple(plan))
         return permitted(plan, {key: line.line_hash for key, line in given.items()})
 
-    def _links(self, lines: Sequence[Result], known: Mapping[str, LedgerRow], locks: WriteProtection) -> PushReport:
+    def _links(self, lines: Sequence[PlanLine], known: Mapping[str, LedgerRow], locks: WriteProtection) -> PushReport:
         """Link time sheets in the ledger; those typed by hand that a person chose get the marker first."""
         wanted = [line for line in lines if line.action is Action.LINK and not _is_settled(line, known)]
         chosen = [_planned_write(line) for line in wanted if line.decided == Choice.LINK]
@@ -165,7 +165,7 @@ class Pusher:
             self._recorder.confirm(done, _TAKEN_OVER[operation], operation)
         return report + PushReport(linked=len(there), left=len(plain) - len(there))
 
-    def _deletes(self, lines: Sequence[Result], locks: WriteProtection) -> PushReport:
+    def _deletes(self, lines: Sequence[PlanLine], locks: WriteProtection) -> PushReport:
         wanted = [line for line in lines if line.action is Action.DELETE]
         with self._database.transaction() as connection:
             bound = ledger.rows_of_timesheets(connection, self._name, [line.kimai_id or 0 for line in wanted])
@@ -178,7 +178,7 @@ class Pusher:
                 report += self._row_alone(line, partial(removal.carry_out, line, owner))
         return report
 
-    def _updates(self, lines: Sequence[Result], known: Mapping[str, LedgerRow], locks: WriteProtection) -> PushReport:
+    def _updates(self, lines: Sequence[PlanLine], known: Mapping[str, LedgerRow], locks: WriteProtection) -> PushReport:
         wanted = [
             _planned_write(line) for line in lines if line.action is Action.UPDATE and not _is_settled(line, known)
         ]
@@ -192,7 +192,7 @@ class Pusher:
                 report += self._row_alone(planned.line, partial(amendment.carry_out, planned, row))
         return report
 
-    def _row_alone(self, line: Result, carry_out: Callable[[], PushReport]) -> PushReport:
+    def _row_alone(self, line: PlanLine, carry_out: Callable[[], PushReport]) -> PushReport:
         """Carry out the line of one time sheet. A single 500 of Kimai's concerns that row; the others are carried out.
 
         Raises the connector's errors for everything else, and for so many consecutive 500s that the system is at fault.
@@ -211,7 +211,7 @@ class Pusher:
         """Whether so many consecutive rows failed that the system is at fault."""
         return self._unknown_in_a_row > 2 * self._settings.concurrency
 
-    def _creates(self, lines: Sequence[Result], known: Mapping[str, LedgerRow], turn: HeldLock) -> PushReport:
+    def _creates(self, lines: Sequence[PlanLine], known: Mapping[str, LedgerRow], turn: HeldLock) -> PushReport:
         planned_writes = [
             _planned_write(line) for line in lines if line.action is Action.CREATE and not _is_settled(line, known)
         ]
@@ -292,20 +292,20 @@ class Pusher:
         return PushReport(failed=len(unknown), problems=problems)
 
 
-def _changed_since(lines: Sequence[Result]) -> tuple[str, ...]:
+def _changed_since(lines: Sequence[PlanLine]) -> tuple[str, ...]:
     return tuple(f"Booking {line.key} changed since its plan was approved, so it is left out." for line in lines)
 
 
-def _is_shut(line: Result, locks: WriteProtection) -> bool:
+def _is_shut(line: PlanLine, locks: WriteProtection) -> bool:
     """Whether the line would write to a day that was closed since it was planned."""
     return writes(line) and locks.is_closed(line.entry_date)
 
 
-def _closed_since(lines: Sequence[Result], locks: WriteProtection) -> tuple[str, ...]:
+def _closed_since(lines: Sequence[PlanLine], locks: WriteProtection) -> tuple[str, ...]:
     return tuple(f"Booking {line.key} is left out. {locks.why_day(line.entry_date)}" for line in lines)
 
 
-def _planned_write(line: Result) -> PlannedWrite:
+def _planned_write(line: PlanLine) -> PlannedWrite:
     if line.draft is None:
         raise ValueError(f"The plan's line {line.key} of {line.entry_date} is to be written but has no draft.")
     return PlannedWrite(line, line.draft)
@@ -337,7 +337,7 @@ def _is_bound(row: LedgerRow | None, planned: PlannedWrite) -> bool:
     return not (planned.line.reason is Reason.DELETED_IN_KIMAI and planned.line.kimai_id == row.kimai_id)
 
 
-def _is_settled(line: Result, known: Mapping[str, LedgerRow]) -> bool:
+def _is_settled(line: PlanLine, known: Mapping[str, LedgerRow]) -> bool:
     """Whether another run carried the line out since it was planned."""
     row = known.get(line.source_id or "")
     if row is None or line.draft is None or row.state is not PushState.CONFIRMED or row.asked is None:

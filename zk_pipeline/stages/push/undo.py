@@ -25,7 +25,7 @@ from zk_pipeline.domain.manual_fields import set_by_hand
 from zk_pipeline.domain.mapping import CustomerPlan, ProjectPlan
 from zk_pipeline.domain.markers import marker
 from zk_pipeline.domain.normalize import TimeSpan
-from zk_pipeline.domain.plan import Draft, Result
+from zk_pipeline.domain.plan import Draft, PlanLine
 from zk_pipeline.domain.records import Timesheet, TimesheetChange, TimesheetDraft
 from zk_pipeline.domain.undo import CurrentState, Reversal, UndoStep, asked_before
 from zk_pipeline.domain.write_protection import WriteProtection
@@ -450,4 +450,4 @@ def _planned_write(write: StoredJournalEntry, known: LedgerRow | None, settings:
     project = ProjectPlan(before.project_id, number, "", CustomerPlan(None, "", ""))
     draft = Draft(desired, span, project, text, before.tags)
     minutes = Decimal(before.duration_seconds) / 60
-    return PlannedWrite(Result(day, source_id, None, Status.MISSING, Action.CREATE, minutes, draft=draft), draft)
+    return PlannedWrite(PlanLine(day, source_id, None, Status.MISSING, Action.CREATE, minutes, draft=draft), draft)

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from nicegui import ui
 
 from zk_pipeline.decisions import plans
-from zk_pipeline.decisions.plans import PlanLine, PlannedDay, StoredPlan
+from zk_pipeline.decisions.plans import PlanLineView, PlannedDay, StoredPlan
 from zk_pipeline.domain.changed_days import LONGEST_RANGE
 from zk_pipeline.domain.instants import day_ranges, local_day
 from zk_pipeline.identity.actors import Role, StaleError
@@ -36,7 +36,7 @@ class Selection:
     changed: Callable[[], None]
     lines: dict[tuple[date, str], str] = field(default_factory=dict[tuple[date, str], str])
 
-    def box(self, words: Words, line: PlanLine) -> None:
+    def box(self, words: Words, line: PlanLineView) -> None:
         """The box that selects a line; one that is approved says so."""
         if line.approved:
             widgets.chip(words("sync.line.approved"), "good")
@@ -119,7 +119,7 @@ def _sums(words: Words, plan: StoredPlan) -> list[tuple[str, Cell]]:
     return [*told, (words("bulk.minutes"), words.minutes(plan.sums.minutes))]
 
 
-def _line(words: Words, line: PlanLine, selection: Selection | None) -> list[Cell]:
+def _line(words: Words, line: PlanLineView, selection: Selection | None) -> list[Cell]:
     changed = ", ".join(words.known(f"field.{name}", name) for name in line.changes)
     what = line.description or changed or line.key
     return [
