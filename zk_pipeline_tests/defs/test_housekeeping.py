@@ -111,7 +111,7 @@ def test_a_trail_that_was_put_back_is_found_by_the_anchor_of_the_night_before(ru
     )
     run(runtime, "DROP TABLE public.kept")
     result = executed(verify_audit)
-    assert "rows that an anchor or a closed month names are gone" in failure_of(result, "verify_chain")
+    assert "rows that an anchor or a closed month names are missing" in failure_of(result, "verify_chain")
 
 
 def test_a_broken_chain_fails_its_run_with_a_sentence_for_people(runtime: Runtime) -> None:

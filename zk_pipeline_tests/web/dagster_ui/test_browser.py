@@ -207,7 +207,7 @@ def test_viewers_see_assets_and_runs_and_are_offered_nothing_that_changes_them(
     run_id = up.launch("plan", DAY)
     viewer = visit(Role.VIEWER)
     page = viewer.open("/assets/sync/reconciliation_results")
-    expect(page.get_by_text("For every entry and every time sheet").first).to_be_visible()
+    expect(page.get_by_text("for every entry and every time sheet").first).to_be_visible()
     page = viewer.open(f"/runs/{run_id}")
     expect(page.get_by_text("RUN_SUCCESS").first).to_be_visible()
     expect(page.get_by_role("button", name="Re-execute all")).to_be_disabled()
