@@ -163,7 +163,7 @@ def broken(marts: Marts, bookings: dict[str, int]) -> Iterator[None]:
 
 @pytest.mark.usefixtures("broken")
 def test_a_failure_names_the_model_and_what_the_database_says(marts: Marts) -> None:
-    with pytest.raises(MartsError, match=r"Model dim_agent failed: .*user_mappings.* look at dbt/dbt\.log"):
+    with pytest.raises(MartsError, match=r"Model dim_agent failed: .*user_mappings.* see dbt/dbt\.log"):
         refresh(marts.runtime)
 
 
