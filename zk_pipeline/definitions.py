@@ -8,8 +8,13 @@ from zk_pipeline.defs.run_log import CONSOLE, console, use_everywhere
 
 use_everywhere()
 
+built = schedules.build_schedules()
+assets = dg.map_asset_specs(
+    lambda spec: schedules.freshness_of(spec, built), dg.load_assets_from_modules([zammad, kimai, sync, marts])
+)
+
 defs = dg.Definitions(
-    assets=dg.load_assets_from_modules([zammad, kimai, sync, marts]),
+    assets=dg.with_source_code_references(assets),
     asset_checks=dg.load_asset_checks_from_modules([checks]),
     jobs=[
         jobs.sync,
@@ -25,7 +30,7 @@ defs = dg.Definitions(
         marts.marts_job,
     ],
     schedules=[
-        *schedules.build_schedules(),
+        *built,
         checks.watch_schedule,
         housekeeping.verify_audit_schedule,
         housekeeping.apply_retention_schedule,

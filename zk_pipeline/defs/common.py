@@ -9,6 +9,7 @@ from functools import wraps
 from typing import Any, TypeVar
 
 import dagster as dg
+from sqlalchemy import Table
 
 from zk_pipeline.connectors.errors import ConnectorError
 from zk_pipeline.defs.resources import ZkResource
@@ -139,8 +140,12 @@ days = dg.DailyPartitionsDefinition(
 
 # The parameter has been in beta for years; without the filter, every process warns once per asset.
 warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", category=dg.BetaWarning)
+warnings.filterwarnings("ignore", message=".*(code_references|CodeReference)", category=dg.BetaWarning)
 
 OWNERS = ["team:billing"]
+CODE_VERSION = "1"
+"""Raise it when the same rows would be stored differently: Dagster then marks what was stored before."""
+
 WHOLE_CHAIN = dg.BackfillPolicy.multi_run(max_partitions_per_run=31)
 
 Stage = Callable[..., Any]
@@ -156,11 +161,12 @@ def asset_of_now(prefix: str) -> Decorator:
 def asset_by_day(
     prefix: str,
     *,
+    table: Table,
     deps: Sequence[Sequence[str]] = (),
     kinds: Sequence[str] = ("python", "postgres"),
     pool: str | None = None,
 ) -> Decorator:
-    """An asset of the daily chain. The prefix is its schema and group; a pool runs one at a time."""
+    """An asset of the daily chain and its table. The prefix is its schema and group; a pool runs one at a time."""
     asset = dg.asset(
         key_prefix=prefix,
         group_name=prefix,
@@ -168,10 +174,34 @@ def asset_by_day(
         kinds=set(kinds),
         partitions_def=days,
         backfill_policy=WHOLE_CHAIN,
-        deps=[dg.AssetKey(list(key)) for key in deps],
+        deps=[_dep(key) for key in deps],
         pool=pool,
+        code_version=CODE_VERSION,
+        metadata={"dagster/table_name": table.fullname, "dagster/column_schema": _schema_of(table)},
     )
     return lambda stage: asset(traced(stage))
+
+
+def _dep(key: Sequence[str]) -> dg.AssetDep:
+    """A day depends on the same day, and each day on the whole of a directory."""
+    mapping = dg.AllPartitionMapping() if key[-1] == "directory" else dg.TimeWindowPartitionMapping()
+    return dg.AssetDep(dg.AssetKey(list(key)), partition_mapping=mapping)
+
+
+def _schema_of(table: Table) -> dg.TableSchema:
+    """The columns of a table; those that are described in its definition, as people need no others."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                column.name,
+                str(column.type).lower(),
+                column.doc,
+                dg.TableColumnConstraints(nullable=bool(column.nullable), unique=False),
+            )
+            for column in table.columns
+            if column.doc
+        ]
+    )
 
 
 def traced(stage: Stage) -> Stage:

@@ -24,6 +24,7 @@ from zk_pipeline.domain.records import Timesheet
 from zk_pipeline.runtime.run_tags import checked_days
 from zk_pipeline.stages.read_target import around
 from zk_pipeline.store import target
+from zk_pipeline.store.raw_tables import timesheets as timesheets_table
 
 
 @asset_of_now("kimai")
@@ -53,7 +54,7 @@ def changes(context: dg.AssetExecutionContext, zk: ZkResource) -> dg.Materialize
     )
 
 
-@asset_by_day("kimai", deps=[("kimai", "directory")])
+@asset_by_day("kimai", table=timesheets_table, deps=[("kimai", "directory")])
 def timesheets(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     """The time sheets of all users around the day (one day before to one after), as Kimai has them now."""
     with stopping_on_system_errors():

@@ -33,7 +33,12 @@ def spec_of(model: Model) -> dg.AssetSpec:
         group_name=GROUP,
         owners=OWNERS,
         kinds={"dbt", "postgres", "view" if model.materialized == "lasting_view" else "table"},
-        metadata={"dagster/table_name": f"{GROUP}.{model.name}"},
+        metadata={
+            "dagster/table_name": f"{GROUP}.{model.name}",
+            "dagster/column_schema": dg.TableSchema(
+                columns=[dg.TableColumn(name, description=text) for name, text in model.columns.items()]
+            ),
+        },
     )
 
 

@@ -3,14 +3,25 @@
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
 from zk_pipeline.defs.jobs import UNFINISHED, deep_check, sync
 from zk_pipeline.domain.instants import days_between
 from zk_pipeline.runtime.run_tags import REASON_TAG, checked_tag, range_tags
-from zk_pipeline.runtime.schedules import CATCH_UP, DEEP_CHECK, ScheduleError, SchedulePlan, plan_of, read_stored
+from zk_pipeline.runtime.schedules import (
+    CATCH_UP,
+    CATCH_UP_TAKES,
+    DEEP_CHECK,
+    ScheduleError,
+    SchedulePlan,
+    plan_of,
+    preview,
+    read_stored,
+)
 from zk_pipeline.runtime.settings import Settings, WhenBusy, load_settings
 from zk_pipeline.store import day_requests, request_log
 from zk_pipeline.store.database import Database, DatabaseUnavailableError
@@ -22,6 +33,9 @@ DESCRIPTIONS = {
     CATCH_UP: "Runs the last days again, for what webhooks and the change feed missed.",
     DEEP_CHECK: "Checks the last two months on both sides for edits and deletions.",
 }
+
+TICKS_LOOKED_AT = 60
+"""Enough to meet a weekend or the end of a month."""
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +52,21 @@ def build_schedules() -> list[dg.ScheduleDefinition]:
         _log.warning("The schedules are as the environment says. %s", error)
         stored = {}
     return [_schedule(_plan_at_load(settings, name, stored), job) for name, job in JOBS.items()]
+
+
+def freshness_of(spec: dg.AssetSpec, schedules: Sequence[dg.ScheduleDefinition]) -> dg.AssetSpec:
+    """The asset with a deadline by the schedule that keeps it fresh: its longest pause, and the time that a run takes.
+
+    The marts and `kimai/changes` wait for the deep check, all others for the catch-up. What is off sets no deadline.
+    """
+    waits = spec.key.path[0] == "marts" or spec.key.path == ["kimai", "changes"]
+    schedule = next(row for row in schedules if row.name == (DEEP_CHECK if waits else CATCH_UP))
+    if schedule.default_status is not dg.DefaultScheduleStatus.RUNNING or schedule.execution_timezone is None:
+        return spec
+    zone = ZoneInfo(schedule.execution_timezone)
+    ticks = preview(str(schedule.cron_schedule), zone, datetime.now(UTC), TICKS_LOOKED_AT)
+    longest = max(later - earlier for earlier, later in pairwise(ticks))
+    return spec.replace_attributes(freshness_policy=dg.FreshnessPolicy.time_window(longest + CATCH_UP_TAKES))
 
 
 def _plan_at_load(settings: Settings, name: str, stored: Mapping[str, Any]) -> SchedulePlan:

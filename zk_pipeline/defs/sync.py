@@ -25,12 +25,13 @@ from zk_pipeline.domain.plan import PlanLine, sentence
 from zk_pipeline.pipeline import Pushed
 from zk_pipeline.runtime.run_tags import TARGET_POOL
 from zk_pipeline.stages.reconcile import NormalizedDay
+from zk_pipeline.store import tables
 from zk_pipeline.store.plans import PlannedWrites
 
 # The assets `sync/normalized_entries` and `sync/reconciliation_results`.
 
 
-@asset_by_day("sync", deps=[("zammad", "time_accountings")])
+@asset_by_day("sync", table=tables.normalized_entries, deps=[("zammad", "time_accountings")])
 def normalized_entries(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     """One row per booking in the unified format, with the policy applied: unit, zone, corrections, placement.
 
@@ -48,7 +49,9 @@ def normalized_entries(context: dg.AssetExecutionContext, zk: ZkResource) -> Non
     recorded(context, pipeline_of(context, zk).normalize, metadata)
 
 
-@asset_by_day("sync", deps=[("sync", "normalized_entries"), ("kimai", "timesheets")])
+@asset_by_day(
+    "sync", table=tables.reconciliation_results, deps=[("sync", "normalized_entries"), ("kimai", "timesheets")]
+)
 def reconciliation_results(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     """The plan: for every entry and every time sheet of ours, its state and what to do."""
     with stopping_on_system_errors():
@@ -91,7 +94,9 @@ def _reason(line: PlanLine, *, names: bool) -> str:
 # The asset `sync/kimai_pushes`.
 
 
-@asset_by_day("sync", deps=[("sync", "reconciliation_results")], kinds=("python", "kimai"), pool=TARGET_POOL)
+@asset_by_day(
+    "sync", table=tables.pushes, deps=[("sync", "reconciliation_results")], kinds=("python", "kimai"), pool=TARGET_POOL
+)
 def kimai_pushes(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     """The plan carried out in Kimai exactly once, with a ledger row for each write.
 

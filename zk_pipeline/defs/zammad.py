@@ -24,6 +24,7 @@ from zk_pipeline.domain.normalize import minutes_of
 from zk_pipeline.domain.records import Ticket, TimeAccounting
 from zk_pipeline.store import source
 from zk_pipeline.store import tickets as stored_tickets
+from zk_pipeline.store.raw_tables import time_accountings as time_accountings_table
 
 
 @asset_of_now("zammad")
@@ -33,7 +34,7 @@ def directory(context: dg.AssetExecutionContext, zk: ZkResource) -> dg.Materiali
         return dg.MaterializeResult(metadata=pipeline_of(context, zk).read_source_directory())
 
 
-@asset_by_day("zammad", deps=[("zammad", "directory")])
+@asset_by_day("zammad", table=time_accountings_table, deps=[("zammad", "directory")])
 def time_accountings(context: dg.AssetExecutionContext, zk: ZkResource) -> None:
     """Every booking whose local work day this is, as Zammad has it now, with proof of the sweep, ticket and agent.
 

@@ -38,13 +38,15 @@ class MartsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model; `sources` are the asset keys of the tables that it reads, `models` are names of others."""
+    """A model; `sources` are the asset keys of the tables that it reads, `models` are names of others, `columns` are
+    described by name."""
 
     name: str
     description: str
     materialized: str
     models: tuple[str, ...]
     sources: tuple[tuple[str, ...], ...]
+    columns: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class DbtManifest:
             materialized=node["config"]["materialized"],
             models=tuple(self.content["nodes"][name]["name"] for name in needed if name.startswith("model.")),
             sources=tuple(sorted(key for key in keys if key)),
+            columns={name: column["description"] for name, column in node["columns"].items()},
         )
 
     def _asset_key(self, source: str) -> tuple[str, ...]:

@@ -47,19 +47,19 @@ MONEY = Numeric(14, 4)
 NOW = text("now()")
 
 
-def instant(name: str, *, nullable: bool = False, default: bool = False) -> Column:
-    """An instant; with `default`, the current one."""
-    return Column(name, DateTime(timezone=True), nullable=nullable, server_default=NOW if default else None)
+def instant(name: str, *, nullable: bool = False, default: bool = False, doc: str | None = None) -> Column:
+    """An instant; with `default`, the current one. `doc` is what Dagster's catalog says of a column."""
+    return Column(name, DateTime(timezone=True), nullable=nullable, server_default=NOW if default else None, doc=doc)
 
 
-def text_column(name: str, *, nullable: bool = False, default: str | None = None) -> Column:
+def text_column(name: str, *, nullable: bool = False, default: str | None = None, doc: str | None = None) -> Column:
     """A text; `default` is SQL text."""
-    return Column(name, Text, nullable=nullable, server_default=default)
+    return Column(name, Text, nullable=nullable, server_default=default, doc=doc)
 
 
-def json_column(name: str, *, nullable: bool = False) -> Column:
+def json_column(name: str, *, nullable: bool = False, doc: str | None = None) -> Column:
     """A JSON value."""
-    return Column(name, JSONB, nullable=nullable)
+    return Column(name, JSONB, nullable=nullable, doc=doc)
 
 
 def directory_table(name: str, schema: str, *columns: SchemaItem) -> Table:
@@ -97,37 +97,39 @@ connectors = Table(
 normalized_entries = Table(
     "normalized_entries",
     metadata,
-    text_column("source"),
-    text_column("source_id"),
-    text_column("ticket_number"),
-    Column("ticket_id", BigInteger, nullable=False),
-    text_column("ticket_title"),
-    text_column("description"),
-    Column("booked_minutes", MINUTES, nullable=False),
-    Column("time_minutes", MINUTES, nullable=False),
-    Column("open_minutes", MINUTES, nullable=False),
-    Column("activity_type_id", BigInteger),
-    text_column("activity_name", nullable=True),
-    Column("agent_id", BigInteger, nullable=False),
-    text_column("user_email"),
-    text_column("user_name"),
-    Column("organization_id", BigInteger),
-    text_column("organization_name", nullable=True),
-    text_column("customer_name", nullable=True),
+    text_column("source", doc="The source of the booking."),
+    text_column("source_id", doc="The booking, by its id in the source."),
+    text_column("ticket_number", doc="The number of the ticket that people use."),
+    Column("ticket_id", BigInteger, nullable=False, doc="The ticket, by its id."),
+    text_column("ticket_title", doc="The title of the ticket."),
+    text_column("description", doc="The text of the time sheet, with the marker."),
+    Column("booked_minutes", MINUTES, nullable=False, doc="The booked minutes, before corrections."),
+    Column("time_minutes", MINUTES, nullable=False, doc="The minutes after corrections: what Kimai should have."),
+    Column(
+        "open_minutes", MINUTES, nullable=False, doc="Of a correction, the minutes that found no booking to reduce."
+    ),
+    Column("activity_type_id", BigInteger, doc="The activity type."),
+    text_column("activity_name", nullable=True, doc="The name of the activity type."),
+    Column("agent_id", BigInteger, nullable=False, doc="The agent who booked."),
+    text_column("user_email", doc="The address of the agent."),
+    text_column("user_name", doc="The name of the agent."),
+    Column("organization_id", BigInteger, doc="The organization of the ticket."),
+    text_column("organization_name", nullable=True, doc="The name of the organization: the customer."),
+    text_column("customer_name", nullable=True, doc="The person who asked for the work."),
     Column("group_id", BigInteger),
     text_column("group_name", nullable=True),
     Column("ticket_known", Boolean, nullable=False),
-    Column("entry_date", Date, nullable=False),
-    instant("begin_at"),
-    instant("end_at"),
-    instant("created_at"),
-    instant("updated_at"),
-    Column("tags", ARRAY(Text), nullable=False),
-    text_column("sync_status"),
+    Column("entry_date", Date, nullable=False, doc="The work day in the business zone: its partition."),
+    instant("begin_at", doc="When the time sheet begins."),
+    instant("end_at", doc="When the time sheet ends."),
+    instant("created_at", doc="When it was booked."),
+    instant("updated_at", doc="When the booking was last changed."),
+    Column("tags", ARRAY(Text), nullable=False, doc="The tags of the time sheet."),
+    text_column("sync_status", doc="What the last plan found the booking to be."),
     text_column("owned_hash"),
     json_column("trace"),
     Column("decided_id", BigInteger),
-    instant("normalized_at", default=True),
+    instant("normalized_at", default=True, doc="When the row was derived."),
     PrimaryKeyConstraint("source", "source_id"),
     Index(
         "normalized_entries_entry_date_idx", "entry_date", "source", "source_id", postgresql_include=["time_minutes"]
@@ -144,29 +146,35 @@ normalized_entries = Table(
 reconciliation_results = Table(
     "reconciliation_results",
     metadata,
-    text_column("connector"),
-    Column("entry_date", Date, nullable=False),
-    text_column("key"),
-    text_column("source_id", nullable=True),
-    Column("kimai_id", BigInteger),
-    text_column("status"),
-    text_column("action"),
-    Column("minutes", MINUTES, nullable=False),
-    text_column("reason", nullable=True),
-    text_column("text"),
-    json_column("diff"),
+    text_column("connector", doc="The target."),
+    Column("entry_date", Date, nullable=False, doc="The work day: its partition."),
+    text_column("key", doc="The line, by its booking or time sheet."),
+    text_column("source_id", nullable=True, doc="The booking, if there is one."),
+    Column("kimai_id", BigInteger, doc="The time sheet, if there is one."),
+    text_column("status", doc="What the booking and the time sheet are to each other."),
+    text_column("action", doc="What to do in Kimai."),
+    Column("minutes", MINUTES, nullable=False, doc="The minutes that the line is about."),
+    text_column("reason", nullable=True, doc="Why a person decides, if one does."),
+    text_column("text", doc="The reason with its particulars."),
+    json_column("diff", doc="What differs, field by field."),
     json_column("candidates"),
-    json_column("draft", nullable=True),
+    json_column("draft", nullable=True, doc="The time sheet as it should be."),
     text_column("facts_hash"),
     text_column("decided", default=""),
     # Of an adjusted billed booking: how much more than it says is billed for it, because the target rounds.
     Column("rounding_minutes", MINUTES),
     # Set by the push: the line is carried out. It stays as it was planned.
-    Column("carried_out", Boolean, nullable=False, server_default=text("false")),
+    Column(
+        "carried_out",
+        Boolean,
+        nullable=False,
+        server_default=text("false"),
+        doc="Whether the push has carried the line out.",
+    ),
     # Set by an undo: the line is outdated and no longer the plan of its day.
-    text_column("taken_back_by", nullable=True),
-    text_column("run_id"),
-    instant("reconciled_at", default=True),
+    text_column("taken_back_by", nullable=True, doc="The run that undid the line, if one did."),
+    text_column("run_id", doc="The run that made the plan."),
+    instant("reconciled_at", default=True, doc="When the plan was made."),
     PrimaryKeyConstraint("connector", "entry_date", "key"),
     Index("reconciliation_results_action_idx", "connector", "action", "entry_date", "key"),
     Index("reconciliation_results_reason_idx", "connector", "reason", "entry_date", "key"),
@@ -184,23 +192,23 @@ reconciliation_results = Table(
 pushes = Table(
     "pushes",
     metadata,
-    text_column("connector"),
-    text_column("source_id"),
-    text_column("state"),
-    text_column("operation"),
-    Column("entry_date", Date, nullable=False),
+    text_column("connector", doc="The target."),
+    text_column("source_id", doc="The booking: one row for the last write of each."),
+    text_column("state", doc="Whether the write is intended, confirmed, failed, parked or undone."),
+    text_column("operation", doc="What was written: create, update, delete or link."),
+    Column("entry_date", Date, nullable=False, doc="The work day: its partition."),
     text_column("payload_hash"),
-    json_column("asked"),
-    Column("kimai_id", BigInteger),
-    json_column("base", nullable=True),
+    json_column("asked", doc="What Kimai was asked to store."),
+    Column("kimai_id", BigInteger, doc="The time sheet."),
+    json_column("base", nullable=True, doc="What Kimai had after the write; later edits are compared with it."),
     # What people had set in the target and an update in progress sends back.
     json_column("by_hand", nullable=True),
     text_column("facts_hash", default=""),
-    text_column("message", default=""),
-    Column("attempts", Integer, nullable=False, server_default="0"),
-    text_column("run_id"),
-    instant("intended_at", default=True),
-    instant("updated_at", default=True),
+    text_column("message", default="", doc="What Kimai answered, if it refused."),
+    Column("attempts", Integer, nullable=False, server_default="0", doc="How often it was tried."),
+    text_column("run_id", doc="The run that wrote."),
+    instant("intended_at", default=True, doc="When the write was intended."),
+    instant("updated_at", default=True, doc="When its outcome was recorded."),
     PrimaryKeyConstraint("connector", "source_id"),
     CheckConstraint("state IN ('intended', 'confirmed', 'failed', 'parked', 'undone')", name="state"),
     CheckConstraint("state <> 'confirmed' OR (kimai_id IS NOT NULL AND base IS NOT NULL)", name="confirmed_has_base"),
