@@ -160,7 +160,7 @@ def with_owed(line: PlanLine, owed: OutstandingAdjustment, inputs: DayInputs) ->
 
 
 def _surplus(home: tuple[int, int | str, int] | None, sheet: Timesheet | None, made: Sequence[Adjustment]) -> int:
-    """Seconds on one key by which the target's time sheets exceed what was decided."""
+    """Seconds of time sheet and adjustments on one key; adjustments count as decided, before the target's rounding."""
     decided = [Posting(adjustment.side, whole_seconds(adjustment.minutes)) for adjustment in made]
     return sum(holding.seconds for holding in [*_billed(sheet), *decided] if holding.side.key == home)
 

@@ -255,7 +255,7 @@ def _adjoin(text: str, words: Sequence[re.Match[str]]) -> bool:
 
 
 def _comparable(text: str) -> str:
-    """Folded, with a space between a URL's punctuation and an address in it, which folding would join by a hyphen."""
+    """Folded; "=" before an address in a URL becomes a space, because folding would make it a hyphen."""
     return fold_text(text.replace("=", " "))
 
 

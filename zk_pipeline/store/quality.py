@@ -140,9 +140,9 @@ def unmapped_share(connection: Connection, target: str, first: date) -> PartOfBo
 
 
 def waiting_since(connection: Connection, longer_than: timedelta) -> dict[date, datetime]:
-    """The days requested before this instant that no run has answered, with the instant of the request.
+    """The days requested longer ago than this without an answering run, with the instant of the request.
 
-    Held days wait for a person and not for a run, so they are not among them.
+    Held days are left out, because they wait for a person.
     """
     query = (
         select(day_requests.c.day, func.min(day_requests.c.requested_at).label("since"))
